@@ -1,0 +1,5 @@
+//! Codes K04xx.
+
+use super::Explanation;
+
+pub(super) const CODES: &[Explanation] = &[];

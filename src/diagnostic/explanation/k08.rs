@@ -1,0 +1,5 @@
+//! Codes K08xx.
+
+use super::Explanation;
+
+pub(super) const CODES: &[Explanation] = &[];

@@ -1,0 +1,5 @@
+//! Codes K09xx.
+
+use super::Explanation;
+
+pub(super) const CODES: &[Explanation] = &[];

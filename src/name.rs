@@ -1,0 +1,123 @@
+//! Names and numbers that mean one thing everywhere: tables, releases, claims, runs.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// `schema.name` of a table; both parts match `[a-z][a-z0-9_]*`, since object paths, every SQL engine and every Delta
+/// reader take such names without quoting.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TableName {
+    schema: String,
+    name: String,
+}
+
+impl TableName {
+    /// A table's name from its two parts.
+    ///
+    /// # Errors
+    /// The reason, where a part is not `[a-z][a-z0-9_]*`.
+    pub fn new(schema: &str, name: &str) -> Result<Self, String> {
+        for part in [schema, name] {
+            if !is_identifier(part) {
+                return Err(format!(
+                    "`{part}` is not a name: lower-case letters, digits and `_`, a letter first"
+                ));
+            }
+        }
+        Ok(Self { schema: schema.to_string(), name: name.to_string() })
+    }
+
+    /// The schema: `gold` of `gold.customers`.
+    #[must_use]
+    pub fn schema(&self) -> &str {
+        &self.schema
+    }
+
+    /// The name within its schema: `customers` of `gold.customers`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The table's folder in the lake: `gold/customers`.
+    #[must_use]
+    pub fn location(&self) -> String {
+        format!("{}/{}", self.schema, self.name)
+    }
+}
+
+/// Whether `text` is a lower-case identifier that needs no quoting anywhere.
+#[must_use]
+pub fn is_identifier(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // one string, so that width and alignment of the caller's format apply
+        f.pad(&format!("{}.{}", self.schema, self.name))
+    }
+}
+
+impl FromStr for TableName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('.') {
+            Some((schema, name)) => Self::new(schema, name),
+            None => Err(format!("`{text}` is not a table's name: expected `schema.name`")),
+        }
+    }
+}
+
+impl Serialize for TableName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&format!("{}.{}", self.schema, self.name))
+    }
+}
+
+impl<'de> Deserialize<'de> for TableName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// The number of a release: 1, 2, 3… without a gap.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct ReleaseNumber(pub u64);
+
+impl fmt::Display for ReleaseNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A claim: the position of its entry in the lake log.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct ClaimNumber(pub u64);
+
+impl fmt::Display for ClaimNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One execution of kilde that may write, e.g. `20260301T020612-9f3ac1`: start in UTC, then a nonce.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(pub String);
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

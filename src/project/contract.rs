@@ -1,0 +1,103 @@
+//! What a table promises: columns, types, grain, key, tests.
+
+use std::sync::Arc;
+
+use super::{ColumnType, DataTest, Owner, Spanned};
+use crate::diagnostic::SourceFile;
+use crate::name::TableName;
+
+/// The declared columns, types, grain, key and tests of a table: one schema file.
+#[derive(Clone, Debug)]
+pub(crate) struct Contract {
+    pub(crate) table: TableName,
+    /// The schema file; every span below is in it.
+    pub(crate) file: Arc<SourceFile>,
+    pub(crate) description: Option<String>,
+    pub(crate) grain: Option<String>,
+    /// Not null and unique, tested; on `append` sources it names the record and is not tested. May be empty.
+    pub(crate) key: Vec<Spanned<String>>,
+    pub(crate) materialized: Materialization,
+    pub(crate) partition_by: Vec<Spanned<String>>,
+    pub(crate) rollback: RollbackClass,
+    pub(crate) on_error: OnError,
+    pub(crate) owner: Option<Owner>,
+    pub(crate) tags: Vec<String>,
+    /// Purposes of the whole table.
+    pub(crate) purpose: Vec<Spanned<String>>,
+    /// Every column in published order; empty where the SQL alone says them. Given, they are the whole truth: a query
+    /// that yields others is refused.
+    pub(crate) columns: Vec<Column>,
+    /// Tests of the table and of its columns, in the order written; those of `key` are not among them.
+    pub(crate) tests: Vec<DataTest>,
+}
+
+/// One declared column.
+#[derive(Clone, Debug)]
+pub(crate) struct Column {
+    pub(crate) name: Spanned<String>,
+    pub(crate) data_type: ColumnType,
+    pub(crate) description: Option<String>,
+    /// What it says of a person, if it does.
+    pub(crate) personal: Option<Meaning>,
+    /// Where it comes from in the export: header names or dotted paths, the first that is there wins; empty: its own name.
+    pub(crate) from: Vec<Spanned<String>>,
+    pub(crate) purpose: Vec<Spanned<String>>,
+}
+
+/// How a step's result is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Materialization {
+    /// A published table.
+    #[default]
+    Table,
+    /// Never published; part of what reads it.
+    Ephemeral,
+}
+
+/// Whether a rollback takes the table back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum RollbackClass {
+    #[default]
+    Follows,
+    /// Ids, consents, suppressions, decisions: never go back.
+    Keeps,
+}
+
+/// What a failure of a table does to the build; `hold` is refused until it is built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum OnError {
+    #[default]
+    Stop,
+}
+
+/// What a personal column means; classes, masks, hashing and matching follow from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Meaning {
+    Email,
+    Phone,
+    GivenName,
+    FamilyName,
+    Name,
+    BirthDate,
+    NationalId,
+    Address,
+    Postcode,
+    CustomerNumber,
+    Cookie,
+    Ip,
+    Behaviour,
+    FreeText,
+    Special,
+}
+
+impl Contract {
+    /// The column of that name.
+    pub(crate) fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name.value == name)
+    }
+
+    /// The key's column names.
+    pub(crate) fn key_names(&self) -> Vec<&str> {
+        self.key.iter().map(|column| column.value.as_str()).collect()
+    }
+}

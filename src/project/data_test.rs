@@ -1,0 +1,90 @@
+//! The tests that a contract declares.
+
+use crate::diagnostic::Span;
+use crate::name::TableName;
+
+/// One declared test of a table; rows that it finds are failures.
+#[derive(Clone, Debug)]
+pub(crate) struct DataTest {
+    pub(crate) kind: TestKind,
+    pub(crate) severity: TestSeverity,
+    /// Failures up to this do not count.
+    pub(crate) at_most: Option<Limit>,
+    /// SQL condition: only rows where it holds are tested.
+    pub(crate) condition: Option<String>,
+    /// Where it stands in the schema file.
+    pub(crate) span: Span,
+}
+
+/// What is tested; columns are names of the contract's columns.
+#[derive(Clone, Debug)]
+pub(crate) enum TestKind {
+    NotNull {
+        column: String,
+    },
+    /// The combination of the columns occurs once; rows with a null among them are not compared.
+    Unique {
+        columns: Vec<String>,
+    },
+    /// Values as text, typed by the column; null passes.
+    AcceptedValues {
+        column: String,
+        values: Vec<String>,
+    },
+    /// The text matches the regular expression; null passes.
+    Matches {
+        column: String,
+        pattern: String,
+    },
+    /// Bounds as text, typed by the column, both included; null passes.
+    Range {
+        column: String,
+        min: Option<String>,
+        max: Option<String>,
+    },
+    /// Each value (none null) occurs in `to`'s columns of the same position.
+    Relationships {
+        columns: Vec<String>,
+        to: TableName,
+        fields: Vec<String>,
+    },
+    /// Number of rows, both bounds included.
+    RowCount {
+        min: Option<u64>,
+        max: Option<u64>,
+    },
+    /// Every row the query returns is a failure.
+    Sql {
+        query: String,
+        query_span: Span,
+    },
+}
+
+/// What a failing test does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum TestSeverity {
+    /// Nothing is published.
+    #[default]
+    Error,
+    /// The report says so.
+    Warn,
+}
+
+/// How much is tolerated.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Limit {
+    /// Rows.
+    Count(u64),
+    /// Parts of the whole, 0 to 1.
+    Share(f64),
+}
+
+impl Limit {
+    /// Whether `failures` among `total` stay within the limit; nothing among nothing does.
+    pub(crate) fn allows(self, failures: u64, total: u64) -> bool {
+        match self {
+            Self::Count(limit) => failures <= limit,
+            Self::Share(share) => failures as f64 <= share * total as f64,
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! A folder of YAML and SQL → a [`Project`] that later code need not doubt.
+//!
+//!   kilde.yaml, pipelines/*.yaml, schemas/**/*.yaml, sql/**/*.sql
+//!     → raw serde shapes with spans (`raw/`) → resolved, checked types (this module's public face)
+//!
+//! Every mistake of every file is reported at once. The raw shapes never leave this module; data and network are never
+//! touched; SQL text is carried, not parsed (`engine` does that).
+
+mod column_type;
+mod contract;
+mod data_test;
+mod path_pattern;
+mod source;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub(crate) use column_type::ColumnType;
+pub(crate) use contract::{Column, Contract, Materialization, Meaning, OnError, RollbackClass};
+pub(crate) use data_test::{DataTest, Limit, TestKind, TestSeverity};
+pub(crate) use path_pattern::{Captures, PathPattern};
+pub(crate) use source::{
+    Conversions, CsvRead, Encoding, Load, NdjsonRead, ParquetRead, Party, Read, Source,
+};
+
+use crate::diagnostic::{Place, SourceFile, Span};
+use crate::name::TableName;
+
+/// A value and the bytes of the file where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Spanned<T> {
+    pub(crate) value: T,
+    pub(crate) span: Span,
+}
+
+/// A checked project: everything that its files say, resolved.
+#[derive(Clone, Debug)]
+pub struct Project {
+    /// The folder of `kilde.yaml`.
+    pub(crate) root: PathBuf,
+    /// `project:`
+    pub(crate) name: String,
+    /// The target chosen, if any.
+    pub(crate) target: Option<String>,
+    /// `time_zone:` of `$as_of`, schedules and local times without a zone.
+    pub(crate) time_zone: chrono_tz::Tz,
+    /// `raw:` as an absolute path or a URL; where exports lie.
+    pub(crate) raw: String,
+    /// `lake:` likewise.
+    pub(crate) lake: String,
+    /// `vars:` as text, typed where they are used; those of the command line win over the target's, these over the file's.
+    pub(crate) vars: BTreeMap<String, String>,
+    /// `limits.line`: the longest record of a text export, in bytes.
+    pub(crate) max_record_bytes: u64,
+    /// `purposes:` by name.
+    pub(crate) purposes: BTreeMap<String, Purpose>,
+    /// Pipelines in order of their files.
+    pub(crate) pipelines: Vec<Pipeline>,
+    /// Sources by their bronze table.
+    pub(crate) sources: BTreeMap<TableName, Source>,
+    /// SQL steps by the table they make.
+    pub(crate) steps: BTreeMap<TableName, SqlStep>,
+    /// Contracts by table; every source has one, a step may have none.
+    pub(crate) contracts: BTreeMap<TableName, Contract>,
+    /// Number of files read.
+    pub(crate) file_count: usize,
+}
+
+/// Who uses data, for what and why, on which legal ground.
+#[derive(Clone, Debug)]
+pub(crate) struct Purpose {
+    pub(crate) who: String,
+    pub(crate) what: String,
+    pub(crate) why: Vec<String>,
+    pub(crate) ground: String,
+}
+
+/// A file of sources and steps with an owner and a schedule.
+#[derive(Clone, Debug)]
+pub(crate) struct Pipeline {
+    /// Stem of the file: `customer_360`.
+    pub(crate) name: String,
+    pub(crate) file: Arc<SourceFile>,
+    pub(crate) description: Option<String>,
+    pub(crate) owner: Option<Owner>,
+    pub(crate) schedule: Option<String>,
+    pub(crate) tags: Vec<String>,
+}
+
+/// Who answers for a pipeline or a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Owner {
+    pub(crate) name: String,
+    pub(crate) email: Option<String>,
+}
+
+/// One SQL file, which makes one table.
+#[derive(Clone, Debug)]
+pub(crate) struct SqlStep {
+    pub(crate) table: TableName,
+    /// The SQL as written; `file.text` is the statement.
+    pub(crate) file: Arc<SourceFile>,
+    /// Name of the pipeline that owns it.
+    pub(crate) pipeline: String,
+    /// The `- sql:` item that brought it in.
+    pub(crate) declared_at: Place,
+}
+
+impl Project {
+    /// How a table's result is kept: from its contract, else a table.
+    pub(crate) fn materialization(&self, table: &TableName) -> Materialization {
+        self.contracts.get(table).map_or(Materialization::Table, |contract| contract.materialized)
+    }
+
+    /// Tags of a table: its own and its pipeline's, sorted.
+    pub(crate) fn tags(&self, table: &TableName) -> Vec<String> {
+        let mut tags = self.contracts.get(table).map(|c| c.tags.clone()).unwrap_or_default();
+        if let Some(source) = self.sources.get(table) {
+            tags.extend(source.tags.iter().cloned());
+        }
+        if let Some(pipeline) = self.pipeline_of(table) {
+            tags.extend(pipeline.tags.iter().cloned());
+        }
+        tags.sort();
+        tags.dedup();
+        tags
+    }
+
+    /// The pipeline that owns a table.
+    pub(crate) fn pipeline_of(&self, table: &TableName) -> Option<&Pipeline> {
+        let name = match (self.sources.get(table), self.steps.get(table)) {
+            (Some(source), _) => &source.pipeline,
+            (None, Some(step)) => &step.pipeline,
+            (None, None) => return None,
+        };
+        self.pipelines.iter().find(|pipeline| &pipeline.name == name)
+    }
+}

@@ -1,0 +1,114 @@
+//! Declared kinds of raw exports, and how each is read.
+
+use std::sync::Arc;
+
+use super::{Limit, OnError, PathPattern};
+use crate::diagnostic::{SourceFile, Span};
+use crate::name::TableName;
+
+/// A declared kind of raw export; its contract is the bronze table's.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    pub(crate) table: TableName,
+    /// The pipeline's file and the bytes of this item in it.
+    pub(crate) file: Arc<SourceFile>,
+    pub(crate) span: Span,
+    /// Name of the pipeline.
+    pub(crate) pipeline: String,
+    /// An export belongs here when any pattern matches its path below `raw`.
+    pub(crate) patterns: Vec<PathPattern>,
+    pub(crate) read: Read,
+    pub(crate) load: Load,
+    pub(crate) party: Party,
+    /// More rejects than this in one build's exports of the source fail the build.
+    pub(crate) max_rejects: Option<Limit>,
+    pub(crate) on_error: OnError,
+    pub(crate) tags: Vec<String>,
+}
+
+/// The format of an export.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Read {
+    Csv(CsvRead),
+    Ndjson(NdjsonRead),
+    Parquet(ParquetRead),
+}
+
+/// Delimited text.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct CsvRead {
+    pub(crate) delimiter: u8,
+    /// `None`: quotes are ordinary characters.
+    pub(crate) quote: Option<u8>,
+    /// `None`: a quote within quotes is doubled.
+    pub(crate) escape: Option<u8>,
+    pub(crate) comment: Option<u8>,
+    /// `false`: no header, columns in contract order.
+    pub(crate) header: bool,
+    /// Lines before the header or the first record.
+    pub(crate) skip_lines: u64,
+    pub(crate) encoding: Encoding,
+    pub(crate) conversions: Conversions,
+}
+
+/// One JSON object a line.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct NdjsonRead {
+    pub(crate) encoding: Encoding,
+    pub(crate) conversions: Conversions,
+}
+
+/// Parquet; types are taken from the file and converted by the contract.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ParquetRead {
+    pub(crate) conversions: Conversions,
+}
+
+/// How text becomes values.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Conversions {
+    /// Decimal sign, `.` by default.
+    pub(crate) decimal: char,
+    /// Sign between groups of three, none by default.
+    pub(crate) thousands: Option<char>,
+    /// Texts that mean null, `[""]` by default.
+    pub(crate) nulls: Vec<String>,
+    /// strftime formats of dates, tried in order; none: ISO 8601.
+    pub(crate) dates: Vec<String>,
+    /// strftime formats of times, tried in order; none: ISO 8601 / RFC 3339, `T` or space.
+    pub(crate) times: Vec<String>,
+    /// Zone of times without one.
+    pub(crate) zone: chrono_tz::Tz,
+}
+
+/// Character encoding of a text export.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    #[default]
+    Utf8,
+    /// As on the web: the five unassigned bytes become C1 controls.
+    Windows1252,
+    /// Decoded by hand: each byte is the code point.
+    Iso8859_1,
+}
+
+/// What one export means for the table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Load {
+    /// Each export adds its records, once.
+    #[default]
+    Append,
+    /// The newest export is the whole truth.
+    Replace,
+    /// The newest record per key wins.
+    Changes,
+}
+
+/// Whose data it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Party {
+    #[default]
+    First,
+    Second,
+    Third,
+}
