@@ -20,7 +20,11 @@ pub trait Clock: Send + Sync + Debug {
 impl dyn Clock {
     /// A new run's id: start in UTC, then a nonce.
     pub fn run_id(&self) -> RunId {
-        RunId(format!("{}-{:06x}", self.now().format("%Y%m%dT%H%M%S"), self.nonce() & 0xff_ffff))
+        RunId(format!(
+            "{}-{:06x}",
+            self.now().format("%Y%m%dT%H%M%S"),
+            self.nonce() & 0xff_ffff
+        ))
     }
 }
 
@@ -51,7 +55,8 @@ pub struct SimulatedClock {
 impl SimulatedClock {
     /// Moves time forward.
     pub fn advance(&self, by: Duration) {
-        self.micros.fetch_add(by.as_micros() as u64, Ordering::Relaxed);
+        self.micros
+            .fetch_add(by.as_micros() as u64, Ordering::Relaxed);
     }
 }
 

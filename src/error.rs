@@ -172,12 +172,18 @@ impl Error {
             let texts: Vec<String> = self.diagnostics.iter().map(|d| d.render(false)).collect();
             return texts.join("\n");
         }
-        let code = self.code.map(|code| format!("[{code}]")).unwrap_or_default();
+        let code = self
+            .code
+            .map(|code| format!("[{code}]"))
+            .unwrap_or_default();
         let mut text = format!("error{code}: {}", self.message);
         if let Some(location) = &self.location {
             text.push_str(&format!("\n  --> {location}"));
         }
-        let mut cause = self.source.as_deref().map(|source| source as &dyn std::error::Error);
+        let mut cause = self
+            .source
+            .as_deref()
+            .map(|source| source as &dyn std::error::Error);
         while let Some(error) = cause {
             text.push_str(&format!("\n  caused by: {error}"));
             cause = error.source();

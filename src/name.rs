@@ -26,7 +26,10 @@ impl TableName {
                 ));
             }
         }
-        Ok(Self { schema: schema.to_string(), name: name.to_string() })
+        Ok(Self {
+            schema: schema.to_string(),
+            name: name.to_string(),
+        })
     }
 
     /// The schema: `gold` of `gold.customers`.
@@ -52,7 +55,9 @@ impl TableName {
 #[must_use]
 pub fn is_identifier(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_lowercase())
-        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        && text
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
 impl fmt::Display for TableName {
@@ -68,7 +73,9 @@ impl FromStr for TableName {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once('.') {
             Some((schema, name)) => Self::new(schema, name),
-            None => Err(format!("`{text}` is not a table's name: expected `schema.name`")),
+            None => Err(format!(
+                "`{text}` is not a table's name: expected `schema.name`"
+            )),
         }
     }
 }
@@ -81,7 +88,9 @@ impl Serialize for TableName {
 
 impl<'de> Deserialize<'de> for TableName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 

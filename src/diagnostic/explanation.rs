@@ -26,7 +26,16 @@ pub(crate) struct Explanation {
 
 /// Every code, in order.
 pub(crate) fn all() -> impl Iterator<Item = &'static Explanation> {
-    [k01::CODES, k02::CODES, k03::CODES, k04::CODES, k05::CODES, k07::CODES, k08::CODES, k09::CODES]
-        .into_iter()
-        .flatten()
+    [
+        k01::CODES,
+        k02::CODES,
+        k03::CODES,
+        k04::CODES,
+        k05::CODES,
+        k07::CODES,
+        k08::CODES,
+        k09::CODES,
+    ]
+    .into_iter()
+    .flatten()
 }

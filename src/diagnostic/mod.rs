@@ -39,16 +39,28 @@ impl SourceFile {
         }
         let before = &self.text[..offset];
         let line_start = before.rfind('\n').map_or(0, |i| i + 1);
-        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+        (
+            before.matches('\n').count() + 1,
+            before[line_start..].chars().count() + 1,
+        )
     }
 
     /// Byte offset of a line and column, both from 1; the column counts characters.
     #[must_use]
     pub fn offset(&self, line: usize, column: usize) -> usize {
-        let start: usize =
-            self.text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+        let start: usize = self
+            .text
+            .split_inclusive('\n')
+            .take(line.saturating_sub(1))
+            .map(str::len)
+            .sum();
         let rest = &self.text[start.min(self.text.len())..];
-        start + rest.chars().take(column.saturating_sub(1)).map(char::len_utf8).sum::<usize>()
+        start
+            + rest
+                .chars()
+                .take(column.saturating_sub(1))
+                .map(char::len_utf8)
+                .sum::<usize>()
     }
 }
 
@@ -120,13 +132,19 @@ impl Diagnostic {
 
     /// A doubt without a place yet.
     pub fn warning(code: Code, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, ..Self::error(code, message) }
+        Self {
+            severity: Severity::Warning,
+            ..Self::error(code, message)
+        }
     }
 
     /// Adds the place.
     #[must_use]
     pub fn at(mut self, file: &Arc<SourceFile>, span: Span) -> Self {
-        self.place = Some(Place { file: Arc::clone(file), span });
+        self.place = Some(Place {
+            file: Arc::clone(file),
+            span,
+        });
         self
     }
 
@@ -156,7 +174,11 @@ impl Diagnostic {
         let mut group = match &self.place {
             None => Group::with_title(title),
             Some(place) => {
-                let end = place.span.end.max(place.span.start).min(place.file.text.len());
+                let end = place
+                    .span
+                    .end
+                    .max(place.span.start)
+                    .min(place.file.text.len());
                 let mark = AnnotationKind::Primary.span(place.span.start.min(end)..end);
                 let mark = match &self.label {
                     Some(label) => mark.label(label.as_str()),
@@ -172,7 +194,11 @@ impl Diagnostic {
         if let (None, Some(_)) = (&self.place, &self.help) {
             group = group.element(annotate_snippets::Padding);
         }
-        let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+        let renderer = if colour {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
+        };
         let mut text = renderer.render(&[group]).to_string();
         // the snippet's trailing gutter line says nothing; the help stands alone, as in rustc's short form
         if let Some(help) = &self.help {

@@ -63,9 +63,15 @@ impl ColumnType {
             DataType::Int64 | DataType::UInt32 | DataType::UInt64 => Self::Bigint,
             DataType::Float16 | DataType::Float32 | DataType::Float64 => Self::Double,
             DataType::Decimal32(p, s) | DataType::Decimal64(p, s) | DataType::Decimal128(p, s) => {
-                Self::Decimal { precision: *p, scale: *s }
+                Self::Decimal {
+                    precision: *p,
+                    scale: *s,
+                }
             }
-            DataType::Decimal256(p, s) => Self::Decimal { precision: (*p).min(38), scale: *s },
+            DataType::Decimal256(p, s) => Self::Decimal {
+                precision: (*p).min(38),
+                scale: *s,
+            },
             DataType::Date32 | DataType::Date64 => Self::Date,
             DataType::Timestamp(_, _) => Self::Timestamp,
             DataType::List(item)

@@ -98,6 +98,9 @@ impl Contract {
 
     /// The key's column names.
     pub(crate) fn key_names(&self) -> Vec<&str> {
-        self.key.iter().map(|column| column.value.as_str()).collect()
+        self.key
+            .iter()
+            .map(|column| column.value.as_str())
+            .collect()
     }
 }

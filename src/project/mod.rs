@@ -110,12 +110,18 @@ pub(crate) struct SqlStep {
 impl Project {
     /// How a table's result is kept: from its contract, else a table.
     pub(crate) fn materialization(&self, table: &TableName) -> Materialization {
-        self.contracts.get(table).map_or(Materialization::Table, |contract| contract.materialized)
+        self.contracts
+            .get(table)
+            .map_or(Materialization::Table, |contract| contract.materialized)
     }
 
     /// Tags of a table: its own and its pipeline's, sorted.
     pub(crate) fn tags(&self, table: &TableName) -> Vec<String> {
-        let mut tags = self.contracts.get(table).map(|c| c.tags.clone()).unwrap_or_default();
+        let mut tags = self
+            .contracts
+            .get(table)
+            .map(|c| c.tags.clone())
+            .unwrap_or_default();
         if let Some(source) = self.sources.get(table) {
             tags.extend(source.tags.iter().cloned());
         }
@@ -134,6 +140,8 @@ impl Project {
             (None, Some(step)) => &step.pipeline,
             (None, None) => return None,
         };
-        self.pipelines.iter().find(|pipeline| &pipeline.name == name)
+        self.pipelines
+            .iter()
+            .find(|pipeline| &pipeline.name == name)
     }
 }
