@@ -19,6 +19,8 @@ mod load;
 mod output;
 mod reject;
 mod rule;
+#[cfg(test)]
+mod sample;
 mod scratch;
 #[cfg(test)]
 mod testing;

@@ -22,7 +22,9 @@ type Record = (u8, i8);
 
 #[expect(clippy::disallowed_methods, reason = "tests have no engine above them")]
 fn session(partitions: usize, memory: Option<usize>) -> SessionContext {
-    let config = SessionConfig::new().with_target_partitions(partitions);
+    let config = SessionConfig::new()
+        .with_target_partitions(partitions)
+        .with_sort_spill_reservation_bytes(1 << 20);
     let mut runtime = RuntimeEnvBuilder::new();
     if let Some(bytes) = memory {
         runtime = runtime.with_memory_pool(Arc::new(FairSpillPool::new(bytes)));
@@ -253,7 +255,7 @@ async fn a_load_larger_than_its_memory_spills() {
         let lines = (0..120_000).map(|i| format!("{},{}\n", (i * 7919) % 120_000, i + shift));
         format!("id,value\n{}", lines.collect::<String>())
     };
-    let context = session(2, Some(6 << 20));
+    let context = session(1, Some(6 << 20));
     let mut turns = Vec::new();
     for ordinal in 0..3 {
         let path = format!("{ordinal}.csv");
@@ -286,12 +288,12 @@ async fn a_load_larger_than_its_memory_spills() {
 
 /// The table after a history, as design says it.
 fn model(load: Load, keyed: bool, history: &[Vec<Record>]) -> Vec<String> {
-    let row = |(key, value): &Record| format!("{key}|{value}");
+    let row = |(key, value): Record| format!("{key}|{value}");
     let is_good = |(_, value): &&Record| *value >= 0;
     let mut state: BTreeMap<u8, i8> = BTreeMap::new();
     let mut rows: Vec<String> = Vec::new();
     for night in history {
-        let good = night.iter().filter(is_good);
+        let good = night.iter().filter(is_good).copied();
         match load {
             Load::Append => rows.extend(good.map(row)),
             Load::Changes => state.extend(good),
@@ -306,7 +308,7 @@ fn model(load: Load, keyed: bool, history: &[Vec<Record>]) -> Vec<String> {
             }
         }
     }
-    rows.extend(state.iter().map(|(key, value)| row(&(*key, *value))));
+    rows.extend(state.iter().map(|(key, value)| row((*key, *value))));
     rows.sort();
     rows
 }
