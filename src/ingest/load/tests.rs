@@ -20,7 +20,6 @@ use crate::project::{ColumnType, Read};
 /// A record: key, value; a negative value is written as a word and rejected.
 type Record = (u8, i8);
 
-#[expect(clippy::disallowed_methods, reason = "tests have no engine above them")]
 fn session(partitions: usize, memory: Option<usize>) -> SessionContext {
     let config = SessionConfig::new()
         .with_target_partitions(partitions)
