@@ -174,7 +174,10 @@ impl Converter {
     }
 
     fn is_null(&self, text: &[u8]) -> bool {
-        self.nulls.iter().any(|null| null == text)
+        // mostly there is one, and it is the empty text
+        self.nulls
+            .iter()
+            .any(|null| null.len() == text.len() && (text.is_empty() || null == text))
     }
 
     /// Appends a cell's text as UTF-8, escapes resolved.

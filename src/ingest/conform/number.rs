@@ -154,6 +154,9 @@ fn fixed_point(text: &[u8], sign: u8, precision: u8, scale: i8) -> Result<i128, 
         [b'+', digits @ ..] => (false, digits),
         digits => (false, digits),
     };
+    if let Some(value) = short_fixed_point(digits, sign, precision, scale) {
+        return Ok(if negative { -value } else { value });
+    }
     if digits.iter().any(|b| matches!(b, b'e' | b'E')) {
         let expanded = without_exponent(digits, sign)?;
         let value = fixed_point(&expanded, sign, precision, scale)?;
@@ -181,6 +184,43 @@ fn fixed_point(text: &[u8], sign: u8, precision: u8, scale: i8) -> Result<i128, 
     let value = unscaled(whole, kept, scale);
     Ok(if negative { -value } else { value })
 }
+
+/// What nearly all decimals are: a few digits that fit, in one pass. `None`: look closer.
+fn short_fixed_point(digits: &[u8], sign: u8, precision: u8, scale: i8) -> Option<i128> {
+    if digits.is_empty() || digits.len() > 18 {
+        return None;
+    }
+    let mut value = 0_u64;
+    let mut sign_at = digits.len();
+    for (at, byte) in digits.iter().enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit <= 9 {
+            value = value * 10 + u64::from(digit);
+        } else if *byte == sign && sign_at == digits.len() {
+            sign_at = at;
+        } else {
+            return None;
+        }
+    }
+    let decimals = digits.len().saturating_sub(sign_at + 1);
+    if decimals + usize::from(sign_at < digits.len()) == digits.len() && decimals == 0 {
+        return None;
+    }
+    let missing = usize::try_from(scale).ok()?.checked_sub(decimals)?;
+    let value = i128::from(value).checked_mul(*POWERS.get(missing)?)?;
+    (value < *POWERS.get(usize::from(precision))?).then_some(value)
+}
+
+/// Powers of ten that 128 bits hold.
+const POWERS: [i128; 39] = {
+    let mut powers = [1; 39];
+    let mut at = 1;
+    while at < powers.len() {
+        powers[at] = powers[at - 1] * 10;
+        at += 1;
+    }
+    powers
+};
 
 /// The number of at most 38 digits: those given, filled up with zeros to the scale.
 fn unscaled(whole: &[u8], kept: &[u8], scale: usize) -> i128 {
@@ -337,6 +377,16 @@ mod tests {
         assert_eq!(decimal(b"1.2.3", &plain, 12, 3), Err(Rule::NotANumber));
         let widest = b"99999999999999999999999999999999999999";
         assert_eq!(decimal(widest, &plain, 38, 0), Ok(10_i128.pow(38) - 1));
+    }
+
+    proptest! {
+        #[test]
+        fn the_short_way_agrees_with_the_long_one(text in "[0-9]{0,6},?[0-9]{0,4}", precision in 1_u8..12) {
+            let long = format!("00000000000000000000{text}");
+            if text != "," && !text.is_empty() {
+                prop_assert_eq!(decimal(text.as_bytes(), &COMMA, precision, 2), decimal(long.as_bytes(), &COMMA, precision, 2));
+            }
+        }
     }
 
     #[test]

@@ -54,6 +54,8 @@ enum Parsed {
         fields: usize,
         /// First field with text after its closing quote.
         stray: Option<usize>,
+        /// Whether any field is quoted, so that line ends may lie within.
+        is_quoted: bool,
     },
     /// A quote is open at the end of the text or of the limit; `fields` came before it.
     Unclosed {
@@ -82,8 +84,13 @@ impl Dialect {
         }
         let first_cell = cells.len();
         let parsed = self.parse(text, at, is_last, cells);
-        let (end, fields, stray) = match parsed {
-            Parsed::Complete { end, fields, stray } => (end, fields, stray),
+        let (end, fields, stray, is_quoted) = match parsed {
+            Parsed::Complete {
+                end,
+                fields,
+                stray,
+                is_quoted,
+            } => (end, fields, stray, is_quoted),
             Parsed::Unclosed { fields } => {
                 return self.resynchronise(text, at, is_last, fields, cells, first_cell);
             }
@@ -96,7 +103,11 @@ impl Dialect {
                 return Scanned::Incomplete;
             }
         };
-        let lines = count_lines(&text[at..end]);
+        let lines = if is_quoted {
+            count_lines(&text[at..end])
+        } else {
+            i64::from(text[end - 1] == b'\n')
+        };
         if stray.is_none() && (fields == self.width || self.width == 0) {
             return Scanned::Record { end, lines };
         }
@@ -231,10 +242,12 @@ impl Dialect {
         let mut from = at;
         let mut fields = 0;
         let mut stray = None;
+        let mut any_quoted = false;
         loop {
             let is_quoted = self.quote.is_some() && bounded.get(from).copied() == self.quote;
             let mut search = from;
             let mut quoted = None;
+            any_quoted |= is_quoted;
             if is_quoted {
                 let Some((close, kind)) = self.closing_quote(bounded, from + 1) else {
                     return match (at_end, is_long) {
@@ -272,7 +285,12 @@ impl Dialect {
             fields += 1;
             if !is_delimiter {
                 let end = end + usize::from(stop.is_some());
-                return Parsed::Complete { end, fields, stray };
+                return Parsed::Complete {
+                    end,
+                    fields,
+                    stray,
+                    is_quoted: any_quoted,
+                };
             }
             from = end + 1;
         }
