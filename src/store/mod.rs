@@ -5,6 +5,7 @@
 //! nothing of tables, releases or exports. Locations are shown without credentials, always.
 
 mod barrier;
+mod create_without_links;
 mod listing;
 mod location;
 mod lock;
@@ -189,10 +190,16 @@ impl Store {
     /// Only where the store refused for good, so that nothing was or will be written; all else is an outcome.
     pub(crate) async fn put_if_absent(&self, path: &str, bytes: Bytes) -> Result<PutOutcome> {
         let options = PutOptions::from(PutMode::Create);
+        let payload = bytes.clone().into();
         let done = self
             .inner
-            .put_opts(&object_path(path)?, bytes.into(), options)
+            .put_opts(&object_path(path)?, payload, options)
             .await;
+        if let (Err(error), Some(file)) = (&done, self.local_file(path))
+            && create_without_links::is_needed(error)
+        {
+            return blocking(move || create_without_links::create(&file, &bytes)).await;
+        }
         match done {
             Ok(_) => Ok(PutOutcome::Created),
             // stores with conditional requests answer a lost race with either
