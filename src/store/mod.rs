@@ -111,7 +111,7 @@ impl Store {
             .map_err(|error| unavailable(&folder.display().to_string(), error))?;
         Ok(Self {
             inner: Arc::new(inner),
-            location: Location::Folder(folder),
+            location: Location::of_folder(folder)?,
             first_pause: FIRST_PAUSE,
         })
     }
@@ -121,7 +121,7 @@ impl Store {
     pub(crate) fn over(inner: Arc<dyn ObjectStore>, url: Url) -> Self {
         Self {
             inner,
-            location: Location::Remote(url),
+            location: Location::of_url(url),
             first_pause: Duration::ZERO,
         }
     }
@@ -132,7 +132,7 @@ impl Store {
     }
 
     /// The location as a URL that ends with `/`; without credentials.
-    pub(crate) fn url(&self) -> Result<Url> {
+    pub(crate) fn url(&self) -> Url {
         self.location.url()
     }
 
