@@ -9,6 +9,7 @@ mod format;
 mod ls;
 mod options;
 mod plan;
+mod progress;
 mod query;
 mod rejects;
 mod releases;
