@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 /// The Python of the readers' environment. `None`: python3 is missing here, so the caller skips, loudly; in CI
 /// (`KILDE_FOREIGN_READERS=required`) that is a failure.
-pub fn python() -> Option<&'static Path> {
+pub(crate) fn python() -> Option<&'static Path> {
     static PYTHON: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     match PYTHON.get_or_init(prepare) {
         Ok(python) => Some(python),
@@ -56,7 +56,7 @@ fn run(command: &mut Command) -> Result<(), String> {
 }
 
 /// Runs `tests/readers/<script>` with arguments and returns its stdout.
-pub fn script(python: &Path, script: &str, arguments: &[&str]) -> String {
+pub(crate) fn script(python: &Path, script: &str, arguments: &[&str]) -> String {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/readers").join(script);
     let output = Command::new(python).arg(&script).args(arguments).output().unwrap();
     assert!(

@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// A folder of its own for one test; gone when the test ends.
-pub struct Sandbox {
+pub(crate) struct Sandbox {
     folder: tempfile::TempDir,
 }
 
 /// What a command said and how it ended.
-pub struct Said {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Said {
@@ -28,19 +28,19 @@ impl Said {
 
     /// The same, once sure that it ended with that exit code.
     #[track_caller]
-    pub fn ended(self, code: i32) -> Self {
+    pub(crate) fn ended(self, code: i32) -> Self {
         assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
         self
     }
 }
 
 impl Sandbox {
-    pub fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
     /// A project of the files given: path, text.
-    pub fn with(files: &[(&str, &str)]) -> Self {
+    pub(crate) fn with(files: &[(&str, &str)]) -> Self {
         let sandbox = Self::empty();
         for (path, text) in files {
             sandbox.write(path, text);
@@ -49,7 +49,7 @@ impl Sandbox {
     }
 
     /// The shipped project; its exports too, where wanted.
-    pub fn shipped(exports: bool) -> Self {
+    pub(crate) fn shipped(exports: bool) -> Self {
         let sandbox = Self::empty();
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         fs::copy(root.join("kilde.yaml"), sandbox.path("kilde.yaml")).unwrap();
@@ -62,26 +62,26 @@ impl Sandbox {
         sandbox
     }
 
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         self.folder.path()
     }
 
-    pub fn path(&self, below: &str) -> PathBuf {
+    pub(crate) fn path(&self, below: &str) -> PathBuf {
         self.folder.path().join(below)
     }
 
-    pub fn write(&self, below: &str, text: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, below: &str, text: impl AsRef<[u8]>) {
         let path = self.path(below);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
 
-    pub fn read(&self, below: &str) -> String {
+    pub(crate) fn read(&self, below: &str) -> String {
         fs::read_to_string(self.path(below)).unwrap()
     }
 
     /// A command that runs kilde here, with nothing of the caller's environment that would change it.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kilde"));
         command.args(arguments).current_dir(self.root()).env("NO_COLOR", "1");
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("KILDE_")) {
@@ -90,13 +90,13 @@ impl Sandbox {
         command
     }
 
-    pub fn kilde(&self, arguments: &[&str]) -> Said {
+    pub(crate) fn kilde(&self, arguments: &[&str]) -> Said {
         Said::of(self.command(arguments).output().unwrap())
     }
 
     /// Rows of a query as CSV cells, without the header.
     #[track_caller]
-    pub fn query(&self, sql: &str) -> Vec<Vec<String>> {
+    pub(crate) fn query(&self, sql: &str) -> Vec<Vec<String>> {
         let said = self.kilde(&["query", "--format", "csv", sql]).ended(0);
         said.stdout
             .lines()
@@ -106,7 +106,7 @@ impl Sandbox {
     }
 
     /// Table → digest at the newest release, for every table but `ops.*`.
-    pub fn digests(&self) -> BTreeMap<String, String> {
+    pub(crate) fn digests(&self) -> BTreeMap<String, String> {
         let release = self.newest_release();
         let tables = release["tables"].as_object().unwrap();
         tables
@@ -117,11 +117,11 @@ impl Sandbox {
     }
 
     /// The newest settled release's record.
-    pub fn newest_release(&self) -> serde_json::Value {
+    pub(crate) fn newest_release(&self) -> serde_json::Value {
         serde_json::from_str(&fs::read_to_string(self.newest_release_path()).unwrap()).unwrap()
     }
 
-    pub fn newest_release_path(&self) -> PathBuf {
+    pub(crate) fn newest_release_path(&self) -> PathBuf {
         let mut paths: Vec<PathBuf> = fs::read_dir(self.path("lake/_kilde/releases"))
             .unwrap()
             .map(|entry| entry.unwrap().path())
@@ -131,7 +131,7 @@ impl Sandbox {
     }
 
     /// Every object of the lake with size and modification time, to see whether anything was written.
-    pub fn objects(&self) -> BTreeMap<PathBuf, (u64, std::time::SystemTime)> {
+    pub(crate) fn objects(&self) -> BTreeMap<PathBuf, (u64, std::time::SystemTime)> {
         let mut found = BTreeMap::new();
         let mut folders = vec![self.path("lake")];
         while let Some(folder) = folders.pop() {
@@ -149,7 +149,7 @@ impl Sandbox {
     }
 }
 
-pub fn copy_folder(from: &Path, to: &Path) {
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
