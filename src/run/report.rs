@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::Candidate;
 use crate::name::{ReleaseNumber, RunId, TableName};
 use crate::quality::{Outcome, Verdict};
 
@@ -50,16 +51,6 @@ pub(crate) struct BaseRelease {
     pub(crate) published_at: DateTime<Utc>,
 }
 
-/// A table that was written and not published.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Candidate {
-    /// Folder below the lake's root.
-    pub(crate) location: String,
-    /// The log's lines of protocol and metadata.
-    pub(crate) definition: String,
-    /// The log's add actions of every live file.
-    pub(crate) adds: Vec<String>,
-}
 
 /// What happened to a table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
