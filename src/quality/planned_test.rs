@@ -21,6 +21,8 @@ pub(crate) struct PlannedTest {
 pub(crate) enum Check {
     /// Rows where this condition is true fail; counted while writing.
     Row { failing: String },
+    /// The key occurs once; counted by adjacency while writing, or by this query, whose rows are the failures.
+    Key { failures: String },
     /// A query whose rows are the failures.
     Query { failures: String },
     /// The number of rows lies within the bounds.
@@ -32,7 +34,7 @@ impl PlannedTest {
     pub(crate) fn rows_sql(&self, table: &crate::name::TableName) -> String {
         match &self.check {
             Check::Row { failing } => format!("select * from {table} where {failing}"),
-            Check::Query { failures } => failures.clone(),
+            Check::Key { failures } | Check::Query { failures } => failures.clone(),
             Check::RowCount { .. } => format!("select count(*) from {table}"),
         }
     }
@@ -62,7 +64,7 @@ pub(crate) fn planned_tests(contract: &Contract, load: Option<Load>) -> Vec<Plan
         }
         tests.push(PlannedTest {
             name: format!("unique({})", key.join(", ")),
-            check: Check::Query { failures: sql::duplicates_sql(&contract.table, &key, None) },
+            check: Check::Key { failures: sql::duplicates_sql(&contract.table, &key, None) },
             severity: TestSeverity::Error,
             at_most: None,
             declared_at,

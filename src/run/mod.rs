@@ -9,6 +9,7 @@
 //! nothing. Whatever ends a run, the lake holds the old release or the new one.
 
 mod build;
+mod candidate;
 mod event;
 mod execute;
 mod observe;
