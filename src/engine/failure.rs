@@ -3,6 +3,7 @@
 use std::fmt;
 
 use datafusion::error::DataFusionError;
+use parquet::errors::ParquetError;
 
 use crate::diagnostic::Code;
 use crate::error::{Error, ErrorKind};
@@ -51,10 +52,8 @@ pub(crate) fn failure(error: DataFusionError) -> Error {
 fn of_root(error: &DataFusionError) -> Error {
     match error.find_root() {
         DataFusionError::ResourcesExhausted(text) => out_of_memory(text),
-        DataFusionError::ObjectStore(store) => Error::unavailable("storage failed").caused_by(
-            // paths and status codes, no content
-            store.to_string(),
-        ),
+        DataFusionError::ObjectStore(store) => of_store(store),
+        DataFusionError::ParquetError(parquet) => of_parquet(parquet),
         DataFusionError::IoError(io) => {
             Error::unavailable("a local file failed").caused_by(io.to_string())
         }
@@ -65,6 +64,27 @@ fn of_root(error: &DataFusionError) -> Error {
             .code(Code(805))
             .help("`kilde show` runs the step alone; values are left out of messages"),
     }
+}
+
+/// Texts of a store are paths and status codes, no content.
+fn of_store(error: &object_store::Error) -> Error {
+    match error {
+        object_store::Error::NotFound { path, .. } => Error::corrupt("a data file is gone")
+            .code(Code(807))
+            .at(path.clone()),
+        error => Error::unavailable("storage failed").caused_by(error.to_string()),
+    }
+}
+
+fn of_parquet(error: &ParquetError) -> Error {
+    if let ParquetError::External(inner) = error
+        && let Some(store) = inner.downcast_ref::<object_store::Error>()
+    {
+        return of_store(store);
+    }
+    Error::corrupt("a Parquet file cannot be read")
+        .code(Code(807))
+        .caused_by(redact(&error.to_string()))
 }
 
 fn out_of_memory(text: &str) -> Error {
