@@ -2,6 +2,16 @@
 //!
 //! In: SQL text, schemas, file sets. Out: analysed statements, physical plans. Knows nothing of Delta, YAML or policy.
 
+mod analysis;
+mod catalog;
+mod clock_functions;
 mod file_set;
+mod function_registry;
+mod lint;
+mod statement;
 
+pub(crate) use analysis::{Analysis, InputTable, OutputColumn, Question, analyse, conform};
+pub(crate) use clock_functions::register_clock_functions;
 pub(crate) use file_set::{DataFile, FileSet};
+pub(crate) use function_registry::{FunctionRegistry, configure_sql};
+pub(crate) use statement::{Statement, TableUse};
