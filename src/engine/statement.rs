@@ -257,6 +257,9 @@ fn parser_error(
                 .help(format!("at most {RECURSION_LIMIT} levels: use `with` to name the parts"));
         }
     };
+    if let Some(span) = unclosed(tokens) {
+        return syntax_error(file, span, "this `(` is never closed");
+    }
     let (message, location) = split_location(text);
     let span = match location {
         Some(location) => {
@@ -271,6 +274,21 @@ fn parser_error(
         None => tokens.last().map_or_else(Span::default, |t| t.span),
     };
     syntax_error(file, span, &message)
+}
+
+/// The innermost opening parenthesis without its closing one.
+fn unclosed(tokens: &[PlacedToken]) -> Option<Span> {
+    let mut open = Vec::new();
+    for placed in tokens {
+        match placed.token {
+            Token::LParen => open.push(placed.span),
+            Token::RParen => {
+                open.pop();
+            }
+            _ => {}
+        }
+    }
+    open.pop()
 }
 
 fn syntax_error(file: &Arc<SourceFile>, span: Span, message: &str) -> Diagnostic {
@@ -391,36 +409,65 @@ mod tests {
             canonical("select \"A\" from s.t"),
             canonical("select \"a\" from s.t")
         );
-        assert_ne!(
-            canonical("select 'it''s' as x"),
-            canonical("select 'it' 's' as x")
-        );
+        assert_eq!(canonical("select 'it''s' as x"), "select 'it''s' as x");
     }
 
     #[test]
     fn a_syntax_error_points_at_the_token() {
         let error = Statement::parse(&file("select a\nfrom silver.t\nwhere and b")).unwrap_err();
-        insta::assert_snapshot!(error.render(false), @"");
+        insta::assert_snapshot!(error.render(false), @r#"
+        error[K0301]: this is not SQL: expected end of statement, found `b`
+         --> sql/gold/x.sql:3:11
+          |
+        3 | where and b
+          |           ^
+        "#);
     }
 
     #[test]
     fn an_unfinished_statement_points_at_its_end() {
         let error = Statement::parse(&file("select a from (select b from s.t")).unwrap_err();
-        insta::assert_snapshot!(error.render(false), @"");
+        insta::assert_snapshot!(error.render(false), @r#"
+        error[K0301]: this is not SQL: this `(` is never closed
+         --> sql/gold/x.sql:1:15
+          |
+        1 | select a from (select b from s.t
+          |               ^
+        "#);
     }
 
     #[test]
     fn an_unclosed_string_is_a_syntax_error() {
         let error = Statement::parse(&file("select 'abc\nfrom s.t")).unwrap_err();
-        insta::assert_snapshot!(error.render(false), @"");
+        insta::assert_snapshot!(error.render(false), @r#"
+        error[K0301]: this is not SQL: unterminated string literal
+         --> sql/gold/x.sql:1:8
+          |
+        1 | select 'abc
+          |        ^^^^
+        "#);
     }
 
     #[test]
     fn only_one_query_is_allowed() {
         let error = Statement::parse(&file("select 1 as a; select 2 as b")).unwrap_err();
-        insta::assert_snapshot!(error.render(false), @"");
+        insta::assert_snapshot!(error.render(false), @r#"
+        error[K0302]: a SQL file holds one query
+         --> sql/gold/x.sql:1:16
+          |
+        1 | select 1 as a; select 2 as b
+          |                ^^^^^^ a second statement starts here
+        help: move it to a file of its own: each file makes one table
+        "#);
         let error = Statement::parse(&file("create table a as select 1")).unwrap_err();
-        insta::assert_snapshot!(error.render(false), @"");
+        insta::assert_snapshot!(error.render(false), @r#"
+        error[K0302]: a SQL file holds one query, and this is a `create` statement
+         --> sql/gold/x.sql:1:1
+          |
+        1 | create table a as select 1
+          | ^^^^^^
+        help: write the `select` alone: kilde creates and fills the table
+        "#);
         let error = Statement::parse(&file("-- nothing\n")).unwrap_err();
         assert_eq!(error.code, Code(302));
     }

@@ -3,11 +3,16 @@
 //! DataFusion places unknown columns, tables and operators; wrong arguments it does not place at all, so the call that the
 //! message speaks of is looked for among the statement's calls.
 
+use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DataFusionError, SchemaError, Span as EngineSpan};
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
+use datafusion::sql::sqlparser::ast::{
+    Expr as SqlExpr, Spanned as _, TableFactor, Visit as _, Visitor,
+};
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Location, Span as SqlSpan};
 use regex::Regex;
 
@@ -29,7 +34,7 @@ pub(super) fn explain(
         .and_then(|diagnostic| diagnostic.span)
         .and_then(|span| place(statement, span));
     if let DataFusionError::SchemaError(schema_error, _) = error.find_root() {
-        return explain_schema_error(schema_error, statement, span);
+        return explain_schema_error(schema_error, statement, span, &possible_columns(error));
     }
     let text = plain_text(error);
     if let Some(name) = capture(&UNKNOWN_FUNCTION, &text) {
@@ -43,17 +48,125 @@ pub(super) fn explain(
     if let Some(call) = failing_call(&text, calls) {
         return wrong_arguments(&text, call, statement);
     }
+    if let Some(diagnostic) = wrong_operands(&text) {
+        let span = span
+            .or_else(|| planned.and_then(|plan| smallest_failing(plan, statement)))
+            .or_else(|| statement.keyword(Keyword::WHERE, 0));
+        return diagnostic.at(
+            statement.file(),
+            span.unwrap_or_else(|| statement.first_word()),
+        );
+    }
+    if text.contains("queries have different number of columns") {
+        return Diagnostic::error(
+            Code(318),
+            "the two sides of a union have different numbers of columns",
+        )
+        .at(
+            statement.file(),
+            span.unwrap_or_else(|| statement.first_word()),
+        )
+        .help("name the columns of both sides in the same order: `null as …` fills a gap");
+    }
     let span = span
         .or_else(|| planned.and_then(|plan| smallest_failing(plan, statement)))
         .unwrap_or_else(|| statement.first_word());
-    let code = if text.contains("Cannot coerce") || text.contains("common argument type") {
-        Code(309)
-    } else {
-        Code(312)
-    };
-    Diagnostic::error(code, shorten(&text)).at(statement.file(), span)
+    Diagnostic::error(Code(312), shorten(&text)).at(statement.file(), span)
 }
 
+/// What failed where operators are chosen, after every check of the planner.
+pub(super) fn explain_not_runnable(error: &DataFusionError, statement: &Statement) -> Diagnostic {
+    let text = plain_text(error);
+    let correlated = ["Subquery", "OuterReference", "outer_ref", "Lateral", "lateral"];
+    let diagnostic = if correlated.iter().any(|word| text.contains(word)) {
+        Diagnostic::error(
+            Code(311),
+            "this subquery refers to the query around it in a way that cannot be run",
+        )
+        .help("join with it instead: move what it refers to into `on`, and aggregate by that key")
+    } else {
+        Diagnostic::error(Code(311), format!("this cannot be run: {}", shorten(&text)))
+    };
+    let span = first_subquery(statement).unwrap_or_else(|| statement.first_word());
+    diagnostic.at(statement.file(), span)
+}
+
+/// The `select` of the first subquery that is an expression or lateral.
+fn first_subquery(statement: &Statement) -> Option<Span> {
+    struct Finder(Option<SqlSpan>);
+    impl Visitor for Finder {
+        type Break = ();
+        fn pre_visit_expr(&mut self, expr: &SqlExpr) -> ControlFlow<()> {
+            if let SqlExpr::Subquery(query)
+            | SqlExpr::Exists {
+                subquery: query, ..
+            }
+            | SqlExpr::InSubquery {
+                subquery: query, ..
+            } = expr
+            {
+                self.0 = Some(query.span());
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        }
+        fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+            if let TableFactor::Derived {
+                lateral: true,
+                subquery,
+                ..
+            } = factor
+            {
+                self.0 = Some(subquery.span());
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let mut finder = Finder(None);
+    let _ = statement.query().visit(&mut finder);
+    finder.0.and_then(|span| statement.span(span))
+}
+
+/// Operators and conditions over types that they do not take.
+fn wrong_operands(text: &str) -> Option<Diagnostic> {
+    let line = text.lines().next().unwrap_or_default();
+    let find = |pattern: &LazyLock<Option<Regex>>| {
+        let found = pattern.as_ref()?.captures(line)?;
+        let part = |i: usize| found.get(i).map_or(String::new(), |m| plain_types(m.as_str()));
+        Some((part(1), part(2), part(3)))
+    };
+    if let Some((left, operator, right)) = find(&ARITHMETIC) {
+        return Some(Diagnostic::error(
+            Code(309),
+            format!("`{operator}` does not take {left} and {right}"),
+        ));
+    }
+    if let Some((left, _, right)) = find(&COMPARISON) {
+        return Some(Diagnostic::error(
+            Code(309),
+            format!("{left} and {right} cannot be compared"),
+        ));
+    }
+    let (predicate, given, _) = find(&PREDICATE)?;
+    let name = predicate.rsplit('.').next().unwrap_or(&predicate);
+    Some(
+        Diagnostic::error(
+            Code(309),
+            format!("a condition is true or false, and `{name}` is {given}"),
+        )
+        .help("compare it with something"),
+    )
+}
+
+static ARITHMETIC: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?i)cannot coerce arithmetic expression (.+) ([-+*/%&|^<>]+) (.+?) to valid types").ok()
+});
+static COMPARISON: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?i)common argument type for comparison operation (.+?) (=|<>|!=|<=|>=|<|>|IS DISTINCT FROM|IS NOT DISTINCT FROM) (.+)$").ok()
+});
+static PREDICATE: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"non-boolean predicate '(.+)' returning (.+)$").ok());
 static UNKNOWN_FUNCTION: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"Invalid function '([^']+)'").ok());
 static GROUPED_COLUMN: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"column "([^"]+)" must"#).ok());
@@ -72,6 +185,7 @@ fn explain_schema_error(
     error: &SchemaError,
     statement: &Statement,
     span: Option<Span>,
+    possible: &[String],
 ) -> Diagnostic {
     let file = statement.file();
     let at = |column: &Column| {
@@ -89,7 +203,10 @@ fn explain_schema_error(
             format!("`{}` is a column of several tables here", field.name),
         )
         .at(file, at(field))
-        .help(format!("say whose: `table.{}`", field.name)),
+        .help(match possible {
+            [] => format!("say whose: `table.{}`", field.name),
+            columns => format!("say whose: `{}`", columns.join("` or `")),
+        }),
         SchemaError::DuplicateQualifiedField { qualifier, name } => Diagnostic::error(
             Code(308),
             format!("`{qualifier}` stands for two tables, or has two columns `{name}`"),
@@ -102,6 +219,16 @@ fn explain_schema_error(
                 .help("rename one with `as`")
         }
     }
+}
+
+/// `possible column p.id` in the notes of an error.
+fn possible_columns(error: &DataFusionError) -> Vec<String> {
+    let notes = error.diagnostic().map(|d| d.notes.as_slice());
+    let columns = notes.unwrap_or_default().iter();
+    columns
+        .filter_map(|note| note.message.strip_prefix("possible column "))
+        .map(str::to_string)
+        .collect()
 }
 
 fn unknown_column(field: &Column, valid: &[Column]) -> Diagnostic {
@@ -138,7 +265,7 @@ fn unknown_column(field: &Column, valid: &[Column]) -> Diagnostic {
         return with_help(
             diagnostic,
             did_you_mean(relation.table(), names.iter().copied()),
-            || list("there are", names.iter().copied()),
+            || list("the tables are", names.iter().copied()),
         );
     }
     let diagnostic = Diagnostic::error(
@@ -265,31 +392,46 @@ fn count_arguments(inside: &str) -> usize {
 }
 
 fn wrong_arguments(text: &str, call: &FunctionCall, statement: &Statement) -> Diagnostic {
-    let given = ARGUMENT_TYPES
-        .as_ref()
-        .and_then(|pattern| pattern.captures(text))
-        .and_then(|found| found.get(1))
-        .map(|types| plain_types(types.as_str()));
-    let message = match given {
-        Some(types) => format!("`{}` does not take ({types})", call.name),
-        None => shorten(text),
+    let capture_all = |pattern: &LazyLock<Option<Regex>>| -> Vec<String> {
+        let Some(pattern) = pattern.as_ref() else {
+            return Vec::new();
+        };
+        let mut found: Vec<String> = Vec::new();
+        for captures in pattern.captures_iter(text) {
+            let word = captures.get(1).map_or("", |m| m.as_str());
+            let word = plain_types(word).to_lowercase();
+            if !found.contains(&word) {
+                found.push(word);
+            }
+        }
+        found
     };
-    let candidates: Vec<String> = text
-        .lines()
-        .skip_while(|line| !line.contains("Candidate functions"))
-        .skip(1)
-        .map(|line| plain_types(line.trim()))
-        .filter(|line| !line.is_empty())
-        .take(4)
-        .collect();
+    let given = capture_all(&ARGUMENT_TYPES);
+    let received = capture_all(&RECEIVED);
+    let message = match (given.first(), received.first()) {
+        (Some(types), _) => format!("`{}` does not take ({types})", call.name),
+        (None, Some(one)) => format!("`{}` does not take {one}", call.name),
+        (None, None) => shorten(text),
+    };
+    let mut takes = capture_all(&CANDIDATES);
+    if takes.is_empty() {
+        takes = capture_all(&REQUIRED);
+    }
+    takes.truncate(6);
     let diagnostic = Diagnostic::error(Code(306), message).at(statement.file(), call.span);
-    if candidates.is_empty() {
+    if takes.is_empty() {
         diagnostic
     } else {
-        diagnostic.help(format!("it takes {}", candidates.join(" or ")))
+        diagnostic.help(format!("it takes {}", takes.join(" or ")))
     }
 }
 
+static RECEIVED: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"requires [\w ]+, but received (.+?) \(DataType").ok());
+static REQUIRED: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"requires (.+?), but received").ok());
+static CANDIDATES: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"(?m)^\s+(\w+\(.*\))\s*$").ok());
 static ARGUMENT_TYPES: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"given name and argument types '\w+\((.*?)\)'\.").ok()
 });
@@ -373,15 +515,16 @@ fn shorten(text: &str) -> String {
 
 static ENGINE_TYPES: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
     [
-        (r"\b(LargeUtf8|Utf8View|Utf8)\b", "varchar"),
+        (r"\b(LargeUtf8|Utf8View|Utf8|String)\b", "varchar"),
         (r"\b(Int64|UInt64|UInt32)\b", "bigint"),
         (r"\b(Int32|Int16|Int8|UInt16|UInt8)\b", "integer"),
         (r"\b(Float64|Float32)\b", "double"),
         (r"\bBoolean\b", "boolean"),
         (r"\b(Date32|Date64)\b", "date"),
         (r#"\bTimestamp\((?:[^()]|\([^)]*\))*\)"#, "timestamp"),
-        (r"\bDecimal\d+\((\d+), ?(\d+)\)", "decimal($1,$2)"),
+        (r"\bDecimal\d+\((\d+), ?(\d+)\)", "decimal⟨$1,$2⟩"),
         (r"\bInterval\(\w+\)", "interval"),
+        (r#""(\w+)": "#, "$1 "),
     ]
     .into_iter()
     .filter_map(|(pattern, word)| Some((Regex::new(pattern).ok()?, word)))
@@ -394,5 +537,17 @@ fn plain_types(text: &str) -> String {
     for (pattern, word) in ENGINE_TYPES.iter() {
         text = pattern.replace_all(&text, *word).into_owned();
     }
-    text
+    // from the inside out: `List(Struct(a varchar))` → `list<struct<a varchar>>`
+    while let Some(pattern) = NESTED.as_ref()
+        && let Some(found) = pattern.captures(&text)
+        && let (Some(whole), Some(kind), Some(inside)) = (found.get(0), found.get(1), found.get(2))
+    {
+        let kind = if kind.as_str() == "Struct" { "struct" } else { "list" };
+        let replaced = format!("{kind}<{}>", inside.as_str());
+        text.replace_range(whole.range(), &replaced);
+    }
+    text.replace('⟨', "(").replace('⟩', ")")
 }
+
+static NESTED: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"\b(LargeList|List|Struct)\(([^()]*)\)").ok());

@@ -148,7 +148,8 @@ pub(crate) fn analyse(question: &Question<'_>) -> Result<Analysis, Vec<Diagnosti
         return Err(found);
     }
     if question.check_runnable {
-        runnable::check(&plan, question.functions).map_err(|error| failure(error, None))?;
+        runnable::check(&plan, question.functions)
+            .map_err(|error| vec![explain_failure::explain_not_runnable(&error, statement)])?;
     }
     let functions: BTreeSet<String> = calls
         .iter()

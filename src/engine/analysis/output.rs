@@ -28,9 +28,13 @@ pub(super) fn columns(
         if name.starts_with(SYSTEM_PREFIX) {
             continue;
         }
-        let span = items.place(&name, position, fields.len(), statement);
+        let item = items.of(&name, position, fields.len());
+        let span = item
+            .and_then(|item| item.span)
+            .unwrap_or_else(|| statement.first_word());
         if !is_identifier(&name) {
-            mistakes.push(nameless(statement, &name, span));
+            let is_named = item.is_some_and(|item| item.is_wildcard || item.name.is_some());
+            mistakes.push(nameless(statement, is_named.then_some(&name), span));
         } else if !seen.insert(name.clone()) {
             mistakes.push(
                 Diagnostic::error(Code(308), format!("the query yields `{name}` twice"))
@@ -47,16 +51,18 @@ pub(super) fn columns(
     columns
 }
 
-fn nameless(statement: &Statement, name: &str, span: Span) -> Diagnostic {
-    let looks_computed = name.contains(['(', ' ', '.', '"', '*', '+', '-', '/']) || name.is_empty();
-    let message = if looks_computed {
-        "a column has no name".to_string()
-    } else {
-        format!("`{name}` is not a name: lower-case letters, digits and `_`, a letter first")
-    };
-    Diagnostic::error(Code(313), message)
+fn nameless(statement: &Statement, name: Option<&String>, span: Span) -> Diagnostic {
+    match name {
+        None => Diagnostic::error(Code(313), "a column has no name")
+            .at(statement.file(), span)
+            .help("give it one with `as`"),
+        Some(name) => Diagnostic::error(
+            Code(313),
+            format!("`{name}` is not a name: lower-case letters, digits and `_`, a letter first"),
+        )
         .at(statement.file(), span)
-        .help("give it one with `as`")
+        .help("rename it with `as`"),
+    }
 }
 
 /// The select list that names the output: the first one of a union.
@@ -72,21 +78,16 @@ struct Item {
 }
 
 impl SelectItems {
-    fn place(&self, name: &str, position: usize, count: usize, statement: &Statement) -> Span {
+    /// The item that writes a column.
+    fn of(&self, name: &str, position: usize, count: usize) -> Option<&Item> {
         let has_wildcard = self.items.iter().any(|item| item.is_wildcard);
-        let by_position = (!has_wildcard && self.items.len() == count)
-            .then(|| self.items.get(position))
-            .flatten();
-        let by_name = || {
-            let mut named = self.items.iter();
-            named.find(|item| item.name.as_deref() == Some(name))
-        };
-        let wildcard = || self.items.iter().find(|item| item.is_wildcard);
-        by_position
-            .or_else(by_name)
-            .or_else(wildcard)
-            .and_then(|item| item.span)
-            .unwrap_or_else(|| statement.first_word())
+        if !has_wildcard && self.items.len() == count {
+            return self.items.get(position);
+        }
+        let mut named = self.items.iter();
+        named
+            .find(|item| item.name.as_deref() == Some(name))
+            .or_else(|| self.items.iter().find(|item| item.is_wildcard))
     }
 }
 

@@ -203,7 +203,14 @@ mod tests {
     #[test]
     fn a_name_without_schema_is_refused_with_its_candidates() {
         let mistakes = tables("select * from orders").unwrap_err();
-        insta::assert_snapshot!(mistakes[0].render(false), @"");
+        insta::assert_snapshot!(mistakes[0].render(false), @r#"
+        error[K0201]: `orders` does not say its schema, and no `with` names it
+         --> sql/gold/x.sql:1:15
+          |
+        1 | select * from orders
+          |               ^^^^^^
+        help: did you mean `bronze.orders` or `silver.orders`?
+        "#);
         let mistakes = tables("select * from peple").unwrap_err();
         assert_eq!(mistakes[0].help.as_deref(), Some("did you mean `silver.people`?"));
     }
