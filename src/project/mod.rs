@@ -6,7 +6,6 @@
 //! Every mistake of every file is reported at once. The raw shapes never leave this module; data and network are never
 //! touched; SQL text is carried, not parsed (`engine` does that).
 
-mod column_type;
 mod contract;
 mod data_test;
 mod path_pattern;
@@ -16,7 +15,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub(crate) use column_type::ColumnType;
+pub(crate) use crate::column_type::ColumnType;
 pub(crate) use contract::{Column, Contract, Materialization, Meaning, OnError, RollbackClass};
 pub(crate) use data_test::{DataTest, Limit, TestKind, TestSeverity};
 pub(crate) use path_pattern::{Captures, PathPattern};
