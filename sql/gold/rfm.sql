@@ -1,6 +1,6 @@
--- gold.rfm: one row per customer who bought in the three years before `$as_of`, scored 1 to 5 by recency, frequency, money.
--- A score is the fifth of the customers, as they stood on the first day of the month, that one's value belongs to: within
--- a month scores compare. Equal values share the lower fifth, so a heavy tie (one purchase) is one fifth, however large.
+-- gold.rfm: one row per customer who bought in the three years before `$as_of`, scored by recency, frequency and money.
+-- A score of 1 to 5 says which fifth of the customers one's value falls into, as they stood on the first day of the
+-- month: within a month scores compare. Equal values share the lower fifth, however many they are.
 with days as (
     select cast($as_of at time zone 'Europe/Stockholm' as date) as today
 ),

@@ -7,7 +7,8 @@ customer_ids as (
     select * from identity.customer_ids
 ),
 web_lines as (
-    select order_id, line_no, 'goods' as kind, sku as product_no, cast(quantity as decimal(12,3)) as quantity, line_amount
+    select
+        order_id, line_no, 'goods' as kind, sku as product_no, cast(quantity as decimal(12,3)) as quantity, line_amount
     from silver.order_lines
     union all
     select order_id, cast(0 as integer), 'shipping', null, 1.000, shipping_amount
@@ -28,7 +29,8 @@ stores as (
     select
         receipt_lines.receipt_id as sale_id, receipt_lines.line_no, 'store' as channel, 'goods' as kind,
         receipt_lines.sold_at, receipt_lines.sold_on, customer_ids.customer_id, receipt_lines.store_id,
-        receipt_lines.article_no as product_no, receipt_lines.quantity, receipt_lines.currency, receipt_lines.line_amount
+        receipt_lines.article_no as product_no, receipt_lines.quantity, receipt_lines.currency,
+        receipt_lines.line_amount
     from silver.receipt_lines
     left join customer_ids on customer_ids.source = 'loyalty' and customer_ids.source_id = receipt_lines.card_no
 ),

@@ -25,7 +25,9 @@ lapsed_loyal as (
     select 'lapsed_loyal' as segment, customer_id from rfm where purchases_count >= 3 and recency_days > 180
 ),
 newsletter_readers as (
-    select 'newsletter_readers' as segment, customer_id from customers where email is not null and has_newsletter_consent
+    select 'newsletter_readers' as segment, customer_id
+    from customers
+    where email is not null and has_newsletter_consent
 ),
 never_bought as (
     select 'never_bought' as segment, customer_id from customers where purchases_count = 0
