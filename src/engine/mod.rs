@@ -10,7 +10,9 @@ mod function_registry;
 mod lint;
 mod statement;
 
-pub(crate) use analysis::{Analysis, InputTable, OutputColumn, Question, analyse, conform};
+pub(crate) use analysis::{
+    Analysis, InputTable, OutputColumn, Question, analyse, check_runnable, conform,
+};
 pub(crate) use clock_functions::register_clock_functions;
 pub(crate) use file_set::{DataFile, FileSet};
 pub(crate) use function_registry::{FunctionRegistry, configure_sql};
