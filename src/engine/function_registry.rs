@@ -3,7 +3,7 @@
 //! In: functions of our own. Out: one prebuilt state, shared by all checks of a process. Checking and running agree only
 //! if the session that runs a statement is configured by [`configure_sql`] and holds the same functions.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use chrono::DateTime;
@@ -22,6 +22,7 @@ use super::statement::RECURSION_LIMIT;
 pub(crate) struct FunctionRegistry {
     state: SessionState,
     names: OnceLock<BTreeSet<String>>,
+    semantics: BTreeMap<String, u32>,
 }
 
 impl FunctionRegistry {
@@ -60,7 +61,27 @@ impl FunctionRegistry {
         Ok(Self {
             state,
             names: OnceLock::new(),
+            semantics: BTreeMap::new(),
         })
+    }
+
+    /// Numbers by function: bumped by hand when its results may change, so that what uses it is computed again. A function
+    /// without a number has never changed.
+    pub(crate) fn with_semantics(mut self, semantics: BTreeMap<String, u32>) -> Self {
+        self.semantics = semantics;
+        self
+    }
+
+    /// Those of `functions` that have a number.
+    pub(crate) fn semantics<'a>(
+        &'a self,
+        functions: &BTreeSet<String>,
+    ) -> BTreeMap<&'a str, u32> {
+        let numbered = self.semantics.iter();
+        numbered
+            .filter(|(name, _)| functions.contains(*name))
+            .map(|(name, number)| (name.as_str(), *number))
+            .collect()
     }
 
     /// The state behind it.

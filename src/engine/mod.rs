@@ -14,7 +14,9 @@ mod scan;
 mod session;
 mod statement;
 
-pub(crate) use analysis::{Analysis, InputTable, OutputColumn, Question, analyse, conform};
+pub(crate) use analysis::{
+    Analysis, InputTable, OutputColumn, Question, analyse, check_runnable, conform,
+};
 pub(crate) use clock_functions::register_clock_functions;
 pub(crate) use failure::{failure, is_out_of_memory};
 pub(crate) use file_set::{DataFile, FileSet};
