@@ -6,12 +6,13 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::name::{ReleaseNumber, RunId};
 
 /// One live file of a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LiveFile {
     /// Path below the table's location, as the log writes it.
     pub(crate) path: String,
@@ -75,6 +76,11 @@ pub(crate) struct EntryDraft<'a> {
 pub(crate) trait TableLog: Send + Sync + Debug {
     /// Object path below the lake's root of the entry of that version.
     fn entry_path(&self, location: &str, version: u64) -> String;
+
+    /// Object path below the lake's root of a data file that the table's log writes as `path`.
+    fn file_path(&self, location: &str, path: &str) -> String {
+        format!("{location}/{path}")
+    }
 
     /// The newest version, looked for upwards from `at_least` where that is known to exist; `None`: no table.
     async fn head(&self, location: &str, at_least: Option<u64>) -> Result<Option<u64>>;
