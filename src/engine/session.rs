@@ -35,6 +35,9 @@ const NO_SCHEMA: &str = "?";
 /// Below two, DataFusion ignores `prefer_hash_join = false` and builds hash tables that never spill.
 const LEAST_PARTITIONS: usize = 2;
 
+/// Sixteen operators that hold a batch each, of rows of a kilobyte.
+const BATCH_SHARE: usize = 16 << 10;
+
 /// What the process may use.
 #[derive(Debug)]
 pub(crate) struct EngineOptions {
@@ -180,16 +183,19 @@ fn scratch_store(runtime: &RuntimeEnv) -> Result<Arc<dyn ObjectStore>> {
         .first()
         .ok_or_else(|| Error::internal("the engine has no spill folder"))?
         .join("scratch");
-    std::fs::create_dir_all(&folder)
-        .map_err(|error| Error::unavailable("the scratch folder cannot be made").caused_by(error))?;
-    let store = LocalFileSystem::new_with_prefix(&folder)
-        .map_err(|error| Error::unavailable("the scratch folder cannot be used").caused_by(error))?;
+    std::fs::create_dir_all(&folder).map_err(|error| {
+        Error::unavailable("the scratch folder cannot be made").caused_by(error)
+    })?;
+    let store = LocalFileSystem::new_with_prefix(&folder).map_err(|error| {
+        Error::unavailable("the scratch folder cannot be used").caused_by(error)
+    })?;
     Ok(Arc::new(store))
 }
 
 fn config(partitions: usize, memory_limit: usize) -> SessionConfig {
     let mut config = SessionConfig::new()
         .with_target_partitions(partitions)
+        .with_batch_size(batch_rows(memory_limit))
         .with_information_schema(true)
         .with_create_default_catalog_and_schema(false)
         .with_default_catalog_and_schema(CATALOG, NO_SCHEMA);
@@ -204,6 +210,12 @@ fn config(partitions: usize, memory_limit: usize) -> SessionConfig {
     options.execution.parquet.schema_force_view_types = false;
     options.execution.time_zone = None;
     config
+}
+
+/// Rows of a batch. An operator must hold at least one, so little memory asks for small ones; results do not depend on
+/// it.
+fn batch_rows(memory_limit: usize) -> usize {
+    (memory_limit / BATCH_SHARE).clamp(256, 8192)
 }
 
 fn base_state(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionState {
@@ -319,8 +331,18 @@ mod tests {
     fn scratch_folder_goes_with_the_engine() {
         let folder = tempfile::tempdir().unwrap();
         let engine = engine(folder.path());
-        assert_eq!(std::fs::read_dir(folder.path().join("spill")).unwrap().count(), 1);
+        assert_eq!(
+            std::fs::read_dir(folder.path().join("spill"))
+                .unwrap()
+                .count(),
+            1
+        );
         drop(engine);
-        assert_eq!(std::fs::read_dir(folder.path().join("spill")).unwrap().count(), 0);
+        assert_eq!(
+            std::fs::read_dir(folder.path().join("spill"))
+                .unwrap()
+                .count(),
+            0
+        );
     }
 }
