@@ -114,6 +114,7 @@ fn fingerprints(planned: &Fingerprints) -> crate::release::Fingerprints {
         content: planned.content.clone(),
         tests: planned.tests.clone(),
         words: planned.words.clone(),
+        parts: planned.parts.clone(),
     }
 }
 
