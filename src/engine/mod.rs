@@ -13,6 +13,7 @@ mod memory;
 mod scan;
 mod session;
 mod statement;
+pub(crate) mod udf;
 
 pub(crate) use analysis::{
     Analysis, InputTable, OutputColumn, Question, analyse, check_runnable, conform,

@@ -22,9 +22,8 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 
-use super::clock_functions::register_clock_functions;
 use super::failure;
-use super::function_registry::configure_sql;
+use super::function_registry::{configure_sql, register_functions};
 use super::memory::{SpillPool, default_memory_limit};
 use crate::error::{Error, Result};
 use crate::name::TableName;
@@ -116,7 +115,7 @@ impl Engine {
         runtime.register_object_store(scratch_url()?.as_ref(), Arc::clone(&scratch));
         let partitions = options.threads.max(LEAST_PARTITIONS);
         let mut base = base_state(config(partitions, limit), Arc::clone(&runtime));
-        register_functions(&mut base, options.as_of, options.time_zone)?;
+        register_functions(&mut base, options.as_of, options.time_zone).map_err(failure)?;
         Ok(Self {
             base,
             pool,
@@ -166,16 +165,6 @@ impl Engine {
     pub(crate) fn spilled(&self) -> u64 {
         self.runtime.disk_manager.used_disk_space()
     }
-}
-
-/// The one place where functions join a session: those that statements are checked with, and the clock that answers
-/// `as_of`.
-///
-/// # Errors
-/// `Internal` where two functions claim one name.
-fn register_functions(state: &mut SessionState, as_of: DateTime<Utc>, zone: Tz) -> Result<()> {
-    super::functions()?.register(state).map_err(failure)?;
-    register_clock_functions(state, as_of, zone).map_err(failure)
 }
 
 fn scratch_store(runtime: &RuntimeEnv) -> Result<Arc<dyn ObjectStore>> {
