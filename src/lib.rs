@@ -24,4 +24,4 @@ pub mod cli;
 
 pub use diagnostic::Diagnostic;
 pub use error::{Error, ErrorKind};
-pub use project::Project;
+pub use project::{Project, Variables};

@@ -10,6 +10,7 @@ mod column_type;
 mod contract;
 mod data_test;
 mod jinja;
+mod json_schema;
 mod load;
 mod path_pattern;
 mod raw;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 pub(crate) use column_type::ColumnType;
 pub(crate) use contract::{Column, Contract, Materialization, Meaning, OnError, RollbackClass};
+pub(crate) use json_schema::json_schema;
 pub use load::Variables;
 
 pub(crate) use data_test::{DataTest, Limit, TestKind, TestSeverity};
