@@ -239,7 +239,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     candidates
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= limit.max(2) && *distance < candidate.len())
+        .filter(|(distance, candidate)| *distance <= limit && *distance < candidate.len())
         .min()
         .map(|(_, candidate)| candidate)
 }

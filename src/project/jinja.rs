@@ -87,7 +87,7 @@ fn mistake_of(text: &str, quoted: bool) -> Option<Mistake> {
     let mistake = Mistake::new(110, "SQL in kilde has no templates");
     Some(match (word, referenced(text)) {
         (_, Some(name)) => mistake.help(format!(
-            "write the table's name: `from silver.{name}`; the order of steps is read from it"
+            "write the table's name, for example `from silver.{name}`; the order of steps is read from it"
         )),
         ("var" | "env_var", _) => mistake.help("write `$name` and give it in `vars` of kilde.yaml"),
         ("config", _) => {

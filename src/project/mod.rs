@@ -17,6 +17,7 @@ mod raw;
 mod requires;
 mod resolve;
 mod source;
+mod time_format;
 mod type_parser;
 
 use std::collections::BTreeMap;

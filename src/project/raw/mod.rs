@@ -29,11 +29,16 @@ pub(in crate::project) use scalar::{
 pub(in crate::project) use schema_file::{RawColumn, RawMaterialization, RawSchemaFile, RawSubject};
 pub(in crate::project) use test::{RawColumnTest, RawTableTest};
 
+use crate::diagnostic::Span;
+
 /// Decodes one file; what it finds wrong is in the sink.
 pub(in crate::project) fn read<T: Decode>(sink: &mut Sink) -> Option<T> {
     let file = std::sync::Arc::clone(&sink.file);
     match tree::parse(&file.text) {
-        Ok(root) => T::decode(&root, sink),
+        Ok(root) => {
+            sink.within = Some(Span::default());
+            T::decode(&root, sink)
+        }
         Err(error) => {
             let mut mistake = Mistake::new(101, error.message);
             mistake.help = error.help;
