@@ -31,4 +31,4 @@ pub mod deps {
 pub use diagnostic::Diagnostic;
 pub use engine::udf::register_udfs;
 pub use error::{Error, ErrorKind};
-pub use project::Project;
+pub use project::{Project, Variables};

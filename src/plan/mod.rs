@@ -12,6 +12,7 @@ mod contract_check;
 mod decide;
 mod fingerprint;
 mod graph;
+mod list;
 mod observed;
 mod parallel;
 mod reason;
@@ -31,6 +32,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 pub(crate) use check::{Checked, check, check_runnable};
 pub(crate) use fingerprint::Fingerprints;
 pub(crate) use graph::Graph;
+pub(crate) use list::list;
 pub(crate) use observed::{
     ExportState, Observed, ObservedExport, ObservedRelease, PublishedTable,
 };

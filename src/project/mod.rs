@@ -9,12 +9,14 @@
 mod contract;
 mod data_test;
 mod jinja;
+mod json_schema;
 mod load;
 mod path_pattern;
 mod raw;
 mod requires;
 mod resolve;
 mod source;
+mod time_format;
 mod type_parser;
 
 use std::collections::BTreeMap;
@@ -23,6 +25,7 @@ use std::sync::Arc;
 
 pub(crate) use crate::column_type::ColumnType;
 pub(crate) use contract::{Column, Contract, Materialization, Meaning, OnError, RollbackClass};
+pub(crate) use json_schema::json_schema;
 pub use load::Variables;
 
 pub(crate) use data_test::{DataTest, Limit, TestKind, TestSeverity};
