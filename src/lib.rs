@@ -9,6 +9,7 @@ pub mod error;
 pub mod name;
 
 mod catalog;
+mod column_type;
 mod engine;
 mod ingest;
 mod lake;

@@ -6,25 +6,32 @@
 //! Every mistake of every file is reported at once. The raw shapes never leave this module; data and network are never
 //! touched; SQL text is carried, not parsed (`engine` does that).
 
-mod column_type;
 mod contract;
 mod data_test;
+mod jinja;
+mod load;
 mod path_pattern;
+mod raw;
+mod requires;
+mod resolve;
 mod source;
+mod type_parser;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub(crate) use column_type::ColumnType;
+pub(crate) use crate::column_type::ColumnType;
 pub(crate) use contract::{Column, Contract, Materialization, Meaning, OnError, RollbackClass};
+pub use load::Variables;
+
 pub(crate) use data_test::{DataTest, Limit, TestKind, TestSeverity};
 pub(crate) use path_pattern::{Captures, PathPattern};
 pub(crate) use source::{
     Conversions, CsvRead, Encoding, Load, NdjsonRead, ParquetRead, Party, Read, Source,
 };
 
-use crate::diagnostic::{Place, SourceFile, Span};
+use crate::diagnostic::{Diagnostic, Place, SourceFile, Span};
 use crate::name::TableName;
 
 /// A value and the bytes of the file where it stands.
@@ -65,6 +72,8 @@ pub struct Project {
     pub(crate) contracts: BTreeMap<TableName, Contract>,
     /// Number of files read.
     pub(crate) file_count: usize,
+    /// Doubts that do not stop anything, by file and position.
+    pub(crate) warnings: Vec<Diagnostic>,
 }
 
 /// Who uses data, for what and why, on which legal ground.
