@@ -254,7 +254,7 @@ fn wrong_arguments_are_placed_at_the_call() {
     help: it takes decimal or bigint or double or duration or interval
     "#);
     insta::assert_snapshot!(mistakes("select round(lines) as b from silver.orders"), @r#"
-    error[K0306]: `round` does not take 1,function 'round' requires decimal, but received list<struct<sku varchar, quantity integer>>
+    error[K0306]: `round` does not take list<struct<sku varchar, quantity integer>>
      --> sql/gold/x.sql:1:8
       |
     1 | select round(lines) as b from silver.orders
