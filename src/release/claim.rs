@@ -138,6 +138,7 @@ impl Lake {
         };
         let format: Format = json::from_bytes(layout::FORMAT, &bytes)?;
         log::check_format(layout::FORMAT, format.format)?;
+        self.tables.belongs_to(&format.lake_id);
         Ok(format.lake_id)
     }
 
