@@ -9,6 +9,7 @@ pub mod error;
 pub mod name;
 
 mod catalog;
+mod column_type;
 mod engine;
 mod ingest;
 mod lake;
@@ -30,4 +31,4 @@ pub mod deps {
 pub use diagnostic::Diagnostic;
 pub use engine::udf::register_udfs;
 pub use error::{Error, ErrorKind};
-pub use project::Project;
+pub use project::{Project, Variables};
