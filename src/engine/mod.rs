@@ -13,6 +13,7 @@ mod memory;
 mod scan;
 mod session;
 mod statement;
+mod watchdog;
 
 pub(crate) use analysis::{Analysis, InputTable, OutputColumn, Question, analyse, conform};
 pub(crate) use clock_functions::register_clock_functions;
@@ -23,3 +24,4 @@ pub(crate) use memory::default_memory_limit;
 pub(crate) use scan::scan;
 pub(crate) use session::{Engine, EngineOptions, Joins, lake_url, scratch_url};
 pub(crate) use statement::{Statement, TableUse};
+pub(crate) use watchdog::watched;

@@ -8,11 +8,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList,
     MemorySchemaProvider, SchemaProvider, TableProvider,
 };
-use datafusion::common::config::Dialect;
+use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -22,7 +23,9 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 
+use super::clock_functions::register_clock_functions;
 use super::failure;
+use super::function_registry::configure_sql;
 use super::memory::{SpillPool, default_memory_limit};
 use crate::error::{Error, Result};
 use crate::name::TableName;
@@ -51,8 +54,10 @@ pub(crate) struct EngineOptions {
     pub(crate) spill_limit: Option<u64>,
     /// The lake, its root at `/`.
     pub(crate) lake: Arc<dyn ObjectStore>,
-    /// What `now()` and `today()` answer.
+    /// What `now()` answers.
     pub(crate) as_of: DateTime<Utc>,
+    /// In which `today()` is a day.
+    pub(crate) time_zone: Tz,
 }
 
 /// How joins are planned.
@@ -112,7 +117,7 @@ impl Engine {
         runtime.register_object_store(scratch_url()?.as_ref(), Arc::clone(&scratch));
         let partitions = options.threads.max(LEAST_PARTITIONS);
         let mut base = base_state(config(partitions, limit), Arc::clone(&runtime));
-        register_functions(&mut base, options.as_of)?;
+        register_functions(&mut base, options.as_of, options.time_zone).map_err(failure)?;
         Ok(Self {
             base,
             pool,
@@ -164,17 +169,16 @@ impl Engine {
     }
 }
 
-/// The one place where functions join a session: UDFs, exact aggregates, and the clock that answers `as_of`.
+/// The one place where functions join the sessions that run: the clock that answers `as_of`, and ours by name.
 ///
 /// # Errors
-/// `Internal` where two functions claim one name.
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "registering functions can fail; the first ones come with `udf`"
-)]
-fn register_functions(state: &mut SessionState, as_of: DateTime<Utc>) -> Result<()> {
-    let _ = (state, as_of);
-    Ok(())
+/// Where DataFusion refuses one.
+fn register_functions(
+    state: &mut SessionState,
+    as_of: DateTime<Utc>,
+    time_zone: Tz,
+) -> DataFusionResult<()> {
+    register_clock_functions(state, as_of, time_zone)
 }
 
 fn scratch_store(runtime: &RuntimeEnv) -> Result<Arc<dyn ObjectStore>> {
@@ -199,10 +203,8 @@ fn config(partitions: usize, memory_limit: usize) -> SessionConfig {
         .with_information_schema(true)
         .with_create_default_catalog_and_schema(false)
         .with_default_catalog_and_schema(CATALOG, NO_SCHEMA);
+    configure_sql(&mut config);
     let options = config.options_mut();
-    options.sql_parser.dialect = Dialect::DuckDB;
-    options.sql_parser.parse_float_as_decimal = true;
-    options.sql_parser.collect_spans = true;
     // the merge phase of a sort must be able to start: what it sets aside has to fit many sorts at once
     options.execution.sort_spill_reservation_bytes =
         (memory_limit / (partitions * 16)).clamp(64 << 10, 10 << 20);
@@ -271,6 +273,7 @@ mod tests {
             spill_limit: None,
             lake: Arc::new(InMemory::new()),
             as_of: DateTime::UNIX_EPOCH,
+            time_zone: chrono_tz::UTC,
         })
         .unwrap()
     }
