@@ -3,10 +3,11 @@
 //! In: functions of our own. Out: one prebuilt state, shared by all checks of a process. Checking and running agree only
 //! if the session that runs a statement is configured by [`configure_sql`] and holds the same functions.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use datafusion::common::config::{ConfigNonZeroUsize, Dialect};
 use datafusion::error::Result;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
@@ -15,13 +16,17 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF, Volatility, WindowUDF};
 use datafusion::prelude::SessionConfig;
 
 use super::clock_functions::register_clock_functions;
+use super::failure::failure;
 use super::statement::RECURSION_LIMIT;
+use super::udf;
+use crate::error::Error;
 
 /// Functions by name, with everything else that planning a statement needs.
 #[derive(Debug)]
 pub(crate) struct FunctionRegistry {
     state: SessionState,
     names: OnceLock<BTreeSet<String>>,
+    semantics: BTreeMap<String, u32>,
 }
 
 impl FunctionRegistry {
@@ -60,7 +65,27 @@ impl FunctionRegistry {
         Ok(Self {
             state,
             names: OnceLock::new(),
+            semantics: BTreeMap::new(),
         })
+    }
+
+    /// Numbers by function: bumped by hand when its results may change, so that what uses it is computed again. A function
+    /// without a number has never changed.
+    pub(crate) fn with_semantics(mut self, semantics: BTreeMap<String, u32>) -> Self {
+        self.semantics = semantics;
+        self
+    }
+
+    /// Those of `functions` that have a number.
+    pub(crate) fn semantics<'a>(
+        &'a self,
+        functions: &BTreeSet<String>,
+    ) -> BTreeMap<&'a str, u32> {
+        let numbered = self.semantics.iter();
+        numbered
+            .filter(|(name, _)| functions.contains(*name))
+            .map(|(name, number)| (name.as_str(), *number))
+            .collect()
     }
 
     /// The state behind it.
@@ -104,6 +129,34 @@ impl FunctionRegistry {
             .get(name)
             .is_some_and(|function| function.signature().volatility == Volatility::Volatile)
     }
+}
+
+/// Every function of kilde's SQL, for checking statements.
+///
+/// # Errors
+/// `Internal` where two functions claim one name.
+pub(crate) fn functions() -> Result<FunctionRegistry, Error> {
+    FunctionRegistry::new(udf::all(), udf::aggregates(), vec![])
+        .map(|registry| registry.with_semantics(udf::semantics()))
+        .map_err(failure)
+}
+
+/// The same functions for a session that runs statements, with the clock that answers `as_of`.
+///
+/// # Errors
+/// Where DataFusion refuses a function.
+pub(super) fn register_functions(
+    state: &mut SessionState,
+    as_of: DateTime<Utc>,
+    time_zone: Tz,
+) -> Result<()> {
+    for function in udf::all() {
+        state.register_udf(function)?;
+    }
+    for function in udf::aggregates() {
+        state.register_udaf(function)?;
+    }
+    register_clock_functions(state, as_of, time_zone)
 }
 
 /// The SQL that kilde speaks, as settings of a session: DuckDB's dialect, decimal literals, nulls last, `Utf8` strings.

@@ -13,7 +13,6 @@ use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList,
     MemorySchemaProvider, SchemaProvider, TableProvider,
 };
-use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -23,9 +22,8 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 
-use super::clock_functions::register_clock_functions;
 use super::failure;
-use super::function_registry::configure_sql;
+use super::function_registry::{configure_sql, register_functions};
 use super::memory::{SpillPool, default_memory_limit};
 use crate::error::{Error, Result};
 use crate::name::TableName;
@@ -54,9 +52,9 @@ pub(crate) struct EngineOptions {
     pub(crate) spill_limit: Option<u64>,
     /// The lake, its root at `/`.
     pub(crate) lake: Arc<dyn ObjectStore>,
-    /// What `now()` answers.
+    /// What `now()` and `today()` answer.
     pub(crate) as_of: DateTime<Utc>,
-    /// In which `today()` is a day.
+    /// Zone of `today()`.
     pub(crate) time_zone: Tz,
 }
 
@@ -169,18 +167,6 @@ impl Engine {
     }
 }
 
-/// The one place where functions join the sessions that run: the clock that answers `as_of`, and ours by name.
-///
-/// # Errors
-/// Where DataFusion refuses one.
-fn register_functions(
-    state: &mut SessionState,
-    as_of: DateTime<Utc>,
-    time_zone: Tz,
-) -> DataFusionResult<()> {
-    register_clock_functions(state, as_of, time_zone)
-}
-
 fn scratch_store(runtime: &RuntimeEnv) -> Result<Arc<dyn ObjectStore>> {
     let folders = runtime.disk_manager.temp_dir_paths();
     let folder = folders
@@ -273,7 +259,7 @@ mod tests {
             spill_limit: None,
             lake: Arc::new(InMemory::new()),
             as_of: DateTime::UNIX_EPOCH,
-            time_zone: chrono_tz::UTC,
+            time_zone: Tz::UTC,
         })
         .unwrap()
     }

@@ -74,6 +74,10 @@ pub(crate) struct EntryDraft<'a> {
 /// A table format's log, read and written without knowing what the rows are.
 #[async_trait]
 pub(crate) trait TableLog: Send + Sync + Debug {
+    /// Says whose transactions count as this lake's, before the first of them is looked for: a claimant knows the lake's
+    /// id, a reader need not.
+    fn belongs_to(&self, _lake_id: &str) {}
+
     /// Object path below the lake's root of the entry of that version.
     fn entry_path(&self, location: &str, version: u64) -> String;
 

@@ -14,6 +14,7 @@ mod output;
 mod runnable;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -34,7 +35,7 @@ use super::clock_functions::CLOCK_NAMES;
 use super::function_registry::FunctionRegistry;
 use super::lint::{self, LintContext};
 use super::statement::{Statement, TableUse};
-use crate::diagnostic::{Code, Diagnostic, Severity, Span};
+use crate::diagnostic::{Code, Diagnostic, Severity, SourceFile, Span};
 use crate::name::TableName;
 
 /// A table that statements may read.
@@ -61,8 +62,8 @@ pub(crate) struct Question<'a> {
     /// Zone of `today()`.
     pub(crate) time_zone: Tz,
     pub(crate) functions: &'a FunctionRegistry,
-    /// Also optimise and build the physical plan over empty tables: several times the cost, and the only proof that it runs.
-    pub(crate) check_runnable: bool,
+    /// Whether the result becomes a table, whose columns need names; that of a test does not.
+    pub(crate) is_published: bool,
 }
 
 /// What is known of a statement before it runs.
@@ -72,7 +73,7 @@ pub(crate) struct Analysis {
     pub(crate) inputs: Vec<TableName>,
     /// The text that counts for fingerprints; placeholders as written.
     pub(crate) canonical: String,
-    /// What it yields, in order; types as computed, not as published.
+    /// What it yields, in order; types as computed, not as published. Empty for tests.
     pub(crate) output: Vec<OutputColumn>,
     /// Names of the variables used, `as_of` not among them.
     pub(crate) vars: BTreeSet<String>,
@@ -134,7 +135,11 @@ pub(crate) fn analyse(question: &Question<'_>) -> Result<Analysis, Vec<Diagnosti
         )
         .map_err(|error| failure(error, Some(&planned)))?;
     let mut found = Vec::new();
-    let output = output::columns(statement, &plan, &mut found);
+    let output = if question.is_published {
+        output::columns(statement, &plan, &mut found)
+    } else {
+        Vec::new()
+    };
     found.extend(lint::check(&LintContext {
         statement,
         calls: &calls,
@@ -146,10 +151,6 @@ pub(crate) fn analyse(question: &Question<'_>) -> Result<Analysis, Vec<Diagnosti
     }));
     if found.iter().any(|d| d.severity == Severity::Error) {
         return Err(found);
-    }
-    if question.check_runnable {
-        runnable::check(&plan, question.functions)
-            .map_err(|error| vec![explain_failure::explain_not_runnable(&error, statement)])?;
     }
     let functions: BTreeSet<String> = calls
         .iter()
@@ -166,6 +167,24 @@ pub(crate) fn analyse(question: &Question<'_>) -> Result<Analysis, Vec<Diagnosti
         plan,
         warnings: found,
         bound: bound.text,
+    })
+}
+
+/// Optimises and builds the physical plan over empty tables: several times the cost of [`analyse`], and the only proof that a
+/// statement runs.
+///
+/// # Errors
+/// K0311.
+pub(crate) fn check_runnable(
+    file: &Arc<SourceFile>,
+    analysis: &Analysis,
+    functions: &FunctionRegistry,
+) -> Result<(), Diagnostic> {
+    runnable::check(&analysis.plan, functions).map_err(|error| {
+        match Statement::parse(file) {
+            Ok(statement) => explain_failure::explain_not_runnable(&error, &statement),
+            Err(mistake) => mistake,
+        }
     })
 }
 

@@ -1,10 +1,7 @@
-use std::sync::Arc;
-
 use chrono::TimeZone;
 use datafusion::arrow::datatypes::{Field, Schema, TimeUnit};
 
 use super::*;
-use crate::diagnostic::SourceFile;
 use crate::engine::function_registry::test_registry;
 
 fn table(columns: &[(&str, DataType)]) -> InputTable {
@@ -19,7 +16,7 @@ fn table(columns: &[(&str, DataType)]) -> InputTable {
 }
 
 /// `silver.people` and `silver.orders`, variables `country` and `min_amount`, 1 March 2026 in Stockholm.
-pub(in crate::engine) fn ask(text: &str, check_runnable: bool) -> Result<Analysis, Vec<Diagnostic>> {
+fn ask(text: &str, is_runnable: bool) -> Result<Analysis, Vec<Diagnostic>> {
     let instant = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     let lines = DataType::new_list(
         DataType::Struct(
@@ -63,7 +60,7 @@ pub(in crate::engine) fn ask(text: &str, check_runnable: bool) -> Result<Analysi
     ]);
     let statement = Statement::parse(&file).map_err(|d| vec![d])?;
     let uses = statement.tables(&tables.keys().cloned().collect())?;
-    analyse(&Question {
+    let analysis = analyse(&Question {
         statement: &statement,
         uses: &uses,
         tables: &tables,
@@ -71,12 +68,16 @@ pub(in crate::engine) fn ask(text: &str, check_runnable: bool) -> Result<Analysi
         as_of: Utc.with_ymd_and_hms(2026, 2, 28, 23, 0, 0).unwrap(),
         time_zone: chrono_tz::Europe::Stockholm,
         functions: test_registry::shared(),
-        check_runnable,
-    })
+        is_published: true,
+    })?;
+    if is_runnable {
+        check_runnable(&file, &analysis, test_registry::shared()).map_err(|d| vec![d])?;
+    }
+    Ok(analysis)
 }
 
 /// The rendered mistakes, an empty line between two.
-pub(in crate::engine) fn mistakes(text: &str) -> String {
+fn mistakes(text: &str) -> String {
     let found = match ask(text, true) {
         Ok(analysis) => analysis.warnings,
         Err(found) => found,
@@ -253,7 +254,7 @@ fn wrong_arguments_are_placed_at_the_call() {
     help: it takes decimal or bigint or double or duration or interval
     "#);
     insta::assert_snapshot!(mistakes("select round(lines) as b from silver.orders"), @r#"
-    error[K0306]: `round` does not take 1,function 'round' requires decimal, but received list<struct<sku varchar, quantity integer>>
+    error[K0306]: `round` does not take list<struct<sku varchar, quantity integer>>
      --> sql/gold/x.sql:1:8
       |
     1 | select round(lines) as b from silver.orders

@@ -12,7 +12,7 @@ mod entry;
 mod replay;
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -42,7 +42,8 @@ const FETCHES: usize = 8;
 #[derive(Debug)]
 pub(crate) struct DeltaLog {
     store: Arc<dyn ObjectStore>,
-    app_id: String,
+    /// Application id of this lake's transactions; not known to readers, who do not look for them.
+    app_id: OnceLock<String>,
 }
 
 /// What lies in `_delta_log`.
@@ -54,11 +55,15 @@ struct Listing {
 
 impl DeltaLog {
     /// The logs of the lake whose root is the store's root.
-    pub(crate) fn new(store: Arc<dyn ObjectStore>, lake_id: &str) -> Self {
+    pub(crate) fn new(store: Arc<dyn ObjectStore>) -> Self {
         Self {
             store,
-            app_id: entry::app_id(lake_id),
+            app_id: OnceLock::new(),
         }
+    }
+
+    fn app_id(&self) -> &str {
+        self.app_id.get().map_or("", String::as_str)
     }
 
     /// The files of a state as a table that the engine scans.
@@ -196,7 +201,7 @@ impl DeltaLog {
                     .at(location)
                     .help("a foreign tool cleaned the log: `kilde releases` names what can still be read")
             })?;
-            replay.apply(&entry, &self.app_id, location)?;
+            replay.apply(&entry, self.app_id(), location)?;
         }
         Ok(())
     }
@@ -204,6 +209,11 @@ impl DeltaLog {
 
 #[async_trait]
 impl TableLog for DeltaLog {
+    fn belongs_to(&self, lake_id: &str) {
+        // a lake's id never changes, so the first answer stands
+        let _ = self.app_id.set(entry::app_id(lake_id));
+    }
+
     fn entry_path(&self, location: &str, version: u64) -> String {
         format!("{location}/_delta_log/{version:020}.json")
     }
@@ -226,7 +236,7 @@ impl TableLog for DeltaLog {
             .filter(|checkpoint| *checkpoint <= version)
             .max();
         let mut replay = match base {
-            Some(base) => checkpoint::replay(&self.store, location, base, &self.app_id).await?,
+            Some(base) => checkpoint::replay(&self.store, location, base, self.app_id()).await?,
             None => Replay::default(),
         };
         self.replay_above(location, base, version, &mut replay)
@@ -237,7 +247,7 @@ impl TableLog for DeltaLog {
     async fn commit(&self, location: &str, version: u64) -> Result<Option<Commit>> {
         self.fetch(location, version)
             .await?
-            .map(|entry| replay::commit(version, &entry, &self.app_id, location))
+            .map(|entry| replay::commit(version, &entry, self.app_id(), location))
             .transpose()
     }
 
