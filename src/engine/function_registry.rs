@@ -127,6 +127,14 @@ impl FunctionRegistry {
     }
 }
 
+/// DataFusion's functions and kilde's own.
+///
+/// # Errors
+/// `Internal` where two functions claim one name.
+pub(crate) fn functions() -> crate::error::Result<FunctionRegistry> {
+    FunctionRegistry::new(vec![], vec![], vec![]).map_err(super::failure)
+}
+
 /// The SQL that kilde speaks, as settings of a session: DuckDB's dialect, decimal literals, nulls last, `Utf8` strings.
 ///
 /// Nulls come last in both directions, as DuckDB's users expect; DataFusion's own default puts them first under `desc`.

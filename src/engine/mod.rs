@@ -20,7 +20,7 @@ pub(crate) use analysis::{
 pub(crate) use clock_functions::register_clock_functions;
 pub(crate) use failure::{failure, is_out_of_memory};
 pub(crate) use file_set::{DataFile, FileSet};
-pub(crate) use function_registry::{FunctionRegistry, configure_sql};
+pub(crate) use function_registry::{FunctionRegistry, configure_sql, functions};
 pub(crate) use memory::default_memory_limit;
 pub(crate) use scan::scan;
 pub(crate) use session::{Engine, EngineOptions, Joins, lake_url, scratch_url};

@@ -23,7 +23,7 @@ use crate::project::{Materialization, Project, SqlStep};
 
 /// A project without mistakes.
 #[derive(Debug)]
-pub(crate) struct Checked {
+pub(super) struct Checked {
     pub(crate) graph: Graph,
     /// Of every SQL step.
     pub(crate) analyses: BTreeMap<TableName, Analysis>,
@@ -76,7 +76,7 @@ impl Surroundings<'_> {
 ///
 /// # Errors
 /// Every mistake found, and the warnings, by file and place.
-pub(crate) fn check(
+pub(super) fn check_project(
     project: &Project,
     functions: &FunctionRegistry,
     as_of: DateTime<Utc>,
@@ -148,7 +148,7 @@ pub(crate) fn check(
 ///
 /// # Errors
 /// K0311 at each statement that cannot.
-pub(crate) fn check_runnable(
+pub(super) fn check_runnable(
     project: &Project,
     functions: &FunctionRegistry,
     analyses: &[(&TableName, &Analysis)],
@@ -262,7 +262,11 @@ fn cycle_mistake(cycle: &[TableName], parsed: &BTreeMap<TableName, Parsed<'_>>) 
         Some((file, span)) => diagnostic.at(file, span),
         None => diagnostic,
     }
-    .help("let one of them read what the other reads, not the other itself")
+    .help(if cycle.len() == 1 {
+        "a table is made of others: read what it is made of"
+    } else {
+        "let one of them read what the other reads, not the other itself"
+    })
 }
 
 fn source_tables(project: &Project) -> BTreeMap<TableName, InputTable> {
