@@ -136,10 +136,8 @@ impl FunctionRegistry {
 /// # Errors
 /// `Internal` where two functions claim one name.
 pub(crate) fn functions() -> Result<FunctionRegistry, Error> {
-    let semantics = udf::semantics();
-    let semantics = semantics.into_iter().map(|(name, number)| (name.to_string(), number));
     FunctionRegistry::new(udf::all(), udf::aggregates(), vec![])
-        .map(|registry| registry.with_semantics(semantics.collect()))
+        .map(|registry| registry.with_semantics(udf::semantics()))
         .map_err(failure)
 }
 
