@@ -18,6 +18,7 @@ use crate::diagnostic::{Code, Diagnostic, SourceFile, Span, nearest};
 use crate::engine::{
     Analysis, FunctionRegistry, InputTable, Question, Statement, TableUse, analyse,
 };
+use crate::error::Error;
 use crate::name::TableName;
 use crate::project::{Materialization, Project, SqlStep};
 
@@ -141,6 +142,20 @@ pub(crate) fn check(
         tests,
         warnings: sorted(warnings),
     })
+}
+
+/// Checks a project wholly, without a lake: what `kilde check` does. Gives the warnings.
+///
+/// # Errors
+/// `Config` with every mistake found.
+pub(crate) fn check_project(project: &Project) -> Result<Vec<Diagnostic>, Error> {
+    let functions = crate::engine::functions()?;
+    // the instant only fills a literal; no mistake depends on it
+    let checked =
+        check(project, &functions, DateTime::UNIX_EPOCH).map_err(Error::from_diagnostics)?;
+    let analyses: Vec<_> = checked.analyses.iter().collect();
+    check_runnable(project, &functions, &analyses).map_err(Error::from_diagnostics)?;
+    Ok(checked.warnings)
 }
 
 /// Proves that statements can be run, by building their physical plans over empty tables: for those that are to be built,

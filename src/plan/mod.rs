@@ -29,7 +29,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::arrow::datatypes::SchemaRef;
 
-pub(crate) use check::{Checked, check, check_runnable};
+pub(crate) use check::{Checked, check, check_project, check_runnable};
 pub(crate) use fingerprint::Fingerprints;
 pub(crate) use graph::Graph;
 pub(crate) use list::list;
