@@ -16,7 +16,7 @@ use crate::catalog::{Catalog, Content};
 use crate::engine::{self, FileSet, Joins};
 use crate::error::{Error, Result};
 use crate::ingest::{self, DecodedExport, ExportStatus, LedgerEntry};
-use crate::lake::{self, Digest, Layout, TableDefinition, TableIdentity, WriteSpec, Written};
+use crate::lake::{self, Layout, TableDefinition, TableIdentity, WriteSpec, Written};
 use crate::name::TableName;
 use crate::release::{
     Fingerprints, LiveFile, Release, RollbackClass, TableFacts, TableWrite,
@@ -165,8 +165,7 @@ impl Execution {
             Some(old) => kept_files(old, &void),
             None => Vec::new(),
         };
-        let content =
-            content_of(table, &schema, definition, &kept, &written, published.as_ref())?;
+        let content = content_of(table, &schema, definition, &kept, &written)?;
         let facts = TableFacts {
             pipeline: String::new(),
             fingerprints: Fingerprints::default(),
@@ -269,7 +268,6 @@ fn content_of(
     definition: String,
     kept: &[(LiveFile, engine::DataFile)],
     written: &Written,
-    published: Option<&Content>,
 ) -> Result<Content> {
     let new = written.files.iter().map(|file| (&file.live, &file.data));
     let all: Vec<_> = kept.iter().map(|(live, data)| (live, data)).chain(new).collect();
@@ -279,7 +277,8 @@ fn content_of(
         table_id: TableIdentity::of(&definition)?.id,
         version: None,
         rows: all.iter().map(|(_, data)| data.rows).sum(),
-        digest: operational_digest(published, written),
+        // nothing is built from tables of `ops`, and they differ between equal builds
+        digest: String::new(),
         file_set: FileSet {
             location: table.location(),
             schema: schema.clone(),
@@ -289,12 +288,6 @@ fn content_of(
         files: all.iter().map(|(live, _)| (live.path.clone(), (*live).clone())).collect(),
         definition,
     })
-}
-
-/// Nothing is built from tables of `ops`, and they differ between equal builds: their digest only tells versions apart.
-fn operational_digest(published: Option<&Content>, written: &Written) -> String {
-    let before = published.and_then(|content| content.digest.parse::<Digest>().ok());
-    (before.unwrap_or_default() + written.digest).to_string()
 }
 
 /// Ledger and rejects as they shall be after a rollback: partitions of sources that go back as they were then, those of
@@ -325,7 +318,6 @@ pub(super) async fn rolled_back(
             present.definition.clone(),
             &kept,
             &Written::default(),
-            Some(&present),
         )?;
         let facts = TableFacts { rows: content.rows, bytes: content.bytes(), ..entry.facts.clone() };
         writes.insert(table, write_of(&content, Some(&present), facts));

@@ -9,7 +9,8 @@ pub(super) fn country_code() -> TextFunction {
         kernel: Kernel::Text(|text| {
             text::Country::parse(text).map(|country| country.code().into())
         }),
-        description: "The two-letter code of a country given by name or by a code of two or three letters; null where it is unknown.",
+        description: "The two-letter code of a country given by name or by a code of two or three \
+            letters; null where it is unknown.",
         example: "select country_code('Sverige'), country_code('NOR') -- SE, NO",
     }
 }

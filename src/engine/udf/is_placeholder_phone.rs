@@ -7,7 +7,8 @@ pub(super) fn is_placeholder_phone() -> TextFunction {
     TextFunction {
         name: "is_placeholder_phone",
         kernel: Kernel::Flag(|text| Some(text::is_placeholder_phone(text))),
-        description: "Whether a phone number was typed only to get past a form: one digit repeated, digits counted up or down, nothing but zeros.",
+        description: "Whether a phone number was typed only to get past a form: one digit repeated, \
+            digits counted up or down, nothing but zeros.",
         example: "select is_placeholder_phone('00000000') -- true",
     }
 }
