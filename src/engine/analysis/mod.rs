@@ -19,7 +19,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::error::Result as EngineResult;
+use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::optimizer::Analyzer;
 use datafusion::sql::planner::SqlToRel;
 use datafusion::sql::sqlparser::ast;
@@ -92,6 +94,21 @@ impl Analysis {
     /// The statement with every placeholder replaced by its literal: what a session runs.
     pub(crate) fn bound_sql(&self) -> &str {
         &self.bound
+    }
+
+    /// Whether a subquery refers to the query around it: those may pass every check of the planner and still not run.
+    pub(crate) fn has_correlation(&self) -> bool {
+        let correlated = |plan: &LogicalPlan| -> EngineResult<bool> {
+            let expressions = plan.expressions();
+            let refers = |expr: &Expr| expr.exists(|part| Ok(matches!(part, Expr::OuterReferenceColumn(..))));
+            Ok(expressions.iter().any(|expr| refers(expr).unwrap_or(true)))
+        };
+        let mut found = false;
+        let walked = self.plan.apply_with_subqueries(|node| {
+            found |= correlated(node)?;
+            Ok(TreeNodeRecursion::Continue)
+        });
+        found || walked.is_err()
     }
 }
 
