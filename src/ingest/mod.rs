@@ -28,7 +28,9 @@ pub(crate) use export::{DecodedExport, Export, ExportReport, check_rejects, deco
 pub(crate) use ledger::{
     ExportStatus, LedgerEntry, hash, ledger_batch, ledger_entries, ledger_schema,
 };
-pub(crate) use load::{Accounting, FileCounts, LoadReport, LoadRequest, Loading, Turn, load};
+pub(crate) use load::{
+    Accounting, FileCounts, LoadReport, LoadRequest, Loading, Turn, load, scratch_table,
+};
 pub(crate) use reject::rejects_schema;
 pub(crate) use rule::Rule;
 pub(crate) use scratch::ScratchFile;

@@ -31,7 +31,7 @@ pub(super) fn changes(context: &SessionContext, request: &LoadRequest<'_>) -> Re
         with_rejected_keys: false,
         loaded: request.loaded.clone(),
         known: opening_counts(&request.turns),
-        new_group: || Box::new(Newest::default()),
+        new_group: || -> Box<dyn Group> { Box::new(Newest::default()) },
     };
     folded(context, request, folding)
 }

@@ -41,7 +41,7 @@ pub(super) fn replace(context: &SessionContext, request: &LoadRequest<'_>) -> Re
         new_group: move || -> Box<dyn Group> { Box::new(Snapshot::new(last)) },
     };
     if request.contract.key.is_empty() {
-        let folding = folding.with_group(move || Box::new(Bag::new(last)));
+        let folding = folding.with_group(move || -> Box<dyn Group> { Box::new(Bag::new(last)) });
         return folded(context, request, folding);
     }
     folded(context, request, folding)
