@@ -1,6 +1,6 @@
 //! SQL on one release: only the tables that the statement names are opened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
@@ -41,6 +41,14 @@ struct Opened {
     candidates: BTreeMap<TableName, Candidate>,
 }
 
+impl Opened {
+    /// Every table that can be read.
+    fn names(&self) -> BTreeSet<TableName> {
+        let published = self.release.iter().flat_map(|release| release.tables.keys());
+        published.chain(self.candidates.keys()).cloned().collect()
+    }
+}
+
 impl Catalog {
     /// Runs one query. Rows come in the order that the statement asks for.
     ///
@@ -48,9 +56,10 @@ impl Catalog {
     /// `Config` for a statement that cannot be run, with the place in it.
     pub(crate) async fn query(&self, sql: &str, view: &View) -> Result<Vec<RecordBatch>> {
         let file = Arc::new(SourceFile { path: "query".to_string(), text: sql.to_string() });
-        let statement = Statement::parse(&file).map_err(Error::from_diagnostics)?;
-        let uses = statement.tables().map_err(Error::from_diagnostics)?;
+        let statement =
+            Statement::parse(&file).map_err(|found| Error::from_diagnostics(vec![found]))?;
         let opened = self.open_view(view).await?;
+        let uses = statement.tables(&opened.names()).map_err(Error::from_diagnostics)?;
         let mut tables: BTreeMap<TableName, Arc<dyn TableProvider>> = BTreeMap::new();
         for table in uses {
             let provider = self.provider(&opened, &table.table).await?;
@@ -91,13 +100,8 @@ impl Catalog {
         match opened.release.as_ref().and_then(|release| release.table(table)) {
             Some(entry) => self.content(table, entry).await?.provider(),
             None => {
-                let names: Vec<String> = opened
-                    .release
-                    .iter()
-                    .flat_map(|release| release.tables.keys())
-                    .chain(opened.candidates.keys())
-                    .map(TableName::to_string)
-                    .collect();
+                let names: Vec<String> =
+                    opened.names().iter().map(TableName::to_string).collect();
                 let wanted = table.to_string();
                 let error = Error::config(format!("there is no table `{table}`")).code(Code(903));
                 Err(match nearest(&wanted, names.iter().map(String::as_str)) {

@@ -40,14 +40,12 @@ impl Build {
         let project = Arc::new(options.project()?);
         style::diagnostics(&project.warnings);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let runner = options.runner(&project, &clock).await?;
-        let selection = self.selection.selection(&project, clock.as_ref())?;
-        let settings = crate::run::BuildSettings {
-            fail_fast: self.fail_fast,
-            warn_error: self.warn_error,
-        };
+        let runner = options.runner(&project, &clock)?;
+        let mut request = self.selection.request(&project, clock.as_ref())?;
+        request.fail_fast = self.fail_fast;
+        request.warn_error = self.warn_error;
         let progress = super::progress::Progress::start(options.quiet);
-        let report = runner.build(&selection, settings, progress.listener()).await;
+        let report = runner.build(&request, progress.listener()).await;
         progress.finish();
         let report = report?;
         if self.json {

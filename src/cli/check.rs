@@ -17,10 +17,10 @@ impl Check {
     pub(super) fn run(self, options: &Options) -> Result<ExitCode> {
         let watch = Stopwatch::start();
         let project = options.project()?;
-        let checked = crate::plan::check(&project)?;
+        let warnings = crate::plan::check_project(&project)?;
         style::diagnostics(&project.warnings);
-        style::diagnostics(&checked);
-        let doubts = project.warnings.len() + checked.len();
+        style::diagnostics(&warnings);
+        let doubts = project.warnings.len() + warnings.len();
         if !options.quiet {
             style::out(&format!(
                 "{} in {}, {} ms\n",

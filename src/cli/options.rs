@@ -2,12 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeZone, Utc};
 use clap::{Args, ValueEnum};
 
+use crate::catalog::Catalog;
+use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
+use crate::plan::Selection;
 use crate::project::{Project, Variables};
+use crate::run::{BuildRequest, Resources, Runner};
 
 #[derive(Clone, Debug, Args)]
 pub(super) struct Options {
@@ -63,6 +68,20 @@ pub(super) struct SelectionOptions {
     pub(super) as_of: Option<String>,
 }
 
+impl SelectionOptions {
+    /// What is asked of a build or a plan.
+    pub(super) fn request(&self, project: &Project, clock: &dyn Clock) -> Result<BuildRequest> {
+        let mut selection = Selection::parse(&self.select, &self.exclude)?;
+        selection.full_refresh = self.full_refresh;
+        Ok(BuildRequest {
+            selection,
+            as_of: as_of(self.as_of.as_deref(), project, clock.now())?,
+            fail_fast: false,
+            warn_error: false,
+        })
+    }
+}
+
 impl Options {
     /// The project of `--project-dir`: the nearest kilde.yaml there or above.
     pub(super) fn project(&self) -> Result<Project> {
@@ -85,6 +104,24 @@ impl Options {
             vars.insert(name.trim().to_string(), text.to_string());
         }
         Project::load(root, &Variables { target: self.target.clone(), vars })
+    }
+
+    /// What changes the lake.
+    pub(super) fn runner(&self, project: &Arc<Project>, clock: &Arc<dyn Clock>) -> Result<Runner> {
+        let resources = Resources {
+            threads: self.threads(),
+            memory_limit: self.memory_limit,
+            spill_dir: self.spill_dir.clone(),
+            spill_limit: self.spill_limit,
+        };
+        Runner::new(Arc::clone(project), Arc::clone(clock), resources)
+    }
+
+    /// What reads the lake; `now()` answers with the midnight that began today.
+    pub(super) fn catalog(&self, project: &Arc<Project>) -> Result<Catalog> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let as_of = as_of(None, project, clock.now())?;
+        self.runner(project, &clock)?.readable(as_of)
     }
 
     /// Threads to use: as asked, else one per core.

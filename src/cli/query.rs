@@ -1,6 +1,7 @@
 //! `kilde query "select …"`
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use datafusion::arrow::array::RecordBatch;
@@ -11,7 +12,6 @@ use super::options::Options;
 use super::style;
 use crate::catalog::View;
 use crate::error::{Error, Result};
-use crate::name::{ReleaseNumber, RunId};
 
 #[derive(Debug, Args)]
 pub(super) struct Query {
@@ -37,13 +37,9 @@ enum OutputFormat {
 
 impl Query {
     pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
-        let project = options.project()?;
-        let catalog = options.catalog(&project).await?;
-        let view = match (self.release, self.candidate) {
-            (Some(number), _) => View::Release(ReleaseNumber(number)),
-            (None, Some(run)) => View::Candidates(RunId(run)),
-            (None, None) => View::Newest,
-        };
+        let project = Arc::new(options.project()?);
+        let catalog = options.catalog(&project)?;
+        let view = View::of(self.release, self.candidate);
         let batches = catalog.query(&self.sql, &view).await?;
         style::out(&match self.format {
             OutputFormat::Table => table(&batches)?,

@@ -1,6 +1,7 @@
 //! `kilde rejects [TABLE]`
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 
@@ -24,8 +25,8 @@ pub(super) struct Rejects {
 
 impl Rejects {
     pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
-        let project = options.project()?;
-        let catalog = options.catalog(&project).await?;
+        let project = Arc::new(options.project()?);
+        let catalog = options.catalog(&project)?;
         let view = View::of(self.release, self.candidate);
         let wanted = match &self.table {
             Some(name) => vec![project.table(name)?],

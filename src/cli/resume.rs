@@ -17,7 +17,7 @@ impl Resume {
     pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
         let project = Arc::new(options.project()?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let runner = options.runner(&project, &clock).await?;
+        let runner = options.runner(&project, &clock)?;
         let was_paused = runner.resume().await?;
         if !options.quiet {
             style::out(match was_paused {

@@ -22,7 +22,7 @@ impl Rollback {
     pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
         let project = Arc::new(options.project()?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let runner = options.runner(&project, &clock).await?;
+        let runner = options.runner(&project, &clock)?;
         let report = runner.rollback(ReleaseNumber(self.release)).await?;
         if !options.quiet {
             style::out(&format!(

@@ -40,12 +40,26 @@ pub(crate) fn failure(error: DataFusionError) -> Error {
                 Ok(inner) => inner,
                 Err(shared) => return of_root(&shared),
             },
-            DataFusionError::External(boxed) => match boxed.downcast::<Error>() {
-                Ok(ours) => return *ours,
-                Err(other) => return of_root(&DataFusionError::External(other)),
+            DataFusionError::External(boxed) => match of_external(boxed) {
+                Ok(ours) => return ours,
+                Err(inner) => inner,
             },
             root => return of_root(&root),
         }
+    }
+}
+
+/// One of our errors, or the error of DataFusion within.
+fn of_external(
+    boxed: Box<dyn std::error::Error + Send + Sync>,
+) -> std::result::Result<Error, DataFusionError> {
+    let boxed = match boxed.downcast::<Error>() {
+        Ok(ours) => return Ok(*ours),
+        Err(other) => other,
+    };
+    match boxed.downcast::<DataFusionError>() {
+        Ok(inner) => Err(*inner),
+        Err(other) => Ok(of_root(&DataFusionError::Execution(other.to_string()))),
     }
 }
 
@@ -158,9 +172,7 @@ mod tests {
 
     #[test]
     fn refused_memory_is_recognised_for_a_second_try() {
-        let error = failure(DataFusionError::ResourcesExhausted(
-            "HashJoinInput".into(),
-        ));
+        let error = failure(DataFusionError::ResourcesExhausted("HashJoinInput".into()));
         assert!(is_out_of_memory(&error));
         assert!(!is_out_of_memory(&Error::internal("x")));
     }

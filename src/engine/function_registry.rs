@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use datafusion::common::config::{ConfigNonZeroUsize, Dialect};
 use datafusion::error::Result;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
@@ -15,7 +16,10 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF, Volatility, WindowUDF};
 use datafusion::prelude::SessionConfig;
 
 use super::clock_functions::register_clock_functions;
+use super::failure::failure;
 use super::statement::RECURSION_LIMIT;
+use super::udf;
+use crate::error::Error;
 
 /// Functions by name, with everything else that planning a statement needs.
 #[derive(Debug)]
@@ -127,12 +131,32 @@ impl FunctionRegistry {
     }
 }
 
-/// DataFusion's functions and kilde's own.
+/// Every function of kilde's SQL, for checking statements.
 ///
 /// # Errors
 /// `Internal` where two functions claim one name.
-pub(crate) fn functions() -> crate::error::Result<FunctionRegistry> {
-    FunctionRegistry::new(vec![], vec![], vec![]).map_err(super::failure)
+pub(crate) fn functions() -> Result<FunctionRegistry, Error> {
+    FunctionRegistry::new(udf::all(), udf::aggregates(), vec![])
+        .map(|registry| registry.with_semantics(udf::semantics()))
+        .map_err(failure)
+}
+
+/// The same functions for a session that runs statements, with the clock that answers `as_of`.
+///
+/// # Errors
+/// Where DataFusion refuses a function.
+pub(super) fn register_functions(
+    state: &mut SessionState,
+    as_of: DateTime<Utc>,
+    time_zone: Tz,
+) -> Result<()> {
+    for function in udf::all() {
+        state.register_udf(function)?;
+    }
+    for function in udf::aggregates() {
+        state.register_udaf(function)?;
+    }
+    register_clock_functions(state, as_of, time_zone)
 }
 
 /// The SQL that kilde speaks, as settings of a session: DuckDB's dialect, decimal literals, nulls last, `Utf8` strings.

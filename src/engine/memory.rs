@@ -41,8 +41,7 @@ impl SpillPool {
     }
 
     fn note_peak(&self) {
-        self.peak
-            .fetch_max(self.fair.reserved(), Ordering::Relaxed);
+        self.peak.fetch_max(self.fair.reserved(), Ordering::Relaxed);
     }
 }
 
@@ -120,7 +119,9 @@ fn read(path: impl AsRef<Path>) -> Option<String> {
 
 /// `MemAvailable` of `/proc/meminfo`, in bytes.
 fn available_memory(text: &str) -> Option<usize> {
-    let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("MemAvailable:"))?;
     let kibibytes: usize = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kibibytes * 1024)
 }

@@ -13,14 +13,14 @@ mod memory;
 mod scan;
 mod session;
 mod statement;
+pub(crate) mod udf;
 
 pub(crate) use analysis::{
     Analysis, InputTable, OutputColumn, Question, analyse, check_runnable, conform,
 };
-pub(crate) use clock_functions::register_clock_functions;
 pub(crate) use failure::{failure, is_out_of_memory};
 pub(crate) use file_set::{DataFile, FileSet};
-pub(crate) use function_registry::{FunctionRegistry, configure_sql, functions};
+pub(crate) use function_registry::{FunctionRegistry, functions};
 pub(crate) use memory::default_memory_limit;
 pub(crate) use scan::scan;
 pub(crate) use session::{Engine, EngineOptions, Joins, lake_url, scratch_url};

@@ -75,8 +75,11 @@ fn partitioned_file(
     table_schema: &TableSchema,
 ) -> Result<PartitionedFile> {
     let path = format!("{}/{}", set.location, file.path);
-    let location = Path::parse(&path)
-        .map_err(|error| Error::corrupt("a file's path is malformed").at(&path).caused_by(error))?;
+    let location = Path::parse(&path).map_err(|error| {
+        Error::corrupt("a file's path is malformed")
+            .at(&path)
+            .caused_by(error)
+    })?;
     let values = table_schema
         .table_partition_cols()
         .iter()

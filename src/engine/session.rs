@@ -8,11 +8,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList,
     MemorySchemaProvider, SchemaProvider, TableProvider,
 };
-use datafusion::common::config::Dialect;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -23,6 +23,7 @@ use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 
 use super::failure;
+use super::function_registry::{configure_sql, register_functions};
 use super::memory::{SpillPool, default_memory_limit};
 use crate::error::{Error, Result};
 use crate::name::TableName;
@@ -34,6 +35,9 @@ const NO_SCHEMA: &str = "?";
 
 /// Below two, DataFusion ignores `prefer_hash_join = false` and builds hash tables that never spill.
 const LEAST_PARTITIONS: usize = 2;
+
+/// Sixteen operators that hold a batch each, of rows of a kilobyte.
+const BATCH_SHARE: usize = 16 << 10;
 
 /// What the process may use.
 #[derive(Debug)]
@@ -50,6 +54,8 @@ pub(crate) struct EngineOptions {
     pub(crate) lake: Arc<dyn ObjectStore>,
     /// What `now()` and `today()` answer.
     pub(crate) as_of: DateTime<Utc>,
+    /// Zone of `today()`.
+    pub(crate) time_zone: Tz,
 }
 
 /// How joins are planned.
@@ -109,7 +115,7 @@ impl Engine {
         runtime.register_object_store(scratch_url()?.as_ref(), Arc::clone(&scratch));
         let partitions = options.threads.max(LEAST_PARTITIONS);
         let mut base = base_state(config(partitions, limit), Arc::clone(&runtime));
-        register_functions(&mut base, options.as_of)?;
+        register_functions(&mut base, options.as_of, options.time_zone).map_err(failure)?;
         Ok(Self {
             base,
             pool,
@@ -161,42 +167,30 @@ impl Engine {
     }
 }
 
-/// The one place where functions join a session: UDFs, exact aggregates, and the clock that answers `as_of`.
-///
-/// # Errors
-/// `Internal` where two functions claim one name.
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "registering functions can fail; the first ones come with `udf`"
-)]
-fn register_functions(state: &mut SessionState, as_of: DateTime<Utc>) -> Result<()> {
-    let _ = (state, as_of);
-    Ok(())
-}
-
 fn scratch_store(runtime: &RuntimeEnv) -> Result<Arc<dyn ObjectStore>> {
     let folders = runtime.disk_manager.temp_dir_paths();
     let folder = folders
         .first()
         .ok_or_else(|| Error::internal("the engine has no spill folder"))?
         .join("scratch");
-    std::fs::create_dir_all(&folder)
-        .map_err(|error| Error::unavailable("the scratch folder cannot be made").caused_by(error))?;
-    let store = LocalFileSystem::new_with_prefix(&folder)
-        .map_err(|error| Error::unavailable("the scratch folder cannot be used").caused_by(error))?;
+    std::fs::create_dir_all(&folder).map_err(|error| {
+        Error::unavailable("the scratch folder cannot be made").caused_by(error)
+    })?;
+    let store = LocalFileSystem::new_with_prefix(&folder).map_err(|error| {
+        Error::unavailable("the scratch folder cannot be used").caused_by(error)
+    })?;
     Ok(Arc::new(store))
 }
 
 fn config(partitions: usize, memory_limit: usize) -> SessionConfig {
     let mut config = SessionConfig::new()
         .with_target_partitions(partitions)
+        .with_batch_size(batch_rows(memory_limit))
         .with_information_schema(true)
         .with_create_default_catalog_and_schema(false)
         .with_default_catalog_and_schema(CATALOG, NO_SCHEMA);
+    configure_sql(&mut config);
     let options = config.options_mut();
-    options.sql_parser.dialect = Dialect::DuckDB;
-    options.sql_parser.parse_float_as_decimal = true;
-    options.sql_parser.collect_spans = true;
     // the merge phase of a sort must be able to start: what it sets aside has to fit many sorts at once
     options.execution.sort_spill_reservation_bytes =
         (memory_limit / (partitions * 16)).clamp(64 << 10, 10 << 20);
@@ -204,6 +198,12 @@ fn config(partitions: usize, memory_limit: usize) -> SessionConfig {
     options.execution.parquet.schema_force_view_types = false;
     options.execution.time_zone = None;
     config
+}
+
+/// Rows of a batch. An operator must hold at least one, so little memory asks for small ones; results do not depend on
+/// it.
+fn batch_rows(memory_limit: usize) -> usize {
+    (memory_limit / BATCH_SHARE).clamp(256, 8192)
 }
 
 fn base_state(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionState {
@@ -259,6 +259,7 @@ mod tests {
             spill_limit: None,
             lake: Arc::new(InMemory::new()),
             as_of: DateTime::UNIX_EPOCH,
+            time_zone: Tz::UTC,
         })
         .unwrap()
     }
@@ -319,8 +320,18 @@ mod tests {
     fn scratch_folder_goes_with_the_engine() {
         let folder = tempfile::tempdir().unwrap();
         let engine = engine(folder.path());
-        assert_eq!(std::fs::read_dir(folder.path().join("spill")).unwrap().count(), 1);
+        assert_eq!(
+            std::fs::read_dir(folder.path().join("spill"))
+                .unwrap()
+                .count(),
+            1
+        );
         drop(engine);
-        assert_eq!(std::fs::read_dir(folder.path().join("spill")).unwrap().count(), 0);
+        assert_eq!(
+            std::fs::read_dir(folder.path().join("spill"))
+                .unwrap()
+                .count(),
+            0
+        );
     }
 }

@@ -5,6 +5,8 @@
 
 mod delta_log;
 mod digest;
+#[cfg(test)]
+mod fixture;
 mod path;
 mod schema;
 mod write;

@@ -33,7 +33,8 @@ pub(super) fn to_log(path: &str) -> String {
 /// # Errors
 /// `Corrupt` for a path outside the table's folder, as shallow clones have, or one that is not URL-encoded UTF-8.
 pub(super) fn from_log(path: &str) -> Result<String> {
-    let outside = path.starts_with('/') || path.contains("://") || path.split('/').any(|s| s == "..");
+    let outside =
+        path.starts_with('/') || path.contains("://") || path.split('/').any(|s| s == "..");
     if outside || path.is_empty() {
         return Err(super::foreign(
             "a file of the table lies outside its folder",
@@ -98,7 +99,13 @@ mod tests {
 
     #[test]
     fn paths_outside_the_table_are_refused() {
-        for path in ["s3://other/a.parquet", "/a.parquet", "../a.parquet", "", "a%2"] {
+        for path in [
+            "s3://other/a.parquet",
+            "/a.parquet",
+            "../a.parquet",
+            "",
+            "a%2",
+        ] {
             assert!(from_log(path).is_err(), "{path}");
         }
     }

@@ -63,6 +63,22 @@ pub(super) fn decide(
     })
 }
 
+/// The tables that a selection names in a checked project, inputs before readers.
+pub(super) fn selected(
+    project: &Project,
+    observed: &Observed,
+    selection: &Selection,
+    functions: &FunctionRegistry,
+    checked: &Checked,
+) -> Result<Vec<(TableName, Kind)>> {
+    let fingerprints = fingerprints(project, observed, functions, checked);
+    let modified = modified(project, observed, &fingerprints);
+    let selected =
+        selection.tables(Scope { project, graph: &checked.graph, modified: &modified })?;
+    let order = checked.graph.order().filter(|table| selected.contains(*table));
+    Ok(order.map(|table| (table.clone(), kind(project, table))).collect())
+}
+
 /// Of every table, ephemeral steps before what they are part of.
 fn fingerprints(
     project: &Project,

@@ -12,6 +12,7 @@ mod contract_check;
 mod decide;
 mod fingerprint;
 mod graph;
+mod list;
 mod observed;
 mod parallel;
 mod reason;
@@ -28,9 +29,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::arrow::datatypes::SchemaRef;
 
-use check::{Checked, check_project, check_runnable};
+pub(crate) use check::{Checked, check, check_project, check_runnable};
 pub(crate) use fingerprint::Fingerprints;
 pub(crate) use graph::Graph;
+pub(crate) use list::list;
 pub(crate) use observed::{
     ExportState, Observed, ObservedExport, ObservedRelease, PublishedTable,
 };
@@ -120,22 +122,6 @@ pub(crate) enum Action {
     NotSelected,
 }
 
-/// Checks a project by itself, whatever is published: `kilde check`. Gives the warnings.
-///
-/// # Errors
-/// `Config` with every mistake found in SQL, contracts and tests.
-pub(crate) fn check(project: &Project) -> Result<Vec<Diagnostic>> {
-    let functions = crate::engine::functions()?;
-    let checked = check_project(project, &functions, chrono::DateTime::UNIX_EPOCH)
-        .map_err(Error::from_diagnostics)?;
-    // of what passes every other check, hardly anything but correlated subqueries cannot be run; a build proves all that
-    // it is to compute
-    let doubtful = checked.analyses.iter().filter(|(_, a)| a.has_correlation());
-    check_runnable(project, &functions, &doubtful.collect::<Vec<_>>())
-        .map_err(Error::from_diagnostics)?;
-    Ok(checked.warnings)
-}
-
 impl Plan {
     /// Checks the project and decides what a build of the selection would do.
     ///
@@ -148,7 +134,7 @@ impl Plan {
         functions: &FunctionRegistry,
     ) -> Result<Self> {
         let checked =
-            check_project(project, functions, observed.as_of).map_err(Error::from_diagnostics)?;
+            check(project, functions, observed.as_of).map_err(Error::from_diagnostics)?;
         decide::decide(project, observed, selection, functions, checked)
     }
 

@@ -549,7 +549,7 @@ fn a_chain_of_steps_is_checked_level_by_level() {
             ),
         );
     }
-    let checked = check::check_project(&sample.project, functions(), as_of(1)).unwrap();
+    let checked = check(&sample.project, functions(), as_of(1)).unwrap();
     assert_eq!(checked.analyses.len(), 40);
 }
 
@@ -562,7 +562,7 @@ fn zz_shipped() {
         Err(e) => panic!("{}", e.render()),
     };
     let w = crate::clock::Stopwatch::start();
-    match check::check_project(&project, functions(), as_of(1)) {
+    match check(&project, functions(), as_of(1)) {
         Ok(c) => panic!("ok {:?}\n{}", w.elapsed(), c.warnings.iter().map(|d| d.render(false)).collect::<Vec<_>>().join("\n\n")),
         Err(found) => panic!("{:?}\n{}", w.elapsed(), found.iter().map(|d| d.render(false)).collect::<Vec<_>>().join("\n\n")),
     }
@@ -577,7 +577,7 @@ fn zz_rejected() {
         if !path.file_name().unwrap().to_str().unwrap().starts_with("sql_") { continue; }
         let text = match Project::load(&path, &Variables::default()) {
             Err(e) => e.render().replace(&path.display().to_string(), "."),
-            Ok(project) => match super::check(&project) {
+            Ok(project) => match check_project(&project) {
                 Ok(w) => format!("accepted {}", w.len()),
                 Err(e) => e.render(),
             },

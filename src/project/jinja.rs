@@ -1,20 +1,27 @@
 //! Templates in SQL, answered with plain SQL.
 
+use std::sync::Arc;
+
 use super::raw::{Mistake, Sink, referenced};
 use crate::diagnostic::Span;
 
-/// Reports every `{{ … }}` and `{% … %}` of a statement that begins at byte `offset` of the sink's file.
+/// Reports every `{{ … }}` and `{% … %}` of a statement that stands in `region` of the sink's file, perhaps quoted or
+/// indented there.
 ///
 /// Comments are free; in string literals only what calls a function of dbt counts, since `{{name}}` may be meant.
-pub(crate) fn refuse(sql: &str, offset: usize, sink: &mut Sink) {
+pub(crate) fn refuse(sql: &str, region: Span, sink: &mut Sink) {
+    let file = Arc::clone(&sink.file);
+    let mut from = region.start;
     let mut rest = 0;
     while let Some(token) = next_token(sql, rest) {
         rest = token.end;
         let text = &sql[token.start..token.end];
-        let span = Span {
-            start: offset + token.start,
-            end: offset + token.end,
-        };
+        let written = file.text.get(from..region.end).and_then(|part| part.find(text));
+        let span = written.map_or(region, |start| Span {
+            start: from + start,
+            end: from + start + text.len(),
+        });
+        from = if written.is_some() { span.end } else { from };
         if let Some(mistake) = mistake_of(text, token.quoted) {
             sink.report(span, mistake);
         }
@@ -80,7 +87,7 @@ fn mistake_of(text: &str, quoted: bool) -> Option<Mistake> {
     let mistake = Mistake::new(110, "SQL in kilde has no templates");
     Some(match (word, referenced(text)) {
         (_, Some(name)) => mistake.help(format!(
-            "write the table's name: `from silver.{name}`; the order of steps is read from it"
+            "write the table's name, for example `from silver.{name}`; the order of steps is read from it"
         )),
         ("var" | "env_var", _) => mistake.help("write `$name` and give it in `vars` of kilde.yaml"),
         ("config", _) => {
@@ -94,8 +101,6 @@ fn mistake_of(text: &str, quoted: bool) -> Option<Mistake> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::diagnostic::SourceFile;
 
@@ -105,7 +110,8 @@ mod tests {
             text: sql.into(),
         });
         let mut sink = Sink::new(&file);
-        refuse(sql, 0, &mut sink);
+        let region = Span { start: 0, end: sql.len() };
+        refuse(sql, region, &mut sink);
         sink.found
             .iter()
             .map(|d| {

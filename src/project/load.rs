@@ -287,7 +287,11 @@ fn decode(root: &Path, path: &str, kind: Kind) -> (Sink, Decoded) {
         Kind::Pipeline => Decoded::Pipeline(raw::read(&mut sink)),
         Kind::Schema => Decoded::Schema(raw::read(&mut sink)),
         Kind::Sql => {
-            jinja::refuse(&file.text, 0, &mut sink);
+            let whole = Span {
+                start: 0,
+                end: file.text.len(),
+            };
+            jinja::refuse(&file.text, whole, &mut sink);
             Decoded::Sql
         }
     };

@@ -6,6 +6,7 @@ use chrono::format::{Item, Numeric, Parsed, StrftimeItems};
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 use regex::Regex;
 
+use super::time_format;
 use crate::name::is_identifier;
 
 /// A pattern over paths below `raw`: `*` within a folder, `**` across folders, `{column}` and `{column:%Y%m%d}` capture.
@@ -193,30 +194,7 @@ fn parse_capture(text: &str) -> Result<Capture, PatternError> {
 }
 
 fn check_time_format(format: &str) -> Result<(), PatternError> {
-    let items: Vec<Item<'_>> = StrftimeItems::new(format).collect();
-    let wrong = items.iter().any(|item| matches!(item, Item::Error));
-    let timed = items
-        .iter()
-        .any(|item| matches!(item, Item::Numeric(..) | Item::Fixed(_)));
-    if wrong || !timed {
-        return Err(error(
-            format!("`{format}` is not a time format"),
-            "as in strftime: `%Y%m%d`, `%Y-%m-%d`, `%Y%m%d_%H%M%S`",
-        ));
-    }
-    let dated = items.iter().any(|item| {
-        matches!(
-            item,
-            Item::Numeric(Numeric::Year | Numeric::YearMod100 | Numeric::IsoYear | Numeric::Timestamp, _)
-        ) || matches!(item, Item::Fixed(_))
-    });
-    if !dated {
-        return Err(error(
-            format!("`{format}` does not hold a year, so it cannot order the exports"),
-            "as in strftime: `%Y%m%d`",
-        ));
-    }
-    Ok(())
+    time_format::check_date(format).map_err(|wrong| error(wrong.message, wrong.help))
 }
 
 fn check_new(capture: &Capture, before: &[Capture]) -> Result<(), PatternError> {

@@ -223,7 +223,7 @@ impl Claim {
             return Ok(());
         }
         self.append(Event::Yield(reason)).await?;
-        self.forget_heartbeat().await;
+        self.let_go().await;
         Ok(())
     }
 
@@ -279,8 +279,9 @@ impl Claim {
         found
     }
 
-    pub(super) async fn forget_heartbeat(&self) {
-        if self.lock.is_none()
+    /// Lets go of the lock, or of the heartbeat: the claim is over.
+    pub(super) async fn let_go(&mut self) {
+        if self.lock.take().is_none()
             && let Err(error) = self
                 .lake
                 .store
@@ -321,4 +322,67 @@ fn fenced() -> Error {
     Error::conflict("another run has taken the lake over, since this one gave no sign of life")
         .code(Code(707))
         .help("nothing was published by this run; `kilde status` shows the other one")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::Fixture;
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[tokio::test]
+    async fn a_second_builder_is_turned_away_until_the_first_gives_back() {
+        let fixture = Fixture::new();
+        let first = fixture.claim().await.unwrap();
+        let error = fixture.claim().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+        assert!(
+            error.render().contains(&first.run().0),
+            "{}",
+            error.render()
+        );
+        first.yield_(YieldReason::NothingToDo).await.unwrap();
+        let second = fixture.claim().await.unwrap();
+        assert_eq!(second.number(), ClaimNumber(3));
+    }
+
+    #[tokio::test]
+    async fn a_dead_builder_does_not_hold_the_lake_and_cannot_come_back() {
+        let fixture = Fixture::new();
+        let mut dead = fixture.claim().await.unwrap();
+        let request = fixture.request(&dead, &[("gold.a", "a1")]).await.unwrap();
+        dead.lock = None;
+        let next = fixture.claim().await.unwrap();
+        let error = dead.stage_and_publish(request).await.unwrap_err().render();
+        assert!(error.contains("K0707"), "{error}");
+        dead.yield_(YieldReason::Failed).await.unwrap();
+        assert_eq!(next.number(), ClaimNumber(2));
+        assert_eq!(
+            fixture
+                .lake
+                .status()
+                .await
+                .unwrap()
+                .open_claim
+                .unwrap()
+                .claim,
+            next.number()
+        );
+    }
+
+    #[tokio::test]
+    async fn a_lake_keeps_its_id_and_a_newer_format_is_refused() {
+        let fixture = Fixture::new();
+        let first = fixture.claim().await.unwrap();
+        let lake_id = first.lake_id().to_string();
+        first.yield_(YieldReason::NothingToDo).await.unwrap();
+        let second = fixture.claim().await.unwrap();
+        assert_eq!(second.lake_id(), lake_id);
+        second.yield_(YieldReason::NothingToDo).await.unwrap();
+        let newer = r#"{"format":2,"event":{"merge":{}}}"#;
+        let path = layout::log_entry(5);
+        fixture.lake.store().put(&path, newer.into()).await.unwrap();
+        let error = fixture.claim().await.unwrap_err().render();
+        assert!(error.contains("K0705"), "{error}");
+    }
 }

@@ -214,3 +214,49 @@ pub(super) fn no_release(number: ReleaseNumber) -> Error {
         .code(Code(713))
         .help("`kilde releases` lists them")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::Fixture;
+    use super::*;
+
+    #[tokio::test]
+    async fn the_newest_release_is_found_whatever_the_hint_says() {
+        let fixture = Fixture::new();
+        for content in ["a1", "a2", "a3"] {
+            fixture.build(&[("gold.a", content)]).await.unwrap();
+        }
+        let stale = r#"{"sequence":2,"release":1}"#;
+        let wrong = r#"{"sequence":2,"release":9}"#;
+        for hint in [stale, wrong, "{", ""] {
+            fixture
+                .lake
+                .store()
+                .put(layout::HINT, hint.into())
+                .await
+                .unwrap();
+            let current = fixture.lake.current().await.unwrap().unwrap();
+            assert_eq!(current.number.0, 3, "{hint}");
+        }
+        fixture.lake.store().delete(layout::HINT).await.unwrap();
+        assert_eq!(fixture.lake.current().await.unwrap().unwrap().number.0, 3);
+        assert!(
+            fixture
+                .lake
+                .release(ReleaseNumber(4))
+                .await
+                .unwrap_err()
+                .render()
+                .contains("K0713")
+        );
+    }
+
+    #[tokio::test]
+    async fn reading_writes_nothing() {
+        let fixture = Fixture::new();
+        fixture.lake.current().await.unwrap();
+        fixture.lake.releases(5).await.unwrap();
+        fixture.lake.status().await.unwrap();
+        assert!(fixture.paths().await.is_empty());
+    }
+}

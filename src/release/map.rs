@@ -128,6 +128,8 @@ pub(crate) struct Fingerprints {
     pub(crate) tests: String,
     /// Changed: write the descriptions again.
     pub(crate) words: String,
+    /// What `content` is made of, so that a plan can say what changed.
+    pub(crate) parts: BTreeMap<String, String>,
 }
 
 /// What a publish entry points to: the release as planned, and how to bring each table's log there.

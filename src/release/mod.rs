@@ -16,6 +16,8 @@
 mod claim;
 mod create;
 mod failpoint;
+#[cfg(test)]
+mod fixture;
 mod foreign;
 mod json;
 mod lake;

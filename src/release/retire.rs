@@ -34,6 +34,14 @@ impl Default for KeepFailedRuns {
     }
 }
 
+/// How far to read tables' logs.
+#[derive(Clone, Copy, Debug)]
+enum Until {
+    /// The version that the release pins.
+    Pinned,
+    Head,
+}
+
 /// What was deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Swept {
@@ -129,7 +137,8 @@ impl Lake {
     ) -> Result<Swept> {
         let below = |path: &str| CandidateName::claim_of(path).is_some_and(|claim| claim < floor);
         let objects = self.store.list("").await?;
-        let reached = self.ever_reached(base).await?;
+        // read after the listing and up to the heads: whatever became published meanwhile is spared
+        let reached = self.reached(base, Until::Head).await?;
         let orphans = objects.into_iter().filter(|object| {
             if object.path.starts_with(layout::PROTOCOL_FOLDER) {
                 layout::protocol_claim(&object.path).is_some_and(|claim| claim < floor)
@@ -160,7 +169,8 @@ impl Lake {
                 kept.extend(self.live(entry, head).await?);
             }
         }
-        let reached = self.ever_reached(Some(base)).await?;
+        // only up to the base: a rival may have published since, and what it wrote is in none of the releases above
+        let reached = self.reached(Some(base), Until::Pinned).await?;
         let mut unreached = Vec::new();
         for path in reached.difference(&kept) {
             unreached.extend(self.store.head(path).await?);
@@ -169,24 +179,28 @@ impl Lake {
     }
 
     /// Every data file that the log of a table names or named, by object path.
-    async fn ever_reached(&self, base: Option<&Release>) -> Result<BTreeSet<String>> {
+    async fn reached(&self, base: Option<&Release>, until: Until) -> Result<BTreeSet<String>> {
         let tables = base.into_iter().flat_map(|base| base.tables.values());
         let tables = tables.filter(|entry| entry.version.is_some());
         let reached: Vec<Vec<String>> = stream::iter(tables)
-            .map(|entry| self.ever_live(entry))
+            .map(|entry| self.ever_live(entry, until))
             .buffered(AT_ONCE)
             .try_collect()
             .await?;
         Ok(reached.into_iter().flatten().collect())
     }
 
-    async fn ever_live(&self, entry: &TableEntry) -> Result<Vec<String>> {
+    async fn ever_live(&self, entry: &TableEntry, until: Until) -> Result<Vec<String>> {
         let mut paths = Vec::new();
-        let Some(head) = self.tables.head(&entry.location, entry.version).await? else {
+        let newest = match until {
+            Until::Pinned => entry.version,
+            Until::Head => self.tables.head(&entry.location, entry.version).await?,
+        };
+        let Some(newest) = newest else {
             return Ok(paths);
         };
-        let mut oldest = head;
-        for version in (0..=head).rev() {
+        let mut oldest = newest;
+        for version in (0..=newest).rev() {
             // entries before the oldest checkpoint may have been cleaned up
             let Some(commit) = self.tables.commit(&entry.location, version).await? else {
                 break;
@@ -215,5 +229,84 @@ impl Lake {
             swept.bytes += object.size;
         }
         Ok(swept)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::fixture::{Fixture, table};
+    use super::*;
+
+    async fn failed_run(fixture: &Fixture) {
+        let claim = fixture.claim().await.unwrap();
+        fixture
+            .write_file(&claim, &table("gold.a"), "failed")
+            .await
+            .unwrap();
+        claim.yield_(YieldReason::Failed).await.unwrap();
+    }
+
+    async fn data_files(fixture: &Fixture) -> usize {
+        let paths = fixture.paths().await;
+        paths
+            .iter()
+            .filter(|path| CandidateName::claim_of(path).is_some())
+            .count()
+    }
+
+    #[tokio::test]
+    async fn candidates_of_the_newest_failed_runs_stay_and_older_ones_go() {
+        let fixture = Fixture::new();
+        fixture.build(&[("gold.a", "a1")]).await.unwrap();
+        for _ in 0..7 {
+            failed_run(&fixture).await;
+        }
+        assert_eq!(data_files(&fixture).await, 8);
+        let mut claim = fixture.claim().await.unwrap();
+        let swept = claim.sweep(KeepFailedRuns::default()).await.unwrap();
+        assert_eq!(swept.files, 2);
+        // nothing more to find: not even an entry is appended
+        let tail = claim.view.tail();
+        assert_eq!(
+            claim.sweep(KeepFailedRuns::default()).await.unwrap(),
+            Swept::default()
+        );
+        assert_eq!(claim.view.tail(), tail);
+    }
+
+    #[tokio::test]
+    async fn after_a_week_candidates_go_whatever_their_number() {
+        let fixture = Fixture::new();
+        fixture.build(&[("gold.a", "a1")]).await.unwrap();
+        failed_run(&fixture).await;
+        fixture.clock.advance(Duration::from_secs(8 * 24 * 3600));
+        let mut claim = fixture.claim().await.unwrap();
+        let swept = claim.sweep(KeepFailedRuns::default()).await.unwrap();
+        assert_eq!((swept.files, swept.bytes), (1, 6));
+        assert_eq!(claim.floors().runs_below, claim.number());
+        let current = fixture.lake.current().await.unwrap().unwrap();
+        assert_eq!(
+            fixture.contents(&current).await["gold.a"].first().unwrap(),
+            "a1"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_newest_release_is_never_retired() {
+        let fixture = Fixture::new();
+        fixture.build(&[("gold.a", "a1")]).await.unwrap();
+        let mut claim = fixture.claim().await.unwrap();
+        assert!(
+            claim
+                .retire_releases(ReleaseNumber(2), "mistake")
+                .await
+                .is_err()
+        );
+        claim
+            .retire_releases(ReleaseNumber(1), "nothing yet")
+            .await
+            .unwrap();
     }
 }

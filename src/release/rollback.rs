@@ -161,3 +161,113 @@ fn gone(name: &TableName, then: &TableEntry) -> Error {
     .at(then.location.as_str())
     .help("it was dropped since: roll back to a release after that")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::fixture::{Fixture, table};
+    use super::super::{TableChange, YieldReason};
+    use super::*;
+    use crate::error::ErrorKind;
+
+    fn request(to: u64) -> RollbackRequest {
+        RollbackRequest {
+            to: ReleaseNumber(to),
+            reason: "wrong prices".to_string(),
+            writes: BTreeMap::new(),
+            counts: BTreeMap::new(),
+        }
+    }
+
+    /// Release 1 holds `a`, release 2 a new `a`, a new table and an id table that never goes back.
+    async fn two_releases() -> Fixture {
+        let fixture = Fixture::new();
+        fixture
+            .build(&[("gold.a", "a1"), ("identity.ids", "i1")])
+            .await
+            .unwrap();
+        let mut claim = fixture.claim().await.unwrap();
+        let tables = [("gold.a", "a2"), ("gold.new", "n2"), ("identity.ids", "i2")];
+        let mut request = fixture.request(&claim, &tables).await.unwrap();
+        if let Some(TableChange::Write(write)) = request.tables.get_mut(&table("identity.ids")) {
+            write.facts.rollback = RollbackClass::Keeps;
+        }
+        claim.stage_and_publish(request).await.unwrap();
+        fixture
+    }
+
+    #[tokio::test]
+    async fn an_older_release_becomes_the_newest_but_for_what_must_not_go_back() {
+        let fixture = two_releases().await;
+        let third = fixture
+            .claim()
+            .await
+            .unwrap()
+            .rollback(request(1))
+            .await
+            .unwrap();
+        assert_eq!(
+            (third.number.0, third.rollback_of),
+            (3, Some(ReleaseNumber(1)))
+        );
+        let contents = fixture.contents(&third).await;
+        let names: Vec<_> = contents.keys().map(String::as_str).collect();
+        assert_eq!(names, ["gold.a", "identity.ids"]);
+        assert_eq!(contents["gold.a"].first().unwrap(), "a1");
+        assert_eq!(contents["identity.ids"].first().unwrap(), "i2");
+        let forth = fixture.lake.clone();
+        let mut claim = fixture.claim().await.unwrap();
+        claim.resume().await.unwrap();
+        claim.yield_(YieldReason::NothingToDo).await.unwrap();
+        let mut claim = forth.claim(&fixture.run_id()).await.unwrap();
+        let fourth = claim.rollback(request(2)).await.unwrap();
+        let contents = fixture.contents(&fourth).await;
+        assert_eq!(contents["gold.new"].first().unwrap(), "n2");
+        assert_eq!(contents["gold.a"].first().unwrap(), "a2");
+    }
+
+    #[tokio::test]
+    async fn builds_wait_after_a_rollback_until_they_are_resumed() {
+        let fixture = two_releases().await;
+        let third = fixture
+            .claim()
+            .await
+            .unwrap()
+            .rollback(request(1))
+            .await
+            .unwrap();
+        let pause = fixture.lake.pause(&third).await.unwrap().unwrap();
+        assert_eq!(pause.reason, "wrong prices");
+        let error = fixture.build(&[("gold.a", "a4")]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.render().contains("K0712"));
+        let mut claim = fixture.claim().await.unwrap();
+        assert!(claim.resume().await.unwrap());
+        assert!(!claim.resume().await.unwrap());
+        claim.yield_(YieldReason::NothingToDo).await.unwrap();
+        assert_eq!(fixture.lake.pause(&third).await.unwrap(), None);
+        assert_eq!(
+            fixture.build(&[("gold.a", "a4")]).await.unwrap().number.0,
+            4
+        );
+    }
+
+    #[tokio::test]
+    async fn a_release_that_is_not_there_or_retired_is_refused() {
+        let fixture = two_releases().await;
+        let mut claim = fixture.claim().await.unwrap();
+        let error = claim.rollback(request(7)).await.unwrap_err().render();
+        assert!(error.contains("K0713"), "{error}");
+        let swept = claim
+            .retire_releases(ReleaseNumber(2), "too old")
+            .await
+            .unwrap();
+        assert_eq!(swept.files, 2);
+        let error = claim.rollback(request(1)).await.unwrap_err().render();
+        assert!(error.contains("was retired"), "{error}");
+        claim.yield_(YieldReason::NothingToDo).await.unwrap();
+        let newest = fixture.lake.current().await.unwrap().unwrap();
+        assert_eq!(fixture.contents(&newest).await.len(), 3);
+    }
+}

@@ -37,3 +37,31 @@ impl Lake {
         self.store.get(layout::LAST_RUN).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::Fixture;
+
+    #[tokio::test]
+    async fn a_report_is_written_once_and_found_again() {
+        let fixture = Fixture::new();
+        let run = fixture.run_id();
+        let only = std::slice::from_ref(&run);
+        assert_eq!(fixture.lake.last_run().await.unwrap(), None);
+        fixture
+            .lake
+            .write_run_report(&run, "{}".into())
+            .await
+            .unwrap();
+        assert_eq!(fixture.lake.run_reports().await.unwrap(), only);
+        assert_eq!(fixture.lake.run_report(&run).await.unwrap().unwrap(), "{}");
+        assert_eq!(fixture.lake.last_run().await.unwrap().unwrap(), "{}");
+        assert!(
+            fixture
+                .lake
+                .write_run_report(&run, "{1}".into())
+                .await
+                .is_err()
+        );
+    }
+}

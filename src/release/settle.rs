@@ -62,7 +62,8 @@ impl Lake {
             Err(error) if error.kind() == ErrorKind::Internal => Err(error),
             Err(error) => match self.find_release(publish.number).await {
                 Ok(Some(release)) => Ok(release),
-                _ => Err(error),
+                Ok(None) => Err(error),
+                Err(unanswered) => Err(unanswered),
             },
         }
     }
@@ -297,4 +298,88 @@ fn damaged(name: &TableName, how: &str) -> Error {
     ))
     .code(Code(714))
     .help("restore the table's folder from a copy of the lake")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Boundary;
+    use super::super::fixture::Fixture;
+
+    /// Wherever a build stops, readers see the old release or the new one, and the next build ends well.
+    #[tokio::test]
+    async fn stopped_at_any_boundary_the_next_build_carries_on() {
+        for boundary in Boundary::ALL {
+            let fixture = Fixture::new();
+            let first = fixture
+                .build(&[("gold.a", "a1"), ("gold.b", "b1")])
+                .await
+                .unwrap();
+            let stopped = stop(&fixture, boundary).await;
+            let seen = fixture.lake.current().await.unwrap().unwrap();
+            let visible = boundary == Boundary::AfterRelease;
+            assert_eq!(
+                seen.number.0,
+                if visible { 2 } else { first.number.0 },
+                "{}",
+                boundary.name()
+            );
+            let third = fixture.build(&[("gold.b", "b3")]).await.unwrap();
+            let after_decision = Boundary::AfterPublishEntry..=Boundary::AfterRelease;
+            let decided = stopped && after_decision.contains(&boundary);
+            let contents = fixture.contents(&third).await;
+            let expected = if decided { "a2" } else { "a1" };
+            assert_eq!(
+                contents["gold.a"].first().unwrap(),
+                expected,
+                "{}",
+                boundary.name()
+            );
+            assert_eq!(
+                third.number.0,
+                if decided { 3 } else { 2 },
+                "{}",
+                boundary.name()
+            );
+        }
+    }
+
+    /// Whether the build was stopped; it does not come by every boundary.
+    async fn stop(fixture: &Fixture, boundary: Boundary) -> bool {
+        let lake = fixture.stopping_at(boundary);
+        let Ok(mut claim) = lake.claim(&fixture.run_id()).await else {
+            return true;
+        };
+        if boundary == Boundary::AfterRetire {
+            return claim
+                .retire(super::super::log::Retire::default())
+                .await
+                .is_err();
+        }
+        let request = fixture
+            .request(&claim, &[("gold.a", "a2"), ("gold.b", "b2")])
+            .await
+            .unwrap();
+        claim.stage_and_publish(request).await.is_err()
+    }
+
+    #[tokio::test]
+    async fn a_stopped_settler_says_that_the_release_is_decided() {
+        let fixture = Fixture::new();
+        let lake = fixture.stopping_at(Boundary::AfterPublishEntry);
+        let mut claim = lake.claim(&fixture.run_id()).await.unwrap();
+        let request = fixture.request(&claim, &[("gold.a", "a1")]).await.unwrap();
+        let error = claim.stage_and_publish(request).await.unwrap_err().render();
+        assert!(
+            error.contains("K0716") && error.contains("release 1 is decided"),
+            "{error}"
+        );
+        drop(claim);
+        let status = fixture.lake.status().await.unwrap();
+        assert_eq!(
+            (status.newest, status.unsettled.map(|number| number.0)),
+            (None, Some(1))
+        );
+        let claim = fixture.claim().await.unwrap();
+        assert_eq!(claim.base().unwrap().number.0, 1);
+    }
 }

@@ -14,7 +14,7 @@ use crate::plan::TablePlan;
 use crate::project::Contract;
 
 /// How long versions of a table are kept, and with them every release that pins one.
-const RETENTION_DAYS: u32 = 30;
+pub(super) const RETENTION_DAYS: u32 = 30;
 
 impl Execution {
     pub(super) fn contract(&self, table: &TableName) -> Option<&Contract> {

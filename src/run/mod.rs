@@ -34,7 +34,7 @@ use chrono::{DateTime, Utc};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::engine::{Engine, EngineOptions, FunctionRegistry};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lake::DeltaLog;
 use crate::plan::{Observed, Plan, Selection};
 use crate::project::Project;
@@ -95,6 +95,20 @@ impl Runner {
     /// `Config` for a location that this version cannot use; `Unavailable` for storage that does not answer.
     pub(crate) fn catalog(&self, as_of: DateTime<Utc>) -> Result<Catalog> {
         let store = Store::open_or_create(&self.project.root, &self.project.lake)?;
+        self.catalog_over(store, as_of)
+    }
+
+    /// The lake's read side, for readers: nothing is created.
+    ///
+    /// # Errors
+    /// `Config` where the lake does not exist.
+    pub(crate) fn readable(&self, as_of: DateTime<Utc>) -> Result<Catalog> {
+        let store = Store::open_if_exists(&self.project.root, &self.project.lake)?;
+        let store = store.ok_or_else(|| {
+            Error::config("there is no lake yet")
+                .at(self.project.lake.as_str())
+                .help("`kilde build` makes one")
+        })?;
         self.catalog_over(store, as_of)
     }
 

@@ -52,7 +52,7 @@ impl Execution {
     async fn change(&self, plan: &TablePlan, result: &TableResult) -> Result<Option<TableChange>> {
         let Some(content) = &result.content else { return Ok(None) };
         let published = self.published(&plan.table).await?;
-        let facts = facts(plan, result, content);
+        let facts = facts(plan, result, content, self.rollback_class(&plan.table));
         let same_words =
             published.as_ref().is_some_and(|old| old.definition == content.definition);
         if result.outcome != TableOutcome::Written && same_words {
@@ -60,6 +60,13 @@ impl Execution {
             return Ok((!unchanged).then_some(TableChange::Keep(facts)));
         }
         Ok(Some(TableChange::Write(write_of(content, published.as_ref(), facts))))
+    }
+
+    fn rollback_class(&self, table: &TableName) -> RollbackClass {
+        match self.contract(table).map(|contract| contract.rollback) {
+            Some(project::RollbackClass::Keeps) => RollbackClass::Keeps,
+            Some(project::RollbackClass::Follows) | None => RollbackClass::Follows,
+        }
     }
 
     pub(super) fn entry(&self, table: &TableName) -> Option<&TableEntry> {
@@ -89,7 +96,12 @@ pub(super) fn write_of(
     }
 }
 
-fn facts(plan: &TablePlan, result: &TableResult, content: &Content) -> TableFacts {
+fn facts(
+    plan: &TablePlan,
+    result: &TableResult,
+    content: &Content,
+    rollback: RollbackClass,
+) -> TableFacts {
     TableFacts {
         pipeline: plan.pipeline.clone(),
         fingerprints: fingerprints(&plan.fingerprints),
@@ -102,10 +114,7 @@ fn facts(plan: &TablePlan, result: &TableResult, content: &Content) -> TableFact
         rows: content.rows,
         bytes: content.bytes(),
         schema_hash: schema_hash(content),
-        rollback: match plan.rollback {
-            project::RollbackClass::Follows => RollbackClass::Follows,
-            project::RollbackClass::Keeps => RollbackClass::Keeps,
-        },
+        rollback,
     }
 }
 
@@ -114,6 +123,7 @@ fn fingerprints(planned: &Fingerprints) -> crate::release::Fingerprints {
         content: planned.content.clone(),
         tests: planned.tests.clone(),
         words: planned.words.clone(),
+        parts: planned.parts.clone(),
     }
 }
 

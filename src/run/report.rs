@@ -116,6 +116,38 @@ pub(crate) struct StepReport {
     pub(crate) seconds: f64,
 }
 
+impl SourceReport {
+    /// A source without a new export.
+    pub(crate) fn unchanged(table: &TableName) -> Self {
+        Self {
+            table: table.clone(),
+            outcome: TableOutcome::Unchanged,
+            exports: Vec::new(),
+            bytes: 0,
+            records: 0,
+            accepted: 0,
+            rejected: 0,
+            rows: 0,
+            row_change: 0,
+            seconds: 0.0,
+        }
+    }
+}
+
+impl StepReport {
+    /// A step with nothing to do.
+    pub(crate) fn unchanged(table: &TableName) -> Self {
+        Self {
+            table: table.clone(),
+            outcome: TableOutcome::Unchanged,
+            reasons: Vec::new(),
+            rows: 0,
+            row_change: 0,
+            seconds: 0.0,
+        }
+    }
+}
+
 impl RunReport {
     /// The release published, if any.
     #[must_use]

@@ -10,42 +10,43 @@ use crate::error::{Error, Result};
 
 /// A place that holds objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Location {
-    /// A folder of this machine, absolute.
-    Folder(PathBuf),
-    /// Anything behind a URL.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "clouds come with a later issue")
-    )]
-    Remote(Url),
+pub(crate) struct Location {
+    /// Ends with `/`; may hold credentials, so never shown as it is.
+    url: Url,
+    folder: Option<PathBuf>,
 }
 
 impl Location {
-    /// The folder, if it is one of this machine.
-    pub(crate) fn folder(&self) -> Option<&Path> {
-        match self {
-            Self::Folder(folder) => Some(folder),
-            Self::Remote(_) => None,
-        }
+    /// A folder of this machine, absolute.
+    pub(super) fn of_folder(folder: PathBuf) -> Result<Self> {
+        let url = Url::from_directory_path(&folder)
+            .map_err(|()| Error::internal(format!("`{}` is no URL", folder.display())))?;
+        Ok(Self {
+            url,
+            folder: Some(folder),
+        })
     }
 
-    pub(super) fn url(&self) -> Result<Url> {
-        match self {
-            Self::Folder(folder) => Url::from_directory_path(folder)
-                .map_err(|()| Error::internal(format!("`{}` is no URL", folder.display()))),
-            Self::Remote(url) => Ok(without_credentials(url)),
-        }
+    #[cfg(test)]
+    pub(super) fn of_url(url: Url) -> Self {
+        Self { url, folder: None }
+    }
+
+    /// The folder, if it is one of this machine.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
+    pub(super) fn url(&self) -> Url {
+        without_credentials(&self.url)
     }
 }
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Folder(folder) => folder.display().fmt(f),
-            Self::Remote(url) => {
-                f.write_str(without_credentials(url).as_str().trim_end_matches('/'))
-            }
+        match &self.folder {
+            Some(folder) => folder.display().fmt(f),
+            None => f.write_str(self.url().as_str().trim_end_matches('/')),
         }
     }
 }
@@ -169,7 +170,7 @@ mod tests {
     #[test]
     fn remote_locations_are_shown_without_credentials() {
         let url = Url::parse("https://user:pass@host/lake/?sig=abc").unwrap();
-        assert_eq!(Location::Remote(url).to_string(), "https://host/lake");
+        assert_eq!(Location::of_url(url).to_string(), "https://host/lake");
         assert_eq!(
             redact("GET https://h/x?sig=1 failed, why?"),
             "GET https://h/x?… failed, why?"

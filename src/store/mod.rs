@@ -5,6 +5,7 @@
 //! nothing of tables, releases or exports. Locations are shown without credentials, always.
 
 mod barrier;
+mod create_without_links;
 mod listing;
 mod location;
 mod lock;
@@ -110,7 +111,7 @@ impl Store {
             .map_err(|error| unavailable(&folder.display().to_string(), error))?;
         Ok(Self {
             inner: Arc::new(inner),
-            location: Location::Folder(folder),
+            location: Location::of_folder(folder)?,
             first_pause: FIRST_PAUSE,
         })
     }
@@ -120,7 +121,7 @@ impl Store {
     pub(crate) fn over(inner: Arc<dyn ObjectStore>, url: Url) -> Self {
         Self {
             inner,
-            location: Location::Remote(url),
+            location: Location::of_url(url),
             first_pause: Duration::ZERO,
         }
     }
@@ -131,7 +132,7 @@ impl Store {
     }
 
     /// The location as a URL that ends with `/`; without credentials.
-    pub(crate) fn url(&self) -> Result<Url> {
+    pub(crate) fn url(&self) -> Url {
         self.location.url()
     }
 
@@ -189,10 +190,16 @@ impl Store {
     /// Only where the store refused for good, so that nothing was or will be written; all else is an outcome.
     pub(crate) async fn put_if_absent(&self, path: &str, bytes: Bytes) -> Result<PutOutcome> {
         let options = PutOptions::from(PutMode::Create);
+        let payload = bytes.clone().into();
         let done = self
             .inner
-            .put_opts(&object_path(path)?, bytes.into(), options)
+            .put_opts(&object_path(path)?, payload, options)
             .await;
+        if let (Err(error), Some(file)) = (&done, self.local_file(path))
+            && create_without_links::is_needed(error)
+        {
+            return blocking(move || create_without_links::create(&file, &bytes)).await;
+        }
         match done {
             Ok(_) => Ok(PutOutcome::Created),
             // stores with conditional requests answer a lost race with either

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use phonenumber::{Mode, country};
+use phonenumber::metadata::DATABASE;
+use phonenumber::{Metadata, Mode, country};
 
 use super::Country;
 
@@ -18,18 +19,28 @@ pub(crate) fn normalize_phone(
     input: &str,
     default_country: Option<Country>,
 ) -> Option<Cow<'_, str>> {
-    let dialled = dialled(input, default_country)?;
-    let region = default_country.and_then(|country| country.code().parse::<country::Id>().ok());
-    let number = phonenumber::parse(region, &dialled).ok()?;
-    if !phonenumber::is_valid(&number) {
-        return None;
-    }
-    let number = number.format().mode(Mode::E164).to_string();
+    let home = default_country.and_then(|country| DATABASE.by_id(country.code()));
+    let dialled = dialled(input, home)?;
+    let number = if dialled.starts_with('+') {
+        e164(None, &dialled)?
+    } else {
+        // The library takes the first digits of a Norwegian `47 12 34 56 78` for the calling code, so it is put before.
+        let home = home?;
+        e164(None, &format!("+{}{dialled}", home.country_code()))
+            .or_else(|| e164(home.id().parse().ok(), &dialled))?
+    };
     Some(if number == input {
         Cow::Borrowed(input)
     } else {
         Cow::Owned(number)
     })
+}
+
+/// A number that exists, dialled in a country; without one it begins with `+`. (With one, the library would strip that
+/// country's trunk prefix from foreign numbers too.)
+fn e164(from: Option<country::Id>, dialled: &str) -> Option<String> {
+    let number = phonenumber::parse(from, dialled).ok()?;
+    phonenumber::is_valid(&number).then(|| number.format().mode(Mode::E164).to_string())
 }
 
 /// Whether a number was typed only to get past a form: one digit repeated (`00000000`, `+46 111 11 11 11`), the digits
@@ -56,7 +67,7 @@ pub(crate) fn is_placeholder_phone(input: &str) -> bool {
 }
 
 /// Digits, with a leading `+` where the calling code is written. `None` for anything but digits and punctuation.
-fn dialled(input: &str, default_country: Option<Country>) -> Option<String> {
+fn dialled(input: &str, home: Option<&Metadata>) -> Option<String> {
     let text = input.trim();
     let text = match text.get(..4) {
         Some(label) if label.eq_ignore_ascii_case("tel:") => text[4..].trim_start(),
@@ -73,17 +84,20 @@ fn dialled(input: &str, default_country: Option<Country>) -> Option<String> {
         }
     }
     // "+46 (0)70 …": the trunk zero in brackets is for those who dial from within.
-    if dialled.starts_with('+') || dialled.starts_with("00") {
-        if let Some((before, _)) = text.split_once("(0)") {
-            dialled.remove(
-                before
-                    .chars()
-                    .filter(|c| c.is_ascii_digit() || *c == '+')
-                    .count(),
-            );
-        }
+    let is_international = dialled.starts_with('+') || dialled.starts_with("00");
+    if let Some((before, _)) = text.split_once("(0)").filter(|_| is_international) {
+        dialled.remove(
+            before
+                .chars()
+                .filter(|c| c.is_ascii_digit() || *c == '+')
+                .count(),
+        );
     }
-    if default_country.is_none() && dialled.starts_with("00") {
+    let dials_00 = home.is_none_or(|home| {
+        home.international_prefix()
+            .is_some_and(|p| p.as_str() == "00")
+    });
+    if dials_00 && dialled.starts_with("00") {
         dialled.replace_range(..2, "+");
     }
     (5..=20).contains(&dialled.len()).then_some(dialled)
@@ -127,6 +141,32 @@ mod tests {
             assert_eq!(read(text, "DK").as_deref(), Some("+4520123456"), "{text}");
         }
         assert_eq!(read("4123456", "NO"), None);
+    }
+
+    #[test]
+    fn number_that_begins_like_its_own_calling_code_is_not_cut() {
+        assert_eq!(read("479 96 576", "NO").as_deref(), Some("+4747996576"));
+        assert_eq!(read("4747996576", "NO").as_deref(), Some("+4747996576"));
+        assert_eq!(read("45 45 12 34", "DK").as_deref(), Some("+4545451234"));
+        assert_eq!(read("046-12 34 56", "SE").as_deref(), Some("+4646123456"));
+        assert_eq!(read("46701740605", "SE").as_deref(), Some("+46701740605"));
+    }
+
+    #[test]
+    fn foreign_numbers_keep_their_own_leading_zeros() {
+        assert_eq!(
+            read("+39 02 3661 8300", "SE").as_deref(),
+            Some("+390236618300")
+        );
+        assert_eq!(read("02 3661 8300", "IT").as_deref(), Some("+390236618300"));
+        assert_eq!(
+            read("(650) 253-0000", "US").as_deref(),
+            Some("+16502530000")
+        );
+        assert_eq!(
+            read("011 46 70 174 06 05", "US").as_deref(),
+            Some("+46701740605")
+        );
     }
 
     #[test]

@@ -112,7 +112,7 @@ impl Sandbox {
         tables
             .iter()
             .filter(|(name, _)| !name.starts_with("ops."))
-            .map(|(name, table)| (name.clone(), table["digest"].as_str().unwrap().to_string()))
+            .map(|(name, table)| (name.clone(), table["facts"]["digest"].as_str().unwrap().to_string()))
             .collect()
     }
 

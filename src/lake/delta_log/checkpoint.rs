@@ -17,10 +17,13 @@ use crate::error::{Error, Result};
 use crate::lake::path;
 use crate::name::ReleaseNumber;
 
-/// The table through delta-rs, on our store. The URL only names the folder: its scheme is one that delta-rs knows, and
-/// never opens, since the store is given.
+/// The table through delta-rs, on our store.
+///
+/// The URL only names the folder, and nothing opens it, since the store is given. Its host ends in `--x-s3` because the
+/// kernel then sorts listings itself, as a local folder needs; `file:` would do so too, but the kernel looks for those
+/// folders on this machine.
 fn table(store: &Arc<dyn ObjectStore>, location: &str) -> Result<DeltaTable> {
-    let url = Url::parse(&format!("memory:///{location}"))
+    let url = Url::parse(&format!("memory://lake--x-s3/{location}"))
         .map_err(|error| Error::internal("a table's folder is not a URL").caused_by(error))?;
     DeltaTableBuilder::from_url(url.clone())
         .map(|builder| builder.with_storage_backend(Arc::clone(store), url))
@@ -70,7 +73,9 @@ pub(super) async fn replay(
         let view = view.map_err(failure)?;
         let raw = paths.next().unwrap_or_default();
         if path::from_log(&raw)? != view.path() {
-            return Err(Error::internal("delta-rs listed a table's files in two orders").at(location));
+            return Err(
+                Error::internal("delta-rs listed a table's files in two orders").at(location),
+            );
         }
         let add = Add {
             path: raw,

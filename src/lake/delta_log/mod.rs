@@ -11,6 +11,7 @@ mod definition;
 mod entry;
 mod replay;
 
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
@@ -18,7 +19,8 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
-use parquet::arrow::async_reader::{AsyncFileReader, ParquetObjectReader};
+use parquet::file::FOOTER_SIZE;
+use parquet::file::metadata::{FooterTail, ParquetMetaDataReader};
 
 pub(crate) use action::Add;
 pub(crate) use definition::{TableDefinition, TableIdentity};
@@ -100,15 +102,32 @@ impl DeltaLog {
 
     async fn footer_rows(&self, location: &str, path: &str, size: u64) -> Result<u64> {
         let path = object_path(&format!("{location}/{path}"))?;
-        let mut reader = ParquetObjectReader::new(Arc::clone(&self.store), path.clone())
-            .with_file_size(size);
-        let footer = reader.get_metadata(None).await.map_err(|error| {
+        let unreadable = |cause: String| {
             Error::corrupt("a data file cannot be read")
                 .code(Code(807))
                 .at(path.to_string())
-                .caused_by(error)
-        })?;
+                .caused_by(cause)
+        };
+        let tail_start = size
+            .checked_sub(FOOTER_SIZE as u64)
+            .ok_or_else(|| unreadable("it is too short".into()))?;
+        let tail = self.read_range(&path, tail_start..size).await?;
+        let tail = <&[u8; FOOTER_SIZE]>::try_from(tail.as_ref())
+            .map_err(|_| unreadable("it is shorter than its log says".into()))?;
+        let length = FooterTail::try_new(tail)
+            .map_err(|error| unreadable(error.to_string()))?
+            .metadata_length() as u64;
+        let start = tail_start
+            .checked_sub(length)
+            .ok_or_else(|| unreadable("its footer is longer than the file".into()))?;
+        let footer = self.read_range(&path, start..tail_start).await?;
+        let footer = ParquetMetaDataReader::decode_metadata(&footer)
+            .map_err(|error| unreadable(error.to_string()))?;
         Ok(footer.file_metadata().num_rows().max(0) as u64)
+    }
+
+    async fn read_range(&self, path: &Path, range: Range<u64>) -> Result<Bytes> {
+        self.store.get_range(path, range).await.map_err(unavailable)
     }
 
     /// `Ok(None)`: no such entry.
@@ -239,8 +258,11 @@ impl TableLog for DeltaLog {
 }
 
 fn object_path(path: &str) -> Result<Path> {
-    Path::parse(path)
-        .map_err(|error| Error::corrupt("not the path of an object").at(path).caused_by(error))
+    Path::parse(path).map_err(|error| {
+        Error::corrupt("not the path of an object")
+            .at(path)
+            .caused_by(error)
+    })
 }
 
 fn unavailable(error: object_store::Error) -> Error {

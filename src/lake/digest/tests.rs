@@ -31,7 +31,10 @@ fn every_type() -> RecordBatch {
         ("yes", Arc::new(BooleanArray::from(vec![Some(true), None]))),
         ("small", Arc::new(Int32Array::from(vec![Some(-7), None]))),
         ("big", Arc::new(Int64Array::from(vec![Some(1 << 40), None]))),
-        ("ratio", Arc::new(Float64Array::from(vec![Some(0.25), None]))),
+        (
+            "ratio",
+            Arc::new(Float64Array::from(vec![Some(0.25), None])),
+        ),
         (
             "money",
             Arc::new(
@@ -58,14 +61,32 @@ fn every_type() -> RecordBatch {
 #[test]
 fn golden_vector_of_every_type() {
     let rows = every_type();
-    assert_eq!(digest(&rows).to_string(), "golden");
-    assert_eq!(digest(&rows.slice(0, 1)).to_string(), "golden-1");
+    assert_eq!(
+        digest(&rows).to_string(),
+        "01db9f96d02447af8764429aa735eb8ad60000000000000002"
+    );
+    assert_eq!(
+        digest(&rows.slice(0, 1)).to_string(),
+        "01634f4c7a8a5e3a32faead79e03c430cc0000000000000001"
+    );
+}
+
+#[test]
+fn a_row_is_hashed_as_the_table_of_types_says() {
+    let rows = batch(vec![
+        ("id", Arc::new(Int64Array::from(vec![1])) as ArrayRef),
+        ("name", Arc::new(StringArray::from(vec![Some("a")]))),
+        ("gone", Arc::new(StringArray::from(vec![None::<&str>]))),
+    ]);
+    let bytes = [3, 1, 0, 0, 0, 0, 0, 0, 0, 6, 1, 0, 0, 0, b'a', 0];
+    assert_eq!(digest(&rows).sum, xxh3_128_with_seed(&bytes, 1));
 }
 
 #[test]
 fn order_and_batching_do_not_matter() {
     let rows = every_type();
-    let reversed = concat_batches(rows.schema_ref(), [&rows.slice(1, 1), &rows.slice(0, 1)]).unwrap();
+    let reversed =
+        concat_batches(rows.schema_ref(), [&rows.slice(1, 1), &rows.slice(0, 1)]).unwrap();
     assert_eq!(digest(&rows), digest(&reversed));
     assert_eq!(
         digest(&rows),
@@ -102,12 +123,18 @@ fn null_empty_and_boundaries_are_told_apart() {
 
 #[test]
 fn representation_does_not_matter() {
-    let utf8: ArrayRef = Arc::new(StringArray::from(vec!["a text longer than twelve bytes", "s"]));
+    let utf8: ArrayRef = Arc::new(StringArray::from(vec![
+        "a text longer than twelve bytes",
+        "s",
+    ]));
     let view: ArrayRef = Arc::new(StringViewArray::from(vec![
         "a text longer than twelve bytes",
         "s",
     ]));
-    assert_eq!(digest(&batch(vec![("t", utf8)])), digest(&batch(vec![("t", view)])));
+    assert_eq!(
+        digest(&batch(vec![("t", utf8)])),
+        digest(&batch(vec![("t", view)]))
+    );
     let float = |value: f64| {
         digest(&batch(vec![(
             "f",
@@ -143,11 +170,20 @@ fn a_sliced_list_hashes_its_own_items() {
 
 #[test]
 fn text_form_is_fixed_and_read_back() {
-    let digest = Digest { sum: 0xabc, rows: 3 };
+    let digest = Digest {
+        sum: 0xabc,
+        rows: 3,
+    };
     let text = digest.to_string();
     assert_eq!(text, format!("01{:032x}{:016x}", 0xabc, 3));
     assert_eq!(text.parse::<Digest>().unwrap(), digest);
-    for wrong in ["", "02", &text[1..], &text.to_uppercase(), &format!("+1{}", &text[2..])] {
+    for wrong in [
+        "",
+        "02",
+        &text[1..],
+        &text.to_uppercase(),
+        &format!("+1{}", &text[2..]),
+    ] {
         assert!(wrong.parse::<Digest>().is_err(), "{wrong}");
     }
 }

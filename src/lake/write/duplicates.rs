@@ -50,7 +50,9 @@ impl DuplicateCounter {
             .last
             .as_ref()
             .is_some_and(|before| before.row() == rows.row(0));
-        let within = (0..last).filter(|i| rows.row(*i) == rows.row(*i + 1)).count();
+        let within = (0..last)
+            .filter(|i| rows.row(*i) == rows.row(*i + 1))
+            .count();
         self.last = Some(rows.row(last).owned());
         Ok(within as u64 + u64::from(border))
     }

@@ -47,8 +47,13 @@ pub(super) fn writer_options(
         .map_err(internal)?;
     for leaf in leaves.columns() {
         let path = leaf.path();
-        if path.parts().first().is_some_and(|root| personal.contains(root)) {
-            properties = properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
+        if path
+            .parts()
+            .first()
+            .is_some_and(|root| personal.contains(root))
+        {
+            properties =
+                properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
         }
     }
     Ok(ArrowWriterOptions::new()
@@ -111,9 +116,9 @@ impl OpenFile {
 
     /// Bytes so far, what is still in the encoder among them.
     pub(super) fn size(&self) -> usize {
-        self.writer
-            .as_ref()
-            .map_or(0, |writer| writer.bytes_written() + writer.in_progress_size())
+        self.writer.as_ref().map_or(0, |writer| {
+            writer.bytes_written() + writer.in_progress_size()
+        })
     }
 
     /// Writes the footer, ends the upload; size in bytes and the footer.

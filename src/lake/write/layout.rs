@@ -48,20 +48,28 @@ pub(super) fn brings_equal_keys_together(spec: &WriteSpec) -> bool {
 fn check(spec: &WriteSpec) -> Result<()> {
     for column in spec.key.iter().chain(&spec.partition_by) {
         if spec.schema.column_with_name(column).is_none() {
-            return Err(misfit(format!("column `{column}` is not in the contract"), spec));
+            return Err(misfit(
+                format!("column `{column}` is not in the contract"),
+                spec,
+            ));
         }
     }
     for column in &spec.partition_by {
         let data_type = spec.schema.field_with_name(column).map(Field::data_type);
         if !data_type.is_ok_and(can_partition) {
             return Err(misfit(
-                format!("column `{column}` cannot be a partition column: varchar, boolean, integer, bigint and date can"),
+                format!(
+                    "column `{column}` cannot be a partition column: varchar, boolean, integer, bigint and date can"
+                ),
                 spec,
             ));
         }
     }
     if spec.layout == Layout::AsComputed && !spec.partition_by.is_empty() {
-        return Err(misfit("an unsorted table cannot have partition columns", spec));
+        return Err(misfit(
+            "an unsorted table cannot have partition columns",
+            spec,
+        ));
     }
     if spec.schema.fields().len() == spec.partition_by.len() {
         return Err(misfit("every column is a partition column", spec));
@@ -82,7 +90,10 @@ fn cast_to_contract(
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let given = plan.schema();
     if given.fields().len() != spec.schema.fields().len() {
-        return Err(misfit("the query yields more columns than the contract has", spec));
+        return Err(misfit(
+            "the query yields more columns than the contract has",
+            spec,
+        ));
     }
     let mut expressions = Vec::with_capacity(given.fields().len());
     for field in spec.schema.fields() {

@@ -41,7 +41,10 @@ impl WriteExec {
                 .zip(spec.schema.fields())
                 .all(|(a, b)| a.name() == b.name() && a.data_type() == b.data_type());
         if !fits {
-            return Err(misfit("the writer's input is not of the contract's types", &spec));
+            return Err(misfit(
+                "the writer's input is not of the contract's types",
+                &spec,
+            ));
         }
         let parts = input.output_partitioning().partition_count();
         let properties = PlanProperties::new(
@@ -114,9 +117,8 @@ impl ExecutionPlan for WriteExec {
         let store = context.runtime_env().object_store(&self.spec.store)?;
         let spec = Arc::clone(&self.spec);
         let rows = futures::stream::once(async move {
-            let rows = write_partition(input, partition, spec, store, context.memory_pool())
-                .await
-                .map_err(|error| datafusion::error::DataFusionError::External(Box::new(error)))?;
+            let rows =
+                write_partition(input, partition, spec, store, context.memory_pool()).await?;
             FileRow::to_batch(&rows)
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(

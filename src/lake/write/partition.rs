@@ -222,7 +222,8 @@ impl PartitionWriter {
             self.bucket,
             self.finished.len(),
         );
-        let memory = MemoryConsumer::new(format!("WriteExec[{}]", self.bucket)).register(&self.pool);
+        let memory =
+            MemoryConsumer::new(format!("WriteExec[{}]", self.bucket)).register(&self.pool);
         let file = OpenFile::create(
             &self.store,
             &format!("{}/{path}", spec.location),

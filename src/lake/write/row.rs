@@ -78,8 +78,15 @@ impl FileRow {
         if batch.schema_ref() != &*SCHEMA {
             return Err(Error::internal("the writer yields rows of another shape"));
         }
-        let text = |column: usize, row| batch.column(column).as_string::<i32>().value(row).to_string();
-        let number = |column: usize, row| batch.column(column).as_primitive::<UInt64Type>().value(row);
+        let text = |column: usize, row| {
+            batch
+                .column(column)
+                .as_string::<i32>()
+                .value(row)
+                .to_string()
+        };
+        let number =
+            |column: usize, row| batch.column(column).as_primitive::<UInt64Type>().value(row);
         (0..batch.num_rows())
             .map(|row| {
                 let values = batch.column(2).as_list::<i32>().value(row);

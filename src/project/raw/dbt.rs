@@ -24,6 +24,7 @@ pub(crate) fn key(word: &str, known: &[&str]) -> Option<String> {
         "config" | "meta" | "arguments" => "write its keys one level up, without it",
         "constraints" => "write `data_tests: [not_null, unique]`, or `key: […]` at the table",
         "docs" | "access" | "group" | "latest_version" => "kilde has no such setting: remove it",
+        "name" if known.contains(&"project") => "write `project: …`",
         "name" if in_schema_file => {
             "the name is the path: schemas/gold/customers.yaml describes `gold.customers`"
         }

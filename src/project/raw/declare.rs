@@ -38,9 +38,10 @@ macro_rules! section {
                 sink: &mut $crate::project::raw::decode::Sink,
             ) -> Option<Self> {
                 let $crate::project::raw::tree::Value::Map(entries) = &node.value else {
-                    sink.unexpected(node, "a map of keys");
+                    sink.not_a_section(node, Self::KEYS);
                     return None;
                 };
+                let place = sink.within.take().unwrap_or(node.span);
                 struct Found {
                     $( $field: (Option<$crate::diagnostic::Span>, Option<$type>), )*
                 }
@@ -54,6 +55,11 @@ macro_rules! section {
                                     continue;
                                 }
                                 found.$field.0 = Some(entry.key.span);
+                                if entry.value.is_nothing() {
+                                    sink.empty_key(&entry.key);
+                                    continue;
+                                }
+                                sink.within = Some(entry.key.span);
                                 found.$field.1 =
                                     <$type as $crate::project::raw::decode::Decode>::decode_at(
                                         &entry.key,
@@ -70,7 +76,7 @@ macro_rules! section {
                         && found.$field.0.is_none()
                     {
                         sink.missing_key(
-                            node.span,
+                            place,
                             $crate::project::raw::declare::key_of!($field $($key)?),
                         );
                     }
@@ -146,6 +152,7 @@ macro_rules! choice {
                                 $crate::project::raw::declare::needs_value(&word, sink);
                                 return None;
                             }
+                            sink.within = Some(word.span);
                             let empty = $crate::project::raw::tree::Node::empty_map(word.span);
                             <$type as $crate::project::raw::decode::Decode>::decode_at(
                                 &word,
@@ -224,7 +231,7 @@ pub(crate) use {choice, key_of, section, words};
 use super::super::Spanned;
 use super::dbt;
 use super::decode::{Decode, Mistake, Sink, listed, nearest_word};
-use super::tree::{Node, Value};
+use super::tree::{Entry, Node, Value};
 
 /// A key of a section, or a word of a choice, as the reference shows it.
 pub(crate) struct Property {
@@ -338,7 +345,9 @@ pub(crate) fn chosen<'n>(
         }
         Value::Map(entries) if entries.len() > 1 => {
             let second = &entries[1].key;
-            let help = if words.contains(&second.value.as_str()) {
+            let help = if let Some(word) = entries.iter().find_map(|entry| tagged(entry, words)) {
+                format!("write `{word}: {{…}}` with the settings inside")
+            } else if words.contains(&second.value.as_str()) {
                 "write them as two items".to_string()
             } else {
                 let first = &entries[0].key.value;
@@ -358,6 +367,18 @@ pub(crate) fn chosen<'n>(
         return None;
     }
     Some((word, content))
+}
+
+/// The word that `type: word` meant.
+fn tagged<'w>(entry: &Entry, words: &[&'w str]) -> Option<&'w str> {
+    let Value::Text { text, .. } = &entry.value.value else {
+        return None;
+    };
+    let names = ["type", "format", "kind", "test"];
+    words
+        .iter()
+        .find(|word| names.contains(&entry.key.value.as_str()) && *word == text)
+        .copied()
 }
 
 /// A bare word that says too little.

@@ -20,6 +20,8 @@ use crate::diagnostic::{Code, Diagnostic, SourceFile, Span, nearest};
 pub(crate) struct Sink {
     pub(crate) file: Arc<SourceFile>,
     pub(crate) found: Vec<Diagnostic>,
+    /// The key whose value is decoded next, where a section that lacks something is best blamed.
+    pub(crate) within: Option<Span>,
 }
 
 /// Why a text is not what its key asks for.
@@ -50,6 +52,7 @@ impl Sink {
         Self {
             file: Arc::clone(file),
             found: Vec::new(),
+            within: None,
         }
     }
 
@@ -91,6 +94,21 @@ impl Sink {
         self.report(key.span, mistake);
     }
 
+    /// Something else stands where a section belongs.
+    pub(crate) fn not_a_section(&mut self, node: &Node, keys: &[&str]) {
+        let before = self.found.len();
+        self.unexpected(node, "a map of keys");
+        for diagnostic in self.found.iter_mut().skip(before) {
+            diagnostic.help = Some(format!("its keys are {}", listed(keys)));
+        }
+    }
+
+    /// A key after which nothing is written.
+    pub(crate) fn empty_key(&mut self, key: &Spanned<String>) {
+        let mistake = Mistake::new(103, format!("`{}` has no value", key.value));
+        self.report(key.span, mistake.help("give it a value, or remove the key"));
+    }
+
     /// A key that stands twice in one map.
     pub(crate) fn repeated_key(&mut self, key: &Spanned<String>, first: Span) {
         let (line, _) = self.file.position(first.start);
@@ -99,7 +117,7 @@ impl Sink {
         self.report(key.span, mistake);
     }
 
-    /// A key that must be written and is not; `span` is the section's.
+    /// A key that must be written and is not; `span` is where its section is best blamed.
     pub(crate) fn missing_key(&mut self, span: Span, key: &str) {
         self.report(span, Mistake::new(106, format!("missing key `{key}`")));
     }
@@ -284,10 +302,11 @@ impl<T: Decode> Decode for Listing<T> {
                 whole: false,
             });
         };
-        let items: Vec<T> = nodes
-            .iter()
-            .filter_map(|node| T::decode(node, sink))
-            .collect();
+        let mut items: Vec<T> = Vec::with_capacity(nodes.len());
+        for node in nodes {
+            sink.within = None;
+            items.extend(T::decode(node, sink));
+        }
         let whole = items.len() == nodes.len();
         Some(Self { items, whole })
     }
@@ -381,7 +400,10 @@ impl<T: Decode> Decode for Named<T> {
             let same = |(key, _): &&(Spanned<String>, T)| key.value == entry.key.value;
             if let Some((first, _)) = named.entries.iter().find(same) {
                 sink.repeated_key(&entry.key, first.span);
-            } else if let Some(value) = T::decode(&entry.value, sink) {
+                continue;
+            }
+            sink.within = Some(entry.key.span);
+            if let Some(value) = T::decode(&entry.value, sink) {
                 named.entries.push((entry.key.clone(), value));
             } else {
                 named.whole = false;

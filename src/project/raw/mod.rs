@@ -18,22 +18,27 @@ mod test;
 pub(in crate::project) mod tree;
 
 pub(in crate::project) use dbt::referenced;
-pub(in crate::project) use decode::{Decode, FromText, Listing, OneOrMany, Mistake, Named, Sink, listed, nearest_word};
+pub(in crate::project) use decode::{Decode, FromText, OneOrMany, Mistake, Named, Sink, listed, nearest_word};
 pub(in crate::project) use format::{RawCsv, RawRead};
 pub(in crate::project) use pipeline_file::{RawOwner, RawPipelineFile, RawSource, RawStep};
 pub(in crate::project) use project_file::{RawProjectFile, RawTarget};
 pub(in crate::project) use format::NullTexts;
 pub(in crate::project) use scalar::{
-    Character, ColumnName, DateFormat, NumberSign, SqlGlob, TimeFormat, Zone, identifier,
+    Character, ColumnName, DateFormat, NumberSign, TimeFormat, identifier,
 };
 pub(in crate::project) use schema_file::{RawColumn, RawMaterialization, RawSchemaFile, RawSubject};
 pub(in crate::project) use test::{RawColumnTest, RawTableTest};
+
+use crate::diagnostic::Span;
 
 /// Decodes one file; what it finds wrong is in the sink.
 pub(in crate::project) fn read<T: Decode>(sink: &mut Sink) -> Option<T> {
     let file = std::sync::Arc::clone(&sink.file);
     match tree::parse(&file.text) {
-        Ok(root) => T::decode(&root, sink),
+        Ok(root) => {
+            sink.within = Some(Span::default());
+            T::decode(&root, sink)
+        }
         Err(error) => {
             let mut mistake = Mistake::new(101, error.message);
             mistake.help = error.help;

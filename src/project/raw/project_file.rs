@@ -2,7 +2,7 @@
 
 use super::super::Spanned;
 use super::declare::{section, words};
-use super::decode::{Anything, AtLeastOne, Later, Named};
+use super::decode::{Anything, AtLeastOne, Later, Named, Tried};
 use super::later::{RawNotify, RawPublish, RawRetain};
 use super::scalar::{Name, Period, Size, Zone};
 use crate::project::requires::Requires;
@@ -11,7 +11,7 @@ section! {
     /// `kilde.yaml`: the project, where its exports and its lake lie, and what holds everywhere.
     RawProjectFile {
         /// The project's name: lower-case letters, digits and `_`.
-        project: Name,
+        project: Tried<Name>,
         /// Versions of kilde that the project is written for, such as `">=0.1, <0.3"`.
         requires: Option<Spanned<Requires>>,
         /// IANA time zone of `$as_of`, schedules and local times without a zone. Default `UTC`.

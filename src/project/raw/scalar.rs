@@ -2,13 +2,13 @@
 
 use std::str::FromStr;
 
-use chrono::format::{Item, StrftimeItems};
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::decode::{Decode, FromText, Mistake, Sink};
 use super::dbt;
 use super::tree::{Node, Value};
 use crate::name::{TableName, is_identifier};
+use crate::project::time_format::{self, FormatError};
 use crate::project::{ColumnType, Limit, PathPattern};
 
 impl Decode for bool {
@@ -306,7 +306,7 @@ impl FromText for Character {
             [byte] if byte.is_ascii() => Ok(Self(*byte)),
             _ => {
                 let mistake =
-                    Mistake::new(115, format!("`{}` is not one ASCII character", text.escape_debug()));
+                    Mistake::new(115, format!("`{}` is not one ASCII character", visible(text)));
                 Err(match text {
                     "\\t" | "tab" | "TAB" => mistake.help("write a tab in double quotes: \"\\t\""),
                     "" => mistake.help("remove the key for the default"),
@@ -319,6 +319,16 @@ impl FromText for Character {
     fn text_schema() -> Schema {
         json_schema!({"type": "string", "minLength": 1, "maxLength": 1})
     }
+}
+
+/// Control characters as escapes, all else as it is.
+fn visible(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            c if c.is_control() => c.escape_debug().to_string(),
+            c => c.to_string(),
+        })
+        .collect()
 }
 
 /// One character of a number: the decimal sign, the sign between thousands.
@@ -359,7 +369,7 @@ impl FromText for DateFormat {
     const EXPECTED: &'static str = "a date format";
 
     fn from_text(text: &str) -> Result<Self, Mistake> {
-        check_format(text, &["%Y", "%y", "%C", "%F", "%D", "%x", "%G", "%v"], "a year")?;
+        time_format::check_date(text).map_err(wrong_format)?;
         Ok(Self(text.to_string()))
     }
 }
@@ -368,42 +378,13 @@ impl FromText for TimeFormat {
     const EXPECTED: &'static str = "a time format";
 
     fn from_text(text: &str) -> Result<Self, Mistake> {
-        const PARTS: &[&str] = &["%H", "%I", "%k", "%l", "%T", "%R", "%r", "%X", "%c", "%+", "%s"];
-        check_format(text, PARTS, "an hour")?;
+        time_format::check_time(text).map_err(wrong_format)?;
         Ok(Self(text.to_string()))
     }
 }
 
-/// Checks a strftime format; it must hold one of `parts`, which stand for `needed`.
-pub(crate) fn check_format(text: &str, parts: &[&str], needed: &str) -> Result<(), Mistake> {
-    let wrong = StrftimeItems::new(text).any(|item| matches!(item, Item::Error));
-    if wrong {
-        return Err(Mistake::new(113, format!("`{text}` is not a time format"))
-            .help("as in strftime: `%Y-%m-%d`, `%d.%m.%Y %H:%M:%S`"));
-    }
-    let flagless: String = text.replace("%-", "%").replace("%_", "%").replace("%0", "%");
-    if parts.iter().any(|part| flagless.contains(part)) {
-        return Ok(());
-    }
-    let mistake = Mistake::new(113, format!("`{text}` does not hold {needed}"));
-    Err(match strftime_of(text) {
-        Some(format) if !text.contains('%') => mistake.help(format!("did you mean `{format}`?")),
-        _ => mistake.help("as in strftime: `%Y-%m-%d`, `%d.%m.%Y %H:%M:%S`"),
-    })
-}
-
-/// `yyyy-MM-dd HH:mm:ss` of other tools in strftime's words.
-pub(crate) fn strftime_of(text: &str) -> Option<String> {
-    let mut format = text.to_string();
-    // minutes and months differ by case alone in Java's words, and by place in Excel's
-    for (theirs, ours) in [
-        ("yyyy", "%Y"), ("YYYY", "%Y"), ("HH24", "%H"), ("HH", "%H"), ("hh", "%H"), (":MM", ":%M"),
-        (":mm", ":%M"), ("MI", "%M"), ("SS", "%S"), ("ss", "%S"), ("MM", "%m"), ("mm", "%m"),
-        ("dd", "%d"), ("DD", "%d"), ("yy", "%y"), ("YY", "%y"),
-    ] {
-        format = format.replace(theirs, ours);
-    }
-    (format != text).then_some(format)
+fn wrong_format(error: FormatError) -> Mistake {
+    Mistake::new(113, error.message).help(error.help)
 }
 
 /// A regular expression.
@@ -434,14 +415,14 @@ impl FromText for Schedule {
     const EXPECTED: &'static str = "a cron expression";
 
     fn from_text(text: &str) -> Result<Self, Mistake> {
-        match croner::Cron::from_str(text) {
-            Ok(_) => Ok(Self(text.to_string())),
-            Err(error) => Err(Mistake::new(117, format!("`{text}` is not a cron expression"))
-                .help(format!(
-                    "{}; minute, hour, day, month, weekday: `0 2 * * *` is 02:00 each night",
-                    error.to_string().trim_end_matches('.')
-                ))),
+        let fields = text.split_whitespace().count();
+        let parsed = croner::Cron::from_str(text);
+        if parsed.is_ok() && (fields == 5 || text.starts_with('@')) {
+            return Ok(Self(text.to_string()));
         }
+        Err(Mistake::new(117, format!("`{text}` is not a cron expression")).help(
+            "five fields: minute, hour, day, month, weekday; `0 2 * * *` is 02:00 each night",
+        ))
     }
 }
 
@@ -510,10 +491,6 @@ mod tests {
         let help = |text| DateFormat::from_text(text).unwrap_err().help.unwrap();
         assert_eq!(help("dd.MM.yyyy"), "did you mean `%d.%m.%Y`?");
         assert_eq!(help("yyyy-mm-dd"), "did you mean `%Y-%m-%d`?");
-        assert_eq!(
-            strftime_of("yyyy-MM-dd HH:mm:ss").as_deref(),
-            Some("%Y-%m-%d %H:%M:%S")
-        );
         assert!(DateFormat::from_text("%d.%m.%-Y").is_ok());
         assert!(DateFormat::from_text("%Q").is_err());
         assert!(TimeFormat::from_text("%Y-%m-%d").is_err());
@@ -539,6 +516,8 @@ mod tests {
     fn schedules_are_cron() {
         assert!(Schedule::from_text("0 2 * * *").is_ok());
         assert!(Schedule::from_text("0 25 * * *").is_err());
+        assert!(Schedule::from_text("@daily").is_ok());
         assert!(Schedule::from_text("nightly").is_err());
+        assert!(Schedule::from_text("0 0 2 * * *").is_err());
     }
 }

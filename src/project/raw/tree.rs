@@ -67,6 +67,11 @@ impl Node {
         }
     }
 
+    /// Whether nothing at all was written.
+    pub(crate) fn is_nothing(&self) -> bool {
+        matches!(&self.value, Value::Text { text, plain: true } if text.is_empty())
+    }
+
     fn size(&self) -> usize {
         1 + match &self.value {
             Value::Text { .. } => 0,

@@ -18,6 +18,8 @@ pub(super) struct Draft {
     pub(super) contract: Contract,
     /// Whether every column could be read.
     pub(super) whole: bool,
+    /// Whether the file decoded without a mistake: only then is what is absent a mistake of its own.
+    pub(super) clean: bool,
     /// Where `materialized` says something.
     pub(super) materialized_at: Option<Span>,
     /// Tests that speak of another table.
@@ -39,6 +41,10 @@ pub(super) fn resolve(
             contracts.unread.push(table);
             continue;
         };
+        let blamed = |diagnostic: &Diagnostic| {
+            diagnostic.place.as_ref().is_some_and(|place| Arc::ptr_eq(&place.file, &file))
+        };
+        let clean = !found.iter().any(blamed);
         let mut check = Check {
             file: &file,
             settings,
@@ -46,7 +52,10 @@ pub(super) fn resolve(
             whole: raw.columns.whole,
             found,
         };
-        let draft = check.contract(raw, table.clone());
+        let draft = Draft {
+            clean,
+            ..check.contract(raw, table.clone())
+        };
         contracts.drafts.insert(table, draft);
     }
     contracts
@@ -151,6 +160,7 @@ impl Check<'_> {
         }
         Draft {
             whole: raw.columns.whole,
+            clean: true,
             materialized_at: raw.materialized.as_ref().map(|materialized| materialized.span),
             references,
             contract: Contract {

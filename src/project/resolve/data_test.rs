@@ -170,7 +170,7 @@ pub(super) fn of_table(
         RawTableTest::Sql(raw) => {
             let query = raw.0.query;
             let mut sink = Sink::new(check.file);
-            jinja::refuse(&query.value, query.span.start, &mut sink);
+            jinja::refuse(&query.value, query.span, &mut sink);
             check.adopt(sink.found);
             let settings = Settings {
                 severity: raw.0.severity,

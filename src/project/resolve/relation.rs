@@ -8,7 +8,7 @@ use super::blame;
 use super::contract::{Contracts, Draft};
 use super::data_test::Reference;
 use super::ownership::Owned;
-use super::source::Sources;
+use super::source::{Sources, WrittenAt};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::name::TableName;
 
@@ -26,9 +26,10 @@ pub(super) fn check(
 ) -> BTreeMap<TableName, Contract> {
     let Contracts { mut drafts, unread } = contracts;
     let tables: BTreeSet<&TableName> = sources.by_table.keys().chain(owned.files.keys()).collect();
-    for source in sources.by_table.values() {
-        let at = sources.named_at.get(&source.table).copied().unwrap_or(source.span);
-        check_source(source, at, drafts.get(&source.table), &unread, owned, found);
+    for (table, source) in &sources.by_table {
+        if let Some(at) = sources.written_at.get(table) {
+            check_source(source, at, drafts.get(table), &unread, owned, found);
+        }
     }
     for (table, file) in &owned.files {
         if RESERVED.contains(&table.schema()) {
@@ -83,7 +84,7 @@ fn orphan(table: &TableName, draft: &Draft, tables: &BTreeSet<&TableName>) -> Di
 
 fn check_source(
     source: &Source,
-    at: Span,
+    at: &WrittenAt,
     draft: Option<&Draft>,
     unread: &[TableName],
     owned: &Owned,
@@ -91,22 +92,22 @@ fn check_source(
 ) {
     let table = &source.table;
     if RESERVED.contains(&table.schema()) {
-        found.push(blame(&source.file, at, reserved(table)));
+        found.push(blame(&source.file, at.table, reserved(table)));
     }
     if let Some(file) = owned.files.get(table) {
         let mistake = Mistake::new(140, format!("`{table}` is made twice"))
             .help(format!("{} makes it too: keep one", file.path));
-        found.push(blame(&source.file, at, mistake));
+        found.push(blame(&source.file, at.table, mistake));
     }
     let Some(draft) = draft else {
         if !unread.contains(table) {
             let mistake = Mistake::new(145, format!("source `{table}` has no contract"))
                 .help(format!("write schemas/{}.yaml with its `columns`", table.location()));
-            found.push(blame(&source.file, at, mistake));
+            found.push(blame(&source.file, at.table, mistake));
         }
         return;
     };
-    if draft.whole {
+    if draft.whole && draft.clean {
         check_whole_contract(source, draft, at, found);
     }
     check_source_columns(source, draft, found);
@@ -119,7 +120,7 @@ fn check_source(
 }
 
 /// What the contract of a source must have.
-fn check_whole_contract(source: &Source, draft: &Draft, at: Span, found: &mut Vec<Diagnostic>) {
+fn check_whole_contract(source: &Source, draft: &Draft, at: &WrittenAt, found: &mut Vec<Diagnostic>) {
     let contract = &draft.contract;
     if contract.columns.is_empty() {
         let mistake = Mistake::new(130, format!("the contract of source `{}` has no columns", source.table))
@@ -130,9 +131,9 @@ fn check_whole_contract(source: &Source, draft: &Draft, at: Span, found: &mut Ve
     if source.load == Load::Changes && contract.key.is_empty() {
         let mistake = Mistake::new(130, format!("`load: changes` needs a key, and `{}` has none", source.table))
             .help(format!("the newest record per key wins: add `key: […]` to {}", contract.file.path));
-        found.push(blame(&source.file, at, mistake));
+        found.push(blame(&source.file, at.table, mistake));
     }
-    for pattern in &source.patterns {
+    for (pattern, span) in source.patterns.iter().zip(&at.patterns) {
         for capture in &pattern.captures {
             if capture.format.is_some() || contract.column(&capture.column).is_some() {
                 continue;
@@ -149,7 +150,7 @@ fn check_whole_contract(source: &Source, draft: &Draft, at: Span, found: &mut Ve
                     contract.file.path
                 )),
             };
-            found.push(blame(&source.file, source.span, mistake));
+            found.push(blame(&source.file, *span, mistake));
         }
     }
 }

@@ -44,7 +44,7 @@ pub(super) fn resolve(
     let (raw_place, lake_place) = places(&raw, target, root, sink);
     let purposes = purposes(&raw, sink);
     Ok(Settings {
-        name: Some(raw.project.0.clone()),
+        name: raw.project.0.as_ref().map(|name| name.0.clone()),
         time_zone: raw.time_zone.map_or(chrono_tz::UTC, |zone| zone.0),
         raw: raw_place,
         lake: lake_place,

@@ -18,17 +18,25 @@ use crate::name::TableName;
 #[derive(Debug)]
 pub(super) struct Sources {
     pub(super) by_table: BTreeMap<TableName, Source>,
-    /// Where each names its table.
-    pub(super) named_at: BTreeMap<TableName, Span>,
+    /// Where each was written.
+    pub(super) written_at: BTreeMap<TableName, WrittenAt>,
     /// Whether every source could be read.
     pub(super) whole: bool,
+}
+
+/// Places of a source in its pipeline's file.
+#[derive(Debug)]
+pub(super) struct WrittenAt {
+    pub(super) table: Span,
+    /// Of each pattern.
+    pub(super) patterns: Vec<Span>,
 }
 
 impl Default for Sources {
     fn default() -> Self {
         Self {
             by_table: BTreeMap::new(),
-            named_at: BTreeMap::new(),
+            written_at: BTreeMap::new(),
             whole: true,
         }
     }
@@ -47,7 +55,7 @@ pub(super) fn resolve(
         let raw = item.value;
         let table = raw.table.value;
         if let Some(other) = sources.by_table.get(&table) {
-            let (line, _) = other.file.position(sources.named_at[&table].start);
+            let (line, _) = other.file.position(sources.written_at[&table].table.start);
             let mistake = Mistake::new(140, format!("`{table}` is declared twice"))
                 .help(format!("{}:{line} declares it already: keep one", other.file.path));
             found.push(blame(file, raw.table.span, mistake));
@@ -55,7 +63,11 @@ pub(super) fn resolve(
         }
         let mut check = Check { file, found };
         let read = check.read(raw.read.value, settings);
-        sources.named_at.insert(table.clone(), raw.table.span);
+        let written_at = WrittenAt {
+            table: raw.table.span,
+            patterns: raw.files.0.iter().map(|pattern| pattern.span).collect(),
+        };
+        sources.written_at.insert(table.clone(), written_at);
         sources.by_table.insert(
             table.clone(),
             Source {

@@ -134,13 +134,13 @@ impl Actor {
     }
 
     async fn sweep(&self, claim: &mut Claim) -> Result<()> {
-        if !self.chance(70) {
+        if !self.chance(40) {
             return Ok(());
         }
         let base = claim.base().cloned();
         match self.variant {
             Variant::Protocol | Variant::AnyTail => {
-                let runs = self.below(3) as usize;
+                let runs = self.below(5) as usize;
                 claim.sweep(KeepFailedRuns { runs, days: 7 }).await?;
             }
             // what rule R8 forbids: to delete without a word, or whatever looks like an orphan
@@ -258,7 +258,7 @@ impl Actor {
                     .is_some_and(|claim| claim.0 >= floor && claim < build.claim.number())
             })
             .collect();
-        if found.is_empty() || self.chance(50) {
+        if found.is_empty() || self.chance(30) {
             return None;
         }
         let path = found[self.below(found.len() as u64) as usize].clone();

@@ -14,18 +14,18 @@ use crate::store::Store;
 
 /// One version.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct JsonEntry {
-    pub(super) release: Option<ReleaseNumber>,
-    pub(super) adds: Vec<LiveFile>,
-    pub(super) removes: Vec<String>,
-    pub(super) data_change: bool,
-    pub(super) definition: Option<String>,
-    pub(super) tool: Option<String>,
+pub(in crate::release) struct JsonEntry {
+    pub(in crate::release) release: Option<ReleaseNumber>,
+    pub(in crate::release) adds: Vec<LiveFile>,
+    pub(in crate::release) removes: Vec<String>,
+    pub(in crate::release) data_change: bool,
+    pub(in crate::release) definition: Option<String>,
+    pub(in crate::release) tool: Option<String>,
 }
 
 /// Logs of that format in a store. Entries never change, so those seen once are not fetched again.
 #[derive(Debug)]
-pub(super) struct JsonLog {
+pub(in crate::release) struct JsonLog {
     store: Store,
     seen: Mutex<BTreeMap<String, Arc<JsonEntry>>>,
 }
@@ -59,7 +59,7 @@ pub(super) fn replay(before: Option<&TableState>, version: u64, entry: &JsonEntr
 }
 
 impl JsonLog {
-    pub(super) fn new(store: Store) -> Self {
+    pub(in crate::release) fn new(store: Store) -> Self {
         Self {
             store,
             seen: Mutex::default(),

@@ -145,6 +145,12 @@ impl World {
         self.state.lock().unwrap()
     }
 
+    /// An object that was there before the history began.
+    pub(super) fn seed_object(&self, path: &str, bytes: Bytes) {
+        let now = self.clock.now();
+        self.state().put(path, bytes, now);
+    }
+
     /// One put that had no answer arrives after all, if any is under way.
     pub(super) fn land(&self) -> bool {
         let mut state = self.state();

@@ -41,14 +41,14 @@ pub(crate) fn normalize_national_id(input: &str, country: Country) -> Option<Cow
 /// `None` for countries whose ids we cannot check. Danish persons' ids need no check digit since 2007, so their shape
 /// decides alone.
 pub(crate) fn is_valid_national_id(input: &str, country: Country) -> Option<bool> {
-    let (canonical, has_check): (fn(&str) -> Option<String>, fn(&[u8]) -> bool) =
-        match country.code() {
-            "SE" => (sweden::canonical, sweden::has_right_check_digit),
-            "NO" => (norway::canonical, norway::has_right_check_digits),
-            "DK" => (denmark::canonical, denmark::has_right_check_digit),
-            _ => return None,
-        };
-    Some(canonical(input).is_some_and(|digits| has_check(&values(&digits))))
+    let has_right_check = match country.code() {
+        "SE" => sweden::has_right_check_digit,
+        "NO" => norway::has_right_check_digits,
+        "DK" => denmark::has_right_check_digit,
+        _ => return None,
+    };
+    let canonical = normalize_national_id(input, country);
+    Some(canonical.is_some_and(|digits| has_right_check(&values(&digits))))
 }
 
 /// The digits left when white space and hyphens go, and the letters before and after them where the country allows
