@@ -71,8 +71,12 @@ impl FunctionRegistry {
 
     /// Numbers by function: bumped by hand when its results may change, so that what uses it is computed again. A function
     /// without a number has never changed.
-    pub(crate) fn with_semantics(mut self, semantics: BTreeMap<String, u32>) -> Self {
-        self.semantics = semantics;
+    pub(crate) fn with_semantics<N: Into<String>>(
+        mut self,
+        semantics: impl IntoIterator<Item = (N, u32)>,
+    ) -> Self {
+        let numbered = semantics.into_iter();
+        self.semantics = numbered.map(|(name, number)| (name.into(), number)).collect();
         self
     }
 

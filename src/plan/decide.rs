@@ -188,6 +188,15 @@ fn runnable(
     check_runnable(project, functions, &statements).map_err(Error::from_diagnostics)
 }
 
+fn first_line(text: &str, span: Span) -> Span {
+    let rest = text.get(span.start..).unwrap_or_default();
+    let length = rest.find('\n').unwrap_or(rest.len());
+    Span {
+        start: span.start,
+        end: span.start + length,
+    }
+}
+
 struct Decider<'a> {
     project: &'a Project,
     observed: &'a Observed,
@@ -398,10 +407,7 @@ impl<'a> Decider<'a> {
             )
             .at(
                 &source.file,
-                Span {
-                    start: source.span.start,
-                    end: source.span.start,
-                },
+                first_line(&source.file.text, source.span),
             )
             .help("put them back, or undo the change of the contract or of `read`"),
         );

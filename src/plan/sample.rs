@@ -24,7 +24,7 @@ pub(super) fn name(text: &str) -> TableName {
 
 pub(super) fn functions() -> &'static FunctionRegistry {
     static SHARED: OnceLock<FunctionRegistry> = OnceLock::new();
-    SHARED.get_or_init(|| FunctionRegistry::new(vec![], vec![], vec![]).unwrap())
+    SHARED.get_or_init(|| crate::engine::functions().unwrap())
 }
 
 fn file(path: String, text: &str) -> Arc<SourceFile> {

@@ -181,10 +181,7 @@ fn a_changed_contract_reads_every_export_again() {
     let error = changed().plan_of(&before, &Selection::all()).unwrap_err();
     insta::assert_snapshot!(error.render(), @r#"
     error[K0208]: `bronze.people` would be read again, and 1 of its exports are gone: people_2.csv
-     --> pipelines/shop.yaml:1:1
-      |
-    1 | steps: []
-      | ^
+      --> pipelines/shop.yaml
     help: put them back, or undo the change of the contract or of `read`
     "#);
 }
@@ -335,17 +332,17 @@ fn tables_that_nothing_makes_are_reported_with_the_nearest() {
         .sql("gold.b", "select * from silver.nowhere_at_all");
     insta::assert_snapshot!(sample.mistakes(), @r#"
     error[K0203]: `gold.a` reads `silver.peple`, which no source or step makes
-     --> sql/gold/a.sql:1:19
-      |
-    1 | select email from silver.peple
-      |                   ^^^^^^^^^^^^
+      --> sql/gold/a.sql:1:19
+       |
+     1 | select email from silver.peple
+       |                   ^^^^^^^^^^^^
     help: did you mean `silver.people`?
 
     error[K0203]: `gold.b` reads `silver.nowhere_at_all`, which no source or step makes
-     --> sql/gold/b.sql:1:15
-      |
-    1 | select * from silver.nowhere_at_all
-      |               ^^^^^^^^^^^^^^^^^^^^^
+      --> sql/gold/b.sql:1:15
+       |
+     1 | select * from silver.nowhere_at_all
+       |               ^^^^^^^^^^^^^^^^^^^^^
     help: a file sql/silver/nowhere_at_all.sql that a pipeline names would make it
     "#);
 }
@@ -358,17 +355,17 @@ fn a_circle_is_drawn() {
         .sql("gold.c", "select * from gold.c");
     insta::assert_snapshot!(sample.mistakes(), @r#"
     error[K0204]: tables read each other in a circle: `gold.a` → `gold.b` → `gold.a`
-     --> sql/gold/a.sql:1:19
-      |
-    1 | select email from gold.b
-      |                   ^^^^^^
+      --> sql/gold/a.sql:1:19
+       |
+     1 | select email from gold.b
+       |                   ^^^^^^
     help: let one of them read what the other reads, not the other itself
 
     error[K0204]: `gold.c` reads itself
-     --> sql/gold/c.sql:1:15
-      |
-    1 | select * from gold.c
-      |               ^^^^^^
+      --> sql/gold/c.sql:1:15
+       |
+     1 | select * from gold.c
+       |               ^^^^^^
     help: a table is made of others: read what it is made of
     "#);
 }
@@ -387,31 +384,31 @@ fn a_query_must_yield_what_its_contract_promises() {
         );
     insta::assert_snapshot!(sample.mistakes(), @r#"
     error[K0315]: `gold.customers.e_mail` is in the contract, and the query does not yield it
-     --> schemas/gold/customers.yaml:4:12
-      |
-    4 |   - {name: e_mail, data_type: varchar}
-      |            ^^^^^^
+      --> schemas/gold/customers.yaml:4:12
+       |
+     4 |   - {name: e_mail, data_type: varchar}
+       |            ^^^^^^
     help: the query yields `email`: rename one of them
 
     error[K0315]: `gold.customers.country` is in the contract, and the query does not yield it
-     --> schemas/gold/customers.yaml:6:12
-      |
-    6 |   - {name: country, data_type: varchar}
-      |            ^^^^^^^
+      --> schemas/gold/customers.yaml:6:12
+       |
+     6 |   - {name: country, data_type: varchar}
+       |            ^^^^^^^
     help: add it to the query, or remove it here
 
     error[K0316]: `gold.customers.email` is not in the contract
-     --> sql/gold/customers.sql:1:23
-      |
-    1 | select p.customer_id, p.email, sum(o.amount) as spent from silver.people p
-      |                       ^^^^^^^
+      --> sql/gold/customers.sql:1:23
+       |
+     1 | select p.customer_id, p.email, sum(o.amount) as spent from silver.people p
+       |                       ^^^^^^^
     help: did you mean `e_mail`? Else add it to schemas/gold/customers.yaml
 
     error[K0317]: `gold.customers.spent` is integer by contract, decimal(22,2) by the query
-     --> sql/gold/customers.sql:1:32
-      |
-    1 | select p.customer_id, p.email, sum(o.amount) as spent from silver.people p
-      |                                ^^^^^^^^^^^^^^^^^^^^^^
+      --> sql/gold/customers.sql:1:32
+       |
+     1 | select p.customer_id, p.email, sum(o.amount) as spent from silver.people p
+       |                                ^^^^^^^^^^^^^^^^^^^^^^
     help: write `cast(… as integer) as spent`, or change `data_type` in the contract
     "#);
 }
@@ -422,10 +419,10 @@ fn one_mistake_is_reported_once() {
         .sql("silver.people", "select customer_id, emial as email, country from bronze.people");
     insta::assert_snapshot!(sample.mistakes(), @r#"
     error[K0303]: no column `emial` here
-     --> sql/silver/people.sql:1:21
-      |
-    1 | select customer_id, emial as email, country from bronze.people
-      |                     ^^^^^
+      --> sql/silver/people.sql:1:21
+       |
+     1 | select customer_id, emial as email, country from bronze.people
+       |                     ^^^^^
     help: did you mean `email`?
     "#);
 }
@@ -462,30 +459,30 @@ fn tests_are_checked_against_the_columns() {
     });
     insta::assert_snapshot!(sample.mistakes(), @r#"
     error[K0203]: `gold.customers` reads `silver.peeple`, which no source or step makes
-     --> schemas/gold/customers.yaml:1:1
-      |
-    1 | description: sample
-      | ^^^^^^^^^^^
+      --> schemas/gold/customers.yaml:1:1
+       |
+     1 | description: sample
+       | ^^^^^^^^^^^
     help: did you mean `silver.people`?
 
     error[K0330]: `gold.customers` has no column `customer`
-     --> schemas/gold/customers.yaml:1:1
-      |
-    1 | description: sample
-      | ^^^^^^^^^^^
+      --> schemas/gold/customers.yaml:1:1
+       |
+     1 | description: sample
+       | ^^^^^^^^^^^
 
     error[K0330]: `gold.customers` has no column `emial`
-     --> schemas/gold/customers.yaml:1:1
-      |
-    1 | description: sample
-      | ^^^^^^^^^^^
+      --> schemas/gold/customers.yaml:1:1
+       |
+     1 | description: sample
+       | ^^^^^^^^^^^
     help: did you mean `email`?
 
     error[K0303]: no column `spnt` here
-     --> schemas/gold/customers.yaml:1:14
-      |
-    1 | description: sample
-      |              ^^^^^^
+      --> schemas/gold/customers.yaml:1:14
+       |
+     1 | description: sample
+       |              ^^^^^^
     help: did you mean `spent`?
     "#);
 }
