@@ -17,7 +17,7 @@ impl Check {
     pub(super) fn run(self, options: &Options) -> Result<ExitCode> {
         let watch = Stopwatch::start();
         let project = options.project()?;
-        let warnings = crate::plan::check_project(&project)?;
+        let warnings = crate::plan::check(&project)?;
         style::diagnostics(&project.warnings);
         style::diagnostics(&warnings);
         let doubts = project.warnings.len() + warnings.len();

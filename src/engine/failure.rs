@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use datafusion::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use parquet::errors::ParquetError;
 
@@ -68,8 +69,9 @@ fn of_root(error: &DataFusionError) -> Error {
         DataFusionError::ResourcesExhausted(text) => out_of_memory(text),
         DataFusionError::ObjectStore(store) => of_store(store),
         DataFusionError::ParquetError(parquet) => of_parquet(parquet),
-        DataFusionError::IoError(io) => {
-            Error::unavailable("a local file failed").caused_by(io.to_string())
+        DataFusionError::IoError(io) => spilling(&io.to_string()),
+        DataFusionError::ArrowError(arrow, _) if matches!(**arrow, ArrowError::IoError(..)) => {
+            spilling(&arrow.to_string())
         }
         root @ (DataFusionError::Internal(_) | DataFusionError::NotImplemented(_)) => {
             Error::internal(redact(&root.strip_backtrace()))
@@ -99,6 +101,14 @@ fn of_parquet(error: &ParquetError) -> Error {
     Error::corrupt("a Parquet file cannot be read")
         .code(Code(807))
         .caused_by(redact(&error.to_string()))
+}
+
+/// The only local files of a plan are what it spills; everything else goes through a store.
+fn spilling(text: &str) -> Error {
+    Error::unavailable("spilling to disk failed")
+        .code(Code(809))
+        .help("free space in the spill folder, name another with `--spill-dir`, or raise `--spill-limit`")
+        .caused_by(text.to_string())
 }
 
 fn out_of_memory(text: &str) -> Error {
@@ -143,8 +153,6 @@ fn redact(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use datafusion::arrow::error::ArrowError;
-
     use super::*;
 
     #[test]

@@ -14,6 +14,7 @@ mod scan;
 mod session;
 mod statement;
 pub(crate) mod udf;
+mod watchdog;
 
 pub(crate) use analysis::{
     Analysis, InputTable, OutputColumn, Question, analyse, check_runnable, conform,
@@ -25,3 +26,4 @@ pub(crate) use memory::default_memory_limit;
 pub(crate) use scan::scan;
 pub(crate) use session::{Engine, EngineOptions, Joins, lake_url, scratch_url};
 pub(crate) use statement::{Statement, TableUse};
+pub(crate) use watchdog::watched;

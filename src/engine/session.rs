@@ -75,6 +75,7 @@ pub(crate) struct Engine {
     pool: Arc<SpillPool>,
     runtime: Arc<RuntimeEnv>,
     scratch: Arc<dyn ObjectStore>,
+    scratch_folder: PathBuf,
 }
 
 /// Under this URL every plan finds the lake's objects.
@@ -110,7 +111,11 @@ impl Engine {
                     .help("name a writable folder with `--spill-dir`")
                     .caused_by(failure(error))
             })?;
-        let scratch = scratch_store(&runtime)?;
+        let scratch_folder = scratch_folder(&runtime)?;
+        let scratch: Arc<dyn ObjectStore> =
+            Arc::new(LocalFileSystem::new_with_prefix(&scratch_folder).map_err(|error| {
+                Error::unavailable("the scratch folder cannot be used").caused_by(error)
+            })?);
         runtime.register_object_store(lake_url()?.as_ref(), options.lake);
         runtime.register_object_store(scratch_url()?.as_ref(), Arc::clone(&scratch));
         let partitions = options.threads.max(LEAST_PARTITIONS);
@@ -121,6 +126,7 @@ impl Engine {
             pool,
             runtime,
             scratch,
+            scratch_folder,
         })
     }
 
@@ -151,6 +157,11 @@ impl Engine {
         &self.scratch
     }
 
+    /// A local folder for files of a run; it goes with the engine.
+    pub(crate) fn scratch_folder(&self) -> &std::path::Path {
+        &self.scratch_folder
+    }
+
     /// The pool, for decoders and others that hold memory outside a plan.
     pub(crate) fn memory_pool(&self) -> Arc<dyn MemoryPool> {
         Arc::clone(&self.pool) as _
@@ -167,7 +178,7 @@ impl Engine {
     }
 }
 
-fn scratch_store(runtime: &RuntimeEnv) -> Result<Arc<dyn ObjectStore>> {
+fn scratch_folder(runtime: &RuntimeEnv) -> Result<PathBuf> {
     let folders = runtime.disk_manager.temp_dir_paths();
     let folder = folders
         .first()
@@ -176,10 +187,7 @@ fn scratch_store(runtime: &RuntimeEnv) -> Result<Arc<dyn ObjectStore>> {
     std::fs::create_dir_all(&folder).map_err(|error| {
         Error::unavailable("the scratch folder cannot be made").caused_by(error)
     })?;
-    let store = LocalFileSystem::new_with_prefix(&folder).map_err(|error| {
-        Error::unavailable("the scratch folder cannot be used").caused_by(error)
-    })?;
-    Ok(Arc::new(store))
+    Ok(folder)
 }
 
 fn config(partitions: usize, memory_limit: usize) -> SessionConfig {

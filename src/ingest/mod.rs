@@ -1,1 +1,36 @@
-//! To be written.
+//! Exports → candidate rows of bronze tables, rejects and ledger.
+//!
+//!   object ─input▶ bytes ─format▶ cells ─conform▶ typed batches ─output▶ scratch files
+//!                                             └─▶ rejects: file, line, byte, column, rule, raw text
+//!   scratch files + present table ─load▶ the new table as a query, and what became of each record
+//!
+//! In: one object, its [`crate::project::Source`] and [`crate::project::Contract`]. Out: Arrow. Memory does not grow with
+//! the export. Invariants: records = accepted + rejected for every export; a record is atomic; nothing is rounded or
+//! guessed. Refuses to know: where tables lie, when something is published, user SQL.
+
+mod cell;
+mod conform;
+mod encoding;
+mod export;
+mod format;
+mod input;
+mod ledger;
+mod load;
+mod output;
+mod reject;
+mod rule;
+mod scratch;
+#[cfg(test)]
+mod testing;
+
+pub(crate) use conform::{SOURCE_FILE, SOURCE_ROW, is_record_rule, table_schema};
+pub(crate) use export::{DecodedExport, Export, ExportReport, check_rejects, decode_export};
+pub(crate) use ledger::{
+    ExportStatus, LedgerEntry, hash, ledger_batch, ledger_entries, ledger_schema,
+};
+pub(crate) use load::{
+    Accounting, FileCounts, LoadReport, LoadRequest, Loading, Turn, load, scratch_table,
+};
+pub(crate) use reject::rejects_schema;
+pub(crate) use rule::Rule;
+pub(crate) use scratch::ScratchFile;

@@ -38,6 +38,15 @@ pub(super) fn lake() -> Lake {
 }
 
 pub(super) fn lake_with(threads: usize, memory_limit: usize) -> Lake {
+    lake_that_spills(threads, memory_limit, None)
+}
+
+/// `spill_limit` in bytes on disk.
+pub(super) fn lake_that_spills(
+    threads: usize,
+    memory_limit: usize,
+    spill_limit: Option<u64>,
+) -> Lake {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("lake")).unwrap();
     let store: Arc<dyn ObjectStore> =
@@ -46,9 +55,10 @@ pub(super) fn lake_with(threads: usize, memory_limit: usize) -> Lake {
         threads,
         memory_limit: Some(memory_limit),
         spill_dir: folder.path().join("spill"),
-        spill_limit: None,
+        spill_limit,
         lake: Arc::clone(&store),
         as_of: at(0),
+        time_zone: chrono_tz::UTC,
     })
     .unwrap();
     Lake {

@@ -18,13 +18,12 @@ use crate::diagnostic::{Code, Diagnostic, SourceFile, Span, nearest};
 use crate::engine::{
     Analysis, FunctionRegistry, InputTable, Question, Statement, TableUse, analyse,
 };
-use crate::error::Error;
 use crate::name::TableName;
 use crate::project::{Materialization, Project, SqlStep};
 
 /// A project without mistakes.
 #[derive(Debug)]
-pub(crate) struct Checked {
+pub(super) struct Checked {
     pub(crate) graph: Graph,
     /// Of every SQL step.
     pub(crate) analyses: BTreeMap<TableName, Analysis>,
@@ -77,7 +76,7 @@ impl Surroundings<'_> {
 ///
 /// # Errors
 /// Every mistake found, and the warnings, by file and place.
-pub(crate) fn check(
+pub(super) fn check_project(
     project: &Project,
     functions: &FunctionRegistry,
     as_of: DateTime<Utc>,
@@ -144,28 +143,12 @@ pub(crate) fn check(
     })
 }
 
-/// Checks a project wholly, without a lake: what `kilde check` does. Gives the warnings.
-///
-/// # Errors
-/// `Config` with every mistake found.
-pub(crate) fn check_project(project: &Project) -> Result<Vec<Diagnostic>, Error> {
-    let functions = crate::engine::functions()?;
-    // the instant only fills a literal; no mistake depends on it
-    let checked =
-        check(project, &functions, DateTime::UNIX_EPOCH).map_err(Error::from_diagnostics)?;
-    // of what passes every other check, hardly anything but correlated subqueries cannot be run; a build proves all that it
-    // is to compute
-    let doubtful = checked.analyses.iter().filter(|(_, a)| a.has_correlation());
-    check_runnable(project, &functions, &doubtful.collect::<Vec<_>>()).map_err(Error::from_diagnostics)?;
-    Ok(checked.warnings)
-}
-
 /// Proves that statements can be run, by building their physical plans over empty tables: for those that are to be built,
 /// since it costs several times the check.
 ///
 /// # Errors
 /// K0311 at each statement that cannot.
-pub(crate) fn check_runnable(
+pub(super) fn check_runnable(
     project: &Project,
     functions: &FunctionRegistry,
     analyses: &[(&TableName, &Analysis)],

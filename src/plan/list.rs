@@ -1,7 +1,7 @@
 //! The tables of a project, as a selection names them.
 
 use super::decide::selected;
-use super::{Kind, Observed, Selection, check};
+use super::{Kind, Observed, Selection, check_project};
 use crate::engine::FunctionRegistry;
 use crate::error::{Error, Result};
 use crate::name::TableName;
@@ -17,6 +17,7 @@ pub(crate) fn list(
     selection: &Selection,
     functions: &FunctionRegistry,
 ) -> Result<Vec<(TableName, Kind)>> {
-    let checked = check(project, functions, observed.as_of).map_err(Error::from_diagnostics)?;
+    let checked =
+        check_project(project, functions, observed.as_of).map_err(Error::from_diagnostics)?;
     selected(project, observed, selection, functions, &checked)
 }

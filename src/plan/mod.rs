@@ -29,7 +29,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::arrow::datatypes::SchemaRef;
 
-pub(crate) use check::{Checked, check, check_project, check_runnable};
+use check::{Checked, check_project, check_runnable};
 pub(crate) use fingerprint::Fingerprints;
 pub(crate) use graph::Graph;
 pub(crate) use list::list;
@@ -122,6 +122,22 @@ pub(crate) enum Action {
     NotSelected,
 }
 
+/// Checks a project by itself, whatever is published: `kilde check`. Gives the warnings.
+///
+/// # Errors
+/// `Config` with every mistake found in SQL, contracts and tests.
+pub(crate) fn check(project: &Project) -> Result<Vec<Diagnostic>> {
+    let functions = crate::engine::functions()?;
+    let checked = check_project(project, &functions, chrono::DateTime::UNIX_EPOCH)
+        .map_err(Error::from_diagnostics)?;
+    // of what passes every other check, hardly anything but correlated subqueries cannot be run; a build proves all that
+    // it is to compute
+    let doubtful = checked.analyses.iter().filter(|(_, a)| a.has_correlation());
+    check_runnable(project, &functions, &doubtful.collect::<Vec<_>>())
+        .map_err(Error::from_diagnostics)?;
+    Ok(checked.warnings)
+}
+
 impl Plan {
     /// Checks the project and decides what a build of the selection would do.
     ///
@@ -134,7 +150,7 @@ impl Plan {
         functions: &FunctionRegistry,
     ) -> Result<Self> {
         let checked =
-            check(project, functions, observed.as_of).map_err(Error::from_diagnostics)?;
+            check_project(project, functions, observed.as_of).map_err(Error::from_diagnostics)?;
         decide::decide(project, observed, selection, functions, checked)
     }
 

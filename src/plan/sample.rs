@@ -202,7 +202,7 @@ impl Sample {
 
     /// Every mistake, rendered.
     pub(super) fn mistakes(&self) -> String {
-        match check(&self.project, functions(), as_of(1)) {
+        match check_project(&self.project, functions(), as_of(1)) {
             Ok(checked) => {
                 let warnings = checked.warnings.iter().map(|d| d.render(false));
                 warnings.collect::<Vec<_>>().join("\n\n")

@@ -546,7 +546,7 @@ fn a_chain_of_steps_is_checked_level_by_level() {
             ),
         );
     }
-    let checked = check(&sample.project, functions(), as_of(1)).unwrap();
+    let checked = check_project(&sample.project, functions(), as_of(1)).unwrap();
     assert_eq!(checked.analyses.len(), 40);
 }
 
@@ -559,7 +559,7 @@ fn zz_shipped() {
         Err(e) => panic!("{}", e.render()),
     };
     let w = crate::clock::Stopwatch::start();
-    match check(&project, functions(), as_of(1)) {
+    match check_project(&project, functions(), as_of(1)) {
         Ok(c) => panic!("ok {:?}\n{}", w.elapsed(), c.warnings.iter().map(|d| d.render(false)).collect::<Vec<_>>().join("\n\n")),
         Err(found) => panic!("{:?}\n{}", w.elapsed(), found.iter().map(|d| d.render(false)).collect::<Vec<_>>().join("\n\n")),
     }
@@ -574,7 +574,7 @@ fn zz_rejected() {
         if !path.file_name().unwrap().to_str().unwrap().starts_with("sql_") { continue; }
         let text = match Project::load(&path, &Variables::default()) {
             Err(e) => e.render().replace(&path.display().to_string(), "."),
-            Ok(project) => match check_project(&project) {
+            Ok(project) => match check(&project) {
                 Ok(w) => format!("accepted {}", w.len()),
                 Err(e) => e.render(),
             },

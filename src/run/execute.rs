@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 use super::observe::Observation;
 use super::ops_tables::Ingested;
@@ -31,6 +31,8 @@ pub(super) struct Execution {
     contents: Mutex<BTreeMap<TableName, Content>>,
     /// Ephemeral results that are read more than once.
     pub(super) scratch: BTreeMap<TableName, OnceCell<Content>>,
+    /// One permit for each export that may be decoded at once.
+    pub(super) decoders: Arc<Semaphore>,
     state: Mutex<Executed>,
 }
 
@@ -109,6 +111,7 @@ impl Execution {
             listener,
             contents: Mutex::default(),
             scratch,
+            decoders: Arc::new(Semaphore::new(runner.resources.threads.max(1))),
             state: Mutex::default(),
         })
     }

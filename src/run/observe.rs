@@ -146,7 +146,10 @@ async fn observed_exports(
 }
 
 async fn hash(raw: &Store, path: &str) -> Result<String> {
-    ingest::hash(&raw.object_store(), path).await
+    let location = object_store::path::Path::parse(path).map_err(|error| {
+        Error::input("the export's name cannot be addressed").at(path).caused_by(error)
+    })?;
+    ingest::hash(&raw.object_store(), &location).await
 }
 
 fn observed_release(release: &Release, is_paused: bool) -> ObservedRelease {

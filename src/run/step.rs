@@ -22,6 +22,11 @@ use crate::plan::{Action, Kind, TablePlan};
 const SMALL_TABLE_BYTES: u64 = 64_000_000;
 const BUCKETS: usize = 8;
 
+/// Buckets of a table that is made of so many bytes.
+pub(super) fn buckets(input_bytes: u64) -> usize {
+    if input_bytes < SMALL_TABLE_BYTES { 1 } else { BUCKETS }
+}
+
 impl Execution {
     pub(super) async fn step(&self, plan: &TablePlan) -> Result<TableResult> {
         let inputs = self.input_digests(plan);
@@ -100,8 +105,8 @@ impl Execution {
             .create_physical_plan(&logical)
             .await
             .map_err(engine::failure)?;
-        let buckets = if input_bytes < SMALL_TABLE_BYTES { 1 } else { BUCKETS };
-        let mut spec = self.write_spec(plan, Layout::Sorted { buckets }, attempt)?;
+        let layout = Layout::Sorted { buckets: buckets(input_bytes) };
+        let mut spec = self.write_spec(plan, layout, attempt)?;
         spec.counters = counted.expressions(&session, &plan.schema)?;
         lake::write_table(session.task_ctx(), physical, &spec).await
     }
@@ -185,7 +190,7 @@ impl Execution {
         digests.filter_map(|input| Some((input.clone(), self.digest(input)?))).collect()
     }
 
-    async fn retest(&self, plan: &TablePlan) -> Result<TableResult> {
+    pub(super) async fn retest(&self, plan: &TablePlan) -> Result<TableResult> {
         let content = self.content(&plan.table).await?;
         let counted = self.counted(plan)?;
         let mut result = TableResult::new(plan, TableOutcome::Tested)
@@ -196,7 +201,7 @@ impl Execution {
         Ok(result)
     }
 
-    async fn redescribe(&self, plan: &TablePlan) -> Result<TableResult> {
+    pub(super) async fn redescribe(&self, plan: &TablePlan) -> Result<TableResult> {
         let content = self.content(&plan.table).await?;
         let definition = self.definition(plan, Some(&content), &content.file_set.schema)?;
         let mut result = TableResult::new(plan, TableOutcome::SameResult)

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use kilde::deps::arrow::array::RecordBatch;
 use kilde::deps::arrow::datatypes::{DataType, SchemaRef};
 use kilde::deps::arrow::util::display::{ArrayFormatter, FormatOptions};
+use kilde::deps::datafusion::config::Dialect;
 use kilde::deps::datafusion::error::DataFusionError;
 use kilde::deps::datafusion::prelude::{SessionConfig, SessionContext};
 use sqllogictest::{
@@ -97,7 +98,7 @@ fn shown_rows(batch: &RecordBatch) -> Result<Vec<Vec<String>>, SqlError> {
         .collect())
 }
 
-/// Small batches and several partitions, so that tables of ten rows meet every border.
+/// The SQL that a build speaks, in small batches and several partitions, so that tables of ten rows meet every border.
 #[expect(
     clippy::disallowed_methods,
     reason = "these tests check functions outside of a build"

@@ -1,5 +1,92 @@
 //! Codes K04xx.
 
 use super::Explanation;
+use crate::diagnostic::Code;
 
-pub(super) const CODES: &[Explanation] = &[];
+pub(super) const CODES: &[Explanation] = &[
+    Explanation {
+        code: Code(401),
+        title: "an export lacks a column of its contract",
+        text: "\
+The header of the export (or the schema of the Parquet file) has none of the names that the contract
+expects for a column. A sender who renames or drops a column changes what the table means, so nothing
+of the export is taken. If the column was renamed, add its new name to `from` in the contract; the
+first name that is there wins, so old exports still read. If it is gone for good, remove it from the
+contract. Columns that the contract does not name are ignored and counted; their order is free.",
+    },
+    Explanation {
+        code: Code(402),
+        title: "an export cannot be decompressed to its end",
+        text: "\
+The gzip stream ends too early or is damaged: most often the upload broke off. Records that could be
+read are not taken either, since nobody knows how many are missing. Ask the sender to deliver the
+export again.",
+    },
+    Explanation {
+        code: Code(403),
+        title: "an export is no Parquet file",
+        text: "\
+The source is read as Parquet, but the file has no valid footer, or a column of it has a type that no
+contract type can hold. Check `read` of the source and what the sender writes. A file of zero bytes
+is taken as an export without a record.",
+    },
+    Explanation {
+        code: Code(404),
+        title: "an export changed or went while it was read",
+        text: "\
+Size, time or version of the object were not the same after reading as before. Nothing of it was
+taken. Its sender is probably still writing: build again later.",
+    },
+    Explanation {
+        code: Code(405),
+        title: "an export is UTF-16",
+        text: "\
+The export begins with the byte order mark of UTF-16. kilde reads `utf-8` (with or without a mark),
+`windows-1252` and `iso-8859-1`. Let the sender write UTF-8.",
+    },
+    Explanation {
+        code: Code(406),
+        title: "an export names a column twice",
+        text: "\
+The header holds a name that the contract asks for more than once, so that nobody can say which of
+the fields is meant. Ask the sender for distinct names, or skip the header with `skip_lines: 1` and
+`header: false`: then columns are taken in the order of the contract.",
+    },
+    Explanation {
+        code: Code(407),
+        title: "the header of an export cannot be read",
+        text: "\
+The first line has a quote that does not close, or is longer than `limits.line`. Most often
+`delimiter`, `quote` or `skip_lines` of the source do not fit the export.",
+    },
+    Explanation {
+        code: Code(408),
+        title: "a test of a source's contract cannot be held",
+        text: "\
+`not_null`, `accepted_values`, `matches` and `range` in a source's contract are held record by record:
+what fails one is a reject. Their values are typed by their column (dates as 2026-03-01, decimals with
+a point); one of them cannot be read so, or a pattern is no regular expression.",
+    },
+    Explanation {
+        code: Code(409),
+        title: "the path of an export gives a column no value of its type",
+        text: "\
+A pattern such as `crm/{country}_{exported_on:%Y%m%d}.csv` fills the contract's columns of the same
+names. The text that it captured is no value of the column's type. Change the pattern, or the type.",
+    },
+    Explanation {
+        code: Code(410),
+        title: "a source needs a key",
+        text: "\
+`load: changes` keeps the newest record of each key, so its contract must name a `key`. (`append` needs
+none; `replace` compares whole rows where there is none.)",
+    },
+    Explanation {
+        code: Code(412),
+        title: "more records were rejected than the source allows",
+        text: "\
+The rejects of all new exports of the source, counted together, exceed `rejects: {at_most: …}`. Nothing
+was published. `kilde rejects TABLE` lists them with file, line, column and rule. Mend the sender, the
+contract, or the limit.",
+    },
+];

@@ -50,4 +50,17 @@ pub(super) const CODES: &[Explanation] = &[
                needs: look for a foreign VACUUM or clean-up, restore the file, or publish an older release with\n\
                `kilde rollback`.",
     },
+    Explanation {
+        code: Code(808),
+        title: "a step stood still",
+        text: "No operator of the step's plan moved for a minute: not a row, not a byte. Either storage keeps a request open\n\
+               without an answer, or operators wait for each other, which happens where memory is very short. Run it again;\n\
+               raise `--memory-limit` where it stops at the same operator.",
+    },
+    Explanation {
+        code: Code(809),
+        title: "spilling to disk failed",
+        text: "What does not fit in memory is written to the spill folder, and that is full, or may hold no more. Free space,\n\
+               name another folder with `--spill-dir`, or raise `--spill-limit`.",
+    },
 ];

@@ -116,14 +116,14 @@ pub(crate) fn aggregates() -> Vec<Arc<AggregateUDF>> {
 }
 
 /// The semantics number of each function, under every name that SQL may call it.
-pub(crate) fn semantics() -> BTreeMap<&'static str, u32> {
+pub(crate) fn semantics() -> BTreeMap<String, u32> {
     let scalars = scalars().into_iter().map(|f| (f.names, f.semantics));
     let aggregates = exact_aggregates()
         .into_iter()
         .map(|f| (f.names, f.semantics));
     scalars
         .chain(aggregates)
-        .flat_map(|(names, semantics)| names.iter().map(move |name| (*name, semantics)))
+        .flat_map(|(names, semantics)| names.iter().map(move |name| (name.to_string(), semantics)))
         .collect()
 }
 

@@ -56,7 +56,10 @@ struct Listing {
 impl DeltaLog {
     /// The logs of the lake whose root is the store's root.
     pub(crate) fn new(store: Arc<dyn ObjectStore>) -> Self {
-        Self { store, app_id: OnceLock::new() }
+        Self {
+            store,
+            app_id: OnceLock::new(),
+        }
     }
 
     fn app_id(&self) -> &str {

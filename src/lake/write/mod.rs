@@ -26,6 +26,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::TaskContext;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_expr::PhysicalExpr;
@@ -39,7 +40,7 @@ use self::row::FileRow;
 use super::Digest;
 use super::delta_log::Add;
 use super::path;
-use crate::engine::{DataFile, failure};
+use crate::engine::{DataFile, failure, watched};
 use crate::error::{Error, Result};
 use crate::name::{ClaimNumber, RunId};
 use crate::release::LiveFile;
@@ -118,8 +119,14 @@ pub(crate) async fn write_table(
     let spec = Arc::new(spec.clone());
     let input = layout::arrange(plan, &spec)?;
     let node: Arc<dyn ExecutionPlan> = Arc::new(WriteExec::try_new(input, Arc::clone(&spec))?);
-    let streams = execute_stream_partitioned(node, context).map_err(failure)?;
-    // one task a partition; dropping the set, as an error or a cancelled build does, stops them all
+    let pool = Arc::clone(context.memory_pool());
+    let streams = execute_stream_partitioned(Arc::clone(&node), context).map_err(failure)?;
+    let rows = watched(&node, &pool, drain(streams)).await?;
+    Ok(merge(rows, &spec))
+}
+
+/// One task a partition; dropping the set, as an error or a cancelled build does, stops them all.
+async fn drain(streams: Vec<SendableRecordBatchStream>) -> Result<Vec<FileRow>> {
     let mut tasks = JoinSet::new();
     for stream in streams {
         tasks.spawn(stream.try_collect::<Vec<_>>());
@@ -134,7 +141,7 @@ pub(crate) async fn write_table(
             rows.extend(FileRow::of_batch(batch)?);
         }
     }
-    Ok(merge(rows, &spec))
+    Ok(rows)
 }
 
 fn merge(mut rows: Vec<FileRow>, spec: &WriteSpec) -> Written {

@@ -1,0 +1,333 @@
+//! Arrow columns of a typed format (Parquet) → the contract's types.
+//!
+//! What loses nothing is cast; all else goes through text, by the same rules as delimited exports, so that a value that
+//! does not fit is a reject and never a rounded or wrapped number.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, ListArray, StringArray, StructArray, TimestampMicrosecondArray,
+    new_null_array,
+};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{
+    DataType, Date32Type, Field, TimeUnit, TimestampMicrosecondType,
+};
+use datafusion::arrow::error::ArrowError;
+
+use super::convert::Converter;
+use super::nested::camel_case;
+use crate::error::{Error, Result};
+use crate::ingest::cell::{Cell, CellColumn, CellKind};
+use crate::ingest::rule::{Fault, Rule};
+use crate::project::ColumnType;
+
+const DAY_MICROS: i64 = 86_400_000_000;
+
+impl Converter {
+    /// The array in the contract's type; rows whose value does not fit are null and named in `faults`.
+    ///
+    /// # Errors
+    /// `Input` for a kind of array that no contract type can hold.
+    pub(crate) fn convert_array(
+        &self,
+        array: &ArrayRef,
+        data_type: &ColumnType,
+        faults: &mut Vec<Fault>,
+    ) -> Result<ArrayRef> {
+        let array = &plain_layout(array)?;
+        match (array.data_type(), data_type) {
+            (DataType::Null, _) => Ok(new_null_array(&data_type.arrow(), array.len())),
+            (DataType::Utf8, ColumnType::Varchar) => Ok(Arc::clone(array)),
+            (DataType::Utf8, _) => self.convert_texts(array.as_string(), CellKind::Text, data_type, faults),
+            (DataType::Binary, _) => {
+                let texts = checked_cast(array, &DataType::Utf8, Rule::Encoding, faults)?;
+                self.convert_array(&texts, data_type, faults)
+            }
+            (DataType::List(_), ColumnType::List(item)) => {
+                self.convert_list(array.as_list(), item, faults)
+            }
+            (DataType::Struct(_), ColumnType::Struct(fields)) => {
+                self.convert_struct(array.as_struct(), fields, faults)
+            }
+            (DataType::List(_) | DataType::Struct(_) | DataType::Map(_, _), _) => {
+                Ok(refuse_all(array, data_type, Rule::WrongType, faults))
+            }
+            (from, ColumnType::Timestamp) if from.is_temporal() => {
+                self.convert_time(array, faults)
+            }
+            (DataType::Timestamp(_, _) | DataType::Date64, ColumnType::Date) => {
+                midnight_dates(array, faults)
+            }
+            (from, ColumnType::Date | ColumnType::Timestamp) if from.is_numeric() => {
+                Ok(refuse_all(array, data_type, Rule::NumberAsDate, faults))
+            }
+            (from, _) if loses_nothing(from, data_type) => {
+                checked_cast(array, &data_type.arrow(), Rule::OutOfRange, faults)
+            }
+            (from, _) => {
+                let kind = if from.is_numeric() {
+                    CellKind::Number
+                } else {
+                    CellKind::Text
+                };
+                let texts = checked_cast(array, &DataType::Utf8, Rule::WrongType, faults)?;
+                self.convert_texts(texts.as_string(), kind, data_type, faults)
+            }
+        }
+    }
+
+    fn convert_texts(
+        &self,
+        texts: &StringArray,
+        kind: CellKind,
+        data_type: &ColumnType,
+        faults: &mut Vec<Fault>,
+    ) -> Result<ArrayRef> {
+        let cells: Vec<Cell> = texts
+            .value_offsets()
+            .windows(2)
+            .enumerate()
+            .map(|(row, ends)| {
+                if texts.is_null(row) {
+                    Cell::MISSING
+                } else {
+                    Cell::new(ends[0] as usize, ends[1] as usize, kind)
+                }
+            })
+            .collect();
+        self.convert(CellColumn::new(texts.value_data(), &cells, 1, 0), data_type, faults)
+    }
+
+    /// Times become µs in UTC; those without a zone are local. Finer digits than µs are cut.
+    fn convert_time(&self, array: &ArrayRef, faults: &mut Vec<Fault>) -> Result<ArrayRef> {
+        let zoned = matches!(array.data_type(), DataType::Timestamp(_, Some(_)));
+        let utc = ColumnType::Timestamp.arrow();
+        if zoned {
+            return checked_cast(array, &utc, Rule::OutOfRange, faults);
+        }
+        let wall = DataType::Timestamp(TimeUnit::Microsecond, None);
+        let local = checked_cast(array, &wall, Rule::OutOfRange, faults)?;
+        let times: TimestampMicrosecondArray = local
+            .as_primitive::<TimestampMicrosecondType>()
+            .unary(|time| self.to_utc(time));
+        Ok(Arc::new(times.with_data_type(utc)))
+    }
+
+    fn convert_list(
+        &self,
+        list: &ListArray,
+        item: &ColumnType,
+        faults: &mut Vec<Fault>,
+    ) -> Result<ArrayRef> {
+        let mut found = Vec::new();
+        let values = self.convert_array(list.values(), item, &mut found)?;
+        for fault in found {
+            let offsets = list.value_offsets();
+            let after = offsets.partition_point(|offset| *offset as usize <= fault.row);
+            // values before the first or after the last offset belong to no row
+            if after == 0 || after == offsets.len() {
+                continue;
+            }
+            let row = after - 1;
+            let path = format!("[{}]{}", fault.row - offsets[row] as usize, fault.path);
+            faults.push(Fault { row, path, ..fault });
+        }
+        let field = Arc::new(Field::new_list_field(values.data_type().clone(), true));
+        ListArray::try_new(field, list.offsets().clone(), values, list.nulls().cloned())
+            .map(|list| Arc::new(list) as ArrayRef)
+            .map_err(internal)
+    }
+
+    fn convert_struct(
+        &self,
+        value: &StructArray,
+        fields: &[(String, ColumnType)],
+        faults: &mut Vec<Fault>,
+    ) -> Result<ArrayRef> {
+        let mut arrays = Vec::with_capacity(fields.len());
+        for (name, data_type) in fields {
+            let field = value
+                .column_by_name(name)
+                .or_else(|| value.column_by_name(&camel_case(name)));
+            let Some(field) = field else {
+                arrays.push(new_null_array(&data_type.arrow(), value.len()));
+                continue;
+            };
+            let mut found = Vec::new();
+            arrays.push(self.convert_array(field, data_type, &mut found)?);
+            faults.extend(found.into_iter().map(|fault| Fault {
+                path: format!(".{name}{}", fault.path),
+                ..fault
+            }));
+        }
+        let DataType::Struct(arrow_fields) = ColumnType::Struct(fields.to_vec()).arrow() else {
+            return Err(Error::internal("a struct's Arrow type is no struct"));
+        };
+        StructArray::try_new(arrow_fields, arrays, value.nulls().cloned())
+            .map(|value| Arc::new(value) as ArrayRef)
+            .map_err(internal)
+    }
+}
+
+/// Views, dictionaries and large offsets in the layout that the rest of this module reads.
+fn plain_layout(array: &ArrayRef) -> Result<ArrayRef> {
+    let plain = match array.data_type() {
+        DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
+        DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            DataType::Binary
+        }
+        DataType::Dictionary(_, value) => {
+            let value = cast(array, value).map_err(unreadable)?;
+            return plain_layout(&value);
+        }
+        DataType::LargeList(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item) => DataType::List(Arc::clone(item)),
+        _ => return Ok(Arc::clone(array)),
+    };
+    cast(array, &plain).map_err(unreadable)
+}
+
+/// Casts whose every result equals its input.
+fn loses_nothing(from: &DataType, to: &ColumnType) -> bool {
+    use DataType as D;
+    match to {
+        ColumnType::Integer => matches!(
+            from,
+            D::Int8 | D::Int16 | D::Int32 | D::UInt8 | D::UInt16
+        ),
+        ColumnType::Bigint => {
+            matches!(from, D::Int64 | D::UInt32) || loses_nothing(from, &ColumnType::Integer)
+        }
+        ColumnType::Double => from.is_floating() || loses_nothing(from, &ColumnType::Integer),
+        ColumnType::Boolean => *from == D::Boolean,
+        ColumnType::Date => *from == D::Date32,
+        ColumnType::Decimal { precision, scale } => match from {
+            D::Decimal32(p, s) | D::Decimal64(p, s) | D::Decimal128(p, s) => {
+                let whole = |precision: u8, scale: i8| i16::from(precision) - i16::from(scale);
+                *s <= *scale && whole(*p, *s) <= whole(*precision, *scale)
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// A cast in which each value that does not survive is a fault.
+fn checked_cast(
+    array: &ArrayRef,
+    to: &DataType,
+    rule: Rule,
+    faults: &mut Vec<Fault>,
+) -> Result<ArrayRef> {
+    let result = cast(array, to).map_err(unreadable)?;
+    if result.null_count() > array.null_count() {
+        let lost = (0..array.len()).filter(|row| result.is_null(*row) && array.is_valid(*row));
+        faults.extend(lost.map(|row| Fault::new(row, rule)));
+    }
+    Ok(result)
+}
+
+/// Nulls, and a fault for every value.
+fn refuse_all(
+    array: &ArrayRef,
+    data_type: &ColumnType,
+    rule: Rule,
+    faults: &mut Vec<Fault>,
+) -> ArrayRef {
+    let values = (0..array.len()).filter(|row| array.is_valid(*row));
+    faults.extend(values.map(|row| Fault::new(row, rule)));
+    new_null_array(&data_type.arrow(), array.len())
+}
+
+/// Times that stand for days, as data frames write them: midnight, else a fault.
+fn midnight_dates(array: &ArrayRef, faults: &mut Vec<Fault>) -> Result<ArrayRef> {
+    let wall = DataType::Timestamp(TimeUnit::Microsecond, None);
+    let times = cast(array, &wall).map_err(unreadable)?;
+    let times = times.as_primitive::<TimestampMicrosecondType>();
+    let dates = times.unary_opt::<_, Date32Type>(|time| {
+        (time % DAY_MICROS == 0).then(|| i32::try_from(time / DAY_MICROS).ok())?
+    });
+    let lost = (0..array.len()).filter(|row| dates.is_null(*row) && array.is_valid(*row));
+    faults.extend(lost.map(|row| Fault::new(row, Rule::NotADate)));
+    Ok(Arc::new(dates))
+}
+
+fn unreadable(error: ArrowError) -> Error {
+    Error::input("a column of the export cannot be read as its contract type").caused_by(error)
+}
+
+fn internal(error: ArrowError) -> Error {
+    Error::internal("columns of an export do not fit together").caused_by(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono_tz::Tz;
+    use datafusion::arrow::array::{
+        Date32Array, Float64Array, Int64Array, TimestampMillisecondArray, TimestampNanosecondArray,
+    };
+
+    use super::*;
+
+    fn convert(array: impl Array + 'static, data_type: &ColumnType) -> (ArrayRef, Vec<Rule>) {
+        let mut faults = Vec::new();
+        let array: ArrayRef = Arc::new(array);
+        let result = Converter::canonical(Tz::Europe__Stockholm)
+            .convert_array(&array, data_type, &mut faults)
+            .unwrap();
+        assert_eq!(result.data_type(), &data_type.arrow());
+        (result, faults.iter().map(|fault| fault.rule).collect())
+    }
+
+    #[test]
+    fn floats_are_taken_for_whole_numbers_and_money_only_where_they_are() {
+        let money = ColumnType::Decimal {
+            precision: 12,
+            scale: 2,
+        };
+        let (values, rules) = convert(Float64Array::from(vec![19.99, 0.1 + 0.2]), &money);
+        assert_eq!(values.as_primitive::<datafusion::arrow::datatypes::Decimal128Type>().value(0), 1999);
+        assert_eq!(rules, [Rule::TooManyDecimals]);
+        let (_, rules) = convert(Float64Array::from(vec![1.5]), &ColumnType::Integer);
+        assert_eq!(rules, [Rule::NotAnInteger]);
+    }
+
+    #[test]
+    fn numbers_that_do_not_fit_are_faults_not_wraps() {
+        let (values, rules) = convert(Int64Array::from(vec![1, 1 << 40]), &ColumnType::Integer);
+        assert_eq!(values.null_count(), 1);
+        assert_eq!(rules, [Rule::OutOfRange]);
+    }
+
+    #[test]
+    fn times_without_a_zone_are_local_and_those_with_one_are_not() {
+        let noon = 1_767_351_600_000; // 2026-01-02T11:00:00Z
+        let (local, _) = convert(TimestampMillisecondArray::from(vec![noon]), &ColumnType::Timestamp);
+        let zoned = TimestampMillisecondArray::from(vec![noon]).with_timezone("UTC");
+        let (zoned, _) = convert(zoned, &ColumnType::Timestamp);
+        let first = |array: &ArrayRef| array.as_primitive::<TimestampMicrosecondType>().value(0);
+        assert_eq!(first(&zoned) - first(&local), 3_600_000_000);
+    }
+
+    #[test]
+    fn days_written_as_midnights_are_dates() {
+        let day = 86_400_000_000_000;
+        let array = TimestampNanosecondArray::from(vec![Some(day), Some(day + 1_000_000), None]);
+        let (dates, rules) = convert(array, &ColumnType::Date);
+        let expected: ArrayRef = Arc::new(Date32Array::from(vec![Some(1), None, None]));
+        assert_eq!(&dates, &expected);
+        assert_eq!(rules, [Rule::NotADate]);
+        let (_, rules) = convert(Int64Array::from(vec![45_321]), &ColumnType::Date);
+        assert_eq!(rules, [Rule::NumberAsDate]);
+    }
+
+    #[test]
+    fn texts_in_typed_files_follow_the_conversions() {
+        let texts = StringArray::from(vec![Some("2024-02-31"), Some(""), Some("2024-02-29")]);
+        let (_, rules) = convert(texts, &ColumnType::Date);
+        assert_eq!(rules, [Rule::ImpossibleDate, Rule::NotADate]);
+    }
+}

@@ -1,0 +1,536 @@
+//! Text → dates and times, by strftime formats or ISO 8601. Pure.
+//!
+//! Formats are compiled once. What they hold in practice (years, months, days, clock, offset) is matched by hand; anything
+//! rarer (names of months, weeks) goes to chrono. Both say whether the shape or the calendar is at fault.
+
+use chrono::format::ParseErrorKind;
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Timelike};
+
+use crate::ingest::rule::Rule;
+
+const MICROS: i64 = 1_000_000;
+const DAY_SECONDS: i64 = 86_400;
+
+/// A point on somebody's wall: fields of a calendar and a clock, perhaps with an offset from UTC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Moment {
+    year: i32,
+    month: u32,
+    day: u32,
+    hour: u32,
+    minute: u32,
+    second: u32,
+    micros: u32,
+    /// Seconds east of UTC.
+    pub(crate) offset: Option<i32>,
+}
+
+impl Moment {
+    /// Days since 1970-01-01; `None` for a day that no calendar has.
+    pub(crate) fn days(&self) -> Option<i32> {
+        let leap =
+            self.year % 4 == 0 && (self.year % 100 != 0 || self.year % 400 == 0);
+        let length = match self.month {
+            2 if leap => 29,
+            2 => 28,
+            4 | 6 | 9 | 11 => 30,
+            1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+            _ => return None,
+        };
+        if !(1..=length).contains(&self.day) {
+            return None;
+        }
+        // days from civil: years that begin in March, so that the leap day is the last
+        let year = self.year - i32::from(self.month <= 2);
+        let era = year.div_euclid(400);
+        let year_of_era = year.rem_euclid(400);
+        let month = (self.month as i32 + 9) % 12;
+        let day_of_year = (153 * month + 2) / 5 + self.day as i32 - 1;
+        let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+        Some(era * 146_097 + day_of_era - 719_468)
+    }
+
+    /// Microseconds since 1970-01-01 on the same wall, offset left aside; `None` for what no calendar or clock shows.
+    pub(crate) fn local_micros(&self) -> Option<i64> {
+        if self.hour > 23 || self.minute > 59 || self.second > 59 {
+            return None;
+        }
+        let seconds = i64::from(self.hour * 3600 + self.minute * 60 + self.second);
+        let days = i64::from(self.days()?);
+        Some((days * DAY_SECONDS + seconds) * MICROS + i64::from(self.micros))
+    }
+}
+
+/// A declared format.
+#[derive(Clone, Debug)]
+pub(crate) enum Pattern {
+    /// `YYYY-MM-DD`, for times followed by `T` or a space, a clock, a fraction and an offset, each optional in turn.
+    Iso,
+    /// Fields in order.
+    Fields(Vec<Field>),
+    /// A strftime format that only chrono reads.
+    Chrono(String),
+}
+
+/// One piece of a format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Field {
+    Year,
+    YearOfCentury,
+    Month,
+    Day,
+    Hour,
+    Minute,
+    Second,
+    /// `.` and up to nine digits, or nothing.
+    Fraction,
+    Offset,
+    Literal(u8),
+}
+
+/// Compiles a strftime format.
+pub(crate) fn compile(format: &str) -> Pattern {
+    let mut fields = Vec::new();
+    let mut rest = format;
+    while let Some(c) = rest.chars().next() {
+        if c != '%' {
+            let literal = &rest[..c.len_utf8()];
+            fields.extend(literal.bytes().map(Field::Literal));
+            rest = &rest[literal.len()..];
+            continue;
+        }
+        let Some((specifier, pieces)) = SPECIFIERS
+            .iter()
+            .find(|(specifier, _)| rest[1..].starts_with(specifier))
+        else {
+            return Pattern::Chrono(format.to_string());
+        };
+        fields.extend_from_slice(pieces);
+        rest = &rest[1 + specifier.len()..];
+    }
+    Pattern::Fields(fields)
+}
+
+const SPECIFIERS: &[(&str, &[Field])] = &[
+    ("Y", &[Field::Year]),
+    ("y", &[Field::YearOfCentury]),
+    ("m", &[Field::Month]),
+    ("-m", &[Field::Month]),
+    ("d", &[Field::Day]),
+    ("-d", &[Field::Day]),
+    ("H", &[Field::Hour]),
+    ("-H", &[Field::Hour]),
+    ("M", &[Field::Minute]),
+    ("S", &[Field::Second]),
+    (".f", &[Field::Fraction]),
+    (".3f", &[Field::Fraction]),
+    (".6f", &[Field::Fraction]),
+    ("z", &[Field::Offset]),
+    (":z", &[Field::Offset]),
+    ("%", &[Field::Literal(b'%')]),
+    (
+        "F",
+        &[
+            Field::Year,
+            Field::Literal(b'-'),
+            Field::Month,
+            Field::Literal(b'-'),
+            Field::Day,
+        ],
+    ),
+    (
+        "T",
+        &[
+            Field::Hour,
+            Field::Literal(b':'),
+            Field::Minute,
+            Field::Literal(b':'),
+            Field::Second,
+        ],
+    ),
+    (
+        "R",
+        &[Field::Hour, Field::Literal(b':'), Field::Minute],
+    ),
+];
+
+/// What a text is to a list of formats.
+enum Attempt {
+    Found(Moment),
+    /// The shape is right, the calendar has no such day.
+    Impossible,
+    Other,
+}
+
+/// A date as days since 1970-01-01, by the first format that fits; none given: ISO 8601.
+///
+/// # Errors
+/// `ImpossibleDate`, `NumberAsDate` or `NotADate`.
+pub(crate) fn date(text: &[u8], patterns: &[Pattern]) -> Result<i32, Rule> {
+    let text = text.trim_ascii();
+    let mut impossible = false;
+    for pattern in patterns {
+        match attempt(text, pattern, false) {
+            Attempt::Found(moment) => match moment.days() {
+                Some(days) => return Ok(days),
+                None => impossible = true,
+            },
+            Attempt::Impossible => impossible = true,
+            Attempt::Other => {}
+        }
+    }
+    Err(explain(text, impossible, Rule::NotADate))
+}
+
+/// A time as microseconds, by the first format that fits; none given: ISO 8601. The second value is the offset from
+/// UTC in seconds where the text has one; the first is then still the local clock's.
+///
+/// # Errors
+/// `ImpossibleDate`, `NumberAsDate` or `NotATimestamp`.
+pub(crate) fn time(text: &[u8], patterns: &[Pattern]) -> Result<(i64, Option<i32>), Rule> {
+    let text = text.trim_ascii();
+    let mut impossible = false;
+    for pattern in patterns {
+        match attempt(text, pattern, true) {
+            Attempt::Found(moment) => match moment.local_micros() {
+                Some(micros) => return Ok((micros, moment.offset)),
+                None => impossible = true,
+            },
+            Attempt::Impossible => impossible = true,
+            Attempt::Other => {}
+        }
+    }
+    Err(explain(text, impossible, Rule::NotATimestamp))
+}
+
+/// The rule that a text broke which no format reads.
+fn explain(text: &[u8], impossible: bool, otherwise: Rule) -> Rule {
+    if impossible {
+        Rule::ImpossibleDate
+    } else if is_number(text) {
+        Rule::NumberAsDate
+    } else {
+        otherwise
+    }
+}
+
+/// Digits with at most one decimal sign: `45321`, `45321,5`.
+fn is_number(text: &[u8]) -> bool {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    let signs = digits.iter().filter(|b| matches!(b, b'.' | b',')).count();
+    digits.first().is_some_and(u8::is_ascii_digit)
+        && signs <= 1
+        && digits
+            .iter()
+            .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b','))
+}
+
+fn attempt(text: &[u8], pattern: &Pattern, with_time: bool) -> Attempt {
+    let found = match pattern {
+        Pattern::Iso => iso(text, with_time),
+        Pattern::Fields(fields) => by_fields(text, fields),
+        Pattern::Chrono(format) => return by_chrono(text, format, with_time),
+    };
+    found.map_or(Attempt::Other, Attempt::Found)
+}
+
+/// Reads digits off the front of a text.
+struct Digits<'a> {
+    text: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Digits<'a> {
+    fn new(text: &'a [u8]) -> Self {
+        Self { text, at: 0 }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.get(self.at).copied()
+    }
+
+    fn is_done(&self) -> bool {
+        self.at == self.text.len()
+    }
+
+    fn literal(&mut self, byte: u8) -> Option<()> {
+        (self.peek() == Some(byte)).then(|| self.at += 1)
+    }
+
+    /// Exactly `count` digits.
+    fn exactly(&mut self, count: usize) -> Option<u32> {
+        let digits = self.text.get(self.at..self.at + count)?;
+        let mut value = 0;
+        for digit in digits {
+            if !digit.is_ascii_digit() {
+                return None;
+            }
+            value = value * 10 + u32::from(digit - b'0');
+        }
+        self.at += count;
+        Some(value)
+    }
+
+    /// Two digits; one is enough where `may_be_one`.
+    fn two(&mut self, may_be_one: bool) -> Option<u32> {
+        self.exactly(2)
+            .or_else(|| if may_be_one { self.exactly(1) } else { None })
+    }
+
+    /// Digits after a decimal sign, as microseconds; finer ones are cut, since the type has none.
+    fn fraction(&mut self) -> Option<u32> {
+        let mut micros = 0;
+        let mut count = 0;
+        while let Some(digit) = self.peek().filter(u8::is_ascii_digit) {
+            if count < 6 {
+                micros = micros * 10 + u32::from(digit - b'0');
+            }
+            count += 1;
+            self.at += 1;
+        }
+        (1..=9)
+            .contains(&count)
+            .then(|| micros * 10_u32.pow(6_u32.saturating_sub(count)))
+    }
+
+    /// `Z`, `+02:00`, `+0200`, `+02`, in seconds east of UTC.
+    fn offset(&mut self) -> Option<i32> {
+        if matches!(self.peek(), Some(b'Z' | b'z')) {
+            self.at += 1;
+            return Some(0);
+        }
+        let sign = match self.peek()? {
+            b'+' => 1,
+            b'-' => -1,
+            _ => return None,
+        };
+        self.at += 1;
+        let hours = self.exactly(2)?;
+        let minutes = if self.is_done() {
+            0
+        } else {
+            // the colon may be left out
+            let _ = self.literal(b':');
+            self.exactly(2)?
+        };
+        (hours <= 18 && minutes <= 59).then(|| sign * (hours * 3600 + minutes * 60) as i32)
+    }
+}
+
+fn iso(text: &[u8], with_time: bool) -> Option<Moment> {
+    let mut digits = Digits::new(text);
+    let mut moment = Moment {
+        year: digits.exactly(4)? as i32,
+        ..Moment::default()
+    };
+    digits.literal(b'-')?;
+    moment.month = digits.exactly(2)?;
+    digits.literal(b'-')?;
+    moment.day = digits.exactly(2)?;
+    if digits.is_done() {
+        return Some(moment);
+    }
+    if !with_time {
+        return None;
+    }
+    if digits.literal(b'T').is_none() && digits.literal(b't').is_none() {
+        digits.literal(b' ')?;
+    }
+    moment.hour = digits.exactly(2)?;
+    digits.literal(b':')?;
+    moment.minute = digits.exactly(2)?;
+    if digits.literal(b':').is_some() {
+        moment.second = digits.exactly(2)?;
+        if digits.literal(b'.').is_some() || digits.literal(b',').is_some() {
+            moment.micros = digits.fraction()?;
+        }
+    }
+    if !digits.is_done() {
+        let _ = digits.literal(b' ');
+        moment.offset = Some(digits.offset()?);
+    }
+    digits.is_done().then_some(moment)
+}
+
+fn by_fields(text: &[u8], fields: &[Field]) -> Option<Moment> {
+    let mut digits = Digits::new(text);
+    let mut moment = Moment {
+        year: 1970,
+        month: 1,
+        day: 1,
+        ..Moment::default()
+    };
+    for (i, field) in fields.iter().enumerate() {
+        // `1.2.2024` is plain where a sign or the end follows; `112024` would not be
+        let short = !matches!(
+            fields.get(i + 1),
+            Some(Field::Year | Field::YearOfCentury | Field::Month | Field::Day)
+                | Some(Field::Hour | Field::Minute | Field::Second)
+        );
+        match field {
+            Field::Year => moment.year = digits.exactly(4)? as i32,
+            Field::YearOfCentury => {
+                // POSIX: 69 to 99 are of the twentieth century
+                let year = digits.exactly(2)? as i32;
+                moment.year = if year >= 69 { 1900 + year } else { 2000 + year };
+            }
+            Field::Month => moment.month = digits.two(short)?,
+            Field::Day => moment.day = digits.two(short)?,
+            Field::Hour => moment.hour = digits.two(short)?,
+            Field::Minute => moment.minute = digits.exactly(2)?,
+            Field::Second => moment.second = digits.exactly(2)?,
+            Field::Fraction => {
+                if digits.literal(b'.').is_some() {
+                    moment.micros = digits.fraction()?;
+                }
+            }
+            Field::Offset => moment.offset = Some(digits.offset()?),
+            Field::Literal(byte) => digits.literal(*byte)?,
+        }
+    }
+    digits.is_done().then_some(moment)
+}
+
+fn by_chrono(text: &[u8], format: &str, with_time: bool) -> Attempt {
+    let Ok(text) = std::str::from_utf8(text) else {
+        return Attempt::Other;
+    };
+    let zoned = with_time
+        .then(|| DateTime::parse_from_str(text, format).ok())
+        .flatten();
+    if let Some(time) = zoned {
+        let offset = time.offset().local_minus_utc();
+        return Attempt::Found(moment_of(time.naive_local(), Some(offset)));
+    }
+    let time = NaiveDateTime::parse_from_str(text, format);
+    if let (true, Ok(time)) = (with_time, time) {
+        return Attempt::Found(moment_of(time, None));
+    }
+    match NaiveDate::parse_from_str(text, format) {
+        Ok(date) => Attempt::Found(moment_of(date.into(), None)),
+        Err(error) => match error.kind() {
+            ParseErrorKind::OutOfRange | ParseErrorKind::Impossible => Attempt::Impossible,
+            _ => Attempt::Other,
+        },
+    }
+}
+
+fn moment_of(time: NaiveDateTime, offset: Option<i32>) -> Moment {
+    Moment {
+        year: time.year(),
+        month: time.month(),
+        day: time.day(),
+        hour: time.hour(),
+        minute: time.minute(),
+        second: time.second(),
+        micros: time.nanosecond() / 1000 % 1_000_000,
+        offset,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn swedish() -> Vec<Pattern> {
+        vec![compile("%d.%m.%Y")]
+    }
+
+    fn day(text: &str) -> i32 {
+        let date: NaiveDate = text.parse().unwrap();
+        (date - NaiveDate::default()).num_days() as i32
+    }
+
+    #[test]
+    fn dates_are_told_from_numbers_and_from_days_that_do_not_exist() {
+        assert_eq!(date(b"01.02.2024", &swedish()), Ok(day("2024-02-01")));
+        assert_eq!(date(b"1.2.2024", &swedish()), Ok(day("2024-02-01")));
+        assert_eq!(date(b"29.02.2024", &swedish()), Ok(day("2024-02-29")));
+        assert_eq!(
+            date(b"31.02.2024", &swedish()),
+            Err(Rule::ImpossibleDate)
+        );
+        assert_eq!(
+            date(b"29.02.2023", &swedish()),
+            Err(Rule::ImpossibleDate)
+        );
+        assert_eq!(date(b"45321", &swedish()), Err(Rule::NumberAsDate));
+        assert_eq!(date(b"45321,5", &swedish()), Err(Rule::NumberAsDate));
+        assert_eq!(date(b"2024-02-01", &swedish()), Err(Rule::NotADate));
+        assert_eq!(date(b"1.2.24", &swedish()), Err(Rule::NotADate));
+    }
+
+    #[test]
+    fn compact_dates_want_every_digit() {
+        let compact = [compile("%Y%m%d")];
+        assert_eq!(date(b"20240229", &compact), Ok(day("2024-02-29")));
+        assert_eq!(date(b"453211", &compact), Err(Rule::NumberAsDate));
+        assert_eq!(date(b"20240230", &compact), Err(Rule::ImpossibleDate));
+    }
+
+    #[test]
+    fn formats_are_tried_in_order_and_names_of_months_work() {
+        let either = [compile("%d/%m/%Y"), compile("%d %b %Y")];
+        assert_eq!(date(b"02/01/2024", &either), Ok(day("2024-01-02")));
+        assert_eq!(date(b"2 Jan 2024", &either), Ok(day("2024-01-02")));
+        assert_eq!(date(b"31 Feb 2024", &either), Err(Rule::ImpossibleDate));
+    }
+
+    #[test]
+    fn iso_times_take_a_t_or_a_space_a_fraction_and_an_offset() {
+        let iso = [Pattern::Iso];
+        let base = i64::from(day("2026-01-02")) * DAY_SECONDS * MICROS;
+        let clock = base + (6 * 3600 + 57 * 60 + 27) * MICROS;
+        assert_eq!(
+            time(b"2026-01-02T06:57:27+01:00", &iso),
+            Ok((clock, Some(3600)))
+        );
+        assert_eq!(time(b"2026-01-02 06:57:27", &iso), Ok((clock, None)));
+        assert_eq!(time(b"2026-01-02T06:57:27Z", &iso), Ok((clock, Some(0))));
+        assert_eq!(
+            time(b"2026-01-02 06:57:27.123456789-0530", &iso),
+            Ok((clock + 123_456, Some(-19_800)))
+        );
+        assert_eq!(
+            time(b"2026-01-02T06:57:27.5Z", &iso),
+            Ok((clock + 500_000, Some(0)))
+        );
+        assert_eq!(time(b"2026-01-02", &iso), Ok((base, None)));
+        assert_eq!(time(b"1704967200", &iso), Err(Rule::NumberAsDate));
+        assert_eq!(
+            time(b"2024-02-31 12:00:00", &iso),
+            Err(Rule::ImpossibleDate)
+        );
+        assert_eq!(
+            time(b"2024-02-01 25:00:00", &iso),
+            Err(Rule::ImpossibleDate)
+        );
+        assert_eq!(time(b"tomorrow", &iso), Err(Rule::NotATimestamp));
+        assert_eq!(time(b"2026-01-02T06:57:27+", &iso), Err(Rule::NotATimestamp));
+    }
+
+    #[test]
+    fn declared_times_are_matched_by_field() {
+        let pattern = [compile("%d.%m.%Y %H:%M")];
+        let expected = i64::from(day("2026-03-01")) * DAY_SECONDS * MICROS + 3_720 * MICROS;
+        assert_eq!(time(b"01.03.2026 01:02", &pattern), Ok((expected, None)));
+    }
+
+    proptest! {
+        #[test]
+        fn every_day_of_eight_centuries_agrees_with_chrono(days in -200_000_i32..100_000) {
+            let date_of = NaiveDate::default() + chrono::Days::new(200_000) - chrono::Days::new(200_000);
+            let wanted = date_of + chrono::Duration::days(i64::from(days));
+            let text = wanted.format("%d.%m.%Y").to_string();
+            prop_assert_eq!(date(text.as_bytes(), &swedish()), Ok(days));
+        }
+
+        #[test]
+        fn no_text_panics(text in ".{0,30}") {
+            let _ = date(text.as_bytes(), &[Pattern::Iso, compile("%d.%m.%Y"), compile("%A")]);
+            let _ = time(text.as_bytes(), &[Pattern::Iso, compile("%H:%M %d%m%y"), compile("%c")]);
+        }
+    }
+}

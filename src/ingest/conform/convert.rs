@@ -1,0 +1,280 @@
+//! Cells → Arrow columns, a column at a time.
+//!
+//! In: spans of text with their kind. Out: a typed array of the same length, and the rows whose text is no value of the
+//! type (null in the array). A loop per type, nothing boxed or allocated per cell on the way that good data takes.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{
+    ArrayRef, ArrowPrimitiveType, BooleanArray, BooleanBufferBuilder, NullBufferBuilder,
+    PrimitiveArray, StringArray,
+};
+use datafusion::arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
+use datafusion::arrow::datatypes::{
+    Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
+};
+
+use super::calendar::{self, Pattern};
+use super::local_time::LocalTime;
+use super::number::{self, NumberStyle};
+use crate::error::{Error, Result};
+use crate::ingest::cell::{CellColumn, CellKind};
+use crate::ingest::encoding::TextDecoder;
+use crate::ingest::format::json::unescape;
+use crate::ingest::rule::{Fault, Rule};
+use crate::project::{ColumnType, Conversions, Encoding};
+
+/// How one export's text becomes values.
+#[derive(Debug)]
+pub(crate) struct Converter {
+    pub(crate) decoder: TextDecoder,
+    /// The byte that makes the next one literal between quotes: the escape, else the quote itself.
+    escape: u8,
+    numbers: NumberStyle,
+    /// Texts that mean null.
+    nulls: Vec<Vec<u8>>,
+    dates: Vec<Pattern>,
+    times: Vec<Pattern>,
+    local: LocalTime,
+}
+
+/// The text of a cell as UTF-8, escapes resolved.
+pub(super) struct Plain<'a> {
+    kind: CellKind,
+    text: &'a [u8],
+}
+
+impl<'a> Plain<'a> {
+    /// UTF-8.
+    pub(super) fn text(&self) -> &'a [u8] {
+        self.text
+    }
+}
+
+impl Converter {
+    /// `escape`: what makes a quote literal between quotes.
+    pub(crate) fn new(conversions: &Conversions, encoding: Encoding, escape: u8) -> Self {
+        let compile = |formats: &[String]| match formats {
+            [] => vec![Pattern::Iso],
+            formats => formats.iter().map(|f| calendar::compile(f)).collect(),
+        };
+        Self {
+            decoder: TextDecoder::new(encoding),
+            escape,
+            numbers: NumberStyle {
+                decimal: conversions.decimal,
+                thousands: conversions.thousands,
+            },
+            nulls: conversions
+                .nulls
+                .iter()
+                .map(|text| text.clone().into_bytes())
+                .collect(),
+            dates: compile(&conversions.dates),
+            times: compile(&conversions.times),
+            local: LocalTime::new(conversions.zone),
+        }
+    }
+
+    /// Converts text in our own notation (contracts, paths): ISO dates, decimal points, the zone given.
+    pub(crate) fn canonical(zone: chrono_tz::Tz) -> Self {
+        let conversions = Conversions {
+            decimal: '.',
+            thousands: None,
+            nulls: Vec::new(),
+            dates: Vec::new(),
+            times: Vec::new(),
+            zone,
+        };
+        Self::new(&conversions, Encoding::Utf8, b'"')
+    }
+
+    /// Microseconds in UTC of a time on the export's local clock.
+    pub(super) fn to_utc(&self, local: i64) -> i64 {
+        self.local.to_utc(local)
+    }
+
+    /// The column's values; a row that has none of the type is null and named in `faults`.
+    ///
+    /// # Errors
+    /// `Internal` only: text that claims to be UTF-8 must have been checked before.
+    pub(crate) fn convert(
+        &self,
+        column: CellColumn<'_>,
+        data_type: &ColumnType,
+        faults: &mut Vec<Fault>,
+    ) -> Result<ArrayRef> {
+        Ok(match data_type {
+            ColumnType::Varchar => Arc::new(self.varchar(column, faults)?),
+            ColumnType::Boolean => Arc::new(self.boolean(column, faults)),
+            ColumnType::Integer => Arc::new(self.primitive::<Int32Type>(column, faults, |cell| {
+                let value = number::integer(cell.text, self.style(&cell)?)?;
+                i32::try_from(value).map_err(|_| Rule::OutOfRange)
+            })),
+            ColumnType::Bigint => Arc::new(self.primitive::<Int64Type>(column, faults, |cell| {
+                number::integer(cell.text, self.style(&cell)?)
+            })),
+            ColumnType::Double => Arc::new(self.primitive::<Float64Type>(column, faults, |cell| {
+                number::double(cell.text, self.style(&cell)?)
+            })),
+            ColumnType::Decimal { precision, scale } => Arc::new(
+                self.primitive::<Decimal128Type>(column, faults, |cell| {
+                    number::decimal(cell.text, self.style(&cell)?, *precision, *scale)
+                })
+                .with_data_type(data_type.arrow()),
+            ),
+            ColumnType::Date => Arc::new(self.primitive::<Date32Type>(column, faults, |cell| {
+                calendar::date(date_text(&cell)?, &self.dates)
+            })),
+            ColumnType::Timestamp => Arc::new(
+                self.primitive::<TimestampMicrosecondType>(column, faults, |cell| {
+                    let (local, offset) = calendar::time(date_text(&cell)?, &self.times)?;
+                    Ok(match offset {
+                        Some(seconds) => local - i64::from(seconds) * 1_000_000,
+                        None => self.local.to_utc(local),
+                    })
+                })
+                .with_data_type(data_type.arrow()),
+            ),
+            ColumnType::List(item) => self.list(column, item, faults)?,
+            ColumnType::Struct(fields) => self.structure(column, fields, faults)?,
+        })
+    }
+
+    /// The style of a number: JSON's own numbers are written alike everywhere.
+    fn style(&self, cell: &Plain<'_>) -> Result<&NumberStyle, Rule> {
+        match cell.kind {
+            CellKind::Number => Ok(&NumberStyle::PLAIN),
+            CellKind::Boolean | CellKind::Json => Err(Rule::WrongType),
+            _ => Ok(&self.numbers),
+        }
+    }
+
+    /// The cell's text in UTF-8, `None` for null. Only text that is not plain already is copied, into `scratch`.
+    pub(super) fn plain<'a>(
+        &self,
+        (kind, bytes): (CellKind, &'a [u8]),
+        scratch: &'a mut Vec<u8>,
+    ) -> Option<Plain<'a>> {
+        if matches!(kind, CellKind::Missing | CellKind::Null) {
+            return None;
+        }
+        let is_plain = match kind {
+            CellKind::Doubled | CellKind::Escaped => false,
+            _ => self.decoder.is_utf8() || bytes.is_ascii(),
+        };
+        let text = if is_plain {
+            bytes
+        } else {
+            scratch.clear();
+            self.append(kind, bytes, scratch);
+            scratch.as_slice()
+        };
+        (!self.is_null(text)).then_some(Plain { kind, text })
+    }
+
+    fn is_null(&self, text: &[u8]) -> bool {
+        self.nulls.iter().any(|null| null == text)
+    }
+
+    /// Appends a cell's text as UTF-8, escapes resolved.
+    pub(crate) fn append(&self, kind: CellKind, bytes: &[u8], out: &mut Vec<u8>) {
+        match kind {
+            CellKind::Doubled => {
+                let mut rest = bytes;
+                while let Some(at) = memchr::memchr(self.escape, rest) {
+                    self.decoder.append(&rest[..at], out);
+                    let literal = &rest[(at + 1).min(rest.len())..(at + 2).min(rest.len())];
+                    self.decoder.append(literal, out);
+                    rest = &rest[(at + 2).min(rest.len())..];
+                }
+                self.decoder.append(rest, out);
+            }
+            CellKind::Escaped => unescape(bytes, out, |part, out| self.decoder.append(part, out)),
+            _ => self.decoder.append(bytes, out),
+        }
+    }
+
+    fn primitive<T: ArrowPrimitiveType>(
+        &self,
+        column: CellColumn<'_>,
+        faults: &mut Vec<Fault>,
+        parse: impl Fn(Plain<'_>) -> Result<T::Native, Rule>,
+    ) -> PrimitiveArray<T> {
+        let mut values = Vec::with_capacity(column.len());
+        let mut nulls = NullBufferBuilder::new(column.len());
+        let mut scratch = Vec::new();
+        for (row, cell) in column.iter().enumerate() {
+            let parsed = self.plain(cell, &mut scratch).map(&parse);
+            nulls.append(matches!(parsed, Some(Ok(_))));
+            match parsed {
+                Some(Ok(value)) => values.push(value),
+                Some(Err(rule)) => {
+                    values.push(T::Native::default());
+                    faults.push(Fault::new(row, rule));
+                }
+                None => values.push(T::Native::default()),
+            }
+        }
+        PrimitiveArray::new(values.into(), nulls.finish())
+    }
+
+    fn boolean(&self, column: CellColumn<'_>, faults: &mut Vec<Fault>) -> BooleanArray {
+        let mut values = BooleanBufferBuilder::new(column.len());
+        let mut nulls = NullBufferBuilder::new(column.len());
+        let mut scratch = Vec::new();
+        for (row, cell) in column.iter().enumerate() {
+            let parsed = self.plain(cell, &mut scratch).map(|cell| match cell.kind {
+                CellKind::Json => Err(Rule::WrongType),
+                _ => number::boolean(cell.text),
+            });
+            nulls.append(matches!(parsed, Some(Ok(_))));
+            values.append(matches!(parsed, Some(Ok(true))));
+            if let Some(Err(rule)) = parsed {
+                faults.push(Fault::new(row, rule));
+            }
+        }
+        BooleanArray::new(values.finish(), nulls.finish())
+    }
+
+    fn varchar(&self, column: CellColumn<'_>, faults: &mut Vec<Fault>) -> Result<StringArray> {
+        let mut values = Vec::with_capacity(column.len() * 12);
+        let mut offsets = Vec::with_capacity(column.len() + 1);
+        let mut nulls = NullBufferBuilder::new(column.len());
+        offsets.push(0_i32);
+        for (row, (kind, bytes)) in column.iter().enumerate() {
+            let start = values.len();
+            let mut is_valid = match kind {
+                CellKind::Missing | CellKind::Null => false,
+                CellKind::Json => {
+                    faults.push(Fault::new(row, Rule::WrongType));
+                    false
+                }
+                _ => {
+                    self.append(kind, bytes, &mut values);
+                    true
+                }
+            };
+            if is_valid && self.is_null(&values[start..]) {
+                values.truncate(start);
+                is_valid = false;
+            }
+            nulls.append(is_valid);
+            let end = i32::try_from(values.len())
+                .map_err(|_| Error::internal("a block of text beyond 2 GB was converted"))?;
+            offsets.push(end);
+        }
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+        StringArray::try_new(offsets, Buffer::from_vec(values), nulls.finish())
+            .map_err(|error| Error::internal("text was converted unchecked").caused_by(error))
+    }
+}
+
+/// The text of a date or time: numbers are none, whatever their value.
+fn date_text<'a>(cell: &Plain<'a>) -> Result<&'a [u8], Rule> {
+    match cell.kind {
+        CellKind::Number => Err(Rule::NumberAsDate),
+        CellKind::Boolean | CellKind::Json => Err(Rule::WrongType),
+        _ => Ok(cell.text),
+    }
+}

@@ -1,0 +1,313 @@
+//! Contract + conversions: cells → typed columns, and the rows that break the contract.
+//!
+//! In: one batch of records as cells (text formats) or arrays (Parquet). Out: columns in contract order and, for each
+//! row that fails, the first column that failed and why. A record is atomic: one failure rejects all of it.
+//! Knows nothing of files, formats or tables.
+
+pub(crate) mod array;
+mod calendar;
+mod convert;
+mod local_time;
+mod nested;
+mod number;
+mod record_rule;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{
+    Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, UInt32Array,
+};
+use datafusion::arrow::compute::kernels::zip::zip;
+use datafusion::arrow::compute::{filter_record_batch, take_arrays};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::error::ArrowError;
+
+pub(crate) use convert::Converter;
+pub(crate) use nested::{camel_case, is_key};
+pub(crate) use record_rule::is_record_rule;
+use record_rule::{RecordRule, record_rules};
+
+use super::cell::{Cell, CellColumn, CellKind};
+use super::rule::{Fault, Rule};
+use crate::error::{Error, Result};
+use crate::project::{Captures, ColumnType, Contract, Load};
+
+/// System column: path of the export below `raw`.
+pub(crate) const SOURCE_FILE: &str = "_kilde_source_file";
+/// System column: line of the record in the export, or row of a Parquet file, from 1.
+pub(crate) const SOURCE_ROW: &str = "_kilde_source_row";
+
+/// The schema of a source's table: the contract's columns, then the system's.
+pub(crate) fn table_schema(contract: &Contract) -> SchemaRef {
+    let mut fields: Vec<Field> = contract
+        .columns
+        .iter()
+        .map(|column| Field::new(&column.name.value, column.data_type.arrow(), true))
+        .collect();
+    fields.push(Field::new(SOURCE_FILE, DataType::Utf8, true));
+    fields.push(Field::new(SOURCE_ROW, DataType::Int64, true));
+    Arc::new(Schema::new(fields))
+}
+
+/// A column that the contract wants.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) name: String,
+    pub(crate) data_type: ColumnType,
+    /// Where it comes from in the export; the first that is there wins.
+    pub(crate) from: Vec<String>,
+}
+
+/// Where a batch's column comes from.
+#[derive(Clone, Debug)]
+pub(crate) enum Origin {
+    /// A cell of the record.
+    Cell(usize),
+    /// The export's path says it.
+    Captured,
+}
+
+/// Records as cells, `width` each.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Records<'a> {
+    pub(crate) text: &'a [u8],
+    pub(crate) cells: &'a [Cell],
+    pub(crate) width: usize,
+}
+
+impl Records<'_> {
+    /// Number of records.
+    pub(crate) fn len(&self) -> usize {
+        self.cells.len() / self.width.max(1)
+    }
+}
+
+/// What broke a record: the column by position, and how.
+pub(crate) type Breach = (Option<usize>, Fault);
+
+/// A batch held to the contract.
+#[derive(Debug)]
+pub(crate) struct Conformed {
+    /// In contract order; rows that failed hold null where they did.
+    pub(crate) columns: Vec<ArrayRef>,
+    /// The first breach of each row that has one.
+    pub(crate) breaches: BTreeMap<usize, Breach>,
+}
+
+/// Holds the records of one export to its contract.
+#[derive(Debug)]
+pub(crate) struct Conformer {
+    pub(crate) targets: Vec<Target>,
+    pub(crate) converter: Converter,
+    pub(crate) schema: SchemaRef,
+    /// Positions of the key's columns.
+    pub(crate) key: Vec<usize>,
+    /// Whether a record must name its key.
+    key_required: bool,
+    rules: Vec<Vec<RecordRule>>,
+    /// Values that the path gives, one row each, by position of the column.
+    captured: BTreeMap<usize, ArrayRef>,
+    file: String,
+}
+
+impl Conformer {
+    /// `file`: the export's path below `raw`.
+    ///
+    /// # Errors
+    /// `Config`, with places, where a test of the contract cannot be held; `Input` where the path captures a text that is
+    /// no value of its column.
+    pub(crate) fn new(
+        contract: &Contract,
+        load: Load,
+        converter: Converter,
+        captures: &Captures,
+        zone: chrono_tz::Tz,
+        file: &str,
+    ) -> Result<Self> {
+        let targets: Vec<Target> = contract
+            .columns
+            .iter()
+            .map(|column| Target {
+                name: column.name.value.clone(),
+                data_type: column.data_type.clone(),
+                from: column.from.iter().map(|from| from.value.clone()).collect(),
+            })
+            .collect();
+        let position = |name: &str| targets.iter().position(|target| target.name == name);
+        let key = contract.key_names().into_iter().filter_map(position);
+        let mut captured = BTreeMap::new();
+        for (at, target) in targets.iter().enumerate() {
+            if let Some(text) = captures.columns.get(&target.name) {
+                captured.insert(at, captured_value(target, text, zone, file)?);
+            }
+        }
+        Ok(Self {
+            key: key.collect(),
+            key_required: load != Load::Append,
+            rules: record_rules(contract)?,
+            schema: table_schema(contract),
+            captured,
+            converter,
+            file: file.to_string(),
+            targets,
+        })
+    }
+
+    /// Whether the path gives this column's value.
+    pub(crate) fn is_captured(&self, column: usize) -> bool {
+        self.captured.contains_key(&column)
+    }
+
+    /// The path's value of a column, `rows` times.
+    pub(crate) fn captured_column(&self, column: usize, rows: usize) -> Result<ArrayRef> {
+        let value = self
+            .captured
+            .get(&column)
+            .ok_or_else(|| Error::internal("a column has no origin"))?;
+        let zeros = UInt32Array::from(vec![0; rows]);
+        take_arrays(&[Arc::clone(value)], &zeros, None)
+            .map(|mut arrays| arrays.remove(0))
+            .map_err(internal)
+    }
+
+    /// Converts a batch of cells; `breaches` are those found before (records that are not even text).
+    pub(crate) fn conform(
+        &self,
+        records: Records<'_>,
+        origins: &[Origin],
+        breaches: BTreeMap<usize, Breach>,
+    ) -> Result<Conformed> {
+        let mut faults = Vec::new();
+        self.hold(records.len(), breaches, |column| {
+            faults.clear();
+            let array = self.column(records, column, &origins[column], &mut faults)?;
+            Ok((array, std::mem::take(&mut faults)))
+        })
+    }
+
+    /// One column of a batch of cells.
+    fn column(
+        &self,
+        records: Records<'_>,
+        column: usize,
+        origin: &Origin,
+        faults: &mut Vec<Fault>,
+    ) -> Result<ArrayRef> {
+        let at = match origin {
+            Origin::Captured => return self.captured_column(column, records.len()),
+            Origin::Cell(at) => *at,
+        };
+        let cells = CellColumn::new(records.text, records.cells, records.width, at);
+        let array = self
+            .converter
+            .convert(cells, &self.targets[column].data_type, faults)?;
+        let Some(value) = self.captured.get(&column) else {
+            return Ok(array);
+        };
+        let missing: BooleanArray = cells
+            .iter()
+            .map(|(kind, _)| Some(kind == CellKind::Missing))
+            .collect();
+        let value = datafusion::arrow::array::Scalar::new(Arc::clone(value));
+        zip(&missing, &value, &array).map_err(internal)
+    }
+
+    /// Holds columns, made one after the other, to key and rules.
+    pub(crate) fn hold(
+        &self,
+        rows: usize,
+        mut breaches: BTreeMap<usize, Breach>,
+        mut make: impl FnMut(usize) -> Result<(ArrayRef, Vec<Fault>)>,
+    ) -> Result<Conformed> {
+        let mut columns = Vec::with_capacity(self.targets.len());
+        for column in 0..self.targets.len() {
+            let (array, mut faults) = make(column)?;
+            debug_assert_eq!(array.len(), rows);
+            if self.key_required && self.key.contains(&column) && array.null_count() > 0 {
+                let missing = (0..rows).filter(|row| array.is_null(*row));
+                faults.extend(missing.map(|row| Fault::new(row, Rule::KeyMissing)));
+            }
+            for rule in &self.rules[column] {
+                rule.apply(&array, &mut faults)?;
+            }
+            for fault in faults {
+                breaches.entry(fault.row).or_insert((Some(column), fault));
+            }
+            columns.push(array);
+        }
+        Ok(Conformed { columns, breaches })
+    }
+
+    /// The key columns of broken records, as far as they can be read: `None` for a record whose key cannot.
+    pub(crate) fn read_keys(
+        &self,
+        records: Records<'_>,
+        origins: &[Origin],
+    ) -> Result<(Vec<ArrayRef>, Vec<bool>)> {
+        let mut arrays = Vec::with_capacity(self.key.len());
+        for &column in &self.key {
+            let mut faults = Vec::new();
+            arrays.push(self.column(records, column, &origins[column], &mut faults)?);
+        }
+        let readable = self.readable(&arrays, records.len());
+        Ok((arrays, readable))
+    }
+
+    /// Which rows have a value in every key column; none where there is no key.
+    pub(crate) fn readable(&self, keys: &[ArrayRef], rows: usize) -> Vec<bool> {
+        (0..rows)
+            .map(|row| !keys.is_empty() && keys.iter().all(|key| key.is_valid(row)))
+            .collect()
+    }
+
+    /// The rows that keep the contract, with the system columns; `source_rows` are the records' lines.
+    pub(crate) fn accepted(
+        &self,
+        conformed: &Conformed,
+        source_rows: Vec<i64>,
+    ) -> Result<RecordBatch> {
+        let rows = source_rows.len();
+        let mut columns = conformed.columns.clone();
+        columns.push(Arc::new(StringArray::from_iter_values(
+            std::iter::repeat_n(&self.file, rows),
+        )));
+        columns.push(Arc::new(Int64Array::from(source_rows)));
+        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(internal)?;
+        if conformed.breaches.is_empty() {
+            return Ok(batch);
+        }
+        let keep: BooleanArray = (0..rows)
+            .map(|row| Some(!conformed.breaches.contains_key(&row)))
+            .collect();
+        filter_record_batch(&batch, &keep).map_err(internal)
+    }
+}
+
+/// The value that a path gives a column.
+fn captured_value(
+    target: &Target,
+    text: &str,
+    zone: chrono_tz::Tz,
+    file: &str,
+) -> Result<ArrayRef> {
+    let mut faults = Vec::new();
+    let cell = [Cell::new(0, text.len(), CellKind::Text)];
+    let cells = CellColumn::new(text.as_bytes(), &cell, 1, 0);
+    let array = Converter::canonical(zone).convert(cells, &target.data_type, &mut faults)?;
+    match faults.first() {
+        None => Ok(array),
+        Some(fault) => Err(Error::input(format!(
+            "the path gives column `{}` a text that {}",
+            target.name,
+            fault.rule.reason()
+        ))
+        .code(crate::diagnostic::Code(409))
+        .at(file)
+        .help("change the pattern in `files`, or the column's `data_type`")),
+    }
+}
+
+fn internal(error: ArrowError) -> Error {
+    Error::internal("columns of an export do not fit together").caused_by(error)
+}

@@ -1,0 +1,373 @@
+//! Text → integers, decimals, doubles, booleans. Pure; never through a float where the type is exact.
+
+use std::borrow::Cow;
+
+use crate::ingest::rule::Rule;
+
+/// How an export writes numbers.
+#[derive(Clone, Debug)]
+pub(crate) struct NumberStyle {
+    /// Decimal sign.
+    pub(crate) decimal: char,
+    /// Sign between groups of three.
+    pub(crate) thousands: Option<char>,
+}
+
+impl NumberStyle {
+    /// The style of JSON, programming languages and most databases.
+    pub(crate) const PLAIN: Self = Self {
+        decimal: '.',
+        thousands: None,
+    };
+
+    /// The number with `.` as decimal sign and without groups; UTF-8 in, trimmed.
+    ///
+    /// # Errors
+    /// `NotANumber` where a group has not three digits, or a sign that this style does not use stands for one it does.
+    fn plain<'a>(&self, text: &'a [u8]) -> Result<Cow<'a, [u8]>, Rule> {
+        let text = text.trim_ascii();
+        if self.thousands.is_none() && (self.decimal == '.' || !text.contains(&b'.')) {
+            if self.decimal.is_ascii() && self.decimal != '.' {
+                let sign = self.decimal as u8;
+                if !text.contains(&sign) {
+                    return Ok(Cow::Borrowed(text));
+                }
+                let replaced = text.iter().map(|b| if *b == sign { b'.' } else { *b });
+                return Ok(Cow::Owned(replaced.collect()));
+            }
+            if self.decimal == '.' {
+                return Ok(Cow::Borrowed(text));
+            }
+        }
+        self.respelled(text).map(Cow::Owned)
+    }
+
+    /// [`Self::plain`] for numbers with groups or with signs beyond ASCII.
+    fn respelled(&self, text: &[u8]) -> Result<Vec<u8>, Rule> {
+        let text = std::str::from_utf8(text).map_err(|_| Rule::NotANumber)?;
+        let (whole, fraction) = match text.split_once(self.decimal) {
+            Some((whole, fraction)) => (whole, Some(fraction)),
+            None => (text, None),
+        };
+        let mut groups = whole.split(|c| self.is_thousands(c)).peekable();
+        let first = groups.next().unwrap_or_default();
+        let mut out = first.as_bytes().to_vec();
+        let grouped = groups.peek().is_some();
+        let first_digits = first.trim_start_matches(['+', '-']).len();
+        if grouped && !(1..=3).contains(&first_digits) {
+            return Err(Rule::NotANumber);
+        }
+        for group in groups {
+            if group.len() != 3 {
+                return Err(Rule::NotANumber);
+            }
+            out.extend_from_slice(group.as_bytes());
+        }
+        // a sign of another style must not pass as ours: `1.5` is not 1.5 where the decimal sign is a comma
+        if out.contains(&b'.') {
+            return Err(Rule::NotANumber);
+        }
+        if let Some(fraction) = fraction {
+            out.push(b'.');
+            out.extend_from_slice(fraction.as_bytes());
+        }
+        Ok(out)
+    }
+
+    /// A declared space also stands for the no-break spaces that spreadsheets write.
+    fn is_thousands(&self, c: char) -> bool {
+        match self.thousands {
+            Some(' ') => matches!(c, ' ' | '\u{a0}' | '\u{202f}'),
+            Some(sign) => c == sign,
+            None => false,
+        }
+    }
+}
+
+/// A whole number of 64 bits.
+///
+/// # Errors
+/// `NotAnInteger`, or `OutOfRange`.
+pub(crate) fn integer(text: &[u8], style: &NumberStyle) -> Result<i64, Rule> {
+    match whole_number(text) {
+        Err(Rule::NotAnInteger) => {
+            let plain = style.plain(text).map_err(|_| Rule::NotAnInteger)?;
+            whole_number(&plain)
+        }
+        result => result,
+    }
+}
+
+/// Sign and digits.
+fn whole_number(text: &[u8]) -> Result<i64, Rule> {
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(Rule::NotAnInteger);
+    }
+    if digits.len() <= 18 {
+        let value = digits
+            .iter()
+            .fold(0_i64, |value, digit| value * 10 + i64::from(digit - b'0'));
+        return Ok(if negative { -value } else { value });
+    }
+    let mut value = 0_i64;
+    for digit in digits {
+        // towards the sign, so that the smallest number is reached as well
+        let step = i64::from(digit - b'0');
+        value = value
+            .checked_mul(10)
+            .and_then(|v| v.checked_add(if negative { -step } else { step }))
+            .ok_or(Rule::OutOfRange)?;
+    }
+    Ok(value)
+}
+
+/// A decimal of `scale` digits after the sign, as the unscaled number.
+///
+/// # Errors
+/// `NotANumber`; `TooManyDecimals` where a digit that is not 0 would be lost; `OutOfRange` beyond `precision` digits.
+pub(crate) fn decimal(
+    text: &[u8],
+    style: &NumberStyle,
+    precision: u8,
+    scale: i8,
+) -> Result<i128, Rule> {
+    let sign = if style.thousands.is_none() && style.decimal.is_ascii() {
+        Some(style.decimal as u8)
+    } else {
+        None
+    };
+    match sign {
+        Some(sign) => fixed_point(text.trim_ascii(), sign, precision, scale),
+        None => fixed_point(&style.plain(text)?, b'.', precision, scale),
+    }
+}
+
+/// Digits, one decimal sign at most, an exponent at most.
+fn fixed_point(text: &[u8], sign: u8, precision: u8, scale: i8) -> Result<i128, Rule> {
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    if digits.iter().any(|b| matches!(b, b'e' | b'E')) {
+        let expanded = without_exponent(digits, sign)?;
+        let value = fixed_point(&expanded, sign, precision, scale)?;
+        return Ok(if negative { -value } else { value });
+    }
+    let at = digits.iter().position(|b| *b == sign);
+    let (whole, fraction) = match at {
+        Some(at) => (&digits[..at], &digits[at + 1..]),
+        None => (digits, &digits[..0]),
+    };
+    let all_digits = whole.iter().chain(fraction).all(u8::is_ascii_digit);
+    if !all_digits || whole.len() + fraction.len() == 0 {
+        return Err(Rule::NotANumber);
+    }
+    let scale = usize::try_from(scale).map_err(|_| Rule::OutOfRange)?;
+    let (kept, lost) = fraction.split_at(fraction.len().min(scale));
+    if lost.iter().any(|digit| *digit != b'0') {
+        return Err(Rule::TooManyDecimals);
+    }
+    let leading = whole.iter().take_while(|digit| **digit == b'0').count();
+    let whole = &whole[leading..];
+    if whole.len() + scale > usize::from(precision) {
+        return Err(Rule::OutOfRange);
+    }
+    let value = unscaled(whole, kept, scale);
+    Ok(if negative { -value } else { value })
+}
+
+/// The number of at most 38 digits: those given, filled up with zeros to the scale.
+fn unscaled(whole: &[u8], kept: &[u8], scale: usize) -> i128 {
+    let missing = scale - kept.len();
+    if whole.len() + scale <= 18 {
+        let digits = whole.iter().chain(kept);
+        let value = digits.fold(0_i64, |value, digit| value * 10 + i64::from(digit - b'0'));
+        return i128::from(value * 10_i64.pow(missing as u32));
+    }
+    let digits = whole.iter().chain(kept);
+    let value = digits.fold(0_i128, |value, digit| value * 10 + i128::from(digit - b'0'));
+    value * 10_i128.pow(missing as u32)
+}
+
+/// `1.25e3` → `1250.`: the same number, its decimal sign moved. Exponents beyond 100 are no money.
+fn without_exponent(digits: &[u8], sign: u8) -> Result<Vec<u8>, Rule> {
+    let at = digits
+        .iter()
+        .position(|b| matches!(b, b'e' | b'E'))
+        .ok_or(Rule::NotANumber)?;
+    let exponent = whole_number(&digits[at + 1..]).map_err(|_| Rule::NotANumber)?;
+    if !(-100..=100).contains(&exponent) {
+        return Err(Rule::OutOfRange);
+    }
+    let mantissa = &digits[..at];
+    let point = mantissa
+        .iter()
+        .position(|b| *b == sign)
+        .unwrap_or(mantissa.len());
+    let mut figures: Vec<u8> = mantissa.iter().copied().filter(|b| *b != sign).collect();
+    if figures.is_empty() || mantissa.len() > figures.len() + 1 {
+        return Err(Rule::NotANumber);
+    }
+    let mut point = point as i64 + exponent;
+    while point < 0 {
+        figures.insert(0, b'0');
+        point += 1;
+    }
+    while (figures.len() as i64) < point {
+        figures.push(b'0');
+    }
+    figures.insert(point as usize, sign);
+    Ok(figures)
+}
+
+/// A double; the nearest to the decimal number written. Words such as `NaN` and `inf` are no numbers.
+///
+/// # Errors
+/// `NotANumber`, or `OutOfRange` where only infinity is near.
+pub(crate) fn double(text: &[u8], style: &NumberStyle) -> Result<f64, Rule> {
+    let plain = style.plain(text)?;
+    let numeric = plain
+        .iter()
+        .all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E'));
+    if !numeric {
+        return Err(Rule::NotANumber);
+    }
+    let value: f64 = std::str::from_utf8(&plain)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .ok_or(Rule::NotANumber)?;
+    if value.is_finite() {
+        Ok(value)
+    } else {
+        Err(Rule::OutOfRange)
+    }
+}
+
+/// `true false t f yes no y n 1 0`, in any case.
+///
+/// # Errors
+/// `NotABoolean`.
+pub(crate) fn boolean(text: &[u8]) -> Result<bool, Rule> {
+    const TRUE: [&[u8]; 5] = [b"true", b"t", b"yes", b"y", b"1"];
+    const FALSE: [&[u8]; 5] = [b"false", b"f", b"no", b"n", b"0"];
+    let text = text.trim_ascii();
+    let is_one_of = |words: [&[u8]; 5]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
+    if is_one_of(TRUE) {
+        Ok(true)
+    } else if is_one_of(FALSE) {
+        Ok(false)
+    } else {
+        Err(Rule::NotABoolean)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const COMMA: NumberStyle = NumberStyle {
+        decimal: ',',
+        thousands: None,
+    };
+    const GROUPED: NumberStyle = NumberStyle {
+        decimal: ',',
+        thousands: Some('.'),
+    };
+    const SPACED: NumberStyle = NumberStyle {
+        decimal: ',',
+        thousands: Some(' '),
+    };
+
+    #[test]
+    fn integers_take_signs_and_reach_both_ends() {
+        let plain = NumberStyle::PLAIN;
+        assert_eq!(integer(b"-42", &plain), Ok(-42));
+        assert_eq!(integer(b" +7 ", &plain), Ok(7));
+        assert_eq!(integer(b"-9223372036854775808", &plain), Ok(i64::MIN));
+        assert_eq!(
+            integer(b"9223372036854775808", &plain),
+            Err(Rule::OutOfRange)
+        );
+        for wrong in [&b"12.0"[..], b"", b"-", b"1e3", b"1 2"] {
+            assert_eq!(integer(wrong, &plain), Err(Rule::NotAnInteger));
+        }
+        assert_eq!(integer(b"1.234.567", &GROUPED), Ok(1_234_567));
+    }
+
+    #[test]
+    fn decimals_follow_the_declared_signs() {
+        assert_eq!(decimal(b"59,60", &COMMA, 12, 2), Ok(5960));
+        assert_eq!(decimal(b"59.60", &COMMA, 12, 2), Err(Rule::NotANumber));
+        assert_eq!(decimal(b"1.234,5", &GROUPED, 12, 2), Ok(123_450));
+        assert_eq!(decimal(b"12.34,5", &GROUPED, 12, 2), Err(Rule::NotANumber));
+        assert_eq!(decimal(b"1234,5", &GROUPED, 12, 2), Ok(123_450));
+        assert_eq!(
+            decimal("1\u{a0}234,50".as_bytes(), &SPACED, 12, 2),
+            Ok(123_450)
+        );
+        assert_eq!(
+            decimal("-1\u{202f}234,50".as_bytes(), &SPACED, 12, 2),
+            Ok(-123_450)
+        );
+    }
+
+    #[test]
+    fn decimals_are_never_rounded_but_zeros_may_go() {
+        let plain = NumberStyle::PLAIN;
+        assert_eq!(decimal(b"1.2300", &plain, 12, 2), Ok(123));
+        assert_eq!(
+            decimal(b"1.2301", &plain, 12, 2),
+            Err(Rule::TooManyDecimals)
+        );
+        assert_eq!(decimal(b"0000012.5", &plain, 4, 2), Ok(1250));
+        assert_eq!(decimal(b"123.45", &plain, 4, 2), Err(Rule::OutOfRange));
+        assert_eq!(decimal(b".5", &plain, 4, 2), Ok(50));
+        assert_eq!(decimal(b"5.", &plain, 4, 2), Ok(500));
+        assert_eq!(decimal(b".", &plain, 4, 2), Err(Rule::NotANumber));
+        assert_eq!(decimal(b"1.5E2", &plain, 12, 2), Ok(15_000));
+        assert_eq!(decimal(b"-15e-3", &plain, 12, 3), Ok(-15));
+        assert_eq!(decimal(b"1.2.3", &plain, 12, 3), Err(Rule::NotANumber));
+        let widest = b"99999999999999999999999999999999999999";
+        assert_eq!(decimal(widest, &plain, 38, 0), Ok(10_i128.pow(38) - 1));
+    }
+
+    #[test]
+    fn doubles_refuse_words() {
+        assert_eq!(double(b"1,5", &COMMA), Ok(1.5));
+        assert_eq!(double(b"NaN", &NumberStyle::PLAIN), Err(Rule::NotANumber));
+        assert_eq!(double(b"inf", &NumberStyle::PLAIN), Err(Rule::NotANumber));
+        assert_eq!(double(b"1e999", &NumberStyle::PLAIN), Err(Rule::OutOfRange));
+    }
+
+    #[test]
+    fn booleans_have_five_spellings_each() {
+        assert_eq!(boolean(b"TRUE"), Ok(true));
+        assert_eq!(boolean(b"n"), Ok(false));
+        assert_eq!(boolean(b"ja"), Err(Rule::NotABoolean));
+    }
+
+    proptest! {
+        #[test]
+        fn every_decimal_reads_back_as_written(value in -99_999_999_999_i64..99_999_999_999) {
+            let (whole, cents) = (value.abs() / 100, value.abs() % 100);
+            let sign = if value < 0 { "-" } else { "" };
+            let text = format!("{sign}{whole},{cents:02}");
+            prop_assert_eq!(decimal(text.as_bytes(), &COMMA, 18, 2), Ok(i128::from(value)));
+        }
+
+        #[test]
+        fn no_text_panics(text in ".{0,24}", scale in 0_i8..6) {
+            let _ = decimal(text.as_bytes(), &GROUPED, 18, scale);
+            let _ = integer(text.as_bytes(), &SPACED);
+            let _ = double(text.as_bytes(), &COMMA);
+        }
+    }
+}

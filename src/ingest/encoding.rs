@@ -1,0 +1,90 @@
+//! Bytes of an export → UTF-8.
+//!
+//! All supported encodings hold ASCII unchanged, so that delimiters, quotes and line ends are found in the raw bytes and
+//! only text that somebody keeps is decoded. Offsets therefore stay offsets into the export.
+
+use crate::project::Encoding;
+
+/// Decodes text of one encoding.
+#[derive(Debug)]
+pub(crate) struct TextDecoder {
+    /// UTF-8 of the bytes 0x80..=0xFF, for encodings of one byte a character; `None`: the text is UTF-8 already.
+    upper_half: Option<Box<[String; 128]>>,
+}
+
+impl TextDecoder {
+    /// The decoder of an encoding.
+    pub(crate) fn new(encoding: Encoding) -> Self {
+        let character = |byte: u8| match encoding {
+            Encoding::Windows1252 => encoding_rs::WINDOWS_1252
+                .decode_without_bom_handling(&[byte])
+                .0
+                .into_owned(),
+            Encoding::Iso8859_1 | Encoding::Utf8 => char::from(byte).to_string(),
+        };
+        Self {
+            upper_half: (encoding != Encoding::Utf8)
+                .then(|| Box::new(std::array::from_fn(|i| character(0x80 + i as u8)))),
+        }
+    }
+
+    /// Whether the bytes are UTF-8 as they stand (if they are valid at all).
+    pub(crate) fn is_utf8(&self) -> bool {
+        self.upper_half.is_none()
+    }
+
+    /// Appends the text as UTF-8. What claims to be UTF-8 is appended as it is: whoever calls has checked it.
+    pub(crate) fn append(&self, bytes: &[u8], out: &mut Vec<u8>) {
+        let Some(upper_half) = &self.upper_half else {
+            out.extend_from_slice(bytes);
+            return;
+        };
+        let mut rest = bytes;
+        while let Some(at) = rest.iter().position(|byte| !byte.is_ascii()) {
+            out.extend_from_slice(&rest[..at]);
+            out.extend_from_slice(upper_half[usize::from(rest[at] - 0x80)].as_bytes());
+            rest = &rest[at + 1..];
+        }
+        out.extend_from_slice(rest);
+    }
+
+    /// The text for people; bytes that are no character are shown as U+FFFD.
+    pub(crate) fn lossy(&self, bytes: &[u8]) -> String {
+        let mut out = Vec::with_capacity(bytes.len());
+        self.append(bytes, &mut out);
+        String::from_utf8(out)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_1252_has_the_euro_sign_where_latin_1_has_a_control() {
+        assert_eq!(
+            TextDecoder::new(Encoding::Windows1252).lossy(b"\x80 \xe5"),
+            "€ å"
+        );
+        assert_eq!(
+            TextDecoder::new(Encoding::Iso8859_1).lossy(b"\x80 \xe5"),
+            "\u{80} å"
+        );
+    }
+
+    #[test]
+    fn unassigned_bytes_of_windows_1252_become_controls() {
+        assert_eq!(
+            TextDecoder::new(Encoding::Windows1252).lossy(b"\x81\x9d"),
+            "\u{81}\u{9d}"
+        );
+    }
+
+    #[test]
+    fn utf_8_is_left_alone_and_broken_bytes_are_marked() {
+        let decoder = TextDecoder::new(Encoding::Utf8);
+        assert_eq!(decoder.lossy("å".as_bytes()), "å");
+        assert_eq!(decoder.lossy(b"a\xffb"), "a\u{fffd}b");
+    }
+}

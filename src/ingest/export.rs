@@ -1,0 +1,264 @@
+//! One export, from storage to scratch files: decoded, held to its contract, accounted for.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use futures::StreamExt;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use tokio::sync::mpsc;
+
+use super::conform::Conformer;
+use super::format::{Decoding, format};
+use super::input::{Chunk, RawBytes, channel, content};
+use super::output::Output;
+use super::rule::Rule;
+use super::scratch::ScratchFile;
+use crate::diagnostic::Code;
+use crate::error::{Error, Result};
+use crate::project::{Captures, Contract, Read, Source};
+
+/// An export to be decoded.
+#[derive(Clone, Debug)]
+pub(crate) struct Export {
+    /// Where the store has it.
+    pub(crate) location: object_store::path::Path,
+    /// Path below `raw`: its name in the ledger, the reports and `_kilde_source_file`.
+    pub(crate) path: String,
+    /// What the path says.
+    pub(crate) captures: Captures,
+}
+
+/// How an export fared. `records` = `accepted` + `rejected`, always.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ExportReport {
+    /// Path below `raw`.
+    pub(crate) path: String,
+    /// Bytes as they lie in storage.
+    pub(crate) size: u64,
+    /// blake3 of those bytes, in hexadecimal.
+    pub(crate) hash: String,
+    pub(crate) modified_at: DateTime<Utc>,
+    pub(crate) records: u64,
+    pub(crate) accepted: u64,
+    pub(crate) rejected: u64,
+    pub(crate) rejects_by_rule: BTreeMap<Rule, u64>,
+    /// Names of the export's columns, where it says them.
+    pub(crate) header: Option<Vec<String>>,
+    /// Columns that the contract does not want.
+    pub(crate) ignored_columns: Vec<String>,
+}
+
+/// A decoded export.
+#[derive(Debug)]
+pub(crate) struct DecodedExport {
+    pub(crate) report: ExportReport,
+    /// Rows of the table's schema, in the order of the export.
+    pub(crate) accepted: Arc<ScratchFile>,
+    /// Rows of [`super::rejects_schema`].
+    pub(crate) rejects: Arc<ScratchFile>,
+    /// The key columns of the rejects whose key can be read.
+    pub(crate) rejected_keys: Arc<ScratchFile>,
+}
+
+/// Decodes an export. `scratch` is a folder for the files of this one export; it is created.
+///
+/// Storage is read once, a few chunks ahead; decoding runs on a blocking thread. The export must not change meanwhile.
+///
+/// # Errors
+/// `Input` where the export cannot be read as its contract says; `Config` where a test of the contract cannot be held;
+/// `Unavailable` where storage or scratch disk fail.
+pub(crate) async fn decode_export(
+    store: &Arc<dyn ObjectStore>,
+    export: &Export,
+    source: &Arc<Source>,
+    contract: &Arc<Contract>,
+    max_record_bytes: u64,
+    scratch: &Path,
+) -> Result<DecodedExport> {
+    let before = head(store, export).await?;
+    let (sender, raw) = channel();
+    let task = Task {
+        export: export.clone(),
+        source: Arc::clone(source),
+        contract: Arc::clone(contract),
+        // cells are offsets of 32 bits
+        max_record_bytes: usize::try_from(max_record_bytes)
+            .unwrap_or(usize::MAX)
+            .clamp(1, 1 << 30),
+        scratch: scratch.to_path_buf(),
+        modified_at: before.last_modified,
+    };
+    let worker = tokio::task::spawn_blocking(move || task.run(raw));
+    feed(store, export, &before, sender).await;
+    let decoded = worker
+        .await
+        .map_err(|error| Error::internal("a decoder broke down").at(&export.path).caused_by(error))??;
+    let after = head(store, export).await?;
+    let is_same = (before.size, before.last_modified, &before.e_tag)
+        == (after.size, after.last_modified, &after.e_tag);
+    if !is_same || decoded.report.size != before.size {
+        return Err(Error::input("the export changed while it was read")
+            .code(Code(404))
+            .at(&export.path)
+            .help("build again when its sender is done; nothing of it was taken"));
+    }
+    Ok(decoded)
+}
+
+async fn head(store: &Arc<dyn ObjectStore>, export: &Export) -> Result<ObjectMeta> {
+    store.head(&export.location).await.map_err(|error| {
+        let error_for_user = match error {
+            object_store::Error::NotFound { .. } => {
+                Error::input("the export is gone").code(Code(404))
+            }
+            _ => Error::unavailable("the export cannot be read"),
+        };
+        error_for_user.at(&export.path).caused_by(error)
+    })
+}
+
+/// Sends the bytes to the decoder until either side has enough.
+async fn feed(
+    store: &Arc<dyn ObjectStore>,
+    export: &Export,
+    before: &ObjectMeta,
+    sender: mpsc::Sender<Chunk>,
+) {
+    let options = object_store::GetOptions {
+        if_match: before.e_tag.clone(),
+        ..object_store::GetOptions::default()
+    };
+    let mut stream = match store.get_opts(&export.location, options).await {
+        Ok(result) => result.into_stream(),
+        Err(error) => {
+            let _ = sender.send(Chunk::Failed(error)).await;
+            return;
+        }
+    };
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_or_else(Chunk::Failed, Chunk::Data);
+        let is_failed = matches!(chunk, Chunk::Failed(_));
+        // a decoder that has given up says why itself
+        if sender.send(chunk).await.is_err() || is_failed {
+            return;
+        }
+    }
+    let _ = sender.send(Chunk::End).await;
+}
+
+/// What the blocking side owns.
+struct Task {
+    export: Export,
+    source: Arc<Source>,
+    contract: Arc<Contract>,
+    max_record_bytes: usize,
+    scratch: PathBuf,
+    modified_at: DateTime<Utc>,
+}
+
+impl Task {
+    fn run(self, mut raw: RawBytes) -> Result<DecodedExport> {
+        std::fs::create_dir_all(&self.scratch).map_err(|error| {
+            Error::unavailable("a scratch folder cannot be made")
+                .at(self.scratch.display().to_string())
+                .caused_by(error)
+        })?;
+        let path = &self.export.path;
+        let format = format(&self.source.read);
+        let zone = match &self.source.read {
+            Read::Csv(read) => read.conversions.zone,
+            Read::Ndjson(read) => read.conversions.zone,
+            Read::Parquet(read) => read.conversions.zone,
+        };
+        let conformer = Conformer::new(
+            &self.contract,
+            self.source.load,
+            format.converter(),
+            &self.export.captures,
+            zone,
+            path,
+        )?;
+        let table = self.source.table.to_string();
+        let mut output = Output::new(&conformer, &table, path, &self.scratch.join("export"));
+        let copy = self.scratch.join("export.raw");
+        let decoding = Decoding {
+            conformer: &conformer,
+            output: &mut output,
+            file: path,
+            max_record_bytes: self.max_record_bytes,
+            scratch: &copy,
+        };
+        let unreadable = |error| {
+            Error::unavailable("the export cannot be read")
+                .at(path)
+                .caused_by(error)
+        };
+        let mut bytes = content(&mut raw, path).map_err(unreadable)?;
+        let seen = format.decode(&mut bytes, decoding);
+        drop(bytes);
+        // not there for formats that stream
+        let _ = std::fs::remove_file(&copy);
+        let seen = seen?;
+        let written = output.finish()?;
+        let (size, hash) = raw.finish().map_err(unreadable)?;
+        let report = ExportReport {
+            path: path.clone(),
+            size,
+            hash: hash.to_hex().to_string(),
+            modified_at: self.modified_at,
+            records: written.records,
+            accepted: written.accepted.rows(),
+            rejected: written.rejects.rows(),
+            rejects_by_rule: written.by_rule,
+            header: seen.header,
+            ignored_columns: seen.ignored,
+        };
+        check_sum(&report)?;
+        Ok(DecodedExport {
+            report,
+            accepted: Arc::new(written.accepted),
+            rejects: Arc::new(written.rejects),
+            rejected_keys: Arc::new(written.rejected_keys),
+        })
+    }
+}
+
+/// No record disappears.
+fn check_sum(report: &ExportReport) -> Result<()> {
+    let counted: u64 = report.rejects_by_rule.values().sum();
+    if report.accepted + report.rejected == report.records && counted == report.rejected {
+        return Ok(());
+    }
+    Err(Error::internal(format!(
+        "{} records became {} accepted and {} rejected",
+        report.records, report.accepted, report.rejected
+    ))
+    .at(&report.path))
+}
+
+/// Holds the rejects of a source's exports, all of one build, to the source's limit.
+///
+/// # Errors
+/// `Quality` where there are more.
+pub(crate) fn check_rejects(source: &Source, reports: &[&ExportReport]) -> Result<()> {
+    let rejected: u64 = reports.iter().map(|report| report.rejected).sum();
+    let records: u64 = reports.iter().map(|report| report.records).sum();
+    match source.max_rejects {
+        Some(limit) if !limit.allows(rejected, records) => {
+            let first = reports.iter().find(|report| report.rejected > 0);
+            let name = source.table.name();
+            Err(Error::quality(format!(
+                "{rejected} of {records} records of `{}` rejected, above the limit",
+                source.table
+            ))
+            .code(Code(412))
+            .at(first.map_or("", |report| report.path.as_str()))
+            .help(format!(
+                "inspect with `kilde rejects {name}`, or raise `rejects: {{at_most: …}}` of the source"
+            )))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,406 @@
+//! What every format must do, run against each of them.
+//!
+//! A format takes part by saying how it writes records: the suite speaks of values, the format of bytes.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema};
+use datafusion::parquet::arrow::ArrowWriter;
+
+use crate::ingest::testing::{
+    Bench, accepted, captures, contract, csv, ndjson, parquet, reject_texts, rejects, source, test,
+    whole,
+};
+use crate::project::{ColumnType, Load, Read, TestKind};
+
+/// How the suite's records become an export.
+struct Form {
+    read: Read,
+    /// Columns and records, a null as `None`; every value as text.
+    write: fn(&[&str], &[Vec<Option<&str>>]) -> Vec<u8>,
+    /// Line of the first record.
+    first_line: i64,
+    /// Whether records have bytes of their own.
+    has_bytes: bool,
+}
+
+fn forms() -> Vec<Form> {
+    vec![
+        Form {
+            read: Read::Csv(csv()),
+            write: write_csv,
+            first_line: 2,
+            has_bytes: true,
+        },
+        Form {
+            read: ndjson(),
+            write: write_ndjson,
+            first_line: 1,
+            has_bytes: true,
+        },
+        Form {
+            read: parquet(),
+            write: write_parquet,
+            first_line: 1,
+            has_bytes: false,
+        },
+    ]
+}
+
+fn write_csv(columns: &[&str], records: &[Vec<Option<&str>>]) -> Vec<u8> {
+    let mut out = columns.join(",") + "\n";
+    for record in records {
+        let fields: Vec<String> = record
+            .iter()
+            .map(|field| format!("\"{}\"", field.unwrap_or_default().replace('"', "\"\"")))
+            .collect();
+        out += &(fields.join(",") + "\n");
+    }
+    out.into_bytes()
+}
+
+fn write_ndjson(columns: &[&str], records: &[Vec<Option<&str>>]) -> Vec<u8> {
+    let mut out = String::new();
+    for record in records {
+        let object: serde_json::Map<_, _> = columns
+            .iter()
+            .zip(record)
+            .map(|(name, field)| ((*name).to_string(), (*field).into()))
+            .collect();
+        out += &(serde_json::Value::Object(object).to_string() + "\n");
+    }
+    out.into_bytes()
+}
+
+fn write_parquet(columns: &[&str], records: &[Vec<Option<&str>>]) -> Vec<u8> {
+    let arrays: Vec<ArrayRef> = (0..columns.len())
+        .map(|at| {
+            let texts: StringArray = records.iter().map(|record| record[at]).collect();
+            Arc::new(texts) as ArrayRef
+        })
+        .collect();
+    parquet_of(columns, arrays)
+}
+
+fn parquet_of(columns: &[&str], arrays: Vec<ArrayRef>) -> Vec<u8> {
+    let fields: Vec<Field> = columns
+        .iter()
+        .zip(&arrays)
+        .map(|(name, array)| Field::new(*name, array.data_type().clone(), true))
+        .collect();
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.into_inner().unwrap()
+}
+
+fn some<'a>(texts: &[&'a str]) -> Vec<Option<&'a str>> {
+    texts.iter().map(|text| Some(*text)).collect()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn pair() -> Vec<(&'static str, ColumnType)> {
+    vec![("id", ColumnType::Bigint), ("name", ColumnType::Varchar)]
+}
+
+fn bench(form: &Form, load: Load) -> Bench {
+    Bench::new(source(form.read.clone(), load), contract(&["id"], &pair()))
+}
+
+#[tokio::test]
+async fn an_export_without_a_byte_or_a_record_has_no_records() {
+    for form in forms() {
+        let bench = bench(&form, Load::Append);
+        for bytes in [Vec::new(), (form.write)(&["id", "name"], &[])] {
+            let decoded = bench.decode("a", &bytes).await;
+            assert_eq!(decoded.report.records, 0);
+            assert_eq!(decoded.report.size, bytes.len() as u64);
+            assert_eq!(decoded.report.hash, blake3::hash(&bytes).to_hex().to_string());
+            assert_eq!(whole(&decoded.accepted).num_columns(), 4);
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_type_is_read_from_text_and_null_stays_null() {
+    let columns = [
+        ("v", ColumnType::Varchar, "å \"x\", y\nz"),
+        ("b", ColumnType::Boolean, "true"),
+        ("i", ColumnType::Integer, "-2147483648"),
+        ("l", ColumnType::Bigint, "6500001115883"),
+        ("f", ColumnType::Double, "1.5"),
+        (
+            "m",
+            ColumnType::Decimal {
+                precision: 12,
+                scale: 2,
+            },
+            "1020.00",
+        ),
+        ("d", ColumnType::Date, "2024-02-29"),
+        ("t", ColumnType::Timestamp, "2026-01-02T06:57:27+01:00"),
+    ];
+    let names: Vec<&str> = columns.iter().map(|(name, _, _)| *name).collect();
+    let types: Vec<_> = columns
+        .iter()
+        .map(|(name, data_type, _)| (*name, data_type.clone()))
+        .collect();
+    let values: Vec<&str> = columns.iter().map(|(_, _, text)| *text).collect();
+    for form in forms() {
+        let bench = Bench::new(source(form.read.clone(), Load::Append), contract(&[], &types));
+        let bytes = (form.write)(&names, &[some(&values), vec![None; 8]]);
+        let decoded = bench.decode("a", bytes).await;
+        assert_eq!(
+            accepted(&decoded),
+            [
+                "å \"x\", y\nz|true|-2147483648|6500001115883|1.5|1020.00|2024-02-29|2026-01-02T05:57:27Z",
+                "-|-|-|-|-|-|-|-"
+            ]
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_fails_is_rejected_whole_with_its_position_and_first_column() {
+    let types = [
+        ("id", ColumnType::Bigint),
+        ("day", ColumnType::Date),
+        ("amount", ColumnType::Integer),
+    ];
+    for form in forms() {
+        let bench = Bench::new(
+            source(form.read.clone(), Load::Replace),
+            contract(&["id"], &types),
+        );
+        let bytes = (form.write)(
+            &["id", "day", "amount"],
+            &[
+                some(&["1", "2024-01-01", "1"]),
+                some(&["2", "2024-02-31", "x"]),
+                some(&["3", "45321", "3"]),
+                some(&["x", "2024-01-01", "4"]),
+                vec![None, Some("2024-01-01"), Some("5")],
+                some(&["6", "2024-01-01", "6"]),
+            ],
+        );
+        let decoded = bench.decode("a", &bytes).await;
+        let line = form.first_line;
+        let reject = |row, column: &str, rule: &str| (line + row, column.into(), rule.into());
+        assert_eq!(accepted(&decoded), ["1|2024-01-01|1", "6|2024-01-01|6"]);
+        assert_eq!(
+            rejects(&decoded),
+            [
+                reject(1, "day", "impossible_date"),
+                reject(2, "day", "number_as_date"),
+                reject(3, "id", "not_an_integer"),
+                reject(4, "id", "key_missing"),
+            ]
+        );
+        let key = |text: &str| Some(text.to_string());
+        assert_eq!(
+            reject_texts(&decoded, "key"),
+            [key(r#"{"id":2}"#), key(r#"{"id":3}"#), None, None]
+        );
+        assert_eq!(whole(&decoded.rejected_keys).num_rows(), 2);
+        assert_eq!(decoded.report.records, 6);
+        let rows = whole(&decoded.accepted);
+        let system = rows.column(4).as_primitive::<Int64Type>();
+        assert_eq!([system.value(0), system.value(1)], [line, line + 5]);
+        assert_eq!(rows.column(3).as_string::<i32>().value(0), "a");
+        let rejects = whole(&decoded.rejects);
+        let offsets = rejects.column_by_name("byte").unwrap();
+        if form.has_bytes {
+            let at = offsets.as_primitive::<Int64Type>().value(0) as usize;
+            let raw = reject_texts(&decoded, "raw")[0].clone().unwrap();
+            assert_eq!(&bytes[at..at + raw.len()], raw.as_bytes());
+        } else {
+            assert_eq!(offsets.null_count(), 4);
+            assert_eq!(
+                reject_texts(&decoded, "raw")[0].as_deref(),
+                Some(r#"{"id":"2","day":"2024-02-31","amount":"x"}"#)
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn rules_of_the_contract_reject_records() {
+    for form in forms() {
+        let mut contract = contract(&["id"], &pair());
+        contract.tests = vec![
+            test(TestKind::AcceptedValues {
+                column: "name".into(),
+                values: vec!["SE".into(), "NO".into()],
+            }),
+            test(TestKind::Range {
+                column: "id".into(),
+                min: None,
+                max: Some("2".into()),
+            }),
+        ];
+        let bench = Bench::new(source(form.read.clone(), Load::Append), contract);
+        let bytes = (form.write)(
+            &["id", "name"],
+            &[
+                some(&["1", "SE"]),
+                some(&["2", "XX"]),
+                some(&["3", "XX"]),
+                vec![None, None],
+            ],
+        );
+        let decoded = bench.decode("a", bytes).await;
+        assert_eq!(accepted(&decoded), ["1|SE", "-|-"]);
+        let found: Vec<_> = rejects(&decoded)
+            .into_iter()
+            .map(|(_, column, rule)| format!("{column} {rule}"))
+            .collect();
+        assert_eq!(found, ["name accepted_values", "id range"]);
+    }
+}
+
+#[tokio::test]
+async fn columns_are_found_by_any_of_their_names_in_any_order_and_others_are_counted() {
+    for form in forms() {
+        let types = [
+            ("id<Nr|Number", ColumnType::Bigint),
+            ("name<Namn", ColumnType::Varchar),
+        ];
+        let bench = Bench::new(source(form.read.clone(), Load::Append), contract(&[], &types));
+        let bytes = (form.write)(
+            &["extra", "Namn", "Number"],
+            &[some(&["x", "Åsa", "1"]), some(&["y", "Bo", "2"])],
+        );
+        let decoded = bench.decode("a", bytes).await;
+        assert_eq!(accepted(&decoded), ["1|Åsa", "2|Bo"]);
+        assert_eq!(decoded.report.ignored_columns, ["extra"]);
+    }
+}
+
+#[tokio::test]
+async fn the_path_fills_columns_that_the_export_lacks() {
+    for form in forms() {
+        let types = [
+            ("id", ColumnType::Bigint),
+            ("exported_on", ColumnType::Date),
+        ];
+        let bench = Bench::new(source(form.read.clone(), Load::Append), contract(&[], &types));
+        let bytes = (form.write)(&["id"], &[some(&["1"])]);
+        let decoded = bench
+            .decode_with("a", &bytes, captures("exported_on", "2026-03-01"))
+            .await
+            .unwrap();
+        assert_eq!(accepted(&decoded), ["1|2026-03-01"]);
+        let error = bench
+            .decode_with("a", &bytes, captures("exported_on", "x"))
+            .await
+            .unwrap_err();
+        assert!(error.render().contains("K0409"), "{}", error.render());
+    }
+}
+
+#[tokio::test]
+async fn gzip_is_read_through_all_its_members_and_not_beyond_damage() {
+    for form in forms() {
+        let bench = bench(&form, Load::Append);
+        let bytes = (form.write)(&["id", "name"], &[some(&["1", "Åsa"]), some(&["2", "Bo"])]);
+        let (first, second) = bytes.split_at(bytes.len() / 2);
+        let members = [gzip(first), gzip(second)].concat();
+        let decoded = bench.decode("a.gz", &members).await;
+        assert_eq!(accepted(&decoded), ["1|Åsa", "2|Bo"]);
+        assert_eq!(decoded.report.size, members.len() as u64);
+        // by content, whatever the name says
+        assert_eq!(bench.decode("a", &members).await.report.records, 2);
+        assert_eq!(bench.decode("b.gz", []).await.report.records, 0);
+        let refusal = bench.refusal("a.gz", &members[..members.len() - 3]).await;
+        assert!(refusal.contains("K0402"), "{refusal}");
+        let refusal = bench.refusal("a.gz", &bytes).await;
+        assert!(refusal.contains("K0402"), "{refusal}");
+    }
+}
+
+#[tokio::test]
+async fn an_export_of_many_batches_keeps_order_lines_and_accounts() {
+    const COUNT: usize = 40_000;
+    for form in forms() {
+        let bench = bench(&form, Load::Append);
+        let texts: Vec<String> = (0..COUNT)
+            .map(|i| if i % 1000 == 7 { "x".into() } else { i.to_string() })
+            .collect();
+        let filler = "å".repeat(60);
+        let records: Vec<Vec<Option<&str>>> = texts
+            .iter()
+            .map(|text| vec![Some(text.as_str()), Some(filler.as_str())])
+            .collect();
+        let decoded = bench.decode("a", (form.write)(&["id", "name"], &records)).await;
+        assert_eq!(decoded.report.records, COUNT as u64);
+        assert_eq!(decoded.report.rejected, (COUNT / 1000) as u64);
+        let mut expected = 0;
+        for batch in decoded.accepted.batches().unwrap() {
+            let batch = batch.unwrap();
+            assert!(batch.num_rows() <= super::BATCH_ROWS);
+            let ids = batch.column(0).as_primitive::<Int64Type>();
+            let lines = batch.column(3).as_primitive::<Int64Type>();
+            for row in 0..batch.num_rows() {
+                if expected % 1000 == 7 {
+                    expected += 1;
+                }
+                assert_eq!(ids.value(row), expected);
+                assert_eq!(lines.value(row), expected + form.first_line);
+                expected += 1;
+            }
+        }
+        let lines: Vec<i64> = rejects(&decoded).iter().map(|(line, ..)| *line).collect();
+        assert_eq!(lines[..2], [7 + form.first_line, 1007 + form.first_line]);
+    }
+}
+
+#[tokio::test]
+async fn typed_files_give_typed_values() {
+    let types = [
+        ("id", ColumnType::Bigint),
+        ("day", ColumnType::Date),
+        ("seen", ColumnType::Timestamp),
+    ];
+    let bench = Bench::new(source(parquet(), Load::Append), contract(&[], &types));
+    let ids: ArrayRef = Arc::new(datafusion::arrow::array::Int32Array::from(vec![7]));
+    let text: ArrayRef = Arc::new(StringArray::from(vec!["2026-01-02"]));
+    let day = cast(&text, &DataType::Date32).unwrap();
+    let seen = cast(
+        &text,
+        &DataType::Timestamp(datafusion::arrow::datatypes::TimeUnit::Millisecond, Some("UTC".into())),
+    )
+    .unwrap();
+    let bytes = parquet_of(&["id", "day", "seen"], vec![ids, day, seen]);
+    let decoded = bench.decode("a", bytes).await;
+    assert_eq!(accepted(&decoded), ["7|2026-01-02|2026-01-02T00:00:00Z"]);
+}
+
+#[tokio::test]
+async fn what_is_no_parquet_is_refused() {
+    let bench = Bench::new(source(parquet(), Load::Append), contract(&[], &pair()));
+    let refusal = bench.refusal("a.parquet", b"id,name\n1,x\n").await;
+    assert!(refusal.contains("K0403"), "{refusal}");
+    let whole = write_parquet(&["id", "name"], &[some(&["1", "x"])]);
+    let refusal = bench.refusal("a.parquet", &whole[..whole.len() / 2]).await;
+    assert!(refusal.contains("K0403"), "{refusal}");
+}
+
+#[tokio::test]
+async fn an_export_that_lacks_a_column_is_refused_with_the_names_it_has() {
+    for form in forms().into_iter().filter(|form| form.read != ndjson()) {
+        let bench = bench(&form, Load::Append);
+        let bytes = (form.write)(&["id", "nam"], &[some(&["1", "x"])]);
+        let refusal = bench.refusal("a", bytes).await;
+        assert!(refusal.contains("K0401"), "{refusal}");
+        assert!(refusal.contains("no column `name`"), "{refusal}");
+        assert!(refusal.contains("if `nam` is meant"), "{refusal}");
+    }
+}

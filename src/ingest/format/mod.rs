@@ -1,0 +1,72 @@
+//! Formats: bytes of an export → records as cells or arrays. One file per format behind one trait; all of them pass the
+//! same conformance suite (`conformance`).
+//!
+//! A format finds records and says where they stand. What a value means is the conformer's business, where the result
+//! goes the output's.
+
+#[cfg(test)]
+mod conformance;
+mod csv;
+mod csv_scanner;
+pub(crate) mod json;
+mod lines;
+mod ndjson;
+mod parquet;
+
+use std::io::Read;
+use std::path::Path;
+
+use super::conform::{Conformer, Converter};
+use super::output::Output;
+use crate::error::Result;
+use crate::project::{Conversions, Encoding, Read as Declared};
+
+/// Most rows of a batch.
+pub(super) const BATCH_ROWS: usize = 8192;
+
+/// What a format needs besides the bytes.
+pub(crate) struct Decoding<'a> {
+    pub(crate) conformer: &'a Conformer,
+    pub(crate) output: &'a mut Output,
+    /// Path of the export below `raw`, for messages.
+    pub(crate) file: &'a str,
+    /// The longest record in bytes.
+    pub(crate) max_record_bytes: usize,
+    /// A file that the format may write and that is removed afterwards; for formats that cannot be streamed.
+    pub(crate) scratch: &'a Path,
+}
+
+/// What a format saw beside the records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// Names of the export's columns in order, where it says them.
+    pub(crate) header: Option<Vec<String>>,
+    /// Columns that the contract does not want; for nested formats dotted paths, in order, the first hundred.
+    pub(crate) ignored: Vec<String>,
+}
+
+/// A way to write records into bytes.
+pub(crate) trait Format: Send {
+    /// How this export's text becomes values.
+    fn converter(&self) -> Converter;
+
+    /// Hands every record to the output, accepted or rejected, in the order of the export.
+    ///
+    /// # Errors
+    /// `Input` where the export as a whole cannot be read as declared (a column is missing, it is no Parquet file);
+    /// `Unavailable` where storage fails.
+    fn decode(&self, bytes: &mut dyn Read, task: Decoding<'_>) -> Result<Seen>;
+}
+
+/// The format that a source declares.
+pub(crate) fn format(read: &Declared) -> Box<dyn Format> {
+    match read {
+        Declared::Csv(read) => Box::new(csv::Csv::new(read.clone())),
+        Declared::Ndjson(read) => Box::new(ndjson::Ndjson::new(read.clone())),
+        Declared::Parquet(read) => Box::new(parquet::Parquet::new(read.clone())),
+    }
+}
+
+fn converter(conversions: &Conversions, encoding: Encoding, escape: u8) -> Converter {
+    Converter::new(conversions, encoding, escape)
+}

@@ -1,0 +1,192 @@
+//! What became of every record: the sums that must add up.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Turn;
+use crate::error::{Error, Result};
+
+/// One export's records by fate: `records` is the sum of all others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct FileCounts {
+    pub(crate) records: u64,
+    /// Keys (or rows, where there is no key) that the table did not have.
+    pub(crate) inserted: u64,
+    /// Keys whose content changed.
+    pub(crate) updated: u64,
+    /// Content that the table had already.
+    pub(crate) unchanged: u64,
+    /// A later record of the same key, in this export or a newer one, took its place.
+    pub(crate) superseded: u64,
+    /// The same bytes came under another name (`append`); said by the caller, who knows the ledger.
+    pub(crate) duplicate: u64,
+    pub(crate) rejected: u64,
+}
+
+impl FileCounts {
+    /// Whether no record disappeared.
+    pub(crate) fn adds_up(&self) -> bool {
+        self.records
+            == self.inserted
+                + self.updated
+                + self.unchanged
+                + self.superseded
+                + self.duplicate
+                + self.rejected
+    }
+}
+
+/// What a load did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LoadReport {
+    /// By path of the export.
+    pub(crate) files: BTreeMap<String, FileCounts>,
+    /// Published rows that are gone: `replace` no longer has them.
+    pub(crate) removed: u64,
+    /// Rows kept in their last good state because their record was rejected.
+    pub(crate) kept: u64,
+}
+
+/// What became of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    Inserted,
+    Updated,
+    Unchanged,
+    Superseded,
+}
+
+/// Counts of one partition of a fold.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counts {
+    /// By turn.
+    fates: BTreeMap<i64, FileCounts>,
+    pub(super) removed: u64,
+    pub(super) kept: u64,
+}
+
+impl Counts {
+    pub(super) fn add(&mut self, turn: i64, fate: Fate) {
+        let counts = self.fates.entry(turn).or_default();
+        match fate {
+            Fate::Inserted => counts.inserted += 1,
+            Fate::Updated => counts.updated += 1,
+            Fate::Unchanged => counts.unchanged += 1,
+            Fate::Superseded => counts.superseded += 1,
+        }
+    }
+}
+
+/// Counts of one execution, by partition.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    partitions: Mutex<(usize, BTreeMap<usize, Counts>)>,
+}
+
+impl Tally {
+    /// Notes a partition's counts; a partition that is read again replaces them.
+    pub(super) fn note(&self, partition: usize, of: usize, counts: Counts) {
+        let mut partitions = self
+            .partitions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        partitions.0 = of;
+        partitions.1.insert(partition, counts);
+    }
+}
+
+/// The books of a load, closed when its rows have been read.
+#[derive(Clone, Debug)]
+pub(crate) struct Accounting {
+    /// What is known without reading: records, rejects, exports that come too late.
+    known: BTreeMap<String, FileCounts>,
+    /// Path by turn, of the exports that are folded.
+    paths: BTreeMap<i64, String>,
+    /// The newest execution; `None` where nothing is folded.
+    tally: Option<Arc<Mutex<Arc<Tally>>>>,
+}
+
+impl Accounting {
+    /// Books in which nothing has to be counted.
+    pub(super) fn closed(known: BTreeMap<String, FileCounts>) -> Self {
+        Self {
+            known,
+            paths: BTreeMap::new(),
+            tally: None,
+        }
+    }
+
+    /// Books that wait for the fold; `paths`: the exports that it counts, by turn.
+    pub(super) fn open(
+        known: BTreeMap<String, FileCounts>,
+        paths: BTreeMap<i64, String>,
+        tally: Arc<Mutex<Arc<Tally>>>,
+    ) -> Self {
+        Self {
+            known,
+            paths,
+            tally: Some(tally),
+        }
+    }
+
+    /// Closes the books.
+    ///
+    /// # Errors
+    /// `Internal` where the rows have not been read to their end, or a record disappeared.
+    pub(crate) fn finish(&self) -> Result<LoadReport> {
+        let mut report = LoadReport {
+            files: self.known.clone(),
+            ..LoadReport::default()
+        };
+        if let Some(tally) = &self.tally {
+            let tally = Arc::clone(&tally.lock().unwrap_or_else(PoisonError::into_inner));
+            let partitions = tally
+                .partitions
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            if partitions.0 == 0 || partitions.1.len() != partitions.0 {
+                return Err(Error::internal("a load was accounted for before it was read"));
+            }
+            for counts in partitions.1.values() {
+                self.add(&mut report, counts);
+            }
+        }
+        for (path, counts) in &report.files {
+            if !counts.adds_up() {
+                return Err(Error::internal(format!(
+                    "the records of an export do not add up: {counts:?}"
+                ))
+                .at(path));
+            }
+        }
+        Ok(report)
+    }
+
+    fn add(&self, report: &mut LoadReport, counts: &Counts) {
+        report.removed += counts.removed;
+        report.kept += counts.kept;
+        for (turn, fates) in &counts.fates {
+            let file = self.paths.get(turn).and_then(|path| report.files.get_mut(path));
+            if let Some(file) = file {
+                file.inserted += fates.inserted;
+                file.updated += fates.updated;
+                file.unchanged += fates.unchanged;
+                file.superseded += fates.superseded;
+            }
+        }
+    }
+}
+
+/// Records and rejects of some turns.
+pub(super) fn opening_counts(turns: &[Turn]) -> BTreeMap<String, FileCounts> {
+    let of = |turn: &Turn| {
+        let report = &turn.export.report;
+        let counts = FileCounts {
+            records: report.records,
+            rejected: report.rejected,
+            ..FileCounts::default()
+        };
+        (report.path.clone(), counts)
+    };
+    turns.iter().map(of).collect()
+}

@@ -1,0 +1,202 @@
+//! Sorted events → rows of the new table: each key's history goes through a [`Group`], one after the other.
+//!
+//! Holds the batches that a live row points into, and no others.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
+use datafusion::arrow::compute::{interleave_record_batch, take_record_batch};
+use datafusion::arrow::datatypes::{Int8Type, Int64Type, SchemaRef};
+use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::row::{Row, RowConverter, SortField};
+
+use super::accounting::Counts;
+use super::events::Kind;
+
+/// Rows of an output batch.
+const OUTPUT_ROWS: usize = 8192;
+/// Batches held before output is made of what there is.
+const HELD_BATCHES: usize = 8;
+
+/// A row of a held batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RowRef {
+    batch: usize,
+    row: usize,
+}
+
+/// One event of the key at hand.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Event {
+    pub(super) turn: i64,
+    pub(super) kind: Kind,
+    pub(super) row: RowRef,
+}
+
+/// One key's history, and the rule by which it becomes rows.
+pub(super) trait Group: Send {
+    /// Takes the next event, in order of turn and position.
+    fn event(&mut self, event: Event, rows: &Rows);
+
+    /// Names the rows that must not go away.
+    fn held(&self, held: &mut dyn FnMut(RowRef));
+
+    /// The key's history is complete: counts it, emits its rows and forgets it.
+    fn close(&mut self, rows: &Rows, counts: &mut Counts, emit: &mut dyn FnMut(RowRef));
+}
+
+/// The batches that live rows point into.
+#[derive(Default)]
+pub(super) struct Rows {
+    batches: BTreeMap<usize, Held>,
+}
+
+struct Held {
+    /// The table's columns.
+    batch: RecordBatch,
+    content: datafusion::arrow::row::Rows,
+}
+
+impl Rows {
+    /// Whether two rows agree in all columns but the system's; null equals null.
+    pub(super) fn same_content(&self, a: RowRef, b: RowRef) -> bool {
+        match (self.content(a), self.content(b)) {
+            (Some(a), Some(b)) => a == b,
+            _ => false,
+        }
+    }
+
+    fn content(&self, row: RowRef) -> Option<Row<'_>> {
+        Some(self.batches.get(&row.batch)?.content.row(row.row))
+    }
+}
+
+/// Which columns mean what.
+#[derive(Clone, Debug)]
+pub(super) struct Columns {
+    /// The table's schema, a prefix of the events'.
+    pub(super) table: SchemaRef,
+    /// Positions of the columns by which events belong together.
+    pub(super) group: Vec<usize>,
+    /// Positions of the columns that are not the system's.
+    pub(super) content: Vec<usize>,
+    pub(super) turn: usize,
+    pub(super) kind: usize,
+}
+
+/// Folds one partition.
+pub(super) struct Folder {
+    columns: Columns,
+    by_group: RowConverter,
+    by_content: RowConverter,
+    rows: Rows,
+    next_batch: usize,
+    group: Box<dyn Group>,
+    /// Encoded key of the group at hand.
+    key: Option<Vec<u8>>,
+    output: Vec<RowRef>,
+    pub(super) counts: Counts,
+}
+
+impl Folder {
+    pub(super) fn new(columns: Columns, group: Box<dyn Group>) -> Result<Self, ArrowError> {
+        let converter = |positions: &[usize]| {
+            let field = |at: &usize| SortField::new(columns.table.field(*at).data_type().clone());
+            RowConverter::new(positions.iter().map(field).collect())
+        };
+        Ok(Self {
+            by_group: converter(&columns.group)?,
+            by_content: converter(&columns.content)?,
+            columns,
+            rows: Rows::default(),
+            next_batch: 0,
+            group,
+            key: None,
+            output: Vec::new(),
+            counts: Counts::default(),
+        })
+    }
+
+    /// Takes a batch of events; returns rows that are final.
+    pub(super) fn push(&mut self, events: &RecordBatch) -> Result<Option<RecordBatch>, ArrowError> {
+        let pick = |positions: &[usize]| -> Vec<_> {
+            positions.iter().map(|at| Arc::clone(events.column(*at))).collect()
+        };
+        let keys = self.by_group.convert_columns(&pick(&self.columns.group))?;
+        let content = self.by_content.convert_columns(&pick(&self.columns.content))?;
+        let table: Vec<usize> = (0..self.columns.table.fields().len()).collect();
+        let held = Held {
+            batch: events.project(&table)?,
+            content,
+        };
+        let batch = self.next_batch;
+        self.next_batch += 1;
+        self.rows.batches.insert(batch, held);
+        let turns = events.column(self.columns.turn).as_primitive::<Int64Type>();
+        let kinds = events.column(self.columns.kind).as_primitive::<Int8Type>();
+        for row in 0..events.num_rows() {
+            let key = keys.row(row);
+            if self.key.as_deref() != Some(key.as_ref()) {
+                self.close_group();
+                let buffer = self.key.get_or_insert_default();
+                buffer.clear();
+                buffer.extend_from_slice(key.as_ref());
+            }
+            let event = Event {
+                turn: turns.value(row),
+                kind: Kind::of(kinds.value(row)),
+                row: RowRef { batch, row },
+            };
+            self.group.event(event, &self.rows);
+        }
+        if self.output.len() >= OUTPUT_ROWS || self.rows.batches.len() > HELD_BATCHES {
+            return self.emit().map(Some);
+        }
+        Ok(None)
+    }
+
+    /// Ends the last key's history; returns the remaining rows.
+    pub(super) fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
+        if self.key.is_some() {
+            self.close_group();
+        }
+        self.emit()
+    }
+
+    fn close_group(&mut self) {
+        if self.key.is_none() {
+            return;
+        }
+        let output = &mut self.output;
+        self.group
+            .close(&self.rows, &mut self.counts, &mut |row| output.push(row));
+    }
+
+    /// Makes a batch of the rows that are final and lets go of what nobody points to.
+    fn emit(&mut self) -> Result<RecordBatch, ArrowError> {
+        let positions: BTreeMap<usize, usize> =
+            self.rows.batches.keys().copied().zip(0..).collect();
+        let batches: Vec<&RecordBatch> =
+            self.rows.batches.values().map(|held| &held.batch).collect();
+        let indices: Vec<(usize, usize)> = self
+            .output
+            .drain(..)
+            .filter_map(|row| Some((*positions.get(&row.batch)?, row.row)))
+            .collect();
+        let result = match (batches.as_slice(), indices.is_empty()) {
+            (_, true) | ([], _) => RecordBatch::new_empty(Arc::clone(&self.columns.table)),
+            ([only], false) => {
+                let rows = indices.iter().map(|(_, row)| *row as u32);
+                take_record_batch(only, &UInt32Array::from_iter_values(rows))?
+            }
+            _ => interleave_record_batch(&batches, &indices)?,
+        };
+        let mut live = std::collections::BTreeSet::new();
+        self.group.held(&mut |row| {
+            live.insert(row.batch);
+        });
+        self.rows.batches.retain(|batch, _| live.contains(batch));
+        Ok(result)
+    }
+}

@@ -1,0 +1,228 @@
+//! Where decoded records go: accepted rows, rejects and the keys of rejects, each to a scratch file of its own.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use datafusion::arrow::compute::take_arrays;
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
+
+use super::conform::{Breach, Conformed, Conformer};
+use super::reject::{Reject, cut, json_row, rejects_batch, rejects_schema};
+use super::rule::Rule;
+use super::scratch::{ScratchFile, ScratchWriter};
+use crate::error::{Error, Result};
+
+/// Rejects that wait to be written together.
+const REJECTS_AT_ONCE: usize = 1024;
+
+/// Where a record stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// Its bytes in the block under work; without meaning for Parquet.
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    /// Line, or row of a Parquet file, from 1.
+    pub(crate) line: i64,
+    /// Offset in the decompressed export.
+    pub(crate) byte: Option<i64>,
+}
+
+/// A record that is none, before any value was looked at.
+#[derive(Clone, Debug)]
+pub(crate) struct BrokenRecord {
+    pub(crate) place: Place,
+    pub(crate) rule: Rule,
+    /// Fields found and wanted, where that is the fault.
+    pub(crate) widths: Option<(usize, usize)>,
+    pub(crate) raw: String,
+}
+
+/// Broken records with as much of their keys as can be read.
+pub(crate) struct BrokenRecords {
+    pub(crate) records: Vec<BrokenRecord>,
+    pub(crate) keys: Vec<ArrayRef>,
+    pub(crate) readable: Vec<bool>,
+}
+
+/// Receives the records of one export.
+pub(crate) struct Output {
+    source: String,
+    file: String,
+    key_names: Vec<String>,
+    key_schema: SchemaRef,
+    accepted: ScratchWriter,
+    rejected: ScratchWriter,
+    rejected_keys: ScratchWriter,
+    waiting: Vec<Reject>,
+    records: u64,
+    by_rule: BTreeMap<Rule, u64>,
+}
+
+/// What became of the records.
+pub(crate) struct Written {
+    pub(crate) accepted: ScratchFile,
+    pub(crate) rejects: ScratchFile,
+    pub(crate) rejected_keys: ScratchFile,
+    pub(crate) records: u64,
+    pub(crate) by_rule: BTreeMap<Rule, u64>,
+}
+
+impl Output {
+    /// `stem`: scratch files are `stem.accepted` and so on; their folder exists. `file`: the export's path below `raw`.
+    pub(crate) fn new(conformer: &Conformer, source: &str, file: &str, stem: &Path) -> Self {
+        let key_fields: Vec<_> = conformer
+            .key
+            .iter()
+            .map(|at| Arc::clone(&conformer.schema.fields()[*at]))
+            .collect();
+        let key_schema: SchemaRef = Arc::new(Schema::new(key_fields));
+        let name = |what: &str| stem.with_extension(what);
+        Self {
+            source: source.to_string(),
+            file: file.to_string(),
+            key_names: key_schema
+                .fields()
+                .iter()
+                .map(|field| field.name().clone())
+                .collect(),
+            accepted: ScratchWriter::new(name("accepted"), &conformer.schema),
+            rejected: ScratchWriter::new(name("rejects"), &rejects_schema()),
+            rejected_keys: ScratchWriter::new(name("keys"), &key_schema),
+            key_schema,
+            waiting: Vec::new(),
+            records: 0,
+            by_rule: BTreeMap::new(),
+        }
+    }
+
+    /// Takes a batch of records and the broken ones among them, all between the same two bytes of the export.
+    pub(crate) fn write(
+        &mut self,
+        conformer: &Conformer,
+        conformed: &Conformed,
+        places: &[Place],
+        broken: Option<BrokenRecords>,
+        raw: impl Fn(usize) -> String,
+    ) -> Result<()> {
+        self.records += places.len() as u64;
+        let lines = places.iter().map(|place| place.line).collect();
+        let accepted = conformer.accepted(conformed, lines)?;
+        self.accepted.write(&accepted)?;
+        let mut rejects = self.breaches(conformer, conformed, places, raw)?;
+        if let Some(broken) = broken {
+            rejects.extend(self.broken(broken)?);
+            rejects.sort_by_key(|reject| reject.line);
+        }
+        for reject in &rejects {
+            *self.by_rule.entry(reject.rule).or_default() += 1;
+        }
+        self.waiting.append(&mut rejects);
+        if self.waiting.len() >= REJECTS_AT_ONCE {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Rejects of records that break the contract.
+    fn breaches(
+        &mut self,
+        conformer: &Conformer,
+        conformed: &Conformed,
+        places: &[Place],
+        raw: impl Fn(usize) -> String,
+    ) -> Result<Vec<Reject>> {
+        if conformed.breaches.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys: Vec<ArrayRef> = conformer
+            .key
+            .iter()
+            .map(|at| Arc::clone(&conformed.columns[*at]))
+            .collect();
+        let readable = conformer.readable(&keys, places.len());
+        let rows: Vec<usize> = conformed.breaches.keys().copied().collect();
+        self.keep_keys(&keys, rows.iter().copied().filter(|row| readable[*row]))?;
+        let rejects = conformed.breaches.iter().map(|(row, breach)| {
+            let (column, reason) = describe(conformer, breach);
+            Reject {
+                line: places[*row].line,
+                byte: places[*row].byte,
+                column,
+                rule: breach.1.rule,
+                reason,
+                raw: cut(raw(*row)),
+                key: readable[*row].then(|| self.key_text(&keys, *row)),
+            }
+        });
+        Ok(rejects.collect())
+    }
+
+    fn broken(&mut self, broken: BrokenRecords) -> Result<Vec<Reject>> {
+        self.records += broken.records.len() as u64;
+        let rows = (0..broken.records.len()).filter(|row| broken.readable[*row]);
+        self.keep_keys(&broken.keys, rows)?;
+        let rejects = broken.records.into_iter().enumerate().map(|(row, record)| {
+            let mut reason = format!("the record {}", record.rule.reason());
+            if let Some((found, wanted)) = record.widths {
+                reason = format!("{reason}: {found} where {wanted} are declared");
+            }
+            Reject {
+                line: record.place.line,
+                byte: record.place.byte,
+                column: None,
+                rule: record.rule,
+                reason,
+                raw: cut(record.raw),
+                key: broken.readable[row].then(|| self.key_text(&broken.keys, row)),
+            }
+        });
+        Ok(rejects.collect())
+    }
+
+    fn key_text(&self, keys: &[ArrayRef], row: usize) -> String {
+        json_row(self.key_names.iter().map(String::as_str).zip(keys), row)
+    }
+
+    fn keep_keys(&mut self, keys: &[ArrayRef], rows: impl Iterator<Item = usize>) -> Result<()> {
+        let rows: UInt32Array = rows.map(|row| row as u32).collect::<Vec<_>>().into();
+        if keys.is_empty() || rows.is_empty() {
+            return Ok(());
+        }
+        let batch = take_arrays(keys, &rows, None)
+            .and_then(|taken| RecordBatch::try_new(Arc::clone(&self.key_schema), taken))
+            .map_err(|error| Error::internal("keys do not fit together").caused_by(error))?;
+        self.rejected_keys.write(&batch)
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let batch = rejects_batch(&self.source, &self.file, &self.waiting)?;
+        self.waiting.clear();
+        self.rejected.write(&batch)
+    }
+
+    /// Completes the files.
+    pub(crate) fn finish(mut self) -> Result<Written> {
+        self.flush()?;
+        Ok(Written {
+            accepted: self.accepted.finish()?,
+            rejects: self.rejected.finish()?,
+            rejected_keys: self.rejected_keys.finish()?,
+            records: self.records,
+            by_rule: self.by_rule,
+        })
+    }
+}
+
+/// Column and reason of a breach.
+fn describe(conformer: &Conformer, (column, fault): &Breach) -> (Option<String>, String) {
+    match column {
+        None => (None, format!("the record {}", fault.rule.reason())),
+        Some(column) => {
+            let target = &conformer.targets[*column];
+            let reason = format!("`{}{}` {}", target.name, fault.path, fault.rule.reason());
+            (Some(target.name.clone()), reason)
+        }
+    }
+}
