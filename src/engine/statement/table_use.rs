@@ -205,10 +205,10 @@ mod tests {
         let mistakes = tables("select * from orders").unwrap_err();
         insta::assert_snapshot!(mistakes[0].render(false), @r#"
         error[K0201]: `orders` does not say its schema, and no `with` names it
-         --> sql/gold/x.sql:1:15
-          |
-        1 | select * from orders
-          |               ^^^^^^
+          --> sql/gold/x.sql:1:15
+           |
+         1 | select * from orders
+           |               ^^^^^^
         help: did you mean `bronze.orders` or `silver.orders`?
         "#);
         let mistakes = tables("select * from peple").unwrap_err();
