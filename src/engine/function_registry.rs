@@ -76,15 +76,14 @@ impl FunctionRegistry {
         semantics: impl IntoIterator<Item = (N, u32)>,
     ) -> Self {
         let numbered = semantics.into_iter();
-        self.semantics = numbered.map(|(name, number)| (name.into(), number)).collect();
+        self.semantics = numbered
+            .map(|(name, number)| (name.into(), number))
+            .collect();
         self
     }
 
     /// Those of `functions` that have a number.
-    pub(crate) fn semantics<'a>(
-        &'a self,
-        functions: &BTreeSet<String>,
-    ) -> BTreeMap<&'a str, u32> {
+    pub(crate) fn semantics<'a>(&'a self, functions: &BTreeSet<String>) -> BTreeMap<&'a str, u32> {
         let numbered = self.semantics.iter();
         numbered
             .filter(|(name, _)| functions.contains(*name))

@@ -73,10 +73,18 @@ pub(super) fn selected(
 ) -> Result<Vec<(TableName, Kind)>> {
     let fingerprints = fingerprints(project, observed, functions, checked);
     let modified = modified(project, observed, &fingerprints);
-    let selected =
-        selection.tables(Scope { project, graph: &checked.graph, modified: &modified })?;
-    let order = checked.graph.order().filter(|table| selected.contains(*table));
-    Ok(order.map(|table| (table.clone(), kind(project, table))).collect())
+    let selected = selection.tables(Scope {
+        project,
+        graph: &checked.graph,
+        modified: &modified,
+    })?;
+    let order = checked
+        .graph
+        .order()
+        .filter(|table| selected.contains(*table));
+    Ok(order
+        .map(|table| (table.clone(), kind(project, table)))
+        .collect())
 }
 
 /// Of every table, ephemeral steps before what they are part of.
@@ -224,6 +232,7 @@ impl<'a> Decider<'a> {
             test_inputs,
             tests,
             action: Action::Unchanged,
+            otherwise: Action::Unchanged,
             reasons: Vec::new(),
             fingerprints: self.fingerprints.remove(table).unwrap_or_default(),
             schema: checked
@@ -235,6 +244,10 @@ impl<'a> Decider<'a> {
                 .published(table)
                 .map(|published| published.built_from.clone())
                 .unwrap_or_default(),
+        };
+        plan.otherwise = match self.published(table) {
+            Some(published) => self.beside_content(&plan, published).0,
+            None => Action::Unchanged,
         };
         (plan.action, plan.reasons) = match kind {
             // decided by its readers
@@ -358,7 +371,7 @@ impl<'a> Decider<'a> {
         let parts = changed_parts(&published.fingerprints, &plan.fingerprints);
         let contract = self.project.contracts.get(&plan.table);
         let source = self.project.sources.get(&plan.table);
-        let path = if parts.contains("contract") {
+        let path = if parts.contains("contract") || parts.contains("rules") {
             contract.map(|contract| contract.file.path.clone())
         } else if parts.contains("read") {
             source.map(|source| source.file.path.clone())
@@ -405,10 +418,7 @@ impl<'a> Decider<'a> {
                     shown.join(", ")
                 ),
             )
-            .at(
-                &source.file,
-                first_line(&source.file.text, source.span),
-            )
+            .at(&source.file, first_line(&source.file.text, source.span))
             .help("put them back, or undo the change of the contract or of `read`"),
         );
     }
@@ -494,7 +504,9 @@ impl<'a> Decider<'a> {
             let (kind, rest) = part.split_once(':').unwrap_or((part, ""));
             let table = |text: &str| text.parse::<TableName>().ok();
             let reason = match kind {
-                "sql" => self.path_of_step(plan).map(|path| Reason::SqlChanged { path }),
+                "sql" => self
+                    .path_of_step(plan)
+                    .map(|path| Reason::SqlChanged { path }),
                 "contract" => self
                     .path_of_contract(plan)
                     .map(|path| Reason::ContractChanged { path }),
