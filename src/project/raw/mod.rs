@@ -18,15 +18,19 @@ mod test;
 pub(in crate::project) mod tree;
 
 pub(in crate::project) use dbt::referenced;
-pub(in crate::project) use decode::{Decode, FromText, OneOrMany, Mistake, Named, Sink, listed, nearest_word};
+pub(in crate::project) use decode::{
+    Decode, FromText, Mistake, Named, OneOrMany, Sink, listed, nearest_word,
+};
+pub(in crate::project) use format::NullTexts;
 pub(in crate::project) use format::{RawCsv, RawRead};
 pub(in crate::project) use pipeline_file::{RawOwner, RawPipelineFile, RawSource, RawStep};
 pub(in crate::project) use project_file::{RawProjectFile, RawTarget};
-pub(in crate::project) use format::NullTexts;
 pub(in crate::project) use scalar::{
     Character, ColumnName, DateFormat, NumberSign, TimeFormat, identifier,
 };
-pub(in crate::project) use schema_file::{RawColumn, RawMaterialization, RawSchemaFile, RawSubject};
+pub(in crate::project) use schema_file::{
+    RawColumn, RawMaterialization, RawSchemaFile, RawSubject,
+};
 pub(in crate::project) use test::{RawColumnTest, RawTableTest};
 
 use crate::diagnostic::Span;
