@@ -6,7 +6,6 @@
 //! Every mistake of every file is reported at once. The raw shapes never leave this module; data and network are never
 //! touched; SQL text is carried, not parsed (`engine` does that).
 
-mod column_type;
 mod contract;
 mod data_test;
 mod jinja;
@@ -24,7 +23,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub(crate) use column_type::ColumnType;
+pub(crate) use crate::column_type::ColumnType;
 pub(crate) use contract::{Column, Contract, Materialization, Meaning, OnError, RollbackClass};
 pub(crate) use json_schema::json_schema;
 pub use load::Variables;
@@ -35,7 +34,8 @@ pub(crate) use source::{
     Conversions, CsvRead, Encoding, Load, NdjsonRead, ParquetRead, Party, Read, Source,
 };
 
-use crate::diagnostic::{Diagnostic, Place, SourceFile, Span};
+use crate::error::Error;
+use crate::diagnostic::{nearest, Diagnostic, Place, SourceFile, Span};
 use crate::name::TableName;
 
 /// A value and the bytes of the file where it stands.
@@ -126,6 +126,34 @@ impl Project {
         self.contracts
             .get(table)
             .map_or(Materialization::Table, |contract| contract.materialized)
+    }
+
+    /// The table that a person names, by its short name where that is unique.
+    ///
+    /// # Errors
+    /// `Config` where there is no such table, or several.
+    pub(crate) fn table(&self, name: &str) -> Result<TableName, Error> {
+        let all = || self.sources.keys().chain(self.steps.keys());
+        let found: Vec<&TableName> =
+            all().filter(|table| table.to_string() == name || table.name() == name).collect();
+        match found.as_slice() {
+            [one] => Ok((*one).clone()),
+            [] => {
+                let names: Vec<String> = all().map(TableName::to_string).collect();
+                let short = all().map(TableName::name);
+                let near = nearest(name, names.iter().map(String::as_str).chain(short));
+                let error = Error::config(format!("there is no table `{name}`"));
+                Err(match near {
+                    Some(near) => error.help(format!("did you mean `{near}`?")),
+                    None => error.help("`kilde ls` lists them"),
+                })
+            }
+            several => {
+                let names: Vec<String> = several.iter().map(ToString::to_string).collect();
+                Err(Error::config(format!("`{name}` could be {}", names.join(" or ")))
+                    .help("write the schema too"))
+            }
+        }
     }
 
     /// Tags of a table: its own and its pipeline's, sorted.

@@ -1,0 +1,562 @@
+use std::collections::BTreeMap;
+
+use super::sample::{Sample, as_of, export, functions, name, nothing, published, summary};
+use super::*;
+use crate::diagnostic::Span;
+use crate::project::{ColumnType, DataTest, Load, Materialization, Owner, Spanned, TestKind, TestSeverity};
+
+/// Two sources, silver, gold; `gold.daily` uses `$as_of`, `gold.local` a variable.
+fn shop() -> Sample {
+    Sample::new()
+        .source(
+            "bronze.orders",
+            Load::Append,
+            &["order_id", "customer_id", "amount", "ordered_at"],
+        )
+        .source("bronze.people", Load::Replace, &["customer_id", "email", "country"])
+        .sql(
+            "silver.orders",
+            "select order_id, customer_id, amount, ordered_at from bronze.orders",
+        )
+        .sql("silver.people", "select customer_id, email, country from bronze.people")
+        .sql(
+            "gold.customers",
+            "select p.customer_id, p.email, sum(o.amount) as spent from silver.people p
+             left join silver.orders o on o.customer_id = p.customer_id group by p.customer_id, p.email",
+        )
+        .sql(
+            "gold.daily",
+            "select count(*) as orders from silver.orders where ordered_at < $as_of",
+        )
+        .sql(
+            "gold.local",
+            "select customer_id from silver.people where country = $country",
+        )
+}
+
+fn test(kind: TestKind) -> DataTest {
+    DataTest {
+        kind,
+        severity: TestSeverity::Error,
+        at_most: None,
+        condition: None,
+        span: Span { start: 0, end: 11 },
+    }
+}
+
+#[test]
+fn a_first_build_makes_everything_in_order() {
+    let plan = shop().plan(&nothing());
+    insta::assert_snapshot!(summary(&plan), @r#"
+    bronze.orders: Ingest 0 reload, new
+    bronze.people: Ingest 0 reload, new
+    silver.orders: Build, new
+    silver.people: Build, new
+    gold.customers: Build, new
+    gold.daily: Build, new
+    gold.local: Build, new
+    "#);
+}
+
+#[test]
+fn an_unchanged_project_has_an_empty_plan() {
+    let plan = shop().plan(&nothing());
+    let again = shop().plan(&published(&plan));
+    assert_eq!(summary(&again), "");
+    assert!(again.is_empty());
+    assert!(!plan.is_empty());
+}
+
+#[test]
+fn comments_and_case_change_nothing() {
+    let before = published(&shop().plan(&nothing()));
+    let plan = shop()
+        .sql(
+            "silver.people",
+            "-- silver.people: one row per customer\nSELECT customer_id, Email,\n country FROM bronze.people;",
+        )
+        .plan(&before);
+    assert_eq!(summary(&plan), "");
+}
+
+#[test]
+fn changed_sql_rebuilds_the_step_and_perhaps_what_stands_on_it() {
+    let before = published(&shop().plan(&nothing()));
+    let plan = shop()
+        .sql(
+            "silver.people",
+            "select customer_id, lower(email) as email, country from bronze.people",
+        )
+        .plan(&before);
+    insta::assert_snapshot!(summary(&plan), @r#"
+    silver.people: Build, SQL changed sql/silver/people.sql
+    gold.customers: Maybe, its input silver.people changes
+    gold.local: Maybe, its input silver.people changes
+    "#);
+}
+
+#[test]
+fn a_maybe_is_decided_by_the_digests_of_its_inputs() {
+    let before = published(&shop().plan(&nothing()));
+    let plan = shop()
+        .sql(
+            "silver.people",
+            "select customer_id, lower(email) as email, country from bronze.people",
+        )
+        .plan(&before);
+    let customers = plan.table(&name("gold.customers")).unwrap();
+    let mut digests: BTreeMap<TableName, String> = customers.built_from.clone();
+    assert_eq!(customers.is_stale(&digests), None);
+    digests.insert(name("silver.people"), "other".into());
+    let table = name("silver.people");
+    assert_eq!(
+        customers.is_stale(&digests),
+        Some(Reason::InputChanged { table })
+    );
+}
+
+#[test]
+fn as_of_and_variables_count_where_they_are_used() {
+    let mut before = published(&shop().plan(&nothing()));
+    before.as_of = as_of(2);
+    let mut sample = shop();
+    sample.project.vars.insert("country".into(), "NO".into());
+    insta::assert_snapshot!(summary(&sample.plan(&before)), @r#"
+    gold.daily: Build, uses $as_of, so it also changes each day
+    gold.local: Build, variable country changed
+    "#);
+}
+
+#[test]
+fn new_and_changed_exports_are_ingested() {
+    let mut before = published(&shop().plan(&nothing()));
+    before.exports.insert(
+        name("bronze.orders"),
+        vec![
+            export("orders_1.csv", 10, ExportState::Known),
+            export("orders_2.csv", 1_500_000, ExportState::New),
+            export("orders_3.csv", 600_000, ExportState::New),
+            export("orders_0.csv", 5, ExportState::Changed),
+        ],
+    );
+    insta::assert_snapshot!(summary(&shop().plan(&before)), @r#"
+    bronze.orders: Ingest 3, 2 new exports (2.1 MB); 1 export changed in place
+    silver.orders: Maybe, its input bronze.orders changes
+    gold.customers: Maybe, its input silver.orders changes
+    gold.daily: Maybe, its input silver.orders changes
+    "#);
+}
+
+#[test]
+fn exports_wait_while_the_lake_is_paused() {
+    let mut before = published(&shop().plan(&nothing()));
+    before.release.as_mut().unwrap().is_paused = true;
+    let exports = vec![export("orders_2.csv", 1, ExportState::New)];
+    before.exports.insert(name("bronze.orders"), exports);
+    let plan = shop().plan(&before);
+    assert_eq!(summary(&plan), "");
+    let orders = plan.table(&name("bronze.orders")).unwrap();
+    assert_eq!(orders.reasons, [Reason::ExportsWait { count: 1 }]);
+}
+
+#[test]
+fn a_changed_contract_reads_every_export_again() {
+    let mut before = published(&shop().plan(&nothing()));
+    before.exports.insert(
+        name("bronze.people"),
+        vec![
+            export("people_1.csv", 1, ExportState::Known),
+            export("people_2.csv", 1, ExportState::Known),
+        ],
+    );
+    let changed = || shop().source("bronze.people", Load::Replace, &["customer_id", "email", "country", "phone"]);
+    insta::assert_snapshot!(summary(&changed().plan(&before)), @r#"
+    bronze.people: Ingest 2 reload, changed schemas/bronze/people.yaml: reads 2 exports again
+    silver.people: Build, columns of its input bronze.people changed; its input bronze.people changes
+    gold.customers: Maybe, its input silver.people changes
+    gold.local: Maybe, its input silver.people changes
+    "#);
+    let exports = before.exports.get_mut(&name("bronze.people")).unwrap();
+    exports[1].state = ExportState::Gone;
+    let error = changed().plan_of(&before, &Selection::all()).unwrap_err();
+    insta::assert_snapshot!(error.render(), @r#"
+    error[K0208]: `bronze.people` would be read again, and 1 of its exports are gone: people_2.csv
+     --> pipelines/shop.yaml:1:1
+      |
+    1 | steps: []
+      | ^
+    help: put them back, or undo the change of the contract or of `read`
+    "#);
+}
+
+#[test]
+fn tests_and_words_do_not_rebuild() {
+    let contracted = || shop().with("gold.customers", |_| {}).with("gold.local", |_| {});
+    let before = published(&contracted().plan(&nothing()));
+    let plan = contracted()
+        .with("gold.customers", |contract| {
+            let column = "customer_id".to_string();
+            contract.tests.push(test(TestKind::NotNull { column }));
+        })
+        .with("gold.local", |contract| {
+            contract.owner = Some(Owner {
+                name: "Someone else".into(),
+                email: None,
+            });
+        })
+        .plan(&before);
+    insta::assert_snapshot!(summary(&plan), @r#"
+    gold.customers: Retest, only tests changed: tested again, not rebuilt
+    gold.local: Redescribe, only words changed
+    "#);
+}
+
+#[test]
+fn an_ephemeral_step_is_part_of_its_readers() {
+    let ephemeral = |text: &str| {
+        shop()
+            .sql("silver.people", text)
+            .with("silver.people", |c| c.materialized = Materialization::Ephemeral)
+    };
+    let first = ephemeral("select customer_id, email, country from bronze.people").plan(&nothing());
+    let customers = first.table(&name("gold.customers")).unwrap();
+    let inputs: Vec<String> = customers.published_inputs.iter().map(ToString::to_string).collect();
+    assert_eq!(inputs, ["bronze.people", "silver.orders"]);
+    let plan = ephemeral("select customer_id, lower(email) as email, country from bronze.people")
+        .plan(&published(&first));
+    insta::assert_snapshot!(summary(&plan), @r#"
+    silver.people: Build, 
+    gold.customers: Build, SQL changed in silver.people, part of it
+    gold.local: Build, SQL changed in silver.people, part of it
+    "#);
+}
+
+#[test]
+fn a_table_that_left_the_project_is_retired() {
+    let mut before = published(&shop().plan(&nothing()));
+    let release = before.release.as_mut().unwrap();
+    let old = release.tables[&name("gold.local")].clone();
+    release.tables.insert(name("gold.old"), old);
+    let plan = shop().plan(&before);
+    assert_eq!(plan.retired, [name("gold.old")]);
+    assert!(!plan.is_empty());
+}
+
+#[test]
+fn full_refresh_marks_what_is_selected() {
+    let before = published(&shop().plan(&nothing()));
+    let mut selection = Selection::parse(&["gold.local".into()], &[]).unwrap();
+    selection.full_refresh = true;
+    let plan = shop().plan_of(&before, &selection).unwrap();
+    let local = plan.table(&name("gold.local")).unwrap();
+    assert_eq!(local.action, Action::Build);
+    assert_eq!(local.reasons, [Reason::FullRefresh]);
+}
+
+#[test]
+fn what_is_not_selected_must_have_been_published() {
+    let selection = Selection::parse(&["gold.local".into()], &[]).unwrap();
+    let error = shop().plan_of(&nothing(), &selection).unwrap_err();
+    insta::assert_snapshot!(error.render(), @r#"
+    error[K0206]: `gold.local` reads `silver.people`, which was never published and is not selected
+    help: `-s +gold.local` also builds what it reads
+    "#);
+}
+
+fn selected(select: &[&str], exclude: &[&str]) -> String {
+    let before = published(&shop().plan(&nothing()));
+    let text = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let selection = Selection::parse(&text(select), &text(exclude)).unwrap();
+    // one changed statement, for `state:modified`
+    let changed = shop().sql("gold.local", "select email as customer_id from silver.people where country = $country");
+    match changed.plan_of(&before, &selection) {
+        Ok(plan) => {
+            let tables = plan.order.iter();
+            let chosen = tables.filter(|table| plan.tables[*table].action != Action::NotSelected);
+            chosen.map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        }
+        Err(error) => error.render(),
+    }
+}
+
+#[test]
+fn selections_follow_the_graph() {
+    assert_eq!(selected(&["customers"], &[]), "gold.customers");
+    assert_eq!(
+        selected(&["+gold.local"], &[]),
+        "bronze.people silver.people gold.local"
+    );
+    assert_eq!(selected(&["1+gold.local"], &[]), "silver.people gold.local");
+    assert_eq!(
+        selected(&["bronze.orders+"], &[]),
+        "bronze.orders silver.orders gold.customers gold.daily"
+    );
+    assert_eq!(
+        selected(&["bronze.orders+1"], &[]),
+        "bronze.orders silver.orders"
+    );
+    assert_eq!(
+        selected(&["@silver.orders"], &[]),
+        "bronze.orders bronze.people silver.orders silver.people gold.customers gold.daily"
+    );
+}
+
+#[test]
+fn selections_unite_intersect_and_exclude() {
+    assert_eq!(selected(&["gold.* silver.orders"], &["*.daily"]), "silver.orders gold.customers gold.local");
+    assert_eq!(selected(&["silver.people+,gold.*"], &[]), "gold.customers gold.local");
+    assert_eq!(selected(&["path:sql/silver"], &[]), "silver.orders silver.people");
+    assert_eq!(selected(&["source:*", "tag:raw"], &[]), "bronze.orders bronze.people");
+    assert_eq!(selected(&["tag:nightly,gold.daily"], &[]), "gold.daily");
+    assert_eq!(selected(&["state:modified"], &[]), "gold.local");
+    assert_eq!(selected(&["pipeline:shop"], &["source:bronze.orders+"]), "bronze.people silver.people gold.local");
+}
+
+#[test]
+fn selections_that_find_nothing_or_too_much_are_refused() {
+    insta::assert_snapshot!(selected(&["gold.custmers"], &[]), @r#"
+    error[K0241]: `gold.custmers` finds no table
+    help: did you mean `gold.customers`?
+    "#);
+    insta::assert_snapshot!(selected(&["orders"], &[]), @r#"
+    error[K0242]: `orders` means several tables
+    help: say which: `bronze.orders`, `silver.orders`
+    "#);
+    insta::assert_snapshot!(selected(&["tag:nightyl"], &[]), @r#"
+    error[K0241]: `tag:nightyl` finds no table
+    help: did you mean `nightly`?
+    "#);
+}
+
+#[test]
+fn tables_that_nothing_makes_are_reported_with_the_nearest() {
+    let sample = shop()
+        .sql("gold.a", "select email from silver.peple")
+        .sql("gold.b", "select * from silver.nowhere_at_all");
+    insta::assert_snapshot!(sample.mistakes(), @r#"
+    error[K0203]: `gold.a` reads `silver.peple`, which no source or step makes
+     --> sql/gold/a.sql:1:19
+      |
+    1 | select email from silver.peple
+      |                   ^^^^^^^^^^^^
+    help: did you mean `silver.people`?
+
+    error[K0203]: `gold.b` reads `silver.nowhere_at_all`, which no source or step makes
+     --> sql/gold/b.sql:1:15
+      |
+    1 | select * from silver.nowhere_at_all
+      |               ^^^^^^^^^^^^^^^^^^^^^
+    help: a file sql/silver/nowhere_at_all.sql that a pipeline names would make it
+    "#);
+}
+
+#[test]
+fn a_circle_is_drawn() {
+    let sample = shop()
+        .sql("gold.a", "select email from gold.b")
+        .sql("gold.b", "select email from silver.people\nunion all select email from gold.a")
+        .sql("gold.c", "select * from gold.c");
+    insta::assert_snapshot!(sample.mistakes(), @r#"
+    error[K0204]: tables read each other in a circle: `gold.a` → `gold.b` → `gold.a`
+     --> sql/gold/a.sql:1:19
+      |
+    1 | select email from gold.b
+      |                   ^^^^^^
+    help: let one of them read what the other reads, not the other itself
+
+    error[K0204]: `gold.c` reads itself
+     --> sql/gold/c.sql:1:15
+      |
+    1 | select * from gold.c
+      |               ^^^^^^
+    help: let one of them read what the other reads, not the other itself
+    "#);
+}
+
+#[test]
+fn a_query_must_yield_what_its_contract_promises() {
+    let sample = shop()
+        .contract(
+            "gold.customers",
+            &[
+                ("customer_id", ColumnType::Varchar),
+                ("e_mail", ColumnType::Varchar),
+                ("spent", ColumnType::Integer),
+                ("country", ColumnType::Varchar),
+            ],
+        );
+    insta::assert_snapshot!(sample.mistakes(), @r#"
+    error[K0315]: `gold.customers.e_mail` is in the contract, and the query does not yield it
+     --> schemas/gold/customers.yaml:4:12
+      |
+    4 |   - {name: e_mail, data_type: varchar}
+      |            ^^^^^^
+    help: the query yields `email`: rename one of them
+
+    error[K0315]: `gold.customers.country` is in the contract, and the query does not yield it
+     --> schemas/gold/customers.yaml:6:12
+      |
+    6 |   - {name: country, data_type: varchar}
+      |            ^^^^^^^
+    help: add it to the query, or remove it here
+
+    error[K0316]: `gold.customers.email` is not in the contract
+     --> sql/gold/customers.sql:1:23
+      |
+    1 | select p.customer_id, p.email, sum(o.amount) as spent from silver.people p
+      |                       ^^^^^^^
+    help: did you mean `e_mail`? Else add it to schemas/gold/customers.yaml
+
+    error[K0317]: `gold.customers.spent` is integer by contract, decimal(22,2) by the query
+     --> sql/gold/customers.sql:1:32
+      |
+    1 | select p.customer_id, p.email, sum(o.amount) as spent from silver.people p
+      |                                ^^^^^^^^^^^^^^^^^^^^^^
+    help: write `cast(… as integer) as spent`, or change `data_type` in the contract
+    "#);
+}
+
+#[test]
+fn one_mistake_is_reported_once() {
+    let sample = shop()
+        .sql("silver.people", "select customer_id, emial as email, country from bronze.people");
+    insta::assert_snapshot!(sample.mistakes(), @r#"
+    error[K0303]: no column `emial` here
+     --> sql/silver/people.sql:1:21
+      |
+    1 | select customer_id, emial as email, country from bronze.people
+      |                     ^^^^^
+    help: did you mean `email`?
+    "#);
+}
+
+#[test]
+fn a_contract_keeps_readers_checkable_while_the_step_is_broken() {
+    let sample = shop()
+        .sql("silver.people", "select customer_id, emial from bronze.people")
+        .contract("silver.people", &[("customer_id", ColumnType::Varchar), ("email", ColumnType::Varchar), ("country", ColumnType::Varchar)])
+        .sql("gold.local", "select customer_idd as customer_id from silver.people");
+    let mistakes = sample.mistakes();
+    assert_eq!(mistakes.matches("error[K0303]").count(), 2, "{mistakes}");
+}
+
+#[test]
+fn tests_are_checked_against_the_columns() {
+    let sample = shop().with("gold.customers", |contract| {
+        contract.key = vec![Spanned {
+            value: "customer".into(),
+            span: Span { start: 0, end: 11 },
+        }];
+        contract.tests = vec![
+            test(TestKind::NotNull { column: "emial".into() }),
+            test(TestKind::Relationships {
+                columns: vec!["customer_id".into()],
+                to: name("silver.peeple"),
+                fields: vec!["customer_id".into()],
+            }),
+            test(TestKind::Sql {
+                query: "select * from gold.customers where spnt < 0".into(),
+                query_span: Span { start: 13, end: 19 },
+            }),
+        ];
+    });
+    insta::assert_snapshot!(sample.mistakes(), @r#"
+    error[K0203]: `gold.customers` reads `silver.peeple`, which no source or step makes
+     --> schemas/gold/customers.yaml:1:1
+      |
+    1 | description: sample
+      | ^^^^^^^^^^^
+    help: did you mean `silver.people`?
+
+    error[K0330]: `gold.customers` has no column `customer`
+     --> schemas/gold/customers.yaml:1:1
+      |
+    1 | description: sample
+      | ^^^^^^^^^^^
+
+    error[K0330]: `gold.customers` has no column `emial`
+     --> schemas/gold/customers.yaml:1:1
+      |
+    1 | description: sample
+      | ^^^^^^^^^^^
+    help: did you mean `email`?
+
+    error[K0303]: no column `spnt` here
+     --> schemas/gold/customers.yaml:1:14
+      |
+    1 | description: sample
+      |              ^^^^^^
+    help: did you mean `spent`?
+    "#);
+}
+
+#[test]
+fn sql_tests_say_what_they_read() {
+    let sample = shop().with("gold.customers", |contract| {
+        contract.tests = vec![test(TestKind::Sql {
+            query: "select count(*) from gold.customers c join silver.people p using (customer_id)".into(),
+            query_span: Span { start: 13, end: 19 },
+        })];
+    });
+    let plan = sample.plan(&nothing());
+    let customers = plan.table(&name("gold.customers")).unwrap();
+    assert!(customers.tests[0].is_some());
+    assert_eq!(customers.test_inputs.iter().collect::<Vec<_>>(), [&name("silver.people")]);
+}
+
+#[test]
+fn semantics_of_functions_count_where_they_are_called() {
+    let before = published(&shop().plan(&nothing()));
+    let numbered = FunctionRegistry::new(vec![], vec![], vec![])
+        .unwrap()
+        .with_semantics(BTreeMap::from([("sum".to_string(), 2)]));
+    let plan = Plan::new(&shop().project, &before, &Selection::all(), &numbered).unwrap();
+    let lines = summary(&plan);
+    assert_eq!(
+        lines,
+        "gold.customers: Build, this version of kilde computes it differently"
+    );
+}
+
+#[test]
+fn fingerprints_do_not_change_with_the_code() {
+    let plan = shop().plan(&nothing());
+    let daily = &plan.table(&name("gold.daily")).unwrap().fingerprints;
+    insta::assert_snapshot!(format!("{} {} {}", daily.content, daily.tests, daily.words), @r#"e7ffb49edc5b38835dfc5136bad5a172 af1349b9f5f9a1a6a0404dea36dcc949 1fc1982251c2f26f9af084b613a68d40"#);
+    let orders = &plan.table(&name("bronze.orders")).unwrap().fingerprints;
+    insta::assert_snapshot!(format!("{} {} {}", orders.content, orders.tests, orders.words), @r#"f99954d9cc94e174b8f04ecbbaa420e8 53304e2301bb41a6824f4c66b269d671 39a85ee2d26bdb601673bb1acc67056d"#);
+}
+
+/// `KILDE_TIMING=1 cargo test --lib thousand -- --nocapture` tells the time.
+#[test]
+fn a_thousand_steps_are_checked() {
+    let mut sample = Sample::new().source(
+        "bronze.orders",
+        Load::Append,
+        &["order_id", "customer_id", "amount", "ordered_at"],
+    );
+    let count = if std::env::var_os("KILDE_TIMING").is_some() { 1000 } else { 30 };
+    for i in 0..count {
+        let input = match i {
+            0..10 => "bronze.orders".to_string(),
+            _ => format!("silver.step_{}", i - 10),
+        };
+        sample = sample.sql(
+            &format!("silver.step_{i}"),
+            &format!(
+                "with ranked as (select *, row_number() over (partition by customer_id order by ordered_at desc, order_id) as n from {input}),
+                 totals as (select customer_id, sum(amount) as total, count(*) as orders from {input} group by customer_id)
+                 select r.order_id, r.customer_id, cast(t.total as decimal(12,2)) as amount, r.ordered_at
+                 from ranked r join totals t on t.customer_id = r.customer_id where r.n = 1 and t.orders > {i}"
+            ),
+        );
+    }
+    let watch = crate::clock::Stopwatch::start();
+    let checked = check(&sample.project, functions(), as_of(1)).unwrap();
+    let took = watch.elapsed();
+    if count == 1000 {
+        assert!(took.as_secs() < 60, "{took:?}");
+        std::fs::write(std::env::temp_dir().join("kilde_timing"), format!("{took:?}")).unwrap();
+    }
+    assert_eq!(checked.analyses.len(), count);
+}

@@ -1,0 +1,1 @@
+//! A source: its new exports decoded, merged into the table, accounted for, tested.
