@@ -75,6 +75,7 @@ impl Sample {
                 steps: BTreeMap::new(),
                 contracts: BTreeMap::new(),
                 file_count: 0,
+                warnings: Vec::new(),
             },
         }
     }
