@@ -77,10 +77,7 @@ impl FunctionRegistry {
     }
 
     /// Those of `functions` that have a number.
-    pub(crate) fn semantics<'a>(
-        &'a self,
-        functions: &BTreeSet<String>,
-    ) -> BTreeMap<&'a str, u32> {
+    pub(crate) fn semantics<'a>(&'a self, functions: &BTreeSet<String>) -> BTreeMap<&'a str, u32> {
         let numbered = self.semantics.iter();
         numbered
             .filter(|(name, _)| functions.contains(*name))
@@ -137,7 +134,9 @@ impl FunctionRegistry {
 /// `Internal` where two functions claim one name.
 pub(crate) fn functions() -> Result<FunctionRegistry, Error> {
     let semantics = udf::semantics();
-    let semantics = semantics.into_iter().map(|(name, number)| (name.to_string(), number));
+    let semantics = semantics
+        .into_iter()
+        .map(|(name, number)| (name.to_string(), number));
     FunctionRegistry::new(udf::all(), udf::aggregates(), vec![])
         .map(|registry| registry.with_semantics(semantics.collect()))
         .map_err(failure)

@@ -253,8 +253,9 @@ fn parser_error(
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => text.as_str(),
         ParserError::RecursionLimitExceeded => {
             let span = tokens.first().map_or_else(Span::default, |t| t.span);
-            return syntax_error(file, span, "the statement is nested too deeply")
-                .help(format!("at most {RECURSION_LIMIT} levels: use `with` to name the parts"));
+            return syntax_error(file, span, "the statement is nested too deeply").help(format!(
+                "at most {RECURSION_LIMIT} levels: use `with` to name the parts"
+            ));
         }
     };
     if let Some(span) = unclosed(tokens) {
@@ -477,10 +478,7 @@ mod tests {
         let text = "select 'åäö' as ä, $land as b from s.t";
         let statement = Statement::parse(&file(text)).unwrap();
         let placeholder = &statement.placeholders()[0];
-        assert_eq!(
-            &text[placeholder.span.start..placeholder.span.end],
-            "$land"
-        );
+        assert_eq!(&text[placeholder.span.start..placeholder.span.end], "$land");
         assert_eq!(placeholder.name, "land");
     }
 }

@@ -73,10 +73,18 @@ pub(super) fn selected(
 ) -> Result<Vec<(TableName, Kind)>> {
     let fingerprints = fingerprints(project, observed, functions, checked);
     let modified = modified(project, observed, &fingerprints);
-    let selected =
-        selection.tables(Scope { project, graph: &checked.graph, modified: &modified })?;
-    let order = checked.graph.order().filter(|table| selected.contains(*table));
-    Ok(order.map(|table| (table.clone(), kind(project, table))).collect())
+    let selected = selection.tables(Scope {
+        project,
+        graph: &checked.graph,
+        modified: &modified,
+    })?;
+    let order = checked
+        .graph
+        .order()
+        .filter(|table| selected.contains(*table));
+    Ok(order
+        .map(|table| (table.clone(), kind(project, table)))
+        .collect())
 }
 
 /// Of every table, ephemeral steps before what they are part of.
@@ -488,7 +496,9 @@ impl<'a> Decider<'a> {
             let (kind, rest) = part.split_once(':').unwrap_or((part, ""));
             let table = |text: &str| text.parse::<TableName>().ok();
             let reason = match kind {
-                "sql" => self.path_of_step(plan).map(|path| Reason::SqlChanged { path }),
+                "sql" => self
+                    .path_of_step(plan)
+                    .map(|path| Reason::SqlChanged { path }),
                 "contract" => self
                     .path_of_contract(plan)
                     .map(|path| Reason::ContractChanged { path }),

@@ -104,7 +104,10 @@ pub(super) fn of_step(
 /// The parts of an ephemeral step, as parts of its reader.
 fn parts_within(table: &TableName, fingerprints: &Fingerprints) -> BTreeMap<String, String> {
     let shared = |name: &str| {
-        name == "as_of" || ["var:", "input:", "within:"].iter().any(|p| name.starts_with(p))
+        name == "as_of"
+            || ["var:", "input:", "within:"]
+                .iter()
+                .any(|p| name.starts_with(p))
     };
     let parts = fingerprints.parts.iter().map(|(name, value)| {
         let name = if shared(name) {
@@ -220,9 +223,11 @@ fn test_fields(kind: &TestKind) -> Vec<String> {
     match kind {
         TestKind::NotNull { column } => vec![word("not_null"), column.clone()],
         TestKind::Unique { columns } => [vec![word("unique")], columns.clone()].concat(),
-        TestKind::AcceptedValues { column, values } => {
-            [vec![word("accepted_values"), column.clone()], values.clone()].concat()
-        }
+        TestKind::AcceptedValues { column, values } => [
+            vec![word("accepted_values"), column.clone()],
+            values.clone(),
+        ]
+        .concat(),
         TestKind::Matches { column, pattern } => {
             vec![word("matches"), column.clone(), pattern.clone()]
         }
@@ -262,7 +267,12 @@ fn words_hash(project: &Project, table: &TableName, contract: Option<&Contract>)
         for column in &contract.columns {
             fields.push(format!("column {}", column.name.value));
             fields.push(column.description.clone().unwrap_or_default());
-            fields.push(column.personal.map(|m| format!("{m:?}")).unwrap_or_default());
+            fields.push(
+                column
+                    .personal
+                    .map(|m| format!("{m:?}"))
+                    .unwrap_or_default(),
+            );
             fields.extend(column.purpose.iter().map(|p| p.value.clone()));
         }
     }

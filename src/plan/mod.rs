@@ -33,9 +33,7 @@ pub(crate) use check::{Checked, check, check_project, check_runnable};
 pub(crate) use fingerprint::Fingerprints;
 pub(crate) use graph::Graph;
 pub(crate) use list::list;
-pub(crate) use observed::{
-    ExportState, Observed, ObservedExport, ObservedRelease, PublishedTable,
-};
+pub(crate) use observed::{ExportState, Observed, ObservedExport, ObservedRelease, PublishedTable};
 pub(crate) use reason::Reason;
 pub(crate) use schema::{SYSTEM_COLUMNS, source_schema};
 pub(crate) use selection::Selection;
@@ -133,8 +131,7 @@ impl Plan {
         selection: &Selection,
         functions: &FunctionRegistry,
     ) -> Result<Self> {
-        let checked =
-            check(project, functions, observed.as_of).map_err(Error::from_diagnostics)?;
+        let checked = check(project, functions, observed.as_of).map_err(Error::from_diagnostics)?;
         decide::decide(project, observed, selection, functions, checked)
     }
 

@@ -3,7 +3,9 @@ use std::collections::BTreeMap;
 use super::sample::{Sample, as_of, export, functions, name, nothing, published, summary};
 use super::*;
 use crate::diagnostic::Span;
-use crate::project::{ColumnType, DataTest, Load, Materialization, Owner, Spanned, TestKind, TestSeverity};
+use crate::project::{
+    ColumnType, DataTest, Load, Materialization, Owner, Spanned, TestKind, TestSeverity,
+};
 
 /// Two sources, silver, gold; `gold.daily` uses `$as_of`, `gold.local` a variable.
 fn shop() -> Sample {
@@ -169,7 +171,13 @@ fn a_changed_contract_reads_every_export_again() {
             export("people_2.csv", 1, ExportState::Known),
         ],
     );
-    let changed = || shop().source("bronze.people", Load::Replace, &["customer_id", "email", "country", "phone"]);
+    let changed = || {
+        shop().source(
+            "bronze.people",
+            Load::Replace,
+            &["customer_id", "email", "country", "phone"],
+        )
+    };
     insta::assert_snapshot!(summary(&changed().plan(&before)), @r#"
     bronze.people: Ingest 2 reload, changed schemas/bronze/people.yaml: reads 2 exports again
     silver.people: Build, columns of its input bronze.people changed; its input bronze.people changes
@@ -191,7 +199,11 @@ fn a_changed_contract_reads_every_export_again() {
 
 #[test]
 fn tests_and_words_do_not_rebuild() {
-    let contracted = || shop().with("gold.customers", |_| {}).with("gold.local", |_| {});
+    let contracted = || {
+        shop()
+            .with("gold.customers", |_| {})
+            .with("gold.local", |_| {})
+    };
     let before = published(&contracted().plan(&nothing()));
     let plan = contracted()
         .with("gold.customers", |contract| {
@@ -216,11 +228,17 @@ fn an_ephemeral_step_is_part_of_its_readers() {
     let ephemeral = |text: &str| {
         shop()
             .sql("silver.people", text)
-            .with("silver.people", |c| c.materialized = Materialization::Ephemeral)
+            .with("silver.people", |c| {
+                c.materialized = Materialization::Ephemeral
+            })
     };
     let first = ephemeral("select customer_id, email, country from bronze.people").plan(&nothing());
     let customers = first.table(&name("gold.customers")).unwrap();
-    let inputs: Vec<String> = customers.published_inputs.iter().map(ToString::to_string).collect();
+    let inputs: Vec<String> = customers
+        .published_inputs
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     assert_eq!(inputs, ["bronze.people", "silver.orders"]);
     let plan = ephemeral("select customer_id, lower(email) as email, country from bronze.people")
         .plan(&published(&first));
@@ -268,12 +286,18 @@ fn selected(select: &[&str], exclude: &[&str]) -> String {
     let text = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
     let selection = Selection::parse(&text(select), &text(exclude)).unwrap();
     // one changed statement, for `state:modified`
-    let changed = shop().sql("gold.local", "select email as customer_id from silver.people where country = $country");
+    let changed = shop().sql(
+        "gold.local",
+        "select email as customer_id from silver.people where country = $country",
+    );
     match changed.plan_of(&before, &selection) {
         Ok(plan) => {
             let tables = plan.order.iter();
             let chosen = tables.filter(|table| plan.tables[*table].action != Action::NotSelected);
-            chosen.map(ToString::to_string).collect::<Vec<_>>().join(" ")
+            chosen
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(" ")
         }
         Err(error) => error.render(),
     }
@@ -303,13 +327,28 @@ fn selections_follow_the_graph() {
 
 #[test]
 fn selections_unite_intersect_and_exclude() {
-    assert_eq!(selected(&["gold.* silver.orders"], &["*.daily"]), "silver.orders gold.customers gold.local");
-    assert_eq!(selected(&["silver.people+,gold.*"], &[]), "gold.customers gold.local");
-    assert_eq!(selected(&["path:sql/silver"], &[]), "silver.orders silver.people");
-    assert_eq!(selected(&["source:*", "tag:raw"], &[]), "bronze.orders bronze.people");
+    assert_eq!(
+        selected(&["gold.* silver.orders"], &["*.daily"]),
+        "silver.orders gold.customers gold.local"
+    );
+    assert_eq!(
+        selected(&["silver.people+,gold.*"], &[]),
+        "gold.customers gold.local"
+    );
+    assert_eq!(
+        selected(&["path:sql/silver"], &[]),
+        "silver.orders silver.people"
+    );
+    assert_eq!(
+        selected(&["source:*", "tag:raw"], &[]),
+        "bronze.orders bronze.people"
+    );
     assert_eq!(selected(&["tag:nightly,gold.daily"], &[]), "gold.daily");
     assert_eq!(selected(&["state:modified"], &[]), "gold.local");
-    assert_eq!(selected(&["pipeline:shop"], &["source:bronze.orders+"]), "bronze.people silver.people gold.local");
+    assert_eq!(
+        selected(&["pipeline:shop"], &["source:bronze.orders+"]),
+        "bronze.people silver.people gold.local"
+    );
 }
 
 #[test]
@@ -354,7 +393,10 @@ fn tables_that_nothing_makes_are_reported_with_the_nearest() {
 fn a_circle_is_drawn() {
     let sample = shop()
         .sql("gold.a", "select email from gold.b")
-        .sql("gold.b", "select email from silver.people\nunion all select email from gold.a")
+        .sql(
+            "gold.b",
+            "select email from silver.people\nunion all select email from gold.a",
+        )
         .sql("gold.c", "select * from gold.c");
     insta::assert_snapshot!(sample.mistakes(), @r#"
     error[K0204]: tables read each other in a circle: `gold.a` → `gold.b` → `gold.a`
@@ -375,16 +417,15 @@ fn a_circle_is_drawn() {
 
 #[test]
 fn a_query_must_yield_what_its_contract_promises() {
-    let sample = shop()
-        .contract(
-            "gold.customers",
-            &[
-                ("customer_id", ColumnType::Varchar),
-                ("e_mail", ColumnType::Varchar),
-                ("spent", ColumnType::Integer),
-                ("country", ColumnType::Varchar),
-            ],
-        );
+    let sample = shop().contract(
+        "gold.customers",
+        &[
+            ("customer_id", ColumnType::Varchar),
+            ("e_mail", ColumnType::Varchar),
+            ("spent", ColumnType::Integer),
+            ("country", ColumnType::Varchar),
+        ],
+    );
     insta::assert_snapshot!(sample.mistakes(), @r#"
     error[K0315]: `gold.customers.e_mail` is in the contract, and the query does not yield it
      --> schemas/gold/customers.yaml:4:12
@@ -418,8 +459,10 @@ fn a_query_must_yield_what_its_contract_promises() {
 
 #[test]
 fn one_mistake_is_reported_once() {
-    let sample = shop()
-        .sql("silver.people", "select customer_id, emial as email, country from bronze.people");
+    let sample = shop().sql(
+        "silver.people",
+        "select customer_id, emial as email, country from bronze.people",
+    );
     insta::assert_snapshot!(sample.mistakes(), @r#"
     error[K0303]: no column `emial` here
      --> sql/silver/people.sql:1:21
@@ -433,9 +476,22 @@ fn one_mistake_is_reported_once() {
 #[test]
 fn a_contract_keeps_readers_checkable_while_the_step_is_broken() {
     let sample = shop()
-        .sql("silver.people", "select customer_id, emial from bronze.people")
-        .contract("silver.people", &[("customer_id", ColumnType::Varchar), ("email", ColumnType::Varchar), ("country", ColumnType::Varchar)])
-        .sql("gold.local", "select customer_idd as customer_id from silver.people");
+        .sql(
+            "silver.people",
+            "select customer_id, emial from bronze.people",
+        )
+        .contract(
+            "silver.people",
+            &[
+                ("customer_id", ColumnType::Varchar),
+                ("email", ColumnType::Varchar),
+                ("country", ColumnType::Varchar),
+            ],
+        )
+        .sql(
+            "gold.local",
+            "select customer_idd as customer_id from silver.people",
+        );
     let mistakes = sample.mistakes();
     assert_eq!(mistakes.matches("error[K0303]").count(), 2, "{mistakes}");
 }
@@ -448,7 +504,9 @@ fn tests_are_checked_against_the_columns() {
             span: Span { start: 0, end: 11 },
         }];
         contract.tests = vec![
-            test(TestKind::NotNull { column: "emial".into() }),
+            test(TestKind::NotNull {
+                column: "emial".into(),
+            }),
             test(TestKind::Relationships {
                 columns: vec!["customer_id".into()],
                 to: name("silver.peeple"),
@@ -494,14 +552,18 @@ fn tests_are_checked_against_the_columns() {
 fn sql_tests_say_what_they_read() {
     let sample = shop().with("gold.customers", |contract| {
         contract.tests = vec![test(TestKind::Sql {
-            query: "select count(*) from gold.customers c join silver.people p using (customer_id)".into(),
+            query: "select count(*) from gold.customers c join silver.people p using (customer_id)"
+                .into(),
             query_span: Span { start: 13, end: 19 },
         })];
     });
     let plan = sample.plan(&nothing());
     let customers = plan.table(&name("gold.customers")).unwrap();
     assert!(customers.tests[0].is_some());
-    assert_eq!(customers.test_inputs.iter().collect::<Vec<_>>(), [&name("silver.people")]);
+    assert_eq!(
+        customers.test_inputs.iter().collect::<Vec<_>>(),
+        [&name("silver.people")]
+    );
 }
 
 #[test]
@@ -535,7 +597,11 @@ fn a_thousand_steps_are_checked() {
         Load::Append,
         &["order_id", "customer_id", "amount", "ordered_at"],
     );
-    let count = if std::env::var_os("KILDE_TIMING").is_some() { 1000 } else { 30 };
+    let count = if std::env::var_os("KILDE_TIMING").is_some() {
+        1000
+    } else {
+        30
+    };
     for i in 0..count {
         let input = match i {
             0..10 => "bronze.orders".to_string(),
@@ -556,7 +622,11 @@ fn a_thousand_steps_are_checked() {
     let took = watch.elapsed();
     if count == 1000 {
         assert!(took.as_secs() < 60, "{took:?}");
-        std::fs::write(std::env::temp_dir().join("kilde_timing"), format!("{took:?}")).unwrap();
+        std::fs::write(
+            std::env::temp_dir().join("kilde_timing"),
+            format!("{took:?}"),
+        )
+        .unwrap();
     }
     assert_eq!(checked.analyses.len(), count);
 }

@@ -180,11 +180,9 @@ pub(crate) fn check_runnable(
     analysis: &Analysis,
     functions: &FunctionRegistry,
 ) -> Result<(), Diagnostic> {
-    runnable::check(&analysis.plan, functions).map_err(|error| {
-        match Statement::parse(file) {
-            Ok(statement) => explain_failure::explain_not_runnable(&error, &statement),
-            Err(mistake) => mistake,
-        }
+    runnable::check(&analysis.plan, functions).map_err(|error| match Statement::parse(file) {
+        Ok(statement) => explain_failure::explain_not_runnable(&error, &statement),
+        Err(mistake) => mistake,
     })
 }
 

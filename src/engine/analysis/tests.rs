@@ -88,7 +88,9 @@ fn mistakes(text: &str) -> String {
 
 fn types(analysis: &Analysis) -> Vec<String> {
     let columns = analysis.output.iter();
-    columns.map(|c| format!("{} {}", c.name, c.data_type)).collect()
+    columns
+        .map(|c| format!("{} {}", c.name, c.data_type))
+        .collect()
 }
 
 #[test]
@@ -418,8 +420,16 @@ fn limit_and_distinct_on_need_an_order() {
       |        ^^^^^^^^
     help: add `order by` with an order in which no two rows tie: end it with the key
     "#);
-    assert_eq!(mistakes("select email from silver.people order by email limit 10"), "");
-    assert_eq!(mistakes("select email from silver.people p where exists (select 1 from silver.orders o where o.customer_id = p.customer_id limit 1)"), "");
+    assert_eq!(
+        mistakes("select email from silver.people order by email limit 10"),
+        ""
+    );
+    assert_eq!(
+        mistakes(
+            "select email from silver.people p where exists (select 1 from silver.orders o where o.customer_id = p.customer_id limit 1)"
+        ),
+        ""
+    );
 }
 
 #[test]
@@ -444,7 +454,10 @@ fn ranking_windows_need_an_order() {
       |        ^^^^^^^^^^^^
     help: add `order by` to the window, in which no two rows tie: end it with the key
     "#);
-    assert_eq!(mistakes("select rank() over w as n from silver.people window w as (order by customer_id)"), "");
+    assert_eq!(
+        mistakes("select rank() over w as n from silver.people window w as (order by customer_id)"),
+        ""
+    );
 }
 
 #[test]
@@ -457,7 +470,10 @@ fn casts_of_text_that_the_author_did_not_write_are_doubted() {
       |                                       ^^^^^^^
     help: say what you mean: `try_cast(country as …)` turns such values into null, `cast` keeps the failure
     "#);
-    assert_eq!(mistakes("select email from silver.people where cast(country as bigint) > 5"), "");
+    assert_eq!(
+        mistakes("select email from silver.people where cast(country as bigint) > 5"),
+        ""
+    );
 }
 
 #[test]
@@ -470,8 +486,18 @@ fn not_in_a_subquery_with_nulls_is_doubted() {
       |                                       ^^^^^
     help: write `not exists (select 1 … where …)`, or add `where … is not null` to the subquery
     "#);
-    assert_eq!(mistakes("select email from silver.people where customer_id not in (select customer_id from silver.orders)"), "");
-    assert_eq!(mistakes("select email from silver.people where email not in (select email from silver.people where email is not null and country = 'SE')"), "");
+    assert_eq!(
+        mistakes(
+            "select email from silver.people where customer_id not in (select customer_id from silver.orders)"
+        ),
+        ""
+    );
+    assert_eq!(
+        mistakes(
+            "select email from silver.people where email not in (select email from silver.people where email is not null and country = 'SE')"
+        ),
+        ""
+    );
 }
 
 #[test]

@@ -132,10 +132,8 @@ impl Finder<'_> {
                     self.common_tables.iter().flatten().map(String::as_str),
                 );
                 near_cte.or_else(|| {
-                    let table = crate::diagnostic::nearest(
-                        name,
-                        self.known.iter().map(TableName::name),
-                    )?;
+                    let table =
+                        crate::diagnostic::nearest(name, self.known.iter().map(TableName::name))?;
                     let full = self.known.iter().find(|t| t.name() == table)?;
                     Some(format!("did you mean `{full}`?"))
                 })
@@ -212,7 +210,10 @@ mod tests {
         help: did you mean `bronze.orders` or `silver.orders`?
         "#);
         let mistakes = tables("select * from peple").unwrap_err();
-        assert_eq!(mistakes[0].help.as_deref(), Some("did you mean `silver.people`?"));
+        assert_eq!(
+            mistakes[0].help.as_deref(),
+            Some("did you mean `silver.people`?")
+        );
     }
 
     #[test]
