@@ -171,7 +171,9 @@ async fn observed_exports(
 
 async fn hash(raw: &Store, path: &str) -> Result<String> {
     let location = object_store::path::Path::parse(path).map_err(|error| {
-        Error::input("the export's name cannot be addressed").at(path).caused_by(error)
+        Error::input("the export's name cannot be addressed")
+            .at(path)
+            .caused_by(error)
     })?;
     ingest::hash(&raw.object_store(), &location).await
 }
