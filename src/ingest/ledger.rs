@@ -1,5 +1,10 @@
-//! The ledger: which export became which rows. A table of the release, `ops.files`.
+//! The ledger: which export became which rows. One entry per source and path, a table of the release (`ops.files`).
+//!
+//! Pure: entries ↔ batches, and a listing compared with them. An export is known by its path, size and time; where one of
+//! these differs, by its path and the hash of its bytes.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, NaiveDateTime, Utc};
@@ -9,53 +14,27 @@ use datafusion::arrow::array::{
 use datafusion::arrow::datatypes::{
     DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
 };
-use futures::StreamExt;
-use object_store::{ObjectStore, ObjectStoreExt};
 
+use super::load::FileCounts;
 use crate::error::{Error, Result};
+use crate::name::{ReleaseNumber, RunId, TableName};
+use crate::project::Load;
 
-/// What became of an export.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ExportStatus {
-    /// Its records are accounted for.
+/// What an export was to its table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum FileStatus {
+    /// It has records, and they count.
     Loaded,
-    /// Its content had come under another name, and counted there.
+    /// Its content came before under another name (`append`).
     Duplicate,
-    /// It holds no record.
+    /// It has no record.
     Empty,
 }
 
-/// One export of one source, accounted for:
-/// `records = inserted + updated + unchanged + superseded + rejected`, all 0 for a duplicate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct LedgerEntry {
-    /// The source's table.
-    pub(crate) source: String,
-    /// Path below `raw`.
-    pub(crate) path: String,
-    /// blake3 of the bytes as they lay in storage, hexadecimal.
-    pub(crate) hash: String,
-    /// Bytes.
-    pub(crate) size: u64,
-    pub(crate) modified_at: DateTime<Utc>,
-    /// The time captured from the path.
-    pub(crate) ordered_at: Option<NaiveDateTime>,
-    pub(crate) status: ExportStatus,
-    /// Path of the export that counted instead.
-    pub(crate) duplicate_of: Option<String>,
-    pub(crate) records: u64,
-    pub(crate) inserted: u64,
-    pub(crate) updated: u64,
-    pub(crate) unchanged: u64,
-    /// Replaced by a newer record of the same key in the same build.
-    pub(crate) superseded: u64,
-    pub(crate) rejected: u64,
-    pub(crate) run_id: String,
-    pub(crate) as_of: DateTime<Utc>,
-}
+impl FileStatus {
+    const ALL: [Self; 3] = [Self::Loaded, Self::Duplicate, Self::Empty];
 
-impl ExportStatus {
-    /// The word in the table.
+    /// As stored.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Loaded => "loaded",
@@ -63,242 +42,429 @@ impl ExportStatus {
             Self::Empty => "empty",
         }
     }
+}
 
-    fn of(name: &str) -> Option<Self> {
-        [Self::Loaded, Self::Duplicate, Self::Empty]
-            .into_iter()
-            .find(|s| s.name() == name)
+impl fmt::Display for FileStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
-impl LedgerEntry {
-    /// Whether a file that was listed is surely the one that was read, without reading it again.
-    pub(crate) fn is_same_file(&self, size: u64, modified_at: DateTime<Utc>) -> bool {
-        self.size == size && micros(self.modified_at) == micros(modified_at)
-    }
-}
-
-/// Tables hold microseconds.
-fn micros(time: DateTime<Utc>) -> i64 {
-    time.timestamp_micros()
+/// One export that has been loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LedgerEntry {
+    pub(crate) source: TableName,
+    /// Path below `raw`.
+    pub(crate) path: String,
+    /// blake3 of the raw bytes, in hexadecimal.
+    pub(crate) hash: String,
+    /// Raw bytes.
+    pub(crate) size: u64,
+    /// Time of the object in storage.
+    pub(crate) modified_at: DateTime<Utc>,
+    /// The time that the path captures, by which exports are ordered.
+    pub(crate) ordered_at: Option<NaiveDateTime>,
+    pub(crate) status: FileStatus,
+    /// Path of the export that had the same content first.
+    pub(crate) duplicate_of: Option<String>,
+    pub(crate) counts: FileCounts,
+    /// The release that brought it.
+    pub(crate) release: ReleaseNumber,
+    pub(crate) run_id: RunId,
+    pub(crate) as_of: DateTime<Utc>,
 }
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
-    let text = |name: &str| Field::new(name, DataType::Utf8, true);
-    let number = |name: &str| Field::new(name, DataType::Int64, true);
-    let time = |name: &str| {
-        Field::new(
-            name,
-            DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-            true,
-        )
+    let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    let field = |name: &str| {
+        let data_type = match name {
+            "modified_at" | "ordered_at" | "as_of" => time.clone(),
+            "source" | "path" | "hash" | "status" | "duplicate_of" | "run_id" => DataType::Utf8,
+            _ => DataType::Int64,
+        };
+        Field::new(name, data_type, true)
     };
-    Arc::new(Schema::new(vec![
-        text("source"),
-        text("path"),
-        text("hash"),
-        number("size"),
-        time("modified_at"),
-        time("ordered_at"),
-        text("status"),
-        text("duplicate_of"),
-        number("records"),
-        number("inserted"),
-        number("updated"),
-        number("unchanged"),
-        number("superseded"),
-        number("rejected"),
-        text("run_id"),
-        time("as_of"),
-    ]))
+    Arc::new(Schema::new(COLUMNS.map(field).to_vec()))
 });
 
-/// The columns of `ops.files`.
+const COLUMNS: [&str; 18] = [
+    "source",
+    "path",
+    "hash",
+    "size",
+    "modified_at",
+    "ordered_at",
+    "status",
+    "duplicate_of",
+    "records",
+    "inserted",
+    "updated",
+    "unchanged",
+    "superseded",
+    "duplicate",
+    "rejected",
+    "release",
+    "run_id",
+    "as_of",
+];
+
+/// The schema of `ops.files`.
 pub(crate) fn ledger_schema() -> SchemaRef {
     Arc::clone(&SCHEMA)
 }
 
-/// Entries as a batch of [`ledger_schema`].
+/// Entries as rows of `ops.files`.
 ///
 /// # Errors
 /// `Internal` only.
 pub(crate) fn ledger_batch(entries: &[LedgerEntry]) -> Result<RecordBatch> {
-    let text = |cell: fn(&LedgerEntry) -> Option<&str>| -> ArrayRef {
-        Arc::new(entries.iter().map(cell).collect::<StringArray>())
+    let text = |of: &dyn Fn(&LedgerEntry) -> Option<String>| -> ArrayRef {
+        Arc::new(entries.iter().map(of).collect::<StringArray>())
     };
-    let number = |cell: fn(&LedgerEntry) -> u64| -> ArrayRef {
-        Arc::new(
-            entries
-                .iter()
-                .map(|entry| Some(cell(entry) as i64))
-                .collect::<Int64Array>(),
-        )
+    let number = |of: &dyn Fn(&LedgerEntry) -> u64| -> ArrayRef {
+        let values = entries.iter().map(|entry| of(entry) as i64);
+        Arc::new(Int64Array::from_iter_values(values))
     };
-    let time = |cell: fn(&LedgerEntry) -> Option<i64>| -> ArrayRef {
-        let times = entries
-            .iter()
-            .map(cell)
-            .collect::<TimestampMicrosecondArray>();
-        Arc::new(times.with_timezone("UTC"))
+    let time = |of: &dyn Fn(&LedgerEntry) -> Option<i64>| -> ArrayRef {
+        let values: TimestampMicrosecondArray = entries.iter().map(of).collect();
+        Arc::new(values.with_timezone("UTC"))
     };
     let columns = vec![
-        text(|entry| Some(&entry.source)),
-        text(|entry| Some(&entry.path)),
-        text(|entry| Some(&entry.hash)),
-        number(|entry| entry.size),
-        time(|entry| Some(micros(entry.modified_at))),
-        time(|entry| {
-            entry
-                .ordered_at
-                .map(|time| time.and_utc().timestamp_micros())
-        }),
-        text(|entry| Some(entry.status.name())),
-        text(|entry| entry.duplicate_of.as_deref()),
-        number(|entry| entry.records),
-        number(|entry| entry.inserted),
-        number(|entry| entry.updated),
-        number(|entry| entry.unchanged),
-        number(|entry| entry.superseded),
-        number(|entry| entry.rejected),
-        text(|entry| Some(&entry.run_id)),
-        time(|entry| Some(micros(entry.as_of))),
+        text(&|entry| Some(entry.source.to_string())),
+        text(&|entry| Some(entry.path.clone())),
+        text(&|entry| Some(entry.hash.clone())),
+        number(&|entry| entry.size),
+        time(&|entry| Some(entry.modified_at.timestamp_micros())),
+        time(&|entry| Some(entry.ordered_at?.and_utc().timestamp_micros())),
+        text(&|entry| Some(entry.status.to_string())),
+        text(&|entry| entry.duplicate_of.clone()),
+        number(&|entry| entry.counts.records),
+        number(&|entry| entry.counts.inserted),
+        number(&|entry| entry.counts.updated),
+        number(&|entry| entry.counts.unchanged),
+        number(&|entry| entry.counts.superseded),
+        number(&|entry| entry.counts.duplicate),
+        number(&|entry| entry.counts.rejected),
+        number(&|entry| entry.release.0),
+        text(&|entry| Some(entry.run_id.to_string())),
+        time(&|entry| Some(entry.as_of.timestamp_micros())),
     ];
     RecordBatch::try_new(ledger_schema(), columns)
         .map_err(|error| Error::internal("the ledger does not fit together").caused_by(error))
 }
 
-/// Entries of a batch that holds the columns of [`ledger_schema`], in any order.
+/// Rows of `ops.files` as entries. Columns are found by name, so that older and newer ledgers read.
 ///
 /// # Errors
-/// `Corrupt` where a column is missing or a word unknown.
+/// `Corrupt` where a row is no entry.
 pub(crate) fn ledger_entries(batch: &RecordBatch) -> Result<Vec<LedgerEntry>> {
-    let columns = Columns { batch };
+    let schema = ledger_schema();
+    let mut columns: Vec<ArrayRef> = Vec::with_capacity(COLUMNS.len());
+    for (name, field) in COLUMNS.iter().zip(schema.fields()) {
+        let array = batch
+            .column_by_name(name)
+            .ok_or_else(|| corrupt(format!("it has no column `{name}`")))?;
+        let array =
+            datafusion::arrow::compute::cast(array, field.data_type()).map_err(|error| {
+                corrupt(format!("column `{name}` has another type")).caused_by(error)
+            })?;
+        columns.push(array);
+    }
     (0..batch.num_rows())
         .map(|row| {
-            let status = columns.text("status", row)?.unwrap_or_default();
-            Ok(LedgerEntry {
-                source: columns.text("source", row)?.unwrap_or_default(),
-                path: columns.text("path", row)?.unwrap_or_default(),
-                hash: columns.text("hash", row)?.unwrap_or_default(),
-                size: columns.number("size", row)?,
-                modified_at: columns.time("modified_at", row)?.unwrap_or_default(),
-                ordered_at: columns
-                    .time("ordered_at", row)?
-                    .map(|time| time.naive_utc()),
-                status: ExportStatus::of(&status).ok_or_else(|| misread("status"))?,
-                duplicate_of: columns.text("duplicate_of", row)?,
-                records: columns.number("records", row)?,
-                inserted: columns.number("inserted", row)?,
-                updated: columns.number("updated", row)?,
-                unchanged: columns.number("unchanged", row)?,
-                superseded: columns.number("superseded", row)?,
-                rejected: columns.number("rejected", row)?,
-                run_id: columns.text("run_id", row)?.unwrap_or_default(),
-                as_of: columns.time("as_of", row)?.unwrap_or_default(),
+            entry(&Row {
+                columns: &columns,
+                row,
             })
         })
         .collect()
 }
 
-struct Columns<'a> {
-    batch: &'a RecordBatch,
+/// One row of the ledger's columns.
+struct Row<'a> {
+    columns: &'a [ArrayRef],
+    row: usize,
 }
 
-impl Columns<'_> {
-    fn column(&self, name: &str) -> Result<&ArrayRef> {
-        self.batch.column_by_name(name).ok_or_else(|| misread(name))
+impl Row<'_> {
+    fn column(&self, name: &str) -> Option<&ArrayRef> {
+        let at = COLUMNS.iter().position(|column| *column == name)?;
+        self.columns
+            .get(at)
+            .filter(|array| array.is_valid(self.row))
     }
 
-    fn text(&self, name: &str, row: usize) -> Result<Option<String>> {
-        let column = self.column(name)?;
-        if column.is_null(row) {
-            return Ok(None);
+    fn optional_text(&self, name: &str) -> Option<String> {
+        let array = self.column(name)?;
+        Some(array.as_string::<i32>().value(self.row).to_string())
+    }
+
+    fn text(&self, name: &str) -> Result<String> {
+        self.optional_text(name)
+            .ok_or_else(|| corrupt(format!("`{name}` of an entry is missing")))
+    }
+
+    fn number(&self, name: &str) -> Result<u64> {
+        self.column(name)
+            .and_then(|array| u64::try_from(array.as_primitive::<Int64Type>().value(self.row)).ok())
+            .ok_or_else(|| corrupt(format!("`{name}` of an entry is no count")))
+    }
+
+    fn optional_time(&self, name: &str) -> Option<DateTime<Utc>> {
+        let array = self.column(name)?;
+        let micros = array
+            .as_primitive::<TimestampMicrosecondType>()
+            .value(self.row);
+        DateTime::from_timestamp_micros(micros)
+    }
+
+    fn time(&self, name: &str) -> Result<DateTime<Utc>> {
+        self.optional_time(name)
+            .ok_or_else(|| corrupt(format!("`{name}` of an entry is no time")))
+    }
+}
+
+fn entry(row: &Row<'_>) -> Result<LedgerEntry> {
+    let status = row.text("status")?;
+    Ok(LedgerEntry {
+        source: row.text("source")?.parse().map_err(corrupt)?,
+        path: row.text("path")?,
+        hash: row.text("hash")?,
+        size: row.number("size")?,
+        modified_at: row.time("modified_at")?,
+        ordered_at: row.optional_time("ordered_at").map(|time| time.naive_utc()),
+        status: FileStatus::ALL
+            .into_iter()
+            .find(|known| known.name() == status)
+            .ok_or_else(|| corrupt(format!("`{status}` is no status")))?,
+        duplicate_of: row.optional_text("duplicate_of"),
+        counts: FileCounts {
+            records: row.number("records")?,
+            inserted: row.number("inserted")?,
+            updated: row.number("updated")?,
+            unchanged: row.number("unchanged")?,
+            superseded: row.number("superseded")?,
+            duplicate: row.number("duplicate")?,
+            rejected: row.number("rejected")?,
+        },
+        release: ReleaseNumber(row.number("release")?),
+        run_id: RunId(row.text("run_id")?),
+        as_of: row.time("as_of")?,
+    })
+}
+
+fn corrupt(message: impl fmt::Display) -> Error {
+    Error::corrupt(format!("the ledger cannot be read: {message}")).at("ops.files")
+}
+
+/// An object that a listing of `raw` found for a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ListedExport {
+    /// Path below `raw`.
+    pub(crate) path: String,
+    pub(crate) size: u64,
+    pub(crate) modified_at: DateTime<Utc>,
+    pub(crate) ordered_at: Option<NaiveDateTime>,
+}
+
+/// What the bytes of an export are to a ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Loaded under this path with this content.
+    Known,
+    /// Loaded under this path with other content.
+    Changed,
+    /// `append`: loaded under another path, with at least one record.
+    Duplicate {
+        of: String,
+    },
+    New,
+}
+
+/// The entries of one source, by path.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ledger {
+    entries: BTreeMap<String, LedgerEntry>,
+}
+
+impl Ledger {
+    /// The entries of `source` among those given; of two for one path the later release's holds.
+    pub(crate) fn of(source: &TableName, entries: impl IntoIterator<Item = LedgerEntry>) -> Self {
+        let mut ledger = Self::default();
+        for entry in entries.into_iter().filter(|entry| entry.source == *source) {
+            let older = ledger.entries.get(&entry.path);
+            if older.is_none_or(|older| older.release <= entry.release) {
+                ledger.insert(entry);
+            }
         }
-        let cell = match column.data_type() {
-            DataType::Utf8 => column.as_string::<i32>().value(row),
-            DataType::Utf8View => column.as_string_view().value(row),
-            _ => return Err(misread(name)),
+        ledger
+    }
+
+    /// Adds an entry in the place of one with its path.
+    pub(crate) fn insert(&mut self, entry: LedgerEntry) {
+        self.entries.insert(entry.path.clone(), entry);
+    }
+
+    /// By path.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &LedgerEntry> {
+        self.entries.values()
+    }
+
+    /// The listed exports that are not known by path, size and time, in the order of the source: their bytes decide.
+    pub(crate) fn to_hash(&self, listing: &[ListedExport]) -> Vec<ListedExport> {
+        let is_known = |listed: &&ListedExport| {
+            self.entries.get(&listed.path).is_some_and(|entry| {
+                entry.size == listed.size
+                    && entry.modified_at.timestamp_micros() == listed.modified_at.timestamp_micros()
+            })
         };
-        Ok(Some(cell.to_string()))
+        let mut unknown: Vec<ListedExport> = listing
+            .iter()
+            .filter(|listed| !is_known(listed))
+            .cloned()
+            .collect();
+        unknown.sort_by(|a, b| (a.ordered_at, &a.path).cmp(&(b.ordered_at, &b.path)));
+        unknown
     }
 
-    fn number(&self, name: &str, row: usize) -> Result<u64> {
-        let column = self.column(name)?;
-        let numbers = column
-            .as_primitive_opt::<Int64Type>()
-            .ok_or_else(|| misread(name))?;
-        Ok(if column.is_null(row) {
-            0
-        } else {
-            numbers.value(row).max(0) as u64
-        })
-    }
-
-    fn time(&self, name: &str, row: usize) -> Result<Option<DateTime<Utc>>> {
-        let column = self.column(name)?;
-        let times = column
-            .as_primitive_opt::<TimestampMicrosecondType>()
-            .ok_or_else(|| misread(name))?;
-        if column.is_null(row) {
-            return Ok(None);
+    /// What an export's content is to this ledger. Exports of one build are asked in order, each entered before the next.
+    pub(crate) fn standing(&self, load: Load, path: &str, hash: &str) -> Standing {
+        if let Some(entry) = self.entries.get(path) {
+            return if entry.hash == hash {
+                Standing::Known
+            } else {
+                Standing::Changed
+            };
         }
-        DateTime::from_timestamp_micros(times.value(row))
-            .map(Some)
-            .ok_or_else(|| misread(name))
+        // equal snapshots and equal changes are news in themselves; equal exports without a record are no copies
+        let first = self.entries.values().find(|entry| {
+            load == Load::Append
+                && entry.hash == hash
+                && entry.status == FileStatus::Loaded
+                && entry.counts.records > 0
+        });
+        match first {
+            Some(entry) => Standing::Duplicate {
+                of: entry.path.clone(),
+            },
+            None => Standing::New,
+        }
     }
-}
 
-fn misread(column: &str) -> Error {
-    Error::corrupt(format!("the ledger's column `{column}` cannot be read")).at("ops.files")
-}
-
-/// blake3 of an export's bytes, hexadecimal.
-///
-/// # Errors
-/// `Unavailable` where it cannot be read.
-pub(crate) async fn hash(
-    store: &Arc<dyn ObjectStore>,
-    location: &object_store::path::Path,
-) -> Result<String> {
-    let unreadable = |error: object_store::Error| {
-        Error::unavailable("the export cannot be read")
-            .at(location.to_string())
-            .caused_by(error)
-    };
-    let mut stream = store.get(location).await.map_err(unreadable)?.into_stream();
-    let mut hasher = blake3::Hasher::new();
-    while let Some(chunk) = stream.next().await {
-        hasher.update(&chunk.map_err(unreadable)?);
+    /// The place of every export in the source's order, loaded and new: by captured time, then by path.
+    pub(crate) fn ordinals(&self, new: &[ListedExport]) -> BTreeMap<String, i64> {
+        let loaded = self
+            .entries
+            .values()
+            .map(|entry| (entry.ordered_at, entry.path.as_str()));
+        let new = new
+            .iter()
+            .map(|listed| (listed.ordered_at, listed.path.as_str()));
+        let mut all: Vec<_> = loaded.chain(new).collect();
+        all.sort_unstable();
+        all.dedup();
+        (0..)
+            .zip(all)
+            .map(|(ordinal, (_, path))| (path.to_string(), ordinal))
+            .collect()
     }
-    Ok(hasher.finalize().to_hex().to_string())
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::{NaiveDate, TimeDelta};
+
     use super::*;
+
+    fn entry(path: &str, hash: &str, release: u64) -> LedgerEntry {
+        let day = NaiveDate::from_ymd_opt(2026, 3, 1).unwrap();
+        LedgerEntry {
+            source: "bronze.things".parse().unwrap(),
+            path: path.into(),
+            hash: hash.into(),
+            size: 7,
+            modified_at: DateTime::from_timestamp_micros(1_700_000_000_123_456).unwrap(),
+            ordered_at: (path != "undated").then(|| day.into()),
+            status: FileStatus::Loaded,
+            duplicate_of: None,
+            counts: FileCounts {
+                records: 3,
+                inserted: 2,
+                rejected: 1,
+                ..FileCounts::default()
+            },
+            release: ReleaseNumber(release),
+            run_id: RunId("20260301T020612-9f3ac1".into()),
+            as_of: DateTime::from_timestamp_micros(0).unwrap(),
+        }
+    }
+
+    fn listed(path: &str) -> ListedExport {
+        let known = entry(path, "", 1);
+        ListedExport {
+            path: path.into(),
+            size: known.size,
+            modified_at: known.modified_at,
+            ordered_at: known.ordered_at,
+        }
+    }
+
+    fn ledger(entries: &[LedgerEntry]) -> Ledger {
+        Ledger::of(&"bronze.things".parse().unwrap(), entries.to_vec())
+    }
 
     #[test]
     fn entries_survive_the_table() {
-        let entry = LedgerEntry {
-            source: "bronze.orders".to_string(),
-            path: "orders_20260301.csv".to_string(),
-            hash: "ab".repeat(32),
-            size: 12,
-            modified_at: DateTime::from_timestamp_micros(1_700_000_000_123_456).unwrap(),
-            ordered_at: DateTime::from_timestamp_micros(1_600_000_000_000_000)
-                .map(|time| time.naive_utc()),
-            status: ExportStatus::Loaded,
-            duplicate_of: None,
-            records: 7,
-            inserted: 4,
-            updated: 1,
-            unchanged: 1,
-            superseded: 0,
-            rejected: 1,
-            run_id: "r".to_string(),
-            as_of: DateTime::UNIX_EPOCH,
+        let mut copy = entry("b", "h", 2);
+        copy.status = FileStatus::Duplicate;
+        copy.duplicate_of = Some("a".into());
+        let entries = vec![entry("undated", "h", 1), copy];
+        let batch = ledger_batch(&entries).unwrap();
+        assert_eq!(ledger_entries(&batch).unwrap(), entries);
+    }
+
+    #[test]
+    fn a_row_that_is_no_entry_is_corrupt() {
+        let batch = ledger_batch(&[entry("a", "h", 1)]).unwrap();
+        let short = batch.project(&[0, 1, 2]).unwrap();
+        let error = ledger_entries(&short).unwrap_err();
+        assert_eq!(error.kind(), crate::error::ErrorKind::Corrupt);
+    }
+
+    #[test]
+    fn only_what_differs_is_hashed_and_in_the_order_of_the_source() {
+        let ledger = ledger(&[entry("a", "h", 1), entry("c", "h", 1)]);
+        let mut touched = listed("c");
+        touched.modified_at += TimeDelta::seconds(1);
+        let later = ListedExport {
+            ordered_at: Some(NaiveDate::from_ymd_opt(2026, 3, 2).unwrap().into()),
+            ..listed("aa")
         };
-        let batch = ledger_batch(std::slice::from_ref(&entry)).unwrap();
-        assert_eq!(ledger_entries(&batch).unwrap(), [entry]);
+        let new = ledger.to_hash(&[later.clone(), touched.clone(), listed("a"), listed("b")]);
+        assert_eq!(new, [listed("b"), touched, later]);
+    }
+
+    #[test]
+    fn content_decides_what_an_export_is() {
+        let mut empty = entry("empty", "nothing", 1);
+        empty.status = FileStatus::Empty;
+        empty.counts = FileCounts::default();
+        let ledger = ledger(&[entry("a", "h", 1), empty]);
+        assert_eq!(ledger.standing(Load::Append, "a", "h"), Standing::Known);
+        assert_eq!(ledger.standing(Load::Append, "a", "i"), Standing::Changed);
+        assert_eq!(
+            ledger.standing(Load::Append, "a_2", "h"),
+            Standing::Duplicate { of: "a".into() }
+        );
+        assert_eq!(ledger.standing(Load::Replace, "a_2", "h"), Standing::New);
+        assert_eq!(ledger.standing(Load::Append, "b", "nothing"), Standing::New);
+    }
+
+    #[test]
+    fn ordinals_follow_the_captured_time_and_then_the_path() {
+        let ledger = ledger(&[entry("b", "h", 1), entry("undated", "h", 1)]);
+        let ordinals = ledger.ordinals(&[listed("a"), listed("c")]);
+        let order = ["undated", "a", "b", "c"].map(|path| ordinals[path]);
+        assert_eq!(order, [0, 1, 2, 3]);
     }
 }

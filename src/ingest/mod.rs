@@ -19,6 +19,8 @@ mod load;
 mod output;
 mod reject;
 mod rule;
+#[cfg(test)]
+mod sample;
 mod scratch;
 #[cfg(test)]
 mod testing;
@@ -26,11 +28,10 @@ mod testing;
 pub(crate) use conform::{SOURCE_FILE, SOURCE_ROW, is_record_rule, table_schema};
 pub(crate) use export::{DecodedExport, Export, ExportReport, check_rejects, decode_export};
 pub(crate) use ledger::{
-    ExportStatus, LedgerEntry, hash, ledger_batch, ledger_entries, ledger_schema,
+    FileStatus, Ledger, LedgerEntry, ListedExport, Standing, ledger_batch, ledger_entries,
+    ledger_schema,
 };
-pub(crate) use load::{
-    Accounting, FileCounts, LoadReport, LoadRequest, Loading, Turn, load, scratch_table,
-};
+pub(crate) use load::{Accounting, FileCounts, LoadReport, LoadRequest, Loading, Turn, load};
 pub(crate) use reject::rejects_schema;
 pub(crate) use rule::Rule;
 pub(crate) use scratch::ScratchFile;

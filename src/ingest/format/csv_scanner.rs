@@ -212,7 +212,8 @@ impl Dialect {
             ..*self
         };
         match proof.parse(text, at, is_last, spare) {
-            Parsed::Complete { fields, stray, .. } => Some(stray.is_none() && fields == self.width),
+            // a record that breaks only in its quotes still begins here
+            Parsed::Complete { fields, .. } => Some(fields == self.width),
             Parsed::Incomplete => None,
             Parsed::Unclosed { .. } | Parsed::TooLong => Some(false),
         }
@@ -482,6 +483,19 @@ mod tests {
                 (1, None),
                 (2, Some(Rule::UnclosedQuote)),
                 (3, None),
+                (4, None)
+            ]
+        );
+    }
+
+    #[test]
+    fn broken_records_in_a_row_are_told_apart() {
+        assert_eq!(
+            rules("a;\"b\nc;\"d\"x\ne;\"f\ng;h\n", 2),
+            [
+                (1, Some(Rule::UnclosedQuote)),
+                (2, Some(Rule::UnclosedQuote)),
+                (3, Some(Rule::UnclosedQuote)),
                 (4, None)
             ]
         );

@@ -316,3 +316,112 @@ fn no_keys(conformer: &Conformer, rows: usize) -> Vec<datafusion::arrow::array::
     let null = |at: &usize| datafusion::arrow::array::new_null_array(fields[*at].data_type(), rows);
     conformer.key.iter().map(null).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::ingest::testing::{
+        Bench, accepted, contract, ndjson, reject_texts, rejects, source,
+    };
+    use crate::project::{ColumnType, Load};
+
+    fn money() -> ColumnType {
+        ColumnType::Decimal {
+            precision: 12,
+            scale: 2,
+        }
+    }
+
+    fn orders() -> Bench {
+        let line = ColumnType::Struct(vec![
+            ("sku".into(), ColumnType::Varchar),
+            ("quantity".into(), ColumnType::Integer),
+            ("unit_price".into(), money()),
+        ]);
+        let columns = [
+            ("order_id", ColumnType::Varchar),
+            ("postcode<address.postalCode|zip", ColumnType::Varchar),
+            ("placed_at<placedAt", ColumnType::Timestamp),
+            ("lines", ColumnType::List(Box::new(line))),
+        ];
+        Bench::new(
+            source(ndjson(), Load::Append),
+            contract(&["order_id"], &columns),
+        )
+    }
+
+    #[tokio::test]
+    async fn nested_paths_and_lists_of_structs_are_read() {
+        let text = r#"
+{"orderId":"W\u00e5","address":{"street":"x","postalCode":"110 89"},"lines":[{"sku":"F-1","quantity":2,"unitPrice":820.00},{"unit_price":"0.1","sku":null}]}
+
+{"order_id":7,"zip":"1","address":{"country":"SE"},"lines":[]}
+{"address":null,"lines":null,"extra":{"a":[1,{"b":2}]}}
+"#;
+        let bench = orders();
+        let decoded = bench.decode("a", text).await;
+        assert_eq!(
+            accepted(&decoded),
+            [
+                "Wå|110 89|-|[{sku: F-1, quantity: 2, unit_price: 820.00}, {sku: -, quantity: -, unit_price: 0.10}]",
+                "7|1|-|[]",
+                "-|-|-|-",
+            ]
+        );
+        assert_eq!(
+            decoded.report.ignored_columns,
+            ["address.country", "address.street", "extra"]
+        );
+    }
+
+    #[tokio::test]
+    async fn one_bad_line_rejects_the_order_and_says_where() {
+        let text = r#"{"orderId":"a","lines":[{"quantity":1},{"quantity":1.5}]}
+{"orderId":"b","lines":{"quantity":1}}
+{"orderId":"c","placedAt":1704967200}
+{"orderId":"d","lines":[{"sku":"F-1","unitPrice":1.234}]}
+{"orderId":"e","status":"sh
+["orderId","f"]
+{"orderId":"g"} x
+{"orderId":{"h":1}}
+{"orderId":"i"}"#;
+        let bench = orders();
+        let decoded = bench.decode("a", text).await;
+        assert_eq!(accepted(&decoded), ["i|-|-|-"]);
+        let expected = [
+            (1, "lines", "not_an_integer"),
+            (2, "lines", "wrong_type"),
+            (3, "placed_at", "number_as_date"),
+            (4, "lines", "too_many_decimals"),
+            (5, "", "malformed_json"),
+            (6, "", "malformed_json"),
+            (7, "", "malformed_json"),
+            (8, "order_id", "wrong_type"),
+        ];
+        let expected =
+            expected.map(|(line, column, rule)| (line, column.to_string(), rule.to_string()));
+        assert_eq!(rejects(&decoded), expected);
+        assert_eq!(
+            reject_texts(&decoded, "reason")[0].as_deref(),
+            Some("`lines[1].quantity` is not a whole number")
+        );
+        assert_eq!(
+            reject_texts(&decoded, "key")[0].as_deref(),
+            Some(r#"{"order_id":"a"}"#)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_line_beyond_the_limit_and_bytes_that_are_no_utf_8_cost_one_record_each() {
+        let mut bench = orders();
+        bench.max_record_bytes = 1 << 10;
+        let long = format!("{{\"orderId\":\"{}\"}}\n", "x".repeat(3 << 20));
+        let mut text = b"{\"orderId\":\"a\"}\n".to_vec();
+        text.extend_from_slice(long.as_bytes());
+        text.extend_from_slice(b"{\"orderId\":\"\xff\"}\n{\"orderId\":\"b\"}\n");
+        let decoded = bench.decode("a", &text).await;
+        assert_eq!(accepted(&decoded), ["a|-|-|-", "b|-|-|-"]);
+        let expected = [(2, "record_too_long"), (3, "encoding")];
+        let expected = expected.map(|(line, rule)| (line, String::new(), rule.to_string()));
+        assert_eq!(rejects(&decoded), expected);
+    }
+}
