@@ -8,7 +8,7 @@ use super::Runner;
 use crate::catalog::Catalog;
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
-use crate::ingest::{self, LedgerEntry};
+use crate::ingest::{self, Ledger, LedgerEntry};
 use crate::name::TableName;
 use crate::plan::{
     ExportState, Fingerprints, Observed, ObservedExport, ObservedRelease, PublishedTable,
@@ -23,8 +23,8 @@ pub(super) struct Observation {
     pub(super) observed: Observed,
     pub(super) release: Option<Release>,
     pub(super) pause: Option<Pause>,
-    /// Entries of the ledger by source, in order of the table.
-    pub(super) ledger: BTreeMap<TableName, Vec<LedgerEntry>>,
+    /// The ledger by source.
+    pub(super) ledger: BTreeMap<TableName, Ledger>,
     /// Exports that lie in `raw`, by source and path.
     pub(super) found: BTreeMap<TableName, BTreeMap<String, FoundExport>>,
     /// Where exports lie; `None` where the folder does not exist.
@@ -83,7 +83,7 @@ pub(super) async fn observe(
     }
     let mut exports = BTreeMap::new();
     for source in project.sources.values() {
-        let none = Vec::new();
+        let none = Ledger::default();
         let known = ledger.get(&source.table).unwrap_or(&none);
         let nothing = BTreeMap::new();
         let found = found.get(&source.table).unwrap_or(&nothing);
@@ -128,17 +128,16 @@ async fn find_exports(raw: &Store, source: &Source) -> Result<BTreeMap<String, F
 async fn observed_exports(
     raw: Option<&Store>,
     found: &BTreeMap<String, FoundExport>,
-    known: &[LedgerEntry],
+    known: &Ledger,
 ) -> Result<Vec<ObservedExport>> {
-    let by_path: BTreeMap<&str, &LedgerEntry> = known
-        .iter()
+    let by_path: BTreeMap<&str, &LedgerEntry> = known.entries()
         .map(|entry| (entry.path.as_str(), entry))
         .collect();
     let mut exports = Vec::new();
     for (path, export) in found {
         let state = match by_path.get(path.as_str()) {
             None => ExportState::New,
-            Some(entry) if entry.is_same_file(export.object.size, export.object.modified_at) => {
+            Some(entry) if is_same_file(entry, &export.object) => {
                 ExportState::Known
             }
             // touched, or replaced: only the bytes can tell
@@ -154,8 +153,7 @@ async fn observed_exports(
             ordered_at: export.captures.ordered_at,
         });
     }
-    for entry in known
-        .iter()
+    for entry in known.entries()
         .filter(|entry| !found.contains_key(&entry.path))
     {
         exports.push(ObservedExport {
@@ -167,6 +165,13 @@ async fn observed_exports(
     }
     exports.sort_by(|a, b| (a.ordered_at, &a.path).cmp(&(b.ordered_at, &b.path)));
     Ok(exports)
+}
+
+/// Whether a file that was listed is surely the one that was read, without reading it again.
+fn is_same_file(entry: &LedgerEntry, object: &ObjectInfo) -> bool {
+    // tables hold microseconds
+    let micros = |time: DateTime<Utc>| time.timestamp_micros();
+    entry.size == object.size && micros(entry.modified_at) == micros(object.modified_at)
 }
 
 async fn hash(raw: &Store, path: &str) -> Result<String> {

@@ -15,7 +15,7 @@ use super::report::ExportReport;
 use crate::catalog::{Catalog, Content};
 use crate::engine::{self, FileSet, Joins};
 use crate::error::{Error, Result};
-use crate::ingest::{self, DecodedExport, ExportStatus, LedgerEntry};
+use crate::ingest::{self, DecodedExport, Ledger, LedgerEntry};
 use crate::lake::{self, Layout, TableDefinition, TableIdentity, WriteSpec, Written};
 use crate::name::TableName;
 use crate::release::{Fingerprints, LiveFile, Release, RollbackClass, TableFacts, TableWrite};
@@ -45,12 +45,13 @@ impl Ingested {
         entries
             .map(|entry| ExportReport {
                 path: entry.path.clone(),
-                records: entry.records,
-                inserted: entry.inserted,
-                updated: entry.updated,
-                unchanged: entry.unchanged,
-                superseded: entry.superseded,
-                rejected: entry.rejected,
+                records: entry.counts.records,
+                inserted: entry.counts.inserted,
+                updated: entry.counts.updated,
+                unchanged: entry.counts.unchanged,
+                superseded: entry.counts.superseded,
+                duplicate: entry.counts.duplicate,
+                rejected: entry.counts.rejected,
                 duplicate_of: entry.duplicate_of.clone(),
             })
             .collect()
@@ -69,9 +70,9 @@ fn rejects_table() -> Result<TableName> {
 pub(super) async fn ledger(
     catalog: &Catalog,
     release: &Release,
-) -> Result<BTreeMap<TableName, Vec<LedgerEntry>>> {
+) -> Result<BTreeMap<TableName, Ledger>> {
     let table = files_table()?;
-    let mut ledger: BTreeMap<TableName, Vec<LedgerEntry>> = BTreeMap::new();
+    let mut ledger: BTreeMap<TableName, Ledger> = BTreeMap::new();
     let Some(entry) = release.table(&table) else {
         return Ok(ledger);
     };
@@ -83,8 +84,7 @@ pub(super) async fn ledger(
     let frame = session.sql(&sql).await.map_err(engine::failure)?;
     for batch in frame.collect().await.map_err(engine::failure)? {
         for entry in ingest::ledger_entries(&batch)? {
-            let source: TableName = entry.source.parse().map_err(Error::corrupt)?;
-            ledger.entry(source).or_default().push(entry);
+            ledger.entry(entry.source.clone()).or_default().insert(entry);
         }
     }
     Ok(ledger)
@@ -108,7 +108,7 @@ impl Execution {
                 .iter()
                 .map(|entry| entry.path.as_str())
                 .collect();
-            let earlier = self.observation.ledger.get(source).into_iter().flatten();
+            let earlier = self.observation.ledger.get(source).into_iter().flat_map(Ledger::entries);
             entries.extend(
                 earlier
                     .filter(|old| !ingested.reload && !replaced.contains(old.path.as_str()))
@@ -361,13 +361,4 @@ pub(super) async fn rolled_back(
         writes.insert(table, write_of(&content, Some(&present), facts));
     }
     Ok(writes)
-}
-
-/// The status of an export by what it held.
-pub(super) fn status(records: u64) -> ExportStatus {
-    if records == 0 {
-        ExportStatus::Empty
-    } else {
-        ExportStatus::Loaded
-    }
 }

@@ -98,6 +98,8 @@ pub(crate) struct ExportReport {
     pub(crate) updated: u64,
     pub(crate) unchanged: u64,
     pub(crate) superseded: u64,
+    /// Came before under another name.
+    pub(crate) duplicate: u64,
     pub(crate) rejected: u64,
     /// The export with the same content that counted instead.
     pub(crate) duplicate_of: Option<String>,

@@ -8,16 +8,18 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::execute::{Execution, TableResult};
 use super::observe::FoundExport;
-use super::ops_tables::{Ingested, status};
+use super::ops_tables::Ingested;
 use super::report::TableOutcome;
 use crate::catalog::Content;
 use crate::diagnostic::Code;
 use crate::engine::{self, Joins};
 use crate::error::{Error, Result};
 use crate::ingest::{
-    self, DecodedExport, Export, ExportStatus, LedgerEntry, LoadReport, LoadRequest, Turn,
+    self, DecodedExport, Export, FileCounts, FileStatus, Ledger, LedgerEntry, LoadReport,
+    LoadRequest, Standing, Turn,
 };
 use crate::lake::{self, Digest, Layout, Written};
+use crate::name::ReleaseNumber;
 use crate::plan::{Action, ExportState, ObservedExport, TablePlan};
 use crate::project::{Load, Source};
 
@@ -46,7 +48,7 @@ impl Execution {
         self.record_ingested(
             &plan.table,
             Ingested {
-                entries: self.entries(&source, &unique, &duplicates, &report),
+                entries: self.entries(&source, &unique, duplicates, &report),
                 decoded: unique,
                 reload,
             },
@@ -119,29 +121,30 @@ impl Execution {
         source: &Source,
         decoded: Vec<Arc<DecodedExport>>,
         reload: bool,
-    ) -> (Vec<Arc<DecodedExport>>, Vec<(Arc<DecodedExport>, String)>) {
-        if source.load != Load::Append {
-            return (decoded, Vec::new());
-        }
-        let mut first: BTreeMap<String, String> = BTreeMap::new();
-        let known = self
-            .observation
-            .ledger
-            .get(&source.table)
-            .into_iter()
-            .flatten();
-        for entry in known.filter(|entry| !reload && entry.status == ExportStatus::Loaded) {
-            first.insert(entry.hash.clone(), entry.path.clone());
-        }
+    ) -> (Vec<Arc<DecodedExport>>, Vec<LedgerEntry>) {
+        let known = self.observation.ledger.get(&source.table).filter(|_| !reload);
+        let mut ledger = known.cloned().unwrap_or_default();
         let (mut unique, mut duplicates) = (Vec::new(), Vec::new());
         for export in decoded {
             let report = &export.report;
-            match first.get(&report.hash) {
-                Some(other) if report.records > 0 && *other != report.path => {
-                    duplicates.push((Arc::clone(&export), other.clone()));
+            match ledger.standing(source.load, &report.path, &report.hash) {
+                Standing::Duplicate { of } => {
+                    let counts = FileCounts {
+                        records: report.records,
+                        duplicate: report.records,
+                        ..FileCounts::default()
+                    };
+                    let entry = self.entry_of(source, &export, counts);
+                    duplicates.push(LedgerEntry {
+                        status: FileStatus::Duplicate,
+                        duplicate_of: Some(of),
+                        ..entry
+                    });
                 }
-                _ => {
-                    first.insert(report.hash.clone(), report.path.clone());
+                Standing::New | Standing::Known | Standing::Changed => {
+                    let counts =
+                        FileCounts { records: report.records, ..FileCounts::default() };
+                    ledger.insert(self.entry_of(source, &export, counts));
                     unique.push(export);
                 }
             }
@@ -168,12 +171,7 @@ impl Execution {
                 .copied()
                 .unwrap_or_default(),
         });
-        let known = self
-            .observation
-            .ledger
-            .get(&source.table)
-            .into_iter()
-            .flatten();
+        let known = self.observation.ledger.get(&source.table).into_iter().flat_map(Ledger::entries);
         let loaded = known
             .filter(|_| !reload)
             .filter_map(|entry| Some((entry.path.clone(), *ordinals.get(&entry.path)?)));
@@ -247,58 +245,40 @@ impl Execution {
         &self,
         source: &Source,
         unique: &[Arc<DecodedExport>],
-        duplicates: &[(Arc<DecodedExport>, String)],
+        duplicates: Vec<LedgerEntry>,
         report: &LoadReport,
     ) -> Vec<LedgerEntry> {
-        let found = self.observation.found.get(&source.table);
-        let entry = |export: &DecodedExport| {
-            let decoded = &export.report;
-            let found = found.and_then(|found| found.get(&decoded.path));
-            LedgerEntry {
-                source: source.table.to_string(),
-                path: decoded.path.clone(),
-                hash: decoded.hash.clone(),
-                size: decoded.size,
-                modified_at: decoded.modified_at,
-                ordered_at: found.and_then(|found| found.captures.ordered_at),
-                status: status(decoded.records),
-                duplicate_of: None,
-                records: 0,
-                inserted: 0,
-                updated: 0,
-                unchanged: 0,
-                superseded: 0,
-                rejected: 0,
-                run_id: self.run.to_string(),
-                as_of: self.request.as_of,
-            }
-        };
-        let mut entries = Vec::new();
-        for export in unique {
-            let counts = report
-                .files
-                .get(&export.report.path)
-                .copied()
-                .unwrap_or_default();
-            entries.push(LedgerEntry {
-                records: counts.records,
-                inserted: counts.inserted,
-                updated: counts.updated,
-                unchanged: counts.unchanged,
-                superseded: counts.superseded,
-                rejected: counts.rejected,
-                ..entry(export)
-            });
-        }
-        for (export, other) in duplicates {
-            entries.push(LedgerEntry {
-                status: ExportStatus::Duplicate,
-                duplicate_of: Some(other.clone()),
-                ..entry(export)
-            });
-        }
+        let loaded = unique.iter().map(|export| {
+            let counts = report.files.get(&export.report.path).copied();
+            self.entry_of(source, export, counts.unwrap_or_default())
+        });
+        let mut entries: Vec<LedgerEntry> = loaded.chain(duplicates).collect();
         entries.sort_by(|a, b| (a.ordered_at, &a.path).cmp(&(b.ordered_at, &b.path)));
         entries
+    }
+
+    fn entry_of(&self, source: &Source, export: &DecodedExport, counts: FileCounts) -> LedgerEntry {
+        let decoded = &export.report;
+        let found = self.observation.found.get(&source.table);
+        let found = found.and_then(|found| found.get(&decoded.path));
+        let base = self.observation.release.as_ref().map_or(0, |release| release.number.0);
+        LedgerEntry {
+            source: source.table.clone(),
+            path: decoded.path.clone(),
+            hash: decoded.hash.clone(),
+            size: decoded.size,
+            modified_at: decoded.modified_at,
+            ordered_at: found.and_then(|found| found.captures.ordered_at),
+            status: match decoded.records {
+                0 => FileStatus::Empty,
+                _ => FileStatus::Loaded,
+            },
+            duplicate_of: None,
+            counts,
+            release: ReleaseNumber(base + 1),
+            run_id: self.run.clone(),
+            as_of: self.request.as_of,
+        }
     }
 }
 
