@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
-use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::error::Result;
 use datafusion::logical_expr::registry::FunctionRegistry;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
@@ -33,10 +33,8 @@ pub(crate) fn register_clock_functions(
     for name in UNANSWERED {
         registry.deregister_udf(name)?;
     }
-    let instant = ScalarValue::TimestampMicrosecond(
-        Some(as_of.timestamp_micros()),
-        Some(Arc::from("UTC")),
-    );
+    let instant =
+        ScalarValue::TimestampMicrosecond(Some(as_of.timestamp_micros()), Some(Arc::from("UTC")));
     let date = as_of.with_timezone(&time_zone).date_naive();
     let days = date.signed_duration_since(NaiveDate::default()).num_days();
     let today = ScalarValue::Date32(Some(i32::try_from(days).unwrap_or(i32::MAX)));
@@ -57,6 +55,7 @@ pub(crate) fn register_clock_functions(
 /// The type of `$as_of`.
 #[cfg(test)]
 pub(super) fn instant_type() -> DataType {
+    use datafusion::arrow::datatypes::TimeUnit;
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
 }
 
@@ -107,7 +106,10 @@ mod tests {
 
     #[test]
     fn today_is_the_date_in_the_projects_time_zone() {
-        #[expect(clippy::disallowed_methods, reason = "a test of what sessions are given")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a test of what sessions are given"
+        )]
         let mut state = SessionStateBuilder::new().with_default_features().build();
         // midnight that began 2 March in Stockholm
         let as_of = Utc.with_ymd_and_hms(2026, 3, 1, 23, 0, 0).unwrap();

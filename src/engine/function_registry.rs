@@ -71,16 +71,19 @@ impl FunctionRegistry {
 
     /// Numbers by function: bumped by hand when its results may change, so that what uses it is computed again. A function
     /// without a number has never changed.
-    pub(crate) fn with_semantics(mut self, semantics: BTreeMap<String, u32>) -> Self {
-        self.semantics = semantics;
+    pub(crate) fn with_semantics<N: Into<String>>(
+        mut self,
+        semantics: impl IntoIterator<Item = (N, u32)>,
+    ) -> Self {
+        let numbered = semantics.into_iter();
+        self.semantics = numbered
+            .map(|(name, number)| (name.into(), number))
+            .collect();
         self
     }
 
     /// Those of `functions` that have a number.
-    pub(crate) fn semantics<'a>(
-        &'a self,
-        functions: &BTreeSet<String>,
-    ) -> BTreeMap<&'a str, u32> {
+    pub(crate) fn semantics<'a>(&'a self, functions: &BTreeSet<String>) -> BTreeMap<&'a str, u32> {
         let numbered = self.semantics.iter();
         numbered
             .filter(|(name, _)| functions.contains(*name))

@@ -253,8 +253,9 @@ fn parser_error(
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => text.as_str(),
         ParserError::RecursionLimitExceeded => {
             let span = tokens.first().map_or_else(Span::default, |t| t.span);
-            return syntax_error(file, span, "the statement is nested too deeply")
-                .help(format!("at most {RECURSION_LIMIT} levels: use `with` to name the parts"));
+            return syntax_error(file, span, "the statement is nested too deeply").help(format!(
+                "at most {RECURSION_LIMIT} levels: use `with` to name the parts"
+            ));
         }
     };
     if let Some(span) = unclosed(tokens) {
@@ -417,10 +418,10 @@ mod tests {
         let error = Statement::parse(&file("select a\nfrom silver.t\nwhere and b")).unwrap_err();
         insta::assert_snapshot!(error.render(false), @r#"
         error[K0301]: this is not SQL: expected end of statement, found `b`
-         --> sql/gold/x.sql:3:11
-          |
-        3 | where and b
-          |           ^
+          --> sql/gold/x.sql:3:11
+           |
+         3 | where and b
+           |           ^
         "#);
     }
 
@@ -429,10 +430,10 @@ mod tests {
         let error = Statement::parse(&file("select a from (select b from s.t")).unwrap_err();
         insta::assert_snapshot!(error.render(false), @r#"
         error[K0301]: this is not SQL: this `(` is never closed
-         --> sql/gold/x.sql:1:15
-          |
-        1 | select a from (select b from s.t
-          |               ^
+          --> sql/gold/x.sql:1:15
+           |
+         1 | select a from (select b from s.t
+           |               ^
         "#);
     }
 
@@ -441,10 +442,10 @@ mod tests {
         let error = Statement::parse(&file("select 'abc\nfrom s.t")).unwrap_err();
         insta::assert_snapshot!(error.render(false), @r#"
         error[K0301]: this is not SQL: unterminated string literal
-         --> sql/gold/x.sql:1:8
-          |
-        1 | select 'abc
-          |        ^^^^
+          --> sql/gold/x.sql:1:8
+           |
+         1 | select 'abc
+           |        ^^^^
         "#);
     }
 
@@ -453,19 +454,19 @@ mod tests {
         let error = Statement::parse(&file("select 1 as a; select 2 as b")).unwrap_err();
         insta::assert_snapshot!(error.render(false), @r#"
         error[K0302]: a SQL file holds one query
-         --> sql/gold/x.sql:1:16
-          |
-        1 | select 1 as a; select 2 as b
-          |                ^^^^^^ a second statement starts here
+          --> sql/gold/x.sql:1:16
+           |
+         1 | select 1 as a; select 2 as b
+           |                ^^^^^^ a second statement starts here
         help: move it to a file of its own: each file makes one table
         "#);
         let error = Statement::parse(&file("create table a as select 1")).unwrap_err();
         insta::assert_snapshot!(error.render(false), @r#"
         error[K0302]: a SQL file holds one query, and this is a `create` statement
-         --> sql/gold/x.sql:1:1
-          |
-        1 | create table a as select 1
-          | ^^^^^^
+          --> sql/gold/x.sql:1:1
+           |
+         1 | create table a as select 1
+           | ^^^^^^
         help: write the `select` alone: kilde creates and fills the table
         "#);
         let error = Statement::parse(&file("-- nothing\n")).unwrap_err();
@@ -477,10 +478,7 @@ mod tests {
         let text = "select 'åäö' as ä, $land as b from s.t";
         let statement = Statement::parse(&file(text)).unwrap();
         let placeholder = &statement.placeholders()[0];
-        assert_eq!(
-            &text[placeholder.span.start..placeholder.span.end],
-            "$land"
-        );
+        assert_eq!(&text[placeholder.span.start..placeholder.span.end], "$land");
         assert_eq!(placeholder.name, "land");
     }
 }

@@ -122,7 +122,9 @@ pub(super) fn check_project(
                     None
                 }
             };
-            let promised = contract.filter(|c| !c.columns.is_empty()).map(contract_schema);
+            let promised = contract
+                .filter(|c| !c.columns.is_empty())
+                .map(contract_schema);
             if let Some(schema) = schema.or(promised) {
                 tables.insert(table.clone(), input_table(schema, contract, None));
             }
@@ -216,7 +218,11 @@ pub(super) fn unknown_tables(
             )
             .at(file, used.span);
             let near = nearest(&used.table.to_string(), names.iter().map(String::as_str));
-            let same_name = || names.iter().find(|name| name.ends_with(&format!(".{}", used.table.name())));
+            let same_name = || {
+                names
+                    .iter()
+                    .find(|name| name.ends_with(&format!(".{}", used.table.name())))
+            };
             match near.or_else(|| same_name().map(String::as_str)) {
                 Some(name) => diagnostic.help(format!("did you mean `{name}`?")),
                 None => diagnostic.help(format!(
@@ -238,7 +244,10 @@ fn edges(
     let steps = project.steps.keys().map(|table| {
         let uses = parsed.get(table).map_or(&[][..], |parsed| &parsed.uses);
         let inputs = uses.iter().map(|used| used.table.clone());
-        (table.clone(), inputs.filter(|t| known.contains(t)).collect())
+        (
+            table.clone(),
+            inputs.filter(|t| known.contains(t)).collect(),
+        )
     });
     sources.chain(steps).collect()
 }
@@ -287,7 +296,11 @@ fn analyse_step(
     tables: &BTreeMap<TableName, InputTable>,
     surroundings: &Surroundings<'_>,
 ) -> Result<Option<(Analysis, SchemaRef)>, Vec<Diagnostic>> {
-    if item.uses.iter().any(|used| !tables.contains_key(&used.table)) {
+    if item
+        .uses
+        .iter()
+        .any(|used| !tables.contains_key(&used.table))
+    {
         return Ok(None);
     }
     let analysis = surroundings.analyse(&item.statement, &item.uses, tables, true)?;
@@ -327,10 +340,7 @@ pub(super) fn sorted(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     diagnostics.sort_by(|a, b| {
         let key = |d: &Diagnostic| {
             let place = d.place.as_ref();
-            (
-                place.map(|p| (p.file.path.clone(), p.span.start)),
-                d.code,
-            )
+            (place.map(|p| (p.file.path.clone(), p.span.start)), d.code)
         };
         key(a).cmp(&key(b)).then_with(|| a.message.cmp(&b.message))
     });

@@ -59,7 +59,10 @@ fn schema_of_query(
 fn no_such_type(file: &Arc<SourceFile>, column: &OutputColumn) -> Diagnostic {
     let (what, help) = match &column.data_type {
         DataType::Null => ("has no type", "say which: `cast(null as varchar)`"),
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => (
+        DataType::Binary
+        | DataType::LargeBinary
+        | DataType::BinaryView
+        | DataType::FixedSizeBinary(_) => (
             "is binary, which no contract can name",
             "make it text: `encode(…, 'hex')`",
         ),
@@ -111,7 +114,10 @@ fn compare(
         let unmet = contract.columns.iter().map(|c| c.name.value.as_str());
         let near = nearest(&column.name, unmet.filter(|name| yielded(name).is_none()));
         mistakes.push(diagnostic.help(match near {
-            Some(name) => format!("did you mean `{name}`? Else add it to {}", contract.file.path),
+            Some(name) => format!(
+                "did you mean `{name}`? Else add it to {}",
+                contract.file.path
+            ),
             None => format!("add it to {}, or leave it out", contract.file.path),
         }));
     }

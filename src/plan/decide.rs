@@ -73,10 +73,18 @@ pub(super) fn selected(
 ) -> Result<Vec<(TableName, Kind)>> {
     let fingerprints = fingerprints(project, observed, functions, checked);
     let modified = modified(project, observed, &fingerprints);
-    let selected =
-        selection.tables(Scope { project, graph: &checked.graph, modified: &modified })?;
-    let order = checked.graph.order().filter(|table| selected.contains(*table));
-    Ok(order.map(|table| (table.clone(), kind(project, table))).collect())
+    let selected = selection.tables(Scope {
+        project,
+        graph: &checked.graph,
+        modified: &modified,
+    })?;
+    let order = checked
+        .graph
+        .order()
+        .filter(|table| selected.contains(*table));
+    Ok(order
+        .map(|table| (table.clone(), kind(project, table)))
+        .collect())
 }
 
 /// Of every table, ephemeral steps before what they are part of.
@@ -188,6 +196,15 @@ fn runnable(
     check_runnable(project, functions, &statements).map_err(Error::from_diagnostics)
 }
 
+fn first_line(text: &str, span: Span) -> Span {
+    let rest = text.get(span.start..).unwrap_or_default();
+    let length = rest.find('\n').unwrap_or(rest.len());
+    Span {
+        start: span.start,
+        end: span.start + length,
+    }
+}
+
 struct Decider<'a> {
     project: &'a Project,
     observed: &'a Observed,
@@ -215,6 +232,7 @@ impl<'a> Decider<'a> {
             test_inputs,
             tests,
             action: Action::Unchanged,
+            otherwise: Action::Unchanged,
             reasons: Vec::new(),
             fingerprints: self.fingerprints.remove(table).unwrap_or_default(),
             schema: checked
@@ -226,6 +244,10 @@ impl<'a> Decider<'a> {
                 .published(table)
                 .map(|published| published.built_from.clone())
                 .unwrap_or_default(),
+        };
+        plan.otherwise = match self.published(table) {
+            Some(published) => self.beside_content(&plan, published).0,
+            None => Action::Unchanged,
         };
         (plan.action, plan.reasons) = match kind {
             // decided by its readers
@@ -349,7 +371,7 @@ impl<'a> Decider<'a> {
         let parts = changed_parts(&published.fingerprints, &plan.fingerprints);
         let contract = self.project.contracts.get(&plan.table);
         let source = self.project.sources.get(&plan.table);
-        let path = if parts.contains("contract") {
+        let path = if parts.contains("contract") || parts.contains("rules") {
             contract.map(|contract| contract.file.path.clone())
         } else if parts.contains("read") {
             source.map(|source| source.file.path.clone())
@@ -396,13 +418,7 @@ impl<'a> Decider<'a> {
                     shown.join(", ")
                 ),
             )
-            .at(
-                &source.file,
-                Span {
-                    start: source.span.start,
-                    end: source.span.start,
-                },
-            )
+            .at(&source.file, first_line(&source.file.text, source.span))
             .help("put them back, or undo the change of the contract or of `read`"),
         );
     }
@@ -488,7 +504,9 @@ impl<'a> Decider<'a> {
             let (kind, rest) = part.split_once(':').unwrap_or((part, ""));
             let table = |text: &str| text.parse::<TableName>().ok();
             let reason = match kind {
-                "sql" => self.path_of_step(plan).map(|path| Reason::SqlChanged { path }),
+                "sql" => self
+                    .path_of_step(plan)
+                    .map(|path| Reason::SqlChanged { path }),
                 "contract" => self
                     .path_of_contract(plan)
                     .map(|path| Reason::ContractChanged { path }),

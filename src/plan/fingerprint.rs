@@ -33,7 +33,7 @@ pub(crate) struct Fingerprints {
     pub(crate) tests: String,
     /// Changed: its metadata is committed again.
     pub(crate) words: String,
-    /// What `content` is made of: `sql`, `contract`, `input:TABLE`, `var:NAME`, `as_of`, `functions`, `kind`, `read`; those of
+    /// What `content` is made of: `sql`, `contract`, `input:TABLE`, `var:NAME`, `as_of`, `functions`, `kind`, `read`, `rules`; those of
     /// ephemeral steps that are part of it as `within:TABLE:…`, unless they are inputs, variables or the instant.
     pub(crate) parts: BTreeMap<String, String>,
 }
@@ -104,7 +104,10 @@ pub(super) fn of_step(
 /// The parts of an ephemeral step, as parts of its reader.
 fn parts_within(table: &TableName, fingerprints: &Fingerprints) -> BTreeMap<String, String> {
     let shared = |name: &str| {
-        name == "as_of" || ["var:", "input:", "within:"].iter().any(|p| name.starts_with(p))
+        name == "as_of"
+            || ["var:", "input:", "within:"]
+                .iter()
+                .any(|p| name.starts_with(p))
     };
     let parts = fingerprints.parts.iter().map(|(name, value)| {
         let name = if shared(name) {
@@ -125,6 +128,7 @@ pub(super) fn of_source(project: &Project, table: &TableName) -> Fingerprints {
     if let (Some(contract), Some(source)) = (contract, source) {
         parts.insert("contract".to_string(), source::contract_part(contract));
         parts.insert("read".to_string(), source::read_part(source));
+        parts.insert("rules".to_string(), source::rules_part(contract));
     }
     Fingerprints {
         content: of_parts(&parts),
@@ -220,9 +224,11 @@ fn test_fields(kind: &TestKind) -> Vec<String> {
     match kind {
         TestKind::NotNull { column } => vec![word("not_null"), column.clone()],
         TestKind::Unique { columns } => [vec![word("unique")], columns.clone()].concat(),
-        TestKind::AcceptedValues { column, values } => {
-            [vec![word("accepted_values"), column.clone()], values.clone()].concat()
-        }
+        TestKind::AcceptedValues { column, values } => [
+            vec![word("accepted_values"), column.clone()],
+            values.clone(),
+        ]
+        .concat(),
         TestKind::Matches { column, pattern } => {
             vec![word("matches"), column.clone(), pattern.clone()]
         }
@@ -262,7 +268,12 @@ fn words_hash(project: &Project, table: &TableName, contract: Option<&Contract>)
         for column in &contract.columns {
             fields.push(format!("column {}", column.name.value));
             fields.push(column.description.clone().unwrap_or_default());
-            fields.push(column.personal.map(|m| format!("{m:?}")).unwrap_or_default());
+            fields.push(
+                column
+                    .personal
+                    .map(|m| format!("{m:?}"))
+                    .unwrap_or_default(),
+            );
             fields.extend(column.purpose.iter().map(|p| p.value.clone()));
         }
     }

@@ -26,7 +26,10 @@ impl Graph {
             let known = reads.iter().filter(|input| inputs.contains_key(input));
             let mut count = 0;
             for input in known {
-                readers.entry(input.clone()).or_default().push(table.clone());
+                readers
+                    .entry(input.clone())
+                    .or_default()
+                    .push(table.clone());
                 count += 1;
             }
             waiting.insert(table, count);
@@ -183,7 +186,10 @@ mod tests {
             names(graph.order()),
             "bronze.s silver.x gold.a silver.y gold.b"
         );
-        assert_eq!(names(graph.readers(&"silver.x".parse().unwrap())), "gold.a gold.b silver.y");
+        assert_eq!(
+            names(graph.readers(&"silver.x".parse().unwrap())),
+            "gold.a gold.b silver.y"
+        );
         let b = "gold.b".parse().unwrap();
         assert_eq!(names(&graph.ancestors(&b, Some(1))), "silver.x silver.y");
         assert_eq!(

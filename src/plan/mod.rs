@@ -33,9 +33,7 @@ use check::{Checked, check_project, check_runnable};
 pub(crate) use fingerprint::Fingerprints;
 pub(crate) use graph::Graph;
 pub(crate) use list::list;
-pub(crate) use observed::{
-    ExportState, Observed, ObservedExport, ObservedRelease, PublishedTable,
-};
+pub(crate) use observed::{ExportState, Observed, ObservedExport, ObservedRelease, PublishedTable};
 pub(crate) use reason::Reason;
 pub(crate) use schema::{SYSTEM_COLUMNS, source_schema};
 pub(crate) use selection::Selection;
@@ -77,6 +75,8 @@ pub(crate) struct TablePlan {
     /// One entry for each test of its contract, in the contract's order: the statements of those that are SQL.
     pub(crate) tests: Vec<Option<Analysis>>,
     pub(crate) action: Action,
+    /// What to do instead where `action` is `Maybe` and it turns out not to be stale: `Retest`, `Redescribe` or `Unchanged`.
+    pub(crate) otherwise: Action,
     /// Why, the weightiest first; empty for what is unchanged.
     pub(crate) reasons: Vec<Reason>,
     pub(crate) fingerprints: Fingerprints,

@@ -68,10 +68,14 @@ impl fmt::Display for Reason {
                 counted(*exports, "export")
             ),
             Self::ExportsWait { count } => {
-                write!(f, "paused: {} for `kilde resume`", match count {
-                    1 => "1 export waits".to_string(),
-                    n => format!("{n} exports wait"),
-                })
+                write!(
+                    f,
+                    "paused: {} for `kilde resume`",
+                    match count {
+                        1 => "1 export waits".to_string(),
+                        n => format!("{n} exports wait"),
+                    }
+                )
             }
             Self::SqlChanged { path } => write!(f, "SQL changed {path}"),
             Self::ContractChanged { path } => write!(f, "contract changed {path}"),
@@ -84,9 +88,7 @@ impl fmt::Display for Reason {
             Self::SemanticsChanged => f.write_str("this version of kilde computes it differently"),
             Self::InputChanged { table } => write!(f, "its input {table} changed"),
             Self::InputChanges { table } => write!(f, "its input {table} changes"),
-            Self::TestsChanged => {
-                f.write_str("only tests changed: tested again, not rebuilt")
-            }
+            Self::TestsChanged => f.write_str("only tests changed: tested again, not rebuilt"),
             Self::WordsChanged => f.write_str("only words changed"),
         }
     }

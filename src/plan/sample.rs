@@ -24,7 +24,7 @@ pub(super) fn name(text: &str) -> TableName {
 
 pub(super) fn functions() -> &'static FunctionRegistry {
     static SHARED: OnceLock<FunctionRegistry> = OnceLock::new();
-    SHARED.get_or_init(|| FunctionRegistry::new(vec![], vec![], vec![]).unwrap())
+    SHARED.get_or_init(|| crate::engine::functions().unwrap())
 }
 
 fn file(path: String, text: &str) -> Arc<SourceFile> {
@@ -82,10 +82,8 @@ impl Sample {
 
     /// A CSV source of text columns, but for `amount decimal(12,2)`, `quantity integer` and those that end in `_at`.
     pub(super) fn source(mut self, table: &str, load: Load, columns: &[&str]) -> Self {
-        let typed: Vec<(&str, ColumnType)> = columns
-            .iter()
-            .map(|name| (*name, type_of(name)))
-            .collect();
+        let typed: Vec<(&str, ColumnType)> =
+            columns.iter().map(|name| (*name, type_of(name))).collect();
         self = self.contract(table, &typed);
         let pipeline = Arc::clone(&self.project.pipelines[0].file);
         self.project.sources.insert(
@@ -175,10 +173,7 @@ impl Sample {
         let table = name(table);
         let pipeline = &self.project.pipelines[0];
         let step = SqlStep {
-            file: file(
-                format!("sql/{}/{}.sql", table.schema(), table.name()),
-                text,
-            ),
+            file: file(format!("sql/{}/{}.sql", table.schema(), table.name()), text),
             table: table.clone(),
             pipeline: "shop".into(),
             declared_at: Place {
@@ -202,7 +197,7 @@ impl Sample {
 
     /// Every mistake, rendered.
     pub(super) fn mistakes(&self) -> String {
-        match check::check_project(&self.project, functions(), as_of(1)) {
+        match check_project(&self.project, functions(), as_of(1)) {
             Ok(checked) => {
                 let warnings = checked.warnings.iter().map(|d| d.render(false));
                 warnings.collect::<Vec<_>>().join("\n\n")
@@ -286,7 +281,11 @@ pub(super) fn summary(plan: &Plan) -> String {
     let lines = changed.map(|table| {
         let action = match &table.action {
             Action::Ingest { exports, reload } => {
-                format!("Ingest {}{}", exports.len(), if *reload { " reload" } else { "" })
+                format!(
+                    "Ingest {}{}",
+                    exports.len(),
+                    if *reload { " reload" } else { "" }
+                )
             }
             other => format!("{other:?}"),
         };

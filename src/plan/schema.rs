@@ -6,7 +6,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 
 use crate::engine::InputTable;
-use crate::project::{ColumnType, Contract, DataTest, Load, TestKind, TestSeverity};
+use crate::project::{ColumnType, Contract, Load, TestKind};
 
 /// What every source's table holds beside its contract: which record of which export a row came from. They take no part in
 /// digests, can be read in SQL, and are never published by a step.
@@ -45,15 +45,11 @@ pub(super) fn input_table(
         if load != Some(Load::Append) {
             not_null.extend(contract.key.iter().map(|column| column.value.clone()));
         }
-        let tested = contract.tests.iter().filter(|test| is_strict(test));
+        let tested = contract.tests.iter().filter(|test| test.judges_records());
         not_null.extend(tested.filter_map(|test| match &test.kind {
             TestKind::NotNull { column } => Some(column.clone()),
             _ => None,
         }));
     }
     InputTable { schema, not_null }
-}
-
-fn is_strict(test: &DataTest) -> bool {
-    test.severity == TestSeverity::Error && test.at_most.is_none() && test.condition.is_none()
 }

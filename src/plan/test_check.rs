@@ -67,7 +67,13 @@ fn unknown_column(
     if has(input, &column.value) {
         return None;
     }
-    Some(no_column(table, &contract.file, column.span, input, &column.value))
+    Some(no_column(
+        table,
+        &contract.file,
+        column.span,
+        input,
+        &column.value,
+    ))
 }
 
 fn no_column(
@@ -213,7 +219,10 @@ impl Checker<'_> {
         if !unknown.is_empty() {
             return Err(unknown);
         }
-        if uses.iter().any(|used| !self.tables.contains_key(&used.table)) {
+        if uses
+            .iter()
+            .any(|used| !self.tables.contains_key(&used.table))
+        {
             return Ok(None);
         }
         self.surroundings

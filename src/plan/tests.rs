@@ -3,7 +3,9 @@ use std::collections::BTreeMap;
 use super::sample::{Sample, as_of, export, functions, name, nothing, published, summary};
 use super::*;
 use crate::diagnostic::Span;
-use crate::project::{ColumnType, DataTest, Load, Materialization, Owner, Spanned, TestKind, TestSeverity};
+use crate::project::{
+    ColumnType, DataTest, Load, Materialization, Owner, Spanned, TestKind, TestSeverity,
+};
 
 /// Two sources, silver, gold; `gold.daily` uses `$as_of`, `gold.local` a variable.
 fn shop() -> Sample {
@@ -169,7 +171,13 @@ fn a_changed_contract_reads_every_export_again() {
             export("people_2.csv", 1, ExportState::Known),
         ],
     );
-    let changed = || shop().source("bronze.people", Load::Replace, &["customer_id", "email", "country", "phone"]);
+    let changed = || {
+        shop().source(
+            "bronze.people",
+            Load::Replace,
+            &["customer_id", "email", "country", "phone"],
+        )
+    };
     insta::assert_snapshot!(summary(&changed().plan(&before)), @r#"
     bronze.people: Ingest 2 reload, changed schemas/bronze/people.yaml: reads 2 exports again
     silver.people: Build, columns of its input bronze.people changed; its input bronze.people changes
@@ -181,17 +189,21 @@ fn a_changed_contract_reads_every_export_again() {
     let error = changed().plan_of(&before, &Selection::all()).unwrap_err();
     insta::assert_snapshot!(error.render(), @r#"
     error[K0208]: `bronze.people` would be read again, and 1 of its exports are gone: people_2.csv
-     --> pipelines/shop.yaml:1:1
-      |
-    1 | steps: []
-      | ^
+      --> pipelines/shop.yaml:1:1
+       |
+     1 | steps: []
+       | ^^^^^^^^^
     help: put them back, or undo the change of the contract or of `read`
     "#);
 }
 
 #[test]
 fn tests_and_words_do_not_rebuild() {
-    let contracted = || shop().with("gold.customers", |_| {}).with("gold.local", |_| {});
+    let contracted = || {
+        shop()
+            .with("gold.customers", |_| {})
+            .with("gold.local", |_| {})
+    };
     let before = published(&contracted().plan(&nothing()));
     let plan = contracted()
         .with("gold.customers", |contract| {
@@ -212,15 +224,61 @@ fn tests_and_words_do_not_rebuild() {
 }
 
 #[test]
+fn a_maybe_with_new_tests_is_tested_again_where_it_stands() {
+    let contracted = || shop().with("gold.local", |_| {});
+    let before = published(&contracted().plan(&nothing()));
+    let plan = contracted()
+        .sql(
+            "silver.people",
+            "select customer_id, lower(email) as email, country from bronze.people",
+        )
+        .with("gold.local", |contract| {
+            let column = "customer_id".to_string();
+            contract.tests.push(test(TestKind::NotNull { column }));
+        })
+        .plan(&before);
+    let local = plan.table(&name("gold.local")).unwrap();
+    assert_eq!(
+        (&local.action, &local.otherwise),
+        (&Action::Maybe, &Action::Retest)
+    );
+}
+
+#[test]
+fn a_rule_of_a_source_reads_its_exports_again_and_a_doubt_does_not() {
+    let before = published(&shop().plan(&nothing()));
+    let with = |severity| {
+        shop().with("bronze.people", |contract| {
+            let column = "email".to_string();
+            let mut rule = test(TestKind::NotNull { column });
+            rule.severity = severity;
+            contract.tests.push(rule);
+        })
+    };
+    let strict = with(TestSeverity::Error).plan(&before);
+    let people = strict.table(&name("bronze.people")).unwrap();
+    assert!(matches!(people.action, Action::Ingest { reload: true, .. }));
+    let mild = with(TestSeverity::Warn).plan(&before);
+    let people = mild.table(&name("bronze.people")).unwrap();
+    assert_eq!(people.action, Action::Retest);
+}
+
+#[test]
 fn an_ephemeral_step_is_part_of_its_readers() {
     let ephemeral = |text: &str| {
         shop()
             .sql("silver.people", text)
-            .with("silver.people", |c| c.materialized = Materialization::Ephemeral)
+            .with("silver.people", |c| {
+                c.materialized = Materialization::Ephemeral
+            })
     };
     let first = ephemeral("select customer_id, email, country from bronze.people").plan(&nothing());
     let customers = first.table(&name("gold.customers")).unwrap();
-    let inputs: Vec<String> = customers.published_inputs.iter().map(ToString::to_string).collect();
+    let inputs: Vec<String> = customers
+        .published_inputs
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     assert_eq!(inputs, ["bronze.people", "silver.orders"]);
     let plan = ephemeral("select customer_id, lower(email) as email, country from bronze.people")
         .plan(&published(&first));
@@ -268,12 +326,18 @@ fn selected(select: &[&str], exclude: &[&str]) -> String {
     let text = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
     let selection = Selection::parse(&text(select), &text(exclude)).unwrap();
     // one changed statement, for `state:modified`
-    let changed = shop().sql("gold.local", "select email as customer_id from silver.people where country = $country");
+    let changed = shop().sql(
+        "gold.local",
+        "select email as customer_id from silver.people where country = $country",
+    );
     match changed.plan_of(&before, &selection) {
         Ok(plan) => {
             let tables = plan.order.iter();
             let chosen = tables.filter(|table| plan.tables[*table].action != Action::NotSelected);
-            chosen.map(ToString::to_string).collect::<Vec<_>>().join(" ")
+            chosen
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(" ")
         }
         Err(error) => error.render(),
     }
@@ -303,13 +367,28 @@ fn selections_follow_the_graph() {
 
 #[test]
 fn selections_unite_intersect_and_exclude() {
-    assert_eq!(selected(&["gold.* silver.orders"], &["*.daily"]), "silver.orders gold.customers gold.local");
-    assert_eq!(selected(&["silver.people+,gold.*"], &[]), "gold.customers gold.local");
-    assert_eq!(selected(&["path:sql/silver"], &[]), "silver.orders silver.people");
-    assert_eq!(selected(&["source:*", "tag:raw"], &[]), "bronze.orders bronze.people");
+    assert_eq!(
+        selected(&["gold.* silver.orders"], &["*.daily"]),
+        "silver.orders gold.customers gold.local"
+    );
+    assert_eq!(
+        selected(&["silver.people+,gold.*"], &[]),
+        "gold.customers gold.local"
+    );
+    assert_eq!(
+        selected(&["path:sql/silver"], &[]),
+        "silver.orders silver.people"
+    );
+    assert_eq!(
+        selected(&["source:*", "tag:raw"], &[]),
+        "bronze.orders bronze.people"
+    );
     assert_eq!(selected(&["tag:nightly,gold.daily"], &[]), "gold.daily");
     assert_eq!(selected(&["state:modified"], &[]), "gold.local");
-    assert_eq!(selected(&["pipeline:shop"], &["source:bronze.orders+"]), "bronze.people silver.people gold.local");
+    assert_eq!(
+        selected(&["pipeline:shop"], &["source:bronze.orders+"]),
+        "bronze.people silver.people gold.local"
+    );
 }
 
 #[test]
@@ -335,17 +414,17 @@ fn tables_that_nothing_makes_are_reported_with_the_nearest() {
         .sql("gold.b", "select * from silver.nowhere_at_all");
     insta::assert_snapshot!(sample.mistakes(), @r#"
     error[K0203]: `gold.a` reads `silver.peple`, which no source or step makes
-     --> sql/gold/a.sql:1:19
-      |
-    1 | select email from silver.peple
-      |                   ^^^^^^^^^^^^
+      --> sql/gold/a.sql:1:19
+       |
+     1 | select email from silver.peple
+       |                   ^^^^^^^^^^^^
     help: did you mean `silver.people`?
 
     error[K0203]: `gold.b` reads `silver.nowhere_at_all`, which no source or step makes
-     --> sql/gold/b.sql:1:15
-      |
-    1 | select * from silver.nowhere_at_all
-      |               ^^^^^^^^^^^^^^^^^^^^^
+      --> sql/gold/b.sql:1:15
+       |
+     1 | select * from silver.nowhere_at_all
+       |               ^^^^^^^^^^^^^^^^^^^^^
     help: a file sql/silver/nowhere_at_all.sql that a pipeline names would make it
     "#);
 }
@@ -354,78 +433,82 @@ fn tables_that_nothing_makes_are_reported_with_the_nearest() {
 fn a_circle_is_drawn() {
     let sample = shop()
         .sql("gold.a", "select email from gold.b")
-        .sql("gold.b", "select email from silver.people\nunion all select email from gold.a")
+        .sql(
+            "gold.b",
+            "select email from silver.people\nunion all select email from gold.a",
+        )
         .sql("gold.c", "select * from gold.c");
     insta::assert_snapshot!(sample.mistakes(), @r#"
     error[K0204]: tables read each other in a circle: `gold.a` → `gold.b` → `gold.a`
-     --> sql/gold/a.sql:1:19
-      |
-    1 | select email from gold.b
-      |                   ^^^^^^
+      --> sql/gold/a.sql:1:19
+       |
+     1 | select email from gold.b
+       |                   ^^^^^^
     help: let one of them read what the other reads, not the other itself
 
     error[K0204]: `gold.c` reads itself
-     --> sql/gold/c.sql:1:15
-      |
-    1 | select * from gold.c
-      |               ^^^^^^
+      --> sql/gold/c.sql:1:15
+       |
+     1 | select * from gold.c
+       |               ^^^^^^
     help: a table is made of others: read what it is made of
     "#);
 }
 
 #[test]
 fn a_query_must_yield_what_its_contract_promises() {
-    let sample = shop()
-        .contract(
-            "gold.customers",
-            &[
-                ("customer_id", ColumnType::Varchar),
-                ("e_mail", ColumnType::Varchar),
-                ("spent", ColumnType::Integer),
-                ("country", ColumnType::Varchar),
-            ],
-        );
+    let sample = shop().contract(
+        "gold.customers",
+        &[
+            ("customer_id", ColumnType::Varchar),
+            ("e_mail", ColumnType::Varchar),
+            ("spent", ColumnType::Integer),
+            ("country", ColumnType::Varchar),
+        ],
+    );
     insta::assert_snapshot!(sample.mistakes(), @r#"
     error[K0315]: `gold.customers.e_mail` is in the contract, and the query does not yield it
-     --> schemas/gold/customers.yaml:4:12
-      |
-    4 |   - {name: e_mail, data_type: varchar}
-      |            ^^^^^^
+      --> schemas/gold/customers.yaml:4:12
+       |
+     4 |   - {name: e_mail, data_type: varchar}
+       |            ^^^^^^
     help: the query yields `email`: rename one of them
 
     error[K0315]: `gold.customers.country` is in the contract, and the query does not yield it
-     --> schemas/gold/customers.yaml:6:12
-      |
-    6 |   - {name: country, data_type: varchar}
-      |            ^^^^^^^
+      --> schemas/gold/customers.yaml:6:12
+       |
+     6 |   - {name: country, data_type: varchar}
+       |            ^^^^^^^
     help: add it to the query, or remove it here
 
     error[K0316]: `gold.customers.email` is not in the contract
-     --> sql/gold/customers.sql:1:23
-      |
-    1 | select p.customer_id, p.email, sum(o.amount) as spent from silver.people p
-      |                       ^^^^^^^
+      --> sql/gold/customers.sql:1:23
+       |
+     1 | select p.customer_id, p.email, sum(o.amount) as spent from silver.people p
+       |                       ^^^^^^^
     help: did you mean `e_mail`? Else add it to schemas/gold/customers.yaml
 
     error[K0317]: `gold.customers.spent` is integer by contract, decimal(22,2) by the query
-     --> sql/gold/customers.sql:1:32
-      |
-    1 | select p.customer_id, p.email, sum(o.amount) as spent from silver.people p
-      |                                ^^^^^^^^^^^^^^^^^^^^^^
+      --> sql/gold/customers.sql:1:32
+       |
+     1 | select p.customer_id, p.email, sum(o.amount) as spent from silver.people p
+       |                                ^^^^^^^^^^^^^^^^^^^^^^
     help: write `cast(… as integer) as spent`, or change `data_type` in the contract
     "#);
 }
 
 #[test]
 fn one_mistake_is_reported_once() {
-    let sample = shop()
-        .sql("silver.people", "select customer_id, emial as email, country from bronze.people");
+    let sample = shop().sql(
+        "silver.people",
+        "select customer_id, emial as email, country from bronze.people",
+    );
     insta::assert_snapshot!(sample.mistakes(), @r#"
     error[K0303]: no column `emial` here
-     --> sql/silver/people.sql:1:21
-      |
-    1 | select customer_id, emial as email, country from bronze.people
-      |                     ^^^^^
+      --> sql/silver/people.sql:1:21
+       |
+     1 | select customer_id, emial as email, country from bronze.people
+       |                     ^^^^^
     help: did you mean `email`?
     "#);
 }
@@ -433,9 +516,22 @@ fn one_mistake_is_reported_once() {
 #[test]
 fn a_contract_keeps_readers_checkable_while_the_step_is_broken() {
     let sample = shop()
-        .sql("silver.people", "select customer_id, emial from bronze.people")
-        .contract("silver.people", &[("customer_id", ColumnType::Varchar), ("email", ColumnType::Varchar), ("country", ColumnType::Varchar)])
-        .sql("gold.local", "select customer_idd as customer_id from silver.people");
+        .sql(
+            "silver.people",
+            "select customer_id, emial from bronze.people",
+        )
+        .contract(
+            "silver.people",
+            &[
+                ("customer_id", ColumnType::Varchar),
+                ("email", ColumnType::Varchar),
+                ("country", ColumnType::Varchar),
+            ],
+        )
+        .sql(
+            "gold.local",
+            "select customer_idd as customer_id from silver.people",
+        );
     let mistakes = sample.mistakes();
     assert_eq!(mistakes.matches("error[K0303]").count(), 2, "{mistakes}");
 }
@@ -448,7 +544,9 @@ fn tests_are_checked_against_the_columns() {
             span: Span { start: 0, end: 11 },
         }];
         contract.tests = vec![
-            test(TestKind::NotNull { column: "emial".into() }),
+            test(TestKind::NotNull {
+                column: "emial".into(),
+            }),
             test(TestKind::Relationships {
                 columns: vec!["customer_id".into()],
                 to: name("silver.peeple"),
@@ -462,30 +560,30 @@ fn tests_are_checked_against_the_columns() {
     });
     insta::assert_snapshot!(sample.mistakes(), @r#"
     error[K0203]: `gold.customers` reads `silver.peeple`, which no source or step makes
-     --> schemas/gold/customers.yaml:1:1
-      |
-    1 | description: sample
-      | ^^^^^^^^^^^
+      --> schemas/gold/customers.yaml:1:1
+       |
+     1 | description: sample
+       | ^^^^^^^^^^^
     help: did you mean `silver.people`?
 
     error[K0330]: `gold.customers` has no column `customer`
-     --> schemas/gold/customers.yaml:1:1
-      |
-    1 | description: sample
-      | ^^^^^^^^^^^
+      --> schemas/gold/customers.yaml:1:1
+       |
+     1 | description: sample
+       | ^^^^^^^^^^^
 
     error[K0330]: `gold.customers` has no column `emial`
-     --> schemas/gold/customers.yaml:1:1
-      |
-    1 | description: sample
-      | ^^^^^^^^^^^
+      --> schemas/gold/customers.yaml:1:1
+       |
+     1 | description: sample
+       | ^^^^^^^^^^^
     help: did you mean `email`?
 
     error[K0303]: no column `spnt` here
-     --> schemas/gold/customers.yaml:1:14
-      |
-    1 | description: sample
-      |              ^^^^^^
+      --> schemas/gold/customers.yaml:1:14
+       |
+     1 | description: sample
+       |              ^^^^^^
     help: did you mean `spent`?
     "#);
 }
@@ -494,14 +592,18 @@ fn tests_are_checked_against_the_columns() {
 fn sql_tests_say_what_they_read() {
     let sample = shop().with("gold.customers", |contract| {
         contract.tests = vec![test(TestKind::Sql {
-            query: "select count(*) from gold.customers c join silver.people p using (customer_id)".into(),
+            query: "select count(*) from gold.customers c join silver.people p using (customer_id)"
+                .into(),
             query_span: Span { start: 13, end: 19 },
         })];
     });
     let plan = sample.plan(&nothing());
     let customers = plan.table(&name("gold.customers")).unwrap();
     assert!(customers.tests[0].is_some());
-    assert_eq!(customers.test_inputs.iter().collect::<Vec<_>>(), [&name("silver.people")]);
+    assert_eq!(
+        customers.test_inputs.iter().collect::<Vec<_>>(),
+        [&name("silver.people")]
+    );
 }
 
 #[test]
@@ -524,7 +626,7 @@ fn fingerprints_do_not_change_with_the_code() {
     let daily = &plan.table(&name("gold.daily")).unwrap().fingerprints;
     insta::assert_snapshot!(format!("{} {} {}", daily.content, daily.tests, daily.words), @r#"e7ffb49edc5b38835dfc5136bad5a172 af1349b9f5f9a1a6a0404dea36dcc949 1fc1982251c2f26f9af084b613a68d40"#);
     let orders = &plan.table(&name("bronze.orders")).unwrap().fingerprints;
-    insta::assert_snapshot!(format!("{} {} {}", orders.content, orders.tests, orders.words), @r#"f99954d9cc94e174b8f04ecbbaa420e8 53304e2301bb41a6824f4c66b269d671 39a85ee2d26bdb601673bb1acc67056d"#);
+    insta::assert_snapshot!(format!("{} {} {}", orders.content, orders.tests, orders.words), @r#"7df4ad87196ab58c3b3704b3f7684bc3 53304e2301bb41a6824f4c66b269d671 39a85ee2d26bdb601673bb1acc67056d"#);
 }
 
 #[test]
@@ -549,39 +651,14 @@ fn a_chain_of_steps_is_checked_level_by_level() {
             ),
         );
     }
-    let checked = check::check_project(&sample.project, functions(), as_of(1)).unwrap();
+    let checked = check_project(&sample.project, functions(), as_of(1)).unwrap();
     assert_eq!(checked.analyses.len(), 40);
 }
 
 #[test]
-fn zz_shipped() {
-    use crate::project::Variables;
-    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let project = match Project::load(dir, &Variables::default()) {
-        Ok(p) => p,
-        Err(e) => panic!("{}", e.render()),
-    };
-    let w = crate::clock::Stopwatch::start();
-    match check::check_project(&project, functions(), as_of(1)) {
-        Ok(c) => panic!("ok {:?}\n{}", w.elapsed(), c.warnings.iter().map(|d| d.render(false)).collect::<Vec<_>>().join("\n\n")),
-        Err(found) => panic!("{:?}\n{}", w.elapsed(), found.iter().map(|d| d.render(false)).collect::<Vec<_>>().join("\n\n")),
-    }
-}
-
-#[test]
-fn zz_rejected() {
-    use crate::project::Variables;
-    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rejected");
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if !path.file_name().unwrap().to_str().unwrap().starts_with("sql_") { continue; }
-        let text = match Project::load(&path, &Variables::default()) {
-            Err(e) => e.render().replace(&path.display().to_string(), "."),
-            Ok(project) => match super::check(&project) {
-                Ok(w) => format!("accepted {}", w.len()),
-                Err(e) => e.render(),
-            },
-        };
-        std::fs::write(path.join("expected.txt"), format!("{text}\n")).unwrap();
-    }
+fn the_shipped_project_is_without_mistakes() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let project = Project::load(folder, &crate::project::Variables::default()).unwrap();
+    let warnings = check(&project).unwrap_or_else(|error| panic!("{}", error.render()));
+    assert!(warnings.is_empty(), "{warnings:?}");
 }

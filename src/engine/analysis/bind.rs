@@ -37,15 +37,19 @@ pub(super) fn bind(question: &Question<'_>) -> Result<Bound, Vec<Diagnostic>> {
         .filter(|p| p.name != AS_OF && !question.vars.contains_key(&p.name))
         .map(|p| {
             let names = question.vars.keys().map(String::as_str).chain([AS_OF]);
-            let help = did_you_mean(&p.name, names).map(|help| help.replace("`", "`$").replace("`$?", "`?"));
+            let help = did_you_mean(&p.name, names)
+                .map(|help| help.replace("`", "`$").replace("`$?", "`?"));
             Diagnostic::error(
                 Code(310),
-                format!("`${}` is neither `$as_of` nor among the project's `vars`", p.name),
+                format!(
+                    "`${}` is neither `$as_of` nor among the project's `vars`",
+                    p.name
+                ),
             )
             .at(statement.file(), p.span)
-            .help(help.unwrap_or_else(|| {
-                format!("add it to kilde.yaml: `vars: {{{}: …}}`", p.name)
-            }))
+            .help(
+                help.unwrap_or_else(|| format!("add it to kilde.yaml: `vars: {{{}: …}}`", p.name)),
+            )
         })
         .collect();
     if !unknown.is_empty() {

@@ -77,7 +77,13 @@ pub(super) fn explain(
 /// What failed where operators are chosen, after every check of the planner.
 pub(super) fn explain_not_runnable(error: &DataFusionError, statement: &Statement) -> Diagnostic {
     let text = plain_text(error);
-    let correlated = ["Subquery", "OuterReference", "outer_ref", "Lateral", "lateral"];
+    let correlated = [
+        "Subquery",
+        "OuterReference",
+        "outer_ref",
+        "Lateral",
+        "lateral",
+    ];
     let diagnostic = if correlated.iter().any(|word| text.contains(word)) {
         Diagnostic::error(
             Code(311),
@@ -133,7 +139,11 @@ fn wrong_operands(text: &str) -> Option<Diagnostic> {
     let line = text.lines().next().unwrap_or_default();
     let find = |pattern: &LazyLock<Option<Regex>>| {
         let found = pattern.as_ref()?.captures(line)?;
-        let part = |i: usize| found.get(i).map_or(String::new(), |m| plain_types(m.as_str()));
+        let part = |i: usize| {
+            found
+                .get(i)
+                .map_or(String::new(), |m| plain_types(m.as_str()))
+        };
         Some((part(1), part(2), part(3)))
     };
     if let Some((left, operator, right)) = find(&ARITHMETIC) {
@@ -160,14 +170,16 @@ fn wrong_operands(text: &str) -> Option<Diagnostic> {
 }
 
 static ARITHMETIC: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)cannot coerce arithmetic expression (.+) ([-+*/%&|^<>]+) (.+?) to valid types").ok()
+    Regex::new(r"(?i)cannot coerce arithmetic expression (.+) ([-+*/%&|^<>]+) (.+?) to valid types")
+        .ok()
 });
 static COMPARISON: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?i)common argument type for comparison operation (.+?) (=|<>|!=|<=|>=|<|>|IS DISTINCT FROM|IS NOT DISTINCT FROM) (.+)$").ok()
 });
 static PREDICATE: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"non-boolean predicate '(.+)' returning (.+)$").ok());
-static UNKNOWN_FUNCTION: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"Invalid function '([^']+)'").ok());
+static UNKNOWN_FUNCTION: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"Invalid function '([^']+)'").ok());
 static GROUPED_COLUMN: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"column "([^"]+)" must"#).ok());
 
@@ -196,8 +208,7 @@ fn explain_schema_error(
         SchemaError::FieldNotFound {
             field,
             valid_fields,
-        } => unknown_column(field, valid_fields)
-            .at(file, at(field)),
+        } => unknown_column(field, valid_fields).at(file, at(field)),
         SchemaError::AmbiguousReference { field } => Diagnostic::error(
             Code(304),
             format!("`{}` is a column of several tables here", field.name),
@@ -234,20 +245,28 @@ fn possible_columns(error: &DataFusionError) -> Vec<String> {
 fn unknown_column(field: &Column, valid: &[Column]) -> Diagnostic {
     let visible = |column: &&Column| !column.name.starts_with("_kilde_");
     let Some(relation) = &field.relation else {
-        let diagnostic =
-            Diagnostic::error(Code(303), format!("no column `{}` here", field.name));
+        let diagnostic = Diagnostic::error(Code(303), format!("no column `{}` here", field.name));
         return with_help(
             diagnostic,
             did_you_mean(
                 &field.name,
                 valid.iter().filter(visible).map(|c| c.name.as_str()),
             ),
-            || list("there are", valid.iter().filter(visible).map(|c| c.name.as_str())),
+            || {
+                list(
+                    "there are",
+                    valid.iter().filter(visible).map(|c| c.name.as_str()),
+                )
+            },
         );
     };
     let of_relation: Vec<&str> = valid
         .iter()
-        .filter(|c| c.relation.as_ref().is_some_and(|r| r.table() == relation.table()))
+        .filter(|c| {
+            c.relation
+                .as_ref()
+                .is_some_and(|r| r.table() == relation.table())
+        })
         .filter(visible)
         .map(|c| c.name.as_str())
         .collect();
@@ -313,8 +332,8 @@ fn unknown_function(
         })
         .or(span)
         .unwrap_or_else(|| statement.first_word());
-    let diagnostic = Diagnostic::error(Code(305), format!("no function `{name}`"))
-        .at(statement.file(), span);
+    let diagnostic =
+        Diagnostic::error(Code(305), format!("no function `{name}`")).at(statement.file(), span);
     with_help(
         diagnostic,
         did_you_mean(name, functions.names().iter().map(String::as_str)),
@@ -432,9 +451,8 @@ static REQUIRED: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"requires (.+?), but received").ok());
 static CANDIDATES: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"(?m)^\s+(\w+\(.*\))\s*$").ok());
-static ARGUMENT_TYPES: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"given name and argument types '\w+\((.*?)\)'\.").ok()
-});
+static ARGUMENT_TYPES: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"given name and argument types '\w+\((.*?)\)'\.").ok());
 
 /// The place of the smallest expression whose type cannot be computed.
 fn smallest_failing(plan: &LogicalPlan, statement: &Statement) -> Option<Span> {
@@ -542,7 +560,11 @@ fn plain_types(text: &str) -> String {
         && let Some(found) = pattern.captures(&text)
         && let (Some(whole), Some(kind), Some(inside)) = (found.get(0), found.get(1), found.get(2))
     {
-        let kind = if kind.as_str() == "Struct" { "struct" } else { "list" };
+        let kind = if kind.as_str() == "Struct" {
+            "struct"
+        } else {
+            "list"
+        };
         let replaced = format!("{kind}<{}>", inside.as_str());
         text.replace_range(whole.range(), &replaced);
     }

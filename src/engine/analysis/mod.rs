@@ -100,7 +100,9 @@ impl Analysis {
     pub(crate) fn has_correlation(&self) -> bool {
         let correlated = |plan: &LogicalPlan| -> EngineResult<bool> {
             let expressions = plan.expressions();
-            let refers = |expr: &Expr| expr.exists(|part| Ok(matches!(part, Expr::OuterReferenceColumn(..))));
+            let refers = |expr: &Expr| {
+                expr.exists(|part| Ok(matches!(part, Expr::OuterReferenceColumn(..))))
+            };
             Ok(expressions.iter().any(|expr| refers(expr).unwrap_or(true)))
         };
         let mut found = false;
@@ -197,11 +199,9 @@ pub(crate) fn check_runnable(
     analysis: &Analysis,
     functions: &FunctionRegistry,
 ) -> Result<(), Diagnostic> {
-    runnable::check(&analysis.plan, functions).map_err(|error| {
-        match Statement::parse(file) {
-            Ok(statement) => explain_failure::explain_not_runnable(&error, &statement),
-            Err(mistake) => mistake,
-        }
+    runnable::check(&analysis.plan, functions).map_err(|error| match Statement::parse(file) {
+        Ok(statement) => explain_failure::explain_not_runnable(&error, &statement),
+        Err(mistake) => mistake,
     })
 }
 

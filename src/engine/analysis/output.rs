@@ -94,7 +94,10 @@ impl SelectItems {
 fn select_items(statement: &Statement) -> SelectItems {
     let items = first_select(statement.query()).map_or(&[][..], |select| &select.projection);
     SelectItems {
-        items: items.iter().map(|item| read_item(item, statement)).collect(),
+        items: items
+            .iter()
+            .map(|item| read_item(item, statement))
+            .collect(),
     }
 }
 
@@ -112,7 +115,9 @@ fn first_select(query: &Query) -> Option<&Select> {
 
 fn read_item(item: &SelectItem, statement: &Statement) -> Item {
     use datafusion::sql::sqlparser::ast::Expr;
-    let span = statement.span(item.span()).map(|span| statement.closed(span));
+    let span = statement
+        .span(item.span())
+        .map(|span| statement.closed(span));
     let (name, is_wildcard) = match item {
         SelectItem::ExprWithAlias { alias, .. } => (Some(normal(alias)), false),
         SelectItem::UnnamedExpr(Expr::Identifier(ident)) => (Some(normal(ident)), false),

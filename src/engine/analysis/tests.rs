@@ -88,7 +88,9 @@ fn mistakes(text: &str) -> String {
 
 fn types(analysis: &Analysis) -> Vec<String> {
     let columns = analysis.output.iter();
-    columns.map(|c| format!("{} {}", c.name, c.data_type)).collect()
+    columns
+        .map(|c| format!("{} {}", c.name, c.data_type))
+        .collect()
 }
 
 #[test]
@@ -191,34 +193,34 @@ fn decimal_literals_stay_decimals() {
 fn an_unknown_column_suggests_the_nearest() {
     insta::assert_snapshot!(mistakes("select emial\nfrom silver.people"), @r#"
     error[K0303]: no column `emial` here
-     --> sql/gold/x.sql:1:8
-      |
-    1 | select emial
-      |        ^^^^^
+      --> sql/gold/x.sql:1:8
+       |
+     1 | select emial
+       |        ^^^^^
     help: did you mean `email`?
     "#);
     insta::assert_snapshot!(mistakes("select p.emial as email from silver.people p"), @r#"
     error[K0303]: `p` has no column `emial`
-     --> sql/gold/x.sql:1:8
-      |
-    1 | select p.emial as email from silver.people p
-      |        ^^^^^^^
+      --> sql/gold/x.sql:1:8
+       |
+     1 | select p.emial as email from silver.people p
+       |        ^^^^^^^
     help: did you mean `email`?
     "#);
     insta::assert_snapshot!(mistakes("select q.email as email from silver.people p"), @r#"
     error[K0303]: `q` names no table of this query
-     --> sql/gold/x.sql:1:8
-      |
-    1 | select q.email as email from silver.people p
-      |        ^^^^^^^
+      --> sql/gold/x.sql:1:8
+       |
+     1 | select q.email as email from silver.people p
+       |        ^^^^^^^
     help: the tables are `p`
     "#);
     insta::assert_snapshot!(mistakes("select customer_id from silver.people p join silver.orders o on o.customer_id = p.customer_id"), @r#"
     error[K0304]: `customer_id` is a column of several tables here
-     --> sql/gold/x.sql:1:8
-      |
-    1 | select customer_id from silver.people p join silver.orders o on o.customer_id = p.customer_id
-      |        ^^^^^^^^^^^
+      --> sql/gold/x.sql:1:8
+       |
+     1 | select customer_id from silver.people p join silver.orders o on o.customer_id = p.customer_id
+       |        ^^^^^^^^^^^
     help: say whose: `p.customer_id` or `o.customer_id`
     "#);
 }
@@ -227,10 +229,10 @@ fn an_unknown_column_suggests_the_nearest() {
 fn an_unknown_function_suggests_the_nearest() {
     insta::assert_snapshot!(mistakes("select loower(email) as email from silver.people"), @r#"
     error[K0305]: no function `loower`
-     --> sql/gold/x.sql:1:8
-      |
-    1 | select loower(email) as email from silver.people
-      |        ^^^^^^
+      --> sql/gold/x.sql:1:8
+       |
+     1 | select loower(email) as email from silver.people
+       |        ^^^^^^
     help: did you mean `lower`?
     "#);
 }
@@ -239,26 +241,26 @@ fn an_unknown_function_suggests_the_nearest() {
 fn wrong_arguments_are_placed_at_the_call() {
     insta::assert_snapshot!(mistakes("select upper(email) as a,\n  upper(email, 3) as b from silver.people"), @r#"
     error[K0306]: `upper` does not take (varchar, bigint)
-     --> sql/gold/x.sql:2:3
-      |
-    2 |   upper(email, 3) as b from silver.people
-      |   ^^^^^^^^^^^^^^^
+      --> sql/gold/x.sql:2:3
+       |
+     2 |   upper(email, 3) as b from silver.people
+       |   ^^^^^^^^^^^^^^^
     help: it takes upper(varchar)
     "#);
     insta::assert_snapshot!(mistakes("select country, sum(email) as b from silver.people group by country"), @r#"
     error[K0306]: `sum` does not take varchar
-     --> sql/gold/x.sql:1:17
-      |
-    1 | select country, sum(email) as b from silver.people group by country
-      |                 ^^^^^^^^^^
+      --> sql/gold/x.sql:1:17
+       |
+     1 | select country, sum(email) as b from silver.people group by country
+       |                 ^^^^^^^^^^
     help: it takes decimal or bigint or double or duration or interval
     "#);
     insta::assert_snapshot!(mistakes("select round(lines) as b from silver.orders"), @r#"
     error[K0306]: `round` does not take list<struct<sku varchar, quantity integer>>
-     --> sql/gold/x.sql:1:8
-      |
-    1 | select round(lines) as b from silver.orders
-      |        ^^^^^^^^^^^^
+      --> sql/gold/x.sql:1:8
+       |
+     1 | select round(lines) as b from silver.orders
+       |        ^^^^^^^^^^^^
     help: it takes decimal or integer or double
     "#);
 }
@@ -267,24 +269,24 @@ fn wrong_arguments_are_placed_at_the_call() {
 fn operators_on_wrong_types_are_placed() {
     insta::assert_snapshot!(mistakes("select lines + 1 as b from silver.orders"), @r#"
     error[K0309]: `+` does not take list<struct<sku varchar, quantity integer>> and bigint
-     --> sql/gold/x.sql:1:8
-      |
-    1 | select lines + 1 as b from silver.orders
-      |        ^^^^^
+      --> sql/gold/x.sql:1:8
+       |
+     1 | select lines + 1 as b from silver.orders
+       |        ^^^^^
     "#);
     insta::assert_snapshot!(mistakes("select order_id from silver.orders where lines = 4"), @r#"
     error[K0309]: list<struct<sku varchar, quantity integer>> and bigint cannot be compared
-     --> sql/gold/x.sql:1:42
-      |
-    1 | select order_id from silver.orders where lines = 4
-      |                                          ^^^^^
+      --> sql/gold/x.sql:1:42
+       |
+     1 | select order_id from silver.orders where lines = 4
+       |                                          ^^^^^
     "#);
     insta::assert_snapshot!(mistakes("select order_id from silver.orders where amount"), @r#"
     error[K0309]: a condition is true or false, and `amount` is decimal(12,2)
-     --> sql/gold/x.sql:1:36
-      |
-    1 | select order_id from silver.orders where amount
-      |                                    ^^^^^
+      --> sql/gold/x.sql:1:36
+       |
+     1 | select order_id from silver.orders where amount
+       |                                    ^^^^^
     help: compare it with something
     "#);
 }
@@ -293,10 +295,10 @@ fn operators_on_wrong_types_are_placed() {
 fn a_column_that_is_not_grouped_is_placed() {
     insta::assert_snapshot!(mistakes("select country, email, count(*) as n\nfrom silver.people group by country"), @r#"
     error[K0307]: `email` is neither grouped nor aggregated
-     --> sql/gold/x.sql:1:17
-      |
-    1 | select country, email, count(*) as n
-      |                 ^^^^^
+      --> sql/gold/x.sql:1:17
+       |
+     1 | select country, email, count(*) as n
+       |                 ^^^^^
     help: add `email` to `group by`, or choose one value, as `max(email)` does
     "#);
 }
@@ -305,10 +307,10 @@ fn a_column_that_is_not_grouped_is_placed() {
 fn unions_of_other_widths_are_placed() {
     insta::assert_snapshot!(mistakes("select email from silver.people union all select email, country from silver.people"), @r#"
     error[K0318]: the two sides of a union have different numbers of columns
-     --> sql/gold/x.sql:1:1
-      |
-    1 | select email from silver.people union all select email, country from silver.people
-      | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      --> sql/gold/x.sql:1:1
+       |
+     1 | select email from silver.people union all select email, country from silver.people
+       | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
     help: name the columns of both sides in the same order: `null as …` fills a gap
     "#);
 }
@@ -317,25 +319,25 @@ fn unions_of_other_widths_are_placed() {
 fn output_names_must_be_names_and_unique() {
     insta::assert_snapshot!(mistakes("select count(*), max(email) as \"E-post\" from silver.people"), @r#"
     error[K0313]: a column has no name
-     --> sql/gold/x.sql:1:8
-      |
-    1 | select count(*), max(email) as "E-post" from silver.people
-      |        ^^^^^^^^
+      --> sql/gold/x.sql:1:8
+       |
+     1 | select count(*), max(email) as "E-post" from silver.people
+       |        ^^^^^^^^
     help: give it one with `as`
 
     error[K0313]: `E-post` is not a name: lower-case letters, digits and `_`, a letter first
-     --> sql/gold/x.sql:1:18
-      |
-    1 | select count(*), max(email) as "E-post" from silver.people
-      |                  ^^^^^^^^^^^^^^^^^^^^^^
+      --> sql/gold/x.sql:1:18
+       |
+     1 | select count(*), max(email) as "E-post" from silver.people
+       |                  ^^^^^^^^^^^^^^^^^^^^^^
     help: rename it with `as`
     "#);
     insta::assert_snapshot!(mistakes("select p.customer_id, o.customer_id\nfrom silver.people p join silver.orders o using (customer_id)"), @r#"
     error[K0308]: the query yields `customer_id` twice
-     --> sql/gold/x.sql:1:23
-      |
-    1 | select p.customer_id, o.customer_id
-      |                       ^^^^^^^^^^^^^
+      --> sql/gold/x.sql:1:23
+       |
+     1 | select p.customer_id, o.customer_id
+       |                       ^^^^^^^^^^^^^
     help: rename one with `as`, or leave it out: `* exclude (…)`
     "#);
 }
@@ -344,24 +346,24 @@ fn output_names_must_be_names_and_unique() {
 fn unknown_placeholders_are_all_reported() {
     insta::assert_snapshot!(mistakes("select $contry as a, $asof as b, $whatever as c from silver.people"), @r#"
     error[K0310]: `$contry` is neither `$as_of` nor among the project's `vars`
-     --> sql/gold/x.sql:1:8
-      |
-    1 | select $contry as a, $asof as b, $whatever as c from silver.people
-      |        ^^^^^^^
+      --> sql/gold/x.sql:1:8
+       |
+     1 | select $contry as a, $asof as b, $whatever as c from silver.people
+       |        ^^^^^^^
     help: did you mean `$country`?
 
     error[K0310]: `$asof` is neither `$as_of` nor among the project's `vars`
-     --> sql/gold/x.sql:1:22
-      |
-    1 | select $contry as a, $asof as b, $whatever as c from silver.people
-      |                      ^^^^^
+      --> sql/gold/x.sql:1:22
+       |
+     1 | select $contry as a, $asof as b, $whatever as c from silver.people
+       |                      ^^^^^
     help: did you mean `$as_of`?
 
     error[K0310]: `$whatever` is neither `$as_of` nor among the project's `vars`
-     --> sql/gold/x.sql:1:34
-      |
-    1 | select $contry as a, $asof as b, $whatever as c from silver.people
-      |                                  ^^^^^^^^^
+      --> sql/gold/x.sql:1:34
+       |
+     1 | select $contry as a, $asof as b, $whatever as c from silver.people
+       |                                  ^^^^^^^^^
     help: add it to kilde.yaml: `vars: {whatever: …}`
     "#);
 }
@@ -373,10 +375,10 @@ fn a_statement_that_plans_and_cannot_run_is_refused() {
     assert!(ask(text, true).is_err());
     insta::assert_snapshot!(mistakes("select p.email as e, (select o.amount from silver.orders o where o.customer_id > p.customer_id order by o.order_id limit 1) as a from silver.people p"), @r#"
     error[K0311]: this subquery refers to the query around it in a way that cannot be run
-     --> sql/gold/x.sql:1:23
-      |
-    1 | select p.email as e, (select o.amount from silver.orders o where o.customer_id > p.customer_id order by o.order_id limit 1) as a from...
-      |                       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      --> sql/gold/x.sql:1:23
+       |
+     1 | select p.email as e, (select o.amount from silver.orders o where o.customer_id > p.customer_id order by o.order_id limit 1) as a from...
+       |                       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
     help: join with it instead: move what it refers to into `on`, and aggregate by that key
     "#);
 }
@@ -385,17 +387,17 @@ fn a_statement_that_plans_and_cannot_run_is_refused() {
 fn volatile_functions_are_refused() {
     insta::assert_snapshot!(mistakes("select uuid() as id, random() as r from silver.people"), @r#"
     error[K0320]: `uuid()` answers differently on each run
-     --> sql/gold/x.sql:1:8
-      |
-    1 | select uuid() as id, random() as r from silver.people
-      |        ^^^^^^
+      --> sql/gold/x.sql:1:8
+       |
+     1 | select uuid() as id, random() as r from silver.people
+       |        ^^^^^^
     help: equal exports must give equal tables: derive the value from columns, for example `md5(…)` of the key
 
     error[K0320]: `random()` answers differently on each run
-     --> sql/gold/x.sql:1:22
-      |
-    1 | select uuid() as id, random() as r from silver.people
-      |                      ^^^^^^^^
+      --> sql/gold/x.sql:1:22
+       |
+     1 | select uuid() as id, random() as r from silver.people
+       |                      ^^^^^^^^
     help: equal exports must give equal tables: derive the value from columns, for example `md5(…)` of the key
     "#);
 }
@@ -404,32 +406,40 @@ fn volatile_functions_are_refused() {
 fn limit_and_distinct_on_need_an_order() {
     insta::assert_snapshot!(mistakes("select email from silver.people limit 10"), @r#"
     error[K0322]: `limit` without `order by` keeps other rows on each run
-     --> sql/gold/x.sql:1:33
-      |
-    1 | select email from silver.people limit 10
-      |                                 ^^^^^
+      --> sql/gold/x.sql:1:33
+       |
+     1 | select email from silver.people limit 10
+       |                                 ^^^^^
     help: add `order by` with an order in which no two rows tie: end it with the key
     "#);
     insta::assert_snapshot!(mistakes("select distinct on (country) country, email from silver.people"), @r#"
     error[K0322]: `distinct on` without `order by` keeps other rows on each run
-     --> sql/gold/x.sql:1:8
-      |
-    1 | select distinct on (country) country, email from silver.people
-      |        ^^^^^^^^
+      --> sql/gold/x.sql:1:8
+       |
+     1 | select distinct on (country) country, email from silver.people
+       |        ^^^^^^^^
     help: add `order by` with an order in which no two rows tie: end it with the key
     "#);
-    assert_eq!(mistakes("select email from silver.people order by email limit 10"), "");
-    assert_eq!(mistakes("select email from silver.people p where exists (select 1 from silver.orders o where o.customer_id = p.customer_id limit 1)"), "");
+    assert_eq!(
+        mistakes("select email from silver.people order by email limit 10"),
+        ""
+    );
+    assert_eq!(
+        mistakes(
+            "select email from silver.people p where exists (select 1 from silver.orders o where o.customer_id = p.customer_id limit 1)"
+        ),
+        ""
+    );
 }
 
 #[test]
 fn ordered_aggregates_need_an_order() {
     insta::assert_snapshot!(mistakes("select country, array_agg(distinct email) as a, string_agg(email, ',' order by email) as s\nfrom silver.people group by country"), @r#"
     error[K0323]: `array_agg` without `order by` gives another result on each run
-     --> sql/gold/x.sql:1:17
-      |
-    1 | select country, array_agg(distinct email) as a, string_agg(email, ',' order by email) as s
-      |                 ^^^^^^^^^^^^^^^^^^^^^^^^^
+      --> sql/gold/x.sql:1:17
+       |
+     1 | select country, array_agg(distinct email) as a, string_agg(email, ',' order by email) as s
+       |                 ^^^^^^^^^^^^^^^^^^^^^^^^^
     help: write `array_agg(… order by …)` with an order in which no two rows tie
     "#);
 }
@@ -438,50 +448,66 @@ fn ordered_aggregates_need_an_order() {
 fn ranking_windows_need_an_order() {
     insta::assert_snapshot!(mistakes("select row_number() over (partition by country) as n, sum(1) over (partition by country) as s from silver.people"), @r#"
     error[K0324]: `row_number` over a window without `order by` gives another result on each run
-     --> sql/gold/x.sql:1:8
-      |
-    1 | select row_number() over (partition by country) as n, sum(1) over (partition by country) as s from silver.people
-      |        ^^^^^^^^^^^^
+      --> sql/gold/x.sql:1:8
+       |
+     1 | select row_number() over (partition by country) as n, sum(1) over (partition by country) as s from silver.people
+       |        ^^^^^^^^^^^^
     help: add `order by` to the window, in which no two rows tie: end it with the key
     "#);
-    assert_eq!(mistakes("select rank() over w as n from silver.people window w as (order by customer_id)"), "");
+    assert_eq!(
+        mistakes("select rank() over w as n from silver.people window w as (order by customer_id)"),
+        ""
+    );
 }
 
 #[test]
 fn casts_of_text_that_the_author_did_not_write_are_doubted() {
     insta::assert_snapshot!(mistakes("select email from silver.people where country > 5 and birth_date > '2000-01-01'"), @r#"
     warning[K0321]: `country` is text and is used as a number: the build fails on the first value that is none
-     --> sql/gold/x.sql:1:39
-      |
-    1 | select email from silver.people where country > 5 and birth_date > '2000-01-01'
-      |                                       ^^^^^^^
+      --> sql/gold/x.sql:1:39
+       |
+     1 | select email from silver.people where country > 5 and birth_date > '2000-01-01'
+       |                                       ^^^^^^^
     help: say what you mean: `try_cast(country as …)` turns such values into null, `cast` keeps the failure
     "#);
-    assert_eq!(mistakes("select email from silver.people where cast(country as bigint) > 5"), "");
+    assert_eq!(
+        mistakes("select email from silver.people where cast(country as bigint) > 5"),
+        ""
+    );
 }
 
 #[test]
 fn not_in_a_subquery_with_nulls_is_doubted() {
     insta::assert_snapshot!(mistakes("select email from silver.people where email not in (select email from silver.people where country = 'SE')"), @r#"
     warning[K0325]: `not in (select …)` yields no row at all if the subquery yields one null
-     --> sql/gold/x.sql:1:39
-      |
-    1 | select email from silver.people where email not in (select email from silver.people where country = 'SE')
-      |                                       ^^^^^
+      --> sql/gold/x.sql:1:39
+       |
+     1 | select email from silver.people where email not in (select email from silver.people where country = 'SE')
+       |                                       ^^^^^
     help: write `not exists (select 1 … where …)`, or add `where … is not null` to the subquery
     "#);
-    assert_eq!(mistakes("select email from silver.people where customer_id not in (select customer_id from silver.orders)"), "");
-    assert_eq!(mistakes("select email from silver.people where email not in (select email from silver.people where email is not null and country = 'SE')"), "");
+    assert_eq!(
+        mistakes(
+            "select email from silver.people where customer_id not in (select customer_id from silver.orders)"
+        ),
+        ""
+    );
+    assert_eq!(
+        mistakes(
+            "select email from silver.people where email not in (select email from silver.people where email is not null and country = 'SE')"
+        ),
+        ""
+    );
 }
 
 #[test]
 fn the_utc_date_of_as_of_is_doubted() {
     insta::assert_snapshot!(mistakes("select email from silver.people where birth_date < $as_of::date"), @r#"
     warning[K0326]: this is the date in UTC, not in Europe/Stockholm
-     --> sql/gold/x.sql:1:52
-      |
-    1 | select email from silver.people where birth_date < $as_of::date
-      |                                                    ^^^^^^
+      --> sql/gold/x.sql:1:52
+       |
+     1 | select email from silver.people where birth_date < $as_of::date
+       |                                                    ^^^^^^
     help: write `today()`: the date of `$as_of` in the project's time zone
     "#);
 }

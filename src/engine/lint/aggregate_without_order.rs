@@ -25,10 +25,16 @@ pub(super) fn check(context: &LintContext<'_>) -> Vec<Diagnostic> {
         .map(|call| {
             Diagnostic::error(
                 Code(323),
-                format!("`{}` without `order by` gives another result on each run", call.name),
+                format!(
+                    "`{}` without `order by` gives another result on each run",
+                    call.name
+                ),
             )
             .at(context.statement.file(), call.span)
-            .help(format!("write `{}(… order by …)` with an order in which no two rows tie", call.name))
+            .help(format!(
+                "write `{}(… order by …)` with an order in which no two rows tie",
+                call.name
+            ))
         })
         .collect()
 }

@@ -64,9 +64,15 @@ impl Finder<'_> {
         let statement = self.context.statement;
         let body = statement.span(query.body.span());
         let (word, span) = match limit.or(None) {
-            _ if distinct_on => ("distinct on", self.keyword(Keyword::DISTINCT, body.map(|s| s.start))),
+            _ if distinct_on => (
+                "distinct on",
+                self.keyword(Keyword::DISTINCT, body.map(|s| s.start)),
+            ),
             Some(_) => ("limit", self.keyword(Keyword::LIMIT, body.map(|s| s.end))),
-            None => ("fetch first", self.keyword(Keyword::FETCH, body.map(|s| s.end))),
+            None => (
+                "fetch first",
+                self.keyword(Keyword::FETCH, body.map(|s| s.end)),
+            ),
         };
         self.found.push(
             Diagnostic::error(

@@ -35,7 +35,10 @@ pub(super) fn check(context: &LintContext<'_>) -> Vec<Diagnostic> {
         .map(|call| {
             Diagnostic::error(
                 Code(324),
-                format!("`{}` over a window without `order by` gives another result on each run", call.name),
+                format!(
+                    "`{}` over a window without `order by` gives another result on each run",
+                    call.name
+                ),
             )
             .at(context.statement.file(), call.span)
             .help("add `order by` to the window, in which no two rows tie: end it with the key")

@@ -132,10 +132,8 @@ impl Finder<'_> {
                     self.common_tables.iter().flatten().map(String::as_str),
                 );
                 near_cte.or_else(|| {
-                    let table = crate::diagnostic::nearest(
-                        name,
-                        self.known.iter().map(TableName::name),
-                    )?;
+                    let table =
+                        crate::diagnostic::nearest(name, self.known.iter().map(TableName::name))?;
                     let full = self.known.iter().find(|t| t.name() == table)?;
                     Some(format!("did you mean `{full}`?"))
                 })
@@ -205,14 +203,17 @@ mod tests {
         let mistakes = tables("select * from orders").unwrap_err();
         insta::assert_snapshot!(mistakes[0].render(false), @r#"
         error[K0201]: `orders` does not say its schema, and no `with` names it
-         --> sql/gold/x.sql:1:15
-          |
-        1 | select * from orders
-          |               ^^^^^^
+          --> sql/gold/x.sql:1:15
+           |
+         1 | select * from orders
+           |               ^^^^^^
         help: did you mean `bronze.orders` or `silver.orders`?
         "#);
         let mistakes = tables("select * from peple").unwrap_err();
-        assert_eq!(mistakes[0].help.as_deref(), Some("did you mean `silver.people`?"));
+        assert_eq!(
+            mistakes[0].help.as_deref(),
+            Some("did you mean `silver.people`?")
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What decides which rows a source's exports become.
 
-use super::hash;
+use super::{hash, test_fields};
 use crate::project::{Contract, Conversions, Encoding, Load, Read, Source};
 
 /// Columns, types, where they come from, and the key by which records replace each other.
@@ -14,6 +14,13 @@ pub(super) fn contract_part(contract: &Contract) -> String {
         fields.push(column.data_type.to_string());
         fields.extend(column.from.iter().map(|from| from.value.clone()));
     }
+    hash(&fields.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// The tests that each record is held to: changed, other records are rejects.
+pub(super) fn rules_part(contract: &Contract) -> String {
+    let rules = contract.tests.iter().filter(|test| test.judges_records());
+    let fields: Vec<String> = rules.flat_map(|test| test_fields(&test.kind)).collect();
     hash(&fields.iter().map(String::as_str).collect::<Vec<_>>())
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::term::{Method, Pattern, Term};
 use super::Selection;
+use super::term::{Method, Pattern, Term};
 use crate::diagnostic::{Code, nearest};
 use crate::error::{Error, Result};
 use crate::name::TableName;
@@ -75,9 +75,7 @@ fn reached(term: &Term, scope: Scope<'_>) -> Result<BTreeSet<TableName>> {
 }
 
 fn found(term: &Term, scope: Scope<'_>) -> Result<BTreeSet<TableName>> {
-    let Scope {
-        project, graph, ..
-    } = scope;
+    let Scope { project, graph, .. } = scope;
     let pattern = &term.pattern;
     let tables = || graph.order();
     let found: BTreeSet<TableName> = match term.method {

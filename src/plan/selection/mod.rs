@@ -54,6 +54,10 @@ impl Selection {
 fn parse_arguments(arguments: &[String]) -> Result<Vec<Vec<Term>>> {
     let words = arguments.iter().flat_map(|text| text.split_whitespace());
     words
-        .map(|word| word.split(',').map(|text| Term::parse(text, word)).collect())
+        .map(|word| {
+            word.split(',')
+                .map(|text| Term::parse(text, word))
+                .collect()
+        })
         .collect()
 }

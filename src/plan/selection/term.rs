@@ -105,7 +105,9 @@ impl Term {
             None => (false, text),
         };
         let (up, rest) = match rest.split_once('+') {
-            Some((edges, rest)) if edges.bytes().all(|b| b.is_ascii_digit()) && !rest.is_empty() => {
+            Some((edges, rest))
+                if edges.bytes().all(|b| b.is_ascii_digit()) && !rest.is_empty() =>
+            {
                 (reach(edges, whole)?, rest)
             }
             _ => (Reach::None, rest),
@@ -117,7 +119,10 @@ impl Term {
             _ => (Reach::None, rest),
         };
         if with_everything && (up != Reach::None || down != Reach::None) {
-            return Err(malformed(whole, "`@` already follows the graph: leave the `+` out"));
+            return Err(malformed(
+                whole,
+                "`@` already follows the graph: leave the `+` out",
+            ));
         }
         if rest.contains(['+', '@']) {
             return Err(malformed(whole, "`+` and `@` stand at the ends"));
@@ -151,7 +156,10 @@ fn method<'a>(text: &'a str, whole: &str) -> Result<(Method, &'a str)> {
     if name == "state" {
         return match value {
             "modified" => Ok((Method::Modified, value)),
-            _ => Err(malformed(whole, "of `state:`, only `state:modified` is known")),
+            _ => Err(malformed(
+                whole,
+                "of `state:`, only `state:modified` is known",
+            )),
         };
     }
     if let Some((_, method)) = METHODS.iter().find(|(known, _)| *known == name) {
@@ -161,7 +169,9 @@ fn method<'a>(text: &'a str, whole: &str) -> Result<(Method, &'a str)> {
     let error = malformed(whole, &format!("`{name}:` is no way to select"));
     Err(match nearest(name, known) {
         Some(near) => error.help(format!("did you mean `{near}:`?")),
-        None => error.help("there are `tag:`, `path:`, `source:`, `pipeline:` and `state:modified`"),
+        None => {
+            error.help("there are `tag:`, `path:`, `source:`, `pipeline:` and `state:modified`")
+        }
     })
 }
 
@@ -184,14 +194,26 @@ mod tests {
         assert_eq!(both.pattern.text, "gold.sales");
         let down = parse("tag:nightly+3");
         assert_eq!((down.up, down.down), (Reach::None, Reach::Edges(3)));
-        assert_eq!((down.method, down.pattern.text.as_str()), (Method::Tag, "nightly"));
+        assert_eq!(
+            (down.method, down.pattern.text.as_str()),
+            (Method::Tag, "nightly")
+        );
         assert!(parse("@silver.people").with_everything);
         assert_eq!(parse("state:modified+").method, Method::Modified);
     }
 
     #[test]
     fn what_is_not_of_the_grammar_is_refused() {
-        for text in ["+", "a++b", "@a+", "tags:x", "state:new", "tag:", "gold.[a", "a@b"] {
+        for text in [
+            "+",
+            "a++b",
+            "@a+",
+            "tags:x",
+            "state:new",
+            "tag:",
+            "gold.[a",
+            "a@b",
+        ] {
             let error = Term::parse(text, text).unwrap_err();
             assert!(error.render().contains("K0240"), "{text}");
         }
