@@ -78,7 +78,7 @@ fn of_root(error: &DataFusionError) -> Error {
         }
         root => Error::new(ErrorKind::Quality, redact(&root.strip_backtrace()))
             .code(Code(805))
-            .help("`kilde show` runs the step alone; values are left out of messages"),
+            .help("values are left out of messages: find the row with `kilde query` over the step's inputs"),
     }
 }
 

@@ -22,7 +22,6 @@ pub(crate) use analysis::{
 pub(crate) use failure::{failure, is_out_of_memory};
 pub(crate) use file_set::{DataFile, FileSet};
 pub(crate) use function_registry::{FunctionRegistry, functions};
-pub(crate) use memory::default_memory_limit;
 pub(crate) use scan::scan;
 pub(crate) use session::{Engine, EngineOptions, Joins, lake_url, scratch_url};
 pub(crate) use statement::{Statement, TableUse};

@@ -73,8 +73,6 @@ pub(crate) enum Joins {
 pub(crate) struct Engine {
     base: SessionState,
     pool: Arc<SpillPool>,
-    runtime: Arc<RuntimeEnv>,
-    scratch: Arc<dyn ObjectStore>,
     scratch_folder: PathBuf,
 }
 
@@ -118,15 +116,13 @@ impl Engine {
             })?,
         );
         runtime.register_object_store(lake_url()?.as_ref(), options.lake);
-        runtime.register_object_store(scratch_url()?.as_ref(), Arc::clone(&scratch));
+        runtime.register_object_store(scratch_url()?.as_ref(), scratch);
         let partitions = options.threads.max(LEAST_PARTITIONS);
-        let mut base = base_state(config(partitions, limit), Arc::clone(&runtime));
+        let mut base = base_state(config(partitions, limit), runtime);
         register_functions(&mut base, options.as_of, options.time_zone).map_err(failure)?;
         Ok(Self {
             base,
             pool,
-            runtime,
-            scratch,
             scratch_folder,
         })
     }
@@ -153,11 +149,6 @@ impl Engine {
         Ok(SessionContext::new_with_state(state))
     }
 
-    /// Where results that are read twice lie; see [`scratch_url`].
-    pub(crate) fn scratch(&self) -> &Arc<dyn ObjectStore> {
-        &self.scratch
-    }
-
     /// A local folder for files of a run; it goes with the engine.
     pub(crate) fn scratch_folder(&self) -> &std::path::Path {
         &self.scratch_folder
@@ -171,11 +162,6 @@ impl Engine {
     /// The most bytes held at once since the start.
     pub(crate) fn peak_memory(&self) -> usize {
         self.pool.peak()
-    }
-
-    /// Bytes spilled to disk at this moment.
-    pub(crate) fn spilled(&self) -> u64 {
-        self.runtime.disk_manager.used_disk_space()
     }
 }
 

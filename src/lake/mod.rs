@@ -11,9 +11,9 @@ mod path;
 mod schema;
 mod write;
 
-pub(crate) use delta_log::{CHECKPOINT_EVERY, DeltaLog, TableDefinition, TableIdentity};
+pub(crate) use delta_log::{DeltaLog, TableDefinition, TableIdentity};
 pub(crate) use digest::{Digest, RowHasher};
-pub(crate) use write::{Layout, WriteExec, WriteSpec, Written, WrittenFile, write_table};
+pub(crate) use write::{Layout, WriteSpec, Written, write_table};
 
 use crate::diagnostic::Code;
 use crate::error::Error;

@@ -164,3 +164,53 @@ fn failure(error: ParquetError, path: &Path) -> Error {
         .at(path.to_string())
         .caused_by(error)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use datafusion::arrow::array::Int64Array;
+    use datafusion::arrow::datatypes::{DataType, Field, Schema};
+    use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryConsumer, MemoryPool};
+    use object_store::local::LocalFileSystem;
+
+    use super::*;
+
+    /// A megabyte that does not compress.
+    fn noise(schema: &SchemaRef, seed: u64) -> RecordBatch {
+        let mut state = seed + 1;
+        let values = Int64Array::from_iter_values((0..1 << 17).map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state as i64
+        }));
+        RecordBatch::try_new(Arc::clone(schema), vec![Arc::new(values)]).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_file_dropped_in_the_middle_of_its_upload_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let entries = || std::fs::read_dir(folder.path()).unwrap().count();
+        let store: Arc<dyn ObjectStore> =
+            Arc::new(LocalFileSystem::new_with_prefix(folder.path()).unwrap());
+        let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));
+        // so little memory that every row group is ended and sent at once
+        let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(1 << 10));
+        let memory = MemoryConsumer::new("file").register(&pool);
+        let options = writer_options(&schema, &BTreeSet::new()).unwrap();
+        let mut file = OpenFile::create(&store, "n.parquet", &schema, options, memory).unwrap();
+        for seed in 0..20 {
+            file.write(&noise(&schema, seed)).await.unwrap();
+        }
+        assert_eq!(entries(), 1, "the upload has begun");
+        drop(file);
+        for _ in 0..200 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            if entries() == 0 {
+                return;
+            }
+        }
+        panic!("an unfinished upload is left");
+    }
+}
