@@ -16,11 +16,14 @@ use crate::ingest::testing::{
 };
 use crate::project::{ColumnType, Load, Read, TestKind};
 
+/// Records as texts, null as `None`.
+type Texts<'a> = [Vec<Option<&'a str>>];
+
 /// How the suite's records become an export.
 struct Form {
     read: Read,
-    /// Columns and records, a null as `None`; every value as text.
-    write: fn(&[&str], &[Vec<Option<&str>>]) -> Vec<u8>,
+    /// From columns and records.
+    write: fn(&[&str], &Texts<'_>) -> Vec<u8>,
     /// Line of the first record.
     first_line: i64,
     /// Whether records have bytes of their own.
@@ -50,7 +53,7 @@ fn forms() -> Vec<Form> {
     ]
 }
 
-fn write_csv(columns: &[&str], records: &[Vec<Option<&str>>]) -> Vec<u8> {
+fn write_csv(columns: &[&str], records: &Texts<'_>) -> Vec<u8> {
     let mut out = columns.join(",") + "\n";
     for record in records {
         let fields: Vec<String> = record
@@ -62,7 +65,7 @@ fn write_csv(columns: &[&str], records: &[Vec<Option<&str>>]) -> Vec<u8> {
     out.into_bytes()
 }
 
-fn write_ndjson(columns: &[&str], records: &[Vec<Option<&str>>]) -> Vec<u8> {
+fn write_ndjson(columns: &[&str], records: &Texts<'_>) -> Vec<u8> {
     let mut out = String::new();
     for record in records {
         let object: serde_json::Map<_, _> = columns
@@ -75,7 +78,7 @@ fn write_ndjson(columns: &[&str], records: &[Vec<Option<&str>>]) -> Vec<u8> {
     out.into_bytes()
 }
 
-fn write_parquet(columns: &[&str], records: &[Vec<Option<&str>>]) -> Vec<u8> {
+fn write_parquet(columns: &[&str], records: &Texts<'_>) -> Vec<u8> {
     let arrays: Vec<ArrayRef> = (0..columns.len())
         .map(|at| {
             let texts: StringArray = records.iter().map(|record| record[at]).collect();

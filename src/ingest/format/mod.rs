@@ -7,7 +7,6 @@
 #[cfg(test)]
 mod conformance;
 mod csv;
-mod csv_scanner;
 pub(crate) mod json;
 mod lines;
 mod ndjson;

@@ -1,0 +1,205 @@
+//! Delimited text as senders write it, and break it.
+
+use crate::ingest::testing::{
+    Bench, accepted, captures, contract, csv, reject_texts, rejects, source, whole,
+};
+use crate::project::{ColumnType, Conversions, CsvRead, Encoding, Load, Read};
+
+fn swedish() -> CsvRead {
+    CsvRead {
+        delimiter: b';',
+        encoding: Encoding::Windows1252,
+        conversions: Conversions {
+            decimal: ',',
+            thousands: Some(' '),
+            dates: vec!["%d.%m.%Y".into()],
+            zone: chrono_tz::Tz::Europe__Stockholm,
+            ..csv().conversions
+        },
+        ..csv()
+    }
+}
+
+fn bench(read: CsvRead, key: &[&str], columns: &[(&str, ColumnType)]) -> Bench {
+    Bench::new(
+        source(Read::Csv(read), Load::Replace),
+        contract(key, columns),
+    )
+}
+
+fn texts() -> [(&'static str, ColumnType); 3] {
+    [
+        ("id", ColumnType::Bigint),
+        ("name", ColumnType::Varchar),
+        ("note", ColumnType::Varchar),
+    ]
+}
+
+#[tokio::test]
+async fn a_swedish_export_in_windows_1252_is_read() {
+    let columns = [
+        ("nr<Kundnr", ColumnType::Varchar),
+        ("name<F\u{f6}rnamn", ColumnType::Varchar),
+        ("born<F\u{f6}dd", ColumnType::Date),
+        (
+            "sales<Oms\u{e4}ttning",
+            ColumnType::Decimal {
+                precision: 12,
+                scale: 2,
+            },
+        ),
+    ];
+    let bench = bench(swedish(), &["nr"], &columns);
+    let bytes = b"Kundnr;F\xf6rnamn;F\xf6dd;Oms\xe4ttning\r\n\
+        007;\xc5sa \x80;29.02.2024;1\xa0234,50\r\n\
+        008;\"\"\"Bj\xf6rn\"\"; x\";31.02.2024;1,5\r\n";
+    let decoded = bench.decode("a", bytes).await;
+    assert_eq!(accepted(&decoded), ["007|Åsa €|2024-02-29|1234.50"]);
+    assert_eq!(
+        rejects(&decoded),
+        [(3, "born".into(), "impossible_date".into())]
+    );
+    assert_eq!(
+        reject_texts(&decoded, "raw")[0].as_deref(),
+        Some("008;\"\"\"Björn\"\"; x\";31.02.2024;1,5")
+    );
+    assert_eq!(
+        reject_texts(&decoded, "reason")[0].as_deref(),
+        Some("`born` is a date or time that does not exist")
+    );
+}
+
+#[tokio::test]
+async fn broken_records_cost_themselves_and_their_key_is_read_where_it_comes_first() {
+    let bench = bench(csv(), &["id"], &texts());
+    let text =
+        "id,name,note\n1,a,b\n2,a\n3,a,b,c\n4,a,\"b\n5,a,\"b\"x\n6,a,\"two\nlines\"\n7,\"a\n";
+    let decoded = bench.decode("a", text).await;
+    assert_eq!(accepted(&decoded), ["1|a|b", "6|a|two\nlines"]);
+    let expected = [
+        (3, "too_few_fields"),
+        (4, "too_many_fields"),
+        (5, "unclosed_quote"),
+        (6, "unclosed_quote"),
+        (9, "unclosed_quote"),
+    ];
+    let expected = expected.map(|(line, rule)| (line, String::new(), rule.to_string()));
+    assert_eq!(rejects(&decoded), expected);
+    let keys = [2, 3, 4, 5, 7].map(|id| Some(format!("{{\"id\":{id}}}")));
+    assert_eq!(reject_texts(&decoded, "key"), keys);
+    assert_eq!(
+        reject_texts(&decoded, "reason")[0].as_deref(),
+        Some("the record has too few fields: 2 where 3 are declared")
+    );
+    assert_eq!(whole(&decoded.rejected_keys).num_rows(), 5);
+}
+
+#[tokio::test]
+async fn a_key_that_may_have_moved_is_not_believed() {
+    let columns = [
+        ("name", ColumnType::Varchar),
+        ("id", ColumnType::Bigint),
+        ("note", ColumnType::Varchar),
+    ];
+    let bench = bench(csv(), &["id"], &columns);
+    let decoded = bench.decode("a", "name,id,note\n7,x\n").await;
+    assert_eq!(reject_texts(&decoded, "key"), [None]);
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_utf_8_cost_one_record() {
+    let bench = bench(csv(), &["id"], &texts());
+    let decoded = bench
+        .decode("a", b"id,name,note\n1,\xc3\xa5,b\n2,\xff,b\n3,c,d\n")
+        .await;
+    assert_eq!(accepted(&decoded), ["1|å|b", "3|c|d"]);
+    assert_eq!(rejects(&decoded), [(3, String::new(), "encoding".into())]);
+    assert_eq!(
+        reject_texts(&decoded, "raw")[0].as_deref(),
+        Some("2,\u{fffd},b")
+    );
+}
+
+#[tokio::test]
+async fn a_line_beyond_the_limit_is_passed_over() {
+    let mut bench = bench(csv(), &["id"], &texts());
+    bench.max_record_bytes = 1 << 10;
+    let long = "x".repeat(3 << 20);
+    let text = format!("id,name,note\n1,a,b\n2,{long},b\n3,a,\"{long}\n4,a,b\n");
+    let decoded = bench.decode("a", &text).await;
+    assert_eq!(accepted(&decoded), ["1|a|b", "4|a|b"]);
+    let expected = [3, 4].map(|line| (line, String::new(), "record_too_long".to_string()));
+    assert_eq!(rejects(&decoded), expected);
+    let raw = reject_texts(&decoded, "raw")[0].clone().unwrap();
+    assert_eq!(raw.len(), super::MAX_RAW_BYTES);
+}
+
+#[tokio::test]
+async fn an_unclosed_quote_far_from_the_end_is_found_within_the_limit() {
+    let mut bench = bench(csv(), &["id"], &texts());
+    bench.max_record_bytes = 1 << 12;
+    let mut text = "id,name,note\n0,a,\"b\n".to_string();
+    for id in 1..200_000 {
+        text += &format!("{id},a,b\n");
+    }
+    let decoded = bench.decode("a", &text).await;
+    assert_eq!(
+        rejects(&decoded),
+        [(2, String::new(), "unclosed_quote".into())]
+    );
+    assert_eq!(decoded.report.accepted, 199_999);
+}
+
+#[tokio::test]
+async fn without_a_header_columns_stand_in_the_contract_s_order() {
+    let read = CsvRead {
+        header: false,
+        skip_lines: 2,
+        comment: Some(b'#'),
+        ..csv()
+    };
+    let mut columns = texts().to_vec();
+    columns.insert(1, ("exported_on", ColumnType::Date));
+    let bench = bench(read, &[], &columns);
+    let text = "\u{feff}made by\na machine\n# no record\n1,a,b";
+    let decoded = bench
+        .decode_with("a", text.as_bytes(), captures("exported_on", "2026-03-01"))
+        .await
+        .unwrap();
+    assert_eq!(accepted(&decoded), ["1|2026-03-01|a|b"]);
+}
+
+#[tokio::test]
+async fn headers_that_cannot_be_used_are_refused() {
+    let bench = bench(csv(), &[], &texts());
+    let refused = bench.refusal("a", "id,name,name,note\n1,a,b,c\n").await;
+    assert!(refused.contains("K0406"), "{refused}");
+    let refused = bench.refusal("a", "id,\"name,note\n1,a,b\n").await;
+    assert!(refused.contains("K0407"), "{refused}");
+    let refused = bench.refusal("a", b"\xff\xfei\0d\0").await;
+    assert!(refused.contains("K0405"), "{refused}");
+}
+
+#[tokio::test]
+async fn nested_values_may_stand_in_a_field_as_json() {
+    let list = ColumnType::List(Box::new(ColumnType::Integer));
+    let bench = bench(csv(), &[], &[("id", ColumnType::Bigint), ("codes", list)]);
+    let decoded = bench
+        .decode("a", "id,codes\n1,\"[1,2]\"\n2,\n3,\"[1,\"\n4,[x]\n5,[]\n")
+        .await;
+    assert_eq!(accepted(&decoded), ["1|[1, 2]", "2|-", "5|[]"]);
+    assert_eq!(decoded.report.rejected, 2);
+}
+
+#[tokio::test]
+async fn local_times_become_utc() {
+    let columns = [("sold_at", ColumnType::Timestamp)];
+    let bench = bench(swedish(), &[], &columns);
+    let decoded = bench
+        .decode("a", "sold_at\n2026-07-02 10:00:00\n2026-10-25 02:30:00\n")
+        .await;
+    assert_eq!(
+        accepted(&decoded),
+        ["2026-07-02T08:00:00Z", "2026-10-25T00:30:00Z"]
+    );
+}
