@@ -57,7 +57,11 @@ impl Catalog {
     ) -> Result<Content> {
         let state = TableState {
             version: 0,
-            files: candidate.files.iter().map(|f| (f.path.clone(), f.clone())).collect(),
+            files: candidate
+                .files
+                .iter()
+                .map(|f| (f.path.clone(), f.clone()))
+                .collect(),
             release: None,
             definition: candidate.definition.clone(),
         };

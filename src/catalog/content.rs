@@ -40,7 +40,9 @@ impl Content {
         entry: &TableEntry,
     ) -> Result<Self> {
         let version = entry.version.ok_or_else(|| {
-            Error::internal(format!("`{name}` has no version of its own in this release"))
+            Error::internal(format!(
+                "`{name}` has no version of its own in this release"
+            ))
         })?;
         let state = log.state(&entry.location, version).await?;
         let file_set = log.file_set(&entry.location, &state).await?;

@@ -53,7 +53,8 @@ impl Catalog {
         match number {
             Some(number) => self.lake.release(number).await,
             None => self.lake.current().await?.ok_or_else(|| {
-                Error::config("the lake has no release yet").help("`kilde build` publishes the first")
+                Error::config("the lake has no release yet")
+                    .help("`kilde build` publishes the first")
             }),
         }
     }

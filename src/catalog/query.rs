@@ -44,7 +44,10 @@ struct Opened {
 impl Opened {
     /// Every table that can be read.
     fn names(&self) -> BTreeSet<TableName> {
-        let published = self.release.iter().flat_map(|release| release.tables.keys());
+        let published = self
+            .release
+            .iter()
+            .flat_map(|release| release.tables.keys());
         published.chain(self.candidates.keys()).cloned().collect()
     }
 }
@@ -55,11 +58,16 @@ impl Catalog {
     /// # Errors
     /// `Config` for a statement that cannot be run, with the place in it.
     pub(crate) async fn query(&self, sql: &str, view: &View) -> Result<Vec<RecordBatch>> {
-        let file = Arc::new(SourceFile { path: "query".to_string(), text: sql.to_string() });
+        let file = Arc::new(SourceFile {
+            path: "query".to_string(),
+            text: sql.to_string(),
+        });
         let statement =
             Statement::parse(&file).map_err(|found| Error::from_diagnostics(vec![found]))?;
         let opened = self.open_view(view).await?;
-        let uses = statement.tables(&opened.names()).map_err(Error::from_diagnostics)?;
+        let uses = statement
+            .tables(&opened.names())
+            .map_err(Error::from_diagnostics)?;
         let mut tables: BTreeMap<TableName, Arc<dyn TableProvider>> = BTreeMap::new();
         for table in uses {
             let provider = self.provider(&opened, &table.table).await?;
@@ -67,7 +75,9 @@ impl Catalog {
         }
         let session = self.engine.session(&tables, Joins::Hash)?;
         let frame = session.sql(sql).await.map_err(|error| {
-            Error::config("the query cannot be run").code(Code(902)).caused_by(engine::failure(error))
+            Error::config("the query cannot be run")
+                .code(Code(902))
+                .caused_by(engine::failure(error))
         })?;
         let schema = Arc::new(frame.schema().as_arrow().clone());
         let mut batches = frame.collect().await.map_err(engine::failure)?;
@@ -90,18 +100,24 @@ impl Catalog {
                 (release, run.candidates)
             }
         };
-        Ok(Opened { release, candidates })
+        Ok(Opened {
+            release,
+            candidates,
+        })
     }
 
     async fn provider(&self, opened: &Opened, table: &TableName) -> Result<Arc<dyn TableProvider>> {
         if let Some(candidate) = opened.candidates.get(table) {
             return self.candidate_content(table, candidate).await?.provider();
         }
-        match opened.release.as_ref().and_then(|release| release.table(table)) {
+        match opened
+            .release
+            .as_ref()
+            .and_then(|release| release.table(table))
+        {
             Some(entry) => self.content(table, entry).await?.provider(),
             None => {
-                let names: Vec<String> =
-                    opened.names().iter().map(TableName::to_string).collect();
+                let names: Vec<String> = opened.names().iter().map(TableName::to_string).collect();
                 let wanted = table.to_string();
                 let error = Error::config(format!("there is no table `{table}`")).code(Code(903));
                 Err(match nearest(&wanted, names.iter().map(String::as_str)) {

@@ -31,8 +31,7 @@ from numbered
 group by source, reason
 order by source, records desc, reason";
 
-const COUNTS_SQL: &str =
-    "select source, cast(sum(records) as bigint) as records from ops.files group by source order by source";
+const COUNTS_SQL: &str = "select source, cast(sum(records) as bigint) as records from ops.files group by source order by source";
 
 impl Catalog {
     /// Rejects by source and reason, the commonest first.
@@ -58,7 +57,10 @@ impl Catalog {
         let mut counts = BTreeMap::new();
         for batch in self.query(COUNTS_SQL, view).await? {
             for row in 0..batch.num_rows() {
-                counts.insert(text(&batch, "source", row)?, number(&batch, "records", row)?);
+                counts.insert(
+                    text(&batch, "source", row)?,
+                    number(&batch, "records", row)?,
+                );
             }
         }
         Ok(counts)
@@ -66,19 +68,30 @@ impl Catalog {
 }
 
 fn text(batch: &RecordBatch, column: &str, row: usize) -> Result<String> {
-    let array = batch.column_by_name(column).ok_or_else(|| missing(column))?;
+    let array = batch
+        .column_by_name(column)
+        .ok_or_else(|| missing(column))?;
     if let Some(array) = array.as_string_opt::<i32>() {
         return Ok(array.value(row).to_string());
     }
-    array.as_string_view_opt().map(|array| array.value(row).to_string()).ok_or_else(|| missing(column))
+    array
+        .as_string_view_opt()
+        .map(|array| array.value(row).to_string())
+        .ok_or_else(|| missing(column))
 }
 
 fn number(batch: &RecordBatch, column: &str, row: usize) -> Result<u64> {
-    let array = batch.column_by_name(column).ok_or_else(|| missing(column))?;
-    let array = array.as_primitive_opt::<Int64Type>().ok_or_else(|| missing(column))?;
+    let array = batch
+        .column_by_name(column)
+        .ok_or_else(|| missing(column))?;
+    let array = array
+        .as_primitive_opt::<Int64Type>()
+        .ok_or_else(|| missing(column))?;
     Ok(array.value(row).max(0) as u64)
 }
 
 fn missing(column: &str) -> Error {
-    Error::internal(format!("a query of our own yields no column `{column}` of its type"))
+    Error::internal(format!(
+        "a query of our own yields no column `{column}` of its type"
+    ))
 }

@@ -73,11 +73,19 @@ pub(super) fn render(report: &RunReport, project: &Project) -> String {
 
 fn head(report: &RunReport, project: &Project) -> String {
     let zone = project.time_zone;
-    let target = project.target.as_ref().map(|t| format!(" · {t}")).unwrap_or_default();
+    let target = project
+        .target
+        .as_ref()
+        .map(|t| format!(" · {t}"))
+        .unwrap_or_default();
     let last = report.base.as_ref().map_or_else(
         || "first release".to_string(),
         |base| {
-            format!("last release {}, {}", base.number, format::moment(base.published_at, zone))
+            format!(
+                "last release {}, {}",
+                base.number,
+                format::moment(base.published_at, zone)
+            )
         },
     );
     format!(
@@ -89,8 +97,11 @@ fn head(report: &RunReport, project: &Project) -> String {
 }
 
 fn exports(report: &RunReport) -> String {
-    let busy: Vec<&SourceReport> =
-        report.sources.iter().filter(|s| s.outcome != TableOutcome::Unchanged).collect();
+    let busy: Vec<&SourceReport> = report
+        .sources
+        .iter()
+        .filter(|s| s.outcome != TableOutcome::Unchanged)
+        .collect();
     let idle = report.sources.len() - busy.len();
     let sum = |part: fn(&SourceReport) -> u64| busy.iter().map(|source| part(source)).sum::<u64>();
     let exports: u64 = sum(|source| source.exports.len() as u64);
@@ -124,7 +135,11 @@ fn exports(report: &RunReport) -> String {
 fn source_row(source: &SourceReport) -> Vec<String> {
     let rejected = match source.rejected {
         0 => String::new(),
-        n => format!("{} rejected {}", format::count(n), format::share(n, source.records)),
+        n => format!(
+            "{} rejected {}",
+            format::count(n),
+            format::share(n, source.records)
+        ),
     };
     let hint = match (&source.outcome, source.rejected) {
         (TableOutcome::Failed(reason), _) => styled(BAD, reason),
@@ -144,8 +159,11 @@ fn source_row(source: &SourceReport) -> Vec<String> {
 }
 
 fn steps(report: &RunReport) -> String {
-    let busy: Vec<&StepReport> =
-        report.steps.iter().filter(|s| s.outcome != TableOutcome::Unchanged).collect();
+    let busy: Vec<&StepReport> = report
+        .steps
+        .iter()
+        .filter(|s| s.outcome != TableOutcome::Unchanged)
+        .collect();
     let idle = report.steps.len() - busy.len();
     let mut text = format!(
         "{}     {} of {} to do, {} unchanged\n",
@@ -184,11 +202,21 @@ fn step_row(step: &StepReport) -> Vec<String> {
     };
     let rows = match step.outcome {
         TableOutcome::Failed(_) | TableOutcome::Skipped(_) => [String::new(), String::new()],
-        _ => [format!("{} rows", format::count(step.rows)), format::change(step.row_change)],
+        _ => [
+            format!("{} rows", format::count(step.rows)),
+            format::change(step.row_change),
+        ],
     };
     let [rows, change] = rows;
     let time = format::seconds(step.seconds);
-    vec![mark(&step.outcome), step.table.to_string(), rows, change, time, note]
+    vec![
+        mark(&step.outcome),
+        step.table.to_string(),
+        rows,
+        change,
+        time,
+        note,
+    ]
 }
 
 fn verdict_row(verdict: &crate::quality::Verdict) -> Vec<String> {
@@ -233,7 +261,11 @@ fn foot(report: &RunReport) -> String {
     );
     let cost = match report.peak_bytes {
         0 => format::seconds(report.seconds),
-        peak => format!("{} · {}", format::seconds(report.seconds), format::bytes(peak)),
+        peak => format!(
+            "{} · {}",
+            format::seconds(report.seconds),
+            format::bytes(peak)
+        ),
     };
     match (&report.release, &report.failure) {
         (Some(release), _) => format!(
@@ -243,7 +275,10 @@ fn foot(report: &RunReport) -> String {
             report.tables,
         ),
         (None, Some(_)) => {
-            format!("\n{}: {tests} · {cost}\n", styled(BAD, "Nothing was published"))
+            format!(
+                "\n{}: {tests} · {cost}\n",
+                styled(BAD, "Nothing was published")
+            )
         }
         (None, None) => match &report.base {
             Some(base) => format!(
@@ -262,7 +297,11 @@ fn render_failure(report: &RunReport) -> String {
         styled(BAD, "error"),
         report.failure.as_deref().unwrap_or("the build failed")
     );
-    for verdict in report.verdicts.iter().filter(|v| v.outcome == Outcome::Failed) {
+    for verdict in report
+        .verdicts
+        .iter()
+        .filter(|v| v.outcome == Outcome::Failed)
+    {
         text.push_str(&format!(
             "  {} {}: {} of {} rows\n    --> {}\n",
             verdict.table,

@@ -28,7 +28,12 @@ impl Explain {
                 Error::config(format!("`{wanted}` is not a code of kilde"))
                     .help("`kilde explain` lists them all")
             })?;
-        style::out(&format!("{}: {}\n\n{}\n", found.code, found.title, found.text.trim()));
+        style::out(&format!(
+            "{}: {}\n\n{}\n",
+            found.code,
+            found.title,
+            found.text.trim()
+        ));
         Ok(ExitCode::SUCCESS)
     }
 }

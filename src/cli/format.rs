@@ -29,7 +29,11 @@ pub(super) fn bytes(number: u64) -> String {
     let mut size = number as f64;
     for unit in ["B", "kB", "MB", "GB"] {
         if size < 999.95 {
-            return if unit == "B" { format!("{number} B") } else { format!("{size:.1} {unit}") };
+            return if unit == "B" {
+                format!("{number} B")
+            } else {
+                format!("{size:.1} {unit}")
+            };
         }
         size /= 1000.0;
     }
@@ -42,7 +46,11 @@ pub(super) fn share(part: u64, whole: u64) -> String {
         return "0 %".to_string();
     }
     let percent = part as f64 * 100.0 / whole as f64;
-    if percent >= 10.0 { format!("{percent:.0} %") } else { format!("{percent:.2} %") }
+    if percent >= 10.0 {
+        format!("{percent:.0} %")
+    } else {
+        format!("{percent:.2} %")
+    }
 }
 
 /// `0.3 s`, `4 min 10 s`.
@@ -56,13 +64,21 @@ pub(super) fn seconds(seconds: f64) -> String {
 
 /// `1 export`, `3 exports`.
 pub(super) fn plural(number: u64, noun: &str) -> String {
-    format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
+    format!(
+        "{} {noun}{}",
+        count(number),
+        if number == 1 { "" } else { "s" }
+    )
 }
 
 /// A moment in the project's time zone, to the minute: `2026-03-01 02:06`; a bare date at midnight.
 pub(super) fn moment(time: DateTime<Utc>, zone: chrono_tz::Tz) -> String {
     let local = time.with_timezone(&zone);
-    local.format("%Y-%m-%d %H:%M").to_string().trim_end_matches(" 00:00").to_string()
+    local
+        .format("%Y-%m-%d %H:%M")
+        .to_string()
+        .trim_end_matches(" 00:00")
+        .to_string()
 }
 
 /// Lines up cells: the first column to the left, numbers to the right. Every row has the same number of cells.
@@ -74,7 +90,10 @@ pub(super) struct Columns {
 impl Columns {
     /// `right[i]`: whether column `i` is aligned to the right.
     pub(super) fn new(right: &[bool]) -> Self {
-        Self { rows: Vec::new(), right: right.to_vec() }
+        Self {
+            rows: Vec::new(),
+            right: right.to_vec(),
+        }
     }
 
     pub(super) fn row(&mut self, cells: Vec<String>) {
@@ -84,7 +103,13 @@ impl Columns {
     /// One line a row, two spaces between cells, `indent` before each.
     pub(super) fn render(&self, indent: &str) -> String {
         let widths: Vec<usize> = (0..self.right.len())
-            .map(|i| self.rows.iter().map(|row| width(&row[i])).max().unwrap_or(0))
+            .map(|i| {
+                self.rows
+                    .iter()
+                    .map(|row| width(&row[i]))
+                    .max()
+                    .unwrap_or(0)
+            })
             .collect();
         let mut text = String::new();
         for row in &self.rows {
@@ -111,7 +136,10 @@ impl Columns {
 
 /// Characters on the screen, style codes not counted.
 fn width(text: &str) -> usize {
-    anstream::adapter::strip_str(text).to_string().chars().count()
+    anstream::adapter::strip_str(text)
+        .to_string()
+        .chars()
+        .count()
 }
 
 #[cfg(test)]

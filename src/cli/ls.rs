@@ -28,7 +28,10 @@ impl Ls {
         let listed = runner.list(&selection).await?;
         let mut columns = Columns::new(&[false, false, true, true, false]);
         for table in &listed.tables {
-            let published = listed.release.as_ref().and_then(|release| release.table(&table.name));
+            let published = listed
+                .release
+                .as_ref()
+                .and_then(|release| release.table(&table.name));
             columns.row(vec![
                 table.name.to_string(),
                 table.kind.to_string(),
@@ -47,6 +50,7 @@ impl Ls {
 /// Grain, else description.
 fn words(project: &crate::project::Project, table: &TableName) -> String {
     let contract = project.contracts.get(table);
-    let text = contract.and_then(|contract| contract.grain.as_ref().or(contract.description.as_ref()));
+    let text =
+        contract.and_then(|contract| contract.grain.as_ref().or(contract.description.as_ref()));
     text.cloned().unwrap_or_default()
 }

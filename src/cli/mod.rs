@@ -115,7 +115,10 @@ fn fail(error: &Error) -> ExitCode {
 /// A panic is a bug: one sentence and exit code 70, never a backtrace in a user's face.
 fn report_panics_as_bugs() {
     std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(|l| format!(" at {l}")).unwrap_or_default();
+        let place = panic
+            .location()
+            .map(|l| format!(" at {l}"))
+            .unwrap_or_default();
         let error = Error::internal(format!("kilde met a state it believed impossible{place}"))
             .help("this is a bug: please report it with the command and the version");
         style::error(&error);

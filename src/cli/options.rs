@@ -17,13 +17,25 @@ use crate::run::{BuildRequest, Resources, Runner};
 #[derive(Clone, Debug, Args)]
 pub(super) struct Options {
     /// Folder of kilde.yaml, or any folder below it
-    #[arg(long, global = true, env = "KILDE_PROJECT_DIR", value_name = "DIR", default_value = ".")]
+    #[arg(
+        long,
+        global = true,
+        env = "KILDE_PROJECT_DIR",
+        value_name = "DIR",
+        default_value = "."
+    )]
     pub(super) project_dir: PathBuf,
     /// Target of kilde.yaml that overrides raw, lake and vars
     #[arg(short, long, global = true, env = "KILDE_TARGET")]
     pub(super) target: Option<String>,
     /// Variables that override those of kilde.yaml
-    #[arg(long, global = true, env = "KILDE_VARS", value_name = "NAME=TEXT", value_delimiter = ',')]
+    #[arg(
+        long,
+        global = true,
+        env = "KILDE_VARS",
+        value_name = "NAME=TEXT",
+        value_delimiter = ','
+    )]
     pub(super) vars: Vec<String>,
     /// Threads to use [default: one per core]
     #[arg(long, global = true, env = "KILDE_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -38,7 +50,13 @@ pub(super) struct Options {
     #[arg(long, global = true, env = "KILDE_SPILL_LIMIT", value_name = "SIZE", value_parser = size)]
     pub(super) spill_limit: Option<u64>,
     /// Form of log lines on stderr; what is logged is set by KILDE_LOG (such as `info`)
-    #[arg(long, global = true, env = "KILDE_LOG_FORMAT", value_enum, default_value = "text")]
+    #[arg(
+        long,
+        global = true,
+        env = "KILDE_LOG_FORMAT",
+        value_enum,
+        default_value = "text"
+    )]
     pub(super) log_format: LogFormat,
     /// Print errors only
     #[arg(short, long, global = true, env = "KILDE_QUIET")]
@@ -103,7 +121,13 @@ impl Options {
             })?;
             vars.insert(name.trim().to_string(), text.to_string());
         }
-        Project::load(root, &Variables { target: self.target.clone(), vars })
+        Project::load(
+            root,
+            &Variables {
+                target: self.target.clone(),
+                vars,
+            },
+        )
     }
 
     /// What changes the lake.
@@ -149,7 +173,9 @@ impl Options {
         let filter = tracing_subscriber::EnvFilter::try_new(&wanted).map_err(|error| {
             Error::config(format!("KILDE_LOG `{wanted}` is not a log filter")).caused_by(error)
         })?;
-        let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        let lines = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr);
         match self.log_format {
             LogFormat::Text => lines.init(),
             LogFormat::Json => lines.json().init(),
@@ -159,10 +185,17 @@ impl Options {
 }
 
 /// `--as-of` in the project's zone: a date means its midnight; a time with an offset is itself.
-pub(super) fn as_of(text: Option<&str>, project: &Project, now: DateTime<Utc>) -> Result<DateTime<Utc>> {
+pub(super) fn as_of(
+    text: Option<&str>,
+    project: &Project,
+    now: DateTime<Utc>,
+) -> Result<DateTime<Utc>> {
     let zone = project.time_zone;
     let local = match text {
-        None => now.with_timezone(&zone).date_naive().and_time(chrono::NaiveTime::MIN),
+        None => now
+            .with_timezone(&zone)
+            .date_naive()
+            .and_time(chrono::NaiveTime::MIN),
         Some(text) => {
             if let Ok(time) = DateTime::parse_from_rfc3339(text) {
                 return Ok(time.with_timezone(&Utc));
@@ -170,9 +203,14 @@ pub(super) fn as_of(text: Option<&str>, project: &Project, now: DateTime<Utc>) -
             let date = NaiveDate::parse_from_str(text, "%Y-%m-%d")
                 .map(|date| date.and_time(chrono::NaiveTime::MIN));
             let time = || {
-                ["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]
-                    .iter()
-                    .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
+                [
+                    "%Y-%m-%dT%H:%M",
+                    "%Y-%m-%d %H:%M",
+                    "%Y-%m-%dT%H:%M:%S",
+                    "%Y-%m-%d %H:%M:%S",
+                ]
+                .iter()
+                .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
             };
             date.ok().or_else(time).ok_or_else(|| {
                 Error::config(format!("--as-of `{text}` is neither a date nor a time"))
@@ -190,8 +228,15 @@ pub(super) fn as_of(text: Option<&str>, project: &Project, now: DateTime<Utc>) -
 
 /// `2GB`, `512MB`, `1GiB`, or bytes.
 fn size(text: &str) -> std::result::Result<u64, String> {
-    let digits = text.trim().trim_end_matches(|c: char| c.is_ascii_alphabetic()).trim_end();
-    let unit = match text.trim()[digits.len()..].trim().to_ascii_lowercase().as_str() {
+    let digits = text
+        .trim()
+        .trim_end_matches(|c: char| c.is_ascii_alphabetic())
+        .trim_end();
+    let unit = match text.trim()[digits.len()..]
+        .trim()
+        .to_ascii_lowercase()
+        .as_str()
+    {
         "" | "b" => 1,
         "kb" | "k" => 1_000,
         "mb" | "m" => 1_000_000,
@@ -201,9 +246,15 @@ fn size(text: &str) -> std::result::Result<u64, String> {
         "mib" => 1 << 20,
         "gib" => 1 << 30,
         "tib" => 1_u64 << 40,
-        other => return Err(format!("`{other}` is not a unit of size: write 512MB or 2GB")),
+        other => {
+            return Err(format!(
+                "`{other}` is not a unit of size: write 512MB or 2GB"
+            ));
+        }
     };
-    let number: f64 = digits.parse().map_err(|_| "write a size such as 512MB or 2GB".to_string())?;
+    let number: f64 = digits
+        .parse()
+        .map_err(|_| "write a size such as 512MB or 2GB".to_string())?;
     if number <= 0.0 {
         return Err("a size is above 0".to_string());
     }

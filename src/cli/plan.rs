@@ -62,8 +62,15 @@ fn render(observed: &Observed, plan: &crate::plan::Plan) -> String {
 }
 
 fn head(observed: &Observed, plan: &crate::plan::Plan) -> String {
-    let next = observed.release.as_ref().map_or(1, |release| release.number.0 + 1);
-    if let Some(release) = observed.release.as_ref().filter(|release| release.is_paused) {
+    let next = observed
+        .release
+        .as_ref()
+        .map_or(1, |release| release.number.0 + 1);
+    if let Some(release) = observed
+        .release
+        .as_ref()
+        .filter(|release| release.is_paused)
+    {
         return format!(
             "{} since release {}: builds wait for `kilde resume`; then release {next} would hold:\n",
             styled(DOUBT, "paused"),
@@ -76,8 +83,16 @@ fn head(observed: &Observed, plan: &crate::plan::Plan) -> String {
             None => "nothing to do: no source has an export yet\n".to_string(),
         };
     }
-    let certain = plan.tables.values().filter(|table| is_certain(&table.action)).count();
-    let possible = plan.tables.values().filter(|table| table.action == Action::Maybe).count();
+    let certain = plan
+        .tables
+        .values()
+        .filter(|table| is_certain(&table.action))
+        .count();
+    let possible = plan
+        .tables
+        .values()
+        .filter(|table| table.action == Action::Maybe)
+        .count();
     let exports: Vec<u64> = plan
         .tables
         .values()

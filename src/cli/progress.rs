@@ -16,7 +16,10 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn start(quiet: bool) -> Self {
-        Self { shown: !quiet && std::io::stderr().is_terminal(), working: Arc::default() }
+        Self {
+            shown: !quiet && std::io::stderr().is_terminal(),
+            working: Arc::default(),
+        }
     }
 
     /// What the runner calls on each event.
@@ -27,7 +30,9 @@ impl Progress {
             if !shown {
                 return;
             }
-            let Ok(mut working) = working.lock() else { return };
+            let Ok(mut working) = working.lock() else {
+                return;
+            };
             match event {
                 RunEvent::Started(table) => {
                     working.insert(table);

@@ -58,8 +58,17 @@ fn cells(batches: &[RecordBatch], null: &str) -> Result<Vec<Vec<String>>> {
     let unprintable =
         |error| Error::internal("a result cannot be shown as text").caused_by(Box::new(error));
     let mut rows = Vec::new();
-    let Some(first) = batches.first() else { return Ok(rows) };
-    rows.push(first.schema().fields().iter().map(|field| field.name().clone()).collect());
+    let Some(first) = batches.first() else {
+        return Ok(rows);
+    };
+    rows.push(
+        first
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect(),
+    );
     for batch in batches {
         let columns = batch
             .columns()
@@ -68,7 +77,12 @@ fn cells(batches: &[RecordBatch], null: &str) -> Result<Vec<Vec<String>>> {
             .collect::<std::result::Result<Vec<_>, _>>()
             .map_err(unprintable)?;
         for row in 0..batch.num_rows() {
-            rows.push(columns.iter().map(|column| column.value(row).to_string()).collect());
+            rows.push(
+                columns
+                    .iter()
+                    .map(|column| column.value(row).to_string())
+                    .collect(),
+            );
         }
     }
     Ok(rows)
@@ -76,20 +90,36 @@ fn cells(batches: &[RecordBatch], null: &str) -> Result<Vec<Vec<String>>> {
 
 fn table(batches: &[RecordBatch]) -> Result<String> {
     let rows = cells(batches, "∅")?;
-    let Some(first) = batches.first() else { return Ok("0 rows\n".to_string()) };
-    let right: Vec<bool> =
-        first.schema().fields().iter().map(|field| field.data_type().is_numeric()).collect();
+    let Some(first) = batches.first() else {
+        return Ok("0 rows\n".to_string());
+    };
+    let right: Vec<bool> = first
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| field.data_type().is_numeric())
+        .collect();
     let mut columns = Columns::new(&right);
     let count = rows.len() - 1;
     for (number, row) in rows.into_iter().enumerate() {
-        let row: Vec<String> = row.iter().map(|cell| cell.replace(['\n', '\r'], "⏎")).collect();
-        let rule = row.iter().map(|cell| "─".repeat(cell.chars().count())).collect();
+        let row: Vec<String> = row
+            .iter()
+            .map(|cell| cell.replace(['\n', '\r'], "⏎"))
+            .collect();
+        let rule = row
+            .iter()
+            .map(|cell| "─".repeat(cell.chars().count()))
+            .collect();
         columns.row(row);
         if number == 0 {
             columns.row(rule);
         }
     }
-    Ok(format!("{}{}\n", columns.render(""), super::format::plural(count as u64, "row")))
+    Ok(format!(
+        "{}{}\n",
+        columns.render(""),
+        super::format::plural(count as u64, "row")
+    ))
 }
 
 /// RFC 4180; null is empty.

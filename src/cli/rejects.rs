@@ -35,8 +35,10 @@ impl Rejects {
         let groups = catalog.rejects(&view).await?;
         let totals = catalog.record_counts(&view).await?;
         for table in wanted {
-            let mine: Vec<&RejectGroup> =
-                groups.iter().filter(|group| group.source == table.to_string()).collect();
+            let mine: Vec<&RejectGroup> = groups
+                .iter()
+                .filter(|group| group.source == table.to_string())
+                .collect();
             let rejected: u64 = mine.iter().map(|group| group.records).sum();
             let records = totals.get(&table.to_string()).copied().unwrap_or(0);
             style::out(&format!(
@@ -60,9 +62,7 @@ impl Rejects {
             }
             style::out(&columns.render("  "));
         }
-        style::out(
-            "help: every record with its text: kilde query \"select * from ops.rejects\"\n",
-        );
+        style::out("help: every record with its text: kilde query \"select * from ops.rejects\"\n");
         Ok(ExitCode::SUCCESS)
     }
 }

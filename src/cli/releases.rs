@@ -32,7 +32,11 @@ impl Releases {
             columns.row(vec![
                 release.number.to_string(),
                 format::moment(release.published_at, project.time_zone),
-                format!("{} of {} tables changed", release.changed.len(), release.tables.len()),
+                format!(
+                    "{} of {} tables changed",
+                    release.changed.len(),
+                    release.tables.len()
+                ),
                 format::plural(count("exports"), "export"),
                 format!("{} rejected", format::count(count("rejected"))),
                 note,

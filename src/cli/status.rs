@@ -70,9 +70,16 @@ impl Status {
         let runs = lake.run_reports().await?;
         let mut columns = format::Columns::new(&[false, false, false, true]);
         for run in runs.iter().rev().take(RUNS) {
-            let Some(bytes) = lake.run_report(run).await? else { continue };
+            let Some(bytes) = lake.run_report(run).await? else {
+                continue;
+            };
             let Ok(report) = serde_json::from_slice::<RunReport>(&bytes) else {
-                columns.row(vec![run.to_string(), "?".into(), "unreadable report".into(), String::new()]);
+                columns.row(vec![
+                    run.to_string(),
+                    "?".into(),
+                    "unreadable report".into(),
+                    String::new(),
+                ]);
                 continue;
             };
             columns.row(vec![

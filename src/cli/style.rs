@@ -30,13 +30,17 @@ pub(super) fn styled(style: Style, text: impl std::fmt::Display) -> String {
 /// Prints a result to stdout. A reader that went away (`| head`) is no failure.
 pub(super) fn out(text: &str) {
     let mut stdout = anstream::stdout().lock();
-    let _gone = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    let _gone = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush());
 }
 
 /// Prints progress or a message to stderr.
 pub(super) fn note(text: &str) {
     let mut stderr = anstream::stderr().lock();
-    let _gone = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+    let _gone = stderr
+        .write_all(text.as_bytes())
+        .and_then(|()| stderr.flush());
 }
 
 /// Prints an error with all that belongs to it.

@@ -308,7 +308,10 @@ help: did you mean `materialized`?"
         let empty = rendered("a: 1\n", 3, 3);
         assert!(empty.contains("\n 1 | a: 1\n   |    ^\n"), "{empty}");
         let within_a_character = rendered("å\n", 1, 2);
-        assert!(within_a_character.contains(":1:1\n"), "{within_a_character}");
+        assert!(
+            within_a_character.contains(":1:1\n"),
+            "{within_a_character}"
+        );
     }
 
     #[test]

@@ -112,10 +112,11 @@ impl Engine {
                     .caused_by(failure(error))
             })?;
         let scratch_folder = scratch_folder(&runtime)?;
-        let scratch: Arc<dyn ObjectStore> =
-            Arc::new(LocalFileSystem::new_with_prefix(&scratch_folder).map_err(|error| {
+        let scratch: Arc<dyn ObjectStore> = Arc::new(
+            LocalFileSystem::new_with_prefix(&scratch_folder).map_err(|error| {
                 Error::unavailable("the scratch folder cannot be used").caused_by(error)
-            })?);
+            })?,
+        );
         runtime.register_object_store(lake_url()?.as_ref(), options.lake);
         runtime.register_object_store(scratch_url()?.as_ref(), Arc::clone(&scratch));
         let partitions = options.threads.max(LEAST_PARTITIONS);

@@ -89,17 +89,18 @@ impl<'a> CellColumn<'a> {
     /// Kind and bytes of a record's cell.
     pub(crate) fn get(&self, row: usize) -> (CellKind, &'a [u8]) {
         let cell = self.cell(row);
-        (cell.kind, &self.text[cell.start as usize..cell.end as usize])
+        (
+            cell.kind,
+            &self.text[cell.start as usize..cell.end as usize],
+        )
     }
 
     /// Kinds and bytes of all records' cells, in order.
     pub(crate) fn iter(self) -> impl ExactSizeIterator<Item = (CellKind, &'a [u8])> {
         let text = self.text;
-        self.cells
-            .chunks_exact(self.width)
-            .map(move |record| {
-                let cell = record[self.at];
-                (cell.kind, &text[cell.start as usize..cell.end as usize])
-            })
+        self.cells.chunks_exact(self.width).map(move |record| {
+            let cell = record[self.at];
+            (cell.kind, &text[cell.start as usize..cell.end as usize])
+        })
     }
 }

@@ -92,9 +92,11 @@ pub(crate) async fn decode_export(
     };
     let worker = tokio::task::spawn_blocking(move || task.run(raw));
     feed(store, export, &before, sender).await;
-    let decoded = worker
-        .await
-        .map_err(|error| Error::internal("a decoder broke down").at(&export.path).caused_by(error))??;
+    let decoded = worker.await.map_err(|error| {
+        Error::internal("a decoder broke down")
+            .at(&export.path)
+            .caused_by(error)
+    })??;
     let after = head(store, export).await?;
     let is_same = (before.size, before.last_modified, &before.e_tag)
         == (after.size, after.last_modified, &after.e_tag);

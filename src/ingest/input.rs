@@ -110,10 +110,7 @@ impl std::error::Error for BrokenGzip {}
 ///
 /// # Errors
 /// Those of storage.
-pub(super) fn content<'a>(
-    raw: &'a mut RawBytes,
-    file: &str,
-) -> io::Result<Box<dyn Read + 'a>> {
+pub(super) fn content<'a>(raw: &'a mut RawBytes, file: &str) -> io::Result<Box<dyn Read + 'a>> {
     let mut buffered = BufReader::with_capacity(1 << 16, raw);
     let start = buffered.fill_buf()?;
     let is_empty = start.is_empty();

@@ -65,7 +65,9 @@ impl ExportStatus {
     }
 
     fn of(name: &str) -> Option<Self> {
-        [Self::Loaded, Self::Duplicate, Self::Empty].into_iter().find(|s| s.name() == name)
+        [Self::Loaded, Self::Duplicate, Self::Empty]
+            .into_iter()
+            .find(|s| s.name() == name)
     }
 }
 
@@ -85,7 +87,11 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     let text = |name: &str| Field::new(name, DataType::Utf8, true);
     let number = |name: &str| Field::new(name, DataType::Int64, true);
     let time = |name: &str| {
-        Field::new(name, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true)
+        Field::new(
+            name,
+            DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            true,
+        )
     };
     Arc::new(Schema::new(vec![
         text("source"),
@@ -121,10 +127,18 @@ pub(crate) fn ledger_batch(entries: &[LedgerEntry]) -> Result<RecordBatch> {
         Arc::new(entries.iter().map(cell).collect::<StringArray>())
     };
     let number = |cell: fn(&LedgerEntry) -> u64| -> ArrayRef {
-        Arc::new(entries.iter().map(|entry| Some(cell(entry) as i64)).collect::<Int64Array>())
+        Arc::new(
+            entries
+                .iter()
+                .map(|entry| Some(cell(entry) as i64))
+                .collect::<Int64Array>(),
+        )
     };
     let time = |cell: fn(&LedgerEntry) -> Option<i64>| -> ArrayRef {
-        let times = entries.iter().map(cell).collect::<TimestampMicrosecondArray>();
+        let times = entries
+            .iter()
+            .map(cell)
+            .collect::<TimestampMicrosecondArray>();
         Arc::new(times.with_timezone("UTC"))
     };
     let columns = vec![
@@ -133,7 +147,11 @@ pub(crate) fn ledger_batch(entries: &[LedgerEntry]) -> Result<RecordBatch> {
         text(|entry| Some(&entry.hash)),
         number(|entry| entry.size),
         time(|entry| Some(micros(entry.modified_at))),
-        time(|entry| entry.ordered_at.map(|time| time.and_utc().timestamp_micros())),
+        time(|entry| {
+            entry
+                .ordered_at
+                .map(|time| time.and_utc().timestamp_micros())
+        }),
         text(|entry| Some(entry.status.name())),
         text(|entry| entry.duplicate_of.as_deref()),
         number(|entry| entry.records),
@@ -164,7 +182,9 @@ pub(crate) fn ledger_entries(batch: &RecordBatch) -> Result<Vec<LedgerEntry>> {
                 hash: columns.text("hash", row)?.unwrap_or_default(),
                 size: columns.number("size", row)?,
                 modified_at: columns.time("modified_at", row)?.unwrap_or_default(),
-                ordered_at: columns.time("ordered_at", row)?.map(|time| time.naive_utc()),
+                ordered_at: columns
+                    .time("ordered_at", row)?
+                    .map(|time| time.naive_utc()),
                 status: ExportStatus::of(&status).ok_or_else(|| misread("status"))?,
                 duplicate_of: columns.text("duplicate_of", row)?,
                 records: columns.number("records", row)?,
@@ -204,8 +224,14 @@ impl Columns<'_> {
 
     fn number(&self, name: &str, row: usize) -> Result<u64> {
         let column = self.column(name)?;
-        let numbers = column.as_primitive_opt::<Int64Type>().ok_or_else(|| misread(name))?;
-        Ok(if column.is_null(row) { 0 } else { numbers.value(row).max(0) as u64 })
+        let numbers = column
+            .as_primitive_opt::<Int64Type>()
+            .ok_or_else(|| misread(name))?;
+        Ok(if column.is_null(row) {
+            0
+        } else {
+            numbers.value(row).max(0) as u64
+        })
     }
 
     fn time(&self, name: &str, row: usize) -> Result<Option<DateTime<Utc>>> {
@@ -216,7 +242,9 @@ impl Columns<'_> {
         if column.is_null(row) {
             return Ok(None);
         }
-        DateTime::from_timestamp_micros(times.value(row)).map(Some).ok_or_else(|| misread(name))
+        DateTime::from_timestamp_micros(times.value(row))
+            .map(Some)
+            .ok_or_else(|| misread(name))
     }
 }
 
@@ -233,7 +261,9 @@ pub(crate) async fn hash(
     location: &object_store::path::Path,
 ) -> Result<String> {
     let unreadable = |error: object_store::Error| {
-        Error::unavailable("the export cannot be read").at(location.to_string()).caused_by(error)
+        Error::unavailable("the export cannot be read")
+            .at(location.to_string())
+            .caused_by(error)
     };
     let mut stream = store.get(location).await.map_err(unreadable)?.into_stream();
     let mut hasher = blake3::Hasher::new();
@@ -242,7 +272,6 @@ pub(crate) async fn hash(
     }
     Ok(hasher.finalize().to_hex().to_string())
 }
-
 
 #[cfg(test)]
 mod tests {

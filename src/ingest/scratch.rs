@@ -38,7 +38,9 @@ impl ScratchFile {
     ///
     /// # Errors
     /// `Unavailable` where the file cannot be read.
-    pub(crate) fn batches(&self) -> Result<impl Iterator<Item = Result<RecordBatch>> + Send + use<>> {
+    pub(crate) fn batches(
+        &self,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch>> + Send + use<>> {
         let reader = match &self.path {
             None => None,
             Some(path) => {
@@ -132,10 +134,7 @@ impl ScratchWriter {
     }
 }
 
-fn unavailable(
-    path: &Path,
-    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-) -> Error {
+fn unavailable(path: &Path, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::unavailable("a scratch file cannot be written or read")
         .at(path.display().to_string())
         .help("make room, or name another folder with `--spill-dir`")

@@ -231,11 +231,24 @@ pub(crate) fn rejects(decoded: &DecodedExport) -> Vec<(i64, String, String)> {
     let text = |name: &str, row: usize| {
         let array = batch.column_by_name(name).unwrap().as_string::<i32>();
         let is_null = datafusion::arrow::array::Array::is_null(array, row);
-        if is_null { String::new() } else { array.value(row).to_string() }
+        if is_null {
+            String::new()
+        } else {
+            array.value(row).to_string()
+        }
     };
-    let lines = batch.column_by_name("line").unwrap().as_primitive::<Int64Type>();
+    let lines = batch
+        .column_by_name("line")
+        .unwrap()
+        .as_primitive::<Int64Type>();
     (0..batch.num_rows())
-        .map(|row| (lines.value(row), text("column_name", row), text("rule", row)))
+        .map(|row| {
+            (
+                lines.value(row),
+                text("column_name", row),
+                text("rule", row),
+            )
+        })
         .collect()
 }
 

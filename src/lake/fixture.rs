@@ -61,8 +61,10 @@ pub(super) fn lake_that_spills(
         time_zone: chrono_tz::UTC,
     })
     .unwrap();
+    let log = DeltaLog::new(Arc::clone(&store));
+    log.belongs_to("lake-1");
     Lake {
-        log: DeltaLog::new(Arc::clone(&store), "lake-1"),
+        log,
         folder,
         store,
         engine,

@@ -16,7 +16,10 @@ pub(crate) fn refuse(sql: &str, region: Span, sink: &mut Sink) {
     while let Some(token) = next_token(sql, rest) {
         rest = token.end;
         let text = &sql[token.start..token.end];
-        let written = file.text.get(from..region.end).and_then(|part| part.find(text));
+        let written = file
+            .text
+            .get(from..region.end)
+            .and_then(|part| part.find(text));
         let span = written.map_or(region, |start| Span {
             start: from + start,
             end: from + start + text.len(),
@@ -75,7 +78,9 @@ fn next_token(sql: &str, from: usize) -> Option<Token> {
 }
 
 fn mistake_of(text: &str, quoted: bool) -> Option<Mistake> {
-    const CALLS: &[&str] = &["ref", "source", "var", "config", "this", "env_var", "target", "dbt"];
+    const CALLS: &[&str] = &[
+        "ref", "source", "var", "config", "this", "env_var", "target", "dbt",
+    ];
     let inside = text[2..text.len() - 2].trim();
     let word: &str = inside
         .split(|c: char| !c.is_alphanumeric() && c != '_')
@@ -110,13 +115,20 @@ mod tests {
             text: sql.into(),
         });
         let mut sink = Sink::new(&file);
-        let region = Span { start: 0, end: sql.len() };
+        let region = Span {
+            start: 0,
+            end: sql.len(),
+        };
         refuse(sql, region, &mut sink);
         sink.found
             .iter()
             .map(|d| {
                 let span = d.place.as_ref().unwrap().span;
-                format!("{} | {}", &sql[span.start..span.end], d.help.as_ref().unwrap())
+                format!(
+                    "{} | {}",
+                    &sql[span.start..span.end],
+                    d.help.as_ref().unwrap()
+                )
             })
             .collect()
     }

@@ -131,10 +131,17 @@ mod tests {
             .as_array()
             .map(|names| names.iter().filter_map(Json::as_str).collect())
             .unwrap_or_default();
-        let word = if definition.get("anyOf").is_some() { "one of" } else { "key" };
+        let word = if definition.get("anyOf").is_some() {
+            "one of"
+        } else {
+            "key"
+        };
         write!(text, "\n| {word} | value | meaning |\n|---|---|---|\n").unwrap();
-        let properties: BTreeMap<&String, &Json> =
-            map["properties"].as_object().into_iter().flatten().collect();
+        let properties: BTreeMap<&String, &Json> = map["properties"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .collect();
         for (key, property) in properties {
             let shown = if required.contains(&key.as_str()) {
                 format!("**`{key}`**")
@@ -144,7 +151,12 @@ mod tests {
             let meaning = property["description"].as_str().unwrap_or_default();
             let meaning = meaning.replace("Not in this version.", "*Not in this version.*");
             let value = kind(property, waiting);
-            writeln!(text, "| {shown} | {value} | {} |", meaning.replace('|', "\\|")).unwrap();
+            writeln!(
+                text,
+                "| {shown} | {value} | {} |",
+                meaning.replace('|', "\\|")
+            )
+            .unwrap();
         }
     }
 
@@ -157,7 +169,11 @@ mod tests {
             return link;
         }
         if let Some(words) = property["enum"].as_array() {
-            let words: Vec<String> = words.iter().filter_map(Json::as_str).map(|w| format!("`{w}`")).collect();
+            let words: Vec<String> = words
+                .iter()
+                .filter_map(Json::as_str)
+                .map(|w| format!("`{w}`"))
+                .collect();
             return words.join(" ");
         }
         if let Some(forms) = property["anyOf"].as_array() {

@@ -34,8 +34,8 @@ pub(crate) use source::{
     Conversions, CsvRead, Encoding, Load, NdjsonRead, ParquetRead, Party, Read, Source,
 };
 
+use crate::diagnostic::{Diagnostic, Place, SourceFile, Span, nearest};
 use crate::error::Error;
-use crate::diagnostic::{nearest, Diagnostic, Place, SourceFile, Span};
 use crate::name::TableName;
 
 /// A value and the bytes of the file where it stands.
@@ -134,8 +134,9 @@ impl Project {
     /// `Config` where there is no such table, or several.
     pub(crate) fn table(&self, name: &str) -> Result<TableName, Error> {
         let all = || self.sources.keys().chain(self.steps.keys());
-        let found: Vec<&TableName> =
-            all().filter(|table| table.to_string() == name || table.name() == name).collect();
+        let found: Vec<&TableName> = all()
+            .filter(|table| table.to_string() == name || table.name() == name)
+            .collect();
         match found.as_slice() {
             [one] => Ok((*one).clone()),
             [] => {
@@ -150,8 +151,10 @@ impl Project {
             }
             several => {
                 let names: Vec<String> = several.iter().map(ToString::to_string).collect();
-                Err(Error::config(format!("`{name}` could be {}", names.join(" or ")))
-                    .help("write the schema too"))
+                Err(
+                    Error::config(format!("`{name}` could be {}", names.join(" or ")))
+                        .help("write the schema too"),
+                )
             }
         }
     }

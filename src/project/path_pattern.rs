@@ -70,7 +70,10 @@ impl PathPattern {
                 rest = &rest[1..];
             } else if first == '{' {
                 let end = rest.find('}').ok_or_else(|| {
-                    error(format!("`{text}` opens a brace and does not close it"), "write `{column}` or `{column:%Y%m%d}`")
+                    error(
+                        format!("`{text}` opens a brace and does not close it"),
+                        "write `{column}` or `{column:%Y%m%d}`",
+                    )
                 })?;
                 let capture = parse_capture(&rest[1..end])?;
                 check_new(&capture, &captures)?;
@@ -87,7 +90,10 @@ impl PathPattern {
         }
         regex.push('$');
         let regex = Regex::new(&regex).map_err(|_| {
-            error(format!("`{text}` is too large a pattern"), "write a shorter one")
+            error(
+                format!("`{text}` is too large a pattern"),
+                "write a shorter one",
+            )
         })?;
         Ok(Self {
             text: text.to_string(),
@@ -118,7 +124,9 @@ impl PathPattern {
     /// The folder below which every match lies, to list no more than needed: `crm` of `crm/a_*.csv`; empty for all of `raw`.
     pub(crate) fn prefix(&self) -> &str {
         let literal = self.text.find(['*', '{']).unwrap_or(self.text.len());
-        self.text[..literal].rfind('/').map_or("", |end| &self.text[..end])
+        self.text[..literal]
+            .rfind('/')
+            .map_or("", |end| &self.text[..end])
     }
 }
 
@@ -132,10 +140,16 @@ fn error(message: impl Into<String>, help: impl Into<String>) -> PatternError {
 fn check_path(text: &str) -> Result<(), PatternError> {
     let shown = format!("`{text}`");
     if text.is_empty() {
-        return Err(error("an empty path", "a path below the folder: `crm/customers_*.csv`"));
+        return Err(error(
+            "an empty path",
+            "a path below the folder: `crm/customers_*.csv`",
+        ));
     }
     if text.contains('\\') {
-        return Err(error(format!("{shown} has a `\\`"), "folders are separated by `/`"));
+        return Err(error(
+            format!("{shown} has a `\\`"),
+            "folders are separated by `/`",
+        ));
     }
     if text.contains("://") || text.starts_with('/') {
         return Err(error(
@@ -144,10 +158,16 @@ fn check_path(text: &str) -> Result<(), PatternError> {
         ));
     }
     if let Some(rest) = text.strip_prefix("./") {
-        return Err(error(format!("{shown} begins with `./`"), format!("write `{rest}`")));
+        return Err(error(
+            format!("{shown} begins with `./`"),
+            format!("write `{rest}`"),
+        ));
     }
     if text.split('/').any(|part| part == "..") {
-        return Err(error(format!("{shown} leads out of the folder"), "a path below the folder"));
+        return Err(error(
+            format!("{shown} leads out of the folder"),
+            "a path below the folder",
+        ));
     }
     if text.ends_with('/') || text.contains("//") {
         return Err(error(
@@ -246,7 +266,10 @@ fn parse_time(text: &str, format: &str) -> Option<(NaiveDateTime, String)> {
     }
     let date = date_of(&parsed)?;
     if parsed.hour_div_12().is_none() && parsed.hour_mod_12().is_none() {
-        return Some((date.and_time(NaiveTime::MIN), date.format("%Y-%m-%d").to_string()));
+        return Some((
+            date.and_time(NaiveTime::MIN),
+            date.format("%Y-%m-%d").to_string(),
+        ));
     }
     // an hour alone (`%Y%m%d%H`) means the hour's start
     if parsed.minute().is_none() {
@@ -315,7 +338,9 @@ mod tests {
         let captures = pattern("pos/receipts_{exported_on:%Y%m%d}*.csv.gz")
             .matches("pos/receipts_20260301_2.csv.gz")
             .unwrap();
-        let at = NaiveDate::from_ymd_opt(2026, 3, 1).unwrap().and_time(NaiveTime::MIN);
+        let at = NaiveDate::from_ymd_opt(2026, 3, 1)
+            .unwrap()
+            .and_time(NaiveTime::MIN);
         assert_eq!(captures.ordered_at, Some(at));
         assert_eq!(captures.columns["exported_on"], "2026-03-01");
     }
@@ -323,10 +348,20 @@ mod tests {
     #[test]
     fn a_captured_time_is_shown_with_its_time_of_day() {
         let shown = |format: &str, path: &str| {
-            pattern(&format!("{{at:{format}}}.csv")).matches(path).unwrap().columns["at"].clone()
+            pattern(&format!("{{at:{format}}}.csv"))
+                .matches(path)
+                .unwrap()
+                .columns["at"]
+                .clone()
         };
-        assert_eq!(shown("%Y%m%dT%H%M%S", "20260301T020612.csv"), "2026-03-01T02:06:12");
-        assert_eq!(shown("%Y-%m-%d-%H", "2026-03-01-23.csv"), "2026-03-01T23:00:00");
+        assert_eq!(
+            shown("%Y%m%dT%H%M%S", "20260301T020612.csv"),
+            "2026-03-01T02:06:12"
+        );
+        assert_eq!(
+            shown("%Y-%m-%d-%H", "2026-03-01-23.csv"),
+            "2026-03-01T23:00:00"
+        );
         assert_eq!(shown("%Y-%m", "2026-03.csv"), "2026-03-01");
         assert_eq!(shown("%Y", "2026.csv"), "2026-01-01");
         assert_eq!(shown("%d%b%Y", "01Mar2026.csv"), "2026-03-01");
@@ -344,7 +379,9 @@ mod tests {
 
     #[test]
     fn plain_captures_take_text_within_a_folder() {
-        let captures = pattern("{country}/{store}_{d:%Y}.csv").matches("SE/a_b_2026.csv").unwrap();
+        let captures = pattern("{country}/{store}_{d:%Y}.csv")
+            .matches("SE/a_b_2026.csv")
+            .unwrap();
         assert_eq!(captures.columns["country"], "SE");
         assert_eq!(captures.columns["store"], "a_b");
         assert!(pattern("{country}.csv").matches("a/b.csv").is_none());
@@ -363,9 +400,25 @@ mod tests {
     #[test]
     fn wrong_patterns_are_refused() {
         for wrong in [
-            "", "/a.csv", "s3://b/a.csv", "../a.csv", "a\\b.csv", "a/", "a?.csv", "a[1].csv", "{a", "a}",
-            "{A}.csv", "{a:}.csv", "{a:x}.csv", "{a:%Q}.csv", "{a:%H}.csv", "{a}{a}", "{csv,gz}",
-            "{a:%Y}{b:%Y}", "./a.csv",
+            "",
+            "/a.csv",
+            "s3://b/a.csv",
+            "../a.csv",
+            "a\\b.csv",
+            "a/",
+            "a?.csv",
+            "a[1].csv",
+            "{a",
+            "a}",
+            "{A}.csv",
+            "{a:}.csv",
+            "{a:x}.csv",
+            "{a:%Q}.csv",
+            "{a:%H}.csv",
+            "{a}{a}",
+            "{csv,gz}",
+            "{a:%Y}{b:%Y}",
+            "./a.csv",
         ] {
             assert!(PathPattern::parse(wrong).is_err(), "{wrong}");
         }

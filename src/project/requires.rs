@@ -42,8 +42,11 @@ impl FromText for Requires {
             .collect::<Option<Vec<_>>>()
             .map(Self)
             .ok_or_else(|| {
-                Mistake::new(118, format!("`{text}` is not a condition on kilde's version"))
-                    .help("for example `requires: \">=0.1\"` or `requires: \">=0.1, <0.3\"`")
+                Mistake::new(
+                    118,
+                    format!("`{text}` is not a condition on kilde's version"),
+                )
+                .help("for example `requires: \">=0.1\"` or `requires: \">=0.1, <0.3\"`")
             })
     }
 }

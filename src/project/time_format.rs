@@ -13,12 +13,24 @@ pub(crate) struct FormatError {
 
 /// A format of dates: it holds a year.
 pub(crate) fn check_date(text: &str) -> Result<(), FormatError> {
-    check(text, &["%Y", "%y", "%C", "%F", "%D", "%x", "%G", "%v", "%c", "%+", "%s"], "a year")
+    check(
+        text,
+        &[
+            "%Y", "%y", "%C", "%F", "%D", "%x", "%G", "%v", "%c", "%+", "%s",
+        ],
+        "a year",
+    )
 }
 
 /// A format of times: it holds an hour.
 pub(crate) fn check_time(text: &str) -> Result<(), FormatError> {
-    check(text, &["%H", "%I", "%k", "%l", "%T", "%R", "%r", "%X", "%c", "%+", "%s"], "an hour")
+    check(
+        text,
+        &[
+            "%H", "%I", "%k", "%l", "%T", "%R", "%r", "%X", "%c", "%+", "%s",
+        ],
+        "an hour",
+    )
 }
 
 /// Checks a format, which must hold one of `parts`; they stand for `needed`.
@@ -29,14 +41,19 @@ fn check(text: &str, parts: &[&str], needed: &str) -> Result<(), FormatError> {
             help: EXAMPLES.into(),
         });
     }
-    let flagless = text.replace("%-", "%").replace("%_", "%").replace("%0", "%");
+    let flagless = text
+        .replace("%-", "%")
+        .replace("%_", "%")
+        .replace("%0", "%");
     if parts.iter().any(|part| flagless.contains(part)) {
         return Ok(());
     }
     let meant = strftime_of(text).filter(|_| !text.contains('%'));
     Err(FormatError {
         message: format!("`{text}` does not hold {needed}"),
-        help: meant.map_or(EXAMPLES.into(), |format| format!("did you mean `{format}`?")),
+        help: meant.map_or(EXAMPLES.into(), |format| {
+            format!("did you mean `{format}`?")
+        }),
     })
 }
 
@@ -45,9 +62,22 @@ fn strftime_of(text: &str) -> Option<String> {
     let mut format = text.to_string();
     // minutes and months differ by case alone in Java's words, and by place in Excel's
     for (theirs, ours) in [
-        ("yyyy", "%Y"), ("YYYY", "%Y"), ("HH24", "%H"), ("HH", "%H"), ("hh", "%H"), (":MM", ":%M"),
-        (":mm", ":%M"), ("MI", "%M"), ("SS", "%S"), ("ss", "%S"), ("MM", "%m"), ("mm", "%m"),
-        ("dd", "%d"), ("DD", "%d"), ("yy", "%y"), ("YY", "%y"),
+        ("yyyy", "%Y"),
+        ("YYYY", "%Y"),
+        ("HH24", "%H"),
+        ("HH", "%H"),
+        ("hh", "%H"),
+        (":MM", ":%M"),
+        (":mm", ":%M"),
+        ("MI", "%M"),
+        ("SS", "%S"),
+        ("ss", "%S"),
+        ("MM", "%m"),
+        ("mm", "%m"),
+        ("dd", "%d"),
+        ("DD", "%d"),
+        ("yy", "%y"),
+        ("YY", "%y"),
     ] {
         format = format.replace(theirs, ours);
     }

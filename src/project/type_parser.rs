@@ -8,7 +8,16 @@ use crate::name::is_identifier;
 const MAX_DEPTH: usize = 16;
 
 const WORDS: &[&str] = &[
-    "varchar", "boolean", "integer", "bigint", "double", "decimal", "date", "timestamp", "list", "struct",
+    "varchar",
+    "boolean",
+    "integer",
+    "bigint",
+    "double",
+    "decimal",
+    "date",
+    "timestamp",
+    "list",
+    "struct",
 ];
 
 /// Why a text is not a type, and what to write.
@@ -79,7 +88,9 @@ impl<'t> Parser<'t> {
             }
             _ => Err(TypeError {
                 message: format!("`{}` is not a decimal", self.text),
-                help: Some("`decimal(p,s)`: p digits from 1 to 38, s of them after the point".into()),
+                help: Some(
+                    "`decimal(p,s)`: p digits from 1 to 38, s of them after the point".into(),
+                ),
             }),
         }
     }
@@ -184,25 +195,35 @@ fn known() -> String {
 /// What other tools call a type, and how kilde writes it.
 fn theirs(word: &str) -> Option<&'static str> {
     Some(match word {
-        "text" | "string" | "str" | "char" | "character" | "nvarchar" | "nchar" | "utf8" | "json" | "uuid"
-        | "bpchar" | "clob" | "enum" => "write `varchar`",
+        "text" | "string" | "str" | "char" | "character" | "nvarchar" | "nchar" | "utf8"
+        | "json" | "uuid" | "bpchar" | "clob" | "enum" => "write `varchar`",
         "bool" | "bit" | "logical" => "write `boolean`",
-        "int" | "int4" | "int32" | "int2" | "int16" | "int8" | "tinyint" | "smallint" | "utinyint" | "usmallint"
-        | "uint8" | "uint16" | "short" | "byte" | "mediumint" => {
+        "int" | "int4" | "int32" | "int2" | "int16" | "int8" | "tinyint" | "smallint"
+        | "utinyint" | "usmallint" | "uint8" | "uint16" | "short" | "byte" | "mediumint" => {
             "write `integer` (32 bits) or `bigint` (64 bits)"
         }
-        "int64" | "long" | "uint32" | "uinteger" | "serial" | "bigserial" | "ubigint" | "uint64" => "write `bigint`",
+        "int64" | "long" | "uint32" | "uinteger" | "serial" | "bigserial" | "ubigint"
+        | "uint64" => "write `bigint`",
         "hugeint" | "int128" | "uhugeint" => "write `decimal(38,0)`",
         "float" | "float4" | "float8" | "float32" | "float64" | "real" => {
             "write `double`, or `decimal(p,s)` for money"
         }
-        "numeric" | "number" | "dec" | "money" | "currency" => "write `decimal(p,s)`, for example `decimal(12,2)`",
-        "datetime" | "timestamptz" | "timestamp_tz" | "timestamp_ntz" | "timestampntz" | "datetime2" | "smalldatetime"
-        | "timestamp_s" | "timestamp_ms" | "timestamp_ns" | "instant" => "write `timestamp` (UTC, microseconds)",
-        "time" | "interval" | "duration" => "no reader-wide type for it: write `varchar`, or seconds as `integer`",
+        "numeric" | "number" | "dec" | "money" | "currency" => {
+            "write `decimal(p,s)`, for example `decimal(12,2)`"
+        }
+        "datetime" | "timestamptz" | "timestamp_tz" | "timestamp_ntz" | "timestampntz"
+        | "datetime2" | "smalldatetime" | "timestamp_s" | "timestamp_ms" | "timestamp_ns"
+        | "instant" => "write `timestamp` (UTC, microseconds)",
+        "time" | "interval" | "duration" => {
+            "no reader-wide type for it: write `varchar`, or seconds as `integer`"
+        }
         "array" | "repeated" => "write `list<…>`, for example `list<varchar>`",
-        "object" | "record" | "row" | "map" | "variant" => "write `struct<…>`, for example `struct<sku varchar, quantity integer>`",
-        "blob" | "binary" | "varbinary" | "bytea" | "bytes" => "kilde has no bytes: write `varchar` (base64 or hex)",
+        "object" | "record" | "row" | "map" | "variant" => {
+            "write `struct<…>`, for example `struct<sku varchar, quantity integer>`"
+        }
+        "blob" | "binary" | "varbinary" | "bytea" | "bytes" => {
+            "kilde has no bytes: write `varchar` (base64 or hex)"
+        }
         _ => return None,
     })
 }
@@ -227,10 +248,15 @@ mod tests {
             assert_eq!(ColumnType::parse(text).unwrap().to_string(), text);
         }
         assert_eq!(
-            ColumnType::parse(" decimal ( 12 , 2 ) ").unwrap().to_string(),
+            ColumnType::parse(" decimal ( 12 , 2 ) ")
+                .unwrap()
+                .to_string(),
             "decimal(12,2)"
         );
-        assert_eq!(ColumnType::parse("struct<a: date>").unwrap().to_string(), "struct<a date>");
+        assert_eq!(
+            ColumnType::parse("struct<a: date>").unwrap().to_string(),
+            "struct<a date>"
+        );
     }
 
     #[test]
@@ -238,7 +264,10 @@ mod tests {
         assert_eq!(help("text"), "write `varchar`");
         assert_eq!(help("Int64"), "write `bigint`");
         assert_eq!(help("datetime"), "write `timestamp` (UTC, microseconds)");
-        assert_eq!(help("NUMERIC(10,2)"), "write `decimal(p,s)`, for example `decimal(12,2)`");
+        assert_eq!(
+            help("NUMERIC(10,2)"),
+            "write `decimal(p,s)`, for example `decimal(12,2)`"
+        );
         assert_eq!(help("VARCHAR"), "did you mean `varchar`?");
         assert_eq!(help("bigitn"), "did you mean `bigint`?");
         assert_eq!(help("varchar(20)"), "write `varchar`");
@@ -249,8 +278,21 @@ mod tests {
     #[test]
     fn wrong_brackets_numbers_and_names_are_refused() {
         for wrong in [
-            "", "decimal", "decimal(39,2)", "decimal(2,3)", "decimal(0,0)", "decimal(5,-1)", "decimal(5)", "list",
-            "list<>", "list<varchar", "struct<>", "struct<a>", "struct<A date>", "struct<a date, a date>", "<",
+            "",
+            "decimal",
+            "decimal(39,2)",
+            "decimal(2,3)",
+            "decimal(0,0)",
+            "decimal(5,-1)",
+            "decimal(5)",
+            "list",
+            "list<>",
+            "list<varchar",
+            "struct<>",
+            "struct<a>",
+            "struct<A date>",
+            "struct<a date, a date>",
+            "<",
         ] {
             assert!(ColumnType::parse(wrong).is_err(), "{wrong}");
         }

@@ -50,13 +50,22 @@ pub(crate) fn planned_tests(contract: &Contract, load: Option<Load>) -> Vec<Plan
         let last = contract.key.last().unwrap_or(first);
         let declared_at = Place {
             file: contract.file.clone(),
-            span: crate::diagnostic::Span { start: first.span.start, end: last.span.end },
+            span: crate::diagnostic::Span {
+                start: first.span.start,
+                end: last.span.end,
+            },
         };
-        let key: Vec<String> = contract.key_names().into_iter().map(str::to_string).collect();
+        let key: Vec<String> = contract
+            .key_names()
+            .into_iter()
+            .map(str::to_string)
+            .collect();
         for column in &key {
             tests.push(PlannedTest {
                 name: format!("not_null({column})"),
-                check: Check::Row { failing: sql::null_sql(column) },
+                check: Check::Row {
+                    failing: sql::null_sql(column),
+                },
                 severity: TestSeverity::Error,
                 at_most: None,
                 declared_at: declared_at.clone(),
@@ -64,7 +73,9 @@ pub(crate) fn planned_tests(contract: &Contract, load: Option<Load>) -> Vec<Plan
         }
         tests.push(PlannedTest {
             name: format!("unique({})", key.join(", ")),
-            check: Check::Key { failures: sql::duplicates_sql(&contract.table, &key, None) },
+            check: Check::Key {
+                failures: sql::duplicates_sql(&contract.table, &key, None),
+            },
             severity: TestSeverity::Error,
             at_most: None,
             declared_at,
@@ -90,8 +101,11 @@ pub(crate) fn planned_tests(contract: &Contract, load: Option<Load>) -> Vec<Plan
 fn planned(contract: &Contract, test: &DataTest) -> PlannedTest {
     let table = &contract.table;
     let condition = test.condition.as_deref();
-    let data_type =
-        |column: &str| contract.column(column).map(|column| column.data_type.clone());
+    let data_type = |column: &str| {
+        contract
+            .column(column)
+            .map(|column| column.data_type.clone())
+    };
     let row = |failing: String| Check::Row {
         failing: match condition {
             Some(condition) => format!("({condition}) and ({failing})"),
@@ -99,16 +113,19 @@ fn planned(contract: &Contract, test: &DataTest) -> PlannedTest {
         },
     };
     let (name, check) = match &test.kind {
-        TestKind::NotNull { column } => {
-            (format!("not_null({column})"), row(sql::null_sql(column)))
-        }
+        TestKind::NotNull { column } => (format!("not_null({column})"), row(sql::null_sql(column))),
         TestKind::AcceptedValues { column, values } => (
             format!("accepted_values({column})"),
-            row(sql::not_among_sql(column, values, data_type(column).as_ref())),
+            row(sql::not_among_sql(
+                column,
+                values,
+                data_type(column).as_ref(),
+            )),
         ),
-        TestKind::Matches { column, pattern } => {
-            (format!("matches({column})"), row(sql::mismatch_sql(column, pattern)))
-        }
+        TestKind::Matches { column, pattern } => (
+            format!("matches({column})"),
+            row(sql::mismatch_sql(column, pattern)),
+        ),
         TestKind::Range { column, min, max } => (
             format!("range({column})"),
             row(sql::outside_sql(
@@ -120,24 +137,42 @@ fn planned(contract: &Contract, test: &DataTest) -> PlannedTest {
         ),
         TestKind::Unique { columns } => (
             format!("unique({})", columns.join(", ")),
-            Check::Query { failures: sql::duplicates_sql(table, columns, condition) },
+            Check::Query {
+                failures: sql::duplicates_sql(table, columns, condition),
+            },
         ),
-        TestKind::Relationships { columns, to, fields } => (
+        TestKind::Relationships {
+            columns,
+            to,
+            fields,
+        } => (
             format!("relationships({} to {to})", columns.join(", ")),
-            Check::Query { failures: sql::orphans_sql(table, columns, to, fields, condition) },
+            Check::Query {
+                failures: sql::orphans_sql(table, columns, to, fields, condition),
+            },
         ),
-        TestKind::RowCount { min, max } => {
-            ("row_count".to_string(), Check::RowCount { min: *min, max: *max })
-        }
-        TestKind::Sql { query, .. } => {
-            ("sql".to_string(), Check::Query { failures: query.trim_end_matches(';').to_string() })
-        }
+        TestKind::RowCount { min, max } => (
+            "row_count".to_string(),
+            Check::RowCount {
+                min: *min,
+                max: *max,
+            },
+        ),
+        TestKind::Sql { query, .. } => (
+            "sql".to_string(),
+            Check::Query {
+                failures: query.trim_end_matches(';').to_string(),
+            },
+        ),
     };
     PlannedTest {
         name,
         check,
         severity: test.severity,
         at_most: test.at_most,
-        declared_at: Place { file: contract.file.clone(), span: test.span },
+        declared_at: Place {
+            file: contract.file.clone(),
+            span: test.span,
+        },
     }
 }

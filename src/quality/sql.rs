@@ -33,13 +33,20 @@ pub(super) fn not_among_sql(
     values: &[String],
     data_type: Option<&ColumnType>,
 ) -> String {
-    let values: Vec<String> = values.iter().map(|value| literal(value, data_type)).collect();
+    let values: Vec<String> = values
+        .iter()
+        .map(|value| literal(value, data_type))
+        .collect();
     format!("{} not in ({})", quoted(column), values.join(", "))
 }
 
 /// True where the text does not match the regular expression; null passes.
 pub(super) fn mismatch_sql(column: &str, pattern: &str) -> String {
-    format!("not regexp_like({}, {})", quoted(column), literal(pattern, None))
+    format!(
+        "not regexp_like({}, {})",
+        quoted(column),
+        literal(pattern, None)
+    )
 }
 
 /// True where the value lies outside the bounds; null passes.
@@ -53,7 +60,11 @@ pub(super) fn outside_sql(
     let below = min.map(|min| format!("{column} < {}", literal(min, data_type)));
     let above = max.map(|max| format!("{column} > {}", literal(max, data_type)));
     let sides: Vec<String> = below.into_iter().chain(above).collect();
-    if sides.is_empty() { "false".to_string() } else { sides.join(" or ") }
+    if sides.is_empty() {
+        "false".to_string()
+    } else {
+        sides.join(" or ")
+    }
 }
 
 /// The combinations that occur more than once; those with a null among them are not compared.
@@ -63,7 +74,10 @@ pub(super) fn duplicates_sql(
     condition: Option<&str>,
 ) -> String {
     let names: Vec<String> = columns.iter().map(|column| quoted(column)).collect();
-    let present: Vec<String> = names.iter().map(|name| format!("{name} is not null")).collect();
+    let present: Vec<String> = names
+        .iter()
+        .map(|name| format!("{name} is not null"))
+        .collect();
     let condition = condition.map(|c| format!(" and ({c})")).unwrap_or_default();
     format!(
         "select {names}, count(*) as occurrences from {table} where {present}{condition} \
@@ -81,8 +95,10 @@ pub(super) fn orphans_sql(
     fields: &[String],
     condition: Option<&str>,
 ) -> String {
-    let present: Vec<String> =
-        columns.iter().map(|column| format!("child.{} is not null", quoted(column))).collect();
+    let present: Vec<String> = columns
+        .iter()
+        .map(|column| format!("child.{} is not null", quoted(column)))
+        .collect();
     let equal: Vec<String> = columns
         .iter()
         .zip(fields)

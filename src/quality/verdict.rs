@@ -43,8 +43,10 @@ impl Verdict {
             }
             _ => failures,
         };
-        let tolerated =
-            failures == 0 || test.at_most.is_some_and(|limit| limit.allows(failures, rows));
+        let tolerated = failures == 0
+            || test
+                .at_most
+                .is_some_and(|limit| limit.allows(failures, rows));
         let outcome = match (tolerated, test.severity) {
             (true, _) => Outcome::Passed,
             (false, TestSeverity::Warn) => Outcome::Warned,

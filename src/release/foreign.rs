@@ -46,7 +46,7 @@ impl Claim {
     ) -> Result<Drift> {
         let head = self.lake.tables.head(location, pinned).await?;
         let (first, last) = match (pinned, head) {
-            (_, None) if pinned.is_none() => {
+            (None, None) => {
                 return Ok(Drift {
                     head,
                     changes: Vec::new(),

@@ -135,16 +135,13 @@ impl Lake {
     }
 
     pub(super) async fn find_release(&self, number: ReleaseNumber) -> Result<Option<Release>> {
-        #[derive(Deserialize)]
-        struct Versioned {
-            format: u32,
-        }
         let path = layout::release(number);
-        let Some(bytes) = self.store.get(&path).await? else {
-            return Ok(None);
-        };
-        log::check_format(&path, json::from_bytes::<Versioned>(&path, &bytes)?.format)?;
-        json::from_bytes(&path, &bytes).map(Some)
+        match self.store.get(&path).await? {
+            Some(bytes) => {
+                log::read_versioned(&path, &bytes, |release: &Release| release.format).map(Some)
+            }
+            None => Ok(None),
+        }
     }
 
     /// The newest releases, newest first, at most `limit`.

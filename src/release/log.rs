@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use futures::stream::{self, StreamExt, TryStreamExt};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::claim::{Floors, YieldReason};
@@ -197,17 +198,36 @@ pub(super) async fn read_from(store: &Store, sequence: u64) -> Result<Vec<LogEnt
 }
 
 async fn read(store: &Store, sequence: u64) -> Result<Option<LogEntry>> {
-    /// All that a later format promises to keep.
+    let path = layout::log_entry(sequence);
+    match store.get(&path).await? {
+        Some(bytes) => read_versioned(&path, &bytes, |entry: &LogEntry| entry.format).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Reads an object that carries its format; what a newer kilde has written is refused as such, readable or not.
+pub(super) fn read_versioned<T: DeserializeOwned>(
+    path: &str,
+    bytes: &[u8],
+    format: impl Fn(&T) -> u32,
+) -> Result<T> {
+    /// All that every format has.
     #[derive(Deserialize)]
     struct Versioned {
         format: u32,
     }
-    let path = layout::log_entry(sequence);
-    let Some(bytes) = store.get(&path).await? else {
-        return Ok(None);
-    };
-    check_format(&path, json::from_bytes::<Versioned>(&path, &bytes)?.format)?;
-    json::from_bytes(&path, &bytes).map(Some)
+    match json::from_bytes(path, bytes) {
+        Ok(value) => {
+            check_format(path, format(&value))?;
+            Ok(value)
+        }
+        Err(error) => {
+            if let Ok(versioned) = json::from_bytes::<Versioned>(path, bytes) {
+                check_format(path, versioned.format)?;
+            }
+            Err(error)
+        }
+    }
 }
 
 /// Refuses what a newer kilde has written.

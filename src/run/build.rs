@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::execute::{Execution, Executed};
+use super::execute::{Executed, Execution};
 use super::report::{BaseRelease, RunReport, TableOutcome};
 use super::{BuildRequest, Listener, RunEvent, Runner, observe};
 use crate::catalog::Catalog;
@@ -58,12 +58,15 @@ impl Runner {
             }
         }
         claim.sweep(KeepFailedRuns::default()).await?;
-        let execution = Execution::new(self, request, &catalog, &claim, observation, plan, listener);
+        let execution =
+            Execution::new(self, request, &catalog, &claim, observation, plan, listener);
         let executed = tokio::select! {
             executed = Arc::clone(&execution).run() => executed,
             signal = stop_signal() => Err(stopped(signal)),
         };
-        let outcome = self.conclude(&execution, executed, claim, &mut report).await;
+        let outcome = self
+            .conclude(&execution, executed, claim, &mut report)
+            .await;
         report.finish(&watch);
         self.keep_report(&catalog, &report).await?;
         outcome.map(|()| report)
@@ -144,7 +147,10 @@ impl Runner {
     async fn keep_report(&self, catalog: &Catalog, report: &RunReport) -> Result<()> {
         let text = serde_json::to_vec_pretty(report)
             .map_err(|error| Error::internal("a report cannot be written").caused_by(error))?;
-        catalog.lake().write_run_report(&report.run, text.into()).await
+        catalog
+            .lake()
+            .write_run_report(&report.run, text.into())
+            .await
     }
 }
 
@@ -162,10 +168,13 @@ fn has_work(plan: &Plan) -> bool {
 impl RunReport {
     fn describe_unchanged(&mut self, plan: &Plan) {
         for table in &plan.order {
-            let Some(planned) = plan.tables.get(table) else { continue };
+            let Some(planned) = plan.tables.get(table) else {
+                continue;
+            };
             match planned.kind {
                 crate::plan::Kind::Source => {
-                    self.sources.push(super::report::SourceReport::unchanged(table));
+                    self.sources
+                        .push(super::report::SourceReport::unchanged(table));
                 }
                 _ => self.steps.push(super::report::StepReport::unchanged(table)),
             }
@@ -181,13 +190,15 @@ impl RunReport {
 impl Executed {
     /// Why nothing may be published; `None`: all is well.
     fn failure(&self, warn_error: bool) -> Option<String> {
-        let failed = self.outcomes.values().find_map(|outcome| match &outcome.outcome {
-            TableOutcome::Failed(reason) => Some(format!("`{}`: {reason}", outcome.table)),
-            _ => None,
-        });
+        let failed = self
+            .outcomes
+            .values()
+            .find_map(|outcome| match &outcome.outcome {
+                TableOutcome::Failed(reason) => Some(format!("`{}`: {reason}", outcome.table)),
+                _ => None,
+            });
         let tests = self.verdicts.iter().filter(|verdict| {
-            verdict.outcome == Outcome::Failed
-                || (warn_error && verdict.outcome == Outcome::Warned)
+            verdict.outcome == Outcome::Failed || (warn_error && verdict.outcome == Outcome::Warned)
         });
         let tests = match tests.count() {
             0 => None,
@@ -203,9 +214,10 @@ async fn stop_signal() -> ErrorKind {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
-        let (Ok(mut interrupt), Ok(mut terminate)) =
-            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-        else {
+        let (Ok(mut interrupt), Ok(mut terminate)) = (
+            signal(SignalKind::interrupt()),
+            signal(SignalKind::terminate()),
+        ) else {
             return std::future::pending().await;
         };
         tokio::select! {
@@ -232,6 +244,12 @@ fn stopped(kind: ErrorKind) -> Error {
 fn peak_resident_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|text| text.trim().trim_end_matches(" kB").trim().parse::<u64>().ok())
-        .map_or(0, |kib| kib * 1024)
+    line.and_then(|text| {
+        text.trim()
+            .trim_end_matches(" kB")
+            .trim()
+            .parse::<u64>()
+            .ok()
+    })
+    .map_or(0, |kib| kib * 1024)
 }

@@ -30,8 +30,12 @@ impl Execution {
     ) -> Result<WriteSpec> {
         let contract = self.contract(&plan.table);
         let key = contract.map(|c| c.key_names().into_iter().map(str::to_string).collect());
-        let partition_by = contract
-            .map(|c| c.partition_by.iter().map(|column| column.value.clone()).collect());
+        let partition_by = contract.map(|c| {
+            c.partition_by
+                .iter()
+                .map(|column| column.value.clone())
+                .collect()
+        });
         Ok(WriteSpec {
             store: engine::lake_url()?,
             location: plan.table.location(),
@@ -67,7 +71,12 @@ impl Execution {
             .filter_map(|column| Some((column.name.value.as_str(), column.description.as_deref()?)))
             .collect();
         let partition_by: Vec<String> = contract
-            .map(|c| c.partition_by.iter().map(|column| column.value.clone()).collect())
+            .map(|c| {
+                c.partition_by
+                    .iter()
+                    .map(|column| column.value.clone())
+                    .collect()
+            })
             .unwrap_or_default();
         TableDefinition {
             identity,
@@ -94,7 +103,10 @@ impl Execution {
             0x8000 | (low >> 48) & 0x3fff,
             low & 0xffff_ffff_ffff,
         );
-        TableIdentity { id, created_at: clock.now() }
+        TableIdentity {
+            id,
+            created_at: clock.now(),
+        }
     }
 
     /// What was written, as a table of these files and no others.
@@ -105,9 +117,12 @@ impl Execution {
         written: &Written,
     ) -> Result<Content> {
         let definition = self.definition(plan, published, &plan.schema)?;
-        let partition_columns = self
-            .contract(&plan.table)
-            .map(|c| c.partition_by.iter().map(|column| column.value.clone()).collect());
+        let partition_columns = self.contract(&plan.table).map(|c| {
+            c.partition_by
+                .iter()
+                .map(|column| column.value.clone())
+                .collect()
+        });
         Ok(Content {
             name: plan.table.clone(),
             location: plan.table.location(),
@@ -153,7 +168,9 @@ fn personal_columns(contract: Option<&Contract>, schema: &SchemaRef) -> BTreeSet
 fn statistics_columns(contract: Option<&Contract>, schema: &Schema) -> Vec<String> {
     let is_key = |name: &str| contract.is_some_and(|c| c.key_names().contains(&name));
     let is_personal = |name: &str| {
-        contract.and_then(|c| c.column(name)).is_some_and(|column| column.personal.is_some())
+        contract
+            .and_then(|c| c.column(name))
+            .is_some_and(|column| column.personal.is_some())
     };
     let is_partition = |name: &str| {
         contract.is_some_and(|c| c.partition_by.iter().any(|column| column.value == name))
@@ -178,5 +195,8 @@ fn statistics_columns(contract: Option<&Contract>, schema: &Schema) -> Vec<Strin
 }
 
 fn is_text(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8)
+    matches!(
+        data_type,
+        DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8
+    )
 }

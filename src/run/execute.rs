@@ -131,16 +131,28 @@ impl Execution {
         })
         .await?;
         self.test_across_tables().await?;
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut state = self
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         state.order = self.plan.order.clone();
-        state.verdicts.sort_by(|a, b| (&a.table, &a.test).cmp(&(&b.table, &b.test)));
+        state
+            .verdicts
+            .sort_by(|a, b| (&a.table, &a.test).cmp(&(&b.table, &b.test)));
         Ok(state)
     }
 
     /// One table, whatever its kind; says whether the build goes on.
     async fn table(self: Arc<Self>, table: TableName) -> bool {
-        let Some(plan) = self.plan.tables.get(&table) else { return true };
-        let broken = plan.inputs.iter().find(|input| self.is_broken(input)).cloned();
+        let Some(plan) = self.plan.tables.get(&table) else {
+            return true;
+        };
+        let broken = plan
+            .inputs
+            .iter()
+            .find(|input| self.is_broken(input))
+            .cloned();
         let watch = Stopwatch::start();
         let mut result = match (&plan.action, broken) {
             (Action::Unchanged | Action::NotSelected, _) => {
@@ -165,7 +177,10 @@ impl Execution {
         if let Some(content) = &result.content {
             self.lock_contents().insert(table.clone(), content.clone());
         }
-        let failed = matches!(result.outcome, TableOutcome::Failed(_) | TableOutcome::TestsFailed);
+        let failed = matches!(
+            result.outcome,
+            TableOutcome::Failed(_) | TableOutcome::TestsFailed
+        );
         self.lock_state().outcomes.insert(table, result);
         !(failed && self.request.fail_fast)
     }
@@ -187,16 +202,21 @@ impl Execution {
         if let Some(content) = self.lock_contents().get(table) {
             return Ok(content.clone());
         }
-        let content = self.published(table).await?.ok_or_else(|| {
-            Error::internal(format!("`{table}` is read before it was made"))
-        })?;
+        let content = self
+            .published(table)
+            .await?
+            .ok_or_else(|| Error::internal(format!("`{table}` is read before it was made")))?;
         self.lock_contents().insert(table.clone(), content.clone());
         Ok(content)
     }
 
     /// The published version; `None` where there is none.
     pub(super) async fn published(&self, table: &TableName) -> Result<Option<Content>> {
-        let entry = self.observation.release.as_ref().and_then(|release| release.table(table));
+        let entry = self
+            .observation
+            .release
+            .as_ref()
+            .and_then(|release| release.table(table));
         match entry {
             Some(entry) => self.catalog.content(table, entry).await.map(Some),
             None => Ok(None),
@@ -242,13 +262,20 @@ impl Execution {
 
 /// An error as one line of a report: message, place, cause, help.
 fn failure_text(error: &Error) -> String {
-    error.render().trim_start_matches("error").trim_start_matches(": ").replace('\n', " ")
+    error
+        .render()
+        .trim_start_matches("error")
+        .trim_start_matches(": ")
+        .replace('\n', " ")
 }
 
 impl Executed {
     /// What failed tests may be looked at in.
     pub(super) fn candidates(&self) -> BTreeMap<TableName, Candidate> {
-        let contents = self.outcomes.values().filter_map(|result| result.content.as_ref());
+        let contents = self
+            .outcomes
+            .values()
+            .filter_map(|result| result.content.as_ref());
         contents
             .filter(|content| content.version.is_none())
             .map(|content| {
@@ -265,7 +292,9 @@ impl Executed {
     /// Fills the report.
     pub(super) fn describe(&self, report: &mut RunReport) {
         for table in &self.order {
-            let Some(result) = self.outcomes.get(table) else { continue };
+            let Some(result) = self.outcomes.get(table) else {
+                continue;
+            };
             match result.kind {
                 Kind::Source => report.sources.push(self.source_report(result)),
                 Kind::Table => report.steps.push(StepReport {
@@ -291,7 +320,10 @@ impl Executed {
             outcome: result.outcome.clone(),
             bytes: ingested.bytes(),
             records: exports.iter().map(|export| export.records).sum(),
-            accepted: exports.iter().map(|export| export.records - export.rejected).sum(),
+            accepted: exports
+                .iter()
+                .map(|export| export.records - export.rejected)
+                .sum(),
             rejected: exports.iter().map(|export| export.rejected).sum(),
             exports,
             rows: result.rows,

@@ -80,13 +80,14 @@ impl Runner {
     ///
     /// # Errors
     /// `Internal` where two functions of SQL claim one name.
-    pub fn new(
-        project: Arc<Project>,
-        clock: Arc<dyn Clock>,
-        resources: Resources,
-    ) -> Result<Self> {
+    pub fn new(project: Arc<Project>, clock: Arc<dyn Clock>, resources: Resources) -> Result<Self> {
         let functions = Arc::new(crate::engine::functions()?);
-        Ok(Self { project, clock, resources, functions })
+        Ok(Self {
+            project,
+            clock,
+            resources,
+            functions,
+        })
     }
 
     /// The lake's read side; creates the lake's folder where it is missing.
@@ -117,7 +118,11 @@ impl Runner {
         let engine = Engine::new(EngineOptions {
             threads: self.resources.threads,
             memory_limit: self.resources.memory_limit.map(|bytes| bytes as usize),
-            spill_dir: self.resources.spill_dir.clone().unwrap_or_else(std::env::temp_dir),
+            spill_dir: self
+                .resources
+                .spill_dir
+                .clone()
+                .unwrap_or_else(std::env::temp_dir),
             spill_limit: self.resources.spill_limit,
             lake: store.object_store(),
             as_of,
@@ -147,7 +152,9 @@ impl Runner {
 /// Tests stop the process at a boundary of the protocol by `KILDE_FAILPOINT=after_staging`; with the prefix `pause_`
 /// it sleeps there instead. Unset, and for everyone else, nothing happens.
 fn failpoint_of_environment() -> Failpoint {
-    let Ok(wanted) = std::env::var("KILDE_FAILPOINT") else { return Failpoint::default() };
+    let Ok(wanted) = std::env::var("KILDE_FAILPOINT") else {
+        return Failpoint::default();
+    };
     let (name, pauses) = match wanted.strip_prefix("pause_") {
         Some(name) => (name.to_string(), true),
         None => (wanted, false),

@@ -42,15 +42,20 @@ impl Observation {
     /// # Errors
     /// `Config` while a rollback pauses the lake.
     pub(super) fn refuse_if_paused(&self) -> Result<()> {
-        self.pause.as_ref().map_or(Ok(()), |pause| Err(paused(pause)))
+        self.pause
+            .as_ref()
+            .map_or(Ok(()), |pause| Err(paused(pause)))
     }
 }
 
 /// A build that must wait.
 pub(super) fn paused(pause: &Pause) -> Error {
-    Error::config(format!("builds wait since release {}: {}", pause.release, pause.reason))
-        .code(Code(712))
-        .help("`kilde resume` lets them go on; `kilde plan` shows what they would do")
+    Error::config(format!(
+        "builds wait since release {}: {}",
+        pause.release, pause.reason
+    ))
+    .code(Code(712))
+    .help("`kilde resume` lets them go on; `kilde plan` shows what they would do")
 }
 
 /// Looks at everything a plan depends on. Writes nothing.
@@ -82,14 +87,26 @@ pub(super) async fn observe(
         let known = ledger.get(&source.table).unwrap_or(&none);
         let nothing = BTreeMap::new();
         let found = found.get(&source.table).unwrap_or(&nothing);
-        exports.insert(source.table.clone(), observed_exports(raw.as_ref(), found, known).await?);
+        exports.insert(
+            source.table.clone(),
+            observed_exports(raw.as_ref(), found, known).await?,
+        );
     }
     let observed = Observed {
         as_of,
-        release: release.as_ref().map(|release| observed_release(release, pause.is_some())),
+        release: release
+            .as_ref()
+            .map(|release| observed_release(release, pause.is_some())),
         exports,
     };
-    Ok(Observation { observed, release, pause, ledger, found, raw })
+    Ok(Observation {
+        observed,
+        release,
+        pause,
+        ledger,
+        found,
+        raw,
+    })
 }
 
 async fn find_exports(raw: &Store, source: &Source) -> Result<BTreeMap<String, FoundExport>> {
@@ -98,7 +115,9 @@ async fn find_exports(raw: &Store, source: &Source) -> Result<BTreeMap<String, F
         for object in raw.list(&pattern.prefix()).await? {
             if let Some(captures) = pattern.matches(&object.path) {
                 let path = object.path.clone();
-                found.entry(path).or_insert(FoundExport { object, captures });
+                found
+                    .entry(path)
+                    .or_insert(FoundExport { object, captures });
             }
         }
     }
@@ -111,8 +130,10 @@ async fn observed_exports(
     found: &BTreeMap<String, FoundExport>,
     known: &[LedgerEntry],
 ) -> Result<Vec<ObservedExport>> {
-    let by_path: BTreeMap<&str, &LedgerEntry> =
-        known.iter().map(|entry| (entry.path.as_str(), entry)).collect();
+    let by_path: BTreeMap<&str, &LedgerEntry> = known
+        .iter()
+        .map(|entry| (entry.path.as_str(), entry))
+        .collect();
     let mut exports = Vec::new();
     for (path, export) in found {
         let state = match by_path.get(path.as_str()) {
@@ -133,7 +154,10 @@ async fn observed_exports(
             ordered_at: export.captures.ordered_at,
         });
     }
-    for entry in known.iter().filter(|entry| !found.contains_key(&entry.path)) {
+    for entry in known
+        .iter()
+        .filter(|entry| !found.contains_key(&entry.path))
+    {
         exports.push(ObservedExport {
             path: entry.path.clone(),
             size: entry.size,
@@ -147,7 +171,9 @@ async fn observed_exports(
 
 async fn hash(raw: &Store, path: &str) -> Result<String> {
     let location = object_store::path::Path::parse(path).map_err(|error| {
-        Error::input("the export's name cannot be addressed").at(path).caused_by(error)
+        Error::input("the export's name cannot be addressed")
+            .at(path)
+            .caused_by(error)
     })?;
     ingest::hash(&raw.object_store(), &location).await
 }
@@ -160,7 +186,9 @@ fn observed_release(release: &Release, is_paused: bool) -> ObservedRelease {
         number: release.number,
         published_at: release.published_at,
         is_paused,
-        tables: tables.map(|(name, entry)| (name.clone(), published_table(entry))).collect(),
+        tables: tables
+            .map(|(name, entry)| (name.clone(), published_table(entry)))
+            .collect(),
     }
 }
 

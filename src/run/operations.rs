@@ -77,7 +77,10 @@ impl Runner {
     ) -> Result<RollbackRequest> {
         Ok(RollbackRequest {
             to: then.number,
-            reason: format!("a rollback to release {} wants to be looked at", then.number),
+            reason: format!(
+                "a rollback to release {} wants to be looked at",
+                then.number
+            ),
             writes: ops_tables::rolled_back(catalog, now, then).await?,
             counts: std::collections::BTreeMap::new(),
         })
@@ -113,11 +116,20 @@ impl Runner {
             // nothing was built yet: the project alone is listed
             Err(_) => None,
         };
-        let observed = observation.as_ref().map(|observation| observation.observed.clone());
-        let tables =
-            plan::list(&self.project, &observed.unwrap_or_default(), selection, &self.functions)?;
+        let observed = observation
+            .as_ref()
+            .map(|observation| observation.observed.clone());
+        let tables = plan::list(
+            &self.project,
+            &observed.unwrap_or_default(),
+            selection,
+            &self.functions,
+        )?;
         Ok(Listed {
-            tables: tables.into_iter().map(|(name, kind)| ListedTable { name, kind }).collect(),
+            tables: tables
+                .into_iter()
+                .map(|(name, kind)| ListedTable { name, kind })
+                .collect(),
             release: observation.and_then(|observation| observation.release),
         })
     }

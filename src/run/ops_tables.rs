@@ -18,9 +18,7 @@ use crate::error::{Error, Result};
 use crate::ingest::{self, DecodedExport, ExportStatus, LedgerEntry};
 use crate::lake::{self, Layout, TableDefinition, TableIdentity, WriteSpec, Written};
 use crate::name::TableName;
-use crate::release::{
-    Fingerprints, LiveFile, Release, RollbackClass, TableFacts, TableWrite,
-};
+use crate::release::{Fingerprints, LiveFile, Release, RollbackClass, TableFacts, TableWrite};
 
 /// The schema of kilde's own tables.
 pub(super) const SCHEMA: &str = "ops";
@@ -74,10 +72,13 @@ pub(super) async fn ledger(
 ) -> Result<BTreeMap<TableName, Vec<LedgerEntry>>> {
     let table = files_table()?;
     let mut ledger: BTreeMap<TableName, Vec<LedgerEntry>> = BTreeMap::new();
-    let Some(entry) = release.table(&table) else { return Ok(ledger) };
+    let Some(entry) = release.table(&table) else {
+        return Ok(ledger);
+    };
     let provider = catalog.content(&table, entry).await?.provider()?;
-    let session =
-        catalog.engine().session(&BTreeMap::from([(table.clone(), provider)]), Joins::Hash)?;
+    let session = catalog
+        .engine()
+        .session(&BTreeMap::from([(table.clone(), provider)]), Joins::Hash)?;
     let sql = format!("select * from {table} order by source, ordered_at, path");
     let frame = session.sql(&sql).await.map_err(engine::failure)?;
     for batch in frame.collect().await.map_err(engine::failure)? {
@@ -102,8 +103,11 @@ impl Execution {
         let sources: BTreeSet<&TableName> = executed.ingested.keys().collect();
         let mut entries = Vec::new();
         for (source, ingested) in &executed.ingested {
-            let replaced: BTreeSet<&str> =
-                ingested.entries.iter().map(|entry| entry.path.as_str()).collect();
+            let replaced: BTreeSet<&str> = ingested
+                .entries
+                .iter()
+                .map(|entry| entry.path.as_str())
+                .collect();
             let earlier = self.observation.ledger.get(source).into_iter().flatten();
             entries.extend(
                 earlier
@@ -118,7 +122,9 @@ impl Execution {
         let files = files_table()?;
         // each source's entries lie together: its partition is written anew
         let old = |source: &str| sources.iter().any(|name| name.to_string() == source);
-        let write = self.ops_write(&files, Arc::new(provider), ingest::ledger_schema(), old).await?;
+        let write = self
+            .ops_write(&files, Arc::new(provider), ingest::ledger_schema(), old)
+            .await?;
         writes.insert(files, write);
 
         let decoded: Vec<Arc<DecodedExport>> = executed
@@ -136,11 +142,15 @@ impl Execution {
             .collect();
         let rejects = rejects_table()?;
         if !decoded.is_empty() || !reloaded.is_empty() || self.entry(&rejects).is_none() {
-            let scratch = decoded.iter().map(|export| Arc::clone(&export.rejects)).collect();
+            let scratch = decoded
+                .iter()
+                .map(|export| Arc::clone(&export.rejects))
+                .collect();
             let provider = ingest::scratch_table(ingest::rejects_schema(), scratch)?;
             let void = |source: &str| reloaded.contains(source);
-            let write =
-                self.ops_write(&rejects, provider, ingest::rejects_schema(), void).await?;
+            let write = self
+                .ops_write(&rejects, provider, ingest::rejects_schema(), void)
+                .await?;
             writes.insert(rejects, write);
         }
         Ok(writes)
@@ -185,8 +195,14 @@ impl Execution {
         table: &TableName,
         schema: &SchemaRef,
     ) -> Result<Written> {
-        let frame = session.table(table.to_string()).await.map_err(engine::failure)?;
-        let plan = frame.create_physical_plan().await.map_err(engine::failure)?;
+        let frame = session
+            .table(table.to_string())
+            .await
+            .map_err(engine::failure)?;
+        let plan = frame
+            .create_physical_plan()
+            .await
+            .map_err(engine::failure)?;
         let spec = WriteSpec {
             store: engine::lake_url()?,
             location: table.location(),
@@ -198,7 +214,11 @@ impl Execution {
             run: self.run.clone(),
             attempt: 0,
             // paths may name people, and raw records do
-            personal: schema.fields().iter().map(|field| field.name().clone()).collect(),
+            personal: schema
+                .fields()
+                .iter()
+                .map(|field| field.name().clone())
+                .collect(),
             statistics_columns: Vec::new(),
             counters: Vec::new(),
             written_at: self.runner.clock.now(),
@@ -218,7 +238,9 @@ impl Execution {
         };
         let description = match table.name() {
             "files" => "The ledger: which export became which rows.",
-            _ => "Records that broke their contract: where, which rule, and the record as delivered.",
+            _ => {
+                "Records that broke their contract: where, which rule, and the record as delivered."
+            }
         };
         TableDefinition {
             identity,
@@ -249,7 +271,10 @@ fn kept_files(
 /// Every file of a table that is partitioned by source, and its source.
 fn files_with_source(content: &Content) -> Vec<(LiveFile, engine::DataFile, Option<String>)> {
     let set = &content.file_set;
-    let at = set.partition_columns.iter().position(|column| column == PARTITION);
+    let at = set
+        .partition_columns
+        .iter()
+        .position(|column| column == PARTITION);
     // both lists are in order of the log's path
     content
         .files
@@ -270,7 +295,11 @@ fn content_of(
     written: &Written,
 ) -> Result<Content> {
     let new = written.files.iter().map(|file| (&file.live, &file.data));
-    let all: Vec<_> = kept.iter().map(|(live, data)| (live, data)).chain(new).collect();
+    let all: Vec<_> = kept
+        .iter()
+        .map(|(live, data)| (live, data))
+        .chain(new)
+        .collect();
     Ok(Content {
         name: table.clone(),
         location: table.location(),
@@ -285,7 +314,10 @@ fn content_of(
             partition_columns: vec![PARTITION.to_string()],
             files: all.iter().map(|(_, data)| (*data).clone()).collect(),
         },
-        files: all.iter().map(|(live, _)| (live.path.clone(), (*live).clone())).collect(),
+        files: all
+            .iter()
+            .map(|(live, _)| (live.path.clone(), (*live).clone()))
+            .collect(),
         definition,
     })
 }
@@ -300,7 +332,9 @@ pub(super) async fn rolled_back(
     let mut writes = BTreeMap::new();
     let Some(now) = now else { return Ok(writes) };
     for table in [files_table()?, rejects_table()?] {
-        let Some(entry) = now.table(&table) else { continue };
+        let Some(entry) = now.table(&table) else {
+            continue;
+        };
         let keeps = |source: &str| {
             let source: Option<TableName> = source.parse().ok();
             let entry = source.and_then(|source| now.tables.get(&source));
@@ -319,7 +353,11 @@ pub(super) async fn rolled_back(
             &kept,
             &Written::default(),
         )?;
-        let facts = TableFacts { rows: content.rows, bytes: content.bytes(), ..entry.facts.clone() };
+        let facts = TableFacts {
+            rows: content.rows,
+            bytes: content.bytes(),
+            ..entry.facts.clone()
+        };
         writes.insert(table, write_of(&content, Some(&present), facts));
     }
     Ok(writes)
@@ -327,5 +365,9 @@ pub(super) async fn rolled_back(
 
 /// The status of an export by what it held.
 pub(super) fn status(records: u64) -> ExportStatus {
-    if records == 0 { ExportStatus::Empty } else { ExportStatus::Loaded }
+    if records == 0 {
+        ExportStatus::Empty
+    } else {
+        ExportStatus::Loaded
+    }
 }

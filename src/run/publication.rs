@@ -23,7 +23,9 @@ impl Execution {
         let mut tables = BTreeMap::new();
         let mut reads = BTreeSet::new();
         for result in executed.outcomes.values() {
-            let Some(plan) = self.plan.tables.get(&result.table) else { continue };
+            let Some(plan) = self.plan.tables.get(&result.table) else {
+                continue;
+            };
             reads.extend(result.built_from.keys().cloned());
             if let Some(change) = self.change(plan, result).await? {
                 tables.insert(result.table.clone(), change);
@@ -50,16 +52,25 @@ impl Execution {
     }
 
     async fn change(&self, plan: &TablePlan, result: &TableResult) -> Result<Option<TableChange>> {
-        let Some(content) = &result.content else { return Ok(None) };
+        let Some(content) = &result.content else {
+            return Ok(None);
+        };
         let published = self.published(&plan.table).await?;
         let facts = facts(plan, result, content, self.rollback_class(&plan.table));
-        let same_words =
-            published.as_ref().is_some_and(|old| old.definition == content.definition);
+        let same_words = published
+            .as_ref()
+            .is_some_and(|old| old.definition == content.definition);
         if result.outcome != TableOutcome::Written && same_words {
-            let unchanged = self.entry(&plan.table).is_some_and(|entry| entry.facts == facts);
+            let unchanged = self
+                .entry(&plan.table)
+                .is_some_and(|entry| entry.facts == facts);
             return Ok((!unchanged).then_some(TableChange::Keep(facts)));
         }
-        Ok(Some(TableChange::Write(write_of(content, published.as_ref(), facts))))
+        Ok(Some(TableChange::Write(write_of(
+            content,
+            published.as_ref(),
+            facts,
+        ))))
     }
 
     fn rollback_class(&self, table: &TableName) -> RollbackClass {
@@ -70,7 +81,10 @@ impl Execution {
     }
 
     pub(super) fn entry(&self, table: &TableName) -> Option<&TableEntry> {
-        self.observation.release.as_ref().and_then(|release| release.table(table))
+        self.observation
+            .release
+            .as_ref()
+            .and_then(|release| release.table(table))
     }
 }
 
@@ -87,9 +101,17 @@ pub(super) fn write_of(
         table_id: content.table_id.clone(),
         base: published.and_then(|old| old.version),
         removes: Removal::Files(
-            removed.filter(|path| !content.files.contains_key(*path)).cloned().collect(),
+            removed
+                .filter(|path| !content.files.contains_key(*path))
+                .cloned()
+                .collect(),
         ),
-        adds: content.files.values().filter(|file| !old(&file.path)).cloned().collect(),
+        adds: content
+            .files
+            .values()
+            .filter(|file| !old(&file.path))
+            .cloned()
+            .collect(),
         definition: Some(content.definition.clone()),
         data_change: true,
         facts,
@@ -142,7 +164,10 @@ pub(super) fn schema_hash(content: &Content) -> String {
 fn counts(report: &RunReport) -> BTreeMap<String, u64> {
     let sum = |part: fn(&super::report::SourceReport) -> u64| report.sources.iter().map(part).sum();
     BTreeMap::from([
-        ("exports".to_string(), sum(|source| source.exports.len() as u64)),
+        (
+            "exports".to_string(),
+            sum(|source| source.exports.len() as u64),
+        ),
         ("records".to_string(), sum(|source| source.records)),
         ("rejected".to_string(), sum(|source| source.rejected)),
         ("tests".to_string(), report.verdicts.len() as u64),

@@ -51,7 +51,6 @@ pub(crate) struct BaseRelease {
     pub(crate) published_at: DateTime<Utc>,
 }
 
-
 /// What happened to a table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -163,6 +162,9 @@ impl RunReport {
 
     /// Number of tests that ended so.
     pub(crate) fn tests(&self, outcome: Outcome) -> usize {
-        self.verdicts.iter().filter(|verdict| verdict.outcome == outcome).count()
+        self.verdicts
+            .iter()
+            .filter(|verdict| verdict.outcome == outcome)
+            .count()
     }
 }

@@ -28,14 +28,22 @@ where
         .iter()
         .map(|table| {
             let inputs = inputs.get(table).into_iter().flatten();
-            (table.clone(), inputs.filter(|input| known.contains(input)).cloned().collect())
+            (
+                table.clone(),
+                inputs
+                    .filter(|input| known.contains(input))
+                    .cloned()
+                    .collect(),
+            )
         })
         .collect();
     let mut running = JoinSet::new();
     let mut going = true;
     loop {
         while going && running.len() < limit.max(1) {
-            let Some(next) = waiting.iter().position(|(_, inputs)| inputs.is_empty()) else { break };
+            let Some(next) = waiting.iter().position(|(_, inputs)| inputs.is_empty()) else {
+                break;
+            };
             let (table, _) = waiting.remove(next);
             let piece = work(table.clone());
             running.spawn(async move { (table, piece.await) });
@@ -43,7 +51,9 @@ where
         match running.join_next().await {
             None => return Ok(()),
             Some(Err(error)) => {
-                return Err(Error::internal("a piece of the build ended abnormally").caused_by(error));
+                return Err(
+                    Error::internal("a piece of the build ended abnormally").caused_by(error)
+                );
             }
             Some(Ok((table, go_on))) => {
                 going &= go_on;
@@ -68,7 +78,10 @@ mod tests {
     async fn finished(limit: usize, stop_at: Option<&str>) -> Vec<String> {
         let order = ["a.one", "a.two", "a.three", "a.four"].map(name);
         let inputs = BTreeMap::from([
-            (name("a.three"), vec![name("a.one"), name("a.two"), name("b.elsewhere")]),
+            (
+                name("a.three"),
+                vec![name("a.one"), name("a.two"), name("b.elsewhere")],
+            ),
             (name("a.four"), vec![name("a.three")]),
         ]);
         let seen = Arc::new(Mutex::new(Vec::new()));

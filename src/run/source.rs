@@ -40,8 +40,9 @@ impl Execution {
         ingest::check_rejects(&source, &reports)?;
         let (unique, duplicates) = self.without_duplicates(&source, decoded, reload);
         let counted = self.counted(plan)?;
-        let (written, report) =
-            self.merge(plan, &source, present, &unique, &counted, reload).await?;
+        let (written, report) = self
+            .merge(plan, &source, present, &unique, &counted, reload)
+            .await?;
         self.record_ingested(
             &plan.table,
             Ingested {
@@ -60,7 +61,8 @@ impl Execution {
         };
         let mut result = TableResult::new(plan, outcome).counting(content.rows, rows_before);
         result.built_from = BTreeMap::new();
-        self.test(plan, &counted, &content, whole, &mut result).await?;
+        self.test(plan, &counted, &content, whole, &mut result)
+            .await?;
         result.content = Some(content);
         Ok(result)
     }
@@ -72,14 +74,20 @@ impl Execution {
         exports: &[ObservedExport],
     ) -> Result<Vec<Arc<DecodedExport>>> {
         let contract = self.contract(&source.table).cloned();
-        let contract = Arc::new(contract.ok_or_else(|| {
-            Error::internal(format!("`{}` has no contract", source.table))
-        })?);
-        let raw = self.observation.raw.as_ref().ok_or_else(|| {
-            Error::internal("exports are read from a folder that does not exist")
-        })?;
+        let contract = Arc::new(
+            contract
+                .ok_or_else(|| Error::internal(format!("`{}` has no contract", source.table)))?,
+        );
+        let raw =
+            self.observation.raw.as_ref().ok_or_else(|| {
+                Error::internal("exports are read from a folder that does not exist")
+            })?;
         let found = self.observation.found.get(&source.table);
-        let folder = self.catalog.engine().scratch_folder().join(source.table.to_string());
+        let folder = self
+            .catalog
+            .engine()
+            .scratch_folder()
+            .join(source.table.to_string());
         let limit = self.runner.project.max_record_bytes;
         let mut decoding = Vec::with_capacity(exports.len());
         for (number, export) in exports.iter().enumerate() {
@@ -89,9 +97,10 @@ impl Execution {
             let store = raw.object_store();
             let decoders = Arc::clone(&self.decoders);
             let decoded = async move {
-                let _permit = decoders.acquire_owned().await.map_err(|error| {
-                    Error::internal("decoders are gone").caused_by(error)
-                })?;
+                let _permit = decoders
+                    .acquire_owned()
+                    .await
+                    .map_err(|error| Error::internal("decoders are gone").caused_by(error))?;
                 ingest::decode_export(&store, &export, &source, &contract, limit, &scratch)
                     .await
                     .map(Arc::new)
@@ -115,7 +124,12 @@ impl Execution {
             return (decoded, Vec::new());
         }
         let mut first: BTreeMap<String, String> = BTreeMap::new();
-        let known = self.observation.ledger.get(&source.table).into_iter().flatten();
+        let known = self
+            .observation
+            .ledger
+            .get(&source.table)
+            .into_iter()
+            .flatten();
         for entry in known.filter(|entry| !reload && entry.status == ExportStatus::Loaded) {
             first.insert(entry.hash.clone(), entry.path.clone());
         }
@@ -149,13 +163,24 @@ impl Execution {
         let ordinals = self.ordinals(source);
         let turns = exports.iter().map(|export| Turn {
             export: Arc::clone(export),
-            ordinal: ordinals.get(&export.report.path).copied().unwrap_or_default(),
+            ordinal: ordinals
+                .get(&export.report.path)
+                .copied()
+                .unwrap_or_default(),
         });
-        let known = self.observation.ledger.get(&source.table).into_iter().flatten();
+        let known = self
+            .observation
+            .ledger
+            .get(&source.table)
+            .into_iter()
+            .flatten();
         let loaded = known
             .filter(|_| !reload)
             .filter_map(|entry| Some((entry.path.clone(), *ordinals.get(&entry.path)?)));
-        let session = self.catalog.engine().session(&BTreeMap::new(), Joins::Hash)?;
+        let session = self
+            .catalog
+            .engine()
+            .session(&BTreeMap::new(), Joins::Hash)?;
         let loading = ingest::load(
             &session,
             LoadRequest {
@@ -166,9 +191,15 @@ impl Execution {
                 loaded: loaded.collect(),
             },
         )?;
-        let physical = loading.rows.create_physical_plan().await.map_err(engine::failure)?;
+        let physical = loading
+            .rows
+            .create_physical_plan()
+            .await
+            .map_err(engine::failure)?;
         let new_bytes: u64 = exports.iter().map(|export| export.report.size).sum();
-        let old_bytes = present.filter(|_| source.load != Load::Append).map_or(0, Content::bytes);
+        let old_bytes = present
+            .filter(|_| source.load != Load::Append)
+            .map_or(0, Content::bytes);
         let buckets = super::step::buckets(new_bytes + old_bytes);
         let mut spec = self.write_spec(plan, Layout::Sorted { buckets }, 0)?;
         spec.counters = counted.expressions(&session, &plan.schema)?;
@@ -180,7 +211,10 @@ impl Execution {
     fn ordinals(&self, source: &Source) -> BTreeMap<String, i64> {
         let exports = self.observation.observed.exports.get(&source.table);
         let exports = exports.into_iter().flatten();
-        (0..).zip(exports).map(|(ordinal, export)| (export.path.clone(), ordinal)).collect()
+        (0..)
+            .zip(exports)
+            .map(|(ordinal, export)| (export.path.clone(), ordinal))
+            .collect()
     }
 
     /// The published table and the rows written; or the published one, where there are none.
@@ -192,14 +226,20 @@ impl Execution {
     ) -> Result<(Content, TableOutcome)> {
         let mut content = self.candidate(plan, Some(present), written)?;
         if written.rows == 0 {
-            let kept = Content { definition: content.definition, ..present.clone() };
+            let kept = Content {
+                definition: content.definition,
+                ..present.clone()
+            };
             return Ok((kept, TableOutcome::SameResult));
         }
         let before: Digest = present.digest.parse()?;
         content.digest = (before + written.digest).to_string();
         content.rows += present.rows;
         content.files.extend(present.files.clone());
-        content.file_set.files.extend(present.file_set.files.iter().cloned());
+        content
+            .file_set
+            .files
+            .extend(present.file_set.files.iter().cloned());
         Ok((content, TableOutcome::Written))
     }
 
@@ -235,7 +275,11 @@ impl Execution {
         };
         let mut entries = Vec::new();
         for export in unique {
-            let counts = report.files.get(&export.report.path).copied().unwrap_or_default();
+            let counts = report
+                .files
+                .get(&export.report.path)
+                .copied()
+                .unwrap_or_default();
             entries.push(LedgerEntry {
                 records: counts.records,
                 inserted: counts.inserted,
@@ -261,17 +305,27 @@ impl Execution {
 /// An export as the decoder takes it.
 fn located(export: &ObservedExport, found: Option<&FoundExport>) -> Result<Export> {
     let found = found.ok_or_else(|| {
-        Error::input("the export is gone").code(Code(404)).at(export.path.as_str())
+        Error::input("the export is gone")
+            .code(Code(404))
+            .at(export.path.as_str())
     })?;
     let location = object_store::path::Path::parse(&export.path).map_err(|error| {
-        Error::input("the export's name cannot be addressed").at(export.path.as_str()).caused_by(error)
+        Error::input("the export's name cannot be addressed")
+            .at(export.path.as_str())
+            .caused_by(error)
     })?;
-    Ok(Export { location, path: export.path.clone(), captures: found.captures.clone() })
+    Ok(Export {
+        location,
+        path: export.path.clone(),
+        captures: found.captures.clone(),
+    })
 }
 
 /// The rows of a changed export of an `append` source would have to be taken out of the table again.
 fn refuse_changed(source: &Source, exports: &[ObservedExport], reload: bool) -> Result<()> {
-    let changed = exports.iter().find(|export| export.state == ExportState::Changed);
+    let changed = exports
+        .iter()
+        .find(|export| export.state == ExportState::Changed);
     match changed {
         Some(export) if source.load == Load::Append && !reload => {
             Err(Error::input("an export that was loaded has other content now")

@@ -24,7 +24,11 @@ const BUCKETS: usize = 8;
 
 /// Buckets of a table that is made of so many bytes.
 pub(super) fn buckets(input_bytes: u64) -> usize {
-    if input_bytes < SMALL_TABLE_BYTES { 1 } else { BUCKETS }
+    if input_bytes < SMALL_TABLE_BYTES {
+        1
+    } else {
+        BUCKETS
+    }
 }
 
 impl Execution {
@@ -48,13 +52,13 @@ impl Execution {
         let written = self.compute(plan, &counted).await?;
         let rows_before = published.as_ref().map(|content| content.rows);
         let (content, outcome) = self.settle_content(plan, published, &written)?;
-        let mut result =
-            TableResult::new(plan, outcome).counting(written.rows, rows_before);
+        let mut result = TableResult::new(plan, outcome).counting(written.rows, rows_before);
         if let Some(reason) = late_reason {
             result.reasons = vec![reason.to_string()];
         }
         result.built_from = inputs;
-        self.test(plan, &counted, &content, Some(&written), &mut result).await?;
+        self.test(plan, &counted, &content, Some(&written), &mut result)
+            .await?;
         result.content = Some(content);
         Ok(result)
     }
@@ -75,7 +79,10 @@ impl Execution {
                         == candidate.file_set.partition_columns =>
             {
                 // words may have changed: they go along as metadata
-                let kept = Content { definition: candidate.definition, ..published };
+                let kept = Content {
+                    definition: candidate.definition,
+                    ..published
+                };
                 (kept, TableOutcome::SameResult)
             }
             _ => (candidate, TableOutcome::Written),
@@ -105,7 +112,9 @@ impl Execution {
             .create_physical_plan(&logical)
             .await
             .map_err(engine::failure)?;
-        let layout = Layout::Sorted { buckets: buckets(input_bytes) };
+        let layout = Layout::Sorted {
+            buckets: buckets(input_bytes),
+        };
         let mut spec = self.write_spec(plan, layout, attempt)?;
         spec.counters = counted.expressions(&session, &plan.schema)?;
         lake::write_table(session.task_ctx(), physical, &spec).await
@@ -117,9 +126,10 @@ impl Execution {
         plan: &TablePlan,
         joins: Joins,
     ) -> Result<(SessionContext, LogicalPlan, u64)> {
-        let analysis = plan.analysis.as_ref().ok_or_else(|| {
-            Error::internal(format!("`{}` has no statement", plan.table))
-        })?;
+        let analysis = plan
+            .analysis
+            .as_ref()
+            .ok_or_else(|| Error::internal(format!("`{}` has no statement", plan.table)))?;
         let mut tables: BTreeMap<TableName, Arc<dyn TableProvider>> = BTreeMap::new();
         let mut bytes = 0;
         for input in &plan.inputs {
@@ -144,23 +154,36 @@ impl Execution {
         table: &TableName,
         joins: Joins,
     ) -> Result<(Arc<dyn TableProvider>, u64)> {
-        let plan = self.plan.tables.get(table).filter(|plan| plan.kind == Kind::Ephemeral);
+        let plan = self
+            .plan
+            .tables
+            .get(table)
+            .filter(|plan| plan.kind == Kind::Ephemeral);
         let Some(plan) = plan else {
             let content = self.content(table).await?;
             return Ok((content.provider()?, content.bytes()));
         };
-        let is_tested = self.runner.project.contracts.get(table).is_some_and(|contract| {
-            !contract.tests.is_empty() || !contract.key.is_empty()
-        });
+        let is_tested = self
+            .runner
+            .project
+            .contracts
+            .get(table)
+            .is_some_and(|contract| !contract.tests.is_empty() || !contract.key.is_empty());
         if plan.readers.len() < 2 && !is_tested {
             let (_, logical, bytes) = Box::pin(self.query(plan, joins)).await?;
             return Ok((Arc::new(ViewTable::new(logical, None)), bytes));
         }
-        let cell = self.scratch.get(table).ok_or_else(|| {
-            Error::internal(format!("`{table}` has no place in scratch"))
-        })?;
-        let content = cell.get_or_try_init(|| Box::pin(self.scratch_content(plan))).await?;
-        Ok((engine::scan(&content.file_set, engine::scratch_url()?)?, content.bytes()))
+        let cell = self
+            .scratch
+            .get(table)
+            .ok_or_else(|| Error::internal(format!("`{table}` has no place in scratch")))?;
+        let content = cell
+            .get_or_try_init(|| Box::pin(self.scratch_content(plan)))
+            .await?;
+        Ok((
+            engine::scan(&content.file_set, engine::scratch_url()?)?,
+            content.bytes(),
+        ))
     }
 
     /// Computes an ephemeral step that is read more than once, or tested.
@@ -180,24 +203,31 @@ impl Execution {
         let mut content = self.candidate(plan, None, &written)?;
         content.file_set.partition_columns = Vec::new();
         let mut result = TableResult::new(plan, TableOutcome::Written);
-        self.test(plan, &counted, &content, Some(&written), &mut result).await?;
+        self.test(plan, &counted, &content, Some(&written), &mut result)
+            .await?;
         Ok(content)
     }
 
     /// Digests of what its inputs hold now, ephemeral steps seen through.
     fn input_digests(&self, plan: &TablePlan) -> BTreeMap<TableName, String> {
         let digests = plan.published_inputs.iter();
-        digests.filter_map(|input| Some((input.clone(), self.digest(input)?))).collect()
+        digests
+            .filter_map(|input| Some((input.clone(), self.digest(input)?)))
+            .collect()
     }
 
     pub(super) async fn retest(&self, plan: &TablePlan) -> Result<TableResult> {
         let content = self.content(&plan.table).await?;
         let counted = self.counted(plan)?;
-        let mut result = TableResult::new(plan, TableOutcome::Tested)
-            .counting(content.rows, Some(content.rows));
-        self.test(plan, &counted, &content, None, &mut result).await?;
+        let mut result =
+            TableResult::new(plan, TableOutcome::Tested).counting(content.rows, Some(content.rows));
+        self.test(plan, &counted, &content, None, &mut result)
+            .await?;
         let definition = self.definition(plan, Some(&content), &content.file_set.schema)?;
-        result.content = Some(Content { definition, ..content });
+        result.content = Some(Content {
+            definition,
+            ..content
+        });
         Ok(result)
     }
 
@@ -206,7 +236,10 @@ impl Execution {
         let definition = self.definition(plan, Some(&content), &content.file_set.schema)?;
         let mut result = TableResult::new(plan, TableOutcome::SameResult)
             .counting(content.rows, Some(content.rows));
-        result.content = Some(Content { definition, ..content });
+        result.content = Some(Content {
+            definition,
+            ..content
+        });
         Ok(result)
     }
 }

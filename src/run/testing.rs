@@ -35,8 +35,12 @@ impl Counted {
         let columns = DFSchema::try_from(schema.as_ref().clone()).map_err(engine::failure)?;
         self.row_tests()
             .map(|failing| {
-                let parsed = session.parse_sql_expr(failing, &columns).map_err(engine::failure)?;
-                session.create_physical_expr(parsed, &columns).map_err(engine::failure)
+                let parsed = session
+                    .parse_sql_expr(failing, &columns)
+                    .map_err(engine::failure)?;
+                session
+                    .create_physical_expr(parsed, &columns)
+                    .map_err(engine::failure)
             })
             .collect()
     }
@@ -51,9 +55,18 @@ impl Counted {
 
 impl Execution {
     pub(super) fn counted(&self, plan: &TablePlan) -> Result<Counted> {
-        let load = self.runner.project.sources.get(&plan.table).map(|source| source.load);
-        let tests = self.contract(&plan.table).map(|contract| planned_tests(contract, load));
-        Ok(Counted { tests: tests.unwrap_or_default() })
+        let load = self
+            .runner
+            .project
+            .sources
+            .get(&plan.table)
+            .map(|source| source.load);
+        let tests = self
+            .contract(&plan.table)
+            .map(|contract| planned_tests(contract, load));
+        Ok(Counted {
+            tests: tests.unwrap_or_default(),
+        })
     }
 
     /// Judges what can be judged now; tests that read other tables wait for [`Execution::test_across_tables`].
@@ -82,7 +95,10 @@ impl Execution {
             };
             verdicts.push(Verdict::of(test, &plan.table, content.rows, failures));
         }
-        if verdicts.iter().any(|verdict| verdict.outcome == Outcome::Failed) {
+        if verdicts
+            .iter()
+            .any(|verdict| verdict.outcome == Outcome::Failed)
+        {
             result.outcome = TableOutcome::TestsFailed;
         }
         self.record(verdicts);
@@ -96,7 +112,9 @@ impl Execution {
         test: &PlannedTest,
         content: &Content,
     ) -> Result<Option<u64>> {
-        let Some(sql) = failures_sql(test, &plan.table) else { return Ok(Some(0)) };
+        let Some(sql) = failures_sql(test, &plan.table) else {
+            return Ok(Some(0));
+        };
         let reads = tables_of(&sql)?;
         if reads.iter().any(|table| table != &plan.table) {
             return Ok(None);
@@ -106,10 +124,10 @@ impl Execution {
             _ => engine::lake_url()?,
         };
         let provider = engine::scan(&content.file_set, store)?;
-        let session = self
-            .catalog
-            .engine()
-            .session(&BTreeMap::from([(plan.table.clone(), provider)]), Joins::Hash)?;
+        let session = self.catalog.engine().session(
+            &BTreeMap::from([(plan.table.clone(), provider)]),
+            Joins::Hash,
+        )?;
         count(&session, &sql).await.map(Some)
     }
 
@@ -125,7 +143,9 @@ impl Execution {
             };
             let mut verdicts = Vec::new();
             for test in self.counted(plan)?.tests {
-                let Some(sql) = failures_sql(&test, &plan.table) else { continue };
+                let Some(sql) = failures_sql(&test, &plan.table) else {
+                    continue;
+                };
                 let reads = tables_of(&sql)?;
                 if reads.iter().all(|table| table == &plan.table) {
                     continue;
@@ -139,7 +159,10 @@ impl Execution {
                 let failures = count(&session, &sql).await?;
                 verdicts.push(Verdict::of(&test, &plan.table, result.rows, failures));
             }
-            if verdicts.iter().any(|verdict| verdict.outcome == Outcome::Failed) {
+            if verdicts
+                .iter()
+                .any(|verdict| verdict.outcome == Outcome::Failed)
+            {
                 self.fail_tests_of(&plan.table);
             }
             self.record(verdicts);
@@ -158,10 +181,15 @@ fn failures_sql(test: &PlannedTest, table: &TableName) -> Option<String> {
 }
 
 fn tables_of(sql: &str) -> Result<BTreeSet<TableName>> {
-    let file = Arc::new(SourceFile { path: "test".to_string(), text: sql.to_string() });
+    let file = Arc::new(SourceFile {
+        path: "test".to_string(),
+        text: sql.to_string(),
+    });
     let statement =
         Statement::parse(&file).map_err(|found| Error::from_diagnostics(vec![found]))?;
-    let uses = statement.tables(&BTreeSet::new()).map_err(Error::from_diagnostics)?;
+    let uses = statement
+        .tables(&BTreeSet::new())
+        .map_err(Error::from_diagnostics)?;
     Ok(uses.into_iter().map(|used| used.table).collect())
 }
 
@@ -169,8 +197,17 @@ async fn count(session: &SessionContext, failures: &str) -> Result<u64> {
     let sql = format!("select count(*) as failures from ({failures}) as failing");
     let frame = session.sql(&sql).await.map_err(engine::failure)?;
     let batches = frame.collect().await.map_err(engine::failure)?;
-    let counted = batches.iter().find(|batch| batch.num_rows() == 1).and_then(|batch| {
-        Some(batch.column(0).as_primitive_opt::<Int64Type>()?.value(0).max(0) as u64)
-    });
+    let counted = batches
+        .iter()
+        .find(|batch| batch.num_rows() == 1)
+        .and_then(|batch| {
+            Some(
+                batch
+                    .column(0)
+                    .as_primitive_opt::<Int64Type>()?
+                    .value(0)
+                    .max(0) as u64,
+            )
+        });
     counted.ok_or_else(|| Error::internal("a count of failures has no value"))
 }

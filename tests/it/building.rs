@@ -83,10 +83,17 @@ fn a_changed_step_with_the_same_result_rebuilds_nothing_that_stands_on_it() {
     assert!(said.stdout.contains("same result, kept"), "{}", said.stdout);
     let second = shop.newest_release();
     for table in ["bronze.customers", "silver.people", "gold.countries"] {
-        assert_eq!(second["tables"][table]["version"], first["tables"][table]["version"], "{table}");
+        assert_eq!(
+            second["tables"][table]["version"], first["tables"][table]["version"],
+            "{table}"
+        );
     }
     let third = shop.kilde(&["build"]).ended(0);
-    assert!(third.stdout.contains("stands"), "the new fingerprint is kept: {}", third.stdout);
+    assert!(
+        third.stdout.contains("stands"),
+        "the new fingerprint is kept: {}",
+        third.stdout
+    );
 }
 
 #[test]
@@ -102,10 +109,28 @@ fn a_failed_test_publishes_nothing_and_its_candidate_stays_readable() {
         "customer_id;email;country\n1;A@x.se;SE\n2;b@x.no;NO\n4;d@x.se;SE\n",
     );
     let said = shop.kilde(&["build"]).ended(1);
-    assert!(said.stdout.contains("Nothing was published"), "{}", said.stdout);
-    assert!(said.stderr.contains("range(people_count)"), "{}", said.stderr);
-    assert_eq!(shop.query("select count(*) from bronze.customers")[0][0], "2");
-    let run = said.stderr.split("--candidate ").nth(1).unwrap().split(' ').next().unwrap();
+    assert!(
+        said.stdout.contains("Nothing was published"),
+        "{}",
+        said.stdout
+    );
+    assert!(
+        said.stderr.contains("range(people_count)"),
+        "{}",
+        said.stderr
+    );
+    assert_eq!(
+        shop.query("select count(*) from bronze.customers")[0][0],
+        "2"
+    );
+    let run = said
+        .stderr
+        .split("--candidate ")
+        .nth(1)
+        .unwrap()
+        .split(' ')
+        .next()
+        .unwrap();
     let rows = shop
         .kilde(&[
             "query",
@@ -130,7 +155,10 @@ fn only_changed_tests_are_run_again_without_a_rebuild() {
     );
     let said = shop.kilde(&["build"]).ended(0);
     assert!(said.stdout.contains("tested again"), "{}", said.stdout);
-    assert_eq!(shop.newest_release()["tables"]["gold.countries"]["version"], version);
+    assert_eq!(
+        shop.newest_release()["tables"]["gold.countries"]["version"],
+        version
+    );
 }
 
 #[test]
@@ -140,11 +168,25 @@ fn rejects_are_kept_with_file_line_and_rule() {
     let rows = shop.query("select source, file, line, column_name, rule from ops.rejects");
     assert_eq!(
         rows,
-        [["bronze.customers", "customers_20260101.csv", "4", "country", "accepted_values"]]
+        [[
+            "bronze.customers",
+            "customers_20260101.csv",
+            "4",
+            "country",
+            "accepted_values"
+        ]]
     );
     let said = shop.kilde(&["rejects", "customers"]).ended(0);
-    assert!(said.stdout.contains("1 of 3 records rejected"), "{}", said.stdout);
-    assert!(!said.stdout.contains("c@x.fi"), "a personal value in a message: {}", said.stdout);
+    assert!(
+        said.stdout.contains("1 of 3 records rejected"),
+        "{}",
+        said.stdout
+    );
+    assert!(
+        !said.stdout.contains("c@x.fi"),
+        "a personal value in a message: {}",
+        said.stdout
+    );
 }
 
 #[test]
@@ -164,7 +206,10 @@ fn a_rejected_record_of_a_replace_source_keeps_its_last_good_row() {
 fn a_rollback_pauses_the_lake_until_it_is_resumed_and_then_reads_what_waited() {
     let shop = shop();
     shop.kilde(&["build"]).ended(0);
-    shop.write("exports/customers_20260102.csv", "customer_id;email;country\n9;z@x.se;SE\n");
+    shop.write(
+        "exports/customers_20260102.csv",
+        "customer_id;email;country\n9;z@x.se;SE\n",
+    );
     shop.kilde(&["build"]).ended(0);
     assert_eq!(shop.query("select count(*) from gold.countries")[0][0], "1");
     shop.kilde(&["rollback", "1"]).ended(0);
@@ -184,22 +229,42 @@ fn a_rollback_pauses_the_lake_until_it_is_resumed_and_then_reads_what_waited() {
 fn an_older_release_can_be_read() {
     let shop = shop();
     shop.kilde(&["build"]).ended(0);
-    shop.write("exports/customers_20260102.csv", "customer_id;email;country\n9;z@x.se;SE\n");
+    shop.write(
+        "exports/customers_20260102.csv",
+        "customer_id;email;country\n9;z@x.se;SE\n",
+    );
     shop.kilde(&["build"]).ended(0);
     let sql = "select count(*) as n from silver.people";
-    let old = shop.kilde(&["query", "--release", "1", "--format", "csv", sql]).ended(0);
+    let old = shop
+        .kilde(&["query", "--release", "1", "--format", "csv", sql])
+        .ended(0);
     assert_eq!(old.stdout, "n\n2\n");
     let releases = shop.kilde(&["releases"]).ended(0);
-    assert_eq!(releases.stdout.lines().filter(|l| l.trim_start().starts_with(['1', '2'])).count(), 2);
+    assert_eq!(
+        releases
+            .stdout
+            .lines()
+            .filter(|l| l.trim_start().starts_with(['1', '2']))
+            .count(),
+        2
+    );
 }
 
 #[test]
 fn a_second_builder_exits_75_while_the_first_holds_the_claim() {
     let shop = shop();
-    let mut first = shop.command(&["build"]).env("KILDE_FAILPOINT", "pause_after_claim").spawn().unwrap();
+    let mut first = shop
+        .command(&["build"])
+        .env("KILDE_FAILPOINT", "pause_after_claim")
+        .spawn()
+        .unwrap();
     // the first builder announces that it holds the claim by its entry in the log
     for _ in 0..600 {
-        if shop.path("lake/_kilde/log").read_dir().is_ok_and(|mut log| log.next().is_some()) {
+        if shop
+            .path("lake/_kilde/log")
+            .read_dir()
+            .is_ok_and(|mut log| log.next().is_some())
+        {
             break;
         }
         std::thread::sleep(std::time::Duration::from_millis(50));

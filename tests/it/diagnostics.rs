@@ -25,7 +25,10 @@ fn every_rejected_project_is_refused_with_its_text() {
             write!(wrong, "\n== {name}: expected\n{expected}== found\n{found}").expect("text");
         }
     }
-    assert!(wrong.is_empty(), "{wrong}\nKILDE_COMPLETE=1 accepts what was found");
+    assert!(
+        wrong.is_empty(),
+        "{wrong}\nKILDE_COMPLETE=1 accepts what was found"
+    );
 }
 
 /// Folders of mistakes, by name.

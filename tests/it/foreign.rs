@@ -20,8 +20,7 @@ pub(crate) fn python() -> Option<&'static Path> {
 }
 
 fn prepare() -> Result<PathBuf, String> {
-    let requirements =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/readers/requirements.txt");
+    let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/readers/requirements.txt");
     let pins = std::fs::read(&requirements).map_err(|error| error.to_string())?;
     let home = std::env::var_os("HOME").ok_or("HOME is not set")?;
     let name = format!("readers-{}", &fingerprint(&pins)[..12]);
@@ -48,17 +47,28 @@ fn fingerprint(bytes: &[u8]) -> String {
 }
 
 fn run(command: &mut Command) -> Result<(), String> {
-    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    let output = command
+        .output()
+        .map_err(|error| format!("{command:?}: {error}"))?;
     if output.status.success() {
         return Ok(());
     }
-    Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr)))
+    Err(format!(
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    ))
 }
 
 /// Runs `tests/readers/<script>` with arguments and returns its stdout.
 pub(crate) fn script(python: &Path, script: &str, arguments: &[&str]) -> String {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/readers").join(script);
-    let output = Command::new(python).arg(&script).args(arguments).output().unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/readers")
+        .join(script);
+    let output = Command::new(python)
+        .arg(&script)
+        .args(arguments)
+        .output()
+        .unwrap();
     assert!(
         output.status.success(),
         "{}: {}",

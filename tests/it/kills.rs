@@ -70,8 +70,14 @@ fn deliver(shop: &Sandbox, night: u32) {
     for store in 0..3 {
         stores.push_str(&format!("{store},Town {night}\n"));
     }
-    shop.write(&format!("exports/orders_202601{:02}.csv", night + 1), orders);
-    shop.write(&format!("exports/stores_202601{:02}.csv", night + 1), stores);
+    shop.write(
+        &format!("exports/orders_202601{:02}.csv", night + 1),
+        orders,
+    );
+    shop.write(
+        &format!("exports/stores_202601{:02}.csv", night + 1),
+        stores,
+    );
 }
 
 /// Orders, sum over gold, towns: what one release says of itself.
@@ -80,7 +86,11 @@ fn state(shop: &Sandbox) -> (u32, u32, String) {
         "select (select count(*) from bronze.orders), (select sum(orders_count) from gold.sales), \
          (select min(town) from bronze.stores)",
     );
-    (rows[0][0].parse().unwrap(), rows[0][1].parse().unwrap(), rows[0][2].clone())
+    (
+        rows[0][0].parse().unwrap(),
+        rows[0][1].parse().unwrap(),
+        rows[0][2].clone(),
+    )
 }
 
 fn expected(nights: u32) -> (u32, u32, String) {
@@ -104,7 +114,9 @@ fn a_killed_build_leaves_the_old_release_or_the_new_one_and_the_next_build_ends_
     let mut seed = 0x9E37_79B9_u64;
     for night in 1..=kills {
         deliver(&shop, night);
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         let wait = whole.mul_f64((seed >> 33) as f64 / (1_u64 << 31) as f64);
         let mut build = shop
             .command(&["build"])
@@ -113,7 +125,10 @@ fn a_killed_build_leaves_the_old_release_or_the_new_one_and_the_next_build_ends_
             .spawn()
             .unwrap();
         std::thread::sleep(wait.max(Duration::from_millis(1)));
-        Command::new("kill").args(["-9", &build.id().to_string()]).status().unwrap();
+        Command::new("kill")
+            .args(["-9", &build.id().to_string()])
+            .status()
+            .unwrap();
         build.wait().unwrap();
         let seen = state(&shop);
         assert!(
@@ -121,30 +136,48 @@ fn a_killed_build_leaves_the_old_release_or_the_new_one_and_the_next_build_ends_
             "killed after {wait:?} of {whole:?}, a reader saw {seen:?}"
         );
         shop.kilde(&["build"]).ended(0);
-        assert_eq!(state(&shop), expected(night + 1), "after the build that followed the kill");
+        assert_eq!(
+            state(&shop),
+            expected(night + 1),
+            "after the build that followed the kill"
+        );
     }
     let files = shop.query("select count(*), count(distinct path), sum(records) from ops.files");
     let exports = 2 * (kills + 1);
     assert_eq!(files[0][0], exports.to_string());
     assert_eq!(files[0][1], exports.to_string());
-    assert_eq!(files[0][2], (expected(kills + 1).0 + 3 * (kills + 1)).to_string());
+    assert_eq!(
+        files[0][2],
+        (expected(kills + 1).0 + 3 * (kills + 1)).to_string()
+    );
 }
 
 #[test]
 fn a_build_killed_at_each_boundary_of_the_protocol_leaves_one_whole_release() {
-    let boundaries =
-        ["after_claim", "after_stage", "after_publish", "after_first_table", "before_release"];
+    let boundaries = [
+        "after_claim",
+        "after_stage",
+        "after_publish",
+        "after_first_table",
+        "before_release",
+    ];
     let shop = shop();
     deliver(&shop, 0);
     shop.kilde(&["build"]).ended(0);
     for (i, boundary) in boundaries.into_iter().enumerate() {
         let night = i as u32 + 1;
         deliver(&shop, night);
-        let killed =
-            shop.command(&["build"]).env("KILDE_FAILPOINT", boundary).output().unwrap();
+        let killed = shop
+            .command(&["build"])
+            .env("KILDE_FAILPOINT", boundary)
+            .output()
+            .unwrap();
         assert_ne!(killed.status.code(), Some(0), "{boundary} was not reached");
         let seen = state(&shop);
-        assert!(seen == expected(night) || seen == expected(night + 1), "{boundary}: {seen:?}");
+        assert!(
+            seen == expected(night) || seen == expected(night + 1),
+            "{boundary}: {seen:?}"
+        );
         shop.kilde(&["build"]).ended(0);
         assert_eq!(state(&shop), expected(night + 1), "after {boundary}");
     }

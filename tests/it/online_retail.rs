@@ -25,8 +25,14 @@ fn days() -> Option<Vec<PathBuf>> {
 
 #[test]
 fn online_retail_day_by_day_agrees_with_an_independent_count() {
-    let (Some(days), Some(python)) = (days(), foreign::python()) else { return };
-    let days = if std::env::var_os("KILDE_LONG_TESTS").is_some() { &days[..] } else { &days[..4] };
+    let (Some(days), Some(python)) = (days(), foreign::python()) else {
+        return;
+    };
+    let days = if std::env::var_os("KILDE_LONG_TESTS").is_some() {
+        &days[..]
+    } else {
+        &days[..4]
+    };
     let sandbox = Sandbox::empty();
     copy_folder(
         &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/projects/online_retail"),

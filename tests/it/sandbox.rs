@@ -29,14 +29,20 @@ impl Said {
     /// The same, once sure that it ended with that exit code.
     #[track_caller]
     pub(crate) fn ended(self, code: i32) -> Self {
-        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        assert_eq!(
+            self.code, code,
+            "stdout:\n{}\nstderr:\n{}",
+            self.stdout, self.stderr
+        );
         self
     }
 }
 
 impl Sandbox {
     pub(crate) fn empty() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
     }
 
     /// A project of the files given: path, text.
@@ -83,7 +89,10 @@ impl Sandbox {
     /// A command that runs kilde here, with nothing of the caller's environment that would change it.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kilde"));
-        command.args(arguments).current_dir(self.root()).env("NO_COLOR", "1");
+        command
+            .args(arguments)
+            .current_dir(self.root())
+            .env("NO_COLOR", "1");
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("KILDE_")) {
             command.env_remove(name);
         }
@@ -112,7 +121,12 @@ impl Sandbox {
         tables
             .iter()
             .filter(|(name, _)| !name.starts_with("ops."))
-            .map(|(name, table)| (name.clone(), table["facts"]["digest"].as_str().unwrap().to_string()))
+            .map(|(name, table)| {
+                (
+                    name.clone(),
+                    table["facts"]["digest"].as_str().unwrap().to_string(),
+                )
+            })
             .collect()
     }
 

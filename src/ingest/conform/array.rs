@@ -39,7 +39,9 @@ impl Converter {
         match (array.data_type(), data_type) {
             (DataType::Null, _) => Ok(new_null_array(&data_type.arrow(), array.len())),
             (DataType::Utf8, ColumnType::Varchar) => Ok(Arc::clone(array)),
-            (DataType::Utf8, _) => self.convert_texts(array.as_string(), CellKind::Text, data_type, faults),
+            (DataType::Utf8, _) => {
+                self.convert_texts(array.as_string(), CellKind::Text, data_type, faults)
+            }
             (DataType::Binary, _) => {
                 let texts = checked_cast(array, &DataType::Utf8, Rule::Encoding, faults)?;
                 self.convert_array(&texts, data_type, faults)
@@ -53,9 +55,7 @@ impl Converter {
             (DataType::List(_) | DataType::Struct(_) | DataType::Map(_, _), _) => {
                 Ok(refuse_all(array, data_type, Rule::WrongType, faults))
             }
-            (from, ColumnType::Timestamp) if from.is_temporal() => {
-                self.convert_time(array, faults)
-            }
+            (from, ColumnType::Timestamp) if from.is_temporal() => self.convert_time(array, faults),
             (DataType::Timestamp(_, _) | DataType::Date64, ColumnType::Date) => {
                 midnight_dates(array, faults)
             }
@@ -96,7 +96,11 @@ impl Converter {
                 }
             })
             .collect();
-        self.convert(CellColumn::new(texts.value_data(), &cells, 1, 0), data_type, faults)
+        self.convert(
+            CellColumn::new(texts.value_data(), &cells, 1, 0),
+            data_type,
+            faults,
+        )
     }
 
     /// Times become µs in UTC; those without a zone are local. Finer digits than µs are cut.
@@ -194,10 +198,7 @@ fn plain_layout(array: &ArrayRef) -> Result<ArrayRef> {
 fn loses_nothing(from: &DataType, to: &ColumnType) -> bool {
     use DataType as D;
     match to {
-        ColumnType::Integer => matches!(
-            from,
-            D::Int8 | D::Int16 | D::Int32 | D::UInt8 | D::UInt16
-        ),
+        ColumnType::Integer => matches!(from, D::Int8 | D::Int16 | D::Int32 | D::UInt8 | D::UInt16),
         ColumnType::Bigint => {
             matches!(from, D::Int64 | D::UInt32) || loses_nothing(from, &ColumnType::Integer)
         }
@@ -289,7 +290,12 @@ mod tests {
             scale: 2,
         };
         let (values, rules) = convert(Float64Array::from(vec![19.99, 0.1 + 0.2]), &money);
-        assert_eq!(values.as_primitive::<datafusion::arrow::datatypes::Decimal128Type>().value(0), 1999);
+        assert_eq!(
+            values
+                .as_primitive::<datafusion::arrow::datatypes::Decimal128Type>()
+                .value(0),
+            1999
+        );
         assert_eq!(rules, [Rule::TooManyDecimals]);
         let (_, rules) = convert(Float64Array::from(vec![1.5]), &ColumnType::Integer);
         assert_eq!(rules, [Rule::NotAnInteger]);
@@ -305,7 +311,10 @@ mod tests {
     #[test]
     fn times_without_a_zone_are_local_and_those_with_one_are_not() {
         let noon = 1_767_351_600_000; // 2026-01-02T11:00:00Z
-        let (local, _) = convert(TimestampMillisecondArray::from(vec![noon]), &ColumnType::Timestamp);
+        let (local, _) = convert(
+            TimestampMillisecondArray::from(vec![noon]),
+            &ColumnType::Timestamp,
+        );
         let zoned = TimestampMillisecondArray::from(vec![noon]).with_timezone("UTC");
         let (zoned, _) = convert(zoned, &ColumnType::Timestamp);
         let first = |array: &ArrayRef| array.as_primitive::<TimestampMicrosecondType>().value(0);

@@ -28,8 +28,7 @@ pub(crate) struct Moment {
 impl Moment {
     /// Days since 1970-01-01; `None` for a day that no calendar has.
     pub(crate) fn days(&self) -> Option<i32> {
-        let leap =
-            self.year % 4 == 0 && (self.year % 100 != 0 || self.year % 400 == 0);
+        let leap = self.year % 4 == 0 && (self.year % 100 != 0 || self.year % 400 == 0);
         let length = match self.month {
             2 if leap => 29,
             2 => 28,
@@ -148,10 +147,7 @@ const SPECIFIERS: &[(&str, &[Field])] = &[
             Field::Second,
         ],
     ),
-    (
-        "R",
-        &[Field::Hour, Field::Literal(b':'), Field::Minute],
-    ),
+    ("R", &[Field::Hour, Field::Literal(b':'), Field::Minute]),
 ];
 
 /// What a text is to a list of formats.
@@ -448,14 +444,8 @@ mod tests {
         assert_eq!(date(b"01.02.2024", &swedish()), Ok(day("2024-02-01")));
         assert_eq!(date(b"1.2.2024", &swedish()), Ok(day("2024-02-01")));
         assert_eq!(date(b"29.02.2024", &swedish()), Ok(day("2024-02-29")));
-        assert_eq!(
-            date(b"31.02.2024", &swedish()),
-            Err(Rule::ImpossibleDate)
-        );
-        assert_eq!(
-            date(b"29.02.2023", &swedish()),
-            Err(Rule::ImpossibleDate)
-        );
+        assert_eq!(date(b"31.02.2024", &swedish()), Err(Rule::ImpossibleDate));
+        assert_eq!(date(b"29.02.2023", &swedish()), Err(Rule::ImpossibleDate));
         assert_eq!(date(b"45321", &swedish()), Err(Rule::NumberAsDate));
         assert_eq!(date(b"45321,5", &swedish()), Err(Rule::NumberAsDate));
         assert_eq!(date(b"2024-02-01", &swedish()), Err(Rule::NotADate));
@@ -508,7 +498,10 @@ mod tests {
             Err(Rule::ImpossibleDate)
         );
         assert_eq!(time(b"tomorrow", &iso), Err(Rule::NotATimestamp));
-        assert_eq!(time(b"2026-01-02T06:57:27+", &iso), Err(Rule::NotATimestamp));
+        assert_eq!(
+            time(b"2026-01-02T06:57:27+", &iso),
+            Err(Rule::NotATimestamp)
+        );
     }
 
     #[test]

@@ -104,7 +104,12 @@ impl Converter {
             let cell = column.cell(row);
             let is_object = opens_with(text, cell, b'{');
             if is_object {
-                open_object(text, cell, &names, &mut cells[row * width..(row + 1) * width]);
+                open_object(
+                    text,
+                    cell,
+                    &names,
+                    &mut cells[row * width..(row + 1) * width],
+                );
             } else if !matches!(cell.kind, CellKind::Missing | CellKind::Null) {
                 faults.push(Fault::new(row, Rule::WrongType));
             }
@@ -134,12 +139,7 @@ impl Converter {
         column: CellColumn<'_>,
         faults: &mut Vec<Fault>,
     ) -> Option<(Vec<u8>, Vec<Cell>)> {
-        let is_text = |kind| {
-            matches!(
-                kind,
-                CellKind::Text | CellKind::Doubled | CellKind::Escaped
-            )
-        };
+        let is_text = |kind| matches!(kind, CellKind::Text | CellKind::Doubled | CellKind::Escaped);
         if !column.iter().any(|(kind, _)| is_text(kind)) {
             return None;
         }
@@ -155,7 +155,10 @@ impl Converter {
             text.extend_from_slice(plain.text());
             let mut reader = JsonReader::new(&text, start);
             match reader.value() {
-                Ok(value) if matches!(value.kind, CellKind::Json | CellKind::Null) && reader.is_done() => {
+                Ok(value)
+                    if matches!(value.kind, CellKind::Json | CellKind::Null)
+                        && reader.is_done() =>
+                {
                     cells.push(value);
                 }
                 _ => {

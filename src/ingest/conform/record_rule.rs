@@ -65,9 +65,9 @@ pub(crate) fn record_rules(contract: &Contract) -> Result<Vec<Vec<RecordRule>>> 
         let Some(position) = position else { continue };
         match record_rule(test, &contract.columns[position].data_type) {
             Ok(rule) => rules[position].extend(rule),
-            Err(message) => mistakes.push(
-                Diagnostic::error(Code(408), message).at(&contract.file, test.span),
-            ),
+            Err(message) => {
+                mistakes.push(Diagnostic::error(Code(408), message).at(&contract.file, test.span))
+            }
         }
     }
     if mistakes.is_empty() {
@@ -89,11 +89,14 @@ fn record_rule(test: &DataTest, data_type: &ColumnType) -> Result<Option<RecordR
         }
         TestKind::Matches { pattern, .. } if *data_type == ColumnType::Varchar => {
             RecordRule::Matches(
-                Regex::new(pattern).map_err(|error| format!("`matches` has no pattern: {error}"))?,
+                Regex::new(pattern)
+                    .map_err(|error| format!("`matches` has no pattern: {error}"))?,
             )
         }
         TestKind::Matches { .. } => {
-            return Err(format!("`matches` looks at text, the column is `{data_type}`"));
+            return Err(format!(
+                "`matches` looks at text, the column is `{data_type}`"
+            ));
         }
         TestKind::Range { min, max, .. } => RecordRule::Range {
             min: min.as_ref().map(typed).transpose()?,

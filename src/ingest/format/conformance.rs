@@ -123,7 +123,10 @@ async fn an_export_without_a_byte_or_a_record_has_no_records() {
             let decoded = bench.decode("a", &bytes).await;
             assert_eq!(decoded.report.records, 0);
             assert_eq!(decoded.report.size, bytes.len() as u64);
-            assert_eq!(decoded.report.hash, blake3::hash(&bytes).to_hex().to_string());
+            assert_eq!(
+                decoded.report.hash,
+                blake3::hash(&bytes).to_hex().to_string()
+            );
             assert_eq!(whole(&decoded.accepted).num_columns(), 4);
         }
     }
@@ -155,7 +158,10 @@ async fn every_type_is_read_from_text_and_null_stays_null() {
         .collect();
     let values: Vec<&str> = columns.iter().map(|(_, _, text)| *text).collect();
     for form in forms() {
-        let bench = Bench::new(source(form.read.clone(), Load::Append), contract(&[], &types));
+        let bench = Bench::new(
+            source(form.read.clone(), Load::Append),
+            contract(&[], &types),
+        );
         let bytes = (form.write)(&names, &[some(&values), vec![None; 8]]);
         let decoded = bench.decode("a", bytes).await;
         assert_eq!(
@@ -273,7 +279,10 @@ async fn columns_are_found_by_any_of_their_names_in_any_order_and_others_are_cou
             ("id<Nr|Number", ColumnType::Bigint),
             ("name<Namn", ColumnType::Varchar),
         ];
-        let bench = Bench::new(source(form.read.clone(), Load::Append), contract(&[], &types));
+        let bench = Bench::new(
+            source(form.read.clone(), Load::Append),
+            contract(&[], &types),
+        );
         let bytes = (form.write)(
             &["extra", "Namn", "Number"],
             &[some(&["x", "Åsa", "1"]), some(&["y", "Bo", "2"])],
@@ -291,7 +300,10 @@ async fn the_path_fills_columns_that_the_export_lacks() {
             ("id", ColumnType::Bigint),
             ("exported_on", ColumnType::Date),
         ];
-        let bench = Bench::new(source(form.read.clone(), Load::Append), contract(&[], &types));
+        let bench = Bench::new(
+            source(form.read.clone(), Load::Append),
+            contract(&[], &types),
+        );
         let bytes = (form.write)(&["id"], &[some(&["1"])]);
         let decoded = bench
             .decode_with("a", &bytes, captures("exported_on", "2026-03-01"))
@@ -332,14 +344,22 @@ async fn an_export_of_many_batches_keeps_order_lines_and_accounts() {
     for form in forms() {
         let bench = bench(&form, Load::Append);
         let texts: Vec<String> = (0..COUNT)
-            .map(|i| if i % 1000 == 7 { "x".into() } else { i.to_string() })
+            .map(|i| {
+                if i % 1000 == 7 {
+                    "x".into()
+                } else {
+                    i.to_string()
+                }
+            })
             .collect();
         let filler = "å".repeat(60);
         let records: Vec<Vec<Option<&str>>> = texts
             .iter()
             .map(|text| vec![Some(text.as_str()), Some(filler.as_str())])
             .collect();
-        let decoded = bench.decode("a", (form.write)(&["id", "name"], &records)).await;
+        let decoded = bench
+            .decode("a", (form.write)(&["id", "name"], &records))
+            .await;
         assert_eq!(decoded.report.records, COUNT as u64);
         assert_eq!(decoded.report.rejected, (COUNT / 1000) as u64);
         let mut expected = 0;
@@ -375,7 +395,10 @@ async fn typed_files_give_typed_values() {
     let day = cast(&text, &DataType::Date32).unwrap();
     let seen = cast(
         &text,
-        &DataType::Timestamp(datafusion::arrow::datatypes::TimeUnit::Millisecond, Some("UTC".into())),
+        &DataType::Timestamp(
+            datafusion::arrow::datatypes::TimeUnit::Millisecond,
+            Some("UTC".into()),
+        ),
     )
     .unwrap();
     let bytes = parquet_of(&["id", "day", "seen"], vec![ids, day, seen]);

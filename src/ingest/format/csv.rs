@@ -217,7 +217,11 @@ fn by_header(conformer: &Conformer, names: Vec<String>, file: &str) -> Result<La
     let mut missing = Vec::new();
     for (column, target) in conformer.targets.iter().enumerate() {
         let own = std::slice::from_ref(&target.name);
-        let wanted = if target.from.is_empty() { own } else { &target.from };
+        let wanted = if target.from.is_empty() {
+            own
+        } else {
+            &target.from
+        };
         let found = wanted
             .iter()
             .find_map(|name| Some((name, names.iter().position(|seen| seen == name)?)));
@@ -239,7 +243,10 @@ fn by_header(conformer: &Conformer, names: Vec<String>, file: &str) -> Result<La
     if !missing.is_empty() {
         return Err(missing_columns(&missing, &names, file));
     }
-    let unused = names.iter().enumerate().filter(|(at, _)| !used.contains(at));
+    let unused = names
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| !used.contains(at));
     let ignored = unused.map(|(_, name)| name.clone()).collect();
     Ok(Layout {
         origins,
@@ -271,7 +278,11 @@ fn by_position(conformer: &Conformer) -> Layout {
 
 /// The refusal of an export that lacks columns of the contract.
 pub(super) fn missing_columns(missing: &[String], seen: &[String], file: &str) -> Error {
-    let noun = if missing.len() == 1 { "column" } else { "columns" };
+    let noun = if missing.len() == 1 {
+        "column"
+    } else {
+        "columns"
+    };
     let mut help = format!("its columns are `{}`", seen.join("`, `"));
     if let [one] = missing {
         if let Some(near) = nearest(one, seen.iter().map(String::as_str)) {
@@ -337,7 +348,9 @@ fn write_batch(
     };
     let places = &batch.places;
     task.output
-        .write(conformer, &conformed, places, broken, |row| raw(&places[row]))
+        .write(conformer, &conformed, places, broken, |row| {
+            raw(&places[row])
+        })
 }
 
 /// Takes away the cells of records whose bytes are no text, so that no column meets them; they are rejected as a whole.
@@ -387,7 +400,9 @@ pub(super) fn raw_text(text: &[u8], place: &Place, converter: &Converter) -> Str
     let bytes = &text[place.start..place.end];
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-    converter.decoder.lossy(&bytes[..bytes.len().min(MAX_RAW_BYTES)])
+    converter
+        .decoder
+        .lossy(&bytes[..bytes.len().min(MAX_RAW_BYTES)])
 }
 
 /// Rejects a line that is longer than any record may be, and passes over it.

@@ -56,7 +56,9 @@ enum Parsed {
         stray: Option<usize>,
     },
     /// A quote is open at the end of the text or of the limit; `fields` came before it.
-    Unclosed { fields: usize },
+    Unclosed {
+        fields: usize,
+    },
     TooLong,
     Incomplete,
 }
@@ -210,9 +212,7 @@ impl Dialect {
             ..*self
         };
         match proof.parse(text, at, is_last, spare) {
-            Parsed::Complete { fields, stray, .. } => {
-                Some(stray.is_none() && fields == self.width)
-            }
+            Parsed::Complete { fields, stray, .. } => Some(stray.is_none() && fields == self.width),
             Parsed::Incomplete => None,
             Parsed::Unclosed { .. } | Parsed::TooLong => Some(false),
         }
@@ -310,7 +310,11 @@ fn with_rule(scanned: Scanned, better: Rule, number: usize) -> Scanned {
         } => Scanned::Broken {
             end,
             lines,
-            rule: if lines > 1 { better } else { Rule::UnclosedQuote },
+            rule: if lines > 1 {
+                better
+            } else {
+                Rule::UnclosedQuote
+            },
             fields,
             found: number,
         },
@@ -454,10 +458,7 @@ mod tests {
 
     #[test]
     fn empty_lines_and_comments_are_no_records() {
-        assert_eq!(
-            rules("a;b\n\n#x;\"\nc;d\n\r\n", 2),
-            [(1, None), (4, None)]
-        );
+        assert_eq!(rules("a;b\n\n#x;\"\nc;d\n\r\n", 2), [(1, None), (4, None)]);
     }
 
     #[test]
@@ -527,7 +528,10 @@ mod tests {
             quote: None,
             ..dialect(2)
         };
-        assert_eq!(read("\"a;b\n", bare)[0].1, Ok(vec!["\"a".into(), "b".into()]));
+        assert_eq!(
+            read("\"a;b\n", bare)[0].1,
+            Ok(vec!["\"a".into(), "b".into()])
+        );
     }
 
     #[test]

@@ -272,14 +272,33 @@ mod tests {
 
     #[test]
     fn escapes_and_surrogates_become_characters() {
-        assert_eq!(unescaped(r#""a\"b\\\n\u00e5\ud83d\ude00c""#), "a\"b\\\nå😀c");
+        assert_eq!(
+            unescaped(r#""a\"b\\\n\u00e5\ud83d\ude00c""#),
+            "a\"b\\\nå😀c"
+        );
     }
 
     #[test]
     fn what_the_grammar_forbids_is_refused() {
         for wrong in [
-            "", "{", "[1,]", "{\"a\":}", "01", "1.", ".5", "+1", "tru", "'a'", "\"a", "\"\\x\"",
-            "\"\\ud800\"", "\"a\nb\"", "{a:1}", "[1 2]", "1 2", "nan",
+            "",
+            "{",
+            "[1,]",
+            "{\"a\":}",
+            "01",
+            "1.",
+            ".5",
+            "+1",
+            "tru",
+            "'a'",
+            "\"a",
+            "\"\\x\"",
+            "\"\\ud800\"",
+            "\"a\nb\"",
+            "{a:1}",
+            "[1 2]",
+            "1 2",
+            "nan",
         ] {
             assert_eq!(whole(wrong).map(|_| ()), Err(Malformed), "{wrong}");
         }

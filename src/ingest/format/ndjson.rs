@@ -12,9 +12,7 @@ use super::lines::Window;
 use super::{BATCH_ROWS, Decoding, Format, Seen, converter};
 use crate::error::Result;
 use crate::ingest::cell::Cell;
-use crate::ingest::conform::{
-    Breach, Conformer, Converter, Origin, Records, camel_case, is_key,
-};
+use crate::ingest::conform::{Breach, Conformer, Converter, Origin, Records, camel_case, is_key};
 use crate::ingest::output::{BrokenRecord, BrokenRecords, Place};
 use crate::ingest::rule::{Fault, Rule};
 use crate::project::NdjsonRead;
@@ -54,7 +52,11 @@ impl Paths {
         let mut keys = Vec::new();
         for (column, target) in conformer.targets.iter().enumerate() {
             let own = [target.name.clone(), camel_case(&target.name)];
-            let wanted = if target.from.is_empty() { &own[..] } else { &target.from };
+            let wanted = if target.from.is_empty() {
+                &own[..]
+            } else {
+                &target.from
+            };
             for (rank, path) in wanted.iter().enumerate() {
                 let parts: Vec<&str> = path.split('.').collect();
                 insert(&mut keys, &parts, (column, rank.min(255) as u8));
@@ -79,7 +81,13 @@ impl Paths {
         let mut reader = JsonReader::new(text, at);
         let result = found
             .object(&mut reader, text, &self.keys, "")
-            .and_then(|()| if reader.is_done() { Ok(()) } else { Err(Malformed) });
+            .and_then(|()| {
+                if reader.is_done() {
+                    Ok(())
+                } else {
+                    Err(Malformed)
+                }
+            });
         if result.is_err() {
             cells.truncate(first);
         }
@@ -183,12 +191,7 @@ struct Batch {
 }
 
 /// Reads lines until the batch is full or no whole line is left.
-fn scan(
-    window: &Window<'_>,
-    paths: &mut Paths,
-    converter: &Converter,
-    limit: usize,
-) -> Batch {
+fn scan(window: &Window<'_>, paths: &mut Paths, converter: &Converter, limit: usize) -> Batch {
     let mut batch = Batch::default();
     let text = window.rest();
     while batch.places.len() + batch.broken.len() < BATCH_ROWS && batch.end < text.len() {
@@ -217,8 +220,12 @@ fn scan(
         }
         if converter.decoder.is_utf8() && std::str::from_utf8(&line[start..]).is_err() {
             let row = batch.places.len();
-            batch.breaches.insert(row, (None, Fault::new(row, Rule::Encoding)));
-            batch.cells.resize(batch.cells.len() + paths.width, Cell::MISSING);
+            batch
+                .breaches
+                .insert(row, (None, Fault::new(row, Rule::Encoding)));
+            batch
+                .cells
+                .resize(batch.cells.len() + paths.width, Cell::MISSING);
             batch.places.push(place);
         } else if paths.read(line, start, &mut batch.cells).is_ok() {
             batch.places.push(place);
@@ -297,17 +304,15 @@ fn write_batch(
         }
     });
     let places = &batch.places;
-    task.output.write(conformer, &conformed, places, broken, |row| {
-        raw_text(text, &places[row], &conformer.converter)
-    })
+    task.output
+        .write(conformer, &conformed, places, broken, |row| {
+            raw_text(text, &places[row], &conformer.converter)
+        })
 }
 
 /// A line that is no object names no key.
 fn no_keys(conformer: &Conformer, rows: usize) -> Vec<datafusion::arrow::array::ArrayRef> {
     let fields = conformer.schema.fields();
-    let null = |at: &usize| {
-        datafusion::arrow::array::new_null_array(fields[*at].data_type(), rows)
-    };
+    let null = |at: &usize| datafusion::arrow::array::new_null_array(fields[*at].data_type(), rows);
     conformer.key.iter().map(null).collect()
 }
-

@@ -112,7 +112,11 @@ fn layout(conformer: &Conformer, names: Vec<String>, file: &str) -> Result<Layou
     let mut missing = Vec::new();
     for (column, target) in conformer.targets.iter().enumerate() {
         let own = std::slice::from_ref(&target.name);
-        let wanted = if target.from.is_empty() { own } else { &target.from };
+        let wanted = if target.from.is_empty() {
+            own
+        } else {
+            &target.from
+        };
         let at = wanted
             .iter()
             .find_map(|name| names.iter().position(|seen| seen == name));

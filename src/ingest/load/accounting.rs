@@ -145,7 +145,9 @@ impl Accounting {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
             if partitions.0 == 0 || partitions.1.len() != partitions.0 {
-                return Err(Error::internal("a load was accounted for before it was read"));
+                return Err(Error::internal(
+                    "a load was accounted for before it was read",
+                ));
             }
             for counts in partitions.1.values() {
                 self.add(&mut report, counts);
@@ -166,7 +168,10 @@ impl Accounting {
         report.removed += counts.removed;
         report.kept += counts.kept;
         for (turn, fates) in &counts.fates {
-            let file = self.paths.get(turn).and_then(|path| report.files.get_mut(path));
+            let file = self
+                .paths
+                .get(turn)
+                .and_then(|path| report.files.get_mut(path));
             if let Some(file) = file {
                 file.inserted += fates.inserted;
                 file.updated += fates.updated;

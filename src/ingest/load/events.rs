@@ -133,8 +133,14 @@ pub(crate) fn scratch_table(
     schema: SchemaRef,
     files: Vec<Arc<ScratchFile>>,
 ) -> Result<Arc<dyn TableProvider>> {
-    let parts = files.into_iter().map(|file| Part { file, event: None }).collect();
-    let stream = Arc::new(ScratchStream { schema: Arc::clone(&schema), parts });
+    let parts = files
+        .into_iter()
+        .map(|file| Part { file, event: None })
+        .collect();
+    let stream = Arc::new(ScratchStream {
+        schema: Arc::clone(&schema),
+        parts,
+    });
     let table = StreamingTable::try_new(schema, vec![stream]).map_err(planning)?;
     Ok(Arc::new(table))
 }
@@ -167,7 +173,9 @@ impl PartitionStream for ScratchStream {
             for part in parts {
                 let batches = part.file.batches().map_err(external)?;
                 for batch in batches {
-                    let batch = batch.map_err(external).and_then(|batch| part.fit(&batch, &schema));
+                    let batch = batch
+                        .map_err(external)
+                        .and_then(|batch| part.fit(&batch, &schema));
                     // nobody listens any more: the query was given up
                     if sender.blocking_send(batch).is_err() {
                         return Ok(());

@@ -121,10 +121,15 @@ impl Folder {
     /// Takes a batch of events; returns rows that are final.
     pub(super) fn push(&mut self, events: &RecordBatch) -> Result<Option<RecordBatch>, ArrowError> {
         let pick = |positions: &[usize]| -> Vec<_> {
-            positions.iter().map(|at| Arc::clone(events.column(*at))).collect()
+            positions
+                .iter()
+                .map(|at| Arc::clone(events.column(*at)))
+                .collect()
         };
         let keys = self.by_group.convert_columns(&pick(&self.columns.group))?;
-        let content = self.by_content.convert_columns(&pick(&self.columns.content))?;
+        let content = self
+            .by_content
+            .convert_columns(&pick(&self.columns.content))?;
         let table: Vec<usize> = (0..self.columns.table.fields().len()).collect();
         let held = Held {
             batch: events.project(&table)?,

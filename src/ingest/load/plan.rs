@@ -146,7 +146,13 @@ fn turn_of_present(loaded: BTreeMap<String, i64>) -> Expr {
         let turns: Int64Array = arrays[0]
             .as_string::<i32>()
             .iter()
-            .map(|path| Some(path.and_then(|path| loaded.get(path)).copied().unwrap_or(FIRST)))
+            .map(|path| {
+                Some(
+                    path.and_then(|path| loaded.get(path))
+                        .copied()
+                        .unwrap_or(FIRST),
+                )
+            })
             .collect();
         Ok(ColumnarValue::Array(Arc::new(turns) as ArrayRef))
     };
@@ -251,7 +257,11 @@ impl FoldExec {
             columns.table.index_of(SOURCE_FILE).ok(),
             columns.table.index_of(SOURCE_ROW).ok(),
         ];
-        let order = columns.group.iter().copied().chain(position.into_iter().flatten());
+        let order = columns
+            .group
+            .iter()
+            .copied()
+            .chain(position.into_iter().flatten());
         let ordering = LexOrdering::new(order.map(sort))
             .ok_or_else(|| DataFusionError::Internal("a load sorts by nothing".to_string()))?;
         let mut equivalences = EquivalenceProperties::new(Arc::clone(&columns.table));
@@ -371,9 +381,7 @@ struct Work {
 }
 
 impl Work {
-    async fn next(
-        mut self,
-    ) -> PlanResult<Option<(datafusion::arrow::array::RecordBatch, Self)>> {
+    async fn next(mut self) -> PlanResult<Option<(datafusion::arrow::array::RecordBatch, Self)>> {
         let Some(folder) = &mut self.folder else {
             return Ok(None);
         };

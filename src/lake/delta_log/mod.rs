@@ -218,6 +218,12 @@ impl TableLog for DeltaLog {
         format!("{location}/_delta_log/{version:020}.json")
     }
 
+    fn file_path(&self, location: &str, path: &str) -> String {
+        // every live file's path was decoded once when it was read or written
+        let path = path::from_log(path).unwrap_or_else(|_| path.to_string());
+        format!("{location}/{path}")
+    }
+
     async fn head(&self, location: &str, at_least: Option<u64>) -> Result<Option<u64>> {
         let Some(mut version) = at_least else {
             return Ok(self.list(location).await?.newest);

@@ -9,7 +9,7 @@ use super::action::{Add, Line, MetaData, Protocol};
 use super::definition::{check_readable, definition_lines};
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
-use crate::lake::foreign;
+use crate::lake::{foreign, path};
 use crate::name::ReleaseNumber;
 use crate::release::{Commit, LiveFile, TableState};
 
@@ -74,8 +74,10 @@ impl Replay {
 /// A file as `release` handles it.
 ///
 /// # Errors
-/// `Corrupt` for a file with a deletion vector: some of its rows are no longer in the table.
+/// `Corrupt` for a file with a deletion vector, some of whose rows are no longer in the table, and for one outside the
+/// table's folder.
 pub(super) fn live_file(mut add: Add, location: &str) -> Result<LiveFile> {
+    path::from_log(&add.path)?;
     if add.deletion_vector.take().is_some_and(|v| !v.is_null()) {
         return Err(foreign(
             "the table has files with deletion vectors",

@@ -9,7 +9,9 @@ pub(crate) fn key(word: &str, known: &[&str]) -> Option<String> {
     }
     let in_schema_file = known.contains(&"grain");
     let answer = match word {
-        "version" => "kilde's files carry no version: remove it (`requires: \">=0.1\"` in kilde.yaml names kilde's)",
+        "version" => {
+            "kilde's files carry no version: remove it (`requires: \">=0.1\"` in kilde.yaml names kilde's)"
+        }
         "models" | "model" => {
             "kilde describes one table per file: schemas/gold/customers.yaml describes `gold.customers`, \
              its keys stand at the top"
@@ -60,9 +62,7 @@ pub(crate) fn word(word: &str, words: &[&str]) -> Option<String> {
         "unique_combination_of_columns" | "dbt_utils.unique_combination_of_columns" if tests => {
             "write `unique: {columns: […]}`"
         }
-        "accepted_range" | "dbt_utils.accepted_range" if tests => {
-            "write `range: {min: …, max: …}`"
-        }
+        "accepted_range" | "dbt_utils.accepted_range" if tests => "write `range: {min: …, max: …}`",
         "expression_is_true" | "dbt_utils.expression_is_true" if tests => {
             "write `sql: select * from … where not (…)` under the table's `data_tests`"
         }
@@ -85,7 +85,11 @@ pub(crate) fn word(word: &str, words: &[&str]) -> Option<String> {
 
 /// The table that `ref('x')` or `source('s', 'x')` in a value speaks of, by its bare name.
 pub(crate) fn referenced(text: &str) -> Option<&str> {
-    let call = text.trim().trim_start_matches('{').trim_end_matches('}').trim();
+    let call = text
+        .trim()
+        .trim_start_matches('{')
+        .trim_end_matches('}')
+        .trim();
     let inside = call
         .strip_prefix("ref(")
         .or_else(|| call.strip_prefix("source("))?
@@ -110,6 +114,10 @@ mod tests {
     fn keys_are_answered_where_they_make_sense() {
         assert!(key("tests", &["data_tests"]).is_some());
         assert!(key("tests", &["who"]).is_none());
-        assert!(key("+materialized", &[]).unwrap().contains("`materialized: …`"));
+        assert!(
+            key("+materialized", &[])
+                .unwrap()
+                .contains("`materialized: …`")
+        );
     }
 }

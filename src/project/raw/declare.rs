@@ -363,7 +363,10 @@ pub(crate) fn chosen<'n>(
         }
     };
     if !words.contains(&word.value.as_str()) {
-        sink.report(word.span, not_a_word(&word.value, expected, words, &[], &[]));
+        sink.report(
+            word.span,
+            not_a_word(&word.value, expected, words, &[], &[]),
+        );
         return None;
     }
     Some((word, content))
@@ -406,7 +409,11 @@ pub(crate) fn not_a_word(
         return mistake.help(format!("did you mean `{meant}`?"));
     }
     if let Some(help) = dbt::word(&lower, words) {
-        return Mistake { code: 108, ..mistake }.help(help);
+        return Mistake {
+            code: 108,
+            ..mistake
+        }
+        .help(help);
     }
     match nearest_word(text, words) {
         Some(near) => mistake.help(format!("did you mean `{near}`?")),

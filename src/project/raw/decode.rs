@@ -86,7 +86,11 @@ impl Sink {
     pub(crate) fn unknown_key(&mut self, key: &Spanned<String>, known: &[&str]) {
         let mistake = Mistake::new(107, format!("unknown key `{}`", key.value));
         let mistake = match (dbt::key(&key.value, known), nearest_word(&key.value, known)) {
-            (Some(help), _) => Mistake { code: 108, ..mistake }.help(help),
+            (Some(help), _) => Mistake {
+                code: 108,
+                ..mistake
+            }
+            .help(help),
             (None, Some(near)) => mistake.help(format!("did you mean `{near}`?")),
             (None, None) if known.is_empty() => mistake.help("no key belongs here"),
             (None, None) => mistake.help(format!("known here: {}", listed(known))),

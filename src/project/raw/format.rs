@@ -146,7 +146,9 @@ impl super::decode::Decode for NullTexts {
         for node in nodes {
             match &node.value {
                 // nothing at all is a slip: the empty text is written `""`
-                Value::Text { text, plain } if !(*plain && text.is_empty()) => texts.push(text.clone()),
+                Value::Text { text, plain } if !(*plain && text.is_empty()) => {
+                    texts.push(text.clone())
+                }
                 _ => sink.unexpected(node, "text (`\"\"` for the empty one)"),
             }
         }

@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 
-use super::decode::{Decode, FromText, Mistake, Sink};
 use super::dbt;
+use super::decode::{Decode, FromText, Mistake, Sink};
 use super::tree::{Node, Value};
 use crate::name::{TableName, is_identifier};
 use crate::project::time_format::{self, FormatError};
@@ -62,8 +62,10 @@ impl FromText for ColumnName {
 
     fn from_text(text: &str) -> Result<Self, Mistake> {
         if text.starts_with("_kilde_") {
-            return Err(Mistake::new(109, format!("`{text}` is a name of kilde's own columns"))
-                .help("kilde adds them by itself: remove it"));
+            return Err(
+                Mistake::new(109, format!("`{text}` is a name of kilde's own columns"))
+                    .help("kilde adds them by itself: remove it"),
+            );
         }
         identifier(text, "column").map(Self)
     }
@@ -139,8 +141,13 @@ impl FromText for TableName {
         text.parse().map_err(|reason: String| {
             let mistake = Mistake::new(109, reason);
             match dbt::referenced(text) {
-                Some(name) => Mistake { code: 108, ..mistake }
-                    .help(format!("kilde has no `ref`: write the table's name, for example `gold.{name}`")),
+                Some(name) => Mistake {
+                    code: 108,
+                    ..mistake
+                }
+                .help(format!(
+                    "kilde has no `ref`: write the table's name, for example `gold.{name}`"
+                )),
                 None if !text.contains('.') && is_identifier(text) => {
                     mistake.help(format!("name its schema too, for example `gold.{text}`"))
                 }
@@ -189,13 +196,14 @@ impl FromText for Limit {
         }
         match u64::from_text(text) {
             Ok(count) => Ok(Self::Count(count)),
-            Err(_) => Err(
-                Mistake::new(103, format!("`{text}` is not a number of rows or a percentage"))
-                    .help(match f64::from_str(text) {
-                        Ok(_) => format!("percentages carry their sign: `{text}%`"),
-                        Err(_) => "write `10` (rows) or `0.1%` (of all rows)".to_string(),
-                    }),
-            ),
+            Err(_) => Err(Mistake::new(
+                103,
+                format!("`{text}` is not a number of rows or a percentage"),
+            )
+            .help(match f64::from_str(text) {
+                Ok(_) => format!("percentages carry their sign: `{text}%`"),
+                Err(_) => "write `10` (rows) or `0.1%` (of all rows)".to_string(),
+            })),
         }
     }
 
@@ -253,8 +261,10 @@ impl FromText for Period {
         let (number, unit) = number_and_unit(text);
         match u64::from_text(number) {
             Ok(_) if UNITS.contains(&unit) => Ok(Self),
-            _ => Err(Mistake::new(103, format!("`{text}` is not a length of time"))
-                .help("a whole number and a unit: `2m`, `26h`, `30d`, `24 months`")),
+            _ => Err(
+                Mistake::new(103, format!("`{text}` is not a length of time"))
+                    .help("a whole number and a unit: `2m`, `26h`, `30d`, `24 months`"),
+            ),
         }
     }
 
@@ -280,7 +290,10 @@ impl FromText for Zone {
     fn from_text(text: &str) -> Result<Self, Mistake> {
         text.parse().map(Self).map_err(|_| {
             let mistake = Mistake::new(114, format!("`{text}` is not a time zone"));
-            let names: Vec<&str> = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()).collect();
+            let names: Vec<&str> = chrono_tz::TZ_VARIANTS
+                .iter()
+                .map(|zone| zone.name())
+                .collect();
             let by_city = names.iter().copied().find(|name| {
                 let city = name.rsplit('/').next().unwrap_or(name);
                 city.eq_ignore_ascii_case(text.trim().rsplit('/').next().unwrap_or(text))
@@ -302,11 +315,16 @@ impl FromText for Character {
 
     fn from_text(text: &str) -> Result<Self, Mistake> {
         match text.as_bytes() {
-            [b'\n' | b'\r'] => Err(Mistake::new(115, "a line end cannot be a sign within a line")),
+            [b'\n' | b'\r'] => Err(Mistake::new(
+                115,
+                "a line end cannot be a sign within a line",
+            )),
             [byte] if byte.is_ascii() => Ok(Self(*byte)),
             _ => {
-                let mistake =
-                    Mistake::new(115, format!("`{}` is not one ASCII character", visible(text)));
+                let mistake = Mistake::new(
+                    115,
+                    format!("`{}` is not one ASCII character", visible(text)),
+                );
                 Err(match text {
                     "\\t" | "tab" | "TAB" => mistake.help("write a tab in double quotes: \"\\t\""),
                     "" => mistake.help("remove the key for the default"),
@@ -345,10 +363,8 @@ impl FromText for NumberSign {
                 Mistake::new(115, format!("`{sign}` is part of a number itself")),
             ),
             (Some(sign), None) => Ok(Self(sign)),
-            _ => Err(
-                Mistake::new(115, format!("`{text}` is not one character"))
-                    .help("one sign, in quotes: \",\""),
-            ),
+            _ => Err(Mistake::new(115, format!("`{text}` is not one character"))
+                .help("one sign, in quotes: \",\"")),
         }
     }
 
@@ -401,7 +417,10 @@ impl FromText for Pattern {
                 let reason = error.to_string();
                 let reason = reason.lines().last().unwrap_or_default();
                 let reason = reason.trim_start_matches("error: ");
-                Err(Mistake::new(116, format!("not a regular expression: {reason}")))
+                Err(Mistake::new(
+                    116,
+                    format!("not a regular expression: {reason}"),
+                ))
             }
         }
     }
@@ -420,9 +439,11 @@ impl FromText for Schedule {
         if parsed.is_ok() && (fields == 5 || text.starts_with('@')) {
             return Ok(Self(text.to_string()));
         }
-        Err(Mistake::new(117, format!("`{text}` is not a cron expression")).help(
-            "five fields: minute, hour, day, month, weekday; `0 2 * * *` is 02:00 each night",
-        ))
+        Err(
+            Mistake::new(117, format!("`{text}` is not a cron expression")).help(
+                "five fields: minute, hour, day, month, weekday; `0 2 * * *` is 02:00 each night",
+            ),
+        )
     }
 }
 
@@ -438,11 +459,16 @@ impl FromText for SqlGlob {
 
     fn from_text(text: &str) -> Result<Self, Mistake> {
         if let Some(rest) = text.strip_prefix("sql/") {
-            return Err(Mistake::new(112, format!("`{text}` is looked for below `sql/`"))
-                .help(format!("write `{rest}`")));
+            return Err(
+                Mistake::new(112, format!("`{text}` is looked for below `sql/`"))
+                    .help(format!("write `{rest}`")),
+            );
         }
         if text.contains(['{', '}']) {
-            return Err(Mistake::new(112, format!("`{text}` captures: a step's path does not")));
+            return Err(Mistake::new(
+                112,
+                format!("`{text}` captures: a step's path does not"),
+            ));
         }
         let pattern = PathPattern::from_text(text.strip_suffix(".sql").unwrap_or(text))?;
         Ok(Self {
@@ -482,7 +508,10 @@ mod tests {
     fn names_are_suggested_from_what_was_written() {
         assert_eq!(suggestion("E-post").as_deref(), Some("e_post"));
         assert_eq!(suggestion("orderId").as_deref(), Some("order_id"));
-        assert_eq!(suggestion("Årsomsättning").as_deref(), Some("arsomsattning"));
+        assert_eq!(
+            suggestion("Årsomsättning").as_deref(),
+            Some("arsomsattning")
+        );
         assert_eq!(suggestion("123"), None);
     }
 
@@ -506,7 +535,13 @@ mod tests {
     #[test]
     fn a_delimiter_is_one_ascii_character() {
         assert_eq!(Character::from_text("\t").unwrap(), Character(9));
-        assert!(Character::from_text("\\t").unwrap_err().help.unwrap().contains("double quotes"));
+        assert!(
+            Character::from_text("\\t")
+                .unwrap_err()
+                .help
+                .unwrap()
+                .contains("double quotes")
+        );
         for wrong in ["", ";;", "\n", "€"] {
             assert!(Character::from_text(wrong).is_err());
         }

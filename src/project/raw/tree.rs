@@ -202,10 +202,7 @@ impl Builder<'_> {
             }
         };
         // a block collection "ends" where the next thing begins; a flow collection at its bracket
-        let bracket = matches!(
-            self.text.get(end.start..end.end),
-            Some("}" | "]")
-        );
+        let bracket = matches!(self.text.get(end.start..end.end), Some("}" | "]"));
         let last = last.unwrap_or(open.span.end);
         let span = Span {
             start: open.span.start,
@@ -288,6 +285,10 @@ fn syntax_error(text: &str, error: &granit_parser::ScanError) -> NotYaml {
             "`:` starts a value where none can stand".to_string(),
             Some("put text that contains `: ` in quotes, or check the indentation".to_string()),
         ),
+        ErrorKind::ExpectedFlowSequenceSeparator if text[start..].starts_with(['{', '[']) => (
+            "a bracket within a word".to_string(),
+            Some("put a path that contains `{` in quotes when it stands in a list: ['a_{day:%Y%m%d}.csv']".to_string()),
+        ),
         ErrorKind::UnknownAnchor => ("no anchor of this name above".to_string(), None),
         kind => (format!("not YAML: {kind}"), None),
     };
@@ -305,8 +306,9 @@ fn syntax_error(text: &str, error: &granit_parser::ScanError) -> NotYaml {
 fn jinja_help(text: &str, offset: usize) -> Option<String> {
     let start = text[..offset].rfind('\n').map_or(0, |i| i + 1);
     let line = text[start..].lines().next()?;
-    (line.contains("{{") || line.contains("{%"))
-        .then(|| "kilde has no templates: write the name or the value plainly, without `{{ }}`".into())
+    (line.contains("{{") || line.contains("{%")).then(|| {
+        "kilde has no templates: write the name or the value plainly, without `{{ }}`".into()
+    })
 }
 
 #[cfg(test)]
@@ -316,7 +318,9 @@ mod tests {
     fn shape(node: &Node, text: &str) -> String {
         let slice = &text[node.span.start..node.span.end];
         match &node.value {
-            Value::Text { text, plain } => format!("{}{text}@{slice}", if *plain { "" } else { "'" }),
+            Value::Text { text, plain } => {
+                format!("{}{text}@{slice}", if *plain { "" } else { "'" })
+            }
             Value::List(items) => {
                 let items: Vec<_> = items.iter().map(|item| shape(item, text)).collect();
                 format!("[{}]", items.join("|"))
@@ -392,13 +396,23 @@ mod tests {
         assert_eq!(tab.help.as_deref(), Some("indent with spaces"));
         let jinja = parse("to: {{ ref('stores') }}\n").unwrap_err();
         assert!(jinja.help.unwrap().contains("no templates"));
+        let brace = parse("files: [a_{day:%Y}.csv]\n").unwrap_err();
+        assert!(brace.help.unwrap().contains("in quotes"));
         assert!(parse("a: [1, 2\nb: 3\n").is_err());
-        assert!(parse("a: 1\n---\nb: 2\n").unwrap_err().message.contains("second document"));
+        assert!(
+            parse("a: 1\n---\nb: 2\n")
+                .unwrap_err()
+                .message
+                .contains("second document")
+        );
     }
 
     #[test]
     fn the_span_of_a_block_text_is_within_the_file() {
         let text = "q: |\n  select 1\n  from x\nn: 1\n";
-        assert_eq!(of(text), "{q='select 1\nfrom x\n@select 1\n  from x\n|n=1@1}");
+        assert_eq!(
+            of(text),
+            "{q='select 1\nfrom x\n@select 1\n  from x\n|n=1@1}"
+        );
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::super::raw::{
-    ColumnName, Mistake, RawColumn, RawMaterialization, RawOwner, RawSchemaFile, RawSubject, listed, nearest_word,
+    ColumnName, Mistake, RawColumn, RawMaterialization, RawOwner, RawSchemaFile, RawSubject,
+    listed, nearest_word,
 };
 use super::super::{
     Column, ColumnType, Contract, Materialization, OnError, Owner, RollbackClass, Spanned,
@@ -42,7 +43,10 @@ pub(super) fn resolve(
             continue;
         };
         let blamed = |diagnostic: &Diagnostic| {
-            diagnostic.place.as_ref().is_some_and(|place| Arc::ptr_eq(&place.file, &file))
+            diagnostic
+                .place
+                .as_ref()
+                .is_some_and(|place| Arc::ptr_eq(&place.file, &file))
         };
         let clean = !found.iter().any(blamed);
         let mut check = Check {
@@ -99,12 +103,19 @@ impl Check<'_> {
 
     /// The type of a column, where it is known; a column that the contract does not have is reported.
     pub(super) fn column(&mut self, name: &Spanned<ColumnName>) -> Option<ColumnType> {
-        if let Some((_, data_type)) = self.columns.iter().find(|(known, _)| *known == name.value.0) {
+        if let Some((_, data_type)) = self
+            .columns
+            .iter()
+            .find(|(known, _)| *known == name.value.0)
+        {
             return data_type.clone();
         }
         if self.whole && !self.columns.is_empty() {
             let known: Vec<&str> = self.columns.iter().map(|(name, _)| name.as_str()).collect();
-            let mistake = Mistake::new(124, format!("the contract has no column `{}`", name.value.0));
+            let mistake = Mistake::new(
+                124,
+                format!("the contract has no column `{}`", name.value.0),
+            );
             let mistake = match nearest_word(&name.value.0, &known) {
                 Some(near) => mistake.help(format!("did you mean `{near}`?")),
                 None => mistake.help(format!("it has {}", listed(&known))),
@@ -145,7 +156,9 @@ impl Check<'_> {
             }
             let purpose = self.purposes(purpose.0);
             // without a type the project is refused anyway; what stands in for it is never used
-            let data_type = data_type.0.map_or(ColumnType::Varchar, |data_type| data_type.value);
+            let data_type = data_type
+                .0
+                .map_or(ColumnType::Varchar, |data_type| data_type.value);
             columns.push(Column {
                 name: column,
                 data_type,
@@ -161,7 +174,10 @@ impl Check<'_> {
         Draft {
             whole: raw.columns.whole,
             clean: true,
-            materialized_at: raw.materialized.as_ref().map(|materialized| materialized.span),
+            materialized_at: raw
+                .materialized
+                .as_ref()
+                .map(|materialized| materialized.span),
             references,
             contract: Contract {
                 table,
@@ -186,21 +202,32 @@ impl Check<'_> {
         for item in items {
             let name = &item.value.name;
             if self.columns.iter().any(|(known, _)| *known == name.value.0) {
-                let mistake = Mistake::new(125, format!("column `{}` is declared twice", name.value.0));
+                let mistake =
+                    Mistake::new(125, format!("column `{}` is declared twice", name.value.0));
                 self.report(name.span, mistake.help("keep one of them"));
                 continue;
             }
-            let data_type = item.value.data_type.0.as_ref().map(|data_type| data_type.value.clone());
+            let data_type = item
+                .value
+                .data_type
+                .0
+                .as_ref()
+                .map(|data_type| data_type.value.clone());
             self.columns.push((name.value.0.clone(), data_type));
         }
     }
 
     /// Names of columns, each known and named once.
-    fn names(&mut self, names: Vec<Spanned<ColumnName>>, role: &str) -> Vec<(Spanned<String>, Option<ColumnType>)> {
+    fn names(
+        &mut self,
+        names: Vec<Spanned<ColumnName>>,
+        role: &str,
+    ) -> Vec<(Spanned<String>, Option<ColumnType>)> {
         let mut checked: Vec<(Spanned<String>, Option<ColumnType>)> = Vec::new();
         for name in names {
             if checked.iter().any(|(other, _)| other.value == name.value.0) {
-                let mistake = Mistake::new(125, format!("`{}` stands twice in `{role}`", name.value.0));
+                let mistake =
+                    Mistake::new(125, format!("`{}` stands twice in `{role}`", name.value.0));
                 self.report(name.span, mistake.help("keep one of them"));
                 continue;
             }
@@ -217,8 +244,17 @@ impl Check<'_> {
     fn key(&mut self, names: Vec<Spanned<ColumnName>>) -> Vec<Spanned<String>> {
         let mut key = Vec::new();
         for (name, data_type) in self.names(names, "key") {
-            if let Some(data_type @ (ColumnType::List(_) | ColumnType::Struct(_) | ColumnType::Double)) = data_type {
-                let mistake = Mistake::new(126, format!("`{}` is `{data_type}` and cannot be part of a key", name.value));
+            if let Some(
+                data_type @ (ColumnType::List(_) | ColumnType::Struct(_) | ColumnType::Double),
+            ) = data_type
+            {
+                let mistake = Mistake::new(
+                    126,
+                    format!(
+                        "`{}` is `{data_type}` and cannot be part of a key",
+                        name.value
+                    ),
+                );
                 self.report(name.span, mistake.help("a key is made of values that compare exactly: text, whole numbers, decimals, dates"));
             }
             key.push(name);
@@ -232,20 +268,38 @@ impl Check<'_> {
             let plain = matches!(
                 data_type,
                 None | Some(
-                    ColumnType::Varchar | ColumnType::Boolean | ColumnType::Integer | ColumnType::Bigint | ColumnType::Date
+                    ColumnType::Varchar
+                        | ColumnType::Boolean
+                        | ColumnType::Integer
+                        | ColumnType::Bigint
+                        | ColumnType::Date
                 )
             );
             if let (false, Some(data_type)) = (plain, data_type) {
-                let mistake = Mistake::new(126, format!("`{}` is `{data_type}` and cannot be a folder", name.value));
-                self.report(name.span, mistake.help("partition by text, whole numbers, booleans or dates"));
+                let mistake = Mistake::new(
+                    126,
+                    format!("`{}` is `{data_type}` and cannot be a folder", name.value),
+                );
+                self.report(
+                    name.span,
+                    mistake.help("partition by text, whole numbers, booleans or dates"),
+                );
             }
             partition_by.push(name);
         }
-        if self.whole && !self.columns.is_empty() && partition_by.len() == self.columns.len()
+        if self.whole
+            && !self.columns.is_empty()
+            && partition_by.len() == self.columns.len()
             && let Some(last) = partition_by.last()
         {
-            let mistake = Mistake::new(126, "every column is in `partition_by`: no column is left for the files");
-            self.report(last.span, mistake.help("partition by few columns of few values, or not at all"));
+            let mistake = Mistake::new(
+                126,
+                "every column is in `partition_by`: no column is left for the files",
+            );
+            self.report(
+                last.span,
+                mistake.help("partition by few columns of few values, or not at all"),
+            );
         }
         partition_by
     }
@@ -276,9 +330,9 @@ impl Check<'_> {
             let mistake = Mistake::new(123, format!("no purpose `{}` is declared", name.value));
             let mistake = match nearest_word(&name.value, &known) {
                 Some(near) => mistake.help(format!("did you mean `{near}`?")),
-                None if known.is_empty() => {
-                    mistake.help("declare it under `purposes` in kilde.yaml: `who`, `what`, `why`, `ground`")
-                }
+                None if known.is_empty() => mistake.help(
+                    "declare it under `purposes` in kilde.yaml: `who`, `what`, `why`, `ground`",
+                ),
                 None => mistake.help(format!("kilde.yaml declares {}", listed(&known))),
             };
             self.report(name.span, mistake);

@@ -1,8 +1,6 @@
 //! `data_tests:` → [`DataTest`]s whose columns exist and whose values are of their columns' types.
 
-use super::super::raw::{
-    ColumnName, Mistake, RawColumnTest, RawTableTest, Sink,
-};
+use super::super::raw::{ColumnName, Mistake, RawColumnTest, RawTableTest, Sink};
 use super::super::{ColumnType, DataTest, Limit, Spanned, TestKind, TestSeverity, jinja};
 use super::contract::Check;
 use super::value;
@@ -64,20 +62,44 @@ pub(super) fn of_column(
         RawColumnTest::NotNull(raw) => (settings!(raw), TestKind::NotNull { column: name }),
         RawColumnTest::Unique(raw) => {
             unique(check, std::slice::from_ref(column), span);
-            (settings!(raw), TestKind::Unique { columns: vec![name] })
+            (
+                settings!(raw),
+                TestKind::Unique {
+                    columns: vec![name],
+                },
+            )
         }
         RawColumnTest::AcceptedValues(raw) => {
             let values = accepted(check, column, raw.values.0);
-            (settings!(raw), TestKind::AcceptedValues { column: name, values })
+            (
+                settings!(raw),
+                TestKind::AcceptedValues {
+                    column: name,
+                    values,
+                },
+            )
         }
         RawColumnTest::Matches(raw) => {
             matches(check, column, span);
             let pattern = raw.pattern.0.clone();
-            (settings!(raw), TestKind::Matches { column: name, pattern })
+            (
+                settings!(raw),
+                TestKind::Matches {
+                    column: name,
+                    pattern,
+                },
+            )
         }
         RawColumnTest::Range(raw) => {
             let (min, max) = range(check, column, raw.min, raw.max, span);
-            (settings!(raw), TestKind::Range { column: name, min, max })
+            (
+                settings!(raw),
+                TestKind::Range {
+                    column: name,
+                    min,
+                    max,
+                },
+            )
         }
         RawColumnTest::Relationships(raw) => {
             references.push(Reference {
@@ -121,7 +143,12 @@ pub(super) fn of_table(
         }
         RawTableTest::Unique(raw) => {
             unique(check, &raw.columns.0, span);
-            let columns = raw.columns.0.iter().map(|column| column.value.0.clone()).collect();
+            let columns = raw
+                .columns
+                .0
+                .iter()
+                .map(|column| column.value.0.clone())
+                .collect();
             (settings!(raw), TestKind::Unique { columns })
         }
         RawTableTest::AcceptedValues(raw) => {
@@ -147,10 +174,20 @@ pub(super) fn of_table(
                 test: tests.len(),
                 to: raw.to.clone(),
                 fields: raw.fields.0,
-                types: raw.columns.0.iter().map(|column| check.column(column)).collect(),
+                types: raw
+                    .columns
+                    .0
+                    .iter()
+                    .map(|column| check.column(column))
+                    .collect(),
             });
             let kind = TestKind::Relationships {
-                columns: raw.columns.0.into_iter().map(|column| column.value.0).collect(),
+                columns: raw
+                    .columns
+                    .0
+                    .into_iter()
+                    .map(|column| column.value.0)
+                    .collect(),
                 to: raw.to.value,
                 fields: Vec::new(),
             };
@@ -189,7 +226,9 @@ pub(super) fn of_table(
 
 fn unique(check: &mut Check<'_>, columns: &[Spanned<ColumnName>], span: Span) {
     for column in columns {
-        if let Some(data_type @ (ColumnType::List(_) | ColumnType::Struct(_))) = check.column(column) {
+        if let Some(data_type @ (ColumnType::List(_) | ColumnType::Struct(_))) =
+            check.column(column)
+        {
             misfit(check, "unique", column, &data_type, span);
         }
     }
@@ -202,7 +241,13 @@ fn matches(check: &mut Check<'_>, column: &Spanned<ColumnName>, span: Span) {
     }
 }
 
-fn misfit(check: &mut Check<'_>, test: &str, column: &Spanned<ColumnName>, data_type: &ColumnType, span: Span) {
+fn misfit(
+    check: &mut Check<'_>,
+    test: &str,
+    column: &Spanned<ColumnName>,
+    data_type: &ColumnType,
+    span: Span,
+) {
     let help = match test {
         "matches" => "`matches` looks at text: use `range` or `accepted_values`",
         "range" => "`range` needs values with an order: numbers, dates, times, text",
@@ -210,12 +255,19 @@ fn misfit(check: &mut Check<'_>, test: &str, column: &Spanned<ColumnName>, data_
     };
     let mistake = Mistake::new(
         127,
-        format!("`{test}` does not fit `{}`, which is `{data_type}`", column.value.0),
+        format!(
+            "`{test}` does not fit `{}`, which is `{data_type}`",
+            column.value.0
+        ),
     );
     check.report(span, mistake.help(help));
 }
 
-fn accepted(check: &mut Check<'_>, column: &Spanned<ColumnName>, values: Vec<Spanned<String>>) -> Vec<String> {
+fn accepted(
+    check: &mut Check<'_>,
+    column: &Spanned<ColumnName>,
+    values: Vec<Spanned<String>>,
+) -> Vec<String> {
     if let Some(data_type) = check.column(column) {
         for value in &values {
             fits(check, value, column, &data_type);
@@ -224,13 +276,21 @@ fn accepted(check: &mut Check<'_>, column: &Spanned<ColumnName>, values: Vec<Spa
     values.into_iter().map(|value| value.value).collect()
 }
 
-fn fits(check: &mut Check<'_>, value: &Spanned<String>, column: &Spanned<ColumnName>, data_type: &ColumnType) -> bool {
+fn fits(
+    check: &mut Check<'_>,
+    value: &Spanned<String>,
+    column: &Spanned<ColumnName>,
+    data_type: &ColumnType,
+) -> bool {
     let Err(expected) = value::check(&value.value, data_type) else {
         return true;
     };
     let mistake = Mistake::new(
         128,
-        format!("`{}` is not a value of `{}`, which is `{data_type}`", value.value, column.value.0),
+        format!(
+            "`{}` is not a value of `{}`, which is `{data_type}`",
+            value.value, column.value.0
+        ),
     );
     check.report(value.span, mistake.help(format!("expected {expected}")));
     false
@@ -258,7 +318,8 @@ fn range(
                 whole &= fits(check, bound, column, &data_type);
             }
             if let (true, Some(low), Some(high)) = (whole, &min, &max)
-                && value::compare(&low.value, &high.value, &data_type).is_some_and(std::cmp::Ordering::is_gt)
+                && value::compare(&low.value, &high.value, &data_type)
+                    .is_some_and(std::cmp::Ordering::is_gt)
             {
                 let mistake = Mistake::new(127, "`max` lies below `min`: no value can pass");
                 check.report(high.span, mistake);
@@ -276,6 +337,9 @@ fn row_count(check: &mut Check<'_>, min: Option<u64>, max: Option<u64>, refused:
     if let (Some(min), Some(max)) = (min, max)
         && max < min
     {
-        check.report(span, Mistake::new(127, "`max` lies below `min`: no table can pass"));
+        check.report(
+            span,
+            Mistake::new(127, "`max` lies below `min`: no table can pass"),
+        );
     }
 }

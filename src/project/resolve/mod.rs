@@ -62,7 +62,14 @@ pub(crate) fn project(
         };
         let name = pipeline_name(&file);
         sources.whole &= raw.sources.whole;
-        source::resolve(&file, &name, raw.sources.items, &settings, &mut sources, &mut found);
+        source::resolve(
+            &file,
+            &name,
+            raw.sources.items,
+            &settings,
+            &mut sources,
+            &mut found,
+        );
         pipelines.push(Pipeline {
             name,
             file,

@@ -71,8 +71,11 @@ fn claim(
         }
         matched = true;
         if let Some(first) = owned.steps.get(table) {
-            let mistake = Mistake::new(143, format!("`{}` is owned twice", file.path))
-                .help(format!("{} owns it already: each SQL file belongs to one pipeline", first.declared_at.location()));
+            let mistake =
+                Mistake::new(143, format!("`{}` is owned twice", file.path)).help(format!(
+                    "{} owns it already: each SQL file belongs to one pipeline",
+                    first.declared_at.location()
+                ));
             found.push(blame(pipeline, glob.span, mistake));
             continue;
         }
@@ -101,7 +104,9 @@ fn claim(
 fn hint(glob: &str, owned: &Owned) -> Option<String> {
     let glob = glob.trim_end_matches(".sql");
     if owned.files.is_empty() {
-        return Some("there is no SQL file: sql/<schema>/<table>.sql makes `<schema>.<table>`".into());
+        return Some(
+            "there is no SQL file: sql/<schema>/<table>.sql makes `<schema>.<table>`".into(),
+        );
     }
     let mut folders: Vec<&str> = owned.files.keys().map(TableName::schema).collect();
     folders.dedup();
@@ -140,8 +145,10 @@ fn report_unowned(
             [(only, _)] => only.path.clone(),
             _ => "a pipeline".to_string(),
         };
-        let mistake = Mistake::new(142, format!("no pipeline owns `{}`", file.path))
-            .help(format!("add `- sql: {}` to the `steps` of {place}", table.location()));
+        let mistake = Mistake::new(142, format!("no pipeline owns `{}`", file.path)).help(format!(
+            "add `- sql: {}` to the `steps` of {place}",
+            table.location()
+        ));
         found.push(blame(file, Span::default(), mistake));
     }
 }

@@ -43,7 +43,7 @@ pub(super) fn check(
         }
     }
     for (table, draft) in &drafts {
-        if !sources.by_table.contains_key(table) {
+        if owned.files.contains_key(table) && !sources.by_table.contains_key(table) {
             check_step_contract(draft, found);
         }
         if !tables.contains(table) && sources.whole {
@@ -52,14 +52,22 @@ pub(super) fn check(
     }
     let fields: BTreeMap<TableName, Vec<Vec<String>>> = drafts
         .iter()
-        .map(|(table, draft)| (table.clone(), check_references(draft, &drafts, &tables, sources.whole, found)))
+        .map(|(table, draft)| {
+            (
+                table.clone(),
+                check_references(draft, &drafts, &tables, sources.whole, found),
+            )
+        })
         .collect();
     for (table, fields) in fields {
         if let Some(draft) = drafts.get_mut(&table) {
             complete(draft, fields);
         }
     }
-    drafts.into_iter().map(|(table, draft)| (table, draft.contract)).collect()
+    drafts
+        .into_iter()
+        .map(|(table, draft)| (table, draft.contract))
+        .collect()
 }
 
 fn reserved(table: &TableName) -> Mistake {
@@ -71,13 +79,19 @@ fn reserved(table: &TableName) -> Mistake {
 fn orphan(table: &TableName, draft: &Draft, tables: &BTreeSet<&TableName>) -> Diagnostic {
     let known: Vec<String> = tables.iter().map(ToString::to_string).collect();
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
-    let mistake = Mistake::new(144, format!("nothing makes `{table}`, which this file describes"));
+    let mistake = Mistake::new(
+        144,
+        format!("nothing makes `{table}`, which this file describes"),
+    );
     let mistake = match nearest_word(&table.to_string(), &known) {
         Some(near) => mistake.help(format!(
             "did you mean `{near}`? then call it schemas/{}.yaml",
             near.replacen('.', "/", 1)
         )),
-        None => mistake.help(format!("write sql/{}.sql, or a source with `table: {table}`", table.location())),
+        None => mistake.help(format!(
+            "write sql/{}.sql, or a source with `table: {table}`",
+            table.location()
+        )),
     };
     blame(&draft.contract.file, Span::default(), mistake)
 }
@@ -101,8 +115,9 @@ fn check_source(
     }
     let Some(draft) = draft else {
         if !unread.contains(table) {
-            let mistake = Mistake::new(145, format!("source `{table}` has no contract"))
-                .help(format!("write schemas/{}.yaml with its `columns`", table.location()));
+            let mistake = Mistake::new(145, format!("source `{table}` has no contract")).help(
+                format!("write schemas/{}.yaml with its `columns`", table.location()),
+            );
             found.push(blame(&source.file, at.table, mistake));
         }
         return;
@@ -120,17 +135,34 @@ fn check_source(
 }
 
 /// What the contract of a source must have.
-fn check_whole_contract(source: &Source, draft: &Draft, at: &WrittenAt, found: &mut Vec<Diagnostic>) {
+fn check_whole_contract(
+    source: &Source,
+    draft: &Draft,
+    at: &WrittenAt,
+    found: &mut Vec<Diagnostic>,
+) {
     let contract = &draft.contract;
     if contract.columns.is_empty() {
-        let mistake = Mistake::new(130, format!("the contract of source `{}` has no columns", source.table))
-            .help("an export is read as its contract says: `columns: [{name: …, data_type: …}]`");
+        let mistake = Mistake::new(
+            130,
+            format!("the contract of source `{}` has no columns", source.table),
+        )
+        .help("an export is read as its contract says: `columns: [{name: …, data_type: …}]`");
         found.push(blame(&contract.file, Span::default(), mistake));
         return;
     }
     if source.load == Load::Changes && contract.key.is_empty() {
-        let mistake = Mistake::new(130, format!("`load: changes` needs a key, and `{}` has none", source.table))
-            .help(format!("the newest record per key wins: add `key: […]` to {}", contract.file.path));
+        let mistake = Mistake::new(
+            130,
+            format!(
+                "`load: changes` needs a key, and `{}` has none",
+                source.table
+            ),
+        )
+        .help(format!(
+            "the newest record per key wins: add `key: […]` to {}",
+            contract.file.path
+        ));
         found.push(blame(&source.file, at.table, mistake));
     }
     for (pattern, span) in source.patterns.iter().zip(&at.patterns) {
@@ -138,10 +170,17 @@ fn check_whole_contract(source: &Source, draft: &Draft, at: &WrittenAt, found: &
             if capture.format.is_some() || contract.column(&capture.column).is_some() {
                 continue;
             }
-            let known: Vec<&str> = contract.columns.iter().map(|column| column.name.value.as_str()).collect();
+            let known: Vec<&str> = contract
+                .columns
+                .iter()
+                .map(|column| column.name.value.as_str())
+                .collect();
             let mistake = Mistake::new(
                 131,
-                format!("`{{{}}}` captures a column that the contract does not have", capture.column),
+                format!(
+                    "`{{{}}}` captures a column that the contract does not have",
+                    capture.column
+                ),
             );
             let mistake = match nearest_word(&capture.column, &known) {
                 Some(near) => mistake.help(format!("did you mean `{{{near}}}`?")),
@@ -165,14 +204,28 @@ fn check_source_columns(source: &Source, draft: &Draft, found: &mut Vec<Diagnost
             .iter()
             .flat_map(|pattern| &pattern.captures)
             .find(|capture| capture.column == *name);
-        let nested = matches!(column.data_type, ColumnType::List(_) | ColumnType::Struct(_));
+        let nested = matches!(
+            column.data_type,
+            ColumnType::List(_) | ColumnType::Struct(_)
+        );
         let mistake = match (&source.read, capture, column.from.first()) {
-            (_, Some(_), Some(from)) => Some((from.span, format!("`{name}` comes from the path, and `from` says otherwise"), "remove one of them")),
-            (_, Some(capture), None) if capture.format.is_some() && !holds_time(&column.data_type) => Some((
-                column.name.span,
-                format!("`{name}` is a time captured from the path, and `{}` holds none", column.data_type),
-                "make it `date`, `timestamp` or `varchar`",
+            (_, Some(_), Some(from)) => Some((
+                from.span,
+                format!("`{name}` comes from the path, and `from` says otherwise"),
+                "remove one of them",
             )),
+            (_, Some(capture), None)
+                if capture.format.is_some() && !holds_time(&column.data_type) =>
+            {
+                Some((
+                    column.name.span,
+                    format!(
+                        "`{name}` is a time captured from the path, and `{}` holds none",
+                        column.data_type
+                    ),
+                    "make it `date`, `timestamp` or `varchar`",
+                ))
+            }
             (Read::Csv(csv), None, Some(from)) if !csv.header => Some((
                 from.span,
                 "an export without a header has no names to take a column from".to_string(),
@@ -192,14 +245,25 @@ fn check_source_columns(source: &Source, draft: &Draft, found: &mut Vec<Diagnost
 }
 
 fn holds_time(data_type: &ColumnType) -> bool {
-    matches!(data_type, ColumnType::Date | ColumnType::Timestamp | ColumnType::Varchar)
+    matches!(
+        data_type,
+        ColumnType::Date | ColumnType::Timestamp | ColumnType::Varchar
+    )
 }
 
 /// What only the contract of a source can say.
 fn check_step_contract(draft: &Draft, found: &mut Vec<Diagnostic>) {
-    for from in draft.contract.columns.iter().flat_map(|column| column.from.first()) {
-        let mistake = Mistake::new(126, "`from` names a column of an export, and this table is made by SQL")
-            .help("write `… as name` in the SQL and remove `from`");
+    for from in draft
+        .contract
+        .columns
+        .iter()
+        .flat_map(|column| column.from.first())
+    {
+        let mistake = Mistake::new(
+            126,
+            "`from` names a column of an export, and this table is made by SQL",
+        )
+        .help("write `… as name` in the SQL and remove `from`");
         found.push(blame(&draft.contract.file, from.span, mistake));
     }
 }
@@ -235,16 +299,28 @@ fn check_references(
 /// As written; else the other table's key where it has as many columns; else the same names.
 fn fields_of(reference: &Reference, draft: &Draft, other: Option<&Draft>) -> Vec<String> {
     if !reference.fields.is_empty() {
-        return reference.fields.iter().map(|field| field.value.0.clone()).collect();
+        return reference
+            .fields
+            .iter()
+            .map(|field| field.value.0.clone())
+            .collect();
     }
-    let columns = match draft.contract.tests.get(reference.test).map(|test| &test.kind) {
+    let columns = match draft
+        .contract
+        .tests
+        .get(reference.test)
+        .map(|test| &test.kind)
+    {
         Some(TestKind::Relationships { columns, .. }) => columns.clone(),
         _ => Vec::new(),
     };
     match other {
-        Some(other) if other.contract.key.len() == columns.len() => {
-            other.contract.key_names().into_iter().map(str::to_string).collect()
-        }
+        Some(other) if other.contract.key.len() == columns.len() => other
+            .contract
+            .key_names()
+            .into_iter()
+            .map(str::to_string)
+            .collect(),
         _ => columns,
     }
 }
@@ -259,18 +335,35 @@ fn check_fields(
     let file = &draft.contract.file;
     let to = &reference.to;
     if fields.len() != reference.types.len() {
-        let message = format!("{} columns are held against {}", reference.types.len(), fields.len());
+        let message = format!(
+            "{} columns are held against {}",
+            reference.types.len(),
+            fields.len()
+        );
         let span = reference.fields.first().map_or(to.span, |field| field.span);
-        found.push(blame(file, span, Mistake::new(127, message).help("name as many on both sides")));
+        found.push(blame(
+            file,
+            span,
+            Mistake::new(127, message).help("name as many on both sides"),
+        ));
         return;
     }
-    let Some(other) = other.filter(|other| other.whole && !other.contract.columns.is_empty()) else {
+    let Some(other) = other.filter(|other| other.whole && !other.contract.columns.is_empty())
+    else {
         return;
     };
     for (index, field) in fields.iter().enumerate() {
-        let span = reference.fields.get(index).map_or(to.span, |field| field.span);
+        let span = reference
+            .fields
+            .get(index)
+            .map_or(to.span, |field| field.span);
         let Some(column) = other.contract.column(field) else {
-            let known: Vec<&str> = other.contract.columns.iter().map(|column| column.name.value.as_str()).collect();
+            let known: Vec<&str> = other
+                .contract
+                .columns
+                .iter()
+                .map(|column| column.name.value.as_str())
+                .collect();
             let mistake = Mistake::new(124, format!("`{}` has no column `{field}`", to.value));
             let mistake = match nearest_word(field, &known) {
                 Some(near) => mistake.help(format!("did you mean `{near}`?")),
@@ -284,9 +377,16 @@ fn check_fields(
         {
             let mistake = Mistake::new(
                 127,
-                format!("`{own}` is held against `{}.{field}`, which is `{}`", to.value, column.data_type),
+                format!(
+                    "`{own}` is held against `{}.{field}`, which is `{}`",
+                    to.value, column.data_type
+                ),
             );
-            found.push(blame(file, span, mistake.help("values of different kinds are never equal: give both one type")));
+            found.push(blame(
+                file,
+                span,
+                mistake.help("values of different kinds are never equal: give both one type"),
+            ));
         }
     }
 }
@@ -296,7 +396,10 @@ fn kind(data_type: &ColumnType) -> u8 {
     match data_type {
         ColumnType::Varchar => 0,
         ColumnType::Boolean => 1,
-        ColumnType::Integer | ColumnType::Bigint | ColumnType::Double | ColumnType::Decimal { .. } => 2,
+        ColumnType::Integer
+        | ColumnType::Bigint
+        | ColumnType::Double
+        | ColumnType::Decimal { .. } => 2,
         ColumnType::Date | ColumnType::Timestamp => 3,
         ColumnType::List(_) => 4,
         ColumnType::Struct(_) => 5,

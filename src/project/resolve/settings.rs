@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::super::raw::{Mistake, Named, RawProjectFile, RawTarget, Sink, identifier, listed, nearest_word};
+use super::super::raw::{
+    Mistake, Named, RawProjectFile, RawTarget, Sink, identifier, listed, nearest_word,
+};
 use super::super::{Purpose, Spanned, Variables};
 use super::{Settings, blame};
 use crate::diagnostic::{Diagnostic, Span};
@@ -36,9 +38,16 @@ pub(super) fn resolve(
         let text = &sink.file.text[requires.span.start..requires.span.end];
         let mistake = Mistake::new(
             118,
-            format!("this is kilde {}, the project requires {text}", env!("CARGO_PKG_VERSION")),
+            format!(
+                "this is kilde {}, the project requires {text}",
+                env!("CARGO_PKG_VERSION")
+            ),
         );
-        return Err(blame(&sink.file, requires.span, mistake.help("run it with a kilde that it allows")));
+        return Err(blame(
+            &sink.file,
+            requires.span,
+            mistake.help("run it with a kilde that it allows"),
+        ));
     }
     let target = chosen_target(&raw.targets, variables, sink);
     let (raw_place, lake_place) = places(&raw, target, root, sink);
@@ -69,9 +78,16 @@ fn chosen_target<'r>(
         }
     }
     let wanted = variables.target.as_deref()?;
-    let found = targets.entries.iter().find(|(name, _)| name.value == wanted);
+    let found = targets
+        .entries
+        .iter()
+        .find(|(name, _)| name.value == wanted);
     if found.is_none() {
-        let names: Vec<&str> = targets.entries.iter().map(|(name, _)| name.value.as_str()).collect();
+        let names: Vec<&str> = targets
+            .entries
+            .iter()
+            .map(|(name, _)| name.value.as_str())
+            .collect();
         let mistake = Mistake::new(119, format!("no target `{wanted}`"));
         let mistake = match nearest_word(wanted, &names) {
             Some(near) => mistake.help(format!("did you mean `{near}`?")),
@@ -90,8 +106,12 @@ fn places(
     root: &Path,
     sink: &mut Sink,
 ) -> (String, String) {
-    let raw_text = target.and_then(|target| target.raw.as_ref()).or(raw.raw.as_ref());
-    let lake_text = target.and_then(|target| target.lake.as_ref()).or(raw.lake.as_ref());
+    let raw_text = target
+        .and_then(|target| target.raw.as_ref())
+        .or(raw.raw.as_ref());
+    let lake_text = target
+        .and_then(|target| target.lake.as_ref())
+        .or(raw.lake.as_ref());
     let exports = place("raw", raw_text, root, sink);
     let lake = place("lake", lake_text, root, sink);
     if let (Some(exports), Some(lake), Some(at)) = (&exports, &lake, lake_text) {
@@ -105,10 +125,18 @@ fn places(
     (exports.unwrap_or_default(), lake.unwrap_or_default())
 }
 
-fn place(key: &str, written: Option<&Spanned<String>>, root: &Path, sink: &mut Sink) -> Option<String> {
+fn place(
+    key: &str,
+    written: Option<&Spanned<String>>,
+    root: &Path,
+    sink: &mut Sink,
+) -> Option<String> {
     let Some(written) = written else {
         let mistake = Mistake::new(106, format!("missing key `{key}`"));
-        sink.report(Span::default(), mistake.help(format!("for example `{key}: {key}/`")));
+        sink.report(
+            Span::default(),
+            mistake.help(format!("for example `{key}: {key}/`")),
+        );
         return None;
     };
     let path = match written.value.split_once("://") {
@@ -125,7 +153,10 @@ fn place(key: &str, written: Option<&Spanned<String>>, root: &Path, sink: &mut S
     match joined {
         Some(text) if !path.is_empty() => Some(text),
         _ => {
-            sink.report(written.span, Mistake::new(103, format!("`{path}` is not a folder's path")));
+            sink.report(
+                written.span,
+                Mistake::new(103, format!("`{path}` is not a folder's path")),
+            );
             None
         }
     }
@@ -157,7 +188,11 @@ fn vars(
     sink: &mut Sink,
 ) -> BTreeMap<String, String> {
     let mut vars = BTreeMap::new();
-    let of_targets = raw.targets.entries.iter().flat_map(|(_, target)| &target.vars.entries);
+    let of_targets = raw
+        .targets
+        .entries
+        .iter()
+        .flat_map(|(_, target)| &target.vars.entries);
     for (name, _) in raw.vars.entries.iter().chain(of_targets) {
         if let Err(mistake) = check_variable(&name.value) {
             sink.report(name.span, mistake);

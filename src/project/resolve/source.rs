@@ -56,8 +56,10 @@ pub(super) fn resolve(
         let table = raw.table.value;
         if let Some(other) = sources.by_table.get(&table) {
             let (line, _) = other.file.position(sources.written_at[&table].table.start);
-            let mistake = Mistake::new(140, format!("`{table}` is declared twice"))
-                .help(format!("{}:{line} declares it already: keep one", other.file.path));
+            let mistake = Mistake::new(140, format!("`{table}` is declared twice")).help(format!(
+                "{}:{line} declares it already: keep one",
+                other.file.path
+            ));
             found.push(blame(file, raw.table.span, mistake));
             continue;
         }
@@ -75,7 +77,12 @@ pub(super) fn resolve(
                 file: Arc::clone(file),
                 span: item.span,
                 pipeline: pipeline.to_string(),
-                patterns: raw.files.0.into_iter().map(|pattern| pattern.value).collect(),
+                patterns: raw
+                    .files
+                    .0
+                    .into_iter()
+                    .map(|pattern| pattern.value)
+                    .collect(),
                 read,
                 load: raw.load.map(|load| load.value).unwrap_or_default(),
                 party: raw.party.unwrap_or(Party::First),
@@ -150,7 +157,9 @@ impl Check<'_> {
         Conversions {
             decimal: texts.decimal.map_or('.', |sign| sign.value.0),
             thousands: texts.thousands.map(|sign| sign.value.0),
-            nulls: texts.nulls.map_or_else(|| vec![String::new()], |nulls| nulls.0),
+            nulls: texts
+                .nulls
+                .map_or_else(|| vec![String::new()], |nulls| nulls.0),
             dates: texts.dates.0.into_iter().map(|format| format.0).collect(),
             times: texts.times.0.into_iter().map(|format| format.0).collect(),
             zone: texts.zone,
@@ -174,7 +183,11 @@ impl Check<'_> {
         }
         // an escape may be the quote itself: a quote within quotes is doubled
         let escape = raw.escape.as_ref().map(|sign| sign.value.0);
-        if let Some(sign) = raw.escape.as_ref().filter(|sign| Some(sign.value.0) != quote) {
+        if let Some(sign) = raw
+            .escape
+            .as_ref()
+            .filter(|sign| Some(sign.value.0) != quote)
+        {
             signs.push(("escape", ascii(sign), Some(sign.span)));
         }
         self.apart(&signs);
@@ -210,7 +223,11 @@ impl Check<'_> {
                     126,
                     format!("`{}` is both `{other}` and `{role}`", sign.escape_debug()),
                 );
-                self.found.push(blame(self.file, span, mistake.help("each needs a sign of its own")));
+                self.found.push(blame(
+                    self.file,
+                    span,
+                    mistake.help("each needs a sign of its own"),
+                ));
             }
         }
     }

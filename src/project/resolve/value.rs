@@ -11,7 +11,9 @@ pub(super) fn check(text: &str, data_type: &ColumnType) -> Result<(), String> {
     let text = text.trim();
     let example = match data_type {
         ColumnType::Varchar => return Ok(()),
-        ColumnType::Boolean => matches!(text, "true" | "false").then_some(()).ok_or("`true` or `false`"),
+        ColumnType::Boolean => matches!(text, "true" | "false")
+            .then_some(())
+            .ok_or("`true` or `false`"),
         ColumnType::Integer => ok(text.parse::<i32>().is_ok(), "a whole number of 32 bits"),
         ColumnType::Bigint => ok(text.parse::<i64>().is_ok(), "a whole number of 64 bits"),
         ColumnType::Double => ok(
@@ -26,12 +28,19 @@ pub(super) fn check(text: &str, data_type: &ColumnType) -> Result<(), String> {
             return if fits {
                 Ok(())
             } else {
-                Err(format!("digits that fit `{data_type}`, with a decimal point"))
+                Err(format!(
+                    "digits that fit `{data_type}`, with a decimal point"
+                ))
             };
         }
         ColumnType::Date => ok(date(text).is_some(), "a date such as `2026-03-01`"),
-        ColumnType::Timestamp => ok(time(text).is_some(), "a time such as `2026-03-01T02:00:00Z`"),
-        ColumnType::List(_) | ColumnType::Struct(_) => Err("nothing: lists and structs have no such test"),
+        ColumnType::Timestamp => ok(
+            time(text).is_some(),
+            "a time such as `2026-03-01T02:00:00Z`",
+        ),
+        ColumnType::List(_) | ColumnType::Struct(_) => {
+            Err("nothing: lists and structs have no such test")
+        }
     };
     example.map_err(str::to_string)
 }
@@ -48,9 +57,10 @@ pub(super) fn compare(left: &str, right: &str, data_type: &ColumnType) -> Option
         ColumnType::Integer | ColumnType::Bigint => {
             Some(left.parse::<i64>().ok()?.cmp(&right.parse::<i64>().ok()?))
         }
-        ColumnType::Double | ColumnType::Decimal { .. } => {
-            left.parse::<f64>().ok()?.partial_cmp(&right.parse::<f64>().ok()?)
-        }
+        ColumnType::Double | ColumnType::Decimal { .. } => left
+            .parse::<f64>()
+            .ok()?
+            .partial_cmp(&right.parse::<f64>().ok()?),
         ColumnType::Date => Some(date(left)?.cmp(&date(right)?)),
         ColumnType::Timestamp => Some(time(left)?.cmp(&time(right)?)),
         ColumnType::Boolean | ColumnType::List(_) | ColumnType::Struct(_) => None,
@@ -92,10 +102,17 @@ mod tests {
     #[test]
     fn values_are_written_as_their_type_says() {
         assert!(is("NO", "varchar") && is("true", "boolean") && !is("NO", "boolean"));
-        assert!(is("-2147483648", "integer") && !is("2147483648", "integer") && !is("1.0", "integer"));
+        assert!(
+            is("-2147483648", "integer") && !is("2147483648", "integer") && !is("1.0", "integer")
+        );
         assert!(is("2147483648", "bigint") && is("1e3", "double") && !is("inf", "double"));
         assert!(is("2026-03-01", "date") && !is("2026-02-31", "date") && !is("01.03.2026", "date"));
-        for time in ["2026-03-01", "2026-03-01T02:00:00Z", "2026-03-01 02:00:00.5", "2026-03-01T02:00:00+01:00"] {
+        for time in [
+            "2026-03-01",
+            "2026-03-01T02:00:00Z",
+            "2026-03-01 02:00:00.5",
+            "2026-03-01T02:00:00+01:00",
+        ] {
             assert!(is(time, "timestamp"), "{time}");
         }
         assert!(!is("x", "list<varchar>"));
@@ -103,8 +120,16 @@ mod tests {
 
     #[test]
     fn decimals_fit_their_digits() {
-        assert!(is("-12.34", "decimal(4,2)") && is("0012.3", "decimal(4,2)") && is(".5", "decimal(4,2)"));
-        assert!(!is("123", "decimal(4,2)") && !is("1.234", "decimal(4,2)") && !is("1e2", "decimal(4,2)"));
+        assert!(
+            is("-12.34", "decimal(4,2)")
+                && is("0012.3", "decimal(4,2)")
+                && is(".5", "decimal(4,2)")
+        );
+        assert!(
+            !is("123", "decimal(4,2)")
+                && !is("1.234", "decimal(4,2)")
+                && !is("1e2", "decimal(4,2)")
+        );
         assert!(!is("", "decimal(4,2)") && !is("-", "decimal(4,2)"));
     }
 
@@ -113,6 +138,9 @@ mod tests {
         let by = |left, right, of: &str| compare(left, right, &ColumnType::parse(of).unwrap());
         assert_eq!(by("9", "10", "integer"), Some(Ordering::Less));
         assert_eq!(by("9", "10", "varchar"), Some(Ordering::Greater));
-        assert_eq!(by("2026-03-01", "2025-03-01", "date"), Some(Ordering::Greater));
+        assert_eq!(
+            by("2026-03-01", "2025-03-01", "date"),
+            Some(Ordering::Greater)
+        );
     }
 }
