@@ -35,7 +35,6 @@ pub(crate) use graph::Graph;
 pub(crate) use list::list;
 pub(crate) use observed::{ExportState, Observed, ObservedExport, ObservedRelease, PublishedTable};
 pub(crate) use reason::Reason;
-pub(crate) use schema::{SYSTEM_COLUMNS, source_schema};
 pub(crate) use selection::Selection;
 
 use crate::diagnostic::Diagnostic;

@@ -10,7 +10,7 @@ use crate::project::{ColumnType, Contract, Load, TestKind};
 
 /// What every source's table holds beside its contract: which record of which export a row came from. They take no part in
 /// digests, can be read in SQL, and are never published by a step.
-pub(crate) const SYSTEM_COLUMNS: [(&str, ColumnType); 2] = [
+const SYSTEM_COLUMNS: [(&str, ColumnType); 2] = [
     ("_kilde_source_file", ColumnType::Varchar),
     ("_kilde_source_row", ColumnType::Bigint),
 ];
@@ -25,7 +25,7 @@ pub(super) fn contract_schema(contract: &Contract) -> SchemaRef {
 }
 
 /// The columns of a source's table: its contract's, then [`SYSTEM_COLUMNS`].
-pub(crate) fn source_schema(contract: &Contract) -> SchemaRef {
+pub(super) fn source_schema(contract: &Contract) -> SchemaRef {
     let own = contract_schema(contract);
     let mut fields: Vec<Field> = own.fields().iter().map(|f| f.as_ref().clone()).collect();
     let system = SYSTEM_COLUMNS.iter();

@@ -45,11 +45,25 @@ fn projects(folder: &Path) -> Vec<PathBuf> {
 /// What a user is told of the project, as printed.
 fn refusal(project: &Path) -> String {
     match Project::load(project, &Variables::default()) {
-        Ok(_) => "accepted\n".to_string(),
+        Ok(_) => refusal_of_its_sql(project),
         Err(error) => {
             // the place of this checkout is nobody's business
             let place = project.display().to_string();
             format!("{}\n", error.render().replace(&place, "."))
         }
+    }
+}
+
+/// What `kilde check` says where only SQL can be wrong.
+fn refusal_of_its_sql(project: &Path) -> String {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_kilde"))
+        .arg("check")
+        .current_dir(project)
+        .env("NO_COLOR", "1")
+        .output()
+        .expect("kilde runs");
+    match output.status.code() {
+        Some(2) => String::from_utf8(output.stderr).expect("UTF-8"),
+        code => format!("accepted: exit code {code:?}\n"),
     }
 }

@@ -11,6 +11,7 @@ mod conform;
 mod explain_failure;
 mod function_call;
 mod output;
+mod plain_words;
 mod runnable;
 
 use std::collections::{BTreeMap, BTreeSet};
