@@ -44,7 +44,12 @@ impl PlannedTest {
 ///
 /// `load` is given for sources. There, row tests of severity `error` are rules of the record, which `ingest` enforces by
 /// rejecting: they are not tested again. The key of an `append` source names the record and is not tested.
-pub(crate) fn planned_tests(contract: &Contract, load: Option<Load>) -> Vec<PlannedTest> {
+/// `bound`: the text of each SQL test with its placeholders replaced, in the order of the contract's tests.
+pub(crate) fn planned_tests(
+    contract: &Contract,
+    load: Option<Load>,
+    bound: &[Option<&str>],
+) -> Vec<PlannedTest> {
     let mut tests = Vec::new();
     if let (Some(first), false) = (contract.key.first(), load == Some(Load::Append)) {
         let last = contract.key.last().unwrap_or(first);
@@ -81,24 +86,16 @@ pub(crate) fn planned_tests(contract: &Contract, load: Option<Load>) -> Vec<Plan
             declared_at,
         });
     }
-    for test in &contract.tests {
-        let is_record_rule = load.is_some()
-            && test.severity == TestSeverity::Error
-            && matches!(
-                test.kind,
-                TestKind::NotNull { .. }
-                    | TestKind::AcceptedValues { .. }
-                    | TestKind::Matches { .. }
-                    | TestKind::Range { .. }
-            );
-        if !is_record_rule {
-            tests.push(planned(contract, test));
+    for (position, test) in contract.tests.iter().enumerate() {
+        if load.is_none() || !test.judges_records() {
+            let bound = bound.get(position).copied().flatten();
+            tests.push(planned(contract, test, bound));
         }
     }
     tests
 }
 
-fn planned(contract: &Contract, test: &DataTest) -> PlannedTest {
+fn planned(contract: &Contract, test: &DataTest, bound: Option<&str>) -> PlannedTest {
     let table = &contract.table;
     let condition = test.condition.as_deref();
     let data_type = |column: &str| {
@@ -161,7 +158,7 @@ fn planned(contract: &Contract, test: &DataTest) -> PlannedTest {
         TestKind::Sql { query, .. } => (
             "sql".to_string(),
             Check::Query {
-                failures: query.trim_end_matches(';').to_string(),
+                failures: bound.unwrap_or(query).trim_end_matches(';').to_string(),
             },
         ),
     };

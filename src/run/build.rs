@@ -30,14 +30,14 @@ impl Runner {
         let run = self.clock.run_id();
         let catalog = self.catalog(request.as_of)?;
         let mut observation = observe::observe(self, &catalog, request.as_of).await?;
+        observation.refuse_if_paused()?;
         let mut plan = self.plan_on(&observation.observed, request)?;
         let mut report = self.new_report(&run, request, observation.release.as_ref());
-        if !has_work(&plan) {
+        if !has_work(&plan, request) {
             report.describe_unchanged(&plan);
             report.finish(&watch);
             return Ok(report);
         }
-        observation.refuse_if_paused()?;
         let mut claim = catalog.lake().claim(&run).await?;
         if let Some(pause) = claim.pause() {
             claim.yield_(YieldReason::NothingToDo).await?;
@@ -50,7 +50,7 @@ impl Runner {
             observation = observe::observe(self, &catalog, request.as_of).await?;
             plan = self.plan_on(&observation.observed, request)?;
             report = self.new_report(&run, request, observation.release.as_ref());
-            if !has_work(&plan) {
+            if !has_work(&plan, request) {
                 claim.yield_(YieldReason::NothingToDo).await?;
                 report.describe_unchanged(&plan);
                 report.finish(&watch);
@@ -155,8 +155,8 @@ impl Runner {
 }
 
 /// Whether anything may change: only then the lake is claimed.
-fn has_work(plan: &Plan) -> bool {
-    !plan.retired.is_empty()
+fn has_work(plan: &Plan, request: &BuildRequest) -> bool {
+    (request.selection.is_all() && !plan.retired.is_empty())
         || plan.tables.values().any(|table| match &table.action {
             Action::Ingest { exports, reload } => *reload || !exports.is_empty(),
             Action::Build | Action::Retest | Action::Redescribe => true,

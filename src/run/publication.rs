@@ -31,8 +31,10 @@ impl Execution {
                 tables.insert(result.table.clone(), change);
             }
         }
-        for retired in &self.plan.retired {
-            tables.insert(retired.clone(), TableChange::Retire);
+        if self.request.selection.is_all() {
+            for retired in &self.plan.retired {
+                tables.insert(retired.clone(), TableChange::Retire);
+            }
         }
         for (table, write) in self.ops_tables(executed).await? {
             tables.insert(table, TableChange::Write(write));

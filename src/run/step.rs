@@ -34,19 +34,21 @@ pub(super) fn buckets(input_bytes: u64) -> usize {
 impl Execution {
     pub(super) async fn step(&self, plan: &TablePlan) -> Result<TableResult> {
         let inputs = self.input_digests(plan);
-        if plan.action == Action::Retest {
-            return self.retest(plan).await;
-        }
-        if plan.action == Action::Redescribe {
-            return self.redescribe(plan).await;
-        }
         let late_reason = match plan.action {
-            Action::Maybe => match plan.is_stale(&inputs) {
-                None => return Ok(TableResult::new(plan, TableOutcome::Unchanged)),
-                Some(reason) => Some(reason),
-            },
+            Action::Maybe => plan.is_stale(&inputs),
             _ => None,
         };
+        let action = match (&plan.action, &late_reason) {
+            (Action::Maybe, None) => &plan.otherwise,
+            (Action::Maybe, Some(_)) => &Action::Build,
+            (action, _) => action,
+        };
+        match action {
+            Action::Retest => return self.retest(plan).await,
+            Action::Redescribe => return self.redescribe(plan).await,
+            Action::Build => {}
+            _ => return Ok(TableResult::new(plan, TableOutcome::Unchanged)),
+        }
         let published = self.published(&plan.table).await?;
         let counted = self.counted(plan)?;
         let written = self.compute(plan, &counted).await?;

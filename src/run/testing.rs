@@ -13,7 +13,7 @@ use super::execute::{Execution, TableResult};
 use super::report::TableOutcome;
 use crate::catalog::Content;
 use crate::diagnostic::SourceFile;
-use crate::engine::{self, Joins, Statement};
+use crate::engine::{self, Analysis, Joins, Statement};
 use crate::error::{Error, Result};
 use crate::lake::Written;
 use crate::name::TableName;
@@ -61,9 +61,10 @@ impl Execution {
             .sources
             .get(&plan.table)
             .map(|source| source.load);
-        let tests = self
-            .contract(&plan.table)
-            .map(|contract| planned_tests(contract, load));
+        let bound: Vec<Option<&str>> =
+            plan.tests.iter().map(|test| test.as_ref().map(Analysis::bound_sql)).collect();
+        let tests =
+            self.contract(&plan.table).map(|contract| planned_tests(contract, load, &bound));
         Ok(Counted {
             tests: tests.unwrap_or_default(),
         })

@@ -156,10 +156,11 @@ fn a_killed_build_leaves_the_old_release_or_the_new_one_and_the_next_build_ends_
 fn a_build_killed_at_each_boundary_of_the_protocol_leaves_one_whole_release() {
     let boundaries = [
         "after_claim",
-        "after_stage",
-        "after_publish",
-        "after_first_table",
+        "after_staging",
+        "after_publish_entry",
+        "after_table_commit",
         "before_release",
+        "after_release",
     ];
     let shop = shop();
     deliver(&shop, 0);

@@ -88,7 +88,10 @@ impl Sandbox {
 
     /// A command that runs kilde here, with nothing of the caller's environment that would change it.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kilde"));
+        // long tests at real size run an optimised binary
+        let binary = std::env::var_os("KILDE_TEST_BINARY");
+        let binary = binary.unwrap_or_else(|| env!("CARGO_BIN_EXE_kilde").into());
+        let mut command = Command::new(binary);
         command
             .args(arguments)
             .current_dir(self.root())
