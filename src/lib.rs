@@ -9,6 +9,7 @@ pub mod error;
 pub mod name;
 
 mod catalog;
+mod column_type;
 mod engine;
 mod ingest;
 mod lake;
@@ -22,6 +23,12 @@ mod text;
 
 pub mod cli;
 
+/// The crates whose types the public API speaks, in the versions it speaks.
+pub mod deps {
+    pub use {datafusion, datafusion::arrow, object_store};
+}
+
 pub use diagnostic::Diagnostic;
+pub use engine::udf::register_udfs;
 pub use error::{Error, ErrorKind};
-pub use project::Project;
+pub use project::{Project, Variables};

@@ -1,1 +1,66 @@
-//! To be written.
+//! The read side: tables of one release, opened when they are asked for.
+//!
+//! In: a lake. Out: file sets and query results, all at one release (or a failed run's candidates over the release that
+//! it built on). Has no path to a write.
+
+mod candidate;
+mod content;
+mod query;
+mod rejects;
+
+pub(crate) use candidate::Candidate;
+pub(crate) use content::Content;
+pub(crate) use query::View;
+pub(crate) use rejects::RejectGroup;
+
+use std::sync::Arc;
+
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::lake::DeltaLog;
+use crate::name::{ReleaseNumber, TableName};
+use crate::release::{Lake, Release, TableEntry};
+
+/// The tables of a lake, for reading.
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    lake: Lake,
+    log: Arc<DeltaLog>,
+    engine: Arc<Engine>,
+}
+
+impl Catalog {
+    /// Reads nothing yet.
+    pub(crate) fn new(lake: Lake, log: Arc<DeltaLog>, engine: Arc<Engine>) -> Self {
+        Self { lake, log, engine }
+    }
+
+    /// The lake underneath.
+    pub(crate) fn lake(&self) -> &Lake {
+        &self.lake
+    }
+
+    /// The engine that reads.
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// The release asked for, else the newest.
+    ///
+    /// # Errors
+    /// `Config` where there is none.
+    pub(crate) async fn release(&self, number: Option<ReleaseNumber>) -> Result<Release> {
+        match number {
+            Some(number) => self.lake.release(number).await,
+            None => self.lake.current().await?.ok_or_else(|| {
+                Error::config("the lake has no release yet")
+                    .help("`kilde build` publishes the first")
+            }),
+        }
+    }
+
+    /// A published table's content at the version that the release pins.
+    pub(crate) async fn content(&self, name: &TableName, entry: &TableEntry) -> Result<Content> {
+        Content::published(&self.log, name, entry).await
+    }
+}

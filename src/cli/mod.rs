@@ -1,1 +1,127 @@
-//! To be written.
+//! The command line: one file per command, rendering only.
+//!
+//! Results go to stdout, progress and logs to stderr; colours only on a terminal, and never with `NO_COLOR`.
+
+mod build;
+mod check;
+mod explain;
+mod format;
+mod ls;
+mod options;
+mod plan;
+mod progress;
+mod query;
+mod rejects;
+mod releases;
+mod resume;
+mod rollback;
+mod schema;
+mod status;
+mod style;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::{Error, ErrorKind, Result};
+use options::Options;
+
+/// Raw exports in, one audited release out.
+#[derive(Debug, Parser)]
+#[command(name = "kilde", version, max_term_width = 100)]
+struct Arguments {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Report every mistake in the project's YAML and SQL; reads no data
+    Check(check::Check),
+    /// Show what a build would do, and why
+    Plan(plan::Plan),
+    /// Read new exports, run what is stale, test it, publish one release
+    Build(build::Build),
+    /// List the tables of the project and of the newest release
+    Ls(ls::Ls),
+    /// Run SQL on one release (or on a failed run's candidates)
+    Query(query::Query),
+    /// Show the health of the lake: newest release, last runs, what waits
+    Status(status::Status),
+    /// List the published releases
+    Releases(releases::Releases),
+    /// Publish an older release again, and pause the lake
+    Rollback(rollback::Rollback),
+    /// Let builds publish again after a rollback
+    Resume(resume::Resume),
+    /// Show the records that broke their contract, grouped by reason
+    Rejects(rejects::Rejects),
+    /// Print the JSON Schema of kilde's YAML files, for editors
+    Schema(schema::Schema),
+    /// Explain an error code, such as K0107
+    Explain(explain::Explain),
+}
+
+/// Runs the command line of this process; the exit code is [`ErrorKind::exit_code`]'s.
+#[must_use]
+pub fn main() -> ExitCode {
+    report_panics_as_bugs();
+    let arguments = Arguments::parse();
+    style::set_colours();
+    if let Err(error) = arguments.options.start_logging() {
+        return fail(&error);
+    }
+    match run(arguments) {
+        Ok(code) => code,
+        Err(error) => fail(&error),
+    }
+}
+
+fn run(arguments: Arguments) -> Result<ExitCode> {
+    let options = arguments.options;
+    match arguments.command {
+        Command::Schema(command) => return command.run(),
+        Command::Explain(command) => return command.run(),
+        _ => {}
+    }
+    let runtime = options.runtime()?;
+    let code = runtime.block_on(async {
+        match arguments.command {
+            Command::Check(command) => command.run(&options),
+            Command::Plan(command) => command.run(&options).await,
+            Command::Build(command) => command.run(&options).await,
+            Command::Ls(command) => command.run(&options).await,
+            Command::Query(command) => command.run(&options).await,
+            Command::Status(command) => command.run(&options).await,
+            Command::Releases(command) => command.run(&options).await,
+            Command::Rollback(command) => command.run(&options).await,
+            Command::Resume(command) => command.run(&options).await,
+            Command::Rejects(command) => command.run(&options).await,
+            Command::Schema(command) => command.run(),
+            Command::Explain(command) => command.run(),
+        }
+    });
+    runtime.shutdown_background();
+    code
+}
+
+fn fail(error: &Error) -> ExitCode {
+    style::error(error);
+    ExitCode::from(error.kind().exit_code())
+}
+
+/// A panic is a bug: one sentence and exit code 70, never a backtrace in a user's face.
+fn report_panics_as_bugs() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic
+            .location()
+            .map(|l| format!(" at {l}"))
+            .unwrap_or_default();
+        let error = Error::internal(format!("kilde met a state it believed impossible{place}"))
+            .help("this is a bug: please report it with the command and the version");
+        style::error(&error);
+        std::process::exit(i32::from(ErrorKind::Internal.exit_code()));
+    }));
+}

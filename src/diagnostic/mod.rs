@@ -163,6 +163,9 @@ impl Diagnostic {
     }
 
     /// The text shown to people: head, place, the line with a caret, help.
+    ///
+    /// A span over several lines is shown by its first. An empty span at the very beginning of a file blames the file
+    /// as a whole: its path is shown, and no line.
     #[must_use]
     pub fn render(&self, colour: bool) -> String {
         let level = match self.severity {
@@ -170,42 +173,63 @@ impl Diagnostic {
             Severity::Warning => Level::WARNING,
         };
         let code = self.code.to_string();
-        let title = level.primary_title(self.message.as_str()).id(code.as_str());
-        let mut group = match &self.place {
-            None => Group::with_title(title),
-            Some(place) => {
-                let end = place
-                    .span
-                    .end
-                    .max(place.span.start)
-                    .min(place.file.text.len());
-                let mark = AnnotationKind::Primary.span(place.span.start.min(end)..end);
-                let mark = match &self.label {
-                    Some(label) => mark.label(label.as_str()),
-                    None => mark,
-                };
-                title.element(
-                    Snippet::source(place.file.text.as_str())
-                        .path(place.file.path.as_str())
-                        .annotation(mark),
-                )
-            }
-        };
-        if let (None, Some(_)) = (&self.place, &self.help) {
-            group = group.element(annotate_snippets::Padding);
-        }
+        let message = self.message.replace(['\n', '\r'], " ");
+        let title = level.primary_title(message.as_str()).id(code.as_str());
         let renderer = if colour {
             Renderer::styled()
         } else {
             Renderer::plain()
         };
-        let mut text = renderer.render(&[group]).to_string();
-        // the snippet's trailing gutter line says nothing; the help stands alone, as in rustc's short form
+        let mut text = match &self.place {
+            Some(place) if place.span.end > 0 => {
+                let marked = place.marked();
+                let mark = AnnotationKind::Primary.span(marked.start..marked.end);
+                let mark = match &self.label {
+                    Some(label) => mark.label(label.as_str()),
+                    None => mark,
+                };
+                let snippet = Snippet::source(place.file.text.as_str())
+                    .path(place.file.path.as_str())
+                    .annotation(mark);
+                indented(&renderer.render(&[title.element(snippet)]))
+            }
+            Some(place) => {
+                let head = renderer.render(&[Group::with_title(title)]);
+                format!("{head}\n  --> {}", place.file.path)
+            }
+            None => renderer.render(&[Group::with_title(title)]),
+        };
         if let Some(help) = &self.help {
             text.push_str(&format!("\nhelp: {help}"));
         }
         text
     }
+}
+
+impl Place {
+    /// What to underline: the span's part of its first line, on whole characters.
+    fn marked(&self) -> Span {
+        let text = &self.file.text;
+        let floor = |mut offset: usize| {
+            offset = offset.min(text.len());
+            while !text.is_char_boundary(offset) {
+                offset -= 1;
+            }
+            offset
+        };
+        let start = floor(self.span.start);
+        let end = floor(self.span.end).max(start);
+        let line = text[start..end].lines().next().unwrap_or_default();
+        Span {
+            start,
+            end: start + line.trim_end().len(),
+        }
+    }
+}
+
+/// One more column of margin for everything below the head, so that numbers stand clear of the edge.
+fn indented(report: &str) -> String {
+    report.replace('\n', "\n ")
 }
 
 /// The nearest of `candidates` to `word`, if near enough to be meant.
@@ -215,7 +239,125 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     candidates
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= limit.max(2) && *distance < candidate.len())
+        .filter(|(distance, candidate)| *distance <= limit && *distance < candidate.len())
         .min()
         .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rendered(text: &str, start: usize, end: usize) -> String {
+        let file = Arc::new(SourceFile {
+            path: "schemas/gold/orders.yaml".into(),
+            text: text.into(),
+        });
+        Diagnostic::error(Code(107), "unknown key `materialised`")
+            .at(&file, Span { start, end })
+            .help("did you mean `materialized`?")
+            .render(false)
+    }
+
+    #[test]
+    fn a_mistake_is_shown_with_its_line_a_caret_and_the_fix() {
+        let text = "description: Orders.\ngrain: one row per order\nmaterialised: table\n";
+        let start = text.find("materialised").unwrap();
+        assert_eq!(
+            rendered(text, start, start + 12),
+            "\
+error[K0107]: unknown key `materialised`
+  --> schemas/gold/orders.yaml:3:1
+   |
+ 3 | materialised: table
+   | ^^^^^^^^^^^^
+help: did you mean `materialized`?"
+        );
+    }
+
+    #[test]
+    fn the_gutter_widens_with_the_line_number() {
+        let text = format!("{}x: 1\n", "#\n".repeat(99));
+        assert!(rendered(&text, 198, 199).contains(
+            "\n    --> schemas/gold/orders.yaml:100:1\n     |\n 100 | x: 1\n     | ^\nhelp"
+        ));
+    }
+
+    #[test]
+    fn tabs_and_wide_characters_keep_the_caret_below() {
+        let tab = rendered("\tab: 1\n", 1, 3);
+        assert!(tab.contains("\n 1 |     ab: 1\n   |     ^^\n"), "{tab}");
+        let wide = rendered("åä: 日本 x\n", "åä: 日本 ".len(), "åä: 日本 x".len());
+        assert!(wide.contains(":1:8\n"), "{wide}");
+        assert!(wide.contains("\n   |          ^\n"), "{wide}");
+    }
+
+    #[test]
+    fn a_span_over_several_lines_is_shown_by_its_first() {
+        let text = "a: 1\nb:\n  - c\n  - d\n";
+        let shown = rendered(text, 5, text.len());
+        assert!(shown.contains("\n 2 | b:\n   | ^^\nhelp"), "{shown}");
+    }
+
+    #[test]
+    fn empty_spans_and_the_end_of_the_file_have_a_place() {
+        let at_end = rendered("a: 1\n", 5, 5);
+        assert!(at_end.contains("--> schemas/gold/orders.yaml:"), "{at_end}");
+        let beyond = rendered("a: 1", 90, 99);
+        assert!(beyond.contains("orders.yaml:1:5\n"), "{beyond}");
+        let empty = rendered("a: 1\n", 3, 3);
+        assert!(empty.contains("\n 1 | a: 1\n   |    ^\n"), "{empty}");
+        let within_a_character = rendered("å\n", 1, 2);
+        assert!(
+            within_a_character.contains(":1:1\n"),
+            "{within_a_character}"
+        );
+    }
+
+    #[test]
+    fn an_empty_span_at_the_beginning_blames_the_whole_file() {
+        assert_eq!(
+            rendered("a: 1\n", 0, 0),
+            "\
+error[K0107]: unknown key `materialised`
+  --> schemas/gold/orders.yaml
+help: did you mean `materialized`?"
+        );
+    }
+
+    #[test]
+    fn windows_line_ends_are_not_shown() {
+        let shown = rendered("a: 1\r\nb: 2\r\n", 6, 12);
+        assert!(shown.contains("\n 2 | b: 2\n   | ^^^^\nhelp"), "{shown:?}");
+    }
+
+    #[test]
+    fn colour_changes_nothing_but_colour() {
+        let file = Arc::new(SourceFile {
+            path: "a.yaml".into(),
+            text: "a: 1\n".into(),
+        });
+        let diagnostic =
+            Diagnostic::error(Code(107), "unknown key `a`").at(&file, Span { start: 0, end: 1 });
+        let coloured = diagnostic.render(true);
+        let mut plain = String::new();
+        let mut escape = false;
+        for c in coloured.chars() {
+            match c {
+                '\u{1b}' => escape = true,
+                'm' if escape => escape = false,
+                _ if escape => {}
+                c => plain.push(c),
+            }
+        }
+        assert_eq!(plain, diagnostic.render(false));
+    }
+
+    #[test]
+    fn the_nearest_word_is_near() {
+        let words = ["materialized", "grain", "key", "tags"];
+        assert_eq!(nearest("materialised", words), Some("materialized"));
+        assert_eq!(nearest("grian", words), Some("grain"));
+        assert_eq!(nearest("description", words), None);
+    }
 }

@@ -2,6 +2,27 @@
 //!
 //! In: SQL text, schemas, file sets. Out: analysed statements, physical plans. Knows nothing of Delta, YAML or policy.
 
+mod analysis;
+mod catalog;
+mod clock_functions;
+mod failure;
 mod file_set;
+mod function_registry;
+mod lint;
+mod memory;
+mod scan;
+mod session;
+mod statement;
+pub(crate) mod udf;
+mod watchdog;
 
+pub(crate) use analysis::{
+    Analysis, InputTable, OutputColumn, Question, analyse, check_runnable, conform,
+};
+pub(crate) use failure::{failure, is_out_of_memory};
 pub(crate) use file_set::{DataFile, FileSet};
+pub(crate) use function_registry::{FunctionRegistry, functions};
+pub(crate) use scan::scan;
+pub(crate) use session::{Engine, EngineOptions, Joins, lake_url, scratch_url};
+pub(crate) use statement::{Statement, TableUse};
+pub(crate) use watchdog::watched;

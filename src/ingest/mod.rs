@@ -13,6 +13,7 @@ mod conform;
 mod encoding;
 mod export;
 mod format;
+mod hash;
 mod input;
 mod ledger;
 mod load;
@@ -25,13 +26,13 @@ mod scratch;
 #[cfg(test)]
 mod testing;
 
-pub(crate) use conform::{SOURCE_FILE, SOURCE_ROW, is_record_rule, table_schema};
+pub(crate) use conform::table_schema;
 pub(crate) use export::{DecodedExport, Export, ExportReport, check_rejects, decode_export};
+pub(crate) use hash::hash;
 pub(crate) use ledger::{
-    FileStatus, Ledger, LedgerEntry, ListedExport, Standing, ledger_batch, ledger_entries,
-    ledger_schema,
+    FileStatus, Ledger, LedgerEntry, Standing, ledger_batch, ledger_entries, ledger_schema,
 };
-pub(crate) use load::{Accounting, FileCounts, LoadReport, LoadRequest, Loading, Turn, load};
+pub(crate) use load::{FileCounts, LoadReport, LoadRequest, Turn, load, scratch_table};
 pub(crate) use reject::rejects_schema;
 pub(crate) use rule::Rule;
 pub(crate) use scratch::ScratchFile;

@@ -1,1 +1,27 @@
-//! To be written.
+//! The Delta home: the only importer of `deltalake`.
+//!
+//! In: physical plans, file sets. Out: Parquet files with statistics, digest and counters; bytes of Delta log entries.
+//! Decides nothing: what is published, and when, is `release`'s business.
+
+mod delta_log;
+mod digest;
+#[cfg(test)]
+mod fixture;
+mod path;
+mod schema;
+mod write;
+
+pub(crate) use delta_log::{DeltaLog, TableDefinition, TableIdentity};
+pub(crate) use digest::{Digest, RowHasher};
+pub(crate) use write::{Layout, WriteSpec, Written, write_table};
+
+use crate::diagnostic::Code;
+use crate::error::Error;
+
+/// A table that another tool brought into a form which our scan would read wrongly.
+fn foreign(message: impl Into<String>, place: &str) -> Error {
+    Error::corrupt(message)
+        .code(Code(801))
+        .at(place)
+        .help("undo it with the tool that did it, or restore the version of the last release")
+}

@@ -1,1 +1,189 @@
-//! To be written.
+//! What a build would do, and why.
+//!
+//!   `Project` ──check──▶ graph, analyses, schemas ──┐
+//!   `Observed` (last release, listing; by `run`) ────┼──decide──▶ [`Plan`]: order, actions, reasons, fingerprints
+//!   `Selection` ─────────────────────────────────────┘
+//!
+//! Pure: no data, no network, no runtime. A plan says what is certainly stale and what may become so; the latter is decided
+//! by [`TablePlan::is_stale`] when the digests of its inputs are known.
+
+mod check;
+mod contract_check;
+mod decide;
+mod fingerprint;
+mod graph;
+mod list;
+mod observed;
+mod parallel;
+mod reason;
+mod schema;
+mod selection;
+mod test_check;
+
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use datafusion::arrow::datatypes::SchemaRef;
+
+use check::{Checked, check_project, check_runnable};
+pub(crate) use fingerprint::Fingerprints;
+pub(crate) use graph::Graph;
+pub(crate) use list::list;
+pub(crate) use observed::{ExportState, Observed, ObservedExport, ObservedRelease, PublishedTable};
+pub(crate) use reason::Reason;
+pub(crate) use selection::Selection;
+
+use crate::diagnostic::Diagnostic;
+use crate::engine::{Analysis, FunctionRegistry};
+use crate::error::{Error, Result};
+use crate::name::TableName;
+use crate::project::Project;
+
+/// What a build would do.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// Every table of the project, inputs before readers; equal projects give equal orders.
+    pub(crate) order: Vec<TableName>,
+    /// By table.
+    pub(crate) tables: BTreeMap<TableName, TablePlan>,
+    /// Published and no longer in the project; they leave the next release that a build of everything publishes.
+    pub(crate) retired: Vec<TableName>,
+    /// Doubts that stop nothing.
+    pub(crate) warnings: Vec<Diagnostic>,
+}
+
+/// What a build would do with one table, and all that `run` needs to do it.
+#[derive(Clone, Debug)]
+pub(crate) struct TablePlan {
+    pub(crate) table: TableName,
+    pub(crate) kind: Kind,
+    /// Name of the pipeline that owns it.
+    pub(crate) pipeline: String,
+    /// The tables its SQL names, in the order written; empty for sources.
+    pub(crate) inputs: Vec<TableName>,
+    /// The published tables it depends on, ephemeral steps seen through: those whose digests decide.
+    pub(crate) published_inputs: BTreeSet<TableName>,
+    /// The steps that read it directly.
+    pub(crate) readers: Vec<TableName>,
+    /// Other tables that its tests read; they must be ready before it is tested.
+    pub(crate) test_inputs: BTreeSet<TableName>,
+    /// One entry for each test of its contract, in the contract's order: the statements of those that are SQL.
+    pub(crate) tests: Vec<Option<Analysis>>,
+    pub(crate) action: Action,
+    /// What to do instead where `action` is `Maybe` and it turns out not to be stale: `Retest`, `Redescribe` or `Unchanged`.
+    pub(crate) otherwise: Action,
+    /// Why, the weightiest first; empty for what is unchanged.
+    pub(crate) reasons: Vec<Reason>,
+    pub(crate) fingerprints: Fingerprints,
+    /// The columns as published, in order: what `engine::conform` makes of the query's result.
+    pub(crate) schema: SchemaRef,
+    /// Of its SQL; `None` for sources.
+    pub(crate) analysis: Option<Analysis>,
+    /// Digests of the inputs that the published version was built from.
+    pub(crate) built_from: BTreeMap<TableName, String>,
+}
+
+/// What makes a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    /// Raw exports.
+    Source,
+    /// A SQL step whose result is published.
+    Table,
+    /// A SQL step that is part of what reads it.
+    Ephemeral,
+}
+
+/// What a build does with a table.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Action {
+    /// Read these exports into the source's table, in this order.
+    Ingest {
+        exports: Vec<ObservedExport>,
+        /// The table starts empty: its contract or the way exports are read changed, so every export is read again.
+        reload: bool,
+    },
+    /// Certainly stale: compute it.
+    Build,
+    /// Itself unchanged, but an input may change: [`TablePlan::is_stale`] decides when that is known.
+    Maybe,
+    /// Only tests changed: test the published version.
+    Retest,
+    /// Only words changed: commit metadata.
+    Redescribe,
+    /// Nothing to do.
+    Unchanged,
+    /// Not asked for: readers use the published version.
+    NotSelected,
+}
+
+/// Checks a project by itself, whatever is published: `kilde check`. Gives the warnings.
+///
+/// # Errors
+/// `Config` with every mistake found in SQL, contracts and tests.
+pub(crate) fn check(project: &Project) -> Result<Vec<Diagnostic>> {
+    let functions = crate::engine::functions()?;
+    let checked = check_project(project, &functions, chrono::DateTime::UNIX_EPOCH)
+        .map_err(Error::from_diagnostics)?;
+    // of what passes every other check, hardly anything but correlated subqueries cannot be run; a build proves all that
+    // it is to compute
+    let doubtful = checked.analyses.iter().filter(|(_, a)| a.has_correlation());
+    check_runnable(project, &functions, &doubtful.collect::<Vec<_>>())
+        .map_err(Error::from_diagnostics)?;
+    Ok(checked.warnings)
+}
+
+impl Plan {
+    /// Checks the project and decides what a build of the selection would do.
+    ///
+    /// # Errors
+    /// `Config` with every mistake found in SQL, contracts and tests; or with what is wrong with the selection.
+    pub(crate) fn new(
+        project: &Project,
+        observed: &Observed,
+        selection: &Selection,
+        functions: &FunctionRegistry,
+    ) -> Result<Self> {
+        let checked =
+            check_project(project, functions, observed.as_of).map_err(Error::from_diagnostics)?;
+        decide::decide(project, observed, selection, functions, checked)
+    }
+
+    /// The plan of a table.
+    pub(crate) fn table(&self, table: &TableName) -> Option<&TablePlan> {
+        self.tables.get(table)
+    }
+
+    /// Whether a build of it would write anything at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        let idle = |action: &Action| {
+            matches!(
+                action,
+                Action::Unchanged | Action::NotSelected | Action::Maybe
+            )
+        };
+        // a table that may change does so only when an input does, and that input is not idle
+        self.tables.values().all(|table| idle(&table.action)) && self.retired.is_empty()
+    }
+}
+
+impl TablePlan {
+    /// Whether it must be computed, given what its inputs are now; asked when every input is ready.
+    pub(crate) fn is_stale(&self, input_digests: &BTreeMap<TableName, String>) -> Option<Reason> {
+        match self.action {
+            Action::Build | Action::Ingest { .. } => self.reasons.first().cloned(),
+            Action::Maybe => self
+                .published_inputs
+                .iter()
+                .find(|input| self.built_from.get(input) != input_digests.get(input))
+                .map(|input| Reason::InputChanged {
+                    table: input.clone(),
+                }),
+            _ => None,
+        }
+    }
+}

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{ColumnType, DataTest, Owner, Spanned};
+use super::{DataTest, Owner, Spanned};
+use crate::column_type::ColumnType;
 use crate::diagnostic::SourceFile;
 use crate::name::TableName;
 

@@ -16,6 +16,22 @@ pub(crate) struct DataTest {
     pub(crate) span: Span,
 }
 
+impl DataTest {
+    /// Whether it judges each row by itself and tolerates none: a source's ingest holds every record to such a test.
+    pub(crate) fn judges_records(&self) -> bool {
+        self.severity == TestSeverity::Error
+            && self.at_most.is_none()
+            && self.condition.is_none()
+            && matches!(
+                self.kind,
+                TestKind::NotNull { .. }
+                    | TestKind::AcceptedValues { .. }
+                    | TestKind::Matches { .. }
+                    | TestKind::Range { .. }
+            )
+    }
+}
+
 /// What is tested; columns are names of the contract's columns.
 #[derive(Clone, Debug)]
 pub(crate) enum TestKind {

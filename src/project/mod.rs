@@ -6,25 +6,36 @@
 //! Every mistake of every file is reported at once. The raw shapes never leave this module; data and network are never
 //! touched; SQL text is carried, not parsed (`engine` does that).
 
-mod column_type;
 mod contract;
 mod data_test;
+mod jinja;
+mod json_schema;
+mod load;
 mod path_pattern;
+mod raw;
+mod requires;
+mod resolve;
 mod source;
+mod time_format;
+mod type_parser;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub(crate) use column_type::ColumnType;
+pub(crate) use crate::column_type::ColumnType;
 pub(crate) use contract::{Column, Contract, Materialization, Meaning, OnError, RollbackClass};
+pub(crate) use json_schema::json_schema;
+pub use load::Variables;
+
 pub(crate) use data_test::{DataTest, Limit, TestKind, TestSeverity};
 pub(crate) use path_pattern::{Captures, PathPattern};
 pub(crate) use source::{
     Conversions, CsvRead, Encoding, Load, NdjsonRead, ParquetRead, Party, Read, Source,
 };
 
-use crate::diagnostic::{Place, SourceFile, Span};
+use crate::diagnostic::{Diagnostic, Place, SourceFile, Span, nearest};
+use crate::error::Error;
 use crate::name::TableName;
 
 /// A value and the bytes of the file where it stands.
@@ -65,6 +76,8 @@ pub struct Project {
     pub(crate) contracts: BTreeMap<TableName, Contract>,
     /// Number of files read.
     pub(crate) file_count: usize,
+    /// Doubts that do not stop anything, by file and position.
+    pub(crate) warnings: Vec<Diagnostic>,
 }
 
 /// Who uses data, for what and why, on which legal ground.
@@ -113,6 +126,37 @@ impl Project {
         self.contracts
             .get(table)
             .map_or(Materialization::Table, |contract| contract.materialized)
+    }
+
+    /// The table that a person names, by its short name where that is unique.
+    ///
+    /// # Errors
+    /// `Config` where there is no such table, or several.
+    pub(crate) fn table(&self, name: &str) -> Result<TableName, Error> {
+        let all = || self.sources.keys().chain(self.steps.keys());
+        let found: Vec<&TableName> = all()
+            .filter(|table| table.to_string() == name || table.name() == name)
+            .collect();
+        match found.as_slice() {
+            [one] => Ok((*one).clone()),
+            [] => {
+                let names: Vec<String> = all().map(TableName::to_string).collect();
+                let short = all().map(TableName::name);
+                let near = nearest(name, names.iter().map(String::as_str).chain(short));
+                let error = Error::config(format!("there is no table `{name}`"));
+                Err(match near {
+                    Some(near) => error.help(format!("did you mean `{near}`?")),
+                    None => error.help("`kilde ls` lists them"),
+                })
+            }
+            several => {
+                let names: Vec<String> = several.iter().map(ToString::to_string).collect();
+                Err(
+                    Error::config(format!("`{name}` could be {}", names.join(" or ")))
+                        .help("write the schema too"),
+                )
+            }
+        }
     }
 
     /// Tags of a table: its own and its pipeline's, sorted.

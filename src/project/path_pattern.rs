@@ -2,13 +2,34 @@
 
 use std::collections::BTreeMap;
 
-use chrono::NaiveDateTime;
+use chrono::format::{Item, Numeric, Parsed, StrftimeItems};
+use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
+use regex::Regex;
+
+use super::time_format;
+use crate::name::is_identifier;
 
 /// A pattern over paths below `raw`: `*` within a folder, `**` across folders, `{column}` and `{column:%Y%m%d}` capture.
+///
+/// `*` and captures never cross a `/`; `**/` also matches no folder at all. Everything else stands for itself, upper and
+/// lower case apart.
 #[derive(Clone, Debug)]
 pub(crate) struct PathPattern {
     /// As written.
     pub(crate) text: String,
+    /// What is captured, in the order written.
+    pub(crate) captures: Vec<Capture>,
+    /// The whole path; group `n + 1` is capture `n`.
+    regex: Regex,
+}
+
+/// One `{…}` of a pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Capture {
+    /// The column that it fills.
+    pub(crate) column: String,
+    /// strftime format, where it is a time; at most one capture of a pattern is.
+    pub(crate) format: Option<String>,
 }
 
 /// What a path says of its export.
@@ -18,4 +39,388 @@ pub(crate) struct Captures {
     pub(crate) ordered_at: Option<NaiveDateTime>,
     /// Captured text by column name; a time in ISO 8601 (`2026-03-01` where the format has no time of day).
     pub(crate) columns: BTreeMap<String, String>,
+}
+
+/// Why a text is not a pattern, and what to write.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct PatternError {
+    pub(crate) message: String,
+    pub(crate) help: String,
+}
+
+impl PathPattern {
+    /// The pattern that `text` writes.
+    ///
+    /// # Errors
+    /// Empty, absolute, leading out of `raw`, `?` or `[…]`, unclosed braces, a wrong name or format, two times.
+    pub(crate) fn parse(text: &str) -> Result<Self, PatternError> {
+        check_path(text)?;
+        let mut captures: Vec<Capture> = Vec::new();
+        let mut regex = String::from("^");
+        let mut rest = text;
+        while let Some(first) = rest.chars().next() {
+            if let Some(after) = rest.strip_prefix("**/") {
+                regex.push_str("(?:.*/)?");
+                rest = after;
+            } else if let Some(after) = rest.strip_prefix("**") {
+                regex.push_str(".*");
+                rest = after;
+            } else if first == '*' {
+                regex.push_str("[^/]*");
+                rest = &rest[1..];
+            } else if first == '{' {
+                let end = rest.find('}').ok_or_else(|| {
+                    error(
+                        format!("`{text}` opens a brace and does not close it"),
+                        "write `{column}` or `{column:%Y%m%d}`",
+                    )
+                })?;
+                let capture = parse_capture(&rest[1..end])?;
+                check_new(&capture, &captures)?;
+                regex.push_str(&match &capture.format {
+                    None => "([^/]+?)".to_string(),
+                    Some(format) => format!("({})", format_regex(format)),
+                });
+                captures.push(capture);
+                rest = &rest[end + 1..];
+            } else {
+                regex.push_str(&regex::escape(&rest[..first.len_utf8()]));
+                rest = &rest[first.len_utf8()..];
+            }
+        }
+        regex.push('$');
+        let regex = Regex::new(&regex).map_err(|_| {
+            error(
+                format!("`{text}` is too large a pattern"),
+                "write a shorter one",
+            )
+        })?;
+        Ok(Self {
+            text: text.to_string(),
+            captures,
+            regex,
+        })
+    }
+
+    /// What `path` (below `raw`, `/`-separated) says, if it belongs here; a captured time that is none does not match.
+    pub(crate) fn matches(&self, path: &str) -> Option<Captures> {
+        let groups = self.regex.captures(path)?;
+        let mut found = Captures::default();
+        for (index, capture) in self.captures.iter().enumerate() {
+            let text = groups.get(index + 1)?.as_str();
+            let value = match &capture.format {
+                None => text.to_string(),
+                Some(format) => {
+                    let (at, shown) = parse_time(text, format)?;
+                    found.ordered_at = Some(at);
+                    shown
+                }
+            };
+            found.columns.insert(capture.column.clone(), value);
+        }
+        Some(found)
+    }
+
+    /// The folder below which every match lies, to list no more than needed: `crm` of `crm/a_*.csv`; empty for all of `raw`.
+    pub(crate) fn prefix(&self) -> &str {
+        let literal = self.text.find(['*', '{']).unwrap_or(self.text.len());
+        self.text[..literal]
+            .rfind('/')
+            .map_or("", |end| &self.text[..end])
+    }
+}
+
+fn error(message: impl Into<String>, help: impl Into<String>) -> PatternError {
+    PatternError {
+        message: message.into(),
+        help: help.into(),
+    }
+}
+
+fn check_path(text: &str) -> Result<(), PatternError> {
+    let shown = format!("`{text}`");
+    if text.is_empty() {
+        return Err(error(
+            "an empty path",
+            "a path below the folder: `crm/customers_*.csv`",
+        ));
+    }
+    if text.contains('\\') {
+        return Err(error(
+            format!("{shown} has a `\\`"),
+            "folders are separated by `/`",
+        ));
+    }
+    if text.contains("://") || text.starts_with('/') {
+        return Err(error(
+            format!("{shown} is not a path below the folder"),
+            "`raw` in kilde.yaml names the place; this is the path within it",
+        ));
+    }
+    if let Some(rest) = text.strip_prefix("./") {
+        return Err(error(
+            format!("{shown} begins with `./`"),
+            format!("write `{rest}`"),
+        ));
+    }
+    if text.split('/').any(|part| part == "..") {
+        return Err(error(
+            format!("{shown} leads out of the folder"),
+            "a path below the folder",
+        ));
+    }
+    if text.ends_with('/') || text.contains("//") {
+        return Err(error(
+            format!("{shown} names a folder"),
+            format!("name its files: `{}/*`", text.trim_end_matches('/')),
+        ));
+    }
+    if text.contains(['?', '[', ']']) {
+        return Err(error(
+            format!("{shown}: `?` and `[…]` are not known in paths"),
+            "`*` matches within a folder, `**` across folders, `{column}` captures",
+        ));
+    }
+    let without_braces = text.find('{').map_or(text, |open| &text[..open]);
+    if without_braces.contains('}') {
+        return Err(error(
+            format!("{shown} closes a brace that it did not open"),
+            "write `{column}` or `{column:%Y%m%d}`",
+        ));
+    }
+    Ok(())
+}
+
+fn parse_capture(text: &str) -> Result<Capture, PatternError> {
+    let (column, format) = match text.split_once(':') {
+        Some((column, format)) => (column, Some(format)),
+        None => (text, None),
+    };
+    if !is_identifier(column) {
+        let help = if column.contains(',') {
+            "two alternatives are two patterns: `files: [a/*.csv, b/*.csv]`"
+        } else {
+            "lower-case letters, digits and `_`, a letter first: `{exported_on:%Y%m%d}`"
+        };
+        return Err(error(format!("`{{{text}}}` does not name a column"), help));
+    }
+    if let Some(format) = format {
+        check_time_format(format)?;
+    }
+    Ok(Capture {
+        column: column.to_string(),
+        format: format.map(str::to_string),
+    })
+}
+
+fn check_time_format(format: &str) -> Result<(), PatternError> {
+    time_format::check_date(format).map_err(|wrong| error(wrong.message, wrong.help))
+}
+
+fn check_new(capture: &Capture, before: &[Capture]) -> Result<(), PatternError> {
+    if before.iter().any(|other| other.column == capture.column) {
+        return Err(error(
+            format!("`{{{}}}` is captured twice", capture.column),
+            "give the second one another name, or write `*`",
+        ));
+    }
+    if capture.format.is_some() && before.iter().any(|other| other.format.is_some()) {
+        return Err(error(
+            "two times in one path: which of them orders the exports?",
+            "write `*` for one of them",
+        ));
+    }
+    Ok(())
+}
+
+/// A regular expression that every text of the format matches; the parser decides what is a time.
+fn format_regex(format: &str) -> String {
+    let mut regex = String::new();
+    for item in StrftimeItems::new(format) {
+        match item {
+            Item::Literal(text) => regex.push_str(&regex::escape(text)),
+            Item::OwnedLiteral(text) => regex.push_str(&regex::escape(&text)),
+            Item::Space(_) | Item::OwnedSpace(_) => regex.push_str(r"\s+"),
+            Item::Numeric(numeric, pad) => regex.push_str(match (numeric, pad) {
+                (Numeric::Timestamp, _) => r"\d+",
+                (_, chrono::format::Pad::None) => r"\d{1,4}",
+                (Numeric::Year | Numeric::IsoYear, _) => r"\d{4}",
+                (Numeric::Ordinal, _) => r"\d{3}",
+                (Numeric::Nanosecond, _) => r"\d{1,9}",
+                (Numeric::Quarter | Numeric::NumDaysFromSun | Numeric::WeekdayFromMon, _) => r"\d",
+                _ => r"[\d ]\d",
+            }),
+            Item::Fixed(_) | Item::Error => regex.push_str("[^/]+?"),
+        }
+    }
+    regex
+}
+
+/// The captured time, and how its column shows it.
+fn parse_time(text: &str, format: &str) -> Option<(NaiveDateTime, String)> {
+    let mut parsed = Parsed::new();
+    chrono::format::parse(&mut parsed, text, StrftimeItems::new(format)).ok()?;
+    if parsed.timestamp().is_some() {
+        let at = parsed.to_naive_datetime_with_offset(0).ok()?;
+        return Some((at, at.format("%Y-%m-%dT%H:%M:%S").to_string()));
+    }
+    let date = date_of(&parsed)?;
+    if parsed.hour_div_12().is_none() && parsed.hour_mod_12().is_none() {
+        return Some((
+            date.and_time(NaiveTime::MIN),
+            date.format("%Y-%m-%d").to_string(),
+        ));
+    }
+    // an hour alone (`%Y%m%d%H`) means the hour's start
+    if parsed.minute().is_none() {
+        parsed.set_minute(0).ok()?;
+    }
+    let at = date.and_time(parsed.to_naive_time().ok()?);
+    Some((at, at.format("%Y-%m-%dT%H:%M:%S%.f").to_string()))
+}
+
+/// A month alone means its first day, a year its first month.
+fn date_of(parsed: &Parsed) -> Option<NaiveDate> {
+    if let Ok(date) = parsed.to_naive_date() {
+        return Some(date);
+    }
+    let partial = parsed.day().is_none()
+        && parsed.ordinal().is_none()
+        && parsed.isoweek().is_none()
+        && parsed.weekday().is_none();
+    if !partial {
+        return None;
+    }
+    let mut first = parsed.clone();
+    first.set_day(1).ok()?;
+    if first.month().is_none() {
+        first.set_month(1).ok()?;
+    }
+    first.to_naive_date().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pattern(text: &str) -> PathPattern {
+        PathPattern::parse(text).unwrap()
+    }
+
+    fn matches(text: &str, path: &str) -> bool {
+        pattern(text).matches(path).is_some()
+    }
+
+    #[test]
+    fn a_star_stays_within_its_folder_and_two_cross() {
+        assert!(matches("crm/*.csv", "crm/a.csv"));
+        assert!(matches("crm/*.csv", "crm/.csv"));
+        assert!(!matches("crm/*.csv", "crm/2026/a.csv"));
+        assert!(!matches("crm/*.csv", "crm/a.csv.gz"));
+        assert!(!matches("crm/*.csv", "old/crm/a.csv"));
+        assert!(matches("crm/**/*.csv", "crm/a.csv"));
+        assert!(matches("crm/**/*.csv", "crm/2026/03/a.csv"));
+        assert!(matches("**", "any/thing.x"));
+        assert!(matches("a/**", "a/b/c"));
+        assert!(!matches("a/**", "b/c"));
+    }
+
+    #[test]
+    fn other_signs_stand_for_themselves() {
+        assert!(matches("a+b (1).csv", "a+b (1).csv"));
+        assert!(!matches("a.csv", "aXcsv"));
+        assert!(!matches("A.csv", "a.csv"));
+        assert!(matches("é/å_*.csv", "é/å_ö.csv"));
+    }
+
+    #[test]
+    fn a_captured_date_orders_and_fills_its_column() {
+        let captures = pattern("pos/receipts_{exported_on:%Y%m%d}*.csv.gz")
+            .matches("pos/receipts_20260301_2.csv.gz")
+            .unwrap();
+        let at = NaiveDate::from_ymd_opt(2026, 3, 1)
+            .unwrap()
+            .and_time(NaiveTime::MIN);
+        assert_eq!(captures.ordered_at, Some(at));
+        assert_eq!(captures.columns["exported_on"], "2026-03-01");
+    }
+
+    #[test]
+    fn a_captured_time_is_shown_with_its_time_of_day() {
+        let shown = |format: &str, path: &str| {
+            pattern(&format!("{{at:{format}}}.csv"))
+                .matches(path)
+                .unwrap()
+                .columns["at"]
+                .clone()
+        };
+        assert_eq!(
+            shown("%Y%m%dT%H%M%S", "20260301T020612.csv"),
+            "2026-03-01T02:06:12"
+        );
+        assert_eq!(
+            shown("%Y-%m-%d-%H", "2026-03-01-23.csv"),
+            "2026-03-01T23:00:00"
+        );
+        assert_eq!(shown("%Y-%m", "2026-03.csv"), "2026-03-01");
+        assert_eq!(shown("%Y", "2026.csv"), "2026-01-01");
+        assert_eq!(shown("%d%b%Y", "01Mar2026.csv"), "2026-03-01");
+        assert_eq!(shown("%s", "1772323200.csv"), "2026-03-01T00:00:00");
+        assert_eq!(shown("%G-W%V-%u", "2026-W09-7.csv"), "2026-03-01");
+    }
+
+    #[test]
+    fn what_is_no_date_does_not_match() {
+        assert!(!matches("{d:%Y%m%d}.csv", "20260231.csv"));
+        assert!(!matches("{d:%Y%m%d}.csv", "2026031.csv"));
+        assert!(!matches("{d:%Y%m%d}.csv", "20261301.csv"));
+        assert!(!matches("{d:%Y%m%d}.csv", "latest.csv"));
+    }
+
+    #[test]
+    fn plain_captures_take_text_within_a_folder() {
+        let captures = pattern("{country}/{store}_{d:%Y}.csv")
+            .matches("SE/a_b_2026.csv")
+            .unwrap();
+        assert_eq!(captures.columns["country"], "SE");
+        assert_eq!(captures.columns["store"], "a_b");
+        assert!(pattern("{country}.csv").matches("a/b.csv").is_none());
+        assert!(pattern("{country}.csv").matches(".csv").is_none());
+    }
+
+    #[test]
+    fn the_prefix_is_the_literal_folder() {
+        assert_eq!(pattern("crm/customers_{d:%Y}.csv").prefix(), "crm");
+        assert_eq!(pattern("a/b/*/c.csv").prefix(), "a/b");
+        assert_eq!(pattern("*.csv").prefix(), "");
+        assert_eq!(pattern("a/b.csv").prefix(), "a");
+        assert_eq!(pattern("b.csv").prefix(), "");
+    }
+
+    #[test]
+    fn wrong_patterns_are_refused() {
+        for wrong in [
+            "",
+            "/a.csv",
+            "s3://b/a.csv",
+            "../a.csv",
+            "a\\b.csv",
+            "a/",
+            "a?.csv",
+            "a[1].csv",
+            "{a",
+            "a}",
+            "{A}.csv",
+            "{a:}.csv",
+            "{a:x}.csv",
+            "{a:%Q}.csv",
+            "{a:%H}.csv",
+            "{a}{a}",
+            "{csv,gz}",
+            "{a:%Y}{b:%Y}",
+            "./a.csv",
+        ] {
+            assert!(PathPattern::parse(wrong).is_err(), "{wrong}");
+        }
+    }
 }

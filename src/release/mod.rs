@@ -1,8 +1,47 @@
 //! How a release is published: a state machine over opaque tables, a store and a clock.
 //!
-//! In: the target file set of each table written. Out: one settled, numbered release, or nothing.
-//! Knows nothing of what a table holds; the format of a table's log is behind [`TableLog`].
+//! ```text
+//! claim ──▶ (settle what a dead rival published) ──▶ base ──▶ stage ──▶ publish ──▶ settle
+//!   one entry of the lake log        what to build on      unseen     one entry     table logs, then releases/<n>
+//! ```
+//!
+//! In: the target file set of each table written. Out: one settled, numbered release, or nothing. The lake log is dense
+//! and each of its places is written once, so claims and publishes compete for the same name: whoever was overtaken
+//! cannot publish. A publish entry is the decision; settling it is idempotent and anyone's duty. Readers look only at
+//! settled releases and never write.
+//!
+//! Knows nothing of what a table holds; the format of a table's log is behind [`TableLog`]. Needs neither locks nor
+//! clocks to be right: liveness only saves work.
 
+mod claim;
+mod create;
+mod failpoint;
+#[cfg(test)]
+mod fixture;
+mod foreign;
+mod json;
+mod lake;
+mod layout;
+mod log;
+mod map;
+mod publish;
+mod request;
+mod retire;
+mod rollback;
+mod run_report;
+mod settle;
+#[cfg(test)]
+mod simulation;
+mod stage;
 mod table_log;
 
+pub(crate) use claim::{Claim, Floors, YieldReason};
+pub(crate) use failpoint::{Boundary, Failpoint};
+pub(crate) use lake::{Lake, LakeStatus, OpenClaim, Pause};
+pub(crate) use layout::CandidateName;
+pub(crate) use map::{
+    Fingerprints, Held, Overruled, Release, RollbackClass, TableEntry, TableFacts, TableKind,
+};
+pub(crate) use request::{PublishRequest, Removal, RollbackRequest, TableChange, TableWrite};
+pub(crate) use retire::{KeepFailedRuns, Swept};
 pub(crate) use table_log::{Commit, EntryDraft, LiveFile, TableLog, TableState};

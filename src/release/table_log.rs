@@ -6,12 +6,13 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::name::{ReleaseNumber, RunId};
 
 /// One live file of a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LiveFile {
     /// Path below the table's location, as the log writes it.
     pub(crate) path: String,
@@ -73,8 +74,17 @@ pub(crate) struct EntryDraft<'a> {
 /// A table format's log, read and written without knowing what the rows are.
 #[async_trait]
 pub(crate) trait TableLog: Send + Sync + Debug {
+    /// Says whose transactions count as this lake's, before the first of them is looked for: a claimant knows the lake's
+    /// id, a reader need not.
+    fn belongs_to(&self, _lake_id: &str) {}
+
     /// Object path below the lake's root of the entry of that version.
     fn entry_path(&self, location: &str, version: u64) -> String;
+
+    /// Object path below the lake's root of a data file that the table's log writes as `path`.
+    fn file_path(&self, location: &str, path: &str) -> String {
+        format!("{location}/{path}")
+    }
 
     /// The newest version, looked for upwards from `at_least` where that is known to exist; `None`: no table.
     async fn head(&self, location: &str, at_least: Option<u64>) -> Result<Option<u64>>;

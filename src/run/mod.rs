@@ -1,1 +1,172 @@
-//! To be written.
+//! Executes a plan: the only module that knows all stages.
+//!
+//! ```text
+//! observe ──▶ plan ──▶ claim ──▶ ingest, steps, tests (candidates) ──▶ publish ──▶ report
+//!                └─ nothing to do: no claim, no write
+//! ```
+//!
+//! In: a checked project and a selection. Out: a [`RunReport`]; on the way [`RunEvent`]s. Parses no YAML and prints
+//! nothing. Whatever ends a run, the lake holds the old release or the new one.
+
+mod build;
+mod candidate;
+mod event;
+mod execute;
+mod observe;
+mod operations;
+mod ops_tables;
+mod publication;
+mod report;
+mod schedule;
+mod source;
+mod step;
+mod testing;
+
+pub use event::{Listener, RunEvent};
+pub use report::RunReport;
+pub(crate) use report::{SourceReport, StepReport, TableOutcome};
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::catalog::Catalog;
+use crate::clock::Clock;
+use crate::engine::{Engine, EngineOptions, FunctionRegistry};
+use crate::error::{Error, Result};
+use crate::lake::DeltaLog;
+use crate::plan::{Observed, Plan, Selection};
+use crate::project::Project;
+use crate::release::{Boundary, Failpoint, Lake};
+use crate::store::Store;
+
+/// What a process may use.
+#[derive(Clone, Debug)]
+pub struct Resources {
+    /// Threads that compute; results do not depend on it.
+    pub threads: usize,
+    /// Bytes for queries; `None`: 60 % of what is available.
+    pub memory_limit: Option<u64>,
+    /// Local folder for what does not fit in memory; `None`: the system's temporary folder.
+    pub spill_dir: Option<PathBuf>,
+    /// Bytes on disk; `None`: whatever the disk holds.
+    pub spill_limit: Option<u64>,
+}
+
+/// What a build is asked to do.
+#[derive(Clone, Debug)]
+pub(crate) struct BuildRequest {
+    pub(crate) selection: Selection,
+    /// `$as_of`.
+    pub(crate) as_of: DateTime<Utc>,
+    /// Start nothing more after the first failure.
+    pub(crate) fail_fast: bool,
+    /// Warnings of tests are failures.
+    pub(crate) warn_error: bool,
+}
+
+/// Runs builds and other changes of one project's lake.
+#[derive(Clone, Debug)]
+pub struct Runner {
+    pub(crate) project: Arc<Project>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) resources: Resources,
+    pub(crate) functions: Arc<FunctionRegistry>,
+}
+
+impl Runner {
+    /// A runner for a project; touches nothing yet.
+    ///
+    /// # Errors
+    /// `Internal` where two functions of SQL claim one name.
+    pub fn new(project: Arc<Project>, clock: Arc<dyn Clock>, resources: Resources) -> Result<Self> {
+        let functions = Arc::new(crate::engine::functions()?);
+        Ok(Self {
+            project,
+            clock,
+            resources,
+            functions,
+        })
+    }
+
+    /// The lake's read side; creates the lake's folder where it is missing.
+    ///
+    /// # Errors
+    /// `Config` for a location that this version cannot use; `Unavailable` for storage that does not answer.
+    pub(crate) fn catalog(&self, as_of: DateTime<Utc>) -> Result<Catalog> {
+        let store = Store::open_or_create(&self.project.root, &self.project.lake)?;
+        self.catalog_over(store, as_of)
+    }
+
+    /// The lake's read side, for readers: nothing is created.
+    ///
+    /// # Errors
+    /// `Config` where the lake does not exist.
+    pub(crate) fn readable(&self, as_of: DateTime<Utc>) -> Result<Catalog> {
+        let store = Store::open_if_exists(&self.project.root, &self.project.lake)?;
+        let store = store.ok_or_else(|| {
+            Error::config("there is no lake yet")
+                .at(self.project.lake.as_str())
+                .help("`kilde build` makes one")
+        })?;
+        self.catalog_over(store, as_of)
+    }
+
+    fn catalog_over(&self, store: Store, as_of: DateTime<Utc>) -> Result<Catalog> {
+        let log = Arc::new(DeltaLog::new(store.object_store()));
+        let engine = Engine::new(EngineOptions {
+            threads: self.resources.threads,
+            memory_limit: self.resources.memory_limit.map(|bytes| bytes as usize),
+            spill_dir: self
+                .resources
+                .spill_dir
+                .clone()
+                .unwrap_or_else(std::env::temp_dir),
+            spill_limit: self.resources.spill_limit,
+            lake: store.object_store(),
+            as_of,
+            time_zone: self.project.time_zone,
+        })?;
+        let lake = Lake::open(store, Arc::clone(&log) as _, Arc::clone(&self.clock))
+            .with_failpoint(failpoint_of_environment());
+        Ok(Catalog::new(lake, log, Arc::new(engine)))
+    }
+
+    /// What a build would do, and why. Writes nothing.
+    ///
+    /// # Errors
+    /// Every mistake of the project, or what [`Runner::catalog`] gives.
+    pub(crate) async fn plan(&self, request: &BuildRequest) -> Result<(Observed, Plan)> {
+        let catalog = self.catalog(request.as_of)?;
+        let observation = observe::observe(self, &catalog, request.as_of).await?;
+        let plan = self.plan_on(&observation.observed, request)?;
+        Ok((observation.observed, plan))
+    }
+
+    fn plan_on(&self, observed: &Observed, request: &BuildRequest) -> Result<Plan> {
+        Plan::new(&self.project, observed, &request.selection, &self.functions)
+    }
+}
+
+/// Tests stop the process at a boundary of the protocol by `KILDE_FAILPOINT=after_staging`; with the prefix `pause_`
+/// it sleeps there instead. Unset, and for everyone else, nothing happens.
+fn failpoint_of_environment() -> Failpoint {
+    let Ok(wanted) = std::env::var("KILDE_FAILPOINT") else {
+        return Failpoint::default();
+    };
+    let (name, pauses) = match wanted.strip_prefix("pause_") {
+        Some(name) => (name.to_string(), true),
+        None => (wanted, false),
+    };
+    Failpoint::new(move |boundary: Boundary| {
+        if boundary.name() == name {
+            if pauses {
+                std::thread::sleep(std::time::Duration::from_secs(60));
+            }
+            // as a kill does: no destructor runs, nothing is given back
+            std::process::abort();
+        }
+        Ok(())
+    })
+}

@@ -1,5 +1,59 @@
-//! Codes K02xx.
+//! Codes K02xx: tables' names, the graph, selection.
 
-use super::Explanation;
+use super::{Code, Explanation};
 
-pub(super) const CODES: &[Explanation] = &[];
+pub(super) const CODES: &[Explanation] = &[
+    Explanation {
+        code: Code(201),
+        title: "a table without its schema",
+        text: "SQL names every table as `schema.table`, as its file does: `sql/silver/people.sql` makes `silver.people`.\n\
+               Only names of the query's own `with` stand alone. There are no catalogs, so three parts are too many.",
+    },
+    Explanation {
+        code: Code(203),
+        title: "nothing makes this table",
+        text: "A table is made by a source of a pipeline (`sources: [{table: …}]`) or by a SQL file that a pipeline names\n\
+               (`steps: [{sql: silver/*}]`). This name is neither's. Steps never list their inputs: the SQL says them.",
+    },
+    Explanation {
+        code: Code(204),
+        title: "tables read each other in a circle",
+        text: "No order exists in which these tables could be made. Usually one of them wants what the other is made of,\n\
+               not the other itself: move the shared part to a step of its own that both read.",
+    },
+    Explanation {
+        code: Code(206),
+        title: "an input that was never published is not selected",
+        text: "A selected step reads the published version of what is not selected, and here there is none.\n\
+               `-s +TABLE` also builds everything it is made of.",
+    },
+    Explanation {
+        code: Code(207),
+        title: "an ephemeral step that nothing reads",
+        text: "An ephemeral step is part of the steps that read it and is never published; without readers it does nothing.",
+    },
+    Explanation {
+        code: Code(208),
+        title: "exports to be read again are gone",
+        text: "A change of a source's contract or of `read`, or `--full-refresh`, reads all its exports again. Some of those\n\
+               that its rows came from lie no longer in `raw`, so rows would be lost. Put the files back, or undo the change.",
+    },
+    Explanation {
+        code: Code(240),
+        title: "not a selection",
+        text: "A selection is words with spaces between (all that any finds); a word is terms with commas between (what all\n\
+               find); a term is a name, `schema.*`, `tag:…`, `path:…`, `source:…`, `pipeline:…` or `state:modified`, with `+`\n\
+               before it for what it is made of, behind it for what is made of it, `2+x` and `x+3` for that many steps, or\n\
+               `@` before it for both and all that they need.",
+    },
+    Explanation {
+        code: Code(241),
+        title: "a selection that finds nothing",
+        text: "A misspelt selection must not look like a build with nothing to do. `kilde ls` lists tables, tags and pipelines.",
+    },
+    Explanation {
+        code: Code(242),
+        title: "a short name of several tables",
+        text: "A table may be called without its schema where only one has the name.",
+    },
+];

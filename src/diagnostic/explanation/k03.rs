@@ -1,5 +1,162 @@
-//! Codes K03xx.
+//! Codes K03xx: SQL.
 
-use super::Explanation;
+use super::{Code, Explanation};
 
-pub(super) const CODES: &[Explanation] = &[];
+pub(super) const CODES: &[Explanation] = &[
+    Explanation {
+        code: Code(301),
+        title: "not SQL",
+        text: "The parser stopped at the place shown. kilde speaks DataFusion's SQL in DuckDB's dialect; of what comes before\n\
+               the place, a missing comma or parenthesis is the usual cause.",
+    },
+    Explanation {
+        code: Code(302),
+        title: "not one query",
+        text: "A SQL file is a step: one `select` (with its `with`), whose result is the table of the file's name. kilde creates,\n\
+               fills and publishes tables; DDL, DML, `copy` and `set` have no place.",
+    },
+    Explanation {
+        code: Code(303),
+        title: "an unknown column",
+        text: "No table of this `from` has the column. Sources have the columns of their contract, steps those of their query.\n\
+               Names without quotes are read in lower case.",
+    },
+    Explanation {
+        code: Code(304),
+        title: "a column of several tables",
+        text: "Say whose it is: `people.customer_id`. A join `using (customer_id)` makes one column of both.",
+    },
+    Explanation {
+        code: Code(305),
+        title: "an unknown function",
+        text: "kilde has DataFusion's functions and its own (`normalize_email`, `to_utc` …). `current_time` is left out on purpose:\n\
+               a table must not depend on the machine's clock; `now()` and `today()` answer with `$as_of`.",
+    },
+    Explanation {
+        code: Code(306),
+        title: "wrong arguments",
+        text: "The function exists, but not for this number or these types of arguments. Cast them: `cast(x as bigint)`, or\n\
+               `try_cast(x as bigint)` where values that are none shall become null.",
+    },
+    Explanation {
+        code: Code(307),
+        title: "neither grouped nor aggregated",
+        text: "With `group by`, each column of the select list is one that is grouped by, or one value made of many by an\n\
+               aggregate. `group by all` groups by every column that is not aggregated.",
+    },
+    Explanation {
+        code: Code(308),
+        title: "a name that occurs twice",
+        text: "A table's columns have names of their own, and so have the tables of a `from`.",
+    },
+    Explanation {
+        code: Code(309),
+        title: "an operator over types that do not go together",
+        text: "Cast one side. A condition of `where`, `on` or `having` is a boolean.",
+    },
+    Explanation {
+        code: Code(310),
+        title: "an unknown variable",
+        text: "`$name` is a variable of `vars` in kilde.yaml (or of `--vars`), or `$as_of`: the date and time that the release\n\
+               speaks of. A variable is text; SQL types it where it stands, or `cast($name as bigint)` does.",
+    },
+    Explanation {
+        code: Code(311),
+        title: "a statement that cannot be run",
+        text: "It is SQL and its types are right, but the engine has no way to compute it: nearly always a subquery that refers\n\
+               to the query around it by something else than equality. Written as a join it runs.",
+    },
+    Explanation {
+        code: Code(312),
+        title: "a statement that cannot be planned",
+        text: "The engine refuses the statement for the reason shown, without saying more of the place.",
+    },
+    Explanation {
+        code: Code(313),
+        title: "a column without a name",
+        text: "A column that is computed needs a name: `count(*) as orders`. Names are lower-case letters, digits and `_`, so that\n\
+               every reader can write them without quotes. Columns whose names start with `_kilde_` are kilde's own and are\n\
+               left out of what a step publishes.",
+    },
+    Explanation {
+        code: Code(314),
+        title: "a column of a type that no table can hold",
+        text: "Published tables hold `varchar boolean integer bigint double decimal(p,s) date timestamp`, lists and structs of\n\
+               them: what every reader of Delta tables knows.",
+    },
+    Explanation {
+        code: Code(315),
+        title: "a column of the contract that the query does not yield",
+        text: "A contract that lists columns is the whole truth. Yield the column, or take it out of the contract: readers of a\n\
+               published table are told either way.",
+    },
+    Explanation {
+        code: Code(316),
+        title: "a column that is not in the contract",
+        text: "A contract that lists columns is the whole truth. Add the column to it, or leave it out of the query\n\
+               (`select * exclude (x)`).",
+    },
+    Explanation {
+        code: Code(317),
+        title: "a column of another type than the contract's",
+        text: "kilde casts by itself only where no value is rounded: between integers, to a decimal of at least the same scale,\n\
+               an integer to a double. All else is written in the query, so that a reader sees it: `cast(x as decimal(12,2))`.\n\
+               A value that does not fit fails the build.",
+    },
+    Explanation {
+        code: Code(318),
+        title: "a union of unequal width",
+        text: "The sides of a `union` are put together by position, so they have the same number of columns.",
+    },
+    Explanation {
+        code: Code(320),
+        title: "a function that answers differently on each run",
+        text: "Equal exports, project and `$as_of` give equal tables; `random()` and `uuid()` would break that, and with it\n\
+               rebuilding only what changed. Derive ids from keys (`md5(source || ':' || id)`), draw samples by a hash.",
+    },
+    Explanation {
+        code: Code(321),
+        title: "text used as something else",
+        text: "SQL casts text to a number, date or boolean where it meets one, and the first value that is none fails the build.\n\
+               `try_cast` makes such values null, an explicit `cast` says that failing is right.",
+    },
+    Explanation {
+        code: Code(322),
+        title: "limit without an order",
+        text: "Tables have no order, and rows arrive by chance of threads: which rows a `limit` or `distinct on` keeps is another\n\
+               each time. Order by something in which no two rows tie: end it with the key.",
+    },
+    Explanation {
+        code: Code(323),
+        title: "an aggregate without an order",
+        text: "`array_agg`, `string_agg`, `first_value` and their kind depend on the order of rows, and tables have none.\n\
+               Write the order inside: `string_agg(name, ', ' order by name)`.",
+    },
+    Explanation {
+        code: Code(324),
+        title: "a window without an order",
+        text: "`row_number`, `rank`, `lag` and their kind mean a place in an order: `over (partition by … order by …)`.",
+    },
+    Explanation {
+        code: Code(325),
+        title: "not in over values that may be null",
+        text: "`x not in (1, null)` is never true: one null in the subquery and the query yields nothing. `not exists` says what is\n\
+               meant; a subquery whose column is tested `not_null`, or filtered `is not null`, is fine.",
+    },
+    Explanation {
+        code: Code(326),
+        title: "a date of the wrong zone",
+        text: "`$as_of` is an instant, by default the midnight that began today in the project's time zone; its date in UTC is\n\
+               yesterday's east of Greenwich. `today()` is the date in the project's zone.",
+    },
+    Explanation {
+        code: Code(330),
+        title: "a test, key or layout of no column",
+        text: "The table has the columns of its contract or, without one, of its query. This is none of them.",
+    },
+    Explanation {
+        code: Code(331),
+        title: "a test's condition with a variable",
+        text: "`where:` of a test is a plain condition over the table's columns. A test that needs variables is written as SQL.",
+    },
+];

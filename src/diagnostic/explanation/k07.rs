@@ -1,5 +1,115 @@
-//! Codes K07xx.
+//! Codes K07xx: releases and storage.
 
 use super::Explanation;
+use crate::diagnostic::Code;
 
-pub(super) const CODES: &[Explanation] = &[];
+pub(super) const CODES: &[Explanation] = &[
+    Explanation {
+        code: Code(701),
+        title: "this kind of storage is not in this version",
+        text: "`raw` and `lake` in kilde.yaml name a folder of this machine: a path relative to the project,\n\
+               an absolute path, or a `file:///…` URL. Object stores (s3, az, gs) come with a later version.",
+    },
+    Explanation {
+        code: Code(702),
+        title: "a folder does not exist",
+        text: "`raw` must name an existing folder; `lake` is created by the first build. Relative paths start at\n\
+               the folder of kilde.yaml.",
+    },
+    Explanation {
+        code: Code(703),
+        title: "storage does not answer",
+        text: "A read or a write failed. The cause is printed below the error: a full disk, missing rights, a\n\
+               network that is down. Nothing is lost: the lake shows the old release or the new one. Try again\n\
+               once the cause is gone.",
+    },
+    Explanation {
+        code: Code(704),
+        title: "this storage cannot carry a lake",
+        text: "Before the first build kilde lets 16 writers race for one name, 8 times. Exactly one of them must\n\
+               win each time, or two builds could both believe that they published. This storage let more win,\n\
+               or none. Use a disk with hard links, or an object store with conditional writes.",
+    },
+    Explanation {
+        code: Code(705),
+        title: "the lake was written by a newer kilde",
+        text: "Entries of the lake log carry the number of their format, and this one is higher than this kilde\n\
+               knows. It can still read releases whose own format it knows. Use the newer kilde to write.",
+    },
+    Explanation {
+        code: Code(706),
+        title: "another run holds the lake",
+        text: "One run at a time may write to a lake. Exit code 75 tells a scheduler to try again later; with\n\
+               `--wait` the build waits by itself. A run that died is noticed: on a local disk at once, else\n\
+               30 seconds after its last sign of life.",
+    },
+    Explanation {
+        code: Code(707),
+        title: "another run has taken the lake over",
+        text: "This run gave no sign of life (a laptop asleep, a frozen virtual machine, a network cut), so\n\
+               another one claimed the lake. This run has published nothing and can simply be started again.",
+    },
+    Explanation {
+        code: Code(708),
+        title: "it is not known whether something was written",
+        text: "Storage took a write and never answered, so it may have happened or may still happen. For a\n\
+               release this means: it may exist. `kilde releases` tells, and the next build carries on from\n\
+               whichever is true. Nothing is ever half visible.",
+    },
+    Explanation {
+        code: Code(709),
+        title: "a table was changed by another tool",
+        text: "kilde builds on what it published and tested. Another tool has committed rows or a new schema to\n\
+               a table of the lake, so a build would either bury that change or publish it untested. Compactions\n\
+               that change no row are followed and never lead here.\n\
+               `kilde rollback` to the newest release publishes its content over the change (whose version stays\n\
+               in the table's log), then `kilde resume` lets builds go on.",
+    },
+    Explanation {
+        code: Code(710),
+        title: "a data file is missing or cut short",
+        text: "A file that a release needs is not there or has another size: deleted by hand, by a foreign\n\
+               vacuum, or lost by the disk. Nothing is published over it. Restore the file from a copy of the\n\
+               lake, or build the table again with `--full-refresh`.",
+    },
+    Explanation {
+        code: Code(711),
+        title: "a table's protocol was raised by another tool",
+        text: "Another tool switched on a feature of the table format (deletion vectors, column mapping, …) that\n\
+               kilde does not write. A protocol cannot be lowered by a commit, so no release can follow. Restore\n\
+               the table's folder without that version.",
+    },
+    Explanation {
+        code: Code(712),
+        title: "the lake is paused after a rollback",
+        text: "A rollback means that something was wrong, and the next build would bring it back. So builds wait\n\
+               until a person has mended the cause and says `kilde resume`. `kilde plan` lists the exports that\n\
+               came in the meantime.",
+    },
+    Explanation {
+        code: Code(713),
+        title: "there is no such release",
+        text: "Releases are numbered 1, 2, 3… without gaps. Old ones are retired once they are past the\n\
+               retention (`keep` in kilde.yaml) and can then no longer be read or rolled back to.",
+    },
+    Explanation {
+        code: Code(714),
+        title: "the lake contradicts itself",
+        text: "An object below `_kilde/` or a version in a table's log is missing, damaged or not what the lake\n\
+               log says. kilde never changes these once written: somebody or something else did. Restore it from\n\
+               a copy of the lake.",
+    },
+    Explanation {
+        code: Code(715),
+        title: "a folder holds a name that cannot be read",
+        text: "A file's name is not UTF-8, a symbolic link points to nothing, or links form a ring. Skipping it\n\
+               could lose an export, so it has to be renamed or removed.",
+    },
+    Explanation {
+        code: Code(716),
+        title: "a release is decided but not yet visible",
+        text: "The lake log says that the release will exist, but something failed before every table showed it.\n\
+               Readers still see the release before, whole. The next command that writes carries it out; mend the\n\
+               cause that is printed below the error first.",
+    },
+];

@@ -1,5 +1,66 @@
-//! Codes K08xx.
+//! Codes K08xx: tables, their logs and files.
 
 use super::Explanation;
+use crate::diagnostic::Code;
 
-pub(super) const CODES: &[Explanation] = &[];
+pub(super) const CODES: &[Explanation] = &[
+    Explanation {
+        code: Code(801),
+        title: "a foreign tool brought the table into a form that kilde does not read",
+        text: "kilde reads and writes Delta tables of reader version 1, which every tool understands. Deletion vectors,\n\
+               column mapping and later features change what a file means: reading on would give wrong rows without a sign.\n\
+               Undo the change with the tool that made it (it stands in the table's log), or restore the version that the\n\
+               last release names.",
+    },
+    Explanation {
+        code: Code(802),
+        title: "a table's log cannot be read",
+        text: "An entry of `_delta_log` is gone or is not what the Delta protocol allows. kilde never deletes entries that\n\
+               a kept release needs, so a foreign hand did: restore the folder from a backup, or rebuild the table.",
+    },
+    Explanation {
+        code: Code(803),
+        title: "a partition column holds an empty text",
+        text: "Partition values are names of folders, and to the Delta protocol an empty one is null: the value would come\n\
+               back as another. Use `nullif(column, '')` in the query, or do not partition by the column.",
+    },
+    Explanation {
+        code: Code(804),
+        title: "a step needs more memory than it may have",
+        text: "Sorts, groups and windows spill to disk, and so do joins on a second try, but something in this step does\n\
+               not: a `NOT IN` over a nullable column, a cross join, a very wide row. Raise `--memory-limit`, lower\n\
+               `--threads` (each gets a share), or rewrite `NOT IN` as `NOT EXISTS`.",
+    },
+    Explanation {
+        code: Code(805),
+        title: "a value broke a step",
+        text: "The statement is sound, but a value met while it ran is not: a text that is no number, an overflow, a division\n\
+               by zero. Values are left out of messages. Use `try_cast`, or test the column one layer earlier.",
+    },
+    Explanation {
+        code: Code(806),
+        title: "a column is of a type that kilde does not read",
+        text: "A foreign tool changed the table's schema. The types of a contract are varchar, boolean, integer, bigint,\n\
+               double, decimal, date, timestamp, and lists and structs of these.",
+    },
+    Explanation {
+        code: Code(807),
+        title: "a data file is gone or cannot be read",
+        text: "A file that the table's log names is missing or is no Parquet file. kilde deletes no file that a kept release\n\
+               needs: look for a foreign VACUUM or clean-up, restore the file, or publish an older release with\n\
+               `kilde rollback`.",
+    },
+    Explanation {
+        code: Code(808),
+        title: "a step stood still",
+        text: "No operator of the step's plan moved for a minute: not a row, not a byte. Either storage keeps a request open\n\
+               without an answer, or operators wait for each other, which happens where memory is very short. Run it again;\n\
+               raise `--memory-limit` where it stops at the same operator.",
+    },
+    Explanation {
+        code: Code(809),
+        title: "spilling to disk failed",
+        text: "What does not fit in memory is written to the spill folder, and that is full, or may hold no more. Free space,\n\
+               name another folder with `--spill-dir`, or raise `--spill-limit`.",
+    },
+];

@@ -25,7 +25,6 @@ use datafusion::arrow::error::ArrowError;
 
 pub(crate) use convert::Converter;
 pub(crate) use nested::{camel_case, is_key};
-pub(crate) use record_rule::is_record_rule;
 use record_rule::{RecordRule, record_rules};
 
 use super::cell::{Cell, CellColumn, CellKind};

@@ -32,14 +32,6 @@ pub(crate) enum RecordRule {
     },
 }
 
-/// Whether ingest holds each record to this test of a source's contract, so that the table need not be tested again.
-pub(crate) fn is_record_rule(test: &DataTest) -> bool {
-    test.severity == TestSeverity::Error
-        && test.at_most.is_none()
-        && test.condition.is_none()
-        && column_of(test).is_some()
-}
-
 fn column_of(test: &DataTest) -> Option<&str> {
     match &test.kind {
         TestKind::NotNull { column }
@@ -57,7 +49,7 @@ fn column_of(test: &DataTest) -> Option<&str> {
 pub(crate) fn record_rules(contract: &Contract) -> Result<Vec<Vec<RecordRule>>> {
     let mut rules: Vec<Vec<RecordRule>> = contract.columns.iter().map(|_| Vec::new()).collect();
     let mut mistakes = Vec::new();
-    for test in contract.tests.iter().filter(|test| is_record_rule(test)) {
+    for test in contract.tests.iter().filter(|test| test.judges_records()) {
         let position = contract
             .columns
             .iter()

@@ -125,6 +125,26 @@ fn stream(
     Ok(Arc::new(table))
 }
 
+/// Scratch files as a table: their rows, one file after the other.
+///
+/// # Errors
+/// `Internal` where the schemas do not fit.
+pub(crate) fn scratch_table(
+    schema: SchemaRef,
+    files: Vec<Arc<ScratchFile>>,
+) -> Result<Arc<dyn TableProvider>> {
+    let parts = files
+        .into_iter()
+        .map(|file| Part { file, event: None })
+        .collect();
+    let stream = Arc::new(ScratchStream {
+        schema: Arc::clone(&schema),
+        parts,
+    });
+    let table = StreamingTable::try_new(schema, vec![stream]).map_err(planning)?;
+    Ok(Arc::new(table))
+}
+
 /// One scratch file, perhaps as events.
 #[derive(Clone, Debug)]
 struct Part {

@@ -27,6 +27,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::prelude::{DataFrame, SessionContext};
 
 pub(crate) use accounting::{Accounting, FileCounts, LoadReport};
+pub(crate) use events::scratch_table;
 
 use super::export::DecodedExport;
 use crate::error::{Error, Result};

@@ -1,0 +1,32 @@
+-- identity.record_links: one row per record and rule that ties it to the elder record with the same key.
+-- All records of a key point at its eldest: n - 1 links instead of n², and the same people connected.
+-- Deterministic rules for now; the matcher that weighs evidence comes as a step of its own and replaces this file.
+with people as (
+    -- A company has no given name; its own stands in.
+    select record_id, known_since_on, country, national_id, email, phone, coalesce(given_key, family_key) as name_key
+    from silver.people
+),
+keys as (
+    select record_id, known_since_on, 'national_id' as rule, country || ' ' || national_id as key
+    from people
+    where national_id is not null
+    union all
+    select record_id, known_since_on, 'email_and_name', email || ' ' || name_key
+    from people
+    where email is not null and name_key is not null
+    union all
+    select record_id, known_since_on, 'phone_and_name', phone || ' ' || name_key
+    from people
+    where phone is not null and name_key is not null
+),
+ranked as (
+    select
+        record_id, rule, known_since_on,
+        first_value(record_id) over by_age as elder_id,
+        first_value(known_since_on) over by_age as elder_known_since_on
+    from keys
+    window by_age as (partition by rule, key order by known_since_on, record_id)
+)
+select record_id, rule, elder_id, known_since_on, elder_known_since_on
+from ranked
+where record_id <> elder_id

@@ -1,0 +1,71 @@
+//! A table as readers see it: files, schema, digest.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
+
+use crate::engine::{self, FileSet};
+use crate::error::{Error, Result};
+use crate::lake::DeltaLog;
+use crate::name::TableName;
+use crate::release::{LiveFile, TableEntry, TableLog};
+
+/// One table's whole content, published or a candidate.
+#[derive(Clone, Debug)]
+pub(crate) struct Content {
+    pub(crate) name: TableName,
+    /// Folder below the lake's root.
+    pub(crate) location: String,
+    /// Id of the table in its own log.
+    pub(crate) table_id: String,
+    /// The version in the table's log; `None` for a candidate.
+    pub(crate) version: Option<u64>,
+    /// As the log names them, by path.
+    pub(crate) files: BTreeMap<String, LiveFile>,
+    /// Protocol and metadata as the log says them.
+    pub(crate) definition: String,
+    pub(crate) rows: u64,
+    /// Sum of the row hashes; empty where nobody computed it.
+    pub(crate) digest: String,
+    /// The same files, for scanning.
+    pub(crate) file_set: FileSet,
+}
+
+impl Content {
+    /// The content of a table at the version that a release pins.
+    pub(crate) async fn published(
+        log: &DeltaLog,
+        name: &TableName,
+        entry: &TableEntry,
+    ) -> Result<Self> {
+        let version = entry.version.ok_or_else(|| {
+            Error::internal(format!(
+                "`{name}` has no version of its own in this release"
+            ))
+        })?;
+        let state = log.state(&entry.location, version).await?;
+        let file_set = log.file_set(&entry.location, &state).await?;
+        Ok(Self {
+            name: name.clone(),
+            location: entry.location.clone(),
+            table_id: entry.table_id.clone(),
+            version: Some(version),
+            files: state.files,
+            definition: state.definition,
+            rows: entry.facts.rows,
+            digest: entry.facts.digest.clone(),
+            file_set,
+        })
+    }
+
+    /// The table, for a session.
+    pub(crate) fn provider(&self) -> Result<Arc<dyn TableProvider>> {
+        engine::scan(&self.file_set, engine::lake_url()?)
+    }
+
+    /// Bytes of all files.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.files.values().map(|file| file.size).sum()
+    }
+}

@@ -1,0 +1,130 @@
+//! SQL on one release: only the tables that the statement names are opened.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::catalog::TableProvider;
+
+use super::{Candidate, Catalog};
+use crate::diagnostic::{Code, SourceFile, nearest};
+use crate::engine::{self, Joins, Statement};
+use crate::error::{Error, Result};
+use crate::name::{ReleaseNumber, RunId, TableName};
+use crate::release::Release;
+
+/// What is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum View {
+    /// The newest release.
+    #[default]
+    Newest,
+    Release(ReleaseNumber),
+    /// A failed run's candidates, and the release it built on for all else.
+    Candidates(RunId),
+}
+
+impl View {
+    /// From the flags of the command line.
+    pub(crate) fn of(release: Option<u64>, candidate: Option<String>) -> Self {
+        match (release, candidate) {
+            (Some(number), _) => Self::Release(ReleaseNumber(number)),
+            (None, Some(run)) => Self::Candidates(RunId(run)),
+            (None, None) => Self::Newest,
+        }
+    }
+}
+
+/// A view resolved: one release, and candidates that stand before its tables.
+struct Opened {
+    release: Option<Release>,
+    candidates: BTreeMap<TableName, Candidate>,
+}
+
+impl Opened {
+    /// Every table that can be read.
+    fn names(&self) -> BTreeSet<TableName> {
+        let published = self
+            .release
+            .iter()
+            .flat_map(|release| release.tables.keys());
+        published.chain(self.candidates.keys()).cloned().collect()
+    }
+}
+
+impl Catalog {
+    /// Runs one query. Rows come in the order that the statement asks for.
+    ///
+    /// # Errors
+    /// `Config` for a statement that cannot be run, with the place in it.
+    pub(crate) async fn query(&self, sql: &str, view: &View) -> Result<Vec<RecordBatch>> {
+        let file = Arc::new(SourceFile {
+            path: "query".to_string(),
+            text: sql.to_string(),
+        });
+        let statement =
+            Statement::parse(&file).map_err(|found| Error::from_diagnostics(vec![found]))?;
+        let opened = self.open_view(view).await?;
+        let uses = statement
+            .tables(&opened.names())
+            .map_err(Error::from_diagnostics)?;
+        let mut tables: BTreeMap<TableName, Arc<dyn TableProvider>> = BTreeMap::new();
+        for table in uses {
+            let provider = self.provider(&opened, &table.table).await?;
+            tables.insert(table.table, provider);
+        }
+        let session = self.engine.session(&tables, Joins::Hash)?;
+        let frame = session.sql(sql).await.map_err(|error| {
+            Error::config("the query cannot be run")
+                .code(Code(902))
+                .caused_by(engine::failure(error))
+        })?;
+        let schema = Arc::new(frame.schema().as_arrow().clone());
+        let mut batches = frame.collect().await.map_err(engine::failure)?;
+        if batches.is_empty() {
+            batches.push(RecordBatch::new_empty(schema));
+        }
+        Ok(batches)
+    }
+
+    async fn open_view(&self, view: &View) -> Result<Opened> {
+        let (release, candidates) = match view {
+            View::Newest => (Some(self.release(None).await?), BTreeMap::new()),
+            View::Release(number) => (Some(self.release(Some(*number)).await?), BTreeMap::new()),
+            View::Candidates(run) => {
+                let run = self.candidates(run).await?;
+                let release = match run.base {
+                    Some(base) => Some(self.release(Some(base.number)).await?),
+                    None => None,
+                };
+                (release, run.candidates)
+            }
+        };
+        Ok(Opened {
+            release,
+            candidates,
+        })
+    }
+
+    async fn provider(&self, opened: &Opened, table: &TableName) -> Result<Arc<dyn TableProvider>> {
+        if let Some(candidate) = opened.candidates.get(table) {
+            return self.candidate_content(table, candidate).await?.provider();
+        }
+        match opened
+            .release
+            .as_ref()
+            .and_then(|release| release.table(table))
+        {
+            Some(entry) => self.content(table, entry).await?.provider(),
+            None => {
+                let names: Vec<String> = opened.names().iter().map(TableName::to_string).collect();
+                let wanted = table.to_string();
+                let error = Error::config(format!("there is no table `{table}`")).code(Code(903));
+                Err(match nearest(&wanted, names.iter().map(String::as_str)) {
+                    Some(near) => error.help(format!("did you mean `{near}`?")),
+                    None => error.help("`kilde ls` lists the tables"),
+                })
+            }
+        }
+    }
+}

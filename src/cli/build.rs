@@ -1,0 +1,322 @@
+//! `kilde build`
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::format::{self, Columns};
+use super::options::{Options, SelectionOptions};
+use super::style::{self, BAD, DOUBT, FAINT, GOOD, STRONG, styled};
+use crate::clock::{Clock, SystemClock};
+use crate::error::{ErrorKind, Result};
+use crate::project::Project;
+use crate::quality::Outcome;
+use crate::run::{RunReport, SourceReport, StepReport, TableOutcome};
+
+#[derive(Debug, Args)]
+pub(super) struct Build {
+    #[command(flatten)]
+    selection: SelectionOptions,
+    /// Stop at the first table that fails
+    #[arg(short = 'x', long, env = "KILDE_FAIL_FAST")]
+    fail_fast: bool,
+    /// Treat warnings of tests as failures
+    #[arg(long, env = "KILDE_WARN_ERROR")]
+    warn_error: bool,
+    /// Show what would be done, as `kilde plan` does
+    #[arg(long)]
+    dry_run: bool,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Build {
+    pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
+        if self.dry_run {
+            return super::plan::Plan::of(self.selection).run(options).await;
+        }
+        let project = Arc::new(options.project()?);
+        style::diagnostics(&project.warnings);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let runner = options.runner(&project, &clock)?;
+        let mut request = self.selection.request(&project, clock.as_ref())?;
+        request.fail_fast = self.fail_fast;
+        request.warn_error = self.warn_error;
+        let progress = super::progress::Progress::start(options.quiet);
+        let report = runner.build(&request, progress.listener()).await;
+        progress.finish();
+        let report = report?;
+        if self.json {
+            let text = serde_json::to_string_pretty(&report).unwrap_or_default();
+            style::out(&format!("{text}\n"));
+        } else if !options.quiet {
+            style::out(&render(&report, &project));
+        }
+        if report.failure.is_some() {
+            style::note(&render_failure(&report));
+            return Ok(ExitCode::from(ErrorKind::Quality.exit_code()));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The whole report as people read it.
+pub(super) fn render(report: &RunReport, project: &Project) -> String {
+    let mut text = head(report, project);
+    text.push_str(&exports(report));
+    text.push_str(&steps(report));
+    text.push_str(&foot(report));
+    text
+}
+
+fn head(report: &RunReport, project: &Project) -> String {
+    let zone = project.time_zone;
+    let target = project
+        .target
+        .as_ref()
+        .map(|t| format!(" · {t}"))
+        .unwrap_or_default();
+    let last = report.base.as_ref().map_or_else(
+        || "first release".to_string(),
+        |base| {
+            format!(
+                "last release {}, {}",
+                base.number,
+                format::moment(base.published_at, zone)
+            )
+        },
+    );
+    format!(
+        "{} · {}{target} · as of {} · {last}\n\n",
+        styled(STRONG, format_args!("kilde {}", env!("CARGO_PKG_VERSION"))),
+        report.project,
+        format::moment(report.as_of, zone),
+    )
+}
+
+fn exports(report: &RunReport) -> String {
+    let busy: Vec<&SourceReport> = report
+        .sources
+        .iter()
+        .filter(|s| s.outcome != TableOutcome::Unchanged)
+        .collect();
+    let idle = report.sources.len() - busy.len();
+    let sum = |part: fn(&SourceReport) -> u64| busy.iter().map(|source| part(source)).sum::<u64>();
+    let exports: u64 = sum(|source| source.exports.len() as u64);
+    let mut text = styled(STRONG, "exports");
+    if busy.is_empty() {
+        text.push_str("   nothing new\n");
+        return text;
+    }
+    text.push_str(&format!(
+        "   {} new, {} · {} records = {} accepted + {} rejected\n",
+        format::count(exports),
+        format::bytes(sum(|source| source.bytes)),
+        format::count(sum(|source| source.records)),
+        format::count(sum(|source| source.accepted)),
+        format::count(sum(|source| source.rejected)),
+    ));
+    let mut columns = Columns::new(&[false, false, true, true, true, true, true, false]);
+    for source in &busy {
+        columns.row(source_row(source));
+    }
+    text.push_str(&columns.render("  "));
+    if idle > 0 {
+        text.push_str(&format!(
+            "  · {}: nothing new\n",
+            format::plural(idle as u64, "source")
+        ));
+    }
+    text
+}
+
+fn source_row(source: &SourceReport) -> Vec<String> {
+    let rejected = match source.rejected {
+        0 => String::new(),
+        n => format!(
+            "{} rejected {}",
+            format::count(n),
+            format::share(n, source.records)
+        ),
+    };
+    let hint = match (&source.outcome, source.rejected) {
+        (TableOutcome::Failed(reason), _) => styled(BAD, reason),
+        (_, 0) => String::new(),
+        _ => styled(FAINT, format_args!("kilde rejects {}", source.table.name())),
+    };
+    vec![
+        mark(&source.outcome),
+        source.table.to_string(),
+        format::plural(source.exports.len() as u64, "export"),
+        format!("{} records", format::count(source.records)),
+        format!("{} rows", format::change(source.row_change)),
+        rejected,
+        format::seconds(source.seconds),
+        hint,
+    ]
+}
+
+fn steps(report: &RunReport) -> String {
+    let busy: Vec<&StepReport> = report
+        .steps
+        .iter()
+        .filter(|s| s.outcome != TableOutcome::Unchanged)
+        .collect();
+    let idle = report.steps.len() - busy.len();
+    let mut text = format!(
+        "{}     {} of {} to do, {} unchanged\n",
+        styled(STRONG, "steps"),
+        busy.len(),
+        report.steps.len(),
+        idle
+    );
+    let mut columns = Columns::new(&[false, false, true, true, true, false]);
+    for step in &busy {
+        columns.row(step_row(step));
+        for verdict in report.verdicts.iter().filter(|v| v.table == step.table) {
+            if verdict.outcome != Outcome::Passed {
+                columns.row(verdict_row(verdict));
+            }
+        }
+    }
+    for source in &report.sources {
+        for verdict in report.verdicts.iter().filter(|v| v.table == source.table) {
+            if verdict.outcome != Outcome::Passed {
+                columns.row(verdict_row(verdict));
+            }
+        }
+    }
+    text.push_str(&columns.render("  "));
+    text
+}
+
+fn step_row(step: &StepReport) -> Vec<String> {
+    let note = match &step.outcome {
+        TableOutcome::Failed(reason) => styled(BAD, reason),
+        TableOutcome::Skipped(input) => format!("not tried: {input} failed"),
+        TableOutcome::SameResult => "same result, kept".to_string(),
+        TableOutcome::Tested => "tested again".to_string(),
+        _ => String::new(),
+    };
+    let rows = match step.outcome {
+        TableOutcome::Failed(_) | TableOutcome::Skipped(_) => [String::new(), String::new()],
+        _ => [
+            format!("{} rows", format::count(step.rows)),
+            format::change(step.row_change),
+        ],
+    };
+    let [rows, change] = rows;
+    let time = format::seconds(step.seconds);
+    vec![
+        mark(&step.outcome),
+        step.table.to_string(),
+        rows,
+        change,
+        time,
+        note,
+    ]
+}
+
+fn verdict_row(verdict: &crate::quality::Verdict) -> Vec<String> {
+    let (mark, word) = match verdict.outcome {
+        Outcome::Failed => (styled(BAD, "✗"), "failed"),
+        _ => (styled(DOUBT, "!"), "warned"),
+    };
+    vec![
+        mark,
+        verdict.table.to_string(),
+        String::new(),
+        String::new(),
+        String::new(),
+        format!(
+            "{} {} of {} rows · {word} · {}",
+            verdict.test,
+            format::count(verdict.failures),
+            format::count(verdict.rows),
+            verdict.declared_at,
+        ),
+    ]
+}
+
+fn mark(outcome: &TableOutcome) -> String {
+    match outcome {
+        TableOutcome::Written => styled(GOOD, "✓"),
+        TableOutcome::SameResult | TableOutcome::Tested => styled(GOOD, "="),
+        TableOutcome::Unchanged | TableOutcome::Skipped(_) => "·".to_string(),
+        TableOutcome::TestsFailed | TableOutcome::Failed(_) => styled(BAD, "✗"),
+    }
+}
+
+fn foot(report: &RunReport) -> String {
+    let tests = format!(
+        "{} passed, {} warned{}",
+        format::plural(report.tests(Outcome::Passed) as u64, "test"),
+        report.tests(Outcome::Warned),
+        match report.tests(Outcome::Failed) {
+            0 => String::new(),
+            n => format!(", {n} failed"),
+        }
+    );
+    let cost = match report.peak_bytes {
+        0 => format::seconds(report.seconds),
+        peak => format!(
+            "{} · {}",
+            format::seconds(report.seconds),
+            format::bytes(peak)
+        ),
+    };
+    match (&report.release, &report.failure) {
+        (Some(release), _) => format!(
+            "\n{}: {} of {} tables changed, {tests} · {cost}\n",
+            styled(STRONG, format_args!("Release {release} published")),
+            report.changed_tables,
+            report.tables,
+        ),
+        (None, Some(_)) => {
+            format!(
+                "\n{}: {tests} · {cost}\n",
+                styled(BAD, "Nothing was published")
+            )
+        }
+        (None, None) => match &report.base {
+            Some(base) => format!(
+                "\n{}: everything is up to date · {cost}\n",
+                styled(STRONG, format_args!("Release {} stands", base.number))
+            ),
+            None => format!("\nNothing to build: no source has an export yet · {cost}\n"),
+        },
+    }
+}
+
+/// What failed, where it is declared, and the query that shows the rows.
+fn render_failure(report: &RunReport) -> String {
+    let mut text = format!(
+        "\n{}: {}\n",
+        styled(BAD, "error"),
+        report.failure.as_deref().unwrap_or("the build failed")
+    );
+    for verdict in report
+        .verdicts
+        .iter()
+        .filter(|v| v.outcome == Outcome::Failed)
+    {
+        text.push_str(&format!(
+            "  {} {}: {} of {} rows\n    --> {}\n",
+            verdict.table,
+            verdict.test,
+            format::count(verdict.failures),
+            format::count(verdict.rows),
+            verdict.declared_at,
+        ));
+        if report.candidates.contains_key(&verdict.table) {
+            text.push_str(&format!(
+                "  help: see the rows with kilde query --candidate {} \"{}\"\n",
+                report.run,
+                verdict.rows_sql.replace('"', "\\\""),
+            ));
+        }
+    }
+    text
+}

@@ -1,0 +1,37 @@
+//! `kilde check`
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::format;
+use super::options::Options;
+use super::style;
+use crate::clock::Stopwatch;
+use crate::error::Result;
+
+#[derive(Debug, Args)]
+pub(super) struct Check {}
+
+impl Check {
+    pub(super) fn run(self, options: &Options) -> Result<ExitCode> {
+        let watch = Stopwatch::start();
+        let project = options.project()?;
+        let warnings = crate::plan::check(&project)?;
+        style::diagnostics(&project.warnings);
+        style::diagnostics(&warnings);
+        let doubts = project.warnings.len() + warnings.len();
+        if !options.quiet {
+            style::out(&format!(
+                "{} in {}, {} ms\n",
+                match doubts {
+                    0 => "no errors".to_string(),
+                    n => format!("no errors, {}", format::plural(n as u64, "warning")),
+                },
+                format::plural(project.file_count as u64, "file"),
+                watch.elapsed().as_millis(),
+            ));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

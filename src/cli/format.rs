@@ -1,0 +1,159 @@
+//! Numbers as people read them.
+
+use chrono::{DateTime, Utc};
+
+/// `262,027`.
+pub(super) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `+36`, `−4`, `±0`.
+pub(super) fn change(number: i64) -> String {
+    match number {
+        0 => "±0".to_string(),
+        n if n > 0 => format!("+{}", count(n.unsigned_abs())),
+        n => format!("−{}", count(n.unsigned_abs())),
+    }
+}
+
+/// `41.2 MB`, in thousands as storage is sold.
+pub(super) fn bytes(number: u64) -> String {
+    let mut size = number as f64;
+    for unit in ["B", "kB", "MB", "GB"] {
+        if size < 999.95 {
+            return if unit == "B" {
+                format!("{number} B")
+            } else {
+                format!("{size:.1} {unit}")
+            };
+        }
+        size /= 1000.0;
+    }
+    format!("{size:.1} TB")
+}
+
+/// `0.13 %`.
+pub(super) fn share(part: u64, whole: u64) -> String {
+    if whole == 0 {
+        return "0 %".to_string();
+    }
+    let percent = part as f64 * 100.0 / whole as f64;
+    if percent >= 10.0 {
+        format!("{percent:.0} %")
+    } else {
+        format!("{percent:.2} %")
+    }
+}
+
+/// `0.3 s`, `4 min 10 s`.
+pub(super) fn seconds(seconds: f64) -> String {
+    if seconds < 100.0 {
+        format!("{seconds:.1} s")
+    } else {
+        format!("{} min {} s", seconds as u64 / 60, seconds as u64 % 60)
+    }
+}
+
+/// `1 export`, `3 exports`.
+pub(super) fn plural(number: u64, noun: &str) -> String {
+    format!(
+        "{} {noun}{}",
+        count(number),
+        if number == 1 { "" } else { "s" }
+    )
+}
+
+/// A moment in the project's time zone, to the minute: `2026-03-01 02:06`; a bare date at midnight.
+pub(super) fn moment(time: DateTime<Utc>, zone: chrono_tz::Tz) -> String {
+    let local = time.with_timezone(&zone);
+    local
+        .format("%Y-%m-%d %H:%M")
+        .to_string()
+        .trim_end_matches(" 00:00")
+        .to_string()
+}
+
+/// Lines up cells: the first column to the left, numbers to the right. Every row has the same number of cells.
+pub(super) struct Columns {
+    rows: Vec<Vec<String>>,
+    right: Vec<bool>,
+}
+
+impl Columns {
+    /// `right[i]`: whether column `i` is aligned to the right.
+    pub(super) fn new(right: &[bool]) -> Self {
+        Self {
+            rows: Vec::new(),
+            right: right.to_vec(),
+        }
+    }
+
+    pub(super) fn row(&mut self, cells: Vec<String>) {
+        self.rows.push(cells);
+    }
+
+    /// One line a row, two spaces between cells, `indent` before each.
+    pub(super) fn render(&self, indent: &str) -> String {
+        let widths: Vec<usize> = (0..self.right.len())
+            .map(|i| {
+                self.rows
+                    .iter()
+                    .map(|row| width(&row[i]))
+                    .max()
+                    .unwrap_or(0)
+            })
+            .collect();
+        let mut text = String::new();
+        for row in &self.rows {
+            let mut line = indent.to_string();
+            for (i, cell) in row.iter().enumerate() {
+                let gap = " ".repeat(widths[i] - width(cell));
+                if self.right[i] {
+                    line.push_str(&gap);
+                    line.push_str(cell);
+                } else {
+                    line.push_str(cell);
+                    line.push_str(&gap);
+                }
+                if widths[i] > 0 {
+                    line.push_str("  ");
+                }
+            }
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// Characters on the screen, style codes not counted.
+fn width(text: &str) -> usize {
+    anstream::adapter::strip_str(text)
+        .to_string()
+        .chars()
+        .count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_as_people_write_them() {
+        assert_eq!(count(262_027), "262,027");
+        assert_eq!(count(7), "7");
+        assert_eq!(change(-1_204), "−1,204");
+        assert_eq!(bytes(41_200_000), "41.2 MB");
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(share(318, 262_027), "0.12 %");
+        assert_eq!(seconds(250.0), "4 min 10 s");
+    }
+}

@@ -1,0 +1,276 @@
+//! The flags that every command takes, each also as `KILDE_…`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeZone, Utc};
+use clap::{Args, ValueEnum};
+
+use crate::catalog::Catalog;
+use crate::clock::{Clock, SystemClock};
+use crate::error::{Error, Result};
+use crate::plan::Selection;
+use crate::project::{Project, Variables};
+use crate::run::{BuildRequest, Resources, Runner};
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct Options {
+    /// Folder of kilde.yaml, or any folder below it
+    #[arg(
+        long,
+        global = true,
+        env = "KILDE_PROJECT_DIR",
+        value_name = "DIR",
+        default_value = "."
+    )]
+    pub(super) project_dir: PathBuf,
+    /// Target of kilde.yaml that overrides raw, lake and vars
+    #[arg(short, long, global = true, env = "KILDE_TARGET")]
+    pub(super) target: Option<String>,
+    /// Variables that override those of kilde.yaml
+    #[arg(
+        long,
+        global = true,
+        env = "KILDE_VARS",
+        value_name = "NAME=TEXT",
+        value_delimiter = ','
+    )]
+    pub(super) vars: Vec<String>,
+    /// Threads to use [default: one per core]
+    #[arg(long, global = true, env = "KILDE_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) threads: Option<u16>,
+    /// Memory for queries, such as 2GB [default: 60 % of what the machine has]
+    #[arg(long, global = true, env = "KILDE_MEMORY_LIMIT", value_name = "SIZE", value_parser = size)]
+    pub(super) memory_limit: Option<u64>,
+    /// Folder for data that does not fit into memory [default: the system's temporary folder]
+    #[arg(long, global = true, env = "KILDE_SPILL_DIR", value_name = "DIR")]
+    pub(super) spill_dir: Option<PathBuf>,
+    /// Disk space for such data, such as 100GB
+    #[arg(long, global = true, env = "KILDE_SPILL_LIMIT", value_name = "SIZE", value_parser = size)]
+    pub(super) spill_limit: Option<u64>,
+    /// Form of log lines on stderr; what is logged is set by KILDE_LOG (such as `info`)
+    #[arg(
+        long,
+        global = true,
+        env = "KILDE_LOG_FORMAT",
+        value_enum,
+        default_value = "text"
+    )]
+    pub(super) log_format: LogFormat,
+    /// Print errors only
+    #[arg(short, long, global = true, env = "KILDE_QUIET")]
+    pub(super) quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Which tables a command speaks of.
+#[derive(Clone, Debug, Args)]
+pub(super) struct SelectionOptions {
+    /// Tables to take, in dbt's grammar: gold.customers+ tag:nightly state:modified
+    #[arg(short, long, env = "KILDE_SELECT", value_name = "SELECTION", num_args = 1..)]
+    pub(super) select: Vec<String>,
+    /// Tables to leave out, in the same grammar
+    #[arg(long, env = "KILDE_EXCLUDE", value_name = "SELECTION", num_args = 1..)]
+    pub(super) exclude: Vec<String>,
+    /// Rebuild the selected tables even where nothing changed
+    #[arg(short, long, env = "KILDE_FULL_REFRESH")]
+    pub(super) full_refresh: bool,
+    /// Date or time the tables speak of (`$as_of`) [default: the midnight that began today]
+    #[arg(long, env = "KILDE_AS_OF", value_name = "TIME")]
+    pub(super) as_of: Option<String>,
+}
+
+impl SelectionOptions {
+    /// What is asked of a build or a plan.
+    pub(super) fn request(&self, project: &Project, clock: &dyn Clock) -> Result<BuildRequest> {
+        let mut selection = Selection::parse(&self.select, &self.exclude)?;
+        selection.full_refresh = self.full_refresh;
+        Ok(BuildRequest {
+            selection,
+            as_of: as_of(self.as_of.as_deref(), project, clock.now())?,
+            fail_fast: false,
+            warn_error: false,
+        })
+    }
+}
+
+impl Options {
+    /// The project of `--project-dir`: the nearest kilde.yaml there or above.
+    pub(super) fn project(&self) -> Result<Project> {
+        let start = std::path::absolute(&self.project_dir).map_err(|error| {
+            Error::config(format!("`{}` is no folder", self.project_dir.display())).caused_by(error)
+        })?;
+        let root = start
+            .ancestors()
+            .find(|folder| folder.join("kilde.yaml").is_file())
+            .ok_or_else(|| {
+                Error::config("no kilde.yaml here or in any folder above")
+                    .at(start.display().to_string())
+                    .help("run kilde inside a project, or name one with --project-dir")
+            })?;
+        let mut vars = BTreeMap::new();
+        for pair in &self.vars {
+            let (name, text) = pair.split_once('=').ok_or_else(|| {
+                Error::config(format!("`{pair}` is not a variable")).help("write --vars name=text")
+            })?;
+            vars.insert(name.trim().to_string(), text.to_string());
+        }
+        Project::load(
+            root,
+            &Variables {
+                target: self.target.clone(),
+                vars,
+            },
+        )
+    }
+
+    /// What changes the lake.
+    pub(super) fn runner(&self, project: &Arc<Project>, clock: &Arc<dyn Clock>) -> Result<Runner> {
+        let resources = Resources {
+            threads: self.threads(),
+            memory_limit: self.memory_limit,
+            spill_dir: self.spill_dir.clone(),
+            spill_limit: self.spill_limit,
+        };
+        Runner::new(Arc::clone(project), Arc::clone(clock), resources)
+    }
+
+    /// What reads the lake; `now()` answers with the midnight that began today.
+    pub(super) fn catalog(&self, project: &Arc<Project>) -> Result<Catalog> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let as_of = as_of(None, project, clock.now())?;
+        self.runner(project, &clock)?.readable(as_of)
+    }
+
+    /// Threads to use: as asked, else one per core.
+    pub(super) fn threads(&self) -> usize {
+        match self.threads {
+            Some(threads) => usize::from(threads),
+            None => std::thread::available_parallelism().map_or(2, usize::from),
+        }
+    }
+
+    /// The one asynchronous runtime of the process.
+    pub(super) fn runtime(&self) -> Result<tokio::runtime::Runtime> {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(self.threads())
+            // debug builds of the query planner recurse deeply
+            .thread_stack_size(16 << 20)
+            .enable_all()
+            .build()
+            .map_err(|error| Error::unavailable("cannot start threads").caused_by(error))
+    }
+
+    /// Sends log lines to stderr: warnings by default, what `KILDE_LOG` says otherwise.
+    pub(super) fn start_logging(&self) -> Result<()> {
+        let wanted = std::env::var("KILDE_LOG").unwrap_or_else(|_| "error".to_string());
+        let filter = tracing_subscriber::EnvFilter::try_new(&wanted).map_err(|error| {
+            Error::config(format!("KILDE_LOG `{wanted}` is not a log filter")).caused_by(error)
+        })?;
+        let lines = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr);
+        match self.log_format {
+            LogFormat::Text => lines.init(),
+            LogFormat::Json => lines.json().init(),
+        }
+        Ok(())
+    }
+}
+
+/// `--as-of` in the project's zone: a date means its midnight; a time with an offset is itself.
+pub(super) fn as_of(
+    text: Option<&str>,
+    project: &Project,
+    now: DateTime<Utc>,
+) -> Result<DateTime<Utc>> {
+    let zone = project.time_zone;
+    let local = match text {
+        None => now
+            .with_timezone(&zone)
+            .date_naive()
+            .and_time(chrono::NaiveTime::MIN),
+        Some(text) => {
+            if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+                return Ok(time.with_timezone(&Utc));
+            }
+            let date = NaiveDate::parse_from_str(text, "%Y-%m-%d")
+                .map(|date| date.and_time(chrono::NaiveTime::MIN));
+            let time = || {
+                [
+                    "%Y-%m-%dT%H:%M",
+                    "%Y-%m-%d %H:%M",
+                    "%Y-%m-%dT%H:%M:%S",
+                    "%Y-%m-%d %H:%M:%S",
+                ]
+                .iter()
+                .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
+            };
+            date.ok().or_else(time).ok_or_else(|| {
+                Error::config(format!("--as-of `{text}` is neither a date nor a time"))
+                    .help("write 2026-03-01 or 2026-03-01T06:00")
+            })?
+        }
+    };
+    // where summer time skips midnight, the day begins an hour later
+    [local, local + chrono::Duration::hours(1)]
+        .iter()
+        .find_map(|local| zone.from_local_datetime(local).earliest())
+        .map(|time| time.with_timezone(&Utc))
+        .ok_or_else(|| Error::config(format!("{local} does not exist in {zone}")))
+}
+
+/// `2GB`, `512MB`, `1GiB`, or bytes.
+fn size(text: &str) -> std::result::Result<u64, String> {
+    let digits = text
+        .trim()
+        .trim_end_matches(|c: char| c.is_ascii_alphabetic())
+        .trim_end();
+    let unit = match text.trim()[digits.len()..]
+        .trim()
+        .to_ascii_lowercase()
+        .as_str()
+    {
+        "" | "b" => 1,
+        "kb" | "k" => 1_000,
+        "mb" | "m" => 1_000_000,
+        "gb" | "g" => 1_000_000_000,
+        "tb" | "t" => 1_000_000_000_000,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        "tib" => 1_u64 << 40,
+        other => {
+            return Err(format!(
+                "`{other}` is not a unit of size: write 512MB or 2GB"
+            ));
+        }
+    };
+    let number: f64 = digits
+        .parse()
+        .map_err(|_| "write a size such as 512MB or 2GB".to_string())?;
+    if number <= 0.0 {
+        return Err("a size is above 0".to_string());
+    }
+    Ok((number * unit as f64) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn sizes_take_decimal_and_binary_units() {
+        assert_eq!(size("2GB"), Ok(2_000_000_000));
+        assert_eq!(size("1.5 MiB"), Ok(1_572_864));
+        assert_eq!(size("64000000"), Ok(64_000_000));
+        assert!(size("2 parsecs").is_err());
+        assert!(size("0").is_err());
+    }
+}

@@ -1,0 +1,139 @@
+//! `kilde plan`
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::format::{self, Columns};
+use super::options::{Options, SelectionOptions};
+use super::style::{self, DOUBT, FAINT, GOOD, STRONG, styled};
+use crate::clock::{Clock, SystemClock};
+use crate::error::Result;
+use crate::plan::{Action, Kind, Observed, TablePlan};
+
+#[derive(Debug, Args)]
+pub(super) struct Plan {
+    #[command(flatten)]
+    selection: SelectionOptions,
+}
+
+impl Plan {
+    pub(super) fn of(selection: SelectionOptions) -> Self {
+        Self { selection }
+    }
+
+    pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
+        let project = Arc::new(options.project()?);
+        style::diagnostics(&project.warnings);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let runner = options.runner(&project, &clock)?;
+        let request = self.selection.request(&project, clock.as_ref())?;
+        let (observed, plan) = runner.plan(&request).await?;
+        style::diagnostics(&plan.warnings);
+        style::out(&render(&observed, &plan));
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn render(observed: &Observed, plan: &crate::plan::Plan) -> String {
+    let mut text = head(observed, plan);
+    let mut columns = Columns::new(&[false, false, false]);
+    let mut unchanged = 0;
+    for table in plan.order.iter().filter_map(|table| plan.tables.get(table)) {
+        match line(table) {
+            Some(cells) => columns.row(cells),
+            None if table.kind == Kind::Ephemeral => {}
+            None => unchanged += 1,
+        }
+    }
+    for table in &plan.retired {
+        columns.row(vec![
+            styled(DOUBT, "-"),
+            table.to_string(),
+            "no longer in the project: leaves the release, its files stay".to_string(),
+        ]);
+    }
+    text.push_str(&columns.render("  "));
+    if unchanged > 0 {
+        text.push_str(&format!("  = {unchanged} unchanged\n"));
+    }
+    text
+}
+
+fn head(observed: &Observed, plan: &crate::plan::Plan) -> String {
+    let next = observed
+        .release
+        .as_ref()
+        .map_or(1, |release| release.number.0 + 1);
+    if let Some(release) = observed
+        .release
+        .as_ref()
+        .filter(|release| release.is_paused)
+    {
+        return format!(
+            "{} since release {}: builds wait for `kilde resume`; then release {next} would hold:\n",
+            styled(DOUBT, "paused"),
+            release.number
+        );
+    }
+    if plan.is_empty() {
+        return match &observed.release {
+            Some(release) => format!("nothing to do: release {} is up to date\n", release.number),
+            None => "nothing to do: no source has an export yet\n".to_string(),
+        };
+    }
+    let certain = plan
+        .tables
+        .values()
+        .filter(|table| is_certain(&table.action))
+        .count();
+    let possible = plan
+        .tables
+        .values()
+        .filter(|table| table.action == Action::Maybe)
+        .count();
+    let exports: Vec<u64> = plan
+        .tables
+        .values()
+        .filter_map(|table| match &table.action {
+            Action::Ingest { exports, .. } => Some(exports),
+            _ => None,
+        })
+        .flatten()
+        .map(|export| export.size)
+        .collect();
+    format!(
+        "{}: {} to make, {} more if these change · reads {} ({})\n",
+        styled(STRONG, format_args!("would publish release {next}")),
+        format::plural(certain as u64, "table"),
+        possible,
+        format::plural(exports.len() as u64, "export"),
+        format::bytes(exports.iter().sum()),
+    )
+}
+
+fn is_certain(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::Ingest { .. } | Action::Build | Action::Retest | Action::Redescribe
+    )
+}
+
+/// Sign, table, reasons; `None` for a table with nothing to do.
+fn line(table: &TablePlan) -> Option<Vec<String>> {
+    let sign = match table.action {
+        Action::Ingest { .. } => styled(GOOD, "+"),
+        Action::Build => styled(DOUBT, "~"),
+        Action::Maybe => styled(FAINT, "~"),
+        Action::Retest => "t".to_string(),
+        Action::Redescribe => "d".to_string(),
+        Action::Unchanged | Action::NotSelected => match table.reasons.is_empty() {
+            true => return None,
+            // exports that wait
+            false => "‖".to_string(),
+        },
+    };
+    let reasons: Vec<String> = table.reasons.iter().map(ToString::to_string).collect();
+    Some(vec![sign, table.table.to_string(), reasons.join(" · ")])
+}

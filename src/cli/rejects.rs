@@ -1,0 +1,68 @@
+//! `kilde rejects [TABLE]`
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::format::{self, Columns};
+use super::options::Options;
+use super::style::{self, STRONG, styled};
+use crate::catalog::{RejectGroup, View};
+use crate::error::Result;
+
+#[derive(Debug, Args)]
+pub(super) struct Rejects {
+    /// The source's table, short where unique; without one, every source
+    table: Option<String>,
+    /// Release to read [default: the newest]
+    #[arg(long, value_name = "N", conflicts_with = "candidate")]
+    release: Option<u64>,
+    /// Read the rejects of a run that failed and was not published
+    #[arg(long, value_name = "RUN")]
+    candidate: Option<String>,
+}
+
+impl Rejects {
+    pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
+        let project = Arc::new(options.project()?);
+        let catalog = options.catalog(&project)?;
+        let view = View::of(self.release, self.candidate);
+        let wanted = match &self.table {
+            Some(name) => vec![project.table(name)?],
+            None => project.sources.keys().cloned().collect(),
+        };
+        let groups = catalog.rejects(&view).await?;
+        let totals = catalog.record_counts(&view).await?;
+        for table in wanted {
+            let mine: Vec<&RejectGroup> = groups
+                .iter()
+                .filter(|group| group.source == table.to_string())
+                .collect();
+            let rejected: u64 = mine.iter().map(|group| group.records).sum();
+            let records = totals.get(&table.to_string()).copied().unwrap_or(0);
+            style::out(&format!(
+                "{}  {} of {} records rejected, {}\n",
+                styled(STRONG, &table),
+                format::count(rejected),
+                format::count(records),
+                format::share(rejected, records),
+            ));
+            let mut columns = Columns::new(&[true, false, false, false]);
+            for group in mine {
+                columns.row(vec![
+                    format::count(group.records),
+                    group.reason.clone(),
+                    match group.files {
+                        1 => group.first_file.clone(),
+                        n => format!("{} exports", format::count(n)),
+                    },
+                    format!("first {}:{}", group.first_file, group.first_line),
+                ]);
+            }
+            style::out(&columns.render("  "));
+        }
+        style::out("help: every record with its text: kilde query \"select * from ops.rejects\"\n");
+        Ok(ExitCode::SUCCESS)
+    }
+}

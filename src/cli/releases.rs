@@ -1,0 +1,52 @@
+//! `kilde releases`
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::format::{self, Columns};
+use super::options::Options;
+use super::style::{self, FAINT, styled};
+use crate::error::Result;
+
+#[derive(Debug, Args)]
+pub(super) struct Releases {
+    /// How many, newest first
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    limit: usize,
+}
+
+impl Releases {
+    pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
+        let project = Arc::new(options.project()?);
+        let catalog = options.catalog(&project)?;
+        let releases = catalog.lake().releases(self.limit).await?;
+        let mut columns = Columns::new(&[true, false, true, true, true, false, false]);
+        for release in &releases {
+            let count = |name: &str| release.counts.get(name).copied().unwrap_or(0);
+            let note = match release.rollback_of {
+                Some(number) => format!("rollback to {number}"),
+                None => String::new(),
+            };
+            columns.row(vec![
+                release.number.to_string(),
+                format::moment(release.published_at, project.time_zone),
+                format!(
+                    "{} of {} tables changed",
+                    release.changed.len(),
+                    release.tables.len()
+                ),
+                format::plural(count("exports"), "export"),
+                format!("{} rejected", format::count(count("rejected"))),
+                note,
+                styled(FAINT, &release.run),
+            ]);
+        }
+        style::out(&columns.render(""));
+        if releases.is_empty() {
+            style::out("no release yet: `kilde build` publishes the first\n");
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

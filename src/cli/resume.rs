@@ -1,0 +1,30 @@
+//! `kilde resume`
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::options::Options;
+use super::style;
+use crate::clock::{Clock, SystemClock};
+use crate::error::Result;
+
+#[derive(Debug, Args)]
+pub(super) struct Resume {}
+
+impl Resume {
+    pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
+        let project = Arc::new(options.project()?);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let runner = options.runner(&project, &clock)?;
+        let was_paused = runner.resume().await?;
+        if !options.quiet {
+            style::out(match was_paused {
+                true => "Resumed: the next build reads the exports that waited\n",
+                false => "Nothing to resume: the lake is not paused\n",
+            });
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

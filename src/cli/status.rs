@@ -1,0 +1,105 @@
+//! `kilde status`
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::format;
+use super::options::Options;
+use super::style::{self, BAD, DOUBT, STRONG, styled};
+use crate::error::Result;
+use crate::run::RunReport;
+
+#[derive(Debug, Args)]
+pub(super) struct Status {}
+
+/// Runs shown.
+const RUNS: usize = 7;
+
+impl Status {
+    pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
+        let project = Arc::new(options.project()?);
+        let catalog = options.catalog(&project)?;
+        let lake = catalog.lake();
+        let status = lake.status().await?;
+        let mut text = match status.newest {
+            None => "no release yet\n".to_string(),
+            Some(number) => {
+                let release = lake.release(number).await?;
+                format!(
+                    "{}, published {} · as of {} · {}\n",
+                    styled(STRONG, format_args!("release {number}")),
+                    format::moment(release.published_at, project.time_zone),
+                    as_of(&release.as_of, project.time_zone),
+                    format::plural(release.tables.len() as u64, "table"),
+                )
+            }
+        };
+        if let Some(pause) = &status.pause {
+            text.push_str(&format!(
+                "{}: {}; builds wait for `kilde resume`\n",
+                styled(DOUBT, "paused"),
+                pause.reason
+            ));
+        }
+        if let Some(unsettled) = status.unsettled {
+            text.push_str(&format!(
+                "{}: release {unsettled} is decided and not yet seen; the next build finishes it\n",
+                styled(DOUBT, "unsettled"),
+            ));
+        }
+        if let Some(claim) = &status.open_claim {
+            text.push_str(&format!(
+                "claim {} of run {} since {}: building, or it died\n",
+                claim.claim,
+                claim.run,
+                format::moment(claim.since, project.time_zone),
+            ));
+        }
+        text.push_str(&self.runs(lake, &project).await?);
+        style::out(&text);
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn runs(
+        &self,
+        lake: &crate::release::Lake,
+        project: &crate::project::Project,
+    ) -> Result<String> {
+        let runs = lake.run_reports().await?;
+        let mut columns = format::Columns::new(&[false, false, false, true]);
+        for run in runs.iter().rev().take(RUNS) {
+            let Some(bytes) = lake.run_report(run).await? else {
+                continue;
+            };
+            let Ok(report) = serde_json::from_slice::<RunReport>(&bytes) else {
+                columns.row(vec![
+                    run.to_string(),
+                    "?".into(),
+                    "unreadable report".into(),
+                    String::new(),
+                ]);
+                continue;
+            };
+            columns.row(vec![
+                run.to_string(),
+                format::moment(report.started_at, project.time_zone),
+                match (&report.release, &report.failure) {
+                    (Some(release), _) => format!("release {release}"),
+                    (None, Some(failure)) => styled(BAD, failure),
+                    (None, None) => "nothing to publish".to_string(),
+                },
+                format::seconds(report.seconds),
+            ]);
+        }
+        Ok(format!("last runs\n{}", columns.render("  ")))
+    }
+}
+
+fn as_of(text: &str, zone: chrono_tz::Tz) -> String {
+    match chrono::DateTime::parse_from_rfc3339(text) {
+        Ok(time) => format::moment(time.into(), zone),
+        Err(_) => text.to_string(),
+    }
+}

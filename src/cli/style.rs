@@ -1,0 +1,66 @@
+//! Writing to the terminal: the only place that prints.
+
+use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anstyle::{AnsiColor, Style};
+
+use crate::diagnostic::Diagnostic;
+use crate::error::Error;
+
+static COLOURED_ERRORS: AtomicBool = AtomicBool::new(false);
+
+/// Decides once whether stderr is a terminal that wants colours.
+pub(super) fn set_colours() {
+    let wanted = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    COLOURED_ERRORS.store(wanted, Ordering::Relaxed);
+}
+
+pub(super) const GOOD: Style = AnsiColor::Green.on_default();
+pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
+pub(super) const DOUBT: Style = AnsiColor::Yellow.on_default();
+pub(super) const FAINT: Style = Style::new().dimmed();
+pub(super) const STRONG: Style = Style::new().bold();
+
+/// Wraps text in a style; `anstream` takes the codes out where no terminal reads them.
+pub(super) fn styled(style: Style, text: impl std::fmt::Display) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// Prints a result to stdout. A reader that went away (`| head`) is no failure.
+pub(super) fn out(text: &str) {
+    let mut stdout = anstream::stdout().lock();
+    let _gone = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush());
+}
+
+/// Prints progress or a message to stderr.
+pub(super) fn note(text: &str) {
+    let mut stderr = anstream::stderr().lock();
+    let _gone = stderr
+        .write_all(text.as_bytes())
+        .and_then(|()| stderr.flush());
+}
+
+/// Prints an error with all that belongs to it.
+pub(super) fn error(error: &Error) {
+    if error.diagnostics().is_empty() {
+        let text = error.render();
+        let text = match text.split_once(':') {
+            Some((head, rest)) => format!("{}:{rest}", styled(BAD, head)),
+            None => text,
+        };
+        note(&format!("{text}\n"));
+    } else {
+        diagnostics(error.diagnostics());
+    }
+}
+
+/// Prints diagnostics, one after the other.
+pub(super) fn diagnostics(diagnostics: &[Diagnostic]) {
+    let colour = COLOURED_ERRORS.load(Ordering::Relaxed);
+    for diagnostic in diagnostics {
+        note(&format!("{}\n", diagnostic.render(colour)));
+    }
+}

@@ -1,0 +1,203 @@
+//! One memory pool for the whole process: every operator, decoder and writer asks it before it grows.
+//!
+//! In: a limit in bytes. Out: grants and refusals; a refused operator spills to disk. Knows nothing of what is computed.
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use datafusion::error::Result;
+use datafusion::execution::memory_pool::{
+    FairSpillPool, MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
+};
+
+/// Where the machine does not say how much memory it has.
+const FALLBACK_LIMIT: usize = 2 << 30;
+
+/// DataFusion's fair pool, with two differences: it remembers its peak, and a `RepartitionExec` is never refused.
+///
+/// A refused `RepartitionExec` spills, and a spilling one can wait for itself for ever (datafusion#24883, mended after
+/// 55.2). Its channels hold few batches, so what it takes is counted, always granted, and never shrinks the share of
+/// the operators that do spill well.
+#[derive(Debug)]
+pub(crate) struct SpillPool {
+    fair: FairSpillPool,
+    peak: AtomicUsize,
+}
+
+impl SpillPool {
+    /// A pool of `limit` bytes.
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            fair: FairSpillPool::new(limit),
+            peak: AtomicUsize::new(0),
+        }
+    }
+
+    /// The most bytes that were ever held at once.
+    pub(crate) fn peak(&self) -> usize {
+        self.peak.load(Ordering::Relaxed)
+    }
+
+    fn note_peak(&self) {
+        self.peak.fetch_max(self.fair.reserved(), Ordering::Relaxed);
+    }
+}
+
+fn is_always_granted(consumer: &MemoryConsumer) -> bool {
+    consumer.name().starts_with("RepartitionExec")
+}
+
+impl MemoryPool for SpillPool {
+    fn name(&self) -> &str {
+        "kilde"
+    }
+
+    fn register(&self, consumer: &MemoryConsumer) {
+        if !is_always_granted(consumer) {
+            self.fair.register(consumer);
+        }
+    }
+
+    fn unregister(&self, consumer: &MemoryConsumer) {
+        if !is_always_granted(consumer) {
+            self.fair.unregister(consumer);
+        }
+    }
+
+    fn grow(&self, reservation: &MemoryReservation, additional: usize) {
+        self.fair.grow(reservation, additional);
+        self.note_peak();
+    }
+
+    fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
+        self.fair.shrink(reservation, shrink);
+    }
+
+    fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
+        if is_always_granted(reservation.consumer()) {
+            self.fair.grow(reservation, additional);
+        } else {
+            self.fair.try_grow(reservation, additional)?;
+        }
+        self.note_peak();
+        Ok(())
+    }
+
+    fn reserved(&self) -> usize {
+        self.fair.reserved()
+    }
+
+    fn memory_limit(&self) -> MemoryLimit {
+        self.fair.memory_limit()
+    }
+}
+
+impl fmt::Display for SpillPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fair.fmt(f)
+    }
+}
+
+/// 60 % of the memory that this process may use: the machine's free memory or its control group's limit, whichever is
+/// less. The rest is for what no pool counts: allocator slack, decoders' stacks, the page cache.
+pub(crate) fn default_memory_limit() -> usize {
+    let machine = read("/proc/meminfo").and_then(|text| available_memory(&text));
+    let group = read("/proc/self/cgroup").and_then(|text| group_limit(&text));
+    let usable = match (machine, group) {
+        (Some(machine), Some(group)) => machine.min(group),
+        (Some(bytes), None) | (None, Some(bytes)) => bytes,
+        (None, None) => return FALLBACK_LIMIT,
+    };
+    usable / 10 * 6
+}
+
+fn read(path: impl AsRef<Path>) -> Option<String> {
+    fs::read_to_string(path).ok()
+}
+
+/// `MemAvailable` of `/proc/meminfo`, in bytes.
+fn available_memory(text: &str) -> Option<usize> {
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("MemAvailable:"))?;
+    let kibibytes: usize = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+/// The tightest limit on the way from the process's control group to the root; versions 2 and 1.
+fn group_limit(cgroup: &str) -> Option<usize> {
+    let mut tightest: Option<usize> = None;
+    for line in cgroup.lines() {
+        let mut parts = line.splitn(3, ':');
+        let (Some(_), Some(controllers), Some(path)) = (parts.next(), parts.next(), parts.next())
+        else {
+            continue;
+        };
+        let (root, file) = match controllers {
+            "" => ("/sys/fs/cgroup", "memory.max"),
+            c if c.split(',').any(|name| name == "memory") => {
+                ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")
+            }
+            _ => continue,
+        };
+        for folder in Path::new(path).ancestors() {
+            let relative = folder.strip_prefix("/").unwrap_or(folder);
+            // "max" does not parse: no limit at this level
+            let limit = read(Path::new(root).join(relative).join(file))
+                .and_then(|text| text.trim().parse::<usize>().ok());
+            tightest = match (tightest, limit) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            };
+        }
+    }
+    tightest
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn repartition_is_granted_beyond_the_limit_and_counted() {
+        let spill = Arc::new(SpillPool::new(100));
+        let pool: Arc<dyn MemoryPool> = Arc::clone(&spill) as _;
+        let repartition = MemoryConsumer::new("RepartitionExec[3]")
+            .with_can_spill(true)
+            .register(&pool);
+        repartition.try_grow(250).unwrap();
+        assert_eq!((pool.reserved(), spill.peak()), (250, 250));
+        repartition.free();
+        assert_eq!((pool.reserved(), spill.peak()), (0, 250));
+    }
+
+    #[test]
+    fn other_operators_are_refused_at_their_share() {
+        let pool: Arc<dyn MemoryPool> = Arc::new(SpillPool::new(100));
+        let _repartition = MemoryConsumer::new("RepartitionExec[0]")
+            .with_can_spill(true)
+            .register(&pool);
+        let sort = MemoryConsumer::new("ExternalSorter[0]")
+            .with_can_spill(true)
+            .register(&pool);
+        // the repartition does not count as a spiller, so the sort has the whole pool
+        sort.try_grow(100).unwrap();
+        assert!(sort.try_grow(1).is_err());
+    }
+
+    #[test]
+    fn available_memory_is_read_in_bytes() {
+        let text = "MemTotal:  100 kB\nMemFree: 1 kB\nMemAvailable:     42 kB\n";
+        assert_eq!(available_memory(text), Some(42 * 1024));
+        assert_eq!(available_memory("nonsense"), None);
+    }
+
+    #[test]
+    fn default_limit_is_some_memory() {
+        assert!(default_memory_limit() > 1 << 20);
+    }
+}

@@ -1,0 +1,143 @@
+//! Log entries → the table's state: what each line adds to what was before.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use chrono::DateTime;
+
+use super::action::{Add, Line, MetaData, Protocol};
+use super::definition::{check_readable, definition_lines};
+use crate::diagnostic::Code;
+use crate::error::{Error, Result};
+use crate::lake::{foreign, path};
+use crate::name::ReleaseNumber;
+use crate::release::{Commit, LiveFile, TableState};
+
+/// A table's state while entries are laid over it.
+#[derive(Debug, Default)]
+pub(super) struct Replay {
+    pub(super) protocol: Option<Protocol>,
+    pub(super) meta_data: Option<MetaData>,
+    pub(super) release: Option<ReleaseNumber>,
+    pub(super) files: BTreeMap<String, LiveFile>,
+}
+
+impl Replay {
+    /// Lays one entry over the state. Removes go first: an entry may remove a file and add it again with other statistics.
+    pub(super) fn apply(&mut self, entry: &Bytes, app_id: &str, location: &str) -> Result<()> {
+        let lines = parse(entry, location)?;
+        for line in &lines {
+            if let Some(remove) = &line.remove {
+                self.files.remove(&remove.path);
+            }
+        }
+        for line in lines {
+            if let Some(protocol) = line.protocol {
+                self.protocol = Some(protocol);
+            }
+            if let Some(meta_data) = line.meta_data {
+                self.meta_data = Some(meta_data);
+            }
+            if let Some(txn) = line.txn.filter(|txn| txn.app_id == app_id) {
+                self.release = Some(ReleaseNumber(txn.version.max(0) as u64));
+            }
+            if let Some(add) = line.add {
+                let file = live_file(add, location)?;
+                self.files.insert(file.path.clone(), file);
+            }
+        }
+        Ok(())
+    }
+
+    /// The state at the end.
+    ///
+    /// # Errors
+    /// `Corrupt` where no entry defined the table, or the definition is one that we would read wrongly.
+    pub(super) fn finish(self, version: u64, location: &str) -> Result<TableState> {
+        let (Some(protocol), Some(meta_data)) = (self.protocol, self.meta_data) else {
+            return Err(
+                Error::corrupt("the table's log holds no protocol and metadata")
+                    .code(Code(802))
+                    .at(location),
+            );
+        };
+        check_readable(&protocol, &meta_data, location)?;
+        Ok(TableState {
+            version,
+            files: self.files,
+            release: self.release,
+            definition: definition_lines(protocol, meta_data),
+        })
+    }
+}
+
+/// A file as `release` handles it.
+///
+/// # Errors
+/// `Corrupt` for a file with a deletion vector, some of whose rows are no longer in the table, and for one outside the
+/// table's folder.
+pub(super) fn live_file(mut add: Add, location: &str) -> Result<LiveFile> {
+    path::from_log(&add.path)?;
+    if add.deletion_vector.take().is_some_and(|v| !v.is_null()) {
+        return Err(foreign(
+            "the table has files with deletion vectors",
+            location,
+        ));
+    }
+    Ok(LiveFile {
+        path: add.path.clone(),
+        size: add.size,
+        add: add.line(),
+    })
+}
+
+/// One entry as `release` sees it.
+pub(super) fn commit(version: u64, entry: &Bytes, app_id: &str, location: &str) -> Result<Commit> {
+    let mut commit = Commit {
+        version,
+        release: None,
+        adds: Vec::new(),
+        removes: Vec::new(),
+        data_change: false,
+        changes_metadata: false,
+        changes_protocol: false,
+        tool: None,
+        written_at: None,
+    };
+    for line in parse(entry, location)? {
+        commit.changes_metadata |= line.meta_data.is_some();
+        commit.changes_protocol |= line.protocol.is_some();
+        if let Some(txn) = line.txn.filter(|txn| txn.app_id == app_id) {
+            commit.release = Some(ReleaseNumber(txn.version.max(0) as u64));
+        }
+        if let Some(remove) = line.remove {
+            commit.data_change |= remove.data_change;
+            commit.removes.push(remove.path);
+        }
+        if let Some(add) = line.add {
+            commit.data_change |= add.data_change;
+            commit.adds.push(live_file(add, location)?);
+        }
+        if let Some(info) = line.commit_info {
+            let engine = info.get("engineInfo").and_then(serde_json::Value::as_str);
+            commit.tool = engine.map(str::to_string);
+            commit.written_at = info
+                .get("timestamp")
+                .and_then(serde_json::Value::as_i64)
+                .and_then(DateTime::from_timestamp_millis);
+        }
+    }
+    Ok(commit)
+}
+
+fn parse(entry: &Bytes, location: &str) -> Result<Vec<Line>> {
+    let text = std::str::from_utf8(entry).map_err(|_| {
+        Error::corrupt("an entry of the table's log is not UTF-8")
+            .code(Code(802))
+            .at(location)
+    })?;
+    text.lines()
+        .filter(|line| !line.trim().is_empty())
+        .map(|line| Line::of(line).map_err(|error| error.at(location)))
+        .collect()
+}

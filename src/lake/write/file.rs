@@ -1,0 +1,216 @@
+//! One Parquet file while it is written: encoder, upload, and the memory that both hold.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::execution::memory_pool::MemoryReservation;
+use object_store::ObjectStore;
+use object_store::buffered::BufWriter;
+use object_store::path::Path;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::{ArrowSchemaConverter, AsyncArrowWriter};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaData;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+
+use crate::error::{Error, Result};
+
+/// Bytes sent at once; a smaller file is one put.
+const UPLOAD_PART: usize = 8 << 20;
+
+/// Encoded bytes of a row group, which stay in memory until it is whole.
+const ROW_GROUP: usize = 64 << 20;
+
+/// Below this a row group is not cut short to give memory back: thousands of tiny groups would cost every reader.
+const LEAST_ROW_GROUP: usize = 1 << 20;
+
+/// Encoder settings, the same for every file of a table.
+pub(super) fn writer_options(
+    schema: &SchemaRef,
+    personal: &BTreeSet<String>,
+) -> Result<ArrowWriterOptions> {
+    let internal =
+        |error: ParquetError| Error::internal("the encoder cannot be set up").caused_by(error);
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).map_err(internal)?))
+        .set_created_by(concat!("kilde version ", env!("CARGO_PKG_VERSION")).to_string())
+        .set_statistics_enabled(EnabledStatistics::Page)
+        .set_max_row_group_bytes(Some(ROW_GROUP))
+        // names the items of lists as the Parquet specification does
+        .set_coerce_types(true);
+    let leaves = ArrowSchemaConverter::new()
+        .with_coerce_types(true)
+        .convert(schema)
+        .map_err(internal)?;
+    for leaf in leaves.columns() {
+        let path = leaf.path();
+        if path
+            .parts()
+            .first()
+            .is_some_and(|root| personal.contains(root))
+        {
+            properties =
+                properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
+        }
+    }
+    Ok(ArrowWriterOptions::new()
+        .with_properties(properties.build())
+        // the types of Parquet say it all; readers stumble over Arrow's own (`Utf8View`)
+        .with_skip_arrow_metadata(true))
+}
+
+/// A file that is being written. Dropped before [`OpenFile::finish`], it leaves nothing behind.
+pub(super) struct OpenFile {
+    /// Whole path in the store, for messages.
+    path: Path,
+    /// `None` once finished or given up.
+    writer: Option<AsyncArrowWriter<BufWriter>>,
+    reservation: MemoryReservation,
+}
+
+impl OpenFile {
+    pub(super) fn create(
+        store: &Arc<dyn ObjectStore>,
+        path: &str,
+        schema: &SchemaRef,
+        options: ArrowWriterOptions,
+        reservation: MemoryReservation,
+    ) -> Result<Self> {
+        let path = Path::parse(path)
+            .map_err(|error| Error::internal("not the path of a data file").caused_by(error))?;
+        let upload = BufWriter::with_capacity(Arc::clone(store), path.clone(), UPLOAD_PART)
+            .with_max_concurrency(2);
+        let writer = AsyncArrowWriter::try_new_with_options(upload, Arc::clone(schema), options)
+            .map_err(|error| Error::internal("a data file cannot be begun").caused_by(error))?;
+        Ok(Self {
+            path,
+            writer: Some(writer),
+            reservation,
+        })
+    }
+
+    /// Encodes a batch; ends the row group early where the pool has no memory left.
+    pub(super) async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let Some(writer) = &mut self.writer else {
+            return Err(Error::internal("a finished file is written to"));
+        };
+        let result = async {
+            writer.write(batch).await?;
+            let held = |writer: &AsyncArrowWriter<BufWriter>| {
+                writer.memory_size() + writer.bytes_written().min(UPLOAD_PART)
+            };
+            if self.reservation.try_resize(held(writer)).is_err() {
+                if writer.in_progress_size() >= LEAST_ROW_GROUP {
+                    writer.flush().await?;
+                }
+                // what is left cannot be given back, so it is counted whatever the pool says: others then spill
+                self.reservation.resize(held(writer));
+            }
+            Ok(())
+        };
+        result.await.map_err(|error| failure(error, &self.path))
+    }
+
+    /// Bytes so far, what is still in the encoder among them.
+    pub(super) fn size(&self) -> usize {
+        self.writer.as_ref().map_or(0, |writer| {
+            writer.bytes_written() + writer.in_progress_size()
+        })
+    }
+
+    /// Writes the footer, ends the upload; size in bytes and the footer.
+    pub(super) async fn finish(mut self) -> Result<(u64, ParquetMetaData)> {
+        let Some(writer) = &mut self.writer else {
+            return Err(Error::internal("a file is finished twice"));
+        };
+        let footer = writer
+            .finish()
+            .await
+            .map_err(|error| failure(error, &self.path))?;
+        let size = writer.bytes_written() as u64;
+        self.writer = None;
+        Ok((size, footer))
+    }
+
+    /// Gives the upload up.
+    pub(super) async fn abort(mut self) {
+        if let Some(writer) = self.writer.take() {
+            abort(writer).await;
+        }
+    }
+}
+
+impl Drop for OpenFile {
+    /// A cancelled task cannot wait, so the abort is left to the runtime.
+    fn drop(&mut self) {
+        if let (Some(writer), Ok(runtime)) =
+            (self.writer.take(), tokio::runtime::Handle::try_current())
+        {
+            runtime.spawn(abort(writer));
+        }
+    }
+}
+
+async fn abort(writer: AsyncArrowWriter<BufWriter>) {
+    // what cannot be aborted is an unfinished upload, which the store's own rules expire
+    let _ = writer.into_inner().abort().await;
+}
+
+fn failure(error: ParquetError, path: &Path) -> Error {
+    Error::unavailable("a data file cannot be written")
+        .at(path.to_string())
+        .caused_by(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use datafusion::arrow::array::Int64Array;
+    use datafusion::arrow::datatypes::{DataType, Field, Schema};
+    use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryConsumer, MemoryPool};
+    use object_store::local::LocalFileSystem;
+
+    use super::*;
+
+    /// A megabyte that does not compress.
+    fn noise(schema: &SchemaRef, seed: u64) -> RecordBatch {
+        let mut state = seed + 1;
+        let values = Int64Array::from_iter_values((0..1 << 17).map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state as i64
+        }));
+        RecordBatch::try_new(Arc::clone(schema), vec![Arc::new(values)]).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_file_dropped_in_the_middle_of_its_upload_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let entries = || std::fs::read_dir(folder.path()).unwrap().count();
+        let store: Arc<dyn ObjectStore> =
+            Arc::new(LocalFileSystem::new_with_prefix(folder.path()).unwrap());
+        let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));
+        // so little memory that every row group is ended and sent at once
+        let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(1 << 10));
+        let memory = MemoryConsumer::new("file").register(&pool);
+        let options = writer_options(&schema, &BTreeSet::new()).unwrap();
+        let mut file = OpenFile::create(&store, "n.parquet", &schema, options, memory).unwrap();
+        for seed in 0..20 {
+            file.write(&noise(&schema, seed)).await.unwrap();
+        }
+        assert_eq!(entries(), 1, "the upload has begun");
+        drop(file);
+        for _ in 0..200 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            if entries() == 0 {
+                return;
+            }
+        }
+        panic!("an unfinished upload is left");
+    }
+}

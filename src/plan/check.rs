@@ -1,0 +1,349 @@
+//! A project's SQL, contracts and tests against each other, before a byte of data is read.
+//!
+//! Statements are parsed, ordered, and analysed level by level, since the columns of a step without a contract are known
+//! only once it is analysed. A step that fails and lists its columns in a contract still lets its readers be checked; one
+//! that does not keeps them unchecked, so that one mistake is reported once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use datafusion::arrow::datatypes::SchemaRef;
+
+use super::contract_check::published_schema;
+use super::graph::Graph;
+use super::schema::{contract_schema, input_table, source_schema};
+use super::{parallel, test_check};
+use crate::diagnostic::{Code, Diagnostic, SourceFile, Span, nearest};
+use crate::engine::{
+    Analysis, FunctionRegistry, InputTable, Question, Statement, TableUse, analyse,
+};
+use crate::name::TableName;
+use crate::project::{Materialization, Project, SqlStep};
+
+/// A project without mistakes.
+#[derive(Debug)]
+pub(super) struct Checked {
+    pub(crate) graph: Graph,
+    /// Of every SQL step.
+    pub(crate) analyses: BTreeMap<TableName, Analysis>,
+    /// Published columns of every table.
+    pub(crate) schemas: BTreeMap<TableName, SchemaRef>,
+    /// For each table with a contract, one entry for each of its tests, in the contract's order: of those that are SQL.
+    pub(crate) tests: BTreeMap<TableName, Vec<Option<Analysis>>>,
+    /// Doubts that stop nothing, by file and place.
+    pub(crate) warnings: Vec<Diagnostic>,
+}
+
+/// A statement that parsed, and what it reads.
+pub(super) struct Parsed<'a> {
+    step: &'a SqlStep,
+    statement: Statement,
+    uses: Vec<TableUse>,
+}
+
+/// Everything that statements are analysed with.
+#[derive(Clone, Copy)]
+pub(super) struct Surroundings<'a> {
+    pub(super) project: &'a Project,
+    pub(super) functions: &'a FunctionRegistry,
+    pub(super) as_of: DateTime<Utc>,
+}
+
+impl Surroundings<'_> {
+    /// Analyses a statement over tables.
+    pub(super) fn analyse(
+        &self,
+        statement: &Statement,
+        uses: &[TableUse],
+        tables: &BTreeMap<TableName, InputTable>,
+        is_published: bool,
+    ) -> Result<Analysis, Vec<Diagnostic>> {
+        analyse(&Question {
+            statement,
+            uses,
+            tables,
+            vars: &self.project.vars,
+            as_of: self.as_of,
+            time_zone: self.project.time_zone,
+            functions: self.functions,
+            is_published,
+        })
+    }
+}
+
+/// Checks a project.
+///
+/// # Errors
+/// Every mistake found, and the warnings, by file and place.
+pub(super) fn check_project(
+    project: &Project,
+    functions: &FunctionRegistry,
+    as_of: DateTime<Utc>,
+) -> Result<Checked, Vec<Diagnostic>> {
+    let surroundings = Surroundings {
+        project,
+        functions,
+        as_of,
+    };
+    let known: BTreeSet<TableName> = project
+        .sources
+        .keys()
+        .chain(project.steps.keys())
+        .cloned()
+        .collect();
+    let mut mistakes = Vec::new();
+    let parsed = parse_all(project, &known, &mut mistakes);
+    let graph = match Graph::new(edges(project, &parsed, &known)) {
+        Ok(graph) => graph,
+        Err(cycles) => {
+            mistakes.extend(cycles.iter().map(|cycle| cycle_mistake(cycle, &parsed)));
+            return Err(sorted(mistakes));
+        }
+    };
+    let mut tables = source_tables(project);
+    let mut analyses = BTreeMap::new();
+    let mut warnings = Vec::new();
+    for level in graph.levels() {
+        let items: Vec<&Parsed<'_>> = level.iter().filter_map(|table| parsed.get(table)).collect();
+        let results = parallel::map(&items, |item| analyse_step(item, &tables, &surroundings));
+        for (item, result) in items.iter().zip(results) {
+            let table = &item.step.table;
+            let contract = project.contracts.get(table);
+            let schema = match result {
+                Ok(None) => None,
+                Ok(Some((analysis, schema))) => {
+                    warnings.extend(analysis.warnings.iter().cloned());
+                    analyses.insert(table.clone(), analysis);
+                    Some(schema)
+                }
+                Err(found) => {
+                    mistakes.extend(found);
+                    None
+                }
+            };
+            let promised = contract
+                .filter(|c| !c.columns.is_empty())
+                .map(contract_schema);
+            if let Some(schema) = schema.or(promised) {
+                tables.insert(table.clone(), input_table(schema, contract, None));
+            }
+        }
+    }
+    let tests = test_check::check(&surroundings, &known, &tables, &mut mistakes, &mut warnings);
+    warnings.extend(unread_ephemerals(project, &graph));
+    if !mistakes.is_empty() {
+        mistakes.extend(warnings);
+        return Err(sorted(mistakes));
+    }
+    Ok(Checked {
+        graph,
+        analyses,
+        schemas: tables.into_iter().map(|(t, i)| (t, i.schema)).collect(),
+        tests,
+        warnings: sorted(warnings),
+    })
+}
+
+/// Proves that statements can be run, by building their physical plans over empty tables: for those that are to be built,
+/// since it costs several times the check.
+///
+/// # Errors
+/// K0311 at each statement that cannot.
+pub(super) fn check_runnable(
+    project: &Project,
+    functions: &FunctionRegistry,
+    analyses: &[(&TableName, &Analysis)],
+) -> Result<(), Vec<Diagnostic>> {
+    let results = parallel::map(analyses, |(table, analysis)| {
+        let step = project.steps.get(table)?;
+        crate::engine::check_runnable(&step.file, analysis, functions).err()
+    });
+    let mistakes: Vec<Diagnostic> = results.into_iter().flatten().collect();
+    if mistakes.is_empty() {
+        Ok(())
+    } else {
+        Err(sorted(mistakes))
+    }
+}
+
+fn parse_all<'a>(
+    project: &'a Project,
+    known: &BTreeSet<TableName>,
+    mistakes: &mut Vec<Diagnostic>,
+) -> BTreeMap<TableName, Parsed<'a>> {
+    let steps: Vec<&SqlStep> = project.steps.values().collect();
+    let results = parallel::map(&steps, |step| {
+        let statement = Statement::parse(&step.file).map_err(|mistake| vec![mistake])?;
+        let uses = statement.tables(known)?;
+        Ok((statement, uses))
+    });
+    let mut parsed = BTreeMap::new();
+    for (step, result) in steps.into_iter().zip(results) {
+        match result {
+            Ok((statement, uses)) => {
+                mistakes.extend(unknown_tables(&step.table, &step.file, &uses, known));
+                parsed.insert(
+                    step.table.clone(),
+                    Parsed {
+                        step,
+                        statement,
+                        uses,
+                    },
+                );
+            }
+            Err(found) => mistakes.extend::<Vec<Diagnostic>>(found),
+        }
+    }
+    parsed
+}
+
+/// A mistake for each table that nothing makes.
+pub(super) fn unknown_tables(
+    reader: &TableName,
+    file: &Arc<SourceFile>,
+    uses: &[TableUse],
+    known: &BTreeSet<TableName>,
+) -> Vec<Diagnostic> {
+    let names: Vec<String> = known.iter().map(ToString::to_string).collect();
+    let unknown = uses.iter().filter(|used| !known.contains(&used.table));
+    unknown
+        .map(|used| {
+            let diagnostic = Diagnostic::error(
+                Code(203),
+                format!(
+                    "`{reader}` reads `{}`, which no source or step makes",
+                    used.table
+                ),
+            )
+            .at(file, used.span);
+            let near = nearest(&used.table.to_string(), names.iter().map(String::as_str));
+            let same_name = || {
+                names
+                    .iter()
+                    .find(|name| name.ends_with(&format!(".{}", used.table.name())))
+            };
+            match near.or_else(|| same_name().map(String::as_str)) {
+                Some(name) => diagnostic.help(format!("did you mean `{name}`?")),
+                None => diagnostic.help(format!(
+                    "a file sql/{}/{}.sql that a pipeline names would make it",
+                    used.table.schema(),
+                    used.table.name()
+                )),
+            }
+        })
+        .collect()
+}
+
+fn edges(
+    project: &Project,
+    parsed: &BTreeMap<TableName, Parsed<'_>>,
+    known: &BTreeSet<TableName>,
+) -> BTreeMap<TableName, Vec<TableName>> {
+    let sources = project.sources.keys().map(|table| (table.clone(), vec![]));
+    let steps = project.steps.keys().map(|table| {
+        let uses = parsed.get(table).map_or(&[][..], |parsed| &parsed.uses);
+        let inputs = uses.iter().map(|used| used.table.clone());
+        (
+            table.clone(),
+            inputs.filter(|t| known.contains(t)).collect(),
+        )
+    });
+    sources.chain(steps).collect()
+}
+
+fn cycle_mistake(cycle: &[TableName], parsed: &BTreeMap<TableName, Parsed<'_>>) -> Diagnostic {
+    let mut path: Vec<String> = cycle.iter().map(|table| format!("`{table}`")).collect();
+    let message = if cycle.len() == 1 {
+        format!("{} reads itself", path[0])
+    } else {
+        path.extend(path.first().cloned());
+        format!("tables read each other in a circle: {}", path.join(" → "))
+    };
+    let diagnostic = Diagnostic::error(Code(204), message);
+    let first = cycle.first().and_then(|table| parsed.get(table));
+    let next = cycle.get(1).or(cycle.first());
+    let place = first.and_then(|parsed| {
+        let used = parsed.uses.iter().find(|used| Some(&used.table) == next)?;
+        Some((&parsed.step.file, used.span))
+    });
+    match place {
+        Some((file, span)) => diagnostic.at(file, span),
+        None => diagnostic,
+    }
+    .help(if cycle.len() == 1 {
+        "a table is made of others: read what it is made of"
+    } else {
+        "let one of them read what the other reads, not the other itself"
+    })
+}
+
+fn source_tables(project: &Project) -> BTreeMap<TableName, InputTable> {
+    let sources = project.sources.iter().filter_map(|(table, source)| {
+        let contract = project.contracts.get(table)?;
+        let schema = source_schema(contract);
+        Some((
+            table.clone(),
+            input_table(schema, Some(contract), Some(source.load)),
+        ))
+    });
+    sources.collect()
+}
+
+/// `Ok(None)` where an input's columns are unknown because of a mistake that is reported elsewhere.
+fn analyse_step(
+    item: &Parsed<'_>,
+    tables: &BTreeMap<TableName, InputTable>,
+    surroundings: &Surroundings<'_>,
+) -> Result<Option<(Analysis, SchemaRef)>, Vec<Diagnostic>> {
+    if item
+        .uses
+        .iter()
+        .any(|used| !tables.contains_key(&used.table))
+    {
+        return Ok(None);
+    }
+    let analysis = surroundings.analyse(&item.statement, &item.uses, tables, true)?;
+    let contract = surroundings.project.contracts.get(&item.step.table);
+    let schema = published_schema(
+        &item.step.table,
+        &item.step.file,
+        &analysis.output,
+        contract,
+    )
+    .map_err(|mut found| {
+        found.extend(analysis.warnings.iter().cloned());
+        found
+    })?;
+    Ok(Some((analysis, schema)))
+}
+
+fn unread_ephemerals(project: &Project, graph: &Graph) -> Vec<Diagnostic> {
+    let steps = project.steps.values().filter(|step| {
+        project.materialization(&step.table) == Materialization::Ephemeral
+            && graph.readers(&step.table).is_empty()
+    });
+    steps
+        .map(|step| {
+            Diagnostic::warning(
+                Code(207),
+                format!("`{}` is ephemeral, and nothing reads it", step.table),
+            )
+            .at(&step.file, Span::default())
+            .help("remove it, or publish it: `materialized: table`")
+        })
+        .collect()
+}
+
+/// By file, place and code.
+pub(super) fn sorted(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    diagnostics.sort_by(|a, b| {
+        let key = |d: &Diagnostic| {
+            let place = d.place.as_ref();
+            (place.map(|p| (p.file.path.clone(), p.span.start)), d.code)
+        };
+        key(a).cmp(&key(b)).then_with(|| a.message.cmp(&b.message))
+    });
+    diagnostics.dedup();
+    diagnostics
+}

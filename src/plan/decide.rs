@@ -1,0 +1,433 @@
+//! What is stale, and why.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+mod source;
+
+use super::fingerprint::{self, Fingerprints, StepInputs, changed_parts};
+use super::selection::Scope;
+use super::{
+    Action, Checked, Kind, Observed, Plan, PublishedTable, Reason, Selection, TablePlan,
+    check_runnable,
+};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::engine::FunctionRegistry;
+use crate::error::{Error, Result};
+use crate::name::TableName;
+use crate::project::{Materialization, Project};
+
+/// Decides over every table of a checked project.
+pub(super) fn decide(
+    project: &Project,
+    observed: &Observed,
+    selection: &Selection,
+    functions: &FunctionRegistry,
+    mut checked: Checked,
+) -> Result<Plan> {
+    let fingerprints = fingerprints(project, observed, functions, &checked);
+    let modified = modified(project, observed, &fingerprints);
+    let selected = selection.tables(Scope {
+        project,
+        graph: &checked.graph,
+        modified: &modified,
+    })?;
+    let order: Vec<TableName> = checked.graph.order().cloned().collect();
+    let mut decider = Decider {
+        project,
+        observed,
+        selection,
+        selected,
+        fingerprints,
+        tables: BTreeMap::new(),
+        mistakes: Vec::new(),
+    };
+    for table in &order {
+        let plan = decider.table(table, &mut checked)?;
+        decider.tables.insert(table.clone(), plan);
+    }
+    for table in order.iter().rev() {
+        decider.ephemeral(table);
+    }
+    let Decider {
+        tables, mistakes, ..
+    } = decider;
+    if !mistakes.is_empty() {
+        return Err(Error::from_diagnostics(mistakes));
+    }
+    runnable(project, functions, &tables)?;
+    let published = observed.release.iter().flat_map(|r| r.tables.keys());
+    let retired = published.filter(|table| !tables.contains_key(table));
+    Ok(Plan {
+        retired: retired.cloned().collect(),
+        order,
+        tables,
+        warnings: checked.warnings,
+    })
+}
+
+/// The tables that a selection names in a checked project, inputs before readers.
+pub(super) fn selected(
+    project: &Project,
+    observed: &Observed,
+    selection: &Selection,
+    functions: &FunctionRegistry,
+    checked: &Checked,
+) -> Result<Vec<(TableName, Kind)>> {
+    let fingerprints = fingerprints(project, observed, functions, checked);
+    let modified = modified(project, observed, &fingerprints);
+    let selected = selection.tables(Scope {
+        project,
+        graph: &checked.graph,
+        modified: &modified,
+    })?;
+    let order = checked
+        .graph
+        .order()
+        .filter(|table| selected.contains(*table));
+    Ok(order
+        .map(|table| (table.clone(), kind(project, table)))
+        .collect())
+}
+
+/// Of every table, ephemeral steps before what they are part of.
+fn fingerprints(
+    project: &Project,
+    observed: &Observed,
+    functions: &FunctionRegistry,
+    checked: &Checked,
+) -> BTreeMap<TableName, Fingerprints> {
+    let mut all: BTreeMap<TableName, Fingerprints> = BTreeMap::new();
+    for table in checked.graph.order() {
+        let found = match (checked.analyses.get(table), checked.schemas.get(table)) {
+            (Some(analysis), Some(schema)) => {
+                let ephemerals = checked
+                    .graph
+                    .inputs(table)
+                    .iter()
+                    .filter(|input| kind(project, input) == Kind::Ephemeral)
+                    .filter_map(|input| Some((input, all.get(input)?)));
+                let step = StepInputs {
+                    table,
+                    kind: kind(project, table),
+                    analysis,
+                    schema,
+                    schemas: &checked.schemas,
+                    ephemerals: ephemerals.collect(),
+                };
+                fingerprint::of_step(project, functions, observed.as_of, &step)
+            }
+            _ => fingerprint::of_source(project, table),
+        };
+        all.insert(table.clone(), found);
+    }
+    all
+}
+
+fn kind(project: &Project, table: &TableName) -> Kind {
+    if project.sources.contains_key(table) {
+        return Kind::Source;
+    }
+    match project.materialization(table) {
+        Materialization::Table => Kind::Table,
+        Materialization::Ephemeral => Kind::Ephemeral,
+    }
+}
+
+/// `state:modified`: what a person changed. The instant moves by itself and does not count; ephemeral steps, which no release
+/// holds, are modified when a reader's part of them is.
+fn modified(
+    project: &Project,
+    observed: &Observed,
+    fingerprints: &BTreeMap<TableName, Fingerprints>,
+) -> BTreeSet<TableName> {
+    let published = |table| observed.release.as_ref()?.tables.get(table);
+    let mut modified = BTreeSet::new();
+    for (table, now) in fingerprints {
+        if kind(project, table) == Kind::Ephemeral {
+            continue;
+        }
+        let Some(PublishedTable {
+            fingerprints: before,
+            ..
+        }) = published(table)
+        else {
+            modified.insert(table.clone());
+            continue;
+        };
+        for part in changed_parts(before, now) {
+            let within = part.strip_prefix("within:").and_then(|p| p.split_once(':'));
+            match within.and_then(|(ephemeral, _)| ephemeral.parse().ok()) {
+                Some(ephemeral) if fingerprints.contains_key(&ephemeral) => {
+                    modified.insert(ephemeral);
+                }
+                _ if part == "as_of" => {}
+                _ => {
+                    modified.insert(table.clone());
+                }
+            }
+        }
+        if before.tests != now.tests || before.words != now.words {
+            modified.insert(table.clone());
+        }
+    }
+    modified
+}
+
+/// Statements that are new or changed must be shown to run.
+fn runnable(
+    project: &Project,
+    functions: &FunctionRegistry,
+    tables: &BTreeMap<TableName, TablePlan>,
+) -> Result<()> {
+    let changed = tables.values().filter(|table| {
+        table.reasons.iter().any(|reason| {
+            !matches!(
+                reason,
+                Reason::AsOfMoved
+                    | Reason::FullRefresh
+                    | Reason::InputChanged { .. }
+                    | Reason::InputChanges { .. }
+                    | Reason::TestsChanged
+                    | Reason::WordsChanged
+            )
+        })
+    });
+    let statements: Vec<_> = changed
+        .filter_map(|table| Some((&table.table, table.analysis.as_ref()?)))
+        .collect();
+    check_runnable(project, functions, &statements).map_err(Error::from_diagnostics)
+}
+
+struct Decider<'a> {
+    project: &'a Project,
+    observed: &'a Observed,
+    selection: &'a Selection,
+    selected: BTreeSet<TableName>,
+    fingerprints: BTreeMap<TableName, Fingerprints>,
+    /// Those before it in the order.
+    tables: BTreeMap<TableName, TablePlan>,
+    mistakes: Vec<Diagnostic>,
+}
+
+impl<'a> Decider<'a> {
+    fn table(&mut self, table: &TableName, checked: &mut Checked) -> Result<TablePlan> {
+        let kind = kind(self.project, table);
+        let tests = checked.tests.remove(table).unwrap_or_default();
+        let test_inputs = self.test_inputs(table, &tests);
+        let pipeline = self.project.pipeline_of(table);
+        let mut plan = TablePlan {
+            table: table.clone(),
+            kind,
+            pipeline: pipeline.map(|p| p.name.clone()).unwrap_or_default(),
+            inputs: checked.graph.inputs(table).to_vec(),
+            published_inputs: self.published_inputs(checked.graph.inputs(table)),
+            readers: checked.graph.readers(table).to_vec(),
+            test_inputs,
+            tests,
+            action: Action::Unchanged,
+            otherwise: Action::Unchanged,
+            reasons: Vec::new(),
+            fingerprints: self.fingerprints.remove(table).unwrap_or_default(),
+            schema: checked
+                .schemas
+                .remove(table)
+                .ok_or_else(|| Error::internal(format!("`{table}` has no columns")))?,
+            analysis: checked.analyses.remove(table),
+            built_from: self
+                .published(table)
+                .map(|published| published.built_from.clone())
+                .unwrap_or_default(),
+        };
+        plan.otherwise = match self.published(table) {
+            Some(published) => self.beside_content(&plan, published).0,
+            None => Action::Unchanged,
+        };
+        (plan.action, plan.reasons) = match kind {
+            // decided by its readers
+            Kind::Ephemeral => (Action::Unchanged, vec![]),
+            _ if !self.selected.contains(table) => (Action::NotSelected, vec![]),
+            Kind::Source => self.source(&plan),
+            Kind::Table => self.step(&plan)?,
+        };
+        Ok(plan)
+    }
+
+    fn published(&self, table: &TableName) -> Option<&'a PublishedTable> {
+        self.observed.release.as_ref()?.tables.get(table)
+    }
+
+    /// Inputs with ephemeral steps replaced by theirs.
+    fn published_inputs(&self, inputs: &[TableName]) -> BTreeSet<TableName> {
+        let mut all = BTreeSet::new();
+        for input in inputs {
+            match self.tables.get(input) {
+                Some(plan) if plan.kind == Kind::Ephemeral => {
+                    all.extend(plan.published_inputs.iter().cloned());
+                }
+                _ => {
+                    all.insert(input.clone());
+                }
+            }
+        }
+        all
+    }
+
+    fn test_inputs(
+        &self,
+        table: &TableName,
+        tests: &[Option<crate::engine::Analysis>],
+    ) -> BTreeSet<TableName> {
+        let read = tests.iter().flatten().flat_map(|test| &test.inputs);
+        let mut inputs: BTreeSet<TableName> = read.cloned().collect();
+        let contract = self.project.contracts.get(table);
+        for test in contract.iter().flat_map(|contract| &contract.tests) {
+            if let crate::project::TestKind::Relationships { to, .. } = &test.kind {
+                inputs.insert(to.clone());
+            }
+        }
+        inputs.remove(table);
+        inputs
+    }
+
+    fn step(&self, plan: &TablePlan) -> Result<(Action, Vec<Reason>)> {
+        let (action, reasons) = self.step_action(plan);
+        if matches!(action, Action::Build | Action::Maybe) {
+            for input in &plan.published_inputs {
+                let not_selected = self
+                    .tables
+                    .get(input)
+                    .is_some_and(|input| input.action == Action::NotSelected);
+                if not_selected && self.published(input).is_none() {
+                    return Err(Error::config(format!(
+                        "`{}` reads `{input}`, which was never published and is not selected",
+                        plan.table
+                    ))
+                    .code(Code(206))
+                    .help(format!("`-s +{}` also builds what it reads", plan.table)));
+                }
+            }
+        }
+        Ok((action, reasons))
+    }
+
+    fn step_action(&self, plan: &TablePlan) -> (Action, Vec<Reason>) {
+        let Some(published) = self.published(&plan.table) else {
+            return (Action::Build, vec![Reason::New]);
+        };
+        let mut reasons = Vec::new();
+        if self.selection.full_refresh {
+            reasons.push(Reason::FullRefresh);
+        }
+        if published.fingerprints.content != plan.fingerprints.content {
+            reasons.extend(self.content_reasons(plan, published));
+        }
+        let mut may_change = Vec::new();
+        for input in &plan.published_inputs {
+            let table = input.clone();
+            match self.tables.get(input).map(|input| &input.action) {
+                Some(Action::Ingest { .. } | Action::Build | Action::Maybe) => {
+                    may_change.push(Reason::InputChanges { table });
+                }
+                _ => {
+                    let now = self.published(input).map(|published| &published.digest);
+                    if plan.built_from.get(input) != now {
+                        reasons.push(Reason::InputChanged { table });
+                    }
+                }
+            }
+        }
+        if !reasons.is_empty() {
+            reasons.extend(may_change);
+            return (Action::Build, reasons);
+        }
+        if !may_change.is_empty() {
+            return (Action::Maybe, may_change);
+        }
+        self.beside_content(plan, published)
+    }
+
+    /// Tests and words, where the content stands.
+    fn beside_content(
+        &self,
+        plan: &TablePlan,
+        published: &PublishedTable,
+    ) -> (Action, Vec<Reason>) {
+        if published.fingerprints.tests != plan.fingerprints.tests {
+            return (Action::Retest, vec![Reason::TestsChanged]);
+        }
+        if published.fingerprints.words != plan.fingerprints.words {
+            return (Action::Redescribe, vec![Reason::WordsChanged]);
+        }
+        (Action::Unchanged, vec![])
+    }
+
+    /// Which parts differ, in words. A part that comes or goes with the SQL itself says nothing new.
+    fn content_reasons(&self, plan: &TablePlan, published: &PublishedTable) -> Vec<Reason> {
+        let (before, now) = (&published.fingerprints, &plan.fingerprints);
+        let mut reasons = Vec::new();
+        for part in changed_parts(before, now) {
+            let in_both = before.parts.contains_key(part) && now.parts.contains_key(part);
+            let (kind, rest) = part.split_once(':').unwrap_or((part, ""));
+            let table = |text: &str| text.parse::<TableName>().ok();
+            let reason = match kind {
+                "sql" => self
+                    .path_of_step(plan)
+                    .map(|path| Reason::SqlChanged { path }),
+                "contract" => self
+                    .path_of_contract(plan)
+                    .map(|path| Reason::ContractChanged { path }),
+                "input" if in_both => {
+                    table(rest).map(|table| Reason::InputColumnsChanged { table })
+                }
+                "within" => rest
+                    .split_once(':')
+                    .and_then(|(ephemeral, _)| table(ephemeral))
+                    .map(|table| Reason::EphemeralChanged { table }),
+                "var" if in_both => Some(Reason::VarChanged { name: rest.into() }),
+                "as_of" if in_both => Some(Reason::AsOfMoved),
+                "functions" | "kind" if in_both => Some(Reason::SemanticsChanged),
+                _ => None,
+            };
+            reasons.extend(reason);
+        }
+        reasons.sort();
+        reasons.dedup();
+        if reasons.is_empty() {
+            reasons.push(Reason::SemanticsChanged);
+        }
+        reasons
+    }
+
+    fn path_of_step(&self, plan: &TablePlan) -> Option<String> {
+        let step = self.project.steps.get(&plan.table)?;
+        Some(step.file.path.clone())
+    }
+
+    fn path_of_contract(&self, plan: &TablePlan) -> Option<String> {
+        let contract = self.project.contracts.get(&plan.table);
+        contract
+            .map(|contract| contract.file.path.clone())
+            .or_else(|| self.path_of_step(plan))
+    }
+
+    /// An ephemeral step is computed when, and only when, something that reads it is.
+    fn ephemeral(&mut self, table: &TableName) {
+        let Some(plan) = self.tables.get(table) else {
+            return;
+        };
+        if plan.kind != Kind::Ephemeral {
+            return;
+        }
+        let reader_actions = || {
+            let readers = plan.readers.iter();
+            readers.filter_map(|reader| self.tables.get(reader).map(|reader| &reader.action))
+        };
+        let action = [Action::Build, Action::Maybe, Action::Retest]
+            .into_iter()
+            .find(|action| reader_actions().any(|reader| reader == action))
+            .unwrap_or(Action::Unchanged);
+        if let Some(plan) = self.tables.get_mut(table) {
+            plan.action = action;
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! What a table's content, tests and words depend on, as hashes that no upgrade of kilde changes.
+//!
+//! *Content* is the hash of named parts, and the parts are kept: comparing them says not only that a table is stale but why.
+//! Digests of inputs are not among them; these are compared when they are known, at run time. Everything is hashed field by
+//! field with its length in front, so that no two different contents ever give the same bytes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use datafusion::arrow::datatypes::SchemaRef;
+use serde::{Deserialize, Serialize};
+
+use super::Kind;
+use crate::engine::{Analysis, FunctionRegistry};
+use crate::name::TableName;
+use crate::project::{ColumnType, Contract, Limit, Project, TestKind, TestSeverity};
+
+mod source;
+
+/// Bumped by hand when the result of a kind of step may change with equal inputs.
+fn semantics(kind: Kind) -> u32 {
+    match kind {
+        Kind::Source | Kind::Table | Kind::Ephemeral => 1,
+    }
+}
+
+/// Three hashes, and the parts of the first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Fingerprints {
+    /// Changed: the table is computed again.
+    pub(crate) content: String,
+    /// Changed: it is tested again.
+    pub(crate) tests: String,
+    /// Changed: its metadata is committed again.
+    pub(crate) words: String,
+    /// What `content` is made of: `sql`, `contract`, `input:TABLE`, `var:NAME`, `as_of`, `functions`, `kind`, `read`, `rules`; those of
+    /// ephemeral steps that are part of it as `within:TABLE:…`, unless they are inputs, variables or the instant.
+    pub(crate) parts: BTreeMap<String, String>,
+}
+
+/// What a step's fingerprint needs beside the project.
+pub(super) struct StepInputs<'a> {
+    pub(super) table: &'a TableName,
+    pub(super) kind: Kind,
+    pub(super) analysis: &'a Analysis,
+    pub(super) schema: &'a SchemaRef,
+    pub(super) schemas: &'a BTreeMap<TableName, SchemaRef>,
+    /// Fingerprints of the ephemeral steps that it reads directly.
+    pub(super) ephemerals: BTreeMap<&'a TableName, &'a Fingerprints>,
+}
+
+/// Of a SQL step.
+pub(super) fn of_step(
+    project: &Project,
+    functions: &FunctionRegistry,
+    as_of: DateTime<Utc>,
+    step: &StepInputs<'_>,
+) -> Fingerprints {
+    let analysis = step.analysis;
+    let contract = project.contracts.get(step.table);
+    let mut parts = BTreeMap::from([
+        ("sql".to_string(), hash(&[&analysis.canonical])),
+        ("contract".to_string(), layout(step.schema, contract)),
+        ("kind".to_string(), semantics(step.kind).to_string()),
+    ]);
+    for input in &analysis.inputs {
+        match step.ephemerals.get(input) {
+            Some(fingerprints) => {
+                parts.extend(parts_within(input, fingerprints));
+            }
+            None => {
+                let columns = step.schemas.get(input).map(columns).unwrap_or_default();
+                parts.insert(format!("input:{input}"), hash(&[&columns]));
+            }
+        }
+    }
+    for name in &analysis.vars {
+        let value = project.vars.get(name).map_or("", String::as_str);
+        parts.insert(format!("var:{name}"), hash(&[value]));
+    }
+    if analysis.uses_as_of {
+        let instant = as_of.timestamp_micros().to_string();
+        let zone = project.time_zone.name();
+        parts.insert("as_of".to_string(), hash(&[&instant, zone]));
+    }
+    let numbers = functions.semantics(&analysis.functions);
+    if !numbers.is_empty() {
+        let fields: Vec<String> = numbers.iter().map(|(f, n)| format!("{f} {n}")).collect();
+        let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+        parts.insert("functions".to_string(), hash(&fields));
+    }
+    let mut tests = tests_hash(contract);
+    for fingerprints in step.ephemerals.values() {
+        tests = hash(&[&tests, &fingerprints.tests]);
+    }
+    Fingerprints {
+        content: of_parts(&parts),
+        tests,
+        words: words_hash(project, step.table, contract),
+        parts,
+    }
+}
+
+/// The parts of an ephemeral step, as parts of its reader.
+fn parts_within(table: &TableName, fingerprints: &Fingerprints) -> BTreeMap<String, String> {
+    let shared = |name: &str| {
+        name == "as_of"
+            || ["var:", "input:", "within:"]
+                .iter()
+                .any(|p| name.starts_with(p))
+    };
+    let parts = fingerprints.parts.iter().map(|(name, value)| {
+        let name = if shared(name) {
+            name.clone()
+        } else {
+            format!("within:{table}:{name}")
+        };
+        (name, value.clone())
+    });
+    parts.collect()
+}
+
+/// Of a source.
+pub(super) fn of_source(project: &Project, table: &TableName) -> Fingerprints {
+    let contract = project.contracts.get(table);
+    let source = project.sources.get(table);
+    let mut parts = BTreeMap::from([("kind".to_string(), semantics(Kind::Source).to_string())]);
+    if let (Some(contract), Some(source)) = (contract, source) {
+        parts.insert("contract".to_string(), source::contract_part(contract));
+        parts.insert("read".to_string(), source::read_part(source));
+        parts.insert("rules".to_string(), source::rules_part(contract));
+    }
+    Fingerprints {
+        content: of_parts(&parts),
+        tests: tests_hash(contract),
+        words: words_hash(project, table, contract),
+        parts,
+    }
+}
+
+/// The parts that differ; a part that only one side has differs.
+pub(super) fn changed_parts<'a>(
+    before: &'a Fingerprints,
+    now: &'a Fingerprints,
+) -> BTreeSet<&'a str> {
+    let names = before.parts.keys().chain(now.parts.keys());
+    names
+        .filter(|name| before.parts.get(*name) != now.parts.get(*name))
+        .map(String::as_str)
+        .collect()
+}
+
+fn of_parts(parts: &BTreeMap<String, String>) -> String {
+    let fields: Vec<&str> = parts
+        .iter()
+        .flat_map(|(name, value)| [name.as_str(), value.as_str()])
+        .collect();
+    hash(&fields)
+}
+
+/// 128 bits, hexadecimal.
+fn hash(fields: &[&str]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for field in fields {
+        hasher.update(&(field.len() as u64).to_le_bytes());
+        hasher.update(field.as_bytes());
+    }
+    hasher.finalize().to_hex()[..32].to_string()
+}
+
+/// `name type`, one a line: types as contracts write them.
+fn columns(schema: &SchemaRef) -> String {
+    let lines = schema.fields().iter().map(|field| {
+        let data_type = ColumnType::of_arrow(field.data_type());
+        let data_type = data_type.map_or_else(|| field.data_type().to_string(), |t| t.to_string());
+        format!("{} {data_type}\n", field.name())
+    });
+    lines.collect()
+}
+
+/// What decides how rows lie in files.
+fn layout(schema: &SchemaRef, contract: Option<&Contract>) -> String {
+    let columns = columns(schema);
+    let mut fields = vec![columns.as_str()];
+    if let Some(contract) = contract {
+        fields.push("key");
+        fields.extend(contract.key.iter().map(|column| column.value.as_str()));
+        fields.push("partition_by");
+        fields.extend(contract.partition_by.iter().map(|c| c.value.as_str()));
+    }
+    hash(&fields)
+}
+
+fn tests_hash(contract: Option<&Contract>) -> String {
+    let Some(contract) = contract else {
+        return hash(&[]);
+    };
+    let mut fields: Vec<String> = vec!["key".into()];
+    fields.extend(contract.key.iter().map(|column| column.value.clone()));
+    for test in &contract.tests {
+        fields.push("test".into());
+        fields.push(match test.severity {
+            TestSeverity::Error => "error".into(),
+            TestSeverity::Warn => "warn".into(),
+        });
+        fields.push(match test.at_most {
+            None => String::new(),
+            Some(Limit::Count(count)) => format!("{count} rows"),
+            Some(Limit::Share(share)) => format!("{share} share"),
+        });
+        fields.push(test.condition.clone().unwrap_or_default());
+        fields.extend(test_fields(&test.kind));
+    }
+    let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+    hash(&fields)
+}
+
+fn test_fields(kind: &TestKind) -> Vec<String> {
+    let optional = |value: &Option<String>| match value {
+        Some(value) => format!("={value}"),
+        None => String::new(),
+    };
+    let word = |word: &str| word.to_string();
+    match kind {
+        TestKind::NotNull { column } => vec![word("not_null"), column.clone()],
+        TestKind::Unique { columns } => [vec![word("unique")], columns.clone()].concat(),
+        TestKind::AcceptedValues { column, values } => [
+            vec![word("accepted_values"), column.clone()],
+            values.clone(),
+        ]
+        .concat(),
+        TestKind::Matches { column, pattern } => {
+            vec![word("matches"), column.clone(), pattern.clone()]
+        }
+        TestKind::Range { column, min, max } => {
+            vec![word("range"), column.clone(), optional(min), optional(max)]
+        }
+        TestKind::Relationships {
+            columns,
+            to,
+            fields,
+        } => [
+            vec![word("relationships")],
+            columns.clone(),
+            vec![to.to_string()],
+            fields.clone(),
+        ]
+        .concat(),
+        TestKind::RowCount { min, max } => vec![word("row_count"), format!("{min:?} {max:?}")],
+        TestKind::Sql { query, .. } => vec![word("sql"), query.clone()],
+    }
+}
+
+fn words_hash(project: &Project, table: &TableName, contract: Option<&Contract>) -> String {
+    let mut fields: Vec<String> = project.tags(table);
+    let owner = contract
+        .and_then(|contract| contract.owner.as_ref())
+        .or_else(|| project.pipeline_of(table).and_then(|p| p.owner.as_ref()));
+    if let Some(owner) = owner {
+        fields.push(format!("owner {}", owner.name));
+        fields.push(owner.email.clone().unwrap_or_default());
+    }
+    if let Some(contract) = contract {
+        fields.push(contract.description.clone().unwrap_or_default());
+        fields.push(contract.grain.clone().unwrap_or_default());
+        fields.push(format!("{:?} {:?}", contract.rollback, contract.on_error));
+        fields.extend(contract.purpose.iter().map(|p| p.value.clone()));
+        for column in &contract.columns {
+            fields.push(format!("column {}", column.name.value));
+            fields.push(column.description.clone().unwrap_or_default());
+            fields.push(
+                column
+                    .personal
+                    .map(|m| format!("{m:?}"))
+                    .unwrap_or_default(),
+            );
+            fields.extend(column.purpose.iter().map(|p| p.value.clone()));
+        }
+    }
+    let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+    hash(&fields)
+}

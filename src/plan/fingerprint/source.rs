@@ -1,0 +1,96 @@
+//! What decides which rows a source's exports become.
+
+use super::{hash, test_fields};
+use crate::project::{Contract, Conversions, Encoding, Load, Read, Source};
+
+/// Columns, types, where they come from, and the key by which records replace each other.
+pub(super) fn contract_part(contract: &Contract) -> String {
+    let mut fields: Vec<String> = vec!["key".into()];
+    fields.extend(contract.key.iter().map(|column| column.value.clone()));
+    fields.push("partition_by".into());
+    fields.extend(contract.partition_by.iter().map(|c| c.value.clone()));
+    for column in &contract.columns {
+        fields.push(format!("column {}", column.name.value));
+        fields.push(column.data_type.to_string());
+        fields.extend(column.from.iter().map(|from| from.value.clone()));
+    }
+    hash(&fields.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// The tests that each record is held to: changed, other records are rejects.
+pub(super) fn rules_part(contract: &Contract) -> String {
+    let rules = contract.tests.iter().filter(|test| test.judges_records());
+    let fields: Vec<String> = rules.flat_map(|test| test_fields(&test.kind)).collect();
+    hash(&fields.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// How exports are decoded and loaded. Of the paths only what they capture: which files match is seen in `raw` itself.
+pub(super) fn read_part(source: &Source) -> String {
+    let mut fields: Vec<String> = vec![
+        match source.load {
+            Load::Append => "append",
+            Load::Replace => "replace",
+            Load::Changes => "changes",
+        }
+        .to_string(),
+    ];
+    for pattern in &source.patterns {
+        let braces = pattern.text.split('{').skip(1);
+        fields.extend(braces.filter_map(|part| part.split_once('}').map(|(c, _)| c.to_string())));
+    }
+    fields.extend(read_fields(&source.read));
+    hash(&fields.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn read_fields(read: &Read) -> Vec<String> {
+    let byte = |byte: Option<u8>| byte.map_or_else(|| "none".into(), |b| b.to_string());
+    match read {
+        Read::Csv(csv) => {
+            let mut fields = vec![
+                "csv".to_string(),
+                csv.delimiter.to_string(),
+                byte(csv.quote),
+                byte(csv.escape),
+                byte(csv.comment),
+                csv.header.to_string(),
+                csv.skip_lines.to_string(),
+                encoding(csv.encoding).to_string(),
+            ];
+            fields.extend(conversion_fields(&csv.conversions));
+            fields
+        }
+        Read::Ndjson(ndjson) => {
+            let mut fields = vec!["ndjson".to_string(), encoding(ndjson.encoding).to_string()];
+            fields.extend(conversion_fields(&ndjson.conversions));
+            fields
+        }
+        Read::Parquet(parquet) => {
+            let mut fields = vec!["parquet".to_string()];
+            fields.extend(conversion_fields(&parquet.conversions));
+            fields
+        }
+    }
+}
+
+fn encoding(encoding: Encoding) -> &'static str {
+    match encoding {
+        Encoding::Utf8 => "utf-8",
+        Encoding::Windows1252 => "windows-1252",
+        Encoding::Iso8859_1 => "iso-8859-1",
+    }
+}
+
+fn conversion_fields(conversions: &Conversions) -> Vec<String> {
+    let mut fields = vec![
+        conversions.decimal.to_string(),
+        conversions.thousands.map(String::from).unwrap_or_default(),
+        conversions.zone.name().to_string(),
+        "nulls".to_string(),
+    ];
+    fields.extend(conversions.nulls.iter().cloned());
+    fields.push("dates".into());
+    fields.extend(conversions.dates.iter().cloned());
+    fields.push("times".into());
+    fields.extend(conversions.times.iter().cloned());
+    fields
+}

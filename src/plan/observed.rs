@@ -1,0 +1,68 @@
+//! What stands outside of the project: the last release and the exports that lie in `raw`. Gathered by `run`.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::Fingerprints;
+use crate::name::{ReleaseNumber, TableName};
+
+/// The world as a plan sees it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Observed {
+    /// What the build speaks of: `$as_of`.
+    pub(crate) as_of: DateTime<Utc>,
+    /// The newest release, if there is one.
+    pub(crate) release: Option<ObservedRelease>,
+    /// Exports by the source that they belong to, in the order in which they must be read; also those that the ledger knows
+    /// and that lie no longer in `raw`.
+    pub(crate) exports: BTreeMap<TableName, Vec<ObservedExport>>,
+}
+
+/// The newest release.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ObservedRelease {
+    pub(crate) number: ReleaseNumber,
+    pub(crate) published_at: DateTime<Utc>,
+    /// After a rollback: new exports wait until `kilde resume`.
+    pub(crate) is_paused: bool,
+    /// Every published table, those of `ops` left out.
+    pub(crate) tables: BTreeMap<TableName, PublishedTable>,
+}
+
+/// A table of the newest release, and what it was made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PublishedTable {
+    pub(crate) fingerprints: Fingerprints,
+    /// Digests of the published tables that it was computed from.
+    pub(crate) built_from: BTreeMap<TableName, String>,
+    /// Of its rows.
+    pub(crate) digest: String,
+    pub(crate) rows: u64,
+}
+
+/// One file of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ObservedExport {
+    /// Below `raw`.
+    pub(crate) path: String,
+    /// Bytes.
+    pub(crate) size: u64,
+    pub(crate) state: ExportState,
+    /// The time captured from its path.
+    pub(crate) ordered_at: Option<NaiveDateTime>,
+}
+
+/// What the ledger says of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum ExportState {
+    /// The ledger does not know it.
+    New,
+    /// Its rows are in the table.
+    Known,
+    /// Same path, other content: the new replaces that file's rows.
+    Changed,
+    /// Its rows are in the table, and the file is gone.
+    Gone,
+}

@@ -1,0 +1,58 @@
+//! The same function over many items, on every core, results in order.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Below this, threads cost more than they save.
+const LEAST_ITEMS: usize = 4;
+
+/// Planning deep expressions in a debug build needs more than a thread's usual two megabytes.
+const STACK_BYTES: usize = 16 << 20;
+
+/// `items.iter().map(work)`, in parallel; the result does not depend on the number of threads.
+pub(super) fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let threads = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(items.len());
+    if threads < 2 || items.len() < LEAST_ITEMS {
+        return items.iter().map(work).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let results: Mutex<Vec<(usize, R)>> = Mutex::new(Vec::with_capacity(items.len()));
+    let drain = || {
+        let mut own = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(index) else { break };
+            own.push((index, work(item)));
+        }
+        match results.lock() {
+            Ok(mut all) => all.extend(own),
+            Err(poisoned) => poisoned.into_inner().extend(own),
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..threads {
+            // where no thread can be had, this one does all the work
+            let _ = std::thread::Builder::new()
+                .stack_size(STACK_BYTES)
+                .spawn_scoped(scope, drain);
+        }
+        drain();
+    });
+    let mut results = results
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    results.sort_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn results_keep_the_order_of_the_items() {
+        let items: Vec<u64> = (0..1000).collect();
+        let doubled = super::map(&items, |n| n * 2);
+        assert_eq!(doubled, (0..1000).map(|n| n * 2).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,144 @@
+//! Why a table is to be made again, as data and in words.
+
+use std::fmt;
+
+use crate::name::TableName;
+
+/// One reason; `Display` says it as `kilde plan` does.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reason {
+    /// Never published.
+    New,
+    /// `--full-refresh`.
+    FullRefresh,
+    /// Exports that the ledger does not know.
+    NewExports {
+        count: usize,
+        /// In all.
+        bytes: u64,
+    },
+    /// Exports whose content is another than the one loaded.
+    ChangedExports { count: usize },
+    /// Contract or read settings of a source: all its exports are read again.
+    Reload {
+        /// File that says so.
+        path: String,
+        exports: usize,
+    },
+    /// After a rollback.
+    ExportsWait { count: usize },
+    /// The statement.
+    SqlChanged { path: String },
+    /// Columns, types, key or layout.
+    ContractChanged { path: String },
+    /// Columns or types of an input.
+    InputColumnsChanged { table: TableName },
+    /// An ephemeral step that is part of it.
+    EphemeralChanged { table: TableName },
+    /// A variable that it uses.
+    VarChanged { name: String },
+    /// It uses `$as_of`, and that moved.
+    AsOfMoved,
+    /// A newer kilde computes a function or the step itself differently.
+    SemanticsChanged,
+    /// Rows of an input.
+    InputChanged { table: TableName },
+    /// An input is going to be made again.
+    InputChanges { table: TableName },
+    /// Nothing but tests.
+    TestsChanged,
+    /// Nothing but descriptions, owners, tags.
+    WordsChanged,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::New => f.write_str("new"),
+            Self::FullRefresh => f.write_str("full refresh asked for"),
+            Self::NewExports { count, bytes } => {
+                write!(f, "{} ({})", counted(*count, "new export"), size(*bytes))
+            }
+            Self::ChangedExports { count } => {
+                write!(f, "{} changed in place", counted(*count, "export"))
+            }
+            Self::Reload { path, exports } => write!(
+                f,
+                "changed {path}: reads {} again",
+                counted(*exports, "export")
+            ),
+            Self::ExportsWait { count } => {
+                write!(
+                    f,
+                    "paused: {} for `kilde resume`",
+                    match count {
+                        1 => "1 export waits".to_string(),
+                        n => format!("{n} exports wait"),
+                    }
+                )
+            }
+            Self::SqlChanged { path } => write!(f, "SQL changed {path}"),
+            Self::ContractChanged { path } => write!(f, "contract changed {path}"),
+            Self::InputColumnsChanged { table } => {
+                write!(f, "columns of its input {table} changed")
+            }
+            Self::EphemeralChanged { table } => write!(f, "SQL changed in {table}, part of it"),
+            Self::VarChanged { name } => write!(f, "variable {name} changed"),
+            Self::AsOfMoved => f.write_str("uses $as_of, so it also changes each day"),
+            Self::SemanticsChanged => f.write_str("this version of kilde computes it differently"),
+            Self::InputChanged { table } => write!(f, "its input {table} changed"),
+            Self::InputChanges { table } => write!(f, "its input {table} changes"),
+            Self::TestsChanged => f.write_str("only tests changed: tested again, not rebuilt"),
+            Self::WordsChanged => f.write_str("only words changed"),
+        }
+    }
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    match count {
+        1 => format!("1 {noun}"),
+        n => format!("{n} {noun}s"),
+    }
+}
+
+/// `2.1 MB`; units of 1,000.
+fn size(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    let mut unit = "B";
+    for larger in ["kB", "MB", "GB", "TB"] {
+        if value < 999.95 {
+            break;
+        }
+        value /= 1000.0;
+        unit = larger;
+    }
+    if unit == "B" {
+        format!("{bytes} B")
+    } else {
+        format!("{value:.1} {unit}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_read_as_kilde_plan_prints_them() {
+        let new = Reason::NewExports {
+            count: 2,
+            bytes: 2_100_000,
+        };
+        assert_eq!(new.to_string(), "2 new exports (2.1 MB)");
+        let one = Reason::NewExports {
+            count: 1,
+            bytes: 999,
+        };
+        assert_eq!(one.to_string(), "1 new export (999 B)");
+        assert_eq!(size(999_960), "1.0 MB");
+        assert_eq!(
+            Reason::ExportsWait { count: 1 }.to_string(),
+            "paused: 1 export waits for `kilde resume`"
+        );
+    }
+}

@@ -1,0 +1,185 @@
+//! Shapes of features still to come: checked, then refused.
+
+use super::super::Spanned;
+use super::declare::section;
+use super::decode::{Anything, AtLeastOne, Listing, Named, OneOrMany};
+use super::scalar::{ColumnName, Period};
+use crate::name::TableName;
+
+section! {
+    /// Copies for tools without Delta.
+    RawPublish {
+        /// Tables, by name or glob, that are also written as one Parquet file.
+        parquet: OneOrMany<String>,
+    }
+}
+
+section! {
+    /// Whom to tell what happened.
+    RawNotify {
+        /// An address, or `env:NAME` of the variable that holds it.
+        webhook: String,
+        /// Which outcomes are told: `failed`, `held`, `stale`.
+        on: OneOrMany<String>,
+    }
+}
+
+section! {
+    /// How long data is kept for a purpose, and what happens then.
+    RawRetain {
+        /// Length of time, such as `24 months`.
+        period ("for"): Period,
+        /// The column from which it counts.
+        after: ColumnName,
+        /// What happens then: `erase`.
+        then: String,
+    }
+}
+
+section! {
+    /// Who reads what the project publishes.
+    RawExposure {
+        /// Its name.
+        name: String,
+        /// Who answers for it.
+        owner: Option<Anything>,
+        /// Where it is found.
+        url: Option<String>,
+        /// The tables it reads.
+        reads: OneOrMany<Spanned<TableName>>,
+    }
+}
+
+section! {
+    /// How old the newest export may be.
+    RawFreshness {
+        /// Older warns.
+        warn_after: Option<Period>,
+        /// Older fails.
+        error_after: Option<Period>,
+    }
+}
+
+section! {
+    /// When an export is whole.
+    RawReady {
+        /// It has not changed for this long.
+        quiet_for: Option<Period>,
+        /// A file of this name lies beside it.
+        marker: Option<String>,
+    }
+}
+
+section! {
+    /// What to do when the columns of an export change: `ignore`, `evolve`, `reject` or `fail`.
+    RawDrift {
+        /// A column that the contract does not know.
+        added: Option<String>,
+        /// A column that the export lacks.
+        missing: Option<String>,
+        /// Columns in another order.
+        reordered: Option<String>,
+        /// A column whose values are of another type.
+        retyped: Option<String>,
+    }
+}
+
+section! {
+    /// Which records describe the same person.
+    RawMatch {
+        /// The table of record → id.
+        table: Spanned<TableName>,
+        /// The table of records.
+        records: Spanned<TableName>,
+        /// Columns that name a record.
+        record_key: AtLeastOne<ColumnName>,
+        /// Column of the id.
+        entity_id: ColumnName,
+        /// Blocking rules.
+        block: Option<Anything>,
+        /// Comparisons.
+        compare: Option<Anything>,
+        /// Equal and valid: the same person.
+        must: Option<Anything>,
+        /// Both valid and different: never.
+        cannot: Option<Anything>,
+        /// Thresholds in bits.
+        decide: Option<Anything>,
+        /// Bounds against an explosion.
+        limits: Option<Anything>,
+        /// The table of stewards' decisions.
+        decisions: Option<Spanned<TableName>>,
+    }
+}
+
+section! {
+    /// Entities that meet a condition, with history.
+    RawSegment {
+        /// Its name.
+        name: String,
+        /// The table of entities.
+        of: Spanned<TableName>,
+        /// The condition, SQL.
+        condition ("where"): String,
+        /// What it is for.
+        purpose: Option<String>,
+    }
+}
+
+section! {
+    /// A list that leaves the house.
+    RawAudience {
+        /// Its name.
+        name: String,
+        /// The segment that it is made of.
+        segment: String,
+        /// Where it goes.
+        to: Named<Anything>,
+        /// Share held out to measure the effect.
+        holdout: Option<String>,
+    }
+}
+
+section! {
+    /// A table that grows by what is new in one of its inputs.
+    RawIncremental {
+        /// The input that drives it.
+        of: Spanned<TableName>,
+        /// Columns that name a row.
+        unique_key: OneOrMany<ColumnName>,
+    }
+}
+
+section! {
+    /// A step, given rows and expected rows.
+    RawUnitTest {
+        /// Its name.
+        name: String,
+        /// The date or time that the test speaks of.
+        as_of: Option<String>,
+        /// Rows of each input.
+        given: Named<Listing<Anything>>,
+        /// Rows that must come out.
+        expect: Listing<Anything>,
+    }
+}
+
+section! {
+    /// Keys that must not disappear.
+    RawKeeps {
+        /// The table whose keys count.
+        keys_of: Spanned<TableName>,
+        /// The columns that hold them.
+        columns: OneOrMany<ColumnName>,
+    }
+}
+
+section! {
+    /// Settings of a JSON array.
+    RawJson {
+        /// Path to the array.
+        path: Option<String>,
+        /// Nested array whose items become records.
+        explode: Option<String>,
+    }
+}

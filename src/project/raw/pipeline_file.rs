@@ -1,0 +1,149 @@
+//! `pipelines/*.yaml` as written.
+
+use super::super::Spanned;
+use super::declare::{choice, section, words};
+use super::decode::{Anything, AtLeastOne, Later, Listing, OneOrMany};
+use super::format::RawRead;
+use super::later::{
+    RawAudience, RawDrift, RawExposure, RawFreshness, RawMatch, RawReady, RawSegment,
+};
+use super::scalar::{Period, Schedule, SqlGlob};
+use crate::name::TableName;
+use crate::project::{Limit, Load, OnError, Party, PathPattern};
+
+section! {
+    /// `pipelines/<name>.yaml`: sources and steps with an owner and a schedule.
+    RawPipelineFile {
+        /// What it is for.
+        description: Option<String>,
+        /// Who answers for it.
+        owner: Option<RawOwner>,
+        /// When it is meant to run: cron, in the project's time zone.
+        schedule: Option<Schedule>,
+        /// Words to select by: `tag:nightly`.
+        tags: OneOrMany<String>,
+        /// Kinds of raw exports.
+        sources: Listing<Spanned<RawSource>>,
+        /// What makes tables of them.
+        steps: Listing<Spanned<RawStep>>,
+        /// Who reads what is published.
+        exposures: Option<Later<Listing<RawExposure>>>,
+    }
+}
+
+section! {
+    /// Who answers for something.
+    RawOwner {
+        /// A person or a team.
+        name: String,
+        /// How to reach them.
+        email: Option<String>,
+    }
+}
+
+section! {
+    /// A declared kind of raw export; schemas/<schema>/<table>.yaml is its contract.
+    RawSource {
+        /// The table that it fills, such as `bronze.crm_customers`.
+        table: Spanned<TableName>,
+        /// Paths below `raw`: `*` and `**` match, `{column}` and `{column:%Y%m%d}` capture; the captured time is the order.
+        files: AtLeastOne<Spanned<PathPattern>>,
+        /// The format.
+        read: Spanned<RawRead>,
+        /// What one export means: `append` (each adds its records, once), `replace` (the newest is the whole truth) or
+        /// `changes` (the newest record per key wins). Default `append`.
+        load: Option<Spanned<Load>>,
+        /// Whose data it is: `first`, `second` or `third`. Default `first`.
+        party: Option<Party>,
+        /// Whether a record speaks of one person: `person` or `aggregate`.
+        granularity: Option<Granularity>,
+        /// How many records may break the contract.
+        rejects: Option<RawRejects>,
+        /// How old the newest export may be.
+        freshness: Option<Later<RawFreshness>>,
+        /// When the next export is due.
+        due: Option<Later<Anything>>,
+        /// Who sends it.
+        sender: Option<Later<Anything>>,
+        /// When an export is whole.
+        ready: Option<Later<RawReady>>,
+        /// What a failure does: `stop` the build. Default `stop`.
+        on_error: Option<OnError>,
+        /// What to do when the columns of an export change.
+        drift: Option<Later<RawDrift>>,
+        /// Words to select by.
+        tags: OneOrMany<String>,
+    }
+}
+
+section! {
+    /// Records that break the contract.
+    RawRejects {
+        /// More than this in one build fail it: rows (`10`) or a share (`0.1%`). Default: any number is allowed, and reported.
+        at_most: Option<Limit>,
+        /// How long they are kept.
+        keep: Option<Later<Period>>,
+    }
+}
+
+choice! {
+    /// What makes tables.
+    RawStep ("a step") {
+        /// SQL files below `sql/`, such as `silver/*`: each makes the table of its path.
+        Sql("sql"): Spanned<SqlGlob>,
+        /// Which records describe the same person.
+        Match("match"): Later<RawMatch>,
+        /// The best-known value of each field.
+        Golden("golden"): Later<Anything>,
+        /// Entities that meet a condition.
+        Segment("segment"): Later<RawSegment>,
+        /// A list that leaves the house.
+        Audience("audience"): Later<RawAudience>,
+        /// What a customer will be worth.
+        LifetimeValue("lifetime_value"): Later<Anything>,
+        /// What to offer.
+        Recommend("recommend"): Later<Anything>,
+        /// Who is like whom.
+        Twins("twins"): Later<Anything>,
+    }
+}
+
+words! {
+    Load, "a way to load" {
+        "append" => Load::Append,
+        "replace" => Load::Replace,
+        "changes" => Load::Changes,
+    }
+    also {
+        "full" => "replace", "overwrite" => "replace", "snapshot" => "replace", "truncate" => "replace",
+        "incremental" => "append", "insert" => "append", "merge" => "changes", "upsert" => "changes", "cdc" => "changes",
+        "delta" => "changes"
+    }
+}
+
+words! {
+    Party, "a party" {
+        "first" => Party::First,
+        "second" => Party::Second,
+        "third" => Party::Third,
+    }
+}
+
+/// Whether a record speaks of one person; said for the record of processing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Granularity;
+
+words! {
+    Granularity, "a granularity" {
+        "person" => Granularity,
+        "aggregate" => Granularity,
+    }
+}
+
+words! {
+    OnError, "a way to meet an error" {
+        "stop" => OnError::Stop,
+    }
+    later { "hold" }
+    also { "fail" => "stop", "error" => "stop" }
+}

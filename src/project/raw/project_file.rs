@@ -1,0 +1,104 @@
+//! `kilde.yaml` as written.
+
+use super::super::Spanned;
+use super::declare::{section, words};
+use super::decode::{Anything, AtLeastOne, Later, Named, Tried};
+use super::later::{RawNotify, RawPublish, RawRetain};
+use super::scalar::{Name, Period, Size, Zone};
+use crate::project::requires::Requires;
+
+section! {
+    /// `kilde.yaml`: the project, where its exports and its lake lie, and what holds everywhere.
+    RawProjectFile {
+        /// The project's name: lower-case letters, digits and `_`.
+        project: Tried<Name>,
+        /// Versions of kilde that the project is written for, such as `">=0.1, <0.3"`.
+        requires: Option<Spanned<Requires>>,
+        /// IANA time zone of `$as_of`, schedules and local times without a zone. Default `UTC`.
+        time_zone: Option<Zone>,
+        /// Folder of the raw exports, relative to the project. Needed here or in the target chosen.
+        raw: Option<Spanned<String>>,
+        /// Folder of the lake, relative to the project. Needed here or in the target chosen.
+        lake: Option<Spanned<String>>,
+        /// What `--target NAME` overrides.
+        targets: Named<RawTarget>,
+        /// Values of `$name` in SQL, kept as text and typed where they are used.
+        vars: Named<Spanned<String>>,
+        /// Tables also written as one whole Parquet file per release.
+        publish: Option<Later<RawPublish>>,
+        /// How long releases are kept.
+        keep: Option<Later<Period>>,
+        /// Whom to tell what happened.
+        notify: Option<Later<RawNotify>>,
+        /// Who answers for the processing of personal data.
+        controller: Option<RawController>,
+        /// Who uses data, for what and why, by name.
+        purposes: Named<RawPurpose>,
+        /// Who may read for which purpose.
+        roles: Option<Later<Anything>>,
+        /// Bounds against broken input.
+        limits: Option<RawLimits>,
+    }
+}
+
+section! {
+    /// One target: what it names replaces the same key of the project.
+    RawTarget {
+        /// Folder of the raw exports.
+        raw: Option<Spanned<String>>,
+        /// Folder of the lake.
+        lake: Option<Spanned<String>>,
+        /// Values that replace or join those of the project.
+        vars: Named<Spanned<String>>,
+        /// Whom to tell what happened.
+        notify: Option<Later<RawNotify>>,
+    }
+}
+
+section! {
+    /// Who answers for the processing of personal data.
+    RawController {
+        /// Legal name.
+        name: String,
+        /// How to reach them.
+        contact: Option<String>,
+    }
+}
+
+section! {
+    /// A purpose: who uses data, for what and why, on which legal ground.
+    RawPurpose {
+        /// The people who use it: a team or a role.
+        who: String,
+        /// What they do with it.
+        what: String,
+        /// What it is good for, for customers as well as for the company.
+        why: AtLeastOne<String>,
+        /// The legal ground.
+        ground: Ground,
+        /// How long data is kept for it, and what happens then.
+        retain: Option<Later<RawRetain>>,
+    }
+}
+
+/// A legal ground of Article 6 GDPR.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ground(pub(crate) &'static str);
+
+words! {
+    Ground, "a legal ground" {
+        "consent" => Ground("consent"),
+        "contract" => Ground("contract"),
+        "legal_obligation" => Ground("legal_obligation"),
+        "legitimate_interest" => Ground("legitimate_interest"),
+    }
+    also { "legal" => "legal_obligation", "law" => "legal_obligation", "interest" => "legitimate_interest" }
+}
+
+section! {
+    /// Bounds against broken input.
+    RawLimits {
+        /// Longest record of a text export. Default `16MB`.
+        line: Option<Size>,
+    }
+}

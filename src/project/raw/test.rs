@@ -1,0 +1,265 @@
+//! `data_tests:` of tables and columns, as written.
+
+use super::super::Spanned;
+use super::declare::{choice, section, words};
+use super::decode::{AtLeastOne, Decode, FromText, Later, OneOrMany, Sink, Written};
+use super::later::RawKeeps;
+use super::scalar::{ColumnName, Pattern};
+use super::tree::{Node, Value};
+use crate::name::TableName;
+use crate::project::{Limit, TestSeverity};
+
+choice! {
+    /// A test of one column.
+    RawColumnTest ("a test") {
+        /// No value is null.
+        NotNull("not_null"): RawPlain,
+        /// No value occurs twice; nulls are not compared.
+        Unique("unique"): RawPlain,
+        /// Every value is one of these; null passes.
+        AcceptedValues("accepted_values"): RawColumnValues,
+        /// Every text matches a regular expression; null passes.
+        Matches("matches"): RawColumnMatches,
+        /// Every value lies within bounds, both included; null passes.
+        Range("range"): RawColumnRange,
+        /// Every value occurs in another table; null passes.
+        Relationships("relationships"): RawColumnRelationships,
+    }
+}
+
+choice! {
+    /// A test of a table.
+    RawTableTest ("a test") {
+        /// No value of these columns is null.
+        NotNull("not_null"): RawColumns,
+        /// No combination of these columns occurs twice; rows with a null among them are not compared.
+        Unique("unique"): RawColumns,
+        /// Every value of a column is one of these; null passes.
+        AcceptedValues("accepted_values"): RawValues,
+        /// Every text of a column matches a regular expression; null passes.
+        Matches("matches"): RawMatches,
+        /// Every value of a column lies within bounds, both included; null passes.
+        Range("range"): RawRange,
+        /// Every combination of these columns occurs in another table; rows with a null among them pass.
+        Relationships("relationships"): RawRelationships,
+        /// How many rows the table has.
+        RowCount("row_count"): RawRowCount,
+        /// Keys that must not disappear.
+        Keeps("keeps"): Later<RawKeeps>,
+        /// A query whose rows are failures.
+        Sql("sql"): RawSqlTest,
+    }
+}
+
+section! {
+    /// A test without settings of its own.
+    RawPlain {
+        /// `error` (nothing is published) or `warn`. Default `error`.
+        severity: Option<TestSeverity>,
+        /// Failures up to this do not count: rows (`10`) or a share (`1%`). Default 0.
+        at_most: Option<Limit>,
+        /// SQL condition: only rows where it holds are tested.
+        condition ("where"): Option<String>,
+    }
+}
+
+section! {
+    /// Values that a column may have.
+    RawColumnValues {
+        /// The values, as text, typed by the column.
+        values: AtLeastOne<Spanned<String>>,
+        /// `error` (nothing is published) or `warn`. Default `error`.
+        severity: Option<TestSeverity>,
+        /// Failures up to this do not count: rows (`10`) or a share (`1%`). Default 0.
+        at_most: Option<Limit>,
+        /// SQL condition: only rows where it holds are tested.
+        condition ("where"): Option<String>,
+    }
+}
+
+section! {
+    /// A regular expression for a column.
+    RawColumnMatches {
+        /// The expression; it may match anywhere in the text unless it says `^` and `$`.
+        pattern: Pattern,
+        /// `error` (nothing is published) or `warn`. Default `error`.
+        severity: Option<TestSeverity>,
+        /// Failures up to this do not count: rows (`10`) or a share (`1%`). Default 0.
+        at_most: Option<Limit>,
+        /// SQL condition: only rows where it holds are tested.
+        condition ("where"): Option<String>,
+    }
+}
+
+section! {
+    /// Bounds of a column, both included; one may be left out.
+    RawColumnRange {
+        /// Lower bound, typed by the column.
+        min: Option<Spanned<String>>,
+        /// Upper bound, typed by the column.
+        max: Option<Spanned<String>>,
+        /// `error` (nothing is published) or `warn`. Default `error`.
+        severity: Option<TestSeverity>,
+        /// Failures up to this do not count: rows (`10`) or a share (`1%`). Default 0.
+        at_most: Option<Limit>,
+        /// SQL condition: only rows where it holds are tested.
+        condition ("where"): Option<String>,
+    }
+}
+
+section! {
+    /// Another table in which a column's values occur.
+    RawColumnRelationships {
+        /// The other table.
+        to: Spanned<TableName>,
+        /// Its column. Default: its key, where that is one column, else the column of the same name.
+        field: Option<Spanned<ColumnName>>,
+        /// `error` (nothing is published) or `warn`. Default `error`.
+        severity: Option<TestSeverity>,
+        /// Failures up to this do not count: rows (`10`) or a share (`1%`). Default 0.
+        at_most: Option<Limit>,
+        /// SQL condition: only rows where it holds are tested.
+        condition ("where"): Option<String>,
+    }
+}
+
+section! {
+    /// Columns that a test looks at.
+    RawColumns {
+        /// The columns.
+        columns: AtLeastOne<Spanned<ColumnName>>,
+        /// `error` (nothing is published) or `warn`. Default `error`.
+        severity: Option<TestSeverity>,
+        /// Failures up to this do not count: rows (`10`) or a share (`1%`). Default 0.
+        at_most: Option<Limit>,
+        /// SQL condition: only rows where it holds are tested.
+        condition ("where"): Option<String>,
+    }
+}
+
+section! {
+    /// Values that a column may have.
+    RawValues {
+        /// The column.
+        column: Spanned<ColumnName>,
+        /// The values, as text, typed by the column.
+        values: AtLeastOne<Spanned<String>>,
+        /// `error` (nothing is published) or `warn`. Default `error`.
+        severity: Option<TestSeverity>,
+        /// Failures up to this do not count: rows (`10`) or a share (`1%`). Default 0.
+        at_most: Option<Limit>,
+        /// SQL condition: only rows where it holds are tested.
+        condition ("where"): Option<String>,
+    }
+}
+
+section! {
+    /// A regular expression for a column.
+    RawMatches {
+        /// The column.
+        column: Spanned<ColumnName>,
+        /// The expression; it may match anywhere in the text unless it says `^` and `$`.
+        pattern: Pattern,
+        /// `error` (nothing is published) or `warn`. Default `error`.
+        severity: Option<TestSeverity>,
+        /// Failures up to this do not count: rows (`10`) or a share (`1%`). Default 0.
+        at_most: Option<Limit>,
+        /// SQL condition: only rows where it holds are tested.
+        condition ("where"): Option<String>,
+    }
+}
+
+section! {
+    /// Bounds of a column, both included; one may be left out.
+    RawRange {
+        /// The column.
+        column: Spanned<ColumnName>,
+        /// Lower bound, typed by the column.
+        min: Option<Spanned<String>>,
+        /// Upper bound, typed by the column.
+        max: Option<Spanned<String>>,
+        /// `error` (nothing is published) or `warn`. Default `error`.
+        severity: Option<TestSeverity>,
+        /// Failures up to this do not count: rows (`10`) or a share (`1%`). Default 0.
+        at_most: Option<Limit>,
+        /// SQL condition: only rows where it holds are tested.
+        condition ("where"): Option<String>,
+    }
+}
+
+section! {
+    /// Another table in which the columns' values occur.
+    RawRelationships {
+        /// The columns.
+        columns: AtLeastOne<Spanned<ColumnName>>,
+        /// The other table.
+        to: Spanned<TableName>,
+        /// Its columns, in the same order. Default: its key, where that has as many columns, else those of the same names.
+        fields: OneOrMany<Spanned<ColumnName>>,
+        /// `error` (nothing is published) or `warn`. Default `error`.
+        severity: Option<TestSeverity>,
+        /// Failures up to this do not count: rows (`10`) or a share (`1%`). Default 0.
+        at_most: Option<Limit>,
+        /// SQL condition: only rows where it holds are tested.
+        condition ("where"): Option<String>,
+    }
+}
+
+section! {
+    /// How many rows a table has, both bounds included.
+    RawRowCount {
+        /// At least.
+        min: Option<u64>,
+        /// At most.
+        max: Option<u64>,
+        /// Change against the last release, such as `-5%..+20%`.
+        change: Written<Later<String>>,
+        /// `error` (nothing is published) or `warn`. Default `error`.
+        severity: Option<TestSeverity>,
+    }
+}
+
+section! {
+    /// A query whose rows are failures.
+    RawSqlQuery {
+        /// The query.
+        query: Spanned<String>,
+        /// `error` (nothing is published) or `warn`. Default `error`.
+        severity: Option<TestSeverity>,
+        /// Rows up to this do not count. Default 0.
+        at_most: Option<Limit>,
+    }
+}
+
+/// A query, bare or with settings.
+#[derive(Clone, Debug)]
+pub(crate) struct RawSqlTest(pub(crate) RawSqlQuery);
+
+impl Decode for RawSqlTest {
+    fn decode(node: &Node, sink: &mut Sink) -> Option<Self> {
+        match &node.value {
+            Value::Map(_) => RawSqlQuery::decode(node, sink).map(Self),
+            Value::Text { .. } | Value::List(_) => {
+                let query = Spanned::<String>::decode(node, sink)?;
+                Some(Self(RawSqlQuery {
+                    query,
+                    severity: None,
+                    at_most: None,
+                }))
+            }
+        }
+    }
+
+    fn schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let settings = RawSqlQuery::schema(generator);
+        schemars::json_schema!({"anyOf": [String::text_schema(), settings]})
+    }
+}
+
+words! {
+    TestSeverity, "a severity" {
+        "error" => TestSeverity::Error,
+        "warn" => TestSeverity::Warn,
+    }
+    also { "warning" => "warn", "fail" => "error" }
+}

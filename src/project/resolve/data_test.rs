@@ -1,0 +1,345 @@
+//! `data_tests:` → [`DataTest`]s whose columns exist and whose values are of their columns' types.
+
+use super::super::raw::{ColumnName, Mistake, RawColumnTest, RawTableTest, Sink};
+use super::super::{ColumnType, DataTest, Limit, Spanned, TestKind, TestSeverity, jinja};
+use super::contract::Check;
+use super::value;
+use crate::diagnostic::Span;
+use crate::name::TableName;
+
+/// A test that speaks of another table; which columns it means there is settled once every contract is known.
+#[derive(Debug)]
+pub(super) struct Reference {
+    /// Which of the contract's tests.
+    pub(super) test: usize,
+    pub(super) to: Spanned<TableName>,
+    /// Columns of the other table, as written; may be empty.
+    pub(super) fields: Vec<Spanned<ColumnName>>,
+    /// Types of this table's columns, where known.
+    pub(super) types: Vec<Option<ColumnType>>,
+}
+
+/// What every test may say.
+struct Settings {
+    severity: Option<TestSeverity>,
+    at_most: Option<Limit>,
+    condition: Option<String>,
+}
+
+macro_rules! settings {
+    ($raw:ident) => {
+        Settings {
+            severity: $raw.severity,
+            at_most: $raw.at_most,
+            condition: $raw.condition,
+        }
+    };
+}
+
+impl Settings {
+    fn test(self, kind: TestKind, span: Span) -> DataTest {
+        DataTest {
+            kind,
+            severity: self.severity.unwrap_or_default(),
+            at_most: self.at_most,
+            condition: self.condition,
+            span,
+        }
+    }
+}
+
+/// Adds a column's test.
+pub(super) fn of_column(
+    check: &mut Check<'_>,
+    column: &Spanned<ColumnName>,
+    test: Spanned<RawColumnTest>,
+    tests: &mut Vec<DataTest>,
+    references: &mut Vec<Reference>,
+) {
+    let span = test.span;
+    let name = column.value.0.clone();
+    let (settings, kind) = match test.value {
+        RawColumnTest::NotNull(raw) => (settings!(raw), TestKind::NotNull { column: name }),
+        RawColumnTest::Unique(raw) => {
+            unique(check, std::slice::from_ref(column), span);
+            (
+                settings!(raw),
+                TestKind::Unique {
+                    columns: vec![name],
+                },
+            )
+        }
+        RawColumnTest::AcceptedValues(raw) => {
+            let values = accepted(check, column, raw.values.0);
+            (
+                settings!(raw),
+                TestKind::AcceptedValues {
+                    column: name,
+                    values,
+                },
+            )
+        }
+        RawColumnTest::Matches(raw) => {
+            matches(check, column, span);
+            let pattern = raw.pattern.0.clone();
+            (
+                settings!(raw),
+                TestKind::Matches {
+                    column: name,
+                    pattern,
+                },
+            )
+        }
+        RawColumnTest::Range(raw) => {
+            let (min, max) = range(check, column, raw.min, raw.max, span);
+            (
+                settings!(raw),
+                TestKind::Range {
+                    column: name,
+                    min,
+                    max,
+                },
+            )
+        }
+        RawColumnTest::Relationships(raw) => {
+            references.push(Reference {
+                test: tests.len(),
+                to: raw.to.clone(),
+                fields: raw.field.into_iter().collect(),
+                types: vec![check.column(column)],
+            });
+            let kind = TestKind::Relationships {
+                columns: vec![name],
+                to: raw.to.value,
+                fields: Vec::new(),
+            };
+            (settings!(raw), kind)
+        }
+    };
+    tests.push(settings.test(kind, span));
+}
+
+/// Adds a table's test; `not_null` of several columns becomes one test a column.
+pub(super) fn of_table(
+    check: &mut Check<'_>,
+    test: Spanned<RawTableTest>,
+    tests: &mut Vec<DataTest>,
+    references: &mut Vec<Reference>,
+) {
+    let span = test.span;
+    let (settings, kind) = match test.value {
+        RawTableTest::NotNull(raw) => {
+            for column in &raw.columns.0 {
+                check.column(column);
+                let settings = Settings {
+                    severity: raw.severity,
+                    at_most: raw.at_most,
+                    condition: raw.condition.clone(),
+                };
+                let column = column.value.0.clone();
+                tests.push(settings.test(TestKind::NotNull { column }, span));
+            }
+            return;
+        }
+        RawTableTest::Unique(raw) => {
+            unique(check, &raw.columns.0, span);
+            let columns = raw
+                .columns
+                .0
+                .iter()
+                .map(|column| column.value.0.clone())
+                .collect();
+            (settings!(raw), TestKind::Unique { columns })
+        }
+        RawTableTest::AcceptedValues(raw) => {
+            let values = accepted(check, &raw.column, raw.values.0);
+            let column = raw.column.value.0;
+            (settings!(raw), TestKind::AcceptedValues { column, values })
+        }
+        RawTableTest::Matches(raw) => {
+            matches(check, &raw.column, raw.column.span);
+            let kind = TestKind::Matches {
+                column: raw.column.value.0,
+                pattern: raw.pattern.0,
+            };
+            (settings!(raw), kind)
+        }
+        RawTableTest::Range(raw) => {
+            let (min, max) = range(check, &raw.column, raw.min, raw.max, span);
+            let column = raw.column.value.0;
+            (settings!(raw), TestKind::Range { column, min, max })
+        }
+        RawTableTest::Relationships(raw) => {
+            references.push(Reference {
+                test: tests.len(),
+                to: raw.to.clone(),
+                fields: raw.fields.0,
+                types: raw
+                    .columns
+                    .0
+                    .iter()
+                    .map(|column| check.column(column))
+                    .collect(),
+            });
+            let kind = TestKind::Relationships {
+                columns: raw
+                    .columns
+                    .0
+                    .into_iter()
+                    .map(|column| column.value.0)
+                    .collect(),
+                to: raw.to.value,
+                fields: Vec::new(),
+            };
+            (settings!(raw), kind)
+        }
+        RawTableTest::RowCount(raw) => {
+            let (min, max) = (raw.min, raw.max);
+            row_count(check, min, max, raw.change.0, span);
+            let settings = Settings {
+                severity: raw.severity,
+                at_most: None,
+                condition: None,
+            };
+            (settings, TestKind::RowCount { min, max })
+        }
+        RawTableTest::Keeps(later) => later.never(),
+        RawTableTest::Sql(raw) => {
+            let query = raw.0.query;
+            let mut sink = Sink::new(check.file);
+            jinja::refuse(&query.value, query.span, &mut sink);
+            check.adopt(sink.found);
+            let settings = Settings {
+                severity: raw.0.severity,
+                at_most: raw.0.at_most,
+                condition: None,
+            };
+            let kind = TestKind::Sql {
+                query: query.value,
+                query_span: query.span,
+            };
+            (settings, kind)
+        }
+    };
+    tests.push(settings.test(kind, span));
+}
+
+fn unique(check: &mut Check<'_>, columns: &[Spanned<ColumnName>], span: Span) {
+    for column in columns {
+        if let Some(data_type @ (ColumnType::List(_) | ColumnType::Struct(_))) =
+            check.column(column)
+        {
+            misfit(check, "unique", column, &data_type, span);
+        }
+    }
+}
+
+fn matches(check: &mut Check<'_>, column: &Spanned<ColumnName>, span: Span) {
+    match check.column(column) {
+        None | Some(ColumnType::Varchar) => {}
+        Some(data_type) => misfit(check, "matches", column, &data_type, span),
+    }
+}
+
+fn misfit(
+    check: &mut Check<'_>,
+    test: &str,
+    column: &Spanned<ColumnName>,
+    data_type: &ColumnType,
+    span: Span,
+) {
+    let help = match test {
+        "matches" => "`matches` looks at text: use `range` or `accepted_values`",
+        "range" => "`range` needs values with an order: numbers, dates, times, text",
+        _ => "test what is in it with `sql`",
+    };
+    let mistake = Mistake::new(
+        127,
+        format!(
+            "`{test}` does not fit `{}`, which is `{data_type}`",
+            column.value.0
+        ),
+    );
+    check.report(span, mistake.help(help));
+}
+
+fn accepted(
+    check: &mut Check<'_>,
+    column: &Spanned<ColumnName>,
+    values: Vec<Spanned<String>>,
+) -> Vec<String> {
+    if let Some(data_type) = check.column(column) {
+        for value in &values {
+            fits(check, value, column, &data_type);
+        }
+    }
+    values.into_iter().map(|value| value.value).collect()
+}
+
+fn fits(
+    check: &mut Check<'_>,
+    value: &Spanned<String>,
+    column: &Spanned<ColumnName>,
+    data_type: &ColumnType,
+) -> bool {
+    let Err(expected) = value::check(&value.value, data_type) else {
+        return true;
+    };
+    let mistake = Mistake::new(
+        128,
+        format!(
+            "`{}` is not a value of `{}`, which is `{data_type}`",
+            value.value, column.value.0
+        ),
+    );
+    check.report(value.span, mistake.help(format!("expected {expected}")));
+    false
+}
+
+fn range(
+    check: &mut Check<'_>,
+    column: &Spanned<ColumnName>,
+    min: Option<Spanned<String>>,
+    max: Option<Spanned<String>>,
+    span: Span,
+) -> (Option<String>, Option<String>) {
+    if min.is_none() && max.is_none() {
+        let mistake = Mistake::new(106, "`range` needs `min` or `max`");
+        check.report(span, mistake.help("for example `range: {min: 0}`"));
+    }
+    match check.column(column) {
+        None => {}
+        Some(data_type @ (ColumnType::List(_) | ColumnType::Struct(_) | ColumnType::Boolean)) => {
+            misfit(check, "range", column, &data_type, span);
+        }
+        Some(data_type) => {
+            let mut whole = true;
+            for bound in [&min, &max].into_iter().flatten() {
+                whole &= fits(check, bound, column, &data_type);
+            }
+            if let (true, Some(low), Some(high)) = (whole, &min, &max)
+                && value::compare(&low.value, &high.value, &data_type)
+                    .is_some_and(std::cmp::Ordering::is_gt)
+            {
+                let mistake = Mistake::new(127, "`max` lies below `min`: no value can pass");
+                check.report(high.span, mistake);
+            }
+        }
+    }
+    (min.map(|bound| bound.value), max.map(|bound| bound.value))
+}
+
+fn row_count(check: &mut Check<'_>, min: Option<u64>, max: Option<u64>, refused: bool, span: Span) {
+    if min.is_none() && max.is_none() && !refused {
+        let mistake = Mistake::new(106, "`row_count` needs `min` or `max`");
+        check.report(span, mistake.help("for example `row_count: {min: 1}`"));
+    }
+    if let (Some(min), Some(max)) = (min, max)
+        && max < min
+    {
+        check.report(
+            span,
+            Mistake::new(127, "`max` lies below `min`: no table can pass"),
+        );
+    }
+}

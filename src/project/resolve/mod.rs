@@ -1,0 +1,122 @@
+//! Shapes as written → what they mean together.
+//!
+//! In: every file, decoded alone. Out: a [`Project`] and what does not fit: names against names, settings against
+//! settings. Where a file could not be decoded, nothing is said of what it might have held: one mistake, one message.
+
+mod contract;
+mod data_test;
+mod ownership;
+mod relation;
+mod settings;
+mod source;
+mod value;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::load::Files;
+use super::raw::{Mistake, Sink};
+use super::{Pipeline, Project, Variables};
+use crate::diagnostic::{Code, Diagnostic, SourceFile, Span};
+use crate::name::TableName;
+
+/// A mistake at a place; an empty span at the beginning blames the file as a whole.
+pub(crate) fn blame(file: &Arc<SourceFile>, span: Span, mistake: Mistake) -> Diagnostic {
+    let mut diagnostic = Diagnostic::error(Code(mistake.code), mistake.message).at(file, span);
+    diagnostic.help = mistake.help;
+    diagnostic
+}
+
+/// The table that a path names: `schemas/gold/customers.yaml` → `gold.customers`.
+fn table_of(file: &SourceFile) -> Option<TableName> {
+    let stem = file.path.rsplit_once('.')?.0;
+    let mut parts = stem.rsplit('/');
+    let name = parts.next()?;
+    TableName::new(parts.next()?, name).ok()
+}
+
+/// The project, where nothing that it needs is missing, and every mistake.
+pub(crate) fn project(
+    mut files: Files,
+    variables: &Variables,
+) -> (Option<Project>, Vec<Diagnostic>) {
+    let mut found = std::mem::take(&mut files.found);
+    let file_count = 1 + files.pipelines.len() + files.schemas.len() + files.sql.len();
+    let mut sink = Sink::new(&files.project.0);
+    let settings = settings::resolve(files.project.1, &files.root, variables, &mut sink);
+    found.append(&mut sink.found);
+    let settings = match settings {
+        Ok(settings) => settings,
+        // written for another kilde: whatever else looks wrong may be right there
+        Err(refused) => return (None, vec![refused]),
+    };
+
+    let contracts = contract::resolve(files.schemas, &settings, &mut found);
+    let owned = ownership::resolve(&files.pipelines, &files.sql, &mut found);
+    let mut pipelines = Vec::new();
+    let mut sources = source::Sources::default();
+    for (file, raw) in files.pipelines {
+        let Some(raw) = raw else {
+            sources.whole = false;
+            continue;
+        };
+        let name = pipeline_name(&file);
+        sources.whole &= raw.sources.whole;
+        source::resolve(
+            &file,
+            &name,
+            raw.sources.items,
+            &settings,
+            &mut sources,
+            &mut found,
+        );
+        pipelines.push(Pipeline {
+            name,
+            file,
+            description: raw.description,
+            owner: raw.owner.map(contract::owner),
+            schedule: raw.schedule.map(|schedule| schedule.0),
+            tags: raw.tags.0,
+        });
+    }
+    let contracts = relation::check(contracts, &sources, &owned, &mut found);
+
+    let project = settings.name.map(|name| Project {
+        root: files.root,
+        name,
+        target: variables.target.clone(),
+        time_zone: settings.time_zone,
+        raw: settings.raw,
+        lake: settings.lake,
+        vars: settings.vars,
+        max_record_bytes: settings.max_record_bytes,
+        purposes: settings.purposes,
+        pipelines,
+        sources: sources.by_table,
+        steps: owned.steps,
+        contracts,
+        file_count,
+        warnings: Vec::new(),
+    });
+    (project, found)
+}
+
+/// Stem of a pipeline's file.
+fn pipeline_name(file: &SourceFile) -> String {
+    let name = file.path.rsplit('/').next().unwrap_or_default();
+    name.trim_end_matches(".yaml").to_string()
+}
+
+/// Settings of `kilde.yaml`, of the target and of the command line, put together.
+pub(crate) struct Settings {
+    /// `None` where it was reported as wrong.
+    name: Option<String>,
+    time_zone: chrono_tz::Tz,
+    raw: String,
+    lake: String,
+    vars: BTreeMap<String, String>,
+    max_record_bytes: u64,
+    purposes: BTreeMap<String, super::Purpose>,
+    /// Whether `purposes` holds all that the file declares.
+    purposes_whole: bool,
+}

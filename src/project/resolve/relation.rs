@@ -1,0 +1,417 @@
+//! Sources, SQL files and contracts against each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::raw::{Mistake, listed, nearest_word};
+use super::super::{ColumnType, Contract, Load, Read, Source, TestKind};
+use super::blame;
+use super::contract::{Contracts, Draft};
+use super::data_test::Reference;
+use super::ownership::Owned;
+use super::source::{Sources, WrittenAt};
+use crate::diagnostic::{Diagnostic, Span};
+use crate::name::TableName;
+
+/// Schemas whose folders in the lake are kilde's own.
+const RESERVED: &[&str] = &["ops", "latest"];
+/// The schema that people read: each of its tables has a contract.
+const PUBLISHED: &str = "gold";
+
+/// Checks what no file can check alone; gives the contracts with their tests complete.
+pub(super) fn check(
+    contracts: Contracts,
+    sources: &Sources,
+    owned: &Owned,
+    found: &mut Vec<Diagnostic>,
+) -> BTreeMap<TableName, Contract> {
+    let Contracts { mut drafts, unread } = contracts;
+    let tables: BTreeSet<&TableName> = sources.by_table.keys().chain(owned.files.keys()).collect();
+    for (table, source) in &sources.by_table {
+        if let Some(at) = sources.written_at.get(table) {
+            check_source(source, at, drafts.get(table), &unread, owned, found);
+        }
+    }
+    for (table, file) in &owned.files {
+        if RESERVED.contains(&table.schema()) {
+            found.push(blame(file, Span::default(), reserved(table)));
+        }
+        let described = drafts.contains_key(table) || unread.contains(table);
+        if table.schema() == PUBLISHED && !described {
+            let mistake = Mistake::new(145, format!("`{table}` has no contract"))
+                .help(format!("people read `{PUBLISHED}`: write schemas/{}.yaml with `description`, `grain` and `columns`", table.location()));
+            found.push(blame(file, Span::default(), mistake));
+        }
+    }
+    for (table, draft) in &drafts {
+        if owned.files.contains_key(table) && !sources.by_table.contains_key(table) {
+            check_step_contract(draft, found);
+        }
+        if !tables.contains(table) && sources.whole {
+            found.push(orphan(table, draft, &tables));
+        }
+    }
+    let fields: BTreeMap<TableName, Vec<Vec<String>>> = drafts
+        .iter()
+        .map(|(table, draft)| {
+            (
+                table.clone(),
+                check_references(draft, &drafts, &tables, sources.whole, found),
+            )
+        })
+        .collect();
+    for (table, fields) in fields {
+        if let Some(draft) = drafts.get_mut(&table) {
+            complete(draft, fields);
+        }
+    }
+    drafts
+        .into_iter()
+        .map(|(table, draft)| (table, draft.contract))
+        .collect()
+}
+
+fn reserved(table: &TableName) -> Mistake {
+    Mistake::new(146, format!("`{}` is kilde's own schema", table.schema()))
+        .help("call it something else, for example `silver`")
+}
+
+/// A schema file that describes nothing.
+fn orphan(table: &TableName, draft: &Draft, tables: &BTreeSet<&TableName>) -> Diagnostic {
+    let known: Vec<String> = tables.iter().map(ToString::to_string).collect();
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    let mistake = Mistake::new(
+        144,
+        format!("nothing makes `{table}`, which this file describes"),
+    );
+    let mistake = match nearest_word(&table.to_string(), &known) {
+        Some(near) => mistake.help(format!(
+            "did you mean `{near}`? then call it schemas/{}.yaml",
+            near.replacen('.', "/", 1)
+        )),
+        None => mistake.help(format!(
+            "write sql/{}.sql, or a source with `table: {table}`",
+            table.location()
+        )),
+    };
+    blame(&draft.contract.file, Span::default(), mistake)
+}
+
+fn check_source(
+    source: &Source,
+    at: &WrittenAt,
+    draft: Option<&Draft>,
+    unread: &[TableName],
+    owned: &Owned,
+    found: &mut Vec<Diagnostic>,
+) {
+    let table = &source.table;
+    if RESERVED.contains(&table.schema()) {
+        found.push(blame(&source.file, at.table, reserved(table)));
+    }
+    if let Some(file) = owned.files.get(table) {
+        let mistake = Mistake::new(140, format!("`{table}` is made twice"))
+            .help(format!("{} makes it too: keep one", file.path));
+        found.push(blame(&source.file, at.table, mistake));
+    }
+    let Some(draft) = draft else {
+        if !unread.contains(table) {
+            let mistake = Mistake::new(145, format!("source `{table}` has no contract")).help(
+                format!("write schemas/{}.yaml with its `columns`", table.location()),
+            );
+            found.push(blame(&source.file, at.table, mistake));
+        }
+        return;
+    };
+    if draft.whole && draft.clean {
+        check_whole_contract(source, draft, at, found);
+    }
+    check_source_columns(source, draft, found);
+    if let (Some(span), super::super::Materialization::Ephemeral) =
+        (draft.materialized_at, draft.contract.materialized)
+    {
+        let mistake = Mistake::new(126, "a source is always a table").help("remove `materialized`");
+        found.push(blame(&draft.contract.file, span, mistake));
+    }
+}
+
+/// What the contract of a source must have.
+fn check_whole_contract(
+    source: &Source,
+    draft: &Draft,
+    at: &WrittenAt,
+    found: &mut Vec<Diagnostic>,
+) {
+    let contract = &draft.contract;
+    if contract.columns.is_empty() {
+        let mistake = Mistake::new(
+            130,
+            format!("the contract of source `{}` has no columns", source.table),
+        )
+        .help("an export is read as its contract says: `columns: [{name: …, data_type: …}]`");
+        found.push(blame(&contract.file, Span::default(), mistake));
+        return;
+    }
+    if source.load == Load::Changes && contract.key.is_empty() {
+        let mistake = Mistake::new(
+            130,
+            format!(
+                "`load: changes` needs a key, and `{}` has none",
+                source.table
+            ),
+        )
+        .help(format!(
+            "the newest record per key wins: add `key: […]` to {}",
+            contract.file.path
+        ));
+        found.push(blame(&source.file, at.table, mistake));
+    }
+    for (pattern, span) in source.patterns.iter().zip(&at.patterns) {
+        for capture in &pattern.captures {
+            if capture.format.is_some() || contract.column(&capture.column).is_some() {
+                continue;
+            }
+            let known: Vec<&str> = contract
+                .columns
+                .iter()
+                .map(|column| column.name.value.as_str())
+                .collect();
+            let mistake = Mistake::new(
+                131,
+                format!(
+                    "`{{{}}}` captures a column that the contract does not have",
+                    capture.column
+                ),
+            );
+            let mistake = match nearest_word(&capture.column, &known) {
+                Some(near) => mistake.help(format!("did you mean `{{{near}}}`?")),
+                None => mistake.help(format!(
+                    "declare it in {}, or write `*` where the text does not matter",
+                    contract.file.path
+                )),
+            };
+            found.push(blame(&source.file, *span, mistake));
+        }
+    }
+}
+
+/// Columns that the format or the path cannot fill.
+fn check_source_columns(source: &Source, draft: &Draft, found: &mut Vec<Diagnostic>) {
+    let file = &draft.contract.file;
+    for column in &draft.contract.columns {
+        let name = &column.name.value;
+        let capture = source
+            .patterns
+            .iter()
+            .flat_map(|pattern| &pattern.captures)
+            .find(|capture| capture.column == *name);
+        let nested = matches!(
+            column.data_type,
+            ColumnType::List(_) | ColumnType::Struct(_)
+        );
+        let mistake = match (&source.read, capture, column.from.first()) {
+            (_, Some(_), Some(from)) => Some((
+                from.span,
+                format!("`{name}` comes from the path, and `from` says otherwise"),
+                "remove one of them",
+            )),
+            (_, Some(capture), None)
+                if capture.format.is_some() && !holds_time(&column.data_type) =>
+            {
+                Some((
+                    column.name.span,
+                    format!(
+                        "`{name}` is a time captured from the path, and `{}` holds none",
+                        column.data_type
+                    ),
+                    "make it `date`, `timestamp` or `varchar`",
+                ))
+            }
+            (Read::Csv(csv), None, Some(from)) if !csv.header => Some((
+                from.span,
+                "an export without a header has no names to take a column from".to_string(),
+                "columns come in contract order: remove `from`",
+            )),
+            (Read::Csv(_), None, _) if nested => Some((
+                column.name.span,
+                format!("`{name}` is `{}`, which CSV cannot hold", column.data_type),
+                "read it as `varchar`, or take NDJSON or Parquet",
+            )),
+            _ => None,
+        };
+        if let Some((span, message, help)) = mistake {
+            found.push(blame(file, span, Mistake::new(126, message).help(help)));
+        }
+    }
+}
+
+fn holds_time(data_type: &ColumnType) -> bool {
+    matches!(
+        data_type,
+        ColumnType::Date | ColumnType::Timestamp | ColumnType::Varchar
+    )
+}
+
+/// What only the contract of a source can say.
+fn check_step_contract(draft: &Draft, found: &mut Vec<Diagnostic>) {
+    for from in draft
+        .contract
+        .columns
+        .iter()
+        .flat_map(|column| column.from.first())
+    {
+        let mistake = Mistake::new(
+            126,
+            "`from` names a column of an export, and this table is made by SQL",
+        )
+        .help("write `… as name` in the SQL and remove `from`");
+        found.push(blame(&draft.contract.file, from.span, mistake));
+    }
+}
+
+/// Columns of the other table that each reference means, in the order of the references.
+fn check_references(
+    draft: &Draft,
+    drafts: &BTreeMap<TableName, Draft>,
+    tables: &BTreeSet<&TableName>,
+    whole: bool,
+    found: &mut Vec<Diagnostic>,
+) -> Vec<Vec<String>> {
+    let mut all = Vec::new();
+    for reference in &draft.references {
+        let to = &reference.to;
+        if !tables.contains(&to.value) && whole {
+            let known: Vec<String> = tables.iter().map(ToString::to_string).collect();
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            let mistake = Mistake::new(147, format!("nothing makes `{}`", to.value));
+            let mistake = match nearest_word(&to.value.to_string(), &known) {
+                Some(near) => mistake.help(format!("did you mean `{near}`?")),
+                None => mistake.help("name a source or a table that a SQL file makes"),
+            };
+            found.push(blame(&draft.contract.file, to.span, mistake));
+        }
+        let fields = fields_of(reference, draft, drafts.get(&to.value));
+        check_fields(reference, &fields, draft, drafts.get(&to.value), found);
+        all.push(fields);
+    }
+    all
+}
+
+/// As written; else the other table's key where it has as many columns; else the same names.
+fn fields_of(reference: &Reference, draft: &Draft, other: Option<&Draft>) -> Vec<String> {
+    if !reference.fields.is_empty() {
+        return reference
+            .fields
+            .iter()
+            .map(|field| field.value.0.clone())
+            .collect();
+    }
+    let columns = match draft
+        .contract
+        .tests
+        .get(reference.test)
+        .map(|test| &test.kind)
+    {
+        Some(TestKind::Relationships { columns, .. }) => columns.clone(),
+        _ => Vec::new(),
+    };
+    match other {
+        Some(other) if other.contract.key.len() == columns.len() => other
+            .contract
+            .key_names()
+            .into_iter()
+            .map(str::to_string)
+            .collect(),
+        _ => columns,
+    }
+}
+
+fn check_fields(
+    reference: &Reference,
+    fields: &[String],
+    draft: &Draft,
+    other: Option<&Draft>,
+    found: &mut Vec<Diagnostic>,
+) {
+    let file = &draft.contract.file;
+    let to = &reference.to;
+    if fields.len() != reference.types.len() {
+        let message = format!(
+            "{} columns are held against {}",
+            reference.types.len(),
+            fields.len()
+        );
+        let span = reference.fields.first().map_or(to.span, |field| field.span);
+        found.push(blame(
+            file,
+            span,
+            Mistake::new(127, message).help("name as many on both sides"),
+        ));
+        return;
+    }
+    let Some(other) = other.filter(|other| other.whole && !other.contract.columns.is_empty())
+    else {
+        return;
+    };
+    for (index, field) in fields.iter().enumerate() {
+        let span = reference
+            .fields
+            .get(index)
+            .map_or(to.span, |field| field.span);
+        let Some(column) = other.contract.column(field) else {
+            let known: Vec<&str> = other
+                .contract
+                .columns
+                .iter()
+                .map(|column| column.name.value.as_str())
+                .collect();
+            let mistake = Mistake::new(124, format!("`{}` has no column `{field}`", to.value));
+            let mistake = match nearest_word(field, &known) {
+                Some(near) => mistake.help(format!("did you mean `{near}`?")),
+                None => mistake.help(format!("it has {}", listed(&known))),
+            };
+            found.push(blame(file, span, mistake));
+            continue;
+        };
+        if let Some(Some(own)) = reference.types.get(index)
+            && kind(own) != kind(&column.data_type)
+        {
+            let mistake = Mistake::new(
+                127,
+                format!(
+                    "`{own}` is held against `{}.{field}`, which is `{}`",
+                    to.value, column.data_type
+                ),
+            );
+            found.push(blame(
+                file,
+                span,
+                mistake.help("values of different kinds are never equal: give both one type"),
+            ));
+        }
+    }
+}
+
+/// Types whose values can be equal.
+fn kind(data_type: &ColumnType) -> u8 {
+    match data_type {
+        ColumnType::Varchar => 0,
+        ColumnType::Boolean => 1,
+        ColumnType::Integer
+        | ColumnType::Bigint
+        | ColumnType::Double
+        | ColumnType::Decimal { .. } => 2,
+        ColumnType::Date | ColumnType::Timestamp => 3,
+        ColumnType::List(_) => 4,
+        ColumnType::Struct(_) => 5,
+    }
+}
+
+fn complete(draft: &mut Draft, fields: Vec<Vec<String>>) {
+    for (reference, meant) in draft.references.iter().zip(fields) {
+        if let Some(test) = draft.contract.tests.get_mut(reference.test)
+            && let TestKind::Relationships { fields, .. } = &mut test.kind
+        {
+            *fields = meant;
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! `sources:` of a pipeline → [`Source`]s.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::super::raw::{
+    Character, DateFormat, Mistake, NullTexts, NumberSign, OneOrMany, RawCsv, RawRead, RawSource,
+    TimeFormat,
+};
+use super::super::{
+    Conversions, CsvRead, NdjsonRead, OnError, ParquetRead, Party, Read, Source, Spanned,
+};
+use super::{Settings, blame};
+use crate::diagnostic::{Diagnostic, SourceFile, Span};
+use crate::name::TableName;
+
+/// Every source of every pipeline.
+#[derive(Debug)]
+pub(super) struct Sources {
+    pub(super) by_table: BTreeMap<TableName, Source>,
+    /// Where each was written.
+    pub(super) written_at: BTreeMap<TableName, WrittenAt>,
+    /// Whether every source could be read.
+    pub(super) whole: bool,
+}
+
+/// Places of a source in its pipeline's file.
+#[derive(Debug)]
+pub(super) struct WrittenAt {
+    pub(super) table: Span,
+    /// Of each pattern.
+    pub(super) patterns: Vec<Span>,
+}
+
+impl Default for Sources {
+    fn default() -> Self {
+        Self {
+            by_table: BTreeMap::new(),
+            written_at: BTreeMap::new(),
+            whole: true,
+        }
+    }
+}
+
+/// Adds the sources of one pipeline.
+pub(super) fn resolve(
+    file: &Arc<SourceFile>,
+    pipeline: &str,
+    items: Vec<Spanned<RawSource>>,
+    settings: &Settings,
+    sources: &mut Sources,
+    found: &mut Vec<Diagnostic>,
+) {
+    for item in items {
+        let raw = item.value;
+        let table = raw.table.value;
+        if let Some(other) = sources.by_table.get(&table) {
+            let (line, _) = other.file.position(sources.written_at[&table].table.start);
+            let mistake = Mistake::new(140, format!("`{table}` is declared twice")).help(format!(
+                "{}:{line} declares it already: keep one",
+                other.file.path
+            ));
+            found.push(blame(file, raw.table.span, mistake));
+            continue;
+        }
+        let mut check = Check { file, found };
+        let read = check.read(raw.read.value, settings);
+        let written_at = WrittenAt {
+            table: raw.table.span,
+            patterns: raw.files.0.iter().map(|pattern| pattern.span).collect(),
+        };
+        sources.written_at.insert(table.clone(), written_at);
+        sources.by_table.insert(
+            table.clone(),
+            Source {
+                table,
+                file: Arc::clone(file),
+                span: item.span,
+                pipeline: pipeline.to_string(),
+                patterns: raw
+                    .files
+                    .0
+                    .into_iter()
+                    .map(|pattern| pattern.value)
+                    .collect(),
+                read,
+                load: raw.load.map(|load| load.value).unwrap_or_default(),
+                party: raw.party.unwrap_or(Party::First),
+                max_rejects: raw.rejects.and_then(|rejects| rejects.at_most),
+                on_error: raw.on_error.unwrap_or(OnError::Stop),
+                tags: raw.tags.0,
+            },
+        );
+    }
+}
+
+/// The settings of a format against each other.
+struct Check<'a> {
+    file: &'a Arc<SourceFile>,
+    found: &'a mut Vec<Diagnostic>,
+}
+
+/// What formats with text say of it, as written.
+struct Texts {
+    decimal: Option<Spanned<NumberSign>>,
+    thousands: Option<Spanned<NumberSign>>,
+    nulls: Option<NullTexts>,
+    dates: OneOrMany<DateFormat>,
+    times: OneOrMany<TimeFormat>,
+    zone: chrono_tz::Tz,
+}
+
+/// A sign of a format: what it is for, which character, where it was written, if it was.
+type Sign = (&'static str, char, Option<Span>);
+
+impl Check<'_> {
+    fn read(&mut self, raw: RawRead, settings: &Settings) -> Read {
+        let zone = settings.time_zone;
+        match raw {
+            RawRead::Csv(csv) => Read::Csv(self.csv(csv, zone)),
+            RawRead::Ndjson(raw) => Read::Ndjson(NdjsonRead {
+                encoding: raw.encoding.unwrap_or_default(),
+                conversions: self.conversions(Texts {
+                    decimal: raw.decimal,
+                    thousands: raw.thousands,
+                    nulls: raw.nulls,
+                    dates: raw.dates,
+                    times: raw.times,
+                    zone: raw.zone.map_or(zone, |zone| zone.0),
+                }),
+            }),
+            RawRead::Parquet(raw) => Read::Parquet(ParquetRead {
+                conversions: self.conversions(Texts {
+                    decimal: raw.decimal,
+                    thousands: raw.thousands,
+                    nulls: raw.nulls,
+                    dates: raw.dates,
+                    times: raw.times,
+                    zone: raw.zone.map_or(zone, |zone| zone.0),
+                }),
+            }),
+            RawRead::Json(later) => later.never(),
+            RawRead::Xlsx(later) | RawRead::Delta(later) => later.never(),
+        }
+    }
+
+    fn conversions(&mut self, texts: Texts) -> Conversions {
+        let mut signs: Vec<Sign> = vec![(
+            "decimal",
+            texts.decimal.as_ref().map_or('.', |sign| sign.value.0),
+            texts.decimal.as_ref().map(|sign| sign.span),
+        )];
+        if let Some(sign) = &texts.thousands {
+            signs.push(("thousands", sign.value.0, Some(sign.span)));
+        }
+        self.apart(&signs);
+        Conversions {
+            decimal: texts.decimal.map_or('.', |sign| sign.value.0),
+            thousands: texts.thousands.map(|sign| sign.value.0),
+            nulls: texts
+                .nulls
+                .map_or_else(|| vec![String::new()], |nulls| nulls.0),
+            dates: texts.dates.0.into_iter().map(|format| format.0).collect(),
+            times: texts.times.0.into_iter().map(|format| format.0).collect(),
+            zone: texts.zone,
+        }
+    }
+
+    fn csv(&mut self, raw: RawCsv, zone: chrono_tz::Tz) -> CsvRead {
+        let ascii = |sign: &Spanned<Character>| char::from(sign.value.0);
+        let mut signs: Vec<Sign> = vec![(
+            "delimiter",
+            raw.delimiter.as_ref().map_or(',', ascii),
+            raw.delimiter.as_ref().map(|sign| sign.span),
+        )];
+        let quote = raw.quote.as_ref().map_or(Some(b'"'), |sign| sign.value.0);
+        if let Some(quote) = quote {
+            let span = raw.quote.as_ref().map(|sign| sign.span);
+            signs.push(("quote", char::from(quote), span));
+        }
+        if let Some(comment) = &raw.comment {
+            signs.push(("comment", ascii(comment), Some(comment.span)));
+        }
+        // an escape may be the quote itself: a quote within quotes is doubled
+        let escape = raw.escape.as_ref().map(|sign| sign.value.0);
+        if let Some(sign) = raw
+            .escape
+            .as_ref()
+            .filter(|sign| Some(sign.value.0) != quote)
+        {
+            signs.push(("escape", ascii(sign), Some(sign.span)));
+        }
+        self.apart(&signs);
+        CsvRead {
+            delimiter: raw.delimiter.map_or(b',', |sign| sign.value.0),
+            quote,
+            escape: escape.filter(|sign| Some(*sign) != quote),
+            comment: raw.comment.map(|sign| sign.value.0),
+            header: raw.header.is_none_or(|header| header.value),
+            skip_lines: raw.skip_lines.unwrap_or(0),
+            encoding: raw.encoding.unwrap_or_default(),
+            conversions: self.conversions(Texts {
+                decimal: raw.decimal,
+                thousands: raw.thousands,
+                nulls: raw.nulls,
+                dates: raw.dates,
+                times: raw.times,
+                zone: raw.zone.map_or(zone, |zone| zone.0),
+            }),
+        }
+    }
+
+    /// Reports two roles of one character, at the later one that was written.
+    fn apart(&mut self, signs: &[Sign]) {
+        for (index, (role, sign, span)) in signs.iter().enumerate() {
+            let Some((other, _, other_span)) =
+                signs[..index].iter().find(|(_, other, _)| other == sign)
+            else {
+                continue;
+            };
+            if let Some(span) = span.or(*other_span) {
+                let mistake = Mistake::new(
+                    126,
+                    format!("`{}` is both `{other}` and `{role}`", sign.escape_debug()),
+                );
+                self.found.push(blame(
+                    self.file,
+                    span,
+                    mistake.help("each needs a sign of its own"),
+                ));
+            }
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! The right to write: won by an entry of the lake log, lost to the next claim.
+
+use serde::{Deserialize, Serialize};
+
+use super::create::{Creation, create};
+use super::failpoint::Boundary;
+use super::lake::{Lake, Pause};
+use super::log::{self, Append, ClaimInLog, Event, LogEntry, LogView, Retire};
+use super::map::Release;
+use super::{json, layout};
+use crate::diagnostic::Code;
+use crate::error::{Error, Result};
+use crate::name::{ClaimNumber, ReleaseNumber, RunId};
+use crate::store::{Lock, LockGuard};
+
+/// A claimant whose last sign of life is older, by the store's own clock, counts as dead. A wrong verdict costs that
+/// claimant its work, never the lake.
+const SILENCE_OF_THE_DEAD: chrono::TimeDelta = chrono::TimeDelta::seconds(30);
+
+/// What was declared deletable: nothing below a floor is ever referenced again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Floors {
+    /// Candidates of claims from here on may be used again.
+    pub(crate) runs_below: ClaimNumber,
+    /// Releases from here on may be read and rolled back to.
+    pub(crate) releases_below: ReleaseNumber,
+}
+
+impl Floors {
+    pub(super) fn raise(&mut self, retire: &Retire) {
+        self.runs_below = self.runs_below.max(retire.runs_below.unwrap_or_default());
+        self.releases_below = self
+            .releases_below
+            .max(retire.releases_below.unwrap_or_default());
+    }
+}
+
+/// Why a claim ends without a release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum YieldReason {
+    /// Nothing was left to publish; no candidate is worth keeping.
+    NothingToDo,
+    /// Data or tests failed; candidates are kept for inspection.
+    Failed,
+    /// Stopped from outside; candidates may be used by the next run.
+    Interrupted,
+}
+
+/// Identity of a lake, written once before the first claim.
+#[derive(Debug, Serialize, Deserialize)]
+struct Format {
+    format: u32,
+    lake_id: String,
+}
+
+/// The right to write to a lake, until it is used, given back or taken over.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    pub(super) lake: Lake,
+    pub(super) lake_id: String,
+    pub(super) run: RunId,
+    pub(super) number: ClaimNumber,
+    /// The log up to our own last entry; whatever comes after it is a rival's and ends this claim.
+    pub(super) view: LogView,
+    pub(super) base: Option<Release>,
+    /// No entry may be appended any more.
+    closed: bool,
+    lock: Option<LockGuard>,
+}
+
+impl Lake {
+    /// Claims the lake for a run, and settles first what a dead claimant published.
+    ///
+    /// # Errors
+    /// `Conflict` K0706 while another run holds it; `Config` where the lake is a newer kilde's or its storage cannot
+    /// carry it.
+    pub(crate) async fn claim(&self, run: &RunId) -> Result<Claim> {
+        let lock = match self.store.try_lock(layout::LOCK).await? {
+            Lock::Held(guard) => Some(guard),
+            Lock::Unsupported => None,
+            Lock::Taken => {
+                let view = LogView::read(&self.store).await?;
+                return Err(busy(view.open_claim().as_ref()));
+            }
+        };
+        let lake_id = self.identity().await?;
+        let mut view = LogView::read(&self.store).await?;
+        if let Some(open) = view.open_claim()
+            && lock.is_none()
+            && self.is_alive(open.number).await?
+        {
+            return Err(busy(Some(&open)));
+        }
+        self.failpoint.reach(Boundary::BeforeClaim)?;
+        let entry = self.log_entry(run, Event::Claim);
+        let number = ClaimNumber(view.tail() + 1);
+        if log::append(&self.store, number.0, &entry).await? == Append::Lost {
+            return Err(busy(None));
+        }
+        view.push(entry);
+        self.failpoint.reach(Boundary::AfterClaim)?;
+        let mut claim = Claim {
+            lake: self.clone(),
+            lake_id,
+            run: run.clone(),
+            number,
+            view,
+            base: None,
+            closed: false,
+            lock,
+        };
+        claim.beat().await?;
+        claim.base = claim.settled_base().await?;
+        claim.ensure_not_fenced().await?;
+        Ok(claim)
+    }
+
+    /// Reads the lake's id; a new lake gets one, after its storage has shown that it can carry a lake.
+    async fn identity(&self) -> Result<String> {
+        let bytes = match self.store.get(layout::FORMAT).await? {
+            Some(bytes) => bytes,
+            None => {
+                self.store
+                    .probe(&layout::store_probe(self.clock.nonce()))
+                    .await?;
+                let lake_id = format!("{:016x}{:016x}", self.clock.nonce(), self.clock.nonce());
+                let format = Format {
+                    format: log::FORMAT,
+                    lake_id,
+                };
+                let bytes = json::to_bytes(&format)?;
+                match create(&self.store, layout::FORMAT, &bytes).await? {
+                    Creation::Ours => bytes,
+                    Creation::Theirs(theirs) => theirs,
+                }
+            }
+        };
+        let format: Format = json::from_bytes(layout::FORMAT, &bytes)?;
+        log::check_format(layout::FORMAT, format.format)?;
+        self.tables.belongs_to(&format.lake_id);
+        Ok(format.lake_id)
+    }
+
+    /// Whether a claimant gave a sign of life lately, by the store's clock alone.
+    async fn is_alive(&self, claim: ClaimNumber) -> Result<bool> {
+        let probe = layout::time_probe(self.clock.nonce());
+        self.store.put(&probe, "".into()).await?;
+        let now = self.store.head(&probe).await?;
+        self.store.delete(&probe).await?;
+        let beat = self.store.head(&layout::heartbeat(claim)).await?;
+        let entry = self.store.head(&layout::log_entry(claim.0)).await?;
+        let last = [beat, entry]
+            .into_iter()
+            .flatten()
+            .map(|object| object.modified_at)
+            .max();
+        Ok(match (now, last) {
+            (Some(now), Some(last)) => now.modified_at - last < SILENCE_OF_THE_DEAD,
+            _ => false,
+        })
+    }
+
+    pub(super) fn log_entry(&self, run: &RunId, event: Event) -> LogEntry {
+        LogEntry {
+            format: log::FORMAT,
+            run: run.clone(),
+            kilde: env!("CARGO_PKG_VERSION").to_string(),
+            nonce: format!("{:016x}", self.clock.nonce()),
+            at: self.clock.now(),
+            event,
+        }
+    }
+}
+
+impl Claim {
+    /// The release to build on, settled; `None` for an empty lake. May be newer than the one that the caller planned on.
+    pub(crate) fn base(&self) -> Option<&Release> {
+        self.base.as_ref()
+    }
+
+    /// Its place in the lake log; part of the name of every data file that the run writes.
+    pub(crate) fn number(&self) -> ClaimNumber {
+        self.number
+    }
+
+    /// The run that holds it.
+    pub(crate) fn run(&self) -> &RunId {
+        &self.run
+    }
+
+    /// Part of the application id in the transactions of table logs.
+    pub(crate) fn lake_id(&self) -> &str {
+        &self.lake_id
+    }
+
+    /// What may no longer be referenced: candidates of claims below `runs_below` must not be used again.
+    pub(crate) fn floors(&self) -> Floors {
+        self.view.floors()
+    }
+
+    /// Why builds have to wait, if they have to.
+    pub(crate) fn pause(&self) -> Option<Pause> {
+        let pause = self.base.as_ref().and_then(Pause::of)?;
+        (!self.view.resumed()).then_some(pause)
+    }
+
+    /// A sign of life, to be given every 5 seconds where the storage has no locks; does nothing where it has.
+    pub(crate) async fn beat(&self) -> Result<()> {
+        if self.lock.is_some() {
+            return Ok(());
+        }
+        let path = layout::heartbeat(self.number);
+        self.lake.store.put(&path, self.run.0.clone().into()).await
+    }
+
+    /// Gives the claim back without a release; nothing was published. Does nothing after the claim was lost or used.
+    ///
+    /// # Errors
+    /// Of storage; a claim not given back is taken over once this process is gone.
+    pub(crate) async fn yield_(mut self, reason: YieldReason) -> Result<()> {
+        if self.closed {
+            return Ok(());
+        }
+        self.append(Event::Yield(reason)).await?;
+        self.let_go().await;
+        Ok(())
+    }
+
+    /// Lets builds go on after a rollback; `false` where they were not waiting. The claim stays open.
+    pub(crate) async fn resume(&mut self) -> Result<bool> {
+        if self.pause().is_none() {
+            return Ok(false);
+        }
+        self.append(Event::Resume).await?;
+        Ok(true)
+    }
+
+    /// Appends right after our own last entry, and nowhere else.
+    ///
+    /// # Errors
+    /// `Conflict` K0707 where a rival has that place: this claim is over. `Unavailable` K0708 where it is not known.
+    pub(super) async fn append(&mut self, event: Event) -> Result<()> {
+        if self.closed {
+            return Err(Error::internal("an entry is appended under a closed claim"));
+        }
+        let entry = self.lake.log_entry(&self.run, event);
+        // whatever comes of it, a second entry at this place would be a second decision
+        self.closed = true;
+        match log::append(&self.lake.store, self.view.tail() + 1, &entry).await? {
+            Append::Lost => Err(fenced()),
+            Append::Won => {
+                self.closed = matches!(entry.event, Event::Publish(_) | Event::Yield(_));
+                self.view.push(entry);
+                Ok(())
+            }
+        }
+    }
+
+    /// Stops where a rival has written to the log: what looks like a foreign change may be its work.
+    pub(super) async fn ensure_not_fenced(&mut self) -> Result<()> {
+        if self
+            .lake
+            .store
+            .exists(&layout::log_entry(self.view.tail() + 1))
+            .await?
+        {
+            self.closed = true;
+            return Err(fenced());
+        }
+        Ok(())
+    }
+
+    /// What was found under this claim; a failure that a rival's take-over can explain is the take-over.
+    pub(super) async fn unless_fenced<T>(&mut self, found: Result<T>) -> Result<T> {
+        if found.is_err() {
+            self.ensure_not_fenced().await?;
+        }
+        found
+    }
+
+    /// Lets go of the lock, or of the heartbeat: the claim is over.
+    pub(super) async fn let_go(&mut self) {
+        if self.lock.take().is_none()
+            && let Err(error) = self
+                .lake
+                .store
+                .delete(&layout::heartbeat(self.number))
+                .await
+        {
+            tracing::debug!("the heartbeat of claim {} stays: {error}", self.number);
+        }
+    }
+
+    /// Only the newest publish can be unsettled: none follows before its release stands.
+    async fn settled_base(&self) -> Result<Option<Release>> {
+        let Some((sequence, entry, publish)) = self.view.last_publish() else {
+            return Ok(None);
+        };
+        if let Some(release) = self.lake.find_release(publish.number).await? {
+            return Ok(Some(release));
+        }
+        self.lake.settle(sequence, entry, publish).await.map(Some)
+    }
+}
+
+fn busy(open: Option<&ClaimInLog<'_>>) -> Error {
+    let text = match open {
+        Some(claim) => format!(
+            "run {} holds the lake since {}",
+            claim.entry.run,
+            claim.entry.at.format("%Y-%m-%d %H:%M:%S UTC")
+        ),
+        None => "another run holds the lake".to_string(),
+    };
+    Error::conflict(text)
+        .code(Code(706))
+        .help("try again when it is done, or build with `--wait`")
+}
+
+fn fenced() -> Error {
+    Error::conflict("another run has taken the lake over, since this one gave no sign of life")
+        .code(Code(707))
+        .help("nothing was published by this run; `kilde status` shows the other one")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::Fixture;
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[tokio::test]
+    async fn a_second_builder_is_turned_away_until_the_first_gives_back() {
+        let fixture = Fixture::new();
+        let first = fixture.claim().await.unwrap();
+        let error = fixture.claim().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+        assert!(
+            error.render().contains(&first.run().0),
+            "{}",
+            error.render()
+        );
+        first.yield_(YieldReason::NothingToDo).await.unwrap();
+        let second = fixture.claim().await.unwrap();
+        assert_eq!(second.number(), ClaimNumber(3));
+    }
+
+    #[tokio::test]
+    async fn a_dead_builder_does_not_hold_the_lake_and_cannot_come_back() {
+        let fixture = Fixture::new();
+        let mut dead = fixture.claim().await.unwrap();
+        let request = fixture.request(&dead, &[("gold.a", "a1")]).await.unwrap();
+        dead.lock = None;
+        let next = fixture.claim().await.unwrap();
+        let error = dead.stage_and_publish(request).await.unwrap_err().render();
+        assert!(error.contains("K0707"), "{error}");
+        dead.yield_(YieldReason::Failed).await.unwrap();
+        assert_eq!(next.number(), ClaimNumber(2));
+        assert_eq!(
+            fixture
+                .lake
+                .status()
+                .await
+                .unwrap()
+                .open_claim
+                .unwrap()
+                .claim,
+            next.number()
+        );
+    }
+
+    #[tokio::test]
+    async fn a_lake_keeps_its_id_and_a_newer_format_is_refused() {
+        let fixture = Fixture::new();
+        let first = fixture.claim().await.unwrap();
+        let lake_id = first.lake_id().to_string();
+        first.yield_(YieldReason::NothingToDo).await.unwrap();
+        let second = fixture.claim().await.unwrap();
+        assert_eq!(second.lake_id(), lake_id);
+        second.yield_(YieldReason::NothingToDo).await.unwrap();
+        let newer = r#"{"format":2,"event":{"merge":{}}}"#;
+        let path = layout::log_entry(5);
+        fixture.lake.store().put(&path, newer.into()).await.unwrap();
+        let error = fixture.claim().await.unwrap_err().render();
+        assert!(error.contains("K0705"), "{error}");
+    }
+}

@@ -1,0 +1,135 @@
+//! Commits that are not ours: followed where they change nothing, refused or overruled where they do.
+
+use super::claim::Claim;
+use super::map::Overruled;
+use super::table_log::Commit;
+use crate::diagnostic::Code;
+use crate::error::{Error, Result};
+use crate::name::TableName;
+
+impl Commit {
+    /// Same rows, same definition: a compaction.
+    pub(super) fn is_neutral(&self) -> bool {
+        !self.data_change && !self.changes_metadata && !self.changes_protocol
+    }
+
+    pub(super) fn overruled(&self, table: &TableName) -> Overruled {
+        Overruled {
+            table: table.clone(),
+            version: self.version,
+            tool: self.tool.clone(),
+            written_at: self.written_at,
+        }
+    }
+}
+
+/// What became of a table's log since it was pinned.
+#[derive(Debug)]
+pub(super) struct Drift {
+    /// The newest version; `None`: no such table.
+    pub(super) head: Option<u64>,
+    /// Foreign commits that are not neutral.
+    pub(super) changes: Vec<Commit>,
+}
+
+impl Claim {
+    /// The head of a table and the foreign changes since `pinned`.
+    ///
+    /// # Errors
+    /// `Corrupt` where the table is gone, or is nobody's we know. A rival that took over can look like that: the caller
+    /// asks the log before it believes it.
+    pub(super) async fn drift(
+        &self,
+        table: &TableName,
+        location: &str,
+        pinned: Option<u64>,
+    ) -> Result<Drift> {
+        let head = self.lake.tables.head(location, pinned).await?;
+        let (first, last) = match (pinned, head) {
+            (None, None) => {
+                return Ok(Drift {
+                    head,
+                    changes: Vec::new(),
+                });
+            }
+            (Some(pinned), Some(head)) if head >= pinned => (pinned + 1, head),
+            (None, Some(head)) => {
+                return Err(unknown_table(table, location, head));
+            }
+            _ => return Err(lost_table(table, location)),
+        };
+        let mut changes = Vec::new();
+        for version in first..=last {
+            let commit = self.lake.tables.commit(location, version).await?;
+            let commit = commit.ok_or_else(|| lost_table(table, location))?;
+            if commit.release.is_some() {
+                return Err(stray_commit(table, &commit));
+            }
+            if !commit.is_neutral() {
+                changes.push(commit);
+            }
+        }
+        Ok(Drift { head, changes })
+    }
+
+    /// The head of a table that must not have been changed since `pinned`.
+    ///
+    /// # Errors
+    /// `Corrupt` K0709 naming version, tool and time of the first foreign change.
+    pub(super) async fn unchanged_head(
+        &self,
+        table: &TableName,
+        location: &str,
+        pinned: Option<u64>,
+    ) -> Result<Option<u64>> {
+        let drift = self.drift(table, location, pinned).await?;
+        match drift.changes.first() {
+            None => Ok(drift.head),
+            Some(change) => Err(changed(table, change)),
+        }
+    }
+}
+
+/// `delta-rs 1.1.3 at 2026-03-01 02:06:12 UTC`, or what of it is known.
+pub(super) fn author(commit: &Commit) -> String {
+    let tool = commit.tool.as_deref().unwrap_or("an unnamed tool");
+    match commit.written_at {
+        Some(at) => format!("{tool} at {}", at.format("%Y-%m-%d %H:%M:%S UTC")),
+        None => tool.to_string(),
+    }
+}
+
+fn changed(table: &TableName, commit: &Commit) -> Error {
+    Error::corrupt(format!(
+        "`{table}` was changed at version {} by {}, not by kilde",
+        commit.version,
+        author(commit)
+    ))
+    .code(Code(709))
+    .help("`kilde rollback` to the newest release publishes its content over the change, then `kilde resume`")
+}
+
+fn stray_commit(table: &TableName, commit: &Commit) -> Error {
+    Error::corrupt(format!(
+        "version {} of `{table}` says that it belongs to a release which its lake does not know",
+        commit.version
+    ))
+    .code(Code(714))
+    .help("was the lake's `_kilde` folder replaced by an older copy?")
+}
+
+fn unknown_table(table: &TableName, location: &str, head: u64) -> Error {
+    Error::corrupt(format!(
+        "`{table}` is new to this lake, but a table (version {head}) lies in its folder"
+    ))
+    .code(Code(709))
+    .at(location)
+    .help("move the folder away, or give the table another name")
+}
+
+fn lost_table(table: &TableName, location: &str) -> Error {
+    Error::corrupt(format!("the log of `{table}` has lost a published version"))
+        .code(Code(714))
+        .at(location)
+        .help("restore the table's folder from a copy of the lake")
+}

@@ -1,0 +1,259 @@
+//! What readers see, and what anyone may ask of a lake without writing to it.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::claim::Floors;
+use super::failpoint::Failpoint;
+use super::log::{Event, LogView};
+use super::map::Release;
+use super::table_log::TableLog;
+use super::{json, layout, log};
+use crate::clock::Clock;
+use crate::diagnostic::Code;
+use crate::error::{Error, Result};
+use crate::name::{ClaimNumber, ReleaseNumber, RunId};
+use crate::store::Store;
+
+/// A lake: its releases, its log and its tables' logs. Cheap to clone; opening one reads nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct Lake {
+    pub(super) store: Store,
+    pub(super) tables: Arc<dyn TableLog>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) failpoint: Failpoint,
+}
+
+/// Builds wait: a rollback holds the lake until `kilde resume`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pause {
+    /// The release that the rollback published.
+    pub(crate) release: ReleaseNumber,
+    /// The release whose content it has.
+    pub(crate) rollback_of: Option<ReleaseNumber>,
+    pub(crate) reason: String,
+}
+
+impl Pause {
+    pub(super) fn of(release: &Release) -> Option<Self> {
+        release.hold.as_ref().map(|reason| Self {
+            release: release.number,
+            rollback_of: release.rollback_of,
+            reason: reason.clone(),
+        })
+    }
+}
+
+/// The state of the lake log, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LakeStatus {
+    /// The newest release that readers see.
+    pub(crate) newest: Option<ReleaseNumber>,
+    /// A release that is decided and not yet seen: the next command that writes settles it.
+    pub(crate) unsettled: Option<ReleaseNumber>,
+    /// A run that may still be writing, or has died.
+    pub(crate) open_claim: Option<OpenClaim>,
+    pub(crate) pause: Option<Pause>,
+    pub(crate) floors: Floors,
+}
+
+/// A claim that nothing has closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OpenClaim {
+    pub(crate) claim: ClaimNumber,
+    pub(crate) run: RunId,
+    pub(crate) since: DateTime<Utc>,
+}
+
+/// Only tells where to start looking; stale is harmless.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Hint {
+    /// Place of the release's publish entry in the lake log.
+    pub(super) sequence: u64,
+    pub(super) release: ReleaseNumber,
+}
+
+impl Lake {
+    /// A lake in that store, whose tables have logs of that format.
+    pub(crate) fn open(store: Store, tables: Arc<dyn TableLog>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            store,
+            tables,
+            clock,
+            failpoint: Failpoint::default(),
+        }
+    }
+
+    /// With a hook that tests use to stop the process at a boundary of the protocol.
+    #[must_use]
+    pub(crate) fn with_failpoint(mut self, failpoint: Failpoint) -> Self {
+        self.failpoint = failpoint;
+        self
+    }
+
+    /// The store underneath.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The newest settled release; `None` where none was published. Three reads.
+    pub(crate) async fn current(&self) -> Result<Option<Release>> {
+        match self.newest().await? {
+            Some(number) => self.release(number).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Number of the newest settled release.
+    pub(super) async fn newest(&self) -> Result<Option<ReleaseNumber>> {
+        let mut newest = match self.hint().await? {
+            Some(hint) if self.store.exists(&layout::release(hint.release)).await? => hint.release,
+            _ => match self.release_numbers().await?.last() {
+                Some(newest) => *newest,
+                None => return Ok(None),
+            },
+        };
+        loop {
+            let next = ReleaseNumber(newest.0 + 1);
+            if !self.store.exists(&layout::release(next)).await? {
+                return Ok(Some(newest));
+            }
+            newest = next;
+        }
+    }
+
+    /// A release by number.
+    ///
+    /// # Errors
+    /// `Config` K0713 where there is no such release.
+    pub(crate) async fn release(&self, number: ReleaseNumber) -> Result<Release> {
+        self.find_release(number)
+            .await?
+            .ok_or_else(|| no_release(number))
+    }
+
+    pub(super) async fn find_release(&self, number: ReleaseNumber) -> Result<Option<Release>> {
+        let path = layout::release(number);
+        match self.store.get(&path).await? {
+            Some(bytes) => {
+                log::read_versioned(&path, &bytes, |release: &Release| release.format).map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// The newest releases, newest first, at most `limit`.
+    pub(crate) async fn releases(&self, limit: usize) -> Result<Vec<Release>> {
+        let mut releases = Vec::new();
+        let mut number = self.newest().await?.map_or(0, |newest| newest.0);
+        while number > 0 && releases.len() < limit {
+            // older maps may have been deleted
+            match self.find_release(ReleaseNumber(number)).await? {
+                Some(release) => releases.push(release),
+                None => break,
+            }
+            number -= 1;
+        }
+        Ok(releases)
+    }
+
+    /// Why builds have to wait, if that release is the newest and they have to.
+    pub(crate) async fn pause(&self, newest: &Release) -> Result<Option<Pause>> {
+        let Some(pause) = Pause::of(newest) else {
+            return Ok(None);
+        };
+        let since = log::read_from(&self.store, newest.sequence + 1).await?;
+        let resumed = since.iter().any(|entry| entry.event == Event::Resume);
+        Ok((!resumed).then_some(pause))
+    }
+
+    /// The state of the lake log; reads all of it.
+    pub(crate) async fn status(&self) -> Result<LakeStatus> {
+        let view = LogView::read(&self.store).await?;
+        let current = self.current().await?;
+        let newest = current.as_ref().map(|release| release.number);
+        let decided = view.last_publish().map(|(_, _, publish)| publish.number);
+        Ok(LakeStatus {
+            newest,
+            unsettled: decided.filter(|decided| Some(*decided) > newest),
+            open_claim: view.open_claim().map(|claim| OpenClaim {
+                claim: claim.number,
+                run: claim.entry.run.clone(),
+                since: claim.entry.at,
+            }),
+            pause: match &current {
+                Some(current) => self.pause(current).await?,
+                None => None,
+            },
+            floors: view.floors(),
+        })
+    }
+
+    async fn hint(&self) -> Result<Option<Hint>> {
+        let bytes = self.store.get(layout::HINT).await?;
+        // a hint that cannot be read is as good as none
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    }
+
+    async fn release_numbers(&self) -> Result<Vec<ReleaseNumber>> {
+        let found = self.store.list(layout::RELEASES).await?;
+        Ok(found
+            .iter()
+            .filter_map(|object| layout::release_of(&object.path))
+            .collect())
+    }
+}
+
+pub(super) fn no_release(number: ReleaseNumber) -> Error {
+    Error::config(format!("there is no release {number}"))
+        .code(Code(713))
+        .help("`kilde releases` lists them")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::Fixture;
+    use super::*;
+
+    #[tokio::test]
+    async fn the_newest_release_is_found_whatever_the_hint_says() {
+        let fixture = Fixture::new();
+        for content in ["a1", "a2", "a3"] {
+            fixture.build(&[("gold.a", content)]).await.unwrap();
+        }
+        let stale = r#"{"sequence":2,"release":1}"#;
+        let wrong = r#"{"sequence":2,"release":9}"#;
+        for hint in [stale, wrong, "{", ""] {
+            fixture
+                .lake
+                .store()
+                .put(layout::HINT, hint.into())
+                .await
+                .unwrap();
+            let current = fixture.lake.current().await.unwrap().unwrap();
+            assert_eq!(current.number.0, 3, "{hint}");
+        }
+        fixture.lake.store().delete(layout::HINT).await.unwrap();
+        assert_eq!(fixture.lake.current().await.unwrap().unwrap().number.0, 3);
+        assert!(
+            fixture
+                .lake
+                .release(ReleaseNumber(4))
+                .await
+                .unwrap_err()
+                .render()
+                .contains("K0713")
+        );
+    }
+
+    #[tokio::test]
+    async fn reading_writes_nothing() {
+        let fixture = Fixture::new();
+        fixture.lake.current().await.unwrap();
+        fixture.lake.releases(5).await.unwrap();
+        fixture.lake.status().await.unwrap();
+        assert!(fixture.paths().await.is_empty());
+    }
+}

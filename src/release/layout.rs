@@ -1,0 +1,152 @@
+//! The names of the lake's protocol objects and of its data files.
+
+use crate::name::{ClaimNumber, ReleaseNumber, RunId, TableName};
+
+/// Everything of the protocol lies below it.
+pub(super) const PROTOCOL_FOLDER: &str = "_kilde";
+pub(super) const FORMAT: &str = "_kilde/format.json";
+pub(super) const HINT: &str = "_kilde/hint.json";
+/// Lock of the builder on this machine.
+pub(super) const LOCK: &str = "_kilde/lock";
+pub(super) const LAST_RUN: &str = "_kilde/last_run.json";
+pub(super) const RELEASES: &str = "_kilde/releases";
+pub(super) const RUNS: &str = "_kilde/runs";
+
+/// An entry of the lake log; the first is 1.
+pub(super) fn log_entry(sequence: u64) -> String {
+    format!("_kilde/log/{sequence:020}.json")
+}
+
+pub(super) fn release(number: ReleaseNumber) -> String {
+    format!("{RELEASES}/{:08}.json", number.0)
+}
+
+pub(super) fn release_of(path: &str) -> Option<ReleaseNumber> {
+    let name = path
+        .strip_prefix(RELEASES)?
+        .strip_prefix('/')?
+        .strip_suffix(".json")?;
+    name.parse().ok().map(ReleaseNumber)
+}
+
+pub(super) fn heartbeat(claim: ClaimNumber) -> String {
+    format!("_kilde/alive/{:020}", claim.0)
+}
+
+/// An object that is written only to learn the store's time.
+pub(super) fn time_probe(nonce: u64) -> String {
+    format!("_kilde/alive/now-{nonce:016x}")
+}
+
+pub(super) fn store_probe(nonce: u64) -> String {
+    format!("_kilde/probe-{nonce:016x}")
+}
+
+pub(super) fn staged_folder(claim: ClaimNumber, run: &RunId) -> String {
+    format!("_kilde/staged/{:020}-{run}", claim.0)
+}
+
+pub(super) fn staged_entry(folder: &str, table: &TableName) -> String {
+    format!("{folder}/{table}.json")
+}
+
+pub(super) fn staged_map(folder: &str) -> String {
+    format!("{folder}/map.json")
+}
+
+/// The claim that a staged object or a heartbeat belongs to.
+pub(super) fn protocol_claim(path: &str) -> Option<ClaimNumber> {
+    let owned = ["_kilde/staged/", "_kilde/alive/"];
+    let name = owned.iter().find_map(|folder| path.strip_prefix(folder))?;
+    name.get(..20)?.parse().ok().map(ClaimNumber)
+}
+
+pub(super) fn run_report(run: &RunId) -> String {
+    format!("{RUNS}/{run}.json")
+}
+
+pub(super) fn run_of(path: &str) -> Option<RunId> {
+    let name = path
+        .strip_prefix(RUNS)?
+        .strip_prefix('/')?
+        .strip_suffix(".json")?;
+    Some(RunId(name.to_string()))
+}
+
+/// The name of a data file: which claim and run wrote it, and which of their files it is. Used once for ever.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CandidateName {
+    pub(crate) claim: ClaimNumber,
+    pub(crate) run: RunId,
+    /// Digits and `-`, chosen by the writer, unique within table and run.
+    pub(crate) part: String,
+}
+
+impl CandidateName {
+    /// The claim that an object's name carries; `None`: not one of our data files. Also of what a killed writer left
+    /// half-written under `<name>#<digits>`.
+    pub(crate) fn claim_of(path: &str) -> Option<ClaimNumber> {
+        let name = path.rsplit('/').next()?;
+        let (digits, rest) = name.split_at_checked(20)?;
+        let ours = digits.bytes().all(|byte| byte.is_ascii_digit())
+            && rest.starts_with('-')
+            && rest.contains(".parquet");
+        ours.then(|| digits.parse().ok().map(ClaimNumber))?
+    }
+}
+
+impl std::fmt::Display for CandidateName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:020}-{}-{}.parquet", self.claim.0, self.run, self.part)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_data_file_carries_its_claim() {
+        let name = CandidateName {
+            claim: ClaimNumber(42),
+            run: RunId("20260301T020612-9f3ac1".to_string()),
+            part: "0".to_string(),
+        };
+        let text = name.to_string();
+        assert_eq!(
+            text,
+            "00000000000000000042-20260301T020612-9f3ac1-0.parquet"
+        );
+        assert_eq!(
+            CandidateName::claim_of(&format!("gold/x/k=1/{text}")),
+            Some(ClaimNumber(42))
+        );
+        assert_eq!(
+            CandidateName::claim_of(&format!("gold/x/{text}#1")),
+            Some(ClaimNumber(42))
+        );
+    }
+
+    #[test]
+    fn foreign_files_and_log_entries_carry_none() {
+        for path in [
+            "gold/x/part-00001-c2b1.snappy.parquet",
+            "gold/x/_delta_log/00000000000000000042.json",
+            "gold/x/00000000000000000042.checkpoint.parquet",
+            "åäö",
+        ] {
+            assert_eq!(CandidateName::claim_of(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn releases_and_runs_are_read_back_from_their_names() {
+        assert_eq!(
+            release_of(&release(ReleaseNumber(7))),
+            Some(ReleaseNumber(7))
+        );
+        let run = RunId("20260301T020612-9f3ac1".to_string());
+        assert_eq!(run_of(&run_report(&run)), Some(run));
+        assert_eq!(release_of(HINT), None);
+    }
+}

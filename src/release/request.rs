@@ -1,0 +1,73 @@
+//! What a build asks the protocol to publish.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::map::{Held, TableFacts};
+use super::table_log::LiveFile;
+use crate::name::{ReleaseNumber, TableName};
+
+/// A release to be. Tables not named are carried over unchanged.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PublishRequest {
+    /// Hash of the project.
+    pub(crate) project: String,
+    /// The date or time that it speaks of, as text.
+    pub(crate) as_of: String,
+    pub(crate) tables: BTreeMap<TableName, TableChange>,
+    /// Published tables that the build read: their heads must still be what was read.
+    pub(crate) reads: BTreeSet<TableName>,
+    /// Tables kept at an older version because of a failure; all of them, not only the new.
+    pub(crate) held: BTreeMap<TableName, Held>,
+    /// Figures for `kilde releases`, by name.
+    pub(crate) counts: BTreeMap<String, u64>,
+}
+
+/// What becomes of a table.
+#[derive(Clone, Debug)]
+pub(crate) enum TableChange {
+    /// A new version.
+    Write(TableWrite),
+    /// The same version, newly known: built again to an equal digest, tested again.
+    Keep(TableFacts),
+    /// A name without files.
+    View(TableFacts),
+    /// No longer in the project.
+    Retire,
+}
+
+/// A new version of a table, as a file set: files of `base`, less `removes`, and `adds`.
+#[derive(Clone, Debug)]
+pub(crate) struct TableWrite {
+    /// Folder below the lake's root.
+    pub(crate) location: String,
+    /// Id of the table in its own log.
+    pub(crate) table_id: String,
+    /// Version that the build worked on; `None`: none of its files stays.
+    pub(crate) base: Option<u64>,
+    pub(crate) removes: Removal,
+    pub(crate) adds: Vec<LiveFile>,
+    /// Protocol and metadata as they shall be, in the words of the table's log; `None`: as they are.
+    pub(crate) definition: Option<String>,
+    /// False for a compaction: same rows, other files.
+    pub(crate) data_change: bool,
+    pub(crate) facts: TableFacts,
+}
+
+/// Which files of the base go.
+#[derive(Clone, Debug)]
+pub(crate) enum Removal {
+    All,
+    /// Paths as the table's log writes them.
+    Files(BTreeSet<String>),
+}
+
+/// An older release to be published again.
+#[derive(Clone, Debug)]
+pub(crate) struct RollbackRequest {
+    pub(crate) to: ReleaseNumber,
+    /// Why; shown to whoever meets the paused lake.
+    pub(crate) reason: String,
+    /// Tables whose rows go back only in part (the ledger, the rejects), written by the caller.
+    pub(crate) writes: BTreeMap<TableName, TableWrite>,
+    pub(crate) counts: BTreeMap<String, u64>,
+}

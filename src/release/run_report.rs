@@ -1,0 +1,67 @@
+//! What every run that claimed leaves behind, whatever its end; a failed run has no release to stand in.
+
+use bytes::Bytes;
+
+use super::create::{Creation, create};
+use super::lake::Lake;
+use super::layout;
+use crate::error::{Error, Result};
+use crate::name::RunId;
+
+impl Lake {
+    /// Writes the report of a run, once, and makes it the last run's.
+    pub(crate) async fn write_run_report(&self, run: &RunId, report: Bytes) -> Result<()> {
+        let path = layout::run_report(run);
+        if let Creation::Theirs(_) = create(&self.store, &path, &report).await? {
+            return Err(Error::internal("a run is reported twice").at(path));
+        }
+        self.store.put(layout::LAST_RUN, report).await
+    }
+
+    /// Every run that has a report, oldest first.
+    pub(crate) async fn run_reports(&self) -> Result<Vec<RunId>> {
+        let found = self.store.list(layout::RUNS).await?;
+        Ok(found
+            .iter()
+            .filter_map(|object| layout::run_of(&object.path))
+            .collect())
+    }
+
+    /// The report of a run; `None` where it has none.
+    pub(crate) async fn run_report(&self, run: &RunId) -> Result<Option<Bytes>> {
+        self.store.get(&layout::run_report(run)).await
+    }
+
+    /// The report of the last run that claimed.
+    pub(crate) async fn last_run(&self) -> Result<Option<Bytes>> {
+        self.store.get(layout::LAST_RUN).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::Fixture;
+
+    #[tokio::test]
+    async fn a_report_is_written_once_and_found_again() {
+        let fixture = Fixture::new();
+        let run = fixture.run_id();
+        let only = std::slice::from_ref(&run);
+        assert_eq!(fixture.lake.last_run().await.unwrap(), None);
+        fixture
+            .lake
+            .write_run_report(&run, "{}".into())
+            .await
+            .unwrap();
+        assert_eq!(fixture.lake.run_reports().await.unwrap(), only);
+        assert_eq!(fixture.lake.run_report(&run).await.unwrap().unwrap(), "{}");
+        assert_eq!(fixture.lake.last_run().await.unwrap().unwrap(), "{}");
+        assert!(
+            fixture
+                .lake
+                .write_run_report(&run, "{1}".into())
+                .await
+                .is_err()
+        );
+    }
+}

@@ -1,0 +1,352 @@
+//! Random histories of a lake against the invariants of the protocol.
+//!
+//! Every process is a future over the real protocol code; every operation of the store gives way once. A seeded
+//! scheduler decides who goes on, who freezes, who is killed, and which puts lose their answer. `KILDE_SIMULATIONS` sets
+//! the number of histories.
+
+mod invariant;
+mod process;
+mod table_log;
+mod world;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+pub(super) use table_log::{JsonEntry, JsonLog};
+
+use process::{Actor, Ended};
+use world::{FaultRate, World};
+
+use super::YieldReason;
+use super::log::Retire;
+use crate::clock::{Clock, Stopwatch};
+use crate::error::{Error, ErrorKind, Result};
+use crate::release::CandidateName;
+
+/// The protocol, or the protocol without one of its rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Variant {
+    Protocol,
+    /// A sweep deletes every file that no table names, whoever may be writing it.
+    StaleSweep,
+    /// A sweep deletes candidates of older claims without declaring it.
+    UndeclaredSweep,
+    /// A claimant appends at the end of the log and not after its own last entry.
+    AnyTail,
+}
+
+type Running = Pin<Box<dyn Future<Output = Result<Ended>>>>;
+
+struct Process {
+    future: Running,
+    frozen_until: u64,
+}
+
+/// What happened, by name; and what must not have.
+#[derive(Debug, Default)]
+struct Tally {
+    counts: BTreeMap<&'static str, u64>,
+    violations: Vec<String>,
+}
+
+impl Tally {
+    fn count(&mut self, what: &'static str, by: u64) {
+        *self.counts.entry(what).or_default() += by;
+    }
+
+    fn add(&mut self, other: Self, seed: u64) {
+        for (what, by) in other.counts {
+            self.count(what, by);
+        }
+        if !other.violations.is_empty() {
+            self.count("broken histories", 1);
+        }
+        let named = other
+            .violations
+            .into_iter()
+            .map(|what| format!("seed {seed}: {what}"));
+        self.violations.extend(named);
+    }
+}
+
+const FAULTS: FaultRate = FaultRate {
+    create: 60,
+    overwrite: 8,
+    read: 2,
+};
+const NO_FAULTS: FaultRate = FaultRate {
+    create: 0,
+    overwrite: 0,
+    read: 0,
+};
+
+struct History {
+    world: Arc<World>,
+    actor: Actor,
+    processes: Vec<Process>,
+    tally: Tally,
+}
+
+impl History {
+    fn run(seed: u64, variant: Variant) -> Tally {
+        let world = Arc::new(World::new(seed, FAULTS));
+        let actor = Actor::new(&world, variant);
+        let mut history = Self {
+            world,
+            actor,
+            processes: Vec::new(),
+            tally: Tally::default(),
+        };
+        history.tally.count("histories", 1);
+        if !seed.is_multiple_of(10) {
+            // the others begin with the race that probes a new store
+            let format = r#"{"format":1,"lake_id":"simulated"}"#;
+            history
+                .world
+                .seed_object("_kilde/format.json", format.into());
+        }
+        let steps = 300 + history.below(1200);
+        for step in 0..steps {
+            history.step(step);
+            if !history.world.state().checker.violations.is_empty() {
+                break;
+            }
+        }
+        history.finish()
+    }
+
+    fn below(&self, end: u64) -> u64 {
+        self.world.state().random.below(end)
+    }
+
+    fn step(&mut self, step: u64) {
+        let silence = self.below(1000) < 20;
+        self.world.clock.advance(if silence {
+            Duration::from_secs(40)
+        } else {
+            Duration::from_millis(50)
+        });
+        let dice = self.below(1000);
+        if self.processes.len() < 4 && dice < 30 {
+            let future = self.start();
+            self.processes.push(Process {
+                future,
+                frozen_until: 0,
+            });
+        } else if dice < 40 {
+            self.world.land();
+        } else if !self.processes.is_empty() {
+            let index = self.below(self.processes.len() as u64) as usize;
+            match self.below(1000) {
+                0..5 => {
+                    self.processes.swap_remove(index);
+                    self.tally.count("kills", 1);
+                }
+                5..13 => {
+                    self.processes[index].frozen_until = step + self.below(500);
+                    self.tally.count("freezes", 1);
+                }
+                _ if self.processes[index].frozen_until > step => {}
+                _ => self.poll(index),
+            }
+        }
+    }
+
+    fn start(&self) -> Running {
+        let actor = self.actor.clone();
+        match self.below(100) {
+            0..58 => Box::pin(actor.build()),
+            58..66 => Box::pin(actor.rollback()),
+            66..70 => Box::pin(actor.resume()),
+            70..77 => Box::pin(actor.maintain()),
+            77..90 => Box::pin(actor.foreign()),
+            _ => Box::pin(actor.read()),
+        }
+    }
+
+    fn poll(&mut self, index: usize) {
+        let mut context = Context::from_waker(Waker::noop());
+        let polled = self.processes[index].future.as_mut().poll(&mut context);
+        if let Poll::Ready(ended) = polled {
+            self.processes.swap_remove(index);
+            self.ended(ended);
+        }
+    }
+
+    fn ended(&mut self, ended: Result<Ended>) {
+        match ended {
+            Ok(Ended::Otherwise) => {}
+            Ok(Ended::Published(number, run)) => {
+                self.tally.count("acknowledged", 1);
+                let checker = &mut self.world.state().checker;
+                let settled = checker.releases.get(number.0 as usize - 1);
+                if settled.is_none_or(|release| release.run != run) {
+                    checker.violate("I5 acknowledged and not settled", number);
+                }
+            }
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    fn failed(&mut self, error: &Error) {
+        let text = error.render();
+        let what = match error.kind() {
+            ErrorKind::Conflict if text.contains("K0706") => "busy",
+            ErrorKind::Conflict => "fenced",
+            ErrorKind::Unavailable => "no answer",
+            ErrorKind::Config if text.contains("K0712") => "paused",
+            ErrorKind::Corrupt if text.contains("K0709") => "foreign change refused",
+            _ => {
+                self.world.state().checker.violate("a process fails", text);
+                return;
+            }
+        };
+        self.tally.count(what, 1);
+    }
+
+    /// The storm is over: everybody is dead, late puts land, and one more run finds a lake in order.
+    fn finish(mut self) -> Tally {
+        self.processes.clear();
+        while self.world.land() {}
+        self.world.state().faults = NO_FAULTS;
+        self.world.clock.advance(Duration::from_secs(60));
+        if self.world.state().checker.violations.is_empty() {
+            let actor = self.actor.clone();
+            let last = block_on(async move {
+                let run = (actor.world.clock.as_ref() as &dyn Clock).run_id();
+                let mut claim = actor.lake.claim(&run).await?;
+                let floor = claim.number();
+                claim
+                    .retire(Retire {
+                        runs_below: Some(floor),
+                        ..Retire::default()
+                    })
+                    .await?;
+                actor.lake.delete_orphans(claim.base(), floor).await?;
+                claim.yield_(YieldReason::NothingToDo).await?;
+                Ok::<_, Error>(floor)
+            });
+            match last {
+                Err(error) => self.failed(&error),
+                Ok(floor) => self.check_orphans(floor),
+            }
+        }
+        let mut state = self.world.state();
+        state.checker.check_everything();
+        let releases = state.checker.releases.len() as u64;
+        let late = state.landed_late;
+        let (checker, tally) = (&state.checker, &mut self.tally);
+        tally.count("releases", releases);
+        tally.count("puts landed late", late);
+        tally.count("rollbacks", checker.rolled_back);
+        tally.count("candidates used again", checker.reused);
+        tally.count("foreign changes overruled", checker.overruled);
+        tally.violations.clone_from(&checker.violations);
+        drop(state);
+        self.tally
+    }
+
+    /// I10: below the floor nothing is left that no table names.
+    fn check_orphans(&self, floor: crate::name::ClaimNumber) {
+        let mut state = self.world.state();
+        let below =
+            |path: &String| CandidateName::claim_of(path).is_some_and(|claim| claim < floor);
+        let left: Vec<String> = state.checker.orphans().into_iter().filter(below).collect();
+        for path in left {
+            state
+                .checker
+                .violate("I10 an orphan survives its sweep", path);
+        }
+        let staged = state
+            .paths()
+            .into_iter()
+            .filter_map(|path| super::layout::protocol_claim(&path));
+        if staged.min().is_some_and(|oldest| oldest < floor) {
+            state
+                .checker
+                .violate("I10", "staged objects survive their sweep");
+        }
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let mut future = Box::pin(future);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(done) = future.as_mut().poll(&mut context) {
+            return done;
+        }
+    }
+}
+
+fn simulate(histories: std::ops::Range<u64>, variant: Variant) -> Tally {
+    let mut tally = Tally::default();
+    for seed in histories {
+        tally.add(History::run(seed, variant), seed);
+    }
+    tally
+}
+
+/// Tests may print; everything else goes through `cli`.
+fn print(text: &str) {
+    use std::io::Write;
+    writeln!(std::io::stdout(), "{text}").unwrap();
+}
+
+#[test]
+fn no_history_breaks_an_invariant() {
+    let histories = std::env::var("KILDE_SIMULATIONS")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    let watch = Stopwatch::start();
+    let tally = simulate(0..histories.unwrap_or(200), Variant::Protocol);
+    let seconds = watch.elapsed().as_secs_f64();
+    print(&format!(
+        "simulation: {:?}, violations: {}, {seconds:.1} s",
+        tally.counts,
+        tally.violations.len()
+    ));
+    assert!(
+        tally.violations.is_empty(),
+        "{:#?}",
+        &tally.violations[..tally.violations.len().min(20)]
+    );
+    for what in [
+        "releases",
+        "kills",
+        "freezes",
+        "fenced",
+        "busy",
+        "rollbacks",
+        "candidates used again",
+    ] {
+        assert!(
+            tally.counts.get(what).is_some_and(|count| *count > 0),
+            "no history has {what}"
+        );
+    }
+}
+
+/// The simulation would be worth nothing if it passed without the rules that it is there to defend.
+#[test]
+fn without_its_rules_the_protocol_breaks_and_the_invariants_tell() {
+    for variant in [
+        Variant::StaleSweep,
+        Variant::UndeclaredSweep,
+        Variant::AnyTail,
+    ] {
+        let broken = (0..2000).find(|seed| !History::run(*seed, variant).violations.is_empty());
+        print(&format!("{variant:?} breaks in history {broken:?}"));
+        assert!(broken.is_some(), "{variant:?} was not caught");
+    }
+}
+
+#[test]
+fn a_history_is_a_function_of_its_seed() {
+    let twice = [(); 2].map(|()| History::run(7, Variant::Protocol).counts);
+    assert_eq!(twice[0], twice[1]);
+}

@@ -1,0 +1,343 @@
+//! An object store in memory that lets one process at a time do one operation, and loses answers on purpose.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use futures::stream::{self, BoxStream, StreamExt};
+use object_store::path::Path;
+use object_store::{
+    Attributes, CopyOptions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload,
+    ObjectMeta, ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult,
+    Result,
+};
+
+use super::invariant::Checker;
+use crate::clock::{Clock, SimulatedClock};
+
+/// SplitMix64: small, seeded, the same everywhere.
+#[derive(Debug)]
+pub(super) struct Random(u64);
+
+impl Random {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d)
+    }
+
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `end`; `end` is not 0.
+    pub(super) fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    /// True in that many of a thousand cases.
+    pub(super) fn permille(&mut self, cases: u64) -> bool {
+        self.below(1000) < cases
+    }
+}
+
+/// Faults in a thousand operations.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FaultRate {
+    pub(super) create: u64,
+    pub(super) overwrite: u64,
+    pub(super) read: u64,
+}
+
+#[derive(Debug)]
+struct Object {
+    bytes: Bytes,
+    modified_at: DateTime<Utc>,
+}
+
+#[derive(Debug)]
+struct LatePut {
+    path: String,
+    bytes: Bytes,
+    create: bool,
+}
+
+/// Everything that outlives a process.
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) clock: Arc<SimulatedClock>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    objects: BTreeMap<String, Object>,
+    late: Vec<LatePut>,
+    pub(super) landed_late: u64,
+    pub(super) random: Random,
+    pub(super) faults: FaultRate,
+    pub(super) checker: Checker,
+    /// Exports that have arrived so far.
+    pub(super) exports: u64,
+}
+
+impl State {
+    fn put(&mut self, path: &str, bytes: Bytes, now: DateTime<Utc>) {
+        let fresh = !self.objects.contains_key(path);
+        let object = Object {
+            bytes: bytes.clone(),
+            modified_at: now,
+        };
+        self.objects.insert(path.to_string(), object);
+        let objects = &self.objects;
+        let read = |path: &str| objects.get(path).map(|object| object.bytes.clone());
+        self.checker.put(path, &bytes, fresh, &read);
+    }
+
+    fn create(&mut self, path: &str, bytes: Bytes, now: DateTime<Utc>) -> bool {
+        let fresh = !self.objects.contains_key(path);
+        if fresh {
+            self.put(path, bytes, now);
+        }
+        fresh
+    }
+
+    fn delete(&mut self, path: &str) {
+        if self.objects.remove(path).is_some() {
+            self.checker.delete(path);
+        }
+    }
+
+    pub(super) fn paths(&self) -> Vec<String> {
+        self.objects.keys().cloned().collect()
+    }
+
+    pub(super) fn has(&self, path: &str) -> bool {
+        self.objects.contains_key(path)
+    }
+}
+
+impl World {
+    pub(super) fn new(seed: u64, faults: FaultRate) -> Self {
+        Self {
+            clock: Arc::default(),
+            state: Mutex::new(State {
+                objects: BTreeMap::new(),
+                late: Vec::new(),
+                landed_late: 0,
+                random: Random::new(seed),
+                faults,
+                checker: Checker::default(),
+                exports: 0,
+            }),
+        }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// An object that was there before the history began.
+    pub(super) fn seed_object(&self, path: &str, bytes: Bytes) {
+        let now = self.clock.now();
+        self.state().put(path, bytes, now);
+    }
+
+    /// One put that had no answer arrives after all, if any is under way.
+    pub(super) fn land(&self) -> bool {
+        let mut state = self.state();
+        if state.late.is_empty() {
+            return false;
+        }
+        let waiting = state.late.len() as u64;
+        let index = state.random.below(waiting) as usize;
+        let put = state.late.swap_remove(index);
+        let now = self.clock.now();
+        state.landed_late += 1;
+        if put.create {
+            state.create(&put.path, put.bytes, now);
+        } else {
+            state.put(&put.path, put.bytes, now);
+        }
+        true
+    }
+}
+
+/// The first poll of each operation only asks; whoever polls again lets it happen.
+#[derive(Default)]
+struct Permit(bool);
+
+impl Future for Permit {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if self.0 {
+            return Poll::Ready(());
+        }
+        self.0 = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+/// The world as an object store.
+#[derive(Debug)]
+pub(super) struct SimulatedStore(pub(super) Arc<World>);
+
+impl fmt::Display for SimulatedStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("simulated")
+    }
+}
+
+fn no_answer() -> object_store::Error {
+    object_store::Error::Generic {
+        store: "simulated",
+        source: "no answer".into(),
+    }
+}
+
+fn unsupported(operation: &str) -> object_store::Error {
+    object_store::Error::NotImplemented {
+        operation: operation.to_string(),
+        implementer: "simulated".to_string(),
+    }
+}
+
+fn meta(path: &Path, object: &Object) -> ObjectMeta {
+    ObjectMeta {
+        location: path.clone(),
+        last_modified: object.modified_at,
+        size: object.bytes.len() as u64,
+        e_tag: None,
+        version: None,
+    }
+}
+
+#[async_trait]
+impl ObjectStore for SimulatedStore {
+    async fn put_opts(
+        &self,
+        location: &Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> Result<PutResult> {
+        Permit::default().await;
+        let (path, bytes) = (location.to_string(), Bytes::from(payload));
+        let create = matches!(options.mode, PutMode::Create);
+        let now = self.0.clock.now();
+        let mut state = self.0.state();
+        let rate = if create {
+            state.faults.create
+        } else {
+            state.faults.overwrite
+        };
+        if state.random.permille(rate) {
+            // its effect comes before the answer is lost, later, or never
+            match state.random.below(3) {
+                0 if create => drop(state.create(&path, bytes, now)),
+                0 => state.put(&path, bytes, now),
+                1 => state.late.push(LatePut {
+                    path,
+                    bytes,
+                    create,
+                }),
+                _ => {}
+            }
+            return Err(no_answer());
+        }
+        if !create {
+            state.put(&path, bytes, now);
+        } else if !state.create(&path, bytes, now) {
+            return Err(object_store::Error::AlreadyExists {
+                path,
+                source: "exists".into(),
+            });
+        }
+        Ok(PutResult {
+            e_tag: None,
+            version: None,
+        })
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        _location: &Path,
+        _options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        Err(unsupported("multipart"))
+    }
+
+    async fn get_opts(&self, location: &Path, _options: GetOptions) -> Result<GetResult> {
+        Permit::default().await;
+        let mut state = self.0.state();
+        let rate = state.faults.read;
+        if state.random.permille(rate) {
+            return Err(no_answer());
+        }
+        let object = state.objects.get(location.as_ref());
+        let object = object.ok_or_else(|| object_store::Error::NotFound {
+            path: location.to_string(),
+            source: "absent".into(),
+        })?;
+        let bytes = object.bytes.clone();
+        Ok(GetResult {
+            meta: meta(location, object),
+            range: 0..bytes.len() as u64,
+            payload: GetResultPayload::Stream(stream::iter([Ok(bytes)]).boxed()),
+            attributes: Attributes::default(),
+        })
+    }
+
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
+        let world = Arc::clone(&self.0);
+        let delete = move |location: Result<Path>| {
+            let world = Arc::clone(&world);
+            async move {
+                let location = location?;
+                Permit::default().await;
+                world.state().delete(location.as_ref());
+                Ok(location)
+            }
+        };
+        locations.then(delete).boxed()
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        let world = Arc::clone(&self.0);
+        let prefix = prefix.cloned().unwrap_or_default();
+        let list = async move {
+            Permit::default().await;
+            let state = world.state();
+            let below = |path: &Path| path.prefix_match(&prefix).is_some();
+            let found: Vec<_> = state
+                .objects
+                .iter()
+                .map(|(path, object)| (Path::parse(path).unwrap(), object))
+                .filter(|(path, _)| below(path))
+                .map(|(path, object)| Ok(meta(&path, object)))
+                .collect();
+            stream::iter(found)
+        };
+        stream::once(list).flatten().boxed()
+    }
+
+    async fn list_with_delimiter(&self, _prefix: Option<&Path>) -> Result<ListResult> {
+        Err(unsupported("list with delimiter"))
+    }
+
+    async fn copy_opts(&self, _from: &Path, _to: &Path, _options: CopyOptions) -> Result<()> {
+        Err(unsupported("copy"))
+    }
+}

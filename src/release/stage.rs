@@ -1,0 +1,405 @@
+//! From a request to staged bytes: nothing a reader or a table's log can see, and the last look at everything.
+
+use std::collections::BTreeMap;
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+use sha2::{Digest, Sha256};
+
+use super::claim::Claim;
+use super::create::{Creation, create};
+use super::failpoint::Boundary;
+use super::log::{self, Publish};
+use super::map::{Release, StagedCommit, StagedMap, TableEntry, TableKind};
+use super::request::{PublishRequest, Removal, TableChange, TableWrite};
+use super::table_log::{EntryDraft, LiveFile, TableState};
+use super::{json, layout};
+use crate::diagnostic::Code;
+use crate::error::{Error, Result};
+use crate::name::{ReleaseNumber, TableName};
+
+/// Tables and files looked at or written at once.
+pub(super) const AT_ONCE: usize = 16;
+
+/// A table's file set, by path as its log writes it.
+pub(super) type Files = BTreeMap<String, LiveFile>;
+
+/// A release about to be staged.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) release: Release,
+    pub(super) commits: BTreeMap<TableName, DraftCommit>,
+}
+
+/// How a table's log gets from its head to the target set.
+#[derive(Debug)]
+pub(super) struct DraftCommit {
+    pub(super) location: String,
+    pub(super) version: u64,
+    pub(super) removes: Vec<LiveFile>,
+    pub(super) adds: Vec<LiveFile>,
+    pub(super) definition: Option<String>,
+    pub(super) data_change: bool,
+    pub(super) target: Files,
+}
+
+impl DraftCommit {
+    /// The difference between a head and what shall be; `None` where there is none.
+    pub(super) fn between(
+        location: &str,
+        head: Option<&TableState>,
+        target: Files,
+        definition: Option<&str>,
+        data_change: bool,
+    ) -> Option<Self> {
+        let no_files = Files::new();
+        let live = head.map_or(&no_files, |head| &head.files);
+        let missing_in = |other: &Files, file: &LiveFile| !other.contains_key(&file.path);
+        let removes: Vec<_> = live
+            .values()
+            .filter(|file| missing_in(&target, file))
+            .cloned()
+            .collect();
+        let adds: Vec<_> = target
+            .values()
+            .filter(|file| missing_in(live, file))
+            .cloned()
+            .collect();
+        let definition =
+            definition.filter(|wanted| head.is_none_or(|head| head.definition != *wanted));
+        if removes.is_empty() && adds.is_empty() && definition.is_none() {
+            return None;
+        }
+        Some(Self {
+            location: location.to_string(),
+            version: head.map_or(0, |head| head.version + 1),
+            removes,
+            adds,
+            definition: definition.map(str::to_string),
+            data_change,
+            target,
+        })
+    }
+}
+
+impl Claim {
+    /// Number of the release to be.
+    pub(super) fn next_number(&self) -> ReleaseNumber {
+        ReleaseNumber(self.base.as_ref().map_or(0, |base| base.number.0) + 1)
+    }
+
+    /// An empty release of this claim that carries over every table of the base.
+    pub(super) fn next_release(&self) -> Release {
+        Release {
+            format: log::FORMAT,
+            number: self.next_number(),
+            previous: self.base.as_ref().map(|base| base.number),
+            run: self.run.clone(),
+            claim: self.number,
+            sequence: 0,
+            published_at: self.lake.clock.now(),
+            project: String::new(),
+            as_of: String::new(),
+            rollback_of: None,
+            hold: None,
+            held: BTreeMap::new(),
+            changed: Vec::new(),
+            counts: BTreeMap::new(),
+            overruled: Vec::new(),
+            tables: self
+                .base
+                .as_ref()
+                .map_or_else(BTreeMap::new, |base| base.tables.clone()),
+        }
+    }
+
+    /// What the request comes to on the base, with every head looked at again.
+    pub(super) async fn draft(&mut self, request: PublishRequest) -> Result<Draft> {
+        let mut draft = Draft {
+            release: self.next_release(),
+            commits: BTreeMap::new(),
+        };
+        draft.release.project = request.project;
+        draft.release.as_of = request.as_of;
+        draft.release.held = request.held;
+        draft.release.counts = request.counts;
+        for name in &request.reads {
+            self.follow(name, &mut draft).await?;
+        }
+        for (name, change) in request.tables {
+            self.apply(name, change, &mut draft).await?;
+        }
+        Ok(draft)
+    }
+
+    pub(super) async fn apply(
+        &mut self,
+        name: TableName,
+        change: TableChange,
+        draft: &mut Draft,
+    ) -> Result<()> {
+        let known = draft.release.tables.get(&name).cloned();
+        match change {
+            TableChange::Write(write) => {
+                let (entry, commit) = self.draft_write(&name, write, known.as_ref()).await?;
+                if let Some(commit) = commit {
+                    draft.commits.insert(name.clone(), commit);
+                    draft.release.changed.push(name.clone());
+                }
+                draft.release.tables.insert(name, entry);
+            }
+            TableChange::Keep(facts) => {
+                self.follow(&name, draft).await?;
+                let entry = draft.release.tables.get_mut(&name);
+                entry.ok_or_else(|| never_published(&name))?.facts = facts;
+            }
+            TableChange::View(facts) => {
+                if known.as_ref().is_none_or(|known| known.facts != facts) {
+                    draft.release.changed.push(name.clone());
+                }
+                let entry = TableEntry {
+                    kind: TableKind::View,
+                    location: String::new(),
+                    table_id: String::new(),
+                    version: None,
+                    written_in: draft.release.number,
+                    facts,
+                };
+                draft.release.tables.insert(name, entry);
+            }
+            TableChange::Retire => {
+                let entry = draft.release.tables.get_mut(&name);
+                entry.ok_or_else(|| never_published(&name))?.kind = TableKind::Retired;
+                draft.release.changed.push(name);
+            }
+        }
+        Ok(())
+    }
+
+    /// Pins the head of a table that was read, which only neutral commits may have moved.
+    async fn follow(&mut self, name: &TableName, draft: &mut Draft) -> Result<()> {
+        let entry = draft
+            .release
+            .tables
+            .get_mut(name)
+            .ok_or_else(|| never_published(name))?;
+        if entry.version.is_some() {
+            entry.version = self
+                .unchanged_head(name, &entry.location, entry.version)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn draft_write(
+        &mut self,
+        name: &TableName,
+        write: TableWrite,
+        known: Option<&TableEntry>,
+    ) -> Result<(TableEntry, Option<DraftCommit>)> {
+        let pinned = known.and_then(|entry| entry.version);
+        let head = self.unchanged_head(name, &write.location, pinned).await?;
+        let state = match head {
+            Some(version) => Some(self.lake.tables.state(&write.location, version).await?),
+            None if write.definition.is_none() => {
+                return Err(Error::internal(format!(
+                    "`{name}` is created without a definition"
+                )));
+            }
+            None => None,
+        };
+        let target = self.target(name, &write, pinned, state.as_ref()).await?;
+        let commit = DraftCommit::between(
+            &write.location,
+            state.as_ref(),
+            target,
+            write.definition.as_deref(),
+            write.data_change,
+        );
+        let number = self.next_number();
+        let entry = TableEntry {
+            kind: TableKind::Table,
+            version: commit.as_ref().map(|commit| commit.version).or(head),
+            written_in: match (&commit, known) {
+                (None, Some(known)) => known.written_in,
+                _ => number,
+            },
+            location: write.location,
+            table_id: write.table_id,
+            facts: write.facts,
+        };
+        Ok((entry, commit))
+    }
+
+    /// Files of the version that the build worked on, less what it removes, and what it adds.
+    async fn target(
+        &self,
+        name: &TableName,
+        write: &TableWrite,
+        pinned: Option<u64>,
+        head: Option<&TableState>,
+    ) -> Result<Files> {
+        let mut target = match (write.base, head) {
+            (None, _) => Files::new(),
+            (Some(base), Some(head)) if base == head.version => head.files.clone(),
+            (Some(base), Some(head)) if Some(base) >= pinned && base < head.version => {
+                self.lake.tables.state(&write.location, base).await?.files
+            }
+            (Some(base), _) => {
+                return Err(Error::internal(format!(
+                    "`{name}` was built on version {base}, which is not between the pinned one and the head"
+                )));
+            }
+        };
+        match &write.removes {
+            Removal::All => target.clear(),
+            Removal::Files(paths) => {
+                for path in paths {
+                    if target.remove(path).is_none() {
+                        return Err(Error::internal(format!(
+                            "`{name}` removes a file that is not live"
+                        ))
+                        .at(path.as_str()));
+                    }
+                }
+            }
+        }
+        target.extend(
+            write
+                .adds
+                .iter()
+                .map(|file| (file.path.clone(), file.clone())),
+        );
+        Ok(target)
+    }
+
+    /// Looks at every file once more, then writes the exact bytes of every entry and the map, durably.
+    pub(super) async fn stage(&self, draft: Draft) -> Result<Publish> {
+        self.check_files(&draft.commits).await?;
+        let store = &self.lake.store;
+        let mut data_files = Vec::new();
+        for commit in draft.commits.values() {
+            let path = |file: &LiveFile| self.lake.tables.file_path(&commit.location, &file.path);
+            data_files.extend(commit.adds.iter().map(path));
+        }
+        store.barrier(&data_files).await?;
+        let folder = layout::staged_folder(self.number, &self.run);
+        let staged: Vec<(TableName, StagedCommit)> = stream::iter(&draft.commits)
+            .map(|(name, commit)| self.stage_commit(&folder, name, commit, &draft.release))
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await?;
+        let mut written: Vec<String> = staged
+            .iter()
+            .map(|(_, commit)| commit.staged.clone())
+            .collect();
+        let map = layout::staged_map(&folder);
+        let number = draft.release.number;
+        let bytes = json::to_bytes(&StagedMap {
+            lake_id: self.lake_id.clone(),
+            release: draft.release,
+            commits: staged.into_iter().collect(),
+        })?;
+        self.put_staged(&map, &bytes).await?;
+        written.push(map.clone());
+        store.barrier(&written).await?;
+        self.lake.failpoint.reach(Boundary::AfterStaging)?;
+        Ok(Publish {
+            number,
+            map,
+            sha256: sha256(&bytes),
+            retire: None,
+        })
+    }
+
+    async fn stage_commit(
+        &self,
+        folder: &str,
+        name: &TableName,
+        commit: &DraftCommit,
+        release: &Release,
+    ) -> Result<(TableName, StagedCommit)> {
+        let bytes = self.lake.tables.entry(&EntryDraft {
+            lake_id: &self.lake_id,
+            release: release.number,
+            run: &self.run,
+            written_at: release.published_at,
+            definition: commit.definition.as_deref(),
+            removes: commit.removes.iter().collect(),
+            adds: commit.adds.iter().collect(),
+            data_change: commit.data_change,
+        });
+        let staged = layout::staged_entry(folder, name);
+        self.put_staged(&staged, &bytes).await?;
+        let staged = StagedCommit {
+            location: commit.location.clone(),
+            version: commit.version,
+            staged,
+            sha256: sha256(&bytes),
+            adds: commit.adds.clone(),
+            removes: commit
+                .removes
+                .iter()
+                .map(|file| file.path.clone())
+                .collect(),
+            definition: commit.definition.clone(),
+            data_change: commit.data_change,
+        };
+        Ok((name.clone(), staged))
+    }
+
+    async fn put_staged(&self, path: &str, bytes: &bytes::Bytes) -> Result<()> {
+        match create(&self.lake.store, path, bytes).await? {
+            Creation::Ours => Ok(()),
+            Creation::Theirs(_) => {
+                Err(Error::internal("a staged object's name was used before").at(path))
+            }
+        }
+    }
+
+    async fn check_files(&self, commits: &BTreeMap<TableName, DraftCommit>) -> Result<()> {
+        let files = commits.iter().flat_map(|(name, commit)| {
+            commit.target.values().map(move |file| (name, commit, file))
+        });
+        stream::iter(files)
+            .map(|(name, commit, file)| self.lake.check_file(name, &commit.location, file))
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await
+    }
+}
+
+impl super::Lake {
+    /// A file of a target set must be there, whole.
+    pub(super) async fn check_file(
+        &self,
+        table: &TableName,
+        location: &str,
+        file: &LiveFile,
+    ) -> Result<()> {
+        let path = self.tables.file_path(location, &file.path);
+        let found = self.store.head(&path).await?.map(|object| object.size);
+        if found == Some(file.size) {
+            return Ok(());
+        }
+        let message = match found {
+            None => format!("a file of `{table}` is missing"),
+            Some(size) => format!(
+                "a file of `{table}` has {size} bytes instead of {}",
+                file.size
+            ),
+        };
+        Err(Error::corrupt(message)
+            .code(Code(710))
+            .at(path)
+            .help("restore it from a copy of the lake; nothing is published over it"))
+    }
+}
+
+pub(super) fn sha256(bytes: &[u8]) -> String {
+    let hash = Sha256::digest(bytes);
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn never_published(name: &TableName) -> Error {
+    Error::internal(format!("`{name}` is read or kept, but no release holds it"))
+}

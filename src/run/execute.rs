@@ -1,0 +1,334 @@
+//! The tables of a plan, each after its inputs: one executor per kind.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{OnceCell, Semaphore};
+
+use super::observe::Observation;
+use super::ops_tables::Ingested;
+use super::report::{ExportReport, RunReport, SourceReport, StepReport, TableOutcome};
+use super::{BuildRequest, Listener, RunEvent, Runner, schedule};
+use crate::catalog::{Candidate, Catalog, Content};
+use crate::clock::Stopwatch;
+use crate::error::{Error, Result};
+use crate::name::{ClaimNumber, RunId, TableName};
+use crate::plan::{Action, Kind, Plan, TablePlan};
+use crate::quality::Verdict;
+use crate::release::Claim;
+
+/// A build under way: what every executor needs to know.
+pub(super) struct Execution {
+    pub(super) runner: Runner,
+    pub(super) request: BuildRequest,
+    pub(super) catalog: Catalog,
+    pub(super) claim: ClaimNumber,
+    pub(super) run: RunId,
+    pub(super) observation: Observation,
+    pub(super) plan: Plan,
+    pub(super) listener: Listener,
+    /// What tables hold now: published, or this run's candidates. Filled when first asked for.
+    contents: Mutex<BTreeMap<TableName, Content>>,
+    /// Ephemeral results that are read more than once.
+    pub(super) scratch: BTreeMap<TableName, OnceCell<Content>>,
+    /// One permit for each export that may be decoded at once.
+    pub(super) decoders: Arc<Semaphore>,
+    state: Mutex<Executed>,
+}
+
+/// What has become of the tables.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Executed {
+    pub(super) outcomes: BTreeMap<TableName, TableResult>,
+    pub(super) verdicts: Vec<Verdict>,
+    pub(super) ingested: BTreeMap<TableName, Ingested>,
+    order: Vec<TableName>,
+}
+
+/// What has become of one table.
+#[derive(Clone, Debug)]
+pub(super) struct TableResult {
+    pub(super) table: TableName,
+    pub(super) kind: Kind,
+    pub(super) outcome: TableOutcome,
+    pub(super) reasons: Vec<String>,
+    /// The table as it would be published; `None` where it is as it was, or could not be made.
+    pub(super) content: Option<Content>,
+    /// Digests of the published inputs that it was computed from.
+    pub(super) built_from: BTreeMap<TableName, String>,
+    pub(super) rows: u64,
+    pub(super) row_change: i64,
+    pub(super) seconds: f64,
+}
+
+impl TableResult {
+    pub(super) fn new(plan: &TablePlan, outcome: TableOutcome) -> Self {
+        Self {
+            table: plan.table.clone(),
+            kind: plan.kind,
+            outcome,
+            reasons: plan.reasons.iter().map(ToString::to_string).collect(),
+            content: None,
+            built_from: plan.built_from.clone(),
+            rows: 0,
+            row_change: 0,
+            seconds: 0.0,
+        }
+    }
+
+    /// The same, with the rows of what it is now and the change from what was published.
+    pub(super) fn counting(mut self, rows: u64, before: Option<u64>) -> Self {
+        self.rows = rows;
+        self.row_change = rows as i64 - before.unwrap_or(0) as i64;
+        self
+    }
+}
+
+impl Execution {
+    pub(super) fn new(
+        runner: &Runner,
+        request: &BuildRequest,
+        catalog: &Catalog,
+        claim: &Claim,
+        observation: Observation,
+        plan: Plan,
+        listener: Listener,
+    ) -> Arc<Self> {
+        let scratch = plan
+            .tables
+            .values()
+            .filter(|table| table.kind == Kind::Ephemeral)
+            .map(|table| (table.table.clone(), OnceCell::new()))
+            .collect();
+        Arc::new(Self {
+            runner: runner.clone(),
+            request: request.clone(),
+            catalog: catalog.clone(),
+            claim: claim.number(),
+            run: claim.run().clone(),
+            observation,
+            plan,
+            listener,
+            contents: Mutex::default(),
+            scratch,
+            decoders: Arc::new(Semaphore::new(runner.resources.threads.max(1))),
+            state: Mutex::default(),
+        })
+    }
+
+    /// Executes everything that the plan asks for. Tests that read other tables run last.
+    pub(super) async fn run(self: Arc<Self>) -> Result<Executed> {
+        let inputs: BTreeMap<TableName, Vec<TableName>> = self
+            .plan
+            .tables
+            .values()
+            .map(|table| (table.table.clone(), table.inputs.clone()))
+            .collect();
+        let limit = self.runner.resources.threads;
+        schedule::in_order(&self.plan.order, &inputs, limit, |table| {
+            let execution = Arc::clone(&self);
+            async move { execution.table(table).await }
+        })
+        .await?;
+        self.test_across_tables().await?;
+        let mut state = self
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        state.order = self.plan.order.clone();
+        state
+            .verdicts
+            .sort_by(|a, b| (&a.table, &a.test).cmp(&(&b.table, &b.test)));
+        Ok(state)
+    }
+
+    /// One table, whatever its kind; says whether the build goes on.
+    async fn table(self: Arc<Self>, table: TableName) -> bool {
+        let Some(plan) = self.plan.tables.get(&table) else {
+            return true;
+        };
+        let broken = plan
+            .inputs
+            .iter()
+            .find(|input| self.is_broken(input))
+            .cloned();
+        let watch = Stopwatch::start();
+        let mut result = match (&plan.action, broken) {
+            (Action::Unchanged | Action::NotSelected, _) => {
+                TableResult::new(plan, TableOutcome::Unchanged)
+            }
+            (_, Some(input)) => TableResult::new(plan, TableOutcome::Skipped(input)),
+            _ => {
+                (self.listener)(RunEvent::Started(table.clone()));
+                let done = match plan.kind {
+                    Kind::Source => self.source(plan).await,
+                    Kind::Table => self.step(plan).await,
+                    // computed by its first reader, or never
+                    Kind::Ephemeral => Ok(TableResult::new(plan, TableOutcome::Unchanged)),
+                };
+                (self.listener)(RunEvent::Finished(table.clone()));
+                done.unwrap_or_else(|error| {
+                    TableResult::new(plan, TableOutcome::Failed(failure_text(&error)))
+                })
+            }
+        };
+        result.seconds = watch.elapsed().as_secs_f64();
+        if let Some(content) = &result.content {
+            self.lock_contents().insert(table.clone(), content.clone());
+        }
+        let failed = matches!(
+            result.outcome,
+            TableOutcome::Failed(_) | TableOutcome::TestsFailed
+        );
+        self.lock_state().outcomes.insert(table, result);
+        !(failed && self.request.fail_fast)
+    }
+
+    fn is_broken(&self, table: &TableName) -> bool {
+        self.lock_state().outcomes.get(table).is_some_and(|result| {
+            matches!(
+                result.outcome,
+                TableOutcome::Failed(_) | TableOutcome::TestsFailed | TableOutcome::Skipped(_)
+            )
+        })
+    }
+
+    /// What a table holds now: this run's candidate, else the published version.
+    ///
+    /// # Errors
+    /// `Internal` where it was neither published nor made; a plan rules that out.
+    pub(super) async fn content(&self, table: &TableName) -> Result<Content> {
+        if let Some(content) = self.lock_contents().get(table) {
+            return Ok(content.clone());
+        }
+        let content = self
+            .published(table)
+            .await?
+            .ok_or_else(|| Error::internal(format!("`{table}` is read before it was made")))?;
+        self.lock_contents().insert(table.clone(), content.clone());
+        Ok(content)
+    }
+
+    /// The published version; `None` where there is none.
+    pub(super) async fn published(&self, table: &TableName) -> Result<Option<Content>> {
+        let entry = self
+            .observation
+            .release
+            .as_ref()
+            .and_then(|release| release.table(table));
+        match entry {
+            Some(entry) => self.catalog.content(table, entry).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Digest of what a table holds now; `None` where it holds nothing yet.
+    pub(super) fn digest(&self, table: &TableName) -> Option<String> {
+        if let Some(content) = self.lock_contents().get(table) {
+            return Some(content.digest.clone());
+        }
+        let release = self.observation.release.as_ref()?;
+        release.table(table).map(|entry| entry.facts.digest.clone())
+    }
+
+    pub(super) fn record(&self, verdicts: Vec<Verdict>) {
+        self.lock_state().verdicts.extend(verdicts);
+    }
+
+    pub(super) fn record_ingested(&self, table: &TableName, ingested: Ingested) {
+        self.lock_state().ingested.insert(table.clone(), ingested);
+    }
+
+    /// Tables that were made or tested in this run and have not failed.
+    pub(super) fn results(&self) -> Vec<TableResult> {
+        self.lock_state().outcomes.values().cloned().collect()
+    }
+
+    pub(super) fn fail_tests_of(&self, table: &TableName) {
+        if let Some(result) = self.lock_state().outcomes.get_mut(table) {
+            result.outcome = TableOutcome::TestsFailed;
+        }
+    }
+
+    fn lock_contents(&self) -> std::sync::MutexGuard<'_, BTreeMap<TableName, Content>> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_state(&self) -> std::sync::MutexGuard<'_, Executed> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An error as one line of a report: message, place, cause, help.
+fn failure_text(error: &Error) -> String {
+    error
+        .render()
+        .trim_start_matches("error")
+        .trim_start_matches(": ")
+        .replace('\n', " ")
+}
+
+impl Executed {
+    /// What failed tests may be looked at in.
+    pub(super) fn candidates(&self) -> BTreeMap<TableName, Candidate> {
+        let contents = self
+            .outcomes
+            .values()
+            .filter_map(|result| result.content.as_ref());
+        contents
+            .filter(|content| content.version.is_none())
+            .map(|content| {
+                let candidate = Candidate {
+                    location: content.location.clone(),
+                    definition: content.definition.clone(),
+                    files: content.files.values().cloned().collect(),
+                };
+                (content.name.clone(), candidate)
+            })
+            .collect()
+    }
+
+    /// Fills the report.
+    pub(super) fn describe(&self, report: &mut RunReport) {
+        for table in &self.order {
+            let Some(result) = self.outcomes.get(table) else {
+                continue;
+            };
+            match result.kind {
+                Kind::Source => report.sources.push(self.source_report(result)),
+                Kind::Table => report.steps.push(StepReport {
+                    table: table.clone(),
+                    outcome: result.outcome.clone(),
+                    reasons: result.reasons.clone(),
+                    rows: result.rows,
+                    row_change: result.row_change,
+                    seconds: result.seconds,
+                }),
+                Kind::Ephemeral => {}
+            }
+        }
+        report.verdicts.clone_from(&self.verdicts);
+    }
+
+    fn source_report(&self, result: &TableResult) -> SourceReport {
+        let none = Ingested::default();
+        let ingested = self.ingested.get(&result.table).unwrap_or(&none);
+        let exports: Vec<ExportReport> = ingested.export_reports();
+        SourceReport {
+            table: result.table.clone(),
+            outcome: result.outcome.clone(),
+            bytes: ingested.bytes(),
+            records: exports.iter().map(|export| export.records).sum(),
+            accepted: exports
+                .iter()
+                .map(|export| export.records - export.rejected)
+                .sum(),
+            rejected: exports.iter().map(|export| export.rejected).sum(),
+            exports,
+            rows: result.rows,
+            row_change: result.row_change,
+            seconds: result.seconds,
+        }
+    }
+}

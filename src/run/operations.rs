@@ -1,0 +1,146 @@
+//! What changes the lake without building: rollback and resume; and what lists it.
+
+use std::fmt;
+
+use super::{Runner, observe, ops_tables};
+use crate::error::Result;
+use crate::name::{ReleaseNumber, TableName};
+use crate::plan::{self, Selection};
+use crate::release::{Release, RollbackClass, RollbackRequest, YieldReason};
+
+/// What a rollback did.
+#[derive(Clone, Debug)]
+pub(crate) struct RollbackReport {
+    /// The release published.
+    pub(crate) release: ReleaseNumber,
+    /// Tables whose version changed.
+    pub(crate) went_back: u64,
+    /// Tables of class `keeps` that stayed.
+    pub(crate) kept: u64,
+}
+
+/// A table of the project.
+#[derive(Clone, Debug)]
+pub(crate) struct ListedTable {
+    pub(crate) name: TableName,
+    pub(crate) kind: plan::Kind,
+}
+
+/// Tables of the project and the newest release.
+#[derive(Clone, Debug)]
+pub(crate) struct Listed {
+    pub(crate) tables: Vec<ListedTable>,
+    pub(crate) release: Option<Release>,
+}
+
+impl Runner {
+    /// Publishes an older release again, as a new one, and pauses the lake. The ledger and the rejects of every source
+    /// that goes back go with it.
+    ///
+    /// # Errors
+    /// `Config` where there is no such release; `Conflict` while another run holds the lake.
+    pub(crate) async fn rollback(&self, to: ReleaseNumber) -> Result<RollbackReport> {
+        let catalog = self.readable(self.clock.now())?;
+        // fail before anything is claimed
+        let then = catalog.lake().release(to).await?;
+        let run = self.clock.run_id();
+        let mut claim = catalog.lake().claim(&run).await?;
+        let request = match self.rollback_request(&catalog, claim.base(), &then).await {
+            Ok(request) => request,
+            Err(error) => {
+                claim.yield_(YieldReason::Failed).await?;
+                return Err(error);
+            }
+        };
+        match claim.rollback(request).await {
+            Ok(release) => Ok(RollbackReport {
+                release: release.number,
+                went_back: release.changed.len() as u64,
+                kept: release
+                    .tables
+                    .values()
+                    .filter(|entry| entry.facts.rollback == RollbackClass::Keeps)
+                    .count() as u64,
+            }),
+            Err(error) => {
+                claim.yield_(YieldReason::Failed).await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn rollback_request(
+        &self,
+        catalog: &crate::catalog::Catalog,
+        now: Option<&Release>,
+        then: &Release,
+    ) -> Result<RollbackRequest> {
+        Ok(RollbackRequest {
+            to: then.number,
+            reason: format!(
+                "a rollback to release {} wants to be looked at",
+                then.number
+            ),
+            writes: ops_tables::rolled_back(catalog, now, then).await?,
+            counts: std::collections::BTreeMap::new(),
+        })
+    }
+
+    /// Lets builds publish again; `false` where the lake was not paused.
+    ///
+    /// # Errors
+    /// `Conflict` while another run holds the lake.
+    pub(crate) async fn resume(&self) -> Result<bool> {
+        let catalog = self.readable(self.clock.now())?;
+        let current = catalog.lake().current().await?;
+        let is_paused = match &current {
+            Some(release) => catalog.lake().pause(release).await?.is_some(),
+            None => false,
+        };
+        if !is_paused {
+            return Ok(false);
+        }
+        let mut claim = catalog.lake().claim(&self.clock.run_id()).await?;
+        let resumed = claim.resume().await;
+        claim.yield_(YieldReason::NothingToDo).await?;
+        resumed
+    }
+
+    /// The project's tables in order of the graph, and the newest release.
+    ///
+    /// # Errors
+    /// Every mistake of the project.
+    pub(crate) async fn list(&self, selection: &Selection) -> Result<Listed> {
+        let observation = match self.readable(self.clock.now()) {
+            Ok(catalog) => Some(observe::observe(self, &catalog, self.clock.now()).await?),
+            // nothing was built yet: the project alone is listed
+            Err(_) => None,
+        };
+        let observed = observation
+            .as_ref()
+            .map(|observation| observation.observed.clone());
+        let tables = plan::list(
+            &self.project,
+            &observed.unwrap_or_default(),
+            selection,
+            &self.functions,
+        )?;
+        Ok(Listed {
+            tables: tables
+                .into_iter()
+                .map(|(name, kind)| ListedTable { name, kind })
+                .collect(),
+            release: observation.and_then(|observation| observation.release),
+        })
+    }
+}
+
+impl fmt::Display for plan::Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Source => "source",
+            Self::Table => "table",
+            Self::Ephemeral => "ephemeral",
+        })
+    }
+}

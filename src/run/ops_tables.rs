@@ -1,0 +1,364 @@
+//! The tables of `ops` that every release carries: the ledger and the rejects. Both are partitioned by source, so that a
+//! build rewrites only the partitions of the sources that it read, and a rollback takes back only those that go back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::TableProvider;
+use datafusion::datasource::MemTable;
+use datafusion::prelude::SessionContext;
+
+use super::execute::{Executed, Execution};
+use super::publication::{schema_hash, write_of};
+use super::report::ExportReport;
+use crate::catalog::{Catalog, Content};
+use crate::engine::{self, FileSet, Joins};
+use crate::error::{Error, Result};
+use crate::ingest::{self, DecodedExport, Ledger, LedgerEntry};
+use crate::lake::{self, Layout, TableDefinition, TableIdentity, WriteSpec, Written};
+use crate::name::TableName;
+use crate::release::{Fingerprints, LiveFile, Release, RollbackClass, TableFacts, TableWrite};
+
+/// The schema of kilde's own tables.
+pub(super) const SCHEMA: &str = "ops";
+const PARTITION: &str = "source";
+
+/// What a source's exports became in this build.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ingested {
+    /// New entries of the ledger, in the order of reading.
+    pub(super) entries: Vec<LedgerEntry>,
+    /// The exports behind them, without duplicates.
+    pub(super) decoded: Vec<Arc<DecodedExport>>,
+    /// All earlier entries and rejects are void: every export was read again.
+    pub(super) reload: bool,
+}
+
+impl Ingested {
+    pub(super) fn bytes(&self) -> u64 {
+        self.entries.iter().map(|entry| entry.size).sum()
+    }
+
+    pub(super) fn export_reports(&self) -> Vec<ExportReport> {
+        let entries = self.entries.iter();
+        entries
+            .map(|entry| ExportReport {
+                path: entry.path.clone(),
+                records: entry.counts.records,
+                inserted: entry.counts.inserted,
+                updated: entry.counts.updated,
+                unchanged: entry.counts.unchanged,
+                superseded: entry.counts.superseded,
+                duplicate: entry.counts.duplicate,
+                rejected: entry.counts.rejected,
+                duplicate_of: entry.duplicate_of.clone(),
+            })
+            .collect()
+    }
+}
+
+fn files_table() -> Result<TableName> {
+    TableName::new(SCHEMA, "files").map_err(Error::internal)
+}
+
+fn rejects_table() -> Result<TableName> {
+    TableName::new(SCHEMA, "rejects").map_err(Error::internal)
+}
+
+/// The ledger of a release, by source.
+pub(super) async fn ledger(
+    catalog: &Catalog,
+    release: &Release,
+) -> Result<BTreeMap<TableName, Ledger>> {
+    let table = files_table()?;
+    let mut ledger: BTreeMap<TableName, Ledger> = BTreeMap::new();
+    let Some(entry) = release.table(&table) else {
+        return Ok(ledger);
+    };
+    let provider = catalog.content(&table, entry).await?.provider()?;
+    let session = catalog
+        .engine()
+        .session(&BTreeMap::from([(table.clone(), provider)]), Joins::Hash)?;
+    let sql = format!("select * from {table} order by source, ordered_at, path");
+    let frame = session.sql(&sql).await.map_err(engine::failure)?;
+    for batch in frame.collect().await.map_err(engine::failure)? {
+        for entry in ingest::ledger_entries(&batch)? {
+            ledger.entry(entry.source.clone()).or_default().insert(entry);
+        }
+    }
+    Ok(ledger)
+}
+
+impl Execution {
+    /// New versions of the ledger and the rejects, where this build read exports.
+    pub(super) async fn ops_tables(
+        &self,
+        executed: &Executed,
+    ) -> Result<BTreeMap<TableName, TableWrite>> {
+        let mut writes = BTreeMap::new();
+        if executed.ingested.is_empty() {
+            return Ok(writes);
+        }
+        let sources: BTreeSet<&TableName> = executed.ingested.keys().collect();
+        let mut entries = Vec::new();
+        for (source, ingested) in &executed.ingested {
+            let replaced: BTreeSet<&str> = ingested
+                .entries
+                .iter()
+                .map(|entry| entry.path.as_str())
+                .collect();
+            let earlier = self.observation.ledger.get(source).into_iter().flat_map(Ledger::entries);
+            entries.extend(
+                earlier
+                    .filter(|old| !ingested.reload && !replaced.contains(old.path.as_str()))
+                    .cloned(),
+            );
+            entries.extend(ingested.entries.iter().cloned());
+        }
+        let batch = ingest::ledger_batch(&entries)?;
+        let provider = MemTable::try_new(ingest::ledger_schema(), vec![vec![batch]])
+            .map_err(engine::failure)?;
+        let files = files_table()?;
+        // each source's entries lie together: its partition is written anew
+        let old = |source: &str| sources.iter().any(|name| name.to_string() == source);
+        let write = self
+            .ops_write(&files, Arc::new(provider), ingest::ledger_schema(), old)
+            .await?;
+        writes.insert(files, write);
+
+        let decoded: Vec<Arc<DecodedExport>> = executed
+            .ingested
+            .values()
+            .flat_map(|ingested| ingested.decoded.iter())
+            .filter(|export| export.rejects.rows() > 0)
+            .cloned()
+            .collect();
+        let reloaded: BTreeSet<String> = executed
+            .ingested
+            .iter()
+            .filter(|(_, ingested)| ingested.reload)
+            .map(|(source, _)| source.to_string())
+            .collect();
+        let rejects = rejects_table()?;
+        if !decoded.is_empty() || !reloaded.is_empty() || self.entry(&rejects).is_none() {
+            let scratch = decoded
+                .iter()
+                .map(|export| Arc::clone(&export.rejects))
+                .collect();
+            let provider = ingest::scratch_table(ingest::rejects_schema(), scratch)?;
+            let void = |source: &str| reloaded.contains(source);
+            let write = self
+                .ops_write(&rejects, provider, ingest::rejects_schema(), void)
+                .await?;
+            writes.insert(rejects, write);
+        }
+        Ok(writes)
+    }
+
+    /// Rows added to one of our tables; the partitions of `void` sources go.
+    async fn ops_write(
+        &self,
+        table: &TableName,
+        rows: Arc<dyn TableProvider>,
+        schema: SchemaRef,
+        void: impl Fn(&str) -> bool,
+    ) -> Result<TableWrite> {
+        let published = self.published(table).await?;
+        let session = self
+            .catalog
+            .engine()
+            .session(&BTreeMap::from([(table.clone(), rows)]), Joins::Hash)?;
+        let written = self.write_rows(&session, table, &schema).await?;
+        let definition = self.ops_definition(table, published.as_ref(), &schema)?;
+        let kept: Vec<(LiveFile, engine::DataFile)> = match &published {
+            Some(old) => kept_files(old, &void),
+            None => Vec::new(),
+        };
+        let content = content_of(table, &schema, definition, &kept, &written)?;
+        let facts = TableFacts {
+            pipeline: String::new(),
+            fingerprints: Fingerprints::default(),
+            built_from: BTreeMap::new(),
+            digest: content.digest.clone(),
+            rows: content.rows,
+            bytes: content.bytes(),
+            schema_hash: schema_hash(&content),
+            rollback: RollbackClass::Keeps,
+        };
+        Ok(write_of(&content, published.as_ref(), facts))
+    }
+
+    async fn write_rows(
+        &self,
+        session: &SessionContext,
+        table: &TableName,
+        schema: &SchemaRef,
+    ) -> Result<Written> {
+        let frame = session
+            .table(table.to_string())
+            .await
+            .map_err(engine::failure)?;
+        let plan = frame
+            .create_physical_plan()
+            .await
+            .map_err(engine::failure)?;
+        let spec = WriteSpec {
+            store: engine::lake_url()?,
+            location: table.location(),
+            schema: schema.clone(),
+            key: Vec::new(),
+            partition_by: vec![PARTITION.to_string()],
+            layout: Layout::Sorted { buckets: 1 },
+            claim: self.claim,
+            run: self.run.clone(),
+            attempt: 0,
+            // paths may name people, and raw records do
+            personal: schema
+                .fields()
+                .iter()
+                .map(|field| field.name().clone())
+                .collect(),
+            statistics_columns: Vec::new(),
+            counters: Vec::new(),
+            written_at: self.runner.clock.now(),
+        };
+        lake::write_table(session.task_ctx(), plan, &spec).await
+    }
+
+    fn ops_definition(
+        &self,
+        table: &TableName,
+        published: Option<&Content>,
+        schema: &SchemaRef,
+    ) -> Result<String> {
+        let identity = match published {
+            Some(content) => TableIdentity::of(&content.definition)?,
+            None => self.new_identity(),
+        };
+        let description = match table.name() {
+            "files" => "The ledger: which export became which rows.",
+            _ => {
+                "Records that broke their contract: where, which rule, and the record as delivered."
+            }
+        };
+        TableDefinition {
+            identity,
+            table,
+            description: Some(description),
+            schema,
+            comments: BTreeMap::new(),
+            partition_by: &[PARTITION.to_string()],
+            statistics_columns: Vec::new(),
+            retention_days: super::candidate::RETENTION_DAYS,
+        }
+        .lines()
+    }
+}
+
+/// Files whose source is not void.
+fn kept_files(
+    content: &Content,
+    void: &impl Fn(&str) -> bool,
+) -> Vec<(LiveFile, engine::DataFile)> {
+    files_with_source(content)
+        .into_iter()
+        .filter(|(_, _, source)| !source.as_deref().is_some_and(void))
+        .map(|(live, data, _)| (live, data))
+        .collect()
+}
+
+/// Every file of a table that is partitioned by source, and its source.
+fn files_with_source(content: &Content) -> Vec<(LiveFile, engine::DataFile, Option<String>)> {
+    let set = &content.file_set;
+    let at = set
+        .partition_columns
+        .iter()
+        .position(|column| column == PARTITION);
+    // both lists are in order of the log's path
+    content
+        .files
+        .values()
+        .zip(&set.files)
+        .map(|(live, data)| {
+            let source = at.and_then(|at| data.partition_values.get(at).cloned().flatten());
+            (live.clone(), data.clone(), source)
+        })
+        .collect()
+}
+
+fn content_of(
+    table: &TableName,
+    schema: &SchemaRef,
+    definition: String,
+    kept: &[(LiveFile, engine::DataFile)],
+    written: &Written,
+) -> Result<Content> {
+    let new = written.files.iter().map(|file| (&file.live, &file.data));
+    let all: Vec<_> = kept
+        .iter()
+        .map(|(live, data)| (live, data))
+        .chain(new)
+        .collect();
+    Ok(Content {
+        name: table.clone(),
+        location: table.location(),
+        table_id: TableIdentity::of(&definition)?.id,
+        version: None,
+        rows: all.iter().map(|(_, data)| data.rows).sum(),
+        // nothing is built from tables of `ops`, and they differ between equal builds
+        digest: String::new(),
+        file_set: FileSet {
+            location: table.location(),
+            schema: schema.clone(),
+            partition_columns: vec![PARTITION.to_string()],
+            files: all.iter().map(|(_, data)| (*data).clone()).collect(),
+        },
+        files: all
+            .iter()
+            .map(|(live, _)| (live.path.clone(), (*live).clone()))
+            .collect(),
+        definition,
+    })
+}
+
+/// Ledger and rejects as they shall be after a rollback: partitions of sources that go back as they were then, those of
+/// sources that keep as they are now.
+pub(super) async fn rolled_back(
+    catalog: &Catalog,
+    now: Option<&Release>,
+    then: &Release,
+) -> Result<BTreeMap<TableName, TableWrite>> {
+    let mut writes = BTreeMap::new();
+    let Some(now) = now else { return Ok(writes) };
+    for table in [files_table()?, rejects_table()?] {
+        let Some(entry) = now.table(&table) else {
+            continue;
+        };
+        let keeps = |source: &str| {
+            let source: Option<TableName> = source.parse().ok();
+            let entry = source.and_then(|source| now.tables.get(&source));
+            entry.is_some_and(|entry| entry.facts.rollback == RollbackClass::Keeps)
+        };
+        let present = catalog.content(&table, entry).await?;
+        let mut kept = kept_files(&present, &|source: &str| !keeps(source));
+        if let Some(entry) = then.table(&table) {
+            let past = catalog.content(&table, entry).await?;
+            kept.extend(kept_files(&past, &keeps));
+        }
+        let content = content_of(
+            &table,
+            &present.file_set.schema,
+            present.definition.clone(),
+            &kept,
+            &Written::default(),
+        )?;
+        let facts = TableFacts {
+            rows: content.rows,
+            bytes: content.bytes(),
+            ..entry.facts.clone()
+        };
+        writes.insert(table, write_of(&content, Some(&present), facts));
+    }
+    Ok(writes)
+}

@@ -1,0 +1,172 @@
+//! What a run did, as data: rendered by `cli`, kept as `_kilde/runs/<run>.json`.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::Candidate;
+use crate::name::{ReleaseNumber, RunId, TableName};
+use crate::quality::{Outcome, Verdict};
+
+/// What a run did. Holds no cell value.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunReport {
+    /// The run.
+    pub(crate) run: RunId,
+    /// Name of the project.
+    pub(crate) project: String,
+    /// The date and time the tables speak of.
+    pub(crate) as_of: DateTime<Utc>,
+    /// When the run started.
+    pub(crate) started_at: DateTime<Utc>,
+    /// The release that it built on.
+    pub(crate) base: Option<BaseRelease>,
+    /// One per source of the plan, in order of name.
+    pub(crate) sources: Vec<SourceReport>,
+    /// One per selected step, in order of the plan.
+    pub(crate) steps: Vec<StepReport>,
+    /// Every test that ran.
+    pub(crate) verdicts: Vec<Verdict>,
+    /// The release published, if any.
+    pub(crate) release: Option<ReleaseNumber>,
+    /// Tables written or created by the release.
+    pub(crate) changed_tables: u64,
+    /// Tables of the release.
+    pub(crate) tables: u64,
+    /// Why nothing was published, where something should have been.
+    pub(crate) failure: Option<String>,
+    /// Candidates that stay readable when the run failed.
+    pub(crate) candidates: BTreeMap<TableName, Candidate>,
+    /// Wall time.
+    pub(crate) seconds: f64,
+    /// Peak resident memory of the process, bytes; 0 where the system does not tell.
+    pub(crate) peak_bytes: u64,
+}
+
+/// The release a run built on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct BaseRelease {
+    pub(crate) number: ReleaseNumber,
+    pub(crate) published_at: DateTime<Utc>,
+}
+
+/// What happened to a table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum TableOutcome {
+    /// Written as a candidate.
+    Written,
+    /// Computed; the result equals the published one, so nothing was written over it.
+    SameResult,
+    /// Nothing to do.
+    Unchanged,
+    /// Tests only.
+    Tested,
+    /// A test failed.
+    TestsFailed,
+    /// Could not be computed: the reason.
+    Failed(String),
+    /// Not tried, since this input failed.
+    Skipped(TableName),
+}
+
+/// One source in a run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct SourceReport {
+    pub(crate) table: TableName,
+    pub(crate) outcome: TableOutcome,
+    pub(crate) exports: Vec<ExportReport>,
+    /// Bytes of the exports as they lie in `raw`.
+    pub(crate) bytes: u64,
+    pub(crate) records: u64,
+    pub(crate) accepted: u64,
+    pub(crate) rejected: u64,
+    /// Rows after the run.
+    pub(crate) rows: u64,
+    /// Rows more (or fewer) than before.
+    pub(crate) row_change: i64,
+    pub(crate) seconds: f64,
+}
+
+/// One export in a run; `records` is the sum of what follows it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ExportReport {
+    pub(crate) path: String,
+    pub(crate) records: u64,
+    pub(crate) inserted: u64,
+    pub(crate) updated: u64,
+    pub(crate) unchanged: u64,
+    pub(crate) superseded: u64,
+    /// Came before under another name.
+    pub(crate) duplicate: u64,
+    pub(crate) rejected: u64,
+    /// The export with the same content that counted instead.
+    pub(crate) duplicate_of: Option<String>,
+}
+
+/// One step in a run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct StepReport {
+    pub(crate) table: TableName,
+    pub(crate) outcome: TableOutcome,
+    /// Why it ran, in words.
+    pub(crate) reasons: Vec<String>,
+    pub(crate) rows: u64,
+    pub(crate) row_change: i64,
+    pub(crate) seconds: f64,
+}
+
+impl SourceReport {
+    /// A source without a new export.
+    pub(crate) fn unchanged(table: &TableName) -> Self {
+        Self {
+            table: table.clone(),
+            outcome: TableOutcome::Unchanged,
+            exports: Vec::new(),
+            bytes: 0,
+            records: 0,
+            accepted: 0,
+            rejected: 0,
+            rows: 0,
+            row_change: 0,
+            seconds: 0.0,
+        }
+    }
+}
+
+impl StepReport {
+    /// A step with nothing to do.
+    pub(crate) fn unchanged(table: &TableName) -> Self {
+        Self {
+            table: table.clone(),
+            outcome: TableOutcome::Unchanged,
+            reasons: Vec::new(),
+            rows: 0,
+            row_change: 0,
+            seconds: 0.0,
+        }
+    }
+}
+
+impl RunReport {
+    /// The release published, if any.
+    #[must_use]
+    pub fn release(&self) -> Option<ReleaseNumber> {
+        self.release
+    }
+
+    /// Why nothing was published, where something should have been.
+    #[must_use]
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
+    }
+
+    /// Number of tests that ended so.
+    pub(crate) fn tests(&self, outcome: Outcome) -> usize {
+        self.verdicts
+            .iter()
+            .filter(|verdict| verdict.outcome == outcome)
+            .count()
+    }
+}

@@ -1,0 +1,247 @@
+//! A SQL step: its query over what its inputs hold now, written as a candidate and tested.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
+use datafusion::datasource::ViewTable;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::SessionContext;
+
+use super::execute::{Execution, TableResult};
+use super::report::TableOutcome;
+use super::testing::Counted;
+use crate::catalog::Content;
+use crate::engine::{self, Joins};
+use crate::error::{Error, Result};
+use crate::lake::{self, Layout, Written};
+use crate::name::TableName;
+use crate::plan::{Action, Kind, TablePlan};
+
+/// Inputs of more bytes than this are written in [`BUCKETS`]; decided by the data, never by the machine.
+const SMALL_TABLE_BYTES: u64 = 64_000_000;
+const BUCKETS: usize = 8;
+
+/// Buckets of a table that is made of so many bytes.
+pub(super) fn buckets(input_bytes: u64) -> usize {
+    if input_bytes < SMALL_TABLE_BYTES {
+        1
+    } else {
+        BUCKETS
+    }
+}
+
+impl Execution {
+    pub(super) async fn step(&self, plan: &TablePlan) -> Result<TableResult> {
+        let inputs = self.input_digests(plan);
+        let late_reason = match plan.action {
+            Action::Maybe => plan.is_stale(&inputs),
+            _ => None,
+        };
+        let action = match (&plan.action, &late_reason) {
+            (Action::Maybe, None) => &plan.otherwise,
+            (Action::Maybe, Some(_)) => &Action::Build,
+            (action, _) => action,
+        };
+        match action {
+            Action::Retest => return self.retest(plan).await,
+            Action::Redescribe => return self.redescribe(plan).await,
+            Action::Build => {}
+            _ => return Ok(TableResult::new(plan, TableOutcome::Unchanged)),
+        }
+        let published = self.published(&plan.table).await?;
+        let counted = self.counted(plan)?;
+        let written = self.compute(plan, &counted).await?;
+        let rows_before = published.as_ref().map(|content| content.rows);
+        let (content, outcome) = self.settle_content(plan, published, &written)?;
+        let mut result = TableResult::new(plan, outcome).counting(written.rows, rows_before);
+        if let Some(reason) = late_reason {
+            result.reasons = vec![reason.to_string()];
+        }
+        result.built_from = inputs;
+        self.test(plan, &counted, &content, Some(&written), &mut result)
+            .await?;
+        result.content = Some(content);
+        Ok(result)
+    }
+
+    /// The candidate as content; or the published one, where the result is the same.
+    pub(super) fn settle_content(
+        &self,
+        plan: &TablePlan,
+        published: Option<Content>,
+        written: &Written,
+    ) -> Result<(Content, TableOutcome)> {
+        let candidate = self.candidate(plan, published.as_ref(), written)?;
+        Ok(match published {
+            Some(published)
+                if published.digest == candidate.digest
+                    && published.file_set.schema == candidate.file_set.schema
+                    && published.file_set.partition_columns
+                        == candidate.file_set.partition_columns =>
+            {
+                // words may have changed: they go along as metadata
+                let kept = Content {
+                    definition: candidate.definition,
+                    ..published
+                };
+                (kept, TableOutcome::SameResult)
+            }
+            _ => (candidate, TableOutcome::Written),
+        })
+    }
+
+    async fn compute(&self, plan: &TablePlan, counted: &Counted) -> Result<Written> {
+        match self.attempt(plan, counted, Joins::Hash, 0).await {
+            Err(error) if engine::is_out_of_memory(&error) => {
+                tracing::warn!("`{}` runs again with joins that spill", plan.table);
+                self.attempt(plan, counted, Joins::SortMerge, 1).await
+            }
+            done => done,
+        }
+    }
+
+    async fn attempt(
+        &self,
+        plan: &TablePlan,
+        counted: &Counted,
+        joins: Joins,
+        attempt: u32,
+    ) -> Result<Written> {
+        let (session, logical, input_bytes) = self.query(plan, joins).await?;
+        let physical = session
+            .state()
+            .create_physical_plan(&logical)
+            .await
+            .map_err(engine::failure)?;
+        let layout = Layout::Sorted {
+            buckets: buckets(input_bytes),
+        };
+        let mut spec = self.write_spec(plan, layout, attempt)?;
+        spec.counters = counted.expressions(&session, &plan.schema)?;
+        lake::write_table(session.task_ctx(), physical, &spec).await
+    }
+
+    /// A step's statement over what its inputs hold now, cast to its columns; and the bytes of the inputs.
+    async fn query(
+        &self,
+        plan: &TablePlan,
+        joins: Joins,
+    ) -> Result<(SessionContext, LogicalPlan, u64)> {
+        let analysis = plan
+            .analysis
+            .as_ref()
+            .ok_or_else(|| Error::internal(format!("`{}` has no statement", plan.table)))?;
+        let mut tables: BTreeMap<TableName, Arc<dyn TableProvider>> = BTreeMap::new();
+        let mut bytes = 0;
+        for input in &plan.inputs {
+            let (provider, size) = self.input(input, joins).await?;
+            tables.insert(input.clone(), provider);
+            bytes += size;
+        }
+        let session = self.catalog.engine().session(&tables, joins)?;
+        let logical = session
+            .state()
+            .create_logical_plan(analysis.bound_sql())
+            .await
+            .and_then(|logical| engine::conform(logical, &plan.schema))
+            .map_err(engine::failure)?;
+        Ok((session, logical, bytes))
+    }
+
+    /// A table as a query reads it. An ephemeral step is part of its only reader; with more readers, or tests, it is
+    /// computed once and read from scratch.
+    pub(super) async fn input(
+        &self,
+        table: &TableName,
+        joins: Joins,
+    ) -> Result<(Arc<dyn TableProvider>, u64)> {
+        let plan = self
+            .plan
+            .tables
+            .get(table)
+            .filter(|plan| plan.kind == Kind::Ephemeral);
+        let Some(plan) = plan else {
+            let content = self.content(table).await?;
+            return Ok((content.provider()?, content.bytes()));
+        };
+        let is_tested = self
+            .runner
+            .project
+            .contracts
+            .get(table)
+            .is_some_and(|contract| !contract.tests.is_empty() || !contract.key.is_empty());
+        if plan.readers.len() < 2 && !is_tested {
+            let (_, logical, bytes) = Box::pin(self.query(plan, joins)).await?;
+            return Ok((Arc::new(ViewTable::new(logical, None)), bytes));
+        }
+        let cell = self
+            .scratch
+            .get(table)
+            .ok_or_else(|| Error::internal(format!("`{table}` has no place in scratch")))?;
+        let content = cell
+            .get_or_try_init(|| Box::pin(self.scratch_content(plan)))
+            .await?;
+        Ok((
+            engine::scan(&content.file_set, engine::scratch_url()?)?,
+            content.bytes(),
+        ))
+    }
+
+    /// Computes an ephemeral step that is read more than once, or tested.
+    async fn scratch_content(&self, plan: &TablePlan) -> Result<Content> {
+        let counted = self.counted(plan)?;
+        let (session, logical, _) = self.query(plan, Joins::Hash).await?;
+        let physical = session
+            .state()
+            .create_physical_plan(&logical)
+            .await
+            .map_err(engine::failure)?;
+        let mut spec = self.write_spec(plan, Layout::AsComputed, 0)?;
+        spec.store = engine::scratch_url()?;
+        spec.counters = counted.expressions(&session, &plan.schema)?;
+        spec.partition_by = Vec::new();
+        let written = lake::write_table(session.task_ctx(), physical, &spec).await?;
+        let mut content = self.candidate(plan, None, &written)?;
+        content.file_set.partition_columns = Vec::new();
+        let mut result = TableResult::new(plan, TableOutcome::Written);
+        self.test(plan, &counted, &content, Some(&written), &mut result)
+            .await?;
+        Ok(content)
+    }
+
+    /// Digests of what its inputs hold now, ephemeral steps seen through.
+    fn input_digests(&self, plan: &TablePlan) -> BTreeMap<TableName, String> {
+        let digests = plan.published_inputs.iter();
+        digests
+            .filter_map(|input| Some((input.clone(), self.digest(input)?)))
+            .collect()
+    }
+
+    pub(super) async fn retest(&self, plan: &TablePlan) -> Result<TableResult> {
+        let content = self.content(&plan.table).await?;
+        let counted = self.counted(plan)?;
+        let mut result =
+            TableResult::new(plan, TableOutcome::Tested).counting(content.rows, Some(content.rows));
+        self.test(plan, &counted, &content, None, &mut result)
+            .await?;
+        let definition = self.definition(plan, Some(&content), &content.file_set.schema)?;
+        result.content = Some(Content {
+            definition,
+            ..content
+        });
+        Ok(result)
+    }
+
+    pub(super) async fn redescribe(&self, plan: &TablePlan) -> Result<TableResult> {
+        let content = self.content(&plan.table).await?;
+        let definition = self.definition(plan, Some(&content), &content.file_set.schema)?;
+        let mut result = TableResult::new(plan, TableOutcome::SameResult)
+            .counting(content.rows, Some(content.rows));
+        result.content = Some(Content {
+            definition,
+            ..content
+        });
+        Ok(result)
+    }
+}

@@ -1,0 +1,214 @@
+//! Counting the failures of each test of a candidate: while it was written where possible, else by a query each.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use datafusion::arrow::array::AsArray;
+use datafusion::arrow::datatypes::{Int64Type, SchemaRef};
+use datafusion::common::DFSchema;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::prelude::SessionContext;
+
+use super::execute::{Execution, TableResult};
+use super::report::TableOutcome;
+use crate::catalog::Content;
+use crate::diagnostic::SourceFile;
+use crate::engine::{self, Analysis, Joins, Statement};
+use crate::error::{Error, Result};
+use crate::lake::Written;
+use crate::name::TableName;
+use crate::plan::{Kind, TablePlan};
+use crate::quality::{Check, Outcome, PlannedTest, Verdict, planned_tests};
+
+/// The tests of a table, and which of them are counted while it is written.
+pub(super) struct Counted {
+    tests: Vec<PlannedTest>,
+}
+
+impl Counted {
+    /// The row tests as expressions over the table's columns, in the order of the tests.
+    pub(super) fn expressions(
+        &self,
+        session: &SessionContext,
+        schema: &SchemaRef,
+    ) -> Result<Vec<Arc<dyn PhysicalExpr>>> {
+        let columns = DFSchema::try_from(schema.as_ref().clone()).map_err(engine::failure)?;
+        self.row_tests()
+            .map(|failing| {
+                let parsed = session
+                    .parse_sql_expr(failing, &columns)
+                    .map_err(engine::failure)?;
+                session
+                    .create_physical_expr(parsed, &columns)
+                    .map_err(engine::failure)
+            })
+            .collect()
+    }
+
+    fn row_tests(&self) -> impl Iterator<Item = &str> {
+        self.tests.iter().filter_map(|test| match &test.check {
+            Check::Row { failing } => Some(failing.as_str()),
+            _ => None,
+        })
+    }
+}
+
+impl Execution {
+    pub(super) fn counted(&self, plan: &TablePlan) -> Result<Counted> {
+        let load = self
+            .runner
+            .project
+            .sources
+            .get(&plan.table)
+            .map(|source| source.load);
+        let bound: Vec<Option<&str>> =
+            plan.tests.iter().map(|test| test.as_ref().map(Analysis::bound_sql)).collect();
+        let tests =
+            self.contract(&plan.table).map(|contract| planned_tests(contract, load, &bound));
+        Ok(Counted {
+            tests: tests.unwrap_or_default(),
+        })
+    }
+
+    /// Judges what can be judged now; tests that read other tables wait for [`Execution::test_across_tables`].
+    pub(super) async fn test(
+        &self,
+        plan: &TablePlan,
+        counted: &Counted,
+        content: &Content,
+        written: Option<&Written>,
+        result: &mut TableResult,
+    ) -> Result<()> {
+        let mut verdicts = Vec::new();
+        let mut next_counter = written.map(|written| written.counters.iter());
+        for test in &counted.tests {
+            let counter = match (&test.check, &mut next_counter) {
+                (Check::Row { .. }, Some(counters)) => counters.next().copied(),
+                (Check::Key { .. }, _) => written.and_then(|written| written.duplicate_keys),
+                _ => None,
+            };
+            let failures = match counter {
+                Some(failures) => failures,
+                None => match self.own_failures(plan, test, content).await? {
+                    Some(failures) => failures,
+                    None => continue,
+                },
+            };
+            verdicts.push(Verdict::of(test, &plan.table, content.rows, failures));
+        }
+        if verdicts
+            .iter()
+            .any(|verdict| verdict.outcome == Outcome::Failed)
+        {
+            result.outcome = TableOutcome::TestsFailed;
+        }
+        self.record(verdicts);
+        Ok(())
+    }
+
+    /// Failures of a test that reads no other table; `None` where it does.
+    async fn own_failures(
+        &self,
+        plan: &TablePlan,
+        test: &PlannedTest,
+        content: &Content,
+    ) -> Result<Option<u64>> {
+        let Some(sql) = failures_sql(test, &plan.table) else {
+            return Ok(Some(0));
+        };
+        let reads = tables_of(&sql)?;
+        if reads.iter().any(|table| table != &plan.table) {
+            return Ok(None);
+        }
+        let store = match plan.kind {
+            Kind::Ephemeral => engine::scratch_url()?,
+            _ => engine::lake_url()?,
+        };
+        let provider = engine::scan(&content.file_set, store)?;
+        let session = self.catalog.engine().session(
+            &BTreeMap::from([(plan.table.clone(), provider)]),
+            Joins::Hash,
+        )?;
+        count(&session, &sql).await.map(Some)
+    }
+
+    /// Tests that read other tables, over what every table holds now.
+    pub(super) async fn test_across_tables(&self) -> Result<()> {
+        for result in self.results() {
+            let judged = matches!(
+                result.outcome,
+                TableOutcome::Written | TableOutcome::SameResult | TableOutcome::Tested
+            );
+            let Some(plan) = self.plan.tables.get(&result.table).filter(|_| judged) else {
+                continue;
+            };
+            let mut verdicts = Vec::new();
+            for test in self.counted(plan)?.tests {
+                let Some(sql) = failures_sql(&test, &plan.table) else {
+                    continue;
+                };
+                let reads = tables_of(&sql)?;
+                if reads.iter().all(|table| table == &plan.table) {
+                    continue;
+                }
+                let mut tables = BTreeMap::new();
+                for table in reads {
+                    let (provider, _) = self.input(&table, Joins::Hash).await?;
+                    tables.insert(table, provider);
+                }
+                let session = self.catalog.engine().session(&tables, Joins::Hash)?;
+                let failures = count(&session, &sql).await?;
+                verdicts.push(Verdict::of(&test, &plan.table, result.rows, failures));
+            }
+            if verdicts
+                .iter()
+                .any(|verdict| verdict.outcome == Outcome::Failed)
+            {
+                self.fail_tests_of(&plan.table);
+            }
+            self.record(verdicts);
+        }
+        Ok(())
+    }
+}
+
+/// A query of the failures; `None` for tests that need none.
+fn failures_sql(test: &PlannedTest, table: &TableName) -> Option<String> {
+    match &test.check {
+        Check::Row { failing } => Some(format!("select 1 as one from {table} where {failing}")),
+        Check::Key { failures } | Check::Query { failures } => Some(failures.clone()),
+        Check::RowCount { .. } => None,
+    }
+}
+
+fn tables_of(sql: &str) -> Result<BTreeSet<TableName>> {
+    let file = Arc::new(SourceFile {
+        path: "test".to_string(),
+        text: sql.to_string(),
+    });
+    let statement =
+        Statement::parse(&file).map_err(|found| Error::from_diagnostics(vec![found]))?;
+    let uses = statement
+        .tables(&BTreeSet::new())
+        .map_err(Error::from_diagnostics)?;
+    Ok(uses.into_iter().map(|used| used.table).collect())
+}
+
+async fn count(session: &SessionContext, failures: &str) -> Result<u64> {
+    let sql = format!("select count(*) as failures from ({failures}) as failing");
+    let frame = session.sql(&sql).await.map_err(engine::failure)?;
+    let batches = frame.collect().await.map_err(engine::failure)?;
+    let counted = batches
+        .iter()
+        .find(|batch| batch.num_rows() == 1)
+        .and_then(|batch| {
+            Some(
+                batch
+                    .column(0)
+                    .as_primitive_opt::<Int64Type>()?
+                    .value(0)
+                    .max(0) as u64,
+            )
+        });
+    counted.ok_or_else(|| Error::internal("a count of failures has no value"))
+}

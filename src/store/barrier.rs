@@ -1,0 +1,53 @@
+//! Making what was written durable: nothing that follows a barrier can survive a power cut alone.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use super::{Store, blocking, unavailable};
+use crate::error::Result;
+
+impl Store {
+    /// Returns when everything written below the location so far is durable. `written` names the objects (paths below
+    /// the location) that matter, for systems where only single files can be made durable; names that are gone do not
+    /// matter. Object stores are durable when they answer.
+    pub(crate) async fn barrier(&self, written: &[String]) -> Result<()> {
+        let Some(folder) = self.location().folder() else {
+            return Ok(());
+        };
+        let (folder, written) = (folder.to_path_buf(), written.to_vec());
+        blocking(move || {
+            sync(&folder, &written)
+                .map_err(|error| unavailable(&folder.display().to_string(), error))
+        })
+        .await
+    }
+}
+
+/// One call for the whole file system instead of one for each of hundreds of files.
+#[cfg(target_os = "linux")]
+fn sync(folder: &Path, _written: &[String]) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(File::open(folder)?)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn sync(folder: &Path, written: &[String]) -> io::Result<()> {
+    let mut folders = std::collections::BTreeSet::from([folder.to_path_buf()]);
+    for path in written {
+        let file = folder.join(path);
+        match File::open(&file) {
+            Ok(opened) => opened.sync_all()?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        }
+        let above = file
+            .ancestors()
+            .skip(1)
+            .take_while(|above| above.starts_with(folder));
+        folders.extend(above.map(Path::to_path_buf));
+    }
+    for folder in folders {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! The lock of the builder on this machine: held while it lives, gone when the process is.
+
+use std::fs::{File, OpenOptions, TryLockError};
+
+use super::{Store, blocking, unavailable};
+use crate::error::Result;
+
+/// Whether this process now holds a lock.
+#[derive(Debug)]
+pub(crate) enum Lock {
+    /// It does, until the guard is dropped or the process ends, however it ends.
+    Held(LockGuard),
+    /// Another living process holds it.
+    Taken,
+    /// This kind of storage has no locks.
+    Unsupported,
+}
+
+/// Holds a lock until dropped.
+#[derive(Debug)]
+pub(crate) struct LockGuard {
+    _file: File,
+}
+
+impl Store {
+    /// Takes the lock of that name, without waiting.
+    pub(crate) async fn try_lock(&self, path: &str) -> Result<Lock> {
+        let Some(file) = self.local_file(path) else {
+            return Ok(Lock::Unsupported);
+        };
+        blocking(move || {
+            let failed = |error| unavailable(&file.display().to_string(), error);
+            if let Some(folder) = file.parent() {
+                std::fs::create_dir_all(folder).map_err(failed)?;
+            }
+            let opened = OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(&file)
+                .map_err(failed)?;
+            match opened.try_lock() {
+                Ok(()) => Ok(Lock::Held(LockGuard { _file: opened })),
+                Err(TryLockError::WouldBlock) => Ok(Lock::Taken),
+                // file systems that cannot lock: liveness is then told by heartbeats
+                Err(TryLockError::Error(error))
+                    if error.kind() == std::io::ErrorKind::Unsupported =>
+                {
+                    Ok(Lock::Unsupported)
+                }
+                Err(TryLockError::Error(error)) => Err(failed(error)),
+            }
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_lock_is_taken_until_its_guard_is_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open_or_create(folder.path(), "lake").unwrap();
+        let first = store.try_lock("_kilde/lock").await.unwrap();
+        assert!(matches!(first, Lock::Held(_)));
+        assert!(matches!(
+            store.try_lock("_kilde/lock").await.unwrap(),
+            Lock::Taken
+        ));
+        drop(first);
+        assert!(matches!(
+            store.try_lock("_kilde/lock").await.unwrap(),
+            Lock::Held(_)
+        ));
+    }
+}

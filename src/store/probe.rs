@@ -1,0 +1,83 @@
+//! Does this store create an object exactly once among rivals? Everything rests on it, so it is tried, not believed.
+//!
+//! A server that checks and then writes passes two creates in a row and still loses commits, hence the race.
+
+use bytes::Bytes;
+use futures::stream::{self, StreamExt, TryStreamExt};
+
+use super::{PutOutcome, Store};
+use crate::diagnostic::Code;
+use crate::error::{Error, Result};
+
+const KEYS: usize = 8;
+const CREATORS: usize = 16;
+
+impl Store {
+    /// Lets 16 creators race for each of 8 objects below `folder`, whose name must be fresh; deletes them again.
+    ///
+    /// # Errors
+    /// `Config` unless each object has exactly one winner, whose bytes it then holds.
+    pub(crate) async fn probe(&self, folder: &str) -> Result<()> {
+        for key in 0..KEYS {
+            let path = format!("{folder}/{key}");
+            let verdict = self.race(&path).await;
+            self.delete(&path).await?;
+            verdict?;
+        }
+        Ok(())
+    }
+
+    async fn race(&self, path: &str) -> Result<()> {
+        let outcomes: Vec<(usize, PutOutcome)> = stream::iter(0..CREATORS)
+            .map(|creator| async move {
+                let bytes = Bytes::from(creator.to_string());
+                let outcome = self.put_if_absent(path, bytes).await?;
+                Ok::<_, Error>((creator, outcome))
+            })
+            .buffer_unordered(CREATORS)
+            .try_collect()
+            .await?;
+        let mut winners = Vec::new();
+        let mut unknown = Vec::new();
+        for (creator, outcome) in outcomes {
+            match outcome {
+                PutOutcome::Created => winners.push(creator),
+                PutOutcome::Exists => {}
+                PutOutcome::Unknown(error) => unknown.push((creator, error)),
+            }
+        }
+        let held = self.get(path).await?;
+        let held_by = |creator: &usize| held.as_deref() == Some(creator.to_string().as_bytes());
+        let rightly_won = match winners.as_slice() {
+            [winner] => held_by(winner),
+            // the one that got no answer may have won
+            [] => unknown.iter().any(|(creator, _)| held_by(creator)),
+            _ => false,
+        };
+        match (rightly_won, winners.is_empty(), unknown.pop()) {
+            (true, _, _) => Ok(()),
+            (false, true, Some((_, error))) => Err(error),
+            _ => Err(self.cannot_create_once()),
+        }
+    }
+
+    fn cannot_create_once(&self) -> Error {
+        Error::config("this storage does not create an object exactly once among rivals")
+            .code(Code(704))
+            .at(self.location().to_string())
+            .help("a release could be lost there: use a disk with hard links, or a store with conditional writes")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_local_disk_passes_and_nothing_stays_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open_or_create(folder.path(), "lake").unwrap();
+        store.probe("_kilde/probe-1").await.unwrap();
+        assert!(store.list("").await.unwrap().is_empty());
+    }
+}

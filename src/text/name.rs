@@ -1,0 +1,154 @@
+//! Names as compared: a key that people who spell one name in different ways share.
+
+use std::borrow::Cow;
+
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
+/// The match key of a given or family name; `None` where no letter or digit is left. A key is never shown to people.
+///
+/// Equal in the key: case, accents, spaces, hyphens and all other punctuation (`Ann-Marie`, `Ann Marie`, `Annmarie`);
+/// `å`, `aa` and `a`; `ä`, `æ`, `ae` and `a`; `ö`, `ø`, `oe` and `o`; and the endings `-sson`, `-son` and `-sen` of a
+/// patronymic (`Andersson`, `Anderson`, `Andersen`). Everything else differs: nicknames (`Lasse`) and other spellings
+/// (`Carl`, `Karl`) are left to a comparison that weighs them.
+pub(crate) fn name_key(input: &str) -> Option<Cow<'_, str>> {
+    let mut key = String::with_capacity(input.len());
+    let plain = input
+        .nfkd()
+        .flat_map(char::to_lowercase)
+        .nfkd()
+        .filter(|c| !is_combining_mark(*c))
+        .flat_map(|c| spelled_out(c).unwrap_or([c, '\0']))
+        .filter(|c| c.is_alphanumeric());
+    for c in plain {
+        if !is_second_of_digraph(key.chars().next_back(), c) {
+            key.push(c);
+        }
+    }
+    fold_patronymic(&mut key);
+    match key.as_str() {
+        "" => None,
+        same if same == input => Some(Cow::Borrowed(input)),
+        _ => Some(Cow::Owned(key)),
+    }
+}
+
+/// Letters that carry no combining mark although they look so, and ligatures; `\0` fills the second place.
+fn spelled_out(letter: char) -> Option<[char; 2]> {
+    Some(match letter {
+        'æ' => ['a', '\0'],
+        'ø' | 'œ' => ['o', '\0'],
+        'ß' => ['s', 's'],
+        'þ' => ['t', 'h'],
+        'ð' | 'đ' => ['d', '\0'],
+        'ł' => ['l', '\0'],
+        'ı' => ['i', '\0'],
+        _ => return None,
+    })
+}
+
+/// `aa`, `ae` and `oe` are how keyboards without Nordic letters write `å`, `ä` and `ö`.
+fn is_second_of_digraph(previous: Option<char>, letter: char) -> bool {
+    matches!(
+        (previous, letter),
+        (Some('a'), 'a' | 'e') | (Some('o'), 'e')
+    )
+}
+
+/// `andersson`, `anderson` and `andersen` become `andersen`; stems of one letter are no patronymic (`Jason` is one here,
+/// which hurts nobody).
+fn fold_patronymic(key: &mut String) {
+    let Some(stem) = key.strip_suffix("son").or_else(|| key.strip_suffix("sen")) else {
+        return;
+    };
+    let stem = stem.trim_end_matches('s');
+    if stem.chars().count() >= 2 {
+        let end = stem.len();
+        key.truncate(end);
+        key.push_str("sen");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn assert_same(names: &[&str]) {
+        for name in names {
+            assert_eq!(
+                name_key(name),
+                name_key(names[0]),
+                "{name} and {}",
+                names[0]
+            );
+        }
+    }
+
+    #[test]
+    fn spellings_of_one_name_share_a_key() {
+        assert_same(&[
+            "Ann-Marie",
+            "ann marie",
+            "Annmarie",
+            "ANN‑MARIE",
+            " Ann-Marie ",
+        ]);
+        assert_same(&["Åse", "Aase", "Ase", "A\u{30a}se"]);
+        assert_same(&["Hägg", "Hægg", "Haegg", "HAGG"]);
+        assert_same(&["Møller", "Möller", "Moeller", "Moller"]);
+        assert_same(&["Sørensen", "Sörensson", "Soerensen", "Sorenson"]);
+        assert_same(&["Andersson", "Anderson", "Andersen"]);
+        assert_same(&["O'Neil", "ONeil", "O’Neil"]);
+        assert_same(&["Renée", "Renee", "RENÉE"]);
+    }
+
+    #[test]
+    fn different_names_keep_different_keys() {
+        assert_ne!(name_key("Anna"), name_key("Anne"));
+        assert_ne!(name_key("Carl"), name_key("Karl"));
+        assert_ne!(name_key("Hansen"), name_key("Jansen"));
+        assert_ne!(name_key("Son"), name_key("Sen"));
+        assert_ne!(name_key("Olsen"), name_key("Nilsen"));
+    }
+
+    #[test]
+    fn keys_read_as_written_here() {
+        let key = |name| name_key(name).map(Cow::into_owned);
+        assert_eq!(key("von Åkesson-Öberg").as_deref(), Some("vonakessonoberg"));
+        assert_eq!(key("Ludvigsson").as_deref(), Some("ludvigsen"));
+        assert_eq!(key("Großmann").as_deref(), Some("grossmann"));
+        assert_eq!(key("3M Svenska AB").as_deref(), Some("3msvenskab"));
+        assert_eq!(key("Ærø").as_deref(), Some("aro"));
+    }
+
+    #[test]
+    fn text_without_letters_has_no_key() {
+        for text in ["", " ", "-", "…", "\u{301}"] {
+            assert_eq!(name_key(text), None, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_key_of_a_key_is_itself(text in "\\PC{0,12}") {
+            if let Some(once) = name_key(&text) {
+                prop_assert_eq!(name_key(&once), Some(Cow::Borrowed(&*once)));
+            }
+        }
+
+        #[test]
+        fn nordic_words_keep_their_key(text in "[aeosnåäöæø -]{0,12}") {
+            if let Some(once) = name_key(&text) {
+                prop_assert_eq!(name_key(&once), Some(Cow::Borrowed(&*once)));
+            }
+        }
+
+        #[test]
+        fn case_never_counts(text in "[a-zåäöæø -]{0,12}") {
+            let shouted = text.to_uppercase();
+            prop_assert_eq!(name_key(&shouted), name_key(&text));
+        }
+    }
+}

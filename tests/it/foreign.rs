@@ -1,0 +1,79 @@
+//! Readers that know nothing of kilde, in a virtual environment that this module prepares once and keeps.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The Python of the readers' environment. `None`: python3 is missing here, so the caller skips, loudly; in CI
+/// (`KILDE_FOREIGN_READERS=required`) that is a failure.
+pub(crate) fn python() -> Option<&'static Path> {
+    static PYTHON: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    match PYTHON.get_or_init(prepare) {
+        Ok(python) => Some(python),
+        Err(reason) => {
+            let required = std::env::var("KILDE_FOREIGN_READERS").is_ok_and(|v| v == "required");
+            assert!(!required, "foreign readers are required, but: {reason}");
+            eprintln!("SKIPPED, NOT TESTED: foreign readers cannot run here: {reason}");
+            None
+        }
+    }
+}
+
+fn prepare() -> Result<PathBuf, String> {
+    let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/readers/requirements.txt");
+    let pins = std::fs::read(&requirements).map_err(|error| error.to_string())?;
+    let home = std::env::var_os("HOME").ok_or("HOME is not set")?;
+    let name = format!("readers-{}", &fingerprint(&pins)[..12]);
+    let folder = Path::new(&home).join(".cache/kilde").join(name);
+    let python = folder.join("bin/python");
+    let ready = folder.join("ready");
+    if !ready.exists() {
+        std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+        run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+        run(Command::new(&python)
+            .args(["-m", "pip", "install", "--quiet", "--requirement"])
+            .arg(&requirements))?;
+        std::fs::write(&ready, b"").map_err(|error| error.to_string())?;
+    }
+    Ok(python)
+}
+
+fn fingerprint(bytes: &[u8]) -> String {
+    // FNV-1a: the name of a cache folder needs no more
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{hash:016x}")
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let output = command
+        .output()
+        .map_err(|error| format!("{command:?}: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!(
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    ))
+}
+
+/// Runs `tests/readers/<script>` with arguments and returns its stdout.
+pub(crate) fn script(python: &Path, script: &str, arguments: &[&str]) -> String {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/readers")
+        .join(script);
+    let output = Command::new(python)
+        .arg(&script)
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}: {}",
+        script.display(),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}

@@ -1,0 +1,180 @@
+//! A project in a temporary folder, and the built binary run in it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A folder of its own for one test; gone when the test ends.
+pub(crate) struct Sandbox {
+    folder: tempfile::TempDir,
+}
+
+/// What a command said and how it ended.
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Said {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// The same, once sure that it ended with that exit code.
+    #[track_caller]
+    pub(crate) fn ended(self, code: i32) -> Self {
+        assert_eq!(
+            self.code, code,
+            "stdout:\n{}\nstderr:\n{}",
+            self.stdout, self.stderr
+        );
+        self
+    }
+}
+
+impl Sandbox {
+    pub(crate) fn empty() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// A project of the files given: path, text.
+    pub(crate) fn with(files: &[(&str, &str)]) -> Self {
+        let sandbox = Self::empty();
+        for (path, text) in files {
+            sandbox.write(path, text);
+        }
+        sandbox
+    }
+
+    /// The shipped project; its exports too, where wanted.
+    pub(crate) fn shipped(exports: bool) -> Self {
+        let sandbox = Self::empty();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        fs::copy(root.join("kilde.yaml"), sandbox.path("kilde.yaml")).unwrap();
+        for folder in ["pipelines", "schemas", "sql"] {
+            copy_folder(&root.join(folder), &sandbox.path(folder));
+        }
+        if exports {
+            copy_folder(&root.join("exports"), &sandbox.path("exports"));
+        }
+        sandbox
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn path(&self, below: &str) -> PathBuf {
+        self.folder.path().join(below)
+    }
+
+    pub(crate) fn write(&self, below: &str, text: impl AsRef<[u8]>) {
+        let path = self.path(below);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    pub(crate) fn read(&self, below: &str) -> String {
+        fs::read_to_string(self.path(below)).unwrap()
+    }
+
+    /// A command that runs kilde here, with nothing of the caller's environment that would change it.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        // long tests at real size run an optimised binary
+        let binary = std::env::var_os("KILDE_TEST_BINARY");
+        let binary = binary.unwrap_or_else(|| env!("CARGO_BIN_EXE_kilde").into());
+        let mut command = Command::new(binary);
+        command
+            .args(arguments)
+            .current_dir(self.root())
+            .env("NO_COLOR", "1");
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("KILDE_")) {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    pub(crate) fn kilde(&self, arguments: &[&str]) -> Said {
+        Said::of(self.command(arguments).output().unwrap())
+    }
+
+    /// Rows of a query as CSV cells, without the header.
+    #[track_caller]
+    pub(crate) fn query(&self, sql: &str) -> Vec<Vec<String>> {
+        let said = self.kilde(&["query", "--format", "csv", sql]).ended(0);
+        said.stdout
+            .lines()
+            .skip(1)
+            .map(|line| line.split(',').map(str::to_string).collect())
+            .collect()
+    }
+
+    /// Table → digest at the newest release, for every table but `ops.*`.
+    pub(crate) fn digests(&self) -> BTreeMap<String, String> {
+        let release = self.newest_release();
+        let tables = release["tables"].as_object().unwrap();
+        tables
+            .iter()
+            .filter(|(name, _)| !name.starts_with("ops."))
+            .map(|(name, table)| {
+                (
+                    name.clone(),
+                    table["facts"]["digest"].as_str().unwrap().to_string(),
+                )
+            })
+            .collect()
+    }
+
+    /// The newest settled release's record.
+    pub(crate) fn newest_release(&self) -> serde_json::Value {
+        serde_json::from_str(&fs::read_to_string(self.newest_release_path()).unwrap()).unwrap()
+    }
+
+    pub(crate) fn newest_release_path(&self) -> PathBuf {
+        let mut paths: Vec<PathBuf> = fs::read_dir(self.path("lake/_kilde/releases"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        paths.sort();
+        paths.pop().unwrap()
+    }
+
+    /// Every object of the lake with size and modification time, to see whether anything was written.
+    pub(crate) fn objects(&self) -> BTreeMap<PathBuf, (u64, std::time::SystemTime)> {
+        let mut found = BTreeMap::new();
+        let mut folders = vec![self.path("lake")];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let entry = entry.unwrap();
+                let data = entry.metadata().unwrap();
+                if data.is_dir() {
+                    folders.push(entry.path());
+                } else {
+                    found.insert(entry.path(), (data.len(), data.modified().unwrap()));
+                }
+            }
+        }
+        found
+    }
+}
+
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}

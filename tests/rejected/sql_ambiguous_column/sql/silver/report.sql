@@ -1,0 +1,3 @@
+select customer_id, amount
+from bronze.people as p
+join bronze.orders as o on o.customer_id = p.customer_id

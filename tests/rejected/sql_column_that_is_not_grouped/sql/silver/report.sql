@@ -1,0 +1,3 @@
+select country, email, count(*) as people
+from bronze.people
+group by country

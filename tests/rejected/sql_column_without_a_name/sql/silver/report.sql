@@ -1,0 +1,3 @@
+select country, count(*)
+from bronze.people
+group by country

@@ -1,0 +1,1 @@
+create function clean(x varchar) as trim(x)

@@ -1,0 +1,3 @@
+select country, count(*) as people
+from (select country from bronze.people
+group by country

@@ -1,0 +1,2 @@
+create table silver.report as
+select country from bronze.people

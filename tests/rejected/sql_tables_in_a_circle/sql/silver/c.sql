@@ -1,0 +1,3 @@
+select email from silver.a
+union all
+select email from bronze.people

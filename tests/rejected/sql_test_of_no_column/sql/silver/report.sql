@@ -1,0 +1,1 @@
+select country, count(*) as people from bronze.people group by country

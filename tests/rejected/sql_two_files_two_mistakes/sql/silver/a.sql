@@ -1,0 +1,1 @@
+select emial from bronze.people

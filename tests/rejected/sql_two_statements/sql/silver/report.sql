@@ -1,0 +1,2 @@
+select country from bronze.people;
+select email from bronze.people

@@ -1,0 +1,2 @@
+select customer_id, uper(country) as country
+from bronze.people

@@ -1,0 +1,1 @@
+select uuid() as row_id, email from bronze.people

@@ -1,0 +1,3 @@
+select email, country
+from bronze.people
+qualify row_number() over (partition by country) = 1

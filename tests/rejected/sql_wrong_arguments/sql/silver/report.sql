@@ -1,0 +1,3 @@
+select country, sum(email) as emails
+from bronze.people
+group by country

@@ -1,0 +1,2 @@
+select order_id, ordered_at + amount as late
+from bronze.orders
