@@ -1,13 +1,13 @@
 //! The sample company's exports against their truth: every injected fault is rejected where it stands, and nothing else.
 //!
-//! Reads the folder that `KILDE_SAMPLE` names, else the repository's `exports/`; says so and passes where neither holds
-//! `truth/faults.parquet`.
+//! Reads the shipped sample and `tests/data/truth`, or a folder of `bench/generate.py` that `KILDE_SAMPLE` names.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use datafusion::arrow::array::{Array, AsArray, RecordBatch};
-use datafusion::arrow::datatypes::Int64Type;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::testing::{Bench, contract, csv, ndjson, parquet, rejects, source, test};
@@ -15,13 +15,15 @@ use crate::project::{
     ColumnType as T, Contract, Conversions, CsvRead, Encoding, Load, Read, TestKind,
 };
 
-fn folder() -> Option<PathBuf> {
-    let named = std::env::var_os("KILDE_SAMPLE").map(PathBuf::from);
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("exports");
-    [named, Some(own)]
-        .into_iter()
-        .flatten()
-        .find(|folder| folder.join("truth/faults.parquet").exists())
+/// Exports, and their truth.
+fn folders() -> (PathBuf, PathBuf) {
+    match std::env::var_os("KILDE_SAMPLE").map(PathBuf::from) {
+        Some(folder) => (folder.clone(), folder.join("truth")),
+        None => {
+            let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+            (root.join("exports"), root.join("tests/data/truth"))
+        }
+    }
 }
 
 fn money() -> T {
@@ -264,64 +266,61 @@ fn rule_of(kind: &str, path: &str) -> Option<String> {
     Some(rule.to_string())
 }
 
-/// File, line and rule of every record that must be rejected.
-fn faults(folder: &Path) -> BTreeSet<(String, i64, String)> {
-    let file = std::fs::File::open(folder.join("truth/faults.parquet")).unwrap();
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file)
-        .unwrap()
-        .build()
-        .unwrap();
-    let mut found = BTreeSet::new();
-    for batch in reader {
-        let batch: RecordBatch = batch.unwrap();
-        let text = |name: &str| batch.column_by_name(name).unwrap().clone();
-        let cast = |array| {
-            datafusion::arrow::compute::cast(&array, &datafusion::arrow::datatypes::DataType::Utf8)
-                .unwrap()
-        };
-        let (files, kinds) = (cast(text("file")), cast(text("kind")));
-        let lines = datafusion::arrow::compute::cast(
-            &text("line"),
-            &datafusion::arrow::datatypes::DataType::Int64,
-        )
-        .unwrap();
-        for row in (0..batch.num_rows()).filter(|row| lines.is_valid(*row)) {
-            let path = files.as_string::<i32>().value(row);
-            if let Some(rule) = rule_of(kinds.as_string::<i32>().value(row), path) {
-                let line = lines.as_primitive::<Int64Type>().value(row);
-                found.insert((path.to_string(), line, rule));
-            }
-        }
+/// File, line (none: the whole file) and kind of every injected fault.
+fn faults(truth: &Path) -> Vec<(String, Option<i64>, String)> {
+    if let Ok(text) = std::fs::read_to_string(truth.join("faults.csv")) {
+        let fields = text.lines().skip(1).map(|line| line.split(','));
+        return fields
+            .map(|mut fields| {
+                let mut next = || fields.next().unwrap().to_string();
+                let (file, line, kind) = (next(), next(), next());
+                (file, line.parse().ok(), kind)
+            })
+            .collect();
     }
-    found
+    let file = std::fs::File::open(truth.join("faults.parquet")).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    let batches = reader.build().unwrap().map(Result::unwrap);
+    batches.flat_map(|batch| faults_of(&batch)).collect()
+}
+
+fn faults_of(batch: &RecordBatch) -> Vec<(String, Option<i64>, String)> {
+    let column = |name: &str, data_type: &DataType| {
+        cast(batch.column_by_name(name).unwrap(), data_type).unwrap()
+    };
+    let files = column("file", &DataType::Utf8);
+    let lines = column("line", &DataType::Int64);
+    let kinds = column("kind", &DataType::Utf8);
+    let text = |array: &ArrayRef, row| array.as_string::<i32>().value(row).to_string();
+    (0..batch.num_rows())
+        .map(|row| {
+            let line = lines.as_primitive::<Int64Type>();
+            let line = line.is_valid(row).then(|| line.value(row));
+            (text(&files, row), line, text(&kinds, row))
+        })
+        .collect()
 }
 
 #[tokio::test]
 async fn every_injected_fault_is_rejected_where_it_stands_and_nothing_else() {
-    let Some(folder) = folder() else {
-        std::io::Write::write_all(
-            &mut std::io::stderr(),
-            b"SKIPPED: no sample with its truth; set KILDE_SAMPLE\n",
-        )
-        .unwrap();
-        return;
-    };
-    let text = std::fs::read_to_string(folder.join("truth/expected.json")).unwrap();
+    let (exports, truth) = folders();
+    let text = std::fs::read_to_string(truth.join("expected.json")).unwrap();
     let expected: serde_json::Value = serde_json::from_str(&text).unwrap();
     let benches: Vec<_> = [crm(), stores(), online(), mail()]
         .into_iter()
         .flatten()
         .collect();
-    let mut truth = faults(&folder);
     let (mut found, mut seen) = (BTreeSet::new(), BTreeSet::new());
     for (path, counts) in expected["files"].as_object().unwrap() {
         let bench = benches.iter().find(|(name, _)| {
             path.strip_prefix(*name)
                 .is_some_and(|rest| rest.starts_with('_'))
         });
-        let Some((_, bench)) = bench else { continue };
+        let bytes = std::fs::read(exports.join(path));
+        let (Some((_, bench)), Ok(bytes)) = (bench, bytes) else {
+            continue;
+        };
         seen.insert(path.clone());
-        let bytes = std::fs::read(folder.join(path)).unwrap();
         let decoded = bench.decode(path, bytes).await;
         assert_eq!(
             Some(decoded.report.records),
@@ -333,7 +332,11 @@ async fn every_injected_fault_is_rejected_where_it_stands_and_nothing_else() {
             found.insert((path.clone(), line, rule));
         }
     }
-    truth.retain(|(path, ..)| seen.contains(path));
-    assert_eq!(found, truth);
-    assert!(!truth.is_empty());
+    let injected = faults(&truth).into_iter().filter_map(|(path, line, kind)| {
+        let rule = rule_of(&kind, &path)?;
+        seen.contains(&path).then_some((path, line?, rule))
+    });
+    let injected: BTreeSet<_> = injected.collect();
+    assert_eq!(found, injected);
+    assert!(!injected.is_empty());
 }

@@ -130,16 +130,15 @@ async fn observed_exports(
     found: &BTreeMap<String, FoundExport>,
     known: &Ledger,
 ) -> Result<Vec<ObservedExport>> {
-    let by_path: BTreeMap<&str, &LedgerEntry> = known.entries()
+    let by_path: BTreeMap<&str, &LedgerEntry> = known
+        .entries()
         .map(|entry| (entry.path.as_str(), entry))
         .collect();
     let mut exports = Vec::new();
     for (path, export) in found {
         let state = match by_path.get(path.as_str()) {
             None => ExportState::New,
-            Some(entry) if is_same_file(entry, &export.object) => {
-                ExportState::Known
-            }
+            Some(entry) if is_same_file(entry, &export.object) => ExportState::Known,
             // touched, or replaced: only the bytes can tell
             Some(entry) => match raw {
                 Some(raw) if hash(raw, path).await? == entry.hash => ExportState::Known,
@@ -153,7 +152,8 @@ async fn observed_exports(
             ordered_at: export.captures.ordered_at,
         });
     }
-    for entry in known.entries()
+    for entry in known
+        .entries()
         .filter(|entry| !found.contains_key(&entry.path))
     {
         exports.push(ObservedExport {

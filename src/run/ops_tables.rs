@@ -84,7 +84,10 @@ pub(super) async fn ledger(
     let frame = session.sql(&sql).await.map_err(engine::failure)?;
     for batch in frame.collect().await.map_err(engine::failure)? {
         for entry in ingest::ledger_entries(&batch)? {
-            ledger.entry(entry.source.clone()).or_default().insert(entry);
+            ledger
+                .entry(entry.source.clone())
+                .or_default()
+                .insert(entry);
         }
     }
     Ok(ledger)
@@ -108,7 +111,12 @@ impl Execution {
                 .iter()
                 .map(|entry| entry.path.as_str())
                 .collect();
-            let earlier = self.observation.ledger.get(source).into_iter().flat_map(Ledger::entries);
+            let earlier = self
+                .observation
+                .ledger
+                .get(source)
+                .into_iter()
+                .flat_map(Ledger::entries);
             entries.extend(
                 earlier
                     .filter(|old| !ingested.reload && !replaced.contains(old.path.as_str()))

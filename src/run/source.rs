@@ -122,7 +122,11 @@ impl Execution {
         decoded: Vec<Arc<DecodedExport>>,
         reload: bool,
     ) -> (Vec<Arc<DecodedExport>>, Vec<LedgerEntry>) {
-        let known = self.observation.ledger.get(&source.table).filter(|_| !reload);
+        let known = self
+            .observation
+            .ledger
+            .get(&source.table)
+            .filter(|_| !reload);
         let mut ledger = known.cloned().unwrap_or_default();
         let (mut unique, mut duplicates) = (Vec::new(), Vec::new());
         for export in decoded {
@@ -142,8 +146,10 @@ impl Execution {
                     });
                 }
                 Standing::New | Standing::Known | Standing::Changed => {
-                    let counts =
-                        FileCounts { records: report.records, ..FileCounts::default() };
+                    let counts = FileCounts {
+                        records: report.records,
+                        ..FileCounts::default()
+                    };
                     ledger.insert(self.entry_of(source, &export, counts));
                     unique.push(export);
                 }
@@ -171,7 +177,12 @@ impl Execution {
                 .copied()
                 .unwrap_or_default(),
         });
-        let known = self.observation.ledger.get(&source.table).into_iter().flat_map(Ledger::entries);
+        let known = self
+            .observation
+            .ledger
+            .get(&source.table)
+            .into_iter()
+            .flat_map(Ledger::entries);
         let loaded = known
             .filter(|_| !reload)
             .filter_map(|entry| Some((entry.path.clone(), *ordinals.get(&entry.path)?)));
@@ -261,7 +272,11 @@ impl Execution {
         let decoded = &export.report;
         let found = self.observation.found.get(&source.table);
         let found = found.and_then(|found| found.get(&decoded.path));
-        let base = self.observation.release.as_ref().map_or(0, |release| release.number.0);
+        let base = self
+            .observation
+            .release
+            .as_ref()
+            .map_or(0, |release| release.number.0);
         LedgerEntry {
             source: source.table.clone(),
             path: decoded.path.clone(),

@@ -61,10 +61,14 @@ impl Execution {
             .sources
             .get(&plan.table)
             .map(|source| source.load);
-        let bound: Vec<Option<&str>> =
-            plan.tests.iter().map(|test| test.as_ref().map(Analysis::bound_sql)).collect();
-        let tests =
-            self.contract(&plan.table).map(|contract| planned_tests(contract, load, &bound));
+        let bound: Vec<Option<&str>> = plan
+            .tests
+            .iter()
+            .map(|test| test.as_ref().map(Analysis::bound_sql))
+            .collect();
+        let tests = self
+            .contract(&plan.table)
+            .map(|contract| planned_tests(contract, load, &bound));
         Ok(Counted {
             tests: tests.unwrap_or_default(),
         })

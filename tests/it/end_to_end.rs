@@ -19,11 +19,17 @@ fn sample() -> Sample {
     match std::env::var_os("KILDE_SAMPLE") {
         Some(folder) => {
             let folder = PathBuf::from(folder);
-            Sample { truth: folder.join("truth"), exports: folder }
+            Sample {
+                truth: folder.join("truth"),
+                exports: folder,
+            }
         }
         None => {
             let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-            Sample { exports: root.join("exports"), truth: root.join("tests/data/truth") }
+            Sample {
+                exports: root.join("exports"),
+                truth: root.join("tests/data/truth"),
+            }
         }
     }
 }
@@ -38,7 +44,10 @@ fn whole_company(sample: &Sample) -> Sandbox {
     let text = company.read("kilde.yaml");
     let raw = format!("raw: {}", sample.exports.display());
     company.write("kilde.yaml", text.replace("raw: exports/", &raw));
-    assert!(company.read("kilde.yaml").contains(&raw), "kilde.yaml names exports/");
+    assert!(
+        company.read("kilde.yaml").contains(&raw),
+        "kilde.yaml names exports/"
+    );
     company
 }
 
@@ -54,19 +63,28 @@ struct Expected {
 fn expected(truth: &serde_json::Value) -> Vec<Expected> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let table = fs::read_to_string(root.join("tests/data/expected_queries.tsv")).unwrap();
-    let shipped = ["crm/customers", "webshop/", "pos/receipts", "loyalty/", "newsletter/consents"];
+    let shipped = [
+        "crm/customers",
+        "webshop/",
+        "pos/receipts",
+        "loyalty/",
+        "newsletter/consents",
+    ];
     let files = truth["files"].as_object().unwrap();
     let paths: Vec<&String> = files
         .iter()
         .filter(|(path, file)| {
-            shipped.iter().any(|start| path.starts_with(start)) && file.get("duplicate_of").is_none()
+            shipped.iter().any(|start| path.starts_with(start))
+                && file.get("duplicate_of").is_none()
         })
         .map(|(path, _)| path)
         .collect();
     assert!(paths.len() > 30, "{} files in the truth", paths.len());
     let mut expected = Vec::new();
     for line in table.lines().skip(1) {
-        let [name, pointer, sql] = line.split('\t').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let [name, pointer, sql] = line.split('\t').collect::<Vec<_>>()[..] else {
+            panic!("{line}")
+        };
         let of = |name: String, pointer: &str, sql: String| Expected {
             name,
             sql,
@@ -79,7 +97,11 @@ fn expected(truth: &serde_json::Value) -> Vec<Expected> {
         if sql.contains("{path}") {
             for path in &paths {
                 let pointer = pointer.replace("{path}", &path.replace('/', "~1"));
-                expected.push(of(format!("{name} {path}"), &pointer, sql.replace("{path}", path)));
+                expected.push(of(
+                    format!("{name} {path}"),
+                    &pointer,
+                    sql.replace("{path}", path),
+                ));
             }
         } else {
             expected.push(of(name.to_string(), pointer, sql.to_string()));
@@ -96,7 +118,12 @@ fn differences(company: &Sandbox, truth: &serde_json::Value) -> Vec<String> {
         let parts: Vec<String> = chunk
             .iter()
             .enumerate()
-            .map(|(i, one)| format!("select {i} as place, cast(({}) as varchar) as found", one.sql))
+            .map(|(i, one)| {
+                format!(
+                    "select {i} as place, cast(({}) as varchar) as found",
+                    one.sql
+                )
+            })
             .collect();
         let found: BTreeMap<usize, String> = company
             .query(&parts.join("\nunion all\n"))
@@ -108,7 +135,10 @@ fn differences(company: &Sandbox, truth: &serde_json::Value) -> Vec<String> {
             let found = found[&i].as_str();
             let found = if found.is_empty() { "0" } else { found };
             if found != one.value {
-                wrong.push(format!("{}: {found}, not {}\n  {}", one.name, one.value, one.sql));
+                wrong.push(format!(
+                    "{}: {found}, not {}\n  {}",
+                    one.name, one.value, one.sql
+                ));
             }
         }
     }
@@ -122,13 +152,24 @@ fn the_truth_comes_out_of_the_lake_and_three_foreign_readers_agree() {
     let company = whole_company(&sample);
     company.kilde(&BUILD).ended(0);
     let wrong = differences(&company, &truth);
-    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} differ:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 
     let before = company.objects();
     company.kilde(&BUILD).ended(0);
-    assert_eq!(company.objects(), before, "an unchanged build wrote something");
+    assert_eq!(
+        company.objects(),
+        before,
+        "an unchanged build wrote something"
+    );
 
-    let Some(python) = foreign::python() else { return };
+    let Some(python) = foreign::python() else {
+        return;
+    };
     let lake = company.path("lake");
     let release = company.newest_release_path();
     let said = foreign::script(
@@ -143,7 +184,10 @@ fn the_truth_comes_out_of_the_lake_and_three_foreign_readers_agree() {
         let rows = &ours["tables"][table]["facts"]["rows"];
         for reader in ["delta-rs", "duckdb", "polars"] {
             assert_eq!(&readers[reader]["rows"], rows, "{table} by {reader}");
-            assert_eq!(readers[reader]["content"], readers["delta-rs"]["content"], "{table} by {reader}");
+            assert_eq!(
+                readers[reader]["content"], readers["delta-rs"]["content"],
+                "{table} by {reader}"
+            );
         }
     }
 }
@@ -166,21 +210,33 @@ fn nights_one_by_one_equal_all_at_once_and_one_thread_equals_two() {
     let deliveries = fs::read_to_string(sample.truth.join("deliveries.csv")).unwrap();
     let mut nights: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for line in deliveries.lines().skip(1) {
-        let [path, _, night] = line.split(',').collect::<Vec<_>>()[..] else { panic!("{line}") };
-        nights.entry(night.to_string()).or_default().push(path.to_string());
+        let [path, _, night] = line.split(',').collect::<Vec<_>>()[..] else {
+            panic!("{line}")
+        };
+        nights
+            .entry(night.to_string())
+            .or_default()
+            .push(path.to_string());
     }
     let at_once = whole_company(&sample);
-    at_once.kilde(&["build", "--as-of", "2026-01-08", "--threads", "2"]).ended(0);
+    at_once
+        .kilde(&["build", "--as-of", "2026-01-08", "--threads", "2"])
+        .ended(0);
 
     let night_by_night = Sandbox::shipped(false);
     fs::create_dir_all(night_by_night.path("exports")).unwrap();
     for paths in nights.values() {
         deliver(&sample, &night_by_night, paths);
         // the other half of the test: one thread gives what two give
-        night_by_night.kilde(&["build", "--as-of", "2026-01-08", "--threads", "1"]).ended(0);
+        night_by_night
+            .kilde(&["build", "--as-of", "2026-01-08", "--threads", "1"])
+            .ended(0);
     }
     let (once, nightly) = (at_once.digests(), night_by_night.digests());
-    let differ: Vec<_> = once.keys().filter(|table| once[*table] != nightly[*table]).collect();
+    let differ: Vec<_> = once
+        .keys()
+        .filter(|table| once[*table] != nightly[*table])
+        .collect();
     assert!(differ.is_empty(), "{differ:?} differ");
     assert_eq!(once.len(), nightly.len());
 }
@@ -192,11 +248,17 @@ fn a_changed_gold_step_rebuilds_itself_and_what_stands_on_it() {
     company.kilde(&BUILD).ended(0);
     let first = company.newest_release();
     let sql = company.read("sql/gold/customers.sql");
-    company.write("sql/gold/customers.sql", format!("{}\nwhere 1 = 1\n", sql.trim_end()));
+    company.write(
+        "sql/gold/customers.sql",
+        format!("{}\nwhere 1 = 1\n", sql.trim_end()),
+    );
     let said = company.kilde(&BUILD).ended(0);
     assert!(said.stdout.contains("1 of 12 to do"), "{}", said.stdout);
     let second = company.newest_release();
     for (table, entry) in first["tables"].as_object().unwrap() {
-        assert_eq!(second["tables"][table]["version"], entry["version"], "{table} was written");
+        assert_eq!(
+            second["tables"][table]["version"], entry["version"],
+            "{table} was written"
+        );
     }
 }
