@@ -86,15 +86,6 @@ impl<'a> CellColumn<'a> {
         self.cells[row * self.width + self.at]
     }
 
-    /// Kind and bytes of a record's cell.
-    pub(crate) fn get(&self, row: usize) -> (CellKind, &'a [u8]) {
-        let cell = self.cell(row);
-        (
-            cell.kind,
-            &self.text[cell.start as usize..cell.end as usize],
-        )
-    }
-
     /// Kinds and bytes of all records' cells, in order.
     pub(crate) fn iter(self) -> impl ExactSizeIterator<Item = (CellKind, &'a [u8])> {
         let text = self.text;

@@ -1,7 +1,6 @@
 //! The ledger: which export became which rows. One entry per source and path, a table of the release (`ops.files`).
 //!
-//! Pure: entries ↔ batches, and a listing compared with them. An export is known by its path, size and time; where one of
-//! these differs, by its path and the hash of its bytes.
+//! Pure: entries ↔ batches, and what the bytes of an export are to them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -257,16 +256,6 @@ fn corrupt(message: impl fmt::Display) -> Error {
     Error::corrupt(format!("the ledger cannot be read: {message}")).at("ops.files")
 }
 
-/// An object that a listing of `raw` found for a source.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ListedExport {
-    /// Path below `raw`.
-    pub(crate) path: String,
-    pub(crate) size: u64,
-    pub(crate) modified_at: DateTime<Utc>,
-    pub(crate) ordered_at: Option<NaiveDateTime>,
-}
-
 /// What the bytes of an export are to a ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
@@ -288,18 +277,6 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// The entries of `source` among those given; of two for one path the later release's holds.
-    pub(crate) fn of(source: &TableName, entries: impl IntoIterator<Item = LedgerEntry>) -> Self {
-        let mut ledger = Self::default();
-        for entry in entries.into_iter().filter(|entry| entry.source == *source) {
-            let older = ledger.entries.get(&entry.path);
-            if older.is_none_or(|older| older.release <= entry.release) {
-                ledger.insert(entry);
-            }
-        }
-        ledger
-    }
-
     /// Adds an entry in the place of one with its path.
     pub(crate) fn insert(&mut self, entry: LedgerEntry) {
         self.entries.insert(entry.path.clone(), entry);
@@ -308,23 +285,6 @@ impl Ledger {
     /// By path.
     pub(crate) fn entries(&self) -> impl Iterator<Item = &LedgerEntry> {
         self.entries.values()
-    }
-
-    /// The listed exports that are not known by path, size and time, in the order of the source: their bytes decide.
-    pub(crate) fn to_hash(&self, listing: &[ListedExport]) -> Vec<ListedExport> {
-        let is_known = |listed: &&ListedExport| {
-            self.entries.get(&listed.path).is_some_and(|entry| {
-                entry.size == listed.size
-                    && entry.modified_at.timestamp_micros() == listed.modified_at.timestamp_micros()
-            })
-        };
-        let mut unknown: Vec<ListedExport> = listing
-            .iter()
-            .filter(|listed| !is_known(listed))
-            .cloned()
-            .collect();
-        unknown.sort_by(|a, b| (a.ordered_at, &a.path).cmp(&(b.ordered_at, &b.path)));
-        unknown
     }
 
     /// What an export's content is to this ledger. Exports of one build are asked in order, each entered before the next.
@@ -350,29 +310,11 @@ impl Ledger {
             None => Standing::New,
         }
     }
-
-    /// The place of every export in the source's order, loaded and new: by captured time, then by path.
-    pub(crate) fn ordinals(&self, new: &[ListedExport]) -> BTreeMap<String, i64> {
-        let loaded = self
-            .entries
-            .values()
-            .map(|entry| (entry.ordered_at, entry.path.as_str()));
-        let new = new
-            .iter()
-            .map(|listed| (listed.ordered_at, listed.path.as_str()));
-        let mut all: Vec<_> = loaded.chain(new).collect();
-        all.sort_unstable();
-        all.dedup();
-        (0..)
-            .zip(all)
-            .map(|(ordinal, (_, path))| (path.to_string(), ordinal))
-            .collect()
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use chrono::{NaiveDate, TimeDelta};
+    use chrono::NaiveDate;
 
     use super::*;
 
@@ -399,18 +341,12 @@ mod tests {
         }
     }
 
-    fn listed(path: &str) -> ListedExport {
-        let known = entry(path, "", 1);
-        ListedExport {
-            path: path.into(),
-            size: known.size,
-            modified_at: known.modified_at,
-            ordered_at: known.ordered_at,
-        }
-    }
-
     fn ledger(entries: &[LedgerEntry]) -> Ledger {
-        Ledger::of(&"bronze.things".parse().unwrap(), entries.to_vec())
+        let mut ledger = Ledger::default();
+        for entry in entries {
+            ledger.insert(entry.clone());
+        }
+        ledger
     }
 
     #[test]
@@ -432,19 +368,6 @@ mod tests {
     }
 
     #[test]
-    fn only_what_differs_is_hashed_and_in_the_order_of_the_source() {
-        let ledger = ledger(&[entry("a", "h", 1), entry("c", "h", 1)]);
-        let mut touched = listed("c");
-        touched.modified_at += TimeDelta::seconds(1);
-        let later = ListedExport {
-            ordered_at: Some(NaiveDate::from_ymd_opt(2026, 3, 2).unwrap().into()),
-            ..listed("aa")
-        };
-        let new = ledger.to_hash(&[later.clone(), touched.clone(), listed("a"), listed("b")]);
-        assert_eq!(new, [listed("b"), touched, later]);
-    }
-
-    #[test]
     fn content_decides_what_an_export_is() {
         let mut empty = entry("empty", "nothing", 1);
         empty.status = FileStatus::Empty;
@@ -458,13 +381,5 @@ mod tests {
         );
         assert_eq!(ledger.standing(Load::Replace, "a_2", "h"), Standing::New);
         assert_eq!(ledger.standing(Load::Append, "b", "nothing"), Standing::New);
-    }
-
-    #[test]
-    fn ordinals_follow_the_captured_time_and_then_the_path() {
-        let ledger = ledger(&[entry("b", "h", 1), entry("undated", "h", 1)]);
-        let ordinals = ledger.ordinals(&[listed("a"), listed("c")]);
-        let order = ["undated", "a", "b", "c"].map(|path| ordinals[path]);
-        assert_eq!(order, [0, 1, 2, 3]);
     }
 }

@@ -27,12 +27,10 @@ mod scratch;
 mod testing;
 
 pub(crate) use conform::table_schema;
-pub(crate) use export::{DecodedExport, Export, ExportReport, check_rejects, decode_export};
+pub(crate) use export::{DecodedExport, Export, check_rejects, decode_export};
 pub(crate) use hash::hash;
 pub(crate) use ledger::{
     FileStatus, Ledger, LedgerEntry, Standing, ledger_batch, ledger_entries, ledger_schema,
 };
 pub(crate) use load::{FileCounts, LoadReport, LoadRequest, Turn, load, scratch_table};
 pub(crate) use reject::rejects_schema;
-pub(crate) use rule::Rule;
-pub(crate) use scratch::ScratchFile;

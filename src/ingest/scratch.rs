@@ -25,6 +25,7 @@ pub(crate) struct ScratchFile {
 
 impl ScratchFile {
     /// The schema of every batch.
+    #[cfg(test)]
     pub(crate) fn schema(&self) -> &SchemaRef {
         &self.schema
     }

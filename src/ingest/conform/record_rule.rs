@@ -17,7 +17,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::error::{Error, Result};
 use crate::ingest::cell::{Cell, CellColumn, CellKind};
 use crate::ingest::rule::{Fault, Rule};
-use crate::project::{ColumnType, Contract, DataTest, TestKind, TestSeverity};
+use crate::project::{ColumnType, Contract, DataTest, TestKind};
 
 /// One rule over one column's values.
 #[derive(Debug)]
