@@ -1,7 +1,7 @@
 //! kilde: raw exports in, one audited release out.
 //!
-//! The flow: [`Project`] (files → checked types) → plan (what to do and why) → run (ingest, steps, tests, publish) →
-//! catalog (what readers see). `docs/architecture.md` draws the layers; `tests/it/tidy.rs` keeps them.
+//! The flow: [`Project`] (files → checked types) → plan (what to do and why) → [`Runner`] (ingest, steps, tests, publish)
+//! → [`RunReport`]; readers open a [`Catalog`]. `docs/architecture.md` draws the layers; `tests/it/tidy.rs` keeps them.
 
 pub mod clock;
 pub mod diagnostic;
@@ -28,7 +28,10 @@ pub mod deps {
     pub use {datafusion, datafusion::arrow, object_store};
 }
 
+pub use catalog::Catalog;
 pub use diagnostic::Diagnostic;
-pub use engine::udf::register_udfs;
+pub use engine::register_udfs;
 pub use error::{Error, ErrorKind};
+pub use plan::{Observed, Plan, Selection};
 pub use project::{Project, Variables};
+pub use run::{BuildRequest, Listener, Resources, RunEvent, RunReport, Runner};

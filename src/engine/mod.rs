@@ -13,7 +13,7 @@ mod memory;
 mod scan;
 mod session;
 mod statement;
-pub(crate) mod udf;
+mod udf;
 mod watchdog;
 
 pub(crate) use analysis::{
@@ -25,4 +25,5 @@ pub(crate) use function_registry::{FunctionRegistry, functions};
 pub(crate) use scan::scan;
 pub(crate) use session::{Engine, EngineOptions, Joins, lake_url, scratch_url};
 pub(crate) use statement::{Statement, TableUse};
+pub use udf::register_udfs;
 pub(crate) use watchdog::watched;

@@ -33,9 +33,10 @@ use check::{Checked, check_project, check_runnable};
 pub(crate) use fingerprint::Fingerprints;
 pub(crate) use graph::Graph;
 pub(crate) use list::list;
-pub(crate) use observed::{ExportState, Observed, ObservedExport, ObservedRelease, PublishedTable};
+pub use observed::Observed;
+pub(crate) use observed::{ExportState, ObservedExport, ObservedRelease, PublishedTable};
 pub(crate) use reason::Reason;
-pub(crate) use selection::Selection;
+pub use selection::Selection;
 
 use crate::diagnostic::Diagnostic;
 use crate::engine::{Analysis, FunctionRegistry};
@@ -45,7 +46,7 @@ use crate::project::Project;
 
 /// What a build would do.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub struct Plan {
     /// Every table of the project, inputs before readers; equal projects give equal orders.
     pub(crate) order: Vec<TableName>,
     /// By table.

@@ -10,7 +10,7 @@ use crate::name::{ReleaseNumber, TableName};
 
 /// The world as a plan sees it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Observed {
+pub struct Observed {
     /// What the build speaks of: `$as_of`.
     pub(crate) as_of: DateTime<Utc>,
     /// The newest release, if there is one.

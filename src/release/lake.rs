@@ -10,7 +10,7 @@ use super::failpoint::Failpoint;
 use super::log::{Event, LogView};
 use super::map::Release;
 use super::table_log::TableLog;
-use super::{json, layout, log};
+use super::{layout, log};
 use crate::clock::Clock;
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};

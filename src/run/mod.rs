@@ -56,7 +56,7 @@ pub struct Resources {
 
 /// What a build is asked to do.
 #[derive(Clone, Debug)]
-pub(crate) struct BuildRequest {
+pub struct BuildRequest {
     pub(crate) selection: Selection,
     /// `$as_of`.
     pub(crate) as_of: DateTime<Utc>,

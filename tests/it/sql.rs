@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use kilde::deps::arrow::array::RecordBatch;
 use kilde::deps::arrow::datatypes::{DataType, SchemaRef};
 use kilde::deps::arrow::util::display::{ArrayFormatter, FormatOptions};
-use kilde::deps::datafusion::config::Dialect;
 use kilde::deps::datafusion::error::DataFusionError;
 use kilde::deps::datafusion::prelude::{SessionConfig, SessionContext};
 use sqllogictest::{

@@ -18,7 +18,7 @@ use term::Term;
 
 /// What was asked for. Empty: everything.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Selection {
+pub struct Selection {
     /// Union of intersections.
     select: Vec<Vec<Term>>,
     /// Likewise; taken away at the end.
