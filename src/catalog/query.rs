@@ -75,9 +75,11 @@ impl Catalog {
         }
         let session = self.engine.session(&tables, Joins::Hash)?;
         let frame = session.sql(sql).await.map_err(|error| {
+            // nothing was read yet: the text speaks of the statement alone
+            let text = error.strip_backtrace();
             Error::config("the query cannot be run")
                 .code(Code(902))
-                .caused_by(engine::failure(error))
+                .caused_by(text.lines().next().unwrap_or_default())
         })?;
         let schema = Arc::new(frame.schema().as_arrow().clone());
         let mut batches = frame.collect().await.map_err(engine::failure)?;
