@@ -5,7 +5,6 @@
 use std::fmt;
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use datafusion::error::Result;
 use datafusion::execution::memory_pool::{
@@ -15,7 +14,7 @@ use datafusion::execution::memory_pool::{
 /// Where the machine does not say how much memory it has.
 const FALLBACK_LIMIT: usize = 2 << 30;
 
-/// DataFusion's fair pool, with two differences: it remembers its peak, and a `RepartitionExec` is never refused.
+/// DataFusion's fair pool, with one difference: a `RepartitionExec` is never refused.
 ///
 /// A refused `RepartitionExec` spills, and a spilling one can wait for itself for ever (datafusion#24883, mended after
 /// 55.2). Its channels hold few batches, so what it takes is counted, always granted, and never shrinks the share of
@@ -23,7 +22,6 @@ const FALLBACK_LIMIT: usize = 2 << 30;
 #[derive(Debug)]
 pub(crate) struct SpillPool {
     fair: FairSpillPool,
-    peak: AtomicUsize,
 }
 
 impl SpillPool {
@@ -31,17 +29,7 @@ impl SpillPool {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             fair: FairSpillPool::new(limit),
-            peak: AtomicUsize::new(0),
         }
-    }
-
-    /// The most bytes that were ever held at once.
-    pub(crate) fn peak(&self) -> usize {
-        self.peak.load(Ordering::Relaxed)
-    }
-
-    fn note_peak(&self) {
-        self.peak.fetch_max(self.fair.reserved(), Ordering::Relaxed);
     }
 }
 
@@ -68,7 +56,6 @@ impl MemoryPool for SpillPool {
 
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {
         self.fair.grow(reservation, additional);
-        self.note_peak();
     }
 
     fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
@@ -81,7 +68,6 @@ impl MemoryPool for SpillPool {
         } else {
             self.fair.try_grow(reservation, additional)?;
         }
-        self.note_peak();
         Ok(())
     }
 
@@ -164,15 +150,14 @@ mod tests {
 
     #[test]
     fn repartition_is_granted_beyond_the_limit_and_counted() {
-        let spill = Arc::new(SpillPool::new(100));
-        let pool: Arc<dyn MemoryPool> = Arc::clone(&spill) as _;
+        let pool: Arc<dyn MemoryPool> = Arc::new(SpillPool::new(100));
         let repartition = MemoryConsumer::new("RepartitionExec[3]")
             .with_can_spill(true)
             .register(&pool);
         repartition.try_grow(250).unwrap();
-        assert_eq!((pool.reserved(), spill.peak()), (250, 250));
+        assert_eq!(pool.reserved(), 250);
         repartition.free();
-        assert_eq!((pool.reserved(), spill.peak()), (0, 250));
+        assert_eq!(pool.reserved(), 0);
     }
 
     #[test]

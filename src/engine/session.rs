@@ -72,7 +72,6 @@ pub(crate) enum Joins {
 #[derive(Debug)]
 pub(crate) struct Engine {
     base: SessionState,
-    pool: Arc<SpillPool>,
     scratch_folder: PathBuf,
 }
 
@@ -122,7 +121,6 @@ impl Engine {
         register_functions(&mut base, options.as_of, options.time_zone).map_err(failure)?;
         Ok(Self {
             base,
-            pool,
             scratch_folder,
         })
     }
@@ -152,16 +150,6 @@ impl Engine {
     /// A local folder for files of a run; it goes with the engine.
     pub(crate) fn scratch_folder(&self) -> &std::path::Path {
         &self.scratch_folder
-    }
-
-    /// The pool, for decoders and others that hold memory outside a plan.
-    pub(crate) fn memory_pool(&self) -> Arc<dyn MemoryPool> {
-        Arc::clone(&self.pool) as _
-    }
-
-    /// The most bytes held at once since the start.
-    pub(crate) fn peak_memory(&self) -> usize {
-        self.pool.peak()
     }
 }
 

@@ -16,7 +16,7 @@ use crate::diagnostic::{SourceFile, Span};
 use crate::error::Result;
 use crate::project::{
     Captures, Column, ColumnType, Contract, Conversions, CsvRead, DataTest, Encoding, Load,
-    Materialization, NdjsonRead, OnError, ParquetRead, Party, Read, RollbackClass, Source, Spanned,
+    Materialization, NdjsonRead, OnError, ParquetRead, Read, RollbackClass, Source, Spanned,
     TestKind, TestSeverity,
 };
 
@@ -80,9 +80,7 @@ pub(crate) fn source(read: Read, load: Load) -> Source {
         patterns: Vec::new(),
         read,
         load,
-        party: Party::First,
         max_rejects: None,
-        on_error: OnError::Stop,
         tags: Vec::new(),
     }
 }

@@ -147,7 +147,7 @@ impl Lake {
             adds,
             data_change: true,
         });
-        self.put(version, &String::from_utf8(entry.to_vec()).unwrap())
+        self.put(version, std::str::from_utf8(&entry).unwrap())
             .await;
     }
 

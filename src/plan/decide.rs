@@ -213,7 +213,6 @@ impl<'a> Decider<'a> {
     fn table(&mut self, table: &TableName, checked: &mut Checked) -> Result<TablePlan> {
         let kind = kind(self.project, table);
         let tests = checked.tests.remove(table).unwrap_or_default();
-        let test_inputs = self.test_inputs(table, &tests);
         let pipeline = self.project.pipeline_of(table);
         let mut plan = TablePlan {
             table: table.clone(),
@@ -222,7 +221,6 @@ impl<'a> Decider<'a> {
             inputs: checked.graph.inputs(table).to_vec(),
             published_inputs: self.published_inputs(checked.graph.inputs(table)),
             readers: checked.graph.readers(table).to_vec(),
-            test_inputs,
             tests,
             action: Action::Unchanged,
             otherwise: Action::Unchanged,
@@ -270,23 +268,6 @@ impl<'a> Decider<'a> {
             }
         }
         all
-    }
-
-    fn test_inputs(
-        &self,
-        table: &TableName,
-        tests: &[Option<crate::engine::Analysis>],
-    ) -> BTreeSet<TableName> {
-        let read = tests.iter().flatten().flat_map(|test| &test.inputs);
-        let mut inputs: BTreeSet<TableName> = read.cloned().collect();
-        let contract = self.project.contracts.get(table);
-        for test in contract.iter().flat_map(|contract| &contract.tests) {
-            if let crate::project::TestKind::Relationships { to, .. } = &test.kind {
-                inputs.insert(to.clone());
-            }
-        }
-        inputs.remove(table);
-        inputs
     }
 
     fn step(&self, plan: &TablePlan) -> Result<(Action, Vec<Reason>)> {

@@ -70,8 +70,6 @@ pub(crate) struct TablePlan {
     pub(crate) published_inputs: BTreeSet<TableName>,
     /// The steps that read it directly.
     pub(crate) readers: Vec<TableName>,
-    /// Other tables that its tests read; they must be ready before it is tested.
-    pub(crate) test_inputs: BTreeSet<TableName>,
     /// One entry for each test of its contract, in the contract's order: the statements of those that are SQL.
     pub(crate) tests: Vec<Option<Analysis>>,
     pub(crate) action: Action,
@@ -152,11 +150,6 @@ impl Plan {
         let checked =
             check_project(project, functions, observed.as_of).map_err(Error::from_diagnostics)?;
         decide::decide(project, observed, selection, functions, checked)
-    }
-
-    /// The plan of a table.
-    pub(crate) fn table(&self, table: &TableName) -> Option<&TablePlan> {
-        self.tables.get(table)
     }
 
     /// Whether a build of it would write anything at all.

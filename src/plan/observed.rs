@@ -24,7 +24,6 @@ pub struct Observed {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ObservedRelease {
     pub(crate) number: ReleaseNumber,
-    pub(crate) published_at: DateTime<Utc>,
     /// After a rollback: new exports wait until `kilde resume`.
     pub(crate) is_paused: bool,
     /// Every published table, those of `ops` left out.

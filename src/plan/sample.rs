@@ -10,7 +10,7 @@ use super::*;
 use crate::diagnostic::{Place, SourceFile, Span};
 use crate::project::{
     Column, ColumnType, Contract, Conversions, CsvRead, Encoding, Load, Materialization, OnError,
-    Owner, Party, Pipeline, Read, RollbackClass, Source, Spanned, SqlStep,
+    Owner, Pipeline, Read, RollbackClass, Source, Spanned, SqlStep,
 };
 
 /// A project under construction.
@@ -50,13 +50,10 @@ impl Sample {
     pub(super) fn new() -> Self {
         let pipeline = Pipeline {
             name: "shop".into(),
-            file: file("pipelines/shop.yaml".into(), "steps: []\n"),
-            description: None,
             owner: Some(Owner {
                 name: "Data".into(),
                 email: None,
             }),
-            schedule: None,
             tags: vec!["nightly".into()],
         };
         Self {
@@ -69,7 +66,6 @@ impl Sample {
                 lake: "lake".into(),
                 vars: BTreeMap::from([("country".into(), "SE".into())]),
                 max_record_bytes: 1 << 20,
-                purposes: BTreeMap::new(),
                 pipelines: vec![pipeline],
                 sources: BTreeMap::new(),
                 steps: BTreeMap::new(),
@@ -85,7 +81,7 @@ impl Sample {
         let typed: Vec<(&str, ColumnType)> =
             columns.iter().map(|name| (*name, type_of(name))).collect();
         self = self.contract(table, &typed);
-        let pipeline = Arc::clone(&self.project.pipelines[0].file);
+        let pipeline = file("pipelines/shop.yaml".into(), "steps: []\n");
         self.project.sources.insert(
             name(table),
             Source {
@@ -112,9 +108,7 @@ impl Sample {
                     },
                 }),
                 load,
-                party: Party::First,
                 max_rejects: None,
-                on_error: OnError::Stop,
                 tags: vec!["raw".into()],
             },
         );
@@ -171,13 +165,12 @@ impl Sample {
     /// A SQL step.
     pub(super) fn sql(mut self, table: &str, text: &str) -> Self {
         let table = name(table);
-        let pipeline = &self.project.pipelines[0];
         let step = SqlStep {
             file: file(format!("sql/{}/{}.sql", table.schema(), table.name()), text),
             table: table.clone(),
             pipeline: "shop".into(),
             declared_at: Place {
-                file: Arc::clone(&pipeline.file),
+                file: file("pipelines/shop.yaml".into(), "steps: []\n"),
                 span: Span::default(),
             },
         };
@@ -187,7 +180,7 @@ impl Sample {
 
     /// The plan of everything.
     pub(super) fn plan(&self, observed: &Observed) -> Plan {
-        self.plan_of(observed, &Selection::all()).unwrap()
+        self.plan_of(observed, &Selection::default()).unwrap()
     }
 
     /// The plan of a selection.

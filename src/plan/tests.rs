@@ -109,7 +109,7 @@ fn a_maybe_is_decided_by_the_digests_of_its_inputs() {
             "select customer_id, lower(email) as email, country from bronze.people",
         )
         .plan(&before);
-    let customers = plan.table(&name("gold.customers")).unwrap();
+    let customers = &plan.tables[&name("gold.customers")];
     let mut digests: BTreeMap<TableName, String> = customers.built_from.clone();
     assert_eq!(customers.is_stale(&digests), None);
     digests.insert(name("silver.people"), "other".into());
@@ -160,7 +160,7 @@ fn exports_wait_while_the_lake_is_paused() {
     before.exports.insert(name("bronze.orders"), exports);
     let plan = shop().plan(&before);
     assert_eq!(summary(&plan), "");
-    let orders = plan.table(&name("bronze.orders")).unwrap();
+    let orders = &plan.tables[&name("bronze.orders")];
     assert_eq!(orders.reasons, [Reason::ExportsWait { count: 1 }]);
 }
 
@@ -189,7 +189,9 @@ fn a_changed_contract_reads_every_export_again() {
     "#);
     let exports = before.exports.get_mut(&name("bronze.people")).unwrap();
     exports[1].state = ExportState::Gone;
-    let error = changed().plan_of(&before, &Selection::all()).unwrap_err();
+    let error = changed()
+        .plan_of(&before, &Selection::default())
+        .unwrap_err();
     insta::assert_snapshot!(error.render(), @r#"
     error[K0208]: `bronze.people` would be read again, and 1 of its exports are gone: people_2.csv
       --> pipelines/shop.yaml:1:1
@@ -240,7 +242,7 @@ fn a_maybe_with_new_tests_is_tested_again_where_it_stands() {
             contract.tests.push(test(TestKind::NotNull { column }));
         })
         .plan(&before);
-    let local = plan.table(&name("gold.local")).unwrap();
+    let local = &plan.tables[&name("gold.local")];
     assert_eq!(
         (&local.action, &local.otherwise),
         (&Action::Maybe, &Action::Retest)
@@ -259,10 +261,10 @@ fn a_rule_of_a_source_reads_its_exports_again_and_a_doubt_does_not() {
         })
     };
     let strict = with(TestSeverity::Error).plan(&before);
-    let people = strict.table(&name("bronze.people")).unwrap();
+    let people = &strict.tables[&name("bronze.people")];
     assert!(matches!(people.action, Action::Ingest { reload: true, .. }));
     let mild = with(TestSeverity::Warn).plan(&before);
-    let people = mild.table(&name("bronze.people")).unwrap();
+    let people = &mild.tables[&name("bronze.people")];
     assert_eq!(people.action, Action::Retest);
 }
 
@@ -276,7 +278,7 @@ fn an_ephemeral_step_is_part_of_its_readers() {
             })
     };
     let first = ephemeral("select customer_id, email, country from bronze.people").plan(&nothing());
-    let customers = first.table(&name("gold.customers")).unwrap();
+    let customers = &first.tables[&name("gold.customers")];
     let inputs: Vec<String> = customers
         .published_inputs
         .iter()
@@ -309,7 +311,7 @@ fn full_refresh_marks_what_is_selected() {
     let mut selection = Selection::parse(&["gold.local".into()], &[]).unwrap();
     selection.full_refresh = true;
     let plan = shop().plan_of(&before, &selection).unwrap();
-    let local = plan.table(&name("gold.local")).unwrap();
+    let local = &plan.tables[&name("gold.local")];
     assert_eq!(local.action, Action::Build);
     assert_eq!(local.reasons, [Reason::FullRefresh]);
 }
@@ -330,7 +332,7 @@ fn semantics_of_functions_count_where_they_are_called() {
     let numbered = FunctionRegistry::new(vec![], vec![], vec![])
         .unwrap()
         .with_semantics(BTreeMap::from([("sum".to_string(), 2)]));
-    let plan = Plan::new(&shop().project, &before, &Selection::all(), &numbered).unwrap();
+    let plan = Plan::new(&shop().project, &before, &Selection::default(), &numbered).unwrap();
     let lines = summary(&plan);
     assert_eq!(
         lines,
@@ -341,8 +343,8 @@ fn semantics_of_functions_count_where_they_are_called() {
 #[test]
 fn fingerprints_do_not_change_with_the_code() {
     let plan = shop().plan(&nothing());
-    let daily = &plan.table(&name("gold.daily")).unwrap().fingerprints;
+    let daily = &plan.tables[&name("gold.daily")].fingerprints;
     insta::assert_snapshot!(format!("{} {} {}", daily.content, daily.tests, daily.words), @r#"e7ffb49edc5b38835dfc5136bad5a172 af1349b9f5f9a1a6a0404dea36dcc949 1fc1982251c2f26f9af084b613a68d40"#);
-    let orders = &plan.table(&name("bronze.orders")).unwrap().fingerprints;
+    let orders = &plan.tables[&name("bronze.orders")].fingerprints;
     insta::assert_snapshot!(format!("{} {} {}", orders.content, orders.tests, orders.words), @r#"7df4ad87196ab58c3b3704b3f7684bc3 53304e2301bb41a6824f4c66b269d671 39a85ee2d26bdb601673bb1acc67056d"#);
 }

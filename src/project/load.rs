@@ -419,7 +419,6 @@ data_tests:
         assert_eq!(project.raw, folder.path().join("exports").to_str().unwrap());
         assert_eq!(project.max_record_bytes, 1_000_000);
         assert_eq!(project.file_count, 5);
-        assert_eq!(project.purposes["newsletter"].ground, "consent");
         let source = &project.sources[&table("bronze.customers")];
         assert_eq!(source.load, Load::Replace);
         assert_eq!(source.max_rejects, Some(Limit::Share(0.001)));

@@ -31,7 +31,7 @@ pub use load::Variables;
 pub(crate) use data_test::{DataTest, Limit, TestKind, TestSeverity};
 pub(crate) use path_pattern::{Captures, PathPattern};
 pub(crate) use source::{
-    Conversions, CsvRead, Encoding, Load, NdjsonRead, ParquetRead, Party, Read, Source,
+    Conversions, CsvRead, Encoding, Load, NdjsonRead, ParquetRead, Read, Source,
 };
 
 use crate::diagnostic::{Diagnostic, Place, SourceFile, Span, nearest};
@@ -64,8 +64,6 @@ pub struct Project {
     pub(crate) vars: BTreeMap<String, String>,
     /// `limits.line`: the longest record of a text export, in bytes.
     pub(crate) max_record_bytes: u64,
-    /// `purposes:` by name.
-    pub(crate) purposes: BTreeMap<String, Purpose>,
     /// Pipelines in order of their files.
     pub(crate) pipelines: Vec<Pipeline>,
     /// Sources by their bronze table.
@@ -80,24 +78,12 @@ pub struct Project {
     pub(crate) warnings: Vec<Diagnostic>,
 }
 
-/// Who uses data, for what and why, on which legal ground.
-#[derive(Clone, Debug)]
-pub(crate) struct Purpose {
-    pub(crate) who: String,
-    pub(crate) what: String,
-    pub(crate) why: Vec<String>,
-    pub(crate) ground: String,
-}
-
 /// A file of sources and steps with an owner and a schedule.
 #[derive(Clone, Debug)]
 pub(crate) struct Pipeline {
     /// Stem of the file: `customer_360`.
     pub(crate) name: String,
-    pub(crate) file: Arc<SourceFile>,
-    pub(crate) description: Option<String>,
     pub(crate) owner: Option<Owner>,
-    pub(crate) schedule: Option<String>,
     pub(crate) tags: Vec<String>,
 }
 

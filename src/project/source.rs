@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Limit, OnError, PathPattern};
+use super::{Limit, PathPattern};
 use crate::diagnostic::{SourceFile, Span};
 use crate::name::TableName;
 
@@ -19,10 +19,8 @@ pub(crate) struct Source {
     pub(crate) patterns: Vec<PathPattern>,
     pub(crate) read: Read,
     pub(crate) load: Load,
-    pub(crate) party: Party,
     /// More rejects than this in one build's exports of the source fail the build.
     pub(crate) max_rejects: Option<Limit>,
-    pub(crate) on_error: OnError,
     pub(crate) tags: Vec<String>,
 }
 
@@ -102,13 +100,4 @@ pub(crate) enum Load {
     Replace,
     /// The newest record per key wins.
     Changes,
-}
-
-/// Whose data it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Party {
-    #[default]
-    First,
-    Second,
-    Third,
 }

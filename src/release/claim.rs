@@ -189,11 +189,6 @@ impl Claim {
         &self.run
     }
 
-    /// Part of the application id in the transactions of table logs.
-    pub(crate) fn lake_id(&self) -> &str {
-        &self.lake_id
-    }
-
     /// What may no longer be referenced: candidates of claims below `runs_below` must not be used again.
     pub(crate) fn floors(&self) -> Floors {
         self.view.floors()
@@ -374,10 +369,10 @@ mod tests {
     async fn a_lake_keeps_its_id_and_a_newer_format_is_refused() {
         let fixture = Fixture::new();
         let first = fixture.claim().await.unwrap();
-        let lake_id = first.lake_id().to_string();
+        let lake_id = first.lake_id.clone();
         first.yield_(YieldReason::NothingToDo).await.unwrap();
         let second = fixture.claim().await.unwrap();
-        assert_eq!(second.lake_id(), lake_id);
+        assert_eq!(second.lake_id, lake_id);
         second.yield_(YieldReason::NothingToDo).await.unwrap();
         let newer = r#"{"format":2,"event":{"merge":{}}}"#;
         let path = layout::log_entry(5);

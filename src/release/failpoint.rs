@@ -25,6 +25,7 @@ pub(crate) enum Boundary {
 }
 
 impl Boundary {
+    #[cfg(test)]
     pub(crate) const ALL: [Self; 8] = [
         Self::BeforeClaim,
         Self::AfterClaim,

@@ -94,6 +94,7 @@ impl Lake {
     }
 
     /// The store underneath.
+    #[cfg(test)]
     pub(crate) fn store(&self) -> &Store {
         &self.store
     }

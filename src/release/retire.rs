@@ -71,6 +71,13 @@ impl Claim {
     }
 
     /// Deletes what only releases below `floor` reach; they can then no longer be read or rolled back to.
+    #[cfg_attr(
+        not(test),
+        expect(
+            dead_code,
+            reason = "for maintenance, which only the simulation drives yet"
+        )
+    )]
     pub(crate) async fn retire_releases(
         &mut self,
         floor: ReleaseNumber,

@@ -112,7 +112,7 @@ pub(super) async fn observe(
 async fn find_exports(raw: &Store, source: &Source) -> Result<BTreeMap<String, FoundExport>> {
     let mut found = BTreeMap::new();
     for pattern in &source.patterns {
-        for object in raw.list(&pattern.prefix()).await? {
+        for object in raw.list(pattern.prefix()).await? {
             if let Some(captures) = pattern.matches(&object.path) {
                 let path = object.path.clone();
                 found
@@ -189,7 +189,6 @@ fn observed_release(release: &Release, is_paused: bool) -> ObservedRelease {
     });
     ObservedRelease {
         number: release.number,
-        published_at: release.published_at,
         is_paused,
         tables: tables
             .map(|(name, entry)| (name.clone(), published_table(entry)))

@@ -12,7 +12,6 @@ mod lock;
 mod probe;
 
 use std::fmt;
-use std::ops::Range;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +22,7 @@ use futures::TryStreamExt;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+#[cfg(test)]
 use url::Url;
 
 use crate::diagnostic::Code;
@@ -131,11 +131,6 @@ impl Store {
         Arc::clone(&self.inner)
     }
 
-    /// The location as a URL that ends with `/`; without credentials.
-    pub(crate) fn url(&self) -> Url {
-        self.location.url()
-    }
-
     /// The location, for messages.
     pub(crate) fn location(&self) -> &Location {
         &self.location
@@ -154,14 +149,6 @@ impl Store {
             Err(error) => Err(error),
         };
         self.or_absent(path, found)
-    }
-
-    /// A range of bytes of an object that must exist.
-    pub(crate) async fn get_range(&self, path: &str, range: Range<u64>) -> Result<Bytes> {
-        self.inner
-            .get_range(&object_path(path)?, range)
-            .await
-            .map_err(|error| self.failure(path, error))
     }
 
     /// Size and time of an object; `None` where there is none.
@@ -343,11 +330,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn ranges_heads_and_overwrites_are_of_the_newest_bytes() {
+    async fn heads_and_overwrites_are_of_the_newest_bytes() {
         let (_folder, store) = store();
         store.put("x", "first".into()).await.unwrap();
         store.put("x", "second".into()).await.unwrap();
-        assert_eq!(store.get_range("x", 1..4).await.unwrap(), "eco");
         assert_eq!(store.head("x").await.unwrap().unwrap().size, 6);
     }
 

@@ -12,10 +12,10 @@ fn days() -> Option<Vec<PathBuf>> {
     let data = std::env::var_os("KILDE_TEST_DATA")
         .map_or_else(|| root.join("../shared/data"), PathBuf::from);
     let Ok(folder) = fs::read_dir(data.join("online-retail")) else {
-        eprintln!(
-            "SKIPPED, NOT TESTED: no online-retail below {}; set KILDE_TEST_DATA to a folder that has it",
+        foreign::skipped(&format!(
+            "no online-retail below {}; set KILDE_TEST_DATA to a folder that has it",
             data.display()
-        );
+        ));
         return None;
     };
     let mut days: Vec<PathBuf> = folder.map(|entry| entry.unwrap().path()).collect();

@@ -21,6 +21,7 @@ use super::{WriteSpec, layout};
 use crate::diagnostic::Code;
 use crate::error::Error;
 use crate::lake::{Digest, RowHasher, path};
+use crate::release::CandidateName;
 
 /// Rows encoded at once. Batches are cut to it anew, since their borders show in the encoded pages.
 const CHUNK_ROWS: usize = 8192;
@@ -213,15 +214,18 @@ impl PartitionWriter {
 
     fn open(&self) -> Result<CurrentFile> {
         let spec = &self.spec;
-        let path = format!(
-            "{}{:020}-{}-{}-{:04}-{:04}.parquet",
-            path::partition_folder(&spec.partition_by, &self.values),
-            spec.claim.0,
-            spec.run,
-            spec.attempt,
-            self.bucket,
-            self.finished.len(),
-        );
+        let name = CandidateName {
+            claim: spec.claim,
+            run: spec.run.clone(),
+            part: format!(
+                "{}-{:04}-{:04}",
+                spec.attempt,
+                self.bucket,
+                self.finished.len()
+            ),
+        };
+        let folder = path::partition_folder(&spec.partition_by, &self.values);
+        let path = format!("{folder}{name}");
         let memory =
             MemoryConsumer::new(format!("WriteExec[{}]", self.bucket)).register(&self.pool);
         let file = OpenFile::create(

@@ -17,6 +17,8 @@ pub(super) use evaluate::Scope;
 use term::Term;
 
 /// What was asked for. Empty: everything.
+///
+/// The default leaves nothing out.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
     /// Union of intersections.
@@ -28,11 +30,6 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Everything.
-    pub(crate) fn all() -> Self {
-        Self::default()
-    }
-
     /// Reads the arguments of `--select` and `--exclude`.
     ///
     /// # Errors

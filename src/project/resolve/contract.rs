@@ -323,10 +323,10 @@ impl Check<'_> {
     /// Purposes, each declared in kilde.yaml.
     fn purposes(&mut self, names: Vec<Spanned<String>>) -> Vec<Spanned<String>> {
         for name in &names {
-            if !self.settings.purposes_whole || self.settings.purposes.contains_key(&name.value) {
+            if !self.settings.purposes_whole || self.settings.purposes.contains(&name.value) {
                 continue;
             }
-            let known: Vec<&str> = self.settings.purposes.keys().map(String::as_str).collect();
+            let known: Vec<&str> = self.settings.purposes.iter().map(String::as_str).collect();
             let mistake = Mistake::new(123, format!("no purpose `{}` is declared", name.value));
             let mistake = match nearest_word(&name.value, &known) {
                 Some(near) => mistake.help(format!("did you mean `{near}`?")),

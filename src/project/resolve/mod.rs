@@ -11,7 +11,7 @@ mod settings;
 mod source;
 mod value;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::load::Files;
@@ -72,10 +72,7 @@ pub(crate) fn project(
         );
         pipelines.push(Pipeline {
             name,
-            file,
-            description: raw.description,
             owner: raw.owner.map(contract::owner),
-            schedule: raw.schedule.map(|schedule| schedule.0),
             tags: raw.tags.0,
         });
     }
@@ -90,7 +87,6 @@ pub(crate) fn project(
         lake: settings.lake,
         vars: settings.vars,
         max_record_bytes: settings.max_record_bytes,
-        purposes: settings.purposes,
         pipelines,
         sources: sources.by_table,
         steps: owned.steps,
@@ -116,7 +112,8 @@ pub(crate) struct Settings {
     lake: String,
     vars: BTreeMap<String, String>,
     max_record_bytes: u64,
-    purposes: BTreeMap<String, super::Purpose>,
+    /// Names of the purposes declared.
+    purposes: BTreeSet<String>,
     /// Whether `purposes` holds all that the file declares.
     purposes_whole: bool,
 }

@@ -1,12 +1,12 @@
 //! `kilde.yaml`, a target and the command line → the settings that hold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::super::raw::{
     Mistake, Named, RawProjectFile, RawTarget, Sink, identifier, listed, nearest_word,
 };
-use super::super::{Purpose, Spanned, Variables};
+use super::super::{Spanned, Variables};
 use super::{Settings, blame};
 use crate::diagnostic::{Diagnostic, Span};
 
@@ -28,7 +28,7 @@ pub(super) fn resolve(
             lake: String::new(),
             vars: BTreeMap::new(),
             max_record_bytes: MAX_RECORD_BYTES,
-            purposes: BTreeMap::new(),
+            purposes: BTreeSet::new(),
             purposes_whole: false,
         });
     };
@@ -219,21 +219,13 @@ fn check_variable(name: &str) -> Result<(), Mistake> {
     identifier(name, "variable").map(|_| ())
 }
 
-fn purposes(raw: &RawProjectFile, sink: &mut Sink) -> BTreeMap<String, Purpose> {
-    let mut purposes = BTreeMap::new();
-    for (name, purpose) in &raw.purposes.entries {
+fn purposes(raw: &RawProjectFile, sink: &mut Sink) -> BTreeSet<String> {
+    let mut purposes = BTreeSet::new();
+    for (name, _) in &raw.purposes.entries {
         if let Err(mistake) = identifier(&name.value, "purpose") {
             sink.report(name.span, mistake);
         }
-        purposes.insert(
-            name.value.clone(),
-            Purpose {
-                who: purpose.who.clone(),
-                what: purpose.what.clone(),
-                why: purpose.why.0.clone(),
-                ground: purpose.ground.0.to_string(),
-            },
-        );
+        purposes.insert(name.value.clone());
     }
     purposes
 }

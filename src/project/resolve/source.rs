@@ -7,9 +7,7 @@ use super::super::raw::{
     Character, DateFormat, Mistake, NullTexts, NumberSign, OneOrMany, RawCsv, RawRead, RawSource,
     TimeFormat,
 };
-use super::super::{
-    Conversions, CsvRead, NdjsonRead, OnError, ParquetRead, Party, Read, Source, Spanned,
-};
+use super::super::{Conversions, CsvRead, NdjsonRead, ParquetRead, Read, Source, Spanned};
 use super::{Settings, blame};
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
 use crate::name::TableName;
@@ -85,9 +83,7 @@ pub(super) fn resolve(
                     .collect(),
                 read,
                 load: raw.load.map(|load| load.value).unwrap_or_default(),
-                party: raw.party.unwrap_or(Party::First),
                 max_rejects: raw.rejects.and_then(|rejects| rejects.at_most),
-                on_error: raw.on_error.unwrap_or(OnError::Stop),
                 tags: raw.tags.0,
             },
         );

@@ -377,7 +377,7 @@ impl Checker {
         let unlisted = (first..=version).find(|version| {
             let (commit, _) = &self.tables[location][*version as usize];
             let foreign = commit.release.is_none() && commit.data_change;
-            let listed = |overruled: &crate::release::Overruled| {
+            let listed = |overruled: &crate::release::map::Overruled| {
                 overruled.table == *name && overruled.version == *version
             };
             foreign && !release.overruled.iter().any(listed)
