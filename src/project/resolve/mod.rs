@@ -7,6 +7,7 @@ mod contract;
 mod data_test;
 mod ownership;
 mod relation;
+mod seed;
 mod settings;
 mod source;
 mod value;
@@ -41,7 +42,8 @@ pub(crate) fn project(
     variables: &Variables,
 ) -> (Option<Project>, Vec<Diagnostic>) {
     let mut found = std::mem::take(&mut files.found);
-    let file_count = 1 + files.pipelines.len() + files.schemas.len() + files.sql.len();
+    let file_count =
+        1 + files.pipelines.len() + files.schemas.len() + files.sql.len() + files.seeds.len();
     let mut sink = Sink::new(&files.project.0);
     let settings = settings::resolve(files.project.1, &files.root, variables, &mut sink);
     found.append(&mut sink.found);
@@ -76,7 +78,8 @@ pub(crate) fn project(
             tags: raw.tags.0,
         });
     }
-    let contracts = relation::check(contracts, &sources, &owned, &mut found);
+    let seeds = seed::resolve(&files.seeds, &sources, &owned, &mut found);
+    let contracts = relation::check(contracts, &sources, &owned, &seeds, &mut found);
 
     let project = settings.name.map(|name| Project {
         root: files.root,
@@ -90,6 +93,7 @@ pub(crate) fn project(
         pipelines,
         sources: sources.by_table,
         steps: owned.steps,
+        seeds: seeds.by_table,
         contracts,
         file_count,
         warnings: Vec::new(),
