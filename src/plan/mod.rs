@@ -34,7 +34,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use check::{Checked, check_project, check_runnable};
 pub(crate) use fingerprint::Fingerprints;
 pub(crate) use graph::Graph;
-pub(crate) use list::list;
+pub(crate) use list::{ListedTable, list};
 pub use observed::Observed;
 pub(crate) use observed::{ExportState, ObservedExport, ObservedRelease, PublishedTable};
 pub(crate) use reason::Reason;
