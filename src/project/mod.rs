@@ -13,6 +13,7 @@ mod jinja;
 mod json_schema;
 mod load;
 mod path_pattern;
+mod publish;
 mod raw;
 mod requires;
 mod resolve;
@@ -32,6 +33,7 @@ pub use load::Variables;
 
 pub(crate) use data_test::{DataTest, Limit, TestKind, TestSeverity};
 pub(crate) use path_pattern::{Captures, PathPattern};
+pub(crate) use publish::ParquetTables;
 pub(crate) use seed::Seed;
 pub(crate) use source::{
     Conversions, CsvRead, Encoding, Load, NdjsonRead, ParquetRead, Read, Source,
@@ -67,6 +69,8 @@ pub struct Project {
     pub(crate) vars: BTreeMap<String, String>,
     /// `limits.line`: the longest record of a text export, in bytes.
     pub(crate) max_record_bytes: u64,
+    /// `publish.parquet`.
+    pub(crate) parquet_tables: ParquetTables,
     /// Pipelines in order of their files.
     pub(crate) pipelines: Vec<Pipeline>,
     /// Sources by their bronze table.

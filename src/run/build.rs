@@ -35,6 +35,9 @@ impl Runner {
         let mut report = self.new_report(&run, request, observation.release.as_ref());
         if !has_work(&plan, request) {
             report.describe_unchanged(&plan);
+            if let Some(release) = &observation.release {
+                report.latest = self.mend_latest(&catalog, &run, release).await;
+            }
             report.finish(&watch);
             return Ok(report);
         }
@@ -113,6 +116,7 @@ impl Runner {
                 let of_project = |table: &&TableName| !table.is_own();
                 report.changed_tables = release.changed.iter().filter(of_project).count() as u64;
                 report.tables = release.tables.keys().filter(of_project).count() as u64;
+                report.latest = self.follow_release(&execution.catalog, &release).await;
                 Ok(())
             }
             Err(error) => {
@@ -141,6 +145,7 @@ impl Runner {
             tables: 0,
             failure: None,
             failure_kind: None,
+            latest: None,
             candidates: std::collections::BTreeMap::new(),
             seconds: 0.0,
             peak_bytes: 0,

@@ -13,6 +13,7 @@ mod candidate;
 mod event;
 mod execute;
 mod history;
+mod latest;
 mod observe;
 mod operations;
 mod ops_tables;
@@ -21,11 +22,15 @@ mod report;
 mod schedule;
 mod source;
 mod step;
+mod story;
 mod testing;
 
 pub use event::{Listener, RunEvent};
+pub(crate) use latest::LatestReport;
 pub use report::RunReport;
 pub(crate) use report::{SourceReport, StepReport, TableOutcome};
+
+pub(crate) use story::{ChangedTable, ReadSource, ReleaseStory};
 
 use std::path::PathBuf;
 use std::sync::Arc;
