@@ -8,6 +8,7 @@
 
 mod contract;
 mod data_test;
+mod dbt_folder;
 mod jinja;
 mod json_schema;
 mod load;
