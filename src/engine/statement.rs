@@ -17,8 +17,11 @@ use datafusion::sql::sqlparser::tokenizer::{
 use crate::diagnostic::{Code, Diagnostic, SourceFile, Span, nearest};
 use crate::name::TableName;
 
+mod definition;
+mod foreign_syntax;
 mod table_use;
 
+pub(super) use definition::{ARGUMENTS, Definition, Parameter, definitions};
 pub(crate) use table_use::TableUse;
 pub(super) use table_use::normal;
 
@@ -71,6 +74,7 @@ impl Statement {
                 span: lines.span(&file.text, token.span),
             })
             .collect();
+        foreign_syntax::refuse(file, &tokens)?;
         let query = parse_query(file, raw, &tokens, &lines)?;
         Ok(Self {
             file: Arc::clone(file),

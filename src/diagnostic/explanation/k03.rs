@@ -118,7 +118,7 @@ pub(super) const CODES: &[Explanation] = &[
         code: Code(321),
         title: "text used as something else",
         text: "SQL casts text to a number, date or boolean where it meets one, and the first value that is none fails the build.\n\
-               `try_cast` makes such values null, an explicit `cast` says that failing is right.",
+               `try_cast` makes such values null; a type in the source's contract rejects their records.",
     },
     Explanation {
         code: Code(322),
@@ -150,6 +150,24 @@ pub(super) const CODES: &[Explanation] = &[
                yesterday's east of Greenwich. `today()` is the date in the project's zone.",
     },
     Explanation {
+        code: Code(327),
+        title: "a text column is cast",
+        text: "`cast` ends the build on the first value that does not fit. `try_cast` turns such values into null, and a\n\
+               `not_null` test with `at_most` bounds how many. Best is a type in the source's contract: the record is then\n\
+               rejected with file, line and rule. An expression around the column (`nullif(x, '')`) is not doubted.",
+    },
+    Explanation {
+        code: Code(328),
+        title: "money as double",
+        text: "A double holds 0.1 as 0.1000000000000000055…, so sums of cents drift and comparisons fail. A `decimal(18,2)` is\n\
+               exact, and literals like `1.25` are decimals here. Columns ending in amount, price, revenue, cost, fee are meant.",
+    },
+    Explanation {
+        code: Code(329),
+        title: "whole numbers divided",
+        text: "`7 / 2` is 3 here, as in Postgres, and 3.5 in DuckDB. `x * 1.0 / y` gives a decimal.",
+    },
+    Explanation {
         code: Code(330),
         title: "a test, key or layout of no column",
         text: "The table has the columns of its contract or, without one, of its query. This is none of them.",
@@ -158,5 +176,31 @@ pub(super) const CODES: &[Explanation] = &[
         code: Code(331),
         title: "a test's condition with a variable",
         text: "`where:` of a test is a plain condition over the table's columns. A test that needs variables is written as SQL.",
+    },
+    Explanation {
+        code: Code(340),
+        title: "not a function of SQL",
+        text: "A file of `sql/functions/` defines one function or several, separated by `;`:\n\
+               `create function net(amount decimal(12, 2), vat_rate decimal(4, 2)) returns decimal(12, 2)\n\
+               as cast(amount / (1 + vat_rate / 100) as decimal(12, 2));`\n\
+               Every argument and the result have a type; the body is one expression, no query and no text.",
+    },
+    Explanation {
+        code: Code(341),
+        title: "a function's name is taken",
+        text: "A name means one thing in every statement, so a function of the project cannot stand in for one of kilde's,\n\
+               and two files cannot define the same.",
+    },
+    Explanation {
+        code: Code(342),
+        title: "the body of a function cannot be what it is",
+        text: "A call must mean the same wherever it stands: the body knows its arguments alone, no variable, no time, no other\n\
+               rows. What it needs is given as an argument (`net(amount, $as_of)`); aggregates and windows stand in the query\n\
+               that calls it. Its type is that which it promises, or is cast to it.",
+    },
+    Explanation {
+        code: Code(343),
+        title: "a function that calls itself",
+        text: "A function stands for its expression, which is put in place of the call: a circle would never end.",
     },
 ];
