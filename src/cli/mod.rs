@@ -6,6 +6,7 @@ mod build;
 mod check;
 mod explain;
 mod format;
+mod held;
 mod ls;
 mod options;
 mod plan;

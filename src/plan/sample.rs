@@ -9,8 +9,8 @@ use chrono::{DateTime, TimeZone, Utc};
 use super::*;
 use crate::diagnostic::{Place, SourceFile, Span};
 use crate::project::{
-    Column, ColumnType, Contract, Conversions, CsvRead, Encoding, Load, Materialization, OnError,
-    Owner, Pipeline, Read, RollbackClass, Source, Spanned, SqlStep,
+    Column, ColumnType, Contract, Conversions, CsvRead, Encoding, Load, Materialization, Owner,
+    Pipeline, Read, RollbackClass, Source, Spanned, SqlStep,
 };
 
 /// A project under construction.
@@ -66,6 +66,8 @@ impl Sample {
                 lake: "lake".into(),
                 vars: BTreeMap::from([("country".into(), "SE".into())]),
                 max_record_bytes: 1 << 20,
+                purposes: BTreeMap::new(),
+                notify: None,
                 pipelines: vec![pipeline],
                 sources: BTreeMap::new(),
                 steps: BTreeMap::new(),
@@ -109,6 +111,8 @@ impl Sample {
                 }),
                 load,
                 max_rejects: None,
+                freshness: Default::default(),
+                on_error: Spanned::default(),
                 tags: vec!["raw".into()],
             },
         );
@@ -143,7 +147,7 @@ impl Sample {
             materialized: Materialization::Table,
             partition_by: vec![],
             rollback: RollbackClass::Follows,
-            on_error: OnError::Stop,
+            on_error: Spanned::default(),
             owner: None,
             tags: vec![],
             purpose: vec![],
@@ -260,6 +264,7 @@ pub(super) fn export(path: &str, size: u64, state: ExportState) -> ObservedExpor
         path: path.into(),
         size,
         state,
+        modified_at: DateTime::UNIX_EPOCH,
         ordered_at: None,
     }
 }

@@ -12,6 +12,7 @@ mod build;
 mod candidate;
 mod event;
 mod execute;
+mod hold;
 mod observe;
 mod operations;
 mod ops_tables;
@@ -20,12 +21,15 @@ mod report;
 mod schedule;
 mod source;
 mod step;
+mod summary;
+mod tell;
 mod testing;
 
 pub use event::{Listener, RunEvent};
 pub use report::RunReport;
-pub(crate) use report::{SourceReport, StepReport, TableOutcome};
+pub(crate) use report::{HeldReport, OverdueReport, SourceReport, StepReport, TableOutcome};
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -36,6 +40,7 @@ use crate::clock::Clock;
 use crate::engine::{Engine, EngineOptions, FunctionRegistry};
 use crate::error::{Error, Result};
 use crate::lake::DeltaLog;
+use crate::name::TableName;
 use crate::plan::{Observed, Plan, Selection};
 use crate::project::Project;
 use crate::release::{Boundary, Failpoint, Lake};
@@ -64,6 +69,8 @@ pub struct BuildRequest {
     pub(crate) fail_fast: bool,
     /// Warnings of tests are failures.
     pub(crate) warn_error: bool,
+    /// Tables that keep their published version this time, whatever came for them.
+    pub(crate) hold: BTreeSet<TableName>,
 }
 
 /// Runs builds and other changes of one project's lake.

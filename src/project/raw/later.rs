@@ -3,24 +3,15 @@
 use super::super::Spanned;
 use super::declare::section;
 use super::decode::{Anything, AtLeastOne, Listing, Named, OneOrMany};
-use super::scalar::{ColumnName, Period};
+use super::scalar::ColumnName;
 use crate::name::TableName;
+use crate::project::Period;
 
 section! {
     /// Copies for tools without Delta.
     RawPublish {
         /// Tables, by name or glob, that are also written as one Parquet file.
         parquet: OneOrMany<String>,
-    }
-}
-
-section! {
-    /// Whom to tell what happened.
-    RawNotify {
-        /// An address, or `env:NAME` of the variable that holds it.
-        webhook: String,
-        /// Which outcomes are told: `failed`, `held`, `stale`.
-        on: OneOrMany<String>,
     }
 }
 
@@ -47,16 +38,6 @@ section! {
         url: Option<String>,
         /// The tables it reads.
         reads: OneOrMany<Spanned<TableName>>,
-    }
-}
-
-section! {
-    /// How old the newest export may be.
-    RawFreshness {
-        /// Older warns.
-        warn_after: Option<Period>,
-        /// Older fails.
-        error_after: Option<Period>,
     }
 }
 
