@@ -43,7 +43,7 @@ pub(super) fn check(
 pub(crate) fn refused(table: &TableName, consent: &TableName) -> Error {
     Error::config(message(table, consent))
         .code(CONSENT_HELD)
-        .help("mend it, or wait: `kilde explain K0601`")
+        .help("a failure there stops the build, so that no withdrawn consent counts for another night")
 }
 
 fn message(table: &TableName, consent: &TableName) -> String {

@@ -11,7 +11,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::prelude::SessionContext;
 use datafusion::sql::unparser::Unparser;
-use datafusion::sql::unparser::dialect::DuckDBDialect;
+use datafusion::sql::unparser::dialect::DefaultDialect;
 
 use super::{Found, origin, physical};
 
@@ -44,7 +44,8 @@ pub(super) async fn rows_sql(session: &SessionContext, found: &Found) -> Option<
 
 /// An expression as SQL.
 pub(super) fn sql(expr: &Expr) -> Option<String> {
-    let dialect = DuckDBDialect::new();
+    // quotes a name only where it must
+    let dialect = DefaultDialect {};
     let unparser = Unparser::new(&dialect).with_pretty(true);
     Some(unparser.expr_to_sql(expr).ok()?.to_string())
 }
@@ -104,10 +105,10 @@ fn overflows(found: &Found, left: &Expr, op: Operator, right: &Expr) -> Option<E
     let schema = found.input.schema().as_ref();
     let limit = match found.expr.get_type(schema).ok()? {
         DataType::Decimal128(precision, scale) => {
-            10_f64.powi(i32::from(precision) - i32::from(scale))
+            format!("1e{}", i32::from(precision) - i32::from(scale))
         }
-        DataType::Int32 => f64::from(i32::MAX),
-        DataType::Int64 => i64::MAX as f64,
+        DataType::Int32 => format!("{:e}", i32::MAX),
+        DataType::Int64 => format!("{:e}", i64::MAX),
         _ => return None,
     };
     let double = |expr: &Expr| {
@@ -117,11 +118,9 @@ fn overflows(found: &Found, left: &Expr, op: Operator, right: &Expr) -> Option<E
         ))
     };
     let result = binary_expr(double(left), op, double(right));
-    let beyond = result
-        .clone()
-        .gt_eq(lit(limit))
-        .or(result.lt_eq(lit(-limit)));
-    Some(beyond)
+    let bound = |sign: &str| double(&lit(format!("{sign}{limit}")));
+    let beyond = result.clone().gt_eq(bound(""));
+    Some(beyond.or(result.lt_eq(bound("-"))))
 }
 
 /// Whether the failing row meets a condition.
@@ -142,7 +141,8 @@ fn over_the_input(input: &LogicalPlan, condition: Expr) -> Option<String> {
         .and_then(|builder| builder.limit(0, Some(SHOWN)))
         .and_then(LogicalPlanBuilder::build)
         .ok()?;
-    let dialect = DuckDBDialect::new();
+    // quotes a name only where it must
+    let dialect = DefaultDialect {};
     let statement = Unparser::new(&dialect).plan_to_sql(&filtered).ok()?;
     Some(statement.to_string())
 }

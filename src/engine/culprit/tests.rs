@@ -96,7 +96,7 @@ async fn a_cast_is_named_with_its_place_and_a_query_of_the_rows() {
         "select order_id,\n       cast(quantity as bigint) as quantity\nfrom bronze.orders",
     )
     .await;
-    assert_eq!(expression, "CAST(bronze.orders.quantity AS BIGINT)");
+    assert_eq!(expression, "CAST(orders.quantity AS BIGINT)");
     assert_eq!(place.unwrap(), "2:13");
     assert_eq!(
         rows.unwrap(),
