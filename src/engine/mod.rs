@@ -14,6 +14,7 @@ mod memory;
 mod scan;
 mod session;
 mod statement;
+mod typed_rows;
 mod udf;
 mod watchdog;
 
@@ -27,5 +28,6 @@ pub(crate) use function_registry::{FunctionRegistry, functions};
 pub(crate) use scan::scan;
 pub(crate) use session::{Engine, EngineOptions, Joins, lake_url, scratch_url};
 pub(crate) use statement::{Statement, TableUse};
+pub(crate) use typed_rows::{WrongCell, rows_as_table, typed_rows};
 pub use udf::register_udfs;
 pub(crate) use watchdog::watched;

@@ -8,11 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 
 use super::contract_check::published_schema;
 use super::graph::Graph;
 use super::schema::{contract_schema, input_table, source_schema};
+use super::seed::{rows_of_seeds, seed_schema};
 use super::{consent, parallel, test_check};
 use crate::diagnostic::{Code, Diagnostic, SourceFile, Span, nearest};
 use crate::engine::{
@@ -33,6 +35,8 @@ pub(super) struct Checked {
     pub(crate) tests: BTreeMap<TableName, Vec<Option<Analysis>>>,
     /// Each table that must not be held → the consent table that it feeds.
     pub(crate) never_held: BTreeMap<TableName, TableName>,
+    /// Of every seed.
+    pub(crate) seeds: BTreeMap<TableName, RecordBatch>,
     /// Doubts that stop nothing, by file and place.
     pub(crate) warnings: Vec<Diagnostic>,
 }
@@ -88,13 +92,9 @@ pub(super) fn check_project(
         functions,
         as_of,
     };
-    let known: BTreeSet<TableName> = project
-        .sources
-        .keys()
-        .chain(project.steps.keys())
-        .cloned()
-        .collect();
+    let known: BTreeSet<TableName> = project.tables().cloned().collect();
     let mut mistakes = Vec::new();
+    let seeds = rows_of_seeds(project, &mut mistakes);
     let parsed = parse_all(project, &known, &mut mistakes);
     let graph = match Graph::new(edges(project, &parsed, &known)) {
         Ok(graph) => graph,
@@ -104,6 +104,7 @@ pub(super) fn check_project(
         }
     };
     let mut tables = source_tables(project);
+    tables.extend(seed_tables(project));
     let mut analyses = BTreeMap::new();
     let mut warnings = Vec::new();
     for level in graph.levels() {
@@ -146,6 +147,7 @@ pub(super) fn check_project(
         schemas: tables.into_iter().map(|(t, i)| (t, i.schema)).collect(),
         tests,
         never_held,
+        seeds,
         warnings: sorted(warnings),
     })
 }
@@ -217,7 +219,7 @@ pub(super) fn unknown_tables(
             let diagnostic = Diagnostic::error(
                 Code(203),
                 format!(
-                    "`{reader}` reads `{}`, which no source or step makes",
+                    "`{reader}` reads `{}`, which no source, seed or step makes",
                     used.table
                 ),
             )
@@ -245,7 +247,8 @@ fn edges(
     parsed: &BTreeMap<TableName, Parsed<'_>>,
     known: &BTreeSet<TableName>,
 ) -> BTreeMap<TableName, Vec<TableName>> {
-    let sources = project.sources.keys().map(|table| (table.clone(), vec![]));
+    let sources = project.sources.keys().chain(project.seeds.keys());
+    let sources = sources.map(|table| (table.clone(), vec![]));
     let steps = project.steps.keys().map(|table| {
         let uses = parsed.get(table).map_or(&[][..], |parsed| &parsed.uses);
         let inputs = uses.iter().map(|used| used.table.clone());
@@ -293,6 +296,15 @@ fn source_tables(project: &Project) -> BTreeMap<TableName, InputTable> {
         ))
     });
     sources.collect()
+}
+
+fn seed_tables(project: &Project) -> BTreeMap<TableName, InputTable> {
+    let seeds = project.seeds.iter().map(|(table, seed)| {
+        let contract = project.contracts.get(table);
+        let schema = seed_schema(seed, contract);
+        (table.clone(), input_table(schema, contract, None))
+    });
+    seeds.collect()
 }
 
 /// `Ok(None)` where an input's columns are unknown because of a mistake that is reported elsewhere.

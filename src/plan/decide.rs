@@ -117,6 +117,10 @@ fn fingerprints(
                 };
                 fingerprint::of_step(project, functions, observed.as_of, &step)
             }
+            _ if project.seeds.contains_key(table) => {
+                let columns = checked.schemas.get(table);
+                fingerprint::of_seed(project, table, columns)
+            }
             _ => fingerprint::of_source(project, table),
         };
         all.insert(table.clone(), found);
@@ -127,6 +131,9 @@ fn fingerprints(
 fn kind(project: &Project, table: &TableName) -> Kind {
     if project.sources.contains_key(table) {
         return Kind::Source;
+    }
+    if project.seeds.contains_key(table) {
+        return Kind::Seed;
     }
     match project.materialization(table) {
         Materialization::Table => Kind::Table,
@@ -238,6 +245,7 @@ impl<'a> Decider<'a> {
                 .remove(table)
                 .ok_or_else(|| Error::internal(format!("`{table}` has no columns")))?,
             analysis: checked.analyses.remove(table),
+            rows: checked.seeds.remove(table),
             built_from: self
                 .published(table)
                 .map(|published| published.built_from.clone())
@@ -252,7 +260,7 @@ impl<'a> Decider<'a> {
             Kind::Ephemeral => (Action::Unchanged, vec![]),
             _ if !self.selected.contains(table) => (Action::NotSelected, vec![]),
             Kind::Source => self.source(&plan),
-            Kind::Table => self.step(&plan)?,
+            Kind::Table | Kind::Seed => self.step(&plan)?,
         };
         Ok(plan)
     }
@@ -371,6 +379,13 @@ impl<'a> Decider<'a> {
                 "sql" => self
                     .path_of_step(plan)
                     .map(|path| Reason::SqlChanged { path }),
+                "seed" => self
+                    .project
+                    .seeds
+                    .get(&plan.table)
+                    .map(|seed| Reason::SeedChanged {
+                        path: seed.file.path.clone(),
+                    }),
                 "contract" => self
                     .path_of_contract(plan)
                     .map(|path| Reason::ContractChanged { path }),

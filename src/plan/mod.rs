@@ -19,6 +19,7 @@ mod observed;
 mod parallel;
 mod reason;
 mod schema;
+mod seed;
 mod selection;
 mod test_check;
 
@@ -29,6 +30,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 
 use check::{Checked, check_project, check_runnable};
@@ -92,8 +94,10 @@ pub(crate) struct TablePlan {
     pub(crate) fingerprints: Fingerprints,
     /// The columns as published, in order: what `engine::conform` makes of the query's result.
     pub(crate) schema: SchemaRef,
-    /// Of its SQL; `None` for sources.
+    /// Of its SQL; `None` for sources and seeds.
     pub(crate) analysis: Option<Analysis>,
+    /// Of a seed.
+    pub(crate) rows: Option<RecordBatch>,
     /// Digests of the inputs that the published version was built from.
     pub(crate) built_from: BTreeMap<TableName, String>,
 }
@@ -103,6 +107,8 @@ pub(crate) struct TablePlan {
 pub(crate) enum Kind {
     /// Raw exports.
     Source,
+    /// A small table that is a file of the project.
+    Seed,
     /// A SQL step whose result is published.
     Table,
     /// A SQL step that is part of what reads it.

@@ -29,6 +29,8 @@ pub(crate) enum Reason {
     ExportsWait { count: usize },
     /// The statement.
     SqlChanged { path: String },
+    /// The file of a seed.
+    SeedChanged { path: String },
     /// Columns, types, key or layout.
     ContractChanged { path: String },
     /// Columns or types of an input.
@@ -78,6 +80,7 @@ impl fmt::Display for Reason {
                 )
             }
             Self::SqlChanged { path } => write!(f, "SQL changed {path}"),
+            Self::SeedChanged { path } => write!(f, "changed {path}"),
             Self::ContractChanged { path } => write!(f, "contract changed {path}"),
             Self::InputColumnsChanged { table } => {
                 write!(f, "columns of its input {table} changed")

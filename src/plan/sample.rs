@@ -71,6 +71,7 @@ impl Sample {
                 pipelines: vec![pipeline],
                 sources: BTreeMap::new(),
                 steps: BTreeMap::new(),
+                seeds: BTreeMap::new(),
                 contracts: BTreeMap::new(),
                 file_count: 0,
                 warnings: vec![],

@@ -38,6 +38,7 @@ pub(crate) struct Files {
     pub(crate) pipelines: Vec<(Arc<SourceFile>, Option<RawPipelineFile>)>,
     pub(crate) schemas: Vec<(Arc<SourceFile>, Option<RawSchemaFile>)>,
     pub(crate) sql: Vec<Arc<SourceFile>>,
+    pub(crate) seeds: Vec<Arc<SourceFile>>,
     /// Mistakes within single files.
     pub(crate) found: Vec<Diagnostic>,
 }
@@ -82,6 +83,7 @@ enum Kind {
     Pipeline,
     Schema,
     Sql,
+    Seed,
 }
 
 /// One decoded file.
@@ -90,6 +92,9 @@ enum Decoded {
     Pipeline(Option<RawPipelineFile>),
     Schema(Option<RawSchemaFile>),
     Sql,
+    Seed,
+    /// Said to be unreadable; nothing more is known of it.
+    Unread,
 }
 
 fn read(root: PathBuf) -> Result<Files> {
@@ -102,6 +107,7 @@ fn read(root: PathBuf) -> Result<Files> {
         ("pipelines", Kind::Pipeline),
         ("schemas", Kind::Schema),
         ("sql", Kind::Sql),
+        ("seeds", Kind::Seed),
     ] {
         let mut listed = Vec::new();
         list(&root, folder, 0, &mut listed)
@@ -115,7 +121,6 @@ fn read(root: PathBuf) -> Result<Files> {
             }
         }
     }
-    found.extend(refuse_seeds(&root));
     let decoded = decode_all(&root, &paths);
     Ok(gather(root, decoded, found))
 }
@@ -128,6 +133,7 @@ fn gather(root: PathBuf, decoded: Vec<(Sink, Decoded)>, found: Vec<Diagnostic>) 
         pipelines: Vec::new(),
         schemas: Vec::new(),
         sql: Vec::new(),
+        seeds: Vec::new(),
         found,
     };
     for (sink, decoded) in decoded {
@@ -137,6 +143,8 @@ fn gather(root: PathBuf, decoded: Vec<(Sink, Decoded)>, found: Vec<Diagnostic>) 
             Decoded::Pipeline(raw) => files.pipelines.push((sink.file, raw)),
             Decoded::Schema(raw) => files.schemas.push((sink.file, raw)),
             Decoded::Sql => files.sql.push(sink.file),
+            Decoded::Seed => files.seeds.push(sink.file),
+            Decoded::Unread => {}
         }
     }
     files
@@ -181,7 +189,11 @@ fn list(root: &Path, folder: &str, depth: usize, paths: &mut Vec<String>) -> std
 
 /// Whether a file is one of ours; files of other kinds (a README) are no business of kilde.
 fn accept(path: &str, kind: Kind) -> Result<bool, Mistake> {
-    let extension = if kind == Kind::Sql { ".sql" } else { ".yaml" };
+    let extension = match kind {
+        Kind::Sql => ".sql",
+        Kind::Seed => ".csv",
+        Kind::Project | Kind::Pipeline | Kind::Schema => ".yaml",
+    };
     if let (Some(stem), ".yaml") = (path.strip_suffix(".yml"), extension) {
         return Err(Mistake::new(120, "kilde reads `.yaml`, not `.yml`")
             .help(format!("rename it to `{stem}.yaml`")));
@@ -203,7 +215,7 @@ fn accept(path: &str, kind: Kind) -> Result<bool, Mistake> {
                 )),
             )
         }
-        Kind::Schema | Kind::Sql if parts.len() != 3 => {
+        Kind::Schema | Kind::Sql | Kind::Seed if parts.len() != 3 => {
             let folder = parts[0];
             Err(
                 Mistake::new(120, "the path does not name a table").help(format!(
@@ -212,21 +224,12 @@ fn accept(path: &str, kind: Kind) -> Result<bool, Mistake> {
             )
         }
         Kind::Pipeline => raw::identifier(parts[1], "pipeline").map(|_| true),
-        Kind::Schema | Kind::Sql => {
+        Kind::Schema | Kind::Sql | Kind::Seed => {
             raw::identifier(parts[1], "schema")?;
             raw::identifier(parts[2], "table").map(|_| true)
         }
         Kind::Project => Ok(true),
     }
-}
-
-fn refuse_seeds(root: &Path) -> Option<Diagnostic> {
-    let mut seeds = Vec::new();
-    list(root, "seeds", 0, &mut seeds).ok()?;
-    let first = seeds.into_iter().min()?;
-    let mistake = Mistake::new(190, "`seeds/` is not in this version")
-        .help("put the file among the exports and declare a source with `load: replace`");
-    Some(blame(&whole_file(first), Span::default(), mistake))
 }
 
 /// A file of which nothing is shown but the path.
@@ -282,6 +285,7 @@ fn decode(root: &Path, path: &str, kind: Kind) -> (Sink, Decoded) {
             Kind::Pipeline => Decoded::Pipeline(None),
             Kind::Schema => Decoded::Schema(None),
             Kind::Sql => Decoded::Sql,
+            Kind::Seed => Decoded::Unread,
         };
         return (sink, nothing);
     }
@@ -297,6 +301,7 @@ fn decode(root: &Path, path: &str, kind: Kind) -> (Sink, Decoded) {
             jinja::refuse(&file.text, whole, &mut sink);
             Decoded::Sql
         }
+        Kind::Seed => Decoded::Seed,
     };
     (sink, decoded)
 }

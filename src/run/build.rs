@@ -36,6 +36,9 @@ impl Runner {
             .await;
         report.finish(&watch);
         let error = ended.as_ref().err();
+        if let Some(error) = error {
+            report.fail_with(error);
+        }
         let target = self.project.target.as_deref();
         let summary = RunSummary::of(&report, target, error, self.clock.now());
         // a run that was overtaken is no longer the last one
@@ -137,7 +140,7 @@ impl Runner {
         let executed = match executed {
             Ok(executed) => executed,
             Err(error) => {
-                report.failure = Some(error.to_string());
+                report.fail_with(&error);
                 let reason = match error.kind() {
                     ErrorKind::Interrupted | ErrorKind::Terminated => YieldReason::Interrupted,
                     _ => YieldReason::Failed,
@@ -151,6 +154,7 @@ impl Runner {
         report.describe_holds(execution, &executed);
         if let Some(failure) = failure {
             report.failure = Some(failure);
+            report.failure_kind = Some(ErrorKind::Quality.name().to_string());
             report.candidates = executed.candidates(|_| true);
             claim.yield_(YieldReason::Failed).await?;
             return Ok(());
@@ -166,12 +170,13 @@ impl Runner {
         match published {
             Ok(release) => {
                 report.release = Some(release.number);
-                report.changed_tables = release.changed.len() as u64;
-                report.tables = release.tables.len() as u64;
+                let of_project = |table: &&TableName| !table.is_own();
+                report.changed_tables = release.changed.iter().filter(of_project).count() as u64;
+                report.tables = release.tables.keys().filter(of_project).count() as u64;
                 Ok(())
             }
             Err(error) => {
-                report.failure = Some(error.to_string());
+                report.fail_with(&error);
                 claim.yield_(YieldReason::Failed).await?;
                 Err(error)
             }
@@ -194,6 +199,7 @@ impl Runner {
             changed_tables: 0,
             tables: 0,
             failure: None,
+            failure_kind: None,
             candidates: std::collections::BTreeMap::new(),
             seconds: 0.0,
             peak_bytes: 0,
@@ -252,6 +258,11 @@ impl RunReport {
                 _ => self.steps.push(super::report::StepReport::unchanged(table)),
             }
         }
+    }
+
+    fn fail_with(&mut self, error: &Error) {
+        self.failure = Some(error.to_string());
+        self.failure_kind = Some(error.kind().name().to_string());
     }
 
     fn finish(&mut self, watch: &Stopwatch) {

@@ -12,6 +12,7 @@ mod build;
 mod candidate;
 mod event;
 mod execute;
+mod history;
 mod hold;
 mod observe;
 mod operations;

@@ -161,6 +161,7 @@ impl fmt::Display for plan::Kind {
         f.write_str(match self {
             Self::Source => "source",
             Self::Table => "table",
+            Self::Seed => "seed",
             Self::Ephemeral => "ephemeral",
         })
     }

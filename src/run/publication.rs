@@ -45,6 +45,10 @@ impl Execution {
         if tables.is_empty() && was_held.map_or(held.is_empty(), |was| *was == held) {
             return Ok(None);
         }
+        let counts = counts(report);
+        for (table, write) in self.history(report, &tables, counts.clone()).await? {
+            tables.insert(table, TableChange::Write(write));
+        }
         reads.retain(|table| self.entry(table).is_some() && !tables.contains_key(table));
         Ok(Some(PublishRequest {
             project: self.runner.project.name.clone(),
@@ -52,7 +56,7 @@ impl Execution {
             tables,
             reads,
             held,
-            counts: counts(report),
+            counts,
         }))
     }
 

@@ -214,6 +214,13 @@ pub(super) const CODES: &[Explanation] = &[
         text: "`relationships` names a table that nothing makes.",
     },
     Explanation {
+        code: Code(150),
+        title: "a seed that cannot be taken apart",
+        text: "A seed is a small reference table that is a file of the project: `seeds/ref/countries.csv` is `ref.countries`.\n\
+               It is UTF-8 with commas; its first line names the columns, every line has as many cells, a comma or a quote\n\
+               within a cell needs quotes around it. An empty cell is null. What people export belongs among the exports.",
+    },
+    Explanation {
         code: Code(190),
         title: "not in this version",
         text: "The key or the step is part of kilde's language and parses, but what it asks for is not built yet.\n\

@@ -17,6 +17,7 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Span as SqlSpan};
 use regex::Regex;
 
 use super::FunctionCall;
+use super::foreign_function::our_form;
 use super::plain_words::{plain_text, plain_types, shorten};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::engine::function_registry::FunctionRegistry;
@@ -335,11 +336,10 @@ fn unknown_function(
         .unwrap_or_else(|| statement.first_word());
     let diagnostic =
         Diagnostic::error(Code(305), format!("no function `{name}`")).at(statement.file(), span);
-    with_help(
-        diagnostic,
-        did_you_mean(name, functions.names().iter().map(String::as_str)),
-        || None,
-    )
+    let ours = our_form(name).map(str::to_string);
+    with_help(diagnostic, ours, || {
+        did_you_mean(name, functions.names().iter().map(String::as_str))
+    })
 }
 
 fn not_grouped(text: &str, statement: &Statement, span: Option<Span>) -> Diagnostic {
@@ -431,7 +431,7 @@ fn wrong_arguments(text: &str, call: &FunctionCall, statement: &Statement) -> Di
     let message = match (given.first(), received.first()) {
         (Some(types), _) => format!("`{}` does not take ({types})", call.name),
         (None, Some(one)) => format!("`{}` does not take {one}", call.name),
-        (None, None) => shorten(text),
+        (None, None) => own_words(text).unwrap_or_else(|| shorten(text)),
     };
     let mut takes = capture_all(&CANDIDATES);
     if takes.is_empty() {
@@ -444,6 +444,16 @@ fn wrong_arguments(text: &str, call: &FunctionCall, statement: &Statement) -> Di
     } else {
         diagnostic.help(format!("it takes {}", takes.join(" or ")))
     }
+}
+
+/// What one of our functions says about its arguments: `` `len` takes a text or a list ``.
+fn own_words(text: &str) -> Option<String> {
+    let start = text.find(" takes ")?;
+    let start = text[..start]
+        .rfind('`')
+        .and_then(|close| text[..close].rfind('`'))?;
+    let words = text[start..].lines().next()?;
+    Some(plain_types(words.trim_end_matches(['.', ' '])))
 }
 
 static RECEIVED: LazyLock<Option<Regex>> =

@@ -9,6 +9,7 @@
 mod bind;
 mod conform;
 mod explain_failure;
+mod foreign_function;
 mod function_call;
 mod output;
 mod plain_words;

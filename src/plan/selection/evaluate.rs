@@ -117,7 +117,11 @@ fn paths(table: &TableName, project: &Project) -> Vec<String> {
     let sql = project.steps.get(table).map(|step| step.file.path.clone());
     let contract = project.contracts.get(table).map(|c| c.file.path.clone());
     let source = project.sources.get(table).map(|s| s.file.path.clone());
-    [sql, contract, source].into_iter().flatten().collect()
+    let seed = project.seeds.get(table).map(|s| s.file.path.clone());
+    [sql, contract, source, seed]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Whether a path is what the pattern says, or lies below it.

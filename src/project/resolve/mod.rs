@@ -8,6 +8,7 @@ mod data_test;
 mod notify;
 mod ownership;
 mod relation;
+mod seed;
 mod settings;
 mod source;
 mod value;
@@ -42,7 +43,8 @@ pub(crate) fn project(
     variables: &Variables,
 ) -> (Option<Project>, Vec<Diagnostic>) {
     let mut found = std::mem::take(&mut files.found);
-    let file_count = 1 + files.pipelines.len() + files.schemas.len() + files.sql.len();
+    let file_count =
+        1 + files.pipelines.len() + files.schemas.len() + files.sql.len() + files.seeds.len();
     let mut sink = Sink::new(&files.project.0);
     let settings = settings::resolve(files.project.1, &files.root, variables, &mut sink);
     found.append(&mut sink.found);
@@ -77,7 +79,8 @@ pub(crate) fn project(
             tags: raw.tags.0,
         });
     }
-    let contracts = relation::check(contracts, &sources, &owned, &mut found);
+    let seeds = seed::resolve(&files.seeds, &sources, &owned, &mut found);
+    let contracts = relation::check(contracts, &sources, &owned, &seeds, &mut found);
 
     let project = settings.name.map(|name| Project {
         root: files.root,
@@ -93,6 +96,7 @@ pub(crate) fn project(
         pipelines,
         sources: sources.by_table,
         steps: owned.steps,
+        seeds: seeds.by_table,
         contracts,
         file_count,
         warnings: Vec::new(),
