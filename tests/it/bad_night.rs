@@ -88,6 +88,10 @@ fn a_renamed_column_with_hold_leaves_every_other_table_fresh() {
     );
     let release = company.newest_release();
     assert_eq!(release["held"]["bronze.nps"]["since"], 2);
+    assert_eq!(
+        company.query("select release, held from ops.releases where held_tables > 0"),
+        [["2", "bronze.nps"]]
+    );
     for command in ["plan", "status"] {
         let said = company.kilde(&[command]).ended(0);
         assert!(

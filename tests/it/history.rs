@@ -38,7 +38,7 @@ columns:
 fn every_run_is_in_the_history_of_the_next_release_failed_ones_too() {
     let till = till();
     till.kilde(&["build"]).ended(0);
-    let runs = "select outcome, release, records, rejected, tests_warned, ended_at is null, failure_kind from ops.runs order by run";
+    let runs = "select outcome, release, records, rejected, tests_warned, ended_at is null, failure_kind from ops.runs order by started_at";
     assert_eq!(
         till.query(runs),
         [["published", "1", "3", "1", "1", "true", ""]],
