@@ -16,6 +16,7 @@ mod rejects;
 mod releases;
 mod resume;
 mod rollback;
+mod rows;
 mod schema;
 mod status;
 mod style;

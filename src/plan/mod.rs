@@ -38,7 +38,7 @@ pub(crate) use consent::refused as hold_refused;
 pub(crate) use fingerprint::Fingerprints;
 pub(crate) use freshness::{Overdue, overdue};
 pub(crate) use graph::Graph;
-pub(crate) use list::list;
+pub(crate) use list::{ListedTable, list};
 pub use observed::Observed;
 pub(crate) use observed::{
     ExportState, ObservedExport, ObservedHold, ObservedRelease, PublishedTable,

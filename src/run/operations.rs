@@ -1,11 +1,14 @@
 //! What changes the lake without building: rollback and resume; and what lists it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+
+use chrono::{DateTime, Utc};
 
 use super::{OverdueReport, Runner, observe, ops_tables};
 use crate::catalog::Catalog;
-use crate::error::Result;
-use crate::name::{ReleaseNumber, TableName};
+use crate::error::{ErrorKind, Result};
+use crate::name::ReleaseNumber;
 use crate::plan::{self, Selection};
 use crate::project::{Freshness, Source};
 use crate::release::{Release, RollbackClass, RollbackRequest, YieldReason};
@@ -21,17 +24,10 @@ pub(crate) struct RollbackReport {
     pub(crate) kept: u64,
 }
 
-/// A table of the project.
-#[derive(Clone, Debug)]
-pub(crate) struct ListedTable {
-    pub(crate) name: TableName,
-    pub(crate) kind: plan::Kind,
-}
-
 /// Tables of the project and the newest release.
 #[derive(Clone, Debug)]
 pub(crate) struct Listed {
-    pub(crate) tables: Vec<ListedTable>,
+    pub(crate) tables: Vec<plan::ListedTable>,
     pub(crate) release: Option<Release>,
 }
 
@@ -84,7 +80,7 @@ impl Runner {
                 then.number
             ),
             writes: ops_tables::rolled_back(catalog, now, then).await?,
-            counts: std::collections::BTreeMap::new(),
+            counts: BTreeMap::new(),
         })
     }
 
@@ -147,12 +143,35 @@ impl Runner {
             &self.functions,
         )?;
         Ok(Listed {
-            tables: tables
-                .into_iter()
-                .map(|(name, kind)| ListedTable { name, kind })
-                .collect(),
+            tables,
             release: observation.and_then(|observation| observation.release),
         })
+    }
+}
+
+impl Runner {
+    /// When each release that wrote a table of this one was published; those whose records are gone are left out.
+    ///
+    /// # Errors
+    /// What storage gives.
+    pub(crate) async fn change_times(
+        &self,
+        release: &Release,
+    ) -> Result<BTreeMap<ReleaseNumber, DateTime<Utc>>> {
+        let catalog = self.readable(self.clock.now())?;
+        let entries = release.tables.values();
+        let wanted: BTreeSet<ReleaseNumber> = entries.map(|entry| entry.written_in).collect();
+        let mut times = BTreeMap::new();
+        for number in wanted {
+            match catalog.lake().release(number).await {
+                Ok(written) => {
+                    times.insert(number, written.published_at);
+                }
+                Err(error) if error.kind() == ErrorKind::Config => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(times)
     }
 }
 

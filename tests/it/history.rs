@@ -62,7 +62,7 @@ fn every_run_is_in_the_history_of_the_next_release_failed_ones_too() {
         ]
     );
     assert_eq!(
-        till.query("select s.release, s.table_name, s.outcome, s.rows, s.row_change, s.pipeline from ops.steps s order by s.run, s.table_name"),
+        till.query("select s.release, s.table_name, s.outcome, s.rows, s.row_change, s.pipeline from ops.steps s order by s.started_at, s.table_name"),
         [
             ["1", "bronze.sales", "written", "2", "2", "till"],
             ["1", "gold.stores", "written", "2", "2", "till"],
@@ -73,7 +73,7 @@ fn every_run_is_in_the_history_of_the_next_release_failed_ones_too() {
         ]
     );
     assert_eq!(
-        till.query("select release, severity, outcome, failures from ops.tests where test = 'range(amount)' order by run"),
+        till.query("select release, severity, outcome, failures from ops.tests where test = 'range(amount)' order by started_at"),
         [
             ["1", "warn", "warned", "1"],
             ["", "error", "failed", "2"],
