@@ -13,6 +13,7 @@ mod lint;
 mod memory;
 mod scan;
 mod session;
+mod sql_function;
 mod statement;
 mod typed_rows;
 mod udf;
@@ -24,7 +25,7 @@ pub(crate) use analysis::{
 pub(crate) use culprit::culprit;
 pub(crate) use failure::{failure, is_out_of_memory};
 pub(crate) use file_set::{DataFile, FileSet};
-pub(crate) use function_registry::{FunctionRegistry, functions};
+pub(crate) use function_registry::{FunctionRegistry, project_functions};
 pub(crate) use scan::scan;
 pub(crate) use session::{Engine, EngineOptions, Joins, lake_url, scratch_url};
 pub(crate) use statement::{Statement, TableUse};

@@ -16,7 +16,7 @@ use super::graph::Graph;
 use super::schema::{contract_schema, input_table, source_schema};
 use super::seed::{rows_of_seeds, seed_schema};
 use super::{consent, parallel, test_check};
-use crate::diagnostic::{Code, Diagnostic, SourceFile, Span, nearest};
+use crate::diagnostic::{Code, Diagnostic, Severity, SourceFile, Span, nearest};
 use crate::engine::{
     Analysis, FunctionRegistry, InputTable, Question, Statement, TableUse, analyse,
 };
@@ -93,7 +93,12 @@ pub(super) fn check_project(
         as_of,
     };
     let known: BTreeSet<TableName> = project.tables().cloned().collect();
-    let mut mistakes = Vec::new();
+    let (mut mistakes, mut warnings): (Vec<_>, Vec<_>) = functions
+        .sql()
+        .found
+        .iter()
+        .cloned()
+        .partition(|found| found.severity == Severity::Error);
     let seeds = rows_of_seeds(project, &mut mistakes);
     let parsed = parse_all(project, &known, &mut mistakes);
     let graph = match Graph::new(edges(project, &parsed, &known)) {
@@ -106,7 +111,6 @@ pub(super) fn check_project(
     let mut tables = source_tables(project);
     tables.extend(seed_tables(project));
     let mut analyses = BTreeMap::new();
-    let mut warnings = Vec::new();
     for level in graph.levels() {
         let items: Vec<&Parsed<'_>> = level.iter().filter_map(|table| parsed.get(table)).collect();
         let results = parallel::map(&items, |item| analyse_step(item, &tables, &surroundings));

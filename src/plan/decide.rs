@@ -99,7 +99,7 @@ fn fingerprints(
 ) -> BTreeMap<TableName, Fingerprints> {
     let mut all: BTreeMap<TableName, Fingerprints> = BTreeMap::new();
     for table in checked.graph.order() {
-        let found = match (checked.analyses.get(table), checked.schemas.get(table)) {
+        let mut found = match (checked.analyses.get(table), checked.schemas.get(table)) {
             (Some(analysis), Some(schema)) => {
                 let ephemerals = checked
                     .graph
@@ -123,6 +123,8 @@ fn fingerprints(
             }
             _ => fingerprint::of_source(project, table),
         };
+        let tests = checked.tests.get(table).map_or(&[][..], Vec::as_slice);
+        found.tests = fingerprint::with_functions_of_tests(&found.tests, functions, tests);
         all.insert(table.clone(), found);
     }
     all
@@ -396,6 +398,7 @@ impl<'a> Decider<'a> {
                     .split_once(':')
                     .and_then(|(ephemeral, _)| table(ephemeral))
                     .map(|table| Reason::EphemeralChanged { table }),
+                "function" if in_both => Some(Reason::FunctionChanged { name: rest.into() }),
                 "var" if in_both => Some(Reason::VarChanged { name: rest.into() }),
                 "as_of" if in_both => Some(Reason::AsOfMoved),
                 "functions" | "kind" if in_both => Some(Reason::SemanticsChanged),

@@ -33,7 +33,8 @@ pub(crate) struct Fingerprints {
     pub(crate) tests: String,
     /// Changed: its metadata is committed again.
     pub(crate) words: String,
-    /// What `content` is made of: `sql`, `contract`, `input:TABLE`, `var:NAME`, `as_of`, `functions`, `kind`, `read`, `rules`, `seed`; those of
+    /// What `content` is made of: `sql`, `contract`, `input:TABLE`, `var:NAME`, `function:NAME` (of those
+    /// written in SQL), `as_of`, `functions`, `kind`, `read`, `rules`, `seed`; those of
     /// ephemeral steps that are part of it as `within:TABLE:…`, unless they are inputs, variables or the instant.
     pub(crate) parts: BTreeMap<String, String>,
 }
@@ -83,7 +84,11 @@ pub(super) fn of_step(
         let zone = project.time_zone.name();
         parts.insert("as_of".to_string(), hash(&[&instant, zone]));
     }
-    let numbers = functions.semantics(&analysis.functions);
+    let (texts, called) = functions.sql().within(&analysis.functions);
+    for (name, text) in texts {
+        parts.insert(format!("function:{name}"), hash(&[text]));
+    }
+    let numbers = functions.semantics(&called);
     if !numbers.is_empty() {
         let fields: Vec<String> = numbers.iter().map(|(f, n)| format!("{f} {n}")).collect();
         let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
@@ -101,11 +106,28 @@ pub(super) fn of_step(
     }
 }
 
+/// The hash of a table's tests, with the functions written in SQL that they call.
+pub(super) fn with_functions_of_tests(
+    tests: &str,
+    functions: &FunctionRegistry,
+    analyses: &[Option<Analysis>],
+) -> String {
+    let called = analyses.iter().flatten();
+    let called = called.flat_map(|analysis| analysis.functions.iter().cloned());
+    let (texts, _) = functions.sql().within(&called.collect());
+    if texts.is_empty() {
+        return tests.to_string();
+    }
+    let mut fields = vec![tests];
+    fields.extend(texts.iter().flat_map(|(name, text)| [*name, *text]));
+    hash(&fields)
+}
+
 /// The parts of an ephemeral step, as parts of its reader.
 fn parts_within(table: &TableName, fingerprints: &Fingerprints) -> BTreeMap<String, String> {
     let shared = |name: &str| {
         name == "as_of"
-            || ["var:", "input:", "within:"]
+            || ["var:", "input:", "function:", "within:"]
                 .iter()
                 .any(|p| name.starts_with(p))
     };

@@ -143,7 +143,7 @@ pub(crate) enum Action {
 /// # Errors
 /// `Config` with every mistake found in SQL, contracts and tests.
 pub(crate) fn check(project: &Project) -> Result<Vec<Diagnostic>> {
-    let functions = crate::engine::functions()?;
+    let functions = crate::engine::project_functions(&project.functions)?;
     let checked = check_project(project, &functions, chrono::DateTime::UNIX_EPOCH)
         .map_err(Error::from_diagnostics)?;
     // of what passes every other check, hardly anything but correlated subqueries cannot be run; a build proves all that

@@ -37,6 +37,8 @@ pub(crate) enum Reason {
     InputColumnsChanged { table: TableName },
     /// An ephemeral step that is part of it.
     EphemeralChanged { table: TableName },
+    /// A function of the project that it calls.
+    FunctionChanged { name: String },
     /// A variable that it uses.
     VarChanged { name: String },
     /// It uses `$as_of`, and that moved.
@@ -86,6 +88,7 @@ impl fmt::Display for Reason {
                 write!(f, "columns of its input {table} changed")
             }
             Self::EphemeralChanged { table } => write!(f, "SQL changed in {table}, part of it"),
+            Self::FunctionChanged { name } => write!(f, "function {name} changed"),
             Self::VarChanged { name } => write!(f, "variable {name} changed"),
             Self::AsOfMoved => f.write_str("uses $as_of, so it also changes each day"),
             Self::SemanticsChanged => f.write_str("this version of kilde computes it differently"),

@@ -24,7 +24,7 @@ pub(super) fn name(text: &str) -> TableName {
 
 pub(super) fn functions() -> &'static FunctionRegistry {
     static SHARED: OnceLock<FunctionRegistry> = OnceLock::new();
-    SHARED.get_or_init(|| crate::engine::functions().unwrap())
+    SHARED.get_or_init(|| crate::engine::project_functions(&[]).unwrap())
 }
 
 fn file(path: String, text: &str) -> Arc<SourceFile> {
@@ -72,6 +72,7 @@ impl Sample {
                 sources: BTreeMap::new(),
                 steps: BTreeMap::new(),
                 seeds: BTreeMap::new(),
+                functions: vec![],
                 contracts: BTreeMap::new(),
                 file_count: 0,
                 warnings: vec![],

@@ -16,6 +16,8 @@ use crate::error::{Error, Result};
 
 /// Folders below a project's are this deep at most; deeper is a loop of links.
 const MAX_DEPTH: usize = 8;
+/// SQL here defines functions and makes no table.
+const FUNCTIONS: &str = "sql/functions/";
 /// Fewer files than this are not worth a thread.
 const FILES_PER_THREAD: usize = 32;
 const MAX_THREADS: usize = 8;
@@ -38,6 +40,7 @@ pub(crate) struct Files {
     pub(crate) pipelines: Vec<(Arc<SourceFile>, Option<RawPipelineFile>)>,
     pub(crate) schemas: Vec<(Arc<SourceFile>, Option<RawSchemaFile>)>,
     pub(crate) sql: Vec<Arc<SourceFile>>,
+    pub(crate) functions: Vec<Arc<SourceFile>>,
     pub(crate) seeds: Vec<Arc<SourceFile>>,
     /// Mistakes within single files.
     pub(crate) found: Vec<Diagnostic>,
@@ -133,6 +136,7 @@ fn gather(root: PathBuf, decoded: Vec<(Sink, Decoded)>, found: Vec<Diagnostic>) 
         pipelines: Vec::new(),
         schemas: Vec::new(),
         sql: Vec::new(),
+        functions: Vec::new(),
         seeds: Vec::new(),
         found,
     };
@@ -142,6 +146,9 @@ fn gather(root: PathBuf, decoded: Vec<(Sink, Decoded)>, found: Vec<Diagnostic>) 
             Decoded::Project(raw) => files.project = (sink.file, raw),
             Decoded::Pipeline(raw) => files.pipelines.push((sink.file, raw)),
             Decoded::Schema(raw) => files.schemas.push((sink.file, raw)),
+            Decoded::Sql if sink.file.path.starts_with(FUNCTIONS) => {
+                files.functions.push(sink.file);
+            }
             Decoded::Sql => files.sql.push(sink.file),
             Decoded::Seed => files.seeds.push(sink.file),
             Decoded::Unread => {}
@@ -203,10 +210,13 @@ fn accept(path: &str, kind: Kind) -> Result<bool, Mistake> {
     };
     let parts: Vec<&str> = stem.split('/').collect();
     match kind {
-        Kind::Sql if parts.get(1) == Some(&"functions") => {
-            Err(Mistake::new(190, "`sql/functions/` is not in this version")
-                .help("the folder is reserved for SQL functions: write the expression out for now"))
-        }
+        Kind::Sql if parts.get(1) == Some(&"functions") => match parts.len() {
+            3 => Ok(true),
+            _ => Err(
+                Mistake::new(120, "a function in a folder below `sql/functions/`")
+                    .help("move its file to `sql/functions/`"),
+            ),
+        },
         Kind::Pipeline if parts.len() != 2 => {
             Err(
                 Mistake::new(120, "a pipeline in a folder below `pipelines/`").help(format!(

@@ -84,6 +84,8 @@ pub struct Project {
     pub(crate) sources: BTreeMap<TableName, Source>,
     /// SQL steps by the table they make.
     pub(crate) steps: BTreeMap<TableName, SqlStep>,
+    /// The files of `sql/functions/`, by path.
+    pub(crate) functions: Vec<Arc<SourceFile>>,
     /// Seeds by the table they make.
     pub(crate) seeds: BTreeMap<TableName, Seed>,
     /// Contracts by table; every source has one, a step or a seed may have none.

@@ -89,7 +89,7 @@ impl Runner {
     /// # Errors
     /// `Internal` where two functions of SQL claim one name.
     pub fn new(project: Arc<Project>, clock: Arc<dyn Clock>, resources: Resources) -> Result<Self> {
-        let functions = Arc::new(crate::engine::functions()?);
+        let functions = Arc::new(crate::engine::project_functions(&project.functions)?);
         Ok(Self {
             project,
             clock,
@@ -135,7 +135,8 @@ impl Runner {
             lake: store.object_store(),
             as_of,
             time_zone: self.project.time_zone,
-        })?;
+        })?
+        .with_functions(&self.functions)?;
         let lake = Lake::open(store, Arc::clone(&log) as _, Arc::clone(&self.clock))
             .with_failpoint(failpoint_of_environment());
         Ok(Catalog::new(lake, log, Arc::new(engine)))

@@ -412,6 +412,9 @@ fn count_arguments(inside: &str) -> usize {
 }
 
 fn wrong_arguments(text: &str, call: &FunctionCall, statement: &Statement) -> Diagnostic {
+    if let Some(words) = own_words(text) {
+        return Diagnostic::error(Code(306), words).at(statement.file(), call.span);
+    }
     let capture_all = |pattern: &LazyLock<Option<Regex>>| -> Vec<String> {
         let Some(pattern) = pattern.as_ref() else {
             return Vec::new();
@@ -431,7 +434,7 @@ fn wrong_arguments(text: &str, call: &FunctionCall, statement: &Statement) -> Di
     let message = match (given.first(), received.first()) {
         (Some(types), _) => format!("`{}` does not take ({types})", call.name),
         (None, Some(one)) => format!("`{}` does not take {one}", call.name),
-        (None, None) => own_words(text).unwrap_or_else(|| shorten(text)),
+        (None, None) => shorten(text),
     };
     let mut takes = capture_all(&CANDIDATES);
     if takes.is_empty() {
@@ -446,14 +449,15 @@ fn wrong_arguments(text: &str, call: &FunctionCall, statement: &Statement) -> Di
     }
 }
 
-/// What one of our functions says about its arguments: `` `len` takes a text or a list ``.
+/// What one of our functions says about its arguments: `` `len` takes a text or a list ``. The planner quotes it within a
+/// sentence of its own.
 fn own_words(text: &str) -> Option<String> {
-    let start = text.find(" takes ")?;
-    let start = text[..start]
-        .rfind('`')
-        .and_then(|close| text[..close].rfind('`'))?;
+    let takes = text.find("` takes ")?;
+    let start = text[..takes].rfind('`')?;
     let words = text[start..].lines().next()?;
-    Some(plain_types(words.trim_end_matches(['.', ' '])))
+    let words = words.split(" No function matches").next().unwrap_or(words);
+    let words = words.replace("\\'", "'").replace("\\\\", "\\");
+    Some(plain_types(words.trim_end_matches(['.', ' ', '"'])))
 }
 
 static RECEIVED: LazyLock<Option<Regex>> =

@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn no_function_that_we_have_is_called_foreign() {
-        let functions = crate::engine::functions().unwrap();
+        let functions = crate::engine::project_functions(&[]).unwrap();
         let names = FORMS.iter().flat_map(|(names, _)| names.iter());
         let ours: Vec<&&str> = names.filter(|n| functions.names().contains(**n)).collect();
         assert!(ours.is_empty(), "{ours:?}");

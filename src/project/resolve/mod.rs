@@ -43,8 +43,12 @@ pub(crate) fn project(
     variables: &Variables,
 ) -> (Option<Project>, Vec<Diagnostic>) {
     let mut found = std::mem::take(&mut files.found);
-    let file_count =
-        1 + files.pipelines.len() + files.schemas.len() + files.sql.len() + files.seeds.len();
+    let file_count = 1
+        + files.pipelines.len()
+        + files.schemas.len()
+        + files.sql.len()
+        + files.functions.len()
+        + files.seeds.len();
     let mut sink = Sink::new(&files.project.0);
     let settings = settings::resolve(files.project.1, &files.root, variables, &mut sink);
     found.append(&mut sink.found);
@@ -97,6 +101,7 @@ pub(crate) fn project(
         sources: sources.by_table,
         steps: owned.steps,
         seeds: seeds.by_table,
+        functions: files.functions,
         contracts,
         file_count,
         warnings: Vec::new(),
