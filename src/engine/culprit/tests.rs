@@ -10,7 +10,7 @@ use object_store::memory::InMemory;
 
 use super::*;
 use crate::engine::analysis::{InputTable, Question, analyse};
-use crate::engine::{Engine, EngineOptions, Joins, Statement, functions};
+use crate::engine::{Engine, EngineOptions, FunctionRegistry, Joins, Statement};
 
 /// What breaks a statement over `bronze.orders`, whose second row is wrong in every way.
 async fn broken_by(sql: &str) -> (String, Option<String>, Option<String>) {
@@ -71,7 +71,7 @@ async fn broken_by(sql: &str) -> (String, Option<String>, Option<String>) {
         vars: &BTreeMap::new(),
         as_of: DateTime::UNIX_EPOCH,
         time_zone: chrono_tz::UTC,
-        functions: &functions().unwrap(),
+        functions: FunctionRegistry::shared(),
         is_published: true,
     })
     .unwrap();
