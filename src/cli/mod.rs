@@ -4,15 +4,18 @@
 
 mod build;
 mod check;
+mod connect;
 mod explain;
 mod format;
 mod held;
+mod latest;
 mod ls;
 mod options;
 mod plan;
 mod progress;
 mod query;
 mod rejects;
+mod release_story;
 mod releases;
 mod resume;
 mod rollback;
@@ -50,9 +53,11 @@ enum Command {
     Ls(ls::Ls),
     /// Run SQL on one release (or on a failed run's candidates)
     Query(query::Query),
+    /// Print how another tool opens one release: DuckDB, Polars, Power BI
+    Connect(connect::Connect),
     /// Show the health of the lake: newest release, last runs, what waits
     Status(status::Status),
-    /// List the published releases
+    /// List the published releases, or show what one of them changed
     Releases(releases::Releases),
     /// Publish an older release again, and pause the lake
     Rollback(rollback::Rollback),
@@ -96,6 +101,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             Command::Build(command) => command.run(&options).await,
             Command::Ls(command) => command.run(&options).await,
             Command::Query(command) => command.run(&options).await,
+            Command::Connect(command) => command.run(&options).await,
             Command::Status(command) => command.run(&options).await,
             Command::Releases(command) => command.run(&options).await,
             Command::Rollback(command) => command.run(&options).await,

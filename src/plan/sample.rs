@@ -65,6 +65,7 @@ impl Sample {
                 raw: "exports".into(),
                 lake: "lake".into(),
                 vars: BTreeMap::from([("country".into(), "SE".into())]),
+                parquet_tables: crate::project::ParquetTables::default(),
                 max_record_bytes: 1 << 20,
                 purposes: BTreeMap::new(),
                 notify: None,

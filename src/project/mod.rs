@@ -15,6 +15,7 @@ mod load;
 mod notify;
 mod path_pattern;
 mod period;
+mod publish;
 mod purpose;
 mod raw;
 mod requires;
@@ -38,6 +39,7 @@ pub(crate) use freshness::Freshness;
 pub(crate) use notify::{Notify, Occasion, Webhook};
 pub(crate) use path_pattern::{Captures, PathPattern};
 pub(crate) use period::Period;
+pub(crate) use publish::ParquetTables;
 pub(crate) use purpose::Ground;
 pub(crate) use seed::Seed;
 pub(crate) use source::{
@@ -78,6 +80,8 @@ pub struct Project {
     pub(crate) purposes: BTreeMap<String, Ground>,
     /// `notify:` of the target, else of the project.
     pub(crate) notify: Option<Notify>,
+    /// `publish.parquet`.
+    pub(crate) parquet_tables: ParquetTables,
     /// Pipelines in order of their files.
     pub(crate) pipelines: Vec<Pipeline>,
     /// Sources by their bronze table.

@@ -69,6 +69,9 @@ impl Runner {
         request.refuse_holds(&plan, observation.release.as_ref())?;
         if !has_work(&plan, request, observation.release.as_ref()) {
             report.describe_unchanged(&plan, observation.release.as_ref());
+            if let Some(release) = &observation.release {
+                report.latest = self.mend_latest(&catalog, &report.run, release).await;
+            }
             return Ok(());
         }
         let mut claim = catalog.lake().claim(&report.run).await?;
@@ -173,6 +176,7 @@ impl Runner {
                 let of_project = |table: &&TableName| !table.is_own();
                 report.changed_tables = release.changed.iter().filter(of_project).count() as u64;
                 report.tables = release.tables.keys().filter(of_project).count() as u64;
+                report.latest = self.follow_release(&execution.catalog, &release).await;
                 Ok(())
             }
             Err(error) => {
@@ -200,6 +204,7 @@ impl Runner {
             tables: 0,
             failure: None,
             failure_kind: None,
+            latest: None,
             candidates: std::collections::BTreeMap::new(),
             seconds: 0.0,
             peak_bytes: 0,

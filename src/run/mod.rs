@@ -14,6 +14,7 @@ mod event;
 mod execute;
 mod history;
 mod hold;
+mod latest;
 mod observe;
 mod operations;
 mod ops_tables;
@@ -22,15 +23,19 @@ mod report;
 mod schedule;
 mod source;
 mod step;
+mod story;
 mod summary;
 mod tell;
 mod testing;
 
 pub use event::{Listener, RunEvent};
+pub(crate) use latest::LatestReport;
 pub use report::RunReport;
 pub(crate) use report::{HeldReport, OverdueReport, SourceReport, StepReport, TableOutcome};
 
 use std::collections::BTreeSet;
+pub(crate) use story::{ChangedTable, ReadSource, ReleaseStory};
+
 use std::path::PathBuf;
 use std::sync::Arc;
 

@@ -22,6 +22,8 @@ pub(crate) struct RollbackReport {
     pub(crate) went_back: u64,
     /// Tables of class `keeps` that stayed.
     pub(crate) kept: u64,
+    /// What was done below `latest/`, where anything was.
+    pub(crate) latest: Option<super::LatestReport>,
 }
 
 /// Tables of the project and the newest release.
@@ -52,6 +54,7 @@ impl Runner {
         };
         match claim.rollback(request).await {
             Ok(release) => Ok(RollbackReport {
+                latest: self.follow_release(&catalog, &release).await,
                 release: release.number,
                 went_back: release.changed.len() as u64,
                 kept: release

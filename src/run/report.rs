@@ -47,6 +47,9 @@ pub struct RunReport {
     /// Who has to act on it: a name of [`crate::error::ErrorKind`].
     #[serde(default)]
     pub(crate) failure_kind: Option<String>,
+    /// What was done below `latest/`, where anything was.
+    #[serde(default)]
+    pub(crate) latest: Option<super::LatestReport>,
     /// Candidates that stay readable when the run failed.
     pub(crate) candidates: BTreeMap<TableName, Candidate>,
     /// Wall time.

@@ -91,3 +91,53 @@ fn ls_long_says_how_fresh_a_table_is_who_owns_and_who_reads_it() {
     let said = till.kilde(&["ls", "golden"]).ended(2);
     assert!(said.stderr.contains("finds no table"), "{}", said.stderr);
 }
+
+#[test]
+fn a_release_tells_what_moved_and_why_against_the_one_before() {
+    let till = till();
+    let lines: Vec<String> = (0..40).map(|n| format!("Store {n},1")).collect();
+    till.write(
+        "exports/sales_20260102.csv",
+        format!("store,amount\n{}\n", lines.join("\n")),
+    );
+    till.kilde(&["build"]).ended(0);
+    let first = till.kilde(&["releases", "show", "1"]).ended(0).stdout;
+    assert!(
+        first.contains("new, 42 rows") && first.contains("2 of 2 tables"),
+        "{first}"
+    );
+    assert!(first.contains("1 of 43 rejected"), "{first}");
+
+    let more: Vec<String> = (40..100).map(|n| format!("Store {n},1")).collect();
+    till.write(
+        "exports/sales_20260103.csv",
+        format!("store,amount\n{}\n", more.join("\n")),
+    );
+    till.kilde(&["build"]).ended(0);
+    let said = till.kilde(&["releases", "show", "2"]).ended(0).stdout;
+    for word in [
+        "moved most",
+        "+143 %",
+        "42 → 102 rows",
+        "compared with release 1",
+        "1 export",
+        "range(amount): 1 of 102 rows",
+        "1 warned",
+    ] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    let json = till
+        .kilde(&["releases", "show", "2", "--json"])
+        .ended(0)
+        .stdout;
+    let story: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(story["moves"][0]["rows_before"], 42);
+    till.kilde(&["rollback", "1"]).ended(0);
+    let back = till.kilde(&["releases", "show", "3"]).ended(0).stdout;
+    assert!(
+        back.contains("a rollback: what release 1 held, again"),
+        "{back}"
+    );
+    assert!(back.contains("102 → 42 rows"), "{back}");
+    till.kilde(&["releases", "show", "9"]).ended(2);
+}

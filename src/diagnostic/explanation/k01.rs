@@ -163,6 +163,12 @@ pub(super) const CODES: &[Explanation] = &[
         text: "Values in `accepted_values` and `range` are text in YAML and typed by their column: the text is no such value.",
     },
     Explanation {
+        code: Code(129),
+        title: "a table to publish that does not exist",
+        text: "`publish: {parquet: [gold.*]}` names tables, or globs over `schema.name`, that are also kept as one whole Parquet\n\
+               file each below `<lake>/latest/`. No table of the project has that name.",
+    },
+    Explanation {
         code: Code(130),
         title: "a contract that lacks something",
         text: "A source is read as its contract says, so that needs columns; `load: changes` keeps the newest record per key,\n\

@@ -10,7 +10,8 @@ use object_store::memory::InMemory;
 
 use super::*;
 use crate::engine::analysis::{InputTable, Question, analyse};
-use crate::engine::{Engine, EngineOptions, FunctionRegistry, Joins, Statement};
+use crate::engine::function_registry::test_registry;
+use crate::engine::{Engine, EngineOptions, Joins, Statement};
 
 /// What breaks a statement over `bronze.orders`, whose second row is wrong in every way.
 async fn broken_by(sql: &str) -> (String, Option<String>, Option<String>) {
@@ -71,7 +72,7 @@ async fn broken_by(sql: &str) -> (String, Option<String>, Option<String>) {
         vars: &BTreeMap::new(),
         as_of: DateTime::UNIX_EPOCH,
         time_zone: chrono_tz::UTC,
-        functions: FunctionRegistry::shared(),
+        functions: test_registry::shared(),
         is_published: true,
     })
     .unwrap();

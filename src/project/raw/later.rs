@@ -8,14 +8,6 @@ use crate::name::TableName;
 use crate::project::Period;
 
 section! {
-    /// Copies for tools without Delta.
-    RawPublish {
-        /// Tables, by name or glob, that are also written as one Parquet file.
-        parquet: OneOrMany<String>,
-    }
-}
-
-section! {
     /// How long data is kept for a purpose, and what happens then.
     RawRetain {
         /// Length of time, such as `24 months`.

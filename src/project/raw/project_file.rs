@@ -3,7 +3,7 @@
 use super::super::Spanned;
 use super::declare::{section, words};
 use super::decode::{Anything, AtLeastOne, Later, Named, OneOrMany, Tried};
-use super::later::{RawPublish, RawRetain};
+use super::later::RawRetain;
 use super::scalar::{Name, Size, Zone};
 use crate::project::requires::Requires;
 use crate::project::{Ground, Occasion, Period};
@@ -25,8 +25,8 @@ section! {
         targets: Named<RawTarget>,
         /// Values of `$name` in SQL, kept as text and typed where they are used.
         vars: Named<Spanned<String>>,
-        /// Tables also written as one whole Parquet file per release.
-        publish: Option<Later<RawPublish>>,
+        /// Tables also kept as one whole Parquet file each, for tools without Delta.
+        publish: Option<RawPublish>,
         /// How long releases are kept.
         keep: Option<Later<Period>>,
         /// Whom to tell what happened.
@@ -74,6 +74,14 @@ words! {
         "stale" => Occasion::Stale,
     }
     also { "error" => "failed", "failure" => "failed", "fail" => "failed", "hold" => "held", "freshness" => "stale", "late" => "stale" }
+}
+
+section! {
+    /// Copies for tools without Delta, such as Power BI.
+    RawPublish {
+        /// Tables, by name or glob: each at its newest release as `<lake>/latest/<schema>.<table>.parquet`.
+        parquet: OneOrMany<Spanned<String>>,
+    }
 }
 
 section! {

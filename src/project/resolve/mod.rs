@@ -17,8 +17,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::load::Files;
+use super::publish::ParquetTables;
 use super::raw::{Mistake, Sink};
-use super::{Ground, Notify, Pipeline, Project, Variables};
+use super::{Ground, Notify, Pipeline, Project, Spanned, Variables};
 use crate::diagnostic::{Code, Diagnostic, SourceFile, Span};
 use crate::name::TableName;
 
@@ -84,6 +85,18 @@ pub(crate) fn project(
         });
     }
     let seeds = seed::resolve(&files.seeds, &sources, &owned, &mut found);
+    let tables: Vec<&TableName> = sources
+        .by_table
+        .keys()
+        .chain(owned.steps.keys())
+        .chain(seeds.by_table.keys())
+        .collect();
+    let parquet_tables = ParquetTables::resolve(
+        &files.project.0,
+        settings.publish_parquet,
+        &tables,
+        &mut found,
+    );
     let contracts = relation::check(contracts, &sources, &owned, &seeds, &mut found);
 
     let project = settings.name.map(|name| Project {
@@ -97,6 +110,7 @@ pub(crate) fn project(
         max_record_bytes: settings.max_record_bytes,
         purposes: settings.purposes,
         notify: settings.notify,
+        parquet_tables,
         pipelines,
         sources: sources.by_table,
         steps: owned.steps,
@@ -117,6 +131,8 @@ fn pipeline_name(file: &SourceFile) -> String {
 
 /// Settings of `kilde.yaml`, of the target and of the command line, put together.
 pub(crate) struct Settings {
+    /// Names and globs of `publish.parquet`.
+    publish_parquet: Vec<Spanned<String>>,
     /// `None` where it was reported as wrong.
     name: Option<String>,
     time_zone: chrono_tz::Tz,

@@ -30,6 +30,7 @@ pub(super) fn resolve(
             max_record_bytes: MAX_RECORD_BYTES,
             notify: None,
             purposes: BTreeMap::new(),
+            publish_parquet: Vec::new(),
             purposes_whole: false,
         });
     };
@@ -69,6 +70,9 @@ pub(super) fn resolve(
             target,
             sink,
         ),
+        publish_parquet: raw
+            .publish
+            .map_or_else(Vec::new, |publish| publish.parquet.0),
         purposes_whole: raw.purposes.whole,
         purposes,
     })
