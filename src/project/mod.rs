@@ -8,6 +8,7 @@
 
 mod contract;
 mod data_test;
+mod dbt_folder;
 mod freshness;
 mod jinja;
 mod json_schema;

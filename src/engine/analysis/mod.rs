@@ -188,6 +188,7 @@ pub(crate) fn analyse(question: &Question<'_>) -> Result<Analysis, Vec<Diagnosti
         functions: question.functions,
         tables: question.tables,
         time_zone: question.time_zone,
+        output: &output,
         planned: &planned,
         analyzed: &plan,
     }));
