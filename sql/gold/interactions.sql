@@ -44,8 +44,26 @@ deals as (
         'deal' as kind, deal_id as reference, cast(null as decimal(14,2)) as sek_amount
     from gold.deals
 ),
+tickets as (
+    select
+        'ticket:' || ticket_id as interaction_id, customer_id, opened_at as occurred_at, 'service_desk' as channel,
+        'ticket' as kind, category as reference, cast(null as decimal(14,2)) as sek_amount
+    from gold.tickets
+),
+answers as (
+    select
+        'answer:' || answers.response_id as interaction_id, email_ids.customer_id, answers.answered_at as occurred_at,
+        'survey' as channel, 'survey' as kind, cast(answers.score as varchar) as reference,
+        cast(null as decimal(14,2)) as sek_amount
+    from silver.nps_answers as answers
+    left join identity.email_ids as email_ids on email_ids.email = answers.email
+),
 touches as (
     select * from purchases
+    union all
+    select * from tickets
+    union all
+    select * from answers
     union all
     select * from notes
     union all

@@ -1,0 +1,27 @@
+-- gold.tickets: one row per ticket of the service desk, with the customer who wrote it where that is certain.
+-- The order that a ticket speaks of names its customer best; else the e-mail does, if one customer alone uses it.
+with by_order as (
+    select orders.order_id, customer_ids.customer_id
+    from silver.orders as orders
+    join identity.customer_ids as customer_ids
+        on customer_ids.source = 'webshop' and customer_ids.source_id = cast(orders.web_customer_id as varchar)
+)
+select
+    tickets.ticket_id,
+    coalesce(by_order.customer_id, email_ids.customer_id) as customer_id,
+    case
+        when by_order.customer_id is not null then 'order'
+        when email_ids.customer_id is not null then 'email'
+    end as found_by,
+    tickets.category,
+    tickets.priority,
+    tickets.order_id,
+    tickets.opened_at,
+    tickets.opened_on,
+    tickets.closed_at,
+    tickets.closed_at is not null as is_closed,
+    tickets.handling_minutes,
+    tickets.satisfaction
+from silver.tickets as tickets
+left join by_order on by_order.order_id = tickets.order_id
+left join identity.email_ids as email_ids on email_ids.email = tickets.email
