@@ -31,7 +31,7 @@ pub use load::Variables;
 pub(crate) use data_test::{DataTest, Limit, TestKind, TestSeverity};
 pub(crate) use path_pattern::{Captures, PathPattern};
 pub(crate) use source::{
-    Conversions, CsvRead, Encoding, Load, NdjsonRead, ParquetRead, Read, Source,
+    Conversions, CsvRead, Encoding, JsonRead, Load, NdjsonRead, ParquetRead, Read, Source, XlsxRead,
 };
 
 use crate::diagnostic::{Diagnostic, Place, SourceFile, Span, nearest};

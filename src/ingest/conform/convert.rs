@@ -124,11 +124,12 @@ impl Converter {
                 .with_data_type(data_type.arrow()),
             ),
             ColumnType::Date => Arc::new(self.primitive::<Date32Type>(column, faults, |cell| {
-                calendar::date(date_text(&cell)?, &self.dates)
+                calendar::date(date_text(&cell)?, patterns(&cell, &self.dates))
             })),
             ColumnType::Timestamp => Arc::new(
                 self.primitive::<TimestampMicrosecondType>(column, faults, |cell| {
-                    let (local, offset) = calendar::time(date_text(&cell)?, &self.times)?;
+                    let (local, offset) =
+                        calendar::time(date_text(&cell)?, patterns(&cell, &self.times))?;
                     Ok(match offset {
                         Some(seconds) => local - i64::from(seconds) * 1_000_000,
                         None => self.local.to_utc(local),
@@ -270,6 +271,14 @@ impl Converter {
         let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
         StringArray::try_new(offsets, Buffer::from_vec(values), nulls.finish())
             .map_err(|error| Error::internal("text was converted unchecked").caused_by(error))
+    }
+}
+
+/// The formats of a cell's date or time.
+fn patterns<'a>(cell: &Plain<'_>, declared: &'a [Pattern]) -> &'a [Pattern] {
+    match cell.kind {
+        CellKind::Iso => &[Pattern::Iso],
+        _ => declared,
     }
 }
 

@@ -10,9 +10,10 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use datafusion::parquet::arrow::ArrowWriter;
 
+use super::xlsx::fixture::{text_cell, workbook};
 use crate::ingest::testing::{
-    Bench, accepted, captures, contract, csv, ndjson, parquet, reject_texts, rejects, source, test,
-    whole,
+    Bench, accepted, captures, contract, csv, json, ndjson, parquet, reject_texts, rejects, source,
+    test, whole, xlsx,
 };
 use crate::project::{ColumnType, Load, Read, TestKind};
 
@@ -45,6 +46,18 @@ fn forms() -> Vec<Form> {
             has_bytes: true,
         },
         Form {
+            read: Read::Json(json()),
+            write: write_json,
+            first_line: 2,
+            has_bytes: true,
+        },
+        Form {
+            read: Read::Xlsx(xlsx()),
+            write: write_xlsx,
+            first_line: 2,
+            has_bytes: false,
+        },
+        Form {
             read: parquet(),
             write: write_parquet,
             first_line: 1,
@@ -65,17 +78,36 @@ fn write_csv(columns: &[&str], records: &Texts<'_>) -> Vec<u8> {
     out.into_bytes()
 }
 
-fn write_ndjson(columns: &[&str], records: &Texts<'_>) -> Vec<u8> {
-    let mut out = String::new();
-    for record in records {
-        let object: serde_json::Map<_, _> = columns
-            .iter()
-            .zip(record)
+fn objects(columns: &[&str], records: &Texts<'_>) -> Vec<String> {
+    let objects = records.iter().map(|record| {
+        let fields = columns.iter().zip(record);
+        let object: serde_json::Map<_, _> = fields
             .map(|(name, field)| ((*name).to_string(), (*field).into()))
             .collect();
-        out += &(serde_json::Value::Object(object).to_string() + "\n");
-    }
-    out.into_bytes()
+        serde_json::Value::Object(object).to_string()
+    });
+    objects.collect()
+}
+
+fn write_ndjson(columns: &[&str], records: &Texts<'_>) -> Vec<u8> {
+    let lines = objects(columns, records).into_iter();
+    lines
+        .map(|line| line + "\n")
+        .collect::<String>()
+        .into_bytes()
+}
+
+fn write_json(columns: &[&str], records: &Texts<'_>) -> Vec<u8> {
+    format!("[\n{}\n]\n", objects(columns, records).join(",\n")).into_bytes()
+}
+
+fn write_xlsx(columns: &[&str], records: &Texts<'_>) -> Vec<u8> {
+    let header: Vec<Option<&str>> = columns.iter().map(|name| Some(*name)).collect();
+    let rows: Vec<String> = std::iter::once(&header)
+        .chain(records)
+        .map(|cells| cells.iter().map(|cell| text_cell(*cell)).collect())
+        .collect();
+    workbook(&[("Data", &rows)])
 }
 
 fn write_parquet(columns: &[&str], records: &Texts<'_>) -> Vec<u8> {

@@ -173,13 +173,3 @@ section! {
         columns: OneOrMany<ColumnName>,
     }
 }
-
-section! {
-    /// Settings of a JSON array.
-    RawJson {
-        /// Path to the array.
-        path: Option<String>,
-        /// Nested array whose items become records.
-        explode: Option<String>,
-    }
-}

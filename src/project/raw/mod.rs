@@ -27,11 +27,11 @@ pub(in crate::project) use decode::{
     Decode, FromText, Mistake, Named, OneOrMany, Sink, listed, nearest_word,
 };
 pub(in crate::project) use format::NullTexts;
-pub(in crate::project) use format::{RawCsv, RawRead};
+pub(in crate::project) use format::{RawCsv, RawRead, RawXlsx};
 pub(in crate::project) use pipeline_file::{RawOwner, RawPipelineFile, RawSource, RawStep};
 pub(in crate::project) use project_file::{RawProjectFile, RawTarget};
 pub(in crate::project) use scalar::{
-    Character, ColumnName, DateFormat, NumberSign, TimeFormat, identifier,
+    Character, ColumnName, DateFormat, JsonPath, NumberSign, TimeFormat, identifier,
 };
 pub(in crate::project) use schema_file::{
     RawColumn, RawMaterialization, RawSchemaFile, RawSubject,

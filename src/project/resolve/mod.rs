@@ -5,6 +5,7 @@
 
 mod contract;
 mod data_test;
+mod explode;
 mod ownership;
 mod relation;
 mod settings;

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::raw::{Mistake, listed, nearest_word};
-use super::super::{ColumnType, Contract, Load, Read, Source, TestKind};
-use super::blame;
+use super::super::{ColumnType, Contract, CsvRead, Load, Read, Source, TestKind, XlsxRead};
 use super::contract::{Contracts, Draft};
 use super::data_test::Reference;
 use super::ownership::Owned;
 use super::source::{Sources, WrittenAt};
+use super::{blame, explode};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::name::TableName;
 
@@ -126,6 +126,7 @@ fn check_source(
         check_whole_contract(source, draft, at, found);
     }
     check_source_columns(source, draft, found);
+    explode::check(source, &draft.contract, found);
     if let (Some(span), super::super::Materialization::Ephemeral) =
         (draft.materialized_at, draft.contract.materialized)
     {
@@ -226,7 +227,12 @@ fn check_source_columns(source: &Source, draft: &Draft, found: &mut Vec<Diagnost
                     "make it `date`, `timestamp` or `varchar`",
                 ))
             }
-            (Read::Csv(csv), None, Some(from)) if !csv.header => Some((
+            (
+                Read::Csv(CsvRead { header: false, .. })
+                | Read::Xlsx(XlsxRead { header: false, .. }),
+                None,
+                Some(from),
+            ) => Some((
                 from.span,
                 "an export without a header has no names to take a column from".to_string(),
                 "columns come in contract order: remove `from`",
@@ -235,6 +241,14 @@ fn check_source_columns(source: &Source, draft: &Draft, found: &mut Vec<Diagnost
                 column.name.span,
                 format!("`{name}` is `{}`, which CSV cannot hold", column.data_type),
                 "read it as `varchar`, or take NDJSON or Parquet",
+            )),
+            (Read::Xlsx(_), None, _) if nested => Some((
+                column.name.span,
+                format!(
+                    "`{name}` is `{}`, which no cell of a sheet holds",
+                    column.data_type
+                ),
+                "read it as `varchar`",
             )),
             _ => None,
         };
