@@ -4,17 +4,21 @@
 
 mod build;
 mod check;
+mod connect;
 mod explain;
 mod format;
+mod latest;
 mod ls;
 mod options;
 mod plan;
 mod progress;
 mod query;
 mod rejects;
+mod release_story;
 mod releases;
 mod resume;
 mod rollback;
+mod rows;
 mod schema;
 mod status;
 mod style;
@@ -48,9 +52,11 @@ enum Command {
     Ls(ls::Ls),
     /// Run SQL on one release (or on a failed run's candidates)
     Query(query::Query),
+    /// Print how another tool opens one release: DuckDB, Polars, Power BI
+    Connect(connect::Connect),
     /// Show the health of the lake: newest release, last runs, what waits
     Status(status::Status),
-    /// List the published releases
+    /// List the published releases, or show what one of them changed
     Releases(releases::Releases),
     /// Publish an older release again, and pause the lake
     Rollback(rollback::Rollback),
@@ -94,6 +100,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             Command::Build(command) => command.run(&options).await,
             Command::Ls(command) => command.run(&options).await,
             Command::Query(command) => command.run(&options).await,
+            Command::Connect(command) => command.run(&options).await,
             Command::Status(command) => command.run(&options).await,
             Command::Releases(command) => command.run(&options).await,
             Command::Rollback(command) => command.run(&options).await,

@@ -8,13 +8,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 
 use super::contract_check::published_schema;
 use super::graph::Graph;
 use super::schema::{contract_schema, input_table, source_schema};
+use super::seed::{rows_of_seeds, seed_schema};
 use super::{parallel, test_check};
-use crate::diagnostic::{Code, Diagnostic, SourceFile, Span, nearest};
+use crate::diagnostic::{Code, Diagnostic, Severity, SourceFile, Span, nearest};
 use crate::engine::{
     Analysis, FunctionRegistry, InputTable, Question, Statement, TableUse, analyse,
 };
@@ -31,6 +33,8 @@ pub(super) struct Checked {
     pub(crate) schemas: BTreeMap<TableName, SchemaRef>,
     /// For each table with a contract, one entry for each of its tests, in the contract's order: of those that are SQL.
     pub(crate) tests: BTreeMap<TableName, Vec<Option<Analysis>>>,
+    /// Of every seed.
+    pub(crate) seeds: BTreeMap<TableName, RecordBatch>,
     /// Doubts that stop nothing, by file and place.
     pub(crate) warnings: Vec<Diagnostic>,
 }
@@ -86,13 +90,14 @@ pub(super) fn check_project(
         functions,
         as_of,
     };
-    let known: BTreeSet<TableName> = project
-        .sources
-        .keys()
-        .chain(project.steps.keys())
+    let known: BTreeSet<TableName> = project.tables().cloned().collect();
+    let (mut mistakes, mut warnings): (Vec<_>, Vec<_>) = functions
+        .sql()
+        .found
+        .iter()
         .cloned()
-        .collect();
-    let mut mistakes = Vec::new();
+        .partition(|found| found.severity == Severity::Error);
+    let seeds = rows_of_seeds(project, &mut mistakes);
     let parsed = parse_all(project, &known, &mut mistakes);
     let graph = match Graph::new(edges(project, &parsed, &known)) {
         Ok(graph) => graph,
@@ -102,8 +107,8 @@ pub(super) fn check_project(
         }
     };
     let mut tables = source_tables(project);
+    tables.extend(seed_tables(project));
     let mut analyses = BTreeMap::new();
-    let mut warnings = Vec::new();
     for level in graph.levels() {
         let items: Vec<&Parsed<'_>> = level.iter().filter_map(|table| parsed.get(table)).collect();
         let results = parallel::map(&items, |item| analyse_step(item, &tables, &surroundings));
@@ -141,6 +146,7 @@ pub(super) fn check_project(
         analyses,
         schemas: tables.into_iter().map(|(t, i)| (t, i.schema)).collect(),
         tests,
+        seeds,
         warnings: sorted(warnings),
     })
 }
@@ -212,7 +218,7 @@ pub(super) fn unknown_tables(
             let diagnostic = Diagnostic::error(
                 Code(203),
                 format!(
-                    "`{reader}` reads `{}`, which no source or step makes",
+                    "`{reader}` reads `{}`, which no source, seed or step makes",
                     used.table
                 ),
             )
@@ -240,7 +246,8 @@ fn edges(
     parsed: &BTreeMap<TableName, Parsed<'_>>,
     known: &BTreeSet<TableName>,
 ) -> BTreeMap<TableName, Vec<TableName>> {
-    let sources = project.sources.keys().map(|table| (table.clone(), vec![]));
+    let sources = project.sources.keys().chain(project.seeds.keys());
+    let sources = sources.map(|table| (table.clone(), vec![]));
     let steps = project.steps.keys().map(|table| {
         let uses = parsed.get(table).map_or(&[][..], |parsed| &parsed.uses);
         let inputs = uses.iter().map(|used| used.table.clone());
@@ -288,6 +295,15 @@ fn source_tables(project: &Project) -> BTreeMap<TableName, InputTable> {
         ))
     });
     sources.collect()
+}
+
+fn seed_tables(project: &Project) -> BTreeMap<TableName, InputTable> {
+    let seeds = project.seeds.iter().map(|(table, seed)| {
+        let contract = project.contracts.get(table);
+        let schema = seed_schema(seed, contract);
+        (table.clone(), input_table(schema, contract, None))
+    });
+    seeds.collect()
 }
 
 /// `Ok(None)` where an input's columns are unknown because of a mistake that is reported elsewhere.

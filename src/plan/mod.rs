@@ -17,6 +17,7 @@ mod observed;
 mod parallel;
 mod reason;
 mod schema;
+mod seed;
 mod selection;
 mod test_check;
 
@@ -27,12 +28,13 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 
 use check::{Checked, check_project, check_runnable};
 pub(crate) use fingerprint::Fingerprints;
 pub(crate) use graph::Graph;
-pub(crate) use list::list;
+pub(crate) use list::{ListedTable, list};
 pub use observed::Observed;
 pub(crate) use observed::{ExportState, ObservedExport, ObservedRelease, PublishedTable};
 pub(crate) use reason::Reason;
@@ -80,8 +82,10 @@ pub(crate) struct TablePlan {
     pub(crate) fingerprints: Fingerprints,
     /// The columns as published, in order: what `engine::conform` makes of the query's result.
     pub(crate) schema: SchemaRef,
-    /// Of its SQL; `None` for sources.
+    /// Of its SQL; `None` for sources and seeds.
     pub(crate) analysis: Option<Analysis>,
+    /// Of a seed.
+    pub(crate) rows: Option<RecordBatch>,
     /// Digests of the inputs that the published version was built from.
     pub(crate) built_from: BTreeMap<TableName, String>,
 }
@@ -91,6 +95,8 @@ pub(crate) struct TablePlan {
 pub(crate) enum Kind {
     /// Raw exports.
     Source,
+    /// A small table that is a file of the project.
+    Seed,
     /// A SQL step whose result is published.
     Table,
     /// A SQL step that is part of what reads it.
@@ -125,7 +131,7 @@ pub(crate) enum Action {
 /// # Errors
 /// `Config` with every mistake found in SQL, contracts and tests.
 pub(crate) fn check(project: &Project) -> Result<Vec<Diagnostic>> {
-    let functions = crate::engine::functions()?;
+    let functions = crate::engine::project_functions(&project.functions)?;
     let checked = check_project(project, &functions, chrono::DateTime::UNIX_EPOCH)
         .map_err(Error::from_diagnostics)?;
     // of what passes every other check, hardly anything but correlated subqueries cannot be run; a build proves all that

@@ -159,4 +159,30 @@ pub(super) const CODES: &[Explanation] = &[
         title: "a test's condition with a variable",
         text: "`where:` of a test is a plain condition over the table's columns. A test that needs variables is written as SQL.",
     },
+    Explanation {
+        code: Code(340),
+        title: "not a function of SQL",
+        text: "A file of `sql/functions/` defines one function or several, separated by `;`:\n\
+               `create function net(amount decimal(12, 2), vat_rate decimal(4, 2)) returns decimal(12, 2)\n\
+               as cast(amount / (1 + vat_rate / 100) as decimal(12, 2));`\n\
+               Every argument and the result have a type; the body is one expression, no query and no text.",
+    },
+    Explanation {
+        code: Code(341),
+        title: "a function's name is taken",
+        text: "A name means one thing in every statement, so a function of the project cannot stand in for one of kilde's,\n\
+               and two files cannot define the same.",
+    },
+    Explanation {
+        code: Code(342),
+        title: "the body of a function cannot be what it is",
+        text: "A call must mean the same wherever it stands: the body knows its arguments alone, no variable, no time, no other\n\
+               rows. What it needs is given as an argument (`net(amount, $as_of)`); aggregates and windows stand in the query\n\
+               that calls it. Its type is that which it promises, or is cast to it.",
+    },
+    Explanation {
+        code: Code(343),
+        title: "a function that calls itself",
+        text: "A function stands for its expression, which is put in place of the call: a circle would never end.",
+    },
 ];
