@@ -126,6 +126,9 @@ fn exports(report: &RunReport) -> String {
         columns.row(source_row(source));
     }
     text.push_str(&columns.render("  "));
+    for source in &busy {
+        text.push_str(&ignored(source));
+    }
     if idle > 0 {
         text.push_str(&format!(
             "  · {}: nothing new\n",
@@ -133,6 +136,27 @@ fn exports(report: &RunReport) -> String {
         ));
     }
     text
+}
+
+/// Columns of a source's exports that its contract does not know; nothing where there are none.
+fn ignored(source: &SourceReport) -> String {
+    let columns = source.exports.iter().flat_map(|e| &e.ignored_columns);
+    let columns: std::collections::BTreeSet<&str> = columns.map(String::as_str).collect();
+    if columns.is_empty() {
+        return String::new();
+    }
+    let shown: Vec<String> = columns
+        .iter()
+        .take(5)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    let rest = if columns.len() > 5 { ", …" } else { "" };
+    let words = format!(
+        "{} has {}{rest}, which its contract does not know: ignored",
+        source.table,
+        shown.join(", ")
+    );
+    format!("  {}\n", styled(FAINT, format_args!("· {words}")))
 }
 
 fn source_row(source: &SourceReport) -> Vec<String> {

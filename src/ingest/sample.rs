@@ -12,7 +12,7 @@ use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::testing::{Bench, contract, csv, json, ndjson, parquet, rejects, source, test, xlsx};
 use crate::project::{
-    ColumnType as T, Contract, Conversions, CsvRead, Encoding, Load, Read, TestKind,
+    ColumnType as T, Contract, Conversions, CsvRead, Encoding, Load, Read, TestKind, XlsxRead,
 };
 
 /// Exports, and their truth.
@@ -270,6 +270,13 @@ fn service() -> Vec<(&'static str, Bench)> {
         ("answered_at", T::Timestamp),
     ];
     let answers = contract(&["response_id"], &columns);
+    let typed = XlsxRead {
+        conversions: Conversions {
+            dates: vec!["%d.%m.%Y".into()],
+            ..delimited(b',').conversions
+        },
+        ..xlsx()
+    };
     vec![
         (
             "service/tickets",
@@ -277,7 +284,7 @@ fn service() -> Vec<(&'static str, Bench)> {
         ),
         (
             "survey/nps",
-            Bench::new(source(Read::Xlsx(xlsx()), Load::Append), answers),
+            Bench::new(source(Read::Xlsx(typed), Load::Append), answers),
         ),
     ]
 }

@@ -109,6 +109,9 @@ pub(crate) struct ExportReport {
     pub(crate) rejected: u64,
     /// The export with the same content that counted instead.
     pub(crate) duplicate_of: Option<String>,
+    /// Columns that the contract does not know.
+    #[serde(default)]
+    pub(crate) ignored_columns: Vec<String>,
 }
 
 /// One step in a run.

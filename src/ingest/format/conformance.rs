@@ -31,6 +31,13 @@ struct Form {
     has_bytes: bool,
 }
 
+impl Form {
+    /// Whether a record without a value is one; a row of a sheet is not.
+    fn has_blanks(&self) -> bool {
+        !matches!(self.read, Read::Xlsx(_))
+    }
+}
+
 fn forms() -> Vec<Form> {
     vec![
         Form {
@@ -199,13 +206,12 @@ async fn every_type_is_read_from_text_and_null_stays_null() {
         );
         let bytes = (form.write)(&names, &[some(&values), vec![None; 8]]);
         let decoded = bench.decode("a", bytes).await;
-        assert_eq!(
-            accepted(&decoded),
-            [
-                "å \"x\", y\nz|true|-2147483648|6500001115883|1.5|1020.00|2024-02-29|2026-01-02T05:57:27Z",
-                "-|-|-|-|-|-|-|-"
-            ]
-        );
+        let expected = [
+            "å \"x\", y\nz|true|-2147483648|6500001115883|1.5|1020.00|2024-02-29|2026-01-02T05:57:27Z",
+            "-|-|-|-|-|-|-|-",
+        ];
+        let count = 1 + usize::from(form.has_blanks());
+        assert_eq!(accepted(&decoded), expected[..count]);
     }
 }
 
@@ -298,7 +304,8 @@ async fn rules_of_the_contract_reject_records() {
             ],
         );
         let decoded = bench.decode("a", bytes).await;
-        assert_eq!(accepted(&decoded), ["1|SE", "-|-"]);
+        let count = 1 + usize::from(form.has_blanks());
+        assert_eq!(accepted(&decoded), ["1|SE", "-|-"][..count]);
         let found: Vec<_> = rejects(&decoded)
             .into_iter()
             .map(|(_, column, rule)| format!("{column} {rule}"))
@@ -453,7 +460,8 @@ async fn what_is_no_parquet_is_refused() {
 
 #[tokio::test]
 async fn an_export_that_lacks_a_column_is_refused_with_the_names_it_has() {
-    for form in forms().into_iter().filter(|form| form.read != ndjson()) {
+    let has_names = |form: &Form| !matches!(form.read, Read::Ndjson(_) | Read::Json(_));
+    for form in forms().into_iter().filter(has_names) {
         let bench = bench(&form, Load::Append);
         let bytes = (form.write)(&["id", "nam"], &[some(&["1", "x"])]);
         let refusal = bench.refusal("a", bytes).await;

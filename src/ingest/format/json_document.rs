@@ -380,7 +380,8 @@ mod tests {
 {"id":"i","minutes":5
 ]
 "#;
-        let decoded = tickets(json()).decode("a", text).await;
+        let bench = tickets(json());
+        let decoded = bench.decode("a", text).await;
         assert_eq!(accepted(&decoded), ["a|-|1", "c|-|2", "f|-|3", "h|-|4"]);
         let broken = [3, 5, 6, 8, 9, 11].map(|line| (line, String::new(), "malformed_json".into()));
         assert_eq!(rejects(&decoded), broken);
@@ -394,10 +395,12 @@ mod tests {
     #[tokio::test]
     async fn elements_may_stand_on_one_line_or_on_many() {
         let compact = r#"[{"id":"a","x":[1,"]"]},{"id":"b","minutes":x},{"id":"c"}]"#;
-        let decoded = tickets(json()).decode("a", compact).await;
+        let bench = tickets(json());
+        let decoded = bench.decode("a", compact).await;
         assert_eq!(accepted(&decoded), ["a|-|-", "c|-|-"]);
         let pretty = "[\n  {\n    \"id\": \"a\",\n    \"requester\": {\n      \"name\": \"Bo\"\n    }\n  },\n  {\n    \"id\": \"b\n  },\n  {\n    \"id\": \"c\"\n  }\n]";
-        let decoded = tickets(json()).decode("a", pretty).await;
+        let bench = tickets(json());
+        let decoded = bench.decode("a", pretty).await;
         assert_eq!(accepted(&decoded), ["a|Bo|-", "c|-|-"]);
         assert_eq!(
             rejects(&decoded),
@@ -408,7 +411,8 @@ mod tests {
     #[tokio::test]
     async fn a_path_leads_to_the_array_past_whatever_stands_before_it() {
         let text = r#" {"meta":{"items":[1,{"a":"}"}],"n":"\""},"data":{"next":null,"items":[{"id":"a"}],"more":[]},"end":1} "#;
-        let decoded = tickets(at(&["data", "items"])).decode("a", text).await;
+        let bench = tickets(at(&["data", "items"]));
+        let decoded = bench.decode("a", text).await;
         assert_eq!(accepted(&decoded), ["a|-|-"]);
         for (path, text) in [
             (&["data", "rows"][..], text),
@@ -470,7 +474,8 @@ mod tests {
     async fn items_of_an_exploded_list_take_what_they_lack_from_the_record_around_them() {
         let text = r#"[{"orderId":"a","lines":[{"sku":"x","quantity":1},{"sku":"y","status":"back"}],"status":"paid"},
 {"orderId":"b","lines":[]},{"orderId":"c"},{"orderId":"d","lines":null}]"#;
-        let decoded = lines().decode("a", text).await;
+        let bench = lines();
+        let decoded = bench.decode("a", text).await;
         assert_eq!(accepted(&decoded), ["a|x|1|paid|paid", "a|y|-|back|paid"]);
         assert_eq!(decoded.report.records, 2);
     }
@@ -483,7 +488,8 @@ mod tests {
 {"orderId":"c","lines":{"quantity":1}},
 {"orderId":"d","lines":[{"quantity":1},7]}
 ]"#;
-        let decoded = lines().decode("a", text).await;
+        let bench = lines();
+        let decoded = bench.decode("a", text).await;
         assert_eq!(accepted(&decoded), ["b|-|1|-|-"]);
         let expected = [
             (2, "", "sibling_rejected"),
