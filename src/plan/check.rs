@@ -15,7 +15,7 @@ use super::contract_check::published_schema;
 use super::graph::Graph;
 use super::schema::{contract_schema, input_table, source_schema};
 use super::seed::{rows_of_seeds, seed_schema};
-use super::{parallel, test_check};
+use super::{consent, parallel, test_check};
 use crate::diagnostic::{Code, Diagnostic, Severity, SourceFile, Span, nearest};
 use crate::engine::{
     Analysis, FunctionRegistry, InputTable, Question, Statement, TableUse, analyse,
@@ -33,6 +33,8 @@ pub(super) struct Checked {
     pub(crate) schemas: BTreeMap<TableName, SchemaRef>,
     /// For each table with a contract, one entry for each of its tests, in the contract's order: of those that are SQL.
     pub(crate) tests: BTreeMap<TableName, Vec<Option<Analysis>>>,
+    /// Each table that must not be held → the consent table that it feeds.
+    pub(crate) never_held: BTreeMap<TableName, TableName>,
     /// Of every seed.
     pub(crate) seeds: BTreeMap<TableName, RecordBatch>,
     /// Doubts that stop nothing, by file and place.
@@ -136,6 +138,8 @@ pub(super) fn check_project(
         }
     }
     let tests = test_check::check(&surroundings, &known, &tables, &mut mistakes, &mut warnings);
+    let never_held = consent::never_held(project, &graph);
+    mistakes.extend(consent::check(project, &never_held));
     warnings.extend(unread_ephemerals(project, &graph));
     if !mistakes.is_empty() {
         mistakes.extend(warnings);
@@ -146,6 +150,7 @@ pub(super) fn check_project(
         analyses,
         schemas: tables.into_iter().map(|(t, i)| (t, i.schema)).collect(),
         tests,
+        never_held,
         seeds,
         warnings: sorted(warnings),
     })

@@ -13,6 +13,7 @@ mod candidate;
 mod event;
 mod execute;
 mod history;
+mod hold;
 mod latest;
 mod observe;
 mod operations;
@@ -23,13 +24,16 @@ mod schedule;
 mod source;
 mod step;
 mod story;
+mod summary;
+mod tell;
 mod testing;
 
 pub use event::{Listener, RunEvent};
 pub(crate) use latest::LatestReport;
 pub use report::RunReport;
-pub(crate) use report::{SourceReport, StepReport, TableOutcome};
+pub(crate) use report::{HeldReport, OverdueReport, SourceReport, StepReport, TableOutcome};
 
+use std::collections::BTreeSet;
 pub(crate) use story::{ChangedTable, ReadSource, ReleaseStory};
 
 use std::path::PathBuf;
@@ -42,6 +46,7 @@ use crate::clock::Clock;
 use crate::engine::{Engine, EngineOptions, FunctionRegistry};
 use crate::error::{Error, Result};
 use crate::lake::DeltaLog;
+use crate::name::TableName;
 use crate::plan::{Observed, Plan, Selection};
 use crate::project::Project;
 use crate::release::{Boundary, Failpoint, Lake};
@@ -70,6 +75,8 @@ pub struct BuildRequest {
     pub(crate) fail_fast: bool,
     /// Warnings of tests are failures.
     pub(crate) warn_error: bool,
+    /// Tables that keep their published version this time, whatever came for them.
+    pub(crate) hold: BTreeSet<TableName>,
 }
 
 /// Runs builds and other changes of one project's lake.

@@ -227,6 +227,12 @@ pub(super) const CODES: &[Explanation] = &[
                within a cell needs quotes around it. An empty cell is null. What people export belongs among the exports.",
     },
     Explanation {
+        code: Code(151),
+        title: "a file or folder of dbt",
+        text: "kilde reads kilde.yaml, pipelines/, schemas/, sql/ and seeds/, and nothing else. A dbt project may live in the same\n\
+               folder, but none of its models is built here.",
+    },
+    Explanation {
         code: Code(190),
         title: "not in this version",
         text: "The key or the step is part of kilde's language and parses, but what it asks for is not built yet.\n\

@@ -126,4 +126,12 @@ without a record.",
 The texts of a workbook lie apart from its rows and must be held in memory whole; beyond 256 MB the export is
 refused. Let the sender write CSV or Parquet, which are read in pieces of any size.",
     },
+    Explanation {
+        code: Code(430),
+        title: "the newest export of a source is too old",
+        text: "\
+`freshness: {error_after: …}` bounds the age of the newest export: the time captured from its path, else
+the time of the file, against the clock. Ask the sender. With `on_error: hold` at the source, everything
+else is built meanwhile; without it nothing is, since the tables would look newer than they are.",
+    },
 ];

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::raw::{
-    Character, DateFormat, JsonPath, Mistake, NullTexts, NumberSign, OneOrMany, RawCsv, RawRead,
-    RawSource, RawXlsx, TimeFormat,
+    Character, DateFormat, JsonPath, Mistake, NullTexts, NumberSign, OneOrMany, RawCsv,
+    RawFreshness, RawRead, RawSource, RawXlsx, TimeFormat,
 };
 use super::super::{
-    Conversions, CsvRead, JsonRead, NdjsonRead, ParquetRead, Read, Source, Spanned, XlsxRead,
+    Conversions, CsvRead, Freshness, JsonRead, NdjsonRead, ParquetRead, Read, Source, Spanned,
+    XlsxRead,
 };
 use super::{Settings, blame};
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
@@ -65,6 +66,7 @@ pub(super) fn resolve(
         }
         let mut check = Check { file, found };
         let read = check.read(raw.read.value, settings);
+        let freshness = check.freshness(raw.freshness);
         let written_at = WrittenAt {
             table: raw.table.span,
             patterns: raw.files.0.iter().map(|pattern| pattern.span).collect(),
@@ -86,6 +88,8 @@ pub(super) fn resolve(
                 read,
                 load: raw.load.map(|load| load.value).unwrap_or_default(),
                 max_rejects: raw.rejects.and_then(|rejects| rejects.at_most),
+                freshness,
+                on_error: raw.on_error.unwrap_or_default(),
                 tags: raw.tags.0,
             },
         );
@@ -159,6 +163,45 @@ impl Check<'_> {
             header: raw.header.is_none_or(|header| header.value),
             skip_lines: raw.skip_lines.unwrap_or(0),
             conversions: conversions!(self, raw, zone),
+        }
+    }
+
+    fn freshness(&mut self, raw: Option<Spanned<RawFreshness>>) -> Freshness {
+        let Some(raw) = raw else {
+            return Freshness::default();
+        };
+        let RawFreshness {
+            warn_after,
+            error_after,
+        } = raw.value;
+        if warn_after.is_none() && error_after.is_none() {
+            let mistake = Mistake::new(126, "`freshness` without `warn_after` or `error_after`");
+            self.found.push(blame(
+                self.file,
+                raw.span,
+                mistake.help("for example `freshness: {warn_after: 26h, error_after: 50h}`"),
+            ));
+        }
+        if let (Some(warn), Some(error)) = (&warn_after, &error_after) {
+            let any_day = chrono::DateTime::UNIX_EPOCH;
+            if error.value.before(any_day) > warn.before(any_day) {
+                let mistake = Mistake::new(
+                    126,
+                    format!(
+                        "`error_after: {}` is shorter than `warn_after: {warn}`",
+                        error.value
+                    ),
+                );
+                self.found.push(blame(
+                    self.file,
+                    error.span,
+                    mistake.help("first comes the warning, then the error"),
+                ));
+            }
+        }
+        Freshness {
+            warn_after,
+            error_after: error_after.map(|period| period.value),
         }
     }
 
