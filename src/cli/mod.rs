@@ -16,6 +16,7 @@ mod releases;
 mod resume;
 mod rollback;
 mod schema;
+mod show;
 mod status;
 mod style;
 
@@ -48,6 +49,8 @@ enum Command {
     Ls(ls::Ls),
     /// Run SQL on one release (or on a failed run's candidates)
     Query(query::Query),
+    /// Run one step in memory on the newest release, and show its rows; writes nothing
+    Show(show::Show),
     /// Show the health of the lake: newest release, last runs, what waits
     Status(status::Status),
     /// List the published releases
@@ -94,6 +97,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             Command::Build(command) => command.run(&options).await,
             Command::Ls(command) => command.run(&options).await,
             Command::Query(command) => command.run(&options).await,
+            Command::Show(command) => command.run(&options).await,
             Command::Status(command) => command.run(&options).await,
             Command::Releases(command) => command.run(&options).await,
             Command::Rollback(command) => command.run(&options).await,

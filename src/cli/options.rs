@@ -103,17 +103,30 @@ impl SelectionOptions {
 impl Options {
     /// The project of `--project-dir`: the nearest kilde.yaml there or above.
     pub(super) fn project(&self) -> Result<Project> {
+        Project::load(&self.root()?, &self.variables()?)
+    }
+
+    /// The same, steps that still lack their contract allowed: for commands that help to write them.
+    pub(super) fn draft_project(&self) -> Result<Project> {
+        Project::load_drafts(&self.root()?, &self.variables()?)
+    }
+
+    fn root(&self) -> Result<PathBuf> {
         let start = std::path::absolute(&self.project_dir).map_err(|error| {
             Error::config(format!("`{}` is no folder", self.project_dir.display())).caused_by(error)
         })?;
         let root = start
             .ancestors()
-            .find(|folder| folder.join("kilde.yaml").is_file())
+            .find(|folder| folder.join("kilde.yaml").is_file());
+        root.map(std::path::Path::to_path_buf)
             .ok_or_else(|| {
                 Error::config("no kilde.yaml here or in any folder above")
                     .at(start.display().to_string())
                     .help("run kilde inside a project, or name one with --project-dir")
-            })?;
+            })
+    }
+
+    fn variables(&self) -> Result<Variables> {
         let mut vars = BTreeMap::new();
         for pair in &self.vars {
             let (name, text) = pair.split_once('=').ok_or_else(|| {
@@ -121,13 +134,10 @@ impl Options {
             })?;
             vars.insert(name.trim().to_string(), text.to_string());
         }
-        Project::load(
-            root,
-            &Variables {
-                target: self.target.clone(),
-                vars,
-            },
-        )
+        Ok(Variables {
+            target: self.target.clone(),
+            vars,
+        })
     }
 
     /// What changes the lake.

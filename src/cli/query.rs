@@ -29,7 +29,7 @@ pub(super) struct Query {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum OutputFormat {
+pub(super) enum OutputFormat {
     Table,
     Csv,
     Json,
@@ -41,12 +41,19 @@ impl Query {
         let catalog = options.catalog(&project)?;
         let view = View::of(self.release, self.candidate);
         let batches = catalog.query(&self.sql, &view).await?;
-        style::out(&match self.format {
-            OutputFormat::Table => table(&batches)?,
-            OutputFormat::Csv => csv(&batches)?,
-            OutputFormat::Json => json(&batches)?,
-        });
+        style::out(&self.format.text(&batches)?);
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl OutputFormat {
+    /// Rows as this form shows them.
+    pub(super) fn text(self, batches: &[RecordBatch]) -> Result<String> {
+        match self {
+            Self::Table => table(batches),
+            Self::Csv => csv(batches),
+            Self::Json => json(batches),
+        }
     }
 }
 

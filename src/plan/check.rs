@@ -35,6 +35,22 @@ pub(super) struct Checked {
     pub(crate) warnings: Vec<Diagnostic>,
 }
 
+/// What is known of a project, and everything found wrong with it.
+#[derive(Debug, Default)]
+pub(super) struct Examined {
+    /// Empty where tables read each other in a circle.
+    pub(super) graph: Graph,
+    /// Of every SQL step that could be analysed, those that break their contract among them.
+    pub(super) analyses: BTreeMap<TableName, Analysis>,
+    /// Every table whose columns are known, those that only a contract promises among them.
+    pub(super) tables: BTreeMap<TableName, InputTable>,
+    /// Steps whose query yields other columns than their contract promises.
+    pub(super) breaking: BTreeSet<TableName>,
+    tests: BTreeMap<TableName, Vec<Option<Analysis>>>,
+    pub(super) mistakes: Vec<Diagnostic>,
+    warnings: Vec<Diagnostic>,
+}
+
 /// A statement that parsed, and what it reads.
 pub(super) struct Parsed<'a> {
     step: &'a SqlStep,
@@ -81,6 +97,27 @@ pub(super) fn check_project(
     functions: &FunctionRegistry,
     as_of: DateTime<Utc>,
 ) -> Result<Checked, Vec<Diagnostic>> {
+    let mut examined = examine(project, functions, as_of);
+    if !examined.mistakes.is_empty() {
+        examined.mistakes.extend(examined.warnings);
+        return Err(sorted(examined.mistakes));
+    }
+    let tables = examined.tables.into_iter();
+    Ok(Checked {
+        graph: examined.graph,
+        analyses: examined.analyses,
+        schemas: tables.map(|(t, i)| (t, i.schema)).collect(),
+        tests: examined.tests,
+        warnings: sorted(examined.warnings),
+    })
+}
+
+/// Looks at everything, however much of it is wrong.
+pub(super) fn examine(
+    project: &Project,
+    functions: &FunctionRegistry,
+    as_of: DateTime<Utc>,
+) -> Examined {
     let surroundings = Surroundings {
         project,
         functions,
@@ -98,11 +135,15 @@ pub(super) fn check_project(
         Ok(graph) => graph,
         Err(cycles) => {
             mistakes.extend(cycles.iter().map(|cycle| cycle_mistake(cycle, &parsed)));
-            return Err(sorted(mistakes));
+            return Examined {
+                mistakes,
+                ..Examined::default()
+            };
         }
     };
     let mut tables = source_tables(project);
     let mut analyses = BTreeMap::new();
+    let mut breaking = BTreeSet::new();
     let mut warnings = Vec::new();
     for level in graph.levels() {
         let items: Vec<&Parsed<'_>> = level.iter().filter_map(|table| parsed.get(table)).collect();
@@ -115,7 +156,12 @@ pub(super) fn check_project(
                 Ok(Some((analysis, schema))) => {
                     warnings.extend(analysis.warnings.iter().cloned());
                     analyses.insert(table.clone(), analysis);
-                    Some(schema)
+                    schema
+                        .map_err(|found| {
+                            breaking.insert(table.clone());
+                            mistakes.extend(found);
+                        })
+                        .ok()
                 }
                 Err(found) => {
                     mistakes.extend(found);
@@ -132,17 +178,15 @@ pub(super) fn check_project(
     }
     let tests = test_check::check(&surroundings, &known, &tables, &mut mistakes, &mut warnings);
     warnings.extend(unread_ephemerals(project, &graph));
-    if !mistakes.is_empty() {
-        mistakes.extend(warnings);
-        return Err(sorted(mistakes));
-    }
-    Ok(Checked {
+    Examined {
         graph,
         analyses,
-        schemas: tables.into_iter().map(|(t, i)| (t, i.schema)).collect(),
+        tables,
+        breaking,
         tests,
-        warnings: sorted(warnings),
-    })
+        mistakes,
+        warnings,
+    }
 }
 
 /// Proves that statements can be run, by building their physical plans over empty tables: for those that are to be built,
@@ -290,12 +334,15 @@ fn source_tables(project: &Project) -> BTreeMap<TableName, InputTable> {
     sources.collect()
 }
 
+/// A statement's meaning, and what it publishes or how it breaks its contract.
+type Step = (Analysis, Result<SchemaRef, Vec<Diagnostic>>);
+
 /// `Ok(None)` where an input's columns are unknown because of a mistake that is reported elsewhere.
 fn analyse_step(
     item: &Parsed<'_>,
     tables: &BTreeMap<TableName, InputTable>,
     surroundings: &Surroundings<'_>,
-) -> Result<Option<(Analysis, SchemaRef)>, Vec<Diagnostic>> {
+) -> Result<Option<Step>, Vec<Diagnostic>> {
     if item
         .uses
         .iter()
@@ -310,11 +357,7 @@ fn analyse_step(
         &item.step.file,
         &analysis.output,
         contract,
-    )
-    .map_err(|mut found| {
-        found.extend(analysis.warnings.iter().cloned());
-        found
-    })?;
+    );
     Ok(Some((analysis, schema)))
 }
 

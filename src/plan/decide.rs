@@ -123,7 +123,8 @@ fn fingerprints(
     all
 }
 
-fn kind(project: &Project, table: &TableName) -> Kind {
+/// What makes a table of the project.
+pub(super) fn kind(project: &Project, table: &TableName) -> Kind {
     if project.sources.contains_key(table) {
         return Kind::Source;
     }

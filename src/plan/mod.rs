@@ -14,6 +14,7 @@ mod fingerprint;
 mod graph;
 mod list;
 mod observed;
+mod outline;
 mod parallel;
 mod reason;
 mod schema;
@@ -35,6 +36,7 @@ pub(crate) use graph::Graph;
 pub(crate) use list::list;
 pub use observed::Observed;
 pub(crate) use observed::{ExportState, ObservedExport, ObservedRelease, PublishedTable};
+pub(crate) use outline::{Outline, OutlinedTable};
 pub(crate) use reason::Reason;
 pub use selection::Selection;
 

@@ -18,6 +18,7 @@ mod ops_tables;
 mod publication;
 mod report;
 mod schedule;
+mod show;
 mod source;
 mod step;
 mod testing;
@@ -25,6 +26,8 @@ mod testing;
 pub use event::{Listener, RunEvent};
 pub use report::RunReport;
 pub(crate) use report::{SourceReport, StepReport, TableOutcome};
+
+pub(crate) use show::Shown;
 
 use std::path::PathBuf;
 use std::sync::Arc;

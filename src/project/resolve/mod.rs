@@ -20,6 +20,9 @@ use super::{Pipeline, Project, Variables};
 use crate::diagnostic::{Code, Diagnostic, SourceFile, Span};
 use crate::name::TableName;
 
+/// A table that people read, or a source, lacks its contract.
+pub(crate) const NO_CONTRACT: Code = Code(145);
+
 /// A mistake at a place; an empty span at the beginning blames the file as a whole.
 pub(crate) fn blame(file: &Arc<SourceFile>, span: Span, mistake: Mistake) -> Diagnostic {
     let mut diagnostic = Diagnostic::error(Code(mistake.code), mistake.message).at(file, span);

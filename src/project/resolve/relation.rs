@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::raw::{Mistake, listed, nearest_word};
 use super::super::{ColumnType, Contract, Load, Read, Source, TestKind};
-use super::blame;
+use super::{NO_CONTRACT, blame};
 use super::contract::{Contracts, Draft};
 use super::data_test::Reference;
 use super::ownership::Owned;
@@ -37,7 +37,7 @@ pub(super) fn check(
         }
         let described = drafts.contains_key(table) || unread.contains(table);
         if table.schema() == PUBLISHED && !described {
-            let mistake = Mistake::new(145, format!("`{table}` has no contract"))
+            let mistake = Mistake::new(NO_CONTRACT.0, format!("`{table}` has no contract"))
                 .help(format!("people read `{PUBLISHED}`: write schemas/{}.yaml with `description`, `grain` and `columns`", table.location()));
             found.push(blame(file, Span::default(), mistake));
         }
@@ -115,7 +115,7 @@ fn check_source(
     }
     let Some(draft) = draft else {
         if !unread.contains(table) {
-            let mistake = Mistake::new(145, format!("source `{table}` has no contract")).help(
+            let mistake = Mistake::new(NO_CONTRACT.0, format!("source `{table}` has no contract")).help(
                 format!("write schemas/{}.yaml with its `columns`", table.location()),
             );
             found.push(blame(&source.file, at.table, mistake));
