@@ -39,6 +39,7 @@ impl Show {
         let shown = runner.show(&table, limit, as_of).await?;
         style::out(&self.format.text(&shown.batches)?);
         if !options.quiet {
+            style::diagnostics(&project.warnings);
             style::note(&self.remarks(&shown));
             style::diagnostics(&shown.mistakes);
         }

@@ -13,6 +13,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use super::contract_check::published_schema;
 use super::graph::Graph;
 use super::schema::{contract_schema, input_table, source_schema};
+use super::unit_test::{Bench, PlannedUnitTest};
 use super::{parallel, test_check};
 use crate::diagnostic::{Code, Diagnostic, SourceFile, Span, nearest};
 use crate::engine::{
@@ -31,6 +32,8 @@ pub(super) struct Checked {
     pub(crate) schemas: BTreeMap<TableName, SchemaRef>,
     /// For each table with a contract, one entry for each of its tests, in the contract's order: of those that are SQL.
     pub(crate) tests: BTreeMap<TableName, Vec<Option<Analysis>>>,
+    /// Of every step that has some.
+    pub(crate) unit_tests: BTreeMap<TableName, Vec<PlannedUnitTest>>,
     /// Doubts that stop nothing, by file and place.
     pub(crate) warnings: Vec<Diagnostic>,
 }
@@ -47,6 +50,7 @@ pub(super) struct Examined {
     /// Steps whose query yields other columns than their contract promises.
     pub(super) breaking: BTreeSet<TableName>,
     tests: BTreeMap<TableName, Vec<Option<Analysis>>>,
+    unit_tests: BTreeMap<TableName, Vec<PlannedUnitTest>>,
     pub(super) mistakes: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
 }
@@ -56,6 +60,23 @@ pub(super) struct Parsed<'a> {
     step: &'a SqlStep,
     statement: Statement,
     uses: Vec<TableUse>,
+}
+
+impl Parsed<'_> {
+    /// Analyses the step with other variables at another instant.
+    pub(super) fn analyse_with(
+        &self,
+        surroundings: &Surroundings<'_>,
+        tables: &BTreeMap<TableName, InputTable>,
+        vars: &BTreeMap<String, String>,
+        as_of: DateTime<Utc>,
+    ) -> Result<Analysis, Vec<Diagnostic>> {
+        analyse(&Question {
+            vars,
+            as_of,
+            ..surroundings.question(&self.statement, &self.uses, tables, true)
+        })
+    }
 }
 
 /// Everything that statements are analysed with.
@@ -75,7 +96,17 @@ impl Surroundings<'_> {
         tables: &BTreeMap<TableName, InputTable>,
         is_published: bool,
     ) -> Result<Analysis, Vec<Diagnostic>> {
-        analyse(&Question {
+        analyse(&self.question(statement, uses, tables, is_published))
+    }
+
+    fn question<'q>(
+        &'q self,
+        statement: &'q Statement,
+        uses: &'q [TableUse],
+        tables: &'q BTreeMap<TableName, InputTable>,
+        is_published: bool,
+    ) -> Question<'q> {
+        Question {
             statement,
             uses,
             tables,
@@ -84,7 +115,7 @@ impl Surroundings<'_> {
             time_zone: self.project.time_zone,
             functions: self.functions,
             is_published,
-        })
+        }
     }
 }
 
@@ -108,6 +139,7 @@ pub(super) fn check_project(
         analyses: examined.analyses,
         schemas: tables.map(|(t, i)| (t, i.schema)).collect(),
         tests: examined.tests,
+        unit_tests: examined.unit_tests,
         warnings: sorted(examined.warnings),
     })
 }
@@ -177,6 +209,14 @@ pub(super) fn examine(
         }
     }
     let tests = test_check::check(&surroundings, &known, &tables, &mut mistakes, &mut warnings);
+    let unit_tests = Bench {
+        surroundings: &surroundings,
+        graph: &graph,
+        parsed: &parsed,
+        analyses: &analyses,
+        tables: &tables,
+    }
+    .check(&mut mistakes);
     warnings.extend(unread_ephemerals(project, &graph));
     Examined {
         graph,
@@ -184,6 +224,7 @@ pub(super) fn examine(
         tables,
         breaking,
         tests,
+        unit_tests,
         mistakes,
         warnings,
     }

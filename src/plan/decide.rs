@@ -214,6 +214,7 @@ impl<'a> Decider<'a> {
     fn table(&mut self, table: &TableName, checked: &mut Checked) -> Result<TablePlan> {
         let kind = kind(self.project, table);
         let tests = checked.tests.remove(table).unwrap_or_default();
+        let unit_tests = checked.unit_tests.remove(table).unwrap_or_default();
         let pipeline = self.project.pipeline_of(table);
         let mut plan = TablePlan {
             table: table.clone(),
@@ -223,6 +224,7 @@ impl<'a> Decider<'a> {
             published_inputs: self.published_inputs(checked.graph.inputs(table)),
             readers: checked.graph.readers(table).to_vec(),
             tests,
+            unit_tests,
             action: Action::Unchanged,
             otherwise: Action::Unchanged,
             reasons: Vec::new(),

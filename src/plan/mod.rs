@@ -11,6 +11,7 @@ mod check;
 mod contract_check;
 mod decide;
 mod fingerprint;
+mod fixture;
 mod graph;
 mod list;
 mod observed;
@@ -20,6 +21,7 @@ mod reason;
 mod schema;
 mod selection;
 mod test_check;
+mod unit_test;
 
 #[cfg(test)]
 mod sample;
@@ -33,12 +35,13 @@ use datafusion::arrow::datatypes::SchemaRef;
 use check::{Checked, check_project, check_runnable};
 pub(crate) use fingerprint::Fingerprints;
 pub(crate) use graph::Graph;
-pub(crate) use list::list;
+pub(crate) use list::{list, unit_tests};
 pub use observed::Observed;
 pub(crate) use observed::{ExportState, ObservedExport, ObservedRelease, PublishedTable};
-pub(crate) use outline::{Outline, OutlinedTable};
+pub(crate) use outline::Outline;
 pub(crate) use reason::Reason;
 pub use selection::Selection;
+pub(crate) use unit_test::{PlannedFixture, PlannedUnitTest};
 
 use crate::diagnostic::Diagnostic;
 use crate::engine::{Analysis, FunctionRegistry};
@@ -74,6 +77,8 @@ pub(crate) struct TablePlan {
     pub(crate) readers: Vec<TableName>,
     /// One entry for each test of its contract, in the contract's order: the statements of those that are SQL.
     pub(crate) tests: Vec<Option<Analysis>>,
+    /// Of its SQL, as its contract declares them.
+    pub(crate) unit_tests: Vec<PlannedUnitTest>,
     pub(crate) action: Action,
     /// What to do instead where `action` is `Maybe` and it turns out not to be stale: `Retest`, `Redescribe` or `Unchanged`.
     pub(crate) otherwise: Action,
@@ -154,6 +159,26 @@ impl Plan {
         decide::decide(project, observed, selection, functions, checked)
     }
 
+    /// The unit tests of what a person changed, the ephemeral steps that are part of it among them: those that must pass
+    /// before data is read.
+    pub(crate) fn unit_tests(&self) -> Vec<&PlannedUnitTest> {
+        let mut wanted: BTreeSet<&TableName> = BTreeSet::new();
+        for name in self.order.iter().rev() {
+            let Some(table) = self.tables.get(name) else {
+                continue;
+            };
+            let is_part = || table.readers.iter().any(|reader| wanted.contains(reader));
+            if table.was_changed() || (table.kind == Kind::Ephemeral && is_part()) {
+                wanted.insert(name);
+            }
+        }
+        let tables = self.order.iter().filter(|name| wanted.contains(name));
+        tables
+            .filter_map(|name| self.tables.get(name))
+            .flat_map(|table| &table.unit_tests)
+            .collect()
+    }
+
     /// Whether a build of it would write anything at all.
     pub(crate) fn is_empty(&self) -> bool {
         let idle = |action: &Action| {
@@ -168,6 +193,27 @@ impl Plan {
 }
 
 impl TablePlan {
+    /// Whether a person changed its SQL, its contract or its tests, as opposed to rows that came in.
+    pub(crate) fn was_changed(&self) -> bool {
+        if self.action == Action::NotSelected {
+            return false;
+        }
+        let tests_changed = self.otherwise == Action::Retest;
+        tests_changed
+            || self.reasons.iter().any(|reason| {
+                !matches!(
+                    reason,
+                    Reason::AsOfMoved
+                        | Reason::InputChanged { .. }
+                        | Reason::InputChanges { .. }
+                        | Reason::NewExports { .. }
+                        | Reason::ChangedExports { .. }
+                        | Reason::ExportsWait { .. }
+                        | Reason::WordsChanged
+                )
+            })
+    }
+
     /// Whether it must be computed, given what its inputs are now; asked when every input is ready.
     pub(crate) fn is_stale(&self, input_digests: &BTreeMap<TableName, String>) -> Option<Reason> {
         match self.action {

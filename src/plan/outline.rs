@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::SchemaRef;
 
+use super::Kind;
 use super::check::{examine, sorted};
 use super::contract_check::schema_of_query;
 use super::decide::kind;
-use super::{Graph, Kind};
 use crate::diagnostic::Diagnostic;
 use crate::engine::{Analysis, FunctionRegistry};
 use crate::error::{Error, Result};
@@ -20,7 +20,6 @@ use crate::project::Project;
 /// Every table of a project, whether or not it could be built.
 #[derive(Debug)]
 pub(crate) struct Outline {
-    pub(crate) graph: Graph,
     tables: BTreeMap<TableName, OutlinedTable>,
     /// By file and place.
     pub(crate) mistakes: Vec<Diagnostic>,
@@ -62,7 +61,6 @@ impl Outline {
             tables.insert(name.clone(), table);
         }
         Self {
-            graph: examined.graph,
             tables,
             mistakes: sorted(examined.mistakes),
         }

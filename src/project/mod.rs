@@ -8,6 +8,7 @@
 
 mod contract;
 mod data_test;
+mod instant;
 mod jinja;
 mod json_schema;
 mod load;
@@ -18,6 +19,7 @@ mod resolve;
 mod source;
 mod time_format;
 mod type_parser;
+mod unit_test;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -25,8 +27,13 @@ use std::sync::Arc;
 
 pub(crate) use crate::column_type::ColumnType;
 pub(crate) use contract::{Column, Contract, Materialization, Meaning, OnError, RollbackClass};
+pub(crate) use instant::{instant, local as local_instant};
 pub(crate) use json_schema::json_schema;
 pub use load::Variables;
+pub(crate) use resolve::check_value;
+#[cfg(test)]
+pub(crate) use unit_test::FixtureRow;
+pub(crate) use unit_test::{Cell, Fixture, FixtureCell, FixtureRows, UnitTest};
 
 pub(crate) use data_test::{DataTest, Limit, TestKind, TestSeverity};
 pub(crate) use path_pattern::{Captures, PathPattern};

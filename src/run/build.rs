@@ -38,6 +38,13 @@ impl Runner {
             report.finish(&watch);
             return Ok(report);
         }
+        report.unit_tests = self.run_unit_tests(&plan.unit_tests()).await?;
+        if let Some(failure) = report.unit_test_failure() {
+            report.failure = Some(failure);
+            report.finish(&watch);
+            return Ok(report);
+        }
+        let unit_tests = report.unit_tests.clone();
         let mut claim = catalog.lake().claim(&run).await?;
         if let Some(pause) = claim.pause() {
             claim.yield_(YieldReason::NothingToDo).await?;
@@ -50,6 +57,7 @@ impl Runner {
             observation = observe::observe(self, &catalog, request.as_of).await?;
             plan = self.plan_on(&observation.observed, request)?;
             report = self.new_report(&run, request, observation.release.as_ref());
+            report.unit_tests = unit_tests;
             if !has_work(&plan, request) {
                 claim.yield_(YieldReason::NothingToDo).await?;
                 report.describe_unchanged(&plan);
@@ -133,6 +141,7 @@ impl Runner {
             }),
             sources: Vec::new(),
             steps: Vec::new(),
+            unit_tests: Vec::new(),
             verdicts: Vec::new(),
             release: None,
             changed_tables: 0,
@@ -166,6 +175,15 @@ fn has_work(plan: &Plan, request: &BuildRequest) -> bool {
 }
 
 impl RunReport {
+    fn unit_test_failure(&self) -> Option<String> {
+        let failed = self.unit_tests.iter().filter(|test| !test.has_passed());
+        match failed.count() {
+            0 => None,
+            1 => Some("1 unit test failed; no data was read".to_string()),
+            n => Some(format!("{n} unit tests failed; no data was read")),
+        }
+    }
+
     fn describe_unchanged(&mut self, plan: &Plan) {
         for table in &plan.order {
             let Some(planned) = plan.tables.get(table) else {

@@ -22,12 +22,14 @@ mod show;
 mod source;
 mod step;
 mod testing;
+mod unit_test;
 
 pub use event::{Listener, RunEvent};
 pub use report::RunReport;
 pub(crate) use report::{SourceReport, StepReport, TableOutcome};
 
 pub(crate) use show::Shown;
+pub(crate) use unit_test::{UnitTestOutcome, UnitTestReport};
 
 use std::path::PathBuf;
 use std::sync::Arc;

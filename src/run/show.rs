@@ -54,7 +54,6 @@ impl Runner {
         let catalog = self.readable(as_of)?;
         let release = catalog.lake().current().await?;
         let showing = Showing {
-            runner: self,
             outline: &outline,
             catalog: &catalog,
             release: release.as_ref(),
@@ -125,14 +124,13 @@ fn cut(
 }
 
 struct Showing<'a> {
-    runner: &'a Runner,
     outline: &'a Outline,
     catalog: &'a Catalog,
     release: Option<&'a Release>,
     computed: Mutex<BTreeSet<TableName>>,
 }
 
-impl<'a> Showing<'a> {
+impl Showing<'_> {
     /// What a table's rows come from: its published version for a source, else its statement over its inputs.
     fn query<'b>(
         &'b self,
@@ -197,10 +195,10 @@ impl<'a> Showing<'a> {
         let loaded = &content.file_set.schema;
         let declared = self.outline.table(table)?.schema.as_ref();
         if declared.is_some_and(|declared| declared != loaded) {
-            return Err(Error::config(format!(
-                "`{table}` was loaded before its contract changed"
-            ))
-            .help(help));
+            return Err(
+                Error::config(format!("`{table}` was loaded before its contract changed"))
+                    .help(help),
+            );
         }
         content.provider()
     }

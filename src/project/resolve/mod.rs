@@ -9,7 +9,10 @@ mod ownership;
 mod relation;
 mod settings;
 mod source;
+mod unit_test;
 mod value;
+
+pub(crate) use value::check as check_value;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -110,6 +113,7 @@ fn pipeline_name(file: &SourceFile) -> String {
 pub(crate) struct Settings {
     /// `None` where it was reported as wrong.
     name: Option<String>,
+    root: std::path::PathBuf,
     time_zone: chrono_tz::Tz,
     raw: String,
     lake: String,

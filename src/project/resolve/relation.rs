@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::raw::{Mistake, listed, nearest_word};
 use super::super::{ColumnType, Contract, Load, Read, Source, TestKind};
-use super::{NO_CONTRACT, blame};
 use super::contract::{Contracts, Draft};
 use super::data_test::Reference;
 use super::ownership::Owned;
 use super::source::{Sources, WrittenAt};
+use super::{NO_CONTRACT, blame};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::name::TableName;
 
@@ -115,9 +115,10 @@ fn check_source(
     }
     let Some(draft) = draft else {
         if !unread.contains(table) {
-            let mistake = Mistake::new(NO_CONTRACT.0, format!("source `{table}` has no contract")).help(
-                format!("write schemas/{}.yaml with its `columns`", table.location()),
-            );
+            let mistake =
+                Mistake::new(NO_CONTRACT.0, format!("source `{table}` has no contract")).help(
+                    format!("write schemas/{}.yaml with its `columns`", table.location()),
+                );
             found.push(blame(&source.file, at.table, mistake));
         }
         return;
