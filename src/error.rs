@@ -34,6 +34,21 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// The kind as stored in reports and tables.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Input => "input",
+            Self::Quality => "quality",
+            Self::Conflict => "conflict",
+            Self::Unavailable => "unavailable",
+            Self::Corrupt => "corrupt",
+            Self::Internal => "internal",
+            Self::Interrupted | Self::Terminated => "interrupted",
+        }
+    }
+
     /// The process's exit code, fixed for ever.
     #[must_use]
     pub fn exit_code(self) -> u8 {

@@ -5,6 +5,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+/// The schema of kilde's own tables, which no project may use.
+pub const OWN_SCHEMA: &str = "ops";
+
 /// `schema.name` of a table; both parts match `[a-z][a-z0-9_]*`, since object paths, every SQL engine and every Delta
 /// reader take such names without quoting.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,6 +45,12 @@ impl TableName {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether the table is kilde's own (ledger, rejects, history), and not the project's.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        self.schema == OWN_SCHEMA
     }
 
     /// The table's folder in the lake: `gold/customers`.

@@ -10,7 +10,7 @@ mod rejects;
 
 pub(crate) use candidate::Candidate;
 pub(crate) use content::Content;
-pub(crate) use query::View;
+pub(crate) use query::{Rows, View};
 pub(crate) use rejects::RejectGroup;
 
 use std::sync::Arc;

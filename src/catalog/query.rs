@@ -1,10 +1,16 @@
 //! SQL on one release: only the tables that the statement names are opened.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use futures::{Stream, StreamExt, TryStreamExt};
 
 use super::{Candidate, Catalog};
 use crate::diagnostic::{Code, SourceFile, nearest};
@@ -35,6 +41,35 @@ impl View {
     }
 }
 
+/// The rows of a query, batch by batch, while it runs.
+pub(crate) struct Rows {
+    stream: SendableRecordBatchStream,
+}
+
+impl Rows {
+    /// Rows that were computed already.
+    pub(crate) fn of(schema: SchemaRef, batches: Vec<RecordBatch>) -> Self {
+        let batches = futures::stream::iter(batches.into_iter().map(Ok));
+        Self {
+            stream: Box::pin(RecordBatchStreamAdapter::new(schema, batches)),
+        }
+    }
+
+    /// The columns.
+    pub(crate) fn schema(&self) -> SchemaRef {
+        self.stream.schema()
+    }
+}
+
+impl Stream for Rows {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let next = self.stream.poll_next_unpin(context);
+        next.map(|batch| batch.map(|batch| batch.map_err(engine::failure)))
+    }
+}
+
 /// A view resolved: one release, and candidates that stand before its tables.
 struct Opened {
     release: Option<Release>,
@@ -53,11 +88,25 @@ impl Opened {
 }
 
 impl Catalog {
-    /// Runs one query. Rows come in the order that the statement asks for.
+    /// Runs one query and holds all of its rows; at least one batch. For results known to be small.
     ///
     /// # Errors
     /// `Config` for a statement that cannot be run, with the place in it.
     pub(crate) async fn query(&self, sql: &str, view: &View) -> Result<Vec<RecordBatch>> {
+        let rows = self.rows(sql, view).await?;
+        let schema = rows.schema();
+        let mut batches: Vec<RecordBatch> = rows.try_collect().await?;
+        if batches.is_empty() {
+            batches.push(RecordBatch::new_empty(schema));
+        }
+        Ok(batches)
+    }
+
+    /// Runs one query; its rows come while it runs, in the order that the statement asks for.
+    ///
+    /// # Errors
+    /// `Config` for a statement that cannot be run, with the place in it.
+    pub(crate) async fn rows(&self, sql: &str, view: &View) -> Result<Rows> {
         let file = Arc::new(SourceFile {
             path: "query".to_string(),
             text: sql.to_string(),
@@ -81,12 +130,8 @@ impl Catalog {
                 .code(Code(902))
                 .caused_by(text.lines().next().unwrap_or_default())
         })?;
-        let schema = Arc::new(frame.schema().as_arrow().clone());
-        let mut batches = frame.collect().await.map_err(engine::failure)?;
-        if batches.is_empty() {
-            batches.push(RecordBatch::new_empty(schema));
-        }
-        Ok(batches)
+        let stream = frame.execute_stream().await.map_err(engine::failure)?;
+        Ok(Rows { stream })
     }
 
     async fn open_view(&self, view: &View) -> Result<Opened> {

@@ -68,6 +68,9 @@ pub(super) fn render(report: &RunReport, project: &Project) -> String {
     text.push_str(&exports(report));
     text.push_str(&steps(report));
     text.push_str(&foot(report));
+    if let Some(latest) = &report.latest {
+        text.push_str(&super::latest::render(latest));
+    }
     text
 }
 

@@ -62,6 +62,27 @@ pub(super) fn seconds(seconds: f64) -> String {
     }
 }
 
+/// `40 s`, `12 min`, `6 h`, `3 d`.
+pub(super) fn age(age: chrono::Duration) -> String {
+    let seconds = age.num_seconds().max(0);
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// The text in one line, at most so many characters of it.
+pub(super) fn cut(text: &str, characters: usize) -> String {
+    let text = text.replace(['\n', '\r'], " ");
+    if text.chars().count() <= characters {
+        return text;
+    }
+    let start: String = text.chars().take(characters.saturating_sub(1)).collect();
+    format!("{}…", start.trim_end())
+}
+
 /// `1 export`, `3 exports`.
 pub(super) fn plural(number: u64, noun: &str) -> String {
     format!(
@@ -155,5 +176,7 @@ mod tests {
         assert_eq!(bytes(999), "999 B");
         assert_eq!(share(318, 262_027), "0.12 %");
         assert_eq!(seconds(250.0), "4 min 10 s");
+        assert_eq!(age(chrono::Duration::hours(50)), "2 d");
+        assert_eq!(cut("one row per customer", 8), "one row…");
     }
 }

@@ -1,22 +1,62 @@
 //! `kilde ls`
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use clap::Args;
+use serde::Serialize;
 
 use super::format::{self, Columns};
 use super::options::Options;
-use super::style;
+use super::style::{self, DOUBT, STRONG, styled};
 use crate::clock::{Clock, SystemClock};
-use crate::error::Result;
-use crate::name::TableName;
-use crate::plan::Selection;
+use crate::error::{Error, Result};
+use crate::name::ReleaseNumber;
+use crate::plan::{ListedTable, Selection};
+use crate::project::{Owner, Project};
+use crate::release::Release;
+
+/// Characters of a description, or of a list of readers, in a line.
+const MOST_CHARACTERS: usize = 60;
 
 #[derive(Debug, Args)]
 pub(super) struct Ls {
-    /// Tables to list, in dbt's grammar: gold.* tag:nightly gold.customers+ [default: all]
+    /// Tables to list, in dbt's grammar, a schema among it: gold tag:nightly gold.customers+ [default: all]
     selection: Vec<String>,
+    /// The same selection as a flag
+    #[arg(short, long, value_name = "SELECTION", num_args = 1..)]
+    select: Vec<String>,
+    /// Also how fresh each is, who owns it, who reads it, and whether it is held
+    #[arg(short, long)]
+    long: bool,
+    /// Print all that is known as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A table, for those who want to read it.
+#[derive(Debug, Serialize)]
+struct Entry {
+    table: String,
+    kind: String,
+    grain: Option<String>,
+    description: Option<String>,
+    owner: Option<String>,
+    owner_email: Option<String>,
+    tags: Vec<String>,
+    /// Steps of the project.
+    read_by: Vec<String>,
+    rows: Option<u64>,
+    bytes: Option<u64>,
+    /// Version in its Delta log.
+    version: Option<u64>,
+    /// The release whose build last changed it, and when that was published.
+    changed_in: Option<u64>,
+    changed_at: Option<DateTime<Utc>>,
+    /// Why it is held at an older version.
+    held: Option<String>,
 }
 
 impl Ls {
@@ -24,33 +64,114 @@ impl Ls {
         let project = Arc::new(options.project()?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let runner = options.runner(&project, &clock)?;
-        let selection = Selection::parse(&self.selection, &[])?;
-        let listed = runner.list(&selection).await?;
-        let mut columns = Columns::new(&[false, false, true, true, false]);
-        for table in &listed.tables {
-            let published = listed
-                .release
-                .as_ref()
-                .and_then(|release| release.table(&table.name));
-            columns.row(vec![
-                table.name.to_string(),
-                table.kind.to_string(),
-                published.map_or_else(String::new, |entry| {
-                    format!("{} rows", format::count(entry.facts.rows))
-                }),
-                published.map_or_else(String::new, |entry| format::bytes(entry.facts.bytes)),
-                words(&project, &table.name),
-            ]);
+        let words = [self.selection.as_slice(), &self.select].concat();
+        let listed = runner.list(&Selection::parse(&words, &[])?).await?;
+        let changes = match &listed.release {
+            Some(release) if self.long || self.json => runner.change_times(release).await?,
+            _ => BTreeMap::new(),
+        };
+        let entries: Vec<Entry> = listed
+            .tables
+            .iter()
+            .map(|table| entry(table, &project, listed.release.as_ref(), &changes))
+            .collect();
+        if self.json {
+            let text = serde_json::to_string_pretty(&entries)
+                .map_err(|error| Error::internal("a list cannot be written").caused_by(error))?;
+            style::out(&format!("{text}\n"));
+        } else if self.long {
+            style::out(&long(&entries, clock.now()));
+        } else {
+            style::out(&short(&entries));
         }
-        style::out(&columns.render(""));
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// Grain, else description.
-fn words(project: &crate::project::Project, table: &TableName) -> String {
-    let contract = project.contracts.get(table);
-    let text =
-        contract.and_then(|contract| contract.grain.as_ref().or(contract.description.as_ref()));
-    text.cloned().unwrap_or_default()
+fn entry(
+    table: &ListedTable,
+    project: &Project,
+    release: Option<&Release>,
+    changes: &BTreeMap<ReleaseNumber, DateTime<Utc>>,
+) -> Entry {
+    let contract = project.contracts.get(&table.name);
+    let published = release.and_then(|release| release.table(&table.name));
+    let held = release.and_then(|release| release.held.get(&table.name));
+    let owner = owner(table, project);
+    Entry {
+        table: table.name.to_string(),
+        kind: table.kind.to_string(),
+        grain: contract.and_then(|contract| contract.grain.clone()),
+        description: contract.and_then(|contract| contract.description.clone()),
+        owner: owner.map(|owner| owner.name.clone()),
+        owner_email: owner.and_then(|owner| owner.email.clone()),
+        tags: project.tags(&table.name),
+        read_by: table.readers.iter().map(ToString::to_string).collect(),
+        rows: published.map(|entry| entry.facts.rows),
+        bytes: published.map(|entry| entry.facts.bytes),
+        version: published.and_then(|entry| entry.version),
+        changed_in: published.map(|entry| entry.written_in.0),
+        changed_at: published.and_then(|entry| changes.get(&entry.written_in).copied()),
+        held: held.map(|held| format!("since release {}: {}", held.since, held.reason)),
+    }
+}
+
+/// The table's own, else its pipeline's.
+fn owner<'a>(table: &ListedTable, project: &'a Project) -> Option<&'a Owner> {
+    let own = project.contracts.get(&table.name);
+    let own = own.and_then(|contract| contract.owner.as_ref());
+    own.or_else(|| project.pipeline_of(&table.name)?.owner.as_ref())
+}
+
+fn short(entries: &[Entry]) -> String {
+    let mut columns = Columns::new(&[false, false, true, true, false]);
+    for entry in entries {
+        let words = entry.grain.as_ref().or(entry.description.as_ref());
+        columns.row(vec![
+            entry.table.clone(),
+            entry.kind.clone(),
+            entry
+                .rows
+                .map_or_else(String::new, |rows| format!("{} rows", format::count(rows))),
+            entry.bytes.map_or_else(String::new, format::bytes),
+            words.cloned().unwrap_or_default(),
+        ]);
+    }
+    columns.render("")
+}
+
+fn long(entries: &[Entry], now: DateTime<Utc>) -> String {
+    let head = [
+        "table",
+        "grain",
+        "rows",
+        "changed",
+        "owner",
+        "description",
+        "read by",
+        "held",
+    ];
+    let mut columns = Columns::new(&[false, false, true, true, false, false, false, false]);
+    columns.row(head.map(|word| styled(STRONG, word)).to_vec());
+    for entry in entries {
+        let text = |text: &Option<String>| {
+            format::cut(text.as_deref().unwrap_or_default(), MOST_CHARACTERS)
+        };
+        columns.row(vec![
+            entry.table.clone(),
+            text(&entry.grain),
+            entry.rows.map_or_else(String::new, format::count),
+            entry
+                .changed_at
+                .map_or_else(String::new, |at| format!("{} ago", format::age(now - at))),
+            text(&entry.owner),
+            text(&entry.description),
+            format::cut(&entry.read_by.join(", "), MOST_CHARACTERS),
+            match &entry.held {
+                Some(held) => styled(DOUBT, held),
+                None => String::new(),
+            },
+        ]);
+    }
+    columns.render("")
 }

@@ -4,17 +4,21 @@
 
 mod build;
 mod check;
+mod connect;
 mod explain;
 mod format;
+mod latest;
 mod ls;
 mod options;
 mod plan;
 mod progress;
 mod query;
 mod rejects;
+mod release_story;
 mod releases;
 mod resume;
 mod rollback;
+mod rows;
 mod schema;
 mod show;
 mod status;
@@ -54,9 +58,11 @@ enum Command {
     Test(test::Test),
     /// Run one step in memory on the newest release, and show its rows; writes nothing
     Show(show::Show),
+    /// Print how another tool opens one release: DuckDB, Polars, Power BI
+    Connect(connect::Connect),
     /// Show the health of the lake: newest release, last runs, what waits
     Status(status::Status),
-    /// List the published releases
+    /// List the published releases, or show what one of them changed
     Releases(releases::Releases),
     /// Publish an older release again, and pause the lake
     Rollback(rollback::Rollback),
@@ -102,6 +108,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             Command::Query(command) => command.run(&options).await,
             Command::Test(command) => command.run(&options).await,
             Command::Show(command) => command.run(&options).await,
+            Command::Connect(command) => command.run(&options).await,
             Command::Status(command) => command.run(&options).await,
             Command::Releases(command) => command.run(&options).await,
             Command::Rollback(command) => command.run(&options).await,

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use super::format::{self, Columns};
 use super::options::Options;
@@ -11,14 +11,26 @@ use super::style::{self, FAINT, styled};
 use crate::error::Result;
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Releases {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// How many, newest first
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: usize,
 }
 
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show what a release changed, held and warned of, compared with the one before it
+    Show(super::release_story::Show),
+}
+
 impl Releases {
     pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
+        if let Some(Command::Show(show)) = self.command {
+            return show.run(options).await;
+        }
         let project = Arc::new(options.project()?);
         let catalog = options.catalog(&project)?;
         let releases = catalog.lake().releases(self.limit).await?;
@@ -34,8 +46,16 @@ impl Releases {
                 format::moment(release.published_at, project.time_zone),
                 format!(
                     "{} of {} tables changed",
-                    release.changed.len(),
-                    release.tables.len()
+                    release
+                        .changed
+                        .iter()
+                        .filter(|table| !table.is_own())
+                        .count(),
+                    release
+                        .tables
+                        .keys()
+                        .filter(|table| !table.is_own())
+                        .count()
                 ),
                 format::plural(count("exports"), "export"),
                 format!("{} rejected", format::count(count("rejected"))),

@@ -33,6 +33,9 @@ impl Rollback {
                 format::plural(report.went_back, "table"),
                 format::count(report.kept),
             ));
+            if let Some(latest) = &report.latest {
+                style::out(&super::latest::render(latest));
+            }
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::format;
 use super::options::{Options, as_of};
-use super::query::OutputFormat;
+use super::rows::{self, RowFormat};
 use super::style;
 use crate::clock::{Clock, SystemClock};
 use crate::error::Result;
@@ -22,7 +22,7 @@ pub(super) struct Show {
     limit: usize,
     /// Form of the output
     #[arg(long, value_enum, default_value = "table")]
-    format: OutputFormat,
+    format: RowFormat,
     /// Date or time the table speaks of (`$as_of`) [default: the midnight that began today]
     #[arg(long, env = "KILDE_AS_OF", value_name = "TIME")]
     as_of: Option<String>,
@@ -37,10 +37,11 @@ impl Show {
         let runner = options.runner(&project, &clock)?;
         let limit = (self.limit > 0).then_some(self.limit);
         let shown = runner.show(&table, limit, as_of).await?;
-        style::out(&self.format.text(&shown.batches)?);
+        let remarks = self.remarks(&shown);
+        rows::print(shown.rows, self.format, None).await?;
         if !options.quiet {
             style::diagnostics(&project.warnings);
-            style::note(&self.remarks(&shown));
+            style::note(&remarks);
             style::diagnostics(&shown.mistakes);
         }
         Ok(ExitCode::SUCCESS)

@@ -17,8 +17,10 @@ use datafusion::prelude::SessionConfig;
 
 use super::clock_functions::register_clock_functions;
 use super::failure::failure;
+use super::sql_function::{self, SqlFunctions};
 use super::statement::RECURSION_LIMIT;
 use super::udf;
+use crate::diagnostic::SourceFile;
 use crate::error::Error;
 
 /// Functions by name, with everything else that planning a statement needs.
@@ -27,6 +29,7 @@ pub(crate) struct FunctionRegistry {
     state: SessionState,
     names: OnceLock<BTreeSet<String>>,
     semantics: BTreeMap<String, u32>,
+    sql: SqlFunctions,
 }
 
 impl FunctionRegistry {
@@ -66,6 +69,7 @@ impl FunctionRegistry {
             state,
             names: OnceLock::new(),
             semantics: BTreeMap::new(),
+            sql: SqlFunctions::default(),
         })
     }
 
@@ -125,6 +129,24 @@ impl FunctionRegistry {
             .map(str::to_string)
     }
 
+    /// Functions that the project writes in SQL.
+    pub(crate) fn sql(&self) -> &SqlFunctions {
+        &self.sql
+    }
+
+    /// Adds a function of the project.
+    pub(super) fn register(&mut self, function: Arc<ScalarUDF>) -> Result<()> {
+        self.state.register_udf(function)?;
+        self.names = OnceLock::new();
+        Ok(())
+    }
+
+    /// Whether a function needs many rows.
+    pub(super) fn is_aggregate(&self, name: &str) -> bool {
+        self.state.aggregate_functions().contains_key(name)
+            || self.state.window_functions().contains_key(name)
+    }
+
     /// Whether a function answers differently to the same question.
     pub(super) fn is_volatile(&self, name: &str) -> bool {
         self.state
@@ -138,10 +160,20 @@ impl FunctionRegistry {
 ///
 /// # Errors
 /// `Internal` where two functions claim one name.
-pub(crate) fn functions() -> Result<FunctionRegistry, Error> {
+fn functions() -> Result<FunctionRegistry, Error> {
     FunctionRegistry::new(udf::all(), udf::aggregates(), vec![])
         .map(|registry| registry.with_semantics(udf::semantics()))
         .map_err(failure)
+}
+
+/// The same, and those of a project's `sql/functions/`; mistakes in these files are kept for the check.
+///
+/// # Errors
+/// `Internal` where two functions claim one name.
+pub(crate) fn project_functions(files: &[Arc<SourceFile>]) -> Result<FunctionRegistry, Error> {
+    let mut registry = functions()?;
+    registry.sql = sql_function::compile(&mut registry, files)?;
+    Ok(registry)
 }
 
 /// The same functions for a session that runs statements, with the clock that answers `as_of`.

@@ -12,7 +12,9 @@ mod lint;
 mod memory;
 mod scan;
 mod session;
+mod sql_function;
 mod statement;
+mod typed_rows;
 mod udf;
 mod watchdog;
 
@@ -21,9 +23,10 @@ pub(crate) use analysis::{
 };
 pub(crate) use failure::{failure, is_out_of_memory};
 pub(crate) use file_set::{DataFile, FileSet};
-pub(crate) use function_registry::{FunctionRegistry, functions};
+pub(crate) use function_registry::{FunctionRegistry, project_functions};
 pub(crate) use scan::scan;
 pub(crate) use session::{Engine, EngineOptions, Joins, lake_url, scratch_url};
 pub(crate) use statement::{Statement, TableUse};
+pub(crate) use typed_rows::{WrongCell, rows_as_table, typed_rows};
 pub use udf::register_udfs;
 pub(crate) use watchdog::watched;

@@ -18,13 +18,14 @@ use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::registry::FunctionRegistry as _;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 
 use super::clock_functions::register_clock_functions;
 use super::failure;
-use super::function_registry::{configure_sql, register_functions};
+use super::function_registry::{FunctionRegistry, configure_sql, register_functions};
 use super::memory::{SpillPool, default_memory_limit};
 use crate::error::{Error, Result};
 use crate::name::TableName;
@@ -124,6 +125,17 @@ impl Engine {
             base,
             scratch_folder,
         })
+    }
+
+    /// With functions that the project writes in SQL.
+    ///
+    /// # Errors
+    /// `Internal` where DataFusion refuses one.
+    pub(crate) fn with_functions(mut self, functions: &FunctionRegistry) -> Result<Self> {
+        for function in functions.sql().udfs() {
+            self.base.register_udf(function).map_err(failure)?;
+        }
+        Ok(self)
     }
 
     /// A session that sees exactly these tables, as `schema.name`.

@@ -17,8 +17,10 @@ use datafusion::sql::sqlparser::tokenizer::{
 use crate::diagnostic::{Code, Diagnostic, SourceFile, Span, nearest};
 use crate::name::TableName;
 
+mod definition;
 mod table_use;
 
+pub(super) use definition::{ARGUMENTS, Definition, Parameter, definitions};
 pub(crate) use table_use::TableUse;
 pub(super) use table_use::normal;
 

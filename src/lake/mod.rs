@@ -13,7 +13,7 @@ mod write;
 
 pub(crate) use delta_log::{DeltaLog, TableDefinition, TableIdentity};
 pub(crate) use digest::{Digest, RowHasher};
-pub(crate) use write::{Layout, WriteSpec, Written, write_table};
+pub(crate) use write::{Layout, WriteSpec, Written, write_table, write_whole};
 
 use crate::diagnostic::Code;
 use crate::error::Error;

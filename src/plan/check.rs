@@ -8,14 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 
 use super::contract_check::published_schema;
 use super::graph::Graph;
 use super::schema::{contract_schema, input_table, source_schema};
+use super::seed::{rows_of_seeds, seed_schema};
 use super::unit_test::{Bench, PlannedUnitTest};
 use super::{parallel, test_check};
-use crate::diagnostic::{Code, Diagnostic, SourceFile, Span, nearest};
+use crate::diagnostic::{Code, Diagnostic, Severity, SourceFile, Span, nearest};
 use crate::engine::{
     Analysis, FunctionRegistry, InputTable, Question, Statement, TableUse, analyse,
 };
@@ -34,6 +36,8 @@ pub(super) struct Checked {
     pub(crate) tests: BTreeMap<TableName, Vec<Option<Analysis>>>,
     /// Of every step that has some.
     pub(crate) unit_tests: BTreeMap<TableName, Vec<PlannedUnitTest>>,
+    /// Of every seed.
+    pub(crate) seeds: BTreeMap<TableName, RecordBatch>,
     /// Doubts that stop nothing, by file and place.
     pub(crate) warnings: Vec<Diagnostic>,
 }
@@ -51,6 +55,7 @@ pub(super) struct Examined {
     pub(super) breaking: BTreeSet<TableName>,
     tests: BTreeMap<TableName, Vec<Option<Analysis>>>,
     unit_tests: BTreeMap<TableName, Vec<PlannedUnitTest>>,
+    seeds: BTreeMap<TableName, RecordBatch>,
     pub(super) mistakes: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
 }
@@ -140,6 +145,7 @@ pub(super) fn check_project(
         schemas: tables.map(|(t, i)| (t, i.schema)).collect(),
         tests: examined.tests,
         unit_tests: examined.unit_tests,
+        seeds: examined.seeds,
         warnings: sorted(examined.warnings),
     })
 }
@@ -155,13 +161,14 @@ pub(super) fn examine(
         functions,
         as_of,
     };
-    let known: BTreeSet<TableName> = project
-        .sources
-        .keys()
-        .chain(project.steps.keys())
+    let known: BTreeSet<TableName> = project.tables().cloned().collect();
+    let (mut mistakes, mut warnings): (Vec<_>, Vec<_>) = functions
+        .sql()
+        .found
+        .iter()
         .cloned()
-        .collect();
-    let mut mistakes = Vec::new();
+        .partition(|found| found.severity == Severity::Error);
+    let seeds = rows_of_seeds(project, &mut mistakes);
     let parsed = parse_all(project, &known, &mut mistakes);
     let graph = match Graph::new(edges(project, &parsed, &known)) {
         Ok(graph) => graph,
@@ -174,9 +181,9 @@ pub(super) fn examine(
         }
     };
     let mut tables = source_tables(project);
+    tables.extend(seed_tables(project));
     let mut analyses = BTreeMap::new();
     let mut breaking = BTreeSet::new();
-    let mut warnings = Vec::new();
     for level in graph.levels() {
         let items: Vec<&Parsed<'_>> = level.iter().filter_map(|table| parsed.get(table)).collect();
         let results = parallel::map(&items, |item| analyse_step(item, &tables, &surroundings));
@@ -225,6 +232,7 @@ pub(super) fn examine(
         breaking,
         tests,
         unit_tests,
+        seeds,
         mistakes,
         warnings,
     }
@@ -297,7 +305,7 @@ pub(super) fn unknown_tables(
             let diagnostic = Diagnostic::error(
                 Code(203),
                 format!(
-                    "`{reader}` reads `{}`, which no source or step makes",
+                    "`{reader}` reads `{}`, which no source, seed or step makes",
                     used.table
                 ),
             )
@@ -325,7 +333,8 @@ fn edges(
     parsed: &BTreeMap<TableName, Parsed<'_>>,
     known: &BTreeSet<TableName>,
 ) -> BTreeMap<TableName, Vec<TableName>> {
-    let sources = project.sources.keys().map(|table| (table.clone(), vec![]));
+    let sources = project.sources.keys().chain(project.seeds.keys());
+    let sources = sources.map(|table| (table.clone(), vec![]));
     let steps = project.steps.keys().map(|table| {
         let uses = parsed.get(table).map_or(&[][..], |parsed| &parsed.uses);
         let inputs = uses.iter().map(|used| used.table.clone());
@@ -377,6 +386,15 @@ fn source_tables(project: &Project) -> BTreeMap<TableName, InputTable> {
 
 /// A statement's meaning, and what it publishes or how it breaks its contract.
 type Step = (Analysis, Result<SchemaRef, Vec<Diagnostic>>);
+
+fn seed_tables(project: &Project) -> BTreeMap<TableName, InputTable> {
+    let seeds = project.seeds.iter().map(|(table, seed)| {
+        let contract = project.contracts.get(table);
+        let schema = seed_schema(seed, contract);
+        (table.clone(), input_table(schema, contract, None))
+    });
+    seeds.collect()
+}
 
 /// `Ok(None)` where an input's columns are unknown because of a mistake that is reported elsewhere.
 fn analyse_step(

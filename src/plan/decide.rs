@@ -98,7 +98,7 @@ fn fingerprints(
 ) -> BTreeMap<TableName, Fingerprints> {
     let mut all: BTreeMap<TableName, Fingerprints> = BTreeMap::new();
     for table in checked.graph.order() {
-        let found = match (checked.analyses.get(table), checked.schemas.get(table)) {
+        let mut found = match (checked.analyses.get(table), checked.schemas.get(table)) {
             (Some(analysis), Some(schema)) => {
                 let ephemerals = checked
                     .graph
@@ -116,8 +116,14 @@ fn fingerprints(
                 };
                 fingerprint::of_step(project, functions, observed.as_of, &step)
             }
+            _ if project.seeds.contains_key(table) => {
+                let columns = checked.schemas.get(table);
+                fingerprint::of_seed(project, table, columns)
+            }
             _ => fingerprint::of_source(project, table),
         };
+        let tests = checked.tests.get(table).map_or(&[][..], Vec::as_slice);
+        found.tests = fingerprint::with_functions_of_tests(&found.tests, functions, tests);
         all.insert(table.clone(), found);
     }
     all
@@ -127,6 +133,9 @@ fn fingerprints(
 pub(super) fn kind(project: &Project, table: &TableName) -> Kind {
     if project.sources.contains_key(table) {
         return Kind::Source;
+    }
+    if project.seeds.contains_key(table) {
+        return Kind::Seed;
     }
     match project.materialization(table) {
         Materialization::Table => Kind::Table,
@@ -234,6 +243,7 @@ impl<'a> Decider<'a> {
                 .remove(table)
                 .ok_or_else(|| Error::internal(format!("`{table}` has no columns")))?,
             analysis: checked.analyses.remove(table),
+            rows: checked.seeds.remove(table),
             built_from: self
                 .published(table)
                 .map(|published| published.built_from.clone())
@@ -248,7 +258,7 @@ impl<'a> Decider<'a> {
             Kind::Ephemeral => (Action::Unchanged, vec![]),
             _ if !self.selected.contains(table) => (Action::NotSelected, vec![]),
             Kind::Source => self.source(&plan),
-            Kind::Table => self.step(&plan)?,
+            Kind::Table | Kind::Seed => self.step(&plan)?,
         };
         Ok(plan)
     }
@@ -357,6 +367,13 @@ impl<'a> Decider<'a> {
                 "sql" => self
                     .path_of_step(plan)
                     .map(|path| Reason::SqlChanged { path }),
+                "seed" => self
+                    .project
+                    .seeds
+                    .get(&plan.table)
+                    .map(|seed| Reason::SeedChanged {
+                        path: seed.file.path.clone(),
+                    }),
                 "contract" => self
                     .path_of_contract(plan)
                     .map(|path| Reason::ContractChanged { path }),
@@ -367,6 +384,7 @@ impl<'a> Decider<'a> {
                     .split_once(':')
                     .and_then(|(ephemeral, _)| table(ephemeral))
                     .map(|table| Reason::EphemeralChanged { table }),
+                "function" if in_both => Some(Reason::FunctionChanged { name: rest.into() }),
                 "var" if in_both => Some(Reason::VarChanged { name: rest.into() }),
                 "as_of" if in_both => Some(Reason::AsOfMoved),
                 "functions" | "kind" if in_both => Some(Reason::SemanticsChanged),

@@ -21,7 +21,7 @@ mod unit_test;
 /// Bumped by hand when the result of a kind of step may change with equal inputs.
 fn semantics(kind: Kind) -> u32 {
     match kind {
-        Kind::Source | Kind::Table | Kind::Ephemeral => 1,
+        Kind::Source | Kind::Seed | Kind::Table | Kind::Ephemeral => 1,
     }
 }
 
@@ -34,7 +34,8 @@ pub(crate) struct Fingerprints {
     pub(crate) tests: String,
     /// Changed: its metadata is committed again.
     pub(crate) words: String,
-    /// What `content` is made of: `sql`, `contract`, `input:TABLE`, `var:NAME`, `as_of`, `functions`, `kind`, `read`, `rules`; those of
+    /// What `content` is made of: `sql`, `contract`, `input:TABLE`, `var:NAME`, `function:NAME` (of those
+    /// written in SQL), `as_of`, `functions`, `kind`, `read`, `rules`, `seed`; those of
     /// ephemeral steps that are part of it as `within:TABLE:…`, unless they are inputs, variables or the instant.
     pub(crate) parts: BTreeMap<String, String>,
 }
@@ -84,7 +85,11 @@ pub(super) fn of_step(
         let zone = project.time_zone.name();
         parts.insert("as_of".to_string(), hash(&[&instant, zone]));
     }
-    let numbers = functions.semantics(&analysis.functions);
+    let (texts, called) = functions.sql().within(&analysis.functions);
+    for (name, text) in texts {
+        parts.insert(format!("function:{name}"), hash(&[text]));
+    }
+    let numbers = functions.semantics(&called);
     if !numbers.is_empty() {
         let fields: Vec<String> = numbers.iter().map(|(f, n)| format!("{f} {n}")).collect();
         let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
@@ -102,11 +107,28 @@ pub(super) fn of_step(
     }
 }
 
+/// The hash of a table's tests, with the functions written in SQL that they call.
+pub(super) fn with_functions_of_tests(
+    tests: &str,
+    functions: &FunctionRegistry,
+    analyses: &[Option<Analysis>],
+) -> String {
+    let called = analyses.iter().flatten();
+    let called = called.flat_map(|analysis| analysis.functions.iter().cloned());
+    let (texts, _) = functions.sql().within(&called.collect());
+    if texts.is_empty() {
+        return tests.to_string();
+    }
+    let mut fields = vec![tests];
+    fields.extend(texts.iter().flat_map(|(name, text)| [*name, *text]));
+    hash(&fields)
+}
+
 /// The parts of an ephemeral step, as parts of its reader.
 fn parts_within(table: &TableName, fingerprints: &Fingerprints) -> BTreeMap<String, String> {
     let shared = |name: &str| {
         name == "as_of"
-            || ["var:", "input:", "within:"]
+            || ["var:", "input:", "function:", "within:"]
                 .iter()
                 .any(|p| name.starts_with(p))
     };
@@ -130,6 +152,33 @@ pub(super) fn of_source(project: &Project, table: &TableName) -> Fingerprints {
         parts.insert("contract".to_string(), source::contract_part(contract));
         parts.insert("read".to_string(), source::read_part(source));
         parts.insert("rules".to_string(), source::rules_part(contract));
+    }
+    Fingerprints {
+        content: of_parts(&parts),
+        tests: tests_hash(contract),
+        words: words_hash(project, table, contract),
+        parts,
+    }
+}
+
+/// Of a seed: its cells, however they are quoted, and its columns.
+pub(super) fn of_seed(
+    project: &Project,
+    table: &TableName,
+    schema: Option<&SchemaRef>,
+) -> Fingerprints {
+    let contract = project.contracts.get(table);
+    let mut parts = BTreeMap::from([("kind".to_string(), semantics(Kind::Seed).to_string())]);
+    if let Some(schema) = schema {
+        parts.insert("contract".to_string(), layout(schema, contract));
+    }
+    if let Some(seed) = project.seeds.get(table) {
+        let lines = std::iter::once(&seed.header).chain(&seed.rows);
+        let cells = lines.flatten().flat_map(|cell| match &cell.text {
+            Some(text) => ["=", text.as_str()],
+            None => ["null", ""],
+        });
+        parts.insert("seed".to_string(), hash(&cells.collect::<Vec<_>>()));
     }
     Fingerprints {
         content: of_parts(&parts),

@@ -69,7 +69,7 @@ pub(super) fn batch(
     let options = RecordBatchOptions::new().with_row_count(Some(rows.rows.len()));
     RecordBatch::try_new_with_options(schema.clone(), columns, &options).map_err(|error| {
         vec![Diagnostic::error(
-            Code(343),
+            Code(353),
             format!("the rows do not fit `{table}`: {error}"),
         )]
     })
@@ -251,7 +251,7 @@ impl Typing<'_> {
 
     fn wrong(&mut self, span: Span, expected: &str) {
         self.found.push(
-            Diagnostic::error(Code(343), "the value is not of its column's type")
+            Diagnostic::error(Code(353), "the value is not of its column's type")
                 .at(self.file, span)
                 .help(format!("write {expected}")),
         );
@@ -348,7 +348,7 @@ mod tests {
         let schema = schema(&[("amount", "bigint"), ("email", "varchar")]);
         let table = "gold.x".parse().unwrap();
         let found = batch(&rows(vec![("amount", text("NO"))]), &table, &schema).unwrap_err();
-        assert_eq!(found[0].code, Code(343));
+        assert_eq!(found[0].code, Code(353));
         let found = batch(&rows(vec![("emial", text("a"))]), &table, &schema).unwrap_err();
         assert_eq!(found[0].help.as_deref(), Some("did you mean `email`?"));
     }

@@ -7,6 +7,15 @@ use crate::error::{Error, Result};
 use crate::name::TableName;
 use crate::project::Project;
 
+/// A table of the project.
+#[derive(Clone, Debug)]
+pub(crate) struct ListedTable {
+    pub(crate) name: TableName,
+    pub(crate) kind: Kind,
+    /// The steps that read it directly.
+    pub(crate) readers: Vec<TableName>,
+}
+
 /// The tables selected, inputs before readers.
 ///
 /// # Errors
@@ -16,10 +25,16 @@ pub(crate) fn list(
     observed: &Observed,
     selection: &Selection,
     functions: &FunctionRegistry,
-) -> Result<Vec<(TableName, Kind)>> {
+) -> Result<Vec<ListedTable>> {
     let checked =
         check_project(project, functions, observed.as_of).map_err(Error::from_diagnostics)?;
-    selected(project, observed, selection, functions, &checked)
+    let tables = selected(project, observed, selection, functions, &checked)?;
+    let listed = tables.into_iter().map(|(name, kind)| ListedTable {
+        readers: checked.graph.readers(&name).to_vec(),
+        name,
+        kind,
+    });
+    Ok(listed.collect())
 }
 
 /// The unit tests of the tables selected, inputs before readers.

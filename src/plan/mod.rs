@@ -19,6 +19,7 @@ mod outline;
 mod parallel;
 mod reason;
 mod schema;
+mod seed;
 mod selection;
 mod test_check;
 mod unit_test;
@@ -30,12 +31,13 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 
 use check::{Checked, check_project, check_runnable};
 pub(crate) use fingerprint::Fingerprints;
 pub(crate) use graph::Graph;
-pub(crate) use list::{list, unit_tests};
+pub(crate) use list::{ListedTable, list, unit_tests};
 pub use observed::Observed;
 pub(crate) use observed::{ExportState, ObservedExport, ObservedRelease, PublishedTable};
 pub(crate) use outline::Outline;
@@ -87,8 +89,10 @@ pub(crate) struct TablePlan {
     pub(crate) fingerprints: Fingerprints,
     /// The columns as published, in order: what `engine::conform` makes of the query's result.
     pub(crate) schema: SchemaRef,
-    /// Of its SQL; `None` for sources.
+    /// Of its SQL; `None` for sources and seeds.
     pub(crate) analysis: Option<Analysis>,
+    /// Of a seed.
+    pub(crate) rows: Option<RecordBatch>,
     /// Digests of the inputs that the published version was built from.
     pub(crate) built_from: BTreeMap<TableName, String>,
 }
@@ -98,6 +102,8 @@ pub(crate) struct TablePlan {
 pub(crate) enum Kind {
     /// Raw exports.
     Source,
+    /// A small table that is a file of the project.
+    Seed,
     /// A SQL step whose result is published.
     Table,
     /// A SQL step that is part of what reads it.
@@ -132,7 +138,7 @@ pub(crate) enum Action {
 /// # Errors
 /// `Config` with every mistake found in SQL, contracts and tests.
 pub(crate) fn check(project: &Project) -> Result<Vec<Diagnostic>> {
-    let functions = crate::engine::functions()?;
+    let functions = crate::engine::project_functions(&project.functions)?;
     let checked = check_project(project, &functions, chrono::DateTime::UNIX_EPOCH)
         .map_err(Error::from_diagnostics)?;
     // of what passes every other check, hardly anything but correlated subqueries cannot be run; a build proves all that

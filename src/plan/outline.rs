@@ -43,9 +43,8 @@ impl Outline {
         as_of: DateTime<Utc>,
     ) -> Self {
         let mut examined = examine(project, functions, as_of);
-        let names = project.sources.keys().chain(project.steps.keys());
         let mut tables = BTreeMap::new();
-        for name in names {
+        for name in project.tables() {
             let analysis = examined.analyses.remove(name);
             let schema = match (&analysis, project.steps.get(name)) {
                 (Some(analysis), Some(step)) if examined.breaking.contains(name) => {
@@ -73,7 +72,9 @@ impl Outline {
     pub(crate) fn table(&self, name: &TableName) -> Result<&OutlinedTable> {
         self.tables
             .get(name)
-            .filter(|table| table.kind == Kind::Source || table.analysis.is_some())
+            .filter(|table| {
+                matches!(table.kind, Kind::Source | Kind::Seed) || table.analysis.is_some()
+            })
             .ok_or_else(|| Error::from_diagnostics(self.mistakes.clone()))
     }
 

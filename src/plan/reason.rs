@@ -29,12 +29,16 @@ pub(crate) enum Reason {
     ExportsWait { count: usize },
     /// The statement.
     SqlChanged { path: String },
+    /// The file of a seed.
+    SeedChanged { path: String },
     /// Columns, types, key or layout.
     ContractChanged { path: String },
     /// Columns or types of an input.
     InputColumnsChanged { table: TableName },
     /// An ephemeral step that is part of it.
     EphemeralChanged { table: TableName },
+    /// A function of the project that it calls.
+    FunctionChanged { name: String },
     /// A variable that it uses.
     VarChanged { name: String },
     /// It uses `$as_of`, and that moved.
@@ -78,11 +82,13 @@ impl fmt::Display for Reason {
                 )
             }
             Self::SqlChanged { path } => write!(f, "SQL changed {path}"),
+            Self::SeedChanged { path } => write!(f, "changed {path}"),
             Self::ContractChanged { path } => write!(f, "contract changed {path}"),
             Self::InputColumnsChanged { table } => {
                 write!(f, "columns of its input {table} changed")
             }
             Self::EphemeralChanged { table } => write!(f, "SQL changed in {table}, part of it"),
+            Self::FunctionChanged { name } => write!(f, "function {name} changed"),
             Self::VarChanged { name } => write!(f, "variable {name} changed"),
             Self::AsOfMoved => f.write_str("uses $as_of, so it also changes each day"),
             Self::SemanticsChanged => f.write_str("this version of kilde computes it differently"),

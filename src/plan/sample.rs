@@ -24,7 +24,7 @@ pub(super) fn name(text: &str) -> TableName {
 
 pub(super) fn functions() -> &'static FunctionRegistry {
     static SHARED: OnceLock<FunctionRegistry> = OnceLock::new();
-    SHARED.get_or_init(|| crate::engine::functions().unwrap())
+    SHARED.get_or_init(|| crate::engine::project_functions(&[]).unwrap())
 }
 
 fn file(path: String, text: &str) -> Arc<SourceFile> {
@@ -65,10 +65,13 @@ impl Sample {
                 raw: "exports".into(),
                 lake: "lake".into(),
                 vars: BTreeMap::from([("country".into(), "SE".into())]),
+                parquet_tables: crate::project::ParquetTables::default(),
                 max_record_bytes: 1 << 20,
                 pipelines: vec![pipeline],
                 sources: BTreeMap::new(),
                 steps: BTreeMap::new(),
+                seeds: BTreeMap::new(),
+                functions: vec![],
                 contracts: BTreeMap::new(),
                 file_count: 0,
                 warnings: vec![],

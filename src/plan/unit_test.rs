@@ -77,10 +77,11 @@ impl Bench<'_> {
         for (table, contract) in &self.surroundings.project.contracts {
             let mut planned = Vec::new();
             for test in &contract.unit_tests {
-                if self.surroundings.project.sources.contains_key(table) {
-                    let message = format!("`{table}` is a source: there is no SQL to test");
+                if !self.surroundings.project.steps.contains_key(table) {
+                    let message =
+                        format!("`{table}` is made without SQL: there is nothing to test");
                     mistakes.push(
-                        Diagnostic::error(Code(340), message)
+                        Diagnostic::error(Code(350), message)
                             .at(&contract.file, test.name.span)
                             .help("a unit test stands in the contract of a step"),
                     );
@@ -117,7 +118,7 @@ impl Bench<'_> {
         if needs_instant && test.as_of.is_none() {
             let message = format!("`{table}` uses `$as_of`, and the test does not say when it is");
             found.push(
-                Diagnostic::error(Code(342), message)
+                Diagnostic::error(Code(352), message)
                     .at(&contract.file, test.name.span)
                     .help("add `as_of: 2026-03-01`: a test must not change with the calendar"),
             );
@@ -216,7 +217,7 @@ impl Bench<'_> {
             .map(|(name, _)| {
                 let message = format!("`{table}` does not read `{}`", name.value);
                 let diagnostic =
-                    Diagnostic::error(Code(341), message).at(&contract.file, name.span);
+                    Diagnostic::error(Code(351), message).at(&contract.file, name.span);
                 let wanted = name.value.to_string();
                 match nearest(&wanted, names.iter().map(String::as_str)) {
                     Some(near) => diagnostic.help(format!("did you mean `{near}`?")),

@@ -1,5 +1,7 @@
 //! The tests that a contract declares.
 
+use serde::{Deserialize, Serialize};
+
 use crate::diagnostic::Span;
 use crate::name::TableName;
 
@@ -77,13 +79,24 @@ pub(crate) enum TestKind {
 }
 
 /// What a failing test does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum TestSeverity {
     /// Nothing is published.
     #[default]
     Error,
     /// The report says so.
     Warn,
+}
+
+impl TestSeverity {
+    /// As written in contracts.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+        }
+    }
 }
 
 /// How much is tolerated.

@@ -16,6 +16,8 @@ use crate::error::{Error, Result};
 
 /// Folders below a project's are this deep at most; deeper is a loop of links.
 const MAX_DEPTH: usize = 8;
+/// SQL here defines functions and makes no table.
+const FUNCTIONS: &str = "sql/functions/";
 /// Fewer files than this are not worth a thread.
 const FILES_PER_THREAD: usize = 32;
 const MAX_THREADS: usize = 8;
@@ -38,6 +40,8 @@ pub(crate) struct Files {
     pub(crate) pipelines: Vec<(Arc<SourceFile>, Option<RawPipelineFile>)>,
     pub(crate) schemas: Vec<(Arc<SourceFile>, Option<RawSchemaFile>)>,
     pub(crate) sql: Vec<Arc<SourceFile>>,
+    pub(crate) functions: Vec<Arc<SourceFile>>,
+    pub(crate) seeds: Vec<Arc<SourceFile>>,
     /// Mistakes within single files.
     pub(crate) found: Vec<Diagnostic>,
 }
@@ -106,6 +110,7 @@ enum Kind {
     Pipeline,
     Schema,
     Sql,
+    Seed,
 }
 
 /// One decoded file.
@@ -114,6 +119,9 @@ enum Decoded {
     Pipeline(Option<RawPipelineFile>),
     Schema(Option<RawSchemaFile>),
     Sql,
+    Seed,
+    /// Said to be unreadable; nothing more is known of it.
+    Unread,
 }
 
 fn read(root: PathBuf) -> Result<Files> {
@@ -126,6 +134,7 @@ fn read(root: PathBuf) -> Result<Files> {
         ("pipelines", Kind::Pipeline),
         ("schemas", Kind::Schema),
         ("sql", Kind::Sql),
+        ("seeds", Kind::Seed),
     ] {
         let mut listed = Vec::new();
         list(&root, folder, 0, &mut listed)
@@ -139,7 +148,6 @@ fn read(root: PathBuf) -> Result<Files> {
             }
         }
     }
-    found.extend(refuse_seeds(&root));
     let decoded = decode_all(&root, &paths);
     Ok(gather(root, decoded, found))
 }
@@ -152,6 +160,8 @@ fn gather(root: PathBuf, decoded: Vec<(Sink, Decoded)>, found: Vec<Diagnostic>) 
         pipelines: Vec::new(),
         schemas: Vec::new(),
         sql: Vec::new(),
+        functions: Vec::new(),
+        seeds: Vec::new(),
         found,
     };
     for (sink, decoded) in decoded {
@@ -160,7 +170,12 @@ fn gather(root: PathBuf, decoded: Vec<(Sink, Decoded)>, found: Vec<Diagnostic>) 
             Decoded::Project(raw) => files.project = (sink.file, raw),
             Decoded::Pipeline(raw) => files.pipelines.push((sink.file, raw)),
             Decoded::Schema(raw) => files.schemas.push((sink.file, raw)),
+            Decoded::Sql if sink.file.path.starts_with(FUNCTIONS) => {
+                files.functions.push(sink.file);
+            }
             Decoded::Sql => files.sql.push(sink.file),
+            Decoded::Seed => files.seeds.push(sink.file),
+            Decoded::Unread => {}
         }
     }
     files
@@ -205,7 +220,11 @@ fn list(root: &Path, folder: &str, depth: usize, paths: &mut Vec<String>) -> std
 
 /// Whether a file is one of ours; files of other kinds (a README) are no business of kilde.
 fn accept(path: &str, kind: Kind) -> Result<bool, Mistake> {
-    let extension = if kind == Kind::Sql { ".sql" } else { ".yaml" };
+    let extension = match kind {
+        Kind::Sql => ".sql",
+        Kind::Seed => ".csv",
+        Kind::Project | Kind::Pipeline | Kind::Schema => ".yaml",
+    };
     if let (Some(stem), ".yaml") = (path.strip_suffix(".yml"), extension) {
         return Err(Mistake::new(120, "kilde reads `.yaml`, not `.yml`")
             .help(format!("rename it to `{stem}.yaml`")));
@@ -215,10 +234,13 @@ fn accept(path: &str, kind: Kind) -> Result<bool, Mistake> {
     };
     let parts: Vec<&str> = stem.split('/').collect();
     match kind {
-        Kind::Sql if parts.get(1) == Some(&"functions") => {
-            Err(Mistake::new(190, "`sql/functions/` is not in this version")
-                .help("the folder is reserved for SQL functions: write the expression out for now"))
-        }
+        Kind::Sql if parts.get(1) == Some(&"functions") => match parts.len() {
+            3 => Ok(true),
+            _ => Err(
+                Mistake::new(120, "a function in a folder below `sql/functions/`")
+                    .help("move its file to `sql/functions/`"),
+            ),
+        },
         Kind::Pipeline if parts.len() != 2 => {
             Err(
                 Mistake::new(120, "a pipeline in a folder below `pipelines/`").help(format!(
@@ -227,7 +249,7 @@ fn accept(path: &str, kind: Kind) -> Result<bool, Mistake> {
                 )),
             )
         }
-        Kind::Schema | Kind::Sql if parts.len() != 3 => {
+        Kind::Schema | Kind::Sql | Kind::Seed if parts.len() != 3 => {
             let folder = parts[0];
             Err(
                 Mistake::new(120, "the path does not name a table").help(format!(
@@ -236,21 +258,12 @@ fn accept(path: &str, kind: Kind) -> Result<bool, Mistake> {
             )
         }
         Kind::Pipeline => raw::identifier(parts[1], "pipeline").map(|_| true),
-        Kind::Schema | Kind::Sql => {
+        Kind::Schema | Kind::Sql | Kind::Seed => {
             raw::identifier(parts[1], "schema")?;
             raw::identifier(parts[2], "table").map(|_| true)
         }
         Kind::Project => Ok(true),
     }
-}
-
-fn refuse_seeds(root: &Path) -> Option<Diagnostic> {
-    let mut seeds = Vec::new();
-    list(root, "seeds", 0, &mut seeds).ok()?;
-    let first = seeds.into_iter().min()?;
-    let mistake = Mistake::new(190, "`seeds/` is not in this version")
-        .help("put the file among the exports and declare a source with `load: replace`");
-    Some(blame(&whole_file(first), Span::default(), mistake))
 }
 
 /// A file of which nothing is shown but the path.
@@ -306,6 +319,7 @@ fn decode(root: &Path, path: &str, kind: Kind) -> (Sink, Decoded) {
             Kind::Pipeline => Decoded::Pipeline(None),
             Kind::Schema => Decoded::Schema(None),
             Kind::Sql => Decoded::Sql,
+            Kind::Seed => Decoded::Unread,
         };
         return (sink, nothing);
     }
@@ -321,6 +335,7 @@ fn decode(root: &Path, path: &str, kind: Kind) -> (Sink, Decoded) {
             jinja::refuse(&file.text, whole, &mut sink);
             Decoded::Sql
         }
+        Kind::Seed => Decoded::Seed,
     };
     (sink, decoded)
 }

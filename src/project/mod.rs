@@ -1,6 +1,6 @@
 //! A folder of YAML and SQL → a [`Project`] that later code need not doubt.
 //!
-//!   kilde.yaml, pipelines/*.yaml, schemas/**/*.yaml, sql/**/*.sql
+//!   kilde.yaml, pipelines/*.yaml, schemas/**/*.yaml, sql/**/*.sql, seeds/**/*.csv
 //!     → raw serde shapes with spans (`raw/`) → resolved, checked types (this module's public face)
 //!
 //! Every mistake of every file is reported at once. The raw shapes never leave this module; data and network are never
@@ -13,9 +13,11 @@ mod jinja;
 mod json_schema;
 mod load;
 mod path_pattern;
+mod publish;
 mod raw;
 mod requires;
 mod resolve;
+mod seed;
 mod source;
 mod time_format;
 mod type_parser;
@@ -37,6 +39,8 @@ pub(crate) use unit_test::{Cell, Fixture, FixtureCell, FixtureRows, UnitTest};
 
 pub(crate) use data_test::{DataTest, Limit, TestKind, TestSeverity};
 pub(crate) use path_pattern::{Captures, PathPattern};
+pub(crate) use publish::ParquetTables;
+pub(crate) use seed::Seed;
 pub(crate) use source::{
     Conversions, CsvRead, Encoding, Load, NdjsonRead, ParquetRead, Read, Source,
 };
@@ -71,13 +75,19 @@ pub struct Project {
     pub(crate) vars: BTreeMap<String, String>,
     /// `limits.line`: the longest record of a text export, in bytes.
     pub(crate) max_record_bytes: u64,
+    /// `publish.parquet`.
+    pub(crate) parquet_tables: ParquetTables,
     /// Pipelines in order of their files.
     pub(crate) pipelines: Vec<Pipeline>,
     /// Sources by their bronze table.
     pub(crate) sources: BTreeMap<TableName, Source>,
     /// SQL steps by the table they make.
     pub(crate) steps: BTreeMap<TableName, SqlStep>,
-    /// Contracts by table; every source has one, a step may have none.
+    /// The files of `sql/functions/`, by path.
+    pub(crate) functions: Vec<Arc<SourceFile>>,
+    /// Seeds by the table they make.
+    pub(crate) seeds: BTreeMap<TableName, Seed>,
+    /// Contracts by table; every source has one, a step or a seed may have none.
     pub(crate) contracts: BTreeMap<TableName, Contract>,
     /// Number of files read.
     pub(crate) file_count: usize,
@@ -121,12 +131,18 @@ impl Project {
             .map_or(Materialization::Table, |contract| contract.materialized)
     }
 
+    /// Every table that the project makes: sources, seeds, steps.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = &TableName> {
+        let made = self.sources.keys().chain(self.seeds.keys());
+        made.chain(self.steps.keys())
+    }
+
     /// The table that a person names, by its short name where that is unique.
     ///
     /// # Errors
     /// `Config` where there is no such table, or several.
     pub(crate) fn table(&self, name: &str) -> Result<TableName, Error> {
-        let all = || self.sources.keys().chain(self.steps.keys());
+        let all = || self.tables();
         let found: Vec<&TableName> = all()
             .filter(|table| table.to_string() == name || table.name() == name)
             .collect();

@@ -23,6 +23,9 @@ pub(crate) struct Verdict {
     pub(crate) table: TableName,
     /// `not_null(email)`.
     pub(crate) test: String,
+    /// `None` in reports of older versions.
+    #[serde(default)]
+    pub(crate) severity: Option<TestSeverity>,
     pub(crate) outcome: Outcome,
     pub(crate) failures: u64,
     /// Rows of the candidate.
@@ -55,6 +58,7 @@ impl Verdict {
         Self {
             table: table.clone(),
             test: test.name.clone(),
+            severity: Some(test.severity),
             outcome,
             failures,
             rows,

@@ -9,7 +9,7 @@ use crate::catalog::Catalog;
 use crate::clock::Stopwatch;
 use crate::diagnostic::Code;
 use crate::error::{Error, ErrorKind, Result};
-use crate::name::RunId;
+use crate::name::{RunId, TableName};
 use crate::plan::{Action, Plan};
 use crate::quality::Outcome;
 use crate::release::{Claim, KeepFailedRuns, Release, YieldReason};
@@ -35,6 +35,9 @@ impl Runner {
         let mut report = self.new_report(&run, request, observation.release.as_ref());
         if !has_work(&plan, request) {
             report.describe_unchanged(&plan);
+            if let Some(release) = &observation.release {
+                report.latest = self.mend_latest(&catalog, &run, release).await;
+            }
             report.finish(&watch);
             return Ok(report);
         }
@@ -91,7 +94,7 @@ impl Runner {
         let executed = match executed {
             Ok(executed) => executed,
             Err(error) => {
-                report.failure = Some(error.to_string());
+                report.fail_with(&error);
                 let reason = match error.kind() {
                     ErrorKind::Interrupted | ErrorKind::Terminated => YieldReason::Interrupted,
                     _ => YieldReason::Failed,
@@ -104,6 +107,7 @@ impl Runner {
         executed.describe(report);
         if let Some(failure) = failure {
             report.failure = Some(failure);
+            report.failure_kind = Some(ErrorKind::Quality.name().to_string());
             report.candidates = executed.candidates();
             claim.yield_(YieldReason::Failed).await?;
             return Ok(());
@@ -117,12 +121,14 @@ impl Runner {
         match published {
             Ok(release) => {
                 report.release = Some(release.number);
-                report.changed_tables = release.changed.len() as u64;
-                report.tables = release.tables.len() as u64;
+                let of_project = |table: &&TableName| !table.is_own();
+                report.changed_tables = release.changed.iter().filter(of_project).count() as u64;
+                report.tables = release.tables.keys().filter(of_project).count() as u64;
+                report.latest = self.follow_release(&execution.catalog, &release).await;
                 Ok(())
             }
             Err(error) => {
-                report.failure = Some(error.to_string());
+                report.fail_with(&error);
                 claim.yield_(YieldReason::Failed).await?;
                 Err(error)
             }
@@ -147,6 +153,8 @@ impl Runner {
             changed_tables: 0,
             tables: 0,
             failure: None,
+            failure_kind: None,
+            latest: None,
             candidates: std::collections::BTreeMap::new(),
             seconds: 0.0,
             peak_bytes: 0,
@@ -197,6 +205,11 @@ impl RunReport {
                 _ => self.steps.push(super::report::StepReport::unchanged(table)),
             }
         }
+    }
+
+    fn fail_with(&mut self, error: &Error) {
+        self.failure = Some(error.to_string());
+        self.failure_kind = Some(error.kind().name().to_string());
     }
 
     fn finish(&mut self, watch: &Stopwatch) {

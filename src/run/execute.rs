@@ -163,7 +163,7 @@ impl Execution {
                 (self.listener)(RunEvent::Started(table.clone()));
                 let done = match plan.kind {
                     Kind::Source => self.source(plan).await,
-                    Kind::Table => self.step(plan).await,
+                    Kind::Table | Kind::Seed => self.step(plan).await,
                     // computed by its first reader, or never
                     Kind::Ephemeral => Ok(TableResult::new(plan, TableOutcome::Unchanged)),
                 };
@@ -297,7 +297,7 @@ impl Executed {
             };
             match result.kind {
                 Kind::Source => report.sources.push(self.source_report(result)),
-                Kind::Table => report.steps.push(StepReport {
+                Kind::Table | Kind::Seed => report.steps.push(StepReport {
                     table: table.clone(),
                     outcome: result.outcome.clone(),
                     reasons: result.reasons.clone(),

@@ -12,6 +12,8 @@ mod build;
 mod candidate;
 mod event;
 mod execute;
+mod history;
+mod latest;
 mod observe;
 mod operations;
 mod ops_tables;
@@ -21,14 +23,17 @@ mod schedule;
 mod show;
 mod source;
 mod step;
+mod story;
 mod testing;
 mod unit_test;
 
 pub use event::{Listener, RunEvent};
+pub(crate) use latest::LatestReport;
 pub use report::RunReport;
 pub(crate) use report::{SourceReport, StepReport, TableOutcome};
 
 pub(crate) use show::Shown;
+pub(crate) use story::{ChangedTable, ReadSource, ReleaseStory};
 pub(crate) use unit_test::{UnitTestOutcome, UnitTestReport};
 
 use std::path::PathBuf;
@@ -86,7 +91,7 @@ impl Runner {
     /// # Errors
     /// `Internal` where two functions of SQL claim one name.
     pub fn new(project: Arc<Project>, clock: Arc<dyn Clock>, resources: Resources) -> Result<Self> {
-        let functions = Arc::new(crate::engine::functions()?);
+        let functions = Arc::new(crate::engine::project_functions(&project.functions)?);
         Ok(Self {
             project,
             clock,
@@ -132,7 +137,8 @@ impl Runner {
             lake: store.object_store(),
             as_of,
             time_zone: self.project.time_zone,
-        })?;
+        })?
+        .with_functions(&self.functions)?;
         let lake = Lake::open(store, Arc::clone(&log) as _, Arc::clone(&self.clock))
             .with_failpoint(failpoint_of_environment());
         Ok(Catalog::new(lake, log, Arc::new(engine)))

@@ -184,9 +184,10 @@ async fn hash(raw: &Store, path: &str) -> Result<String> {
 }
 
 fn observed_release(release: &Release, is_paused: bool) -> ObservedRelease {
-    let tables = release.tables.iter().filter(|(name, entry)| {
-        entry.kind == TableKind::Table && name.schema() != super::ops_tables::SCHEMA
-    });
+    let tables = release
+        .tables
+        .iter()
+        .filter(|(name, entry)| entry.kind == TableKind::Table && !name.is_own());
     ObservedRelease {
         number: release.number,
         is_paused,

@@ -1,10 +1,13 @@
 //! What changes the lake without building: rollback and resume; and what lists it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use chrono::{DateTime, Utc};
+
 use super::{Runner, observe, ops_tables};
-use crate::error::Result;
-use crate::name::{ReleaseNumber, TableName};
+use crate::error::{ErrorKind, Result};
+use crate::name::ReleaseNumber;
 use crate::plan::{self, Selection};
 use crate::release::{Release, RollbackClass, RollbackRequest, YieldReason};
 
@@ -17,19 +20,14 @@ pub(crate) struct RollbackReport {
     pub(crate) went_back: u64,
     /// Tables of class `keeps` that stayed.
     pub(crate) kept: u64,
-}
-
-/// A table of the project.
-#[derive(Clone, Debug)]
-pub(crate) struct ListedTable {
-    pub(crate) name: TableName,
-    pub(crate) kind: plan::Kind,
+    /// What was done below `latest/`, where anything was.
+    pub(crate) latest: Option<super::LatestReport>,
 }
 
 /// Tables of the project and the newest release.
 #[derive(Clone, Debug)]
 pub(crate) struct Listed {
-    pub(crate) tables: Vec<ListedTable>,
+    pub(crate) tables: Vec<plan::ListedTable>,
     pub(crate) release: Option<Release>,
 }
 
@@ -54,6 +52,7 @@ impl Runner {
         };
         match claim.rollback(request).await {
             Ok(release) => Ok(RollbackReport {
+                latest: self.follow_release(&catalog, &release).await,
                 release: release.number,
                 went_back: release.changed.len() as u64,
                 kept: release
@@ -82,7 +81,7 @@ impl Runner {
                 then.number
             ),
             writes: ops_tables::rolled_back(catalog, now, then).await?,
-            counts: std::collections::BTreeMap::new(),
+            counts: BTreeMap::new(),
         })
     }
 
@@ -126,12 +125,35 @@ impl Runner {
             &self.functions,
         )?;
         Ok(Listed {
-            tables: tables
-                .into_iter()
-                .map(|(name, kind)| ListedTable { name, kind })
-                .collect(),
+            tables,
             release: observation.and_then(|observation| observation.release),
         })
+    }
+}
+
+impl Runner {
+    /// When each release that wrote a table of this one was published; those whose records are gone are left out.
+    ///
+    /// # Errors
+    /// What storage gives.
+    pub(crate) async fn change_times(
+        &self,
+        release: &Release,
+    ) -> Result<BTreeMap<ReleaseNumber, DateTime<Utc>>> {
+        let catalog = self.readable(self.clock.now())?;
+        let entries = release.tables.values();
+        let wanted: BTreeSet<ReleaseNumber> = entries.map(|entry| entry.written_in).collect();
+        let mut times = BTreeMap::new();
+        for number in wanted {
+            match catalog.lake().release(number).await {
+                Ok(written) => {
+                    times.insert(number, written.published_at);
+                }
+                Err(error) if error.kind() == ErrorKind::Config => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(times)
     }
 }
 
@@ -140,6 +162,7 @@ impl fmt::Display for plan::Kind {
         f.write_str(match self {
             Self::Source => "source",
             Self::Table => "table",
+            Self::Seed => "seed",
             Self::Ephemeral => "ephemeral",
         })
     }

@@ -17,11 +17,9 @@ use crate::engine::{self, FileSet, Joins};
 use crate::error::{Error, Result};
 use crate::ingest::{self, DecodedExport, Ledger, LedgerEntry};
 use crate::lake::{self, Layout, TableDefinition, TableIdentity, WriteSpec, Written};
-use crate::name::TableName;
+use crate::name::{OWN_SCHEMA, TableName};
 use crate::release::{Fingerprints, LiveFile, Release, RollbackClass, TableFacts, TableWrite};
 
-/// The schema of kilde's own tables.
-pub(super) const SCHEMA: &str = "ops";
 const PARTITION: &str = "source";
 
 /// What a source's exports became in this build.
@@ -59,11 +57,11 @@ impl Ingested {
 }
 
 fn files_table() -> Result<TableName> {
-    TableName::new(SCHEMA, "files").map_err(Error::internal)
+    TableName::new(OWN_SCHEMA, "files").map_err(Error::internal)
 }
 
 fn rejects_table() -> Result<TableName> {
-    TableName::new(SCHEMA, "rejects").map_err(Error::internal)
+    TableName::new(OWN_SCHEMA, "rejects").map_err(Error::internal)
 }
 
 /// The ledger of a release, by source.
@@ -183,17 +181,9 @@ impl Execution {
             Some(old) => kept_files(old, &void),
             None => Vec::new(),
         };
-        let content = content_of(table, &schema, definition, &kept, &written)?;
-        let facts = TableFacts {
-            pipeline: String::new(),
-            fingerprints: Fingerprints::default(),
-            built_from: BTreeMap::new(),
-            digest: content.digest.clone(),
-            rows: content.rows,
-            bytes: content.bytes(),
-            schema_hash: schema_hash(&content),
-            rollback: RollbackClass::Keeps,
-        };
+        let by_source = [PARTITION.to_string()];
+        let content = content_of(table, &schema, definition, &by_source, &kept, &written)?;
+        let facts = own_facts(&content);
         Ok(write_of(&content, published.as_ref(), facts))
     }
 
@@ -295,10 +285,26 @@ fn files_with_source(content: &Content) -> Vec<(LiveFile, engine::DataFile, Opti
         .collect()
 }
 
-fn content_of(
+/// What a release knows of one of kilde's own tables.
+pub(super) fn own_facts(content: &Content) -> TableFacts {
+    TableFacts {
+        pipeline: String::new(),
+        fingerprints: Fingerprints::default(),
+        built_from: BTreeMap::new(),
+        digest: content.digest.clone(),
+        rows: content.rows,
+        bytes: content.bytes(),
+        schema_hash: schema_hash(content),
+        rollback: RollbackClass::Keeps,
+    }
+}
+
+/// One of kilde's own tables, of files that stay and files just written.
+pub(super) fn content_of(
     table: &TableName,
     schema: &SchemaRef,
     definition: String,
+    partition_by: &[String],
     kept: &[(LiveFile, engine::DataFile)],
     written: &Written,
 ) -> Result<Content> {
@@ -319,7 +325,7 @@ fn content_of(
         file_set: FileSet {
             location: table.location(),
             schema: schema.clone(),
-            partition_columns: vec![PARTITION.to_string()],
+            partition_columns: partition_by.to_vec(),
             files: all.iter().map(|(_, data)| (*data).clone()).collect(),
         },
         files: all
@@ -358,6 +364,7 @@ pub(super) async fn rolled_back(
             &table,
             &present.file_set.schema,
             present.definition.clone(),
+            &present.file_set.partition_columns,
             &kept,
             &Written::default(),
         )?;

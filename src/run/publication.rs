@@ -42,6 +42,10 @@ impl Execution {
         if tables.is_empty() {
             return Ok(None);
         }
+        let counts = counts(report);
+        for (table, write) in self.history(report, &tables, counts.clone()).await? {
+            tables.insert(table, TableChange::Write(write));
+        }
         reads.retain(|table| self.entry(table).is_some() && !tables.contains_key(table));
         Ok(Some(PublishRequest {
             project: self.runner.project.name.clone(),
@@ -49,7 +53,7 @@ impl Execution {
             tables,
             reads,
             held: BTreeMap::new(),
-            counts: counts(report),
+            counts,
         }))
     }
 

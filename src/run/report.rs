@@ -34,12 +34,18 @@ pub struct RunReport {
     pub(crate) verdicts: Vec<Verdict>,
     /// The release published, if any.
     pub(crate) release: Option<ReleaseNumber>,
-    /// Tables written or created by the release.
+    /// Tables of the project written or created by the release.
     pub(crate) changed_tables: u64,
-    /// Tables of the release.
+    /// Tables of the project in the release.
     pub(crate) tables: u64,
     /// Why nothing was published, where something should have been.
     pub(crate) failure: Option<String>,
+    /// Who has to act on it: a name of [`crate::error::ErrorKind`].
+    #[serde(default)]
+    pub(crate) failure_kind: Option<String>,
+    /// What was done below `latest/`, where anything was.
+    #[serde(default)]
+    pub(crate) latest: Option<super::LatestReport>,
     /// Candidates that stay readable when the run failed.
     pub(crate) candidates: BTreeMap<TableName, Candidate>,
     /// Wall time.

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::common::Column;
 use datafusion::dataframe::DataFrame;
@@ -18,7 +17,7 @@ use datafusion::prelude::SessionContext;
 use futures::future::BoxFuture;
 
 use super::Runner;
-use crate::catalog::{Catalog, Content};
+use crate::catalog::{Catalog, Content, Rows};
 use crate::diagnostic::Diagnostic;
 use crate::engine::{self, Joins};
 use crate::error::{Error, Result};
@@ -27,9 +26,8 @@ use crate::plan::{Kind, Outline};
 use crate::release::Release;
 
 /// Rows of a table as its SQL now says.
-#[derive(Debug)]
 pub(crate) struct Shown {
-    pub(crate) batches: Vec<RecordBatch>,
+    pub(crate) rows: Rows,
     /// Whether there are more rows than were asked for.
     pub(crate) has_more: bool,
     /// Inputs that were computed, since no release holds them as they are now.
@@ -63,9 +61,9 @@ impl Runner {
         let frame = self.first_rows(DataFrame::new(session.state(), plan), table, limit)?;
         let schema = Arc::new(frame.schema().as_arrow().clone());
         let batches = frame.collect().await.map_err(engine::failure)?;
-        let (batches, has_more) = cut(schema, batches, limit);
+        let (batches, has_more) = cut(batches, limit);
         Ok(Shown {
-            batches,
+            rows: Rows::of(schema, batches),
             has_more,
             computed: showing.computed(),
             mistakes: outline.mistakes_of(table),
@@ -100,12 +98,8 @@ impl Runner {
     }
 }
 
-/// At most `limit` rows in at least one batch, and whether some were cut off.
-fn cut(
-    schema: SchemaRef,
-    batches: Vec<RecordBatch>,
-    limit: Option<usize>,
-) -> (Vec<RecordBatch>, bool) {
+/// At most `limit` rows, and whether some were cut off.
+fn cut(batches: Vec<RecordBatch>, limit: Option<usize>) -> (Vec<RecordBatch>, bool) {
     let mut left = limit.unwrap_or(usize::MAX);
     let mut kept = Vec::new();
     let mut has_more = false;
@@ -116,9 +110,6 @@ fn cut(
         if rows > 0 {
             kept.push(batch.slice(0, rows));
         }
-    }
-    if kept.is_empty() {
-        kept.push(RecordBatch::new_empty(schema));
     }
     (kept, has_more)
 }
@@ -170,7 +161,7 @@ impl Showing<'_> {
 
     async fn input(&self, table: &TableName) -> Result<Arc<dyn TableProvider>> {
         let outlined = self.outline.table(table)?;
-        if outlined.kind == Kind::Source {
+        if matches!(outlined.kind, Kind::Source | Kind::Seed) {
             return self.source(table).await;
         }
         if outlined.kind == Kind::Table

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use datafusion::arrow::array::RecordBatch;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::ViewTable;
 use datafusion::logical_expr::LogicalPlan;
@@ -128,6 +129,9 @@ impl Execution {
         plan: &TablePlan,
         joins: Joins,
     ) -> Result<(SessionContext, LogicalPlan, u64)> {
+        if let Some(rows) = &plan.rows {
+            return self.seed_rows(rows, joins);
+        }
         let analysis = plan
             .analysis
             .as_ref()
@@ -146,6 +150,21 @@ impl Execution {
             .await
             .and_then(|logical| engine::conform(logical, &plan.schema))
             .map_err(engine::failure)?;
+        Ok((session, logical, bytes))
+    }
+
+    /// The rows of a seed, as a query yields them.
+    fn seed_rows(
+        &self,
+        rows: &RecordBatch,
+        joins: Joins,
+    ) -> Result<(SessionContext, LogicalPlan, u64)> {
+        let bytes = rows.get_array_memory_size() as u64;
+        let session = self.catalog.engine().session(&BTreeMap::new(), joins)?;
+        let logical = session
+            .read_table(engine::rows_as_table(rows.clone())?)
+            .map_err(engine::failure)?
+            .into_unoptimized_plan();
         Ok((session, logical, bytes))
     }
 

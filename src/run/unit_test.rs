@@ -86,7 +86,8 @@ impl Runner {
             lake: Arc::new(InMemory::new()),
             as_of: self.clock.now(),
             time_zone: self.project.time_zone,
-        })?;
+        })?
+        .with_functions(&self.functions)?;
         let zone = self.project.time_zone;
         let reports = stream::iter(tests).map(|test| {
             let engine = &engine;

@@ -255,7 +255,9 @@ fn a_changed_gold_step_rebuilds_itself_and_what_stands_on_it() {
     let said = company.kilde(&BUILD).ended(0);
     assert!(said.stdout.contains("1 of 12 to do"), "{}", said.stdout);
     let second = company.newest_release();
-    for (table, entry) in first["tables"].as_object().unwrap() {
+    let tables = first["tables"].as_object().unwrap().iter();
+    // the history tells of every release
+    for (table, entry) in tables.filter(|(table, _)| !table.starts_with("ops.")) {
         assert_eq!(
             second["tables"][table]["version"], entry["version"],
             "{table} was written"

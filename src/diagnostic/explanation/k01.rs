@@ -163,6 +163,12 @@ pub(super) const CODES: &[Explanation] = &[
         text: "Values in `accepted_values` and `range` are text in YAML and typed by their column: the text is no such value.",
     },
     Explanation {
+        code: Code(129),
+        title: "a table to publish that does not exist",
+        text: "`publish: {parquet: [gold.*]}` names tables, or globs over `schema.name`, that are also kept as one whole Parquet\n\
+               file each below `<lake>/latest/`. No table of the project has that name.",
+    },
+    Explanation {
         code: Code(130),
         title: "a contract that lacks something",
         text: "A source is read as its contract says, so that needs columns; `load: changes` keeps the newest record per key,\n\
@@ -212,6 +218,13 @@ pub(super) const CODES: &[Explanation] = &[
         code: Code(147),
         title: "a test against an unknown table",
         text: "`relationships` names a table that nothing makes.",
+    },
+    Explanation {
+        code: Code(150),
+        title: "a seed that cannot be taken apart",
+        text: "A seed is a small reference table that is a file of the project: `seeds/ref/countries.csv` is `ref.countries`.\n\
+               It is UTF-8 with commas; its first line names the columns, every line has as many cells, a comma or a quote\n\
+               within a cell needs quotes around it. An empty cell is null. What people export belongs among the exports.",
     },
     Explanation {
         code: Code(160),

@@ -39,6 +39,14 @@ pub(super) const CODES: &[Explanation] = &[
                that its rows came from lie no longer in `raw`, so rows would be lost. Put the files back, or undo the change.",
     },
     Explanation {
+        code: Code(209),
+        title: "a seed that breaks its contract",
+        text: "A seed with a contract has exactly the columns that the contract lists, and every cell is of its column's type:\n\
+               dates as `2026-03-01`, decimals with a point and no separators. Nothing is rejected row by row: the file is part\n\
+               of the project and is corrected there. Without a contract every column is `varchar`. Lines are not shown, since\n\
+               messages hold no data.",
+    },
+    Explanation {
         code: Code(240),
         title: "not a selection",
         text: "A selection is words with spaces between (all that any finds); a word is terms with commas between (what all\n\

@@ -161,22 +161,48 @@ pub(super) const CODES: &[Explanation] = &[
     },
     Explanation {
         code: Code(340),
+        title: "not a function of SQL",
+        text: "A file of `sql/functions/` defines one function or several, separated by `;`:\n\
+               `create function net(amount decimal(12, 2), vat_rate decimal(4, 2)) returns decimal(12, 2)\n\
+               as cast(amount / (1 + vat_rate / 100) as decimal(12, 2));`\n\
+               Every argument and the result have a type; the body is one expression, no query and no text.",
+    },
+    Explanation {
+        code: Code(341),
+        title: "a function's name is taken",
+        text: "A name means one thing in every statement, so a function of the project cannot stand in for one of kilde's,\n\
+               and two files cannot define the same.",
+    },
+    Explanation {
+        code: Code(342),
+        title: "the body of a function cannot be what it is",
+        text: "A call must mean the same wherever it stands: the body knows its arguments alone, no variable, no time, no other\n\
+               rows. What it needs is given as an argument (`net(amount, $as_of)`); aggregates and windows stand in the query\n\
+               that calls it. Its type is that which it promises, or is cast to it.",
+    },
+    Explanation {
+        code: Code(343),
+        title: "a function that calls itself",
+        text: "A function stands for its expression, which is put in place of the call: a circle would never end.",
+    },
+    Explanation {
+        code: Code(350),
         title: "a unit test of a source",
         text: "A unit test runs the SQL of a step over the rows that it gives. A source has none: its exports are held to its contract.",
     },
     Explanation {
-        code: Code(341),
+        code: Code(351),
         title: "a unit test gives what its step does not read",
         text: "`given` names tables that the step reads, directly or through ephemeral steps. Rows of any other would be ignored.",
     },
     Explanation {
-        code: Code(342),
+        code: Code(352),
         title: "a unit test without its date",
         text: "The step depends on `$as_of`, by name or through `now()` and `today()`. A test that does not say when it speaks of\n\
                would pass today and fail next month: give it `as_of`.",
     },
     Explanation {
-        code: Code(343),
+        code: Code(353),
         title: "a value of a unit test that is not of its column's type",
         text: "Values are kept as text (`NO`, `01234`, `+46…` survive) and typed by the column. Timestamps without an offset are\n\
                UTC; decimals must fit their digits; lists are `[…]`, structs `{field: value}`.",

@@ -17,6 +17,7 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Span as SqlSpan};
 use regex::Regex;
 
 use super::FunctionCall;
+use super::foreign_function::our_form;
 use super::plain_words::{plain_text, plain_types, shorten};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::engine::function_registry::FunctionRegistry;
@@ -335,11 +336,10 @@ fn unknown_function(
         .unwrap_or_else(|| statement.first_word());
     let diagnostic =
         Diagnostic::error(Code(305), format!("no function `{name}`")).at(statement.file(), span);
-    with_help(
-        diagnostic,
-        did_you_mean(name, functions.names().iter().map(String::as_str)),
-        || None,
-    )
+    let ours = our_form(name).map(str::to_string);
+    with_help(diagnostic, ours, || {
+        did_you_mean(name, functions.names().iter().map(String::as_str))
+    })
 }
 
 fn not_grouped(text: &str, statement: &Statement, span: Option<Span>) -> Diagnostic {
@@ -412,6 +412,9 @@ fn count_arguments(inside: &str) -> usize {
 }
 
 fn wrong_arguments(text: &str, call: &FunctionCall, statement: &Statement) -> Diagnostic {
+    if let Some(words) = own_words(text) {
+        return Diagnostic::error(Code(306), words).at(statement.file(), call.span);
+    }
     let capture_all = |pattern: &LazyLock<Option<Regex>>| -> Vec<String> {
         let Some(pattern) = pattern.as_ref() else {
             return Vec::new();
@@ -444,6 +447,17 @@ fn wrong_arguments(text: &str, call: &FunctionCall, statement: &Statement) -> Di
     } else {
         diagnostic.help(format!("it takes {}", takes.join(" or ")))
     }
+}
+
+/// What one of our functions says about its arguments: `` `len` takes a text or a list ``. The planner quotes it within a
+/// sentence of its own.
+fn own_words(text: &str) -> Option<String> {
+    let takes = text.find("` takes ")?;
+    let start = text[..takes].rfind('`')?;
+    let words = text[start..].lines().next()?;
+    let words = words.split(" No function matches").next().unwrap_or(words);
+    let words = words.replace("\\'", "'").replace("\\\\", "\\");
+    Some(plain_types(words.trim_end_matches(['.', ' ', '"'])))
 }
 
 static RECEIVED: LazyLock<Option<Regex>> =

@@ -9,6 +9,7 @@
 mod bind;
 mod conform;
 mod explain_failure;
+mod foreign_function;
 mod function_call;
 mod output;
 mod plain_words;
@@ -29,9 +30,7 @@ use datafusion::sql::sqlparser::ast;
 
 pub(crate) use conform::conform;
 pub(super) use explain_failure::first_span;
-pub(super) use function_call::FunctionCall;
-
-use function_call::function_calls;
+pub(super) use function_call::{FunctionCall, function_calls};
 
 use super::catalog::Catalog;
 use super::clock_functions::CLOCK_NAMES;

@@ -6,8 +6,10 @@ use super::LintContext;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::engine::analysis::FunctionCall;
 
-const ORDERED: [&str; 6] = [
+const ORDERED: [&str; 8] = [
     "array_agg",
+    "list",
+    "collect_list",
     "string_agg",
     "listagg",
     "first_value",

@@ -4,18 +4,37 @@
 //! A file holds a wrapper only: what a value means is the kernel's, how Arrow writes it is [`text_function`]'s. Functions
 //! that answer with the build's time (`now`, `today`) are not here; nothing in this folder reads a clock.
 
+mod count_if;
 mod country_code;
+mod date_add;
+mod date_diff;
+mod date_names;
+mod date_parts;
+mod epoch_ms;
 mod exact_sum;
+mod function;
+mod if_then;
 mod is_placeholder_email;
 mod is_placeholder_phone;
 mod is_valid_national_id;
+mod last_day;
+mod len;
+mod max_by;
+mod mode;
+mod moment;
 mod name_key;
 mod normalize_email;
 mod normalize_national_id;
 mod normalize_phone;
 mod normalize_postcode;
+mod other_names;
+mod regexp_extract;
+mod regexp_matches;
 mod repair_mojibake;
+mod strftime;
+mod strip_accents;
 mod text_function;
+mod time_unit;
 mod to_utc;
 
 use std::collections::BTreeMap;
@@ -24,78 +43,68 @@ use std::sync::Arc;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 use datafusion::prelude::SessionContext;
 
-/// A function, the names that SQL may call it, and its semantics number: bumped by hand when its results may change, so
-/// that tables made with it are made anew. Part of the fingerprint of every step that calls the function.
+/// A function and its semantics number: bumped by hand when its results may change, so that tables made with it are made
+/// anew. Part of the fingerprint of every step that calls the function.
 struct Numbered<F> {
     function: F,
-    names: &'static [&'static str],
     semantics: u32,
 }
 
-fn numbered<F>(function: F, names: &'static [&'static str], semantics: u32) -> Numbered<F> {
+fn numbered<F>(function: F, semantics: u32) -> Numbered<F> {
     Numbered {
         function,
-        names,
         semantics,
     }
 }
 
 fn scalars() -> Vec<Numbered<ScalarUDF>> {
-    vec![
-        numbered(
-            country_code::country_code().into_udf(),
-            &["country_code"],
-            1,
-        ),
-        numbered(
-            is_placeholder_email::is_placeholder_email().into_udf(),
-            &["is_placeholder_email"],
-            1,
-        ),
-        numbered(
-            is_placeholder_phone::is_placeholder_phone().into_udf(),
-            &["is_placeholder_phone"],
-            1,
-        ),
-        numbered(
-            is_valid_national_id::is_valid_national_id().into_udf(),
-            &["is_valid_national_id"],
-            1,
-        ),
-        numbered(name_key::name_key().into_udf(), &["name_key"], 1),
-        numbered(
-            normalize_email::normalize_email().into_udf(),
-            &["normalize_email"],
-            1,
-        ),
-        numbered(
-            normalize_national_id::normalize_national_id().into_udf(),
-            &["normalize_national_id"],
-            1,
-        ),
-        numbered(
-            normalize_phone::normalize_phone().into_udf(),
-            &["normalize_phone"],
-            1,
-        ),
-        numbered(
-            normalize_postcode::normalize_postcode().into_udf(),
-            &["normalize_postcode"],
-            1,
-        ),
-        numbered(
-            repair_mojibake::repair_mojibake().into_udf(),
-            &["repair_mojibake"],
-            1,
-        ),
-        numbered(to_utc::to_utc(), &["to_utc"], 1),
-    ]
+    let parts = date_parts::date_parts().map(|part| numbered(part.into_udf(), 1));
+    let mut scalars = vec![
+        numbered(country_code::country_code().into_udf(), 1),
+        numbered(date_add::date_add().into_udf(), 1),
+        numbered(date_diff::date_diff().into_udf(), 1),
+        numbered(date_names::dayname().into_udf(), 1),
+        numbered(date_names::monthname().into_udf(), 1),
+        numbered(epoch_ms::epoch().into_udf(), 1),
+        numbered(epoch_ms::epoch_ms().into_udf(), 1),
+        numbered(if_then::if_then(), 1),
+        numbered(is_placeholder_email::is_placeholder_email().into_udf(), 1),
+        numbered(is_placeholder_phone::is_placeholder_phone().into_udf(), 1),
+        numbered(is_valid_national_id::is_valid_national_id().into_udf(), 1),
+        numbered(last_day::last_day().into_udf(), 1),
+        numbered(len::len().into_udf(), 1),
+        numbered(other_names::list_value(), 1),
+        numbered(other_names::string_split(), 1),
+        numbered(name_key::name_key().into_udf(), 1),
+        numbered(normalize_email::normalize_email().into_udf(), 1),
+        numbered(normalize_national_id::normalize_national_id().into_udf(), 1),
+        numbered(normalize_phone::normalize_phone().into_udf(), 1),
+        numbered(normalize_postcode::normalize_postcode().into_udf(), 1),
+        numbered(regexp_extract::regexp_extract().into_udf(), 1),
+        numbered(regexp_matches::regexp_full_match().into_udf(), 1),
+        numbered(regexp_matches::regexp_matches().into_udf(), 1),
+        numbered(repair_mojibake::repair_mojibake().into_udf(), 1),
+        numbered(strftime::strftime().into_udf(), 1),
+        numbered(strftime::strptime().into_udf(), 1),
+        numbered(strftime::try_strptime().into_udf(), 1),
+        numbered(strip_accents::strip_accents().into_udf(), 1),
+        numbered(to_utc::to_utc(), 1),
+    ];
+    scalars.extend(parts);
+    scalars.sort_by(|a, b| a.function.name().cmp(b.function.name()));
+    scalars
 }
 
-fn exact_aggregates() -> Vec<Numbered<AggregateUDF>> {
+fn numbered_aggregates() -> Vec<Numbered<AggregateUDF>> {
     vec![
-        numbered(exact_sum::exact_sum(), &["sum"], 1),
-        numbered(exact_sum::exact_avg(), &["avg", "mean"], 1),
+        numbered(other_names::any_value(), 1),
+        numbered(other_names::list(), 1),
+        numbered(count_if::count_if(), 1),
+        numbered(exact_sum::exact_avg(), 1),
+        numbered(exact_sum::exact_sum(), 1),
+        numbered(max_by::max_by(), 1),
+        numbered(max_by::min_by(), 1),
+        numbered(mode::mode(), 1),
     ]
 }
 
@@ -107,9 +116,9 @@ pub(crate) fn all() -> Vec<Arc<ScalarUDF>> {
         .collect()
 }
 
-/// The aggregates that replace DataFusion's of the same name.
+/// Aggregates that DataFusion lacks, and those that replace its own of the same name.
 pub(crate) fn aggregates() -> Vec<Arc<AggregateUDF>> {
-    exact_aggregates()
+    numbered_aggregates()
         .into_iter()
         .map(|numbered| Arc::new(numbered.function))
         .collect()
@@ -117,23 +126,28 @@ pub(crate) fn aggregates() -> Vec<Arc<AggregateUDF>> {
 
 /// The semantics number of each function, under every name that SQL may call it.
 pub(crate) fn semantics() -> BTreeMap<String, u32> {
-    let scalars = scalars().into_iter().map(|f| (f.names, f.semantics));
-    let aggregates = exact_aggregates()
-        .into_iter()
-        .map(|f| (f.names, f.semantics));
-    scalars
-        .chain(aggregates)
-        .flat_map(|(names, semantics)| names.iter().map(move |name| (name.to_string(), semantics)))
-        .collect()
+    let mut numbers = BTreeMap::new();
+    let mut give = |name: &str, aliases: &[String], semantics: u32| {
+        numbers.insert(name.to_string(), semantics);
+        numbers.extend(aliases.iter().map(|alias| (alias.clone(), semantics)));
+    };
+    for f in scalars() {
+        give(f.function.name(), f.function.aliases(), f.semantics);
+    }
+    for f in numbered_aggregates() {
+        give(f.function.name(), f.function.aliases(), f.semantics);
+    }
+    numbers
 }
 
 /// Adds kilde's functions to a session, so that SQL which kilde builds also runs there: the normalisers of e-mails,
-/// phones, names, ids and times, and `sum` and `avg` of doubles that give the same bits in any order.
+/// phones, names, ids and times, `sum` and `avg` of doubles that give the same bits in any order, and what DuckDB and dbt
+/// have and DataFusion lacks: `max_by`, `mode`, `date_diff`, `regexp_extract`….
 pub fn register_udfs(context: &SessionContext) {
     for function in scalars() {
         context.register_udf(function.function);
     }
-    for function in exact_aggregates() {
+    for function in numbered_aggregates() {
         context.register_udaf(function.function);
     }
 }
@@ -162,18 +176,17 @@ mod tests {
     }
 
     #[test]
-    fn every_name_that_sql_may_call_has_a_semantics_number() {
-        let names = |name: &str, aliases: &[String]| {
-            let mut names = vec![name.to_string()];
-            names.extend_from_slice(aliases);
-            names
-        };
-        for f in scalars() {
-            assert_eq!(f.names, names(f.function.name(), f.function.aliases()));
+    fn every_aggregate_is_documented_and_numbered() {
+        let numbers = semantics();
+        for function in aggregates() {
+            assert!(function.documentation().is_some(), "{}", function.name());
+            assert!(numbers.contains_key(function.name()));
+            assert!(
+                function
+                    .aliases()
+                    .iter()
+                    .all(|alias| numbers.contains_key(alias))
+            );
         }
-        for f in exact_aggregates() {
-            assert_eq!(f.names, names(f.function.name(), f.function.aliases()));
-        }
-        assert_eq!(semantics().len(), all().len() + 3);
     }
 }

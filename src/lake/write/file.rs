@@ -123,7 +123,8 @@ impl OpenFile {
 
     /// Writes the footer, ends the upload; size in bytes and the footer.
     pub(super) async fn finish(mut self) -> Result<(u64, ParquetMetaData)> {
-        let Some(writer) = &mut self.writer else {
+        // an upload that failed in its last step cannot be aborted any more: the store says so by panicking
+        let Some(mut writer) = self.writer.take() else {
             return Err(Error::internal("a file is finished twice"));
         };
         let footer = writer
@@ -131,7 +132,6 @@ impl OpenFile {
             .await
             .map_err(|error| failure(error, &self.path))?;
         let size = writer.bytes_written() as u64;
-        self.writer = None;
         Ok((size, footer))
     }
 

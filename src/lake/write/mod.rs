@@ -19,6 +19,7 @@ mod node;
 mod partition;
 mod row;
 mod statistics;
+mod whole;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use futures::TryStreamExt;
 use tokio::task::JoinSet;
 
 pub(crate) use node::WriteExec;
+pub(crate) use whole::write_whole;
 
 use self::row::FileRow;
 use super::Digest;

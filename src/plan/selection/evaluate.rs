@@ -117,7 +117,11 @@ fn paths(table: &TableName, project: &Project) -> Vec<String> {
     let sql = project.steps.get(table).map(|step| step.file.path.clone());
     let contract = project.contracts.get(table).map(|c| c.file.path.clone());
     let source = project.sources.get(table).map(|s| s.file.path.clone());
-    [sql, contract, source].into_iter().flatten().collect()
+    let seed = project.seeds.get(table).map(|s| s.file.path.clone());
+    [sql, contract, source, seed]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Whether a path is what the pattern says, or lies below it.
@@ -138,6 +142,12 @@ fn by_name(term: &Term, tables: Vec<&TableName>) -> Result<BTreeSet<TableName>> 
     });
     let found: BTreeSet<TableName> = matching.map(|table| (*table).clone()).collect();
     if found.is_empty() {
+        // a schema's name stands for all its tables
+        let within = tables.iter().filter(|table| table.schema() == pattern.text);
+        let within: BTreeSet<TableName> = within.map(|table| (*table).clone()).collect();
+        if !within.is_empty() {
+            return Ok(within);
+        }
         let full: Vec<String> = tables.iter().map(ToString::to_string).collect();
         let short = tables.iter().map(|table| table.name());
         let candidates: Vec<&str> = if has_schema {

@@ -6,14 +6,14 @@ fn tables_that_nothing_makes_are_reported_with_the_nearest() {
         .sql("gold.a", "select email from silver.peple")
         .sql("gold.b", "select * from silver.nowhere_at_all");
     insta::assert_snapshot!(sample.mistakes(), @r#"
-    error[K0203]: `gold.a` reads `silver.peple`, which no source or step makes
+    error[K0203]: `gold.a` reads `silver.peple`, which no source, seed or step makes
       --> sql/gold/a.sql:1:19
        |
      1 | select email from silver.peple
        |                   ^^^^^^^^^^^^
     help: did you mean `silver.people`?
 
-    error[K0203]: `gold.b` reads `silver.nowhere_at_all`, which no source or step makes
+    error[K0203]: `gold.b` reads `silver.nowhere_at_all`, which no source, seed or step makes
       --> sql/gold/b.sql:1:15
        |
      1 | select * from silver.nowhere_at_all
@@ -152,7 +152,7 @@ fn tests_are_checked_against_the_columns() {
         ];
     });
     insta::assert_snapshot!(sample.mistakes(), @r#"
-    error[K0203]: `gold.customers` reads `silver.peeple`, which no source or step makes
+    error[K0203]: `gold.customers` reads `silver.peeple`, which no source, seed or step makes
       --> schemas/gold/customers.yaml:1:1
        |
      1 | description: sample

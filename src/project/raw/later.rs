@@ -7,14 +7,6 @@ use super::scalar::{ColumnName, Period};
 use crate::name::TableName;
 
 section! {
-    /// Copies for tools without Delta.
-    RawPublish {
-        /// Tables, by name or glob, that are also written as one Parquet file.
-        parquet: OneOrMany<String>,
-    }
-}
-
-section! {
     /// Whom to tell what happened.
     RawNotify {
         /// An address, or `env:NAME` of the variable that holds it.

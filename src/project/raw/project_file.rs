@@ -2,8 +2,8 @@
 
 use super::super::Spanned;
 use super::declare::{section, words};
-use super::decode::{Anything, AtLeastOne, Later, Named, Tried};
-use super::later::{RawNotify, RawPublish, RawRetain};
+use super::decode::{Anything, AtLeastOne, Later, Named, OneOrMany, Tried};
+use super::later::{RawNotify, RawRetain};
 use super::scalar::{Name, Period, Size, Zone};
 use crate::project::requires::Requires;
 
@@ -24,8 +24,8 @@ section! {
         targets: Named<RawTarget>,
         /// Values of `$name` in SQL, kept as text and typed where they are used.
         vars: Named<Spanned<String>>,
-        /// Tables also written as one whole Parquet file per release.
-        publish: Option<Later<RawPublish>>,
+        /// Tables also kept as one whole Parquet file each, for tools without Delta.
+        publish: Option<RawPublish>,
         /// How long releases are kept.
         keep: Option<Later<Period>>,
         /// Whom to tell what happened.
@@ -52,6 +52,14 @@ section! {
         vars: Named<Spanned<String>>,
         /// Whom to tell what happened.
         notify: Option<Later<RawNotify>>,
+    }
+}
+
+section! {
+    /// Copies for tools without Delta, such as Power BI.
+    RawPublish {
+        /// Tables, by name or glob: each at its newest release as `<lake>/latest/<schema>.<table>.parquet`.
+        parquet: OneOrMany<Spanned<String>>,
     }
 }
 

@@ -7,6 +7,7 @@ mod contract;
 mod data_test;
 mod ownership;
 mod relation;
+mod seed;
 mod settings;
 mod source;
 mod unit_test;
@@ -18,8 +19,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::load::Files;
+use super::publish::ParquetTables;
 use super::raw::{Mistake, Sink};
-use super::{Pipeline, Project, Variables};
+use super::{Pipeline, Project, Spanned, Variables};
 use crate::diagnostic::{Code, Diagnostic, SourceFile, Span};
 use crate::name::TableName;
 
@@ -47,7 +49,12 @@ pub(crate) fn project(
     variables: &Variables,
 ) -> (Option<Project>, Vec<Diagnostic>) {
     let mut found = std::mem::take(&mut files.found);
-    let file_count = 1 + files.pipelines.len() + files.schemas.len() + files.sql.len();
+    let file_count = 1
+        + files.pipelines.len()
+        + files.schemas.len()
+        + files.sql.len()
+        + files.functions.len()
+        + files.seeds.len();
     let mut sink = Sink::new(&files.project.0);
     let settings = settings::resolve(files.project.1, &files.root, variables, &mut sink);
     found.append(&mut sink.found);
@@ -82,7 +89,20 @@ pub(crate) fn project(
             tags: raw.tags.0,
         });
     }
-    let contracts = relation::check(contracts, &sources, &owned, &mut found);
+    let seeds = seed::resolve(&files.seeds, &sources, &owned, &mut found);
+    let tables: Vec<&TableName> = sources
+        .by_table
+        .keys()
+        .chain(owned.steps.keys())
+        .chain(seeds.by_table.keys())
+        .collect();
+    let parquet_tables = ParquetTables::resolve(
+        &files.project.0,
+        settings.publish_parquet,
+        &tables,
+        &mut found,
+    );
+    let contracts = relation::check(contracts, &sources, &owned, &seeds, &mut found);
 
     let project = settings.name.map(|name| Project {
         root: files.root,
@@ -93,9 +113,12 @@ pub(crate) fn project(
         lake: settings.lake,
         vars: settings.vars,
         max_record_bytes: settings.max_record_bytes,
+        parquet_tables,
         pipelines,
         sources: sources.by_table,
         steps: owned.steps,
+        seeds: seeds.by_table,
+        functions: files.functions,
         contracts,
         file_count,
         warnings: Vec::new(),
@@ -111,6 +134,8 @@ fn pipeline_name(file: &SourceFile) -> String {
 
 /// Settings of `kilde.yaml`, of the target and of the command line, put together.
 pub(crate) struct Settings {
+    /// Names and globs of `publish.parquet`.
+    publish_parquet: Vec<Spanned<String>>,
     /// `None` where it was reported as wrong.
     name: Option<String>,
     root: std::path::PathBuf,

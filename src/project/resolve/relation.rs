@@ -7,6 +7,7 @@ use super::super::{ColumnType, Contract, Load, Read, Source, TestKind};
 use super::contract::{Contracts, Draft};
 use super::data_test::Reference;
 use super::ownership::Owned;
+use super::seed::Seeds;
 use super::source::{Sources, WrittenAt};
 use super::{NO_CONTRACT, blame};
 use crate::diagnostic::{Diagnostic, Span};
@@ -22,16 +23,18 @@ pub(super) fn check(
     contracts: Contracts,
     sources: &Sources,
     owned: &Owned,
+    seeds: &Seeds,
     found: &mut Vec<Diagnostic>,
 ) -> BTreeMap<TableName, Contract> {
     let Contracts { mut drafts, unread } = contracts;
-    let tables: BTreeSet<&TableName> = sources.by_table.keys().chain(owned.files.keys()).collect();
+    let made = sources.by_table.keys().chain(owned.files.keys());
+    let tables: BTreeSet<&TableName> = made.chain(seeds.files.keys()).collect();
     for (table, source) in &sources.by_table {
         if let Some(at) = sources.written_at.get(table) {
             check_source(source, at, drafts.get(table), &unread, owned, found);
         }
     }
-    for (table, file) in &owned.files {
+    for (table, file) in owned.files.iter().chain(&seeds.files) {
         if RESERVED.contains(&table.schema()) {
             found.push(blame(file, Span::default(), reserved(table)));
         }
@@ -43,8 +46,11 @@ pub(super) fn check(
         }
     }
     for (table, draft) in &drafts {
-        if owned.files.contains_key(table) && !sources.by_table.contains_key(table) {
+        if tables.contains(table) && !sources.by_table.contains_key(table) {
             check_step_contract(draft, found);
+        }
+        if seeds.files.contains_key(table) {
+            check_seed_contract(draft, found);
         }
         if !tables.contains(table) && sources.whole {
             found.push(orphan(table, draft, &tables));
@@ -250,6 +256,32 @@ fn holds_time(data_type: &ColumnType) -> bool {
         data_type,
         ColumnType::Date | ColumnType::Timestamp | ColumnType::Varchar
     )
+}
+
+/// What a seed cannot be or hold.
+fn check_seed_contract(draft: &Draft, found: &mut Vec<Diagnostic>) {
+    let file = &draft.contract.file;
+    if let (Some(span), super::super::Materialization::Ephemeral) =
+        (draft.materialized_at, draft.contract.materialized)
+    {
+        let mistake = Mistake::new(126, "a seed is always a table").help("remove `materialized`");
+        found.push(blame(file, span, mistake));
+    }
+    let nested = draft.contract.columns.iter().filter(|column| {
+        matches!(
+            column.data_type,
+            ColumnType::List(_) | ColumnType::Struct(_)
+        )
+    });
+    for column in nested {
+        let message = format!(
+            "`{}` is `{}`, which CSV cannot hold",
+            column.name.value, column.data_type
+        );
+        let mistake = Mistake::new(126, message)
+            .help("keep it as `varchar`, and take it apart in a step: `string_split(…, '|')`");
+        found.push(blame(file, column.name.span, mistake));
+    }
 }
 
 /// What only the contract of a source can say.

@@ -29,6 +29,7 @@ pub(super) fn resolve(
             lake: String::new(),
             vars: BTreeMap::new(),
             max_record_bytes: MAX_RECORD_BYTES,
+            publish_parquet: Vec::new(),
             purposes: BTreeSet::new(),
             purposes_whole: false,
         });
@@ -64,6 +65,9 @@ pub(super) fn resolve(
             .limits
             .and_then(|limits| limits.line)
             .map_or(MAX_RECORD_BYTES, |size| size.0),
+        publish_parquet: raw
+            .publish
+            .map_or_else(Vec::new, |publish| publish.parquet.0),
         purposes_whole: raw.purposes.whole,
         purposes,
     })

@@ -1,0 +1,161 @@
+//! `ops.releases`: one row for each release.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use super::table::{Column, HistoryTable, Kind, Row};
+use crate::name::{ReleaseNumber, RunId, TableName};
+use crate::release::{Release, TableChange, TableFacts, TableKind};
+
+pub(super) const RELEASES: HistoryTable = HistoryTable {
+    name: "releases",
+    description: "Published releases, rollbacks among them. When the newest was decided, the next one tells. Tables are counted without kilde's own.",
+    columns: &[
+        Column("release", Kind::Number, "Number of the release."),
+        Column("run", Kind::Text, "The run that published it."),
+        Column(
+            "published_at",
+            Kind::Time,
+            "When it was decided; null while only the next release can tell.",
+        ),
+        Column(
+            "as_of",
+            Kind::Time,
+            "The date and time that its tables speak of.",
+        ),
+        Column(
+            "rollback_of",
+            Kind::Number,
+            "The release whose content it publishes again.",
+        ),
+        Column("tables", Kind::Number, "Tables that it holds."),
+        Column("changed_tables", Kind::Number, "Tables that it changed."),
+        Column("changed", Kind::Text, "Their names."),
+        Column(
+            "held_tables",
+            Kind::Number,
+            "Tables held at an older version.",
+        ),
+        Column("held", Kind::Text, "Their names."),
+        Column("rows", Kind::Number, "Rows of all its tables."),
+        Column("bytes", Kind::Number, "Bytes of all its tables."),
+        Column("exports", Kind::Number, "Exports read for it."),
+        Column("records", Kind::Number, "Records in them."),
+        Column(
+            "rejected",
+            Kind::Number,
+            "Records that broke their contract.",
+        ),
+    ],
+};
+
+/// What a row says.
+#[derive(Debug)]
+pub(super) struct ReleaseRow {
+    number: ReleaseNumber,
+    run: RunId,
+    /// `None`: not yet.
+    published_at: Option<DateTime<Utc>>,
+    as_of: Option<DateTime<Utc>>,
+    rollback_of: Option<ReleaseNumber>,
+    changed: Vec<String>,
+    held: Vec<String>,
+    /// Rows and bytes by table.
+    tables: BTreeMap<TableName, (u64, u64)>,
+    counts: BTreeMap<String, u64>,
+}
+
+impl ReleaseRow {
+    pub(super) fn of(release: &Release) -> Self {
+        let changed = release.changed.iter().filter(|table| !table.is_own());
+        Self {
+            number: release.number,
+            run: release.run.clone(),
+            published_at: Some(release.published_at),
+            as_of: time(&release.as_of),
+            rollback_of: release.rollback_of,
+            changed: changed.map(ToString::to_string).collect(),
+            held: release.held.keys().map(ToString::to_string).collect(),
+            tables: sizes(release),
+            counts: release.counts.clone(),
+        }
+    }
+
+    /// The release to be: what `base` holds with these changes.
+    pub(super) fn planned(
+        number: ReleaseNumber,
+        run: &RunId,
+        as_of: DateTime<Utc>,
+        base: Option<&Release>,
+        changes: &BTreeMap<TableName, TableChange>,
+        counts: BTreeMap<String, u64>,
+    ) -> Self {
+        let mut tables = base.map(sizes).unwrap_or_default();
+        let mut changed = Vec::new();
+        for (table, change) in changes.iter().filter(|(table, _)| !table.is_own()) {
+            let facts = match change {
+                TableChange::Write(write) => Some(&write.facts),
+                TableChange::Keep(facts) | TableChange::View(facts) => Some(facts),
+                TableChange::Retire => None,
+            };
+            if !matches!(change, TableChange::Keep(_)) {
+                changed.push(table.to_string());
+            }
+            match facts {
+                Some(facts) => tables.insert(table.clone(), size(facts)),
+                None => tables.remove(table),
+            };
+        }
+        Self {
+            number,
+            run: run.clone(),
+            published_at: None,
+            as_of: Some(as_of),
+            rollback_of: None,
+            changed,
+            held: Vec::new(),
+            tables,
+            counts,
+        }
+    }
+
+    pub(super) fn row(&self) -> Row {
+        let sum = |part: fn(&(u64, u64)) -> u64| self.tables.values().map(part).sum::<u64>();
+        let count = |name: &str| self.counts.get(name).copied();
+        let names = |names: &[String]| (!names.is_empty()).then(|| names.join(", "));
+        vec![
+            self.number.0.into(),
+            self.run.to_string().into(),
+            self.published_at.into(),
+            self.as_of.into(),
+            self.rollback_of.map(|release| release.0).into(),
+            (self.tables.len() as u64).into(),
+            (self.changed.len() as u64).into(),
+            names(&self.changed).into(),
+            (self.held.len() as u64).into(),
+            names(&self.held).into(),
+            sum(|(rows, _)| *rows).into(),
+            sum(|(_, bytes)| *bytes).into(),
+            count("exports").into(),
+            count("records").into(),
+            count("rejected").into(),
+        ]
+    }
+}
+
+fn sizes(release: &Release) -> BTreeMap<TableName, (u64, u64)> {
+    let tables = release.tables.iter();
+    tables
+        .filter(|(table, entry)| !table.is_own() && entry.kind != TableKind::Retired)
+        .map(|(table, entry)| (table.clone(), size(&entry.facts)))
+        .collect()
+}
+
+fn size(facts: &TableFacts) -> (u64, u64) {
+    (facts.rows, facts.bytes)
+}
+
+fn time(text: &str) -> Option<DateTime<Utc>> {
+    DateTime::parse_from_rfc3339(text).ok().map(Into::into)
+}

@@ -1,0 +1,255 @@
+//! `<lake>/latest/<schema>.<table>.parquet`: whole files of the newest release, for tools that know no table format.
+//!
+//! ```text
+//! release settled ──▶ each file whose table has a new version, replaced whole ──▶ `_kilde/latest.json` says what lies there
+//! ```
+//!
+//! They follow the release and are no part of it: a failure is a warning, and the next build, even one with nothing else
+//! to do, brings the files to its release. Each file is whole at any instant; in the moment while they are replaced, two
+//! files can be of two releases.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::Runner;
+use crate::catalog::Catalog;
+use crate::engine::Joins;
+use crate::error::{Error, ErrorKind, Result};
+use crate::lake;
+use crate::name::{ReleaseNumber, RunId, TableName};
+use crate::project::Project;
+use crate::release::{Release, TableEntry, TableKind, YieldReason};
+use crate::store::Store;
+
+/// What lies below `latest/`, as far as kilde put it there.
+const LIST: &str = "_kilde/latest.json";
+
+/// What was done below `latest/`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct LatestReport {
+    /// Files written.
+    pub(crate) written: u64,
+    /// Files of tables that are no longer published so.
+    pub(crate) removed: u64,
+    /// Why not all was done; the next build tries again.
+    pub(crate) failure: Option<String>,
+}
+
+/// The list of files.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Files {
+    /// The release that was newest when they were written.
+    release: ReleaseNumber,
+    files: BTreeMap<TableName, File>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct File {
+    table_id: String,
+    version: u64,
+    bytes: u64,
+}
+
+/// What has to be done to bring the files to a release.
+#[derive(Debug, Default)]
+struct Stale {
+    write: Vec<TableName>,
+    remove: Vec<TableName>,
+}
+
+/// Object path below the lake.
+fn path(table: &TableName) -> String {
+    format!("latest/{table}.parquet")
+}
+
+impl Runner {
+    /// Brings the files to the release that was just published; `None` where there was nothing to do.
+    pub(super) async fn follow_release(
+        &self,
+        catalog: &Catalog,
+        release: &Release,
+    ) -> Option<LatestReport> {
+        let mut report = LatestReport::default();
+        if let Err(error) = self.refresh(catalog, release, &mut report).await {
+            report.failure = Some(error.to_string());
+        }
+        report.has_news().then_some(report)
+    }
+
+    /// The same in a build that finds nothing else to do: only where something is missing, and under a claim, so that no
+    /// newer release is published meanwhile.
+    pub(super) async fn mend_latest(
+        &self,
+        catalog: &Catalog,
+        run: &RunId,
+        release: &Release,
+    ) -> Option<LatestReport> {
+        let mended = async {
+            let store = self.lake_store()?;
+            let list = read_list(&store).await?;
+            if self.stale(&store, &list, release).await?.is_empty() {
+                return Ok(None);
+            }
+            let claim = catalog.lake().claim(run).await?;
+            let newest = claim.base().cloned();
+            let report = match &newest {
+                Some(newest) => self.follow_release(catalog, newest).await,
+                None => None,
+            };
+            claim.yield_(YieldReason::NothingToDo).await?;
+            Ok(report)
+        };
+        match mended.await {
+            Ok(report) => report,
+            // whoever holds the lake brings the files to its own release
+            Err(error) if Error::kind(&error) == ErrorKind::Conflict => None,
+            Err(error) => Some(LatestReport {
+                failure: Some(error.to_string()),
+                ..LatestReport::default()
+            }),
+        }
+    }
+
+    async fn refresh(
+        &self,
+        catalog: &Catalog,
+        release: &Release,
+        report: &mut LatestReport,
+    ) -> Result<()> {
+        let store = self.lake_store()?;
+        let mut list = read_list(&store).await?;
+        let stale = self.stale(&store, &list, release).await?;
+        if stale.is_empty() {
+            return Ok(());
+        }
+        list.release = release.number;
+        let done = self
+            .bring(catalog, &store, release, &stale, &mut list, report)
+            .await;
+        let text = serde_json::to_vec_pretty(&list)
+            .map_err(|error| Error::internal("a list cannot be written").caused_by(error))?;
+        done.and(store.put(LIST, text.into()).await)
+    }
+
+    async fn bring(
+        &self,
+        catalog: &Catalog,
+        store: &Store,
+        release: &Release,
+        stale: &Stale,
+        list: &mut Files,
+        report: &mut LatestReport,
+    ) -> Result<()> {
+        for table in &stale.remove {
+            store.delete(&path(table)).await?;
+            list.files.remove(table);
+            report.removed += 1;
+        }
+        for table in &stale.write {
+            let Some(entry) = release.table(table) else {
+                continue;
+            };
+            let bytes = self.write_latest(catalog, store, table, entry).await?;
+            let file = File {
+                table_id: entry.table_id.clone(),
+                version: entry.version.unwrap_or_default(),
+                bytes,
+            };
+            list.files.insert(table.clone(), file);
+            report.written += 1;
+        }
+        Ok(())
+    }
+
+    async fn write_latest(
+        &self,
+        catalog: &Catalog,
+        store: &Store,
+        table: &TableName,
+        entry: &TableEntry,
+    ) -> Result<u64> {
+        let provider = catalog.content(table, entry).await?.provider()?;
+        let tables = BTreeMap::from([(table.clone(), provider)]);
+        let session = catalog.engine().session(&tables, Joins::Hash)?;
+        let frame = session.table(table.to_string()).await;
+        let frame = frame.map_err(crate::engine::failure)?;
+        let rows = frame
+            .execute_stream()
+            .await
+            .map_err(crate::engine::failure)?;
+        let context = session.task_ctx();
+        let personal = personal(&self.project, table);
+        lake::write_whole(
+            &context,
+            &store.object_store(),
+            &path(table),
+            rows,
+            &personal,
+        )
+        .await
+    }
+
+    async fn stale(&self, store: &Store, list: &Files, release: &Release) -> Result<Stale> {
+        let wanted: BTreeMap<&TableName, &TableEntry> = release
+            .tables
+            .iter()
+            .filter(|(_, entry)| entry.kind == TableKind::Table)
+            .filter(|(table, _)| self.project.parquet_tables.contains(table))
+            .collect();
+        let mut stale = Stale::default();
+        for (table, entry) in &wanted {
+            let is_same = match list.files.get(*table) {
+                Some(file) if Some(file.version) == entry.version => {
+                    let found = store.head(&path(table)).await?;
+                    file.table_id == entry.table_id
+                        && found.is_some_and(|found| found.size == file.bytes)
+                }
+                _ => false,
+            };
+            if !is_same {
+                stale.write.push((*table).clone());
+            }
+        }
+        let unwanted = list
+            .files
+            .keys()
+            .filter(|table| !wanted.contains_key(table));
+        stale.remove = unwanted.cloned().collect();
+        Ok(stale)
+    }
+
+    fn lake_store(&self) -> Result<Store> {
+        Store::open(&self.project.root, &self.project.lake)
+    }
+}
+
+impl Stale {
+    fn is_empty(&self) -> bool {
+        self.write.is_empty() && self.remove.is_empty()
+    }
+}
+
+impl LatestReport {
+    fn has_news(&self) -> bool {
+        self.written > 0 || self.removed > 0 || self.failure.is_some()
+    }
+}
+
+/// A list that cannot be read is as good as none: every file is then written anew.
+async fn read_list(store: &Store) -> Result<Files> {
+    let bytes = store.get(LIST).await?;
+    Ok(bytes
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or_default())
+}
+
+/// Columns without minimum and maximum in the footer.
+fn personal(project: &Project, table: &TableName) -> BTreeSet<String> {
+    let columns = project.contracts.get(table).into_iter();
+    columns
+        .flat_map(|contract| &contract.columns)
+        .filter(|column| column.personal.is_some())
+        .map(|column| column.name.value.clone())
+        .collect()
+}

@@ -1,0 +1,143 @@
+//! Readers at the command line: what a query gives, what is listed, what a release changed.
+
+use crate::history::till;
+
+#[test]
+fn a_query_gives_each_form_whole_and_the_table_only_its_first_rows() {
+    let till = till();
+    let lines: Vec<String> = (0..300).map(|n| format!("Store {n},{n}")).collect();
+    till.write(
+        "exports/sales_20260102.csv",
+        format!("store,amount\n{}\n", lines.join("\n")),
+    );
+    till.kilde(&["build"]).ended(0);
+    let sql = "select amount, cast(amount as decimal(9, 2)) as price, store, repeat('x', 90) as long from bronze.sales order by amount, store";
+    let table = till.kilde(&["query", sql]).ended(0).stdout;
+    assert!(table.contains("302 rows, the first 200 shown"), "{table}");
+    assert_eq!(table.lines().count(), 203);
+    assert!(
+        !table.contains(&"x".repeat(61)) && table.contains("xx…"),
+        "{table}"
+    );
+    let csv = till
+        .kilde(&["query", "--format", "csv", sql])
+        .ended(0)
+        .stdout;
+    assert_eq!(csv.lines().count(), 303);
+    let json = till
+        .kilde(&["query", "--format", "json", sql])
+        .ended(0)
+        .stdout;
+    let first: serde_json::Value = serde_json::from_str(json.lines().next().unwrap()).unwrap();
+    assert_eq!(
+        (&first["amount"], &first["store"]),
+        (&0.into(), &"Store 0".into())
+    );
+    assert_eq!(first["price"], 0.0);
+    assert_eq!(json.lines().count(), 302);
+
+    till.kilde(&["query", "--output", "all.parquet", sql])
+        .ended(0);
+    let bytes = std::fs::read(till.path("all.parquet")).unwrap();
+    assert!(bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1"));
+    till.kilde(&["query", "-o", "all.csv", sql]).ended(0);
+    assert_eq!(till.read("all.csv"), csv);
+    assert!(!till.path("all.csv.part").exists());
+    let said = till.kilde(&["query", "-o", "no/where.csv", sql]).ended(2);
+    assert!(said.stderr.contains("no/where.csv"), "{}", said.stderr);
+}
+
+#[test]
+fn a_failing_query_leaves_no_file_that_looks_whole() {
+    let till = till();
+    till.kilde(&["build"]).ended(0);
+    let sql = "select cast(store as bigint) from bronze.sales";
+    let said = till.kilde(&["query", "-o", "out.csv", sql]);
+    assert_ne!(said.code, 0);
+    assert!(!till.path("out.csv").exists() && !till.path("out.csv.part").exists());
+    assert!(!said.stderr.contains("Lund"), "{}", said.stderr);
+}
+
+#[test]
+fn ls_long_says_how_fresh_a_table_is_who_owns_and_who_reads_it() {
+    let till = till();
+    let before = till.kilde(&["ls", "--long"]).ended(0).stdout;
+    assert!(
+        before.contains("bronze.sales"),
+        "listed before the first build: {before}"
+    );
+    till.kilde(&["build"]).ended(0);
+    let gold = till.kilde(&["ls", "gold", "--long"]).ended(0).stdout;
+    for word in [
+        "gold.stores",
+        "one row per store",
+        "Sales per store.",
+        "Stores",
+        " s ago",
+    ] {
+        assert!(gold.contains(word), "{word}: {gold}");
+    }
+    assert!(!gold.contains("bronze.sales"), "{gold}");
+    let json = till
+        .kilde(&["ls", "-s", "bronze", "--json"])
+        .ended(0)
+        .stdout;
+    let tables: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(tables[0]["read_by"], serde_json::json!(["gold.stores"]));
+    assert_eq!(
+        (&tables[0]["rows"], &tables[0]["changed_in"]),
+        (&2.into(), &1.into())
+    );
+    let said = till.kilde(&["ls", "golden"]).ended(2);
+    assert!(said.stderr.contains("finds no table"), "{}", said.stderr);
+}
+
+#[test]
+fn a_release_tells_what_moved_and_why_against_the_one_before() {
+    let till = till();
+    let lines: Vec<String> = (0..40).map(|n| format!("Store {n},1")).collect();
+    till.write(
+        "exports/sales_20260102.csv",
+        format!("store,amount\n{}\n", lines.join("\n")),
+    );
+    till.kilde(&["build"]).ended(0);
+    let first = till.kilde(&["releases", "show", "1"]).ended(0).stdout;
+    assert!(
+        first.contains("new, 42 rows") && first.contains("2 of 2 tables"),
+        "{first}"
+    );
+    assert!(first.contains("1 of 43 rejected"), "{first}");
+
+    let more: Vec<String> = (40..100).map(|n| format!("Store {n},1")).collect();
+    till.write(
+        "exports/sales_20260103.csv",
+        format!("store,amount\n{}\n", more.join("\n")),
+    );
+    till.kilde(&["build"]).ended(0);
+    let said = till.kilde(&["releases", "show", "2"]).ended(0).stdout;
+    for word in [
+        "moved most",
+        "+143 %",
+        "42 → 102 rows",
+        "compared with release 1",
+        "1 export",
+        "range(amount): 1 of 102 rows",
+        "1 warned",
+    ] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    let json = till
+        .kilde(&["releases", "show", "2", "--json"])
+        .ended(0)
+        .stdout;
+    let story: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(story["moves"][0]["rows_before"], 42);
+    till.kilde(&["rollback", "1"]).ended(0);
+    let back = till.kilde(&["releases", "show", "3"]).ended(0).stdout;
+    assert!(
+        back.contains("a rollback: what release 1 held, again"),
+        "{back}"
+    );
+    assert!(back.contains("102 → 42 rows"), "{back}");
+    till.kilde(&["releases", "show", "9"]).ended(2);
+}

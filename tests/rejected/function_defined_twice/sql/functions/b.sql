@@ -1,0 +1,1 @@
+create function half(x double) returns double as x * 0.5

@@ -1,0 +1,1 @@
+create function round(x double) returns double as x

@@ -1,0 +1,1 @@
+create function gross(amount double) returns double as amount * $rate

@@ -1,0 +1,1 @@
+create function age_in_days(at timestamp) returns bigint as date_diff('day', at, now())

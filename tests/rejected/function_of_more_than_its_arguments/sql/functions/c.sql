@@ -1,0 +1,1 @@
+create function share(amount double) returns double as amount / sum(amount)

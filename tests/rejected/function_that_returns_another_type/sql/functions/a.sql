@@ -1,0 +1,1 @@
+create function label(amount bigint) returns varchar as amount + 1

@@ -1,0 +1,1 @@
+create function half(x) returns double as x / 2

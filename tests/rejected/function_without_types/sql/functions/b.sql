@@ -1,0 +1,1 @@
+create macro half(x) as x / 2

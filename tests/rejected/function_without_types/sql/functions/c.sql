@@ -1,0 +1,1 @@
+create function half(x double) as x / 2

@@ -1,0 +1,2 @@
+-- ref.countries: one row.
+select 'SE' as code

@@ -1,1 +1,0 @@
-create function clean(x varchar) as trim(x)
