@@ -180,6 +180,20 @@ impl Error {
         &self.diagnostics
     }
 
+    /// One line of a list: where and what; cause and help are left to [`Error::render`].
+    #[must_use]
+    pub fn brief(&self) -> String {
+        let (place, message) = match self.diagnostics.first() {
+            Some(first) => (
+                first.place.as_ref().map(crate::diagnostic::Place::location),
+                &first.message,
+            ),
+            None => (self.location.clone(), &self.message),
+        };
+        let message = message.replace('\n', " ");
+        place.map_or(message.clone(), |place| format!("{place}: {message}"))
+    }
+
     /// The whole error as shown to people, without colour: head, place, cause, help; one item a line.
     #[must_use]
     pub fn render(&self) -> String {

@@ -13,6 +13,7 @@ mod column_type;
 mod engine;
 mod ingest;
 mod lake;
+mod notify;
 mod plan;
 mod project;
 mod quality;

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::datatypes::Int64Type;
+use serde::Serialize;
 
 use super::{Catalog, View};
 use crate::error::{Error, Result};
 
 /// Rejects of one source for one reason.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct RejectGroup {
     pub(crate) source: String,
     pub(crate) reason: String,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::format::{self, Columns};
+use super::held;
 use super::options::{Options, SelectionOptions};
 use super::style::{self, BAD, DOUBT, FAINT, GOOD, STRONG, styled};
 use crate::clock::{Clock, SystemClock};
@@ -24,6 +25,9 @@ pub(super) struct Build {
     /// Treat warnings of tests as failures
     #[arg(long, env = "KILDE_WARN_ERROR")]
     warn_error: bool,
+    /// Keep the published version of a table, whatever came for it; may be repeated
+    #[arg(long, env = "KILDE_HOLD", value_name = "TABLE", value_delimiter = ',')]
+    hold: Vec<String>,
     /// Show what would be done, as `kilde plan` does
     #[arg(long)]
     dry_run: bool,
@@ -35,7 +39,9 @@ pub(super) struct Build {
 impl Build {
     pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
         if self.dry_run {
-            return super::plan::Plan::of(self.selection).run(options).await;
+            return super::plan::Plan::of(self.selection, self.hold)
+                .run(options)
+                .await;
         }
         let project = Arc::new(options.project()?);
         style::diagnostics(&project.warnings);
@@ -44,6 +50,8 @@ impl Build {
         let mut request = self.selection.request(&project, clock.as_ref())?;
         request.fail_fast = self.fail_fast;
         request.warn_error = self.warn_error;
+        let held = self.hold.iter().map(|name| project.table(name));
+        request.hold = held.collect::<Result<_>>()?;
         let progress = super::progress::Progress::start(options.quiet);
         let report = runner.build(&request, progress.listener()).await;
         progress.finish();
@@ -111,6 +119,8 @@ fn exports(report: &RunReport) -> String {
     let mut text = styled(STRONG, "exports");
     if busy.is_empty() {
         text.push_str("   nothing new\n");
+        text.push_str(&held::lines(report, true));
+        text.push_str(&held::overdue(report));
         return text;
     }
     text.push_str(&format!(
@@ -122,10 +132,12 @@ fn exports(report: &RunReport) -> String {
         format::count(sum(|source| source.rejected)),
     ));
     let mut columns = Columns::new(&[false, false, true, true, true, true, true, false]);
-    for source in &busy {
+    for source in busy.iter().filter(|source| !is_held(&source.outcome)) {
         columns.row(source_row(source));
     }
     text.push_str(&columns.render("  "));
+    text.push_str(&held::lines(report, true));
+    text.push_str(&held::overdue(report));
     if idle > 0 {
         text.push_str(&format!(
             "  · {}: nothing new\n",
@@ -177,7 +189,9 @@ fn steps(report: &RunReport) -> String {
     );
     let mut columns = Columns::new(&[false, false, true, true, true, false]);
     for step in &busy {
-        columns.row(step_row(step));
+        if !is_held(&step.outcome) {
+            columns.row(step_row(step));
+        }
         for verdict in report.verdicts.iter().filter(|v| v.table == step.table) {
             if verdict.outcome != Outcome::Passed {
                 columns.row(verdict_row(verdict));
@@ -192,7 +206,12 @@ fn steps(report: &RunReport) -> String {
         }
     }
     text.push_str(&columns.render("  "));
+    text.push_str(&held::lines(report, false));
     text
+}
+
+fn is_held(outcome: &TableOutcome) -> bool {
+    matches!(outcome, TableOutcome::Held(_))
 }
 
 fn step_row(step: &StepReport) -> Vec<String> {
@@ -249,6 +268,7 @@ fn mark(outcome: &TableOutcome) -> String {
         TableOutcome::SameResult | TableOutcome::Tested => styled(GOOD, "="),
         TableOutcome::Unchanged | TableOutcome::Skipped(_) => "·".to_string(),
         TableOutcome::TestsFailed | TableOutcome::Failed(_) => styled(BAD, "✗"),
+        TableOutcome::Held(_) => styled(DOUBT, held::MARK),
     }
 }
 
@@ -266,6 +286,7 @@ fn foot(report: &RunReport) -> String {
             n => format!(", {n} failed"),
         }
     );
+    let tests = format!("{tests}{}", held::counted(report));
     let cost = match report.peak_bytes {
         0 => format::seconds(report.seconds),
         peak => format!(
@@ -289,8 +310,10 @@ fn foot(report: &RunReport) -> String {
         }
         (None, None) => match &report.base {
             Some(base) => format!(
-                "\n{}: everything is up to date · {cost}\n",
-                styled(STRONG, format_args!("Release {} stands", base.number))
+                "\n{}: everything {}is up to date{} · {cost}\n",
+                styled(STRONG, format_args!("Release {} stands", base.number)),
+                if report.held.is_empty() { "" } else { "else " },
+                held::counted(report),
             ),
             None => format!("\nNothing to build: no source has an export yet · {cost}\n"),
         },
@@ -306,6 +329,15 @@ fn render_failure(report: &RunReport) -> String {
     );
     let unit_tests = report.unit_tests.iter().filter(|test| !test.has_passed());
     text.extend(unit_tests.map(super::test::render));
+    for step in &report.steps {
+        if let Some(sql) = &step.rows_sql {
+            text.push_str(&format!(
+                "  {}\n  help: see the rows with {}\n",
+                step.table,
+                held::query(report, sql)
+            ));
+        }
+    }
     for verdict in report
         .verdicts
         .iter()

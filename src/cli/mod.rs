@@ -7,6 +7,7 @@ mod check;
 mod connect;
 mod explain;
 mod format;
+mod held;
 mod latest;
 mod ls;
 mod options;

@@ -1,6 +1,6 @@
 //! The flags that every command takes, each also as `KILDE_…`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -96,6 +96,7 @@ impl SelectionOptions {
             as_of: as_of(self.as_of.as_deref(), project, clock.now())?,
             fail_fast: false,
             warn_error: false,
+            hold: BTreeSet::new(),
         })
     }
 }

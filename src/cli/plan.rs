@@ -1,26 +1,32 @@
 //! `kilde plan`
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
 
 use super::format::{self, Columns};
+use super::held;
 use super::options::{Options, SelectionOptions};
 use super::style::{self, DOUBT, FAINT, GOOD, STRONG, styled};
 use crate::clock::{Clock, SystemClock};
 use crate::error::Result;
+use crate::name::TableName;
 use crate::plan::{Action, Kind, Observed, TablePlan};
 
 #[derive(Debug, Args)]
 pub(super) struct Plan {
     #[command(flatten)]
     selection: SelectionOptions,
+    /// Show what would be done if a table kept its published version; may be repeated
+    #[arg(long, env = "KILDE_HOLD", value_name = "TABLE", value_delimiter = ',')]
+    hold: Vec<String>,
 }
 
 impl Plan {
-    pub(super) fn of(selection: SelectionOptions) -> Self {
-        Self { selection }
+    pub(super) fn of(selection: SelectionOptions, hold: Vec<String>) -> Self {
+        Self { selection, hold }
     }
 
     pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
@@ -28,20 +34,22 @@ impl Plan {
         style::diagnostics(&project.warnings);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let runner = options.runner(&project, &clock)?;
-        let request = self.selection.request(&project, clock.as_ref())?;
+        let mut request = self.selection.request(&project, clock.as_ref())?;
+        let held = self.hold.iter().map(|name| project.table(name));
+        request.hold = held.collect::<Result<_>>()?;
         let (observed, plan) = runner.plan(&request).await?;
         style::diagnostics(&plan.warnings);
-        style::out(&render(&observed, &plan));
+        style::out(&render(&observed, &plan, &request.hold));
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn render(observed: &Observed, plan: &crate::plan::Plan) -> String {
+fn render(observed: &Observed, plan: &crate::plan::Plan, hold: &BTreeSet<TableName>) -> String {
     let mut text = head(observed, plan);
     let mut columns = Columns::new(&[false, false, false]);
     let mut unchanged = 0;
     for table in plan.order.iter().filter_map(|table| plan.tables.get(table)) {
-        match line(table) {
+        match line(table, observed, hold) {
             Some(cells) => columns.row(cells),
             None if table.kind == Kind::Ephemeral => {}
             None => unchanged += 1,
@@ -121,19 +129,33 @@ fn is_certain(action: &Action) -> bool {
 }
 
 /// Sign, table, reasons; `None` for a table with nothing to do.
-fn line(table: &TablePlan) -> Option<Vec<String>> {
+fn line(table: &TablePlan, observed: &Observed, hold: &BTreeSet<TableName>) -> Option<Vec<String>> {
+    let held = observed
+        .release
+        .as_ref()
+        .and_then(|r| r.held.get(&table.table));
+    let mut reasons: Vec<String> = table.reasons.iter().map(ToString::to_string).collect();
+    if table.action != Action::NotSelected {
+        reasons.extend(table.overdue.as_ref().map(ToString::to_string));
+    }
+    reasons.extend(held.map(|held| format!("held at release {}: {}", held.at, held.reason)));
+    let is_idle = matches!(table.action, Action::Unchanged | Action::NotSelected);
+    if !is_idle && hold.contains(&table.table) {
+        reasons.push("not tried: --hold".to_string());
+    }
     let sign = match table.action {
+        _ if !is_idle && hold.contains(&table.table) => styled(DOUBT, held::MARK),
         Action::Ingest { .. } => styled(GOOD, "+"),
         Action::Build => styled(DOUBT, "~"),
         Action::Maybe => styled(FAINT, "~"),
         Action::Retest => "t".to_string(),
         Action::Redescribe => "d".to_string(),
-        Action::Unchanged | Action::NotSelected => match table.reasons.is_empty() {
-            true => return None,
-            // exports that wait
-            false => "‖".to_string(),
+        Action::Unchanged | Action::NotSelected => match (&table.overdue, reasons.is_empty()) {
+            (_, true) => return None,
+            (Some(_), _) if held.is_none() => styled(DOUBT, "!"),
+            // exports that wait, or a table that is held
+            _ => held::MARK.to_string(),
         },
     };
-    let reasons: Vec<String> = table.reasons.iter().map(ToString::to_string).collect();
     Some(vec![sign, table.table.to_string(), reasons.join(" · ")])
 }

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex};
 
-use super::style;
+use super::style::{self, DOUBT, styled};
 use crate::name::TableName;
 use crate::run::{Listener, RunEvent};
 
 /// Shows the tables in work on stderr while a build runs.
 pub(super) struct Progress {
     shown: bool,
+    quiet: bool,
     working: Arc<Mutex<BTreeSet<TableName>>>,
 }
 
@@ -18,6 +19,7 @@ impl Progress {
     pub(super) fn start(quiet: bool) -> Self {
         Self {
             shown: !quiet && std::io::stderr().is_terminal(),
+            quiet,
             working: Arc::default(),
         }
     }
@@ -26,7 +28,13 @@ impl Progress {
     pub(super) fn listener(&self) -> Listener {
         let working = Arc::clone(&self.working);
         let shown = self.shown;
+        let quiet = self.quiet;
         Arc::new(move |event| {
+            if let RunEvent::Warning(text) = &event
+                && !quiet
+            {
+                style::note(&format!("{}: {text}\n", styled(DOUBT, "warning")));
+            }
             if !shown {
                 return;
             }
@@ -40,7 +48,7 @@ impl Progress {
                 RunEvent::Finished(table) => {
                     working.remove(&table);
                 }
-                RunEvent::Publishing => working.clear(),
+                RunEvent::Publishing | RunEvent::Warning(_) => working.clear(),
             }
             let names: Vec<String> = working.iter().take(4).map(TableName::to_string).collect();
             style::note(&format!("\r\x1b[2K… {}", names.join(", ")));

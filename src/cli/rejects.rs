@@ -1,5 +1,6 @@
 //! `kilde rejects [TABLE]`
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -7,9 +8,11 @@ use clap::Args;
 
 use super::format::{self, Columns};
 use super::options::Options;
+use super::rows::{self, RowFormat};
 use super::style::{self, STRONG, styled};
 use crate::catalog::{RejectGroup, View};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::name::TableName;
 
 #[derive(Debug, Args)]
 pub(super) struct Rejects {
@@ -21,6 +24,12 @@ pub(super) struct Rejects {
     /// Read the rejects of a run that failed and was not published
     #[arg(long, value_name = "RUN")]
     candidate: Option<String>,
+    /// Write every record with its text to a file: personal data as delivered
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+    /// Print the reasons as JSON
+    #[arg(long, conflicts_with = "csv")]
+    json: bool,
 }
 
 impl Rejects {
@@ -32,7 +41,21 @@ impl Rejects {
             Some(name) => vec![project.table(name)?],
             None => project.sources.keys().cloned().collect(),
         };
+        if let Some(file) = &self.csv {
+            let rows = catalog.rows(&records_sql(&wanted), &view).await?;
+            rows::print(rows, RowFormat::Csv, Some(file)).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let groups = catalog.rejects(&view).await?;
+        if self.json {
+            let wanted =
+                |group: &&RejectGroup| wanted.iter().any(|t| t.to_string() == group.source);
+            let groups: Vec<&RejectGroup> = groups.iter().filter(wanted).collect();
+            let text = serde_json::to_string_pretty(&groups)
+                .map_err(|error| Error::internal("rejects cannot be listed").caused_by(error))?;
+            style::out(&format!("{text}\n"));
+            return Ok(ExitCode::SUCCESS);
+        }
         let totals = catalog.record_counts(&view).await?;
         for table in wanted {
             let mine: Vec<&RejectGroup> = groups
@@ -62,7 +85,22 @@ impl Rejects {
             }
             style::out(&columns.render("  "));
         }
-        style::out("help: every record with its text: kilde query \"select * from ops.rejects\"\n");
+        style::out(
+            "help: every record with its text: `--csv FILE`, or kilde query \"select * from ops.rejects\"\n",
+        );
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Every reject of these sources, in order of place.
+fn records_sql(sources: &[TableName]) -> String {
+    if sources.is_empty() {
+        return "select * from ops.rejects where false".to_string();
+    }
+    // names of tables hold no quote
+    let names: Vec<String> = sources.iter().map(|name| format!("'{name}'")).collect();
+    format!(
+        "select * from ops.rejects where source in ({}) order by source, file, line, byte",
+        names.join(", ")
+    )
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 
 use super::format::{self, Columns};
+use super::held;
 use super::options::Options;
 use super::style::{self, FAINT, styled};
 use crate::error::Result;
@@ -37,10 +38,16 @@ impl Releases {
         let mut columns = Columns::new(&[true, false, true, true, true, false, false]);
         for release in &releases {
             let count = |name: &str| release.counts.get(name).copied().unwrap_or(0);
-            let note = match release.rollback_of {
-                Some(number) => format!("rollback to {number}"),
-                None => String::new(),
-            };
+            let mut notes = Vec::new();
+            notes.extend(
+                release
+                    .rollback_of
+                    .map(|number| format!("rollback to {number}")),
+            );
+            if !release.held.is_empty() {
+                let names: Vec<String> = release.held.keys().map(ToString::to_string).collect();
+                notes.push(format!("{} {}", held::MARK, names.join(", ")));
+            }
             columns.row(vec![
                 release.number.to_string(),
                 format::moment(release.published_at, project.time_zone),
@@ -59,7 +66,7 @@ impl Releases {
                 ),
                 format::plural(count("exports"), "export"),
                 format!("{} rejected", format::count(count("rejected"))),
-                note,
+                notes.join(" · "),
                 styled(FAINT, &release.run),
             ]);
         }

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::format;
+use super::held;
 use super::options::Options;
 use super::style::{self, BAD, DOUBT, STRONG, styled};
+use crate::clock::{Clock, SystemClock};
 use crate::error::Result;
 use crate::run::RunReport;
 
@@ -27,13 +29,14 @@ impl Status {
             None => "no release yet\n".to_string(),
             Some(number) => {
                 let release = lake.release(number).await?;
-                format!(
+                let head = format!(
                     "{}, published {} · as of {} · {}\n",
                     styled(STRONG, format_args!("release {number}")),
                     format::moment(release.published_at, project.time_zone),
                     as_of(&release.as_of, project.time_zone),
                     format::plural(release.tables.len() as u64, "table"),
-                )
+                );
+                head + &held::of_release(&release)
             }
         };
         if let Some(pause) = &status.pause {
@@ -56,6 +59,10 @@ impl Status {
                 claim.run,
                 format::moment(claim.since, project.time_zone),
             ));
+        }
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        for overdue in options.runner(&project, &clock)?.overdue(&catalog).await? {
+            text.push_str(&held::overdue_line(&overdue));
         }
         text.push_str(&self.runs(lake, &project).await?);
         style::out(&text);

@@ -10,6 +10,7 @@ mod k02;
 mod k03;
 mod k04;
 mod k05;
+mod k06;
 mod k07;
 mod k08;
 mod k09;
@@ -32,6 +33,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Explanation> {
         k03::CODES,
         k04::CODES,
         k05::CODES,
+        k06::CODES,
         k07::CODES,
         k08::CODES,
         k09::CODES,

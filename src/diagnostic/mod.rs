@@ -188,7 +188,8 @@ impl Diagnostic {
                     Some(label) => mark.label(label.as_str()),
                     None => mark,
                 };
-                let snippet = Snippet::source(place.file.text.as_str())
+                let shown = without_secrets(&place.file.text);
+                let snippet = Snippet::source(shown.as_str())
                     .path(place.file.path.as_str())
                     .annotation(mark);
                 indented(&renderer.render(&[title.element(snippet)]))
@@ -225,6 +226,55 @@ impl Place {
             end: start + line.trim_end().len(),
         }
     }
+}
+
+/// The text with every address of the web cut to its host, and whatever else is written as `webhook`, byte for byte: both may
+/// be secrets.
+fn without_secrets(text: &str) -> String {
+    const WEBHOOK: &str = "webhook:";
+    let mut text = text.to_string();
+    let mut from = 0;
+    while let Some(at) = text[from..].find(WEBHOOK) {
+        let start = from + at + WEBHOOK.len();
+        let value = text[start..].trim_start_matches([' ', '"', '\'']);
+        let length = value.find(ends_address).unwrap_or(value.len());
+        let begin = text.len() - value.len();
+        if !["env:", "http://", "https://"]
+            .iter()
+            .any(|known| value.starts_with(known))
+        {
+            text.replace_range(begin..begin + length, &"*".repeat(length));
+        }
+        from = begin + length;
+    }
+    without_paths(&text)
+}
+
+fn ends_address(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '"' | '\'' | ',' | '}' | ']')
+}
+
+fn without_paths(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        shown.push_str(before);
+        let end = after.find(ends_address).unwrap_or(after.len());
+        let (address, next) = after.split_at(end);
+        if before.ends_with("https://") || before.ends_with("http://") {
+            let host = address.find('/').unwrap_or(address.len());
+            let user = address[..host].rfind('@').map_or(0, |at| at + 1);
+            shown.push_str(&"*".repeat(user));
+            shown.push_str(&address[user..host]);
+            shown.push_str(&"*".repeat(address.len() - host));
+        } else {
+            shown.push_str(address);
+        }
+        rest = next;
+    }
+    shown.push_str(rest);
+    shown
 }
 
 /// One more column of margin for everything below the head, so that numbers stand clear of the edge.
@@ -323,6 +373,21 @@ error[K0107]: unknown key `materialised`
   --> schemas/gold/orders.yaml
 help: did you mean `materialized`?"
         );
+    }
+
+    #[test]
+    fn the_address_of_a_webhook_is_cut_to_its_host() {
+        let text = "notify: {webhook: https://hooks.example.com/services/T0/geheim, onn: failed}\n";
+        let start = text.find("onn").unwrap();
+        let shown = rendered(text, start, start + 3);
+        assert!(shown.contains("https://hooks.example.com*"), "{shown}");
+        assert!(!shown.contains("geheim"), "{shown}");
+        assert!(
+            shown.contains("kilde.yaml") || shown.contains(&format!(":1:{}", start + 1)),
+            "{shown}"
+        );
+        let with_user = without_secrets("https://bot:geheim@example.com s3://bucket/path");
+        assert_eq!(with_user, "https://***********example.com s3://bucket/path");
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::diagnostic::{Code, Diagnostic, SourceFile, Span, nearest};
 use crate::name::TableName;
 
 mod definition;
+mod foreign_syntax;
 mod table_use;
 
 pub(super) use definition::{ARGUMENTS, Definition, Parameter, definitions};
@@ -73,6 +74,7 @@ impl Statement {
                 span: lines.span(&file.text, token.span),
             })
             .collect();
+        foreign_syntax::refuse(file, &tokens)?;
         let query = parse_query(file, raw, &tokens, &lines)?;
         Ok(Self {
             file: Arc::clone(file),

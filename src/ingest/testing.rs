@@ -16,8 +16,8 @@ use crate::diagnostic::{SourceFile, Span};
 use crate::error::Result;
 use crate::project::{
     Captures, Column, ColumnType, Contract, Conversions, CsvRead, DataTest, Encoding, Load,
-    Materialization, NdjsonRead, OnError, ParquetRead, Read, RollbackClass, Source, Spanned,
-    TestKind, TestSeverity,
+    Materialization, NdjsonRead, ParquetRead, Read, RollbackClass, Source, Spanned, TestKind,
+    TestSeverity,
 };
 
 pub(crate) fn file() -> Arc<SourceFile> {
@@ -81,6 +81,8 @@ pub(crate) fn source(read: Read, load: Load) -> Source {
         read,
         load,
         max_rejects: None,
+        freshness: Default::default(),
+        on_error: Spanned::default(),
         tags: Vec::new(),
     }
 }
@@ -111,7 +113,7 @@ pub(crate) fn contract(key: &[&str], columns: &[(&str, ColumnType)]) -> Contract
         materialized: Materialization::Table,
         partition_by: Vec::new(),
         rollback: RollbackClass::Follows,
-        on_error: OnError::Stop,
+        on_error: Spanned::default(),
         owner: None,
         tags: Vec::new(),
         purpose: Vec::new(),

@@ -16,7 +16,7 @@ use super::graph::Graph;
 use super::schema::{contract_schema, input_table, source_schema};
 use super::seed::{rows_of_seeds, seed_schema};
 use super::unit_test::{Bench, PlannedUnitTest};
-use super::{parallel, test_check};
+use super::{consent, parallel, test_check};
 use crate::diagnostic::{Code, Diagnostic, Severity, SourceFile, Span, nearest};
 use crate::engine::{
     Analysis, FunctionRegistry, InputTable, Question, Statement, TableUse, analyse,
@@ -36,6 +36,8 @@ pub(super) struct Checked {
     pub(crate) tests: BTreeMap<TableName, Vec<Option<Analysis>>>,
     /// Of every step that has some.
     pub(crate) unit_tests: BTreeMap<TableName, Vec<PlannedUnitTest>>,
+    /// Each table that must not be held → the consent table that it feeds.
+    pub(crate) never_held: BTreeMap<TableName, TableName>,
     /// Of every seed.
     pub(crate) seeds: BTreeMap<TableName, RecordBatch>,
     /// Doubts that stop nothing, by file and place.
@@ -55,6 +57,7 @@ pub(super) struct Examined {
     pub(super) breaking: BTreeSet<TableName>,
     tests: BTreeMap<TableName, Vec<Option<Analysis>>>,
     unit_tests: BTreeMap<TableName, Vec<PlannedUnitTest>>,
+    never_held: BTreeMap<TableName, TableName>,
     seeds: BTreeMap<TableName, RecordBatch>,
     pub(super) mistakes: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
@@ -145,6 +148,7 @@ pub(super) fn check_project(
         schemas: tables.map(|(t, i)| (t, i.schema)).collect(),
         tests: examined.tests,
         unit_tests: examined.unit_tests,
+        never_held: examined.never_held,
         seeds: examined.seeds,
         warnings: sorted(examined.warnings),
     })
@@ -216,6 +220,8 @@ pub(super) fn examine(
         }
     }
     let tests = test_check::check(&surroundings, &known, &tables, &mut mistakes, &mut warnings);
+    let never_held = consent::never_held(project, &graph);
+    mistakes.extend(consent::check(project, &never_held));
     let unit_tests = Bench {
         surroundings: &surroundings,
         graph: &graph,
@@ -232,6 +238,7 @@ pub(super) fn examine(
         breaking,
         tests,
         unit_tests,
+        never_held,
         seeds,
         mistakes,
         warnings,

@@ -8,13 +8,13 @@ use super::fingerprint::{self, Fingerprints, StepInputs, changed_parts};
 use super::selection::Scope;
 use super::{
     Action, Checked, Kind, Observed, Plan, PublishedTable, Reason, Selection, TablePlan,
-    check_runnable,
+    check_runnable, freshness,
 };
 use crate::diagnostic::{Code, Diagnostic};
 use crate::engine::FunctionRegistry;
 use crate::error::{Error, Result};
 use crate::name::TableName;
-use crate::project::{Materialization, Project};
+use crate::project::{Materialization, OnError, Project};
 
 /// Decides over every table of a checked project.
 pub(super) fn decide(
@@ -61,6 +61,7 @@ pub(super) fn decide(
         retired: retired.cloned().collect(),
         order,
         tables,
+        never_held: checked.never_held,
         warnings: checked.warnings,
     })
 }
@@ -235,6 +236,12 @@ impl<'a> Decider<'a> {
             tests,
             unit_tests,
             action: Action::Unchanged,
+            on_error: self.on_error(table),
+            overdue: self
+                .project
+                .sources
+                .get(table)
+                .and_then(|source| freshness::overdue(self.project, source, self.observed)),
             otherwise: Action::Unchanged,
             reasons: Vec::new(),
             fingerprints: self.fingerprints.remove(table).unwrap_or_default(),
@@ -261,6 +268,16 @@ impl<'a> Decider<'a> {
             Kind::Table | Kind::Seed => self.step(&plan)?,
         };
         Ok(plan)
+    }
+
+    fn on_error(&self, table: &TableName) -> OnError {
+        match self.project.sources.get(table) {
+            Some(source) => source.on_error.value,
+            None => {
+                let contract = self.project.contracts.get(table);
+                contract.map_or(OnError::Stop, |contract| contract.on_error.value)
+            }
+        }
     }
 
     fn published(&self, table: &TableName) -> Option<&'a PublishedTable> {

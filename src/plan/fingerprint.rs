@@ -316,7 +316,10 @@ fn words_hash(project: &Project, table: &TableName, contract: Option<&Contract>)
     if let Some(contract) = contract {
         fields.push(contract.description.clone().unwrap_or_default());
         fields.push(contract.grain.clone().unwrap_or_default());
-        fields.push(format!("{:?} {:?}", contract.rollback, contract.on_error));
+        fields.push(format!(
+            "{:?} {:?}",
+            contract.rollback, contract.on_error.value
+        ));
         fields.extend(contract.purpose.iter().map(|p| p.value.clone()));
         for column in &contract.columns {
             fields.push(format!("column {}", column.name.value));

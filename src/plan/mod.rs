@@ -8,10 +8,12 @@
 //! by [`TablePlan::is_stale`] when the digests of its inputs are known.
 
 mod check;
+mod consent;
 mod contract_check;
 mod decide;
 mod fingerprint;
 mod fixture;
+mod freshness;
 mod graph;
 mod list;
 mod observed;
@@ -35,11 +37,15 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 
 use check::{Checked, check_project, check_runnable};
+pub(crate) use consent::refused as hold_refused;
 pub(crate) use fingerprint::Fingerprints;
+pub(crate) use freshness::{Overdue, overdue};
 pub(crate) use graph::Graph;
 pub(crate) use list::{ListedTable, list, unit_tests};
 pub use observed::Observed;
-pub(crate) use observed::{ExportState, ObservedExport, ObservedRelease, PublishedTable};
+pub(crate) use observed::{
+    ExportState, ObservedExport, ObservedHold, ObservedRelease, PublishedTable,
+};
 pub(crate) use outline::Outline;
 pub(crate) use reason::Reason;
 pub use selection::Selection;
@@ -49,7 +55,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::{Analysis, FunctionRegistry};
 use crate::error::{Error, Result};
 use crate::name::TableName;
-use crate::project::Project;
+use crate::project::{OnError, Project};
 
 /// What a build would do.
 #[derive(Debug)]
@@ -60,6 +66,8 @@ pub struct Plan {
     pub(crate) tables: BTreeMap<TableName, TablePlan>,
     /// Published and no longer in the project; they leave the next release that a build of everything publishes.
     pub(crate) retired: Vec<TableName>,
+    /// Each table that must not be held → the consent table that it feeds.
+    pub(crate) never_held: BTreeMap<TableName, TableName>,
     /// Doubts that stop nothing.
     pub(crate) warnings: Vec<Diagnostic>,
 }
@@ -82,6 +90,10 @@ pub(crate) struct TablePlan {
     /// Of its SQL, as its contract declares them.
     pub(crate) unit_tests: Vec<PlannedUnitTest>,
     pub(crate) action: Action,
+    /// What a failure of it does.
+    pub(crate) on_error: OnError,
+    /// A source whose newest export is too old.
+    pub(crate) overdue: Option<Overdue>,
     /// What to do instead where `action` is `Maybe` and it turns out not to be stale: `Retest`, `Redescribe` or `Unchanged`.
     pub(crate) otherwise: Action,
     /// Why, the weightiest first; empty for what is unchanged.
@@ -194,7 +206,50 @@ impl Plan {
             )
         };
         // a table that may change does so only when an input does, and that input is not idle
-        self.tables.values().all(|table| idle(&table.action)) && self.retired.is_empty()
+        let fails = |table: &TablePlan| table.is_overdue();
+        self.tables
+            .values()
+            .all(|table| idle(&table.action) && !fails(table))
+            && self.retired.is_empty()
+    }
+}
+
+impl Plan {
+    /// The ephemeral steps that are part of a table.
+    pub(crate) fn ephemerals_within(&self, table: &TableName) -> BTreeSet<TableName> {
+        let mut within = BTreeSet::new();
+        let mut next = vec![table];
+        while let Some(table) = next.pop() {
+            for input in self.tables.get(table).into_iter().flat_map(|t| &t.inputs) {
+                let is_ephemeral = self
+                    .tables
+                    .get(input)
+                    .is_some_and(|input| input.kind == Kind::Ephemeral);
+                if is_ephemeral && within.insert(input.clone()) {
+                    next.push(input);
+                }
+            }
+        }
+        within
+    }
+
+    /// Published tables that stand on a table, near or far.
+    pub(crate) fn standing_on(&self, table: &TableName) -> BTreeSet<TableName> {
+        let mut seen = BTreeSet::new();
+        let mut next = vec![table];
+        while let Some(table) = next.pop() {
+            for reader in self.tables.get(table).into_iter().flat_map(|t| &t.readers) {
+                if seen.insert(reader) {
+                    next.push(reader);
+                }
+            }
+        }
+        let is_table = |name: &TableName| {
+            self.tables
+                .get(name)
+                .is_some_and(|table| table.kind == Kind::Table)
+        };
+        seen.into_iter().filter(|t| is_table(t)).cloned().collect()
     }
 }
 
@@ -218,6 +273,11 @@ impl TablePlan {
                         | Reason::WordsChanged
                 )
             })
+    }
+
+    /// Whether the age of its newest export fails it.
+    pub(crate) fn is_overdue(&self) -> bool {
+        self.action != Action::NotSelected && self.overdue.as_ref().is_some_and(|o| o.fails)
     }
 
     /// Whether it must be computed, given what its inputs are now; asked when every input is ready.

@@ -13,6 +13,8 @@ use crate::name::{ReleaseNumber, TableName};
 pub struct Observed {
     /// What the build speaks of: `$as_of`.
     pub(crate) as_of: DateTime<Utc>,
+    /// The time of day: what the age of exports is measured against.
+    pub(crate) now: DateTime<Utc>,
     /// The newest release, if there is one.
     pub(crate) release: Option<ObservedRelease>,
     /// Exports by the source that they belong to, in the order in which they must be read; also those that the ledger knows
@@ -28,6 +30,16 @@ pub(crate) struct ObservedRelease {
     pub(crate) is_paused: bool,
     /// Every published table, those of `ops` left out.
     pub(crate) tables: BTreeMap<TableName, PublishedTable>,
+    /// Tables that it keeps at an older version.
+    pub(crate) held: BTreeMap<TableName, ObservedHold>,
+}
+
+/// Why and since when a table is held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ObservedHold {
+    /// The last release in which it was good.
+    pub(crate) at: ReleaseNumber,
+    pub(crate) reason: String,
 }
 
 /// A table of the newest release, and what it was made of.
@@ -49,6 +61,8 @@ pub(crate) struct ObservedExport {
     /// Bytes.
     pub(crate) size: u64,
     pub(crate) state: ExportState,
+    /// When the file was last written.
+    pub(crate) modified_at: DateTime<Utc>,
     /// The time captured from its path.
     pub(crate) ordered_at: Option<NaiveDateTime>,
 }

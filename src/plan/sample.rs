@@ -9,8 +9,8 @@ use chrono::{DateTime, TimeZone, Utc};
 use super::*;
 use crate::diagnostic::{Place, SourceFile, Span};
 use crate::project::{
-    Column, ColumnType, Contract, Conversions, CsvRead, Encoding, Load, Materialization, OnError,
-    Owner, Pipeline, Read, RollbackClass, Source, Spanned, SqlStep,
+    Column, ColumnType, Contract, Conversions, CsvRead, Encoding, Load, Materialization, Owner,
+    Pipeline, Read, RollbackClass, Source, Spanned, SqlStep,
 };
 
 /// A project under construction.
@@ -67,6 +67,8 @@ impl Sample {
                 vars: BTreeMap::from([("country".into(), "SE".into())]),
                 parquet_tables: crate::project::ParquetTables::default(),
                 max_record_bytes: 1 << 20,
+                purposes: BTreeMap::new(),
+                notify: None,
                 pipelines: vec![pipeline],
                 sources: BTreeMap::new(),
                 steps: BTreeMap::new(),
@@ -112,6 +114,8 @@ impl Sample {
                 }),
                 load,
                 max_rejects: None,
+                freshness: Default::default(),
+                on_error: Spanned::default(),
                 tags: vec!["raw".into()],
             },
         );
@@ -146,7 +150,7 @@ impl Sample {
             materialized: Materialization::Table,
             partition_by: vec![],
             rollback: RollbackClass::Follows,
-            on_error: OnError::Stop,
+            on_error: Spanned::default(),
             owner: None,
             tags: vec![],
             purpose: vec![],
@@ -264,6 +268,7 @@ pub(super) fn export(path: &str, size: u64, state: ExportState) -> ObservedExpor
         path: path.into(),
         size,
         state,
+        modified_at: DateTime::UNIX_EPOCH,
         ordered_at: None,
     }
 }

@@ -20,7 +20,7 @@ pub(crate) struct Contract {
     pub(crate) materialized: Materialization,
     pub(crate) partition_by: Vec<Spanned<String>>,
     pub(crate) rollback: RollbackClass,
-    pub(crate) on_error: OnError,
+    pub(crate) on_error: Spanned<OnError>,
     pub(crate) owner: Option<Owner>,
     pub(crate) tags: Vec<String>,
     /// Purposes of the whole table.
@@ -66,11 +66,14 @@ pub(crate) enum RollbackClass {
     Keeps,
 }
 
-/// What a failure of a table does to the build; `hold` is refused until it is built.
+/// What a failure of a table does to the build.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum OnError {
+    /// Nothing is published.
     #[default]
     Stop,
+    /// The table keeps its last good version, what stands on it builds on that, and the rest is published.
+    Hold,
 }
 
 /// What a personal column means; classes, masks, hashing and matching follow from it.

@@ -100,7 +100,27 @@ fn mistake_of(text: &str, quoted: bool) -> Option<Mistake> {
         }
         ("this" | "is_incremental", _) => mistake
             .help("a `table` always equals its query: kilde maintains it incrementally where it can prove it"),
-        _ => mistake.help("write plain SQL; a repeated expression goes into a CTE or a step of its own"),
+        ("target", _) => mistake.help("SQL is the same in every target; what differs is a variable: `targets: {prod: {vars: …}}`, `$name`"),
+        ("if" | "elif" | "else" | "endif", _) if inside.contains("is_incremental") => {
+            mistake.help("remove the condition: a `table` always equals its query, and kilde reads only what is new where it can prove it")
+        }
+        ("if" | "elif" | "else" | "endif", _) => {
+            mistake.help("write `case when … end`, or a condition with a variable: `where $name = 'x'`")
+        }
+        ("set", _) => mistake.help("write a `with` query, or a variable in `vars` of kilde.yaml"),
+        ("for" | "endfor", _) => {
+            mistake.help("write the columns out: SQL that is read as it is run; `group by all` and `* exclude (…)` shorten it")
+        }
+        ("macro" | "endmacro", _) => mistake.help(
+            "a macro of an expression is a function: `create function name(argument type, …) returns type as …` in sql/functions/",
+        ),
+        ("dbt_utils" | "dbt_expectations" | "dbt_date", _) => {
+            mistake.help("packages of dbt have no place here; docs/sql.md lists what takes their place")
+        }
+        _ if inside.contains('(') => mistake.help(format!(
+            "write plain SQL: a macro of an expression is a function, `create function {word}(…)` in sql/functions/, and is called as `{word}(…)`"
+        )),
+        _ => mistake.help("write plain SQL; a repeated expression is a function in sql/functions/, a repeated query a step of its own"),
     })
 }
 

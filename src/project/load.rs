@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::raw::{self, Mistake, RawPipelineFile, RawProjectFile, RawSchemaFile, Sink};
 use super::resolve::{self, blame};
-use super::{Project, jinja};
+use super::{Project, dbt_folder, jinja};
 use crate::diagnostic::{Diagnostic, Severity, SourceFile, Span};
 use crate::error::{Error, Result};
 
@@ -148,6 +148,7 @@ fn read(root: PathBuf) -> Result<Files> {
             }
         }
     }
+    found.extend(dbt_folder::warnings(&root));
     let decoded = decode_all(&root, &paths);
     Ok(gather(root, decoded, found))
 }

@@ -8,12 +8,17 @@
 
 mod contract;
 mod data_test;
+mod dbt_folder;
+mod freshness;
 mod instant;
 mod jinja;
 mod json_schema;
 mod load;
+mod notify;
 mod path_pattern;
+mod period;
 mod publish;
+mod purpose;
 mod raw;
 mod requires;
 mod resolve;
@@ -38,8 +43,12 @@ pub(crate) use unit_test::FixtureRow;
 pub(crate) use unit_test::{Cell, Fixture, FixtureCell, FixtureRows, UnitTest};
 
 pub(crate) use data_test::{DataTest, Limit, TestKind, TestSeverity};
+pub(crate) use freshness::Freshness;
+pub(crate) use notify::{Notify, Occasion, Webhook};
 pub(crate) use path_pattern::{Captures, PathPattern};
+pub(crate) use period::Period;
 pub(crate) use publish::ParquetTables;
+pub(crate) use purpose::Ground;
 pub(crate) use seed::Seed;
 pub(crate) use source::{
     Conversions, CsvRead, Encoding, Load, NdjsonRead, ParquetRead, Read, Source,
@@ -49,8 +58,8 @@ use crate::diagnostic::{Diagnostic, Place, SourceFile, Span, nearest};
 use crate::error::Error;
 use crate::name::TableName;
 
-/// A value and the bytes of the file where it stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A value and the bytes of the file where it stands; the default is one that stands nowhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Spanned<T> {
     pub(crate) value: T,
     pub(crate) span: Span,
@@ -75,6 +84,10 @@ pub struct Project {
     pub(crate) vars: BTreeMap<String, String>,
     /// `limits.line`: the longest record of a text export, in bytes.
     pub(crate) max_record_bytes: u64,
+    /// `purposes:` by name, each with the right by which data is used for it.
+    pub(crate) purposes: BTreeMap<String, Ground>,
+    /// `notify:` of the target, else of the project.
+    pub(crate) notify: Option<Notify>,
     /// `publish.parquet`.
     pub(crate) parquet_tables: ParquetTables,
     /// Pipelines in order of their files.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Limit, PathPattern};
+use super::{Freshness, Limit, OnError, PathPattern, Spanned};
 use crate::diagnostic::{SourceFile, Span};
 use crate::name::TableName;
 
@@ -21,6 +21,8 @@ pub(crate) struct Source {
     pub(crate) load: Load,
     /// More rejects than this in one build's exports of the source fail the build.
     pub(crate) max_rejects: Option<Limit>,
+    pub(crate) freshness: Freshness,
+    pub(crate) on_error: Spanned<OnError>,
     pub(crate) tags: Vec<String>,
 }
 

@@ -57,6 +57,15 @@ pub(crate) struct Held {
     pub(crate) reason: String,
     /// The first release that holds it.
     pub(crate) since: ReleaseNumber,
+    /// The run that gave this reason.
+    pub(crate) run: RunId,
+}
+
+impl Held {
+    /// The last release in which the table was good.
+    pub(crate) fn last_good(&self) -> ReleaseNumber {
+        ReleaseNumber(self.since.0.saturating_sub(1))
+    }
 }
 
 /// A foreign data change that a release was published over; its version stays readable.

@@ -39,7 +39,9 @@ pub(crate) use claim::{Claim, YieldReason};
 pub(crate) use failpoint::{Boundary, Failpoint};
 pub(crate) use lake::{Lake, Pause};
 pub(crate) use layout::CandidateName;
-pub(crate) use map::{Fingerprints, Release, RollbackClass, TableEntry, TableFacts, TableKind};
+pub(crate) use map::{
+    Fingerprints, Held, Release, RollbackClass, TableEntry, TableFacts, TableKind,
+};
 pub(crate) use request::{PublishRequest, Removal, RollbackRequest, TableChange, TableWrite};
 pub(crate) use retire::KeepFailedRuns;
 pub(crate) use table_log::{Commit, EntryDraft, LiveFile, TableLog, TableState};

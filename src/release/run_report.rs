@@ -9,13 +9,18 @@ use crate::error::{Error, Result};
 use crate::name::RunId;
 
 impl Lake {
-    /// Writes the report of a run, once, and makes it the last run's.
+    /// Writes the report of a run, once.
     pub(crate) async fn write_run_report(&self, run: &RunId, report: Bytes) -> Result<()> {
         let path = layout::run_report(run);
         if let Creation::Theirs(_) = create(&self.store, &path, &report).await? {
             return Err(Error::internal("a run is reported twice").at(path));
         }
-        self.store.put(layout::LAST_RUN, report).await
+        Ok(())
+    }
+
+    /// Replaces the summary of the last run: a reader sees the old one or the new one, whole.
+    pub(crate) async fn write_last_run(&self, summary: Bytes) -> Result<()> {
+        self.store.put(layout::LAST_RUN, summary).await
     }
 
     /// Every run that has a report, oldest first.
@@ -50,6 +55,7 @@ mod tests {
             .unwrap();
         assert_eq!(fixture.lake.run_reports().await.unwrap(), only);
         assert_eq!(fixture.lake.run_report(&run).await.unwrap().unwrap(), "{}");
+        fixture.lake.write_last_run("{}".into()).await.unwrap();
         let last = fixture.lake.store().get(layout::LAST_RUN).await.unwrap();
         assert_eq!(last.unwrap(), "{}");
         assert!(

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use super::execute::{Executed, Execution};
-use super::report::{BaseRelease, RunReport, TableOutcome};
-use super::{BuildRequest, Listener, RunEvent, Runner, observe};
+use super::observe::Observation;
+use super::report::{BaseRelease, OverdueReport, RunReport, TableOutcome};
+use super::summary::RunSummary;
+use super::{BuildRequest, Listener, RunEvent, Runner, hold, observe};
 use crate::catalog::Catalog;
 use crate::clock::Stopwatch;
 use crate::diagnostic::Code;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{RunId, TableName};
-use crate::plan::{Action, Plan};
-use crate::quality::Outcome;
+use crate::plan::{Action, Plan, TablePlan};
 use crate::release::{Claim, KeepFailedRuns, Release, YieldReason};
 
 impl Runner {
@@ -28,59 +29,112 @@ impl Runner {
     ) -> Result<RunReport> {
         let watch = Stopwatch::start();
         let run = self.clock.run_id();
+        let mut report = self.new_report(&run, request, None);
+        let mut claimed = None;
+        let ended = self
+            .attempt(request, &listener, &mut report, &mut claimed)
+            .await;
+        report.finish(&watch);
+        let error = ended.as_ref().err();
+        if let Some(error) = error {
+            report.fail_with(error);
+        }
+        let target = self.project.target.as_deref();
+        let summary = RunSummary::of(&report, target, error, self.clock.now());
+        // a run that was overtaken is no longer the last one
+        let overtaken = error.is_some_and(|error| error.kind() == ErrorKind::Conflict);
+        if let Some(catalog) = claimed.filter(|_| !overtaken)
+            && let Err(error) = self.keep_report(&catalog, &report, &summary).await
+        {
+            let text = format!("the report of this run is not kept: {}", error.brief());
+            listener(RunEvent::Warning(text));
+        }
+        self.tell(&summary, &listener).await;
+        ended.map(|()| report)
+    }
+
+    /// The build itself; fills the report, and says where it claimed.
+    async fn attempt(
+        &self,
+        request: &BuildRequest,
+        listener: &Listener,
+        report: &mut RunReport,
+        claimed: &mut Option<Catalog>,
+    ) -> Result<()> {
         let catalog = self.catalog(request.as_of)?;
-        let mut observation = observe::observe(self, &catalog, request.as_of).await?;
+        let observation = observe::observe(self, &catalog, request.as_of).await?;
+        report.base = observation.release.as_ref().map(BaseRelease::of);
         observation.refuse_if_paused()?;
-        let mut plan = self.plan_on(&observation.observed, request)?;
-        let mut report = self.new_report(&run, request, observation.release.as_ref());
-        if !has_work(&plan, request) {
-            report.describe_unchanged(&plan);
+        let plan = self.plan_on(&observation.observed, request)?;
+        request.refuse_holds(&plan, observation.release.as_ref())?;
+        if !has_work(&plan, request, observation.release.as_ref()) {
+            report.describe_unchanged(&plan, observation.release.as_ref());
             if let Some(release) = &observation.release {
-                report.latest = self.mend_latest(&catalog, &run, release).await;
+                report.latest = self.mend_latest(&catalog, &report.run, release).await;
             }
-            report.finish(&watch);
-            return Ok(report);
+            return Ok(());
         }
         report.unit_tests = self.run_unit_tests(&plan.unit_tests()).await?;
-        if let Some(failure) = report.unit_test_failure() {
-            report.failure = Some(failure);
-            report.finish(&watch);
-            return Ok(report);
+        report.failure = report.unit_test_failure();
+        if report.failure.is_some() {
+            return Ok(());
         }
-        let unit_tests = report.unit_tests.clone();
-        let mut claim = catalog.lake().claim(&run).await?;
+        let mut claim = catalog.lake().claim(&report.run).await?;
+        *claimed = Some(catalog.clone());
+        let prepared = self
+            .prepare(request, &catalog, &mut claim, (observation, plan), report)
+            .await;
+        let (observation, plan) = match prepared {
+            Ok(Some(prepared)) => prepared,
+            Ok(None) => return claim.yield_(YieldReason::NothingToDo).await,
+            Err(error) => {
+                claim.yield_(YieldReason::NothingToDo).await?;
+                return Err(error);
+            }
+        };
+        let execution = Execution::new(
+            self,
+            request,
+            &catalog,
+            &claim,
+            observation,
+            plan,
+            Arc::clone(listener),
+        );
+        let executed = tokio::select! {
+            executed = Arc::clone(&execution).run() => executed,
+            signal = stop_signal() => Err(stopped(signal)),
+        };
+        self.conclude(&execution, executed, claim, report).await
+    }
+
+    /// What was planned, or planned again where another release came between; `None` where nothing is left to do.
+    async fn prepare(
+        &self,
+        request: &BuildRequest,
+        catalog: &Catalog,
+        claim: &mut Claim,
+        (mut observation, mut plan): (Observation, Plan),
+        report: &mut RunReport,
+    ) -> Result<Option<(Observation, Plan)>> {
         if let Some(pause) = claim.pause() {
-            claim.yield_(YieldReason::NothingToDo).await?;
             return Err(observe::paused(&pause));
         }
         if claim.base().map(|base| base.number)
             != observation.release.as_ref().map(|release| release.number)
         {
             // a dead rival's release was settled, or one was published since we looked
-            observation = observe::observe(self, &catalog, request.as_of).await?;
+            observation = observe::observe(self, catalog, request.as_of).await?;
+            report.base = observation.release.as_ref().map(BaseRelease::of);
             plan = self.plan_on(&observation.observed, request)?;
-            report = self.new_report(&run, request, observation.release.as_ref());
-            report.unit_tests = unit_tests;
-            if !has_work(&plan, request) {
-                claim.yield_(YieldReason::NothingToDo).await?;
-                report.describe_unchanged(&plan);
-                report.finish(&watch);
-                return Ok(report);
+            request.refuse_holds(&plan, observation.release.as_ref())?;
+            if !has_work(&plan, request, observation.release.as_ref()) {
+                report.describe_unchanged(&plan, observation.release.as_ref());
+                return Ok(None);
             }
         }
         claim.sweep(KeepFailedRuns::default()).await?;
-        let execution =
-            Execution::new(self, request, &catalog, &claim, observation, plan, listener);
-        let executed = tokio::select! {
-            executed = Arc::clone(&execution).run() => executed,
-            signal = stop_signal() => Err(stopped(signal)),
-        };
-        let outcome = self
-            .conclude(&execution, executed, claim, &mut report)
-            .await;
-        report.finish(&watch);
-        self.keep_report(&catalog, &report).await?;
-        outcome.map(|()| report)
+        Ok(Some((observation, plan)))
     }
 
     /// Publishes what was executed, or gives the claim back; fills the report either way.
@@ -103,15 +157,18 @@ impl Runner {
                 return Err(error);
             }
         };
-        let failure = executed.failure(execution.request.warn_error);
+        let failure = executed.failure(execution);
         executed.describe(report);
+        report.describe_holds(execution, &executed);
         if let Some(failure) = failure {
             report.failure = Some(failure);
             report.failure_kind = Some(ErrorKind::Quality.name().to_string());
-            report.candidates = executed.candidates();
+            report.candidates = executed.candidates(|_| true);
             claim.yield_(YieldReason::Failed).await?;
             return Ok(());
         }
+        // of what is held, people want to see the rows that failed
+        report.candidates = executed.candidates(|result| result.refused.is_some());
         let Some(publish) = execution.publication(&executed, report).await? else {
             claim.yield_(YieldReason::NothingToDo).await?;
             return Ok(());
@@ -141,13 +198,12 @@ impl Runner {
             project: self.project.name.clone(),
             as_of: request.as_of,
             started_at: self.clock.now(),
-            base: base.map(|release| BaseRelease {
-                number: release.number,
-                published_at: release.published_at,
-            }),
+            base: base.map(BaseRelease::of),
             sources: Vec::new(),
             steps: Vec::new(),
             unit_tests: Vec::new(),
+            held: Vec::new(),
+            overdue: Vec::new(),
             verdicts: Vec::new(),
             release: None,
             changed_tables: 0,
@@ -160,20 +216,13 @@ impl Runner {
             peak_bytes: 0,
         }
     }
-
-    async fn keep_report(&self, catalog: &Catalog, report: &RunReport) -> Result<()> {
-        let text = serde_json::to_vec_pretty(report)
-            .map_err(|error| Error::internal("a report cannot be written").caused_by(error))?;
-        catalog
-            .lake()
-            .write_run_report(&report.run, text.into())
-            .await
-    }
 }
 
 /// Whether anything may change: only then the lake is claimed.
-fn has_work(plan: &Plan, request: &BuildRequest) -> bool {
+fn has_work(plan: &Plan, request: &BuildRequest, base: Option<&Release>) -> bool {
     (request.selection.is_all() && !plan.retired.is_empty())
+        || hold::any_ended(plan, base)
+        || plan.tables.values().any(TablePlan::is_overdue)
         || plan.tables.values().any(|table| match &table.action {
             Action::Ingest { exports, reload } => *reload || !exports.is_empty(),
             Action::Build | Action::Retest | Action::Redescribe => true,
@@ -192,7 +241,31 @@ impl RunReport {
         }
     }
 
-    fn describe_unchanged(&mut self, plan: &Plan) {
+    fn describe_holds(&mut self, execution: &Execution, executed: &Executed) {
+        let base = execution.observation.release.as_ref();
+        let held = executed.held(&execution.plan, base, &execution.run);
+        self.held = hold::reports(&held, &execution.plan);
+        self.describe_overdue(&execution.plan);
+    }
+
+    fn describe_overdue(&mut self, plan: &Plan) {
+        let selected = plan
+            .tables
+            .values()
+            .filter(|table| table.action != Action::NotSelected);
+        self.overdue = selected
+            .filter_map(|table| {
+                let overdue = table.overdue.as_ref()?;
+                Some(OverdueReport::of(&table.table, overdue))
+            })
+            .collect();
+    }
+
+    fn describe_unchanged(&mut self, plan: &Plan, base: Option<&Release>) {
+        if let Some(base) = base {
+            self.held = hold::reports(&base.held, plan);
+        }
+        self.describe_overdue(plan);
         for table in &plan.order {
             let Some(planned) = plan.tables.get(table) else {
                 continue;
@@ -220,7 +293,7 @@ impl RunReport {
 
 impl Executed {
     /// Why nothing may be published; `None`: all is well.
-    fn failure(&self, warn_error: bool) -> Option<String> {
+    fn failure(&self, execution: &Execution) -> Option<String> {
         let failed = self
             .outcomes
             .values()
@@ -228,15 +301,34 @@ impl Executed {
                 TableOutcome::Failed(reason) => Some(format!("`{}`: {reason}", outcome.table)),
                 _ => None,
             });
-        let tests = self.verdicts.iter().filter(|verdict| {
-            verdict.outcome == Outcome::Failed || (warn_error && verdict.outcome == Outcome::Warned)
-        });
+        let held: Vec<&TableName> = self
+            .outcomes
+            .values()
+            .filter(|result| matches!(result.outcome, TableOutcome::Held(_)))
+            .map(|result| &result.table)
+            .collect();
+        let is_held = |table: &TableName| {
+            let within = |whole: &&TableName| execution.plan.ephemerals_within(whole);
+            held.iter()
+                .any(|whole| *whole == table || within(whole).contains(table))
+        };
+        let tests = self
+            .verdicts
+            .iter()
+            .filter(|verdict| execution.request.fails(verdict) && !is_held(&verdict.table));
         let tests = match tests.count() {
             0 => None,
             1 => Some("1 test failed".to_string()),
             n => Some(format!("{n} tests failed")),
         };
-        failed.or(tests)
+        // an ephemeral step may be part of a table that is held and of one that is not
+        let untold = || {
+            self.outcomes
+                .values()
+                .find(|result| result.outcome == TableOutcome::TestsFailed)
+                .map(|result| format!("tests of `{}` failed", result.table))
+        };
+        failed.or(tests).or_else(untold)
     }
 }
 

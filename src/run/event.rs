@@ -13,6 +13,8 @@ pub enum RunEvent {
     Finished(TableName),
     /// Every candidate passed; the release is being published.
     Publishing,
+    /// Something that changes nothing and that someone should know.
+    Warning(String),
 }
 
 /// Called on each event, from any thread; must return at once.

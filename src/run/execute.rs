@@ -1,6 +1,7 @@
 //! The tables of a plan, each after its inputs: one executor per kind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OnceCell, Semaphore};
@@ -30,7 +31,9 @@ pub(super) struct Execution {
     /// What tables hold now: published, or this run's candidates. Filled when first asked for.
     contents: Mutex<BTreeMap<TableName, Content>>,
     /// Ephemeral results that are read more than once.
-    pub(super) scratch: BTreeMap<TableName, OnceCell<Content>>,
+    scratch: Mutex<BTreeMap<TableName, Arc<OnceCell<Content>>>>,
+    /// How often tables were computed again after a late hold.
+    round: AtomicU32,
     /// One permit for each export that may be decoded at once.
     pub(super) decoders: Arc<Semaphore>,
     state: Mutex<Executed>,
@@ -42,6 +45,8 @@ pub(super) struct Executed {
     pub(super) outcomes: BTreeMap<TableName, TableResult>,
     pub(super) verdicts: Vec<Verdict>,
     pub(super) ingested: BTreeMap<TableName, Ingested>,
+    /// Queries that show the rows on which a step failed.
+    rows_sql: BTreeMap<TableName, String>,
     order: Vec<TableName>,
 }
 
@@ -54,6 +59,8 @@ pub(super) struct TableResult {
     pub(super) reasons: Vec<String>,
     /// The table as it would be published; `None` where it is as it was, or could not be made.
     pub(super) content: Option<Content>,
+    /// What was made and is not published, since the table is held.
+    pub(super) refused: Option<Content>,
     /// Digests of the published inputs that it was computed from.
     pub(super) built_from: BTreeMap<TableName, String>,
     pub(super) rows: u64,
@@ -69,6 +76,7 @@ impl TableResult {
             outcome,
             reasons: plan.reasons.iter().map(ToString::to_string).collect(),
             content: None,
+            refused: None,
             built_from: plan.built_from.clone(),
             rows: 0,
             row_change: 0,
@@ -94,12 +102,6 @@ impl Execution {
         plan: Plan,
         listener: Listener,
     ) -> Arc<Self> {
-        let scratch = plan
-            .tables
-            .values()
-            .filter(|table| table.kind == Kind::Ephemeral)
-            .map(|table| (table.table.clone(), OnceCell::new()))
-            .collect();
         Arc::new(Self {
             runner: runner.clone(),
             request: request.clone(),
@@ -110,7 +112,8 @@ impl Execution {
             plan,
             listener,
             contents: Mutex::default(),
-            scratch,
+            scratch: Mutex::default(),
+            round: AtomicU32::new(0),
             decoders: Arc::new(Semaphore::new(runner.resources.threads.max(1))),
             state: Mutex::default(),
         })
@@ -125,12 +128,18 @@ impl Execution {
             .map(|table| (table.table.clone(), table.inputs.clone()))
             .collect();
         let limit = self.runner.resources.threads;
-        schedule::in_order(&self.plan.order, &inputs, limit, |table| {
-            let execution = Arc::clone(&self);
-            async move { execution.table(table).await }
-        })
-        .await?;
-        self.test_across_tables().await?;
+        let mut order = self.plan.order.clone();
+        loop {
+            schedule::in_order(&order, &inputs, limit, |table| {
+                let execution = Arc::clone(&self);
+                async move { execution.table(table).await }
+            })
+            .await?;
+            match self.judge_across_tables().await? {
+                None => break,
+                Some(held) => order = self.start_over(&held),
+            }
+        }
         let mut state = self
             .state
             .lock()
@@ -154,11 +163,13 @@ impl Execution {
             .find(|input| self.is_broken(input))
             .cloned();
         let watch = Stopwatch::start();
+        let mut failure = None;
         let mut result = match (&plan.action, broken) {
-            (Action::Unchanged | Action::NotSelected, _) => {
+            (Action::Unchanged | Action::NotSelected, _) if !plan.is_overdue() => {
                 TableResult::new(plan, TableOutcome::Unchanged)
             }
             (_, Some(input)) => TableResult::new(plan, TableOutcome::Skipped(input)),
+            _ if self.request.hold.contains(&table) => self.held_untried(plan),
             _ => {
                 (self.listener)(RunEvent::Started(table.clone()));
                 let done = match plan.kind {
@@ -169,9 +180,22 @@ impl Execution {
                 };
                 (self.listener)(RunEvent::Finished(table.clone()));
                 done.unwrap_or_else(|error| {
-                    TableResult::new(plan, TableOutcome::Failed(failure_text(&error)))
+                    let text = failure_text(&error);
+                    failure = Some(error);
+                    TableResult::new(plan, TableOutcome::Failed(text))
                 })
             }
+        };
+        if matches!(
+            result.outcome,
+            TableOutcome::Written | TableOutcome::SameResult
+        ) && !self.failed_verdicts(plan).is_empty()
+        {
+            result.outcome = TableOutcome::TestsFailed;
+        }
+        result = match self.hold_or_fail(plan, result, failure.as_ref()).await {
+            Ok(result) => result,
+            Err(error) => TableResult::new(plan, TableOutcome::Failed(failure_text(&error))),
         };
         result.seconds = watch.elapsed().as_secs_f64();
         if let Some(content) = &result.content {
@@ -232,6 +256,10 @@ impl Execution {
         release.table(table).map(|entry| entry.facts.digest.clone())
     }
 
+    pub(super) fn record_rows_sql(&self, table: &TableName, sql: String) {
+        self.lock_state().rows_sql.insert(table.clone(), sql);
+    }
+
     pub(super) fn record(&self, verdicts: Vec<Verdict>) {
         self.lock_state().verdicts.extend(verdicts);
     }
@@ -240,15 +268,107 @@ impl Execution {
         self.lock_state().ingested.insert(table.clone(), ingested);
     }
 
+    pub(super) fn verdicts(&self) -> Vec<Verdict> {
+        self.lock_state().verdicts.clone()
+    }
+
+    /// Forgets what a table that is held would have brought: its candidate and its new exports.
+    pub(super) fn take_back(&self, table: &TableName) {
+        self.lock_contents().remove(table);
+        self.lock_state().ingested.remove(table);
+    }
+
+    /// Judges the tests that read other tables. The first table that fails one and may be held is; its name is given, since
+    /// what stands on it must be computed again.
+    async fn judge_across_tables(&self) -> Result<Option<TableName>> {
+        let verdicts = self.test_across_tables().await?;
+        let failed: BTreeSet<TableName> = verdicts
+            .iter()
+            .filter(|verdict| self.request.fails(verdict))
+            .map(|verdict| verdict.table.clone())
+            .collect();
+        for table in self
+            .plan
+            .order
+            .iter()
+            .filter(|table| failed.contains(table))
+        {
+            let (Some(plan), Some(mut result)) = (self.plan.tables.get(table), self.result(table))
+            else {
+                continue;
+            };
+            let (of_table, _): (Vec<_>, Vec<_>) =
+                verdicts.iter().cloned().partition(|v| v.table == *table);
+            result.outcome = TableOutcome::TestsFailed;
+            let already = self.verdicts().len();
+            self.record(of_table);
+            let result = self.hold_or_fail(plan, result, None).await?;
+            if matches!(result.outcome, TableOutcome::Held(_)) {
+                self.lock_state().outcomes.insert(table.clone(), result);
+                return Ok(Some(table.clone()));
+            }
+            // judged as it stands, with all others, below
+            self.lock_state().verdicts.truncate(already);
+        }
+        for table in &failed {
+            if let Some(result) = self.lock_state().outcomes.get_mut(table) {
+                result.outcome = TableOutcome::TestsFailed;
+            }
+        }
+        self.record(verdicts);
+        Ok(None)
+    }
+
+    /// Everything that stands on a table becomes undone, to be done again; gives it in order.
+    fn start_over(&self, held: &TableName) -> Vec<TableName> {
+        let mut undone: BTreeSet<&TableName> = BTreeSet::from([held]);
+        let mut order = Vec::new();
+        for table in &self.plan.order {
+            let inputs = self.plan.tables.get(table).map(|plan| &plan.inputs);
+            if inputs
+                .into_iter()
+                .flatten()
+                .any(|input| undone.contains(input))
+            {
+                undone.insert(table);
+                order.push(table.clone());
+            }
+        }
+        self.round.fetch_add(1, Ordering::Relaxed);
+        let is_undone = |table: &TableName| order.contains(table);
+        self.lock_contents().retain(|table, _| !is_undone(table));
+        self.lock_scratch().retain(|table, _| !is_undone(table));
+        let mut state = self.lock_state();
+        state.outcomes.retain(|table, _| !is_undone(table));
+        state.verdicts.retain(|verdict| !is_undone(&verdict.table));
+        drop(state);
+        order
+    }
+
+    /// Number of a series of files that no other attempt of this run writes.
+    pub(super) fn file_series(&self, attempt: u32) -> u32 {
+        // an attempt is the first, or the second with joins that spill
+        self.round.load(Ordering::Relaxed) * 2 + attempt
+    }
+
+    /// Where the result of an ephemeral step is kept.
+    pub(super) fn scratch(&self, table: &TableName) -> Arc<OnceCell<Content>> {
+        Arc::clone(self.lock_scratch().entry(table.clone()).or_default())
+    }
+
+    fn result(&self, table: &TableName) -> Option<TableResult> {
+        self.lock_state().outcomes.get(table).cloned()
+    }
+
     /// Tables that were made or tested in this run and have not failed.
     pub(super) fn results(&self) -> Vec<TableResult> {
         self.lock_state().outcomes.values().cloned().collect()
     }
 
-    pub(super) fn fail_tests_of(&self, table: &TableName) {
-        if let Some(result) = self.lock_state().outcomes.get_mut(table) {
-            result.outcome = TableOutcome::TestsFailed;
-        }
+    fn lock_scratch(
+        &self,
+    ) -> std::sync::MutexGuard<'_, BTreeMap<TableName, Arc<OnceCell<Content>>>> {
+        self.scratch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_contents(&self) -> std::sync::MutexGuard<'_, BTreeMap<TableName, Content>> {
@@ -271,11 +391,15 @@ fn failure_text(error: &Error) -> String {
 
 impl Executed {
     /// What failed tests may be looked at in.
-    pub(super) fn candidates(&self) -> BTreeMap<TableName, Candidate> {
+    pub(super) fn candidates(
+        &self,
+        wanted: impl Fn(&TableResult) -> bool,
+    ) -> BTreeMap<TableName, Candidate> {
         let contents = self
             .outcomes
             .values()
-            .filter_map(|result| result.content.as_ref());
+            .filter(|result| wanted(result))
+            .filter_map(|result| result.content.as_ref().or(result.refused.as_ref()));
         contents
             .filter(|content| content.version.is_none())
             .map(|content| {
@@ -304,6 +428,7 @@ impl Executed {
                     rows: result.rows,
                     row_change: result.row_change,
                     seconds: result.seconds,
+                    rows_sql: self.rows_sql.get(&result.table).cloned(),
                 }),
                 Kind::Ephemeral => {}
             }

@@ -13,6 +13,7 @@ mod candidate;
 mod event;
 mod execute;
 mod history;
+mod hold;
 mod latest;
 mod observe;
 mod operations;
@@ -24,18 +25,21 @@ mod show;
 mod source;
 mod step;
 mod story;
+mod summary;
+mod tell;
 mod testing;
 mod unit_test;
 
 pub use event::{Listener, RunEvent};
 pub(crate) use latest::LatestReport;
 pub use report::RunReport;
-pub(crate) use report::{SourceReport, StepReport, TableOutcome};
+pub(crate) use report::{HeldReport, OverdueReport, SourceReport, StepReport, TableOutcome};
 
 pub(crate) use show::Shown;
 pub(crate) use story::{ChangedTable, ReadSource, ReleaseStory};
 pub(crate) use unit_test::{UnitTestOutcome, UnitTestReport};
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -46,6 +50,7 @@ use crate::clock::Clock;
 use crate::engine::{Engine, EngineOptions, FunctionRegistry};
 use crate::error::{Error, Result};
 use crate::lake::DeltaLog;
+use crate::name::TableName;
 use crate::plan::{Observed, Plan, Selection};
 use crate::project::Project;
 use crate::release::{Boundary, Failpoint, Lake};
@@ -74,6 +79,8 @@ pub struct BuildRequest {
     pub(crate) fail_fast: bool,
     /// Warnings of tests are failures.
     pub(crate) warn_error: bool,
+    /// Tables that keep their published version this time, whatever came for them.
+    pub(crate) hold: BTreeSet<TableName>,
 }
 
 /// Runs builds and other changes of one project's lake.

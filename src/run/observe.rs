@@ -11,7 +11,8 @@ use crate::error::{Error, Result};
 use crate::ingest::{self, Ledger, LedgerEntry};
 use crate::name::TableName;
 use crate::plan::{
-    ExportState, Fingerprints, Observed, ObservedExport, ObservedRelease, PublishedTable,
+    ExportState, Fingerprints, Observed, ObservedExport, ObservedHold, ObservedRelease,
+    PublishedTable,
 };
 use crate::project::{Captures, Source};
 use crate::release::{Pause, Release, TableEntry, TableKind};
@@ -94,6 +95,7 @@ pub(super) async fn observe(
     }
     let observed = Observed {
         as_of,
+        now: runner.clock.now(),
         release: release
             .as_ref()
             .map(|release| observed_release(release, pause.is_some())),
@@ -149,6 +151,7 @@ async fn observed_exports(
             path: path.clone(),
             size: export.object.size,
             state,
+            modified_at: export.object.modified_at,
             ordered_at: export.captures.ordered_at,
         });
     }
@@ -160,6 +163,7 @@ async fn observed_exports(
             path: entry.path.clone(),
             size: entry.size,
             state: ExportState::Gone,
+            modified_at: entry.modified_at,
             ordered_at: entry.ordered_at,
         });
     }
@@ -193,6 +197,17 @@ fn observed_release(release: &Release, is_paused: bool) -> ObservedRelease {
         is_paused,
         tables: tables
             .map(|(name, entry)| (name.clone(), published_table(entry)))
+            .collect(),
+        held: release
+            .held
+            .iter()
+            .map(|(name, held)| {
+                let hold = ObservedHold {
+                    at: held.last_good(),
+                    reason: held.reason.clone(),
+                };
+                (name.clone(), hold)
+            })
             .collect(),
     }
 }

@@ -5,10 +5,12 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 
-use super::{Runner, observe, ops_tables};
+use super::{OverdueReport, Runner, observe, ops_tables};
+use crate::catalog::Catalog;
 use crate::error::{ErrorKind, Result};
 use crate::name::ReleaseNumber;
 use crate::plan::{self, Selection};
+use crate::project::{Freshness, Source};
 use crate::release::{Release, RollbackClass, RollbackRequest, YieldReason};
 
 /// What a rollback did.
@@ -70,7 +72,7 @@ impl Runner {
 
     async fn rollback_request(
         &self,
-        catalog: &crate::catalog::Catalog,
+        catalog: &Catalog,
         now: Option<&Release>,
         then: &Release,
     ) -> Result<RollbackRequest> {
@@ -103,6 +105,25 @@ impl Runner {
         let resumed = claim.resume().await;
         claim.yield_(YieldReason::NothingToDo).await?;
         resumed
+    }
+
+    /// Sources whose newest export is older than the project allows, in order of name.
+    ///
+    /// # Errors
+    /// What storage gives.
+    pub(crate) async fn overdue(&self, catalog: &Catalog) -> Result<Vec<OverdueReport>> {
+        let bounded = |source: &Source| source.freshness != Freshness::default();
+        if !self.project.sources.values().any(bounded) {
+            return Ok(Vec::new());
+        }
+        let observation = observe::observe(self, catalog, self.clock.now()).await?;
+        let sources = self.project.sources.values();
+        Ok(sources
+            .filter_map(|source| {
+                let overdue = plan::overdue(&self.project, source, &observation.observed)?;
+                Some(OverdueReport::of(&source.table, &overdue))
+            })
+            .collect())
     }
 
     /// The project's tables in order of the graph, and the newest release.

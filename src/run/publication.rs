@@ -39,7 +39,10 @@ impl Execution {
         for (table, write) in self.ops_tables(executed).await? {
             tables.insert(table, TableChange::Write(write));
         }
-        if tables.is_empty() {
+        let base = self.observation.release.as_ref();
+        let held = executed.held(&self.plan, base, &self.run);
+        let was_held = base.map(|base| &base.held);
+        if tables.is_empty() && was_held.map_or(held.is_empty(), |was| *was == held) {
             return Ok(None);
         }
         let counts = counts(report);
@@ -52,7 +55,7 @@ impl Execution {
             as_of: self.request.as_of.to_rfc3339(),
             tables,
             reads,
-            held: BTreeMap::new(),
+            held,
             counts,
         }))
     }

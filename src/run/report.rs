@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::UnitTestReport;
 use crate::catalog::Candidate;
 use crate::name::{ReleaseNumber, RunId, TableName};
+use crate::plan::Overdue;
 use crate::quality::{Outcome, Verdict};
+use crate::release::Release;
 
 /// What a run did. Holds no cell value.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -30,6 +32,12 @@ pub struct RunReport {
     /// Unit tests of what was changed, run before data is read.
     #[serde(default)]
     pub(crate) unit_tests: Vec<UnitTestReport>,
+    /// Tables at their last good version when the run ended.
+    #[serde(default)]
+    pub(crate) held: Vec<HeldReport>,
+    /// Sources whose newest export is older than `freshness` allows.
+    #[serde(default)]
+    pub(crate) overdue: Vec<OverdueReport>,
     /// Every test that ran.
     pub(crate) verdicts: Vec<Verdict>,
     /// The release published, if any.
@@ -61,6 +69,41 @@ pub(crate) struct BaseRelease {
     pub(crate) published_at: DateTime<Utc>,
 }
 
+impl BaseRelease {
+    pub(super) fn of(release: &Release) -> Self {
+        Self {
+            number: release.number,
+            published_at: release.published_at,
+        }
+    }
+}
+
+/// A table that is held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HeldReport {
+    pub(crate) table: TableName,
+    /// The last release in which it was good.
+    pub(crate) at: ReleaseNumber,
+    /// The first release that holds it.
+    pub(crate) since: ReleaseNumber,
+    pub(crate) reason: String,
+    /// The run that gave the reason.
+    pub(crate) run: RunId,
+    /// The tables that stand on it, near or far: built on the older version.
+    pub(crate) readers: Vec<TableName>,
+}
+
+/// A source whose newest export is too old.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OverdueReport {
+    pub(crate) table: TableName,
+    /// `None`: there never was one.
+    pub(crate) newest_at: Option<DateTime<Utc>>,
+    /// Whether the source fails by it.
+    pub(crate) fails: bool,
+    pub(crate) reason: String,
+}
+
 /// What happened to a table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -77,6 +120,8 @@ pub(crate) enum TableOutcome {
     TestsFailed,
     /// Could not be computed: the reason.
     Failed(String),
+    /// Keeps its last good version: the reason.
+    Held(String),
     /// Not tried, since this input failed.
     Skipped(TableName),
 }
@@ -125,6 +170,20 @@ pub(crate) struct StepReport {
     pub(crate) rows: u64,
     pub(crate) row_change: i64,
     pub(crate) seconds: f64,
+    /// A query that shows the rows on which it failed.
+    #[serde(default)]
+    pub(crate) rows_sql: Option<String>,
+}
+
+impl OverdueReport {
+    pub(super) fn of(table: &TableName, overdue: &Overdue) -> Self {
+        Self {
+            table: table.clone(),
+            newest_at: overdue.newest_at,
+            fails: overdue.fails,
+            reason: overdue.to_string(),
+        }
+    }
 }
 
 impl SourceReport {
@@ -155,6 +214,7 @@ impl StepReport {
             rows: 0,
             row_change: 0,
             seconds: 0.0,
+            rows_sql: None,
         }
     }
 }

@@ -25,6 +25,7 @@ use crate::project::{Load, Source};
 
 impl Execution {
     pub(super) async fn source(&self, plan: &TablePlan) -> Result<TableResult> {
+        self.refuse_overdue(plan)?;
         let (exports, reload) = match &plan.action {
             Action::Ingest { exports, reload } => (exports, *reload),
             Action::Retest => return self.retest(plan).await,
@@ -67,6 +68,17 @@ impl Execution {
             .await?;
         result.content = Some(content);
         Ok(result)
+    }
+
+    /// # Errors
+    /// `Input` K0430 where the newest export is older than the project allows.
+    fn refuse_overdue(&self, plan: &TablePlan) -> Result<()> {
+        match &plan.overdue {
+            Some(overdue) if overdue.fails => Err(Error::input(overdue.to_string())
+                .code(Code(430))
+                .help("ask the sender; with `on_error: hold` the rest is built meanwhile")),
+            _ => Ok(()),
+        }
     }
 
     /// Decodes exports, as many at once as there are threads; in the order given.

@@ -13,8 +13,9 @@ use super::execute::{Execution, TableResult};
 use super::report::TableOutcome;
 use super::testing::Counted;
 use crate::catalog::Content;
+use crate::diagnostic::Code;
 use crate::engine::{self, Joins};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{self, Layout, Written};
 use crate::name::TableName;
 use crate::plan::{Action, Kind, TablePlan};
@@ -52,7 +53,10 @@ impl Execution {
         }
         let published = self.published(&plan.table).await?;
         let counted = self.counted(plan)?;
-        let written = self.compute(plan, &counted).await?;
+        let written = match self.compute(plan, &counted).await {
+            Ok(written) => written,
+            Err(error) => return Err(self.explained(plan, error).await),
+        };
         let rows_before = published.as_ref().map(|content| content.rows);
         let (content, outcome) = self.settle_content(plan, published, &written)?;
         let mut result = TableResult::new(plan, outcome).counting(written.rows, rows_before);
@@ -118,9 +122,38 @@ impl Execution {
         let layout = Layout::Sorted {
             buckets: buckets(input_bytes),
         };
-        let mut spec = self.write_spec(plan, layout, attempt)?;
+        let mut spec = self.write_spec(plan, layout, self.file_series(attempt))?;
         spec.counters = counted.expressions(&session, &plan.schema)?;
         lake::write_table(session.task_ctx(), physical, &spec).await
+    }
+
+    /// The error with the expression that a value broke, where it stands, and the query that shows the rows; or as it was.
+    async fn explained(&self, plan: &TablePlan, error: Error) -> Error {
+        let step = self.runner.project.steps.get(&plan.table);
+        let (Some(step), Some(analysis), ErrorKind::Quality) = (step, &plan.analysis, error.kind())
+        else {
+            return error;
+        };
+        let Ok((session, logical, _)) = self.query(plan, Joins::Hash).await else {
+            return error;
+        };
+        let Some(culprit) = engine::culprit(&session, &logical, analysis, &step.file).await else {
+            return error;
+        };
+        if let Some(sql) = culprit.rows_sql {
+            self.record_rows_sql(&plan.table, sql);
+        }
+        let place = match culprit.span {
+            Some(span) => {
+                let (line, column) = step.file.position(span.start);
+                format!("{}:{line}:{column}", step.file.path)
+            }
+            None => step.file.path.clone(),
+        };
+        Error::quality(format!("a value broke `{}`", culprit.expression))
+            .code(Code(805))
+            .at(place)
+            .caused_by(error.to_string())
     }
 
     /// A step's statement over what its inputs hold now, cast to its columns; and the bytes of the inputs.
@@ -194,10 +227,7 @@ impl Execution {
             let (_, logical, bytes) = Box::pin(self.query(plan, joins)).await?;
             return Ok((Arc::new(ViewTable::new(logical, None)), bytes));
         }
-        let cell = self
-            .scratch
-            .get(table)
-            .ok_or_else(|| Error::internal(format!("`{table}` has no place in scratch")))?;
+        let cell = self.scratch(table);
         let content = cell
             .get_or_try_init(|| Box::pin(self.scratch_content(plan)))
             .await?;
@@ -216,11 +246,15 @@ impl Execution {
             .create_physical_plan(&logical)
             .await
             .map_err(engine::failure)?;
-        let mut spec = self.write_spec(plan, Layout::AsComputed, 0)?;
+        let mut spec = self.write_spec(plan, Layout::AsComputed, self.file_series(0))?;
         spec.store = engine::scratch_url()?;
         spec.counters = counted.expressions(&session, &plan.schema)?;
         spec.partition_by = Vec::new();
-        let written = lake::write_table(session.task_ctx(), physical, &spec).await?;
+        let written = lake::write_table(session.task_ctx(), physical, &spec).await;
+        let written = match written {
+            Ok(written) => written,
+            Err(error) => return Err(self.explained(plan, error).await),
+        };
         let mut content = self.candidate(plan, None, &written)?;
         content.file_set.partition_columns = Vec::new();
         let mut result = TableResult::new(plan, TableOutcome::Written);
@@ -230,7 +264,7 @@ impl Execution {
     }
 
     /// Digests of what its inputs hold now, ephemeral steps seen through.
-    fn input_digests(&self, plan: &TablePlan) -> BTreeMap<TableName, String> {
+    pub(super) fn input_digests(&self, plan: &TablePlan) -> BTreeMap<TableName, String> {
         let digests = plan.published_inputs.iter();
         digests
             .filter_map(|input| Some((input.clone(), self.digest(input)?)))

@@ -141,3 +141,20 @@ fn a_release_tells_what_moved_and_why_against_the_one_before() {
     assert!(back.contains("102 → 42 rows"), "{back}");
     till.kilde(&["releases", "show", "9"]).ended(2);
 }
+
+#[test]
+fn rejects_go_whole_to_a_file_and_by_reason_to_programs() {
+    let till = till();
+    till.kilde(&["build"]).ended(0);
+    till.kilde(&["rejects", "sales", "--csv", "rejects.csv"])
+        .ended(0);
+    let csv = till.read("rejects.csv");
+    assert_eq!(csv.lines().count(), 2, "{csv}");
+    assert!(csv.contains("\"Lund,x\""), "{csv}");
+    let json = till.kilde(&["rejects", "--json"]).ended(0).stdout;
+    let groups: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(
+        (&groups[0]["records"], &groups[0]["first_line"]),
+        (&1.into(), &4.into())
+    );
+}

@@ -97,15 +97,26 @@ fn shown_rows(batch: &RecordBatch) -> Result<Vec<Vec<String>>, SqlError> {
         .collect())
 }
 
-/// The SQL that a build speaks, in small batches and several partitions, so that tables of ten rows meet every border.
+/// The functions of a build and, for the files of `dialect/`, the SQL that it speaks; in small batches and several partitions, so that tables of ten rows meet every border.
 #[expect(
     clippy::disallowed_methods,
     reason = "these tests check functions outside of a build"
 )]
-fn session() -> SessionContext {
-    let config = SessionConfig::new()
+fn session(speaks_duckdb: bool) -> SessionContext {
+    let mut config = SessionConfig::new()
         .with_target_partitions(3)
         .with_batch_size(4);
+    if speaks_duckdb {
+        for (key, value) in [
+            ("dialect", "duckdb"),
+            ("parse_float_as_decimal", "true"),
+            ("support_varchar_with_length", "true"),
+            ("map_string_types_to_utf8view", "false"),
+            ("default_null_ordering", "nulls_last"),
+        ] {
+            config = config.set_str(&format!("datafusion.sql_parser.{key}"), value);
+        }
+    }
     let context = SessionContext::new_with_config(config);
     kilde::register_udfs(&context);
     context
@@ -127,7 +138,8 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 }
 
 async fn run(file: &Path, complete: bool) -> Result<(), String> {
-    let mut runner = Runner::new(|| async { Ok(Session(session())) });
+    let speaks_duckdb = file.components().any(|part| part.as_os_str() == "dialect");
+    let mut runner = Runner::new(|| async { Ok(Session(session(speaks_duckdb))) });
     runner.with_column_validator(strict_column_validator);
     if !complete {
         return runner

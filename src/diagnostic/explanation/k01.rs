@@ -227,6 +227,12 @@ pub(super) const CODES: &[Explanation] = &[
                within a cell needs quotes around it. An empty cell is null. What people export belongs among the exports.",
     },
     Explanation {
+        code: Code(151),
+        title: "a file or folder of dbt",
+        text: "kilde reads kilde.yaml, pipelines/, schemas/, sql/ and seeds/, and nothing else. A dbt project may live in the same\n\
+               folder, but none of its models is built here.",
+    },
+    Explanation {
         code: Code(160),
         title: "two unit tests of one name",
         text: "A failing test is named by its table and its own name, so a contract has each name once.",

@@ -118,7 +118,7 @@ pub(super) const CODES: &[Explanation] = &[
         code: Code(321),
         title: "text used as something else",
         text: "SQL casts text to a number, date or boolean where it meets one, and the first value that is none fails the build.\n\
-               `try_cast` makes such values null, an explicit `cast` says that failing is right.",
+               `try_cast` makes such values null; a type in the source's contract rejects their records.",
     },
     Explanation {
         code: Code(322),
@@ -148,6 +148,24 @@ pub(super) const CODES: &[Explanation] = &[
         title: "a date of the wrong zone",
         text: "`$as_of` is an instant, by default the midnight that began today in the project's time zone; its date in UTC is\n\
                yesterday's east of Greenwich. `today()` is the date in the project's zone.",
+    },
+    Explanation {
+        code: Code(327),
+        title: "a text column is cast",
+        text: "`cast` ends the build on the first value that does not fit. `try_cast` turns such values into null, and a\n\
+               `not_null` test with `at_most` bounds how many. Best is a type in the source's contract: the record is then\n\
+               rejected with file, line and rule. An expression around the column (`nullif(x, '')`) is not doubted.",
+    },
+    Explanation {
+        code: Code(328),
+        title: "money as double",
+        text: "A double holds 0.1 as 0.1000000000000000055…, so sums of cents drift and comparisons fail. A `decimal(18,2)` is\n\
+               exact, and literals like `1.25` are decimals here. Columns ending in amount, price, revenue, cost, fee are meant.",
+    },
+    Explanation {
+        code: Code(329),
+        title: "whole numbers divided",
+        text: "`7 / 2` is 3 here, as in Postgres, and 3.5 in DuckDB. `x * 1.0 / y` gives a decimal.",
     },
     Explanation {
         code: Code(330),

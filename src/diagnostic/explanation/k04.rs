@@ -89,4 +89,12 @@ The rejects of all new exports of the source, counted together, exceed `rejects:
 was published. `kilde rejects TABLE` lists them with file, line, column and rule. Mend the sender, the
 contract, or the limit.",
     },
+    Explanation {
+        code: Code(430),
+        title: "the newest export of a source is too old",
+        text: "\
+`freshness: {error_after: …}` bounds the age of the newest export: the time captured from its path, else
+the time of the file, against the clock. Ask the sender. With `on_error: hold` at the source, everything
+else is built meanwhile; without it nothing is, since the tables would look newer than they are.",
+    },
 ];

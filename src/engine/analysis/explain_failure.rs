@@ -47,7 +47,7 @@ pub(super) fn explain(
     {
         return not_grouped(&text, statement, span);
     }
-    if let Some(call) = failing_call(&text, calls) {
+    if let Some(call) = failing_call(&text, calls, functions) {
         return wrong_arguments(&text, call, statement);
     }
     if let Some(diagnostic) = wrong_operands(&text) {
@@ -58,6 +58,12 @@ pub(super) fn explain(
             statement.file(),
             span.unwrap_or_else(|| statement.first_word()),
         );
+    }
+    if let Some((message, help)) = not_ours(&text) {
+        let span = span.unwrap_or_else(|| statement.first_word());
+        return Diagnostic::error(Code(312), message)
+            .at(statement.file(), span)
+            .help(help);
     }
     if text.contains("queries have different number of columns") {
         return Diagnostic::error(
@@ -74,6 +80,39 @@ pub(super) fn explain(
         .or_else(|| planned.and_then(|plan| smallest_failing(plan, statement)))
         .unwrap_or_else(|| statement.first_word());
     Diagnostic::error(Code(312), shorten(&text)).at(statement.file(), span)
+}
+
+/// What DuckDB reads and the planner does not.
+fn not_ours(text: &str) -> Option<(&'static str, &'static str)> {
+    const FORMS: [(&str, &str, &str); 5] = [
+        (
+            "ORDER BY ALL is not supported",
+            "`order by all` takes a select list of plain columns",
+            "name the columns: `order by a, b`",
+        ),
+        (
+            "Unsupported JOIN operator Semi",
+            "`semi join` does not say its side",
+            "write `left semi join`",
+        ),
+        (
+            "Unsupported JOIN operator Anti",
+            "`anti join` does not say its side",
+            "write `left anti join`",
+        ),
+        (
+            "Unsupported JOIN operator AsOf",
+            "`asof join` is not read here",
+            "join on `<=` and keep the newest: `qualify row_number() over (partition by … order by … desc) = 1`",
+        ),
+        (
+            "PIVOT",
+            "`pivot` is not read here",
+            "write one `sum(x) filter (where …)` for each column",
+        ),
+    ];
+    let found = FORMS.iter().find(|(said, ..)| text.contains(said));
+    found.map(|(_, message, help)| (*message, *help))
 }
 
 /// What failed where operators are chosen, after every check of the planner.
@@ -210,7 +249,11 @@ fn explain_schema_error(
         SchemaError::FieldNotFound {
             field,
             valid_fields,
-        } => unknown_column(field, valid_fields).at(file, at(field)),
+        } => {
+            let span = at(field);
+            let quoted = file.text[span.start..].starts_with('"');
+            unknown_column(field, valid_fields, quoted).at(file, span)
+        }
         SchemaError::AmbiguousReference { field } => Diagnostic::error(
             Code(304),
             format!("`{}` is a column of several tables here", field.name),
@@ -244,9 +287,17 @@ fn possible_columns(error: &DataFusionError) -> Vec<String> {
         .collect()
 }
 
-fn unknown_column(field: &Column, valid: &[Column]) -> Diagnostic {
+fn unknown_column(field: &Column, valid: &[Column], quoted: bool) -> Diagnostic {
     let visible = |column: &&Column| !column.name.starts_with("_kilde_");
     let Some(relation) = &field.relation else {
+        if quoted {
+            return Diagnostic::error(Code(303), format!("no column `{}` here", field.name)).help(
+                format!(
+                    "text stands in single quotes, `'{0}'`; double quotes are for names",
+                    field.name
+                ),
+            );
+        }
         let diagnostic = Diagnostic::error(Code(303), format!("no column `{}` here", field.name));
         return with_help(
             diagnostic,
@@ -366,11 +417,19 @@ fn not_grouped(text: &str, statement: &Statement, span: Option<Span>) -> Diagnos
 }
 
 /// The call that a message speaks of: by name, then by number of arguments.
-fn failing_call<'a>(text: &str, calls: &'a [FunctionCall]) -> Option<&'a FunctionCall> {
+fn failing_call<'a>(
+    text: &str,
+    calls: &'a [FunctionCall],
+    functions: &FunctionRegistry,
+) -> Option<&'a FunctionCall> {
     let lower = text.to_lowercase();
     let named: Vec<&FunctionCall> = calls
         .iter()
-        .filter(|call| mentions(&lower, &call.name))
+        .filter(|call| {
+            // called by another of its names, a function still speaks of itself by the one
+            let one = functions.canonical_name(&call.name);
+            mentions(&lower, &call.name) || one.is_some_and(|one| mentions(&lower, &one))
+        })
         .collect();
     let by_count = named.iter().find(|call| {
         let opening = format!("{}(", call.name);

@@ -96,6 +96,29 @@ impl Analysis {
         &self.bound
     }
 
+    /// Where the statement's file writes an expression of a plan of it: by the first column in it.
+    pub(crate) fn place_of(&self, expr: &Expr, file: &Arc<SourceFile>) -> Option<Span> {
+        let statement = Statement::parse(file).ok()?;
+        let wanted = expr.to_string();
+        let mut place = None;
+        let walked = self.plan.apply_with_subqueries(|node| {
+            for whole in node.expressions() {
+                whole.apply(|part| {
+                    if place.is_none() && part.to_string() == wanted {
+                        place = first_span(part, &statement);
+                    }
+                    Ok(match place {
+                        Some(_) => TreeNodeRecursion::Stop,
+                        None => TreeNodeRecursion::Continue,
+                    })
+                })?;
+            }
+            Ok(TreeNodeRecursion::Continue)
+        });
+        walked.ok()?;
+        place
+    }
+
     /// Whether a subquery refers to the query around it: those may pass every check of the planner and still not run.
     pub(crate) fn has_correlation(&self) -> bool {
         let correlated = |plan: &LogicalPlan| -> EngineResult<bool> {
@@ -165,6 +188,7 @@ pub(crate) fn analyse(question: &Question<'_>) -> Result<Analysis, Vec<Diagnosti
         functions: question.functions,
         tables: question.tables,
         time_zone: question.time_zone,
+        output: &output,
         planned: &planned,
         analyzed: &plan,
     }));

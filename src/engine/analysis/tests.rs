@@ -468,12 +468,47 @@ fn casts_of_text_that_the_author_did_not_write_are_doubted() {
        |
      1 | select email from silver.people where country > 5 and birth_date > '2000-01-01'
        |                                       ^^^^^^^
-    help: say what you mean: `try_cast(country as …)` turns such values into null, `cast` keeps the failure
+    help: say what you mean: `try_cast(country as …)` turns such values into null
     "#);
     assert_eq!(
-        mistakes("select email from silver.people where cast(country as bigint) > 5"),
+        mistakes("select email from silver.people where try_cast(country as bigint) > 5"),
         ""
     );
+}
+
+#[test]
+fn a_text_column_that_is_cast_is_doubted_and_an_expression_around_it_is_not() {
+    let found = mistakes("select cast(country as bigint) as n from silver.people");
+    assert!(
+        found.contains("warning[K0327]: `country` is text"),
+        "{found}"
+    );
+    assert!(found.contains("`try_cast(country as …)`"), "{found}");
+    let looked_at =
+        "select cast(nullif(country, '') as bigint) as n, country::varchar as c from silver.people";
+    assert_eq!(mistakes(looked_at), "");
+}
+
+#[test]
+fn money_that_becomes_double_is_doubted_and_decimals_are_not() {
+    let found =
+        mistakes("select order_id, amount * cast(2 as double) as net_amount from silver.orders");
+    assert!(
+        found.contains("warning[K0328]: `net_amount` is money"),
+        "{found}"
+    );
+    assert_eq!(
+        mistakes("select order_id, amount * 1.25 as net_amount from silver.orders"),
+        ""
+    );
+}
+
+#[test]
+fn whole_numbers_divided_are_doubted_unless_the_result_is_to_be_whole() {
+    let found = mistakes("select order_id / 2 as half from silver.orders");
+    assert!(found.contains("warning[K0329]"), "{found}");
+    let meant = "select order_id * 1.0 / 2 as a, cast(order_id / 2 as bigint) as b, amount / 2 as c, 7 / 2 as d from silver.orders";
+    assert_eq!(mistakes(meant), "");
 }
 
 #[test]

@@ -34,9 +34,9 @@ pub(super) fn check(context: &LintContext<'_>) -> Vec<Diagnostic> {
 }
 
 /// A cast of text that may fail on a value.
-struct RiskyCast {
-    operand: Expr,
-    target: &'static str,
+pub(super) struct RiskyCast {
+    pub(super) operand: Expr,
+    pub(super) target: &'static str,
     text: String,
 }
 
@@ -52,11 +52,11 @@ fn warning(cast: &RiskyCast, span: Span, context: &LintContext<'_>) -> Diagnosti
     )
     .at(file, span)
     .help(format!(
-        "say what you mean: `try_cast({operand} as …)` turns such values into null, `cast` keeps the failure"
+        "say what you mean: `try_cast({operand} as …)` turns such values into null"
     ))
 }
 
-fn casts(plan: &LogicalPlan) -> Vec<RiskyCast> {
+pub(super) fn casts(plan: &LogicalPlan) -> Vec<RiskyCast> {
     let mut found = Vec::new();
     let _ = plan.apply_with_subqueries(|node| {
         let schema = input_schema(node);

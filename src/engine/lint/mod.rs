@@ -5,8 +5,11 @@
 
 mod aggregate_without_order;
 mod as_of_as_date;
+mod cast_of_text;
 mod implicit_cast;
+mod integer_division;
 mod limit_without_order;
+mod money_as_double;
 mod not_in_nullable;
 mod volatile_function;
 mod window_without_order;
@@ -16,7 +19,7 @@ use std::collections::BTreeMap;
 use chrono_tz::Tz;
 use datafusion::logical_expr::LogicalPlan;
 
-use super::analysis::{FunctionCall, InputTable};
+use super::analysis::{FunctionCall, InputTable, OutputColumn};
 use super::function_registry::FunctionRegistry;
 use super::statement::Statement;
 use crate::diagnostic::Diagnostic;
@@ -29,6 +32,8 @@ pub(super) struct LintContext<'a> {
     pub(super) functions: &'a FunctionRegistry,
     pub(super) tables: &'a BTreeMap<TableName, InputTable>,
     pub(super) time_zone: Tz,
+    /// What it yields, where that is published.
+    pub(super) output: &'a [OutputColumn],
     /// As the author wrote it.
     pub(super) planned: &'a LogicalPlan,
     /// With the casts that coercion put in.
@@ -43,6 +48,9 @@ pub(super) fn check(context: &LintContext<'_>) -> Vec<Diagnostic> {
         aggregate_without_order::check,
         window_without_order::check,
         implicit_cast::check,
+        cast_of_text::check,
+        integer_division::check,
+        money_as_double::check,
         not_in_nullable::check,
         as_of_as_date::check,
     ];

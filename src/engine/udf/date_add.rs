@@ -49,6 +49,14 @@ fn coerce(_: &str, types: &[DataType]) -> Result<Vec<DataType>> {
     ])
 }
 
+/// The unit, where it is a constant.
+pub(super) fn check(texts: &[Option<&str>]) -> Result<()> {
+    match texts.first().copied().flatten() {
+        Some(unit) => CalendarUnit::parse(NAME, unit).map(|_| ()),
+        None => Ok(()),
+    }
+}
+
 fn compute(arguments: &[ArrayRef]) -> Result<ArrayRef> {
     let times = moments(&arguments[2])?;
     let counts = as_int64_array(&arguments[1])?;

@@ -47,6 +47,14 @@ fn coerce(_: &str, types: &[DataType]) -> Result<Vec<DataType>> {
     ])
 }
 
+/// The unit, where it is a constant.
+pub(super) fn check(texts: &[Option<&str>]) -> Result<()> {
+    match texts.first().copied().flatten() {
+        Some(unit) => CalendarUnit::parse(NAME, unit).map(|_| ()),
+        None => Ok(()),
+    }
+}
+
 fn compute(arguments: &[ArrayRef]) -> Result<ArrayRef> {
     let from = moments(&arguments[1])?;
     let to = moments(&arguments[2])?;

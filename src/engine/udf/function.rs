@@ -3,17 +3,21 @@
 //! In: the file of one function. Out: an immutable [`ScalarUDF`]. Constants are computed once, whatever the number of rows.
 
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use datafusion::arrow::array::ArrayRef;
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{
-    ColumnarValue, DocSection, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature, Volatility,
+    ColumnarValue, DocSection, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, Volatility,
 };
 
 /// A function's name and the types it is called with → those it takes.
 pub(super) type Coerce = fn(&str, &[DataType]) -> Result<Vec<DataType>>;
+
+/// The texts among a call's constants → what is wrong with them.
+pub(super) type Check = fn(&[Option<&str>]) -> Result<()>;
 
 /// What a function's file says about it.
 pub(super) struct Function {
@@ -39,6 +43,11 @@ pub(super) struct Function {
 impl Function {
     /// The function as DataFusion registers it.
     pub(super) fn into_udf(self) -> ScalarUDF {
+        self.into_udf_checking(|_| Ok(()))
+    }
+
+    /// The same; what is wrong with a text that is a constant is found before any data is read.
+    pub(super) fn into_udf_checking(self, check: Check) -> ScalarUDF {
         let section = DocSection {
             include: true,
             label: self.section,
@@ -53,6 +62,7 @@ impl Function {
             coerce: self.coerce,
             returns: self.returns,
             compute: self.compute,
+            check,
             signature: Signature::user_defined(Volatility::Immutable),
             documentation,
         })
@@ -65,6 +75,7 @@ struct FunctionUdf {
     coerce: Coerce,
     returns: fn(&[DataType]) -> DataType,
     compute: fn(&[ArrayRef]) -> Result<ArrayRef>,
+    check: Check,
     signature: Signature,
     documentation: Documentation,
 }
@@ -111,6 +122,20 @@ impl ScalarUDFImpl for FunctionUdf {
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         Ok((self.returns)(types))
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let texts = args.scalar_arguments.iter();
+        let texts: Vec<Option<&str>> = texts
+            .map(|constant| constant.and_then(|value| value.try_as_str().flatten()))
+            .collect();
+        (self.check)(&texts)?;
+        let types = args
+            .arg_fields
+            .iter()
+            .map(|field| field.data_type().clone());
+        let returns = (self.returns)(&types.collect::<Vec<_>>());
+        Ok(Arc::new(Field::new(self.name, returns, true)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

@@ -61,8 +61,11 @@ fn scalars() -> Vec<Numbered<ScalarUDF>> {
     let parts = date_parts::date_parts().map(|part| numbered(part.into_udf(), 1));
     let mut scalars = vec![
         numbered(country_code::country_code().into_udf(), 1),
-        numbered(date_add::date_add().into_udf(), 1),
-        numbered(date_diff::date_diff().into_udf(), 1),
+        numbered(date_add::date_add().into_udf_checking(date_add::check), 1),
+        numbered(
+            date_diff::date_diff().into_udf_checking(date_diff::check),
+            1,
+        ),
         numbered(date_names::dayname().into_udf(), 1),
         numbered(date_names::monthname().into_udf(), 1),
         numbered(epoch_ms::epoch().into_udf(), 1),
@@ -80,13 +83,19 @@ fn scalars() -> Vec<Numbered<ScalarUDF>> {
         numbered(normalize_national_id::normalize_national_id().into_udf(), 1),
         numbered(normalize_phone::normalize_phone().into_udf(), 1),
         numbered(normalize_postcode::normalize_postcode().into_udf(), 1),
-        numbered(regexp_extract::regexp_extract().into_udf(), 1),
+        numbered(
+            regexp_extract::regexp_extract().into_udf_checking(regexp_extract::check),
+            1,
+        ),
         numbered(regexp_matches::regexp_full_match().into_udf(), 1),
         numbered(regexp_matches::regexp_matches().into_udf(), 1),
         numbered(repair_mojibake::repair_mojibake().into_udf(), 1),
-        numbered(strftime::strftime().into_udf(), 1),
-        numbered(strftime::strptime().into_udf(), 1),
-        numbered(strftime::try_strptime().into_udf(), 1),
+        numbered(strftime::strftime().into_udf_checking(strftime::check), 1),
+        numbered(strftime::strptime().into_udf_checking(strftime::check), 1),
+        numbered(
+            strftime::try_strptime().into_udf_checking(strftime::check),
+            1,
+        ),
         numbered(strip_accents::strip_accents().into_udf(), 1),
         numbered(to_utc::to_utc(), 1),
     ];

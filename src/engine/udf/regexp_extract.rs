@@ -39,6 +39,16 @@ pub(super) fn regexp_extract() -> Function {
     }
 }
 
+/// The pattern, where it is a constant.
+pub(super) fn check(texts: &[Option<&str>]) -> Result<()> {
+    match texts.get(1).copied().flatten() {
+        Some(pattern) if Regex::new(pattern).is_err() => {
+            plan_err!("`{NAME}` takes a regular expression, and its pattern is none")
+        }
+        _ => Ok(()),
+    }
+}
+
 fn compute(arguments: &[ArrayRef]) -> Result<ArrayRef> {
     let rows = arguments[0].len();
     let whole_match = || Int64Array::from(vec![0; rows]);

@@ -52,6 +52,14 @@ pub(super) fn try_strptime() -> Function {
     )
 }
 
+/// The format, where it is a constant.
+pub(super) fn check(texts: &[Option<&str>]) -> Result<()> {
+    match texts.get(1).copied().flatten() {
+        Some(format) => Formats::default().items(format).map(|_| ()),
+        None => Ok(()),
+    }
+}
+
 fn read_function(
     name: &'static str,
     description: &'static str,
@@ -150,7 +158,9 @@ impl Formats {
             match StrftimeItems::new(format).parse_to_owned() {
                 Ok(items) => self.items = items,
                 Err(_) => {
-                    return exec_err!("a format of time has a letter after `%` that means nothing");
+                    return exec_err!(
+                        "`strftime` and `strptime` know no such letter after `%`: a format is like '%Y-%m-%d'"
+                    );
                 }
             }
             self.text = Some(format.to_string());

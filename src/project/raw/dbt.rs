@@ -30,6 +30,9 @@ pub(crate) fn key(word: &str, known: &[&str]) -> Option<String> {
         "name" if in_schema_file => {
             "the name is the path: schemas/gold/customers.yaml describes `gold.customers`"
         }
+        "name" | "tables" if known.contains(&"files") => {
+            "one source is one table of files: `{table: bronze.orders, files: shop/orders_*.csv, read: csv}`"
+        }
         "profile" | "target-path" | "model-paths" | "seed-paths" | "macro-paths" | "test-paths"
         | "snapshot-paths" | "clean-targets" | "on-run-start" | "on-run-end" | "packages"
         | "dispatch" => {

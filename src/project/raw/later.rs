@@ -3,18 +3,9 @@
 use super::super::Spanned;
 use super::declare::section;
 use super::decode::{Anything, AtLeastOne, Named, OneOrMany};
-use super::scalar::{ColumnName, Period};
+use super::scalar::ColumnName;
 use crate::name::TableName;
-
-section! {
-    /// Whom to tell what happened.
-    RawNotify {
-        /// An address, or `env:NAME` of the variable that holds it.
-        webhook: String,
-        /// Which outcomes are told: `failed`, `held`, `stale`.
-        on: OneOrMany<String>,
-    }
-}
+use crate::project::Period;
 
 section! {
     /// How long data is kept for a purpose, and what happens then.
@@ -39,16 +30,6 @@ section! {
         url: Option<String>,
         /// The tables it reads.
         reads: OneOrMany<Spanned<TableName>>,
-    }
-}
-
-section! {
-    /// How old the newest export may be.
-    RawFreshness {
-        /// Older warns.
-        warn_after: Option<Period>,
-        /// Older fails.
-        error_after: Option<Period>,
     }
 }
 

@@ -29,8 +29,10 @@ pub(in crate::project) use decode::{
 };
 pub(in crate::project) use format::NullTexts;
 pub(in crate::project) use format::{RawCsv, RawRead};
-pub(in crate::project) use pipeline_file::{RawOwner, RawPipelineFile, RawSource, RawStep};
-pub(in crate::project) use project_file::{RawProjectFile, RawTarget};
+pub(in crate::project) use pipeline_file::{
+    RawFreshness, RawOwner, RawPipelineFile, RawSource, RawStep,
+};
+pub(in crate::project) use project_file::{RawNotify, RawProjectFile, RawTarget};
 pub(in crate::project) use scalar::{
     Character, ColumnName, DateFormat, NumberSign, TimeFormat, identifier,
 };

@@ -4,12 +4,10 @@ use super::super::Spanned;
 use super::declare::{choice, section, words};
 use super::decode::{Anything, AtLeastOne, Later, Listing, OneOrMany};
 use super::format::RawRead;
-use super::later::{
-    RawAudience, RawDrift, RawExposure, RawFreshness, RawMatch, RawReady, RawSegment,
-};
-use super::scalar::{Period, Schedule, SqlGlob};
+use super::later::{RawAudience, RawDrift, RawExposure, RawMatch, RawReady, RawSegment};
+use super::scalar::{Schedule, SqlGlob};
 use crate::name::TableName;
-use crate::project::{Limit, Load, OnError, PathPattern};
+use crate::project::{Limit, Load, OnError, PathPattern, Period};
 
 section! {
     /// `pipelines/<name>.yaml`: sources and steps with an owner and a schedule.
@@ -60,19 +58,30 @@ section! {
         /// How many records may break the contract.
         rejects: Option<RawRejects>,
         /// How old the newest export may be.
-        freshness: Option<Later<RawFreshness>>,
+        freshness: Option<Spanned<RawFreshness>>,
         /// When the next export is due.
         due: Option<Later<Anything>>,
         /// Who sends it.
         sender: Option<Later<Anything>>,
         /// When an export is whole.
         ready: Option<Later<RawReady>>,
-        /// What a failure does: `stop` the build. Default `stop`.
-        on_error: Option<OnError>,
+        /// What it does where its exports cannot be loaded: `stop` the build, or `hold` the table at its last good version and
+        /// build the rest. Default `stop`.
+        on_error: Option<Spanned<OnError>>,
         /// What to do when the columns of an export change.
         drift: Option<Later<RawDrift>>,
         /// Words to select by.
         tags: OneOrMany<String>,
+    }
+}
+
+section! {
+    /// How old the newest export may be, by the time captured from its path, else by that of the file.
+    RawFreshness {
+        /// Older is reported.
+        warn_after: Option<Period>,
+        /// Older fails the source, as an export does that cannot be loaded.
+        error_after: Option<Spanned<Period>>,
     }
 }
 
@@ -147,7 +156,9 @@ words! {
 words! {
     OnError, "a way to meet an error" {
         "stop" => OnError::Stop,
+        "hold" => OnError::Hold,
     }
-    later { "hold" }
-    also { "fail" => "stop", "error" => "stop" }
+    also {
+        "fail" => "stop", "error" => "stop", "keep" => "hold", "skip" => "hold", "continue" => "hold", "ignore" => "hold"
+    }
 }

@@ -3,9 +3,10 @@
 use super::super::Spanned;
 use super::declare::{section, words};
 use super::decode::{Anything, AtLeastOne, Later, Named, OneOrMany, Tried};
-use super::later::{RawNotify, RawRetain};
-use super::scalar::{Name, Period, Size, Zone};
+use super::later::RawRetain;
+use super::scalar::{Name, Size, Zone};
 use crate::project::requires::Requires;
+use crate::project::{Ground, Occasion, Period};
 
 section! {
     /// `kilde.yaml`: the project, where its exports and its lake lie, and what holds everywhere.
@@ -29,7 +30,7 @@ section! {
         /// How long releases are kept.
         keep: Option<Later<Period>>,
         /// Whom to tell what happened.
-        notify: Option<Later<RawNotify>>,
+        notify: Option<RawNotify>,
         /// Who answers for the processing of personal data.
         controller: Option<RawController>,
         /// Who uses data, for what and why, by name.
@@ -51,8 +52,28 @@ section! {
         /// Values that replace or join those of the project.
         vars: Named<Spanned<String>>,
         /// Whom to tell what happened.
-        notify: Option<Later<RawNotify>>,
+        notify: Option<RawNotify>,
     }
+}
+
+section! {
+    /// Whom to tell what happened to a build.
+    RawNotify {
+        /// `env:NAME` of the variable that holds the address, or the address; it is sent the summary of the run as JSON.
+        webhook: String,
+        /// What is told: `failed` (nothing was published), `held` (a table stays at its last good version), `stale` (an
+        /// export is overdue by `freshness`). Default: all three.
+        on: OneOrMany<Occasion>,
+    }
+}
+
+words! {
+    Occasion, "an occasion to tell" {
+        "failed" => Occasion::Failed,
+        "held" => Occasion::Held,
+        "stale" => Occasion::Stale,
+    }
+    also { "error" => "failed", "failure" => "failed", "fail" => "failed", "hold" => "held", "freshness" => "stale", "late" => "stale" }
 }
 
 section! {
@@ -89,16 +110,12 @@ section! {
     }
 }
 
-/// A legal ground of Article 6 GDPR.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ground(pub(crate) &'static str);
-
 words! {
     Ground, "a legal ground" {
-        "consent" => Ground("consent"),
-        "contract" => Ground("contract"),
-        "legal_obligation" => Ground("legal_obligation"),
-        "legitimate_interest" => Ground("legitimate_interest"),
+        "consent" => Ground::Consent,
+        "contract" => Ground::Contract,
+        "legal_obligation" => Ground::LegalObligation,
+        "legitimate_interest" => Ground::LegitimateInterest,
     }
     also { "legal" => "legal_obligation", "law" => "legal_obligation", "interest" => "legitimate_interest" }
 }

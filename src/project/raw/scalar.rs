@@ -9,7 +9,7 @@ use super::decode::{Decode, FromText, Mistake, Sink};
 use super::tree::{Node, Value};
 use crate::name::{TableName, is_identifier};
 use crate::project::time_format::{self, FormatError};
-use crate::project::{ColumnType, Limit, PathPattern};
+use crate::project::{ColumnType, Limit, PathPattern, Period};
 
 impl Decode for bool {
     fn decode(node: &Node, sink: &mut Sink) -> Option<Self> {
@@ -246,26 +246,18 @@ impl FromText for Size {
     }
 }
 
-/// A length of time: `26h`, `30d`, `24 months`; only its shape matters until a feature uses it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Period;
-
 impl FromText for Period {
     const EXPECTED: &'static str = "a length of time";
 
     fn from_text(text: &str) -> Result<Self, Mistake> {
-        const UNITS: &[&str] = &[
-            "s", "second", "seconds", "m", "min", "minute", "minutes", "h", "hour", "hours", "d",
-            "day", "days", "w", "week", "weeks", "month", "months", "year", "years",
-        ];
         let (number, unit) = number_and_unit(text);
-        match u64::from_text(number) {
-            Ok(_) if UNITS.contains(&unit) => Ok(Self),
-            _ => Err(
+        let count = u64::from_text(number).ok();
+        count
+            .and_then(|count| Self::new(count, unit, text))
+            .ok_or_else(|| {
                 Mistake::new(103, format!("`{text}` is not a length of time"))
-                    .help("a whole number and a unit: `2m`, `26h`, `30d`, `24 months`"),
-            ),
-        }
+                    .help("a whole number and a unit: `2m`, `26h`, `30d`, `24 months`")
+            })
     }
 
     fn text_schema() -> Schema {

@@ -30,8 +30,9 @@ section! {
         partition_by: OneOrMany<Spanned<ColumnName>>,
         /// What a rollback does: the table `follows`, or it `keeps` what it knows. Default `follows`.
         rollback: Option<RollbackClass>,
-        /// What a failure does: `stop` the build. Default `stop`.
-        on_error: Option<OnError>,
+        /// What a failure of the step or of its tests does: `stop` the build, or `hold` the table at its last good version and
+        /// build the rest. Default `stop`.
+        on_error: Option<Spanned<OnError>>,
         /// The table's earlier name.
         renamed_from: Option<Later<Spanned<TableName>>>,
         /// Who answers for the table. Default: the pipeline's.

@@ -6,9 +6,7 @@ use super::super::raw::{
     ColumnName, Mistake, RawColumn, RawMaterialization, RawOwner, RawSchemaFile, RawSubject,
     listed, nearest_word,
 };
-use super::super::{
-    Column, ColumnType, Contract, Materialization, OnError, Owner, RollbackClass, Spanned,
-};
+use super::super::{Column, ColumnType, Contract, Materialization, Owner, RollbackClass, Spanned};
 use super::data_test::{self, Reference};
 use super::{Settings, blame, table_of};
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
@@ -189,7 +187,7 @@ impl Check<'_> {
                 materialized: materialization(raw.materialized),
                 partition_by,
                 rollback: raw.rollback.unwrap_or(RollbackClass::Follows),
-                on_error: raw.on_error.unwrap_or(OnError::Stop),
+                on_error: raw.on_error.unwrap_or_default(),
                 owner: raw.owner.map(owner),
                 tags: raw.tags.0,
                 purpose,
@@ -325,10 +323,10 @@ impl Check<'_> {
     /// Purposes, each declared in kilde.yaml.
     fn purposes(&mut self, names: Vec<Spanned<String>>) -> Vec<Spanned<String>> {
         for name in &names {
-            if !self.settings.purposes_whole || self.settings.purposes.contains(&name.value) {
+            if !self.settings.purposes_whole || self.settings.purposes.contains_key(&name.value) {
                 continue;
             }
-            let known: Vec<&str> = self.settings.purposes.iter().map(String::as_str).collect();
+            let known: Vec<&str> = self.settings.purposes.keys().map(String::as_str).collect();
             let mistake = Mistake::new(123, format!("no purpose `{}` is declared", name.value));
             let mistake = match nearest_word(&name.value, &known) {
                 Some(near) => mistake.help(format!("did you mean `{near}`?")),

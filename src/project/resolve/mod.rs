@@ -5,6 +5,7 @@
 
 mod contract;
 mod data_test;
+mod notify;
 mod ownership;
 mod relation;
 mod seed;
@@ -15,13 +16,13 @@ mod value;
 
 pub(crate) use value::check as check_value;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::load::Files;
 use super::publish::ParquetTables;
 use super::raw::{Mistake, Sink};
-use super::{Pipeline, Project, Spanned, Variables};
+use super::{Ground, Notify, Pipeline, Project, Spanned, Variables};
 use crate::diagnostic::{Code, Diagnostic, SourceFile, Span};
 use crate::name::TableName;
 
@@ -113,6 +114,8 @@ pub(crate) fn project(
         lake: settings.lake,
         vars: settings.vars,
         max_record_bytes: settings.max_record_bytes,
+        purposes: settings.purposes,
+        notify: settings.notify,
         parquet_tables,
         pipelines,
         sources: sources.by_table,
@@ -144,8 +147,9 @@ pub(crate) struct Settings {
     lake: String,
     vars: BTreeMap<String, String>,
     max_record_bytes: u64,
-    /// Names of the purposes declared.
-    purposes: BTreeSet<String>,
+    notify: Option<Notify>,
+    /// The purposes declared.
+    purposes: BTreeMap<String, Ground>,
     /// Whether `purposes` holds all that the file declares.
     purposes_whole: bool,
 }

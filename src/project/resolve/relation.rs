@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::raw::{Mistake, listed, nearest_word};
-use super::super::{ColumnType, Contract, Load, Read, Source, TestKind};
+use super::super::{
+    ColumnType, Contract, Load, Materialization, OnError, Read, Source, Spanned, TestKind,
+};
 use super::contract::{Contracts, Draft};
 use super::data_test::Reference;
 use super::ownership::Owned;
@@ -133,11 +135,20 @@ fn check_source(
         check_whole_contract(source, draft, at, found);
     }
     check_source_columns(source, draft, found);
-    if let (Some(span), super::super::Materialization::Ephemeral) =
+    if let (Some(span), Materialization::Ephemeral) =
         (draft.materialized_at, draft.contract.materialized)
     {
         let mistake = Mistake::new(126, "a source is always a table").help("remove `materialized`");
         found.push(blame(&draft.contract.file, span, mistake));
+    }
+    if draft.contract.on_error != Spanned::default() {
+        let mistake = Mistake::new(126, "`on_error` of a source stands where the source does")
+            .help(format!("move it to {}, beside `files`", source.file.path));
+        found.push(blame(
+            &draft.contract.file,
+            draft.contract.on_error.span,
+            mistake,
+        ));
     }
 }
 
@@ -286,6 +297,14 @@ fn check_seed_contract(draft: &Draft, found: &mut Vec<Diagnostic>) {
 
 /// What only the contract of a source can say.
 fn check_step_contract(draft: &Draft, found: &mut Vec<Diagnostic>) {
+    let contract = &draft.contract;
+    if contract.materialized == Materialization::Ephemeral
+        && contract.on_error.value == OnError::Hold
+    {
+        let mistake = Mistake::new(126, "an ephemeral step has no version that could be held")
+            .help("write `on_error: hold` to the tables that read it");
+        found.push(blame(&contract.file, contract.on_error.span, mistake));
+    }
     for from in draft
         .contract
         .columns

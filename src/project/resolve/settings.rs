@@ -1,13 +1,13 @@
 //! `kilde.yaml`, a target and the command line → the settings that hold.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::super::raw::{
     Mistake, Named, RawProjectFile, RawTarget, Sink, identifier, listed, nearest_word,
 };
-use super::super::{Spanned, Variables};
-use super::{Settings, blame};
+use super::super::{Ground, Spanned, Variables};
+use super::{Settings, blame, notify};
 use crate::diagnostic::{Diagnostic, Span};
 
 /// Longest record of a text export unless `limits.line` says otherwise.
@@ -29,8 +29,9 @@ pub(super) fn resolve(
             lake: String::new(),
             vars: BTreeMap::new(),
             max_record_bytes: MAX_RECORD_BYTES,
+            notify: None,
+            purposes: BTreeMap::new(),
             publish_parquet: Vec::new(),
-            purposes: BTreeSet::new(),
             purposes_whole: false,
         });
     };
@@ -65,6 +66,12 @@ pub(super) fn resolve(
             .limits
             .and_then(|limits| limits.line)
             .map_or(MAX_RECORD_BYTES, |size| size.0),
+        notify: notify::resolve(
+            raw.notify.as_ref(),
+            raw.targets.entries.iter().map(|(_, t)| t.notify.clone()),
+            target,
+            sink,
+        ),
         publish_parquet: raw
             .publish
             .map_or_else(Vec::new, |publish| publish.parquet.0),
@@ -225,13 +232,13 @@ fn check_variable(name: &str) -> Result<(), Mistake> {
     identifier(name, "variable").map(|_| ())
 }
 
-fn purposes(raw: &RawProjectFile, sink: &mut Sink) -> BTreeSet<String> {
-    let mut purposes = BTreeSet::new();
-    for (name, _) in &raw.purposes.entries {
+fn purposes(raw: &RawProjectFile, sink: &mut Sink) -> BTreeMap<String, Ground> {
+    let mut purposes = BTreeMap::new();
+    for (name, purpose) in &raw.purposes.entries {
         if let Err(mistake) = identifier(&name.value, "purpose") {
             sink.report(name.span, mistake);
         }
-        purposes.insert(name.value.clone());
+        purposes.insert(name.value.clone(), purpose.ground);
     }
     purposes
 }

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::raw::{
-    Character, DateFormat, Mistake, NullTexts, NumberSign, OneOrMany, RawCsv, RawRead, RawSource,
-    TimeFormat,
+    Character, DateFormat, Mistake, NullTexts, NumberSign, OneOrMany, RawCsv, RawFreshness,
+    RawRead, RawSource, TimeFormat,
 };
-use super::super::{Conversions, CsvRead, NdjsonRead, ParquetRead, Read, Source, Spanned};
+use super::super::{
+    Conversions, CsvRead, Freshness, NdjsonRead, ParquetRead, Read, Source, Spanned,
+};
 use super::{Settings, blame};
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
 use crate::name::TableName;
@@ -63,6 +65,7 @@ pub(super) fn resolve(
         }
         let mut check = Check { file, found };
         let read = check.read(raw.read.value, settings);
+        let freshness = check.freshness(raw.freshness);
         let written_at = WrittenAt {
             table: raw.table.span,
             patterns: raw.files.0.iter().map(|pattern| pattern.span).collect(),
@@ -84,6 +87,8 @@ pub(super) fn resolve(
                 read,
                 load: raw.load.map(|load| load.value).unwrap_or_default(),
                 max_rejects: raw.rejects.and_then(|rejects| rejects.at_most),
+                freshness,
+                on_error: raw.on_error.unwrap_or_default(),
                 tags: raw.tags.0,
             },
         );
@@ -137,6 +142,45 @@ impl Check<'_> {
             }),
             RawRead::Json(later) => later.never(),
             RawRead::Xlsx(later) | RawRead::Delta(later) => later.never(),
+        }
+    }
+
+    fn freshness(&mut self, raw: Option<Spanned<RawFreshness>>) -> Freshness {
+        let Some(raw) = raw else {
+            return Freshness::default();
+        };
+        let RawFreshness {
+            warn_after,
+            error_after,
+        } = raw.value;
+        if warn_after.is_none() && error_after.is_none() {
+            let mistake = Mistake::new(126, "`freshness` without `warn_after` or `error_after`");
+            self.found.push(blame(
+                self.file,
+                raw.span,
+                mistake.help("for example `freshness: {warn_after: 26h, error_after: 50h}`"),
+            ));
+        }
+        if let (Some(warn), Some(error)) = (&warn_after, &error_after) {
+            let any_day = chrono::DateTime::UNIX_EPOCH;
+            if error.value.before(any_day) > warn.before(any_day) {
+                let mistake = Mistake::new(
+                    126,
+                    format!(
+                        "`error_after: {}` is shorter than `warn_after: {warn}`",
+                        error.value
+                    ),
+                );
+                self.found.push(blame(
+                    self.file,
+                    error.span,
+                    mistake.help("first comes the warning, then the error"),
+                ));
+            }
+        }
+        Freshness {
+            warn_after,
+            error_after: error_after.map(|period| period.value),
         }
     }
 

@@ -102,7 +102,12 @@ impl Execution {
         }
         let mut releases = self.earlier_releases().await?;
         let run = &report.run;
-        let planned = ReleaseRow::planned(number, run, report.as_of, base, changes, counts);
+        let held = report
+            .held
+            .iter()
+            .map(|held| held.table.to_string())
+            .collect();
+        let planned = ReleaseRow::planned(number, run, report.as_of, base, changes, counts, held);
         releases.rows.push(planned.row());
 
         let mut writes = BTreeMap::new();

@@ -90,6 +90,7 @@ impl ReleaseRow {
         base: Option<&Release>,
         changes: &BTreeMap<TableName, TableChange>,
         counts: BTreeMap<String, u64>,
+        held: Vec<String>,
     ) -> Self {
         let mut tables = base.map(sizes).unwrap_or_default();
         let mut changed = Vec::new();
@@ -114,7 +115,7 @@ impl ReleaseRow {
             as_of: Some(as_of),
             rollback_of: None,
             changed,
-            held: Vec::new(),
+            held,
             tables,
             counts,
         }

@@ -1,0 +1,207 @@
+//! The last run in one small object: `_kilde/last_run.json`, for whoever looks from outside; and what a webhook is sent.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::report::{HeldReport, OverdueReport, RunReport, TableOutcome};
+use crate::error::{Error, ErrorKind};
+use crate::name::{ReleaseNumber, RunId, TableName};
+use crate::project::Occasion;
+use crate::quality::Outcome;
+
+/// Form of the object.
+const FORMAT: u32 = 1;
+
+/// How a run ended, in figures and names. Holds no cell value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RunSummary {
+    pub(crate) format: u32,
+    /// Version of kilde.
+    pub(crate) kilde: String,
+    pub(crate) run: RunId,
+    pub(crate) project: String,
+    pub(crate) target: Option<String>,
+    pub(crate) as_of: DateTime<Utc>,
+    pub(crate) started_at: DateTime<Utc>,
+    pub(crate) ended_at: DateTime<Utc>,
+    pub(crate) seconds: f64,
+    pub(crate) outcome: RunOutcome,
+    pub(crate) exit_code: u8,
+    /// The release that readers see after the run.
+    pub(crate) release: Option<ReleaseNumber>,
+    /// Why nothing was published, where something should have been.
+    pub(crate) failure: Option<String>,
+    pub(crate) failed: Vec<FailedTable>,
+    pub(crate) held: Vec<HeldReport>,
+    pub(crate) overdue: Vec<OverdueReport>,
+    pub(crate) counts: BTreeMap<String, u64>,
+}
+
+/// What became of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RunOutcome {
+    Published,
+    /// Nothing differs from the release before.
+    Unchanged,
+    Failed,
+    /// Stopped from outside.
+    Interrupted,
+}
+
+/// A table that failed a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FailedTable {
+    pub(crate) table: TableName,
+    pub(crate) reason: String,
+}
+
+impl RunSummary {
+    /// The summary of a run that ended with an error, or with what its report says.
+    pub(super) fn of(
+        report: &RunReport,
+        target: Option<&str>,
+        error: Option<&Error>,
+        ended_at: DateTime<Utc>,
+    ) -> Self {
+        let outcome = match (error.map(Error::kind), &report.failure, report.release) {
+            (Some(ErrorKind::Interrupted | ErrorKind::Terminated), ..) => RunOutcome::Interrupted,
+            (Some(_), ..) | (None, Some(_), _) => RunOutcome::Failed,
+            (None, None, Some(_)) => RunOutcome::Published,
+            (None, None, None) => RunOutcome::Unchanged,
+        };
+        Self {
+            format: FORMAT,
+            kilde: env!("CARGO_PKG_VERSION").to_string(),
+            run: report.run.clone(),
+            project: report.project.clone(),
+            target: target.map(str::to_string),
+            as_of: report.as_of,
+            started_at: report.started_at,
+            ended_at,
+            seconds: report.seconds,
+            outcome,
+            exit_code: match (error, outcome) {
+                (Some(error), _) => error.kind().exit_code(),
+                (None, RunOutcome::Failed) => ErrorKind::Quality.exit_code(),
+                (None, _) => 0,
+            },
+            release: report
+                .release
+                .or(report.base.as_ref().map(|base| base.number)),
+            failure: error.map(Error::brief).or(report.failure.clone()),
+            failed: failed_tables(report),
+            held: report.held.clone(),
+            overdue: report.overdue.clone(),
+            counts: counts(report),
+        }
+    }
+
+    /// What of it someone may want to be told.
+    pub(super) fn occasions(&self) -> Vec<Occasion> {
+        // whoever stopped a run by hand knows
+        let by_hand = ErrorKind::Interrupted.exit_code();
+        // another build is at work, and its own end is told
+        let elsewhere = ErrorKind::Conflict.exit_code();
+        let failed = ![0, by_hand, elsewhere].contains(&self.exit_code);
+        [
+            (failed, Occasion::Failed),
+            (!self.held.is_empty(), Occasion::Held),
+            (!self.overdue.is_empty(), Occasion::Stale),
+        ]
+        .into_iter()
+        .filter_map(|(is_so, occasion)| is_so.then_some(occasion))
+        .collect()
+    }
+
+    /// The summary in words, a line for each table that someone must look at.
+    pub(super) fn text(&self) -> String {
+        let place = match &self.target {
+            Some(target) => format!("{} ({target})", self.project),
+            None => self.project.clone(),
+        };
+        let stands = self
+            .release
+            .map(|release| format!("; release {release} stands"))
+            .unwrap_or_default();
+        let mut text = match (self.outcome, self.release) {
+            (RunOutcome::Published, Some(release)) => {
+                format!("kilde {place}: release {release} is published")
+            }
+            (RunOutcome::Interrupted, _) => format!("kilde {place}: the build was stopped{stands}"),
+            (RunOutcome::Failed, _) => {
+                let failure = self.failure.as_deref().unwrap_or("the build failed");
+                format!("kilde {place}: nothing was published: {failure}{stands}")
+            }
+            _ => format!("kilde {place}: nothing new{stands}"),
+        };
+        for failed in &self.failed {
+            text.push_str(&format!("\n✗ {}: {}", failed.table, failed.reason));
+        }
+        for held in &self.held {
+            let at = format!("held at release {}: {}", held.at, held.reason);
+            text.push_str(&format!("\n‖ {} {at}", held.table));
+        }
+        for overdue in &self.overdue {
+            text.push_str(&format!("\n! {}: {}", overdue.table, overdue.reason));
+        }
+        text
+    }
+}
+
+fn failed_tables(report: &RunReport) -> Vec<FailedTable> {
+    let sources = report.sources.iter().map(|s| (&s.table, &s.outcome));
+    let steps = report.steps.iter().map(|s| (&s.table, &s.outcome));
+    sources
+        .chain(steps)
+        .filter_map(|(table, outcome)| {
+            let reason = match outcome {
+                TableOutcome::Failed(reason) => reason.clone(),
+                TableOutcome::TestsFailed => failed_tests(report, table),
+                _ => return None,
+            };
+            Some(FailedTable {
+                table: table.clone(),
+                reason,
+            })
+        })
+        .collect()
+}
+
+fn failed_tests(report: &RunReport, table: &TableName) -> String {
+    let tests: Vec<String> = report
+        .verdicts
+        .iter()
+        .filter(|verdict| verdict.table == *table && verdict.outcome != Outcome::Passed)
+        .map(|verdict| {
+            let (failures, rows) = (verdict.failures, verdict.rows);
+            format!("`{}` failed for {failures} of {rows} rows", verdict.test)
+        })
+        .collect();
+    match tests.is_empty() {
+        true => "tests failed".to_string(),
+        false => tests.join(", "),
+    }
+}
+
+fn counts(report: &RunReport) -> BTreeMap<String, u64> {
+    let sum = |part: fn(&super::SourceReport) -> u64| report.sources.iter().map(part).sum();
+    let tests = |outcome| report.tests(outcome) as u64;
+    let counts: [(&str, u64); 9] = [
+        ("exports", sum(|source| source.exports.len() as u64)),
+        ("records", sum(|source| source.records)),
+        ("accepted", sum(|source| source.accepted)),
+        ("rejected", sum(|source| source.rejected)),
+        ("tables", report.tables),
+        ("tables_changed", report.changed_tables),
+        ("tests_passed", tests(Outcome::Passed)),
+        ("tests_warned", tests(Outcome::Warned)),
+        ("tests_failed", tests(Outcome::Failed)),
+    ];
+    counts
+        .into_iter()
+        .map(|(name, count)| (name.to_string(), count))
+        .collect()
+}

@@ -1,0 +1,448 @@
+//! A bad night, as the people who wake up to it see it: what is held, what is told, what to type.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
+use crate::sandbox::Sandbox;
+
+const PIPELINE: &str = "sources:
+  - table: bronze.nps
+    files: nps_{exported_on:%Y%m%d}.csv
+    read: csv
+    on_error: hold
+  - table: bronze.orders
+    files: orders_{exported_on:%Y%m%d}.csv
+    read: csv
+steps:
+  - sql: gold/*
+";
+
+/// Answers of customers, and orders; the first night is good.
+fn company() -> Sandbox {
+    let company = Sandbox::with(&[
+        (
+            "kilde.yaml",
+            "project: company\nraw: exports/\nlake: lake/\n",
+        ),
+        ("pipelines/company.yaml", PIPELINE),
+        (
+            "schemas/bronze/nps.yaml",
+            "key: [answer_id]\ncolumns:\n  - {name: answer_id, data_type: bigint}\n  - {name: score, data_type: integer}\n",
+        ),
+        (
+            "schemas/bronze/orders.yaml",
+            "key: [order_id]\ncolumns:\n  - {name: order_id, data_type: bigint}\n  - {name: amount, data_type: varchar}\n",
+        ),
+        (
+            "sql/gold/nps.sql",
+            "-- gold.nps: one row.\nselect count(*) as answers_count, sum(score) as score_sum from bronze.nps\n",
+        ),
+        (
+            "sql/gold/sales.sql",
+            "-- gold.sales: one row.\nselect count(*) as orders_count, sum(cast(amount as decimal(10, 2))) as amount from bronze.orders\n",
+        ),
+        (
+            "schemas/gold/nps.yaml",
+            "columns:\n  - {name: answers_count, data_type: bigint}\n  - {name: score_sum, data_type: bigint}\n",
+        ),
+        (
+            "schemas/gold/sales.yaml",
+            "columns:\n  - {name: orders_count, data_type: bigint}\n  - {name: amount, data_type: 'decimal(20,2)'}\n",
+        ),
+    ]);
+    company.write("exports/nps_20260101.csv", "answer_id,score\n1,9\n");
+    company.write("exports/orders_20260101.csv", "order_id,amount\n1,10.50\n");
+    company.kilde(&["build"]).ended(0);
+    company
+}
+
+fn last_run(company: &Sandbox) -> serde_json::Value {
+    serde_json::from_str(&company.read("lake/_kilde/last_run.json")).unwrap()
+}
+
+#[test]
+fn a_renamed_column_with_hold_leaves_every_other_table_fresh() {
+    let company = company();
+    company.write("exports/nps_20260102.csv", "answer_id,Betyg\n2,3\n");
+    company.write("exports/orders_20260102.csv", "order_id,amount\n2,4.50\n");
+    let said = company.kilde(&["build"]).ended(0);
+    assert!(
+        said.stdout
+            .contains("‖ bronze.nps  held at release 1: nps_20260102.csv: "),
+        "{}",
+        said.stdout
+    );
+    assert!(
+        said.stdout.contains("built on that version: gold.nps"),
+        "{}",
+        said.stdout
+    );
+    assert!(said.stdout.contains("1 source held"), "{}", said.stdout);
+    assert_eq!(
+        company.query("select orders_count, amount from gold.sales"),
+        [["2", "15.00"]]
+    );
+    assert_eq!(
+        company.query("select answers_count, score_sum from gold.nps"),
+        [["1", "9"]]
+    );
+    let release = company.newest_release();
+    assert_eq!(release["held"]["bronze.nps"]["since"], 2);
+    assert_eq!(
+        company.query("select release, held from ops.releases where held_tables > 0"),
+        [["2", "bronze.nps"]]
+    );
+    for command in ["plan", "status"] {
+        let said = company.kilde(&[command]).ended(0);
+        assert!(
+            said.stdout.contains("held at release 1"),
+            "{command}: {}",
+            said.stdout
+        );
+    }
+    assert!(
+        company
+            .kilde(&["releases"])
+            .ended(0)
+            .stdout
+            .contains("‖ bronze.nps")
+    );
+    let last = last_run(&company);
+    assert_eq!(last["outcome"], "published");
+    assert_eq!(last["release"], 2);
+    assert_eq!(last["exit_code"], 0);
+    assert_eq!(last["held"][0]["table"], "bronze.nps");
+
+    // the next night nothing else came: it is said again, and no empty release is published
+    let said = company.kilde(&["build"]).ended(0);
+    assert!(said.stdout.contains("Release 2 stands"), "{}", said.stdout);
+    assert!(said.stdout.contains("held at release 1"), "{}", said.stdout);
+    assert_eq!(company.newest_release()["number"], 2);
+
+    // the sender mends the file: everything that waited is read, and the hold ends by itself
+    company.write("exports/nps_20260102.csv", "answer_id,score\n2,3\n");
+    let said = company.kilde(&["build"]).ended(0);
+    assert!(!said.stdout.contains("held"), "{}", said.stdout);
+    assert_eq!(
+        company.query("select answers_count, score_sum from gold.nps"),
+        [["2", "12"]]
+    );
+    assert_eq!(company.newest_release()["held"], serde_json::json!({}));
+}
+
+#[test]
+fn a_hold_ends_when_the_bad_export_is_taken_away() {
+    let company = company();
+    company.write("exports/nps_20260102.csv", "answer_id,Betyg\n2,3\n");
+    company.kilde(&["build"]).ended(0);
+    std::fs::remove_file(company.path("exports/nps_20260102.csv")).unwrap();
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(company.newest_release()["held"], serde_json::json!({}));
+}
+
+#[test]
+fn without_a_good_version_hold_is_a_failure() {
+    let company = company();
+    std::fs::remove_dir_all(company.path("lake")).unwrap();
+    company.write("exports/nps_20260101.csv", "answer_id,Betyg\n2,3\n");
+    let said = company.kilde(&["build"]).ended(1);
+    assert!(
+        said.stdout.contains("Nothing was published"),
+        "{}",
+        said.stdout
+    );
+    let last = last_run(&company);
+    assert_eq!(last["outcome"], "failed");
+    assert_eq!(last["exit_code"], 1);
+    assert_eq!(last["failed"][0]["table"], "bronze.nps");
+}
+
+#[test]
+fn a_step_whose_tests_fail_is_held_and_its_failing_rows_can_be_seen() {
+    let company = company();
+    company.write(
+        "schemas/gold/sales.yaml",
+        "on_error: hold\ncolumns:\n  - {name: orders_count, data_type: bigint, data_tests: [range: {max: 1}]}\n  - {name: amount, data_type: 'decimal(20,2)'}\n",
+    );
+    company.write("exports/nps_20260102.csv", "answer_id,score\n2,3\n");
+    company.write("exports/orders_20260102.csv", "order_id,amount\n2,4.50\n");
+    let said = company.kilde(&["build"]).ended(0);
+    assert!(
+        said.stdout
+            .contains("test `range(orders_count)` failed for 1 of 1 rows"),
+        "{}",
+        said.stdout
+    );
+    assert!(said.stdout.contains("1 step held"), "{}", said.stdout);
+    assert!(
+        said.stdout.contains("kilde query --candidate"),
+        "{}",
+        said.stdout
+    );
+    assert_eq!(
+        company.query("select orders_count from gold.sales"),
+        [["1"]]
+    );
+    assert_eq!(company.query("select count(*) from bronze.orders"), [["2"]]);
+    assert_eq!(company.query("select answers_count from gold.nps"), [["2"]]);
+    let run = last_run(&company)["run"].as_str().unwrap().to_string();
+    let rows = company
+        .kilde(&[
+            "query",
+            "--format",
+            "csv",
+            "--candidate",
+            &run,
+            "select orders_count from gold.sales",
+        ])
+        .ended(0);
+    assert_eq!(rows.stdout, "orders_count\n2\n");
+}
+
+#[test]
+fn a_test_across_tables_that_fails_late_rebuilds_what_stands_on_the_held_table() {
+    let company = company();
+    company.write(
+        "sql/gold/report.sql",
+        "-- gold.report: one row.\nselect orders_count from gold.sales\n",
+    );
+    company.write(
+        "schemas/gold/report.yaml",
+        "columns:\n  - {name: orders_count, data_type: bigint}\n",
+    );
+    company.write(
+        "schemas/gold/sales.yaml",
+        "on_error: hold\ncolumns:\n  - {name: orders_count, data_type: bigint}\n  - {name: amount, data_type: 'decimal(20,2)'}\ndata_tests:\n  - sql: select * from gold.sales where orders_count > (select answers_count from gold.nps)\n",
+    );
+    company.kilde(&["build"]).ended(0);
+    company.write("exports/orders_20260102.csv", "order_id,amount\n2,4.50\n");
+    let said = company.kilde(&["build"]).ended(0);
+    assert!(said.stdout.contains("‖ gold.sales"), "{}", said.stdout);
+    assert_eq!(
+        company.query("select orders_count from gold.report"),
+        [["1"]]
+    );
+}
+
+#[test]
+fn hold_on_the_command_line_keeps_a_table_and_says_so() {
+    let company = company();
+    company.write("exports/nps_20260102.csv", "answer_id,score\n2,3\n");
+    company.write("exports/orders_20260102.csv", "order_id,amount\n2,4.50\n");
+    let said = company.kilde(&["build", "--hold", "bronze.nps"]).ended(0);
+    assert!(
+        said.stdout
+            .contains("held at release 1: asked for with --hold"),
+        "{}",
+        said.stdout
+    );
+    assert_eq!(company.query("select answers_count from gold.nps"), [["1"]]);
+    assert_eq!(
+        company.query("select orders_count from gold.sales"),
+        [["2"]]
+    );
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(company.query("select answers_count from gold.nps"), [["2"]]);
+}
+
+#[test]
+fn consent_is_never_held() {
+    let shipped = Sandbox::shipped(false);
+    std::fs::create_dir_all(shipped.path("exports")).unwrap();
+    let said = shipped
+        .kilde(&["build", "--hold", "bronze.consents"])
+        .ended(2);
+    assert!(said.stderr.contains("K0601"), "{}", said.stderr);
+}
+
+#[test]
+fn a_source_that_nobody_fed_is_warned_of_then_held() {
+    let company = company();
+    let fresh = |bounds: &str| {
+        PIPELINE.replacen(
+            "on_error: hold",
+            &format!("on_error: hold\n    freshness: {{{bounds}}}"),
+            1,
+        )
+    };
+    company.write("pipelines/company.yaml", fresh("warn_after: 26h"));
+    for command in ["build", "status", "plan"] {
+        let said = company.kilde(&[command]).ended(0);
+        assert!(
+            said.stdout
+                .contains("bronze.nps  no new export since 2026-01-01 00:00 (warn_after: 26h)"),
+            "{command}: {}",
+            said.stdout
+        );
+    }
+    company.write(
+        "pipelines/company.yaml",
+        fresh("warn_after: 26h, error_after: 50h"),
+    );
+    company.write("exports/orders_20260102.csv", "order_id,amount\n2,4.50\n");
+    let said = company.kilde(&["build"]).ended(0);
+    assert!(
+        said.stdout
+            .contains("held at release 1: no new export since"),
+        "{}",
+        said.stdout
+    );
+    assert_eq!(
+        company.query("select orders_count from gold.sales"),
+        [["2"]]
+    );
+    company.write(
+        "pipelines/company.yaml",
+        fresh("error_after: 50h").replacen("on_error: hold\n", "on_error: stop\n", 1),
+    );
+    let said = company.kilde(&["build"]).ended(1);
+    assert!(said.stdout.contains("K0430"), "{}", said.stdout);
+}
+
+#[test]
+fn a_value_that_breaks_a_step_is_shown_by_a_query_and_by_nothing_else() {
+    let company = company();
+    company.write("exports/orders_20260102.csv", "order_id,amount\n2,geheim\n");
+    let said = company
+        .command(&["build"])
+        .env("KILDE_LOG", "debug")
+        .output()
+        .unwrap();
+    assert_eq!(said.status.code(), Some(1));
+    let out = String::from_utf8(said.stdout).unwrap();
+    let err = String::from_utf8(said.stderr).unwrap();
+    assert!(out.contains("sql/gold/sales.sql:2:"), "{out}");
+    let query = err
+        .lines()
+        .find_map(|line| line.split("see the rows with ").nth(1))
+        .unwrap();
+    let parts: Vec<&str> = query.splitn(2, '"').collect();
+    let words: Vec<&str> = parts[0].split_whitespace().skip(1).collect();
+    let sql = parts[1].trim_end_matches('"');
+    for text in [&out, &err, &company.read("lake/_kilde/last_run.json")] {
+        assert!(!text.contains("geheim"), "{text}");
+    }
+    let runs = std::fs::read_dir(company.path("lake/_kilde/runs")).unwrap();
+    for run in runs {
+        let text = std::fs::read_to_string(run.unwrap().path()).unwrap();
+        assert!(!text.contains("geheim"), "{text}");
+    }
+    let mut arguments = words;
+    arguments.push(sql);
+    let rows = company.kilde(&arguments).ended(0);
+    assert!(rows.stdout.contains("geheim"), "{query}: {}", rows.stdout);
+}
+
+/// Accepts `count` requests, answers each with a status, and gives their texts.
+fn hook(statuses: &'static [&'static str]) -> (String, std::thread::JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!(
+        "http://{}/services/top-secret",
+        listener.local_addr().unwrap()
+    );
+    let told = std::thread::spawn(move || {
+        let mut told = Vec::new();
+        for status in statuses {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut text = Vec::new();
+            let mut part = [0; 4096];
+            loop {
+                let n = stream.read(&mut part).unwrap();
+                text.extend_from_slice(&part[..n]);
+                let so_far = String::from_utf8_lossy(&text).to_string();
+                let body = so_far.split("\r\n\r\n").nth(1).map(str::len);
+                let length = so_far
+                    .to_lowercase()
+                    .split("content-length: ")
+                    .nth(1)
+                    .and_then(|rest| {
+                        rest.split("\r\n")
+                            .next()
+                            .and_then(|n| n.parse::<usize>().ok())
+                    });
+                if n == 0 || (length.is_some() && body >= length) {
+                    told.push(so_far);
+                    break;
+                }
+            }
+            write!(
+                stream,
+                "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+            )
+            .unwrap();
+        }
+        told
+    });
+    (address, told)
+}
+
+fn build_telling(company: &Sandbox, address: &str) -> (i32, String) {
+    let said = company
+        .command(&["build"])
+        .env("COMPANY_HOOK", address)
+        .env("NO_PROXY", "127.0.0.1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8(said.stdout).unwrap() + &String::from_utf8(said.stderr).unwrap();
+    (said.status.code().unwrap(), text)
+}
+
+fn body(request: &str) -> serde_json::Value {
+    serde_json::from_str(request.split("\r\n\r\n").nth(1).unwrap()).unwrap()
+}
+
+#[test]
+fn a_webhook_is_told_of_what_is_held_and_of_what_failed_and_never_named() {
+    let company = company();
+    company.write(
+        "kilde.yaml",
+        "project: company\nraw: exports/\nlake: lake/\nnotify: {webhook: \"env:COMPANY_HOOK\"}\n",
+    );
+    // a first refusal that may pass is tried again
+    let (address, told) = hook(&["503 Busy", "200 OK"]);
+    company.write("exports/nps_20260102.csv", "answer_id,Betyg\n2,3\n");
+    let (code, _) = build_telling(&company, &address);
+    assert_eq!(code, 0);
+    let told = told.join().unwrap();
+    let said = body(&told[1]);
+    assert_eq!(said["held"][0]["table"], "bronze.nps");
+    assert!(
+        said["text"]
+            .as_str()
+            .unwrap()
+            .contains("‖ bronze.nps held at release 1"),
+        "{said}"
+    );
+
+    // before anything is claimed: a step that does not even parse
+    company.write(
+        "sql/gold/sales.sql",
+        "-- gold.sales: one row.\nselect from where\n",
+    );
+    let (address, told) = hook(&["200 OK"]);
+    let (code, _) = build_telling(&company, &address);
+    assert_eq!(code, 2);
+    assert_eq!(body(&told.join().unwrap()[0])["outcome"], "failed");
+
+    // nobody answers: a warning, the same exit code, and no word of the address but its host
+    let (code, text) = build_telling(&company, "http://127.0.0.1:1/services/top-secret");
+    assert_eq!(code, 2);
+    assert!(
+        text.contains("warning") && text.contains("127.0.0.1"),
+        "{text}"
+    );
+    assert!(!text.contains("top-secret"), "{text}");
+}
+
+#[test]
+fn a_good_night_is_told_to_nobody() {
+    let company = company();
+    company.write(
+        "kilde.yaml",
+        "project: company\nraw: exports/\nlake: lake/\nnotify: {webhook: \"env:COMPANY_HOOK\"}\n",
+    );
+    company.write("exports/orders_20260102.csv", "order_id,amount\n2,4.50\n");
+    let (code, text) = build_telling(&company, "http://127.0.0.1:1/services/top-secret");
+    assert_eq!(code, 0);
+    assert!(!text.contains("warning"), "{text}");
+}

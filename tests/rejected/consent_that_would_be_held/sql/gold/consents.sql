@@ -1,0 +1,2 @@
+-- gold.consents: one row per address.
+select email, granted from bronze.consents

@@ -1,0 +1,1 @@
+{% macro cents_to_sek(x) %} {{ x }} / 100 {% endmacro %}

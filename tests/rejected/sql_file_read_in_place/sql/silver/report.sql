@@ -1,0 +1,2 @@
+-- silver.report: one row per order.
+select * from read_csv('orders.csv')
