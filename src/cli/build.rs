@@ -297,8 +297,12 @@ fn mark(outcome: &TableOutcome) -> String {
 }
 
 fn foot(report: &RunReport) -> String {
+    let unit_tests = match report.unit_tests.len() {
+        0 => String::new(),
+        n => format!("{}, ", format::plural(n as u64, "unit test")),
+    };
     let tests = format!(
-        "{} passed, {} warned{}",
+        "{unit_tests}{} passed, {} warned{}",
         format::plural(report.tests(Outcome::Passed) as u64, "test"),
         report.tests(Outcome::Warned),
         match report.tests(Outcome::Failed) {
@@ -347,6 +351,8 @@ fn render_failure(report: &RunReport) -> String {
         styled(BAD, "error"),
         report.failure.as_deref().unwrap_or("the build failed")
     );
+    let unit_tests = report.unit_tests.iter().filter(|test| !test.has_passed());
+    text.extend(unit_tests.map(super::test::render));
     for step in &report.steps {
         if let Some(sql) = &step.rows_sql {
             text.push_str(&format!(

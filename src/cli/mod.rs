@@ -21,8 +21,10 @@ mod resume;
 mod rollback;
 mod rows;
 mod schema;
+mod show;
 mod status;
 mod style;
+mod test;
 
 use std::process::ExitCode;
 
@@ -53,6 +55,10 @@ enum Command {
     Ls(ls::Ls),
     /// Run SQL on one release (or on a failed run's candidates)
     Query(query::Query),
+    /// Run the unit tests of steps: rows given, rows expected; reads no data
+    Test(test::Test),
+    /// Run one step in memory on the newest release, and show its rows; writes nothing
+    Show(show::Show),
     /// Print how another tool opens one release: DuckDB, Polars, Power BI
     Connect(connect::Connect),
     /// Show the health of the lake: newest release, last runs, what waits
@@ -101,6 +107,8 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             Command::Build(command) => command.run(&options).await,
             Command::Ls(command) => command.run(&options).await,
             Command::Query(command) => command.run(&options).await,
+            Command::Test(command) => command.run(&options).await,
+            Command::Show(command) => command.run(&options).await,
             Command::Connect(command) => command.run(&options).await,
             Command::Status(command) => command.run(&options).await,
             Command::Releases(command) => command.run(&options).await,

@@ -138,6 +138,7 @@ pub(crate) fn contract(key: &[&str], columns: &[(&str, ColumnType)]) -> Contract
         purpose: Vec::new(),
         columns: columns.collect(),
         tests: Vec::new(),
+        unit_tests: Vec::new(),
     }
 }
 

@@ -10,6 +10,7 @@ mod contract;
 mod data_test;
 mod dbt_folder;
 mod freshness;
+mod instant;
 mod jinja;
 mod json_schema;
 mod load;
@@ -25,6 +26,7 @@ mod seed;
 mod source;
 mod time_format;
 mod type_parser;
+mod unit_test;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -32,8 +34,13 @@ use std::sync::Arc;
 
 pub(crate) use crate::column_type::ColumnType;
 pub(crate) use contract::{Column, Contract, Materialization, Meaning, OnError, RollbackClass};
+pub(crate) use instant::{instant, local as local_instant};
 pub(crate) use json_schema::json_schema;
 pub use load::Variables;
+pub(crate) use resolve::check_value;
+#[cfg(test)]
+pub(crate) use unit_test::FixtureRow;
+pub(crate) use unit_test::{Cell, Fixture, FixtureCell, FixtureRows, UnitTest};
 
 pub(crate) use data_test::{DataTest, Limit, TestKind, TestSeverity};
 pub(crate) use freshness::Freshness;

@@ -2,7 +2,7 @@
 
 use super::super::Spanned;
 use super::declare::section;
-use super::decode::{Anything, AtLeastOne, Listing, Named, OneOrMany};
+use super::decode::{Anything, AtLeastOne, Named, OneOrMany};
 use super::scalar::ColumnName;
 use crate::name::TableName;
 use crate::project::Period;
@@ -120,20 +120,6 @@ section! {
         of: Spanned<TableName>,
         /// Columns that name a row.
         unique_key: OneOrMany<ColumnName>,
-    }
-}
-
-section! {
-    /// A step, given rows and expected rows.
-    RawUnitTest {
-        /// Its name.
-        name: String,
-        /// The date or time that the test speaks of.
-        as_of: Option<String>,
-        /// Rows of each input.
-        given: Named<Listing<Anything>>,
-        /// Rows that must come out.
-        expect: Listing<Anything>,
     }
 }
 

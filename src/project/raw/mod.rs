@@ -21,6 +21,7 @@ mod scalar;
 mod schema_file;
 mod test;
 pub(in crate::project) mod tree;
+mod unit_test;
 
 pub(in crate::project) use dbt::referenced;
 pub(in crate::project) use decode::{
@@ -39,6 +40,7 @@ pub(in crate::project) use schema_file::{
     RawColumn, RawMaterialization, RawSchemaFile, RawSubject,
 };
 pub(in crate::project) use test::{RawColumnTest, RawTableTest};
+pub(in crate::project) use unit_test::{RawFixture, RawUnitTest};
 
 use crate::diagnostic::Span;
 

@@ -12,7 +12,7 @@ use super::data_test::Reference;
 use super::ownership::Owned;
 use super::seed::Seeds;
 use super::source::{Sources, WrittenAt};
-use super::{blame, explode};
+use super::{NO_CONTRACT, blame, explode};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::name::TableName;
 
@@ -43,7 +43,7 @@ pub(super) fn check(
         }
         let described = drafts.contains_key(table) || unread.contains(table);
         if table.schema() == PUBLISHED && !described {
-            let mistake = Mistake::new(145, format!("`{table}` has no contract"))
+            let mistake = Mistake::new(NO_CONTRACT.0, format!("`{table}` has no contract"))
                 .help(format!("people read `{PUBLISHED}`: write schemas/{}.yaml with `description`, `grain` and `columns`", table.location()));
             found.push(blame(file, Span::default(), mistake));
         }
@@ -124,9 +124,10 @@ fn check_source(
     }
     let Some(draft) = draft else {
         if !unread.contains(table) {
-            let mistake = Mistake::new(145, format!("source `{table}` has no contract")).help(
-                format!("write schemas/{}.yaml with its `columns`", table.location()),
-            );
+            let mistake =
+                Mistake::new(NO_CONTRACT.0, format!("source `{table}` has no contract")).help(
+                    format!("write schemas/{}.yaml with its `columns`", table.location()),
+                );
             found.push(blame(&source.file, at.table, mistake));
         }
         return;
