@@ -29,6 +29,7 @@ mod summary;
 mod tell;
 mod testing;
 mod unit_test;
+mod why;
 
 pub use event::{Listener, RunEvent};
 pub(crate) use latest::LatestReport;
@@ -38,6 +39,7 @@ pub(crate) use report::{HeldReport, OverdueReport, SourceReport, StepReport, Tab
 pub(crate) use show::Shown;
 pub(crate) use story::{ChangedTable, ReadSource, ReleaseStory};
 pub(crate) use unit_test::{UnitTestOutcome, UnitTestReport};
+pub(crate) use why::Why;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -303,3 +303,93 @@ fn the_shipped_unit_tests_pass() {
         said.stdout
     );
 }
+
+#[test]
+fn why_names_the_table_upstream_that_moved_and_the_last_change() {
+    let shop = shop();
+    let new = shop.kilde(&["why", "gold.emails"]).ended(0);
+    assert!(new.stdout.contains("stale"), "{}", new.stdout);
+    assert!(new.stdout.contains("  new\n"), "{}", new.stdout);
+    shop.kilde(&["build"]).ended(0);
+    let fine = shop.kilde(&["why", "emails"]).ended(0);
+    assert!(fine.stdout.contains("up to date"), "{}", fine.stdout);
+    assert!(
+        fine.stdout.contains("last changed in release 1")
+            && fine.stdout.contains("first published"),
+        "{}",
+        fine.stdout
+    );
+    shop.write(
+        "exports/orders_20260102.csv",
+        "order_id,E-post,amount\n4,d@x.se,1.00\n",
+    );
+    let why = shop.kilde(&["why", "emails"]).ended(0);
+    assert!(
+        why.stdout
+            .contains("bronze.orders → silver.orders → gold.emails: 1 new export"),
+        "{}",
+        why.stdout
+    );
+    shop.kilde(&["build"]).ended(0);
+    let last = shop.kilde(&["why", "emails"]).ended(0);
+    assert!(
+        last.stdout.contains("release 2") && last.stdout.contains("silver.orders had moved"),
+        "{}",
+        last.stdout
+    );
+}
+
+#[test]
+fn init_writes_the_shipped_project_and_overwrites_nothing() {
+    let place = Sandbox::empty();
+    let said = place.kilde(&["init", "shop"]).ended(0);
+    assert!(
+        said.stdout.contains("cd shop && kilde build"),
+        "{}",
+        said.stdout
+    );
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    for folder in ["pipelines", "schemas", "seeds", "sql", "exports"] {
+        let mut shipped = below(&root.join(folder));
+        shipped.retain(|path| !path.ends_with(".DS_Store"));
+        assert_eq!(
+            below(&place.path("shop").join(folder)),
+            shipped,
+            "packed by src/main.rs: compile it again after adding a file"
+        );
+    }
+    assert_eq!(
+        std::fs::read(root.join("kilde.yaml")).unwrap(),
+        std::fs::read(place.path("shop/kilde.yaml")).unwrap()
+    );
+    assert!(place.read("shop/.gitignore").contains("/lake"));
+    let mut inside = place.command(&["check"]);
+    assert!(
+        inside
+            .current_dir(place.path("shop"))
+            .status()
+            .unwrap()
+            .success()
+    );
+    let again = place.kilde(&["init", "shop"]).ended(2);
+    assert!(again.stderr.contains("is not empty"), "{}", again.stderr);
+    let from = place.kilde(&["init", "other", "--from", "shop"]).ended(2);
+    assert!(from.stderr.contains("K0190"), "{}", from.stderr);
+}
+
+/// Paths of every file below a folder, sorted.
+fn below(folder: &std::path::Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut waiting = vec![folder.to_path_buf()];
+    while let Some(next) = waiting.pop() {
+        for entry in std::fs::read_dir(next).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => waiting.push(path),
+                false => found.push(path.strip_prefix(folder).unwrap().display().to_string()),
+            }
+        }
+    }
+    found.sort();
+    found
+}
