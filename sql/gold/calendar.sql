@@ -7,25 +7,25 @@ parts as (
     select
         year,
         year % 19 as a,
-        year / 100 as b,
+        quotient(year, 100) as b,
         year % 100 as c
     from years
 ),
 moons as (
     select
         year, a,
-        (19 * a + b - b / 4 - (b - (b + 8) / 25 + 1) / 3 + 15) % 30 as h,
-        b % 4 as e, c / 4 as i, c % 4 as k
+        (19 * a + b - quotient(b, 4) - quotient(b - quotient(b + 8, 25) + 1, 3) + 15) % 30 as h,
+        b % 4 as e, quotient(c, 4) as i, c % 4 as k
     from parts
 ),
 weekdays as (
     select year, a, h, (32 + 2 * e + 2 * i - h - k) % 7 as l from moons
 ),
 sundays as (
-    select year, h + l - 7 * ((a + 11 * h + 22 * l) / 451) + 114 as n from weekdays
+    select year, h + l - 7 * quotient(a + 11 * h + 22 * l, 451) + 114 as n from weekdays
 ),
 easters as (
-    select year, make_date(year, n / 31, n % 31 + 1) as easter_on from sundays
+    select year, make_date(year, quotient(n, 31), n % 31 + 1) as easter_on from sundays
 ),
 moving as (
     select *

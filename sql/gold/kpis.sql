@@ -34,7 +34,7 @@ figures as (
         round(100 * least(centre + margin, cast(1 as double)), 4) as ci_high
     from wilson
     union all
-    select 'nps', cast(period as date), answers_count, score, ci_low, ci_high
+    select 'nps', try_cast(period as date), answers_count, score, ci_low, ci_high
     from gold.nps
     where period <> 'all' and country = 'all'
 )

@@ -9,6 +9,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{Stream, StreamExt, TryStreamExt};
 
 use super::{Candidate, Catalog};
@@ -46,6 +47,14 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
+    /// Rows that were computed already.
+    pub(crate) fn of(schema: SchemaRef, batches: Vec<RecordBatch>) -> Self {
+        let batches = futures::stream::iter(batches.into_iter().map(Ok));
+        Self {
+            stream: Box::pin(RecordBatchStreamAdapter::new(schema, batches)),
+        }
+    }
+
     /// The columns.
     pub(crate) fn schema(&self) -> SchemaRef {
         self.stream.schema()

@@ -136,6 +136,9 @@ fn exports(report: &RunReport) -> String {
         columns.row(source_row(source));
     }
     text.push_str(&columns.render("  "));
+    for source in &busy {
+        text.push_str(&ignored(source));
+    }
     text.push_str(&held::lines(report, true));
     text.push_str(&held::overdue(report));
     if idle > 0 {
@@ -145,6 +148,27 @@ fn exports(report: &RunReport) -> String {
         ));
     }
     text
+}
+
+/// Columns of a source's exports that its contract does not know; nothing where there are none.
+fn ignored(source: &SourceReport) -> String {
+    let columns = source.exports.iter().flat_map(|e| &e.ignored_columns);
+    let columns: std::collections::BTreeSet<&str> = columns.map(String::as_str).collect();
+    if columns.is_empty() {
+        return String::new();
+    }
+    let shown: Vec<String> = columns
+        .iter()
+        .take(5)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    let rest = if columns.len() > 5 { ", …" } else { "" };
+    let words = format!(
+        "{} has {}{rest}, which its contract does not know: ignored",
+        source.table,
+        shown.join(", ")
+    );
+    format!("  {}\n", styled(FAINT, format_args!("· {words}")))
 }
 
 fn source_row(source: &SourceReport) -> Vec<String> {
@@ -273,8 +297,12 @@ fn mark(outcome: &TableOutcome) -> String {
 }
 
 fn foot(report: &RunReport) -> String {
+    let unit_tests = match report.unit_tests.len() {
+        0 => String::new(),
+        n => format!("{}, ", format::plural(n as u64, "unit test")),
+    };
     let tests = format!(
-        "{} passed, {} warned{}",
+        "{unit_tests}{} passed, {} warned{}",
         format::plural(report.tests(Outcome::Passed) as u64, "test"),
         report.tests(Outcome::Warned),
         match report.tests(Outcome::Failed) {
@@ -323,6 +351,8 @@ fn render_failure(report: &RunReport) -> String {
         styled(BAD, "error"),
         report.failure.as_deref().unwrap_or("the build failed")
     );
+    let unit_tests = report.unit_tests.iter().filter(|test| !test.has_passed());
+    text.extend(unit_tests.map(super::test::render));
     for step in &report.steps {
         if let Some(sql) = &step.rows_sql {
             text.push_str(&format!(

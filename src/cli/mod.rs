@@ -8,6 +8,7 @@ mod connect;
 mod explain;
 mod format;
 mod held;
+mod init;
 mod latest;
 mod ls;
 mod options;
@@ -21,8 +22,11 @@ mod resume;
 mod rollback;
 mod rows;
 mod schema;
+mod show;
 mod status;
 mod style;
+mod test;
+mod why;
 
 use std::process::ExitCode;
 
@@ -30,6 +34,9 @@ use clap::{Parser, Subcommand};
 
 use crate::error::{Error, ErrorKind, Result};
 use options::Options;
+
+/// The files that `kilde init` writes, by path: packed into the binary, read only when asked for.
+pub type Scaffold = fn() -> Vec<(String, &'static [u8])>;
 
 /// Raw exports in, one audited release out.
 #[derive(Debug, Parser)]
@@ -43,6 +50,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write the sample project into a new folder
+    Init(init::Init),
     /// Report every mistake in the project's YAML and SQL; reads no data
     Check(check::Check),
     /// Show what a build would do, and why
@@ -53,6 +62,12 @@ enum Command {
     Ls(ls::Ls),
     /// Run SQL on one release (or on a failed run's candidates)
     Query(query::Query),
+    /// Say why a table is stale or not, which table upstream moved, and when it last changed
+    Why(why::Why),
+    /// Run the unit tests of steps: rows given, rows expected; reads no data
+    Test(test::Test),
+    /// Run one step in memory on the newest release, and show its rows; writes nothing
+    Show(show::Show),
     /// Print how another tool opens one release: DuckDB, Polars, Power BI
     Connect(connect::Connect),
     /// Show the health of the lake: newest release, last runs, what waits
@@ -73,22 +88,23 @@ enum Command {
 
 /// Runs the command line of this process; the exit code is [`ErrorKind::exit_code`]'s.
 #[must_use]
-pub fn main() -> ExitCode {
+pub fn main(scaffold: Scaffold) -> ExitCode {
     report_panics_as_bugs();
     let arguments = Arguments::parse();
     style::set_colours();
     if let Err(error) = arguments.options.start_logging() {
         return fail(&error);
     }
-    match run(arguments) {
+    match run(arguments, scaffold) {
         Ok(code) => code,
         Err(error) => fail(&error),
     }
 }
 
-fn run(arguments: Arguments) -> Result<ExitCode> {
+fn run(arguments: Arguments, scaffold: Scaffold) -> Result<ExitCode> {
     let options = arguments.options;
     match arguments.command {
+        Command::Init(command) => return command.run(options.quiet, scaffold),
         Command::Schema(command) => return command.run(),
         Command::Explain(command) => return command.run(),
         _ => {}
@@ -101,12 +117,16 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             Command::Build(command) => command.run(&options).await,
             Command::Ls(command) => command.run(&options).await,
             Command::Query(command) => command.run(&options).await,
+            Command::Why(command) => command.run(&options).await,
+            Command::Test(command) => command.run(&options).await,
+            Command::Show(command) => command.run(&options).await,
             Command::Connect(command) => command.run(&options).await,
             Command::Status(command) => command.run(&options).await,
             Command::Releases(command) => command.run(&options).await,
             Command::Rollback(command) => command.run(&options).await,
             Command::Resume(command) => command.run(&options).await,
             Command::Rejects(command) => command.run(&options).await,
+            Command::Init(command) => command.run(options.quiet, scaffold),
             Command::Schema(command) => command.run(),
             Command::Explain(command) => command.run(),
         }

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeZone, Utc};
+use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
 
 use crate::catalog::Catalog;
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::plan::Selection;
-use crate::project::{Project, Variables};
+use crate::project::{Project, Variables, instant, local_instant};
 use crate::run::{BuildRequest, Resources, Runner};
 
 #[derive(Clone, Debug, Args)]
@@ -104,17 +104,29 @@ impl SelectionOptions {
 impl Options {
     /// The project of `--project-dir`: the nearest kilde.yaml there or above.
     pub(super) fn project(&self) -> Result<Project> {
+        Project::load(&self.root()?, &self.variables()?)
+    }
+
+    /// The same, steps that still lack their contract allowed: for commands that help to write them.
+    pub(super) fn draft_project(&self) -> Result<Project> {
+        Project::load_drafts(&self.root()?, &self.variables()?)
+    }
+
+    fn root(&self) -> Result<PathBuf> {
         let start = std::path::absolute(&self.project_dir).map_err(|error| {
             Error::config(format!("`{}` is no folder", self.project_dir.display())).caused_by(error)
         })?;
         let root = start
             .ancestors()
-            .find(|folder| folder.join("kilde.yaml").is_file())
-            .ok_or_else(|| {
-                Error::config("no kilde.yaml here or in any folder above")
-                    .at(start.display().to_string())
-                    .help("run kilde inside a project, or name one with --project-dir")
-            })?;
+            .find(|folder| folder.join("kilde.yaml").is_file());
+        root.map(std::path::Path::to_path_buf).ok_or_else(|| {
+            Error::config("no kilde.yaml here or in any folder above")
+                .at(start.display().to_string())
+                .help("run kilde inside a project, or name one with --project-dir")
+        })
+    }
+
+    fn variables(&self) -> Result<Variables> {
         let mut vars = BTreeMap::new();
         for pair in &self.vars {
             let (name, text) = pair.split_once('=').ok_or_else(|| {
@@ -122,13 +134,10 @@ impl Options {
             })?;
             vars.insert(name.trim().to_string(), text.to_string());
         }
-        Project::load(
-            root,
-            &Variables {
-                target: self.target.clone(),
-                vars,
-            },
-        )
+        Ok(Variables {
+            target: self.target.clone(),
+            vars,
+        })
     }
 
     /// What changes the lake.
@@ -192,39 +201,17 @@ pub(super) fn as_of(
     now: DateTime<Utc>,
 ) -> Result<DateTime<Utc>> {
     let zone = project.time_zone;
-    let local = match text {
-        None => now
-            .with_timezone(&zone)
-            .date_naive()
-            .and_time(chrono::NaiveTime::MIN),
-        Some(text) => {
-            if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-                return Ok(time.with_timezone(&Utc));
-            }
-            let date = NaiveDate::parse_from_str(text, "%Y-%m-%d")
-                .map(|date| date.and_time(chrono::NaiveTime::MIN));
-            let time = || {
-                [
-                    "%Y-%m-%dT%H:%M",
-                    "%Y-%m-%d %H:%M",
-                    "%Y-%m-%dT%H:%M:%S",
-                    "%Y-%m-%d %H:%M:%S",
-                ]
-                .iter()
-                .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
-            };
-            date.ok().or_else(time).ok_or_else(|| {
-                Error::config(format!("--as-of `{text}` is neither a date nor a time"))
-                    .help("write 2026-03-01 or 2026-03-01T06:00")
-            })?
+    match text {
+        None => {
+            let today = now.with_timezone(&zone).date_naive();
+            local_instant(today.and_time(chrono::NaiveTime::MIN), zone)
+                .ok_or_else(|| Error::config(format!("{today} does not exist in {zone}")))
         }
-    };
-    // where summer time skips midnight, the day begins an hour later
-    [local, local + chrono::Duration::hours(1)]
-        .iter()
-        .find_map(|local| zone.from_local_datetime(local).earliest())
-        .map(|time| time.with_timezone(&Utc))
-        .ok_or_else(|| Error::config(format!("{local} does not exist in {zone}")))
+        Some(text) => instant(text, zone).ok_or_else(|| {
+            Error::config(format!("--as-of `{text}` is neither a date nor a time"))
+                .help("write 2026-03-01 or 2026-03-01T06:00")
+        }),
+    }
 }
 
 /// `2GB`, `512MB`, `1GiB`, or bytes.

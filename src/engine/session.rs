@@ -23,6 +23,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 
+use super::clock_functions::register_clock_functions;
 use super::failure;
 use super::function_registry::{FunctionRegistry, configure_sql, register_functions};
 use super::memory::{SpillPool, default_memory_limit};
@@ -152,6 +153,27 @@ impl Engine {
             .with_config(config)
             .with_catalog_list(catalog_of(tables)?)
             .build();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the one place that builds sessions"
+        )]
+        Ok(SessionContext::new_with_state(state))
+    }
+
+    /// A session whose clock says another instant: for unit tests, which name their own.
+    ///
+    /// # Errors
+    /// `Internal` where DataFusion refuses a table or a function.
+    pub(crate) fn session_at(
+        &self,
+        tables: &BTreeMap<TableName, Arc<dyn TableProvider>>,
+        as_of: DateTime<Utc>,
+        time_zone: Tz,
+    ) -> Result<SessionContext> {
+        let mut state = SessionStateBuilder::new_from_existing(self.base.clone())
+            .with_catalog_list(catalog_of(tables)?)
+            .build();
+        register_clock_functions(&mut state, as_of, time_zone).map_err(failure)?;
         #[expect(
             clippy::disallowed_methods,
             reason = "this is the one place that builds sessions"

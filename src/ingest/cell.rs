@@ -20,6 +20,8 @@ pub(crate) enum CellKind {
     Number,
     /// JSON's `true` or `false`.
     Boolean,
+    /// A date or time in ISO 8601, whatever the export's formats are.
+    Iso,
     /// A JSON array or object, whole.
     Json,
 }

@@ -17,7 +17,7 @@ use super::rule::Rule;
 use super::scratch::ScratchFile;
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
-use crate::project::{Captures, Contract, Read, Source};
+use crate::project::{Captures, Contract, Source};
 
 /// An export to be decoded.
 #[derive(Clone, Debug)]
@@ -169,11 +169,7 @@ impl Task {
         })?;
         let path = &self.export.path;
         let format = format(&self.source.read);
-        let zone = match &self.source.read {
-            Read::Csv(read) => read.conversions.zone,
-            Read::Ndjson(read) => read.conversions.zone,
-            Read::Parquet(read) => read.conversions.zone,
-        };
+        let zone = self.source.read.conversions().zone;
         let conformer = Conformer::new(
             &self.contract,
             self.source.load,

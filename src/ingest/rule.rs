@@ -17,6 +17,12 @@ pub(crate) enum Rule {
     UnclosedQuote,
     /// A line that is not one JSON object, e.g. because it was cut off.
     MalformedJson,
+    /// What `explode` names is no list of objects.
+    NotAList,
+    /// Another item of the same exploded record is bad: a record is atomic.
+    SiblingRejected,
+    /// A cell of a sheet that holds an error, such as `#N/A`.
+    CellError,
     /// A JSON value of another kind: an object where a number belongs.
     WrongType,
     /// Neither true nor false in any of the accepted spellings.
@@ -59,6 +65,9 @@ impl Rule {
             Self::TooManyFields => "too_many_fields",
             Self::UnclosedQuote => "unclosed_quote",
             Self::MalformedJson => "malformed_json",
+            Self::NotAList => "not_a_list",
+            Self::SiblingRejected => "sibling_rejected",
+            Self::CellError => "cell_error",
             Self::WrongType => "wrong_type",
             Self::NotABoolean => "not_a_boolean",
             Self::NotAnInteger => "not_an_integer",
@@ -86,6 +95,9 @@ impl Rule {
             Self::TooManyFields => "has too many fields",
             Self::UnclosedQuote => "has a quote that does not close where a field ends",
             Self::MalformedJson => "is not one JSON object",
+            Self::NotAList => "has no list of objects where `explode` says",
+            Self::SiblingRejected => "has another item that is rejected",
+            Self::CellError => "holds an error of the spreadsheet",
             Self::WrongType => "is another kind of JSON value",
             Self::NotABoolean => "is neither true nor false",
             Self::NotAnInteger => "is not a whole number",

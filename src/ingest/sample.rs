@@ -10,9 +10,9 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::testing::{Bench, contract, csv, ndjson, parquet, rejects, source, test};
+use super::testing::{Bench, contract, csv, json, ndjson, parquet, rejects, source, test, xlsx};
 use crate::project::{
-    ColumnType as T, Contract, Conversions, CsvRead, Encoding, Load, Read, TestKind,
+    ColumnType as T, Contract, Conversions, CsvRead, Encoding, Load, Read, TestKind, XlsxRead,
 };
 
 /// Exports, and their truth.
@@ -254,10 +254,45 @@ fn mail() -> Vec<(&'static str, Bench)> {
     ]
 }
 
+fn service() -> Vec<(&'static str, Bench)> {
+    let columns = [
+        ("ticket_id<id", T::Varchar),
+        ("email<requester.email", T::Varchar),
+        ("minutes", T::Integer),
+        ("opened", T::Timestamp),
+        ("closed", T::Timestamp),
+        ("csat", T::Integer),
+    ];
+    let tickets = contract(&["ticket_id"], &columns);
+    let columns = [
+        ("response_id", T::Varchar),
+        ("score", T::Integer),
+        ("answered_at", T::Timestamp),
+    ];
+    let answers = contract(&["response_id"], &columns);
+    let typed = XlsxRead {
+        conversions: Conversions {
+            dates: vec!["%d.%m.%Y".into()],
+            ..delimited(b',').conversions
+        },
+        ..xlsx()
+    };
+    vec![
+        (
+            "service/tickets",
+            Bench::new(source(Read::Json(json()), Load::Changes), tickets),
+        ),
+        (
+            "survey/nps",
+            Bench::new(source(Read::Xlsx(typed), Load::Append), answers),
+        ),
+    ]
+}
+
 /// The rule that stands for an injected fault; `None` for faults that stay in the data.
 fn rule_of(kind: &str, path: &str) -> Option<String> {
     let rule = match kind {
-        "unclosed_quote" if path.contains(".ndjson") => "malformed_json",
+        "unclosed_quote" if path.contains("json") => "malformed_json",
         "unknown_country" => "accepted_values",
         "too_few_fields" | "too_many_fields" | "unclosed_quote" | "number_as_date"
         | "impossible_date" => kind,
@@ -306,7 +341,7 @@ async fn every_injected_fault_is_rejected_where_it_stands_and_nothing_else() {
     let (exports, truth) = folders();
     let text = std::fs::read_to_string(truth.join("expected.json")).unwrap();
     let expected: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let benches: Vec<_> = [crm(), stores(), online(), mail()]
+    let benches: Vec<_> = [crm(), stores(), online(), mail(), service()]
         .into_iter()
         .flatten()
         .collect();
@@ -339,4 +374,5 @@ async fn every_injected_fault_is_rejected_where_it_stands_and_nothing_else() {
     let injected: BTreeSet<_> = injected.collect();
     assert_eq!(found, injected);
     assert!(!injected.is_empty());
+    assert_eq!(seen.len(), expected["files"].as_object().unwrap().len());
 }

@@ -15,9 +15,9 @@ use super::scratch::ScratchFile;
 use crate::diagnostic::{SourceFile, Span};
 use crate::error::Result;
 use crate::project::{
-    Captures, Column, ColumnType, Contract, Conversions, CsvRead, DataTest, Encoding, Load,
-    Materialization, NdjsonRead, ParquetRead, Read, RollbackClass, Source, Spanned, TestKind,
-    TestSeverity,
+    Captures, Column, ColumnType, Contract, Conversions, CsvRead, DataTest, Encoding, JsonRead,
+    Load, Materialization, NdjsonRead, ParquetRead, Read, RollbackClass, Source, Spanned, TestKind,
+    TestSeverity, XlsxRead,
 };
 
 pub(crate) fn file() -> Arc<SourceFile> {
@@ -61,8 +61,27 @@ pub(crate) fn csv() -> CsvRead {
 pub(crate) fn ndjson() -> Read {
     Read::Ndjson(NdjsonRead {
         encoding: Encoding::Utf8,
+        explode: None,
         conversions: conversions(),
     })
+}
+
+pub(crate) fn json() -> JsonRead {
+    JsonRead {
+        path: Vec::new(),
+        encoding: Encoding::Utf8,
+        explode: None,
+        conversions: conversions(),
+    }
+}
+
+pub(crate) fn xlsx() -> XlsxRead {
+    XlsxRead {
+        sheet: None,
+        header: true,
+        skip_lines: 0,
+        conversions: conversions(),
+    }
 }
 
 pub(crate) fn parquet() -> Read {
@@ -119,6 +138,7 @@ pub(crate) fn contract(key: &[&str], columns: &[(&str, ColumnType)]) -> Contract
         purpose: Vec::new(),
         columns: columns.collect(),
         tests: Vec::new(),
+        unit_tests: Vec::new(),
     }
 }
 

@@ -15,6 +15,7 @@ use super::contract_check::published_schema;
 use super::graph::Graph;
 use super::schema::{contract_schema, input_table, source_schema};
 use super::seed::{rows_of_seeds, seed_schema};
+use super::unit_test::{Bench, PlannedUnitTest};
 use super::{consent, parallel, test_check};
 use crate::diagnostic::{Code, Diagnostic, Severity, SourceFile, Span, nearest};
 use crate::engine::{
@@ -33,6 +34,8 @@ pub(super) struct Checked {
     pub(crate) schemas: BTreeMap<TableName, SchemaRef>,
     /// For each table with a contract, one entry for each of its tests, in the contract's order: of those that are SQL.
     pub(crate) tests: BTreeMap<TableName, Vec<Option<Analysis>>>,
+    /// Of every step that has some.
+    pub(crate) unit_tests: BTreeMap<TableName, Vec<PlannedUnitTest>>,
     /// Each table that must not be held → the consent table that it feeds.
     pub(crate) never_held: BTreeMap<TableName, TableName>,
     /// Of every seed.
@@ -41,11 +44,47 @@ pub(super) struct Checked {
     pub(crate) warnings: Vec<Diagnostic>,
 }
 
+/// What is known of a project, and everything found wrong with it.
+#[derive(Debug, Default)]
+pub(super) struct Examined {
+    /// Empty where tables read each other in a circle.
+    pub(super) graph: Graph,
+    /// Of every SQL step that could be analysed, those that break their contract among them.
+    pub(super) analyses: BTreeMap<TableName, Analysis>,
+    /// Every table whose columns are known, those that only a contract promises among them.
+    pub(super) tables: BTreeMap<TableName, InputTable>,
+    /// Steps whose query yields other columns than their contract promises.
+    pub(super) breaking: BTreeSet<TableName>,
+    tests: BTreeMap<TableName, Vec<Option<Analysis>>>,
+    unit_tests: BTreeMap<TableName, Vec<PlannedUnitTest>>,
+    never_held: BTreeMap<TableName, TableName>,
+    seeds: BTreeMap<TableName, RecordBatch>,
+    pub(super) mistakes: Vec<Diagnostic>,
+    warnings: Vec<Diagnostic>,
+}
+
 /// A statement that parsed, and what it reads.
 pub(super) struct Parsed<'a> {
     step: &'a SqlStep,
     statement: Statement,
     uses: Vec<TableUse>,
+}
+
+impl Parsed<'_> {
+    /// Analyses the step with other variables at another instant.
+    pub(super) fn analyse_with(
+        &self,
+        surroundings: &Surroundings<'_>,
+        tables: &BTreeMap<TableName, InputTable>,
+        vars: &BTreeMap<String, String>,
+        as_of: DateTime<Utc>,
+    ) -> Result<Analysis, Vec<Diagnostic>> {
+        analyse(&Question {
+            vars,
+            as_of,
+            ..surroundings.question(&self.statement, &self.uses, tables, true)
+        })
+    }
 }
 
 /// Everything that statements are analysed with.
@@ -65,7 +104,17 @@ impl Surroundings<'_> {
         tables: &BTreeMap<TableName, InputTable>,
         is_published: bool,
     ) -> Result<Analysis, Vec<Diagnostic>> {
-        analyse(&Question {
+        analyse(&self.question(statement, uses, tables, is_published))
+    }
+
+    fn question<'q>(
+        &'q self,
+        statement: &'q Statement,
+        uses: &'q [TableUse],
+        tables: &'q BTreeMap<TableName, InputTable>,
+        is_published: bool,
+    ) -> Question<'q> {
+        Question {
             statement,
             uses,
             tables,
@@ -74,7 +123,7 @@ impl Surroundings<'_> {
             time_zone: self.project.time_zone,
             functions: self.functions,
             is_published,
-        })
+        }
     }
 }
 
@@ -87,6 +136,30 @@ pub(super) fn check_project(
     functions: &FunctionRegistry,
     as_of: DateTime<Utc>,
 ) -> Result<Checked, Vec<Diagnostic>> {
+    let mut examined = examine(project, functions, as_of);
+    if !examined.mistakes.is_empty() {
+        examined.mistakes.extend(examined.warnings);
+        return Err(sorted(examined.mistakes));
+    }
+    let tables = examined.tables.into_iter();
+    Ok(Checked {
+        graph: examined.graph,
+        analyses: examined.analyses,
+        schemas: tables.map(|(t, i)| (t, i.schema)).collect(),
+        tests: examined.tests,
+        unit_tests: examined.unit_tests,
+        never_held: examined.never_held,
+        seeds: examined.seeds,
+        warnings: sorted(examined.warnings),
+    })
+}
+
+/// Looks at everything, however much of it is wrong.
+pub(super) fn examine(
+    project: &Project,
+    functions: &FunctionRegistry,
+    as_of: DateTime<Utc>,
+) -> Examined {
     let surroundings = Surroundings {
         project,
         functions,
@@ -105,12 +178,16 @@ pub(super) fn check_project(
         Ok(graph) => graph,
         Err(cycles) => {
             mistakes.extend(cycles.iter().map(|cycle| cycle_mistake(cycle, &parsed)));
-            return Err(sorted(mistakes));
+            return Examined {
+                mistakes,
+                ..Examined::default()
+            };
         }
     };
     let mut tables = source_tables(project);
     tables.extend(seed_tables(project));
     let mut analyses = BTreeMap::new();
+    let mut breaking = BTreeSet::new();
     for level in graph.levels() {
         let items: Vec<&Parsed<'_>> = level.iter().filter_map(|table| parsed.get(table)).collect();
         let results = parallel::map(&items, |item| analyse_step(item, &tables, &surroundings));
@@ -122,7 +199,12 @@ pub(super) fn check_project(
                 Ok(Some((analysis, schema))) => {
                     warnings.extend(analysis.warnings.iter().cloned());
                     analyses.insert(table.clone(), analysis);
-                    Some(schema)
+                    schema
+                        .map_err(|found| {
+                            breaking.insert(table.clone());
+                            mistakes.extend(found);
+                        })
+                        .ok()
                 }
                 Err(found) => {
                     mistakes.extend(found);
@@ -140,20 +222,27 @@ pub(super) fn check_project(
     let tests = test_check::check(&surroundings, &known, &tables, &mut mistakes, &mut warnings);
     let never_held = consent::never_held(project, &graph);
     mistakes.extend(consent::check(project, &never_held));
-    warnings.extend(unread_ephemerals(project, &graph));
-    if !mistakes.is_empty() {
-        mistakes.extend(warnings);
-        return Err(sorted(mistakes));
+    let unit_tests = Bench {
+        surroundings: &surroundings,
+        graph: &graph,
+        parsed: &parsed,
+        analyses: &analyses,
+        tables: &tables,
     }
-    Ok(Checked {
+    .check(&mut mistakes);
+    warnings.extend(unread_ephemerals(project, &graph));
+    Examined {
         graph,
         analyses,
-        schemas: tables.into_iter().map(|(t, i)| (t, i.schema)).collect(),
+        tables,
+        breaking,
         tests,
+        unit_tests,
         never_held,
         seeds,
-        warnings: sorted(warnings),
-    })
+        mistakes,
+        warnings,
+    }
 }
 
 /// Proves that statements can be run, by building their physical plans over empty tables: for those that are to be built,
@@ -302,6 +391,9 @@ fn source_tables(project: &Project) -> BTreeMap<TableName, InputTable> {
     sources.collect()
 }
 
+/// A statement's meaning, and what it publishes or how it breaks its contract.
+type Step = (Analysis, Result<SchemaRef, Vec<Diagnostic>>);
+
 fn seed_tables(project: &Project) -> BTreeMap<TableName, InputTable> {
     let seeds = project.seeds.iter().map(|(table, seed)| {
         let contract = project.contracts.get(table);
@@ -316,7 +408,7 @@ fn analyse_step(
     item: &Parsed<'_>,
     tables: &BTreeMap<TableName, InputTable>,
     surroundings: &Surroundings<'_>,
-) -> Result<Option<(Analysis, SchemaRef)>, Vec<Diagnostic>> {
+) -> Result<Option<Step>, Vec<Diagnostic>> {
     if item
         .uses
         .iter()
@@ -331,11 +423,7 @@ fn analyse_step(
         &item.step.file,
         &analysis.output,
         contract,
-    )
-    .map_err(|mut found| {
-        found.extend(analysis.warnings.iter().cloned());
-        found
-    })?;
+    );
     Ok(Some((analysis, schema)))
 }
 

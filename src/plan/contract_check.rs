@@ -37,7 +37,10 @@ pub(super) fn published_schema(
 }
 
 /// Without a contract the query says the types.
-fn schema_of_query(
+///
+/// # Errors
+/// Every column of a type that no contract can name.
+pub(super) fn schema_of_query(
     file: &Arc<SourceFile>,
     output: &[OutputColumn],
 ) -> Result<SchemaRef, Vec<Diagnostic>> {

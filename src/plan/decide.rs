@@ -130,7 +130,8 @@ fn fingerprints(
     all
 }
 
-fn kind(project: &Project, table: &TableName) -> Kind {
+/// What makes a table of the project.
+pub(super) fn kind(project: &Project, table: &TableName) -> Kind {
     if project.sources.contains_key(table) {
         return Kind::Source;
     }
@@ -223,6 +224,7 @@ impl<'a> Decider<'a> {
     fn table(&mut self, table: &TableName, checked: &mut Checked) -> Result<TablePlan> {
         let kind = kind(self.project, table);
         let tests = checked.tests.remove(table).unwrap_or_default();
+        let unit_tests = checked.unit_tests.remove(table).unwrap_or_default();
         let pipeline = self.project.pipeline_of(table);
         let mut plan = TablePlan {
             table: table.clone(),
@@ -232,6 +234,7 @@ impl<'a> Decider<'a> {
             published_inputs: self.published_inputs(checked.graph.inputs(table)),
             readers: checked.graph.readers(table).to_vec(),
             tests,
+            unit_tests,
             action: Action::Unchanged,
             on_error: self.on_error(table),
             overdue: self

@@ -16,6 +16,7 @@ use crate::name::TableName;
 use crate::project::{ColumnType, Contract, Limit, Project, TestKind, TestSeverity};
 
 mod source;
+mod unit_test;
 
 /// Bumped by hand when the result of a kind of step may change with equal inputs.
 fn semantics(kind: Kind) -> u32 {
@@ -259,6 +260,9 @@ fn tests_hash(contract: Option<&Contract>) -> String {
         });
         fields.push(test.condition.clone().unwrap_or_default());
         fields.extend(test_fields(&test.kind));
+    }
+    for test in &contract.unit_tests {
+        fields.extend(unit_test::fields(test));
     }
     let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
     hash(&fields)

@@ -1,7 +1,7 @@
 //! The tables of a project, as a selection names them.
 
 use super::decide::selected;
-use super::{Kind, Observed, Selection, check_project};
+use super::{Kind, Observed, PlannedUnitTest, Selection, check_project};
 use crate::engine::FunctionRegistry;
 use crate::error::{Error, Result};
 use crate::name::TableName;
@@ -35,4 +35,24 @@ pub(crate) fn list(
         kind,
     });
     Ok(listed.collect())
+}
+
+/// The unit tests of the tables selected, inputs before readers.
+///
+/// # Errors
+/// Every mistake of the project, or of the selection.
+pub(crate) fn unit_tests(
+    project: &Project,
+    observed: &Observed,
+    selection: &Selection,
+    functions: &FunctionRegistry,
+) -> Result<Vec<PlannedUnitTest>> {
+    let mut checked =
+        check_project(project, functions, observed.as_of).map_err(Error::from_diagnostics)?;
+    let selected = selected(project, observed, selection, functions, &checked)?;
+    let tables = selected.into_iter();
+    Ok(tables
+        .filter_map(|(table, _)| checked.unit_tests.remove(&table))
+        .flatten()
+        .collect())
 }

@@ -12,16 +12,19 @@ mod consent;
 mod contract_check;
 mod decide;
 mod fingerprint;
+mod fixture;
 mod freshness;
 mod graph;
 mod list;
 mod observed;
+mod outline;
 mod parallel;
 mod reason;
 mod schema;
 mod seed;
 mod selection;
 mod test_check;
+mod unit_test;
 
 #[cfg(test)]
 mod sample;
@@ -38,13 +41,15 @@ pub(crate) use consent::refused as hold_refused;
 pub(crate) use fingerprint::Fingerprints;
 pub(crate) use freshness::{Overdue, overdue};
 pub(crate) use graph::Graph;
-pub(crate) use list::{ListedTable, list};
+pub(crate) use list::{ListedTable, list, unit_tests};
 pub use observed::Observed;
 pub(crate) use observed::{
     ExportState, ObservedExport, ObservedHold, ObservedRelease, PublishedTable,
 };
+pub(crate) use outline::Outline;
 pub(crate) use reason::Reason;
 pub use selection::Selection;
+pub(crate) use unit_test::{PlannedFixture, PlannedUnitTest};
 
 use crate::diagnostic::Diagnostic;
 use crate::engine::{Analysis, FunctionRegistry};
@@ -82,6 +87,8 @@ pub(crate) struct TablePlan {
     pub(crate) readers: Vec<TableName>,
     /// One entry for each test of its contract, in the contract's order: the statements of those that are SQL.
     pub(crate) tests: Vec<Option<Analysis>>,
+    /// Of its SQL, as its contract declares them.
+    pub(crate) unit_tests: Vec<PlannedUnitTest>,
     pub(crate) action: Action,
     /// What a failure of it does.
     pub(crate) on_error: OnError,
@@ -170,6 +177,26 @@ impl Plan {
         decide::decide(project, observed, selection, functions, checked)
     }
 
+    /// The unit tests of what a person changed, the ephemeral steps that are part of it among them: those that must pass
+    /// before data is read.
+    pub(crate) fn unit_tests(&self) -> Vec<&PlannedUnitTest> {
+        let mut wanted: BTreeSet<&TableName> = BTreeSet::new();
+        for name in self.order.iter().rev() {
+            let Some(table) = self.tables.get(name) else {
+                continue;
+            };
+            let is_part = || table.readers.iter().any(|reader| wanted.contains(reader));
+            if table.was_changed() || (table.kind == Kind::Ephemeral && is_part()) {
+                wanted.insert(name);
+            }
+        }
+        let tables = self.order.iter().filter(|name| wanted.contains(name));
+        tables
+            .filter_map(|name| self.tables.get(name))
+            .flat_map(|table| &table.unit_tests)
+            .collect()
+    }
+
     /// Whether a build of it would write anything at all.
     pub(crate) fn is_empty(&self) -> bool {
         let idle = |action: &Action| {
@@ -227,6 +254,27 @@ impl Plan {
 }
 
 impl TablePlan {
+    /// Whether a person changed its SQL, its contract or its tests, as opposed to rows that came in.
+    pub(crate) fn was_changed(&self) -> bool {
+        if self.action == Action::NotSelected {
+            return false;
+        }
+        let tests_changed = self.otherwise == Action::Retest;
+        tests_changed
+            || self.reasons.iter().any(|reason| {
+                !matches!(
+                    reason,
+                    Reason::AsOfMoved
+                        | Reason::InputChanged { .. }
+                        | Reason::InputChanges { .. }
+                        | Reason::NewExports { .. }
+                        | Reason::ChangedExports { .. }
+                        | Reason::ExportsWait { .. }
+                        | Reason::WordsChanged
+                )
+            })
+    }
+
     /// Whether the age of its newest export fails it.
     pub(crate) fn is_overdue(&self) -> bool {
         self.action != Action::NotSelected && self.overdue.as_ref().is_some_and(|o| o.fails)

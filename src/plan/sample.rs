@@ -155,6 +155,7 @@ impl Sample {
             tags: vec![],
             purpose: vec![],
             tests: vec![],
+            unit_tests: vec![],
         };
         self.project.contracts.insert(table, contract);
         self

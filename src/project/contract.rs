@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{DataTest, Owner, Spanned};
+use super::{DataTest, Owner, Spanned, UnitTest};
 use crate::column_type::ColumnType;
 use crate::diagnostic::SourceFile;
 use crate::name::TableName;
@@ -30,6 +30,8 @@ pub(crate) struct Contract {
     pub(crate) columns: Vec<Column>,
     /// Tests of the table and of its columns, in the order written; those of `key` are not among them.
     pub(crate) tests: Vec<DataTest>,
+    /// Of the step that makes the table.
+    pub(crate) unit_tests: Vec<UnitTest>,
 }
 
 /// One declared column.

@@ -52,12 +52,36 @@ impl Project {
     /// # Errors
     /// `Config`: no `kilde.yaml`, or every mistake of every file as [`Error::diagnostics`], by file and position.
     pub fn load(dir: &Path, variables: &Variables) -> Result<Self> {
+        Self::load_with(dir, variables, |_| false)
+    }
+
+    /// As [`Project::load`], but a step that still lacks the contract that its readers will want is a doubt, no error:
+    /// for commands that help to write it.
+    ///
+    /// # Errors
+    /// As [`Project::load`].
+    pub(crate) fn load_drafts(dir: &Path, variables: &Variables) -> Result<Self> {
+        Self::load_with(dir, variables, |mistake| {
+            let place = mistake.place.as_ref();
+            mistake.code == resolve::NO_CONTRACT
+                && place.is_some_and(|place| place.file.path.ends_with(".sql"))
+        })
+    }
+
+    fn load_with(
+        dir: &Path,
+        variables: &Variables,
+        is_forgiven: impl Fn(&Diagnostic) -> bool,
+    ) -> Result<Self> {
         let root = std::path::absolute(dir).map_err(|error| {
             Error::config(format!("`{}` is not a folder", dir.display())).caused_by(error)
         })?;
         let files = read(root)?;
         let (project, mut found) = resolve::project(files, variables);
         sort(&mut found);
+        for mistake in found.iter_mut().filter(|mistake| is_forgiven(mistake)) {
+            mistake.severity = Severity::Warning;
+        }
         match project {
             Some(mut project) if found.iter().all(|d| d.severity == Severity::Warning) => {
                 project.warnings = found;

@@ -10,6 +10,7 @@ mod contract;
 mod data_test;
 mod dbt_folder;
 mod freshness;
+mod instant;
 mod jinja;
 mod json_schema;
 mod load;
@@ -25,6 +26,7 @@ mod seed;
 mod source;
 mod time_format;
 mod type_parser;
+mod unit_test;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -32,8 +34,13 @@ use std::sync::Arc;
 
 pub(crate) use crate::column_type::ColumnType;
 pub(crate) use contract::{Column, Contract, Materialization, Meaning, OnError, RollbackClass};
+pub(crate) use instant::{instant, local as local_instant};
 pub(crate) use json_schema::json_schema;
 pub use load::Variables;
+pub(crate) use resolve::check_value;
+#[cfg(test)]
+pub(crate) use unit_test::FixtureRow;
+pub(crate) use unit_test::{Cell, Fixture, FixtureCell, FixtureRows, UnitTest};
 
 pub(crate) use data_test::{DataTest, Limit, TestKind, TestSeverity};
 pub(crate) use freshness::Freshness;
@@ -44,7 +51,7 @@ pub(crate) use publish::ParquetTables;
 pub(crate) use purpose::Ground;
 pub(crate) use seed::Seed;
 pub(crate) use source::{
-    Conversions, CsvRead, Encoding, Load, NdjsonRead, ParquetRead, Read, Source,
+    Conversions, CsvRead, Encoding, JsonRead, Load, NdjsonRead, ParquetRead, Read, Source, XlsxRead,
 };
 
 use crate::diagnostic::{Diagnostic, Place, SourceFile, Span, nearest};

@@ -102,8 +102,12 @@ impl PathPattern {
         })
     }
 
-    /// What `path` (below `raw`, `/`-separated) says, if it belongs here; a captured time that is none does not match.
+    /// What `path` (below `raw`, `/`-separated) says, if it belongs here; a captured time that is none does not match, nor
+    /// does the lock file that Excel lays beside a workbook that somebody has open (`~$nps.xlsx`).
     pub(crate) fn matches(&self, path: &str) -> Option<Captures> {
+        if path.rsplit('/').next()?.starts_with("~$") {
+            return None;
+        }
         let groups = self.regex.captures(path)?;
         let mut found = Captures::default();
         for (index, capture) in self.captures.iter().enumerate() {
@@ -331,6 +335,13 @@ mod tests {
         assert!(!matches("a.csv", "aXcsv"));
         assert!(!matches("A.csv", "a.csv"));
         assert!(matches("é/å_*.csv", "é/å_ö.csv"));
+    }
+
+    #[test]
+    fn lock_files_of_open_workbooks_never_match() {
+        assert!(matches("survey/*.xlsx", "survey/nps.xlsx"));
+        assert!(!matches("survey/*.xlsx", "survey/~$nps.xlsx"));
+        assert!(!matches("**", "~$nps.xlsx"));
     }
 
     #[test]

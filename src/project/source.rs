@@ -31,7 +31,31 @@ pub(crate) struct Source {
 pub(crate) enum Read {
     Csv(CsvRead),
     Ndjson(NdjsonRead),
+    Json(JsonRead),
     Parquet(ParquetRead),
+    Xlsx(XlsxRead),
+}
+
+impl Read {
+    /// How the format's text becomes values.
+    pub(crate) fn conversions(&self) -> &Conversions {
+        match self {
+            Self::Csv(read) => &read.conversions,
+            Self::Ndjson(read) => &read.conversions,
+            Self::Json(read) => &read.conversions,
+            Self::Parquet(read) => &read.conversions,
+            Self::Xlsx(read) => &read.conversions,
+        }
+    }
+
+    /// The list whose items become records, by its keys, where there is one.
+    pub(crate) fn explode(&self) -> Option<&[String]> {
+        match self {
+            Self::Ndjson(read) => read.explode.as_deref(),
+            Self::Json(read) => read.explode.as_deref(),
+            Self::Csv(_) | Self::Parquet(_) | Self::Xlsx(_) => None,
+        }
+    }
 }
 
 /// Delimited text.
@@ -55,6 +79,31 @@ pub(crate) struct CsvRead {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct NdjsonRead {
     pub(crate) encoding: Encoding,
+    /// Keys that lead to a list whose items become records.
+    pub(crate) explode: Option<Vec<String>>,
+    pub(crate) conversions: Conversions,
+}
+
+/// One JSON document that holds an array.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct JsonRead {
+    /// Keys that lead to the array; none: the document is the array.
+    pub(crate) path: Vec<String>,
+    pub(crate) encoding: Encoding,
+    /// Keys that lead, within an element, to a list whose items become records.
+    pub(crate) explode: Option<Vec<String>>,
+    pub(crate) conversions: Conversions,
+}
+
+/// A sheet of an Excel workbook.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct XlsxRead {
+    /// `None`: the first sheet that is not hidden.
+    pub(crate) sheet: Option<String>,
+    /// `false`: no header, columns in contract order.
+    pub(crate) header: bool,
+    /// Rows before the header or the first record.
+    pub(crate) skip_lines: u64,
     pub(crate) conversions: Conversions,
 }
 

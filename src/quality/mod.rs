@@ -6,9 +6,11 @@
 //! Row tests are counted while the candidate is written; the key by adjacency, since tables are sorted by it; all
 //! others are one query each over the candidate.
 
+mod difference;
 mod planned_test;
 mod sql;
 mod verdict;
 
+pub(crate) use difference::{Difference, RowDifference, difference};
 pub(crate) use planned_test::{Check, PlannedTest, planned_tests};
 pub(crate) use verdict::{Outcome, Verdict};

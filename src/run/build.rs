@@ -74,6 +74,11 @@ impl Runner {
             }
             return Ok(());
         }
+        report.unit_tests = self.run_unit_tests(&plan.unit_tests()).await?;
+        report.failure = report.unit_test_failure();
+        if report.failure.is_some() {
+            return Ok(());
+        }
         let mut claim = catalog.lake().claim(&report.run).await?;
         *claimed = Some(catalog.clone());
         let prepared = self
@@ -196,6 +201,7 @@ impl Runner {
             base: base.map(BaseRelease::of),
             sources: Vec::new(),
             steps: Vec::new(),
+            unit_tests: Vec::new(),
             held: Vec::new(),
             overdue: Vec::new(),
             verdicts: Vec::new(),
@@ -226,6 +232,15 @@ fn has_work(plan: &Plan, request: &BuildRequest, base: Option<&Release>) -> bool
 }
 
 impl RunReport {
+    fn unit_test_failure(&self) -> Option<String> {
+        let failed = self.unit_tests.iter().filter(|test| !test.has_passed());
+        match failed.count() {
+            0 => None,
+            1 => Some("1 unit test failed; no data was read".to_string()),
+            n => Some(format!("{n} unit tests failed; no data was read")),
+        }
+    }
+
     fn describe_holds(&mut self, execution: &Execution, executed: &Executed) {
         let base = execution.observation.release.as_ref();
         let held = executed.held(&execution.plan, base, &execution.run);

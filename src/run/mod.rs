@@ -21,21 +21,27 @@ mod ops_tables;
 mod publication;
 mod report;
 mod schedule;
+mod show;
 mod source;
 mod step;
 mod story;
 mod summary;
 mod tell;
 mod testing;
+mod unit_test;
+mod why;
 
 pub use event::{Listener, RunEvent};
 pub(crate) use latest::LatestReport;
 pub use report::RunReport;
 pub(crate) use report::{HeldReport, OverdueReport, SourceReport, StepReport, TableOutcome};
 
-use std::collections::BTreeSet;
+pub(crate) use show::Shown;
 pub(crate) use story::{ChangedTable, ReadSource, ReleaseStory};
+pub(crate) use unit_test::{UnitTestOutcome, UnitTestReport};
+pub(crate) use why::Why;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 

@@ -51,8 +51,17 @@ impl Ingested {
                 duplicate: entry.counts.duplicate,
                 rejected: entry.counts.rejected,
                 duplicate_of: entry.duplicate_of.clone(),
+                ignored_columns: self.ignored_columns(&entry.path),
             })
             .collect()
+    }
+
+    fn ignored_columns(&self, path: &str) -> Vec<String> {
+        let reports = self.decoded.iter().map(|export| &export.report);
+        let mut of_path = reports.filter(|report| report.path == path);
+        of_path
+            .next()
+            .map_or_else(Vec::new, |report| report.ignored_columns.clone())
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::UnitTestReport;
 use crate::catalog::Candidate;
 use crate::name::{ReleaseNumber, RunId, TableName};
 use crate::plan::Overdue;
@@ -28,6 +29,9 @@ pub struct RunReport {
     pub(crate) sources: Vec<SourceReport>,
     /// One per selected step, in order of the plan.
     pub(crate) steps: Vec<StepReport>,
+    /// Unit tests of what was changed, run before data is read.
+    #[serde(default)]
+    pub(crate) unit_tests: Vec<UnitTestReport>,
     /// Tables at their last good version when the run ended.
     #[serde(default)]
     pub(crate) held: Vec<HeldReport>,
@@ -154,6 +158,9 @@ pub(crate) struct ExportReport {
     pub(crate) rejected: u64,
     /// The export with the same content that counted instead.
     pub(crate) duplicate_of: Option<String>,
+    /// Columns that the contract does not know.
+    #[serde(default)]
+    pub(crate) ignored_columns: Vec<String>,
 }
 
 /// One step in a run.

@@ -233,6 +233,21 @@ pub(super) const CODES: &[Explanation] = &[
                folder, but none of its models is built here.",
     },
     Explanation {
+        code: Code(160),
+        title: "two unit tests of one name",
+        text: "A failing test is named by its table and its own name, so a contract has each name once.",
+    },
+    Explanation {
+        code: Code(161),
+        title: "a fixture that is not there",
+        text: "`{csv: …}` and `{parquet: …}` of a unit test name a file below the project's root. CSV is UTF-8 with a header.",
+    },
+    Explanation {
+        code: Code(162),
+        title: "a fixture that is no CSV",
+        text: "Fixtures are plain CSV: a header, commas, quotes doubled within quotes. An empty cell is null, `\"\"` is empty text.",
+    },
+    Explanation {
         code: Code(190),
         title: "not in this version",
         text: "The key or the step is part of kilde's language and parses, but what it asks for is not built yet.\n\

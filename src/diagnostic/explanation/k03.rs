@@ -203,4 +203,26 @@ pub(super) const CODES: &[Explanation] = &[
         title: "a function that calls itself",
         text: "A function stands for its expression, which is put in place of the call: a circle would never end.",
     },
+    Explanation {
+        code: Code(350),
+        title: "a unit test of a source",
+        text: "A unit test runs the SQL of a step over the rows that it gives. A source has none: its exports are held to its contract.",
+    },
+    Explanation {
+        code: Code(351),
+        title: "a unit test gives what its step does not read",
+        text: "`given` names tables that the step reads, directly or through ephemeral steps. Rows of any other would be ignored.",
+    },
+    Explanation {
+        code: Code(352),
+        title: "a unit test without its date",
+        text: "The step depends on `$as_of`, by name or through `now()` and `today()`. A test that does not say when it speaks of\n\
+               would pass today and fail next month: give it `as_of`.",
+    },
+    Explanation {
+        code: Code(353),
+        title: "a value of a unit test that is not of its column's type",
+        text: "Values are kept as text (`NO`, `01234`, `+46…` survive) and typed by the column. Timestamps without an offset are\n\
+               UTC; decimals must fit their digits; lists are `[…]`, structs `{field: value}`.",
+    },
 ];

@@ -90,6 +90,43 @@ was published. `kilde rejects TABLE` lists them with file, line, column and rule
 contract, or the limit.",
     },
     Explanation {
+        code: Code(420),
+        title: "an export holds no JSON array",
+        text: "\
+`read: {json: …}` takes one document that is an array, or holds one where `path` leads (`data.items`: keys
+from the outermost in). The export begins with something else, has nothing there, or goes on after its
+array. One object a line, without brackets around them, is `ndjson`.",
+    },
+    Explanation {
+        code: Code(421),
+        title: "a JSON document was cut off",
+        text: "\
+The export ends before the bracket that closes its array. Nobody knows how many records are missing, so none
+was taken. A single broken element within a whole document is a reject instead, and the others are read.",
+    },
+    Explanation {
+        code: Code(422),
+        title: "an export is no Excel workbook",
+        text: "\
+`read: {xlsx: …}` takes workbooks in the format of Excel 2007 and later (`.xlsx`, `.xlsm`). An old `.xls`, a
+workbook with a password, or a CSV with the wrong name is none. A file of zero bytes is taken as an export
+without a record.",
+    },
+    Explanation {
+        code: Code(423),
+        title: "a workbook has no such sheet",
+        text: "\
+`sheet` of the source names a tab that the workbook does not have; upper and lower case count. Without
+`sheet`, the first that is not hidden is read.",
+    },
+    Explanation {
+        code: Code(424),
+        title: "a workbook is too large",
+        text: "\
+The texts of a workbook lie apart from its rows and must be held in memory whole; beyond 256 MB the export is
+refused. Let the sender write CSV or Parquet, which are read in pieces of any size.",
+    },
+    Explanation {
         code: Code(430),
         title: "the newest export of a source is too old",
         text: "\

@@ -24,6 +24,8 @@ use crate::ingest::format::json::unescape;
 use crate::ingest::rule::{Fault, Rule};
 use crate::project::{ColumnType, Conversions, Encoding};
 
+const DAY_MICROS: i64 = 86_400_000_000;
+
 /// How one export's text becomes values.
 #[derive(Debug)]
 pub(crate) struct Converter {
@@ -124,11 +126,11 @@ impl Converter {
                 .with_data_type(data_type.arrow()),
             ),
             ColumnType::Date => Arc::new(self.primitive::<Date32Type>(column, faults, |cell| {
-                calendar::date(date_text(&cell)?, &self.dates)
+                calendar::date(date_text(&cell)?, patterns(&cell, &self.dates))
             })),
             ColumnType::Timestamp => Arc::new(
                 self.primitive::<TimestampMicrosecondType>(column, faults, |cell| {
-                    let (local, offset) = calendar::time(date_text(&cell)?, &self.times)?;
+                    let (local, offset) = self.time(&cell)?;
                     Ok(match offset {
                         Some(seconds) => local - i64::from(seconds) * 1_000_000,
                         None => self.local.to_utc(local),
@@ -138,6 +140,21 @@ impl Converter {
             ),
             ColumnType::List(item) => self.list(column, item, faults)?,
             ColumnType::Struct(fields) => self.structure(column, fields, faults)?,
+        })
+    }
+
+    /// A time on the export's clock, and its offset. A day in a declared date format is its midnight, as an ISO day is.
+    fn time(&self, cell: &Plain<'_>) -> Result<(i64, Option<i32>), Rule> {
+        let text = date_text(cell)?;
+        calendar::time(text, patterns(cell, &self.times)).or_else(|rule| {
+            if matches!(self.dates[..], [Pattern::Iso]) || rule != Rule::NotATimestamp {
+                return Err(rule);
+            }
+            match calendar::date(text, &self.dates) {
+                Ok(days) => Ok((i64::from(days) * DAY_MICROS, None)),
+                Err(Rule::ImpossibleDate) => Err(Rule::ImpossibleDate),
+                Err(_) => Err(rule),
+            }
         })
     }
 
@@ -270,6 +287,14 @@ impl Converter {
         let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
         StringArray::try_new(offsets, Buffer::from_vec(values), nulls.finish())
             .map_err(|error| Error::internal("text was converted unchecked").caused_by(error))
+    }
+}
+
+/// The formats of a cell's date or time.
+fn patterns<'a>(cell: &Plain<'_>, declared: &'a [Pattern]) -> &'a [Pattern] {
+    match cell.kind {
+        CellKind::Iso => &[Pattern::Iso],
+        _ => declared,
     }
 }
 

@@ -8,14 +8,15 @@ mod scanner;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::Read;
 
+use super::layout::{Layout, by_header, by_position};
 use super::lines::Window;
 use scanner::{Dialect, Scanned};
 
 use super::{BATCH_ROWS, Decoding, Format, Seen, converter};
-use crate::diagnostic::{Code, nearest};
+use crate::diagnostic::Code;
 use crate::error::{Error, Result};
 use crate::ingest::cell::Cell;
 use crate::ingest::conform::{Breach, Conformer, Converter, Origin, Records};
@@ -27,13 +28,6 @@ use crate::project::CsvRead;
 /// Delimited text, read as a source declares.
 pub(super) struct Csv {
     read: CsvRead,
-}
-
-/// Which field of a record is which column.
-struct Layout {
-    origins: Vec<Origin>,
-    width: usize,
-    seen: Seen,
 }
 
 /// Records found in one pass over the window.
@@ -213,103 +207,6 @@ impl Batch {
         self.broken_cells.clear();
         (self.end, self.lines) = (0, 0);
     }
-}
-
-/// Columns by the names that the export gives them.
-fn by_header(conformer: &Conformer, names: Vec<String>, file: &str) -> Result<Layout> {
-    let mut origins = Vec::new();
-    let mut used = BTreeSet::new();
-    let mut missing = Vec::new();
-    for (column, target) in conformer.targets.iter().enumerate() {
-        let own = std::slice::from_ref(&target.name);
-        let wanted = if target.from.is_empty() {
-            own
-        } else {
-            &target.from
-        };
-        let found = wanted
-            .iter()
-            .find_map(|name| Some((name, names.iter().position(|seen| seen == name)?)));
-        match found {
-            Some((name, at)) => {
-                if names.iter().filter(|seen| *seen == name).count() > 1 {
-                    return Err(ambiguous(name, file));
-                }
-                used.insert(at);
-                origins.push(Origin::Cell(at));
-            }
-            None if conformer.is_captured(column) => origins.push(Origin::Captured),
-            None => {
-                missing.push(wanted.join("` or `"));
-                origins.push(Origin::Captured);
-            }
-        }
-    }
-    if !missing.is_empty() {
-        return Err(missing_columns(&missing, &names, file));
-    }
-    let unused = names
-        .iter()
-        .enumerate()
-        .filter(|(at, _)| !used.contains(at));
-    let ignored = unused.map(|(_, name)| name.clone()).collect();
-    Ok(Layout {
-        origins,
-        width: names.len(),
-        seen: Seen {
-            header: Some(names),
-            ignored,
-        },
-    })
-}
-
-/// Columns in the contract's order, without those that the path gives.
-fn by_position(conformer: &Conformer) -> Layout {
-    let mut width = 0;
-    let origins = (0..conformer.targets.len()).map(|column| {
-        if conformer.is_captured(column) {
-            return Origin::Captured;
-        }
-        width += 1;
-        Origin::Cell(width - 1)
-    });
-    let origins = origins.collect();
-    Layout {
-        origins,
-        width,
-        seen: Seen::default(),
-    }
-}
-
-/// The refusal of an export that lacks columns of the contract.
-pub(super) fn missing_columns(missing: &[String], seen: &[String], file: &str) -> Error {
-    let noun = if missing.len() == 1 {
-        "column"
-    } else {
-        "columns"
-    };
-    let mut help = format!("its columns are `{}`", seen.join("`, `"));
-    if let [one] = missing {
-        if let Some(near) = nearest(one, seen.iter().map(String::as_str)) {
-            help = format!("{help}; if `{near}` is meant, add it to `from` in the contract");
-        } else {
-            help.push_str("; if one of them is meant, add it to `from` in the contract");
-        }
-    }
-    Error::input(format!(
-        "the export has no {noun} `{}`",
-        missing.join("`, `")
-    ))
-    .code(Code(401))
-    .at(file)
-    .help(help)
-}
-
-fn ambiguous(name: &str, file: &str) -> Error {
-    Error::input(format!("the export has column `{name}` more than once"))
-        .code(Code(406))
-        .at(file)
-        .help("ask its sender for distinct names, or read it with `header: false` and `skip_lines: 1`")
 }
 
 /// Converts and hands over what a pass found.

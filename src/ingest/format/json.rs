@@ -26,6 +26,11 @@ impl<'a> JsonReader<'a> {
         Self { text, at, depth: 0 }
     }
 
+    /// Offset of the next byte.
+    pub(crate) fn position(&self) -> usize {
+        self.at
+    }
+
     /// The next byte that is no space, not consumed.
     pub(crate) fn peek(&mut self) -> Option<u8> {
         while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.text.get(self.at) {

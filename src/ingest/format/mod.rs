@@ -8,9 +8,16 @@
 mod conformance;
 mod csv;
 pub(crate) mod json;
+mod json_document;
+mod layout;
 mod lines;
 mod ndjson;
+mod objects;
 mod parquet;
+mod paths;
+mod scratch;
+mod skip;
+mod xlsx;
 
 use std::io::Read;
 use std::path::Path;
@@ -62,6 +69,8 @@ pub(crate) fn format(read: &Declared) -> Box<dyn Format> {
     match read {
         Declared::Csv(read) => Box::new(csv::Csv::new(read.clone())),
         Declared::Ndjson(read) => Box::new(ndjson::Ndjson::new(read.clone())),
+        Declared::Json(read) => Box::new(json_document::JsonDocument::new(read.clone())),
+        Declared::Xlsx(read) => Box::new(xlsx::Xlsx::new(read.clone())),
         Declared::Parquet(read) => Box::new(parquet::Parquet::new(read.clone())),
     }
 }

@@ -61,7 +61,15 @@ fn read_fields(read: &Read) -> Vec<String> {
         }
         Read::Ndjson(ndjson) => {
             let mut fields = vec!["ndjson".to_string(), encoding(ndjson.encoding).to_string()];
+            fields.extend(explode_fields(ndjson.explode.as_deref()));
             fields.extend(conversion_fields(&ndjson.conversions));
+            fields
+        }
+        Read::Json(json) => {
+            let mut fields = vec!["json".to_string(), encoding(json.encoding).to_string()];
+            fields.push(json.path.join("."));
+            fields.extend(explode_fields(json.explode.as_deref()));
+            fields.extend(conversion_fields(&json.conversions));
             fields
         }
         Read::Parquet(parquet) => {
@@ -69,7 +77,22 @@ fn read_fields(read: &Read) -> Vec<String> {
             fields.extend(conversion_fields(&parquet.conversions));
             fields
         }
+        Read::Xlsx(xlsx) => {
+            let mut fields = vec![
+                "xlsx".to_string(),
+                xlsx.sheet.clone().unwrap_or_default(),
+                xlsx.header.to_string(),
+                xlsx.skip_lines.to_string(),
+            ];
+            fields.extend(conversion_fields(&xlsx.conversions));
+            fields
+        }
     }
+}
+
+/// Nothing where nothing is exploded, so that older fingerprints stay what they were.
+fn explode_fields(explode: Option<&[String]>) -> Option<String> {
+    explode.map(|path| format!("explode {}", path.join(".")))
 }
 
 fn encoding(encoding: Encoding) -> &'static str {

@@ -3,8 +3,7 @@
 use super::super::Spanned;
 use super::declare::{choice, section, words};
 use super::decode::{Anything, Later, OneOrMany};
-use super::later::RawJson;
-use super::scalar::{Character, DateFormat, NumberSign, TimeFormat, Zone};
+use super::scalar::{Character, DateFormat, JsonPath, NumberSign, TimeFormat, Zone};
 use crate::project::Encoding;
 
 choice! {
@@ -16,10 +15,10 @@ choice! {
         Ndjson("ndjson"): RawNdjson,
         /// Parquet; types are taken from the file and converted by the contract.
         Parquet("parquet"): RawParquet,
-        /// A JSON document that holds an array.
-        Json("json"): Later<RawJson>,
-        /// A sheet of Excel.
-        Xlsx("xlsx"): Later<Anything>,
+        /// One JSON document that holds an array, gzip by its name (`.gz`).
+        Json("json"): RawJson,
+        /// A sheet of an Excel workbook.
+        Xlsx("xlsx"): RawXlsx,
         /// A Delta table of someone else.
         Delta("delta"): Later<Anything>,
     }
@@ -76,8 +75,56 @@ section! {
         times: OneOrMany<TimeFormat>,
         /// Time zone of times without one. Default: the project's.
         zone: Option<Zone>,
-        /// Nested array whose items become records.
-        explode: Option<Later<String>>,
+        /// Path to a list within the record whose items become records: `lines`, `order.lines`.
+        explode: Option<Spanned<JsonPath>>,
+    }
+}
+
+section! {
+    /// One JSON document that holds an array; each element is a record.
+    RawJson {
+        /// Path to the array: `data.items`. Default: the document is the array.
+        path: Option<Spanned<JsonPath>>,
+        /// Path to a list within the record whose items become records: `lines`, `order.lines`.
+        explode: Option<Spanned<JsonPath>>,
+        /// Character encoding. Default `utf-8`; a byte order mark wins.
+        encoding: Option<Encoding>,
+        /// Decimal sign of numbers written as text. Default `.`.
+        decimal: Option<Spanned<NumberSign>>,
+        /// Sign between thousands of numbers written as text. Default: none.
+        thousands: Option<Spanned<NumberSign>>,
+        /// Texts that mean null. Default `[""]`.
+        nulls: Option<NullTexts>,
+        /// strftime formats of dates, tried in order. Default ISO 8601.
+        dates: OneOrMany<DateFormat>,
+        /// strftime formats of times, tried in order. Default ISO 8601.
+        times: OneOrMany<TimeFormat>,
+        /// Time zone of times without one. Default: the project's.
+        zone: Option<Zone>,
+    }
+}
+
+section! {
+    /// A sheet of an Excel workbook (`.xlsx`); the conversions hold for cells typed as text.
+    RawXlsx {
+        /// Name of the sheet. Default: the first that is not hidden.
+        sheet: Option<String>,
+        /// Whether the first row names the columns; `false`: columns in contract order. Default `true`.
+        header: Option<Spanned<bool>>,
+        /// Rows of the sheet before the header, or before the first record. Default 0.
+        skip_lines: Option<u64>,
+        /// Decimal sign of numbers written as text. Default `.`.
+        decimal: Option<Spanned<NumberSign>>,
+        /// Sign between thousands of numbers written as text. Default: none.
+        thousands: Option<Spanned<NumberSign>>,
+        /// Texts that mean null. Default `[""]`.
+        nulls: Option<NullTexts>,
+        /// strftime formats of dates, tried in order. Default ISO 8601.
+        dates: OneOrMany<DateFormat>,
+        /// strftime formats of times, tried in order. Default ISO 8601.
+        times: OneOrMany<TimeFormat>,
+        /// Time zone of times without one. Default: the project's.
+        zone: Option<Zone>,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::Spanned;
 use super::declare::section;
-use super::decode::{Anything, AtLeastOne, Listing, Named, OneOrMany};
+use super::decode::{Anything, AtLeastOne, Named, OneOrMany};
 use super::scalar::ColumnName;
 use crate::name::TableName;
 use crate::project::Period;
@@ -124,35 +124,11 @@ section! {
 }
 
 section! {
-    /// A step, given rows and expected rows.
-    RawUnitTest {
-        /// Its name.
-        name: String,
-        /// The date or time that the test speaks of.
-        as_of: Option<String>,
-        /// Rows of each input.
-        given: Named<Listing<Anything>>,
-        /// Rows that must come out.
-        expect: Listing<Anything>,
-    }
-}
-
-section! {
     /// Keys that must not disappear.
     RawKeeps {
         /// The table whose keys count.
         keys_of: Spanned<TableName>,
         /// The columns that hold them.
         columns: OneOrMany<ColumnName>,
-    }
-}
-
-section! {
-    /// Settings of a JSON array.
-    RawJson {
-        /// Path to the array.
-        path: Option<String>,
-        /// Nested array whose items become records.
-        explode: Option<String>,
     }
 }

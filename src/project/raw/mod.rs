@@ -21,24 +21,26 @@ mod scalar;
 mod schema_file;
 mod test;
 pub(in crate::project) mod tree;
+mod unit_test;
 
 pub(in crate::project) use dbt::referenced;
 pub(in crate::project) use decode::{
     Decode, FromText, Mistake, Named, OneOrMany, Sink, listed, nearest_word,
 };
 pub(in crate::project) use format::NullTexts;
-pub(in crate::project) use format::{RawCsv, RawRead};
+pub(in crate::project) use format::{RawCsv, RawRead, RawXlsx};
 pub(in crate::project) use pipeline_file::{
     RawFreshness, RawOwner, RawPipelineFile, RawSource, RawStep,
 };
 pub(in crate::project) use project_file::{RawNotify, RawProjectFile, RawTarget};
 pub(in crate::project) use scalar::{
-    Character, ColumnName, DateFormat, NumberSign, TimeFormat, identifier,
+    Character, ColumnName, DateFormat, JsonPath, NumberSign, TimeFormat, identifier,
 };
 pub(in crate::project) use schema_file::{
     RawColumn, RawMaterialization, RawSchemaFile, RawSubject,
 };
 pub(in crate::project) use test::{RawColumnTest, RawTableTest};
+pub(in crate::project) use unit_test::{RawFixture, RawUnitTest};
 
 use crate::diagnostic::Span;
 

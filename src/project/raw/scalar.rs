@@ -365,6 +365,37 @@ impl FromText for NumberSign {
     }
 }
 
+/// A path into a JSON document: keys from the outermost in, `data.items`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct JsonPath(pub(crate) Vec<String>);
+
+impl FromText for JsonPath {
+    const EXPECTED: &'static str = "a path of keys";
+
+    fn from_text(text: &str) -> Result<Self, Mistake> {
+        let is_odd = |c: char| matches!(c, '$' | '[' | ']' | '*' | '/' | '@') || c.is_whitespace();
+        if !text.contains(is_odd) && text.split('.').all(|key| !key.is_empty()) {
+            return Ok(Self(text.split('.').map(str::to_string).collect()));
+        }
+        let mistake = Mistake::new(103, format!("`{text}` is not a path of keys"));
+        let keys = text.split(|c: char| c == '.' || is_odd(c));
+        let keys: Vec<&str> = keys.filter(|key| !key.is_empty()).collect();
+        Err(match (keys.is_empty(), text.trim()) {
+            (true, "" | "$" | "$[*]" | "." | "[]" | "[*]") => {
+                mistake.help("a document that is the array itself needs no path: remove the key")
+            }
+            (true, _) => {
+                mistake.help("keys from the outermost in, with dots between: `data.items`")
+            }
+            (false, _) => mistake.help(format!("write `{}`", keys.join("."))),
+        })
+    }
+
+    fn text_schema() -> Schema {
+        json_schema!({"type": "string", "pattern": "^[^.]+([.][^.]+)*$"})
+    }
+}
+
 /// A strftime format of dates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DateFormat(pub(crate) String);

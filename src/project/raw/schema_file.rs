@@ -3,10 +3,11 @@
 use super::super::Spanned;
 use super::declare::{choice, section, words};
 use super::decode::{Anything, AtLeastOne, Later, Listing, OneOrMany, Tried};
-use super::later::{RawIncremental, RawUnitTest};
+use super::later::RawIncremental;
 use super::pipeline_file::RawOwner;
 use super::scalar::ColumnName;
 use super::test::{RawColumnTest, RawTableTest};
+use super::unit_test::RawUnitTest;
 use crate::name::TableName;
 use crate::project::{ColumnType, Meaning, OnError, RollbackClass};
 
@@ -43,7 +44,7 @@ section! {
         /// Tests of the table.
         data_tests: Listing<Spanned<RawTableTest>>,
         /// The step, given rows and expected rows.
-        unit_tests: Option<Later<Listing<RawUnitTest>>>,
+        unit_tests: Listing<RawUnitTest>,
     }
 }
 

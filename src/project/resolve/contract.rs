@@ -81,7 +81,7 @@ pub(super) fn owner(raw: RawOwner) -> Owner {
 /// One file's contract against itself.
 pub(super) struct Check<'a> {
     pub(super) file: &'a Arc<SourceFile>,
-    settings: &'a Settings,
+    pub(super) settings: &'a Settings,
     /// Name and type (where it could be read) of every column.
     columns: Vec<(String, Option<ColumnType>)>,
     /// Whether `columns` holds every column.
@@ -169,6 +169,7 @@ impl Check<'_> {
         for test in raw.data_tests.items {
             data_test::of_table(self, test, &mut tests, &mut references);
         }
+        let unit_tests = super::unit_test::resolve(self, raw.unit_tests.items);
         Draft {
             whole: raw.columns.whole,
             clean: true,
@@ -192,6 +193,7 @@ impl Check<'_> {
                 purpose,
                 columns,
                 tests,
+                unit_tests,
             },
         }
     }

@@ -5,13 +5,17 @@
 
 mod contract;
 mod data_test;
+mod explode;
 mod notify;
 mod ownership;
 mod relation;
 mod seed;
 mod settings;
 mod source;
+mod unit_test;
 mod value;
+
+pub(crate) use value::check as check_value;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,6 +26,9 @@ use super::raw::{Mistake, Sink};
 use super::{Ground, Notify, Pipeline, Project, Spanned, Variables};
 use crate::diagnostic::{Code, Diagnostic, SourceFile, Span};
 use crate::name::TableName;
+
+/// A table that people read, or a source, lacks its contract.
+pub(crate) const NO_CONTRACT: Code = Code(145);
 
 /// A mistake at a place; an empty span at the beginning blames the file as a whole.
 pub(crate) fn blame(file: &Arc<SourceFile>, span: Span, mistake: Mistake) -> Diagnostic {
@@ -135,6 +142,7 @@ pub(crate) struct Settings {
     publish_parquet: Vec<Spanned<String>>,
     /// `None` where it was reported as wrong.
     name: Option<String>,
+    root: std::path::PathBuf,
     time_zone: chrono_tz::Tz,
     raw: String,
     lake: String,

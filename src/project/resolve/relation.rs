@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::raw::{Mistake, listed, nearest_word};
 use super::super::{
-    ColumnType, Contract, Load, Materialization, OnError, Read, Source, Spanned, TestKind,
+    ColumnType, Contract, CsvRead, Load, Materialization, OnError, Read, Source, Spanned, TestKind,
+    XlsxRead,
 };
-use super::blame;
 use super::contract::{Contracts, Draft};
 use super::data_test::Reference;
 use super::ownership::Owned;
 use super::seed::Seeds;
 use super::source::{Sources, WrittenAt};
+use super::{NO_CONTRACT, blame, explode};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::name::TableName;
 
@@ -42,7 +43,7 @@ pub(super) fn check(
         }
         let described = drafts.contains_key(table) || unread.contains(table);
         if table.schema() == PUBLISHED && !described {
-            let mistake = Mistake::new(145, format!("`{table}` has no contract"))
+            let mistake = Mistake::new(NO_CONTRACT.0, format!("`{table}` has no contract"))
                 .help(format!("people read `{PUBLISHED}`: write schemas/{}.yaml with `description`, `grain` and `columns`", table.location()));
             found.push(blame(file, Span::default(), mistake));
         }
@@ -123,9 +124,10 @@ fn check_source(
     }
     let Some(draft) = draft else {
         if !unread.contains(table) {
-            let mistake = Mistake::new(145, format!("source `{table}` has no contract")).help(
-                format!("write schemas/{}.yaml with its `columns`", table.location()),
-            );
+            let mistake =
+                Mistake::new(NO_CONTRACT.0, format!("source `{table}` has no contract")).help(
+                    format!("write schemas/{}.yaml with its `columns`", table.location()),
+                );
             found.push(blame(&source.file, at.table, mistake));
         }
         return;
@@ -134,6 +136,7 @@ fn check_source(
         check_whole_contract(source, draft, at, found);
     }
     check_source_columns(source, draft, found);
+    explode::check(source, &draft.contract, found);
     if let (Some(span), Materialization::Ephemeral) =
         (draft.materialized_at, draft.contract.materialized)
     {
@@ -243,7 +246,12 @@ fn check_source_columns(source: &Source, draft: &Draft, found: &mut Vec<Diagnost
                     "make it `date`, `timestamp` or `varchar`",
                 ))
             }
-            (Read::Csv(csv), None, Some(from)) if !csv.header => Some((
+            (
+                Read::Csv(CsvRead { header: false, .. })
+                | Read::Xlsx(XlsxRead { header: false, .. }),
+                None,
+                Some(from),
+            ) => Some((
                 from.span,
                 "an export without a header has no names to take a column from".to_string(),
                 "columns come in contract order: remove `from`",
@@ -252,6 +260,14 @@ fn check_source_columns(source: &Source, draft: &Draft, found: &mut Vec<Diagnost
                 column.name.span,
                 format!("`{name}` is `{}`, which CSV cannot hold", column.data_type),
                 "read it as `varchar`, or take NDJSON or Parquet",
+            )),
+            (Read::Xlsx(_), None, _) if nested => Some((
+                column.name.span,
+                format!(
+                    "`{name}` is `{}`, which no cell of a sheet holds",
+                    column.data_type
+                ),
+                "read it as `varchar`",
             )),
             _ => None,
         };

@@ -23,6 +23,7 @@ pub(super) fn resolve(
     let Some(raw) = raw else {
         return Ok(Settings {
             name: None,
+            root: root.to_path_buf(),
             time_zone: chrono_tz::UTC,
             raw: String::new(),
             lake: String::new(),
@@ -56,6 +57,7 @@ pub(super) fn resolve(
     let purposes = purposes(&raw, sink);
     Ok(Settings {
         name: raw.project.0.as_ref().map(|name| name.0.clone()),
+        root: root.to_path_buf(),
         time_zone: raw.time_zone.map_or(chrono_tz::UTC, |zone| zone.0),
         raw: raw_place,
         lake: lake_place,

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::raw::{
-    Character, DateFormat, Mistake, NullTexts, NumberSign, OneOrMany, RawCsv, RawFreshness,
-    RawRead, RawSource, TimeFormat,
+    Character, DateFormat, JsonPath, Mistake, NullTexts, NumberSign, OneOrMany, RawCsv,
+    RawFreshness, RawRead, RawSource, RawXlsx, TimeFormat,
 };
 use super::super::{
-    Conversions, CsvRead, Freshness, NdjsonRead, ParquetRead, Read, Source, Spanned,
+    Conversions, CsvRead, Freshness, JsonRead, NdjsonRead, ParquetRead, Read, Source, Spanned,
+    XlsxRead,
 };
 use super::{Settings, blame};
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
@@ -111,6 +112,24 @@ struct Texts {
     zone: chrono_tz::Tz,
 }
 
+/// The conversions of a raw shape: every format with text writes them by the same keys.
+macro_rules! conversions {
+    ($check:expr, $raw:expr, $zone:expr) => {
+        $check.conversions(Texts {
+            decimal: $raw.decimal,
+            thousands: $raw.thousands,
+            nulls: $raw.nulls,
+            dates: $raw.dates,
+            times: $raw.times,
+            zone: $raw.zone.map_or($zone, |zone| zone.0),
+        })
+    };
+}
+
+fn keys(path: Spanned<JsonPath>) -> Vec<String> {
+    path.value.0
+}
+
 /// A sign of a format: what it is for, which character, where it was written, if it was.
 type Sign = (&'static str, char, Option<Span>);
 
@@ -121,27 +140,29 @@ impl Check<'_> {
             RawRead::Csv(csv) => Read::Csv(self.csv(csv, zone)),
             RawRead::Ndjson(raw) => Read::Ndjson(NdjsonRead {
                 encoding: raw.encoding.unwrap_or_default(),
-                conversions: self.conversions(Texts {
-                    decimal: raw.decimal,
-                    thousands: raw.thousands,
-                    nulls: raw.nulls,
-                    dates: raw.dates,
-                    times: raw.times,
-                    zone: raw.zone.map_or(zone, |zone| zone.0),
-                }),
+                explode: raw.explode.map(keys),
+                conversions: conversions!(self, raw, zone),
+            }),
+            RawRead::Json(raw) => Read::Json(JsonRead {
+                path: raw.path.map(keys).unwrap_or_default(),
+                encoding: raw.encoding.unwrap_or_default(),
+                explode: raw.explode.map(keys),
+                conversions: conversions!(self, raw, zone),
             }),
             RawRead::Parquet(raw) => Read::Parquet(ParquetRead {
-                conversions: self.conversions(Texts {
-                    decimal: raw.decimal,
-                    thousands: raw.thousands,
-                    nulls: raw.nulls,
-                    dates: raw.dates,
-                    times: raw.times,
-                    zone: raw.zone.map_or(zone, |zone| zone.0),
-                }),
+                conversions: conversions!(self, raw, zone),
             }),
-            RawRead::Json(later) => later.never(),
-            RawRead::Xlsx(later) | RawRead::Delta(later) => later.never(),
+            RawRead::Xlsx(raw) => Read::Xlsx(self.xlsx(raw, zone)),
+            RawRead::Delta(later) => later.never(),
+        }
+    }
+
+    fn xlsx(&mut self, raw: RawXlsx, zone: chrono_tz::Tz) -> XlsxRead {
+        XlsxRead {
+            sheet: raw.sheet,
+            header: raw.header.is_none_or(|header| header.value),
+            skip_lines: raw.skip_lines.unwrap_or(0),
+            conversions: conversions!(self, raw, zone),
         }
     }
 
@@ -239,14 +260,7 @@ impl Check<'_> {
             header: raw.header.is_none_or(|header| header.value),
             skip_lines: raw.skip_lines.unwrap_or(0),
             encoding: raw.encoding.unwrap_or_default(),
-            conversions: self.conversions(Texts {
-                decimal: raw.decimal,
-                thousands: raw.thousands,
-                nulls: raw.nulls,
-                dates: raw.dates,
-                times: raw.times,
-                zone: raw.zone.map_or(zone, |zone| zone.0),
-            }),
+            conversions: conversions!(self, raw, zone),
         }
     }
 

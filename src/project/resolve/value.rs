@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime};
 use super::super::ColumnType;
 
 /// Whether `text` is a value of the type; `Err` says how such a value is written.
-pub(super) fn check(text: &str, data_type: &ColumnType) -> Result<(), String> {
+pub(crate) fn check(text: &str, data_type: &ColumnType) -> Result<(), String> {
     let text = text.trim();
     let example = match data_type {
         ColumnType::Varchar => return Ok(()),

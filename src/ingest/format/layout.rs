@@ -1,0 +1,155 @@
+//! Which field of a record is which column of the contract, for formats whose columns have names or an order.
+
+use std::collections::BTreeSet;
+
+use super::Seen;
+use crate::diagnostic::{Code, nearest};
+use crate::error::{Error, Result};
+use crate::ingest::conform::{Conformer, Origin};
+
+/// Which field of a record is which column.
+pub(super) struct Layout {
+    pub(super) origins: Vec<Origin>,
+    /// Fields of a record.
+    pub(super) width: usize,
+    pub(super) seen: Seen,
+}
+
+/// Columns by the names that the export gives them.
+///
+/// # Errors
+/// `Input` where a column of the contract is not there, or is there twice.
+pub(super) fn by_header(conformer: &Conformer, names: Vec<String>, file: &str) -> Result<Layout> {
+    let found = find(conformer, &names, file)?;
+    for at in found.iter().flatten() {
+        if names.iter().filter(|seen| *seen == &names[*at]).count() > 1 {
+            return Err(ambiguous(&names[*at], file));
+        }
+    }
+    let origins = found
+        .iter()
+        .map(|at| at.map_or(Origin::Captured, Origin::Cell));
+    let origins = origins.collect();
+    Ok(Layout {
+        origins,
+        width: names.len(),
+        seen: seen(&found, names),
+    })
+}
+
+/// Columns in the contract's order, without those that the path gives.
+pub(super) fn by_position(conformer: &Conformer) -> Layout {
+    let mut width = 0;
+    let origins = (0..conformer.targets.len()).map(|column| {
+        if conformer.is_captured(column) {
+            return Origin::Captured;
+        }
+        width += 1;
+        Origin::Cell(width - 1)
+    });
+    let origins = origins.collect();
+    Layout {
+        origins,
+        width,
+        seen: Seen::default(),
+    }
+}
+
+/// Where each column of the contract stands among the export's; `None` where the path gives it.
+///
+/// # Errors
+/// `Input` where a column is not there.
+pub(super) fn find(
+    conformer: &Conformer,
+    names: &[String],
+    file: &str,
+) -> Result<Vec<Option<usize>>> {
+    let mut found = Vec::with_capacity(conformer.targets.len());
+    let mut missing = Vec::new();
+    for (column, target) in conformer.targets.iter().enumerate() {
+        let own = std::slice::from_ref(&target.name);
+        let wanted = if target.from.is_empty() {
+            own
+        } else {
+            &target.from
+        };
+        let at = wanted
+            .iter()
+            .find_map(|name| names.iter().position(|seen| seen == name));
+        if at.is_none() && !conformer.is_captured(column) {
+            missing.push(wanted.join("` or `"));
+        }
+        found.push(at);
+    }
+    if missing.is_empty() {
+        Ok(found)
+    } else {
+        Err(missing_columns(
+            &missing,
+            names,
+            &unclaimed(&found, names),
+            file,
+        ))
+    }
+}
+
+/// What the export says of its columns.
+pub(super) fn seen(found: &[Option<usize>], names: Vec<String>) -> Seen {
+    Seen {
+        ignored: unclaimed(found, &names),
+        header: Some(names),
+    }
+}
+
+/// Columns that no column of the contract takes; those without a name are none.
+fn unclaimed(found: &[Option<usize>], names: &[String]) -> Vec<String> {
+    let used: BTreeSet<usize> = found.iter().flatten().copied().collect();
+    names
+        .iter()
+        .enumerate()
+        .filter(|(at, name)| !used.contains(at) && !name.is_empty())
+        .map(|(_, name)| name.clone())
+        .collect()
+}
+
+/// The refusal of an export that lacks columns of the contract. `unclaimed`: its columns that nobody takes; where one of
+/// them is near the missing name, or is the only one, it is most likely the new name.
+fn missing_columns(missing: &[String], seen: &[String], unclaimed: &[String], file: &str) -> Error {
+    let noun = if missing.len() == 1 {
+        "column"
+    } else {
+        "columns"
+    };
+    let mut message = format!("{file} has no {noun} `{}`", missing.join("`, `"));
+    let mut help = format!("its columns are `{}`", seen.join("`, `"));
+    if let [one] = missing {
+        match new_name(one, unclaimed) {
+            Some(renamed) => {
+                message = format!("{message} (now `{renamed}`)");
+                help = format!("{help}; if `{renamed}` is meant, add it to `from` in the contract");
+            }
+            None => help.push_str("; if one of them is meant, add it to `from` in the contract"),
+        }
+    }
+    Error::input(message).code(Code(401)).at(file).help(help)
+}
+
+/// What a missing column (its names, in words) is most likely called now.
+fn new_name<'a>(missing: &str, unclaimed: &'a [String]) -> Option<&'a str> {
+    if let [only] = unclaimed {
+        return Some(only);
+    }
+    let unclaimed = || unclaimed.iter().map(String::as_str);
+    missing.split("` or `").find_map(|name| {
+        // `owner` → `account_owner`: far in letters, near in words
+        let holds = |other: &&str| name.len() > 2 && other.split('_').any(|word| word == name);
+        nearest(name, unclaimed()).or_else(|| unclaimed().find(holds))
+    })
+}
+
+fn ambiguous(name: &str, file: &str) -> Error {
+    Error::input(format!("the export has column `{name}` more than once"))
+        .code(Code(406))
+        .at(file)
+        .help("ask its sender for distinct names, or read it with `header: false` and `skip_lines: 1`")
+}

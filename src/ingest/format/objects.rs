@@ -1,0 +1,119 @@
+//! A batch of JSON records on its way to the output, whatever stood between them in the export.
+
+use std::collections::BTreeMap;
+
+use datafusion::arrow::array::{ArrayRef, new_null_array};
+
+use super::csv::raw_text;
+use super::json::Malformed;
+use super::paths::{Paths, Rows};
+use super::{BATCH_ROWS, Decoding};
+use crate::error::Result;
+use crate::ingest::cell::Cell;
+use crate::ingest::conform::{Breach, Conformer, Converter, Origin, Records};
+use crate::ingest::output::{BrokenRecord, BrokenRecords, Place};
+use crate::ingest::rule::{Fault, Rule};
+
+/// Records found in one pass over the window.
+#[derive(Default)]
+pub(super) struct Objects {
+    cells: Vec<Cell>,
+    /// Of each row; those of one record stand together and share it.
+    places: Vec<Place>,
+    broken: Vec<BrokenRecord>,
+    breaches: BTreeMap<usize, Breach>,
+}
+
+impl Objects {
+    pub(super) fn is_full(&self) -> bool {
+        self.places.len() + self.broken.len() >= BATCH_ROWS
+    }
+
+    /// Takes the record that stands at `place` of `text`; what is not one object is a reject.
+    pub(super) fn push(
+        &mut self,
+        text: &[u8],
+        place: Place,
+        end: usize,
+        paths: &mut Paths,
+        converter: &Converter,
+    ) {
+        let record = &text[..end];
+        let row = self.places.len();
+        if converter.decoder.is_utf8() && std::str::from_utf8(&record[place.start..]).is_err() {
+            let fault = Fault::new(row, Rule::Encoding);
+            self.breaches.insert(row, (None, fault));
+            let width = self.cells.len() + paths.width;
+            self.cells.resize(width, Cell::MISSING);
+            self.places.push(place);
+            return;
+        }
+        match paths.read(record, place.start, &mut self.cells) {
+            Ok(Rows::Cells(count)) => self.places.extend(std::iter::repeat_n(place, count)),
+            Ok(Rows::NoList) => {
+                let fault = Fault::new(row, Rule::NotAList);
+                self.breaches.insert(row, (None, fault));
+                self.places.push(place);
+            }
+            Err(Malformed) => self.reject(text, place, Rule::MalformedJson, converter),
+        }
+    }
+
+    /// A record that is none.
+    pub(super) fn reject(&mut self, text: &[u8], place: Place, rule: Rule, converter: &Converter) {
+        self.broken.push(BrokenRecord {
+            place,
+            rule,
+            widths: None,
+            raw: raw_text(text, &place, converter),
+        });
+    }
+
+    /// Converts and hands over what was found in `text`.
+    pub(super) fn write(self, text: &[u8], width: usize, task: &mut Decoding<'_>) -> Result<()> {
+        if self.places.is_empty() && self.broken.is_empty() {
+            return Ok(());
+        }
+        let conformer = task.conformer;
+        let origins: Vec<Origin> = (0..width).map(Origin::Cell).collect();
+        let records = Records {
+            text,
+            cells: &self.cells,
+            width,
+        };
+        let mut conformed = conformer.conform(records, &origins, self.breaches)?;
+        reject_siblings(&self.places, &mut conformed.breaches);
+        let unread = self.broken.len();
+        let broken = (unread > 0).then(|| BrokenRecords {
+            records: self.broken,
+            keys: no_keys(conformer, unread),
+            readable: vec![false; unread],
+        });
+        let places = &self.places;
+        task.output
+            .write(conformer, &conformed, places, broken, |row| {
+                raw_text(text, &places[row], &conformer.converter)
+            })
+    }
+}
+
+/// A record is atomic: one bad item of an exploded list rejects all of them.
+fn reject_siblings(places: &[Place], breaches: &mut BTreeMap<usize, Breach>) {
+    let bad: Vec<usize> = breaches.keys().copied().collect();
+    for row in bad {
+        let is_same = |other: &usize| places[*other].start == places[row].start;
+        let before = (0..row).rev().take_while(is_same);
+        let after = (row + 1..places.len()).take_while(is_same);
+        for sibling in before.chain(after) {
+            let fault = Fault::new(sibling, Rule::SiblingRejected);
+            breaches.entry(sibling).or_insert((None, fault));
+        }
+    }
+}
+
+/// A record that is no object names no key.
+fn no_keys(conformer: &Conformer, rows: usize) -> Vec<ArrayRef> {
+    let fields = conformer.schema.fields();
+    let null = |at: &usize| new_null_array(fields[*at].data_type(), rows);
+    conformer.key.iter().map(null).collect()
+}

@@ -1,0 +1,289 @@
+//! From objects to cells: which key of a JSON record is which column.
+//!
+//! Columns are found by path: `address.postalCode` walks into objects. A column without `from` takes the key of its own
+//! name, else that name in camelCase; a key that is not there is null.
+//!
+//! Where a list is exploded, each of its items is a row. A path that begins with the list's reaches into the item, every
+//! other into the record around it; a column without `from` is looked for in the item first.
+
+use std::collections::BTreeSet;
+
+use super::json::{JsonReader, Malformed};
+use crate::ingest::cell::{Cell, CellKind};
+use crate::ingest::conform::{Conformer, camel_case, is_key};
+
+/// Names of ignored keys that are remembered.
+const MAX_IGNORED: usize = 100;
+
+/// A key of an object and what hangs on it.
+#[derive(Debug, Default)]
+struct Key {
+    name: String,
+    /// Column and rank among its alternatives, the lowest wins.
+    columns: Vec<(usize, u8)>,
+    keys: Vec<Key>,
+    /// Whether its value is the list whose items become rows.
+    is_exploded: bool,
+}
+
+/// The keys that the contract wants, and those that it does not.
+pub(super) struct Paths {
+    keys: Vec<Key>,
+    pub(super) width: usize,
+    explode: Option<Item>,
+    ignored: BTreeSet<String>,
+}
+
+/// What the contract wants of an exploded list's items.
+struct Item {
+    /// Of an item that is an object.
+    keys: Vec<Key>,
+    /// Columns that take the item whole.
+    whole: Vec<(usize, u8)>,
+    /// `lines.`
+    prefix: String,
+}
+
+/// What one record gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rows {
+    /// So many rows of cells were appended.
+    Cells(usize),
+    /// What should be exploded is no list, or not one of objects; a row of cells was appended all the same, so that the key can be read.
+    NoList,
+}
+
+impl Paths {
+    /// `explode`: the keys that lead to the list whose items become rows.
+    pub(super) fn of(conformer: &Conformer, explode: Option<&[String]>) -> Self {
+        let mut keys = Vec::new();
+        let mut item = explode.map(|path| Item {
+            keys: Vec::new(),
+            whole: Vec::new(),
+            prefix: path.join(".") + ".",
+        });
+        for (column, target) in conformer.targets.iter().enumerate() {
+            let own = [target.name.clone(), camel_case(&target.name)];
+            let is_own = target.from.is_empty();
+            let wanted = if is_own { &own[..] } else { &target.from };
+            for (rank, path) in wanted.iter().enumerate() {
+                let column = (column, rank.min(254) as u8);
+                let Some(item) = &mut item else {
+                    insert(&mut keys, path, column);
+                    continue;
+                };
+                match item.within(path) {
+                    Some("") => item.whole.push(column),
+                    Some(rest) => insert(&mut item.keys, rest, column),
+                    None => {
+                        if is_own {
+                            insert(&mut item.keys, path, column);
+                        }
+                        // what the item has wins over the record around it
+                        let rank = column.1 + u8::from(is_own) * 2;
+                        insert(&mut keys, path, (column.0, rank));
+                    }
+                }
+            }
+        }
+        if let Some(path) = explode {
+            mark(&mut keys, path);
+        }
+        Self {
+            keys,
+            width: conformer.targets.len(),
+            explode: item,
+            ignored: BTreeSet::new(),
+        }
+    }
+
+    /// Paths that the contract does not want.
+    pub(super) fn into_ignored(self) -> Vec<String> {
+        self.ignored.into_iter().collect()
+    }
+
+    /// Appends the cells of the object that `text` holds from `at` on, and nothing where it is none.
+    ///
+    /// # Errors
+    /// [`Malformed`] where `text` is not one object.
+    pub(super) fn read(
+        &mut self,
+        text: &[u8],
+        at: usize,
+        cells: &mut Vec<Cell>,
+    ) -> Result<Rows, Malformed> {
+        let first = cells.len();
+        cells.resize(first + self.width, Cell::MISSING);
+        let mut found = Found {
+            cells: &mut cells[first..],
+            ranks: vec![u8::MAX; self.width],
+            list: Cell::MISSING,
+            ignored: &mut self.ignored,
+        };
+        let mut reader = JsonReader::new(text, at);
+        let result = found.object(&mut reader, text, &self.keys, "");
+        let (list, ranks) = (found.list, found.ranks);
+        if result.is_err() || !reader.is_done() {
+            cells.truncate(first);
+            return Err(Malformed);
+        }
+        let Some(item) = &self.explode else {
+            return Ok(Rows::Cells(1));
+        };
+        if matches!(list.kind, CellKind::Missing | CellKind::Null) {
+            cells.truncate(first);
+            return Ok(Rows::Cells(0));
+        }
+        if list.kind != CellKind::Json || text.get(list.start as usize) != Some(&b'[') {
+            return Ok(Rows::NoList);
+        }
+        let around = cells.split_off(first);
+        let mut count = 0;
+        let mut items = JsonReader::new(text, list.start as usize);
+        let result = items.array(|items| {
+            let whole = items.value()?;
+            cells.extend_from_slice(&around);
+            let row = cells.len() - around.len();
+            let found = Found {
+                cells: &mut cells[row..],
+                ranks: ranks.clone(),
+                list: Cell::MISSING,
+                ignored: &mut self.ignored,
+            };
+            count += 1;
+            found.item(text, whole, item)
+        });
+        if result.is_err() {
+            cells.truncate(first);
+            cells.extend_from_slice(&around);
+            return Ok(Rows::NoList);
+        }
+        Ok(Rows::Cells(count))
+    }
+}
+
+impl Item {
+    /// The rest of a path that begins with the list's; empty for the item itself.
+    fn within<'a>(&self, path: &'a str) -> Option<&'a str> {
+        if path == self.prefix.trim_end_matches('.') {
+            return Some("");
+        }
+        path.strip_prefix(&self.prefix)
+    }
+}
+
+fn insert(keys: &mut Vec<Key>, path: &str, column: (usize, u8)) {
+    match path.split_once('.') {
+        None => entry(keys, path).columns.push(column),
+        Some((name, rest)) => insert(&mut entry(keys, name).keys, rest, column),
+    }
+}
+
+/// Marks the list that is exploded.
+fn mark(keys: &mut Vec<Key>, path: &[String]) {
+    match path {
+        [] => {}
+        [last] => entry(keys, last).is_exploded = true,
+        [first, rest @ ..] => mark(&mut entry(keys, first).keys, rest),
+    }
+}
+
+fn entry<'a>(keys: &'a mut Vec<Key>, name: &str) -> &'a mut Key {
+    let at = keys.iter().position(|key| key.name == name);
+    let at = at.unwrap_or_else(|| {
+        keys.push(Key {
+            name: name.to_string(),
+            ..Key::default()
+        });
+        keys.len() - 1
+    });
+    &mut keys[at]
+}
+
+/// The cells of one row as they are found.
+struct Found<'a> {
+    cells: &'a mut [Cell],
+    ranks: Vec<u8>,
+    /// The list that is exploded.
+    list: Cell,
+    ignored: &'a mut BTreeSet<String>,
+}
+
+impl Found<'_> {
+    fn object(
+        &mut self,
+        reader: &mut JsonReader<'_>,
+        text: &[u8],
+        keys: &[Key],
+        path: &str,
+    ) -> Result<(), Malformed> {
+        // senders write the keys in one order: the next one is most likely the one after the last
+        let mut likely = 0;
+        reader.object(|reader, name| {
+            let found = (0..keys.len())
+                .map(|offset| (likely + offset) % keys.len())
+                .find(|at| is_key(text, name, &keys[*at].name));
+            let Some(at) = found else {
+                self.ignore(text, name, path);
+                return reader.value().map(|_| ());
+            };
+            likely = at + 1;
+            self.value(reader, text, &keys[at], path)
+        })
+    }
+
+    fn value(
+        &mut self,
+        reader: &mut JsonReader<'_>,
+        text: &[u8],
+        key: &Key,
+        path: &str,
+    ) -> Result<(), Malformed> {
+        let is_object = reader.peek() == Some(b'{');
+        if key.is_exploded {
+            self.list = reader.value()?;
+            return Ok(());
+        }
+        let below = |path: &str| format!("{path}{}.", key.name);
+        if is_object && key.columns.is_empty() {
+            return self.object(reader, text, &key.keys, &below(path));
+        }
+        let cell = reader.value()?;
+        self.take(cell, &key.columns);
+        if is_object && !key.keys.is_empty() {
+            let mut inner = JsonReader::new(text, cell.start as usize);
+            return self.object(&mut inner, text, &key.keys, &below(path));
+        }
+        Ok(())
+    }
+
+    /// The columns of an exploded list's item.
+    fn item(mut self, text: &[u8], whole: Cell, item: &Item) -> Result<(), Malformed> {
+        self.take(whole, &item.whole);
+        let mut reader = JsonReader::new(text, whole.start as usize);
+        if whole.kind == CellKind::Json && reader.peek() == Some(b'{') {
+            return self.object(&mut reader, text, &item.keys, &item.prefix);
+        }
+        // an item that is no object has no fields
+        if item.whole.is_empty() {
+            return Err(Malformed);
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, cell: Cell, columns: &[(usize, u8)]) {
+        for (column, rank) in columns {
+            if *rank <= self.ranks[*column] {
+                self.ranks[*column] = *rank;
+                self.cells[*column] = cell;
+            }
+        }
+    }
+
+    fn ignore(&mut self, text: &[u8], name: Cell, path: &str) {
+        if self.ignored.len() < MAX_IGNORED {
+            let name = String::from_utf8_lossy(&text[name.start as usize..name.end as usize]);
+            self.ignored.insert(format!("{path}{name}"));
+        }
+    }
+}

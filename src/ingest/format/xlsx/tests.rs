@@ -1,0 +1,175 @@
+use super::fixture::{text_cell, workbook};
+use crate::ingest::testing::{Bench, accepted, contract, rejects, source, xlsx};
+use crate::project::{ColumnType, Conversions, Load, Read, XlsxRead};
+
+fn bench(read: XlsxRead) -> Bench {
+    let money = ColumnType::Decimal {
+        precision: 12,
+        scale: 2,
+    };
+    let columns = [
+        ("id<Nr", ColumnType::Varchar),
+        ("amount<Belopp", money),
+        ("paid<Betald", ColumnType::Boolean),
+        ("at<Tid", ColumnType::Timestamp),
+        ("day<Dag", ColumnType::Date),
+    ];
+    let zone = chrono_tz::Tz::Europe__Stockholm;
+    let conversions = Conversions {
+        zone,
+        decimal: ',',
+        dates: vec!["%d.%m.%Y".into()],
+        ..read.conversions.clone()
+    };
+    let read = XlsxRead {
+        conversions,
+        ..read
+    };
+    Bench::new(
+        source(Read::Xlsx(read), Load::Append),
+        contract(&["id"], &columns),
+    )
+}
+
+fn header() -> String {
+    ["Betald", "Nr", "", "Belopp", "Dag", "Tid", "Extra"]
+        .map(|name| text_cell(Some(name)))
+        .concat()
+}
+
+#[tokio::test]
+async fn cells_are_read_as_what_they_are_and_texts_as_declared() {
+    let rows = [
+        header(),
+        r#"<c t="b"><v>1</v></c><c t="s"><v>0</v></c><c/><c><v>19.989999999999998</v></c><c s="2"><v>45351</v></c><c s="1"><v>45935.26819444444</v></c>"#.into(),
+        String::new(),
+        format!(r#"<c r="B4"><v>110890</v></c>{}<c r="D4" t="str"><v>1020,50</v></c><c r="E4" t="str"><v>29.02.2024</v></c>"#, text_cell(Some("a note"))),
+        r#"<c r="B5" t="s"><v>1</v></c><c r="F5" t="d"><v>2026-01-02T12:00:00</v></c>"#.into(),
+        r#"<c r="C6" t="s"><v>1</v></c><c r="B6" t="str"><v></v></c>"#.into(),
+    ];
+    let bench = bench(xlsx());
+    let decoded = bench.decode("a.xlsx", workbook(&[("Svar", &rows)])).await;
+    assert_eq!(
+        accepted(&decoded),
+        [
+            "sh&ared|19.99|true|2025-10-05T04:26:12Z|2024-02-29",
+            "110890|1020.50|-|-|2024-02-29",
+            "rich|-|-|2026-01-02T11:00:00Z|-",
+            "-|-|-|-|-",
+        ]
+    );
+    assert_eq!(decoded.report.ignored_columns, ["Extra"]);
+}
+
+#[tokio::test]
+async fn errors_and_numbers_in_the_place_of_dates_reject_their_row() {
+    let rows = [
+        header(),
+        r#"<c r="B2"><v>1</v></c><c r="D2" t="e"><v>#N/A</v></c>"#.into(),
+        r#"<c r="B3"><v>2</v></c><c r="E3"><v>45351</v></c>"#.into(),
+        r#"<c r="B4"><v>3</v></c><c r="E4" s="1"><v>45351.5</v></c>"#.into(),
+        r#"<c r="B5"><v>4</v></c><c r="G5" t="e"><v>#REF!</v></c>"#.into(),
+        r#"<c r="B6"><v>5</v></c><c r="F6" t="str"><v>31.02.2024</v></c>"#.into(),
+        r#"<c r="B7"><v>6</v></c><c r="F7" t="str"><v>28.02.2024</v></c>"#.into(),
+    ];
+    let bench = bench(xlsx());
+    let decoded = bench.decode("a.xlsx", workbook(&[("Svar", &rows)])).await;
+    let good = ["4|-|-|-|-", "6|-|-|2024-02-27T23:00:00Z|-"];
+    assert_eq!(accepted(&decoded), good);
+    let expected = [
+        (2, "amount", "cell_error"),
+        (3, "day", "number_as_date"),
+        (4, "day", "not_a_date"),
+        (6, "at", "impossible_date"),
+    ];
+    assert_eq!(
+        rejects(&decoded),
+        expected.map(|(line, column, rule)| (line, column.to_string(), rule.to_string()))
+    );
+}
+
+#[tokio::test]
+async fn the_first_sheet_in_sight_is_read_or_the_one_that_is_named() {
+    let title = [
+        text_cell(Some("Report")),
+        String::new(),
+        header(),
+        r#"<c r="B4"><v>7</v></c>"#.into(),
+    ];
+    let other = [header(), r#"<c r="B2"><v>8</v></c>"#.into()];
+    let book = workbook(&[("~Lists", &other), ("Svar", &title)]);
+    let read = XlsxRead {
+        skip_lines: 2,
+        ..xlsx()
+    };
+    let first = bench(read);
+    let decoded = first.decode("a.xlsx", &book).await;
+    assert_eq!(accepted(&decoded), ["7|-|-|-|-"]);
+    let named = |name: &str| XlsxRead {
+        sheet: Some(name.into()),
+        ..xlsx()
+    };
+    let lists = bench(named("~Lists"));
+    let decoded = lists.decode("a.xlsx", &book).await;
+    assert_eq!(accepted(&decoded), ["8|-|-|-|-"]);
+    let refusal = bench(named("Svor")).refusal("a.xlsx", &book).await;
+    assert!(
+        refusal.contains("K0423") && refusal.contains("`Svar`"),
+        "{refusal}"
+    );
+}
+
+#[tokio::test]
+async fn without_a_header_columns_stand_in_contract_order_and_more_of_them_reject() {
+    let read = XlsxRead {
+        header: false,
+        ..xlsx()
+    };
+    let rows = [
+        r#"<c><v>1</v></c><c><v>2.5</v></c>"#.to_string(),
+        r#"<c><v>1</v></c><c r="F2"><v>2.5</v></c>"#.into(),
+    ];
+    let bench = bench(read);
+    let decoded = bench.decode("a.xlsx", workbook(&[("Svar", &rows)])).await;
+    assert_eq!(accepted(&decoded), ["1|2.50|-|-|-"]);
+    assert_eq!(
+        rejects(&decoded),
+        [(2, String::new(), "too_many_fields".into())]
+    );
+}
+
+#[tokio::test]
+async fn what_is_no_workbook_or_a_damaged_one_is_refused() {
+    let rows = [header()];
+    let book = workbook(&[("Svar", &rows)]);
+    let old = [&[0xd0, 0xcf, 0x11, 0xe0][..], &[0; 600]].concat();
+    let mut damaged = book.clone();
+    let cell = damaged
+        .windows(6)
+        .position(|part| part == b"Betald")
+        .unwrap();
+    damaged[cell] ^= 1;
+    for bytes in [
+        b"Nr;Belopp\n".to_vec(),
+        old,
+        book[..book.len() / 2].to_vec(),
+        damaged,
+    ] {
+        let refusal = bench(xlsx()).refusal("a.xlsx", bytes).await;
+        assert!(refusal.contains("K0422"), "{refusal}");
+    }
+}
+
+#[tokio::test]
+async fn a_renamed_column_is_named_in_the_refusal() {
+    let rows = [header()
+        .replace(">Nr<", ">Kundnr<")
+        .replace(">Extra<", "><")];
+    let refusal = bench(xlsx())
+        .refusal("survey/nps.xlsx", workbook(&[("Svar", &rows)]))
+        .await;
+    assert!(
+        refusal.contains("survey/nps.xlsx has no column `Nr` (now `Kundnr`)"),
+        "{refusal}"
+    );
+}

@@ -1,0 +1,2 @@
+-- gold.orders: one row per order.
+select order_id from bronze.orders
