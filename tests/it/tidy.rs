@@ -227,8 +227,11 @@ fn every_function_is_tested_and_on_the_page_of_sql() {
     let page = fs::read_to_string(root().join("docs/sql.md")).unwrap();
     for file in rust_files(&root().join("src/engine/udf")) {
         let text = fs::read_to_string(&file).unwrap();
-        let is_function = text.starts_with("//! `");
-        if !is_function {
+        // other files of the folder begin with what they do, not with a call
+        let names_a_function = text
+            .strip_prefix("//! `")
+            .is_some_and(|rest| rest.starts_with(char::is_alphabetic));
+        if !names_a_function {
             continue;
         }
         let whole = if file.ends_with("mod.rs") {
