@@ -9,13 +9,13 @@ with people as (
         coalesce(given_key, family_key) as name_key
     from silver.people
 ),
--- Addresses that are known under one name alone: those of a couple name neither of them.
+-- Addresses that one name alone is known by, and a record without a name: those of a couple name neither of them.
 sole_emails as (
     select email
     from people
     where email is not null
     group by email
-    having count(distinct name_key) = 1
+    having count(distinct name_key) = 1 and count(*) > count(name_key)
 ),
 keys as (
     select record_id, known_since_on, 'national_id' as rule, country || ' ' || national_id as key
