@@ -22,6 +22,7 @@ RUN mkdir -p src tests/it \
 COPY README.md kilde.yaml ./
 COPY pipelines pipelines
 COPY schemas schemas
+COPY seeds seeds
 COPY sql sql
 COPY exports exports
 COPY src src

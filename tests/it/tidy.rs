@@ -252,6 +252,21 @@ fn every_function_is_tested_and_on_the_page_of_sql() {
 }
 
 #[test]
+fn the_image_gets_every_folder_that_is_packed_into_the_program() {
+    let image = fs::read_to_string(root().join("Dockerfile")).unwrap();
+    let allowed = fs::read_to_string(root().join(".dockerignore")).unwrap();
+    let program = fs::read_to_string(root().join("src/main.rs")).unwrap();
+    let packed = program.split("$CARGO_MANIFEST_DIR/").skip(1);
+    let folders: Vec<&str> = packed.filter_map(|rest| rest.split('"').next()).collect();
+    assert!(folders.contains(&"exports"), "{folders:?}");
+    for folder in folders {
+        let copied = image.contains(&format!("COPY {folder} {folder}\n"));
+        let seen = allowed.contains(&format!("!{folder}\n"));
+        assert!(copied && seen, "the image lacks {folder}");
+    }
+}
+
+#[test]
 fn the_image_is_built_by_the_toolchain_that_the_manifest_asks_for() {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let version = manifest
