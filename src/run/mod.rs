@@ -10,6 +10,7 @@
 
 mod build;
 mod candidate;
+mod decision;
 mod event;
 mod execute;
 mod history;
