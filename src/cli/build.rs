@@ -180,6 +180,11 @@ fn source_row(source: &SourceReport) -> Vec<String> {
             format::share(n, source.records)
         ),
     };
+    let exports = format::plural(source.exports.len() as u64, "export");
+    let exports = match source.retracted.len() {
+        0 => exports,
+        n => format!("{exports}, {n} retracted"),
+    };
     let hint = match (&source.outcome, source.rejected) {
         (TableOutcome::Failed(reason), _) => styled(BAD, reason),
         (_, 0) => String::new(),
@@ -188,7 +193,7 @@ fn source_row(source: &SourceReport) -> Vec<String> {
     vec![
         mark(&source.outcome),
         source.table.to_string(),
-        format::plural(source.exports.len() as u64, "export"),
+        exports,
         format!("{} records", format::count(source.records)),
         format!("{} rows", format::change(source.row_change)),
         rejected,

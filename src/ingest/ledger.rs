@@ -35,12 +35,7 @@ pub(crate) enum FileStatus {
 }
 
 impl FileStatus {
-    const ALL: [Self; 4] = [
-        Self::Loaded,
-        Self::Duplicate,
-        Self::Empty,
-        Self::Retracted,
-    ];
+    const ALL: [Self; 4] = [Self::Loaded, Self::Duplicate, Self::Empty, Self::Retracted];
 
     /// As stored.
     pub(crate) fn name(self) -> &'static str {

@@ -119,14 +119,7 @@ mod tests {
     #[tokio::test]
     async fn a_lake_without_decisions_has_none() {
         let fixture = Fixture::new();
-        assert!(
-            fixture
-                .lake
-                .decisions::<String>()
-                .await
-                .unwrap()
-                .is_empty()
-        );
+        assert!(fixture.lake.decisions::<String>().await.unwrap().is_empty());
     }
 
     #[tokio::test]

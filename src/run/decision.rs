@@ -8,6 +8,7 @@
 //! crash loses none, a build that was under way leaves them to the next, and after a rollback they are followed again.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -61,6 +62,21 @@ pub(crate) struct Exclusion {
     pub(crate) why: Option<String>,
 }
 
+/// Who, when and why, as lists say it.
+impl fmt::Display for Exclusion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = match self.verb {
+            Verb::Retract => "retracted",
+            _ => "skipped",
+        };
+        write!(f, "{verb} by {}, {}", self.by, self.at.format("%Y-%m-%d"))?;
+        match &self.why {
+            Some(why) => write!(f, ": {why}"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// All that was decided, as it stands now.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Decisions {
@@ -85,15 +101,25 @@ impl Decisions {
     }
 
     fn take(&mut self, number: u64, decision: &Decision<ExportDecision>) {
-        let says = &decision.says;
+        self.apply(number, &decision.says, &decision.by, decision.at);
+    }
+
+    /// Takes in what somebody decides.
+    pub(super) fn apply(
+        &mut self,
+        number: u64,
+        says: &ExportDecision,
+        by: &str,
+        at: DateTime<Utc>,
+    ) {
         for export in &says.exports {
             match says.verb {
                 Verb::Skip | Verb::Retract => {
                     let exclusion = Exclusion {
                         decision: number,
                         verb: says.verb,
-                        by: decision.by.clone(),
-                        at: decision.at,
+                        by: by.to_string(),
+                        at,
                         why: says.why.clone(),
                     };
                     self.exclusions.insert(export.clone(), exclusion);
@@ -119,6 +145,16 @@ impl Decisions {
                 Verb::Skip | Verb::Retract => {}
             }
         }
+    }
+
+    /// Whether anything was decided about an export that could be taken back.
+    pub(super) fn stands(&self, export: &ExportName) -> bool {
+        self.exclusions.contains_key(export) || self.reloads.contains_key(export)
+    }
+
+    /// The same of a source as a whole.
+    pub(super) fn stands_of_source(&self, source: &TableName) -> bool {
+        self.reloads_of_sources.contains_key(source)
     }
 
     /// Why an export does not count; `None`: it does.

@@ -15,7 +15,7 @@ use crate::plan::{
     ExportState, Fingerprints, Observed, ObservedExport, ObservedHold, ObservedRelease,
     PublishedTable,
 };
-use crate::project::{Captures, Source};
+use crate::project::{Captures, Project, Source};
 use crate::release::{Pause, Release, TableEntry, TableKind};
 use crate::store::{ObjectInfo, Store};
 
@@ -43,6 +43,24 @@ pub(super) struct FoundExport {
 }
 
 impl Observation {
+    /// Fills in what is known of the exports of every source; to be done again where decisions are others.
+    pub(super) async fn see_exports(&mut self, project: &Project) -> Result<()> {
+        let (unknown, nothing) = (Ledger::default(), BTreeMap::new());
+        let mut exports = BTreeMap::new();
+        for source in project.sources.values() {
+            let sight = Sight {
+                source,
+                raw: self.raw.as_ref(),
+                found: self.found.get(&source.table).unwrap_or(&nothing),
+                known: self.ledger.get(&source.table).unwrap_or(&unknown),
+                decisions: &self.decisions,
+            };
+            exports.insert(source.table.clone(), sight.exports().await?);
+        }
+        self.observed.exports = exports;
+        Ok(())
+    }
+
     /// # Errors
     /// `Config` while a rollback pauses the lake.
     pub(super) fn refuse_if_paused(&self) -> Result<()> {
@@ -62,22 +80,53 @@ pub(super) fn paused(pause: &Pause) -> Error {
     .help("`kilde resume` lets them go on; `kilde plan` shows what they would do")
 }
 
+/// What a lake says of the world: its newest release and what people decided.
+#[derive(Debug, Default)]
+struct Published {
+    release: Option<Release>,
+    pause: Option<Pause>,
+    ledger: BTreeMap<TableName, Ledger>,
+    decisions: Decisions,
+}
+
+impl Published {
+    async fn of(catalog: &Catalog) -> Result<Self> {
+        let release = catalog.lake().current().await?;
+        let pause = match &release {
+            Some(release) => catalog.lake().pause(release).await?,
+            None => None,
+        };
+        let ledger = match &release {
+            Some(release) => super::ops_tables::ledger(catalog, release).await?,
+            None => BTreeMap::new(),
+        };
+        Ok(Self {
+            release,
+            pause,
+            ledger,
+            decisions: Decisions::read(catalog).await?,
+        })
+    }
+}
+
 /// Looks at everything a plan depends on. Writes nothing.
 pub(super) async fn observe(
     runner: &Runner,
     catalog: &Catalog,
     as_of: DateTime<Utc>,
 ) -> Result<Observation> {
-    let release = catalog.lake().current().await?;
-    let pause = match &release {
-        Some(release) => catalog.lake().pause(release).await?,
-        None => None,
-    };
-    let ledger = match &release {
-        Some(release) => super::ops_tables::ledger(catalog, release).await?,
-        None => BTreeMap::new(),
-    };
-    let decisions = Decisions::read(catalog).await?;
+    look(runner, Published::of(catalog).await?, as_of).await
+}
+
+/// The same where there is no lake yet: only what lies in `raw`.
+pub(super) async fn observe_without_lake(
+    runner: &Runner,
+    as_of: DateTime<Utc>,
+) -> Result<Observation> {
+    look(runner, Published::default(), as_of).await
+}
+
+async fn look(runner: &Runner, lake: Published, as_of: DateTime<Utc>) -> Result<Observation> {
     let project = &runner.project;
     let raw = Store::open_if_exists(&project.root, &project.raw)?;
     let mut found = BTreeMap::new();
@@ -86,38 +135,24 @@ pub(super) async fn observe(
             found.insert(source.table.clone(), find_exports(raw, source).await?);
         }
     }
-    let mut exports = BTreeMap::new();
-    for source in project.sources.values() {
-        let none = Ledger::default();
-        let known = ledger.get(&source.table).unwrap_or(&none);
-        let nothing = BTreeMap::new();
-        let found = found.get(&source.table).unwrap_or(&nothing);
-        let sight = Sight {
-            source,
-            raw: raw.as_ref(),
-            found,
-            known,
-            decisions: &decisions,
-        };
-        exports.insert(source.table.clone(), sight.exports().await?);
-    }
-    let observed = Observed {
-        as_of,
-        now: runner.clock.now(),
-        release: release
-            .as_ref()
-            .map(|release| observed_release(release, pause.is_some())),
-        exports,
-    };
-    Ok(Observation {
-        observed,
-        release,
-        pause,
-        ledger,
-        decisions,
+    let is_paused = lake.pause.is_some();
+    let release = lake.release.as_ref();
+    let mut observation = Observation {
+        observed: Observed {
+            as_of,
+            now: runner.clock.now(),
+            release: release.map(|release| observed_release(release, is_paused)),
+            exports: BTreeMap::new(),
+        },
+        release: lake.release,
+        pause: lake.pause,
+        ledger: lake.ledger,
+        decisions: lake.decisions,
         found,
         raw,
-    })
+    };
+    observation.see_exports(project).await?;
+    Ok(observation)
 }
 
 async fn find_exports(raw: &Store, source: &Source) -> Result<BTreeMap<String, FoundExport>> {

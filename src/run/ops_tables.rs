@@ -207,9 +207,7 @@ impl Execution {
         let columns: Vec<Expr> = schema
             .fields()
             .iter()
-            .map(|field| {
-                cast(ident(field.name()), field.data_type().clone()).alias(field.name())
-            })
+            .map(|field| cast(ident(field.name()), field.data_type().clone()).alias(field.name()))
             .collect();
         let mut rows = session.read_table(new).map_err(engine::failure)?;
         for (source, void) in parts {

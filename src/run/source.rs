@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::FutureExt;
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::stream::{self, StreamExt};
 
 use super::execute::{Execution, TableResult};
 use super::observe::FoundExport;
@@ -42,8 +42,7 @@ impl Execution {
         let present = published.as_ref().filter(|_| !reload);
 
         let decoded = self.decode(&source, exports).await?;
-        let reports: Vec<_> = decoded.iter().map(|export| &export.report).collect();
-        ingest::check_rejects(&source, &reports)?;
+        self.check_rejects(&source, exports, &decoded)?;
         let replaced = self.replaced(&source, exports, leaving);
         let (unique, duplicates) = self.without_duplicates(&source, decoded, reload, &replaced);
         let counted = self.counted(plan)?;
@@ -51,7 +50,11 @@ impl Execution {
         let merging = Merging {
             present,
             exports: &unique,
-            leaving: if rewrites { replaced.clone() } else { BTreeSet::new() },
+            leaving: if rewrites {
+                replaced.clone()
+            } else {
+                BTreeSet::new()
+            },
             reload,
         };
         let (written, report) = self.merge(plan, &source, merging, &counted).await?;
@@ -133,10 +136,34 @@ impl Execution {
             };
             decoding.push(decoded.boxed());
         }
-        stream::iter(decoding)
-            .buffered(self.runner.resources.threads.max(1))
-            .try_collect()
-            .await
+        let mut all = Vec::with_capacity(exports.len());
+        let mut decoded = stream::iter(decoding).buffered(self.runner.resources.threads.max(1));
+        while let Some(one) = decoded.next().await {
+            if let (Err(error), Some(export)) = (&one, exports.get(all.len())) {
+                self.record_refused(&source.table, export, error);
+            }
+            all.push(one?);
+        }
+        Ok(all)
+    }
+
+    /// # Errors
+    /// `Quality` K0412 where the exports together have more rejects than the source allows.
+    fn check_rejects(
+        &self,
+        source: &Source,
+        exports: &[ObservedExport],
+        decoded: &[Arc<DecodedExport>],
+    ) -> Result<()> {
+        let reports: Vec<_> = decoded.iter().map(|export| &export.report).collect();
+        let checked = ingest::check_rejects(source, &reports);
+        if let Err(error) = &checked {
+            let bad = exports.iter().zip(&reports);
+            for (export, _) in bad.filter(|(_, report)| report.rejected > 0) {
+                self.record_refused(&source.table, export, error);
+            }
+        }
+        checked
     }
 
     /// Exports whose rows and rejects of before do not stay: those that leave, and of those read now what the ledger knows.
