@@ -123,8 +123,12 @@ fn exports(report: &RunReport) -> String {
         text.push_str(&held::overdue(report));
         return text;
     }
+    let retracted = match sum(|source| source.retracted.len() as u64) {
+        0 => String::new(),
+        n => format!("{} retracted, ", format::count(n)),
+    };
     text.push_str(&format!(
-        "   {} new, {} · {} records = {} accepted + {} rejected\n",
+        "   {} new, {retracted}{} · {} records = {} accepted + {} rejected\n",
         format::count(exports),
         format::bytes(sum(|source| source.bytes)),
         format::count(sum(|source| source.records)),

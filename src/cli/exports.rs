@@ -284,7 +284,9 @@ fn row(export: &ListedExport, zone: Tz) -> Vec<String> {
         styled(style, export.status.name()),
         export.path.clone(),
         format::bytes(export.bytes),
-        counted(export.records, "records"),
+        export
+            .records
+            .map_or_else(String::new, |count| format::plural(count, "record")),
         counted(export.accepted, "accepted"),
         counted(export.rejected, "rejected"),
         release.unwrap_or_default(),

@@ -452,7 +452,7 @@ fn exports_lists_what_came_and_what_nobody_asked_for() {
         lines[1]
     );
     assert!(
-        lines[2].contains("loaded") && lines[2].contains("1 records"),
+        lines[2].contains("loaded") && lines[2].contains("1 record "),
         "{}",
         lines[2]
     );
