@@ -90,14 +90,6 @@ was published. `kilde rejects TABLE` lists them with file, line, column and rule
 contract, or the limit.",
     },
     Explanation {
-        code: Code(413),
-        title: "an export that was loaded has other content now",
-        text: "\
-An `append` source reads each export once; its rows are in the table, and those of the file as it was cannot
-be told from the new ones. Deliver corrections under a new name. Where the new content is the truth, read the
-whole source again: `kilde build --select TABLE --full-refresh`.",
-    },
-    Explanation {
         code: Code(420),
         title: "an export holds no JSON array",
         text: "\
