@@ -4,7 +4,10 @@
 //! `write` (rows → sorted files), `check` (a project, no data), `command` (the built binary, process and all). Speeds are
 //! records or rows per second. A number means something beside another of the same run; see `docs/performance.md`.
 
-#![expect(clippy::unwrap_used, reason = "a bench that cannot be set up has nothing to say")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a bench that cannot be set up has nothing to say"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
