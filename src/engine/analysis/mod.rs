@@ -11,6 +11,7 @@ mod conform;
 mod explain_failure;
 mod foreign_function;
 mod function_call;
+mod lineage;
 mod output;
 mod plain_words;
 mod runnable;
@@ -31,6 +32,7 @@ use datafusion::sql::sqlparser::ast;
 pub(crate) use conform::conform;
 pub(super) use explain_failure::first_span;
 pub(super) use function_call::{FunctionCall, function_calls};
+pub(crate) use lineage::{How, Origin, Origins, ValueLineage};
 
 use super::catalog::Catalog;
 use super::clock_functions::CLOCK_NAMES;

@@ -16,7 +16,27 @@ fn table(columns: &[(&str, DataType)]) -> InputTable {
 }
 
 /// `silver.people` and `silver.orders`, variables `country` and `min_amount`, 1 March 2026 in Stockholm.
-fn ask(text: &str, is_runnable: bool) -> Result<Analysis, Vec<Diagnostic>> {
+pub(super) fn ask(text: &str, is_runnable: bool) -> Result<Analysis, Vec<Diagnostic>> {
+    let analysis = ask_with(text, test_registry::shared())?;
+    if is_runnable {
+        check_runnable(&question_file(text), &analysis, test_registry::shared())
+            .map_err(|d| vec![d])?;
+    }
+    Ok(analysis)
+}
+
+fn question_file(text: &str) -> Arc<SourceFile> {
+    Arc::new(SourceFile {
+        path: "sql/gold/x.sql".into(),
+        text: text.into(),
+    })
+}
+
+/// The same with other functions.
+pub(super) fn ask_with(
+    text: &str,
+    functions: &FunctionRegistry,
+) -> Result<Analysis, Vec<Diagnostic>> {
     let instant = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     let lines = DataType::new_list(
         DataType::Struct(
@@ -50,30 +70,23 @@ fn ask(text: &str, is_runnable: bool) -> Result<Analysis, Vec<Diagnostic>> {
             ]),
         ),
     ]);
-    let file = Arc::new(SourceFile {
-        path: "sql/gold/x.sql".into(),
-        text: text.into(),
-    });
+    let file = question_file(text);
     let vars = BTreeMap::from([
         ("country".to_string(), "S'E".to_string()),
         ("min_amount".to_string(), "100".to_string()),
     ]);
     let statement = Statement::parse(&file).map_err(|d| vec![d])?;
     let uses = statement.tables(&tables.keys().cloned().collect())?;
-    let analysis = analyse(&Question {
+    analyse(&Question {
         statement: &statement,
         uses: &uses,
         tables: &tables,
         vars: &vars,
         as_of: Utc.with_ymd_and_hms(2026, 2, 28, 23, 0, 0).unwrap(),
         time_zone: chrono_tz::Europe::Stockholm,
-        functions: test_registry::shared(),
+        functions,
         is_published: true,
-    })?;
-    if is_runnable {
-        check_runnable(&file, &analysis, test_registry::shared()).map_err(|d| vec![d])?;
-    }
-    Ok(analysis)
+    })
 }
 
 /// The rendered mistakes, an empty line between two.
