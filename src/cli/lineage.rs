@@ -11,7 +11,9 @@ use super::options::Options;
 use super::style::{self, FAINT, STRONG, styled};
 use crate::engine::{How, Origin, Origins};
 use crate::error::{Error, Result};
-use crate::plan::{Branch, Export, Lineage as Lines, LineageColumn, LineageQuestion, Step};
+use crate::plan::{
+    Branch, Decided, Export, Lineage as Lines, LineageColumn, LineageQuestion, Step,
+};
 
 #[derive(Debug, Args)]
 pub(super) struct Lineage {
@@ -189,11 +191,11 @@ fn branches(lineage: &Lines, above: &Branch, indent: &str, lines: &mut Columns) 
         };
         let hows: Vec<&str> = branch.hows.iter().map(|how| how.words()).collect();
         let mut hows = hows.join(", ");
-        if branch.columns > 0 {
+        if branch.decided.is_some() {
             hows = format!("{hows} it");
         }
         lines.row(vec![
-            format!("{indent}{fork} {}", shown(&branch.at)),
+            format!("{indent}{fork} {}", place(branch)),
             hows,
             end(lineage, branch),
         ]);
@@ -213,9 +215,8 @@ fn about(column: &LineageColumn) -> String {
 
 /// What stands behind the last column of a way: the field of an export, or why it ends.
 fn end(lineage: &Lines, branch: &Branch) -> String {
-    if branch.columns > 0 {
-        let columns = format::plural(branch.columns as u64, "column");
-        return styled(FAINT, columns);
+    if let Some(Decided::Columns(columns)) = branch.decided {
+        return styled(FAINT, format::plural(columns as u64, "column"));
     }
     if branch.is_repeated {
         return styled(FAINT, "as above");
@@ -236,6 +237,13 @@ fn field(export: &Export) -> String {
         }
         Export::Path { files } => format!("the path of {}", files.join(", ")),
         Export::Record => "where the record was read".to_string(),
+    }
+}
+
+fn place(branch: &Branch) -> String {
+    match branch.decided {
+        Some(Decided::Columns(_)) => branch.at.table.to_string(),
+        _ => shown(&branch.at),
     }
 }
 

@@ -21,7 +21,7 @@ mod watchdog;
 
 pub(crate) use analysis::{
     Analysis, How, InputTable, Origin, Origins, OutputColumn, Question, ValueLineage, analyse,
-    check_runnable, conform,
+    check_runnable, conform, plan_query,
 };
 pub(crate) use culprit::culprit;
 pub(crate) use failure::{failure, is_out_of_memory};

@@ -79,11 +79,20 @@ pub(crate) struct Branch {
     pub(crate) at: Origin,
     /// How it takes part; of the first one nothing.
     pub(crate) hows: BTreeSet<How>,
-    /// Where it decides about several columns of a table: how many, and `at` is the table.
-    pub(crate) columns: usize,
+    /// Where it only decides, `at` is the table, and this what of it.
+    pub(crate) decided: Option<Decided>,
     pub(crate) further: Vec<Branch>,
     /// Whether `further` is left out, since it was shown before.
     pub(crate) is_repeated: bool,
+}
+
+/// What a column decides about without going into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Decided {
+    /// Which rows the table has.
+    Rows,
+    /// The values of this many of its columns.
+    Columns(usize),
 }
 
 /// An edge: one takes part in the other. An empty path of `to` stands for the table's rows.
@@ -348,6 +357,9 @@ fn taking_part(at: &Origin, origins: &Origins) -> BTreeSet<How> {
     parts.flat_map(|(_, hows)| hows).copied().collect()
 }
 
+/// Where a walk goes, how the two hang together, and what is decided where it ends there.
+type Next = (Origin, BTreeSet<How>, Option<Decided>);
+
 struct Walk<'a> {
     lineage: &'a Lineage,
     is_up: bool,
@@ -359,7 +371,7 @@ impl Walk<'_> {
         let mut branch = Branch {
             at,
             hows,
-            columns: 0,
+            decided: None,
             further: Vec::new(),
             is_repeated: false,
         };
@@ -375,12 +387,12 @@ impl Walk<'_> {
             return branch;
         }
         let depth = depth.map(|depth| depth - 1);
-        for (at, hows, columns) in next {
-            if columns > 0 {
+        for (at, hows, decided) in next {
+            if decided.is_some() {
                 branch.further.push(Branch {
                     at,
                     hows,
-                    columns,
+                    decided,
                     further: Vec::new(),
                     is_repeated: false,
                 });
@@ -391,43 +403,43 @@ impl Walk<'_> {
         branch
     }
 
-    fn values_of(&self, at: &Origin) -> Vec<(Origin, BTreeSet<How>, usize)> {
+    fn values_of(&self, at: &Origin) -> Vec<Next> {
         let origins = self.lineage.made_of(at);
         let values = origins.values();
         values
-            .map(|(origin, how)| (origin.clone(), BTreeSet::from([how]), 0))
+            .map(|(origin, how)| (origin.clone(), BTreeSet::from([how]), None))
             .collect()
     }
 
     /// Columns that its values go into; and tables where it decides, each once.
-    fn uses_of(&self, at: &Origin) -> Vec<(Origin, BTreeSet<How>, usize)> {
+    fn uses_of(&self, at: &Origin) -> Vec<Next> {
         let mut found = Vec::new();
-        let mut decided: BTreeMap<TableName, (BTreeSet<How>, usize)> = BTreeMap::new();
+        let mut decided: BTreeMap<TableName, (BTreeSet<How>, Decided)> = BTreeMap::new();
         for (to, hows) in self.lineage.made_from(at) {
             let value = hows.iter().copied().find(|how| how.is_value());
             match value {
                 Some(how) if !to.path.is_empty() => {
-                    found.push((to, BTreeSet::from([how]), 0));
+                    found.push((to, BTreeSet::from([how]), None));
                 }
                 _ => {
-                    let all = self.lineage.tables.get(&to.table);
-                    let all = all.map_or(0, |table| table.columns.len());
-                    let (known, columns) = decided.entry(to.table).or_default();
+                    let none = (BTreeSet::new(), Decided::Columns(0));
+                    let (known, what) = decided.entry(to.table).or_insert(none);
                     known.extend(hows);
-                    *columns = if to.path.is_empty() {
-                        all
-                    } else {
-                        *columns + 1
+                    *what = match *what {
+                        Decided::Columns(columns) if !to.path.is_empty() => {
+                            Decided::Columns(columns + 1)
+                        }
+                        _ => Decided::Rows,
                     };
                 }
             }
         }
-        let decided = decided.into_iter().map(|(table, (hows, columns))| {
+        let decided = decided.into_iter().map(|(table, (hows, what))| {
             let at = Origin {
                 table,
                 path: Vec::new(),
             };
-            (at, hows, columns)
+            (at, hows, Some(what))
         });
         found.extend(decided);
         found

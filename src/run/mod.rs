@@ -123,13 +123,32 @@ impl Runner {
     /// # Errors
     /// `Config` where the lake does not exist.
     pub(crate) fn readable(&self, as_of: DateTime<Utc>) -> Result<Catalog> {
-        let store = Store::open_if_exists(&self.project.root, &self.project.lake)?;
-        let store = store.ok_or_else(|| {
+        self.readable_if_exists(as_of)?.ok_or_else(|| {
             Error::config("there is no lake yet")
                 .at(self.project.lake.as_str())
                 .help("`kilde build` makes one")
-        })?;
-        self.catalog_over(store, as_of)
+        })
+    }
+
+    fn readable_if_exists(&self, as_of: DateTime<Utc>) -> Result<Option<Catalog>> {
+        let store = Store::open_if_exists(&self.project.root, &self.project.lake)?;
+        store
+            .map(|store| self.catalog_over(store, as_of))
+            .transpose()
+    }
+
+    /// The lake's read side, for looking ahead: one that does not exist yet is empty, and nothing is created.
+    ///
+    /// # Errors
+    /// As [`Runner::catalog`].
+    fn foreseen(&self, as_of: DateTime<Utc>) -> Result<Catalog> {
+        match self.readable_if_exists(as_of)? {
+            Some(catalog) => Ok(catalog),
+            None => {
+                let store = Store::nothing_at(&self.project.root, &self.project.lake)?;
+                self.catalog_over(store, as_of)
+            }
+        }
     }
 
     fn catalog_over(&self, store: Store, as_of: DateTime<Utc>) -> Result<Catalog> {
@@ -150,7 +169,8 @@ impl Runner {
         .with_functions(&self.functions)?;
         let lake = Lake::open(store, Arc::clone(&log) as _, Arc::clone(&self.clock))
             .with_failpoint(failpoint_of_environment());
-        Ok(Catalog::new(lake, log, Arc::new(engine)))
+        let functions = Arc::clone(&self.functions);
+        Ok(Catalog::new(lake, log, Arc::new(engine), functions))
     }
 
     /// What a build would do, and why. Writes nothing.
@@ -158,8 +178,9 @@ impl Runner {
     /// # Errors
     /// Every mistake of the project, or what [`Runner::catalog`] gives.
     pub(crate) async fn plan(&self, request: &BuildRequest) -> Result<(Observed, Plan)> {
-        let catalog = self.catalog(request.as_of)?;
+        let catalog = self.foreseen(request.as_of)?;
         let observation = observe::observe(self, &catalog, request.as_of).await?;
+        observation.refuse_without_raw(&self.project)?;
         let plan = self.plan_on(&observation.observed, request)?;
         Ok((observation.observed, plan))
     }

@@ -14,7 +14,7 @@ use crate::plan::{
     ExportState, Fingerprints, Observed, ObservedExport, ObservedHold, ObservedRelease,
     PublishedTable,
 };
-use crate::project::{Captures, Source};
+use crate::project::{Captures, Project, Source};
 use crate::release::{Pause, Release, TableEntry, TableKind};
 use crate::store::{ObjectInfo, Store};
 
@@ -40,6 +40,17 @@ pub(super) struct FoundExport {
 }
 
 impl Observation {
+    /// A folder that is gone is more often a disk that is not mounted than a night without exports.
+    ///
+    /// # Errors
+    /// K0702 where the project has sources, and the folder of their exports does not exist.
+    pub(super) fn refuse_without_raw(&self, project: &Project) -> Result<()> {
+        if self.raw.is_some() || project.sources.is_empty() {
+            return Ok(());
+        }
+        Store::open(&project.root, &project.raw).map(drop)
+    }
+
     /// # Errors
     /// `Config` while a rollback pauses the lake.
     pub(super) fn refuse_if_paused(&self) -> Result<()> {

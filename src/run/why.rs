@@ -61,7 +61,7 @@ impl Runner {
             .tables
             .get(table)
             .ok_or_else(|| Error::internal(format!("`{table}` is not in the plan")))?;
-        let catalog = self.catalog(request.as_of)?;
+        let catalog = self.foreseen(request.as_of)?;
         let newest = catalog.lake().current().await?;
         let entry = |name: &TableName| newest.as_ref().and_then(|release| release.table(name));
         let inputs = planned.inputs.iter().filter_map(|input| {

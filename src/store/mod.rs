@@ -20,6 +20,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 #[cfg(test)]
@@ -73,7 +74,7 @@ impl Store {
         Self::open_if_exists(base, location)?.ok_or_else(|| {
             Error::config(format!("the folder `{location}` does not exist"))
                 .code(Code(702))
-                .help("create it, or mend `raw` or `lake` in kilde.yaml")
+                .help("create it, or correct `raw` or `lake` in kilde.yaml")
         })
     }
 
@@ -85,9 +86,11 @@ impl Store {
         let folder = location::local_folder(base, location)?;
         match std::fs::metadata(&folder) {
             Ok(metadata) if metadata.is_dir() => Self::over_folder(&folder).map(Some),
-            Ok(_) => {
-                Err(Error::config(format!("`{location}` is a file, not a folder")).code(Code(702)))
-            }
+            Ok(_) => Err(
+                Error::config(format!("`{location}` is a file, not a folder"))
+                    .code(Code(702))
+                    .help("correct `raw` or `lake` in kilde.yaml"),
+            ),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(unavailable(&folder.display().to_string(), error)),
         }
@@ -98,10 +101,30 @@ impl Store {
     /// # Errors
     /// As [`Store::open_if_exists`]; `Unavailable` where the folder cannot be created.
     pub(crate) fn open_or_create(base: &FilePath, location: &str) -> Result<Self> {
+        if let Some(store) = Self::open_if_exists(base, location)? {
+            return Ok(store);
+        }
         let folder = location::local_folder(base, location)?;
         std::fs::create_dir_all(&folder)
             .map_err(|error| unavailable(&folder.display().to_string(), error))?;
         Self::open(base, location)
+    }
+
+    /// What a location that does not exist yet looks like to whoever only reads: nothing is in it.
+    ///
+    /// # Errors
+    /// As [`Store::open_if_exists`].
+    pub(crate) fn nothing_at(base: &FilePath, location: &str) -> Result<Self> {
+        let folder = location::local_folder(base, location)?;
+        Ok(Self {
+            inner: Arc::new(InMemory::new()),
+            location: Location::of_folder(std::path::absolute(folder).map_err(|error| {
+                Error::config(format!("`{location}` is no path"))
+                    .code(Code(702))
+                    .caused_by(error)
+            })?)?,
+            first_pause: FIRST_PAUSE,
+        })
     }
 
     fn over_folder(folder: &FilePath) -> Result<Self> {

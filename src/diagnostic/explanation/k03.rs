@@ -178,6 +178,12 @@ pub(super) const CODES: &[Explanation] = &[
         text: "`where:` of a test is a plain condition over the table's columns. A test that needs variables is written as SQL.",
     },
     Explanation {
+        code: Code(332),
+        title: "an aggregate that only comes near",
+        text: "`approx_median` and its kind keep a digest that depends on which rows came first, and rows arrive by chance of\n\
+               threads. `median`, `quantile_cont` and `count(distinct x)` are exact, and the same on every run.",
+    },
+    Explanation {
         code: Code(340),
         title: "not a function of SQL",
         text: "A file of `sql/functions/` defines one function or several, separated by `;`:\n\

@@ -14,6 +14,7 @@ mod function_call;
 mod lineage;
 mod output;
 mod plain_words;
+mod query;
 mod runnable;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +34,7 @@ pub(crate) use conform::conform;
 pub(super) use explain_failure::first_span;
 pub(super) use function_call::{FunctionCall, function_calls};
 pub(crate) use lineage::{How, Origin, Origins, ValueLineage};
+pub(crate) use query::plan_query;
 
 use super::catalog::Catalog;
 use super::clock_functions::CLOCK_NAMES;

@@ -4,6 +4,7 @@
 //! the same twice, and doubts (warning) where it may fail or surprise at run time.
 
 mod aggregate_without_order;
+mod approximate_aggregate;
 mod as_of_as_date;
 mod cast_of_text;
 mod implicit_cast;
@@ -44,6 +45,7 @@ pub(super) struct LintContext<'a> {
 pub(super) fn check(context: &LintContext<'_>) -> Vec<Diagnostic> {
     let lints = [
         volatile_function::check,
+        approximate_aggregate::check,
         limit_without_order::check,
         aggregate_without_order::check,
         window_without_order::check,

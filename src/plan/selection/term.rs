@@ -67,7 +67,7 @@ pub(crate) struct Pattern {
 impl Pattern {
     fn new(text: &str, whole: &str) -> Result<Self> {
         if text.is_empty() {
-            return Err(malformed(whole, "a name is missing"));
+            return Err(malformed(whole, "a name is missing").help("write `gold.customers+`"));
         }
         let glob = if text.contains(['*', '?', '[']) {
             let glob = GlobBuilder::new(text)

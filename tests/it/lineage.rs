@@ -1,0 +1,150 @@
+//! `kilde lineage`: what columns are made of, and what is made of them.
+
+use serde_json::Value;
+
+use crate::sandbox::Sandbox;
+
+/// Two sources, an ephemeral step, a struct that is opened again, a function of the project, a window that chooses.
+fn shop() -> Sandbox {
+    Sandbox::with(&[
+        ("kilde.yaml", "project: shop\nraw: exports/\nlake: lake/\n"),
+        (
+            "pipelines/shop.yaml",
+            "owner: {name: Shop}\nsources:\n  - {table: bronze.people, files: 'crm/people_{exported_on:%Y%m%d}.csv', read: {csv: {}}, load: replace}\n  - {table: bronze.orders, files: orders/*.ndjson, read: {ndjson: {}}}\nsteps:\n  - sql: silver/*\n  - sql: gold/*\n",
+        ),
+        (
+            "schemas/bronze/people.yaml",
+            "grain: one row per person\nkey: [person_id]\npurpose: [care]\ncolumns:\n  - {name: person_id, data_type: bigint, from: Nummer}\n  - {name: email, data_type: varchar, personal: email, from: [E-post, Epost]}\n  - {name: exported_on, data_type: date}\n",
+        ),
+        (
+            "schemas/bronze/orders.yaml",
+            "grain: one row per order\nkey: [order_id]\ncolumns:\n  - {name: order_id, data_type: bigint}\n  - {name: buyer, data_type: 'struct<id bigint, land varchar>'}\n  - {name: amount, data_type: 'decimal(9,2)', from: totals.gross}\n",
+        ),
+        (
+            "sql/functions/tidy.sql",
+            "-- tidy: an address as it is compared.\ncreate function tidy(address varchar) returns varchar as lower(trim(address));\n",
+        ),
+        (
+            "sql/silver/people.sql",
+            "-- silver.people: one row per person.\nselect person_id, tidy(email) as email from bronze.people\n",
+        ),
+        (
+            "sql/silver/bought.sql",
+            "-- silver.bought: one row per order.\nselect order_id, buyer as who, amount from bronze.orders where amount > 0\n",
+        ),
+        ("schemas/silver/bought.yaml", "materialized: ephemeral\n"),
+        (
+            "sql/gold/buyers.sql",
+            "-- gold.buyers: one row per person who bought.\nselect p.person_id, p.email, max(b.who.land) as land, sum(b.amount) as amount, count(*) as orders_count, 'shop' as origin\nfrom silver.people as p join silver.bought as b on b.who.id = p.person_id\ngroup by p.person_id, p.email\n",
+        ),
+        (
+            "schemas/gold/buyers.yaml",
+            "grain: one row per person who bought\nkey: [person_id]\npurpose: [care]\ncolumns:\n  - {name: person_id, data_type: bigint}\n  - {name: email, data_type: varchar, personal: email}\n  - {name: land, data_type: varchar}\n  - {name: amount, data_type: 'decimal(19,2)'}\n  - {name: orders_count, data_type: bigint}\n  - {name: origin, data_type: varchar}\n",
+        ),
+    ])
+}
+
+fn said(shop: &Sandbox, arguments: &[&str]) -> String {
+    shop.kilde(arguments).ended(0).stdout
+}
+
+#[test]
+fn a_table_shows_each_column_with_what_it_is_made_of() {
+    let shop = shop();
+    insta::assert_snapshot!(said(&shop, &["lineage", "buyers"]), @"");
+    insta::assert_snapshot!(said(&shop, &["lineage", "bronze.people"]), @"");
+    assert!(
+        !shop.path("lake").exists(),
+        "nothing is read and nothing made"
+    );
+}
+
+#[test]
+fn a_column_is_followed_up_to_the_field_of_its_export() {
+    let shop = shop();
+    insta::assert_snapshot!(said(&shop, &["lineage", "gold.buyers.email"]), @"");
+    // through an ephemeral step, into the one field of a struct
+    insta::assert_snapshot!(said(&shop, &["lineage", "buyers.land"]), @"");
+    insta::assert_snapshot!(said(&shop, &["lineage", "1+buyers.amount"]), @"");
+}
+
+#[test]
+fn a_column_is_followed_down_to_what_it_decides() {
+    let shop = shop();
+    let down = said(&shop, &["lineage", "bronze.people.person_id", "--down"]);
+    insta::assert_snapshot!(down, @"");
+    assert_eq!(said(&shop, &["lineage", "bronze.people.person_id+"]), down);
+    insta::assert_snapshot!(said(&shop, &["lineage", "bronze.orders.buyer.land+"]), @"");
+    insta::assert_snapshot!(said(&shop, &["lineage", "+silver.people.email+"]), @"");
+}
+
+#[test]
+fn json_holds_every_edge_those_that_only_decide_among_them() {
+    let shop = shop();
+    let text = said(&shop, &["lineage", "gold.buyers.email", "--json"]);
+    let report: Value = serde_json::from_str(&text).unwrap();
+    let edges = report["edges"].as_array().unwrap();
+    let edges: Vec<String> = edges
+        .iter()
+        .map(|edge| {
+            let end = |end: &Value| {
+                let column = end["column"].as_str().unwrap_or("*");
+                format!("{}.{column}", end["table"].as_str().unwrap())
+            };
+            let how: Vec<&str> = edge["how"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|how| how.as_str().unwrap())
+                .collect();
+            format!(
+                "{} {} {}",
+                end(&edge["from"]),
+                how.join("+"),
+                end(&edge["to"])
+            )
+        })
+        .collect();
+    insta::assert_snapshot!(edges.join("\n"), @"");
+    let columns = report["columns"].as_array().unwrap();
+    let bronze = columns
+        .iter()
+        .find(|column| column["table"] == "bronze.people")
+        .unwrap();
+    assert_eq!(bronze["from"], serde_json::json!(["E-post", "Epost"]));
+    assert_eq!(bronze["personal"], "email");
+}
+
+#[test]
+fn what_is_no_column_is_answered_with_the_nearest() {
+    let shop = shop();
+    for (asked, answer) in [
+        ("gold.buyer", "did you mean `gold.buyers`?"),
+        ("gold.buyer.email", "did you mean `gold.buyers`?"),
+        ("buyers.emial", "did you mean `email`?"),
+        ("gold.buyers.emial", "did you mean `email`?"),
+        ("nothing", "`kilde ls` lists them"),
+        ("gold.*", "write `gold.customers`"),
+        ("tag:x", "write `gold.customers`"),
+    ] {
+        let said = shop.kilde(&["lineage", asked]).ended(2).stderr;
+        assert!(said.contains(answer), "{asked}: {said}");
+    }
+}
+
+#[test]
+fn every_column_of_the_shipped_project_is_made_of_something_it_names() {
+    let company = Sandbox::shipped(false);
+    let tree = said(&company, &["lineage", "gold.customers.email"]);
+    insta::assert_snapshot!(tree.split("its value is").next().unwrap(), @"");
+    let tables = said(&company, &["ls", "silver", "identity", "gold", "--json"]);
+    let tables: Vec<Value> = serde_json::from_str(&tables).unwrap();
+    for table in &tables {
+        let table = table["table"].as_str().unwrap();
+        let text = said(&company, &["lineage", table, "--json"]);
+        let report: Value = serde_json::from_str(&text).unwrap();
+        let edges = report["edges"].as_array().unwrap();
+        let names = |end: &Value| end["table"].as_str().unwrap() != table;
+        assert!(edges.iter().any(|edge| names(&edge["from"])), "{table}");
+    }
+}
