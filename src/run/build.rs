@@ -39,6 +39,11 @@ impl Runner {
         if let Some(error) = error {
             report.fail_with(error);
         }
+        let before = match &claimed {
+            Some(catalog) => self.report_before(catalog, &report).await,
+            None => None,
+        };
+        report.compare_ignored(before.as_ref());
         let target = self.project.target.as_deref();
         let summary = RunSummary::of(&report, target, error, self.clock.now());
         // a run that was overtaken is no longer the last one
@@ -51,6 +56,15 @@ impl Runner {
         }
         self.tell(&summary, &listener).await;
         ended.map(|()| report)
+    }
+
+    /// What the run reported that published the release below; reports are deleted in time, and a rollback has none.
+    async fn report_before(&self, catalog: &Catalog, report: &RunReport) -> Option<RunReport> {
+        let base = report.base.as_ref()?.number;
+        let lake = catalog.lake();
+        let release = lake.release(base).await.ok()?;
+        let bytes = lake.run_report(&release.run).await.ok()??;
+        serde_json::from_slice(&bytes).ok()
     }
 
     /// The build itself; fills the report, and says where it claimed.

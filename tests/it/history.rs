@@ -160,3 +160,38 @@ fn the_last_run_is_also_a_rollback_or_a_resume() {
     till.kilde(&["resume"]).ended(0);
     assert_eq!(last(&till), resumed);
 }
+
+#[test]
+fn a_column_that_no_contract_knows_is_news_once() {
+    let till = till();
+    till.write(
+        "schemas/gold/stores.yaml",
+        STORES.replace("max: 15", "max: 999"),
+    );
+    let night = |day: u32, columns: &str| {
+        let values = columns
+            .split(',')
+            .map(|_| "1")
+            .collect::<Vec<_>>()
+            .join(",");
+        till.write(
+            &format!("exports/sales_202601{day:02}.csv"),
+            format!("{columns}\n{values}\n"),
+        );
+        let said = till.kilde(&["build"]).ended(0);
+        let text = said.stdout + &said.stderr;
+        let mut lines = text.lines().filter(|line| line.contains("does not know"));
+        lines.next().unwrap_or_default().trim().to_string()
+    };
+    assert_eq!(
+        night(2, "store,amount,mood"),
+        "· bronze.sales has `mood`, which its contract does not know: ignored"
+    );
+    assert_eq!(night(3, "store,amount,mood"), "");
+    assert_eq!(night(4, "store,amount"), "");
+    assert_eq!(
+        night(5, "store,weather,amount,mood"),
+        "· bronze.sales has `weather`, which its contract does not know: ignored"
+    );
+    assert_eq!(night(6, "store,weather,amount"), "");
+}

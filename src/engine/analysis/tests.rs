@@ -12,6 +12,8 @@ fn table(columns: &[(&str, DataType)]) -> InputTable {
     InputTable {
         schema: Arc::new(Schema::new(fields)),
         not_null: BTreeSet::from(["customer_id".to_string()]),
+        // `customer_id` of people, `order_id` of orders
+        unique: vec![BTreeSet::from([columns[0].0.to_string()])],
     }
 }
 
@@ -546,6 +548,36 @@ fn not_in_a_subquery_with_nulls_is_doubted() {
         ),
         ""
     );
+}
+
+#[test]
+fn a_row_number_whose_order_may_tie_is_doubted() {
+    insta::assert_snapshot!(mistakes(
+        "select * from silver.orders\nqualify row_number() over (partition by customer_id order by ordered_at desc) = 1"
+    ), @r#"
+    warning[K0333]: rows of `silver.orders` may tie here: which of them comes first is another on each run
+      --> sql/gold/x.sql:2:9
+       |
+     2 | qualify row_number() over (partition by customer_id order by ordered_at desc) = 1
+       |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    help: end the order with the key: `order_id`
+    "#);
+    for sure in [
+        // the key decides
+        "select * from silver.orders qualify row_number() over (partition by customer_id order by ordered_at, order_id) = 1",
+        // through other names
+        "with o as (select order_id as id, * exclude (order_id) from silver.orders)
+         select *, row_number() over (order by ordered_at, id) as n from o",
+        // rows that tie are equal in all that is used of them
+        "select customer_id from silver.orders qualify row_number() over (partition by customer_id order by customer_id) = 1",
+        // nothing is known of what a join or an aggregate yields
+        "select p.email, row_number() over (partition by p.customer_id order by o.ordered_at) as n
+         from silver.people p join silver.orders o using (customer_id)",
+        // ranks know ties
+        "select order_id, rank() over (order by ordered_at) as place from silver.orders",
+    ] {
+        assert_eq!(mistakes(sure), "", "{sure}");
+    }
 }
 
 #[test]

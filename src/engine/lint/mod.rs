@@ -12,6 +12,7 @@ mod integer_division;
 mod limit_without_order;
 mod money_as_double;
 mod not_in_nullable;
+mod row_number_with_ties;
 mod volatile_function;
 mod window_without_order;
 
@@ -49,6 +50,7 @@ pub(super) fn check(context: &LintContext<'_>) -> Vec<Diagnostic> {
         limit_without_order::check,
         aggregate_without_order::check,
         window_without_order::check,
+        row_number_with_ties::check,
         implicit_cast::check,
         cast_of_text::check,
         integer_division::check,

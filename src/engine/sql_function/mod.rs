@@ -218,6 +218,7 @@ fn typed_body(
     let arguments = InputTable {
         schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
         not_null: BTreeSet::new(),
+        unique: Vec::new(),
     };
     let uses = [TableUse {
         table,

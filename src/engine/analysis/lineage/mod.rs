@@ -14,8 +14,12 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use datafusion::logical_expr::{Expr, LogicalPlan};
+
 use super::Analysis;
 use crate::name::TableName;
+use expression::Scope;
+use relation::Surroundings;
 
 /// How a column of an input takes part.
 ///
@@ -214,6 +218,37 @@ pub(crate) struct QueryLineage {
     pub(crate) columns: BTreeMap<String, ValueLineage>,
     /// What decides which rows there are, of every column alike.
     pub(crate) rows: Origins,
+}
+
+/// The columns of tables that expressions over an operator are, unchanged.
+pub(in crate::engine) fn copied_columns<'a>(
+    input: &LogicalPlan,
+    exprs: impl Iterator<Item = &'a Expr>,
+) -> BTreeSet<Origin> {
+    let around = Surroundings::default();
+    let below = relation::of(input);
+    let scope = Scope::of(input.schema(), &below, &around);
+    let mut copied = BTreeSet::new();
+    for expr in exprs {
+        let origins = expression::value(expr, &scope).origins;
+        let whole = origins.values().filter(|(_, how)| *how == How::Copied);
+        copied.extend(whole.map(|(origin, _)| origin.clone()));
+    }
+    copied
+}
+
+/// Every column of a table that goes into what a plan yields, or decides about it.
+pub(in crate::engine) fn touched_columns(
+    plan: &LogicalPlan,
+    table: &TableName,
+) -> BTreeSet<String> {
+    let whole = relation::of(plan);
+    let columns = whole.columns.iter().map(|column| &column.origins);
+    let origins = columns.chain([&whole.rows]).flat_map(Origins::iter);
+    let of_table = origins.filter(|(origin, _)| origin.table == *table);
+    of_table
+        .filter_map(|(origin, _)| origin.path.first().cloned())
+        .collect()
 }
 
 impl Analysis {
