@@ -75,11 +75,11 @@ impl Runner {
         report: &mut RunReport,
         claimed: &mut Option<Catalog>,
     ) -> Result<()> {
+        observe::refuse_without_raw(&self.project)?;
         let catalog = self.catalog(request.as_of)?;
         let observation = observe::observe(self, &catalog, request.as_of).await?;
         report.base = observation.release.as_ref().map(BaseRelease::of);
         observation.refuse_if_paused()?;
-        observation.refuse_without_raw(&self.project)?;
         let plan = self.plan_on(&observation.observed, request)?;
         request.refuse_holds(&plan, observation.release.as_ref())?;
         if !has_work(&plan, request, observation.release.as_ref()) {

@@ -178,9 +178,9 @@ impl Runner {
     /// # Errors
     /// Every mistake of the project, or what [`Runner::catalog`] gives.
     pub(crate) async fn plan(&self, request: &BuildRequest) -> Result<(Observed, Plan)> {
+        observe::refuse_without_raw(&self.project)?;
         let catalog = self.foreseen(request.as_of)?;
         let observation = observe::observe(self, &catalog, request.as_of).await?;
-        observation.refuse_without_raw(&self.project)?;
         let plan = self.plan_on(&observation.observed, request)?;
         Ok((observation.observed, plan))
     }

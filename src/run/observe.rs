@@ -40,17 +40,6 @@ pub(super) struct FoundExport {
 }
 
 impl Observation {
-    /// A folder that is gone is more often a disk that is not mounted than a night without exports.
-    ///
-    /// # Errors
-    /// K0702 where the project has sources, and the folder of their exports does not exist.
-    pub(super) fn refuse_without_raw(&self, project: &Project) -> Result<()> {
-        if self.raw.is_some() || project.sources.is_empty() {
-            return Ok(());
-        }
-        Store::open(&project.root, &project.raw).map(drop)
-    }
-
     /// # Errors
     /// `Config` while a rollback pauses the lake.
     pub(super) fn refuse_if_paused(&self) -> Result<()> {
@@ -68,6 +57,17 @@ pub(super) fn paused(pause: &Pause) -> Error {
     ))
     .code(Code(712))
     .help("`kilde resume` lets them go on; `kilde plan` shows what they would do")
+}
+
+/// A folder that is gone is more often a disk that is not mounted than a night without exports.
+///
+/// # Errors
+/// K0702 where the project has sources, and the folder of their exports does not exist.
+pub(super) fn refuse_without_raw(project: &Project) -> Result<()> {
+    match project.sources.is_empty() {
+        true => Ok(()),
+        false => Store::open(&project.root, &project.raw).map(drop),
+    }
 }
 
 /// Looks at everything a plan depends on. Writes nothing.

@@ -14,7 +14,7 @@ fn shop() -> Sandbox {
         ),
         (
             "schemas/bronze/people.yaml",
-            "grain: one row per person\nkey: [person_id]\npurpose: [care]\ncolumns:\n  - {name: person_id, data_type: bigint, from: Nummer}\n  - {name: email, data_type: varchar, personal: email, from: [E-post, Epost]}\n  - {name: exported_on, data_type: date}\n",
+            "grain: one row per person\nkey: [person_id]\ncolumns:\n  - {name: person_id, data_type: bigint, from: Nummer}\n  - {name: email, data_type: varchar, personal: email, from: [E-post, Epost]}\n  - {name: exported_on, data_type: date}\n",
         ),
         (
             "schemas/bronze/orders.yaml",
@@ -39,7 +39,7 @@ fn shop() -> Sandbox {
         ),
         (
             "schemas/gold/buyers.yaml",
-            "grain: one row per person who bought\nkey: [person_id]\npurpose: [care]\ncolumns:\n  - {name: person_id, data_type: bigint}\n  - {name: email, data_type: varchar, personal: email}\n  - {name: land, data_type: varchar}\n  - {name: amount, data_type: 'decimal(19,2)'}\n  - {name: orders_count, data_type: bigint}\n  - {name: origin, data_type: varchar}\n",
+            "grain: one row per person who bought\nkey: [person_id]\ncolumns:\n  - {name: person_id, data_type: bigint}\n  - {name: email, data_type: varchar, personal: email}\n  - {name: land, data_type: varchar}\n  - {name: amount, data_type: 'decimal(19,2)'}\n  - {name: orders_count, data_type: bigint}\n  - {name: origin, data_type: varchar}\n",
         ),
     ])
 }
@@ -51,8 +51,28 @@ fn said(shop: &Sandbox, arguments: &[&str]) -> String {
 #[test]
 fn a_table_shows_each_column_with_what_it_is_made_of() {
     let shop = shop();
-    insta::assert_snapshot!(said(&shop, &["lineage", "buyers"]), @"");
-    insta::assert_snapshot!(said(&shop, &["lineage", "bronze.people"]), @"");
+    insta::assert_snapshot!(said(&shop, &["lineage", "buyers"]), @"
+    gold.buyers  table
+      person_id     copied      silver.people.person_id
+      email         copied      silver.people.email
+      land          aggregated  silver.bought.who.land
+      amount        aggregated  silver.bought.amount
+      orders_count  counted     rows of silver.bought
+                    counted     rows of silver.people
+      origin        constant
+    its rows are
+      joined by   silver.bought: who.id
+                  silver.people: person_id
+      grouped by  silver.people: email, person_id
+    ");
+    insta::assert_snapshot!(said(&shop, &["lineage", "bronze.people"]), @"
+    bronze.people  source
+      person_id           read  `Nummer` of crm/people_{exported_on:%Y%m%d}.csv
+      email               read  `E-post` or `Epost` of crm/people_{exported_on:%Y%m%d}.csv
+      exported_on         read  the path of crm/people_{exported_on:%Y%m%d}.csv
+      _kilde_source_file  read  where the record was read
+      _kilde_source_row   read  where the record was read
+    ");
     assert!(
         !shop.path("lake").exists(),
         "nothing is read and nothing made"
@@ -62,20 +82,59 @@ fn a_table_shows_each_column_with_what_it_is_made_of() {
 #[test]
 fn a_column_is_followed_up_to_the_field_of_its_export() {
     let shop = shop();
-    insta::assert_snapshot!(said(&shop, &["lineage", "gold.buyers.email"]), @"");
+    insta::assert_snapshot!(said(&shop, &["lineage", "gold.buyers.email"]), @"
+    gold.buyers.email          varchar, personal: email
+    └─ silver.people.email     copied
+       └─ bronze.people.email  computed                  `E-post` or `Epost` of crm/people_{exported_on:%Y%m%d}.csv
+    the rows of gold.buyers are
+      joined by   silver.bought: who.id
+                  silver.people: person_id
+      grouped by  silver.people: email, person_id
+    ");
     // through an ephemeral step, into the one field of a struct
-    insta::assert_snapshot!(said(&shop, &["lineage", "buyers.land"]), @"");
-    insta::assert_snapshot!(said(&shop, &["lineage", "1+buyers.amount"]), @"");
+    insta::assert_snapshot!(said(&shop, &["lineage", "buyers.land"]), @"
+    gold.buyers.land                varchar
+    └─ silver.bought.who.land       aggregated
+       └─ bronze.orders.buyer.land  copied      `buyer` of orders/*.ndjson
+    the rows of gold.buyers are
+      joined by   silver.bought: who.id
+                  silver.people: person_id
+      grouped by  silver.people: email, person_id
+    ");
+    insta::assert_snapshot!(said(&shop, &["lineage", "1+buyers.amount"]), @"
+    gold.buyers.amount       decimal(19,2)
+    └─ silver.bought.amount  aggregated
+    the rows of gold.buyers are
+      joined by   silver.bought: who.id
+                  silver.people: person_id
+      grouped by  silver.people: email, person_id
+    ");
 }
 
 #[test]
 fn a_column_is_followed_down_to_what_it_decides() {
     let shop = shop();
     let down = said(&shop, &["lineage", "bronze.people.person_id", "--down"]);
-    insta::assert_snapshot!(down, @"");
+    insta::assert_snapshot!(down, @"
+    bronze.people.person_id      bigint                    `Nummer` of crm/people_{exported_on:%Y%m%d}.csv
+    └─ silver.people.person_id   copied
+       ├─ gold.buyers.person_id  copied
+       └─ rows of gold.buyers    joined by, grouped by it
+    ");
     assert_eq!(said(&shop, &["lineage", "bronze.people.person_id+"]), down);
-    insta::assert_snapshot!(said(&shop, &["lineage", "bronze.orders.buyer.land+"]), @"");
-    insta::assert_snapshot!(said(&shop, &["lineage", "+silver.people.email+"]), @"");
+    insta::assert_snapshot!(said(&shop, &["lineage", "bronze.orders.buyer.land+"]), @"
+    bronze.orders.buyer.land   struct<id bigint, land varchar>  `buyer` of orders/*.ndjson
+    └─ silver.bought.who       copied
+       ├─ gold.buyers.land     aggregated
+       └─ rows of gold.buyers  joined by it
+    ");
+    insta::assert_snapshot!(said(&shop, &["lineage", "+silver.people.email+"]), @"
+    silver.people.email     varchar
+    └─ bronze.people.email  computed  `E-post` or `Epost` of crm/people_{exported_on:%Y%m%d}.csv
+    silver.people.email  goes into  varchar
+    ├─ gold.buyers.email            copied
+    └─ rows of gold.buyers          grouped by it
+    ");
 }
 
 #[test]
@@ -105,7 +164,13 @@ fn json_holds_every_edge_those_that_only_decide_among_them() {
             )
         })
         .collect();
-    insta::assert_snapshot!(edges.join("\n"), @"");
+    insta::assert_snapshot!(edges.join("\n"), @"
+    bronze.people.email computed silver.people.email
+    silver.bought.who.id joins gold.buyers.*
+    silver.people.email groups gold.buyers.*
+    silver.people.email copied gold.buyers.email
+    silver.people.person_id joins+groups gold.buyers.*
+    ");
     let columns = report["columns"].as_array().unwrap();
     let bronze = columns
         .iter()
@@ -136,7 +201,13 @@ fn what_is_no_column_is_answered_with_the_nearest() {
 fn every_column_of_the_shipped_project_is_made_of_something_it_names() {
     let company = Sandbox::shipped(false);
     let tree = said(&company, &["lineage", "gold.customers.email"]);
-    insta::assert_snapshot!(tree.split("its value is").next().unwrap(), @"");
+    insta::assert_snapshot!(tree.split("its value is").next().unwrap(), @"
+    gold.customers.email                varchar, personal: email
+    └─ silver.people.email              aggregated
+       ├─ bronze.crm_customers.email    computed                  `E-post` or `Epost` of crm/customers_{exported_on:%Y%m%d}.csv.gz
+       ├─ bronze.loyalty_members.email  computed                  `email` of loyalty/members_{exported_on:%Y%m%d}.parquet
+       └─ bronze.web_customers.email    computed                  `email` of webshop/customers_{exported_on:%Y%m%d}.ndjson.gz
+    ");
     let tables = said(&company, &["ls", "silver", "identity", "gold", "--json"]);
     let tables: Vec<Value> = serde_json::from_str(&tables).unwrap();
     for table in &tables {

@@ -65,7 +65,11 @@ fn doubt(
     let exprs = call.params.partition_by.iter().chain(order);
     let copied = copied_columns(input, exprs.clone());
     let decided: BTreeSet<String> = copied.into_iter().filter_map(whole_column).collect();
-    if keys.is_empty() || keys.iter().any(|key| key.is_subset(&decided)) {
+    // without any order, another lint refuses it
+    if call.params.order_by.is_empty()
+        || keys.is_empty()
+        || keys.iter().any(|key| key.is_subset(&decided))
+    {
         return None;
     }
     if touched_columns(context.analyzed, table).is_subset(&decided) {

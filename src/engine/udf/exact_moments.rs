@@ -255,7 +255,11 @@ impl Moments {
             Reading::Covariance { of_sample } => Some(spread_xy / self.divisor(of_sample)?),
             Reading::Correlation => {
                 let is_known = is_line && spread_y != 0.0;
-                let correlation = spread_xy / spread_x * (spread_x / spread_y).sqrt();
+                let product = spread_x * spread_y;
+                let correlation = match product.is_normal() {
+                    true => spread_xy / product.sqrt(),
+                    false => spread_xy / spread_x * (spread_x / spread_y).sqrt(),
+                };
                 is_known.then_some(correlation.clamp(-1.0, 1.0))
             }
             Reading::Slope => is_line.then_some(spread_xy / spread_x),

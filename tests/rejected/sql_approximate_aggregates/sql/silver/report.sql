@@ -2,6 +2,6 @@
 select
     country,
     approx_distinct(email) as emails_count,
-    approx_percentile_cont(0.9) within group (order by birth_date) as late
+    approx_percentile_cont(0.9) within group (order by length(email)) as late
 from bronze.people
 group by country
