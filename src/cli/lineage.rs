@@ -171,7 +171,9 @@ fn decided(lineage: &Lines, at: &Origin) -> Result<String> {
 
 fn tree(lineage: &Lines, root: &Branch, words: &str) -> String {
     let mut lines = Columns::new(&[false, false, false]);
-    let about = lineage.column(&root.at).map(about).unwrap_or_default();
+    let whole = root.at.path.len() == 1 && words.is_empty();
+    let column = lineage.column(&root.at).filter(|_| whole);
+    let about = column.map(about).unwrap_or_default();
     lines.row(vec![
         format!("{}{words}", styled(STRONG, &root.at)),
         about,

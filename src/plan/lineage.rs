@@ -259,7 +259,9 @@ impl Lineage {
             for column in &table.columns {
                 let hows = taking_part(at, &column.made_of.origins);
                 if !hows.is_empty() {
-                    found.push((to(vec![column.name.clone()]), hows));
+                    let mut path = vec![column.name.clone()];
+                    path.extend_from_slice(carried(at, &column.made_of.origins));
+                    found.push((to(path), hows));
                 }
             }
             let hows = taking_part(at, &table.rows);
@@ -359,6 +361,18 @@ fn taking_part(at: &Origin, origins: &Origins) -> BTreeSet<How> {
 
 /// Where a walk goes, how the two hang together, and what is decided where it ends there.
 type Next = (Origin, BTreeSet<How>, Option<Decided>);
+
+/// The fields below a struct that is copied whole: where in the copy a field of it lies.
+fn carried<'a>(at: &'a Origin, origins: &Origins) -> &'a [String] {
+    let mut whole = origins.iter().filter(|(origin, hows)| {
+        let is_above = origin.table == at.table && at.path.starts_with(&origin.path);
+        is_above && hows.contains(&How::Copied)
+    });
+    match whole.next() {
+        Some((origin, _)) => &at.path[origin.path.len()..],
+        None => &[],
+    }
+}
 
 struct Walk<'a> {
     lineage: &'a Lineage,

@@ -123,15 +123,14 @@ fn a_column_is_followed_down_to_what_it_decides() {
     ");
     assert_eq!(said(&shop, &["lineage", "bronze.people.person_id+"]), down);
     insta::assert_snapshot!(said(&shop, &["lineage", "bronze.orders.buyer.land+"]), @"
-    bronze.orders.buyer.land   struct<id bigint, land varchar>  `buyer` of orders/*.ndjson
-    └─ silver.bought.who       copied
-       ├─ gold.buyers.land     aggregated
-       └─ rows of gold.buyers  joined by it
+    bronze.orders.buyer.land     `buyer` of orders/*.ndjson
+    └─ silver.bought.who.land  copied
+       └─ gold.buyers.land     aggregated
     ");
     insta::assert_snapshot!(said(&shop, &["lineage", "+silver.people.email+"]), @"
     silver.people.email     varchar
     └─ bronze.people.email  computed  `E-post` or `Epost` of crm/people_{exported_on:%Y%m%d}.csv
-    silver.people.email  goes into  varchar
+    silver.people.email  goes into
     ├─ gold.buyers.email            copied
     └─ rows of gold.buyers          grouped by it
     ");
