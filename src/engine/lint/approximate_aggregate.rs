@@ -25,7 +25,10 @@ pub(super) fn check(context: &LintContext<'_>) -> Vec<Diagnostic> {
         let (_, help) = APPROXIMATE.iter().find(|(known, _)| *known == name)?;
         let diagnostic = Diagnostic::error(
             Code(332),
-            format!("`{}` answers differently on each run", call.name),
+            format!(
+                "`{}` is approximate: its answer may differ from run to run",
+                call.name
+            ),
         );
         Some(
             diagnostic
