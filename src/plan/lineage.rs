@@ -511,3 +511,42 @@ fn export(project: &Project, table: &TableName, column: &str) -> Option<Export> 
         files: files(&|_| true),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::engine::project_functions;
+    use crate::project::Variables;
+
+    #[test]
+    fn every_origin_in_the_shipped_project_is_a_column_of_it() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let project = Project::load(root, &Variables::default()).unwrap();
+        let functions = project_functions(&project.functions).unwrap();
+        let lineage = Lineage::new(&project, &functions).unwrap();
+        let mut edges = 0;
+        for (name, table) in &lineage.tables {
+            let columns = table.columns.iter().map(|column| &column.made_of.origins);
+            for (origin, _) in columns.chain([&table.rows]).flat_map(Origins::iter) {
+                let is_known = match origin.path.is_empty() {
+                    true => lineage.tables.contains_key(&origin.table),
+                    false => lineage.column(origin).is_some(),
+                };
+                assert!(is_known, "{name} is made of {origin}");
+                edges += 1;
+            }
+            let is_source = project.sources.contains_key(name);
+            let exports = table
+                .columns
+                .iter()
+                .filter(|column| column.export.is_some());
+            assert_eq!(
+                exports.count(),
+                if is_source { table.columns.len() } else { 0 }
+            );
+        }
+        assert!(edges > 500, "{edges}");
+    }
+}
