@@ -13,6 +13,7 @@ mod lock;
 mod probe;
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -310,11 +311,42 @@ fn object_path(path: &str) -> Result<Path> {
 
 /// Storage that does not answer. The cause is told only where it cannot hold credentials.
 fn unavailable(place: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::unavailable("storage does not answer")
+    let error = error.into();
+    let (message, help) = match refusal(&*error) {
+        Some(ErrorKind::PermissionDenied) => (
+            "this may not be read or written",
+            "give the right to whoever runs kilde, or correct `raw` or `lake` in kilde.yaml",
+        ),
+        Some(ErrorKind::ReadOnlyFilesystem) => (
+            "this lies on a disk that may only be read",
+            "mount it for writing, or correct `lake` in kilde.yaml",
+        ),
+        Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => (
+            "the disk is full",
+            "make room, then try again: nothing is lost",
+        ),
+        _ => (
+            "storage does not answer",
+            "check that it is reachable, has room and may be written, then try again",
+        ),
+    };
+    Error::unavailable(message)
         .code(Code(703))
         .at(place)
-        .caused_by(location::Redacted::new(error.into()))
-        .help("check that it is reachable, has room and may be written, then try again")
+        .caused_by(location::Redacted::new(error))
+        .help(help)
+}
+
+/// What the file system said, below all that was made of it.
+fn refusal(error: &(dyn std::error::Error + 'static)) -> Option<ErrorKind> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<std::io::Error>() {
+            return Some(error.kind());
+        }
+        cause = error.source();
+    }
+    None
 }
 
 /// Runs file system calls off the threads that drive futures.
@@ -397,5 +429,23 @@ mod tests {
             .barrier(&["a/b".to_string(), "a/c".to_string()])
             .await
             .unwrap();
+    }
+
+    #[test]
+    fn a_refusal_of_the_file_system_says_what_to_do() {
+        for (kind, words) in [
+            (ErrorKind::PermissionDenied, "may not be read or written"),
+            (ErrorKind::ReadOnlyFilesystem, "may only be read"),
+            (ErrorKind::StorageFull, "the disk is full"),
+            (ErrorKind::TimedOut, "storage does not answer"),
+        ] {
+            let wrapped = object_store::Error::Generic {
+                store: "local",
+                source: Box::new(std::io::Error::from(kind)),
+            };
+            let text = unavailable("/srv/lake", wrapped).render();
+            assert!(text.contains(words) && text.contains("/srv/lake"), "{text}");
+            assert!(text.contains("K0703") && text.contains("help: "), "{text}");
+        }
     }
 }
