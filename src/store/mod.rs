@@ -13,7 +13,7 @@ mod lock;
 mod probe;
 
 use std::fmt;
-use std::io::ErrorKind;
+use std::io;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,7 +93,7 @@ impl Store {
                     .code(Code(702))
                     .help("correct `raw` or `lake` in kilde.yaml"),
             ),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(unavailable(&folder.display().to_string(), error)),
         }
     }
@@ -236,7 +236,7 @@ impl Store {
         // the store underneath cannot address what a killed writer left as `<name>#<digits>`
         if let Some(file) = self.local_file(path) {
             return blocking(move || match std::fs::remove_file(&file) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     Err(unavailable(&file.display().to_string(), error))
                 }
                 _ => Ok(()),
@@ -313,15 +313,15 @@ fn object_path(path: &str) -> Result<Path> {
 fn unavailable(place: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     let error = error.into();
     let (message, help) = match refusal(&*error) {
-        Some(ErrorKind::PermissionDenied) => (
+        Some(io::ErrorKind::PermissionDenied) => (
             "this may not be read or written",
             "give the right to whoever runs kilde, or correct `raw` or `lake` in kilde.yaml",
         ),
-        Some(ErrorKind::ReadOnlyFilesystem) => (
+        Some(io::ErrorKind::ReadOnlyFilesystem) => (
             "this lies on a disk that may only be read",
             "mount it for writing, or correct `lake` in kilde.yaml",
         ),
-        Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => (
+        Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => (
             "the disk is full",
             "make room, then try again: nothing is lost",
         ),
@@ -338,10 +338,10 @@ fn unavailable(place: &str, error: impl Into<Box<dyn std::error::Error + Send + 
 }
 
 /// What the file system said, below all that was made of it.
-fn refusal(error: &(dyn std::error::Error + 'static)) -> Option<ErrorKind> {
+fn refusal(error: &(dyn std::error::Error + 'static)) -> Option<io::ErrorKind> {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<std::io::Error>() {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
             return Some(error.kind());
         }
         cause = error.source();
@@ -434,14 +434,17 @@ mod tests {
     #[test]
     fn a_refusal_of_the_file_system_says_what_to_do() {
         for (kind, words) in [
-            (ErrorKind::PermissionDenied, "may not be read or written"),
-            (ErrorKind::ReadOnlyFilesystem, "may only be read"),
-            (ErrorKind::StorageFull, "the disk is full"),
-            (ErrorKind::TimedOut, "storage does not answer"),
+            (
+                io::ErrorKind::PermissionDenied,
+                "may not be read or written",
+            ),
+            (io::ErrorKind::ReadOnlyFilesystem, "may only be read"),
+            (io::ErrorKind::StorageFull, "the disk is full"),
+            (io::ErrorKind::TimedOut, "storage does not answer"),
         ] {
             let wrapped = object_store::Error::Generic {
                 store: "local",
-                source: Box::new(std::io::Error::from(kind)),
+                source: Box::new(io::Error::from(kind)),
             };
             let text = unavailable("/srv/lake", wrapped).render();
             assert!(text.contains(words) && text.contains("/srv/lake"), "{text}");
