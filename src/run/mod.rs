@@ -10,8 +10,11 @@
 
 mod build;
 mod candidate;
+mod decide;
+mod decision;
 mod event;
 mod execute;
+mod exports;
 mod history;
 mod hold;
 mod latest;
@@ -31,7 +34,10 @@ mod testing;
 mod unit_test;
 mod why;
 
+pub(crate) use decide::{Decided, DecisionRequest};
+pub(crate) use decision::Verb;
 pub use event::{Listener, RunEvent};
+pub(crate) use exports::{ExportStatus, Exports, ListedExport, SourceExports};
 pub(crate) use latest::LatestReport;
 pub use report::RunReport;
 pub(crate) use report::{HeldReport, OverdueReport, SourceReport, StepReport, TableOutcome};
@@ -85,6 +91,19 @@ pub struct BuildRequest {
     pub(crate) hold: BTreeSet<TableName>,
 }
 
+impl BuildRequest {
+    /// A build of a selection, with nothing special asked for.
+    pub(crate) fn of(selection: Selection, as_of: DateTime<Utc>) -> Self {
+        Self {
+            selection,
+            as_of,
+            fail_fast: false,
+            warn_error: false,
+            hold: BTreeSet::new(),
+        }
+    }
+}
+
 /// Runs builds and other changes of one project's lake.
 #[derive(Clone, Debug)]
 pub struct Runner {
@@ -130,25 +149,12 @@ impl Runner {
         })
     }
 
-    fn readable_if_exists(&self, as_of: DateTime<Utc>) -> Result<Option<Catalog>> {
+    /// The same; `None` where there is no lake yet.
+    pub(crate) fn readable_if_exists(&self, as_of: DateTime<Utc>) -> Result<Option<Catalog>> {
         let store = Store::open_if_exists(&self.project.root, &self.project.lake)?;
         store
             .map(|store| self.catalog_over(store, as_of))
             .transpose()
-    }
-
-    /// The lake's read side, for looking ahead: one that does not exist yet is empty, and nothing is created.
-    ///
-    /// # Errors
-    /// As [`Runner::catalog`].
-    fn foreseen(&self, as_of: DateTime<Utc>) -> Result<Catalog> {
-        match self.readable_if_exists(as_of)? {
-            Some(catalog) => Ok(catalog),
-            None => {
-                let store = Store::nothing_at(&self.project.root, &self.project.lake)?;
-                self.catalog_over(store, as_of)
-            }
-        }
     }
 
     fn catalog_over(&self, store: Store, as_of: DateTime<Utc>) -> Result<Catalog> {
@@ -179,8 +185,10 @@ impl Runner {
     /// Every mistake of the project, or what [`Runner::catalog`] gives.
     pub(crate) async fn plan(&self, request: &BuildRequest) -> Result<(Observed, Plan)> {
         observe::refuse_without_raw(&self.project)?;
-        let catalog = self.foreseen(request.as_of)?;
-        let observation = observe::observe(self, &catalog, request.as_of).await?;
+        let observation = match self.readable_if_exists(request.as_of)? {
+            Some(catalog) => observe::observe(self, &catalog, request.as_of).await?,
+            None => observe::observe_without_lake(self, request.as_of).await?,
+        };
         let plan = self.plan_on(&observation.observed, request)?;
         Ok((observation.observed, plan))
     }

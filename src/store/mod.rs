@@ -22,7 +22,6 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use object_store::local::LocalFileSystem;
-use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 #[cfg(test)]
@@ -110,23 +109,6 @@ impl Store {
         std::fs::create_dir_all(&folder)
             .map_err(|error| unavailable(&folder.display().to_string(), error))?;
         Self::open(base, location)
-    }
-
-    /// What a location that does not exist yet looks like to whoever only reads: nothing is in it.
-    ///
-    /// # Errors
-    /// As [`Store::open_if_exists`].
-    pub(crate) fn nothing_at(base: &FilePath, location: &str) -> Result<Self> {
-        let folder = location::local_folder(base, location)?;
-        Ok(Self {
-            inner: Arc::new(InMemory::new()),
-            location: Location::of_folder(std::path::absolute(folder).map_err(|error| {
-                Error::config(format!("`{location}` is no path"))
-                    .code(Code(702))
-                    .caused_by(error)
-            })?)?,
-            first_pause: FIRST_PAUSE,
-        })
     }
 
     fn over_folder(folder: &FilePath) -> Result<Self> {
