@@ -559,7 +559,7 @@ fn a_row_number_whose_order_may_tie_is_doubted() {
       --> sql/gold/x.sql:2:9
        |
      2 | qualify row_number() over (partition by customer_id order by ordered_at desc) = 1
-       |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |         ^^^^^^^^^^^^
     help: end the order with the key: `order_id`
     "#);
     for sure in [
