@@ -17,7 +17,7 @@ use crate::diagnostic::{Code, SourceFile, nearest};
 use crate::engine::{self, Joins, Statement};
 use crate::error::{Error, Result};
 use crate::name::{ReleaseNumber, RunId, TableName};
-use crate::release::Release;
+use crate::release::{Release, TableEntry};
 
 /// What is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -83,7 +83,17 @@ impl Opened {
             .release
             .iter()
             .flat_map(|release| release.tables.keys());
-        published.chain(self.candidates.keys()).cloned().collect()
+        let replaced = self.candidates.keys().map(TableName::as_published);
+        let all = published.chain(self.candidates.keys()).cloned();
+        all.chain(replaced).collect()
+    }
+
+    /// The published table that a name means: its own, or the one behind a candidate.
+    fn published(&self, name: &TableName) -> Option<(&TableName, &TableEntry)> {
+        let mut behind = self.candidates.keys();
+        let meant = behind.find(|table| table.as_published() == *name);
+        let release = self.release.as_ref()?;
+        release.tables.get_key_value(meant.unwrap_or(name))
     }
 }
 
@@ -157,12 +167,8 @@ impl Catalog {
         if let Some(candidate) = opened.candidates.get(table) {
             return self.candidate_content(table, candidate).await?.provider();
         }
-        match opened
-            .release
-            .as_ref()
-            .and_then(|release| release.table(table))
-        {
-            Some(entry) => self.content(table, entry).await?.provider(),
+        match opened.published(table) {
+            Some((table, entry)) => self.content(table, entry).await?.provider(),
             None => {
                 let names: Vec<String> = opened.names().iter().map(TableName::to_string).collect();
                 let wanted = table.to_string();

@@ -277,13 +277,23 @@ fn verdict_row(verdict: &crate::quality::Verdict) -> Vec<String> {
         String::new(),
         String::new(),
         format!(
-            "{} {} of {} rows · {word} · {}",
+            "{} {} · {word} · {}",
             verdict.test,
-            format::count(verdict.failures),
-            format::count(verdict.rows),
+            found(verdict),
             verdict.declared_at,
         ),
     ]
+}
+
+fn found(verdict: &crate::quality::Verdict) -> String {
+    match &verdict.note {
+        Some(note) => note.clone(),
+        None => format!(
+            "{} of {} rows",
+            format::count(verdict.failures),
+            format::count(verdict.rows)
+        ),
+    }
 }
 
 fn mark(outcome: &TableOutcome) -> String {
@@ -302,8 +312,12 @@ fn foot(report: &RunReport) -> String {
         n => format!("{}, ", format::plural(n as u64, "unit test")),
     };
     let tests = format!(
-        "{unit_tests}{} passed, {} warned{}",
+        "{unit_tests}{} passed{}, {} warned{}",
         format::plural(report.tests(Outcome::Passed) as u64, "test"),
+        match report.verdicts.iter().filter(|v| v.had_nothing_to_compare()).count() {
+            0 => String::new(),
+            n => format!(" ({n} had nothing published to compare with)"),
+        },
         report.tests(Outcome::Warned),
         match report.tests(Outcome::Failed) {
             0 => String::new(),
@@ -368,11 +382,10 @@ fn render_failure(report: &RunReport) -> String {
         .filter(|v| v.outcome == Outcome::Failed)
     {
         text.push_str(&format!(
-            "  {} {}: {} of {} rows\n    --> {}\n",
+            "  {} {}: {}\n    --> {}\n",
             verdict.table,
             verdict.test,
-            format::count(verdict.failures),
-            format::count(verdict.rows),
+            found(verdict),
             verdict.declared_at,
         ));
         if report.candidates.contains_key(&verdict.table) {

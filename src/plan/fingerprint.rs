@@ -299,7 +299,18 @@ fn test_fields(kind: &TestKind) -> Vec<String> {
             fields.clone(),
         ]
         .concat(),
-        TestKind::RowCount { min, max } => vec![word("row_count"), format!("{min:?} {max:?}")],
+        TestKind::RowCount { min, max, change } => {
+            let mut fields = vec![word("row_count"), format!("{min:?} {max:?}")];
+            // nothing where nothing is said, so that older fingerprints stay what they were
+            fields.extend(change.map(|change| change.to_string()));
+            fields
+        }
+        TestKind::Keeps { columns, keys_of } => [
+            vec![word("keeps")],
+            columns.clone(),
+            vec![keys_of.to_string()],
+        ]
+        .concat(),
         TestKind::Sql { query, .. } => vec![word("sql"), query.clone()],
     }
 }

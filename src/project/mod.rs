@@ -42,7 +42,7 @@ pub(crate) use resolve::check_value;
 pub(crate) use unit_test::FixtureRow;
 pub(crate) use unit_test::{Cell, Fixture, FixtureCell, FixtureRows, UnitTest};
 
-pub(crate) use data_test::{DataTest, Limit, TestKind, TestSeverity};
+pub(crate) use data_test::{DataTest, Limit, RowChange, TestKind, TestSeverity};
 pub(crate) use freshness::Freshness;
 pub(crate) use notify::{Notify, Occasion, Webhook};
 pub(crate) use path_pattern::{Captures, PathPattern};

@@ -469,33 +469,6 @@ impl<T: Decode> Decode for Later<T> {
     }
 }
 
-/// Whether a key was written, where its value does not outlive decoding.
-#[derive(Clone, Debug)]
-pub(crate) struct Written<T>(pub(crate) bool, PhantomData<T>);
-
-impl<T: Decode> Decode for Written<T> {
-    const REQUIRED: bool = false;
-    const LATER: bool = T::LATER;
-
-    fn decode(node: &Node, sink: &mut Sink) -> Option<Self> {
-        T::decode(node, sink);
-        Some(Self(true, PhantomData))
-    }
-
-    fn decode_at(key: &Spanned<String>, node: &Node, sink: &mut Sink) -> Option<Self> {
-        T::decode_at(key, node, sink);
-        Some(Self(true, PhantomData))
-    }
-
-    fn absent() -> Option<Self> {
-        Some(Self(false, PhantomData))
-    }
-
-    fn schema(generator: &mut SchemaGenerator) -> Schema {
-        T::schema(generator)
-    }
-}
-
 /// A value whose shape is settled by the issue that brings it.
 #[derive(Clone, Debug)]
 pub(crate) struct Anything;

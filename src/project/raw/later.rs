@@ -122,13 +122,3 @@ section! {
         unique_key: OneOrMany<ColumnName>,
     }
 }
-
-section! {
-    /// Keys that must not disappear.
-    RawKeeps {
-        /// The table whose keys count.
-        keys_of: Spanned<TableName>,
-        /// The columns that hold them.
-        columns: OneOrMany<ColumnName>,
-    }
-}

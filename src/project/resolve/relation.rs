@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::raw::{Mistake, listed, nearest_word};
 use super::super::{
-    ColumnType, Contract, CsvRead, Load, Materialization, OnError, Read, Source, Spanned, TestKind,
+    ColumnType, Contract, CsvRead, DataTest, Load, Materialization, OnError, Read, Source, Spanned, TestKind,
     XlsxRead,
 };
 use super::contract::{Contracts, Draft};
@@ -14,10 +14,10 @@ use super::seed::Seeds;
 use super::source::{Sources, WrittenAt};
 use super::{NO_CONTRACT, blame, explode};
 use crate::diagnostic::{Diagnostic, Span};
-use crate::name::TableName;
+use crate::name::{PUBLISHED_SCHEMA, TableName};
 
-/// Schemas whose folders in the lake are kilde's own.
-const RESERVED: &[&str] = &["ops", "latest"];
+/// Schemas that are kilde's own: folders of the lake, and names in queries.
+const RESERVED: &[&str] = &["ops", "latest", PUBLISHED_SCHEMA];
 /// The schema that people read: each of its tables has a contract.
 const PUBLISHED: &str = "gold";
 
@@ -319,6 +319,18 @@ fn check_step_contract(draft: &Draft, found: &mut Vec<Diagnostic>) {
         let mistake = Mistake::new(126, "an ephemeral step has no version that could be held")
             .help("write `on_error: hold` to the tables that read it");
         found.push(blame(&contract.file, contract.on_error.span, mistake));
+    }
+    let compares = |test: &&DataTest| match &test.kind {
+        TestKind::RowCount { change, .. } => change.is_some(),
+        TestKind::Keeps { keys_of, .. } => *keys_of == contract.table,
+        _ => false,
+    };
+    if contract.materialized == Materialization::Ephemeral {
+        for test in contract.tests.iter().filter(compares) {
+            let mistake = Mistake::new(127, "an ephemeral step has no published version to compare with")
+                .help("test the tables that read it");
+            found.push(blame(&contract.file, test.span, mistake));
+        }
     }
     for from in draft
         .contract

@@ -1,0 +1,166 @@
+//! What contracts promise from release to release: rows and keys that stay, columns that people read, and contracts that grow.
+
+use crate::sandbox::Sandbox;
+
+const BRONZE: &str = "
+key: [customer_id]
+columns:
+  - {name: customer_id, data_type: bigint}
+  - {name: country, data_type: varchar}
+";
+const GOLD: &str = "
+description: People of the web shop.
+grain: one row per customer
+key: [customer_id]
+columns:
+  - {name: customer_id, data_type: bigint}
+  - {name: country, data_type: varchar}
+";
+
+/// Customers of one export a day, straight to gold.
+fn shop() -> Sandbox {
+    Sandbox::with(&[
+        ("kilde.yaml", "project: shop\nraw: exports/\nlake: lake/\n"),
+        (
+            "pipelines/shop.yaml",
+            "owner: {name: Shop}
+sources:
+  - table: bronze.customers
+    files: customers_{exported_on:%Y%m%d}.csv
+    read: csv
+    load: replace
+steps:
+  - sql: gold/*
+",
+        ),
+        ("schemas/bronze/customers.yaml", BRONZE),
+        (
+            "sql/gold/people.sql",
+            "-- gold.people: one row per customer.\nselect customer_id, country from bronze.customers where country <> 'XX'\n",
+        ),
+        ("schemas/gold/people.yaml", GOLD),
+    ])
+}
+
+/// An export of customers 1 to `last`, those in `elsewhere` with a country that no step takes.
+fn deliver(shop: &Sandbox, day: u32, last: u32, elsewhere: &[u32]) {
+    let mut text = "customer_id,country\n".to_string();
+    for id in 1..=last {
+        let country = if elsewhere.contains(&id) { "XX" } else { "SE" };
+        text.push_str(&format!("{id},{country}\n"));
+    }
+    shop.write(&format!("exports/customers_202601{day:02}.csv"), text);
+}
+
+fn gold_tests(shop: &Sandbox, tests: &str) {
+    shop.write("schemas/gold/people.yaml", format!("{GOLD}data_tests:\n{tests}"));
+}
+
+#[test]
+fn rows_that_moved_too_far_from_the_published_ones_publish_nothing() {
+    let shop = shop();
+    gold_tests(&shop, "  - row_count: {change: -5%..+20%}\n");
+    deliver(&shop, 1, 100, &[]);
+    let first = shop.kilde(&["build"]).ended(0);
+    assert!(
+        first
+            .stdout
+            .contains("passed (1 had nothing published to compare with)"),
+        "{}",
+        first.stdout
+    );
+    deliver(&shop, 2, 95, &[]);
+    let within = shop.kilde(&["build"]).ended(0);
+    assert!(!within.stdout.contains("nothing published"), "{}", within.stdout);
+    deliver(&shop, 3, 114, &[]);
+    shop.kilde(&["build"]).ended(0);
+    deliver(&shop, 4, 137, &[]);
+    let said = shop.kilde(&["build"]).ended(1);
+    assert!(
+        said.stderr.contains(
+            "gold.people row_count: 137 rows, wanted -5%..+20% of the 114 published (it is +20.2%)\n    --> schemas/gold/people.yaml:10:5"
+        ),
+        "{}",
+        said.stderr
+    );
+    assert_eq!(shop.query("select count(*) from gold.people")[0][0], "114");
+}
+
+#[test]
+fn a_change_of_rows_may_warn_and_have_one_bound() {
+    let shop = shop();
+    gold_tests(&shop, "  - row_count: {change: -0.5%.., severity: warn}\n");
+    deliver(&shop, 1, 10, &[]);
+    shop.kilde(&["build"]).ended(0);
+    deliver(&shop, 2, 5, &[]);
+    let said = shop.kilde(&["build"]).ended(0);
+    assert!(
+        said.stdout.contains(
+            "row_count 5 rows, wanted -0.5%.. of the 10 published (it is -50.0%) · warned"
+        ),
+        "{}",
+        said.stdout
+    );
+    deliver(&shop, 3, 500, &[]);
+    shop.kilde(&["build", "--warn-error"]).ended(0);
+}
+
+#[test]
+fn a_key_of_another_table_that_is_lost_on_the_way_publishes_nothing_and_is_shown() {
+    let shop = shop();
+    gold_tests(
+        &shop,
+        "  - keeps: {keys_of: bronze.customers, columns: [customer_id]}\n",
+    );
+    deliver(&shop, 1, 3, &[]);
+    shop.kilde(&["build"]).ended(0);
+    deliver(&shop, 2, 5, &[2, 4]);
+    let said = shop.kilde(&["build"]).ended(1);
+    assert!(
+        said.stderr.contains(
+            "gold.people keeps(customer_id of bronze.customers): 2 keys are missing\n    --> schemas/gold/people.yaml:10:5"
+        ),
+        "{}",
+        said.stderr
+    );
+    assert_eq!(shown(&shop, &said.stderr), "customer_id\n2\n4\n");
+    gold_tests(
+        &shop,
+        "  - keeps: {keys_of: bronze.customers, columns: [customer_id], where: country <> 'XX'}\n",
+    );
+    shop.kilde(&["build"]).ended(0);
+    // a customer who is gone from both is missing from none
+    deliver(&shop, 3, 1, &[]);
+    shop.kilde(&["build"]).ended(0);
+}
+
+#[test]
+fn a_published_key_that_vanishes_publishes_nothing_and_is_shown() {
+    let shop = shop();
+    gold_tests(&shop, "  - keeps: {keys_of: gold.people}\n");
+    deliver(&shop, 1, 4, &[]);
+    shop.kilde(&["build"]).ended(0);
+    deliver(&shop, 2, 6, &[]);
+    shop.kilde(&["build"]).ended(0);
+    deliver(&shop, 3, 5, &[]);
+    let said = shop.kilde(&["build"]).ended(1);
+    assert!(
+        said.stderr
+            .contains("keeps(customer_id of gold.people): 1 key is missing"),
+        "{}",
+        said.stderr
+    );
+    assert_eq!(shown(&shop, &said.stderr), "customer_id\n6\n");
+    gold_tests(&shop, "  - keeps: {keys_of: gold.people, at_most: 1}\n");
+    shop.kilde(&["build"]).ended(0);
+}
+
+/// What the query prints that a failed build says to type.
+fn shown(shop: &Sandbox, stderr: &str) -> String {
+    let typed = stderr.split("kilde query --candidate ").nth(1).unwrap();
+    let (run, rest) = typed.split_once(" \"").unwrap();
+    let sql = rest.split_once("\"\n").unwrap().0.replace("\\\"", "\"");
+    let sql = format!("{sql} order by 1");
+    let arguments = ["query", "--format", "csv", "--candidate", run, &sql];
+    shop.kilde(&arguments).ended(0).stdout
+}
