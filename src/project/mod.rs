@@ -9,6 +9,7 @@
 mod contract;
 mod data_test;
 mod dbt_folder;
+mod exposure;
 mod freshness;
 mod instant;
 mod jinja;
@@ -43,6 +44,7 @@ pub(crate) use unit_test::FixtureRow;
 pub(crate) use unit_test::{Cell, Fixture, FixtureCell, FixtureRows, UnitTest};
 
 pub(crate) use data_test::{DataTest, Limit, RowChange, TestKind, TestSeverity};
+pub(crate) use exposure::Exposure;
 pub(crate) use freshness::Freshness;
 pub(crate) use notify::{Notify, Occasion, Webhook};
 pub(crate) use path_pattern::{Captures, PathPattern};
@@ -92,6 +94,8 @@ pub struct Project {
     pub(crate) parquet_tables: ParquetTables,
     /// Pipelines in order of their files.
     pub(crate) pipelines: Vec<Pipeline>,
+    /// Readers outside of the project, by name.
+    pub(crate) exposures: Vec<Exposure>,
     /// Sources by their bronze table.
     pub(crate) sources: BTreeMap<TableName, Source>,
     /// SQL steps by the table they make.
@@ -197,6 +201,16 @@ impl Project {
         tags.sort();
         tags.dedup();
         tags
+    }
+
+    /// Who reads a table, outside of the project.
+    pub(crate) fn readers_outside<'a>(
+        &'a self,
+        table: &'a TableName,
+    ) -> impl Iterator<Item = &'a Exposure> {
+        self.exposures
+            .iter()
+            .filter(move |exposure| exposure.reads.contains(table))
     }
 
     /// The pipeline that owns a table.

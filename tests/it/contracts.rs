@@ -164,3 +164,72 @@ fn shown(shop: &Sandbox, stderr: &str) -> String {
     let arguments = ["query", "--format", "csv", "--candidate", run, &sql];
     shop.kilde(&arguments).ended(0).stdout
 }
+
+#[test]
+fn who_reads_a_table_is_listed_planned_and_selected_by() {
+    let shop = shop();
+    let pipeline = shop.read("pipelines/shop.yaml");
+    shop.write(
+        "pipelines/shop.yaml",
+        format!(
+            "{pipeline}exposures:
+  - name: Power BI «Sales weekly»
+    owner: {{name: Sales BI, email: sales-bi@example.com}}
+    url: https://bi.example.com/sales
+    reads: [gold.people]
+  - {{name: churn_notebook, owner: {{name: Ada}}, reads: [bronze.customers, gold.people]}}
+"
+        ),
+    );
+    deliver(&shop, 1, 3, &[]);
+    let plan = shop.kilde(&["plan"]).ended(0).stdout;
+    let line = |table: &str| plan.lines().find(|line| line.contains(table)).unwrap();
+    assert!(
+        line("gold.people").ends_with(
+            "· read by Power BI «Sales weekly» (sales-bi@example.com), churn_notebook (Ada)"
+        ),
+        "{plan}"
+    );
+    assert!(
+        line("bronze.customers").ends_with("· read by churn_notebook (Ada)"),
+        "{plan}"
+    );
+    shop.kilde(&["build"]).ended(0);
+    let plan = shop.kilde(&["plan"]).ended(0).stdout;
+    assert!(!plan.contains("read by"), "nothing changes: {plan}");
+    let long = shop.kilde(&["ls", "gold", "--long"]).ended(0).stdout;
+    assert!(
+        long.contains("Power BI «Sales weekly», churn_notebook"),
+        "{long}"
+    );
+    let select = |selection: &str| {
+        let said = shop.kilde(&["ls", "--json", "-s", selection]).ended(0);
+        let tables: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+        let tables = tables.as_array().unwrap().clone();
+        let names = tables.iter().map(|t| t["table"].as_str().unwrap().to_string());
+        (names.collect::<Vec<_>>().join(" "), tables)
+    };
+    let (names, tables) = select("exposure:power_bi_sales_weekly");
+    assert_eq!(names, "gold.people");
+    assert_eq!(
+        tables[0]["exposures"][0],
+        serde_json::json!({
+            "name": "Power BI «Sales weekly»",
+            "owner": "Sales BI",
+            "owner_email": "sales-bi@example.com",
+            "url": "https://bi.example.com/sales",
+        })
+    );
+    assert_eq!(
+        select("+exposure:*sales*").0,
+        "bronze.customers gold.people"
+    );
+    let said = shop
+        .kilde(&["ls", "-s", "exposure:power_bi_sales_weakly"])
+        .ended(2);
+    assert!(
+        said.stderr.contains("did you mean `power_bi_sales_weekly`?"),
+        "{}",
+        said.stderr
+    );
+}

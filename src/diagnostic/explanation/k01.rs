@@ -221,6 +221,12 @@ pub(super) const CODES: &[Explanation] = &[
         text: "`relationships`, `keeps` or an exposure names a table that nothing makes.",
     },
     Explanation {
+        code: Code(148),
+        title: "two exposures of one name",
+        text: "An exposure is selected and told of by its name, so a project has each name once; case, spaces and signs make no\n\
+               difference, since `exposure:power_bi_sales_weekly` selects `Power BI «Sales weekly»`.",
+    },
+    Explanation {
         code: Code(150),
         title: "a seed that cannot be taken apart",
         text: "A seed is a small reference table that is a file of the project: `seeds/ref/countries.csv` is `ref.countries`.\n\

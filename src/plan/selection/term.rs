@@ -27,15 +27,18 @@ pub(super) enum Method {
     Path,
     Source,
     Pipeline,
+    /// What an exposure reads.
+    Exposure,
     /// `state:modified`: other than the last release.
     Modified,
 }
 
-const METHODS: [(&str, Method); 4] = [
+const METHODS: [(&str, Method); 5] = [
     ("tag", Method::Tag),
     ("path", Method::Path),
     ("source", Method::Source),
     ("pipeline", Method::Pipeline),
+    ("exposure", Method::Exposure),
 ];
 
 /// Edges followed from what a method finds.
@@ -170,7 +173,7 @@ fn method<'a>(text: &'a str, whole: &str) -> Result<(Method, &'a str)> {
     Err(match nearest(name, known) {
         Some(near) => error.help(format!("did you mean `{near}:`?")),
         None => {
-            error.help("there are `tag:`, `path:`, `source:`, `pipeline:` and `state:modified`")
+            error.help("there are `tag:`, `path:`, `source:`, `pipeline:`, `exposure:` and `state:modified`")
         }
     })
 }

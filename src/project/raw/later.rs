@@ -20,20 +20,6 @@ section! {
 }
 
 section! {
-    /// Who reads what the project publishes.
-    RawExposure {
-        /// Its name.
-        name: String,
-        /// Who answers for it.
-        owner: Option<Anything>,
-        /// Where it is found.
-        url: Option<String>,
-        /// The tables it reads.
-        reads: OneOrMany<Spanned<TableName>>,
-    }
-}
-
-section! {
     /// When an export is whole.
     RawReady {
         /// It has not changed for this long.
