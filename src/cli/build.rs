@@ -13,7 +13,10 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::{ErrorKind, Result};
 use crate::project::Project;
 use crate::quality::Outcome;
-use crate::run::{RunReport, SourceReport, StepReport, TableOutcome};
+use crate::run::{AllowBreaking, RunReport, SourceReport, StepReport, TableOutcome};
+
+/// `--allow-breaking` without a table.
+const ANY_TABLE: &str = "*";
 
 #[derive(Debug, Args)]
 pub(super) struct Build {
@@ -28,6 +31,16 @@ pub(super) struct Build {
     /// Keep the published version of a table, whatever came for it; may be repeated
     #[arg(long, env = "KILDE_HOLD", value_name = "TABLE", value_delimiter = ',')]
     hold: Vec<String>,
+    /// Publish even if columns or tables that people read are lost or retyped: of this table, or of any; may be repeated
+    #[arg(
+        long,
+        env = "KILDE_ALLOW_BREAKING",
+        value_name = "TABLE",
+        value_delimiter = ',',
+        num_args = 0..=1,
+        default_missing_value = ANY_TABLE
+    )]
+    allow_breaking: Vec<String>,
     /// Show what would be done, as `kilde plan` does
     #[arg(long)]
     dry_run: bool,
@@ -52,6 +65,11 @@ impl Build {
         request.warn_error = self.warn_error;
         let held = self.hold.iter().map(|name| project.table(name));
         request.hold = held.collect::<Result<_>>()?;
+        request.allow_breaking = match self.allow_breaking.as_slice() {
+            [] => AllowBreaking::Nothing,
+            names if names.iter().any(|name| name == ANY_TABLE) => AllowBreaking::All,
+            names => AllowBreaking::Of(names.iter().cloned().collect()),
+        };
         let progress = super::progress::Progress::start(options.quiet);
         let report = runner.build(&request, progress.listener()).await;
         progress.finish();

@@ -12,7 +12,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::plan::Selection;
 use crate::project::{Project, Variables, instant, local_instant};
-use crate::run::{BuildRequest, Resources, Runner};
+use crate::run::{AllowBreaking, BuildRequest, Resources, Runner};
 
 #[derive(Clone, Debug, Args)]
 pub(super) struct Options {
@@ -97,6 +97,7 @@ impl SelectionOptions {
             fail_fast: false,
             warn_error: false,
             hold: BTreeSet::new(),
+            allow_breaking: AllowBreaking::Nothing,
         })
     }
 }

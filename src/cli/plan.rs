@@ -65,7 +65,7 @@ fn render(
         columns.row(vec![
             styled(DOUBT, "-"),
             table.to_string(),
-            "no longer in the project: leaves the release, its files stay".to_string(),
+            "no longer published by the project: leaves the release, its files stay".to_string(),
         ]);
     }
     text.push_str(&columns.render("  "));

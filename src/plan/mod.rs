@@ -8,6 +8,7 @@
 //! by [`TablePlan::is_stale`] when the digests of its inputs are known.
 
 mod check;
+mod column_change;
 mod consent;
 mod contract_check;
 mod decide;
@@ -37,6 +38,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 
 use check::{Checked, check_project, check_runnable};
+pub(crate) use column_change::{Breaking, ColumnChange, Effect};
 pub(crate) use consent::refused as hold_refused;
 pub(crate) use fingerprint::Fingerprints;
 pub(crate) use freshness::{Overdue, overdue};
@@ -64,7 +66,9 @@ pub struct Plan {
     pub(crate) order: Vec<TableName>,
     /// By table.
     pub(crate) tables: BTreeMap<TableName, TablePlan>,
-    /// Published and no longer in the project; they leave the next release that a build of everything publishes.
+    /// Changes that take columns or whole tables away from people who read them.
+    pub(crate) breaking: Vec<Breaking>,
+    /// Published, and by the project no longer; they leave the next release that a build of everything publishes.
     pub(crate) retired: Vec<TableName>,
     /// Each table that must not be held → the consent table that it feeds.
     pub(crate) never_held: BTreeMap<TableName, TableName>,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::{ColumnChange, Effect};
 use crate::name::TableName;
 
 /// One reason; `Display` says it as `kilde plan` does.
@@ -33,6 +34,11 @@ pub(crate) enum Reason {
     SeedChanged { path: String },
     /// Columns, types, key or layout.
     ContractChanged { path: String },
+    /// Its own columns are not as published; what that means, where people read it.
+    ColumnsChange {
+        changes: Vec<ColumnChange>,
+        effect: Option<Effect>,
+    },
     /// Columns or types of an input.
     InputColumnsChanged { table: TableName },
     /// An ephemeral step that is part of it.
@@ -84,6 +90,11 @@ impl fmt::Display for Reason {
             Self::SqlChanged { path } => write!(f, "SQL changed {path}"),
             Self::SeedChanged { path } => write!(f, "changed {path}"),
             Self::ContractChanged { path } => write!(f, "contract changed {path}"),
+            Self::ColumnsChange { changes, effect } => {
+                let mut words: Vec<String> = changes.iter().map(ToString::to_string).collect();
+                words.extend(effect.map(|effect| effect.to_string()));
+                f.write_str(&words.join(" · "))
+            }
             Self::InputColumnsChanged { table } => {
                 write!(f, "columns of its input {table} changed")
             }

@@ -60,6 +60,9 @@ use crate::diagnostic::{Diagnostic, Place, SourceFile, Span, nearest};
 use crate::error::Error;
 use crate::name::TableName;
 
+/// The schema that people read: each of its tables has a contract, and a change that breaks it is asked for.
+const GOLD: &str = "gold";
+
 /// A value and the bytes of the file where it stands; the default is one that stands nowhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Spanned<T> {
@@ -201,6 +204,11 @@ impl Project {
         tags.sort();
         tags.dedup();
         tags
+    }
+
+    /// Whether people read a table: it is gold, or an exposure names it.
+    pub(crate) fn is_read_outside(&self, table: &TableName) -> bool {
+        table.schema() == GOLD || self.readers_outside(table).next().is_some()
     }
 
     /// Who reads a table, outside of the project.

@@ -41,7 +41,7 @@ pub(crate) use story::{ChangedTable, ReadSource, ReleaseStory};
 pub(crate) use unit_test::{UnitTestOutcome, UnitTestReport};
 pub(crate) use why::Why;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -83,6 +83,43 @@ pub struct BuildRequest {
     pub(crate) warn_error: bool,
     /// Tables that keep their published version this time, whatever came for them.
     pub(crate) hold: BTreeSet<TableName>,
+    /// Changes that break readers and are meant.
+    pub(crate) allow_breaking: AllowBreaking,
+}
+
+/// What of published tables may be taken away this time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum AllowBreaking {
+    #[default]
+    Nothing,
+    /// Of these tables, by whole or short name; they need no longer be in the project.
+    Of(BTreeSet<String>),
+    All,
+}
+
+impl AllowBreaking {
+    fn allows(&self, table: &TableName) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::All => true,
+            Self::Of(names) => names.contains(&table.to_string()) || names.contains(table.name()),
+        }
+    }
+}
+
+impl BuildRequest {
+    /// # Errors
+    /// `Config` K0210 for each change that breaks readers and was not asked for.
+    fn refuse_breaking(&self, plan: &Plan) -> Result<()> {
+        let refused = plan.breaking.iter().filter(|breaking| {
+            !self.allow_breaking.allows(&breaking.table) && !self.hold.contains(&breaking.table)
+        });
+        let refused: Vec<_> = refused.map(|breaking| breaking.refusal.clone()).collect();
+        match refused.is_empty() {
+            true => Ok(()),
+            false => Err(Error::from_diagnostics(refused)),
+        }
+    }
 }
 
 /// Runs builds and other changes of one project's lake.
@@ -160,12 +197,29 @@ impl Runner {
     pub(crate) async fn plan(&self, request: &BuildRequest) -> Result<(Observed, Plan)> {
         let catalog = self.catalog(request.as_of)?;
         let observation = observe::observe(self, &catalog, request.as_of).await?;
-        let plan = self.plan_on(&observation.observed, request)?;
+        let plan = self.plan_on(&catalog, &observation, request).await?;
         Ok((observation.observed, plan))
     }
 
-    fn plan_on(&self, observed: &Observed, request: &BuildRequest) -> Result<Plan> {
-        Plan::new(&self.project, observed, &request.selection, &self.functions)
+    /// The plan, with what it does to the columns that are published.
+    async fn plan_on(
+        &self,
+        catalog: &Catalog,
+        observation: &observe::Observation,
+        request: &BuildRequest,
+    ) -> Result<Plan> {
+        let (project, observed) = (&self.project, &observation.observed);
+        let mut plan = Plan::new(project, observed, &request.selection, &self.functions)?;
+        let mut published = BTreeMap::new();
+        for table in plan.recontracted(observed) {
+            let release = observation.release.as_ref();
+            if let Some(entry) = release.and_then(|release| release.table(&table)) {
+                let content = catalog.content(&table, entry).await?;
+                published.insert(table, content.file_set.schema);
+            }
+        }
+        plan.compare_columns(project, &published, &request.selection);
+        Ok(plan)
     }
 }
 

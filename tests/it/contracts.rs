@@ -233,3 +233,135 @@ fn who_reads_a_table_is_listed_planned_and_selected_by() {
         said.stderr
     );
 }
+
+const READERS: &str = "exposures:
+  - name: Power BI «Sales weekly»
+    owner: {name: Sales BI, email: sales-bi@example.com}
+    reads: [gold.people]
+";
+
+/// The shop with a third column in gold, published once, read by a dashboard.
+fn read_shop() -> Sandbox {
+    let shop = shop();
+    let pipeline = shop.read("pipelines/shop.yaml");
+    shop.write("pipelines/shop.yaml", format!("{pipeline}{READERS}"));
+    people(&shop, "customer_id, country, 1 as visits", "  - {name: visits, data_type: bigint}\n");
+    deliver(&shop, 1, 3, &[]);
+    shop.kilde(&["build"]).ended(0);
+    shop
+}
+
+fn people(shop: &Sandbox, columns: &str, contract: &str) {
+    shop.write(
+        "sql/gold/people.sql",
+        format!("-- gold.people: one row per customer.\nselect {columns} from bronze.customers\n"),
+    );
+    shop.write("schemas/gold/people.yaml", format!("{GOLD}{contract}"));
+}
+
+#[test]
+fn a_dropped_column_that_people_read_is_refused_until_it_is_asked_for() {
+    let shop = read_shop();
+    people(&shop, "customer_id, country", "");
+    let plan = shop.kilde(&["plan"]).ended(0).stdout;
+    assert!(
+        plan.contains("- column visits · breaking: needs --allow-breaking"),
+        "{plan}"
+    );
+    let before = shop.objects();
+    // the export would break the build too: it is not read
+    shop.write("exports/customers_20260102.csv", "nonsense\n");
+    let said = shop.kilde(&["build"]).ended(2);
+    assert_eq!(
+        said.stderr,
+        "error[K0210]: `gold.people` would lose its published column `visits`
+  --> schemas/gold/people.yaml
+help: read by Power BI «Sales weekly» (sales-bi@example.com): keep it until they have moved, or `kilde build --allow-breaking gold.people`
+"
+    );
+    assert_eq!(shop.objects(), before);
+    std::fs::remove_file(shop.path("exports/customers_20260102.csv")).unwrap();
+    shop.kilde(&["build", "--allow-breaking", "gold.other"]).ended(2);
+    shop.kilde(&["build", "--allow-breaking", "people"]).ended(0);
+    let said = shop.kilde(&["query", "select visits from gold.people"]).ended(2);
+    assert!(said.stderr.contains("visits"), "{}", said.stderr);
+    let plan = shop.kilde(&["plan"]).ended(0).stdout;
+    assert!(plan.starts_with("nothing to do"), "{plan}");
+}
+
+#[test]
+fn another_type_is_breaking_and_a_new_column_is_not() {
+    let shop = read_shop();
+    people(
+        &shop,
+        "customer_id, country, 1 as visits, true as is_here",
+        "  - {name: visits, data_type: bigint}\n  - {name: is_here, data_type: boolean}\n",
+    );
+    let plan = shop.kilde(&["plan"]).ended(0).stdout;
+    assert!(
+        plan.contains("+ column is_here boolean · additive"),
+        "{plan}"
+    );
+    shop.kilde(&["build"]).ended(0);
+    people(
+        &shop,
+        "customer_id, country, 1 as visits, true as is_here",
+        "  - {name: visits, data_type: 'decimal(9,0)'}\n  - {name: is_here, data_type: boolean}\n",
+    );
+    let said = shop.kilde(&["build"]).ended(2);
+    assert!(
+        said.stderr.contains(
+            "error[K0210]: `gold.people.visits` is published as `bigint` and would become `decimal(9,0)`
+  --> schemas/gold/people.yaml:8:12"
+        ),
+        "{}",
+        said.stderr
+    );
+    // what is not asked for is not changed
+    shop.kilde(&["build", "--select", "bronze.customers"]).ended(0);
+    let said = shop.kilde(&["build", "--allow-breaking"]).ended(0);
+    assert!(said.stdout.contains("Release 3 published"), "{}", said.stdout);
+}
+
+#[test]
+fn a_table_that_people_read_leaves_the_release_only_when_asked_for() {
+    let shop = read_shop();
+    let pipeline = shop.read("pipelines/shop.yaml").replace(READERS, "");
+    shop.write("pipelines/shop.yaml", &pipeline);
+    people(&shop, "customer_id, country", "materialized: ephemeral\n");
+    shop.write(
+        "sql/gold/countries.sql",
+        "-- gold.countries: one row per country.\nselect country, count(*) as people_count from gold.people group by country\n",
+    );
+    shop.write(
+        "schemas/gold/countries.yaml",
+        "description: People per country.\ngrain: one row per country\nkey: [country]\n",
+    );
+    let said = shop.kilde(&["build"]).ended(2);
+    assert!(
+        said.stderr.contains(
+            "error[K0210]: published `gold.people` would leave the release, since nothing publishes it any more
+help: no exposure says who reads it: keep it until they have moved, or `kilde build --allow-breaking gold.people`"
+        ),
+        "{}",
+        said.stderr
+    );
+    shop.kilde(&["build", "--allow-breaking", "gold.people"]).ended(0);
+    assert_eq!(shop.query("select people_count from gold.countries"), [["3"]]);
+    let said = shop.kilde(&["query", "select * from gold.people"]).ended(2);
+    assert!(said.stderr.contains("no table `gold.people`"), "{}", said.stderr);
+    // nobody reads silver: what happens to it is not announced
+    shop.write(
+        "sql/silver/visits.sql",
+        "-- silver.visits: one row per customer.\nselect customer_id, 1 as visits from bronze.customers\n",
+    );
+    shop.write("pipelines/shop.yaml", format!("{pipeline}  - sql: silver/*\n"));
+    shop.kilde(&["build"]).ended(0);
+    shop.write(
+        "sql/silver/visits.sql",
+        "-- silver.visits: one row per customer.\nselect customer_id from bronze.customers\n",
+    );
+    let plan = shop.kilde(&["plan"]).ended(0).stdout;
+    assert!(plan.contains("sql/silver/visits.sql · - column visits\n"), "{plan}");
+    shop.kilde(&["build"]).ended(0);
+}

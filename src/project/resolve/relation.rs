@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::raw::{Mistake, listed, nearest_word};
 use super::super::{
-    ColumnType, Contract, CsvRead, DataTest, Load, Materialization, OnError, Read, Source, Spanned, TestKind,
+    ColumnType, Contract, CsvRead, DataTest, GOLD, Load, Materialization, OnError, Read, Source, Spanned, TestKind,
     XlsxRead,
 };
 use super::contract::{Contracts, Draft};
@@ -18,8 +18,6 @@ use crate::name::{PUBLISHED_SCHEMA, TableName};
 
 /// Schemas that are kilde's own: folders of the lake, and names in queries.
 const RESERVED: &[&str] = &["ops", "latest", PUBLISHED_SCHEMA];
-/// The schema that people read: each of its tables has a contract.
-const PUBLISHED: &str = "gold";
 
 /// Checks what no file can check alone; gives the contracts with their tests complete.
 pub(super) fn check(
@@ -42,9 +40,9 @@ pub(super) fn check(
             found.push(blame(file, Span::default(), reserved(table)));
         }
         let described = drafts.contains_key(table) || unread.contains(table);
-        if table.schema() == PUBLISHED && !described {
+        if table.schema() == GOLD && !described {
             let mistake = Mistake::new(NO_CONTRACT.0, format!("`{table}` has no contract"))
-                .help(format!("people read `{PUBLISHED}`: write schemas/{}.yaml with `description`, `grain` and `columns`", table.location()));
+                .help(format!("people read `{GOLD}`: write schemas/{}.yaml with `description`, `grain` and `columns`", table.location()));
             found.push(blame(file, Span::default(), mistake));
         }
     }
