@@ -34,7 +34,7 @@ pub(crate) struct Fingerprints {
     pub(crate) tests: String,
     /// Changed: its metadata is committed again.
     pub(crate) words: String,
-    /// What `content` is made of: `sql`, `contract`, `input:TABLE`, `var:NAME`, `function:NAME` (of those
+    /// What `content` is made of, and (`loaded:…`) of a source what tells whether a contract only grew: `sql`, `contract`, `input:TABLE`, `var:NAME`, `function:NAME` (of those
     /// written in SQL), `as_of`, `functions`, `kind`, `read`, `rules`, `seed`; those of
     /// ephemeral steps that are part of it as `within:TABLE:…`, unless they are inputs, variables or the instant.
     pub(crate) parts: BTreeMap<String, String>,
@@ -153,8 +153,14 @@ pub(super) fn of_source(project: &Project, table: &TableName) -> Fingerprints {
         parts.insert("read".to_string(), source::read_part(source));
         parts.insert("rules".to_string(), source::rules_part(contract));
     }
+    let content = of_parts(&parts);
+    parts.extend(
+        contract
+            .iter()
+            .flat_map(|contract| source::loaded_parts(contract)),
+    );
     Fingerprints {
-        content: of_parts(&parts),
+        content,
         tests: tests_hash(contract),
         words: words_hash(project, table, contract),
         parts,
@@ -188,17 +194,20 @@ pub(super) fn of_seed(
     }
 }
 
-/// The parts that differ; a part that only one side has differs.
+/// The parts of the content that differ; a part that only one side has differs.
 pub(super) fn changed_parts<'a>(
     before: &'a Fingerprints,
     now: &'a Fingerprints,
 ) -> BTreeSet<&'a str> {
     let names = before.parts.keys().chain(now.parts.keys());
     names
+        .filter(|name| !name.starts_with(source::LOADED))
         .filter(|name| before.parts.get(*name) != now.parts.get(*name))
         .map(String::as_str)
         .collect()
 }
+
+pub(super) use source::new_columns;
 
 fn of_parts(parts: &BTreeMap<String, String>) -> String {
     let fields: Vec<&str> = parts

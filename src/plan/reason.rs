@@ -39,6 +39,17 @@ pub(crate) enum Reason {
         changes: Vec<ColumnChange>,
         effect: Option<Effect>,
     },
+    /// The contract of a source that gained columns, and nothing else: its exports are not read again.
+    ContractGrows {
+        table: TableName,
+        columns: Vec<String>,
+        /// Loaded, and there to be read again.
+        exports: usize,
+        /// Of these.
+        bytes: u64,
+        /// Loaded, and gone.
+        gone: usize,
+    },
     /// Columns or types of an input.
     InputColumnsChanged { table: TableName },
     /// An ephemeral step that is part of it.
@@ -94,6 +105,24 @@ impl fmt::Display for Reason {
                 let mut words: Vec<String> = changes.iter().map(ToString::to_string).collect();
                 words.extend(effect.map(|effect| effect.to_string()));
                 f.write_str(&words.join(" · "))
+            }
+            Self::ContractGrows {
+                table,
+                columns,
+                exports,
+                bytes,
+                gone,
+            } => {
+                let loaded = counted(exports + gone, "export");
+                write!(f, "{} is null in the {loaded} loaded", columns.join(", "))?;
+                match gone {
+                    0 => write!(
+                        f,
+                        " (`kilde build --full-refresh -s {table}` reads them again, {})",
+                        size(*bytes)
+                    ),
+                    n => write!(f, " ({n} of them gone, so they cannot be read again)"),
+                }
             }
             Self::InputColumnsChanged { table } => {
                 write!(f, "columns of its input {table} changed")

@@ -2,7 +2,8 @@
 
 use super::Decider;
 use crate::diagnostic::{Code, Diagnostic, Span};
-use crate::plan::fingerprint::changed_parts;
+use crate::name::TableName;
+use crate::plan::fingerprint::{changed_parts, new_columns};
 use crate::plan::{Action, ExportState, ObservedExport, PublishedTable, Reason, TablePlan};
 use crate::project::Load;
 
@@ -29,7 +30,9 @@ impl Decider<'_> {
             };
             return (action, vec![Reason::New]);
         };
-        let differs = published.fingerprints.content != plan.fingerprints.content;
+        let new_columns = self.new_columns(plan, published);
+        let differs =
+            published.fingerprints.content != plan.fingerprints.content && new_columns.is_none();
         if differs || self.selection.full_refresh {
             let available: Vec<ObservedExport> = available.cloned().collect();
             self.refuse_reload_of_gone(plan, exports, &available);
@@ -59,7 +62,9 @@ impl Decider<'_> {
                 count: count(ExportState::Changed),
             });
         }
+        let grown = new_columns.map(|columns| grown(&plan.table, columns, exports));
         if !fresh.is_empty() {
+            reasons.extend(grown);
             let action = Action::Ingest {
                 exports: fresh,
                 reload: false,
@@ -67,10 +72,24 @@ impl Decider<'_> {
             return (action, reasons);
         }
         let (action, mut reasons) = self.beside_content(plan, published);
+        if let Some(grown) = grown {
+            reasons = vec![grown];
+        }
         if waiting > 0 {
             reasons.push(Reason::ExportsWait { count: waiting });
         }
         (action, reasons)
+    }
+
+    /// Columns that the contract of an `append` source gained, and nothing else: what is loaded need not be read again.
+    fn new_columns(&self, plan: &TablePlan, published: &PublishedTable) -> Option<Vec<String>> {
+        let source = self.project.sources.get(&plan.table)?;
+        let contract = self.project.contracts.get(&plan.table)?;
+        match source.load {
+            Load::Append => new_columns(&published.fingerprints, &plan.fingerprints, contract),
+            // there a row is what the newest export says of it, in every column
+            Load::Replace | Load::Changes => None,
+        }
     }
 
     fn reload_reason(
@@ -132,6 +151,22 @@ impl Decider<'_> {
             .at(&source.file, first_line(&source.file.text, source.span))
             .help("put them back, or undo the change of the contract or of `read`"),
         );
+    }
+}
+
+/// What a re-read would cost, of the exports whose rows have null in the new columns.
+fn grown(table: &TableName, columns: Vec<String>, exports: &[ObservedExport]) -> Reason {
+    let loaded = exports
+        .iter()
+        .filter(|export| export.state != ExportState::New);
+    let (gone, there): (Vec<_>, Vec<_>) =
+        loaded.partition(|export| export.state == ExportState::Gone);
+    Reason::ContractGrows {
+        table: table.clone(),
+        columns,
+        exports: there.len(),
+        bytes: there.iter().map(|export| export.size).sum(),
+        gone: gone.len(),
     }
 }
 
