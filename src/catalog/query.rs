@@ -89,11 +89,12 @@ impl Opened {
     }
 
     /// The published table that a name means: its own, or the one behind a candidate.
-    fn published(&self, name: &TableName) -> Option<(&TableName, &TableEntry)> {
+    fn published<'a>(&'a self, name: &'a TableName) -> Option<(&'a TableName, &'a TableEntry)> {
         let mut behind = self.candidates.keys();
         let meant = behind.find(|table| table.as_published() == *name);
-        let release = self.release.as_ref()?;
-        release.tables.get_key_value(meant.unwrap_or(name))
+        let meant = meant.unwrap_or(name);
+        let entry = self.release.as_ref()?.table(meant)?;
+        Some((meant, entry))
     }
 }
 

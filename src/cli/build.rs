@@ -332,7 +332,12 @@ fn foot(report: &RunReport) -> String {
     let tests = format!(
         "{unit_tests}{} passed{}, {} warned{}",
         format::plural(report.tests(Outcome::Passed) as u64, "test"),
-        match report.verdicts.iter().filter(|v| v.had_nothing_to_compare()).count() {
+        match report
+            .verdicts
+            .iter()
+            .filter(|v| v.had_nothing_to_compare())
+            .count()
+        {
             0 => String::new(),
             n => format!(" ({n} had nothing published to compare with)"),
         },

@@ -130,7 +130,10 @@ fn entry(
         owner_email: owner.and_then(|owner| owner.email.clone()),
         tags: project.tags(&table.name),
         read_by: table.readers.iter().map(ToString::to_string).collect(),
-        exposures: project.readers_outside(&table.name).map(Reader::of).collect(),
+        exposures: project
+            .readers_outside(&table.name)
+            .map(Reader::of)
+            .collect(),
         rows: published.map(|entry| entry.facts.rows),
         bytes: published.map(|entry| entry.facts.bytes),
         version: published.and_then(|entry| entry.version),

@@ -20,7 +20,7 @@ mod udf;
 mod watchdog;
 
 pub(crate) use analysis::{
-    Analysis, InputTable, OutputColumn, Question, analyse, check_runnable, conform,
+    Analysis, InputTable, KnownTables, OutputColumn, Question, analyse, check_runnable, conform,
 };
 pub(crate) use culprit::culprit;
 pub(crate) use failure::{failure, is_out_of_memory};

@@ -79,9 +79,10 @@ impl Plan {
             return Vec::new();
         };
         let layout = |parts: &BTreeMap<String, String>| parts.get("contract").cloned();
-        let made = self.tables.values().filter(|table| {
-            table.kind != Kind::Ephemeral && table.action != Action::NotSelected
-        });
+        let made = self
+            .tables
+            .values()
+            .filter(|table| table.kind != Kind::Ephemeral && table.action != Action::NotSelected);
         made.filter(|table| {
             let published = release.tables.get(&table.table);
             published.is_some_and(|published| {
@@ -207,7 +208,9 @@ fn refusal(project: &Project, table: &TablePlan, change: &ColumnChange) -> Diagn
         (None, Some(file)) => {
             let yielded = table.analysis.iter().flat_map(|analysis| &analysis.output);
             let mut yielded = yielded.filter(|output| Some(&output.name) == column);
-            let span = yielded.next().map_or_else(Span::default, |output| output.span);
+            let span = yielded
+                .next()
+                .map_or_else(Span::default, |output| output.span);
             diagnostic.at(file, span)
         }
         (None, None) => diagnostic,
@@ -235,9 +238,7 @@ fn advice(project: &Project, table: &TableName) -> String {
         true => "no exposure says who reads it".to_string(),
         false => format!("read by {}", readers.join(", ")),
     };
-    format!(
-        "{readers}: keep it until they have moved, or `kilde build --allow-breaking {table}`"
-    )
+    format!("{readers}: keep it until they have moved, or `kilde build --allow-breaking {table}`")
 }
 
 #[cfg(test)]
@@ -264,7 +265,10 @@ mod tests {
     fn changes_read_as_kilde_plan_prints_them() {
         let before = schema(&[("a", DataType::Utf8), ("b", DataType::Int32)]);
         let now = schema(&[("b", DataType::Int64), ("c", DataType::Date32)]);
-        let texts: Vec<String> = changes(&before, &now).iter().map(ToString::to_string).collect();
+        let texts: Vec<String> = changes(&before, &now)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         assert_eq!(
             texts,
             ["column b integer → bigint", "+ column c date", "- column a"]

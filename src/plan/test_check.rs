@@ -144,9 +144,7 @@ impl Checker<'_> {
             | TestKind::Range { column, .. } => vec![column],
             TestKind::Unique { columns }
             | TestKind::Relationships { columns, .. }
-            | TestKind::Keeps { columns, .. } => {
-                columns.iter().map(String::as_str).collect()
-            }
+            | TestKind::Keeps { columns, .. } => columns.iter().map(String::as_str).collect(),
             TestKind::RowCount { .. } | TestKind::Sql { .. } => vec![],
         }
     }

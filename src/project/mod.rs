@@ -7,6 +7,7 @@
 //! touched; SQL text is carried, not parsed (`engine` does that).
 
 mod contract;
+mod contract_text;
 mod data_test;
 mod dbt_folder;
 mod exposure;
@@ -35,6 +36,7 @@ use std::sync::Arc;
 
 pub(crate) use crate::column_type::ColumnType;
 pub(crate) use contract::{Column, Contract, Materialization, Meaning, OnError, RollbackClass};
+pub(crate) use contract_text::{ContractDraft, DraftedColumn};
 pub(crate) use instant::{instant, local as local_instant};
 pub(crate) use json_schema::json_schema;
 pub use load::Variables;

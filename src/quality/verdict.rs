@@ -57,13 +57,18 @@ impl Verdict {
         let (failures, note) = match &test.check {
             Check::RowCount { min, max, change } => {
                 let broken = [
-                    min.filter(|min| rows < *min).map(|min| format!("at least {min}")),
-                    max.filter(|max| rows > *max).map(|max| format!("at most {max}")),
+                    min.filter(|min| rows < *min)
+                        .map(|min| format!("at least {min}")),
+                    max.filter(|max| rows > *max)
+                        .map(|max| format!("at most {max}")),
                     change.and_then(|change| moved(change, counts)),
                 ];
                 let broken: Vec<String> = broken.into_iter().flatten().collect();
                 match (broken.is_empty(), change, counts.published) {
-                    (false, ..) => (1, Some(format!("{rows} rows, wanted {}", broken.join(" and ")))),
+                    (false, ..) => (
+                        1,
+                        Some(format!("{rows} rows, wanted {}", broken.join(" and "))),
+                    ),
                     (true, Some(_), None | Some(0)) => (0, Some(NOTHING_PUBLISHED.to_string())),
                     (true, ..) => (0, None),
                 }

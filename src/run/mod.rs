@@ -53,8 +53,8 @@ use crate::engine::{Engine, EngineOptions, FunctionRegistry};
 use crate::error::{Error, Result};
 use crate::lake::DeltaLog;
 use crate::name::TableName;
-use crate::plan::{Observed, Plan, Selection};
-use crate::project::Project;
+use crate::plan::{Observed, Outline, Plan, Selection, contract_draft};
+use crate::project::{ContractDraft, Project};
 use crate::release::{Boundary, Failpoint, Lake};
 use crate::store::Store;
 
@@ -199,6 +199,15 @@ impl Runner {
         let observation = observe::observe(self, &catalog, request.as_of).await?;
         let plan = self.plan_on(&catalog, &observation, request).await?;
         Ok((observation.observed, plan))
+    }
+
+    /// The contract that a table's SQL proves. Reads no data.
+    ///
+    /// # Errors
+    /// `Config` for a source, and for mistakes that hide what the SQL means.
+    pub(crate) fn draft_contract(&self, table: &TableName) -> Result<ContractDraft> {
+        let outline = Outline::new(&self.project, &self.functions, DateTime::UNIX_EPOCH);
+        contract_draft(&self.project, &outline, table)
     }
 
     /// The plan, with what it does to the columns that are published.

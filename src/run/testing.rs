@@ -130,7 +130,10 @@ impl Execution {
         };
         let reads = tables_of(&sql)?;
         let before = plan.table.as_published();
-        if reads.iter().any(|table| *table != plan.table && *table != before) {
+        if reads
+            .iter()
+            .any(|table| *table != plan.table && *table != before)
+        {
             return Ok(None);
         }
         let store = match plan.kind {
@@ -167,7 +170,10 @@ impl Execution {
                 };
                 let reads = tables_of(&sql)?;
                 let before = plan.table.as_published();
-                if reads.iter().all(|table| *table == plan.table || *table == before) {
+                if reads
+                    .iter()
+                    .all(|table| *table == plan.table || *table == before)
+                {
                     continue;
                 }
                 let mut tables = BTreeMap::new();

@@ -13,6 +13,7 @@ mod foreign_function;
 mod function_call;
 mod output;
 mod plain_words;
+mod provenance;
 mod runnable;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +32,7 @@ use datafusion::sql::sqlparser::ast;
 pub(crate) use conform::conform;
 pub(super) use explain_failure::first_span;
 pub(super) use function_call::{FunctionCall, function_calls};
+pub(crate) use provenance::KnownTables;
 
 use super::catalog::Catalog;
 use super::clock_functions::CLOCK_NAMES;

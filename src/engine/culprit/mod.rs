@@ -10,6 +10,8 @@
 mod condition;
 mod origin;
 
+pub(super) use origin::{bare, origin};
+
 use std::sync::Arc;
 use std::time::Duration;
 

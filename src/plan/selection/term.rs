@@ -172,9 +172,9 @@ fn method<'a>(text: &'a str, whole: &str) -> Result<(Method, &'a str)> {
     let error = malformed(whole, &format!("`{name}:` is no way to select"));
     Err(match nearest(name, known) {
         Some(near) => error.help(format!("did you mean `{near}:`?")),
-        None => {
-            error.help("there are `tag:`, `path:`, `source:`, `pipeline:`, `exposure:` and `state:modified`")
-        }
+        None => error.help(
+            "there are `tag:`, `path:`, `source:`, `pipeline:`, `exposure:` and `state:modified`",
+        ),
     })
 }
 

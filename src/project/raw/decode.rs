@@ -260,7 +260,7 @@ impl<T: Decode> Decode for Spanned<T> {
     }
 }
 
-/// A key that must be written, whose mistake does not take its section away.
+/// A key whose mistake does not take its section away.
 #[derive(Clone, Debug)]
 pub(crate) struct Tried<T>(pub(crate) Option<T>);
 

@@ -220,7 +220,9 @@ impl FromText for RowChange {
             Mistake::new(103, format!("`{text}` is not a change with two bounds")).help(help)
         };
         let Some((low, high)) = text.split_once("..") else {
-            return Err(wrong("write `-5%..+20%`; one bound may be left out: `-5%..`"));
+            return Err(wrong(
+                "write `-5%..+20%`; one bound may be left out: `-5%..`",
+            ));
         };
         let bound = |text: &str| match text.trim() {
             "" => Ok(None),
@@ -257,8 +259,15 @@ fn millionths(text: &str) -> Option<i64> {
         && decimals.len() <= 4
         && is_number(whole)
         && is_number(decimals);
-    let number: i64 = format!("{whole}{decimals:0<4}").parse().ok().filter(|_| in_form)?;
-    Some(if digits.starts_with('-') { -number } else { number })
+    let number: i64 = format!("{whole}{decimals:0<4}")
+        .parse()
+        .ok()
+        .filter(|_| in_form)?;
+    Some(if digits.starts_with('-') {
+        -number
+    } else {
+        number
+    })
 }
 
 /// Bytes: `16MB`, `64KiB`, `1GB`.

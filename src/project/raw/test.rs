@@ -2,7 +2,7 @@
 
 use super::super::Spanned;
 use super::declare::{choice, section, words};
-use super::decode::{AtLeastOne, Decode, FromText, OneOrMany, Sink};
+use super::decode::{AtLeastOne, Decode, FromText, OneOrMany, Sink, Tried};
 use super::scalar::{ColumnName, Pattern};
 use super::tree::{Node, Value};
 use crate::name::TableName;
@@ -212,7 +212,7 @@ section! {
         /// At most.
         max: Option<u64>,
         /// How far it may lie from the rows of the published version: `-5%..+20%`, `-5%..` or `..+20%`, both bounds included.
-        change: Option<RowChange>,
+        change: Option<Tried<RowChange>>,
         /// `error` (nothing is published) or `warn`. Default `error`.
         severity: Option<TestSeverity>,
     }

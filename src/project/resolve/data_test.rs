@@ -1,9 +1,7 @@
 //! `data_tests:` → [`DataTest`]s whose columns exist and whose values are of their columns' types.
 
 use super::super::raw::{ColumnName, Mistake, RawColumnTest, RawKeeps, RawTableTest, Sink};
-use super::super::{
-    ColumnType, DataTest, Limit, RowChange, Spanned, TestKind, TestSeverity, jinja,
-};
+use super::super::{ColumnType, DataTest, Limit, Spanned, TestKind, TestSeverity, jinja};
 use super::contract::Check;
 use super::value;
 use crate::diagnostic::Span;
@@ -196,8 +194,9 @@ pub(super) fn of_table(
             (settings!(raw), kind)
         }
         RawTableTest::RowCount(raw) => {
-            let (min, max, change) = (raw.min, raw.max, raw.change);
-            row_count(check, min, max, change, span);
+            let (min, max) = (raw.min, raw.max);
+            row_count(check, min, max, raw.change.is_some(), span);
+            let change = raw.change.and_then(|change| change.0);
             let settings = Settings {
                 severity: raw.severity,
                 at_most: None,
@@ -348,7 +347,10 @@ fn keeps(
     };
     if columns.is_empty() {
         let mistake = Mistake::new(106, "`keeps` needs `columns`, since the table has no `key`");
-        check.report(span, mistake.help("name the columns that hold the key in both tables"));
+        check.report(
+            span,
+            mistake.help("name the columns that hold the key in both tables"),
+        );
     }
     unique(check, &columns, span);
     if raw.keys_of.value != *check.table() && !columns.is_empty() {
@@ -369,10 +371,10 @@ fn row_count(
     check: &mut Check<'_>,
     min: Option<u64>,
     max: Option<u64>,
-    change: Option<RowChange>,
+    has_change: bool,
     span: Span,
 ) {
-    if min.is_none() && max.is_none() && change.is_none() {
+    if min.is_none() && max.is_none() && !has_change {
         let mistake = Mistake::new(106, "`row_count` needs `min`, `max` or `change`");
         check.report(span, mistake.help("for example `row_count: {min: 1}`"));
     }

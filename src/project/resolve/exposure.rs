@@ -32,7 +32,10 @@ pub(super) fn resolve(
             let word = exposure::word(&name.value);
             if let Some(first) = exposures.iter().find(|other| other.word() == word) {
                 let mistake = Mistake::new(148, format!("`{}` is declared twice", name.value))
-                    .help(format!("{} declares it already", first.declared_at.location()));
+                    .help(format!(
+                        "{} declares it already",
+                        first.declared_at.location()
+                    ));
                 found.push(blame(&file, name.span, mistake));
                 continue;
             }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::raw::{Mistake, listed, nearest_word};
 use super::super::{
-    ColumnType, Contract, CsvRead, DataTest, GOLD, Load, Materialization, OnError, Read, Source, Spanned, TestKind,
-    XlsxRead,
+    ColumnType, Contract, CsvRead, DataTest, GOLD, Load, Materialization, OnError, Read, Source,
+    Spanned, TestKind, XlsxRead,
 };
 use super::contract::{Contracts, Draft};
 use super::data_test::Reference;
@@ -42,7 +42,7 @@ pub(super) fn check(
         let described = drafts.contains_key(table) || unread.contains(table);
         if table.schema() == GOLD && !described {
             let mistake = Mistake::new(NO_CONTRACT.0, format!("`{table}` has no contract"))
-                .help(format!("people read `{GOLD}`: write schemas/{}.yaml with `description`, `grain` and `columns`", table.location()));
+                .help(format!("people read `{GOLD}`: `kilde contract {table} --write` drafts schemas/{}.yaml, you say what it means", table.location()));
             found.push(blame(file, Span::default(), mistake));
         }
     }
@@ -325,8 +325,11 @@ fn check_step_contract(draft: &Draft, found: &mut Vec<Diagnostic>) {
     };
     if contract.materialized == Materialization::Ephemeral {
         for test in contract.tests.iter().filter(compares) {
-            let mistake = Mistake::new(127, "an ephemeral step has no published version to compare with")
-                .help("test the tables that read it");
+            let mistake = Mistake::new(
+                127,
+                "an ephemeral step has no published version to compare with",
+            )
+            .help("test the tables that read it");
             found.push(blame(&contract.file, test.span, mistake));
         }
     }
