@@ -89,7 +89,7 @@ pub(super) async fn ledger(
         .session(&BTreeMap::from([(table.clone(), provider)]), Joins::Hash)?;
     let sql = format!("select * from {table} order by source, ordered_at, path");
     let frame = session.sql(&sql).await.map_err(engine::failure)?;
-    for batch in frame.collect().await.map_err(engine::failure)? {
+    for batch in engine::collect(frame).await? {
         for entry in ingest::ledger_entries(&batch)? {
             ledger
                 .entry(entry.source.clone())

@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::time_limit;
+
 /// A folder of its own for one test; gone when the test ends.
 pub(crate) struct Sandbox {
     folder: tempfile::TempDir,
@@ -103,7 +105,7 @@ impl Sandbox {
     }
 
     pub(crate) fn kilde(&self, arguments: &[&str]) -> Said {
-        Said::of(self.command(arguments).output().unwrap())
+        Said::of(time_limit::output(&mut self.command(arguments)).unwrap())
     }
 
     /// Rows of a query as CSV cells, without the header.
