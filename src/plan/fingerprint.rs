@@ -18,6 +18,8 @@ use crate::project::{ColumnType, Contract, Limit, Project, TestKind, TestSeverit
 mod source;
 mod unit_test;
 
+pub(super) use source::only_grew;
+
 /// Bumped by hand when the result of a kind of step may change with equal inputs.
 fn semantics(kind: Kind) -> u32 {
     match kind {
@@ -206,8 +208,6 @@ pub(super) fn changed_parts<'a>(
         .map(String::as_str)
         .collect()
 }
-
-pub(super) use source::new_columns;
 
 fn of_parts(parts: &BTreeMap<String, String>) -> String {
     let fields: Vec<&str> = parts

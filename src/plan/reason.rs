@@ -42,7 +42,6 @@ pub(crate) enum Reason {
     /// The contract of a source that gained columns, and nothing else: its exports are not read again.
     ContractGrows {
         table: TableName,
-        columns: Vec<String>,
         /// Loaded, and there to be read again.
         exports: usize,
         /// Of these.
@@ -108,13 +107,12 @@ impl fmt::Display for Reason {
             }
             Self::ContractGrows {
                 table,
-                columns,
                 exports,
                 bytes,
                 gone,
             } => {
                 let loaded = counted(exports + gone, "export");
-                write!(f, "{} is null in the {loaded} loaded", columns.join(", "))?;
+                write!(f, "null for the {loaded} loaded")?;
                 match gone {
                     0 => write!(
                         f,

@@ -454,7 +454,7 @@ fn a_contract_that_grows_on_an_append_source_reads_no_export_again() {
     let plan = till.kilde(&["plan"]).ended(0).stdout;
     assert!(
         plan.contains(
-            "t  bronze.orders  + column channel varchar · channel is null in the 2 exports loaded (`kilde build --full-refresh -s bronze.orders` reads them again, 86 B)"
+            "t  bronze.orders  + column channel varchar · null for the 2 exports loaded (`kilde build --full-refresh -s bronze.orders` reads them again, 86 B)"
         ),
         "{plan}"
     );
@@ -509,7 +509,7 @@ fn a_contract_that_grows_takes_new_exports_in_the_same_build() {
     );
     let plan = till.kilde(&["plan"]).ended(0).stdout;
     assert!(
-        plan.contains("+  bronze.orders  1 new export (36 B) · + column channel varchar · channel is null in the 2 exports loaded"),
+        plan.contains("+  bronze.orders  1 new export (36 B) · + column channel varchar · null for the 2 exports loaded"),
         "{plan}"
     );
     till.kilde(&["build"]).ended(0);

@@ -3,7 +3,7 @@
 use super::Decider;
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::name::TableName;
-use crate::plan::fingerprint::{changed_parts, new_columns};
+use crate::plan::fingerprint::{changed_parts, only_grew};
 use crate::plan::{Action, ExportState, ObservedExport, PublishedTable, Reason, TablePlan};
 use crate::project::Load;
 
@@ -30,9 +30,9 @@ impl Decider<'_> {
             };
             return (action, vec![Reason::New]);
         };
-        let new_columns = self.new_columns(plan, published);
+        let grows = self.grows(plan, published);
         let differs =
-            published.fingerprints.content != plan.fingerprints.content && new_columns.is_none();
+            published.fingerprints.content != plan.fingerprints.content && !grows;
         if differs || self.selection.full_refresh {
             let available: Vec<ObservedExport> = available.cloned().collect();
             self.refuse_reload_of_gone(plan, exports, &available);
@@ -62,7 +62,7 @@ impl Decider<'_> {
                 count: count(ExportState::Changed),
             });
         }
-        let grown = new_columns.map(|columns| grown(&plan.table, columns, exports));
+        let grown = grows.then(|| grown(&plan.table, exports));
         if !fresh.is_empty() {
             reasons.extend(grown);
             let action = Action::Ingest {
@@ -81,14 +81,17 @@ impl Decider<'_> {
         (action, reasons)
     }
 
-    /// Columns that the contract of an `append` source gained, and nothing else: what is loaded need not be read again.
-    fn new_columns(&self, plan: &TablePlan, published: &PublishedTable) -> Option<Vec<String>> {
-        let source = self.project.sources.get(&plan.table)?;
-        let contract = self.project.contracts.get(&plan.table)?;
+    /// Whether the contract of an `append` source gained columns, and nothing else: what is loaded need not be read again.
+    fn grows(&self, plan: &TablePlan, published: &PublishedTable) -> bool {
+        let source = self.project.sources.get(&plan.table);
+        let contract = self.project.contracts.get(&plan.table);
+        let (Some(source), Some(contract)) = (source, contract) else {
+            return false;
+        };
         match source.load {
-            Load::Append => new_columns(&published.fingerprints, &plan.fingerprints, contract),
+            Load::Append => only_grew(&published.fingerprints, &plan.fingerprints, contract),
             // there a row is what the newest export says of it, in every column
-            Load::Replace | Load::Changes => None,
+            Load::Replace | Load::Changes => false,
         }
     }
 
@@ -155,7 +158,7 @@ impl Decider<'_> {
 }
 
 /// What a re-read would cost, of the exports whose rows have null in the new columns.
-fn grown(table: &TableName, columns: Vec<String>, exports: &[ObservedExport]) -> Reason {
+fn grown(table: &TableName, exports: &[ObservedExport]) -> Reason {
     let loaded = exports
         .iter()
         .filter(|export| export.state != ExportState::New);
@@ -163,7 +166,6 @@ fn grown(table: &TableName, columns: Vec<String>, exports: &[ObservedExport]) ->
         loaded.partition(|export| export.state == ExportState::Gone);
     Reason::ContractGrows {
         table: table.clone(),
-        columns,
         exports: there.len(),
         bytes: there.iter().map(|export| export.size).sum(),
         gone: gone.len(),

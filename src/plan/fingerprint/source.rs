@@ -67,22 +67,22 @@ pub(super) fn loaded_parts(contract: &Contract) -> Vec<(String, String)> {
     parts
 }
 
-/// The columns that a contract gained, where it did nothing else: what was loaded stays as it is, and has null in them.
+/// Whether a contract gained columns and did nothing else: what was loaded stays as it is, and has null in them.
 ///
-/// `None` where anything more differs: a column that is gone, moved, has another type, another `from` or another rule; the key;
+/// Not so where anything more differs: a column that is gone, moved, has another type, another `from` or another rule; the key;
 /// how exports are read; a new column that must not be null. Then records that were loaded may come out otherwise.
-pub(in crate::plan) fn new_columns(
+pub(in crate::plan) fn only_grew(
     before: &Fingerprints,
     now: &Fingerprints,
     contract: &Contract,
-) -> Option<Vec<String>> {
+) -> bool {
     let is_known = before.parts.contains_key(&format!("{LOADED}columns"));
     let changed = super::changed_parts(before, now);
     let is_growth = changed
         .iter()
         .all(|part| matches!(*part, "contract" | "rules"));
     if !is_known || !is_growth {
-        return None;
+        return false;
     }
     let columns = |parts: &BTreeMap<String, String>| -> Vec<String> {
         let order = parts
@@ -103,7 +103,7 @@ pub(in crate::plan) fn new_columns(
         TestKind::NotNull { column } => test.judges_records() && new.contains(column),
         _ => false,
     });
-    (kept == old && is_same && !must_be_there && !new.is_empty()).then_some(new)
+    kept == old && is_same && !must_be_there && !new.is_empty()
 }
 
 /// How exports are decoded and loaded. Of the paths only what they capture: which files match is seen in `raw` itself.
