@@ -199,16 +199,24 @@ fn source_row(source: &SourceReport) -> Vec<String> {
         ),
     };
     let hint = match (&source.outcome, source.rejected) {
-        (TableOutcome::Failed(reason), _) => styled(BAD, reason),
+        (TableOutcome::Failed(failure), _) => styled(BAD, &failure.brief),
         (_, 0) => String::new(),
         _ => styled(FAINT, format_args!("kilde rejects {}", source.table.name())),
+    };
+    let [exports, records, change] = match source.outcome {
+        TableOutcome::Failed(_) => [const { String::new() }; 3],
+        _ => [
+            format::plural(source.exports.len() as u64, "export"),
+            format!("{} records", format::count(source.records)),
+            format!("{} rows", format::change(source.row_change)),
+        ],
     };
     vec![
         mark(&source.outcome),
         source.table.to_string(),
-        format::plural(source.exports.len() as u64, "export"),
-        format!("{} records", format::count(source.records)),
-        format!("{} rows", format::change(source.row_change)),
+        exports,
+        records,
+        change,
         rejected,
         format::seconds(source.seconds),
         hint,
@@ -258,7 +266,7 @@ fn is_held(outcome: &TableOutcome) -> bool {
 
 fn step_row(step: &StepReport) -> Vec<String> {
     let note = match &step.outcome {
-        TableOutcome::Failed(reason) => styled(BAD, reason),
+        TableOutcome::Failed(failure) => styled(BAD, &failure.brief),
         TableOutcome::Skipped(input) => format!("not tried: {input} failed"),
         TableOutcome::SameResult => "same result, kept".to_string(),
         TableOutcome::Tested => "tested again".to_string(),
@@ -383,11 +391,23 @@ fn foot(report: &RunReport) -> String {
 
 /// What failed, where it is declared, and the query that shows the rows.
 fn render_failure(report: &RunReport) -> String {
-    let mut text = format!(
-        "\n{}: {}\n",
-        styled(BAD, "error"),
-        report.failure.as_deref().unwrap_or("the build failed")
-    );
+    let sources = report.sources.iter().map(|source| &source.outcome);
+    let steps = report.steps.iter().map(|step| &step.outcome);
+    let failed: Vec<String> = sources
+        .chain(steps)
+        .filter_map(|outcome| match outcome {
+            TableOutcome::Failed(failure) => Some(style::headed(&failure.text)),
+            _ => None,
+        })
+        .collect();
+    let mut text = match failed.is_empty() {
+        false => format!("\n{}\n", failed.join("\n")),
+        true => format!(
+            "\n{}: {}\n",
+            styled(BAD, "error"),
+            report.failure.as_deref().unwrap_or("the build failed")
+        ),
+    };
     let unit_tests = report.unit_tests.iter().filter(|test| !test.has_passed());
     text.extend(unit_tests.map(super::test::render));
     for step in &report.steps {

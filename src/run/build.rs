@@ -296,13 +296,21 @@ impl RunReport {
 impl Executed {
     /// Why nothing may be published; `None`: all is well.
     fn failure(&self, execution: &Execution) -> Option<String> {
-        let failed = self
+        let failed: Vec<String> = self
             .outcomes
             .values()
-            .find_map(|outcome| match &outcome.outcome {
-                TableOutcome::Failed(reason) => Some(format!("`{}`: {reason}", outcome.table)),
+            .filter_map(|outcome| match &outcome.outcome {
+                TableOutcome::Failed(failure) => {
+                    Some(format!("`{}`: {}", outcome.table, failure.brief))
+                }
                 _ => None,
-            });
+            })
+            .collect();
+        let failed = match &failed[..] {
+            [] => None,
+            [one] => Some(one.clone()),
+            [first, rest @ ..] => Some(format!("{first}; and {} more failed", rest.len())),
+        };
         let held: Vec<&TableName> = self
             .outcomes
             .values()

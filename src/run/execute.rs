@@ -8,7 +8,9 @@ use tokio::sync::{OnceCell, Semaphore};
 
 use super::observe::Observation;
 use super::ops_tables::Ingested;
-use super::report::{ExportReport, RunReport, SourceReport, StepReport, TableOutcome};
+use super::report::{
+    ExportReport, FailureReport, RunReport, SourceReport, StepReport, TableOutcome,
+};
 use super::{BuildRequest, Listener, RunEvent, Runner, schedule};
 use crate::catalog::{Candidate, Catalog, Content};
 use crate::clock::Stopwatch;
@@ -180,9 +182,9 @@ impl Execution {
                 };
                 (self.listener)(RunEvent::Finished(table.clone()));
                 done.unwrap_or_else(|error| {
-                    let text = failure_text(&error);
+                    let report = FailureReport::of(&table, &error);
                     failure = Some(error);
-                    TableResult::new(plan, TableOutcome::Failed(text))
+                    TableResult::new(plan, TableOutcome::Failed(report))
                 })
             }
         };
@@ -195,7 +197,10 @@ impl Execution {
         }
         result = match self.hold_or_fail(plan, result, failure.as_ref()).await {
             Ok(result) => result,
-            Err(error) => TableResult::new(plan, TableOutcome::Failed(failure_text(&error))),
+            Err(error) => TableResult::new(
+                plan,
+                TableOutcome::Failed(FailureReport::of(&table, &error)),
+            ),
         };
         result.seconds = watch.elapsed().as_secs_f64();
         if let Some(content) = &result.content {
@@ -378,15 +383,6 @@ impl Execution {
     fn lock_state(&self) -> std::sync::MutexGuard<'_, Executed> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// An error as one line of a report: message, place, cause, help.
-fn failure_text(error: &Error) -> String {
-    error
-        .render()
-        .trim_start_matches("error")
-        .trim_start_matches(": ")
-        .replace('\n', " ")
 }
 
 impl Executed {

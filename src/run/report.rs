@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::UnitTestReport;
 use crate::catalog::Candidate;
+use crate::error::Error;
 use crate::name::{ReleaseNumber, RunId, TableName};
 use crate::plan::Overdue;
 use crate::quality::{Outcome, Verdict};
@@ -118,12 +119,21 @@ pub(crate) enum TableOutcome {
     Tested,
     /// A test failed.
     TestsFailed,
-    /// Could not be computed: the reason.
-    Failed(String),
+    /// Could not be computed.
+    Failed(FailureReport),
     /// Keeps its last good version: the reason.
     Held(String),
     /// Not tried, since this input failed.
     Skipped(TableName),
+}
+
+/// Why a table could not be made; never with a cell value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FailureReport {
+    /// Where and what, in one line.
+    pub(crate) brief: String,
+    /// The whole error over several lines: code, table, place, causes, help.
+    pub(crate) text: String,
 }
 
 /// One source in a run.
@@ -176,6 +186,20 @@ pub(crate) struct StepReport {
     /// A query that shows the rows on which it failed.
     #[serde(default)]
     pub(crate) rows_sql: Option<String>,
+}
+
+impl FailureReport {
+    /// The error that befell a table.
+    pub(super) fn of(table: &TableName, error: &Error) -> Self {
+        let text = error.render();
+        Self {
+            brief: error.brief(),
+            text: match text.split_once(": ") {
+                Some((head, rest)) => format!("{head}: `{table}`: {rest}"),
+                None => text,
+            },
+        }
+    }
 }
 
 impl OverdueReport {

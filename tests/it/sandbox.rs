@@ -61,7 +61,7 @@ impl Sandbox {
         let sandbox = Self::empty();
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         fs::copy(root.join("kilde.yaml"), sandbox.path("kilde.yaml")).unwrap();
-        for folder in ["pipelines", "schemas", "sql"] {
+        for folder in ["pipelines", "schemas", "seeds", "sql"] {
             copy_folder(&root.join(folder), &sandbox.path(folder));
         }
         if exports {
