@@ -141,8 +141,12 @@ fn exports(report: &RunReport) -> String {
         text.push_str(&held::overdue(report));
         return text;
     }
+    let retracted = match sum(|source| source.retracted.len() as u64) {
+        0 => String::new(),
+        n => format!("{} retracted, ", format::count(n)),
+    };
     text.push_str(&format!(
-        "   {} new, {} · {} records = {} accepted + {} rejected\n",
+        "   {} new, {retracted}{} · {} records = {} accepted + {} rejected\n",
         format::count(exports),
         format::bytes(sum(|source| source.bytes)),
         format::count(sum(|source| source.records)),
@@ -198,6 +202,10 @@ fn source_row(source: &SourceReport) -> Vec<String> {
             format::share(n, source.records)
         ),
     };
+    let retracted = match source.retracted.len() {
+        0 => String::new(),
+        n => format!(", {n} retracted"),
+    };
     let hint = match (&source.outcome, source.rejected) {
         (TableOutcome::Failed(failure), _) => styled(BAD, &failure.brief),
         (_, 0) => String::new(),
@@ -206,7 +214,7 @@ fn source_row(source: &SourceReport) -> Vec<String> {
     let [exports, records, change] = match source.outcome {
         TableOutcome::Failed(_) => [const { String::new() }; 3],
         _ => [
-            format::plural(source.exports.len() as u64, "export"),
+            format::plural(source.exports.len() as u64, "export") + &retracted,
             format!("{} records", format::count(source.records)),
             format!("{} rows", format::change(source.row_change)),
         ],

@@ -20,6 +20,10 @@ pub(crate) enum Reason {
     },
     /// Exports whose content is another than the one loaded.
     ChangedExports { count: usize },
+    /// Exports that somebody retracted: their rows leave the table.
+    RetractedExports { count: usize },
+    /// Exports that somebody wants read again.
+    ReadAgain { count: usize },
     /// Contract or read settings of a source: all its exports are read again.
     Reload {
         /// File that says so.
@@ -82,6 +86,12 @@ impl fmt::Display for Reason {
             Self::ChangedExports { count } => {
                 write!(f, "{} changed in place", counted(*count, "export"))
             }
+            Self::RetractedExports { count } => {
+                write!(f, "{} retracted", counted(*count, "export"))
+            }
+            Self::ReadAgain { count } => {
+                write!(f, "{} to be read again", counted(*count, "export"))
+            }
             Self::Reload { path, exports } => write!(
                 f,
                 "changed {path}: reads {} again",
@@ -113,13 +123,14 @@ impl fmt::Display for Reason {
             } => {
                 let loaded = counted(exports + gone, "export");
                 write!(f, "null for the {loaded} loaded")?;
-                match gone {
-                    0 => write!(
-                        f,
-                        " (`kilde build --full-refresh -s {table}` reads them again, {})",
-                        size(*bytes)
-                    ),
-                    n => write!(f, " ({n} of them gone, so they cannot be read again)"),
+                let reload = format!("`kilde exports reload {table}`");
+                match (*exports, *gone) {
+                    (0, _) => f.write_str(" (gone, so nothing can be read again)"),
+                    (_, 0) => write!(f, " ({reload} reads them again, {})", size(*bytes)),
+                    (there, _) => {
+                        let size = size(*bytes);
+                        write!(f, " ({reload} reads the {there} again that are still there, {size})")
+                    }
                 }
             }
             Self::InputColumnsChanged { table } => {

@@ -226,7 +226,11 @@ fn has_work(plan: &Plan, request: &BuildRequest, base: Option<&Release>) -> bool
         || hold::any_ended(plan, base)
         || plan.tables.values().any(TablePlan::is_overdue)
         || plan.tables.values().any(|table| match &table.action {
-            Action::Ingest { exports, reload } => *reload || !exports.is_empty(),
+            Action::Ingest {
+                exports,
+                reload,
+                leaving,
+            } => *reload || !exports.is_empty() || !leaving.is_empty(),
             Action::Build | Action::Retest | Action::Redescribe => true,
             // possible only where something above is certain
             Action::Maybe | Action::Unchanged | Action::NotSelected => false,

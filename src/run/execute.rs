@@ -9,14 +9,14 @@ use tokio::sync::{OnceCell, Semaphore};
 use super::observe::Observation;
 use super::ops_tables::Ingested;
 use super::report::{
-    ExportReport, FailureReport, RunReport, SourceReport, StepReport, TableOutcome,
+    ExportReport, FailureReport, RefusedExport, RunReport, SourceReport, StepReport, TableOutcome,
 };
 use super::{BuildRequest, Listener, RunEvent, Runner, schedule};
 use crate::catalog::{Candidate, Catalog, Content};
 use crate::clock::Stopwatch;
 use crate::error::{Error, Result};
 use crate::name::{ClaimNumber, RunId, TableName};
-use crate::plan::{Action, Kind, Plan, TablePlan};
+use crate::plan::{Action, Kind, ObservedExport, Plan, TablePlan};
 use crate::quality::Verdict;
 use crate::release::Claim;
 
@@ -47,6 +47,8 @@ pub(super) struct Executed {
     pub(super) outcomes: BTreeMap<TableName, TableResult>,
     pub(super) verdicts: Vec<Verdict>,
     pub(super) ingested: BTreeMap<TableName, Ingested>,
+    /// Exports for which a source could not be loaded.
+    refused: BTreeMap<TableName, Vec<RefusedExport>>,
     /// Queries that show the rows on which a step failed.
     rows_sql: BTreeMap<TableName, String>,
     order: Vec<TableName>,
@@ -273,6 +275,22 @@ impl Execution {
         self.lock_state().ingested.insert(table.clone(), ingested);
     }
 
+    /// Says of an export that its source cannot be loaded for it.
+    pub(super) fn record_refused(&self, table: &TableName, export: &ObservedExport, error: &Error) {
+        let refused = RefusedExport {
+            path: export.path.clone(),
+            size: export.size,
+            modified_at: export.modified_at,
+            reason: error.to_string(),
+        };
+        let mut state = self.lock_state();
+        state
+            .refused
+            .entry(table.clone())
+            .or_default()
+            .push(refused);
+    }
+
     pub(super) fn verdicts(&self) -> Vec<Verdict> {
         self.lock_state().verdicts.clone()
     }
@@ -447,6 +465,12 @@ impl Executed {
                 .sum(),
             rejected: exports.iter().map(|export| export.rejected).sum(),
             exports,
+            retracted: ingested
+                .retracted
+                .iter()
+                .map(|entry| entry.path.clone())
+                .collect(),
+            refused: self.refused.get(&result.table).cloned().unwrap_or_default(),
             rows: result.rows,
             row_change: result.row_change,
             seconds: result.seconds,

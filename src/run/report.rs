@@ -147,11 +147,26 @@ pub(crate) struct SourceReport {
     pub(crate) records: u64,
     pub(crate) accepted: u64,
     pub(crate) rejected: u64,
+    /// Exports whose rows left the table.
+    #[serde(default)]
+    pub(crate) retracted: Vec<String>,
+    /// Exports for which the source could not be loaded.
+    #[serde(default)]
+    pub(crate) refused: Vec<RefusedExport>,
     /// Rows after the run.
     pub(crate) rows: u64,
     /// Rows more (or fewer) than before.
     pub(crate) row_change: i64,
     pub(crate) seconds: f64,
+}
+
+/// An export that was not taken, as it was then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RefusedExport {
+    pub(crate) path: String,
+    pub(crate) size: u64,
+    pub(crate) modified_at: DateTime<Utc>,
+    pub(crate) reason: String,
 }
 
 /// One export in a run; `records` is the sum of what follows it.
@@ -224,6 +239,8 @@ impl SourceReport {
             records: 0,
             accepted: 0,
             rejected: 0,
+            retracted: Vec::new(),
+            refused: Vec::new(),
             rows: 0,
             row_change: 0,
             seconds: 0.0,
