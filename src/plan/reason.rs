@@ -129,7 +129,7 @@ impl fmt::Display for Reason {
                     (_, 0) => write!(f, " ({reload} reads them again, {})", size(*bytes)),
                     (there, _) => {
                         let size = size(*bytes);
-                        write!(f, " ({reload} reads the {there} again that are still there, {size})")
+                        write!(f, " ({reload} reads again those still there: {there}, {size})")
                     }
                 }
             }

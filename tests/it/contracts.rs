@@ -462,7 +462,7 @@ fn a_contract_that_grows_on_an_append_source_reads_no_export_again() {
     std::fs::remove_file(till.path("exports/orders_20260101.csv")).unwrap();
     let plan = till.kilde(&["plan"]).ended(0).stdout;
     assert!(
-        plan.contains("2 exports loaded (`kilde exports reload bronze.orders` reads the 1 again that are still there, 36 B)"),
+        plan.contains("2 exports loaded (`kilde exports reload bronze.orders` reads again those still there: 1, 36 B)"),
         "{plan}"
     );
     till.kilde(&["build"]).ended(0);
