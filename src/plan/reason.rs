@@ -129,7 +129,10 @@ impl fmt::Display for Reason {
                     (_, 0) => write!(f, " ({reload} reads them again, {})", size(*bytes)),
                     (there, _) => {
                         let size = size(*bytes);
-                        write!(f, " ({reload} reads again those still there: {there}, {size})")
+                        write!(
+                            f,
+                            " ({reload} reads again those still there: {there}, {size})"
+                        )
                     }
                 }
             }

@@ -3,6 +3,7 @@
 //! Only what holds whatever the tables hold; where the plan is too clever for this module, nothing is said.
 
 use datafusion::common::{Column, Dependency, JoinType};
+use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 
 use super::Analysis;
@@ -146,13 +147,27 @@ fn is_never_null(plan: &LogicalPlan, column: &Column, known: &dyn KnownTables) -
             (left && is_never_null(&join.left, column, known))
                 || (right && is_never_null(&join.right, column, known))
         }
-        LogicalPlan::Filter(_)
-        | LogicalPlan::Sort(_)
-        | LogicalPlan::Limit(_)
-        | LogicalPlan::Distinct(_) => match plan.inputs().as_slice() {
-            [input] => is_never_null(input, column, known),
-            _ => false,
-        },
+        LogicalPlan::Filter(filter) => {
+            let keeps_null_out = |part: &&Expr| match part {
+                Expr::IsNotNull(tested) => match bare(tested) {
+                    Expr::Column(tested) => {
+                        plan.schema().index_of_column(tested).ok() == Some(index)
+                    }
+                    _ => false,
+                },
+                _ => false,
+            };
+            split_conjunction(&filter.predicate)
+                .iter()
+                .any(keeps_null_out)
+                || is_never_null(&filter.input, column, known)
+        }
+        LogicalPlan::Sort(_) | LogicalPlan::Limit(_) | LogicalPlan::Distinct(_) => {
+            match plan.inputs().as_slice() {
+                [input] => is_never_null(input, column, known),
+                _ => false,
+            }
+        }
         _ => false,
     }
 }

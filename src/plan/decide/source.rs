@@ -61,8 +61,7 @@ impl Decider<'_> {
             return (reload(leaving), vec![Reason::New]);
         };
         let grows = self.grows(plan, published);
-        let differs =
-            published.fingerprints.content != plan.fingerprints.content && !grows;
+        let differs = published.fingerprints.content != plan.fingerprints.content && !grows;
         if differs || self.selection.full_refresh {
             self.refuse_reload_of_gone(plan, exports, Cause::Contract);
             let reason = if differs {
