@@ -98,7 +98,7 @@ pub(crate) enum Meaning {
 
 impl Meaning {
     /// As contracts write it.
-    pub(crate) fn word(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Email => "email",
             Self::Phone => "phone",

@@ -132,7 +132,7 @@ impl ContractDraft {
         keys.extend(
             column
                 .personal
-                .map(|meaning| format!("personal: {}", meaning.word())),
+                .map(|meaning| format!("personal: {}", meaning.name())),
         );
         let description = column.description.as_deref();
         keys.extend(description.map(|text| format!("description: {}", quoted(text))));

@@ -180,13 +180,19 @@ impl Runner {
     /// # Errors
     /// `Config` where the lake does not exist.
     pub(crate) fn readable(&self, as_of: DateTime<Utc>) -> Result<Catalog> {
-        let store = Store::open_if_exists(&self.project.root, &self.project.lake)?;
-        let store = store.ok_or_else(|| {
+        self.readable_if_exists(as_of)?.ok_or_else(|| {
             Error::config("there is no lake yet")
                 .at(self.project.lake.as_str())
                 .help("`kilde build` makes one")
-        })?;
-        self.catalog_over(store, as_of)
+        })
+    }
+
+    /// The same; `None` where there is no lake yet.
+    pub(crate) fn readable_if_exists(&self, as_of: DateTime<Utc>) -> Result<Option<Catalog>> {
+        let store = Store::open_if_exists(&self.project.root, &self.project.lake)?;
+        store
+            .map(|store| self.catalog_over(store, as_of))
+            .transpose()
     }
 
     fn catalog_over(&self, store: Store, as_of: DateTime<Utc>) -> Result<Catalog> {
@@ -207,7 +213,8 @@ impl Runner {
         .with_functions(&self.functions)?;
         let lake = Lake::open(store, Arc::clone(&log) as _, Arc::clone(&self.clock))
             .with_failpoint(failpoint_of_environment());
-        Ok(Catalog::new(lake, log, Arc::new(engine)))
+        let functions = Arc::clone(&self.functions);
+        Ok(Catalog::new(lake, log, Arc::new(engine), functions))
     }
 
     /// What a build would do, and why. Writes nothing.
@@ -215,9 +222,15 @@ impl Runner {
     /// # Errors
     /// Every mistake of the project, or what [`Runner::catalog`] gives.
     pub(crate) async fn plan(&self, request: &BuildRequest) -> Result<(Observed, Plan)> {
-        let catalog = self.catalog(request.as_of)?;
-        let observation = observe::observe(self, &catalog, request.as_of).await?;
-        let plan = self.plan_on(&catalog, &observation, request).await?;
+        observe::refuse_without_raw(&self.project)?;
+        let catalog = self.readable_if_exists(request.as_of)?;
+        let observation = match &catalog {
+            Some(catalog) => observe::observe(self, catalog, request.as_of).await?,
+            None => observe::observe_without_lake(self, request.as_of).await?,
+        };
+        let plan = self
+            .plan_on(catalog.as_ref(), &observation, request)
+            .await?;
         Ok((observation.observed, plan))
     }
 
@@ -233,7 +246,7 @@ impl Runner {
     /// The plan, with what it does to the columns that are published.
     async fn plan_on(
         &self,
-        catalog: &Catalog,
+        catalog: Option<&Catalog>,
         observation: &observe::Observation,
         request: &BuildRequest,
     ) -> Result<Plan> {
@@ -242,7 +255,8 @@ impl Runner {
         let mut published = BTreeMap::new();
         for table in plan.recontracted(observed) {
             let release = observation.release.as_ref();
-            if let Some(entry) = release.and_then(|release| release.table(&table)) {
+            let entry = release.and_then(|release| release.table(&table));
+            if let (Some(catalog), Some(entry)) = (catalog, entry) {
                 let content = catalog.content(&table, entry).await?;
                 published.insert(table, content.file_set.schema);
             }
