@@ -489,7 +489,8 @@ fn a_contract_that_grows_on_an_append_source_reads_no_export_again() {
         "order_id,amount,channel\n1,10.00,web\n2,20.00,store\n",
     );
     let before = till.digests();
-    till.kilde(&["exports", "reload", "bronze.orders"]).ended(0);
+    till.kilde(&["exports", "reload", "bronze.orders", "--by", "ada"])
+        .ended(0);
     till.kilde(&["build"]).ended(0);
     assert_ne!(till.digests()["bronze.orders"], before["bronze.orders"]);
     assert_eq!(
