@@ -213,13 +213,13 @@ impl Execution {
         let last = newest.map(|entry| (entry.path.clone(), entry.counts.records));
         let from = newest.map_or(i64::MIN, |entry| ordinal(&entry.path));
         let reports = decoded.iter().map(|export| &export.report);
-        let in_time = reports.filter(|report| ordinal(&report.path) >= from);
+        let mut in_time = reports.filter(|report| ordinal(&report.path) >= from);
         // what was loaded once was good enough then
         let is_trusted = |report: &ingest::ExportReport| {
             known(&report.path).is_some_and(|entry| entry.hash == report.hash)
         };
         let found = ingest::shrunk(last, in_time.clone(), is_trusted);
-        let newest = in_time.last().map(|report| &report.path);
+        let newest = in_time.next_back().map(|report| &report.path);
         match found.last() {
             Some(shrunk) if Some(&shrunk.path) == newest => {
                 let error = too_few(source, shrunk);
