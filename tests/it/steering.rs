@@ -3,6 +3,7 @@
 use std::process::Stdio;
 
 use crate::sandbox::{Said, Sandbox};
+use crate::time_limit;
 
 const PIPELINE: &str = "sources:
   - table: bronze.orders
@@ -307,11 +308,9 @@ fn a_build_killed_after_the_decision_leaves_it_to_the_next() {
         decide(&company, "retract", "orders_20260102.csv").ended(0);
         deliver(&company, "orders_20260103", &["4,1000"]);
         decide(&company, "skip", "orders_20260103.csv").ended(0);
-        let killed = company
-            .command(&["build"])
-            .env("KILDE_FAILPOINT", boundary)
-            .output()
-            .unwrap();
+        let killed =
+            time_limit::output(company.command(&["build"]).env("KILDE_FAILPOINT", boundary))
+                .unwrap();
         assert_ne!(killed.status.code(), Some(0), "{boundary} was not reached");
         company.kilde(&["build"]).ended(0);
         assert_eq!(sales(&company), ["2", "30"], "after {boundary}");
