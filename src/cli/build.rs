@@ -10,8 +10,9 @@ use super::held;
 use super::options::{Options, SelectionOptions};
 use super::style::{self, BAD, DOUBT, FAINT, GOOD, STRONG, styled};
 use crate::clock::{Clock, SystemClock};
-use crate::error::{ErrorKind, Result};
-use crate::project::Project;
+use crate::error::{Error, ErrorKind, Result};
+use crate::name::TableName;
+use crate::project::{Load, Project};
 use crate::quality::Outcome;
 use crate::run::{AllowBreaking, RunReport, SourceReport, StepReport, TableOutcome};
 
@@ -41,6 +42,14 @@ pub(super) struct Build {
         default_missing_value = ANY_TABLE
     )]
     allow_breaking: Vec<String>,
+    /// Take the newest export of a `load: replace` source although it has under 80 % of the records of the last one
+    #[arg(
+        long,
+        env = "KILDE_ACCEPT",
+        value_name = "TABLE",
+        value_delimiter = ','
+    )]
+    accept: Vec<String>,
     /// Show what would be done, as `kilde plan` does
     #[arg(long)]
     dry_run: bool,
@@ -70,6 +79,8 @@ impl Build {
             names if names.iter().any(|name| name == ANY_TABLE) => AllowBreaking::All,
             names => AllowBreaking::Of(names.iter().cloned().collect()),
         };
+        let accepted = self.accept.iter().map(|name| replaced(&project, name));
+        request.accept = accepted.collect::<Result<_>>()?;
         let progress = super::progress::Progress::start(options.quiet);
         let report = runner.build(&request, progress.listener()).await;
         progress.finish();
@@ -85,6 +96,18 @@ impl Build {
             return Ok(ExitCode::from(ErrorKind::Quality.exit_code()));
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// A table of which each export is the whole truth.
+fn replaced(project: &Project, name: &str) -> Result<TableName> {
+    let table = project.table(name)?;
+    match project.sources.get(&table).map(|source| source.load) {
+        Some(Load::Replace) => Ok(table),
+        _ => Err(Error::config(format!(
+            "there is nothing to accept of `{table}`"
+        ))
+        .help("`--accept` is for sources with `load: replace`: their exports must not shrink much")),
     }
 }
 

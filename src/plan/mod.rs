@@ -22,6 +22,7 @@ mod list;
 mod observed;
 mod outline;
 mod parallel;
+mod readiness;
 mod reason;
 mod schema;
 mod seed;
@@ -53,6 +54,7 @@ pub(crate) use observed::{
     ExportState, ObservedExport, ObservedHold, ObservedRelease, PublishedTable,
 };
 pub(crate) use outline::Outline;
+pub(crate) use readiness::{Unready, unready};
 pub(crate) use reason::Reason;
 pub use selection::Selection;
 pub(crate) use unit_test::{PlannedFixture, PlannedUnitTest};
@@ -283,6 +285,7 @@ impl TablePlan {
                         | Reason::RetractedExports { .. }
                         | Reason::ReadAgain { .. }
                         | Reason::ExportsWait { .. }
+                        | Reason::ExportsUnready { .. }
                         | Reason::WordsChanged
                 )
             })

@@ -91,6 +91,8 @@ pub struct BuildRequest {
     pub(crate) hold: BTreeSet<TableName>,
     /// Changes that break readers and are meant.
     pub(crate) allow_breaking: AllowBreaking,
+    /// Tables of `replace` sources whose newest export counts, however few records it has.
+    pub(crate) accept: BTreeSet<TableName>,
 }
 
 /// What of published tables may be taken away this time.
@@ -138,6 +140,7 @@ impl BuildRequest {
             warn_error: false,
             hold: BTreeSet::new(),
             allow_breaking: AllowBreaking::Nothing,
+            accept: BTreeSet::new(),
         }
     }
 }
