@@ -14,6 +14,7 @@ mod engine;
 mod ingest;
 mod lake;
 mod notify;
+mod parallel;
 mod plan;
 mod project;
 mod quality;

@@ -16,12 +16,13 @@ use super::graph::Graph;
 use super::schema::{contract_schema, input_table, source_schema};
 use super::seed::{rows_of_seeds, seed_schema};
 use super::unit_test::{Bench, PlannedUnitTest};
-use super::{consent, parallel, test_check};
+use super::{consent, test_check};
 use crate::diagnostic::{Code, Diagnostic, Severity, SourceFile, Span, nearest};
 use crate::engine::{
     Analysis, FunctionRegistry, InputTable, Question, Statement, TableUse, analyse,
 };
 use crate::name::TableName;
+use crate::parallel;
 use crate::project::{Materialization, Project, SqlStep};
 
 /// A project without mistakes.
@@ -190,7 +191,7 @@ pub(super) fn examine(
     let mut breaking = BTreeSet::new();
     for level in graph.levels() {
         let items: Vec<&Parsed<'_>> = level.iter().filter_map(|table| parsed.get(table)).collect();
-        let results = parallel::map(&items, |item| analyse_step(item, &tables, &surroundings));
+        let results = parallel::map(parallel::cores(), &items, |item| analyse_step(item, &tables, &surroundings));
         for (item, result) in items.iter().zip(results) {
             let table = &item.step.table;
             let contract = project.contracts.get(table);
@@ -255,7 +256,7 @@ pub(super) fn check_runnable(
     functions: &FunctionRegistry,
     analyses: &[(&TableName, &Analysis)],
 ) -> Result<(), Vec<Diagnostic>> {
-    let results = parallel::map(analyses, |(table, analysis)| {
+    let results = parallel::map(parallel::cores(), analyses, |(table, analysis)| {
         let step = project.steps.get(table)?;
         crate::engine::check_runnable(&step.file, analysis, functions).err()
     });
@@ -273,7 +274,7 @@ fn parse_all<'a>(
     mistakes: &mut Vec<Diagnostic>,
 ) -> BTreeMap<TableName, Parsed<'a>> {
     let steps: Vec<&SqlStep> = project.steps.values().collect();
-    let results = parallel::map(&steps, |step| {
+    let results = parallel::map(parallel::cores(), &steps, |step| {
         let statement = Statement::parse(&step.file).map_err(|mistake| vec![mistake])?;
         let uses = statement.tables(known)?;
         Ok((statement, uses))

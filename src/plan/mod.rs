@@ -18,7 +18,6 @@ mod graph;
 mod list;
 mod observed;
 mod outline;
-mod parallel;
 mod reason;
 mod schema;
 mod seed;
