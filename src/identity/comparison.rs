@@ -44,8 +44,6 @@ pub(crate) enum Kind {
     Phone,
     Address,
     NationalId,
-    /// Equal or not.
-    Exact,
 }
 
 /// A level before anything is known of the data.
@@ -75,6 +73,21 @@ const fn shared(name: &'static str, same: f64, relative: f64) -> LevelPrior {
 }
 
 impl Kind {
+    const ALL: [Self; 7] = [
+        Self::GivenName,
+        Self::FamilyName,
+        Self::BirthDate,
+        Self::Email,
+        Self::Phone,
+        Self::Address,
+        Self::NationalId,
+    ];
+
+    /// The kind of that [`name`](Self::name).
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// The word in models and reports.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -85,7 +98,6 @@ impl Kind {
             Self::Phone => "phone",
             Self::Address => "address",
             Self::NationalId => "national_id",
-            Self::Exact => "exact",
         }
     }
 
@@ -150,7 +162,6 @@ impl Kind {
                     level("different", 0.02),
                 ]
             },
-            Self::Exact => const { &[level("equal", 0.9), level("different", 0.1)] },
         }
     }
 }
@@ -172,7 +183,6 @@ pub(super) enum Comparison {
         place: Option<Dictionary>,
     },
     NationalId(Dictionary),
-    Exact(Dictionary),
 }
 
 /// A column of texts that are compared letter by letter.
@@ -285,7 +295,6 @@ impl Comparison {
             Self::Phone(_) => Kind::Phone,
             Self::Address { .. } => Kind::Address,
             Self::NationalId(_) => Kind::NationalId,
-            Self::Exact(_) => Kind::Exact,
         }
     }
 
@@ -327,7 +336,6 @@ impl Comparison {
                 street, postcode, ..
             } => address_level(street.as_ref(), postcode.as_ref(), one, other, likeness),
             Self::NationalId(column) => by_text(column, one, other, slip_level),
-            Self::Exact(column) => by_text(column, one, other, |_, _| 2),
         }
     }
 
@@ -338,7 +346,7 @@ impl Comparison {
             (Self::Family { family, .. }, 1) => Some(&family.texts.column),
             (Self::Email(emails), 1) => Some(&emails.whole),
             (Self::Email(emails), 2) => Some(&emails.user.column),
-            (Self::Phone(column) | Self::NationalId(column) | Self::Exact(column), 1) => Some(column),
+            (Self::Phone(column) | Self::NationalId(column), 1) => Some(column),
             (Self::Address { place, .. }, 1) => place.as_ref(),
             _ => None,
         }

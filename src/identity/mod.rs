@@ -18,9 +18,17 @@ mod dictionary;
 mod model;
 mod population;
 mod registry;
+mod resolve;
 mod rule;
 mod score;
 mod training;
+
+pub(crate) use dictionary::Dictionary;
+pub(crate) use model::{Model, ModelRow};
+pub(crate) use population::{Field, Records};
+pub(crate) use registry::{Assigned, Event, Registry, assign};
+pub(crate) use resolve::{Pair, Refusal, Resolved, Settings, Verdict, resolve};
+pub(crate) use rule::{Feature, Rule};
 
 /// Spreads a number over all 64 bits; the finaliser of `SplitMix64` (Steele, Lea & Flood 2014).
 fn hash(number: u64) -> u64 {
@@ -29,5 +37,3 @@ fn hash(number: u64) -> u64 {
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
 }
-#[path = "/tmp/identity/lab.rs"]
-pub mod lab;

@@ -6,7 +6,7 @@
 //! household shares would speak for one person; Fellegi and Sunter (1969) is the model without it.
 
 use super::comparison::{Kind, Pattern, level_of};
-use super::rule::Rule;
+use super::rule::{Feature, Rule};
 
 /// How often levels occur among pairs of one person, strangers and relatives.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,6 +33,106 @@ pub(crate) struct Model {
     pub(crate) comparisons: Vec<ComparisonModel>,
     /// Blocking rules in the order in which they are asked.
     pub(crate) rules: Vec<Rule>,
+}
+
+/// A model as a table of one kind of row, for people to read and for the next build to read back.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct ModelRow {
+    /// `prior`, `level` or `rule`.
+    pub(crate) part: String,
+    /// Of a prior: whose. Of a level: its comparison. Of a rule: its features.
+    pub(crate) name: String,
+    /// Order within the name, from 1.
+    pub(crate) position: i64,
+    /// What the level says.
+    pub(crate) level: Option<String>,
+    pub(crate) same: Option<f64>,
+    pub(crate) stranger: Option<f64>,
+    pub(crate) relative: Option<f64>,
+    /// Candidate pairs of a rule.
+    pub(crate) pairs: Option<i64>,
+}
+
+impl Model {
+    /// The model as rows; `pairs` are those of each rule, `rule_names` what rules of the project's own are called.
+    pub(crate) fn rows(&self, pairs: &[u64], rule_name: impl Fn(&Rule) -> String) -> Vec<ModelRow> {
+        let mut rows = vec![ModelRow {
+            part: "prior".into(),
+            position: 1,
+            same: Some(self.same),
+            relative: Some(self.relative),
+            ..ModelRow::default()
+        }];
+        for comparison in &self.comparisons {
+            let levels = comparison.levels.iter().zip(comparison.kind.levels());
+            let levels = levels.zip(1..).map(|((level, said), position)| ModelRow {
+                part: "level".into(),
+                name: comparison.kind.name().into(),
+                position,
+                level: Some(said.name.into()),
+                same: Some(level.m),
+                stranger: Some(level.u),
+                relative: Some(level.h),
+                ..ModelRow::default()
+            });
+            rows.extend(levels);
+        }
+        let rules = self.rules.iter().zip(pairs).zip(1..);
+        rows.extend(rules.map(|((rule, pairs), position)| ModelRow {
+            part: "rule".into(),
+            name: rule_name(rule),
+            position,
+            pairs: Some(*pairs as i64),
+            ..ModelRow::default()
+        }));
+        rows
+    }
+
+    /// The model that rows say; `None` where they do not fit what is compared now: then another must be trained.
+    pub(crate) fn from_rows(rows: &[ModelRow], kinds: &[Kind], own: &[Rule]) -> Option<Self> {
+        let prior = rows.iter().find(|row| row.part == "prior")?;
+        let comparison = |kind: &Kind| {
+            let mut levels: Vec<&ModelRow> = rows
+                .iter()
+                .filter(|row| row.part == "level" && Kind::named(&row.name) == Some(*kind))
+                .collect();
+            levels.sort_by_key(|row| row.position);
+            let known = kind.levels().iter().map(|level| Some(level.name));
+            if !levels.iter().map(|row| row.level.as_deref()).eq(known) {
+                return None;
+            }
+            let levels = levels.iter().map(|row| {
+                Some(Level {
+                    m: row.same?,
+                    u: row.stranger?,
+                    h: row.relative?,
+                })
+            });
+            Some(ComparisonModel {
+                kind: *kind,
+                levels: levels.collect::<Option<_>>()?,
+            })
+        };
+        let mut rules: Vec<&ModelRow> = rows.iter().filter(|row| row.part == "rule").collect();
+        rules.sort_by_key(|row| row.position);
+        let rule = |row: &&ModelRow| {
+            let features = row.name.split(", ").map(Feature::named);
+            Some(Rule {
+                features: features.collect::<Option<_>>()?,
+            })
+        };
+        let rules = if own.is_empty() {
+            rules.iter().map(rule).collect::<Option<_>>()?
+        } else {
+            own.to_vec()
+        };
+        Some(Self {
+            same: prior.same?,
+            relative: prior.relative?,
+            comparisons: kinds.iter().map(comparison).collect::<Option<_>>()?,
+            rules,
+        })
+    }
 }
 
 /// Evidence in bits: log2 of how likely a pattern is, times how common such pairs are.
@@ -103,6 +203,30 @@ impl Bits {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_model_reads_back_from_its_rows_and_not_for_other_comparisons() {
+        let levels = Kind::Phone.levels().iter().map(|prior| Level {
+            m: prior.same,
+            u: 0.1,
+            h: 0.2,
+        });
+        let model = Model {
+            same: 1e-5,
+            relative: 2e-5,
+            comparisons: vec![ComparisonModel {
+                kind: Kind::Phone,
+                levels: levels.collect(),
+            }],
+            rules: vec![Rule {
+                features: vec![Feature::Family, Feature::BirthDate],
+            }],
+        };
+        let mut rows = model.rows(&[7], Rule::name);
+        rows.reverse();
+        assert_eq!(Model::from_rows(&rows, &[Kind::Phone], &[]), Some(model));
+        assert_eq!(Model::from_rows(&rows, &[Kind::Phone, Kind::Email], &[]), None);
+    }
 
     #[test]
     fn the_weight_is_the_log_of_the_odds() {

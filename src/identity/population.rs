@@ -188,6 +188,11 @@ impl Population {
         }
     }
 
+    /// What its comparisons compare, in order.
+    pub(crate) fn kinds(&self) -> Vec<Kind> {
+        self.comparisons.iter().map(Comparison::kind).collect()
+    }
+
     /// What is decided of a pair whatever the evidence says: two people, where `cannot` says so; else one.
     pub(super) fn verdict(&self, one: u32, other: u32) -> Option<Verdict> {
         let codes = |column: &Dictionary| {

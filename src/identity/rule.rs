@@ -36,6 +36,28 @@ pub(crate) enum Feature {
 }
 
 impl Feature {
+    const ALL: [Self; 14] = [
+        Self::NationalId,
+        Self::Email,
+        Self::EmailUser,
+        Self::Phone,
+        Self::BirthDate,
+        Self::BirthYear,
+        Self::Given,
+        Self::GivenInitial,
+        Self::Family,
+        Self::FamilyBeginning,
+        Self::Names,
+        Self::Street,
+        Self::Postcode,
+        Self::Place,
+    ];
+
+    /// The feature of that [`name`](Self::name); none of the project's own.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|feature| feature.name() == name)
+    }
+
     /// The word in models and reports.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -85,6 +107,12 @@ pub(crate) struct Rule {
 }
 
 impl Rule {
+    /// Its features by their names.
+    pub(crate) fn name(&self) -> String {
+        let names: Vec<&str> = self.features.iter().map(|feature| feature.name()).collect();
+        names.join(", ")
+    }
+
     /// Whether it blocks on what a comparison compares; `own` says so of the project's own columns.
     pub(super) fn is_about(&self, kind: Kind, own: &[Vec<Kind>]) -> bool {
         self.features.iter().any(|f| f.compared_as(own).contains(&kind))
@@ -167,6 +195,16 @@ pub(crate) struct BlockCount {
     pub(crate) largest_records: u64,
     /// In blocks that are too large to compare.
     pub(crate) parked_pairs: u64,
+}
+
+impl BlockCount {
+    /// Whether one value makes more than a share of all pairs, and enough of them to matter. Blocks that are left out anyway
+    /// do not count.
+    pub(super) fn is_lopsided(&self, max_share: f64) -> bool {
+        let is_compared = self.parked_pairs == 0;
+        let share = self.largest_pairs as f64 / self.pairs.max(1) as f64;
+        is_compared && self.largest_records > LARGEST_BLOCK as u64 && share > max_share
+    }
 }
 
 /// Parts of a rule's blocks: a fixed number, so that no result depends on the number of threads.

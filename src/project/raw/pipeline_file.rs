@@ -4,7 +4,8 @@ use super::super::Spanned;
 use super::declare::{choice, section, words};
 use super::decode::{Anything, AtLeastOne, Later, Listing, OneOrMany};
 use super::format::RawRead;
-use super::later::{RawAudience, RawDrift, RawExposure, RawMatch, RawReady, RawSegment};
+use super::later::{RawAudience, RawDrift, RawExposure, RawReady, RawSegment};
+use super::matching::RawMatch;
 use super::scalar::{Schedule, SqlGlob};
 use crate::name::TableName;
 use crate::project::{Limit, Load, OnError, PathPattern, Period};
@@ -101,7 +102,7 @@ choice! {
         /// SQL files below `sql/`, such as `silver/*`: each makes the table of its path.
         Sql("sql"): Spanned<SqlGlob>,
         /// Which records describe the same person.
-        Match("match"): Later<RawMatch>,
+        Match("match"): RawMatch,
         /// The best-known value of each field.
         Golden("golden"): Later<Anything>,
         /// Entities that meet a condition.
