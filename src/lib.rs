@@ -11,6 +11,7 @@ pub mod name;
 mod catalog;
 mod column_type;
 mod engine;
+mod identity;
 mod ingest;
 mod lake;
 mod notify;

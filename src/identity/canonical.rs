@@ -139,7 +139,12 @@ mod tests {
 
     #[test]
     fn phones_are_the_same_with_and_without_prefix() {
-        for text in ["+46 70 123 45 67", "070-123 45 67", "0046701234567", "701234567"] {
+        for text in [
+            "+46 70 123 45 67",
+            "070-123 45 67",
+            "0046701234567",
+            "701234567",
+        ] {
             assert_reads(phone, text, Some("01234567"));
         }
         assert_reads(phone, "12 34", None);
@@ -148,7 +153,11 @@ mod tests {
 
     #[test]
     fn tags_of_an_email_go_and_placeholders_say_nothing() {
-        assert_reads(email, "Anna.Ek+shop@Example.com", Some("anna.ek@example.com"));
+        assert_reads(
+            email,
+            "Anna.Ek+shop@Example.com",
+            Some("anna.ek@example.com"),
+        );
         assert_reads(email, "test@test.se", None);
         assert_reads(email, "anna", None);
         assert_reads(email_user, "anna.ek@example.com", Some("annaek"));
@@ -156,7 +165,11 @@ mod tests {
 
     #[test]
     fn addresses_end_before_the_flat() {
-        for text in ["Storgatan 12 B lgh 1103", "storgatan 12 b", "Storgatan 12 B, 2 tr"] {
+        for text in [
+            "Storgatan 12 B lgh 1103",
+            "storgatan 12 b",
+            "Storgatan 12 B, 2 tr",
+        ] {
             assert_reads(address, text, Some("storgatan 12 b"));
         }
     }

@@ -38,24 +38,24 @@ pub(crate) fn cluster(
     }
     let components = forest.components();
     let scorer = Scorer::new(population, model);
-    let mut by_component: BTreeMap<u32, Vec<Edge>> = BTreeMap::new();
-    for edge in edges {
+    let within = edges.iter().filter_map(|edge| {
         let (one, other) = (forest.root(edge.one), forest.root(edge.other));
-        if one == other {
-            by_component.entry(one).or_default().push(*edge);
-        }
-    }
-    let work: Vec<(Vec<u32>, Vec<Edge>)> = components
-        .into_iter()
-        .map(|(root, members)| (members, by_component.remove(&root).unwrap_or_default()))
-        .collect();
-    let chunks: Vec<&[(Vec<u32>, Vec<Edge>)]> = work.chunks(1000).collect();
+        (one == other).then_some((one, *edge))
+    });
+    let mut within: Vec<(u32, Edge)> = within.collect();
+    within.sort_by_key(|(root, _)| *root);
+    let chunks: Vec<&[Vec<u32>]> = components.chunks(1000).collect();
     let found = parallel::map(threads, &chunks, |chunk| {
         let mut likeness = Likeness::of_all(population);
-        let groups = chunk.iter().flat_map(|(members, edges)| {
-            refine(&scorer, members, edges, same_from, &mut likeness)
-        });
-        groups.collect::<Vec<_>>()
+        let mut groups = Vec::new();
+        for members in *chunk {
+            let root = members[0];
+            let start = within.partition_point(|(of, _)| *of < root);
+            let own = within[start..].iter().take_while(|(of, _)| *of == root);
+            let own: Vec<Edge> = own.map(|(_, edge)| *edge).collect();
+            groups.extend(refine(&scorer, members, &own, same_from, &mut likeness));
+        }
+        groups
     });
     for group in found.into_iter().flatten() {
         for row in &group {
@@ -107,13 +107,17 @@ fn refine(
             let count = (groups[pair.0].len() * groups[pair.1].len()) as f64;
             (sum / count, *pair)
         };
-        let best = sums.iter().map(mean).fold(None, |best: Option<(f64, (usize, usize))>, next| {
-            match best {
-                Some(best) if best.0 >= next.0 => Some(best),
-                _ => Some(next),
-            }
-        });
-        let Some((weight, (into, from))) = best else { break };
+        let best =
+            sums.iter().map(mean).fold(
+                None,
+                |best: Option<(f64, (usize, usize))>, next| match best {
+                    Some(best) if best.0 >= next.0 => Some(best),
+                    _ => Some(next),
+                },
+            );
+        let Some((weight, (into, from))) = best else {
+            break;
+        };
         if weight < same_from - SLACK {
             break;
         }
@@ -128,7 +132,10 @@ fn refine(
             }
         }
     }
-    let mut found: Vec<Vec<u32>> = alive.iter().map(|at| std::mem::take(&mut groups[*at])).collect();
+    let mut found: Vec<Vec<u32>> = alive
+        .iter()
+        .map(|at| std::mem::take(&mut groups[*at]))
+        .collect();
     for group in &mut found {
         group.sort_unstable();
     }
@@ -153,16 +160,23 @@ fn cut(members: &[u32], edges: &[Edge], from: f64) -> Vec<(Vec<u32>, Vec<Edge>)>
     }
     let mut parts: BTreeMap<u32, (Vec<u32>, Vec<Edge>)> = BTreeMap::new();
     for (at, row) in members.iter().enumerate() {
-        parts.entry(forest.root(at as u32)).or_default().0.push(*row);
+        parts
+            .entry(forest.root(at as u32))
+            .or_default()
+            .0
+            .push(*row);
     }
     for edge in edges {
         let (one, other) = (forest.root(place(edge.one)), forest.root(place(edge.other)));
-        if one == other && let Some(part) = parts.get_mut(&one) {
+        if one == other
+            && let Some(part) = parts.get_mut(&one)
+        {
             part.1.push(*edge);
         }
     }
-    let (single, several): (Vec<_>, Vec<_>) =
-        parts.into_values().partition(|(members, _)| members.len() == 1);
+    let (single, several): (Vec<_>, Vec<_>) = parts
+        .into_values()
+        .partition(|(members, _)| members.len() == 1);
     drop(single);
     several
 }
@@ -197,20 +211,35 @@ impl Forest {
             return;
         }
         let is_larger = self.size[one as usize] >= self.size[other as usize];
-        let (large, small) = if is_larger { (one, other) } else { (other, one) };
+        let (large, small) = if is_larger {
+            (one, other)
+        } else {
+            (other, one)
+        };
         self.parent[small as usize] = large;
         self.size[large as usize] += self.size[small as usize];
     }
 
-    /// Rows by root, of those that are not alone; sorted.
-    fn components(&mut self) -> BTreeMap<u32, Vec<u32>> {
-        let mut components: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    /// Components of several rows, each sorted and behind its lowest row, which becomes its root.
+    fn components(&mut self) -> Vec<Vec<u32>> {
+        let mut of_root: Vec<(u32, u32)> = Vec::new();
         for row in 0..self.parent.len() as u32 {
             let root = self.root(row);
             if self.size[root as usize] > 1 {
-                components.entry(root).or_default().push(row);
+                of_root.push((root, row));
             }
         }
+        of_root.sort_unstable();
+        let groups = of_root.chunk_by(|one, other| one.0 == other.0);
+        let mut components: Vec<Vec<u32>> = groups
+            .map(|rows| rows.iter().map(|(_, row)| *row).collect())
+            .collect();
+        for members in &components {
+            for row in members {
+                self.parent[*row as usize] = members[0];
+            }
+        }
+        components.sort_unstable();
         components
     }
 }

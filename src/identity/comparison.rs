@@ -15,8 +15,6 @@ pub(super) type Pattern = u64;
 
 /// Bits of a level in a pattern.
 const LEVEL_BITS: usize = 4;
-/// As many comparisons as a pattern has room for.
-pub(super) const MOST_COMPARISONS: usize = 16;
 
 /// Given names, family names, e-mail users and streets from this similarity on are alike.
 const ALIKE_GIVEN: f64 = 0.88;
@@ -104,64 +102,78 @@ impl Kind {
     /// Its levels, the strongest first; what is true of most registers of persons, and where training starts from.
     pub(super) fn levels(self) -> &'static [LevelPrior] {
         match self {
-            Self::GivenName => const {
-                &[
-                    level("equal", 0.80),
-                    level("swapped with the family name", 0.01),
-                    level("short or other form", 0.07),
-                    level("alike", 0.09),
-                    level("different", 0.03),
-                ]
-            },
-            Self::FamilyName => const {
-                &[
-                    shared("equal", 0.84, 0.75),
-                    shared("alike", 0.09, 0.04),
-                    shared("a word in common", 0.02, 0.03),
-                    shared("different", 0.05, 0.18),
-                ]
-            },
-            Self::BirthDate => const {
-                &[
-                    // twins
-                    shared("equal", 0.93, 0.02),
-                    shared("one slip", 0.04, 0.002),
-                    shared("two of day, month, year", 0.02, 0.003),
-                    shared("different", 0.01, 0.975),
-                ]
-            },
-            Self::Email => const {
-                &[
-                    shared("equal", 0.65, 0.08),
-                    shared("same user, other host", 0.12, 0.02),
-                    shared("alike", 0.06, 0.02),
-                    shared("different", 0.17, 0.88),
-                ]
-            },
-            Self::Phone => const {
-                &[
-                    shared("equal", 0.75, 0.3),
-                    shared("one slip", 0.04, 0.01),
-                    shared("different", 0.21, 0.69),
-                ]
-            },
-            Self::Address => const {
-                &[
-                    shared("same street and postcode", 0.55, 0.75),
-                    shared("street alike, same postcode", 0.1, 0.1),
-                    shared("same street, other or no postcode", 0.05, 0.03),
-                    shared("same postcode, no street", 0.1, 0.05),
-                    shared("same postcode, other street", 0.05, 0.02),
-                    shared("different", 0.15, 0.05),
-                ]
-            },
-            Self::NationalId => const {
-                &[
-                    level("equal", 0.94),
-                    level("one slip", 0.04),
-                    level("different", 0.02),
-                ]
-            },
+            Self::GivenName => {
+                const {
+                    &[
+                        level("equal", 0.80),
+                        level("swapped with the family name", 0.01),
+                        level("short or other form", 0.07),
+                        level("alike", 0.09),
+                        level("different", 0.03),
+                    ]
+                }
+            }
+            Self::FamilyName => {
+                const {
+                    &[
+                        shared("equal", 0.84, 0.75),
+                        shared("alike", 0.09, 0.04),
+                        shared("a word in common", 0.02, 0.03),
+                        shared("different", 0.05, 0.18),
+                    ]
+                }
+            }
+            Self::BirthDate => {
+                const {
+                    &[
+                        // twins
+                        shared("equal", 0.93, 0.02),
+                        shared("one slip", 0.04, 0.002),
+                        shared("two of day, month, year", 0.02, 0.003),
+                        shared("different", 0.01, 0.975),
+                    ]
+                }
+            }
+            Self::Email => {
+                const {
+                    &[
+                        shared("equal", 0.65, 0.08),
+                        shared("same user, other host", 0.12, 0.02),
+                        shared("alike", 0.06, 0.02),
+                        shared("different", 0.17, 0.88),
+                    ]
+                }
+            }
+            Self::Phone => {
+                const {
+                    &[
+                        shared("equal", 0.75, 0.3),
+                        shared("one slip", 0.04, 0.01),
+                        shared("different", 0.21, 0.69),
+                    ]
+                }
+            }
+            Self::Address => {
+                const {
+                    &[
+                        shared("same street and postcode", 0.55, 0.75),
+                        shared("street alike, same postcode", 0.1, 0.1),
+                        shared("same street, other or no postcode", 0.05, 0.03),
+                        shared("same postcode, no street", 0.1, 0.05),
+                        shared("same postcode, other street", 0.05, 0.02),
+                        shared("different", 0.15, 0.05),
+                    ]
+                }
+            }
+            Self::NationalId => {
+                const {
+                    &[
+                        level("equal", 0.94),
+                        level("one slip", 0.04),
+                        level("different", 0.02),
+                    ]
+                }
+            }
         }
     }
 }
@@ -170,19 +182,25 @@ impl Kind {
 #[derive(Debug)]
 pub(super) enum Comparison {
     /// With the family names of the same rows in the same numbers, to see names that were swapped.
-    Given { given: Names, family: Option<Names> },
+    Given {
+        given: Names,
+        family: Option<Names>,
+    },
     /// Likewise.
-    Family { given: Option<Names>, family: Names },
-    BirthDate(Dictionary),
+    Family {
+        given: Option<Names>,
+        family: Names,
+    },
+    BirthDate(Digits),
     Email(Emails),
-    Phone(Dictionary),
+    Phone(Digits),
     Address {
         street: Option<Texts>,
         postcode: Option<Dictionary>,
         /// Street and postcode as one.
         place: Option<Dictionary>,
     },
-    NationalId(Dictionary),
+    NationalId(Digits),
 }
 
 /// A column of texts that are compared letter by letter.
@@ -210,6 +228,61 @@ impl Texts {
                 _ => false,
             }
     }
+}
+
+/// A column of texts of a few digits, compared as one number each.
+#[derive(Debug)]
+pub(super) struct Digits {
+    pub(super) column: Dictionary,
+    /// By code: the bytes of the text, where they are eight.
+    packed: Vec<Option<u64>>,
+}
+
+impl Digits {
+    pub(super) fn new(column: Dictionary) -> Self {
+        let pack = |code| {
+            let bytes = column.text(code)?.as_bytes();
+            Some(u64::from_be_bytes(bytes.try_into().ok()?))
+        };
+        Self {
+            packed: (0..column.len() as u32).map(pack).collect(),
+            column,
+        }
+    }
+
+    /// 1 for equal texts, 2 for texts that are one edit apart, else as said of them.
+    fn level(
+        &self,
+        one: usize,
+        other: usize,
+        differing: impl FnOnce(&Dictionary, u32, u32) -> u8,
+    ) -> u8 {
+        let (a, b) = (self.column.codes[one], self.column.codes[other]);
+        if a == MISSING || b == MISSING {
+            return 0;
+        }
+        if a == b {
+            return 1;
+        }
+        let packed = (self.packed[a as usize], self.packed[b as usize]);
+        if let (Some(x), Some(y)) = packed
+            && !may_be_one_slip(x, y)
+        {
+            // most pairs end here, without a look at a text
+            return differing(&self.column, a, b);
+        }
+        match (self.column.text(a), self.column.text(b)) {
+            (Some(a), Some(b)) if is_within_one_edit(a, b) => 2,
+            _ => differing(&self.column, a, b),
+        }
+    }
+}
+
+/// Whether two texts of eight bytes differ in at most two: of equally long texts, one edit changes no more.
+fn may_be_one_slip(one: u64, other: u64) -> bool {
+    let difference = one ^ other;
+    let bytes = difference.to_be_bytes();
+    bytes.iter().filter(|byte| **byte != 0).count() <= 2
 }
 
 /// A column of names, and what is known of each name.
@@ -260,7 +333,9 @@ impl Emails {
             return if are_names { 0 } else { 2 };
         }
         let is_slip = || match (self.whole.text(a), self.whole.text(b)) {
-            (Some(a), Some(b)) => a.len().abs_diff(b.len()) <= 2 && edit_distance(a, b, 2).is_some(),
+            (Some(a), Some(b)) => {
+                a.len().abs_diff(b.len()) <= 2 && edit_distance(a, b, 2).is_some()
+            }
             _ => false,
         };
         let is_alike = c != MISSING && d != MISSING && self.user.is_alike(c, d, ALIKE_USER);
@@ -303,20 +378,29 @@ impl Comparison {
         let (one, other) = (one as usize, other as usize);
         match self {
             Self::Given { given, family } => {
-                let (a, b) = (given.texts.column.codes[one], given.texts.column.codes[other]);
+                let (a, b) = (
+                    given.texts.column.codes[one],
+                    given.texts.column.codes[other],
+                );
                 if a == MISSING || b == MISSING {
                     return 0;
                 }
                 if a == b {
                     return 1;
                 }
-                if family.as_ref().is_some_and(|f| is_swapped(given, f, one, other)) {
+                if family
+                    .as_ref()
+                    .is_some_and(|f| is_swapped(given, f, one, other))
+                {
                     return 2;
                 }
                 likeness.of(a, b, |a, b| given_level(given, a, b))
             }
             Self::Family { given, family } => {
-                let (a, b) = (family.texts.column.codes[one], family.texts.column.codes[other]);
+                let (a, b) = (
+                    family.texts.column.codes[one],
+                    family.texts.column.codes[other],
+                );
                 if a == MISSING || b == MISSING {
                     return 0;
                 }
@@ -324,18 +408,21 @@ impl Comparison {
                     return 1;
                 }
                 // the given name's level says it already
-                if given.as_ref().is_some_and(|g| is_swapped(g, family, one, other)) {
+                if given
+                    .as_ref()
+                    .is_some_and(|g| is_swapped(g, family, one, other))
+                {
                     return 0;
                 }
                 likeness.of(a, b, |a, b| family_level(&family.texts, a, b))
             }
-            Self::BirthDate(column) => by_text(column, one, other, birth_date_level),
+            Self::BirthDate(column) => column.level(one, other, birth_date_level),
             Self::Email(emails) => emails.level(one, other),
-            Self::Phone(column) => by_text(column, one, other, slip_level),
+            Self::Phone(column) => column.level(one, other, |_, _, _| 3),
             Self::Address {
                 street, postcode, ..
             } => address_level(street.as_ref(), postcode.as_ref(), one, other, likeness),
-            Self::NationalId(column) => by_text(column, one, other, slip_level),
+            Self::NationalId(column) => column.level(one, other, |_, _, _| 3),
         }
     }
 
@@ -346,7 +433,7 @@ impl Comparison {
             (Self::Family { family, .. }, 1) => Some(&family.texts.column),
             (Self::Email(emails), 1) => Some(&emails.whole),
             (Self::Email(emails), 2) => Some(&emails.user.column),
-            (Self::Phone(column) | Self::NationalId(column), 1) => Some(column),
+            (Self::Phone(digits) | Self::NationalId(digits), 1) => Some(&digits.column),
             (Self::Address { place, .. }, 1) => place.as_ref(),
             _ => None,
         }
@@ -365,12 +452,17 @@ pub(super) struct Likeness {
 }
 
 impl Likeness {
-    const SLOTS: usize = 1 << 14;
+    const SLOTS: usize = 1 << 12;
 
     /// One for each comparison of a population.
     pub(super) fn of_all(population: &Population) -> Vec<Self> {
-        let tables = population.comparisons.iter().map(|_| Self {
-            slots: vec![(u64::MAX, 0); Self::SLOTS],
+        let tables = population.comparisons.iter().map(|comparison| Self {
+            slots: match comparison.kind() {
+                Kind::GivenName | Kind::FamilyName | Kind::Address => {
+                    vec![(u64::MAX, 0); Self::SLOTS]
+                }
+                _ => Vec::new(),
+            },
         });
         tables.collect()
     }
@@ -379,32 +471,27 @@ impl Likeness {
         let (low, high) = (one.min(other), one.max(other));
         let key = u64::from(low) << 32 | u64::from(high);
         let place = (super::hash(key) as usize) % Self::SLOTS;
-        let slot = &mut self.slots[place];
-        if slot.0 != key {
-            *slot = (key, measure(low, high));
+        match self.slots.get_mut(place) {
+            Some(slot) => {
+                if slot.0 != key {
+                    *slot = (key, measure(low, high));
+                }
+                slot.1
+            }
+            None => measure(low, high),
         }
-        slot.1
-    }
-}
-
-fn by_text(
-    column: &Dictionary,
-    one: usize,
-    other: usize,
-    differing: impl FnOnce(&str, &str) -> u8,
-) -> u8 {
-    let (a, b) = (column.codes[one], column.codes[other]);
-    match (column.text(a), column.text(b)) {
-        (Some(_), Some(_)) if a == b => 1,
-        (Some(one), Some(other)) => differing(one, other),
-        _ => 0,
     }
 }
 
 /// Whether the given name of one is the family name of the other, and the two other names are equal crosswise too, nearly,
 /// or not both known.
 fn is_swapped(given: &Names, family: &Names, one: usize, other: usize) -> bool {
-    let names = |row: usize| (given.texts.column.codes[row], family.texts.column.codes[row]);
+    let names = |row: usize| {
+        (
+            given.texts.column.codes[row],
+            family.texts.column.codes[row],
+        )
+    };
     let ((given_one, family_one), (given_two, family_two)) = (names(one), names(other));
     let is_same = |a: u32, b: u32| a == b && a != MISSING;
     let may_be_same = |a: u32, b: u32| {
@@ -441,7 +528,9 @@ fn family_level(names: &Texts, one: u32, other: u32) -> u8 {
     if without_spaces_equal(a, b) || is_one_slip(a, b) || names.is_alike(one, other, ALIKE_FAMILY) {
         return 2;
     }
-    let shares_word = a.split(' ').any(|word| word.len() > 2 && b.split(' ').any(|w| w == word));
+    let shares_word = a
+        .split(' ')
+        .any(|word| word.len() > 2 && b.split(' ').any(|w| w == word));
     if shares_word { 3 } else { 4 }
 }
 
@@ -462,17 +551,10 @@ fn is_one_slip(one: &str, other: &str) -> bool {
     one.len().min(other.len()) >= 3 && is_within_one_edit(one, other)
 }
 
-fn slip_level(one: &str, other: &str) -> u8 {
-    if is_within_one_edit(one, other) { 2 } else { 3 }
-}
-
-fn birth_date_level(one: &str, other: &str) -> u8 {
-    if is_within_one_edit(one, other) {
-        return 2;
-    }
-    let (Some((year, day)), Some((other_year, other_day))) =
-        (one.split_at_checked(4), other.split_at_checked(4))
-    else {
+/// Of two days that are neither equal nor one edit apart.
+fn birth_date_level(days: &Dictionary, one: u32, other: u32) -> u8 {
+    let parts = |code| days.text(code)?.split_at_checked(4);
+    let (Some((year, day)), Some((other_year, other_day))) = (parts(one), parts(other)) else {
         return 4;
     };
     let ((month, day), (other_month, other_day)) = (day.split_at(2), other_day.split_at(2));
@@ -499,7 +581,11 @@ fn address_level(
     let street_level = match (street, codes(street.map(|street| &street.column))) {
         (Some(_), Some((a, b))) if a == b => Some(1),
         (Some(street), Some((a, b))) => Some(likeness.of(a, b, |a, b| {
-            if street.is_alike(a, b, ALIKE_STREET) { 2 } else { 3 }
+            if street.is_alike(a, b, ALIKE_STREET) {
+                2
+            } else {
+                3
+            }
         })),
         _ => None,
     };

@@ -4,6 +4,41 @@
 //! end to end in one buffer: ten million of them cost their letters and eight bytes each.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
+
+use super::hash;
+
+/// A hash of texts and numbers that is fast and the same on every run; no order that it makes shows anywhere.
+#[derive(Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.0 = hash(self.0 ^ u64::from_le_bytes(word));
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// Things by the order in which they were first seen.
+struct Numbers<K>(HashMap<K, u32, BuildHasherDefault<Spread>>);
+
+impl<K: Hash + Eq + Copy> Numbers<K> {
+    fn new() -> Self {
+        Self(HashMap::default())
+    }
+
+    fn of(&mut self, key: K) -> u32 {
+        let next = self.0.len() as u32;
+        *self.0.entry(key).or_insert(next)
+    }
+}
 
 /// The number of a text that is missing.
 pub(super) const MISSING: u32 = u32::MAX;
@@ -21,14 +56,15 @@ pub(crate) struct Dictionary {
 impl Dictionary {
     /// Encodes a column.
     pub(crate) fn encode<'a>(rows: impl Iterator<Item = Option<&'a str>>) -> Self {
-        let mut seen: HashMap<&str, u32> = HashMap::new();
+        let mut seen: Numbers<&str> = Numbers::new();
         let mut texts: Vec<&str> = Vec::new();
         let first_seen = rows.map(|text| {
             text.map_or(MISSING, |text| {
-                *seen.entry(text).or_insert_with(|| {
+                let number = seen.of(text);
+                if number as usize == texts.len() {
                     texts.push(text);
-                    texts.len() as u32 - 1
-                })
+                }
+                number
             })
         });
         let mut codes: Vec<u32> = first_seen.collect();
@@ -81,21 +117,17 @@ impl Dictionary {
     }
 
     fn joined(&self, other: &Self, both: impl Fn(u32, u32) -> (u32, u32)) -> Self {
+        let mut seen: Numbers<(u32, u32)> = Numbers::new();
         let rows = self.codes.iter().zip(&other.codes);
-        let pairs: Vec<Option<(u32, u32)>> = rows
-            .map(|(one, two)| (*one != MISSING && *two != MISSING).then(|| both(*one, *two)))
-            .collect();
-        let mut distinct: Vec<(u32, u32)> = pairs.iter().flatten().copied().collect();
-        distinct.sort_unstable();
-        distinct.dedup();
-        let code = |pair: &Option<(u32, u32)>| {
-            let place = pair.and_then(|pair| distinct.binary_search(&pair).ok());
-            place.map_or(MISSING, |place| place as u32)
-        };
+        let codes = rows.map(|(one, two)| match (*one, *two) {
+            (MISSING, _) | (_, MISSING) => MISSING,
+            (one, two) => seen.of(both(one, two)),
+        });
+        let codes: Vec<u32> = codes.collect();
         Self {
-            codes: pairs.iter().map(code).collect(),
+            codes,
             letters: String::new(),
-            ends: vec![0; distinct.len()],
+            ends: vec![0; seen.0.len()],
         }
     }
 

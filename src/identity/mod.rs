@@ -27,7 +27,7 @@ pub(crate) use dictionary::Dictionary;
 pub(crate) use model::{Model, ModelRow};
 pub(crate) use population::{Field, Records};
 pub(crate) use registry::{Assigned, Event, Registry, assign};
-pub(crate) use resolve::{Pair, Refusal, Resolved, Settings, Verdict, resolve};
+pub(crate) use resolve::{Refusal, Resolved, Settings, Verdict, resolve};
 pub(crate) use rule::{Feature, Rule};
 
 /// Spreads a number over all 64 bits; the finaliser of `SplitMix64` (Steele, Lea & Flood 2014).

@@ -222,10 +222,13 @@ mod tests {
                 features: vec![Feature::Family, Feature::BirthDate],
             }],
         };
-        let mut rows = model.rows(&[7], Rule::name);
+        let mut rows = model.rows(&[7], |_| "family_name, birth_date".into());
         rows.reverse();
         assert_eq!(Model::from_rows(&rows, &[Kind::Phone], &[]), Some(model));
-        assert_eq!(Model::from_rows(&rows, &[Kind::Phone, Kind::Email], &[]), None);
+        assert_eq!(
+            Model::from_rows(&rows, &[Kind::Phone, Kind::Email], &[]),
+            None
+        );
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! The records of a match, ready to compare: every column in its canonical form, as numbers.
 
 use super::canonical;
-use super::comparison::{Comparison, Emails, Kind, Names, Texts};
+use super::comparison::{Comparison, Digits, Emails, Kind, Names, Texts};
 use super::dictionary::{Dictionary, MISSING};
 use super::rule::{Feature, Features};
+use crate::parallel;
 
 /// What a column of records says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +29,21 @@ pub(super) enum Verdict {
 }
 
 impl Field {
+    /// The word in models: that of `personal:` in a contract.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::GivenName => "given_name",
+            Self::FamilyName => "family_name",
+            Self::FullName => "name",
+            Self::BirthDate => "birth_date",
+            Self::Email => "email",
+            Self::Phone => "phone",
+            Self::Address => "address",
+            Self::Postcode => "postcode",
+            Self::NationalId => "national_id",
+        }
+    }
+
     /// The comparisons that compare it.
     fn compared_as(self) -> &'static [Kind] {
         match self {
@@ -75,7 +91,7 @@ pub(crate) struct Population {
 
 impl Population {
     /// Prepares records.
-    pub(crate) fn new(records: Records) -> Self {
+    pub(crate) fn new(records: Records, threads: usize) -> Self {
         let Records {
             rows,
             fields: columns,
@@ -83,25 +99,22 @@ impl Population {
             must,
             cannot,
         } = records;
-        let raw = |field| {
-            let found = columns.iter().find(|(f, _)| *f == field);
-            found.map(|(_, column)| column)
+        let readings: Vec<(Reading, &Dictionary)> = readings(&columns);
+        let read = parallel::map(threads, &readings, |(reading, column)| {
+            column.map(reading.form)
+        });
+        let mut forms: Vec<(Field, Dictionary)> =
+            readings.iter().map(|(r, _)| r.field).zip(read).collect();
+        let mut take = |field| {
+            let place = forms.iter().position(|(of, _)| *of == field)?;
+            Some(forms.swap_remove(place).1)
         };
-        let read = |field, form: fn(&str) -> Option<String>| raw(field).map(|c| c.map(form));
-        let full = raw(Field::FullName);
-        let given = raw(Field::GivenName)
-            .map(|column| column.map(canonical::name))
-            .or_else(|| full.map(|column| column.map(given_of)));
-        let family = raw(Field::FamilyName)
-            .map(|column| column.map(canonical::name))
-            .or_else(|| full.map(|column| column.map(family_of)));
+        let (given, family) = (take(Field::GivenName), take(Field::FamilyName));
         let (given, family) = in_one_numbering(given, family);
-        let birth_date = read(Field::BirthDate, canonical::date);
-        let mut email = read(Field::Email, canonical::email);
-        let mut phone = read(Field::Phone, canonical::phone);
-        let mut street = read(Field::Address, canonical::address);
-        let postcode = read(Field::Postcode, canonical::code);
-        let mut national_id = read(Field::NationalId, canonical::national_id);
+        let birth_date = take(Field::BirthDate);
+        let (mut email, mut phone) = (take(Field::Email), take(Field::Phone));
+        let (mut street, postcode) = (take(Field::Address), take(Field::Postcode));
+        let mut national_id = take(Field::NationalId);
         for column in [&mut email, &mut phone, &mut national_id] {
             if let (Some(column), Some(given)) = (column, &given) {
                 let bad = bad_codes(column, given, MOST_PEOPLE_OF_A_CONTACT);
@@ -137,12 +150,23 @@ impl Population {
             Feature::BirthYear,
             birth_year.map(|c| c.map(|date| date.get(..4).map(str::to_string))),
         );
-        add(Feature::Given, given.as_ref().map(|c| c.map(canonical::first_word)));
-        add(Feature::GivenInitial, given.as_ref().map(|c| c.map(canonical::initial)));
-        add(Feature::Family, family.as_ref().map(|c| c.map(canonical::name_whole)));
+        add(
+            Feature::Given,
+            given.as_ref().map(|c| c.map(canonical::first_word)),
+        );
+        add(
+            Feature::GivenInitial,
+            given.as_ref().map(|c| c.map(canonical::initial)),
+        );
+        add(
+            Feature::Family,
+            family.as_ref().map(|c| c.map(canonical::name_whole)),
+        );
         add(
             Feature::FamilyBeginning,
-            family.as_ref().map(|c| c.map(|name| canonical::beginning(name, 4))),
+            family
+                .as_ref()
+                .map(|c| c.map(|name| canonical::beginning(name, 4))),
         );
         if let (Some(given), Some(family)) = (&given, &family) {
             add(Feature::Names, Some(given.pair_in_any_order(family)));
@@ -167,9 +191,9 @@ impl Population {
         if let Some(family) = family {
             comparisons.push(Comparison::Family { given, family });
         }
-        comparisons.extend(birth_date.map(Comparison::BirthDate));
+        comparisons.extend(birth_date.map(|days| Comparison::BirthDate(Digits::new(days))));
         comparisons.extend(emails.map(Comparison::Email));
-        comparisons.extend(phone.map(Comparison::Phone));
+        comparisons.extend(phone.map(|numbers| Comparison::Phone(Digits::new(numbers))));
         if street.is_some() || postcode.is_some() {
             comparisons.push(Comparison::Address {
                 street: street.map(Texts::new),
@@ -177,14 +201,17 @@ impl Population {
                 place,
             });
         }
-        comparisons.extend(national_id.map(Comparison::NationalId));
+        comparisons.extend(national_id.map(|ids| Comparison::NationalId(Digits::new(ids))));
         Self {
             rows,
             comparisons,
             features,
             must: must.iter().map(|at| own[*at].1.clone()).collect(),
             cannot: cannot.iter().map(|at| own[*at].1.clone()).collect(),
-            own: own.iter().map(|(field, _)| field.map_or(&[][..], Field::compared_as).to_vec()).collect(),
+            own: own
+                .iter()
+                .map(|(field, _)| field.map_or(&[][..], Field::compared_as).to_vec())
+                .collect(),
         }
     }
 
@@ -199,7 +226,11 @@ impl Population {
             let (a, b) = (column.codes[one as usize], column.codes[other as usize]);
             (a != MISSING && b != MISSING).then_some(a == b)
         };
-        if self.cannot.iter().any(|column| codes(column) == Some(false)) {
+        if self
+            .cannot
+            .iter()
+            .any(|column| codes(column) == Some(false))
+        {
             return Some(Verdict::Different);
         }
         let is_same = self.must.iter().any(|column| codes(column) == Some(true));
@@ -213,6 +244,42 @@ fn place_of(street: &Option<Dictionary>, postcode: &Option<Dictionary>) -> Optio
         (Some(street), Some(postcode)) => Some(street.pair(postcode)),
         (street, _) => street.clone(),
     }
+}
+
+/// How one column is read.
+struct Reading {
+    field: Field,
+    form: fn(&str) -> Option<String>,
+}
+
+/// The columns with the form that each is brought into; a full name gives what no column of its own does.
+fn readings(columns: &[(Field, Dictionary)]) -> Vec<(Reading, &Dictionary)> {
+    let has = |field| columns.iter().any(|(of, _)| *of == field);
+    let mut readings = Vec::new();
+    for (field, column) in columns {
+        let form: fn(&str) -> Option<String> = match field {
+            Field::GivenName | Field::FamilyName => canonical::name,
+            Field::FullName => {
+                let parts: [(Field, fn(&str) -> Option<String>); 2] =
+                    [(Field::GivenName, given_of), (Field::FamilyName, family_of)];
+                for (field, form) in parts {
+                    if !has(field) {
+                        readings.push((Reading { field, form }, column));
+                    }
+                }
+                continue;
+            }
+            Field::BirthDate => canonical::date,
+            Field::Email => canonical::email,
+            Field::Phone => canonical::phone,
+            Field::Address => canonical::address,
+            Field::Postcode => canonical::code,
+            Field::NationalId => canonical::national_id,
+        };
+        let field = *field;
+        readings.push((Reading { field, form }, column));
+    }
+    readings
 }
 
 /// Names whose equal texts have equal numbers in both columns.

@@ -27,7 +27,11 @@ pub(crate) enum Event {
     /// All of its records belong to another id now, or are gone.
     Merged { id: String, into: String },
     /// Issued to records that had another id, which lives on without them.
-    Split { id: String, from: String, records: u64 },
+    Split {
+        id: String,
+        from: String,
+        records: u64,
+    },
     /// None of its records is left.
     Retired { id: String },
 }
@@ -49,7 +53,10 @@ pub(crate) struct Assigned {
 
 /// Gives every record the id of its cluster. `cluster_of` names a cluster by its lowest row; rows are in order of `keys`.
 pub(crate) fn assign(keys: &[String], cluster_of: &[u32], registry: &Registry) -> Assigned {
-    let old: Vec<Option<&str>> = keys.iter().map(|key| registry.ids.get(key).map(String::as_str)).collect();
+    let old: Vec<Option<&str>> = keys
+        .iter()
+        .map(|key| registry.ids.get(key).map(String::as_str))
+        .collect();
     let taken = take_over(&old, cluster_of, registry);
     let mut issued: BTreeSet<&str> = registry.ids.values().map(String::as_str).collect();
     issued.extend(registry.redirects.keys().map(String::as_str));
@@ -70,7 +77,12 @@ pub(crate) fn assign(keys: &[String], cluster_of: &[u32], registry: &Registry) -
         };
         of_cluster.insert(*cluster, id);
     }
-    let id_of = |row: usize| of_cluster.get(&cluster_of[row]).cloned().unwrap_or_default();
+    let id_of = |row: usize| {
+        of_cluster
+            .get(&cluster_of[row])
+            .cloned()
+            .unwrap_or_default()
+    };
     let ids: Vec<String> = (0..keys.len()).map(id_of).collect();
     let mut assigned = Assigned {
         redirects: redirects(&old, &ids, registry),
@@ -82,7 +94,15 @@ pub(crate) fn assign(keys: &[String], cluster_of: &[u32], registry: &Registry) -
             assigned.renamed_records += u64::from(old != id);
         }
     }
-    assigned.events = events(&old, &ids, &sizes, &of_cluster, &fresh, &assigned.redirects, registry);
+    assigned.events = events(
+        &old,
+        &ids,
+        &sizes,
+        &of_cluster,
+        &fresh,
+        &assigned.redirects,
+        registry,
+    );
     assigned.ids = ids;
     assigned
 }
@@ -155,7 +175,11 @@ fn redirects(
         }
     }
     let mut gone: BTreeMap<String, Option<String>> = BTreeMap::new();
-    for id in registry.ids.values().filter(|id| !living.contains(id.as_str())) {
+    for id in registry
+        .ids
+        .values()
+        .filter(|id| !living.contains(id.as_str()))
+    {
         let heirs = moved.get(id.as_str());
         // the first of those with most records: `max_by_key` gives the last
         let heir = heirs.and_then(|heirs| heirs.iter().rev().max_by_key(|(_, records)| **records));
@@ -204,7 +228,9 @@ fn events(
             },
         });
     }
-    let gone = redirects.iter().filter(|(id, _)| !registry.redirects.contains_key(*id));
+    let gone = redirects
+        .iter()
+        .filter(|(id, _)| !registry.redirects.contains_key(*id));
     events.extend(gone.map(|(id, heir)| match heir {
         Some(into) => Event::Merged {
             id: id.clone(),
@@ -229,7 +255,11 @@ mod tests {
     /// The registry that an outcome leaves behind.
     fn after(keys: &[String], assigned: &Assigned) -> Registry {
         Registry {
-            ids: keys.iter().cloned().zip(assigned.ids.iter().cloned()).collect(),
+            ids: keys
+                .iter()
+                .cloned()
+                .zip(assigned.ids.iter().cloned())
+                .collect(),
             redirects: assigned.redirects.clone(),
         }
     }
@@ -306,7 +336,12 @@ mod tests {
         let first = assign(&all, &[0, 1], &Registry::default());
         let rest = keys(&["b"]);
         let second = assign(&rest, &[0], &after(&all, &first));
-        assert_eq!(second.events, [Event::Retired { id: first.ids[0].clone() }]);
+        assert_eq!(
+            second.events,
+            [Event::Retired {
+                id: first.ids[0].clone()
+            }]
+        );
         let third = assign(&all, &[0, 1], &after(&rest, &second));
         assert_ne!(third.ids[0], first.ids[0]);
         assert_eq!(third.redirects[&first.ids[0]], None);

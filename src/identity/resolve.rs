@@ -76,8 +76,8 @@ pub(crate) fn resolve(
     settings: &Settings,
     known: impl FnOnce(&Population) -> Option<Model>,
 ) -> Result<Resolved, Refusal> {
-    let population = Population::new(records);
     let threads = settings.threads;
+    let population = Population::new(records, threads);
     check(&population, &settings.rules, settings)?;
     let model = known(&population)
         .unwrap_or_else(|| training::train(&population, &settings.rules, threads));
@@ -116,8 +116,15 @@ fn check(
     rules: &[Rule],
     settings: &Settings,
 ) -> Result<Vec<BlockCount>, Refusal> {
-    let count =
-        |rule| Blocks::new(rule, &population.features, population.rows, settings.threads).count;
+    let count = |rule| {
+        Blocks::new(
+            rule,
+            &population.features,
+            population.rows,
+            settings.threads,
+        )
+        .count
+    };
     let counts: Vec<BlockCount> = rules.iter().map(count).collect();
     for (rule, count) in counts.iter().enumerate() {
         if count.is_lopsided(settings.max_block_share) {
@@ -135,17 +142,16 @@ fn check(
 }
 
 /// `given_name equal, birth_date different`; what is missing is left out.
-fn agreement(
-    population: &Population,
-    one: u32,
-    other: u32,
-    likeness: &mut [Likeness],
-) -> String {
+fn agreement(population: &Population, one: u32, other: u32, likeness: &mut [Likeness]) -> String {
     let pattern = pattern_of(population, one, other, likeness);
-    let said = population.comparisons.iter().enumerate().filter_map(|(at, comparison)| {
-        let kind = Comparison::kind(comparison);
-        let level = kind.levels().get(level_of(pattern, at).wrapping_sub(1))?;
-        Some(format!("{} {}", kind.name(), level.name))
-    });
+    let said = population
+        .comparisons
+        .iter()
+        .enumerate()
+        .filter_map(|(at, comparison)| {
+            let kind = Comparison::kind(comparison);
+            let level = kind.levels().get(level_of(pattern, at).wrapping_sub(1))?;
+            Some(format!("{} {}", kind.name(), level.name))
+        });
     said.collect::<Vec<_>>().join(", ")
 }

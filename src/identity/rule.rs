@@ -107,15 +107,11 @@ pub(crate) struct Rule {
 }
 
 impl Rule {
-    /// Its features by their names.
-    pub(crate) fn name(&self) -> String {
-        let names: Vec<&str> = self.features.iter().map(|feature| feature.name()).collect();
-        names.join(", ")
-    }
-
     /// Whether it blocks on what a comparison compares; `own` says so of the project's own columns.
     pub(super) fn is_about(&self, kind: Kind, own: &[Vec<Kind>]) -> bool {
-        self.features.iter().any(|f| f.compared_as(own).contains(&kind))
+        self.features
+            .iter()
+            .any(|f| f.compared_as(own).contains(&kind))
     }
 
     /// Whether the project wrote it.
@@ -126,7 +122,11 @@ impl Rule {
     /// Records of the largest block that is compared. Blocks of the rules that were not asked for are left out where they
     /// belong to no person; those of the project's own rules are compared, or refused by their count.
     fn largest_block(&self) -> usize {
-        if self.is_own() { usize::MAX } else { LARGEST_BLOCK }
+        if self.is_own() {
+            usize::MAX
+        } else {
+            LARGEST_BLOCK
+        }
     }
 
     fn columns<'a>(&self, features: &'a Features) -> Vec<&'a [u32]> {
@@ -145,7 +145,11 @@ const NARROW: &[&[Feature]] = &[
     &[Feature::Names, Feature::Postcode],
     &[Feature::Place],
     &[Feature::EmailUser],
-    &[Feature::FamilyBeginning, Feature::GivenInitial, Feature::Postcode],
+    &[
+        Feature::FamilyBeginning,
+        Feature::GivenInitial,
+        Feature::Postcode,
+    ],
     &[Feature::BirthDate, Feature::Postcode],
 ];
 
@@ -165,8 +169,14 @@ const BROAD: &[&[Feature]] = &[
 /// The rules of the lists whose features a population has.
 pub(super) fn defaults(features: &Features) -> (Vec<Rule>, Vec<Rule>) {
     let of = |lists: &[&[Feature]]| {
-        let known = lists.iter().filter(|list| list.iter().all(|f| features.contains_key(f)));
-        known.map(|list| Rule { features: list.to_vec() }).collect()
+        let known = lists
+            .iter()
+            .filter(|list| list.iter().all(|f| features.contains_key(f)));
+        known
+            .map(|list| Rule {
+                features: list.to_vec(),
+            })
+            .collect()
     };
     (of(NARROW), of(BROAD))
 }
@@ -296,14 +306,12 @@ pub(super) struct Earlier<'a> {
 }
 
 impl<'a> Earlier<'a> {
-    pub(super) fn new(
-        rules: &[Rule],
-        features: &'a Features,
-        parked: &'a [HashSet<u64>],
-    ) -> Self {
+    pub(super) fn new(rules: &[Rule], features: &'a Features, parked: &'a [HashSet<u64>]) -> Self {
         let rules = rules.iter().zip(parked);
         Self {
-            rules: rules.map(|(rule, parked)| (rule.columns(features), parked)).collect(),
+            rules: rules
+                .map(|(rule, parked)| (rule.columns(features), parked))
+                .collect(),
         }
     }
 
@@ -322,5 +330,7 @@ impl<'a> Earlier<'a> {
 fn chunks_of(rows: u32) -> Vec<(u32, u32)> {
     const ROWS: u32 = 1 << 16;
     let starts = (0..rows).step_by(ROWS as usize);
-    starts.map(|start| (start, rows.min(start + ROWS))).collect()
+    starts
+        .map(|start| (start, rows.min(start + ROWS)))
+        .collect()
 }

@@ -106,7 +106,11 @@ impl<'a> Scorer<'a> {
                 continue;
             };
             let code = rarity.column.codes[one as usize];
-            let bits = rarity.bits.get(code as usize).copied().map_or(0.0, f64::from);
+            let bits = rarity
+                .bits
+                .get(code as usize)
+                .copied()
+                .map_or(0.0, f64::from);
             evidence.stranger += bits;
             if self.is_own[at] {
                 evidence.relative += bits;

@@ -9,11 +9,11 @@
 use std::collections::BTreeMap;
 
 use super::comparison::{Comparison, Kind, Likeness, Pattern, level_of};
+use super::hash;
 use super::model::{ComparisonModel, Level, Model};
 use super::population::Population;
 use super::rule::{Blocks, Earlier, Rule, defaults};
 use super::score::pattern_of;
-use super::hash;
 use crate::parallel;
 
 /// Pairs drawn for u.
@@ -80,9 +80,8 @@ pub(crate) fn train(population: &Population, own: &[Rule], threads: usize) -> Mo
 /// Narrow rules, and broad ones while their pairs are few enough.
 fn choose_rules(population: &Population, threads: usize) -> Vec<Rule> {
     let (mut chosen, broad) = defaults(&population.features);
-    let count = |rule: &Rule| {
-        Blocks::new(rule, &population.features, population.rows, threads).count
-    };
+    let count =
+        |rule: &Rule| Blocks::new(rule, &population.features, population.rows, threads).count;
     let mut total: u64 = chosen.iter().map(|rule| count(rule).pairs).sum();
     let rows = u64::from(population.rows);
     for rule in broad {
@@ -187,7 +186,10 @@ fn chance_of_equal(comparison: &Comparison) -> Option<f64> {
     let column = comparison.agreed(1)?;
     let counts = column.counts();
     let records: f64 = counts.iter().map(|n| f64::from(*n)).sum();
-    let pairs: f64 = counts.iter().map(|n| f64::from(*n) * (f64::from(*n) - 1.0)).sum();
+    let pairs: f64 = counts
+        .iter()
+        .map(|n| f64::from(*n) * (f64::from(*n) - 1.0))
+        .sum();
     (records > 1.0).then(|| pairs.max(1.0) / (records * (records - 1.0)))
 }
 
@@ -226,7 +228,11 @@ struct Mix {
 
 /// m and h of every comparison.
 fn fit(population: &Population, samples: &[Sample<'_>], u: &[Vec<f64>]) -> Vec<ComparisonModel> {
-    let kinds: Vec<Kind> = population.comparisons.iter().map(Comparison::kind).collect();
+    let kinds: Vec<Kind> = population
+        .comparisons
+        .iter()
+        .map(Comparison::kind)
+        .collect();
     let mut model: Vec<ComparisonModel> = kinds
         .iter()
         .zip(u)
@@ -248,7 +254,11 @@ fn fit(population: &Population, samples: &[Sample<'_>], u: &[Vec<f64>]) -> Vec<C
     // two relatives of one given name cannot be told from one person
     let starts = samples.iter().map(|sample| Mix {
         same: 0.4,
-        relative: if has_relatives && !sample.rule.is_about(Kind::GivenName, &population.own) { 0.2 } else { 0.0 },
+        relative: if has_relatives && !sample.rule.is_about(Kind::GivenName, &population.own) {
+            0.2
+        } else {
+            0.0
+        },
         stranger: 0.4,
     });
     let starts: Vec<Mix> = starts.collect();
@@ -257,7 +267,10 @@ fn fit(population: &Population, samples: &[Sample<'_>], u: &[Vec<f64>]) -> Vec<C
         let mut seen: Vec<Vec<(f64, f64)>> = kinds.iter().map(|kind| imagined(*kind)).collect();
         for ((sample, mix), start) in samples.iter().zip(&mut mixes).zip(&starts) {
             let (mut same, mut relative, mut total) = (0.0, 0.0, 0.0);
-            let told: Vec<bool> = kinds.iter().map(|kind| !sample.rule.is_about(*kind, &population.own)).collect();
+            let told: Vec<bool> = kinds
+                .iter()
+                .map(|kind| !sample.rule.is_about(*kind, &population.own))
+                .collect();
             for (pattern, count) in &sample.counts {
                 let (s, r) = posterior(&model, *mix, *pattern, &told);
                 same += count * s;
@@ -294,7 +307,12 @@ fn is_shared(kind: Kind) -> bool {
 fn imagined(kind: Kind) -> Vec<(f64, f64)> {
     let levels = kind.levels().iter();
     levels
-        .map(|level| (IMAGINED * level.same, IMAGINED * level.relative.unwrap_or(0.0)))
+        .map(|level| {
+            (
+                IMAGINED * level.same,
+                IMAGINED * level.relative.unwrap_or(0.0),
+            )
+        })
         .collect()
 }
 
@@ -345,7 +363,11 @@ fn shares(
     let told = vec![true; comparisons.len()];
     let mut mix = Mix {
         same: 1.0 / rows.max(1.0),
-        relative: if has_relatives { 0.5 / rows.max(1.0) } else { 0.0 },
+        relative: if has_relatives {
+            0.5 / rows.max(1.0)
+        } else {
+            0.0
+        },
         stranger: 1.0,
     };
     for _ in 0..ROUNDS {

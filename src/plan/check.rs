@@ -211,7 +211,9 @@ pub(super) fn examine(
             }
         }
         let items: Vec<&Parsed<'_>> = level.iter().filter_map(|table| parsed.get(table)).collect();
-        let results = parallel::map(parallel::cores(), &items, |item| analyse_step(item, &tables, &surroundings));
+        let results = parallel::map(parallel::cores(), &items, |item| {
+            analyse_step(item, &tables, &surroundings)
+        });
         for (item, result) in items.iter().zip(results) {
             let table = &item.step.table;
             let contract = project.contracts.get(table);
@@ -378,7 +380,9 @@ fn edges(
             _ => vec![matching.table.clone()],
         };
         matching.tables.iter().map(move |(part, table)| {
-            let known = inputs(part).into_iter().filter(|input| known.contains(input));
+            let known = inputs(part)
+                .into_iter()
+                .filter(|input| known.contains(input));
             (table.clone(), known.collect())
         })
     });

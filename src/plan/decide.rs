@@ -70,7 +70,11 @@ pub(super) fn decide(
 /// The tables of a match are made together, or not at all: one of them brings the others.
 fn with_sides(project: &Project, mut selected: BTreeSet<TableName>) -> BTreeSet<TableName> {
     for matching in project.matches.values() {
-        if matching.tables.values().any(|table| selected.contains(table)) {
+        if matching
+            .tables
+            .values()
+            .any(|table| selected.contains(table))
+        {
             selected.extend(matching.tables.values().cloned());
         }
     }
@@ -346,7 +350,10 @@ impl<'a> Decider<'a> {
     /// The ids of a match are computed, too, where a table beside them was never published or is made otherwise now.
     fn matched(&self, plan: &TablePlan) -> Result<(Action, Vec<Reason>)> {
         let (action, reasons) = self.step(plan)?;
-        let sides = plan.matched.iter().flat_map(|plan| plan.matching.tables.values());
+        let sides = plan
+            .matched
+            .iter()
+            .flat_map(|plan| plan.matching.tables.values());
         let is_due = |side: &TableName| match self.published(side) {
             Some(published) => self
                 .fingerprints
@@ -354,7 +361,10 @@ impl<'a> Decider<'a> {
                 .is_some_and(|now| now.content != published.fingerprints.content),
             None => true,
         };
-        match sides.filter(|side| **side != plan.table).find(|side| is_due(side)) {
+        match sides
+            .filter(|side| **side != plan.table)
+            .find(|side| is_due(side))
+        {
             Some(side) if action != Action::Build => Ok((
                 Action::Build,
                 vec![Reason::SideChanged {

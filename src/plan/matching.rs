@@ -14,7 +14,6 @@ use crate::project::{ColumnType, MatchTable, Matching, Meaning, Project, Spanned
 #[derive(Clone, Debug)]
 pub(crate) struct MatchPlan {
     pub(crate) matching: Matching,
-    pub(crate) part: MatchTable,
     /// The column of the records for each meaning that is compared: the first that the contract lists.
     pub(crate) fields: Vec<(Meaning, String)>,
     /// What the columns that the step names itself mean, where they mean something.
@@ -71,7 +70,6 @@ pub(super) fn check(
             Ok(schema) => {
                 let plan = MatchPlan {
                     matching: matching.clone(),
-                    part: *part,
                     fields: fields.clone(),
                     meanings: meanings.clone(),
                 };
@@ -80,14 +78,24 @@ pub(super) fn check(
             Err(mistakes) => found.extend(mistakes),
         }
     }
-    if found.is_empty() { Ok(tables) } else { Err(found) }
+    if found.is_empty() {
+        Ok(tables)
+    } else {
+        Err(found)
+    }
 }
 
 fn unknown_columns(matching: &Matching, records: &InputTable) -> Vec<Diagnostic> {
-    let named = matching.record_key.iter().chain(&matching.must).chain(&matching.cannot);
+    let named = matching
+        .record_key
+        .iter()
+        .chain(&matching.must)
+        .chain(&matching.cannot);
     let named = named.chain(matching.block.iter().flatten());
     let unknown = named.filter(|column| records.schema.column_with_name(&column.value).is_none());
-    unknown.map(|column| unknown_column(matching, column, records)).collect()
+    unknown
+        .map(|column| unknown_column(matching, column, records))
+        .collect()
 }
 
 fn unknown_column(
@@ -95,10 +103,17 @@ fn unknown_column(
     column: &Spanned<String>,
     records: &InputTable,
 ) -> Diagnostic {
-    let known = records.schema.fields().iter().map(|field| field.name().as_str());
+    let known = records
+        .schema
+        .fields()
+        .iter()
+        .map(|field| field.name().as_str());
     let diagnostic = Diagnostic::error(
         Code(210),
-        format!("`{}` has no column `{}`", matching.records.value, column.value),
+        format!(
+            "`{}` has no column `{}`",
+            matching.records.value, column.value
+        ),
     )
     .at(&matching.declared_at.file, column.span);
     match nearest(&column.value, known) {
@@ -149,7 +164,10 @@ fn output(matching: &Matching, part: MatchTable, records: &Schema) -> Vec<Output
         let columns = matching.record_key.iter();
         let columns = columns.filter_map(|column| {
             let field = records.field_with_name(&column.value).ok()?;
-            Some((format!("{prefix}{}", column.value), field.data_type().clone()))
+            Some((
+                format!("{prefix}{}", column.value),
+                field.data_type().clone(),
+            ))
         });
         columns.collect::<Vec<_>>()
     };
@@ -201,7 +219,10 @@ pub(super) fn canonical(plan: &MatchPlan) -> Vec<String> {
         let names: Vec<&str> = columns.iter().map(|column| column.value.as_str()).collect();
         names.join(",")
     };
-    let fields = plan.fields.iter().map(|(meaning, column)| format!("{meaning:?} {column}"));
+    let fields = plan
+        .fields
+        .iter()
+        .map(|(meaning, column)| format!("{meaning:?} {column}"));
     let block: Vec<String> = matching.block.iter().map(|rule| list(rule)).collect();
     let mut said = vec![
         matching.records.value.to_string(),

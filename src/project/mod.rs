@@ -160,7 +160,10 @@ impl Project {
     /// Every table that the project makes: sources, seeds, steps.
     pub(crate) fn tables(&self) -> impl Iterator<Item = &TableName> {
         let made = self.sources.keys().chain(self.seeds.keys());
-        let matches = self.matches.values().flat_map(|matching| matching.tables.values());
+        let matches = self
+            .matches
+            .values()
+            .flat_map(|matching| matching.tables.values());
         made.chain(self.steps.keys()).chain(matches)
     }
 

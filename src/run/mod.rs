@@ -15,6 +15,7 @@ mod execute;
 mod history;
 mod hold;
 mod latest;
+mod matching;
 mod observe;
 mod operations;
 mod ops_tables;

@@ -34,7 +34,9 @@ mod tests {
 
     fn stand_for_each_other(one: &str, other: &str) -> bool {
         let groups = |name| name_key(name).map_or(&[][..], |key| nickname_groups(&key));
-        groups(one).iter().any(|group| groups(other).contains(group))
+        groups(one)
+            .iter()
+            .any(|group| groups(other).contains(group))
     }
 
     #[test]

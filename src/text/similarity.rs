@@ -68,7 +68,11 @@ impl Outline {
         for letter in text.chars() {
             let first = 1u64 << (u32::from(letter) % 32);
             // a second letter of a kind has a bit of its own
-            let bit = if outline.letters & first == 0 { first } else { first << 32 };
+            let bit = if outline.letters & first == 0 {
+                first
+            } else {
+                first << 32
+            };
             outline.letters |= bit;
             outline.length += 1;
         }
@@ -190,8 +194,16 @@ fn jaro(a: &[char], b: &[char]) -> f64 {
     if count == 0 {
         return 0.0;
     }
-    let in_a = shared.iter().take(count).chain(&shared_heap).map(|at| a[*at]);
-    let in_b = taken.iter().zip(b).filter(|(taken, _)| **taken).map(|(_, c)| *c);
+    let in_a = shared
+        .iter()
+        .take(count)
+        .chain(&shared_heap)
+        .map(|at| a[*at]);
+    let in_b = taken
+        .iter()
+        .zip(b)
+        .filter(|(taken, _)| **taken)
+        .map(|(_, c)| *c);
     let swapped = in_a.zip(in_b).filter(|(x, y)| x != y).count();
     let (m, swaps) = (count as f64, (swapped / 2) as f64);
     (m / a.len() as f64 + m / b.len() as f64 + (m - swaps) / m) / 3.0

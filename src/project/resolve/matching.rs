@@ -9,7 +9,7 @@ use super::{blame, pipeline_name};
 use crate::diagnostic::{Diagnostic, Place, SourceFile, Span};
 use crate::name::TableName;
 
-const SAME_FROM: f64 = 0.0;
+const SAME_FROM: f64 = 1.0;
 const REVIEW_FROM: f64 = -4.0;
 const MAX_PAIRS: u64 = 200_000_000;
 const MAX_BLOCK_SHARE: f64 = 0.25;
@@ -54,7 +54,9 @@ fn claim(matches: &mut Matches, matching: &Matching, found: &mut Vec<Diagnostic>
         }
     }
     let tables = matching.tables.values();
-    matches.made.extend(tables.map(|table| (table.clone(), at.clone())));
+    matches
+        .made
+        .extend(tables.map(|table| (table.clone(), at.clone())));
     true
 }
 
@@ -66,7 +68,9 @@ fn matching(
 ) -> Matching {
     let names = |columns: &[Spanned<ColumnName>]| columns.iter().map(name).collect::<Vec<_>>();
     let decide = raw.decide.as_ref();
-    let same_from = decide.and_then(|d| d.same_from).map_or(SAME_FROM, |bits| bits.0);
+    let same_from = decide
+        .and_then(|d| d.same_from)
+        .map_or(SAME_FROM, |bits| bits.0);
     let review_from = decide.and_then(|d| d.review_from.as_ref());
     if let Some(review) = review_from.filter(|review| review.value.0 > same_from) {
         let mistake = Mistake::new(126, "`review_from` is above `same_from`")
@@ -74,7 +78,10 @@ fn matching(
         found.push(blame(file, review.span, mistake));
     }
     let mut share = |limit: Option<&Spanned<Limit>>| match limit {
-        Some(Spanned { value: Limit::Share(share), .. }) => Some(*share),
+        Some(Spanned {
+            value: Limit::Share(share),
+            ..
+        }) => Some(*share),
         Some(limit) => {
             let mistake = Mistake::new(103, "this is a share of all, not a count")
                 .help("write a percentage: `25%`");
@@ -89,7 +96,9 @@ fn matching(
     let table = &raw.table.value;
     let beside = |part: MatchTable| {
         let name = format!("{}{}", table.name(), part.suffix());
-        TableName::new(table.schema(), &name).ok().map(|name| (part, name))
+        TableName::new(table.schema(), &name)
+            .ok()
+            .map(|name| (part, name))
     };
     Matching {
         table: table.clone(),

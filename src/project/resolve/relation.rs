@@ -358,8 +358,8 @@ fn check_match_contract(draft: &Draft, found: &mut Vec<Diagnostic>) {
     if let (Some(span), Materialization::Ephemeral) =
         (draft.materialized_at, draft.contract.materialized)
     {
-        let mistake = Mistake::new(126, "what a match makes is always a table")
-            .help("remove `materialized`");
+        let mistake =
+            Mistake::new(126, "what a match makes is always a table").help("remove `materialized`");
         found.push(blame(&draft.contract.file, span, mistake));
     }
 }
