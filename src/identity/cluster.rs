@@ -151,7 +151,7 @@ fn loudness(weight: f64) -> f64 {
     }
 }
 
-/// A component as the components of its edges from a threshold on.
+/// A component as the components of its edges from a threshold on; records that are alone then stay alone.
 fn cut(members: &[u32], edges: &[Edge], from: f64) -> Vec<(Vec<u32>, Vec<Edge>)> {
     let place = |row: u32| members.binary_search(&row).unwrap_or_default() as u32;
     let mut forest = Forest::new(members.len());
@@ -174,11 +174,10 @@ fn cut(members: &[u32], edges: &[Edge], from: f64) -> Vec<(Vec<u32>, Vec<Edge>)>
             part.1.push(*edge);
         }
     }
-    let (single, several): (Vec<_>, Vec<_>) = parts
+    parts
         .into_values()
-        .partition(|(members, _)| members.len() == 1);
-    drop(single);
-    several
+        .filter(|(members, _)| members.len() > 1)
+        .collect()
 }
 
 /// Union–find over rows: joined by size, paths halved.

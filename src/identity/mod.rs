@@ -23,6 +23,9 @@ mod rule;
 mod score;
 mod training;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use dictionary::Dictionary;
 pub(crate) use model::{Model, ModelRow};
 pub(crate) use population::{Field, Records};

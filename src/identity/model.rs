@@ -38,7 +38,7 @@ pub(crate) struct Model {
 /// A model as a table of one kind of row, for people to read and for the next build to read back.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct ModelRow {
-    /// `prior`, `level` or `rule`.
+    /// `prior`, `level`, `rule`, or `own_rule` for one of the project's own; `column` where a caller adds what was compared.
     pub(crate) part: String,
     /// Of a prior: whose. Of a level: its comparison. Of a rule: its features.
     pub(crate) name: String,
@@ -79,7 +79,7 @@ impl Model {
         }
         let rules = self.rules.iter().zip(pairs).zip(1..);
         rows.extend(rules.map(|((rule, pairs), position)| ModelRow {
-            part: "rule".into(),
+            part: if rule.is_own() { "own_rule" } else { "rule" }.into(),
             name: rule_name(rule),
             position,
             pairs: Some(*pairs as i64),
@@ -121,11 +121,14 @@ impl Model {
                 features: features.collect::<Option<_>>()?,
             })
         };
-        let rules = if own.is_empty() {
+        let rules: Vec<Rule> = if own.is_empty() {
             rules.iter().map(rule).collect::<Option<_>>()?
         } else {
             own.to_vec()
         };
+        if rules.is_empty() {
+            return None;
+        }
         Some(Self {
             same: prior.same?,
             relative: prior.relative?,

@@ -321,10 +321,10 @@ mod tests {
 
     #[test]
     fn redirects_lead_to_the_living_through_every_merge() {
-        let keys = keys(&["a", "b", "c", "d", "e", "f"]);
-        let first = assign(&keys, &[0, 1, 1, 3, 3, 3], &Registry::default());
-        let second = assign(&keys, &[0, 0, 0, 3, 3, 3], &after(&keys, &first));
-        let third = assign(&keys, &[0; 6], &after(&keys, &second));
+        let keys = keys(&["a", "b", "c", "d", "e", "f", "g"]);
+        let first = assign(&keys, &[0, 1, 1, 3, 3, 3, 3], &Registry::default());
+        let second = assign(&keys, &[0, 0, 0, 3, 3, 3, 3], &after(&keys, &first));
+        let third = assign(&keys, &[0; 7], &after(&keys, &second));
         let living = Some(first.ids[3].clone());
         assert_eq!(third.redirects[&first.ids[0]], living);
         assert_eq!(third.redirects[&first.ids[1]], living);

@@ -115,7 +115,7 @@ impl Rule {
     }
 
     /// Whether the project wrote it.
-    fn is_own(&self) -> bool {
+    pub(super) fn is_own(&self) -> bool {
         self.features.iter().any(|f| matches!(f, Feature::Own(_)))
     }
 

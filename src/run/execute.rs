@@ -48,6 +48,8 @@ pub(super) struct Executed {
     pub(super) outcomes: BTreeMap<TableName, TableResult>,
     pub(super) verdicts: Vec<Verdict>,
     pub(super) ingested: BTreeMap<TableName, Ingested>,
+    /// What else steps found, in words.
+    notes: BTreeMap<TableName, String>,
     /// Queries that show the rows on which a step failed.
     rows_sql: BTreeMap<TableName, String>,
     order: Vec<TableName>,
@@ -262,6 +264,10 @@ impl Execution {
         release.table(table).map(|entry| entry.facts.digest.clone())
     }
 
+    pub(super) fn record_note(&self, table: &TableName, note: String) {
+        self.lock_state().notes.insert(table.clone(), note);
+    }
+
     pub(super) fn record_rows_sql(&self, table: &TableName, sql: String) {
         self.lock_state().rows_sql.insert(table.clone(), sql);
     }
@@ -440,6 +446,7 @@ impl Executed {
                         rows: result.rows,
                         row_change: result.row_change,
                         seconds: result.seconds,
+                        note: self.notes.get(&result.table).cloned(),
                         rows_sql: self.rows_sql.get(&result.table).cloned(),
                     })
                 }

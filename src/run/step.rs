@@ -39,12 +39,12 @@ impl Execution {
         let is_side = plan.kind == Kind::MatchSide;
         let late_reason = match plan.action {
             // made with the ids, or not at all
-            Action::Maybe | Action::Build if is_side => self.reason_of_side(plan),
+            Action::Maybe if is_side => self.reason_of_side(plan),
             Action::Maybe => plan.is_stale(&inputs),
             _ => None,
         };
         let action = match (&plan.action, &late_reason) {
-            (Action::Build, None) if is_side => &plan.otherwise,
+            (Action::Build, _) if is_side && self.reason_of_side(plan).is_none() => &plan.otherwise,
             (Action::Maybe, None) => &plan.otherwise,
             (Action::Maybe, Some(_)) => &Action::Build,
             (action, _) => action,
