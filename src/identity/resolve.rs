@@ -93,7 +93,8 @@ pub(crate) fn resolve(
         Pair {
             one: edge.one,
             other: edge.other,
-            weight: (weight < CERTAIN).then_some(weight),
+            // four digits behind the point: more would be noise of the float
+            weight: (weight < CERTAIN).then(|| (weight * 1e4).round() / 1e4),
             verdict: match (is_one, weight >= settings.same_from) {
                 (true, _) => Verdict::Same,
                 (false, true) => Verdict::Parted,

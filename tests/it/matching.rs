@@ -113,7 +113,7 @@ fn records_of_one_person_share_an_id_and_the_tables_beside_say_why() {
 fn ids_live_on_through_new_records_merges_and_splits_and_every_old_id_leads_somewhere() {
     let mut rows = people(0, 120);
     // two halves of one person that nothing joins yet
-    rows.push_str("x1,Tora,Nygaard,,tora.1x@mail.example,SE\nx2,Tora,Nygaard,1971-05-06,tora.2x@post.example,NO\n");
+    rows.push_str("x1,Tora,Nygaard,1971-05-06,sol.1x@mail.example,SE\nx2,Tora,Solheim,,maane.2x@post.example,NO\n");
     let club = sandbox("", &rows);
     club.kilde(&["build"]).ended(0);
     let ids = "select record_id, entity_id from identity.people order by record_id";
@@ -125,8 +125,8 @@ fn ids_live_on_through_new_records_merges_and_splits_and_every_old_id_leads_some
     assert_ne!(id(&first, "x1"), id(&first, "x2"));
 
     // a record of both joins them; other people come
-    rows.push_str("x3,Tora,Nygaard,1971-05-06,tora.1x@mail.example,SE\n");
-    rows.push_str("x4,Tora,Nygaard,1971-05-06,tora.2x@post.example,SE\n");
+    rows.push_str("x3,Tora,Solheim,1971-05-06,sol.1x@mail.example,SE\n");
+    rows.push_str("x4,Tora,Solheim,1971-05-06,maane.2x@post.example,SE\n");
     seed(&club, &(rows.clone() + &people(120, 130)));
     club.kilde(&["build"]).ended(0);
     let second = club.query(ids);
@@ -221,7 +221,7 @@ fn a_rule_that_explodes_is_refused_with_the_share_of_its_value_before_a_pair_is_
         rows.push_str(&record(person, "a", false));
     }
     let club = sandbox(", block: [[country], [email]]", &rows);
-    let said = club.kilde(&["build"]).ended(2);
+    let said = club.kilde(&["build"]).ended(1);
     assert!(said.stderr.contains("K0811"), "{}", said.stderr);
     assert!(
         said.stderr.contains("(country) would make 719400 pairs, 100 % of them from one value that 1200 records share"),
@@ -229,7 +229,7 @@ fn a_rule_that_explodes_is_refused_with_the_share_of_its_value_before_a_pair_is_
         said.stderr
     );
     let club = sandbox(", limits: {max_pairs: 3}", &people(0, 60));
-    let said = club.kilde(&["build"]).ended(2);
+    let said = club.kilde(&["build"]).ended(1);
     assert!(
         said.stderr.contains("more than `max_pairs` (3)"),
         "{}",
@@ -328,10 +328,10 @@ fn the_sample_company_is_matched_by_defaults_as_the_truth_says_on_any_number_of_
             join identity.person_ids as ids on ids.record_id = p.record_id
             group by t.person_id, ids.person_id
         ),
-        right as (select sum(n * (n - 1)) as pairs from cells),
+        hits as (select sum(n * (n - 1)) as pairs from cells),
         found as (select sum(n * (n - 1)) as pairs from (select sum(n) as n from cells group by found)),
-        true as (select sum(n * (n - 1)) as pairs from (select sum(n) as n from cells group by person_id))
-        select right.pairs / found.pairs, right.pairs / true.pairs from right cross join found cross join true",
+        made as (select sum(n * (n - 1)) as pairs from (select sum(n) as n from cells group by person_id))
+        select hits.pairs / found.pairs, hits.pairs / made.pairs from hits cross join found cross join made",
     );
     let (precision, recall): (f64, f64) =
         (scores[0][0].parse().unwrap(), scores[0][1].parse().unwrap());
