@@ -123,8 +123,12 @@ fn exports(report: &RunReport) -> String {
         text.push_str(&held::overdue(report));
         return text;
     }
+    let retracted = match sum(|source| source.retracted.len() as u64) {
+        0 => String::new(),
+        n => format!("{} retracted, ", format::count(n)),
+    };
     text.push_str(&format!(
-        "   {} new, {} · {} records = {} accepted + {} rejected\n",
+        "   {} new, {retracted}{} · {} records = {} accepted + {} rejected\n",
         format::count(exports),
         format::bytes(sum(|source| source.bytes)),
         format::count(sum(|source| source.records)),
@@ -180,17 +184,29 @@ fn source_row(source: &SourceReport) -> Vec<String> {
             format::share(n, source.records)
         ),
     };
+    let retracted = match source.retracted.len() {
+        0 => String::new(),
+        n => format!(", {n} retracted"),
+    };
     let hint = match (&source.outcome, source.rejected) {
-        (TableOutcome::Failed(reason), _) => styled(BAD, reason),
+        (TableOutcome::Failed(failure), _) => styled(BAD, &failure.brief),
         (_, 0) => String::new(),
         _ => styled(FAINT, format_args!("kilde rejects {}", source.table.name())),
+    };
+    let [exports, records, change] = match source.outcome {
+        TableOutcome::Failed(_) => [const { String::new() }; 3],
+        _ => [
+            format::plural(source.exports.len() as u64, "export") + &retracted,
+            format!("{} records", format::count(source.records)),
+            format!("{} rows", format::change(source.row_change)),
+        ],
     };
     vec![
         mark(&source.outcome),
         source.table.to_string(),
-        format::plural(source.exports.len() as u64, "export"),
-        format!("{} records", format::count(source.records)),
-        format!("{} rows", format::change(source.row_change)),
+        exports,
+        records,
+        change,
         rejected,
         format::seconds(source.seconds),
         hint,
@@ -240,7 +256,7 @@ fn is_held(outcome: &TableOutcome) -> bool {
 
 fn step_row(step: &StepReport) -> Vec<String> {
     let note = match &step.outcome {
-        TableOutcome::Failed(reason) => styled(BAD, reason),
+        TableOutcome::Failed(failure) => styled(BAD, &failure.brief),
         TableOutcome::Skipped(input) => format!("not tried: {input} failed"),
         TableOutcome::SameResult => "same result, kept".to_string(),
         TableOutcome::Tested => "tested again".to_string(),
@@ -349,11 +365,23 @@ fn foot(report: &RunReport) -> String {
 
 /// What failed, where it is declared, and the query that shows the rows.
 fn render_failure(report: &RunReport) -> String {
-    let mut text = format!(
-        "\n{}: {}\n",
-        styled(BAD, "error"),
-        report.failure.as_deref().unwrap_or("the build failed")
-    );
+    let sources = report.sources.iter().map(|source| &source.outcome);
+    let steps = report.steps.iter().map(|step| &step.outcome);
+    let failed: Vec<String> = sources
+        .chain(steps)
+        .filter_map(|outcome| match outcome {
+            TableOutcome::Failed(failure) => Some(style::headed(&failure.text)),
+            _ => None,
+        })
+        .collect();
+    let mut text = match failed.is_empty() {
+        false => format!("\n{}\n", failed.join("\n")),
+        true => format!(
+            "\n{}: {}\n",
+            styled(BAD, "error"),
+            report.failure.as_deref().unwrap_or("the build failed")
+        ),
+    };
     let unit_tests = report.unit_tests.iter().filter(|test| !test.has_passed());
     text.extend(unit_tests.map(super::test::render));
     for step in &report.steps {

@@ -224,7 +224,11 @@ fn has_work(plan: &Plan, request: &BuildRequest, base: Option<&Release>) -> bool
         || hold::any_ended(plan, base)
         || plan.tables.values().any(TablePlan::is_overdue)
         || plan.tables.values().any(|table| match &table.action {
-            Action::Ingest { exports, reload } => *reload || !exports.is_empty(),
+            Action::Ingest {
+                exports,
+                reload,
+                leaving,
+            } => *reload || !exports.is_empty() || !leaving.is_empty(),
             Action::Build | Action::Retest | Action::Redescribe => true,
             // possible only where something above is certain
             Action::Maybe | Action::Unchanged | Action::NotSelected => false,
@@ -294,13 +298,21 @@ impl RunReport {
 impl Executed {
     /// Why nothing may be published; `None`: all is well.
     fn failure(&self, execution: &Execution) -> Option<String> {
-        let failed = self
+        let failed: Vec<String> = self
             .outcomes
             .values()
-            .find_map(|outcome| match &outcome.outcome {
-                TableOutcome::Failed(reason) => Some(format!("`{}`: {reason}", outcome.table)),
+            .filter_map(|outcome| match &outcome.outcome {
+                TableOutcome::Failed(failure) => {
+                    Some(format!("`{}`: {}", outcome.table, failure.brief))
+                }
                 _ => None,
-            });
+            })
+            .collect();
+        let failed = match &failed[..] {
+            [] => None,
+            [one] => Some(one.clone()),
+            [first, rest @ ..] => Some(format!("{first}; and {} more failed", rest.len())),
+        };
         let held: Vec<&TableName> = self
             .outcomes
             .values()

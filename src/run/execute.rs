@@ -9,13 +9,15 @@ use tokio::sync::{OnceCell, Semaphore};
 
 use super::observe::Observation;
 use super::ops_tables::Ingested;
-use super::report::{ExportReport, RunReport, SourceReport, StepReport, TableOutcome};
+use super::report::{
+    ExportReport, FailureReport, RefusedExport, RunReport, SourceReport, StepReport, TableOutcome,
+};
 use super::{BuildRequest, Listener, RunEvent, Runner, schedule};
 use crate::catalog::{Candidate, Catalog, Content};
 use crate::clock::Stopwatch;
 use crate::error::{Error, Result};
 use crate::name::{ClaimNumber, RunId, TableName};
-use crate::plan::{Action, Kind, Plan, TablePlan};
+use crate::plan::{Action, Kind, ObservedExport, Plan, TablePlan};
 use crate::quality::Verdict;
 use crate::release::Claim;
 
@@ -50,6 +52,8 @@ pub(super) struct Executed {
     pub(super) ingested: BTreeMap<TableName, Ingested>,
     /// What else steps found, in words.
     notes: BTreeMap<TableName, String>,
+    /// Exports for which a source could not be loaded.
+    refused: BTreeMap<TableName, Vec<RefusedExport>>,
     /// Queries that show the rows on which a step failed.
     rows_sql: BTreeMap<TableName, String>,
     order: Vec<TableName>,
@@ -188,9 +192,9 @@ impl Execution {
                 };
                 (self.listener)(RunEvent::Finished(table.clone()));
                 done.unwrap_or_else(|error| {
-                    let text = failure_text(&error);
+                    let report = FailureReport::of(&table, &error);
                     failure = Some(error);
-                    TableResult::new(plan, TableOutcome::Failed(text))
+                    TableResult::new(plan, TableOutcome::Failed(report))
                 })
             }
         };
@@ -203,7 +207,10 @@ impl Execution {
         }
         result = match self.hold_or_fail(plan, result, failure.as_ref()).await {
             Ok(result) => result,
-            Err(error) => TableResult::new(plan, TableOutcome::Failed(failure_text(&error))),
+            Err(error) => TableResult::new(
+                plan,
+                TableOutcome::Failed(FailureReport::of(&table, &error)),
+            ),
         };
         result.seconds = watch.elapsed().as_secs_f64();
         if let Some(content) = &result.content {
@@ -278,6 +285,22 @@ impl Execution {
 
     pub(super) fn record_ingested(&self, table: &TableName, ingested: Ingested) {
         self.lock_state().ingested.insert(table.clone(), ingested);
+    }
+
+    /// Says of an export that its source cannot be loaded for it.
+    pub(super) fn record_refused(&self, table: &TableName, export: &ObservedExport, error: &Error) {
+        let refused = RefusedExport {
+            path: export.path.clone(),
+            size: export.size,
+            modified_at: export.modified_at,
+            reason: error.to_string(),
+        };
+        let mut state = self.lock_state();
+        state
+            .refused
+            .entry(table.clone())
+            .or_default()
+            .push(refused);
     }
 
     pub(super) fn verdicts(&self) -> Vec<Verdict> {
@@ -397,15 +420,6 @@ impl Execution {
     }
 }
 
-/// An error as one line of a report: message, place, cause, help.
-fn failure_text(error: &Error) -> String {
-    error
-        .render()
-        .trim_start_matches("error")
-        .trim_start_matches(": ")
-        .replace('\n', " ")
-}
-
 impl Executed {
     /// What failed tests may be looked at in.
     pub(super) fn candidates(
@@ -471,6 +485,12 @@ impl Executed {
                 .sum(),
             rejected: exports.iter().map(|export| export.rejected).sum(),
             exports,
+            retracted: ingested
+                .retracted
+                .iter()
+                .map(|entry| entry.path.clone())
+                .collect(),
+            refused: self.refused.get(&result.table).cloned().unwrap_or_default(),
             rows: result.rows,
             row_change: result.row_change,
             seconds: result.seconds,
