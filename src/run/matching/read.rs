@@ -45,7 +45,7 @@ impl Execution {
         let session = self.catalog.engine().session(&tables, Joins::Hash)?;
         let frame = session.sql(&reading.sql).await.map_err(engine::failure)?;
         let schema: SchemaRef = Arc::new(frame.schema().as_arrow().clone());
-        let batches = frame.collect().await.map_err(engine::failure)?;
+        let batches = engine::collect(frame).await?;
         let batch = concat_batches(&schema, &batches).map_err(arrow)?;
         let keys = keys(&batch.columns()[reading.key..2 * reading.key], matching)?;
         Ok(Read { batch, keys })
@@ -158,7 +158,7 @@ impl Execution {
         let session = self.catalog.engine().session(&tables, Joins::Hash)?;
         let frame = session.sql(sql).await.map_err(engine::failure)?;
         let schema: SchemaRef = Arc::new(frame.schema().as_arrow().clone());
-        let batches = frame.collect().await.map_err(engine::failure)?;
+        let batches = engine::collect(frame).await?;
         concat_batches(&schema, &batches).map_err(arrow)
     }
 }
