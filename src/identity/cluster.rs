@@ -89,46 +89,39 @@ fn refine(
         .map(|edge| ((edge.one, edge.other), f64::from(edge.weight)))
         .collect();
     let mut groups: Vec<Vec<u32>> = members.iter().map(|row| vec![*row]).collect();
-    // sums of weights between groups, the earlier group first
-    let mut sums: BTreeMap<(usize, usize), f64> = BTreeMap::new();
+    // sums and numbers of weights between groups, the earlier group first; pairs that say nothing are in neither
+    let mut sums: BTreeMap<(usize, usize), (f64, u32)> = BTreeMap::new();
     for (at, one) in members.iter().enumerate() {
         for (place, other) in members.iter().enumerate().skip(at + 1) {
-            let pair = (*one.min(other), *one.max(other));
-            let weight = known
-                .get(&pair)
-                .copied()
-                .unwrap_or_else(|| scorer.weight(pair.0, pair.1, likeness));
-            sums.insert((at, place), loudness(weight));
+            let known = known.get(&(*one, *other)).copied();
+            let weight = known.or_else(|| scorer.weight(*one, *other, likeness));
+            if let Some(weight) = weight {
+                sums.insert((at, place), (loudness(weight), 1));
+            }
         }
     }
     let mut alive: BTreeSet<usize> = (0..groups.len()).collect();
     loop {
-        let mean = |(pair, sum): (&(usize, usize), &f64)| {
-            let count = (groups[pair.0].len() * groups[pair.1].len()) as f64;
-            (sum / count, *pair)
-        };
-        let best =
-            sums.iter().map(mean).fold(
-                None,
-                |best: Option<(f64, (usize, usize))>, next| match best {
-                    Some(best) if best.0 >= next.0 => Some(best),
-                    _ => Some(next),
-                },
-            );
-        let Some((weight, (into, from))) = best else {
-            break;
-        };
-        if weight < same_from - SLACK {
-            break;
+        let mut best: Option<(f64, (usize, usize))> = None;
+        for (pair, (sum, count)) in &sums {
+            let mean = sum / f64::from(*count);
+            if best.is_none_or(|(highest, _)| mean > highest) {
+                best = Some((mean, *pair));
+            }
         }
+        let Some((_, (into, from))) = best.filter(|(mean, _)| *mean >= same_from - SLACK) else {
+            break;
+        };
         let moved = std::mem::take(&mut groups[from]);
         groups[into].extend(moved);
         alive.remove(&from);
         sums.remove(&(into, from));
         for third in alive.iter().filter(|third| **third != into) {
             let key = |group: usize| (group.min(*third), group.max(*third));
-            if let Some(sum) = sums.remove(&key(from)) {
-                *sums.entry(key(into)).or_default() += sum;
+            if let Some((sum, count)) = sums.remove(&key(from)) {
+                let joined = sums.entry(key(into)).or_default();
+                joined.0 += sum;
+                joined.1 += count;
             }
         }
     }

@@ -246,10 +246,13 @@ fn place_of(street: &Option<Dictionary>, postcode: &Option<Dictionary>) -> Optio
     }
 }
 
+/// Brings a text into the form in which it is compared.
+type Form = fn(&str) -> Option<String>;
+
 /// How one column is read.
 struct Reading {
     field: Field,
-    form: fn(&str) -> Option<String>,
+    form: Form,
 }
 
 /// The columns with the form that each is brought into; a full name gives what no column of its own does.
@@ -257,10 +260,10 @@ fn readings(columns: &[(Field, Dictionary)]) -> Vec<(Reading, &Dictionary)> {
     let has = |field| columns.iter().any(|(of, _)| *of == field);
     let mut readings = Vec::new();
     for (field, column) in columns {
-        let form: fn(&str) -> Option<String> = match field {
+        let form: Form = match field {
             Field::GivenName | Field::FamilyName => canonical::name,
             Field::FullName => {
-                let parts: [(Field, fn(&str) -> Option<String>); 2] =
+                let parts: [(Field, Form); 2] =
                     [(Field::GivenName, given_of), (Field::FamilyName, family_of)];
                 for (field, form) in parts {
                     if !has(field) {

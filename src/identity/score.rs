@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::comparison::{Likeness, Pattern, level_of, with_level};
-use super::dictionary::{Dictionary, MISSING};
+use super::dictionary::Dictionary;
 use super::model::{Bits, Model};
 use super::population::{Population, Verdict};
 use super::rule::{Blocks, Earlier};
@@ -25,6 +25,8 @@ pub(super) const CERTAIN: f64 = 1e6;
 const RAREST: f64 = 1e-5;
 /// People who bear a name that one person alone was seen with: a guess between none and one.
 const UNSEEN: f64 = 0.3;
+/// Times the average that a person may have records before their value counts as shared.
+const MOST_OF_ONE: f64 = 4.0;
 
 /// The levels of a pair.
 pub(super) fn pattern_of(
@@ -86,15 +88,16 @@ impl<'a> Scorer<'a> {
         }
     }
 
-    /// The match weight of a pair; [`CERTAIN`] or its opposite where a rule without exception decides.
-    pub(super) fn weight(&self, one: u32, other: u32, likeness: &mut [Likeness]) -> f64 {
+    /// The match weight of a pair, [`CERTAIN`] or its opposite where a rule without exception decides; `None` where not one
+    /// value can be compared.
+    pub(super) fn weight(&self, one: u32, other: u32, likeness: &mut [Likeness]) -> Option<f64> {
         match self.population.verdict(one, other) {
-            Some(Verdict::Same) => CERTAIN,
-            Some(Verdict::Different) => -CERTAIN,
-            None => {
-                let pattern = pattern_of(self.population, one, other, likeness);
-                self.weight_of(pattern, one)
-            }
+            Some(Verdict::Same) => Some(CERTAIN),
+            Some(Verdict::Different) => Some(-CERTAIN),
+            None => match pattern_of(self.population, one, other, likeness) {
+                0 => None,
+                pattern => Some(self.weight_of(pattern, one)),
+            },
         }
     }
 
@@ -120,16 +123,25 @@ impl<'a> Scorer<'a> {
     }
 }
 
-/// For each value, log2 of how likelier a stranger has it than strangers agree on any. Of `n` records with a value, one is
-/// the pair's own and `own` more are expected to be of the same person.
+/// For each value, log2 of how likelier a stranger has it than strangers agree on any.
+///
+/// Of `n` records with a value one is the pair's own, and of the others some are of the same person: as many as among all
+/// pairs that agree, unless there are more than a person has records. `own` is how many others a record has on average.
 fn rarity_bits(column: &Dictionary, share_of_equal: f64, own: f64) -> Vec<f32> {
-    let records = column.codes.iter().filter(|code| **code != MISSING).count() as f64;
-    let least = RAREST.max(share_of_equal.min(UNSEEN / records.max(1.0)));
+    let counts = column.counts();
+    let known: f64 = counts.iter().map(|n| f64::from(*n)).sum::<f64>().max(2.0);
+    let equal: f64 = counts
+        .iter()
+        .map(|n| f64::from(*n) * (f64::from(*n) - 1.0))
+        .sum();
+    let of_strangers = (share_of_equal * known * (known - 1.0) / equal.max(1.0)).min(1.0);
+    let least = RAREST.max(share_of_equal.min(UNSEEN / known));
     let bits = |count: &u32| {
-        let share = ((f64::from(*count) - 1.0 - own) / records.max(1.0)).max(least);
-        (share.log2() - share_of_equal.log2()) as f32
+        let others = f64::from(*count) - 1.0;
+        let strangers = (others * of_strangers).max(others - MOST_OF_ONE * (1.0 + own));
+        ((strangers / known).max(least).log2() - share_of_equal.log2()) as f32
     };
-    column.counts().iter().map(bits).collect()
+    counts.iter().map(bits).collect()
 }
 
 /// Every candidate pair of at least so many bits, once; by rule, part and block.
@@ -153,7 +165,7 @@ pub(crate) fn score(
                     return;
                 }
                 let weight = scorer.weight(one, other, &mut likeness);
-                if weight >= keep_from {
+                if let Some(weight) = weight.filter(|weight| *weight >= keep_from) {
                     edges.push(Edge {
                         one,
                         other,

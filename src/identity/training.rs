@@ -23,7 +23,9 @@ const PAIRS_OF_A_RULE: u64 = 200_000;
 const ROUNDS: usize = 100;
 const STILL: f64 = 1e-5;
 /// How often u is corrected for the pairs that turned out not to be of strangers.
-const CORRECTIONS: usize = 4;
+const CORRECTIONS: usize = 20;
+/// Until the share of pairs of one person changes by less than this.
+const SETTLED: f64 = 1e-3;
 /// Imagined pairs of one person, and of relatives, that say what is usual.
 const IMAGINED: f64 = 100.0;
 /// Broad rules are taken while they add at most so many pairs for each record.
@@ -45,7 +47,7 @@ pub(crate) fn train(population: &Population, own: &[Rule], threads: usize) -> Mo
     } else {
         own.to_vec()
     };
-    let all_pairs = stranger_levels(population, threads);
+    let all_pairs = levels_of_all(population, threads);
     let mut samples = Vec::new();
     let mut parked = Vec::new();
     let mut candidates: BTreeMap<Pattern, f64> = BTreeMap::new();
@@ -62,13 +64,22 @@ pub(crate) fn train(population: &Population, own: &[Rule], threads: usize) -> Mo
         });
         parked.push(blocks.parked);
     }
-    let mut comparisons = fit(population, &samples, &all_pairs);
-    let (mut same, mut relative) = shares(population, &comparisons, &candidates);
+    let mut comparisons = before_training(&all_pairs, population);
+    fit(population, &samples, &mut comparisons);
+    let mut found = shares(population, &comparisons, &candidates);
     for _ in 0..CORRECTIONS {
-        let u = without_matches(&all_pairs, &comparisons, same, relative, population.rows);
-        comparisons = fit(population, &samples, &u);
-        (same, relative) = shares(population, &comparisons, &candidates);
+        let before = found.mix.same;
+        set_strangers(
+            &mut comparisons,
+            &without_matches(&all_pairs, &found.matched),
+        );
+        fit(population, &samples, &mut comparisons);
+        found = shares(population, &comparisons, &candidates);
+        if (found.mix.same / before - 1.0).abs() < SETTLED {
+            break;
+        }
     }
+    let Mix { same, relative, .. } = found.mix;
     Model {
         same,
         relative,
@@ -136,8 +147,8 @@ fn add(all: &mut Counts, part: Counts) {
     }
 }
 
-/// Shares of levels among strangers, by comparison.
-fn stranger_levels(population: &Population, threads: usize) -> Vec<Vec<f64>> {
+/// Shares of levels among all pairs, by comparison; nearly all are of strangers.
+fn levels_of_all(population: &Population, threads: usize) -> Vec<AllPairs> {
     let rows = u64::from(population.rows);
     let batches: Vec<u64> = (0..64).collect();
     let per_batch = RANDOM_PAIRS / batches.len() as u64;
@@ -158,6 +169,8 @@ fn stranger_levels(population: &Population, threads: usize) -> Vec<Vec<f64>> {
     for part in counted {
         add(&mut counts, part);
     }
+    let drawn: u64 = counts.values().sum();
+    let pairs = pairs_of(rows);
     let comparisons = population.comparisons.iter().enumerate();
     comparisons
         .map(|(at, comparison)| {
@@ -176,9 +189,17 @@ fn stranger_levels(population: &Population, threads: usize) -> Vec<Vec<f64>> {
                     *share *= (1.0 - equal) / rest;
                 }
             }
-            shares
+            AllPairs {
+                known: pairs * total / drawn.max(1) as f64,
+                shares,
+            }
         })
         .collect()
+}
+
+/// Pairs of so many records; one at least.
+fn pairs_of(rows: u64) -> f64 {
+    (rows as f64 * (rows as f64 - 1.0) / 2.0).max(1.0)
 }
 
 /// Σ n(n−1) / N(N−1) over the values of N records: how often two of them are equal.
@@ -194,28 +215,28 @@ fn chance_of_equal(comparison: &Comparison) -> Option<f64> {
 }
 
 /// Shares of levels among strangers, from those among all pairs: pairs of one person and of relatives taken out. In a
-/// register where most people stand twice, most equal values are of one person.
-fn without_matches(
-    all: &[Vec<f64>],
-    model: &[ComparisonModel],
-    same: f64,
-    relative: f64,
-    rows: u32,
-) -> Vec<Vec<f64>> {
-    let rows = f64::from(rows).max(2.0);
-    let half_a_pair = 1.0 / (rows * (rows - 1.0));
-    let comparisons = all.iter().zip(model);
+/// register where most people stand twice, most equal values are of one person. `matched` counts, by comparison and level, the
+/// pairs that are not of strangers; a pair without a level is in neither.
+fn without_matches(all: &[AllPairs], matched: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let comparisons = all.iter().zip(matched);
     comparisons
-        .map(|(all, model)| {
-            let levels = all.iter().zip(&model.levels);
-            let rest = levels.map(|(share, level)| {
-                (share - same * level.m - relative * level.h).max(half_a_pair)
-            });
+        .map(|(all, matched)| {
+            let levels = all.shares.iter().zip(matched);
+            let rest = levels.map(|(share, matched)| (share * all.known - matched).max(0.5));
             let rest: Vec<f64> = rest.collect();
             let total: f64 = rest.iter().sum();
-            rest.iter().map(|share| share / total).collect()
+            rest.iter().map(|pairs| pairs / total).collect()
         })
         .collect()
+}
+
+/// What is known of one comparison over all pairs there are.
+#[derive(Clone, Debug)]
+struct AllPairs {
+    /// Pairs with a value on both sides.
+    known: f64,
+    /// The levels of those.
+    shares: Vec<f64>,
 }
 
 /// One share per kind of pair.
@@ -226,20 +247,15 @@ struct Mix {
     stranger: f64,
 }
 
-/// m and h of every comparison.
-fn fit(population: &Population, samples: &[Sample<'_>], u: &[Vec<f64>]) -> Vec<ComparisonModel> {
-    let kinds: Vec<Kind> = population
-        .comparisons
-        .iter()
-        .map(Comparison::kind)
-        .collect();
-    let mut model: Vec<ComparisonModel> = kinds
-        .iter()
-        .zip(u)
-        .map(|(kind, u)| {
-            let levels = kind.levels().iter().zip(u);
+/// A model that knows what is usual, and what strangers share.
+fn before_training(all: &[AllPairs], population: &Population) -> Vec<ComparisonModel> {
+    let comparisons = population.comparisons.iter().zip(all);
+    comparisons
+        .map(|(comparison, all)| {
+            let kind = comparison.kind();
+            let levels = kind.levels().iter().zip(&all.shares);
             ComparisonModel {
-                kind: *kind,
+                kind,
                 levels: levels
                     .map(|(prior, u)| Level {
                         m: prior.same,
@@ -249,7 +265,25 @@ fn fit(population: &Population, samples: &[Sample<'_>], u: &[Vec<f64>]) -> Vec<C
                     .collect(),
             }
         })
-        .collect();
+        .collect()
+}
+
+/// Sets u; relatives are like strangers where nothing is shared.
+fn set_strangers(model: &mut [ComparisonModel], u: &[Vec<f64>]) {
+    for (comparison, u) in model.iter_mut().zip(u) {
+        let is_shared = is_shared(comparison.kind);
+        for (level, u) in comparison.levels.iter_mut().zip(u) {
+            level.u = *u;
+            if !is_shared {
+                level.h = *u;
+            }
+        }
+    }
+}
+
+/// m and h of every comparison, from those that the model has.
+fn fit(population: &Population, samples: &[Sample<'_>], model: &mut [ComparisonModel]) {
+    let kinds: Vec<Kind> = model.iter().map(|comparison| comparison.kind).collect();
     let has_relatives = kinds.contains(&Kind::GivenName) && kinds.iter().any(|k| is_shared(*k));
     // two relatives of one given name cannot be told from one person
     let starts = samples.iter().map(|sample| Mix {
@@ -272,7 +306,7 @@ fn fit(population: &Population, samples: &[Sample<'_>], u: &[Vec<f64>]) -> Vec<C
                 .map(|kind| !sample.rule.is_about(*kind, &population.own))
                 .collect();
             for (pattern, count) in &sample.counts {
-                let (s, r) = posterior(&model, *mix, *pattern, &told);
+                let (s, r) = posterior(model, *mix, *pattern, &told);
                 same += count * s;
                 relative += count * r;
                 total += count;
@@ -291,11 +325,10 @@ fn fit(population: &Population, samples: &[Sample<'_>], u: &[Vec<f64>]) -> Vec<C
                 stranger: share(total - same - relative, start.stranger),
             };
         }
-        if maximise(&mut model, &seen) < STILL {
+        if maximise(model, &seen) < STILL {
             break;
         }
     }
-    model
 }
 
 /// Whether relatives are unlike strangers in it.
@@ -350,24 +383,27 @@ fn posterior(model: &[ComparisonModel], mix: Mix, pattern: Pattern, told: &[bool
     (s / total, r / total)
 }
 
+/// What candidates tell of all pairs there are.
+struct Found {
+    mix: Mix,
+    /// Pairs of one person or of relatives, by comparison and level.
+    matched: Vec<Vec<f64>>,
+}
+
 /// How common pairs of one person and of relatives are among all pairs, from the candidates.
 fn shares(
     population: &Population,
     comparisons: &[ComparisonModel],
     candidates: &BTreeMap<Pattern, f64>,
-) -> (f64, f64) {
-    let rows = f64::from(population.rows);
-    let pairs = (rows * (rows - 1.0) / 2.0).max(1.0);
+) -> Found {
+    let rows = f64::from(population.rows).max(1.0);
+    let pairs = pairs_of(u64::from(population.rows));
     let has_relatives = comparisons.iter().any(|c| c.kind == Kind::GivenName)
         && comparisons.iter().any(|c| is_shared(c.kind));
     let told = vec![true; comparisons.len()];
     let mut mix = Mix {
-        same: 1.0 / rows.max(1.0),
-        relative: if has_relatives {
-            0.5 / rows.max(1.0)
-        } else {
-            0.0
-        },
+        same: 1.0 / rows,
+        relative: if has_relatives { 0.5 / rows } else { 0.0 },
         stranger: 1.0,
     };
     for _ in 0..ROUNDS {
@@ -388,5 +424,17 @@ fn shares(
             break;
         }
     }
-    (mix.same, mix.relative)
+    let levels = comparisons
+        .iter()
+        .map(|comparison| vec![0.0; comparison.levels.len()]);
+    let mut matched: Vec<Vec<f64>> = levels.collect();
+    for (pattern, count) in candidates {
+        let (s, r) = posterior(comparisons, mix, *pattern, &told);
+        for (at, levels) in matched.iter_mut().enumerate() {
+            if let Some(slot) = levels.get_mut(level_of(*pattern, at).wrapping_sub(1)) {
+                *slot += count * (s + r);
+            }
+        }
+    }
+    Found { mix, matched }
 }

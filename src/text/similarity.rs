@@ -35,7 +35,7 @@ pub(crate) fn is_within_one_edit(one: &str, other: &str) -> bool {
     if one.is_ascii() && other.is_ascii() {
         return within_one_edit(one.as_bytes(), other.as_bytes());
     }
-    with_characters(one, other, |a, b| within_one_edit(a, b))
+    with_characters(one, other, within_one_edit)
 }
 
 fn within_one_edit<T: PartialEq + Copy>(a: &[T], b: &[T]) -> bool {

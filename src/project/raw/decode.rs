@@ -260,6 +260,28 @@ impl<T: Decode> Decode for Spanned<T> {
     }
 }
 
+impl<T: Decode> Decode for Box<T> {
+    const REQUIRED: bool = T::REQUIRED;
+    const BARE: bool = T::BARE;
+    const LATER: bool = T::LATER;
+
+    fn decode(node: &Node, sink: &mut Sink) -> Option<Self> {
+        T::decode(node, sink).map(Self::new)
+    }
+
+    fn decode_at(key: &Spanned<String>, node: &Node, sink: &mut Sink) -> Option<Self> {
+        T::decode_at(key, node, sink).map(Self::new)
+    }
+
+    fn absent() -> Option<Self> {
+        T::absent().map(Self::new)
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        T::schema(generator)
+    }
+}
+
 /// A key that must be written, whose mistake does not take its section away.
 #[derive(Clone, Debug)]
 pub(crate) struct Tried<T>(pub(crate) Option<T>);

@@ -102,7 +102,7 @@ choice! {
         /// SQL files below `sql/`, such as `silver/*`: each makes the table of its path.
         Sql("sql"): Spanned<SqlGlob>,
         /// Which records describe the same person.
-        Match("match"): RawMatch,
+        Match("match"): Box<RawMatch>,
         /// The best-known value of each field.
         Golden("golden"): Later<Anything>,
         /// Entities that meet a condition.
