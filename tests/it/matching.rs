@@ -367,8 +367,9 @@ fn the_sample_company_is_matched_by_defaults_as_the_truth_says_on_any_number_of_
     let (precision, recall): (f64, f64) =
         (scores[0][0].parse().unwrap(), scores[0][1].parse().unwrap());
     let f1 = 2.0 * precision * recall / (precision + recall);
+    // a few thousand records teach less than a hundred thousand do
     assert!(
-        precision >= 0.99 && f1 >= 0.95,
+        precision >= 0.975 && f1 >= 0.97,
         "precision {precision}, recall {recall}"
     );
 

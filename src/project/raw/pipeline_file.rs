@@ -2,7 +2,7 @@
 
 use super::super::Spanned;
 use super::declare::{choice, section, words};
-use super::decode::{Anything, AtLeastOne, Later, Listing, OneOrMany};
+use super::decode::{Anything, AtLeastOne, Boxed, Later, Listing, OneOrMany};
 use super::format::RawRead;
 use super::later::{RawAudience, RawDrift, RawExposure, RawReady, RawSegment};
 use super::matching::RawMatch;
@@ -102,7 +102,7 @@ choice! {
         /// SQL files below `sql/`, such as `silver/*`: each makes the table of its path.
         Sql("sql"): Spanned<SqlGlob>,
         /// Which records describe the same person.
-        Match("match"): Box<RawMatch>,
+        Match("match"): Boxed<RawMatch>,
         /// The best-known value of each field.
         Golden("golden"): Later<Anything>,
         /// Entities that meet a condition.

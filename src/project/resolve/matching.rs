@@ -33,7 +33,7 @@ pub(super) fn resolve(
         let steps = raw.iter().flat_map(|raw| &raw.steps.items);
         for step in steps {
             if let RawStep::Match(raw) = &step.value {
-                let matching = matching(file, step.span, raw, found);
+                let matching = matching(file, step.span, &raw.0, found);
                 if claim(&mut matches, &matching, found) {
                     matches.by_table.insert(matching.table.clone(), matching);
                 }
