@@ -229,8 +229,8 @@ fn training_recovers_the_shares_that_records_were_made_with() {
     near(share(Kind::Phone, 0).m, 5.0 / 9.0, 0.04);
     // of two relatives both are the household's once in 9
     near(share(Kind::Phone, 0).h, 1.0 / 9.0, 0.04);
-    // without postcodes, "same street, other or no postcode"
-    near(share(Kind::Address, 2).h, 1.0, 0.1);
+    // without postcodes, "same street, other or no postcode"; a few hundred pairs against a hundred imagined ones
+    near(share(Kind::Address, 2).h, 1.0, 0.15);
     let pairs = 6000.0 * 5999.0 / 2.0;
     near(model.same * pairs / 3000.0, 1.0, 0.05);
     // one given name in about 400

@@ -81,6 +81,9 @@ impl Outline {
 
     /// Whether the [`jaro_winkler`] of the two texts can be as high.
     pub(crate) fn may_reach(self, other: Self, similarity: f64) -> bool {
+        if self == other {
+            return true;
+        }
         let only = |a: Self, b: Self| (a.letters & !b.letters).count_ones();
         let shared = |a: Self, b: Self| f64::from(a.length.saturating_sub(only(a, b)));
         let most = shared(self, other).min(shared(other, self));
