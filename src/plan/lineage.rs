@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::Schema;
 
+use super::Kind;
 use super::check::check_project;
 use super::decide::kind;
 use super::selection::{Method, Reach, Term};
-use super::Kind;
 use crate::column_type::ColumnType;
 use crate::diagnostic::nearest;
 use crate::engine::{FunctionRegistry, How, Origin, Origins, ValueLineage};
