@@ -4,13 +4,6 @@ use super::{Code, Explanation};
 
 pub(super) const CODES: &[Explanation] = &[
     Explanation {
-        code: Code(902),
-        title: "a query cannot be run",
-        text: "\
-The engine's own words follow: a mistake in the SQL, or a table or column that is not there. Nothing was read.
-`kilde ls` lists the tables; docs/sql.md tells which functions there are.",
-    },
-    Explanation {
         code: Code(903),
         title: "there is no such table",
         text: "\
