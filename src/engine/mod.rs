@@ -21,8 +21,8 @@ mod udf;
 mod watchdog;
 
 pub(crate) use analysis::{
-    Analysis, How, InputTable, Origin, Origins, OutputColumn, Question, ValueLineage, analyse,
-    check_runnable, conform, plan_query,
+    Analysis, How, InputTable, KnownTables, Origin, Origins, OutputColumn, Question, ValueLineage,
+    analyse, check_runnable, conform, plan_query,
 };
 pub(crate) use culprit::culprit;
 pub(crate) use execute::{collect, stream};

@@ -14,6 +14,7 @@ mod function_call;
 mod lineage;
 mod output;
 mod plain_words;
+mod provenance;
 mod query;
 mod runnable;
 
@@ -35,6 +36,7 @@ pub(super) use explain_failure::first_span;
 pub(super) use function_call::{FunctionCall, function_calls};
 pub(crate) use lineage::{How, Origin, Origins, ValueLineage};
 pub(super) use lineage::{copied_columns, touched_columns};
+pub(crate) use provenance::KnownTables;
 pub(crate) use query::plan_query;
 
 use super::catalog::Catalog;
