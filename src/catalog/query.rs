@@ -120,7 +120,8 @@ impl Catalog {
             tables.insert(table.table, provider);
         }
         let session = self.engine.session(&tables, Joins::Hash)?;
-        let frame = session.sql(sql).await.map_err(|error| {
+        let frame = session.sql(&engine::readable_sql(sql)).await;
+        let frame = frame.map_err(|error| {
             // nothing was read yet: the text speaks of the statement alone
             let text = error.strip_backtrace();
             Error::config("the query cannot be run")
