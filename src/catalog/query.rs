@@ -120,14 +120,9 @@ impl Catalog {
             tables.insert(table.table, provider);
         }
         let session = self.engine.session(&tables, Joins::Hash)?;
-        let frame = session.sql(&engine::readable_sql(sql)).await;
-        let frame = frame.map_err(|error| {
-            // nothing was read yet: the text speaks of the statement alone
-            let text = error.strip_backtrace();
-            Error::config("the query cannot be run")
-                .code(Code(902))
-                .caused_by(text.lines().next().unwrap_or_default())
-        })?;
+        let frame = engine::plan_query(&session, &statement, &self.functions)
+            .await
+            .map_err(|found| Error::from_diagnostics(vec![found]))?;
         let (schema, rows) = engine::stream(frame).await?;
         Ok(Rows {
             schema,

@@ -22,7 +22,8 @@ mod udf;
 mod watchdog;
 
 pub(crate) use analysis::{
-    Analysis, InputTable, OutputColumn, Question, analyse, check_runnable, conform,
+    Analysis, How, InputTable, Origin, Origins, OutputColumn, Question, ValueLineage, analyse,
+    check_runnable, conform, plan_query,
 };
 pub(crate) use culprit::culprit;
 pub(crate) use execute::{collect, stream};

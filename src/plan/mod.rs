@@ -15,10 +15,12 @@ mod fingerprint;
 mod fixture;
 mod freshness;
 mod graph;
+mod lineage;
 mod list;
 mod observed;
 mod outline;
 mod parallel;
+mod readiness;
 mod reason;
 mod schema;
 mod seed;
@@ -41,12 +43,14 @@ pub(crate) use consent::refused as hold_refused;
 pub(crate) use fingerprint::Fingerprints;
 pub(crate) use freshness::{Overdue, overdue};
 pub(crate) use graph::Graph;
+pub(crate) use lineage::{Branch, Decided, Export, Lineage, LineageColumn, LineageQuestion, Step};
 pub(crate) use list::{ListedTable, list, unit_tests};
 pub use observed::Observed;
 pub(crate) use observed::{
     ExportState, ObservedExport, ObservedHold, ObservedRelease, PublishedTable,
 };
 pub(crate) use outline::Outline;
+pub(crate) use readiness::{Unready, unready};
 pub(crate) use reason::Reason;
 pub use selection::Selection;
 pub(crate) use unit_test::{PlannedFixture, PlannedUnitTest};
@@ -275,6 +279,7 @@ impl TablePlan {
                         | Reason::RetractedExports { .. }
                         | Reason::ReadAgain { .. }
                         | Reason::ExportsWait { .. }
+                        | Reason::ExportsUnready { .. }
                         | Reason::WordsChanged
                 )
             })

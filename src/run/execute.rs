@@ -281,7 +281,10 @@ impl Execution {
             path: export.path.clone(),
             size: export.size,
             modified_at: export.modified_at,
-            reason: error.to_string(),
+            reason: match error.advice() {
+                Some(advice) => format!("{error}; {advice}"),
+                None => error.to_string(),
+            },
         };
         let mut state = self.lock_state();
         state
@@ -474,6 +477,8 @@ impl Executed {
             rows: result.rows,
             row_change: result.row_change,
             seconds: result.seconds,
+            ignored_columns: BTreeSet::new(),
+            newly_ignored: BTreeSet::new(),
         }
     }
 }

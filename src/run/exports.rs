@@ -113,7 +113,7 @@ impl Runner {
     /// What storage gives.
     pub(crate) async fn exports(&self, of: Option<&TableName>) -> Result<Exports> {
         let now = self.clock.now();
-        let (observation, refused) = match self.existing()? {
+        let (observation, refused) = match self.readable_if_exists(self.clock.now())? {
             Some(catalog) => {
                 let observation = observe::observe(self, &catalog, now).await?;
                 let refused = self.refused(&catalog, &observation).await?;
@@ -139,14 +139,6 @@ impl Runner {
         Ok(Exports { sources, unmatched })
     }
 
-    /// The lake's read side; `None` where there is no lake yet.
-    fn existing(&self) -> Result<Option<Catalog>> {
-        let store = crate::store::Store::open_if_exists(&self.project.root, &self.project.lake)?;
-        store
-            .map(|store| self.catalog_over(store, self.clock.now()))
-            .transpose()
-    }
-
     async fn unmatched(&self, observation: &Observation) -> Result<Vec<UnmatchedFile>> {
         let Some(raw) = &observation.raw else {
             return Ok(Vec::new());
@@ -161,6 +153,7 @@ impl Runner {
         let files = raw.list("").await?.into_iter();
         Ok(files
             .filter(|file| !is_lock(&file.path) && !is_matched(&file.path))
+            .filter(|file| !observation.markers.contains_key(&file.path))
             .map(|file| UnmatchedFile {
                 path: file.path,
                 bytes: file.size,
@@ -322,6 +315,9 @@ impl<'a> Listing<'a> {
         if let Some(pause) = &self.observation.pause {
             let note = format!("paused since release {}: kilde resume", pause.release);
             return (ExportStatus::Waiting, Some(note));
+        }
+        if let Some(unready) = &export.unready {
+            return (ExportStatus::Waiting, Some(unready.to_string()));
         }
         let micros = |time: DateTime<Utc>| time.timestamp_micros();
         let refused = self.refused.iter().find(|refused| {

@@ -11,6 +11,7 @@ mod date_diff;
 mod date_names;
 mod date_parts;
 mod epoch_ms;
+mod exact_moments;
 mod exact_sum;
 mod function;
 mod if_then;
@@ -110,7 +111,7 @@ fn scalars() -> Vec<Numbered<ScalarUDF>> {
 }
 
 fn numbered_aggregates() -> Vec<Numbered<AggregateUDF>> {
-    vec![
+    let mut aggregates = vec![
         numbered(other_names::any_value(), 1),
         numbered(other_names::list(), 1),
         numbered(count_if::count_if(), 1),
@@ -119,7 +120,10 @@ fn numbered_aggregates() -> Vec<Numbered<AggregateUDF>> {
         numbered(max_by::max_by(), 1),
         numbered(max_by::min_by(), 1),
         numbered(mode::mode(), 1),
-    ]
+    ];
+    let moments = exact_moments::exact_moments().into_iter();
+    aggregates.extend(moments.map(|moment| numbered(moment, 1)));
+    aggregates
 }
 
 /// Puts a length of time into the form whose order is that of the lengths.
@@ -162,8 +166,10 @@ pub(crate) fn semantics() -> BTreeMap<String, u32> {
 }
 
 /// Adds kilde's functions to a session, so that SQL which kilde builds also runs there: the normalisers of e-mails,
-/// phones, names, ids and times, `sum` and `avg` of doubles that give the same bits in any order, and what DuckDB and dbt
-/// have and DataFusion lacks: `max_by`, `mode`, `date_diff`, `regexp_extract`…. Intervals are compared by their length.
+/// phones, names, ids and times, `sum`, `avg`, `stddev` and
+/// their kind of doubles that give the same bits in any order, and what DuckDB and dbt
+/// have and DataFusion lacks: `max_by`, `mode`, `date_diff`, `regexp_extract`…. Intervals are compared by their
+/// length.
 pub fn register_udfs(context: &SessionContext) {
     // a session without rewrites of its own takes every one
     let _ = context
