@@ -109,7 +109,7 @@ fn unknown_column(
         .iter()
         .map(|field| field.name().as_str());
     let diagnostic = Diagnostic::error(
-        Code(210),
+        Code(212),
         format!(
             "`{}` has no column `{}`",
             matching.records.value, column.value
@@ -125,7 +125,7 @@ fn unknown_column(
 fn nothing_to_compare(matching: &Matching) -> Diagnostic {
     let records = &matching.records;
     Diagnostic::error(
-        Code(211),
+        Code(213),
         format!("nothing says what the columns of `{}` mean", records.value),
     )
     .at(&matching.declared_at.file, records.span)

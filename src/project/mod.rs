@@ -7,8 +7,10 @@
 //! touched; SQL text is carried, not parsed (`engine` does that).
 
 mod contract;
+mod contract_text;
 mod data_test;
 mod dbt_folder;
+mod exposure;
 mod freshness;
 mod instant;
 mod jinja;
@@ -36,6 +38,7 @@ use std::sync::Arc;
 
 pub(crate) use crate::column_type::ColumnType;
 pub(crate) use contract::{Column, Contract, Materialization, Meaning, OnError, RollbackClass};
+pub(crate) use contract_text::{ContractDraft, DraftedColumn};
 pub(crate) use instant::{instant, local as local_instant};
 pub(crate) use json_schema::json_schema;
 pub use load::Variables;
@@ -44,7 +47,8 @@ pub(crate) use resolve::check_value;
 pub(crate) use unit_test::FixtureRow;
 pub(crate) use unit_test::{Cell, Fixture, FixtureCell, FixtureRows, UnitTest};
 
-pub(crate) use data_test::{DataTest, Limit, TestKind, TestSeverity};
+pub(crate) use data_test::{DataTest, Limit, RowChange, TestKind, TestSeverity};
+pub(crate) use exposure::Exposure;
 pub(crate) use freshness::Freshness;
 pub(crate) use matching::{MatchTable, Matching};
 pub(crate) use notify::{Notify, Occasion, Webhook};
@@ -61,6 +65,9 @@ pub(crate) use source::{
 use crate::diagnostic::{Diagnostic, Place, SourceFile, Span, nearest};
 use crate::error::Error;
 use crate::name::TableName;
+
+/// The schema that people read: each of its tables has a contract, and a change that breaks it is asked for.
+const GOLD: &str = "gold";
 
 /// A value and the bytes of the file where it stands; the default is one that stands nowhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -96,6 +103,8 @@ pub struct Project {
     pub(crate) parquet_tables: ParquetTables,
     /// Pipelines in order of their files.
     pub(crate) pipelines: Vec<Pipeline>,
+    /// Readers outside of the project, by name.
+    pub(crate) exposures: Vec<Exposure>,
     /// Sources by their bronze table.
     pub(crate) sources: BTreeMap<TableName, Source>,
     /// SQL steps by the table they make.
@@ -175,12 +184,9 @@ impl Project {
     /// `Config` where there is no such table, or several.
     pub(crate) fn table(&self, name: &str) -> Result<TableName, Error> {
         let all = || self.tables();
-        let found: Vec<&TableName> = all()
-            .filter(|table| table.to_string() == name || table.name() == name)
-            .collect();
-        match found.as_slice() {
-            [one] => Ok((*one).clone()),
-            [] => {
+        match all().filter(|table| is_named(table, name)).collect() {
+            Named::One(table) => Ok(table),
+            Named::None => {
                 let names: Vec<String> = all().map(TableName::to_string).collect();
                 let short = all().map(TableName::name);
                 let near = nearest(name, names.iter().map(String::as_str).chain(short));
@@ -190,12 +196,23 @@ impl Project {
                     None => error.help("`kilde ls` lists them"),
                 })
             }
-            several => {
-                let names: Vec<String> = several.iter().map(ToString::to_string).collect();
-                Err(
-                    Error::config(format!("`{name}` could be {}", names.join(" or ")))
-                        .help("write the schema too"),
-                )
+            Named::Several(names) => Err(ambiguous(name, &names)),
+        }
+    }
+
+    /// The source that a person names; its short name need be unique among sources only.
+    ///
+    /// # Errors
+    /// `Config` where there is no such source, or several.
+    pub(crate) fn source(&self, name: &str) -> Result<TableName, Error> {
+        let sources = self.sources.keys();
+        match sources.filter(|table| is_named(table, name)).collect() {
+            Named::One(table) => Ok(table),
+            Named::Several(names) => Err(ambiguous(name, &names)),
+            Named::None => {
+                let table = self.table(name)?;
+                Err(Error::config(format!("`{table}` is no source"))
+                    .help("exports come to sources only: `kilde exports` lists them"))
             }
         }
     }
@@ -218,6 +235,21 @@ impl Project {
         tags
     }
 
+    /// Whether people read a table: it is gold, or an exposure names it.
+    pub(crate) fn is_read_outside(&self, table: &TableName) -> bool {
+        table.schema() == GOLD || self.readers_outside(table).next().is_some()
+    }
+
+    /// Who reads a table, outside of the project.
+    pub(crate) fn readers_outside<'a>(
+        &'a self,
+        table: &'a TableName,
+    ) -> impl Iterator<Item = &'a Exposure> {
+        self.exposures
+            .iter()
+            .filter(move |exposure| exposure.reads.contains(table))
+    }
+
     /// The pipeline that owns a table.
     pub(crate) fn pipeline_of(&self, table: &TableName) -> Option<&Pipeline> {
         let name = match (self.sources.get(table), self.steps.get(table)) {
@@ -229,4 +261,30 @@ impl Project {
             .iter()
             .find(|pipeline| &pipeline.name == name)
     }
+}
+
+/// The tables that go by a name.
+enum Named {
+    None,
+    One(TableName),
+    Several(Vec<String>),
+}
+
+impl<'a> FromIterator<&'a TableName> for Named {
+    fn from_iter<T: IntoIterator<Item = &'a TableName>>(tables: T) -> Self {
+        let tables: Vec<&TableName> = tables.into_iter().collect();
+        match tables.as_slice() {
+            [] => Self::None,
+            [one] => Self::One((*one).clone()),
+            several => Self::Several(several.iter().map(ToString::to_string).collect()),
+        }
+    }
+}
+
+fn is_named(table: &TableName, name: &str) -> bool {
+    table.to_string() == name || table.name() == name
+}
+
+fn ambiguous(name: &str, tables: &[String]) -> Error {
+    Error::config(format!("`{name}` could be {}", tables.join(" or "))).help("write the schema too")
 }

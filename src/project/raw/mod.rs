@@ -32,7 +32,7 @@ pub(in crate::project) use format::NullTexts;
 pub(in crate::project) use format::{RawCsv, RawRead, RawXlsx};
 pub(in crate::project) use matching::RawMatch;
 pub(in crate::project) use pipeline_file::{
-    RawFreshness, RawOwner, RawPipelineFile, RawReady, RawSource, RawStep,
+    RawExposure, RawFreshness, RawOwner, RawPipelineFile, RawReady, RawSource, RawStep,
 };
 pub(in crate::project) use project_file::{RawNotify, RawProjectFile, RawTarget};
 pub(in crate::project) use scalar::{
@@ -41,7 +41,7 @@ pub(in crate::project) use scalar::{
 pub(in crate::project) use schema_file::{
     RawColumn, RawMaterialization, RawSchemaFile, RawSubject,
 };
-pub(in crate::project) use test::{RawColumnTest, RawTableTest};
+pub(in crate::project) use test::{RawColumnTest, RawKeeps, RawTableTest};
 pub(in crate::project) use unit_test::{RawFixture, RawUnitTest};
 
 use crate::diagnostic::Span;
