@@ -101,7 +101,7 @@ impl Build {
 
 /// A table of which each export is the whole truth.
 fn replaced(project: &Project, name: &str) -> Result<TableName> {
-    let table = project.table(name)?;
+    let table = project.source(name)?;
     match project.sources.get(&table).map(|source| source.load) {
         Some(Load::Replace) => Ok(table),
         _ => Err(Error::config(format!(
@@ -302,6 +302,9 @@ fn step_row(step: &StepReport) -> Vec<String> {
         TableOutcome::Tested => "tested again".to_string(),
         _ => String::new(),
     };
+    let said = [note, step.note.clone().unwrap_or_default()];
+    let said: Vec<String> = said.into_iter().filter(|text| !text.is_empty()).collect();
+    let note = said.join("; ");
     let rows = match step.outcome {
         TableOutcome::Failed(_) | TableOutcome::Skipped(_) => [String::new(), String::new()],
         _ => [

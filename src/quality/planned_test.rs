@@ -2,6 +2,7 @@
 
 use super::sql;
 use crate::diagnostic::Place;
+use crate::engine;
 use crate::project::{Contract, DataTest, Limit, Load, RowChange, TestKind, TestSeverity};
 
 /// One promise of a contract, ready to be counted.
@@ -105,7 +106,8 @@ pub(crate) fn planned_tests(
 
 fn planned(contract: &Contract, test: &DataTest, bound: Option<&str>) -> PlannedTest {
     let table = &contract.table;
-    let condition = test.condition.as_deref();
+    let condition = test.condition.as_deref().map(engine::readable_sql);
+    let condition = condition.as_deref();
     let data_type = |column: &str| {
         contract
             .column(column)

@@ -27,7 +27,6 @@ use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::{Expr, LogicalPlan};
-use datafusion::optimizer::Analyzer;
 use datafusion::sql::planner::SqlToRel;
 use datafusion::sql::sqlparser::ast;
 
@@ -178,12 +177,10 @@ pub(crate) fn analyse(question: &Question<'_>) -> Result<Analysis, Vec<Diagnosti
     let planned = SqlToRel::new(&catalog)
         .sql_statement_to_plan(ast::Statement::Query(bound.query))
         .map_err(|error| failure(error, None))?;
-    let plan = Analyzer::new()
-        .execute_and_check(
-            planned.clone(),
-            question.functions.state().config_options(),
-            |_, _| {},
-        )
+    let state = question.functions.state();
+    let plan = state
+        .analyzer()
+        .execute_and_check(planned.clone(), state.config_options(), |_, _| {})
         .map_err(|error| failure(error, Some(&planned)))?;
     let mut found = Vec::new();
     let output = if question.is_published {
