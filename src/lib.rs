@@ -11,9 +11,11 @@ pub mod name;
 mod catalog;
 mod column_type;
 mod engine;
+mod identity;
 mod ingest;
 mod lake;
 mod notify;
+mod parallel;
 mod plan;
 mod project;
 mod quality;
@@ -33,7 +35,7 @@ pub mod deps {
 
 pub use catalog::Catalog;
 pub use diagnostic::Diagnostic;
-pub use engine::register_udfs;
+pub use engine::{readable_sql, register_udfs};
 pub use error::{Error, ErrorKind};
 pub use plan::{Observed, Plan, Selection};
 pub use project::{Project, Variables};

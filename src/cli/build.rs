@@ -10,10 +10,14 @@ use super::held;
 use super::options::{Options, SelectionOptions};
 use super::style::{self, BAD, DOUBT, FAINT, GOOD, STRONG, styled};
 use crate::clock::{Clock, SystemClock};
-use crate::error::{ErrorKind, Result};
-use crate::project::Project;
+use crate::error::{Error, ErrorKind, Result};
+use crate::name::TableName;
+use crate::project::{Load, Project};
 use crate::quality::Outcome;
-use crate::run::{RunReport, SourceReport, StepReport, TableOutcome};
+use crate::run::{AllowBreaking, RunReport, SourceReport, StepReport, TableOutcome};
+
+/// `--allow-breaking` without a table.
+const ANY_TABLE: &str = "*";
 
 #[derive(Debug, Args)]
 pub(super) struct Build {
@@ -28,6 +32,24 @@ pub(super) struct Build {
     /// Keep the published version of a table, whatever came for it; may be repeated
     #[arg(long, env = "KILDE_HOLD", value_name = "TABLE", value_delimiter = ',')]
     hold: Vec<String>,
+    /// Publish even if columns or tables that people read are lost or retyped: of this table, or of any; may be repeated
+    #[arg(
+        long,
+        env = "KILDE_ALLOW_BREAKING",
+        value_name = "TABLE",
+        value_delimiter = ',',
+        num_args = 0..=1,
+        default_missing_value = ANY_TABLE
+    )]
+    allow_breaking: Vec<String>,
+    /// Take the newest export of a `load: replace` source although it has under 80 % of the records of the last one
+    #[arg(
+        long,
+        env = "KILDE_ACCEPT",
+        value_name = "TABLE",
+        value_delimiter = ','
+    )]
+    accept: Vec<String>,
     /// Show what would be done, as `kilde plan` does
     #[arg(long)]
     dry_run: bool,
@@ -52,6 +74,13 @@ impl Build {
         request.warn_error = self.warn_error;
         let held = self.hold.iter().map(|name| project.table(name));
         request.hold = held.collect::<Result<_>>()?;
+        request.allow_breaking = match self.allow_breaking.as_slice() {
+            [] => AllowBreaking::Nothing,
+            names if names.iter().any(|name| name == ANY_TABLE) => AllowBreaking::All,
+            names => AllowBreaking::Of(names.iter().cloned().collect()),
+        };
+        let accepted = self.accept.iter().map(|name| replaced(&project, name));
+        request.accept = accepted.collect::<Result<_>>()?;
         let progress = super::progress::Progress::start(options.quiet);
         let report = runner.build(&request, progress.listener()).await;
         progress.finish();
@@ -67,6 +96,18 @@ impl Build {
             return Ok(ExitCode::from(ErrorKind::Quality.exit_code()));
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// A table of which each export is the whole truth.
+fn replaced(project: &Project, name: &str) -> Result<TableName> {
+    let table = project.source(name)?;
+    match project.sources.get(&table).map(|source| source.load) {
+        Some(Load::Replace) => Ok(table),
+        _ => Err(Error::config(format!(
+            "there is nothing to accept of `{table}`"
+        ))
+        .help("`--accept` is for sources with `load: replace`: their exports must not shrink much")),
     }
 }
 
@@ -261,6 +302,9 @@ fn step_row(step: &StepReport) -> Vec<String> {
         TableOutcome::Tested => "tested again".to_string(),
         _ => String::new(),
     };
+    let said = [note, step.note.clone().unwrap_or_default()];
+    let said: Vec<String> = said.into_iter().filter(|text| !text.is_empty()).collect();
+    let note = said.join("; ");
     let rows = match step.outcome {
         TableOutcome::Failed(_) | TableOutcome::Skipped(_) => [String::new(), String::new()],
         _ => [
@@ -292,13 +336,23 @@ fn verdict_row(verdict: &crate::quality::Verdict) -> Vec<String> {
         String::new(),
         String::new(),
         format!(
-            "{} {} of {} rows · {word} · {}",
+            "{} {} · {word} · {}",
             verdict.test,
-            format::count(verdict.failures),
-            format::count(verdict.rows),
+            found(verdict),
             verdict.declared_at,
         ),
     ]
+}
+
+fn found(verdict: &crate::quality::Verdict) -> String {
+    match &verdict.note {
+        Some(note) => note.clone(),
+        None => format!(
+            "{} of {} rows",
+            format::count(verdict.failures),
+            format::count(verdict.rows)
+        ),
+    }
 }
 
 fn mark(outcome: &TableOutcome) -> String {
@@ -317,8 +371,17 @@ fn foot(report: &RunReport) -> String {
         n => format!("{}, ", format::plural(n as u64, "unit test")),
     };
     let tests = format!(
-        "{unit_tests}{} passed, {} warned{}",
+        "{unit_tests}{} passed{}, {} warned{}",
         format::plural(report.tests(Outcome::Passed) as u64, "test"),
+        match report
+            .verdicts
+            .iter()
+            .filter(|v| v.had_nothing_to_compare())
+            .count()
+        {
+            0 => String::new(),
+            n => format!(" ({n} had nothing published to compare with)"),
+        },
         report.tests(Outcome::Warned),
         match report.tests(Outcome::Failed) {
             0 => String::new(),
@@ -395,11 +458,10 @@ fn render_failure(report: &RunReport) -> String {
         .filter(|v| v.outcome == Outcome::Failed)
     {
         text.push_str(&format!(
-            "  {} {}: {} of {} rows\n    --> {}\n",
+            "  {} {}: {}\n    --> {}\n",
             verdict.table,
             verdict.test,
-            format::count(verdict.failures),
-            format::count(verdict.rows),
+            found(verdict),
             verdict.declared_at,
         ));
         if report.candidates.contains_key(&verdict.table) {

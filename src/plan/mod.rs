@@ -8,8 +8,10 @@
 //! by [`TablePlan::is_stale`] when the digests of its inputs are known.
 
 mod check;
+mod column_change;
 mod consent;
 mod contract_check;
+mod contract_draft;
 mod decide;
 mod fingerprint;
 mod fixture;
@@ -17,9 +19,10 @@ mod freshness;
 mod graph;
 mod lineage;
 mod list;
+mod matching;
 mod observed;
 mod outline;
-mod parallel;
+mod readiness;
 mod reason;
 mod schema;
 mod seed;
@@ -38,17 +41,21 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 
 use check::{Checked, check_project, check_runnable};
+pub(crate) use column_change::{Breaking, ColumnChange, Effect};
 pub(crate) use consent::refused as hold_refused;
+pub(crate) use contract_draft::contract_draft;
 pub(crate) use fingerprint::Fingerprints;
 pub(crate) use freshness::{Overdue, overdue};
 pub(crate) use graph::Graph;
 pub(crate) use lineage::{Branch, Decided, Export, Lineage, LineageColumn, LineageQuestion, Step};
 pub(crate) use list::{ListedTable, list, unit_tests};
+pub(crate) use matching::MatchPlan;
 pub use observed::Observed;
 pub(crate) use observed::{
     ExportState, ObservedExport, ObservedHold, ObservedRelease, PublishedTable,
 };
 pub(crate) use outline::Outline;
+pub(crate) use readiness::{Unready, unready};
 pub(crate) use reason::Reason;
 pub use selection::Selection;
 pub(crate) use unit_test::{PlannedFixture, PlannedUnitTest};
@@ -66,7 +73,9 @@ pub struct Plan {
     pub(crate) order: Vec<TableName>,
     /// By table.
     pub(crate) tables: BTreeMap<TableName, TablePlan>,
-    /// Published and no longer in the project; they leave the next release that a build of everything publishes.
+    /// Changes that take columns or whole tables away from people who read them.
+    pub(crate) breaking: Vec<Breaking>,
+    /// Published, and by the project no longer; they leave the next release that a build of everything publishes.
     pub(crate) retired: Vec<TableName>,
     /// Each table that must not be held → the consent table that it feeds.
     pub(crate) never_held: BTreeMap<TableName, TableName>,
@@ -107,6 +116,8 @@ pub(crate) struct TablePlan {
     pub(crate) analysis: Option<Analysis>,
     /// Of a seed.
     pub(crate) rows: Option<RecordBatch>,
+    /// Of a table that a match step makes.
+    pub(crate) matched: Option<MatchPlan>,
     /// Digests of the inputs that the published version was built from.
     pub(crate) built_from: BTreeMap<TableName, String>,
 }
@@ -122,6 +133,10 @@ pub(crate) enum Kind {
     Table,
     /// A SQL step that is part of what reads it.
     Ephemeral,
+    /// The ids of a match step.
+    Match,
+    /// A table that a match step makes beside its ids; reads them, and is made when they are.
+    MatchSide,
 }
 
 /// What a build does with a table.
@@ -252,7 +267,7 @@ impl Plan {
         let is_table = |name: &TableName| {
             self.tables
                 .get(name)
-                .is_some_and(|table| table.kind == Kind::Table)
+                .is_some_and(|t| matches!(t.kind, Kind::Table | Kind::Match | Kind::MatchSide))
         };
         seen.into_iter().filter(|t| is_table(t)).cloned().collect()
     }
@@ -277,6 +292,7 @@ impl TablePlan {
                         | Reason::RetractedExports { .. }
                         | Reason::ReadAgain { .. }
                         | Reason::ExportsWait { .. }
+                        | Reason::ExportsUnready { .. }
                         | Reason::WordsChanged
                 )
             })

@@ -7,19 +7,23 @@
 //! touched; SQL text is carried, not parsed (`engine` does that).
 
 mod contract;
+mod contract_text;
 mod data_test;
 mod dbt_folder;
+mod exposure;
 mod freshness;
 mod instant;
 mod jinja;
 mod json_schema;
 mod load;
+mod matching;
 mod notify;
 mod path_pattern;
 mod period;
 mod publish;
 mod purpose;
 mod raw;
+mod ready;
 mod requires;
 mod resolve;
 mod seed;
@@ -34,6 +38,7 @@ use std::sync::Arc;
 
 pub(crate) use crate::column_type::ColumnType;
 pub(crate) use contract::{Column, Contract, Materialization, Meaning, OnError, RollbackClass};
+pub(crate) use contract_text::{ContractDraft, DraftedColumn};
 pub(crate) use instant::{instant, local as local_instant};
 pub(crate) use json_schema::json_schema;
 pub use load::Variables;
@@ -42,13 +47,16 @@ pub(crate) use resolve::check_value;
 pub(crate) use unit_test::FixtureRow;
 pub(crate) use unit_test::{Cell, Fixture, FixtureCell, FixtureRows, UnitTest};
 
-pub(crate) use data_test::{DataTest, Limit, TestKind, TestSeverity};
+pub(crate) use data_test::{DataTest, Limit, RowChange, TestKind, TestSeverity};
+pub(crate) use exposure::Exposure;
 pub(crate) use freshness::Freshness;
+pub(crate) use matching::{MatchTable, Matching};
 pub(crate) use notify::{Notify, Occasion, Webhook};
 pub(crate) use path_pattern::{Captures, PathPattern};
 pub(crate) use period::Period;
 pub(crate) use publish::ParquetTables;
 pub(crate) use purpose::Ground;
+pub(crate) use ready::{Marker, Ready};
 pub(crate) use seed::Seed;
 pub(crate) use source::{
     Conversions, CsvRead, Encoding, JsonRead, Load, NdjsonRead, ParquetRead, Read, Source, XlsxRead,
@@ -57,6 +65,9 @@ pub(crate) use source::{
 use crate::diagnostic::{Diagnostic, Place, SourceFile, Span, nearest};
 use crate::error::Error;
 use crate::name::TableName;
+
+/// The schema that people read: each of its tables has a contract, and a change that breaks it is asked for.
+const GOLD: &str = "gold";
 
 /// A value and the bytes of the file where it stands; the default is one that stands nowhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -92,6 +103,8 @@ pub struct Project {
     pub(crate) parquet_tables: ParquetTables,
     /// Pipelines in order of their files.
     pub(crate) pipelines: Vec<Pipeline>,
+    /// Readers outside of the project, by name.
+    pub(crate) exposures: Vec<Exposure>,
     /// Sources by their bronze table.
     pub(crate) sources: BTreeMap<TableName, Source>,
     /// SQL steps by the table they make.
@@ -100,6 +113,8 @@ pub struct Project {
     pub(crate) functions: Vec<Arc<SourceFile>>,
     /// Seeds by the table they make.
     pub(crate) seeds: BTreeMap<TableName, Seed>,
+    /// Match steps by their table of ids.
+    pub(crate) matches: BTreeMap<TableName, Matching>,
     /// Contracts by table; every source has one, a step or a seed may have none.
     pub(crate) contracts: BTreeMap<TableName, Contract>,
     /// Number of files read.
@@ -144,10 +159,23 @@ impl Project {
             .map_or(Materialization::Table, |contract| contract.materialized)
     }
 
+    /// The match step that makes a table, and which of its tables that is.
+    pub(crate) fn match_of(&self, table: &TableName) -> Option<(&Matching, MatchTable)> {
+        self.matches.values().find_map(|matching| {
+            let mut tables = matching.tables.iter();
+            let (part, _) = tables.find(|(_, name)| *name == table)?;
+            Some((matching, *part))
+        })
+    }
+
     /// Every table that the project makes: sources, seeds, steps.
     pub(crate) fn tables(&self) -> impl Iterator<Item = &TableName> {
         let made = self.sources.keys().chain(self.seeds.keys());
-        made.chain(self.steps.keys())
+        let matches = self
+            .matches
+            .values()
+            .flat_map(|matching| matching.tables.values());
+        made.chain(self.steps.keys()).chain(matches)
     }
 
     /// The table that a person names, by its short name where that is unique.
@@ -156,12 +184,9 @@ impl Project {
     /// `Config` where there is no such table, or several.
     pub(crate) fn table(&self, name: &str) -> Result<TableName, Error> {
         let all = || self.tables();
-        let found: Vec<&TableName> = all()
-            .filter(|table| table.to_string() == name || table.name() == name)
-            .collect();
-        match found.as_slice() {
-            [one] => Ok((*one).clone()),
-            [] => {
+        match all().filter(|table| is_named(table, name)).collect() {
+            Named::One(table) => Ok(table),
+            Named::None => {
                 let names: Vec<String> = all().map(TableName::to_string).collect();
                 let short = all().map(TableName::name);
                 let near = nearest(name, names.iter().map(String::as_str).chain(short));
@@ -171,12 +196,23 @@ impl Project {
                     None => error.help("`kilde ls` lists them"),
                 })
             }
-            several => {
-                let names: Vec<String> = several.iter().map(ToString::to_string).collect();
-                Err(
-                    Error::config(format!("`{name}` could be {}", names.join(" or ")))
-                        .help("write the schema too"),
-                )
+            Named::Several(names) => Err(ambiguous(name, &names)),
+        }
+    }
+
+    /// The source that a person names; its short name need be unique among sources only.
+    ///
+    /// # Errors
+    /// `Config` where there is no such source, or several.
+    pub(crate) fn source(&self, name: &str) -> Result<TableName, Error> {
+        let sources = self.sources.keys();
+        match sources.filter(|table| is_named(table, name)).collect() {
+            Named::One(table) => Ok(table),
+            Named::Several(names) => Err(ambiguous(name, &names)),
+            Named::None => {
+                let table = self.table(name)?;
+                Err(Error::config(format!("`{table}` is no source"))
+                    .help("exports come to sources only: `kilde exports` lists them"))
             }
         }
     }
@@ -199,15 +235,56 @@ impl Project {
         tags
     }
 
+    /// Whether people read a table: it is gold, or an exposure names it.
+    pub(crate) fn is_read_outside(&self, table: &TableName) -> bool {
+        table.schema() == GOLD || self.readers_outside(table).next().is_some()
+    }
+
+    /// Who reads a table, outside of the project.
+    pub(crate) fn readers_outside<'a>(
+        &'a self,
+        table: &'a TableName,
+    ) -> impl Iterator<Item = &'a Exposure> {
+        self.exposures
+            .iter()
+            .filter(move |exposure| exposure.reads.contains(table))
+    }
+
     /// The pipeline that owns a table.
     pub(crate) fn pipeline_of(&self, table: &TableName) -> Option<&Pipeline> {
         let name = match (self.sources.get(table), self.steps.get(table)) {
             (Some(source), _) => &source.pipeline,
             (None, Some(step)) => &step.pipeline,
-            (None, None) => return None,
+            (None, None) => &self.match_of(table)?.0.pipeline,
         };
         self.pipelines
             .iter()
             .find(|pipeline| &pipeline.name == name)
     }
+}
+
+/// The tables that go by a name.
+enum Named {
+    None,
+    One(TableName),
+    Several(Vec<String>),
+}
+
+impl<'a> FromIterator<&'a TableName> for Named {
+    fn from_iter<T: IntoIterator<Item = &'a TableName>>(tables: T) -> Self {
+        let tables: Vec<&TableName> = tables.into_iter().collect();
+        match tables.as_slice() {
+            [] => Self::None,
+            [one] => Self::One((*one).clone()),
+            several => Self::Several(several.iter().map(ToString::to_string).collect()),
+        }
+    }
+}
+
+fn is_named(table: &TableName, name: &str) -> bool {
+    table.to_string() == name || table.name() == name
+}
+
+fn ambiguous(name: &str, tables: &[String]) -> Error {
+    Error::config(format!("`{name}` could be {}", tables.join(" or "))).help("write the schema too")
 }

@@ -49,6 +49,25 @@ pub(super) const CODES: &[Explanation] = &[
                messages hold no data.",
     },
     Explanation {
+        code: Code(210),
+        title: "a breaking change of a table that people read",
+        text: "Gold tables, and whatever an exposure reads, are promises. A column that is dropped or gets another type, or a\n\
+               whole table that is no longer published, breaks reports and notebooks that kilde cannot see. A new column breaks\n\
+               nobody. The build ends before it reads data. Publish the new column beside the old until readers have moved, or\n\
+               say that it is meant: `kilde build --allow-breaking TABLE`. `kilde plan` shows what is additive and what breaks.",
+    },
+    Explanation {
+        code: Code(212),
+        title: "a match of columns that its records lack",
+        text: "`record_key`, `block`, `must` and `cannot` of a `- match:` step name columns of the table of records.",
+    },
+    Explanation {
+        code: Code(213),
+        title: "records of which nothing says what they mean",
+        text: "A match compares what the contract of its records says they hold: `personal: email` beside a column is enough\n\
+               for it to be read, blocked and compared as an e-mail address. Of several columns of one meaning the first counts.",
+    },
+    Explanation {
         code: Code(240),
         title: "not a selection",
         text: "A selection is words with spaces between (all that any finds); a word is terms with commas between (what all\n\

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::Decider;
 use crate::diagnostic::{Code, Diagnostic, Span};
-use crate::plan::fingerprint::changed_parts;
+use crate::name::TableName;
+use crate::plan::fingerprint::{changed_parts, only_grew};
 use crate::plan::{Action, ExportState, ObservedExport, PublishedTable, Reason, TablePlan};
 use crate::project::{Load, Source};
 
@@ -45,6 +46,8 @@ impl Decider<'_> {
         let (available, waiting): (Vec<&ObservedExport>, Vec<&ObservedExport>) = exports
             .iter()
             .filter(|export| export.is_available())
+            // of what is in the table, a reload needs even what is being written again: the build then says so
+            .filter(|export| export.unready.is_none() || export.is_in_table())
             .partition(|export| !(is_paused && is_new(export)));
         let leaving: Vec<String> = exports
             .iter()
@@ -59,7 +62,8 @@ impl Decider<'_> {
         let Some(published) = self.published(&plan.table) else {
             return (reload(leaving), vec![Reason::New]);
         };
-        let differs = published.fingerprints.content != plan.fingerprints.content;
+        let grows = self.grows(plan, published);
+        let differs = published.fingerprints.content != plan.fingerprints.content && !grows;
         if differs || self.selection.full_refresh {
             self.refuse_reload_of_gone(plan, exports, Cause::Contract);
             let reason = if differs {
@@ -69,7 +73,14 @@ impl Decider<'_> {
             };
             return (reload(leaving), vec![reason]);
         }
-        let in_state = |state| available.iter().filter(move |e| e.state == state);
+        let in_state = |state| {
+            let ready = available.iter().filter(|export| export.unready.is_none());
+            ready.filter(move |export| export.state == state)
+        };
+        let unready = exports
+            .iter()
+            .filter(|export| export.is_available() && export.unready.is_some())
+            .count();
         let asked = available.iter().filter(|e| e.is_reloaded).count();
         let changed = in_state(ExportState::Changed).count();
         let mut reasons = Vec::new();
@@ -91,14 +102,25 @@ impl Decider<'_> {
         if asked > 0 {
             reasons.push(Reason::ReadAgain { count: asked });
         }
+        let grown = grows.then(|| grown(&plan.table, exports));
         if reasons.is_empty() {
             let (action, mut reasons) = self.beside_content(plan, published);
+            if let Some(grown) = grown {
+                reasons = vec![grown];
+            }
+            if unready > 0 {
+                reasons.push(Reason::ExportsUnready { count: unready });
+            }
             if !waiting.is_empty() {
                 reasons.push(Reason::ExportsWait {
                     count: waiting.len(),
                 });
             }
             return (action, reasons);
+        }
+        reasons.extend(grown);
+        if unready > 0 {
+            reasons.push(Reason::ExportsUnready { count: unready });
         }
         let load = self.project.sources.get(&plan.table).map(|s| s.load);
         // what took the place of other records cannot be taken out alone
@@ -118,11 +140,31 @@ impl Decider<'_> {
             is_new(export) || export.is_reloaded || orphans.contains(export.path.as_str())
         };
         let action = Action::Ingest {
-            exports: available.iter().filter(is_read).copied().cloned().collect(),
+            exports: available
+                .iter()
+                .filter(|export| export.unready.is_none())
+                .filter(is_read)
+                .copied()
+                .cloned()
+                .collect(),
             reload: false,
             leaving,
         };
         (action, reasons)
+    }
+
+    /// Whether the contract of an `append` source gained columns, and nothing else: what is loaded need not be read again.
+    fn grows(&self, plan: &TablePlan, published: &PublishedTable) -> bool {
+        let source = self.project.sources.get(&plan.table);
+        let contract = self.project.contracts.get(&plan.table);
+        let (Some(source), Some(contract)) = (source, contract) else {
+            return false;
+        };
+        match source.load {
+            Load::Append => only_grew(&published.fingerprints, &plan.fingerprints, contract),
+            // there a row is what the newest export says of it, in every column
+            Load::Replace | Load::Changes => false,
+        }
     }
 
     /// Exports that did not count since another with their content did, and that one leaves or changed.
@@ -208,6 +250,21 @@ impl Decider<'_> {
             self.mistakes
                 .push(gone_mistake(source, &gone, &what, cause.remedy()));
         }
+    }
+}
+
+/// What a re-read would cost, of the exports whose rows have null in the new columns.
+fn grown(table: &TableName, exports: &[ObservedExport]) -> Reason {
+    let loaded = exports
+        .iter()
+        .filter(|export| export.is_in_table() && !export.is_excluded);
+    let (gone, there): (Vec<_>, Vec<_>) =
+        loaded.partition(|export| export.state == ExportState::Gone);
+    Reason::ContractGrows {
+        table: table.clone(),
+        exports: there.len(),
+        bytes: there.iter().map(|export| export.size).sum(),
+        gone: gone.len(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::Spanned;
 use super::declare::section;
-use super::decode::{Anything, AtLeastOne, Named, OneOrMany};
+use super::decode::{Anything, Named, OneOrMany};
 use super::scalar::ColumnName;
 use crate::name::TableName;
 use crate::project::Period;
@@ -20,30 +20,6 @@ section! {
 }
 
 section! {
-    /// Who reads what the project publishes.
-    RawExposure {
-        /// Its name.
-        name: String,
-        /// Who answers for it.
-        owner: Option<Anything>,
-        /// Where it is found.
-        url: Option<String>,
-        /// The tables it reads.
-        reads: OneOrMany<Spanned<TableName>>,
-    }
-}
-
-section! {
-    /// When an export is whole.
-    RawReady {
-        /// It has not changed for this long.
-        quiet_for: Option<Period>,
-        /// A file of this name lies beside it.
-        marker: Option<String>,
-    }
-}
-
-section! {
     /// What to do when the columns of an export change: `ignore`, `evolve`, `reject` or `fail`.
     RawDrift {
         /// A column that the contract does not know.
@@ -54,34 +30,6 @@ section! {
         reordered: Option<String>,
         /// A column whose values are of another type.
         retyped: Option<String>,
-    }
-}
-
-section! {
-    /// Which records describe the same person.
-    RawMatch {
-        /// The table of record → id.
-        table: Spanned<TableName>,
-        /// The table of records.
-        records: Spanned<TableName>,
-        /// Columns that name a record.
-        record_key: AtLeastOne<ColumnName>,
-        /// Column of the id.
-        entity_id: ColumnName,
-        /// Blocking rules.
-        block: Option<Anything>,
-        /// Comparisons.
-        compare: Option<Anything>,
-        /// Equal and valid: the same person.
-        must: Option<Anything>,
-        /// Both valid and different: never.
-        cannot: Option<Anything>,
-        /// Thresholds in bits.
-        decide: Option<Anything>,
-        /// Bounds against an explosion.
-        limits: Option<Anything>,
-        /// The table of stewards' decisions.
-        decisions: Option<Spanned<TableName>>,
     }
 }
 
@@ -120,15 +68,5 @@ section! {
         of: Spanned<TableName>,
         /// Columns that name a row.
         unique_key: OneOrMany<ColumnName>,
-    }
-}
-
-section! {
-    /// Keys that must not disappear.
-    RawKeeps {
-        /// The table whose keys count.
-        keys_of: Spanned<TableName>,
-        /// The columns that hold them.
-        columns: OneOrMany<ColumnName>,
     }
 }

@@ -2,9 +2,10 @@
 
 use super::super::Spanned;
 use super::declare::{choice, section, words};
-use super::decode::{Anything, AtLeastOne, Later, Listing, OneOrMany};
+use super::decode::{Anything, AtLeastOne, Boxed, Later, Listing, OneOrMany};
 use super::format::RawRead;
-use super::later::{RawAudience, RawDrift, RawExposure, RawMatch, RawReady, RawSegment};
+use super::later::{RawAudience, RawDrift, RawSegment};
+use super::matching::RawMatch;
 use super::scalar::{Schedule, SqlGlob};
 use crate::name::TableName;
 use crate::project::{Limit, Load, OnError, PathPattern, Period};
@@ -25,7 +26,7 @@ section! {
         /// What makes tables of them.
         steps: Listing<Spanned<RawStep>>,
         /// Who reads what is published.
-        exposures: Option<Later<Listing<RawExposure>>>,
+        exposures: Listing<Spanned<RawExposure>>,
     }
 }
 
@@ -64,7 +65,7 @@ section! {
         /// Who sends it.
         sender: Option<Later<Anything>>,
         /// When an export is whole.
-        ready: Option<Later<RawReady>>,
+        ready: Option<Spanned<RawReady>>,
         /// What it does where its exports cannot be loaded: `stop` the build, or `hold` the table at its last good version and
         /// build the rest. Default `stop`.
         on_error: Option<Spanned<OnError>>,
@@ -86,6 +87,16 @@ section! {
 }
 
 section! {
+    /// When an export is whole. One that is not waits for the next build; with both keys both must hold.
+    RawReady {
+        /// It has not been written to for this long, such as `2m`.
+        quiet_for: Option<Period>,
+        /// A file of this name lies in its folder, and is not older: `_SUCCESS`, or `{file}.done` beside each.
+        marker: Option<Spanned<String>>,
+    }
+}
+
+section! {
     /// Records that break the contract.
     RawRejects {
         /// More than this in one build fail it: rows (`10`) or a share (`0.1%`). Default: any number is allowed, and reported.
@@ -95,13 +106,27 @@ section! {
     }
 }
 
+section! {
+    /// Who reads what the project publishes: a dashboard, a notebook, an application.
+    RawExposure {
+        /// As people know it. `-s exposure:NAME` takes it as one word: `power_bi_sales_weekly`.
+        name: Spanned<String>,
+        /// Who answers for it.
+        owner: Option<RawOwner>,
+        /// Where it is found.
+        url: Option<String>,
+        /// The tables it reads.
+        reads: AtLeastOne<Spanned<TableName>>,
+    }
+}
+
 choice! {
     /// What makes tables.
     RawStep ("a step") {
         /// SQL files below `sql/`, such as `silver/*`: each makes the table of its path.
         Sql("sql"): Spanned<SqlGlob>,
         /// Which records describe the same person.
-        Match("match"): Later<RawMatch>,
+        Match("match"): Boxed<RawMatch>,
         /// The best-known value of each field.
         Golden("golden"): Later<Anything>,
         /// Entities that meet a condition.

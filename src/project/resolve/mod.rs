@@ -6,6 +6,8 @@
 mod contract;
 mod data_test;
 mod explode;
+mod exposure;
+mod matching;
 mod notify;
 mod ownership;
 mod relation;
@@ -68,8 +70,10 @@ pub(crate) fn project(
 
     let contracts = contract::resolve(files.schemas, &settings, &mut found);
     let owned = ownership::resolve(&files.pipelines, &files.sql, &mut found);
+    let matches = matching::resolve(&files.pipelines, &mut found);
     let mut pipelines = Vec::new();
     let mut sources = source::Sources::default();
+    let mut exposures = Vec::new();
     for (file, raw) in files.pipelines {
         let Some(raw) = raw else {
             sources.whole = false;
@@ -85,6 +89,7 @@ pub(crate) fn project(
             &mut sources,
             &mut found,
         );
+        exposures.push((file, raw.exposures.items));
         pipelines.push(Pipeline {
             name,
             owner: raw.owner.map(contract::owner),
@@ -97,6 +102,7 @@ pub(crate) fn project(
         .keys()
         .chain(owned.steps.keys())
         .chain(seeds.by_table.keys())
+        .chain(matches.made.keys())
         .collect();
     let parquet_tables = ParquetTables::resolve(
         &files.project.0,
@@ -104,7 +110,9 @@ pub(crate) fn project(
         &tables,
         &mut found,
     );
-    let contracts = relation::check(contracts, &sources, &owned, &seeds, &mut found);
+    let contracts = relation::check(contracts, &sources, &owned, &seeds, &matches, &mut found);
+    let tables = tables.into_iter().cloned().collect();
+    let exposures = exposure::resolve(exposures, &tables, &contracts, &mut found);
 
     let project = settings.name.map(|name| Project {
         root: files.root,
@@ -119,9 +127,11 @@ pub(crate) fn project(
         notify: settings.notify,
         parquet_tables,
         pipelines,
+        exposures,
         sources: sources.by_table,
         steps: owned.steps,
         seeds: seeds.by_table,
+        matches: matches.by_table,
         functions: files.functions,
         contracts,
         file_count,

@@ -4,22 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::raw::{Mistake, listed, nearest_word};
 use super::super::{
-    ColumnType, Contract, CsvRead, Load, Materialization, OnError, Read, Source, Spanned, TestKind,
-    XlsxRead,
+    ColumnType, Contract, CsvRead, DataTest, GOLD, Load, Materialization, OnError, Read, Source,
+    Spanned, TestKind, XlsxRead,
 };
 use super::contract::{Contracts, Draft};
 use super::data_test::Reference;
+use super::matching::Matches;
 use super::ownership::Owned;
 use super::seed::Seeds;
 use super::source::{Sources, WrittenAt};
 use super::{NO_CONTRACT, blame, explode};
 use crate::diagnostic::{Diagnostic, Span};
-use crate::name::TableName;
+use crate::name::{PUBLISHED_SCHEMA, TableName};
 
-/// Schemas whose folders in the lake are kilde's own.
-const RESERVED: &[&str] = &["ops", "latest"];
-/// The schema that people read: each of its tables has a contract.
-const PUBLISHED: &str = "gold";
+/// Schemas that are kilde's own: folders of the lake, and names in queries.
+const RESERVED: &[&str] = &["ops", "latest", PUBLISHED_SCHEMA];
 
 /// Checks what no file can check alone; gives the contracts with their tests complete.
 pub(super) fn check(
@@ -27,11 +26,13 @@ pub(super) fn check(
     sources: &Sources,
     owned: &Owned,
     seeds: &Seeds,
+    matches: &Matches,
     found: &mut Vec<Diagnostic>,
 ) -> BTreeMap<TableName, Contract> {
     let Contracts { mut drafts, unread } = contracts;
     let made = sources.by_table.keys().chain(owned.files.keys());
-    let tables: BTreeSet<&TableName> = made.chain(seeds.files.keys()).collect();
+    let made = made.chain(seeds.files.keys()).chain(matches.made.keys());
+    let tables: BTreeSet<&TableName> = made.collect();
     for (table, source) in &sources.by_table {
         if let Some(at) = sources.written_at.get(table) {
             check_source(source, at, drafts.get(table), &unread, owned, found);
@@ -42,13 +43,28 @@ pub(super) fn check(
             found.push(blame(file, Span::default(), reserved(table)));
         }
         let described = drafts.contains_key(table) || unread.contains(table);
-        if table.schema() == PUBLISHED && !described {
+        if table.schema() == GOLD && !described {
             let mistake = Mistake::new(NO_CONTRACT.0, format!("`{table}` has no contract"))
-                .help(format!("people read `{PUBLISHED}`: write schemas/{}.yaml with `description`, `grain` and `columns`", table.location()));
+                .help(format!("people read `{GOLD}`: `kilde contract {table} --write` drafts schemas/{}.yaml, you say what it means", table.location()));
             found.push(blame(file, Span::default(), mistake));
         }
     }
+    for (table, at) in &matches.made {
+        if RESERVED.contains(&table.schema()) {
+            found.push(blame(&at.file, at.span, reserved(table)));
+        }
+        let source = sources.by_table.get(table).map(|source| &source.file);
+        let other = source.or(owned.files.get(table)).or(seeds.files.get(table));
+        if let Some(other) = other {
+            let mistake = Mistake::new(140, format!("`{table}` is made twice"))
+                .help(format!("{} makes it too: keep one", other.path));
+            found.push(blame(&at.file, at.span, mistake));
+        }
+    }
     for (table, draft) in &drafts {
+        if matches.made.contains_key(table) {
+            check_match_contract(draft, found);
+        }
         if tables.contains(table) && !sources.by_table.contains_key(table) {
             check_step_contract(draft, found);
         }
@@ -320,6 +336,21 @@ fn check_step_contract(draft: &Draft, found: &mut Vec<Diagnostic>) {
             .help("write `on_error: hold` to the tables that read it");
         found.push(blame(&contract.file, contract.on_error.span, mistake));
     }
+    let compares = |test: &&DataTest| match &test.kind {
+        TestKind::RowCount { change, .. } => change.is_some(),
+        TestKind::Keeps { keys_of, .. } => *keys_of == contract.table,
+        _ => false,
+    };
+    if contract.materialized == Materialization::Ephemeral {
+        for test in contract.tests.iter().filter(compares) {
+            let mistake = Mistake::new(
+                127,
+                "an ephemeral step has no published version to compare with",
+            )
+            .help("test the tables that read it");
+            found.push(blame(&contract.file, test.span, mistake));
+        }
+    }
     for from in draft
         .contract
         .columns
@@ -332,6 +363,17 @@ fn check_step_contract(draft: &Draft, found: &mut Vec<Diagnostic>) {
         )
         .help("write `… as name` in the SQL and remove `from`");
         found.push(blame(&draft.contract.file, from.span, mistake));
+    }
+}
+
+/// A table that a match step makes is always a table.
+fn check_match_contract(draft: &Draft, found: &mut Vec<Diagnostic>) {
+    if let (Some(span), Materialization::Ephemeral) =
+        (draft.materialized_at, draft.contract.materialized)
+    {
+        let mistake =
+            Mistake::new(126, "what a match makes is always a table").help("remove `materialized`");
+        found.push(blame(&draft.contract.file, span, mistake));
     }
 }
 
