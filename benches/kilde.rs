@@ -239,12 +239,12 @@ fn kilde(project: &Path, arguments: &[&str]) {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
+    assert!(output.status.success(), "{arguments:?}: {}\n{said}", output.status);
 }
 
 /// The shipped project in a folder of its own, its exports read where they lie, built once.
 fn built(folder: &Path) -> PathBuf {
-    for name in ["pipelines", "schemas", "sql"] {
+    for name in ["pipelines", "schemas", "seeds", "sql"] {
         copy_folder(&root().join(name), &folder.join(name));
     }
     let text = fs::read_to_string(root().join("kilde.yaml")).unwrap();
