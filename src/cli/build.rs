@@ -138,6 +138,9 @@ fn exports(report: &RunReport) -> String {
     text.push_str(&columns.render("  "));
     for source in &busy {
         text.push_str(&ignored(source));
+        for doubt in source.exports.iter().filter_map(|e| e.doubt.as_ref()) {
+            text.push_str(&format!("  {} {doubt}\n", styled(DOUBT, "!")));
+        }
     }
     text.push_str(&held::lines(report, true));
     text.push_str(&held::overdue(report));
@@ -172,6 +175,12 @@ fn ignored(source: &SourceReport) -> String {
 }
 
 fn source_row(source: &SourceReport) -> Vec<String> {
+    if let (TableOutcome::Failed(reason), 0) = (&source.outcome, source.records) {
+        let mut row = vec![mark(&source.outcome), source.table.to_string()];
+        row.resize(6, String::new());
+        row.extend([format::seconds(source.seconds), styled(BAD, reason)]);
+        return row;
+    }
     let rejected = match source.rejected {
         0 => String::new(),
         n => format!(
@@ -189,7 +198,7 @@ fn source_row(source: &SourceReport) -> Vec<String> {
         mark(&source.outcome),
         source.table.to_string(),
         format::plural(source.exports.len() as u64, "export"),
-        format!("{} records", format::count(source.records)),
+        format::plural(source.records, "record"),
         format!("{} rows", format::change(source.row_change)),
         rejected,
         format::seconds(source.seconds),
@@ -346,11 +355,18 @@ fn foot(report: &RunReport) -> String {
 
 /// What failed, where it is declared, and the query that shows the rows.
 fn render_failure(report: &RunReport) -> String {
-    let mut text = format!(
-        "\n{}: {}\n",
-        styled(BAD, "error"),
-        report.failure.as_deref().unwrap_or("the build failed")
-    );
+    let mut text = String::new();
+    for (table, error) in &report.errors {
+        let (head, rest) = error.split_once(": ").unwrap_or(("error", error));
+        text.push_str(&format!("\n{}: `{table}`: {rest}\n", styled(BAD, head)));
+    }
+    if report.errors.is_empty() {
+        text = format!(
+            "\n{}: {}\n",
+            styled(BAD, "error"),
+            report.failure.as_deref().unwrap_or("the build failed")
+        );
+    }
     let unit_tests = report.unit_tests.iter().filter(|test| !test.has_passed());
     text.extend(unit_tests.map(super::test::render));
     for step in &report.steps {

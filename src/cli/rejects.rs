@@ -77,10 +77,13 @@ impl Rejects {
                     format::count(group.records),
                     group.reason.clone(),
                     match group.files {
-                        1 => group.first_file.clone(),
-                        n => format!("{} exports", format::count(n)),
+                        1 => String::new(),
+                        n => format!("in {} exports", format::count(n)),
                     },
-                    format!("first {}:{}", group.first_file, group.first_line),
+                    match group.records {
+                        1 => format!("{}:{}", group.first_file, group.first_line),
+                        _ => format!("first {}:{}", group.first_file, group.first_line),
+                    },
                 ]);
             }
             style::out(&columns.render("  "));

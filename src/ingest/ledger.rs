@@ -28,10 +28,13 @@ pub(crate) enum FileStatus {
     Duplicate,
     /// It has no record.
     Empty,
+    /// More of its source's records were rejected than the project allows. In what a failed run left only: such an export
+    /// stays new.
+    Refused,
 }
 
 impl FileStatus {
-    const ALL: [Self; 3] = [Self::Loaded, Self::Duplicate, Self::Empty];
+    const ALL: [Self; 4] = [Self::Loaded, Self::Duplicate, Self::Empty, Self::Refused];
 
     /// As stored.
     pub(crate) fn name(self) -> &'static str {
@@ -39,6 +42,7 @@ impl FileStatus {
             Self::Loaded => "loaded",
             Self::Duplicate => "duplicate",
             Self::Empty => "empty",
+            Self::Refused => "refused",
         }
     }
 }

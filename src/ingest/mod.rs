@@ -27,7 +27,7 @@ mod scratch;
 mod testing;
 
 pub(crate) use conform::table_schema;
-pub(crate) use export::{DecodedExport, Export, check_rejects, decode_export};
+pub(crate) use export::{DecodedExport, Export, ExportReport, check_rejects, decode_export};
 pub(crate) use hash::hash;
 pub(crate) use ledger::{
     FileStatus, Ledger, LedgerEntry, Standing, ledger_batch, ledger_entries, ledger_schema,

@@ -1,5 +1,7 @@
 //! The tests that a contract declares.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::Span;
@@ -106,6 +108,17 @@ pub(crate) enum Limit {
     Count(u64),
     /// Parts of the whole, 0 to 1.
     Share(f64),
+}
+
+impl fmt::Display for Limit {
+    /// As written in contracts and pipelines: `10`, `0.1%`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(limit) => write!(f, "{limit}"),
+            // a share is kept as a binary fraction: what it adds to the percentage is cut off
+            Self::Share(share) => write!(f, "{}%", (share * 1e8).round() / 1e6),
+        }
+    }
 }
 
 impl Limit {

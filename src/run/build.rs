@@ -164,6 +164,9 @@ impl Runner {
             report.failure = Some(failure);
             report.failure_kind = Some(ErrorKind::Quality.name().to_string());
             report.candidates = executed.candidates(|_| true);
+            report
+                .candidates
+                .extend(execution.ops_candidates(&executed).await);
             claim.yield_(YieldReason::Failed).await?;
             return Ok(());
         }
@@ -209,6 +212,7 @@ impl Runner {
             changed_tables: 0,
             tables: 0,
             failure: None,
+            errors: std::collections::BTreeMap::new(),
             failure_kind: None,
             latest: None,
             candidates: std::collections::BTreeMap::new(),
@@ -294,13 +298,18 @@ impl RunReport {
 impl Executed {
     /// Why nothing may be published; `None`: all is well.
     fn failure(&self, execution: &Execution) -> Option<String> {
-        let failed = self
+        let mut reasons = self
             .outcomes
             .values()
-            .find_map(|outcome| match &outcome.outcome {
+            .filter_map(|outcome| match &outcome.outcome {
                 TableOutcome::Failed(reason) => Some(format!("`{}`: {reason}", outcome.table)),
                 _ => None,
             });
+        let failed = reasons.next().map(|first| match reasons.count() {
+            0 => first,
+            1 => format!("{first}, and 1 more table failed"),
+            n => format!("{first}, and {n} more tables failed"),
+        });
         let held: Vec<&TableName> = self
             .outcomes
             .values()

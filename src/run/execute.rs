@@ -45,6 +45,8 @@ pub(super) struct Executed {
     pub(super) outcomes: BTreeMap<TableName, TableResult>,
     pub(super) verdicts: Vec<Verdict>,
     pub(super) ingested: BTreeMap<TableName, Ingested>,
+    /// The errors of tables that could not be made, as people read them.
+    errors: BTreeMap<TableName, String>,
     /// Queries that show the rows on which a step failed.
     rows_sql: BTreeMap<TableName, String>,
     order: Vec<TableName>,
@@ -160,8 +162,7 @@ impl Execution {
         let broken = plan
             .inputs
             .iter()
-            .find(|input| self.is_broken(input))
-            .cloned();
+            .find_map(|input| self.root_of_failure(input));
         let watch = Stopwatch::start();
         let mut failure = None;
         let mut result = match (&plan.action, broken) {
@@ -180,9 +181,9 @@ impl Execution {
                 };
                 (self.listener)(RunEvent::Finished(table.clone()));
                 done.unwrap_or_else(|error| {
-                    let text = failure_text(&error);
+                    let failed = self.failed(plan, &error);
                     failure = Some(error);
-                    TableResult::new(plan, TableOutcome::Failed(text))
+                    failed
                 })
             }
         };
@@ -195,7 +196,7 @@ impl Execution {
         }
         result = match self.hold_or_fail(plan, result, failure.as_ref()).await {
             Ok(result) => result,
-            Err(error) => TableResult::new(plan, TableOutcome::Failed(failure_text(&error))),
+            Err(error) => self.failed(plan, &error),
         };
         result.seconds = watch.elapsed().as_secs_f64();
         if let Some(content) = &result.content {
@@ -209,13 +210,24 @@ impl Execution {
         !(failed && self.request.fail_fast)
     }
 
-    fn is_broken(&self, table: &TableName) -> bool {
-        self.lock_state().outcomes.get(table).is_some_and(|result| {
-            matches!(
-                result.outcome,
-                TableOutcome::Failed(_) | TableOutcome::TestsFailed | TableOutcome::Skipped(_)
-            )
-        })
+    /// The result of a table that could not be made; keeps the error whole for the report.
+    fn failed(&self, plan: &TablePlan, error: &Error) -> TableResult {
+        let errors = &mut self.lock_state().errors;
+        errors.insert(plan.table.clone(), error.render());
+        TableResult::new(plan, TableOutcome::Failed(error.brief()))
+    }
+
+    pub(super) fn is_broken(&self, table: &TableName) -> bool {
+        self.root_of_failure(table).is_some()
+    }
+
+    /// The table that failed, where this one did or was not tried since one that it stands on did.
+    fn root_of_failure(&self, table: &TableName) -> Option<TableName> {
+        match &self.lock_state().outcomes.get(table)?.outcome {
+            TableOutcome::Failed(_) | TableOutcome::TestsFailed => Some(table.clone()),
+            TableOutcome::Skipped(root) => Some(root.clone()),
+            _ => None,
+        }
     }
 
     /// What a table holds now: this run's candidate, else the published version.
@@ -380,15 +392,6 @@ impl Execution {
     }
 }
 
-/// An error as one line of a report: message, place, cause, help.
-fn failure_text(error: &Error) -> String {
-    error
-        .render()
-        .trim_start_matches("error")
-        .trim_start_matches(": ")
-        .replace('\n', " ")
-}
-
 impl Executed {
     /// What failed tests may be looked at in.
     pub(super) fn candidates(
@@ -402,14 +405,7 @@ impl Executed {
             .filter_map(|result| result.content.as_ref().or(result.refused.as_ref()));
         contents
             .filter(|content| content.version.is_none())
-            .map(|content| {
-                let candidate = Candidate {
-                    location: content.location.clone(),
-                    definition: content.definition.clone(),
-                    files: content.files.values().cloned().collect(),
-                };
-                (content.name.clone(), candidate)
-            })
+            .map(|content| (content.name.clone(), Candidate::of(content)))
             .collect()
     }
 
@@ -434,6 +430,12 @@ impl Executed {
             }
         }
         report.verdicts.clone_from(&self.verdicts);
+        let failed = |table: &TableName| {
+            let result = self.outcomes.get(table);
+            result.is_some_and(|result| matches!(result.outcome, TableOutcome::Failed(_)))
+        };
+        report.errors = self.errors.clone();
+        report.errors.retain(|table, _| failed(table));
     }
 
     fn source_report(&self, result: &TableResult) -> SourceReport {

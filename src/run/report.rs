@@ -48,6 +48,9 @@ pub struct RunReport {
     pub(crate) tables: u64,
     /// Why nothing was published, where something should have been.
     pub(crate) failure: Option<String>,
+    /// The errors of tables that could not be made, as people read them: place, cause and help.
+    #[serde(default)]
+    pub(crate) errors: BTreeMap<TableName, String>,
     /// Who has to act on it: a name of [`crate::error::ErrorKind`].
     #[serde(default)]
     pub(crate) failure_kind: Option<String>,
@@ -122,7 +125,7 @@ pub(crate) enum TableOutcome {
     Failed(String),
     /// Keeps its last good version: the reason.
     Held(String),
-    /// Not tried, since this input failed.
+    /// Not tried, since this table failed, on which it stands.
     Skipped(TableName),
 }
 
@@ -161,6 +164,9 @@ pub(crate) struct ExportReport {
     /// Columns that the contract does not know.
     #[serde(default)]
     pub(crate) ignored_columns: Vec<String>,
+    /// Why it is most likely read in another way than it was written.
+    #[serde(default)]
+    pub(crate) doubt: Option<String>,
 }
 
 /// One step in a run.

@@ -40,7 +40,10 @@ impl Execution {
 
         let decoded = self.decode(&source, exports).await?;
         let reports: Vec<_> = decoded.iter().map(|export| &export.report).collect();
-        ingest::check_rejects(&source, &reports)?;
+        if let Err(error) = ingest::check_rejects(&source, &reports, &self.run) {
+            self.record_ingested(&plan.table, self.refused(&source, decoded));
+            return Err(error);
+        }
         let (unique, duplicates) = self.without_duplicates(&source, decoded, reload);
         let counted = self.counted(plan)?;
         let (written, report) = self
@@ -78,6 +81,26 @@ impl Execution {
                 .code(Code(430))
                 .help("ask the sender; with `on_error: hold` the rest is built meanwhile")),
             _ => Ok(()),
+        }
+    }
+
+    /// Exports of which more records were rejected than the source allows: kept so that people can look at the rejects.
+    fn refused(&self, source: &Source, decoded: Vec<Arc<DecodedExport>>) -> Ingested {
+        let entry = |export: &Arc<DecodedExport>| {
+            let counts = FileCounts {
+                records: export.report.records,
+                rejected: export.report.rejected,
+                ..FileCounts::default()
+            };
+            LedgerEntry {
+                status: FileStatus::Refused,
+                ..self.entry_of(source, export, counts)
+            }
+        };
+        Ingested {
+            entries: decoded.iter().map(entry).collect(),
+            decoded,
+            reload: false,
         }
     }
 
