@@ -138,8 +138,11 @@ fn exports(report: &RunReport) -> String {
     text.push_str(&columns.render("  "));
     for source in &busy {
         text.push_str(&ignored(source));
-        for doubt in source.exports.iter().filter_map(|e| e.doubt.as_ref()) {
-            text.push_str(&format!("  {} {doubt}\n", styled(DOUBT, "!")));
+        // what was refused is explained where the errors are
+        if !matches!(source.outcome, TableOutcome::Failed(_)) {
+            for doubt in source.exports.iter().filter_map(|e| e.doubt.as_ref()) {
+                text.push_str(&format!("  {} {doubt}\n", styled(DOUBT, "!")));
+            }
         }
     }
     text.push_str(&held::lines(report, true));
@@ -199,7 +202,11 @@ fn source_row(source: &SourceReport) -> Vec<String> {
         source.table.to_string(),
         format::plural(source.exports.len() as u64, "export"),
         format::plural(source.records, "record"),
-        format!("{} rows", format::change(source.row_change)),
+        format!(
+            "{} row{}",
+            format::change(source.row_change),
+            if source.row_change.abs() == 1 { "" } else { "s" }
+        ),
         rejected,
         format::seconds(source.seconds),
         hint,
@@ -258,7 +265,7 @@ fn step_row(step: &StepReport) -> Vec<String> {
     let rows = match step.outcome {
         TableOutcome::Failed(_) | TableOutcome::Skipped(_) => [String::new(), String::new()],
         _ => [
-            format!("{} rows", format::count(step.rows)),
+            format::plural(step.rows, "row"),
             format::change(step.row_change),
         ],
     };

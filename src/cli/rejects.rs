@@ -88,9 +88,13 @@ impl Rejects {
             }
             style::out(&columns.render("  "));
         }
-        style::out(
-            "help: every record with its text: `--csv FILE`, or kilde query \"select * from ops.rejects\"\n",
-        );
+        let of_run = match &view {
+            View::Candidates(run) => format!("--candidate {run} "),
+            View::Newest | View::Release(_) => String::new(),
+        };
+        style::out(&format!(
+            "help: every record with its text: `--csv FILE`, or kilde query {of_run}\"select * from ops.rejects\"\n"
+        ));
         Ok(ExitCode::SUCCESS)
     }
 }

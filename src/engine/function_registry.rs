@@ -65,12 +65,17 @@ impl FunctionRegistry {
         for function in windows {
             state.register_udwf(function)?;
         }
-        Ok(Self {
+        Ok(Self::of(state))
+    }
+
+    /// The functions that a session knows.
+    pub(super) fn of(state: SessionState) -> Self {
+        Self {
             state,
             names: OnceLock::new(),
             semantics: BTreeMap::new(),
             sql: SqlFunctions::default(),
-        })
+        }
     }
 
     /// Numbers by function: bumped by hand when its results may change, so that what uses it is computed again. A function

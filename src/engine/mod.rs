@@ -6,6 +6,7 @@ mod analysis;
 mod catalog;
 mod clock_functions;
 mod culprit;
+mod explain_query;
 mod failure;
 mod file_set;
 mod function_registry;

@@ -303,8 +303,7 @@ pub(crate) fn check_rejects(
         format!("; say {remedy}, in {declared_at}")
     });
     Err(Error::quality(format!(
-        "{rejected} of {records} records of `{}` were rejected, more than `at_most: {limit}` allows{reason}",
-        source.table
+        "{rejected} of {records} records were rejected, more than `at_most: {limit}` allows{reason}"
     ))
     .code(Code(412))
     .at(place)

@@ -164,3 +164,64 @@ fn nine_tables_of_a_marketplace_agree_with_an_independent_count() {
         ],
     );
 }
+
+#[test]
+fn the_tables_of_a_crm_agree_with_an_independent_count() {
+    let Some(python) = foreign::python() else {
+        return;
+    };
+    let exports = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/hubspot");
+    let sandbox = project("hubspot");
+    copy_folder(&exports, &sandbox.path("exports"));
+    sandbox.kilde(&["test"]).ended(0);
+    sandbox.kilde(&["build"]).ended(0);
+    let independent = counted(python, "count_hubspot.py", &exports);
+    agrees(
+        &sandbox,
+        independent,
+        &[
+            RECORDS,
+            (
+                "contacts",
+                "select contact_id, email, known_since_on, merged_count from gold.contacts order by contact_id",
+            ),
+            (
+                "companies",
+                "select country, count(*), sum(annual_revenue_amount), sum(funky_count) from bronze.companies \
+                 group by country order by country",
+            ),
+            (
+                "deals by stage",
+                "select stage, count(*) from gold.deals group by stage order by stage",
+            ),
+            (
+                "deals by owner",
+                "select owner_email, count(*) from gold.deals where owner_email is not null group by owner_email \
+                 order by owner_email",
+            ),
+            (
+                "pipelines",
+                "select pipeline_id, stages_count, won_stages_count, best_open_probability from gold.pipelines \
+                 order by pipeline_id",
+            ),
+            (
+                "engagements",
+                "select month_on, kind, engagements_count from gold.engagements order by month_on, kind",
+            ),
+            (
+                "tickets",
+                "select ticket_id, ticket_state, is_closed, minutes_to_reply, minutes_to_close from gold.tickets \
+                 order by ticket_id",
+            ),
+            (
+                "campaigns",
+                "select campaign_id, sent_count, delivered_count, opened_count, readers_count \
+                 from gold.email_campaigns order by campaign_id",
+            ),
+            (
+                "lists",
+                "select list_id, members_count, left_count from gold.contact_lists order by list_id",
+            ),
+        ],
+    );
+}

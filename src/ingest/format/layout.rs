@@ -6,6 +6,7 @@ use super::Seen;
 use crate::diagnostic::{Code, nearest};
 use crate::error::{Error, Result};
 use crate::ingest::conform::{Conformer, Origin, Target};
+use crate::text::repair_mojibake;
 
 /// Which field of a record is which column.
 pub(super) struct Layout {
@@ -128,7 +129,11 @@ fn missing_columns(
     let names: Vec<&str> = missing.iter().map(|(name, _)| name.as_str()).collect();
     let mut message = format!("the export has no {noun} `{}`", names.join("`, `"));
     let mut help = format!("its columns are `{}`", seen.join("`, `"));
-    if let [(name, target)] = missing {
+    if let Some(encoding) = other_encoding(&names, seen) {
+        help = format!(
+            "its header is not in the declared encoding: say `encoding: {encoding}` at the source, if that is what the sender writes; {help}"
+        );
+    } else if let [(name, target)] = missing {
         let meant = match new_name(name, unclaimed) {
             Some(renamed) => {
                 message = format!("{message} (now `{renamed}`)");
@@ -144,6 +149,18 @@ fn missing_columns(
         help = format!("if {meant} at {}; {help}", target.declared_at);
     }
     Error::input(message).code(Code(401)).at(file).help(help)
+}
+
+/// The encoding in which the header most likely is, where it is not the declared one.
+fn other_encoding(missing: &[&str], seen: &[String]) -> Option<&'static str> {
+    if seen.iter().any(|name| name.contains(char::REPLACEMENT_CHARACTER)) {
+        return Some("windows-1252");
+    }
+    let was_read_wrongly = |name: &String| {
+        let meant = repair_mojibake(name);
+        meant != name.as_str() && missing.iter().any(|wanted| wanted.contains(&*meant))
+    };
+    seen.iter().any(was_read_wrongly).then_some("utf-8")
 }
 
 /// What a missing column (its names, in words) is most likely called now.
