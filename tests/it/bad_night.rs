@@ -296,7 +296,7 @@ fn a_source_that_nobody_fed_is_warned_of_then_held() {
         fresh("error_after: 50h").replacen("on_error: hold\n", "on_error: stop\n", 1),
     );
     let said = company.kilde(&["build"]).ended(1);
-    assert!(said.stdout.contains("K0430"), "{}", said.stdout);
+    assert!(said.stderr.contains("K0430"), "{}", said.stderr);
 }
 
 #[test]
