@@ -205,7 +205,11 @@ fn source_row(source: &SourceReport) -> Vec<String> {
         format!(
             "{} row{}",
             format::change(source.row_change),
-            if source.row_change.abs() == 1 { "" } else { "s" }
+            if source.row_change.abs() == 1 {
+                ""
+            } else {
+                "s"
+            }
         ),
         rejected,
         format::seconds(source.seconds),

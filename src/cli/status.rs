@@ -54,7 +54,7 @@ impl Status {
         }
         if let Some(claim) = &status.open_claim {
             text.push_str(&format!(
-                "run {} builds since {}, or was killed: the next `kilde build` takes over from a dead one\n",
+                "run {} holds the lake since {}: it builds, or was killed; a build that has work takes over from a dead one\n",
                 claim.run,
                 format::moment(claim.since, project.time_zone),
             ));

@@ -56,17 +56,23 @@ pub(crate) struct ExportReport {
 impl ExportReport {
     /// The reject that comes first, and the rule that it broke.
     fn first_reject(&self) -> Option<(Rule, &FirstReject)> {
-        let first = self.first_rejects.iter().min_by_key(|(_, first)| first.line);
+        let first = self
+            .first_rejects
+            .iter()
+            .min_by_key(|(_, first)| first.line);
         first.map(|(rule, first)| (*rule, first))
     }
 
     /// What people should look at, since the export is most likely read in another way than it was written: half of its
-    /// records or more are rejected, or some hold bytes of another encoding.
+    /// records or more are rejected, and not only a few, or some hold bytes of another encoding.
     pub(crate) fn doubt(&self) -> Option<String> {
         let by_encoding = self.first_rejects.get_key_value(&Rule::Encoding);
         let (rule, first) = by_encoding
             .map(|(rule, first)| (*rule, first))
-            .or_else(|| self.first_reject().filter(|_| self.rejected * 2 >= self.records))?;
+            .or_else(|| {
+                self.first_reject()
+                    .filter(|_| self.rejected >= MANY && self.rejected * 2 >= self.records)
+            })?;
         let count = self.rejects_by_rule.get(&rule).copied().unwrap_or(0);
         let mut text = format!(
             "{}:{}: {}, as in {count} of {} records",
@@ -78,6 +84,9 @@ impl ExportReport {
         Some(text)
     }
 }
+
+/// Rejects that are more than mistakes of single records.
+const MANY: u64 = 10;
 
 /// A decoded export.
 #[derive(Debug)]
@@ -270,14 +279,13 @@ fn check_sum(report: &ExportReport) -> Result<()> {
 ///
 /// # Errors
 /// `Quality` K0412 where there are more.
-pub(crate) fn check_rejects(
-    source: &Source,
-    reports: &[&ExportReport],
-    run: &RunId,
-) -> Result<()> {
+pub(crate) fn check_rejects(source: &Source, reports: &[&ExportReport], run: &RunId) -> Result<()> {
     let rejected: u64 = reports.iter().map(|report| report.rejected).sum();
     let records: u64 = reports.iter().map(|report| report.records).sum();
-    let Some(limit) = source.max_rejects.filter(|limit| !limit.allows(rejected, records)) else {
+    let Some(limit) = source
+        .max_rejects
+        .filter(|limit| !limit.allows(rejected, records))
+    else {
         return Ok(());
     };
     let mut firsts = reports

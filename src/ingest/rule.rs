@@ -95,7 +95,9 @@ impl Rule {
         }
         Some(match self {
             Self::Encoding => "`encoding: windows-1252`, if that is what the sender writes",
-            Self::TooFewFields | Self::TooManyFields => "`delimiter: \";\"`, if fields are divided otherwise",
+            Self::TooFewFields | Self::TooManyFields => {
+                "`delimiter: \";\"`, if fields are divided otherwise"
+            }
             Self::UnclosedQuote => "`quote: \"\"`, if the export puts no fields in quotes",
             Self::NotANumber => "`decimal: \",\"`, if numbers are written so",
             Self::NotADate => "`dates: [\"%d.%m.%Y\"]`, in the form that the export has",

@@ -52,13 +52,21 @@ fn counted(python: &Path, script: &str, exports: &Path) -> BTreeMap<String, Vec<
 
 /// Asserts that every figure of the independent count is what a query of ours answers, and none is left out.
 #[track_caller]
-fn agrees(sandbox: &Sandbox, mut independent: BTreeMap<String, Vec<String>>, ours: &[(&str, &str)]) {
+fn agrees(
+    sandbox: &Sandbox,
+    mut independent: BTreeMap<String, Vec<String>>,
+    ours: &[(&str, &str)],
+) {
     for (what, sql) in ours {
         let rows: Vec<String> = sandbox.query(sql).iter().map(|row| row.join(",")).collect();
         let expected = independent.remove(*what).unwrap_or_default();
         assert_eq!(rows, expected, "{what}: ours, then the independent count");
     }
-    assert_eq!(independent, BTreeMap::new(), "figures compared with nothing");
+    assert_eq!(
+        independent,
+        BTreeMap::new(),
+        "figures compared with nothing"
+    );
 }
 
 /// Records of every export as the ledger has them.
@@ -115,7 +123,8 @@ fn nine_tables_of_a_marketplace_agree_with_an_independent_count() {
     sandbox.kilde(&["test"]).ended(0);
     let said = sandbox.kilde(&["build"]).ended(0);
     assert!(
-        said.stdout.contains("94,853 records = 94,851 accepted + 2 rejected"),
+        said.stdout
+            .contains("94,853 records = 94,851 accepted + 2 rejected"),
         "{}",
         said.stdout
     );

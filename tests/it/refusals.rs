@@ -110,7 +110,10 @@ fn more_rejects_than_allowed_are_said_with_place_reason_and_remedy_and_can_be_lo
 #[test]
 fn every_table_that_could_not_be_made_is_explained_and_what_stands_on_it_names_the_root() {
     let shop = shop();
-    shop.write("exports/orders_20260101.csv", "id;stad;ordered_on\n1;Lund;2026-01-01\n");
+    shop.write(
+        "exports/orders_20260101.csv",
+        "id;stad;ordered_on\n1;Lund;2026-01-01\n",
+    );
     shop.write("exports/lines_20260101.csv", "order_id\n1\n");
     let said = shop.kilde(&["build"]).ended(1);
     insta::assert_snapshot!(steady(&said.stderr), @r###"
@@ -206,7 +209,9 @@ fn a_header_in_another_encoding_is_told_from_a_renamed_column() {
 fn a_mistake_in_a_query_is_shown_at_its_place() {
     let shop = shop();
     shop.kilde(&["build"]).ended(0);
-    let said = shop.kilde(&["query", "select citty from silver.cities"]).ended(2);
+    let said = shop
+        .kilde(&["query", "select citty from silver.cities"])
+        .ended(2);
     insta::assert_snapshot!(said.stderr, @r###"
     error[K0303]: no column `citty` here
       --> query:1:8

@@ -193,12 +193,14 @@ pub(crate) fn steady(text: &str) -> String {
         (r"\d{8}T\d{6}-[0-9a-f]{6}", "RUN"),
         (r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}", "MOMENT"),
         (r"as of \d{4}-\d{2}-\d{2}", "as of DAY"),
-        (r" · \d+(\.\d+)? [kMG]?B\n", "\n"),
+        (r"(?m) · \d+(\.\d+)? [kMG]?B$", ""),
         (r"\d+\.\d s", "N s"),
         (r" +N s", "  N s"),
     ];
-    patterns.iter().fold(text.to_string(), |text, (pattern, plain)| {
-        let pattern = regex::Regex::new(pattern).unwrap();
-        pattern.replace_all(&text, *plain).into_owned()
-    })
+    patterns
+        .iter()
+        .fold(text.to_string(), |text, (pattern, plain)| {
+            let pattern = regex::Regex::new(pattern).unwrap();
+            pattern.replace_all(&text, *plain).into_owned()
+        })
 }

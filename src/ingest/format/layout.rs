@@ -153,7 +153,10 @@ fn missing_columns(
 
 /// The encoding in which the header most likely is, where it is not the declared one.
 fn other_encoding(missing: &[&str], seen: &[String]) -> Option<&'static str> {
-    if seen.iter().any(|name| name.contains(char::REPLACEMENT_CHARACTER)) {
+    if seen
+        .iter()
+        .any(|name| name.contains(char::REPLACEMENT_CHARACTER))
+    {
         return Some("windows-1252");
     }
     let was_read_wrongly = |name: &String| {
