@@ -82,6 +82,7 @@ fn ten_minutes_of_a_new_user_go_as_the_page_says() {
     )
     .unwrap();
     let project = home.path().join("shop");
+    let id = regex::Regex::new(r"\d{8}T\d{6}-[0-9a-f]{6}").unwrap();
     let steps = steps(&page);
     assert!(steps.len() > 10, "the page has lost its commands");
     for step in steps {
@@ -90,7 +91,6 @@ fn ten_minutes_of_a_new_user_go_as_the_page_says() {
             "until kilde status | grep -q 'it builds, or was killed'; do sleep 0.1; done;",
         );
         if let Some(run) = last_run(&project.join("lake")) {
-            let id = regex::Regex::new(r"\d{8}T\d{6}-[0-9a-f]{6}").unwrap();
             commands = id.replace_all(&commands, run.as_str()).into_owned();
         }
         let folder = if project.exists() {
