@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use include_dir::{Dir, include_dir};
 
-static FOLDERS: [(&str, Dir<'_>); 4] = [
+static FOLDERS: [(&str, Dir<'_>); 5] = [
     ("pipelines", include_dir!("$CARGO_MANIFEST_DIR/pipelines")),
     ("schemas", include_dir!("$CARGO_MANIFEST_DIR/schemas")),
+    ("seeds", include_dir!("$CARGO_MANIFEST_DIR/seeds")),
     ("sql", include_dir!("$CARGO_MANIFEST_DIR/sql")),
     ("exports", include_dir!("$CARGO_MANIFEST_DIR/exports")),
 ];

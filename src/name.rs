@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The schema of kilde's own tables, which no project may use.
@@ -133,6 +134,16 @@ impl fmt::Display for ClaimNumber {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunId(pub String);
+
+impl RunId {
+    /// When the run started; `None` where the id is no run's.
+    #[must_use]
+    pub fn started_at(&self) -> Option<DateTime<Utc>> {
+        let (start, _) = self.0.split_once('-')?;
+        let start = NaiveDateTime::parse_from_str(start, "%Y%m%dT%H%M%S").ok()?;
+        Some(start.and_utc())
+    }
+}
 
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,15 +1,20 @@
--- gold.calendar: one row per day and country, over the years in which something was sold.
--- Public holidays of SE, NO and DK. Easter by the anonymous Gregorian computus (Meeus 1991, Astronomical Algorithms, ch. 8).
-with years as (
-    select distinct cast(date_part('year', sold_on) as bigint) as year from gold.sales
+-- gold.calendar: one row per day and country, over the years in which something was sold and the one after.
+-- Public holidays by the rules of ref.holidays. Easter by the anonymous Gregorian computus (Meeus 1991, Astronomical
+-- Algorithms, ch. 8), whose letters these are.
+with sold as (
+    select
+        cast(date_part('year', min(sold_on)) as bigint) as first_year,
+        cast(date_part('year', max(sold_on)) as bigint) + 1 as last_year
+    from gold.sales
+),
+rules as (
+    select * from ref.holidays
+),
+years as (
+    select unnest(range(first_year, last_year + 1)) as year from sold
 ),
 parts as (
-    select
-        year,
-        year % 19 as a,
-        quotient(year, 100) as b,
-        year % 100 as c
-    from years
+    select year, year % 19 as a, quotient(year, 100) as b, year % 100 as c from years
 ),
 moons as (
     select
@@ -27,62 +32,51 @@ sundays as (
 easters as (
     select year, make_date(year, quotient(n, 31), n % 31 + 1) as easter_on from sundays
 ),
-moving as (
-    select *
-    from (values
-        ('SE', 'Långfredagen', -2), ('SE', 'Påskdagen', 0), ('SE', 'Annandag påsk', 1), ('SE', 'Kristi himmelsfärdsdag', 39), ('SE', 'Pingstdagen', 49),
-        ('NO', 'Skjærtorsdag', -3), ('NO', 'Langfredag', -2), ('NO', 'Første påskedag', 0), ('NO', 'Andre påskedag', 1),
-        ('NO', 'Kristi himmelfartsdag', 39), ('NO', 'Første pinsedag', 49), ('NO', 'Andre pinsedag', 50),
-        ('DK', 'Skærtorsdag', -3), ('DK', 'Langfredag', -2), ('DK', 'Påskedag', 0), ('DK', '2. påskedag', 1),
-        ('DK', 'Kristi himmelfartsdag', 39), ('DK', 'Pinsedag', 49), ('DK', '2. pinsedag', 50)
-    ) as moving (country, holiday, days_after_easter)
-),
-fixed as (
-    select *
-    from (values
-        ('SE', 'Nyårsdagen', 1, 1), ('SE', 'Trettondedag jul', 1, 6), ('SE', 'Första maj', 5, 1), ('SE', 'Sveriges nationaldag', 6, 6),
-        ('SE', 'Juldagen', 12, 25), ('SE', 'Annandag jul', 12, 26),
-        ('NO', 'Første nyttårsdag', 1, 1), ('NO', 'Arbeidernes dag', 5, 1), ('NO', 'Grunnlovsdagen', 5, 17),
-        ('NO', 'Første juledag', 12, 25), ('NO', 'Andre juledag', 12, 26),
-        ('DK', 'Nytårsdag', 1, 1), ('DK', 'Juledag', 12, 25), ('DK', '2. juledag', 12, 26)
-    ) as fixed (country, holiday, month, day)
-),
--- In Sweden midsummer day is the Saturday of 20 to 26 June, all saints' day that of 31 October to 6 November.
-swedish_saturdays as (
-    select 'SE' as country, 'Midsommardagen' as holiday, make_date(year, 6, 20) as from_on from years
-    union all
-    select 'SE', 'Alla helgons dag', make_date(year, 10, 31) from years
-),
-holidays as (
-    select moving.country, moving.holiday, cast(easters.easter_on + moving.days_after_easter as date) as holiday_on
-    from moving
-    cross join easters
-    union all
-    select fixed.country, fixed.holiday, make_date(years.year, fixed.month, fixed.day)
-    from fixed
-    cross join years
-    union all
-    select country, holiday, cast(from_on + (6 - cast(date_part('dow', from_on) as bigint)) as date) from swedish_saturdays
-),
+-- The day that a rule names, before it moves on to its weekday.
 named as (
-    -- Two holidays may fall on one day.
-    select country, holiday_on, string_agg(holiday, ' / ' order by holiday) as holiday from holidays group by country, holiday_on
+    select
+        rules.country,
+        rules.holiday,
+        rules.weekday,
+        case
+            when rules.month is null then cast(easters.easter_on + rules.days_after_easter as date)
+            else make_date(easters.year, rules.month, rules.day)
+        end as from_on
+    from rules
+    cross join easters
 ),
-days as (
-    select cast(unnest(range(make_date(min(year), 1, 1), make_date(max(year) + 1, 1, 1), interval '1 day')) as date) as calendar_on
-    from years
+moved as (
+    select
+        country,
+        holiday,
+        case
+            when weekday is null then from_on
+            else cast(from_on + cast((weekday - date_part('dow', from_on) + 7) % 7 as bigint) as date)
+        end as holiday_on
+    from named
+),
+-- Two holidays may fall on one day.
+holidays as (
+    select country, holiday_on, string_agg(holiday, ' / ' order by holiday) as holiday
+    from moved
+    group by country, holiday_on
 ),
 countries as (
-    select * from (values ('SE'), ('NO'), ('DK')) as countries (country)
+    select distinct country from rules
+),
+days as (
+    select
+        cast(unnest(range(make_date(first_year, 1, 1), make_date(last_year + 1, 1, 1), interval '1 day')) as date) as calendar_on
+    from sold
 )
 select
     days.calendar_on,
     countries.country,
     cast(date_trunc('week', days.calendar_on) as date) as week_starts_on,
-    cast(date_trunc('month', days.calendar_on) as date) as month_starts_on,
+    month_of(days.calendar_on) as month_starts_on,
     date_part('dow', days.calendar_on) in (0, 6) as is_weekend,
-    named.holiday is not null as is_holiday,
-    named.holiday
+    holidays.holiday is not null as is_holiday,
+    holidays.holiday
 from days
 cross join countries
-left join named on named.country = countries.country and named.holiday_on = days.calendar_on
+left join holidays on holidays.country = countries.country and holidays.holiday_on = days.calendar_on

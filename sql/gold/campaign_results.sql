@@ -1,31 +1,42 @@
--- gold.campaign_results: one row per campaign, the mailed arm against the control arm.
--- A buyer is who can be seen to have ordered in the web shop within seven days of the mailing, that day included. The
--- interval is that of the difference of two shares (Newcombe 1998, method 10: both Wilson), at 95 %: where it holds 0, the mail may have done nothing.
+-- gold.campaign_results: one row per campaign with both arms, those mailed against those left alone.
+-- A buyer is a subscriber who ordered in the web shop within seven days of the mailing, that day included: with an account of
+-- the same address, or of the customer whom the subscriber was found to be. Where the interval of the uplift (95 %, Newcombe)
+-- holds 0, the mail may have done nothing.
 with assigned as (
-    select
-        campaign, arm, coalesce(normalize_email(email), lower(trim(email))) as email,
-        cast(min(sent_at) at time zone 'Europe/Stockholm' as date) as sent_on
+    select campaign, arm, email, min(normalize_email(email)) as address, min(local_date(sent_at)) as sent_on
     from bronze.campaign_assignments
-    group by campaign, arm, coalesce(normalize_email(email), lower(trim(email)))
-),
--- Seen by the account with the mail's address, or by the one customer whom the address names.
-orders as (
-    select coalesce(normalize_email(accounts.email), lower(trim(accounts.email))) as email, orders.order_id, orders.placed_on
-    from silver.orders as orders
-    join bronze.web_customers as accounts on accounts.customer_id = orders.web_customer_id
-    union
-    select email_ids.email, sales.sale_id, sales.sold_on
-    from gold.sales as sales
-    join identity.email_ids as email_ids on email_ids.customer_id = sales.customer_id
-    where sales.channel = 'web'
+    group by campaign, arm, email
 ),
 people as (
-    select
-        assigned.campaign, assigned.arm, assigned.email, assigned.sent_on,
-        count(orders.order_id) > 0 as has_bought
+    select people.source, people.source_id, people.email, customer_ids.customer_id
+    from silver.people as people
+    join identity.customer_ids as customer_ids on customer_ids.record_id = people.record_id
+),
+accounts as (
+    select source_id as web_customer_id, email, customer_id from people where source = 'webshop'
+),
+subscribers as (
+    select email, customer_id from people where source = 'newsletter'
+),
+-- Which addresses an account answers for.
+addresses as (
+    select web_customer_id, email from accounts where email is not null
+    union
+    select accounts.web_customer_id, subscribers.email
+    from accounts
+    join subscribers on subscribers.customer_id = accounts.customer_id
+),
+orders as (
+    select addresses.email, orders.order_id, orders.placed_on
+    from silver.orders as orders
+    join addresses on addresses.web_customer_id = cast(orders.web_customer_id as varchar)
+    where not orders.is_cancelled
+),
+outcomes as (
+    select assigned.campaign, assigned.arm, assigned.email, assigned.sent_on, count(orders.order_id) > 0 as has_bought
     from assigned
     left join orders
-        on orders.email = assigned.email
+        on orders.email = assigned.address
         and orders.placed_on >= assigned.sent_on
         and orders.placed_on < assigned.sent_on + interval '7 days'
     group by assigned.campaign, assigned.arm, assigned.email, assigned.sent_on
@@ -38,29 +49,8 @@ arms as (
         count(*) filter (where arm = 'treatment' and has_bought) as treated_buyers_count,
         count(*) filter (where arm = 'control') as control_count,
         count(*) filter (where arm = 'control' and has_bought) as control_buyers_count
-    from people
+    from outcomes
     group by campaign
-    having count(*) filter (where arm = 'treatment') > 0 and count(*) filter (where arm = 'control') > 0
-),
-shares as (
-    select
-        *,
-        cast(treated_buyers_count as double) / treated_count as treated_share,
-        cast(control_buyers_count as double) / control_count as control_share,
-        cast(1.959964 as double) as z
-    from arms
-),
--- Wilson's interval of each share.
-wilson as (
-    select
-        *,
-        (treated_share + z * z / (2 * treated_count)) / (1 + z * z / treated_count) as treated_centre,
-        z * sqrt(treated_share * (1 - treated_share) / treated_count + z * z / (4 * treated_count * treated_count))
-            / (1 + z * z / treated_count) as treated_half,
-        (control_share + z * z / (2 * control_count)) / (1 + z * z / control_count) as control_centre,
-        z * sqrt(control_share * (1 - control_share) / control_count + z * z / (4 * control_count * control_count))
-            / (1 + z * z / control_count) as control_half
-    from shares
 )
 select
     campaign,
@@ -69,11 +59,10 @@ select
     treated_buyers_count,
     control_count,
     control_buyers_count,
-    treated_share,
-    control_share,
-    treated_share - control_share as uplift,
-    treated_share - control_share - sqrt(
-        power(treated_share - (treated_centre - treated_half), 2) + power(control_centre + control_half - control_share, 2)) as uplift_low,
-    treated_share - control_share + sqrt(
-        power(treated_centre + treated_half - treated_share, 2) + power(control_share - (control_centre - control_half), 2)) as uplift_high
-from wilson
+    round(share(treated_buyers_count, treated_count), 6) as treated_share,
+    round(share(control_buyers_count, control_count), 6) as control_share,
+    round(share(treated_buyers_count, treated_count) - share(control_buyers_count, control_count), 6) as uplift,
+    round(newcombe_low(treated_buyers_count, treated_count, control_buyers_count, control_count), 6) as uplift_low,
+    round(newcombe_high(treated_buyers_count, treated_count, control_buyers_count, control_count), 6) as uplift_high
+from arms
+where treated_count > 0 and control_count > 0

@@ -1,31 +1,34 @@
 -- gold.contact_reasons: one row per month, reason and mail that went before, with the contacts it brought.
 -- A contact is tied to the newest mail that reached the same customer in the three days before; `none` where no mail did.
-with contacts as (
+with topics as (
+    select * from ref.contact_topics
+),
+subscribers as (
+    select source_id as email, customer_id from identity.customer_ids where source = 'newsletter'
+),
+tickets as (
     select
         'ticket:' || ticket_id as contact_id, customer_id, opened_at as occurred_at, category as reason,
         cast(handling_minutes as bigint) as minutes
     from gold.tickets
-    union all
+),
+notes as (
     select
-        interaction_id, customer_id, occurred_at,
-        case reference
-            when 'leverans' then 'delivery'
-            when 'retur' then 'return'
-            when 'faktura' then 'payment'
-            when 'produktfråga' then 'product'
-            when 'klubb' then 'loyalty'
-            when 'klagomål' then 'complaint'
-            when 'offert' then 'quote'
-            else 'other'
-        end,
-        null
-    from gold.interactions
-    where kind = 'service'
+        interactions.interaction_id as contact_id, interactions.customer_id, interactions.occurred_at,
+        coalesce(topics.reason, 'other') as reason, cast(null as bigint) as minutes
+    from gold.interactions as interactions
+    left join topics on topics.topic = interactions.reference
+    where interactions.kind = 'service'
+),
+contacts as (
+    select * from tickets
+    union all
+    select * from notes
 ),
 mails as (
-    select email_ids.customer_id, events.campaign, events.occurred_at, events.event_id
+    select subscribers.customer_id, events.campaign, events.occurred_at, events.event_id
     from bronze.newsletter_events as events
-    join identity.email_ids as email_ids on email_ids.email = normalize_email(events.email)
+    join subscribers on subscribers.email = events.email
     where events.event = 'delivered'
 ),
 ranked as (
@@ -41,14 +44,20 @@ ranked as (
 ),
 tied as (
     select contact_id, campaign from ranked where recency = 1
+),
+reasons as (
+    select
+        month_of(local_date(contacts.occurred_at)) as month_on, contacts.reason, coalesce(tied.campaign, 'none') as campaign,
+        contacts.customer_id, contacts.minutes
+    from contacts
+    left join tied on tied.contact_id = contacts.contact_id
 )
 select
-    cast(date_trunc('month', contacts.occurred_at at time zone 'Europe/Stockholm') as date) as month_on,
-    contacts.reason,
-    coalesce(tied.campaign, 'none') as campaign,
+    month_on,
+    reason,
+    campaign,
     count(*) as contacts_count,
-    count(distinct contacts.customer_id) as customers_count,
-    cast(coalesce(sum(contacts.minutes), 0) as bigint) as minutes
-from contacts
-left join tied on tied.contact_id = contacts.contact_id
-group by 1, 2, 3
+    count(distinct customer_id) as customers_count,
+    coalesce(sum(minutes), 0) as minutes
+from reasons
+group by month_on, reason, campaign

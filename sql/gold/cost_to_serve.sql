@@ -1,29 +1,48 @@
 -- gold.cost_to_serve: one row per customer, with what they bring in and what it costs to serve them.
--- Minutes of tickets are measured; a contact noted in the CRM counts the minutes of silver.service_rates.
+-- Minutes of tickets are measured; contacts and returns take those of ref.service_rates.
 with rates as (
-    select * from silver.service_rates
+    select * from ref.service_rates
 ),
 tickets as (
-    select customer_id, count(*) as tickets_count, cast(sum(handling_minutes) as bigint) as minutes
-    from gold.tickets
-    where customer_id is not null
-    group by customer_id
+    select customer_id, 'ticket' as service, cast(handling_minutes as bigint) as minutes from gold.tickets
 ),
 contacts as (
-    select
-        interactions.customer_id, count(*) as contacts_count,
-        cast(sum(case when interactions.channel in ('phone', 'store') then rates.minutes_per_talk
-            else rates.minutes_per_message end) as bigint) as minutes
-    from gold.interactions as interactions
-    cross join rates
-    where interactions.kind = 'service' and interactions.customer_id is not null
-    group by interactions.customer_id
+    select customer_id, channel as service, cast(null as bigint) as minutes from gold.interactions where kind = 'service'
 ),
-trade as (
+returns as (
+    select customer_id, 'return' as service, cast(null as bigint) as minutes
+    from gold.sales
+    where sek_amount < 0
+    group by customer_id, sale_id
+),
+services as (
+    select * from tickets
+    union all
+    select * from contacts
+    union all
+    select * from returns
+),
+priced as (
+    select
+        services.customer_id, services.service, coalesce(services.minutes, rates.minutes_each) as minutes,
+        coalesce(services.minutes, rates.minutes_each) * rates.sek_per_minute + rates.sek_each as sek_amount
+    from services
+    left join rates on rates.service = services.service
+    where services.customer_id is not null
+),
+served as (
     select
         customer_id,
-        count(distinct sale_id) filter (where sek_amount < 0) as returns_count,
-        cast(sum(sek_amount) as decimal(14,2)) as revenue_sek_amount
+        count(*) filter (where service = 'ticket') as tickets_count,
+        count(*) filter (where service not in ('ticket', 'return')) as contacts_count,
+        count(*) filter (where service = 'return') as returns_count,
+        sum(minutes) as service_minutes,
+        cast(sum(sek_amount) as decimal(14,2)) as cost_sek_amount
+    from priced
+    group by customer_id
+),
+trade as (
+    select customer_id, cast(sum(sek_amount) as decimal(14,2)) as revenue_sek_amount
     from gold.sales
     where customer_id is not null
     group by customer_id
@@ -31,24 +50,16 @@ trade as (
 sums as (
     select
         customers.customer_id,
-        coalesce(tickets.tickets_count, 0) as tickets_count,
-        coalesce(contacts.contacts_count, 0) as contacts_count,
-        coalesce(trade.returns_count, 0) as returns_count,
-        coalesce(tickets.minutes, 0) + coalesce(contacts.minutes, 0) as service_minutes,
-        coalesce(trade.revenue_sek_amount, 0.00) as revenue_sek_amount
+        coalesce(served.tickets_count, 0) as tickets_count,
+        coalesce(served.contacts_count, 0) as contacts_count,
+        coalesce(served.returns_count, 0) as returns_count,
+        coalesce(served.service_minutes, 0) as service_minutes,
+        coalesce(trade.revenue_sek_amount, 0.00) as revenue_sek_amount,
+        cast(coalesce(trade.revenue_sek_amount, 0.00) * cast($margin_share as decimal(5,4)) as decimal(14,2)) as margin_sek_amount,
+        coalesce(served.cost_sek_amount, 0.00) as cost_sek_amount
     from gold.customers as customers
-    left join tickets on tickets.customer_id = customers.customer_id
-    left join contacts on contacts.customer_id = customers.customer_id
+    left join served on served.customer_id = customers.customer_id
     left join trade on trade.customer_id = customers.customer_id
-),
-priced as (
-    select
-        sums.*,
-        cast(sums.service_minutes * rates.sek_per_minute + sums.returns_count * rates.sek_per_return as decimal(14,2))
-            as cost_sek_amount,
-        cast(sums.revenue_sek_amount * rates.margin_share as decimal(14,2)) as margin_sek_amount
-    from sums
-    cross join rates
 )
 select
     customer_id,
@@ -60,4 +71,4 @@ select
     margin_sek_amount,
     cost_sek_amount,
     cast(margin_sek_amount - cost_sek_amount as decimal(14,2)) as left_sek_amount
-from priced
+from sums

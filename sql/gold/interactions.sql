@@ -3,6 +3,9 @@
 with customer_ids as (
     select * from identity.customer_ids
 ),
+contact_ids as (
+    select * from identity.contact_ids
+),
 purchases as (
     select
         'purchase:' || sale_id as interaction_id, customer_id, min(sold_at) as occurred_at, channel, 'purchase' as kind,
@@ -12,36 +15,34 @@ purchases as (
 ),
 notes as (
     select
-        'note:' || cast(interactions.interaction_id as varchar) as interaction_id, customer_ids.customer_id,
-        interactions.occurred_at, interactions.channel, 'service' as kind, interactions.topic as reference,
-        cast(null as decimal(14,2)) as sek_amount
-    from bronze.crm_interactions as interactions
-    left join customer_ids on customer_ids.source = 'crm' and customer_ids.source_id = interactions.customer_no
+        'note:' || cast(notes.interaction_id as varchar) as interaction_id, customer_ids.customer_id, notes.occurred_at,
+        notes.channel, 'service' as kind, notes.topic as reference, cast(null as decimal(14,2)) as sek_amount
+    from bronze.crm_interactions as notes
+    left join customer_ids on customer_ids.source = 'crm' and customer_ids.source_id = notes.customer_no
 ),
 mails as (
     select
-        'mail:' || cast(events.event_id as varchar) as interaction_id, email_ids.customer_id, events.occurred_at,
+        'mail:' || cast(events.event_id as varchar) as interaction_id, customer_ids.customer_id, events.occurred_at,
         'newsletter' as channel, 'mail_' || events.event as kind, events.campaign as reference,
         cast(null as decimal(14,2)) as sek_amount
     from bronze.newsletter_events as events
-    left join identity.email_ids as email_ids
-        on email_ids.email = coalesce(normalize_email(events.email), lower(trim(events.email)))
+    left join customer_ids on customer_ids.source = 'newsletter' and customer_ids.source_id = events.email
     where events.event <> 'delivered'
 ),
 -- A visit is a day of one cookie: enough to see who comes, without every click.
 visits as (
     select
-        'visit:' || events.cookie_id || ':' || cast(cast(events.occurred_at at time zone 'Europe/Stockholm' as date) as varchar) as interaction_id,
+        'visit:' || events.cookie_id || ':' || cast(local_date(events.occurred_at) as varchar) as interaction_id,
         cookie_ids.customer_id, min(events.occurred_at) as occurred_at, 'web' as channel, 'visit' as kind,
         cast(count(*) as varchar) || ' events' as reference, cast(null as decimal(14,2)) as sek_amount
     from bronze.web_events as events
     left join identity.cookie_ids as cookie_ids on cookie_ids.cookie_id = events.cookie_id
-    group by events.cookie_id, cast(events.occurred_at at time zone 'Europe/Stockholm' as date), cookie_ids.customer_id
+    group by events.cookie_id, local_date(events.occurred_at), cookie_ids.customer_id
 ),
 deals as (
     select
-        'deal:' || deal_id as interaction_id, customer_id, cast(opened_on as timestamp) as occurred_at, 'sales' as channel,
-        'deal' as kind, deal_id as reference, cast(null as decimal(14,2)) as sek_amount
+        'deal:' || deal_id as interaction_id, customer_id, to_utc(cast(opened_on as timestamp), 'Europe/Stockholm') as occurred_at,
+        'sales' as channel, 'deal' as kind, deal_id as reference, cast(null as decimal(14,2)) as sek_amount
     from gold.deals
 ),
 tickets as (
@@ -52,18 +53,14 @@ tickets as (
 ),
 answers as (
     select
-        'answer:' || answers.response_id as interaction_id, email_ids.customer_id, answers.answered_at as occurred_at,
+        'answer:' || answers.response_id as interaction_id, contact_ids.customer_id, answers.answered_at as occurred_at,
         'survey' as channel, 'survey' as kind, cast(answers.score as varchar) as reference,
         cast(null as decimal(14,2)) as sek_amount
     from silver.nps_answers as answers
-    left join identity.email_ids as email_ids on email_ids.email = answers.email
+    left join contact_ids on contact_ids.contact = answers.email
 ),
 touches as (
     select * from purchases
-    union all
-    select * from tickets
-    union all
-    select * from answers
     union all
     select * from notes
     union all
@@ -72,6 +69,10 @@ touches as (
     select * from visits
     union all
     select * from deals
+    union all
+    select * from tickets
+    union all
+    select * from answers
 )
 select interaction_id, customer_id, occurred_at, channel, kind, reference, sek_amount
 from touches

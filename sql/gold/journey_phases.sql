@@ -5,29 +5,35 @@
 with touches as (
     select
         customer_id, interaction_id, occurred_at, kind, sek_amount,
-        lag(occurred_at) over in_order as previous_at,
+        lag(occurred_at) over (partition by customer_id order by occurred_at, interaction_id) as previous_at,
         max(case when kind = 'purchase' and sek_amount > 0 then occurred_at end) over (
             partition by customer_id order by occurred_at, interaction_id
             rows between unbounded preceding and 1 preceding) as bought_at
     from gold.interactions
     where customer_id is not null
+        and occurred_at < $as_of
         and kind not in ('mail_bounce', 'mail_unsubscribe')
         and (kind <> 'survey' or reference in ('9', '10'))
-    window in_order as (partition by customer_id order by occurred_at, interaction_id)
+),
+timed as (
+    select
+        *,
+        previous_at is null or occurred_at > previous_at + interval '90 days' as is_after_silence,
+        bought_at is not null and occurred_at <= bought_at + interval '90 days' as is_soon_after_purchase
+    from touches
 ),
 phased as (
     select
-        customer_id, interaction_id, occurred_at,
-        coalesce(occurred_at - previous_at > interval '90 days', true) as is_after_silence,
+        customer_id, interaction_id, occurred_at, is_after_silence,
         case
             when kind = 'survey' then 'inspire'
             when kind in ('service', 'ticket') or (kind = 'purchase' and sek_amount <= 0) then 'deliver'
-            when kind = 'purchase' and occurred_at - bought_at <= interval '90 days' then 'inspire'
+            when kind = 'purchase' and is_soon_after_purchase then 'inspire'
             when kind = 'purchase' then 'buy'
-            when coalesce(occurred_at - previous_at > interval '90 days', true) then 'discover'
+            when is_after_silence then 'discover'
             else 'explore'
         end as phase
-    from touches
+    from timed
 ),
 starts as (
     select

@@ -2,12 +2,12 @@
 -- A score of 1 to 5 says which fifth of the customers one's value falls into, as they stood on the first day of the
 -- month: within a month scores compare. Equal values share the lower fifth, however many they are.
 with days as (
-    select cast($as_of at time zone 'Europe/Stockholm' as date) as today
+    select local_date($as_of) as today
 ),
 moments as (
     select today, today as measured_on from days
     union
-    select today, cast(date_trunc('month', today) as date) as measured_on from days
+    select today, month_of(today) as measured_on from days
 ),
 purchases as (
     select customer_id, sale_id, min(sold_on) as sold_on, sum(sek_amount) as sek_amount

@@ -24,6 +24,7 @@ by_recency_and_frequency as (
 lapsed_loyal as (
     select 'lapsed_loyal' as segment, customer_id from rfm where purchases_count >= 3 and recency_days > 180
 ),
+-- They may be written to, at the address that is known best.
 newsletter_readers as (
     select 'newsletter_readers' as segment, customer_id
     from customers

@@ -1,6 +1,12 @@
 -- gold.tickets: one row per ticket of the service desk, with the customer who wrote it where that is certain.
--- The order that a ticket speaks of names its customer best; else the e-mail does, if one customer alone uses it.
-with by_order as (
+-- The order that a ticket speaks of names its customer best; else the e-mail, then the phone, if one customer alone uses it.
+with tickets as (
+    select * from silver.tickets
+),
+contact_ids as (
+    select * from identity.contact_ids
+),
+by_order as (
     select orders.order_id, customer_ids.customer_id
     from silver.orders as orders
     join identity.customer_ids as customer_ids
@@ -8,10 +14,11 @@ with by_order as (
 )
 select
     tickets.ticket_id,
-    coalesce(by_order.customer_id, email_ids.customer_id) as customer_id,
+    coalesce(by_order.customer_id, by_email.customer_id, by_phone.customer_id) as customer_id,
     case
         when by_order.customer_id is not null then 'order'
-        when email_ids.customer_id is not null then 'email'
+        when by_email.customer_id is not null then 'email'
+        when by_phone.customer_id is not null then 'phone'
     end as found_by,
     tickets.category,
     tickets.priority,
@@ -22,6 +29,7 @@ select
     tickets.closed_at is not null as is_closed,
     tickets.handling_minutes,
     tickets.satisfaction
-from silver.tickets as tickets
+from tickets
 left join by_order on by_order.order_id = tickets.order_id
-left join identity.email_ids as email_ids on email_ids.email = tickets.email
+left join contact_ids as by_email on by_email.contact = tickets.email
+left join contact_ids as by_phone on by_phone.contact = tickets.phone

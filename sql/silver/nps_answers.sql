@@ -6,5 +6,5 @@ select
     case when score >= 9 then 'promoter' when score >= 7 then 'passive' else 'detractor' end as verdict,
     nullif(trim(comment), '') as comment,
     answered_at,
-    cast(answered_at at time zone 'Europe/Stockholm' as date) as answered_on
+    local_date(answered_at) as answered_on
 from bronze.nps

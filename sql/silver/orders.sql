@@ -3,7 +3,7 @@ select
     order_id,
     customer_id as web_customer_id,
     placed_at,
-    cast(placed_at at time zone 'Europe/Stockholm' as date) as placed_on,
+    local_date(placed_at) as placed_on,
     channel as device,
     status,
     status = 'cancelled' as is_cancelled,

@@ -1,5 +1,6 @@
--- silver.people: one row per record of a person or company in the CRM, the web shop and the loyalty club.
+-- silver.people: one row per record of a person or company in the registers: CRM, web shop, loyalty club, newsletter.
 -- Values stand in one form, so that records compare; placeholders (`test@test.se`, 00000000) are no way to reach anyone.
+-- Tickets, answers and cookies are no registers: they are tied to a customer, and make none.
 with crm as (
     select
         'crm' as source, customer_no as source_id, given_name, family_name, national_id, birth_date, email, phone,
@@ -10,8 +11,7 @@ webshop as (
     select
         'webshop' as source, cast(customer_id as varchar) as source_id, given_name, family_name,
         cast(null as varchar) as national_id, birth_date, email, phone, street, postcode, city, country,
-        cast(created_at at time zone 'Europe/Stockholm' as date) as known_since_on,
-        cast(updated_at at time zone 'Europe/Stockholm' as date) as changed_on
+        local_date(created_at) as known_since_on, local_date(updated_at) as changed_on
     from bronze.web_customers
 ),
 -- The club exports no date of change: a member counts as unchanged since joining.
@@ -19,9 +19,20 @@ loyalty as (
     select
         'loyalty' as source, card_no as source_id, given_name, family_name, cast(null as varchar) as national_id,
         birth_date, email, phone, cast(null as varchar) as street, postcode, cast(null as varchar) as city, country,
-        cast(joined_at at time zone 'Europe/Stockholm' as date) as known_since_on,
-        cast(joined_at at time zone 'Europe/Stockholm' as date) as changed_on
+        local_date(joined_at) as known_since_on, local_date(joined_at) as changed_on
     from bronze.loyalty_members
+),
+-- A subscriber is an address, as written when subscribing; nothing else is known, and another address is another subscriber.
+newsletter as (
+    select
+        'newsletter' as source, email as source_id, cast(null as varchar) as given_name,
+        cast(null as varchar) as family_name, cast(null as varchar) as national_id, cast(null as date) as birth_date, email,
+        cast(null as varchar) as phone, cast(null as varchar) as street, cast(null as varchar) as postcode,
+        cast(null as varchar) as city, cast(null as varchar) as country, local_date(min(changed_at)) as known_since_on,
+        local_date(min(changed_at)) as changed_on
+    from bronze.consents
+    where purpose = 'newsletter' and email is not null
+    group by email
 ),
 records as (
     select * from crm
@@ -29,6 +40,8 @@ records as (
     select * from webshop
     union all
     select * from loyalty
+    union all
+    select * from newsletter
 ),
 -- Country first: it decides how phone numbers, postcodes and national ids are read.
 located as (

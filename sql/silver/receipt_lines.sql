@@ -7,7 +7,7 @@ select
     substr(store_id, 1, 2) as country,
     till,
     sold_at,
-    cast(sold_at at time zone 'Europe/Stockholm' as date) as sold_on,
+    local_date(sold_at) as sold_on,
     card_no,
     article_no,
     quantity,

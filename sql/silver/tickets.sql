@@ -1,7 +1,9 @@
--- silver.tickets: one row per ticket of the service desk, with the contact that it came from in one form.
+-- silver.tickets: one row per ticket of the service desk, with the contacts that it came from in one form.
+-- The desk writes numbers as it hears them; one without a country code is read as Swedish, as in the consent log.
 select
     ticket_id,
-    normalize_email(email) as email,
+    case when not is_placeholder_email(email) then normalize_email(email) end as email,
+    case when not is_placeholder_phone(phone) then normalize_phone(phone, 'SE') end as phone,
     subject,
     body,
     category,
@@ -9,7 +11,7 @@ select
     order_id,
     handling_minutes,
     opened_at,
-    cast(opened_at at time zone 'Europe/Stockholm' as date) as opened_on,
+    local_date(opened_at) as opened_on,
     closed_at,
     satisfaction
 from bronze.tickets

@@ -8,8 +8,7 @@ use std::task::{Context, Poll};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
-use datafusion::execution::SendableRecordBatchStream;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
 
 use super::{Candidate, Catalog};
@@ -43,21 +42,20 @@ impl View {
 
 /// The rows of a query, batch by batch, while it runs.
 pub(crate) struct Rows {
-    stream: SendableRecordBatchStream,
+    schema: SchemaRef,
+    rows: BoxStream<'static, Result<RecordBatch>>,
 }
 
 impl Rows {
     /// Rows that were computed already.
     pub(crate) fn of(schema: SchemaRef, batches: Vec<RecordBatch>) -> Self {
-        let batches = futures::stream::iter(batches.into_iter().map(Ok));
-        Self {
-            stream: Box::pin(RecordBatchStreamAdapter::new(schema, batches)),
-        }
+        let rows = futures::stream::iter(batches.into_iter().map(Ok)).boxed();
+        Self { schema, rows }
     }
 
     /// The columns.
     pub(crate) fn schema(&self) -> SchemaRef {
-        self.stream.schema()
+        Arc::clone(&self.schema)
     }
 }
 
@@ -65,8 +63,7 @@ impl Stream for Rows {
     type Item = Result<RecordBatch>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let next = self.stream.poll_next_unpin(context);
-        next.map(|batch| batch.map(|batch| batch.map_err(engine::failure)))
+        self.rows.poll_next_unpin(context)
     }
 }
 
@@ -134,8 +131,11 @@ impl Catalog {
                 .code(Code(902))
                 .caused_by(text.lines().next().unwrap_or_default())
         })?;
-        let stream = frame.execute_stream().await.map_err(engine::failure)?;
-        Ok(Rows { stream })
+        let (schema, rows) = engine::stream(frame).await?;
+        Ok(Rows {
+            schema,
+            rows: rows.boxed(),
+        })
     }
 
     async fn open_view(&self, view: &View) -> Result<Opened> {

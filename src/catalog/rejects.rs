@@ -37,7 +37,7 @@ from numbered
 group by source, column, rule
 order by source, records desc, reason";
 
-const COUNTS_SQL: &str = "select source, cast(sum(records) as bigint) as records from ops.files group by source order by source";
+const COUNTS_SQL: &str = "select source, cast(sum(records) as bigint) as records from ops.files where status <> 'retracted' group by source order by source";
 
 impl Catalog {
     /// Rejects by source and reason, the commonest first.

@@ -123,8 +123,12 @@ fn exports(report: &RunReport) -> String {
         text.push_str(&held::overdue(report));
         return text;
     }
+    let retracted = match sum(|source| source.retracted.len() as u64) {
+        0 => String::new(),
+        n => format!("{} retracted, ", format::count(n)),
+    };
     text.push_str(&format!(
-        "   {} new, {} · {} records = {} accepted + {} rejected\n",
+        "   {} new, {retracted}{} · {} records = {} accepted + {} rejected\n",
         format::count(exports),
         format::bytes(sum(|source| source.bytes)),
         format::count(sum(|source| source.records)),
@@ -178,12 +182,6 @@ fn ignored(source: &SourceReport) -> String {
 }
 
 fn source_row(source: &SourceReport) -> Vec<String> {
-    if let (TableOutcome::Failed(reason), 0) = (&source.outcome, source.records) {
-        let mut row = vec![mark(&source.outcome), source.table.to_string()];
-        row.resize(6, String::new());
-        row.extend([format::seconds(source.seconds), styled(BAD, reason)]);
-        return row;
-    }
     let rejected = match source.rejected {
         0 => String::new(),
         n => format!(
@@ -192,25 +190,37 @@ fn source_row(source: &SourceReport) -> Vec<String> {
             format::share(n, source.records)
         ),
     };
+    let retracted = match source.retracted.len() {
+        0 => String::new(),
+        n => format!(", {n} retracted"),
+    };
     let hint = match (&source.outcome, source.rejected) {
-        (TableOutcome::Failed(reason), _) => styled(BAD, reason),
+        (TableOutcome::Failed(failure), _) => styled(BAD, &failure.brief),
         (_, 0) => String::new(),
         _ => styled(FAINT, format_args!("kilde rejects {}", source.table.name())),
+    };
+    let [exports, records, change] = match source.outcome {
+        TableOutcome::Failed(_) => [const { String::new() }; 3],
+        _ => [
+            format::plural(source.exports.len() as u64, "export") + &retracted,
+            format::plural(source.records, "record"),
+            format!(
+                "{} row{}",
+                format::change(source.row_change),
+                if source.row_change.abs() == 1 {
+                    ""
+                } else {
+                    "s"
+                }
+            ),
+        ],
     };
     vec![
         mark(&source.outcome),
         source.table.to_string(),
-        format::plural(source.exports.len() as u64, "export"),
-        format::plural(source.records, "record"),
-        format!(
-            "{} row{}",
-            format::change(source.row_change),
-            if source.row_change.abs() == 1 {
-                ""
-            } else {
-                "s"
-            }
-        ),
+        exports,
+        records,
+        change,
         rejected,
         format::seconds(source.seconds),
         hint,
@@ -260,7 +270,7 @@ fn is_held(outcome: &TableOutcome) -> bool {
 
 fn step_row(step: &StepReport) -> Vec<String> {
     let note = match &step.outcome {
-        TableOutcome::Failed(reason) => styled(BAD, reason),
+        TableOutcome::Failed(failure) => styled(BAD, &failure.brief),
         TableOutcome::Skipped(input) => format!("not tried: {input} failed"),
         TableOutcome::SameResult => "same result, kept".to_string(),
         TableOutcome::Tested => "tested again".to_string(),
@@ -366,18 +376,23 @@ fn foot(report: &RunReport) -> String {
 
 /// What failed, where it is declared, and the query that shows the rows.
 fn render_failure(report: &RunReport) -> String {
-    let mut text = String::new();
-    for (table, error) in &report.errors {
-        let (head, rest) = error.split_once(": ").unwrap_or(("error", error));
-        text.push_str(&format!("\n{}: `{table}`: {rest}\n", styled(BAD, head)));
-    }
-    if report.errors.is_empty() {
-        text = format!(
+    let sources = report.sources.iter().map(|source| &source.outcome);
+    let steps = report.steps.iter().map(|step| &step.outcome);
+    let failed: Vec<String> = sources
+        .chain(steps)
+        .filter_map(|outcome| match outcome {
+            TableOutcome::Failed(failure) => Some(style::headed(&failure.text)),
+            _ => None,
+        })
+        .collect();
+    let mut text = match failed.is_empty() {
+        false => format!("\n{}\n", failed.join("\n")),
+        true => format!(
             "\n{}: {}\n",
             styled(BAD, "error"),
             report.failure.as_deref().unwrap_or("the build failed")
-        );
-    }
+        ),
+    };
     let unit_tests = report.unit_tests.iter().filter(|test| !test.has_passed());
     text.extend(unit_tests.map(super::test::render));
     for step in &report.steps {

@@ -23,7 +23,7 @@ pub(super) fn lines(report: &RunReport, sources: bool) -> String {
 fn line(report: &RunReport, held: &HeldReport) -> String {
     let step = report.steps.iter().find(|step| step.table == held.table);
     let hint = if is_source(report, &held.table) {
-        "kilde plan".to_string()
+        format!("kilde exports {}", held.table)
     } else if let Some(sql) = step.and_then(|step| step.rows_sql.as_ref()) {
         query(report, sql)
     } else {

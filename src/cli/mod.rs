@@ -6,6 +6,7 @@ mod build;
 mod check;
 mod connect;
 mod explain;
+mod exports;
 mod format;
 mod held;
 mod init;
@@ -78,6 +79,8 @@ enum Command {
     Rollback(rollback::Rollback),
     /// Let builds publish again after a rollback
     Resume(resume::Resume),
+    /// List what came in and what became of it; skip, retract or reload exports
+    Exports(exports::Exports),
     /// Show the records that broke their contract, grouped by reason
     Rejects(rejects::Rejects),
     /// Print the JSON Schema of kilde's YAML files, for editors
@@ -125,6 +128,7 @@ fn run(arguments: Arguments, scaffold: Scaffold) -> Result<ExitCode> {
             Command::Releases(command) => command.run(&options).await,
             Command::Rollback(command) => command.run(&options).await,
             Command::Resume(command) => command.run(&options).await,
+            Command::Exports(command) => command.run(&options).await,
             Command::Rejects(command) => command.run(&options).await,
             Command::Init(command) => command.run(options.quiet, scaffold),
             Command::Schema(command) => command.run(),

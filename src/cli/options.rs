@@ -1,6 +1,6 @@
 //! The flags that every command takes, each also as `KILDE_…`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -91,13 +91,8 @@ impl SelectionOptions {
     pub(super) fn request(&self, project: &Project, clock: &dyn Clock) -> Result<BuildRequest> {
         let mut selection = Selection::parse(&self.select, &self.exclude)?;
         selection.full_refresh = self.full_refresh;
-        Ok(BuildRequest {
-            selection,
-            as_of: as_of(self.as_of.as_deref(), project, clock.now())?,
-            fail_fast: false,
-            warn_error: false,
-            hold: BTreeSet::new(),
-        })
+        let as_of = as_of(self.as_of.as_deref(), project, clock.now())?;
+        Ok(BuildRequest::of(selection, as_of))
     }
 }
 

@@ -46,14 +46,17 @@ pub(super) fn note(text: &str) {
 /// Prints an error with all that belongs to it.
 pub(super) fn error(error: &Error) {
     if error.diagnostics().is_empty() {
-        let text = error.render();
-        let text = match text.split_once(':') {
-            Some((head, rest)) => format!("{}:{rest}", styled(BAD, head)),
-            None => text,
-        };
-        note(&format!("{text}\n"));
+        note(&format!("{}\n", headed(&error.render())));
     } else {
         diagnostics(error.diagnostics());
+    }
+}
+
+/// A rendered error with its head in colour.
+pub(super) fn headed(text: &str) -> String {
+    match text.split_once(':') {
+        Some((head, rest)) => format!("{}:{rest}", styled(BAD, head)),
+        None => text.to_string(),
     }
 }
 

@@ -6,6 +6,7 @@ mod analysis;
 mod catalog;
 mod clock_functions;
 mod culprit;
+mod execute;
 mod explain_query;
 mod failure;
 mod file_set;
@@ -24,6 +25,7 @@ pub(crate) use analysis::{
     Analysis, InputTable, OutputColumn, Question, analyse, check_runnable, conform,
 };
 pub(crate) use culprit::culprit;
+pub(crate) use execute::{collect, stream};
 pub(crate) use failure::{failure, is_out_of_memory};
 pub(crate) use file_set::{DataFile, FileSet};
 pub(crate) use function_registry::{FunctionRegistry, project_functions};

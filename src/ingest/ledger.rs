@@ -2,14 +2,16 @@
 //!
 //! Pure: entries ↔ batches, and what the bytes of an export are to them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    new_null_array,
 };
+use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
     DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
 };
@@ -28,13 +30,21 @@ pub(crate) enum FileStatus {
     Duplicate,
     /// It has no record.
     Empty,
+    /// It was loaded, and its rows were taken out again: somebody decided so.
+    Retracted,
     /// More of its source's records were rejected than the project allows. In what a failed run left only: such an export
     /// stays new.
     Refused,
 }
 
 impl FileStatus {
-    const ALL: [Self; 4] = [Self::Loaded, Self::Duplicate, Self::Empty, Self::Refused];
+    const ALL: [Self; 5] = [
+        Self::Loaded,
+        Self::Duplicate,
+        Self::Empty,
+        Self::Retracted,
+        Self::Refused,
+    ];
 
     /// As stored.
     pub(crate) fn name(self) -> &'static str {
@@ -42,6 +52,7 @@ impl FileStatus {
             Self::Loaded => "loaded",
             Self::Duplicate => "duplicate",
             Self::Empty => "empty",
+            Self::Retracted => "retracted",
             Self::Refused => "refused",
         }
     }
@@ -53,7 +64,7 @@ impl fmt::Display for FileStatus {
     }
 }
 
-/// One export that has been loaded.
+/// One export that has been loaded, whether or not its rows are still in the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LedgerEntry {
     pub(crate) source: TableName,
@@ -75,6 +86,28 @@ pub(crate) struct LedgerEntry {
     pub(crate) release: ReleaseNumber,
     pub(crate) run_id: RunId,
     pub(crate) as_of: DateTime<Utc>,
+    /// Number of the newest decision about this export that it already follows; 0: none.
+    pub(crate) decision: u64,
+}
+
+impl LedgerEntry {
+    /// Whether the table is made of this export too.
+    pub(crate) fn counts_in_table(&self) -> bool {
+        self.status != FileStatus::Retracted
+    }
+
+    /// The entry of this export once its rows are taken out, as that decision wants.
+    pub(crate) fn retract(&self, release: ReleaseNumber, run_id: &RunId, decision: u64) -> Self {
+        Self {
+            status: FileStatus::Retracted,
+            duplicate_of: None,
+            counts: self.counts.retract(),
+            release,
+            run_id: run_id.clone(),
+            decision,
+            ..self.clone()
+        }
+    }
 }
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
@@ -90,7 +123,7 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     Arc::new(Schema::new(COLUMNS.map(field).to_vec()))
 });
 
-const COLUMNS: [&str; 18] = [
+const COLUMNS: [&str; 20] = [
     "source",
     "path",
     "hash",
@@ -105,11 +138,16 @@ const COLUMNS: [&str; 18] = [
     "unchanged",
     "superseded",
     "duplicate",
+    "retracted",
     "rejected",
     "release",
     "run_id",
     "as_of",
+    "decision",
 ];
+
+/// Columns that ledgers of earlier versions lack: they are 0 there.
+const LATER_COLUMNS: [&str; 2] = ["retracted", "decision"];
 
 /// The schema of `ops.files`.
 pub(crate) fn ledger_schema() -> SchemaRef {
@@ -147,10 +185,12 @@ pub(crate) fn ledger_batch(entries: &[LedgerEntry]) -> Result<RecordBatch> {
         number(&|entry| entry.counts.unchanged),
         number(&|entry| entry.counts.superseded),
         number(&|entry| entry.counts.duplicate),
+        number(&|entry| entry.counts.retracted),
         number(&|entry| entry.counts.rejected),
         number(&|entry| entry.release.0),
         text(&|entry| Some(entry.run_id.to_string())),
         time(&|entry| Some(entry.as_of.timestamp_micros())),
+        number(&|entry| entry.decision),
     ];
     RecordBatch::try_new(ledger_schema(), columns)
         .map_err(|error| Error::internal("the ledger does not fit together").caused_by(error))
@@ -164,13 +204,15 @@ pub(crate) fn ledger_entries(batch: &RecordBatch) -> Result<Vec<LedgerEntry>> {
     let schema = ledger_schema();
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(COLUMNS.len());
     for (name, field) in COLUMNS.iter().zip(schema.fields()) {
-        let array = batch
-            .column_by_name(name)
-            .ok_or_else(|| corrupt(format!("it has no column `{name}`")))?;
-        let array =
-            datafusion::arrow::compute::cast(array, field.data_type()).map_err(|error| {
+        let array = match batch.column_by_name(name) {
+            Some(array) => cast(array, field.data_type()).map_err(|error| {
                 corrupt(format!("column `{name}` has another type")).caused_by(error)
-            })?;
+            })?,
+            None if LATER_COLUMNS.contains(name) => {
+                new_null_array(field.data_type(), batch.num_rows())
+            }
+            None => return Err(corrupt(format!("it has no column `{name}`"))),
+        };
         columns.push(array);
     }
     (0..batch.num_rows())
@@ -213,6 +255,14 @@ impl Row<'_> {
             .ok_or_else(|| corrupt(format!("`{name}` of an entry is no count")))
     }
 
+    /// A count of a column that not every ledger has.
+    fn later_number(&self, name: &str) -> Result<u64> {
+        match self.column(name) {
+            Some(_) => self.number(name),
+            None => Ok(0),
+        }
+    }
+
     fn optional_time(&self, name: &str) -> Option<DateTime<Utc>> {
         let array = self.column(name)?;
         let micros = array
@@ -248,11 +298,13 @@ fn entry(row: &Row<'_>) -> Result<LedgerEntry> {
             unchanged: row.number("unchanged")?,
             superseded: row.number("superseded")?,
             duplicate: row.number("duplicate")?,
+            retracted: row.later_number("retracted")?,
             rejected: row.number("rejected")?,
         },
         release: ReleaseNumber(row.number("release")?),
         run_id: RunId(row.text("run_id")?),
         as_of: row.time("as_of")?,
+        decision: row.later_number("decision")?,
     })
 }
 
@@ -284,6 +336,22 @@ impl Ledger {
     /// Adds an entry in the place of one with its path.
     pub(crate) fn insert(&mut self, entry: LedgerEntry) {
         self.entries.insert(entry.path.clone(), entry);
+    }
+
+    /// The entry of a path.
+    pub(crate) fn entry(&self, path: &str) -> Option<&LedgerEntry> {
+        self.entries.get(path)
+    }
+
+    /// Without the exports that no longer count and those named.
+    pub(crate) fn without(&self, paths: &BTreeSet<String>) -> Self {
+        let entries = self.entries.iter();
+        Self {
+            entries: entries
+                .filter(|(path, entry)| entry.counts_in_table() && !paths.contains(*path))
+                .map(|(path, entry)| (path.clone(), entry.clone()))
+                .collect(),
+        }
     }
 
     /// By path.
@@ -342,6 +410,7 @@ mod tests {
             release: ReleaseNumber(release),
             run_id: RunId("20260301T020612-9f3ac1".into()),
             as_of: DateTime::from_timestamp_micros(0).unwrap(),
+            decision: 0,
         }
     }
 
@@ -358,9 +427,31 @@ mod tests {
         let mut copy = entry("b", "h", 2);
         copy.status = FileStatus::Duplicate;
         copy.duplicate_of = Some("a".into());
-        let entries = vec![entry("undated", "h", 1), copy];
+        let out = entry("c", "i", 2).retract(ReleaseNumber(3), &RunId("later".into()), 7);
+        let entries = vec![entry("undated", "h", 1), copy, out];
         let batch = ledger_batch(&entries).unwrap();
         assert_eq!(ledger_entries(&batch).unwrap(), entries);
+    }
+
+    #[test]
+    fn a_ledger_of_before_retractions_reads_as_one_without() {
+        let batch = ledger_batch(&[entry("a", "h", 1)]).unwrap();
+        let earlier: Vec<usize> = (0..COLUMNS.len())
+            .filter(|at| !LATER_COLUMNS.contains(&COLUMNS[*at]))
+            .collect();
+        let batch = batch.project(&earlier).unwrap();
+        assert_eq!(ledger_entries(&batch).unwrap(), [entry("a", "h", 1)]);
+    }
+
+    #[test]
+    fn a_retracted_export_keeps_its_sum_and_brings_no_row() {
+        let out = entry("a", "h", 1).retract(ReleaseNumber(2), &RunId("later".into()), 3);
+        assert!(out.counts.adds_up());
+        assert_eq!((out.counts.retracted, out.counts.rejected), (2, 1));
+        assert_eq!(out.counts.inserted, 0);
+        let ledger = ledger(&[out]).without(&BTreeSet::new());
+        assert_eq!(ledger.standing(Load::Append, "a", "h"), Standing::New);
+        assert_eq!(ledger.standing(Load::Append, "b", "h"), Standing::New);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{DateTime, TimeZone, Utc};
 use chrono_tz::Tz;
 
-use super::{Observed, ObservedExport};
+use super::{ExportState, Observed, ObservedExport};
 use crate::project::{Period, Project, Source};
 
 /// A source that nothing new came for.
@@ -45,6 +45,8 @@ pub(crate) fn overdue(project: &Project, source: &Source, observed: &Observed) -
     let newest_at = exports
         .into_iter()
         .flatten()
+        // what does not count brought nothing
+        .filter(|export| !export.is_excluded && export.state != ExportState::Out)
         .map(|export| time_of(export, project.time_zone))
         .max();
     let passed = |allowed: &Period| newest_at.is_none_or(|at| at < allowed.before(observed.now));

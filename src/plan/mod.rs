@@ -128,8 +128,11 @@ pub(crate) enum Action {
     /// Read these exports into the source's table, in this order.
     Ingest {
         exports: Vec<ObservedExport>,
-        /// The table starts empty: its contract or the way exports are read changed, so every export is read again.
+        /// The table starts empty: its contract or the way exports are read changed, or an export left it whose records
+        /// took the place of others; so every export is read again.
         reload: bool,
+        /// Paths of the exports whose rows leave the table.
+        leaving: Vec<String>,
     },
     /// Certainly stale: compute it.
     Build,
@@ -269,6 +272,8 @@ impl TablePlan {
                         | Reason::InputChanges { .. }
                         | Reason::NewExports { .. }
                         | Reason::ChangedExports { .. }
+                        | Reason::RetractedExports { .. }
+                        | Reason::ReadAgain { .. }
                         | Reason::ExportsWait { .. }
                         | Reason::WordsChanged
                 )

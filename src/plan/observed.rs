@@ -54,7 +54,7 @@ pub(crate) struct PublishedTable {
 }
 
 /// One file of a source.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ObservedExport {
     /// Below `raw`.
     pub(crate) path: String,
@@ -65,12 +65,34 @@ pub(crate) struct ObservedExport {
     pub(crate) modified_at: DateTime<Utc>,
     /// The time captured from its path.
     pub(crate) ordered_at: Option<NaiveDateTime>,
+    /// Somebody decided that it does not count: it is not read, and rows of it leave the table.
+    pub(crate) is_excluded: bool,
+    /// Somebody wants it read again, and that was not done yet.
+    pub(crate) is_reloaded: bool,
+    /// The export that has the same content and counts in its place.
+    pub(crate) duplicate_of: Option<String>,
+}
+
+impl ObservedExport {
+    /// Whether the table is made of it too.
+    pub(crate) fn is_in_table(&self) -> bool {
+        matches!(
+            self.state,
+            ExportState::Known | ExportState::Changed | ExportState::Gone
+        )
+    }
+
+    /// Whether a build may read it.
+    pub(crate) fn is_available(&self) -> bool {
+        !self.is_excluded && !matches!(self.state, ExportState::Gone | ExportState::Out)
+    }
 }
 
 /// What the ledger says of an export.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ExportState {
-    /// The ledger does not know it.
+    /// No row of it is in the table.
+    #[default]
     New,
     /// Its rows are in the table.
     Known,
@@ -78,4 +100,6 @@ pub(crate) enum ExportState {
     Changed,
     /// Its rows are in the table, and the file is gone.
     Gone,
+    /// No row of it is in the table, nor shall be: somebody decided so, and perhaps the file is gone too.
+    Out,
 }

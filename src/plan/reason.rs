@@ -19,6 +19,10 @@ pub(crate) enum Reason {
     },
     /// Exports whose content is another than the one loaded.
     ChangedExports { count: usize },
+    /// Exports that somebody retracted: their rows leave the table.
+    RetractedExports { count: usize },
+    /// Exports that somebody wants read again.
+    ReadAgain { count: usize },
     /// Contract or read settings of a source: all its exports are read again.
     Reload {
         /// File that says so.
@@ -65,6 +69,12 @@ impl fmt::Display for Reason {
             }
             Self::ChangedExports { count } => {
                 write!(f, "{} changed in place", counted(*count, "export"))
+            }
+            Self::RetractedExports { count } => {
+                write!(f, "{} retracted", counted(*count, "export"))
+            }
+            Self::ReadAgain { count } => {
+                write!(f, "{} to be read again", counted(*count, "export"))
             }
             Self::Reload { path, exports } => write!(
                 f,

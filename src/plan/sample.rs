@@ -268,8 +268,7 @@ pub(super) fn export(path: &str, size: u64, state: ExportState) -> ObservedExpor
         path: path.into(),
         size,
         state,
-        modified_at: DateTime::UNIX_EPOCH,
-        ordered_at: None,
+        ..ObservedExport::default()
     }
 }
 
@@ -282,7 +281,9 @@ pub(super) fn summary(plan: &Plan) -> String {
         .filter(|table| table.action != Action::Unchanged);
     let lines = changed.map(|table| {
         let action = match &table.action {
-            Action::Ingest { exports, reload } => {
+            Action::Ingest {
+                exports, reload, ..
+            } => {
                 format!(
                     "Ingest {}{}",
                     exports.len(),

@@ -11,6 +11,7 @@ pub(super) const LOCK: &str = "_kilde/lock";
 pub(super) const LAST_RUN: &str = "_kilde/last_run.json";
 pub(super) const RELEASES: &str = "_kilde/releases";
 pub(super) const RUNS: &str = "_kilde/runs";
+pub(super) const DECISIONS: &str = "_kilde/decisions";
 
 /// An entry of the lake log; the first is 1.
 pub(super) fn log_entry(sequence: u64) -> String {
@@ -71,6 +72,19 @@ pub(super) fn run_of(path: &str) -> Option<RunId> {
         .strip_prefix('/')?
         .strip_suffix(".json")?;
     Some(RunId(name.to_string()))
+}
+
+/// What somebody decided; the first is 1.
+pub(super) fn decision(number: u64) -> String {
+    format!("{DECISIONS}/{number:020}.json")
+}
+
+pub(super) fn decision_of(path: &str) -> Option<u64> {
+    let name = path
+        .strip_prefix(DECISIONS)?
+        .strip_prefix('/')?
+        .strip_suffix(".json")?;
+    name.parse().ok()
 }
 
 /// The name of a data file: which claim and run wrote it, and which of their files it is. Used once for ever.

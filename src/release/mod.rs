@@ -15,6 +15,7 @@
 
 mod claim;
 mod create;
+mod decision;
 mod failpoint;
 #[cfg(test)]
 mod fixture;
@@ -36,6 +37,7 @@ mod stage;
 mod table_log;
 
 pub(crate) use claim::{Claim, YieldReason};
+pub(crate) use decision::Decision;
 pub(crate) use failpoint::{Boundary, Failpoint};
 pub(crate) use lake::{Lake, Pause};
 pub(crate) use layout::CandidateName;

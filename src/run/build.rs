@@ -212,7 +212,6 @@ impl Runner {
             changed_tables: 0,
             tables: 0,
             failure: None,
-            errors: std::collections::BTreeMap::new(),
             failure_kind: None,
             latest: None,
             candidates: std::collections::BTreeMap::new(),
@@ -228,7 +227,11 @@ fn has_work(plan: &Plan, request: &BuildRequest, base: Option<&Release>) -> bool
         || hold::any_ended(plan, base)
         || plan.tables.values().any(TablePlan::is_overdue)
         || plan.tables.values().any(|table| match &table.action {
-            Action::Ingest { exports, reload } => *reload || !exports.is_empty(),
+            Action::Ingest {
+                exports,
+                reload,
+                leaving,
+            } => *reload || !exports.is_empty() || !leaving.is_empty(),
             Action::Build | Action::Retest | Action::Redescribe => true,
             // possible only where something above is certain
             Action::Maybe | Action::Unchanged | Action::NotSelected => false,
@@ -298,18 +301,21 @@ impl RunReport {
 impl Executed {
     /// Why nothing may be published; `None`: all is well.
     fn failure(&self, execution: &Execution) -> Option<String> {
-        let mut reasons = self
+        let failed: Vec<String> = self
             .outcomes
             .values()
             .filter_map(|outcome| match &outcome.outcome {
-                TableOutcome::Failed(reason) => Some(format!("`{}`: {reason}", outcome.table)),
+                TableOutcome::Failed(failure) => {
+                    Some(format!("`{}`: {}", outcome.table, failure.brief))
+                }
                 _ => None,
-            });
-        let failed = reasons.next().map(|first| match reasons.count() {
-            0 => first,
-            1 => format!("{first}, and 1 more table failed"),
-            n => format!("{first}, and {n} more tables failed"),
-        });
+            })
+            .collect();
+        let failed = match &failed[..] {
+            [] => None,
+            [one] => Some(one.clone()),
+            [first, rest @ ..] => Some(format!("{first}; and {} more failed", rest.len())),
+        };
         let held: Vec<&TableName> = self
             .outcomes
             .values()

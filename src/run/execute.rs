@@ -8,13 +8,15 @@ use tokio::sync::{OnceCell, Semaphore};
 
 use super::observe::Observation;
 use super::ops_tables::Ingested;
-use super::report::{ExportReport, RunReport, SourceReport, StepReport, TableOutcome};
+use super::report::{
+    ExportReport, FailureReport, RefusedExport, RunReport, SourceReport, StepReport, TableOutcome,
+};
 use super::{BuildRequest, Listener, RunEvent, Runner, schedule};
 use crate::catalog::{Candidate, Catalog, Content};
 use crate::clock::Stopwatch;
 use crate::error::{Error, Result};
 use crate::name::{ClaimNumber, RunId, TableName};
-use crate::plan::{Action, Kind, Plan, TablePlan};
+use crate::plan::{Action, Kind, ObservedExport, Plan, TablePlan};
 use crate::quality::Verdict;
 use crate::release::Claim;
 
@@ -45,8 +47,8 @@ pub(super) struct Executed {
     pub(super) outcomes: BTreeMap<TableName, TableResult>,
     pub(super) verdicts: Vec<Verdict>,
     pub(super) ingested: BTreeMap<TableName, Ingested>,
-    /// The errors of tables that could not be made, as people read them.
-    errors: BTreeMap<TableName, String>,
+    /// Exports for which a source could not be loaded.
+    refused: BTreeMap<TableName, Vec<RefusedExport>>,
     /// Queries that show the rows on which a step failed.
     rows_sql: BTreeMap<TableName, String>,
     order: Vec<TableName>,
@@ -181,9 +183,9 @@ impl Execution {
                 };
                 (self.listener)(RunEvent::Finished(table.clone()));
                 done.unwrap_or_else(|error| {
-                    let failed = self.failed(plan, &error);
+                    let report = FailureReport::of(&table, &error);
                     failure = Some(error);
-                    failed
+                    TableResult::new(plan, TableOutcome::Failed(report))
                 })
             }
         };
@@ -196,7 +198,10 @@ impl Execution {
         }
         result = match self.hold_or_fail(plan, result, failure.as_ref()).await {
             Ok(result) => result,
-            Err(error) => self.failed(plan, &error),
+            Err(error) => TableResult::new(
+                plan,
+                TableOutcome::Failed(FailureReport::of(&table, &error)),
+            ),
         };
         result.seconds = watch.elapsed().as_secs_f64();
         if let Some(content) = &result.content {
@@ -208,13 +213,6 @@ impl Execution {
         );
         self.lock_state().outcomes.insert(table, result);
         !(failed && self.request.fail_fast)
-    }
-
-    /// The result of a table that could not be made; keeps the error whole for the report.
-    fn failed(&self, plan: &TablePlan, error: &Error) -> TableResult {
-        let errors = &mut self.lock_state().errors;
-        errors.insert(plan.table.clone(), error.render());
-        TableResult::new(plan, TableOutcome::Failed(error.brief()))
     }
 
     pub(super) fn is_broken(&self, table: &TableName) -> bool {
@@ -278,6 +276,22 @@ impl Execution {
 
     pub(super) fn record_ingested(&self, table: &TableName, ingested: Ingested) {
         self.lock_state().ingested.insert(table.clone(), ingested);
+    }
+
+    /// Says of an export that its source cannot be loaded for it.
+    pub(super) fn record_refused(&self, table: &TableName, export: &ObservedExport, error: &Error) {
+        let refused = RefusedExport {
+            path: export.path.clone(),
+            size: export.size,
+            modified_at: export.modified_at,
+            reason: error.to_string(),
+        };
+        let mut state = self.lock_state();
+        state
+            .refused
+            .entry(table.clone())
+            .or_default()
+            .push(refused);
     }
 
     pub(super) fn verdicts(&self) -> Vec<Verdict> {
@@ -430,12 +444,6 @@ impl Executed {
             }
         }
         report.verdicts.clone_from(&self.verdicts);
-        let failed = |table: &TableName| {
-            let result = self.outcomes.get(table);
-            result.is_some_and(|result| matches!(result.outcome, TableOutcome::Failed(_)))
-        };
-        report.errors = self.errors.clone();
-        report.errors.retain(|table, _| failed(table));
     }
 
     fn source_report(&self, result: &TableResult) -> SourceReport {
@@ -453,6 +461,12 @@ impl Executed {
                 .sum(),
             rejected: exports.iter().map(|export| export.rejected).sum(),
             exports,
+            retracted: ingested
+                .retracted
+                .iter()
+                .map(|entry| entry.path.clone())
+                .collect(),
+            refused: self.refused.get(&result.table).cloned().unwrap_or_default(),
             rows: result.rows,
             row_change: result.row_change,
             seconds: result.seconds,

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use super::execute::{Executed, Execution, TableResult};
-use super::report::{HeldReport, TableOutcome};
+use super::report::{FailureReport, HeldReport, TableOutcome};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{ReleaseNumber, RunId, TableName};
 use crate::plan::{self, Action, Kind, Plan, TablePlan};
@@ -19,6 +19,9 @@ use crate::release::{Held, Release};
 
 /// Why a table is held that was not tried.
 const ASKED_FOR: &str = "asked for with --hold";
+/// Why a table that may be held is not.
+const NOT_HELD: &str =
+    "it cannot be held, since its last good version has other columns than the project declares";
 
 impl Execution {
     /// The outcome of a table that `--hold` names, where it would have changed.
@@ -48,7 +51,7 @@ impl Execution {
         error: Option<&Error>,
     ) -> Result<TableResult> {
         let reason = match &result.outcome {
-            TableOutcome::Failed(reason) => error.map_or(reason.clone(), Error::brief),
+            TableOutcome::Failed(failure) => failure.brief.clone(),
             TableOutcome::TestsFailed => self.failed_tests(plan),
             _ => return Ok(result),
         };
@@ -69,9 +72,14 @@ impl Execution {
             return Ok(result);
         };
         if published.file_set.schema != plan.schema && !plan.readers.is_empty() {
-            result.outcome = TableOutcome::Failed(format!(
-                "{reason}; it cannot be held, since its last good version has other columns than the project declares"
-            ));
+            let text = match &result.outcome {
+                TableOutcome::Failed(failure) => failure.text.clone(),
+                _ => format!("error: `{}`: {reason}", plan.table),
+            };
+            result.outcome = TableOutcome::Failed(FailureReport {
+                brief: format!("{reason}; {NOT_HELD}"),
+                text: format!("{text}\n  {NOT_HELD}"),
+            });
             return Ok(result);
         }
         self.take_back(&plan.table);

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Runner;
 use crate::catalog::Catalog;
-use crate::engine::Joins;
+use crate::engine::{self, Joins};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake;
 use crate::name::{ReleaseNumber, RunId, TableName};
@@ -173,17 +173,15 @@ impl Runner {
         let tables = BTreeMap::from([(table.clone(), provider)]);
         let session = catalog.engine().session(&tables, Joins::Hash)?;
         let frame = session.table(table.to_string()).await;
-        let frame = frame.map_err(crate::engine::failure)?;
-        let rows = frame
-            .execute_stream()
-            .await
-            .map_err(crate::engine::failure)?;
+        let frame = frame.map_err(engine::failure)?;
+        let (schema, rows) = engine::stream(frame).await?;
         let context = session.task_ctx();
         let personal = personal(&self.project, table);
         lake::write_whole(
             &context,
             &store.object_store(),
             &path(table),
+            &schema,
             rows,
             &personal,
         )

@@ -10,8 +10,11 @@
 
 mod build;
 mod candidate;
+mod decide;
+mod decision;
 mod event;
 mod execute;
+mod exports;
 mod history;
 mod hold;
 mod latest;
@@ -31,7 +34,10 @@ mod testing;
 mod unit_test;
 mod why;
 
+pub(crate) use decide::{Decided, DecisionRequest};
+pub(crate) use decision::Verb;
 pub use event::{Listener, RunEvent};
+pub(crate) use exports::{ExportStatus, Exports, ListedExport, SourceExports};
 pub(crate) use latest::LatestReport;
 pub use report::RunReport;
 pub(crate) use report::{HeldReport, OverdueReport, SourceReport, StepReport, TableOutcome};
@@ -83,6 +89,19 @@ pub struct BuildRequest {
     pub(crate) warn_error: bool,
     /// Tables that keep their published version this time, whatever came for them.
     pub(crate) hold: BTreeSet<TableName>,
+}
+
+impl BuildRequest {
+    /// A build of a selection, with nothing special asked for.
+    pub(crate) fn of(selection: Selection, as_of: DateTime<Utc>) -> Self {
+        Self {
+            selection,
+            as_of,
+            fail_fast: false,
+            warn_error: false,
+            hold: BTreeSet::new(),
+        }
+    }
 }
 
 /// Runs builds and other changes of one project's lake.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use super::Runner;
+use super::decision::Decisions;
 use crate::catalog::Catalog;
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
@@ -14,7 +15,7 @@ use crate::plan::{
     ExportState, Fingerprints, Observed, ObservedExport, ObservedHold, ObservedRelease,
     PublishedTable,
 };
-use crate::project::{Captures, Source};
+use crate::project::{Captures, Project, Source};
 use crate::release::{Pause, Release, TableEntry, TableKind};
 use crate::store::{ObjectInfo, Store};
 
@@ -26,6 +27,8 @@ pub(super) struct Observation {
     pub(super) pause: Option<Pause>,
     /// The ledger by source.
     pub(super) ledger: BTreeMap<TableName, Ledger>,
+    /// What people decided about exports.
+    pub(super) decisions: Decisions,
     /// Exports that lie in `raw`, by source and path.
     pub(super) found: BTreeMap<TableName, BTreeMap<String, FoundExport>>,
     /// Where exports lie; `None` where the folder does not exist.
@@ -40,6 +43,24 @@ pub(super) struct FoundExport {
 }
 
 impl Observation {
+    /// Fills in what is known of the exports of every source; to be done again where decisions are others.
+    pub(super) async fn see_exports(&mut self, project: &Project) -> Result<()> {
+        let (unknown, nothing) = (Ledger::default(), BTreeMap::new());
+        let mut exports = BTreeMap::new();
+        for source in project.sources.values() {
+            let sight = Sight {
+                source,
+                raw: self.raw.as_ref(),
+                found: self.found.get(&source.table).unwrap_or(&nothing),
+                known: self.ledger.get(&source.table).unwrap_or(&unknown),
+                decisions: &self.decisions,
+            };
+            exports.insert(source.table.clone(), sight.exports().await?);
+        }
+        self.observed.exports = exports;
+        Ok(())
+    }
+
     /// # Errors
     /// `Config` while a rollback pauses the lake.
     pub(super) fn refuse_if_paused(&self) -> Result<()> {
@@ -59,21 +80,53 @@ pub(super) fn paused(pause: &Pause) -> Error {
     .help("`kilde resume` lets them go on; `kilde plan` shows what they would do")
 }
 
+/// What a lake says of the world: its newest release and what people decided.
+#[derive(Debug, Default)]
+struct Published {
+    release: Option<Release>,
+    pause: Option<Pause>,
+    ledger: BTreeMap<TableName, Ledger>,
+    decisions: Decisions,
+}
+
+impl Published {
+    async fn of(catalog: &Catalog) -> Result<Self> {
+        let release = catalog.lake().current().await?;
+        let pause = match &release {
+            Some(release) => catalog.lake().pause(release).await?,
+            None => None,
+        };
+        let ledger = match &release {
+            Some(release) => super::ops_tables::ledger(catalog, release).await?,
+            None => BTreeMap::new(),
+        };
+        Ok(Self {
+            release,
+            pause,
+            ledger,
+            decisions: Decisions::read(catalog).await?,
+        })
+    }
+}
+
 /// Looks at everything a plan depends on. Writes nothing.
 pub(super) async fn observe(
     runner: &Runner,
     catalog: &Catalog,
     as_of: DateTime<Utc>,
 ) -> Result<Observation> {
-    let release = catalog.lake().current().await?;
-    let pause = match &release {
-        Some(release) => catalog.lake().pause(release).await?,
-        None => None,
-    };
-    let ledger = match &release {
-        Some(release) => super::ops_tables::ledger(catalog, release).await?,
-        None => BTreeMap::new(),
-    };
+    look(runner, Published::of(catalog).await?, as_of).await
+}
+
+/// The same where there is no lake yet: only what lies in `raw`.
+pub(super) async fn observe_without_lake(
+    runner: &Runner,
+    as_of: DateTime<Utc>,
+) -> Result<Observation> {
+    look(runner, Published::default(), as_of).await
+}
+
+async fn look(runner: &Runner, lake: Published, as_of: DateTime<Utc>) -> Result<Observation> {
     let project = &runner.project;
     let raw = Store::open_if_exists(&project.root, &project.raw)?;
     let mut found = BTreeMap::new();
@@ -82,33 +135,24 @@ pub(super) async fn observe(
             found.insert(source.table.clone(), find_exports(raw, source).await?);
         }
     }
-    let mut exports = BTreeMap::new();
-    for source in project.sources.values() {
-        let none = Ledger::default();
-        let known = ledger.get(&source.table).unwrap_or(&none);
-        let nothing = BTreeMap::new();
-        let found = found.get(&source.table).unwrap_or(&nothing);
-        exports.insert(
-            source.table.clone(),
-            observed_exports(raw.as_ref(), found, known).await?,
-        );
-    }
-    let observed = Observed {
-        as_of,
-        now: runner.clock.now(),
-        release: release
-            .as_ref()
-            .map(|release| observed_release(release, pause.is_some())),
-        exports,
-    };
-    Ok(Observation {
-        observed,
-        release,
-        pause,
-        ledger,
+    let is_paused = lake.pause.is_some();
+    let release = lake.release.as_ref();
+    let mut observation = Observation {
+        observed: Observed {
+            as_of,
+            now: runner.clock.now(),
+            release: release.map(|release| observed_release(release, is_paused)),
+            exports: BTreeMap::new(),
+        },
+        release: lake.release,
+        pause: lake.pause,
+        ledger: lake.ledger,
+        decisions: lake.decisions,
         found,
         raw,
-    })
+    };
+    observation.see_exports(project).await?;
+    Ok(observation)
 }
 
 async fn find_exports(raw: &Store, source: &Source) -> Result<BTreeMap<String, FoundExport>> {
@@ -126,49 +170,88 @@ async fn find_exports(raw: &Store, source: &Source) -> Result<BTreeMap<String, F
     Ok(found)
 }
 
-/// Exports of one source in the order in which they are read: by captured time, then path.
-async fn observed_exports(
-    raw: Option<&Store>,
-    found: &BTreeMap<String, FoundExport>,
-    known: &Ledger,
-) -> Result<Vec<ObservedExport>> {
-    let by_path: BTreeMap<&str, &LedgerEntry> = known
-        .entries()
-        .map(|entry| (entry.path.as_str(), entry))
-        .collect();
-    let mut exports = Vec::new();
-    for (path, export) in found {
-        let state = match by_path.get(path.as_str()) {
-            None => ExportState::New,
-            Some(entry) if is_same_file(entry, &export.object) => ExportState::Known,
-            // touched, or replaced: only the bytes can tell
-            Some(entry) => match raw {
-                Some(raw) if hash(raw, path).await? == entry.hash => ExportState::Known,
-                _ => ExportState::Changed,
-            },
+/// All that is known of one source's exports.
+struct Sight<'a> {
+    source: &'a Source,
+    raw: Option<&'a Store>,
+    found: &'a BTreeMap<String, FoundExport>,
+    known: &'a Ledger,
+    decisions: &'a Decisions,
+}
+
+impl Sight<'_> {
+    /// In the order in which they are read: by captured time, then path.
+    async fn exports(&self) -> Result<Vec<ObservedExport>> {
+        let mut exports = Vec::new();
+        for (path, export) in self.found {
+            let entry = self.known.entry(path);
+            exports.push(ObservedExport {
+                size: export.object.size,
+                modified_at: export.object.modified_at,
+                ordered_at: export.captures.ordered_at,
+                ..self.observed(path, self.state(path, export, entry).await?)
+            });
+        }
+        for entry in self.known.entries() {
+            if self.found.contains_key(&entry.path) {
+                continue;
+            }
+            let state = match entry.counts_in_table() {
+                true => ExportState::Gone,
+                false => ExportState::Out,
+            };
+            exports.push(ObservedExport {
+                size: entry.size,
+                modified_at: entry.modified_at,
+                ordered_at: entry.ordered_at,
+                ..self.observed(&entry.path, state)
+            });
+        }
+        exports.sort_by(|a, b| (a.ordered_at, &a.path).cmp(&(b.ordered_at, &b.path)));
+        Ok(exports)
+    }
+
+    async fn state(
+        &self,
+        path: &str,
+        export: &FoundExport,
+        entry: Option<&LedgerEntry>,
+    ) -> Result<ExportState> {
+        let is_excluded = self.is_excluded(path);
+        let Some(entry) = entry.filter(|entry| entry.counts_in_table()) else {
+            return Ok(match is_excluded {
+                true => ExportState::Out,
+                false => ExportState::New,
+            });
         };
-        exports.push(ObservedExport {
-            path: path.clone(),
-            size: export.object.size,
+        // what does not count need not be read to see whether it was touched, or replaced
+        if is_excluded || is_same_file(entry, &export.object) {
+            return Ok(ExportState::Known);
+        }
+        match self.raw {
+            Some(raw) if hash(raw, path).await? == entry.hash => Ok(ExportState::Known),
+            _ => Ok(ExportState::Changed),
+        }
+    }
+
+    /// What is decided about an export, and what the ledger says of it.
+    fn observed(&self, path: &str, state: ExportState) -> ObservedExport {
+        let entry = self.known.entry(path).filter(|e| e.counts_in_table());
+        let reload = self.decisions.reload(&self.source.table, path);
+        ObservedExport {
+            path: path.to_string(),
             state,
-            modified_at: export.object.modified_at,
-            ordered_at: export.captures.ordered_at,
-        });
+            is_excluded: self.is_excluded(path),
+            is_reloaded: entry.is_some_and(|entry| entry.decision < reload),
+            duplicate_of: entry.and_then(|entry| entry.duplicate_of.clone()),
+            ..ObservedExport::default()
+        }
     }
-    for entry in known
-        .entries()
-        .filter(|entry| !found.contains_key(&entry.path))
-    {
-        exports.push(ObservedExport {
-            path: entry.path.clone(),
-            size: entry.size,
-            state: ExportState::Gone,
-            modified_at: entry.modified_at,
-            ordered_at: entry.ordered_at,
-        });
+
+    fn is_excluded(&self, path: &str) -> bool {
+        let exclusion = self.decisions.exclusion(&self.source.table, path);
+        exclusion.is_some()
     }
-    exports.sort_by(|a, b| (a.ordered_at, &a.path).cmp(&(b.ordered_at, &b.path)));
-    Ok(exports)
 }
 
 /// Whether a file that was listed is surely the one that was read, without reading it again.

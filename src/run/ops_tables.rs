@@ -7,6 +7,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
+use datafusion::logical_expr::{Expr, cast, ident, lit};
 use datafusion::prelude::SessionContext;
 
 use super::execute::{Executed, Execution};
@@ -27,8 +28,12 @@ const PARTITION: &str = "source";
 pub(super) struct Ingested {
     /// New entries of the ledger, in the order of reading.
     pub(super) entries: Vec<LedgerEntry>,
-    /// The exports behind them, without duplicates.
+    /// Entries of exports whose rows left the table.
+    pub(super) retracted: Vec<LedgerEntry>,
+    /// The exports behind `entries`, without duplicates.
     pub(super) decoded: Vec<Arc<DecodedExport>>,
+    /// Exports whose earlier rejects are void: they left, or were read again.
+    pub(super) replaced: BTreeSet<String>,
     /// All earlier entries and rejects are void: every export was read again.
     pub(super) reload: bool,
 }
@@ -89,7 +94,7 @@ pub(super) async fn ledger(
         .session(&BTreeMap::from([(table.clone(), provider)]), Joins::Hash)?;
     let sql = format!("select * from {table} order by source, ordered_at, path");
     let frame = session.sql(&sql).await.map_err(engine::failure)?;
-    for batch in frame.collect().await.map_err(engine::failure)? {
+    for batch in engine::collect(frame).await? {
         for entry in ingest::ledger_entries(&batch)? {
             ledger
                 .entry(entry.source.clone())
@@ -140,11 +145,8 @@ impl Execution {
         let sources: BTreeSet<&TableName> = executed.ingested.keys().collect();
         let mut entries = Vec::new();
         for (source, ingested) in &executed.ingested {
-            let replaced: BTreeSet<&str> = ingested
-                .entries
-                .iter()
-                .map(|entry| entry.path.as_str())
-                .collect();
+            let new = || ingested.entries.iter().chain(&ingested.retracted);
+            let replaced: BTreeSet<&str> = new().map(|entry| entry.path.as_str()).collect();
             let earlier = self
                 .observation
                 .ledger
@@ -153,10 +155,11 @@ impl Execution {
                 .flat_map(Ledger::entries);
             entries.extend(
                 earlier
-                    .filter(|old| !ingested.reload && !replaced.contains(old.path.as_str()))
+                    .filter(|old| !(ingested.reload && old.counts_in_table()))
+                    .filter(|old| !replaced.contains(old.path.as_str()))
                     .cloned(),
             );
-            entries.extend(ingested.entries.iter().cloned());
+            entries.extend(new().cloned());
         }
         let batch = ingest::ledger_batch(&entries)?;
         let provider = MemTable::try_new(ingest::ledger_schema(), vec![vec![batch]])
@@ -169,33 +172,83 @@ impl Execution {
             .await?;
         contents.insert(files, content);
 
-        let decoded: Vec<Arc<DecodedExport>> = executed
+        if let Some(content) = self.rejects_content(executed).await? {
+            contents.insert(rejects_table()?, content);
+        }
+        Ok(contents)
+    }
+
+    /// A new version of the rejects, where any come or go.
+    async fn rejects_content(&self, executed: &Executed) -> Result<Option<Content>> {
+        let decoded = executed
             .ingested
             .values()
             .flat_map(|ingested| ingested.decoded.iter())
-            .filter(|export| export.rejects.rows() > 0)
-            .cloned()
-            .collect();
-        let reloaded: BTreeSet<String> = executed
-            .ingested
-            .iter()
-            .filter(|(_, ingested)| ingested.reload)
-            .map(|(source, _)| source.to_string())
-            .collect();
-        let rejects = rejects_table()?;
-        if !decoded.is_empty() || !reloaded.is_empty() || self.entry(&rejects).is_none() {
-            let scratch = decoded
-                .iter()
-                .map(|export| Arc::clone(&export.rejects))
-                .collect();
-            let provider = ingest::scratch_table(ingest::rejects_schema(), scratch)?;
-            let void = |source: &str| reloaded.contains(source);
-            let content = self
-                .ops_content(&rejects, provider, ingest::rejects_schema(), void)
-                .await?;
-            contents.insert(rejects, content);
+            .filter(|export| export.rejects.rows() > 0);
+        let new: Vec<_> = decoded.map(|export| Arc::clone(&export.rejects)).collect();
+        let mut void: BTreeSet<String> = BTreeSet::new();
+        let mut parts: Vec<(&TableName, &BTreeSet<String>)> = Vec::new();
+        for (source, ingested) in &executed.ingested {
+            if ingested.reload {
+                void.insert(source.to_string());
+            } else if self.had_rejects(source, &ingested.replaced) {
+                void.insert(source.to_string());
+                parts.push((source, &ingested.replaced));
+            }
         }
-        Ok(contents)
+        let rejects = rejects_table()?;
+        let published = self.published(&rejects).await?;
+        if new.is_empty() && void.is_empty() && published.is_some() {
+            return Ok(None);
+        }
+        let mut rows = ingest::scratch_table(ingest::rejects_schema(), new)?;
+        if let (Some(published), false) = (&published, parts.is_empty()) {
+            rows = self.with_rejects_that_stay(rows, published, &parts)?;
+        }
+        let void = |source: &str| void.contains(source);
+        self.ops_content(&rejects, rows, ingest::rejects_schema(), void)
+            .await
+            .map(Some)
+    }
+
+    /// Whether the ledger counts a reject in any of these exports.
+    fn had_rejects(&self, source: &TableName, paths: &BTreeSet<String>) -> bool {
+        let ledger = self.observation.ledger.get(source);
+        let entries = ledger.into_iter().flat_map(Ledger::entries);
+        let mut rejected = entries.filter(|entry| entry.counts.rejected > 0);
+        rejected.any(|entry| paths.contains(&entry.path))
+    }
+
+    /// New rejects and, of the sources named, the published ones but those of some exports.
+    fn with_rejects_that_stay(
+        &self,
+        new: Arc<dyn TableProvider>,
+        published: &Content,
+        parts: &[(&TableName, &BTreeSet<String>)],
+    ) -> Result<Arc<dyn TableProvider>> {
+        let session = self
+            .catalog
+            .engine()
+            .session(&BTreeMap::new(), Joins::Hash)?;
+        let schema = ingest::rejects_schema();
+        let columns: Vec<Expr> = schema
+            .fields()
+            .iter()
+            .map(|field| cast(ident(field.name()), field.data_type().clone()).alias(field.name()))
+            .collect();
+        let mut rows = session.read_table(new).map_err(engine::failure)?;
+        for (source, void) in parts {
+            let void = void.iter().map(|path| lit(path.as_str())).collect();
+            let of_source = ident(PARTITION).eq(lit(source.to_string()));
+            let stays = of_source.and(ident("file").in_list(void, true));
+            let staying = session
+                .read_table(published.provider()?)
+                .and_then(|rows| rows.select(columns.clone()))
+                .and_then(|rows| rows.filter(stays))
+                .map_err(engine::failure)?;
+            rows = rows.union(staying).map_err(engine::failure)?;
+        }
+        Ok(rows.into_view())
     }
 
     /// Rows added to one of our tables; the partitions of `void` sources go.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::UnitTestReport;
 use crate::catalog::Candidate;
+use crate::error::Error;
 use crate::name::{ReleaseNumber, RunId, TableName};
 use crate::plan::Overdue;
 use crate::quality::{Outcome, Verdict};
@@ -48,9 +49,6 @@ pub struct RunReport {
     pub(crate) tables: u64,
     /// Why nothing was published, where something should have been.
     pub(crate) failure: Option<String>,
-    /// The errors of tables that could not be made, as people read them: place, cause and help.
-    #[serde(default)]
-    pub(crate) errors: BTreeMap<TableName, String>,
     /// Who has to act on it: a name of [`crate::error::ErrorKind`].
     #[serde(default)]
     pub(crate) failure_kind: Option<String>,
@@ -121,12 +119,21 @@ pub(crate) enum TableOutcome {
     Tested,
     /// A test failed.
     TestsFailed,
-    /// Could not be computed: the reason.
-    Failed(String),
+    /// Could not be computed.
+    Failed(FailureReport),
     /// Keeps its last good version: the reason.
     Held(String),
     /// Not tried, since this table failed, on which it stands.
     Skipped(TableName),
+}
+
+/// Why a table could not be made; never with a cell value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FailureReport {
+    /// Where and what, in one line.
+    pub(crate) brief: String,
+    /// The whole error over several lines: code, table, place, causes, help.
+    pub(crate) text: String,
 }
 
 /// One source in a run.
@@ -140,11 +147,26 @@ pub(crate) struct SourceReport {
     pub(crate) records: u64,
     pub(crate) accepted: u64,
     pub(crate) rejected: u64,
+    /// Exports whose rows left the table.
+    #[serde(default)]
+    pub(crate) retracted: Vec<String>,
+    /// Exports for which the source could not be loaded.
+    #[serde(default)]
+    pub(crate) refused: Vec<RefusedExport>,
     /// Rows after the run.
     pub(crate) rows: u64,
     /// Rows more (or fewer) than before.
     pub(crate) row_change: i64,
     pub(crate) seconds: f64,
+}
+
+/// An export that was not taken, as it was then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RefusedExport {
+    pub(crate) path: String,
+    pub(crate) size: u64,
+    pub(crate) modified_at: DateTime<Utc>,
+    pub(crate) reason: String,
 }
 
 /// One export in a run; `records` is the sum of what follows it.
@@ -184,6 +206,20 @@ pub(crate) struct StepReport {
     pub(crate) rows_sql: Option<String>,
 }
 
+impl FailureReport {
+    /// The error that befell a table.
+    pub(super) fn of(table: &TableName, error: &Error) -> Self {
+        let text = error.render();
+        Self {
+            brief: error.brief(),
+            text: match text.split_once(": ") {
+                Some((head, rest)) => format!("{head}: `{table}`: {rest}"),
+                None => text,
+            },
+        }
+    }
+}
+
 impl OverdueReport {
     pub(super) fn of(table: &TableName, overdue: &Overdue) -> Self {
         Self {
@@ -206,6 +242,8 @@ impl SourceReport {
             records: 0,
             accepted: 0,
             rejected: 0,
+            retracted: Vec::new(),
+            refused: Vec::new(),
             rows: 0,
             row_change: 0,
             seconds: 0.0,

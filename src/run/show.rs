@@ -60,7 +60,7 @@ impl Runner {
         let (session, plan) = showing.query(table).await?;
         let frame = self.first_rows(DataFrame::new(session.state(), plan), table, limit)?;
         let schema = Arc::new(frame.schema().as_arrow().clone());
-        let batches = frame.collect().await.map_err(engine::failure)?;
+        let batches = engine::collect(frame).await?;
         let (batches, has_more) = cut(batches, limit);
         Ok(Shown {
             rows: Rows::of(schema, batches),

@@ -1,10 +1,10 @@
 //! A source: its new exports decoded, merged into the table, accounted for, tested.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::FutureExt;
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::stream::{self, StreamExt};
 
 use super::execute::{Execution, TableResult};
 use super::observe::FoundExport;
@@ -20,49 +20,64 @@ use crate::ingest::{
 };
 use crate::lake::{self, Digest, Layout, Written};
 use crate::name::ReleaseNumber;
-use crate::plan::{Action, ExportState, ObservedExport, TablePlan};
+use crate::plan::{Action, ObservedExport, TablePlan};
 use crate::project::{Load, Source};
 
 impl Execution {
     pub(super) async fn source(&self, plan: &TablePlan) -> Result<TableResult> {
         self.refuse_overdue(plan)?;
-        let (exports, reload) = match &plan.action {
-            Action::Ingest { exports, reload } => (exports, *reload),
+        let (exports, reload, leaving) = match &plan.action {
+            Action::Ingest {
+                exports,
+                reload,
+                leaving,
+            } => (exports, *reload, leaving),
             Action::Retest => return self.retest(plan).await,
             Action::Redescribe => return self.redescribe(plan).await,
             _ => return Ok(TableResult::new(plan, TableOutcome::Unchanged)),
         };
         let source = self.runner.project.sources.get(&plan.table);
         let source = Arc::new(source.cloned().ok_or_else(|| no_source(plan))?);
-        refuse_changed(&source, exports, reload)?;
         let published = self.published(&plan.table).await?;
         let present = published.as_ref().filter(|_| !reload);
 
         let decoded = self.decode(&source, exports).await?;
-        let reports: Vec<_> = decoded.iter().map(|export| &export.report).collect();
-        if let Err(error) = ingest::check_rejects(&source, &reports, &self.run) {
+        if let Err(error) = self.check_rejects(&source, exports, &decoded) {
             self.record_ingested(&plan.table, self.refused(&source, decoded));
             return Err(error);
         }
-        let (unique, duplicates) = self.without_duplicates(&source, decoded, reload);
+        let replaced = self.replaced(&source, exports, leaving);
+        let (unique, duplicates) = self.without_duplicates(&source, decoded, reload, &replaced);
         let counted = self.counted(plan)?;
-        let (written, report) = self
-            .merge(plan, &source, present, &unique, &counted, reload)
-            .await?;
+        let rewrites = present.is_some() && source.load == Load::Append && !replaced.is_empty();
+        let merging = Merging {
+            present,
+            exports: &unique,
+            leaving: if rewrites {
+                replaced.clone()
+            } else {
+                BTreeSet::new()
+            },
+            reload,
+        };
+        let (written, report) = self.merge(plan, &source, merging, &counted).await?;
         self.record_ingested(
             &plan.table,
             Ingested {
                 entries: self.entries(&source, &unique, duplicates, &report),
+                retracted: self.retracted(&source, leaving),
                 decoded: unique,
+                replaced,
                 reload,
             },
         );
 
         let rows_before = published.as_ref().map(|content| content.rows);
         // what was counted while writing speaks of the whole table only where all of it was written
-        let whole = (source.load != Load::Append || present.is_none()).then_some(&written);
-        let (content, outcome) = match (source.load, present) {
-            (Load::Append, Some(present)) => self.appended(plan, present, &written)?,
+        let is_whole = source.load != Load::Append || present.is_none() || rewrites;
+        let whole = is_whole.then_some(&written);
+        let (content, outcome) = match present {
+            Some(present) if !is_whole => self.appended(plan, present, &written)?,
             _ => self.settle_content(plan, published.clone(), &written)?,
         };
         let mut result = TableResult::new(plan, outcome).counting(content.rows, rows_before);
@@ -100,7 +115,7 @@ impl Execution {
         Ingested {
             entries: decoded.iter().map(entry).collect(),
             decoded,
-            reload: false,
+            ..Ingested::default()
         }
     }
 
@@ -144,10 +159,61 @@ impl Execution {
             };
             decoding.push(decoded.boxed());
         }
-        stream::iter(decoding)
-            .buffered(self.runner.resources.threads.max(1))
-            .try_collect()
-            .await
+        let mut all = Vec::with_capacity(exports.len());
+        let mut decoded = stream::iter(decoding).buffered(self.runner.resources.threads.max(1));
+        while let Some(one) = decoded.next().await {
+            if let (Err(error), Some(export)) = (&one, exports.get(all.len())) {
+                self.record_refused(&source.table, export, error);
+            }
+            all.push(one?);
+        }
+        Ok(all)
+    }
+
+    /// # Errors
+    /// `Quality` K0412 where the exports together have more rejects than the source allows.
+    fn check_rejects(
+        &self,
+        source: &Source,
+        exports: &[ObservedExport],
+        decoded: &[Arc<DecodedExport>],
+    ) -> Result<()> {
+        let reports: Vec<_> = decoded.iter().map(|export| &export.report).collect();
+        let checked = ingest::check_rejects(source, &reports, &self.run);
+        if let Err(error) = &checked {
+            let bad = exports.iter().zip(&reports);
+            for (export, _) in bad.filter(|(_, report)| report.rejected > 0) {
+                self.record_refused(&source.table, export, error);
+            }
+        }
+        checked
+    }
+
+    /// Exports whose rows and rejects of before do not stay: those that leave, and of those read now what the ledger knows.
+    fn replaced(
+        &self,
+        source: &Source,
+        exports: &[ObservedExport],
+        leaving: &[String],
+    ) -> BTreeSet<String> {
+        let ledger = self.observation.ledger.get(&source.table);
+        let known = |path: &&String| ledger.is_some_and(|ledger| ledger.entry(path).is_some());
+        let read = exports.iter().map(|export| &export.path);
+        read.filter(known).chain(leaving).cloned().collect()
+    }
+
+    /// The ledger's entries of exports whose rows leave the table.
+    fn retracted(&self, source: &Source, leaving: &[String]) -> Vec<LedgerEntry> {
+        let decisions = &self.observation.decisions;
+        let Some(ledger) = self.observation.ledger.get(&source.table) else {
+            return Vec::new();
+        };
+        let entries = leaving.iter().filter_map(|path| {
+            let decision = decisions.exclusion(&source.table, path)?.decision;
+            let entry = ledger.entry(path)?;
+            Some(entry.retract(self.next_release(), &self.run, decision))
+        });
+        entries.collect()
     }
 
     /// Takes out exports of an `append` source whose equal, non-empty content counts already under another name.
@@ -156,13 +222,14 @@ impl Execution {
         source: &Source,
         decoded: Vec<Arc<DecodedExport>>,
         reload: bool,
+        replaced: &BTreeSet<String>,
     ) -> (Vec<Arc<DecodedExport>>, Vec<LedgerEntry>) {
         let known = self
             .observation
             .ledger
             .get(&source.table)
             .filter(|_| !reload);
-        let mut ledger = known.cloned().unwrap_or_default();
+        let mut ledger = known.map_or_else(Ledger::default, |ledger| ledger.without(replaced));
         let (mut unique, mut duplicates) = (Vec::new(), Vec::new());
         for export in decoded {
             let report = &export.report;
@@ -193,19 +260,17 @@ impl Execution {
         (unique, duplicates)
     }
 
-    /// Folds the exports into the table and writes it; for `append` only the new rows.
+    /// Folds the exports into the table and writes it; for `append` only the new rows, where all others stay.
     async fn merge(
         &self,
         plan: &TablePlan,
         source: &Source,
-        present: Option<&Content>,
-        exports: &[Arc<DecodedExport>],
+        merging: Merging<'_>,
         counted: &super::testing::Counted,
-        reload: bool,
     ) -> Result<(Written, LoadReport)> {
         let contract = self.contract(&plan.table).ok_or_else(|| no_source(plan))?;
         let ordinals = self.ordinals(source);
-        let turns = exports.iter().map(|export| Turn {
+        let turns = merging.exports.iter().map(|export| Turn {
             export: Arc::clone(export),
             ordinal: ordinals
                 .get(&export.report.path)
@@ -219,8 +284,9 @@ impl Execution {
             .into_iter()
             .flat_map(Ledger::entries);
         let loaded = known
-            .filter(|_| !reload)
+            .filter(|entry| !merging.reload && entry.counts_in_table())
             .filter_map(|entry| Some((entry.path.clone(), *ordinals.get(&entry.path)?)));
+        let is_added = source.load == Load::Append && merging.leaving.is_empty();
         let session = self
             .catalog
             .engine()
@@ -230,9 +296,10 @@ impl Execution {
             LoadRequest {
                 contract,
                 load: source.load,
-                present: present.map(Content::provider).transpose()?,
+                present: merging.present.map(Content::provider).transpose()?,
                 turns: turns.collect(),
                 loaded: loaded.collect(),
+                leaving: merging.leaving.clone(),
             },
         )?;
         let physical = loading
@@ -240,9 +307,11 @@ impl Execution {
             .create_physical_plan()
             .await
             .map_err(engine::failure)?;
-        let new_bytes: u64 = exports.iter().map(|export| export.report.size).sum();
-        let old_bytes = present
-            .filter(|_| source.load != Load::Append)
+        let sizes = merging.exports.iter().map(|export| export.report.size);
+        let new_bytes: u64 = sizes.sum();
+        let old_bytes = merging
+            .present
+            .filter(|_| !is_added)
             .map_or(0, Content::bytes);
         let buckets = super::step::buckets(new_bytes + old_bytes);
         let mut spec = self.write_spec(plan, Layout::Sorted { buckets }, 0)?;
@@ -307,11 +376,6 @@ impl Execution {
         let decoded = &export.report;
         let found = self.observation.found.get(&source.table);
         let found = found.and_then(|found| found.get(&decoded.path));
-        let base = self
-            .observation
-            .release
-            .as_ref()
-            .map_or(0, |release| release.number.0);
         LedgerEntry {
             source: source.table.clone(),
             path: decoded.path.clone(),
@@ -325,11 +389,31 @@ impl Execution {
             },
             duplicate_of: None,
             counts,
-            release: ReleaseNumber(base + 1),
+            release: self.next_release(),
             run_id: self.run.clone(),
             as_of: self.request.as_of,
+            decision: self
+                .observation
+                .decisions
+                .reload(&source.table, &decoded.path),
         }
     }
+
+    /// The release that this build would publish.
+    fn next_release(&self) -> ReleaseNumber {
+        let base = self.observation.release.as_ref();
+        ReleaseNumber(base.map_or(0, |release| release.number.0) + 1)
+    }
+}
+
+/// What is folded into a source's table.
+struct Merging<'a> {
+    /// The table as published, unless it starts empty.
+    present: Option<&'a Content>,
+    exports: &'a [Arc<DecodedExport>],
+    /// `append`: exports whose published rows do not stay.
+    leaving: BTreeSet<String>,
+    reload: bool,
 }
 
 /// An export as the decoder takes it.
@@ -349,25 +433,6 @@ fn located(export: &ObservedExport, found: Option<&FoundExport>) -> Result<Expor
         path: export.path.clone(),
         captures: found.captures.clone(),
     })
-}
-
-/// The rows of a changed export of an `append` source would have to be taken out of the table again.
-fn refuse_changed(source: &Source, exports: &[ObservedExport], reload: bool) -> Result<()> {
-    let changed = exports
-        .iter()
-        .find(|export| export.state == ExportState::Changed);
-    match changed {
-        Some(export) if source.load == Load::Append && !reload => {
-            Err(Error::input("an export that was loaded has other content now")
-                .code(Code(413))
-                .at(export.path.as_str())
-                .help(format!(
-                    "deliver corrections under a new name, or read all of `{0}` again with `kilde build --select {0} --full-refresh`",
-                    source.table
-                )))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn no_source(plan: &TablePlan) -> Error {

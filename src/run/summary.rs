@@ -158,7 +158,7 @@ fn failed_tables(report: &RunReport) -> Vec<FailedTable> {
         .chain(steps)
         .filter_map(|(table, outcome)| {
             let reason = match outcome {
-                TableOutcome::Failed(reason) => reason.clone(),
+                TableOutcome::Failed(failure) => failure.brief.clone(),
                 TableOutcome::TestsFailed => failed_tests(report, table),
                 _ => return None,
             };

@@ -210,7 +210,7 @@ fn tables_of(sql: &str) -> Result<BTreeSet<TableName>> {
 async fn count(session: &SessionContext, failures: &str) -> Result<u64> {
     let sql = format!("select count(*) as failures from ({failures}) as failing");
     let frame = session.sql(&sql).await.map_err(engine::failure)?;
-    let batches = frame.collect().await.map_err(engine::failure)?;
+    let batches = engine::collect(frame).await?;
     let counted = batches
         .iter()
         .find(|batch| batch.num_rows() == 1)

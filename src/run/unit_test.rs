@@ -132,7 +132,7 @@ async fn outcome(
             .map_err(engine::failure)?;
         if step.table == test.table {
             let frame = DataFrame::new(session.state(), plan);
-            got = frame.collect().await.map_err(engine::failure)?;
+            got = engine::collect(frame).await?;
         } else {
             let view = ViewTable::new(plan, None);
             tables.insert(step.table.clone(), Arc::new(view));

@@ -16,6 +16,8 @@ pub(super) fn is_needed(error: &object_store::Error) -> bool {
             let refused = [
                 rustix::io::Errno::PERM,
                 rustix::io::Errno::OPNOTSUPP,
+                // the same number on Linux, another on macOS
+                rustix::io::Errno::NOTSUP,
                 rustix::io::Errno::NOSYS,
             ];
             return refused
@@ -68,18 +70,18 @@ fn open_aside(file: &Path) -> io::Result<(std::fs::File, std::path::PathBuf)> {
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
 fn rename(from: &Path, to: &Path) -> io::Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     Ok(renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE)?)
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
 fn rename(_from: &Path, _to: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(all(test, any(target_os = "linux", target_vendor = "apple")))]
 mod tests {
     use super::*;
 

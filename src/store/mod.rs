@@ -5,6 +5,7 @@
 //! nothing of tables, releases or exports. Locations are shown without credentials, always.
 
 mod barrier;
+#[cfg(unix)]
 mod create_without_links;
 mod listing;
 mod location;
@@ -105,7 +106,8 @@ impl Store {
     }
 
     fn over_folder(folder: &FilePath) -> Result<Self> {
-        let folder = std::fs::canonicalize(folder)
+        // links are resolved, but a path of Windows stays one that other programs read: no `\\?\`
+        let folder = dunce::canonicalize(folder)
             .map_err(|error| unavailable(&folder.display().to_string(), error))?;
         let inner = LocalFileSystem::new_with_prefix(&folder)
             .map_err(|error| unavailable(&folder.display().to_string(), error))?;
@@ -182,6 +184,8 @@ impl Store {
             .inner
             .put_opts(&object_path(path)?, payload, options)
             .await;
+        // the disks of Windows that have no hard links have no rename that spares a taken name either
+        #[cfg(unix)]
         if let (Err(error), Some(file)) = (&done, self.local_file(path))
             && create_without_links::is_needed(error)
         {

@@ -1,6 +1,7 @@
 //! Between two builds: what a person sees while writing a step.
 
 use crate::sandbox::Sandbox;
+use crate::time_limit;
 
 fn shop() -> Sandbox {
     Sandbox::with(&[
@@ -364,13 +365,8 @@ fn init_writes_the_shipped_project_and_overwrites_nothing() {
     );
     assert!(place.read("shop/.gitignore").contains("/lake"));
     let mut inside = place.command(&["check"]);
-    assert!(
-        inside
-            .current_dir(place.path("shop"))
-            .status()
-            .unwrap()
-            .success()
-    );
+    let inside = time_limit::output(inside.current_dir(place.path("shop"))).unwrap();
+    assert!(inside.status.success());
     let again = place.kilde(&["init", "shop"]).ended(2);
     assert!(again.stderr.contains("is not empty"), "{}", again.stderr);
     let from = place.kilde(&["init", "other", "--from", "shop"]).ended(2);

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 
 use crate::sandbox::Sandbox;
+use crate::time_limit;
 
 const PIPELINE: &str = "sources:
   - table: bronze.nps
@@ -296,18 +297,19 @@ fn a_source_that_nobody_fed_is_warned_of_then_held() {
         fresh("error_after: 50h").replacen("on_error: hold\n", "on_error: stop\n", 1),
     );
     let said = company.kilde(&["build"]).ended(1);
-    assert!(said.stderr.contains("K0430"), "{}", said.stderr);
+    assert!(
+        said.stderr
+            .contains("error[K0430]: `bronze.nps`: no new export"),
+        "{}",
+        said.stderr
+    );
 }
 
 #[test]
 fn a_value_that_breaks_a_step_is_shown_by_a_query_and_by_nothing_else() {
     let company = company();
     company.write("exports/orders_20260102.csv", "order_id,amount\n2,geheim\n");
-    let said = company
-        .command(&["build"])
-        .env("KILDE_LOG", "debug")
-        .output()
-        .unwrap();
+    let said = time_limit::output(company.command(&["build"]).env("KILDE_LOG", "debug")).unwrap();
     assert_eq!(said.status.code(), Some(1));
     let out = String::from_utf8(said.stdout).unwrap();
     let err = String::from_utf8(said.stderr).unwrap();
@@ -377,12 +379,13 @@ fn hook(statuses: &'static [&'static str]) -> (String, std::thread::JoinHandle<V
 }
 
 fn build_telling(company: &Sandbox, address: &str) -> (i32, String) {
-    let said = company
-        .command(&["build"])
-        .env("COMPANY_HOOK", address)
-        .env("NO_PROXY", "127.0.0.1")
-        .output()
-        .unwrap();
+    let said = time_limit::output(
+        company
+            .command(&["build"])
+            .env("COMPANY_HOOK", address)
+            .env("NO_PROXY", "127.0.0.1"),
+    )
+    .unwrap();
     let text = String::from_utf8(said.stdout).unwrap() + &String::from_utf8(said.stderr).unwrap();
     (said.status.code().unwrap(), text)
 }

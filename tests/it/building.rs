@@ -1,6 +1,7 @@
 //! Building, as a person at the command line sees it: one small project, every outcome.
 
 use crate::sandbox::Sandbox;
+use crate::time_limit;
 
 const CUSTOMERS: &str = "
 description: Customers of the web shop.
@@ -271,7 +272,7 @@ fn a_second_builder_exits_75_while_the_first_holds_the_claim() {
     }
     let second = shop.kilde(&["build"]);
     first.kill().unwrap();
-    first.wait().unwrap();
+    time_limit::wait(first);
     assert_eq!(second.code, 75, "{}{}", second.stdout, second.stderr);
     shop.kilde(&["build"]).ended(0);
 }

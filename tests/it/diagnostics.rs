@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use kilde::{Project, Variables};
 
+use crate::time_limit;
+
 #[test]
 fn every_rejected_project_is_refused_with_its_text() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rejected");
@@ -56,12 +58,13 @@ fn refusal(project: &Path) -> String {
 
 /// What `kilde check` says where only SQL can be wrong.
 fn refusal_of_its_sql(project: &Path) -> String {
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_kilde"))
-        .arg("check")
-        .current_dir(project)
-        .env("NO_COLOR", "1")
-        .output()
-        .expect("kilde runs");
+    let output = time_limit::output(
+        std::process::Command::new(env!("CARGO_BIN_EXE_kilde"))
+            .arg("check")
+            .current_dir(project)
+            .env("NO_COLOR", "1"),
+    )
+    .expect("kilde runs");
     match output.status.code() {
         Some(2) => String::from_utf8(output.stderr).expect("UTF-8"),
         code => format!("accepted: exit code {code:?}\n"),

@@ -2,7 +2,7 @@
 //!
 //! `KILDE_SAMPLE=DIR` takes another output of the sample's generator (its exports, and `truth/` beside them).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -149,6 +149,10 @@ fn the_truth_comes_out_of_the_lake_and_three_foreign_readers_agree() {
         wrong.join("\n")
     );
 
+    if std::env::var_os("KILDE_SAMPLE").is_none() {
+        assert_eq!(rejects(&company), faults_that_reject());
+    }
+
     let before = company.objects();
     company.kilde(&BUILD).ended(0);
     assert_eq!(
@@ -168,6 +172,21 @@ fn the_truth_comes_out_of_the_lake_and_three_foreign_readers_agree() {
         &[lake.to_str().unwrap(), release.to_str().unwrap()],
     );
     let read: BTreeMap<String, serde_json::Value> = serde_json::from_str(&said).unwrap();
+    let sql = PAIRS.replace("{truth}", sample.truth.to_str().unwrap());
+    let said = foreign::script(
+        python,
+        "read_lake.py",
+        &[
+            lake.to_str().unwrap(),
+            release.to_str().unwrap(),
+            "--sql",
+            &sql,
+        ],
+    );
+    let pairs: Vec<Vec<String>> = serde_json::from_str(&said).unwrap();
+    let pairs: Vec<f64> = pairs[0].iter().map(|n| n.parse().unwrap()).collect();
+    assert_identity_is_as_good_as_told(pairs[0], pairs[1], pairs[2]);
+
     let ours = company.newest_release();
     assert_eq!(read.len(), ours["tables"].as_object().unwrap().len());
     for (table, readers) in &read {
@@ -179,6 +198,140 @@ fn the_truth_comes_out_of_the_lake_and_three_foreign_readers_agree() {
                 "{table} by {reader}"
             );
         }
+    }
+}
+
+/// A fault at its place: export, line, kind.
+type Fault = (String, u64, String);
+
+/// Kinds of fault for which a record must be rejected; with any other it is accepted.
+const REJECTING: [&str; 6] = [
+    "too_few_fields",
+    "too_many_fields",
+    "unclosed_quote",
+    "number_as_date",
+    "impossible_date",
+    "unknown_country",
+];
+
+fn faults_that_reject() -> BTreeSet<Fault> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("tests/data/truth/faults.csv")).unwrap();
+    let mut found = BTreeSet::new();
+    for line in text.lines().skip(1) {
+        let [file, line, kind, _] = line.split(',').collect::<Vec<_>>()[..] else {
+            panic!("{line}")
+        };
+        if REJECTING.contains(&kind) {
+            found.insert((file.to_string(), line.parse().unwrap(), kind.to_string()));
+        }
+    }
+    found
+}
+
+/// Every reject, its rule told in the truth's words.
+fn rejects(company: &Sandbox) -> BTreeSet<Fault> {
+    let rows = company.query("select file, line, rule, column_name from ops.rejects");
+    let mut found = BTreeSet::new();
+    for row in rows {
+        let kind = match (row[2].as_str(), row[3].as_str()) {
+            ("malformed_json", _) => "unclosed_quote",
+            ("accepted_values", "country") => "unknown_country",
+            (rule, _) => rule,
+        };
+        let new = found.insert((row[0].clone(), row[1].parse().unwrap(), kind.to_string()));
+        assert!(new, "{row:?} was rejected twice");
+    }
+    found
+}
+
+/// Pairs of records that are one person by identity.customer_ids: found, of these right, and all that the truth knows.
+const PAIRS: &str = "
+    with records as (
+        select ids.customer_id, truth.person_id
+        from identity.customer_ids as ids
+        join read_parquet('{truth}/records.parquet') as truth on truth.system = ids.source and truth.source_id = ids.source_id
+    ),
+    found as (select count(*) as n from records group by customer_id),
+    correct as (select count(*) as n from records group by customer_id, person_id),
+    people as (select count(*) as n from records group by person_id)
+    select
+        (select sum(n * (n - 1) // 2) from found),
+        (select sum(n * (n - 1) // 2) from correct),
+        (select sum(n * (n - 1) // 2) from people)";
+
+/// Bounds a little below what docs/sample.md tells, so that it cannot become untrue unseen.
+fn assert_identity_is_as_good_as_told(found: f64, correct: f64, true_pairs: f64) {
+    let (precision, recall) = (correct / found, correct / true_pairs);
+    assert!(precision > 0.99, "precision {precision}");
+    assert!(recall > 0.77, "recall {recall}");
+}
+
+/// Pointers to every value below, in the words of RFC 6901.
+fn pointers(value: &serde_json::Value, at: &str, found: &mut BTreeSet<String>) {
+    match value {
+        serde_json::Value::Object(map) => {
+            for (key, value) in map {
+                pointers(value, &format!("{at}/{}", key.replace('/', "~1")), found);
+            }
+        }
+        serde_json::Value::Array(list) => {
+            for (i, value) in list.iter().enumerate() {
+                pointers(value, &format!("{at}/{i}"), found);
+            }
+        }
+        _ => {
+            found.insert(at.to_string());
+        }
+    }
+}
+
+/// Whether a pointer lies at or below a pattern, in which `*` is any one key.
+fn lies_below(pointer: &str, pattern: &str) -> bool {
+    let keys: Vec<&str> = pointer.split('/').collect();
+    let wanted: Vec<&str> = pattern.split('/').collect();
+    keys.len() >= wanted.len()
+        && wanted
+            .iter()
+            .zip(keys)
+            .all(|(wanted, key)| ["*", key].contains(wanted))
+}
+
+#[test]
+fn every_value_of_the_shipped_truth_is_compared_or_it_is_said_why_not() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let text = fs::read_to_string(root.join("truth/expected.json")).unwrap();
+    let mut values = BTreeSet::new();
+    pointers(&serde_json::from_str(&text).unwrap(), "", &mut values);
+    let rows = |file: &str| -> Vec<Vec<String>> {
+        let text = fs::read_to_string(root.join(file)).unwrap();
+        let lines = text.lines().skip(1);
+        lines
+            .map(|line| line.split('\t').map(str::to_string).collect())
+            .collect()
+    };
+    let compared: Vec<String> = rows("expected_queries.tsv")
+        .iter()
+        .map(|row| row[1].replace("{path}", "*"))
+        .collect();
+    let explained: Vec<String> = rows("not_compared.tsv")
+        .iter()
+        .map(|row| row[0].clone())
+        .collect();
+    for pointer in &values {
+        let by = |patterns: &[String]| patterns.iter().any(|pattern| lies_below(pointer, pattern));
+        assert!(
+            by(&compared) != by(&explained),
+            "{pointer}: compared {}, explained {}",
+            by(&compared),
+            by(&explained)
+        );
+    }
+    for pattern in &explained {
+        assert!(
+            values.iter().any(|pointer| lies_below(pointer, pattern)),
+            "{pattern} is not in the truth"
+        );
     }
 }
 

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use crate::time_limit;
+
 /// The Python of the readers' environment. `None`: python3 is missing here, so the caller skips, loudly; in CI
 /// (`KILDE_FOREIGN_READERS=required`) that is a failure.
 pub(crate) fn python() -> Option<&'static Path> {
@@ -56,9 +58,7 @@ fn fingerprint(bytes: &[u8]) -> String {
 }
 
 fn run(command: &mut Command) -> Result<(), String> {
-    let output = command
-        .output()
-        .map_err(|error| format!("{command:?}: {error}"))?;
+    let output = time_limit::output(command).map_err(|error| format!("{command:?}: {error}"))?;
     if output.status.success() {
         return Ok(());
     }
@@ -73,11 +73,7 @@ pub(crate) fn script(python: &Path, script: &str, arguments: &[&str]) -> String 
     let script = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/readers")
         .join(script);
-    let output = Command::new(python)
-        .arg(&script)
-        .args(arguments)
-        .output()
-        .unwrap();
+    let output = time_limit::output(Command::new(python).arg(&script).args(arguments)).unwrap();
     assert!(
         output.status.success(),
         "{}: {}",

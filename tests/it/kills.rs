@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::sandbox::Sandbox;
+use crate::time_limit;
 
 const PIPELINE: &str = "
 sources:
@@ -118,7 +119,7 @@ fn a_killed_build_leaves_the_old_release_or_the_new_one_and_the_next_build_ends_
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
         let wait = whole.mul_f64((seed >> 33) as f64 / (1_u64 << 31) as f64);
-        let mut build = shop
+        let build = shop
             .command(&["build"])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -129,7 +130,7 @@ fn a_killed_build_leaves_the_old_release_or_the_new_one_and_the_next_build_ends_
             .args(["-9", &build.id().to_string()])
             .status()
             .unwrap();
-        build.wait().unwrap();
+        time_limit::wait(build);
         let seen = state(&shop);
         assert!(
             seen == expected(night) || seen == expected(night + 1),
@@ -168,11 +169,8 @@ fn a_build_killed_at_each_boundary_of_the_protocol_leaves_one_whole_release() {
     for (i, boundary) in boundaries.into_iter().enumerate() {
         let night = i as u32 + 1;
         deliver(&shop, night);
-        let killed = shop
-            .command(&["build"])
-            .env("KILDE_FAILPOINT", boundary)
-            .output()
-            .unwrap();
+        let killed =
+            time_limit::output(shop.command(&["build"]).env("KILDE_FAILPOINT", boundary)).unwrap();
         assert_ne!(killed.status.code(), Some(0), "{boundary} was not reached");
         let seen = state(&shop);
         assert!(

@@ -73,7 +73,7 @@ fn more_rejects_than_allowed_are_said_with_place_reason_and_remedy_and_can_be_lo
 
     exports   2 new, 95 B · 5 records = 3 accepted + 2 rejected
       ✓  bronze.lines   1 export  2 records  +2 rows  N s
-      ✗  bronze.orders  1 export  3 records  ±0 rows  2 rejected 67 %  N s  orders_20260101.csv:2: 2 of 3 records were rejected, more than `at_most: 1` allows, the first since `ordered_on` is not a date in a declared format
+      ✗  bronze.orders                                2 rejected 67 %  N s  orders_20260101.csv:2: 2 of 3 records were rejected, more than `at_most: 1` allows, the first since `ordered_on` is not a date in a declared format
     steps     2 of 2 to do, 0 unchanged
       ·  silver.cities  N s  not tried: bronze.orders failed
       ·  silver.large  N s  not tried: bronze.orders failed
@@ -120,7 +120,6 @@ fn every_table_that_could_not_be_made_is_explained_and_what_stands_on_it_names_t
     error[K0401]: `bronze.lines`: the export has no column `note`
       --> lines_20260101.csv
     help: if one of them is meant, name it in `from` at schemas/bronze/lines.yaml:3:12; its columns are `order_id`
-
     error[K0401]: `bronze.orders`: the export has no column `city` (now `stad`)
       --> orders_20260101.csv
     help: if `stad` is meant, write `from: [city, stad]` at schemas/bronze/orders.yaml:4:12; its columns are `id`, `stad`, `ordered_on`
@@ -141,7 +140,7 @@ fn every_table_that_could_not_be_made_is_explained_and_what_stands_on_it_names_t
     insta::assert_snapshot!(steady(&status.stdout), @r###"
     no release yet
     last runs
-      RUN  MOMENT  N s  `bronze.lines`: lines_20260101.csv: the export has no column `note`, and 1 more table failed
+      RUN  MOMENT  N s  `bronze.lines`: lines_20260101.csv: the export has no column `note`; and 1 more failed
     "###);
 }
 

@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::time_limit;
+
 /// A folder of its own for one test; gone when the test ends.
 pub(crate) struct Sandbox {
     folder: tempfile::TempDir,
@@ -59,7 +61,7 @@ impl Sandbox {
         let sandbox = Self::empty();
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         fs::copy(root.join("kilde.yaml"), sandbox.path("kilde.yaml")).unwrap();
-        for folder in ["pipelines", "schemas", "sql"] {
+        for folder in ["pipelines", "schemas", "seeds", "sql"] {
             copy_folder(&root.join(folder), &sandbox.path(folder));
         }
         if exports {
@@ -103,7 +105,7 @@ impl Sandbox {
     }
 
     pub(crate) fn kilde(&self, arguments: &[&str]) -> Said {
-        Said::of(self.command(arguments).output().unwrap())
+        Said::of(time_limit::output(&mut self.command(arguments)).unwrap())
     }
 
     /// Rows of a query as CSV cells, without the header.

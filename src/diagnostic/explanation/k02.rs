@@ -35,8 +35,10 @@ pub(super) const CODES: &[Explanation] = &[
     Explanation {
         code: Code(208),
         title: "exports to be read again are gone",
-        text: "A change of a source's contract or of `read`, or `--full-refresh`, reads all its exports again. Some of those\n\
-               that its rows came from lie no longer in `raw`, so rows would be lost. Put the files back, or undo the change.",
+        text: "A change of a source's contract or of `read`, or `--full-refresh`, reads all its exports again. So does an export of\n\
+               `replace` or `changes` that is retracted or read again, or one of `changes` with new content: what it took the\n\
+               place of stands only in the other exports. Some of those that are needed lie no longer in `raw`, so rows would be\n\
+               lost. Put the files back, or undo the change or the decision (`kilde exports retract FILE --undo`).",
     },
     Explanation {
         code: Code(209),

@@ -9,11 +9,12 @@ use crate::engine::function_registry::FunctionRegistry;
 pub(super) fn check(plan: &LogicalPlan, functions: &FunctionRegistry) -> Result<()> {
     let state = functions.state();
     let optimized = state.optimize(plan)?;
-    // physical planning is asynchronous only because real tables list their files; empty ones never wait
-    futures::executor::block_on(
-        state
-            .query_planner()
-            .create_physical_plan(&optimized, state),
-    )?;
+    // Physical planning is asynchronous only because real tables list their files; empty ones never wait. But it takes a
+    // lock at each join, and a task that has taken many without a pause is told to wait, for ever in a `block_on`:
+    // hence without that budget.
+    let planning = state
+        .query_planner()
+        .create_physical_plan(&optimized, state);
+    futures::executor::block_on(tokio::task::unconstrained(planning))?;
     Ok(())
 }

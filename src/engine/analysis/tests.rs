@@ -567,3 +567,21 @@ fn conform_casts_orders_and_leaves_out() {
         .collect();
     assert_eq!(fields, ["email Utf8", "n Int64"]);
 }
+
+/// Within a task, a hundred joins once used up what tokio lets a task do at a stretch, and the check waited for ever.
+#[test]
+fn many_joins_are_checked_within_one_task() {
+    let (sender, done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let joins = " join silver.people b on a.customer_id = b.customer_id
+             join silver.people c on a.customer_id = c.customer_id";
+        let sql = format!("select a.customer_id from silver.people a{joins}");
+        let checked = runtime.block_on(async { (0..50).all(|_| ask(&sql, true).is_ok()) });
+        sender.send(checked)
+    });
+    let checked = done.recv_timeout(std::time::Duration::from_secs(60));
+    assert_eq!(checked, Ok(true));
+}

@@ -10,6 +10,7 @@
 mod condition;
 mod origin;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,9 +21,10 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionContext;
-use futures::StreamExt;
+use futures::TryStreamExt;
 
 use super::analysis::Analysis;
+use super::execute::stream;
 use crate::diagnostic::{SourceFile, Span};
 
 /// The search gives up after so long: a message tonight is worth more than a better one tomorrow.
@@ -157,10 +159,10 @@ async fn fails_over(
         .filter_map(|expr| Some((expr, physical(session, expr, input)?)))
         .collect();
     let frame = DataFrame::new(session.state(), input.clone());
-    let mut rows = frame.execute_stream().await.ok()?;
-    while let Some(batch) = rows.next().await {
-        // an operator below failed in a way that is not found: nothing is known of the rows above it
-        let batch = batch.ok()?;
+    let (_, rows) = stream(frame).await.ok()?;
+    let mut rows = pin!(rows);
+    // where an operator below fails in a way that is not found, nothing is known of the rows above it
+    while let Some(batch) = rows.try_next().await.ok()? {
         for (expr, evaluator) in &physical {
             if !is_value_error(evaluator.evaluate(&batch).err()) {
                 continue;

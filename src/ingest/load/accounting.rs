@@ -20,10 +20,22 @@ pub(crate) struct FileCounts {
     pub(crate) superseded: u64,
     /// The same bytes came under another name (`append`); said by the caller, who knows the ledger.
     pub(crate) duplicate: u64,
+    /// Accepted once, and taken out again since somebody retracted the export; said by [`FileCounts::retract`].
+    pub(crate) retracted: u64,
     pub(crate) rejected: u64,
 }
 
 impl FileCounts {
+    /// The same records, none of them in the table any more.
+    pub(crate) fn retract(self) -> Self {
+        Self {
+            records: self.records,
+            retracted: self.records - self.rejected,
+            rejected: self.rejected,
+            ..Self::default()
+        }
+    }
+
     /// Whether no record disappeared.
     pub(crate) fn adds_up(&self) -> bool {
         self.records
@@ -32,6 +44,7 @@ impl FileCounts {
                 + self.unchanged
                 + self.superseded
                 + self.duplicate
+                + self.retracted
                 + self.rejected
     }
 }

@@ -1,7 +1,11 @@
 //! `load: append`: each export adds its records, once. Which exports are new, the ledger has said.
+//!
+//! Nothing but rows to add, where every published row stays. Where rows of an export leave (somebody retracted it, or it is
+//! read again), the table is written anew without them: an appended row names the export that it came from, always.
 
 use super::accounting::{Accounting, opening_counts};
 use super::events::accepted_rows;
+use super::plan::present_rows;
 use super::{LoadRequest, Loading, planning};
 use crate::error::Result;
 use crate::ingest::table_schema;
@@ -16,9 +20,19 @@ pub(super) fn append(
             counts.inserted = turn.export.report.accepted;
         }
     }
-    let rows = accepted_rows(context, &table_schema(request.contract), &request.turns)?;
+    let table = table_schema(request.contract);
+    let added = accepted_rows(context, &table, &request.turns)?;
+    let added = context.read_table(added).map_err(planning)?;
+    let rows = match &request.present {
+        Some(present) if !request.leaving.is_empty() => {
+            present_rows(context, present.clone(), &table, &request.leaving)?
+                .union(added)
+                .map_err(planning)?
+        }
+        _ => added,
+    };
     Ok(Loading {
-        rows: context.read_table(rows).map_err(planning)?,
+        rows,
         accounting: Accounting::closed(counts),
     })
 }

@@ -20,7 +20,7 @@ mod replace;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
@@ -53,11 +53,13 @@ pub(crate) struct LoadRequest<'a> {
     /// Ordinals of loaded exports by path. Needed only where one of `turns` is late, i.e. comes before a loaded one:
     /// then records of `changes` do not replace newer ones, and a late export of `replace` changes nothing.
     pub(crate) loaded: BTreeMap<String, i64>,
+    /// `append`: exports whose rows in `present` do not stay.
+    pub(crate) leaving: BTreeSet<String>,
 }
 
 /// A load as a query that has not run yet.
 pub(crate) struct Loading {
-    /// The rows of the new table, or for `append` the rows to add; the table's schema. To be read to its end, once;
+    /// The rows of the new table, or for `append`, where none leaves, the rows to add; the table's schema. To be read to its end, once;
     /// reading it anew starts the accounting anew.
     pub(crate) rows: DataFrame,
     /// Complete when `rows` has been read.

@@ -1,13 +1,13 @@
 //! The fold as part of a query plan: a table whose scan sorts the events and folds them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use datafusion::arrow::array::{ArrayRef, AsArray, Int64Array};
 use datafusion::arrow::compute::SortOptions;
-use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result as PlanResult, ScalarValue};
@@ -113,26 +113,45 @@ where
     Ok(Loading { rows, accounting })
 }
 
-/// The published rows as events. A column that they lack is null; text is brought to the table's layout.
+/// The published rows as events.
 fn present_events(
     context: &SessionContext,
     present: Arc<dyn TableProvider>,
     table: &SchemaRef,
     loaded: BTreeMap<String, i64>,
 ) -> Result<DataFrame> {
-    let has = present.schema();
-    let mut columns: Vec<Expr> = Vec::new();
-    for field in table.fields() {
-        let value = match has.field_with_name(field.name()) {
-            Ok(_) => ident(field.name()),
-            Err(_) => lit(ScalarValue::Null),
-        };
-        columns.push(cast(value, field.data_type().clone()).alias(field.name()));
-    }
+    let mut columns = present_columns(&present.schema(), table);
     columns.push(turn_of_present(loaded).alias(TURN));
     columns.push(lit(Kind::Present.number()).alias(KIND));
     let rows = context.read_table(present).map_err(planning)?;
     rows.select(columns).map_err(planning)
+}
+
+/// The published rows without those of some exports.
+pub(super) fn present_rows(
+    context: &SessionContext,
+    present: Arc<dyn TableProvider>,
+    table: &SchemaRef,
+    leaving: &BTreeSet<String>,
+) -> Result<DataFrame> {
+    let columns = present_columns(&present.schema(), table);
+    let leaving = leaving.iter().map(|path| lit(path.as_str())).collect();
+    let rows = context.read_table(present).map_err(planning)?;
+    rows.select(columns)
+        .and_then(|rows| rows.filter(ident(SOURCE_FILE).in_list(leaving, true)))
+        .map_err(planning)
+}
+
+/// The table's columns of its published rows. One that they lack is null; text is brought to the table's layout.
+fn present_columns(has: &SchemaRef, table: &SchemaRef) -> Vec<Expr> {
+    let column = |field: &Arc<Field>| {
+        let value = match has.field_with_name(field.name()) {
+            Ok(_) => ident(field.name()),
+            Err(_) => lit(ScalarValue::Null),
+        };
+        cast(value, field.data_type().clone()).alias(field.name())
+    };
+    table.fields().iter().map(column).collect()
 }
 
 /// The turn of a published row: that of its export, else before all.

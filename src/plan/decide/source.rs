@@ -1,76 +1,159 @@
-//! What a build does with a source: which exports it reads, and whether it reads all of them again.
+//! What a build does with a source: which exports it reads, which leave, and whether it reads all of them again.
+
+use std::collections::BTreeSet;
 
 use super::Decider;
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::plan::fingerprint::changed_parts;
 use crate::plan::{Action, ExportState, ObservedExport, PublishedTable, Reason, TablePlan};
-use crate::project::Load;
+use crate::project::{Load, Source};
+
+/// Why every export of a source must be read again, for who finds that some are gone.
+#[derive(Clone, Copy, Debug)]
+enum Cause {
+    Contract,
+    Retracted,
+    Changed,
+    Asked,
+}
+
+impl Cause {
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::Contract => "put them back, or undo the change of the contract or of `read`",
+            Self::Retracted => {
+                "put them back, or take the decision back: `kilde exports retract FILE --undo`"
+            }
+            Self::Changed => {
+                "put them back, or restore the export that changed and deliver its corrections under a new name"
+            }
+            Self::Asked => {
+                "put them back, or take the wish back: `kilde exports reload FILE --undo`"
+            }
+        }
+    }
+}
 
 impl Decider<'_> {
     pub(super) fn source(&mut self, plan: &TablePlan) -> (Action, Vec<Reason>) {
         let exports = self.observed.exports.get(&plan.table);
         let exports = exports.map_or(&[][..], Vec::as_slice);
         let is_paused = self.observed.release.as_ref().is_some_and(|r| r.is_paused);
-        let is_new = |export: &&ObservedExport| {
+        let is_new = |export: &ObservedExport| {
             matches!(export.state, ExportState::New | ExportState::Changed)
         };
-        let waiting = if is_paused {
-            exports.iter().filter(is_new).count()
-        } else {
-            0
-        };
-        let available = exports
+        let (available, waiting): (Vec<&ObservedExport>, Vec<&ObservedExport>) = exports
             .iter()
-            .filter(|e| e.state != ExportState::Gone && !(is_paused && is_new(e)));
+            .filter(|export| export.is_available())
+            .partition(|export| !(is_paused && is_new(export)));
+        let leaving: Vec<String> = exports
+            .iter()
+            .filter(|export| export.is_excluded && export.is_in_table())
+            .map(|export| export.path.clone())
+            .collect();
+        let reload = |leaving: Vec<String>| Action::Ingest {
+            exports: available.iter().copied().cloned().collect(),
+            reload: true,
+            leaving,
+        };
         let Some(published) = self.published(&plan.table) else {
-            let action = Action::Ingest {
-                exports: available.cloned().collect(),
-                reload: true,
-            };
-            return (action, vec![Reason::New]);
+            return (reload(leaving), vec![Reason::New]);
         };
         let differs = published.fingerprints.content != plan.fingerprints.content;
         if differs || self.selection.full_refresh {
-            let available: Vec<ObservedExport> = available.cloned().collect();
-            self.refuse_reload_of_gone(plan, exports, &available);
+            self.refuse_reload_of_gone(plan, exports, Cause::Contract);
             let reason = if differs {
                 self.reload_reason(plan, published, available.len())
             } else {
                 Reason::FullRefresh
             };
-            let action = Action::Ingest {
-                exports: available,
-                reload: true,
-            };
-            return (action, vec![reason]);
+            return (reload(leaving), vec![reason]);
         }
-        let fresh: Vec<ObservedExport> = available.filter(is_new).cloned().collect();
+        let in_state = |state| available.iter().filter(move |e| e.state == state);
+        let asked = available.iter().filter(|e| e.is_reloaded).count();
+        let changed = in_state(ExportState::Changed).count();
         let mut reasons = Vec::new();
-        let count = |state| fresh.iter().filter(|e| e.state == state).count();
-        if count(ExportState::New) > 0 {
-            let new = fresh.iter().filter(|e| e.state == ExportState::New);
+        let new = in_state(ExportState::New).count();
+        if new > 0 {
             reasons.push(Reason::NewExports {
-                count: count(ExportState::New),
-                bytes: new.map(|export| export.size).sum(),
+                count: new,
+                bytes: in_state(ExportState::New).map(|export| export.size).sum(),
             });
         }
-        if count(ExportState::Changed) > 0 {
-            reasons.push(Reason::ChangedExports {
-                count: count(ExportState::Changed),
+        if changed > 0 {
+            reasons.push(Reason::ChangedExports { count: changed });
+        }
+        if !leaving.is_empty() {
+            reasons.push(Reason::RetractedExports {
+                count: leaving.len(),
             });
         }
-        if !fresh.is_empty() {
-            let action = Action::Ingest {
-                exports: fresh,
-                reload: false,
-            };
+        if asked > 0 {
+            reasons.push(Reason::ReadAgain { count: asked });
+        }
+        if reasons.is_empty() {
+            let (action, mut reasons) = self.beside_content(plan, published);
+            if !waiting.is_empty() {
+                reasons.push(Reason::ExportsWait {
+                    count: waiting.len(),
+                });
+            }
             return (action, reasons);
         }
-        let (action, mut reasons) = self.beside_content(plan, published);
-        if waiting > 0 {
-            reasons.push(Reason::ExportsWait { count: waiting });
+        let load = self.project.sources.get(&plan.table).map(|s| s.load);
+        // what took the place of other records cannot be taken out alone
+        let cause = match load {
+            None | Some(Load::Append) => None,
+            Some(_) if !leaving.is_empty() => Some(Cause::Retracted),
+            Some(_) if asked > 0 => Some(Cause::Asked),
+            Some(Load::Changes) if changed > 0 => Some(Cause::Changed),
+            Some(_) => None,
+        };
+        if let Some(cause) = cause {
+            self.refuse_reload_of_gone(plan, exports, cause);
+            return (reload(leaving), reasons);
         }
+        let orphans = self.orphans(plan, exports);
+        let is_read = |export: &&&ObservedExport| {
+            is_new(export) || export.is_reloaded || orphans.contains(export.path.as_str())
+        };
+        let action = Action::Ingest {
+            exports: available.iter().filter(is_read).copied().cloned().collect(),
+            reload: false,
+            leaving,
+        };
         (action, reasons)
+    }
+
+    /// Exports that did not count since another with their content did, and that one leaves or changed.
+    fn orphans<'e>(
+        &mut self,
+        plan: &TablePlan,
+        exports: &'e [ObservedExport],
+    ) -> BTreeSet<&'e str> {
+        let loses_rows = |export: &&ObservedExport| {
+            export.is_in_table() && (export.is_excluded || export.state == ExportState::Changed)
+        };
+        let lost: BTreeSet<&str> = exports
+            .iter()
+            .filter(loses_rows)
+            .map(|export| export.path.as_str())
+            .collect();
+        let orphans = exports.iter().filter(|export| {
+            let original = export.duplicate_of.as_deref();
+            !export.is_excluded && original.is_some_and(|original| lost.contains(original))
+        });
+        let (gone, there): (Vec<_>, Vec<_>) =
+            orphans.partition(|export| export.state == ExportState::Gone);
+        if let (Some(source), false) = (self.project.sources.get(&plan.table), gone.is_empty()) {
+            self.mistakes.push(gone_mistake(
+                source,
+                &gone,
+                "would count in the place of one that leaves",
+                "put them back, or retract them too",
+            ));
+        }
+        there.iter().map(|export| export.path.as_str()).collect()
     }
 
     fn reload_reason(
@@ -100,39 +183,48 @@ impl Decider<'_> {
         &mut self,
         plan: &TablePlan,
         exports: &[ObservedExport],
-        available: &[ObservedExport],
+        cause: Cause,
     ) {
         let Some(source) = self.project.sources.get(&plan.table) else {
             return;
         };
-        let gone: Vec<&ObservedExport> = exports
+        let counting = exports
             .iter()
+            .filter(|export| !export.is_excluded && export.state != ExportState::Out);
+        let newest_is_gone = counting
+            .clone()
+            .next_back()
+            .is_some_and(|export| export.state == ExportState::Gone);
+        let gone: Vec<&ObservedExport> = counting
             .filter(|export| export.state == ExportState::Gone)
             .collect();
-        let newest_is_gone = exports.last().is_some_and(|e| e.state == ExportState::Gone);
         let loses = match source.load {
             Load::Append | Load::Changes => !gone.is_empty(),
-            Load::Replace => newest_is_gone || (available.is_empty() && !gone.is_empty()),
+            Load::Replace => newest_is_gone,
         };
-        if !loses {
-            return;
+        if loses {
+            let table = &plan.table;
+            let what = format!("`{table}` would be read again");
+            self.mistakes
+                .push(gone_mistake(source, &gone, &what, cause.remedy()));
         }
-        let shown: Vec<&str> = gone.iter().take(3).map(|e| e.path.as_str()).collect();
-        let rest = if gone.len() > 3 { ", …" } else { "" };
-        self.mistakes.push(
-            Diagnostic::error(
-                Code(208),
-                format!(
-                    "`{}` would be read again, and {} of its exports are gone: {}{rest}",
-                    plan.table,
-                    gone.len(),
-                    shown.join(", ")
-                ),
-            )
-            .at(&source.file, first_line(&source.file.text, source.span))
-            .help("put them back, or undo the change of the contract or of `read`"),
-        );
     }
+}
+
+/// Exports that are needed once more, and are no longer there.
+fn gone_mistake(source: &Source, gone: &[&ObservedExport], what: &str, remedy: &str) -> Diagnostic {
+    let shown: Vec<&str> = gone.iter().take(3).map(|e| e.path.as_str()).collect();
+    let rest = if gone.len() > 3 { ", …" } else { "" };
+    Diagnostic::error(
+        Code(208),
+        format!(
+            "{what}, and {} of its exports are gone: {}{rest}",
+            gone.len(),
+            shown.join(", ")
+        ),
+    )
+    .at(&source.file, first_line(&source.file.text, source.span))
+    .help(remedy)
 }
 
 fn first_line(text: &str, span: Span) -> Span {

@@ -209,7 +209,7 @@ impl Execution {
         let tables = BTreeMap::from([(name.clone(), provider)]);
         let session = self.catalog.engine().session(&tables, Joins::Hash)?;
         let frame = session.sql(sql).await.map_err(engine::failure)?;
-        frame.collect().await.map_err(engine::failure)
+        engine::collect(frame).await
     }
 
     /// The table with rows added; `None` where there are none, and it exists.

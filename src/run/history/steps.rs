@@ -131,7 +131,7 @@ fn outcome(outcome: &TableOutcome) -> Option<(&'static str, Option<String>)> {
         TableOutcome::Tested => ("tested", None),
         TableOutcome::TestsFailed => ("tests_failed", None),
         TableOutcome::Held(reason) => ("held", Some(reason.clone())),
-        TableOutcome::Failed(reason) => ("failed", Some(reason.clone())),
+        TableOutcome::Failed(failure) => ("failed", Some(failure.brief.clone())),
         TableOutcome::Skipped(input) => ("skipped", Some(format!("`{input}` failed"))),
     })
 }

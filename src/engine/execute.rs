@@ -1,0 +1,66 @@
+//! Runs a query that was planned: every row that a plan yields anywhere in kilde passes here or through the writer, so
+//! that none of them can wait for ever.
+//!
+//! In: a `DataFrame`. Out: its rows, gathered or as they come; or an error that names the operator that stands still.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::memory_pool::MemoryPool;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::prelude::DataFrame;
+use futures::{Stream, TryStreamExt};
+
+use super::failure;
+use super::watchdog::watched;
+use crate::error::Result;
+
+/// All rows of a query whose result is known to fit in memory.
+///
+/// # Errors
+/// What planning and running it give; `Unavailable` at a standstill.
+pub(crate) async fn collect(frame: DataFrame) -> Result<Vec<RecordBatch>> {
+    let running = Running::start(frame).await?;
+    let Running { plan, pool, rows } = running;
+    watched(&plan, &pool, async {
+        rows.try_collect().await.map_err(failure)
+    })
+    .await
+}
+
+/// The schema of a query and its rows as they come. Time that the reader takes is its own.
+///
+/// # Errors
+/// What planning gives; in the stream: what running gives, `Unavailable` at a standstill.
+pub(crate) async fn stream(
+    frame: DataFrame,
+) -> Result<(SchemaRef, impl Stream<Item = Result<RecordBatch>> + Send)> {
+    let running = Running::start(frame).await?;
+    let schema = running.rows.schema();
+    let rows = futures::stream::try_unfold(running, async |mut running| {
+        let next = watched(&running.plan, &running.pool, async {
+            running.rows.try_next().await.map_err(failure)
+        });
+        Ok(next.await?.map(|batch| (batch, running)))
+    });
+    Ok((schema, rows))
+}
+
+/// A plan under way.
+struct Running {
+    plan: Arc<dyn ExecutionPlan>,
+    pool: Arc<dyn MemoryPool>,
+    rows: SendableRecordBatchStream,
+}
+
+impl Running {
+    async fn start(frame: DataFrame) -> Result<Self> {
+        let context = Arc::new(frame.task_ctx());
+        let plan = frame.create_physical_plan().await.map_err(failure)?;
+        let pool = Arc::clone(context.memory_pool());
+        let rows = execute_stream(Arc::clone(&plan), context).map_err(failure)?;
+        Ok(Self { plan, pool, rows })
+    }
+}

@@ -1,0 +1,240 @@
+//! Writing down what a person decides about exports, once it is sure that a build can follow it.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::decision::{ExportDecision, ExportName, Verb};
+use super::observe::{self, Observation};
+use super::{BuildRequest, Runner};
+use crate::diagnostic::Code;
+use crate::error::{Error, Result};
+use crate::ingest::Ledger;
+use crate::name::TableName;
+use crate::plan::Selection;
+
+/// What a person asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct DecisionRequest {
+    pub(crate) verb: Verb,
+    /// Take back what was decided.
+    pub(crate) undo: bool,
+    /// Exports: paths below `raw` or of this machine. To reload and to undo that, also tables.
+    pub(crate) names: Vec<String>,
+    pub(crate) why: Option<String>,
+    pub(crate) by: String,
+}
+
+/// What was decided.
+#[derive(Clone, Debug)]
+pub(crate) struct Decided {
+    pub(crate) exports: Vec<ExportName>,
+    pub(crate) sources: Vec<TableName>,
+    /// Exports with the same content as one that no longer counts: they count in its place.
+    pub(crate) heirs: Vec<ExportName>,
+}
+
+impl Runner {
+    /// Writes a decision down. The next build follows it, whatever happens to this process, to a build under way, or by
+    /// a rollback.
+    ///
+    /// # Errors
+    /// `Config` for names that are no exports of the project, and for what makes no sense of them; `Config` K0208 where a
+    /// build would need exports that are gone.
+    pub(crate) async fn decide(&self, request: &DecisionRequest) -> Result<Decided> {
+        let now = self.clock.now();
+        let catalog = self.catalog(now)?;
+        let mut observation = observe::observe(self, &catalog, now).await?;
+        let (exports, sources) = self.named(request, &observation)?;
+        for export in &exports {
+            sensible(request, export, &observation)?;
+        }
+        for source in &sources {
+            if request.undo && !observation.decisions.stands_of_source(source) {
+                return Err(nothing_decided(&source.to_string()));
+            }
+        }
+        let says = ExportDecision {
+            verb: if request.undo {
+                Verb::Undo
+            } else {
+                request.verb
+            },
+            exports,
+            sources,
+            why: request.why.clone(),
+        };
+        // later than every decision that there is
+        let decisions = &mut observation.decisions;
+        decisions.apply(u64::MAX, &says, &request.by, now);
+        observation.see_exports(&self.project).await?;
+        self.refuse_what_no_build_could_do(&observation)?;
+        let heirs = match says.verb {
+            Verb::Skip | Verb::Retract => heirs(&says.exports, &observation),
+            Verb::Reload | Verb::Undo => Vec::new(),
+        };
+        catalog.lake().decide(&request.by, &says).await?;
+        Ok(Decided {
+            exports: says.exports,
+            sources: says.sources,
+            heirs,
+        })
+    }
+
+    /// Exports and sources by the names that a person gives.
+    fn named(
+        &self,
+        request: &DecisionRequest,
+        observation: &Observation,
+    ) -> Result<(Vec<ExportName>, Vec<TableName>)> {
+        let (mut exports, mut sources) = (BTreeSet::new(), BTreeSet::new());
+        for name in &request.names {
+            let found = self.exports_named(name, observation);
+            let table = self.project.table(name).ok();
+            match table.filter(|table| self.project.sources.contains_key(table)) {
+                Some(table) if request.verb == Verb::Reload => {
+                    sources.insert(table);
+                }
+                _ if !found.is_empty() => exports.extend(found),
+                Some(table) => {
+                    return Err(Error::config(format!(
+                        "`{table}` is a table: name the exports that are meant"
+                    ))
+                    .help(format!("`kilde exports {table}` lists them")));
+                }
+                None => {
+                    return Err(Error::config(format!("no source has an export `{name}`"))
+                        .help("`kilde exports` lists them, by their paths below `raw`"));
+                }
+            }
+        }
+        Ok((exports.into_iter().collect(), sources.into_iter().collect()))
+    }
+
+    /// The export that has this path below `raw`, or this path on this machine, of each source that has it.
+    fn exports_named(&self, name: &str, observation: &Observation) -> Vec<ExportName> {
+        let below_raw = |path: &Path| -> Option<String> {
+            let root = observation.raw.as_ref()?.location().folder()?.to_path_buf();
+            let absolute = std::path::absolute(path).ok()?;
+            let absolute = std::fs::canonicalize(&absolute).unwrap_or(absolute);
+            let below = absolute.strip_prefix(root).ok()?.to_str()?;
+            Some(below.replace(std::path::MAIN_SEPARATOR, "/"))
+        };
+        let paths = [Some(name.to_string()), below_raw(Path::new(name))];
+        for path in paths.into_iter().flatten() {
+            let sources = self.project.sources.keys();
+            let has = |source: &&TableName| {
+                let found = observation.found.get(source);
+                let known = observation.ledger.get(source);
+                found.is_some_and(|found| found.contains_key(&path))
+                    || known.is_some_and(|ledger| ledger.entry(&path).is_some())
+                    // it was decided about and is gone since
+                    || observation.decisions.stands(&named(source, &path))
+            };
+            let exports: Vec<ExportName> = sources
+                .filter(has)
+                .map(|source| named(source, &path))
+                .collect();
+            if !exports.is_empty() {
+                return exports;
+            }
+        }
+        Vec::new()
+    }
+
+    /// # Errors
+    /// `Config` K0208 where a build would have to read exports that are gone.
+    fn refuse_what_no_build_could_do(&self, observation: &Observation) -> Result<()> {
+        let request = BuildRequest::of(Selection::default(), observation.observed.as_of);
+        match self.plan_on(&observation.observed, &request) {
+            Err(error)
+                if error
+                    .diagnostics()
+                    .iter()
+                    .any(|diagnostic| diagnostic.code == Code(208)) =>
+            {
+                Err(error)
+            }
+            // other mistakes of the project keep nobody from deciding
+            _ => Ok(()),
+        }
+    }
+}
+
+fn named(source: &TableName, path: &str) -> ExportName {
+    ExportName {
+        source: source.clone(),
+        path: path.to_string(),
+    }
+}
+
+/// # Errors
+/// `Config` where the decision would say nothing, or not what the person means.
+fn sensible(
+    request: &DecisionRequest,
+    export: &ExportName,
+    observation: &Observation,
+) -> Result<()> {
+    let path = &export.path;
+    let decisions = &observation.decisions;
+    if request.undo {
+        return match decisions.stands(export) {
+            true => Ok(()),
+            false => Err(nothing_decided(path)),
+        };
+    }
+    let ledger = observation.ledger.get(&export.source);
+    let entry = ledger.and_then(|ledger| ledger.entry(path));
+    let is_loaded = entry.is_some_and(|entry| entry.counts_in_table());
+    let exclusion = decisions.exclusion(&export.source, path);
+    let is_there = observation
+        .found
+        .get(&export.source)
+        .is_some_and(|found| found.contains_key(path));
+    match (request.verb, exclusion) {
+        (Verb::Reload, Some(exclusion)) => Err(Error::config(format!(
+            "`{path}` does not count: {exclusion}"
+        ))
+        .help(format!(
+            "`kilde exports skip {path} --undo` lets it count again"
+        ))),
+        (_, Some(exclusion)) if exclusion.verb == request.verb => {
+            Err(Error::config(format!("`{path}` was {exclusion}")))
+        }
+        (Verb::Skip, _) if is_loaded => Err(Error::config(format!("`{path}` is loaded already"))
+            .help("`kilde exports retract` takes its rows out of the table")),
+        (Verb::Retract, _) if !is_loaded => Err(Error::config(format!("`{path}` is not loaded"))
+            .help("`kilde exports skip` keeps it from being read")),
+        (Verb::Reload, _) if !is_loaded => {
+            Err(Error::config(format!("`{path}` is not loaded"))
+                .help("the next build reads it anyway"))
+        }
+        (Verb::Reload, _) if !is_there => Err(Error::config(format!(
+            "`{path}` is gone: it cannot be read again"
+        ))
+        .help("put it back first")),
+        _ => Ok(()),
+    }
+}
+
+fn nothing_decided(what: &str) -> Error {
+    Error::config(format!("nothing was decided about `{what}`"))
+        .help("`kilde exports` shows what was")
+}
+
+/// Duplicates of exports that no longer count.
+fn heirs(exports: &[ExportName], observation: &Observation) -> Vec<ExportName> {
+    let mut heirs = Vec::new();
+    for export in exports {
+        let known = observation.ledger.get(&export.source);
+        let entries = known.into_iter().flat_map(Ledger::entries);
+        let copies = entries.filter(|entry| {
+            entry.duplicate_of.as_deref() == Some(export.path.as_str())
+                && observation
+                    .decisions
+                    .exclusion(&export.source, &entry.path)
+                    .is_none()
+        });
+        heirs.extend(copies.map(|entry| named(&export.source, &entry.path)));
+    }
+    heirs
+}

@@ -1,0 +1,475 @@
+//! What comes in can be steered: exports skipped, retracted, read again; and nothing of it lost by a crash or a rollback.
+
+use std::process::Stdio;
+
+use crate::sandbox::{Said, Sandbox};
+
+const PIPELINE: &str = "sources:
+  - table: bronze.orders
+    files: orders_{exported_on:%Y%m%d}.csv
+    read: csv
+  - table: bronze.stores
+    files: stores_{exported_on:%Y%m%d}.csv
+    read: csv
+    load: replace
+  - table: bronze.people
+    files: people_{exported_on:%Y%m%d}.csv
+    read: csv
+    load: changes
+steps:
+  - sql: gold/*
+";
+
+/// Orders that add up, stores of which the newest list counts, people of whom the newest word counts.
+fn company() -> Sandbox {
+    Sandbox::with(&[
+        (
+            "kilde.yaml",
+            "project: company\nraw: exports/\nlake: lake/\n",
+        ),
+        ("pipelines/company.yaml", PIPELINE),
+        (
+            "schemas/bronze/orders.yaml",
+            "columns:\n  - {name: order_id, data_type: bigint}\n  - {name: amount, data_type: integer}\n",
+        ),
+        (
+            "schemas/bronze/stores.yaml",
+            "key: [store_id]\ncolumns:\n  - {name: store_id, data_type: bigint}\n  - {name: town, data_type: varchar}\n",
+        ),
+        (
+            "schemas/bronze/people.yaml",
+            "key: [person_id]\ncolumns:\n  - {name: person_id, data_type: bigint}\n  - {name: town, data_type: varchar}\n",
+        ),
+        (
+            "sql/gold/sales.sql",
+            "-- gold.sales: one row.\nselect count(*) as orders_count, sum(amount) as amount from bronze.orders\n",
+        ),
+        (
+            "schemas/gold/sales.yaml",
+            "columns:\n  - {name: orders_count, data_type: bigint}\n  - {name: amount, data_type: bigint}\n",
+        ),
+    ])
+}
+
+fn deliver(company: &Sandbox, file: &str, lines: &[&str]) {
+    let header = match file.split('_').next().unwrap() {
+        "orders" => "order_id,amount",
+        "stores" => "store_id,town",
+        _ => "person_id,town",
+    };
+    let text = format!("{header}\n{}\n", lines.join("\n"));
+    company.write(&format!("exports/{file}.csv"), text);
+}
+
+/// Two nights of everything; each night's orders have one that is no order.
+fn two_nights() -> Sandbox {
+    let company = company();
+    deliver(&company, "orders_20260101", &["1,10", "2,20", "x,1"]);
+    deliver(&company, "stores_20260101", &["1,Lund", "2,Malmö"]);
+    deliver(&company, "people_20260101", &["1,Lund", "2,Lund"]);
+    company.kilde(&["build"]).ended(0);
+    deliver(&company, "orders_20260102", &["3,40", "y,1"]);
+    deliver(
+        &company,
+        "stores_20260102",
+        &["1,Lund", "2,Ystad", "3,Kivik"],
+    );
+    deliver(&company, "people_20260102", &["1,Ystad", "3,Kivik"]);
+    company.kilde(&["build"]).ended(0);
+    company
+}
+
+fn sales(company: &Sandbox) -> Vec<String> {
+    company
+        .query("select orders_count, amount from gold.sales")
+        .remove(0)
+}
+
+fn decide(company: &Sandbox, verb: &str, file: &str) -> Said {
+    let why = ["--why", "wrong file", "--by", "eva"];
+    company.kilde(&[&["exports", verb, file][..], &why].concat())
+}
+
+fn undo(company: &Sandbox, verb: &str, file: &str) -> Said {
+    company.kilde(&["exports", verb, file, "--undo", "--by", "eva"])
+}
+
+/// Path → status and note, as a person sees them.
+fn listed(company: &Sandbox, path: &str) -> (String, String) {
+    let said = company.kilde(&["exports", "--json"]).ended(0);
+    let found: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+    for source in found["sources"].as_array().unwrap() {
+        for export in source["exports"].as_array().unwrap() {
+            if export["path"] == path {
+                return (
+                    export["status"].as_str().unwrap().to_string(),
+                    export["note"].as_str().unwrap_or_default().to_string(),
+                );
+            }
+        }
+    }
+    panic!("{path} is not listed: {}", said.stdout);
+}
+
+/// Every record of every export is somewhere, and the table of orders holds what the ledger says.
+fn assert_sums(company: &Sandbox) {
+    let wrong = company.query(
+        "select path from ops.files where records <> inserted + updated + unchanged + superseded + duplicate + retracted + rejected",
+    );
+    assert!(wrong.is_empty(), "{wrong:?}");
+    let rows = company.query("select count(*) from bronze.orders");
+    let inserted =
+        company.query("select sum(inserted) from ops.files where source = 'bronze.orders'");
+    assert_eq!(rows, inserted);
+    let rejects = company.query("select count(*) from ops.rejects");
+    let rejected = company
+        .query("select coalesce(sum(rejected), 0) from ops.files where status <> 'retracted'");
+    assert_eq!(rejects, rejected);
+}
+
+#[test]
+fn a_bad_file_is_skipped_and_read_when_that_is_taken_back() {
+    let company = two_nights();
+    deliver(&company, "orders_20260103", &["4,1000"]);
+    decide(&company, "skip", "exports/orders_20260103.csv").ended(0);
+    let (status, note) = listed(&company, "orders_20260103.csv");
+    assert_eq!(status, "skipped");
+    assert!(
+        note.contains("by eva") && note.contains("wrong file"),
+        "{note}"
+    );
+    // nothing else came, so nothing is published
+    let said = company.kilde(&["build"]).ended(0);
+    assert!(said.stdout.contains("Release 2 stands"), "{}", said.stdout);
+    assert_eq!(sales(&company), ["3", "70"]);
+    let said = decide(&company, "retract", "orders_20260103.csv").ended(2);
+    assert!(said.stderr.contains("is not loaded"), "{}", said.stderr);
+    undo(&company, "skip", "orders_20260103.csv").ended(0);
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(sales(&company), ["4", "1070"]);
+    assert_sums(&company);
+}
+
+#[test]
+fn a_loaded_file_is_retracted_and_the_sums_still_add_up() {
+    let company = two_nights();
+    assert_sums(&company);
+    let said = decide(&company, "skip", "orders_20260102.csv").ended(2);
+    assert!(
+        said.stderr.contains("kilde exports retract"),
+        "{}",
+        said.stderr
+    );
+    decide(&company, "retract", "orders_20260102.csv").ended(0);
+    let (status, note) = listed(&company, "orders_20260102.csv");
+    assert_eq!(status, "loaded");
+    assert!(note.contains("leave with the next build"), "{note}");
+    let said = company.kilde(&["plan"]).ended(0);
+    assert!(
+        said.stdout.contains("1 export retracted"),
+        "{}",
+        said.stdout
+    );
+    let said = company.kilde(&["build"]).ended(0);
+    assert!(said.stdout.contains("1 retracted"), "{}", said.stdout);
+    assert_eq!(sales(&company), ["2", "30"]);
+    assert_eq!(listed(&company, "orders_20260102.csv").0, "retracted");
+    assert_sums(&company);
+    assert_eq!(
+        company.query("select status, records, retracted, rejected, release, decision from ops.files where path = 'orders_20260102.csv'"),
+        [["retracted", "2", "1", "1", "3", "1"]]
+    );
+    // its rejects are nobody's work any more
+    assert_eq!(
+        company.query("select file from ops.rejects"),
+        [["orders_20260101.csv"]]
+    );
+    // once done it is done
+    let said = company.kilde(&["build"]).ended(0);
+    assert!(said.stdout.contains("Release 3 stands"), "{}", said.stdout);
+    // and taken back it is read as if it were new
+    undo(&company, "retract", "orders_20260102.csv").ended(0);
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(sales(&company), ["3", "70"]);
+    assert_sums(&company);
+}
+
+#[test]
+fn without_a_retracted_file_a_table_is_as_if_it_had_never_come() {
+    let company = two_nights();
+    let before = company.digests();
+    for file in ["stores_20260103", "people_20260103"] {
+        deliver(&company, file, &["1,Bjärred", "9,Höör"]);
+    }
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(
+        company.query("select store_id, town from bronze.stores order by 1"),
+        [["1", "Bjärred"], ["9", "Höör"]]
+    );
+    for file in ["stores_20260103.csv", "people_20260103.csv"] {
+        decide(&company, "retract", file).ended(0);
+    }
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(company.digests(), before);
+    assert_sums(&company);
+    // a middle one: those before and after it stay
+    decide(&company, "retract", "people_20260101.csv").ended(0);
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(
+        company.query("select person_id, town from bronze.people order by 1"),
+        [["1", "Ystad"], ["3", "Kivik"]]
+    );
+    assert_sums(&company);
+}
+
+#[test]
+fn a_retraction_that_needs_exports_which_are_gone_is_refused_before_it_is_written() {
+    let company = two_nights();
+    std::fs::remove_file(company.path("exports/people_20260101.csv")).unwrap();
+    let said = decide(&company, "retract", "people_20260102.csv").ended(2);
+    assert!(said.stderr.contains("K0208"), "{}", said.stderr);
+    assert!(
+        said.stderr.contains("people_20260101.csv"),
+        "{}",
+        said.stderr
+    );
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(listed(&company, "people_20260102.csv").0, "loaded");
+    // what is gone can be retracted itself, where nothing else is needed for it
+    std::fs::remove_file(company.path("exports/orders_20260101.csv")).unwrap();
+    decide(&company, "retract", "orders_20260101.csv").ended(0);
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(sales(&company), ["1", "40"]);
+    assert_eq!(listed(&company, "orders_20260101.csv").0, "retracted");
+}
+
+#[test]
+fn a_copy_counts_in_the_place_of_the_file_that_is_retracted() {
+    let company = two_nights();
+    deliver(&company, "orders_20260103", &["3,40", "y,1"]);
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(listed(&company, "orders_20260103.csv").0, "duplicate");
+    let said = decide(&company, "retract", "orders_20260102.csv").ended(0);
+    assert!(
+        said.stdout
+            .contains("orders_20260103.csv  has the same content"),
+        "{}",
+        said.stdout
+    );
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(sales(&company), ["3", "70"]);
+    assert_eq!(listed(&company, "orders_20260103.csv").0, "loaded");
+    assert_sums(&company);
+}
+
+#[test]
+fn a_rollback_takes_back_neither_a_skip_nor_a_retraction() {
+    let company = two_nights();
+    deliver(&company, "orders_20260103", &["4,1000"]);
+    decide(&company, "skip", "orders_20260103.csv").ended(0);
+    decide(&company, "retract", "orders_20260102.csv").ended(0);
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(sales(&company), ["2", "30"]);
+    // release 2 has the rows of the second night
+    company.kilde(&["rollback", "2"]).ended(0);
+    assert_eq!(sales(&company), ["3", "70"]);
+    // while the lake is paused, people go on deciding
+    deliver(&company, "orders_20260104", &["5,5"]);
+    deliver(&company, "orders_20260105", &["6,6"]);
+    decide(&company, "skip", "orders_20260104.csv").ended(0);
+    let (status, note) = listed(&company, "orders_20260105.csv");
+    assert_eq!(status, "waiting");
+    assert!(note.contains("kilde resume"), "{note}");
+    company.kilde(&["resume"]).ended(0);
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(sales(&company), ["3", "36"]);
+    assert_eq!(listed(&company, "orders_20260103.csv").0, "skipped");
+    assert_eq!(listed(&company, "orders_20260102.csv").0, "retracted");
+    assert_sums(&company);
+    // to a release before it was loaded: nothing to take out, and nothing read
+    company.kilde(&["rollback", "1"]).ended(0);
+    company.kilde(&["resume"]).ended(0);
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(sales(&company), ["3", "36"]);
+    assert_sums(&company);
+}
+
+#[test]
+fn a_build_killed_after_the_decision_leaves_it_to_the_next() {
+    let boundaries = [
+        "after_claim",
+        "after_staging",
+        "after_publish_entry",
+        "before_release",
+    ];
+    for boundary in boundaries {
+        let company = two_nights();
+        decide(&company, "retract", "orders_20260102.csv").ended(0);
+        deliver(&company, "orders_20260103", &["4,1000"]);
+        decide(&company, "skip", "orders_20260103.csv").ended(0);
+        let killed = company
+            .command(&["build"])
+            .env("KILDE_FAILPOINT", boundary)
+            .output()
+            .unwrap();
+        assert_ne!(killed.status.code(), Some(0), "{boundary} was not reached");
+        company.kilde(&["build"]).ended(0);
+        assert_eq!(sales(&company), ["2", "30"], "after {boundary}");
+        assert_sums(&company);
+    }
+}
+
+#[test]
+fn what_is_decided_while_a_build_runs_is_done_by_the_next() {
+    let company = two_nights();
+    deliver(&company, "orders_20260103", &["4,1000"]);
+    let mut building = company
+        .command(&["build"])
+        .env("KILDE_FAILPOINT", "pause_after_claim")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // the lake is claimed, and the export was seen
+    while company
+        .kilde(&["status"])
+        .ended(0)
+        .stdout
+        .find("claim ")
+        .is_none()
+    {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    decide(&company, "skip", "orders_20260103.csv").ended(0);
+    decide(&company, "retract", "orders_20260102.csv").ended(0);
+    company.kilde(&["build"]).ended(75);
+    // kill -9
+    building.kill().unwrap();
+    building.wait().unwrap();
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(sales(&company), ["2", "30"]);
+    assert_sums(&company);
+}
+
+#[test]
+fn a_file_of_orders_with_new_content_replaces_its_rows() {
+    let company = two_nights();
+    deliver(&company, "orders_20260101", &["1,11", "2,20", "7,5"]);
+    assert_eq!(listed(&company, "orders_20260101.csv").0, "changed");
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(sales(&company), ["4", "76"]);
+    assert_sums(&company);
+    assert_eq!(
+        company.query(
+            "select release, records, rejected from ops.files where path = 'orders_20260101.csv'"
+        ),
+        [["3", "3", "0"]]
+    );
+    assert_eq!(
+        company.query("select file from ops.rejects"),
+        [["orders_20260102.csv"]]
+    );
+    // people: nobody stays that only the old content named
+    deliver(&company, "people_20260101", &["2,Höör"]);
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(
+        company.query("select person_id, town from bronze.people order by 1"),
+        [["1", "Ystad"], ["2", "Höör"], ["3", "Kivik"]]
+    );
+    assert_sums(&company);
+}
+
+#[test]
+fn a_reload_reads_a_file_once_more_and_rejects_become_rows() {
+    let company = two_nights();
+    // the first night's file is archived: the contract cannot be changed under it, but the second night can be read again
+    company.write(
+        "schemas/bronze/orders.yaml",
+        "columns:\n  - {name: order_id, data_type: varchar}\n  - {name: amount, data_type: integer}\n",
+    );
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(sales(&company), ["5", "72"]);
+    assert_eq!(company.query("select count(*) from ops.rejects"), [["0"]]);
+    assert_sums(&company);
+    // asked for by hand: the same files, the same rows, one release that says so
+    let before = company.digests();
+    company
+        .kilde(&[
+            "exports",
+            "reload",
+            "orders_20260102.csv",
+            "stores",
+            "--by",
+            "eva",
+        ])
+        .ended(0);
+    let (_, note) = listed(&company, "orders_20260102.csv");
+    assert!(note.contains("reads it again"), "{note}");
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(company.digests(), before);
+    assert_eq!(
+        company.query("select distinct release from ops.files where decision = 1"),
+        [["4"]]
+    );
+    let said = company.kilde(&["build"]).ended(0);
+    assert!(said.stdout.contains("Release 4 stands"), "{}", said.stdout);
+    assert_sums(&company);
+}
+
+#[test]
+fn exports_lists_what_came_and_what_nobody_asked_for() {
+    let company = company();
+    deliver(&company, "orders_20260102", &["1,10"]);
+    company.write("exports/drafts/readme.txt", "hello");
+    // before the first build there is no lake, and none is made by looking
+    let said = company.kilde(&["exports"]).ended(0);
+    assert!(
+        said.stdout.contains("bronze.orders  1 export: 1 new"),
+        "{}",
+        said.stdout
+    );
+    assert!(
+        said.stdout.contains("bronze.stores  no export"),
+        "{}",
+        said.stdout
+    );
+    assert!(
+        said.stdout.contains("1 file that no source matches"),
+        "{}",
+        said.stdout
+    );
+    assert!(said.stdout.contains("drafts/readme.txt"), "{}", said.stdout);
+    assert!(!company.path("lake").exists());
+    company.kilde(&["build"]).ended(0);
+    deliver(&company, "orders_20260101", &["2,20"]);
+    deliver(&company, "stores_20260101", &["1,Lund"]);
+    let said = company.kilde(&["exports", "orders"]).ended(0);
+    let lines: Vec<&str> = said.stdout.lines().collect();
+    assert_eq!(lines.len(), 3, "{}", said.stdout);
+    assert!(
+        lines[1].contains("late") && lines[1].contains("orders_20260102.csv is loaded"),
+        "{}",
+        lines[1]
+    );
+    assert!(
+        lines[2].contains("loaded") && lines[2].contains("1 record "),
+        "{}",
+        lines[2]
+    );
+    // a header that is wrong is refused, and the reason is where one looks for it
+    company.write("exports/stores_20260102.csv", "store_id,place\n1,Lund\n");
+    company.kilde(&["build"]).ended(1);
+    let (status, note) = listed(&company, "stores_20260102.csv");
+    assert_eq!(status, "refused");
+    assert!(note.contains("town"), "{note}");
+    // mended, it is new again
+    deliver(&company, "stores_20260102", &["1,Lund", "2,Malmö"]);
+    assert_eq!(listed(&company, "stores_20260102.csv").0, "new");
+    // a name that is none of ours
+    let said = decide(&company, "skip", "stores_20300101.csv").ended(2);
+    assert!(
+        said.stderr.contains("no source has an export"),
+        "{}",
+        said.stderr
+    );
+}
