@@ -22,6 +22,8 @@ mod run;
 mod store;
 mod text;
 
+#[doc(hidden)]
+pub mod bench;
 pub mod cli;
 
 /// The crates whose types the public API speaks, in the versions it speaks.

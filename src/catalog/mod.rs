@@ -15,7 +15,7 @@ pub(crate) use rejects::RejectGroup;
 
 use std::sync::Arc;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, FunctionRegistry};
 use crate::error::{Error, Result};
 use crate::lake::DeltaLog;
 use crate::name::{ReleaseNumber, TableName};
@@ -27,12 +27,23 @@ pub struct Catalog {
     lake: Lake,
     log: Arc<DeltaLog>,
     engine: Arc<Engine>,
+    functions: Arc<FunctionRegistry>,
 }
 
 impl Catalog {
-    /// Reads nothing yet.
-    pub(crate) fn new(lake: Lake, log: Arc<DeltaLog>, engine: Arc<Engine>) -> Self {
-        Self { lake, log, engine }
+    /// Reads nothing yet. The functions are those that the engine's sessions have.
+    pub(crate) fn new(
+        lake: Lake,
+        log: Arc<DeltaLog>,
+        engine: Arc<Engine>,
+        functions: Arc<FunctionRegistry>,
+    ) -> Self {
+        Self {
+            lake,
+            log,
+            engine,
+            functions,
+        }
     }
 
     /// The lake underneath.

@@ -115,22 +115,14 @@ impl Catalog {
             .tables(&opened.names())
             .map_err(Error::from_diagnostics)?;
         let mut tables: BTreeMap<TableName, Arc<dyn TableProvider>> = BTreeMap::new();
-        for table in &uses {
+        for table in uses {
             let provider = self.provider(&opened, &table.table).await?;
-            tables.insert(table.table.clone(), provider);
+            tables.insert(table.table, provider);
         }
         let session = self.engine.session(&tables, Joins::Hash)?;
-        let frame = session.sql(sql).await.map_err(|error| {
-            let mistakes = self.engine.mistakes_of_query(&statement, &uses, &tables);
-            if !mistakes.is_empty() {
-                return Error::from_diagnostics(mistakes);
-            }
-            // nothing was read yet: the text speaks of the statement alone
-            let text = error.strip_backtrace();
-            Error::config("the query cannot be run")
-                .code(Code(902))
-                .caused_by(text.lines().next().unwrap_or_default())
-        })?;
+        let frame = engine::plan_query(&session, &statement, &self.functions)
+            .await
+            .map_err(|found| Error::from_diagnostics(vec![found]))?;
         let (schema, rows) = engine::stream(frame).await?;
         Ok(Rows {
             schema,

@@ -160,10 +160,9 @@ fn exports(report: &RunReport) -> String {
     text
 }
 
-/// Columns of a source's exports that its contract does not know; nothing where there are none.
+/// Columns that its contract does not know and that came for the first time; a sender who always sends more is no news.
 fn ignored(source: &SourceReport) -> String {
-    let columns = source.exports.iter().flat_map(|e| &e.ignored_columns);
-    let columns: std::collections::BTreeSet<&str> = columns.map(String::as_str).collect();
+    let columns = &source.newly_ignored;
     if columns.is_empty() {
         return String::new();
     }

@@ -11,6 +11,7 @@ mod format;
 mod held;
 mod init;
 mod latest;
+mod lineage;
 mod ls;
 mod options;
 mod plan;
@@ -61,6 +62,8 @@ enum Command {
     Build(build::Build),
     /// List the tables of the project and of the newest release
     Ls(ls::Ls),
+    /// Show what a table's columns are made of, or what is made of one
+    Lineage(lineage::Lineage),
     /// Run SQL on one release (or on a failed run's candidates)
     Query(query::Query),
     /// Say why a table is stale or not, which table upstream moved, and when it last changed
@@ -119,6 +122,7 @@ fn run(arguments: Arguments, scaffold: Scaffold) -> Result<ExitCode> {
             Command::Plan(command) => command.run(&options).await,
             Command::Build(command) => command.run(&options).await,
             Command::Ls(command) => command.run(&options).await,
+            Command::Lineage(command) => command.run(&options),
             Command::Query(command) => command.run(&options).await,
             Command::Why(command) => command.run(&options).await,
             Command::Test(command) => command.run(&options).await,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex};
 
-use super::style::{self, DOUBT, styled};
+use super::style;
 use crate::name::TableName;
 use crate::run::{Listener, RunEvent};
 
@@ -33,7 +33,7 @@ impl Progress {
             if let RunEvent::Warning(text) = &event
                 && !quiet
             {
-                style::note(&format!("{}: {text}\n", styled(DOUBT, "warning")));
+                style::warning(text);
             }
             if !shown {
                 return;

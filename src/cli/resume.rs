@@ -18,12 +18,15 @@ impl Resume {
         let project = Arc::new(options.project()?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let runner = options.runner(&project, &clock)?;
-        let was_paused = runner.resume().await?;
+        let report = runner.resume().await?;
         if !options.quiet {
-            style::out(match was_paused {
+            style::out(match report.was_paused {
                 true => "Resumed: the next build reads the exports that waited\n",
                 false => "Nothing to resume: the lake is not paused\n",
             });
+        }
+        if let Some(warning) = &report.warning {
+            style::warning(warning);
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -37,6 +37,9 @@ impl Rollback {
                 style::out(&super::latest::render(latest));
             }
         }
+        if let Some(warning) = &report.warning {
+            style::warning(warning);
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -43,6 +43,11 @@ pub(super) fn note(text: &str) {
         .and_then(|()| stderr.flush());
 }
 
+/// Prints what went wrong and changes nothing.
+pub(super) fn warning(text: &str) {
+    note(&format!("{}: {text}\n", styled(DOUBT, "warning")));
+}
+
 /// Prints an error with all that belongs to it.
 pub(super) fn error(error: &Error) {
     if error.diagnostics().is_empty() {

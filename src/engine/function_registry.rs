@@ -65,17 +65,12 @@ impl FunctionRegistry {
         for function in windows {
             state.register_udwf(function)?;
         }
-        Ok(Self::of(state))
-    }
-
-    /// The functions that a session knows.
-    pub(super) fn of(state: SessionState) -> Self {
-        Self {
+        Ok(Self {
             state,
             names: OnceLock::new(),
             semantics: BTreeMap::new(),
             sql: SqlFunctions::default(),
-        }
+        })
     }
 
     /// Numbers by function: bumped by hand when its results may change, so that what uses it is computed again. A function

@@ -7,7 +7,6 @@ mod catalog;
 mod clock_functions;
 mod culprit;
 mod execute;
-mod explain_query;
 mod failure;
 mod file_set;
 mod function_registry;
@@ -22,7 +21,8 @@ mod udf;
 mod watchdog;
 
 pub(crate) use analysis::{
-    Analysis, InputTable, OutputColumn, Question, analyse, check_runnable, conform,
+    Analysis, How, InputTable, Origin, Origins, OutputColumn, Question, ValueLineage, analyse,
+    check_runnable, conform, plan_query,
 };
 pub(crate) use culprit::culprit;
 pub(crate) use execute::{collect, stream};

@@ -181,11 +181,6 @@ impl Engine {
         Ok(SessionContext::new_with_state(state))
     }
 
-    /// Every function and setting, without a table.
-    pub(super) fn state(&self) -> &SessionState {
-        &self.base
-    }
-
     /// A local folder for files of a run; it goes with the engine.
     pub(crate) fn scratch_folder(&self) -> &std::path::Path {
         &self.scratch_folder

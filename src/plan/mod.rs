@@ -15,6 +15,7 @@ mod fingerprint;
 mod fixture;
 mod freshness;
 mod graph;
+mod lineage;
 mod list;
 mod observed;
 mod outline;
@@ -41,6 +42,7 @@ pub(crate) use consent::refused as hold_refused;
 pub(crate) use fingerprint::Fingerprints;
 pub(crate) use freshness::{Overdue, overdue};
 pub(crate) use graph::Graph;
+pub(crate) use lineage::{Branch, Decided, Export, Lineage, LineageColumn, LineageQuestion, Step};
 pub(crate) use list::{ListedTable, list, unit_tests};
 pub use observed::Observed;
 pub(crate) use observed::{

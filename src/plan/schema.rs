@@ -40,16 +40,27 @@ pub(super) fn input_table(
     load: Option<Load>,
 ) -> InputTable {
     let mut not_null = BTreeSet::new();
+    let mut unique = Vec::new();
     if let Some(contract) = contract {
         // the key of an `append` source names records and is not tested
         if load != Some(Load::Append) {
-            not_null.extend(contract.key.iter().map(|column| column.value.clone()));
+            let key: BTreeSet<String> = contract.key.iter().map(|c| c.value.clone()).collect();
+            not_null.extend(key.iter().cloned());
+            unique.extend((!key.is_empty()).then_some(key));
         }
+        unique.extend(contract.tests.iter().filter_map(|test| match &test.kind {
+            TestKind::Unique { columns } => Some(columns.iter().cloned().collect()),
+            _ => None,
+        }));
         let tested = contract.tests.iter().filter(|test| test.judges_records());
         not_null.extend(tested.filter_map(|test| match &test.kind {
             TestKind::NotNull { column } => Some(column.clone()),
             _ => None,
         }));
     }
-    InputTable { schema, not_null }
+    InputTable {
+        schema,
+        not_null,
+        unique,
+    }
 }

@@ -96,6 +96,29 @@ pub(crate) enum Meaning {
     Special,
 }
 
+impl Meaning {
+    /// As contracts write it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::Phone => "phone",
+            Self::GivenName => "given_name",
+            Self::FamilyName => "family_name",
+            Self::Name => "name",
+            Self::BirthDate => "birth_date",
+            Self::NationalId => "national_id",
+            Self::Address => "address",
+            Self::Postcode => "postcode",
+            Self::CustomerNumber => "customer_number",
+            Self::Cookie => "cookie",
+            Self::Ip => "ip",
+            Self::Behaviour => "behaviour",
+            Self::FreeText => "free_text",
+            Self::Special => "special",
+        }
+    }
+}
+
 impl Contract {
     /// The column of that name.
     pub(crate) fn column(&self, name: &str) -> Option<&Column> {

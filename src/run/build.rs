@@ -39,6 +39,11 @@ impl Runner {
         if let Some(error) = error {
             report.fail_with(error);
         }
+        let before = match &claimed {
+            Some(catalog) => self.report_before(catalog, &report).await,
+            None => None,
+        };
+        report.compare_ignored(before.as_ref());
         let target = self.project.target.as_deref();
         let summary = RunSummary::of(&report, target, error, self.clock.now());
         // a run that was overtaken is no longer the last one
@@ -53,6 +58,15 @@ impl Runner {
         ended.map(|()| report)
     }
 
+    /// What the run reported that published the release below; reports are deleted in time, and a rollback has none.
+    async fn report_before(&self, catalog: &Catalog, report: &RunReport) -> Option<RunReport> {
+        let base = report.base.as_ref()?.number;
+        let lake = catalog.lake();
+        let release = lake.release(base).await.ok()?;
+        let bytes = lake.run_report(&release.run).await.ok()??;
+        serde_json::from_slice(&bytes).ok()
+    }
+
     /// The build itself; fills the report, and says where it claimed.
     async fn attempt(
         &self,
@@ -61,6 +75,7 @@ impl Runner {
         report: &mut RunReport,
         claimed: &mut Option<Catalog>,
     ) -> Result<()> {
+        observe::refuse_without_raw(&self.project)?;
         let catalog = self.catalog(request.as_of)?;
         let observation = observe::observe(self, &catalog, request.as_of).await?;
         report.base = observation.release.as_ref().map(BaseRelease::of);

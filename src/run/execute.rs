@@ -470,6 +470,8 @@ impl Executed {
             rows: result.rows,
             row_change: result.row_change,
             seconds: result.seconds,
+            ignored_columns: BTreeSet::new(),
+            newly_ignored: BTreeSet::new(),
         }
     }
 }

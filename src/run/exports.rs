@@ -113,7 +113,7 @@ impl Runner {
     /// What storage gives.
     pub(crate) async fn exports(&self, of: Option<&TableName>) -> Result<Exports> {
         let now = self.clock.now();
-        let (observation, refused) = match self.existing()? {
+        let (observation, refused) = match self.readable_if_exists(self.clock.now())? {
             Some(catalog) => {
                 let observation = observe::observe(self, &catalog, now).await?;
                 let refused = self.refused(&catalog, &observation).await?;
@@ -137,14 +137,6 @@ impl Runner {
             None => self.unmatched(&observation).await?,
         };
         Ok(Exports { sources, unmatched })
-    }
-
-    /// The lake's read side; `None` where there is no lake yet.
-    fn existing(&self) -> Result<Option<Catalog>> {
-        let store = crate::store::Store::open_if_exists(&self.project.root, &self.project.lake)?;
-        store
-            .map(|store| self.catalog_over(store, self.clock.now()))
-            .transpose()
     }
 
     async fn unmatched(&self, observation: &Observation) -> Result<Vec<UnmatchedFile>> {

@@ -142,13 +142,19 @@ impl Runner {
     /// # Errors
     /// `Config` where the lake does not exist.
     pub(crate) fn readable(&self, as_of: DateTime<Utc>) -> Result<Catalog> {
-        let store = Store::open_if_exists(&self.project.root, &self.project.lake)?;
-        let store = store.ok_or_else(|| {
+        self.readable_if_exists(as_of)?.ok_or_else(|| {
             Error::config("there is no lake yet")
                 .at(self.project.lake.as_str())
                 .help("`kilde build` makes one")
-        })?;
-        self.catalog_over(store, as_of)
+        })
+    }
+
+    /// The same; `None` where there is no lake yet.
+    pub(crate) fn readable_if_exists(&self, as_of: DateTime<Utc>) -> Result<Option<Catalog>> {
+        let store = Store::open_if_exists(&self.project.root, &self.project.lake)?;
+        store
+            .map(|store| self.catalog_over(store, as_of))
+            .transpose()
     }
 
     fn catalog_over(&self, store: Store, as_of: DateTime<Utc>) -> Result<Catalog> {
@@ -169,7 +175,8 @@ impl Runner {
         .with_functions(&self.functions)?;
         let lake = Lake::open(store, Arc::clone(&log) as _, Arc::clone(&self.clock))
             .with_failpoint(failpoint_of_environment());
-        Ok(Catalog::new(lake, log, Arc::new(engine)))
+        let functions = Arc::clone(&self.functions);
+        Ok(Catalog::new(lake, log, Arc::new(engine), functions))
     }
 
     /// What a build would do, and why. Writes nothing.
@@ -177,8 +184,11 @@ impl Runner {
     /// # Errors
     /// Every mistake of the project, or what [`Runner::catalog`] gives.
     pub(crate) async fn plan(&self, request: &BuildRequest) -> Result<(Observed, Plan)> {
-        let catalog = self.catalog(request.as_of)?;
-        let observation = observe::observe(self, &catalog, request.as_of).await?;
+        observe::refuse_without_raw(&self.project)?;
+        let observation = match self.readable_if_exists(request.as_of)? {
+            Some(catalog) => observe::observe(self, &catalog, request.as_of).await?,
+            None => observe::observe_without_lake(self, request.as_of).await?,
+        };
         let plan = self.plan_on(&observation.observed, request)?;
         Ok((observation.observed, plan))
     }

@@ -80,6 +80,17 @@ pub(super) fn paused(pause: &Pause) -> Error {
     .help("`kilde resume` lets them go on; `kilde plan` shows what they would do")
 }
 
+/// A folder that is gone is more often a disk that is not mounted than a night without exports.
+///
+/// # Errors
+/// K0702 where the project has sources, and the folder of their exports does not exist.
+pub(super) fn refuse_without_raw(project: &Project) -> Result<()> {
+    match project.sources.is_empty() {
+        true => Ok(()),
+        false => Store::open(&project.root, &project.raw).map(drop),
+    }
+}
+
 /// What a lake says of the world: its newest release and what people decided.
 #[derive(Debug, Default)]
 struct Published {

@@ -5,13 +5,14 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 
+use super::summary::{RunCommand, RunSummary};
 use super::{OverdueReport, Runner, observe, ops_tables};
 use crate::catalog::Catalog;
-use crate::error::{ErrorKind, Result};
-use crate::name::ReleaseNumber;
+use crate::error::{Error, ErrorKind, Result};
+use crate::name::{ReleaseNumber, RunId};
 use crate::plan::{self, Selection};
 use crate::project::{Freshness, Source};
-use crate::release::{Release, RollbackClass, RollbackRequest, YieldReason};
+use crate::release::{Claim, Release, RollbackClass, RollbackRequest, YieldReason};
 
 /// What a rollback did.
 #[derive(Clone, Debug)]
@@ -24,6 +25,24 @@ pub(crate) struct RollbackReport {
     pub(crate) kept: u64,
     /// What was done below `latest/`, where anything was.
     pub(crate) latest: Option<super::LatestReport>,
+    /// What went wrong and changes nothing.
+    pub(crate) warning: Option<String>,
+}
+
+/// What a resume did.
+#[derive(Clone, Debug)]
+pub(crate) struct ResumeReport {
+    /// Whether there was anything to do.
+    pub(crate) was_paused: bool,
+    /// What went wrong and changes nothing.
+    pub(crate) warning: Option<String>,
+}
+
+/// A run that builds nothing.
+struct Operation {
+    run: RunId,
+    command: RunCommand,
+    started_at: DateTime<Utc>,
 }
 
 /// Tables of the project and the newest release.
@@ -43,31 +62,78 @@ impl Runner {
         let catalog = self.readable(self.clock.now())?;
         // fail before anything is claimed
         let then = catalog.lake().release(to).await?;
-        let run = self.clock.run_id();
-        let mut claim = catalog.lake().claim(&run).await?;
-        let request = match self.rollback_request(&catalog, claim.base(), &then).await {
-            Ok(request) => request,
-            Err(error) => {
-                claim.yield_(YieldReason::Failed).await?;
-                return Err(error);
-            }
+        let operation = Operation {
+            run: self.clock.run_id(),
+            command: RunCommand::Rollback,
+            started_at: self.clock.now(),
         };
-        match claim.rollback(request).await {
-            Ok(release) => Ok(RollbackReport {
-                latest: self.follow_release(&catalog, &release).await,
-                release: release.number,
-                went_back: release.changed.len() as u64,
-                kept: release
-                    .tables
-                    .values()
-                    .filter(|entry| entry.facts.rollback == RollbackClass::Keeps)
-                    .count() as u64,
-            }),
-            Err(error) => {
-                claim.yield_(YieldReason::Failed).await?;
-                Err(error)
-            }
+        let claim = catalog.lake().claim(&operation.run).await?;
+        let ended = self.roll_back(&catalog, claim, &then).await;
+        let warning = self
+            .conclude_operation(&catalog, &operation, ended.as_ref())
+            .await;
+        let release = ended?;
+        Ok(RollbackReport {
+            latest: self.follow_release(&catalog, &release).await,
+            release: release.number,
+            went_back: release.changed.len() as u64,
+            kept: release
+                .tables
+                .values()
+                .filter(|entry| entry.facts.rollback == RollbackClass::Keeps)
+                .count() as u64,
+            warning,
+        })
+    }
+
+    async fn roll_back(
+        &self,
+        catalog: &Catalog,
+        mut claim: Claim,
+        then: &Release,
+    ) -> Result<Release> {
+        let published = match self.rollback_request(catalog, claim.base(), then).await {
+            Ok(request) => claim.rollback(request).await,
+            Err(error) => Err(error),
+        };
+        if published.is_err() {
+            claim.yield_(YieldReason::Failed).await?;
         }
+        published
+    }
+
+    /// Makes an operation that claimed the last run; what goes wrong with that is a warning.
+    async fn conclude_operation(
+        &self,
+        catalog: &Catalog,
+        operation: &Operation,
+        ended: Result<&Release, &Error>,
+    ) -> Option<String> {
+        let error = ended.err();
+        // a run that was overtaken is no longer the last one
+        if error.is_some_and(|error| error.kind() == ErrorKind::Conflict) {
+            return None;
+        }
+        let kept = async {
+            let current = match ended {
+                Ok(release) => Some(release.clone()),
+                Err(_) => catalog.lake().current().await?,
+            };
+            let summary = RunSummary::of_operation(
+                &operation.run,
+                operation.command,
+                &self.project,
+                (operation.started_at, self.clock.now()),
+                current.as_ref(),
+                error,
+            );
+            self.keep_summary(catalog, &summary).await
+        };
+        let failure = kept.await.err()?;
+        Some(format!(
+            "the summary of this run is not kept: {}",
+            failure.brief()
+        ))
     }
 
     async fn rollback_request(
@@ -87,24 +153,37 @@ impl Runner {
         })
     }
 
-    /// Lets builds publish again; `false` where the lake was not paused.
+    /// Lets builds publish again.
     ///
     /// # Errors
     /// `Conflict` while another run holds the lake.
-    pub(crate) async fn resume(&self) -> Result<bool> {
+    pub(crate) async fn resume(&self) -> Result<ResumeReport> {
         let catalog = self.readable(self.clock.now())?;
         let current = catalog.lake().current().await?;
-        let is_paused = match &current {
-            Some(release) => catalog.lake().pause(release).await?.is_some(),
-            None => false,
+        let paused = match current {
+            Some(release) => catalog.lake().pause(&release).await?.map(|_| release),
+            None => None,
         };
-        if !is_paused {
-            return Ok(false);
-        }
-        let mut claim = catalog.lake().claim(&self.clock.run_id()).await?;
+        let Some(release) = paused else {
+            return Ok(ResumeReport {
+                was_paused: false,
+                warning: None,
+            });
+        };
+        let operation = Operation {
+            run: self.clock.run_id(),
+            command: RunCommand::Resume,
+            started_at: self.clock.now(),
+        };
+        let mut claim = catalog.lake().claim(&operation.run).await?;
         let resumed = claim.resume().await;
         claim.yield_(YieldReason::NothingToDo).await?;
-        resumed
+        let ended = resumed.as_ref().map(|_| &release);
+        let warning = self.conclude_operation(&catalog, &operation, ended).await;
+        Ok(ResumeReport {
+            was_paused: resumed?,
+            warning,
+        })
     }
 
     /// Sources whose newest export is older than the project allows, in order of name.
@@ -131,10 +210,11 @@ impl Runner {
     /// # Errors
     /// Every mistake of the project.
     pub(crate) async fn list(&self, selection: &Selection) -> Result<Listed> {
-        let observation = match self.readable(self.clock.now()) {
-            Ok(catalog) => Some(observe::observe(self, &catalog, self.clock.now()).await?),
+        let now = self.clock.now();
+        let observation = match self.readable_if_exists(now)? {
+            Some(catalog) => Some(observe::observe(self, &catalog, now).await?),
             // nothing was built yet: the project alone is listed
-            Err(_) => None,
+            None => None,
         };
         let observed = observation
             .as_ref()

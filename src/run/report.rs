@@ -1,6 +1,6 @@
 //! What a run did, as data: rendered by `cli`, kept as `_kilde/runs/<run>.json`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -158,6 +158,12 @@ pub(crate) struct SourceReport {
     /// Rows more (or fewer) than before.
     pub(crate) row_change: i64,
     pub(crate) seconds: f64,
+    /// Columns that the contract does not know, in this run's exports and in those before it.
+    #[serde(default)]
+    pub(crate) ignored_columns: BTreeSet<String>,
+    /// Those that an export of this run brought for the first time.
+    #[serde(default)]
+    pub(crate) newly_ignored: BTreeSet<String>,
 }
 
 /// An export that was not taken, as it was then.
@@ -247,6 +253,8 @@ impl SourceReport {
             rows: 0,
             row_change: 0,
             seconds: 0.0,
+            ignored_columns: BTreeSet::new(),
+            newly_ignored: BTreeSet::new(),
         }
     }
 }
@@ -277,6 +285,21 @@ impl RunReport {
     #[must_use]
     pub fn failure(&self) -> Option<&str> {
         self.failure.as_deref()
+    }
+
+    /// Tells columns that the contract does not know apart: those that came before, and those that came first in this run.
+    pub(super) fn compare_ignored(&mut self, before: Option<&Self>) {
+        for source in &mut self.sources {
+            let mut reports = before.into_iter().flat_map(|before| &before.sources);
+            let known = reports.find(|report| report.table == source.table);
+            let known = known.map_or_else(BTreeSet::new, |report| report.ignored_columns.clone());
+            let exports = source.exports.iter();
+            let came = exports.flat_map(|export| export.ignored_columns.iter().cloned());
+            source.newly_ignored = came.filter(|column| !known.contains(column)).collect();
+            source.ignored_columns = known;
+            let new = source.newly_ignored.iter().cloned();
+            source.ignored_columns.extend(new);
+        }
     }
 
     /// Number of tests that ended so.

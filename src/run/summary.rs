@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::report::{HeldReport, OverdueReport, RunReport, TableOutcome};
 use crate::error::{Error, ErrorKind};
 use crate::name::{ReleaseNumber, RunId, TableName};
-use crate::project::Occasion;
+use crate::project::{Occasion, Project};
 use crate::quality::Outcome;
+use crate::release::Release;
 
 /// Form of the object.
 const FORMAT: u32 = 1;
@@ -21,6 +22,8 @@ pub(crate) struct RunSummary {
     /// Version of kilde.
     pub(crate) kilde: String,
     pub(crate) run: RunId,
+    #[serde(default)]
+    pub(crate) command: RunCommand,
     pub(crate) project: String,
     pub(crate) target: Option<String>,
     pub(crate) as_of: DateTime<Utc>,
@@ -37,6 +40,16 @@ pub(crate) struct RunSummary {
     pub(crate) held: Vec<HeldReport>,
     pub(crate) overdue: Vec<OverdueReport>,
     pub(crate) counts: BTreeMap<String, u64>,
+}
+
+/// What a run was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RunCommand {
+    #[default]
+    Build,
+    Rollback,
+    Resume,
 }
 
 /// What became of a run.
@@ -76,6 +89,7 @@ impl RunSummary {
             format: FORMAT,
             kilde: env!("CARGO_PKG_VERSION").to_string(),
             run: report.run.clone(),
+            command: RunCommand::Build,
             project: report.project.clone(),
             target: target.map(str::to_string),
             as_of: report.as_of,
@@ -96,6 +110,48 @@ impl RunSummary {
             held: report.held.clone(),
             overdue: report.overdue.clone(),
             counts: counts(report),
+        }
+    }
+
+    /// The summary of a run that changed the lake without building, or failed to; `release` is what readers see after it.
+    pub(super) fn of_operation(
+        run: &RunId,
+        command: RunCommand,
+        project: &Project,
+        (started_at, ended_at): (DateTime<Utc>, DateTime<Utc>),
+        release: Option<&Release>,
+        error: Option<&Error>,
+    ) -> Self {
+        let outcome = match (error, command) {
+            (Some(_), _) => RunOutcome::Failed,
+            (None, RunCommand::Resume) => RunOutcome::Unchanged,
+            (None, RunCommand::Build | RunCommand::Rollback) => RunOutcome::Published,
+        };
+        let changed = match outcome {
+            RunOutcome::Published => release.map_or(0, |release| release.changed.len()),
+            _ => 0,
+        };
+        Self {
+            format: FORMAT,
+            kilde: env!("CARGO_PKG_VERSION").to_string(),
+            run: run.clone(),
+            command,
+            project: project.name.clone(),
+            target: project.target.clone(),
+            as_of: release
+                .and_then(|release| release.as_of.parse().ok())
+                .unwrap_or(started_at),
+            started_at,
+            ended_at,
+            seconds: (ended_at - started_at).as_seconds_f64(),
+            outcome,
+            exit_code: error.map_or(0, |error| error.kind().exit_code()),
+            release: release.map(|release| release.number),
+            failure: error.map(Error::brief),
+            failed: Vec::new(),
+            held: Vec::new(),
+            overdue: Vec::new(),
+            counts: BTreeMap::from([("tables_changed".to_string(), changed as u64)]),
         }
     }
 

@@ -19,12 +19,21 @@ impl Runner {
         report: &RunReport,
         summary: &RunSummary,
     ) -> Result<()> {
-        let json = |error| Error::internal("a report cannot be written").caused_by(error);
-        let whole = serde_json::to_vec_pretty(report).map_err(json)?;
-        let short = serde_json::to_vec_pretty(summary).map_err(json)?;
+        let whole = serde_json::to_vec_pretty(report)
+            .map_err(|error| Error::internal("a report cannot be written").caused_by(error))?;
         let lake = catalog.lake();
         lake.write_run_report(&report.run, whole.into()).await?;
-        lake.write_last_run(short.into()).await
+        self.keep_summary(catalog, summary).await
+    }
+
+    /// Makes a summary the last run's.
+    ///
+    /// # Errors
+    /// What storage gives.
+    pub(super) async fn keep_summary(&self, catalog: &Catalog, summary: &RunSummary) -> Result<()> {
+        let short = serde_json::to_vec_pretty(summary)
+            .map_err(|error| Error::internal("a summary cannot be written").caused_by(error))?;
+        catalog.lake().write_last_run(short.into()).await
     }
 
     /// Sends the summary where the project asks for it; what goes wrong is a warning.

@@ -61,8 +61,11 @@ impl Runner {
             .tables
             .get(table)
             .ok_or_else(|| Error::internal(format!("`{table}` is not in the plan")))?;
-        let catalog = self.catalog(request.as_of)?;
-        let newest = catalog.lake().current().await?;
+        let catalog = self.readable_if_exists(request.as_of)?;
+        let newest = match &catalog {
+            Some(catalog) => catalog.lake().current().await?,
+            None => None,
+        };
         let entry = |name: &TableName| newest.as_ref().and_then(|release| release.table(name));
         let inputs = planned.inputs.iter().filter_map(|input| {
             let now = entry(input);
@@ -73,9 +76,9 @@ impl Runner {
                 rows: now.map(|now| now.facts.rows),
             })
         });
-        let last = match entry(table) {
-            None => None,
-            Some(now) => {
+        let last = match (entry(table), &catalog) {
+            (None, _) | (_, None) => None,
+            (Some(now), Some(catalog)) => {
                 let lake = catalog.lake();
                 // maps of old releases may have been deleted
                 let then = lake.release(now.written_in).await.ok();

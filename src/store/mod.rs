@@ -13,6 +13,7 @@ mod lock;
 mod probe;
 
 use std::fmt;
+use std::io;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,7 +75,7 @@ impl Store {
         Self::open_if_exists(base, location)?.ok_or_else(|| {
             Error::config(format!("the folder `{location}` does not exist"))
                 .code(Code(702))
-                .help("create it, or mend `raw` or `lake` in kilde.yaml")
+                .help("create it, or correct `raw` or `lake` in kilde.yaml")
         })
     }
 
@@ -86,10 +87,12 @@ impl Store {
         let folder = location::local_folder(base, location)?;
         match std::fs::metadata(&folder) {
             Ok(metadata) if metadata.is_dir() => Self::over_folder(&folder).map(Some),
-            Ok(_) => {
-                Err(Error::config(format!("`{location}` is a file, not a folder")).code(Code(702)))
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Ok(_) => Err(
+                Error::config(format!("`{location}` is a file, not a folder"))
+                    .code(Code(702))
+                    .help("correct `raw` or `lake` in kilde.yaml"),
+            ),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(unavailable(&folder.display().to_string(), error)),
         }
     }
@@ -99,6 +102,9 @@ impl Store {
     /// # Errors
     /// As [`Store::open_if_exists`]; `Unavailable` where the folder cannot be created.
     pub(crate) fn open_or_create(base: &FilePath, location: &str) -> Result<Self> {
+        if let Some(store) = Self::open_if_exists(base, location)? {
+            return Ok(store);
+        }
         let folder = location::local_folder(base, location)?;
         std::fs::create_dir_all(&folder)
             .map_err(|error| unavailable(&folder.display().to_string(), error))?;
@@ -212,7 +218,7 @@ impl Store {
         // the store underneath cannot address what a killed writer left as `<name>#<digits>`
         if let Some(file) = self.local_file(path) {
             return blocking(move || match std::fs::remove_file(&file) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     Err(unavailable(&file.display().to_string(), error))
                 }
                 _ => Ok(()),
@@ -287,11 +293,42 @@ fn object_path(path: &str) -> Result<Path> {
 
 /// Storage that does not answer. The cause is told only where it cannot hold credentials.
 fn unavailable(place: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::unavailable("storage does not answer")
+    let error = error.into();
+    let (message, help) = match refusal(&*error) {
+        Some(io::ErrorKind::PermissionDenied) => (
+            "this may not be read or written",
+            "give the right to whoever runs kilde, or correct `raw` or `lake` in kilde.yaml",
+        ),
+        Some(io::ErrorKind::ReadOnlyFilesystem) => (
+            "this lies on a disk that may only be read",
+            "mount it for writing, or correct `lake` in kilde.yaml",
+        ),
+        Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => (
+            "the disk is full",
+            "make room, then try again: nothing is lost",
+        ),
+        _ => (
+            "storage does not answer",
+            "check that it is reachable, has room and may be written, then try again",
+        ),
+    };
+    Error::unavailable(message)
         .code(Code(703))
         .at(place)
-        .caused_by(location::Redacted::new(error.into()))
-        .help("check that it is reachable, has room and may be written, then try again")
+        .caused_by(location::Redacted::new(error))
+        .help(help)
+}
+
+/// What the file system said, below all that was made of it.
+fn refusal(error: &(dyn std::error::Error + 'static)) -> Option<io::ErrorKind> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return Some(error.kind());
+        }
+        cause = error.source();
+    }
+    None
 }
 
 /// Runs file system calls off the threads that drive futures.
@@ -374,5 +411,26 @@ mod tests {
             .barrier(&["a/b".to_string(), "a/c".to_string()])
             .await
             .unwrap();
+    }
+
+    #[test]
+    fn a_refusal_of_the_file_system_says_what_to_do() {
+        for (kind, words) in [
+            (
+                io::ErrorKind::PermissionDenied,
+                "may not be read or written",
+            ),
+            (io::ErrorKind::ReadOnlyFilesystem, "may only be read"),
+            (io::ErrorKind::StorageFull, "the disk is full"),
+            (io::ErrorKind::TimedOut, "storage does not answer"),
+        ] {
+            let wrapped = object_store::Error::Generic {
+                store: "local",
+                source: Box::new(io::Error::from(kind)),
+            };
+            let text = unavailable("/srv/lake", wrapped).render();
+            assert!(text.contains(words) && text.contains("/srv/lake"), "{text}");
+            assert!(text.contains("K0703") && text.contains("help: "), "{text}");
+        }
     }
 }

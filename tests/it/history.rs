@@ -126,3 +126,72 @@ fn a_history_is_one_file_until_that_is_full() {
     let lines = |action: &str| log.lines().filter(|line| line.starts_with(action)).count();
     assert_eq!((lines("{\"add\""), lines("{\"remove\"")), (1, 1), "{log}");
 }
+
+#[test]
+fn the_last_run_is_also_a_rollback_or_a_resume() {
+    let till = till();
+    let last = |till: &Sandbox| -> serde_json::Value {
+        serde_json::from_str(&till.read("lake/_kilde/last_run.json")).unwrap()
+    };
+    till.kilde(&["build"]).ended(0);
+    assert_eq!(last(&till)["command"], "build");
+    till.write("exports/sales_20260102.csv", "store,amount\nLund,30\n");
+    till.write(
+        "schemas/gold/stores.yaml",
+        STORES.replace("max: 15", "max: 99"),
+    );
+    till.kilde(&["build"]).ended(0);
+    till.kilde(&["rollback", "1"]).ended(0);
+    let rolled_back = last(&till);
+    assert_eq!(rolled_back["command"], "rollback");
+    assert_eq!(rolled_back["outcome"], "published");
+    assert_eq!(rolled_back["release"], 3);
+    assert_eq!(rolled_back["exit_code"], 0);
+    till.kilde(&["rollback", "99"]).ended(2);
+    assert_eq!(last(&till), rolled_back, "what claims nothing is no run");
+    till.kilde(&["resume"]).ended(0);
+    let resumed = last(&till);
+    assert_eq!(
+        (&resumed["command"], &resumed["outcome"]),
+        (&"resume".into(), &"unchanged".into())
+    );
+    assert_eq!(resumed["release"], 3);
+    assert_ne!(resumed["run"], rolled_back["run"]);
+    till.kilde(&["resume"]).ended(0);
+    assert_eq!(last(&till), resumed);
+}
+
+#[test]
+fn a_column_that_no_contract_knows_is_news_once() {
+    let till = till();
+    till.write(
+        "schemas/gold/stores.yaml",
+        STORES.replace("max: 15", "max: 999"),
+    );
+    let night = |day: u32, columns: &str| {
+        let values = columns
+            .split(',')
+            .map(|_| "1")
+            .collect::<Vec<_>>()
+            .join(",");
+        till.write(
+            &format!("exports/sales_202601{day:02}.csv"),
+            format!("{columns}\n{values}\n"),
+        );
+        let said = till.kilde(&["build"]).ended(0);
+        let text = said.stdout + &said.stderr;
+        let mut lines = text.lines().filter(|line| line.contains("does not know"));
+        lines.next().unwrap_or_default().trim().to_string()
+    };
+    assert_eq!(
+        night(2, "store,amount,mood"),
+        "· bronze.sales has `mood`, which its contract does not know: ignored"
+    );
+    assert_eq!(night(3, "store,amount,mood"), "");
+    assert_eq!(night(4, "store,amount"), "");
+    assert_eq!(
+        night(5, "store,weather,amount,mood"),
+        "· bronze.sales has `weather`, which its contract does not know: ignored"
+    );
+    assert_eq!(night(6, "store,weather,amount"), "");
+}

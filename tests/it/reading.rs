@@ -158,3 +158,57 @@ fn rejects_go_whole_to_a_file_and_by_reason_to_programs() {
         (&1.into(), &4.into())
     );
 }
+
+#[test]
+fn a_query_that_cannot_be_run_is_answered_as_a_step_is() {
+    let till = till();
+    till.kilde(&["build"]).ended(0);
+    for (sql, answers) in [
+        (
+            "select zeroifnull(amount) as amount from bronze.sales",
+            ["K0305", "query:1:8", "write `coalesce(x, 0)`"],
+        ),
+        (
+            "select amout\nfrom bronze.sales",
+            ["K0303", "query:1:8", "did you mean `amount`?"],
+        ),
+        (
+            "select amount from bronze.sales where store",
+            ["K0309", "query:1:", "a condition is true or false"],
+        ),
+        (
+            "select store, sum(amount) as amount from bronze.sales",
+            ["K0307", "query:1:8", "`max(store)`"],
+        ),
+    ] {
+        let said = till.kilde(&["query", sql]).ended(2).stderr;
+        for answer in answers {
+            assert!(said.contains(answer), "{sql}: {said}");
+        }
+    }
+}
+
+#[test]
+fn looking_ahead_makes_no_lake_and_a_missing_folder_is_named() {
+    let till = till();
+    for command in [&["plan"][..], &["why", "stores"], &["ls"], &["check"]] {
+        till.kilde(command).ended(0);
+        assert!(!till.path("lake").exists(), "{command:?}");
+    }
+    std::fs::rename(till.path("exports"), till.path("away")).unwrap();
+    for command in ["plan", "build"] {
+        let said = till.kilde(&[command]).ended(2).stderr;
+        assert!(said.contains("K0702") && said.contains("exports"), "{said}");
+        assert!(said.contains("help: create it, or correct `raw`"), "{said}");
+    }
+    till.kilde(&["ls"]).ended(0);
+    std::fs::rename(till.path("away"), till.path("exports")).unwrap();
+    till.write("lake", "no folder");
+    for command in ["plan", "build", "ls", "status"] {
+        let said = till.kilde(&[command]).ended(2).stderr;
+        assert!(
+            said.contains("K0702") && said.contains("is a file"),
+            "{said}"
+        );
+    }
+}

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::sandbox::steady;
+use crate::time_limit;
 
 /// A command of the page with what it is said to print.
 struct Step {
@@ -102,13 +103,11 @@ fn ten_minutes_of_a_new_user_go_as_the_page_says() {
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("KILDE_")) {
             bash.env_remove(name);
         }
-        let output = bash
-            .args(["-c", &format!("exec 2>&1\n{commands}")])
+        bash.args(["-c", &format!("exec 2>&1\n{commands}")])
             .current_dir(folder)
             .env("PATH", &path)
-            .env("NO_COLOR", "1")
-            .output()
-            .unwrap();
+            .env("NO_COLOR", "1");
+        let output = time_limit::output(&mut bash).unwrap();
         let printed = String::from_utf8(output.stdout).unwrap();
         prints(
             &printed,

@@ -186,6 +186,98 @@ fn every_sql_file_begins_with_its_table_and_grain() {
     }
 }
 
+/// Numbers that follow one of the words, white space between them left out of sight.
+fn numbers_after(text: &str, words: &[&str]) -> BTreeSet<u16> {
+    let after = |word: &&str| -> Vec<&str> { text.split(*word).skip(1).collect() };
+    let digits = |rest: &str| -> String {
+        let rest = rest.trim_start().chars();
+        rest.take_while(char::is_ascii_digit).collect()
+    };
+    words
+        .iter()
+        .flat_map(after)
+        .filter_map(|rest| digits(rest).parse().ok())
+        .collect()
+}
+
+#[test]
+fn every_code_that_is_raised_is_explained() {
+    let explanations = root().join("src/diagnostic/explanation");
+    let mut raised = BTreeMap::new();
+    let mut explained = BTreeSet::new();
+    for file in rust_files(&root().join("src")) {
+        let text = fs::read_to_string(&file).unwrap();
+        let numbers = numbers_after(&text, &["Code(", "Mistake::new("]);
+        if file.starts_with(&explanations) {
+            explained.extend(numbers);
+        } else {
+            raised.extend(numbers.into_iter().map(|number| (number, file.clone())));
+        }
+    }
+    assert!(raised.len() > 50, "codes are not found: {raised:?}");
+    raised.retain(|number, _| !explained.contains(number));
+    assert!(
+        raised.is_empty(),
+        "`kilde explain` knows none of {raised:?}"
+    );
+}
+
+#[test]
+fn every_function_is_tested_and_on_the_page_of_sql() {
+    let page = fs::read_to_string(root().join("docs/sql.md")).unwrap();
+    for file in rust_files(&root().join("src/engine/udf")) {
+        let text = fs::read_to_string(&file).unwrap();
+        // other files of the folder begin with what they do, not with a call
+        let names_a_function = text
+            .strip_prefix("//! `")
+            .is_some_and(|rest| rest.starts_with(char::is_alphabetic));
+        if !names_a_function {
+            continue;
+        }
+        let whole = if file.ends_with("mod.rs") {
+            file.parent().unwrap()
+        } else {
+            &file
+        };
+        let slt = root()
+            .join("tests/slt/udf")
+            .join(whole.file_stem().unwrap())
+            .with_extension("slt");
+        assert!(slt.is_file(), "{} is missing", slt.display());
+        let names = text.split("name: \"").skip(1);
+        for name in names.filter_map(|rest| rest.split('"').next()) {
+            assert!(page.contains(name), "`{name}` is not in docs/sql.md");
+        }
+    }
+}
+
+#[test]
+fn the_image_gets_every_folder_that_is_packed_into_the_program() {
+    let image = fs::read_to_string(root().join("Dockerfile")).unwrap();
+    let allowed = fs::read_to_string(root().join(".dockerignore")).unwrap();
+    let program = fs::read_to_string(root().join("src/main.rs")).unwrap();
+    let packed = program.split("$CARGO_MANIFEST_DIR/").skip(1);
+    let folders: Vec<&str> = packed.filter_map(|rest| rest.split('"').next()).collect();
+    assert!(folders.contains(&"exports"), "{folders:?}");
+    for folder in folders {
+        let copied = image.contains(&format!("COPY {folder} {folder}\n"));
+        let seen = allowed.contains(&format!("!{folder}\n"));
+        assert!(copied && seen, "the image lacks {folder}");
+    }
+}
+
+#[test]
+fn the_image_is_built_by_the_toolchain_that_the_manifest_asks_for() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let version = manifest
+        .lines()
+        .find_map(|line| line.strip_prefix("rust-version = "))
+        .unwrap();
+    let image = fs::read_to_string(root().join("Dockerfile")).unwrap();
+    let argument = format!("ARG RUST={}\n", version.trim_matches('"'));
+    assert!(image.contains(&argument), "Dockerfile lacks {argument}");
+}
+
 #[test]
 fn nothing_is_left_ignored_or_allowed() {
     // written in two parts, so that this file does not find itself

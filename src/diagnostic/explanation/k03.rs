@@ -178,6 +178,19 @@ pub(super) const CODES: &[Explanation] = &[
         text: "`where:` of a test is a plain condition over the table's columns. A test that needs variables is written as SQL.",
     },
     Explanation {
+        code: Code(332),
+        title: "an aggregate that only comes near",
+        text: "`approx_median` and its kind keep a digest that depends on which rows came first, and rows arrive by chance of\n\
+               threads. `median`, `quantile_cont` and `count(distinct x)` are exact, and the same on every run.",
+    },
+    Explanation {
+        code: Code(333),
+        title: "a row number among rows that may tie",
+        text: "Of two rows that are equal in everything a window is partitioned and ordered by, either may come first, another on\n\
+               each run. kilde knows keys and `unique` tests: end the order with the key, `order by changed_at desc, order_id`.\n\
+               Where what you order by is unique already, say so in the contract: `data_tests: [unique]`.",
+    },
+    Explanation {
         code: Code(340),
         title: "not a function of SQL",
         text: "A file of `sql/functions/` defines one function or several, separated by `;`:\n\

@@ -12,7 +12,7 @@ pub(super) const CODES: &[Explanation] = &[
     },
     Explanation {
         code: Code(702),
-        title: "a folder does not exist",
+        title: "there is no such folder",
         text: "`raw` must name an existing folder; `lake` is created by the first build. Relative paths start at\n\
                the folder of kilde.yaml.",
     },

@@ -11,8 +11,10 @@ mod conform;
 mod explain_failure;
 mod foreign_function;
 mod function_call;
+mod lineage;
 mod output;
 mod plain_words;
+mod query;
 mod runnable;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +33,9 @@ use datafusion::sql::sqlparser::ast;
 pub(crate) use conform::conform;
 pub(super) use explain_failure::first_span;
 pub(super) use function_call::{FunctionCall, function_calls};
+pub(crate) use lineage::{How, Origin, Origins, ValueLineage};
+pub(super) use lineage::{copied_columns, touched_columns};
+pub(crate) use query::plan_query;
 
 use super::catalog::Catalog;
 use super::clock_functions::CLOCK_NAMES;
@@ -47,6 +52,8 @@ pub(crate) struct InputTable {
     pub(crate) schema: SchemaRef,
     /// Columns that its tests keep from being null.
     pub(crate) not_null: BTreeSet<String>,
+    /// Sets of columns in which its tests let no two rows be equal.
+    pub(crate) unique: Vec<BTreeSet<String>>,
 }
 
 /// A statement and all that its meaning depends on.

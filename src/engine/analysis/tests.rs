@@ -12,11 +12,33 @@ fn table(columns: &[(&str, DataType)]) -> InputTable {
     InputTable {
         schema: Arc::new(Schema::new(fields)),
         not_null: BTreeSet::from(["customer_id".to_string()]),
+        // `customer_id` of people, `order_id` of orders
+        unique: vec![BTreeSet::from([columns[0].0.to_string()])],
     }
 }
 
 /// `silver.people` and `silver.orders`, variables `country` and `min_amount`, 1 March 2026 in Stockholm.
-fn ask(text: &str, is_runnable: bool) -> Result<Analysis, Vec<Diagnostic>> {
+pub(super) fn ask(text: &str, is_runnable: bool) -> Result<Analysis, Vec<Diagnostic>> {
+    let analysis = ask_with(text, test_registry::shared())?;
+    if is_runnable {
+        check_runnable(&question_file(text), &analysis, test_registry::shared())
+            .map_err(|d| vec![d])?;
+    }
+    Ok(analysis)
+}
+
+fn question_file(text: &str) -> Arc<SourceFile> {
+    Arc::new(SourceFile {
+        path: "sql/gold/x.sql".into(),
+        text: text.into(),
+    })
+}
+
+/// The same with other functions.
+pub(super) fn ask_with(
+    text: &str,
+    functions: &FunctionRegistry,
+) -> Result<Analysis, Vec<Diagnostic>> {
     let instant = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     let lines = DataType::new_list(
         DataType::Struct(
@@ -50,30 +72,23 @@ fn ask(text: &str, is_runnable: bool) -> Result<Analysis, Vec<Diagnostic>> {
             ]),
         ),
     ]);
-    let file = Arc::new(SourceFile {
-        path: "sql/gold/x.sql".into(),
-        text: text.into(),
-    });
+    let file = question_file(text);
     let vars = BTreeMap::from([
         ("country".to_string(), "S'E".to_string()),
         ("min_amount".to_string(), "100".to_string()),
     ]);
     let statement = Statement::parse(&file).map_err(|d| vec![d])?;
     let uses = statement.tables(&tables.keys().cloned().collect())?;
-    let analysis = analyse(&Question {
+    analyse(&Question {
         statement: &statement,
         uses: &uses,
         tables: &tables,
         vars: &vars,
         as_of: Utc.with_ymd_and_hms(2026, 2, 28, 23, 0, 0).unwrap(),
         time_zone: chrono_tz::Europe::Stockholm,
-        functions: test_registry::shared(),
+        functions,
         is_published: true,
-    })?;
-    if is_runnable {
-        check_runnable(&file, &analysis, test_registry::shared()).map_err(|d| vec![d])?;
-    }
-    Ok(analysis)
+    })
 }
 
 /// The rendered mistakes, an empty line between two.
@@ -533,6 +548,36 @@ fn not_in_a_subquery_with_nulls_is_doubted() {
         ),
         ""
     );
+}
+
+#[test]
+fn a_row_number_whose_order_may_tie_is_doubted() {
+    insta::assert_snapshot!(mistakes(
+        "select * from silver.orders\nqualify row_number() over (partition by customer_id order by ordered_at desc) = 1"
+    ), @r#"
+    warning[K0333]: rows of `silver.orders` may tie here: which of them comes first is another on each run
+      --> sql/gold/x.sql:2:9
+       |
+     2 | qualify row_number() over (partition by customer_id order by ordered_at desc) = 1
+       |         ^^^^^^^^^^^^
+    help: end the order with the key: `order_id`
+    "#);
+    for sure in [
+        // the key decides
+        "select * from silver.orders qualify row_number() over (partition by customer_id order by ordered_at, order_id) = 1",
+        // through other names
+        "with o as (select order_id as id, * exclude (order_id) from silver.orders)
+         select *, row_number() over (order by ordered_at, id) as n from o",
+        // rows that tie are equal in all that is used of them
+        "select customer_id from silver.orders qualify row_number() over (partition by customer_id order by customer_id) = 1",
+        // nothing is known of what a join or an aggregate yields
+        "select p.email, row_number() over (partition by p.customer_id order by o.ordered_at) as n
+         from silver.people p join silver.orders o using (customer_id)",
+        // ranks know ties
+        "select order_id, rank() over (order by ordered_at) as place from silver.orders",
+    ] {
+        assert_eq!(mistakes(sure), "", "{sure}");
+    }
 }
 
 #[test]

@@ -67,6 +67,7 @@ async fn broken_by(sql: &str) -> (String, Option<String>, Option<String>) {
             InputTable {
                 schema,
                 not_null: Default::default(),
+                unique: Vec::new(),
             },
         )]),
         vars: &BTreeMap::new(),

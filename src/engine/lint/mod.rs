@@ -4,6 +4,7 @@
 //! the same twice, and doubts (warning) where it may fail or surprise at run time.
 
 mod aggregate_without_order;
+mod approximate_aggregate;
 mod as_of_as_date;
 mod cast_of_text;
 mod implicit_cast;
@@ -11,6 +12,7 @@ mod integer_division;
 mod limit_without_order;
 mod money_as_double;
 mod not_in_nullable;
+mod row_number_with_ties;
 mod volatile_function;
 mod window_without_order;
 
@@ -44,9 +46,11 @@ pub(super) struct LintContext<'a> {
 pub(super) fn check(context: &LintContext<'_>) -> Vec<Diagnostic> {
     let lints = [
         volatile_function::check,
+        approximate_aggregate::check,
         limit_without_order::check,
         aggregate_without_order::check,
         window_without_order::check,
+        row_number_with_ties::check,
         implicit_cast::check,
         cast_of_text::check,
         integer_division::check,

@@ -72,6 +72,13 @@ impl SqlFunctions {
     }
 }
 
+/// What a function of the project stands for: the names of its parameters, and its body over columns named so.
+pub(super) fn body(function: &ScalarUDF) -> Option<(impl Iterator<Item = &String>, &Expr)> {
+    let function = function.inner().downcast_ref::<SqlUdf>()?;
+    let parameters = function.parameters.iter();
+    Some((parameters.map(|parameter| &parameter.name), &function.body))
+}
+
 /// Compiles the functions of these files into a registry.
 ///
 /// # Errors
@@ -102,7 +109,7 @@ pub(super) fn compile(
         };
         let body = match in_circle {
             Some(circle) => Err(vec![circle_mistake(&definition, &circle)]),
-            None => body(registry, &definition, &calls, &mut functions.found),
+            None => typed_body(registry, &definition, &calls, &mut functions.found),
         };
         let returns = definition.returns.arrow();
         let body = body.unwrap_or_else(|mistakes| {
@@ -195,7 +202,7 @@ fn read(
 }
 
 /// The body over columns named as the parameters, of the type that is returned.
-fn body(
+fn typed_body(
     registry: &FunctionRegistry,
     definition: &Definition,
     calls: &[FunctionCall],
@@ -211,6 +218,7 @@ fn body(
     let arguments = InputTable {
         schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
         not_null: BTreeSet::new(),
+        unique: Vec::new(),
     };
     let uses = [TableUse {
         table,

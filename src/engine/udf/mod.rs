@@ -11,6 +11,7 @@ mod date_diff;
 mod date_names;
 mod date_parts;
 mod epoch_ms;
+mod exact_moments;
 mod exact_sum;
 mod function;
 mod if_then;
@@ -105,7 +106,7 @@ fn scalars() -> Vec<Numbered<ScalarUDF>> {
 }
 
 fn numbered_aggregates() -> Vec<Numbered<AggregateUDF>> {
-    vec![
+    let mut aggregates = vec![
         numbered(other_names::any_value(), 1),
         numbered(other_names::list(), 1),
         numbered(count_if::count_if(), 1),
@@ -114,7 +115,10 @@ fn numbered_aggregates() -> Vec<Numbered<AggregateUDF>> {
         numbered(max_by::max_by(), 1),
         numbered(max_by::min_by(), 1),
         numbered(mode::mode(), 1),
-    ]
+    ];
+    let moments = exact_moments::exact_moments().into_iter();
+    aggregates.extend(moments.map(|moment| numbered(moment, 1)));
+    aggregates
 }
 
 /// Every scalar function, in order of name.
@@ -150,7 +154,8 @@ pub(crate) fn semantics() -> BTreeMap<String, u32> {
 }
 
 /// Adds kilde's functions to a session, so that SQL which kilde builds also runs there: the normalisers of e-mails,
-/// phones, names, ids and times, `sum` and `avg` of doubles that give the same bits in any order, and what DuckDB and dbt
+/// phones, names, ids and times, `sum`, `avg`, `stddev` and
+/// their kind of doubles that give the same bits in any order, and what DuckDB and dbt
 /// have and DataFusion lacks: `max_by`, `mode`, `date_diff`, `regexp_extract`….
 pub fn register_udfs(context: &SessionContext) {
     for function in scalars() {

@@ -10,7 +10,7 @@ use datafusion::arrow::compute::SortOptions;
 use datafusion::arrow::datatypes::{DataType, Field, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{Result as PlanResult, ScalarValue};
+use datafusion::common::{Constraint, Constraints, Result as PlanResult, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::{
@@ -287,6 +287,8 @@ impl FoldExec {
         if is_keyed {
             // rows leave as they came: by key, each once
             equivalences.add_ordering(columns.group.iter().copied().map(sort));
+            let key = Constraint::PrimaryKey(columns.group.clone());
+            equivalences.set_constraints(Constraints::new_unverified(vec![key]));
         }
         let properties = PlanProperties::new(
             equivalences,

@@ -150,7 +150,14 @@ fn sort(
     let Some(order) = LexOrdering::new(order) else {
         return Ok(Arc::new(CoalescePartitionsExec::new(plan)));
     };
-    let sorted = Arc::new(SortExec::new(order.clone(), plan).with_preserve_partitioning(true));
+    // a load that was folded by key comes sorted
+    let is_sorted = plan
+        .equivalence_properties()
+        .ordering_satisfy(order.clone());
+    let sorted: Arc<dyn ExecutionPlan> = match is_sorted.map_err(failure)? {
+        true => plan,
+        false => Arc::new(SortExec::new(order.clone(), plan).with_preserve_partitioning(true)),
+    };
     if bucketed || parts == 1 {
         return Ok(sorted);
     }

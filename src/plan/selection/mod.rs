@@ -14,7 +14,7 @@ mod term;
 use crate::error::Result;
 
 pub(super) use evaluate::Scope;
-use term::Term;
+pub(super) use term::{Method, Reach, Term};
 
 /// What was asked for. Empty: everything.
 ///

@@ -7,21 +7,21 @@ use crate::error::{Error, Result};
 
 /// A method, and how far it reaches up and down the graph.
 #[derive(Clone, Debug)]
-pub(super) struct Term {
+pub(crate) struct Term {
     /// As written, for messages.
-    pub(super) text: String,
-    pub(super) method: Method,
+    pub(crate) text: String,
+    pub(crate) method: Method,
     /// What is asked for after the method's name.
-    pub(super) pattern: Pattern,
+    pub(crate) pattern: Pattern,
     /// `@`: with descendants, and with the ancestors of all.
-    pub(super) with_everything: bool,
-    pub(super) up: Reach,
-    pub(super) down: Reach,
+    pub(crate) with_everything: bool,
+    pub(crate) up: Reach,
+    pub(crate) down: Reach,
 }
 
 /// How a term finds tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Method {
+pub(crate) enum Method {
     Name,
     Tag,
     Path,
@@ -40,7 +40,7 @@ const METHODS: [(&str, Method); 4] = [
 
 /// Edges followed from what a method finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reach {
+pub(crate) enum Reach {
     None,
     Edges(usize),
     All,
@@ -48,7 +48,7 @@ pub(super) enum Reach {
 
 impl Reach {
     /// The depth for a walk; `None` where nothing is followed.
-    pub(super) fn depth(self) -> Option<Option<usize>> {
+    pub(crate) fn depth(self) -> Option<Option<usize>> {
         match self {
             Self::None => None,
             Self::Edges(edges) => Some(Some(edges)),
@@ -59,15 +59,15 @@ impl Reach {
 
 /// A name or a glob.
 #[derive(Clone, Debug)]
-pub(super) struct Pattern {
-    pub(super) text: String,
+pub(crate) struct Pattern {
+    pub(crate) text: String,
     glob: Option<GlobMatcher>,
 }
 
 impl Pattern {
     fn new(text: &str, whole: &str) -> Result<Self> {
         if text.is_empty() {
-            return Err(malformed(whole, "a name is missing"));
+            return Err(malformed(whole, "a name is missing").help("write `gold.customers+`"));
         }
         let glob = if text.contains(['*', '?', '[']) {
             let glob = GlobBuilder::new(text)
@@ -84,12 +84,12 @@ impl Pattern {
     }
 
     /// Whether it may match several things.
-    pub(super) fn is_glob(&self) -> bool {
+    pub(crate) fn is_glob(&self) -> bool {
         self.glob.is_some()
     }
 
     /// Whether it matches a whole text.
-    pub(super) fn matches(&self, text: &str) -> bool {
+    pub(crate) fn matches(&self, text: &str) -> bool {
         match &self.glob {
             Some(glob) => glob.is_match(text),
             None => self.text == text,
@@ -99,7 +99,7 @@ impl Pattern {
 
 impl Term {
     /// Reads a term; `whole` is the word it stands in.
-    pub(super) fn parse(text: &str, whole: &str) -> Result<Self> {
+    pub(crate) fn parse(text: &str, whole: &str) -> Result<Self> {
         let (with_everything, rest) = match text.strip_prefix('@') {
             Some(rest) => (true, rest),
             None => (false, text),

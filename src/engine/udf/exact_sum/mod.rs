@@ -35,7 +35,7 @@ use datafusion::logical_expr::{
 use accumulator::ExactAccumulator;
 use distinct::DistinctAccumulator;
 use groups::ExactGroupsAccumulator;
-use total::Total;
+pub(super) use total::Total;
 
 /// What is read from a total and a count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -28,7 +28,7 @@ const LARGEST_BASE: u32 = 2045 - WINDOW_SLACK;
 
 /// The exact sum of any number of doubles.
 #[derive(Clone, Debug, Default)]
-pub(super) enum Total {
+pub(in crate::engine::udf) enum Total {
     /// Nothing but zeros was added.
     #[default]
     Zero,
@@ -40,7 +40,7 @@ pub(super) enum Total {
 
 /// The full-length form, and counts of values that are no numbers.
 #[derive(Clone, Debug)]
-pub(super) struct Wide {
+pub(in crate::engine::udf) struct Wide {
     /// Σ limbs[i] × 2^(32 i − 1074).
     limbs: [i64; LIMBS],
     /// Upper bound of additions since every limb but the last was within 32 bits.
@@ -51,12 +51,12 @@ pub(super) struct Wide {
 
 impl Total {
     /// Adds a value.
-    pub(super) fn add(&mut self, value: f64) {
+    pub(in crate::engine::udf) fn add(&mut self, value: f64) {
         self.add_signed(value, 1);
     }
 
     /// Takes back a value that was added before; as exact as adding.
-    pub(super) fn subtract(&mut self, value: f64) {
+    pub(in crate::engine::udf) fn subtract(&mut self, value: f64) {
         self.add_signed(value, -1);
     }
 
@@ -79,7 +79,7 @@ impl Total {
     }
 
     /// Adds everything that `other` holds.
-    pub(super) fn merge(&mut self, other: &Self) {
+    pub(in crate::engine::udf) fn merge(&mut self, other: &Self) {
         match other {
             Self::Zero => {}
             Self::Window { base, sum } => {
@@ -123,7 +123,7 @@ impl Total {
 
     /// The sum as the nearest double, ties to even; infinite beyond the largest. Zero is `+0`. NaN and opposite
     /// infinities give NaN.
-    pub(super) fn value(&self) -> f64 {
+    pub(in crate::engine::udf) fn value(&self) -> f64 {
         match self {
             Self::Zero => 0.0,
             Self::Window { base, sum } => scaled(*sum as f64, i64::from(*base) - 1074),
@@ -132,7 +132,7 @@ impl Total {
     }
 
     /// Bytes that are held outside of the struct itself.
-    pub(super) fn heap_size(&self) -> usize {
+    pub(in crate::engine::udf) fn heap_size(&self) -> usize {
         match self {
             Self::Wide(_) => size_of::<Wide>(),
             Self::Zero | Self::Window { .. } => 0,
@@ -140,7 +140,7 @@ impl Total {
     }
 
     /// Appends the form in which totals travel between threads and to spill files: 0, 20 or 560 bytes.
-    pub(super) fn write(&self, bytes: &mut Vec<u8>) {
+    pub(in crate::engine::udf) fn write(&self, bytes: &mut Vec<u8>) {
         match self {
             Self::Zero => {}
             Self::Window { base, sum } => {
@@ -158,7 +158,7 @@ impl Total {
     }
 
     /// Reads what [`Self::write`] wrote; `None` for anything else.
-    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+    pub(in crate::engine::udf) fn read(bytes: &[u8]) -> Option<Self> {
         const WORDS: usize = LIMBS + 3;
         match bytes.len() {
             0 => Some(Self::Zero),

@@ -1,0 +1,159 @@
+//! Inner parts opened to `benches/`, which sees nothing but what is public. No part of the API: it changes with any commit.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::datasource::MemTable;
+use object_store::local::LocalFileSystem;
+use object_store::{ObjectStore, ObjectStoreExt};
+
+use crate::clock::{Clock, SimulatedClock};
+use crate::engine::{self, Engine, EngineOptions, Joins};
+use crate::error::{Error, Result};
+use crate::ingest::{Export, decode_export};
+use crate::lake::{Layout, RowHasher, WriteSpec, write_table};
+use crate::name::{ClaimNumber, TableName};
+use crate::project::{Captures, Contract, Project, Source};
+
+/// Checks a project's SQL, contracts and tests, as `kilde check` does; gives the number of warnings.
+///
+/// # Errors
+/// Every mistake of the project.
+pub fn check(project: &Project) -> Result<usize> {
+    crate::plan::check(project).map(|warnings| warnings.len())
+}
+
+/// The digest of a batch's rows, as text.
+///
+/// # Errors
+/// `Internal` for a column whose type no contract can name.
+pub fn digest(batch: &RecordBatch) -> Result<String> {
+    Ok(RowHasher::default().digest(batch)?.to_string())
+}
+
+/// One export of a project, decoded again and again.
+#[derive(Debug)]
+pub struct Decoder {
+    store: Arc<dyn ObjectStore>,
+    export: Export,
+    source: Arc<Source>,
+    contract: Arc<Contract>,
+    max_record_bytes: u64,
+    scratch: PathBuf,
+}
+
+impl Decoder {
+    /// A decoder of the export at `path` below the project's `raw`, read into memory now; `scratch` is a folder for what it writes.
+    ///
+    /// # Errors
+    /// `Config` for a table that is no source; `Unavailable` where the export cannot be read.
+    pub async fn new(project: &Project, table: &str, path: &str, scratch: &Path) -> Result<Self> {
+        let table: TableName = table.parse().map_err(Error::config)?;
+        let no_source = || Error::config(format!("`{table}` is no source"));
+        let bytes = std::fs::read(Path::new(&project.raw).join(path))
+            .map_err(|error| Error::unavailable("the export cannot be read").caused_by(error))?;
+        let location = object_store::path::Path::from(path);
+        let store: Arc<dyn ObjectStore> = Arc::new(object_store::memory::InMemory::new());
+        store
+            .put(&location, bytes.into())
+            .await
+            .map_err(|error| Error::unavailable("the export cannot be kept").caused_by(error))?;
+        let source = project.sources.get(&table).ok_or_else(no_source)?;
+        let contract = project.contracts.get(&table).ok_or_else(no_source)?;
+        Ok(Self {
+            store,
+            export: Export {
+                location,
+                path: path.to_string(),
+                captures: Captures::default(),
+            },
+            source: Arc::new(source.clone()),
+            contract: Arc::new(contract.clone()),
+            max_record_bytes: project.max_record_bytes,
+            scratch: scratch.to_path_buf(),
+        })
+    }
+
+    /// Bytes to typed rows that keep their contract, by way of the scratch folder.
+    ///
+    /// # Errors
+    /// As a build that reads the export.
+    pub async fn decode(&self) -> Result<Vec<RecordBatch>> {
+        let decoded = decode_export(
+            &self.store,
+            &self.export,
+            &self.source,
+            &self.contract,
+            self.max_record_bytes,
+            &self.scratch,
+        )
+        .await?;
+        decoded.accepted.batches()?.collect()
+    }
+}
+
+/// Writes tables into a folder.
+#[derive(Debug)]
+pub struct Writer {
+    engine: Engine,
+    clock: Arc<dyn Clock>,
+}
+
+impl Writer {
+    /// A writer into a folder that exists.
+    ///
+    /// # Errors
+    /// `Unavailable` where the folder cannot be used.
+    pub fn new(folder: &Path, threads: usize) -> Result<Self> {
+        let lake = LocalFileSystem::new_with_prefix(folder)
+            .map_err(|error| Error::unavailable("the folder cannot be used").caused_by(error))?;
+        let clock: Arc<dyn Clock> = Arc::new(SimulatedClock::default());
+        let engine = Engine::new(EngineOptions {
+            threads,
+            memory_limit: None,
+            spill_dir: folder.join("spill"),
+            spill_limit: None,
+            lake: Arc::new(lake),
+            as_of: clock.now(),
+            time_zone: chrono_tz::UTC,
+        })?;
+        Ok(Self { engine, clock })
+    }
+
+    /// Rows → sorted, digested, encoded files of a candidate; gives their bytes.
+    ///
+    /// # Errors
+    /// `Internal` where a key column is missing.
+    pub async fn write(&self, rows: &[RecordBatch], key: &[&str], buckets: usize) -> Result<u64> {
+        let Some(first) = rows.first() else {
+            return Ok(0);
+        };
+        let session = self.engine.session(&Default::default(), Joins::Hash)?;
+        let table =
+            MemTable::try_new(first.schema(), vec![rows.to_vec()]).map_err(engine::failure)?;
+        let plan = session
+            .read_table(Arc::new(table))
+            .map_err(engine::failure)?
+            .create_physical_plan()
+            .await
+            .map_err(engine::failure)?;
+        let spec = WriteSpec {
+            store: engine::lake_url()?,
+            location: "gold/rows".to_string(),
+            schema: first.schema(),
+            key: key.iter().map(ToString::to_string).collect(),
+            partition_by: Vec::new(),
+            layout: Layout::Sorted { buckets },
+            claim: ClaimNumber(1),
+            run: self.clock.run_id(),
+            attempt: 0,
+            personal: BTreeSet::new(),
+            statistics_columns: key.iter().map(ToString::to_string).collect(),
+            counters: Vec::new(),
+            written_at: self.clock.now(),
+        };
+        Ok(write_table(session.task_ctx(), plan, &spec).await?.bytes)
+    }
+}
