@@ -158,6 +158,12 @@ impl Error {
         self
     }
 
+    /// What to do or to type, where the error says so.
+    #[must_use]
+    pub fn advice(&self) -> Option<&str> {
+        self.help.as_deref()
+    }
+
     /// The failure underneath; its text is shown as `caused by`.
     #[must_use]
     pub fn caused_by(

@@ -10,8 +10,9 @@ use super::held;
 use super::options::{Options, SelectionOptions};
 use super::style::{self, BAD, DOUBT, FAINT, GOOD, STRONG, styled};
 use crate::clock::{Clock, SystemClock};
-use crate::error::{ErrorKind, Result};
-use crate::project::Project;
+use crate::error::{Error, ErrorKind, Result};
+use crate::name::TableName;
+use crate::project::{Load, Project};
 use crate::quality::Outcome;
 use crate::run::{RunReport, SourceReport, StepReport, TableOutcome};
 
@@ -28,6 +29,14 @@ pub(super) struct Build {
     /// Keep the published version of a table, whatever came for it; may be repeated
     #[arg(long, env = "KILDE_HOLD", value_name = "TABLE", value_delimiter = ',')]
     hold: Vec<String>,
+    /// Take the newest export of a `load: replace` source although it has under 80 % of the records of the last one
+    #[arg(
+        long,
+        env = "KILDE_ACCEPT",
+        value_name = "TABLE",
+        value_delimiter = ','
+    )]
+    accept: Vec<String>,
     /// Show what would be done, as `kilde plan` does
     #[arg(long)]
     dry_run: bool,
@@ -52,6 +61,8 @@ impl Build {
         request.warn_error = self.warn_error;
         let held = self.hold.iter().map(|name| project.table(name));
         request.hold = held.collect::<Result<_>>()?;
+        let accepted = self.accept.iter().map(|name| replaced(&project, name));
+        request.accept = accepted.collect::<Result<_>>()?;
         let progress = super::progress::Progress::start(options.quiet);
         let report = runner.build(&request, progress.listener()).await;
         progress.finish();
@@ -67,6 +78,18 @@ impl Build {
             return Ok(ExitCode::from(ErrorKind::Quality.exit_code()));
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// A table of which each export is the whole truth.
+fn replaced(project: &Project, name: &str) -> Result<TableName> {
+    let table = project.table(name)?;
+    match project.sources.get(&table).map(|source| source.load) {
+        Some(Load::Replace) => Ok(table),
+        _ => Err(Error::config(format!(
+            "there is nothing to accept of `{table}`"
+        ))
+        .help("`--accept` is for sources with `load: replace`: their exports must not shrink much")),
     }
 }
 

@@ -32,5 +32,7 @@ pub(crate) use hash::hash;
 pub(crate) use ledger::{
     FileStatus, Ledger, LedgerEntry, Standing, ledger_batch, ledger_entries, ledger_schema,
 };
-pub(crate) use load::{FileCounts, LoadReport, LoadRequest, Turn, load, scratch_table};
+pub(crate) use load::{
+    FileCounts, LoadReport, LoadRequest, Shrunk, Turn, load, scratch_table, shrunk,
+};
 pub(crate) use reject::rejects_schema;

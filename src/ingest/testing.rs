@@ -101,6 +101,7 @@ pub(crate) fn source(read: Read, load: Load) -> Source {
         load,
         max_rejects: None,
         freshness: Default::default(),
+        ready: Default::default(),
         on_error: Spanned::default(),
         tags: Vec::new(),
     }

@@ -47,6 +47,8 @@ pub(crate) fn overdue(project: &Project, source: &Source, observed: &Observed) -
         .flatten()
         // what does not count brought nothing
         .filter(|export| !export.is_excluded && export.state != ExportState::Out)
+        // nor, so far, what is not whole
+        .filter(|export| export.unready.is_none() || export.is_in_table())
         .map(|export| time_of(export, project.time_zone))
         .max();
     let passed = |allowed: &Period| newest_at.is_none_or(|at| at < allowed.before(observed.now));

@@ -20,6 +20,7 @@ mod list;
 mod observed;
 mod outline;
 mod parallel;
+mod readiness;
 mod reason;
 mod schema;
 mod seed;
@@ -49,6 +50,7 @@ pub(crate) use observed::{
     ExportState, ObservedExport, ObservedHold, ObservedRelease, PublishedTable,
 };
 pub(crate) use outline::Outline;
+pub(crate) use readiness::{Unready, unready};
 pub(crate) use reason::Reason;
 pub use selection::Selection;
 pub(crate) use unit_test::{PlannedFixture, PlannedUnitTest};
@@ -277,6 +279,7 @@ impl TablePlan {
                         | Reason::RetractedExports { .. }
                         | Reason::ReadAgain { .. }
                         | Reason::ExportsWait { .. }
+                        | Reason::ExportsUnready { .. }
                         | Reason::WordsChanged
                 )
             })

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::Fingerprints;
+use super::{Fingerprints, Unready};
 use crate::name::{ReleaseNumber, TableName};
 
 /// The world as a plan sees it.
@@ -65,6 +65,8 @@ pub(crate) struct ObservedExport {
     pub(crate) modified_at: DateTime<Utc>,
     /// The time captured from its path.
     pub(crate) ordered_at: Option<NaiveDateTime>,
+    /// What it waits for: new content of it is not whole yet.
+    pub(crate) unready: Option<Unready>,
     /// Somebody decided that it does not count: it is not read, and rows of it leave the table.
     pub(crate) is_excluded: bool,
     /// Somebody wants it read again, and that was not done yet.
@@ -82,7 +84,7 @@ impl ObservedExport {
         )
     }
 
-    /// Whether a build may read it.
+    /// Whether it lies there and counts.
     pub(crate) fn is_available(&self) -> bool {
         !self.is_excluded && !matches!(self.state, ExportState::Gone | ExportState::Out)
     }

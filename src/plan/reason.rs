@@ -31,6 +31,8 @@ pub(crate) enum Reason {
     },
     /// After a rollback.
     ExportsWait { count: usize },
+    /// Exports that are not whole yet.
+    ExportsUnready { count: usize },
     /// The statement.
     SqlChanged { path: String },
     /// The file of a seed.
@@ -91,6 +93,10 @@ impl fmt::Display for Reason {
                     }
                 )
             }
+            Self::ExportsUnready { count } => match count {
+                1 => f.write_str("1 export is not ready: `kilde exports`"),
+                n => write!(f, "{n} exports are not ready: `kilde exports`"),
+            },
             Self::SqlChanged { path } => write!(f, "SQL changed {path}"),
             Self::SeedChanged { path } => write!(f, "changed {path}"),
             Self::ContractChanged { path } => write!(f, "contract changed {path}"),

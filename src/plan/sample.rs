@@ -115,6 +115,7 @@ impl Sample {
                 load,
                 max_rejects: None,
                 freshness: Default::default(),
+                ready: Default::default(),
                 on_error: Spanned::default(),
                 tags: vec!["raw".into()],
             },

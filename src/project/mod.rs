@@ -20,6 +20,7 @@ mod period;
 mod publish;
 mod purpose;
 mod raw;
+mod ready;
 mod requires;
 mod resolve;
 mod seed;
@@ -49,6 +50,7 @@ pub(crate) use path_pattern::{Captures, PathPattern};
 pub(crate) use period::Period;
 pub(crate) use publish::ParquetTables;
 pub(crate) use purpose::Ground;
+pub(crate) use ready::{Marker, Ready};
 pub(crate) use seed::Seed;
 pub(crate) use source::{
     Conversions, CsvRead, Encoding, JsonRead, Load, NdjsonRead, ParquetRead, Read, Source, XlsxRead,

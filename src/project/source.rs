@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Freshness, Limit, OnError, PathPattern, Spanned};
+use super::{Freshness, Limit, OnError, PathPattern, Ready, Spanned};
 use crate::diagnostic::{SourceFile, Span};
 use crate::name::TableName;
 
@@ -22,6 +22,7 @@ pub(crate) struct Source {
     /// More rejects than this in one build's exports of the source fail the build.
     pub(crate) max_rejects: Option<Limit>,
     pub(crate) freshness: Freshness,
+    pub(crate) ready: Ready,
     pub(crate) on_error: Spanned<OnError>,
     pub(crate) tags: Vec<String>,
 }

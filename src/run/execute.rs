@@ -284,7 +284,10 @@ impl Execution {
             path: export.path.clone(),
             size: export.size,
             modified_at: export.modified_at,
-            reason: error.to_string(),
+            reason: match error.advice() {
+                Some(advice) => format!("{error}; {advice}"),
+                None => error.to_string(),
+            },
         };
         let mut state = self.lock_state();
         state

@@ -153,6 +153,7 @@ impl Runner {
         let files = raw.list("").await?.into_iter();
         Ok(files
             .filter(|file| !is_lock(&file.path) && !is_matched(&file.path))
+            .filter(|file| !observation.markers.contains_key(&file.path))
             .map(|file| UnmatchedFile {
                 path: file.path,
                 bytes: file.size,
@@ -314,6 +315,9 @@ impl<'a> Listing<'a> {
         if let Some(pause) = &self.observation.pause {
             let note = format!("paused since release {}: kilde resume", pause.release);
             return (ExportStatus::Waiting, Some(note));
+        }
+        if let Some(unready) = &export.unready {
+            return (ExportStatus::Waiting, Some(unready.to_string()));
         }
         let micros = |time: DateTime<Utc>| time.timestamp_micros();
         let refused = self.refused.iter().find(|refused| {

@@ -89,6 +89,8 @@ pub struct BuildRequest {
     pub(crate) warn_error: bool,
     /// Tables that keep their published version this time, whatever came for them.
     pub(crate) hold: BTreeSet<TableName>,
+    /// Tables of `replace` sources whose newest export counts, however few records it has.
+    pub(crate) accept: BTreeSet<TableName>,
 }
 
 impl BuildRequest {
@@ -100,6 +102,7 @@ impl BuildRequest {
             fail_fast: false,
             warn_error: false,
             hold: BTreeSet::new(),
+            accept: BTreeSet::new(),
         }
     }
 }

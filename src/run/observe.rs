@@ -1,6 +1,6 @@
 //! The world before a build: the newest release, its ledger, and what lies in `raw`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
@@ -13,7 +13,7 @@ use crate::ingest::{self, Ledger, LedgerEntry};
 use crate::name::TableName;
 use crate::plan::{
     ExportState, Fingerprints, Observed, ObservedExport, ObservedHold, ObservedRelease,
-    PublishedTable,
+    PublishedTable, Unready, unready,
 };
 use crate::project::{Captures, Project, Source};
 use crate::release::{Pause, Release, TableEntry, TableKind};
@@ -31,6 +31,8 @@ pub(super) struct Observation {
     pub(super) decisions: Decisions,
     /// Exports that lie in `raw`, by source and path.
     pub(super) found: BTreeMap<TableName, BTreeMap<String, FoundExport>>,
+    /// Files in `raw` that say of exports that they are whole, by path.
+    pub(super) markers: BTreeMap<String, ObjectInfo>,
     /// Where exports lie; `None` where the folder does not exist.
     pub(super) raw: Option<Store>,
 }
@@ -54,6 +56,8 @@ impl Observation {
                 found: self.found.get(&source.table).unwrap_or(&nothing),
                 known: self.ledger.get(&source.table).unwrap_or(&unknown),
                 decisions: &self.decisions,
+                markers: &self.markers,
+                now: self.observed.now,
             };
             exports.insert(source.table.clone(), sight.exports().await?);
         }
@@ -140,10 +144,11 @@ pub(super) async fn observe_without_lake(
 async fn look(runner: &Runner, lake: Published, as_of: DateTime<Utc>) -> Result<Observation> {
     let project = &runner.project;
     let raw = Store::open_if_exists(&project.root, &project.raw)?;
-    let mut found = BTreeMap::new();
+    let (mut found, mut markers) = (BTreeMap::new(), BTreeMap::new());
     if let Some(raw) = &raw {
         for source in project.sources.values() {
-            found.insert(source.table.clone(), find_exports(raw, source).await?);
+            let exports = find_exports(raw, source, &mut markers).await?;
+            found.insert(source.table.clone(), exports);
         }
     }
     let is_paused = lake.pause.is_some();
@@ -160,24 +165,38 @@ async fn look(runner: &Runner, lake: Published, as_of: DateTime<Utc>) -> Result<
         ledger: lake.ledger,
         decisions: lake.decisions,
         found,
+        markers,
         raw,
     };
     observation.see_exports(project).await?;
     Ok(observation)
 }
 
-async fn find_exports(raw: &Store, source: &Source) -> Result<BTreeMap<String, FoundExport>> {
+/// The exports of a source, and the markers beside them.
+async fn find_exports(
+    raw: &Store,
+    source: &Source,
+    markers: &mut BTreeMap<String, ObjectInfo>,
+) -> Result<BTreeMap<String, FoundExport>> {
     let mut found = BTreeMap::new();
     for pattern in &source.patterns {
-        for object in raw.list(pattern.prefix()).await? {
+        let objects = raw.list(pattern.prefix()).await?;
+        for object in &objects {
             if let Some(captures) = pattern.matches(&object.path) {
-                let path = object.path.clone();
+                let object = object.clone();
                 found
-                    .entry(path)
+                    .entry(object.path.clone())
                     .or_insert(FoundExport { object, captures });
             }
         }
+        if let Some(marker) = &source.ready.marker {
+            let wanted: BTreeSet<String> = found.keys().map(|path| marker.beside(path)).collect();
+            let there = objects.into_iter().filter(|o| wanted.contains(&o.path));
+            markers.extend(there.map(|object| (object.path.clone(), object)));
+        }
     }
+    // a marker may match the pattern too, such as `crm/*`
+    found.retain(|path, _| !markers.contains_key(path));
     Ok(found)
 }
 
@@ -188,6 +207,8 @@ struct Sight<'a> {
     found: &'a BTreeMap<String, FoundExport>,
     known: &'a Ledger,
     decisions: &'a Decisions,
+    markers: &'a BTreeMap<String, ObjectInfo>,
+    now: DateTime<Utc>,
 }
 
 impl Sight<'_> {
@@ -196,11 +217,18 @@ impl Sight<'_> {
         let mut exports = Vec::new();
         for (path, export) in self.found {
             let entry = self.known.entry(path);
+            let unready = self.unready(path, export, entry);
+            let state = match &unready {
+                // half a file need not be read to see whether it is the same
+                Some(_) if entry.is_some_and(LedgerEntry::counts_in_table) => ExportState::Changed,
+                _ => self.state(path, export, entry).await?,
+            };
             exports.push(ObservedExport {
                 size: export.object.size,
                 modified_at: export.object.modified_at,
                 ordered_at: export.captures.ordered_at,
-                ..self.observed(path, self.state(path, export, entry).await?)
+                unready,
+                ..self.observed(path, state)
             });
         }
         for entry in self.known.entries() {
@@ -220,6 +248,23 @@ impl Sight<'_> {
         }
         exports.sort_by(|a, b| (a.ordered_at, &a.path).cmp(&(b.ordered_at, &b.path)));
         Ok(exports)
+    }
+
+    /// What an export waits for; `None` also for one that was read as it lies there.
+    fn unready(
+        &self,
+        path: &str,
+        export: &FoundExport,
+        entry: Option<&LedgerEntry>,
+    ) -> Option<Unready> {
+        let ready = &self.source.ready;
+        let entry = entry.filter(|entry| entry.counts_in_table());
+        if self.is_excluded(path) || entry.is_some_and(|e| is_same_file(e, &export.object)) {
+            return None;
+        }
+        let marker = ready.marker.as_ref().map(|marker| marker.beside(path));
+        let marker_at = marker.and_then(|marker| Some(self.markers.get(&marker)?.modified_at));
+        unready(ready, path, export.object.modified_at, marker_at, self.now)
     }
 
     async fn state(

@@ -16,7 +16,7 @@ use crate::engine::{self, Joins};
 use crate::error::{Error, Result};
 use crate::ingest::{
     self, DecodedExport, Export, FileCounts, FileStatus, Ledger, LedgerEntry, LoadReport,
-    LoadRequest, Standing, Turn,
+    LoadRequest, Shrunk, Standing, Turn,
 };
 use crate::lake::{self, Digest, Layout, Written};
 use crate::name::ReleaseNumber;
@@ -41,11 +41,13 @@ impl Execution {
         let published = self.published(&plan.table).await?;
         let present = published.as_ref().filter(|_| !reload);
 
+        self.refuse_unready(&source, exports)?;
         let decoded = self.decode(&source, exports).await?;
         if let Err(error) = self.check_rejects(&source, exports, &decoded) {
             self.record_ingested(&plan.table, self.refused(&source, decoded));
             return Err(error);
         }
+        let passed_over = self.refuse_shrunk(&source, exports, &decoded, reload)?;
         let replaced = self.replaced(&source, exports, leaving);
         let (unique, duplicates) = self.without_duplicates(&source, decoded, reload, &replaced);
         let counted = self.counted(plan)?;
@@ -53,6 +55,7 @@ impl Execution {
         let merging = Merging {
             present,
             exports: &unique,
+            passed_over,
             leaving: if rewrites {
                 replaced.clone()
             } else {
@@ -189,6 +192,70 @@ impl Execution {
         checked
     }
 
+    /// # Errors
+    /// `Input` K0431 where all is to be read again, and a loaded export is being written anew.
+    fn refuse_unready(&self, source: &Source, exports: &[ObservedExport]) -> Result<()> {
+        let unready = exports
+            .iter()
+            .find_map(|export| Some((export, export.unready.as_ref()?)));
+        let Some((export, unready)) = unready else {
+            return Ok(());
+        };
+        let error = Error::input(format!(
+            "all exports must be read again, and this one is not ready: {unready}"
+        ))
+        .code(Code(431))
+        .at(export.path.as_str())
+        .help("build again when its sender is done");
+        self.record_refused(&source.table, export, &error);
+        Err(error)
+    }
+
+    /// Gives the exports that the guard against half a file passes over, since a good one came after them.
+    ///
+    /// # Errors
+    /// `Quality` K0432 where the newest export of a `replace` source has too few records, and nobody accepts it.
+    fn refuse_shrunk(
+        &self,
+        source: &Source,
+        exports: &[ObservedExport],
+        decoded: &[Arc<DecodedExport>],
+        reload: bool,
+    ) -> Result<BTreeSet<String>> {
+        if source.load != Load::Replace || self.request.accept.contains(&source.table) {
+            return Ok(BTreeSet::new());
+        }
+        let ordinals = self.ordinals(source);
+        let ordinal = |path: &str| ordinals.get(path).copied().unwrap_or_default();
+        let ledger = self.observation.ledger.get(&source.table);
+        let known = |path: &str| ledger?.entry(path).filter(|e| e.counts_in_table());
+        let loaded = ledger.into_iter().flat_map(Ledger::entries);
+        let newest = loaded
+            .filter(|entry| !reload && entry.counts_in_table())
+            .max_by_key(|entry| ordinal(&entry.path));
+        let last = newest.map(|entry| (entry.path.clone(), entry.counts.records));
+        let from = newest.map_or(i64::MIN, |entry| ordinal(&entry.path));
+        let reports = decoded.iter().map(|export| &export.report);
+        let mut in_time = reports.filter(|report| ordinal(&report.path) >= from);
+        // what was loaded once was good enough then
+        let is_trusted = |report: &ingest::ExportReport| {
+            known(&report.path).is_some_and(|entry| entry.hash == report.hash)
+        };
+        let found = ingest::shrunk(last, in_time.clone(), is_trusted);
+        let newest = in_time.next_back().map(|report| &report.path);
+        match found.last() {
+            Some(shrunk) if Some(&shrunk.path) == newest => {
+                let error = too_few(source, shrunk);
+                let export = exports.iter().find(|export| export.path == shrunk.path);
+                if let Some(export) = export {
+                    self.record_refused(&source.table, export, &error);
+                }
+                Err(error)
+            }
+            _ => Ok(found.into_iter().map(|shrunk| shrunk.path).collect()),
+        }
+    }
+
     /// Exports whose rows and rejects of before do not stay: those that leave, and of those read now what the ledger knows.
     fn replaced(
         &self,
@@ -300,6 +367,7 @@ impl Execution {
                 turns: turns.collect(),
                 loaded: loaded.collect(),
                 leaving: merging.leaving.clone(),
+                passed_over: merging.passed_over.clone(),
             },
         )?;
         let physical = loading
@@ -413,6 +481,8 @@ struct Merging<'a> {
     exports: &'a [Arc<DecodedExport>],
     /// `append`: exports whose published rows do not stay.
     leaving: BTreeSet<String>,
+    /// `replace`: exports that change nothing.
+    passed_over: BTreeSet<String>,
     reload: bool,
 }
 
@@ -433,6 +503,21 @@ fn located(export: &ObservedExport, found: Option<&FoundExport>) -> Result<Expor
         path: export.path.clone(),
         captures: found.captures.clone(),
     })
+}
+
+fn too_few(source: &Source, shrunk: &Shrunk) -> Error {
+    let Shrunk {
+        path,
+        records,
+        last: (last, last_records),
+    } = shrunk;
+    let table = &source.table;
+    Error::quality(format!(
+        "{records} records, under 80 % of the {last_records} of `{last}`, the last one loaded; if that is right, type `kilde build --accept {table}`"
+    ))
+    .code(Code(432))
+    .at(path.as_str())
+    .help(format!("if it is wrong, `kilde exports skip {path} --why …` goes on without it"))
 }
 
 fn no_source(plan: &TablePlan) -> Error {

@@ -196,7 +196,7 @@ fn a_rejected_record_of_a_replace_source_keeps_its_last_good_row() {
     shop.kilde(&["build"]).ended(0);
     shop.write(
         "exports/customers_20260102.csv",
-        "customer_id;email;country\n1;A@x.se;SVERIGE\n2;new@x.no;NO\n",
+        "customer_id;email;country\n1;A@x.se;SVERIGE\n2;new@x.no;NO\n3;c@x.fi;FI\n",
     );
     shop.kilde(&["build"]).ended(0);
     let rows = shop.query("select customer_id, email, country from bronze.customers order by 1");
@@ -209,7 +209,7 @@ fn a_rollback_pauses_the_lake_until_it_is_resumed_and_then_reads_what_waited() {
     shop.kilde(&["build"]).ended(0);
     shop.write(
         "exports/customers_20260102.csv",
-        "customer_id;email;country\n9;z@x.se;SE\n",
+        "customer_id;email;country\n7;x@x.se;SE\n8;y@x.se;SE\n9;z@x.se;SE\n",
     );
     shop.kilde(&["build"]).ended(0);
     assert_eq!(shop.query("select count(*) from gold.countries")[0][0], "1");
@@ -232,7 +232,7 @@ fn an_older_release_can_be_read() {
     shop.kilde(&["build"]).ended(0);
     shop.write(
         "exports/customers_20260102.csv",
-        "customer_id;email;country\n9;z@x.se;SE\n",
+        "customer_id;email;country\n7;x@x.se;SE\n8;y@x.se;SE\n9;z@x.se;SE\n",
     );
     shop.kilde(&["build"]).ended(0);
     let sql = "select count(*) as n from silver.people";

@@ -3,6 +3,7 @@
 use std::process::Stdio;
 
 use crate::sandbox::{Said, Sandbox};
+use crate::time_limit;
 
 const PIPELINE: &str = "sources:
   - table: bronze.orders
@@ -199,12 +200,12 @@ fn without_a_retracted_file_a_table_is_as_if_it_had_never_come() {
     let company = two_nights();
     let before = company.digests();
     for file in ["stores_20260103", "people_20260103"] {
-        deliver(&company, file, &["1,Bjärred", "9,Höör"]);
+        deliver(&company, file, &["1,Bjärred", "3,Kivik", "9,Höör"]);
     }
     company.kilde(&["build"]).ended(0);
     assert_eq!(
         company.query("select store_id, town from bronze.stores order by 1"),
-        [["1", "Bjärred"], ["9", "Höör"]]
+        [["1", "Bjärred"], ["3", "Kivik"], ["9", "Höör"]]
     );
     for file in ["stores_20260103.csv", "people_20260103.csv"] {
         decide(&company, "retract", file).ended(0);
@@ -307,11 +308,9 @@ fn a_build_killed_after_the_decision_leaves_it_to_the_next() {
         decide(&company, "retract", "orders_20260102.csv").ended(0);
         deliver(&company, "orders_20260103", &["4,1000"]);
         decide(&company, "skip", "orders_20260103.csv").ended(0);
-        let killed = company
-            .command(&["build"])
-            .env("KILDE_FAILPOINT", boundary)
-            .output()
-            .unwrap();
+        let killed =
+            time_limit::output(company.command(&["build"]).env("KILDE_FAILPOINT", boundary))
+                .unwrap();
         assert_ne!(killed.status.code(), Some(0), "{boundary} was not reached");
         company.kilde(&["build"]).ended(0);
         assert_eq!(sales(&company), ["2", "30"], "after {boundary}");
@@ -472,4 +471,188 @@ fn exports_lists_what_came_and_what_nobody_asked_for() {
         "{}",
         said.stderr
     );
+}
+
+/// A pipeline whose stores are held where they fail.
+fn hold_stores(company: &Sandbox) {
+    let held = PIPELINE.replacen("load: replace", "load: replace\n    on_error: hold", 1);
+    company.write("pipelines/company.yaml", held);
+}
+
+fn towns(company: &Sandbox) -> Vec<Vec<String>> {
+    company.query("select store_id, town from bronze.stores order by 1")
+}
+
+#[test]
+fn half_a_file_stops_the_build_until_somebody_accepts_it() {
+    let company = two_nights();
+    deliver(&company, "stores_20260103", &["1,Lund", "2,Ystad"]);
+    deliver(&company, "orders_20260103", &["4,100"]);
+    let said = company.kilde(&["build"]).ended(1);
+    for words in [
+        "stores_20260103.csv",
+        "2 records, under 80 % of the 3 of `stores_20260102.csv`",
+        "kilde build --accept bronze.stores",
+        "kilde exports skip stores_20260103.csv",
+    ] {
+        assert!(said.stderr.contains(words), "{words}: {}", said.stderr);
+    }
+    assert_eq!(sales(&company), ["3", "70"]);
+    let (status, note) = listed(&company, "stores_20260103.csv");
+    assert_eq!(status, "refused");
+    assert!(note.contains("--accept bronze.stores"), "{note}");
+    // somebody asks the sender: two stores closed
+    let said = company.kilde(&["build", "--accept", "orders"]).ended(2);
+    assert!(said.stderr.contains("nothing to accept"), "{}", said.stderr);
+    company.kilde(&["build", "--accept", "stores"]).ended(0);
+    assert_eq!(towns(&company), [["1", "Lund"], ["2", "Ystad"]]);
+    assert_eq!(sales(&company), ["4", "170"]);
+    // the next is compared with what was accepted, and all of them are good when they are read again
+    deliver(&company, "stores_20260104", &["1,Lund", "2,Sjöbo"]);
+    company.kilde(&["build"]).ended(0);
+    let before = company.digests();
+    company.kilde(&["build", "--full-refresh"]).ended(0);
+    assert_eq!(company.digests(), before);
+    assert_sums(&company);
+}
+
+#[test]
+fn half_a_file_is_held_while_the_others_are_fresh_and_a_whole_one_ends_it() {
+    let company = two_nights();
+    hold_stores(&company);
+    deliver(&company, "stores_20260103", &["1,Lund"]);
+    deliver(&company, "orders_20260103", &["4,100"]);
+    let said = company.kilde(&["build"]).ended(0);
+    assert!(
+        said.stdout.contains(
+            "‖ bronze.stores  held at release 2: stores_20260103.csv: 1 records, under 80 %"
+        ),
+        "{}",
+        said.stdout
+    );
+    assert!(
+        said.stdout.contains("kilde exports bronze.stores"),
+        "{}",
+        said.stdout
+    );
+    assert_eq!(sales(&company), ["4", "170"]);
+    assert_eq!(towns(&company).len(), 3);
+    assert_eq!(listed(&company, "stores_20260103.csv").0, "refused");
+    // the next night is whole: the half one is history and changes nothing
+    deliver(&company, "stores_20260104", &["1,Lund", "2,Ystad", "4,Vik"]);
+    let said = company.kilde(&["build"]).ended(0);
+    assert!(!said.stdout.contains("held"), "{}", said.stdout);
+    assert_eq!(
+        towns(&company),
+        [["1", "Lund"], ["2", "Ystad"], ["4", "Vik"]]
+    );
+    assert_eq!(
+        company
+            .query("select records, superseded from ops.files where path = 'stores_20260103.csv'"),
+        [["1", "1"]]
+    );
+    assert_sums(&company);
+    // all nights at once give the same
+    let nights = company.digests();
+    std::fs::remove_dir_all(company.path("lake")).unwrap();
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(company.digests(), nights);
+}
+
+#[test]
+fn half_a_file_that_is_skipped_lets_the_build_go_on() {
+    let company = two_nights();
+    deliver(&company, "stores_20260103", &["1,Lund"]);
+    company.kilde(&["build"]).ended(1);
+    decide(&company, "skip", "stores_20260103.csv").ended(0);
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(towns(&company).len(), 3);
+    assert_eq!(listed(&company, "stores_20260103.csv").0, "skipped");
+}
+
+fn with_ready(company: &Sandbox, ready: &str) {
+    let line = format!("read: csv\n    ready: {ready}");
+    company.write(
+        "pipelines/company.yaml",
+        PIPELINE.replacen("read: csv", &line, 1),
+    );
+}
+
+fn written_at(company: &Sandbox, file: &str, at: std::time::SystemTime) {
+    let file = std::fs::File::options()
+        .append(true)
+        .open(company.path(file))
+        .unwrap();
+    file.set_modified(at).unwrap();
+}
+
+#[test]
+fn an_upload_under_way_waits_until_it_was_quiet() {
+    let company = two_nights();
+    with_ready(&company, "{quiet_for: 1h}");
+    deliver(&company, "orders_20260103", &["4,100"]);
+    // whatever day the tables speak of
+    let said = company.kilde(&["build", "--as-of", "2030-01-01"]).ended(0);
+    assert!(said.stdout.contains("Release 2 stands"), "{}", said.stdout);
+    let (status, note) = listed(&company, "orders_20260103.csv");
+    assert_eq!(
+        (status.as_str(), note.as_str()),
+        ("waiting", "not quiet for 1h yet")
+    );
+    let said = company.kilde(&["plan"]).ended(0);
+    assert!(
+        said.stdout.contains("1 export is not ready"),
+        "{}",
+        said.stdout
+    );
+    // what was read before the key came stays read; written again, its rows stay until the new content is whole
+    deliver(&company, "orders_20260101", &["1,1"]);
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(sales(&company), ["3", "70"]);
+    assert_eq!(listed(&company, "orders_20260101.csv").0, "waiting");
+    let earlier = "2026-01-03T00:00:00Z".parse::<chrono::DateTime<chrono::Utc>>();
+    let earlier: std::time::SystemTime = earlier.unwrap().into();
+    for file in ["exports/orders_20260103.csv", "exports/orders_20260101.csv"] {
+        written_at(&company, file, earlier);
+    }
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(sales(&company), ["3", "141"]);
+    assert_sums(&company);
+}
+
+#[test]
+fn an_upload_waits_for_its_marker() {
+    let company = two_nights();
+    with_ready(&company, "{marker: \"{file}.done\"}");
+    deliver(&company, "orders_20260103", &["4,100"]);
+    company.kilde(&["build"]).ended(0);
+    let (status, note) = listed(&company, "orders_20260103.csv");
+    assert_eq!(status, "waiting");
+    assert_eq!(note, "orders_20260103.csv.done is not there yet");
+    assert_eq!(sales(&company), ["3", "70"]);
+    company.write("exports/orders_20260103.csv.done", "");
+    let said = company.kilde(&["exports"]).ended(0);
+    assert!(
+        !said.stdout.contains("that no source matches"),
+        "{}",
+        said.stdout
+    );
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(sales(&company), ["4", "170"]);
+    // a marker of the last delivery says nothing of the next
+    deliver(&company, "orders_20260103", &["4,100", "5,1"]);
+    let earlier = "2026-01-03T00:00:00Z".parse::<chrono::DateTime<chrono::Utc>>();
+    written_at(
+        &company,
+        "exports/orders_20260103.csv.done",
+        earlier.unwrap().into(),
+    );
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(sales(&company), ["4", "170"]);
+    assert!(
+        listed(&company, "orders_20260103.csv")
+            .1
+            .contains("is older than it")
+    );
+    assert_sums(&company);
 }

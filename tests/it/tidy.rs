@@ -252,6 +252,20 @@ fn every_function_is_tested_and_on_the_page_of_sql() {
 }
 
 #[test]
+fn every_test_waits_for_a_command_with_a_limit() {
+    for file in rust_files(&root().join("tests/it")) {
+        let text = fs::read_to_string(&file).unwrap();
+        // written in two parts, so that this file does not find itself
+        let waits = text.contains(&[".out", "put()"].concat());
+        assert!(
+            !waits,
+            "{}: `time_limit::output(&mut command)`, so that a hanging command fails its test alone",
+            file.display()
+        );
+    }
+}
+
+#[test]
 fn the_image_gets_every_folder_that_is_packed_into_the_program() {
     let image = fs::read_to_string(root().join("Dockerfile")).unwrap();
     let allowed = fs::read_to_string(root().join(".dockerignore")).unwrap();

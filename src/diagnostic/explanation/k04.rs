@@ -134,4 +134,22 @@ refused. Let the sender write CSV or Parquet, which are read in pieces of any si
 the time of the file, against the clock. Ask the sender. With `on_error: hold` at the source, everything
 else is built meanwhile; without it nothing is, since the tables would look newer than they are.",
     },
+    Explanation {
+        code: Code(431),
+        title: "an export that must be read again is not ready",
+        text: "\
+All exports of the source must be read again (its contract changed, say), and one that is loaded is being
+written anew, as `ready` of the source tells. To read half of it, or to go on without it, would lose rows.
+Build again when its sender is done.",
+    },
+    Explanation {
+        code: Code(432),
+        title: "an export is much smaller than the one before it",
+        text: "\
+With `load: replace` the newest export is the whole truth: what it lacks is deleted. An export with under
+80 % of the records of the last one loaded is more often half an upload, a broken query, or a filter that
+somebody forgot. Nothing of it was taken. If it is right, `kilde build --accept TABLE` takes it, and the
+next one is compared with it. If it is wrong, `kilde exports skip FILE --why TEXT` goes on without it. A
+good export that comes later ends the matter by itself: the small one then changes nothing.",
+    },
 ];

@@ -16,6 +16,7 @@ mod events;
 mod fold;
 mod plan;
 mod replace;
+mod shrunk;
 
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use datafusion::prelude::{DataFrame, SessionContext};
 
 pub(crate) use accounting::{Accounting, FileCounts, LoadReport};
 pub(crate) use events::scratch_table;
+pub(crate) use shrunk::{Shrunk, shrunk};
 
 use super::export::DecodedExport;
 use crate::error::{Error, Result};
@@ -55,6 +57,8 @@ pub(crate) struct LoadRequest<'a> {
     pub(crate) loaded: BTreeMap<String, i64>,
     /// `append`: exports whose rows in `present` do not stay.
     pub(crate) leaving: BTreeSet<String>,
+    /// `replace`: exports that change nothing, since they have too few records and a good one came after them.
+    pub(crate) passed_over: BTreeSet<String>,
 }
 
 /// A load as a query that has not run yet.

@@ -2,7 +2,8 @@
 //!
 //! With a key, the table becomes the accepted records of the export (of several with one key the last; the others are
 //! superseded), and a key whose record was rejected keeps its last good row. Without a key, rows are compared whole, as
-//! a bag. An export that comes before one that is loaded already is history: its records are superseded, all of them.
+//! a bag. An export that comes before one that is loaded already is history: its records are superseded, all of them. So are
+//! those of an export that the guard against half a file found too small, where a good one came after it.
 
 use std::collections::VecDeque;
 
@@ -20,7 +21,10 @@ const PRESENT: i64 = -1;
 
 pub(super) fn replace(context: &SessionContext, request: &LoadRequest<'_>) -> Result<Loading> {
     let newest_loaded = request.loaded.values().max().copied();
-    let is_late = |turn: &&Turn| newest_loaded.is_some_and(|newest| turn.ordinal < newest);
+    let is_late = |turn: &&Turn| {
+        newest_loaded.is_some_and(|newest| turn.ordinal < newest)
+            || request.passed_over.contains(&turn.export.report.path)
+    };
     let mut known = opening_counts(&request.turns);
     for turn in request.turns.iter().filter(is_late) {
         let report = &turn.export.report;

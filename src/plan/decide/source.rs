@@ -45,6 +45,8 @@ impl Decider<'_> {
         let (available, waiting): (Vec<&ObservedExport>, Vec<&ObservedExport>) = exports
             .iter()
             .filter(|export| export.is_available())
+            // of what is in the table, a reload needs even what is being written again: the build then says so
+            .filter(|export| export.unready.is_none() || export.is_in_table())
             .partition(|export| !(is_paused && is_new(export)));
         let leaving: Vec<String> = exports
             .iter()
@@ -69,7 +71,14 @@ impl Decider<'_> {
             };
             return (reload(leaving), vec![reason]);
         }
-        let in_state = |state| available.iter().filter(move |e| e.state == state);
+        let in_state = |state| {
+            let ready = available.iter().filter(|export| export.unready.is_none());
+            ready.filter(move |export| export.state == state)
+        };
+        let unready = exports
+            .iter()
+            .filter(|export| export.is_available() && export.unready.is_some())
+            .count();
         let asked = available.iter().filter(|e| e.is_reloaded).count();
         let changed = in_state(ExportState::Changed).count();
         let mut reasons = Vec::new();
@@ -93,12 +102,18 @@ impl Decider<'_> {
         }
         if reasons.is_empty() {
             let (action, mut reasons) = self.beside_content(plan, published);
+            if unready > 0 {
+                reasons.push(Reason::ExportsUnready { count: unready });
+            }
             if !waiting.is_empty() {
                 reasons.push(Reason::ExportsWait {
                     count: waiting.len(),
                 });
             }
             return (action, reasons);
+        }
+        if unready > 0 {
+            reasons.push(Reason::ExportsUnready { count: unready });
         }
         let load = self.project.sources.get(&plan.table).map(|s| s.load);
         // what took the place of other records cannot be taken out alone
@@ -118,7 +133,13 @@ impl Decider<'_> {
             is_new(export) || export.is_reloaded || orphans.contains(export.path.as_str())
         };
         let action = Action::Ingest {
-            exports: available.iter().filter(is_read).copied().cloned().collect(),
+            exports: available
+                .iter()
+                .filter(|export| export.unready.is_none())
+                .filter(is_read)
+                .copied()
+                .cloned()
+                .collect(),
             reload: false,
             leaving,
         };

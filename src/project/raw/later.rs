@@ -34,16 +34,6 @@ section! {
 }
 
 section! {
-    /// When an export is whole.
-    RawReady {
-        /// It has not changed for this long.
-        quiet_for: Option<Period>,
-        /// A file of this name lies beside it.
-        marker: Option<String>,
-    }
-}
-
-section! {
     /// What to do when the columns of an export change: `ignore`, `evolve`, `reject` or `fail`.
     RawDrift {
         /// A column that the contract does not know.

@@ -30,7 +30,7 @@ pub(in crate::project) use decode::{
 pub(in crate::project) use format::NullTexts;
 pub(in crate::project) use format::{RawCsv, RawRead, RawXlsx};
 pub(in crate::project) use pipeline_file::{
-    RawFreshness, RawOwner, RawPipelineFile, RawSource, RawStep,
+    RawFreshness, RawOwner, RawPipelineFile, RawReady, RawSource, RawStep,
 };
 pub(in crate::project) use project_file::{RawNotify, RawProjectFile, RawTarget};
 pub(in crate::project) use scalar::{

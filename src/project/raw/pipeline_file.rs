@@ -4,7 +4,7 @@ use super::super::Spanned;
 use super::declare::{choice, section, words};
 use super::decode::{Anything, AtLeastOne, Later, Listing, OneOrMany};
 use super::format::RawRead;
-use super::later::{RawAudience, RawDrift, RawExposure, RawMatch, RawReady, RawSegment};
+use super::later::{RawAudience, RawDrift, RawExposure, RawMatch, RawSegment};
 use super::scalar::{Schedule, SqlGlob};
 use crate::name::TableName;
 use crate::project::{Limit, Load, OnError, PathPattern, Period};
@@ -64,7 +64,7 @@ section! {
         /// Who sends it.
         sender: Option<Later<Anything>>,
         /// When an export is whole.
-        ready: Option<Later<RawReady>>,
+        ready: Option<Spanned<RawReady>>,
         /// What it does where its exports cannot be loaded: `stop` the build, or `hold` the table at its last good version and
         /// build the rest. Default `stop`.
         on_error: Option<Spanned<OnError>>,
@@ -82,6 +82,16 @@ section! {
         warn_after: Option<Period>,
         /// Older fails the source, as an export does that cannot be loaded.
         error_after: Option<Spanned<Period>>,
+    }
+}
+
+section! {
+    /// When an export is whole. One that is not waits for the next build; with both keys both must hold.
+    RawReady {
+        /// It has not been written to for this long, such as `2m`.
+        quiet_for: Option<Period>,
+        /// A file of this name lies in its folder, and is not older: `_SUCCESS`, or `{file}.done` beside each.
+        marker: Option<Spanned<String>>,
     }
 }
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::super::raw::{
     Character, DateFormat, JsonPath, Mistake, NullTexts, NumberSign, OneOrMany, RawCsv,
-    RawFreshness, RawRead, RawSource, RawXlsx, TimeFormat,
+    RawFreshness, RawRead, RawReady, RawSource, RawXlsx, TimeFormat,
 };
 use super::super::{
-    Conversions, CsvRead, Freshness, JsonRead, NdjsonRead, ParquetRead, Read, Source, Spanned,
-    XlsxRead,
+    Conversions, CsvRead, Freshness, JsonRead, Marker, NdjsonRead, ParquetRead, Read, Ready,
+    Source, Spanned, XlsxRead,
 };
 use super::{Settings, blame};
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
@@ -67,6 +67,7 @@ pub(super) fn resolve(
         let mut check = Check { file, found };
         let read = check.read(raw.read.value, settings);
         let freshness = check.freshness(raw.freshness);
+        let ready = check.ready(raw.ready);
         let written_at = WrittenAt {
             table: raw.table.span,
             patterns: raw.files.0.iter().map(|pattern| pattern.span).collect(),
@@ -89,6 +90,7 @@ pub(super) fn resolve(
                 load: raw.load.map(|load| load.value).unwrap_or_default(),
                 max_rejects: raw.rejects.and_then(|rejects| rejects.at_most),
                 freshness,
+                ready,
                 on_error: raw.on_error.unwrap_or_default(),
                 tags: raw.tags.0,
             },
@@ -203,6 +205,38 @@ impl Check<'_> {
             warn_after,
             error_after: error_after.map(|period| period.value),
         }
+    }
+
+    fn ready(&mut self, raw: Option<Spanned<RawReady>>) -> Ready {
+        let Some(raw) = raw else {
+            return Ready::default();
+        };
+        let RawReady { quiet_for, marker } = raw.value;
+        if quiet_for.is_none() && marker.is_none() {
+            let mistake = Mistake::new(126, "`ready` without `quiet_for` or `marker`");
+            self.found.push(blame(
+                self.file,
+                raw.span,
+                mistake.help("for example `ready: {quiet_for: 2m}`"),
+            ));
+        }
+        let marker = marker.and_then(|name| {
+            let marker = Marker::new(&name.value);
+            if marker.is_none() {
+                let mistake = Mistake::new(
+                    126,
+                    format!("`{}` is no name of a file beside an export", name.value),
+                );
+                self.found.push(blame(
+                    self.file,
+                    name.span,
+                    mistake
+                        .help("write `_SUCCESS`, or `\"{file}.done\"` for one beside each export"),
+                ));
+            }
+            marker
+        });
+        Ready { quiet_for, marker }
     }
 
     fn conversions(&mut self, texts: Texts) -> Conversions {
