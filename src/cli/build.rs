@@ -83,7 +83,7 @@ impl Build {
 
 /// A table of which each export is the whole truth.
 fn replaced(project: &Project, name: &str) -> Result<TableName> {
-    let table = project.table(name)?;
+    let table = project.source(name)?;
     match project.sources.get(&table).map(|source| source.load) {
         Some(Load::Replace) => Ok(table),
         _ => Err(Error::config(format!(

@@ -109,14 +109,7 @@ impl Exports {
         let project = Arc::new(options.project()?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let table = match &self.table {
-            Some(name) => {
-                let table = project.table(name)?;
-                if !project.sources.contains_key(&table) {
-                    return Err(Error::config(format!("`{table}` is no source"))
-                        .help("exports come to sources only: `kilde exports` lists them"));
-                }
-                Some(table)
-            }
+            Some(name) => Some(project.source(name)?),
             None => None,
         };
         let runner = options.runner(&project, &clock)?;

@@ -38,7 +38,7 @@ impl Rejects {
         let catalog = options.catalog(&project)?;
         let view = View::of(self.release, self.candidate);
         let wanted = match &self.table {
-            Some(name) => vec![project.table(name)?],
+            Some(name) => vec![project.source(name)?],
             None => project.sources.keys().cloned().collect(),
         };
         if let Some(file) = &self.csv {

@@ -158,12 +158,9 @@ impl Project {
     /// `Config` where there is no such table, or several.
     pub(crate) fn table(&self, name: &str) -> Result<TableName, Error> {
         let all = || self.tables();
-        let found: Vec<&TableName> = all()
-            .filter(|table| table.to_string() == name || table.name() == name)
-            .collect();
-        match found.as_slice() {
-            [one] => Ok((*one).clone()),
-            [] => {
+        match all().filter(|table| is_named(table, name)).collect() {
+            Named::One(table) => Ok(table),
+            Named::None => {
                 let names: Vec<String> = all().map(TableName::to_string).collect();
                 let short = all().map(TableName::name);
                 let near = nearest(name, names.iter().map(String::as_str).chain(short));
@@ -173,12 +170,23 @@ impl Project {
                     None => error.help("`kilde ls` lists them"),
                 })
             }
-            several => {
-                let names: Vec<String> = several.iter().map(ToString::to_string).collect();
-                Err(
-                    Error::config(format!("`{name}` could be {}", names.join(" or ")))
-                        .help("write the schema too"),
-                )
+            Named::Several(names) => Err(ambiguous(name, &names)),
+        }
+    }
+
+    /// The source that a person names; its short name need be unique among sources only.
+    ///
+    /// # Errors
+    /// `Config` where there is no such source, or several.
+    pub(crate) fn source(&self, name: &str) -> Result<TableName, Error> {
+        let sources = self.sources.keys();
+        match sources.filter(|table| is_named(table, name)).collect() {
+            Named::One(table) => Ok(table),
+            Named::Several(names) => Err(ambiguous(name, &names)),
+            Named::None => {
+                let table = self.table(name)?;
+                Err(Error::config(format!("`{table}` is no source"))
+                    .help("exports come to sources only: `kilde exports` lists them"))
             }
         }
     }
@@ -212,4 +220,30 @@ impl Project {
             .iter()
             .find(|pipeline| &pipeline.name == name)
     }
+}
+
+/// The tables that go by a name.
+enum Named {
+    None,
+    One(TableName),
+    Several(Vec<String>),
+}
+
+impl<'a> FromIterator<&'a TableName> for Named {
+    fn from_iter<T: IntoIterator<Item = &'a TableName>>(tables: T) -> Self {
+        let tables: Vec<&TableName> = tables.into_iter().collect();
+        match tables.as_slice() {
+            [] => Self::None,
+            [one] => Self::One((*one).clone()),
+            several => Self::Several(several.iter().map(ToString::to_string).collect()),
+        }
+    }
+}
+
+fn is_named(table: &TableName, name: &str) -> bool {
+    table.to_string() == name || table.name() == name
+}
+
+fn ambiguous(name: &str, tables: &[String]) -> Error {
+    Error::config(format!("`{name}` could be {}", tables.join(" or "))).help("write the schema too")
 }

@@ -212,3 +212,40 @@ fn looking_ahead_makes_no_lake_and_a_missing_folder_is_named() {
         );
     }
 }
+
+#[test]
+fn a_source_goes_by_its_short_name_where_a_step_has_the_same() {
+    let till = till();
+    till.write(
+        "sql/gold/sales.sql",
+        "-- gold.sales: one row per store.\nselect store, sum(amount) as amount from bronze.sales group by store\n",
+    );
+    let contract = till.read("schemas/gold/stores.yaml");
+    till.write("schemas/gold/sales.yaml", contract);
+    let said = till.kilde(&["build"]).ended(0);
+    assert!(
+        said.stdout.contains("kilde rejects sales"),
+        "{}",
+        said.stdout
+    );
+    let said = till.kilde(&["rejects", "sales"]).ended(0);
+    assert!(said.stdout.contains("1 of 3 records"), "{}", said.stdout);
+    let said = till.kilde(&["exports", "sales"]).ended(0);
+    assert!(
+        said.stdout.contains("sales_20260101.csv"),
+        "{}",
+        said.stdout
+    );
+    let said = till.kilde(&["rejects", "stores"]).ended(2);
+    assert!(
+        said.stderr.contains("`gold.stores` is no source"),
+        "{}",
+        said.stderr
+    );
+    let said = till.kilde(&["show", "sales"]).ended(2);
+    assert!(
+        said.stderr.contains("bronze.sales or gold.sales"),
+        "{}",
+        said.stderr
+    );
+}
