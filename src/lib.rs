@@ -33,7 +33,7 @@ pub mod deps {
 
 pub use catalog::Catalog;
 pub use diagnostic::Diagnostic;
-pub use engine::register_udfs;
+pub use engine::{readable_sql, register_udfs};
 pub use error::{Error, ErrorKind};
 pub use plan::{Observed, Plan, Selection};
 pub use project::{Project, Variables};

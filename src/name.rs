@@ -9,6 +9,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// The schema of kilde's own tables, which no project may use.
 pub const OWN_SCHEMA: &str = "ops";
 
+/// The schema under which a query names what is published while a candidate stands in its place; no table has it.
+pub(crate) const PUBLISHED_SCHEMA: &str = "published";
+
 /// `schema.name` of a table; both parts match `[a-z][a-z0-9_]*`, since object paths, every SQL engine and every Delta
 /// reader take such names without quoting.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,6 +55,14 @@ impl TableName {
     #[must_use]
     pub fn is_own(&self) -> bool {
         self.schema == OWN_SCHEMA
+    }
+
+    /// How a query names the published version of a table beside its candidate: `published.gold_customers`.
+    pub(crate) fn as_published(&self) -> Self {
+        Self {
+            schema: PUBLISHED_SCHEMA.to_string(),
+            name: format!("{}_{}", self.schema, self.name),
+        }
     }
 
     /// The table's folder in the lake: `gold/customers`.

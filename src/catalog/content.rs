@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 
 use crate::engine::{self, FileSet};
@@ -57,6 +58,12 @@ impl Content {
             digest: entry.facts.digest.clone(),
             file_set,
         })
+    }
+
+    /// The same files read with other columns: those that no file has are null.
+    pub(crate) fn with_columns(mut self, schema: SchemaRef) -> Self {
+        self.file_set.schema = schema;
+        self
     }
 
     /// The table, for a session.

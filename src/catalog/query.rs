@@ -16,7 +16,7 @@ use crate::diagnostic::{Code, SourceFile, nearest};
 use crate::engine::{self, Joins, Statement};
 use crate::error::{Error, Result};
 use crate::name::{ReleaseNumber, RunId, TableName};
-use crate::release::Release;
+use crate::release::{Release, TableEntry};
 
 /// What is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,7 +80,18 @@ impl Opened {
             .release
             .iter()
             .flat_map(|release| release.tables.keys());
-        published.chain(self.candidates.keys()).cloned().collect()
+        let replaced = self.candidates.keys().map(TableName::as_published);
+        let all = published.chain(self.candidates.keys()).cloned();
+        all.chain(replaced).collect()
+    }
+
+    /// The published table that a name means: its own, or the one behind a candidate.
+    fn published<'a>(&'a self, name: &'a TableName) -> Option<(&'a TableName, &'a TableEntry)> {
+        let mut behind = self.candidates.keys();
+        let meant = behind.find(|table| table.as_published() == *name);
+        let meant = meant.unwrap_or(name);
+        let entry = self.release.as_ref()?.table(meant)?;
+        Some((meant, entry))
     }
 }
 
@@ -153,12 +164,8 @@ impl Catalog {
         if let Some(candidate) = opened.candidates.get(table) {
             return self.candidate_content(table, candidate).await?.provider();
         }
-        match opened
-            .release
-            .as_ref()
-            .and_then(|release| release.table(table))
-        {
-            Some(entry) => self.content(table, entry).await?.provider(),
+        match opened.published(table) {
+            Some((table, entry)) => self.content(table, entry).await?.provider(),
             None => {
                 let names: Vec<String> = opened.names().iter().map(TableName::to_string).collect();
                 let wanted = table.to_string();

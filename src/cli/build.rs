@@ -14,7 +14,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::name::TableName;
 use crate::project::{Load, Project};
 use crate::quality::Outcome;
-use crate::run::{RunReport, SourceReport, StepReport, TableOutcome};
+use crate::run::{AllowBreaking, RunReport, SourceReport, StepReport, TableOutcome};
+
+/// `--allow-breaking` without a table.
+const ANY_TABLE: &str = "*";
 
 #[derive(Debug, Args)]
 pub(super) struct Build {
@@ -29,6 +32,16 @@ pub(super) struct Build {
     /// Keep the published version of a table, whatever came for it; may be repeated
     #[arg(long, env = "KILDE_HOLD", value_name = "TABLE", value_delimiter = ',')]
     hold: Vec<String>,
+    /// Publish even if columns or tables that people read are lost or retyped: of this table, or of any; may be repeated
+    #[arg(
+        long,
+        env = "KILDE_ALLOW_BREAKING",
+        value_name = "TABLE",
+        value_delimiter = ',',
+        num_args = 0..=1,
+        default_missing_value = ANY_TABLE
+    )]
+    allow_breaking: Vec<String>,
     /// Take the newest export of a `load: replace` source although it has under 80 % of the records of the last one
     #[arg(
         long,
@@ -61,6 +74,11 @@ impl Build {
         request.warn_error = self.warn_error;
         let held = self.hold.iter().map(|name| project.table(name));
         request.hold = held.collect::<Result<_>>()?;
+        request.allow_breaking = match self.allow_breaking.as_slice() {
+            [] => AllowBreaking::Nothing,
+            names if names.iter().any(|name| name == ANY_TABLE) => AllowBreaking::All,
+            names => AllowBreaking::Of(names.iter().cloned().collect()),
+        };
         let accepted = self.accept.iter().map(|name| replaced(&project, name));
         request.accept = accepted.collect::<Result<_>>()?;
         let progress = super::progress::Progress::start(options.quiet);
@@ -329,13 +347,23 @@ fn verdict_row(verdict: &crate::quality::Verdict) -> Vec<String> {
         String::new(),
         String::new(),
         format!(
-            "{} {} of {} rows · {word} · {}",
+            "{} {} · {word} · {}",
             verdict.test,
-            format::count(verdict.failures),
-            format::count(verdict.rows),
+            found(verdict),
             verdict.declared_at,
         ),
     ]
+}
+
+fn found(verdict: &crate::quality::Verdict) -> String {
+    match &verdict.note {
+        Some(note) => note.clone(),
+        None => format!(
+            "{} of {} rows",
+            format::count(verdict.failures),
+            format::count(verdict.rows)
+        ),
+    }
 }
 
 fn mark(outcome: &TableOutcome) -> String {
@@ -354,8 +382,17 @@ fn foot(report: &RunReport) -> String {
         n => format!("{}, ", format::plural(n as u64, "unit test")),
     };
     let tests = format!(
-        "{unit_tests}{} passed, {} warned{}",
+        "{unit_tests}{} passed{}, {} warned{}",
         format::plural(report.tests(Outcome::Passed) as u64, "test"),
+        match report
+            .verdicts
+            .iter()
+            .filter(|v| v.had_nothing_to_compare())
+            .count()
+        {
+            0 => String::new(),
+            n => format!(" ({n} had nothing published to compare with)"),
+        },
         report.tests(Outcome::Warned),
         match report.tests(Outcome::Failed) {
             0 => String::new(),
@@ -432,11 +469,10 @@ fn render_failure(report: &RunReport) -> String {
         .filter(|v| v.outcome == Outcome::Failed)
     {
         text.push_str(&format!(
-            "  {} {}: {} of {} rows\n    --> {}\n",
+            "  {} {}: {}\n    --> {}\n",
             verdict.table,
             verdict.test,
-            format::count(verdict.failures),
-            format::count(verdict.rows),
+            found(verdict),
             verdict.declared_at,
         ));
         if report.candidates.contains_key(&verdict.table) {

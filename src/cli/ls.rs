@@ -15,7 +15,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::name::ReleaseNumber;
 use crate::plan::{ListedTable, Selection};
-use crate::project::{Owner, Project};
+use crate::project::{Exposure, Owner, Project};
 use crate::release::Release;
 
 /// Characters of a description, or of a list of readers, in a line.
@@ -48,6 +48,8 @@ struct Entry {
     tags: Vec<String>,
     /// Steps of the project.
     read_by: Vec<String>,
+    /// Readers outside of it.
+    exposures: Vec<Reader>,
     rows: Option<u64>,
     bytes: Option<u64>,
     /// Version in its Delta log.
@@ -57,6 +59,27 @@ struct Entry {
     changed_at: Option<DateTime<Utc>>,
     /// Why it is held at an older version.
     held: Option<String>,
+}
+
+/// Who reads a table outside of the project.
+#[derive(Debug, Serialize)]
+struct Reader {
+    name: String,
+    owner: Option<String>,
+    owner_email: Option<String>,
+    url: Option<String>,
+}
+
+impl Reader {
+    fn of(exposure: &Exposure) -> Self {
+        let owner = exposure.owner.as_ref();
+        Self {
+            name: exposure.name.clone(),
+            owner: owner.map(|owner| owner.name.clone()),
+            owner_email: owner.and_then(|owner| owner.email.clone()),
+            url: exposure.url.clone(),
+        }
+    }
 }
 
 impl Ls {
@@ -107,6 +130,10 @@ fn entry(
         owner_email: owner.and_then(|owner| owner.email.clone()),
         tags: project.tags(&table.name),
         read_by: table.readers.iter().map(ToString::to_string).collect(),
+        exposures: project
+            .readers_outside(&table.name)
+            .map(Reader::of)
+            .collect(),
         rows: published.map(|entry| entry.facts.rows),
         bytes: published.map(|entry| entry.facts.bytes),
         version: published.and_then(|entry| entry.version),
@@ -166,7 +193,7 @@ fn long(entries: &[Entry], now: DateTime<Utc>) -> String {
                 .map_or_else(String::new, |at| format!("{} ago", format::age(now - at))),
             text(&entry.owner),
             text(&entry.description),
-            format::cut(&entry.read_by.join(", "), MOST_CHARACTERS),
+            format::cut(&read_by(entry), MOST_CHARACTERS),
             match &entry.held {
                 Some(held) => styled(DOUBT, held),
                 None => String::new(),
@@ -174,4 +201,13 @@ fn long(entries: &[Entry], now: DateTime<Utc>) -> String {
         ]);
     }
     columns.render("")
+}
+
+/// People first: they cannot be found by reading the SQL.
+fn read_by(entry: &Entry) -> String {
+    let outside = entry.exposures.iter().map(|reader| reader.name.as_str());
+    let all: Vec<&str> = outside
+        .chain(entry.read_by.iter().map(String::as_str))
+        .collect();
+    all.join(", ")
 }

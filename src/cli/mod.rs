@@ -5,6 +5,7 @@
 mod build;
 mod check;
 mod connect;
+mod contract;
 mod explain;
 mod exports;
 mod format;
@@ -72,6 +73,8 @@ enum Command {
     Test(test::Test),
     /// Run one step in memory on the newest release, and show its rows; writes nothing
     Show(show::Show),
+    /// Draft the contract of a step or a seed: columns, types, and what its SQL proves of them
+    Contract(contract::Contract),
     /// Print how another tool opens one release: DuckDB, Polars, Power BI
     Connect(connect::Connect),
     /// Show the health of the lake: newest release, last runs, what waits
@@ -127,6 +130,7 @@ fn run(arguments: Arguments, scaffold: Scaffold) -> Result<ExitCode> {
             Command::Why(command) => command.run(&options).await,
             Command::Test(command) => command.run(&options).await,
             Command::Show(command) => command.run(&options).await,
+            Command::Contract(command) => command.run(&options),
             Command::Connect(command) => command.run(&options).await,
             Command::Status(command) => command.run(&options).await,
             Command::Releases(command) => command.run(&options).await,

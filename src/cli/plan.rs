@@ -14,6 +14,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::Result;
 use crate::name::TableName;
 use crate::plan::{Action, Kind, Observed, TablePlan};
+use crate::project::Project;
 
 #[derive(Debug, Args)]
 pub(super) struct Plan {
@@ -39,17 +40,22 @@ impl Plan {
         request.hold = held.collect::<Result<_>>()?;
         let (observed, plan) = runner.plan(&request).await?;
         style::diagnostics(&plan.warnings);
-        style::out(&render(&observed, &plan, &request.hold));
+        style::out(&render(&project, &observed, &plan, &request.hold));
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn render(observed: &Observed, plan: &crate::plan::Plan, hold: &BTreeSet<TableName>) -> String {
+fn render(
+    project: &Project,
+    observed: &Observed,
+    plan: &crate::plan::Plan,
+    hold: &BTreeSet<TableName>,
+) -> String {
     let mut text = head(observed, plan);
     let mut columns = Columns::new(&[false, false, false]);
     let mut unchanged = 0;
     for table in plan.order.iter().filter_map(|table| plan.tables.get(table)) {
-        match line(table, observed, hold) {
+        match line(table, project, observed, hold) {
             Some(cells) => columns.row(cells),
             None if table.kind == Kind::Ephemeral => {}
             None => unchanged += 1,
@@ -59,7 +65,7 @@ fn render(observed: &Observed, plan: &crate::plan::Plan, hold: &BTreeSet<TableNa
         columns.row(vec![
             styled(DOUBT, "-"),
             table.to_string(),
-            "no longer in the project: leaves the release, its files stay".to_string(),
+            "no longer published by the project: leaves the release, its files stay".to_string(),
         ]);
     }
     text.push_str(&columns.render("  "));
@@ -129,7 +135,12 @@ fn is_certain(action: &Action) -> bool {
 }
 
 /// Sign, table, reasons; `None` for a table with nothing to do.
-fn line(table: &TablePlan, observed: &Observed, hold: &BTreeSet<TableName>) -> Option<Vec<String>> {
+fn line(
+    table: &TablePlan,
+    project: &Project,
+    observed: &Observed,
+    hold: &BTreeSet<TableName>,
+) -> Option<Vec<String>> {
     let held = observed
         .release
         .as_ref()
@@ -139,6 +150,12 @@ fn line(table: &TablePlan, observed: &Observed, hold: &BTreeSet<TableName>) -> O
         reasons.extend(table.overdue.as_ref().map(ToString::to_string));
     }
     reasons.extend(held.map(|held| format!("held at release {}: {}", held.at, held.reason)));
+    if matches!(
+        table.action,
+        Action::Ingest { .. } | Action::Build | Action::Maybe
+    ) {
+        reasons.extend(read_by(project, &table.table));
+    }
     let is_idle = matches!(table.action, Action::Unchanged | Action::NotSelected);
     if !is_idle && hold.contains(&table.table) {
         reasons.push("not tried: --hold".to_string());
@@ -158,4 +175,13 @@ fn line(table: &TablePlan, observed: &Observed, hold: &BTreeSet<TableName>) -> O
         },
     };
     Some(vec![sign, table.table.to_string(), reasons.join(" · ")])
+}
+
+/// `read by Power BI «Sales weekly» (sales-bi@example.com)`; nothing where only steps read it.
+fn read_by(project: &Project, table: &TableName) -> Option<String> {
+    let readers: Vec<String> = project
+        .readers_outside(table)
+        .map(ToString::to_string)
+        .collect();
+    (!readers.is_empty()).then(|| format!("read by {}", readers.join(", ")))
 }

@@ -17,6 +17,7 @@ use datafusion::prelude::SessionConfig;
 
 use super::clock_functions::register_clock_functions;
 use super::failure::failure;
+use super::interval_comparison;
 use super::sql_function::{self, SqlFunctions};
 use super::statement::RECURSION_LIMIT;
 use super::udf;
@@ -56,6 +57,7 @@ impl FunctionRegistry {
             .build();
         // the instant does not matter here: only the types of these functions do
         register_clock_functions(&mut state, DateTime::UNIX_EPOCH, chrono_tz::UTC)?;
+        state.register_function_rewrite(interval_comparison::rewrite())?;
         for function in scalars {
             state.register_udf(function)?;
         }
@@ -191,6 +193,7 @@ pub(super) fn register_functions(
     for function in udf::aggregates() {
         state.register_udaf(function)?;
     }
+    state.register_function_rewrite(interval_comparison::rewrite())?;
     register_clock_functions(state, as_of, time_zone)
 }
 

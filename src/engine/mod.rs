@@ -10,6 +10,7 @@ mod execute;
 mod failure;
 mod file_set;
 mod function_registry;
+mod interval_comparison;
 mod lint;
 mod memory;
 mod scan;
@@ -21,8 +22,8 @@ mod udf;
 mod watchdog;
 
 pub(crate) use analysis::{
-    Analysis, How, InputTable, Origin, Origins, OutputColumn, Question, ValueLineage, analyse,
-    check_runnable, conform, plan_query,
+    Analysis, How, InputTable, KnownTables, Origin, Origins, OutputColumn, Question, ValueLineage,
+    analyse, check_runnable, conform, plan_query,
 };
 pub(crate) use culprit::culprit;
 pub(crate) use execute::{collect, stream};
@@ -31,6 +32,7 @@ pub(crate) use file_set::{DataFile, FileSet};
 pub(crate) use function_registry::{FunctionRegistry, project_functions};
 pub(crate) use scan::scan;
 pub(crate) use session::{Engine, EngineOptions, Joins, lake_url, scratch_url};
+pub use statement::readable_sql;
 pub(crate) use statement::{Statement, TableUse};
 pub(crate) use typed_rows::{WrongCell, rows_as_table, typed_rows};
 pub use udf::register_udfs;

@@ -17,6 +17,7 @@ use datafusion::sql::sqlparser::tokenizer::{
 use crate::diagnostic::{Code, Diagnostic, SourceFile, Span, nearest};
 use crate::name::TableName;
 
+mod comparison_argument;
 mod definition;
 mod foreign_syntax;
 mod table_use;
@@ -66,14 +67,7 @@ impl Statement {
                 let start = lines.offset(&file.text, error.location);
                 syntax_error(file, token_at(&file.text, start), &error.message)
             })?;
-        let tokens: Vec<PlacedToken> = raw
-            .iter()
-            .filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF))
-            .map(|token| PlacedToken {
-                token: token.token.clone(),
-                span: lines.span(&file.text, token.span),
-            })
-            .collect();
+        let tokens = placed_tokens(&raw, &file.text, &lines);
         foreign_syntax::refuse(file, &tokens)?;
         let query = parse_query(file, raw, &tokens, &lines)?;
         Ok(Self {
@@ -116,6 +110,16 @@ impl Statement {
             }
         }
         text
+    }
+
+    /// The text that a session reads as this statement was read, each `$name` replaced.
+    pub(super) fn sql_with(&self, value: impl Fn(&str) -> String) -> String {
+        comparison_argument::text_with_parentheses(&self.file.text, &self.tokens, |written| {
+            match written {
+                Token::Placeholder(name) => Some(value(name.trim_start_matches('$'))),
+                _ => None,
+            }
+        })
     }
 
     /// The tables it reads, in the order written, each once.
@@ -203,6 +207,31 @@ impl Statement {
     }
 }
 
+/// SQL as a session of DataFusion must be given it to read it as kilde does: an argument that begins `status = …` is a
+/// comparison. A query or a part of one; what is not SQL stays as it is.
+#[must_use]
+pub fn readable_sql(text: &str) -> String {
+    let lines = LineIndex::new(text);
+    match Tokenizer::new(&DuckDbDialect {}, text).tokenize_with_location() {
+        Ok(raw) => {
+            let tokens = placed_tokens(&raw, text, &lines);
+            comparison_argument::text_with_parentheses(text, &tokens, |_| None)
+        }
+        Err(_) => text.to_string(),
+    }
+}
+
+/// All but white space and comments.
+fn placed_tokens(raw: &[TokenWithSpan], text: &str, lines: &LineIndex) -> Vec<PlacedToken> {
+    raw.iter()
+        .filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF))
+        .map(|token| PlacedToken {
+            token: token.token.clone(),
+            span: lines.span(text, token.span),
+        })
+        .collect()
+}
+
 fn parse_query(
     file: &Arc<SourceFile>,
     raw: Vec<TokenWithSpan>,
@@ -212,7 +241,7 @@ fn parse_query(
     let whole = tokens.first().map_or_else(Span::default, |t| t.span);
     let mut statements = Parser::new(&DuckDbDialect {})
         .with_recursion_limit(RECURSION_LIMIT)
-        .with_tokens_with_locations(raw)
+        .with_tokens_with_locations(comparison_argument::in_parentheses(raw, tokens))
         .parse_statements()
         .map_err(|error| parser_error(file, tokens, lines, &error))?;
     if statements.len() > 1 {

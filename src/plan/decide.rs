@@ -56,11 +56,13 @@ pub(super) fn decide(
     }
     runnable(project, functions, &tables)?;
     let published = observed.release.iter().flat_map(|r| r.tables.keys());
-    let retired = published.filter(|table| !tables.contains_key(table));
+    let is_published = |table: &TablePlan| table.kind != Kind::Ephemeral;
+    let retired = published.filter(|name| !tables.get(name).is_some_and(is_published));
     Ok(Plan {
         retired: retired.cloned().collect(),
         order,
         tables,
+        breaking: Vec::new(),
         never_held: checked.never_held,
         warnings: checked.warnings,
     })

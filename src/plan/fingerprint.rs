@@ -18,6 +18,8 @@ use crate::project::{ColumnType, Contract, Limit, Project, TestKind, TestSeverit
 mod source;
 mod unit_test;
 
+pub(super) use source::only_grew;
+
 /// Bumped by hand when the result of a kind of step may change with equal inputs.
 fn semantics(kind: Kind) -> u32 {
     match kind {
@@ -34,7 +36,7 @@ pub(crate) struct Fingerprints {
     pub(crate) tests: String,
     /// Changed: its metadata is committed again.
     pub(crate) words: String,
-    /// What `content` is made of: `sql`, `contract`, `input:TABLE`, `var:NAME`, `function:NAME` (of those
+    /// What `content` is made of, and (`loaded:…`) of a source what tells whether a contract only grew: `sql`, `contract`, `input:TABLE`, `var:NAME`, `function:NAME` (of those
     /// written in SQL), `as_of`, `functions`, `kind`, `read`, `rules`, `seed`; those of
     /// ephemeral steps that are part of it as `within:TABLE:…`, unless they are inputs, variables or the instant.
     pub(crate) parts: BTreeMap<String, String>,
@@ -153,8 +155,14 @@ pub(super) fn of_source(project: &Project, table: &TableName) -> Fingerprints {
         parts.insert("read".to_string(), source::read_part(source));
         parts.insert("rules".to_string(), source::rules_part(contract));
     }
+    let content = of_parts(&parts);
+    parts.extend(
+        contract
+            .iter()
+            .flat_map(|contract| source::loaded_parts(contract)),
+    );
     Fingerprints {
-        content: of_parts(&parts),
+        content,
         tests: tests_hash(contract),
         words: words_hash(project, table, contract),
         parts,
@@ -188,13 +196,14 @@ pub(super) fn of_seed(
     }
 }
 
-/// The parts that differ; a part that only one side has differs.
+/// The parts of the content that differ; a part that only one side has differs.
 pub(super) fn changed_parts<'a>(
     before: &'a Fingerprints,
     now: &'a Fingerprints,
 ) -> BTreeSet<&'a str> {
     let names = before.parts.keys().chain(now.parts.keys());
     names
+        .filter(|name| !name.starts_with(source::LOADED))
         .filter(|name| before.parts.get(*name) != now.parts.get(*name))
         .map(String::as_str)
         .collect()
@@ -299,7 +308,18 @@ fn test_fields(kind: &TestKind) -> Vec<String> {
             fields.clone(),
         ]
         .concat(),
-        TestKind::RowCount { min, max } => vec![word("row_count"), format!("{min:?} {max:?}")],
+        TestKind::RowCount { min, max, change } => {
+            let mut fields = vec![word("row_count"), format!("{min:?} {max:?}")];
+            // nothing where nothing is said, so that older fingerprints stay what they were
+            fields.extend(change.map(|change| change.to_string()));
+            fields
+        }
+        TestKind::Keeps { columns, keys_of } => [
+            vec![word("keeps")],
+            columns.clone(),
+            vec![keys_of.to_string()],
+        ]
+        .concat(),
         TestKind::Sql { query, .. } => vec![word("sql"), query.clone()],
     }
 }

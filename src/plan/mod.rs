@@ -8,8 +8,10 @@
 //! by [`TablePlan::is_stale`] when the digests of its inputs are known.
 
 mod check;
+mod column_change;
 mod consent;
 mod contract_check;
+mod contract_draft;
 mod decide;
 mod fingerprint;
 mod fixture;
@@ -39,7 +41,9 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 
 use check::{Checked, check_project, check_runnable};
+pub(crate) use column_change::{Breaking, ColumnChange, Effect};
 pub(crate) use consent::refused as hold_refused;
+pub(crate) use contract_draft::contract_draft;
 pub(crate) use fingerprint::Fingerprints;
 pub(crate) use freshness::{Overdue, overdue};
 pub(crate) use graph::Graph;
@@ -68,7 +72,9 @@ pub struct Plan {
     pub(crate) order: Vec<TableName>,
     /// By table.
     pub(crate) tables: BTreeMap<TableName, TablePlan>,
-    /// Published and no longer in the project; they leave the next release that a build of everything publishes.
+    /// Changes that take columns or whole tables away from people who read them.
+    pub(crate) breaking: Vec<Breaking>,
+    /// Published, and by the project no longer; they leave the next release that a build of everything publishes.
     pub(crate) retired: Vec<TableName>,
     /// Each table that must not be held → the consent table that it feeds.
     pub(crate) never_held: BTreeMap<TableName, TableName>,

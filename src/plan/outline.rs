@@ -78,6 +78,15 @@ impl Outline {
             .ok_or_else(|| Error::from_diagnostics(self.mistakes.clone()))
     }
 
+    /// The columns that a step's query yields, whatever its contract says; of any other table those that it has.
+    pub(crate) fn yielded(&self, project: &Project, name: &TableName) -> Option<SchemaRef> {
+        let table = self.tables.get(name)?;
+        match (&table.analysis, project.steps.get(name)) {
+            (Some(analysis), Some(step)) => schema_of_query(&step.file, &analysis.output).ok(),
+            _ => table.schema.clone(),
+        }
+    }
+
     /// Mistakes in the files that describe a table: its SQL and its contract.
     pub(crate) fn mistakes_of(&self, name: &TableName) -> Vec<Diagnostic> {
         let stem = format!("/{}.", name.location());

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::{ColumnChange, Effect};
 use crate::name::TableName;
 
 /// One reason; `Display` says it as `kilde plan` does.
@@ -39,6 +40,21 @@ pub(crate) enum Reason {
     SeedChanged { path: String },
     /// Columns, types, key or layout.
     ContractChanged { path: String },
+    /// Its own columns are not as published; what that means, where people read it.
+    ColumnsChange {
+        changes: Vec<ColumnChange>,
+        effect: Option<Effect>,
+    },
+    /// The contract of a source that gained columns, and nothing else: its exports are not read again.
+    ContractGrows {
+        table: TableName,
+        /// Loaded, and there to be read again.
+        exports: usize,
+        /// Of these.
+        bytes: u64,
+        /// Loaded, and gone.
+        gone: usize,
+    },
     /// Columns or types of an input.
     InputColumnsChanged { table: TableName },
     /// An ephemeral step that is part of it.
@@ -100,6 +116,32 @@ impl fmt::Display for Reason {
             Self::SqlChanged { path } => write!(f, "SQL changed {path}"),
             Self::SeedChanged { path } => write!(f, "changed {path}"),
             Self::ContractChanged { path } => write!(f, "contract changed {path}"),
+            Self::ColumnsChange { changes, effect } => {
+                let mut words: Vec<String> = changes.iter().map(ToString::to_string).collect();
+                words.extend(effect.map(|effect| effect.to_string()));
+                f.write_str(&words.join(" · "))
+            }
+            Self::ContractGrows {
+                table,
+                exports,
+                bytes,
+                gone,
+            } => {
+                let loaded = counted(exports + gone, "export");
+                write!(f, "null for the {loaded} loaded")?;
+                let reload = format!("`kilde exports reload {table}`");
+                match (*exports, *gone) {
+                    (0, _) => f.write_str(" (gone, so nothing can be read again)"),
+                    (_, 0) => write!(f, " ({reload} reads them again, {})", size(*bytes)),
+                    (there, _) => {
+                        let size = size(*bytes);
+                        write!(
+                            f,
+                            " ({reload} reads again those still there: {there}, {size})"
+                        )
+                    }
+                }
+            }
             Self::InputColumnsChanged { table } => {
                 write!(f, "columns of its input {table} changed")
             }

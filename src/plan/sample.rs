@@ -70,6 +70,7 @@ impl Sample {
                 purposes: BTreeMap::new(),
                 notify: None,
                 pipelines: vec![pipeline],
+                exposures: Vec::new(),
                 sources: BTreeMap::new(),
                 steps: BTreeMap::new(),
                 seeds: BTreeMap::new(),

@@ -122,8 +122,10 @@ impl Checker<'_> {
         if let Some(condition) = &self.test.condition {
             mistakes.extend(self.condition(condition));
         }
-        if let TestKind::Relationships { to, fields, .. } = &self.test.kind {
-            mistakes.extend(self.target(to, fields));
+        match &self.test.kind {
+            TestKind::Relationships { to, fields, .. } => mistakes.extend(self.target(to, fields)),
+            TestKind::Keeps { columns, keys_of } => mistakes.extend(self.target(keys_of, columns)),
+            _ => {}
         }
         if !mistakes.is_empty() {
             return Err(mistakes);
@@ -140,9 +142,9 @@ impl Checker<'_> {
             | TestKind::AcceptedValues { column, .. }
             | TestKind::Matches { column, .. }
             | TestKind::Range { column, .. } => vec![column],
-            TestKind::Unique { columns } | TestKind::Relationships { columns, .. } => {
-                columns.iter().map(String::as_str).collect()
-            }
+            TestKind::Unique { columns }
+            | TestKind::Relationships { columns, .. }
+            | TestKind::Keeps { columns, .. } => columns.iter().map(String::as_str).collect(),
             TestKind::RowCount { .. } | TestKind::Sql { .. } => vec![],
         }
     }
@@ -166,7 +168,11 @@ impl Checker<'_> {
 
     /// A condition is checked as part of a query over the table.
     fn condition(&self, condition: &str) -> Vec<Diagnostic> {
-        let text = format!("select * from {} where (\n{condition}\n)", self.table);
+        let table = match &self.test.kind {
+            TestKind::Keeps { keys_of, .. } => keys_of,
+            _ => self.table,
+        };
+        let text = format!("select * from {table} where (\n{condition}\n)");
         let found = self.analyse(&text).and_then(|analysis| match analysis {
             Some(analysis) if !analysis.vars.is_empty() => {
                 let message = "the `where` of a test takes no variables";

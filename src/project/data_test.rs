@@ -68,10 +68,18 @@ pub(crate) enum TestKind {
         to: TableName,
         fields: Vec<String>,
     },
-    /// Number of rows, both bounds included.
+    /// Number of rows, all bounds included.
     RowCount {
         min: Option<u64>,
         max: Option<u64>,
+        /// Against the published version.
+        change: Option<RowChange>,
+    },
+    /// Each combination of the columns (none null) of `keys_of` occurs here. `keys_of` is read as the build publishes it;
+    /// where it is the table itself, as the last release holds it.
+    Keeps {
+        columns: Vec<String>,
+        keys_of: TableName,
     },
     /// Every row the query returns is a failure.
     Sql {
@@ -128,5 +136,39 @@ impl Limit {
             Self::Count(limit) => failures <= limit,
             Self::Share(share) => failures as f64 <= share * total as f64,
         }
+    }
+}
+
+/// How far the number of rows may lie from another, in millionths of that; both bounds included, one at least is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RowChange {
+    pub(crate) low: Option<i64>,
+    pub(crate) high: Option<i64>,
+}
+
+impl RowChange {
+    /// Whether `rows` lies within the bounds around `before`; exact.
+    pub(crate) fn allows(self, before: u64, rows: u64) -> bool {
+        let moved = (i128::from(rows) - i128::from(before)) * 1_000_000;
+        let bound = |share: i64| i128::from(before) * i128::from(share);
+        self.low.is_none_or(|low| moved >= bound(low))
+            && self.high.is_none_or(|high| moved <= bound(high))
+    }
+}
+
+impl fmt::Display for RowChange {
+    /// As people write it: `-5%..+20%`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bound = |share: Option<i64>| match share {
+            None => String::new(),
+            Some(share) => {
+                let sign = if share < 0 { '-' } else { '+' };
+                let share = share.unsigned_abs();
+                let number = format!("{}.{:04}", share / 10_000, share % 10_000);
+                let number = number.trim_end_matches('0').trim_end_matches('.');
+                format!("{sign}{number}%")
+            }
+        };
+        write!(f, "{}..{}", bound(self.low), bound(self.high))
     }
 }

@@ -7,8 +7,10 @@
 //! touched; SQL text is carried, not parsed (`engine` does that).
 
 mod contract;
+mod contract_text;
 mod data_test;
 mod dbt_folder;
+mod exposure;
 mod freshness;
 mod instant;
 mod jinja;
@@ -35,6 +37,7 @@ use std::sync::Arc;
 
 pub(crate) use crate::column_type::ColumnType;
 pub(crate) use contract::{Column, Contract, Materialization, Meaning, OnError, RollbackClass};
+pub(crate) use contract_text::{ContractDraft, DraftedColumn};
 pub(crate) use instant::{instant, local as local_instant};
 pub(crate) use json_schema::json_schema;
 pub use load::Variables;
@@ -43,7 +46,8 @@ pub(crate) use resolve::check_value;
 pub(crate) use unit_test::FixtureRow;
 pub(crate) use unit_test::{Cell, Fixture, FixtureCell, FixtureRows, UnitTest};
 
-pub(crate) use data_test::{DataTest, Limit, TestKind, TestSeverity};
+pub(crate) use data_test::{DataTest, Limit, RowChange, TestKind, TestSeverity};
+pub(crate) use exposure::Exposure;
 pub(crate) use freshness::Freshness;
 pub(crate) use notify::{Notify, Occasion, Webhook};
 pub(crate) use path_pattern::{Captures, PathPattern};
@@ -59,6 +63,9 @@ pub(crate) use source::{
 use crate::diagnostic::{Diagnostic, Place, SourceFile, Span, nearest};
 use crate::error::Error;
 use crate::name::TableName;
+
+/// The schema that people read: each of its tables has a contract, and a change that breaks it is asked for.
+const GOLD: &str = "gold";
 
 /// A value and the bytes of the file where it stands; the default is one that stands nowhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -94,6 +101,8 @@ pub struct Project {
     pub(crate) parquet_tables: ParquetTables,
     /// Pipelines in order of their files.
     pub(crate) pipelines: Vec<Pipeline>,
+    /// Readers outside of the project, by name.
+    pub(crate) exposures: Vec<Exposure>,
     /// Sources by their bronze table.
     pub(crate) sources: BTreeMap<TableName, Source>,
     /// SQL steps by the table they make.
@@ -207,6 +216,21 @@ impl Project {
         tags.sort();
         tags.dedup();
         tags
+    }
+
+    /// Whether people read a table: it is gold, or an exposure names it.
+    pub(crate) fn is_read_outside(&self, table: &TableName) -> bool {
+        table.schema() == GOLD || self.readers_outside(table).next().is_some()
+    }
+
+    /// Who reads a table, outside of the project.
+    pub(crate) fn readers_outside<'a>(
+        &'a self,
+        table: &'a TableName,
+    ) -> impl Iterator<Item = &'a Exposure> {
+        self.exposures
+            .iter()
+            .filter(move |exposure| exposure.reads.contains(table))
     }
 
     /// The pipeline that owns a table.

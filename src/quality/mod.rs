@@ -13,4 +13,4 @@ mod verdict;
 
 pub(crate) use difference::{Difference, RowDifference, difference};
 pub(crate) use planned_test::{Check, PlannedTest, planned_tests};
-pub(crate) use verdict::{Outcome, Verdict};
+pub(crate) use verdict::{Counts, Outcome, Verdict};

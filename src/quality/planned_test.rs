@@ -2,7 +2,8 @@
 
 use super::sql;
 use crate::diagnostic::Place;
-use crate::project::{Contract, DataTest, Limit, Load, TestKind, TestSeverity};
+use crate::engine;
+use crate::project::{Contract, DataTest, Limit, Load, RowChange, TestKind, TestSeverity};
 
 /// One promise of a contract, ready to be counted.
 #[derive(Clone, Debug)]
@@ -25,8 +26,14 @@ pub(crate) enum Check {
     Key { failures: String },
     /// A query whose rows are the failures.
     Query { failures: String },
+    /// A query whose rows are keys that are missing; it may name the table's published version.
+    Keys { failures: String },
     /// The number of rows lies within the bounds.
-    RowCount { min: Option<u64>, max: Option<u64> },
+    RowCount {
+        min: Option<u64>,
+        max: Option<u64>,
+        change: Option<RowChange>,
+    },
 }
 
 impl PlannedTest {
@@ -34,7 +41,9 @@ impl PlannedTest {
     pub(crate) fn rows_sql(&self, table: &crate::name::TableName) -> String {
         match &self.check {
             Check::Row { failing } => format!("select * from {table} where {failing}"),
-            Check::Key { failures } | Check::Query { failures } => failures.clone(),
+            Check::Key { failures } | Check::Query { failures } | Check::Keys { failures } => {
+                failures.clone()
+            }
             Check::RowCount { .. } => format!("select count(*) from {table}"),
         }
     }
@@ -97,7 +106,8 @@ pub(crate) fn planned_tests(
 
 fn planned(contract: &Contract, test: &DataTest, bound: Option<&str>) -> PlannedTest {
     let table = &contract.table;
-    let condition = test.condition.as_deref();
+    let condition = test.condition.as_deref().map(engine::readable_sql);
+    let condition = condition.as_deref();
     let data_type = |column: &str| {
         contract
             .column(column)
@@ -148,11 +158,18 @@ fn planned(contract: &Contract, test: &DataTest, bound: Option<&str>) -> Planned
                 failures: sql::orphans_sql(table, columns, to, fields, condition),
             },
         ),
-        TestKind::RowCount { min, max } => (
+        TestKind::RowCount { min, max, change } => (
             "row_count".to_string(),
             Check::RowCount {
                 min: *min,
                 max: *max,
+                change: *change,
+            },
+        ),
+        TestKind::Keeps { columns, keys_of } => (
+            format!("keeps({} of {keys_of})", columns.join(", ")),
+            Check::Keys {
+                failures: sql::missing_keys_sql(table, columns, keys_of, condition),
             },
         ),
         TestKind::Sql { query, .. } => (

@@ -114,3 +114,33 @@ pub(super) fn orphans_sql(
         present.join(" and "),
     )
 }
+
+/// The keys of the other table, each once, that no row of the table has; of the table itself, those of its published version.
+pub(super) fn missing_keys_sql(
+    table: &TableName,
+    columns: &[String],
+    keys_of: &TableName,
+    condition: Option<&str>,
+) -> String {
+    let keys_of = match keys_of == table {
+        true => table.as_published(),
+        false => keys_of.clone(),
+    };
+    let names: Vec<String> = columns.iter().map(|column| quoted(column)).collect();
+    let present: Vec<String> = names
+        .iter()
+        .map(|name| format!("{name} is not null"))
+        .collect();
+    let condition = condition.map(|c| format!(" and ({c})")).unwrap_or_default();
+    let equal: Vec<String> = names
+        .iter()
+        .map(|name| format!("kept.{name} = here.{name}"))
+        .collect();
+    format!(
+        "select kept.* from (select distinct {names} from {keys_of} where {present}{condition}) as kept \
+         left anti join {table} as here on {equal}",
+        names = names.join(", "),
+        present = present.join(" and "),
+        equal = equal.join(" and "),
+    )
+}

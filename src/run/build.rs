@@ -80,8 +80,9 @@ impl Runner {
         let observation = observe::observe(self, &catalog, request.as_of).await?;
         report.base = observation.release.as_ref().map(BaseRelease::of);
         observation.refuse_if_paused()?;
-        let plan = self.plan_on(&observation.observed, request)?;
+        let plan = self.plan_on(Some(&catalog), &observation, request).await?;
         request.refuse_holds(&plan, observation.release.as_ref())?;
+        request.refuse_breaking(&plan)?;
         if !has_work(&plan, request, observation.release.as_ref()) {
             report.describe_unchanged(&plan, observation.release.as_ref());
             if let Some(release) = &observation.release {
@@ -141,8 +142,9 @@ impl Runner {
             // a dead rival's release was settled, or one was published since we looked
             observation = observe::observe(self, catalog, request.as_of).await?;
             report.base = observation.release.as_ref().map(BaseRelease::of);
-            plan = self.plan_on(&observation.observed, request)?;
+            plan = self.plan_on(Some(catalog), &observation, request).await?;
             request.refuse_holds(&plan, observation.release.as_ref())?;
+            request.refuse_breaking(&plan)?;
             if !has_work(&plan, request, observation.release.as_ref()) {
                 report.describe_unchanged(&plan, observation.release.as_ref());
                 return Ok(None);

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::Runner;
 use super::decision::{ExportDecision, ExportName, Verb};
 use super::observe::{self, Observation};
-use super::{BuildRequest, Runner};
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
 use crate::ingest::Ledger;
 use crate::name::TableName;
-use crate::plan::Selection;
+use crate::plan::{Plan, Selection};
 
 /// What a person asks for.
 #[derive(Clone, Debug)]
@@ -144,8 +144,8 @@ impl Runner {
     /// # Errors
     /// `Config` K0208 where a build would have to read exports that are gone.
     fn refuse_what_no_build_could_do(&self, observation: &Observation) -> Result<()> {
-        let request = BuildRequest::of(Selection::default(), observation.observed.as_of);
-        match self.plan_on(&observation.observed, &request) {
+        let (observed, everything) = (&observation.observed, Selection::default());
+        match Plan::new(&self.project, observed, &everything, &self.functions) {
             Err(error)
                 if error
                     .diagnostics()

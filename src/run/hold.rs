@@ -104,8 +104,9 @@ impl Execution {
             n => format!(", and {} more", n - 1),
         };
         format!(
-            "test `{}`{of_part} failed for {} of {} rows{more}",
-            first.test, first.failures, first.rows
+            "test `{}`{of_part} failed{}{more}",
+            first.test,
+            first.failed_by()
         )
     }
 

@@ -47,7 +47,7 @@ pub(crate) use story::{ChangedTable, ReadSource, ReleaseStory};
 pub(crate) use unit_test::{UnitTestOutcome, UnitTestReport};
 pub(crate) use why::Why;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -59,8 +59,8 @@ use crate::engine::{Engine, EngineOptions, FunctionRegistry};
 use crate::error::{Error, Result};
 use crate::lake::DeltaLog;
 use crate::name::TableName;
-use crate::plan::{Observed, Plan, Selection};
-use crate::project::Project;
+use crate::plan::{Observed, Outline, Plan, Selection, contract_draft};
+use crate::project::{ContractDraft, Project};
 use crate::release::{Boundary, Failpoint, Lake};
 use crate::store::Store;
 
@@ -89,8 +89,45 @@ pub struct BuildRequest {
     pub(crate) warn_error: bool,
     /// Tables that keep their published version this time, whatever came for them.
     pub(crate) hold: BTreeSet<TableName>,
+    /// Changes that break readers and are meant.
+    pub(crate) allow_breaking: AllowBreaking,
     /// Tables of `replace` sources whose newest export counts, however few records it has.
     pub(crate) accept: BTreeSet<TableName>,
+}
+
+/// What of published tables may be taken away this time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum AllowBreaking {
+    #[default]
+    Nothing,
+    /// Of these tables, by whole or short name; they need no longer be in the project.
+    Of(BTreeSet<String>),
+    All,
+}
+
+impl AllowBreaking {
+    fn allows(&self, table: &TableName) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::All => true,
+            Self::Of(names) => names.contains(&table.to_string()) || names.contains(table.name()),
+        }
+    }
+}
+
+impl BuildRequest {
+    /// # Errors
+    /// `Config` K0210 for each change that breaks readers and was not asked for.
+    fn refuse_breaking(&self, plan: &Plan) -> Result<()> {
+        let refused = plan.breaking.iter().filter(|breaking| {
+            !self.allow_breaking.allows(&breaking.table) && !self.hold.contains(&breaking.table)
+        });
+        let refused: Vec<_> = refused.map(|breaking| breaking.refusal.clone()).collect();
+        match refused.is_empty() {
+            true => Ok(()),
+            false => Err(Error::from_diagnostics(refused)),
+        }
+    }
 }
 
 impl BuildRequest {
@@ -102,6 +139,7 @@ impl BuildRequest {
             fail_fast: false,
             warn_error: false,
             hold: BTreeSet::new(),
+            allow_breaking: AllowBreaking::Nothing,
             accept: BTreeSet::new(),
         }
     }
@@ -188,16 +226,46 @@ impl Runner {
     /// Every mistake of the project, or what [`Runner::catalog`] gives.
     pub(crate) async fn plan(&self, request: &BuildRequest) -> Result<(Observed, Plan)> {
         observe::refuse_without_raw(&self.project)?;
-        let observation = match self.readable_if_exists(request.as_of)? {
-            Some(catalog) => observe::observe(self, &catalog, request.as_of).await?,
+        let catalog = self.readable_if_exists(request.as_of)?;
+        let observation = match &catalog {
+            Some(catalog) => observe::observe(self, catalog, request.as_of).await?,
             None => observe::observe_without_lake(self, request.as_of).await?,
         };
-        let plan = self.plan_on(&observation.observed, request)?;
+        let plan = self
+            .plan_on(catalog.as_ref(), &observation, request)
+            .await?;
         Ok((observation.observed, plan))
     }
 
-    fn plan_on(&self, observed: &Observed, request: &BuildRequest) -> Result<Plan> {
-        Plan::new(&self.project, observed, &request.selection, &self.functions)
+    /// The contract that a table's SQL proves. Reads no data.
+    ///
+    /// # Errors
+    /// `Config` for a source, and for mistakes that hide what the SQL means.
+    pub(crate) fn draft_contract(&self, table: &TableName) -> Result<ContractDraft> {
+        let outline = Outline::new(&self.project, &self.functions, DateTime::UNIX_EPOCH);
+        contract_draft(&self.project, &outline, table)
+    }
+
+    /// The plan, with what it does to the columns that are published.
+    async fn plan_on(
+        &self,
+        catalog: Option<&Catalog>,
+        observation: &observe::Observation,
+        request: &BuildRequest,
+    ) -> Result<Plan> {
+        let (project, observed) = (&self.project, &observation.observed);
+        let mut plan = Plan::new(project, observed, &request.selection, &self.functions)?;
+        let mut published = BTreeMap::new();
+        for table in plan.recontracted(observed) {
+            let release = observation.release.as_ref();
+            let entry = release.and_then(|release| release.table(&table));
+            if let (Some(catalog), Some(entry)) = (catalog, entry) {
+                let content = catalog.content(&table, entry).await?;
+                published.insert(table, content.file_set.schema);
+            }
+        }
+        plan.compare_columns(project, &published, &request.selection);
+        Ok(plan)
     }
 }
 

@@ -39,7 +39,10 @@ impl Execution {
         let source = self.runner.project.sources.get(&plan.table);
         let source = Arc::new(source.cloned().ok_or_else(|| no_source(plan))?);
         let published = self.published(&plan.table).await?;
-        let present = published.as_ref().filter(|_| !reload);
+        // a contract that grew reads what is loaded with null in the new columns
+        let present = published.clone().filter(|_| !reload);
+        let present = present.map(|content| content.with_columns(plan.schema.clone()));
+        let present = present.as_ref();
 
         self.refuse_unready(&source, exports)?;
         let decoded = self.decode(&source, exports).await?;

@@ -273,6 +273,7 @@ impl Execution {
 
     pub(super) async fn retest(&self, plan: &TablePlan) -> Result<TableResult> {
         let content = self.content(&plan.table).await?;
+        let content = content.with_columns(plan.schema.clone());
         let counted = self.counted(plan)?;
         let mut result =
             TableResult::new(plan, TableOutcome::Tested).counting(content.rows, Some(content.rows));
@@ -288,6 +289,7 @@ impl Execution {
 
     pub(super) async fn redescribe(&self, plan: &TablePlan) -> Result<TableResult> {
         let content = self.content(&plan.table).await?;
+        let content = content.with_columns(plan.schema.clone());
         let definition = self.definition(plan, Some(&content), &content.file_set.schema)?;
         let mut result = TableResult::new(plan, TableOutcome::SameResult)
             .counting(content.rows, Some(content.rows));

@@ -231,10 +231,7 @@ fn failed_tests(report: &RunReport, table: &TableName) -> String {
         .verdicts
         .iter()
         .filter(|verdict| verdict.table == *table && verdict.outcome != Outcome::Passed)
-        .map(|verdict| {
-            let (failures, rows) = (verdict.failures, verdict.rows);
-            format!("`{}` failed for {failures} of {rows} rows", verdict.test)
-        })
+        .map(|verdict| format!("`{}` failed{}", verdict.test, verdict.failed_by()))
         .collect();
     match tests.is_empty() {
         true => "tests failed".to_string(),

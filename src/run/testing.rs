@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::lake::Written;
 use crate::name::TableName;
 use crate::plan::{Action, Kind, TablePlan};
-use crate::quality::{Check, PlannedTest, Verdict, planned_tests};
+use crate::quality::{Check, Counts, PlannedTest, Verdict, planned_tests};
 
 /// The tests of a table, and which of them are counted while it is written.
 pub(super) struct Counted {
@@ -98,13 +98,24 @@ impl Execution {
                     None => continue,
                 },
             };
-            verdicts.push(Verdict::of(test, &plan.table, content.rows, failures));
+            let counts = self.counts(&plan.table, content.rows, failures);
+            verdicts.push(Verdict::of(test, &plan.table, counts));
         }
         if verdicts.iter().any(|verdict| self.request.fails(verdict)) {
             result.outcome = TableOutcome::TestsFailed;
         }
         self.record(verdicts);
         Ok(())
+    }
+
+    fn counts(&self, table: &TableName, rows: u64, failures: u64) -> Counts {
+        let release = self.observation.release.as_ref();
+        let published = release.and_then(|release| release.table(table));
+        Counts {
+            rows,
+            published: published.map(|entry| entry.facts.rows),
+            failures,
+        }
     }
 
     /// Failures of a test that reads no other table; `None` where it does.
@@ -118,7 +129,11 @@ impl Execution {
             return Ok(Some(0));
         };
         let reads = tables_of(&sql)?;
-        if reads.iter().any(|table| table != &plan.table) {
+        let before = plan.table.as_published();
+        if reads
+            .iter()
+            .any(|table| *table != plan.table && *table != before)
+        {
             return Ok(None);
         }
         let store = match plan.kind {
@@ -126,10 +141,15 @@ impl Execution {
             _ => engine::lake_url()?,
         };
         let provider = engine::scan(&content.file_set, store)?;
-        let session = self.catalog.engine().session(
-            &BTreeMap::from([(plan.table.clone(), provider)]),
-            Joins::Hash,
-        )?;
+        let mut tables = BTreeMap::from([(plan.table.clone(), provider)]);
+        if reads.contains(&before) {
+            match self.published(&plan.table).await? {
+                Some(published) => tables.insert(before, published.provider()?),
+                // no key was published
+                None => return Ok(Some(0)),
+            };
+        }
+        let session = self.catalog.engine().session(&tables, Joins::Hash)?;
         count(&session, &sql).await.map(Some)
     }
 
@@ -150,7 +170,10 @@ impl Execution {
                 };
                 let reads = tables_of(&sql)?;
                 // what a table that failed would hold is not known, and the build fails by it anyway
-                if reads.iter().all(|table| table == &plan.table)
+                let before = plan.table.as_published();
+                if reads
+                    .iter()
+                    .all(|table| *table == plan.table || *table == before)
                     || reads.iter().any(|table| self.is_broken(table))
                 {
                     continue;
@@ -163,7 +186,8 @@ impl Execution {
                 }
                 let session = self.catalog.engine().session(&tables, Joins::Hash)?;
                 let failures = count(&session, &sql).await?;
-                verdicts.push(Verdict::of(&test, &plan.table, result.rows, failures));
+                let counts = self.counts(&plan.table, result.rows, failures);
+                verdicts.push(Verdict::of(&test, &plan.table, counts));
             }
         }
         Ok(verdicts)
@@ -189,7 +213,9 @@ impl Execution {
 fn failures_sql(test: &PlannedTest, table: &TableName) -> Option<String> {
     match &test.check {
         Check::Row { failing } => Some(format!("select 1 as one from {table} where {failing}")),
-        Check::Key { failures } | Check::Query { failures } => Some(failures.clone()),
+        Check::Key { failures } | Check::Query { failures } | Check::Keys { failures } => {
+            Some(failures.clone())
+        }
         Check::RowCount { .. } => None,
     }
 }

@@ -166,6 +166,10 @@ fn differences(old: &TableEntry, new: &TableEntry) -> Vec<String> {
             continue;
         }
         let (kind, rest) = part.split_once(':').unwrap_or((part, ""));
+        // says nothing that `contract` and `rules` do not
+        if kind == "loaded" {
+            continue;
+        }
         words.insert(match kind {
             "sql" => "its SQL changed".to_string(),
             "contract" => "its contract changed".to_string(),

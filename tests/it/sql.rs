@@ -46,7 +46,7 @@ impl AsyncDB for Session {
     type ColumnType = DefaultColumnType;
 
     async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, SqlError> {
-        let frame = self.0.sql(sql).await?;
+        let frame = self.0.sql(&kilde::readable_sql(sql)).await?;
         let schema: SchemaRef = frame.schema().inner().clone();
         let batches = frame.collect().await?;
         if schema.fields().is_empty() {

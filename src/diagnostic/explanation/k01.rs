@@ -212,12 +212,19 @@ pub(super) const CODES: &[Explanation] = &[
     Explanation {
         code: Code(146),
         title: "a schema of kilde's own",
-        text: "`ops` holds kilde's history and `latest` the copies of published tables.",
+        text: "`ops` holds kilde's history and `latest` the copies of published tables; `published` is how a query names what is\n\
+               published while a candidate stands in its place.",
     },
     Explanation {
         code: Code(147),
-        title: "a test against an unknown table",
-        text: "`relationships` names a table that nothing makes.",
+        title: "an unknown table",
+        text: "`relationships`, `keeps` or an exposure names a table that nothing makes.",
+    },
+    Explanation {
+        code: Code(148),
+        title: "two exposures of one name",
+        text: "An exposure is selected and told of by its name, so a project has each name once; case, spaces and signs make no\n\
+               difference, since `exposure:power_bi_sales_weekly` selects `Power BI «Sales weekly»`.",
     },
     Explanation {
         code: Code(150),

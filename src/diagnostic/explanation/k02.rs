@@ -49,6 +49,14 @@ pub(super) const CODES: &[Explanation] = &[
                messages hold no data.",
     },
     Explanation {
+        code: Code(210),
+        title: "a breaking change of a table that people read",
+        text: "Gold tables, and whatever an exposure reads, are promises. A column that is dropped or gets another type, or a\n\
+               whole table that is no longer published, breaks reports and notebooks that kilde cannot see. A new column breaks\n\
+               nobody. The build ends before it reads data. Publish the new column beside the old until readers have moved, or\n\
+               say that it is meant: `kilde build --allow-breaking TABLE`. `kilde plan` shows what is additive and what breaks.",
+    },
+    Explanation {
         code: Code(240),
         title: "not a selection",
         text: "A selection is words with spaces between (all that any finds); a word is terms with commas between (what all\n\

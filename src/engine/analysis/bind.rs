@@ -55,15 +55,7 @@ pub(super) fn bind(question: &Question<'_>) -> Result<Bound, Vec<Diagnostic>> {
     if !unknown.is_empty() {
         return Err(unknown);
     }
-    let source = &statement.file().text;
-    let mut text = String::with_capacity(source.len());
-    let mut end = 0;
-    for placeholder in &placeholders {
-        text.push_str(&source[end..placeholder.span.start]);
-        text.push_str(&literal_sql(&placeholder.name, question));
-        end = placeholder.span.end;
-    }
-    text.push_str(&source[end..]);
+    let text = statement.sql_with(|name| literal_sql(name, question));
     let mut query = Box::new(statement.query().clone());
     let _ = query.visit(&mut Binder { question });
     let uses_as_of = placeholders.iter().any(|p| p.name == AS_OF);

@@ -194,10 +194,10 @@ fn wrong_operands(text: &str) -> Option<Diagnostic> {
         ));
     }
     if let Some((left, _, right)) = find(&COMPARISON) {
-        return Some(Diagnostic::error(
-            Code(309),
-            format!("{left} and {right} cannot be compared"),
-        ));
+        let mut mistake =
+            Diagnostic::error(Code(309), format!("{left} and {right} cannot be compared"));
+        mistake.help = length_of_time_help(&left, &right).map(str::to_string);
+        return Some(mistake);
     }
     let (predicate, given, _) = find(&PREDICATE)?;
     let name = predicate.rsplit('.').next().unwrap_or(&predicate);
@@ -209,6 +209,28 @@ fn wrong_operands(text: &str) -> Option<Diagnostic> {
         .help("compare it with something"),
     )
 }
+
+/// What to compare a length of time with.
+fn length_of_time_help(left: &str, right: &str) -> Option<&'static str> {
+    let is = |word: &str| left == word || right == word;
+    if is("interval") && (is("bigint") || is("integer")) {
+        return Some(
+            "the difference of two dates is a number of days: compare it with `90`, or write `a > b + interval '90 days'`",
+        );
+    }
+    if is(DIFFERENCE) && is("varchar") {
+        return Some("write the length as an interval: `a - b > interval '90 days'`");
+    }
+    if is(DIFFERENCE) {
+        return Some(
+            "compare it with an interval: `a - b > interval '90 days'`; `date_diff('day', b, a)` is a number",
+        );
+    }
+    None
+}
+
+/// What [`plain_types`] calls it.
+const DIFFERENCE: &str = "a difference of timestamps";
 
 static ARITHMETIC: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?i)cannot coerce arithmetic expression (.+) ([-+*/%&|^<>]+) (.+?) to valid types")

@@ -14,6 +14,7 @@ mod function_call;
 mod lineage;
 mod output;
 mod plain_words;
+mod provenance;
 mod query;
 mod runnable;
 
@@ -26,7 +27,6 @@ use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::{Expr, LogicalPlan};
-use datafusion::optimizer::Analyzer;
 use datafusion::sql::planner::SqlToRel;
 use datafusion::sql::sqlparser::ast;
 
@@ -35,6 +35,7 @@ pub(super) use explain_failure::first_span;
 pub(super) use function_call::{FunctionCall, function_calls};
 pub(crate) use lineage::{How, Origin, Origins, ValueLineage};
 pub(super) use lineage::{copied_columns, touched_columns};
+pub(crate) use provenance::KnownTables;
 pub(crate) use query::plan_query;
 
 use super::catalog::Catalog;
@@ -176,12 +177,10 @@ pub(crate) fn analyse(question: &Question<'_>) -> Result<Analysis, Vec<Diagnosti
     let planned = SqlToRel::new(&catalog)
         .sql_statement_to_plan(ast::Statement::Query(bound.query))
         .map_err(|error| failure(error, None))?;
-    let plan = Analyzer::new()
-        .execute_and_check(
-            planned.clone(),
-            question.functions.state().config_options(),
-            |_, _| {},
-        )
+    let state = question.functions.state();
+    let plan = state
+        .analyzer()
+        .execute_and_check(planned.clone(), state.config_options(), |_, _| {})
         .map_err(|error| failure(error, Some(&planned)))?;
     let mut found = Vec::new();
     let output = if question.is_published {

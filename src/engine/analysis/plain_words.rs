@@ -51,6 +51,7 @@ static ENGINE_TYPES: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
         (r#"\bTimestamp\((?:[^()]|\([^)]*\))*\)"#, "timestamp"),
         (r"\bDecimal\d+\((\d+), ?(\d+)\)", "decimal⟨$1,$2⟩"),
         (r"\bInterval\(\w+\)", "interval"),
+        (r"\bDuration\([^)]*\)", "a difference of timestamps"),
         (r#""(\w+)": "#, "$1 "),
     ]
     .into_iter()

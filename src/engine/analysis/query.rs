@@ -1,8 +1,9 @@
 //! A statement that is run at once: planned in the session that runs it, its mistakes explained as those of steps are.
 
 use datafusion::dataframe::DataFrame;
-use datafusion::optimizer::Analyzer;
 use datafusion::prelude::SessionContext;
+use datafusion::sql::parser::Statement as EngineStatement;
+use datafusion::sql::sqlparser::ast;
 
 use super::{explain_failure, function_calls};
 use crate::diagnostic::Diagnostic;
@@ -22,15 +23,17 @@ pub(crate) async fn plan_query(
     let explain = |error, plan: Option<&_>| {
         explain_failure::explain(&error, statement, &calls, functions, plan)
     };
-    let frame = session
-        .sql(&statement.file().text)
+    let state = session.state();
+    // the tree and not the text: the session would read some comparisons otherwise
+    let query = ast::Statement::Query(Box::new(statement.query().clone()));
+    let plan = state
+        .statement_to_plan(EngineStatement::Statement(Box::new(query)))
         .await
         .map_err(|error| explain(error, None))?;
     // types are checked when it is run, too late to say where
-    let plan = frame.logical_plan();
-    let state = session.state();
-    Analyzer::new()
+    state
+        .analyzer()
         .execute_and_check(plan.clone(), state.config_options(), |_, _| {})
-        .map_err(|error| explain(error, Some(plan)))?;
-    Ok(frame)
+        .map_err(|error| explain(error, Some(&plan)))?;
+    Ok(DataFrame::new(state, plan))
 }

@@ -160,6 +160,79 @@ fn bound_text_holds_literals_and_parses_to_the_same_plan() {
 }
 
 #[test]
+fn an_argument_that_begins_with_a_name_and_an_equals_sign_is_a_comparison() {
+    let analysis = ask(
+        "select bool_or(country = $country and email = 'x') as a, bool_or($country = country) as b, count(distinct country = 'SE') as c from silver.people",
+        true,
+    )
+    .unwrap();
+    insta::assert_snapshot!(analysis.bound_sql(), @"select bool_or((country) = 'S''E' and email = 'x') as a, bool_or(('S''E') = country) as b, count(distinct (country) = 'SE') as c from silver.people");
+    let spelt_out = ask(
+        "select bool_or((country = 'S''E') and (email = 'x')) as a, bool_or(('S''E' = country)) as b, count(distinct (country = 'SE')) as c from silver.people",
+        true,
+    )
+    .unwrap();
+    assert_eq!(
+        analysis.plan.display_indent().to_string(),
+        spelt_out.plan.display_indent().to_string()
+    );
+}
+
+#[test]
+fn a_mistake_within_a_compared_argument_keeps_its_place() {
+    insta::assert_snapshot!(mistakes("select bool_or(emial = 'x') as a\nfrom silver.people"), @r#"
+    error[K0303]: no column `emial` here
+      --> sql/gold/x.sql:1:16
+       |
+     1 | select bool_or(emial = 'x') as a
+       |                ^^^^^
+    help: did you mean `email`?
+    "#);
+}
+
+#[test]
+fn lengths_of_time_are_compared_justified_and_keep_their_names() {
+    let analysis = ask(
+        "select order_id, ordered_at - $as_of > interval '90 days' as late from silver.orders
+         where $as_of - ordered_at between interval '1 day' and interval '3 months'",
+        true,
+    )
+    .unwrap();
+    assert_eq!(types(&analysis), ["order_id Int64", "late Boolean"]);
+    let plan = analysis.plan.display_indent().to_string();
+    assert_eq!(plan.matches("justify_interval(").count(), 5, "{plan}");
+    assert!(!plan.contains("CAST"), "{plan}");
+}
+
+#[test]
+fn lengths_of_time_that_cannot_be_compared_say_what_to_write() {
+    insta::assert_snapshot!(mistakes("select email from silver.people where today() - birth_date > interval '30 days'"), @r#"
+    error[K0309]: bigint and interval cannot be compared
+      --> sql/gold/x.sql:1:49
+       |
+     1 | select email from silver.people where today() - birth_date > interval '30 days'
+       |                                                 ^^^^^^^^^^
+    help: the difference of two dates is a number of days: compare it with `90`, or write `a > b + interval '90 days'`
+    "#);
+    insta::assert_snapshot!(mistakes("select order_id from silver.orders where $as_of - ordered_at > '30 days'"), @r#"
+    error[K0309]: a difference of timestamps and varchar cannot be compared
+      --> sql/gold/x.sql:1:51
+       |
+     1 | select order_id from silver.orders where $as_of - ordered_at > '30 days'
+       |                                                   ^^^^^^^^^^
+    help: write the length as an interval: `a - b > interval '90 days'`
+    "#);
+    insta::assert_snapshot!(mistakes("select order_id from silver.orders where $as_of - ordered_at > 30"), @r#"
+    error[K0309]: a difference of timestamps and bigint cannot be compared
+      --> sql/gold/x.sql:1:51
+       |
+     1 | select order_id from silver.orders where $as_of - ordered_at > 30
+       |                                                   ^^^^^^^^^^
+    help: compare it with an interval: `a - b > interval '90 days'`; `date_diff('day', b, a)` is a number
+    "#);
+}
+
+#[test]
 fn as_of_takes_part_in_arithmetic_as_microseconds_utc() {
     let analysis = ask(
         "select $as_of as at, $as_of - interval '30 days' as from_at, now() as n, today() as d from silver.people",

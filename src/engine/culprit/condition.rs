@@ -14,6 +14,7 @@ use datafusion::sql::unparser::Unparser;
 use datafusion::sql::unparser::dialect::DefaultDialect;
 
 use super::{Found, origin, physical};
+use crate::engine::readable_sql;
 
 /// Rows shown.
 const SHOWN: usize = 20;
@@ -148,7 +149,8 @@ fn over_the_input(input: &LogicalPlan, condition: Expr) -> Option<String> {
 }
 
 async fn finds_rows(session: &SessionContext, query: &str) -> bool {
-    let Ok(plan) = session.state().create_logical_plan(query).await else {
+    let query = readable_sql(query);
+    let Ok(plan) = session.state().create_logical_plan(&query).await else {
         return false;
     };
     let one = DataFrame::new(session.state(), plan).limit(0, Some(1));

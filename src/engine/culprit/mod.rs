@@ -26,6 +26,7 @@ use futures::TryStreamExt;
 use super::analysis::Analysis;
 use super::execute::stream;
 use crate::diagnostic::{SourceFile, Span};
+pub(super) use origin::{bare, origin};
 
 /// The search gives up after so long: a message tonight is worth more than a better one tomorrow.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -37,7 +37,7 @@ pub(super) fn of_one_table(input: &LogicalPlan, condition: &Expr) -> Option<(Str
 }
 
 /// Follows a column down to the table that holds it; `None` where it is computed on the way.
-fn origin(plan: &LogicalPlan, column: &Column) -> Option<(String, String)> {
+pub(in crate::engine) fn origin(plan: &LogicalPlan, column: &Column) -> Option<(String, String)> {
     let index = position(plan.schema(), column)?;
     let below = |input: &LogicalPlan, index: usize| {
         let (qualifier, field) = input.schema().qualified_field(index);
@@ -83,7 +83,7 @@ fn position(schema: &DFSchema, column: &Column) -> Option<usize> {
     schema.index_of_column(column).ok()
 }
 
-fn bare(expr: &Expr) -> &Expr {
+pub(in crate::engine) fn bare(expr: &Expr) -> &Expr {
     match expr {
         Expr::Alias(alias) => bare(&alias.expr),
         other => other,

@@ -13,8 +13,8 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::{
-    LineIndex, PlacedToken, RECURSION_LIMIT, Statement, normal, parser_error, syntax_error,
-    token_at,
+    LineIndex, PlacedToken, RECURSION_LIMIT, Statement, comparison_argument, normal, parser_error,
+    placed_tokens, syntax_error, token_at,
 };
 use crate::column_type::ColumnType;
 use crate::diagnostic::{Code, Diagnostic, SourceFile, Span};
@@ -59,17 +59,10 @@ pub(in crate::engine) fn definitions(
             let start = lines.offset(&file.text, error.location);
             syntax_error(file, token_at(&file.text, start), &error.message)
         })?;
-    let tokens: Vec<PlacedToken> = raw
-        .iter()
-        .filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF))
-        .map(|token| PlacedToken {
-            token: token.token.clone(),
-            span: lines.span(&file.text, token.span),
-        })
-        .collect();
+    let tokens = placed_tokens(&raw, &file.text, &lines);
     let parser = Parser::new(&DuckDbDialect {})
         .with_recursion_limit(RECURSION_LIMIT)
-        .with_tokens_with_locations(raw);
+        .with_tokens_with_locations(comparison_argument::in_parentheses(raw, &tokens));
     let mut reader = Reader {
         file,
         lines,

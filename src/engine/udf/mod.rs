@@ -18,6 +18,7 @@ mod if_then;
 mod is_placeholder_email;
 mod is_placeholder_phone;
 mod is_valid_national_id;
+mod justify_interval;
 mod last_day;
 mod len;
 mod max_by;
@@ -39,10 +40,13 @@ mod time_unit;
 mod to_utc;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use datafusion::logical_expr::registry::FunctionRegistry as _;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 use datafusion::prelude::SessionContext;
+
+use super::interval_comparison;
 
 /// A function and its semantics number: bumped by hand when its results may change, so that tables made with it are made
 /// anew. Part of the fingerprint of every step that calls the function.
@@ -75,6 +79,7 @@ fn scalars() -> Vec<Numbered<ScalarUDF>> {
         numbered(is_placeholder_email::is_placeholder_email().into_udf(), 1),
         numbered(is_placeholder_phone::is_placeholder_phone().into_udf(), 1),
         numbered(is_valid_national_id::is_valid_national_id().into_udf(), 1),
+        numbered(justify_interval::justify_interval().into_udf(), 1),
         numbered(last_day::last_day().into_udf(), 1),
         numbered(len::len().into_udf(), 1),
         numbered(other_names::list_value(), 1),
@@ -121,6 +126,13 @@ fn numbered_aggregates() -> Vec<Numbered<AggregateUDF>> {
     aggregates
 }
 
+/// Puts a length of time into the form whose order is that of the lengths.
+pub(super) fn justify_interval() -> &'static Arc<ScalarUDF> {
+    static FUNCTION: LazyLock<Arc<ScalarUDF>> =
+        LazyLock::new(|| Arc::new(justify_interval::justify_interval().into_udf()));
+    &FUNCTION
+}
+
 /// Every scalar function, in order of name.
 pub(crate) fn all() -> Vec<Arc<ScalarUDF>> {
     scalars()
@@ -156,8 +168,14 @@ pub(crate) fn semantics() -> BTreeMap<String, u32> {
 /// Adds kilde's functions to a session, so that SQL which kilde builds also runs there: the normalisers of e-mails,
 /// phones, names, ids and times, `sum`, `avg`, `stddev` and
 /// their kind of doubles that give the same bits in any order, and what DuckDB and dbt
-/// have and DataFusion lacks: `max_by`, `mode`, `date_diff`, `regexp_extract`….
+/// have and DataFusion lacks: `max_by`, `mode`, `date_diff`, `regexp_extract`…. Intervals are compared by their
+/// length.
 pub fn register_udfs(context: &SessionContext) {
+    // a session without rewrites of its own takes every one
+    let _ = context
+        .state_ref()
+        .write()
+        .register_function_rewrite(interval_comparison::rewrite());
     for function in scalars() {
         context.register_udf(function.function);
     }

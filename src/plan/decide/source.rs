@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::Decider;
 use crate::diagnostic::{Code, Diagnostic, Span};
-use crate::plan::fingerprint::changed_parts;
+use crate::name::TableName;
+use crate::plan::fingerprint::{changed_parts, only_grew};
 use crate::plan::{Action, ExportState, ObservedExport, PublishedTable, Reason, TablePlan};
 use crate::project::{Load, Source};
 
@@ -61,7 +62,8 @@ impl Decider<'_> {
         let Some(published) = self.published(&plan.table) else {
             return (reload(leaving), vec![Reason::New]);
         };
-        let differs = published.fingerprints.content != plan.fingerprints.content;
+        let grows = self.grows(plan, published);
+        let differs = published.fingerprints.content != plan.fingerprints.content && !grows;
         if differs || self.selection.full_refresh {
             self.refuse_reload_of_gone(plan, exports, Cause::Contract);
             let reason = if differs {
@@ -100,8 +102,12 @@ impl Decider<'_> {
         if asked > 0 {
             reasons.push(Reason::ReadAgain { count: asked });
         }
+        let grown = grows.then(|| grown(&plan.table, exports));
         if reasons.is_empty() {
             let (action, mut reasons) = self.beside_content(plan, published);
+            if let Some(grown) = grown {
+                reasons = vec![grown];
+            }
             if unready > 0 {
                 reasons.push(Reason::ExportsUnready { count: unready });
             }
@@ -112,6 +118,7 @@ impl Decider<'_> {
             }
             return (action, reasons);
         }
+        reasons.extend(grown);
         if unready > 0 {
             reasons.push(Reason::ExportsUnready { count: unready });
         }
@@ -144,6 +151,20 @@ impl Decider<'_> {
             leaving,
         };
         (action, reasons)
+    }
+
+    /// Whether the contract of an `append` source gained columns, and nothing else: what is loaded need not be read again.
+    fn grows(&self, plan: &TablePlan, published: &PublishedTable) -> bool {
+        let source = self.project.sources.get(&plan.table);
+        let contract = self.project.contracts.get(&plan.table);
+        let (Some(source), Some(contract)) = (source, contract) else {
+            return false;
+        };
+        match source.load {
+            Load::Append => only_grew(&published.fingerprints, &plan.fingerprints, contract),
+            // there a row is what the newest export says of it, in every column
+            Load::Replace | Load::Changes => false,
+        }
     }
 
     /// Exports that did not count since another with their content did, and that one leaves or changed.
@@ -229,6 +250,21 @@ impl Decider<'_> {
             self.mistakes
                 .push(gone_mistake(source, &gone, &what, cause.remedy()));
         }
+    }
+}
+
+/// What a re-read would cost, of the exports whose rows have null in the new columns.
+fn grown(table: &TableName, exports: &[ObservedExport]) -> Reason {
+    let loaded = exports
+        .iter()
+        .filter(|export| export.is_in_table() && !export.is_excluded);
+    let (gone, there): (Vec<_>, Vec<_>) =
+        loaded.partition(|export| export.state == ExportState::Gone);
+    Reason::ContractGrows {
+        table: table.clone(),
+        exports: there.len(),
+        bytes: there.iter().map(|export| export.size).sum(),
+        gone: gone.len(),
     }
 }
 

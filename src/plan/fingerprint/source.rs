@@ -1,7 +1,9 @@
 //! What decides which rows a source's exports become.
 
-use super::{hash, test_fields};
-use crate::project::{Contract, Conversions, Encoding, Load, Read, Source};
+use std::collections::BTreeMap;
+
+use super::{Fingerprints, hash, test_fields};
+use crate::project::{Contract, Conversions, Encoding, Load, Read, Source, Spanned, TestKind};
 
 /// Columns, types, where they come from, and the key by which records replace each other.
 pub(super) fn contract_part(contract: &Contract) -> String {
@@ -22,6 +24,86 @@ pub(super) fn rules_part(contract: &Contract) -> String {
     let rules = contract.tests.iter().filter(|test| test.judges_records());
     let fields: Vec<String> = rules.flat_map(|test| test_fields(&test.kind)).collect();
     hash(&fields.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// Begins the names of parts that are no part of the content: each column in the clear, where `contract` and `rules` only say
+/// that something is other than it was.
+pub(super) const LOADED: &str = "loaded:";
+
+/// Key and layout, the order of the columns, and of each column what decides which values it takes.
+pub(super) fn loaded_parts(contract: &Contract) -> Vec<(String, String)> {
+    let names = |columns: &[Spanned<String>]| {
+        let names: Vec<&str> = columns.iter().map(|column| column.value.as_str()).collect();
+        names.join(" ")
+    };
+    let order: Vec<&str> = contract
+        .columns
+        .iter()
+        .map(|c| c.name.value.as_str())
+        .collect();
+    let mut parts = vec![
+        (format!("{LOADED}key"), names(&contract.key)),
+        (
+            format!("{LOADED}partition_by"),
+            names(&contract.partition_by),
+        ),
+        (format!("{LOADED}columns"), order.join(" ")),
+    ];
+    for column in &contract.columns {
+        let mut fields = vec![column.data_type.to_string()];
+        fields.extend(column.from.iter().map(|from| from.value.clone()));
+        let rules = contract.tests.iter().filter(|test| test.judges_records());
+        let rules = rules.map(|test| test_fields(&test.kind));
+        for rule in rules.filter(|rule| rule.get(1) == Some(&column.name.value)) {
+            fields.push("rule".to_string());
+            fields.extend(rule);
+        }
+        let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+        parts.push((
+            format!("{LOADED}column {}", column.name.value),
+            hash(&fields),
+        ));
+    }
+    parts
+}
+
+/// Whether a contract gained columns and did nothing else: what was loaded stays as it is, and has null in them.
+///
+/// Not so where anything more differs: a column that is gone, moved, has another type, another `from` or another rule; the key;
+/// how exports are read; a new column that must not be null. Then records that were loaded may come out otherwise.
+pub(in crate::plan) fn only_grew(
+    before: &Fingerprints,
+    now: &Fingerprints,
+    contract: &Contract,
+) -> bool {
+    let is_known = before.parts.contains_key(&format!("{LOADED}columns"));
+    let changed = super::changed_parts(before, now);
+    let is_growth = changed
+        .iter()
+        .all(|part| matches!(*part, "contract" | "rules"));
+    if !is_known || !is_growth {
+        return false;
+    }
+    let columns = |parts: &BTreeMap<String, String>| -> Vec<String> {
+        let order = parts
+            .get(&format!("{LOADED}columns"))
+            .map_or("", String::as_str);
+        order.split_whitespace().map(str::to_string).collect()
+    };
+    let (old, all) = (columns(&before.parts), columns(&now.parts));
+    let (kept, new): (Vec<String>, Vec<String>) =
+        all.into_iter().partition(|column| old.contains(column));
+    let mut names = vec!["key".to_string(), "partition_by".to_string()];
+    names.extend(old.iter().map(|column| format!("column {column}")));
+    let is_same = names.iter().all(|name| {
+        let name = format!("{LOADED}{name}");
+        before.parts.get(&name) == now.parts.get(&name)
+    });
+    let must_be_there = contract.tests.iter().any(|test| match &test.kind {
+        TestKind::NotNull { column } => test.judges_records() && new.contains(column),
+        _ => false,
+    });
+    kept == old && is_same && !must_be_there && !new.is_empty()
 }
 
 /// How exports are decoded and loaded. Of the paths only what they capture: which files match is seen in `raw` itself.

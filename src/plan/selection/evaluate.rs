@@ -8,7 +8,7 @@ use crate::diagnostic::{Code, nearest};
 use crate::error::{Error, Result};
 use crate::name::TableName;
 use crate::plan::Graph;
-use crate::project::Project;
+use crate::project::{Exposure, Project};
 
 /// What a selection is read against.
 #[derive(Clone, Copy)]
@@ -96,6 +96,12 @@ fn found(term: &Term, scope: Scope<'_>) -> Result<BTreeSet<TableName>> {
             })
             .cloned()
             .collect(),
+        Method::Exposure => project
+            .exposures
+            .iter()
+            .filter(|exposure| pattern.matches(&exposure.word()) || pattern.matches(&exposure.name))
+            .flat_map(|exposure| exposure.reads.iter().cloned())
+            .collect(),
         Method::Path => tables()
             .filter(|table| paths(table, project).iter().any(|p| below(pattern, p)))
             .cloned()
@@ -105,6 +111,7 @@ fn found(term: &Term, scope: Scope<'_>) -> Result<BTreeSet<TableName>> {
         let candidates: Vec<String> = match term.method {
             Method::Tag => tables().flat_map(|table| project.tags(table)).collect(),
             Method::Pipeline => project.pipelines.iter().map(|p| p.name.clone()).collect(),
+            Method::Exposure => project.exposures.iter().map(Exposure::word).collect(),
             _ => tables().flat_map(|table| paths(table, project)).collect(),
         };
         return Err(nothing(term, candidates.iter().map(String::as_str)));

@@ -3,9 +3,9 @@
 //!   selection  = union of arguments; an argument is a union of its words
 //!   word       = term ("," term)*            intersection
 //!   term       = ["@" | [n] "+"] method ["+" [n]]
-//!   method     = name | schema.name | schema | glob | tag: | path: | source: | pipeline: | state:modified
+//!   method     = name | schema.name | schema | glob | tag: | path: | source: | pipeline: | exposure: | state:modified
 //!
-//! `+x` with what x is made of, `x+` with what is made of x, `2+x` two steps up, `x+3` three down, `@x` with everything that
+//! `exposure:x` is the tables that x reads; x is not one itself. `+x` with what x is made of, `x+` with what is made of x, `2+x` two steps up, `x+3` three down, `@x` with everything that
 //! is made of x and all that these are made of.
 
 mod evaluate;

@@ -27,15 +27,18 @@ pub(crate) enum Method {
     Path,
     Source,
     Pipeline,
+    /// What an exposure reads.
+    Exposure,
     /// `state:modified`: other than the last release.
     Modified,
 }
 
-const METHODS: [(&str, Method); 4] = [
+const METHODS: [(&str, Method); 5] = [
     ("tag", Method::Tag),
     ("path", Method::Path),
     ("source", Method::Source),
     ("pipeline", Method::Pipeline),
+    ("exposure", Method::Exposure),
 ];
 
 /// Edges followed from what a method finds.
@@ -169,9 +172,9 @@ fn method<'a>(text: &'a str, whole: &str) -> Result<(Method, &'a str)> {
     let error = malformed(whole, &format!("`{name}:` is no way to select"));
     Err(match nearest(name, known) {
         Some(near) => error.help(format!("did you mean `{near}:`?")),
-        None => {
-            error.help("there are `tag:`, `path:`, `source:`, `pipeline:` and `state:modified`")
-        }
+        None => error.help(
+            "there are `tag:`, `path:`, `source:`, `pipeline:`, `exposure:` and `state:modified`",
+        ),
     })
 }
 

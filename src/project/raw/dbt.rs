@@ -47,6 +47,9 @@ pub(crate) fn key(word: &str, known: &[&str]) -> Option<String> {
         "limit" | "store_failures" | "fail_calc" => {
             "kilde keeps the failed candidate: `kilde query --candidate RUN \"…\"` shows the rows"
         }
+        "depends_on" if known.contains(&"reads") => "write `reads: [gold.customers]`",
+        "label" if known.contains(&"reads") => "write it as the `name`, which is free text",
+        "type" | "maturity" if known.contains(&"reads") => "kilde has no such setting: remove it",
         "field" if known.contains(&"fields") => "write `fields: […]`",
         "unique_key" if in_schema_file => "write `key: […]`: not null and unique, tested",
         _ => return None,

@@ -260,7 +260,7 @@ impl<T: Decode> Decode for Spanned<T> {
     }
 }
 
-/// A key that must be written, whose mistake does not take its section away.
+/// A key whose mistake does not take its section away.
 #[derive(Clone, Debug)]
 pub(crate) struct Tried<T>(pub(crate) Option<T>);
 
@@ -462,33 +462,6 @@ impl<T: Decode> Decode for Later<T> {
                 .help("remove it: kilde never accepts what it would then ignore"),
         );
         None
-    }
-
-    fn schema(generator: &mut SchemaGenerator) -> Schema {
-        T::schema(generator)
-    }
-}
-
-/// Whether a key was written, where its value does not outlive decoding.
-#[derive(Clone, Debug)]
-pub(crate) struct Written<T>(pub(crate) bool, PhantomData<T>);
-
-impl<T: Decode> Decode for Written<T> {
-    const REQUIRED: bool = false;
-    const LATER: bool = T::LATER;
-
-    fn decode(node: &Node, sink: &mut Sink) -> Option<Self> {
-        T::decode(node, sink);
-        Some(Self(true, PhantomData))
-    }
-
-    fn decode_at(key: &Spanned<String>, node: &Node, sink: &mut Sink) -> Option<Self> {
-        T::decode_at(key, node, sink);
-        Some(Self(true, PhantomData))
-    }
-
-    fn absent() -> Option<Self> {
-        Some(Self(false, PhantomData))
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {

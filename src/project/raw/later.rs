@@ -20,20 +20,6 @@ section! {
 }
 
 section! {
-    /// Who reads what the project publishes.
-    RawExposure {
-        /// Its name.
-        name: String,
-        /// Who answers for it.
-        owner: Option<Anything>,
-        /// Where it is found.
-        url: Option<String>,
-        /// The tables it reads.
-        reads: OneOrMany<Spanned<TableName>>,
-    }
-}
-
-section! {
     /// What to do when the columns of an export change: `ignore`, `evolve`, `reject` or `fail`.
     RawDrift {
         /// A column that the contract does not know.
@@ -110,15 +96,5 @@ section! {
         of: Spanned<TableName>,
         /// Columns that name a row.
         unique_key: OneOrMany<ColumnName>,
-    }
-}
-
-section! {
-    /// Keys that must not disappear.
-    RawKeeps {
-        /// The table whose keys count.
-        keys_of: Spanned<TableName>,
-        /// The columns that hold them.
-        columns: OneOrMany<ColumnName>,
     }
 }

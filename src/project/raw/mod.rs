@@ -30,7 +30,7 @@ pub(in crate::project) use decode::{
 pub(in crate::project) use format::NullTexts;
 pub(in crate::project) use format::{RawCsv, RawRead, RawXlsx};
 pub(in crate::project) use pipeline_file::{
-    RawFreshness, RawOwner, RawPipelineFile, RawReady, RawSource, RawStep,
+    RawExposure, RawFreshness, RawOwner, RawPipelineFile, RawReady, RawSource, RawStep,
 };
 pub(in crate::project) use project_file::{RawNotify, RawProjectFile, RawTarget};
 pub(in crate::project) use scalar::{
@@ -39,7 +39,7 @@ pub(in crate::project) use scalar::{
 pub(in crate::project) use schema_file::{
     RawColumn, RawMaterialization, RawSchemaFile, RawSubject,
 };
-pub(in crate::project) use test::{RawColumnTest, RawTableTest};
+pub(in crate::project) use test::{RawColumnTest, RawKeeps, RawTableTest};
 pub(in crate::project) use unit_test::{RawFixture, RawUnitTest};
 
 use crate::diagnostic::Span;

@@ -4,7 +4,7 @@ use super::super::Spanned;
 use super::declare::{choice, section, words};
 use super::decode::{Anything, AtLeastOne, Later, Listing, OneOrMany};
 use super::format::RawRead;
-use super::later::{RawAudience, RawDrift, RawExposure, RawMatch, RawSegment};
+use super::later::{RawAudience, RawDrift, RawMatch, RawSegment};
 use super::scalar::{Schedule, SqlGlob};
 use crate::name::TableName;
 use crate::project::{Limit, Load, OnError, PathPattern, Period};
@@ -25,7 +25,7 @@ section! {
         /// What makes tables of them.
         steps: Listing<Spanned<RawStep>>,
         /// Who reads what is published.
-        exposures: Option<Later<Listing<RawExposure>>>,
+        exposures: Listing<Spanned<RawExposure>>,
     }
 }
 
@@ -102,6 +102,20 @@ section! {
         at_most: Option<Limit>,
         /// How long they are kept.
         keep: Option<Later<Period>>,
+    }
+}
+
+section! {
+    /// Who reads what the project publishes: a dashboard, a notebook, an application.
+    RawExposure {
+        /// As people know it. `-s exposure:NAME` takes it as one word: `power_bi_sales_weekly`.
+        name: Spanned<String>,
+        /// Who answers for it.
+        owner: Option<RawOwner>,
+        /// Where it is found.
+        url: Option<String>,
+        /// The tables it reads.
+        reads: AtLeastOne<Spanned<TableName>>,
     }
 }
 

@@ -9,7 +9,7 @@ use super::decode::{Decode, FromText, Mistake, Sink};
 use super::tree::{Node, Value};
 use crate::name::{TableName, is_identifier};
 use crate::project::time_format::{self, FormatError};
-use crate::project::{ColumnType, Limit, PathPattern, Period};
+use crate::project::{ColumnType, Limit, PathPattern, Period, RowChange};
 
 impl Decode for bool {
     fn decode(node: &Node, sink: &mut Sink) -> Option<Self> {
@@ -210,6 +210,64 @@ impl FromText for Limit {
     fn text_schema() -> Schema {
         json_schema!({"type": ["integer", "string"], "pattern": "^[0-9][0-9_.]*%?$"})
     }
+}
+
+impl FromText for RowChange {
+    const EXPECTED: &'static str = "two bounds of a change";
+
+    fn from_text(text: &str) -> Result<Self, Mistake> {
+        let wrong = |help: &str| {
+            Mistake::new(103, format!("`{text}` is not a change with two bounds")).help(help)
+        };
+        let Some((low, high)) = text.split_once("..") else {
+            return Err(wrong(
+                "write `-5%..+20%`; one bound may be left out: `-5%..`",
+            ));
+        };
+        let bound = |text: &str| match text.trim() {
+            "" => Ok(None),
+            text => match millionths(text) {
+                Some(bound) => Ok(Some(bound)),
+                None => Err(wrong(
+                    "a bound is a percentage with its sign and at most four decimals: `-5%`, `+0.5%`",
+                )),
+            },
+        };
+        match (bound(low)?, bound(high)?) {
+            (None, None) => Err(wrong("one bound at least: `-5%..`, `..+20%`")),
+            (Some(low), Some(high)) if low > high => Err(wrong("the lower bound comes first")),
+            (Some(low), _) if low < -1_000_000 => Err(wrong("no table loses more than `-100%`")),
+            (low, high) => Ok(Self { low, high }),
+        }
+    }
+
+    fn text_schema() -> Schema {
+        let bound = r"([+-]?[0-9]+(\.[0-9]{1,4})?%)?";
+        json_schema!({"type": "string", "pattern": format!(r"^{bound}\.\.{bound}$")})
+    }
+}
+
+/// A percentage with a sign, exactly, in millionths of the whole: `-5%` is -50,000.
+fn millionths(text: &str) -> Option<i64> {
+    let digits = text.strip_suffix('%')?;
+    let unsigned = digits.trim_start_matches(['+', '-']);
+    let (whole, decimals) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let in_form = digits.len() - unsigned.len() <= 1
+        && !whole.is_empty()
+        && (unsigned.contains('.') != decimals.is_empty())
+        && decimals.len() <= 4
+        && is_number(whole)
+        && is_number(decimals);
+    let number: i64 = format!("{whole}{decimals:0<4}")
+        .parse()
+        .ok()
+        .filter(|_| in_form)?;
+    Some(if digits.starts_with('-') {
+        -number
+    } else {
+        number
+    })
 }
 
 /// Bytes: `16MB`, `64KiB`, `1GB`.

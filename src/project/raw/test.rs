@@ -2,12 +2,11 @@
 
 use super::super::Spanned;
 use super::declare::{choice, section, words};
-use super::decode::{AtLeastOne, Decode, FromText, Later, OneOrMany, Sink, Written};
-use super::later::RawKeeps;
+use super::decode::{AtLeastOne, Decode, FromText, OneOrMany, Sink, Tried};
 use super::scalar::{ColumnName, Pattern};
 use super::tree::{Node, Value};
 use crate::name::TableName;
-use crate::project::{Limit, TestSeverity};
+use crate::project::{Limit, RowChange, TestSeverity};
 
 choice! {
     /// A test of one column.
@@ -44,8 +43,8 @@ choice! {
         Relationships("relationships"): RawRelationships,
         /// How many rows the table has.
         RowCount("row_count"): RawRowCount,
-        /// Keys that must not disappear.
-        Keeps("keeps"): Later<RawKeeps>,
+        /// No key of another table is missing here; of the table itself, no key that was published.
+        Keeps("keeps"): RawKeeps,
         /// A query whose rows are failures.
         Sql("sql"): RawSqlTest,
     }
@@ -212,10 +211,27 @@ section! {
         min: Option<u64>,
         /// At most.
         max: Option<u64>,
-        /// Change against the last release, such as `-5%..+20%`.
-        change: Written<Later<String>>,
+        /// How far it may lie from the rows of the published version: `-5%..+20%`, `-5%..` or `..+20%`, both bounds included.
+        change: Option<Tried<RowChange>>,
         /// `error` (nothing is published) or `warn`. Default `error`.
         severity: Option<TestSeverity>,
+    }
+}
+
+section! {
+    /// Keys that must not be missing.
+    RawKeeps {
+        /// The table whose keys count, as this build publishes it. The table itself: as the last release holds it.
+        keys_of: Spanned<TableName>,
+        /// The columns that hold the keys, called so in both tables; rows with a null among them do not count. Default: the key
+        /// of this table.
+        columns: OneOrMany<Spanned<ColumnName>>,
+        /// `error` (nothing is published) or `warn`. Default `error`.
+        severity: Option<TestSeverity>,
+        /// Missing keys up to this do not count: keys (`10`) or a share (`1%`) of the rows of this table. Default 0.
+        at_most: Option<Limit>,
+        /// SQL condition on the rows of `keys_of`: only keys of rows where it holds are looked for.
+        condition ("where"): Option<String>,
     }
 }
 

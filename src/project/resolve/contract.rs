@@ -10,6 +10,7 @@ use super::super::{Column, ColumnType, Contract, Materialization, Owner, Rollbac
 use super::data_test::{self, Reference};
 use super::{Settings, blame, table_of};
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
+use crate::name::TableName;
 
 /// A contract, and what of it only other files can judge.
 #[derive(Debug)]
@@ -49,14 +50,16 @@ pub(super) fn resolve(
         let clean = !found.iter().any(blamed);
         let mut check = Check {
             file: &file,
+            table: &table,
             settings,
             columns: Vec::new(),
+            key: Vec::new(),
             whole: raw.columns.whole,
             found,
         };
         let draft = Draft {
             clean,
-            ..check.contract(raw, table.clone())
+            ..check.contract(raw)
         };
         contracts.drafts.insert(table, draft);
     }
@@ -66,8 +69,8 @@ pub(super) fn resolve(
 /// Contracts by table, and the tables whose file could not be read.
 #[derive(Debug, Default)]
 pub(super) struct Contracts {
-    pub(super) drafts: std::collections::BTreeMap<crate::name::TableName, Draft>,
-    pub(super) unread: Vec<crate::name::TableName>,
+    pub(super) drafts: std::collections::BTreeMap<TableName, Draft>,
+    pub(super) unread: Vec<TableName>,
 }
 
 /// The owner as meant.
@@ -81,9 +84,12 @@ pub(super) fn owner(raw: RawOwner) -> Owner {
 /// One file's contract against itself.
 pub(super) struct Check<'a> {
     pub(super) file: &'a Arc<SourceFile>,
+    table: &'a TableName,
     pub(super) settings: &'a Settings,
     /// Name and type (where it could be read) of every column.
     columns: Vec<(String, Option<ColumnType>)>,
+    /// As written.
+    key: Vec<Spanned<ColumnName>>,
     /// Whether `columns` holds every column.
     whole: bool,
     found: &'a mut Vec<Diagnostic>,
@@ -92,6 +98,15 @@ pub(super) struct Check<'a> {
 impl Check<'_> {
     pub(super) fn report(&mut self, span: Span, mistake: Mistake) {
         self.found.push(blame(self.file, span, mistake));
+    }
+
+    pub(super) fn table(&self) -> &TableName {
+        self.table
+    }
+
+    /// The columns of the contract's key.
+    pub(super) fn key(&self) -> &[Spanned<ColumnName>] {
+        &self.key
     }
 
     /// Takes over what a helper found in this file.
@@ -123,9 +138,10 @@ impl Check<'_> {
         None
     }
 
-    fn contract(&mut self, raw: RawSchemaFile, table: crate::name::TableName) -> Draft {
+    fn contract(&mut self, raw: RawSchemaFile) -> Draft {
         self.collect_columns(&raw.columns.items);
-        let key = self.key(raw.key.0);
+        self.key.clone_from(&raw.key.0);
+        let key = self.checked_key(raw.key.0);
         let partition_by = self.partition_by(raw.partition_by.0);
         if let Some(subject) = raw.subject {
             self.subject(subject);
@@ -179,7 +195,7 @@ impl Check<'_> {
                 .map(|materialized| materialized.span),
             references,
             contract: Contract {
-                table,
+                table: self.table.clone(),
                 file: Arc::clone(self.file),
                 description: raw.description,
                 grain: raw.grain,
@@ -241,7 +257,7 @@ impl Check<'_> {
         checked
     }
 
-    fn key(&mut self, names: Vec<Spanned<ColumnName>>) -> Vec<Spanned<String>> {
+    fn checked_key(&mut self, names: Vec<Spanned<ColumnName>>) -> Vec<Spanned<String>> {
         let mut key = Vec::new();
         for (name, data_type) in self.names(names, "key") {
             if let Some(

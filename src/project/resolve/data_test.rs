@@ -1,6 +1,6 @@
 //! `data_tests:` → [`DataTest`]s whose columns exist and whose values are of their columns' types.
 
-use super::super::raw::{ColumnName, Mistake, RawColumnTest, RawTableTest, Sink};
+use super::super::raw::{ColumnName, Mistake, RawColumnTest, RawKeeps, RawTableTest, Sink};
 use super::super::{ColumnType, DataTest, Limit, Spanned, TestKind, TestSeverity, jinja};
 use super::contract::Check;
 use super::value;
@@ -195,15 +195,19 @@ pub(super) fn of_table(
         }
         RawTableTest::RowCount(raw) => {
             let (min, max) = (raw.min, raw.max);
-            row_count(check, min, max, raw.change.0, span);
+            row_count(check, min, max, raw.change.is_some(), span);
+            let change = raw.change.and_then(|change| change.0);
             let settings = Settings {
                 severity: raw.severity,
                 at_most: None,
                 condition: None,
             };
-            (settings, TestKind::RowCount { min, max })
+            (settings, TestKind::RowCount { min, max, change })
         }
-        RawTableTest::Keeps(later) => later.never(),
+        RawTableTest::Keeps(raw) => {
+            let kind = keeps(check, &raw, tests.len(), span, references);
+            (settings!(raw), kind)
+        }
         RawTableTest::Sql(raw) => {
             let query = raw.0.query;
             let mut sink = Sink::new(check.file);
@@ -329,9 +333,49 @@ fn range(
     (min.map(|bound| bound.value), max.map(|bound| bound.value))
 }
 
-fn row_count(check: &mut Check<'_>, min: Option<u64>, max: Option<u64>, refused: bool, span: Span) {
-    if min.is_none() && max.is_none() && !refused {
-        let mistake = Mistake::new(106, "`row_count` needs `min` or `max`");
+/// Another table must have the columns, of kinds that compare; that is settled once every contract is known.
+fn keeps(
+    check: &mut Check<'_>,
+    raw: &RawKeeps,
+    test: usize,
+    span: Span,
+    references: &mut Vec<Reference>,
+) -> TestKind {
+    let columns = match raw.columns.0.as_slice() {
+        [] => check.key().to_vec(),
+        columns => columns.to_vec(),
+    };
+    if columns.is_empty() {
+        let mistake = Mistake::new(106, "`keeps` needs `columns`, since the table has no `key`");
+        check.report(
+            span,
+            mistake.help("name the columns that hold the key in both tables"),
+        );
+    }
+    unique(check, &columns, span);
+    if raw.keys_of.value != *check.table() && !columns.is_empty() {
+        references.push(Reference {
+            test,
+            to: raw.keys_of.clone(),
+            types: columns.iter().map(|column| check.column(column)).collect(),
+            fields: columns.clone(),
+        });
+    }
+    TestKind::Keeps {
+        columns: columns.into_iter().map(|column| column.value.0).collect(),
+        keys_of: raw.keys_of.value.clone(),
+    }
+}
+
+fn row_count(
+    check: &mut Check<'_>,
+    min: Option<u64>,
+    max: Option<u64>,
+    has_change: bool,
+    span: Span,
+) {
+    if min.is_none() && max.is_none() && !has_change {
+        let mistake = Mistake::new(106, "`row_count` needs `min`, `max` or `change`");
         check.report(span, mistake.help("for example `row_count: {min: 1}`"));
     }
     if let (Some(min), Some(max)) = (min, max)

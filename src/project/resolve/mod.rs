@@ -6,6 +6,7 @@
 mod contract;
 mod data_test;
 mod explode;
+mod exposure;
 mod notify;
 mod ownership;
 mod relation;
@@ -70,6 +71,7 @@ pub(crate) fn project(
     let owned = ownership::resolve(&files.pipelines, &files.sql, &mut found);
     let mut pipelines = Vec::new();
     let mut sources = source::Sources::default();
+    let mut exposures = Vec::new();
     for (file, raw) in files.pipelines {
         let Some(raw) = raw else {
             sources.whole = false;
@@ -85,6 +87,7 @@ pub(crate) fn project(
             &mut sources,
             &mut found,
         );
+        exposures.push((file, raw.exposures.items));
         pipelines.push(Pipeline {
             name,
             owner: raw.owner.map(contract::owner),
@@ -105,6 +108,8 @@ pub(crate) fn project(
         &mut found,
     );
     let contracts = relation::check(contracts, &sources, &owned, &seeds, &mut found);
+    let tables = tables.into_iter().cloned().collect();
+    let exposures = exposure::resolve(exposures, &tables, &contracts, &mut found);
 
     let project = settings.name.map(|name| Project {
         root: files.root,
@@ -119,6 +124,7 @@ pub(crate) fn project(
         notify: settings.notify,
         parquet_tables,
         pipelines,
+        exposures,
         sources: sources.by_table,
         steps: owned.steps,
         seeds: seeds.by_table,

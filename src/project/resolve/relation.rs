@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::raw::{Mistake, listed, nearest_word};
 use super::super::{
-    ColumnType, Contract, CsvRead, Load, Materialization, OnError, Read, Source, Spanned, TestKind,
-    XlsxRead,
+    ColumnType, Contract, CsvRead, DataTest, GOLD, Load, Materialization, OnError, Read, Source,
+    Spanned, TestKind, XlsxRead,
 };
 use super::contract::{Contracts, Draft};
 use super::data_test::Reference;
@@ -14,12 +14,10 @@ use super::seed::Seeds;
 use super::source::{Sources, WrittenAt};
 use super::{NO_CONTRACT, blame, explode};
 use crate::diagnostic::{Diagnostic, Span};
-use crate::name::TableName;
+use crate::name::{PUBLISHED_SCHEMA, TableName};
 
-/// Schemas whose folders in the lake are kilde's own.
-const RESERVED: &[&str] = &["ops", "latest"];
-/// The schema that people read: each of its tables has a contract.
-const PUBLISHED: &str = "gold";
+/// Schemas that are kilde's own: folders of the lake, and names in queries.
+const RESERVED: &[&str] = &["ops", "latest", PUBLISHED_SCHEMA];
 
 /// Checks what no file can check alone; gives the contracts with their tests complete.
 pub(super) fn check(
@@ -42,9 +40,9 @@ pub(super) fn check(
             found.push(blame(file, Span::default(), reserved(table)));
         }
         let described = drafts.contains_key(table) || unread.contains(table);
-        if table.schema() == PUBLISHED && !described {
+        if table.schema() == GOLD && !described {
             let mistake = Mistake::new(NO_CONTRACT.0, format!("`{table}` has no contract"))
-                .help(format!("people read `{PUBLISHED}`: write schemas/{}.yaml with `description`, `grain` and `columns`", table.location()));
+                .help(format!("people read `{GOLD}`: `kilde contract {table} --write` drafts schemas/{}.yaml, you say what it means", table.location()));
             found.push(blame(file, Span::default(), mistake));
         }
     }
@@ -319,6 +317,21 @@ fn check_step_contract(draft: &Draft, found: &mut Vec<Diagnostic>) {
         let mistake = Mistake::new(126, "an ephemeral step has no version that could be held")
             .help("write `on_error: hold` to the tables that read it");
         found.push(blame(&contract.file, contract.on_error.span, mistake));
+    }
+    let compares = |test: &&DataTest| match &test.kind {
+        TestKind::RowCount { change, .. } => change.is_some(),
+        TestKind::Keeps { keys_of, .. } => *keys_of == contract.table,
+        _ => false,
+    };
+    if contract.materialized == Materialization::Ephemeral {
+        for test in contract.tests.iter().filter(compares) {
+            let mistake = Mistake::new(
+                127,
+                "an ephemeral step has no published version to compare with",
+            )
+            .help("test the tables that read it");
+            found.push(blame(&contract.file, test.span, mistake));
+        }
     }
     for from in draft
         .contract
