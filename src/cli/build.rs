@@ -316,6 +316,9 @@ fn step_row(step: &StepReport) -> Vec<String> {
         TableOutcome::Tested => "tested again".to_string(),
         _ => String::new(),
     };
+    let said = [note, step.note.clone().unwrap_or_default()];
+    let said: Vec<String> = said.into_iter().filter(|text| !text.is_empty()).collect();
+    let note = said.join("; ");
     let rows = match step.outcome {
         TableOutcome::Failed(_) | TableOutcome::Skipped(_) => [String::new(), String::new()],
         _ => [

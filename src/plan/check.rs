@@ -16,18 +16,21 @@ use super::graph::Graph;
 use super::schema::{contract_schema, input_table, source_schema};
 use super::seed::{rows_of_seeds, seed_schema};
 use super::unit_test::{Bench, PlannedUnitTest};
-use super::{consent, parallel, test_check};
+use super::{MatchPlan, consent, matching, test_check};
 use crate::diagnostic::{Code, Diagnostic, Severity, SourceFile, Span, nearest};
 use crate::engine::{
     Analysis, FunctionRegistry, InputTable, Question, Statement, TableUse, analyse,
 };
 use crate::name::TableName;
-use crate::project::{Materialization, Project, SqlStep};
+use crate::parallel;
+use crate::project::{MatchTable, Materialization, Project, SqlStep};
 
 /// A project without mistakes.
 #[derive(Debug)]
 pub(super) struct Checked {
     pub(crate) graph: Graph,
+    /// Of every table that a match step makes.
+    pub(crate) matches: BTreeMap<TableName, MatchPlan>,
     /// Of every SQL step.
     pub(crate) analyses: BTreeMap<TableName, Analysis>,
     /// Published columns of every table.
@@ -49,6 +52,7 @@ pub(super) struct Checked {
 pub(super) struct Examined {
     /// Empty where tables read each other in a circle.
     pub(super) graph: Graph,
+    matches: BTreeMap<TableName, MatchPlan>,
     /// Of every SQL step that could be analysed, those that break their contract among them.
     pub(super) analyses: BTreeMap<TableName, Analysis>,
     /// Every table whose columns are known, those that only a contract promises among them.
@@ -144,6 +148,7 @@ pub(super) fn check_project(
     let tables = examined.tables.into_iter();
     Ok(Checked {
         graph: examined.graph,
+        matches: examined.matches,
         analyses: examined.analyses,
         schemas: tables.map(|(t, i)| (t, i.schema)).collect(),
         tests: examined.tests,
@@ -188,9 +193,27 @@ pub(super) fn examine(
     tables.extend(seed_tables(project));
     let mut analyses = BTreeMap::new();
     let mut breaking = BTreeSet::new();
+    let mut matches = BTreeMap::new();
     for level in graph.levels() {
+        for matching in level.iter().filter_map(|table| project.matches.get(table)) {
+            let records = tables.get(&matching.records.value);
+            match records.map(|records| matching::check(matching, project, records)) {
+                Some(Ok(made)) => {
+                    for (table, (plan, schema)) in made {
+                        let contract = project.contracts.get(&table);
+                        tables.insert(table.clone(), input_table(schema, contract, None));
+                        matches.insert(table, plan);
+                    }
+                }
+                Some(Err(found)) => mistakes.extend(found),
+                None if known.contains(&matching.records.value) => {}
+                None => mistakes.push(matching::unknown_records(matching, known.iter())),
+            }
+        }
         let items: Vec<&Parsed<'_>> = level.iter().filter_map(|table| parsed.get(table)).collect();
-        let results = parallel::map(&items, |item| analyse_step(item, &tables, &surroundings));
+        let results = parallel::map(parallel::cores(), &items, |item| {
+            analyse_step(item, &tables, &surroundings)
+        });
         for (item, result) in items.iter().zip(results) {
             let table = &item.step.table;
             let contract = project.contracts.get(table);
@@ -233,6 +256,7 @@ pub(super) fn examine(
     warnings.extend(unread_ephemerals(project, &graph));
     Examined {
         graph,
+        matches,
         analyses,
         tables,
         breaking,
@@ -255,7 +279,7 @@ pub(super) fn check_runnable(
     functions: &FunctionRegistry,
     analyses: &[(&TableName, &Analysis)],
 ) -> Result<(), Vec<Diagnostic>> {
-    let results = parallel::map(analyses, |(table, analysis)| {
+    let results = parallel::map(parallel::cores(), analyses, |(table, analysis)| {
         let step = project.steps.get(table)?;
         crate::engine::check_runnable(&step.file, analysis, functions).err()
     });
@@ -273,7 +297,7 @@ fn parse_all<'a>(
     mistakes: &mut Vec<Diagnostic>,
 ) -> BTreeMap<TableName, Parsed<'a>> {
     let steps: Vec<&SqlStep> = project.steps.values().collect();
-    let results = parallel::map(&steps, |step| {
+    let results = parallel::map(parallel::cores(), &steps, |step| {
         let statement = Statement::parse(&step.file).map_err(|mistake| vec![mistake])?;
         let uses = statement.tables(known)?;
         Ok((statement, uses))
@@ -350,7 +374,19 @@ fn edges(
             inputs.filter(|t| known.contains(t)).collect(),
         )
     });
-    sources.chain(steps).collect()
+    let matches = project.matches.values().flat_map(|matching| {
+        let inputs = |part: &MatchTable| match part {
+            MatchTable::Ids => vec![matching.records.value.clone()],
+            _ => vec![matching.table.clone()],
+        };
+        matching.tables.iter().map(move |(part, table)| {
+            let known = inputs(part)
+                .into_iter()
+                .filter(|input| known.contains(input));
+            (table.clone(), known.collect())
+        })
+    });
+    sources.chain(steps).chain(matches).collect()
 }
 
 fn cycle_mistake(cycle: &[TableName], parsed: &BTreeMap<TableName, Parsed<'_>>) -> Diagnostic {

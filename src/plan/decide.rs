@@ -14,7 +14,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::engine::FunctionRegistry;
 use crate::error::{Error, Result};
 use crate::name::TableName;
-use crate::project::{Materialization, OnError, Project};
+use crate::project::{MatchTable, Materialization, OnError, Project};
 
 /// Decides over every table of a checked project.
 pub(super) fn decide(
@@ -31,6 +31,7 @@ pub(super) fn decide(
         graph: &checked.graph,
         modified: &modified,
     })?;
+    let selected = with_sides(project, selected);
     let order: Vec<TableName> = checked.graph.order().cloned().collect();
     let mut decider = Decider {
         project,
@@ -66,6 +67,20 @@ pub(super) fn decide(
         never_held: checked.never_held,
         warnings: checked.warnings,
     })
+}
+
+/// The tables of a match are made together, or not at all: one of them brings the others.
+fn with_sides(project: &Project, mut selected: BTreeSet<TableName>) -> BTreeSet<TableName> {
+    for matching in project.matches.values() {
+        if matching
+            .tables
+            .values()
+            .any(|table| selected.contains(table))
+        {
+            selected.extend(matching.tables.values().cloned());
+        }
+    }
+    selected
 }
 
 /// The tables that a selection names in a checked project, inputs before readers.
@@ -119,6 +134,10 @@ fn fingerprints(
                 };
                 fingerprint::of_step(project, functions, observed.as_of, &step)
             }
+            _ if checked.matches.contains_key(table) => {
+                let plan = &checked.matches[table];
+                fingerprint::of_match(project, table, plan, &checked.schemas)
+            }
             _ if project.seeds.contains_key(table) => {
                 let columns = checked.schemas.get(table);
                 fingerprint::of_seed(project, table, columns)
@@ -139,6 +158,11 @@ pub(super) fn kind(project: &Project, table: &TableName) -> Kind {
     }
     if project.seeds.contains_key(table) {
         return Kind::Seed;
+    }
+    match project.match_of(table) {
+        Some((_, MatchTable::Ids)) => return Kind::Match,
+        Some(_) => return Kind::MatchSide,
+        None => {}
     }
     match project.materialization(table) {
         Materialization::Table => Kind::Table,
@@ -253,6 +277,7 @@ impl<'a> Decider<'a> {
                 .ok_or_else(|| Error::internal(format!("`{table}` has no columns")))?,
             analysis: checked.analyses.remove(table),
             rows: checked.seeds.remove(table),
+            matched: checked.matches.remove(table),
             built_from: self
                 .published(table)
                 .map(|published| published.built_from.clone())
@@ -267,7 +292,8 @@ impl<'a> Decider<'a> {
             Kind::Ephemeral => (Action::Unchanged, vec![]),
             _ if !self.selected.contains(table) => (Action::NotSelected, vec![]),
             Kind::Source => self.source(&plan),
-            Kind::Table | Kind::Seed => self.step(&plan)?,
+            Kind::Table | Kind::Seed | Kind::MatchSide => self.step(&plan)?,
+            Kind::Match => self.matched(&plan)?,
         };
         Ok(plan)
     }
@@ -321,6 +347,34 @@ impl<'a> Decider<'a> {
             }
         }
         Ok((action, reasons))
+    }
+
+    /// The ids of a match are computed, too, where a table beside them was never published or is made otherwise now.
+    fn matched(&self, plan: &TablePlan) -> Result<(Action, Vec<Reason>)> {
+        let (action, reasons) = self.step(plan)?;
+        let sides = plan
+            .matched
+            .iter()
+            .flat_map(|plan| plan.matching.tables.values());
+        let is_due = |side: &TableName| match self.published(side) {
+            Some(published) => self
+                .fingerprints
+                .get(side)
+                .is_some_and(|now| now.content != published.fingerprints.content),
+            None => true,
+        };
+        match sides
+            .filter(|side| **side != plan.table)
+            .find(|side| is_due(side))
+        {
+            Some(side) if action != Action::Build => Ok((
+                Action::Build,
+                vec![Reason::SideChanged {
+                    table: side.clone(),
+                }],
+            )),
+            _ => Ok((action, reasons)),
+        }
     }
 
     fn step_action(&self, plan: &TablePlan) -> (Action, Vec<Reason>) {
@@ -386,6 +440,9 @@ impl<'a> Decider<'a> {
                 "sql" => self
                     .path_of_step(plan)
                     .map(|path| Reason::SqlChanged { path }),
+                "match" => plan.matched.as_ref().map(|plan| Reason::MatchChanged {
+                    path: plan.matching.declared_at.file.path.clone(),
+                }),
                 "seed" => self
                     .project
                     .seeds
@@ -426,9 +483,11 @@ impl<'a> Decider<'a> {
 
     fn path_of_contract(&self, plan: &TablePlan) -> Option<String> {
         let contract = self.project.contracts.get(&plan.table);
+        let matched = plan.matched.as_ref();
         contract
             .map(|contract| contract.file.path.clone())
             .or_else(|| self.path_of_step(plan))
+            .or_else(|| Some(matched?.matching.declared_at.file.path.clone()))
     }
 
     /// An ephemeral step is computed when, and only when, something that reads it is.

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::SchemaRef;
 use serde::{Deserialize, Serialize};
 
-use super::Kind;
+use super::{Kind, MatchPlan, matching};
 use crate::engine::{Analysis, FunctionRegistry};
 use crate::name::TableName;
 use crate::project::{ColumnType, Contract, Limit, Project, TestKind, TestSeverity};
@@ -24,6 +24,7 @@ pub(super) use source::only_grew;
 fn semantics(kind: Kind) -> u32 {
     match kind {
         Kind::Source | Kind::Seed | Kind::Table | Kind::Ephemeral => 1,
+        Kind::Match | Kind::MatchSide => 1,
     }
 }
 
@@ -37,7 +38,7 @@ pub(crate) struct Fingerprints {
     /// Changed: its metadata is committed again.
     pub(crate) words: String,
     /// What `content` is made of, and (`loaded:…`) of a source what tells whether a contract only grew: `sql`, `contract`, `input:TABLE`, `var:NAME`, `function:NAME` (of those
-    /// written in SQL), `as_of`, `functions`, `kind`, `read`, `rules`, `seed`; those of
+    /// written in SQL), `as_of`, `functions`, `kind`, `match`, `read`, `rules`, `seed`; those of
     /// ephemeral steps that are part of it as `within:TABLE:…`, unless they are inputs, variables or the instant.
     pub(crate) parts: BTreeMap<String, String>,
 }
@@ -187,6 +188,34 @@ pub(super) fn of_seed(
             None => ["null", ""],
         });
         parts.insert("seed".to_string(), hash(&cells.collect::<Vec<_>>()));
+    }
+    Fingerprints {
+        content: of_parts(&parts),
+        tests: tests_hash(contract),
+        words: words_hash(project, table, contract),
+        parts,
+    }
+}
+
+/// Of a table that a match step makes.
+pub(super) fn of_match(
+    project: &Project,
+    table: &TableName,
+    plan: &MatchPlan,
+    schemas: &BTreeMap<TableName, SchemaRef>,
+) -> Fingerprints {
+    let contract = project.contracts.get(table);
+    let said = matching::canonical(plan);
+    let said: Vec<&str> = said.iter().map(String::as_str).collect();
+    let records = &plan.matching.records.value;
+    let columns = schemas.get(records).map(columns).unwrap_or_default();
+    let mut parts = BTreeMap::from([
+        ("kind".to_string(), semantics(Kind::Match).to_string()),
+        ("match".to_string(), hash(&said)),
+        (format!("input:{records}"), hash(&[&columns])),
+    ]);
+    if let Some(schema) = schemas.get(table) {
+        parts.insert("contract".to_string(), layout(schema, contract));
     }
     Fingerprints {
         content: of_parts(&parts),

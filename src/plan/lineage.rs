@@ -9,15 +9,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::Schema;
 
+use super::Kind;
 use super::check::check_project;
 use super::decide::kind;
 use super::selection::{Method, Reach, Term};
-use super::{Kind, parallel};
 use crate::column_type::ColumnType;
 use crate::diagnostic::nearest;
 use crate::engine::{FunctionRegistry, How, Origin, Origins, ValueLineage};
 use crate::error::{Error, Result};
 use crate::name::TableName;
+use crate::parallel;
 use crate::project::{Meaning, Project};
 
 /// Of all columns of a project.
@@ -177,7 +178,7 @@ impl Lineage {
         let checked = check_project(project, functions, DateTime::<Utc>::UNIX_EPOCH)
             .map_err(Error::from_diagnostics)?;
         let names: Vec<&TableName> = project.tables().collect();
-        let tables = parallel::map(&names, |name| {
+        let tables = parallel::map(parallel::cores(), &names, |name| {
             let query = checked
                 .analyses
                 .get(*name)

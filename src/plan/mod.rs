@@ -19,9 +19,9 @@ mod freshness;
 mod graph;
 mod lineage;
 mod list;
+mod matching;
 mod observed;
 mod outline;
-mod parallel;
 mod readiness;
 mod reason;
 mod schema;
@@ -49,6 +49,7 @@ pub(crate) use freshness::{Overdue, overdue};
 pub(crate) use graph::Graph;
 pub(crate) use lineage::{Branch, Decided, Export, Lineage, LineageColumn, LineageQuestion, Step};
 pub(crate) use list::{ListedTable, list, unit_tests};
+pub(crate) use matching::MatchPlan;
 pub use observed::Observed;
 pub(crate) use observed::{
     ExportState, ObservedExport, ObservedHold, ObservedRelease, PublishedTable,
@@ -115,6 +116,8 @@ pub(crate) struct TablePlan {
     pub(crate) analysis: Option<Analysis>,
     /// Of a seed.
     pub(crate) rows: Option<RecordBatch>,
+    /// Of a table that a match step makes.
+    pub(crate) matched: Option<MatchPlan>,
     /// Digests of the inputs that the published version was built from.
     pub(crate) built_from: BTreeMap<TableName, String>,
 }
@@ -130,6 +133,10 @@ pub(crate) enum Kind {
     Table,
     /// A SQL step that is part of what reads it.
     Ephemeral,
+    /// The ids of a match step.
+    Match,
+    /// A table that a match step makes beside its ids; reads them, and is made when they are.
+    MatchSide,
 }
 
 /// What a build does with a table.
@@ -260,7 +267,7 @@ impl Plan {
         let is_table = |name: &TableName| {
             self.tables
                 .get(name)
-                .is_some_and(|table| table.kind == Kind::Table)
+                .is_some_and(|t| matches!(t.kind, Kind::Table | Kind::Match | Kind::MatchSide))
         };
         seen.into_iter().filter(|t| is_table(t)).cloned().collect()
     }

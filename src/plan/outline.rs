@@ -73,7 +73,8 @@ impl Outline {
         self.tables
             .get(name)
             .filter(|table| {
-                matches!(table.kind, Kind::Source | Kind::Seed) || table.analysis.is_some()
+                let has_no_sql = !matches!(table.kind, Kind::Table | Kind::Ephemeral);
+                (has_no_sql && table.schema.is_some()) || table.analysis.is_some()
             })
             .ok_or_else(|| Error::from_diagnostics(self.mistakes.clone()))
     }

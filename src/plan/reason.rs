@@ -38,6 +38,10 @@ pub(crate) enum Reason {
     SqlChanged { path: String },
     /// The file of a seed.
     SeedChanged { path: String },
+    /// The settings of a match step, or what the columns of its records mean.
+    MatchChanged { path: String },
+    /// A table that a match step makes beside the ids is new, or made otherwise.
+    SideChanged { table: TableName },
     /// Columns, types, key or layout.
     ContractChanged { path: String },
     /// Its own columns are not as published; what that means, where people read it.
@@ -115,6 +119,8 @@ impl fmt::Display for Reason {
             },
             Self::SqlChanged { path } => write!(f, "SQL changed {path}"),
             Self::SeedChanged { path } => write!(f, "changed {path}"),
+            Self::MatchChanged { path } => write!(f, "match changed {path}"),
+            Self::SideChanged { table } => write!(f, "{table} is due"),
             Self::ContractChanged { path } => write!(f, "contract changed {path}"),
             Self::ColumnsChange { changes, effect } => {
                 let mut words: Vec<String> = changes.iter().map(ToString::to_string).collect();

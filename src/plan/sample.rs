@@ -74,6 +74,7 @@ impl Sample {
                 sources: BTreeMap::new(),
                 steps: BTreeMap::new(),
                 seeds: BTreeMap::new(),
+                matches: BTreeMap::new(),
                 functions: vec![],
                 contracts: BTreeMap::new(),
                 file_count: 0,

@@ -16,6 +16,7 @@ mod instant;
 mod jinja;
 mod json_schema;
 mod load;
+mod matching;
 mod notify;
 mod path_pattern;
 mod period;
@@ -49,6 +50,7 @@ pub(crate) use unit_test::{Cell, Fixture, FixtureCell, FixtureRows, UnitTest};
 pub(crate) use data_test::{DataTest, Limit, RowChange, TestKind, TestSeverity};
 pub(crate) use exposure::Exposure;
 pub(crate) use freshness::Freshness;
+pub(crate) use matching::{MatchTable, Matching};
 pub(crate) use notify::{Notify, Occasion, Webhook};
 pub(crate) use path_pattern::{Captures, PathPattern};
 pub(crate) use period::Period;
@@ -111,6 +113,8 @@ pub struct Project {
     pub(crate) functions: Vec<Arc<SourceFile>>,
     /// Seeds by the table they make.
     pub(crate) seeds: BTreeMap<TableName, Seed>,
+    /// Match steps by their table of ids.
+    pub(crate) matches: BTreeMap<TableName, Matching>,
     /// Contracts by table; every source has one, a step or a seed may have none.
     pub(crate) contracts: BTreeMap<TableName, Contract>,
     /// Number of files read.
@@ -155,10 +159,23 @@ impl Project {
             .map_or(Materialization::Table, |contract| contract.materialized)
     }
 
+    /// The match step that makes a table, and which of its tables that is.
+    pub(crate) fn match_of(&self, table: &TableName) -> Option<(&Matching, MatchTable)> {
+        self.matches.values().find_map(|matching| {
+            let mut tables = matching.tables.iter();
+            let (part, _) = tables.find(|(_, name)| *name == table)?;
+            Some((matching, *part))
+        })
+    }
+
     /// Every table that the project makes: sources, seeds, steps.
     pub(crate) fn tables(&self) -> impl Iterator<Item = &TableName> {
         let made = self.sources.keys().chain(self.seeds.keys());
-        made.chain(self.steps.keys())
+        let matches = self
+            .matches
+            .values()
+            .flat_map(|matching| matching.tables.values());
+        made.chain(self.steps.keys()).chain(matches)
     }
 
     /// The table that a person names, by its short name where that is unique.
@@ -238,7 +255,7 @@ impl Project {
         let name = match (self.sources.get(table), self.steps.get(table)) {
             (Some(source), _) => &source.pipeline,
             (None, Some(step)) => &step.pipeline,
-            (None, None) => return None,
+            (None, None) => &self.match_of(table)?.0.pipeline,
         };
         self.pipelines
             .iter()

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use datafusion::arrow::array::RecordBatch;
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::observe::Observation;
@@ -34,6 +35,8 @@ pub(super) struct Execution {
     contents: Mutex<BTreeMap<TableName, Content>>,
     /// Ephemeral results that are read more than once.
     scratch: Mutex<BTreeMap<TableName, Arc<OnceCell<Content>>>>,
+    /// Rows of the tables of match steps, until each is written.
+    made: Mutex<BTreeMap<TableName, RecordBatch>>,
     /// How often tables were computed again after a late hold.
     round: AtomicU32,
     /// One permit for each export that may be decoded at once.
@@ -47,6 +50,8 @@ pub(super) struct Executed {
     pub(super) outcomes: BTreeMap<TableName, TableResult>,
     pub(super) verdicts: Vec<Verdict>,
     pub(super) ingested: BTreeMap<TableName, Ingested>,
+    /// What else steps found, in words.
+    notes: BTreeMap<TableName, String>,
     /// Exports for which a source could not be loaded.
     refused: BTreeMap<TableName, Vec<RefusedExport>>,
     /// Queries that show the rows on which a step failed.
@@ -117,6 +122,7 @@ impl Execution {
             listener,
             contents: Mutex::default(),
             scratch: Mutex::default(),
+            made: Mutex::default(),
             round: AtomicU32::new(0),
             decoders: Arc::new(Semaphore::new(runner.resources.threads.max(1))),
             state: Mutex::default(),
@@ -177,7 +183,9 @@ impl Execution {
                 (self.listener)(RunEvent::Started(table.clone()));
                 let done = match plan.kind {
                     Kind::Source => self.source(plan).await,
-                    Kind::Table | Kind::Seed => self.step(plan).await,
+                    Kind::Table | Kind::Seed | Kind::Match | Kind::MatchSide => {
+                        self.step(plan).await
+                    }
                     // computed by its first reader, or never
                     Kind::Ephemeral => Ok(TableResult::new(plan, TableOutcome::Unchanged)),
                 };
@@ -264,6 +272,10 @@ impl Execution {
         }
         let release = self.observation.release.as_ref()?;
         release.table(table).map(|entry| entry.facts.digest.clone())
+    }
+
+    pub(super) fn record_note(&self, table: &TableName, note: String) {
+        self.lock_state().notes.insert(table.clone(), note);
     }
 
     pub(super) fn record_rows_sql(&self, table: &TableName, sql: String) {
@@ -367,6 +379,7 @@ impl Execution {
         let is_undone = |table: &TableName| order.contains(table);
         self.lock_contents().retain(|table, _| !is_undone(table));
         self.lock_scratch().retain(|table, _| !is_undone(table));
+        self.lock_made().retain(|table, _| !is_undone(table));
         let mut state = self.lock_state();
         state.outcomes.retain(|table, _| !is_undone(table));
         state.verdicts.retain(|verdict| !is_undone(&verdict.table));
@@ -385,7 +398,7 @@ impl Execution {
         Arc::clone(self.lock_scratch().entry(table.clone()).or_default())
     }
 
-    fn result(&self, table: &TableName) -> Option<TableResult> {
+    pub(super) fn result(&self, table: &TableName) -> Option<TableResult> {
         self.lock_state().outcomes.get(table).cloned()
     }
 
@@ -398,6 +411,10 @@ impl Execution {
         &self,
     ) -> std::sync::MutexGuard<'_, BTreeMap<TableName, Arc<OnceCell<Content>>>> {
         self.scratch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn lock_made(&self) -> std::sync::MutexGuard<'_, BTreeMap<TableName, RecordBatch>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_contents(&self) -> std::sync::MutexGuard<'_, BTreeMap<TableName, Content>> {
@@ -434,15 +451,18 @@ impl Executed {
             };
             match result.kind {
                 Kind::Source => report.sources.push(self.source_report(result)),
-                Kind::Table | Kind::Seed => report.steps.push(StepReport {
-                    table: table.clone(),
-                    outcome: result.outcome.clone(),
-                    reasons: result.reasons.clone(),
-                    rows: result.rows,
-                    row_change: result.row_change,
-                    seconds: result.seconds,
-                    rows_sql: self.rows_sql.get(&result.table).cloned(),
-                }),
+                Kind::Table | Kind::Seed | Kind::Match | Kind::MatchSide => {
+                    report.steps.push(StepReport {
+                        table: table.clone(),
+                        outcome: result.outcome.clone(),
+                        reasons: result.reasons.clone(),
+                        rows: result.rows,
+                        row_change: result.row_change,
+                        seconds: result.seconds,
+                        note: self.notes.get(&result.table).cloned(),
+                        rows_sql: self.rows_sql.get(&result.table).cloned(),
+                    })
+                }
                 Kind::Ephemeral => {}
             }
         }

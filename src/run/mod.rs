@@ -18,6 +18,7 @@ mod exports;
 mod history;
 mod hold;
 mod latest;
+mod matching;
 mod observe;
 mod operations;
 mod ops_tables;

@@ -265,6 +265,7 @@ impl fmt::Display for plan::Kind {
             Self::Table => "table",
             Self::Seed => "seed",
             Self::Ephemeral => "ephemeral",
+            Self::Match | Self::MatchSide => "match",
         })
     }
 }

@@ -83,6 +83,14 @@ impl Execution {
     }
 
     fn rollback_class(&self, table: &TableName) -> RollbackClass {
+        let is_kept = self
+            .runner
+            .project
+            .match_of(table)
+            .is_some_and(|(_, part)| part.is_kept());
+        if is_kept {
+            return RollbackClass::Keeps;
+        }
         match self.contract(table).map(|contract| contract.rollback) {
             Some(project::RollbackClass::Keeps) => RollbackClass::Keeps,
             Some(project::RollbackClass::Follows) | None => RollbackClass::Follows,

@@ -207,6 +207,9 @@ pub(crate) struct StepReport {
     pub(crate) rows: u64,
     pub(crate) row_change: i64,
     pub(crate) seconds: f64,
+    /// What else it found, in words.
+    #[serde(default)]
+    pub(crate) note: Option<String>,
     /// A query that shows the rows on which it failed.
     #[serde(default)]
     pub(crate) rows_sql: Option<String>,
@@ -269,6 +272,7 @@ impl StepReport {
             rows: 0,
             row_change: 0,
             seconds: 0.0,
+            note: None,
             rows_sql: None,
         }
     }

@@ -161,7 +161,7 @@ impl Showing<'_> {
 
     async fn input(&self, table: &TableName) -> Result<Arc<dyn TableProvider>> {
         let outlined = self.outline.table(table)?;
-        if matches!(outlined.kind, Kind::Source | Kind::Seed) {
+        if !matches!(outlined.kind, Kind::Table | Kind::Ephemeral) {
             return self.source(table).await;
         }
         if outlined.kind == Kind::Table

@@ -18,7 +18,7 @@ use crate::engine::{self, Joins};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{self, Layout, Written};
 use crate::name::TableName;
-use crate::plan::{Action, Kind, TablePlan};
+use crate::plan::{Action, Kind, Reason, TablePlan};
 
 /// Inputs of more bytes than this are written in [`BUCKETS`]; decided by the data, never by the machine.
 const SMALL_TABLE_BYTES: u64 = 64_000_000;
@@ -36,11 +36,15 @@ pub(super) fn buckets(input_bytes: u64) -> usize {
 impl Execution {
     pub(super) async fn step(&self, plan: &TablePlan) -> Result<TableResult> {
         let inputs = self.input_digests(plan);
+        let is_side = plan.kind == Kind::MatchSide;
         let late_reason = match plan.action {
+            // made with the ids, or not at all
+            Action::Maybe if is_side => self.reason_of_side(plan),
             Action::Maybe => plan.is_stale(&inputs),
             _ => None,
         };
         let action = match (&plan.action, &late_reason) {
+            (Action::Build, _) if is_side && self.reason_of_side(plan).is_none() => &plan.otherwise,
             (Action::Maybe, None) => &plan.otherwise,
             (Action::Maybe, Some(_)) => &Action::Build,
             (action, _) => action,
@@ -163,7 +167,16 @@ impl Execution {
         joins: Joins,
     ) -> Result<(SessionContext, LogicalPlan, u64)> {
         if let Some(rows) = &plan.rows {
-            return self.seed_rows(rows, joins);
+            return self.given_rows(rows, joins);
+        }
+        if let Some(matched) = &plan.matched {
+            let rows = match plan.kind {
+                Kind::Match => self.matched(plan, matched).await?,
+                _ => self.made(&plan.table).ok_or_else(|| {
+                    Error::internal(format!("`{}` was not made with the ids", plan.table))
+                })?,
+            };
+            return self.given_rows(&rows, joins);
         }
         let analysis = plan
             .analysis
@@ -186,8 +199,8 @@ impl Execution {
         Ok((session, logical, bytes))
     }
 
-    /// The rows of a seed, as a query yields them.
-    fn seed_rows(
+    /// Rows that are there already, as a query yields them.
+    fn given_rows(
         &self,
         rows: &RecordBatch,
         joins: Joins,
@@ -261,6 +274,14 @@ impl Execution {
         self.test(plan, &counted, &content, Some(&written), &mut result)
             .await?;
         Ok(content)
+    }
+
+    /// Why a table beside the ids of a match is made: the ids were, and stand.
+    fn reason_of_side(&self, plan: &TablePlan) -> Option<Reason> {
+        let table = plan.inputs.first()?.clone();
+        let ids = self.result(&table)?.outcome;
+        let is_made = matches!(ids, TableOutcome::Written | TableOutcome::SameResult);
+        is_made.then_some(Reason::InputChanged { table })
     }
 
     /// Digests of what its inputs hold now, ephemeral steps seen through.

@@ -10,8 +10,10 @@ mod local_time;
 mod mojibake;
 mod name;
 mod national_id;
+mod nickname;
 mod phone;
 mod postcode;
+mod similarity;
 
 pub(crate) use country::Country;
 pub(crate) use email::{is_placeholder_email, normalize_email};
@@ -19,5 +21,7 @@ pub(crate) use local_time::{Occurrence, parse_instant, parse_local_time, to_utc}
 pub(crate) use mojibake::repair_mojibake;
 pub(crate) use name::name_key;
 pub(crate) use national_id::{is_valid_national_id, normalize_national_id};
+pub(crate) use nickname::nickname_groups;
 pub(crate) use phone::{is_placeholder_phone, normalize_phone};
 pub(crate) use postcode::normalize_postcode;
+pub(crate) use similarity::{Outline, edit_distance, is_within_one_edit, jaro_winkler};

@@ -100,7 +100,9 @@ fn a_change_of_rows_may_warn_and_have_one_bound() {
     deliver(&shop, 1, 10, &[]);
     shop.kilde(&["build"]).ended(0);
     deliver(&shop, 2, 5, &[]);
-    let said = shop.kilde(&["build"]).ended(0);
+    let said = shop
+        .kilde(&["build", "--accept", "bronze.customers"])
+        .ended(0);
     assert!(
         said.stdout.contains(
             "row_count 5 rows, wanted -0.5%.. of the 10 published (it is -50.0%) · warned"
@@ -138,7 +140,8 @@ fn a_key_of_another_table_that_is_lost_on_the_way_publishes_nothing_and_is_shown
     shop.kilde(&["build"]).ended(0);
     // a customer who is gone from both is missing from none
     deliver(&shop, 3, 1, &[]);
-    shop.kilde(&["build"]).ended(0);
+    shop.kilde(&["build", "--accept", "bronze.customers"])
+        .ended(0);
 }
 
 #[test]
@@ -433,7 +436,14 @@ fn till(load: &str) -> Sandbox {
             "sources:\n  - table: bronze.orders\n    files: orders_{{exported_on:%Y%m%d}}.csv\n    read: csv\n    load: {load}\nsteps:\n  - sql: silver/*\n"
         ),
     );
-    till.kilde(&["build"]).ended(0);
+    // of `replace`, the second export has fewer records than a build takes unasked
+    let accept = ["build", "--accept", "bronze.orders"];
+    let asked = if load == "replace" {
+        &accept[..]
+    } else {
+        &accept[..1]
+    };
+    till.kilde(asked).ended(0);
     till
 }
 

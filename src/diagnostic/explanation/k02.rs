@@ -57,6 +57,17 @@ pub(super) const CODES: &[Explanation] = &[
                say that it is meant: `kilde build --allow-breaking TABLE`. `kilde plan` shows what is additive and what breaks.",
     },
     Explanation {
+        code: Code(212),
+        title: "a match of columns that its records lack",
+        text: "`record_key`, `block`, `must` and `cannot` of a `- match:` step name columns of the table of records.",
+    },
+    Explanation {
+        code: Code(213),
+        title: "records of which nothing says what they mean",
+        text: "A match compares what the contract of its records says they hold: `personal: email` beside a column is enough\n\
+               for it to be read, blocked and compared as an e-mail address. Of several columns of one meaning the first counts.",
+    },
+    Explanation {
         code: Code(240),
         title: "not a selection",
         text: "A selection is words with spaces between (all that any finds); a word is terms with commas between (what all\n\

@@ -63,4 +63,30 @@ pub(super) const CODES: &[Explanation] = &[
         text: "What does not fit in memory is written to the spill folder, and that is full, or may hold no more. Free space,\n\
                name another folder with `--spill-dir`, or raise `--spill-limit`.",
     },
+    Explanation {
+        code: Code(810),
+        title: "records of a match without a key of their own",
+        text: "Every record needs a key that no other has: its id is remembered by it for ever. Name columns that are never\n\
+               null and together unique, and let `key:` in the contract of the records test it one step earlier.",
+    },
+    Explanation {
+        code: Code(811),
+        title: "a match that would compare too many pairs",
+        text: "Pairs are counted exactly before one is made. A value that many records share (a placeholder, a country, a date\n\
+               typed to get past a form) makes a block whose pairs grow with its square. Make such values null where the records\n\
+               are cleaned, add a column to the rule, or raise the limit knowingly.",
+    },
+    Explanation {
+        code: Code(812),
+        title: "a match that would rename too many customers",
+        text: "Ids are for life: where many records would move to another id at once, something in the records changed that nobody\n\
+               meant to change, such as the form of a key. Nothing is published. Where the change is right, raise `max_churn`\n\
+               for one build.",
+    },
+    Explanation {
+        code: Code(813),
+        title: "a match whose records are named otherwise than before",
+        text: "The ids that were issued are remembered by `record_key` under the names of its columns, and by the column of the\n\
+               id. With others, no record would be known again and every customer would get another id.",
+    },
 ];

@@ -125,7 +125,9 @@ fn paths(table: &TableName, project: &Project) -> Vec<String> {
     let contract = project.contracts.get(table).map(|c| c.file.path.clone());
     let source = project.sources.get(table).map(|s| s.file.path.clone());
     let seed = project.seeds.get(table).map(|s| s.file.path.clone());
-    [sql, contract, source, seed]
+    let matching = project.match_of(table);
+    let matching = matching.map(|(matching, _)| matching.declared_at.file.path.clone());
+    [sql, contract, source, seed, matching]
         .into_iter()
         .flatten()
         .collect()

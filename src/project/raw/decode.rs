@@ -260,6 +260,32 @@ impl<T: Decode> Decode for Spanned<T> {
     }
 }
 
+/// A shape that is too large to stand in a choice beside small ones.
+#[derive(Clone, Debug)]
+pub(crate) struct Boxed<T>(pub(crate) Box<T>);
+
+impl<T: Decode> Decode for Boxed<T> {
+    const REQUIRED: bool = T::REQUIRED;
+    const BARE: bool = T::BARE;
+    const LATER: bool = T::LATER;
+
+    fn decode(node: &Node, sink: &mut Sink) -> Option<Self> {
+        T::decode(node, sink).map(|value| Self(Box::new(value)))
+    }
+
+    fn decode_at(key: &Spanned<String>, node: &Node, sink: &mut Sink) -> Option<Self> {
+        T::decode_at(key, node, sink).map(|value| Self(Box::new(value)))
+    }
+
+    fn absent() -> Option<Self> {
+        T::absent().map(|value| Self(Box::new(value)))
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        T::schema(generator)
+    }
+}
+
 /// A key whose mistake does not take its section away.
 #[derive(Clone, Debug)]
 pub(crate) struct Tried<T>(pub(crate) Option<T>);

@@ -2,7 +2,7 @@
 
 use super::super::Spanned;
 use super::declare::section;
-use super::decode::{Anything, AtLeastOne, Named, OneOrMany};
+use super::decode::{Anything, Named, OneOrMany};
 use super::scalar::ColumnName;
 use crate::name::TableName;
 use crate::project::Period;
@@ -30,34 +30,6 @@ section! {
         reordered: Option<String>,
         /// A column whose values are of another type.
         retyped: Option<String>,
-    }
-}
-
-section! {
-    /// Which records describe the same person.
-    RawMatch {
-        /// The table of record → id.
-        table: Spanned<TableName>,
-        /// The table of records.
-        records: Spanned<TableName>,
-        /// Columns that name a record.
-        record_key: AtLeastOne<ColumnName>,
-        /// Column of the id.
-        entity_id: ColumnName,
-        /// Blocking rules.
-        block: Option<Anything>,
-        /// Comparisons.
-        compare: Option<Anything>,
-        /// Equal and valid: the same person.
-        must: Option<Anything>,
-        /// Both valid and different: never.
-        cannot: Option<Anything>,
-        /// Thresholds in bits.
-        decide: Option<Anything>,
-        /// Bounds against an explosion.
-        limits: Option<Anything>,
-        /// The table of stewards' decisions.
-        decisions: Option<Spanned<TableName>>,
     }
 }
 

@@ -15,6 +15,7 @@ pub(in crate::project) mod declare;
 pub(in crate::project) mod decode;
 mod format;
 mod later;
+mod matching;
 mod pipeline_file;
 mod project_file;
 mod scalar;
@@ -29,6 +30,7 @@ pub(in crate::project) use decode::{
 };
 pub(in crate::project) use format::NullTexts;
 pub(in crate::project) use format::{RawCsv, RawRead, RawXlsx};
+pub(in crate::project) use matching::RawMatch;
 pub(in crate::project) use pipeline_file::{
     RawExposure, RawFreshness, RawOwner, RawPipelineFile, RawReady, RawSource, RawStep,
 };

@@ -2,9 +2,10 @@
 
 use super::super::Spanned;
 use super::declare::{choice, section, words};
-use super::decode::{Anything, AtLeastOne, Later, Listing, OneOrMany};
+use super::decode::{Anything, AtLeastOne, Boxed, Later, Listing, OneOrMany};
 use super::format::RawRead;
-use super::later::{RawAudience, RawDrift, RawMatch, RawSegment};
+use super::later::{RawAudience, RawDrift, RawSegment};
+use super::matching::RawMatch;
 use super::scalar::{Schedule, SqlGlob};
 use crate::name::TableName;
 use crate::project::{Limit, Load, OnError, PathPattern, Period};
@@ -125,7 +126,7 @@ choice! {
         /// SQL files below `sql/`, such as `silver/*`: each makes the table of its path.
         Sql("sql"): Spanned<SqlGlob>,
         /// Which records describe the same person.
-        Match("match"): Later<RawMatch>,
+        Match("match"): Boxed<RawMatch>,
         /// The best-known value of each field.
         Golden("golden"): Later<Anything>,
         /// Entities that meet a condition.

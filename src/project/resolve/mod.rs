@@ -7,6 +7,7 @@ mod contract;
 mod data_test;
 mod explode;
 mod exposure;
+mod matching;
 mod notify;
 mod ownership;
 mod relation;
@@ -69,6 +70,7 @@ pub(crate) fn project(
 
     let contracts = contract::resolve(files.schemas, &settings, &mut found);
     let owned = ownership::resolve(&files.pipelines, &files.sql, &mut found);
+    let matches = matching::resolve(&files.pipelines, &mut found);
     let mut pipelines = Vec::new();
     let mut sources = source::Sources::default();
     let mut exposures = Vec::new();
@@ -100,6 +102,7 @@ pub(crate) fn project(
         .keys()
         .chain(owned.steps.keys())
         .chain(seeds.by_table.keys())
+        .chain(matches.made.keys())
         .collect();
     let parquet_tables = ParquetTables::resolve(
         &files.project.0,
@@ -107,7 +110,7 @@ pub(crate) fn project(
         &tables,
         &mut found,
     );
-    let contracts = relation::check(contracts, &sources, &owned, &seeds, &mut found);
+    let contracts = relation::check(contracts, &sources, &owned, &seeds, &matches, &mut found);
     let tables = tables.into_iter().cloned().collect();
     let exposures = exposure::resolve(exposures, &tables, &contracts, &mut found);
 
@@ -128,6 +131,7 @@ pub(crate) fn project(
         sources: sources.by_table,
         steps: owned.steps,
         seeds: seeds.by_table,
+        matches: matches.by_table,
         functions: files.functions,
         contracts,
         file_count,

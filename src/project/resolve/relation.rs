@@ -9,6 +9,7 @@ use super::super::{
 };
 use super::contract::{Contracts, Draft};
 use super::data_test::Reference;
+use super::matching::Matches;
 use super::ownership::Owned;
 use super::seed::Seeds;
 use super::source::{Sources, WrittenAt};
@@ -25,11 +26,13 @@ pub(super) fn check(
     sources: &Sources,
     owned: &Owned,
     seeds: &Seeds,
+    matches: &Matches,
     found: &mut Vec<Diagnostic>,
 ) -> BTreeMap<TableName, Contract> {
     let Contracts { mut drafts, unread } = contracts;
     let made = sources.by_table.keys().chain(owned.files.keys());
-    let tables: BTreeSet<&TableName> = made.chain(seeds.files.keys()).collect();
+    let made = made.chain(seeds.files.keys()).chain(matches.made.keys());
+    let tables: BTreeSet<&TableName> = made.collect();
     for (table, source) in &sources.by_table {
         if let Some(at) = sources.written_at.get(table) {
             check_source(source, at, drafts.get(table), &unread, owned, found);
@@ -46,7 +49,22 @@ pub(super) fn check(
             found.push(blame(file, Span::default(), mistake));
         }
     }
+    for (table, at) in &matches.made {
+        if RESERVED.contains(&table.schema()) {
+            found.push(blame(&at.file, at.span, reserved(table)));
+        }
+        let source = sources.by_table.get(table).map(|source| &source.file);
+        let other = source.or(owned.files.get(table)).or(seeds.files.get(table));
+        if let Some(other) = other {
+            let mistake = Mistake::new(140, format!("`{table}` is made twice"))
+                .help(format!("{} makes it too: keep one", other.path));
+            found.push(blame(&at.file, at.span, mistake));
+        }
+    }
     for (table, draft) in &drafts {
+        if matches.made.contains_key(table) {
+            check_match_contract(draft, found);
+        }
         if tables.contains(table) && !sources.by_table.contains_key(table) {
             check_step_contract(draft, found);
         }
@@ -345,6 +363,17 @@ fn check_step_contract(draft: &Draft, found: &mut Vec<Diagnostic>) {
         )
         .help("write `… as name` in the SQL and remove `from`");
         found.push(blame(&draft.contract.file, from.span, mistake));
+    }
+}
+
+/// A table that a match step makes is always a table.
+fn check_match_contract(draft: &Draft, found: &mut Vec<Diagnostic>) {
+    if let (Some(span), Materialization::Ephemeral) =
+        (draft.materialized_at, draft.contract.materialized)
+    {
+        let mistake =
+            Mistake::new(126, "what a match makes is always a table").help("remove `materialized`");
+        found.push(blame(&draft.contract.file, span, mistake));
     }
 }
 

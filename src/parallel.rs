@@ -1,20 +1,24 @@
-//! The same function over many items, on every core, results in order.
+//! The same function over many items, on several cores, results in order.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Below this, threads cost more than they save.
-const LEAST_ITEMS: usize = 4;
-
 /// Planning deep expressions in a debug build needs more than a thread's usual two megabytes.
 const STACK_BYTES: usize = 16 << 20;
 
+/// As many threads as this machine has cores.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// `items.iter().map(work)`, in parallel; the result does not depend on the number of threads.
-pub(super) fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let threads = std::thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(items.len());
-    if threads < 2 || items.len() < LEAST_ITEMS {
+pub(crate) fn map<T: Sync, R: Send>(
+    threads: usize,
+    items: &[T],
+    work: impl Fn(&T) -> R + Sync,
+) -> Vec<R> {
+    let threads = threads.min(items.len());
+    if threads < 2 {
         return items.iter().map(work).collect();
     }
     let next = AtomicUsize::new(0);
@@ -52,7 +56,9 @@ mod tests {
     #[test]
     fn results_keep_the_order_of_the_items() {
         let items: Vec<u64> = (0..1000).collect();
-        let doubled = super::map(&items, |n| n * 2);
-        assert_eq!(doubled, (0..1000).map(|n| n * 2).collect::<Vec<_>>());
+        let doubled: Vec<u64> = (0..1000).map(|n| n * 2).collect();
+        for threads in [0, 1, 2, 7] {
+            assert_eq!(super::map(threads, &items, |n| n * 2), doubled);
+        }
     }
 }

@@ -1,0 +1,185 @@
+//! What values say whoever typed them: forms in which equal means the same.
+//!
+//! In: a text and what its column means. Out: the form that comparisons and blocking rules work on, or `None` where the
+//! text says nothing. Countries are not known here, so the forms ask for none: of a phone number its last digits, of an
+//! address its street and number.
+
+use crate::text::{is_placeholder_email, is_placeholder_phone, name_key};
+
+/// Digits by which two phone numbers are the same, however they are prefixed: every plan has at least as many.
+const PHONE_DIGITS: usize = 8;
+const LEAST_PHONE_DIGITS: usize = 6;
+
+/// Words behind which an address names a floor, a door or a flat.
+const FLAT_WORDS: &[&str] = &["lgh", "leil", "apt", "flat", "unit", "app"];
+
+/// Letters and digits of a name, folded; words apart by one space.
+pub(super) fn name(text: &str) -> Option<String> {
+    let words = text.split(|c: char| c.is_whitespace() || c == '-' || c == '.');
+    let words: Vec<_> = words.filter_map(name_key).collect();
+    (!words.is_empty()).then(|| words.join(" "))
+}
+
+/// A name with its words run together, as the form in which it is equal to another.
+pub(super) fn name_whole(name: &str) -> Option<String> {
+    name_key(name).map(Into::into)
+}
+
+pub(super) fn first_word(name: &str) -> Option<String> {
+    name.split(' ').next().map(str::to_string)
+}
+
+pub(super) fn initial(name: &str) -> Option<String> {
+    name.chars().next().map(String::from)
+}
+
+/// The first letters of a name.
+pub(super) fn beginning(name: &str, letters: usize) -> Option<String> {
+    let found: String = name.chars().filter(|c| *c != ' ').take(letters).collect();
+    (!found.is_empty()).then_some(found)
+}
+
+/// A day as eight digits: `1980-02-29` and `19800229` alike.
+pub(super) fn date(text: &str) -> Option<String> {
+    let digits: String = text.chars().filter(char::is_ascii_digit).take(8).collect();
+    (digits.len() == 8).then_some(digits)
+}
+
+pub(super) fn email(text: &str) -> Option<String> {
+    let text = text.trim().to_lowercase();
+    let (user, host) = text.rsplit_once('@')?;
+    if user.is_empty() || host.is_empty() || is_placeholder_email(&text) {
+        return None;
+    }
+    // what stands behind a plus is a note of the owner's to themselves
+    let user = user.split('+').next().unwrap_or(user);
+    Some(format!("{user}@{host}"))
+}
+
+/// Letters and digits before the `@`.
+pub(super) fn email_user(email: &str) -> Option<String> {
+    let (user, _) = email.rsplit_once('@')?;
+    let user: String = user.chars().filter(|c| c.is_alphanumeric()).collect();
+    (user.chars().count() >= 4).then_some(user)
+}
+
+/// Whether the user of an address is a form of the owner's name: `anna.ek`, `aek7`, `ek_anna`. More than one digit is the
+/// owner's own.
+pub(super) fn is_made_of_name(user: &str, given: Option<&str>, family: Option<&str>) -> bool {
+    let Some(user) = name_key(user) else {
+        return false;
+    };
+    // the ending of a patronymic is folded in names, and in the user only where it ends
+    let stem = |name: &str| name.strip_suffix("sen").unwrap_or(name).to_string();
+    let is_in = |name: Option<String>| {
+        name.is_some_and(|name| name.chars().count() >= 3 && user.contains(&name))
+    };
+    is_in(given.and_then(first_word)) || is_in(family.and_then(name_whole).map(|f| stem(&f)))
+}
+
+pub(super) fn phone(text: &str) -> Option<String> {
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    if digits.len() < LEAST_PHONE_DIGITS || is_placeholder_phone(text) {
+        return None;
+    }
+    Some(digits[digits.len().saturating_sub(PHONE_DIGITS)..].to_string())
+}
+
+/// Street and number without flat, floor and door, folded; words apart by one space.
+pub(super) fn address(text: &str) -> Option<String> {
+    let street = text.split(',').next().unwrap_or(text);
+    let mut words = Vec::new();
+    for word in street.split(|c: char| c.is_whitespace() || matches!(c, '-' | '.' | '/')) {
+        let Some(word) = name_key(word) else { continue };
+        if FLAT_WORDS.contains(&&*word) {
+            break;
+        }
+        words.push(word);
+    }
+    (!words.is_empty()).then(|| words.join(" "))
+}
+
+/// Letters and digits, in capitals.
+pub(super) fn code(text: &str) -> Option<String> {
+    let found: String = text
+        .chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_uppercase)
+        .collect();
+    let says_something = found.chars().any(|c| c != '0');
+    (!found.is_empty() && says_something).then_some(found)
+}
+
+/// As [`code`], the century before ten digits left out: `19660603-9805` and `660603-9805` alike.
+pub(super) fn national_id(text: &str) -> Option<String> {
+    let found = code(text)?;
+    let is_long = found.len() == 12 && found.bytes().all(|b| b.is_ascii_digit());
+    Some(match found.get(2..) {
+        Some(rest) if is_long && matches!(&found[..2], "18" | "19" | "20") => rest.to_string(),
+        _ => found,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn assert_reads(read: fn(&str) -> Option<String>, text: &str, expected: Option<&str>) {
+        assert_eq!(read(text).as_deref(), expected, "{text}");
+    }
+
+    #[test]
+    fn names_keep_their_words_apart() {
+        assert_reads(name, "Ann-Kristin", Some("ann kristin"));
+        assert_reads(name, " VON  Åkesson ", Some("von akesen"));
+        assert_reads(name, "-", None);
+        assert_reads(name_whole, "ann kristin", Some("annkristin"));
+    }
+
+    #[test]
+    fn phones_are_the_same_with_and_without_prefix() {
+        for text in [
+            "+46 70 123 45 67",
+            "070-123 45 67",
+            "0046701234567",
+            "701234567",
+        ] {
+            assert_reads(phone, text, Some("01234567"));
+        }
+        assert_reads(phone, "12 34", None);
+        assert_reads(phone, "00000000", None);
+    }
+
+    #[test]
+    fn tags_of_an_email_go_and_placeholders_say_nothing() {
+        assert_reads(
+            email,
+            "Anna.Ek+shop@Example.com",
+            Some("anna.ek@example.com"),
+        );
+        assert_reads(email, "test@test.se", None);
+        assert_reads(email, "anna", None);
+        assert_reads(email_user, "anna.ek@example.com", Some("annaek"));
+    }
+
+    #[test]
+    fn addresses_end_before_the_flat() {
+        for text in [
+            "Storgatan 12 B lgh 1103",
+            "storgatan 12 b",
+            "Storgatan 12 B, 2 tr",
+        ] {
+            assert_reads(address, text, Some("storgatan 12 b"));
+        }
+    }
+
+    #[test]
+    fn dates_and_ids_are_their_digits() {
+        assert_reads(date, "1980-02-29", Some("19800229"));
+        assert_reads(date, "1980", None);
+        assert_reads(national_id, "19660603-9805", Some("6606039805"));
+        assert_reads(national_id, "660603-9805", Some("6606039805"));
+        assert_reads(national_id, "000000", None);
+    }
+}

@@ -1,0 +1,42 @@
+//! Which records describe the same person, and by which id.
+//!
+//! ```text
+//! records ──canonical──▶ Population ──rules──▶ candidate pairs ──comparisons──▶ patterns ──counts──▶ Model (training)
+//!                                                                                  │
+//!                    registry of ids ──▶ ids for life ◀── clusters ◀── edges ◀── weights in bits
+//! ```
+//!
+//! In: records as Arrow batches, what each column means, a model and a registry where there are some. Out: an id for every
+//! record, and the evidence. Knows no name of a column or source. Pairs stream: a pair is two row numbers and one number
+//! that says how they compare. Nothing depends on the number of threads: work is cut by the data, sums are of whole
+//! numbers or in a fixed order.
+
+mod canonical;
+mod cluster;
+mod comparison;
+mod dictionary;
+mod model;
+mod population;
+mod registry;
+mod resolve;
+mod rule;
+mod score;
+mod training;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use dictionary::Dictionary;
+pub(crate) use model::{Model, ModelRow};
+pub(crate) use population::{Field, Records};
+pub(crate) use registry::{Assigned, Event, Registry, assign};
+pub(crate) use resolve::{Refusal, Resolved, Settings, Verdict, resolve};
+pub(crate) use rule::{Feature, Rule};
+
+/// Spreads a number over all 64 bits; the finaliser of `SplitMix64` (Steele, Lea & Flood 2014).
+fn hash(number: u64) -> u64 {
+    let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}

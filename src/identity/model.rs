@@ -1,0 +1,251 @@
+//! What was learnt of a population: how often pairs of one person, of relatives and of strangers show each level.
+//!
+//! A pair is one of three things. Two records of *one person* (m) differ by slips and changes. Two *strangers* (u) agree by
+//! chance. Two *relatives* (h) share what a household shares, a family name, an address, a phone, an e-mail, and are like
+//! strangers in what is one person's own: given name, birth date, national id. Without the third, everything that a
+//! household shares would speak for one person; Fellegi and Sunter (1969) is the model without it.
+
+use super::comparison::{Kind, Pattern, level_of};
+use super::rule::{Feature, Rule};
+
+/// How often levels occur among pairs of one person, strangers and relatives.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Level {
+    pub(crate) m: f64,
+    pub(crate) u: f64,
+    pub(crate) h: f64,
+}
+
+/// The levels of one comparison, the strongest first.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ComparisonModel {
+    pub(crate) kind: Kind,
+    pub(crate) levels: Vec<Level>,
+}
+
+/// A trained model.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Model {
+    /// Share of pairs that are of one person, among all pairs there are.
+    pub(crate) same: f64,
+    /// Likewise of relatives; 0 where relatives cannot be told.
+    pub(crate) relative: f64,
+    pub(crate) comparisons: Vec<ComparisonModel>,
+    /// Blocking rules in the order in which they are asked.
+    pub(crate) rules: Vec<Rule>,
+}
+
+/// A model as a table of one kind of row, for people to read and for the next build to read back.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct ModelRow {
+    /// `prior`, `level`, `rule`, or `own_rule` for one of the project's own; `column` where a caller adds what was compared.
+    pub(crate) part: String,
+    /// Of a prior: whose. Of a level: its comparison. Of a rule: its features.
+    pub(crate) name: String,
+    /// Order within the name, from 1.
+    pub(crate) position: i64,
+    /// What the level says.
+    pub(crate) level: Option<String>,
+    pub(crate) same: Option<f64>,
+    pub(crate) stranger: Option<f64>,
+    pub(crate) relative: Option<f64>,
+    /// Candidate pairs of a rule.
+    pub(crate) pairs: Option<i64>,
+}
+
+impl Model {
+    /// The model as rows; `pairs` are those of each rule, `rule_names` what rules of the project's own are called.
+    pub(crate) fn rows(&self, pairs: &[u64], rule_name: impl Fn(&Rule) -> String) -> Vec<ModelRow> {
+        let mut rows = vec![ModelRow {
+            part: "prior".into(),
+            position: 1,
+            same: Some(self.same),
+            relative: Some(self.relative),
+            ..ModelRow::default()
+        }];
+        for comparison in &self.comparisons {
+            let levels = comparison.levels.iter().zip(comparison.kind.levels());
+            let levels = levels.zip(1..).map(|((level, said), position)| ModelRow {
+                part: "level".into(),
+                name: comparison.kind.name().into(),
+                position,
+                level: Some(said.name.into()),
+                same: Some(level.m),
+                stranger: Some(level.u),
+                relative: Some(level.h),
+                ..ModelRow::default()
+            });
+            rows.extend(levels);
+        }
+        let rules = self.rules.iter().zip(pairs).zip(1..);
+        rows.extend(rules.map(|((rule, pairs), position)| ModelRow {
+            part: if rule.is_own() { "own_rule" } else { "rule" }.into(),
+            name: rule_name(rule),
+            position,
+            pairs: Some(*pairs as i64),
+            ..ModelRow::default()
+        }));
+        rows
+    }
+
+    /// The model that rows say; `None` where they do not fit what is compared now: then another must be trained.
+    pub(crate) fn from_rows(rows: &[ModelRow], kinds: &[Kind], own: &[Rule]) -> Option<Self> {
+        let prior = rows.iter().find(|row| row.part == "prior")?;
+        let comparison = |kind: &Kind| {
+            let mut levels: Vec<&ModelRow> = rows
+                .iter()
+                .filter(|row| row.part == "level" && Kind::named(&row.name) == Some(*kind))
+                .collect();
+            levels.sort_by_key(|row| row.position);
+            let known = kind.levels().iter().map(|level| Some(level.name));
+            if !levels.iter().map(|row| row.level.as_deref()).eq(known) {
+                return None;
+            }
+            let levels = levels.iter().map(|row| {
+                Some(Level {
+                    m: row.same?,
+                    u: row.stranger?,
+                    h: row.relative?,
+                })
+            });
+            Some(ComparisonModel {
+                kind: *kind,
+                levels: levels.collect::<Option<_>>()?,
+            })
+        };
+        let mut rules: Vec<&ModelRow> = rows.iter().filter(|row| row.part == "rule").collect();
+        rules.sort_by_key(|row| row.position);
+        let rule = |row: &&ModelRow| {
+            let features = row.name.split(", ").map(Feature::named);
+            Some(Rule {
+                features: features.collect::<Option<_>>()?,
+            })
+        };
+        let rules: Vec<Rule> = if own.is_empty() {
+            rules.iter().map(rule).collect::<Option<_>>()?
+        } else {
+            own.to_vec()
+        };
+        if rules.is_empty() {
+            return None;
+        }
+        Some(Self {
+            same: prior.same?,
+            relative: prior.relative?,
+            comparisons: kinds.iter().map(comparison).collect::<Option<_>>()?,
+            rules,
+        })
+    }
+}
+
+/// Evidence in bits: log2 of how likely a pattern is, times how common such pairs are.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Evidence {
+    pub(super) same: f64,
+    pub(super) stranger: f64,
+    pub(super) relative: f64,
+}
+
+impl Evidence {
+    /// The match weight: log2 of the odds that the pair is of one person.
+    pub(super) fn weight(self) -> f64 {
+        self.same - log2_sum(self.stranger, self.relative)
+    }
+}
+
+/// `log2(2^a + 2^b)`, without leaving the range of a float.
+fn log2_sum(a: f64, b: f64) -> f64 {
+    let (high, low) = if a >= b { (a, b) } else { (b, a) };
+    high + (low - high).exp2().ln_1p() / std::f64::consts::LN_2
+}
+
+/// A model as tables of bits.
+#[derive(Debug)]
+pub(super) struct Bits {
+    prior: Evidence,
+    levels: Vec<Vec<Evidence>>,
+}
+
+/// Nothing is impossible: no evidence is infinite.
+const LEAST: f64 = 1e-12;
+
+impl Bits {
+    pub(super) fn new(model: &Model) -> Self {
+        let bits = |share: f64| share.max(LEAST).log2();
+        let of = |level: &Level| Evidence {
+            same: bits(level.m),
+            stranger: bits(level.u),
+            relative: bits(level.h),
+        };
+        let rows = model.comparisons.iter();
+        Self {
+            prior: Evidence {
+                same: bits(model.same),
+                stranger: 0.0,
+                relative: model.relative.max(1e-300).log2(),
+            },
+            levels: rows.map(|c| c.levels.iter().map(of).collect()).collect(),
+        }
+    }
+
+    /// The evidence of a pattern, before it is known how common the values are.
+    pub(super) fn evidence(&self, pattern: Pattern) -> Evidence {
+        let mut sum = self.prior;
+        for (comparison, levels) in self.levels.iter().enumerate() {
+            let at = level_of(pattern, comparison).wrapping_sub(1);
+            if let Some(level) = levels.get(at) {
+                sum.same += level.same;
+                sum.stranger += level.stranger;
+                sum.relative += level.relative;
+            }
+        }
+        sum
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_reads_back_from_its_rows_and_not_for_other_comparisons() {
+        let levels = Kind::Phone.levels().iter().map(|prior| Level {
+            m: prior.same,
+            u: 0.1,
+            h: 0.2,
+        });
+        let model = Model {
+            same: 1e-5,
+            relative: 2e-5,
+            comparisons: vec![ComparisonModel {
+                kind: Kind::Phone,
+                levels: levels.collect(),
+            }],
+            rules: vec![Rule {
+                features: vec![Feature::Family, Feature::BirthDate],
+            }],
+        };
+        let mut rows = model.rows(&[7], |_| "family_name, birth_date".into());
+        rows.reverse();
+        assert_eq!(Model::from_rows(&rows, &[Kind::Phone], &[]), Some(model));
+        assert_eq!(
+            Model::from_rows(&rows, &[Kind::Phone, Kind::Email], &[]),
+            None
+        );
+    }
+
+    #[test]
+    fn the_weight_is_the_log_of_the_odds() {
+        let evidence = Evidence {
+            same: -3.0,
+            stranger: -5.0,
+            relative: -5.0,
+        };
+        assert!((evidence.weight() - 1.0).abs() < 1e-12);
+        let alone = Evidence {
+            relative: f64::NEG_INFINITY,
+            ..evidence
+        };
+        assert!((alone.weight() - 2.0).abs() < 1e-12);
+    }
+}

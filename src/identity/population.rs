@@ -1,0 +1,332 @@
+//! The records of a match, ready to compare: every column in its canonical form, as numbers.
+
+use super::canonical;
+use super::comparison::{Comparison, Digits, Emails, Kind, Names, Texts};
+use super::dictionary::{Dictionary, MISSING};
+use super::rule::{Feature, Features};
+use crate::parallel;
+
+/// What a column of records says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Field {
+    GivenName,
+    FamilyName,
+    /// Given names first, or the family name, a comma and the given names.
+    FullName,
+    BirthDate,
+    Email,
+    Phone,
+    Address,
+    Postcode,
+    NationalId,
+}
+
+/// What rules without exception say of a pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Same,
+    Different,
+}
+
+impl Field {
+    /// The word in models: that of `personal:` in a contract.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::GivenName => "given_name",
+            Self::FamilyName => "family_name",
+            Self::FullName => "name",
+            Self::BirthDate => "birth_date",
+            Self::Email => "email",
+            Self::Phone => "phone",
+            Self::Address => "address",
+            Self::Postcode => "postcode",
+            Self::NationalId => "national_id",
+        }
+    }
+
+    /// The comparisons that compare it.
+    fn compared_as(self) -> &'static [Kind] {
+        match self {
+            Self::GivenName => &[Kind::GivenName],
+            Self::FamilyName => &[Kind::FamilyName],
+            Self::FullName => &[Kind::GivenName, Kind::FamilyName],
+            Self::BirthDate => &[Kind::BirthDate],
+            Self::Email => &[Kind::Email],
+            Self::Phone => &[Kind::Phone],
+            Self::Address | Self::Postcode => &[Kind::Address],
+            Self::NationalId => &[Kind::NationalId],
+        }
+    }
+}
+
+/// More different given names than this with one value, and the value says nothing of a person.
+const MOST_PEOPLE_OF_A_CONTACT: u32 = 20;
+const MOST_PEOPLE_OF_AN_ADDRESS: u32 = 40;
+
+/// Records as they come, in the order of their keys.
+#[derive(Debug, Default)]
+pub(crate) struct Records {
+    pub(crate) rows: u32,
+    /// One column for each field.
+    pub(crate) fields: Vec<(Field, Dictionary)>,
+    /// Columns that the project names itself, and what each says.
+    pub(crate) own: Vec<(Option<Field>, Dictionary)>,
+    /// Places in `own` of columns in which equal values make one person.
+    pub(crate) must: Vec<usize>,
+    /// Likewise of those in which two different values make two.
+    pub(crate) cannot: Vec<usize>,
+}
+
+/// Records ready to compare.
+#[derive(Debug)]
+pub(crate) struct Population {
+    pub(super) rows: u32,
+    pub(super) comparisons: Vec<Comparison>,
+    pub(super) features: Features,
+    /// What the project's own columns are about.
+    pub(super) own: Vec<Vec<Kind>>,
+    must: Vec<Dictionary>,
+    cannot: Vec<Dictionary>,
+}
+
+impl Population {
+    /// Prepares records.
+    pub(crate) fn new(records: Records, threads: usize) -> Self {
+        let Records {
+            rows,
+            fields: columns,
+            own,
+            must,
+            cannot,
+        } = records;
+        let readings: Vec<(Reading, &Dictionary)> = readings(&columns);
+        let read = parallel::map(threads, &readings, |(reading, column)| {
+            column.map(reading.form)
+        });
+        let mut forms: Vec<(Field, Dictionary)> =
+            readings.iter().map(|(r, _)| r.field).zip(read).collect();
+        let mut take = |field| {
+            let place = forms.iter().position(|(of, _)| *of == field)?;
+            Some(forms.swap_remove(place).1)
+        };
+        let (given, family) = (take(Field::GivenName), take(Field::FamilyName));
+        let (given, family) = in_one_numbering(given, family);
+        let birth_date = take(Field::BirthDate);
+        let (mut email, mut phone) = (take(Field::Email), take(Field::Phone));
+        let (mut street, postcode) = (take(Field::Address), take(Field::Postcode));
+        let mut national_id = take(Field::NationalId);
+        for column in [&mut email, &mut phone, &mut national_id] {
+            if let (Some(column), Some(given)) = (column, &given) {
+                let bad = bad_codes(column, given, MOST_PEOPLE_OF_A_CONTACT);
+                column.forget(|code| bad.binary_search(&code).is_ok());
+            }
+        }
+        if let (Some(place), Some(given), Some(street)) =
+            (place_of(&street, &postcode), &given, &mut street)
+        {
+            let bad = bad_codes(&place, given, MOST_PEOPLE_OF_AN_ADDRESS);
+            let is_bad = |code: &u32| bad.binary_search(code).is_ok();
+            let places = street.codes.iter_mut().zip(&place.codes);
+            for (code, _) in places.filter(|(_, place)| is_bad(place)) {
+                *code = MISSING;
+            }
+        }
+        let place = place_of(&street, &postcode);
+
+        let mut features = Features::default();
+        let mut add = |feature, column: Option<Dictionary>| {
+            if let Some(column) = column {
+                features.insert(feature, column);
+            }
+        };
+        add(Feature::NationalId, national_id.clone());
+        add(Feature::Email, email.clone());
+        let user = email.as_ref().map(|c| c.map(canonical::email_user));
+        add(Feature::EmailUser, user.clone());
+        add(Feature::Phone, phone.clone());
+        add(Feature::BirthDate, birth_date.clone());
+        let birth_year = birth_date.as_ref();
+        add(
+            Feature::BirthYear,
+            birth_year.map(|c| c.map(|date| date.get(..4).map(str::to_string))),
+        );
+        add(
+            Feature::Given,
+            given.as_ref().map(|c| c.map(canonical::first_word)),
+        );
+        add(
+            Feature::GivenInitial,
+            given.as_ref().map(|c| c.map(canonical::initial)),
+        );
+        add(
+            Feature::Family,
+            family.as_ref().map(|c| c.map(canonical::name_whole)),
+        );
+        add(
+            Feature::FamilyBeginning,
+            family
+                .as_ref()
+                .map(|c| c.map(|name| canonical::beginning(name, 4))),
+        );
+        if let (Some(given), Some(family)) = (&given, &family) {
+            add(Feature::Names, Some(given.pair_in_any_order(family)));
+        }
+        add(Feature::Street, street.clone());
+        add(Feature::Postcode, postcode.clone());
+        add(Feature::Place, place.clone());
+        for (at, (_, column)) in own.iter().enumerate() {
+            add(Feature::Own(at), Some(column.clone()));
+        }
+
+        let mut comparisons = Vec::new();
+        let given = given.map(Names::new);
+        let family = family.map(Names::new);
+        let emails = email.map(|email| Emails::new(email, given.as_ref(), family.as_ref()));
+        if let Some(given) = &given {
+            comparisons.push(Comparison::Given {
+                given: given.clone(),
+                family: family.clone(),
+            });
+        }
+        if let Some(family) = family {
+            comparisons.push(Comparison::Family { given, family });
+        }
+        comparisons.extend(birth_date.map(|days| Comparison::BirthDate(Digits::new(days))));
+        comparisons.extend(emails.map(Comparison::Email));
+        comparisons.extend(phone.map(|numbers| Comparison::Phone(Digits::new(numbers))));
+        if street.is_some() || postcode.is_some() {
+            comparisons.push(Comparison::Address {
+                street: street.map(Texts::new),
+                postcode,
+                place,
+            });
+        }
+        comparisons.extend(national_id.map(|ids| Comparison::NationalId(Digits::new(ids))));
+        Self {
+            rows,
+            comparisons,
+            features,
+            must: must.iter().map(|at| own[*at].1.clone()).collect(),
+            cannot: cannot.iter().map(|at| own[*at].1.clone()).collect(),
+            own: own
+                .iter()
+                .map(|(field, _)| field.map_or(&[][..], Field::compared_as).to_vec())
+                .collect(),
+        }
+    }
+
+    /// What its comparisons compare, in order.
+    pub(crate) fn kinds(&self) -> Vec<Kind> {
+        self.comparisons.iter().map(Comparison::kind).collect()
+    }
+
+    /// What is decided of a pair whatever the evidence says: two people, where `cannot` says so; else one.
+    pub(super) fn verdict(&self, one: u32, other: u32) -> Option<Verdict> {
+        let codes = |column: &Dictionary| {
+            let (a, b) = (column.codes[one as usize], column.codes[other as usize]);
+            (a != MISSING && b != MISSING).then_some(a == b)
+        };
+        if self
+            .cannot
+            .iter()
+            .any(|column| codes(column) == Some(false))
+        {
+            return Some(Verdict::Different);
+        }
+        let is_same = self.must.iter().any(|column| codes(column) == Some(true));
+        is_same.then_some(Verdict::Same)
+    }
+}
+
+/// Street and postcode as one; the street alone where there are no postcodes.
+fn place_of(street: &Option<Dictionary>, postcode: &Option<Dictionary>) -> Option<Dictionary> {
+    match (street, postcode) {
+        (Some(street), Some(postcode)) => Some(street.pair(postcode)),
+        (street, _) => street.clone(),
+    }
+}
+
+/// Brings a text into the form in which it is compared.
+type Form = fn(&str) -> Option<String>;
+
+/// How one column is read.
+struct Reading {
+    field: Field,
+    form: Form,
+}
+
+/// The columns with the form that each is brought into; a full name gives what no column of its own does.
+fn readings(columns: &[(Field, Dictionary)]) -> Vec<(Reading, &Dictionary)> {
+    let has = |field| columns.iter().any(|(of, _)| *of == field);
+    let mut readings = Vec::new();
+    for (field, column) in columns {
+        let form: Form = match field {
+            Field::GivenName | Field::FamilyName => canonical::name,
+            Field::FullName => {
+                let parts: [(Field, Form); 2] =
+                    [(Field::GivenName, given_of), (Field::FamilyName, family_of)];
+                for (field, form) in parts {
+                    if !has(field) {
+                        readings.push((Reading { field, form }, column));
+                    }
+                }
+                continue;
+            }
+            Field::BirthDate => canonical::date,
+            Field::Email => canonical::email,
+            Field::Phone => canonical::phone,
+            Field::Address => canonical::address,
+            Field::Postcode => canonical::code,
+            Field::NationalId => canonical::national_id,
+        };
+        let field = *field;
+        readings.push((Reading { field, form }, column));
+    }
+    readings
+}
+
+/// Names whose equal texts have equal numbers in both columns.
+fn in_one_numbering(
+    given: Option<Dictionary>,
+    family: Option<Dictionary>,
+) -> (Option<Dictionary>, Option<Dictionary>) {
+    let (Some(given), Some(family)) = (&given, &family) else {
+        return (given, family);
+    };
+    let rows = given.codes.iter().map(|code| given.text(*code));
+    let both = Dictionary::encode(rows.chain(family.codes.iter().map(|code| family.text(*code))));
+    let (first, second) = both.codes.split_at(given.codes.len());
+    (Some(both.with_rows(first)), Some(both.with_rows(second)))
+}
+
+fn given_of(full: &str) -> Option<String> {
+    match full.split_once(',') {
+        Some((_, given)) => canonical::name(given),
+        None => canonical::name(full.trim().rsplit_once(char::is_whitespace)?.0),
+    }
+}
+
+fn family_of(full: &str) -> Option<String> {
+    match full.split_once(',') {
+        Some((family, _)) => canonical::name(family),
+        None => canonical::name(full.trim().rsplit(char::is_whitespace).next()?),
+    }
+}
+
+/// The codes of values that more people share than one would, sorted.
+fn bad_codes(column: &Dictionary, given: &Dictionary, most: u32) -> Vec<u32> {
+    let counts = column.counts();
+    let is_common = |code: u32| counts.get(code as usize).is_some_and(|count| *count > most);
+    let rows = column.codes.iter().zip(&given.codes);
+    let mut pairs: Vec<(u32, u32)> = rows
+        .filter(|(code, name)| **code != MISSING && **name != MISSING && is_common(**code))
+        .map(|(code, name)| (*code, *name))
+        .collect();
+    pairs.sort_unstable();
+    pairs.dedup();
+    let groups = pairs.chunk_by(|one, other| one.0 == other.0);
+    groups
+        .filter(|names| names.len() > most as usize)
+        .filter_map(|names| Some(names.first()?.0))
+        .collect()
+}

@@ -1,0 +1,158 @@
+//! The whole way from records to clusters: count, train, score, cluster.
+
+use super::comparison::{Comparison, Likeness, level_of};
+use super::model::Model;
+use super::population::{Population, Records};
+use super::rule::{BlockCount, Blocks, Rule};
+use super::score::{CERTAIN, pattern_of};
+use super::{cluster, score, training};
+
+/// What a match is to keep to.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// The project's own blocking rules; empty: kilde's.
+    pub(crate) rules: Vec<Rule>,
+    /// Records are one from this weight on, in bits.
+    pub(crate) same_from: f64,
+    /// Pairs from this weight on are told of.
+    pub(crate) review_from: f64,
+    pub(crate) max_pairs: u64,
+    /// Of a rule's pairs, in one block; rules of the project's own only.
+    pub(crate) max_block_share: f64,
+    pub(crate) threads: usize,
+}
+
+/// Why rules were refused before a pair was made.
+#[derive(Clone, Debug)]
+pub(crate) enum Refusal {
+    /// One value makes too many of a rule's pairs.
+    LargeBlock { rule: usize, count: BlockCount },
+    /// All rules together make too many pairs.
+    ManyPairs { pairs: u64 },
+}
+
+/// Two records and what was found of them.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Pair {
+    /// The lower row.
+    pub(crate) one: u32,
+    pub(crate) other: u32,
+    /// Match weight in bits; `None` where a rule without exception made them one.
+    pub(crate) weight: Option<f64>,
+    pub(crate) verdict: Verdict,
+    /// What agrees and what does not, in words.
+    pub(crate) agreement: String,
+}
+
+/// What became of a pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// In one cluster.
+    Same,
+    /// Below the threshold, and in two clusters.
+    Doubtful,
+    /// Above the threshold, and yet in two clusters: other records spoke against it.
+    Parted,
+}
+
+/// Who is who.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    pub(crate) model: Model,
+    /// Candidate pairs of each rule.
+    pub(crate) pairs_of_rules: Vec<u64>,
+    /// The lowest row of each row's cluster.
+    pub(crate) cluster_of: Vec<u32>,
+    /// Sorted by rows.
+    pub(crate) pairs: Vec<Pair>,
+}
+
+/// Resolves records; `known` gives the model of an earlier build, if it fits what is compared.
+///
+/// # Errors
+/// Rules that would make more pairs than they may.
+pub(crate) fn resolve(
+    records: Records,
+    settings: &Settings,
+    known: impl FnOnce(&Population) -> Option<Model>,
+) -> Result<Resolved, Refusal> {
+    let threads = settings.threads;
+    let population = Population::new(records, threads);
+    check(&population, &settings.rules, settings)?;
+    let model = known(&population)
+        .unwrap_or_else(|| training::train(&population, &settings.rules, threads));
+    let counts = check(&population, &model.rules, settings)?;
+    let keep_from = settings.review_from.min(settings.same_from);
+    let mut edges = score::score(&population, &model, keep_from, threads);
+    edges.sort_unstable_by_key(|edge| (edge.one, edge.other));
+    let cluster_of = cluster::cluster(&population, &model, &edges, settings.same_from, threads);
+    let mut likeness = Likeness::of_all(&population);
+    let pairs = edges.iter().map(|edge| {
+        let weight = f64::from(edge.weight);
+        let is_one = cluster_of[edge.one as usize] == cluster_of[edge.other as usize];
+        Pair {
+            one: edge.one,
+            other: edge.other,
+            // four digits behind the point: more would be noise of the float
+            weight: (weight < CERTAIN).then(|| (weight * 1e4).round() / 1e4),
+            verdict: match (is_one, weight >= settings.same_from) {
+                (true, _) => Verdict::Same,
+                (false, true) => Verdict::Parted,
+                (false, false) => Verdict::Doubtful,
+            },
+            agreement: agreement(&population, edge.one, edge.other, &mut likeness),
+        }
+    });
+    Ok(Resolved {
+        pairs: pairs.collect(),
+        cluster_of,
+        pairs_of_rules: counts.iter().map(|count| count.pairs).collect(),
+        model,
+    })
+}
+
+/// Counts the pairs of rules, and refuses an explosion.
+fn check(
+    population: &Population,
+    rules: &[Rule],
+    settings: &Settings,
+) -> Result<Vec<BlockCount>, Refusal> {
+    let count = |rule| {
+        Blocks::new(
+            rule,
+            &population.features,
+            population.rows,
+            settings.threads,
+        )
+        .count
+    };
+    let counts: Vec<BlockCount> = rules.iter().map(count).collect();
+    for (rule, count) in counts.iter().enumerate() {
+        if count.is_lopsided(settings.max_block_share) {
+            return Err(Refusal::LargeBlock {
+                rule,
+                count: *count,
+            });
+        }
+    }
+    let pairs = counts.iter().map(|count| count.pairs).sum();
+    if pairs > settings.max_pairs {
+        return Err(Refusal::ManyPairs { pairs });
+    }
+    Ok(counts)
+}
+
+/// `given_name equal, birth_date different`; what is missing is left out.
+fn agreement(population: &Population, one: u32, other: u32, likeness: &mut [Likeness]) -> String {
+    let pattern = pattern_of(population, one, other, likeness);
+    let said = population
+        .comparisons
+        .iter()
+        .enumerate()
+        .filter_map(|(at, comparison)| {
+            let kind = Comparison::kind(comparison);
+            let level = kind.levels().get(level_of(pattern, at).wrapping_sub(1))?;
+            Some(format!("{} {}", kind.name(), level.name))
+        });
+    said.collect::<Vec<_>>().join(", ")
+}

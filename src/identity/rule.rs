@@ -1,0 +1,336 @@
+//! Blocking rules: which records are worth comparing.
+//!
+//! A rule is a list of features; records that agree on all of them, none missing, stand in one block, and every two of a
+//! block are a candidate pair. Pairs are counted exactly before one is made: a rule costs a sort to count.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::comparison::Kind;
+use super::dictionary::{Dictionary, MISSING};
+use super::hash;
+use crate::parallel;
+
+/// What a rule can ask two records to agree on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Feature {
+    NationalId,
+    Email,
+    EmailUser,
+    Phone,
+    BirthDate,
+    BirthYear,
+    /// The first given name.
+    Given,
+    GivenInitial,
+    Family,
+    /// The first four letters of the family name.
+    FamilyBeginning,
+    /// Given and family name, whichever is which.
+    Names,
+    Street,
+    Postcode,
+    /// Street and postcode.
+    Place,
+    /// A column that the project's own rules name.
+    Own(usize),
+}
+
+impl Feature {
+    const ALL: [Self; 14] = [
+        Self::NationalId,
+        Self::Email,
+        Self::EmailUser,
+        Self::Phone,
+        Self::BirthDate,
+        Self::BirthYear,
+        Self::Given,
+        Self::GivenInitial,
+        Self::Family,
+        Self::FamilyBeginning,
+        Self::Names,
+        Self::Street,
+        Self::Postcode,
+        Self::Place,
+    ];
+
+    /// The feature of that [`name`](Self::name); none of the project's own.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|feature| feature.name() == name)
+    }
+
+    /// The word in models and reports.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::NationalId => "national_id",
+            Self::Email => "email",
+            Self::EmailUser => "email_user",
+            Self::Phone => "phone",
+            Self::BirthDate => "birth_date",
+            Self::BirthYear => "birth_year",
+            Self::Given => "given_name",
+            Self::GivenInitial => "given_initial",
+            Self::Family => "family_name",
+            Self::FamilyBeginning => "family_beginning",
+            Self::Names => "names",
+            Self::Street => "street",
+            Self::Postcode => "postcode",
+            Self::Place => "address",
+            Self::Own(_) => "column",
+        }
+    }
+
+    /// The comparisons that a rule with this feature says nothing new about.
+    fn compared_as(self, own: &[Vec<Kind>]) -> &[Kind] {
+        match self {
+            Self::Own(column) => own.get(column).map_or(&[], Vec::as_slice),
+            Self::NationalId => &[Kind::NationalId],
+            Self::Email => &[Kind::Email],
+            // people make it of their names
+            Self::EmailUser => &[Kind::Email, Kind::GivenName, Kind::FamilyName],
+            Self::Phone => &[Kind::Phone],
+            Self::BirthDate | Self::BirthYear => &[Kind::BirthDate],
+            Self::Given | Self::GivenInitial => &[Kind::GivenName],
+            Self::Family | Self::FamilyBeginning => &[Kind::FamilyName],
+            Self::Names => &[Kind::GivenName, Kind::FamilyName],
+            Self::Street | Self::Postcode | Self::Place => &[Kind::Address],
+        }
+    }
+}
+
+/// The columns that rules work on.
+pub(super) type Features = BTreeMap<Feature, Dictionary>;
+
+/// Features that two records must agree on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rule {
+    pub(crate) features: Vec<Feature>,
+}
+
+impl Rule {
+    /// Whether it blocks on what a comparison compares; `own` says so of the project's own columns.
+    pub(super) fn is_about(&self, kind: Kind, own: &[Vec<Kind>]) -> bool {
+        self.features
+            .iter()
+            .any(|f| f.compared_as(own).contains(&kind))
+    }
+
+    /// Whether the project wrote it.
+    pub(super) fn is_own(&self) -> bool {
+        self.features.iter().any(|f| matches!(f, Feature::Own(_)))
+    }
+
+    /// Records of the largest block that is compared. Blocks of the rules that were not asked for are left out where they
+    /// belong to no person; those of the project's own rules are compared, or refused by their count.
+    fn largest_block(&self) -> usize {
+        if self.is_own() {
+            usize::MAX
+        } else {
+            LARGEST_BLOCK
+        }
+    }
+
+    fn columns<'a>(&self, features: &'a Features) -> Vec<&'a [u32]> {
+        let columns = self.features.iter().filter_map(|f| features.get(f));
+        columns.map(|column| column.codes.as_slice()).collect()
+    }
+}
+
+/// Rules that are always worth their pairs.
+const NARROW: &[&[Feature]] = &[
+    &[Feature::NationalId],
+    &[Feature::Email],
+    &[Feature::Phone],
+    &[Feature::Family, Feature::BirthDate],
+    &[Feature::Given, Feature::BirthDate],
+    &[Feature::Names, Feature::Postcode],
+    &[Feature::Place],
+    &[Feature::EmailUser],
+    &[
+        Feature::FamilyBeginning,
+        Feature::GivenInitial,
+        Feature::Postcode,
+    ],
+    &[Feature::BirthDate, Feature::Postcode],
+];
+
+/// Rules that find more, taken one by one while the pairs are few enough.
+const BROAD: &[&[Feature]] = &[
+    &[Feature::Names],
+    &[Feature::Given, Feature::Street],
+    &[Feature::Family, Feature::Street],
+    &[Feature::Family, Feature::GivenInitial, Feature::BirthYear],
+    &[Feature::Family, Feature::Postcode],
+    &[Feature::Given, Feature::Postcode],
+    &[Feature::BirthDate],
+    &[Feature::FamilyBeginning, Feature::GivenInitial],
+    &[Feature::Given, Feature::Family],
+];
+
+/// The rules of the lists whose features a population has.
+pub(super) fn defaults(features: &Features) -> (Vec<Rule>, Vec<Rule>) {
+    let of = |lists: &[&[Feature]]| {
+        let known = lists
+            .iter()
+            .filter(|list| list.iter().all(|f| features.contains_key(f)));
+        known
+            .map(|list| Rule {
+                features: list.to_vec(),
+            })
+            .collect()
+    };
+    (of(NARROW), of(BROAD))
+}
+
+/// Blocks of more records than this belong to no person; the other rules see their records.
+const LARGEST_BLOCK: usize = 500;
+
+/// Records by block, in parts of nearly equal size that are worked on one by one.
+pub(super) struct Blocks {
+    /// Sorted by block, then row.
+    parts: Vec<Vec<(u64, u32)>>,
+    largest_block: usize,
+    pub(super) count: BlockCount,
+    /// Keys of blocks that are too large to compare.
+    pub(super) parked: HashSet<u64>,
+}
+
+/// What a rule would make.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct BlockCount {
+    /// Candidate pairs, those of other rules among them.
+    pub(crate) pairs: u64,
+    /// Pairs of the largest block.
+    pub(crate) largest_pairs: u64,
+    /// Its records.
+    pub(crate) largest_records: u64,
+    /// In blocks that are too large to compare.
+    pub(crate) parked_pairs: u64,
+}
+
+impl BlockCount {
+    /// Whether one value makes more than a share of all pairs, and enough of them to matter. Blocks that are left out anyway
+    /// do not count.
+    pub(super) fn is_lopsided(&self, max_share: f64) -> bool {
+        let is_compared = self.parked_pairs == 0;
+        let share = self.largest_pairs as f64 / self.pairs.max(1) as f64;
+        is_compared && self.largest_records > LARGEST_BLOCK as u64 && share > max_share
+    }
+}
+
+/// Parts of a rule's blocks: a fixed number, so that no result depends on the number of threads.
+const PARTS: usize = 64;
+
+impl Blocks {
+    /// Sorts records into the blocks of a rule and counts their pairs.
+    pub(super) fn new(rule: &Rule, features: &Features, rows: u32, threads: usize) -> Self {
+        let columns = rule.columns(features);
+        let chunks: Vec<(u32, u32)> = chunks_of(rows);
+        let split = parallel::map(threads, &chunks, |(from, to)| {
+            let mut parts = vec![Vec::new(); PARTS];
+            for row in *from..*to {
+                if let Some(key) = key(&columns, row) {
+                    parts[(key >> 58) as usize].push((key, row));
+                }
+            }
+            parts
+        });
+        let places: Vec<usize> = (0..PARTS).collect();
+        let parts = parallel::map(threads, &places, |place| {
+            let mut all: Vec<(u64, u32)> = Vec::new();
+            for part in &split {
+                all.extend_from_slice(&part[*place]);
+            }
+            all.sort_unstable();
+            all
+        });
+        let mut count = BlockCount::default();
+        let mut parked = HashSet::new();
+        for part in &parts {
+            for block in part.chunk_by(|one, other| one.0 == other.0) {
+                let records = block.len() as u64;
+                let pairs = records * (records - 1) / 2;
+                count.largest_pairs = count.largest_pairs.max(pairs);
+                count.largest_records = count.largest_records.max(records);
+                if block.len() > rule.largest_block() {
+                    count.parked_pairs += pairs;
+                    parked.insert(block[0].0);
+                } else {
+                    count.pairs += pairs;
+                }
+            }
+        }
+        Self {
+            parts,
+            largest_block: rule.largest_block(),
+            count,
+            parked,
+        }
+    }
+
+    /// Parts that can be worked on at the same time.
+    pub(super) fn parts(&self) -> &[Vec<(u64, u32)>] {
+        &self.parts
+    }
+
+    /// Every pair of a part, the lower row first.
+    pub(super) fn pairs(&self, part: &[(u64, u32)], mut each: impl FnMut(u32, u32)) {
+        for block in part.chunk_by(|one, other| one.0 == other.0) {
+            if block.len() > self.largest_block {
+                continue;
+            }
+            for (at, (_, one)) in block.iter().enumerate() {
+                for (_, other) in &block[at + 1..] {
+                    each(*one, *other);
+                }
+            }
+        }
+    }
+}
+
+/// The block of a row, unless it has none.
+fn key(columns: &[&[u32]], row: u32) -> Option<u64> {
+    let mut key = 0;
+    for column in columns {
+        let code = column[row as usize];
+        if code == MISSING {
+            return None;
+        }
+        key = hash(key ^ u64::from(code));
+    }
+    Some(key)
+}
+
+/// Rules before another one, asked whether they make a pair too.
+pub(super) struct Earlier<'a> {
+    rules: Vec<(Vec<&'a [u32]>, &'a HashSet<u64>)>,
+}
+
+impl<'a> Earlier<'a> {
+    pub(super) fn new(rules: &[Rule], features: &'a Features, parked: &'a [HashSet<u64>]) -> Self {
+        let rules = rules.iter().zip(parked);
+        Self {
+            rules: rules
+                .map(|(rule, parked)| (rule.columns(features), parked))
+                .collect(),
+        }
+    }
+
+    pub(super) fn make(&self, one: u32, other: u32) -> bool {
+        self.rules.iter().any(|(columns, parked)| {
+            let agree = columns.iter().all(|column| {
+                let code = column[one as usize];
+                code != MISSING && code == column[other as usize]
+            });
+            agree && (parked.is_empty() || key(columns, one).is_some_and(|k| !parked.contains(&k)))
+        })
+    }
+}
+
+/// Ranges of rows of equal size.
+fn chunks_of(rows: u32) -> Vec<(u32, u32)> {
+    const ROWS: u32 = 1 << 16;
+    let starts = (0..rows).step_by(ROWS as usize);
+    starts
+        .map(|start| (start, rows.min(start + ROWS)))
+        .collect()
+}

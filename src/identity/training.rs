@@ -1,0 +1,440 @@
+//! A model from records alone, without labels.
+//!
+//! u is what chance does: closed form for equal values, else counted on pairs drawn by hash. m and h come from
+//! expectation–maximisation (Dempster, Laird & Rubin 1977) over the counts of patterns in the blocks of every narrow rule
+//! at once: the rules share m and h, each has its own share of pairs of one person, relatives and strangers, and says
+//! nothing of the comparisons that it blocks on. Counts begin with a few imagined pairs, so that a level that was never
+//! seen is unlikely and not impossible.
+
+use std::collections::BTreeMap;
+
+use super::comparison::{Comparison, Kind, Likeness, Pattern, level_of};
+use super::hash;
+use super::model::{ComparisonModel, Level, Model};
+use super::population::Population;
+use super::rule::{Blocks, Earlier, Rule, defaults};
+use super::score::pattern_of;
+use crate::parallel;
+
+/// Pairs drawn for u.
+const RANDOM_PAIRS: u64 = 400_000;
+/// Pairs of one rule that are looked at, nearly.
+const PAIRS_OF_A_RULE: u64 = 200_000;
+const ROUNDS: usize = 100;
+const STILL: f64 = 1e-5;
+/// How often u is corrected for the pairs that turned out not to be of strangers.
+const CORRECTIONS: usize = 20;
+/// Until the share of pairs of one person changes by less than this.
+const SETTLED: f64 = 1e-3;
+/// Imagined pairs of one person, and of relatives, that say what is usual.
+const IMAGINED: f64 = 100.0;
+/// Broad rules are taken while they add at most so many pairs for each record.
+const BROAD_PAIRS: u64 = 4;
+const ALL_PAIRS: u64 = 16;
+
+/// Counts of patterns in the blocks of one rule, or of all.
+type Counts = BTreeMap<Pattern, u64>;
+
+struct Sample<'a> {
+    rule: &'a Rule,
+    counts: Vec<(Pattern, f64)>,
+}
+
+/// Learns a model of a population; with the project's own rules where it has some.
+pub(crate) fn train(population: &Population, own: &[Rule], threads: usize) -> Model {
+    let rules = if own.is_empty() {
+        choose_rules(population, threads)
+    } else {
+        own.to_vec()
+    };
+    let all_pairs = levels_of_all(population, threads);
+    let mut samples = Vec::new();
+    let mut parked = Vec::new();
+    let mut candidates: BTreeMap<Pattern, f64> = BTreeMap::new();
+    for (at, rule) in rules.iter().enumerate() {
+        let blocks = Blocks::new(rule, &population.features, population.rows, threads);
+        let earlier = Earlier::new(&rules[..at], &population.features, &parked);
+        let (own, first, rate) = sample(population, &blocks, &earlier, threads);
+        for (pattern, count) in first {
+            *candidates.entry(pattern).or_default() += count as f64 / rate;
+        }
+        samples.push(Sample {
+            rule,
+            counts: own.into_iter().map(|(p, n)| (p, n as f64)).collect(),
+        });
+        parked.push(blocks.parked);
+    }
+    let mut comparisons = before_training(&all_pairs, population);
+    fit(population, &samples, &mut comparisons);
+    let mut found = shares(population, &comparisons, &candidates);
+    for _ in 0..CORRECTIONS {
+        let before = found.mix.same;
+        set_strangers(
+            &mut comparisons,
+            &without_matches(&all_pairs, &found.matched),
+        );
+        fit(population, &samples, &mut comparisons);
+        found = shares(population, &comparisons, &candidates);
+        if (found.mix.same / before - 1.0).abs() < SETTLED {
+            break;
+        }
+    }
+    let Mix { same, relative, .. } = found.mix;
+    Model {
+        same,
+        relative,
+        comparisons,
+        rules,
+    }
+}
+
+/// Narrow rules, and broad ones while their pairs are few enough.
+fn choose_rules(population: &Population, threads: usize) -> Vec<Rule> {
+    let (mut chosen, broad) = defaults(&population.features);
+    let count =
+        |rule: &Rule| Blocks::new(rule, &population.features, population.rows, threads).count;
+    let mut total: u64 = chosen.iter().map(|rule| count(rule).pairs).sum();
+    let rows = u64::from(population.rows);
+    for rule in broad {
+        let count = count(&rule);
+        if count.parked_pairs <= rows
+            && count.pairs <= BROAD_PAIRS * rows
+            && total + count.pairs <= ALL_PAIRS * rows
+        {
+            total += count.pairs;
+            chosen.push(rule);
+        }
+    }
+    chosen
+}
+
+/// Patterns in the blocks of a rule: all, and those that no earlier rule makes; and the share of pairs looked at.
+fn sample(
+    population: &Population,
+    blocks: &Blocks,
+    earlier: &Earlier<'_>,
+    threads: usize,
+) -> (Counts, Counts, f64) {
+    let pairs = blocks.count.pairs.max(1);
+    let rate = (PAIRS_OF_A_RULE as f64 / pairs as f64).min(1.0);
+    let limit = (rate * u64::MAX as f64) as u64;
+    let counted = parallel::map(threads, blocks.parts(), |part| {
+        let mut likeness = Likeness::of_all(population);
+        let (mut own, mut first) = (Counts::new(), Counts::new());
+        blocks.pairs(part, |one, other| {
+            if hash(u64::from(one) << 32 | u64::from(other)) > limit {
+                return;
+            }
+            let pattern = pattern_of(population, one, other, &mut likeness);
+            *own.entry(pattern).or_default() += 1;
+            if !earlier.make(one, other) {
+                *first.entry(pattern).or_default() += 1;
+            }
+        });
+        (own, first)
+    });
+    let (mut own, mut first) = (Counts::new(), Counts::new());
+    for (part_own, part_first) in counted {
+        add(&mut own, part_own);
+        add(&mut first, part_first);
+    }
+    (own, first, rate)
+}
+
+fn add(all: &mut Counts, part: Counts) {
+    for (pattern, count) in part {
+        *all.entry(pattern).or_default() += count;
+    }
+}
+
+/// Shares of levels among all pairs, by comparison; nearly all are of strangers.
+fn levels_of_all(population: &Population, threads: usize) -> Vec<AllPairs> {
+    let rows = u64::from(population.rows);
+    let batches: Vec<u64> = (0..64).collect();
+    let per_batch = RANDOM_PAIRS / batches.len() as u64;
+    let counted = parallel::map(threads, &batches, |batch| {
+        let mut likeness = Likeness::of_all(population);
+        let mut counts = Counts::new();
+        for draw in batch * per_batch..(batch + 1) * per_batch {
+            let one = hash(2 * draw) % rows.max(1);
+            let other = hash(2 * draw + 1) % rows.max(1);
+            if one != other {
+                let pattern = pattern_of(population, one as u32, other as u32, &mut likeness);
+                *counts.entry(pattern).or_default() += 1;
+            }
+        }
+        counts
+    });
+    let mut counts = Counts::new();
+    for part in counted {
+        add(&mut counts, part);
+    }
+    let drawn: u64 = counts.values().sum();
+    let pairs = pairs_of(rows);
+    let comparisons = population.comparisons.iter().enumerate();
+    comparisons
+        .map(|(at, comparison)| {
+            let mut seen = vec![0.5; comparison.kind().levels().len()];
+            for (pattern, count) in &counts {
+                if let Some(slot) = seen.get_mut(level_of(*pattern, at).wrapping_sub(1)) {
+                    *slot += *count as f64;
+                }
+            }
+            let total: f64 = seen.iter().sum();
+            let mut shares: Vec<f64> = seen.iter().map(|n| n / total).collect();
+            if let Some(equal) = chance_of_equal(comparison) {
+                let rest = 1.0 - shares[0];
+                shares[0] = equal;
+                for share in &mut shares[1..] {
+                    *share *= (1.0 - equal) / rest;
+                }
+            }
+            AllPairs {
+                known: pairs * total / drawn.max(1) as f64,
+                shares,
+            }
+        })
+        .collect()
+}
+
+/// Pairs of so many records; one at least.
+fn pairs_of(rows: u64) -> f64 {
+    (rows as f64 * (rows as f64 - 1.0) / 2.0).max(1.0)
+}
+
+/// Σ n(n−1) / N(N−1) over the values of N records: how often two of them are equal.
+fn chance_of_equal(comparison: &Comparison) -> Option<f64> {
+    let column = comparison.agreed(1)?;
+    let counts = column.counts();
+    let records: f64 = counts.iter().map(|n| f64::from(*n)).sum();
+    let pairs: f64 = counts
+        .iter()
+        .map(|n| f64::from(*n) * (f64::from(*n) - 1.0))
+        .sum();
+    (records > 1.0).then(|| pairs.max(1.0) / (records * (records - 1.0)))
+}
+
+/// Shares of levels among strangers, from those among all pairs: pairs of one person and of relatives taken out. In a
+/// register where most people stand twice, most equal values are of one person. `matched` counts, by comparison and level, the
+/// pairs that are not of strangers; a pair without a level is in neither.
+fn without_matches(all: &[AllPairs], matched: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let comparisons = all.iter().zip(matched);
+    comparisons
+        .map(|(all, matched)| {
+            let levels = all.shares.iter().zip(matched);
+            let rest = levels.map(|(share, matched)| (share * all.known - matched).max(0.5));
+            let rest: Vec<f64> = rest.collect();
+            let total: f64 = rest.iter().sum();
+            rest.iter().map(|pairs| pairs / total).collect()
+        })
+        .collect()
+}
+
+/// What is known of one comparison over all pairs there are.
+#[derive(Clone, Debug)]
+struct AllPairs {
+    /// Pairs with a value on both sides.
+    known: f64,
+    /// The levels of those.
+    shares: Vec<f64>,
+}
+
+/// One share per kind of pair.
+#[derive(Clone, Copy, Debug)]
+struct Mix {
+    same: f64,
+    relative: f64,
+    stranger: f64,
+}
+
+/// A model that knows what is usual, and what strangers share.
+fn before_training(all: &[AllPairs], population: &Population) -> Vec<ComparisonModel> {
+    let comparisons = population.comparisons.iter().zip(all);
+    comparisons
+        .map(|(comparison, all)| {
+            let kind = comparison.kind();
+            let levels = kind.levels().iter().zip(&all.shares);
+            ComparisonModel {
+                kind,
+                levels: levels
+                    .map(|(prior, u)| Level {
+                        m: prior.same,
+                        u: *u,
+                        h: prior.relative.unwrap_or(*u),
+                    })
+                    .collect(),
+            }
+        })
+        .collect()
+}
+
+/// Sets u; relatives are like strangers where nothing is shared.
+fn set_strangers(model: &mut [ComparisonModel], u: &[Vec<f64>]) {
+    for (comparison, u) in model.iter_mut().zip(u) {
+        let is_shared = is_shared(comparison.kind);
+        for (level, u) in comparison.levels.iter_mut().zip(u) {
+            level.u = *u;
+            if !is_shared {
+                level.h = *u;
+            }
+        }
+    }
+}
+
+/// m and h of every comparison, from those that the model has.
+fn fit(population: &Population, samples: &[Sample<'_>], model: &mut [ComparisonModel]) {
+    let kinds: Vec<Kind> = model.iter().map(|comparison| comparison.kind).collect();
+    let has_relatives = kinds.contains(&Kind::GivenName) && kinds.iter().any(|k| is_shared(*k));
+    // two relatives of one given name cannot be told from one person
+    let starts = samples.iter().map(|sample| Mix {
+        same: 0.4,
+        relative: if has_relatives && !sample.rule.is_about(Kind::GivenName, &population.own) {
+            0.2
+        } else {
+            0.0
+        },
+        stranger: 0.4,
+    });
+    let starts: Vec<Mix> = starts.collect();
+    let mut mixes = starts.clone();
+    for _ in 0..ROUNDS {
+        let mut seen: Vec<Vec<(f64, f64)>> = kinds.iter().map(|kind| imagined(*kind)).collect();
+        for ((sample, mix), start) in samples.iter().zip(&mut mixes).zip(&starts) {
+            let (mut same, mut relative, mut total) = (0.0, 0.0, 0.0);
+            let told: Vec<bool> = kinds
+                .iter()
+                .map(|kind| !sample.rule.is_about(*kind, &population.own))
+                .collect();
+            for (pattern, count) in &sample.counts {
+                let (s, r) = posterior(model, *mix, *pattern, &told);
+                same += count * s;
+                relative += count * r;
+                total += count;
+                for (at, seen) in seen.iter_mut().enumerate() {
+                    let level = level_of(*pattern, at).wrapping_sub(1);
+                    if let (true, Some(slot)) = (told[at], seen.get_mut(level)) {
+                        slot.0 += count * s;
+                        slot.1 += count * r;
+                    }
+                }
+            }
+            let share = |n: f64, prior: f64| (n + prior) / (total + 1.0);
+            *mix = Mix {
+                same: share(same, start.same),
+                relative: share(relative, start.relative),
+                stranger: share(total - same - relative, start.stranger),
+            };
+        }
+        if maximise(model, &seen) < STILL {
+            break;
+        }
+    }
+}
+
+/// Whether relatives are unlike strangers in it.
+fn is_shared(kind: Kind) -> bool {
+    kind.levels().iter().any(|level| level.relative.is_some())
+}
+
+/// Pairs of one person and of relatives by level, before any was seen.
+fn imagined(kind: Kind) -> Vec<(f64, f64)> {
+    let levels = kind.levels().iter();
+    levels
+        .map(|level| {
+            (
+                IMAGINED * level.same,
+                IMAGINED * level.relative.unwrap_or(0.0),
+            )
+        })
+        .collect()
+}
+
+/// Sets m and h to what was seen; the largest change.
+fn maximise(model: &mut [ComparisonModel], seen: &[Vec<(f64, f64)>]) -> f64 {
+    let mut change: f64 = 0.0;
+    for (comparison, seen) in model.iter_mut().zip(seen) {
+        let same: f64 = seen.iter().map(|(s, _)| s).sum();
+        let relative: f64 = seen.iter().map(|(_, r)| r).sum();
+        let is_shared = is_shared(comparison.kind);
+        for (level, (s, r)) in comparison.levels.iter_mut().zip(seen) {
+            let m = s / same;
+            change = change.max((m - level.m).abs());
+            level.m = m;
+            if is_shared {
+                level.h = r / relative;
+            }
+        }
+    }
+    change
+}
+
+/// How probably a pair of a pattern is of one person, and of relatives.
+fn posterior(model: &[ComparisonModel], mix: Mix, pattern: Pattern, told: &[bool]) -> (f64, f64) {
+    let (mut s, mut r, mut u) = (mix.same, mix.relative, mix.stranger);
+    for (at, comparison) in model.iter().enumerate() {
+        let level = level_of(pattern, at).wrapping_sub(1);
+        if let (true, Some(level)) = (told[at], comparison.levels.get(level)) {
+            s *= level.m;
+            r *= level.h;
+            u *= level.u;
+        }
+    }
+    let total = (s + r + u).max(f64::MIN_POSITIVE);
+    (s / total, r / total)
+}
+
+/// What candidates tell of all pairs there are.
+struct Found {
+    mix: Mix,
+    /// Pairs of one person or of relatives, by comparison and level.
+    matched: Vec<Vec<f64>>,
+}
+
+/// How common pairs of one person and of relatives are among all pairs, from the candidates.
+fn shares(
+    population: &Population,
+    comparisons: &[ComparisonModel],
+    candidates: &BTreeMap<Pattern, f64>,
+) -> Found {
+    let rows = f64::from(population.rows).max(1.0);
+    let pairs = pairs_of(u64::from(population.rows));
+    let has_relatives = comparisons.iter().any(|c| c.kind == Kind::GivenName)
+        && comparisons.iter().any(|c| is_shared(c.kind));
+    let told = vec![true; comparisons.len()];
+    let mut mix = Mix {
+        same: 1.0 / rows,
+        relative: if has_relatives { 0.5 / rows } else { 0.0 },
+        stranger: 1.0,
+    };
+    for _ in 0..ROUNDS {
+        let (mut same, mut relative) = (1.0, 1.0);
+        for (pattern, count) in candidates {
+            let (s, r) = posterior(comparisons, mix, *pattern, &told);
+            same += count * s;
+            relative += count * r;
+        }
+        let next = Mix {
+            same: same / pairs,
+            relative: if has_relatives { relative / pairs } else { 0.0 },
+            stranger: 1.0,
+        };
+        let moved = (next.same / mix.same - 1.0).abs();
+        mix = next;
+        if moved < STILL {
+            break;
+        }
+    }
+    let levels = comparisons
+        .iter()
+        .map(|comparison| vec![0.0; comparison.levels.len()]);
+    let mut matched: Vec<Vec<f64>> = levels.collect();
+    for (pattern, count) in candidates {
+        let (s, r) = posterior(comparisons, mix, *pattern, &told);
+        for (at, levels) in matched.iter_mut().enumerate() {
+            if let Some(slot) = levels.get_mut(level_of(*pattern, at).wrapping_sub(1)) {
+                *slot += count * (s + r);
+            }
+        }
+    }
+    Found { mix, matched }
+}

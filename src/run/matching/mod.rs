@@ -1,0 +1,195 @@
+//! A match step: the records as they are now, the ids that were issued before, and out of both the tables of this build.
+//!
+//! The ids' own turn computes everything; the tables beside them wait for theirs, and are written and tested like any other.
+
+mod read;
+mod tables;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use datafusion::arrow::array::{ArrayRef, RecordBatch};
+use datafusion::arrow::compute::concat_batches;
+
+use read::{Reading, place_of, reading, records};
+use tables::{arrow, batch, edges, ids, model, new_events, redirects, review, speaks_of};
+
+use super::execute::Execution;
+use crate::diagnostic::Code;
+use crate::error::{Error, Result};
+use crate::identity::{
+    Assigned, Event, Feature, Model, Refusal, Resolved, Rule, Settings, Verdict, assign, resolve,
+};
+use crate::name::TableName;
+use crate::plan::{MatchPlan, Reason, TablePlan};
+use crate::project::{MatchTable, Matching, Spanned};
+
+impl Execution {
+    /// The rows of a table that a match step makes; `None` where the step did not run in this build.
+    pub(in crate::run) fn made(&self, table: &TableName) -> Option<RecordBatch> {
+        self.lock_made().get(table).cloned()
+    }
+
+    /// The rows of the ids, with those of the tables beside them left for their turn.
+    pub(in crate::run) async fn matched(
+        &self,
+        plan: &TablePlan,
+        matched: &MatchPlan,
+    ) -> Result<RecordBatch> {
+        if let Some(rows) = self.made(&plan.table) {
+            return Ok(rows);
+        }
+        let matching = &matched.matching;
+        let reading = reading(matched);
+        let read = self.read_records(matching, &reading).await?;
+        let registry = self.registry(matching).await?;
+        let is_retrained = plan.reasons.contains(&Reason::FullRefresh);
+        let mut known = self.known_model(matching).await?;
+        if is_retrained || !speaks_of(&known, matched) {
+            known.clear();
+        }
+        let threads = self.runner.resources.threads;
+        let settings = settings(matched, &reading, threads);
+        let own = settings.rules.clone();
+        let records = records(matched, &reading, &read.batch, threads)?;
+        let resolved = tokio::task::spawn_blocking(move || {
+            resolve(records, &settings, |population| {
+                Model::from_rows(&known, &population.kinds(), &own)
+            })
+        })
+        .await
+        .map_err(|error| Error::internal("matching broke off").caused_by(error))?
+        .map_err(|refusal| refused(&refusal, matched))?;
+        let assigned = assign(&read.keys, &resolved.cluster_of, &registry);
+        check_churn(matching, &assigned)?;
+        self.record_note(&plan.table, summary(&assigned, &resolved));
+        let key: Vec<ArrayRef> = read.batch.columns()[..reading.key].to_vec();
+        let events = self.published_beside(matching, MatchTable::Events).await?;
+        let mut made = BTreeMap::new();
+        for (part, table) in &matching.tables {
+            let columns = match part {
+                MatchTable::Ids => ids(&key, &assigned),
+                MatchTable::Edges => edges(&key, &resolved)?,
+                MatchTable::Review => review(&key, &resolved)?,
+                MatchTable::Redirects => redirects(&assigned),
+                MatchTable::Model => model(&resolved, matched, &reading),
+                MatchTable::Events => {
+                    let now = self.request.as_of.timestamp_micros();
+                    new_events(&assigned, now)
+                }
+            };
+            let schema = &self.plan_of(table)?.schema;
+            let mut rows = batch(schema, columns)?;
+            if let (MatchTable::Events, Some(before)) = (part, &events) {
+                // what happened stays told
+                rows = concat_batches(schema, [before, &rows]).map_err(arrow)?;
+            }
+            made.insert(table.clone(), rows);
+        }
+        let rows = made.get(&plan.table).cloned();
+        self.lock_made().extend(made);
+        rows.ok_or_else(|| Error::internal(format!("`{}` was not made", plan.table)))
+    }
+
+    pub(super) fn plan_of(&self, table: &TableName) -> Result<&TablePlan> {
+        let plan = self.plan.tables.get(table);
+        plan.ok_or_else(|| Error::internal(format!("`{table}` has no plan")))
+    }
+}
+
+fn settings(matched: &MatchPlan, reading: &Reading, threads: usize) -> Settings {
+    let matching = &matched.matching;
+    let place = |name: &String| place_of(reading, name);
+    let rule = |names: &Vec<Spanned<String>>| Rule {
+        features: names
+            .iter()
+            .filter_map(|c| place(&c.value))
+            .map(Feature::Own)
+            .collect(),
+    };
+    Settings {
+        rules: matching.block.iter().map(rule).collect(),
+        same_from: matching.same_from,
+        review_from: matching.review_from,
+        max_pairs: matching.max_pairs,
+        max_block_share: matching.max_block_share,
+        threads,
+    }
+}
+
+fn refused(refusal: &Refusal, matched: &MatchPlan) -> Error {
+    let matching = &matched.matching;
+    let error = match refusal {
+        Refusal::LargeBlock { rule, count } => {
+            let columns = matching.block.get(*rule).into_iter().flatten();
+            let columns: Vec<&str> = columns.map(|column| column.value.as_str()).collect();
+            let share = 100.0 * count.largest_pairs as f64 / count.pairs.max(1) as f64;
+            Error::config(format!(
+                "blocking rule ({}) would make {} pairs, {share:.0} % of them from one value that {} records share",
+                columns.join(", "),
+                count.pairs,
+                count.largest_records
+            ))
+            .code(Code(811))
+            .help("add a column to the rule, make the value null where it says nothing, or raise `limits: {max_block_share}`")
+        }
+        Refusal::ManyPairs { pairs } => Error::config(format!(
+            "the blocking rules would make {pairs} pairs, more than `max_pairs` ({})",
+            matching.max_pairs
+        ))
+        .code(Code(811))
+        .help("write narrower rules in `block`, or raise `limits: {max_pairs}`"),
+    };
+    error.at(matching.declared_at.location())
+}
+
+fn check_churn(matching: &Matching, assigned: &Assigned) -> Result<()> {
+    let Some(limit) = matching.max_churn else {
+        return Ok(());
+    };
+    let share = assigned.renamed_records as f64 / assigned.known_records.max(1) as f64;
+    if share <= limit {
+        return Ok(());
+    }
+    Err(Error::quality(format!(
+        "{} of {} known records would change their id ({:.2} %), above the limit of {:.2} %",
+        assigned.renamed_records,
+        assigned.known_records,
+        100.0 * share,
+        100.0 * limit
+    ))
+    .code(Code(812))
+    .at(matching.declared_at.location())
+    .help("look at what changed in the records; where it is right, raise `limits: {max_churn}` for one build"))
+}
+
+/// `2,011 ids: 31 new, 4 merged, 17 pairs to review`.
+fn summary(assigned: &Assigned, resolved: &Resolved) -> String {
+    let distinct: BTreeSet<&String> = assigned.ids.iter().collect();
+    let count = |is: fn(&Event) -> bool| assigned.events.iter().filter(|event| is(event)).count();
+    let doubtful = resolved
+        .pairs
+        .iter()
+        .filter(|pair| pair.verdict != Verdict::Same)
+        .count();
+    let told = [
+        (count(|event| matches!(event, Event::Created { .. })), "new"),
+        (
+            count(|event| matches!(event, Event::Merged { .. })),
+            "merged",
+        ),
+        (count(|event| matches!(event, Event::Split { .. })), "split"),
+        (
+            count(|event| matches!(event, Event::Retired { .. })),
+            "retired",
+        ),
+        (doubtful, "pairs to review"),
+    ];
+    let told = told.iter().filter(|(count, _)| *count > 0);
+    let told: Vec<String> = told
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    match told.as_slice() {
+        [] => format!("{} ids", distinct.len()),
+        told => format!("{} ids: {}", distinct.len(), told.join(", ")),
+    }
+}

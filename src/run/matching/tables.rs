@@ -1,0 +1,178 @@
+//! What a match step makes, as rows of its tables.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray, UInt32Array, new_null_array,
+};
+use datafusion::arrow::compute::{cast, take};
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
+
+use super::read::{Reading, field};
+use crate::error::{Error, Result};
+use crate::identity::{Assigned, Event, Feature, ModelRow, Resolved, Rule, Verdict};
+use crate::plan::MatchPlan;
+
+/// The part of a model's table that says what was compared.
+const COLUMN: &str = "column";
+
+pub(super) fn ids(key: &[ArrayRef], assigned: &Assigned) -> Vec<ArrayRef> {
+    let ids: StringArray = assigned.ids.iter().map(Some).collect();
+    let mut columns = key.to_vec();
+    columns.push(Arc::new(ids));
+    columns
+}
+
+/// Keys of both records, weight, what was decided and why.
+pub(super) fn edges(key: &[ArrayRef], resolved: &Resolved) -> Result<Vec<ArrayRef>> {
+    let all: Vec<usize> = (0..resolved.pairs.len()).collect();
+    pairs(key, resolved, &all, |verdict| match verdict {
+        Verdict::Same => "same",
+        Verdict::Doubtful => "doubtful",
+        Verdict::Parted => "parted",
+    })
+}
+
+pub(super) fn review(key: &[ArrayRef], resolved: &Resolved) -> Result<Vec<ArrayRef>> {
+    let undecided = |at: &usize| resolved.pairs[*at].verdict != Verdict::Same;
+    let wanted: Vec<usize> = (0..resolved.pairs.len()).filter(undecided).collect();
+    pairs(key, resolved, &wanted, |verdict| match verdict {
+        Verdict::Parted => "other records of the two speak against it",
+        _ => "the weight lies between the thresholds",
+    })
+}
+
+fn pairs(
+    key: &[ArrayRef],
+    resolved: &Resolved,
+    wanted: &[usize],
+    word: impl Fn(Verdict) -> &'static str,
+) -> Result<Vec<ArrayRef>> {
+    let pairs = || wanted.iter().map(|at| &resolved.pairs[*at]);
+    let one: UInt32Array = pairs().map(|pair| Some(pair.one)).collect();
+    let other: UInt32Array = pairs().map(|pair| Some(pair.other)).collect();
+    let mut columns = Vec::new();
+    for rows in [&one, &other] {
+        for column in key {
+            columns.push(take(column, rows, None).map_err(arrow)?);
+        }
+    }
+    let weights: Float64Array = pairs().map(|pair| pair.weight).collect();
+    let words: StringArray = pairs().map(|pair| Some(word(pair.verdict))).collect();
+    let agreement: StringArray = pairs().map(|pair| Some(pair.agreement.as_str())).collect();
+    columns.push(Arc::new(weights));
+    columns.push(Arc::new(words));
+    columns.push(Arc::new(agreement));
+    Ok(columns)
+}
+
+pub(super) fn redirects(assigned: &Assigned) -> Vec<ArrayRef> {
+    let old: StringArray = assigned.redirects.keys().map(Some).collect();
+    let new: StringArray = assigned.redirects.values().map(Option::as_ref).collect();
+    vec![Arc::new(old), Arc::new(new)]
+}
+
+pub(super) fn new_events(assigned: &Assigned, now: i64) -> Vec<ArrayRef> {
+    let parts = |event: &Event| match event {
+        Event::Created { id, records } => (id.clone(), "created", None, Some(*records as i64)),
+        Event::Merged { id, into } => (id.clone(), "merged", Some(into.clone()), None),
+        Event::Split { id, from, records } => (
+            id.clone(),
+            "split",
+            Some(from.clone()),
+            Some(*records as i64),
+        ),
+        Event::Retired { id } => (id.clone(), "retired", None, None),
+    };
+    let rows: Vec<_> = assigned.events.iter().map(parts).collect();
+    let ids: StringArray = rows.iter().map(|row| Some(&row.0)).collect();
+    let events: StringArray = rows.iter().map(|row| Some(row.1)).collect();
+    let others: StringArray = rows.iter().map(|row| row.2.as_ref()).collect();
+    let counts: Int64Array = rows.iter().map(|row| row.3).collect();
+    let times = TimestampMicrosecondArray::from(vec![now; rows.len()]);
+    vec![
+        Arc::new(ids),
+        Arc::new(events),
+        Arc::new(others),
+        Arc::new(counts),
+        Arc::new(times),
+    ]
+}
+
+/// The columns that a model speaks of, as rows of its table.
+fn columns(matched: &MatchPlan) -> Vec<ModelRow> {
+    let fields = matched.fields.iter().zip(1..);
+    let rows = fields.map(|((meaning, column), position)| ModelRow {
+        part: COLUMN.into(),
+        name: field(*meaning).map_or(String::new(), |field| field.name().to_string()),
+        position,
+        level: Some(column.clone()),
+        ..ModelRow::default()
+    });
+    rows.collect()
+}
+
+/// Whether a model was made for the columns that are compared now.
+pub(super) fn speaks_of(model: &[ModelRow], matched: &MatchPlan) -> bool {
+    let of_columns = model.iter().filter(|row| row.part == COLUMN).cloned();
+    let mut of_columns: Vec<ModelRow> = of_columns.collect();
+    of_columns.sort_by_key(|row| row.position);
+    of_columns == columns(matched)
+}
+
+pub(super) fn model(resolved: &Resolved, matched: &MatchPlan, reading: &Reading) -> Vec<ArrayRef> {
+    let name = |feature: &Feature| match feature {
+        Feature::Own(at) => reading.own.get(*at).map_or("", |(name, _)| name.as_str()),
+        feature => feature.name(),
+    };
+    let rule_name = |rule: &Rule| {
+        let names: Vec<&str> = rule.features.iter().map(name).collect();
+        names.join(", ")
+    };
+    let mut rows = resolved.model.rows(&resolved.pairs_of_rules, rule_name);
+    rows.extend(columns(matched));
+    let text = |value: &dyn Fn(&ModelRow) -> Option<String>| -> ArrayRef {
+        Arc::new(rows.iter().map(value).collect::<StringArray>())
+    };
+    let number = |value: &dyn Fn(&ModelRow) -> Option<f64>| -> ArrayRef {
+        Arc::new(rows.iter().map(value).collect::<Float64Array>())
+    };
+    let count = |value: &dyn Fn(&ModelRow) -> Option<i64>| -> ArrayRef {
+        Arc::new(rows.iter().map(value).collect::<Int64Array>())
+    };
+    vec![
+        text(&|row| Some(row.part.clone())),
+        text(&|row| Some(row.name.clone())),
+        count(&|row| Some(row.position)),
+        text(&|row| row.level.clone()),
+        number(&|row| row.same),
+        number(&|row| row.stranger),
+        number(&|row| row.relative),
+        number(&|row| Some((row.same? / row.stranger?).log2())),
+        count(&|row| row.pairs),
+    ]
+}
+
+/// Rows of a table's columns, each cast to its type.
+pub(super) fn batch(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
+    let rows = columns.first().map_or(0, Array::len);
+    let columns = columns.iter().zip(schema.fields()).map(|(column, field)| {
+        if column.data_type() == &DataType::Null {
+            return Ok(new_null_array(field.data_type(), rows));
+        }
+        cast(column, field.data_type())
+    });
+    let columns = columns.collect::<Result<_, _>>().map_err(arrow)?;
+    RecordBatch::try_new(Arc::clone(schema), columns).map_err(arrow)
+}
+
+pub(super) fn texts(column: &ArrayRef) -> Result<StringArray> {
+    let column = cast(column, &DataType::Utf8).map_err(arrow)?;
+    let texts = column.as_string_opt::<i32>().cloned();
+    texts.ok_or_else(|| Error::internal("a text column holds no text"))
+}
+
+pub(super) fn arrow(error: datafusion::arrow::error::ArrowError) -> Error {
+    Error::internal("rows of a match do not fit together").caused_by(error)
+}

@@ -1,0 +1,386 @@
+//! `- match:` from outside: who is who, ids for life, refusals.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use crate::sandbox::Sandbox;
+
+const KEY_AND_RECORDS: &str =
+    "table: identity.people, records: ref.people, record_key: [record_id]";
+
+const CONTRACT: &str = "description: Records of people.
+key: [record_id]
+columns:
+  - {name: record_id, data_type: varchar}
+  - {name: given_name, data_type: varchar, personal: given_name}
+  - {name: family_name, data_type: varchar, personal: family_name}
+  - {name: birth_date, data_type: date, personal: birth_date}
+  - {name: email, data_type: varchar, personal: email}
+  - {name: country, data_type: varchar}
+";
+
+const GIVEN: &[&str] = &[
+    "Anna", "Erik", "Maria", "Lars", "Ingrid", "Nils", "Karin", "Olof", "Sara", "Gustav", "Hedda",
+    "Ivar",
+];
+const FAMILY: &[&str] = &[
+    "Berg", "Lund", "Ek", "Dahl", "Holm", "Strand", "Moe", "Vik", "Ask", "Falk", "Rask", "Bjerke",
+    "Torp", "Krog", "Munk", "Friis",
+];
+
+/// A person's record; `slip` writes the family name with one.
+fn record(person: usize, suffix: &str, slip: bool) -> String {
+    let given = GIVEN[person % GIVEN.len()];
+    let family = FAMILY[(person / GIVEN.len()) % FAMILY.len()];
+    let written = if slip {
+        format!("{family}h")
+    } else {
+        family.to_string()
+    };
+    let (year, month, day) = (
+        1940 + person * 7 % 60,
+        1 + person * 5 % 12,
+        1 + person * 11 % 28,
+    );
+    let email = format!("{}.{person}x@mail.example", family.to_lowercase());
+    format!("p{person:03}{suffix},{given},{written},{year}-{month:02}-{day:02},{email},SE\n")
+}
+
+/// People of whom two in three have a second record with a slip in it.
+fn people(from: usize, to: usize) -> String {
+    let mut lines = String::new();
+    for person in from..to {
+        lines.push_str(&record(person, "a", false));
+        if person % 3 > 0 {
+            lines.push_str(&record(person, "b", true));
+        }
+    }
+    lines
+}
+
+fn sandbox(settings: &str, rows: &str) -> Sandbox {
+    let sandbox = Sandbox::with(&[
+        ("kilde.yaml", "project: club\nraw: exports/\nlake: lake/\n"),
+        ("schemas/ref/people.yaml", CONTRACT),
+    ]);
+    let step = format!("steps:\n  - match: {{{KEY_AND_RECORDS}{settings}}}\n");
+    sandbox.write("pipelines/club.yaml", step);
+    seed(&sandbox, rows);
+    sandbox
+}
+
+fn seed(sandbox: &Sandbox, rows: &str) {
+    let header = "record_id,given_name,family_name,birth_date,email,country\n";
+    sandbox.write("seeds/ref/people.csv", format!("{header}{rows}"));
+}
+
+/// One cell.
+fn value(sandbox: &Sandbox, sql: &str) -> String {
+    sandbox.query(sql)[0][0].clone()
+}
+
+#[test]
+fn records_of_one_person_share_an_id_and_the_tables_beside_say_why() {
+    let club = sandbox("", &people(0, 150));
+    club.kilde(&["build"]).ended(0);
+    let wrong = "select count(*) from identity.people a join identity.people b on a.record_id < b.record_id
+        where (a.entity_id = b.entity_id) <> (substr(a.record_id, 1, 4) = substr(b.record_id, 1, 4))";
+    assert_eq!(value(&club, wrong), "0");
+    let edge = club.query(
+        "select weight > 5, verdict, agreement from identity.people_edges
+        where record_id = 'p001a' and other_record_id = 'p001b'",
+    );
+    let said = edge[0].join(",");
+    assert!(said.starts_with("true,same,"), "{said}");
+    assert!(
+        said.contains("family_name alike") && said.contains("birth_date equal"),
+        "{said}"
+    );
+    let events = "select count(*) from identity.people_events where event = 'created'";
+    assert_eq!(value(&club, events), "150");
+    let levels = club.query(
+        "select name, level from identity.people_model where part = 'level' and position = 1",
+    );
+    assert_eq!(levels.len(), 4, "{levels:?}");
+    // nothing new: nothing is written
+    let before = club.objects();
+    club.kilde(&["build"]).ended(0);
+    assert_eq!(club.objects(), before);
+}
+
+#[test]
+fn ids_live_on_through_new_records_merges_and_splits_and_every_old_id_leads_somewhere() {
+    let mut rows = people(0, 120);
+    // two halves of one person that nothing joins yet
+    rows.push_str("x1,Tora,Nygaard,1971-05-06,sol.1x@mail.example,SE\nx2,Tora,Solheim,,maane.2x@post.example,NO\n");
+    let club = sandbox("", &rows);
+    club.kilde(&["build"]).ended(0);
+    let ids = "select record_id, entity_id from identity.people order by record_id";
+    let first = club.query(ids);
+    let id = |rows: &[Vec<String>], key: &str| {
+        let row = rows.iter().find(|row| row[0] == key);
+        row.unwrap_or_else(|| panic!("{key}"))[1].clone()
+    };
+    assert_ne!(id(&first, "x1"), id(&first, "x2"));
+
+    // a record of both joins them; other people come
+    rows.push_str("x3,Tora,Solheim,1971-05-06,sol.1x@mail.example,SE\n");
+    rows.push_str("x4,Tora,Solheim,1971-05-06,maane.2x@post.example,SE\n");
+    seed(&club, &(rows.clone() + &people(120, 130)));
+    club.kilde(&["build"]).ended(0);
+    let second = club.query(ids);
+    let renamed = first
+        .iter()
+        .filter(|row| id(&second, &row[0]) != row[1])
+        .count();
+    assert_eq!(renamed, 1, "of two that merge one gives up its id");
+    assert_eq!(id(&second, "x1"), id(&second, "x2"));
+    let gone = if id(&second, "x1") == id(&first, "x1") {
+        "x2"
+    } else {
+        "x1"
+    };
+    let gone = id(&first, gone);
+    let redirects = club.query("select old_id, new_id from identity.people_redirects");
+    assert_eq!(redirects, vec![vec![gone.clone(), id(&second, "x1")]]);
+    let merged =
+        club.query("select entity_id, other_id from identity.people_events where event = 'merged'");
+    assert_eq!(merged, redirects);
+
+    // a person leaves: the id is retired, and everyone else keeps theirs
+    let left: String = rows.lines().filter(|line| !line.starts_with("p000")).fold(
+        String::new(),
+        |mut all, line| {
+            let _ = writeln!(all, "{line}");
+            all
+        },
+    );
+    seed(&club, &(left + &people(120, 130)));
+    club.kilde(&["build"]).ended(0);
+    let third = club.query(ids);
+    assert!(third.iter().all(|row| id(&second, &row[0]) == row[1]));
+    let retired =
+        club.query("select entity_id from identity.people_events where event = 'retired'");
+    assert_eq!(retired, vec![vec![id(&first, "p000a")]]);
+
+    // a rebuild from scratch issues the same ids to the same registry
+    club.kilde(&["build", "--full-refresh"]).ended(0);
+    assert_eq!(club.query(ids), third);
+}
+
+#[test]
+fn a_model_is_kept_until_a_full_refresh_trains_another() {
+    let club = sandbox("", &people(0, 120));
+    club.kilde(&["build"]).ended(0);
+    let model = "select name, position, same_share, stranger_share from identity.people_model
+        where part <> 'rule' order by part, name, position";
+    let first = club.query(model);
+    seed(&club, &people(0, 180));
+    club.kilde(&["build"]).ended(0);
+    assert_eq!(club.query(model), first);
+    club.kilde(&["build", "--full-refresh"]).ended(0);
+    assert_ne!(club.query(model), first);
+}
+
+#[test]
+fn values_that_must_or_cannot_decide_whatever_the_evidence_says() {
+    let mut rows = people(0, 100);
+    // the same person to every eye, but for the country; and two who share nothing else
+    rows.push_str("y1,Tora,Nygaard,1971-05-06,tora.1x@mail.example,SE\n");
+    rows.push_str("y2,Tora,Nygaard,1971-05-06,tora.1x@mail.example,NO\n");
+    let same =
+        "select count(distinct entity_id) from identity.people where record_id in ('y1', 'y2')";
+    let club = sandbox("", &rows);
+    club.kilde(&["build"]).ended(0);
+    assert_eq!(value(&club, same), "1");
+    let club = sandbox(", cannot: [country]", &rows);
+    club.kilde(&["build"]).ended(0);
+    assert_eq!(value(&club, same), "2");
+    let strangers = people(0, 100)
+        + "z1,Ask,Embla,1950-01-01,one@mail.example,XX\nz2,Liv,Trasir,1999-09-09,two@mail.example,XX\n";
+    let rows: String = strangers
+        .lines()
+        .map(|line| match line.strip_suffix(",SE") {
+            // every other record says nothing
+            Some(rest) => format!("{rest},\n"),
+            None => format!("{line}\n"),
+        })
+        .collect();
+    let club = sandbox(", must: [country], block: [email, country]", &rows);
+    club.kilde(&["build"]).ended(0);
+    let same =
+        "select count(distinct entity_id) from identity.people where record_id in ('z1', 'z2')";
+    assert_eq!(value(&club, same), "1");
+}
+
+#[test]
+fn a_rule_that_explodes_is_refused_with_the_share_of_its_value_before_a_pair_is_made() {
+    let mut rows = String::new();
+    for person in 0..1200 {
+        rows.push_str(&record(person, "a", false));
+    }
+    let club = sandbox(", block: [[country], [email]]", &rows);
+    let said = club.kilde(&["build"]).ended(1);
+    assert!(said.stderr.contains("K0811"), "{}", said.stderr);
+    assert!(
+        said.stderr.contains("(country) would make 719400 pairs, 100 % of them from one value that 1200 records share"),
+        "{}",
+        said.stderr
+    );
+    let club = sandbox(", limits: {max_pairs: 3}", &people(0, 60));
+    let said = club.kilde(&["build"]).ended(1);
+    assert!(
+        said.stderr.contains("more than `max_pairs` (3)"),
+        "{}",
+        said.stderr
+    );
+}
+
+#[test]
+fn more_renamed_records_than_allowed_fail_the_step_and_publish_nothing() {
+    let club = sandbox(", limits: {max_churn: 5%}", &people(0, 90));
+    club.kilde(&["build"]).ended(0);
+    let ids = "select record_id, entity_id from identity.people order by record_id";
+    let before = club.query(ids);
+    // every record now belongs to someone else: the keys were dealt out anew
+    let mut keys: Vec<String> = before.iter().map(|row| row[0].clone()).collect();
+    keys.rotate_left(1);
+    let rows = people(0, 90);
+    let dealt: String = rows
+        .lines()
+        .zip(keys)
+        .map(|(line, key)| format!("{key},{}\n", line.split_once(',').unwrap().1))
+        .collect();
+    seed(&club, &dealt);
+    let said = club.kilde(&["build"]).ended(1);
+    assert!(
+        said.stdout.contains("K0812") || said.stderr.contains("K0812"),
+        "{}{}",
+        said.stdout,
+        said.stderr
+    );
+    assert_eq!(club.query(ids), before);
+}
+
+#[test]
+fn keys_that_repeat_and_columns_that_are_not_there_are_told() {
+    let club = sandbox("", &(people(0, 20) + &record(3, "a", false)));
+    club.write(
+        "schemas/ref/people.yaml",
+        CONTRACT.replace("key: [record_id]\n", ""),
+    );
+    let said = club.kilde(&["build"]).ended(1);
+    let all = said.stdout + &said.stderr;
+    assert!(
+        all.contains("two records share their `record_key` (record_id)"),
+        "{all}"
+    );
+}
+
+#[test]
+fn one_of_the_tables_brings_the_others_and_a_rollback_leaves_what_was_issued() {
+    let club = sandbox("", &people(0, 60));
+    club.kilde(&["build", "-s", "ref.people identity.people_review"])
+        .ended(0);
+    let tables: Vec<String> = club.digests().into_keys().collect();
+    assert_eq!(
+        tables,
+        [
+            "identity.people",
+            "identity.people_edges",
+            "identity.people_events",
+            "identity.people_model",
+            "identity.people_redirects",
+            "identity.people_review",
+            "ref.people"
+        ]
+    );
+    seed(&club, &people(0, 80));
+    club.kilde(&["build"]).ended(0);
+    let ids = "select record_id, entity_id from identity.people order by record_id";
+    let issued = club.query(ids);
+    club.kilde(&["rollback", "1"]).ended(0);
+    assert_eq!(
+        value(&club, "select count(*) < 110 from ref.people"),
+        "true"
+    );
+    assert_eq!(club.query(ids), issued);
+}
+
+/// The shipped project with a match of its people beside its own rules, and the truth as one more source.
+fn company() -> Sandbox {
+    let company = Sandbox::shipped(true);
+    let truth = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/truth/records.parquet");
+    fs::create_dir_all(company.path("exports/truth")).unwrap();
+    fs::copy(truth, company.path("exports/truth/records.parquet")).unwrap();
+    company.write(
+        "schemas/bronze/truth.yaml",
+        "description: Who is behind each record.
+columns:
+  - {name: system, data_type: varchar}
+  - {name: source_id, data_type: varchar}
+  - {name: person_id, data_type: bigint}
+",
+    );
+    company.write(
+        "pipelines/truth.yaml",
+        "sources:
+  - {table: bronze.truth, files: truth/records.parquet, read: parquet}
+steps:
+  - match:
+      table: identity.person_ids
+      records: silver.people
+      record_key: [record_id]
+      entity_id: person_id
+      cannot: [national_id]
+",
+    );
+    company
+}
+
+#[test]
+fn the_sample_company_is_matched_by_defaults_as_the_truth_says_on_any_number_of_threads() {
+    let company = company();
+    let build = [
+        "build",
+        "-s",
+        "+identity.person_ids bronze.truth",
+        "--threads",
+        "2",
+    ];
+    company.kilde(&build).ended(0);
+    let scores = company.query(
+        "with cells as (
+            select t.person_id, ids.person_id as found, cast(count(*) as double) as n
+            from bronze.truth as t
+            join silver.people as p on p.source = t.system and p.source_id = t.source_id
+            join identity.person_ids as ids on ids.record_id = p.record_id
+            where p.family_name is not null
+            group by t.person_id, ids.person_id
+        ),
+        hits as (select sum(n * (n - 1)) as pairs from cells),
+        found as (select sum(n * (n - 1)) as pairs from (select sum(n) as n from cells group by found)),
+        made as (select sum(n * (n - 1)) as pairs from (select sum(n) as n from cells group by person_id))
+        select hits.pairs / found.pairs, hits.pairs / made.pairs from hits cross join found cross join made",
+    );
+    let (precision, recall): (f64, f64) =
+        (scores[0][0].parse().unwrap(), scores[0][1].parse().unwrap());
+    let f1 = 2.0 * precision * recall / (precision + recall);
+    // a few thousand records teach less than a hundred thousand do
+    assert!(
+        precision >= 0.975 && f1 >= 0.97,
+        "precision {precision}, recall {recall}"
+    );
+
+    let other = self::company();
+    let build = [
+        "build",
+        "-s",
+        "+identity.person_ids bronze.truth",
+        "--threads",
+        "1",
+    ];
+    other.kilde(&build).ended(0);
+    assert_eq!(company.digests(), other.digests());
+}
