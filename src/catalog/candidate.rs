@@ -21,6 +21,17 @@ pub(crate) struct Candidate {
     pub(crate) files: Vec<LiveFile>,
 }
 
+impl Candidate {
+    /// A table's whole content, to be found again through the report of the run.
+    pub(crate) fn of(content: &Content) -> Self {
+        Self {
+            location: content.location.clone(),
+            definition: content.definition.clone(),
+            files: content.files.values().cloned().collect(),
+        }
+    }
+}
+
 /// The part of a run's report that readers need.
 #[derive(Debug, Deserialize)]
 pub(super) struct CandidatesOfRun {

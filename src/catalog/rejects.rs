@@ -13,6 +13,10 @@ use crate::error::{Error, Result};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct RejectGroup {
     pub(crate) source: String,
+    /// The contract's column that failed first; none where the record is no record.
+    pub(crate) column: Option<String>,
+    pub(crate) rule: String,
+    /// In words, as the first record has it.
     pub(crate) reason: String,
     pub(crate) records: u64,
     /// Exports in which it occurs.
@@ -23,13 +27,14 @@ pub(crate) struct RejectGroup {
 
 const GROUPS_SQL: &str = "
 with numbered as (
-    select source, coalesce(column_name || ': ', '') || replace(rule, '_', ' ') as reason, file, line,
+    select source, coalesce(column_name, '') as column, rule, reason, file, line,
            row_number() over (partition by source, column_name, rule order by file, line, byte) as place
     from ops.rejects)
-select source, reason, count(*) as records, count(distinct file) as files,
-       min(file) filter (where place = 1) as first_file, min(line) filter (where place = 1) as first_line
+select source, column, rule, count(*) as records, count(distinct file) as files,
+       min(reason) filter (where place = 1) as reason, min(file) filter (where place = 1) as first_file,
+       min(line) filter (where place = 1) as first_line
 from numbered
-group by source, reason
+group by source, column, rule
 order by source, records desc, reason";
 
 const COUNTS_SQL: &str = "select source, cast(sum(records) as bigint) as records from ops.files where status <> 'retracted' group by source order by source";
@@ -42,6 +47,8 @@ impl Catalog {
             for row in 0..batch.num_rows() {
                 groups.push(RejectGroup {
                     source: text(&batch, "source", row)?,
+                    column: Some(text(&batch, "column", row)?).filter(|name| !name.is_empty()),
+                    rule: text(&batch, "rule", row)?,
                     reason: text(&batch, "reason", row)?,
                     records: number(&batch, "records", row)?,
                     files: number(&batch, "files", row)?,

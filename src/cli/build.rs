@@ -183,6 +183,12 @@ fn exports(report: &RunReport) -> String {
     text.push_str(&columns.render("  "));
     for source in &busy {
         text.push_str(&ignored(source));
+        // what was refused is explained where the errors are
+        if !matches!(source.outcome, TableOutcome::Failed(_)) {
+            for doubt in source.exports.iter().filter_map(|e| e.doubt.as_ref()) {
+                text.push_str(&format!("  {} {doubt}\n", styled(DOUBT, "!")));
+            }
+        }
     }
     text.push_str(&held::lines(report, true));
     text.push_str(&held::overdue(report));
@@ -237,8 +243,16 @@ fn source_row(source: &SourceReport) -> Vec<String> {
         TableOutcome::Failed(_) => [const { String::new() }; 3],
         _ => [
             format::plural(source.exports.len() as u64, "export") + &retracted,
-            format!("{} records", format::count(source.records)),
-            format!("{} rows", format::change(source.row_change)),
+            format::plural(source.records, "record"),
+            format!(
+                "{} row{}",
+                format::change(source.row_change),
+                if source.row_change.abs() == 1 {
+                    ""
+                } else {
+                    "s"
+                }
+            ),
         ],
     };
     vec![
@@ -308,7 +322,7 @@ fn step_row(step: &StepReport) -> Vec<String> {
     let rows = match step.outcome {
         TableOutcome::Failed(_) | TableOutcome::Skipped(_) => [String::new(), String::new()],
         _ => [
-            format!("{} rows", format::count(step.rows)),
+            format::plural(step.rows, "row"),
             format::change(step.row_change),
         ],
     };

@@ -77,17 +77,24 @@ impl Rejects {
                     format::count(group.records),
                     group.reason.clone(),
                     match group.files {
-                        1 => group.first_file.clone(),
-                        n => format!("{} exports", format::count(n)),
+                        1 => String::new(),
+                        n => format!("in {} exports", format::count(n)),
                     },
-                    format!("first {}:{}", group.first_file, group.first_line),
+                    match group.records {
+                        1 => format!("{}:{}", group.first_file, group.first_line),
+                        _ => format!("first {}:{}", group.first_file, group.first_line),
+                    },
                 ]);
             }
             style::out(&columns.render("  "));
         }
-        style::out(
-            "help: every record with its text: `--csv FILE`, or kilde query \"select * from ops.rejects\"\n",
-        );
+        let of_run = match &view {
+            View::Candidates(run) => format!("--candidate {run} "),
+            View::Newest | View::Release(_) => String::new(),
+        };
+        style::out(&format!(
+            "help: every record with its text: `--csv FILE`, or kilde query {of_run}\"select * from ops.rejects\"\n"
+        ));
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -54,8 +54,7 @@ impl Status {
         }
         if let Some(claim) = &status.open_claim {
             text.push_str(&format!(
-                "claim {} of run {} since {}: building, or it died\n",
-                claim.claim,
+                "run {} holds the lake since {}: it builds, or was killed; a build that has work takes over from a dead one\n",
                 claim.run,
                 format::moment(claim.since, project.time_zone),
             ));
@@ -75,7 +74,7 @@ impl Status {
         project: &crate::project::Project,
     ) -> Result<String> {
         let runs = lake.run_reports().await?;
-        let mut columns = format::Columns::new(&[false, false, false, true]);
+        let mut columns = format::Columns::new(&[false, false, true, false]);
         for run in runs.iter().rev().take(RUNS) {
             let Some(bytes) = lake.run_report(run).await? else {
                 continue;
@@ -84,20 +83,20 @@ impl Status {
                 columns.row(vec![
                     run.to_string(),
                     "?".into(),
-                    "unreadable report".into(),
                     String::new(),
+                    "unreadable report".into(),
                 ]);
                 continue;
             };
             columns.row(vec![
                 run.to_string(),
                 format::moment(report.started_at, project.time_zone),
+                format::seconds(report.seconds),
                 match (&report.release, &report.failure) {
                     (Some(release), _) => format!("release {release}"),
                     (None, Some(failure)) => styled(BAD, failure),
                     (None, None) => "nothing to publish".to_string(),
                 },
-                format::seconds(report.seconds),
             ]);
         }
         Ok(format!("last runs\n{}", columns.render("  ")))

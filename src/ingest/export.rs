@@ -12,11 +12,12 @@ use tokio::sync::mpsc;
 use super::conform::Conformer;
 use super::format::{Decoding, format};
 use super::input::{Chunk, RawBytes, channel, content};
-use super::output::Output;
+use super::output::{FirstReject, Output};
 use super::rule::Rule;
 use super::scratch::ScratchFile;
-use crate::diagnostic::Code;
+use crate::diagnostic::{Code, Place};
 use crate::error::{Error, Result};
+use crate::name::RunId;
 use crate::project::{Captures, Contract, Source};
 
 /// An export to be decoded.
@@ -44,11 +45,48 @@ pub(crate) struct ExportReport {
     pub(crate) accepted: u64,
     pub(crate) rejected: u64,
     pub(crate) rejects_by_rule: BTreeMap<Rule, u64>,
+    /// The first record that broke each rule.
+    pub(crate) first_rejects: BTreeMap<Rule, FirstReject>,
     /// Names of the export's columns, where it says them.
     pub(crate) header: Option<Vec<String>>,
     /// Columns that the contract does not want.
     pub(crate) ignored_columns: Vec<String>,
 }
+
+impl ExportReport {
+    /// The reject that comes first, and the rule that it broke.
+    fn first_reject(&self) -> Option<(Rule, &FirstReject)> {
+        let first = self
+            .first_rejects
+            .iter()
+            .min_by_key(|(_, first)| first.line);
+        first.map(|(rule, first)| (*rule, first))
+    }
+
+    /// What people should look at, since the export is most likely read in another way than it was written: half of its
+    /// records or more are rejected, and not only a few, or some hold bytes of another encoding.
+    pub(crate) fn doubt(&self) -> Option<String> {
+        let by_encoding = self.first_rejects.get_key_value(&Rule::Encoding);
+        let (rule, first) = by_encoding
+            .map(|(rule, first)| (*rule, first))
+            .or_else(|| {
+                self.first_reject()
+                    .filter(|_| self.rejected >= MANY && self.rejected * 2 >= self.records)
+            })?;
+        let count = self.rejects_by_rule.get(&rule).copied().unwrap_or(0);
+        let mut text = format!(
+            "{}:{}: {}, as in {count} of {} records",
+            self.path, first.line, first.reason, self.records
+        );
+        if let Some(remedy) = rule.remedy(count, self.records) {
+            text.push_str(&format!("; say {remedy}"));
+        }
+        Some(text)
+    }
+}
+
+/// Rejects that are more than mistakes of single records.
+const MANY: u64 = 10;
 
 /// A decoded export.
 #[derive(Debug)]
@@ -210,6 +248,7 @@ impl Task {
             accepted: written.accepted.rows(),
             rejected: written.rejects.rows(),
             rejects_by_rule: written.by_rule,
+            first_rejects: written.firsts,
             header: seen.header,
             ignored_columns: seen.ignored,
         };
@@ -236,27 +275,48 @@ fn check_sum(report: &ExportReport) -> Result<()> {
     .at(&report.path))
 }
 
-/// Holds the rejects of a source's exports, all of one build, to the source's limit.
+/// Holds the rejects of a source's exports, all of one build, to the source's limit. `run`: where people find them.
 ///
 /// # Errors
-/// `Quality` where there are more.
-pub(crate) fn check_rejects(source: &Source, reports: &[&ExportReport]) -> Result<()> {
+/// `Quality` K0412 where there are more.
+pub(crate) fn check_rejects(source: &Source, reports: &[&ExportReport], run: &RunId) -> Result<()> {
     let rejected: u64 = reports.iter().map(|report| report.rejected).sum();
     let records: u64 = reports.iter().map(|report| report.records).sum();
-    match source.max_rejects {
-        Some(limit) if !limit.allows(rejected, records) => {
-            let first = reports.iter().find(|report| report.rejected > 0);
-            let name = source.table.name();
-            Err(Error::quality(format!(
-                "{rejected} of {records} records of `{}` rejected, above the limit",
-                source.table
-            ))
-            .code(Code(412))
-            .at(first.map_or("", |report| report.path.as_str()))
-            .help(format!(
-                "inspect with `kilde rejects {name}`, or raise `rejects: {{at_most: …}}` of the source"
-            )))
-        }
-        _ => Ok(()),
+    let Some(limit) = source
+        .max_rejects
+        .filter(|limit| !limit.allows(rejected, records))
+    else {
+        return Ok(());
+    };
+    let mut firsts = reports
+        .iter()
+        .filter_map(|report| Some((report, report.first_reject()?)));
+    let (place, reason, remedy) = match firsts.next() {
+        Some((report, (rule, first))) => (
+            format!("{}:{}", report.path, first.line),
+            format!(", the first since {}", first.reason),
+            rule.remedy(
+                report.rejects_by_rule.get(&rule).copied().unwrap_or(0),
+                report.records,
+            ),
+        ),
+        None => (String::new(), String::new(), None),
+    };
+    let declared_at = Place {
+        file: Arc::clone(&source.file),
+        span: source.span,
     }
+    .location();
+    let remedy = remedy.map_or_else(String::new, |remedy| {
+        format!("; say {remedy}, in {declared_at}")
+    });
+    Err(Error::quality(format!(
+        "{rejected} of {records} records were rejected, more than `at_most: {limit}` allows{reason}"
+    ))
+    .code(Code(412))
+    .at(place)
+    .help(format!(
+        "`kilde rejects {} --candidate {run}` lists the reasons{remedy}",
+        source.table.name()
+    )))
 }

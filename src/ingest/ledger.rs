@@ -32,10 +32,19 @@ pub(crate) enum FileStatus {
     Empty,
     /// It was loaded, and its rows were taken out again: somebody decided so.
     Retracted,
+    /// More of its source's records were rejected than the project allows. In what a failed run left only: such an export
+    /// stays new.
+    Refused,
 }
 
 impl FileStatus {
-    const ALL: [Self; 4] = [Self::Loaded, Self::Duplicate, Self::Empty, Self::Retracted];
+    const ALL: [Self; 5] = [
+        Self::Loaded,
+        Self::Duplicate,
+        Self::Empty,
+        Self::Retracted,
+        Self::Refused,
+    ];
 
     /// As stored.
     pub(crate) fn name(self) -> &'static str {
@@ -44,6 +53,7 @@ impl FileStatus {
             Self::Duplicate => "duplicate",
             Self::Empty => "empty",
             Self::Retracted => "retracted",
+            Self::Refused => "refused",
         }
     }
 }

@@ -58,6 +58,15 @@ pub(crate) struct Output {
     waiting: Vec<Reject>,
     records: u64,
     by_rule: BTreeMap<Rule, u64>,
+    firsts: BTreeMap<Rule, FirstReject>,
+}
+
+/// The first reject of an export by one rule: an example for messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FirstReject {
+    pub(crate) line: i64,
+    /// For people; never holds a value.
+    pub(crate) reason: String,
 }
 
 /// What became of the records.
@@ -67,6 +76,7 @@ pub(crate) struct Written {
     pub(crate) rejected_keys: ScratchFile,
     pub(crate) records: u64,
     pub(crate) by_rule: BTreeMap<Rule, u64>,
+    pub(crate) firsts: BTreeMap<Rule, FirstReject>,
 }
 
 impl Output {
@@ -94,6 +104,7 @@ impl Output {
             waiting: Vec::new(),
             records: 0,
             by_rule: BTreeMap::new(),
+            firsts: BTreeMap::new(),
         }
     }
 
@@ -117,6 +128,12 @@ impl Output {
         }
         for reject in &rejects {
             *self.by_rule.entry(reject.rule).or_default() += 1;
+            self.firsts
+                .entry(reject.rule)
+                .or_insert_with(|| FirstReject {
+                    line: reject.line,
+                    reason: reject.reason.clone(),
+                });
         }
         self.waiting.append(&mut rejects);
         if self.waiting.len() >= REJECTS_AT_ONCE {
@@ -211,6 +228,7 @@ impl Output {
             rejected_keys: self.rejected_keys.finish()?,
             records: self.records,
             by_rule: self.by_rule,
+            firsts: self.firsts,
         })
     }
 }

@@ -86,6 +86,26 @@ impl Rule {
         }
     }
 
+    /// What the project can say where an export, of whose records so many broke the rule, is most likely right and read
+    /// wrongly; `None` where the records are at fault.
+    pub(crate) fn remedy(self, broke: u64, records: u64) -> Option<&'static str> {
+        // of a date in a form of its own there are many; of a mistake by hand, few
+        if self != Self::Encoding && broke * 10 < records {
+            return None;
+        }
+        Some(match self {
+            Self::Encoding => "`encoding: windows-1252`, if that is what the sender writes",
+            Self::TooFewFields | Self::TooManyFields => {
+                "`delimiter: \";\"`, if fields are divided otherwise"
+            }
+            Self::UnclosedQuote => "`quote: \"\"`, if the export puts no fields in quotes",
+            Self::NotANumber => "`decimal: \",\"`, if numbers are written so",
+            Self::NotADate => "`dates: [\"%d.%m.%Y\"]`, in the form that the export has",
+            Self::NotATimestamp => "`times: [\"%d.%m.%Y %H:%M\"]`, in the form that the export has",
+            _ => return None,
+        })
+    }
+
     /// What is wrong, said of a field or a record; never holds a value.
     pub(crate) fn reason(self) -> &'static str {
         match self {

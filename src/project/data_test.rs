@@ -118,6 +118,17 @@ pub(crate) enum Limit {
     Share(f64),
 }
 
+impl fmt::Display for Limit {
+    /// As written in contracts and pipelines: `10`, `0.1%`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(limit) => write!(f, "{limit}"),
+            // a share is kept as a binary fraction: what it adds to the percentage is cut off
+            Self::Share(share) => write!(f, "{}%", (share * 1e8).round() / 1e6),
+        }
+    }
+}
+
 impl Limit {
     /// Whether `failures` among `total` stay within the limit; nothing among nothing does.
     pub(crate) fn allows(self, failures: u64, total: u64) -> bool {

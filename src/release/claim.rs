@@ -310,7 +310,7 @@ fn busy(open: Option<&ClaimInLog<'_>>) -> Error {
     };
     Error::conflict(text)
         .code(Code(706))
-        .help("try again when it is done, or build with `--wait`")
+        .help("try again when it is done; `kilde status` shows it")
 }
 
 fn fenced() -> Error {

@@ -181,6 +181,9 @@ impl Runner {
             report.failure = Some(failure);
             report.failure_kind = Some(ErrorKind::Quality.name().to_string());
             report.candidates = executed.candidates(|_| true);
+            report
+                .candidates
+                .extend(execution.ops_candidates(&executed).await);
             claim.yield_(YieldReason::Failed).await?;
             return Ok(());
         }

@@ -170,8 +170,7 @@ impl Execution {
         let broken = plan
             .inputs
             .iter()
-            .find(|input| self.is_broken(input))
-            .cloned();
+            .find_map(|input| self.root_of_failure(input));
         let watch = Stopwatch::start();
         let mut failure = None;
         let mut result = match (&plan.action, broken) {
@@ -224,13 +223,17 @@ impl Execution {
         !(failed && self.request.fail_fast)
     }
 
-    fn is_broken(&self, table: &TableName) -> bool {
-        self.lock_state().outcomes.get(table).is_some_and(|result| {
-            matches!(
-                result.outcome,
-                TableOutcome::Failed(_) | TableOutcome::TestsFailed | TableOutcome::Skipped(_)
-            )
-        })
+    pub(super) fn is_broken(&self, table: &TableName) -> bool {
+        self.root_of_failure(table).is_some()
+    }
+
+    /// The table that failed, where this one did or was not tried since one that it stands on did.
+    fn root_of_failure(&self, table: &TableName) -> Option<TableName> {
+        match &self.lock_state().outcomes.get(table)?.outcome {
+            TableOutcome::Failed(_) | TableOutcome::TestsFailed => Some(table.clone()),
+            TableOutcome::Skipped(root) => Some(root.clone()),
+            _ => None,
+        }
     }
 
     /// What a table holds now: this run's candidate, else the published version.
@@ -436,14 +439,7 @@ impl Executed {
             .filter_map(|result| result.content.as_ref().or(result.refused.as_ref()));
         contents
             .filter(|content| content.version.is_none())
-            .map(|content| {
-                let candidate = Candidate {
-                    location: content.location.clone(),
-                    definition: content.definition.clone(),
-                    files: content.files.values().cloned().collect(),
-                };
-                (content.name.clone(), candidate)
-            })
+            .map(|content| (content.name.clone(), Candidate::of(content)))
             .collect()
     }
 

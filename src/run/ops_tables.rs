@@ -13,10 +13,10 @@ use datafusion::prelude::SessionContext;
 use super::execute::{Executed, Execution};
 use super::publication::{schema_hash, write_of};
 use super::report::ExportReport;
-use crate::catalog::{Catalog, Content};
+use crate::catalog::{Candidate, Catalog, Content};
 use crate::engine::{self, FileSet, Joins};
 use crate::error::{Error, Result};
-use crate::ingest::{self, DecodedExport, Ledger, LedgerEntry};
+use crate::ingest::{self, DecodedExport, ExportReport as DecodedReport, Ledger, LedgerEntry};
 use crate::lake::{self, Layout, TableDefinition, TableIdentity, WriteSpec, Written};
 use crate::name::{OWN_SCHEMA, TableName};
 use crate::release::{Fingerprints, LiveFile, Release, RollbackClass, TableFacts, TableWrite};
@@ -56,17 +56,17 @@ impl Ingested {
                 duplicate: entry.counts.duplicate,
                 rejected: entry.counts.rejected,
                 duplicate_of: entry.duplicate_of.clone(),
-                ignored_columns: self.ignored_columns(&entry.path),
+                ignored_columns: self
+                    .decoded(&entry.path)
+                    .map_or_else(Vec::new, |report| report.ignored_columns.clone()),
+                doubt: self.decoded(&entry.path).and_then(DecodedReport::doubt),
             })
             .collect()
     }
 
-    fn ignored_columns(&self, path: &str) -> Vec<String> {
-        let reports = self.decoded.iter().map(|export| &export.report);
-        let mut of_path = reports.filter(|report| report.path == path);
-        of_path
-            .next()
-            .map_or_else(Vec::new, |report| report.ignored_columns.clone())
+    fn decoded(&self, path: &str) -> Option<&DecodedReport> {
+        let mut reports = self.decoded.iter().map(|export| &export.report);
+        reports.find(|report| report.path == path)
     }
 }
 
@@ -112,8 +112,35 @@ impl Execution {
         executed: &Executed,
     ) -> Result<BTreeMap<TableName, TableWrite>> {
         let mut writes = BTreeMap::new();
+        for (table, content) in self.ops_contents(executed).await? {
+            let published = self.published(&table).await?;
+            let facts = own_facts(&content);
+            writes.insert(table, write_of(&content, published.as_ref(), facts));
+        }
+        Ok(writes)
+    }
+
+    /// Ledger and rejects as this run would have left them, where it rejected records: what `kilde rejects --candidate`
+    /// reads. A failure to write them must not hide the one that they explain: they are left out then.
+    pub(super) async fn ops_candidates(
+        &self,
+        executed: &Executed,
+    ) -> BTreeMap<TableName, Candidate> {
+        let mut exports = executed.ingested.values().flat_map(|i| &i.decoded);
+        if !exports.any(|export| export.report.rejected > 0) {
+            return BTreeMap::new();
+        }
+        let contents = self.ops_contents(executed).await.unwrap_or_default();
+        contents
+            .into_iter()
+            .map(|(table, content)| (table, Candidate::of(&content)))
+            .collect()
+    }
+
+    async fn ops_contents(&self, executed: &Executed) -> Result<BTreeMap<TableName, Content>> {
+        let mut contents = BTreeMap::new();
         if executed.ingested.is_empty() {
-            return Ok(writes);
+            return Ok(contents);
         }
         let sources: BTreeSet<&TableName> = executed.ingested.keys().collect();
         let mut entries = Vec::new();
@@ -140,19 +167,19 @@ impl Execution {
         let files = files_table()?;
         // each source's entries lie together: its partition is written anew
         let old = |source: &str| sources.iter().any(|name| name.to_string() == source);
-        let write = self
-            .ops_write(&files, Arc::new(provider), ingest::ledger_schema(), old)
+        let content = self
+            .ops_content(&files, Arc::new(provider), ingest::ledger_schema(), old)
             .await?;
-        writes.insert(files, write);
+        contents.insert(files, content);
 
-        if let Some(write) = self.rejects_write(executed).await? {
-            writes.insert(rejects_table()?, write);
+        if let Some(content) = self.rejects_content(executed).await? {
+            contents.insert(rejects_table()?, content);
         }
-        Ok(writes)
+        Ok(contents)
     }
 
     /// A new version of the rejects, where any come or go.
-    async fn rejects_write(&self, executed: &Executed) -> Result<Option<TableWrite>> {
+    async fn rejects_content(&self, executed: &Executed) -> Result<Option<Content>> {
         let decoded = executed
             .ingested
             .values()
@@ -179,7 +206,7 @@ impl Execution {
             rows = self.with_rejects_that_stay(rows, published, &parts)?;
         }
         let void = |source: &str| void.contains(source);
-        self.ops_write(&rejects, rows, ingest::rejects_schema(), void)
+        self.ops_content(&rejects, rows, ingest::rejects_schema(), void)
             .await
             .map(Some)
     }
@@ -225,13 +252,13 @@ impl Execution {
     }
 
     /// Rows added to one of our tables; the partitions of `void` sources go.
-    async fn ops_write(
+    async fn ops_content(
         &self,
         table: &TableName,
         rows: Arc<dyn TableProvider>,
         schema: SchemaRef,
         void: impl Fn(&str) -> bool,
-    ) -> Result<TableWrite> {
+    ) -> Result<Content> {
         let published = self.published(table).await?;
         let session = self
             .catalog
@@ -244,9 +271,7 @@ impl Execution {
             None => Vec::new(),
         };
         let by_source = [PARTITION.to_string()];
-        let content = content_of(table, &schema, definition, &by_source, &kept, &written)?;
-        let facts = own_facts(&content);
-        Ok(write_of(&content, published.as_ref(), facts))
+        content_of(table, &schema, definition, &by_source, &kept, &written)
     }
 
     async fn write_rows(

@@ -123,7 +123,7 @@ pub(crate) enum TableOutcome {
     Failed(FailureReport),
     /// Keeps its last good version: the reason.
     Held(String),
-    /// Not tried, since this input failed.
+    /// Not tried, since this table failed, on which it stands.
     Skipped(TableName),
 }
 
@@ -192,6 +192,9 @@ pub(crate) struct ExportReport {
     /// Columns that the contract does not know.
     #[serde(default)]
     pub(crate) ignored_columns: Vec<String>,
+    /// Why it is most likely read in another way than it was written.
+    #[serde(default)]
+    pub(crate) doubt: Option<String>,
 }
 
 /// One step in a run.

@@ -46,7 +46,10 @@ impl Execution {
 
         self.refuse_unready(&source, exports)?;
         let decoded = self.decode(&source, exports).await?;
-        self.check_rejects(&source, exports, &decoded)?;
+        if let Err(error) = self.check_rejects(&source, exports, &decoded) {
+            self.record_ingested(&plan.table, self.refused(&source, decoded));
+            return Err(error);
+        }
         let passed_over = self.refuse_shrunk(&source, exports, &decoded, reload)?;
         let replaced = self.replaced(&source, exports, leaving);
         let (unique, duplicates) = self.without_duplicates(&source, decoded, reload, &replaced);
@@ -99,6 +102,26 @@ impl Execution {
                 .code(Code(430))
                 .help("ask the sender; with `on_error: hold` the rest is built meanwhile")),
             _ => Ok(()),
+        }
+    }
+
+    /// Exports of which more records were rejected than the source allows: kept so that people can look at the rejects.
+    fn refused(&self, source: &Source, decoded: Vec<Arc<DecodedExport>>) -> Ingested {
+        let entry = |export: &Arc<DecodedExport>| {
+            let counts = FileCounts {
+                records: export.report.records,
+                rejected: export.report.rejected,
+                ..FileCounts::default()
+            };
+            LedgerEntry {
+                status: FileStatus::Refused,
+                ..self.entry_of(source, export, counts)
+            }
+        };
+        Ingested {
+            entries: decoded.iter().map(entry).collect(),
+            decoded,
+            ..Ingested::default()
         }
     }
 
@@ -162,7 +185,7 @@ impl Execution {
         decoded: &[Arc<DecodedExport>],
     ) -> Result<()> {
         let reports: Vec<_> = decoded.iter().map(|export| &export.report).collect();
-        let checked = ingest::check_rejects(source, &reports);
+        let checked = ingest::check_rejects(source, &reports, &self.run);
         if let Err(error) = &checked {
             let bad = exports.iter().zip(&reports);
             for (export, _) in bad.filter(|(_, report)| report.rejected > 0) {

@@ -12,12 +12,12 @@ use datafusion::prelude::SessionContext;
 use super::execute::{Execution, TableResult};
 use super::report::TableOutcome;
 use crate::catalog::Content;
-use crate::diagnostic::SourceFile;
+use crate::diagnostic::{Code, SourceFile};
 use crate::engine::{self, Analysis, Joins, Statement};
 use crate::error::{Error, Result};
 use crate::lake::Written;
 use crate::name::TableName;
-use crate::plan::{Kind, TablePlan};
+use crate::plan::{Action, Kind, TablePlan};
 use crate::quality::{Check, Counts, PlannedTest, Verdict, planned_tests};
 
 /// The tests of a table, and which of them are counted while it is written.
@@ -169,15 +169,18 @@ impl Execution {
                     continue;
                 };
                 let reads = tables_of(&sql)?;
+                // what a table that failed would hold is not known, and the build fails by it anyway
                 let before = plan.table.as_published();
                 if reads
                     .iter()
                     .all(|table| *table == plan.table || *table == before)
+                    || reads.iter().any(|table| self.is_broken(table))
                 {
                     continue;
                 }
                 let mut tables = BTreeMap::new();
                 for table in reads {
+                    self.refuse_unmade(&plan.table, &table)?;
                     let (provider, _) = self.input(&table, Joins::Hash).await?;
                     tables.insert(table, provider);
                 }
@@ -188,6 +191,21 @@ impl Execution {
             }
         }
         Ok(verdicts)
+    }
+
+    /// # Errors
+    /// `Config` K0206 where a test needs a table that no build has made yet and that this one leaves out.
+    fn refuse_unmade(&self, tested: &TableName, read: &TableName) -> Result<()> {
+        let plan = self.plan.tables.get(read);
+        let is_left_out = plan.is_some_and(|plan| plan.action == Action::NotSelected);
+        if !is_left_out || self.digest(read).is_some() {
+            return Ok(());
+        }
+        Err(Error::config(format!(
+            "a test of `{tested}` reads `{read}`, which was never published and is not selected"
+        ))
+        .code(Code(206))
+        .help(format!("select it too: `-s {read} {tested}`")))
     }
 }
 

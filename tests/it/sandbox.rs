@@ -149,6 +149,14 @@ impl Sandbox {
         paths.pop().unwrap()
     }
 
+    /// Id of the newest run that left a report.
+    pub(crate) fn last_run(&self) -> String {
+        let runs = fs::read_dir(self.path("lake/_kilde/runs")).unwrap();
+        let names = runs.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let newest = names.max().unwrap();
+        newest.trim_end_matches(".json").to_string()
+    }
+
     /// Every object of the lake with size and modification time, to see whether anything was written.
     pub(crate) fn objects(&self) -> BTreeMap<PathBuf, (u64, std::time::SystemTime)> {
         let mut found = BTreeMap::new();
@@ -179,4 +187,22 @@ pub(crate) fn copy_folder(from: &Path, to: &Path) {
             fs::copy(entry.path(), target).unwrap();
         }
     }
+}
+
+/// A text of kilde with what differs from run to run replaced: ids of runs, moments, durations, memory.
+pub(crate) fn steady(text: &str) -> String {
+    let patterns = [
+        (r"\d{8}T\d{6}-[0-9a-f]{6}", "RUN"),
+        (r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}", "MOMENT"),
+        (r"as of \d{4}-\d{2}-\d{2}", "as of DAY"),
+        (r"(?m) · \d+(\.\d+)? [kMG]?B$", ""),
+        (r"\d+\.\d s", "N s"),
+        (r" +N s", "  N s"),
+    ];
+    patterns
+        .iter()
+        .fold(text.to_string(), |text, (pattern, plain)| {
+            let pattern = regex::Regex::new(pattern).unwrap();
+            pattern.replace_all(&text, *plain).into_owned()
+        })
 }

@@ -86,8 +86,8 @@ none; `replace` compares whole rows where there is none.)",
         title: "more records were rejected than the source allows",
         text: "\
 The rejects of all new exports of the source, counted together, exceed `rejects: {at_most: …}`. Nothing
-was published. `kilde rejects TABLE` lists them with file, line, column and rule. Mend the sender, the
-contract, or the limit.",
+was published. `kilde rejects TABLE --candidate RUN` lists them with file, line and reason. Mend the
+sender, the contract, or the limit.",
     },
     Explanation {
         code: Code(420),

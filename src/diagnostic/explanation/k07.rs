@@ -39,9 +39,8 @@ pub(super) const CODES: &[Explanation] = &[
     Explanation {
         code: Code(706),
         title: "another run holds the lake",
-        text: "One run at a time may write to a lake. Exit code 75 tells a scheduler to try again later; with\n\
-               `--wait` the build waits by itself. A run that died is noticed: on a local disk at once, else\n\
-               30 seconds after its last sign of life.",
+        text: "One run at a time may write to a lake. Exit code 75 tells a scheduler to try again later. A\n\
+               run that died is noticed: on a local disk at once, else 30 seconds after its last sign of life.",
     },
     Explanation {
         code: Code(707),

@@ -49,6 +49,10 @@ impl Moment {
         Some(era * 146_097 + day_of_era - 719_468)
     }
 
+    fn is_midnight(&self) -> bool {
+        (self.hour, self.minute, self.second, self.micros) == (0, 0, 0, 0)
+    }
+
     /// Microseconds since 1970-01-01 on the same wall, offset left aside; `None` for what no calendar or clock shows.
     pub(crate) fn local_micros(&self) -> Option<i64> {
         if self.hour > 23 || self.minute > 59 || self.second > 59 {
@@ -158,7 +162,8 @@ enum Attempt {
     Other,
 }
 
-/// A date as days since 1970-01-01, by the first format that fits; none given: ISO 8601.
+/// A date as days since 1970-01-01, by the first format that fits; none given: ISO 8601, to which a midnight may be added,
+/// as databases and data frames write their dates: `2026-03-01 00:00:00`.
 ///
 /// # Errors
 /// `ImpossibleDate`, `NumberAsDate` or `NotADate`.
@@ -289,10 +294,14 @@ impl<'a> Digits<'a> {
             .then(|| micros * 10_u32.pow(6_u32.saturating_sub(count)))
     }
 
-    /// `Z`, `+02:00`, `+0200`, `+02`, in seconds east of UTC.
+    /// `Z`, `UTC`, `+02:00`, `+0200`, `+02`, in seconds east of UTC.
     fn offset(&mut self) -> Option<i32> {
         if matches!(self.peek(), Some(b'Z' | b'z')) {
             self.at += 1;
+            return Some(0);
+        }
+        if self.text[self.at..].starts_with(b"UTC") {
+            self.at += 3;
             return Some(0);
         }
         let sign = match self.peek()? {
@@ -326,13 +335,11 @@ fn iso(text: &[u8], with_time: bool) -> Option<Moment> {
     if digits.is_done() {
         return Some(moment);
     }
-    if !with_time {
-        return None;
-    }
     if digits.literal(b'T').is_none() && digits.literal(b't').is_none() {
         digits.literal(b' ')?;
     }
-    moment.hour = digits.exactly(2)?;
+    // spreadsheets leave out the zero
+    moment.hour = digits.two(true)?;
     digits.literal(b':')?;
     moment.minute = digits.exactly(2)?;
     if digits.literal(b':').is_some() {
@@ -345,7 +352,9 @@ fn iso(text: &[u8], with_time: bool) -> Option<Moment> {
         let _ = digits.literal(b' ');
         moment.offset = Some(digits.offset()?);
     }
-    digits.is_done().then_some(moment)
+    // the midnight of another zone may be another day here, and a time of day would be lost
+    let fits = with_time || (moment.offset.is_none() && moment.is_midnight());
+    (digits.is_done() && fits).then_some(moment)
 }
 
 fn by_fields(text: &[u8], fields: &[Field]) -> Option<Moment> {
@@ -487,6 +496,11 @@ mod tests {
             time(b"2026-01-02T06:57:27.5Z", &iso),
             Ok((clock + 500_000, Some(0)))
         );
+        assert_eq!(
+            time(b"2026-01-02 06:57:27.000000 UTC", &iso),
+            Ok((clock, Some(0)))
+        );
+        assert_eq!(time(b"2026-01-02 6:57:27", &iso), Ok((clock, None)));
         assert_eq!(time(b"2026-01-02", &iso), Ok((base, None)));
         assert_eq!(time(b"1704967200", &iso), Err(Rule::NumberAsDate));
         assert_eq!(
@@ -502,6 +516,18 @@ mod tests {
             time(b"2026-01-02T06:57:27+", &iso),
             Err(Rule::NotATimestamp)
         );
+    }
+
+    #[test]
+    fn an_iso_date_may_carry_a_midnight_and_no_other_time() {
+        let iso = [Pattern::Iso];
+        assert_eq!(date(b"2017-08-01 00:00:00", &iso), Ok(day("2017-08-01")));
+        assert_eq!(
+            date(b"2017-08-01T00:00:00.000", &iso),
+            Ok(day("2017-08-01"))
+        );
+        assert_eq!(date(b"2017-08-01 00:00:01", &iso), Err(Rule::NotADate));
+        assert_eq!(date(b"2017-08-01T00:00:00Z", &iso), Err(Rule::NotADate));
     }
 
     #[test]

@@ -29,6 +29,7 @@ use record_rule::{RecordRule, record_rules};
 
 use super::cell::{Cell, CellColumn, CellKind};
 use super::rule::{Fault, Rule};
+use crate::diagnostic::Place;
 use crate::error::{Error, Result};
 use crate::project::{Captures, ColumnType, Contract, Load};
 
@@ -56,6 +57,8 @@ pub(crate) struct Target {
     pub(crate) data_type: ColumnType,
     /// Where it comes from in the export; the first that is there wins.
     pub(crate) from: Vec<String>,
+    /// Where the contract says so: `file:line:column`.
+    pub(crate) declared_at: String,
 }
 
 /// Where a batch's column comes from.
@@ -131,6 +134,11 @@ impl Conformer {
                 name: column.name.value.clone(),
                 data_type: column.data_type.clone(),
                 from: column.from.iter().map(|from| from.value.clone()).collect(),
+                declared_at: Place {
+                    file: Arc::clone(&contract.file),
+                    span: column.name.span,
+                }
+                .location(),
             })
             .collect();
         let position = |name: &str| targets.iter().position(|target| target.name == name);

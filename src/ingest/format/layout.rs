@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::Seen;
 use crate::diagnostic::{Code, nearest};
 use crate::error::{Error, Result};
-use crate::ingest::conform::{Conformer, Origin};
+use crate::ingest::conform::{Conformer, Origin, Target};
+use crate::text::repair_mojibake;
 
 /// Which field of a record is which column.
 pub(super) struct Layout {
@@ -65,7 +66,7 @@ pub(super) fn find(
     file: &str,
 ) -> Result<Vec<Option<usize>>> {
     let mut found = Vec::with_capacity(conformer.targets.len());
-    let mut missing = Vec::new();
+    let mut missing: Vec<(String, &Target)> = Vec::new();
     for (column, target) in conformer.targets.iter().enumerate() {
         let own = std::slice::from_ref(&target.name);
         let wanted = if target.from.is_empty() {
@@ -77,7 +78,7 @@ pub(super) fn find(
             .iter()
             .find_map(|name| names.iter().position(|seen| seen == name));
         if at.is_none() && !conformer.is_captured(column) {
-            missing.push(wanted.join("` or `"));
+            missing.push((wanted.join("` or `"), target));
         }
         found.push(at);
     }
@@ -114,24 +115,55 @@ fn unclaimed(found: &[Option<usize>], names: &[String]) -> Vec<String> {
 
 /// The refusal of an export that lacks columns of the contract. `unclaimed`: its columns that nobody takes; where one of
 /// them is near the missing name, or is the only one, it is most likely the new name.
-fn missing_columns(missing: &[String], seen: &[String], unclaimed: &[String], file: &str) -> Error {
+fn missing_columns(
+    missing: &[(String, &Target)],
+    seen: &[String],
+    unclaimed: &[String],
+    file: &str,
+) -> Error {
     let noun = if missing.len() == 1 {
         "column"
     } else {
         "columns"
     };
-    let mut message = format!("{file} has no {noun} `{}`", missing.join("`, `"));
+    let names: Vec<&str> = missing.iter().map(|(name, _)| name.as_str()).collect();
+    let mut message = format!("the export has no {noun} `{}`", names.join("`, `"));
     let mut help = format!("its columns are `{}`", seen.join("`, `"));
-    if let [one] = missing {
-        match new_name(one, unclaimed) {
+    if let Some(encoding) = other_encoding(&names, seen) {
+        help = format!(
+            "its header is not in the declared encoding: say `encoding: {encoding}` at the source, if that is what the sender writes; {help}"
+        );
+    } else if let [(name, target)] = missing {
+        let meant = match new_name(name, unclaimed) {
             Some(renamed) => {
                 message = format!("{message} (now `{renamed}`)");
-                help = format!("{help}; if `{renamed}` is meant, add it to `from` in the contract");
+                let mut from = match &target.from[..] {
+                    [] => vec![target.name.clone()],
+                    from => from.to_vec(),
+                };
+                from.push(renamed.to_string());
+                format!("`{renamed}` is meant, write `from: [{}]`", from.join(", "))
             }
-            None => help.push_str("; if one of them is meant, add it to `from` in the contract"),
-        }
+            None => "one of them is meant, name it in `from`".to_string(),
+        };
+        help = format!("if {meant} at {}; {help}", target.declared_at);
     }
     Error::input(message).code(Code(401)).at(file).help(help)
+}
+
+/// The encoding in which the header most likely is, where it is not the declared one.
+fn other_encoding(missing: &[&str], seen: &[String]) -> Option<&'static str> {
+    if seen
+        .iter()
+        .any(|name| name.contains(char::REPLACEMENT_CHARACTER))
+    {
+        return Some("windows-1252");
+    }
+    let was_read_wrongly = |name: &String| {
+        let meant = repair_mojibake(name);
+        meant != name.as_str() && missing.iter().any(|wanted| wanted.contains(&*meant))
+    };
+    seen.iter().any(was_read_wrongly).then_some("utf-8")
 }
 
 /// What a missing column (its names, in words) is most likely called now.

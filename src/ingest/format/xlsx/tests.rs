@@ -169,7 +169,7 @@ async fn a_renamed_column_is_named_in_the_refusal() {
         .refusal("survey/nps.xlsx", workbook(&[("Svar", &rows)]))
         .await;
     assert!(
-        refusal.contains("survey/nps.xlsx has no column `Nr` (now `Kundnr`)"),
+        refusal.contains("the export has no column `Nr` (now `Kundnr`)"),
         "{refusal}"
     );
 }
