@@ -239,7 +239,11 @@ fn kilde(project: &Path, arguments: &[&str]) {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?}: {}\n{said}", output.status);
+    assert!(
+        output.status.success(),
+        "{arguments:?}: {}\n{said}",
+        output.status
+    );
 }
 
 /// The shipped project in a folder of its own, its exports read where they lie, built once.
