@@ -18,11 +18,11 @@ pub trait Clock: Send + Sync + Debug {
 }
 
 impl dyn Clock {
-    /// A new run's id: start in UTC, then a nonce.
+    /// A new run's id: start in UTC to the millisecond, so that runs sort as they began, then a nonce.
     pub fn run_id(&self) -> RunId {
         RunId(format!(
             "{}-{:06x}",
-            self.now().format("%Y%m%dT%H%M%S"),
+            self.now().format("%Y%m%dT%H%M%S%3f"),
             self.nonce() & 0xff_ffff
         ))
     }

@@ -141,7 +141,7 @@ impl fmt::Display for ClaimNumber {
     }
 }
 
-/// One execution of kilde that may write, e.g. `20260301T020612-9f3ac1`: start in UTC, then a nonce.
+/// One execution of kilde that may write, e.g. `20260301T020612044-9f3ac1`: start in UTC to the millisecond, then a nonce.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunId(pub String);
@@ -151,8 +151,10 @@ impl RunId {
     #[must_use]
     pub fn started_at(&self) -> Option<DateTime<Utc>> {
         let (start, _) = self.0.split_once('-')?;
-        let start = NaiveDateTime::parse_from_str(start, "%Y%m%dT%H%M%S").ok()?;
-        Some(start.and_utc())
+        // the first lakes were written with ids to the second
+        let start = NaiveDateTime::parse_from_str(start, "%Y%m%dT%H%M%S%3f")
+            .or_else(|_| NaiveDateTime::parse_from_str(start, "%Y%m%dT%H%M%S"));
+        Some(start.ok()?.and_utc())
     }
 }
 

@@ -192,7 +192,7 @@ pub(crate) fn copy_folder(from: &Path, to: &Path) {
 /// A text of kilde with what differs from run to run replaced: ids of runs, moments, durations, memory.
 pub(crate) fn steady(text: &str) -> String {
     let patterns = [
-        (r"\d{8}T\d{6}-[0-9a-f]{6}", "RUN"),
+        (r"\d{8}T\d{9}-[0-9a-f]{6}", "RUN"),
         (r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}", "MOMENT"),
         (r"as of \d{4}-\d{2}-\d{2}", "as of DAY"),
         (r"(?m) · \d+(\.\d+)? [kMG]?B$", ""),

@@ -90,7 +90,7 @@ fn ten_minutes_of_a_new_user_go_as_the_page_says() {
     )
     .unwrap();
     let project = home.path().join("shop");
-    let id = regex::Regex::new(r"\d{8}T\d{6}-[0-9a-f]{6}").unwrap();
+    let id = regex::Regex::new(r"\d{8}T\d{9}-[0-9a-f]{6}").unwrap();
     let steps = steps(&page);
     assert!(steps.len() > 10, "the page has lost its commands");
     for step in steps {
