@@ -71,14 +71,10 @@ fn deliver(shop: &Sandbox, night: u32) {
     for store in 0..3 {
         stores.push_str(&format!("{store},Town {night}\n"));
     }
-    shop.write(
-        &format!("exports/orders_202601{:02}.csv", night + 1),
-        orders,
-    );
-    shop.write(
-        &format!("exports/stores_202601{:02}.csv", night + 1),
-        stores,
-    );
+    let first = chrono::NaiveDate::from_ymd_opt(2026, 1, 1).unwrap();
+    let day = (first + chrono::Days::new(night.into())).format("%Y%m%d");
+    shop.write(&format!("exports/orders_{day}.csv"), orders);
+    shop.write(&format!("exports/stores_{day}.csv"), stores);
 }
 
 /// Orders, sum over gold, towns: what one release says of itself.
