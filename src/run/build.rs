@@ -104,7 +104,7 @@ impl Runner {
             Ok(Some(prepared)) => prepared,
             Ok(None) => return claim.yield_(YieldReason::NothingToDo).await,
             Err(error) => {
-                claim.yield_(YieldReason::NothingToDo).await?;
+                give_back(claim, YieldReason::NothingToDo).await;
                 return Err(error);
             }
         };
@@ -170,7 +170,7 @@ impl Runner {
                     ErrorKind::Interrupted | ErrorKind::Terminated => YieldReason::Interrupted,
                     _ => YieldReason::Failed,
                 };
-                claim.yield_(reason).await?;
+                give_back(claim, reason).await;
                 return Err(error);
             }
         };
@@ -184,14 +184,19 @@ impl Runner {
             report
                 .candidates
                 .extend(execution.ops_candidates(&executed).await);
-            claim.yield_(YieldReason::Failed).await?;
+            give_back(claim, YieldReason::Failed).await;
             return Ok(());
         }
         // of what is held, people want to see the rows that failed
         report.candidates = executed.candidates(|result| result.refused.is_some());
-        let Some(publish) = execution.publication(&executed, report).await? else {
-            claim.yield_(YieldReason::NothingToDo).await?;
-            return Ok(());
+        let publish = match execution.publication(&executed, report).await {
+            Ok(Some(publish)) => publish,
+            Ok(None) => return claim.yield_(YieldReason::NothingToDo).await,
+            Err(error) => {
+                report.fail_with(&error);
+                give_back(claim, YieldReason::Failed).await;
+                return Err(error);
+            }
         };
         (execution.listener)(RunEvent::Publishing);
         let published = claim.stage_and_publish(publish).await;
@@ -206,7 +211,7 @@ impl Runner {
             }
             Err(error) => {
                 report.fail_with(&error);
-                claim.yield_(YieldReason::Failed).await?;
+                give_back(claim, YieldReason::Failed).await;
                 Err(error)
             }
         }
@@ -361,6 +366,13 @@ impl Executed {
                 .map(|result| format!("tests of `{}` failed", result.table))
         };
         failed.or(tests).or_else(untold)
+    }
+}
+
+/// Gives the claim back after a failure. That this fails too must not hide why: the next build takes over from a dead one.
+async fn give_back(claim: Claim, reason: YieldReason) {
+    if let Err(error) = claim.yield_(reason).await {
+        tracing::warn!("the lake is not given back: {}", error.brief());
     }
 }
 
