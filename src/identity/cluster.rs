@@ -77,6 +77,11 @@ fn refine(
         return vec![members.to_vec()];
     }
     if members.len() > LARGEST_COMPONENT {
+        let mut holding = edges.iter().map(|edge| f64::from(edge.weight));
+        if holding.all(|weight| weight < same_from || weight >= CERTAIN) {
+            // what holds them together is verdicts alone: no threshold parts them
+            return vec![members.to_vec()];
+        }
         let mut parts = Vec::new();
         for part in cut(members, edges, same_from + 1.0) {
             let (members, edges) = part;

@@ -150,6 +150,12 @@ impl super::BuildRequest {
                 ))
                 .help("hold the tables that read it"));
             }
+            if matches!(kind, Some(Kind::Match | Kind::MatchSide)) {
+                return Err(Error::config(format!(
+                    "`{table}` belongs to a match, whose ids and redirects are published together"
+                ))
+                .help("hold what reads it, or leave the match out with `--exclude`"));
+            }
             if release.is_none_or(|release| release.table(table).is_none()) {
                 return Err(Error::config(format!(
                     "`{table}` was never published: there is no version to hold"
