@@ -150,7 +150,10 @@ impl RunId {
     /// When the run started; `None` where the id is no run's.
     #[must_use]
     pub fn started_at(&self) -> Option<DateTime<Utc>> {
-        let (start, _) = self.0.split_once('-')?;
+        let (start, nonce) = self.0.split_once('-')?;
+        if !nonce.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
         // the first lakes were written with ids to the second
         let start = NaiveDateTime::parse_from_str(start, "%Y%m%dT%H%M%S%3f")
             .or_else(|_| NaiveDateTime::parse_from_str(start, "%Y%m%dT%H%M%S"));

@@ -51,7 +51,12 @@ impl Catalog {
     /// # Errors
     /// `Config` where there is no such run.
     pub(super) async fn candidates(&self, run: &RunId) -> Result<CandidatesOfRun> {
-        let report = self.lake.run_report(run).await?.ok_or_else(|| {
+        // what is no run's id may be no name of an object either
+        let report = match run.started_at() {
+            Some(_) => self.lake.run_report(run).await?,
+            None => None,
+        };
+        let report = report.ok_or_else(|| {
             Error::config(format!("there is no report of run {run}"))
                 .help("`kilde status` lists the last runs")
         })?;

@@ -249,3 +249,19 @@ fn a_source_goes_by_its_short_name_where_a_step_has_the_same() {
         said.stderr
     );
 }
+
+#[test]
+fn what_is_no_run_has_no_candidates() {
+    let till = till();
+    till.kilde(&["build"]).ended(0);
+    for run in ["../../x", "20260301T020612044-../x", "yesterday"] {
+        let said = till
+            .kilde(&["query", "--candidate", run, "select 1"])
+            .ended(2);
+        assert!(
+            said.stderr.contains("there is no report of run"),
+            "{}",
+            said.stderr
+        );
+    }
+}
