@@ -245,3 +245,18 @@ fn a_mistake_in_a_query_is_shown_at_its_place() {
     help: add `city` to `group by`, or choose one value, as `max(city)` does
     "###);
 }
+
+#[test]
+fn a_file_without_its_header_shows_no_record() {
+    let shop = shop();
+    shop.write("exports/orders_20260101.csv", "7;Anna Secret;2026-01-01\n");
+    let said = shop.kilde(&["build"]).ended(1);
+    assert!(
+        said.stderr.contains("say `header: false`"),
+        "{}",
+        said.stderr
+    );
+    assert!(!said.stderr.contains("Anna") && !said.stdout.contains("Anna"));
+    let said = shop.kilde(&["exports", "orders"]).ended(0);
+    assert!(!said.stdout.contains("Anna"), "{}", said.stdout);
+}

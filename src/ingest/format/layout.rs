@@ -84,6 +84,8 @@ pub(super) fn find(
     }
     if missing.is_empty() {
         Ok(found)
+    } else if found.iter().all(Option::is_none) {
+        Err(no_column_known(&missing, names.len(), file))
     } else {
         Err(missing_columns(
             &missing,
@@ -111,6 +113,24 @@ fn unclaimed(found: &[Option<usize>], names: &[String]) -> Vec<String> {
         .filter(|(at, name)| !used.contains(at) && !name.is_empty())
         .map(|(_, name)| name.clone())
         .collect()
+}
+
+/// The refusal of an export that has no column of the contract: what it has may be a record, so none of it is shown.
+fn no_column_known(missing: &[(String, &Target)], cells: usize, file: &str) -> Error {
+    let names: Vec<&str> = missing.iter().map(|(name, _)| name.as_str()).collect();
+    let cells = match cells {
+        1 => "its header is a single cell: is the delimiter right?".to_string(),
+        n => format!("none of the {n} names of its header is in the contract."),
+    };
+    Error::input(format!(
+        "the export has none of the columns `{}`",
+        names.join("`, `")
+    ))
+    .code(Code(401))
+    .at(file)
+    .help(format!(
+        "{cells} If it has no header, say `header: false` at the source"
+    ))
 }
 
 /// The refusal of an export that lacks columns of the contract. `unclaimed`: its columns that nobody takes; where one of
