@@ -63,12 +63,12 @@ fn more_rejects_than_allowed_are_said_with_place_reason_and_remedy_and_can_be_lo
         "id;city;ordered_on\n1;Lund;01.01.2026\n2;Oslo;02.01.2026\n3;Oslo;2026-01-03\n",
     );
     let said = shop.kilde(&["build"]).ended(1);
-    insta::assert_snapshot!(steady(&said.stderr), @r###"
+    insta::assert_snapshot!(steady(said.stderr.trim()), @r###"
     error[K0412]: `bronze.orders`: 2 of 3 records were rejected, more than `at_most: 1` allows, the first since `ordered_on` is not a date in a declared format
       --> orders_20260101.csv:2
     help: `kilde rejects orders --candidate RUN` lists the reasons; say `dates: ["%d.%m.%Y"]`, in the form that the export has, in pipelines/shop.yaml:2:5
     "###);
-    insta::assert_snapshot!(steady(&said.stdout), @r###"
+    insta::assert_snapshot!(steady(said.stdout.trim()), @r###"
     kilde 0.1.0 · shop · as of DAY · first release
 
     exports   2 new, 95 B · 5 records = 3 accepted + 2 rejected
@@ -116,7 +116,7 @@ fn every_table_that_could_not_be_made_is_explained_and_what_stands_on_it_names_t
     );
     shop.write("exports/lines_20260101.csv", "order_id\n1\n");
     let said = shop.kilde(&["build"]).ended(1);
-    insta::assert_snapshot!(steady(&said.stderr), @r###"
+    insta::assert_snapshot!(steady(said.stderr.trim()), @r###"
     error[K0401]: `bronze.lines`: the export has no column `note`
       --> lines_20260101.csv
     help: if one of them is meant, name it in `from` at schemas/bronze/lines.yaml:3:12; its columns are `order_id`
@@ -124,7 +124,7 @@ fn every_table_that_could_not_be_made_is_explained_and_what_stands_on_it_names_t
       --> orders_20260101.csv
     help: if `stad` is meant, write `from: [city, stad]` at schemas/bronze/orders.yaml:4:12; its columns are `id`, `stad`, `ordered_on`
     "###);
-    insta::assert_snapshot!(steady(&said.stdout), @r###"
+    insta::assert_snapshot!(steady(said.stdout.trim()), @r###"
     kilde 0.1.0 · shop · as of DAY · first release
 
     exports   0 new, 0 B · 0 records = 0 accepted + 0 rejected
@@ -148,7 +148,7 @@ fn every_table_that_could_not_be_made_is_explained_and_what_stands_on_it_names_t
 fn a_test_that_reads_a_table_that_was_never_made_says_what_to_select() {
     let shop = shop();
     let said = shop.kilde(&["build", "-s", "bronze.lines"]).ended(2);
-    insta::assert_snapshot!(steady(&said.stderr), @r###"
+    insta::assert_snapshot!(steady(said.stderr.trim()), @r###"
     error[K0206]: a test of `bronze.lines` reads `bronze.orders`, which was never published and is not selected
     help: select it too: `-s bronze.orders bronze.lines`
     "###);
@@ -165,7 +165,7 @@ fn an_export_in_another_encoding_is_doubted_in_a_line_of_its_own() {
         b"id;city;ordered_on\n1;Lund;2026-01-01\n2;Malm\xf6;2026-01-01\n3;Oslo;2026-01-02\n",
     );
     let said = shop.kilde(&["build"]).ended(0);
-    insta::assert_snapshot!(steady(&said.stdout), @r###"
+    insta::assert_snapshot!(steady(said.stdout.trim()), @r###"
     kilde 0.1.0 · shop · as of DAY · last release 1, MOMENT
 
     exports   1 new, 74 B · 3 records = 2 accepted + 1 rejected
@@ -197,7 +197,7 @@ fn a_header_in_another_encoding_is_told_from_a_renamed_column() {
         b"id;k\xf6pstad;ordered_on\n1;Lund;2026-01-01\n",
     );
     let said = shop.kilde(&["build"]).ended(1);
-    insta::assert_snapshot!(steady(&said.stderr), @r###"
+    insta::assert_snapshot!(steady(said.stderr.trim()), @r###"
     error[K0401]: `bronze.orders`: the export has no column `köpstad`
       --> orders_20260101.csv
     help: its header is not in the declared encoding: say `encoding: windows-1252` at the source, if that is what the sender writes; its columns are `id`, `k�pstad`, `ordered_on`
