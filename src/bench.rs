@@ -52,8 +52,11 @@ impl Decoder {
     pub async fn new(project: &Project, table: &str, path: &str, scratch: &Path) -> Result<Self> {
         let table: TableName = table.parse().map_err(Error::config)?;
         let no_source = || Error::config(format!("`{table}` is no source"));
-        let bytes = std::fs::read(Path::new(&project.raw).join(path))
+        let folder = project.raw.folder();
+        let folder = folder.ok_or_else(|| Error::config("`raw` is no folder of this machine"))?;
+        let bytes = std::fs::read(folder.join(path))
             .map_err(|error| Error::unavailable("the export cannot be read").caused_by(error))?;
+        let size = bytes.len() as u64;
         let location = object_store::path::Path::from(path);
         let store: Arc<dyn ObjectStore> = Arc::new(object_store::memory::InMemory::new());
         store
@@ -67,6 +70,8 @@ impl Decoder {
             export: Export {
                 location,
                 path: path.to_string(),
+                size,
+                e_tag: None,
                 captures: Captures::default(),
             },
             source: Arc::new(source.clone()),

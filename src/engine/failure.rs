@@ -82,12 +82,20 @@ fn of_root(error: &DataFusionError) -> Error {
     }
 }
 
-/// Texts of a store are paths and status codes, no content.
+/// Texts of a store are paths and status codes, no content: `store` cuts them down before anybody sees them.
 fn of_store(error: &object_store::Error) -> Error {
     match error {
         object_store::Error::NotFound { path, .. } => Error::corrupt("a data file is gone")
             .code(Code(807))
             .at(path.clone()),
+        object_store::Error::PermissionDenied { path, .. }
+        | object_store::Error::Unauthenticated { path, .. } => Error::config(
+            "storage refuses to give a data file",
+        )
+        .code(Code(719))
+        .at(path.clone())
+        .caused_by(error.to_string())
+        .help("check which credentials are in use, whether they have expired, and their rights"),
         error => Error::unavailable("storage failed").caused_by(error.to_string()),
     }
 }

@@ -76,6 +76,8 @@ pub(crate) struct LedgerEntry {
     pub(crate) size: u64,
     /// Time of the object in storage.
     pub(crate) modified_at: DateTime<Utc>,
+    /// What an object store called this content.
+    pub(crate) e_tag: Option<String>,
     /// The time that the path captures, by which exports are ordered.
     pub(crate) ordered_at: Option<NaiveDateTime>,
     pub(crate) status: FileStatus,
@@ -115,7 +117,9 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     let field = |name: &str| {
         let data_type = match name {
             "modified_at" | "ordered_at" | "as_of" => time.clone(),
-            "source" | "path" | "hash" | "status" | "duplicate_of" | "run_id" => DataType::Utf8,
+            "source" | "path" | "hash" | "status" | "duplicate_of" | "run_id" | "e_tag" => {
+                DataType::Utf8
+            }
             _ => DataType::Int64,
         };
         Field::new(name, data_type, true)
@@ -123,7 +127,7 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     Arc::new(Schema::new(COLUMNS.map(field).to_vec()))
 });
 
-const COLUMNS: [&str; 20] = [
+const COLUMNS: [&str; 21] = [
     "source",
     "path",
     "hash",
@@ -144,10 +148,11 @@ const COLUMNS: [&str; 20] = [
     "run_id",
     "as_of",
     "decision",
+    "e_tag",
 ];
 
-/// Columns that ledgers of earlier versions lack: they are 0 there.
-const LATER_COLUMNS: [&str; 2] = ["retracted", "decision"];
+/// Columns that ledgers of earlier versions lack: they are 0 there, or nothing.
+const LATER_COLUMNS: [&str; 3] = ["retracted", "decision", "e_tag"];
 
 /// The schema of `ops.files`.
 pub(crate) fn ledger_schema() -> SchemaRef {
@@ -191,6 +196,7 @@ pub(crate) fn ledger_batch(entries: &[LedgerEntry]) -> Result<RecordBatch> {
         text(&|entry| Some(entry.run_id.to_string())),
         time(&|entry| Some(entry.as_of.timestamp_micros())),
         number(&|entry| entry.decision),
+        text(&|entry| entry.e_tag.clone()),
     ];
     RecordBatch::try_new(ledger_schema(), columns)
         .map_err(|error| Error::internal("the ledger does not fit together").caused_by(error))
@@ -285,6 +291,7 @@ fn entry(row: &Row<'_>) -> Result<LedgerEntry> {
         hash: row.text("hash")?,
         size: row.number("size")?,
         modified_at: row.time("modified_at")?,
+        e_tag: row.optional_text("e_tag"),
         ordered_at: row.optional_time("ordered_at").map(|time| time.naive_utc()),
         status: FileStatus::ALL
             .into_iter()
@@ -398,6 +405,7 @@ mod tests {
             hash: hash.into(),
             size: 7,
             modified_at: DateTime::from_timestamp_micros(1_700_000_000_123_456).unwrap(),
+            e_tag: None,
             ordered_at: (path != "undated").then(|| day.into()),
             status: FileStatus::Loaded,
             duplicate_of: None,
@@ -428,7 +436,9 @@ mod tests {
         copy.status = FileStatus::Duplicate;
         copy.duplicate_of = Some("a".into());
         let out = entry("c", "i", 2).retract(ReleaseNumber(3), &RunId("later".into()), 7);
-        let entries = vec![entry("undated", "h", 1), copy, out];
+        let mut of_a_bucket = entry("d", "j", 2);
+        of_a_bucket.e_tag = Some("\"9b2c\"".into());
+        let entries = vec![entry("undated", "h", 1), copy, out, of_a_bucket];
         let batch = ledger_batch(&entries).unwrap();
         assert_eq!(ledger_entries(&batch).unwrap(), entries);
     }

@@ -187,6 +187,8 @@ impl Bench {
         let export = Export {
             location,
             path: path.to_string(),
+            size: bytes.len() as u64,
+            e_tag: None,
             captures,
         };
         let scratch = self.scratch.path().join(path.replace('/', "-"));

@@ -86,9 +86,9 @@ impl Runner {
         release: &Release,
     ) -> Option<LatestReport> {
         let mended = async {
-            let store = self.lake_store()?;
-            let list = read_list(&store).await?;
-            if self.stale(&store, &list, release).await?.is_empty() {
+            let store = catalog.lake().store();
+            let list = read_list(store).await?;
+            if self.stale(store, &list, release).await?.is_empty() {
                 return Ok(None);
             }
             let claim = catalog.lake().claim(run).await?;
@@ -117,15 +117,15 @@ impl Runner {
         release: &Release,
         report: &mut LatestReport,
     ) -> Result<()> {
-        let store = self.lake_store()?;
-        let mut list = read_list(&store).await?;
-        let stale = self.stale(&store, &list, release).await?;
+        let store = catalog.lake().store();
+        let mut list = read_list(store).await?;
+        let stale = self.stale(store, &list, release).await?;
         if stale.is_empty() {
             return Ok(());
         }
         list.release = release.number;
         let done = self
-            .bring(catalog, &store, release, &stale, &mut list, report)
+            .bring(catalog, store, release, &stale, &mut list, report)
             .await;
         let text = serde_json::to_vec_pretty(&list)
             .map_err(|error| Error::internal("a list cannot be written").caused_by(error))?;
@@ -215,10 +215,6 @@ impl Runner {
             .filter(|table| !wanted.contains_key(table));
         stale.remove = unwanted.cloned().collect();
         Ok(stale)
-    }
-
-    fn lake_store(&self) -> Result<Store> {
-        Store::open(&self.project.root, &self.project.lake)
     }
 }
 

@@ -175,7 +175,7 @@ impl Runner {
     /// # Errors
     /// `Config` for a location that this version cannot use; `Unavailable` for storage that does not answer.
     pub(crate) fn catalog(&self, as_of: DateTime<Utc>) -> Result<Catalog> {
-        let store = Store::open_or_create(&self.project.root, &self.project.lake)?;
+        let store = Store::open_or_create(&self.project.lake)?;
         self.catalog_over(store, as_of)
     }
 
@@ -186,14 +186,14 @@ impl Runner {
     pub(crate) fn readable(&self, as_of: DateTime<Utc>) -> Result<Catalog> {
         self.readable_if_exists(as_of)?.ok_or_else(|| {
             Error::config("there is no lake yet")
-                .at(self.project.lake.as_str())
+                .at(self.project.lake.to_string())
                 .help("`kilde build` makes one")
         })
     }
 
     /// The same; `None` where there is no lake yet.
     pub(crate) fn readable_if_exists(&self, as_of: DateTime<Utc>) -> Result<Option<Catalog>> {
-        let store = Store::open_if_exists(&self.project.root, &self.project.lake)?;
+        let store = Store::open_if_exists(&self.project.lake)?;
         store
             .map(|store| self.catalog_over(store, as_of))
             .transpose()
@@ -232,6 +232,7 @@ impl Runner {
             Some(catalog) => observe::observe(self, catalog, request.as_of).await?,
             None => observe::observe_without_lake(self, request.as_of).await?,
         };
+        observation.refuse_without_raw(&self.project)?;
         let plan = self
             .plan_on(catalog.as_ref(), &observation, request)
             .await?;

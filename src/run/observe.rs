@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
+use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::Runner;
 use super::decision::Decisions;
@@ -65,6 +66,17 @@ impl Observation {
         Ok(())
     }
 
+    /// A place in a bucket below which nothing lies is more often a wrong name than a night without exports.
+    ///
+    /// # Errors
+    /// K0702 where the project has sources, and the place of their exports does not exist.
+    pub(super) fn refuse_without_raw(&self, project: &Project) -> Result<()> {
+        match self.raw.is_some() || project.sources.is_empty() {
+            true => Ok(()),
+            false => Err(Store::no_such_place(&project.raw)),
+        }
+    }
+
     /// # Errors
     /// `Config` while a rollback pauses the lake.
     pub(super) fn refuse_if_paused(&self) -> Result<()> {
@@ -84,14 +96,15 @@ pub(super) fn paused(pause: &Pause) -> Error {
     .help("`kilde resume` lets them go on; `kilde plan` shows what they would do")
 }
 
-/// A folder that is gone is more often a disk that is not mounted than a night without exports.
+/// A folder that is gone is more often a disk that is not mounted than a night without exports. Asks nothing of a bucket:
+/// see [`Observation::refuse_without_raw`].
 ///
 /// # Errors
 /// K0702 where the project has sources, and the folder of their exports does not exist.
 pub(super) fn refuse_without_raw(project: &Project) -> Result<()> {
     match project.sources.is_empty() {
         true => Ok(()),
-        false => Store::open(&project.root, &project.raw).map(drop),
+        false => Store::open(&project.raw).map(drop),
     }
 }
 
@@ -143,14 +156,21 @@ pub(super) async fn observe_without_lake(
 
 async fn look(runner: &Runner, lake: Published, as_of: DateTime<Utc>) -> Result<Observation> {
     let project = &runner.project;
-    let raw = Store::open_if_exists(&project.root, &project.raw)?;
+    let raw = Store::open_if_exists(&project.raw)?;
     let (mut found, mut markers) = (BTreeMap::new(), BTreeMap::new());
-    if let Some(raw) = &raw {
-        for source in project.sources.values() {
-            let exports = find_exports(raw, source, &mut markers).await?;
-            found.insert(source.table.clone(), exports);
-        }
+    let objects = match &raw {
+        Some(raw) => list(raw, project).await?,
+        None => Vec::new(),
+    };
+    for source in project.sources.values() {
+        let exports = find_exports(&objects, source, &mut markers);
+        found.insert(source.table.clone(), exports);
     }
+    let is_empty = match &raw {
+        Some(raw) if objects.is_empty() => raw.is_missing().await?,
+        _ => false,
+    };
+    let raw = raw.filter(|_| !is_empty);
     let is_paused = lake.pause.is_some();
     let release = lake.release.as_ref();
     let mut observation = Observation {
@@ -172,16 +192,46 @@ async fn look(runner: &Runner, lake: Published, as_of: DateTime<Utc>) -> Result<
     Ok(observation)
 }
 
+/// Folders listed at once.
+const LISTINGS_AT_ONCE: usize = 16;
+
+/// All that lies in the folders in which a source looks, by path; each folder is listed once, however many look there.
+async fn list(raw: &Store, project: &Project) -> Result<Vec<ObjectInfo>> {
+    let sources = project.sources.values();
+    let patterns = sources.flat_map(|source| &source.patterns);
+    let folders: BTreeSet<&str> = patterns.map(|pattern| pattern.prefix()).collect();
+    let is_within = |inner: &str, outer: &str| {
+        outer.is_empty()
+            || inner
+                .strip_prefix(outer)
+                .is_some_and(|rest| rest.starts_with('/'))
+    };
+    let is_listed_above = |folder: &str| {
+        let others = folders.iter().filter(|other| **other != folder);
+        others.into_iter().any(|other| is_within(folder, other))
+    };
+    let wanted: Vec<&str> = folders
+        .iter()
+        .copied()
+        .filter(|folder| !is_listed_above(folder))
+        .collect();
+    let listed: Vec<Vec<ObjectInfo>> = stream::iter(wanted)
+        .map(|folder| raw.list(folder))
+        .buffered(LISTINGS_AT_ONCE)
+        .try_collect()
+        .await?;
+    Ok(listed.concat())
+}
+
 /// The exports of a source, and the markers beside them.
-async fn find_exports(
-    raw: &Store,
+fn find_exports(
+    objects: &[ObjectInfo],
     source: &Source,
     markers: &mut BTreeMap<String, ObjectInfo>,
-) -> Result<BTreeMap<String, FoundExport>> {
+) -> BTreeMap<String, FoundExport> {
     let mut found = BTreeMap::new();
     for pattern in &source.patterns {
-        let objects = raw.list(pattern.prefix()).await?;
-        for object in &objects {
+        for object in objects {
             if let Some(captures) = pattern.matches(&object.path) {
                 let object = object.clone();
                 found
@@ -191,13 +241,13 @@ async fn find_exports(
         }
         if let Some(marker) = &source.ready.marker {
             let wanted: BTreeSet<String> = found.keys().map(|path| marker.beside(path)).collect();
-            let there = objects.into_iter().filter(|o| wanted.contains(&o.path));
-            markers.extend(there.map(|object| (object.path.clone(), object)));
+            let there = objects.iter().filter(|o| wanted.contains(&o.path));
+            markers.extend(there.map(|object| (object.path.clone(), object.clone())));
         }
     }
     // a marker may match the pattern too, such as `crm/*`
     found.retain(|path, _| !markers.contains_key(path));
-    Ok(found)
+    found
 }
 
 /// All that is known of one source's exports.
@@ -285,7 +335,7 @@ impl Sight<'_> {
             return Ok(ExportState::Known);
         }
         match self.raw {
-            Some(raw) if hash(raw, path).await? == entry.hash => Ok(ExportState::Known),
+            Some(raw) if hash(raw, &export.object).await? == entry.hash => Ok(ExportState::Known),
             _ => Ok(ExportState::Changed),
         }
     }
@@ -312,18 +362,22 @@ impl Sight<'_> {
 
 /// Whether a file that was listed is surely the one that was read, without reading it again.
 fn is_same_file(entry: &LedgerEntry, object: &ObjectInfo) -> bool {
+    if let (Some(then), Some(now)) = (&entry.e_tag, &object.e_tag) {
+        // times of object stores are whole seconds, in which much can be replaced
+        return entry.size == object.size && then == now;
+    }
     // tables hold microseconds
     let micros = |time: DateTime<Utc>| time.timestamp_micros();
     entry.size == object.size && micros(entry.modified_at) == micros(object.modified_at)
 }
 
-async fn hash(raw: &Store, path: &str) -> Result<String> {
-    let location = object_store::path::Path::parse(path).map_err(|error| {
+async fn hash(raw: &Store, object: &ObjectInfo) -> Result<String> {
+    let location = object_store::path::Path::parse(&object.path).map_err(|error| {
         Error::input("the export's name cannot be addressed")
-            .at(path)
+            .at(object.path.as_str())
             .caused_by(error)
     })?;
-    ingest::hash(&raw.object_store(), &location).await
+    ingest::hash(&raw.object_store(), &location, object.size).await
 }
 
 fn observed_release(release: &Release, is_paused: bool) -> ObservedRelease {

@@ -453,6 +453,7 @@ impl Execution {
             hash: decoded.hash.clone(),
             size: decoded.size,
             modified_at: decoded.modified_at,
+            e_tag: decoded.e_tag.clone(),
             ordered_at: found.and_then(|found| found.captures.ordered_at),
             status: match decoded.records {
                 0 => FileStatus::Empty,
@@ -504,6 +505,8 @@ fn located(export: &ObservedExport, found: Option<&FoundExport>) -> Result<Expor
     Ok(Export {
         location,
         path: export.path.clone(),
+        size: found.object.size,
+        e_tag: found.object.e_tag.clone(),
         captures: found.captures.clone(),
     })
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
-use super::{ObjectInfo, unavailable};
+use super::{ObjectInfo, failure};
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
 
@@ -34,7 +34,7 @@ fn visit(folder: &Path, prefix: &str, depth: usize, files: &mut Vec<ObjectInfo>)
                 .help("does a symbolic link point to a folder above itself?"),
         );
     }
-    let failed = |error: io::Error| unavailable(&folder.display().to_string(), error);
+    let failed = |error: io::Error| failure::local(folder.display().to_string(), error);
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         // deleted since its parent was read, or never there
@@ -68,6 +68,7 @@ fn visit(folder: &Path, prefix: &str, depth: usize, files: &mut Vec<ObjectInfo>)
                 path,
                 size: metadata.len(),
                 modified_at: DateTime::<Utc>::from(modified),
+                e_tag: None,
             });
         }
     }
@@ -87,7 +88,7 @@ fn followed(path: &Path) -> Result<Option<std::fs::Metadata>> {
                 Err(_) => Ok(None),
             }
         }
-        Err(error) => Err(unavailable(&path.display().to_string(), error)),
+        Err(error) => Err(failure::local(path.display().to_string(), error)),
     }
 }
 

@@ -1,16 +1,17 @@
-//! Object storage: the lake's objects and the folder of raw exports.
+//! Object storage: the lake's objects and the raw exports.
 //!
-//! In: a location as the project writes it. Out: [`Store`], which puts, gets, lists and deletes objects by their path
-//! below that location, creates one object exactly once among rivals, and says when all of it is durable. Knows
-//! nothing of tables, releases or exports. Locations are shown without credentials, always.
+//! In: a [`Location`]. Out: [`Store`], which puts, gets, lists and deletes objects by their path below that location,
+//! creates one object exactly once among rivals, and says when all of it is durable. Knows nothing of tables, releases or
+//! exports. Credentials come from the environment and are never shown; nor is what a store says, unless it was cut down.
 
 mod barrier;
 #[cfg(unix)]
 mod create_without_links;
+mod failure;
 mod listing;
-mod location;
 mod lock;
 mod probe;
+mod remote;
 
 use std::fmt;
 use std::io;
@@ -24,14 +25,14 @@ use futures::TryStreamExt;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
-#[cfg(test)]
-use url::Url;
 
 use crate::diagnostic::Code;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::location::Location;
 
-pub(crate) use location::Location;
+pub(crate) use failure::{failed, failed_within};
 pub(crate) use lock::{Lock, LockGuard};
+pub(crate) use remote::Reach;
 
 /// First pause before a put whose outcome is unknown is tried again; each further pause doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -45,6 +46,8 @@ pub(crate) struct ObjectInfo {
     pub(crate) size: u64,
     /// By the store's clock.
     pub(crate) modified_at: DateTime<Utc>,
+    /// What an object store calls this content of this object; a folder has no such thing.
+    pub(crate) e_tag: Option<String>,
 }
 
 /// What became of a put that must not overwrite.
@@ -67,33 +70,38 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Opens a location that must exist; `location` is a folder, relative to `base`, or a URL.
+    /// Opens a location. A folder must exist; of a bucket nothing is asked yet.
     ///
     /// # Errors
-    /// `Config` where the folder does not exist or the kind of storage is not in this version.
-    pub(crate) fn open(base: &FilePath, location: &str) -> Result<Self> {
-        Self::open_if_exists(base, location)?.ok_or_else(|| {
-            Error::config(format!("the folder `{location}` does not exist"))
-                .code(Code(702))
-                .help("create it, or correct `raw` or `lake` in kilde.yaml")
-        })
+    /// `Config` where the folder does not exist, or nothing says how to reach the bucket.
+    pub(crate) fn open(location: &Location) -> Result<Self> {
+        Self::open_if_exists(location)?.ok_or_else(|| Self::no_such_place(location))
     }
 
-    /// Opens a location; `None` where the folder does not exist yet.
+    /// Opens a location; `None` where a folder does not exist yet.
     ///
     /// # Errors
-    /// `Config` where the kind of storage is not in this version; `Unavailable` where the folder cannot be read.
-    pub(crate) fn open_if_exists(base: &FilePath, location: &str) -> Result<Option<Self>> {
-        let folder = location::local_folder(base, location)?;
-        match std::fs::metadata(&folder) {
-            Ok(metadata) if metadata.is_dir() => Self::over_folder(&folder).map(Some),
+    /// `Config` where nothing says how to reach the bucket; `Unavailable` where the folder cannot be read.
+    pub(crate) fn open_if_exists(location: &Location) -> Result<Option<Self>> {
+        let folder = match location {
+            Location::Bucket(bucket) => {
+                return Ok(Some(Self {
+                    inner: remote::open(bucket)?,
+                    location: location.clone(),
+                    first_pause: FIRST_PAUSE,
+                }));
+            }
+            Location::Folder(folder) => folder,
+        };
+        match std::fs::metadata(folder) {
+            Ok(metadata) if metadata.is_dir() => Self::over_folder(folder).map(Some),
             Ok(_) => Err(
                 Error::config(format!("`{location}` is a file, not a folder"))
                     .code(Code(702))
                     .help("correct `raw` or `lake` in kilde.yaml"),
             ),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(unavailable(&folder.display().to_string(), error)),
+            Err(error) => Err(failure::local(location.to_string(), error)),
         }
     }
 
@@ -101,35 +109,51 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::open_if_exists`]; `Unavailable` where the folder cannot be created.
-    pub(crate) fn open_or_create(base: &FilePath, location: &str) -> Result<Self> {
-        if let Some(store) = Self::open_if_exists(base, location)? {
+    pub(crate) fn open_or_create(location: &Location) -> Result<Self> {
+        if let Some(store) = Self::open_if_exists(location)? {
             return Ok(store);
         }
-        let folder = location::local_folder(base, location)?;
-        std::fs::create_dir_all(&folder)
-            .map_err(|error| unavailable(&folder.display().to_string(), error))?;
-        Self::open(base, location)
+        if let Some(folder) = location.folder() {
+            std::fs::create_dir_all(folder)
+                .map_err(|error| failure::local(location.to_string(), error))?;
+        }
+        Self::open(location)
+    }
+
+    /// That nothing is there, which must be.
+    pub(crate) fn no_such_place(location: &Location) -> Error {
+        let (message, help) = match location {
+            Location::Folder(_) => (
+                format!("the folder `{location}` does not exist"),
+                "create it, or correct `raw` or `lake` in kilde.yaml",
+            ),
+            Location::Bucket(_) => (
+                format!("nothing lies below `{location}`"),
+                "correct `raw` in kilde.yaml, or put a first object there",
+            ),
+        };
+        Error::config(message).code(Code(702)).help(help)
     }
 
     fn over_folder(folder: &FilePath) -> Result<Self> {
         // links are resolved, but a path of Windows stays one that other programs read: no `\\?\`
         let folder = dunce::canonicalize(folder)
-            .map_err(|error| unavailable(&folder.display().to_string(), error))?;
+            .map_err(|error| failure::local(folder.display().to_string(), error))?;
         let inner = LocalFileSystem::new_with_prefix(&folder)
-            .map_err(|error| unavailable(&folder.display().to_string(), error))?;
+            .map_err(|error| failure::local(folder.display().to_string(), error))?;
         Ok(Self {
             inner: Arc::new(inner),
-            location: Location::of_folder(folder)?,
+            location: Location::Folder(folder),
             first_pause: FIRST_PAUSE,
         })
     }
 
     /// A store over any object store, without pauses between tries: for simulations.
     #[cfg(test)]
-    pub(crate) fn over(inner: Arc<dyn ObjectStore>, url: Url) -> Self {
+    pub(crate) fn over(inner: Arc<dyn ObjectStore>, location: Location) -> Self {
         Self {
             inner,
-            location: Location::of_url(url),
+            location,
             first_pause: Duration::ZERO,
         }
     }
@@ -142,6 +166,17 @@ impl Store {
     /// The location, for messages.
     pub(crate) fn location(&self) -> &Location {
         &self.location
+    }
+
+    /// How the location is reached, as far as it is no secret; `None` for a folder.
+    ///
+    /// # Errors
+    /// `Config` where the environment names a profile that does not exist.
+    pub(crate) fn reach(location: &Location) -> Result<Option<Reach>> {
+        match location {
+            Location::Folder(_) => Ok(None),
+            Location::Bucket(bucket) => remote::reach(bucket).map(Some),
+        }
     }
 
     /// The file behind an object, where the location is a folder of this machine. The only way to an export whose name
@@ -172,11 +207,8 @@ impl Store {
 
     /// Writes an object, whole; replaces one of that name.
     pub(crate) async fn put(&self, path: &str, bytes: Bytes) -> Result<()> {
-        self.inner
-            .put(&object_path(path)?, bytes.into())
-            .await
-            .map(|_| ())
-            .map_err(|error| self.failure(path, error))
+        let done = self.inner.put(&object_path(path)?, bytes.into()).await;
+        done.map(|_| ()).map_err(|error| self.failure(path, error))
     }
 
     /// Writes an object unless one of that name exists.
@@ -209,7 +241,14 @@ impl Store {
                 | object_store::Error::Unauthenticated { .. }
                 | object_store::Error::InvalidPath { .. }),
             ) => Err(self.failure(path, error)),
-            Err(error) => Ok(PutOutcome::Unknown(self.failure(path, error))),
+            Err(error) => {
+                let failure = self.failure(path, error);
+                match failure.kind() {
+                    // whatever the store said no to was not done
+                    ErrorKind::Config => Err(failure),
+                    _ => Ok(PutOutcome::Unknown(failure)),
+                }
+            }
         }
     }
 
@@ -219,7 +258,7 @@ impl Store {
         if let Some(file) = self.local_file(path) {
             return blocking(move || match std::fs::remove_file(&file) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    Err(unavailable(&file.display().to_string(), error))
+                    Err(failure::local(file.display().to_string(), error))
                 }
                 _ => Ok(()),
             })
@@ -249,6 +288,16 @@ impl Store {
         Ok(objects)
     }
 
+    /// Whether this is a place in a bucket below which nothing lies: to a bucket, there is no such folder.
+    pub(crate) async fn is_missing(&self) -> Result<bool> {
+        if self.location.folder().is_some() {
+            return Ok(false);
+        }
+        let first = self.inner.list(None).try_next().await;
+        let first = first.map_err(|error| self.failure("", error))?;
+        Ok(first.is_none())
+    }
+
     /// Waits before another try of something that a store did not do; each wait is twice as long as the one before.
     pub(crate) async fn pause(&self, tries: u32) {
         if !self.first_pause.is_zero() {
@@ -265,7 +314,7 @@ impl Store {
     }
 
     fn failure(&self, path: &str, error: object_store::Error) -> Error {
-        unavailable(&format!("{}/{path}", self.location), error)
+        failed(format!("{}/{path}", self.location), error)
     }
 }
 
@@ -281,6 +330,7 @@ impl From<object_store::ObjectMeta> for ObjectInfo {
             path: meta.location.to_string(),
             size: meta.size,
             modified_at: meta.last_modified,
+            e_tag: meta.e_tag,
         }
     }
 }
@@ -289,46 +339,6 @@ impl From<object_store::ObjectMeta> for ObjectInfo {
 fn object_path(path: &str) -> Result<Path> {
     Path::parse(path)
         .map_err(|error| Error::internal(format!("`{path}` is no object path")).caused_by(error))
-}
-
-/// Storage that does not answer. The cause is told only where it cannot hold credentials.
-fn unavailable(place: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    let error = error.into();
-    let (message, help) = match refusal(&*error) {
-        Some(io::ErrorKind::PermissionDenied) => (
-            "this may not be read or written",
-            "give the right to whoever runs kilde, or correct `raw` or `lake` in kilde.yaml",
-        ),
-        Some(io::ErrorKind::ReadOnlyFilesystem) => (
-            "this lies on a disk that may only be read",
-            "mount it for writing, or correct `lake` in kilde.yaml",
-        ),
-        Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => (
-            "the disk is full",
-            "make room, then try again: nothing is lost",
-        ),
-        _ => (
-            "storage does not answer",
-            "check that it is reachable, has room and may be written, then try again",
-        ),
-    };
-    Error::unavailable(message)
-        .code(Code(703))
-        .at(place)
-        .caused_by(location::Redacted::new(error))
-        .help(help)
-}
-
-/// What the file system said, below all that was made of it.
-fn refusal(error: &(dyn std::error::Error + 'static)) -> Option<io::ErrorKind> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            return Some(error.kind());
-        }
-        cause = error.source();
-    }
-    None
 }
 
 /// Runs file system calls off the threads that drive futures.
@@ -347,7 +357,8 @@ mod tests {
 
     fn store() -> (tempfile::TempDir, Store) {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open_or_create(folder.path(), "lake/").unwrap();
+        let lake = Location::Folder(folder.path().join("lake"));
+        let store = Store::open_or_create(&lake).unwrap();
         (folder, store)
     }
 
@@ -393,12 +404,9 @@ mod tests {
     #[test]
     fn a_folder_that_does_not_exist_is_an_error_of_the_project() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(
-            Store::open_if_exists(folder.path(), "lake")
-                .unwrap()
-                .is_none()
-        );
-        let error = Store::open(folder.path(), "lake").unwrap_err();
+        let lake = Location::Folder(folder.path().join("lake"));
+        assert!(Store::open_if_exists(&lake).unwrap().is_none());
+        let error = Store::open(&lake).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.render().contains("K0702"));
     }
@@ -411,26 +419,5 @@ mod tests {
             .barrier(&["a/b".to_string(), "a/c".to_string()])
             .await
             .unwrap();
-    }
-
-    #[test]
-    fn a_refusal_of_the_file_system_says_what_to_do() {
-        for (kind, words) in [
-            (
-                io::ErrorKind::PermissionDenied,
-                "may not be read or written",
-            ),
-            (io::ErrorKind::ReadOnlyFilesystem, "may only be read"),
-            (io::ErrorKind::StorageFull, "the disk is full"),
-            (io::ErrorKind::TimedOut, "storage does not answer"),
-        ] {
-            let wrapped = object_store::Error::Generic {
-                store: "local",
-                source: Box::new(io::Error::from(kind)),
-            };
-            let text = unavailable("/srv/lake", wrapped).render();
-            assert!(text.contains(words) && text.contains("/srv/lake"), "{text}");
-            assert!(text.contains("K0703") && text.contains("help: "), "{text}");
-        }
     }
 }

@@ -31,6 +31,7 @@ use crate::diagnostic::Code;
 use crate::engine::{DataFile, FileSet};
 use crate::error::{Error, Result};
 use crate::release::{Commit, EntryDraft, TableLog, TableState};
+use crate::store::failed;
 
 /// Versions between two checkpoints.
 pub(crate) const CHECKPOINT_EVERY: u64 = 10;
@@ -130,38 +131,37 @@ impl DeltaLog {
     }
 
     async fn read_range(&self, path: &Path, range: Range<u64>) -> Result<Bytes> {
-        self.store.get_range(path, range).await.map_err(unavailable)
+        let found = self.store.get_range(path, range).await;
+        found.map_err(|error| failed(path.as_ref(), error))
     }
 
     /// `Ok(None)`: no such entry.
     async fn fetch(&self, location: &str, version: u64) -> Result<Option<Bytes>> {
         let path = object_path(&self.entry_path(location, version))?;
-        match self.store.get(&path).await {
-            Ok(object) => Ok(Some(object.bytes().await.map_err(unavailable)?)),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(unavailable(error)),
-        }
+        let found = match self.store.get(&path).await {
+            Ok(object) => object.bytes().await,
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(error) => Err(error),
+        };
+        found
+            .map(Some)
+            .map_err(|error| failed(path.as_ref(), error))
     }
 
     async fn exists(&self, location: &str, version: u64) -> Result<bool> {
-        match self
-            .store
-            .head(&object_path(&self.entry_path(location, version))?)
-            .await
-        {
+        let path = object_path(&self.entry_path(location, version))?;
+        match self.store.head(&path).await {
             Ok(_) => Ok(true),
             Err(object_store::Error::NotFound { .. }) => Ok(false),
-            Err(error) => Err(unavailable(error)),
+            Err(error) => Err(failed(path.as_ref(), error)),
         }
     }
 
     async fn list(&self, location: &str) -> Result<Listing> {
         let folder = object_path(&format!("{location}/_delta_log"))?;
-        let objects = self
-            .store
-            .list_with_delimiter(Some(&folder))
-            .await
-            .map_err(unavailable)?
+        let found = self.store.list_with_delimiter(Some(&folder)).await;
+        let objects = found
+            .map_err(|error| failed(folder.as_ref(), error))?
             .objects;
         let mut listing = Listing::default();
         for object in objects {
@@ -272,10 +272,6 @@ fn object_path(path: &str) -> Result<Path> {
             .at(path)
             .caused_by(error)
     })
-}
-
-fn unavailable(error: object_store::Error) -> Error {
-    Error::unavailable("storage failed").caused_by(error)
 }
 
 #[cfg(test)]
