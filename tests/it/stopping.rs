@@ -248,3 +248,21 @@ fn a_reader_ends_with_the_first_signal_and_its_exit_code() {
     let status = query.wait().unwrap();
     assert_eq!(status.code(), Some(143));
 }
+
+#[test]
+fn a_build_waits_for_another_as_long_as_it_is_told_to() {
+    let project = numbers(QUICK, "");
+    let first = Build::start(&project, Some("slow_after_claim"));
+    first.wait_for("run_started", None);
+    sleep(Duration::from_millis(1_000));
+    let busy = project.kilde(&["build"]).ended(75);
+    assert!(busy.stderr.contains("K0706"), "{}", busy.stderr);
+    let second = project.kilde(&["build", "--wait", "2m"]).ended(0);
+    assert!(second.stderr.contains("waiting: run "), "{}", second.stderr);
+    assert!(
+        second.stdout.contains("Release 1 stands"),
+        "{}",
+        second.stdout
+    );
+    assert_eq!(first.ends().0, Some(0));
+}
