@@ -12,6 +12,7 @@ mod build;
 mod candidate;
 mod decide;
 mod decision;
+mod diff;
 mod event;
 mod execute;
 mod exports;
@@ -37,6 +38,7 @@ mod why;
 
 pub(crate) use decide::{Decided, DecisionRequest};
 pub(crate) use decision::Verb;
+pub(crate) use diff::{DiffRequest, ReleaseDiff, RowsAsked, TableDiff, TableDifference};
 pub use event::{Listener, RunEvent};
 pub(crate) use exports::{ExportStatus, Exports, ListedExport, SourceExports};
 pub(crate) use latest::LatestReport;
@@ -44,7 +46,7 @@ pub use report::RunReport;
 pub(crate) use report::{HeldReport, OverdueReport, SourceReport, StepReport, TableOutcome};
 
 pub(crate) use show::Shown;
-pub(crate) use story::{ChangedTable, ReadSource, ReleaseStory};
+pub(crate) use story::{ReadSource, ReleaseStory};
 pub(crate) use unit_test::{UnitTestOutcome, UnitTestReport};
 pub(crate) use why::Why;
 
