@@ -182,7 +182,7 @@ impl Common {
 
     fn differs_sql(&self) -> String {
         let (before, now) = (self.of_side_sql("b"), self.of_side_sql("n"));
-        format!("{before} is distinct from {now}")
+        format!("({before} is distinct from {now})")
     }
 
     /// The cell to show, or what stands for it.
@@ -237,7 +237,7 @@ impl Columns {
             .iter()
             .map(|column| {
                 let (before, now) = (column.of_side_sql("b"), column.of_side_sql("n"));
-                format!("{before} is not distinct from {now}")
+                format!("({before} is not distinct from {now})")
             })
             .collect();
         format!(
@@ -450,9 +450,9 @@ fn moved_sql(columns: &[Common]) -> String {
         .collect();
     let names = names.join(", ");
     format!(
-        "select {names}, sum(times) as times from (\
-         select {}, 1 as times from now.version n union all select {}, -1 as times from before.version b\
-         ) group by {names} having sum(times) <> 0",
+        "select {names}, sum(one) as times from (\
+         select {}, 1 as one from now.version n union all select {}, -1 as one from before.version b\
+         ) group by {names} having sum(one) <> 0",
         of_side("n"),
         of_side("b"),
     )
@@ -566,8 +566,8 @@ mod tests {
         assert_eq!(
             differing,
             [
-                r#"b."qty" is distinct from n."qty""#,
-                r#"cast(b."paid" as varchar) is distinct from cast(n."paid" as varchar)"#,
+                r#"(b."qty" is distinct from n."qty")"#,
+                r#"(cast(b."paid" as varchar) is distinct from cast(n."paid" as varchar))"#,
             ]
         );
     }
@@ -588,7 +588,7 @@ mod tests {
         let sql = columns.sample_sql(RowChange::Changed, &question);
         assert_eq!(
             sql,
-            r#"select n."id" as c0, b."email" is distinct from n."email" as c1, case when b."email" is null then null else '‹email›' end as c2, case when n."email" is null then null else '‹email›' end as c3 from (select true as is_there, * from before.version) b full join (select true as is_there, * from now.version) n on b."id" is not distinct from n."id" where b.is_there and n.is_there and (b."email" is distinct from n."email") order by n."id" limit 5"#
+            r#"select n."id" as c0, (b."email" is distinct from n."email") as c1, case when b."email" is null then null else '‹email›' end as c2, case when n."email" is null then null else '‹email›' end as c3 from (select true as is_there, * from before.version) b full join (select true as is_there, * from now.version) n on (b."id" is not distinct from n."id") where b.is_there and n.is_there and ((b."email" is distinct from n."email")) order by n."id" limit 5"#
         );
     }
 }

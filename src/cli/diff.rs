@@ -146,33 +146,36 @@ fn tables(diff: &ReleaseDiff) -> String {
     }
     let mut lines = Columns::new(&[false, false, false, true]);
     for table in &diff.different {
-        let (mark, rows) = match table.difference {
-            TableDifference::Added => (styled(GOOD, "+"), String::new()),
-            TableDifference::Removed => (styled(BAD, "−"), "no longer in the release".to_string()),
-            TableDifference::Changed => ("~".to_string(), String::new()),
-            TableDifference::SameRows => (styled(FAINT, "="), String::new()),
+        let mark = match table.difference {
+            TableDifference::Added => styled(GOOD, "+"),
+            TableDifference::Removed => styled(BAD, "−"),
+            TableDifference::Changed => "~".to_string(),
+            TableDifference::SameRows => styled(FAINT, "="),
         };
-        let rows = match rows.is_empty() {
-            true => format!(
-                "{} rows",
-                format::before_and_after(table.rows_before, table.rows)
-            ),
-            false => rows,
-        };
+        let unit = if table.rows == Some(1) { "row" } else { "rows" };
+        let rows = format::before_and_after(table.rows_before, table.rows);
         lines.row(vec![
             mark,
             table.table.to_string(),
             match table.difference {
-                TableDifference::SameRows => format!("{rows}, the same; other words or files"),
-                _ => rows,
+                TableDifference::Removed => "no longer in the release".to_string(),
+                TableDifference::SameRows => {
+                    format!("{rows} {unit}, the same; other words or files")
+                }
+                TableDifference::Added | TableDifference::Changed => format!("{rows} {unit}"),
             },
             format::relative(table.share),
         ]);
     }
     format!(
-        "{} of {} differ\n{}",
+        "{} of {} {}\n{}",
         styled(STRONG, diff.different.len()),
         format::plural(diff.tables, "table"),
+        if diff.different.len() == 1 {
+            "differs"
+        } else {
+            "differ"
+        },
         lines.render("  ")
     )
 }

@@ -286,7 +286,9 @@ fn named(name: &str, tables: &BTreeSet<TableName>) -> Result<TableName> {
         (None, _) => {
             let error =
                 Error::config(format!("neither release has a table `{name}`")).code(Code(903));
-            let names: Vec<String> = tables.iter().map(TableName::to_string).collect();
+            let short = tables.iter().map(|table| table.name().to_string());
+            let names = tables.iter().map(TableName::to_string);
+            let names: Vec<String> = names.chain(short).collect();
             Err(match nearest(name, names.iter().map(String::as_str)) {
                 Some(near) => error.help(format!("did you mean `{near}`?")),
                 None => error.help("`kilde ls` lists the tables"),

@@ -32,7 +32,10 @@ fn shop() -> Sandbox {
             "exports/customers_20260101.csv",
             "id,email,town\n1,ann@example.com,Lund\n2,bo@example.com,Lund\n3,cia@example.com,Umeå\n4,dag@example.com,\n5,eva@example.com,Kiruna\n",
         ),
-        ("exports/visits_20260101.csv", "customer,page\n1,/a\n1,/a\n2,/b\n"),
+        (
+            "exports/visits_20260101.csv",
+            "customer,page\n1,/a\n1,/a\n2,/b\n",
+        ),
     ])
 }
 
@@ -49,7 +52,11 @@ fn releases_are_compared_by_tables_columns_and_rows() {
     let shop = shop();
     shop.kilde(&["build"]).ended(0);
     let said = shop.kilde(&["diff"]).ended(2);
-    assert!(said.stderr.contains("nothing to compare"), "{}", said.stderr);
+    assert!(
+        said.stderr.contains("nothing to compare"),
+        "{}",
+        said.stderr
+    );
     second_night(&shop);
     shop.write(
         "sql/gold/towns.sql",
@@ -109,7 +116,10 @@ fn rows_of_one_table_are_shown_and_personal_ones_only_when_asked_for() {
         .ended(0);
     let json: Value = serde_json::from_str(&json.stdout).unwrap();
     let changes = &json["different"][0]["row_changes"];
-    assert_eq!((&changes["added"], &changes["removed"]), (&2.into(), &0.into()));
+    assert_eq!(
+        (&changes["added"], &changes["removed"]),
+        (&2.into(), &0.into())
+    );
     assert_eq!(changes["sample"][0]["row"][1][1], "/a");
     let said = shop.kilde(&["diff", "--rows", "custmers"]).ended(2);
     assert!(
@@ -143,7 +153,11 @@ fn a_table_that_came_or_went_is_said_and_the_selection_narrows() {
         assert!(said.stdout.contains(line), "{line}:\n{}", said.stdout);
     }
     let said = shop.kilde(&["diff", "-s", "bronze"]).ended(0);
-    assert!(said.stdout.contains("2 tables: nothing differs"), "{}", said.stdout);
+    assert!(
+        said.stdout.contains("2 tables: nothing differs"),
+        "{}",
+        said.stdout
+    );
     // backwards, what came is what went
     let said = shop.kilde(&["diff", "2", "1", "-s", "gold.pages"]).ended(0);
     assert!(said.stdout.contains("−  gold.pages"), "{}", said.stdout);
