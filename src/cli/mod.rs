@@ -6,6 +6,7 @@ mod build;
 mod check;
 mod connect;
 mod contract;
+mod diff;
 mod explain;
 mod exports;
 mod format;
@@ -83,6 +84,8 @@ enum Command {
     Status(status::Status),
     /// List the published releases, or show what one of them changed
     Releases(releases::Releases),
+    /// Compare two releases: tables, columns, rows
+    Diff(diff::Diff),
     /// Publish an older release again, and pause the lake
     Rollback(rollback::Rollback),
     /// Let builds publish again after a rollback
@@ -163,6 +166,7 @@ fn run(arguments: Arguments, scaffold: Scaffold) -> Result<ExitCode> {
             Command::Connect(command) => command.run(&options).await,
             Command::Status(command) => command.run(&options).await,
             Command::Releases(command) => command.run(&options).await,
+            Command::Diff(command) => command.run(&options).await,
             Command::Rollback(command) => command.run(&options).await,
             Command::Resume(command) => command.run(&options).await,
             Command::Exports(command) => command.run(&options).await,

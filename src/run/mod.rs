@@ -12,6 +12,7 @@ mod build;
 mod candidate;
 mod decide;
 mod decision;
+mod diff;
 mod event;
 mod execute;
 mod exports;
@@ -38,6 +39,7 @@ mod why;
 
 pub(crate) use decide::{Decided, DecisionRequest};
 pub(crate) use decision::Verb;
+pub(crate) use diff::{DiffRequest, ReleaseDiff, RowsAsked, TableDiff, TableDifference};
 pub use event::{Listener, RunEvent};
 pub(crate) use exports::{ExportStatus, Exports, ListedExport, SourceExports};
 pub(crate) use latest::LatestReport;
@@ -46,7 +48,7 @@ pub(crate) use report::{HeldReport, OverdueReport, SourceReport, StepReport, Tab
 
 pub(crate) use show::Shown;
 pub use stop::{Stop, Stopper};
-pub(crate) use story::{ChangedTable, ReadSource, ReleaseStory};
+pub(crate) use story::{ReadSource, ReleaseStory};
 pub use summary::RunSummary;
 pub(crate) use unit_test::{UnitTestOutcome, UnitTestReport};
 pub(crate) use why::Why;
