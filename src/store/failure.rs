@@ -231,7 +231,15 @@ pub(super) fn local(
     error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> Error {
     let error = error.into();
-    let (message, help) = match refusal(&*error) {
+    let cause = refusal(&*error).map(io::Error::kind);
+    let kind = match cause {
+        // the same command would be refused again
+        Some(io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => {
+            ErrorKind::Config
+        }
+        _ => ErrorKind::Unavailable,
+    };
+    let (message, help) = match cause {
         Some(io::ErrorKind::PermissionDenied) => (
             "this may not be read or written",
             "give the right to whoever runs kilde, or correct `raw` or `lake` in kilde.yaml",
@@ -249,7 +257,7 @@ pub(super) fn local(
             "check that it is reachable, has room and may be written, then try again",
         ),
     };
-    Error::unavailable(message)
+    Error::new(kind, message)
         .code(Code(703))
         .at(place)
         .caused_by(whole_text(&*error))
@@ -257,15 +265,41 @@ pub(super) fn local(
 }
 
 /// What the file system said, below all that was made of it.
-fn refusal(error: &(dyn std::error::Error + 'static)) -> Option<io::ErrorKind> {
+fn refusal<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a io::Error> {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<io::Error>() {
-            return Some(error.kind());
+            return Some(error);
         }
         cause = error.source();
     }
     None
+}
+
+/// Whether the same call may succeed a moment later: a network disk that stutters, not one that refuses. Never of an object
+/// store, whose requests were tried again before anybody heard of it.
+pub(super) fn may_pass(error: &object_store::Error) -> bool {
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionReset, HostUnreachable, Interrupted, NetworkDown,
+        NetworkUnreachable, NotConnected, ResourceBusy, StaleNetworkFileHandle, TimedOut,
+        WouldBlock,
+    };
+    refusal(error).is_some_and(|error| {
+        matches!(
+            error.kind(),
+            ConnectionAborted
+                | ConnectionReset
+                | HostUnreachable
+                | Interrupted
+                | NetworkDown
+                | NetworkUnreachable
+                | NotConnected
+                | ResourceBusy
+                | StaleNetworkFileHandle
+                | TimedOut
+                | WouldBlock
+        )
+    })
 }
 
 #[cfg(test)]
@@ -337,20 +371,35 @@ mod tests {
 
     #[test]
     fn a_refusal_of_the_file_system_says_what_to_do() {
-        for (kind, words) in [
+        for (kind, words, class) in [
             (
                 io::ErrorKind::PermissionDenied,
                 "may not be read or written",
+                ErrorKind::Config,
             ),
-            (io::ErrorKind::ReadOnlyFilesystem, "may only be read"),
-            (io::ErrorKind::StorageFull, "the disk is full"),
-            (io::ErrorKind::TimedOut, "storage does not answer"),
+            (
+                io::ErrorKind::ReadOnlyFilesystem,
+                "may only be read",
+                ErrorKind::Config,
+            ),
+            (
+                io::ErrorKind::StorageFull,
+                "the disk is full",
+                ErrorKind::Unavailable,
+            ),
+            (
+                io::ErrorKind::TimedOut,
+                "storage does not answer",
+                ErrorKind::Unavailable,
+            ),
         ] {
             let wrapped = object_store::Error::Generic {
                 store: "local",
                 source: Box::new(io::Error::from(kind)),
             };
-            let text = failed("/srv/lake", wrapped).render();
+            let error = failed("/srv/lake", wrapped);
+            assert_eq!(error.kind(), class);
+            let text = error.render();
             assert!(text.contains(words) && text.contains("/srv/lake"), "{text}");
             assert!(text.contains("K0703") && text.contains("help: "), "{text}");
         }

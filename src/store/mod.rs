@@ -14,6 +14,7 @@ mod probe;
 mod remote;
 
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 
+use crate::clock;
 use crate::diagnostic::Code;
 use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
@@ -36,6 +38,9 @@ pub(crate) use remote::Reach;
 
 /// First pause before a put whose outcome is unknown is tried again; each further pause doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
+
+/// How often what may pass is tried again: about a third of a second in all.
+const TRIES: u32 = 4;
 
 /// An object as listings and heads show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -187,17 +192,22 @@ impl Store {
 
     /// The whole object; `None` where there is none.
     pub(crate) async fn get(&self, path: &str) -> Result<Option<Bytes>> {
-        let found = match self.inner.get(&object_path(path)?).await {
-            Ok(found) => found.bytes().await,
-            Err(error) => Err(error),
-        };
-        self.or_absent(path, found)
+        let object = object_path(path)?;
+        let found = self.patiently(|store| {
+            let object = object.clone();
+            async move { store.get(&object).await?.bytes().await }
+        });
+        self.or_absent(path, found.await)
     }
 
     /// Size and time of an object; `None` where there is none.
     pub(crate) async fn head(&self, path: &str) -> Result<Option<ObjectInfo>> {
-        let found = self.inner.head(&object_path(path)?).await;
-        Ok(self.or_absent(path, found)?.map(ObjectInfo::from))
+        let object = object_path(path)?;
+        let found = self.patiently(|store| {
+            let object = object.clone();
+            async move { store.head(&object).await }
+        });
+        Ok(self.or_absent(path, found.await)?.map(ObjectInfo::from))
     }
 
     /// Whether there is such an object.
@@ -207,8 +217,15 @@ impl Store {
 
     /// Writes an object, whole; replaces one of that name.
     pub(crate) async fn put(&self, path: &str, bytes: Bytes) -> Result<()> {
-        let done = self.inner.put(&object_path(path)?, bytes.into()).await;
-        done.map(|_| ()).map_err(|error| self.failure(path, error))
+        let object = object_path(path)?;
+        let put = |store: Arc<dyn ObjectStore>| {
+            let (object, bytes) = (object.clone(), bytes.clone());
+            async move { store.put(&object, bytes.into()).await }
+        };
+        self.patiently(put)
+            .await
+            .map(|_| ())
+            .map_err(|error| self.failure(path, error))
     }
 
     /// Writes an object unless one of that name exists.
@@ -298,10 +315,24 @@ impl Store {
         Ok(first.is_none())
     }
 
+    /// What reads, or writes the same again, is tried again while what hinders it may pass.
+    async fn patiently<T, F: Future<Output = object_store::Result<T>>>(
+        &self,
+        act: impl Fn(Arc<dyn ObjectStore>) -> F,
+    ) -> object_store::Result<T> {
+        for tries in 0..TRIES {
+            match act(Arc::clone(&self.inner)).await {
+                Err(error) if failure::may_pass(&error) => self.pause(tries).await,
+                done => return done,
+            }
+        }
+        act(Arc::clone(&self.inner)).await
+    }
+
     /// Waits before another try of something that a store did not do; each wait is twice as long as the one before.
     pub(crate) async fn pause(&self, tries: u32) {
         if !self.first_pause.is_zero() {
-            tokio::time::sleep(self.first_pause * (1 << tries.min(8))).await;
+            clock::sleep(self.first_pause * (1 << tries.min(8))).await;
         }
     }
 
@@ -353,7 +384,6 @@ async fn blocking<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorKind;
 
     fn store() -> (tempfile::TempDir, Store) {
         let folder = tempfile::tempdir().unwrap();
@@ -419,5 +449,36 @@ mod tests {
             .barrier(&["a/b".to_string(), "a/c".to_string()])
             .await
             .unwrap();
+    }
+    fn said(kind: io::ErrorKind) -> object_store::Error {
+        object_store::Error::Generic {
+            store: "local",
+            source: Box::new(io::Error::from(kind)),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_may_pass_is_tried_again_and_what_is_refused_is_not() {
+        let (_folder, store) = store();
+        for (kind, failures, tried, ends_well) in [
+            (io::ErrorKind::TimedOut, 2, 3, true),
+            (io::ErrorKind::StaleNetworkFileHandle, 100, 1 + TRIES, false),
+            (io::ErrorKind::PermissionDenied, 2, 1, false),
+            (io::ErrorKind::StorageFull, 2, 1, false),
+        ] {
+            let calls = std::sync::atomic::AtomicU32::new(0);
+            let done = store
+                .patiently(|_| {
+                    let call = calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    std::future::ready(if call < failures {
+                        Err(said(kind))
+                    } else {
+                        Ok(())
+                    })
+                })
+                .await;
+            assert_eq!(done.is_ok(), ends_well, "{kind}");
+            assert_eq!(calls.into_inner(), tried, "{kind}");
+        }
     }
 }
