@@ -121,6 +121,7 @@ impl Writer {
             spill_dir: folder.join("spill"),
             spill_limit: None,
             lake: Arc::new(lake),
+            lake_is_far: false,
             as_of: clock.now(),
             time_zone: chrono_tz::UTC,
         })?;

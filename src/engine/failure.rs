@@ -96,7 +96,10 @@ fn of_store(error: &object_store::Error) -> Error {
         .at(path.clone())
         .caused_by(error.to_string())
         .help("check which credentials are in use, whether they have expired, and their rights"),
-        error => Error::unavailable("storage failed").caused_by(error.to_string()),
+        error => Error::unavailable("storage does not answer")
+            .code(Code(703))
+            .caused_by(error.to_string())
+            .help("check that it is reachable, then try again: nothing is lost"),
     }
 }
 

@@ -57,6 +57,7 @@ pub(super) fn lake_that_spills(
         spill_dir: folder.path().join("spill"),
         spill_limit,
         lake: Arc::clone(&store),
+        lake_is_far: false,
         as_of: at(0),
         time_zone: chrono_tz::UTC,
     })

@@ -22,7 +22,10 @@ use crate::project::Project;
 use crate::release::{Release, TableEntry, TableKind, YieldReason};
 use crate::store::Store;
 
-/// What lies below `latest/`, as far as kilde put it there.
+/// Where the files lie, below the lake.
+const FOLDER: &str = "latest";
+
+/// What lies there, as far as kilde put it there.
 const LIST: &str = "_kilde/latest.json";
 
 /// What was done below `latest/`.
@@ -60,7 +63,7 @@ struct Stale {
 
 /// Object path below the lake.
 fn path(table: &TableName) -> String {
-    format!("latest/{table}.parquet")
+    format!("{FOLDER}/{table}.parquet")
 }
 
 impl Runner {
@@ -196,12 +199,19 @@ impl Runner {
             .filter(|(table, _)| self.project.parquet_tables.contains(table))
             .collect();
         let mut stale = Stale::default();
+        let found = match list.files.is_empty() {
+            true => Vec::new(),
+            false => store.list(FOLDER).await?,
+        };
+        let size_of = |table: &TableName| {
+            let path = path(table);
+            let found = found.iter().find(|object| object.path == path);
+            found.map(|object| object.size)
+        };
         for (table, entry) in &wanted {
             let is_same = match list.files.get(*table) {
                 Some(file) if Some(file.version) == entry.version => {
-                    let found = store.head(&path(table)).await?;
-                    file.table_id == entry.table_id
-                        && found.is_some_and(|found| found.size == file.bytes)
+                    file.table_id == entry.table_id && size_of(table) == Some(file.bytes)
                 }
                 _ => false,
             };

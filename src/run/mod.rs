@@ -229,6 +229,7 @@ impl Runner {
                 .unwrap_or_else(std::env::temp_dir),
             spill_limit: self.resources.spill_limit,
             lake: store.object_store(),
+            lake_is_far: store.location().folder().is_none(),
             as_of,
             time_zone: self.project.time_zone,
         })?

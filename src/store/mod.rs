@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures::TryStreamExt;
+use futures::stream::{self, StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
@@ -285,6 +285,24 @@ impl Store {
         self.or_absent(path, done).map(|_| ())
     }
 
+    /// Deletes objects, of an object store many with one request; those that do not exist are no error.
+    pub(crate) async fn delete_all(&self, paths: &[String]) -> Result<()> {
+        if self.location.folder().is_some() {
+            for path in paths {
+                self.delete(path).await?;
+            }
+            return Ok(());
+        }
+        let paths = paths.iter().map(|path| object_path(path));
+        let paths: Vec<_> = paths.collect::<Result<_>>()?;
+        let paths = stream::iter(paths.into_iter().map(Ok)).boxed();
+        let mut deleted = self.inner.delete_stream(paths);
+        while let Some(done) = deleted.next().await {
+            self.or_absent("", done)?;
+        }
+        Ok(())
+    }
+
     /// Every object below a folder (`""`: below the location), by path.
     ///
     /// # Errors
@@ -408,6 +426,7 @@ mod tests {
         assert_eq!(store.get("nothing").await.unwrap(), None);
         assert_eq!(store.head("no/thing").await.unwrap(), None);
         store.delete("nothing").await.unwrap();
+        store.delete_all(&["nothing".into()]).await.unwrap();
         assert!(store.list("no/folder").await.unwrap().is_empty());
     }
 

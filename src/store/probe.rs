@@ -18,11 +18,15 @@ impl Store {
     /// # Errors
     /// `Config` unless each object has exactly one winner, whose bytes it then holds.
     pub(crate) async fn probe(&self, folder: &str) -> Result<()> {
-        for key in 0..KEYS {
-            let path = format!("{folder}/{key}");
-            let verdict = self.race(&path).await;
-            self.delete(&path).await?;
-            verdict?;
+        let paths: Vec<String> = (0..KEYS).map(|key| format!("{folder}/{key}")).collect();
+        let verdict = self.race_for_each(&paths).await;
+        self.delete_all(&paths).await?;
+        verdict
+    }
+
+    async fn race_for_each(&self, paths: &[String]) -> Result<()> {
+        for path in paths {
+            self.race(path).await?;
         }
         Ok(())
     }

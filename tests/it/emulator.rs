@@ -130,11 +130,7 @@ impl Emulator {
     }
 
     fn objects(&self, arguments: &[&str]) {
-        let scheme = match self.kind {
-            Kind::Azure => "azure",
-            _ => "s3",
-        };
-        let url = format!("{scheme}://127.0.0.1:{}", self.port);
+        let url = format!("{}://127.0.0.1:{}", self.kind.name(), self.port);
         foreign::script(
             &self.python,
             "objects.py",

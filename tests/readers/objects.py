@@ -2,7 +2,7 @@
 
 `objects.py URL put FOLDER BELOW`  every file of FOLDER, as objects below BELOW; makes the bucket (the first part of BELOW)
 `objects.py URL get BELOW FOLDER`  every object below BELOW, as files of FOLDER, which is emptied first
-URL: `s3://127.0.0.1:PORT` or `azure://127.0.0.1:PORT`.
+URL: `s3://127.0.0.1:PORT`, `azure://…` or `careless://…`, as `emulator.py` names them.
 """
 
 import os
@@ -15,10 +15,11 @@ from pyarrow import fs
 
 def store(url):
     url = urllib.parse.urlparse(url)
-    if url.scheme == "s3":
+    if url.scheme != "azure":
+        key = "S3RVER" if url.scheme == "careless" else "test"
         return fs.S3FileSystem(
-            access_key="test",
-            secret_key="test",
+            access_key=key,
+            secret_key=key,
             region="us-east-1",
             scheme="http",
             endpoint_override=url.netloc,
@@ -44,7 +45,7 @@ def main():
             for name in names:
                 path = os.path.join(folder, name)
                 below = os.path.relpath(path, source).replace(os.sep, "/")
-                with open(path, "rb") as file, remote.open_output_stream(f"{target}/{below}") as out:
+                with open(path, "rb") as file, remote.open_output_stream(f"{target}/{below}", compression=None) as out:
                     shutil.copyfileobj(file, out)
         return
     shutil.rmtree(target, ignore_errors=True)
@@ -53,7 +54,7 @@ def main():
         if found.type == fs.FileType.File:
             path = os.path.join(target, os.path.relpath(found.path, source))
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            with remote.open_input_stream(found.path) as file, open(path, "wb") as out:
+            with remote.open_input_stream(found.path, compression=None) as file, open(path, "wb") as out:
                 shutil.copyfileobj(file, out)
             # so that whoever looks sees what was written again
             os.utime(path, ns=(found.mtime_ns, found.mtime_ns))

@@ -11,8 +11,9 @@ mod definition;
 mod entry;
 mod replay;
 
+use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -45,6 +46,8 @@ pub(crate) struct DeltaLog {
     store: Arc<dyn ObjectStore>,
     /// Application id of this lake's transactions; not known to readers, who do not look for them.
     app_id: OnceLock<String>,
+    /// By location and version, which never change: what was replayed once is not read again.
+    states: Mutex<BTreeMap<(String, u64), TableState>>,
 }
 
 /// What lies in `_delta_log`.
@@ -60,7 +63,12 @@ impl DeltaLog {
         Self {
             store,
             app_id: OnceLock::new(),
+            states: Mutex::default(),
         }
+    }
+
+    fn states(&self) -> MutexGuard<'_, BTreeMap<(String, u64), TableState>> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn app_id(&self) -> &str {
@@ -211,7 +219,10 @@ impl DeltaLog {
 impl TableLog for DeltaLog {
     fn belongs_to(&self, lake_id: &str) {
         // a lake's id never changes, so the first answer stands
-        let _ = self.app_id.set(entry::app_id(lake_id));
+        if self.app_id.set(entry::app_id(lake_id)).is_ok() {
+            // read without it, they do not say whose release they are
+            self.states().clear();
+        }
     }
 
     fn entry_path(&self, location: &str, version: u64) -> String {
@@ -235,6 +246,10 @@ impl TableLog for DeltaLog {
     }
 
     async fn state(&self, location: &str, version: u64) -> Result<TableState> {
+        let key = (location.to_string(), version);
+        if let Some(known) = self.states().get(&key) {
+            return Ok(known.clone());
+        }
         let listing = self.list(location).await?;
         let base = listing
             .checkpoints
@@ -247,7 +262,9 @@ impl TableLog for DeltaLog {
         };
         self.replay_above(location, base, version, &mut replay)
             .await?;
-        replay.finish(version, location)
+        let state = replay.finish(version, location)?;
+        self.states().insert(key, state.clone());
+        Ok(state)
     }
 
     async fn commit(&self, location: &str, version: u64) -> Result<Option<Commit>> {

@@ -94,12 +94,13 @@ pub(super) fn open(bucket: &Bucket) -> Result<Arc<dyn ObjectStore>> {
 }
 
 fn open_with(bucket: &Bucket, environment: &Environment) -> Result<Arc<dyn ObjectStore>> {
+    let patience = patient(environment)?;
     let built = match bucket.provider {
-        Provider::S3 => s3(bucket, environment)?,
-        Provider::Azure => azure(bucket, environment),
-        Provider::Google => google(bucket, environment),
+        Provider::S3 => s3(bucket, environment, patience)?,
+        Provider::Azure => azure(bucket, environment, patience),
+        Provider::Google => google(bucket, environment, patience),
     };
-    let store = built.map_err(|error| {
+    let both = built.map_err(|error| {
         let told = Told::of(bucket.provider, &error);
         Error::config(format!(
             "the settings for {} do not fit together",
@@ -112,37 +113,67 @@ fn open_with(bucket: &Bucket, environment: &Environment) -> Result<Arc<dyn Objec
     })?;
     let prefix =
         Path::parse(&bucket.prefix).map_err(|error| failed(bucket.to_string(), error.into()))?;
-    let limited = LimitStore::new(store, REQUESTS_AT_ONCE);
-    let below: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(limited, prefix));
-    Ok(Arc::new(Guarded::new(below, bucket.provider)))
+    let below = |store| -> Arc<dyn ObjectStore> {
+        let limited = LimitStore::new(store, REQUESTS_AT_ONCE);
+        Arc::new(PrefixStore::new(limited, prefix.clone()))
+    };
+    Ok(Arc::new(Guarded::new(
+        below(both.patient),
+        below(both.curt),
+        bucket.provider,
+    )))
 }
 
-/// What passes in a minute or so is waited for; a nightly build must survive it. Waits grow, and differ by chance, so that
-/// many builders that were turned away do not come back at once.
-fn patient() -> RetryConfig {
-    RetryConfig {
+/// Seconds for which a request is tried again and again, unless [`PATIENCE_VARIABLE`] says otherwise.
+const PATIENCE: u64 = 30;
+const PATIENCE_VARIABLE: &str = "KILDE_STORAGE_PATIENCE";
+
+/// What passes in half a minute is waited for: a nightly build must survive it. Waits grow by half each, and differ by
+/// chance, so that many builders that were turned away do not come back at once.
+///
+/// # Errors
+/// `Config` where the variable is no number.
+fn patient(environment: &Environment) -> Result<RetryConfig> {
+    let seconds = match environment.get(PATIENCE_VARIABLE) {
+        Some(text) => text.parse().map_err(|_| {
+            Error::config(format!("{PATIENCE_VARIABLE} is no number of seconds"))
+                .help("write a whole number, such as 30")
+        })?,
+        None => PATIENCE,
+    };
+    Ok(RetryConfig {
         backoff: BackoffConfig {
             init_backoff: Duration::from_millis(100),
             max_backoff: Duration::from_secs(5),
-            base: 2.0,
+            base: 3.0,
         },
-        max_retries: 10,
-        retry_timeout: Duration::from_secs(30),
-    }
+        // time alone decides
+        max_retries: usize::MAX,
+        retry_timeout: Duration::from_secs(seconds),
+    })
 }
 
-/// For services of the own machine that say who it is: where there are none, people wait for the message.
+/// For services of the own machine that say who it is (where there are none, people wait for the message), and for a store
+/// that has used up all patience once: what a build still does to end well must not take minutes.
 fn brief() -> RetryConfig {
     RetryConfig {
         max_retries: 2,
         retry_timeout: Duration::from_secs(5),
-        ..patient()
+        ..RetryConfig::default()
     }
 }
 
-type Built = object_store::Result<Arc<dyn ObjectStore>>;
+/// One store twice, with the same credentials.
+struct Both {
+    /// Tries again while patience lasts.
+    patient: Arc<dyn ObjectStore>,
+    /// Hardly tries again; also how the machine is asked who it is.
+    curt: Arc<dyn ObjectStore>,
+}
 
-fn s3(bucket: &Bucket, environment: &Environment) -> Result<Built> {
+type Built = object_store::Result<Both>;
+
+fn s3(bucket: &Bucket, environment: &Environment, patience: RetryConfig) -> Result<Built> {
     let profile = Profile::read(environment)?;
     let mut builder = AmazonS3Builder::new();
     for (name, value) in environment.beginning_with("AWS_") {
@@ -187,16 +218,19 @@ fn s3(bucket: &Bucket, environment: &Environment) -> Result<Built> {
     }
     builder = builder.with_bucket_name(&bucket.name);
     Ok((|| {
-        let asking = builder.clone().with_retry(brief()).build()?;
-        let store = builder
-            .with_credentials(Arc::clone(asking.credentials()))
-            .with_retry(patient())
+        let curt = builder.clone().with_retry(brief()).build()?;
+        let patient = builder
+            .with_credentials(Arc::clone(curt.credentials()))
+            .with_retry(patience)
             .build()?;
-        Ok(Arc::new(store) as Arc<dyn ObjectStore>)
+        Ok(Both {
+            patient: Arc::new(patient),
+            curt: Arc::new(curt),
+        })
     })())
 }
 
-fn azure(bucket: &Bucket, environment: &Environment) -> Built {
+fn azure(bucket: &Bucket, environment: &Environment, patience: RetryConfig) -> Built {
     let mut builder = MicrosoftAzureBuilder::new();
     for (name, value) in environment.beginning_with("AZURE_") {
         let is_ours = name == "azure_container_name";
@@ -221,15 +255,18 @@ fn azure(bucket: &Bucket, environment: &Environment) -> Built {
         builder = builder.with_allow_http(true);
     }
     builder = builder.with_container_name(&bucket.name);
-    let asking = builder.clone().with_retry(brief()).build()?;
-    let store = builder
-        .with_credentials(Arc::clone(asking.credentials()))
-        .with_retry(patient())
+    let curt = builder.clone().with_retry(brief()).build()?;
+    let patient = builder
+        .with_credentials(Arc::clone(curt.credentials()))
+        .with_retry(patience)
         .build()?;
-    Ok(Arc::new(store))
+    Ok(Both {
+        patient: Arc::new(patient),
+        curt: Arc::new(curt),
+    })
 }
 
-fn google(bucket: &Bucket, environment: &Environment) -> Built {
+fn google(bucket: &Bucket, environment: &Environment, patience: RetryConfig) -> Built {
     let mut builder = GoogleCloudStorageBuilder::new();
     if let Some(path) = environment.get("SERVICE_ACCOUNT") {
         builder = builder.with_service_account_path(path);
@@ -241,12 +278,15 @@ fn google(bucket: &Bucket, environment: &Environment) -> Built {
         }
     }
     builder = builder.with_bucket_name(&bucket.name);
-    let asking = builder.clone().with_retry(brief()).build()?;
-    let store = builder
-        .with_credentials(Arc::clone(asking.credentials()))
-        .with_retry(patient())
+    let curt = builder.clone().with_retry(brief()).build()?;
+    let patient = builder
+        .with_credentials(Arc::clone(curt.credentials()))
+        .with_retry(patience)
         .build()?;
-    Ok(Arc::new(store))
+    Ok(Both {
+        patient: Arc::new(patient),
+        curt: Arc::new(curt),
+    })
 }
 
 #[cfg(test)]
