@@ -396,6 +396,8 @@ impl Execution {
         let mut state = self.lock_state();
         state.outcomes.retain(|table, _| !is_undone(table));
         state.verdicts.retain(|verdict| !is_undone(&verdict.table));
+        state.notes.retain(|table, _| !is_undone(table));
+        state.rows_sql.retain(|table, _| !is_undone(table));
         drop(state);
         order
     }
