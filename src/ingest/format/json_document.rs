@@ -16,7 +16,7 @@ use super::skip::Skip;
 use super::{Decoding, Format, Seen, converter};
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
-use crate::ingest::conform::Converter;
+use crate::ingest::conform::{Converter, is_key};
 use crate::ingest::output::Place;
 use crate::ingest::rule::Rule;
 use crate::project::JsonRead;
@@ -110,11 +110,14 @@ fn find_key(window: &mut Window<'_>, key: &str, file: &str) -> Result<bool> {
             Some(b'}') => return Ok(false),
             _ => return Err(cut_off(file)),
         }
-        let wanted = format!("\"{key}\"");
-        if window.rest().len() < wanted.len() {
+        // each of its characters may be escaped
+        let longest = key.len() * 6 + 2;
+        if window.rest().len() < longest {
             window.fill(file)?;
         }
-        let is_wanted = window.rest().starts_with(wanted.as_bytes());
+        let text = &window.rest()[..window.rest().len().min(longest)];
+        let name = JsonReader::new(text, 0).value();
+        let is_wanted = name.is_ok_and(|name| is_key(text, name, key));
         Skip::value().pass(window, file)?;
         if next_byte(window, file)? != Some(b':') {
             return Err(cut_off(file));
@@ -326,18 +329,34 @@ impl Format for JsonDocument {
 }
 
 impl JsonDocument {
-    /// What follows the array must close what was opened before it, so that a document that was cut off is not taken.
+    /// What follows the array must close what was opened before it, so that a document that was cut off is not taken, and
+    /// nothing may follow that: neither a second list of records under the same keys, nor a second document.
     fn leave(&self, window: &mut Window<'_>, file: &str) -> Result<()> {
-        if self.read.path.is_empty() {
-            return match next_byte(window, file)? {
-                None => Ok(()),
-                Some(_) => Err(Error::input("something follows the JSON array")
-                    .code(Code(420))
-                    .at(file)
-                    .help("one document is one array; one object a line is `ndjson`")),
-            };
+        let path = &self.read.path;
+        for (depth, key) in path.iter().enumerate().rev() {
+            let line = window.line();
+            if find_key(window, key, file)? {
+                let keys = path[..=depth].join(".");
+                return Err(
+                    Error::input(format!("the document has `{keys}` more than once"))
+                        .code(Code(420))
+                        .at(format!("{file}:{line}"))
+                        .help("which of the two counts, nobody can say: ask its sender for one"),
+                );
+            }
+            window.advance(1, 0);
         }
-        Skip::rest_of(self.read.path.len()).pass(window, file)
+        if next_byte(window, file)?.is_none() {
+            return Ok(());
+        }
+        let what = match path.is_empty() {
+            true => "array",
+            false => "document",
+        };
+        Err(Error::input(format!("something follows the JSON {what}"))
+            .code(Code(420))
+            .at(format!("{file}:{}", window.line()))
+            .help("one export is one document; one object a line is `ndjson`"))
     }
 }
 
@@ -429,6 +448,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_second_list_of_records_is_refused_and_not_passed_over() {
+        let path = &["data", "items"][..];
+        for (text, reason) in [
+            (
+                r#"{"data":{"items":[{"id":"a"}],"items":[{"id":"b"}]}}"#,
+                "`data.items` more than once",
+            ),
+            (
+                r#"{"data":{"items":[]},"n":{"data":1},"d\u0061ta":{"items":[{"id":"b"}]}}"#,
+                "`data` more than once",
+            ),
+            (
+                "{\"data\":{\"items\":[]}}\n{\"data\":{\"items\":[{\"id\":\"b\"}]}}",
+                "a:2",
+            ),
+        ] {
+            let refusal = tickets(at(path)).refusal("a", text).await;
+            assert!(refusal.contains("K0420") && refusal.contains(reason), "{refusal}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_document_that_was_cut_off_is_refused() {
         for text in [r#"[{"id":"a"},"#, r#"[{"id":"a"}"#, r#"[{"id":"a"#, "["] {
             let refusal = tickets(json()).refusal("a", text).await;
@@ -478,6 +519,30 @@ mod tests {
         let decoded = bench.decode("a", text).await;
         assert_eq!(accepted(&decoded), ["a|x|1|paid|paid", "a|y|-|back|paid"]);
         assert_eq!(decoded.report.records, 2);
+    }
+
+    #[tokio::test]
+    async fn a_key_that_comes_twice_rejects_all_items_of_its_record() {
+        let text = r#"[
+{"orderId":"a","lines":[{"sku":"x"},{"sku":"y","sku":"z"}]},
+{"orderId":"b","lines":[{"sku":"x"},{"sku":"y"}],"status":"paid","status":"sent"},
+{"orderId":"c","lines":[{"sku":"x"}],"lines":[]},
+{"orderId":"d","orderId":"e"}
+]"#;
+        let bench = lines();
+        let decoded = bench.decode("a", text).await;
+        let expected = [
+            (2, "", "sibling_rejected"),
+            (2, "sku", "doubled_key"),
+            (3, "status", "doubled_key"),
+            (3, "", "sibling_rejected"),
+            (4, "", "doubled_key"),
+            (5, "order_id", "doubled_key"),
+        ];
+        let expected =
+            expected.map(|(line, column, rule)| (line, column.to_string(), rule.to_string()));
+        assert_eq!(rejects(&decoded), expected);
+        assert_eq!(decoded.report.accepted, 0);
     }
 
     #[tokio::test]

@@ -22,7 +22,7 @@ use sheet::{Row, Rows, Value};
 use workbook::{Refusal, Sheet, Workbook};
 use zip::Archive;
 
-use super::layout::{Layout, by_header, by_position};
+use super::layout::{Layout, by_header, by_position, listed};
 use super::scratch::copy;
 use super::{BATCH_ROWS, Decoding, Format, Seen, converter};
 use crate::diagnostic::{Code, nearest};
@@ -62,7 +62,7 @@ impl Xlsx {
             .ok_or_else(|| {
                 let help = match nearest(wanted, names()) {
                     Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("it has `{}`", names().collect::<Vec<_>>().join("`, `")),
+                    None => format!("it has {}", listed(names())),
                 };
                 Error::input(format!("the workbook has no sheet `{wanted}`"))
                     .code(Code(423))
@@ -82,6 +82,13 @@ fn no_workbook(file: &str, cause: Option<io::Error>) -> Error {
         Some(cause) => error.caused_by(cause),
         None => error,
     }
+}
+
+fn header_too_long(row: i64, file: &str) -> Error {
+    Error::input("the header is longer than `limits.line`")
+        .code(Code(407))
+        .at(format!("{file}:{row}"))
+        .help("check `sheet` and `skip_lines` of the source")
 }
 
 fn refused(refusal: Refusal, file: &str) -> Error {
@@ -107,6 +114,9 @@ struct Batch {
 impl Batch {
     /// Takes a row, unless it holds nothing.
     fn push(&mut self, row: &Row, layout: &Layout) {
+        if row.is_too_long {
+            return self.push_too_long(row.number, layout.width);
+        }
         let is_within = |(column, _): &&(usize, Value)| *column < layout.width;
         let is_beyond = row.cells.iter().any(|cell| !is_within(&cell));
         let has_names = layout.seen.header.is_some();
@@ -144,12 +154,17 @@ impl Batch {
             let fault = Fault::new(record, Rule::TooManyFields);
             self.breaches.insert(record, (None, fault));
         }
-        self.places.push(Place {
-            start: 0,
-            end: 0,
-            line: row.number,
-            byte: None,
-        });
+        self.places.push(place(row.number));
+    }
+
+    /// Takes a row of which nothing was kept.
+    fn push_too_long(&mut self, number: i64, width: usize) {
+        let record = self.places.len();
+        let fault = Fault::new(record, Rule::RecordTooLong);
+        self.breaches.insert(record, (None, fault));
+        let null = Cell::new(0, 0, CellKind::Null);
+        self.cells.resize(self.cells.len() + width, null);
+        self.places.push(place(number));
     }
 
     fn is_full(&self) -> bool {
@@ -187,6 +202,16 @@ impl Batch {
     }
 }
 
+/// A row of the sheet, which has no bytes of its own.
+fn place(number: i64) -> Place {
+    Place {
+        start: 0,
+        end: 0,
+        line: number,
+        byte: None,
+    }
+}
+
 fn quoted(text: String) -> String {
     serde_json::Value::from(text).to_string()
 }
@@ -220,14 +245,19 @@ impl Format for Xlsx {
         let workbook = Workbook::read(&archive).map_err(|refusal| refused(refusal, file))?;
         let sheet = self.sheet(&workbook, file)?;
         let part = archive.read(&sheet.part).map_err(damaged)?;
-        let mut rows = Rows::new(part.ok_or_else(|| no_workbook(file, None))?, &workbook);
+        let part = part.ok_or_else(|| no_workbook(file, None))?;
+        let mut rows = Rows::new(part, &workbook, task.max_record_bytes);
         let mut layout = (!self.read.header).then(|| by_position(task.conformer));
         let mut batch = Batch::default();
         while let Some(row) = rows.next().map_err(damaged)? {
-            if row.number <= self.read.skip_lines as i64 || row.cells.is_empty() {
+            let is_blank = row.cells.is_empty() && !row.is_too_long;
+            if row.number <= self.read.skip_lines as i64 || is_blank {
                 continue;
             }
             let Some(layout) = &layout else {
+                if row.is_too_long {
+                    return Err(header_too_long(row.number, file));
+                }
                 layout = Some(by_header(task.conformer, names(&row), file)?);
                 continue;
             };

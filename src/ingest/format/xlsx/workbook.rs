@@ -1,5 +1,6 @@
 //! What a workbook says beside its cells: sheets, shared texts, which styles are dates.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use super::serial::NumberFormat;
@@ -138,6 +139,8 @@ fn sheets(
     let Some(bytes) = archive.read(part)? else {
         return Err(Refusal::NoWorkbook);
     };
+    let of_cells = relations.iter().filter(|r| r.kind == "worksheet");
+    let of_cells: BTreeMap<_, _> = of_cells.map(|r| (r.id.as_str(), r)).collect();
     let (mut sheets, mut is_1904) = (Vec::new(), false);
     let mut xml = Xml::new(bytes);
     loop {
@@ -153,9 +156,8 @@ fn sheets(
             }
             b"sheet" => {
                 let id = attribute(&element, "id").unwrap_or_default();
-                let of_cells = |r: &&Relation| r.id == id && r.kind == "worksheet";
                 // charts have a tab, and no cells
-                if let Some(relation) = relations.iter().find(of_cells) {
+                if let Some(relation) = of_cells.get(id.as_str()) {
                     let state = attribute(&element, "state");
                     sheets.push(Sheet {
                         name: attribute(&element, "name").unwrap_or_default(),
@@ -257,7 +259,7 @@ fn unescape(text: &str) -> String {
 }
 
 fn formats(archive: &Archive, part: &str) -> Result<Vec<NumberFormat>, Refusal> {
-    let (mut own, mut formats) = (std::collections::BTreeMap::new(), Vec::new());
+    let (mut own, mut formats) = (BTreeMap::new(), Vec::new());
     let Some(bytes) = archive.read(part)? else {
         return Ok(formats);
     };
