@@ -298,9 +298,8 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 /// A text that others chose (a file's name, a column's), so that it stays on its line and steers no terminal.
 #[must_use]
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    let steers = |c: char| {
-        c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
+    let steers =
+        |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     if !text.contains(steers) {
         return Cow::Borrowed(text);
     }
@@ -318,7 +317,10 @@ mod tests {
     #[test]
     fn what_others_chose_stays_on_its_line_and_steers_no_terminal() {
         assert_eq!(printable("Kundnr å"), "Kundnr å");
-        assert_eq!(printable("a\nb\u{1b}[2J\u{202e}c\0"), "a\\nb\\u{1b}[2J\\u{202e}c\\0");
+        assert_eq!(
+            printable("a\nb\u{1b}[2J\u{202e}c\0"),
+            "a\\nb\\u{1b}[2J\\u{202e}c\\0"
+        );
     }
 
     fn rendered(text: &str, start: usize, end: usize) -> String {

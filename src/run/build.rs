@@ -189,6 +189,11 @@ impl Runner {
         }
         // of what is held, people want to see the rows that failed
         report.candidates = executed.candidates(|result| result.refused.is_some());
+        if executed.withheld.values().any(|read| read.rejected() > 0) {
+            report
+                .candidates
+                .extend(execution.ops_candidates(&executed).await);
+        }
         let publish = match execution.publication(&executed, report).await {
             Ok(Some(publish)) => publish,
             Ok(None) => return claim.yield_(YieldReason::NothingToDo).await,

@@ -178,15 +178,16 @@ fn element(text: &[u8], start: usize, is_last: bool) -> Element {
 
 /// Where reading goes on behind the broken element at `start`, if that is in `text`.
 fn next_element(text: &[u8], start: usize) -> Option<usize> {
-    let line_end = memchr::memchr(b'\n', &text[start..]).map_or(text.len(), |at| start + at);
-    let mut skip = Skip::value();
-    if let Some(length) = skip.within(&text[start..line_end]) {
-        let end = start + length;
+    let mut end = start;
+    while let Some(length) = Skip::value().within_line(&text[end..]) {
+        // a bracket that closes nothing is passed over too
+        end += length.max(1);
         let after = text[end..].trim_ascii_start().first();
         if matches!(after, Some(b',' | b']')) {
             return Some(end);
         }
     }
+    let line_end = memchr::memchr(b'\n', &text[start..]).map_or(text.len(), |at| start + at);
     let line_start = memchr::memrchr(b'\n', &text[..start]).map_or(0, |at| at + 1);
     let indent = &text[line_start..start];
     let is_indent = indent.trim_ascii().is_empty();
@@ -428,6 +429,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn many_broken_elements_on_one_line_cost_no_more_than_their_length() {
+        let broken = r#""a"x,{"id":"b"}},nan,"#.repeat(200_000);
+        let bench = tickets(json());
+        let decoded = bench
+            .decode("a", format!("[{broken}{{\"id\":\"c\"}}]"))
+            .await;
+        assert_eq!(accepted(&decoded), ["c|-|-"]);
+        assert_eq!(decoded.report.rejected, 600_000);
+    }
+
+    #[tokio::test]
     async fn a_path_leads_to_the_array_past_whatever_stands_before_it() {
         let text = r#" {"meta":{"items":[1,{"a":"}"}],"n":"\""},"data":{"next":null,"items":[{"id":"a"}],"more":[]},"end":1} "#;
         let bench = tickets(at(&["data", "items"]));
@@ -465,7 +477,10 @@ mod tests {
             ),
         ] {
             let refusal = tickets(at(path)).refusal("a", text).await;
-            assert!(refusal.contains("K0420") && refusal.contains(reason), "{refusal}");
+            assert!(
+                refusal.contains("K0420") && refusal.contains(reason),
+                "{refusal}"
+            );
         }
     }
 

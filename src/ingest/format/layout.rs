@@ -121,7 +121,9 @@ const NAMES_LISTED: usize = 20;
 /// The names that an export gives, for people: those of a hostile one are many, long, or hold line breaks.
 pub(super) fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
     let more = names.len().saturating_sub(NAMES_LISTED);
-    let names = names.take(NAMES_LISTED).map(|name| format!("`{}`", shown(name)));
+    let names = names
+        .take(NAMES_LISTED)
+        .map(|name| format!("`{}`", shown(name)));
     let text = names.collect::<Vec<_>>().join(", ");
     match more {
         0 => text,
@@ -171,7 +173,10 @@ fn missing_columns(
     };
     let names: Vec<&str> = missing.iter().map(|(name, _)| name.as_str()).collect();
     let mut message = format!("the export has no {noun} `{}`", names.join("`, `"));
-    let mut help = format!("its columns are {}", listed(seen.iter().map(String::as_str)));
+    let mut help = format!(
+        "its columns are {}",
+        listed(seen.iter().map(String::as_str))
+    );
     if let Some(encoding) = other_encoding(&names, seen) {
         help = format!(
             "its header is not in the declared encoding: say `encoding: {encoding}` at the source, if that is what the sender writes; {help}"
@@ -186,7 +191,10 @@ fn missing_columns(
                     from => from.to_vec(),
                 };
                 from.push(renamed.to_string());
-                format!("`{now}` is meant, write `from: [{}]`", printable(&from.join(", ")))
+                format!(
+                    "`{now}` is meant, write `from: [{}]`",
+                    printable(&from.join(", "))
+                )
             }
             None => "one of them is meant, name it in `from`".to_string(),
         };
@@ -221,6 +229,14 @@ fn new_name<'a>(missing: &str, unclaimed: &'a [String]) -> Option<&'a str> {
         let holds = |other: &&str| name.len() > 2 && other.split('_').any(|word| word == name);
         nearest(name, unclaimed()).or_else(|| unclaimed().find(holds))
     })
+}
+
+/// The refusal of an export whose header is no line that anybody writes.
+pub(super) fn header_too_long(line: i64, file: &str) -> Error {
+    Error::input("the header is longer than `limits.line`")
+        .code(Code(407))
+        .at(format!("{file}:{line}"))
+        .help("is it the header? Check `skip_lines` of the source, and `limits: {line: …}` in kilde.yaml")
 }
 
 fn ambiguous(name: &str, file: &str) -> Error {

@@ -243,8 +243,14 @@ mod tests {
         let expected = expected.map(|(line, column)| (line, column.into(), "doubled_key".into()));
         assert_eq!(rejects(&decoded), expected);
         let reasons = reject_texts(&decoded, "reason");
-        assert_eq!(reasons[0].as_deref(), Some("`order_id` comes more than once"));
-        assert_eq!(reasons[3].as_deref(), Some("`lines[1].sku` comes more than once"));
+        assert_eq!(
+            reasons[0].as_deref(),
+            Some("`order_id` comes more than once")
+        );
+        assert_eq!(
+            reasons[3].as_deref(),
+            Some("`lines[1].sku` comes more than once")
+        );
         let keys = reject_texts(&decoded, "key");
         assert_eq!(keys[0], None);
         assert_eq!(keys[1].as_deref(), Some(r#"{"order_id":"c"}"#));

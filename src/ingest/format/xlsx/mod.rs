@@ -22,7 +22,7 @@ use sheet::{Row, Rows, Value};
 use workbook::{Refusal, Sheet, Workbook};
 use zip::Archive;
 
-use super::layout::{Layout, by_header, by_position, listed};
+use super::layout::{Layout, by_header, by_position, header_too_long, listed};
 use super::scratch::copy;
 use super::{BATCH_ROWS, Decoding, Format, Seen, converter};
 use crate::diagnostic::{Code, nearest};
@@ -35,6 +35,8 @@ use crate::project::{Encoding, XlsxRead};
 
 /// Text of a batch beyond which it is handed over, however few its rows.
 const BATCH_BYTES: usize = 64 << 20;
+/// Likewise its cells: most of a sheet of 16,384 columns are blank.
+const BATCH_CELLS: usize = 4 << 20;
 
 /// A sheet of a workbook, read as a source declares.
 pub(super) struct Xlsx {
@@ -82,13 +84,6 @@ fn no_workbook(file: &str, cause: Option<io::Error>) -> Error {
         Some(cause) => error.caused_by(cause),
         None => error,
     }
-}
-
-fn header_too_long(row: i64, file: &str) -> Error {
-    Error::input("the header is longer than `limits.line`")
-        .code(Code(407))
-        .at(format!("{file}:{row}"))
-        .help("check `sheet` and `skip_lines` of the source")
 }
 
 fn refused(refusal: Refusal, file: &str) -> Error {
@@ -168,7 +163,9 @@ impl Batch {
     }
 
     fn is_full(&self) -> bool {
-        self.places.len() == BATCH_ROWS || self.text.len() > BATCH_BYTES
+        self.places.len() == BATCH_ROWS
+            || self.text.len() > BATCH_BYTES
+            || self.cells.len() > BATCH_CELLS
     }
 
     /// Converts and hands over.

@@ -220,22 +220,23 @@ fn row_number(element: &BytesStart<'_>, last: i64) -> io::Result<i64> {
     };
     number
         .filter(|number| (last + 1..=MAX_ROW).contains(number))
-        .ok_or_else(|| damaged(format!("the row after row {last} has a number that no such row has")))
+        .ok_or_else(|| {
+            damaged(format!(
+                "the row after row {last} has a number that no such row has"
+            ))
+        })
 }
 
 /// A cell of row `row`, which stands at `next_column` where it does not say.
 ///
 /// # Errors
 /// What is wrong with the row, for people.
-fn cell(
-    element: &BytesStart<'_>,
-    next_column: usize,
-    row: i64,
-) -> Result<Open, &'static str> {
+fn cell(element: &BytesStart<'_>, next_column: usize, row: i64) -> Result<Open, &'static str> {
     let column = match attribute(element, "r") {
         None => next_column,
         Some(place) => {
-            let (column, of_row) = place_of(&place).ok_or("has a cell at a place that no sheet has")?;
+            let (column, of_row) =
+                place_of(&place).ok_or("has a cell at a place that no sheet has")?;
             if of_row != row {
                 return Err("has a cell of another row");
             }

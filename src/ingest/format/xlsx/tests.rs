@@ -183,24 +183,66 @@ fn sheet(rows: &str) -> Vec<u8> {
 #[tokio::test]
 async fn rows_and_cells_that_are_not_where_they_say_refuse_the_workbook_and_name_the_row() {
     let cases = [
-        (r#"<row r="0"><c r="B0"><v>1</v></c></row>"#, "the row after row 1"),
-        (r#"<row r="3"/><row r="2"><c r="B2"><v>1</v></c></row>"#, "the row after row 3"),
-        (r#"<row r="2"/><row r="2"><c r="B2"><v>1</v></c></row>"#, "the row after row 2"),
-        (r#"<row r="-4"><c><v>1</v></c></row>"#, "the row after row 1"),
-        (r#"<row r="1048577"><c><v>1</v></c></row>"#, "the row after row 1"),
-        (r#"<row r="2"><c r="XFE2"><v>1</v></c></row>"#, "row 2 has cells beyond column XFD"),
-        (r#"<row r="2"><c r="B7"><v>1</v></c></row>"#, "row 2 has a cell of another row"),
-        (r#"<row r="2"><c r="7"><v>1</v></c></row>"#, "row 2 has a cell at a place"),
-        (r#"<row r="2"><c r="B2"><v>1</v></c><c r="B2"><v>2</v></c></row>"#, "row 2 has a cell twice"),
-        (r#"<row r="2"><c r="B2" t="s"><v>2</v></c></row>"#, "row 2 has a text that the workbook lacks"),
-        (r#"<row r="2"><c r="B2" t="s"><v>-</v></c></row>"#, "row 2 has a text that the workbook lacks"),
-        (r#"<row r="2"><row r="3"/></row>"#, "row 2 holds another row"),
-        (r#"<row r="2"><c r="B2"><c r="C2"/></c></row>"#, "row 2 has a cell that does not end"),
+        (
+            r#"<row r="0"><c r="B0"><v>1</v></c></row>"#,
+            "the row after row 1",
+        ),
+        (
+            r#"<row r="3"/><row r="2"><c r="B2"><v>1</v></c></row>"#,
+            "the row after row 3",
+        ),
+        (
+            r#"<row r="2"/><row r="2"><c r="B2"><v>1</v></c></row>"#,
+            "the row after row 2",
+        ),
+        (
+            r#"<row r="-4"><c><v>1</v></c></row>"#,
+            "the row after row 1",
+        ),
+        (
+            r#"<row r="1048577"><c><v>1</v></c></row>"#,
+            "the row after row 1",
+        ),
+        (
+            r#"<row r="2"><c r="XFE2"><v>1</v></c></row>"#,
+            "row 2 has cells beyond column XFD",
+        ),
+        (
+            r#"<row r="2"><c r="B7"><v>1</v></c></row>"#,
+            "row 2 has a cell of another row",
+        ),
+        (
+            r#"<row r="2"><c r="7"><v>1</v></c></row>"#,
+            "row 2 has a cell at a place",
+        ),
+        (
+            r#"<row r="2"><c r="B2"><v>1</v></c><c r="B2"><v>2</v></c></row>"#,
+            "row 2 has a cell twice",
+        ),
+        (
+            r#"<row r="2"><c r="B2" t="s"><v>2</v></c></row>"#,
+            "row 2 has a text that the workbook lacks",
+        ),
+        (
+            r#"<row r="2"><c r="B2" t="s"><v>-</v></c></row>"#,
+            "row 2 has a text that the workbook lacks",
+        ),
+        (
+            r#"<row r="2"><row r="3"/></row>"#,
+            "row 2 holds another row",
+        ),
+        (
+            r#"<row r="2"><c r="B2"><c r="C2"/></c></row>"#,
+            "row 2 has a cell that does not end",
+        ),
         (r#"<row r="2"><c r="B2"><v>1</v>"#, "ill-formed"),
     ];
     for (rows, reason) in cases {
         let refusal = bench(xlsx()).refusal("a.xlsx", sheet(rows)).await;
-        assert!(refusal.contains("K0422") && refusal.contains(reason), "{rows}: {refusal}");
+        assert!(
+            refusal.contains("K0422") && refusal.contains(reason),
+            "{rows}: {refusal}"
+        );
     }
 }
 
@@ -210,7 +252,10 @@ async fn places_that_are_not_said_follow_those_before_and_cells_may_stand_in_any
 <row><c r="B6"><v>3</v></c></row><anchor><row>7</row></anchor>"#;
     let bench = bench(xlsx());
     let decoded = bench.decode("a.xlsx", sheet(rows)).await;
-    assert_eq!(accepted(&decoded), ["1|-|-|-|-", "2|2.50|-|-|-", "3|-|-|-|-"]);
+    assert_eq!(
+        accepted(&decoded),
+        ["1|-|-|-|-", "2|2.50|-|-|-", "3|-|-|-|-"]
+    );
     assert_eq!(decoded.report.records, 3);
 }
 
@@ -224,7 +269,10 @@ async fn a_row_beyond_the_limit_is_a_reject_and_the_next_is_read() {
     bench.max_record_bytes = 2048;
     let decoded = bench.decode("a.xlsx", sheet(&rows)).await;
     assert_eq!(accepted(&decoded), ["2|-|-|-|-"]);
-    assert_eq!(rejects(&decoded), [(2, String::new(), "record_too_long".into())]);
+    assert_eq!(
+        rejects(&decoded),
+        [(2, String::new(), "record_too_long".into())]
+    );
 }
 
 #[tokio::test]

@@ -9,6 +9,8 @@ use super::zip::Archive;
 
 /// Shared texts beyond this are not read: they are the one thing that must lie in memory.
 const MAX_TEXT_BYTES: usize = 256 << 20;
+/// More sheets, styles or parts no workbook has: an archive has no room for more parts, Excel for no more styles.
+const MAX_ITEMS: usize = 1 << 16;
 
 /// A sheet of cells.
 #[derive(Clone, Debug)]
@@ -43,6 +45,15 @@ pub(super) enum Refusal {
     /// It lacks what every workbook has.
     NoWorkbook,
     TooLarge,
+}
+
+/// # Errors
+/// For a list that would go on as long as its writer likes.
+fn bounded(items: usize) -> Result<(), Refusal> {
+    match items > MAX_ITEMS {
+        true => Err(Refusal::NoWorkbook),
+        false => Ok(()),
+    }
 }
 
 impl From<io::Error> for Refusal {
@@ -112,6 +123,7 @@ fn relations(archive: &Archive, part: &str, folder: &str) -> Result<Vec<Relation
             Node::Open(element) if element.local_name().as_ref() == b"Relationship" => {
                 let text = |wanted| attribute(&element, wanted).unwrap_or_default();
                 let target = text("Target");
+                bounded(relations.len())?;
                 relations.push(Relation {
                     id: text("Id"),
                     kind: text("Type")
@@ -159,6 +171,7 @@ fn sheets(
                 // charts have a tab, and no cells
                 if let Some(relation) = of_cells.get(id.as_str()) {
                     let state = attribute(&element, "state");
+                    bounded(sheets.len())?;
                     sheets.push(Sheet {
                         name: attribute(&element, "name").unwrap_or_default(),
                         is_hidden: state.is_some_and(|state| state != "visible"),
@@ -188,7 +201,8 @@ fn texts(archive: &Archive, part: &str) -> Result<Texts, Refusal> {
                 if name == "si" {
                     texts.bytes.push_str(&text.take());
                     texts.ends.push(texts.bytes.len());
-                    if texts.bytes.len() > MAX_TEXT_BYTES {
+                    let bytes = texts.bytes.len() + texts.ends.len() * size_of::<usize>();
+                    if bytes > MAX_TEXT_BYTES {
                         return Err(Refusal::TooLarge);
                     }
                 }
@@ -273,11 +287,13 @@ fn formats(archive: &Archive, part: &str) -> Result<Vec<NumberFormat>, Refusal> 
                 match element.local_name().as_ref() {
                     b"numFmt" => {
                         let code = attribute(&element, "formatCode").unwrap_or_default();
+                        bounded(own.len())?;
                         own.insert(number("numFmtId").unwrap_or(0), NumberFormat::of(&code));
                     }
                     b"xf" if within == "cellXfs" => {
                         let id = number("numFmtId").unwrap_or(0);
                         let format = own.get(&id).copied();
+                        bounded(formats.len())?;
                         formats.push(format.unwrap_or_else(|| NumberFormat::built_in(id)));
                     }
                     group @ (b"cellXfs" | b"cellStyleXfs") => within = name(group),
