@@ -158,7 +158,7 @@ async fn decide(request: &DecisionRequest, options: &Options) -> Result<ExitCode
     let runner = options.runner(&project, &clock)?;
     let decided = runner.decide(request).await?;
     if !options.quiet {
-        style::out(&told(request, &decided));
+        style::told(&told(request, &decided));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -226,6 +226,18 @@ fn render(found: &Found, each: bool, zone: Tz) -> String {
             let rest = found.unmatched.len() - LISTED;
             text.push_str(&format!("  and {rest} more: `--json` lists all\n"));
         }
+    }
+    if !found.unreadable.is_empty() {
+        let count = found.unreadable.len() as u64;
+        text.push_str(&format!(
+            "{} that cannot be read and no source needs\n",
+            styled(STRONG, format::plural(count, "file"))
+        ));
+        let mut columns = Columns::new(&[false, false]);
+        for file in found.unreadable.iter().take(LISTED) {
+            columns.row(vec![file.path.clone(), file.reason.clone()]);
+        }
+        text.push_str(&columns.render("  "));
     }
     text
 }

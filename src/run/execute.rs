@@ -50,6 +50,8 @@ pub(super) struct Executed {
     pub(super) outcomes: BTreeMap<TableName, TableResult>,
     pub(super) verdicts: Vec<Verdict>,
     pub(super) ingested: BTreeMap<TableName, Ingested>,
+    /// The same of sources that are held: it is in no release, and people want to see why.
+    pub(super) withheld: BTreeMap<TableName, Ingested>,
     /// What else steps found, in words.
     notes: BTreeMap<TableName, String>,
     /// Exports for which a source could not be loaded.
@@ -172,7 +174,7 @@ impl Execution {
             .iter()
             .find_map(|input| self.root_of_failure(input));
         let watch = Stopwatch::start();
-        let mut failure = None;
+        let (mut failure, mut started) = (None, false);
         let mut result = match (&plan.action, broken) {
             (Action::Unchanged | Action::NotSelected, _) if !plan.is_overdue() => {
                 TableResult::new(plan, TableOutcome::Unchanged)
@@ -181,6 +183,7 @@ impl Execution {
             _ if self.request.hold.contains(&table) => self.held_untried(plan),
             _ => {
                 (self.listener)(RunEvent::Started(table.clone()));
+                started = true;
                 let done = match plan.kind {
                     Kind::Source => self.source(plan).await,
                     Kind::Table | Kind::Seed | Kind::Match | Kind::MatchSide => {
@@ -189,7 +192,6 @@ impl Execution {
                     // computed by its first reader, or never
                     Kind::Ephemeral => Ok(TableResult::new(plan, TableOutcome::Unchanged)),
                 };
-                (self.listener)(RunEvent::Finished(table.clone()));
                 done.unwrap_or_else(|error| {
                     let report = FailureReport::of(&table, &error);
                     failure = Some(error);
@@ -212,6 +214,14 @@ impl Execution {
             ),
         };
         result.seconds = watch.elapsed().as_secs_f64();
+        if started {
+            (self.listener)(RunEvent::Finished {
+                table: table.clone(),
+                outcome: result.outcome.name(),
+                rows: result.rows,
+                seconds: result.seconds,
+            });
+        }
         if let Some(content) = &result.content {
             self.lock_contents().insert(table.clone(), content.clone());
         }
@@ -313,10 +323,13 @@ impl Execution {
         self.lock_state().verdicts.clone()
     }
 
-    /// Forgets what a table that is held would have brought: its candidate and its new exports.
+    /// Withholds what a table that is held would have brought: its candidate and its new exports.
     pub(super) fn take_back(&self, table: &TableName) {
         self.lock_contents().remove(table);
-        self.lock_state().ingested.remove(table);
+        let mut state = self.lock_state();
+        if let Some(ingested) = state.ingested.remove(table) {
+            state.withheld.insert(table.clone(), ingested);
+        }
     }
 
     /// Judges the tests that read other tables. The first table that fails one and may be held is; its name is given, since
@@ -383,6 +396,8 @@ impl Execution {
         let mut state = self.lock_state();
         state.outcomes.retain(|table, _| !is_undone(table));
         state.verdicts.retain(|verdict| !is_undone(&verdict.table));
+        state.notes.retain(|table, _| !is_undone(table));
+        state.rows_sql.retain(|table, _| !is_undone(table));
         drop(state);
         order
     }
@@ -490,6 +505,10 @@ impl Executed {
                 .map(|entry| entry.path.clone())
                 .collect(),
             refused: self.refused.get(&result.table).cloned().unwrap_or_default(),
+            withheld_rejects: self
+                .withheld
+                .get(&result.table)
+                .map_or(0, Ingested::rejected),
             rows: result.rows,
             row_change: result.row_change,
             seconds: result.seconds,
