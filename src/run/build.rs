@@ -255,6 +255,11 @@ impl Runner {
         }
         // of what is held, people want to see the rows that failed
         report.candidates = executed.candidates(|result| result.refused.is_some());
+        if executed.withheld.values().any(|read| read.rejected() > 0) {
+            report
+                .candidates
+                .extend(execution.ops_candidates(&executed).await);
+        }
         let publication = execution.publication(&executed, report);
         let publish = match self.stop.unless(publication).await {
             Ok(Some(publish)) => publish,

@@ -51,6 +51,8 @@ pub(super) struct Executed {
     pub(super) outcomes: BTreeMap<TableName, TableResult>,
     pub(super) verdicts: Vec<Verdict>,
     pub(super) ingested: BTreeMap<TableName, Ingested>,
+    /// The same of sources that are held: it is in no release, and people want to see why.
+    pub(super) withheld: BTreeMap<TableName, Ingested>,
     /// What else steps found, in words.
     notes: BTreeMap<TableName, String>,
     /// Exports for which a source could not be loaded.
@@ -326,10 +328,13 @@ impl Execution {
         self.lock_state().verdicts.clone()
     }
 
-    /// Forgets what a table that is held would have brought: its candidate and its new exports.
+    /// Withholds what a table that is held would have brought: its candidate and its new exports.
     pub(super) fn take_back(&self, table: &TableName) {
         self.lock_contents().remove(table);
-        self.lock_state().ingested.remove(table);
+        let mut state = self.lock_state();
+        if let Some(ingested) = state.ingested.remove(table) {
+            state.withheld.insert(table.clone(), ingested);
+        }
     }
 
     /// Judges the tests that read other tables. The first table that fails one and may be held is; its name is given, since
@@ -506,6 +511,10 @@ impl Executed {
                 .map(|entry| entry.path.clone())
                 .collect(),
             refused: self.refused.get(&result.table).cloned().unwrap_or_default(),
+            withheld_rejects: self
+                .withheld
+                .get(&result.table)
+                .map_or(0, Ingested::rejected),
             rows: result.rows,
             row_change: result.row_change,
             started_at: result.started_at,

@@ -17,6 +17,7 @@ mod diff;
 mod event;
 mod execute;
 mod exports;
+mod highlights;
 mod history;
 mod hold;
 mod latest;
@@ -44,6 +45,9 @@ pub(crate) use decision::Verb;
 pub(crate) use diff::{DiffRequest, ReleaseDiff, RowsAsked, TableDiff, TableDifference};
 pub use event::{Listener, RunEvent};
 pub(crate) use exports::{ExportStatus, Exports, ListedExport, SourceExports};
+#[cfg(test)]
+pub(crate) use highlights::FigurePoint;
+pub(crate) use highlights::{DiffPage, FigureSeries, GroupDiff, PeopleDiff, SourceRejects};
 pub(crate) use latest::LatestReport;
 pub use report::RunReport;
 pub(crate) use report::{HeldReport, OverdueReport, SourceReport, StepReport, TableOutcome};

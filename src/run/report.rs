@@ -172,6 +172,9 @@ pub(crate) struct SourceReport {
     /// Exports for which the source could not be loaded.
     #[serde(default)]
     pub(crate) refused: Vec<RefusedExport>,
+    /// Records of the exports that were read and not taken, since the source is held, which broke its contract.
+    #[serde(default)]
+    pub(crate) withheld_rejects: u64,
     /// Rows after the run.
     pub(crate) rows: u64,
     /// Rows more (or fewer) than before.
@@ -279,6 +282,7 @@ impl SourceReport {
             rejected: 0,
             retracted: Vec::new(),
             refused: Vec::new(),
+            withheld_rejects: 0,
             rows: 0,
             row_change: 0,
             started_at: None,
