@@ -18,7 +18,7 @@ use crate::plan::{
 };
 use crate::project::{Captures, Project, Source};
 use crate::release::{Pause, Release, TableEntry, TableKind};
-use crate::store::{ObjectInfo, Store};
+use crate::store::{Listing, ObjectInfo, Store, Unreadable};
 
 /// Everything observed, for the plan and for those who execute it.
 #[derive(Clone, Debug)]
@@ -43,6 +43,24 @@ pub(super) struct Observation {
 pub(super) struct FoundExport {
     pub(super) object: ObjectInfo,
     pub(super) captures: Captures,
+    /// Where it cannot be read: why. It may be a folder, of which nobody knows what lies in it.
+    pub(super) unreadable: Option<Unreadable>,
+}
+
+impl FoundExport {
+    /// What is there, is wanted, and cannot be read. Of its size and age nobody knows.
+    fn unreadable(unreadable: &Unreadable, captures: Captures) -> Self {
+        Self {
+            object: ObjectInfo {
+                path: unreadable.path.clone(),
+                size: 0,
+                modified_at: DateTime::UNIX_EPOCH,
+                e_tag: None,
+            },
+            captures,
+            unreadable: Some(unreadable.clone()),
+        }
+    }
 }
 
 impl Observation {
@@ -158,16 +176,16 @@ async fn look(runner: &Runner, lake: Published, as_of: DateTime<Utc>) -> Result<
     let project = &runner.project;
     let raw = Store::open_if_exists(&project.raw)?;
     let (mut found, mut markers) = (BTreeMap::new(), BTreeMap::new());
-    let objects = match &raw {
+    let listing = match &raw {
         Some(raw) => list(raw, project).await?,
-        None => Vec::new(),
+        None => Listing::default(),
     };
     for source in project.sources.values() {
-        let exports = find_exports(&objects, source, &mut markers);
+        let exports = find_exports(&listing, source, &mut markers);
         found.insert(source.table.clone(), exports);
     }
     let is_empty = match &raw {
-        Some(raw) if objects.is_empty() => raw.is_missing().await?,
+        Some(raw) if listing.files.is_empty() => raw.is_missing().await?,
         _ => false,
     };
     let raw = raw.filter(|_| !is_empty);
@@ -196,7 +214,7 @@ async fn look(runner: &Runner, lake: Published, as_of: DateTime<Utc>) -> Result<
 const LISTINGS_AT_ONCE: usize = 16;
 
 /// All that lies in the folders in which a source looks, by path; each folder is listed once, however many look there.
-async fn list(raw: &Store, project: &Project) -> Result<Vec<ObjectInfo>> {
+async fn list(raw: &Store, project: &Project) -> Result<Listing> {
     let sources = project.sources.values();
     let patterns = sources.flat_map(|source| &source.patterns);
     let folders: BTreeSet<&str> = patterns.map(|pattern| pattern.prefix()).collect();
@@ -215,33 +233,49 @@ async fn list(raw: &Store, project: &Project) -> Result<Vec<ObjectInfo>> {
         .copied()
         .filter(|folder| !is_listed_above(folder))
         .collect();
-    let listed: Vec<Vec<ObjectInfo>> = stream::iter(wanted)
-        .map(|folder| raw.list(folder))
+    let listed: Vec<Listing> = stream::iter(wanted)
+        .map(|folder| raw.survey(folder))
         .buffered(LISTINGS_AT_ONCE)
         .try_collect()
         .await?;
-    Ok(listed.concat())
+    let mut all = Listing::default();
+    for one in listed {
+        all.files.extend(one.files);
+        all.unreadable.extend(one.unreadable);
+    }
+    Ok(all)
 }
 
 /// The exports of a source, and the markers beside them.
 fn find_exports(
-    objects: &[ObjectInfo],
+    listing: &Listing,
     source: &Source,
     markers: &mut BTreeMap<String, ObjectInfo>,
 ) -> BTreeMap<String, FoundExport> {
     let mut found = BTreeMap::new();
     for pattern in &source.patterns {
-        for object in objects {
+        for object in &listing.files {
             if let Some(captures) = pattern.matches(&object.path) {
-                let object = object.clone();
-                found
-                    .entry(object.path.clone())
-                    .or_insert(FoundExport { object, captures });
+                let export = FoundExport {
+                    object: object.clone(),
+                    captures,
+                    unreadable: None,
+                };
+                found.entry(object.path.clone()).or_insert(export);
             }
+        }
+        for one in &listing.unreadable {
+            let captures = match pattern.matches(&one.path) {
+                None if one.is_folder && pattern.may_reach_into(&one.path) => Captures::default(),
+                None => continue,
+                Some(captures) => captures,
+            };
+            let export = FoundExport::unreadable(one, captures);
+            found.entry(one.path.clone()).or_insert(export);
         }
         if let Some(marker) = &source.ready.marker {
             let wanted: BTreeSet<String> = found.keys().map(|path| marker.beside(path)).collect();
-            let there = objects.iter().filter(|o| wanted.contains(&o.path));
+            let there = listing.files.iter().filter(|o| wanted.contains(&o.path));
             markers.extend(there.map(|object| (object.path.clone(), object.clone())));
         }
     }
@@ -309,7 +343,11 @@ impl Sight<'_> {
     ) -> Option<Unready> {
         let ready = &self.source.ready;
         let entry = entry.filter(|entry| entry.counts_in_table());
-        if self.is_excluded(path) || entry.is_some_and(|e| is_same_file(e, &export.object)) {
+        let is_readable = export.unreadable.is_none();
+        if !is_readable
+            || self.is_excluded(path)
+            || entry.is_some_and(|e| is_same_file(e, &export.object))
+        {
             return None;
         }
         let marker = ready.marker.as_ref().map(|marker| marker.beside(path));
@@ -324,6 +362,8 @@ impl Sight<'_> {
         entry: Option<&LedgerEntry>,
     ) -> Result<ExportState> {
         let is_excluded = self.is_excluded(path);
+        // a file that was loaded and cannot be read now has other content, as far as anybody knows
+        let is_readable = export.unreadable.is_none();
         let Some(entry) = entry.filter(|entry| entry.counts_in_table()) else {
             return Ok(match is_excluded {
                 true => ExportState::Out,
@@ -335,7 +375,9 @@ impl Sight<'_> {
             return Ok(ExportState::Known);
         }
         match self.raw {
-            Some(raw) if hash(raw, &export.object).await? == entry.hash => Ok(ExportState::Known),
+            Some(raw) if is_readable && hash(raw, &export.object).await? == entry.hash => {
+                Ok(ExportState::Known)
+            }
             _ => Ok(ExportState::Changed),
         }
     }

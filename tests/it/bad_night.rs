@@ -132,6 +132,66 @@ fn a_renamed_column_with_hold_leaves_every_other_table_fresh() {
 }
 
 #[test]
+fn the_rejects_of_a_source_that_is_held_can_be_listed() {
+    let company = company();
+    company.write(
+        "pipelines/company.yaml",
+        PIPELINE.replace(
+            "on_error: hold",
+            "on_error: hold\n    rejects: {at_most: 10%}",
+        ),
+    );
+    company.write(
+        "exports/nps_20260102.csv",
+        "answer_id,score\n2,3\n3,x\n4,y\n",
+    );
+    company.write("exports/orders_20260102.csv", "order_id,amount\n2,4.50\n");
+    let said = company.kilde(&["build"]).ended(0).stdout;
+    let run = company.last_run();
+    assert!(
+        said.contains("held at release 1: nps_20260102.csv:3: 2 of 3 records"),
+        "{said}"
+    );
+    assert!(
+        said.contains(&format!("kilde rejects nps --candidate {run}")),
+        "{said}"
+    );
+    let said = company
+        .kilde(&["rejects", "nps", "--candidate", &run])
+        .ended(0)
+        .stdout;
+    assert!(
+        said.contains("bronze.nps  2 of 4 records rejected"),
+        "{said}"
+    );
+    assert!(said.contains("`score` is not a whole number"), "{said}");
+    // none of it is published: neither the records nor their rejects
+    let said = company.kilde(&["rejects", "nps"]).ended(0).stdout;
+    assert!(
+        said.contains("bronze.nps  0 of 1 records rejected"),
+        "{said}"
+    );
+    assert_eq!(company.query("select count(*) from bronze.nps"), [["1"]]);
+
+    // the next night tries again: no release is published, and that run can be asked
+    let said = company.kilde(&["build"]).ended(0).stdout;
+    let again = company.last_run();
+    assert!(again != run && said.contains("Release 2 stands"), "{said}");
+    let said = company
+        .kilde(&["rejects", "nps", "--candidate", &again])
+        .ended(0)
+        .stdout;
+    assert!(
+        said.contains("bronze.nps  2 of 4 records rejected"),
+        "{said}"
+    );
+    company.write("exports/nps_20260102.csv", "answer_id,score\n2,3\n");
+    let said = company.kilde(&["build"]).ended(0).stdout;
+    assert!(!said.contains("held"), "{said}");
+    assert_eq!(company.query("select count(*) from ops.rejects"), [["0"]]);
+}
+
+#[test]
 fn a_hold_ends_when_the_bad_export_is_taken_away() {
     let company = company();
     company.write("exports/nps_20260102.csv", "answer_id,Betyg\n2,3\n");
@@ -448,4 +508,93 @@ fn a_good_night_is_told_to_nobody() {
     let (code, text) = build_telling(&company, "http://127.0.0.1:1/services/top-secret");
     assert_eq!(code, 0);
     assert!(!text.contains("warning"), "{text}");
+}
+
+/// Sales refer to stores; nothing but the list of stores comes in the second night, and it lacks the store of sale 2.
+fn company_that_closes_a_store(on_error: &str) -> Sandbox {
+    let company = Sandbox::with(&[
+        (
+            "kilde.yaml",
+            "project: company\nraw: exports/\nlake: lake/\n",
+        ),
+        (
+            "pipelines/company.yaml",
+            "sources:
+  - {table: bronze.stores, files: \"stores_{exported_on:%Y%m%d}.csv\", read: csv, load: replace}
+  - {table: bronze.sales, files: \"sales_{exported_on:%Y%m%d}.csv\", read: csv}
+steps:
+  - sql: gold/*
+",
+        ),
+        (
+            "schemas/bronze/stores.yaml",
+            "key: [store_id]\ncolumns:\n  - {name: store_id, data_type: varchar}\n",
+        ),
+        (
+            "schemas/bronze/sales.yaml",
+            "key: [sale_id]\ncolumns:\n  - {name: sale_id, data_type: bigint}\n  - {name: store_id, data_type: varchar}\n",
+        ),
+        (
+            "sql/gold/sales.sql",
+            "-- gold.sales: one row per sale.\nselect sale_id, store_id from bronze.sales\n",
+        ),
+        (
+            "sql/gold/stores.sql",
+            "-- gold.stores: one row per store.\nselect store_id from bronze.stores\n",
+        ),
+        (
+            "schemas/gold/sales.yaml",
+            &format!(
+                "key: [sale_id]\n{on_error}columns:\n  - {{name: sale_id, data_type: bigint}}\n  - {{name: store_id, data_type: varchar, data_tests: [relationships: {{to: gold.stores}}]}}\n"
+            ),
+        ),
+        (
+            "schemas/gold/stores.yaml",
+            "key: [store_id]\ncolumns:\n  - {name: store_id, data_type: varchar}\n",
+        ),
+    ]);
+    company.write(
+        "exports/stores_20260101.csv",
+        "store_id\nA\nB\nC\nD\nE\nF\n",
+    );
+    company.write("exports/sales_20260101.csv", "sale_id,store_id\n1,A\n2,B\n");
+    company.kilde(&["build"]).ended(0);
+    company.write("exports/stores_20260102.csv", "store_id\nA\nC\nD\nE\nF\n");
+    company
+}
+
+#[test]
+fn a_relationship_that_breaks_from_the_other_side_stops_the_build() {
+    let company = company_that_closes_a_store("");
+    let said = company.kilde(&["build"]).ended(1);
+    assert!(
+        said.stdout.contains("gold.sales") && said.stdout.contains("relationships"),
+        "{}",
+        said.stdout
+    );
+    assert_eq!(
+        company.query("select count(*) from gold.stores"),
+        [["6"]],
+        "nothing was published"
+    );
+    // likewise where only the other table is asked for
+    company.kilde(&["build", "-s", "+gold.stores"]).ended(1);
+}
+
+#[test]
+fn a_relationship_that_breaks_from_the_other_side_holds_the_table_that_has_it() {
+    let company = company_that_closes_a_store("on_error: hold\n");
+    let said = company.kilde(&["build"]).ended(0);
+    assert!(said.stdout.contains("‖ gold.sales"), "{}", said.stdout);
+    assert_eq!(company.query("select count(*) from gold.stores"), [["5"]]);
+    // told again while it lasts, and no release is made of it
+    let said = company.kilde(&["build"]).ended(0);
+    assert!(!said.stdout.contains("published"), "{}", said.stdout);
+    company.write(
+        "exports/stores_20260103.csv",
+        "store_id\nA\nB\nC\nD\nE\nF\n",
+    );
+    company.kilde(&["build"]).ended(0);
+    let said = company.kilde(&["status"]).ended(0);
+    assert!(!said.stdout.contains("held"), "{}", said.stdout);
 }

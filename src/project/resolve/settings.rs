@@ -36,6 +36,7 @@ pub(super) fn resolve(
             notify: None,
             purposes: BTreeMap::new(),
             publish_parquet: Vec::new(),
+            highlights: None,
             purposes_whole: false,
         });
     };
@@ -76,6 +77,7 @@ pub(super) fn resolve(
             target,
             sink,
         ),
+        highlights: raw.highlights,
         publish_parquet: raw
             .publish
             .map_or_else(Vec::new, |publish| publish.parquet.0),
