@@ -123,10 +123,7 @@ fn without_secrets(text: &str) -> String {
     let (said, answer) = text.split_at(body);
     let words: Vec<String> = said
         .split_whitespace()
-        .map(|word| match (word.find("://"), word.find('?')) {
-            (Some(scheme), Some(query)) if query > scheme => format!("{}?…", &word[..query]),
-            _ => word.to_string(),
-        })
+        .map(without_user_and_query)
         .collect();
     let mut shown = words.join(" ");
     for (open, close) in [
@@ -144,6 +141,19 @@ fn without_secrets(text: &str) -> String {
         }
     }
     shown
+}
+
+fn without_user_and_query(word: &str) -> String {
+    let Some((scheme, address)) = word.split_once("://") else {
+        return word.to_string();
+    };
+    let (address, rest) = match address.find('?') {
+        Some(query) => (&address[..query], "?…"),
+        None => (address, ""),
+    };
+    let host = address.find('/').unwrap_or(address.len());
+    let user = address[..host].rfind('@').map_or(0, |at| at + 1);
+    format!("{scheme}://{}{rest}", &address[user..])
 }
 
 /// A failure of storage as people read it; `place` is what was read or written.
@@ -358,7 +368,7 @@ mod tests {
     #[test]
     fn signatures_tokens_and_what_was_signed_are_not_shown() {
         let (_, text) = rendered(generic(
-            "Error performing GET https://acme.blob.core.windows.net/lake/x?sv=1&sig=geheim in 1s - status 403: \
+            "Error performing GET https://a:geheim@acme.blob.core.windows.net/lake/x?sv=1&sig=geheim in 1s - status 403: \
              <Error><Code>SignatureDoesNotMatch</Code><Message>do not match\nserver used: geheim</Message>\
              <StringToSign>x-amz-security-token:geheim</StringToSign></Error>",
         ));

@@ -27,7 +27,7 @@ def moto(log):
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     inner = DomainDispatcherApplication(create_backend_app)
     behaviour = {"slow": 0.0, "fail": 0, "lose": 0}
-    lock = threading.Lock()
+    lock, writing = threading.Lock(), threading.Lock()
 
     def take(what):
         with lock:
@@ -51,9 +51,14 @@ def moto(log):
             body = [b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"]
             answer("503 Slow Down", [("Content-Length", str(len(body[0])))])
         elif method == "PUT" and take("lose"):
-            b"".join(inner(environ, lambda *_: None))
+            with writing:
+                b"".join(inner(environ, lambda *_: None))
             body = [b""]
             answer("500 Internal Server Error", [("Content-Length", "0")])
+        elif method in ("PUT", "POST", "DELETE"):
+            # moto looks whether an object exists, then writes: on a busy machine two threads may come between
+            with writing:
+                body = inner(environ, answer)
         else:
             body = inner(environ, answer)
         log.write(f"{method} {path}{'?' + query if query else ''} {status[0] if status else '?'}\n")

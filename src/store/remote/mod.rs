@@ -147,8 +147,8 @@ fn patient(environment: &Environment) -> Result<RetryConfig> {
             max_backoff: Duration::from_secs(5),
             base: 3.0,
         },
-        // time alone decides
-        max_retries: usize::MAX,
+        // so many that time alone decides
+        max_retries: 1000,
         retry_timeout: Duration::from_secs(seconds),
     })
 }
