@@ -286,26 +286,27 @@ impl Lake {
         Ok(objects.into_iter().filter(is_strange).collect())
     }
 
-    /// Records of releases below the floor, and reports of runs before the oldest kept one.
+    /// Records of releases below the floor, and reports of runs before the oldest build that is kept: it has folded them into
+    /// the history. (A rollback or a compaction folds nothing, and leaves no report.)
     async fn retired_records(
         &self,
         base: &Release,
         floor: ReleaseNumber,
     ) -> Result<Vec<ObjectInfo>> {
-        let oldest = match floor < base.number {
-            true => self.release(floor).await?,
-            false => base.clone(),
-        };
-        let mut records = Vec::new();
-        for object in self.store.list(layout::RELEASES).await? {
-            if layout::release_of(&object.path).is_some_and(|number| number < floor) {
-                records.push(object);
-            }
-        }
-        for object in self.store.list(layout::RUNS).await? {
-            // names of runs begin with their start
-            if layout::run_of(&object.path).is_some_and(|run| run < oldest.run) {
-                records.push(object);
+        let mut records = self.store.list(layout::RELEASES).await?;
+        records
+            .retain(|object| layout::release_of(&object.path).is_some_and(|number| number < floor));
+        let reports = self.store.list(layout::RUNS).await?;
+        for number in floor.0.max(1)..=base.number.0 {
+            let run = self.release(ReleaseNumber(number)).await?.run;
+            let report = layout::run_report(&run);
+            if reports.iter().any(|object| object.path == report) {
+                // names of runs begin with their start
+                let older = |object: &ObjectInfo| {
+                    layout::run_of(&object.path).is_some_and(|other| other < run)
+                };
+                records.extend(reports.into_iter().filter(older));
+                break;
             }
         }
         Ok(records)
