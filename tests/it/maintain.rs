@@ -32,7 +32,9 @@ fn record(number: u64) -> String {
 /// Moves a release's publication two months back.
 fn age(till: &Sandbox, number: u64) {
     let mut release: Value = serde_json::from_str(&till.read(&record(number))).unwrap();
-    let then = chrono::Utc::now() - chrono::TimeDelta::days(60);
+    let at = release["published_at"].as_str().unwrap();
+    let at = chrono::DateTime::parse_from_rfc3339(at).unwrap();
+    let then = at.to_utc() - chrono::TimeDelta::days(60);
     release["published_at"] = then.to_rfc3339().into();
     till.write(&record(number), release.to_string());
 }
