@@ -50,6 +50,7 @@ impl Sample {
     pub(super) fn new() -> Self {
         let pipeline = Pipeline {
             name: "shop".into(),
+            description: None,
             owner: Some(Owner {
                 name: "Data".into(),
                 email: None,

@@ -134,6 +134,7 @@ pub struct Project {
 pub(crate) struct Pipeline {
     /// Stem of the file: `customer_360`.
     pub(crate) name: String,
+    pub(crate) description: Option<String>,
     pub(crate) owner: Option<Owner>,
     pub(crate) tags: Vec<String>,
 }

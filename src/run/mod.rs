@@ -10,6 +10,7 @@
 
 mod build;
 mod candidate;
+mod dbt;
 mod decide;
 mod decision;
 mod diff;
@@ -37,6 +38,7 @@ mod summary;
 mod tell;
 mod testing;
 mod unit_test;
+mod uuid;
 mod why;
 
 pub(crate) use decide::{Decided, DecisionRequest};
@@ -169,6 +171,8 @@ pub struct Runner {
     pub(crate) resources: Resources,
     pub(crate) functions: Arc<FunctionRegistry>,
     stop: Stop,
+    /// Where files for other tools are written.
+    artifacts: Option<PathBuf>,
 }
 
 impl Runner {
@@ -184,7 +188,16 @@ impl Runner {
             resources,
             functions,
             stop: Stop::default(),
+            artifacts: None,
         })
+    }
+
+    /// The same, and builds, tests and checks describe themselves to other tools in this folder: `manifest.json` and
+    /// `run_results.json` in dbt's shapes.
+    #[must_use]
+    pub fn describing_into(mut self, folder: PathBuf) -> Self {
+        self.artifacts = Some(folder);
+        self
     }
 
     /// The same, and builds end when `stop` says so.

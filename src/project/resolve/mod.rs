@@ -93,6 +93,7 @@ pub(crate) fn project(
         exposures.push((file, raw.exposures.items));
         pipelines.push(Pipeline {
             name,
+            description: raw.description,
             owner: raw.owner.map(contract::owner),
             tags: raw.tags.0,
         });
