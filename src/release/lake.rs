@@ -12,7 +12,7 @@ use super::log::{Event, LogView};
 use super::map::Release;
 use super::stage::AT_ONCE;
 use super::table_log::TableLog;
-use super::{layout, log};
+use super::{layout, log, maintain};
 use crate::clock::Clock;
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
@@ -109,7 +109,10 @@ impl Lake {
         let mut current = match hinted {
             Some(release) => release,
             None => match self.release_numbers().await?.last() {
-                Some(newest) => self.release(*newest).await?,
+                Some(newest) => self
+                    .find_release(*newest)
+                    .await?
+                    .ok_or_else(|| no_release(*newest))?,
                 None => return Ok(None),
             },
         };
@@ -125,8 +128,12 @@ impl Lake {
     /// A release by number.
     ///
     /// # Errors
-    /// `Config` K0713 where there is no such release.
+    /// `Config` K0713 where there is no such release, K0717 where it is no longer kept.
     pub(crate) async fn release(&self, number: ReleaseNumber) -> Result<Release> {
+        let floor = self.retired_below().await?;
+        if number < floor {
+            return Err(maintain::retired(number, floor));
+        }
         self.find_release(number)
             .await?
             .ok_or_else(|| no_release(number))
@@ -147,7 +154,8 @@ impl Lake {
         let Some(current) = self.current().await?.filter(|_| limit > 0) else {
             return Ok(Vec::new());
         };
-        let older = (1..current.number.0).rev().take(limit - 1);
+        let floor = self.retired_below().await?.0.max(1);
+        let older = (floor..current.number.0).rev().take(limit - 1);
         // older maps may have been deleted
         let older: Vec<Release> = stream::iter(older)
             .map(|number| self.find_release(ReleaseNumber(number)))

@@ -189,7 +189,7 @@ fn remote(place: String, told: Told) -> Error {
     let (kind, code, message, help) = match told.class {
         Class::NoBucket => (
             ErrorKind::Config,
-            717,
+            721,
             "there is no such bucket or container".to_string(),
             "create it, or correct `raw` or `lake` in kilde.yaml",
         ),
@@ -339,7 +339,7 @@ mod tests {
             (
                 "404 Not Found: <Error><Code>NoSuchBucket</Code></Error>",
                 ErrorKind::Config,
-                "K0717",
+                "K0721",
             ),
             (
                 "Error performing PUT http://169.254.169.254/latest/api/token",

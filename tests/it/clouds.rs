@@ -227,8 +227,8 @@ fn what_is_wrong_with_a_place_or_its_keys_is_said_with_the_code_that_a_scheduler
         assert!(!said.contains(SECRET), "{said}");
     };
     till.write("kilde.yaml", project.replace("s3://acme/", "s3://nowhere/"));
-    says(2, &["K0717", "s3://nowhere/"], &["build"], &[]);
-    says(2, &["K0717"], &["query", "select 1"], &[]);
+    says(2, &["K0721", "s3://nowhere/"], &["build"], &[]);
+    says(2, &["K0721"], &["query", "select 1"], &[]);
     let raw = project
         .lines()
         .find(|line| line.starts_with("raw: "))

@@ -109,9 +109,11 @@ pub(super) const CODES: &[Explanation] = &[
     },
     Explanation {
         code: Code(717),
-        title: "there is no such bucket or container",
-        text: "The object store knows no bucket (S3, Google) or container (Azure) of that name, or the endpoint that\n\
-               AWS_ENDPOINT_URL or AZURE_STORAGE_ENDPOINT names is another's. kilde creates no buckets.",
+        title: "a release that is no longer kept",
+        text: "\
+Releases stay readable for as long as `keep:` in kilde.yaml says (30 days, unless it says otherwise), counted from when the
+next one was published; `kilde maintain` then gives their space back. They cannot be read, compared or rolled back to any
+more. `kilde releases` lists those that can; `ops.releases` remembers the others.",
     },
     Explanation {
         code: Code(718),
@@ -132,5 +134,11 @@ pub(super) const CODES: &[Explanation] = &[
         title: "the bucket lies in another region",
         text: "S3 signs each request for a region, and this bucket lies in another one than AWS_REGION, the profile or, where\n\
                neither says it, us-east-1.",
+    },
+    Explanation {
+        code: Code(721),
+        title: "there is no such bucket or container",
+        text: "The object store knows no bucket (S3, Google) or container (Azure) of that name, or the endpoint that\n\
+               AWS_ENDPOINT_URL or AZURE_STORAGE_ENDPOINT names is another's. kilde creates no buckets.",
     },
 ];
