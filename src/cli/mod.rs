@@ -36,6 +36,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::parallel::STACK_BYTES;
 use options::Options;
 
 /// The files that `kilde init` writes, by path: packed into the binary, read only when asked for.
@@ -104,10 +105,23 @@ pub fn main(scaffold: Scaffold) -> ExitCode {
     if let Err(error) = arguments.options.start_logging() {
         return fail(&error);
     }
-    match run(arguments, scaffold) {
+    match on_a_large_stack(move || run(arguments, scaffold)) {
         Ok(code) => code,
         Err(error) => fail(&error),
     }
+}
+
+/// Planning walks expressions level by level, and the stack that a shell gives is small.
+fn on_a_large_stack(work: impl FnOnce() -> Result<ExitCode> + Send + 'static) -> Result<ExitCode> {
+    let thread = std::thread::Builder::new()
+        .name("kilde".to_string())
+        .stack_size(STACK_BYTES)
+        .spawn(work)
+        .map_err(|error| Error::unavailable("cannot start threads").caused_by(error))?;
+    // a panic has ended the process already
+    thread
+        .join()
+        .unwrap_or_else(|_| Err(Error::internal("kilde met a state it believed impossible")))
 }
 
 fn run(arguments: Arguments, scaffold: Scaffold) -> Result<ExitCode> {

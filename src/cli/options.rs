@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use crate::catalog::Catalog;
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
+use crate::parallel::STACK_BYTES;
 use crate::plan::Selection;
 use crate::project::{Project, Variables, instant, local_instant};
 use crate::run::{BuildRequest, Resources, Runner};
@@ -165,8 +166,7 @@ impl Options {
     pub(super) fn runtime(&self) -> Result<tokio::runtime::Runtime> {
         tokio::runtime::Builder::new_multi_thread()
             .worker_threads(self.threads())
-            // debug builds of the query planner recurse deeply
-            .thread_stack_size(16 << 20)
+            .thread_stack_size(STACK_BYTES)
             .enable_all()
             .build()
             .map_err(|error| Error::unavailable("cannot start threads").caused_by(error))
