@@ -2,11 +2,13 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 
 use super::format::{self, Columns};
 use super::held;
+use super::log;
 use super::options::{Options, SelectionOptions};
 use super::style::{self, BAD, DOUBT, FAINT, GOOD, STRONG, styled};
 use crate::clock::{Clock, SystemClock};
@@ -50,6 +52,9 @@ pub(super) struct Build {
         value_delimiter = ','
     )]
     accept: Vec<String>,
+    /// Wait so long for another build that holds the lake, such as 30m [default: not at all, exit code 75]
+    #[arg(long, env = "KILDE_WAIT", value_name = "TIME", value_parser = super::options::duration)]
+    wait: Option<Duration>,
     /// Show what would be done, as `kilde plan` does
     #[arg(long)]
     dry_run: bool,
@@ -79,6 +84,7 @@ impl Build {
             names if names.iter().any(|name| name == ANY_TABLE) => AllowBreaking::All,
             names => AllowBreaking::Of(names.iter().cloned().collect()),
         };
+        request.wait = self.wait.unwrap_or_default();
         let accepted = self.accept.iter().map(|name| replaced(&project, name));
         request.accept = accepted.collect::<Result<_>>()?;
         let progress = super::progress::Progress::start(options.quiet);
@@ -88,14 +94,16 @@ impl Build {
         if self.json {
             let text = serde_json::to_string_pretty(&report).unwrap_or_default();
             style::out(&format!("{text}\n"));
-        } else if !options.quiet {
+        } else if !options.quiet && !log::is_json() {
             style::out(&render(&report, &project));
         }
-        if report.failure.is_some() {
+        if log::is_json() {
+            log::report(&report);
+        } else if report.failure.is_some() {
             style::note(&render_failure(&report));
-            return Ok(ExitCode::from(ErrorKind::Quality.exit_code()));
         }
-        Ok(ExitCode::SUCCESS)
+        let failed = report.kind_of_failure().map(ErrorKind::exit_code);
+        Ok(failed.map_or(ExitCode::SUCCESS, ExitCode::from))
     }
 }
 

@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
 
+use super::log;
 use crate::catalog::Catalog;
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::parallel::STACK_BYTES;
 use crate::plan::Selection;
-use crate::project::{Project, Variables, instant, local_instant};
-use crate::run::{BuildRequest, Resources, Runner};
+use crate::project::{Period, Project, Variables, instant, local_instant};
+use crate::run::{BuildRequest, Resources, Runner, Stop};
 
 #[derive(Clone, Debug, Args)]
 pub(super) struct Options {
@@ -50,7 +52,7 @@ pub(super) struct Options {
     /// Disk space for such data, such as 100GB
     #[arg(long, global = true, env = "KILDE_SPILL_LIMIT", value_name = "SIZE", value_parser = size)]
     pub(super) spill_limit: Option<u64>,
-    /// Form of log lines on stderr; what is logged is set by KILDE_LOG (such as `info`)
+    /// Form of what is said on stderr: `json` makes each line an object, a summary the last; KILDE_LOG (such as `info`) adds log lines
     #[arg(
         long,
         global = true,
@@ -62,6 +64,9 @@ pub(super) struct Options {
     /// Print errors only
     #[arg(short, long, global = true, env = "KILDE_QUIET")]
     pub(super) quiet: bool,
+    /// The wish from outside that the command ends.
+    #[arg(skip)]
+    pub(super) stop: Stop,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -144,7 +149,8 @@ impl Options {
             spill_dir: self.spill_dir.clone(),
             spill_limit: self.spill_limit,
         };
-        Runner::new(Arc::clone(project), Arc::clone(clock), resources)
+        let runner = Runner::new(Arc::clone(project), Arc::clone(clock), resources)?;
+        Ok(runner.until(self.stop.clone()))
     }
 
     /// What reads the lake; `now()` answers with the midnight that began today.
@@ -183,7 +189,7 @@ impl Options {
             .with_writer(std::io::stderr);
         match self.log_format {
             LogFormat::Text => lines.init(),
-            LogFormat::Json => lines.json().init(),
+            LogFormat::Json => lines.event_format(log::LogLines).init(),
         }
         Ok(())
     }
@@ -207,6 +213,17 @@ pub(super) fn as_of(
                 .help("write 2026-03-01 or 2026-03-01T06:00")
         }),
     }
+}
+
+/// `30m`, `2h`, `90 s`.
+pub(super) fn duration(text: &str) -> std::result::Result<Duration, String> {
+    let text = text.trim();
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let count = text[..text.len() - unit.len()].parse().ok();
+    let period = count.and_then(|count| Period::new(count, unit.trim(), text));
+    let seconds = period.and_then(|period| period.seconds());
+    let seconds = seconds.ok_or("write a time such as 90s, 30m or 2h")?;
+    Ok(Duration::from_secs(seconds))
 }
 
 /// `2GB`, `512MB`, `1GiB`, or bytes.
@@ -246,7 +263,17 @@ fn size(text: &str) -> std::result::Result<u64, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::size;
+    use std::time::Duration;
+
+    use super::{duration, size};
+
+    #[test]
+    fn durations_have_a_unit() {
+        assert_eq!(duration("30m"), Ok(Duration::from_secs(1_800)));
+        assert_eq!(duration("90 seconds"), Ok(Duration::from_secs(90)));
+        assert!(duration("30").is_err());
+        assert!(duration("1 month").is_err());
+    }
 
     #[test]
     fn sizes_take_decimal_and_binary_units() {

@@ -20,7 +20,7 @@ impl Resume {
         let runner = options.runner(&project, &clock)?;
         let report = runner.resume().await?;
         if !options.quiet {
-            style::out(match report.was_paused {
+            style::told(match report.was_paused {
                 true => "Resumed: the next build reads the exports that waited\n",
                 false => "Nothing to resume: the lake is not paused\n",
             });

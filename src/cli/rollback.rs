@@ -25,7 +25,7 @@ impl Rollback {
         let runner = options.runner(&project, &clock)?;
         let report = runner.rollback(ReleaseNumber(self.release)).await?;
         if !options.quiet {
-            style::out(&format!(
+            style::told(&format!(
                 "{}: release {} again; {} went back, {} kept\n\
                  The lake is paused: exports that came after wait until `kilde resume`\n",
                 styled(STRONG, format_args!("Release {} published", report.release)),
@@ -34,7 +34,7 @@ impl Rollback {
                 format::count(report.kept),
             ));
             if let Some(latest) = &report.latest {
-                style::out(&super::latest::render(latest));
+                style::told(&super::latest::render(latest));
             }
         }
         if let Some(warning) = &report.warning {

@@ -146,8 +146,10 @@ impl Lake {
     async fn is_alive(&self, claim: ClaimNumber) -> Result<bool> {
         let probe = layout::time_probe(self.clock.nonce());
         self.store.put(&probe, "".into()).await?;
-        let now = self.store.head(&probe).await?;
+        let now = self.store.head(&probe).await;
+        // whatever the answer was
         self.store.delete(&probe).await?;
+        let now = now?;
         let beat = self.store.head(&layout::heartbeat(claim)).await?;
         let entry = self.store.head(&layout::log_entry(claim.0)).await?;
         let last = [beat, entry]

@@ -72,11 +72,15 @@ impl Execution {
             return Ok(result);
         };
         if published.file_set.schema != plan.schema && !plan.readers.is_empty() {
-            let text = match &result.outcome {
-                TableOutcome::Failed(failure) => failure.text.clone(),
-                _ => format!("error: `{}`: {reason}", plan.table),
+            let (kind, text) = match &result.outcome {
+                TableOutcome::Failed(failure) => (failure.kind.clone(), failure.text.clone()),
+                _ => (
+                    ErrorKind::Quality.name().to_string(),
+                    format!("error: `{}`: {reason}", plan.table),
+                ),
             };
             result.outcome = TableOutcome::Failed(FailureReport {
+                kind,
                 brief: format!("{reason}; {NOT_HELD}"),
                 text: format!("{text}\n  {NOT_HELD}"),
             });

@@ -12,6 +12,7 @@ mod build;
 mod candidate;
 mod decide;
 mod decision;
+mod diff;
 mod event;
 mod execute;
 mod exports;
@@ -28,6 +29,7 @@ mod schedule;
 mod show;
 mod source;
 mod step;
+mod stop;
 mod story;
 mod summary;
 mod tell;
@@ -37,6 +39,7 @@ mod why;
 
 pub(crate) use decide::{Decided, DecisionRequest};
 pub(crate) use decision::Verb;
+pub(crate) use diff::{DiffRequest, ReleaseDiff, RowsAsked, TableDiff, TableDifference};
 pub use event::{Listener, RunEvent};
 pub(crate) use exports::{ExportStatus, Exports, ListedExport, SourceExports};
 pub(crate) use latest::LatestReport;
@@ -44,13 +47,16 @@ pub use report::RunReport;
 pub(crate) use report::{HeldReport, OverdueReport, SourceReport, StepReport, TableOutcome};
 
 pub(crate) use show::Shown;
-pub(crate) use story::{ChangedTable, ReadSource, ReleaseStory};
+pub use stop::{Stop, Stopper};
+pub(crate) use story::{ReadSource, ReleaseStory};
+pub use summary::RunSummary;
 pub(crate) use unit_test::{UnitTestOutcome, UnitTestReport};
 pub(crate) use why::Why;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
@@ -94,6 +100,8 @@ pub struct BuildRequest {
     pub(crate) allow_breaking: AllowBreaking,
     /// Tables of `replace` sources whose newest export counts, however few records it has.
     pub(crate) accept: BTreeSet<TableName>,
+    /// How long to wait for another build that holds the lake.
+    pub(crate) wait: Duration,
 }
 
 /// What of published tables may be taken away this time.
@@ -142,6 +150,7 @@ impl BuildRequest {
             hold: BTreeSet::new(),
             allow_breaking: AllowBreaking::Nothing,
             accept: BTreeSet::new(),
+            wait: Duration::ZERO,
         }
     }
 }
@@ -153,6 +162,7 @@ pub struct Runner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) resources: Resources,
     pub(crate) functions: Arc<FunctionRegistry>,
+    stop: Stop,
 }
 
 impl Runner {
@@ -167,7 +177,15 @@ impl Runner {
             clock,
             resources,
             functions,
+            stop: Stop::default(),
         })
+    }
+
+    /// The same, and builds end when `stop` says so.
+    #[must_use]
+    pub fn until(mut self, stop: Stop) -> Self {
+        self.stop = stop;
+        self
     }
 
     /// The lake's read side; creates the lake's folder where it is missing.
@@ -271,11 +289,19 @@ impl Runner {
 }
 
 /// Tests stop the process at a boundary of the protocol by `KILDE_FAILPOINT=after_staging`; with the prefix `pause_`
-/// it sleeps there instead. Unset, and for everyone else, nothing happens.
+/// it sleeps there instead, with `slow_` it sleeps a little and goes on. Unset, and for everyone else, nothing happens.
 fn failpoint_of_environment() -> Failpoint {
     let Ok(wanted) = std::env::var("KILDE_FAILPOINT") else {
         return Failpoint::default();
     };
+    if let Some(name) = wanted.strip_prefix("slow_").map(str::to_string) {
+        return Failpoint::new(move |boundary: Boundary| {
+            if boundary.name() == name {
+                std::thread::sleep(Duration::from_secs(2));
+            }
+            Ok(())
+        });
+    }
     let (name, pauses) = match wanted.strip_prefix("pause_") {
         Some(name) => (name.to_string(), true),
         None => (wanted, false),
@@ -283,7 +309,7 @@ fn failpoint_of_environment() -> Failpoint {
     Failpoint::new(move |boundary: Boundary| {
         if boundary.name() == name {
             if pauses {
-                std::thread::sleep(std::time::Duration::from_secs(60));
+                std::thread::sleep(Duration::from_secs(60));
             }
             // as a kill does: no destructor runs, nothing is given back
             std::process::abort();

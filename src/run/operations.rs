@@ -92,7 +92,8 @@ impl Runner {
         mut claim: Claim,
         then: &Release,
     ) -> Result<Release> {
-        let published = match self.rollback_request(catalog, claim.base(), then).await {
+        let request = self.rollback_request(catalog, claim.base(), then);
+        let published = match self.stop.unless(request).await {
             Ok(request) => claim.rollback(request).await,
             Err(error) => Err(error),
         };
