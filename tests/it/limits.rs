@@ -1,6 +1,6 @@
 //! What a statement may ask for: too deep, too long, too large is refused or fails, and never ends the process.
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, steady};
 
 fn numbers() -> Sandbox {
     Sandbox::with(&[
@@ -178,6 +178,54 @@ fn a_decimal_of_a_scale_that_no_table_holds_is_refused_before_it_is_computed() {
     shop.kilde(&["build"]).ended(0);
     assert_eq!(
         shop.query("select sum(a), arrow_typeof(max(a)) from silver.large"),
-        [["600000", "Float64"]]
+        [["600000.0", "Float64"]]
+    );
+}
+
+#[test]
+fn a_number_that_its_type_does_not_hold_fails_the_build_and_names_the_expression() {
+    let shop = numbers();
+    shop.write(
+        "sql/silver/grown.sql",
+        "-- silver.grown: one row per number.\nselect n,\n    n + 9223372036854775806 as grown\nfrom ref.numbers\n",
+    );
+    let said = shop.kilde(&["build"]).ended(1);
+    insta::assert_snapshot!(steady(said.stderr.lines().take(4).collect::<Vec<_>>().join("\n").trim()), @"");
+    shop.write(
+        "sql/silver/grown.sql",
+        "-- silver.grown: one row.\nselect sum(n * cast(4611686018427387904 as bigint) / 2) as n from ref.numbers where n = 1\nunion all\nselect sum(cast(9223372036854775806 as bigint) + n) from ref.numbers where n < 2\nunion all\nselect sum(9223372036854775800 + n) over (order by n rows 1 preceding) from ref.numbers\n",
+    );
+    let said = shop.kilde(&["build"]).ended(1);
+    insta::assert_snapshot!(steady(said.stderr.lines().take(4).collect::<Vec<_>>().join("\n").trim()), @"");
+}
+
+#[test]
+fn a_test_and_a_function_that_overflow_fail_and_do_not_count_wrongly() {
+    let shop = numbers();
+    shop.write(
+        "sql/functions/grow.sql",
+        "create function grow(a bigint) returns bigint as a + 9223372036854775806;\n",
+    );
+    shop.write(
+        "schemas/silver/numbers.yaml",
+        "columns:\n  - {name: n, data_type: bigint}\ndata_tests:\n  - unique: {columns: [n], where: grow(n) > 0}\n",
+    );
+    let said = shop.kilde(&["build"]);
+    assert_eq!(said.code, 1, "{}{}", said.stdout, said.stderr);
+    assert!(
+        said.stderr.contains("`+` gives a number"),
+        "{}",
+        said.stderr
+    );
+    shop.write(
+        "schemas/silver/numbers.yaml",
+        "columns:\n  - {name: n, data_type: bigint, data_tests: [not_null: {where: n + 9223372036854775806 > 0}]}\n",
+    );
+    let said = shop.kilde(&["build"]);
+    assert_eq!(said.code, 1, "{}{}", said.stdout, said.stderr);
+    assert!(
+        said.stderr.contains("`+` gives a number"),
+        "{}",
+        said.stderr
     );
 }
