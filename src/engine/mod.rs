@@ -7,6 +7,7 @@ mod catalog;
 mod checked_arithmetic;
 mod clock_functions;
 mod culprit;
+mod data_file_reader;
 mod execute;
 mod failure;
 mod file_set;

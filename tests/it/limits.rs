@@ -190,13 +190,22 @@ fn a_number_that_its_type_does_not_hold_fails_the_build_and_names_the_expression
         "-- silver.grown: one row per number.\nselect n,\n    n + 9223372036854775806 as grown\nfrom ref.numbers\n",
     );
     let said = shop.kilde(&["build"]).ended(1);
-    insta::assert_snapshot!(steady(said.stderr.lines().take(4).collect::<Vec<_>>().join("\n").trim()), @"");
+    insta::assert_snapshot!(steady(said.stderr.lines().take(5).collect::<Vec<_>>().join("\n").trim()), @r"
+    error[K0805]: `silver.grown`: a value broke `numbers.n + 9223372036854775806`
+      --> sql/silver/grown.sql:3:5
+      caused by: `+` gives a number that bigint does not hold
+    help: compute it in a wider type: `cast(… as decimal(38, 0))`, or `cast(… as double)` where the last digits do not count
+    ");
     shop.write(
         "sql/silver/grown.sql",
         "-- silver.grown: one row.\nselect sum(n * cast(4611686018427387904 as bigint) / 2) as n from ref.numbers where n = 1\nunion all\nselect sum(cast(9223372036854775806 as bigint) + n) from ref.numbers where n < 2\nunion all\nselect sum(9223372036854775800 + n) over (order by n rows 1 preceding) from ref.numbers\n",
     );
     let said = shop.kilde(&["build"]).ended(1);
-    insta::assert_snapshot!(steady(said.stderr.lines().take(4).collect::<Vec<_>>().join("\n").trim()), @"");
+    insta::assert_snapshot!(steady(said.stderr.lines().take(5).collect::<Vec<_>>().join("\n").trim()), @r"
+    error[K0805]: `silver.grown`: `sum(Int64(9223372036854775800) + ref.numbers.n)` is beyond what bigint holds
+      --> sql/silver/grown.sql
+    help: sum it in a wider type: `cast(… as decimal(38, 0))`, or `cast(… as double)` where the last digits do not count
+    ");
 }
 
 #[test]
