@@ -94,7 +94,6 @@ impl Lake {
     }
 
     /// The store underneath.
-    #[cfg(test)]
     pub(crate) fn store(&self) -> &Store {
         &self.store
     }
