@@ -8,6 +8,7 @@ mod connect;
 mod contract;
 mod diff;
 mod diff_page;
+mod doctor;
 mod explain;
 mod exports;
 mod format;
@@ -90,6 +91,8 @@ enum Command {
     Diff(diff::Diff),
     /// Publish an older release again, and pause the lake
     Rollback(rollback::Rollback),
+    /// Check what a build needs: rights, conditional put, clock, disk, limits, the lake's state
+    Doctor(doctor::Doctor),
     /// Give up releases that are no longer kept, compact small files, give space back
     Maintain(maintain::Maintain),
     /// Let builds publish again after a rollback
@@ -172,6 +175,7 @@ fn run(arguments: Arguments, scaffold: Scaffold) -> Result<ExitCode> {
             Command::Releases(command) => command.run(&options).await,
             Command::Diff(command) => command.run(&options).await,
             Command::Rollback(command) => command.run(&options).await,
+            Command::Doctor(command) => command.run(&options).await,
             Command::Maintain(command) => command.run(&options).await,
             Command::Resume(command) => command.run(&options).await,
             Command::Exports(command) => command.run(&options).await,
