@@ -142,7 +142,11 @@ impl Execution {
             return error;
         };
         let Some(culprit) = engine::culprit(&session, &logical, analysis, &step.file).await else {
-            return error;
+            // of many rows, as a sum: the message names it
+            return match error.location() {
+                None => error.at(step.file.path.clone()),
+                Some(_) => error,
+            };
         };
         if let Some(sql) = culprit.rows_sql {
             self.record_rows_sql(&plan.table, sql);
@@ -154,10 +158,14 @@ impl Execution {
             }
             None => step.file.path.clone(),
         };
-        Error::quality(format!("a value broke `{}`", culprit.expression))
+        let explained = Error::quality(format!("a value broke `{}`", culprit.expression))
             .code(Code(805))
             .at(place)
-            .caused_by(error.to_string())
+            .caused_by(error.to_string());
+        match error.advice() {
+            Some(advice) if advice != engine::FIND_THE_ROW => explained.help(advice),
+            _ => explained,
+        }
     }
 
     /// A step's statement over what its inputs hold now, cast to its columns; and the bytes of the inputs.
