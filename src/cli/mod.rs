@@ -7,6 +7,8 @@ mod check;
 mod connect;
 mod contract;
 mod diff;
+mod diff_page;
+mod doctor;
 mod explain;
 mod exports;
 mod format;
@@ -17,6 +19,7 @@ mod latest;
 mod lineage;
 mod log;
 mod ls;
+mod maintain;
 mod options;
 mod plan;
 mod progress;
@@ -89,6 +92,10 @@ enum Command {
     Diff(diff::Diff),
     /// Publish an older release again, and pause the lake
     Rollback(rollback::Rollback),
+    /// Check what a build needs: rights, conditional put, clock, disk, limits, the lake's state
+    Doctor(doctor::Doctor),
+    /// Give up releases that are no longer kept, compact small files, give space back
+    Maintain(maintain::Maintain),
     /// Let builds publish again after a rollback
     Resume(resume::Resume),
     /// List what came in and what became of it; skip, retract or reload exports
@@ -159,7 +166,7 @@ fn run(arguments: Arguments, scaffold: Scaffold) -> Result<ExitCode> {
         Command::Init(command) => return command.run(options.quiet, scaffold),
         Command::Schema(command) => return command.run(),
         Command::Explain(command) => return command.run(),
-        Command::Build(_) | Command::Rollback(_) | Command::Resume(_) => {
+        Command::Build(_) | Command::Maintain(_) | Command::Rollback(_) | Command::Resume(_) => {
             options.stop = interrupt::stop_on_signal()?;
         }
         _ => interrupt::end_on_signal()?,
@@ -182,6 +189,8 @@ fn run(arguments: Arguments, scaffold: Scaffold) -> Result<ExitCode> {
             Command::Releases(command) => command.run(&options).await,
             Command::Diff(command) => command.run(&options).await,
             Command::Rollback(command) => command.run(&options).await,
+            Command::Doctor(command) => command.run(&options).await,
+            Command::Maintain(command) => command.run(&options).await,
             Command::Resume(command) => command.run(&options).await,
             Command::Exports(command) => command.run(&options).await,
             Command::Rejects(command) => command.run(&options).await,

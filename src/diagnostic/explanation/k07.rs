@@ -100,9 +100,11 @@ pub(super) const CODES: &[Explanation] = &[
     },
     Explanation {
         code: Code(715),
-        title: "a folder holds a name that cannot be read",
-        text: "A file's name is not UTF-8, a symbolic link points to nothing, or links form a ring. Skipping it\n\
-               could lose an export, so it has to be renamed or removed.",
+        title: "a file or folder that a source needs cannot be read",
+        text: "Its name is not UTF-8, holds a line break or ends in `#` and digits; a symbolic link points to\n\
+               nothing or to a folder above itself; or it is neither a file nor a folder. Passing over it could\n\
+               lose an export, so every source whose `files` may mean it fails, and no other. Rename it, remove\n\
+               it, or decide: `kilde exports skip PATH --why TEXT`.",
     },
     Explanation {
         code: Code(716),
@@ -110,5 +112,13 @@ pub(super) const CODES: &[Explanation] = &[
         text: "The lake log says that the release will exist, but something failed before every table showed it.\n\
                Readers still see the release before, whole. The next command that writes carries it out; mend the\n\
                cause that is printed below the error first.",
+    },
+    Explanation {
+        code: Code(717),
+        title: "a release that is no longer kept",
+        text: "\
+Releases stay readable for as long as `keep:` in kilde.yaml says (30 days, unless it says otherwise), counted from when the
+next one was published; `kilde maintain` then gives their space back. They cannot be read, compared or rolled back to any
+more. `kilde releases` lists those that can; `ops.releases` remembers the others.",
     },
 ];
