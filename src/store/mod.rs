@@ -7,6 +7,7 @@
 mod barrier;
 #[cfg(unix)]
 mod create_without_links;
+mod disk;
 mod failure;
 mod listing;
 mod lock;
@@ -32,6 +33,7 @@ use crate::diagnostic::Code;
 use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
 
+pub(crate) use disk::free_bytes;
 pub(crate) use failure::{failed, failed_within};
 use listing::Fault;
 pub(crate) use listing::{Listing, Unreadable};
