@@ -5,8 +5,11 @@ use super::summary::RunSummary;
 use super::{Listener, RunEvent, Runner};
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
-use crate::notify;
+use crate::notify::{Poster, Receiver};
 use crate::project::{Notify, Webhook};
+
+/// What does not happen where a webhook cannot be told.
+const LOSS: &str = "nobody is notified";
 
 impl Runner {
     /// Keeps the report of a run that claimed, and makes its summary the last run's.
@@ -51,18 +54,29 @@ impl Runner {
 }
 
 async fn send(notify: &Notify, summary: &RunSummary) -> Result<()> {
-    let address = match &notify.webhook {
-        Webhook::Address(address) => address.clone(),
-        Webhook::Variable(name) => std::env::var(name).map_err(|_| {
-            Error::config(format!(
-                "nobody is notified: the variable `{name}` is not set"
-            ))
-        })?,
-    };
+    let address = secret(&notify.webhook, LOSS)?;
     let mut body = serde_json::to_value(summary)
         .map_err(|error| Error::internal("a summary cannot be written").caused_by(error))?;
     if let Some(fields) = body.as_object_mut() {
         fields.insert("text".to_string(), summary.text().into());
     }
-    notify::post(&address, body.to_string()).await
+    let receiver = Receiver {
+        address: &address,
+        token: None,
+        name: "the webhook",
+        loss: LOSS,
+    };
+    Poster::new(receiver)?.post(&body.to_string()).await
+}
+
+/// What the project says, or the variable that it names.
+///
+/// # Errors
+/// `Config` where that is not set.
+pub(super) fn secret(written: &Webhook, loss: &str) -> Result<String> {
+    match written {
+        Webhook::Address(address) => Ok(address.clone()),
+        Webhook::Variable(name) => std::env::var(name)
+            .map_err(|_| Error::config(format!("{loss}: the variable `{name}` is not set"))),
+    }
 }

@@ -10,6 +10,7 @@ mod exposure;
 mod highlights;
 mod matching;
 mod notify;
+mod openlineage;
 mod ownership;
 mod relation;
 mod seed;
@@ -26,7 +27,7 @@ use std::sync::Arc;
 use super::load::Files;
 use super::publish::ParquetTables;
 use super::raw::{Mistake, RawHighlights, Sink};
-use super::{Ground, Notify, Pipeline, Project, Spanned, Variables};
+use super::{Ground, Notify, OpenLineage, Pipeline, Project, Spanned, Variables};
 use crate::diagnostic::{Code, Diagnostic, SourceFile, Span};
 use crate::name::TableName;
 
@@ -138,6 +139,7 @@ pub(crate) fn project(
         max_record_bytes: settings.max_record_bytes,
         purposes: settings.purposes,
         notify: settings.notify,
+        openlineage: settings.openlineage,
         parquet_tables,
         highlights,
         pipelines,
@@ -175,6 +177,7 @@ pub(crate) struct Settings {
     vars: BTreeMap<String, String>,
     max_record_bytes: u64,
     notify: Option<Notify>,
+    openlineage: Option<OpenLineage>,
     /// The purposes declared.
     purposes: BTreeMap<String, Ground>,
     /// Whether `purposes` holds all that the file declares.
