@@ -284,9 +284,13 @@ fn results_say_what_became_of_each_table_and_test_in_a_good_build_an_idle_one_an
     shop.write(
         "sql/gold/sales.sql",
         shop.read("sql/gold/sales.sql")
-            .replace("sum(p.amount)", "sum(p.amount / (p.amount - 5))"),
+            .replace("sum(p.amount)", "cast(sum(2 * p.amount) as decimal(22,2))"),
     );
     shop.kilde(&["build"]).ended(1);
+    assert_eq!(
+        statuses(&artifact(&shop, "run_results.json")),
+        pairs(&[("unit_test.shop.gold.sales.sums_by_store", "fail")])
+    );
 }
 
 #[test]
