@@ -74,7 +74,9 @@ impl<'a> Poster<'a> {
                     let Receiver { name, loss, .. } = self.receiver;
                     let host = self.url.host_str().unwrap_or_default();
                     let what = failure.what;
-                    return Err(Error::unavailable(format!("{loss}: {name} at {host} {what}")));
+                    return Err(Error::unavailable(format!(
+                        "{loss}: {name} at {host} {what}"
+                    )));
                 }
             }
         }

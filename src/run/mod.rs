@@ -23,6 +23,7 @@ mod hold;
 mod latest;
 mod matching;
 mod observe;
+mod openlineage;
 mod operations;
 mod ops_tables;
 mod publication;

@@ -95,6 +95,7 @@ pub(crate) fn project(
         pipelines.push(Pipeline {
             name,
             description: raw.description,
+            schedule: raw.schedule.map(|schedule| schedule.0),
             owner: raw.owner.map(contract::owner),
             tags: raw.tags.0,
         });

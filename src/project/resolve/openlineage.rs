@@ -26,7 +26,11 @@ pub(super) fn resolve(
                 "for example `url: \"env:OPENLINEAGE_URL\"`",
             );
         }
-        if raw.api_key.as_deref().is_some_and(|key| variable(key).is_none()) {
+        if raw
+            .api_key
+            .as_deref()
+            .is_some_and(|key| variable(key).is_none())
+        {
             blame(
                 "`openlineage: {api_key: …}` is not `env:NAME`",
                 "keep the key out of the file: `api_key: \"env:OPENLINEAGE_API_KEY\"`",
