@@ -53,7 +53,7 @@ fn printed(project: &Sandbox, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn one_schedule_is_one_build_of_everything() {
+fn one_schedule_is_one_build_of_everything_by_cron_or_systemd() {
     let project = project(&[("pipelines/crm.yaml", CRM)]);
     insta::assert_snapshot!(printed(&project, &["--print", "cron"]), @r##"
     # kilde-nordic-retail.cron
@@ -94,6 +94,11 @@ fn one_schedule_is_one_build_of_everything() {
     [Install]
     WantedBy=timers.target
     "##);
+}
+
+#[test]
+fn one_schedule_is_one_build_of_everything_by_kubernetes_or_airflow() {
+    let project = project(&[("pipelines/crm.yaml", CRM)]);
     insta::assert_snapshot!(printed(&project, &["--print", "kubernetes", "--wait", "20m"]), @r##"
     # kilde-nordic-retail.yaml
     # crm: 0 2 * * * in Europe/Stockholm
