@@ -14,6 +14,7 @@ mod dbt;
 mod decide;
 mod decision;
 mod diff;
+mod doctor;
 mod event;
 mod execute;
 mod exports;
@@ -45,6 +46,7 @@ mod why;
 pub(crate) use decide::{Decided, DecisionRequest};
 pub(crate) use decision::Verb;
 pub(crate) use diff::{DiffRequest, ReleaseDiff, RowsAsked, TableDiff, TableDifference};
+pub(crate) use doctor::{Finding, Health};
 pub use event::{Listener, RunEvent};
 pub(crate) use exports::{ExportStatus, Exports, ListedExport, SourceExports};
 #[cfg(test)]

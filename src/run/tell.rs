@@ -53,8 +53,13 @@ impl Runner {
     }
 }
 
+/// Where to send; a secret.
+pub(super) fn address(notify: &Notify) -> Result<String> {
+    secret(&notify.webhook, LOSS)
+}
+
 async fn send(notify: &Notify, summary: &RunSummary) -> Result<()> {
-    let address = secret(&notify.webhook, LOSS)?;
+    let address = address(notify)?;
     let mut body = serde_json::to_value(summary)
         .map_err(|error| Error::internal("a summary cannot be written").caused_by(error))?;
     if let Some(fields) = body.as_object_mut() {
