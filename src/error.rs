@@ -49,6 +49,22 @@ impl ErrorKind {
         }
     }
 
+    /// The kind of a name; the two kinds of a run that was stopped have one.
+    #[must_use]
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        let kinds = [
+            Self::Config,
+            Self::Input,
+            Self::Quality,
+            Self::Conflict,
+            Self::Unavailable,
+            Self::Corrupt,
+            Self::Internal,
+            Self::Interrupted,
+        ];
+        kinds.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// The process's exit code, fixed for ever.
     #[must_use]
     pub fn exit_code(self) -> u8 {
@@ -172,6 +188,11 @@ impl Error {
     ) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// Whether it has that code.
+    pub(crate) fn has_code(&self, code: Code) -> bool {
+        self.code == Some(code)
     }
 
     /// What the user does next.

@@ -7,10 +7,10 @@ use clap::Args;
 
 use super::format::{self, Columns};
 use super::held;
-use super::options::{Options, SelectionOptions};
+use super::options::{Options, SelectionOptions, WaitOptions};
 use super::style::{self, BAD, DOUBT, FAINT, GOOD, STRONG, styled};
 use crate::clock::{Clock, SystemClock};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::name::TableName;
 use crate::project::{Load, Project};
 use crate::quality::Outcome;
@@ -50,6 +50,8 @@ pub(super) struct Build {
         value_delimiter = ','
     )]
     accept: Vec<String>,
+    #[command(flatten)]
+    wait: WaitOptions,
     /// Show what would be done, as `kilde plan` does
     #[arg(long)]
     dry_run: bool,
@@ -68,10 +70,13 @@ impl Build {
         let project = Arc::new(options.project()?);
         style::diagnostics(&project.warnings);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let runner = options.runner(&project, &clock)?;
+        let runner = options
+            .runner(&project, &clock)?
+            .verifying_exports(self.selection.verify_exports);
         let mut request = self.selection.request(&project, clock.as_ref())?;
         request.fail_fast = self.fail_fast;
         request.warn_error = self.warn_error;
+        request.wait = self.wait.time();
         let held = self.hold.iter().map(|name| project.table(name));
         request.hold = held.collect::<Result<_>>()?;
         request.allow_breaking = match self.allow_breaking.as_slice() {
@@ -93,7 +98,7 @@ impl Build {
         }
         if report.failure.is_some() {
             style::note(&render_failure(&report));
-            return Ok(ExitCode::from(ErrorKind::Quality.exit_code()));
+            return Ok(ExitCode::from(report.failed_kind().exit_code()));
         }
         Ok(ExitCode::SUCCESS)
     }

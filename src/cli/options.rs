@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
@@ -81,9 +82,26 @@ pub(super) struct SelectionOptions {
     /// Rebuild the selected tables even where nothing changed
     #[arg(short, long, env = "KILDE_FULL_REFRESH")]
     pub(super) full_refresh: bool,
+    /// Read every export that is known to see whether its content changed, whatever its size and times say
+    #[arg(long, env = "KILDE_VERIFY_EXPORTS")]
+    pub(super) verify_exports: bool,
     /// Date or time the tables speak of (`$as_of`) [default: the midnight that began today]
     #[arg(long, env = "KILDE_AS_OF", value_name = "TIME")]
     pub(super) as_of: Option<String>,
+}
+
+/// What is done while another run holds the lake.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct WaitOptions {
+    /// Wait so long, such as 10m, while another run holds the lake [default: exit with 75 at once]
+    #[arg(long, env = "KILDE_WAIT", value_name = "TIME", value_parser = time)]
+    pub(super) wait: Option<Duration>,
+}
+
+impl WaitOptions {
+    pub(super) fn time(self) -> Duration {
+        self.wait.unwrap_or_default()
+    }
 }
 
 impl SelectionOptions {
@@ -209,6 +227,23 @@ pub(super) fn as_of(
     }
 }
 
+/// `90s`, `10m`, `2h`.
+fn time(text: &str) -> std::result::Result<Duration, String> {
+    let unit = text.trim().trim_start_matches(|c: char| c.is_ascii_digit());
+    let digits = &text.trim()[..text.trim().len() - unit.len()];
+    let seconds = match unit.trim() {
+        "s" => 1,
+        "m" | "min" => 60,
+        "h" => 3_600,
+        _ => return Err("write a time such as 90s, 10m or 2h".to_string()),
+    };
+    let number: u64 = digits
+        .parse()
+        .map_err(|_| "write a time such as 90s, 10m or 2h".to_string())?;
+    let seconds = number.checked_mul(seconds).ok_or("nobody waits so long")?;
+    Ok(Duration::from_secs(seconds))
+}
+
 /// `2GB`, `512MB`, `1GiB`, or bytes.
 fn size(text: &str) -> std::result::Result<u64, String> {
     let digits = text
@@ -246,7 +281,19 @@ fn size(text: &str) -> std::result::Result<u64, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::size;
+    use std::time::Duration;
+
+    use super::{size, time};
+
+    #[test]
+    fn times_have_a_unit() {
+        assert_eq!(time("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(time("10m"), Ok(Duration::from_secs(600)));
+        assert_eq!(time(" 2h "), Ok(Duration::from_secs(7_200)));
+        for wrong in ["10", "m", "-1m", "3 parsecs", "18446744073709551615h"] {
+            assert!(time(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn sizes_take_decimal_and_binary_units() {

@@ -30,10 +30,10 @@ impl Progress {
         let shown = self.shown;
         let quiet = self.quiet;
         Arc::new(move |event| {
-            if let RunEvent::Warning(text) = &event
-                && !quiet
-            {
-                style::warning(text);
+            match &event {
+                RunEvent::Warning(text) if !quiet => style::warning(text),
+                RunEvent::Waiting(text) if !quiet => style::note(&format!("{text}\n")),
+                _ => {}
             }
             if !shown {
                 return;
@@ -48,7 +48,9 @@ impl Progress {
                 RunEvent::Finished(table) => {
                     working.remove(&table);
                 }
-                RunEvent::Publishing | RunEvent::Warning(_) => working.clear(),
+                RunEvent::Publishing | RunEvent::Warning(_) | RunEvent::Waiting(_) => {
+                    working.clear();
+                }
             }
             let names: Vec<String> = working.iter().take(4).map(TableName::to_string).collect();
             style::note(&format!("\r\x1b[2K… {}", names.join(", ")));

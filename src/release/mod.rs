@@ -45,5 +45,5 @@ pub(crate) use map::{
     Fingerprints, Held, Release, RollbackClass, TableEntry, TableFacts, TableKind,
 };
 pub(crate) use request::{PublishRequest, Removal, RollbackRequest, TableChange, TableWrite};
-pub(crate) use retire::KeepFailedRuns;
+pub(crate) use retire::{KeepFailedRuns, Sweep};
 pub(crate) use table_log::{Commit, EntryDraft, LiveFile, TableLog, TableState};

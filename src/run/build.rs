@@ -13,7 +13,7 @@ use crate::diagnostic::Code;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{RunId, TableName};
 use crate::plan::{Action, Plan, TablePlan};
-use crate::release::{Claim, KeepFailedRuns, Release, YieldReason};
+use crate::release::{Claim, KeepFailedRuns, Release, Sweep, YieldReason};
 
 impl Runner {
     /// Reads new exports, computes what is stale, tests it and publishes one release; or finds nothing to do and writes
@@ -95,12 +95,20 @@ impl Runner {
         if report.failure.is_some() {
             return Ok(());
         }
-        let mut claim = catalog.lake().claim(&report.run).await?;
+        let (mut claim, has_waited) = self
+            .claim(&catalog, &report.run, request.wait, listener)
+            .await?;
         *claimed = Some(catalog.clone());
         let prepared = self
-            .prepare(request, &catalog, &mut claim, (observation, plan), report)
+            .prepare(
+                request,
+                &catalog,
+                &mut claim,
+                (observation, plan, has_waited),
+                report,
+            )
             .await;
-        let (observation, plan) = match prepared {
+        let (observation, plan, sweep) = match prepared {
             Ok(Some(prepared)) => prepared,
             Ok(None) => return claim.yield_(YieldReason::NothingToDo).await,
             Err(error) => {
@@ -121,7 +129,15 @@ impl Runner {
             executed = Arc::clone(&execution).run() => executed,
             signal = stop_signal() => Err(stopped(signal)),
         };
-        self.conclude(&execution, executed, claim, report).await
+        let concluded = self.conclude(&execution, executed, claim, report).await;
+        // nobody waits for it, and a release that stands does not fail with it
+        if let (Ok(()), Some(sweep)) = (&concluded, sweep)
+            && let Err(error) = sweep.delete().await
+        {
+            let text = format!("what dead runs left is not all deleted: {}", error.brief());
+            listener(RunEvent::Warning(text));
+        }
+        concluded
     }
 
     /// What was planned, or planned again where another release came between; `None` where nothing is left to do.
@@ -130,15 +146,15 @@ impl Runner {
         request: &BuildRequest,
         catalog: &Catalog,
         claim: &mut Claim,
-        (mut observation, mut plan): (Observation, Plan),
+        (mut observation, mut plan, is_old): (Observation, Plan, bool),
         report: &mut RunReport,
-    ) -> Result<Option<(Observation, Plan)>> {
+    ) -> Result<Option<(Observation, Plan, Option<Sweep>)>> {
         if let Some(pause) = claim.pause() {
             return Err(observe::paused(&pause));
         }
-        if claim.base().map(|base| base.number)
-            != observation.release.as_ref().map(|release| release.number)
-        {
+        let base = claim.base().map(|base| base.number);
+        let planned_on = observation.release.as_ref().map(|release| release.number);
+        if is_old || base != planned_on {
             // a dead rival's release was settled, or one was published since we looked
             observation = observe::observe(self, catalog, request.as_of).await?;
             report.base = observation.release.as_ref().map(BaseRelease::of);
@@ -150,8 +166,8 @@ impl Runner {
                 return Ok(None);
             }
         }
-        claim.sweep(KeepFailedRuns::default()).await?;
-        Ok(Some((observation, plan)))
+        let sweep = claim.declare_sweep(KeepFailedRuns::default()).await?;
+        Ok(Some((observation, plan, sweep)))
     }
 
     /// Publishes what was executed, or gives the claim back; fills the report either way.
@@ -179,7 +195,7 @@ impl Runner {
         report.describe_holds(execution, &executed);
         if let Some(failure) = failure {
             report.failure = Some(failure);
-            report.failure_kind = Some(ErrorKind::Quality.name().to_string());
+            report.failure_kind = Some(executed.failure_kind().name().to_string());
             report.candidates = executed.candidates(|_| true);
             report
                 .candidates
@@ -321,6 +337,24 @@ impl RunReport {
 }
 
 impl Executed {
+    /// What the person who is woken does next: a bug, a damaged lake and storage that is away come before data and tests.
+    fn failure_kind(&self) -> ErrorKind {
+        let outcomes = self.outcomes.values().map(|result| &result.outcome);
+        let kinds: Vec<Option<ErrorKind>> = outcomes
+            .map(|outcome| match outcome {
+                TableOutcome::Failed(failure) => ErrorKind::named(&failure.kind),
+                _ => None,
+            })
+            .collect();
+        let first = [
+            ErrorKind::Internal,
+            ErrorKind::Corrupt,
+            ErrorKind::Unavailable,
+        ];
+        let found = first.into_iter().find(|kind| kinds.contains(&Some(*kind)));
+        found.unwrap_or(ErrorKind::Quality)
+    }
+
     /// Why nothing may be published; `None`: all is well.
     fn failure(&self, execution: &Execution) -> Option<String> {
         let failed: Vec<String> = self

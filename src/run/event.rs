@@ -11,6 +11,8 @@ pub enum RunEvent {
     Started(TableName),
     /// Work on a table ended, however.
     Finished(TableName),
+    /// Another run holds the lake, and this one waits for it: who, and how long at most.
+    Waiting(String),
     /// Every candidate passed; the release is being published.
     Publishing,
     /// Something that changes nothing and that someone should know.

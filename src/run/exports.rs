@@ -78,6 +78,8 @@ pub(crate) enum ExportStatus {
     Changed,
     /// The next build must not read it yet.
     Waiting,
+    /// A rollback took its rows back, and the file is gone.
+    Missing,
     /// The last build that tried it could not load the source for it.
     Refused,
     Loaded,
@@ -97,6 +99,7 @@ impl ExportStatus {
             Self::Late => "late",
             Self::Changed => "changed",
             Self::Waiting => "waiting",
+            Self::Missing => "missing",
             Self::Refused => "refused",
             Self::Loaded => "loaded",
             Self::Duplicate => "duplicate",
@@ -268,11 +271,19 @@ impl<'a> Listing<'a> {
         entry: Option<&LedgerEntry>,
         decision: Option<&Exclusion>,
     ) -> (ExportStatus, Option<String>) {
+        if let Some(lost) = export.lost {
+            let note = format!(
+                "a rollback took back {} records of it, and the file is gone: put it back, or `kilde exports skip`",
+                lost.records
+            );
+            return (ExportStatus::Missing, Some(note));
+        }
         match export.state {
             ExportState::Out => {
-                let status = match entry {
+                let status = match entry.map(|entry| entry.status) {
+                    Some(FileStatus::RolledBack) if decision.is_none() => ExportStatus::Missing,
+                    None | Some(FileStatus::RolledBack) => ExportStatus::Skipped,
                     Some(_) => ExportStatus::Retracted,
-                    None => ExportStatus::Skipped,
                 };
                 let note = match decision {
                     Some(decision) => decision.to_string(),

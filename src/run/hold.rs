@@ -72,13 +72,17 @@ impl Execution {
             return Ok(result);
         };
         if published.file_set.schema != plan.schema && !plan.readers.is_empty() {
-            let text = match &result.outcome {
-                TableOutcome::Failed(failure) => failure.text.clone(),
-                _ => format!("error: `{}`: {reason}", plan.table),
+            let (text, kind) = match &result.outcome {
+                TableOutcome::Failed(failure) => (failure.text.clone(), failure.kind.clone()),
+                _ => (
+                    format!("error: `{}`: {reason}", plan.table),
+                    ErrorKind::Quality.name().to_string(),
+                ),
             };
             result.outcome = TableOutcome::Failed(FailureReport {
                 brief: format!("{reason}; {NOT_HELD}"),
                 text: format!("{text}\n  {NOT_HELD}"),
+                kind,
             });
             return Ok(result);
         }

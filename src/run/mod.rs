@@ -10,6 +10,7 @@
 
 mod build;
 mod candidate;
+mod claim;
 mod decide;
 mod decision;
 mod event;
@@ -51,6 +52,7 @@ pub(crate) use why::Why;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
@@ -94,6 +96,8 @@ pub struct BuildRequest {
     pub(crate) allow_breaking: AllowBreaking,
     /// Tables of `replace` sources whose newest export counts, however few records it has.
     pub(crate) accept: BTreeSet<TableName>,
+    /// How long to wait while another run holds the lake.
+    pub(crate) wait: Duration,
 }
 
 /// What of published tables may be taken away this time.
@@ -142,6 +146,7 @@ impl BuildRequest {
             hold: BTreeSet::new(),
             allow_breaking: AllowBreaking::Nothing,
             accept: BTreeSet::new(),
+            wait: Duration::ZERO,
         }
     }
 }
@@ -153,6 +158,8 @@ pub struct Runner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) resources: Resources,
     pub(crate) functions: Arc<FunctionRegistry>,
+    /// Every export that is known is read to see whether its content is.
+    pub(crate) verifies_exports: bool,
 }
 
 impl Runner {
@@ -167,7 +174,15 @@ impl Runner {
             clock,
             resources,
             functions,
+            verifies_exports: false,
         })
+    }
+
+    /// The same, which trusts no time of a file: every export that is known is read to see whether its content is.
+    #[must_use]
+    pub(crate) fn verifying_exports(mut self, verifies: bool) -> Self {
+        self.verifies_exports = verifies;
+        self
     }
 
     /// The lake's read side; creates the lake's folder where it is missing.

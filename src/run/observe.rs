@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Runner;
 use super::decision::Decisions;
@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 use crate::ingest::{self, Ledger, LedgerEntry};
 use crate::name::TableName;
 use crate::plan::{
-    ExportState, Fingerprints, Observed, ObservedExport, ObservedHold, ObservedRelease,
-    PublishedTable, Unready, unready,
+    ExportState, Fingerprints, LostRecords, Observed, ObservedExport, ObservedHold,
+    ObservedRelease, PublishedTable, Unready, unready,
 };
 use crate::project::{Captures, Project, Source};
 use crate::release::{Pause, Release, TableEntry, TableKind};
@@ -35,6 +35,8 @@ pub(super) struct Observation {
     pub(super) markers: BTreeMap<String, ObjectInfo>,
     /// Where exports lie; `None` where the folder does not exist.
     pub(super) raw: Option<Store>,
+    /// Every export that the ledger knows is read to see whether it is the same.
+    verifies: bool,
 }
 
 /// An export that lies in `raw`.
@@ -43,6 +45,16 @@ pub(super) struct FoundExport {
     pub(super) object: ObjectInfo,
     pub(super) captures: Captures,
 }
+
+/// How a file is told from other content under its path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Remembered {
+    pub(super) modified_at: DateTime<Utc>,
+    pub(super) tag: Option<String>,
+}
+
+/// Longer than a tick of any disk's clock.
+const CLOCK_TICK: TimeDelta = TimeDelta::seconds(2);
 
 impl Observation {
     /// Fills in what is known of the exports of every source; to be done again where decisions are others.
@@ -58,11 +70,21 @@ impl Observation {
                 decisions: &self.decisions,
                 markers: &self.markers,
                 now: self.observed.now,
+                verifies: self.verifies,
             };
             exports.insert(source.table.clone(), sight.exports().await?);
         }
         self.observed.exports = exports;
         Ok(())
+    }
+
+    /// What the ledger remembers of the file behind an export that was read, or found to be as it was.
+    pub(super) fn remembered(&self, source: &TableName, path: &str) -> Option<Remembered> {
+        let object = &self.found.get(source)?.get(path)?.object;
+        Some(Remembered {
+            modified_at: object.modified_at,
+            tag: lasting_tag(object, self.observed.now),
+        })
     }
 
     /// # Errors
@@ -167,6 +189,7 @@ async fn look(runner: &Runner, lake: Published, as_of: DateTime<Utc>) -> Result<
         found,
         markers,
         raw,
+        verifies: runner.verifies_exports,
     };
     observation.see_exports(project).await?;
     Ok(observation)
@@ -209,6 +232,7 @@ struct Sight<'a> {
     decisions: &'a Decisions,
     markers: &'a BTreeMap<String, ObjectInfo>,
     now: DateTime<Utc>,
+    verifies: bool,
 }
 
 impl Sight<'_> {
@@ -281,7 +305,7 @@ impl Sight<'_> {
             });
         };
         // what does not count need not be read to see whether it was touched, or replaced
-        if is_excluded || is_same_file(entry, &export.object) {
+        if is_excluded || (!self.verifies && is_same_file(entry, &export.object)) {
             return Ok(ExportState::Known);
         }
         match self.raw {
@@ -300,8 +324,30 @@ impl Sight<'_> {
             is_excluded: self.is_excluded(path),
             is_reloaded: entry.is_some_and(|entry| entry.decision < reload),
             duplicate_of: entry.and_then(|entry| entry.duplicate_of.clone()),
+            lost: self.lost(path),
             ..ObservedExport::default()
         }
+    }
+
+    /// What only this file could bring again, where it is gone, nobody goes on without it, and no other has its content.
+    fn lost(&self, path: &str) -> Option<LostRecords> {
+        let entry = self.known.entry(path)?;
+        if entry.taken_back == 0 || self.found.contains_key(path) || self.is_excluded(path) {
+            return None;
+        }
+        let mut others = self
+            .known
+            .entries()
+            .filter(|other| other.hash == entry.hash);
+        let is_elsewhere = others.any(|other| {
+            let found = self.found.get(&other.path);
+            found.is_some_and(|found| is_same_file(other, &found.object))
+                && !self.is_excluded(&other.path)
+        });
+        (!is_elsewhere).then_some(LostRecords {
+            records: entry.taken_back,
+            release: entry.release,
+        })
     }
 
     fn is_excluded(&self, path: &str) -> bool {
@@ -314,7 +360,25 @@ impl Sight<'_> {
 fn is_same_file(entry: &LedgerEntry, object: &ObjectInfo) -> bool {
     // tables hold microseconds
     let micros = |time: DateTime<Utc>| time.timestamp_micros();
-    entry.size == object.size && micros(entry.modified_at) == micros(object.modified_at)
+    let is_same_tag = match (&entry.tag, &object.tag) {
+        (Some(then), Some(now)) => then == now,
+        // a ledger or a disk that knows none
+        _ => true,
+    };
+    entry.size == object.size
+        && micros(entry.modified_at) == micros(object.modified_at)
+        && is_same_tag
+}
+
+/// The tag to remember of a file that was looked at. Clocks of disks tick coarsely: a file that was changed just before may be
+/// changed once more within the same tick, so that its tag is worth nothing.
+fn lasting_tag(object: &ObjectInfo, looked_at: DateTime<Utc>) -> Option<String> {
+    let is_lasting = object.changed_at < looked_at - CLOCK_TICK;
+    let tag = object.tag.as_ref()?;
+    Some(match is_lasting {
+        true => tag.clone(),
+        false => String::new(),
+    })
 }
 
 async fn hash(raw: &Store, path: &str) -> Result<String> {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::UnitTestReport;
 use crate::catalog::Candidate;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::name::{ReleaseNumber, RunId, TableName};
 use crate::plan::Overdue;
 use crate::quality::{Outcome, Verdict};
@@ -134,6 +134,9 @@ pub(crate) struct FailureReport {
     pub(crate) brief: String,
     /// The whole error over several lines: code, table, place, causes, help.
     pub(crate) text: String,
+    /// Kind of the error: what the person who reads it does next.
+    #[serde(default)]
+    pub(crate) kind: String,
 }
 
 /// One source in a run.
@@ -221,6 +224,7 @@ impl FailureReport {
         let text = error.render();
         Self {
             brief: error.brief(),
+            kind: error.kind().name().to_string(),
             text: match text.split_once(": ") {
                 Some((head, rest)) => format!("{head}: `{table}`: {rest}"),
                 None => text,
@@ -283,6 +287,12 @@ impl RunReport {
     #[must_use]
     pub fn release(&self) -> Option<ReleaseNumber> {
         self.release
+    }
+
+    /// Of a failed run: the kind that decides the exit code.
+    pub(crate) fn failed_kind(&self) -> ErrorKind {
+        let named = self.failure_kind.as_deref().and_then(ErrorKind::named);
+        named.unwrap_or(ErrorKind::Quality)
     }
 
     /// Why nothing was published, where something should have been.

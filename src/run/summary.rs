@@ -99,7 +99,7 @@ impl RunSummary {
             outcome,
             exit_code: match (error, outcome) {
                 (Some(error), _) => error.kind().exit_code(),
-                (None, RunOutcome::Failed) => ErrorKind::Quality.exit_code(),
+                (None, RunOutcome::Failed) => report.failed_kind().exit_code(),
                 (None, _) => 0,
             },
             release: report

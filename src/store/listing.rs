@@ -63,15 +63,31 @@ fn visit(folder: &Path, prefix: &str, depth: usize, files: &mut Vec<ObjectInfo>)
         if metadata.is_dir() {
             visit(&entry.path(), &path, depth + 1, files)?;
         } else if metadata.is_file() {
-            let modified = metadata.modified().map_err(failed)?;
+            let modified_at = DateTime::<Utc>::from(metadata.modified().map_err(failed)?);
+            let changed_at = changed_at(&metadata);
             files.push(ObjectInfo {
                 path,
                 size: metadata.len(),
-                modified_at: DateTime::<Utc>::from(modified),
+                modified_at,
+                changed_at: changed_at.unwrap_or(modified_at),
+                tag: changed_at.map(|at| format!("changed {}", at.format("%FT%H:%M:%S%.9fZ"))),
             });
         }
     }
     Ok(())
+}
+
+/// When the file system noted the last change of a file, be it of content, name or rights: no program sets it.
+#[cfg(unix)]
+fn changed_at(metadata: &std::fs::Metadata) -> Option<DateTime<Utc>> {
+    use std::os::unix::fs::MetadataExt;
+    let nanos = u32::try_from(metadata.ctime_nsec()).ok()?;
+    DateTime::from_timestamp(metadata.ctime(), nanos)
+}
+
+#[cfg(not(unix))]
+fn changed_at(_: &std::fs::Metadata) -> Option<DateTime<Utc>> {
+    None
 }
 
 /// What the name stands for, links followed; `None` where it vanished since the folder was read.

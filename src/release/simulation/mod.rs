@@ -226,7 +226,11 @@ impl History {
                         ..Retire::default()
                     })
                     .await?;
-                actor.lake.delete_orphans(claim.base(), floor).await?;
+                let window = super::retire::Window {
+                    claims: crate::name::ClaimNumber(0)..floor,
+                    since: None,
+                };
+                actor.lake.delete_orphans(claim.base(), &window).await?;
                 claim.yield_(YieldReason::NothingToDo).await?;
                 Ok::<_, Error>(floor)
             });

@@ -10,13 +10,14 @@ use super::table_log::{JsonEntry, JsonLog, entry_path};
 use super::world::{SimulatedStore, World};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::name::{ReleaseNumber, RunId, TableName};
+use crate::name::{ClaimNumber, ReleaseNumber, RunId, TableName};
 use crate::release::log::LogView;
+use crate::release::retire::{Sweep, Window};
 use crate::release::stage::Files;
 use crate::release::{
-    CandidateName, Claim, Fingerprints, KeepFailedRuns, Lake, LiveFile, PublishRequest, Removal,
-    RollbackClass, RollbackRequest, TableChange, TableEntry, TableFacts, TableKind, TableLog,
-    TableWrite, YieldReason,
+    CandidateName, Claim, Fingerprints, KeepFailedRuns, Lake, LiveFile, PublishRequest, Release,
+    Removal, RollbackClass, RollbackRequest, TableChange, TableEntry, TableFacts, TableKind,
+    TableLog, TableWrite, YieldReason,
 };
 use crate::store::Store;
 
@@ -76,7 +77,12 @@ impl Actor {
     pub(super) async fn build(self) -> Result<Ended> {
         let run = self.run_id();
         let mut claim = self.lake.claim(&run).await?;
-        self.sweep(&mut claim).await?;
+        let mut sweep = self.sweep(&mut claim).await?;
+        if self.chance(30)
+            && let Some(sweep) = sweep.take()
+        {
+            sweep.delete().await?;
+        }
         if claim.pause().is_some() && (self.chance(50) || !claim.resume().await?) {
             claim.yield_(YieldReason::NothingToDo).await?;
             return Ok(Ended::Otherwise);
@@ -93,7 +99,13 @@ impl Actor {
             request: PublishRequest::default(),
         };
         match self.build_and_publish(&mut build).await {
-            Ok(number) => Ok(Ended::Published(number, run)),
+            Ok(number) => {
+                // frozen in here it deletes long after others have gone on
+                if let Some(sweep) = sweep {
+                    drop(sweep.delete().await);
+                }
+                Ok(Ended::Published(number, run))
+            }
             Err(error) => self.give_up(build, error).await,
         }
     }
@@ -133,28 +145,36 @@ impl Actor {
         Ok(build.claim.stage_and_publish(request).await?.number)
     }
 
-    async fn sweep(&self, claim: &mut Claim) -> Result<()> {
+    async fn delete_below(&self, base: Option<&Release>, below: ClaimNumber) -> Result<()> {
+        let window = Window {
+            claims: ClaimNumber(0)..below,
+            since: None,
+        };
+        self.lake.delete_orphans(base, &window).await.map(|_| ())
+    }
+
+    /// What the build deletes once it has published, or before: both are right.
+    async fn sweep(&self, claim: &mut Claim) -> Result<Option<Sweep>> {
         if !self.chance(40) {
-            return Ok(());
+            return Ok(None);
         }
         let base = claim.base().cloned();
         match self.variant {
             Variant::Protocol | Variant::AnyTail => {
                 let runs = self.below(5) as usize;
-                claim.sweep(KeepFailedRuns { runs, days: 7 }).await?;
+                let keep = KeepFailedRuns { runs, days: 7 };
+                return claim.declare_sweep(keep).await;
             }
             // what rule R8 forbids: to delete without a word, or whatever looks like an orphan
             Variant::UndeclaredSweep => {
-                self.lake
-                    .delete_orphans(base.as_ref(), claim.number())
-                    .await?;
+                self.delete_below(base.as_ref(), claim.number()).await?;
             }
             Variant::StaleSweep => {
-                let any = crate::name::ClaimNumber(u64::MAX);
-                self.lake.delete_orphans(base.as_ref(), any).await?;
+                let any = ClaimNumber(u64::MAX);
+                self.delete_below(base.as_ref(), any).await?;
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Appends new exports to bronze and to the ledger; sometimes compacts bronze instead.
