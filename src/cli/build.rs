@@ -14,7 +14,9 @@ use crate::error::{Error, Result};
 use crate::name::TableName;
 use crate::project::{Load, Project};
 use crate::quality::Outcome;
-use crate::run::{AllowBreaking, RunReport, SourceReport, StepReport, TableOutcome};
+use crate::run::{
+    AllowBreaking, BuildRequest, RunReport, Runner, SourceReport, StepReport, TableOutcome,
+};
 
 /// `--allow-breaking` without a table.
 const ANY_TABLE: &str = "*";
@@ -50,6 +52,14 @@ pub(super) struct Build {
         value_delimiter = ','
     )]
     accept: Vec<String>,
+    /// Publish a table as kilde made it over what another tool changed in it; may be repeated
+    #[arg(
+        long,
+        env = "KILDE_OVERRULE",
+        value_name = "TABLE",
+        value_delimiter = ','
+    )]
+    overrule: Vec<String>,
     #[command(flatten)]
     wait: WaitOptions,
     /// Show what would be done, as `kilde plan` does
@@ -77,6 +87,7 @@ impl Build {
         request.fail_fast = self.fail_fast;
         request.warn_error = self.warn_error;
         request.wait = self.wait.time();
+        request.overrule = self.overrule.iter().cloned().collect();
         let held = self.hold.iter().map(|name| project.table(name));
         request.hold = held.collect::<Result<_>>()?;
         request.allow_breaking = match self.allow_breaking.as_slice() {
@@ -86,22 +97,34 @@ impl Build {
         };
         let accepted = self.accept.iter().map(|name| replaced(&project, name));
         request.accept = accepted.collect::<Result<_>>()?;
-        let progress = super::progress::Progress::start(options.quiet);
-        let report = runner.build(&request, progress.listener()).await;
-        progress.finish();
-        let report = report?;
-        if self.json {
-            let text = serde_json::to_string_pretty(&report).unwrap_or_default();
-            style::out(&format!("{text}\n"));
-        } else if !options.quiet {
-            style::out(&render(&report, &project));
-        }
-        if report.failure.is_some() {
-            style::note(&render_failure(&report));
-            return Ok(ExitCode::from(report.failed_kind().exit_code()));
-        }
-        Ok(ExitCode::SUCCESS)
+        run(&runner, &request, &project, options, self.json).await
     }
+}
+
+/// Builds, and shows the report.
+pub(super) async fn run(
+    runner: &Runner,
+    request: &BuildRequest,
+    project: &Project,
+    options: &Options,
+    json: bool,
+) -> Result<ExitCode> {
+    let progress = super::progress::Progress::start(options.quiet);
+    let report = runner.build(request, progress.listener()).await;
+    progress.finish();
+    let report = report?;
+    if json {
+        let text = serde_json::to_string_pretty(&report)
+            .map_err(|error| Error::internal("the report cannot be shown").caused_by(error))?;
+        style::out(&format!("{text}\n"));
+    } else if !options.quiet {
+        style::out(&render(&report, project));
+    }
+    if report.failure.is_some() {
+        style::note(&render_failure(&report));
+        return Ok(ExitCode::from(report.failed_kind().exit_code()));
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// A table of which each export is the whole truth.

@@ -260,7 +260,7 @@ fn head(source: &SourceExports) -> String {
 fn is_settled(export: &ListedExport) -> bool {
     match export.status {
         ExportStatus::Loaded => export.decision.is_none(),
-        ExportStatus::Duplicate => true,
+        ExportStatus::Duplicate | ExportStatus::Adopted => true,
         _ => false,
     }
 }

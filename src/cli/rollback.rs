@@ -44,10 +44,11 @@ impl Rollback {
         }
         for lost in &report.lost {
             style::warning(&format!(
-                "{} of {} went back with it, and `{}` is gone: put the file back, or `kilde exports skip {} --why TEXT`, before the next build",
+                "{} of {} went back with it, and `{}` is gone: put the file back, or `kilde exports {} {} --why TEXT`, before the next build",
                 format::plural(lost.lost.records, "record"),
                 lost.source,
                 lost.path,
+                lost.lost.verb(),
                 lost.path,
             ));
         }

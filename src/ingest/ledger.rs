@@ -30,6 +30,8 @@ pub(crate) enum FileStatus {
     Duplicate,
     /// It has no record.
     Empty,
+    /// No file: rows that another tool wrote to the table, taken over by somebody. The path is that of its commit.
+    Adopted,
     /// It was loaded, and its rows were taken out again: somebody decided so.
     Retracted,
     /// It was loaded, and a rollback took its rows back: the next build reads it again.
@@ -40,10 +42,11 @@ pub(crate) enum FileStatus {
 }
 
 impl FileStatus {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Loaded,
         Self::Duplicate,
         Self::Empty,
+        Self::Adopted,
         Self::Retracted,
         Self::RolledBack,
         Self::Refused,
@@ -55,6 +58,7 @@ impl FileStatus {
             Self::Loaded => "loaded",
             Self::Duplicate => "duplicate",
             Self::Empty => "empty",
+            Self::Adopted => "adopted",
             Self::Retracted => "retracted",
             Self::RolledBack => "rolled_back",
             Self::Refused => "refused",

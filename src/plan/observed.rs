@@ -82,8 +82,18 @@ pub(crate) struct ObservedExport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LostRecords {
     pub(crate) records: u64,
-    /// The release that loaded them.
-    pub(crate) release: ReleaseNumber,
+    /// The release that loaded them; `None` where the ledger has older content of the same path, which is in the table.
+    pub(crate) release: Option<ReleaseNumber>,
+}
+
+impl LostRecords {
+    /// How a person says to go on without them.
+    pub(crate) fn verb(&self) -> &'static str {
+        match self.release {
+            Some(_) => "skip",
+            None => "retract",
+        }
+    }
 }
 
 /// The exports of one source that are needed and cannot be read again, by path. Of a `replace` source the newest export is

@@ -83,6 +83,9 @@ impl Runner {
         let plan = self.plan_on(Some(&catalog), &observation, request).await?;
         request.refuse_holds(&plan, observation.release.as_ref())?;
         request.refuse_breaking(&plan)?;
+        request
+            .refuse_vain_answers(&self.project, &catalog, observation.release.as_ref())
+            .await?;
         if !has_work(&plan, request, observation.release.as_ref()) {
             report.describe_unchanged(&plan, observation.release.as_ref());
             if let Some(release) = &observation.release {
@@ -166,6 +169,7 @@ impl Runner {
                 return Ok(None);
             }
         }
+        observation.follow_compactions(catalog).await;
         let sweep = claim.declare_sweep(KeepFailedRuns::default()).await?;
         Ok(Some((observation, plan, sweep)))
     }
@@ -262,6 +266,8 @@ impl Runner {
 /// Whether anything may change: only then the lake is claimed.
 fn has_work(plan: &Plan, request: &BuildRequest, base: Option<&Release>) -> bool {
     (request.selection.is_all() && !plan.retired.is_empty())
+        || !request.overrule.is_empty()
+        || !request.adopt.is_empty()
         || hold::any_ended(plan, base)
         || plan.tables.values().any(TablePlan::is_overdue)
         || plan.tables.values().any(|table| match &table.action {

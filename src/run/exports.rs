@@ -83,6 +83,8 @@ pub(crate) enum ExportStatus {
     /// The last build that tried it could not load the source for it.
     Refused,
     Loaded,
+    /// No file: rows that another tool wrote, taken over.
+    Adopted,
     /// Its content counts under another name.
     Duplicate,
     /// It is not read: somebody decided so.
@@ -102,6 +104,7 @@ impl ExportStatus {
             Self::Missing => "missing",
             Self::Refused => "refused",
             Self::Loaded => "loaded",
+            Self::Adopted => "adopted",
             Self::Duplicate => "duplicate",
             Self::Skipped => "skipped",
             Self::Retracted => "retracted",
@@ -273,8 +276,9 @@ impl<'a> Listing<'a> {
     ) -> (ExportStatus, Option<String>) {
         if let Some(lost) = export.lost {
             let note = format!(
-                "a rollback took back {} records of it, and the file is gone: put it back, or `kilde exports skip`",
-                lost.records
+                "a rollback took back {} records of it, and the file is gone: put it back, or `kilde exports {}`",
+                lost.records,
+                lost.verb()
             );
             return (ExportStatus::Missing, Some(note));
         }
@@ -295,6 +299,7 @@ impl<'a> Listing<'a> {
             ExportState::Known | ExportState::Gone => {
                 let status = match entry.map(|entry| entry.status) {
                     Some(FileStatus::Duplicate) => ExportStatus::Duplicate,
+                    Some(FileStatus::Adopted) => ExportStatus::Adopted,
                     _ => ExportStatus::Loaded,
                 };
                 let mut notes = Vec::new();
@@ -313,7 +318,7 @@ impl<'a> Listing<'a> {
                 if export.is_reloaded {
                     notes.push("the next build reads it again".to_string());
                 }
-                if export.state == ExportState::Gone {
+                if export.state == ExportState::Gone && status != ExportStatus::Adopted {
                     notes.push("the file is gone".to_string());
                 }
                 (status, (!notes.is_empty()).then(|| notes.join("; ")))

@@ -8,6 +8,7 @@
 //! In: a checked project and a selection. Out: a [`RunReport`]; on the way [`RunEvent`]s. Parses no YAML and prints
 //! nothing. Whatever ends a run, the lake holds the old release or the new one.
 
+mod adopt;
 mod build;
 mod candidate;
 mod claim;
@@ -96,6 +97,10 @@ pub struct BuildRequest {
     pub(crate) allow_breaking: AllowBreaking,
     /// Tables of `replace` sources whose newest export counts, however few records it has.
     pub(crate) accept: BTreeSet<TableName>,
+    /// Published tables, by whole or short name, whose changes by other tools are published over.
+    pub(crate) overrule: BTreeSet<String>,
+    /// Tables of `append` sources whose rows by other tools are taken over; their exports wait.
+    pub(crate) adopt: BTreeSet<TableName>,
     /// How long to wait while another run holds the lake.
     pub(crate) wait: Duration,
 }
@@ -146,6 +151,8 @@ impl BuildRequest {
             hold: BTreeSet::new(),
             allow_breaking: AllowBreaking::Nothing,
             accept: BTreeSet::new(),
+            overrule: BTreeSet::new(),
+            adopt: BTreeSet::new(),
             wait: Duration::ZERO,
         }
     }
@@ -285,23 +292,24 @@ impl Runner {
     }
 }
 
-/// Tests stop the process at a boundary of the protocol by `KILDE_FAILPOINT=after_staging`; with the prefix `pause_`
-/// it sleeps there instead. Unset, and for everyone else, nothing happens.
+/// Tests stop the process at a boundary of the protocol by `KILDE_FAILPOINT=after_staging`; with the prefix `pause_` it sleeps
+/// there for a minute first, with `slow_` for some seconds and goes on. Unset, and for everyone else, nothing happens.
 fn failpoint_of_environment() -> Failpoint {
     let Ok(wanted) = std::env::var("KILDE_FAILPOINT") else {
         return Failpoint::default();
     };
-    let (name, pauses) = match wanted.strip_prefix("pause_") {
-        Some(name) => (name.to_string(), true),
-        None => (wanted, false),
+    let (name, seconds, ends) = match wanted.split_once('_') {
+        Some(("pause", name)) => (name.to_string(), 60, true),
+        Some(("slow", name)) => (name.to_string(), 8, false),
+        _ => (wanted, 0, true),
     };
     Failpoint::new(move |boundary: Boundary| {
         if boundary.name() == name {
-            if pauses {
-                std::thread::sleep(std::time::Duration::from_secs(60));
+            std::thread::sleep(std::time::Duration::from_secs(seconds));
+            if ends {
+                // as a kill does: no destructor runs, nothing is given back
+                std::process::abort();
             }
-            // as a kill does: no destructor runs, nothing is given back
-            std::process::abort();
         }
         Ok(())
     })

@@ -9,7 +9,7 @@ use super::decision::Decisions;
 use crate::catalog::Catalog;
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
-use crate::ingest::{self, Ledger, LedgerEntry};
+use crate::ingest::{self, FileStatus, Ledger, LedgerEntry};
 use crate::name::TableName;
 use crate::plan::{
     ExportState, Fingerprints, LostRecords, Observed, ObservedExport, ObservedHold,
@@ -35,6 +35,8 @@ pub(super) struct Observation {
     pub(super) markers: BTreeMap<String, ObjectInfo>,
     /// Where exports lie; `None` where the folder does not exist.
     pub(super) raw: Option<Store>,
+    /// Tables that other tools have compacted since the release: it is read at the version that has the same rows.
+    pub(super) compacted: BTreeSet<TableName>,
     /// Every export that the ledger knows is read to see whether it is the same.
     verifies: bool,
 }
@@ -76,6 +78,19 @@ impl Observation {
         }
         self.observed.exports = exports;
         Ok(())
+    }
+
+    /// From here on the release is read where others compacted it.
+    pub(super) async fn follow_compactions(&mut self, catalog: &Catalog) {
+        let Some(release) = &mut self.release else {
+            return;
+        };
+        for (table, version) in catalog.lake().compacted(release).await {
+            if let Some(entry) = release.tables.get_mut(&table) {
+                entry.version = Some(version);
+                self.compacted.insert(table);
+            }
+        }
     }
 
     /// What the ledger remembers of the file behind an export that was read, or found to be as it was.
@@ -189,6 +204,7 @@ async fn look(runner: &Runner, lake: Published, as_of: DateTime<Utc>) -> Result<
         found,
         markers,
         raw,
+        compacted: BTreeSet::new(),
         verifies: runner.verifies_exports,
     };
     observation.see_exports(project).await?;
@@ -252,7 +268,7 @@ impl Sight<'_> {
                 modified_at: export.object.modified_at,
                 ordered_at: export.captures.ordered_at,
                 unready,
-                ..self.observed(path, state)
+                ..self.observed(path, state).await?
             });
         }
         for entry in self.known.entries() {
@@ -267,7 +283,7 @@ impl Sight<'_> {
                 size: entry.size,
                 modified_at: entry.modified_at,
                 ordered_at: entry.ordered_at,
-                ..self.observed(&entry.path, state)
+                ..self.observed(&entry.path, state).await?
             });
         }
         exports.sort_by(|a, b| (a.ordered_at, &a.path).cmp(&(b.ordered_at, &b.path)));
@@ -283,7 +299,7 @@ impl Sight<'_> {
     ) -> Option<Unready> {
         let ready = &self.source.ready;
         let entry = entry.filter(|entry| entry.counts_in_table());
-        if self.is_excluded(path) || entry.is_some_and(|e| is_same_file(e, &export.object)) {
+        if self.is_excluded(path) || entry.is_some_and(|e| looks_the_same(e, &export.object)) {
             return None;
         }
         let marker = ready.marker.as_ref().map(|marker| marker.beside(path));
@@ -315,39 +331,44 @@ impl Sight<'_> {
     }
 
     /// What is decided about an export, and what the ledger says of it.
-    fn observed(&self, path: &str, state: ExportState) -> ObservedExport {
+    async fn observed(&self, path: &str, state: ExportState) -> Result<ObservedExport> {
         let entry = self.known.entry(path).filter(|e| e.counts_in_table());
         let reload = self.decisions.reload(&self.source.table, path);
-        ObservedExport {
+        Ok(ObservedExport {
             path: path.to_string(),
             state,
             is_excluded: self.is_excluded(path),
             is_reloaded: entry.is_some_and(|entry| entry.decision < reload),
             duplicate_of: entry.and_then(|entry| entry.duplicate_of.clone()),
-            lost: self.lost(path),
+            lost: self.lost(path).await?,
             ..ObservedExport::default()
-        }
+        })
     }
 
     /// What only this file could bring again, where it is gone, nobody goes on without it, and no other has its content.
-    fn lost(&self, path: &str) -> Option<LostRecords> {
-        let entry = self.known.entry(path)?;
+    async fn lost(&self, path: &str) -> Result<Option<LostRecords>> {
+        let Some(entry) = self.known.entry(path) else {
+            return Ok(None);
+        };
         if entry.taken_back == 0 || self.found.contains_key(path) || self.is_excluded(path) {
-            return None;
+            return Ok(None);
         }
-        let mut others = self
+        let waits = entry.status == FileStatus::RolledBack;
+        let others = self
             .known
             .entries()
-            .filter(|other| other.hash == entry.hash);
-        let is_elsewhere = others.any(|other| {
-            let found = self.found.get(&other.path);
-            found.is_some_and(|found| is_same_file(other, &found.object))
-                && !self.is_excluded(&other.path)
-        });
-        (!is_elsewhere).then_some(LostRecords {
+            .filter(|other| waits && other.hash == entry.hash && !self.is_excluded(&other.path));
+        for other in others {
+            if let (Some(_), Some(raw)) = (self.found.get(&other.path), self.raw)
+                && hash(raw, &other.path).await? == entry.hash
+            {
+                return Ok(None);
+            }
+        }
+        Ok(Some(LostRecords {
             records: entry.taken_back,
-            release: entry.release,
-        })
+            release: waits.then_some(entry.release),
+        }))
     }
 
     fn is_excluded(&self, path: &str) -> bool {
@@ -358,12 +379,17 @@ impl Sight<'_> {
 
 /// Whether a file that was listed is surely the one that was read, without reading it again.
 fn is_same_file(entry: &LedgerEntry, object: &ObjectInfo) -> bool {
+    looks_the_same(entry, object) && entry.tag.as_deref() != Some("")
+}
+
+/// Whether nothing speaks for it that a file was written to since it was read.
+fn looks_the_same(entry: &LedgerEntry, object: &ObjectInfo) -> bool {
     // tables hold microseconds
     let micros = |time: DateTime<Utc>| time.timestamp_micros();
-    let is_same_tag = match (&entry.tag, &object.tag) {
+    let is_same_tag = match (entry.tag.as_deref(), &object.tag) {
+        // a ledger or a disk that knows none, or one that is worth nothing
+        (None | Some(""), _) | (_, None) => true,
         (Some(then), Some(now)) => then == now,
-        // a ledger or a disk that knows none
-        _ => true,
     };
     entry.size == object.size
         && micros(entry.modified_at) == micros(object.modified_at)

@@ -25,6 +25,9 @@ use crate::project::{Load, Source};
 
 impl Execution {
     pub(super) async fn source(&self, plan: &TablePlan) -> Result<TableResult> {
+        if self.request.adopt.contains(&plan.table) {
+            return self.adopt(plan).await;
+        }
         self.refuse_overdue(plan)?;
         let (exports, reload, leaving) = match &plan.action {
             Action::Ingest {
@@ -479,7 +482,7 @@ impl Execution {
     }
 
     /// The published table and the rows written; or the published one, where there are none.
-    fn appended(
+    pub(super) fn appended(
         &self,
         plan: &TablePlan,
         present: &Content,
@@ -566,7 +569,7 @@ impl Execution {
     }
 
     /// The release that this build would publish.
-    fn next_release(&self) -> ReleaseNumber {
+    pub(super) fn next_release(&self) -> ReleaseNumber {
         let base = self.observation.release.as_ref();
         ReleaseNumber(base.map_or(0, |release| release.number.0) + 1)
     }

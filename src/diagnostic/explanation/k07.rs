@@ -61,8 +61,9 @@ pub(super) const CODES: &[Explanation] = &[
         text: "kilde builds on what it published and tested. Another tool has committed rows or a new schema to\n\
                a table of the lake, so a build would either bury that change or publish it untested. Compactions\n\
                that change no row are followed and never lead here.\n\
-               `kilde rollback` to the newest release publishes its content over the change (whose version stays\n\
-               in the table's log), then `kilde resume` lets builds go on.",
+               `kilde build --overrule TABLE` publishes the table as kilde made it over the change; the release names the\n\
+               version, the tool and the time, and the version stays in the table's log. Rows that were added to the table of\n\
+               an `append` source can be taken over: `kilde adopt TABLE`.",
     },
     Explanation {
         code: Code(710),
@@ -110,5 +111,19 @@ pub(super) const CODES: &[Explanation] = &[
         text: "The lake log says that the release will exist, but something failed before every table showed it.\n\
                Readers still see the release before, whole. The next command that writes carries it out; mend the\n\
                cause that is printed below the error first.",
+    },
+    Explanation {
+        code: Code(717),
+        title: "no other tool has changed the table",
+        text: "`--overrule` and `kilde adopt` answer a commit of another tool that changed data or columns since the newest\n\
+               release. There is none: the name is wrong, or a release has answered it already (`kilde releases show N`).",
+    },
+    Explanation {
+        code: Code(718),
+        title: "what another tool did cannot be taken over",
+        text: "`kilde adopt` takes over rows that were added to the table of an `append` source, tests them as an export's,\n\
+               and enters them in the ledger. Tables that kilde makes of other tables are made again by the next build; rows\n\
+               of exports that were changed or deleted would contradict the ledger. `kilde build --overrule TABLE` publishes\n\
+               the table as kilde made it; to lose the rows of an export, `kilde exports retract` it.",
     },
 ];

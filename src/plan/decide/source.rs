@@ -251,8 +251,12 @@ impl Decider<'_> {
             )
             .at(&source.file, first_line(&source.file.text, source.span))
             .help(format!(
-                "put the file back, or go on without its records: `kilde exports skip {path} --why TEXT`; release {} still has them",
-                first.release
+                "put the file back, or go on without its records: `kilde exports {} {path} --why TEXT`; {} still has them",
+                first.verb(),
+                match first.release {
+                    Some(release) => format!("release {release}"),
+                    None => "an older release".to_string(),
+                }
             )),
         );
     }

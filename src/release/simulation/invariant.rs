@@ -360,7 +360,7 @@ impl Checker {
         self.releases.push(release);
     }
 
-    /// Every foreign data change that a release was published over is listed in it.
+    /// Every foreign change that a release was published over is listed in it.
     fn check_overruled(
         &mut self,
         index: usize,
@@ -376,7 +376,8 @@ impl Checker {
         let first = pinned.map_or(0, |pinned| pinned + 1);
         let unlisted = (first..=version).find(|version| {
             let (commit, _) = &self.tables[location][*version as usize];
-            let foreign = commit.release.is_none() && commit.data_change;
+            let changes = commit.data_change || commit.definition.is_some();
+            let foreign = commit.release.is_none() && changes;
             let listed = |overruled: &crate::release::map::Overruled| {
                 overruled.table == *name && overruled.version == *version
             };

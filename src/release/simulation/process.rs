@@ -45,6 +45,8 @@ struct Build {
     base: BTreeMap<TableName, TableEntry>,
     parts: u64,
     request: PublishRequest,
+    /// The operator says: ours over theirs, whatever they did.
+    overrules: bool,
 }
 
 impl Actor {
@@ -97,6 +99,7 @@ impl Actor {
             base,
             parts: 0,
             request: PublishRequest::default(),
+            overrules: self.chance(15),
         };
         match self.build_and_publish(&mut build).await {
             Ok(number) => {
@@ -141,7 +144,10 @@ impl Actor {
             // what rule R2 forbids: to go on at the end of whatever others wrote
             build.claim.view = LogView::read(self.lake.store()).await?;
         }
-        let request = std::mem::take(&mut build.request);
+        let mut request = std::mem::take(&mut build.request);
+        if build.overrules {
+            request.overrule.extend(build.base.keys().cloned());
+        }
         Ok(build.claim.stage_and_publish(request).await?.number)
     }
 
