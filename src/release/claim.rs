@@ -273,7 +273,14 @@ impl Claim {
             return Ok(false);
         }
         self.append(Event::Resume).await?;
+        self.barrier_after_entry().await?;
         Ok(true)
+    }
+
+    /// Makes our last entry durable, and all before it.
+    pub(super) async fn barrier_after_entry(&self) -> Result<()> {
+        let entry = layout::log_entry(self.view.tail());
+        self.lake.store.barrier(&[entry]).await
     }
 
     /// Appends right after our own last entry, and nowhere else.

@@ -159,6 +159,8 @@ impl Claim {
             ));
         }
         self.append(Event::Retire(retire)).await?;
+        // a file must not be gone that nobody said may go
+        self.barrier_after_entry().await?;
         self.lake.failpoint.reach(Boundary::AfterRetire)
     }
 

@@ -96,6 +96,10 @@ impl Lake {
         self.store.barrier(&written).await?;
         self.failpoint.reach(Boundary::BeforeRelease)?;
         self.put_release(&release).await?;
+        // what it was made of is deleted from here on, and whoever built it is told that it stands
+        self.store
+            .barrier(&[layout::release(release.number)])
+            .await?;
         self.failpoint.reach(Boundary::AfterRelease)?;
         self.tidy_after(&release, &map.commits, &publish.map).await;
         Ok(release)

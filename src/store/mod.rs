@@ -30,6 +30,8 @@ use url::Url;
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
 
+#[cfg(test)]
+pub(crate) use barrier::SIMULATED as SIMULATED_BARRIER;
 pub(crate) use location::Location;
 pub(crate) use lock::{Lock, LockGuard};
 

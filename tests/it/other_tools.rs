@@ -130,7 +130,7 @@ fn what_another_tool_changed_is_told_and_overruled_by_a_person() {
     }
     assert_eq!(sales(&company), ["4", "60"]);
     // rows of exports were deleted: that is nothing to take over
-    let said = company.kilde(&["adopt", "orders"]).ended(2);
+    let said = company.kilde(&["adopt", "orders"]).ended(1);
     assert!(
         said.stderr.contains("K0718"),
         "{}{}",

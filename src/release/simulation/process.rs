@@ -11,13 +11,13 @@ use super::world::{SimulatedStore, World};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::name::{ClaimNumber, ReleaseNumber, RunId, TableName};
-use crate::release::log::LogView;
+use crate::release::log::{self, Event, FORMAT, LogView};
 use crate::release::retire::{Sweep, Window};
 use crate::release::stage::Files;
 use crate::release::{
-    CandidateName, Claim, Fingerprints, KeepFailedRuns, Lake, LiveFile, PublishRequest, Release,
-    Removal, RollbackClass, RollbackRequest, TableChange, TableEntry, TableFacts, TableKind,
-    TableLog, TableWrite, YieldReason,
+    CandidateName, Claim, Failpoint, Fingerprints, KeepFailedRuns, Lake, LiveFile, PublishRequest,
+    Release, Removal, RollbackClass, RollbackRequest, TableChange, TableEntry, TableFacts,
+    TableKind, TableLog, TableWrite, YieldReason,
 };
 use crate::store::Store;
 
@@ -55,10 +55,15 @@ impl Actor {
         let store = Store::over(inner, url::Url::parse("simulated://lake/").unwrap());
         let tables = Arc::new(JsonLog::new(store.clone()));
         let clock = Arc::clone(&world.clock) as Arc<dyn Clock>;
+        let at_boundary = Arc::clone(world);
         Self {
             world: Arc::clone(world),
             variant,
-            lake: Lake::open(store, Arc::clone(&tables) as Arc<dyn TableLog>, clock),
+            lake: Lake::open(store, Arc::clone(&tables) as Arc<dyn TableLog>, clock)
+                .with_failpoint(Failpoint::new(move |_| {
+                    at_boundary.state().at_boundary();
+                    Ok(())
+                })),
             tables,
         }
     }
@@ -435,6 +440,10 @@ impl Actor {
         let Some(head) = self.tables.head(&location, None).await? else {
             return Ok(Ended::Otherwise);
         };
+        if self.chance(4) {
+            self.world.vacuum(&location);
+            return Ok(Ended::Otherwise);
+        }
         let state = self.tables.state(&location, head).await?;
         let path = format!("foreign-{}.parquet", self.world.clock.nonce());
         let appends = self.chance(25);
@@ -462,6 +471,7 @@ impl Actor {
             data_change: appends,
             definition: (appends && self.chance(30)).then(|| "foreign definition".to_string()),
             tool: Some("another tool".to_string()),
+            raises_protocol: self.chance(2),
         };
         let store = self.lake.store();
         store
@@ -472,6 +482,21 @@ impl Actor {
             .put_if_absent(&entry_path(&location, head + 1), bytes.into())
             .await?;
         Ok(Ended::Otherwise)
+    }
+
+    /// A kilde of a later format claims the lake, and is never seen again.
+    pub(super) async fn newer(self) -> Result<Ended> {
+        let store = self.lake.store();
+        let tail = LogView::read(store).await?.tail();
+        let mut entry = self.lake.log_entry(&self.run_id(), Event::Claim);
+        entry.format = FORMAT + 1;
+        log::append(store, tail + 1, &entry).await?;
+        Ok(Ended::Otherwise)
+    }
+
+    /// Nothing that a store has shown before is believed any more.
+    pub(super) fn forget(&self) {
+        self.tables.forget();
     }
 
     /// I8: what a reader pins is one settled release, at least as new as when it asked, and it stays readable until it is
@@ -504,7 +529,8 @@ impl Actor {
             let readable = release.number >= world.checker.floors.releases_below;
             for file in state.files.keys() {
                 let object = format!("{}/{file}", entry.location);
-                if readable && !world.has(&object) {
+                let vacuumed = world.checker.vacuumed.contains(&object);
+                if readable && !vacuumed && !world.has(&object) {
                     world.checker.violate("I8 a reader misses a file", object);
                 }
             }
