@@ -1,6 +1,7 @@
 //! The only reader of time and randomness, so that everything else is a function of its input.
 
 use std::fmt::Debug;
+use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -77,6 +78,18 @@ impl Clock for SimulatedClock {
     fn nonce(&self) -> u64 {
         self.nonces.fetch_add(1, Ordering::Relaxed)
     }
+}
+
+/// Lets time pass.
+pub async fn sleep(time: Duration) {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that may")]
+    tokio::time::sleep(time).await;
+}
+
+/// Work that may take so long; `None` where it took longer, and was dropped if it was given away.
+pub async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that may")]
+    tokio::time::timeout(limit, work).await.ok()
 }
 
 /// How long something took, for reports; never part of a result.

@@ -33,7 +33,51 @@ pub enum ErrorKind {
     Terminated,
 }
 
+/// Whether the same command may end well later, and who has to act if not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorClass {
+    /// Storage is away, another build is at work, the run was stopped: the same command may end well later.
+    Transient,
+    /// Exports, tests, or what lies in the lake: someone has to look at data.
+    Data,
+    /// The project, the command line or the machine: their author has to change something.
+    Configuration,
+    /// Of kilde.
+    Bug,
+}
+
+impl ErrorClass {
+    /// As logs and summaries write it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Transient => "transient",
+            Self::Data => "data",
+            Self::Configuration => "configuration",
+            Self::Bug => "bug",
+        }
+    }
+
+    /// Whether a retry helps, with nothing changed.
+    #[must_use]
+    pub fn may_pass(self) -> bool {
+        self == Self::Transient
+    }
+}
+
 impl ErrorKind {
+    const ALL: [Self; 9] = [
+        Self::Quality,
+        Self::Config,
+        Self::Input,
+        Self::Unavailable,
+        Self::Corrupt,
+        Self::Internal,
+        Self::Conflict,
+        Self::Interrupted,
+        Self::Terminated,
+    ];
+
     /// The kind as stored in reports and tables.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -49,20 +93,30 @@ impl ErrorKind {
         }
     }
 
-    /// The kind of a name; the two kinds of a run that was stopped have one.
+    /// Which of four: what a scheduler needs to know.
     #[must_use]
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        let kinds = [
-            Self::Config,
-            Self::Input,
-            Self::Quality,
-            Self::Conflict,
-            Self::Unavailable,
-            Self::Corrupt,
-            Self::Internal,
-            Self::Interrupted,
-        ];
-        kinds.into_iter().find(|kind| kind.name() == name)
+    pub fn class(self) -> ErrorClass {
+        match self {
+            Self::Conflict | Self::Unavailable | Self::Interrupted | Self::Terminated => {
+                ErrorClass::Transient
+            }
+            Self::Quality | Self::Input | Self::Corrupt => ErrorClass::Data,
+            Self::Config => ErrorClass::Configuration,
+            Self::Internal => ErrorClass::Bug,
+        }
+    }
+
+    /// The kind of that name; `Terminated` goes by the name of `Interrupted`.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// The kind that a process's exit code tells of; `None` for 0 and for what kilde never ends with. `Config` stands for
+    /// `Input` too.
+    #[must_use]
+    pub fn of_exit_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.exit_code() == code)
     }
 
     /// The process's exit code, fixed for ever.
@@ -190,15 +244,31 @@ impl Error {
         self
     }
 
-    /// Whether it has that code.
-    pub(crate) fn has_code(&self, code: Code) -> bool {
-        self.code == Some(code)
-    }
-
     /// What the user does next.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    /// The stable number, where there is one.
+    pub(crate) fn number(&self) -> Option<Code> {
+        self.code
+    }
+
+    /// Where it happened, where that is known.
+    pub(crate) fn location(&self) -> Option<&str> {
+        self.location.as_deref()
+    }
+
+    /// The failures underneath, the nearest first.
+    pub(crate) fn causes(&self) -> Vec<String> {
+        let mut causes = Vec::new();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            causes.push(error.to_string());
+            cause = error.source();
+        }
+        causes
     }
 
     /// The mistakes of a project, where this error stands for them.
@@ -236,13 +306,8 @@ impl Error {
         if let Some(location) = &self.location {
             text.push_str(&format!("\n  --> {location}"));
         }
-        let mut cause = self
-            .source
-            .as_deref()
-            .map(|source| source as &dyn std::error::Error);
-        while let Some(error) = cause {
-            text.push_str(&format!("\n  caused by: {error}"));
-            cause = error.source();
+        for cause in self.causes() {
+            text.push_str(&format!("\n  caused by: {cause}"));
         }
         if let Some(help) = &self.help {
             text.push_str(&format!("\nhelp: {help}"));

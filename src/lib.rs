@@ -36,7 +36,9 @@ pub mod deps {
 pub use catalog::Catalog;
 pub use diagnostic::Diagnostic;
 pub use engine::{readable_sql, register_udfs};
-pub use error::{Error, ErrorKind};
+pub use error::{Error, ErrorClass, ErrorKind};
 pub use plan::{Observed, Plan, Selection};
 pub use project::{Project, Variables};
-pub use run::{BuildRequest, Listener, Resources, RunEvent, RunReport, Runner};
+pub use run::{
+    BuildRequest, Listener, Resources, RunEvent, RunReport, RunSummary, Runner, Stop, Stopper,
+};

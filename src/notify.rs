@@ -7,6 +7,7 @@ use std::time::Duration;
 use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode, Url};
 
+use crate::clock;
 use crate::error::{Error, Result};
 
 /// How long one try may take.
@@ -38,7 +39,7 @@ pub(crate) async fn post(address: &str, json: String) -> Result<()> {
             Err(failure) => failure,
         };
         match pauses.next().filter(|_| failure.may_pass) {
-            Some(pause) => tokio::time::sleep(*pause).await,
+            Some(pause) => clock::sleep(*pause).await,
             None => {
                 let what = failure.what;
                 return Err(Error::unavailable(format!(

@@ -7,11 +7,13 @@ mod candidate;
 mod content;
 mod query;
 mod rejects;
+mod row_changes;
 
 pub(crate) use candidate::Candidate;
 pub(crate) use content::Content;
 pub(crate) use query::{Rows, View};
 pub(crate) use rejects::RejectGroup;
+pub(crate) use row_changes::{DifferentRow, RowChange, RowChanges, RowQuestion};
 
 use std::sync::Arc;
 

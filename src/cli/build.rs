@@ -7,10 +7,11 @@ use clap::Args;
 
 use super::format::{self, Columns};
 use super::held;
+use super::log;
 use super::options::{Options, SelectionOptions, WaitOptions};
 use super::style::{self, BAD, DOUBT, FAINT, GOOD, STRONG, styled};
 use crate::clock::{Clock, SystemClock};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::name::TableName;
 use crate::project::{Load, Project};
 use crate::quality::Outcome;
@@ -117,14 +118,16 @@ pub(super) async fn run(
         let text = serde_json::to_string_pretty(&report)
             .map_err(|error| Error::internal("the report cannot be shown").caused_by(error))?;
         style::out(&format!("{text}\n"));
-    } else if !options.quiet {
+    } else if !options.quiet && !log::is_json() {
         style::out(&render(&report, project));
     }
-    if report.failure.is_some() {
+    if log::is_json() {
+        log::report(&report);
+    } else if report.failure.is_some() {
         style::note(&render_failure(&report));
-        return Ok(ExitCode::from(report.failed_kind().exit_code()));
     }
-    Ok(ExitCode::SUCCESS)
+    let failed = report.kind_of_failure().map(ErrorKind::exit_code);
+    Ok(failed.map_or(ExitCode::SUCCESS, ExitCode::from))
 }
 
 /// A table of which each export is the whole truth.

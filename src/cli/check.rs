@@ -22,7 +22,7 @@ impl Check {
         style::diagnostics(&warnings);
         let doubts = project.warnings.len() + warnings.len();
         if !options.quiet {
-            style::out(&format!(
+            style::told(&format!(
                 "{} in {}, {} ms\n",
                 match doubts {
                     0 => "no errors".to_string(),

@@ -163,7 +163,7 @@ async fn decide(request: &DecisionRequest, options: &Options) -> Result<ExitCode
     let runner = options.runner(&project, &clock)?;
     let decided = runner.decide(request).await?;
     if !options.quiet {
-        style::out(&told(request, &decided));
+        style::told(&told(request, &decided));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -53,6 +53,32 @@ pub(super) fn share(part: u64, whole: u64) -> String {
     }
 }
 
+/// `2,375 → 2,380`; `2,375` where it is the same; `new, 2,375`.
+pub(super) fn before_and_after(before: Option<u64>, now: Option<u64>) -> String {
+    let text = now.map_or_else(String::new, count);
+    match before {
+        Some(before) if Some(before) != now => format!("{} → {text}", count(before)),
+        Some(_) => text,
+        None => format!("new, {text}"),
+    }
+}
+
+/// `−31 %` of a share more or fewer; nothing where nothing moved.
+pub(super) fn relative(share: Option<f64>) -> String {
+    match share {
+        Some(share) if share != 0.0 => {
+            let percent = share.abs() * 100.0;
+            let sign = if share < 0.0 { '−' } else { '+' };
+            if percent < 9.95 {
+                format!("{sign}{percent:.1} %")
+            } else {
+                format!("{sign}{percent:.0} %")
+            }
+        }
+        _ => String::new(),
+    }
+}
+
 /// `0.3 s`, `4 min 10 s`.
 pub(super) fn seconds(seconds: f64) -> String {
     if seconds < 100.0 {
@@ -100,6 +126,14 @@ pub(super) fn moment(time: DateTime<Utc>, zone: chrono_tz::Tz) -> String {
         .to_string()
         .trim_end_matches(" 00:00")
         .to_string()
+}
+
+/// What a release speaks of, as its record says it, in the project's time zone.
+pub(super) fn as_of(text: &str, zone: chrono_tz::Tz) -> String {
+    match DateTime::parse_from_rfc3339(text) {
+        Ok(time) => moment(time.into(), zone),
+        Err(_) => text.to_string(),
+    }
 }
 
 /// Lines up cells: the first column to the left, numbers to the right. Every row has the same number of cells.

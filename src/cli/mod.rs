@@ -7,13 +7,16 @@ mod build;
 mod check;
 mod connect;
 mod contract;
+mod diff;
 mod explain;
 mod exports;
 mod format;
 mod held;
 mod init;
+mod interrupt;
 mod latest;
 mod lineage;
+mod log;
 mod ls;
 mod options;
 mod plan;
@@ -34,10 +37,10 @@ mod why;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::error::{Error, ErrorKind, Result};
-use options::Options;
+use options::{LogFormat, Options};
 
 /// The files that `kilde init` writes, by path: packed into the binary, read only when asked for.
 pub type Scaffold = fn() -> Vec<(String, &'static [u8])>;
@@ -84,6 +87,8 @@ enum Command {
     Status(status::Status),
     /// List the published releases, or show what one of them changed
     Releases(releases::Releases),
+    /// Compare two releases: tables, columns, rows
+    Diff(diff::Diff),
     /// Publish an older release again, and pause the lake
     Rollback(rollback::Rollback),
     /// Let builds publish again after a rollback
@@ -102,24 +107,51 @@ enum Command {
 #[must_use]
 pub fn main(scaffold: Scaffold) -> ExitCode {
     report_panics_as_bugs();
-    let arguments = Arguments::parse();
     style::set_colours();
-    if let Err(error) = arguments.options.start_logging() {
-        return fail(&error);
+    let parsed = Arguments::command().try_get_matches().and_then(|matches| {
+        log::begin(matches.subcommand_name().unwrap_or_default());
+        Arguments::from_arg_matches(&matches)
+    });
+    let arguments = match parsed {
+        Ok(arguments) => arguments,
+        Err(error) if error.use_stderr() && log::is_asked_for() => {
+            log::speak_json(false);
+            return ended(log::usage(&error).exit_code());
+        }
+        Err(error) => error.exit(),
+    };
+    if arguments.options.log_format == LogFormat::Json {
+        log::speak_json(arguments.options.quiet);
     }
-    match run(arguments, scaffold) {
-        Ok(code) => code,
-        Err(error) => fail(&error),
+    let started = arguments.options.start_logging();
+    match started.and_then(|()| run(arguments, scaffold)) {
+        Ok(code) if code == ExitCode::SUCCESS => ended(0),
+        Ok(code) => {
+            let is_code = |number: &u8| code == ExitCode::from(*number);
+            ended((0..=u8::MAX).find(is_code).unwrap_or(u8::MAX))
+        }
+        Err(error) => {
+            style::error(&error);
+            ended(error.kind().exit_code())
+        }
     }
 }
 
+fn ended(code: u8) -> ExitCode {
+    log::finish(code);
+    ExitCode::from(code)
+}
+
 fn run(arguments: Arguments, scaffold: Scaffold) -> Result<ExitCode> {
-    let options = arguments.options;
+    let mut options = arguments.options;
     match arguments.command {
         Command::Init(command) => return command.run(options.quiet, scaffold),
         Command::Schema(command) => return command.run(),
         Command::Explain(command) => return command.run(),
-        _ => {}
+        Command::Build(_) | Command::Rollback(_) | Command::Resume(_) => {
+            options.stop = interrupt::stop_on_signal()?;
+        }
+        _ => interrupt::end_on_signal()?,
     }
     let runtime = options.runtime()?;
     let code = runtime.block_on(async {
@@ -138,6 +170,7 @@ fn run(arguments: Arguments, scaffold: Scaffold) -> Result<ExitCode> {
             Command::Connect(command) => command.run(&options).await,
             Command::Status(command) => command.run(&options).await,
             Command::Releases(command) => command.run(&options).await,
+            Command::Diff(command) => command.run(&options).await,
             Command::Rollback(command) => command.run(&options).await,
             Command::Resume(command) => command.run(&options).await,
             Command::Exports(command) => command.run(&options).await,
@@ -151,11 +184,6 @@ fn run(arguments: Arguments, scaffold: Scaffold) -> Result<ExitCode> {
     code
 }
 
-fn fail(error: &Error) -> ExitCode {
-    style::error(error);
-    ExitCode::from(error.kind().exit_code())
-}
-
 /// A panic is a bug: one sentence and exit code 70, never a backtrace in a user's face.
 fn report_panics_as_bugs() {
     std::panic::set_hook(Box::new(|panic| {
@@ -166,6 +194,7 @@ fn report_panics_as_bugs() {
         let error = Error::internal(format!("kilde met a state it believed impossible{place}"))
             .help("this is a bug: please report it with the command and the version");
         style::error(&error);
+        log::finish(ErrorKind::Internal.exit_code());
         std::process::exit(i32::from(ErrorKind::Internal.exit_code()));
     }));
 }

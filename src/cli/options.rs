@@ -8,12 +8,13 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
 
+use super::log;
 use crate::catalog::Catalog;
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::plan::Selection;
-use crate::project::{Project, Variables, instant, local_instant};
-use crate::run::{BuildRequest, Resources, Runner};
+use crate::project::{Period, Project, Variables, instant, local_instant};
+use crate::run::{BuildRequest, Resources, Runner, Stop};
 
 #[derive(Clone, Debug, Args)]
 pub(super) struct Options {
@@ -50,7 +51,7 @@ pub(super) struct Options {
     /// Disk space for such data, such as 100GB
     #[arg(long, global = true, env = "KILDE_SPILL_LIMIT", value_name = "SIZE", value_parser = size)]
     pub(super) spill_limit: Option<u64>,
-    /// Form of log lines on stderr; what is logged is set by KILDE_LOG (such as `info`)
+    /// Form of what is said on stderr: `json` makes each line an object, a summary the last; KILDE_LOG (such as `info`) adds log lines
     #[arg(
         long,
         global = true,
@@ -62,6 +63,9 @@ pub(super) struct Options {
     /// Print errors only
     #[arg(short, long, global = true, env = "KILDE_QUIET")]
     pub(super) quiet: bool,
+    /// The wish from outside that the command ends.
+    #[arg(skip)]
+    pub(super) stop: Stop,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -94,7 +98,7 @@ pub(super) struct SelectionOptions {
 #[derive(Clone, Copy, Debug, Args)]
 pub(super) struct WaitOptions {
     /// Wait so long, such as 10m, while another run holds the lake [default: exit with 75 at once]
-    #[arg(long, env = "KILDE_WAIT", value_name = "TIME", value_parser = time)]
+    #[arg(long, env = "KILDE_WAIT", value_name = "TIME", value_parser = duration)]
     pub(super) wait: Option<Duration>,
 }
 
@@ -161,7 +165,8 @@ impl Options {
             spill_dir: self.spill_dir.clone(),
             spill_limit: self.spill_limit,
         };
-        Runner::new(Arc::clone(project), Arc::clone(clock), resources)
+        let runner = Runner::new(Arc::clone(project), Arc::clone(clock), resources)?;
+        Ok(runner.until(self.stop.clone()))
     }
 
     /// What reads the lake; `now()` answers with the midnight that began today.
@@ -201,7 +206,7 @@ impl Options {
             .with_writer(std::io::stderr);
         match self.log_format {
             LogFormat::Text => lines.init(),
-            LogFormat::Json => lines.json().init(),
+            LogFormat::Json => lines.event_format(log::LogLines).init(),
         }
         Ok(())
     }
@@ -227,20 +232,14 @@ pub(super) fn as_of(
     }
 }
 
-/// `90s`, `10m`, `2h`.
-fn time(text: &str) -> std::result::Result<Duration, String> {
-    let unit = text.trim().trim_start_matches(|c: char| c.is_ascii_digit());
-    let digits = &text.trim()[..text.trim().len() - unit.len()];
-    let seconds = match unit.trim() {
-        "s" => 1,
-        "m" | "min" => 60,
-        "h" => 3_600,
-        _ => return Err("write a time such as 90s, 10m or 2h".to_string()),
-    };
-    let number: u64 = digits
-        .parse()
-        .map_err(|_| "write a time such as 90s, 10m or 2h".to_string())?;
-    let seconds = number.checked_mul(seconds).ok_or("nobody waits so long")?;
+/// `30m`, `2h`, `90 s`.
+pub(super) fn duration(text: &str) -> std::result::Result<Duration, String> {
+    let text = text.trim();
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let count = text[..text.len() - unit.len()].parse().ok();
+    let period = count.and_then(|count| Period::new(count, unit.trim(), text));
+    let seconds = period.and_then(|period| period.seconds());
+    let seconds = seconds.ok_or("write a time such as 90s, 30m or 2h")?;
     Ok(Duration::from_secs(seconds))
 }
 
@@ -283,16 +282,14 @@ fn size(text: &str) -> std::result::Result<u64, String> {
 mod tests {
     use std::time::Duration;
 
-    use super::{size, time};
+    use super::{duration, size};
 
     #[test]
-    fn times_have_a_unit() {
-        assert_eq!(time("90s"), Ok(Duration::from_secs(90)));
-        assert_eq!(time("10m"), Ok(Duration::from_secs(600)));
-        assert_eq!(time(" 2h "), Ok(Duration::from_secs(7_200)));
-        for wrong in ["10", "m", "-1m", "3 parsecs", "18446744073709551615h"] {
-            assert!(time(wrong).is_err(), "{wrong}");
-        }
+    fn durations_have_a_unit() {
+        assert_eq!(duration("30m"), Ok(Duration::from_secs(1_800)));
+        assert_eq!(duration("90 seconds"), Ok(Duration::from_secs(90)));
+        assert!(duration("30").is_err());
+        assert!(duration("1 month").is_err());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::name::ReleaseNumber;
 use crate::project::Project;
-use crate::run::{ChangedTable, ReleaseStory};
+use crate::run::ReleaseStory;
 
 #[derive(Debug, Args)]
 pub(super) struct Show {
@@ -51,10 +51,7 @@ fn render(story: &ReleaseStory, project: &Project) -> String {
 }
 
 fn head(story: &ReleaseStory, project: &Project) -> String {
-    let as_of = chrono::DateTime::parse_from_rfc3339(&story.as_of).map_or_else(
-        |_| story.as_of.clone(),
-        |time| format::moment(time.into(), project.time_zone),
-    );
+    let as_of = format::as_of(&story.as_of, project.time_zone);
     let mut text = format!(
         "{}, published {} · as of {as_of} · {}",
         styled(STRONG, format_args!("release {}", story.release)),
@@ -76,8 +73,11 @@ fn moves(story: &ReleaseStory) -> String {
     for table in &story.moves {
         columns.row(vec![
             table.table.to_string(),
-            share(table),
-            format!("{} rows", before_and_after(table)),
+            format::relative(table.share),
+            format!(
+                "{} rows",
+                format::before_and_after(table.rows_before, table.rows)
+            ),
         ]);
     }
     section("moved most", &columns)
@@ -100,42 +100,17 @@ fn changed(story: &ReleaseStory) -> String {
             table.table.to_string(),
             match (table.rows_before, table.rows) {
                 (_, None) => "no longer in the project".to_string(),
-                _ => format!("{} rows", before_and_after(table)),
+                _ => format!(
+                    "{} rows",
+                    format::before_and_after(table.rows_before, table.rows)
+                ),
             },
-            share(table),
+            format::relative(table.share),
             format::cut(table.reason.as_deref().unwrap_or_default(), 80),
         ]);
     }
     text.push_str(&columns.render("  "));
     text
-}
-
-/// `2,375 → 2,380`; `2,375` where it is new or the same.
-fn before_and_after(table: &ChangedTable) -> String {
-    let rows = table.rows.map_or_else(String::new, format::count);
-    match table.rows_before {
-        Some(before) if Some(before) != table.rows => {
-            format!("{} → {rows}", format::count(before))
-        }
-        Some(_) => rows,
-        None => format!("new, {rows}"),
-    }
-}
-
-/// `−31 %`; nothing where nothing moved.
-fn share(table: &ChangedTable) -> String {
-    match table.share {
-        Some(share) if share != 0.0 => {
-            let percent = share.abs() * 100.0;
-            let sign = if share < 0.0 { '−' } else { '+' };
-            if percent < 9.95 {
-                format!("{sign}{percent:.1} %")
-            } else {
-                format!("{sign}{percent:.0} %")
-            }
-        }
-        _ => String::new(),
-    }
 }
 
 fn sources(story: &ReleaseStory) -> String {

@@ -25,7 +25,7 @@ impl Resume {
         let listener = Progress::start(options.quiet).listener();
         let report = runner.resume(self.wait.time(), &listener).await?;
         if !options.quiet {
-            style::out(match report.was_paused {
+            style::told(match report.was_paused {
                 true => "Resumed: the next build reads the exports that waited\n",
                 false => "Nothing to resume: the lake is not paused\n",
             });

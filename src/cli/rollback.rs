@@ -30,7 +30,7 @@ impl Rollback {
         let to = ReleaseNumber(self.release);
         let report = runner.rollback(to, self.wait.time(), &listener).await?;
         if !options.quiet {
-            style::out(&format!(
+            style::told(&format!(
                 "{}: release {} again; {} went back, {} kept\n\
                  The lake is paused: exports that came after wait until `kilde resume`\n",
                 styled(STRONG, format_args!("Release {} published", report.release)),
@@ -39,7 +39,7 @@ impl Rollback {
                 format::count(report.kept),
             ));
             if let Some(latest) = &report.latest {
-                style::out(&super::latest::render(latest));
+                style::told(&super::latest::render(latest));
             }
         }
         for lost in &report.lost {

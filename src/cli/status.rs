@@ -33,7 +33,7 @@ impl Status {
                     "{}, published {} · as of {} · {}\n",
                     styled(STRONG, format_args!("release {number}")),
                     format::moment(release.published_at, project.time_zone),
-                    as_of(&release.as_of, project.time_zone),
+                    format::as_of(&release.as_of, project.time_zone),
                     format::plural(release.tables.len() as u64, "table"),
                 );
                 head + &held::of_release(&release)
@@ -100,12 +100,5 @@ impl Status {
             ]);
         }
         Ok(format!("last runs\n{}", columns.render("  ")))
-    }
-}
-
-fn as_of(text: &str, zone: chrono_tz::Tz) -> String {
-    match chrono::DateTime::parse_from_rfc3339(text) {
-        Ok(time) => format::moment(time.into(), zone),
-        Err(_) => text.to_string(),
     }
 }

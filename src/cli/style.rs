@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstyle::{AnsiColor, Style};
 
+use super::log::{self, Level};
 use crate::diagnostic::Diagnostic;
 use crate::error::Error;
 
@@ -35,8 +36,39 @@ pub(super) fn out(text: &str) {
         .and_then(|()| stdout.flush());
 }
 
-/// Prints progress or a message to stderr.
+/// Prints what became of a command that has no rows to give: to stdout for people, to stderr as an event for programs.
+pub(super) fn told(text: &str) {
+    match log::is_json() {
+        true => note(text),
+        false => out(text),
+    }
+}
+
+/// Prints a message to stderr.
 pub(super) fn note(text: &str) {
+    if log::is_json() {
+        if !text.trim().is_empty() {
+            log::line(Level::Info, "note", text, serde_json::Map::new());
+        }
+        return;
+    }
+    raw_note(text);
+}
+
+/// Prints a message to stderr, as an event of its own where stderr is for programs.
+pub(super) fn note_as(
+    level: Level,
+    event: &str,
+    text: &str,
+    fields: serde_json::Map<String, serde_json::Value>,
+) {
+    match log::is_json() {
+        true => log::line(level, event, text, fields),
+        false => raw_note(&format!("{text}\n")),
+    }
+}
+
+fn raw_note(text: &str) {
     let mut stderr = anstream::stderr().lock();
     let _gone = stderr
         .write_all(text.as_bytes())
@@ -45,12 +77,17 @@ pub(super) fn note(text: &str) {
 
 /// Prints what went wrong and changes nothing.
 pub(super) fn warning(text: &str) {
+    if log::is_json() {
+        return log::line(Level::Warn, "warning", text, serde_json::Map::new());
+    }
     note(&format!("{}: {text}\n", styled(DOUBT, "warning")));
 }
 
 /// Prints an error with all that belongs to it.
 pub(super) fn error(error: &Error) {
-    if error.diagnostics().is_empty() {
+    if log::is_json() {
+        log::error(error);
+    } else if error.diagnostics().is_empty() {
         note(&format!("{}\n", headed(&error.render())));
     } else {
         diagnostics(error.diagnostics());
@@ -68,6 +105,9 @@ pub(super) fn headed(text: &str) -> String {
 /// Prints diagnostics, one after the other.
 pub(super) fn diagnostics(diagnostics: &[Diagnostic]) {
     let colour = COLOURED_ERRORS.load(Ordering::Relaxed);
+    if log::is_json() {
+        return diagnostics.iter().for_each(log::diagnostic);
+    }
     for diagnostic in diagnostics {
         note(&format!("{}\n", diagnostic.render(colour)));
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::format;
+use super::log;
 use super::options::Options;
 use super::style::{self, BAD, FAINT, GOOD, STRONG, styled};
 use crate::clock::{Clock, Stopwatch, SystemClock};
@@ -34,12 +35,14 @@ impl Test {
         let reports = runner.test(&selection).await?;
         let failed = reports.iter().filter(|report| !report.has_passed()).count();
         for report in &reports {
-            if !(options.quiet && report.has_passed()) {
+            if log::is_json() {
+                log::unit_test(report);
+            } else if !(options.quiet && report.has_passed()) {
                 style::out(&render(report));
             }
         }
         if !options.quiet {
-            style::out(&foot(reports.len(), failed, watch.elapsed().as_secs_f64()));
+            style::told(&foot(reports.len(), failed, watch.elapsed().as_secs_f64()));
         }
         Ok(match failed {
             0 => ExitCode::SUCCESS,

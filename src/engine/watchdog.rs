@@ -12,6 +12,7 @@ use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::MetricValue;
 
+use crate::clock;
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
 
@@ -39,9 +40,9 @@ async fn watched_for<T>(
     let mut work = pin!(work);
     let mut before = None;
     loop {
-        match tokio::time::timeout(standstill, work.as_mut()).await {
-            Ok(done) => return done,
-            Err(_) => {
+        match clock::within(standstill, work.as_mut()).await {
+            Some(done) => return done,
+            None => {
                 let now = (moves(plan), pool.reserved());
                 if before == Some(now) {
                     return Err(standing(plan));
@@ -118,7 +119,7 @@ mod tests {
             let held = datafusion::execution::memory_pool::MemoryConsumer::new("x").register(&pool);
             for _ in 0..20 {
                 held.grow(1);
-                tokio::time::sleep(Duration::from_millis(5)).await;
+                clock::sleep(Duration::from_millis(5)).await;
             }
             Ok(7)
         };

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
+use serde::Serialize;
 
 use super::{Action, Kind, Observed, Plan, Reason, Selection, TablePlan};
 use crate::diagnostic::{Code, Diagnostic, Span};
@@ -17,7 +18,8 @@ use crate::name::TableName;
 use crate::project::{ColumnType, Project};
 
 /// One column that is not as published.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum ColumnChange {
     Added {
         name: String,
@@ -104,7 +106,7 @@ impl Plan {
             let Some(table) = self.tables.get_mut(name) else {
                 continue;
             };
-            let changes = changes(before, &table.schema);
+            let changes = column_changes(before, &table.schema);
             if changes.is_empty() {
                 continue;
             }
@@ -145,7 +147,7 @@ impl TablePlan {
 }
 
 /// In the order of the columns as they will be, then what is gone.
-fn changes(before: &Schema, now: &Schema) -> Vec<ColumnChange> {
+pub(crate) fn column_changes(before: &Schema, now: &Schema) -> Vec<ColumnChange> {
     let mut changes = Vec::new();
     for field in now.fields() {
         let name = field.name().clone();
@@ -258,14 +260,14 @@ mod tests {
     fn another_order_is_no_change_and_a_view_is_the_text_it_shows() {
         let before = schema(&[("a", DataType::Utf8), ("b", DataType::Int64)]);
         let now = schema(&[("b", DataType::Int64), ("a", DataType::Utf8View)]);
-        assert_eq!(changes(&before, &now), []);
+        assert_eq!(column_changes(&before, &now), []);
     }
 
     #[test]
     fn changes_read_as_kilde_plan_prints_them() {
         let before = schema(&[("a", DataType::Utf8), ("b", DataType::Int32)]);
         let now = schema(&[("b", DataType::Int64), ("c", DataType::Date32)]);
-        let texts: Vec<String> = changes(&before, &now)
+        let texts: Vec<String> = column_changes(&before, &now)
             .iter()
             .map(ToString::to_string)
             .collect();

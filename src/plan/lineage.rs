@@ -241,6 +241,19 @@ impl Lineage {
         columns.into_iter().find(|column| column.name == *name)
     }
 
+    /// What a column says of a person: what its contract says, which knows best; of a column in no contract, what those
+    /// say that its values come from. Outer `None`: the project does not know the column.
+    pub(crate) fn personal(&self, project: &Project, at: &Origin) -> Option<Option<Meaning>> {
+        let contract = project.contracts.get(&at.table);
+        let name = at.path.first()?;
+        if let Some(declared) = contract.and_then(|contract| contract.column(name)) {
+            return Some(declared.personal);
+        }
+        let values = self.column(at)?.made_of.origins.values();
+        let mut values = values.filter(|(_, how)| *how <= How::Computed);
+        Some(values.find_map(|(origin, _)| self.personal(project, origin).flatten()))
+    }
+
     /// What a column is made of and decided by, its table's rows aside.
     pub(crate) fn made_of(&self, at: &Origin) -> Origins {
         let Some(column) = self.column(at) else {

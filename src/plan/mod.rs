@@ -41,7 +41,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 
 use check::{Checked, check_project, check_runnable};
-pub(crate) use column_change::{Breaking, ColumnChange, Effect};
+pub(crate) use column_change::{Breaking, ColumnChange, Effect, column_changes};
 pub(crate) use consent::refused as hold_refused;
 pub(crate) use contract_draft::contract_draft;
 pub(crate) use fingerprint::Fingerprints;

@@ -45,6 +45,14 @@ impl Period {
         })
     }
 
+    /// Its length; `None` for months and years, which differ.
+    pub(crate) fn seconds(&self) -> Option<u64> {
+        match self.length {
+            Length::Seconds(seconds) => u64::try_from(seconds).ok(),
+            Length::Months(_) => None,
+        }
+    }
+
     /// The instant that lies so long before another.
     pub(crate) fn before(&self, instant: DateTime<Utc>) -> DateTime<Utc> {
         let earlier = match self.length {

@@ -83,7 +83,7 @@ impl Heart {
     fn start(store: Store, path: String, run: RunId, every: Duration) -> Self {
         Self(tokio::spawn(async move {
             loop {
-                tokio::time::sleep(every).await;
+                crate::clock::sleep(every).await;
                 // the next one may arrive
                 if let Err(error) = store.put(&path, run.0.clone().into()).await {
                     tracing::debug!("a sign of life is not given: {}", error.brief());
@@ -177,8 +177,10 @@ impl Lake {
     async fn is_alive(&self, claim: ClaimNumber) -> Result<bool> {
         let probe = layout::time_probe(self.clock.nonce());
         self.store.put(&probe, "".into()).await?;
-        let now = self.store.head(&probe).await?;
+        let now = self.store.head(&probe).await;
+        // whatever the answer was
         self.store.delete(&probe).await?;
+        let now = now?;
         let beat = self.store.head(&layout::heartbeat(claim)).await?;
         let entry = self.store.head(&layout::log_entry(claim.0)).await?;
         let last = [beat, entry]
@@ -431,13 +433,13 @@ mod tests {
             let watch = crate::clock::Stopwatch::start();
             while !fixture.lake.store.exists(&beat).await.unwrap() {
                 assert!(watch.elapsed() < Duration::from_secs(20), "no sign of life");
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                crate::clock::sleep(Duration::from_millis(1)).await;
             }
         }
         claim.yield_(YieldReason::NothingToDo).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        crate::clock::sleep(Duration::from_millis(50)).await;
         fixture.lake.store.delete(&beat).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        crate::clock::sleep(Duration::from_millis(50)).await;
         assert!(!fixture.lake.store.exists(&beat).await.unwrap());
     }
 

@@ -222,7 +222,7 @@ async fn digest(rows: DataFrame) -> Result<Digest> {
     let mut batches = rows.execute_stream().await.map_err(engine::failure)?;
     let (mut hasher, mut digest) = (RowHasher::default(), Digest::default());
     while let Some(batch) = batches.next().await {
-        digest = digest + hasher.digest(&batch.map_err(engine::failure)?)?;
+        digest += hasher.digest(&batch.map_err(engine::failure)?)?;
     }
     Ok(digest)
 }

@@ -9,7 +9,6 @@ use super::summary::RunSummary;
 use super::{BuildRequest, Listener, RunEvent, Runner, hold, observe};
 use crate::catalog::Catalog;
 use crate::clock::Stopwatch;
-use crate::diagnostic::Code;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{RunId, TableName};
 use crate::plan::{Action, Plan, TablePlan};
@@ -30,6 +29,7 @@ impl Runner {
         let watch = Stopwatch::start();
         let run = self.clock.run_id();
         let mut report = self.new_report(&run, request, None);
+        listener(RunEvent::Began(run.clone()));
         let mut claimed = None;
         let ended = self
             .attempt(request, &listener, &mut report, &mut claimed)
@@ -55,6 +55,7 @@ impl Runner {
             listener(RunEvent::Warning(text));
         }
         self.tell(&summary, &listener).await;
+        listener(RunEvent::Ended(Box::new(summary)));
         ended.map(|()| report)
     }
 
@@ -75,29 +76,10 @@ impl Runner {
         report: &mut RunReport,
         claimed: &mut Option<Catalog>,
     ) -> Result<()> {
-        observe::refuse_without_raw(&self.project)?;
-        let catalog = self.catalog(request.as_of)?;
-        let observation = observe::observe(self, &catalog, request.as_of).await?;
-        report.base = observation.release.as_ref().map(BaseRelease::of);
-        observation.refuse_if_paused()?;
-        let plan = self.plan_on(Some(&catalog), &observation, request).await?;
-        request.refuse_holds(&plan, observation.release.as_ref())?;
-        request.refuse_breaking(&plan)?;
-        request
-            .refuse_vain_answers(&self.project, &catalog, observation.release.as_ref())
-            .await?;
-        if !has_work(&plan, request, observation.release.as_ref()) {
-            report.describe_unchanged(&plan, observation.release.as_ref());
-            if let Some(release) = &observation.release {
-                report.latest = self.mend_latest(&catalog, &report.run, release).await;
-            }
+        let looked = self.stop.unless(self.look(request, report)).await?;
+        let Some((catalog, observation, plan)) = looked else {
             return Ok(());
-        }
-        report.unit_tests = self.run_unit_tests(&plan.unit_tests()).await?;
-        report.failure = report.unit_test_failure();
-        if report.failure.is_some() {
-            return Ok(());
-        }
+        };
         let (mut claim, has_waited) = self
             .claim(&catalog, &report.run, request.wait, listener)
             .await?;
@@ -128,10 +110,7 @@ impl Runner {
             plan,
             Arc::clone(listener),
         );
-        let executed = tokio::select! {
-            executed = Arc::clone(&execution).run() => executed,
-            signal = stop_signal() => Err(stopped(signal)),
-        };
+        let executed = self.stop.unless(Arc::clone(&execution).run()).await;
         let concluded = self.conclude(&execution, executed, claim, report).await;
         // nobody waits for it, and a release that stands does not fail with it
         if let (Ok(()), Some(sweep)) = (&concluded, sweep)
@@ -141,6 +120,38 @@ impl Runner {
             listener(RunEvent::Warning(text));
         }
         concluded
+    }
+
+    /// All that comes before the claim; `None` where the run ends here, as the report says.
+    async fn look(
+        &self,
+        request: &BuildRequest,
+        report: &mut RunReport,
+    ) -> Result<Option<(Catalog, Observation, Plan)>> {
+        observe::refuse_without_raw(&self.project)?;
+        let catalog = self.catalog(request.as_of)?;
+        let observation = observe::observe(self, &catalog, request.as_of).await?;
+        report.base = observation.release.as_ref().map(BaseRelease::of);
+        observation.refuse_if_paused()?;
+        let plan = self.plan_on(Some(&catalog), &observation, request).await?;
+        request.refuse_holds(&plan, observation.release.as_ref())?;
+        request.refuse_breaking(&plan)?;
+        request
+            .refuse_vain_answers(&self.project, &catalog, observation.release.as_ref())
+            .await?;
+        if !has_work(&plan, request, observation.release.as_ref()) {
+            report.describe_unchanged(&plan, observation.release.as_ref());
+            if let Some(release) = &observation.release {
+                report.latest = self.mend_latest(&catalog, &report.run, release).await;
+            }
+            return Ok(None);
+        }
+        report.unit_tests = self.run_unit_tests(&plan.unit_tests()).await?;
+        report.failure = report.unit_test_failure();
+        Ok(report
+            .failure
+            .is_none()
+            .then_some((catalog, observation, plan)))
     }
 
     /// What was planned, or planned again where another release came between; `None` where nothing is left to do.
@@ -186,11 +197,7 @@ impl Runner {
             Ok(executed) => executed,
             Err(error) => {
                 report.fail_with(&error);
-                let reason = match error.kind() {
-                    ErrorKind::Interrupted | ErrorKind::Terminated => YieldReason::Interrupted,
-                    _ => YieldReason::Failed,
-                };
-                give_back(claim, reason).await;
+                give_back(claim, yield_reason(&error)).await;
                 return Err(error);
             }
         };
@@ -199,7 +206,7 @@ impl Runner {
         report.describe_holds(execution, &executed);
         if let Some(failure) = failure {
             report.failure = Some(failure);
-            report.failure_kind = Some(executed.failure_kind().name().to_string());
+            report.failure_kind = Some(executed.kind_of_failure().name().to_string());
             report.candidates = executed.candidates(|_| true);
             report
                 .candidates
@@ -209,15 +216,17 @@ impl Runner {
         }
         // of what is held, people want to see the rows that failed
         report.candidates = executed.candidates(|result| result.refused.is_some());
-        let publish = match execution.publication(&executed, report).await {
+        let publication = execution.publication(&executed, report);
+        let publish = match self.stop.unless(publication).await {
             Ok(Some(publish)) => publish,
             Ok(None) => return claim.yield_(YieldReason::NothingToDo).await,
             Err(error) => {
                 report.fail_with(&error);
-                give_back(claim, YieldReason::Failed).await;
+                give_back(claim, yield_reason(&error)).await;
                 return Err(error);
             }
         };
+        // from here on whoever wants the run to end waits: it is a moment, and it must be known how it ended
         (execution.listener)(RunEvent::Publishing);
         let published = claim.stage_and_publish(publish).await;
         match published {
@@ -343,22 +352,32 @@ impl RunReport {
 }
 
 impl Executed {
-    /// What the person who is woken does next: a bug, a damaged lake and storage that is away come before data and tests.
-    fn failure_kind(&self) -> ErrorKind {
-        let outcomes = self.outcomes.values().map(|result| &result.outcome);
-        let kinds: Vec<Option<ErrorKind>> = outcomes
-            .map(|outcome| match outcome {
+    /// Who has to act first. A retry is worth its while only where nothing but storage failed.
+    fn kind_of_failure(&self) -> ErrorKind {
+        let kinds: Vec<ErrorKind> = self
+            .outcomes
+            .values()
+            .filter_map(|result| match &result.outcome {
                 TableOutcome::Failed(failure) => ErrorKind::named(&failure.kind),
+                TableOutcome::TestsFailed => Some(ErrorKind::Quality),
                 _ => None,
             })
+            .map(|kind| match kind {
+                // an export that cannot be read is data that failed, as one that breaks its contract
+                ErrorKind::Input => ErrorKind::Quality,
+                kind => kind,
+            })
             .collect();
-        let first = [
+        let order = [
             ErrorKind::Internal,
             ErrorKind::Corrupt,
+            ErrorKind::Config,
+            ErrorKind::Quality,
+            ErrorKind::Conflict,
             ErrorKind::Unavailable,
         ];
-        let found = first.into_iter().find(|kind| kinds.contains(&Some(*kind)));
-        found.unwrap_or(ErrorKind::Quality)
+        let first = order.into_iter().find(|kind| kinds.contains(kind));
+        first.unwrap_or(ErrorKind::Quality)
     }
 
     /// Why nothing may be published; `None`: all is well.
@@ -416,35 +435,11 @@ async fn give_back(claim: Claim, reason: YieldReason) {
     }
 }
 
-/// Waits for SIGINT or SIGTERM.
-async fn stop_signal() -> ErrorKind {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let (Ok(mut interrupt), Ok(mut terminate)) = (
-            signal(SignalKind::interrupt()),
-            signal(SignalKind::terminate()),
-        ) else {
-            return std::future::pending().await;
-        };
-        tokio::select! {
-            _ = interrupt.recv() => ErrorKind::Interrupted,
-            _ = terminate.recv() => ErrorKind::Terminated,
-        }
+fn yield_reason(error: &Error) -> YieldReason {
+    match error.kind() {
+        ErrorKind::Interrupted | ErrorKind::Terminated => YieldReason::Interrupted,
+        _ => YieldReason::Failed,
     }
-    #[cfg(not(unix))]
-    {
-        match tokio::signal::ctrl_c().await {
-            Ok(()) => ErrorKind::Interrupted,
-            Err(_) => std::future::pending().await,
-        }
-    }
-}
-
-fn stopped(kind: ErrorKind) -> Error {
-    Error::new(kind, "stopped; nothing was published")
-        .code(Code(904))
-        .help("build again: exports are read once, whatever happened to this run")
 }
 
 /// The most memory that this process has held, where the system tells.

@@ -4,20 +4,25 @@ use std::time::Duration;
 
 use super::{Listener, RunEvent, Runner};
 use crate::catalog::Catalog;
-use crate::clock::Stopwatch;
+use crate::clock::{self, Stopwatch};
 use crate::diagnostic::Code;
 use crate::error::Result;
 use crate::name::RunId;
 use crate::release::Claim;
 
-/// Between two tries. A run that ends is noticed so late at most.
-const ASK_EVERY: Duration = Duration::from_millis(500);
+/// Another run holds the lake.
+const BUSY: Code = Code(706);
+
+/// Between two tries to claim a lake that another run holds; each pause is twice as long as the one before.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 impl Runner {
-    /// The claim, and whether somebody else held the lake meanwhile: then it is not what was looked at before.
+    /// The claim, once another run is done with the lake, if it is within `wait`; and whether it was waited for: then the lake
+    /// is not what was looked at before.
     ///
     /// # Errors
-    /// `Conflict` K0706 where another run holds the lake for longer than `wait`.
+    /// `Conflict` K0706 where another run holds the lake for longer.
     pub(super) async fn claim(
         &self,
         catalog: &Catalog,
@@ -26,33 +31,30 @@ impl Runner {
         listener: &Listener,
     ) -> Result<(Claim, bool)> {
         let watch = Stopwatch::start();
-        let mut has_waited = false;
+        let mut pause = FIRST_PAUSE;
         loop {
-            match catalog.lake().claim(run).await {
+            // dropped half way, a claim would leave its entry behind
+            let error = match catalog.lake().claim(run).await {
                 Ok(mut claim) => {
                     claim.keep_alive();
-                    return Ok((claim, has_waited));
+                    return Ok((claim, pause != FIRST_PAUSE));
                 }
-                Err(error) if error.has_code(Code(706)) && watch.elapsed() < wait => {
-                    if !has_waited {
-                        let text = format!("{error}; waiting up to {}", in_words(wait));
-                        listener(RunEvent::Waiting(text));
-                        has_waited = true;
-                    }
-                    let left = wait.saturating_sub(watch.elapsed());
-                    tokio::time::sleep(ASK_EVERY.min(left)).await;
-                }
+                Err(error) if error.number() == Some(BUSY) => error,
                 Err(error) => return Err(error),
+            };
+            let left = wait.saturating_sub(watch.elapsed());
+            if left.is_zero() {
+                return Err(error);
             }
+            if pause == FIRST_PAUSE {
+                listener(RunEvent::Waiting(error.brief()));
+            }
+            let pausing = async {
+                clock::sleep(pause.min(left)).await;
+                Ok(())
+            };
+            self.stop.unless(pausing).await?;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
-    }
-}
-
-fn in_words(time: Duration) -> String {
-    let seconds = time.as_secs();
-    match (seconds % 3_600, seconds % 60) {
-        (0, _) => format!("{} h", seconds / 3_600),
-        (_, 0) => format!("{} min", seconds / 60),
-        _ => format!("{seconds} s"),
     }
 }

@@ -172,7 +172,7 @@ impl Execution {
             .iter()
             .find_map(|input| self.root_of_failure(input));
         let watch = Stopwatch::start();
-        let mut failure = None;
+        let (mut failure, mut started) = (None, false);
         let mut result = match (&plan.action, broken) {
             (Action::Unchanged | Action::NotSelected, _)
                 if !plan.is_overdue() && !self.request.adopt.contains(&table) =>
@@ -183,6 +183,7 @@ impl Execution {
             _ if self.request.hold.contains(&table) => self.held_untried(plan),
             _ => {
                 (self.listener)(RunEvent::Started(table.clone()));
+                started = true;
                 let done = match plan.kind {
                     Kind::Source => self.source(plan).await,
                     Kind::Table | Kind::Seed | Kind::Match | Kind::MatchSide => {
@@ -191,7 +192,6 @@ impl Execution {
                     // computed by its first reader, or never
                     Kind::Ephemeral => Ok(TableResult::new(plan, TableOutcome::Unchanged)),
                 };
-                (self.listener)(RunEvent::Finished(table.clone()));
                 done.unwrap_or_else(|error| {
                     let report = FailureReport::of(&table, &error);
                     failure = Some(error);
@@ -214,6 +214,14 @@ impl Execution {
             ),
         };
         result.seconds = watch.elapsed().as_secs_f64();
+        if started {
+            (self.listener)(RunEvent::Finished {
+                table: table.clone(),
+                outcome: result.outcome.name(),
+                rows: result.rows,
+                seconds: result.seconds,
+            });
+        }
         if let Some(content) = &result.content {
             self.lock_contents().insert(table.clone(), content.clone());
         }
@@ -385,6 +393,8 @@ impl Execution {
         let mut state = self.lock_state();
         state.outcomes.retain(|table, _| !is_undone(table));
         state.verdicts.retain(|verdict| !is_undone(&verdict.table));
+        state.notes.retain(|table, _| !is_undone(table));
+        state.rows_sql.retain(|table, _| !is_undone(table));
         drop(state);
         order
     }

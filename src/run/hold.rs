@@ -72,17 +72,17 @@ impl Execution {
             return Ok(result);
         };
         if published.file_set.schema != plan.schema && !plan.readers.is_empty() {
-            let (text, kind) = match &result.outcome {
-                TableOutcome::Failed(failure) => (failure.text.clone(), failure.kind.clone()),
+            let (kind, text) = match &result.outcome {
+                TableOutcome::Failed(failure) => (failure.kind.clone(), failure.text.clone()),
                 _ => (
-                    format!("error: `{}`: {reason}", plan.table),
                     ErrorKind::Quality.name().to_string(),
+                    format!("error: `{}`: {reason}", plan.table),
                 ),
             };
             result.outcome = TableOutcome::Failed(FailureReport {
+                kind,
                 brief: format!("{reason}; {NOT_HELD}"),
                 text: format!("{text}\n  {NOT_HELD}"),
-                kind,
             });
             return Ok(result);
         }

@@ -14,6 +14,7 @@ mod candidate;
 mod claim;
 mod decide;
 mod decision;
+mod diff;
 mod event;
 mod execute;
 mod exports;
@@ -30,6 +31,7 @@ mod schedule;
 mod show;
 mod source;
 mod step;
+mod stop;
 mod story;
 mod summary;
 mod tell;
@@ -39,6 +41,7 @@ mod why;
 
 pub(crate) use decide::{Decided, DecisionRequest};
 pub(crate) use decision::Verb;
+pub(crate) use diff::{DiffRequest, ReleaseDiff, RowsAsked, TableDiff, TableDifference};
 pub use event::{Listener, RunEvent};
 pub(crate) use exports::{ExportStatus, Exports, ListedExport, SourceExports};
 pub(crate) use latest::LatestReport;
@@ -46,7 +49,9 @@ pub use report::RunReport;
 pub(crate) use report::{HeldReport, OverdueReport, SourceReport, StepReport, TableOutcome};
 
 pub(crate) use show::Shown;
-pub(crate) use story::{ChangedTable, ReadSource, ReleaseStory};
+pub use stop::{Stop, Stopper};
+pub(crate) use story::{ReadSource, ReleaseStory};
+pub use summary::RunSummary;
 pub(crate) use unit_test::{UnitTestOutcome, UnitTestReport};
 pub(crate) use why::Why;
 
@@ -167,6 +172,7 @@ pub struct Runner {
     pub(crate) functions: Arc<FunctionRegistry>,
     /// Every export that is known is read to see whether its content is.
     pub(crate) verifies_exports: bool,
+    stop: Stop,
 }
 
 impl Runner {
@@ -182,6 +188,7 @@ impl Runner {
             resources,
             functions,
             verifies_exports: false,
+            stop: Stop::default(),
         })
     }
 
@@ -189,6 +196,13 @@ impl Runner {
     #[must_use]
     pub(crate) fn verifying_exports(mut self, verifies: bool) -> Self {
         self.verifies_exports = verifies;
+        self
+    }
+
+    /// The same, and builds end when `stop` says so.
+    #[must_use]
+    pub fn until(mut self, stop: Stop) -> Self {
+        self.stop = stop;
         self
     }
 
@@ -293,19 +307,20 @@ impl Runner {
 }
 
 /// Tests stop the process at a boundary of the protocol by `KILDE_FAILPOINT=after_staging`; with the prefix `pause_` it sleeps
-/// there for a minute first, with `slow_` for some seconds and goes on. Unset, and for everyone else, nothing happens.
+/// there for a minute first, with `slow_` or `long_` for some seconds and goes on. Unset, and for everyone else, nothing happens.
 fn failpoint_of_environment() -> Failpoint {
     let Ok(wanted) = std::env::var("KILDE_FAILPOINT") else {
         return Failpoint::default();
     };
     let (name, seconds, ends) = match wanted.split_once('_') {
         Some(("pause", name)) => (name.to_string(), 60, true),
-        Some(("slow", name)) => (name.to_string(), 8, false),
+        Some(("slow", name)) => (name.to_string(), 2, false),
+        Some(("long", name)) => (name.to_string(), 8, false),
         _ => (wanted, 0, true),
     };
     Failpoint::new(move |boundary: Boundary| {
         if boundary.name() == name {
-            std::thread::sleep(std::time::Duration::from_secs(seconds));
+            std::thread::sleep(Duration::from_secs(seconds));
             if ends {
                 // as a kill does: no destructor runs, nothing is given back
                 std::process::abort();

@@ -110,8 +110,8 @@ impl Runner {
         mut claim: Claim,
         then: &Release,
     ) -> Result<Release> {
-        let request = self.rollback_request(catalog, &claim, then).await;
-        let published = match request {
+        let request = self.rollback_request(catalog, &claim, then);
+        let published = match self.stop.unless(request).await {
             Ok(request) => claim.rollback(request).await,
             Err(error) => Err(error),
         };

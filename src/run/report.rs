@@ -49,7 +49,7 @@ pub struct RunReport {
     pub(crate) tables: u64,
     /// Why nothing was published, where something should have been.
     pub(crate) failure: Option<String>,
-    /// Who has to act on it: a name of [`crate::error::ErrorKind`].
+    /// Who has to act on it: a name of [`ErrorKind`].
     #[serde(default)]
     pub(crate) failure_kind: Option<String>,
     /// What was done below `latest/`, where anything was.
@@ -127,16 +127,32 @@ pub(crate) enum TableOutcome {
     Skipped(TableName),
 }
 
+impl TableOutcome {
+    /// As stored, and as logs write it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Written => "written",
+            Self::SameResult => "same_result",
+            Self::Unchanged => "unchanged",
+            Self::Tested => "tested",
+            Self::TestsFailed => "tests_failed",
+            Self::Failed(_) => "failed",
+            Self::Held(_) => "held",
+            Self::Skipped(_) => "skipped",
+        }
+    }
+}
+
 /// Why a table could not be made; never with a cell value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FailureReport {
+    /// Who has to act: a name of [`ErrorKind`]; empty in reports of older versions.
+    #[serde(default)]
+    pub(crate) kind: String,
     /// Where and what, in one line.
     pub(crate) brief: String,
     /// The whole error over several lines: code, table, place, causes, help.
     pub(crate) text: String,
-    /// Kind of the error: what the person who reads it does next.
-    #[serde(default)]
-    pub(crate) kind: String,
 }
 
 /// One source in a run.
@@ -223,8 +239,8 @@ impl FailureReport {
     pub(super) fn of(table: &TableName, error: &Error) -> Self {
         let text = error.render();
         Self {
-            brief: error.brief(),
             kind: error.kind().name().to_string(),
+            brief: error.brief(),
             text: match text.split_once(": ") {
                 Some((head, rest)) => format!("{head}: `{table}`: {rest}"),
                 None => text,
@@ -289,16 +305,17 @@ impl RunReport {
         self.release
     }
 
-    /// Of a failed run: the kind that decides the exit code.
-    pub(crate) fn failed_kind(&self) -> ErrorKind {
-        let named = self.failure_kind.as_deref().and_then(ErrorKind::named);
-        named.unwrap_or(ErrorKind::Quality)
-    }
-
     /// Why nothing was published, where something should have been.
     #[must_use]
     pub fn failure(&self) -> Option<&str> {
         self.failure.as_deref()
+    }
+
+    /// Who has to act on the failure, if there was one.
+    pub(crate) fn kind_of_failure(&self) -> Option<ErrorKind> {
+        self.failure.as_ref()?;
+        let kind = self.failure_kind.as_deref().and_then(ErrorKind::named);
+        Some(kind.unwrap_or(ErrorKind::Quality))
     }
 
     /// Tells columns that the contract does not know apart: those that came before, and those that came first in this run.

@@ -84,6 +84,19 @@ pub(crate) struct HeldTable {
     pub(crate) reason: String,
 }
 
+impl HeldTable {
+    /// Those of a release.
+    pub(super) fn of(release: &Release) -> Vec<Self> {
+        let held = release.held.iter();
+        held.map(|(table, held)| Self {
+            table: table.clone(),
+            since: held.since,
+            reason: held.reason.clone(),
+        })
+        .collect()
+    }
+}
+
 #[derive(Debug, Serialize)]
 pub(crate) struct FailedRun {
     pub(crate) run: RunId,
@@ -175,15 +188,7 @@ fn story(
             .filter(|verdict| verdict.outcome == Outcome::Warned)
             .map(warned_test)
             .collect(),
-        held: release
-            .held
-            .iter()
-            .map(|(table, held)| HeldTable {
-                table: table.clone(),
-                since: held.since,
-                reason: held.reason.clone(),
-            })
-            .collect(),
+        held: HeldTable::of(release),
         overruled: release
             .overruled
             .iter()
@@ -204,18 +209,22 @@ fn changed_table(
         .and_then(|previous| previous.table(table))
         .map(count);
     let rows = release.table(table).map(count);
-    let share = match (rows_before, rows) {
-        (Some(before), Some(rows)) if before > 0 => {
-            Some((rows as f64 - before as f64) / before as f64)
-        }
-        _ => None,
-    };
     ChangedTable {
         table: table.clone(),
         rows_before,
         rows,
-        share,
+        share: share_of(rows_before, rows),
         reason: report.and_then(|report| reason(table, report)),
+    }
+}
+
+/// Rows more or fewer, as a share of those before.
+pub(super) fn share_of(before: Option<u64>, rows: Option<u64>) -> Option<f64> {
+    match (before, rows) {
+        (Some(before), Some(rows)) if before > 0 => {
+            Some((rows as f64 - before as f64) / before as f64)
+        }
+        _ => None,
     }
 }
 

@@ -17,7 +17,7 @@ const FORMAT: u32 = 1;
 
 /// How a run ended, in figures and names. Holds no cell value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct RunSummary {
+pub struct RunSummary {
     pub(crate) format: u32,
     /// Version of kilde.
     pub(crate) kilde: String,
@@ -99,8 +99,7 @@ impl RunSummary {
             outcome,
             exit_code: match (error, outcome) {
                 (Some(error), _) => error.kind().exit_code(),
-                (None, RunOutcome::Failed) => report.failed_kind().exit_code(),
-                (None, _) => 0,
+                (None, _) => report.kind_of_failure().map_or(0, ErrorKind::exit_code),
             },
             release: report
                 .release
@@ -173,7 +172,7 @@ impl RunSummary {
     }
 
     /// The summary in words, a line for each table that someone must look at.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let place = match &self.target {
             Some(target) => format!("{} ({target})", self.project),
             None => self.project.clone(),

@@ -125,11 +125,9 @@ impl Execution {
     }
 
     fn counts(&self, table: &TableName, rows: u64, failures: u64) -> Counts {
-        let release = self.observation.release.as_ref();
-        let published = release.and_then(|release| release.table(table));
         Counts {
             rows,
-            published: published.map(|entry| entry.facts.rows),
+            published: self.published_rows(table),
             failures,
         }
     }
@@ -169,44 +167,75 @@ impl Execution {
         count(&session, &sql).await.map(Some)
     }
 
-    /// Tests that read other tables, over what every table holds now.
+    /// Tests that read other tables, over what every table holds now: those of tables that this run made or tested, and
+    /// those of every other table of the release that read one whose rows have changed, or that is held: it may have
+    /// become good.
     pub(super) async fn test_across_tables(&self) -> Result<Vec<Verdict>> {
         let mut verdicts = Vec::new();
         for result in self.results() {
-            let judged = matches!(
-                result.outcome,
-                TableOutcome::Written | TableOutcome::SameResult | TableOutcome::Tested
-            );
-            let Some(plan) = self.plan.tables.get(&result.table).filter(|_| judged) else {
+            let Some(plan) = self.plan.tables.get(&result.table) else {
                 continue;
+            };
+            let (is_judged, rows) = match result.outcome {
+                TableOutcome::Written | TableOutcome::SameResult | TableOutcome::Tested => {
+                    (true, result.rows)
+                }
+                TableOutcome::Unchanged => match self.published_rows(&plan.table) {
+                    Some(rows) => (self.was_held(&plan.table), rows),
+                    None => continue,
+                },
+                _ => continue,
             };
             for test in self.counted(plan)?.tests {
                 let Some(sql) = failures_sql(&test, &plan.table) else {
                     continue;
                 };
-                let reads = tables_of(&sql)?;
-                // what a table that failed would hold is not known, and the build fails by it anyway
                 let before = plan.table.as_published();
-                if reads
-                    .iter()
-                    .all(|table| *table == plan.table || *table == before)
-                    || reads.iter().any(|table| self.is_broken(table))
-                {
+                let mut others = tables_of(&sql)?;
+                others.retain(|table| *table != plan.table && *table != before);
+                if !is_judged && !others.iter().any(|table| self.has_changed(table)) {
+                    continue;
+                }
+                // what a table that failed would hold is not known, and the build fails by it anyway
+                if others.is_empty() || others.iter().any(|table| self.is_broken(table)) {
                     continue;
                 }
                 let mut tables = BTreeMap::new();
-                for table in reads {
+                for table in tables_of(&sql)? {
                     self.refuse_unmade(&plan.table, &table)?;
                     let (provider, _) = self.input(&table, Joins::Hash).await?;
                     tables.insert(table, provider);
                 }
                 let session = self.catalog.engine().session(&tables, Joins::Hash)?;
                 let failures = count(&session, &sql).await?;
-                let counts = self.counts(&plan.table, result.rows, failures);
+                let counts = self.counts(&plan.table, rows, failures);
                 verdicts.push(Verdict::of(&test, &plan.table, counts));
             }
         }
         Ok(verdicts)
+    }
+
+    fn was_held(&self, table: &TableName) -> bool {
+        let release = self.observation.release.as_ref();
+        release.is_some_and(|release| release.held.contains_key(table))
+    }
+
+    fn published_rows(&self, table: &TableName) -> Option<u64> {
+        let release = self.observation.release.as_ref()?;
+        release.table(table).map(|entry| entry.facts.rows)
+    }
+
+    /// Whether this run gave a table, or what an ephemeral step is made of, other rows.
+    fn has_changed(&self, table: &TableName) -> bool {
+        match self.plan.tables.get(table) {
+            Some(plan) if plan.kind == Kind::Ephemeral => plan
+                .published_inputs
+                .iter()
+                .any(|input| self.has_changed(input)),
+            _ => self
+                .result(table)
+                .is_some_and(|result| result.outcome == TableOutcome::Written),
+        }
     }
 
     /// # Errors

@@ -13,6 +13,7 @@ mod lock;
 mod probe;
 
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
@@ -27,8 +28,9 @@ use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 #[cfg(test)]
 use url::Url;
 
+use crate::clock;
 use crate::diagnostic::Code;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 #[cfg(test)]
 pub(crate) use barrier::SIMULATED as SIMULATED_BARRIER;
@@ -37,6 +39,9 @@ pub(crate) use lock::{Lock, LockGuard};
 
 /// First pause before a put whose outcome is unknown is tried again; each further pause doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
+
+/// How often what may pass is tried again: about a third of a second in all.
+const TRIES: u32 = 4;
 
 /// An object as listings and heads show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,17 +164,22 @@ impl Store {
 
     /// The whole object; `None` where there is none.
     pub(crate) async fn get(&self, path: &str) -> Result<Option<Bytes>> {
-        let found = match self.inner.get(&object_path(path)?).await {
-            Ok(found) => found.bytes().await,
-            Err(error) => Err(error),
-        };
-        self.or_absent(path, found)
+        let object = object_path(path)?;
+        let found = self.patiently(|store| {
+            let object = object.clone();
+            async move { store.get(&object).await?.bytes().await }
+        });
+        self.or_absent(path, found.await)
     }
 
     /// Size and time of an object; `None` where there is none.
     pub(crate) async fn head(&self, path: &str) -> Result<Option<ObjectInfo>> {
-        let found = self.inner.head(&object_path(path)?).await;
-        Ok(self.or_absent(path, found)?.map(ObjectInfo::from))
+        let object = object_path(path)?;
+        let found = self.patiently(|store| {
+            let object = object.clone();
+            async move { store.head(&object).await }
+        });
+        Ok(self.or_absent(path, found.await)?.map(ObjectInfo::from))
     }
 
     /// Whether there is such an object.
@@ -179,8 +189,12 @@ impl Store {
 
     /// Writes an object, whole; replaces one of that name.
     pub(crate) async fn put(&self, path: &str, bytes: Bytes) -> Result<()> {
-        self.inner
-            .put(&object_path(path)?, bytes.into())
+        let object = object_path(path)?;
+        let put = |store: Arc<dyn ObjectStore>| {
+            let (object, bytes) = (object.clone(), bytes.clone());
+            async move { store.put(&object, bytes.into()).await }
+        };
+        self.patiently(put)
             .await
             .map(|_| ())
             .map_err(|error| self.failure(path, error))
@@ -256,10 +270,24 @@ impl Store {
         Ok(objects)
     }
 
+    /// What reads, or writes the same again, is tried again while what hinders it may pass.
+    async fn patiently<T, F: Future<Output = object_store::Result<T>>>(
+        &self,
+        act: impl Fn(Arc<dyn ObjectStore>) -> F,
+    ) -> object_store::Result<T> {
+        for tries in 0..TRIES {
+            match act(Arc::clone(&self.inner)).await {
+                Err(error) if may_pass(&error) => self.pause(tries).await,
+                done => return done,
+            }
+        }
+        act(Arc::clone(&self.inner)).await
+    }
+
     /// Waits before another try of something that a store did not do; each wait is twice as long as the one before.
     pub(crate) async fn pause(&self, tries: u32) {
         if !self.first_pause.is_zero() {
-            tokio::time::sleep(self.first_pause * (1 << tries.min(8))).await;
+            clock::sleep(self.first_pause * (1 << tries.min(8))).await;
         }
     }
 
@@ -303,7 +331,15 @@ fn object_path(path: &str) -> Result<Path> {
 /// Storage that does not answer. The cause is told only where it cannot hold credentials.
 fn unavailable(place: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     let error = error.into();
-    let (message, help) = match refusal(&*error) {
+    let cause = refusal(&*error).map(io::Error::kind);
+    let kind = match cause {
+        // the same command would be refused again
+        Some(io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => {
+            ErrorKind::Config
+        }
+        _ => ErrorKind::Unavailable,
+    };
+    let (message, help) = match cause {
         Some(io::ErrorKind::PermissionDenied) => (
             "this may not be read or written",
             "give the right to whoever runs kilde, or correct `raw` or `lake` in kilde.yaml",
@@ -321,7 +357,7 @@ fn unavailable(place: &str, error: impl Into<Box<dyn std::error::Error + Send + 
             "check that it is reachable, has room and may be written, then try again",
         ),
     };
-    Error::unavailable(message)
+    Error::new(kind, message)
         .code(Code(703))
         .at(place)
         .caused_by(location::Redacted::new(error))
@@ -329,15 +365,40 @@ fn unavailable(place: &str, error: impl Into<Box<dyn std::error::Error + Send + 
 }
 
 /// What the file system said, below all that was made of it.
-fn refusal(error: &(dyn std::error::Error + 'static)) -> Option<io::ErrorKind> {
+fn refusal<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a io::Error> {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<io::Error>() {
-            return Some(error.kind());
+            return Some(error);
         }
         cause = error.source();
     }
     None
+}
+
+/// Whether the same call may succeed a moment later: a network disk that stutters, not one that refuses.
+fn may_pass(error: &object_store::Error) -> bool {
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionReset, HostUnreachable, Interrupted, NetworkDown,
+        NetworkUnreachable, NotConnected, ResourceBusy, StaleNetworkFileHandle, TimedOut,
+        WouldBlock,
+    };
+    refusal(error).is_some_and(|error| {
+        matches!(
+            error.kind(),
+            ConnectionAborted
+                | ConnectionReset
+                | HostUnreachable
+                | Interrupted
+                | NetworkDown
+                | NetworkUnreachable
+                | NotConnected
+                | ResourceBusy
+                | StaleNetworkFileHandle
+                | TimedOut
+                | WouldBlock
+        )
+    })
 }
 
 /// Runs file system calls off the threads that drive futures.
@@ -352,7 +413,6 @@ async fn blocking<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorKind;
 
     fn store() -> (tempfile::TempDir, Store) {
         let folder = tempfile::tempdir().unwrap();
@@ -422,22 +482,65 @@ mod tests {
             .unwrap();
     }
 
+    fn said(kind: io::ErrorKind) -> object_store::Error {
+        object_store::Error::Generic {
+            store: "local",
+            source: Box::new(io::Error::from(kind)),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_may_pass_is_tried_again_and_what_is_refused_is_not() {
+        let (_folder, store) = store();
+        for (kind, failures, tried, ends_well) in [
+            (io::ErrorKind::TimedOut, 2, 3, true),
+            (io::ErrorKind::StaleNetworkFileHandle, 100, 1 + TRIES, false),
+            (io::ErrorKind::PermissionDenied, 2, 1, false),
+            (io::ErrorKind::StorageFull, 2, 1, false),
+        ] {
+            let calls = std::sync::atomic::AtomicU32::new(0);
+            let done = store
+                .patiently(|_| {
+                    let call = calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    std::future::ready(if call < failures {
+                        Err(said(kind))
+                    } else {
+                        Ok(())
+                    })
+                })
+                .await;
+            assert_eq!(done.is_ok(), ends_well, "{kind}");
+            assert_eq!(calls.into_inner(), tried, "{kind}");
+        }
+    }
+
     #[test]
     fn a_refusal_of_the_file_system_says_what_to_do() {
-        for (kind, words) in [
+        for (kind, words, class) in [
             (
                 io::ErrorKind::PermissionDenied,
                 "may not be read or written",
+                ErrorKind::Config,
             ),
-            (io::ErrorKind::ReadOnlyFilesystem, "may only be read"),
-            (io::ErrorKind::StorageFull, "the disk is full"),
-            (io::ErrorKind::TimedOut, "storage does not answer"),
+            (
+                io::ErrorKind::ReadOnlyFilesystem,
+                "may only be read",
+                ErrorKind::Config,
+            ),
+            (
+                io::ErrorKind::StorageFull,
+                "the disk is full",
+                ErrorKind::Unavailable,
+            ),
+            (
+                io::ErrorKind::TimedOut,
+                "storage does not answer",
+                ErrorKind::Unavailable,
+            ),
         ] {
-            let wrapped = object_store::Error::Generic {
-                store: "local",
-                source: Box::new(io::Error::from(kind)),
-            };
-            let text = unavailable("/srv/lake", wrapped).render();
+            let error = unavailable("/srv/lake", said(kind));
+            assert_eq!(error.kind(), class);
+            let text = error.render();
             assert!(text.contains(words) && text.contains("/srv/lake"), "{text}");
             assert!(text.contains("K0703") && text.contains("help: "), "{text}");
         }

@@ -449,3 +449,92 @@ fn a_good_night_is_told_to_nobody() {
     assert_eq!(code, 0);
     assert!(!text.contains("warning"), "{text}");
 }
+
+/// Sales refer to stores; nothing but the list of stores comes in the second night, and it lacks the store of sale 2.
+fn company_that_closes_a_store(on_error: &str) -> Sandbox {
+    let company = Sandbox::with(&[
+        (
+            "kilde.yaml",
+            "project: company\nraw: exports/\nlake: lake/\n",
+        ),
+        (
+            "pipelines/company.yaml",
+            "sources:
+  - {table: bronze.stores, files: \"stores_{exported_on:%Y%m%d}.csv\", read: csv, load: replace}
+  - {table: bronze.sales, files: \"sales_{exported_on:%Y%m%d}.csv\", read: csv}
+steps:
+  - sql: gold/*
+",
+        ),
+        (
+            "schemas/bronze/stores.yaml",
+            "key: [store_id]\ncolumns:\n  - {name: store_id, data_type: varchar}\n",
+        ),
+        (
+            "schemas/bronze/sales.yaml",
+            "key: [sale_id]\ncolumns:\n  - {name: sale_id, data_type: bigint}\n  - {name: store_id, data_type: varchar}\n",
+        ),
+        (
+            "sql/gold/sales.sql",
+            "-- gold.sales: one row per sale.\nselect sale_id, store_id from bronze.sales\n",
+        ),
+        (
+            "sql/gold/stores.sql",
+            "-- gold.stores: one row per store.\nselect store_id from bronze.stores\n",
+        ),
+        (
+            "schemas/gold/sales.yaml",
+            &format!(
+                "key: [sale_id]\n{on_error}columns:\n  - {{name: sale_id, data_type: bigint}}\n  - {{name: store_id, data_type: varchar, data_tests: [relationships: {{to: gold.stores}}]}}\n"
+            ),
+        ),
+        (
+            "schemas/gold/stores.yaml",
+            "key: [store_id]\ncolumns:\n  - {name: store_id, data_type: varchar}\n",
+        ),
+    ]);
+    company.write(
+        "exports/stores_20260101.csv",
+        "store_id\nA\nB\nC\nD\nE\nF\n",
+    );
+    company.write("exports/sales_20260101.csv", "sale_id,store_id\n1,A\n2,B\n");
+    company.kilde(&["build"]).ended(0);
+    company.write("exports/stores_20260102.csv", "store_id\nA\nC\nD\nE\nF\n");
+    company
+}
+
+#[test]
+fn a_relationship_that_breaks_from_the_other_side_stops_the_build() {
+    let company = company_that_closes_a_store("");
+    let said = company.kilde(&["build"]).ended(1);
+    assert!(
+        said.stdout.contains("gold.sales") && said.stdout.contains("relationships"),
+        "{}",
+        said.stdout
+    );
+    assert_eq!(
+        company.query("select count(*) from gold.stores"),
+        [["6"]],
+        "nothing was published"
+    );
+    // likewise where only the other table is asked for
+    company.kilde(&["build", "-s", "+gold.stores"]).ended(1);
+}
+
+#[test]
+fn a_relationship_that_breaks_from_the_other_side_holds_the_table_that_has_it() {
+    let company = company_that_closes_a_store("on_error: hold\n");
+    let said = company.kilde(&["build"]).ended(0);
+    assert!(said.stdout.contains("‖ gold.sales"), "{}", said.stdout);
+    assert_eq!(company.query("select count(*) from gold.stores"), [["5"]]);
+    // told again while it lasts, and no release is made of it
+    let said = company.kilde(&["build"]).ended(0);
+    assert!(!said.stdout.contains("published"), "{}", said.stdout);
+    company.write(
+        "exports/stores_20260103.csv",
+        "store_id\nA\nB\nC\nD\nE\nF\n",
+    );
+    company.kilde(&["build"]).ended(0);
+    let said = company.kilde(&["status"]).ended(0);
+    assert!(!said.stdout.contains("held"), "{}", said.stdout);
+}

@@ -215,7 +215,7 @@ fn of_eight_builders_at_once_one_builds_and_seven_are_told_to_come_back() {
     let watch = kilde::clock::Stopwatch::start();
     // whoever claims first works for a while
     let builders: Vec<Child> = (0..8)
-        .map(|_| start(&shop, Some("slow_after_claim"), &["build"]))
+        .map(|_| start(&shop, Some("long_after_claim"), &["build"]))
         .collect();
     let mut codes = Vec::new();
     for builder in builders {
@@ -241,7 +241,7 @@ fn of_eight_builders_at_once_one_builds_and_seven_are_told_to_come_back() {
 fn builders_that_wait_build_one_after_the_other() {
     let shop = shop();
     deliver(&shop, 0);
-    let first = start(&shop, Some("slow_after_claim"), &["build"]);
+    let first = start(&shop, Some("long_after_claim"), &["build"]);
     await_entries(&shop, 1);
     let waiting = [
         start(&shop, None, &["build", "--wait", "2m"]),
@@ -260,7 +260,7 @@ fn builders_that_wait_build_one_after_the_other() {
     }
     assert_eq!(codes, [Some(0), Some(0), Some(0), Some(75)], "{told}");
     assert!(
-        told.contains("holds the lake") && told.contains("waiting up to 2 min"),
+        told.contains("waiting: run ") && told.contains("holds the lake"),
         "{told}"
     );
     assert_eq!(state(&shop), expected(2));
@@ -278,7 +278,7 @@ fn builders_that_wait_build_one_after_the_other() {
 #[test]
 fn a_builder_frozen_beyond_a_take_over_publishes_nothing() {
     // before it has written anything, and with all of it staged: the next step would be the decision
-    for boundary in ["slow_after_claim", "slow_after_staging"] {
+    for boundary in ["long_after_claim", "long_after_staging"] {
         let shop = shop();
         deliver(&shop, 0);
         shop.kilde(&["build"]).ended(0);
@@ -287,7 +287,7 @@ fn a_builder_frozen_beyond_a_take_over_publishes_nothing() {
         // claim and publish of the first build, and this claim
         await_entries(&shop, 3);
         let staged = shop.path("lake/_kilde/staged");
-        while boundary == "slow_after_staging"
+        while boundary == "long_after_staging"
             && !staged.read_dir().is_ok_and(|mut folders| {
                 folders.any(|folder| folder.unwrap().path().join("map.json").exists())
             })

@@ -221,7 +221,7 @@ fn a_rule_that_explodes_is_refused_with_the_share_of_its_value_before_a_pair_is_
         rows.push_str(&record(person, "a", false));
     }
     let club = sandbox(", block: [[country], [email]]", &rows);
-    let said = club.kilde(&["build"]).ended(1);
+    let said = club.kilde(&["build"]).ended(2);
     assert!(said.stderr.contains("K0811"), "{}", said.stderr);
     assert!(
         said.stderr.contains("(country) would make 719400 pairs, 100 % of them from one value that 1200 records share"),
@@ -229,7 +229,7 @@ fn a_rule_that_explodes_is_refused_with_the_share_of_its_value_before_a_pair_is_
         said.stderr
     );
     let club = sandbox(", limits: {max_pairs: 3}", &people(0, 60));
-    let said = club.kilde(&["build"]).ended(1);
+    let said = club.kilde(&["build"]).ended(2);
     assert!(
         said.stderr.contains("more than `max_pairs` (3)"),
         "{}",

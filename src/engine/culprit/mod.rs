@@ -25,6 +25,7 @@ use futures::TryStreamExt;
 
 use super::analysis::Analysis;
 use super::execute::stream;
+use crate::clock;
 use crate::diagnostic::{SourceFile, Span};
 pub(super) use origin::{bare, origin};
 
@@ -64,7 +65,7 @@ pub(crate) async fn culprit(
             rows_sql: sql,
         })
     };
-    tokio::time::timeout(PATIENCE, search).await.ok().flatten()
+    clock::within(PATIENCE, search).await.flatten()
 }
 
 /// An expression that fails, over which rows, and one of them.

@@ -206,7 +206,7 @@ mod tests {
         assert_eq!(entries(), 1, "the upload has begun");
         drop(file);
         for _ in 0..200 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            crate::clock::sleep(Duration::from_millis(10)).await;
             if entries() == 0 {
                 return;
             }

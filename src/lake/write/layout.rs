@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::compute::SortOptions;
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::arrow::row::{RowConverter, SortField};
 use datafusion::physical_expr::expressions::{Column, cast};
@@ -14,6 +13,7 @@ use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 
+use super::total_order::{ORDER, TotalOrderExec};
 use super::{Layout, WriteSpec, misfit};
 use crate::engine::failure;
 use crate::error::Result;
@@ -132,55 +132,88 @@ fn columns(names: &[String], schema: &Schema) -> Result<Vec<Arc<dyn PhysicalExpr
         .collect()
 }
 
+/// In total order: by the key, then rows of equal keys among themselves; by all columns, where there is no key.
 fn sort(
     plan: Arc<dyn ExecutionPlan>,
     spec: &WriteSpec,
     bucketed: bool,
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let names = sort_columns(spec);
-    let expressions = columns(&names, &plan.schema())?;
-    let options = SortOptions {
-        descending: false,
-        nulls_first: true,
-    };
-    let order = expressions
-        .into_iter()
-        .map(|expression| PhysicalSortExpr::new(expression, options));
-    let parts = plan.output_partitioning().partition_count();
-    let Some(order) = LexOrdering::new(order) else {
+    let SortColumns { key, rest } = sort_columns(spec);
+    let schema = plan.schema();
+    let all: Vec<String> = key.iter().chain(&rest).cloned().collect();
+    let Some(order) = ordering(&all, &schema)? else {
         return Ok(Arc::new(CoalescePartitionsExec::new(plan)));
     };
-    // a load that was folded by key comes sorted
-    let is_sorted = plan
-        .equivalence_properties()
-        .ordering_satisfy(order.clone());
-    let sorted: Arc<dyn ExecutionPlan> = match is_sorted.map_err(failure)? {
-        true => plan,
-        false => Arc::new(SortExec::new(order.clone(), plan).with_preserve_partitioning(true)),
+    let by_key = match ordering(&key, &schema)? {
+        Some(by_key) => by_key,
+        None => order.clone(),
     };
-    if bucketed || parts == 1 {
-        return Ok(sorted);
+    let is_one = bucketed || plan.output_partitioning().partition_count() == 1;
+    let is_sorted = |by: &LexOrdering| {
+        let equivalences = plan.equivalence_properties();
+        equivalences.ordering_satisfy(by.clone()).map_err(failure)
+    };
+    // a load that was folded by key comes sorted, and has each key once
+    let is_total = by_key == order || is_sorted(&order)?;
+    let sorted: Arc<dyn ExecutionPlan> = match is_sorted(&by_key)? {
+        true => Arc::clone(&plan),
+        false => Arc::new(
+            SortExec::new(by_key.clone(), Arc::clone(&plan)).with_preserve_partitioning(true),
+        ),
+    };
+    let merged = match is_one {
+        true => sorted,
+        false => Arc::new(SortPreservingMergeExec::new(by_key, sorted)),
+    };
+    if is_total {
+        return Ok(merged);
     }
-    Ok(Arc::new(SortPreservingMergeExec::new(order, sorted)))
+    let positions = |names: &[String]| -> Result<Vec<usize>> {
+        let at = |name: &String| schema.index_of(name).map_err(|error| failure(error.into()));
+        names.iter().map(at).collect()
+    };
+    let (key, rest) = (positions(&key)?, positions(&rest)?);
+    Ok(Arc::new(TotalOrderExec::new(merged, key, rest, order)))
 }
 
-/// Partition columns, so that one file is open at a time; the key; then all else that has an order, so that rows
-/// which differ never change places.
-fn sort_columns(spec: &WriteSpec) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    let rest = spec.schema.fields().iter().filter(|field| {
-        RowConverter::supports_fields(&[SortField::new(field.data_type().clone())])
-    });
-    let all = spec
-        .partition_by
-        .iter()
-        .chain(&spec.key)
-        .cloned()
-        .chain(rest.map(|field| field.name().clone()));
-    for name in all {
-        if !names.contains(&name) {
-            names.push(name);
+fn ordering(names: &[String], schema: &Schema) -> Result<Option<LexOrdering>> {
+    let columns = columns(names, schema)?.into_iter();
+    Ok(LexOrdering::new(
+        columns.map(|column| PhysicalSortExpr::new(column, ORDER)),
+    ))
+}
+
+struct SortColumns {
+    /// Partition columns, so that one file is open at a time; then the key.
+    key: Vec<String>,
+    /// All else that has an order, so that rows which differ never change places.
+    rest: Vec<String>,
+}
+
+fn sort_columns(spec: &WriteSpec) -> SortColumns {
+    let mut key: Vec<String> = Vec::new();
+    // without a key, partition columns alone would leave long runs of equal ones
+    let first = match spec.key.is_empty() {
+        true => [].iter(),
+        false => spec.partition_by.iter(),
+    };
+    for name in first.chain(&spec.key) {
+        if !key.contains(name) {
+            key.push(name.clone());
         }
     }
-    names
+    let ordered = spec.schema.fields().iter().filter(|field| {
+        RowConverter::supports_fields(&[SortField::new(field.data_type().clone())])
+    });
+    let mut rest: Vec<String> = Vec::new();
+    for name in spec
+        .partition_by
+        .iter()
+        .chain(ordered.map(|field| field.name()))
+    {
+        if !key.contains(name) && !rest.contains(name) {
+            rest.push(name.clone());
+        }
+    }
+    SortColumns { key, rest }
 }

@@ -19,6 +19,7 @@ mod node;
 mod partition;
 mod row;
 mod statistics;
+mod total_order;
 mod whole;
 
 use std::collections::BTreeSet;

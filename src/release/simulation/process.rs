@@ -440,7 +440,7 @@ impl Actor {
         let Some(head) = self.tables.head(&location, None).await? else {
             return Ok(Ended::Otherwise);
         };
-        if self.chance(4) {
+        if self.chance(10) {
             self.world.vacuum(&location);
             return Ok(Ended::Otherwise);
         }

@@ -94,6 +94,8 @@ pub(super) struct State {
     pub(super) fate: Option<Fate>,
     /// What no barrier has covered yet, as it was before; `None`: this is no disk.
     unsynced: Option<BTreeMap<String, Option<Object>>>,
+    /// A disk that lies: barriers cover nothing.
+    ignores_barriers: bool,
 }
 
 /// What becomes of a process at a boundary.
@@ -172,13 +174,16 @@ impl World {
                 is_full: false,
                 fate: None,
                 unsynced: None,
+                ignores_barriers: false,
             }),
         }
     }
 
     /// From here on one disk of one machine, which keeps for sure only what a barrier covered.
-    pub(super) fn become_a_disk(&self) {
-        self.state().unsynced = Some(BTreeMap::new());
+    pub(super) fn become_a_disk(&self, ignores_barriers: bool) {
+        let mut state = self.state();
+        state.unsynced = Some(BTreeMap::new());
+        state.ignores_barriers = ignores_barriers;
     }
 
     /// The machine is dead, and of what no barrier covered any part is as if it had never been done.
@@ -373,10 +378,11 @@ impl ObjectStore for SimulatedStore {
     async fn get_opts(&self, location: &Path, _options: GetOptions) -> Result<GetResult> {
         Permit::default().await;
         let mut state = self.0.state();
-        if location.as_ref() == SIMULATED_BARRIER {
-            if let Some(unsynced) = &mut state.unsynced {
-                unsynced.clear();
-            }
+        if location.as_ref() == SIMULATED_BARRIER
+            && !state.ignores_barriers
+            && let Some(unsynced) = &mut state.unsynced
+        {
+            unsynced.clear();
         }
         let rate = state.faults.read;
         if state.random.permille(rate) {
