@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, printable};
 
 /// The result of everything in kilde that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -217,7 +217,7 @@ impl Error {
     /// Where it happened: `file:line:column`, a table, an object.
     #[must_use]
     pub fn at(mut self, location: impl Into<String>) -> Self {
-        self.location = Some(location.into());
+        self.location = Some(printable(&location.into()).into_owned());
         self
     }
 

@@ -11,6 +11,7 @@ use super::log;
 use super::options::{Options, SelectionOptions, WaitOptions};
 use super::style::{self, BAD, DOUBT, FAINT, GOOD, STRONG, styled};
 use crate::clock::{Clock, SystemClock};
+use crate::diagnostic::printable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::TableName;
 use crate::project::{Load, Project};
@@ -241,7 +242,7 @@ fn ignored(source: &SourceReport) -> String {
     let shown: Vec<String> = columns
         .iter()
         .take(5)
-        .map(|name| format!("`{name}`"))
+        .map(|name| format!("`{}`", printable(name)))
         .collect();
     let rest = if columns.len() > 5 { ", …" } else { "" };
     let words = format!(

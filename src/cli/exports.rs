@@ -232,6 +232,18 @@ fn render(found: &Found, each: bool, zone: Tz) -> String {
             text.push_str(&format!("  and {rest} more: `--json` lists all\n"));
         }
     }
+    if !found.unreadable.is_empty() {
+        let count = found.unreadable.len() as u64;
+        text.push_str(&format!(
+            "{} that cannot be read and no source needs\n",
+            styled(STRONG, format::plural(count, "file"))
+        ));
+        let mut columns = Columns::new(&[false, false]);
+        for file in found.unreadable.iter().take(LISTED) {
+            columns.row(vec![file.path.clone(), file.reason.clone()]);
+        }
+        text.push_str(&columns.render("  "));
+    }
     text
 }
 

@@ -22,7 +22,14 @@ pub(super) fn lines(report: &RunReport, sources: bool) -> String {
 
 fn line(report: &RunReport, held: &HeldReport) -> String {
     let step = report.steps.iter().find(|step| step.table == held.table);
-    let hint = if is_source(report, &held.table) {
+    let source = report.sources.iter().find(|one| one.table == held.table);
+    let hint = if source.is_some_and(|source| source.withheld_rejects > 0) {
+        format!(
+            "kilde rejects {} --candidate {}",
+            held.table.name(),
+            report.run
+        )
+    } else if is_source(report, &held.table) {
         format!("kilde exports {}", held.table)
     } else if let Some(sql) = step.and_then(|step| step.rows_sql.as_ref()) {
         query(report, sql)

@@ -8,6 +8,7 @@ mod check;
 mod connect;
 mod contract;
 mod diff;
+mod diff_page;
 mod explain;
 mod exports;
 mod format;

@@ -60,6 +60,9 @@ pub(super) struct Options {
         default_value = "text"
     )]
     pub(super) log_format: LogFormat,
+    /// Folder for manifest.json and run_results.json in dbt's shapes [default: .kilde/target in the project]
+    #[arg(long, global = true, env = "KILDE_TARGET_PATH", value_name = "DIR")]
+    pub(super) target_path: Option<PathBuf>,
     /// Print errors only
     #[arg(short, long, global = true, env = "KILDE_QUIET")]
     pub(super) quiet: bool,
@@ -166,7 +169,11 @@ impl Options {
             spill_limit: self.spill_limit,
         };
         let runner = Runner::new(Arc::clone(project), Arc::clone(clock), resources)?;
-        Ok(runner.until(self.stop.clone()))
+        let folder = match &self.target_path {
+            Some(folder) => folder.clone(),
+            None => project.root.join(".kilde/target"),
+        };
+        Ok(runner.until(self.stop.clone()).describing_into(folder))
     }
 
     /// What reads the lake; `now()` answers with the midnight that began today.

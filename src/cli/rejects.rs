@@ -21,7 +21,7 @@ pub(super) struct Rejects {
     /// Release to read [default: the newest]
     #[arg(long, value_name = "N", conflicts_with = "candidate")]
     release: Option<u64>,
-    /// Read the rejects of a run that failed and was not published
+    /// Read the rejects of a run that failed, or that held the source
     #[arg(long, value_name = "RUN")]
     candidate: Option<String>,
     /// Write every record with its text to a file: personal data as delivered

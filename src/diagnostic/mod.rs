@@ -5,6 +5,7 @@
 
 pub(crate) mod explanation;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -294,9 +295,33 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
+/// A text that others chose (a file's name, a column's), so that it stays on its line and steers no terminal.
+#[must_use]
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    let steers =
+        |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if !text.contains(steers) {
+        return Cow::Borrowed(text);
+    }
+    let shown = text.chars().map(|c| match steers(c) {
+        true => c.escape_debug().to_string(),
+        false => c.to_string(),
+    });
+    Cow::Owned(shown.collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_others_chose_stays_on_its_line_and_steers_no_terminal() {
+        assert_eq!(printable("Kundnr å"), "Kundnr å");
+        assert_eq!(
+            printable("a\nb\u{1b}[2J\u{202e}c\0"),
+            "a\\nb\\u{1b}[2J\\u{202e}c\\0"
+        );
+    }
 
     fn rendered(text: &str, start: usize, end: usize) -> String {
         let file = Arc::new(SourceFile {

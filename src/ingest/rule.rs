@@ -17,6 +17,8 @@ pub(crate) enum Rule {
     UnclosedQuote,
     /// A line that is not one JSON object, e.g. because it was cut off.
     MalformedJson,
+    /// An object that has a key twice which the contract reads: which of the two counts, readers of JSON do not agree on.
+    DoubledKey,
     /// What `explode` names is no list of objects.
     NotAList,
     /// Another item of the same exploded record is bad: a record is atomic.
@@ -65,6 +67,7 @@ impl Rule {
             Self::TooManyFields => "too_many_fields",
             Self::UnclosedQuote => "unclosed_quote",
             Self::MalformedJson => "malformed_json",
+            Self::DoubledKey => "doubled_key",
             Self::NotAList => "not_a_list",
             Self::SiblingRejected => "sibling_rejected",
             Self::CellError => "cell_error",
@@ -115,6 +118,7 @@ impl Rule {
             Self::TooManyFields => "has too many fields",
             Self::UnclosedQuote => "has a quote that does not close where a field ends",
             Self::MalformedJson => "is not one JSON object",
+            Self::DoubledKey => "comes more than once",
             Self::NotAList => "has no list of objects where `explode` says",
             Self::SiblingRejected => "has another item that is rejected",
             Self::CellError => "holds an error of the spreadsheet",

@@ -125,6 +125,19 @@ impl PathPattern {
         Some(found)
     }
 
+    /// Whether a path below `folder` may match; it is asked of folders whose files nobody can list.
+    pub(crate) fn may_reach_into(&self, folder: &str) -> bool {
+        let is_on_the_way = match self.prefix() {
+            "" => true,
+            prefix => {
+                let (folder, prefix) = (format!("{folder}/"), format!("{prefix}/"));
+                folder.starts_with(&prefix) || prefix.starts_with(&folder)
+            }
+        };
+        let folders = |text: &str| text.matches('/').count();
+        is_on_the_way && (self.text.contains("**") || folders(folder) < folders(&self.text))
+    }
+
     /// The folder below which every match lies, to list no more than needed: `crm` of `crm/a_*.csv`; empty for all of `raw`.
     pub(crate) fn prefix(&self) -> &str {
         let literal = self.text.find(['*', '{']).unwrap_or(self.text.len());

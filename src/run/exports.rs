@@ -25,6 +25,8 @@ pub(crate) struct Exports {
     pub(crate) sources: Vec<SourceExports>,
     /// Files below `raw` that no source of the project matches.
     pub(crate) unmatched: Vec<UnmatchedFile>,
+    /// What lies there, cannot be read, and concerns no source.
+    pub(crate) unreadable: Vec<UnreadableFile>,
 }
 
 /// The exports of one source, in the order in which they are read.
@@ -40,6 +42,13 @@ pub(crate) struct UnmatchedFile {
     pub(crate) path: String,
     pub(crate) bytes: u64,
     pub(crate) modified_at: DateTime<Utc>,
+}
+
+/// What cannot be read, and no source needs.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct UnreadableFile {
+    pub(crate) path: String,
+    pub(crate) reason: String,
 }
 
 /// One export.
@@ -138,16 +147,24 @@ impl Runner {
                 exports: Listing::new(source, &observation, &refused).exports(),
             })
             .collect();
-        let unmatched = match of {
-            Some(_) => Vec::new(),
+        let (unmatched, unreadable) = match of {
+            Some(_) => (Vec::new(), Vec::new()),
             None => self.unmatched(&observation).await?,
         };
-        Ok(Exports { sources, unmatched })
+        Ok(Exports {
+            sources,
+            unmatched,
+            unreadable,
+        })
     }
 
-    async fn unmatched(&self, observation: &Observation) -> Result<Vec<UnmatchedFile>> {
+    /// What lies in `raw` and no source takes.
+    async fn unmatched(
+        &self,
+        observation: &Observation,
+    ) -> Result<(Vec<UnmatchedFile>, Vec<UnreadableFile>)> {
         let Some(raw) = &observation.raw else {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), Vec::new()));
         };
         let sources = || self.project.sources.values();
         let is_matched = |path: &str| {
@@ -156,8 +173,20 @@ impl Runner {
         };
         // the lock file that Excel lays beside an open workbook
         let is_lock = |path: &str| path.rsplit('/').next().is_some_and(|n| n.starts_with("~$"));
-        let files = raw.list("").await?.into_iter();
-        Ok(files
+        let found = raw.survey("").await?;
+        let is_export = |path: &str| {
+            let mut exports = observation.found.values();
+            exports.any(|exports| exports.contains_key(path))
+        };
+        let unreadable = found.unreadable.into_iter();
+        let unreadable = unreadable.filter(|one| !is_export(&one.path));
+        let unreadable = unreadable.map(|one| UnreadableFile {
+            reason: one.error().to_string(),
+            path: one.path,
+        });
+        let unreadable = unreadable.collect();
+        let files = found.files.into_iter();
+        let unmatched = files
             .filter(|file| !is_lock(&file.path) && !is_matched(&file.path))
             .filter(|file| !observation.markers.contains_key(&file.path))
             .map(|file| UnmatchedFile {
@@ -165,7 +194,8 @@ impl Runner {
                 bytes: file.size,
                 modified_at: file.modified_at,
             })
-            .collect())
+            .collect();
+        Ok((unmatched, unreadable))
     }
 
     /// Exports that the newest run which tried their source could not take.

@@ -12,12 +12,14 @@ mod adopt;
 mod build;
 mod candidate;
 mod claim;
+mod dbt;
 mod decide;
 mod decision;
 mod diff;
 mod event;
 mod execute;
 mod exports;
+mod highlights;
 mod history;
 mod hold;
 mod latest;
@@ -37,6 +39,7 @@ mod summary;
 mod tell;
 mod testing;
 mod unit_test;
+mod uuid;
 mod why;
 
 pub(crate) use decide::{Decided, DecisionRequest};
@@ -44,6 +47,9 @@ pub(crate) use decision::Verb;
 pub(crate) use diff::{DiffRequest, ReleaseDiff, RowsAsked, TableDiff, TableDifference};
 pub use event::{Listener, RunEvent};
 pub(crate) use exports::{ExportStatus, Exports, ListedExport, SourceExports};
+#[cfg(test)]
+pub(crate) use highlights::FigurePoint;
+pub(crate) use highlights::{DiffPage, FigureSeries, GroupDiff, PeopleDiff, SourceRejects};
 pub(crate) use latest::LatestReport;
 pub use report::RunReport;
 pub(crate) use report::{HeldReport, OverdueReport, SourceReport, StepReport, TableOutcome};
@@ -173,6 +179,8 @@ pub struct Runner {
     /// Every export that is known is read to see whether its content is.
     pub(crate) verifies_exports: bool,
     stop: Stop,
+    /// Where files for other tools are written.
+    artifacts: Option<PathBuf>,
 }
 
 impl Runner {
@@ -189,6 +197,7 @@ impl Runner {
             functions,
             verifies_exports: false,
             stop: Stop::default(),
+            artifacts: None,
         })
     }
 
@@ -196,6 +205,14 @@ impl Runner {
     #[must_use]
     pub(crate) fn verifying_exports(mut self, verifies: bool) -> Self {
         self.verifies_exports = verifies;
+        self
+    }
+
+    /// The same, and builds, tests and checks describe themselves to other tools in this folder: `manifest.json` and
+    /// `run_results.json` in dbt's shapes.
+    #[must_use]
+    pub fn describing_into(mut self, folder: PathBuf) -> Self {
+        self.artifacts = Some(folder);
         self
     }
 

@@ -17,7 +17,7 @@ use crate::plan::{
 };
 use crate::project::{Captures, Project, Source};
 use crate::release::{Pause, Release, TableEntry, TableKind};
-use crate::store::{ObjectInfo, Store};
+use crate::store::{Listing, ObjectInfo, Store, Unreadable};
 
 /// Everything observed, for the plan and for those who execute it.
 #[derive(Clone, Debug)]
@@ -46,6 +46,25 @@ pub(super) struct Observation {
 pub(super) struct FoundExport {
     pub(super) object: ObjectInfo,
     pub(super) captures: Captures,
+    /// Where it cannot be read: why. It may be a folder, of which nobody knows what lies in it.
+    pub(super) unreadable: Option<Unreadable>,
+}
+
+impl FoundExport {
+    /// What is there, is wanted, and cannot be read. Of its size and age nobody knows.
+    fn unreadable(unreadable: &Unreadable, captures: Captures) -> Self {
+        Self {
+            object: ObjectInfo {
+                path: unreadable.path.clone(),
+                size: 0,
+                modified_at: DateTime::UNIX_EPOCH,
+                changed_at: DateTime::UNIX_EPOCH,
+                tag: None,
+            },
+            captures,
+            unreadable: Some(unreadable.clone()),
+        }
+    }
 }
 
 /// How a file is told from other content under its path.
@@ -219,18 +238,29 @@ async fn find_exports(
 ) -> Result<BTreeMap<String, FoundExport>> {
     let mut found = BTreeMap::new();
     for pattern in &source.patterns {
-        let objects = raw.list(pattern.prefix()).await?;
-        for object in &objects {
+        let Listing { files, unreadable } = raw.survey(pattern.prefix()).await?;
+        for object in &files {
             if let Some(captures) = pattern.matches(&object.path) {
-                let object = object.clone();
-                found
-                    .entry(object.path.clone())
-                    .or_insert(FoundExport { object, captures });
+                let export = FoundExport {
+                    object: object.clone(),
+                    captures,
+                    unreadable: None,
+                };
+                found.entry(object.path.clone()).or_insert(export);
             }
+        }
+        for one in &unreadable {
+            let captures = match pattern.matches(&one.path) {
+                None if one.is_folder && pattern.may_reach_into(&one.path) => Captures::default(),
+                None => continue,
+                Some(captures) => captures,
+            };
+            let export = FoundExport::unreadable(one, captures);
+            found.entry(one.path.clone()).or_insert(export);
         }
         if let Some(marker) = &source.ready.marker {
             let wanted: BTreeSet<String> = found.keys().map(|path| marker.beside(path)).collect();
-            let there = objects.into_iter().filter(|o| wanted.contains(&o.path));
+            let there = files.into_iter().filter(|o| wanted.contains(&o.path));
             markers.extend(there.map(|object| (object.path.clone(), object)));
         }
     }
@@ -299,7 +329,11 @@ impl Sight<'_> {
     ) -> Option<Unready> {
         let ready = &self.source.ready;
         let entry = entry.filter(|entry| entry.counts_in_table());
-        if self.is_excluded(path) || entry.is_some_and(|e| looks_the_same(e, &export.object)) {
+        let is_readable = export.unreadable.is_none();
+        if !is_readable
+            || self.is_excluded(path)
+            || entry.is_some_and(|e| looks_the_same(e, &export.object))
+        {
             return None;
         }
         let marker = ready.marker.as_ref().map(|marker| marker.beside(path));
@@ -314,6 +348,8 @@ impl Sight<'_> {
         entry: Option<&LedgerEntry>,
     ) -> Result<ExportState> {
         let is_excluded = self.is_excluded(path);
+        // a file that was loaded and cannot be read now has other content, as far as anybody knows
+        let is_readable = export.unreadable.is_none();
         let Some(entry) = entry.filter(|entry| entry.counts_in_table()) else {
             return Ok(match is_excluded {
                 true => ExportState::Out,
@@ -325,7 +361,9 @@ impl Sight<'_> {
             return Ok(ExportState::Known);
         }
         match self.raw {
-            Some(raw) if hash(raw, path).await? == entry.hash => Ok(ExportState::Known),
+            Some(raw) if is_readable && hash(raw, path).await? == entry.hash => {
+                Ok(ExportState::Known)
+            }
             _ => Ok(ExportState::Changed),
         }
     }

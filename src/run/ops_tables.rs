@@ -26,6 +26,9 @@ use crate::release::{
 };
 
 const PARTITION: &str = "source";
+/// Files of what is published and of what is only to be looked at are told apart by their names.
+const PUBLISHED: u32 = 0;
+const LOOKED_AT: u32 = 1;
 
 /// What a source's exports became in this build.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +46,13 @@ pub(super) struct Ingested {
 impl Ingested {
     pub(super) fn bytes(&self) -> u64 {
         self.entries.iter().map(|entry| entry.size).sum()
+    }
+
+    pub(super) fn rejected(&self) -> u64 {
+        self.decoded
+            .iter()
+            .map(|export| export.report.rejected)
+            .sum()
     }
 
     pub(super) fn export_reports(&self) -> Vec<ExportReport> {
@@ -114,7 +124,7 @@ impl Execution {
         executed: &Executed,
     ) -> Result<BTreeMap<TableName, TableWrite>> {
         let mut writes = BTreeMap::new();
-        for (table, content) in self.ops_contents(executed).await? {
+        for (table, content) in self.ops_contents(&executed.ingested, PUBLISHED).await? {
             let published = self.published(&table).await?;
             let facts = own_facts(&content);
             writes.insert(table, write_of(&content, published.as_ref(), facts));
@@ -122,31 +132,38 @@ impl Execution {
         Ok(writes)
     }
 
-    /// Ledger and rejects as this run would have left them, where it rejected records: what `kilde rejects --candidate`
-    /// reads. A failure to write them must not hide the one that they explain: they are left out then.
+    /// Ledger and rejects as this run would have left them without a failure or a hold, where it rejected records: what
+    /// `kilde rejects --candidate` reads. A failure to write them must not hide the one that they explain: they are left
+    /// out then.
     pub(super) async fn ops_candidates(
         &self,
         executed: &Executed,
     ) -> BTreeMap<TableName, Candidate> {
-        let mut exports = executed.ingested.values().flat_map(|i| &i.decoded);
-        if !exports.any(|export| export.report.rejected > 0) {
+        let mut read = executed.ingested.clone();
+        read.extend(executed.withheld.clone());
+        if read.values().all(|ingested| ingested.rejected() == 0) {
             return BTreeMap::new();
         }
-        let contents = self.ops_contents(executed).await.unwrap_or_default();
+        let contents = self.ops_contents(&read, LOOKED_AT).await;
+        let contents = contents.unwrap_or_default();
         contents
             .into_iter()
             .map(|(table, content)| (table, Candidate::of(&content)))
             .collect()
     }
 
-    async fn ops_contents(&self, executed: &Executed) -> Result<BTreeMap<TableName, Content>> {
+    async fn ops_contents(
+        &self,
+        read: &BTreeMap<TableName, Ingested>,
+        series: u32,
+    ) -> Result<BTreeMap<TableName, Content>> {
         let mut contents = BTreeMap::new();
-        if executed.ingested.is_empty() {
+        if read.is_empty() {
             return Ok(contents);
         }
-        let sources: BTreeSet<&TableName> = executed.ingested.keys().collect();
+        let sources: BTreeSet<&TableName> = read.keys().collect();
         let mut entries = Vec::new();
-        for (source, ingested) in &executed.ingested {
+        for (source, ingested) in read {
             let new = || ingested.entries.iter().chain(&ingested.retracted);
             let replaced: BTreeSet<&str> = new().map(|entry| entry.path.as_str()).collect();
             let earlier = self
@@ -174,11 +191,17 @@ impl Execution {
         // each source's entries lie together: its partition is written anew
         let old = |source: &str| sources.iter().any(|name| name.to_string() == source);
         let content = self
-            .ops_content(&files, Arc::new(provider), ingest::ledger_schema(), old)
+            .ops_content(
+                &files,
+                Arc::new(provider),
+                ingest::ledger_schema(),
+                old,
+                series,
+            )
             .await?;
         contents.insert(files, content);
 
-        if let Some(content) = self.rejects_content(executed).await? {
+        if let Some(content) = self.rejects_content(read, series).await? {
             contents.insert(rejects_table()?, content);
         }
         Ok(contents)
@@ -207,16 +230,19 @@ impl Execution {
     }
 
     /// A new version of the rejects, where any come or go.
-    async fn rejects_content(&self, executed: &Executed) -> Result<Option<Content>> {
-        let decoded = executed
-            .ingested
+    async fn rejects_content(
+        &self,
+        read: &BTreeMap<TableName, Ingested>,
+        series: u32,
+    ) -> Result<Option<Content>> {
+        let decoded = read
             .values()
             .flat_map(|ingested| ingested.decoded.iter())
             .filter(|export| export.rejects.rows() > 0);
         let new: Vec<_> = decoded.map(|export| Arc::clone(&export.rejects)).collect();
         let mut void: BTreeSet<String> = BTreeSet::new();
         let mut parts: Vec<(&TableName, &BTreeSet<String>)> = Vec::new();
-        for (source, ingested) in &executed.ingested {
+        for (source, ingested) in read {
             if self.had_rejects(source, &ingested.replaced) {
                 void.insert(source.to_string());
                 parts.push((source, &ingested.replaced));
@@ -232,7 +258,7 @@ impl Execution {
             rows = self.with_rejects_that_stay(rows, published, &parts)?;
         }
         let void = |source: &str| void.contains(source);
-        self.ops_content(&rejects, rows, ingest::rejects_schema(), void)
+        self.ops_content(&rejects, rows, ingest::rejects_schema(), void, series)
             .await
             .map(Some)
     }
@@ -284,6 +310,7 @@ impl Execution {
         rows: Arc<dyn TableProvider>,
         schema: SchemaRef,
         void: impl Fn(&str) -> bool,
+        series: u32,
     ) -> Result<Content> {
         let published = self.published(table).await?;
         let session = self
@@ -296,7 +323,7 @@ impl Execution {
             run: &self.run,
             written_at: self.runner.clock.now(),
         };
-        let written = writer.write(&session, table, &schema).await?;
+        let written = writer.write(&session, table, &schema, series).await?;
         let identity = match &published {
             Some(content) => TableIdentity::of(&content.definition)?,
             None => self.new_identity(),
@@ -339,6 +366,7 @@ impl<'a> OpsWriter<'a> {
         session: &SessionContext,
         table: &TableName,
         schema: &SchemaRef,
+        series: u32,
     ) -> Result<Written> {
         let frame = session
             .table(table.to_string())
@@ -357,7 +385,7 @@ impl<'a> OpsWriter<'a> {
             layout: Layout::Sorted { buckets: 1 },
             claim: self.claim,
             run: self.run.clone(),
-            attempt: 0,
+            attempt: series,
             // paths may name people, and raw records do
             personal: schema
                 .fields()
@@ -500,7 +528,7 @@ pub(super) async fn rolled_back(
             let rows: Arc<dyn TableProvider> = Arc::new(rows.map_err(engine::failure)?);
             let tables = BTreeMap::from([(table.clone(), rows)]);
             let session = writer.catalog.engine().session(&tables, Joins::Hash)?;
-            let written = writer.write(&session, &table, &schema).await?;
+            let written = writer.write(&session, &table, &schema, PUBLISHED).await?;
             let identity = TableIdentity::of(&present.definition)?;
             let definition = definition(&table, identity, &schema)?;
             let by_source = &present.file_set.partition_columns;

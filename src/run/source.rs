@@ -152,7 +152,7 @@ impl Execution {
         let limit = self.runner.project.max_record_bytes;
         let mut decoding = Vec::with_capacity(exports.len());
         for (number, export) in exports.iter().enumerate() {
-            let export = located(export, found.and_then(|found| found.get(&export.path)))?;
+            let export = located(export, found.and_then(|found| found.get(&export.path)));
             let scratch = folder.join(number.to_string());
             let (source, contract) = (Arc::clone(source), Arc::clone(&contract));
             let store = raw.object_store();
@@ -162,7 +162,7 @@ impl Execution {
                     .acquire_owned()
                     .await
                     .map_err(|error| Error::internal("decoders are gone").caused_by(error))?;
-                ingest::decode_export(&store, &export, &source, &contract, limit, &scratch)
+                ingest::decode_export(&store, &export?, &source, &contract, limit, &scratch)
                     .await
                     .map(Arc::new)
             };
@@ -607,6 +607,9 @@ fn located(export: &ObservedExport, found: Option<&FoundExport>) -> Result<Expor
             .code(Code(404))
             .at(export.path.as_str())
     })?;
+    if let Some(unreadable) = &found.unreadable {
+        return Err(unreadable.error());
+    }
     let location = object_store::path::Path::parse(&export.path).map_err(|error| {
         Error::input("the export's name cannot be addressed")
             .at(export.path.as_str())

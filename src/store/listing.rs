@@ -1,80 +1,226 @@
 //! Listing a folder of this machine, every file of it.
 //!
 //! `LocalFileSystem::list` leaves out names that end in `#<digits>`: its own half-written files, but also any export
-//! that a sender named so. An export that nobody sees would be a lost one, so we walk ourselves.
+//! that a sender named so. An export that nobody sees would be a lost one, so we walk ourselves, as `ls -LR` does: links
+//! are followed, wherever they lead. What cannot be read is listed beside the files, so that whoever needs it can say so.
 
+use std::ffi::OsStr;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
 use super::{ObjectInfo, unavailable};
-use crate::diagnostic::Code;
+use crate::diagnostic::{Code, printable};
 use crate::error::{Error, Result};
 
-/// No honest tree of exports is deeper; a ring of symbolic links is.
+/// No honest tree of exports is deeper.
 const DEEPEST: usize = 64;
 
-/// Every file below `root/folder`, by path below `root`; links are followed. A folder that does not exist is empty.
-pub(super) fn walk(root: &Path, folder: &str) -> Result<Vec<ObjectInfo>> {
-    let mut files = Vec::new();
-    let start = root.join(folder);
-    let prefix = folder.trim_matches('/');
-    visit(&start, prefix, 0, &mut files)?;
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(files)
+/// A file or folder that is there and cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unreadable {
+    /// Path below the store's location; what is no text in it is shown as `\xff` or `\n`.
+    pub(crate) path: String,
+    pub(crate) fault: Fault,
+    /// Whether files may lie below it.
+    pub(crate) is_folder: bool,
 }
 
-fn visit(folder: &Path, prefix: &str, depth: usize, files: &mut Vec<ObjectInfo>) -> Result<()> {
-    if depth > DEEPEST {
-        return Err(
-            Error::input(format!("folders are nested more than {DEEPEST} deep"))
-                .code(Code(715))
-                .at(folder.display().to_string())
-                .help("does a symbolic link point to a folder above itself?"),
-        );
+/// Why something cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    NameNotText,
+    NameOfManyLines,
+    /// `<name>#<digits>`: the store underneath addresses no such file.
+    NameOfHalfFile,
+    LinkToNothing,
+    LinkToFolderAbove,
+    TooDeep,
+    NeitherFileNorFolder,
+    /// The system does not give it; what it says.
+    Refused(String),
+}
+
+impl Fault {
+    /// What is wrong, and what to do.
+    fn told(&self) -> (String, &'static str) {
+        const RENAME: &str = "rename the file, or let its sender choose a plain name";
+        let (reason, help) = match self {
+            Self::NameNotText => ("the name is not UTF-8", RENAME),
+            Self::NameOfManyLines => (
+                "the name holds a line break or another control character",
+                RENAME,
+            ),
+            Self::NameOfHalfFile => (
+                "the name ends in `#` and digits, as that of a half-written file does",
+                RENAME,
+            ),
+            Self::LinkToNothing => (
+                "the symbolic link points to nothing",
+                "mend or remove the link",
+            ),
+            Self::LinkToFolderAbove => (
+                "the symbolic link leads to a folder above itself",
+                "remove the link",
+            ),
+            Self::TooDeep => (
+                "folders are nested too deep",
+                "does a symbolic link make a ring?",
+            ),
+            Self::NeitherFileNorFolder => (
+                "this is neither a file nor a folder",
+                "remove it, or name files only in `files`",
+            ),
+            Self::Refused(said) => {
+                return (
+                    format!("this cannot be read: {said}"),
+                    "give the right to whoever runs kilde, or mend the disk",
+                );
+            }
+        };
+        (reason.to_string(), help)
     }
-    let failed = |error: io::Error| unavailable(&folder.display().to_string(), error);
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        // deleted since its parent was read, or never there
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(failed(error)),
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Self::Refused(error.to_string())
+    }
+}
+
+impl Unreadable {
+    /// The error of whoever needs it.
+    pub(crate) fn error(&self) -> Error {
+        let (reason, help) = self.fault.told();
+        let error = match &self.fault {
+            Fault::Refused(_) => Error::unavailable(reason).code(Code(703)),
+            _ => Error::input(reason).code(Code(715)),
+        };
+        error.at(self.path.as_str()).help(help)
+    }
+}
+
+/// Everything below a folder.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Listing {
+    /// By path.
+    pub(crate) files: Vec<ObjectInfo>,
+    pub(crate) unreadable: Vec<Unreadable>,
+}
+
+/// Everything below `root/folder`, by path below `root`. A folder that does not exist is empty.
+///
+/// # Errors
+/// `Unavailable` where `root` itself cannot be read.
+pub(super) fn walk(root: &Path, folder: &str) -> Result<Listing> {
+    let prefix = folder.trim_matches('/');
+    let start = root.join(prefix);
+    match std::fs::symlink_metadata(&start) {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Listing::default()),
+        Err(error) => return Err(unavailable(&start.display().to_string(), error)),
+    }
+    let folders = start.ancestors().skip(usize::from(!prefix.is_empty()));
+    let above = folders.take_while(|folder| folder.starts_with(root));
+    let mut walk = Walk {
+        above: above.map(Path::to_path_buf).collect(),
+        found: Listing::default(),
     };
-    for entry in entries {
-        let entry = entry.map_err(failed)?;
-        let name = entry.file_name();
-        let Some(name) = name
-            .to_str()
-            .filter(|name| !name.chars().any(char::is_control))
-        else {
-            return Err(Error::input("a file's name is not readable text (UTF-8)")
-                .code(Code(715))
-                .at(entry.path().display().to_string())
-                .help("rename or remove the file"));
-        };
-        let path = match prefix {
-            "" => name.to_string(),
-            prefix => format!("{prefix}/{name}"),
-        };
-        let Some(metadata) = followed(&entry.path())? else {
-            continue;
-        };
-        if metadata.is_dir() {
-            visit(&entry.path(), &path, depth + 1, files)?;
-        } else if metadata.is_file() {
-            let modified_at = DateTime::<Utc>::from(metadata.modified().map_err(failed)?);
-            let changed_at = changed_at(&metadata);
-            files.push(ObjectInfo {
-                path,
-                size: metadata.len(),
-                modified_at,
-                changed_at: changed_at.unwrap_or(modified_at),
-                tag: changed_at.map(|at| format!("changed {}", at.format("%FT%H:%M:%S%.9fZ"))),
-            });
+    match prefix {
+        "" => {
+            let entries = std::fs::read_dir(root);
+            let denied = |error| unavailable(&root.display().to_string(), error);
+            walk.visit(entries.map_err(denied)?, "");
+        }
+        prefix => walk.folder(&start, prefix),
+    }
+    let mut found = walk.found;
+    found.files.sort_by(|a, b| a.path.cmp(&b.path));
+    found.unreadable.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(found)
+}
+
+/// A walk under way.
+struct Walk {
+    /// The folders that lead to the one that is visited, by their real paths: a link to one of them is a ring.
+    above: Vec<PathBuf>,
+    found: Listing,
+}
+
+impl Walk {
+    fn visit(&mut self, entries: std::fs::ReadDir, prefix: &str) {
+        for entry in entries {
+            match entry {
+                Ok(entry) => self.entry(&entry.path(), &entry.file_name(), prefix),
+                Err(error) => return self.unreadable(prefix, error.into(), true),
+            }
         }
     }
-    Ok(())
+
+    fn entry(&mut self, file: &Path, name: &OsStr, prefix: &str) {
+        let path = match prefix {
+            "" => text_of(name),
+            prefix => format!("{prefix}/{}", text_of(name)),
+        };
+        let metadata = match followed(file) {
+            Ok(Some(metadata)) => metadata,
+            // deleted since its folder was read
+            Ok(None) => return,
+            Err(fault) => return self.unreadable(&path, fault, false),
+        };
+        if let Err(fault) = check_name(name) {
+            return self.unreadable(&path, fault, metadata.is_dir());
+        }
+        if metadata.is_dir() {
+            return self.folder(file, &path);
+        }
+        let modified = metadata.modified().map(DateTime::<Utc>::from);
+        match modified {
+            Ok(modified_at) if metadata.is_file() => {
+                let changed_at = changed_at(&metadata);
+                self.found.files.push(ObjectInfo {
+                    path,
+                    size: metadata.len(),
+                    modified_at,
+                    changed_at: changed_at.unwrap_or(modified_at),
+                    tag: changed_at.map(|at| format!("changed {}", at.format("%FT%H:%M:%S%.9fZ"))),
+                });
+            }
+            Ok(_) => self.unreadable(&path, Fault::NeitherFileNorFolder, false),
+            Err(error) => self.unreadable(&path, error.into(), false),
+        }
+    }
+
+    fn folder(&mut self, file: &Path, path: &str) {
+        let real = match std::fs::canonicalize(file) {
+            Ok(real) => real,
+            Err(error) => return self.unreadable(path, error.into(), true),
+        };
+        if self.above.contains(&real) {
+            return self.unreadable(path, Fault::LinkToFolderAbove, true);
+        }
+        if self.above.len() > DEEPEST {
+            return self.unreadable(path, Fault::TooDeep, true);
+        }
+        match std::fs::read_dir(file) {
+            Ok(entries) => {
+                self.above.push(real);
+                self.visit(entries, path);
+                self.above.pop();
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => self.unreadable(path, error.into(), true),
+        }
+    }
+
+    fn unreadable(&mut self, path: &str, fault: Fault, is_folder: bool) {
+        self.found.unreadable.push(Unreadable {
+            path: path.to_string(),
+            fault,
+            is_folder,
+        });
+    }
 }
 
 /// When the file system noted the last change of a file, be it of content, name or rights: no program sets it.
@@ -91,20 +237,41 @@ fn changed_at(_: &std::fs::Metadata) -> Option<DateTime<Utc>> {
 }
 
 /// What the name stands for, links followed; `None` where it vanished since the folder was read.
-fn followed(path: &Path) -> Result<Option<std::fs::Metadata>> {
+fn followed(path: &Path) -> Result<Option<std::fs::Metadata>, Fault> {
     match std::fs::metadata(path) {
         Ok(metadata) => Ok(Some(metadata)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             match std::fs::symlink_metadata(path) {
-                Ok(_) => Err(Error::input("a symbolic link points to nothing")
-                    .code(Code(715))
-                    .at(path.display().to_string())
-                    .help("mend or remove the link")),
+                Ok(_) => Err(Fault::LinkToNothing),
                 Err(_) => Ok(None),
             }
         }
-        Err(error) => Err(unavailable(&path.display().to_string(), error)),
+        Err(error) => Err(error.into()),
     }
+}
+
+fn check_name(name: &OsStr) -> Result<(), Fault> {
+    match name.to_str() {
+        None => Err(Fault::NameNotText),
+        Some(name) if name.chars().any(char::is_control) => Err(Fault::NameOfManyLines),
+        Some(_) => Ok(()),
+    }
+}
+
+/// A name as text; what is no text, or no single line, is escaped.
+fn text_of(name: &OsStr) -> String {
+    let mut text = String::new();
+    for chunk in name.as_encoded_bytes().utf8_chunks() {
+        text.push_str(&printable(chunk.valid()));
+        text.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+    }
+    text
+}
+
+/// Whether the store underneath takes a file of this name for one of its own, not yet complete.
+pub(super) fn is_half_file(path: &str) -> bool {
+    let digits = path.rsplit_once('#').map(|(_, digits)| digits);
+    digits.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 #[cfg(test)]
@@ -112,7 +279,7 @@ mod tests {
     use super::*;
 
     fn paths(root: &Path, folder: &str) -> Vec<String> {
-        let files = walk(root, folder).unwrap();
+        let files = walk(root, folder).unwrap().files;
         files.into_iter().map(|file| file.path).collect()
     }
 
@@ -129,29 +296,67 @@ mod tests {
         );
         assert_eq!(paths(root.path(), "crm/new"), ["crm/new/b.csv"]);
         assert!(paths(root.path(), "none").is_empty());
-        let files = walk(root.path(), "").unwrap();
+        let files = walk(root.path(), "").unwrap().files;
         assert_eq!(files[1].size, 12);
+        let halves = ["a.csv#12", "a#", "a#1b", "a.csv", "#7"].map(is_half_file);
+        assert_eq!(halves, [true, true, false, false, true]);
     }
 
     #[cfg(unix)]
     #[test]
-    fn a_ring_of_links_is_an_error_and_not_an_endless_walk() {
-        let root = tempfile::tempdir().unwrap();
-        std::fs::create_dir(root.path().join("a")).unwrap();
-        std::os::unix::fs::symlink(root.path(), root.path().join("a/up")).unwrap();
-        // the kernel gives up on 40 links in one path, or we do on depth: either way it ends, and says so
-        assert!(walk(root.path(), "").is_err());
+    fn links_are_followed_wherever_they_lead_but_never_in_a_ring() {
+        use std::os::unix::fs::symlink;
+        let (root, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let at = |path: &str| root.path().join(path);
+        std::fs::create_dir_all(at("a/b")).unwrap();
+        std::fs::write(at("a/b/x.csv"), "").unwrap();
+        std::fs::write(elsewhere.path().join("y.csv"), "").unwrap();
+        symlink(root.path(), elsewhere.path().join("back")).unwrap();
+        symlink(elsewhere.path(), at("a/out")).unwrap();
+        symlink("..", at("a/b/up")).unwrap();
+        symlink("self", at("self")).unwrap();
+        symlink("nowhere", at("link.csv")).unwrap();
+        symlink("x.csv", at("a/b/z.csv")).unwrap();
+        let found = walk(root.path(), "").unwrap();
+        let files: Vec<_> = found.files.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(files, ["a/b/x.csv", "a/b/z.csv", "a/out/y.csv"]);
+        let unreadable = found
+            .unreadable
+            .iter()
+            .map(|one| (one.path.as_str(), &one.fault));
+        let unreadable: Vec<_> = unreadable.collect();
+        assert_eq!(unreadable[0], ("a/b/up", &Fault::LinkToFolderAbove));
+        assert_eq!(unreadable[1], ("a/out/back", &Fault::LinkToFolderAbove));
+        assert_eq!(unreadable[2], ("link.csv", &Fault::LinkToNothing));
+        assert!(matches!(unreadable[3], ("self", Fault::Refused(_))));
+        // a ring that leads above the folder that is listed ends too
+        let found = walk(root.path(), "a/b").unwrap();
+        assert_eq!(found.files.len(), 2);
+        assert_eq!(found.unreadable[0].path, "a/b/up");
     }
 
-    #[cfg(unix)]
+    #[cfg(target_os = "linux")]
     #[test]
-    fn a_broken_link_is_named() {
+    fn names_that_are_no_line_of_text_are_told_and_shown_escaped() {
+        use std::os::unix::ffi::OsStrExt;
         let root = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink("nowhere", root.path().join("link.csv")).unwrap();
-        let error = walk(root.path(), "").unwrap_err().render();
+        for name in [&b"a\nb.csv"[..], b"c\xffd.csv", b"e.csv"] {
+            std::fs::write(root.path().join(OsStr::from_bytes(name)), "").unwrap();
+        }
+        let found = walk(root.path(), "").unwrap();
+        assert_eq!(found.files.len(), 1);
+        let told: Vec<String> = found
+            .unreadable
+            .iter()
+            .map(|one| one.error().render())
+            .collect();
         assert!(
-            error.contains("K0715") && error.contains("link.csv"),
-            "{error}"
+            told[0].contains("line break") && told[0].contains("--> a\\nb.csv"),
+            "{told:?}"
+        );
+        assert!(
+            told[1].contains("not UTF-8") && told[1].contains("--> c\\xffd.csv"),
+            "{told:?}"
         );
     }
 }

@@ -34,6 +34,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 #[cfg(test)]
 pub(crate) use barrier::SIMULATED as SIMULATED_BARRIER;
+use listing::Fault;
+pub(crate) use listing::{Listing, Unreadable};
 pub(crate) use location::Location;
 pub(crate) use lock::{Lock, LockGuard};
 
@@ -255,6 +257,35 @@ impl Store {
     /// # Errors
     /// `Unavailable` where storage does not answer; `Input` where a file's name cannot be an object's.
     pub(crate) async fn list(&self, folder: &str) -> Result<Vec<ObjectInfo>> {
+        let found = self.walk(folder).await?;
+        match found.unreadable.first() {
+            Some(first) => Err(first
+                .error()
+                .at(format!("{}/{}", self.location, first.path))),
+            None => Ok(found.files),
+        }
+    }
+
+    /// The same of a folder that others fill: what cannot be read there is listed too, and stops nobody who does not need it.
+    ///
+    /// # Errors
+    /// `Unavailable` where storage does not answer.
+    pub(crate) async fn survey(&self, folder: &str) -> Result<Listing> {
+        let mut found = self.walk(folder).await?;
+        if self.location.folder().is_some() {
+            let halves = found
+                .files
+                .extract_if(.., |file| listing::is_half_file(&file.path));
+            found.unreadable.extend(halves.map(|file| Unreadable {
+                path: file.path,
+                fault: Fault::NameOfHalfFile,
+                is_folder: false,
+            }));
+        }
+        Ok(found)
+    }
+
+    async fn walk(&self, folder: &str) -> Result<Listing> {
         if let Some(root) = self.location.folder() {
             let (root, folder) = (root.to_path_buf(), folder.to_string());
             return blocking(move || listing::walk(&root, &folder)).await;
@@ -267,7 +298,10 @@ impl Store {
             .map_err(|error| self.failure(folder, error))?;
         let mut objects: Vec<ObjectInfo> = found.into_iter().map(ObjectInfo::from).collect();
         objects.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(objects)
+        Ok(Listing {
+            files: objects,
+            unreadable: Vec::new(),
+        })
     }
 
     /// What reads, or writes the same again, is tried again while what hinders it may pass.

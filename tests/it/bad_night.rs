@@ -132,6 +132,66 @@ fn a_renamed_column_with_hold_leaves_every_other_table_fresh() {
 }
 
 #[test]
+fn the_rejects_of_a_source_that_is_held_can_be_listed() {
+    let company = company();
+    company.write(
+        "pipelines/company.yaml",
+        PIPELINE.replace(
+            "on_error: hold",
+            "on_error: hold\n    rejects: {at_most: 10%}",
+        ),
+    );
+    company.write(
+        "exports/nps_20260102.csv",
+        "answer_id,score\n2,3\n3,x\n4,y\n",
+    );
+    company.write("exports/orders_20260102.csv", "order_id,amount\n2,4.50\n");
+    let said = company.kilde(&["build"]).ended(0).stdout;
+    let run = company.last_run();
+    assert!(
+        said.contains("held at release 1: nps_20260102.csv:3: 2 of 3 records"),
+        "{said}"
+    );
+    assert!(
+        said.contains(&format!("kilde rejects nps --candidate {run}")),
+        "{said}"
+    );
+    let said = company
+        .kilde(&["rejects", "nps", "--candidate", &run])
+        .ended(0)
+        .stdout;
+    assert!(
+        said.contains("bronze.nps  2 of 4 records rejected"),
+        "{said}"
+    );
+    assert!(said.contains("`score` is not a whole number"), "{said}");
+    // none of it is published: neither the records nor their rejects
+    let said = company.kilde(&["rejects", "nps"]).ended(0).stdout;
+    assert!(
+        said.contains("bronze.nps  0 of 1 records rejected"),
+        "{said}"
+    );
+    assert_eq!(company.query("select count(*) from bronze.nps"), [["1"]]);
+
+    // the next night tries again: no release is published, and that run can be asked
+    let said = company.kilde(&["build"]).ended(0).stdout;
+    let again = company.last_run();
+    assert!(again != run && said.contains("Release 2 stands"), "{said}");
+    let said = company
+        .kilde(&["rejects", "nps", "--candidate", &again])
+        .ended(0)
+        .stdout;
+    assert!(
+        said.contains("bronze.nps  2 of 4 records rejected"),
+        "{said}"
+    );
+    company.write("exports/nps_20260102.csv", "answer_id,score\n2,3\n");
+    let said = company.kilde(&["build"]).ended(0).stdout;
+    assert!(!said.contains("held"), "{said}");
+    assert_eq!(company.query("select count(*) from ops.rejects"), [["0"]]);
+}
+
+#[test]
 fn a_hold_ends_when_the_bad_export_is_taken_away() {
     let company = company();
     company.write("exports/nps_20260102.csv", "answer_id,Betyg\n2,3\n");

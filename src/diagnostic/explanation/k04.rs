@@ -39,10 +39,11 @@ taken. Its sender is probably still writing: build again later.",
     },
     Explanation {
         code: Code(405),
-        title: "an export is UTF-16",
+        title: "an export is UTF-16, or no text",
         text: "\
-The export begins with the byte order mark of UTF-16. kilde reads `utf-8` (with or without a mark),
-`windows-1252` and `iso-8859-1`. Let the sender write UTF-8.",
+The export begins with the byte order mark of UTF-16, or every second byte of it is NUL. kilde reads `utf-8`
+(with or without a mark), `windows-1252` and `iso-8859-1`. Let the sender write UTF-8. An export of NUL bytes
+only lost its content on the way, as files do when a disk is full or a machine goes down.",
     },
     Explanation {
         code: Code(406),
@@ -94,8 +95,8 @@ sender, the contract, or the limit.",
         title: "an export holds no JSON array",
         text: "\
 `read: {json: …}` takes one document that is an array, or holds one where `path` leads (`data.items`: keys
-from the outermost in). The export begins with something else, has nothing there, or goes on after its
-array. One object a line, without brackets around them, is `ndjson`.",
+from the outermost in). The export begins with something else, has nothing there, has it twice, or goes on
+after its end. One object a line, without brackets around them, is `ndjson`.",
     },
     Explanation {
         code: Code(421),

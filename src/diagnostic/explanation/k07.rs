@@ -101,9 +101,11 @@ pub(super) const CODES: &[Explanation] = &[
     },
     Explanation {
         code: Code(715),
-        title: "a folder holds a name that cannot be read",
-        text: "A file's name is not UTF-8, a symbolic link points to nothing, or links form a ring. Skipping it\n\
-               could lose an export, so it has to be renamed or removed.",
+        title: "a file or folder that a source needs cannot be read",
+        text: "Its name is not UTF-8, holds a line break or ends in `#` and digits; a symbolic link points to\n\
+               nothing or to a folder above itself; or it is neither a file nor a folder. Passing over it could\n\
+               lose an export, so every source whose `files` may mean it fails, and no other. Rename it, remove\n\
+               it, or decide: `kilde exports skip PATH --why TEXT`.",
     },
     Explanation {
         code: Code(716),

@@ -100,16 +100,18 @@ impl Converter {
         let width = fields.len();
         let mut cells = vec![Cell::MISSING; column.len() * width];
         let mut nulls = NullBufferBuilder::new(column.len());
+        let mut seen = vec![Spelling::None; width];
         for row in 0..column.len() {
             let cell = column.cell(row);
             let is_object = opens_with(text, cell, b'{');
             if is_object {
-                open_object(
-                    text,
-                    cell,
-                    &names,
-                    &mut cells[row * width..(row + 1) * width],
-                );
+                let cells = &mut cells[row * width..(row + 1) * width];
+                if let Some(at) = open_object(text, cell, &names, cells, &mut seen) {
+                    faults.push(Fault {
+                        path: format!(".{}", names[at].0),
+                        ..Fault::new(row, Rule::DoubledKey)
+                    });
+                }
             } else if !matches!(cell.kind, CellKind::Missing | CellKind::Null) {
                 faults.push(Fault::new(row, Rule::WrongType));
             }
@@ -175,9 +177,26 @@ fn opens_with(text: &[u8], cell: Cell, byte: u8) -> bool {
     cell.kind == CellKind::Json && text.get(cell.start as usize) == Some(&byte)
 }
 
-/// Files an object's values under the fields they belong to. An exact name wins over its camelCase.
-fn open_object(text: &[u8], cell: Cell, names: &[(&str, String)], cells: &mut [Cell]) {
+/// How the key of a field was spelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spelling {
+    None,
+    Camel,
+    Exact,
+}
+
+/// Files an object's values under the fields they belong to. An exact name wins over its camelCase. Gives a field whose key
+/// comes twice in one spelling. `seen` has room for each field.
+fn open_object(
+    text: &[u8],
+    cell: Cell,
+    names: &[(&str, String)],
+    cells: &mut [Cell],
+    seen: &mut [Spelling],
+) -> Option<usize> {
     let mut reader = JsonReader::new(text, cell.start as usize);
+    seen.fill(Spelling::None);
+    let mut doubled = None;
     // senders write the fields in one order: the next one is most likely the one after the last
     let mut likely = 0;
     let _ = reader.object(|reader, key| {
@@ -185,15 +204,23 @@ fn open_object(text: &[u8], cell: Cell, names: &[(&str, String)], cells: &mut [C
         for offset in 0..names.len() {
             let at = (likely + offset) % names.len();
             let (exact, camel) = &names[at];
-            let is_exact = is_key(text, key, exact);
-            if is_exact || (is_key(text, key, camel) && cells[at].kind == CellKind::Missing) {
-                cells[at] = value;
-                likely = at + 1;
-                break;
+            let spelling = if is_key(text, key, exact) {
+                Spelling::Exact
+            } else if seen[at] != Spelling::Exact && is_key(text, key, camel) {
+                Spelling::Camel
+            } else {
+                continue;
+            };
+            if seen[at] == spelling {
+                doubled = doubled.or(Some(at));
             }
+            (cells[at], seen[at]) = (value, spelling);
+            likely = at + 1;
+            break;
         }
         Ok(())
     });
+    doubled
 }
 
 #[cfg(test)]

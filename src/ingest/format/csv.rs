@@ -11,7 +11,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use super::layout::{Layout, by_header, by_position};
+use super::layout::{Layout, by_header, by_position, header_too_long};
 use super::lines::Window;
 use scanner::{Dialect, Scanned};
 
@@ -93,12 +93,13 @@ impl Csv {
                 }
                 Scanned::Blank { end } => window.advance(end, 1),
                 Scanned::Incomplete => window.fill(task.file)?,
-                Scanned::Broken { .. } | Scanned::TooLong => {
+                Scanned::Broken { .. } => {
                     return Err(Error::input("the header cannot be read")
                         .code(Code(407))
-                        .at(task.file)
+                        .at(format!("{}:{}", task.file, window.line()))
                         .help("check `delimiter`, `quote` and `skip_lines` of the source"));
                 }
+                Scanned::TooLong => return Err(header_too_long(window.line(), task.file)),
             }
         }
     }

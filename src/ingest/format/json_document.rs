@@ -16,7 +16,7 @@ use super::skip::Skip;
 use super::{Decoding, Format, Seen, converter};
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
-use crate::ingest::conform::Converter;
+use crate::ingest::conform::{Converter, is_key};
 use crate::ingest::output::Place;
 use crate::ingest::rule::Rule;
 use crate::project::JsonRead;
@@ -110,11 +110,14 @@ fn find_key(window: &mut Window<'_>, key: &str, file: &str) -> Result<bool> {
             Some(b'}') => return Ok(false),
             _ => return Err(cut_off(file)),
         }
-        let wanted = format!("\"{key}\"");
-        if window.rest().len() < wanted.len() {
+        // each of its characters may be escaped
+        let longest = key.len() * 6 + 2;
+        if window.rest().len() < longest {
             window.fill(file)?;
         }
-        let is_wanted = window.rest().starts_with(wanted.as_bytes());
+        let text = &window.rest()[..window.rest().len().min(longest)];
+        let name = JsonReader::new(text, 0).value();
+        let is_wanted = name.is_ok_and(|name| is_key(text, name, key));
         Skip::value().pass(window, file)?;
         if next_byte(window, file)? != Some(b':') {
             return Err(cut_off(file));
@@ -175,15 +178,16 @@ fn element(text: &[u8], start: usize, is_last: bool) -> Element {
 
 /// Where reading goes on behind the broken element at `start`, if that is in `text`.
 fn next_element(text: &[u8], start: usize) -> Option<usize> {
-    let line_end = memchr::memchr(b'\n', &text[start..]).map_or(text.len(), |at| start + at);
-    let mut skip = Skip::value();
-    if let Some(length) = skip.within(&text[start..line_end]) {
-        let end = start + length;
+    let mut end = start;
+    while let Some(length) = Skip::value().within_line(&text[end..]) {
+        // a bracket that closes nothing is passed over too
+        end += length.max(1);
         let after = text[end..].trim_ascii_start().first();
         if matches!(after, Some(b',' | b']')) {
             return Some(end);
         }
     }
+    let line_end = memchr::memchr(b'\n', &text[start..]).map_or(text.len(), |at| start + at);
     let line_start = memchr::memrchr(b'\n', &text[..start]).map_or(0, |at| at + 1);
     let indent = &text[line_start..start];
     let is_indent = indent.trim_ascii().is_empty();
@@ -326,18 +330,34 @@ impl Format for JsonDocument {
 }
 
 impl JsonDocument {
-    /// What follows the array must close what was opened before it, so that a document that was cut off is not taken.
+    /// What follows the array must close what was opened before it, so that a document that was cut off is not taken, and
+    /// nothing may follow that: neither a second list of records under the same keys, nor a second document.
     fn leave(&self, window: &mut Window<'_>, file: &str) -> Result<()> {
-        if self.read.path.is_empty() {
-            return match next_byte(window, file)? {
-                None => Ok(()),
-                Some(_) => Err(Error::input("something follows the JSON array")
-                    .code(Code(420))
-                    .at(file)
-                    .help("one document is one array; one object a line is `ndjson`")),
-            };
+        let path = &self.read.path;
+        for (depth, key) in path.iter().enumerate().rev() {
+            let line = window.line();
+            if find_key(window, key, file)? {
+                let keys = path[..=depth].join(".");
+                return Err(
+                    Error::input(format!("the document has `{keys}` more than once"))
+                        .code(Code(420))
+                        .at(format!("{file}:{line}"))
+                        .help("which of the two counts, nobody can say: ask its sender for one"),
+                );
+            }
+            window.advance(1, 0);
         }
-        Skip::rest_of(self.read.path.len()).pass(window, file)
+        if next_byte(window, file)?.is_none() {
+            return Ok(());
+        }
+        let what = match path.is_empty() {
+            true => "array",
+            false => "document",
+        };
+        Err(Error::input(format!("something follows the JSON {what}"))
+            .code(Code(420))
+            .at(format!("{file}:{}", window.line()))
+            .help("one export is one document; one object a line is `ndjson`"))
     }
 }
 
@@ -409,6 +429,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn many_broken_elements_on_one_line_cost_no_more_than_their_length() {
+        let broken = r#""a"x,{"id":"b"}},nan,"#.repeat(200_000);
+        let bench = tickets(json());
+        let decoded = bench
+            .decode("a", format!("[{broken}{{\"id\":\"c\"}}]"))
+            .await;
+        assert_eq!(accepted(&decoded), ["c|-|-"]);
+        assert_eq!(decoded.report.rejected, 600_000);
+    }
+
+    #[tokio::test]
     async fn a_path_leads_to_the_array_past_whatever_stands_before_it() {
         let text = r#" {"meta":{"items":[1,{"a":"}"}],"n":"\""},"data":{"next":null,"items":[{"id":"a"}],"more":[]},"end":1} "#;
         let bench = tickets(at(&["data", "items"]));
@@ -425,6 +456,31 @@ mod tests {
         ] {
             let refusal = tickets(at(path)).refusal("a", text).await;
             assert!(refusal.contains("K0420"), "{path:?} {refusal}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_second_list_of_records_is_refused_and_not_passed_over() {
+        let path = &["data", "items"][..];
+        for (text, reason) in [
+            (
+                r#"{"data":{"items":[{"id":"a"}],"items":[{"id":"b"}]}}"#,
+                "`data.items` more than once",
+            ),
+            (
+                r#"{"data":{"items":[]},"n":{"data":1},"d\u0061ta":{"items":[{"id":"b"}]}}"#,
+                "`data` more than once",
+            ),
+            (
+                "{\"data\":{\"items\":[]}}\n{\"data\":{\"items\":[{\"id\":\"b\"}]}}",
+                "a:2",
+            ),
+        ] {
+            let refusal = tickets(at(path)).refusal("a", text).await;
+            assert!(
+                refusal.contains("K0420") && refusal.contains(reason),
+                "{refusal}"
+            );
         }
     }
 
@@ -478,6 +534,30 @@ mod tests {
         let decoded = bench.decode("a", text).await;
         assert_eq!(accepted(&decoded), ["a|x|1|paid|paid", "a|y|-|back|paid"]);
         assert_eq!(decoded.report.records, 2);
+    }
+
+    #[tokio::test]
+    async fn a_key_that_comes_twice_rejects_all_items_of_its_record() {
+        let text = r#"[
+{"orderId":"a","lines":[{"sku":"x"},{"sku":"y","sku":"z"}]},
+{"orderId":"b","lines":[{"sku":"x"},{"sku":"y"}],"status":"paid","status":"sent"},
+{"orderId":"c","lines":[{"sku":"x"}],"lines":[]},
+{"orderId":"d","orderId":"e"}
+]"#;
+        let bench = lines();
+        let decoded = bench.decode("a", text).await;
+        let expected = [
+            (2, "", "sibling_rejected"),
+            (2, "sku", "doubled_key"),
+            (3, "status", "doubled_key"),
+            (3, "", "sibling_rejected"),
+            (4, "", "doubled_key"),
+            (5, "order_id", "doubled_key"),
+        ];
+        let expected =
+            expected.map(|(line, column, rule)| (line, column.to_string(), rule.to_string()));
+        assert_eq!(rejects(&decoded), expected);
+        assert_eq!(decoded.report.accepted, 0);
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Seen;
-use crate::diagnostic::{Code, nearest};
+use crate::diagnostic::{Code, nearest, printable};
 use crate::error::{Error, Result};
 use crate::ingest::conform::{Conformer, Origin, Target};
 use crate::text::repair_mojibake;
@@ -115,6 +115,31 @@ fn unclaimed(found: &[Option<usize>], names: &[String]) -> Vec<String> {
         .collect()
 }
 
+/// Names that messages list; more are counted.
+const NAMES_LISTED: usize = 20;
+
+/// The names that an export gives, for people: those of a hostile one are many, long, or hold line breaks.
+pub(super) fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let more = names.len().saturating_sub(NAMES_LISTED);
+    let names = names
+        .take(NAMES_LISTED)
+        .map(|name| format!("`{}`", shown(name)));
+    let text = names.collect::<Vec<_>>().join(", ");
+    match more {
+        0 => text,
+        more => format!("{text} and {more} more"),
+    }
+}
+
+/// A name that an export gives, on one line.
+fn shown(name: &str) -> String {
+    const LONGEST: usize = 80;
+    match name.char_indices().nth(LONGEST) {
+        None => printable(name).into_owned(),
+        Some((end, _)) => printable(&name[..end]).into_owned() + "…",
+    }
+}
+
 /// The refusal of an export that has no column of the contract: what it has may be a record, so none of it is shown.
 fn no_column_known(missing: &[(String, &Target)], cells: usize, file: &str) -> Error {
     let names: Vec<&str> = missing.iter().map(|(name, _)| name.as_str()).collect();
@@ -148,7 +173,10 @@ fn missing_columns(
     };
     let names: Vec<&str> = missing.iter().map(|(name, _)| name.as_str()).collect();
     let mut message = format!("the export has no {noun} `{}`", names.join("`, `"));
-    let mut help = format!("its columns are `{}`", seen.join("`, `"));
+    let mut help = format!(
+        "its columns are {}",
+        listed(seen.iter().map(String::as_str))
+    );
     if let Some(encoding) = other_encoding(&names, seen) {
         help = format!(
             "its header is not in the declared encoding: say `encoding: {encoding}` at the source, if that is what the sender writes; {help}"
@@ -156,13 +184,17 @@ fn missing_columns(
     } else if let [(name, target)] = missing {
         let meant = match new_name(name, unclaimed) {
             Some(renamed) => {
-                message = format!("{message} (now `{renamed}`)");
+                let now = shown(renamed);
+                message = format!("{message} (now `{now}`)");
                 let mut from = match &target.from[..] {
                     [] => vec![target.name.clone()],
                     from => from.to_vec(),
                 };
                 from.push(renamed.to_string());
-                format!("`{renamed}` is meant, write `from: [{}]`", from.join(", "))
+                format!(
+                    "`{now}` is meant, write `from: [{}]`",
+                    printable(&from.join(", "))
+                )
             }
             None => "one of them is meant, name it in `from`".to_string(),
         };
@@ -199,7 +231,16 @@ fn new_name<'a>(missing: &str, unclaimed: &'a [String]) -> Option<&'a str> {
     })
 }
 
+/// The refusal of an export whose header is no line that anybody writes.
+pub(super) fn header_too_long(line: i64, file: &str) -> Error {
+    Error::input("the header is longer than `limits.line`")
+        .code(Code(407))
+        .at(format!("{file}:{line}"))
+        .help("is it the header? Check `skip_lines` of the source, and `limits: {line: …}` in kilde.yaml")
+}
+
 fn ambiguous(name: &str, file: &str) -> Error {
+    let name = shown(name);
     Error::input(format!("the export has column `{name}` more than once"))
         .code(Code(406))
         .at(file)

@@ -5,6 +5,8 @@ use std::io::{self, Read};
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
 
+/// Bytes from which the encoding is told.
+const LOOKED_AT: usize = 1024;
 /// Bytes read ahead.
 const BLOCK: usize = 1 << 20;
 
@@ -40,11 +42,8 @@ impl<'a> Window<'a> {
         let rest = window.rest();
         if rest.starts_with(b"\xef\xbb\xbf") {
             window.advance(3, 0);
-        } else if rest.starts_with(b"\xff\xfe") || rest.starts_with(b"\xfe\xff") {
-            return Err(Error::input("the export is UTF-16, which is not read")
-                .code(Code(405))
-                .at(file)
-                .help("let its sender write UTF-8"));
+        } else if let Some((what, help)) = no_text(rest) {
+            return Err(Error::input(what).code(Code(405)).at(file).help(help));
         }
         Ok(window)
     }
@@ -122,6 +121,33 @@ impl<'a> Window<'a> {
             self.fill(file)?;
         }
     }
+}
+
+/// What the first block of an export is, where no record can be read from it; and what to do.
+fn no_text(block: &[u8]) -> Option<(&'static str, &'static str)> {
+    const UTF_16: (&str, &str) = (
+        "the export is UTF-16, which is not read",
+        "let its sender write UTF-8",
+    );
+    if block.starts_with(b"\xff\xfe") || block.starts_with(b"\xfe\xff") {
+        return Some(UTF_16);
+    }
+    if !block.is_empty() && block.iter().all(|byte| *byte == 0) {
+        return Some((
+            "the export holds nothing but NUL bytes",
+            "its content was lost on the way: ask its sender to deliver it again",
+        ));
+    }
+    // of letters and signs in use here every second byte is NUL, be it the first of two or the second
+    let pairs = block[..block.len().min(LOOKED_AT)].chunks_exact(2);
+    let count = pairs.len();
+    let (mut first, mut second) = (0, 0);
+    for pair in pairs {
+        first += usize::from(pair[0] == 0);
+        second += usize::from(pair[1] == 0);
+    }
+    let (few, many) = (first.min(second), first.max(second));
+    (count > 1 && few == 0 && many * 2 > count).then_some(UTF_16)
 }
 
 /// What a failed read means: a damaged export or a storage that does not answer.

@@ -207,4 +207,52 @@ mod tests {
         let expected = expected.map(|(line, rule)| (line, String::new(), rule.to_string()));
         assert_eq!(rejects(&decoded), expected);
     }
+
+    #[tokio::test]
+    async fn a_key_that_comes_twice_rejects_the_record_where_the_contract_reads_it() {
+        let text = r#"{"orderId":"a","zip":"1","orderId":"a"}
+{"orderId":"b","extra":1,"extra":2,"address":{"street":"x","street":"y"}}
+{"orderId":"c","address":{"postalCode":"1"},"address":{"street":"x"}}
+{"orderId":"d","address":{"postalCode":"1","postal\u0043ode":"2"}}
+{"orderId":"e","order_id":"f","zip":"1","address":{"postalCode":"2"}}
+{"orderId":"g","lines":[{"sku":"x"},{"unitPrice":1,"unit_price":2}]}
+{"orderId":"h","lines":[{"sku":"x"},{"sku":"y","quantity":1,"sku":"z"}]}
+{"orderId":"i","lines":[{"unitPrice":1,"unitPrice":1}]}
+{"orderId":"j","lines":[{"unit_price":1,"unitPrice":1,"unit_price":2}]}
+{"orderId":"k","lines":[],"lines":[{"sku":"x"}]}
+"#;
+        let bench = orders();
+        let decoded = bench.decode("a", text).await;
+        assert_eq!(
+            accepted(&decoded),
+            [
+                "b|-|-|-",
+                "f|2|-|-",
+                "g|-|-|[{sku: x, quantity: -, unit_price: -}, {sku: -, quantity: -, unit_price: 2.00}]",
+            ]
+        );
+        let expected = [
+            (1, "order_id"),
+            (3, "postcode"),
+            (4, "postcode"),
+            (7, "lines"),
+            (8, "lines"),
+            (9, "lines"),
+            (10, "lines"),
+        ];
+        let expected = expected.map(|(line, column)| (line, column.into(), "doubled_key".into()));
+        assert_eq!(rejects(&decoded), expected);
+        let reasons = reject_texts(&decoded, "reason");
+        assert_eq!(
+            reasons[0].as_deref(),
+            Some("`order_id` comes more than once")
+        );
+        assert_eq!(
+            reasons[3].as_deref(),
+            Some("`lines[1].sku` comes more than once")
+        );
+        let keys = reject_texts(&decoded, "key");
+        assert_eq!(keys[0], None);
+        assert_eq!(keys[1].as_deref(), Some(r#"{"order_id":"c"}"#));
+    }
 }

@@ -49,11 +49,13 @@ impl Objects {
             return;
         }
         match paths.read(record, place.start, &mut self.cells) {
-            Ok(Rows::Cells(count)) => self.places.extend(std::iter::repeat_n(place, count)),
-            Ok(Rows::NoList) => {
-                let fault = Fault::new(row, Rule::NotAList);
-                self.breaches.insert(row, (None, fault));
-                self.places.push(place);
+            Ok(Rows { count, fault }) => {
+                if let Some(fault) = fault {
+                    let at = row + fault.row;
+                    let breach = (fault.column, Fault::new(at, fault.rule));
+                    self.breaches.insert(at, breach);
+                }
+                self.places.extend(std::iter::repeat_n(place, count));
             }
             Err(Malformed) => self.reject(text, place, Rule::MalformedJson, converter),
         }

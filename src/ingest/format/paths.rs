@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use super::json::{JsonReader, Malformed};
 use crate::ingest::cell::{Cell, CellKind};
 use crate::ingest::conform::{Conformer, camel_case, is_key};
+use crate::ingest::rule::Rule;
 
 /// Names of ignored keys that are remembered.
 const MAX_IGNORED: usize = 100;
@@ -45,12 +46,53 @@ struct Item {
 }
 
 /// What one record gave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rows {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Rows {
     /// So many rows of cells were appended.
-    Cells(usize),
-    /// What should be exploded is no list, or not one of objects; a row of cells was appended all the same, so that the key can be read.
-    NoList,
+    pub(super) count: usize,
+    /// Why the record is a reject; it has a row all the same, so that its key can be read.
+    pub(super) fault: Option<RowFault>,
+}
+
+/// What is wrong with a record, said of one of its rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RowFault {
+    pub(super) row: usize,
+    pub(super) column: Option<usize>,
+    pub(super) rule: Rule,
+}
+
+impl Rows {
+    fn of(count: usize, fault: Option<RowFault>) -> Self {
+        Self { count, fault }
+    }
+}
+
+/// Which keys of one object were seen. Objects of more keys than a word has bits are rare.
+struct SeenKeys {
+    first: u64,
+    more: Vec<u64>,
+}
+
+impl SeenKeys {
+    fn new(keys: usize) -> Self {
+        Self {
+            first: 0,
+            more: vec![0; (keys.max(1) - 1) / 64],
+        }
+    }
+
+    /// `false` where it was seen before.
+    fn insert(&mut self, at: usize) -> bool {
+        let word = match at / 64 {
+            0 => &mut self.first,
+            word => &mut self.more[word - 1],
+        };
+        let bit = 1 << (at % 64);
+        let is_new = *word & bit == 0;
+        *word |= bit;
+        is_new
+    }
 }
 
 impl Paths {
@@ -114,51 +156,69 @@ impl Paths {
     ) -> Result<Rows, Malformed> {
         let first = cells.len();
         cells.resize(first + self.width, Cell::MISSING);
-        let mut found = Found {
-            cells: &mut cells[first..],
-            ranks: vec![u8::MAX; self.width],
-            list: Cell::MISSING,
-            ignored: &mut self.ignored,
-        };
+        let mut found = Found::new(
+            &mut cells[first..],
+            vec![u8::MAX; self.width],
+            &mut self.ignored,
+        );
         let mut reader = JsonReader::new(text, at);
         let result = found.object(&mut reader, text, &self.keys, "");
-        let (list, ranks) = (found.list, found.ranks);
+        let (list, ranks, doubled) = (found.list, found.ranks, found.doubled);
         if result.is_err() || !reader.is_done() {
             cells.truncate(first);
             return Err(Malformed);
         }
+        let of_record = |rule, column| RowFault {
+            row: 0,
+            column,
+            rule,
+        };
+        let doubled = doubled.map(|column| of_record(Rule::DoubledKey, column));
         let Some(item) = &self.explode else {
-            return Ok(Rows::Cells(1));
+            return Ok(Rows::of(1, doubled));
         };
         if matches!(list.kind, CellKind::Missing | CellKind::Null) {
-            cells.truncate(first);
-            return Ok(Rows::Cells(0));
+            let count = usize::from(doubled.is_some());
+            cells.truncate(first + count * self.width);
+            return Ok(Rows::of(count, doubled));
         }
+        let no_list = Some(of_record(Rule::NotAList, None));
         if list.kind != CellKind::Json || text.get(list.start as usize) != Some(&b'[') {
-            return Ok(Rows::NoList);
+            return Ok(Rows::of(1, doubled.or(no_list)));
         }
         let around = cells.split_off(first);
-        let mut count = 0;
+        let mut rows = Rows::of(0, doubled);
         let mut items = JsonReader::new(text, list.start as usize);
         let result = items.array(|items| {
             let whole = items.value()?;
             cells.extend_from_slice(&around);
             let row = cells.len() - around.len();
-            let found = Found {
-                cells: &mut cells[row..],
-                ranks: ranks.clone(),
-                list: Cell::MISSING,
-                ignored: &mut self.ignored,
-            };
-            count += 1;
-            found.item(text, whole, item)
+            let mut found = Found::new(&mut cells[row..], ranks.clone(), &mut self.ignored);
+            found.item(text, whole, item)?;
+            if let (None, Some(column)) = (rows.fault, found.doubled) {
+                let fault = of_record(Rule::DoubledKey, column);
+                rows.fault = Some(RowFault {
+                    row: rows.count,
+                    ..fault
+                });
+            }
+            rows.count += 1;
+            Ok(())
         });
-        if result.is_err() {
+        if result.is_err() || (rows.count == 0 && rows.fault.is_some()) {
             cells.truncate(first);
             cells.extend_from_slice(&around);
-            return Ok(Rows::NoList);
+            return Ok(Rows::of(1, doubled.or(no_list)));
         }
-        Ok(Rows::Cells(count))
+        Ok(rows)
+    }
+}
+
+impl Key {
+    /// The first column that wants it, or what lies within it.
+    fn first_column(&self) -> Option<usize> {
+        let own = self.columns.first().map(|(column, _)| *column);
+        own.or_else(|| self.keys.iter().find_map(Self::first_column))
     }
 }
 
@@ -206,10 +266,22 @@ struct Found<'a> {
     ranks: Vec<u8>,
     /// The list that is exploded.
     list: Cell,
+    /// A key that an object has twice, which of the two counts nobody can say; with the column that wants it.
+    doubled: Option<Option<usize>>,
     ignored: &'a mut BTreeSet<String>,
 }
 
-impl Found<'_> {
+impl<'a> Found<'a> {
+    fn new(cells: &'a mut [Cell], ranks: Vec<u8>, ignored: &'a mut BTreeSet<String>) -> Self {
+        Self {
+            cells,
+            ranks,
+            list: Cell::MISSING,
+            doubled: None,
+            ignored,
+        }
+    }
+
     fn object(
         &mut self,
         reader: &mut JsonReader<'_>,
@@ -219,6 +291,7 @@ impl Found<'_> {
     ) -> Result<(), Malformed> {
         // senders write the keys in one order: the next one is most likely the one after the last
         let mut likely = 0;
+        let mut seen = SeenKeys::new(keys.len());
         reader.object(|reader, name| {
             let found = (0..keys.len())
                 .map(|offset| (likely + offset) % keys.len())
@@ -228,8 +301,23 @@ impl Found<'_> {
                 return reader.value().map(|_| ());
             };
             likely = at + 1;
-            self.value(reader, text, &keys[at], path)
+            self.value(reader, text, &keys[at], path)?;
+            if !seen.insert(at) {
+                self.forget(&keys[at]);
+            }
+            Ok(())
         })
+    }
+
+    /// Takes back what a key gave that came twice, so that no key of a record is read from it.
+    fn forget(&mut self, key: &Key) {
+        self.doubled.get_or_insert(key.first_column());
+        for (column, _) in &key.columns {
+            self.cells[*column] = Cell::MISSING;
+        }
+        for key in &key.keys {
+            self.forget(key);
+        }
     }
 
     fn value(
@@ -258,7 +346,7 @@ impl Found<'_> {
     }
 
     /// The columns of an exploded list's item.
-    fn item(mut self, text: &[u8], whole: Cell, item: &Item) -> Result<(), Malformed> {
+    fn item(&mut self, text: &[u8], whole: Cell, item: &Item) -> Result<(), Malformed> {
         self.take(whole, &item.whole);
         let mut reader = JsonReader::new(text, whole.start as usize);
         if whole.kind == CellKind::Json && reader.peek() == Some(b'{') {

@@ -26,13 +26,23 @@ impl Skip {
         }
     }
 
-    /// Over what is left of `depth` brackets that were opened before.
-    pub(super) fn rest_of(depth: usize) -> Self {
-        Self {
-            depth,
-            has_begun: true,
-            ..Self::value()
+    /// Bytes up to the value's end, if that is on the line that `text` begins with.
+    pub(super) fn within_line(&mut self, text: &[u8]) -> Option<usize> {
+        // a step at a time: whoever asks for many values of a long line must not look for its end each time
+        let mut at = 0;
+        while at < text.len() {
+            let piece = &text[at..text.len().min(at + 256)];
+            let line_end = memchr::memchr(b'\n', piece);
+            let piece = &piece[..line_end.unwrap_or(piece.len())];
+            if let Some(length) = self.within(piece) {
+                return Some(at + length);
+            }
+            if line_end.is_some() {
+                return None;
+            }
+            at += piece.len();
         }
+        None
     }
 
     /// Bytes up to the value's end, if that is in `text`.

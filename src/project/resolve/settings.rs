@@ -32,6 +32,7 @@ pub(super) fn resolve(
             notify: None,
             purposes: BTreeMap::new(),
             publish_parquet: Vec::new(),
+            highlights: None,
             purposes_whole: false,
         });
     };
@@ -72,6 +73,7 @@ pub(super) fn resolve(
             target,
             sink,
         ),
+        highlights: raw.highlights,
         publish_parquet: raw
             .publish
             .map_or_else(Vec::new, |publish| publish.parquet.0),

@@ -20,6 +20,19 @@ pub(in crate::ingest::format) fn text_cell(text: Option<&str>) -> String {
 
 /// A workbook of sheets by name; a name that begins with `~` is hidden. Rows are their cells' XML, the first is row 1.
 pub(in crate::ingest::format) fn workbook(sheets: &[(&str, &[String])]) -> Vec<u8> {
+    let sheets = sheets.iter().map(|(name, rows)| {
+        let rows = rows.iter().enumerate();
+        let rows: String = rows
+            .filter(|(_, cells)| !cells.is_empty())
+            .map(|(row, cells)| format!(r#"<row r="{}">{cells}</row>"#, row + 1))
+            .collect();
+        (*name, rows)
+    });
+    workbook_of(&sheets.collect::<Vec<_>>())
+}
+
+/// A workbook of sheets by name, each with the XML of its rows.
+pub(in crate::ingest::format) fn workbook_of(sheets: &[(&str, String)]) -> Vec<u8> {
     let mut parts = vec![
         ("[Content_Types].xml".to_string(), TYPES.to_string()),
         ("xl/styles.xml".to_string(), STYLES.to_string()),
@@ -36,11 +49,6 @@ pub(in crate::ingest::format) fn workbook(sheets: &[(&str, &[String])]) -> Vec<u
         relations += &format!(
             r#"<Relationship Id="s{at}" Type="t/worksheet" Target="worksheets/{at}.xml"/>"#
         );
-        let rows = rows.iter().enumerate();
-        let rows: String = rows
-            .filter(|(_, cells)| !cells.is_empty())
-            .map(|(row, cells)| format!(r#"<row r="{}">{cells}</row>"#, row + 1))
-            .collect();
         let sheet = format!("<worksheet><sheetData>{rows}</sheetData></worksheet>");
         parts.push((format!("xl/worksheets/{at}.xml"), sheet));
     }

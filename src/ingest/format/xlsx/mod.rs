@@ -22,7 +22,7 @@ use sheet::{Row, Rows, Value};
 use workbook::{Refusal, Sheet, Workbook};
 use zip::Archive;
 
-use super::layout::{Layout, by_header, by_position};
+use super::layout::{Layout, by_header, by_position, header_too_long, listed};
 use super::scratch::copy;
 use super::{BATCH_ROWS, Decoding, Format, Seen, converter};
 use crate::diagnostic::{Code, nearest};
@@ -35,6 +35,8 @@ use crate::project::{Encoding, XlsxRead};
 
 /// Text of a batch beyond which it is handed over, however few its rows.
 const BATCH_BYTES: usize = 64 << 20;
+/// Likewise its cells: most of a sheet of 16,384 columns are blank.
+const BATCH_CELLS: usize = 4 << 20;
 
 /// A sheet of a workbook, read as a source declares.
 pub(super) struct Xlsx {
@@ -62,7 +64,7 @@ impl Xlsx {
             .ok_or_else(|| {
                 let help = match nearest(wanted, names()) {
                     Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("it has `{}`", names().collect::<Vec<_>>().join("`, `")),
+                    None => format!("it has {}", listed(names())),
                 };
                 Error::input(format!("the workbook has no sheet `{wanted}`"))
                     .code(Code(423))
@@ -107,6 +109,9 @@ struct Batch {
 impl Batch {
     /// Takes a row, unless it holds nothing.
     fn push(&mut self, row: &Row, layout: &Layout) {
+        if row.is_too_long {
+            return self.push_too_long(row.number, layout.width);
+        }
         let is_within = |(column, _): &&(usize, Value)| *column < layout.width;
         let is_beyond = row.cells.iter().any(|cell| !is_within(&cell));
         let has_names = layout.seen.header.is_some();
@@ -144,16 +149,23 @@ impl Batch {
             let fault = Fault::new(record, Rule::TooManyFields);
             self.breaches.insert(record, (None, fault));
         }
-        self.places.push(Place {
-            start: 0,
-            end: 0,
-            line: row.number,
-            byte: None,
-        });
+        self.places.push(place(row.number));
+    }
+
+    /// Takes a row of which nothing was kept.
+    fn push_too_long(&mut self, number: i64, width: usize) {
+        let record = self.places.len();
+        let fault = Fault::new(record, Rule::RecordTooLong);
+        self.breaches.insert(record, (None, fault));
+        let null = Cell::new(0, 0, CellKind::Null);
+        self.cells.resize(self.cells.len() + width, null);
+        self.places.push(place(number));
     }
 
     fn is_full(&self) -> bool {
-        self.places.len() == BATCH_ROWS || self.text.len() > BATCH_BYTES
+        self.places.len() == BATCH_ROWS
+            || self.text.len() > BATCH_BYTES
+            || self.cells.len() > BATCH_CELLS
     }
 
     /// Converts and hands over.
@@ -184,6 +196,16 @@ impl Batch {
         };
         task.output
             .write(conformer, &conformed, &self.places, None, raw)
+    }
+}
+
+/// A row of the sheet, which has no bytes of its own.
+fn place(number: i64) -> Place {
+    Place {
+        start: 0,
+        end: 0,
+        line: number,
+        byte: None,
     }
 }
 
@@ -220,14 +242,19 @@ impl Format for Xlsx {
         let workbook = Workbook::read(&archive).map_err(|refusal| refused(refusal, file))?;
         let sheet = self.sheet(&workbook, file)?;
         let part = archive.read(&sheet.part).map_err(damaged)?;
-        let mut rows = Rows::new(part.ok_or_else(|| no_workbook(file, None))?, &workbook);
+        let part = part.ok_or_else(|| no_workbook(file, None))?;
+        let mut rows = Rows::new(part, &workbook, task.max_record_bytes);
         let mut layout = (!self.read.header).then(|| by_position(task.conformer));
         let mut batch = Batch::default();
         while let Some(row) = rows.next().map_err(damaged)? {
-            if row.number <= self.read.skip_lines as i64 || row.cells.is_empty() {
+            let is_blank = row.cells.is_empty() && !row.is_too_long;
+            if row.number <= self.read.skip_lines as i64 || is_blank {
                 continue;
             }
             let Some(layout) = &layout else {
+                if row.is_too_long {
+                    return Err(header_too_long(row.number, file));
+                }
                 layout = Some(by_header(task.conformer, names(&row), file)?);
                 continue;
             };

@@ -1,4 +1,4 @@
-use super::fixture::{text_cell, workbook};
+use super::fixture::{text_cell, workbook, workbook_of};
 use crate::ingest::testing::{Bench, accepted, contract, rejects, source, xlsx};
 use crate::project::{ColumnType, Conversions, Load, Read, XlsxRead};
 
@@ -172,4 +172,112 @@ async fn a_renamed_column_is_named_in_the_refusal() {
         refusal.contains("the export has no column `Nr` (now `Kundnr`)"),
         "{refusal}"
     );
+}
+
+/// A header with `Nr` in column B, and rows whose XML is given.
+fn sheet(rows: &str) -> Vec<u8> {
+    let rows = format!(r#"<row r="1">{}</row>{rows}"#, header());
+    workbook_of(&[("Svar", rows)])
+}
+
+#[tokio::test]
+async fn rows_and_cells_that_are_not_where_they_say_refuse_the_workbook_and_name_the_row() {
+    let cases = [
+        (
+            r#"<row r="0"><c r="B0"><v>1</v></c></row>"#,
+            "the row after row 1",
+        ),
+        (
+            r#"<row r="3"/><row r="2"><c r="B2"><v>1</v></c></row>"#,
+            "the row after row 3",
+        ),
+        (
+            r#"<row r="2"/><row r="2"><c r="B2"><v>1</v></c></row>"#,
+            "the row after row 2",
+        ),
+        (
+            r#"<row r="-4"><c><v>1</v></c></row>"#,
+            "the row after row 1",
+        ),
+        (
+            r#"<row r="1048577"><c><v>1</v></c></row>"#,
+            "the row after row 1",
+        ),
+        (
+            r#"<row r="2"><c r="XFE2"><v>1</v></c></row>"#,
+            "row 2 has cells beyond column XFD",
+        ),
+        (
+            r#"<row r="2"><c r="B7"><v>1</v></c></row>"#,
+            "row 2 has a cell of another row",
+        ),
+        (
+            r#"<row r="2"><c r="7"><v>1</v></c></row>"#,
+            "row 2 has a cell at a place",
+        ),
+        (
+            r#"<row r="2"><c r="B2"><v>1</v></c><c r="B2"><v>2</v></c></row>"#,
+            "row 2 has a cell twice",
+        ),
+        (
+            r#"<row r="2"><c r="B2" t="s"><v>2</v></c></row>"#,
+            "row 2 has a text that the workbook lacks",
+        ),
+        (
+            r#"<row r="2"><c r="B2" t="s"><v>-</v></c></row>"#,
+            "row 2 has a text that the workbook lacks",
+        ),
+        (
+            r#"<row r="2"><row r="3"/></row>"#,
+            "row 2 holds another row",
+        ),
+        (
+            r#"<row r="2"><c r="B2"><c r="C2"/></c></row>"#,
+            "row 2 has a cell that does not end",
+        ),
+        (r#"<row r="2"><c r="B2"><v>1</v>"#, "ill-formed"),
+    ];
+    for (rows, reason) in cases {
+        let refusal = bench(xlsx()).refusal("a.xlsx", sheet(rows)).await;
+        assert!(
+            refusal.contains("K0422") && refusal.contains(reason),
+            "{rows}: {refusal}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn places_that_are_not_said_follow_those_before_and_cells_may_stand_in_any_order() {
+    let rows = r#"<row><c/><c><v>1</v></c></row><row r="5"><c r="D5"><v>2.5</v></c><c r="B5"><v>2</v></c></row>
+<row><c r="B6"><v>3</v></c></row><anchor><row>7</row></anchor>"#;
+    let bench = bench(xlsx());
+    let decoded = bench.decode("a.xlsx", sheet(rows)).await;
+    assert_eq!(
+        accepted(&decoded),
+        ["1|-|-|-|-", "2|2.50|-|-|-", "3|-|-|-|-"]
+    );
+    assert_eq!(decoded.report.records, 3);
+}
+
+#[tokio::test]
+async fn a_row_beyond_the_limit_is_a_reject_and_the_next_is_read() {
+    let long = text_cell(Some(&"x".repeat(3000)));
+    let rows = format!(
+        r#"<row r="2">{long}<c r="B2"><v>1</v></c></row><row r="3"><c r="B3"><v>2</v></c></row>"#
+    );
+    let mut bench = bench(xlsx());
+    bench.max_record_bytes = 2048;
+    let decoded = bench.decode("a.xlsx", sheet(&rows)).await;
+    assert_eq!(accepted(&decoded), ["2|-|-|-|-"]);
+    assert_eq!(
+        rejects(&decoded),
+        [(2, String::new(), "record_too_long".into())]
+    );
+}
+
+#[tokio::test]
+async fn a_sheet_that_breaks_off_between_rows_is_refused() {
+    let book = workbook_of(&[("Svar", format!(r#"<row r="1">{}</row><!--"#, header()))]);
+    let refusal = bench(xlsx()).refusal("a.xlsx", book).await;
+    assert!(refusal.contains("K0422"), "{refusal}");
 }

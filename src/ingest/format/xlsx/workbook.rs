@@ -1,5 +1,6 @@
 //! What a workbook says beside its cells: sheets, shared texts, which styles are dates.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use super::serial::NumberFormat;
@@ -8,6 +9,8 @@ use super::zip::Archive;
 
 /// Shared texts beyond this are not read: they are the one thing that must lie in memory.
 const MAX_TEXT_BYTES: usize = 256 << 20;
+/// More sheets, styles or parts no workbook has: an archive has no room for more parts, Excel for no more styles.
+const MAX_ITEMS: usize = 1 << 16;
 
 /// A sheet of cells.
 #[derive(Clone, Debug)]
@@ -42,6 +45,15 @@ pub(super) enum Refusal {
     /// It lacks what every workbook has.
     NoWorkbook,
     TooLarge,
+}
+
+/// # Errors
+/// For a list that would go on as long as its writer likes.
+fn bounded(items: usize) -> Result<(), Refusal> {
+    match items > MAX_ITEMS {
+        true => Err(Refusal::NoWorkbook),
+        false => Ok(()),
+    }
 }
 
 impl From<io::Error> for Refusal {
@@ -111,6 +123,7 @@ fn relations(archive: &Archive, part: &str, folder: &str) -> Result<Vec<Relation
             Node::Open(element) if element.local_name().as_ref() == b"Relationship" => {
                 let text = |wanted| attribute(&element, wanted).unwrap_or_default();
                 let target = text("Target");
+                bounded(relations.len())?;
                 relations.push(Relation {
                     id: text("Id"),
                     kind: text("Type")
@@ -138,6 +151,8 @@ fn sheets(
     let Some(bytes) = archive.read(part)? else {
         return Err(Refusal::NoWorkbook);
     };
+    let of_cells = relations.iter().filter(|r| r.kind == "worksheet");
+    let of_cells: BTreeMap<_, _> = of_cells.map(|r| (r.id.as_str(), r)).collect();
     let (mut sheets, mut is_1904) = (Vec::new(), false);
     let mut xml = Xml::new(bytes);
     loop {
@@ -153,10 +168,10 @@ fn sheets(
             }
             b"sheet" => {
                 let id = attribute(&element, "id").unwrap_or_default();
-                let of_cells = |r: &&Relation| r.id == id && r.kind == "worksheet";
                 // charts have a tab, and no cells
-                if let Some(relation) = relations.iter().find(of_cells) {
+                if let Some(relation) = of_cells.get(id.as_str()) {
                     let state = attribute(&element, "state");
+                    bounded(sheets.len())?;
                     sheets.push(Sheet {
                         name: attribute(&element, "name").unwrap_or_default(),
                         is_hidden: state.is_some_and(|state| state != "visible"),
@@ -186,7 +201,8 @@ fn texts(archive: &Archive, part: &str) -> Result<Texts, Refusal> {
                 if name == "si" {
                     texts.bytes.push_str(&text.take());
                     texts.ends.push(texts.bytes.len());
-                    if texts.bytes.len() > MAX_TEXT_BYTES {
+                    let bytes = texts.bytes.len() + texts.ends.len() * size_of::<usize>();
+                    if bytes > MAX_TEXT_BYTES {
                         return Err(Refusal::TooLarge);
                     }
                 }
@@ -257,7 +273,7 @@ fn unescape(text: &str) -> String {
 }
 
 fn formats(archive: &Archive, part: &str) -> Result<Vec<NumberFormat>, Refusal> {
-    let (mut own, mut formats) = (std::collections::BTreeMap::new(), Vec::new());
+    let (mut own, mut formats) = (BTreeMap::new(), Vec::new());
     let Some(bytes) = archive.read(part)? else {
         return Ok(formats);
     };
@@ -271,11 +287,13 @@ fn formats(archive: &Archive, part: &str) -> Result<Vec<NumberFormat>, Refusal> 
                 match element.local_name().as_ref() {
                     b"numFmt" => {
                         let code = attribute(&element, "formatCode").unwrap_or_default();
+                        bounded(own.len())?;
                         own.insert(number("numFmtId").unwrap_or(0), NumberFormat::of(&code));
                     }
                     b"xf" if within == "cellXfs" => {
                         let id = number("numFmtId").unwrap_or(0);
                         let format = own.get(&id).copied();
+                        bounded(formats.len())?;
                         formats.push(format.unwrap_or_else(|| NumberFormat::built_in(id)));
                     }
                     group @ (b"cellXfs" | b"cellStyleXfs") => within = name(group),

@@ -15,20 +15,45 @@ pub(super) enum Node<'a> {
     End,
 }
 
+/// More than any one node of a workbook takes: a text has 32,767 characters at most.
+const MAX_NODE_BYTES: usize = 16 << 20;
+
 /// Reads one part.
 pub(super) struct Xml<R: Read> {
-    reader: Reader<BufReader<R>>,
+    reader: Reader<BufReader<Rationed<R>>>,
     buffer: Vec<u8>,
+    /// Elements that are open.
+    depth: usize,
+}
+
+/// Hands out so many bytes for one node, so that none of it fills the memory.
+struct Rationed<R> {
+    bytes: R,
+    left: usize,
+}
+
+impl<R: Read> Read for Rationed<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let length = self.bytes.read(out)?;
+        let left = self.left.checked_sub(length);
+        self.left = left.ok_or_else(|| invalid("a part has a text without end"))?;
+        Ok(length)
+    }
 }
 
 impl<R: Read> Xml<R> {
     pub(super) fn new(bytes: R) -> Self {
-        let mut reader = Reader::from_reader(BufReader::with_capacity(1 << 16, bytes));
+        let rationed = Rationed {
+            bytes,
+            left: MAX_NODE_BYTES,
+        };
+        let mut reader = Reader::from_reader(BufReader::with_capacity(1 << 16, rationed));
         // `<a/>` as `<a></a>`: one case less for whoever reads
         reader.config_mut().expand_empty_elements = true;
         Self {
             reader,
             buffer: Vec::new(),
+            depth: 0,
         }
     }
 
@@ -38,6 +63,7 @@ impl<R: Read> Xml<R> {
     /// Those of the disk, or `InvalidData` for what is no XML.
     pub(super) fn next(&mut self) -> io::Result<Node<'_>> {
         self.buffer.clear();
+        self.reader.get_mut().get_mut().left = MAX_NODE_BYTES;
         let wrong = |error: Error| match error {
             Error::Io(error) => io::Error::new(error.kind(), error.to_string()),
             error => io::Error::new(io::ErrorKind::InvalidData, error),
@@ -47,8 +73,14 @@ impl<R: Read> Xml<R> {
             .read_event_into(&mut self.buffer)
             .map_err(wrong)?;
         Ok(match event {
-            Event::Start(element) => Node::Open(element),
-            Event::End(element) => Node::Close(name(element.local_name().as_ref())),
+            Event::Start(element) => {
+                self.depth += 1;
+                Node::Open(element)
+            }
+            Event::End(element) => {
+                self.depth = self.depth.saturating_sub(1);
+                Node::Close(name(element.local_name().as_ref()))
+            }
             Event::Text(text) => Node::Text(text.xml10_content().map_err(invalid)?.into_owned()),
             Event::CData(text) => Node::Text(text.xml10_content().map_err(invalid)?.into_owned()),
             Event::GeneralRef(entity) => {
@@ -58,13 +90,14 @@ impl<R: Read> Xml<R> {
                 };
                 Node::Text(character)
             }
+            Event::Eof if self.depth > 0 => return Err(invalid("a part ends too early")),
             Event::Eof => Node::End,
             _ => Node::Text(String::new()),
         })
     }
 }
 
-fn invalid(error: impl std::error::Error + Send + Sync + 'static) -> io::Error {
+fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
