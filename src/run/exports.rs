@@ -281,6 +281,9 @@ impl<'a> Listing<'a> {
             .exclusion(&self.source.table, &export.path)
             .cloned();
         let (status, note) = self.status(export, entry, decision.as_ref());
+        // what waits to be read is not loaded
+        let waits = export.state == ExportState::New;
+        let entry = entry.filter(|entry| !(waits && entry.status == FileStatus::RolledBack));
         let counts = entry.map(|entry| entry.counts);
         ListedExport {
             path: export.path.clone(),
@@ -306,7 +309,7 @@ impl<'a> Listing<'a> {
     ) -> (ExportStatus, Option<String>) {
         if let Some(lost) = export.lost {
             let note = format!(
-                "a rollback took back {} records of it, and the file is gone: put it back, or `kilde exports {}`",
+                "a rollback took back {} of its records, and the file is gone: put it back, or `kilde exports {}`",
                 lost.records,
                 lost.verb()
             );

@@ -383,7 +383,7 @@ impl Sight<'_> {
         })
     }
 
-    /// What only this file could bring again, where it is gone, nobody goes on without it, and no other has its content.
+    /// What only this file could bring again, where it is gone, nobody goes on without it, and its content is in no other.
     async fn lost(&self, path: &str) -> Result<Option<LostRecords>> {
         let Some(entry) = self.known.entry(path) else {
             return Ok(None);
@@ -392,13 +392,20 @@ impl Sight<'_> {
             return Ok(None);
         }
         let waits = entry.status == FileStatus::RolledBack;
-        let others = self
-            .known
-            .entries()
-            .filter(|other| waits && other.hash == entry.hash && !self.is_excluded(&other.path));
-        for other in others {
-            if let (Some(_), Some(raw)) = (self.found.get(&other.path), self.raw)
-                && hash(raw, &other.path).await? == entry.hash
+        let mut loaded = self.known.entries();
+        if waits && loaded.any(|other| other.counts_in_table() && other.hash == entry.hash) {
+            return Ok(None);
+        }
+        // a copy, or the file itself under another name
+        let others = self.found.iter().filter(|(path, other)| {
+            waits
+                && other.object.size == entry.size
+                && other.unreadable.is_none()
+                && !self.is_excluded(path)
+        });
+        for (other, _) in others {
+            if let Some(raw) = self.raw
+                && hash(raw, other).await? == entry.hash
             {
                 return Ok(None);
             }

@@ -691,7 +691,7 @@ fn rows_that_a_rollback_took_back_are_named_where_their_file_is_gone() {
     company.kilde(&["build"]).ended(2);
     let (status, note) = listed(&company, "orders_20260102.csv");
     assert_eq!(status, "missing");
-    assert!(note.contains("2 records"), "{note}");
+    assert!(note.contains("took back 2 of its records"), "{note}");
     assert_eq!(sales(&company), ["2", "30"]);
     // put back it is read
     deliver(&company, "orders_20260102", &["3,40", "y,1"]);

@@ -242,8 +242,10 @@ impl Decider<'_> {
             Diagnostic::error(
                 Code(214),
                 format!(
-                    "{records} records of `{}` were taken back by a rollback and cannot be read again, since {} of its exports {} gone: {}",
+                    "{records} {} of `{}` {} taken back by a rollback and cannot be read again, since {} of its exports {} gone: {}",
+                    if records == 1 { "record" } else { "records" },
                     plan.table,
+                    if records == 1 { "was" } else { "were" },
                     lost.len(),
                     if lost.len() == 1 { "is" } else { "are" },
                     few(&paths),
