@@ -37,6 +37,10 @@ impl Adopt {
         let mut request = selection.request(&project, clock.as_ref())?;
         request.adopt.insert(table);
         request.wait = self.wait.time();
-        super::build::run(&runner, &request, &project, options, self.json).await
+        let shown = super::build::Shown {
+            json: self.json,
+            maintains: true,
+        };
+        super::build::run(&runner, &request, &project, options, shown).await
     }
 }

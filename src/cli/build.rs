@@ -64,6 +64,9 @@ pub(super) struct Build {
     overrule: Vec<String>,
     #[command(flatten)]
     wait: WaitOptions,
+    /// Leave maintenance to `kilde maintain`, even where some is due
+    #[arg(long, env = "KILDE_NO_MAINTAIN")]
+    no_maintain: bool,
     /// Show what would be done, as `kilde plan` does
     #[arg(long)]
     dry_run: bool,
@@ -99,8 +102,21 @@ impl Build {
         };
         let accepted = self.accept.iter().map(|name| replaced(&project, name));
         request.accept = accepted.collect::<Result<_>>()?;
-        run(&runner, &request, &project, options, self.json).await
+        let shown = Shown {
+            json: self.json,
+            maintains: !self.no_maintain,
+        };
+        run(&runner, &request, &project, options, shown).await
     }
+}
+
+/// What is done beside a build.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shown {
+    /// The report is printed as JSON.
+    pub(super) json: bool,
+    /// What is due of maintenance is done too.
+    pub(super) maintains: bool,
 }
 
 /// Builds, and shows the report.
@@ -109,13 +125,13 @@ pub(super) async fn run(
     request: &BuildRequest,
     project: &Project,
     options: &Options,
-    json: bool,
+    shown: Shown,
 ) -> Result<ExitCode> {
     let progress = super::progress::Progress::start(options.quiet);
     let report = runner.build(request, progress.listener()).await;
     progress.finish();
     let report = report?;
-    if json {
+    if shown.json {
         let text = serde_json::to_string_pretty(&report)
             .map_err(|error| Error::internal("the report cannot be shown").caused_by(error))?;
         style::out(&format!("{text}\n"));
@@ -126,6 +142,13 @@ pub(super) async fn run(
         log::report(&report);
     } else if report.failure.is_some() {
         style::note(&render_failure(&report));
+    }
+    if report.release.is_some()
+        && shown.maintains
+        && let Some(done) = runner.maintain_after_build().await
+        && !(options.quiet || shown.json || log::is_json())
+    {
+        style::out(&super::maintain::render(&done, project));
     }
     let failed = report.kind_of_failure().map(ErrorKind::exit_code);
     Ok(failed.map_or(ExitCode::SUCCESS, ExitCode::from))

@@ -19,6 +19,7 @@ mod latest;
 mod lineage;
 mod log;
 mod ls;
+mod maintain;
 mod options;
 mod plan;
 mod progress;
@@ -92,6 +93,8 @@ enum Command {
     Diff(diff::Diff),
     /// Publish an older release again, and pause the lake
     Rollback(rollback::Rollback),
+    /// Give up releases that are no longer kept, compact small files, give space back
+    Maintain(maintain::Maintain),
     /// Let builds publish again after a rollback
     Resume(resume::Resume),
     /// List what came in and what became of it; skip, retract or reload exports
@@ -149,7 +152,7 @@ fn run(arguments: Arguments, scaffold: Scaffold) -> Result<ExitCode> {
         Command::Init(command) => return command.run(options.quiet, scaffold),
         Command::Schema(command) => return command.run(),
         Command::Explain(command) => return command.run(),
-        Command::Build(_) | Command::Rollback(_) | Command::Resume(_) => {
+        Command::Build(_) | Command::Maintain(_) | Command::Rollback(_) | Command::Resume(_) => {
             options.stop = interrupt::stop_on_signal()?;
         }
         _ => interrupt::end_on_signal()?,
@@ -173,6 +176,7 @@ fn run(arguments: Arguments, scaffold: Scaffold) -> Result<ExitCode> {
             Command::Releases(command) => command.run(&options).await,
             Command::Diff(command) => command.run(&options).await,
             Command::Rollback(command) => command.run(&options).await,
+            Command::Maintain(command) => command.run(&options).await,
             Command::Resume(command) => command.run(&options).await,
             Command::Exports(command) => command.run(&options).await,
             Command::Rejects(command) => command.run(&options).await,

@@ -67,6 +67,7 @@ impl Sample {
                 lake: "lake".into(),
                 vars: BTreeMap::from([("country".into(), "SE".into())]),
                 parquet_tables: crate::project::ParquetTables::default(),
+                keep: crate::project::Period::of_days(30),
                 highlights: crate::project::Highlights::default(),
                 max_record_bytes: 1 << 20,
                 purposes: BTreeMap::new(),

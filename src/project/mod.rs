@@ -103,6 +103,8 @@ pub struct Project {
     pub(crate) notify: Option<Notify>,
     /// `publish.parquet`.
     pub(crate) parquet_tables: ParquetTables,
+    /// `keep`: how long a release stays readable after the next one.
+    pub(crate) keep: Period,
     /// `highlights`.
     pub(crate) highlights: Highlights,
     /// Pipelines in order of their files.

@@ -10,7 +10,7 @@ use super::failpoint::Failpoint;
 use super::log::{Event, LogView};
 use super::map::Release;
 use super::table_log::TableLog;
-use super::{layout, log};
+use super::{layout, log, maintain};
 use crate::clock::Clock;
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
@@ -102,7 +102,10 @@ impl Lake {
     /// The newest settled release; `None` where none was published. Three reads.
     pub(crate) async fn current(&self) -> Result<Option<Release>> {
         match self.newest().await? {
-            Some(number) => self.release(number).await.map(Some),
+            Some(number) => {
+                let release = self.find_release(number).await?;
+                release.ok_or_else(|| no_release(number)).map(Some)
+            }
             None => Ok(None),
         }
     }
@@ -128,8 +131,12 @@ impl Lake {
     /// A release by number.
     ///
     /// # Errors
-    /// `Config` K0713 where there is no such release.
+    /// `Config` K0713 where there is no such release, K0717 where it is no longer kept.
     pub(crate) async fn release(&self, number: ReleaseNumber) -> Result<Release> {
+        let floor = self.retired_below().await?;
+        if number < floor {
+            return Err(maintain::retired(number, floor));
+        }
         self.find_release(number)
             .await?
             .ok_or_else(|| no_release(number))
@@ -148,8 +155,9 @@ impl Lake {
     /// The newest releases, newest first, at most `limit`.
     pub(crate) async fn releases(&self, limit: usize) -> Result<Vec<Release>> {
         let mut releases = Vec::new();
+        let floor = self.retired_below().await?.0;
         let mut number = self.newest().await?.map_or(0, |newest| newest.0);
-        while number > 0 && releases.len() < limit {
+        while number > 0 && number >= floor && releases.len() < limit {
             // older maps may have been deleted
             match self.find_release(ReleaseNumber(number)).await? {
                 Some(release) => releases.push(release),

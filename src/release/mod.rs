@@ -24,6 +24,7 @@ mod json;
 mod lake;
 mod layout;
 mod log;
+mod maintain;
 mod map;
 mod publish;
 mod request;
@@ -41,9 +42,10 @@ pub(crate) use decision::Decision;
 pub(crate) use failpoint::{Boundary, Failpoint};
 pub(crate) use lake::{Lake, Pause};
 pub(crate) use layout::CandidateName;
+pub(crate) use maintain::{Retirement, Unneeded};
 pub(crate) use map::{
     Fingerprints, Held, Release, RollbackClass, TableEntry, TableFacts, TableKind,
 };
 pub(crate) use request::{PublishRequest, Removal, RollbackRequest, TableChange, TableWrite};
-pub(crate) use retire::{KeepFailedRuns, Sweep};
+pub(crate) use retire::{KeepFailedRuns, Sweep, Swept};
 pub(crate) use table_log::{Commit, EntryDraft, LiveFile, TableLog, TableState};

@@ -40,7 +40,7 @@ impl BuildRequest {
     }
 
     /// # Errors
-    /// `Config` K0717 where there is nothing to answer; K0718 for what cannot be taken over.
+    /// `Config` K0719 where there is nothing to answer; K0718 for what cannot be taken over.
     pub(super) async fn refuse_vain_answers(
         &self,
         project: &Project,
@@ -86,7 +86,7 @@ impl BuildRequest {
 
 fn nothing_to_answer(table: &str) -> Error {
     Error::config(format!("no other tool has changed `{table}`"))
-        .code(Code(717))
+        .code(Code(719))
         .help("`kilde build` builds as ever; compactions by other tools are followed by themselves")
 }
 

@@ -23,6 +23,7 @@ mod highlights;
 mod history;
 mod hold;
 mod latest;
+mod maintain;
 mod matching;
 mod observe;
 mod operations;
@@ -51,6 +52,7 @@ pub(crate) use exports::{ExportStatus, Exports, ListedExport, SourceExports};
 pub(crate) use highlights::FigurePoint;
 pub(crate) use highlights::{DiffPage, FigureSeries, GroupDiff, PeopleDiff, SourceRejects};
 pub(crate) use latest::LatestReport;
+pub(crate) use maintain::{MaintainReport, MaintainRequest};
 pub use report::RunReport;
 pub(crate) use report::{HeldReport, OverdueReport, SourceReport, StepReport, TableOutcome};
 

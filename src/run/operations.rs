@@ -51,10 +51,25 @@ pub(crate) struct ResumeReport {
 }
 
 /// A run that builds nothing.
-struct Operation {
+pub(super) struct Operation {
     run: RunId,
     command: RunCommand,
     started_at: DateTime<Utc>,
+}
+
+impl Operation {
+    /// One that begins now.
+    pub(super) fn new(runner: &Runner, command: RunCommand) -> Self {
+        Self {
+            run: runner.clock.run_id(),
+            command,
+            started_at: runner.clock.now(),
+        }
+    }
+
+    pub(super) fn run(&self) -> &RunId {
+        &self.run
+    }
 }
 
 /// Tables of the project and the newest release.
@@ -79,11 +94,7 @@ impl Runner {
         let catalog = self.readable(self.clock.now())?;
         // fail before anything is claimed
         let then = catalog.lake().release(to).await?;
-        let operation = Operation {
-            run: self.clock.run_id(),
-            command: RunCommand::Rollback,
-            started_at: self.clock.now(),
-        };
+        let operation = Operation::new(self, RunCommand::Rollback);
         let (claim, _) = self.claim(&catalog, &operation.run, wait, listener).await?;
         let ended = self.roll_back(&catalog, claim, &then).await;
         let warning = self
@@ -122,7 +133,7 @@ impl Runner {
     }
 
     /// Makes an operation that claimed the last run; what goes wrong with that is a warning.
-    async fn conclude_operation(
+    pub(super) async fn conclude_operation(
         &self,
         catalog: &Catalog,
         operation: &Operation,
@@ -180,7 +191,8 @@ impl Runner {
         claim: &Claim,
         then: &Release,
     ) -> Result<RollbackRequest> {
-        let writer = OpsWriter::of_claim(catalog, claim, self.clock.now());
+        let writer =
+            OpsWriter::of_claim(catalog, claim, self.clock.now(), self.project.keep.days());
         Ok(RollbackRequest {
             to: then.number,
             reason: format!(
@@ -209,11 +221,7 @@ impl Runner {
                 warning: None,
             });
         };
-        let operation = Operation {
-            run: self.clock.run_id(),
-            command: RunCommand::Resume,
-            started_at: self.clock.now(),
-        };
+        let operation = Operation::new(self, RunCommand::Resume);
         let (mut claim, _) = self.claim(&catalog, &operation.run, wait, listener).await?;
         let resumed = claim.resume().await;
         claim.yield_(YieldReason::NothingToDo).await?;

@@ -322,13 +322,14 @@ impl Execution {
             claim: self.claim,
             run: &self.run,
             written_at: self.runner.clock.now(),
+            retention_days: self.runner.project.keep.days(),
         };
         let written = writer.write(&session, table, &schema, series).await?;
         let identity = match &published {
             Some(content) => TableIdentity::of(&content.definition)?,
             None => self.new_identity(),
         };
-        let definition = definition(table, identity, &schema)?;
+        let definition = definition(table, identity, &schema, writer.retention_days)?;
         let kept: Vec<(LiveFile, engine::DataFile)> = match &published {
             Some(old) => kept_files(old, &void),
             None => Vec::new(),
@@ -344,6 +345,8 @@ pub(super) struct OpsWriter<'a> {
     claim: ClaimNumber,
     run: &'a RunId,
     written_at: DateTime<Utc>,
+    /// How long versions of the table are kept.
+    retention_days: u32,
 }
 
 impl<'a> OpsWriter<'a> {
@@ -352,12 +355,14 @@ impl<'a> OpsWriter<'a> {
         catalog: &'a Catalog,
         claim: &'a Claim,
         written_at: DateTime<Utc>,
+        retention_days: u32,
     ) -> Self {
         Self {
             catalog,
             claim: claim.number(),
             run: claim.run(),
             written_at,
+            retention_days,
         }
     }
 
@@ -401,7 +406,12 @@ impl<'a> OpsWriter<'a> {
 }
 
 /// The table of that content, or a new one, with the columns that we write today.
-fn definition(table: &TableName, identity: TableIdentity, schema: &SchemaRef) -> Result<String> {
+fn definition(
+    table: &TableName,
+    identity: TableIdentity,
+    schema: &SchemaRef,
+    retention_days: u32,
+) -> Result<String> {
     let description = match table.name() {
         "files" => "The ledger: which export became which rows.",
         _ => "Records that broke their contract: where, which rule, and the record as delivered.",
@@ -414,7 +424,7 @@ fn definition(table: &TableName, identity: TableIdentity, schema: &SchemaRef) ->
         comments: BTreeMap::new(),
         partition_by: &[PARTITION.to_string()],
         statistics_columns: Vec::new(),
-        retention_days: super::candidate::RETENTION_DAYS,
+        retention_days,
     }
     .lines()
 }
@@ -530,7 +540,7 @@ pub(super) async fn rolled_back(
             let session = writer.catalog.engine().session(&tables, Joins::Hash)?;
             let written = writer.write(&session, &table, &schema, PUBLISHED).await?;
             let identity = TableIdentity::of(&present.definition)?;
-            let definition = definition(&table, identity, &schema)?;
+            let definition = definition(&table, identity, &schema, writer.retention_days)?;
             let by_source = &present.file_set.partition_columns;
             content_of(&table, &schema, definition, by_source, &kept, &written)?
         } else {

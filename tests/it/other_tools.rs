@@ -109,7 +109,7 @@ fn what_another_tool_changed_is_told_and_overruled_by_a_person() {
     };
     let company = company();
     let said = company.kilde(&["build", "--overrule", "orders"]).ended(2);
-    assert!(said.stderr.contains("K0717"), "{}", said.stderr);
+    assert!(said.stderr.contains("K0719"), "{}", said.stderr);
     change(
         python,
         &company,
@@ -159,7 +159,8 @@ fn what_another_tool_changed_is_told_and_overruled_by_a_person() {
         .ended(0);
     let release = company.newest_release();
     assert_eq!(release["overruled"][0]["table"], "gold.sales");
-    assert_eq!(release["changed"], serde_json::json!(["gold.sales"]));
+    let changed = release["changed"].as_array().unwrap();
+    assert!(changed.contains(&"gold.sales".into()), "{changed:?}");
     // a rollback records what it goes over, and a changed ledger does not stop it
     change(
         python,
@@ -192,7 +193,7 @@ fn rows_that_another_tool_added_are_adopted_as_if_they_had_come_in_an_export() {
     };
     let company = company();
     let said = company.kilde(&["adopt", "orders"]).ended(2);
-    assert!(said.stderr.contains("K0717"), "{}", said.stderr);
+    assert!(said.stderr.contains("K0719"), "{}", said.stderr);
     // of a table that is made of others there is nothing to adopt
     let said = company.kilde(&["adopt", "gold.sales"]).ended(2);
     assert!(said.stderr.contains("K0718"), "{}", said.stderr);

@@ -116,9 +116,11 @@ pub(super) const CODES: &[Explanation] = &[
     },
     Explanation {
         code: Code(717),
-        title: "no other tool has changed the table",
-        text: "`--overrule` and `kilde adopt` answer a commit of another tool that changed data or columns since the newest\n\
-               release. There is none: the name is wrong, or a release has answered it already (`kilde releases show N`).",
+        title: "a release that is no longer kept",
+        text: "\
+Releases stay readable for as long as `keep:` in kilde.yaml says (30 days, unless it says otherwise), counted from when the
+next one was published; `kilde maintain` then gives their space back. They cannot be read, compared or rolled back to any
+more. `kilde releases` lists those that can; `ops.releases` remembers the others.",
     },
     Explanation {
         code: Code(718),
@@ -127,5 +129,11 @@ pub(super) const CODES: &[Explanation] = &[
                and enters them in the ledger. Tables that kilde makes of other tables are made again by the next build; rows\n\
                of exports that were changed or deleted would contradict the ledger. `kilde build --overrule TABLE` publishes\n\
                the table as kilde made it; to lose the rows of an export, `kilde exports retract` it.",
+    },
+    Explanation {
+        code: Code(719),
+        title: "no other tool has changed the table",
+        text: "`--overrule` and `kilde adopt` answer a commit of another tool that changed data or columns since the newest\n\
+               release. There is none: the name is wrong, or a release has answered it already (`kilde releases show N`).",
     },
 ];

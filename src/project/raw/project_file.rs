@@ -30,8 +30,8 @@ section! {
         publish: Option<RawPublish>,
         /// Which tables tell people how things stand, on the page of `kilde diff --html`.
         highlights: Option<RawHighlights>,
-        /// How long releases are kept.
-        keep: Option<Later<Period>>,
+        /// How long a release can be read and rolled back to after the next one was published. Default `30d`.
+        keep: Option<Period>,
         /// Whom to tell what happened.
         notify: Option<RawNotify>,
         /// Who answers for the processing of personal data.

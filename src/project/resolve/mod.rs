@@ -26,7 +26,7 @@ use std::sync::Arc;
 use super::load::Files;
 use super::publish::ParquetTables;
 use super::raw::{Mistake, RawHighlights, Sink};
-use super::{Ground, Notify, Pipeline, Project, Spanned, Variables};
+use super::{Ground, Notify, Period, Pipeline, Project, Spanned, Variables};
 use crate::diagnostic::{Code, Diagnostic, SourceFile, Span};
 use crate::name::TableName;
 
@@ -139,6 +139,7 @@ pub(crate) fn project(
         purposes: settings.purposes,
         notify: settings.notify,
         parquet_tables,
+        keep: settings.keep,
         highlights,
         pipelines,
         exposures,
@@ -164,6 +165,7 @@ fn pipeline_name(file: &SourceFile) -> String {
 pub(crate) struct Settings {
     /// Names and globs of `publish.parquet`.
     publish_parquet: Vec<Spanned<String>>,
+    keep: Period,
     /// `highlights`, not yet checked.
     highlights: Option<RawHighlights>,
     /// `None` where it was reported as wrong.
