@@ -12,6 +12,7 @@ use super::log;
 use crate::catalog::Catalog;
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
+use crate::parallel::STACK_BYTES;
 use crate::plan::Selection;
 use crate::project::{Period, Project, Variables, instant, local_instant};
 use crate::run::{BuildRequest, Resources, Runner, Stop};
@@ -195,8 +196,7 @@ impl Options {
     pub(super) fn runtime(&self) -> Result<tokio::runtime::Runtime> {
         tokio::runtime::Builder::new_multi_thread()
             .worker_threads(self.threads())
-            // debug builds of the query planner recurse deeply
-            .thread_stack_size(16 << 20)
+            .thread_stack_size(STACK_BYTES)
             .enable_all()
             .build()
             .map_err(|error| Error::unavailable("cannot start threads").caused_by(error))

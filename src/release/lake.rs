@@ -17,6 +17,9 @@ use crate::error::{Error, Result};
 use crate::name::{ClaimNumber, ReleaseNumber, RunId};
 use crate::store::Store;
 
+/// After so long without a sign of life a builder is dead, however far the clocks are apart.
+const SILENT: chrono::TimeDelta = chrono::TimeDelta::minutes(5);
+
 /// A lake: its releases, its log and its tables' logs. Cheap to clone; opening one reads nothing.
 #[derive(Clone, Debug)]
 pub(crate) struct Lake {
@@ -67,6 +70,15 @@ pub(crate) struct OpenClaim {
     pub(crate) since: DateTime<Utc>,
 }
 
+/// Whether the run of an open claim still lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Builder {
+    AtWork,
+    Dead,
+    /// It gave a sign of life not long ago, or the storage does not tell.
+    Unknown,
+}
+
 /// Only tells where to start looking; stale is harmless.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Hint {
@@ -94,7 +106,6 @@ impl Lake {
     }
 
     /// The store underneath.
-    #[cfg(test)]
     pub(crate) fn store(&self) -> &Store {
         &self.store
     }
@@ -197,6 +208,24 @@ impl Lake {
                 None => None,
             },
             floors: view.floors(),
+        })
+    }
+
+    /// Whether the run that holds the lake still lives. Writes nothing.
+    ///
+    /// # Errors
+    /// Of storage.
+    pub(crate) async fn builder(&self, open: &OpenClaim) -> Result<Builder> {
+        match self.store.is_locked(layout::LOCK).await? {
+            Some(true) => return Ok(Builder::AtWork),
+            Some(false) => return Ok(Builder::Dead),
+            None => {}
+        }
+        let beat = self.store.head(&layout::heartbeat(open.claim)).await?;
+        let last = beat.map_or(open.since, |beat| beat.modified_at);
+        Ok(match self.clock.now() - last > SILENT {
+            true => Builder::Dead,
+            false => Builder::Unknown,
         })
     }
 

@@ -40,7 +40,7 @@ mod table_log;
 pub(crate) use claim::{Claim, YieldReason};
 pub(crate) use decision::Decision;
 pub(crate) use failpoint::{Boundary, Failpoint};
-pub(crate) use lake::{Lake, Pause};
+pub(crate) use lake::{Builder, Lake, LakeStatus, Pause};
 pub(crate) use layout::CandidateName;
 pub(crate) use maintain::{Retirement, Unneeded};
 pub(crate) use map::{

@@ -16,6 +16,7 @@ mod dbt;
 mod decide;
 mod decision;
 mod diff;
+mod doctor;
 mod event;
 mod execute;
 mod exports;
@@ -46,6 +47,7 @@ mod why;
 pub(crate) use decide::{Decided, DecisionRequest};
 pub(crate) use decision::Verb;
 pub(crate) use diff::{DiffRequest, ReleaseDiff, RowsAsked, TableDiff, TableDifference};
+pub(crate) use doctor::{Finding, Health};
 pub use event::{Listener, RunEvent};
 pub(crate) use exports::{ExportStatus, Exports, ListedExport, SourceExports};
 #[cfg(test)]

@@ -7,6 +7,7 @@
 mod barrier;
 #[cfg(unix)]
 mod create_without_links;
+mod disk;
 mod listing;
 mod location;
 mod lock;
@@ -34,6 +35,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 #[cfg(test)]
 pub(crate) use barrier::SIMULATED as SIMULATED_BARRIER;
+pub(crate) use disk::free_bytes;
 use listing::Fault;
 pub(crate) use listing::{Listing, Unreadable};
 pub(crate) use location::Location;
