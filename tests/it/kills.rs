@@ -269,7 +269,7 @@ fn builders_that_wait_build_one_after_the_other() {
         &["rollback", "1", "--wait", "1m"][..],
         &["resume", "--wait", "1m"],
     ] {
-        let holder = start(&shop, None, &["rollback", "2"]);
+        let holder = start(&shop, None, &["rollback", "2", "--wait", "1m"]);
         shop.kilde(command).ended(0);
         assert!(holder.wait_with_output().unwrap().status.success());
     }
