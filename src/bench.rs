@@ -72,7 +72,6 @@ impl Decoder {
                 location,
                 path: path.to_string(),
                 size,
-                e_tag: None,
                 captures: Captures::default(),
             },
             source: Arc::new(source.clone()),

@@ -123,7 +123,7 @@ fn of_store(error: &object_store::Error) -> Error {
         | object_store::Error::Unauthenticated { path, .. } => Error::config(
             "storage refuses to give a data file",
         )
-        .code(Code(719))
+        .code(Code(723))
         .at(path.clone())
         .caused_by(error.to_string())
         .help("check which credentials are in use, whether they have expired, and their rights"),

@@ -32,8 +32,6 @@ pub(crate) struct Export {
     pub(crate) path: String,
     /// As it was listed.
     pub(crate) size: u64,
-    /// As it was listed; a folder says none.
-    pub(crate) e_tag: Option<String>,
     /// What the path says.
     pub(crate) captures: Captures,
 }
@@ -48,8 +46,6 @@ pub(crate) struct ExportReport {
     /// blake3 of those bytes, in hexadecimal.
     pub(crate) hash: String,
     pub(crate) modified_at: DateTime<Utc>,
-    /// What an object store calls this content.
-    pub(crate) e_tag: Option<String>,
     pub(crate) records: u64,
     pub(crate) accepted: u64,
     pub(crate) rejected: u64,
@@ -137,11 +133,6 @@ pub(crate) async fn decode_export(
             .clamp(1, 1 << 30),
         scratch: scratch.to_path_buf(),
         modified_at: version.meta.last_modified,
-        e_tag: export
-            .e_tag
-            .is_some()
-            .then(|| version.meta.e_tag.clone())
-            .flatten(),
     };
     let worker = tokio::task::spawn_blocking(move || task.run(raw));
     let fed = feed(parts.bytes, sender).await;
@@ -183,7 +174,6 @@ struct Task {
     max_record_bytes: usize,
     scratch: PathBuf,
     modified_at: DateTime<Utc>,
-    e_tag: Option<String>,
 }
 
 impl Task {
@@ -232,7 +222,6 @@ impl Task {
             size,
             hash: hash.to_hex().to_string(),
             modified_at: self.modified_at,
-            e_tag: self.e_tag,
             records: written.records,
             accepted: written.accepted.rows(),
             rejected: written.rejects.rows(),

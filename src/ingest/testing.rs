@@ -188,7 +188,6 @@ impl Bench {
             location,
             path: path.to_string(),
             size: bytes.len() as u64,
-            e_tag: None,
             captures,
         };
         let scratch = self.scratch.path().join(path.replace('/', "-"));

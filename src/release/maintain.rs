@@ -171,7 +171,9 @@ impl Lake {
             at: self.clock.now(),
             run: run.clone(),
         })?;
-        self.store.put(layout::RETIRED, bytes).await
+        self.store.put(layout::RETIRED, bytes).await?;
+        // readers are told before anything of it is gone
+        self.store.barrier(&[layout::RETIRED.to_string()]).await
     }
 
     /// The oldest release that readers could have seen since `instant`: those before were followed by another before that.

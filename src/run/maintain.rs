@@ -16,11 +16,11 @@ use datafusion::catalog::TableProvider;
 use datafusion::prelude::DataFrame;
 use serde::Serialize;
 
-use super::Runner;
 use super::candidate::{personal_columns, statistics_columns};
 use super::operations::Operation;
 use super::step::buckets;
 use super::summary::RunCommand;
+use super::{Listener, Runner};
 use crate::catalog::{Catalog, Content};
 use crate::clock::Stopwatch;
 use crate::engine::{self, FileSet, Joins};
@@ -137,7 +137,10 @@ impl Runner {
             return Ok(survey.report(true));
         }
         let operation = Operation::new(self, RunCommand::Maintain);
-        let mut claim = catalog.lake().claim(operation.run()).await?;
+        let nobody: Listener = Arc::new(|_| {});
+        let (mut claim, _) = self
+            .claim(&catalog, operation.run(), Duration::ZERO, &nobody)
+            .await?;
         let survey = match claim.base() {
             // another release was published, or settled, since we looked
             Some(base) if base.number != survey.base.number => {
@@ -264,9 +267,11 @@ impl Runner {
             budget: request.budget,
             report: survey.report(false),
         };
-        let swept = claim.sweep(KeepFailedRuns::default()).await?;
-        upkeep.report.orphans = swept.files;
-        upkeep.report.orphan_bytes = swept.bytes;
+        if let Some(sweep) = claim.declare_sweep(KeepFailedRuns::default()).await? {
+            let swept = sweep.delete().await?;
+            upkeep.report.orphans = swept.files;
+            upkeep.report.orphan_bytes = swept.bytes;
+        }
         let reason = format!("kept for {}", self.project.keep);
         let retirement = claim.declare_retired(survey.floor, &reason).await?;
         upkeep.publish(claim, survey).await?;

@@ -195,7 +195,7 @@ fn remote(place: String, told: Told) -> Error {
         ),
         Class::NoCredentials => (
             ErrorKind::Config,
-            718,
+            722,
             format!("no credentials for {provider}"),
             match provider {
                 Provider::S3 => {
@@ -211,7 +211,7 @@ fn remote(place: String, told: Told) -> Error {
         ),
         Class::Denied => (
             ErrorKind::Config,
-            719,
+            723,
             format!("{provider} refuses this"),
             "check which credentials are in use, whether they have expired, and their rights: docs/storage.md lists them",
         ),
@@ -344,12 +344,12 @@ mod tests {
             (
                 "Error performing PUT http://169.254.169.254/latest/api/token",
                 ErrorKind::Config,
-                "K0718",
+                "K0722",
             ),
             (
                 "400 Bad Request: <Error><Code>ExpiredToken</Code></Error>",
                 ErrorKind::Config,
-                "K0719",
+                "K0723",
             ),
             ("301 Moved Permanently", ErrorKind::Config, "K0720"),
             (

@@ -56,7 +56,7 @@ impl Profile {
     /// The profile that AWS_PROFILE names, else `default`; empty where nobody named one and there is none.
     ///
     /// # Errors
-    /// `Config` K0718 where the named profile does not exist, or a file of profiles cannot be read.
+    /// `Config` K0722 where the named profile does not exist, or a file of profiles cannot be read.
     pub(super) fn read(environment: &Environment) -> Result<Self> {
         let wanted = environment.first(&["AWS_PROFILE", "AWS_DEFAULT_PROFILE"]);
         let name = wanted.unwrap_or("default");
@@ -75,7 +75,7 @@ impl Profile {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
                 Err(error) => {
                     return Err(Error::config("a file of AWS profiles cannot be read")
-                        .code(Code(718))
+                        .code(Code(722))
                         .at(path.display().to_string())
                         .caused_by(error));
                 }
@@ -86,7 +86,7 @@ impl Profile {
         }
         if let Some(name) = wanted.filter(|_| !is_found) {
             return Err(Error::config(format!("there is no AWS profile `{name}`"))
-                .code(Code(718))
+                .code(Code(722))
                 .help("`aws configure list-profiles` names them; AWS_PROFILE chooses one"));
         }
         Ok(Self(profile))
@@ -99,7 +99,7 @@ impl Profile {
     /// Refuses a profile whose keys another program has to fetch: asking on would find other keys, or none.
     ///
     /// # Errors
-    /// `Config` K0718.
+    /// `Config` K0722.
     pub(super) fn refuse_what_only_aws_can_follow(&self) -> Result<()> {
         let known = [
             "sso_session",
@@ -112,7 +112,7 @@ impl Profile {
             Some(key) if self.get("aws_access_key_id").is_none() => Err(Error::config(format!(
                 "the AWS profile says `{key}`, which kilde does not follow"
             ))
-            .code(Code(718))
+            .code(Code(722))
             .help("`eval \"$(aws configure export-credentials --format env)\"` puts its keys into the environment")),
             _ => Ok(()),
         }
@@ -187,7 +187,7 @@ mod tests {
         let none = environment(&[("HOME", home), ("AWS_PROFILE", "play")]);
         let error = Profile::read(&none).err().unwrap().render();
         assert!(
-            error.contains("K0718") && error.contains("`play`"),
+            error.contains("K0722") && error.contains("`play`"),
             "{error}"
         );
     }

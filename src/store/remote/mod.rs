@@ -106,7 +106,7 @@ fn open_with(bucket: &Bucket, environment: &Environment) -> Result<Arc<dyn Objec
             "the settings for {} do not fit together",
             bucket.provider
         ))
-        .code(crate::diagnostic::Code(718))
+        .code(crate::diagnostic::Code(722))
         .at(bucket.to_string())
         .caused_by(told)
         .help("docs/storage.md lists the variables")
@@ -373,7 +373,7 @@ mod tests {
         ];
         for (url, variables) in cases {
             let text = opened(url, variables).err().unwrap().render();
-            assert!(text.contains("K0718") && text.contains(url), "{text}");
+            assert!(text.contains("K0722") && text.contains(url), "{text}");
             assert!(
                 !text.contains("geheim") && !text.contains("ge heim"),
                 "{text}"
