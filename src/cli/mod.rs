@@ -30,6 +30,7 @@ mod releases;
 mod resume;
 mod rollback;
 mod rows;
+mod schedule;
 mod schema;
 mod show;
 mod status;
@@ -102,6 +103,8 @@ enum Command {
     Exports(exports::Exports),
     /// Show the records that broke their contract, grouped by reason
     Rejects(rejects::Rejects),
+    /// Print what makes cron, systemd, Kubernetes or Airflow run the pipelines at their times
+    Schedule(schedule::Schedule),
     /// Print the JSON Schema of kilde's YAML files, for editors
     Schema(schema::Schema),
     /// Explain an error code, such as K0107
@@ -195,6 +198,7 @@ fn run(arguments: Arguments, scaffold: Scaffold) -> Result<ExitCode> {
             Command::Exports(command) => command.run(&options).await,
             Command::Rejects(command) => command.run(&options).await,
             Command::Init(command) => command.run(options.quiet, scaffold),
+            Command::Schedule(command) => command.run(&options),
             Command::Schema(command) => command.run(),
             Command::Explain(command) => command.run(),
         }

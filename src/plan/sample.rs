@@ -51,6 +51,7 @@ impl Sample {
         let pipeline = Pipeline {
             name: "shop".into(),
             description: None,
+            schedule: None,
             owner: Some(Owner {
                 name: "Data".into(),
                 email: None,
@@ -72,6 +73,7 @@ impl Sample {
                 max_record_bytes: 1 << 20,
                 purposes: BTreeMap::new(),
                 notify: None,
+                openlineage: None,
                 pipelines: vec![pipeline],
                 exposures: Vec::new(),
                 sources: BTreeMap::new(),

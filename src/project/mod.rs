@@ -19,6 +19,7 @@ mod json_schema;
 mod load;
 mod matching;
 mod notify;
+mod openlineage;
 mod path_pattern;
 mod period;
 mod publish;
@@ -54,6 +55,7 @@ pub(crate) use freshness::Freshness;
 pub(crate) use highlights::{Figures, Groups, Highlights, People};
 pub(crate) use matching::{MatchTable, Matching};
 pub(crate) use notify::{Notify, Occasion, Webhook};
+pub(crate) use openlineage::OpenLineage;
 pub(crate) use path_pattern::{Captures, PathPattern};
 pub(crate) use period::Period;
 pub(crate) use publish::ParquetTables;
@@ -101,6 +103,8 @@ pub struct Project {
     pub(crate) purposes: BTreeMap<String, Ground>,
     /// `notify:` of the target, else of the project.
     pub(crate) notify: Option<Notify>,
+    /// `openlineage:` of the target, else of the project.
+    pub(crate) openlineage: Option<OpenLineage>,
     /// `publish.parquet`.
     pub(crate) parquet_tables: ParquetTables,
     /// `keep`: how long a release stays readable after the next one.
@@ -136,6 +140,8 @@ pub(crate) struct Pipeline {
     pub(crate) name: String,
     pub(crate) description: Option<String>,
     pub(crate) owner: Option<Owner>,
+    /// Cron, in the project's time zone.
+    pub(crate) schedule: Option<String>,
     pub(crate) tags: Vec<String>,
 }
 

@@ -64,6 +64,8 @@ impl Runner {
             let text = format!("the report of this run is not kept: {}", error.brief());
             listener(RunEvent::Warning(text));
         }
+        self.tell_lineage(course.shapes.as_ref(), &report, &summary, &listener)
+            .await;
         if let Some(shapes) = &course.shapes {
             self.describe(shapes, &listener, |artifacts| {
                 let invocation = Invocation {
@@ -176,7 +178,8 @@ impl Runner {
         report.base = observation.release.as_ref().map(BaseRelease::of);
         observation.refuse_if_paused()?;
         let plan = self.plan_on(Some(&catalog), &observation, request).await?;
-        course.shapes = self.artifacts.is_some().then(|| plan.shapes());
+        let is_wanted = self.artifacts.is_some() || self.project.openlineage.is_some();
+        course.shapes = is_wanted.then(|| plan.shapes());
         request.refuse_holds(&plan, observation.release.as_ref())?;
         request.refuse_breaking(&plan)?;
         if !has_work(&plan, request, observation.release.as_ref()) {

@@ -25,6 +25,7 @@ mod latest;
 mod maintain;
 mod matching;
 mod observe;
+mod openlineage;
 mod operations;
 mod ops_tables;
 mod publication;

@@ -7,7 +7,7 @@ use super::super::raw::{
     Mistake, Named, RawProjectFile, RawTarget, Sink, identifier, listed, nearest_word,
 };
 use super::super::{Ground, Period, Spanned, Variables};
-use super::{Settings, blame, notify};
+use super::{Settings, blame, notify, openlineage};
 use crate::diagnostic::{Diagnostic, Span};
 
 /// Longest record of a text export unless `limits.line` says otherwise.
@@ -35,6 +35,7 @@ pub(super) fn resolve(
             vars: BTreeMap::new(),
             max_record_bytes: MAX_RECORD_BYTES,
             notify: None,
+            openlineage: None,
             purposes: BTreeMap::new(),
             publish_parquet: Vec::new(),
             keep: kept_by_default(),
@@ -77,6 +78,16 @@ pub(super) fn resolve(
             raw.notify.as_ref(),
             raw.targets.entries.iter().map(|(_, t)| t.notify.clone()),
             target,
+            sink,
+        ),
+        openlineage: openlineage::resolve(
+            raw.openlineage.as_ref(),
+            raw.targets
+                .entries
+                .iter()
+                .map(|(_, t)| t.openlineage.clone()),
+            target,
+            root,
             sink,
         ),
         keep: raw.keep.unwrap_or_else(kept_by_default),
