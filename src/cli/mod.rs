@@ -2,6 +2,7 @@
 //!
 //! Results go to stdout, progress and logs to stderr; colours only on a terminal, and never with `NO_COLOR`.
 
+mod adopt;
 mod build;
 mod check;
 mod connect;
@@ -69,6 +70,8 @@ enum Command {
     Plan(plan::Plan),
     /// Read new exports, run what is stale, test it, publish one release
     Build(build::Build),
+    /// Take over rows that another tool added to the table of an `append` source, as if they had come in an export
+    Adopt(adopt::Adopt),
     /// List the tables of the project and of the newest release
     Ls(ls::Ls),
     /// Show what a table's columns are made of, or what is made of one
@@ -180,6 +183,7 @@ fn run(arguments: Arguments, scaffold: Scaffold) -> Result<ExitCode> {
             Command::Check(command) => command.run(&options),
             Command::Plan(command) => command.run(&options).await,
             Command::Build(command) => command.run(&options).await,
+            Command::Adopt(command) => command.run(&options).await,
             Command::Ls(command) => command.run(&options).await,
             Command::Lineage(command) => command.run(&options),
             Command::Query(command) => command.run(&options).await,

@@ -32,7 +32,7 @@ const CHECKPOINT_EVERY: u64 = 10;
 #[derive(Debug)]
 struct SettledTable {
     version: u64,
-    /// Foreign data changes between the planned version and this.
+    /// Foreign changes between the planned version and this.
     overruled: Vec<Overruled>,
 }
 
@@ -96,6 +96,10 @@ impl Lake {
         self.store.barrier(&written).await?;
         self.failpoint.reach(Boundary::BeforeRelease)?;
         self.put_release(&release).await?;
+        // what it was made of is deleted from here on, and whoever built it is told that it stands
+        self.store
+            .barrier(&[layout::release(release.number)])
+            .await?;
         self.failpoint.reach(Boundary::AfterRelease)?;
         self.tidy_after(&release, &map.commits, &publish.map).await;
         Ok(release)
@@ -158,16 +162,9 @@ impl Lake {
                     return Ok(Progress::Settled(SettledTable { version, overruled }));
                 }
                 Some(_) => return Err(damaged(name, "a later release was committed before it")),
-                None if found.changes_protocol => {
-                    return Err(Error::corrupt(format!(
-                        "`{name}` was raised to a newer table protocol at version {version} by {}",
-                        foreign::author(&found)
-                    ))
-                    .code(Code(711))
-                    .help("a protocol cannot be lowered: restore the table's folder without that version"));
-                }
-                None if found.data_change => overruled.push(found.overruled(name)),
-                None => {}
+                None if found.changes_protocol => return Err(foreign::raised(name, &found)),
+                None if found.is_neutral() => {}
+                None => overruled.push(found.overruled(name)),
             }
         }
         Ok(Progress::Overtaken(head))

@@ -1,6 +1,6 @@
 //! From a request to staged bytes: nothing a reader or a table's log can see, and the last look at everything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use sha2::{Digest, Sha256};
@@ -28,6 +28,24 @@ pub(super) type Files = BTreeMap<String, LiveFile>;
 pub(super) struct Draft {
     pub(super) release: Release,
     pub(super) commits: BTreeMap<TableName, DraftCommit>,
+    pub(super) overrules: Overrules,
+}
+
+/// Which foreign changes are published over, and recorded; all others stop the release.
+#[derive(Clone, Debug)]
+pub(super) enum Overrules {
+    /// Of these tables.
+    Of(BTreeSet<TableName>),
+    All,
+}
+
+impl Overrules {
+    fn contains(&self, table: &TableName) -> bool {
+        match self {
+            Self::Of(tables) => tables.contains(table),
+            Self::All => true,
+        }
+    }
 }
 
 /// How a table's log gets from its head to the target set.
@@ -117,17 +135,37 @@ impl Claim {
         let mut draft = Draft {
             release: self.next_release(),
             commits: BTreeMap::new(),
+            overrules: Overrules::Of(request.overrule.clone()),
         };
         draft.release.project = request.project;
         draft.release.as_of = request.as_of;
         draft.release.held = request.held;
         draft.release.counts = request.counts;
+        for name in &request.overrule {
+            let is_written = matches!(request.tables.get(name), Some(TableChange::Write(_)));
+            let known = draft.release.tables.get(name).cloned();
+            let known = known.ok_or_else(|| never_published(name))?;
+            if is_written || known.version.is_none() {
+                continue;
+            }
+            let (head, changes) = self.lake.foreign_changes(name, &known).await?;
+            if !changes.is_empty() {
+                self.take_table_back(name, &known, Some(&known), &mut draft)
+                    .await?;
+            } else if let Some(entry) = draft.release.tables.get_mut(name) {
+                // merely compacted: the same rows in other files
+                entry.version = head;
+            }
+        }
         for name in &request.reads {
             self.follow(name, &mut draft).await?;
         }
         for (name, change) in request.tables {
             self.apply(name, change, &mut draft).await?;
         }
+        draft.release.changed.sort();
+        draft.release.changed.dedup();
+        draft.release.overruled.sort();
         Ok(draft)
     }
 
@@ -140,7 +178,9 @@ impl Claim {
         let known = draft.release.tables.get(&name).cloned();
         match change {
             TableChange::Write(write) => {
-                let (entry, commit) = self.draft_write(&name, write, known.as_ref()).await?;
+                let (entry, commit) = self
+                    .draft_write(&name, write, known.as_ref(), draft)
+                    .await?;
                 if let Some(commit) = commit {
                     draft.commits.insert(name.clone(), commit);
                     draft.release.changed.push(name.clone());
@@ -160,7 +200,8 @@ impl Claim {
             TableChange::Drop => {
                 let known = known.ok_or_else(|| never_published(&name))?;
                 let write = TableWrite::without_rows(&known);
-                let (mut entry, commit) = self.draft_write(&name, write, Some(&known)).await?;
+                let (mut entry, commit) =
+                    self.draft_write(&name, write, Some(&known), draft).await?;
                 entry.kind = TableKind::Retired;
                 draft.release.tables.insert(name.clone(), entry);
                 if let Some(commit) = commit {
@@ -172,8 +213,11 @@ impl Claim {
         Ok(())
     }
 
-    /// Pins the head of a table that was read, which only neutral commits may have moved.
+    /// Pins the head of a table that was read, which only neutral commits may have moved. What is overruled is put back.
     async fn follow(&mut self, name: &TableName, draft: &mut Draft) -> Result<()> {
+        if draft.overrules.contains(name) {
+            return Ok(());
+        }
         let entry = draft
             .release
             .tables
@@ -192,9 +236,16 @@ impl Claim {
         name: &TableName,
         write: TableWrite,
         known: Option<&TableEntry>,
+        draft: &mut Draft,
     ) -> Result<(TableEntry, Option<DraftCommit>)> {
         let pinned = known.and_then(|entry| entry.version);
-        let head = self.unchanged_head(name, &write.location, pinned).await?;
+        let head = match draft.overrules.contains(name) {
+            true => {
+                self.overruled_head(name, &write.location, pinned, draft)
+                    .await?
+            }
+            false => self.unchanged_head(name, &write.location, pinned).await?,
+        };
         let state = match head {
             Some(version) => Some(self.lake.tables.state(&write.location, version).await?),
             None if write.definition.is_none() => {

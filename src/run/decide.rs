@@ -8,7 +8,7 @@ use super::decision::{ExportDecision, ExportName, Verb};
 use super::observe::{self, Observation};
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
-use crate::ingest::Ledger;
+use crate::ingest::{FileStatus, Ledger};
 use crate::name::TableName;
 use crate::plan::{Plan, Selection};
 
@@ -177,7 +177,16 @@ fn sensible(
     let path = &export.path;
     let decisions = &observation.decisions;
     if request.undo {
+        let ledger = observation.ledger.get(&export.source);
+        let entry = ledger.and_then(|ledger| ledger.entry(path));
+        let has_left = entry.is_some_and(|entry| entry.status == FileStatus::Retracted);
+        let found = observation.found.get(&export.source);
+        let is_there = found.is_some_and(|found| found.contains_key(path));
         return match decisions.stands(export) {
+            true if has_left && !is_there => Err(Error::config(format!(
+                "the rows of `{path}` have left, and it is gone: it cannot count again"
+            ))
+            .help("put it back first")),
             true => Ok(()),
             false => Err(nothing_decided(path)),
         };

@@ -2,18 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Runner;
 use super::decision::Decisions;
 use crate::catalog::Catalog;
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
-use crate::ingest::{self, Ledger, LedgerEntry};
+use crate::ingest::{self, FileStatus, Ledger, LedgerEntry};
 use crate::name::TableName;
 use crate::plan::{
-    ExportState, Fingerprints, Observed, ObservedExport, ObservedHold, ObservedRelease,
-    PublishedTable, Unready, unready,
+    ExportState, Fingerprints, LostRecords, Observed, ObservedExport, ObservedHold,
+    ObservedRelease, PublishedTable, Unready, unready,
 };
 use crate::project::{Captures, Project, Source};
 use crate::release::{Pause, Release, TableEntry, TableKind};
@@ -35,6 +35,10 @@ pub(super) struct Observation {
     pub(super) markers: BTreeMap<String, ObjectInfo>,
     /// Where exports lie; `None` where the folder does not exist.
     pub(super) raw: Option<Store>,
+    /// Tables that other tools have compacted since the release: it is read at the version that has the same rows.
+    pub(super) compacted: BTreeSet<TableName>,
+    /// Every export that the ledger knows is read to see whether it is the same.
+    verifies: bool,
 }
 
 /// An export that lies in `raw`.
@@ -54,12 +58,24 @@ impl FoundExport {
                 path: unreadable.path.clone(),
                 size: 0,
                 modified_at: DateTime::UNIX_EPOCH,
+                changed_at: DateTime::UNIX_EPOCH,
+                tag: None,
             },
             captures,
             unreadable: Some(unreadable.clone()),
         }
     }
 }
+
+/// How a file is told from other content under its path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Remembered {
+    pub(super) modified_at: DateTime<Utc>,
+    pub(super) tag: Option<String>,
+}
+
+/// Longer than a tick of any disk's clock.
+const CLOCK_TICK: TimeDelta = TimeDelta::seconds(2);
 
 impl Observation {
     /// Fills in what is known of the exports of every source; to be done again where decisions are others.
@@ -75,11 +91,34 @@ impl Observation {
                 decisions: &self.decisions,
                 markers: &self.markers,
                 now: self.observed.now,
+                verifies: self.verifies,
             };
             exports.insert(source.table.clone(), sight.exports().await?);
         }
         self.observed.exports = exports;
         Ok(())
+    }
+
+    /// From here on the release is read where others compacted it.
+    pub(super) async fn follow_compactions(&mut self, catalog: &Catalog) {
+        let Some(release) = &mut self.release else {
+            return;
+        };
+        for (table, version) in catalog.lake().compacted(release).await {
+            if let Some(entry) = release.tables.get_mut(&table) {
+                entry.version = Some(version);
+                self.compacted.insert(table);
+            }
+        }
+    }
+
+    /// What the ledger remembers of the file behind an export that was read, or found to be as it was.
+    pub(super) fn remembered(&self, source: &TableName, path: &str) -> Option<Remembered> {
+        let object = &self.found.get(source)?.get(path)?.object;
+        Some(Remembered {
+            modified_at: object.modified_at,
+            tag: lasting_tag(object, self.observed.now),
+        })
     }
 
     /// # Errors
@@ -184,6 +223,8 @@ async fn look(runner: &Runner, lake: Published, as_of: DateTime<Utc>) -> Result<
         found,
         markers,
         raw,
+        compacted: BTreeSet::new(),
+        verifies: runner.verifies_exports,
     };
     observation.see_exports(project).await?;
     Ok(observation)
@@ -237,6 +278,7 @@ struct Sight<'a> {
     decisions: &'a Decisions,
     markers: &'a BTreeMap<String, ObjectInfo>,
     now: DateTime<Utc>,
+    verifies: bool,
 }
 
 impl Sight<'_> {
@@ -256,7 +298,7 @@ impl Sight<'_> {
                 modified_at: export.object.modified_at,
                 ordered_at: export.captures.ordered_at,
                 unready,
-                ..self.observed(path, state)
+                ..self.observed(path, state).await?
             });
         }
         for entry in self.known.entries() {
@@ -271,7 +313,7 @@ impl Sight<'_> {
                 size: entry.size,
                 modified_at: entry.modified_at,
                 ordered_at: entry.ordered_at,
-                ..self.observed(&entry.path, state)
+                ..self.observed(&entry.path, state).await?
             });
         }
         exports.sort_by(|a, b| (a.ordered_at, &a.path).cmp(&(b.ordered_at, &b.path)));
@@ -290,7 +332,7 @@ impl Sight<'_> {
         let is_readable = export.unreadable.is_none();
         if !is_readable
             || self.is_excluded(path)
-            || entry.is_some_and(|e| is_same_file(e, &export.object))
+            || entry.is_some_and(|e| looks_the_same(e, &export.object))
         {
             return None;
         }
@@ -315,7 +357,7 @@ impl Sight<'_> {
             });
         };
         // what does not count need not be read to see whether it was touched, or replaced
-        if is_excluded || is_same_file(entry, &export.object) {
+        if is_excluded || (!self.verifies && is_same_file(entry, &export.object)) {
             return Ok(ExportState::Known);
         }
         match self.raw {
@@ -327,17 +369,51 @@ impl Sight<'_> {
     }
 
     /// What is decided about an export, and what the ledger says of it.
-    fn observed(&self, path: &str, state: ExportState) -> ObservedExport {
+    async fn observed(&self, path: &str, state: ExportState) -> Result<ObservedExport> {
         let entry = self.known.entry(path).filter(|e| e.counts_in_table());
         let reload = self.decisions.reload(&self.source.table, path);
-        ObservedExport {
+        Ok(ObservedExport {
             path: path.to_string(),
             state,
             is_excluded: self.is_excluded(path),
             is_reloaded: entry.is_some_and(|entry| entry.decision < reload),
             duplicate_of: entry.and_then(|entry| entry.duplicate_of.clone()),
+            lost: self.lost(path).await?,
             ..ObservedExport::default()
+        })
+    }
+
+    /// What only this file could bring again, where it is gone, nobody goes on without it, and its content is in no other.
+    async fn lost(&self, path: &str) -> Result<Option<LostRecords>> {
+        let Some(entry) = self.known.entry(path) else {
+            return Ok(None);
+        };
+        if entry.taken_back == 0 || self.found.contains_key(path) || self.is_excluded(path) {
+            return Ok(None);
         }
+        let waits = entry.status == FileStatus::RolledBack;
+        let mut loaded = self.known.entries();
+        if waits && loaded.any(|other| other.counts_in_table() && other.hash == entry.hash) {
+            return Ok(None);
+        }
+        // a copy, or the file itself under another name
+        let others = self.found.iter().filter(|(path, other)| {
+            waits
+                && other.object.size == entry.size
+                && other.unreadable.is_none()
+                && !self.is_excluded(path)
+        });
+        for (other, _) in others {
+            if let Some(raw) = self.raw
+                && hash(raw, other).await? == entry.hash
+            {
+                return Ok(None);
+            }
+        }
+        Ok(Some(LostRecords {
+            records: entry.taken_back,
+            release: waits.then_some(entry.release),
+        }))
     }
 
     fn is_excluded(&self, path: &str) -> bool {
@@ -348,9 +424,32 @@ impl Sight<'_> {
 
 /// Whether a file that was listed is surely the one that was read, without reading it again.
 fn is_same_file(entry: &LedgerEntry, object: &ObjectInfo) -> bool {
+    looks_the_same(entry, object) && entry.tag.as_deref() != Some("")
+}
+
+/// Whether nothing speaks for it that a file was written to since it was read.
+fn looks_the_same(entry: &LedgerEntry, object: &ObjectInfo) -> bool {
     // tables hold microseconds
     let micros = |time: DateTime<Utc>| time.timestamp_micros();
-    entry.size == object.size && micros(entry.modified_at) == micros(object.modified_at)
+    let is_same_tag = match (entry.tag.as_deref(), &object.tag) {
+        // a ledger or a disk that knows none, or one that is worth nothing
+        (None | Some(""), _) | (_, None) => true,
+        (Some(then), Some(now)) => then == now,
+    };
+    entry.size == object.size
+        && micros(entry.modified_at) == micros(object.modified_at)
+        && is_same_tag
+}
+
+/// The tag to remember of a file that was looked at. Clocks of disks tick coarsely: a file that was changed just before may be
+/// changed once more within the same tick, so that its tag is worth nothing.
+fn lasting_tag(object: &ObjectInfo, looked_at: DateTime<Utc>) -> Option<String> {
+    let is_lasting = object.changed_at < looked_at - CLOCK_TICK;
+    let tag = object.tag.as_ref()?;
+    Some(match is_lasting {
+        true => tag.clone(),
+        false => String::new(),
+    })
 }
 
 async fn hash(raw: &Store, path: &str) -> Result<String> {

@@ -33,6 +33,8 @@ use crate::clock;
 use crate::diagnostic::Code;
 use crate::error::{Error, ErrorKind, Result};
 
+#[cfg(test)]
+pub(crate) use barrier::SIMULATED as SIMULATED_BARRIER;
 pub(crate) use disk::free_bytes;
 use listing::Fault;
 pub(crate) use listing::{Listing, Unreadable};
@@ -54,6 +56,11 @@ pub(crate) struct ObjectInfo {
     pub(crate) size: u64,
     /// By the store's clock.
     pub(crate) modified_at: DateTime<Utc>,
+    /// When the store itself noted the last change, which no writer can set back; [`ObjectInfo::modified_at`] where it
+    /// notes no other time.
+    pub(crate) changed_at: DateTime<Utc>,
+    /// A text that differs for other content under the same path, as far as the store can tell.
+    pub(crate) tag: Option<String>,
 }
 
 /// What became of a put that must not overwrite.
@@ -345,6 +352,8 @@ impl From<object_store::ObjectMeta> for ObjectInfo {
             path: meta.location.to_string(),
             size: meta.size,
             modified_at: meta.last_modified,
+            changed_at: meta.last_modified,
+            tag: meta.e_tag.or(meta.version),
         }
     }
 }

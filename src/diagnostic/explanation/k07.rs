@@ -61,8 +61,9 @@ pub(super) const CODES: &[Explanation] = &[
         text: "kilde builds on what it published and tested. Another tool has committed rows or a new schema to\n\
                a table of the lake, so a build would either bury that change or publish it untested. Compactions\n\
                that change no row are followed and never lead here.\n\
-               `kilde rollback` to the newest release publishes its content over the change (whose version stays\n\
-               in the table's log), then `kilde resume` lets builds go on.",
+               `kilde build --overrule TABLE` publishes the table as kilde made it over the change; the release names the\n\
+               version, the tool and the time, and the version stays in the table's log. Rows that were added to the table of\n\
+               an `append` source can be taken over: `kilde adopt TABLE`.",
     },
     Explanation {
         code: Code(710),
@@ -120,5 +121,19 @@ pub(super) const CODES: &[Explanation] = &[
 Releases stay readable for as long as `keep:` in kilde.yaml says (30 days, unless it says otherwise), counted from when the
 next one was published; `kilde maintain` then gives their space back. They cannot be read, compared or rolled back to any
 more. `kilde releases` lists those that can; `ops.releases` remembers the others.",
+    },
+    Explanation {
+        code: Code(718),
+        title: "what another tool did cannot be taken over",
+        text: "`kilde adopt` takes over rows that were added to the table of an `append` source, tests them as an export's,\n\
+               and enters them in the ledger. Tables that kilde makes of other tables are made again by the next build; rows\n\
+               of exports that were changed or deleted would contradict the ledger. `kilde build --overrule TABLE` publishes\n\
+               the table as kilde made it; to lose the rows of an export, `kilde exports retract` it.",
+    },
+    Explanation {
+        code: Code(719),
+        title: "no other tool has changed the table",
+        text: "`--overrule` and `kilde adopt` answer a commit of another tool that changed data or columns since the newest\n\
+               release. There is none: the name is wrong, or a release has answered it already (`kilde releases show N`).",
     },
 ];

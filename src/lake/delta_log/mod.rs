@@ -281,13 +281,7 @@ impl TableLog for DeltaLog {
             let name = object.location.filename().unwrap_or_default();
             version_of(name).is_some_and(|(version, _)| version < base)
         });
-        Ok(older
-            .map(|object| ObjectInfo {
-                path: object.location.to_string(),
-                size: object.size,
-                modified_at: object.last_modified,
-            })
-            .collect())
+        Ok(older.map(ObjectInfo::from).collect())
     }
 
     async fn lacks_checkpoint(&self, location: &str, version: u64) -> Result<bool> {
