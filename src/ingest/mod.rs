@@ -36,3 +36,4 @@ pub(crate) use load::{
     FileCounts, LoadReport, LoadRequest, Shrunk, Turn, load, scratch_table, shrunk,
 };
 pub(crate) use reject::rejects_schema;
+pub(crate) use scratch::ScratchFile;
