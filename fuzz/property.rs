@@ -103,10 +103,8 @@ pub(crate) fn json(bytes: &[u8]) {
     let account = read("json", bytes);
     // of a document that is one, the records are its elements, whatever they are
     let parsed = serde_json::from_slice::<Vec<&serde_json::value::RawValue>>(bytes);
-    if let (Ok(elements), true) = (parsed, is_plain(bytes)) {
-        if let Some(account) = account {
-            assert_eq!(account.records, elements.len() as u64);
-        }
+    if let (Ok(elements), Some(account), true) = (parsed, account, is_plain(bytes)) {
+        assert_eq!(account.records, elements.len() as u64);
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod cell;
 mod conform;
+mod encoded;
 mod encoding;
 mod export;
 mod format;

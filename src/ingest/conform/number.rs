@@ -11,6 +11,8 @@ pub(crate) struct NumberStyle {
     pub(crate) decimal: char,
     /// Sign between groups of three.
     pub(crate) thousands: Option<char>,
+    /// What may stand before or behind a number; longer ones first.
+    pub(crate) units: Vec<Vec<u8>>,
 }
 
 impl NumberStyle {
@@ -18,7 +20,29 @@ impl NumberStyle {
     pub(crate) const PLAIN: Self = Self {
         decimal: '.',
         thousands: None,
+        units: Vec::new(),
     };
+
+    /// The number without a unit before or behind it, and without the spaces between them.
+    fn without_unit<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
+        if self.units.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        let text = trimmed(text);
+        let sign = usize::from(matches!(text, [b'+' | b'-', ..]));
+        for unit in &self.units {
+            if let Some(number) = text.strip_suffix(&unit[..]) {
+                return Cow::Borrowed(trimmed(number));
+            }
+            if let Some(number) = text[sign..].strip_prefix(&unit[..]) {
+                return match sign {
+                    0 => Cow::Borrowed(trimmed(number)),
+                    sign => Cow::Owned([&text[..sign], trimmed(number)].concat()),
+                };
+            }
+        }
+        Cow::Borrowed(text)
+    }
 
     /// The number with `.` as decimal sign and without groups; UTF-8 in, trimmed.
     ///
@@ -84,6 +108,14 @@ impl NumberStyle {
     }
 }
 
+/// Without the spaces around it, be they no-break ones.
+fn trimmed(text: &[u8]) -> &[u8] {
+    match std::str::from_utf8(text) {
+        Ok(text) => text.trim().as_bytes(),
+        Err(_) => text.trim_ascii(),
+    }
+}
+
 /// A whole number of 64 bits.
 ///
 /// # Errors
@@ -91,7 +123,8 @@ impl NumberStyle {
 pub(crate) fn integer(text: &[u8], style: &NumberStyle) -> Result<i64, Rule> {
     match whole_number(text) {
         Err(Rule::NotAnInteger) => {
-            let plain = style.plain(text).map_err(|_| Rule::NotAnInteger)?;
+            let text = style.without_unit(text);
+            let plain = style.plain(&text).map_err(|_| Rule::NotAnInteger)?;
             whole_number(&plain)
         }
         result => result,
@@ -136,6 +169,7 @@ pub(crate) fn decimal(
     precision: u8,
     scale: i8,
 ) -> Result<i128, Rule> {
+    let text = &*style.without_unit(text);
     let sign = if style.thousands.is_none() && style.decimal.is_ascii() {
         Some(style.decimal as u8)
     } else {
@@ -271,7 +305,8 @@ fn without_exponent(digits: &[u8], sign: u8) -> Result<Vec<u8>, Rule> {
 /// # Errors
 /// `NotANumber`, or `OutOfRange` where only infinity is near.
 pub(crate) fn double(text: &[u8], style: &NumberStyle) -> Result<f64, Rule> {
-    let plain = style.plain(text)?;
+    let text = style.without_unit(text);
+    let plain = style.plain(&text)?;
     let numeric = plain
         .iter()
         .all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E'));
@@ -316,15 +351,37 @@ mod tests {
     const COMMA: NumberStyle = NumberStyle {
         decimal: ',',
         thousands: None,
+        units: Vec::new(),
     };
     const GROUPED: NumberStyle = NumberStyle {
         decimal: ',',
         thousands: Some('.'),
+        units: Vec::new(),
     };
     const SPACED: NumberStyle = NumberStyle {
         decimal: ',',
         thousands: Some(' '),
+        units: Vec::new(),
     };
+
+    #[test]
+    fn units_are_cut_off_on_either_side_and_what_nobody_declared_is_no_number() {
+        let style = NumberStyle {
+            units: ["kr", "€", "%", "k"].map(|unit| unit.as_bytes().to_vec()).to_vec(),
+            ..SPACED
+        };
+        let money = |text: &str| decimal(text.as_bytes(), &style, 12, 2);
+        for text in ["1 020,50 kr", "kr 1 020,50", "€1020,50", " 1\u{a0}020,50\u{a0}€ ", "1020,50%"] {
+            assert_eq!(money(text), Ok(102_050), "{text}");
+        }
+        assert_eq!(money("-kr 5"), Ok(-500));
+        assert_eq!(money("€ -5"), Ok(-500));
+        assert_eq!(integer("12 %".as_bytes(), &style), Ok(12));
+        assert_eq!(double("12,5 k".as_bytes(), &style), Ok(12.5));
+        for text in ["kr", "5 SEK", "5 kr kr", "kr5kr", "5 KR", "--kr5"] {
+            assert_eq!(money(text), Err(Rule::NotANumber), "{text}");
+        }
+    }
 
     #[test]
     fn integers_take_signs_and_reach_both_ends() {
