@@ -115,7 +115,10 @@ mod tests {
         let text = "\u{feff}id;på\u{1f600}\n";
         let plain = "id;på\u{1f600}\n".as_bytes().to_vec();
         for declared in [Encoding::Windows1252, Encoding::Utf8, Encoding::Utf16] {
-            for bytes in [utf_16(text, u16::to_le_bytes), utf_16(text, u16::to_be_bytes)] {
+            for bytes in [
+                utf_16(text, u16::to_le_bytes),
+                utf_16(text, u16::to_be_bytes),
+            ] {
                 assert_eq!(decoded(&bytes, declared), (plain.clone(), Encoding::Utf8));
             }
             // the mark of UTF-8 is left to whoever counts bytes

@@ -163,7 +163,7 @@ impl Converter {
     /// The style of a number: JSON's own numbers are written alike everywhere.
     fn style(&self, cell: &Plain<'_>) -> Result<&NumberStyle, Rule> {
         match cell.kind {
-            CellKind::Number => Ok(&NumberStyle::PLAIN),
+            CellKind::Number => Ok(&number::PLAIN),
             CellKind::Boolean | CellKind::Json => Err(Rule::WrongType),
             _ => Ok(&self.numbers),
         }

@@ -15,14 +15,14 @@ pub(crate) struct NumberStyle {
     pub(crate) units: Vec<Vec<u8>>,
 }
 
-impl NumberStyle {
-    /// The style of JSON, programming languages and most databases.
-    pub(crate) const PLAIN: Self = Self {
-        decimal: '.',
-        thousands: None,
-        units: Vec::new(),
-    };
+/// The style of JSON, programming languages and most databases.
+pub(crate) static PLAIN: NumberStyle = NumberStyle {
+    decimal: '.',
+    thousands: None,
+    units: Vec::new(),
+};
 
+impl NumberStyle {
     /// The number without a unit before or behind it, and without the spaces between them.
     fn without_unit<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
         if self.units.is_empty() {
@@ -367,11 +367,19 @@ mod tests {
     #[test]
     fn units_are_cut_off_on_either_side_and_what_nobody_declared_is_no_number() {
         let style = NumberStyle {
-            units: ["kr", "€", "%", "k"].map(|unit| unit.as_bytes().to_vec()).to_vec(),
+            units: ["kr", "€", "%", "k"]
+                .map(|unit| unit.as_bytes().to_vec())
+                .to_vec(),
             ..SPACED
         };
         let money = |text: &str| decimal(text.as_bytes(), &style, 12, 2);
-        for text in ["1 020,50 kr", "kr 1 020,50", "€1020,50", " 1\u{a0}020,50\u{a0}€ ", "1020,50%"] {
+        for text in [
+            "1 020,50 kr",
+            "kr 1 020,50",
+            "€1020,50",
+            " 1\u{a0}020,50\u{a0}€ ",
+            "1020,50%",
+        ] {
             assert_eq!(money(text), Ok(102_050), "{text}");
         }
         assert_eq!(money("-kr 5"), Ok(-500));
@@ -385,16 +393,16 @@ mod tests {
 
     #[test]
     fn integers_take_signs_and_reach_both_ends() {
-        let plain = NumberStyle::PLAIN;
-        assert_eq!(integer(b"-42", &plain), Ok(-42));
-        assert_eq!(integer(b" +7 ", &plain), Ok(7));
-        assert_eq!(integer(b"-9223372036854775808", &plain), Ok(i64::MIN));
+        let plain = &PLAIN;
+        assert_eq!(integer(b"-42", plain), Ok(-42));
+        assert_eq!(integer(b" +7 ", plain), Ok(7));
+        assert_eq!(integer(b"-9223372036854775808", plain), Ok(i64::MIN));
         assert_eq!(
-            integer(b"9223372036854775808", &plain),
+            integer(b"9223372036854775808", plain),
             Err(Rule::OutOfRange)
         );
         for wrong in [&b"12.0"[..], b"", b"-", b"1e3", b"1 2"] {
-            assert_eq!(integer(wrong, &plain), Err(Rule::NotAnInteger));
+            assert_eq!(integer(wrong, plain), Err(Rule::NotAnInteger));
         }
         assert_eq!(integer(b"1.234.567", &GROUPED), Ok(1_234_567));
     }
@@ -418,22 +426,19 @@ mod tests {
 
     #[test]
     fn decimals_are_never_rounded_but_zeros_may_go() {
-        let plain = NumberStyle::PLAIN;
-        assert_eq!(decimal(b"1.2300", &plain, 12, 2), Ok(123));
-        assert_eq!(
-            decimal(b"1.2301", &plain, 12, 2),
-            Err(Rule::TooManyDecimals)
-        );
-        assert_eq!(decimal(b"0000012.5", &plain, 4, 2), Ok(1250));
-        assert_eq!(decimal(b"123.45", &plain, 4, 2), Err(Rule::OutOfRange));
-        assert_eq!(decimal(b".5", &plain, 4, 2), Ok(50));
-        assert_eq!(decimal(b"5.", &plain, 4, 2), Ok(500));
-        assert_eq!(decimal(b".", &plain, 4, 2), Err(Rule::NotANumber));
-        assert_eq!(decimal(b"1.5E2", &plain, 12, 2), Ok(15_000));
-        assert_eq!(decimal(b"-15e-3", &plain, 12, 3), Ok(-15));
-        assert_eq!(decimal(b"1.2.3", &plain, 12, 3), Err(Rule::NotANumber));
+        let plain = &PLAIN;
+        assert_eq!(decimal(b"1.2300", plain, 12, 2), Ok(123));
+        assert_eq!(decimal(b"1.2301", plain, 12, 2), Err(Rule::TooManyDecimals));
+        assert_eq!(decimal(b"0000012.5", plain, 4, 2), Ok(1250));
+        assert_eq!(decimal(b"123.45", plain, 4, 2), Err(Rule::OutOfRange));
+        assert_eq!(decimal(b".5", plain, 4, 2), Ok(50));
+        assert_eq!(decimal(b"5.", plain, 4, 2), Ok(500));
+        assert_eq!(decimal(b".", plain, 4, 2), Err(Rule::NotANumber));
+        assert_eq!(decimal(b"1.5E2", plain, 12, 2), Ok(15_000));
+        assert_eq!(decimal(b"-15e-3", plain, 12, 3), Ok(-15));
+        assert_eq!(decimal(b"1.2.3", plain, 12, 3), Err(Rule::NotANumber));
         let widest = b"99999999999999999999999999999999999999";
-        assert_eq!(decimal(widest, &plain, 38, 0), Ok(10_i128.pow(38) - 1));
+        assert_eq!(decimal(widest, plain, 38, 0), Ok(10_i128.pow(38) - 1));
     }
 
     proptest! {
@@ -449,9 +454,9 @@ mod tests {
     #[test]
     fn doubles_refuse_words() {
         assert_eq!(double(b"1,5", &COMMA), Ok(1.5));
-        assert_eq!(double(b"NaN", &NumberStyle::PLAIN), Err(Rule::NotANumber));
-        assert_eq!(double(b"inf", &NumberStyle::PLAIN), Err(Rule::NotANumber));
-        assert_eq!(double(b"1e999", &NumberStyle::PLAIN), Err(Rule::OutOfRange));
+        assert_eq!(double(b"NaN", &PLAIN), Err(Rule::NotANumber));
+        assert_eq!(double(b"inf", &PLAIN), Err(Rule::NotANumber));
+        assert_eq!(double(b"1e999", &PLAIN), Err(Rule::OutOfRange));
     }
 
     #[test]

@@ -364,7 +364,10 @@ async fn the_path_fills_columns_that_the_export_lacks() {
 async fn packed_exports_are_read_through_all_their_members_and_not_beyond_damage() {
     let zstd = |bytes: &[u8]| zstd::encode_all(bytes, 1).unwrap();
     let kinds: [(&str, &dyn Fn(&[u8]) -> Vec<u8>); 2] = [("a.gz", &gzip), ("a.zst", &zstd)];
-    for (form, (name, pack)) in forms().iter().flat_map(|form| kinds.map(|kind| (form, kind))) {
+    for (form, (name, pack)) in forms()
+        .iter()
+        .flat_map(|form| kinds.map(|kind| (form, kind)))
+    {
         let bench = bench(form, Load::Append);
         let bytes = (form.write)(&["id", "name"], &[some(&["1", "Åsa"]), some(&["2", "Bo"])]);
         let (first, second) = bytes.split_at(bytes.len() / 2);
@@ -376,7 +379,10 @@ async fn packed_exports_are_read_through_all_their_members_and_not_beyond_damage
         assert_eq!(bench.decode("a", &members).await.report.records, 2);
         assert_eq!(bench.decode(name, []).await.report.records, 0);
         let refusal = bench.refusal(name, &members[..members.len() - 3]).await;
-        assert!(refusal.contains("K0402") && refusal.contains("too early"), "{refusal}");
+        assert!(
+            refusal.contains("K0402") && refusal.contains("too early"),
+            "{refusal}"
+        );
         let refusal = bench.refusal(name, &bytes).await;
         assert!(refusal.contains("K0402"), "{refusal}");
         let mut damaged = members.clone();

@@ -22,7 +22,10 @@ pub(super) struct Layout {
 /// `Input` where a column of the contract is not there, or is there twice.
 pub(super) fn by_header(conformer: &Conformer, names: Vec<String>, file: &str) -> Result<Layout> {
     let found = find(conformer, &names, file)?;
-    let last: BTreeMap<&str, usize> = (0..).zip(&names).map(|(at, name)| (name.as_str(), at)).collect();
+    let last: BTreeMap<&str, usize> = (0..)
+        .zip(&names)
+        .map(|(at, name)| (name.as_str(), at))
+        .collect();
     for at in found.iter().flatten() {
         if last.get(names[*at].as_str()) != Some(at) {
             return Err(ambiguous(&names[*at], file));

@@ -43,7 +43,7 @@ section! {
         decimal: Option<Spanned<NumberSign>>,
         /// Sign between thousands. Default: none.
         thousands: Option<Spanned<NumberSign>>,
-        /// Signs and words that are cut off numbers, before or behind them: `[kr, %]`. Default: none.
+        /// Signs and words that are cut off numbers, before or behind them: `[kr, "%"]`. Default: none.
         units: OneOrMany<Unit>,
         /// Texts that mean null. Default `[""]`.
         nulls: Option<NullTexts>,
@@ -67,7 +67,7 @@ section! {
         decimal: Option<Spanned<NumberSign>>,
         /// Sign between thousands of numbers written as text. Default: none.
         thousands: Option<Spanned<NumberSign>>,
-        /// Signs and words that are cut off numbers, before or behind them: `[kr, %]`. Default: none.
+        /// Signs and words that are cut off numbers, before or behind them: `[kr, "%"]`. Default: none.
         units: OneOrMany<Unit>,
         /// Texts that mean null. Default `[""]`.
         nulls: Option<NullTexts>,
@@ -95,7 +95,7 @@ section! {
         decimal: Option<Spanned<NumberSign>>,
         /// Sign between thousands of numbers written as text. Default: none.
         thousands: Option<Spanned<NumberSign>>,
-        /// Signs and words that are cut off numbers, before or behind them: `[kr, %]`. Default: none.
+        /// Signs and words that are cut off numbers, before or behind them: `[kr, "%"]`. Default: none.
         units: OneOrMany<Unit>,
         /// Texts that mean null. Default `[""]`.
         nulls: Option<NullTexts>,
@@ -121,7 +121,7 @@ section! {
         decimal: Option<Spanned<NumberSign>>,
         /// Sign between thousands of numbers written as text. Default: none.
         thousands: Option<Spanned<NumberSign>>,
-        /// Signs and words that are cut off numbers, before or behind them: `[kr, %]`. Default: none.
+        /// Signs and words that are cut off numbers, before or behind them: `[kr, "%"]`. Default: none.
         units: OneOrMany<Unit>,
         /// Texts that mean null. Default `[""]`.
         nulls: Option<NullTexts>,
@@ -141,7 +141,7 @@ section! {
         decimal: Option<Spanned<NumberSign>>,
         /// Sign between thousands of numbers written as text. Default: none.
         thousands: Option<Spanned<NumberSign>>,
-        /// Signs and words that are cut off numbers, before or behind them: `[kr, %]`. Default: none.
+        /// Signs and words that are cut off numbers, before or behind them: `[kr, "%"]`. Default: none.
         units: OneOrMany<Unit>,
         /// Texts that mean null. Default `[""]`.
         nulls: Option<NullTexts>,

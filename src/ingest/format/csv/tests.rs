@@ -176,7 +176,7 @@ async fn headers_that_cannot_be_used_are_refused() {
     assert!(refused.contains("K0406"), "{refused}");
     let refused = bench.refusal("a", "id,\"name,note\n1,a,b\n").await;
     assert!(refused.contains("K0407"), "{refused}");
-    let refused = bench.refusal("a", b"\xff\xfei\0d\0").await;
+    let refused = bench.refusal("a", b"i\0d\0,\0n\0\n\0").await;
     assert!(refused.contains("K0405"), "{refused}");
 }
 
@@ -233,10 +233,16 @@ async fn a_byte_order_mark_wins_over_the_declared_encoding() {
         source(Read::Csv(read), Load::Append),
         contract(&["id"], &columns),
     );
-    let mut bytes: Vec<u8> = "id,name\n1,A\n2,".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let mut bytes: Vec<u8> = "id,name\n1,A\n2,"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
     bytes.extend([0x00, 0xd8]);
     bytes.extend("\n3,C\n".encode_utf16().flat_map(u16::to_le_bytes));
     let decoded = bench.decode("a", &bytes).await;
     assert_eq!(accepted(&decoded), ["1|A", "3|C"]);
-    assert_eq!(rejects(&decoded), [(3, String::new(), "encoding".to_string())]);
+    assert_eq!(
+        rejects(&decoded),
+        [(3, String::new(), "encoding".to_string())]
+    );
 }
