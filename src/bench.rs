@@ -24,7 +24,8 @@ use crate::release::Release;
 /// # Errors
 /// Every mistake of the project.
 pub fn check(project: &Project) -> Result<usize> {
-    crate::plan::check(project).map(|warnings| warnings.len())
+    let functions = crate::engine::project_functions(&project.functions)?;
+    crate::plan::check(project, &functions).map(|checkup| checkup.warnings.len())
 }
 
 /// The digest of a batch's rows, as text.

@@ -62,6 +62,15 @@ impl ColumnType {
             | DataType::UInt16 => Self::Integer,
             DataType::Int64 | DataType::UInt32 | DataType::UInt64 => Self::Bigint,
             DataType::Float16 | DataType::Float32 | DataType::Float64 => Self::Double,
+            // digits that no table can hold: fewer than none behind the point, or more than 38
+            DataType::Decimal32(_, s)
+            | DataType::Decimal64(_, s)
+            | DataType::Decimal128(_, s)
+            | DataType::Decimal256(_, s)
+                if !(0..=38).contains(s) =>
+            {
+                return None;
+            }
             DataType::Decimal32(p, s) | DataType::Decimal64(p, s) | DataType::Decimal128(p, s) => {
                 Self::Decimal {
                     precision: *p,

@@ -4,6 +4,7 @@
 //! and a help line (what to type). The kind alone decides the exit code, so that schedulers can depend on it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::diagnostic::{Code, Diagnostic, printable};
 
@@ -135,8 +136,9 @@ impl ErrorKind {
     }
 }
 
-/// A failure: what, where, and what to do. Never holds a cell value.
-#[derive(Debug)]
+/// A failure: what, where, and what to do. Never holds a cell value. Clones share their cause: one failure may end several
+/// tasks.
+#[derive(Clone, Debug)]
 pub struct Error {
     kind: ErrorKind,
     code: Option<Code>,
@@ -144,7 +146,7 @@ pub struct Error {
     location: Option<String>,
     help: Option<String>,
     diagnostics: Vec<Diagnostic>,
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
@@ -240,7 +242,7 @@ impl Error {
         mut self,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        self.source = Some(source.into());
+        self.source = Some(Arc::from(source.into()));
         self
     }
 

@@ -50,6 +50,31 @@ pub(crate) async fn post(address: &str, json: String) -> Result<()> {
     }
 }
 
+/// The webhook's host, once something there takes a connection; nothing is sent.
+///
+/// # Errors
+/// `Config` for what is no address; `Unavailable` where nobody answers.
+pub(crate) async fn reach(address: &str) -> Result<String> {
+    let url = Url::parse(address).ok();
+    let place = url
+        .as_ref()
+        .and_then(|url| Some((url.host_str()?, url.port_or_known_default()?)));
+    let Some((host, port)) = place else {
+        return Err(Error::config(
+            "nobody is notified: the webhook's address is not one of https",
+        ));
+    };
+    // a name without brackets, as sockets take it
+    let name = host.trim_matches(['[', ']']).to_string();
+    let connecting = tokio::net::TcpStream::connect((name.as_str(), port));
+    match clock::within(PATIENCE, connecting).await {
+        Some(Ok(_)) => Ok(host.to_string()),
+        Some(Err(_)) | None => Err(Error::unavailable(format!(
+            "the webhook at {host} cannot be reached: nobody would be told of a bad night"
+        ))),
+    }
+}
+
 struct Failure {
     /// Goes on from `the webhook at <host>`.
     what: String,

@@ -3,8 +3,9 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Planning deep expressions in a debug build needs more than a thread's usual two megabytes.
-const STACK_BYTES: usize = 16 << 20;
+/// Stack of every thread that plans SQL: the largest statement that is let through fits in a debug build. Only what is
+/// used of it is memory.
+pub(crate) const STACK_BYTES: usize = 64 << 20;
 
 /// As many threads as this machine has cores.
 pub(crate) fn cores() -> usize {

@@ -72,6 +72,20 @@ impl Catalog {
         }
     }
 
+    /// The content of a table of a release.
+    ///
+    /// # Errors
+    /// `Config` where the release does not have it.
+    pub(crate) async fn published(&self, release: &Release, name: &TableName) -> Result<Content> {
+        match release.table(name) {
+            Some(entry) => self.content(name, entry).await,
+            None => Err(Error::config(format!(
+                "release {} has no table `{name}`",
+                release.number
+            ))),
+        }
+    }
+
     /// A published table's content at the version that the release pins.
     pub(crate) async fn content(&self, name: &TableName, entry: &TableEntry) -> Result<Content> {
         Content::published(&self.log, name, entry).await

@@ -135,6 +135,14 @@ impl Catalog {
             .await
             .map_err(|found| Error::from_diagnostics(vec![found]))?;
         let (schema, rows) = engine::stream(frame).await?;
+        let release = opened.release.as_ref().map(|release| release.number);
+        let rows = rows.map_err(move |error| match (release, error.location()) {
+            (Some(release), Some(file)) if error.number() == Some(Code(807)) => {
+                let place = format!("{file}, of release {release}");
+                error.at(place)
+            }
+            _ => error,
+        });
         Ok(Rows {
             schema,
             rows: rows.boxed(),

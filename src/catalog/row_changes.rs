@@ -18,7 +18,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::prelude::{DataFrame, SessionContext};
 use serde::Serialize;
 
-use super::{Catalog, Content};
+use super::{Catalog, Content, View};
 use crate::engine::{self, Joins};
 use crate::error::{Error, Result};
 use crate::name::TableName;
@@ -109,6 +109,40 @@ impl Catalog {
         }
     }
 
+    /// Every cell of a small result as text, of a query over two versions of a table: `before.version`, `now.version`.
+    ///
+    /// # Errors
+    /// What planning and running it give.
+    pub(crate) async fn query_versions(
+        &self,
+        before: &Content,
+        now: &Content,
+        sql: &str,
+    ) -> Result<Vec<Vec<Option<String>>>> {
+        let session = self.versions(before, now, Joins::Hash)?;
+        texts(&run(&session, sql).await?)
+    }
+
+    /// The same of a query over one release.
+    ///
+    /// # Errors
+    /// As for [`Catalog::query`].
+    pub(crate) async fn query_texts(
+        &self,
+        sql: &str,
+        view: &View,
+    ) -> Result<Vec<Vec<Option<String>>>> {
+        texts(&self.query(sql, view).await?)
+    }
+
+    fn versions(&self, before: &Content, now: &Content, joins: Joins) -> Result<SessionContext> {
+        let tables: BTreeMap<TableName, Arc<dyn TableProvider>> = BTreeMap::from([
+            (side(BEFORE)?, before.provider()?),
+            (side(NOW)?, now.provider()?),
+        ]);
+        self.engine().session(&tables, joins)
+    }
+
     async fn compare(
         &self,
         before: &Content,
@@ -116,11 +150,7 @@ impl Catalog {
         question: &RowQuestion,
         joins: Joins,
     ) -> Result<RowChanges> {
-        let tables: BTreeMap<TableName, Arc<dyn TableProvider>> = BTreeMap::from([
-            (side(BEFORE)?, before.provider()?),
-            (side(NOW)?, now.provider()?),
-        ]);
-        let session = self.engine().session(&tables, joins)?;
+        let session = self.versions(before, now, joins)?;
         let columns = Columns::of(&before.file_set.schema, &now.file_set.schema, question);
         if let Some(columns) = &columns
             && let Some(changes) = by_key(&session, columns, question, (before, now)).await?

@@ -56,6 +56,9 @@ pub(super) struct Build {
     /// Wait so long for another build that holds the lake, such as 30m [default: not at all, exit code 75]
     #[arg(long, env = "KILDE_WAIT", value_name = "TIME", value_parser = super::options::duration)]
     wait: Option<Duration>,
+    /// Leave maintenance to `kilde maintain`, even where some is due
+    #[arg(long, env = "KILDE_NO_MAINTAIN")]
+    no_maintain: bool,
     /// Show what would be done, as `kilde plan` does
     #[arg(long)]
     dry_run: bool,
@@ -102,6 +105,13 @@ impl Build {
             log::report(&report);
         } else if report.failure.is_some() {
             style::note(&render_failure(&report));
+        }
+        if report.release.is_some()
+            && !self.no_maintain
+            && let Some(done) = runner.maintain_after_build().await
+            && !(options.quiet || self.json || log::is_json())
+        {
+            style::out(&super::maintain::render(&done, &project));
         }
         let failed = report.kind_of_failure().map(ErrorKind::exit_code);
         Ok(failed.map_or(ExitCode::SUCCESS, ExitCode::from))

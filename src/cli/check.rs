@@ -1,13 +1,15 @@
 //! `kilde check`
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 
 use super::format;
 use super::options::Options;
+use super::progress::Progress;
 use super::style;
-use crate::clock::Stopwatch;
+use crate::clock::{Clock, Stopwatch, SystemClock};
 use crate::error::Result;
 
 #[derive(Debug, Args)]
@@ -16,8 +18,10 @@ pub(super) struct Check {}
 impl Check {
     pub(super) fn run(self, options: &Options) -> Result<ExitCode> {
         let watch = Stopwatch::start();
-        let project = options.project()?;
-        let warnings = crate::plan::check(&project)?;
+        let project = Arc::new(options.project()?);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let runner = options.runner(&project, &clock)?;
+        let warnings = runner.check(&Progress::start(options.quiet).listener())?;
         style::diagnostics(&project.warnings);
         style::diagnostics(&warnings);
         let doubts = project.warnings.len() + warnings.len();

@@ -1,12 +1,15 @@
 //! `kilde diff [A] [B]`
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
+use super::diff_page;
 use super::format::{self, Columns};
 use super::options::Options;
+use super::rows::part_of;
 use super::style::{self, BAD, DOUBT, FAINT, GOOD, STRONG, styled};
 use crate::catalog::{DifferentRow, RowChange, RowChanges};
 use crate::clock::{Clock, SystemClock};
@@ -43,6 +46,9 @@ pub(super) struct Diff {
     /// Form of the output
     #[arg(long, value_enum, default_value = "text")]
     format: Form,
+    /// Write a page for people to a file: what changed, people, groups, key figures, what is held
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["rows", "format"])]
+    html: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -56,7 +62,17 @@ impl Diff {
         let project = Arc::new(options.project()?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let runner = options.runner(&project, &clock)?;
-        let diff = runner.diff(&self.request()?).await?;
+        let mut request = self.request()?;
+        if let Some(file) = &self.html {
+            request.rows = RowsAsked::All;
+            let page = runner.diff_page(&request).await?;
+            write(file, &diff_page::render(&page, &project))?;
+            if !options.quiet {
+                style::out(&format!("{} written\n", file.display()));
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
+        let diff = runner.diff(&request).await?;
         match self.format {
             Form::Json => {
                 let text = serde_json::to_string_pretty(&diff).map_err(|error| {
@@ -99,6 +115,17 @@ impl Diff {
             raw: self.raw,
         })
     }
+}
+
+/// The file appears when it is whole.
+fn write(file: &Path, text: &str) -> Result<()> {
+    let part = part_of(file);
+    let written = std::fs::write(&part, text).and_then(|()| std::fs::rename(&part, file));
+    written.map_err(|error| {
+        Error::config("the page cannot be written")
+            .at(file.display().to_string())
+            .caused_by(error)
+    })
 }
 
 fn render(diff: &ReleaseDiff, project: &Project) -> String {

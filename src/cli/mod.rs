@@ -7,6 +7,8 @@ mod check;
 mod connect;
 mod contract;
 mod diff;
+mod diff_page;
+mod doctor;
 mod explain;
 mod exports;
 mod format;
@@ -17,6 +19,7 @@ mod latest;
 mod lineage;
 mod log;
 mod ls;
+mod maintain;
 mod options;
 mod plan;
 mod progress;
@@ -39,6 +42,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::parallel::STACK_BYTES;
 use options::{LogFormat, Options};
 
 /// The files that `kilde init` writes, by path: packed into the binary, read only when asked for.
@@ -88,6 +92,10 @@ enum Command {
     Diff(diff::Diff),
     /// Publish an older release again, and pause the lake
     Rollback(rollback::Rollback),
+    /// Check what a build needs: rights, conditional put, clock, disk, limits, the lake's state
+    Doctor(doctor::Doctor),
+    /// Give up releases that are no longer kept, compact small files, give space back
+    Maintain(maintain::Maintain),
     /// Let builds publish again after a rollback
     Resume(resume::Resume),
     /// List what came in and what became of it; skip, retract or reload exports
@@ -121,7 +129,7 @@ pub fn main(scaffold: Scaffold) -> ExitCode {
         log::speak_json(arguments.options.quiet);
     }
     let started = arguments.options.start_logging();
-    match started.and_then(|()| run(arguments, scaffold)) {
+    match started.and_then(|()| on_a_large_stack(move || run(arguments, scaffold))) {
         Ok(code) if code == ExitCode::SUCCESS => ended(0),
         Ok(code) => {
             let is_code = |number: &u8| code == ExitCode::from(*number);
@@ -139,13 +147,26 @@ fn ended(code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
+/// Planning walks expressions level by level, and the stack that a shell gives is small.
+fn on_a_large_stack(work: impl FnOnce() -> Result<ExitCode> + Send + 'static) -> Result<ExitCode> {
+    let thread = std::thread::Builder::new()
+        .name("kilde".to_string())
+        .stack_size(STACK_BYTES)
+        .spawn(work)
+        .map_err(|error| Error::unavailable("cannot start threads").caused_by(error))?;
+    // a panic has ended the process already
+    thread
+        .join()
+        .unwrap_or_else(|_| Err(Error::internal("kilde met a state it believed impossible")))
+}
+
 fn run(arguments: Arguments, scaffold: Scaffold) -> Result<ExitCode> {
     let mut options = arguments.options;
     match arguments.command {
         Command::Init(command) => return command.run(options.quiet, scaffold),
         Command::Schema(command) => return command.run(),
         Command::Explain(command) => return command.run(),
-        Command::Build(_) | Command::Rollback(_) | Command::Resume(_) => {
+        Command::Build(_) | Command::Maintain(_) | Command::Rollback(_) | Command::Resume(_) => {
             options.stop = interrupt::stop_on_signal()?;
         }
         _ => interrupt::end_on_signal()?,
@@ -168,6 +189,8 @@ fn run(arguments: Arguments, scaffold: Scaffold) -> Result<ExitCode> {
             Command::Releases(command) => command.run(&options).await,
             Command::Diff(command) => command.run(&options).await,
             Command::Rollback(command) => command.run(&options).await,
+            Command::Doctor(command) => command.run(&options).await,
+            Command::Maintain(command) => command.run(&options).await,
             Command::Resume(command) => command.run(&options).await,
             Command::Exports(command) => command.run(&options).await,
             Command::Rejects(command) => command.run(&options).await,

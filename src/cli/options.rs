@@ -12,6 +12,7 @@ use super::log;
 use crate::catalog::Catalog;
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
+use crate::parallel::STACK_BYTES;
 use crate::plan::Selection;
 use crate::project::{Period, Project, Variables, instant, local_instant};
 use crate::run::{BuildRequest, Resources, Runner, Stop};
@@ -60,6 +61,9 @@ pub(super) struct Options {
         default_value = "text"
     )]
     pub(super) log_format: LogFormat,
+    /// Folder for manifest.json and run_results.json in dbt's shapes [default: .kilde/target in the project]
+    #[arg(long, global = true, env = "KILDE_TARGET_PATH", value_name = "DIR")]
+    pub(super) target_path: Option<PathBuf>,
     /// Print errors only
     #[arg(short, long, global = true, env = "KILDE_QUIET")]
     pub(super) quiet: bool,
@@ -149,7 +153,11 @@ impl Options {
             spill_limit: self.spill_limit,
         };
         let runner = Runner::new(Arc::clone(project), Arc::clone(clock), resources)?;
-        Ok(runner.until(self.stop.clone()))
+        let folder = match &self.target_path {
+            Some(folder) => folder.clone(),
+            None => project.root.join(".kilde/target"),
+        };
+        Ok(runner.until(self.stop.clone()).describing_into(folder))
     }
 
     /// What reads the lake; `now()` answers with the midnight that began today.
@@ -171,8 +179,7 @@ impl Options {
     pub(super) fn runtime(&self) -> Result<tokio::runtime::Runtime> {
         tokio::runtime::Builder::new_multi_thread()
             .worker_threads(self.threads())
-            // debug builds of the query planner recurse deeply
-            .thread_stack_size(16 << 20)
+            .thread_stack_size(STACK_BYTES)
             .enable_all()
             .build()
             .map_err(|error| Error::unavailable("cannot start threads").caused_by(error))

@@ -11,6 +11,7 @@ use super::options::Options;
 use super::style::{self, BAD, DOUBT, STRONG, styled};
 use crate::clock::{Clock, SystemClock};
 use crate::error::Result;
+use crate::release::Builder;
 use crate::run::RunReport;
 
 #[derive(Debug, Args)]
@@ -53,11 +54,17 @@ impl Status {
             ));
         }
         if let Some(claim) = &status.open_claim {
-            text.push_str(&format!(
-                "run {} holds the lake since {}: it builds, or was killed; a build that has work takes over from a dead one\n",
-                claim.run,
-                format::moment(claim.since, project.time_zone),
-            ));
+            let (run, since) = (&claim.run, format::moment(claim.since, project.time_zone));
+            text.push_str(&match lake.builder(claim).await? {
+                Builder::AtWork => format!("run {run} is at work since {since}\n"),
+                Builder::Dead => format!(
+                    "{}: run {run}, begun {since}, died; nothing was published, and the next build takes over\n",
+                    styled(DOUBT, "dead")
+                ),
+                Builder::Unknown => format!(
+                    "run {run} holds the lake since {since}: it builds, or was killed; a build that has work takes over from a dead one\n"
+                ),
+            });
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         for overdue in options.runner(&project, &clock)?.overdue(&catalog).await? {

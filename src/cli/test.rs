@@ -8,6 +8,7 @@ use clap::Args;
 use super::format;
 use super::log;
 use super::options::Options;
+use super::progress::Progress;
 use super::style::{self, BAD, FAINT, GOOD, STRONG, styled};
 use crate::clock::{Clock, Stopwatch, SystemClock};
 use crate::error::{ErrorKind, Result};
@@ -32,7 +33,8 @@ impl Test {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let runner = options.runner(&project, &clock)?;
         let selection = Selection::parse(&self.select, &self.exclude)?;
-        let reports = runner.test(&selection).await?;
+        let progress = Progress::start(options.quiet);
+        let reports = runner.test(&selection, &progress.listener()).await?;
         let failed = reports.iter().filter(|report| !report.has_passed()).count();
         for report in &reports {
             if log::is_json() {

@@ -7,12 +7,17 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::DFSchema;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::MemoryPool;
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use datafusion::prelude::DataFrame;
+use datafusion::prelude::{DataFrame, SessionContext};
 use futures::{Stream, TryStreamExt};
 
+use super::checked_arithmetic::checked;
 use super::failure;
 use super::watchdog::watched;
 use crate::error::Result;
@@ -46,6 +51,28 @@ pub(crate) async fn stream(
         Ok(next.await?.map(|batch| (batch, running)))
     });
     Ok((schema, rows))
+}
+
+/// A condition over the rows of a table, evaluated batch by batch outside of any plan.
+///
+/// # Errors
+/// Where it is none; the check of tests rules that out.
+pub(crate) fn row_condition(
+    session: &SessionContext,
+    sql: &str,
+    columns: &DFSchema,
+) -> Result<Arc<dyn PhysicalExpr>> {
+    let parsed = session.parse_sql_expr(sql, columns).map_err(failure)?;
+    let state = session.state();
+    let context = SimplifyContext::builder()
+        .with_schema(Arc::new(columns.clone()))
+        .build();
+    let typed = ExprSimplifier::new(context).coerce(parsed, columns);
+    let checked = typed.and_then(|typed| checked(typed, columns));
+    let checked = checked.map_err(failure)?.data;
+    state
+        .create_physical_expr(checked, columns)
+        .map_err(failure)
 }
 
 /// A plan under way.

@@ -1,6 +1,7 @@
 //! What DataFusion reports → what a person reads: kind, code, help, and never a cell value.
 
-use std::fmt;
+use std::sync::Arc;
+use std::{fmt, io};
 
 use datafusion::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
@@ -31,54 +32,84 @@ pub(crate) fn is_out_of_memory(error: &Error) -> bool {
 /// Turns a failure of planning or running into an [`Error`].
 ///
 /// Texts of DataFusion and Arrow quote cells (`Cannot cast string 'x'`), so whatever stands in quotes, and every number,
-/// is taken out. An [`Error`] of kilde that travelled through a plan comes back unchanged.
+/// is taken out. An [`Error`] of kilde that travelled through a plan comes back unchanged, and whatever a failure was
+/// wrapped in on its way — shared by the readers of one input, put into an error of Arrow, Parquet or a store — its kind
+/// is that of what failed.
 pub(crate) fn failure(error: DataFusionError) -> Error {
-    let mut error = error;
-    loop {
-        error = match error {
-            DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => *inner,
-            DataFusionError::Shared(shared) => match std::sync::Arc::try_unwrap(shared) {
-                Ok(inner) => inner,
-                Err(shared) => return of_root(&shared),
-            },
-            DataFusionError::External(boxed) => match of_external(boxed) {
-                Ok(ours) => return ours,
-                Err(inner) => inner,
-            },
-            root => return of_root(&root),
+    of_engine(&error)
+}
+
+fn of_engine(error: &DataFusionError) -> Error {
+    match error {
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
+            of_engine(inner)
         }
-    }
-}
-
-/// One of our errors, or the error of DataFusion within.
-fn of_external(
-    boxed: Box<dyn std::error::Error + Send + Sync>,
-) -> std::result::Result<Error, DataFusionError> {
-    let boxed = match boxed.downcast::<Error>() {
-        Ok(ours) => return Ok(*ours),
-        Err(other) => other,
-    };
-    match boxed.downcast::<DataFusionError>() {
-        Ok(inner) => Err(*inner),
-        Err(other) => Ok(of_root(&DataFusionError::Execution(other.to_string()))),
-    }
-}
-
-fn of_root(error: &DataFusionError) -> Error {
-    match error.find_root() {
+        DataFusionError::Shared(shared) => of_engine(shared),
+        DataFusionError::Collection(errors) => match errors.first() {
+            Some(first) => of_engine(first),
+            None => Error::internal("a plan failed and does not say why"),
+        },
+        DataFusionError::External(inner) => {
+            known(inner.as_ref()).unwrap_or_else(|| of_value(&inner.to_string()))
+        }
         DataFusionError::ResourcesExhausted(text) => out_of_memory(text),
         DataFusionError::ObjectStore(store) => of_store(store),
         DataFusionError::ParquetError(parquet) => of_parquet(parquet),
-        DataFusionError::IoError(io) => spilling(&io.to_string()),
-        DataFusionError::ArrowError(arrow, _) if matches!(**arrow, ArrowError::IoError(..)) => {
-            spilling(&arrow.to_string())
+        DataFusionError::ArrowError(arrow, _) => of_arrow(arrow),
+        DataFusionError::IoError(io) => of_io(io),
+        DataFusionError::ExecutionJoin(_)
+        | DataFusionError::Internal(_)
+        | DataFusionError::NotImplemented(_) => Error::internal(redact(&error.strip_backtrace())),
+        value => of_value(&value.strip_backtrace()),
+    }
+}
+
+/// What a foreign error is, or what caused it, where that is one of ours or of the engine's.
+fn known(error: &(dyn std::error::Error + 'static)) -> Option<Error> {
+    if let Some(ours) = error.downcast_ref::<Error>() {
+        return Some(ours.clone());
+    }
+    if let Some(engine) = error.downcast_ref::<DataFusionError>() {
+        return Some(of_engine(engine));
+    }
+    if let Some(shared) = error.downcast_ref::<Arc<DataFusionError>>() {
+        return Some(of_engine(shared));
+    }
+    if let Some(arrow) = error.downcast_ref::<ArrowError>() {
+        return Some(of_arrow(arrow));
+    }
+    if let Some(parquet) = error.downcast_ref::<ParquetError>() {
+        return Some(of_parquet(parquet));
+    }
+    if let Some(store) = error.downcast_ref::<object_store::Error>() {
+        return Some(of_store(store));
+    }
+    if let Some(io) = error.downcast_ref::<io::Error>() {
+        return Some(of_io(io));
+    }
+    known(error.source()?)
+}
+
+/// All that can be advised where nothing is known of a failure but that a value is to blame.
+pub(crate) const FIND_THE_ROW: &str =
+    "values are left out of messages: find the row with `kilde query` over the step's inputs";
+
+/// A value is to blame.
+fn of_value(text: &str) -> Error {
+    // its apostrophe would open a quote
+    let text = text.replace("Can't", "Cannot");
+    Error::new(ErrorKind::Quality, redact(&text))
+        .code(Code(805))
+        .help(FIND_THE_ROW)
+}
+
+fn of_arrow(error: &ArrowError) -> Error {
+    match error {
+        ArrowError::ExternalError(inner) => {
+            known(inner.as_ref()).unwrap_or_else(|| of_value(&inner.to_string()))
         }
-        root @ (DataFusionError::Internal(_) | DataFusionError::NotImplemented(_)) => {
-            Error::internal(redact(&root.strip_backtrace()))
-        }
-        root => Error::new(ErrorKind::Quality, redact(&root.strip_backtrace()))
-            .code(Code(805))
-            .help("values are left out of messages: find the row with `kilde query` over the step's inputs"),
+        ArrowError::IoError(_, io) => of_io(io),
+        value => of_value(&format!("Arrow error: {value}")),
     }
 }
 
@@ -88,19 +119,38 @@ fn of_store(error: &object_store::Error) -> Error {
         object_store::Error::NotFound { path, .. } => Error::corrupt("a data file is gone")
             .code(Code(807))
             .at(path.clone()),
-        error => Error::unavailable("storage failed").caused_by(error.to_string()),
+        error => std::error::Error::source(error)
+            .and_then(ours)
+            .unwrap_or_else(|| Error::unavailable("storage failed").caused_by(error.to_string())),
     }
 }
 
 fn of_parquet(error: &ParquetError) -> Error {
-    if let ParquetError::External(inner) = error
-        && let Some(store) = inner.downcast_ref::<object_store::Error>()
-    {
-        return of_store(store);
+    let inner = match error {
+        ParquetError::External(inner) => known(inner.as_ref()),
+        _ => None,
+    };
+    inner.unwrap_or_else(|| {
+        Error::corrupt("a Parquet file cannot be read")
+            .code(Code(807))
+            .caused_by(redact(&error.to_string()))
+    })
+}
+
+/// What another error put into one of input and output, else the disk.
+fn of_io(error: &io::Error) -> Error {
+    error
+        .get_ref()
+        .and_then(|inner| known(inner))
+        .unwrap_or_else(|| spilling(&error.to_string()))
+}
+
+/// The error of kilde that a store's was made of.
+fn ours(error: &(dyn std::error::Error + 'static)) -> Option<Error> {
+    match error.downcast_ref::<Error>() {
+        Some(ours) => Some(ours.clone()),
+        None => ours(error.source()?),
     }
-    Error::corrupt("a Parquet file cannot be read")
-        .code(Code(807))
-        .caused_by(redact(&error.to_string()))
 }
 
 /// The only local files of a plan are what it spills; everything else goes through a store.
@@ -176,6 +226,99 @@ mod tests {
         let text = ours.render();
         let travelled = DataFusionError::External(Box::new(ours)).context("while running");
         assert_eq!(failure(travelled).render(), text);
+    }
+
+    /// Every way in which an error is wrapped on its way out of a plan.
+    fn wrappings(inner: impl Fn() -> DataFusionError) -> Vec<DataFusionError> {
+        let shared = Arc::new(inner());
+        vec![
+            inner(),
+            inner().context("while reading"),
+            // another reader still holds it
+            DataFusionError::Shared(Arc::clone(&shared)),
+            DataFusionError::Shared(Arc::new(DataFusionError::Shared(shared))),
+            DataFusionError::Collection(vec![inner(), inner()]),
+            DataFusionError::External(Box::new(inner())),
+            DataFusionError::External(Box::new(Arc::new(inner()))),
+            DataFusionError::ArrowError(
+                Box::new(ArrowError::ExternalError(Box::new(inner()))),
+                None,
+            ),
+            DataFusionError::ParquetError(Box::new(ParquetError::External(Box::new(inner())))),
+            DataFusionError::ParquetError(Box::new(ParquetError::External(Box::new(
+                ArrowError::ExternalError(Box::new(inner())),
+            )))),
+            DataFusionError::IoError(io::Error::other(inner())),
+        ]
+    }
+
+    #[test]
+    fn the_kind_of_a_failure_survives_whatever_it_is_wrapped_in() {
+        type Failure = fn() -> DataFusionError;
+        let store = |error| DataFusionError::ObjectStore(Box::new(error));
+        let failures: [(ErrorKind, Failure); 8] = [
+            (ErrorKind::Quality, || {
+                DataFusionError::ArrowError(Box::new(ArrowError::DivideByZero), None)
+            }),
+            (ErrorKind::Quality, || {
+                DataFusionError::Execution("no".into())
+            }),
+            (ErrorKind::Config, || {
+                DataFusionError::ResourcesExhausted("no".into())
+            }),
+            (ErrorKind::Internal, || {
+                DataFusionError::Internal("no".into())
+            }),
+            (ErrorKind::Corrupt, || {
+                DataFusionError::ParquetError(Box::new(ParquetError::General("no".into())))
+            }),
+            (ErrorKind::Unavailable, || {
+                DataFusionError::IoError(io::Error::other("disk"))
+            }),
+            (ErrorKind::Conflict, || {
+                DataFusionError::External(Box::new(Error::conflict("fenced")))
+            }),
+            (ErrorKind::Interrupted, || {
+                DataFusionError::External(Box::new(Error::new(ErrorKind::Interrupted, "stopped")))
+            }),
+        ];
+        for (kind, inner) in failures {
+            for wrapped in wrappings(inner) {
+                let shown = format!("{wrapped:?}");
+                assert_eq!(failure(wrapped).kind(), kind, "{shown}");
+            }
+        }
+        let source = || "no".into();
+        let gone = wrappings(|| {
+            let path = "gold/x".into();
+            store(object_store::Error::NotFound {
+                path,
+                source: source(),
+            })
+        });
+        let away = wrappings(|| {
+            store(object_store::Error::Generic {
+                store: "S3",
+                source: source(),
+            })
+        });
+        let stopped = wrappings(|| {
+            let source = Box::new(Error::new(ErrorKind::Terminated, "stopped"));
+            store(object_store::Error::Generic {
+                store: "S3",
+                source,
+            })
+        });
+        for (kind, wrapped) in [
+            (ErrorKind::Corrupt, gone),
+            (ErrorKind::Unavailable, away),
+            (ErrorKind::Terminated, stopped),
+        ] {
+            for wrapped in wrapped {
+                let shown = format!("{wrapped:?}");
+                assert_eq!(failure(wrapped).kind(), kind, "{shown}");
+            }
+        }
     }
 
     #[test]

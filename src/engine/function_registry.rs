@@ -15,6 +15,7 @@ use datafusion::logical_expr::registry::FunctionRegistry as _;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, Volatility, WindowUDF};
 use datafusion::prelude::SessionConfig;
 
+use super::checked_arithmetic::checking;
 use super::clock_functions::register_clock_functions;
 use super::failure::failure;
 use super::interval_comparison;
@@ -51,7 +52,7 @@ impl FunctionRegistry {
             clippy::disallowed_methods,
             reason = "this is `engine`; the state plans and never runs"
         )]
-        let mut state = SessionStateBuilder::new()
+        let mut state = checking(SessionStateBuilder::new())
             .with_config(config)
             .with_default_features()
             .build();

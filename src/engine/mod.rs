@@ -4,8 +4,10 @@
 
 mod analysis;
 mod catalog;
+mod checked_arithmetic;
 mod clock_functions;
 mod culprit;
+mod data_file_reader;
 mod execute;
 mod failure;
 mod file_set;
@@ -26,8 +28,8 @@ pub(crate) use analysis::{
     analyse, check_runnable, conform, plan_query,
 };
 pub(crate) use culprit::culprit;
-pub(crate) use execute::{collect, stream};
-pub(crate) use failure::{failure, is_out_of_memory};
+pub(crate) use execute::{collect, row_condition, stream};
+pub(crate) use failure::{FIND_THE_ROW, failure, is_out_of_memory};
 pub(crate) use file_set::{DataFile, FileSet};
 pub(crate) use function_registry::{FunctionRegistry, project_functions};
 pub(crate) use scan::scan;

@@ -24,6 +24,7 @@ use datafusion::physical_plan::empty::EmptyExec;
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
+use super::data_file_reader::DataFileReaders;
 use super::{FileSet, failure};
 use crate::error::{Error, Result};
 
@@ -62,6 +63,7 @@ pub(crate) fn scan(files: &FileSet, store: ObjectStoreUrl) -> Result<Arc<dyn Tab
         schema: Arc::clone(&files.schema),
         table_schema,
         order,
+        location: files.location.clone(),
         store,
         files: scan_files,
         rows: rows as usize,
@@ -121,6 +123,8 @@ struct FileSetTable {
     table_schema: TableSchema,
     /// Position in `table_schema` of each published column.
     order: Vec<usize>,
+    /// Folder below the store's root.
+    location: String,
     store: ObjectStoreUrl,
     /// By path.
     files: Vec<PartitionedFile>,
@@ -183,9 +187,11 @@ impl TableProvider for FileSetTable {
         let options = state.table_options().parquet.clone();
         let source = ParquetSource::new(self.table_schema.clone())
             .with_table_parquet_options(options)
-            .with_parquet_file_reader_factory(Arc::new(CachedParquetFileReaderFactory::new(
-                store, footers,
-            )));
+            .with_parquet_file_reader_factory(Arc::new(DataFileReaders {
+                store: Arc::clone(&store),
+                inner: CachedParquetFileReaderFactory::new(store, footers),
+                table: self.location.clone(),
+            }));
         let partitions = state.config().target_partitions();
         let config = FileScanConfigBuilder::new(self.store.clone(), Arc::new(source))
             .with_file_groups(FileGroup::new(self.files.clone()).split_files(partitions))

@@ -23,6 +23,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 
+use super::checked_arithmetic::checking;
 use super::clock_functions::register_clock_functions;
 use super::failure;
 use super::function_registry::{FunctionRegistry, configure_sql, register_functions};
@@ -228,7 +229,7 @@ fn base_state(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionState {
         clippy::disallowed_methods,
         reason = "this is the one place that builds sessions"
     )]
-    SessionStateBuilder::new()
+    checking(SessionStateBuilder::new())
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()

@@ -19,7 +19,9 @@ use crate::name::TableName;
 
 mod comparison_argument;
 mod definition;
+mod exponent;
 mod foreign_syntax;
+mod size;
 mod table_use;
 
 pub(super) use definition::{ARGUMENTS, Definition, Parameter, definitions};
@@ -58,7 +60,7 @@ impl Statement {
     /// Parses a file.
     ///
     /// # Errors
-    /// K0301 where the text is not SQL, K0302 where it is anything but one query.
+    /// K0301 where the text is not SQL, K0302 where it is anything but one query, K0319 where it is too deep or too long.
     pub(crate) fn parse(file: &Arc<SourceFile>) -> Result<Self, Diagnostic> {
         let lines = LineIndex::new(&file.text);
         let raw = Tokenizer::new(&DuckDbDialect {}, &file.text)
@@ -208,7 +210,7 @@ impl Statement {
 }
 
 /// SQL as a session of DataFusion must be given it to read it as kilde does: an argument that begins `status = …` is a
-/// comparison. A query or a part of one; what is not SQL stays as it is.
+/// comparison, `1e5` is a double. A query or a part of one; what is not SQL stays as it is.
 #[must_use]
 pub fn readable_sql(text: &str) -> String {
     let lines = LineIndex::new(text);
@@ -232,6 +234,22 @@ fn placed_tokens(raw: &[TokenWithSpan], text: &str, lines: &LineIndex) -> Vec<Pl
         .collect()
 }
 
+/// A parser that reads the tokens as kilde does.
+///
+/// # Errors
+/// K0319 where there is too much for it.
+fn parser(
+    file: &Arc<SourceFile>,
+    raw: Vec<TokenWithSpan>,
+    tokens: &[PlacedToken],
+) -> Result<Parser<'static>, Diagnostic> {
+    size::refuse(file, tokens)?;
+    let read = exponent::as_doubles(comparison_argument::in_parentheses(raw, tokens));
+    Ok(Parser::new(&DuckDbDialect {})
+        .with_recursion_limit(RECURSION_LIMIT)
+        .with_tokens_with_locations(read))
+}
+
 fn parse_query(
     file: &Arc<SourceFile>,
     raw: Vec<TokenWithSpan>,
@@ -239,9 +257,7 @@ fn parse_query(
     lines: &LineIndex,
 ) -> Result<Box<ast::Query>, Diagnostic> {
     let whole = tokens.first().map_or_else(Span::default, |t| t.span);
-    let mut statements = Parser::new(&DuckDbDialect {})
-        .with_recursion_limit(RECURSION_LIMIT)
-        .with_tokens_with_locations(comparison_argument::in_parentheses(raw, tokens))
+    let mut statements = parser(file, raw, tokens)?
         .parse_statements()
         .map_err(|error| parser_error(file, tokens, lines, &error))?;
     if statements.len() > 1 {
@@ -252,7 +268,10 @@ fn parse_query(
             .help("move it to a file of its own: each file makes one table"));
     }
     match statements.pop() {
-        Some(ast::Statement::Query(query)) => Ok(query),
+        Some(ast::Statement::Query(query)) => {
+            size::refuse_multiplied(file, whole, &query)?;
+            Ok(query)
+        }
         Some(_) => {
             let word = file.text[whole.start..whole.end].to_lowercase();
             Err(Diagnostic::error(
@@ -286,9 +305,7 @@ fn parser_error(
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => text.as_str(),
         ParserError::RecursionLimitExceeded => {
             let span = tokens.first().map_or_else(Span::default, |t| t.span);
-            return syntax_error(file, span, "the statement is nested too deeply").help(format!(
-                "at most {RECURSION_LIMIT} levels: use `with` to name the parts"
-            ));
+            return size::nested_too_deeply(file, span);
         }
     };
     if let Some(span) = unclosed(tokens) {
@@ -384,19 +401,29 @@ pub(super) fn did_you_mean<'a>(
 
 /// Byte offsets of the starts of lines.
 #[derive(Clone, Debug)]
-struct LineIndex(Vec<usize>);
+struct LineIndex {
+    starts: Vec<usize>,
+    /// Then columns are bytes, and nothing is counted: a program may write a statement of a megabyte on one line.
+    is_ascii: bool,
+}
 
 impl LineIndex {
     fn new(text: &str) -> Self {
         let starts = text.match_indices('\n').map(|(i, _)| i + 1);
-        Self(std::iter::once(0).chain(starts).collect())
+        Self {
+            starts: std::iter::once(0).chain(starts).collect(),
+            is_ascii: text.is_ascii(),
+        }
     }
 
     /// The byte of a line and a column, both from 1, the column counted in characters.
     fn offset(&self, text: &str, location: Location) -> usize {
         let line = usize::try_from(location.line).unwrap_or(1).max(1) - 1;
-        let start = self.0.get(line).copied().unwrap_or(text.len());
+        let start = self.starts.get(line).copied().unwrap_or(text.len());
         let column = usize::try_from(location.column).unwrap_or(1).max(1) - 1;
+        if self.is_ascii {
+            return (start + column).min(text.len());
+        }
         text[start..]
             .char_indices()
             .nth(column)

@@ -23,7 +23,7 @@ use crate::engine::{
 };
 use crate::name::TableName;
 use crate::parallel;
-use crate::project::{MatchTable, Materialization, Project, SqlStep};
+use crate::project::{MatchTable, Matching, Materialization, Project, SqlStep};
 
 /// A project without mistakes.
 #[derive(Debug)]
@@ -159,6 +159,79 @@ pub(super) fn check_project(
     })
 }
 
+/// What the levels of the graph have made so far, each reading those before it.
+#[derive(Default)]
+struct Made {
+    tables: BTreeMap<TableName, InputTable>,
+    analyses: BTreeMap<TableName, Analysis>,
+    /// Steps whose query and contract do not agree.
+    breaking: BTreeSet<TableName>,
+    matches: BTreeMap<TableName, MatchPlan>,
+    mistakes: Vec<Diagnostic>,
+    warnings: Vec<Diagnostic>,
+}
+
+impl Made {
+    fn match_tables(
+        &mut self,
+        matching: &Matching,
+        project: &Project,
+        known: &BTreeSet<TableName>,
+    ) {
+        let records = self.tables.get(&matching.records.value);
+        match records.map(|records| matching::check(matching, project, records)) {
+            Some(Ok(made)) => {
+                for (table, (plan, schema)) in made {
+                    let contract = project.contracts.get(&table);
+                    let input = input_table(schema, contract, None);
+                    self.tables.insert(table.clone(), input);
+                    self.matches.insert(table, plan);
+                }
+            }
+            Some(Err(found)) => self.mistakes.extend(found),
+            None if known.contains(&matching.records.value) => {}
+            None => {
+                let unknown = matching::unknown_records(matching, known.iter());
+                self.mistakes.push(unknown);
+            }
+        }
+    }
+
+    /// A step's table has the columns of its query, else those that its contract promises.
+    fn step_table(
+        &mut self,
+        table: &TableName,
+        analysed: Result<Option<Step>, Vec<Diagnostic>>,
+        project: &Project,
+    ) {
+        let contract = project.contracts.get(table);
+        let schema = match analysed {
+            Ok(None) => None,
+            Ok(Some((analysis, schema))) => {
+                self.warnings.extend(analysis.warnings.iter().cloned());
+                self.analyses.insert(table.clone(), analysis);
+                schema
+                    .map_err(|found| {
+                        self.breaking.insert(table.clone());
+                        self.mistakes.extend(found);
+                    })
+                    .ok()
+            }
+            Err(found) => {
+                self.mistakes.extend(found);
+                None
+            }
+        };
+        let promised = contract
+            .filter(|c| !c.columns.is_empty())
+            .map(contract_schema);
+        if let Some(schema) = schema.or(promised) {
+            let input = input_table(schema, contract, None);
+            self.tables.insert(table.clone(), input);
+        }
+    }
+}
+
 /// Looks at everything, however much of it is wrong.
 pub(super) fn examine(
     project: &Project,
@@ -171,7 +244,7 @@ pub(super) fn examine(
         as_of,
     };
     let known: BTreeSet<TableName> = project.tables().cloned().collect();
-    let (mut mistakes, mut warnings): (Vec<_>, Vec<_>) = functions
+    let (mut mistakes, warnings): (Vec<_>, Vec<_>) = functions
         .sql()
         .found
         .iter()
@@ -191,57 +264,33 @@ pub(super) fn examine(
     };
     let mut tables = source_tables(project);
     tables.extend(seed_tables(project));
-    let mut analyses = BTreeMap::new();
-    let mut breaking = BTreeSet::new();
-    let mut matches = BTreeMap::new();
+    let mut made = Made {
+        tables,
+        mistakes,
+        warnings,
+        ..Made::default()
+    };
     for level in graph.levels() {
-        for matching in level.iter().filter_map(|table| project.matches.get(table)) {
-            let records = tables.get(&matching.records.value);
-            match records.map(|records| matching::check(matching, project, records)) {
-                Some(Ok(made)) => {
-                    for (table, (plan, schema)) in made {
-                        let contract = project.contracts.get(&table);
-                        tables.insert(table.clone(), input_table(schema, contract, None));
-                        matches.insert(table, plan);
-                    }
-                }
-                Some(Err(found)) => mistakes.extend(found),
-                None if known.contains(&matching.records.value) => {}
-                None => mistakes.push(matching::unknown_records(matching, known.iter())),
-            }
+        let matches = level.iter().filter_map(|table| project.matches.get(table));
+        for matching in matches {
+            made.match_tables(matching, project, &known);
         }
         let items: Vec<&Parsed<'_>> = level.iter().filter_map(|table| parsed.get(table)).collect();
         let results = parallel::map(parallel::cores(), &items, |item| {
-            analyse_step(item, &tables, &surroundings)
+            analyse_step(item, &made.tables, &surroundings)
         });
         for (item, result) in items.iter().zip(results) {
-            let table = &item.step.table;
-            let contract = project.contracts.get(table);
-            let schema = match result {
-                Ok(None) => None,
-                Ok(Some((analysis, schema))) => {
-                    warnings.extend(analysis.warnings.iter().cloned());
-                    analyses.insert(table.clone(), analysis);
-                    schema
-                        .map_err(|found| {
-                            breaking.insert(table.clone());
-                            mistakes.extend(found);
-                        })
-                        .ok()
-                }
-                Err(found) => {
-                    mistakes.extend(found);
-                    None
-                }
-            };
-            let promised = contract
-                .filter(|c| !c.columns.is_empty())
-                .map(contract_schema);
-            if let Some(schema) = schema.or(promised) {
-                tables.insert(table.clone(), input_table(schema, contract, None));
-            }
+            made.step_table(&item.step.table, result, project);
         }
     }
+    let Made {
+        tables,
+        analyses,
+        breaking,
+        matches,
+        mut mistakes,
+        mut warnings,
+    } = made;
     let tests = test_check::check(&surroundings, &known, &tables, &mut mistakes, &mut warnings);
     let never_held = consent::never_held(project, &graph);
     mistakes.extend(consent::check(project, &never_held));

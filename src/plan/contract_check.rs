@@ -77,6 +77,13 @@ fn no_such_type(file: &Arc<SourceFile>, column: &OutputColumn) -> Diagnostic {
             "is a time of day, which no table can hold",
             "make it text: `cast(… as varchar)`",
         ),
+        DataType::Decimal32(..)
+        | DataType::Decimal64(..)
+        | DataType::Decimal128(..)
+        | DataType::Decimal256(..) => (
+            "is a decimal of a scale that no table can hold",
+            "say how many digits are kept: `cast(… as decimal(18, 2))`",
+        ),
         DataType::Map(..) => (
             "is a map, which no contract can name",
             "make it a list of structs: `map_entries(…)`",

@@ -498,16 +498,21 @@ impl<'a> Decider<'a> {
         if plan.kind != Kind::Ephemeral {
             return;
         }
-        let reader_actions = || {
+        let readers = || {
             let readers = plan.readers.iter();
-            readers.filter_map(|reader| self.tables.get(reader).map(|reader| &reader.action))
+            readers.filter_map(|reader| self.tables.get(reader))
         };
-        let action = [Action::Build, Action::Maybe, Action::Retest]
+        let found = [Action::Build, Action::Maybe, Action::Retest]
             .into_iter()
-            .find(|action| reader_actions().any(|reader| reader == action))
-            .unwrap_or(Action::Unchanged);
-        if let Some(plan) = self.tables.get_mut(table) {
+            .find_map(|action| {
+                let reader = readers().find(|reader| reader.action == action)?;
+                Some((action, reader.table.clone()))
+            });
+        if let (Some(plan), Some((action, reader))) = (self.tables.get_mut(table), found) {
             plan.action = action;
+            plan.reasons = vec![Reason::PartOf { table: reader }];
+        } else if let Some(plan) = self.tables.get_mut(table) {
+            plan.action = Action::Unchanged;
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The tables of a project, as a selection names them.
 
 use super::decide::selected;
-use super::{Kind, Observed, PlannedUnitTest, Selection, check_project};
+use super::{Kind, Observed, PlannedUnitTest, Selection, Shapes, check_project};
 use crate::engine::FunctionRegistry;
 use crate::error::{Error, Result};
 use crate::name::TableName;
@@ -37,7 +37,7 @@ pub(crate) fn list(
     Ok(listed.collect())
 }
 
-/// The unit tests of the tables selected, inputs before readers.
+/// The unit tests of the tables selected, inputs before readers; and what the project's tables are.
 ///
 /// # Errors
 /// Every mistake of the project, or of the selection.
@@ -46,13 +46,14 @@ pub(crate) fn unit_tests(
     observed: &Observed,
     selection: &Selection,
     functions: &FunctionRegistry,
-) -> Result<Vec<PlannedUnitTest>> {
+) -> Result<(Vec<PlannedUnitTest>, Shapes)> {
     let mut checked =
         check_project(project, functions, observed.as_of).map_err(Error::from_diagnostics)?;
     let selected = selected(project, observed, selection, functions, &checked)?;
+    let shapes = checked.shapes(project);
     let tables = selected.into_iter();
-    Ok(tables
+    let tests = tables
         .filter_map(|(table, _)| checked.unit_tests.remove(&table))
-        .flatten()
-        .collect())
+        .flatten();
+    Ok((tests.collect(), shapes))
 }

@@ -27,6 +27,7 @@ mod reason;
 mod schema;
 mod seed;
 mod selection;
+mod shape;
 mod test_check;
 mod unit_test;
 
@@ -58,6 +59,7 @@ pub(crate) use outline::Outline;
 pub(crate) use readiness::{Unready, unready};
 pub(crate) use reason::Reason;
 pub use selection::Selection;
+pub(crate) use shape::{Shape, Shapes};
 pub(crate) use unit_test::{PlannedFixture, PlannedUnitTest};
 
 use crate::diagnostic::Diagnostic;
@@ -165,20 +167,30 @@ pub(crate) enum Action {
     NotSelected,
 }
 
-/// Checks a project by itself, whatever is published: `kilde check`. Gives the warnings.
+/// What a check of a project found.
+#[derive(Debug)]
+pub(crate) struct Checkup {
+    /// Doubts that stop nothing.
+    pub(crate) warnings: Vec<Diagnostic>,
+    pub(crate) shapes: Shapes,
+}
+
+/// Checks a project by itself, whatever is published: `kilde check`.
 ///
 /// # Errors
 /// `Config` with every mistake found in SQL, contracts and tests.
-pub(crate) fn check(project: &Project) -> Result<Vec<Diagnostic>> {
-    let functions = crate::engine::project_functions(&project.functions)?;
-    let checked = check_project(project, &functions, chrono::DateTime::UNIX_EPOCH)
+pub(crate) fn check(project: &Project, functions: &FunctionRegistry) -> Result<Checkup> {
+    let checked = check_project(project, functions, chrono::DateTime::UNIX_EPOCH)
         .map_err(Error::from_diagnostics)?;
     // of what passes every other check, hardly anything but correlated subqueries cannot be run; a build proves all that
     // it is to compute
     let doubtful = checked.analyses.iter().filter(|(_, a)| a.has_correlation());
-    check_runnable(project, &functions, &doubtful.collect::<Vec<_>>())
+    check_runnable(project, functions, &doubtful.collect::<Vec<_>>())
         .map_err(Error::from_diagnostics)?;
-    Ok(checked.warnings)
+    Ok(Checkup {
+        shapes: checked.shapes(project),
+        warnings: checked.warnings,
+    })
 }
 
 impl Plan {

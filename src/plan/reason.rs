@@ -75,6 +75,8 @@ pub(crate) enum Reason {
     InputChanged { table: TableName },
     /// An input is going to be made again.
     InputChanges { table: TableName },
+    /// Of an ephemeral step: it is computed with the table that reads it.
+    PartOf { table: TableName },
     /// Nothing but tests.
     TestsChanged,
     /// Nothing but descriptions, owners, tags.
@@ -117,6 +119,7 @@ impl fmt::Display for Reason {
                 1 => f.write_str("1 export is not ready: `kilde exports`"),
                 n => write!(f, "{n} exports are not ready: `kilde exports`"),
             },
+            Self::PartOf { table } => write!(f, "computed with {table}"),
             Self::SqlChanged { path } => write!(f, "SQL changed {path}"),
             Self::SeedChanged { path } => write!(f, "changed {path}"),
             Self::MatchChanged { path } => write!(f, "match changed {path}"),

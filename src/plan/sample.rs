@@ -50,6 +50,7 @@ impl Sample {
     pub(super) fn new() -> Self {
         let pipeline = Pipeline {
             name: "shop".into(),
+            description: None,
             owner: Some(Owner {
                 name: "Data".into(),
                 email: None,
@@ -66,6 +67,8 @@ impl Sample {
                 lake: "lake".into(),
                 vars: BTreeMap::from([("country".into(), "SE".into())]),
                 parquet_tables: crate::project::ParquetTables::default(),
+                keep: crate::project::Period::of_days(30),
+                highlights: crate::project::Highlights::default(),
                 max_record_bytes: 1 << 20,
                 purposes: BTreeMap::new(),
                 notify: None,

@@ -288,7 +288,7 @@ fn an_ephemeral_step_is_part_of_its_readers() {
     let plan = ephemeral("select customer_id, lower(email) as email, country from bronze.people")
         .plan(&published(&first));
     insta::assert_snapshot!(summary(&plan), @r#"
-    silver.people: Build, 
+    silver.people: Build, computed with gold.customers
     gold.customers: Build, SQL changed in silver.people, part of it
     gold.local: Build, SQL changed in silver.people, part of it
     "#);

@@ -115,7 +115,7 @@ enum Kind {
 
 /// One decoded file.
 enum Decoded {
-    Project(Option<RawProjectFile>),
+    Project(Box<Option<RawProjectFile>>),
     Pipeline(Option<RawPipelineFile>),
     Schema(Option<RawSchemaFile>),
     Sql,
@@ -168,7 +168,7 @@ fn gather(root: PathBuf, decoded: Vec<(Sink, Decoded)>, found: Vec<Diagnostic>) 
     for (sink, decoded) in decoded {
         files.found.extend(sink.found);
         match decoded {
-            Decoded::Project(raw) => files.project = (sink.file, raw),
+            Decoded::Project(raw) => files.project = (sink.file, *raw),
             Decoded::Pipeline(raw) => files.pipelines.push((sink.file, raw)),
             Decoded::Schema(raw) => files.schemas.push((sink.file, raw)),
             Decoded::Sql if sink.file.path.starts_with(FUNCTIONS) => {
@@ -316,7 +316,7 @@ fn decode(root: &Path, path: &str, kind: Kind) -> (Sink, Decoded) {
     if let Some(mistake) = unreadable {
         sink.report(Span::default(), mistake);
         let nothing = match kind {
-            Kind::Project => Decoded::Project(None),
+            Kind::Project => Decoded::Project(Box::default()),
             Kind::Pipeline => Decoded::Pipeline(None),
             Kind::Schema => Decoded::Schema(None),
             Kind::Sql => Decoded::Sql,
@@ -325,7 +325,7 @@ fn decode(root: &Path, path: &str, kind: Kind) -> (Sink, Decoded) {
         return (sink, nothing);
     }
     let decoded = match kind {
-        Kind::Project => Decoded::Project(raw::read(&mut sink)),
+        Kind::Project => Decoded::Project(Box::new(raw::read(&mut sink))),
         Kind::Pipeline => Decoded::Pipeline(raw::read(&mut sink)),
         Kind::Schema => Decoded::Schema(raw::read(&mut sink)),
         Kind::Sql => {

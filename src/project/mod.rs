@@ -12,6 +12,7 @@ mod data_test;
 mod dbt_folder;
 mod exposure;
 mod freshness;
+mod highlights;
 mod instant;
 mod jinja;
 mod json_schema;
@@ -50,6 +51,7 @@ pub(crate) use unit_test::{Cell, Fixture, FixtureCell, FixtureRows, UnitTest};
 pub(crate) use data_test::{DataTest, Limit, RowChange, TestKind, TestSeverity};
 pub(crate) use exposure::Exposure;
 pub(crate) use freshness::Freshness;
+pub(crate) use highlights::{Figures, Groups, Highlights, People};
 pub(crate) use matching::{MatchTable, Matching};
 pub(crate) use notify::{Notify, Occasion, Webhook};
 pub(crate) use path_pattern::{Captures, PathPattern};
@@ -101,6 +103,10 @@ pub struct Project {
     pub(crate) notify: Option<Notify>,
     /// `publish.parquet`.
     pub(crate) parquet_tables: ParquetTables,
+    /// `keep`: how long a release stays readable after the next one.
+    pub(crate) keep: Period,
+    /// `highlights`.
+    pub(crate) highlights: Highlights,
     /// Pipelines in order of their files.
     pub(crate) pipelines: Vec<Pipeline>,
     /// Readers outside of the project, by name.
@@ -128,6 +134,7 @@ pub struct Project {
 pub(crate) struct Pipeline {
     /// Stem of the file: `customer_360`.
     pub(crate) name: String,
+    pub(crate) description: Option<String>,
     pub(crate) owner: Option<Owner>,
     pub(crate) tags: Vec<String>,
 }

@@ -53,6 +53,23 @@ impl Period {
         }
     }
 
+    /// So many days.
+    pub(crate) fn of_days(days: u32) -> Self {
+        Self {
+            length: Length::Seconds(i64::from(days) * 86_400),
+            text: format!("{days}d"),
+        }
+    }
+
+    /// In whole days, at least one; a month has 31.
+    pub(crate) fn days(&self) -> u32 {
+        let days = match self.length {
+            Length::Seconds(seconds) => seconds.max(0).unsigned_abs().div_ceil(86_400),
+            Length::Months(months) => u64::from(months) * 31,
+        };
+        u32::try_from(days.max(1)).unwrap_or(u32::MAX)
+    }
+
     /// The instant that lies so long before another.
     pub(crate) fn before(&self, instant: DateTime<Utc>) -> DateTime<Utc> {
         let earlier = match self.length {

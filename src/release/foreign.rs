@@ -1,7 +1,8 @@
 //! Commits that are not ours: followed where they change nothing, refused or overruled where they do.
 
 use super::claim::Claim;
-use super::map::Overruled;
+use super::lake::Lake;
+use super::map::{Overruled, Release};
 use super::table_log::Commit;
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
@@ -9,7 +10,7 @@ use crate::name::TableName;
 
 impl Commit {
     /// Same rows, same definition: a compaction.
-    pub(super) fn is_neutral(&self) -> bool {
+    pub(crate) fn is_neutral(&self) -> bool {
         !self.data_change && !self.changes_metadata && !self.changes_protocol
     }
 
@@ -20,6 +21,31 @@ impl Commit {
             tool: self.tool.clone(),
             written_at: self.written_at,
         }
+    }
+}
+
+impl Lake {
+    /// Commits of other tools after the versions that the newest release pins, by table. Only where no release is decided and
+    /// not yet settled. Writes nothing.
+    ///
+    /// # Errors
+    /// Of storage; `Corrupt` where a log cannot be read.
+    pub(crate) async fn foreign_commits(
+        &self,
+        newest: &Release,
+    ) -> Result<Vec<(TableName, Commit)>> {
+        let mut found = Vec::new();
+        for (name, entry) in &newest.tables {
+            let Some(pinned) = entry.version else {
+                continue;
+            };
+            let head = self.tables.head(&entry.location, Some(pinned)).await?;
+            for version in pinned + 1..=head.unwrap_or(pinned) {
+                let commit = self.tables.commit(&entry.location, version).await?;
+                found.extend(commit.map(|commit| (name.clone(), commit)));
+            }
+        }
+        Ok(found)
     }
 }
 

@@ -10,12 +10,15 @@ use super::failpoint::Failpoint;
 use super::log::{Event, LogView};
 use super::map::Release;
 use super::table_log::TableLog;
-use super::{layout, log};
+use super::{layout, log, maintain};
 use crate::clock::Clock;
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
 use crate::name::{ClaimNumber, ReleaseNumber, RunId};
 use crate::store::Store;
+
+/// After so long without a sign of life a builder is dead, however far the clocks are apart.
+const SILENT: chrono::TimeDelta = chrono::TimeDelta::minutes(5);
 
 /// A lake: its releases, its log and its tables' logs. Cheap to clone; opening one reads nothing.
 #[derive(Clone, Debug)]
@@ -67,6 +70,15 @@ pub(crate) struct OpenClaim {
     pub(crate) since: DateTime<Utc>,
 }
 
+/// Whether the run of an open claim still lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Builder {
+    AtWork,
+    Dead,
+    /// It gave a sign of life not long ago, or the storage does not tell.
+    Unknown,
+}
+
 /// Only tells where to start looking; stale is harmless.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Hint {
@@ -94,7 +106,6 @@ impl Lake {
     }
 
     /// The store underneath.
-    #[cfg(test)]
     pub(crate) fn store(&self) -> &Store {
         &self.store
     }
@@ -102,7 +113,10 @@ impl Lake {
     /// The newest settled release; `None` where none was published. Three reads.
     pub(crate) async fn current(&self) -> Result<Option<Release>> {
         match self.newest().await? {
-            Some(number) => self.release(number).await.map(Some),
+            Some(number) => {
+                let release = self.find_release(number).await?;
+                release.ok_or_else(|| no_release(number)).map(Some)
+            }
             None => Ok(None),
         }
     }
@@ -128,8 +142,12 @@ impl Lake {
     /// A release by number.
     ///
     /// # Errors
-    /// `Config` K0713 where there is no such release.
+    /// `Config` K0713 where there is no such release, K0717 where it is no longer kept.
     pub(crate) async fn release(&self, number: ReleaseNumber) -> Result<Release> {
+        let floor = self.retired_below().await?;
+        if number < floor {
+            return Err(maintain::retired(number, floor));
+        }
         self.find_release(number)
             .await?
             .ok_or_else(|| no_release(number))
@@ -148,8 +166,9 @@ impl Lake {
     /// The newest releases, newest first, at most `limit`.
     pub(crate) async fn releases(&self, limit: usize) -> Result<Vec<Release>> {
         let mut releases = Vec::new();
+        let floor = self.retired_below().await?.0;
         let mut number = self.newest().await?.map_or(0, |newest| newest.0);
-        while number > 0 && releases.len() < limit {
+        while number > 0 && number >= floor && releases.len() < limit {
             // older maps may have been deleted
             match self.find_release(ReleaseNumber(number)).await? {
                 Some(release) => releases.push(release),
@@ -189,6 +208,24 @@ impl Lake {
                 None => None,
             },
             floors: view.floors(),
+        })
+    }
+
+    /// Whether the run that holds the lake still lives. Writes nothing.
+    ///
+    /// # Errors
+    /// Of storage.
+    pub(crate) async fn builder(&self, open: &OpenClaim) -> Result<Builder> {
+        match self.store.is_locked(layout::LOCK).await? {
+            Some(true) => return Ok(Builder::AtWork),
+            Some(false) => return Ok(Builder::Dead),
+            None => {}
+        }
+        let beat = self.store.head(&layout::heartbeat(open.claim)).await?;
+        let last = beat.map_or(open.since, |beat| beat.modified_at);
+        Ok(match self.clock.now() - last > SILENT {
+            true => Builder::Dead,
+            false => Builder::Unknown,
         })
     }
 

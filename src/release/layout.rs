@@ -10,6 +10,8 @@ pub(super) const HINT: &str = "_kilde/hint.json";
 pub(super) const LOCK: &str = "_kilde/lock";
 pub(super) const LAST_RUN: &str = "_kilde/last_run.json";
 pub(super) const RELEASES: &str = "_kilde/releases";
+/// Which releases readers may no longer open.
+pub(super) const RETIRED: &str = "_kilde/retired.json";
 pub(super) const RUNS: &str = "_kilde/runs";
 pub(super) const DECISIONS: &str = "_kilde/decisions";
 

@@ -24,6 +24,7 @@ mod json;
 mod lake;
 mod layout;
 mod log;
+mod maintain;
 mod map;
 mod publish;
 mod request;
@@ -39,11 +40,12 @@ mod table_log;
 pub(crate) use claim::{Claim, YieldReason};
 pub(crate) use decision::Decision;
 pub(crate) use failpoint::{Boundary, Failpoint};
-pub(crate) use lake::{Lake, Pause};
+pub(crate) use lake::{Builder, Lake, LakeStatus, Pause};
 pub(crate) use layout::CandidateName;
+pub(crate) use maintain::{Retirement, Unneeded};
 pub(crate) use map::{
     Fingerprints, Held, Release, RollbackClass, TableEntry, TableFacts, TableKind,
 };
 pub(crate) use request::{PublishRequest, Removal, RollbackRequest, TableChange, TableWrite};
-pub(crate) use retire::KeepFailedRuns;
+pub(crate) use retire::{KeepFailedRuns, Swept};
 pub(crate) use table_log::{Commit, EntryDraft, LiveFile, TableLog, TableState};

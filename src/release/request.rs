@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::map::{Held, TableFacts};
+use super::map::{Held, TableEntry, TableFacts};
 use super::table_log::LiveFile;
 use crate::name::{ReleaseNumber, TableName};
 
@@ -29,14 +29,10 @@ pub(crate) enum TableChange {
     Write(TableWrite),
     /// The same version, newly known: built again to an equal digest, tested again.
     Keep(TableFacts),
-    /// A name without files.
-    #[expect(
-        dead_code,
-        reason = "the format of releases has it; no step kind is one yet"
-    )]
-    View(TableFacts),
     /// No longer in the project.
     Retire,
+    /// Its rows go as well, once no kept release has them: a version without files, of a table that is no longer there.
+    Drop,
 }
 
 /// A new version of a table, as a file set: files of `base`, less `removes`, and `adds`.
@@ -57,16 +53,28 @@ pub(crate) struct TableWrite {
     pub(crate) facts: TableFacts,
 }
 
+impl TableWrite {
+    /// The same table with no row.
+    pub(super) fn without_rows(known: &TableEntry) -> Self {
+        let mut facts = known.facts.clone();
+        facts.rows = 0;
+        facts.bytes = 0;
+        Self {
+            location: known.location.clone(),
+            table_id: known.table_id.clone(),
+            base: known.version,
+            removes: Removal::All,
+            adds: Vec::new(),
+            definition: None,
+            data_change: true,
+            facts,
+        }
+    }
+}
+
 /// Which files of the base go.
 #[derive(Clone, Debug)]
 pub(crate) enum Removal {
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "for compaction, which only the simulation drives yet"
-        )
-    )]
     All,
     /// Paths as the table's log writes them.
     Files(BTreeSet<String>),

@@ -34,14 +34,6 @@ impl Default for KeepFailedRuns {
     }
 }
 
-/// How far to read tables' logs.
-#[derive(Clone, Copy, Debug)]
-enum Until {
-    /// The version that the release pins.
-    Pinned,
-    Head,
-}
-
 /// What was deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Swept {
@@ -68,31 +60,6 @@ impl Claim {
         })
         .await?;
         self.lake.delete_orphans(self.base.as_ref(), floor).await
-    }
-
-    /// Deletes what only releases below `floor` reach; they can then no longer be read or rolled back to.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "for maintenance, which only the simulation drives yet"
-        )
-    )]
-    pub(crate) async fn retire_releases(
-        &mut self,
-        floor: ReleaseNumber,
-        reason: &str,
-    ) -> Result<Swept> {
-        self.retire(Retire {
-            runs_below: None,
-            releases_below: Some(floor),
-            reason: reason.to_string(),
-        })
-        .await?;
-        match self.base.as_ref() {
-            Some(base) => self.lake.delete_unreached(base, floor).await,
-            None => Ok(Swept::default()),
-        }
     }
 
     /// Declares what may be deleted from here on and is never again referenced.
@@ -145,7 +112,7 @@ impl Lake {
         let below = |path: &str| CandidateName::claim_of(path).is_some_and(|claim| claim < floor);
         let objects = self.store.list("").await?;
         // read after the listing and up to the heads: whatever became published meanwhile is spared
-        let reached = self.reached(base, Until::Head).await?;
+        let reached = self.reached(base).await?;
         let orphans = objects.into_iter().filter(|object| {
             if object.path.starts_with(layout::PROTOCOL_FOLDER) {
                 layout::protocol_claim(&object.path).is_some_and(|claim| claim < floor)
@@ -156,53 +123,21 @@ impl Lake {
         self.delete_all(orphans.collect()).await
     }
 
-    /// Deletes the files that table logs once named and neither a release from `floor` on nor any head reaches.
-    pub(super) async fn delete_unreached(
-        &self,
-        base: &Release,
-        floor: ReleaseNumber,
-    ) -> Result<Swept> {
-        let mut kept = BTreeSet::new();
-        for number in floor.0.max(1)..=base.number.0 {
-            let release = self.release(ReleaseNumber(number)).await?;
-            for entry in release.tables.values() {
-                if let Some(version) = entry.version {
-                    kept.extend(self.live(entry, version).await?);
-                }
-            }
-        }
-        for entry in base.tables.values().filter(|entry| entry.version.is_some()) {
-            if let Some(head) = self.tables.head(&entry.location, entry.version).await? {
-                kept.extend(self.live(entry, head).await?);
-            }
-        }
-        // only up to the base: a rival may have published since, and what it wrote is in none of the releases above
-        let reached = self.reached(Some(base), Until::Pinned).await?;
-        let mut unreached = Vec::new();
-        for path in reached.difference(&kept) {
-            unreached.extend(self.store.head(path).await?);
-        }
-        self.delete_all(unreached).await
-    }
-
     /// Every data file that the log of a table names or named, by object path.
-    async fn reached(&self, base: Option<&Release>, until: Until) -> Result<BTreeSet<String>> {
+    async fn reached(&self, base: Option<&Release>) -> Result<BTreeSet<String>> {
         let tables = base.into_iter().flat_map(|base| base.tables.values());
         let tables = tables.filter(|entry| entry.version.is_some());
         let reached: Vec<Vec<String>> = stream::iter(tables)
-            .map(|entry| self.ever_live(entry, until))
+            .map(|entry| self.ever_live(entry))
             .buffered(AT_ONCE)
             .try_collect()
             .await?;
         Ok(reached.into_iter().flatten().collect())
     }
 
-    async fn ever_live(&self, entry: &TableEntry, until: Until) -> Result<Vec<String>> {
+    async fn ever_live(&self, entry: &TableEntry) -> Result<Vec<String>> {
         let mut paths = Vec::new();
-        let newest = match until {
-            Until::Pinned => entry.version,
-            Until::Head => self.tables.head(&entry.location, entry.version).await?,
-        };
+        let newest = self.tables.head(&entry.location, entry.version).await?;
         let Some(newest) = newest else {
             return Ok(paths);
         };

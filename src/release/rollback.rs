@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::claim::Claim;
-use super::foreign;
 use super::map::{Release, RollbackClass, TableEntry, TableKind};
 use super::request::RollbackRequest;
 use super::stage::{Draft, DraftCommit};
+use super::{foreign, maintain};
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
 use crate::name::{ReleaseNumber, TableName};
@@ -17,7 +17,7 @@ impl Claim {
     /// [`RollbackRequest::writes`] become what the caller wrote; tables that came later are retired.
     ///
     /// # Errors
-    /// `Config` K0713 where the release does not exist or was retired; `Corrupt` where a file of it is missing; else as
+    /// `Config` K0713 where the release does not exist, K0717 where it was retired; `Corrupt` where a file of it is missing; else as
     /// [`Claim::stage_and_publish`].
     pub(crate) async fn rollback(&mut self, request: RollbackRequest) -> Result<Release> {
         let draft = self.draft_rollback(request).await;
@@ -61,11 +61,7 @@ impl Claim {
     async fn rollback_target(&self, number: ReleaseNumber) -> Result<Release> {
         let floor = self.floors().releases_below;
         if number < floor {
-            return Err(Error::config(format!(
-                "release {number} was retired: releases before {floor} are gone"
-            ))
-            .code(Code(713))
-            .help("`kilde releases` lists those that are left"));
+            return Err(maintain::retired(number, floor));
         }
         self.lake.release(number).await
     }

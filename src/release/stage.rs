@@ -152,24 +152,21 @@ impl Claim {
                 let entry = draft.release.tables.get_mut(&name);
                 entry.ok_or_else(|| never_published(&name))?.facts = facts;
             }
-            TableChange::View(facts) => {
-                if known.as_ref().is_none_or(|known| known.facts != facts) {
-                    draft.release.changed.push(name.clone());
-                }
-                let entry = TableEntry {
-                    kind: TableKind::View,
-                    location: String::new(),
-                    table_id: String::new(),
-                    version: None,
-                    written_in: draft.release.number,
-                    facts,
-                };
-                draft.release.tables.insert(name, entry);
-            }
             TableChange::Retire => {
                 let entry = draft.release.tables.get_mut(&name);
                 entry.ok_or_else(|| never_published(&name))?.kind = TableKind::Retired;
                 draft.release.changed.push(name);
+            }
+            TableChange::Drop => {
+                let known = known.ok_or_else(|| never_published(&name))?;
+                let write = TableWrite::without_rows(&known);
+                let (mut entry, commit) = self.draft_write(&name, write, Some(&known)).await?;
+                entry.kind = TableKind::Retired;
+                draft.release.tables.insert(name.clone(), entry);
+                if let Some(commit) = commit {
+                    draft.commits.insert(name.clone(), commit);
+                    draft.release.changed.push(name);
+                }
             }
         }
         Ok(())

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::name::{ReleaseNumber, RunId};
+use crate::store::ObjectInfo;
 
 /// One live file of a table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +101,17 @@ pub(crate) trait TableLog: Send + Sync + Debug {
 
     /// The bytes of an entry; equal drafts give equal bytes.
     fn entry(&self, draft: &EntryDraft<'_>) -> Bytes;
+
+    /// Objects of the log that no version from `oldest` on needs: what a checkpoint at or below it stands for. A format
+    /// without checkpoints has none.
+    async fn unneeded_entries(&self, _location: &str, _oldest: u64) -> Result<Vec<ObjectInfo>> {
+        Ok(Vec::new())
+    }
+
+    /// Whether readers of that version would replay more entries than they should.
+    async fn lacks_checkpoint(&self, _location: &str, _version: u64) -> Result<bool> {
+        Ok(false)
+    }
 
     /// Writes a checkpoint of that version, so that readers need not replay the log from the start.
     async fn checkpoint(&self, location: &str, version: u64) -> Result<()>;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::dbt::Invocation;
 use super::execute::{Executed, Execution};
 use super::observe::Observation;
 use super::report::{BaseRelease, OverdueReport, RunReport, TableOutcome};
@@ -13,7 +14,7 @@ use crate::clock::{self, Stopwatch};
 use crate::diagnostic::Code;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{RunId, TableName};
-use crate::plan::{Action, Plan, TablePlan};
+use crate::plan::{Action, Plan, Shapes, TablePlan};
 use crate::release::{Claim, KeepFailedRuns, Release, YieldReason};
 
 /// Another run holds the lake.
@@ -39,16 +40,16 @@ impl Runner {
         let run = self.clock.run_id();
         let mut report = self.new_report(&run, request, None);
         listener(RunEvent::Began(run.clone()));
-        let mut claimed = None;
+        let mut course = Course::default();
         let ended = self
-            .attempt(request, &listener, &mut report, &mut claimed)
+            .attempt(request, &listener, &mut report, &mut course)
             .await;
         report.finish(&watch);
         let error = ended.as_ref().err();
         if let Some(error) = error {
             report.fail_with(error);
         }
-        let before = match &claimed {
+        let before = match &course.claimed {
             Some(catalog) => self.report_before(catalog, &report).await,
             None => None,
         };
@@ -57,11 +58,23 @@ impl Runner {
         let summary = RunSummary::of(&report, target, error, self.clock.now());
         // a run that was overtaken is no longer the last one
         let overtaken = error.is_some_and(|error| error.kind() == ErrorKind::Conflict);
-        if let Some(catalog) = claimed.filter(|_| !overtaken)
+        if let Some(catalog) = course.claimed.filter(|_| !overtaken)
             && let Err(error) = self.keep_report(&catalog, &report, &summary).await
         {
             let text = format!("the report of this run is not kept: {}", error.brief());
             listener(RunEvent::Warning(text));
+        }
+        if let Some(shapes) = &course.shapes {
+            self.describe(shapes, &listener, |artifacts| {
+                let invocation = Invocation {
+                    command: "build",
+                    run: summary.run.clone(),
+                    started_at: summary.started_at,
+                    ended_at: summary.ended_at,
+                };
+                artifacts.write_manifest(&invocation)?;
+                artifacts.write_results(&invocation, &report)
+            });
         }
         self.tell(&summary, &listener).await;
         listener(RunEvent::Ended(Box::new(summary)));
@@ -83,16 +96,17 @@ impl Runner {
         request: &BuildRequest,
         listener: &Listener,
         report: &mut RunReport,
-        claimed: &mut Option<Catalog>,
+        course: &mut Course,
     ) -> Result<()> {
-        let looked = self.stop.unless(self.look(request, report)).await?;
+        let look = self.look(request, report, course);
+        let looked = self.stop.unless(look).await?;
         let Some((catalog, observation, plan)) = looked else {
             return Ok(());
         };
         let mut claim = self
             .claim(&catalog, &report.run, request.wait, listener)
             .await?;
-        *claimed = Some(catalog.clone());
+        course.claimed = Some(catalog.clone());
         let prepared = self
             .prepare(request, &catalog, &mut claim, (observation, plan), report)
             .await;
@@ -154,6 +168,7 @@ impl Runner {
         &self,
         request: &BuildRequest,
         report: &mut RunReport,
+        course: &mut Course,
     ) -> Result<Option<(Catalog, Observation, Plan)>> {
         observe::refuse_without_raw(&self.project)?;
         let catalog = self.catalog(request.as_of)?;
@@ -161,6 +176,7 @@ impl Runner {
         report.base = observation.release.as_ref().map(BaseRelease::of);
         observation.refuse_if_paused()?;
         let plan = self.plan_on(Some(&catalog), &observation, request).await?;
+        course.shapes = self.artifacts.is_some().then(|| plan.shapes());
         request.refuse_holds(&plan, observation.release.as_ref())?;
         request.refuse_breaking(&plan)?;
         if !has_work(&plan, request, observation.release.as_ref()) {
@@ -298,6 +314,15 @@ impl Runner {
             peak_bytes: 0,
         }
     }
+}
+
+/// How far a build has come.
+#[derive(Default)]
+struct Course {
+    /// The project's tables, once planned; where anybody asks for them.
+    shapes: Option<Shapes>,
+    /// The lake, once claimed.
+    claimed: Option<Catalog>,
 }
 
 /// Whether anything may change: only then the lake is claimed.

@@ -13,9 +13,6 @@ use crate::name::TableName;
 use crate::plan::TablePlan;
 use crate::project::Contract;
 
-/// How long versions of a table are kept, and with them every release that pins one.
-pub(super) const RETENTION_DAYS: u32 = 30;
-
 impl Execution {
     pub(super) fn contract(&self, table: &TableName) -> Option<&Contract> {
         self.runner.project.contracts.get(table)
@@ -86,7 +83,7 @@ impl Execution {
             comments,
             partition_by: &partition_by,
             statistics_columns: statistics_columns(contract, schema),
-            retention_days: RETENTION_DAYS,
+            retention_days: self.runner.project.keep.days(),
         }
         .lines()
     }
@@ -146,7 +143,11 @@ impl Execution {
     }
 }
 
-fn personal_columns(contract: Option<&Contract>, schema: &SchemaRef) -> BTreeSet<String> {
+/// Columns of which no value may stand in a log.
+pub(super) fn personal_columns(
+    contract: Option<&Contract>,
+    schema: &SchemaRef,
+) -> BTreeSet<String> {
     match contract {
         Some(contract) if !contract.columns.is_empty() => contract
             .columns
@@ -165,7 +166,7 @@ fn personal_columns(contract: Option<&Contract>, schema: &SchemaRef) -> BTreeSet
 }
 
 /// Keys, dates, times and whole numbers that say nothing of a person: what readers skip files by.
-fn statistics_columns(contract: Option<&Contract>, schema: &Schema) -> Vec<String> {
+pub(super) fn statistics_columns(contract: Option<&Contract>, schema: &Schema) -> Vec<String> {
     let is_key = |name: &str| contract.is_some_and(|c| c.key_names().contains(&name));
     let is_personal = |name: &str| {
         contract

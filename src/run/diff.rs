@@ -259,7 +259,11 @@ impl ComparedRelease {
     }
 }
 
-async fn compared(catalog: &Catalog, request: &DiffRequest) -> Result<(Release, Release)> {
+/// The two releases that are asked for.
+pub(super) async fn compared(
+    catalog: &Catalog,
+    request: &DiffRequest,
+) -> Result<(Release, Release)> {
     let now = catalog.release(request.now).await?;
     let before = match (request.before, now.previous) {
         (Some(number), _) | (None, Some(number)) => catalog.release(Some(number)).await?,

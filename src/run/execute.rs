@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use chrono::{DateTime, Utc};
 use datafusion::arrow::array::RecordBatch;
 use tokio::sync::{OnceCell, Semaphore};
 
@@ -76,6 +77,8 @@ pub(super) struct TableResult {
     pub(super) built_from: BTreeMap<TableName, String>,
     pub(super) rows: u64,
     pub(super) row_change: i64,
+    /// When work on it began, if any did.
+    pub(super) started_at: Option<DateTime<Utc>>,
     pub(super) seconds: f64,
 }
 
@@ -91,6 +94,7 @@ impl TableResult {
             built_from: plan.built_from.clone(),
             rows: 0,
             row_change: 0,
+            started_at: None,
             seconds: 0.0,
         }
     }
@@ -174,7 +178,7 @@ impl Execution {
             .iter()
             .find_map(|input| self.root_of_failure(input));
         let watch = Stopwatch::start();
-        let (mut failure, mut started) = (None, false);
+        let (mut failure, mut started_at) = (None, None);
         let mut result = match (&plan.action, broken) {
             (Action::Unchanged | Action::NotSelected, _) if !plan.is_overdue() => {
                 TableResult::new(plan, TableOutcome::Unchanged)
@@ -183,7 +187,7 @@ impl Execution {
             _ if self.request.hold.contains(&table) => self.held_untried(plan),
             _ => {
                 (self.listener)(RunEvent::Started(table.clone()));
-                started = true;
+                started_at = Some(self.runner.clock.now());
                 let done = match plan.kind {
                     Kind::Source => self.source(plan).await,
                     Kind::Table | Kind::Seed | Kind::Match | Kind::MatchSide => {
@@ -214,7 +218,8 @@ impl Execution {
             ),
         };
         result.seconds = watch.elapsed().as_secs_f64();
-        if started {
+        result.started_at = started_at;
+        if started_at.is_some() {
             (self.listener)(RunEvent::Finished {
                 table: table.clone(),
                 outcome: result.outcome.name(),
@@ -473,6 +478,7 @@ impl Executed {
                         reasons: result.reasons.clone(),
                         rows: result.rows,
                         row_change: result.row_change,
+                        started_at: result.started_at,
                         seconds: result.seconds,
                         note: self.notes.get(&result.table).cloned(),
                         rows_sql: self.rows_sql.get(&result.table).cloned(),
@@ -511,6 +517,7 @@ impl Executed {
                 .map_or(0, Ingested::rejected),
             rows: result.rows,
             row_change: result.row_change,
+            started_at: result.started_at,
             seconds: result.seconds,
             ignored_columns: BTreeSet::new(),
             newly_ignored: BTreeSet::new(),

@@ -61,6 +61,7 @@ impl Execution {
                 ErrorKind::Corrupt
                     | ErrorKind::Internal
                     | ErrorKind::Conflict
+                    | ErrorKind::Unavailable
                     | ErrorKind::Interrupted
                     | ErrorKind::Terminated
             )

@@ -10,15 +10,19 @@
 
 mod build;
 mod candidate;
+mod dbt;
 mod decide;
 mod decision;
 mod diff;
+mod doctor;
 mod event;
 mod execute;
 mod exports;
+mod highlights;
 mod history;
 mod hold;
 mod latest;
+mod maintain;
 mod matching;
 mod observe;
 mod operations;
@@ -35,14 +39,20 @@ mod summary;
 mod tell;
 mod testing;
 mod unit_test;
+mod uuid;
 mod why;
 
 pub(crate) use decide::{Decided, DecisionRequest};
 pub(crate) use decision::Verb;
 pub(crate) use diff::{DiffRequest, ReleaseDiff, RowsAsked, TableDiff, TableDifference};
+pub(crate) use doctor::{Finding, Health};
 pub use event::{Listener, RunEvent};
 pub(crate) use exports::{ExportStatus, Exports, ListedExport, SourceExports};
+#[cfg(test)]
+pub(crate) use highlights::FigurePoint;
+pub(crate) use highlights::{DiffPage, FigureSeries, GroupDiff, PeopleDiff, SourceRejects};
 pub(crate) use latest::LatestReport;
+pub(crate) use maintain::{MaintainReport, MaintainRequest};
 pub use report::RunReport;
 pub(crate) use report::{HeldReport, OverdueReport, SourceReport, StepReport, TableOutcome};
 
@@ -163,6 +173,8 @@ pub struct Runner {
     pub(crate) resources: Resources,
     pub(crate) functions: Arc<FunctionRegistry>,
     stop: Stop,
+    /// Where files for other tools are written.
+    artifacts: Option<PathBuf>,
 }
 
 impl Runner {
@@ -178,7 +190,16 @@ impl Runner {
             resources,
             functions,
             stop: Stop::default(),
+            artifacts: None,
         })
+    }
+
+    /// The same, and builds, tests and checks describe themselves to other tools in this folder: `manifest.json` and
+    /// `run_results.json` in dbt's shapes.
+    #[must_use]
+    pub fn describing_into(mut self, folder: PathBuf) -> Self {
+        self.artifacts = Some(folder);
+        self
     }
 
     /// The same, and builds end when `stop` says so.

@@ -39,10 +39,25 @@ pub(crate) struct ResumeReport {
 }
 
 /// A run that builds nothing.
-struct Operation {
+pub(super) struct Operation {
     run: RunId,
     command: RunCommand,
     started_at: DateTime<Utc>,
+}
+
+impl Operation {
+    /// One that begins now.
+    pub(super) fn new(runner: &Runner, command: RunCommand) -> Self {
+        Self {
+            run: runner.clock.run_id(),
+            command,
+            started_at: runner.clock.now(),
+        }
+    }
+
+    pub(super) fn run(&self) -> &RunId {
+        &self.run
+    }
 }
 
 /// Tables of the project and the newest release.
@@ -62,11 +77,7 @@ impl Runner {
         let catalog = self.readable(self.clock.now())?;
         // fail before anything is claimed
         let then = catalog.lake().release(to).await?;
-        let operation = Operation {
-            run: self.clock.run_id(),
-            command: RunCommand::Rollback,
-            started_at: self.clock.now(),
-        };
+        let operation = Operation::new(self, RunCommand::Rollback);
         let claim = catalog.lake().claim(&operation.run).await?;
         let ended = self.roll_back(&catalog, claim, &then).await;
         let warning = self
@@ -104,7 +115,7 @@ impl Runner {
     }
 
     /// Makes an operation that claimed the last run; what goes wrong with that is a warning.
-    async fn conclude_operation(
+    pub(super) async fn conclude_operation(
         &self,
         catalog: &Catalog,
         operation: &Operation,
@@ -171,11 +182,7 @@ impl Runner {
                 warning: None,
             });
         };
-        let operation = Operation {
-            run: self.clock.run_id(),
-            command: RunCommand::Resume,
-            started_at: self.clock.now(),
-        };
+        let operation = Operation::new(self, RunCommand::Resume);
         let mut claim = catalog.lake().claim(&operation.run).await?;
         let resumed = claim.resume().await;
         claim.yield_(YieldReason::NothingToDo).await?;

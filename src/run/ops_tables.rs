@@ -363,7 +363,7 @@ impl Execution {
             comments: BTreeMap::new(),
             partition_by: &[PARTITION.to_string()],
             statistics_columns: Vec::new(),
-            retention_days: super::candidate::RETENTION_DAYS,
+            retention_days: self.runner.project.keep.days(),
         }
         .lines()
     }

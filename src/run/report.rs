@@ -179,6 +179,9 @@ pub(crate) struct SourceReport {
     pub(crate) rows: u64,
     /// Rows more (or fewer) than before.
     pub(crate) row_change: i64,
+    /// When work on it began, if any did.
+    #[serde(default)]
+    pub(crate) started_at: Option<DateTime<Utc>>,
     pub(crate) seconds: f64,
     /// Columns that the contract does not know, in this run's exports and in those before it.
     #[serde(default)]
@@ -228,6 +231,9 @@ pub(crate) struct StepReport {
     pub(crate) reasons: Vec<String>,
     pub(crate) rows: u64,
     pub(crate) row_change: i64,
+    /// When work on it began, if any did.
+    #[serde(default)]
+    pub(crate) started_at: Option<DateTime<Utc>>,
     pub(crate) seconds: f64,
     /// What else it found, in words.
     #[serde(default)]
@@ -279,6 +285,7 @@ impl SourceReport {
             withheld_rejects: 0,
             rows: 0,
             row_change: 0,
+            started_at: None,
             seconds: 0.0,
             ignored_columns: BTreeSet::new(),
             newly_ignored: BTreeSet::new(),
@@ -295,6 +302,7 @@ impl StepReport {
             reasons: Vec::new(),
             rows: 0,
             row_change: 0,
+            started_at: None,
             seconds: 0.0,
             note: None,
             rows_sql: None,

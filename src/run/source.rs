@@ -84,7 +84,10 @@ impl Execution {
         let whole = is_whole.then_some(&written);
         let (content, outcome) = match present {
             Some(present) if !is_whole => self.appended(plan, present, &written)?,
-            _ => self.settle_content(plan, published.clone(), &written)?,
+            _ => {
+                self.settle_content(plan, published.clone(), &written)
+                    .await?
+            }
         };
         let mut result = TableResult::new(plan, outcome).counting(content.rows, rows_before);
         result.built_from = BTreeMap::new();

@@ -62,7 +62,7 @@ impl Execution {
             Err(error) => return Err(self.explained(plan, error).await),
         };
         let rows_before = published.as_ref().map(|content| content.rows);
-        let (content, outcome) = self.settle_content(plan, published, &written)?;
+        let (content, outcome) = self.settle_content(plan, published, &written).await?;
         let mut result = TableResult::new(plan, outcome).counting(written.rows, rows_before);
         if let Some(reason) = late_reason {
             result.reasons = vec![reason.to_string()];
@@ -74,17 +74,25 @@ impl Execution {
         Ok(result)
     }
 
-    /// The candidate as content; or the published one, where the result is the same.
-    pub(super) fn settle_content(
+    /// The candidate as content; or the published one, where the result is the same and, after a full refresh, its files are
+    /// still there.
+    pub(super) async fn settle_content(
         &self,
         plan: &TablePlan,
         published: Option<Content>,
         written: &Written,
     ) -> Result<(Content, TableOutcome)> {
         let candidate = self.candidate(plan, published.as_ref(), written)?;
+        let is_whole = match &published {
+            Some(published) if plan.reasons.contains(&Reason::FullRefresh) => {
+                self.is_whole(published).await?
+            }
+            _ => true,
+        };
         Ok(match published {
             Some(published)
-                if published.digest == candidate.digest
+                if is_whole
+                    && published.digest == candidate.digest
                     && published.file_set.schema == candidate.file_set.schema
                     && published.file_set.partition_columns
                         == candidate.file_set.partition_columns =>
@@ -98,6 +106,20 @@ impl Execution {
             }
             _ => (candidate, TableOutcome::Written),
         })
+    }
+
+    /// Whether every file of a published table is there, as large as its log says. A full refresh is what mends one that is
+    /// not.
+    async fn is_whole(&self, published: &Content) -> Result<bool> {
+        let store = self.catalog.lake().store();
+        for file in &published.file_set.files {
+            let path = format!("{}/{}", published.location, file.path);
+            let found = store.head(&path).await?;
+            if found.is_none_or(|found| found.size != file.size) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     async fn compute(&self, plan: &TablePlan, counted: &Counted) -> Result<Written> {
@@ -142,7 +164,11 @@ impl Execution {
             return error;
         };
         let Some(culprit) = engine::culprit(&session, &logical, analysis, &step.file).await else {
-            return error;
+            // of many rows, as a sum: the message names it
+            return match error.location() {
+                None => error.at(step.file.path.clone()),
+                Some(_) => error,
+            };
         };
         if let Some(sql) = culprit.rows_sql {
             self.record_rows_sql(&plan.table, sql);
@@ -154,10 +180,14 @@ impl Execution {
             }
             None => step.file.path.clone(),
         };
-        Error::quality(format!("a value broke `{}`", culprit.expression))
+        let explained = Error::quality(format!("a value broke `{}`", culprit.expression))
             .code(Code(805))
             .at(place)
-            .caused_by(error.to_string())
+            .caused_by(error.to_string());
+        match error.advice() {
+            Some(advice) if advice != engine::FIND_THE_ROW => explained.help(advice),
+            _ => explained,
+        }
     }
 
     /// A step's statement over what its inputs hold now, cast to its columns; and the bytes of the inputs.

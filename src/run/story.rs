@@ -133,7 +133,7 @@ async fn report_of(catalog: &Catalog, run: &RunId) -> Result<Option<RunReport>> 
 }
 
 /// Runs that began after the one of `previous` and before the one of `release`: names of runs begin with their start.
-async fn failed_between(
+pub(super) async fn failed_between(
     catalog: &Catalog,
     previous: Option<&Release>,
     release: &Release,

@@ -50,6 +50,7 @@ pub(crate) enum RunCommand {
     Build,
     Rollback,
     Resume,
+    Maintain,
 }
 
 /// What became of a run.
@@ -123,7 +124,7 @@ impl RunSummary {
     ) -> Self {
         let outcome = match (error, command) {
             (Some(_), _) => RunOutcome::Failed,
-            (None, RunCommand::Resume) => RunOutcome::Unchanged,
+            (None, RunCommand::Resume | RunCommand::Maintain) => RunOutcome::Unchanged,
             (None, RunCommand::Build | RunCommand::Rollback) => RunOutcome::Published,
         };
         let changed = match outcome {

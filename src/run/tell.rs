@@ -50,15 +50,20 @@ impl Runner {
     }
 }
 
-async fn send(notify: &Notify, summary: &RunSummary) -> Result<()> {
-    let address = match &notify.webhook {
-        Webhook::Address(address) => address.clone(),
+/// Where to send; a secret.
+pub(super) fn address(notify: &Notify) -> Result<String> {
+    match &notify.webhook {
+        Webhook::Address(address) => Ok(address.clone()),
         Webhook::Variable(name) => std::env::var(name).map_err(|_| {
             Error::config(format!(
                 "nobody is notified: the variable `{name}` is not set"
             ))
-        })?,
-    };
+        }),
+    }
+}
+
+async fn send(notify: &Notify, summary: &RunSummary) -> Result<()> {
+    let address = address(notify)?;
     let mut body = serde_json::to_value(summary)
         .map_err(|error| Error::internal("a summary cannot be written").caused_by(error))?;
     if let Some(fields) = body.as_object_mut() {

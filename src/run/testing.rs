@@ -34,14 +34,7 @@ impl Counted {
     ) -> Result<Vec<Arc<dyn PhysicalExpr>>> {
         let columns = DFSchema::try_from(schema.as_ref().clone()).map_err(engine::failure)?;
         self.row_tests()
-            .map(|failing| {
-                let parsed = session
-                    .parse_sql_expr(failing, &columns)
-                    .map_err(engine::failure)?;
-                session
-                    .create_physical_expr(parsed, &columns)
-                    .map_err(engine::failure)
-            })
+            .map(|failing| engine::row_condition(session, failing, &columns))
             .collect()
     }
 

@@ -16,11 +16,13 @@ use object_store::memory::InMemory;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::{Deserialize, Serialize};
 
-use super::{Runner, observe};
+use super::dbt::{Artifacts, Invocation};
+use super::{Listener, RunEvent, Runner, observe};
+use crate::diagnostic::Diagnostic;
 use crate::engine::{self, Engine, EngineOptions};
 use crate::error::{Error, Result};
 use crate::name::TableName;
-use crate::plan::{self, PlannedFixture, PlannedUnitTest, Selection};
+use crate::plan::{self, PlannedFixture, PlannedUnitTest, Selection, Shapes};
 use crate::quality::{Difference, difference};
 
 /// What a unit test showed.
@@ -55,15 +57,72 @@ impl Runner {
     ///
     /// # Errors
     /// `Config` with every mistake of the project, or with what is wrong with the selection.
-    pub(crate) async fn test(&self, selection: &Selection) -> Result<Vec<UnitTestReport>> {
+    pub(crate) async fn test(
+        &self,
+        selection: &Selection,
+        listener: &Listener,
+    ) -> Result<Vec<UnitTestReport>> {
         let now = self.clock.now();
+        let run = self.clock.run_id();
         let observed = match self.readable(now) {
             Ok(catalog) => observe::observe(self, &catalog, now).await?.observed,
             // nothing was built yet: the project alone is tested
             Err(_) => Default::default(),
         };
-        let tests = plan::unit_tests(&self.project, &observed, selection, &self.functions)?;
-        self.run_unit_tests(&tests.iter().collect::<Vec<_>>()).await
+        let (tests, shapes) =
+            plan::unit_tests(&self.project, &observed, selection, &self.functions)?;
+        let reports = self
+            .run_unit_tests(&tests.iter().collect::<Vec<_>>())
+            .await?;
+        self.describe(&shapes, listener, |artifacts| {
+            let invocation = Invocation {
+                command: "test",
+                run,
+                started_at: now,
+                ended_at: self.clock.now(),
+            };
+            artifacts.write_manifest(&invocation)?;
+            artifacts.write_unit_tests(&invocation, &reports)
+        });
+        Ok(reports)
+    }
+
+    /// Checks the project by itself; gives the doubts that stop nothing.
+    ///
+    /// # Errors
+    /// Every mistake of the project.
+    pub(crate) fn check(&self, listener: &Listener) -> Result<Vec<Diagnostic>> {
+        let (started_at, run) = (self.clock.now(), self.clock.run_id());
+        let checkup = plan::check(&self.project, &self.functions)?;
+        self.describe(&checkup.shapes, listener, |artifacts| {
+            artifacts.write_manifest(&Invocation {
+                command: "parse",
+                run,
+                started_at,
+                ended_at: self.clock.now(),
+            })
+        });
+        Ok(checkup.warnings)
+    }
+
+    /// Writes files for other tools, where they are wanted; what goes wrong is a warning.
+    pub(super) fn describe(
+        &self,
+        shapes: &Shapes,
+        listener: &Listener,
+        write: impl FnOnce(&Artifacts<'_>) -> Result<()>,
+    ) {
+        let Some(folder) = &self.artifacts else {
+            return;
+        };
+        let artifacts = Artifacts {
+            folder,
+            project: &self.project,
+            shapes,
+        };
+        if let Err(error) = write(&artifacts) {
+            listener(RunEvent::Warning(error.brief()));
+        }
     }
 
     /// Runs unit tests, several at once; reports come in the order of the tests.

@@ -1,9 +1,13 @@
 //! The lock of the builder on this machine: held while it lives, gone when the process is.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::time::Duration;
 
 use super::{Store, blocking, unavailable};
 use crate::error::Result;
+
+/// Before a lock is tried again.
+const TRIES: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(50)];
 
 /// Whether this process now holds a lock.
 #[derive(Debug)]
@@ -23,8 +27,42 @@ pub(crate) struct LockGuard {
 }
 
 impl Store {
-    /// Takes the lock of that name, without waiting.
+    /// Whether a living process holds the lock of that name; `None`: this kind of storage does not tell. Writes nothing.
+    pub(crate) async fn is_locked(&self, path: &str) -> Result<Option<bool>> {
+        let Some(file) = self.local_file(path) else {
+            return Ok(None);
+        };
+        blocking(move || {
+            // gone with the handle at the end of this closure: who tries in between tries again
+            let opened = match File::open(&file) {
+                Ok(opened) => opened,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    return Ok(Some(false));
+                }
+                Err(_) => return Ok(None),
+            };
+            Ok(match opened.try_lock_shared() {
+                Ok(()) => Some(false),
+                Err(TryLockError::WouldBlock) => Some(true),
+                Err(TryLockError::Error(_)) => None,
+            })
+        })
+        .await
+    }
+
+    /// Takes the lock of that name, without waiting for its holder.
     pub(crate) async fn try_lock(&self, path: &str) -> Result<Lock> {
+        for pause in TRIES {
+            match self.try_lock_once(path).await? {
+                // perhaps only somebody who looks whether it is held
+                Lock::Taken => crate::clock::sleep(pause).await,
+                lock => return Ok(lock),
+            }
+        }
+        self.try_lock_once(path).await
+    }
+
+    async fn try_lock_once(&self, path: &str) -> Result<Lock> {
         let Some(file) = self.local_file(path) else {
             return Ok(Lock::Unsupported);
         };
@@ -65,6 +103,8 @@ mod tests {
         let store = Store::open_or_create(folder.path(), "lake").unwrap();
         let first = store.try_lock("_kilde/lock").await.unwrap();
         assert!(matches!(first, Lock::Held(_)));
+        assert_eq!(store.is_locked("_kilde/lock").await.unwrap(), Some(true));
+        assert_eq!(store.is_locked("_kilde/other").await.unwrap(), Some(false));
         assert!(matches!(
             store.try_lock("_kilde/lock").await.unwrap(),
             Lock::Taken

@@ -7,6 +7,7 @@
 mod barrier;
 #[cfg(unix)]
 mod create_without_links;
+mod disk;
 mod listing;
 mod location;
 mod lock;
@@ -32,6 +33,7 @@ use crate::clock;
 use crate::diagnostic::Code;
 use crate::error::{Error, ErrorKind, Result};
 
+pub(crate) use disk::free_bytes;
 use listing::Fault;
 pub(crate) use listing::{Listing, Unreadable};
 pub(crate) use location::Location;

@@ -162,3 +162,71 @@ fn a_table_that_came_or_went_is_said_and_the_selection_narrows() {
     let said = shop.kilde(&["diff", "2", "1", "-s", "gold.pages"]).ended(0);
     assert!(said.stdout.contains("−  gold.pages"), "{}", said.stdout);
 }
+
+#[test]
+fn a_page_tells_people_what_changed_and_holds_nobodys_data() {
+    let shop = shop();
+    shop.write(
+        "kilde.yaml",
+        "project: shop\nraw: exports/\nlake: lake/\nhighlights:\n  people: {table: gold.people, person: person}\n  groups: {table: gold.members, by: town}\n  figures: {table: gold.figures, name: name, period: day, value: value, low: low, high: high, target: target}\n",
+    );
+    shop.write(
+        "sql/gold/people.sql",
+        "-- gold.people: one row per record.\nselect id, coalesce(nullif(town, ''), 'none') as person from bronze.customers\n",
+    );
+    shop.write(
+        "schemas/gold/people.yaml",
+        "description: Whose record it is.\ngrain: one row per record\nkey: [id]\ncolumns:\n  - {name: id, data_type: bigint, description: Record.}\n  - {name: person, data_type: varchar, description: Person.}\n",
+    );
+    shop.write(
+        "sql/gold/members.sql",
+        "-- gold.members: one row per town and customer.\nselect coalesce(town, '<b>none</b>') as town, id from bronze.customers\n",
+    );
+    shop.write(
+        "schemas/gold/members.yaml",
+        "description: Who lives where.\ngrain: one row per town and customer\nkey: [town, id]\ncolumns:\n  - {name: town, data_type: varchar, description: Town.}\n  - {name: id, data_type: bigint, description: Customer.}\n",
+    );
+    shop.write(
+        "sql/gold/figures.sql",
+        "-- gold.figures: one row per figure and day.\nselect 'visits' as name, sent_on as day, count(*) as value, count(*) - 1 as low, count(*) + 1 as high, 4 as target from bronze.visits group by sent_on\n",
+    );
+    shop.write(
+        "schemas/gold/figures.yaml",
+        "description: Visits a day.\ngrain: one row per figure and day\nkey: [name, day]\ncolumns:\n  - {name: name, data_type: varchar, description: Figure.}\n  - {name: day, data_type: date, description: Day.}\n  - {name: value, data_type: bigint, description: Value.}\n  - {name: low, data_type: bigint, description: Low.}\n  - {name: high, data_type: bigint, description: High.}\n  - {name: target, data_type: bigint, description: Target.}\n",
+    );
+    let visits = shop.read("schemas/bronze/visits.yaml");
+    shop.write(
+        "schemas/bronze/visits.yaml",
+        format!("{visits}  - {{name: sent_on, data_type: date}}\n"),
+    );
+    shop.kilde(&["build"]).ended(0);
+    second_night(&shop);
+    shop.kilde(&["build"]).ended(0);
+    shop.kilde(&["diff", "--html", "page.html"]).ended(0);
+    let page = shop.read("page.html");
+    // before: Lund 1 2, Umeå 3, none 4, Kiruna 5; now: Malmö 1, Lund 2 3 6, Boden 4
+    for part in [
+        "<td class=number>4</td><td>people before</td>",
+        "<td class=number>+0</td><td>came",
+        "<td class=number>−2</td><td>turned out to be somebody whom we knew",
+        "<td class=number>+2</td><td>turned out to be somebody else</td>",
+        "<td class=number>−1</td><td>left",
+        "<td class=number>3</td><td>people now, behind 5 records</td>",
+        "&lt;b&gt;none&lt;/b&gt;",
+        "<figcaption>visits<br><b>2.00</b> <span class=faint>1.00 – 3.00</span> <span class=faint>target 4.00</span>",
+        "+1 −1 ~3",
+    ] {
+        assert!(page.contains(part), "{part}:\n{page}");
+    }
+    for part in ["<b>none</b>", "@example", "http", "<script"] {
+        assert!(!page.contains(part), "{part}:\n{page}");
+    }
+    shop.write("kilde.yaml", "project: shop\nraw: exports/\nlake: lake/\n");
+    shop.kilde(&["diff", "1", "1", "--html", "page.html"])
+        .ended(0);
+    let page = shop.read("page.html");
+    assert!(
+        page.contains("<p>nothing</p>") && !page.contains("<h2>People"),
+        "{page}"
+    );
+}

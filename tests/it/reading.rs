@@ -265,3 +265,66 @@ fn what_is_no_run_has_no_candidates() {
         );
     }
 }
+
+#[test]
+fn a_data_file_that_is_gone_or_damaged_is_named_with_its_table_its_release_and_the_remedy() {
+    let till = till();
+    let pipeline = till.read("pipelines/till.yaml");
+    till.write("pipelines/till.yaml", pipeline + "  - sql: silver/*\n");
+    till.write(
+        "sql/silver/copied.sql",
+        "-- silver.copied: one row per sale.\nselect store, amount from bronze.sales\n",
+    );
+    till.kilde(&["build"]).ended(0);
+    let files = till.objects().into_keys();
+    let mut files = files.filter(|path| {
+        let path = path.to_string_lossy();
+        path.contains("silver/copied/") && path.ends_with(".parquet")
+    });
+    let file = till.path("lake").join(files.next().unwrap());
+    assert!(file.exists(), "{}", file.display());
+    let whole = std::fs::read(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let name = file.file_name().unwrap().to_string_lossy().to_string();
+    let said = till
+        .kilde(&["query", "select * from silver.copied"])
+        .ended(4);
+    insta::assert_snapshot!(said.stderr.trim().replace(&name, "FILE"), @r"
+    error[K0807]: a data file of `silver.copied` is gone
+      --> silver/copied/FILE, of release 1
+    help: restore the file from a backup of the lake, or make the table anew: `kilde build --full-refresh -s silver.copied`; `kilde rollback N` publishes a release that does not need it
+    ");
+    till.write(
+        "sql/silver/of_copied.sql",
+        "-- silver.of_copied: one row per sale.\nselect store from silver.copied\n",
+    );
+    let said = till.kilde(&["build"]).ended(4);
+    assert!(
+        said.stderr
+            .contains("`silver.of_copied`: a data file of `silver.copied` is gone")
+            && said.stderr.contains(&name)
+            && said.stderr.contains("--full-refresh -s silver.copied"),
+        "{}",
+        said.stderr
+    );
+    std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
+    let said = till
+        .kilde(&["query", "select * from silver.copied"])
+        .ended(4);
+    assert!(
+        said.stderr
+            .contains("a data file of `silver.copied` cannot be read")
+            && said.stderr.contains(&name),
+        "{}",
+        said.stderr
+    );
+    // the remedy that is named is one
+    till.kilde(&["build", "--full-refresh", "-s", "silver.copied"])
+        .ended(0);
+    assert_eq!(
+        till.query("select count(*), min(store) is not null from silver.copied")
+            .len(),
+        1
+    );
+    till.kilde(&["build"]).ended(0);
+}

@@ -104,7 +104,8 @@ fn writer(format: RowFormat, schema: &SchemaRef, target: Target) -> Result<Box<d
     })
 }
 
-fn part_of(path: &Path) -> PathBuf {
+/// Where a file is written until it is whole.
+pub(super) fn part_of(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(".part");
     path.with_file_name(name)

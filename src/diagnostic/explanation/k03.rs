@@ -109,6 +109,15 @@ pub(super) const CODES: &[Explanation] = &[
         text: "The sides of a `union` are put together by position, so they have the same number of columns.",
     },
     Explanation {
+        code: Code(319),
+        title: "a statement that is too large",
+        text: "Plans are walked level by level, so a statement has limits: 1,000 operators in one expression (those of conditions\n\
+               joined by `and` and `or` count once), 200 levels of nesting, 200 `select`s, and 1,000 tables read, those of a\n\
+               common table expression once for each place that reads it. Lists (`in (…)`), the branches of a `case` and\n\
+               columns are not limited. Put many values into a seed and join with it; make what is read several times a step\n\
+               of its own.",
+    },
+    Explanation {
         code: Code(320),
         title: "a function that answers differently on each run",
         text: "Equal exports, project and `$as_of` give equal tables; `random()` and `uuid()` would break that, and with it\n\

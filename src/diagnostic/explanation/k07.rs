@@ -113,4 +113,12 @@ pub(super) const CODES: &[Explanation] = &[
                Readers still see the release before, whole. The next command that writes carries it out; mend the\n\
                cause that is printed below the error first.",
     },
+    Explanation {
+        code: Code(717),
+        title: "a release that is no longer kept",
+        text: "\
+Releases stay readable for as long as `keep:` in kilde.yaml says (30 days, unless it says otherwise), counted from when the
+next one was published; `kilde maintain` then gives their space back. They cannot be read, compared or rolled back to any
+more. `kilde releases` lists those that can; `ops.releases` remembers the others.",
+    },
 ];

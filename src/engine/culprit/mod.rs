@@ -24,6 +24,7 @@ use datafusion::prelude::SessionContext;
 use futures::TryStreamExt;
 
 use super::analysis::Analysis;
+use super::checked_arithmetic::checked;
 use super::execute::stream;
 use crate::clock;
 use crate::diagnostic::{SourceFile, Span};
@@ -199,9 +200,10 @@ fn physical(
     expr: &Expr,
     input: &LogicalPlan,
 ) -> Option<Arc<dyn PhysicalExpr>> {
+    let checked = checked(expr.clone(), input.schema()).ok()?;
     session
         .state()
-        .create_physical_expr(expr.clone(), input.schema())
+        .create_physical_expr(checked.data, input.schema())
         .ok()
 }
 

@@ -16,6 +16,7 @@ use datafusion::logical_expr::{
 use datafusion::physical_expr::create_physical_expr;
 
 use crate::column_type::ColumnType;
+use crate::engine::checked_arithmetic::checked;
 use crate::engine::statement::Parameter;
 
 /// A compiled function.
@@ -128,8 +129,9 @@ impl ScalarUDFImpl for SqlUdf {
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let batch = RecordBatch::try_new_with_options(Arc::new(schema.clone()), arrays, &options)?;
         let schema = DFSchema::try_from(schema)?;
+        let body = checked(self.body.clone(), &schema)?.data;
         create_physical_expr(
-            &self.body,
+            &body,
             &schema,
             &ExecutionProps::new(),
             &PhysicalPlanningContext::default(),

@@ -7,7 +7,7 @@
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use super::PlacedToken;
+use super::{PlacedToken, exponent};
 
 /// The places, among tokens without white space, of values that begin an argument and are compared by `=`. Some others
 /// are among them, such as that of `where (a = 1)`: parentheses around one value never change a meaning.
@@ -70,7 +70,7 @@ pub(super) fn in_parentheses(
     wrapped
 }
 
-/// A text with the same parentheses; tokens may be replaced by others.
+/// A text with the same parentheses, and doubles where numbers have an exponent; tokens may be replaced by others.
 pub(super) fn text_with_parentheses(
     source: &str,
     tokens: &[PlacedToken],
@@ -81,7 +81,7 @@ pub(super) fn text_with_parentheses(
     let mut end = 0;
     for (place, placed) in tokens.iter().enumerate() {
         let is_compared = compared.next_if_eq(&place).is_some();
-        let new = replaced(&placed.token);
+        let new = replaced(&placed.token).or_else(|| exponent::as_double_sql(&placed.token));
         let token = match &new {
             Some(new) => new.as_str(),
             None => &source[placed.span.start..placed.span.end],

@@ -13,8 +13,7 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::{
-    LineIndex, PlacedToken, RECURSION_LIMIT, Statement, comparison_argument, normal, parser_error,
-    placed_tokens, syntax_error, token_at,
+    LineIndex, PlacedToken, Statement, normal, parser_error, placed_tokens, syntax_error, token_at,
 };
 use crate::column_type::ColumnType;
 use crate::diagnostic::{Code, Diagnostic, SourceFile, Span};
@@ -60,9 +59,7 @@ pub(in crate::engine) fn definitions(
             syntax_error(file, token_at(&file.text, start), &error.message)
         })?;
     let tokens = placed_tokens(&raw, &file.text, &lines);
-    let parser = Parser::new(&DuckDbDialect {})
-        .with_recursion_limit(RECURSION_LIMIT)
-        .with_tokens_with_locations(comparison_argument::in_parentheses(raw, &tokens));
+    let parser = super::parser(file, raw, &tokens)?;
     let mut reader = Reader {
         file,
         lines,

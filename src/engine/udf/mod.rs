@@ -42,10 +42,12 @@ mod to_utc;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
+use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::registry::FunctionRegistry as _;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 use datafusion::prelude::SessionContext;
 
+use super::checked_arithmetic::checking;
 use super::interval_comparison;
 
 /// A function and its semantics number: bumped by hand when its results may change, so that tables made with it are made
@@ -116,7 +118,7 @@ fn numbered_aggregates() -> Vec<Numbered<AggregateUDF>> {
         numbered(other_names::list(), 1),
         numbered(count_if::count_if(), 1),
         numbered(exact_sum::exact_avg(), 1),
-        numbered(exact_sum::exact_sum(), 1),
+        numbered(exact_sum::exact_sum(), 2),
         numbered(max_by::max_by(), 1),
         numbered(max_by::min_by(), 1),
         numbered(mode::mode(), 1),
@@ -169,13 +171,14 @@ pub(crate) fn semantics() -> BTreeMap<String, u32> {
 /// phones, names, ids and times, `sum`, `avg`, `stddev` and
 /// their kind of doubles that give the same bits in any order, and what DuckDB and dbt
 /// have and DataFusion lacks: `max_by`, `mode`, `date_diff`, `regexp_extract`…. Intervals are compared by their
-/// length.
+/// length, and arithmetic that overflows fails.
 pub fn register_udfs(context: &SessionContext) {
+    let state = context.state_ref();
+    let mut state = state.write();
+    *state = checking(SessionStateBuilder::new_from_existing(state.clone())).build();
     // a session without rewrites of its own takes every one
-    let _ = context
-        .state_ref()
-        .write()
-        .register_function_rewrite(interval_comparison::rewrite());
+    let _ = state.register_function_rewrite(interval_comparison::rewrite());
+    drop(state);
     for function in scalars() {
         context.register_udf(function.function);
     }

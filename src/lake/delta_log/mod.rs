@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use parquet::file::FOOTER_SIZE;
 use parquet::file::metadata::{FooterTail, ParquetMetaDataReader};
 
@@ -31,6 +31,7 @@ use crate::diagnostic::Code;
 use crate::engine::{DataFile, FileSet};
 use crate::error::{Error, Result};
 use crate::release::{Commit, EntryDraft, TableLog, TableState};
+use crate::store::ObjectInfo;
 
 /// Versions between two checkpoints.
 pub(crate) const CHECKPOINT_EVERY: u64 = 10;
@@ -51,6 +52,23 @@ pub(crate) struct DeltaLog {
 struct Listing {
     newest: Option<u64>,
     checkpoints: Vec<u64>,
+}
+
+impl Listing {
+    /// The newest checkpoint from which that version can be read.
+    fn base_of(&self, version: u64) -> Option<u64> {
+        let checkpoints = self.checkpoints.iter().copied();
+        checkpoints
+            .filter(|checkpoint| *checkpoint <= version)
+            .max()
+    }
+}
+
+/// The version that an object of a log is of, and of what kind it is.
+fn version_of(name: &str) -> Option<(u64, &str)> {
+    let (number, kind) = name.split_once('.')?;
+    let version = number.parse().ok().filter(|_| number.len() == 20)?;
+    Some((version, kind))
 }
 
 impl DeltaLog {
@@ -155,21 +173,17 @@ impl DeltaLog {
         }
     }
 
-    async fn list(&self, location: &str) -> Result<Listing> {
+    async fn log_objects(&self, location: &str) -> Result<Vec<ObjectMeta>> {
         let folder = object_path(&format!("{location}/_delta_log"))?;
-        let objects = self
-            .store
-            .list_with_delimiter(Some(&folder))
-            .await
-            .map_err(unavailable)?
-            .objects;
+        let listed = self.store.list_with_delimiter(Some(&folder)).await;
+        Ok(listed.map_err(unavailable)?.objects)
+    }
+
+    async fn list(&self, location: &str) -> Result<Listing> {
         let mut listing = Listing::default();
-        for object in objects {
+        for object in self.log_objects(location).await? {
             let name = object.location.filename().unwrap_or_default();
-            let Some((number, kind)) = name.split_once('.') else {
-                continue;
-            };
-            let Some(version) = number.parse().ok().filter(|_| number.len() == 20) else {
+            let Some((version, kind)) = version_of(name) else {
                 continue;
             };
             let is_checkpoint = kind.starts_with("checkpoint.") && kind.ends_with(".parquet");
@@ -235,12 +249,7 @@ impl TableLog for DeltaLog {
     }
 
     async fn state(&self, location: &str, version: u64) -> Result<TableState> {
-        let listing = self.list(location).await?;
-        let base = listing
-            .checkpoints
-            .into_iter()
-            .filter(|checkpoint| *checkpoint <= version)
-            .max();
+        let base = self.list(location).await?.base_of(version);
         let mut replay = match base {
             Some(base) => checkpoint::replay(&self.store, location, base, self.app_id()).await?,
             None => Replay::default(),
@@ -259,6 +268,32 @@ impl TableLog for DeltaLog {
 
     fn entry(&self, draft: &EntryDraft<'_>) -> Bytes {
         entry::entry_bytes(draft)
+    }
+
+    async fn unneeded_entries(&self, location: &str, oldest: u64) -> Result<Vec<ObjectInfo>> {
+        let base = self.list(location).await?.base_of(oldest);
+        let Some(base) = base else {
+            return Ok(Vec::new());
+        };
+        let objects = self.log_objects(location).await?;
+        let older = objects.into_iter().filter(|object| {
+            // the checkpoint's own entry stays, and whatever is no version's
+            let name = object.location.filename().unwrap_or_default();
+            version_of(name).is_some_and(|(version, _)| version < base)
+        });
+        Ok(older
+            .map(|object| ObjectInfo {
+                path: object.location.to_string(),
+                size: object.size,
+                modified_at: object.last_modified,
+            })
+            .collect())
+    }
+
+    async fn lacks_checkpoint(&self, location: &str, version: u64) -> Result<bool> {
+        let base = self.list(location).await?.base_of(version);
+        let first = base.map_or(0, |base| base + 1);
+        Ok(version.saturating_sub(first) >= CHECKPOINT_EVERY)
     }
 
     async fn checkpoint(&self, location: &str, version: u64) -> Result<()> {

@@ -226,6 +226,7 @@ fn a_chain_of_steps_is_checked_level_by_level() {
 fn the_shipped_project_is_without_mistakes() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let project = Project::load(folder, &crate::project::Variables::default()).unwrap();
-    let warnings = check(&project).unwrap_or_else(|error| panic!("{}", error.render()));
-    assert!(warnings.is_empty(), "{warnings:?}");
+    let functions = crate::engine::project_functions(&project.functions).unwrap();
+    let checkup = check(&project, &functions).unwrap_or_else(|e| panic!("{}", e.render()));
+    assert!(checkup.warnings.is_empty(), "{:?}", checkup.warnings);
 }

@@ -34,7 +34,7 @@ pub(in crate::project) use matching::RawMatch;
 pub(in crate::project) use pipeline_file::{
     RawExposure, RawFreshness, RawOwner, RawPipelineFile, RawReady, RawSource, RawStep,
 };
-pub(in crate::project) use project_file::{RawNotify, RawProjectFile, RawTarget};
+pub(in crate::project) use project_file::{RawHighlights, RawNotify, RawProjectFile, RawTarget};
 pub(in crate::project) use scalar::{
     Character, ColumnName, DateFormat, JsonPath, NumberSign, TimeFormat, Unit, identifier,
 };

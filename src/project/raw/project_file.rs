@@ -4,7 +4,8 @@ use super::super::Spanned;
 use super::declare::{section, words};
 use super::decode::{Anything, AtLeastOne, Later, Named, OneOrMany, Tried};
 use super::later::RawRetain;
-use super::scalar::{Name, Size, Zone};
+use super::scalar::{ColumnName, Name, Size, Zone};
+use crate::name::TableName;
 use crate::project::requires::Requires;
 use crate::project::{Ground, Occasion, Period};
 
@@ -27,8 +28,10 @@ section! {
         vars: Named<Spanned<String>>,
         /// Tables also kept as one whole Parquet file each, for tools without Delta.
         publish: Option<RawPublish>,
-        /// How long releases are kept.
-        keep: Option<Later<Period>>,
+        /// Which tables tell people how things stand, on the page of `kilde diff --html`.
+        highlights: Option<RawHighlights>,
+        /// How long a release can be read and rolled back to after the next one was published. Default `30d`.
+        keep: Option<Period>,
         /// Whom to tell what happened.
         notify: Option<RawNotify>,
         /// Who answers for the processing of personal data.
@@ -81,6 +84,69 @@ section! {
     RawPublish {
         /// Tables, by name or glob: each at its newest release as `<lake>/latest/<schema>.<table>.parquet`.
         parquet: OneOrMany<Spanned<String>>,
+    }
+}
+
+section! {
+    /// Which tables tell people how things stand, on the page of `kilde diff --html`.
+    RawHighlights {
+        /// How many people there are, who came, who turned out to be one or two. Default: those of the first `match:`.
+        people: Option<RawPeople>,
+        /// How many members each group has.
+        groups: Option<RawGroups>,
+        /// Key figures, with interval and target.
+        figures: Option<RawFigures>,
+    }
+}
+
+impl Default for RawHighlights {
+    /// Nothing said.
+    fn default() -> Self {
+        Self {
+            people: None,
+            groups: None,
+            figures: None,
+        }
+    }
+}
+
+section! {
+    /// The table of record → person.
+    RawPeople {
+        /// One row per record, by the key of its contract.
+        table: Spanned<TableName>,
+        /// Column of the person's id.
+        person: Spanned<ColumnName>,
+    }
+}
+
+section! {
+    /// Members of groups, such as segments.
+    RawGroups {
+        /// One row per group and member.
+        table: Spanned<TableName>,
+        /// Column of the group's name.
+        by: Spanned<ColumnName>,
+    }
+}
+
+section! {
+    /// Key figures over time.
+    RawFigures {
+        /// One row per figure and period.
+        table: Spanned<TableName>,
+        /// Column of the figure's name.
+        name: Spanned<ColumnName>,
+        /// Column of the period: a date, a month.
+        period: Spanned<ColumnName>,
+        /// Column of the value.
+        value: Spanned<ColumnName>,
+        /// Column of the lower end of its interval.
+        low: Option<Spanned<ColumnName>>,
+        /// Column of the upper end.
+        high: Option<Spanned<ColumnName>>,
+        /// Column of what it is to be.
+        target: Option<Spanned<ColumnName>>,
     }
 }
 

@@ -60,7 +60,7 @@ pub(super) fn resolve(
 }
 
 /// Why nobody can read a table, where nobody can.
-fn unreadable(
+pub(super) fn unreadable(
     file: &Arc<SourceFile>,
     table: &Spanned<TableName>,
     tables: &BTreeSet<TableName>,

@@ -7,6 +7,7 @@ mod contract;
 mod data_test;
 mod explode;
 mod exposure;
+mod highlights;
 mod matching;
 mod notify;
 mod ownership;
@@ -24,8 +25,8 @@ use std::sync::Arc;
 
 use super::load::Files;
 use super::publish::ParquetTables;
-use super::raw::{Mistake, Sink};
-use super::{Ground, Notify, Pipeline, Project, Spanned, Variables};
+use super::raw::{Mistake, RawHighlights, Sink};
+use super::{Ground, Notify, Period, Pipeline, Project, Spanned, Variables};
 use crate::diagnostic::{Code, Diagnostic, SourceFile, Span};
 use crate::name::TableName;
 
@@ -92,6 +93,7 @@ pub(crate) fn project(
         exposures.push((file, raw.exposures.items));
         pipelines.push(Pipeline {
             name,
+            description: raw.description,
             owner: raw.owner.map(contract::owner),
             tags: raw.tags.0,
         });
@@ -113,6 +115,17 @@ pub(crate) fn project(
     let contracts = relation::check(contracts, &sources, &owned, &seeds, &matches, &mut found);
     let tables = tables.into_iter().cloned().collect();
     let exposures = exposure::resolve(exposures, &tables, &contracts, &mut found);
+    let known = highlights::Known {
+        tables: &tables,
+        contracts: &contracts,
+        matches: &matches.by_table,
+    };
+    let highlights = highlights::resolve(
+        &files.project.0,
+        settings.highlights.unwrap_or_default(),
+        &known,
+        &mut found,
+    );
 
     let project = settings.name.map(|name| Project {
         root: files.root,
@@ -126,6 +139,8 @@ pub(crate) fn project(
         purposes: settings.purposes,
         notify: settings.notify,
         parquet_tables,
+        keep: settings.keep,
+        highlights,
         pipelines,
         exposures,
         sources: sources.by_table,
@@ -150,6 +165,9 @@ fn pipeline_name(file: &SourceFile) -> String {
 pub(crate) struct Settings {
     /// Names and globs of `publish.parquet`.
     publish_parquet: Vec<Spanned<String>>,
+    keep: Period,
+    /// `highlights`, not yet checked.
+    highlights: Option<RawHighlights>,
     /// `None` where it was reported as wrong.
     name: Option<String>,
     root: std::path::PathBuf,

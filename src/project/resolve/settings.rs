@@ -6,12 +6,17 @@ use std::path::Path;
 use super::super::raw::{
     Mistake, Named, RawProjectFile, RawTarget, Sink, identifier, listed, nearest_word,
 };
-use super::super::{Ground, Spanned, Variables};
+use super::super::{Ground, Period, Spanned, Variables};
 use super::{Settings, blame, notify};
 use crate::diagnostic::{Diagnostic, Span};
 
 /// Longest record of a text export unless `limits.line` says otherwise.
 const MAX_RECORD_BYTES: u64 = 16_000_000;
+
+/// How long releases are kept unless `keep` says otherwise.
+fn kept_by_default() -> Period {
+    Period::of_days(30)
+}
 
 /// The settings, every mistake in the sink; `Err` where the project is written for another kilde.
 pub(super) fn resolve(
@@ -32,6 +37,8 @@ pub(super) fn resolve(
             notify: None,
             purposes: BTreeMap::new(),
             publish_parquet: Vec::new(),
+            keep: kept_by_default(),
+            highlights: None,
             purposes_whole: false,
         });
     };
@@ -72,6 +79,8 @@ pub(super) fn resolve(
             target,
             sink,
         ),
+        keep: raw.keep.unwrap_or_else(kept_by_default),
+        highlights: raw.highlights,
         publish_parquet: raw
             .publish
             .map_or_else(Vec::new, |publish| publish.parquet.0),

@@ -304,7 +304,7 @@ impl Execution {
                 .collect(),
             partition_by: &[],
             statistics_columns: numbers(schema),
-            retention_days: super::candidate::RETENTION_DAYS,
+            retention_days: self.runner.project.keep.days(),
         }
         .lines()
     }

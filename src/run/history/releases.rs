@@ -97,8 +97,8 @@ impl ReleaseRow {
         for (table, change) in changes.iter().filter(|(table, _)| !table.is_own()) {
             let facts = match change {
                 TableChange::Write(write) => Some(&write.facts),
-                TableChange::Keep(facts) | TableChange::View(facts) => Some(facts),
-                TableChange::Retire => None,
+                TableChange::Keep(facts) => Some(facts),
+                TableChange::Retire | TableChange::Drop => None,
             };
             if !matches!(change, TableChange::Keep(_)) {
                 changed.push(table.to_string());

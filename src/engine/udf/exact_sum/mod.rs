@@ -1,8 +1,9 @@
-//! `sum` and `avg` of doubles, exact and therefore the same in any order.
+//! `sum` and `avg`: of doubles exact and therefore the same in any order, of integers and decimals right or an error.
 //!
 //! DataFusion adds doubles as they arrive, so the last bits of a sum depend on threads, files and joins; a digest would
-//! see a change where there is none. Here a sum is kept exactly ([`Total`]) and rounded once, when it is read. All other
-//! types (integers, decimals, durations) go to DataFusion's own function, whose sums know no order either.
+//! see a change where there is none. Here a sum is kept exactly ([`Total`]) and rounded once, when it is read. Integers and
+//! decimals go to DataFusion's own function in a type that holds any sum of them ([`Widened`]); what is read fails where the
+//! promised type does not hold it.
 //!
 //! ```sql
 //! select sum(amount), avg(amount), sum(amount) over (order by day rows 6 preceding) from sales
@@ -12,11 +13,13 @@
 //! - The average is that sum divided by the count.
 //! - Integers are averaged as doubles, as in DataFusion.
 //! - Windows that slide take values back exactly.
+//! - The sum of bigints is a bigint, that of `decimal(p, s)` a `decimal(p + 10, s)` of at most 38 digits; beyond is K0805.
 
 mod accumulator;
 mod distinct;
 mod groups;
 mod total;
+mod wide;
 
 use std::sync::Arc;
 
@@ -36,6 +39,7 @@ use accumulator::ExactAccumulator;
 use distinct::DistinctAccumulator;
 use groups::ExactGroupsAccumulator;
 pub(super) use total::Total;
+use wide::{DistinctWindow, WideAccumulator, WideGroupsAccumulator, Widened};
 
 /// What is read from a total and a count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,7 +59,7 @@ impl Reading {
     }
 }
 
-/// DataFusion's aggregate, with doubles taken out of its hands.
+/// DataFusion's aggregate, with doubles taken out of its hands, and sums held to their types.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct ExactForDoubles {
     builtin: Arc<AggregateUDF>,
@@ -82,6 +86,30 @@ impl ExactForDoubles {
     fn builtin(&self) -> &Arc<dyn AggregateUDFImpl> {
         self.builtin.inner()
     }
+
+    /// How values are added that are no doubles; DataFusion divides averages in a wider type itself.
+    fn widened(&self, value: &FieldRef, promised: &DataType, name: &str) -> Option<Widened> {
+        match self.reading {
+            Reading::Sum => Widened::of(value.data_type(), promised, name),
+            Reading::Average => None,
+        }
+    }
+
+    fn widened_of<'a>(&self, args: AccumulatorArgs<'a>) -> (Option<Widened>, AccumulatorArgs<'a>) {
+        let value = args.expr_fields.first();
+        let widened = value.and_then(|value| self.widened(value, args.return_type(), args.name));
+        let return_field = match &widened {
+            Some(widened) => widened.field(),
+            None => Arc::clone(&args.return_field),
+        };
+        (
+            widened,
+            AccumulatorArgs {
+                return_field,
+                ..args
+            },
+        )
+    }
 }
 
 fn is_double(args: &AccumulatorArgs) -> bool {
@@ -107,7 +135,10 @@ impl AggregateUDFImpl for ExactForDoubles {
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         Ok(match (is_double(&args), args.is_distinct) {
-            (false, _) => return self.builtin().accumulator(args),
+            (false, _) => {
+                let (widened, args) = self.widened_of(args);
+                WideAccumulator::around(widened, self.builtin().accumulator(args)?)
+            }
             (true, true) => Box::new(DistinctAccumulator::new(self.reading)),
             (true, false) => Box::new(ExactAccumulator::new(self.reading)),
         })
@@ -115,10 +146,20 @@ impl AggregateUDFImpl for ExactForDoubles {
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         if is_double(&args) {
-            self.accumulator(args)
-        } else {
-            self.builtin().create_sliding_accumulator(args)
+            return self.accumulator(args);
         }
+        let is_distinct = args.is_distinct;
+        let promised = args.return_type().clone();
+        let (widened, args) = self.widened_of(args);
+        Ok(match widened {
+            Some(widened) if is_distinct && promised == DataType::Int64 => {
+                Box::new(DistinctWindow::new(widened))
+            }
+            widened => {
+                let inner = self.builtin().create_sliding_accumulator(args)?;
+                WideAccumulator::around(widened, inner)
+            }
+        })
     }
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
@@ -136,13 +177,25 @@ impl AggregateUDFImpl for ExactForDoubles {
         if is_double(&args) {
             Ok(Box::new(ExactGroupsAccumulator::new(self.reading)))
         } else {
-            self.builtin().create_groups_accumulator(args)
+            let (widened, args) = self.widened_of(args);
+            let inner = self.builtin().create_groups_accumulator(args)?;
+            Ok(WideGroupsAccumulator::around(widened, inner))
         }
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
         if args.return_type() != &DataType::Float64 || args.is_distinct {
-            return self.builtin().state_fields(args);
+            let value = args.input_fields.first();
+            let widened =
+                value.and_then(|value| self.widened(value, args.return_type(), args.name));
+            let return_field = match widened {
+                Some(widened) => widened.field(),
+                None => Arc::clone(&args.return_field),
+            };
+            return self.builtin().state_fields(StateFieldsArgs {
+                return_field,
+                ..args
+            });
         }
         let total = format_state_name(args.name, "exact total");
         let count = format_state_name(args.name, "count");
@@ -164,27 +217,21 @@ impl AggregateUDFImpl for ExactForDoubles {
         self.builtin().set_monotonicity(data_type)
     }
 
-    /// `sum(x + 1)` becomes `sum(x) + count(x)`, which rounds doubles differently: not for them.
+    /// `sum(x + 1)` would become `sum(x) + count(x)`, which rounds doubles differently, and may overflow where the sum does not.
     fn simplify_expr_op_literal(
         &self,
-        function: &AggregateFunction,
-        argument: &Expr,
-        operator: Operator,
-        literal: &Expr,
-        argument_is_left: bool,
+        _: &AggregateFunction,
+        _: &Expr,
+        _: Operator,
+        _: &Expr,
+        _: bool,
     ) -> Result<Option<Expr>> {
-        match literal {
-            Expr::Literal(value, _) if !value.data_type().is_floating() => self
-                .builtin()
-                .simplify_expr_op_literal(function, argument, operator, literal, argument_is_left),
-            _ => Ok(None),
-        }
+        Ok(None)
     }
 
-    /// Sums of doubles in statistics were added by others, in whatever order.
-    fn value_from_stats(&self, statistics: &StatisticsArgs) -> Option<ScalarValue> {
-        (statistics.return_type != &DataType::Float64)
-            .then(|| self.builtin().value_from_stats(statistics))?
+    /// Sums in statistics were added by others, in whatever order and type.
+    fn value_from_stats(&self, _: &StatisticsArgs) -> Option<ScalarValue> {
+        None
     }
 
     fn documentation(&self) -> Option<&Documentation> {

@@ -1,0 +1,354 @@
+//! Giving space back: what no kept release needs, table by table.
+//!
+//! ```text
+//! declare (an entry of the lake log) ─▶ files ─▶ entries of tables' logs ─▶ records of releases, reports of runs
+//! ```
+//!
+//! A table's files are needed that were live at the oldest version which a kept release pins, and all that were added
+//! since. Everything older is not: rollback and time travel to a retired release are refused from the declaration on, so
+//! whoever deletes may be frozen for as long as it likes and still harms nobody.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use serde::{Deserialize, Serialize};
+
+use super::claim::Claim;
+use super::json;
+use super::lake::Lake;
+use super::layout::{self, CandidateName};
+use super::log::{self, Retire};
+use super::map::{Release, TableEntry};
+use super::retire::Swept;
+use super::stage::AT_ONCE;
+use crate::diagnostic::Code;
+use crate::error::{Error, ErrorKind, Result};
+use crate::name::{ReleaseNumber, RunId, TableName};
+use crate::store::ObjectInfo;
+
+/// What readers look at before they open an older release: overwritten, since only its floor counts, and that only rises.
+#[derive(Debug, Serialize, Deserialize)]
+struct Retired {
+    format: u32,
+    releases_below: ReleaseNumber,
+    at: DateTime<Utc>,
+    run: RunId,
+}
+
+/// What one table could do without.
+#[derive(Clone, Debug)]
+pub(crate) struct Unneeded {
+    pub(crate) table: TableName,
+    /// Data files.
+    pub(crate) files: Vec<ObjectInfo>,
+    /// Entries and checkpoints of its log.
+    pub(crate) entries: Vec<ObjectInfo>,
+}
+
+impl Unneeded {
+    /// How much there is.
+    pub(crate) fn total(&self) -> Swept {
+        let objects = self.files.iter().chain(&self.entries);
+        objects.fold(Swept::default(), |sum, object| Swept {
+            files: sum.files + 1,
+            bytes: sum.bytes + object.size,
+        })
+    }
+}
+
+/// Releases below a floor that was declared in the lake log: proof that what only they need may be deleted.
+#[derive(Debug)]
+pub(crate) struct Retirement {
+    lake: Lake,
+    base: Release,
+    floor: ReleaseNumber,
+}
+
+impl Claim {
+    /// Declares that releases before `floor` are no longer kept; does nothing more where that was declared before. `None` for
+    /// an empty lake.
+    ///
+    /// # Errors
+    /// `Conflict` where a rival took over; of storage, and the claim is over then.
+    pub(crate) async fn declare_retired(
+        &mut self,
+        floor: ReleaseNumber,
+        reason: &str,
+    ) -> Result<Option<Retirement>> {
+        let Some(base) = self.base.clone() else {
+            return Ok(None);
+        };
+        if floor > self.floors().releases_below {
+            self.retire(Retire {
+                runs_below: None,
+                releases_below: Some(floor),
+                reason: reason.to_string(),
+            })
+            .await?;
+        }
+        let floor = self.floors().releases_below;
+        // told also where it was declared before: whoever declared it may have died in between
+        self.lake.tell_retired(floor, &self.run).await?;
+        Ok(Some(Retirement {
+            lake: self.lake.clone(),
+            base,
+            floor,
+        }))
+    }
+
+    /// Declares and deletes in one, as the simulation does.
+    #[cfg(test)]
+    pub(crate) async fn retire_releases(
+        &mut self,
+        floor: ReleaseNumber,
+        reason: &str,
+    ) -> Result<Swept> {
+        let mut swept = Swept::default();
+        let Some(retirement) = self.declare_retired(floor, reason).await? else {
+            return Ok(swept);
+        };
+        for unneeded in retirement.unneeded(None).await? {
+            let freed = retirement.delete(&unneeded).await?;
+            swept.files += freed.files;
+            swept.bytes += freed.bytes;
+        }
+        retirement.delete_records().await?;
+        Ok(swept)
+    }
+}
+
+impl Retirement {
+    /// What only retired releases need, and files of foreign names that no log knows and that are older than `foreign_before`.
+    pub(crate) async fn unneeded(
+        &self,
+        foreign_before: Option<DateTime<Utc>>,
+    ) -> Result<Vec<Unneeded>> {
+        self.lake
+            .unneeded(&self.base, self.floor, foreign_before)
+            .await
+    }
+
+    /// Deletes it: files first, so that what is left after a crash is still found in the log.
+    pub(crate) async fn delete(&self, unneeded: &Unneeded) -> Result<Swept> {
+        self.lake.delete_objects(&unneeded.files).await?;
+        self.lake.delete_objects(&unneeded.entries).await?;
+        Ok(unneeded.total())
+    }
+
+    /// Deletes the records of retired releases, and the reports of runs before them, which the history has folded in.
+    pub(crate) async fn delete_records(&self) -> Result<Swept> {
+        let records = self.lake.retired_records(&self.base, self.floor).await?;
+        self.lake.delete_objects(&records).await
+    }
+}
+
+impl Lake {
+    /// Releases below are retired, as far as readers know.
+    pub(crate) async fn retired_below(&self) -> Result<ReleaseNumber> {
+        match self.store.get(layout::RETIRED).await? {
+            Some(bytes) => {
+                let retired: Retired =
+                    log::read_versioned(layout::RETIRED, &bytes, |retired: &Retired| {
+                        retired.format
+                    })?;
+                Ok(retired.releases_below)
+            }
+            None => Ok(ReleaseNumber::default()),
+        }
+    }
+
+    async fn tell_retired(&self, floor: ReleaseNumber, run: &RunId) -> Result<()> {
+        let bytes = json::to_bytes(&Retired {
+            format: log::FORMAT,
+            releases_below: floor,
+            at: self.clock.now(),
+            run: run.clone(),
+        })?;
+        self.store.put(layout::RETIRED, bytes).await
+    }
+
+    /// The oldest release that readers could have seen since `instant`: those before were followed by another before that.
+    /// Never one that was retired.
+    pub(crate) async fn oldest_seen_since(
+        &self,
+        newest: &Release,
+        instant: DateTime<Utc>,
+    ) -> Result<ReleaseNumber> {
+        let floor = self.retired_below().await?.0.max(1);
+        let mut release = newest.clone();
+        while release.published_at >= instant && release.number.0 > floor {
+            match self
+                .find_release(ReleaseNumber(release.number.0 - 1))
+                .await?
+            {
+                Some(before) => release = before,
+                None => break,
+            }
+        }
+        Ok(release.number)
+    }
+
+    /// What only releases below `floor` need: what a maintenance that retires them would give back.
+    ///
+    /// # Errors
+    /// Of storage; `Corrupt` where a log cannot be read.
+    pub(crate) async fn unneeded(
+        &self,
+        base: &Release,
+        floor: ReleaseNumber,
+        foreign_before: Option<DateTime<Utc>>,
+    ) -> Result<Vec<Unneeded>> {
+        let mut kept = Vec::new();
+        for number in floor.0.max(1)..base.number.0 {
+            kept.push(self.release(ReleaseNumber(number)).await?);
+        }
+        let tables = base
+            .tables
+            .iter()
+            .filter(|(_, entry)| entry.version.is_some());
+        let found: Vec<Unneeded> = stream::iter(tables)
+            .map(|(name, entry)| self.unneeded_of(name, entry, &kept, foreign_before))
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await?;
+        let is_some =
+            |unneeded: &Unneeded| !(unneeded.files.is_empty() && unneeded.entries.is_empty());
+        Ok(found.into_iter().filter(is_some).collect())
+    }
+
+    async fn unneeded_of(
+        &self,
+        name: &TableName,
+        entry: &TableEntry,
+        kept: &[Release],
+        foreign_before: Option<DateTime<Utc>>,
+    ) -> Result<Unneeded> {
+        let pinned = kept
+            .iter()
+            .filter_map(|release| release.tables.get(name))
+            .filter(|other| other.location == entry.location)
+            .filter_map(|other| other.version);
+        let oldest = pinned.chain(entry.version).min().unwrap_or_default();
+        let head = self.tables.head(&entry.location, entry.version).await?;
+        let path = |path: &str| self.tables.file_path(&entry.location, path);
+        let mut needed: BTreeSet<String> = BTreeSet::new();
+        let mut known: BTreeSet<String> = BTreeSet::new();
+        let state = self.tables.state(&entry.location, oldest).await?;
+        needed.extend(state.files.keys().map(|file| path(file)));
+        for version in oldest + 1..=head.unwrap_or(oldest) {
+            let commit = self.tables.commit(&entry.location, version).await?;
+            let added = commit.iter().flat_map(|commit| &commit.adds);
+            needed.extend(added.map(|file| path(&file.path)));
+        }
+        let mut first = oldest;
+        for version in (0..=oldest).rev() {
+            // entries before the oldest checkpoint may have been cleaned up
+            let Some(commit) = self.tables.commit(&entry.location, version).await? else {
+                break;
+            };
+            known.extend(commit.adds.iter().map(|file| path(&file.path)));
+            first = version;
+        }
+        let state = self.tables.state(&entry.location, first).await?;
+        known.extend(state.files.keys().map(|file| path(file)));
+        let mut files = Vec::new();
+        for path in known.difference(&needed) {
+            files.extend(self.store.head(path).await?);
+        }
+        if let Some(before) = foreign_before {
+            let strangers = self.strangers(&entry.location, before).await?;
+            let unknown = |object: &ObjectInfo| {
+                !needed.contains(&object.path) && !known.contains(&object.path)
+            };
+            files.extend(strangers.into_iter().filter(unknown));
+        }
+        Ok(Unneeded {
+            table: name.clone(),
+            files,
+            entries: self
+                .tables
+                .unneeded_entries(&entry.location, oldest)
+                .await?,
+        })
+    }
+
+    /// Data files in a table's folder that a foreign tool named, and that are old.
+    async fn strangers(&self, location: &str, before: DateTime<Utc>) -> Result<Vec<ObjectInfo>> {
+        let objects = self.store.list(location).await?;
+        let log = format!("{location}/_delta_log/");
+        let is_strange = |object: &ObjectInfo| {
+            !object.path.starts_with(&log)
+                && object.path.ends_with(".parquet")
+                && CandidateName::claim_of(&object.path).is_none()
+                && object.modified_at < before
+        };
+        Ok(objects.into_iter().filter(is_strange).collect())
+    }
+
+    /// Records of releases below the floor, and reports of runs before the oldest build that is kept: it has folded them into
+    /// the history. (A rollback or a compaction folds nothing, and leaves no report.)
+    async fn retired_records(
+        &self,
+        base: &Release,
+        floor: ReleaseNumber,
+    ) -> Result<Vec<ObjectInfo>> {
+        let mut records = self.store.list(layout::RELEASES).await?;
+        records
+            .retain(|object| layout::release_of(&object.path).is_some_and(|number| number < floor));
+        let reports = self.store.list(layout::RUNS).await?;
+        for number in floor.0.max(1)..=base.number.0 {
+            let run = self.release(ReleaseNumber(number)).await?.run;
+            let report = layout::run_report(&run);
+            if reports.iter().any(|object| object.path == report) {
+                // names of runs begin with their start
+                let older = |object: &ObjectInfo| {
+                    layout::run_of(&object.path).is_some_and(|other| other < run)
+                };
+                records.extend(reports.into_iter().filter(older));
+                break;
+            }
+        }
+        Ok(records)
+    }
+
+    async fn delete_objects(&self, objects: &[ObjectInfo]) -> Result<Swept> {
+        let mut swept = Swept::default();
+        for object in objects {
+            self.store.delete(&object.path).await?;
+            swept.files += 1;
+            swept.bytes += object.size;
+        }
+        Ok(swept)
+    }
+
+    /// Writes the checkpoints that are overdue: of tables whose readers would replay many entries.
+    pub(crate) async fn write_checkpoints(&self, base: &Release) -> Result<Vec<TableName>> {
+        let mut written = Vec::new();
+        for (name, entry) in &base.tables {
+            let Some(version) = entry.version else {
+                continue;
+            };
+            if self
+                .tables
+                .lacks_checkpoint(&entry.location, version)
+                .await?
+            {
+                self.tables.checkpoint(&entry.location, version).await?;
+                written.push(name.clone());
+            }
+        }
+        Ok(written)
+    }
+}
+
+pub(super) fn retired(number: ReleaseNumber, floor: ReleaseNumber) -> Error {
+    Error::new(
+        ErrorKind::Config,
+        format!("release {number} was retired: releases before {floor} are not kept any more"),
+    )
+    .code(Code(717))
+    .help(
+        "`kilde releases` lists those that are left; `keep:` in kilde.yaml says how long they stay",
+    )
+}

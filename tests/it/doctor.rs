@@ -1,0 +1,147 @@
+//! `kilde doctor`: what a build needs, tried; and what `kilde status` says of a builder that died.
+
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::Value;
+
+use crate::history::till;
+use crate::sandbox::Sandbox;
+use crate::time_limit;
+
+fn findings(till: &Sandbox) -> Vec<Value> {
+    let said = till.kilde(&["doctor", "--format", "json"]);
+    serde_json::from_str(&said.stdout).unwrap()
+}
+
+/// Health and text of one check.
+fn finding(till: &Sandbox, check: &str) -> (String, String) {
+    let findings = findings(till);
+    let found = findings.iter().find(|finding| finding["check"] == check);
+    let found = found.unwrap_or_else(|| panic!("no {check} in {findings:?}"));
+    let text = |key: &str| found[key].as_str().unwrap().to_string();
+    (text("health"), text("text"))
+}
+
+#[test]
+fn a_healthy_lake_is_well_and_nothing_stays_behind() {
+    let till = till();
+    let said = till.kilde(&["doctor"]).ended(0);
+    assert!(said.stdout.contains("there is none yet"), "{}", said.stdout);
+    assert!(!till.path("lake").exists());
+    till.kilde(&["build"]).ended(0);
+    let objects = till.objects();
+    let said = till.kilde(&["doctor"]).ended(0);
+    for line in [
+        "✓  project          till:",
+        "✓  exports          1 exports of 1 sources",
+        "✓  rights           read, write, list and delete",
+        "✓  conditional put  an object is created exactly once",
+        "✓  clock",
+        "✓  release          release 1",
+        "✓  builder          nobody holds the lake",
+        "✓  foreign          no other tool wrote to a table",
+        "✓  upkeep           releases 1 to 1",
+    ] {
+        assert!(said.stdout.contains(line), "{line}:\n{}", said.stdout);
+    }
+    assert_eq!(till.objects(), objects);
+}
+
+#[test]
+fn what_stops_a_build_fails_with_the_exit_code_of_who_has_to_act() {
+    let till = till();
+    till.kilde(&["build"]).ended(0);
+    std::fs::rename(till.path("exports"), till.path("elsewhere")).unwrap();
+    let said = till.kilde(&["doctor"]).ended(2);
+    assert!(
+        said.stdout.contains("✗  exports") && said.stdout.contains("does not exist"),
+        "{}",
+        said.stdout
+    );
+    std::fs::rename(till.path("elsewhere"), till.path("exports")).unwrap();
+
+    till.write("kilde.yaml", "project: till\nraw: exports/\nlake: lake/\nnotify: {webhook: \"env:KILDE_NO_SUCH_HOOK\"}\n");
+    let said = till.kilde(&["doctor"]).ended(0);
+    assert!(
+        said.stdout.contains("!  webhook") && said.stdout.contains("is not set"),
+        "{}",
+        said.stdout
+    );
+
+    // a superuser may write anywhere
+    let locked = till.path("lake/_kilde");
+    let open = std::fs::metadata(&locked).unwrap().permissions();
+    std::fs::set_permissions(&locked, std::fs::Permissions::from_mode(0o555)).unwrap();
+    let is_locked = std::fs::write(locked.join("x"), b"").is_err();
+    let said = till.kilde(&["doctor"]);
+    std::fs::set_permissions(&locked, open).unwrap();
+    if is_locked {
+        assert!(
+            said.stdout.contains("kilde may not write"),
+            "{}",
+            said.stdout
+        );
+        assert_eq!(said.code, 3);
+    }
+    till.write("kilde.yaml", "project: till\nraws: exports/\nlake: lake/\n");
+    till.kilde(&["doctor"]).ended(2);
+}
+
+#[test]
+fn a_builder_that_died_is_told_from_one_at_work() {
+    let till = till();
+    till.kilde(&["build"]).ended(0);
+    till.write("exports/sales_20260102.csv", "store,amount\nLund,1\n");
+    let mut build = till.command(&["build"]);
+    build.env("KILDE_FAILPOINT", "after_claim");
+    assert!(!time_limit::output(&mut build).unwrap().status.success());
+    let said = till.kilde(&["status"]).ended(0);
+    assert!(
+        said.stdout.contains("dead: run ") && said.stdout.contains("the next build takes over"),
+        "{}",
+        said.stdout
+    );
+    let (health, text) = finding(&till, "builder");
+    assert!(health == "warn" && text.contains("died"), "{text}");
+
+    let mut build = till.command(&["build"]);
+    build.env("KILDE_FAILPOINT", "pause_after_claim");
+    let mut build = build.spawn().unwrap();
+    let mut seen = false;
+    for _ in 0..200 {
+        seen = till
+            .kilde(&["status"])
+            .ended(0)
+            .stdout
+            .contains("is at work since");
+        if seen {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let (health, text) = finding(&till, "builder");
+    build.kill().unwrap();
+    build.wait().unwrap();
+    assert!(seen, "never at work");
+    assert!(health == "ok" && text.contains("at work"), "{text}");
+    till.kilde(&["build"]).ended(0);
+    assert_eq!(finding(&till, "builder").1, "nobody holds the lake");
+}
+
+#[test]
+fn a_foreign_change_is_told_before_it_stops_a_build() {
+    let till = till();
+    till.kilde(&["build"]).ended(0);
+    let log = "lake/gold/stores/_delta_log/00000000000000000001.json";
+    till.write(
+        log,
+        "{\"commitInfo\":{\"engineInfo\":\"another tool 1.2\"}}\n{\"remove\":{\"path\":\"x.parquet\",\"dataChange\":true,\"deletionTimestamp\":1}}\n",
+    );
+    let said = till.kilde(&["doctor"]).ended(4);
+    assert!(
+        said.stdout
+            .contains("`gold.stores` was changed at version 1 by another tool 1.2"),
+        "{}",
+        said.stdout
+    );
+}
