@@ -59,6 +59,14 @@ impl SimulatedClock {
         self.micros
             .fetch_add(by.as_micros() as u64, Ordering::Relaxed);
     }
+
+    /// Sets time back, as a clock that is corrected does; not before its beginning.
+    pub fn turn_back(&self, by: Duration) {
+        let by = by.as_micros() as u64;
+        let micros = self.micros.load(Ordering::Relaxed);
+        self.micros
+            .store(micros.saturating_sub(by), Ordering::Relaxed);
+    }
 }
 
 impl Clock for SimulatedClock {

@@ -1,4 +1,4 @@
-//! Telling a webhook: one POST of JSON, a limit of time, a few tries.
+//! Telling a webhook, or another receiver of JSON: a POST, a limit of time, a few tries.
 //!
 //! The address is a secret: whoever knows it may post. No message holds more of it than its host.
 
@@ -15,37 +15,89 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Before the second and the third try.
 const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
 
-/// Posts JSON; what may be a passing trouble is tried again.
-///
-/// # Errors
-/// `Config` for what is no address; `Unavailable` where nobody took it.
-pub(crate) async fn post(address: &str, json: String) -> Result<()> {
-    let not_one = || Error::config("nobody is notified: the webhook's address is not one of https");
-    let url = Url::parse(address).map_err(|_| not_one())?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(not_one());
+/// Who is posted to.
+#[derive(Clone, Copy)]
+pub(crate) struct Receiver<'a> {
+    pub(crate) address: &'a str,
+    /// Of the header `Authorization: Bearer`.
+    pub(crate) token: Option<&'a str>,
+    /// In messages: `the webhook`.
+    pub(crate) name: &'a str,
+    /// What does not happen where it takes nothing: `nobody is notified`.
+    pub(crate) loss: &'a str,
+}
+
+/// Posts JSON to one receiver.
+pub(crate) struct Poster<'a> {
+    receiver: Receiver<'a>,
+    client: Client,
+    url: Url,
+}
+
+impl<'a> Poster<'a> {
+    /// # Errors
+    /// `Config` for what is no address.
+    pub(crate) fn new(receiver: Receiver<'a>) -> Result<Self> {
+        let Receiver { name, loss, .. } = receiver;
+        let url = Url::parse(receiver.address).ok();
+        let url = url.filter(|url| matches!(url.scheme(), "http" | "https"));
+        let url = url.ok_or_else(|| {
+            Error::config(format!("{loss}: {name}'s address is not one of https"))
+        })?;
+        // a redirect would send it to whom nobody named
+        let client = Client::builder()
+            .timeout(PATIENCE)
+            .redirect(Policy::none())
+            .build()
+            .map_err(|_| Error::unavailable(format!("{loss}: no HTTP client can be made here")))?;
+        Ok(Self {
+            receiver,
+            client,
+            url,
+        })
     }
-    let host = url.host_str().unwrap_or_default().to_string();
-    // a redirect would send the summary to whom nobody named
-    let client = Client::builder()
-        .timeout(PATIENCE)
-        .redirect(Policy::none())
-        .build()
-        .map_err(|_| Error::unavailable("nobody is notified: no HTTP client can be made here"))?;
-    let mut pauses = PAUSES.iter();
-    loop {
-        let failure = match attempt(&client, &url, &json).await {
-            Ok(()) => return Ok(()),
-            Err(failure) => failure,
-        };
-        match pauses.next().filter(|_| failure.may_pass) {
-            Some(pause) => clock::sleep(*pause).await,
-            None => {
-                let what = failure.what;
-                return Err(Error::unavailable(format!(
-                    "nobody is notified: the webhook at {host} {what}"
-                )));
+
+    /// What may be a passing trouble is tried again.
+    ///
+    /// # Errors
+    /// `Unavailable` where nobody took it.
+    pub(crate) async fn post(&self, json: &str) -> Result<()> {
+        let mut pauses = PAUSES.iter();
+        loop {
+            let failure = match self.attempt(json).await {
+                Ok(()) => return Ok(()),
+                Err(failure) => failure,
+            };
+            match pauses.next().filter(|_| failure.may_pass) {
+                Some(pause) => clock::sleep(*pause).await,
+                None => {
+                    let Receiver { name, loss, .. } = self.receiver;
+                    let host = self.url.host_str().unwrap_or_default();
+                    let what = failure.what;
+                    return Err(Error::unavailable(format!(
+                        "{loss}: {name} at {host} {what}"
+                    )));
+                }
             }
+        }
+    }
+
+    async fn attempt(&self, json: &str) -> Result<(), Failure> {
+        let mut request = self
+            .client
+            .post(self.url.clone())
+            .header("content-type", "application/json")
+            .body(json.to_string());
+        if let Some(token) = self.receiver.token {
+            request = request.bearer_auth(token);
+        }
+        match request.send().await {
+            Ok(answer) if answer.status().is_success() => Ok(()),
+            Ok(answer) => Err(refused(answer.status())),
+            // its own text quotes the address
+            Err(error) if error.is_timeout() => Err(passing("did not answer in time")),
+            Err(error) if error.is_connect() => Err(passing("cannot be reached")),
+            Err(_) => Err(passing("broke off")),
         }
     }
 }
@@ -79,21 +131,6 @@ struct Failure {
     /// Goes on from `the webhook at <host>`.
     what: String,
     may_pass: bool,
-}
-
-async fn attempt(client: &Client, url: &Url, json: &str) -> Result<(), Failure> {
-    let request = client
-        .post(url.clone())
-        .header("content-type", "application/json")
-        .body(json.to_string());
-    match request.send().await {
-        Ok(answer) if answer.status().is_success() => Ok(()),
-        Ok(answer) => Err(refused(answer.status())),
-        // its own text quotes the address
-        Err(error) if error.is_timeout() => Err(passing("did not answer in time")),
-        Err(error) if error.is_connect() => Err(passing("cannot be reached")),
-        Err(_) => Err(passing("broke off")),
-    }
 }
 
 fn passing(what: &str) -> Failure {

@@ -2,14 +2,13 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Args;
 
 use super::format::{self, Columns};
 use super::held;
 use super::log;
-use super::options::{Options, SelectionOptions};
+use super::options::{Options, SelectionOptions, WaitOptions};
 use super::style::{self, BAD, DOUBT, FAINT, GOOD, STRONG, styled};
 use crate::clock::{Clock, SystemClock};
 use crate::diagnostic::printable;
@@ -17,7 +16,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::name::TableName;
 use crate::project::{Load, Project};
 use crate::quality::Outcome;
-use crate::run::{AllowBreaking, RunReport, SourceReport, StepReport, TableOutcome};
+use crate::run::{
+    AllowBreaking, BuildRequest, RunReport, Runner, SourceReport, StepReport, TableOutcome,
+};
 
 /// `--allow-breaking` without a table.
 const ANY_TABLE: &str = "*";
@@ -53,9 +54,16 @@ pub(super) struct Build {
         value_delimiter = ','
     )]
     accept: Vec<String>,
-    /// Wait so long for another build that holds the lake, such as 30m [default: not at all, exit code 75]
-    #[arg(long, env = "KILDE_WAIT", value_name = "TIME", value_parser = super::options::duration)]
-    wait: Option<Duration>,
+    /// Publish a table as kilde made it over what another tool changed in it; may be repeated
+    #[arg(
+        long,
+        env = "KILDE_OVERRULE",
+        value_name = "TABLE",
+        value_delimiter = ','
+    )]
+    overrule: Vec<String>,
+    #[command(flatten)]
+    wait: WaitOptions,
     /// Leave maintenance to `kilde maintain`, even where some is due
     #[arg(long, env = "KILDE_NO_MAINTAIN")]
     no_maintain: bool,
@@ -77,10 +85,14 @@ impl Build {
         let project = Arc::new(options.project()?);
         style::diagnostics(&project.warnings);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let runner = options.runner(&project, &clock)?;
+        let runner = options
+            .runner(&project, &clock)?
+            .verifying_exports(self.selection.verify_exports);
         let mut request = self.selection.request(&project, clock.as_ref())?;
         request.fail_fast = self.fail_fast;
         request.warn_error = self.warn_error;
+        request.wait = self.wait.time();
+        request.overrule = self.overrule.iter().cloned().collect();
         let held = self.hold.iter().map(|name| project.table(name));
         request.hold = held.collect::<Result<_>>()?;
         request.allow_breaking = match self.allow_breaking.as_slice() {
@@ -88,34 +100,58 @@ impl Build {
             names if names.iter().any(|name| name == ANY_TABLE) => AllowBreaking::All,
             names => AllowBreaking::Of(names.iter().cloned().collect()),
         };
-        request.wait = self.wait.unwrap_or_default();
         let accepted = self.accept.iter().map(|name| replaced(&project, name));
         request.accept = accepted.collect::<Result<_>>()?;
-        let progress = super::progress::Progress::start(options.quiet);
-        let report = runner.build(&request, progress.listener()).await;
-        progress.finish();
-        let report = report?;
-        if self.json {
-            let text = serde_json::to_string_pretty(&report).unwrap_or_default();
-            style::out(&format!("{text}\n"));
-        } else if !options.quiet && !log::is_json() {
-            style::out(&render(&report, &project));
-        }
-        if log::is_json() {
-            log::report(&report);
-        } else if report.failure.is_some() {
-            style::note(&render_failure(&report));
-        }
-        if report.release.is_some()
-            && !self.no_maintain
-            && let Some(done) = runner.maintain_after_build().await
-            && !(options.quiet || self.json || log::is_json())
-        {
-            style::out(&super::maintain::render(&done, &project));
-        }
-        let failed = report.kind_of_failure().map(ErrorKind::exit_code);
-        Ok(failed.map_or(ExitCode::SUCCESS, ExitCode::from))
+        let shown = Shown {
+            json: self.json,
+            maintains: !self.no_maintain,
+        };
+        run(&runner, &request, &project, options, shown).await
     }
+}
+
+/// What is done beside a build.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shown {
+    /// The report is printed as JSON.
+    pub(super) json: bool,
+    /// What is due of maintenance is done too.
+    pub(super) maintains: bool,
+}
+
+/// Builds, and shows the report.
+pub(super) async fn run(
+    runner: &Runner,
+    request: &BuildRequest,
+    project: &Project,
+    options: &Options,
+    shown: Shown,
+) -> Result<ExitCode> {
+    let progress = super::progress::Progress::start(options.quiet);
+    let report = runner.build(request, progress.listener()).await;
+    progress.finish();
+    let report = report?;
+    if shown.json {
+        let text = serde_json::to_string_pretty(&report)
+            .map_err(|error| Error::internal("the report cannot be shown").caused_by(error))?;
+        style::out(&format!("{text}\n"));
+    } else if !options.quiet && !log::is_json() {
+        style::out(&render(&report, project));
+    }
+    if log::is_json() {
+        log::report(&report);
+    } else if report.failure.is_some() {
+        style::note(&render_failure(&report));
+    }
+    if report.release.is_some()
+        && shown.maintains
+        && let Some(done) = runner.maintain_after_build().await
+        && !(options.quiet || shown.json || log::is_json())
+    {
+        style::out(&super::maintain::render(&done, project));
+    }
+    let failed = report.kind_of_failure().map(ErrorKind::exit_code);
+    Ok(failed.map_or(ExitCode::SUCCESS, ExitCode::from))
 }
 
 /// A table of which each export is the whole truth.

@@ -29,6 +29,9 @@ pub(super) struct Exports {
     /// List each export of every source
     #[arg(long)]
     all: bool,
+    /// Read every export that is known to see whether its content changed, whatever its size and times say
+    #[arg(long)]
+    verify: bool,
     /// Print all that is known as JSON
     #[arg(long)]
     json: bool,
@@ -112,7 +115,9 @@ impl Exports {
             Some(name) => Some(project.source(name)?),
             None => None,
         };
-        let runner = options.runner(&project, &clock)?;
+        let runner = options
+            .runner(&project, &clock)?
+            .verifying_exports(self.verify);
         let found = runner.exports(table.as_ref()).await?;
         if self.json {
             let text = serde_json::to_string_pretty(&found)
@@ -267,7 +272,7 @@ fn head(source: &SourceExports) -> String {
 fn is_settled(export: &ListedExport) -> bool {
     match export.status {
         ExportStatus::Loaded => export.decision.is_none(),
-        ExportStatus::Duplicate => true,
+        ExportStatus::Duplicate | ExportStatus::Adopted => true,
         _ => false,
     }
 }
@@ -276,7 +281,7 @@ fn row(export: &ListedExport, zone: Tz) -> Vec<String> {
     let style = match export.status {
         ExportStatus::New | ExportStatus::Changed => GOOD,
         ExportStatus::Late | ExportStatus::Waiting => DOUBT,
-        ExportStatus::Refused => BAD,
+        ExportStatus::Refused | ExportStatus::Missing => BAD,
         _ => FAINT,
     };
     let counted = |count: Option<u64>, word: &str| {

@@ -123,6 +123,16 @@ pub(super) fn render(report: &MaintainReport, project: &Project) -> String {
             format::plural(report.records, "record")
         ));
     }
+    if report.is_dry_run {
+        for table in &report.droppable {
+            text.push_str(&format!(
+                "  {} left the project: `--drop {}` gives up its {}\n",
+                table.table,
+                table.table,
+                format::bytes(table.bytes)
+            ));
+        }
+    }
     if !report.has_news() {
         text.push_str(&format!("  {}\n", styled(FAINT, "nothing to do")));
     }

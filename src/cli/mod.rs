@@ -2,6 +2,7 @@
 //!
 //! Results go to stdout, progress and logs to stderr; colours only on a terminal, and never with `NO_COLOR`.
 
+mod adopt;
 mod build;
 mod check;
 mod connect;
@@ -30,6 +31,7 @@ mod releases;
 mod resume;
 mod rollback;
 mod rows;
+mod schedule;
 mod schema;
 mod show;
 mod status;
@@ -68,6 +70,8 @@ enum Command {
     Plan(plan::Plan),
     /// Read new exports, run what is stale, test it, publish one release
     Build(build::Build),
+    /// Take over rows that another tool added to the table of an `append` source, as if they had come in an export
+    Adopt(adopt::Adopt),
     /// List the tables of the project and of the newest release
     Ls(ls::Ls),
     /// Show what a table's columns are made of, or what is made of one
@@ -102,6 +106,8 @@ enum Command {
     Exports(exports::Exports),
     /// Show the records that broke their contract, grouped by reason
     Rejects(rejects::Rejects),
+    /// Print what makes cron, systemd, Kubernetes or Airflow run the pipelines at their times
+    Schedule(schedule::Schedule),
     /// Print the JSON Schema of kilde's YAML files, for editors
     Schema(schema::Schema),
     /// Explain an error code, such as K0107
@@ -177,6 +183,7 @@ fn run(arguments: Arguments, scaffold: Scaffold) -> Result<ExitCode> {
             Command::Check(command) => command.run(&options),
             Command::Plan(command) => command.run(&options).await,
             Command::Build(command) => command.run(&options).await,
+            Command::Adopt(command) => command.run(&options).await,
             Command::Ls(command) => command.run(&options).await,
             Command::Lineage(command) => command.run(&options),
             Command::Query(command) => command.run(&options).await,
@@ -195,6 +202,7 @@ fn run(arguments: Arguments, scaffold: Scaffold) -> Result<ExitCode> {
             Command::Exports(command) => command.run(&options).await,
             Command::Rejects(command) => command.run(&options).await,
             Command::Init(command) => command.run(options.quiet, scaffold),
+            Command::Schedule(command) => command.run(&options),
             Command::Schema(command) => command.run(),
             Command::Explain(command) => command.run(),
         }

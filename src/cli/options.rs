@@ -90,9 +90,26 @@ pub(super) struct SelectionOptions {
     /// Rebuild the selected tables even where nothing changed
     #[arg(short, long, env = "KILDE_FULL_REFRESH")]
     pub(super) full_refresh: bool,
+    /// Read every export that is known to see whether its content changed, whatever its size and times say
+    #[arg(long, env = "KILDE_VERIFY_EXPORTS")]
+    pub(super) verify_exports: bool,
     /// Date or time the tables speak of (`$as_of`) [default: the midnight that began today]
     #[arg(long, env = "KILDE_AS_OF", value_name = "TIME")]
     pub(super) as_of: Option<String>,
+}
+
+/// What is done while another run holds the lake.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct WaitOptions {
+    /// Wait so long, such as 10m, while another run holds the lake [default: exit with 75 at once]
+    #[arg(long, env = "KILDE_WAIT", value_name = "TIME", value_parser = duration)]
+    pub(super) wait: Option<Duration>,
+}
+
+impl WaitOptions {
+    pub(super) fn time(self) -> Duration {
+        self.wait.unwrap_or_default()
+    }
 }
 
 impl SelectionOptions {

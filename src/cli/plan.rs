@@ -34,7 +34,9 @@ impl Plan {
         let project = Arc::new(options.project()?);
         style::diagnostics(&project.warnings);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let runner = options.runner(&project, &clock)?;
+        let runner = options
+            .runner(&project, &clock)?
+            .verifying_exports(self.selection.verify_exports);
         let mut request = self.selection.request(&project, clock.as_ref())?;
         let held = self.hold.iter().map(|name| project.table(name));
         request.hold = held.collect::<Result<_>>()?;

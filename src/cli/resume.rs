@@ -5,20 +5,25 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::options::Options;
+use super::options::{Options, WaitOptions};
+use super::progress::Progress;
 use super::style;
 use crate::clock::{Clock, SystemClock};
 use crate::error::Result;
 
 #[derive(Debug, Args)]
-pub(super) struct Resume {}
+pub(super) struct Resume {
+    #[command(flatten)]
+    wait: WaitOptions,
+}
 
 impl Resume {
     pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
         let project = Arc::new(options.project()?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let runner = options.runner(&project, &clock)?;
-        let report = runner.resume().await?;
+        let listener = Progress::start(options.quiet).listener();
+        let report = runner.resume(self.wait.time(), &listener).await?;
         if !options.quiet {
             style::told(match report.was_paused {
                 true => "Resumed: the next build reads the exports that waited\n",

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::format;
-use super::options::Options;
+use super::options::{Options, WaitOptions};
+use super::progress::Progress;
 use super::style::{self, STRONG, styled};
 use crate::clock::{Clock, SystemClock};
 use crate::error::Result;
@@ -16,6 +17,8 @@ use crate::name::ReleaseNumber;
 pub(super) struct Rollback {
     /// The release to publish again
     release: u64,
+    #[command(flatten)]
+    wait: WaitOptions,
 }
 
 impl Rollback {
@@ -23,7 +26,9 @@ impl Rollback {
         let project = Arc::new(options.project()?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let runner = options.runner(&project, &clock)?;
-        let report = runner.rollback(ReleaseNumber(self.release)).await?;
+        let listener = Progress::start(options.quiet).listener();
+        let to = ReleaseNumber(self.release);
+        let report = runner.rollback(to, self.wait.time(), &listener).await?;
         if !options.quiet {
             style::told(&format!(
                 "{}: release {} again; {} went back, {} kept\n\
@@ -36,6 +41,16 @@ impl Rollback {
             if let Some(latest) = &report.latest {
                 style::told(&super::latest::render(latest));
             }
+        }
+        for lost in &report.lost {
+            style::warning(&format!(
+                "{} of {} went back with it, and `{}` is gone: put the file back, or `kilde exports {} {} --why TEXT`, before the next build",
+                format::plural(lost.lost.records, "record"),
+                lost.source,
+                lost.path,
+                lost.lost.verb(),
+                lost.path,
+            ));
         }
         if let Some(warning) = &report.warning {
             style::warning(warning);

@@ -34,6 +34,7 @@ impl Why {
             select: Vec::new(),
             exclude: Vec::new(),
             full_refresh: false,
+            verify_exports: false,
             as_of: self.as_of,
         };
         let request = selection.request(&project, clock.as_ref())?;

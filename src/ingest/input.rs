@@ -18,9 +18,8 @@ const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// What storage hands to the decoder.
 pub(super) enum Chunk {
     Data(Bytes),
-    /// The export is complete; without it, the sender died.
+    /// The export is complete; without it, storage failed or the sender died.
     End,
-    Failed(object_store::Error),
 }
 
 /// A channel from storage to the decoder.
@@ -69,7 +68,6 @@ impl BufRead for RawBytes {
                     self.current = bytes;
                 }
                 Some(Chunk::End) => self.is_complete = true,
-                Some(Chunk::Failed(error)) => return Err(io::Error::other(error)),
                 None => return Err(io::Error::from(io::ErrorKind::ConnectionAborted)),
             }
         }

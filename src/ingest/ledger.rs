@@ -30,19 +30,25 @@ pub(crate) enum FileStatus {
     Duplicate,
     /// It has no record.
     Empty,
+    /// No file: rows that another tool wrote to the table, taken over by somebody. The path is that of its commit.
+    Adopted,
     /// It was loaded, and its rows were taken out again: somebody decided so.
     Retracted,
+    /// It was loaded, and a rollback took its rows back: the next build reads it again.
+    RolledBack,
     /// More of its source's records were rejected than the project allows. In what a failed run left only: such an export
     /// stays new.
     Refused,
 }
 
 impl FileStatus {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 7] = [
         Self::Loaded,
         Self::Duplicate,
         Self::Empty,
+        Self::Adopted,
         Self::Retracted,
+        Self::RolledBack,
         Self::Refused,
     ];
 
@@ -52,7 +58,9 @@ impl FileStatus {
             Self::Loaded => "loaded",
             Self::Duplicate => "duplicate",
             Self::Empty => "empty",
+            Self::Adopted => "adopted",
             Self::Retracted => "retracted",
+            Self::RolledBack => "rolled_back",
             Self::Refused => "refused",
         }
     }
@@ -76,6 +84,9 @@ pub(crate) struct LedgerEntry {
     pub(crate) size: u64,
     /// Time of the object in storage.
     pub(crate) modified_at: DateTime<Utc>,
+    /// What storage said of its content, see `ObjectInfo::tag`; empty: it may be said of other content too, so that nothing but
+    /// the content itself tells.
+    pub(crate) tag: Option<String>,
     /// The time that the path captures, by which exports are ordered.
     pub(crate) ordered_at: Option<NaiveDateTime>,
     pub(crate) status: FileStatus,
@@ -88,12 +99,14 @@ pub(crate) struct LedgerEntry {
     pub(crate) as_of: DateTime<Utc>,
     /// Number of the newest decision about this export that it already follows; 0: none.
     pub(crate) decision: u64,
+    /// Records that a rollback took back and that no build has read again: only the file can bring them back. 0: none.
+    pub(crate) taken_back: u64,
 }
 
 impl LedgerEntry {
     /// Whether the table is made of this export too.
     pub(crate) fn counts_in_table(&self) -> bool {
-        self.status != FileStatus::Retracted
+        !matches!(self.status, FileStatus::Retracted | FileStatus::RolledBack)
     }
 
     /// The entry of this export once its rows are taken out, as that decision wants.
@@ -105,7 +118,44 @@ impl LedgerEntry {
             release,
             run_id: run_id.clone(),
             decision,
+            taken_back: 0,
             ..self.clone()
+        }
+    }
+
+    /// The entry of this export after a rollback to a release whose ledger has `then` of its path. Nothing that was loaded
+    /// is forgotten: what the release does not have waits to be read again.
+    pub(crate) fn roll_back(&self, then: Option<&Self>) -> Self {
+        // a copy brought nothing of its own
+        let brought = match self.counts_in_table() {
+            true => self.counts.records - self.counts.duplicate,
+            false => 0,
+        };
+        match then {
+            None if !self.counts_in_table() => self.clone(),
+            None => Self {
+                status: FileStatus::RolledBack,
+                counts: match self.status {
+                    FileStatus::Duplicate => self.counts,
+                    _ => self.counts.retract(),
+                },
+                taken_back: self.taken_back.max(brought),
+                ..self.clone()
+            },
+            // what waited is there again, or what is here now was replaced by what comes back
+            Some(then)
+                if then.release > self.release
+                    || (self.status == FileStatus::RolledBack && then.hash == self.hash) =>
+            {
+                then.clone()
+            }
+            Some(then) => Self {
+                taken_back: match then.hash == self.hash {
+                    true => self.taken_back,
+                    false => self.taken_back.max(brought),
+                },
+                ..then.clone()
+            },
         }
     }
 }
@@ -115,7 +165,9 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     let field = |name: &str| {
         let data_type = match name {
             "modified_at" | "ordered_at" | "as_of" => time.clone(),
-            "source" | "path" | "hash" | "status" | "duplicate_of" | "run_id" => DataType::Utf8,
+            "source" | "path" | "hash" | "status" | "duplicate_of" | "run_id" | "tag" => {
+                DataType::Utf8
+            }
             _ => DataType::Int64,
         };
         Field::new(name, data_type, true)
@@ -123,7 +175,7 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     Arc::new(Schema::new(COLUMNS.map(field).to_vec()))
 });
 
-const COLUMNS: [&str; 20] = [
+const COLUMNS: [&str; 22] = [
     "source",
     "path",
     "hash",
@@ -144,10 +196,12 @@ const COLUMNS: [&str; 20] = [
     "run_id",
     "as_of",
     "decision",
+    "taken_back",
+    "tag",
 ];
 
-/// Columns that ledgers of earlier versions lack: they are 0 there.
-const LATER_COLUMNS: [&str; 2] = ["retracted", "decision"];
+/// Columns that ledgers of earlier versions lack: they are 0 there, or null.
+const LATER_COLUMNS: [&str; 4] = ["retracted", "decision", "taken_back", "tag"];
 
 /// The schema of `ops.files`.
 pub(crate) fn ledger_schema() -> SchemaRef {
@@ -191,6 +245,8 @@ pub(crate) fn ledger_batch(entries: &[LedgerEntry]) -> Result<RecordBatch> {
         text(&|entry| Some(entry.run_id.to_string())),
         time(&|entry| Some(entry.as_of.timestamp_micros())),
         number(&|entry| entry.decision),
+        number(&|entry| entry.taken_back),
+        text(&|entry| entry.tag.clone()),
     ];
     RecordBatch::try_new(ledger_schema(), columns)
         .map_err(|error| Error::internal("the ledger does not fit together").caused_by(error))
@@ -305,6 +361,8 @@ fn entry(row: &Row<'_>) -> Result<LedgerEntry> {
         run_id: RunId(row.text("run_id")?),
         as_of: row.time("as_of")?,
         decision: row.later_number("decision")?,
+        taken_back: row.later_number("taken_back")?,
+        tag: row.optional_text("tag"),
     })
 }
 
@@ -411,6 +469,8 @@ mod tests {
             run_id: RunId("20260301T020612-9f3ac1".into()),
             as_of: DateTime::from_timestamp_micros(0).unwrap(),
             decision: 0,
+            taken_back: 0,
+            tag: None,
         }
     }
 
@@ -427,6 +487,7 @@ mod tests {
         let mut copy = entry("b", "h", 2);
         copy.status = FileStatus::Duplicate;
         copy.duplicate_of = Some("a".into());
+        copy.tag = Some("changed 2026-03-01T00:00:00.000000001Z".into());
         let out = entry("c", "i", 2).retract(ReleaseNumber(3), &RunId("later".into()), 7);
         let entries = vec![entry("undated", "h", 1), copy, out];
         let batch = ledger_batch(&entries).unwrap();
@@ -452,6 +513,37 @@ mod tests {
         let ledger = ledger(&[out]).without(&BTreeSet::new());
         assert_eq!(ledger.standing(Load::Append, "a", "h"), Standing::New);
         assert_eq!(ledger.standing(Load::Append, "b", "h"), Standing::New);
+    }
+
+    #[test]
+    fn a_rollback_forgets_no_export_and_says_what_only_the_file_can_bring_back() {
+        let later = entry("b", "i", 2);
+        let waits = later.roll_back(None);
+        assert_eq!(
+            (waits.status, waits.taken_back, waits.counts.inserted),
+            (FileStatus::RolledBack, 3, 0)
+        );
+        assert!(waits.counts.adds_up());
+        // once more, and it still waits
+        assert_eq!(waits.roll_back(None), waits);
+        // forward again: nothing waits any more
+        assert_eq!(waits.roll_back(Some(&later)), later);
+        let (old, new) = (entry("a", "h", 1), entry("a", "i", 2));
+        let back = new.roll_back(Some(&old));
+        assert_eq!((back.hash.as_str(), back.taken_back), ("h", 3));
+        assert_eq!(back.roll_back(Some(&old)), back);
+        assert_eq!(back.roll_back(Some(&new)), new);
+        assert_eq!(old.roll_back(Some(&old)), old);
+        let mut copy = entry("c", "h", 2);
+        copy.status = FileStatus::Duplicate;
+        copy.counts = FileCounts {
+            records: 3,
+            duplicate: 3,
+            ..FileCounts::default()
+        };
+        assert_eq!(copy.roll_back(None).taken_back, 0);
+        let out = entry("d", "j", 1).retract(ReleaseNumber(2), &RunId("later".into()), 3);
+        assert_eq!(out.roll_back(None), out);
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod input;
 mod ledger;
 mod load;
 mod output;
+mod parts;
 mod reject;
 mod rule;
 #[cfg(test)]
@@ -27,7 +28,7 @@ mod scratch;
 #[cfg(test)]
 mod testing;
 
-pub(crate) use conform::table_schema;
+pub(crate) use conform::{SOURCE_FILE, SOURCE_ROW, table_schema};
 pub(crate) use export::{DecodedExport, Export, ExportReport, check_rejects, decode_export};
 pub(crate) use hash::hash;
 pub(crate) use ledger::{

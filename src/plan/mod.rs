@@ -53,7 +53,7 @@ pub(crate) use list::{ListedTable, list, unit_tests};
 pub(crate) use matching::MatchPlan;
 pub use observed::Observed;
 pub(crate) use observed::{
-    ExportState, ObservedExport, ObservedHold, ObservedRelease, PublishedTable,
+    ExportState, LostRecords, ObservedExport, ObservedHold, ObservedRelease, PublishedTable, lost,
 };
 pub(crate) use outline::Outline;
 pub(crate) use readiness::{Unready, unready};

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Fingerprints, Unready};
 use crate::name::{ReleaseNumber, TableName};
+use crate::project::Load;
 
 /// The world as a plan sees it.
 #[derive(Clone, Debug, Default)]
@@ -73,6 +74,44 @@ pub(crate) struct ObservedExport {
     pub(crate) is_reloaded: bool,
     /// The export that has the same content and counts in its place.
     pub(crate) duplicate_of: Option<String>,
+    /// What a rollback took back and only this file can bring again, where it is gone.
+    pub(crate) lost: Option<LostRecords>,
+}
+
+/// Records that were published once, and that no build can read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LostRecords {
+    pub(crate) records: u64,
+    /// The release that loaded them; `None` where the ledger has older content of the same path, which is in the table.
+    pub(crate) release: Option<ReleaseNumber>,
+}
+
+impl LostRecords {
+    /// How a person says to go on without them.
+    pub(crate) fn verb(&self) -> &'static str {
+        match self.release {
+            Some(_) => "skip",
+            None => "retract",
+        }
+    }
+}
+
+/// The exports of one source that are needed and cannot be read again, by path. Of a `replace` source the newest export is
+/// the whole truth: where one that came later is there, the older ones are history.
+pub(crate) fn lost(load: Load, exports: &[ObservedExport]) -> Vec<(String, LostRecords)> {
+    let counts = |export: &&ObservedExport| {
+        export.lost.is_some()
+            || (export.unready.is_none() && export.is_available())
+            || (export.is_in_table() && !export.is_excluded)
+    };
+    let counting: Vec<&ObservedExport> = exports.iter().filter(counts).collect();
+    let from = match load {
+        Load::Append | Load::Changes => 0,
+        Load::Replace => counting.len().saturating_sub(1),
+    };
+    let lost = counting[from..].iter();
+    lost.filter_map(|export| Some((export.path.clone(), export.lost?)))
+        .collect()
 }
 
 impl ObservedExport {

@@ -19,6 +19,7 @@ mod json_schema;
 mod load;
 mod matching;
 mod notify;
+mod openlineage;
 mod path_pattern;
 mod period;
 mod publish;
@@ -38,6 +39,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(crate) use crate::column_type::ColumnType;
+use crate::location::Location;
 pub(crate) use contract::{Column, Contract, Materialization, Meaning, OnError, RollbackClass};
 pub(crate) use contract_text::{ContractDraft, DraftedColumn};
 pub(crate) use instant::{instant, local as local_instant};
@@ -54,6 +56,7 @@ pub(crate) use freshness::Freshness;
 pub(crate) use highlights::{Figures, Groups, Highlights, People};
 pub(crate) use matching::{MatchTable, Matching};
 pub(crate) use notify::{Notify, Occasion, Webhook};
+pub(crate) use openlineage::OpenLineage;
 pub(crate) use path_pattern::{Captures, PathPattern};
 pub(crate) use period::Period;
 pub(crate) use publish::ParquetTables;
@@ -89,10 +92,10 @@ pub struct Project {
     pub(crate) target: Option<String>,
     /// `time_zone:` of `$as_of`, schedules and local times without a zone.
     pub(crate) time_zone: chrono_tz::Tz,
-    /// `raw:` as an absolute path or a URL; where exports lie.
-    pub(crate) raw: String,
+    /// `raw:`; where exports lie.
+    pub(crate) raw: Location,
     /// `lake:` likewise.
-    pub(crate) lake: String,
+    pub(crate) lake: Location,
     /// `vars:` as text, typed where they are used; those of the command line win over the target's, these over the file's.
     pub(crate) vars: BTreeMap<String, String>,
     /// `limits.line`: the longest record of a text export, in bytes.
@@ -101,6 +104,8 @@ pub struct Project {
     pub(crate) purposes: BTreeMap<String, Ground>,
     /// `notify:` of the target, else of the project.
     pub(crate) notify: Option<Notify>,
+    /// `openlineage:` of the target, else of the project.
+    pub(crate) openlineage: Option<OpenLineage>,
     /// `publish.parquet`.
     pub(crate) parquet_tables: ParquetTables,
     /// `keep`: how long a release stays readable after the next one.
@@ -136,6 +141,8 @@ pub(crate) struct Pipeline {
     pub(crate) name: String,
     pub(crate) description: Option<String>,
     pub(crate) owner: Option<Owner>,
+    /// Cron, in the project's time zone.
+    pub(crate) schedule: Option<String>,
     pub(crate) tags: Vec<String>,
 }
 

@@ -1,5 +1,7 @@
 //! The right to write: won by an entry of the lake log, lost to the next claim.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::create::{Creation, create};
@@ -7,15 +9,19 @@ use super::failpoint::Boundary;
 use super::lake::{Lake, Pause};
 use super::log::{self, Append, ClaimInLog, Event, LogEntry, LogView, Retire};
 use super::map::Release;
+use super::stage::StagedBytes;
 use super::{json, layout};
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
 use crate::name::{ClaimNumber, ReleaseNumber, RunId};
-use crate::store::{Lock, LockGuard};
+use crate::store::{Lock, LockGuard, Store};
 
 /// A claimant whose last sign of life is older, by the store's own clock, counts as dead. A wrong verdict costs that
 /// claimant its work, never the lake.
 const SILENCE_OF_THE_DEAD: chrono::TimeDelta = chrono::TimeDelta::seconds(30);
+
+/// A claimant gives a sign of life so often, where the storage has no locks: several may get lost.
+const BEAT_EVERY: Duration = Duration::from_secs(5);
 
 /// What was declared deletable: nothing below a floor is ever referenced again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,6 +73,31 @@ pub(crate) struct Claim {
     /// No entry may be appended any more.
     closed: bool,
     lock: Option<LockGuard>,
+    heart: Option<Heart>,
+}
+
+/// Signs of life, one after the other, until it is dropped.
+#[derive(Debug)]
+struct Heart(tokio::task::JoinHandle<()>);
+
+impl Heart {
+    fn start(store: Store, path: String, run: RunId, every: Duration) -> Self {
+        Self(tokio::spawn(async move {
+            loop {
+                crate::clock::sleep(every).await;
+                // the next one may arrive
+                if let Err(error) = store.put(&path, run.0.clone().into()).await {
+                    tracing::debug!("a sign of life is not given: {}", error.brief());
+                }
+            }
+        }))
+    }
+}
+
+impl Drop for Heart {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Lake {
@@ -109,6 +140,7 @@ impl Lake {
             base: None,
             closed: false,
             lock,
+            heart: None,
         };
         claim.beat().await?;
         claim.base = claim.settled_base().await?;
@@ -202,8 +234,22 @@ impl Claim {
         (!self.view.resumed()).then_some(pause)
     }
 
-    /// A sign of life, to be given every 5 seconds where the storage has no locks; does nothing where it has.
-    pub(crate) async fn beat(&self) -> Result<()> {
+    /// Gives signs of life until the claim is over, where the storage has no locks. They save a slow run its work, and are
+    /// never needed to be right.
+    pub(crate) fn keep_alive(&mut self) {
+        self.keep_alive_every(BEAT_EVERY);
+    }
+
+    fn keep_alive_every(&mut self, every: Duration) {
+        if self.lock.is_none() {
+            let path = layout::heartbeat(self.number);
+            let store = self.lake.store.clone();
+            self.heart = Some(Heart::start(store, path, self.run.clone(), every));
+        }
+    }
+
+    /// A sign of life; nothing where the storage has locks.
+    pub(super) async fn beat(&self) -> Result<()> {
         if self.lock.is_some() {
             return Ok(());
         }
@@ -230,7 +276,14 @@ impl Claim {
             return Ok(false);
         }
         self.append(Event::Resume).await?;
+        self.barrier_after_entry().await?;
         Ok(true)
+    }
+
+    /// Makes our last entry durable, and all before it.
+    pub(super) async fn barrier_after_entry(&self) -> Result<()> {
+        let entry = layout::log_entry(self.view.tail());
+        self.lake.store.barrier(&[entry]).await
     }
 
     /// Appends right after our own last entry, and nowhere else.
@@ -278,6 +331,7 @@ impl Claim {
 
     /// Lets go of the lock, or of the heartbeat: the claim is over.
     pub(super) async fn let_go(&mut self) {
+        self.heart = None;
         if self.lock.take().is_none()
             && let Err(error) = self
                 .lake
@@ -297,7 +351,9 @@ impl Claim {
         if let Some(release) = self.lake.find_release(publish.number).await? {
             return Ok(Some(release));
         }
-        self.lake.settle(sequence, entry, publish).await.map(Some)
+        let nothing = StagedBytes::new();
+        let settled = self.lake.settle(sequence, entry, publish, &nothing).await;
+        settled.map(Some)
     }
 }
 
@@ -365,6 +421,29 @@ mod tests {
                 .claim,
             next.number()
         );
+    }
+
+    #[tokio::test]
+    async fn a_claimant_without_a_lock_gives_signs_of_life_until_its_claim_is_over() {
+        let fixture = Fixture::new();
+        let mut claim = fixture.claim().await.unwrap();
+        // as on storage that has no locks
+        claim.lock = None;
+        claim.keep_alive_every(Duration::from_millis(5));
+        let beat = layout::heartbeat(claim.number());
+        for _ in 0..3 {
+            fixture.lake.store.delete(&beat).await.unwrap();
+            let watch = crate::clock::Stopwatch::start();
+            while !fixture.lake.store.exists(&beat).await.unwrap() {
+                assert!(watch.elapsed() < Duration::from_secs(20), "no sign of life");
+                crate::clock::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        claim.yield_(YieldReason::NothingToDo).await.unwrap();
+        crate::clock::sleep(Duration::from_millis(50)).await;
+        fixture.lake.store.delete(&beat).await.unwrap();
+        crate::clock::sleep(Duration::from_millis(50)).await;
+        assert!(!fixture.lake.store.exists(&beat).await.unwrap());
     }
 
     #[tokio::test]

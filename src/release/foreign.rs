@@ -1,8 +1,13 @@
 //! Commits that are not ours: followed where they change nothing, refused or overruled where they do.
 
+use std::collections::BTreeMap;
+
+use futures::stream::{self, StreamExt};
+
 use super::claim::Claim;
 use super::lake::Lake;
-use super::map::{Overruled, Release};
+use super::map::{Overruled, Release, TableEntry, TableKind};
+use super::stage::{AT_ONCE, Draft};
 use super::table_log::Commit;
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
@@ -58,19 +63,46 @@ pub(super) struct Drift {
     pub(super) changes: Vec<Commit>,
 }
 
-impl Claim {
+impl Lake {
+    /// The head of a table of the newest release, and what others committed since that is no mere compaction.
+    ///
+    /// # Errors
+    /// `Corrupt` where the table is gone.
+    pub(crate) async fn foreign_changes(
+        &self,
+        table: &TableName,
+        entry: &TableEntry,
+    ) -> Result<(Option<u64>, Vec<Commit>)> {
+        let drift = self.drift(table, &entry.location, entry.version).await?;
+        Ok((drift.head, drift.changes))
+    }
+
+    /// Tables of a release that others have compacted since, and nothing else: the version that has the same rows. A build works
+    /// on those, since the files of the version before may be vacuumed.
+    pub(crate) async fn compacted(&self, release: &Release) -> BTreeMap<TableName, u64> {
+        let tables = release.tables.iter();
+        let tables =
+            tables.filter(|(_, entry)| entry.version.is_some() && entry.kind == TableKind::Table);
+        let moved: Vec<Option<(TableName, u64)>> = stream::iter(tables)
+            .map(|(table, entry)| async move {
+                // whoever reads or writes the table is told what is wrong with it
+                let (head, changes) = self.foreign_changes(table, entry).await.ok()?;
+                let head = head.filter(|head| changes.is_empty() && Some(*head) != entry.version);
+                Some((table.clone(), head?))
+            })
+            .buffered(AT_ONCE)
+            .collect()
+            .await;
+        moved.into_iter().flatten().collect()
+    }
+
     /// The head of a table and the foreign changes since `pinned`.
     ///
     /// # Errors
     /// `Corrupt` where the table is gone, or is nobody's we know. A rival that took over can look like that: the caller
     /// asks the log before it believes it.
-    pub(super) async fn drift(
-        &self,
-        table: &TableName,
-        location: &str,
-        pinned: Option<u64>,
-    ) -> Result<Drift> {
-        let head = self.lake.tables.head(location, pinned).await?;
+    async fn drift(&self, table: &TableName, location: &str, pinned: Option<u64>) -> Result<Drift> {
+        let head = self.tables.head(location, pinned).await?;
         let (first, last) = match (pinned, head) {
             (None, None) => {
                 return Ok(Drift {
@@ -86,7 +118,7 @@ impl Claim {
         };
         let mut changes = Vec::new();
         for version in first..=last {
-            let commit = self.lake.tables.commit(location, version).await?;
+            let commit = self.tables.commit(location, version).await?;
             let commit = commit.ok_or_else(|| lost_table(table, location))?;
             if commit.release.is_some() {
                 return Err(stray_commit(table, &commit));
@@ -96,6 +128,28 @@ impl Claim {
             }
         }
         Ok(Drift { head, changes })
+    }
+}
+
+impl Claim {
+    /// The head of a table whose foreign changes are published over: each is recorded.
+    ///
+    /// # Errors
+    /// `Corrupt` K0711 where one of them raised the protocol.
+    pub(super) async fn overruled_head(
+        &self,
+        table: &TableName,
+        location: &str,
+        pinned: Option<u64>,
+        draft: &mut Draft,
+    ) -> Result<Option<u64>> {
+        let drift = self.lake.drift(table, location, pinned).await?;
+        if let Some(commit) = drift.changes.iter().find(|commit| commit.changes_protocol) {
+            return Err(raised(table, commit));
+        }
+        let overruled = drift.changes.iter().map(|commit| commit.overruled(table));
+        draft.release.overruled.extend(overruled);
+        Ok(drift.head)
     }
 
     /// The head of a table that must not have been changed since `pinned`.
@@ -108,12 +162,23 @@ impl Claim {
         location: &str,
         pinned: Option<u64>,
     ) -> Result<Option<u64>> {
-        let drift = self.drift(table, location, pinned).await?;
+        let drift = self.lake.drift(table, location, pinned).await?;
         match drift.changes.first() {
             None => Ok(drift.head),
             Some(change) => Err(changed(table, change)),
         }
     }
+}
+
+/// A protocol cannot be lowered by a commit.
+pub(super) fn raised(table: &TableName, commit: &Commit) -> Error {
+    Error::corrupt(format!(
+        "`{table}` was raised to a newer table protocol at version {} by {}",
+        commit.version,
+        author(commit)
+    ))
+    .code(Code(711))
+    .help("a protocol cannot be lowered: restore the table's folder without that version")
 }
 
 /// `delta-rs 1.1.3 at 2026-03-01 02:06:12 UTC`, or what of it is known.
@@ -132,7 +197,9 @@ fn changed(table: &TableName, commit: &Commit) -> Error {
         author(commit)
     ))
     .code(Code(709))
-    .help("`kilde rollback` to the newest release publishes its content over the change, then `kilde resume`")
+    .help(format!(
+        "`kilde build --overrule {table}` publishes ours over it; where rows were added to an `append` source that are wanted, `kilde adopt {table}`"
+    ))
 }
 
 fn stray_commit(table: &TableName, commit: &Commit) -> Error {

@@ -169,6 +169,37 @@ impl LogView {
             .any(|entry| entry.event == Event::Resume)
     }
 
+    /// The newest publish before that place.
+    pub(super) fn last_publish_before(&self, place: ClaimNumber) -> Option<&Publish> {
+        let before = self
+            .numbered()
+            .rev()
+            .filter(|(sequence, _)| *sequence < place.0);
+        before
+            .filter_map(|(_, entry)| match &entry.event {
+                Event::Publish(publish) => Some(publish),
+                _ => None,
+            })
+            .next()
+    }
+
+    /// Candidates of claims below were declared deletable before the newest declaration: whoever declared the newest may have
+    /// died before the files were gone.
+    pub(super) fn surely_swept_below(&self) -> ClaimNumber {
+        let (mut before, mut newest) = (ClaimNumber::default(), ClaimNumber::default());
+        for entry in &self.entries {
+            if let Event::Retire(Retire {
+                runs_below: Some(floor),
+                ..
+            }) = &entry.event
+                && *floor > newest
+            {
+                (before, newest) = (newest, *floor);
+            }
+        }
+        before
+    }
+
     /// What was retired so far.
     pub(super) fn floors(&self) -> Floors {
         let mut floors = Floors::default();
@@ -186,9 +217,12 @@ impl LogView {
     }
 }
 
-/// Every entry from that place on.
+/// Every entry from that place on. Listed first: to ask an object store for what is not there costs as much as to read.
 pub(super) async fn read_from(store: &Store, sequence: u64) -> Result<Vec<LogEntry>> {
-    stream::iter(sequence..)
+    let listed = store.list(layout::LOG).await?;
+    let places = listed.iter().filter_map(|o| layout::log_entry_of(&o.path));
+    let last = places.max().unwrap_or(0);
+    stream::iter(sequence..=last)
         .map(|sequence| read(store, sequence))
         .buffered(READ_AHEAD)
         .try_take_while(|entry| std::future::ready(Ok(entry.is_some())))

@@ -97,24 +97,17 @@ impl Claim {
         }))
     }
 
-    /// Declares and deletes in one, as the simulation does.
+    /// Declares and deletes in one, as tests want it.
     #[cfg(test)]
     pub(crate) async fn retire_releases(
         &mut self,
         floor: ReleaseNumber,
         reason: &str,
     ) -> Result<Swept> {
-        let mut swept = Swept::default();
-        let Some(retirement) = self.declare_retired(floor, reason).await? else {
-            return Ok(swept);
-        };
-        for unneeded in retirement.unneeded(None).await? {
-            let freed = retirement.delete(&unneeded).await?;
-            swept.files += freed.files;
-            swept.bytes += freed.bytes;
+        match self.declare_retired(floor, reason).await? {
+            Some(retirement) => retirement.delete_all().await,
+            None => Ok(Swept::default()),
         }
-        retirement.delete_records().await?;
-        Ok(swept)
     }
 }
 
@@ -134,6 +127,19 @@ impl Retirement {
         self.lake.delete_objects(&unneeded.files).await?;
         self.lake.delete_objects(&unneeded.entries).await?;
         Ok(unneeded.total())
+    }
+
+    /// Deletes all of it.
+    #[cfg(test)]
+    pub(crate) async fn delete_all(&self) -> Result<Swept> {
+        let mut swept = Swept::default();
+        for unneeded in self.unneeded(None).await? {
+            let freed = self.delete(&unneeded).await?;
+            swept.files += freed.files;
+            swept.bytes += freed.bytes;
+        }
+        self.delete_records().await?;
+        Ok(swept)
     }
 
     /// Deletes the records of retired releases, and the reports of runs before them, which the history has folded in.
@@ -165,7 +171,9 @@ impl Lake {
             at: self.clock.now(),
             run: run.clone(),
         })?;
-        self.store.put(layout::RETIRED, bytes).await
+        self.store.put(layout::RETIRED, bytes).await?;
+        // readers are told before anything of it is gone
+        self.store.barrier(&[layout::RETIRED.to_string()]).await
     }
 
     /// The oldest release that readers could have seen since `instant`: those before were followed by another before that.

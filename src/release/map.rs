@@ -36,7 +36,7 @@ pub(crate) struct Release {
     pub(crate) changed: Vec<TableName>,
     /// Figures of the run worth a column of `kilde releases`, by name.
     pub(crate) counts: BTreeMap<String, u64>,
-    /// Foreign data changes that this release was published over.
+    /// Foreign changes, of data or of a table's definition, that this release was published over.
     pub(crate) overruled: Vec<Overruled>,
     pub(crate) tables: BTreeMap<TableName, TableEntry>,
 }
@@ -68,7 +68,7 @@ impl Held {
     }
 }
 
-/// A foreign data change that a release was published over; its version stays readable.
+/// A foreign change that a release was published over; its version stays readable.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Overruled {
     pub(crate) table: TableName,

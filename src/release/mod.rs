@@ -47,5 +47,5 @@ pub(crate) use map::{
     Fingerprints, Held, Release, RollbackClass, TableEntry, TableFacts, TableKind,
 };
 pub(crate) use request::{PublishRequest, Removal, RollbackRequest, TableChange, TableWrite};
-pub(crate) use retire::{KeepFailedRuns, Swept};
+pub(crate) use retire::{KeepFailedRuns, Sweep, Swept};
 pub(crate) use table_log::{Commit, EntryDraft, LiveFile, TableLog, TableState};

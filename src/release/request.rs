@@ -16,6 +16,8 @@ pub(crate) struct PublishRequest {
     pub(crate) tables: BTreeMap<TableName, TableChange>,
     /// Published tables that the build read: their heads must still be what was read.
     pub(crate) reads: BTreeSet<TableName>,
+    /// Published tables whose foreign changes are published over, also where nothing else is written of them.
+    pub(crate) overrule: BTreeSet<TableName>,
     /// Tables kept at an older version because of a failure; all of them, not only the new.
     pub(crate) held: BTreeMap<TableName, Held>,
     /// Figures for `kilde releases`, by name.

@@ -4,6 +4,7 @@
 //! whoever writes meanwhile.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 
@@ -41,25 +42,76 @@ pub(crate) struct Swept {
     pub(crate) bytes: u64,
 }
 
+/// Candidates of dead runs that are declared deletable. To be deleted whenever there is time, by whoever still lives: nobody
+/// references them any more.
+#[derive(Debug)]
+pub(crate) struct Sweep {
+    lake: Lake,
+    base: Option<Release>,
+    window: Window,
+}
+
+/// Which candidates a sweep looks for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Window {
+    /// Of these claims.
+    pub(super) claims: Range<ClaimNumber>,
+    /// A release that was published before all of them, so that none of its files is theirs: tables' logs need be read only
+    /// from there on, however long they are. `None`: from their start.
+    pub(super) since: Option<Release>,
+}
+
+impl Sweep {
+    /// Deletes them, but for what was published after all.
+    ///
+    /// # Errors
+    /// Of storage; what stays then is deleted with the next sweep.
+    pub(crate) async fn delete(&self) -> Result<Swept> {
+        self.lake
+            .delete_orphans(self.base.as_ref(), &self.window)
+            .await
+    }
+}
+
 impl Claim {
-    /// Deletes the candidates of dead runs that nothing reaches, but for those kept for inspection. Does nothing, at no
-    /// cost, while there is hardly anything to find.
-    pub(crate) async fn sweep(&mut self, keep: KeepFailedRuns) -> Result<Swept> {
+    /// Declares deletable what dead runs left, but for what is kept for inspection; `None` while there is hardly anything to
+    /// find: then not even an entry is written.
+    ///
+    /// # Errors
+    /// `Conflict` where a rival took over; of storage, and the claim is over then.
+    pub(crate) async fn declare_sweep(&mut self, keep: KeepFailedRuns) -> Result<Option<Sweep>> {
         let from = self.floors().runs_below;
         let floor = self.oldest_kept_run(keep);
         let passed = |number: &ClaimNumber| (from..floor).contains(number);
         let due = self.failed_runs().iter().any(|(number, _)| passed(number))
             || floor.0 >= from.0 + SWEEP_AT_LEAST_EVERY;
         if !due {
-            return Ok(Swept::default());
+            return Ok(None);
         }
+        let from = self.view.surely_swept_below();
+        let since = self
+            .view
+            .last_publish_before(from)
+            .map(|publish| publish.number);
         self.retire(Retire {
             runs_below: Some(floor),
             releases_below: None,
             reason: "candidates of failed runs".to_string(),
         })
         .await?;
-        self.lake.delete_orphans(self.base.as_ref(), floor).await
+        // a map that is gone or cannot be read only makes more to read
+        let since = match since {
+            Some(number) => self.lake.find_release(number).await.ok().flatten(),
+            None => None,
+        };
+        Ok(Some(Sweep {
+            lake: self.lake.clone(),
+            base: self.base.clone(),
+            window: Window {
+                claims: from..floor,
+                since,
+            },
+        }))
     }
 
     /// Declares what may be deleted from here on and is never again referenced.
@@ -74,6 +126,8 @@ impl Claim {
             ));
         }
         self.append(Event::Retire(retire)).await?;
+        // a file must not be gone that nobody said may go
+        self.barrier_after_entry().await?;
         self.lake.failpoint.reach(Boundary::AfterRetire)
     }
 
@@ -102,47 +156,61 @@ impl Claim {
 }
 
 impl Lake {
-    /// Deletes our data files of claims below `floor` that no table's log ever named, and the protocol objects of those
-    /// claims. `base` is the newest release: all that was published before is settled.
+    /// Deletes our data files of some claims that no table's log ever named, and the protocol objects of those claims and all
+    /// before. `base` is the newest release when they were declared: all that was published before is settled.
     pub(super) async fn delete_orphans(
         &self,
         base: Option<&Release>,
-        floor: ClaimNumber,
+        window: &Window,
     ) -> Result<Swept> {
-        let below = |path: &str| CandidateName::claim_of(path).is_some_and(|claim| claim < floor);
+        let is_meant = |path: &str| {
+            CandidateName::claim_of(path).is_some_and(|claim| window.claims.contains(&claim))
+        };
         let objects = self.store.list("").await?;
         // read after the listing and up to the heads: whatever became published meanwhile is spared
-        let reached = self.reached(base).await?;
+        let reached = self.reached(base, window.since.as_ref()).await?;
         let orphans = objects.into_iter().filter(|object| {
             if object.path.starts_with(layout::PROTOCOL_FOLDER) {
-                layout::protocol_claim(&object.path).is_some_and(|claim| claim < floor)
+                layout::protocol_claim(&object.path).is_some_and(|claim| claim < window.claims.end)
             } else {
-                below(&object.path) && !reached.contains(&object.path)
+                is_meant(&object.path) && !reached.contains(&object.path)
             }
         });
         self.delete_all(orphans.collect()).await
     }
 
-    /// Every data file that the log of a table names or named, by object path.
-    async fn reached(&self, base: Option<&Release>) -> Result<BTreeSet<String>> {
-        let tables = base.into_iter().flat_map(|base| base.tables.values());
-        let tables = tables.filter(|entry| entry.version.is_some());
+    /// Every data file that the log of a table names or named, by object path; of tables that `since` knows only those that
+    /// were added after it.
+    async fn reached(
+        &self,
+        base: Option<&Release>,
+        since: Option<&Release>,
+    ) -> Result<BTreeSet<String>> {
+        let tables = base.into_iter().flat_map(|base| &base.tables);
+        let tables = tables.filter(|(_, entry)| entry.version.is_some());
         let reached: Vec<Vec<String>> = stream::iter(tables)
-            .map(|entry| self.ever_live(entry))
+            .map(|(name, entry)| {
+                let known = since.and_then(|since| since.tables.get(name));
+                let same = known.filter(|known| {
+                    (&known.table_id, &known.location) == (&entry.table_id, &entry.location)
+                });
+                self.ever_live(entry, same.and_then(|known| known.version))
+            })
             .buffered(AT_ONCE)
             .try_collect()
             .await?;
         Ok(reached.into_iter().flatten().collect())
     }
 
-    async fn ever_live(&self, entry: &TableEntry) -> Result<Vec<String>> {
+    async fn ever_live(&self, entry: &TableEntry, since: Option<u64>) -> Result<Vec<String>> {
         let mut paths = Vec::new();
         let newest = self.tables.head(&entry.location, entry.version).await?;
         let Some(newest) = newest else {
             return Ok(paths);
         };
+        let first = since.map_or(0, |since| since + 1);
         let mut oldest = newest;
-        for version in (0..=newest).rev() {
+        for version in (first..=newest).rev() {
             // entries before the oldest checkpoint may have been cleaned up
             let Some(commit) = self.tables.commit(&entry.location, version).await? else {
                 break;
@@ -151,7 +219,9 @@ impl Lake {
             paths.extend(added.map(|path| self.tables.file_path(&entry.location, path)));
             oldest = version;
         }
-        paths.extend(self.live(entry, oldest).await?);
+        if since.is_none() || oldest > first {
+            paths.extend(self.live(entry, oldest).await?);
+        }
         Ok(paths)
     }
 
@@ -178,6 +248,7 @@ impl Lake {
 mod tests {
     use std::time::Duration;
 
+    use super::super::TableLog;
     use super::super::fixture::{Fixture, table};
     use super::*;
 
@@ -188,6 +259,17 @@ mod tests {
             .await
             .unwrap();
         claim.yield_(YieldReason::Failed).await.unwrap();
+    }
+
+    async fn sweep(claim: &mut Claim) -> Swept {
+        match claim
+            .declare_sweep(KeepFailedRuns::default())
+            .await
+            .unwrap()
+        {
+            Some(sweep) => sweep.delete().await.unwrap(),
+            None => Swept::default(),
+        }
     }
 
     async fn data_files(fixture: &Fixture) -> usize {
@@ -207,14 +289,11 @@ mod tests {
         }
         assert_eq!(data_files(&fixture).await, 8);
         let mut claim = fixture.claim().await.unwrap();
-        let swept = claim.sweep(KeepFailedRuns::default()).await.unwrap();
+        let swept = sweep(&mut claim).await;
         assert_eq!(swept.files, 2);
         // nothing more to find: not even an entry is appended
         let tail = claim.view.tail();
-        assert_eq!(
-            claim.sweep(KeepFailedRuns::default()).await.unwrap(),
-            Swept::default()
-        );
+        assert_eq!(sweep(&mut claim).await, Swept::default());
         assert_eq!(claim.view.tail(), tail);
     }
 
@@ -225,7 +304,7 @@ mod tests {
         failed_run(&fixture).await;
         fixture.clock.advance(Duration::from_secs(8 * 24 * 3600));
         let mut claim = fixture.claim().await.unwrap();
-        let swept = claim.sweep(KeepFailedRuns::default()).await.unwrap();
+        let swept = sweep(&mut claim).await;
         assert_eq!((swept.files, swept.bytes), (1, 6));
         assert_eq!(claim.floors().runs_below, claim.number());
         let current = fixture.lake.current().await.unwrap().unwrap();
@@ -233,6 +312,70 @@ mod tests {
             fixture.contents(&current).await["gold.a"].first().unwrap(),
             "a1"
         );
+    }
+
+    #[tokio::test]
+    async fn what_a_sweep_that_died_left_is_swept_by_the_next() {
+        let fixture = Fixture::new();
+        fixture.build(&[("gold.a", "a1")]).await.unwrap();
+        for _ in 0..6 {
+            failed_run(&fixture).await;
+        }
+        let mut claim = fixture.claim().await.unwrap();
+        // declared, and the process dies
+        let declared = claim
+            .declare_sweep(KeepFailedRuns::default())
+            .await
+            .unwrap();
+        assert!(declared.is_some());
+        claim.yield_(YieldReason::Failed).await.unwrap();
+        failed_run(&fixture).await;
+        fixture.build(&[("gold.a", "a2")]).await.unwrap();
+        assert_eq!(data_files(&fixture).await, 9);
+        let mut claim = fixture.claim().await.unwrap();
+        assert_eq!(sweep(&mut claim).await.files, 3);
+        for release in fixture.lake.releases(9).await.unwrap() {
+            fixture.contents(&release).await;
+        }
+    }
+
+    /// A sweep reads what was committed since the last one, not the whole history of every table.
+    #[tokio::test]
+    async fn the_cost_of_a_sweep_does_not_grow_with_history() {
+        let mut read = Vec::new();
+        for builds in [2, 40] {
+            let fixture = Fixture::new();
+            for round in 0..2 {
+                for build in 0..builds {
+                    let content = format!("{round} {build}");
+                    fixture.build(&[("gold.a", &content)]).await.unwrap();
+                }
+                fixture.clock.advance(Duration::from_secs(8 * 24 * 3600));
+                failed_run(&fixture).await;
+                fixture.clock.advance(Duration::from_secs(8 * 24 * 3600));
+                let mut claim = fixture.claim().await.unwrap();
+                let sweep = claim
+                    .declare_sweep(KeepFailedRuns::default())
+                    .await
+                    .unwrap();
+                assert_eq!(sweep.unwrap().delete().await.unwrap().files, 1);
+                claim.yield_(YieldReason::NothingToDo).await.unwrap();
+            }
+            fixture.build(&[("gold.a", "last")]).await.unwrap();
+            failed_run(&fixture).await;
+            fixture.clock.advance(Duration::from_secs(8 * 24 * 3600));
+            let mut claim = fixture.claim().await.unwrap();
+            let sweep = claim
+                .declare_sweep(KeepFailedRuns::default())
+                .await
+                .unwrap()
+                .unwrap();
+            let since = sweep.window.since.as_ref().unwrap();
+            let head = fixture.tables.head("gold/a", None).await.unwrap().unwrap();
+            read.push(head - since.tables[&table("gold.a")].version.unwrap() - builds);
+            assert_eq!(sweep.delete().await.unwrap().files, 1);
+        }
+        assert_eq!(read[0], read[1]);
     }
 
     #[tokio::test]

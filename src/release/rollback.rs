@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::claim::Claim;
+use super::maintain;
 use super::map::{Release, RollbackClass, TableEntry, TableKind};
 use super::request::RollbackRequest;
-use super::stage::{Draft, DraftCommit};
-use super::{foreign, maintain};
+use super::stage::{Draft, DraftCommit, Overrules};
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
 use crate::name::{ReleaseNumber, TableName};
@@ -30,6 +30,7 @@ impl Claim {
         let mut draft = Draft {
             release: self.next_release(),
             commits: std::collections::BTreeMap::new(),
+            overrules: Overrules::All,
         };
         draft.release.project = to.project.clone();
         draft.release.as_of = to.as_of.clone();
@@ -95,7 +96,8 @@ impl Claim {
         Ok(())
     }
 
-    async fn take_table_back(
+    /// Brings a table to the content of an entry, over whatever others made of it.
+    pub(super) async fn take_table_back(
         &mut self,
         name: &TableName,
         then: &TableEntry,
@@ -108,24 +110,10 @@ impl Claim {
         if (&now.table_id, &now.location) != (&then.table_id, &then.location) {
             return Err(gone(name, then));
         }
-        let drift = self.drift(name, &then.location, now.version).await?;
-        if let Some(raised) = drift.changes.iter().find(|commit| commit.changes_protocol) {
-            return Err(Error::corrupt(format!(
-                "`{name}` was raised to a newer table protocol at version {} by {}",
-                raised.version,
-                foreign::author(raised)
-            ))
-            .code(Code(711))
-            .help(
-                "a protocol cannot be lowered: restore the table's folder without that version",
-            ));
-        }
-        let overruled = drift.changes.iter().filter(|commit| commit.data_change);
-        draft
-            .release
-            .overruled
-            .extend(overruled.map(|commit| commit.overruled(name)));
-        let head = drift.head.ok_or_else(|| gone(name, then))?;
+        let head = self
+            .overruled_head(name, &then.location, now.version, draft)
+            .await?;
+        let head = head.ok_or_else(|| gone(name, then))?;
         let wanted = self.lake.tables.state(&then.location, version).await?;
         let state = self.lake.tables.state(&then.location, head).await?;
         let commit = DraftCommit::between(

@@ -1,7 +1,8 @@
 //! From a request to staged bytes: nothing a reader or a table's log can see, and the last look at everything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use sha2::{Digest, Sha256};
 
@@ -20,6 +21,12 @@ use crate::name::{ReleaseNumber, TableName};
 /// Tables and files looked at or written at once.
 pub(super) const AT_ONCE: usize = 16;
 
+/// Staged objects that this process wrote, by path.
+pub(super) type StagedBytes = BTreeMap<String, Bytes>;
+
+/// Of a table with more files, the folder is listed instead of each file being asked for.
+const ASKED_ONE_BY_ONE: usize = 8;
+
 /// A table's file set, by path as its log writes it.
 pub(super) type Files = BTreeMap<String, LiveFile>;
 
@@ -28,6 +35,24 @@ pub(super) type Files = BTreeMap<String, LiveFile>;
 pub(super) struct Draft {
     pub(super) release: Release,
     pub(super) commits: BTreeMap<TableName, DraftCommit>,
+    pub(super) overrules: Overrules,
+}
+
+/// Which foreign changes are published over, and recorded; all others stop the release.
+#[derive(Clone, Debug)]
+pub(super) enum Overrules {
+    /// Of these tables.
+    Of(BTreeSet<TableName>),
+    All,
+}
+
+impl Overrules {
+    fn contains(&self, table: &TableName) -> bool {
+        match self {
+            Self::Of(tables) => tables.contains(table),
+            Self::All => true,
+        }
+    }
 }
 
 /// How a table's log gets from its head to the target set.
@@ -117,17 +142,37 @@ impl Claim {
         let mut draft = Draft {
             release: self.next_release(),
             commits: BTreeMap::new(),
+            overrules: Overrules::Of(request.overrule.clone()),
         };
         draft.release.project = request.project;
         draft.release.as_of = request.as_of;
         draft.release.held = request.held;
         draft.release.counts = request.counts;
+        for name in &request.overrule {
+            let is_written = matches!(request.tables.get(name), Some(TableChange::Write(_)));
+            let known = draft.release.tables.get(name).cloned();
+            let known = known.ok_or_else(|| never_published(name))?;
+            if is_written || known.version.is_none() {
+                continue;
+            }
+            let (head, changes) = self.lake.foreign_changes(name, &known).await?;
+            if !changes.is_empty() {
+                self.take_table_back(name, &known, Some(&known), &mut draft)
+                    .await?;
+            } else if let Some(entry) = draft.release.tables.get_mut(name) {
+                // merely compacted: the same rows in other files
+                entry.version = head;
+            }
+        }
         for name in &request.reads {
             self.follow(name, &mut draft).await?;
         }
         for (name, change) in request.tables {
             self.apply(name, change, &mut draft).await?;
         }
+        draft.release.changed.sort();
+        draft.release.changed.dedup();
+        draft.release.overruled.sort();
         Ok(draft)
     }
 
@@ -140,7 +185,9 @@ impl Claim {
         let known = draft.release.tables.get(&name).cloned();
         match change {
             TableChange::Write(write) => {
-                let (entry, commit) = self.draft_write(&name, write, known.as_ref()).await?;
+                let (entry, commit) = self
+                    .draft_write(&name, write, known.as_ref(), draft)
+                    .await?;
                 if let Some(commit) = commit {
                     draft.commits.insert(name.clone(), commit);
                     draft.release.changed.push(name.clone());
@@ -160,7 +207,8 @@ impl Claim {
             TableChange::Drop => {
                 let known = known.ok_or_else(|| never_published(&name))?;
                 let write = TableWrite::without_rows(&known);
-                let (mut entry, commit) = self.draft_write(&name, write, Some(&known)).await?;
+                let (mut entry, commit) =
+                    self.draft_write(&name, write, Some(&known), draft).await?;
                 entry.kind = TableKind::Retired;
                 draft.release.tables.insert(name.clone(), entry);
                 if let Some(commit) = commit {
@@ -172,8 +220,11 @@ impl Claim {
         Ok(())
     }
 
-    /// Pins the head of a table that was read, which only neutral commits may have moved.
+    /// Pins the head of a table that was read, which only neutral commits may have moved. What is overruled is put back.
     async fn follow(&mut self, name: &TableName, draft: &mut Draft) -> Result<()> {
+        if draft.overrules.contains(name) {
+            return Ok(());
+        }
         let entry = draft
             .release
             .tables
@@ -192,9 +243,16 @@ impl Claim {
         name: &TableName,
         write: TableWrite,
         known: Option<&TableEntry>,
+        draft: &mut Draft,
     ) -> Result<(TableEntry, Option<DraftCommit>)> {
         let pinned = known.and_then(|entry| entry.version);
-        let head = self.unchanged_head(name, &write.location, pinned).await?;
+        let head = match draft.overrules.contains(name) {
+            true => {
+                self.overruled_head(name, &write.location, pinned, draft)
+                    .await?
+            }
+            false => self.unchanged_head(name, &write.location, pinned).await?,
+        };
         let state = match head {
             Some(version) => Some(self.lake.tables.state(&write.location, version).await?),
             None if write.definition.is_none() => {
@@ -270,7 +328,7 @@ impl Claim {
     }
 
     /// Looks at every file once more, then writes the exact bytes of every entry and the map, durably.
-    pub(super) async fn stage(&self, draft: Draft) -> Result<Publish> {
+    pub(super) async fn stage(&self, draft: Draft) -> Result<(Publish, StagedBytes)> {
         self.check_files(&draft.commits).await?;
         let store = &self.lake.store;
         let mut data_files = Vec::new();
@@ -280,32 +338,37 @@ impl Claim {
         }
         store.barrier(&data_files).await?;
         let folder = layout::staged_folder(self.number, &self.run);
-        let staged: Vec<(TableName, StagedCommit)> = stream::iter(&draft.commits)
+        let staged: Vec<(TableName, StagedCommit, Bytes)> = stream::iter(&draft.commits)
             .map(|(name, commit)| self.stage_commit(&folder, name, commit, &draft.release))
             .buffered(AT_ONCE)
             .try_collect()
             .await?;
-        let mut written: Vec<String> = staged
-            .iter()
-            .map(|(_, commit)| commit.staged.clone())
-            .collect();
+        let mut written = StagedBytes::new();
+        let mut commits = BTreeMap::new();
+        for (name, commit, bytes) in staged {
+            written.insert(commit.staged.clone(), bytes);
+            commits.insert(name, commit);
+        }
         let map = layout::staged_map(&folder);
         let number = draft.release.number;
         let bytes = json::to_bytes(&StagedMap {
             lake_id: self.lake_id.clone(),
             release: draft.release,
-            commits: staged.into_iter().collect(),
+            commits,
         })?;
         self.put_staged(&map, &bytes).await?;
-        written.push(map.clone());
-        store.barrier(&written).await?;
+        let sha256 = sha256(&bytes);
+        written.insert(map.clone(), bytes);
+        let paths: Vec<String> = written.keys().cloned().collect();
+        store.barrier(&paths).await?;
         self.lake.failpoint.reach(Boundary::AfterStaging)?;
-        Ok(Publish {
+        let publish = Publish {
             number,
             map,
-            sha256: sha256(&bytes),
+            sha256,
             retire: None,
-        })
+        };
+        Ok((publish, written))
     }
 
     async fn stage_commit(
@@ -314,7 +377,7 @@ impl Claim {
         name: &TableName,
         commit: &DraftCommit,
         release: &Release,
-    ) -> Result<(TableName, StagedCommit)> {
+    ) -> Result<(TableName, StagedCommit, Bytes)> {
         let bytes = self.lake.tables.entry(&EntryDraft {
             lake_id: &self.lake_id,
             release: release.number,
@@ -341,10 +404,10 @@ impl Claim {
             definition: commit.definition.clone(),
             data_change: commit.data_change,
         };
-        Ok((name.clone(), staged))
+        Ok((name.clone(), staged, bytes))
     }
 
-    async fn put_staged(&self, path: &str, bytes: &bytes::Bytes) -> Result<()> {
+    async fn put_staged(&self, path: &str, bytes: &Bytes) -> Result<()> {
         match create(&self.lake.store, path, bytes).await? {
             Creation::Ours => Ok(()),
             Creation::Theirs(_) => {
@@ -354,11 +417,19 @@ impl Claim {
     }
 
     async fn check_files(&self, commits: &BTreeMap<TableName, DraftCommit>) -> Result<()> {
-        let files = commits.iter().flat_map(|(name, commit)| {
+        let (few, many): (Vec<_>, Vec<_>) = commits
+            .iter()
+            .partition(|(_, commit)| commit.target.len() <= ASKED_ONE_BY_ONE);
+        let files = few.into_iter().flat_map(|(name, commit)| {
             commit.target.values().map(move |file| (name, commit, file))
         });
-        stream::iter(files)
+        let () = stream::iter(files)
             .map(|(name, commit, file)| self.lake.check_file(name, &commit.location, file))
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await?;
+        stream::iter(many)
+            .map(|(name, commit)| self.lake.check_folder(name, commit))
             .buffer_unordered(AT_ONCE)
             .try_collect()
             .await
@@ -375,21 +446,40 @@ impl super::Lake {
     ) -> Result<()> {
         let path = self.tables.file_path(location, &file.path);
         let found = self.store.head(&path).await?.map(|object| object.size);
-        if found == Some(file.size) {
-            return Ok(());
-        }
-        let message = match found {
-            None => format!("a file of `{table}` is missing"),
-            Some(size) => format!(
-                "a file of `{table}` has {size} bytes instead of {}",
-                file.size
-            ),
-        };
-        Err(Error::corrupt(message)
-            .code(Code(710))
-            .at(path)
-            .help("restore it from a copy of the lake; nothing is published over it"))
+        whole(table, path, file, found)
     }
+
+    /// The same of every file of a table, by one listing.
+    async fn check_folder(&self, table: &TableName, commit: &DraftCommit) -> Result<()> {
+        let listed = self.store.list(&commit.location).await?;
+        let sizes: BTreeMap<&str, u64> = listed
+            .iter()
+            .map(|object| (object.path.as_str(), object.size))
+            .collect();
+        for file in commit.target.values() {
+            let path = self.tables.file_path(&commit.location, &file.path);
+            let found = sizes.get(path.as_str()).copied();
+            whole(table, path, file, found)?;
+        }
+        Ok(())
+    }
+}
+
+/// # Errors
+/// `Corrupt` K0710 where the file found is not the one that was written.
+fn whole(table: &TableName, path: String, file: &LiveFile, found: Option<u64>) -> Result<()> {
+    let message = match found {
+        Some(size) if size == file.size => return Ok(()),
+        None => format!("a file of `{table}` is missing"),
+        Some(size) => format!(
+            "a file of `{table}` has {size} bytes instead of {}",
+            file.size
+        ),
+    };
+    Err(Error::corrupt(message)
+        .code(Code(710))
+        .at(path)
+        .help("restore it from a copy of the lake; nothing is published over it"))
 }
 
 pub(super) fn sha256(bytes: &[u8]) -> String {

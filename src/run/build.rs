@@ -1,7 +1,6 @@
 //! `Runner::build`: from observing to the report.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::dbt::Invocation;
 use super::execute::{Executed, Execution};
@@ -10,19 +9,11 @@ use super::report::{BaseRelease, OverdueReport, RunReport, TableOutcome};
 use super::summary::RunSummary;
 use super::{BuildRequest, Listener, RunEvent, Runner, hold, observe};
 use crate::catalog::Catalog;
-use crate::clock::{self, Stopwatch};
-use crate::diagnostic::Code;
+use crate::clock::Stopwatch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{RunId, TableName};
 use crate::plan::{Action, Plan, Shapes, TablePlan};
-use crate::release::{Claim, KeepFailedRuns, Release, YieldReason};
-
-/// Another run holds the lake.
-const BUSY: Code = Code(706);
-
-/// Between two tries to claim a lake that another build holds; each pause is twice as long as the one before.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+use crate::release::{Claim, KeepFailedRuns, Release, Sweep, YieldReason};
 
 impl Runner {
     /// Reads new exports, computes what is stale, tests it and publishes one release; or finds nothing to do and writes
@@ -64,6 +55,8 @@ impl Runner {
             let text = format!("the report of this run is not kept: {}", error.brief());
             listener(RunEvent::Warning(text));
         }
+        self.tell_lineage(course.shapes.as_ref(), &report, &summary, &listener)
+            .await;
         if let Some(shapes) = &course.shapes {
             self.describe(shapes, &listener, |artifacts| {
                 let invocation = Invocation {
@@ -103,14 +96,20 @@ impl Runner {
         let Some((catalog, observation, plan)) = looked else {
             return Ok(());
         };
-        let mut claim = self
+        let (mut claim, has_waited) = self
             .claim(&catalog, &report.run, request.wait, listener)
             .await?;
         course.claimed = Some(catalog.clone());
         let prepared = self
-            .prepare(request, &catalog, &mut claim, (observation, plan), report)
+            .prepare(
+                request,
+                &catalog,
+                &mut claim,
+                (observation, plan, has_waited),
+                report,
+            )
             .await;
-        let (observation, plan) = match prepared {
+        let (observation, plan, sweep) = match prepared {
             Ok(Some(prepared)) => prepared,
             Ok(None) => return claim.yield_(YieldReason::NothingToDo).await,
             Err(error) => {
@@ -128,39 +127,15 @@ impl Runner {
             Arc::clone(listener),
         );
         let executed = self.stop.unless(Arc::clone(&execution).run()).await;
-        self.conclude(&execution, executed, claim, report).await
-    }
-
-    /// The claim, once another build is done with the lake, if it is within `wait`.
-    async fn claim(
-        &self,
-        catalog: &Catalog,
-        run: &RunId,
-        wait: Duration,
-        listener: &Listener,
-    ) -> Result<Claim> {
-        let watch = Stopwatch::start();
-        let mut pause = FIRST_PAUSE;
-        loop {
-            // dropped half way, a claim would leave its entry behind
-            let error = match catalog.lake().claim(run).await {
-                Err(error) if error.number() == Some(BUSY) => error,
-                done => return done,
-            };
-            let left = wait.saturating_sub(watch.elapsed());
-            if left.is_zero() {
-                return Err(error);
-            }
-            if pause == FIRST_PAUSE {
-                listener(RunEvent::Waiting(error.brief()));
-            }
-            let pausing = async {
-                clock::sleep(pause.min(left)).await;
-                Ok(())
-            };
-            self.stop.unless(pausing).await?;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+        let concluded = self.conclude(&execution, executed, claim, report).await;
+        // nobody waits for it, and a release that stands does not fail with it
+        if let (Ok(()), Some(sweep)) = (&concluded, sweep)
+            && let Err(error) = sweep.delete().await
+        {
+            let text = format!("what dead runs left is not all deleted: {}", error.brief());
+            listener(RunEvent::Warning(text));
         }
+        concluded
     }
 
     /// All that comes before the claim; `None` where the run ends here, as the report says.
@@ -174,11 +149,16 @@ impl Runner {
         let catalog = self.catalog(request.as_of)?;
         let observation = observe::observe(self, &catalog, request.as_of).await?;
         report.base = observation.release.as_ref().map(BaseRelease::of);
+        observation.refuse_without_raw(&self.project)?;
         observation.refuse_if_paused()?;
         let plan = self.plan_on(Some(&catalog), &observation, request).await?;
-        course.shapes = self.artifacts.is_some().then(|| plan.shapes());
+        let is_wanted = self.artifacts.is_some() || self.project.openlineage.is_some();
+        course.shapes = is_wanted.then(|| plan.shapes());
         request.refuse_holds(&plan, observation.release.as_ref())?;
         request.refuse_breaking(&plan)?;
+        request
+            .refuse_vain_answers(&self.project, &catalog, observation.release.as_ref())
+            .await?;
         if !has_work(&plan, request, observation.release.as_ref()) {
             report.describe_unchanged(&plan, observation.release.as_ref());
             if let Some(release) = &observation.release {
@@ -200,17 +180,18 @@ impl Runner {
         request: &BuildRequest,
         catalog: &Catalog,
         claim: &mut Claim,
-        (mut observation, mut plan): (Observation, Plan),
+        (mut observation, mut plan, is_old): (Observation, Plan, bool),
         report: &mut RunReport,
-    ) -> Result<Option<(Observation, Plan)>> {
+    ) -> Result<Option<(Observation, Plan, Option<Sweep>)>> {
         if let Some(pause) = claim.pause() {
             return Err(observe::paused(&pause));
         }
-        if claim.base().map(|base| base.number)
-            != observation.release.as_ref().map(|release| release.number)
-        {
+        let base = claim.base().map(|base| base.number);
+        let planned_on = observation.release.as_ref().map(|release| release.number);
+        if is_old || base != planned_on {
             // a dead rival's release was settled, or one was published since we looked
             observation = observe::observe(self, catalog, request.as_of).await?;
+            observation.refuse_without_raw(&self.project)?;
             report.base = observation.release.as_ref().map(BaseRelease::of);
             plan = self.plan_on(Some(catalog), &observation, request).await?;
             request.refuse_holds(&plan, observation.release.as_ref())?;
@@ -220,8 +201,9 @@ impl Runner {
                 return Ok(None);
             }
         }
-        claim.sweep(KeepFailedRuns::default()).await?;
-        Ok(Some((observation, plan)))
+        observation.follow_compactions(catalog).await;
+        let sweep = claim.declare_sweep(KeepFailedRuns::default()).await?;
+        Ok(Some((observation, plan, sweep)))
     }
 
     /// Publishes what was executed, or gives the claim back; fills the report either way.
@@ -328,6 +310,8 @@ struct Course {
 /// Whether anything may change: only then the lake is claimed.
 fn has_work(plan: &Plan, request: &BuildRequest, base: Option<&Release>) -> bool {
     (request.selection.is_all() && !plan.retired.is_empty())
+        || !request.overrule.is_empty()
+        || !request.adopt.is_empty()
         || hold::any_ended(plan, base)
         || plan.tables.values().any(TablePlan::is_overdue)
         || plan.tables.values().any(|table| match &table.action {

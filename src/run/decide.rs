@@ -8,7 +8,7 @@ use super::decision::{ExportDecision, ExportName, Verb};
 use super::observe::{self, Observation};
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
-use crate::ingest::Ledger;
+use crate::ingest::{FileStatus, Ledger};
 use crate::name::TableName;
 use crate::plan::{Plan, Selection};
 
@@ -110,8 +110,12 @@ impl Runner {
         Ok((exports.into_iter().collect(), sources.into_iter().collect()))
     }
 
-    /// The export that has this path below `raw`, or this path on this machine, of each source that has it.
+    /// The export that has this path below `raw`, or this path on this machine or URL, of each source that has it.
     fn exports_named(&self, name: &str, observation: &Observation) -> Vec<ExportName> {
+        let below_bucket = observation.raw.as_ref().and_then(|raw| {
+            let below = name.strip_prefix(&raw.location().to_string())?;
+            below.strip_prefix('/').map(str::to_string)
+        });
         let below_raw = |path: &Path| -> Option<String> {
             let root = observation.raw.as_ref()?.location().folder()?.to_path_buf();
             let absolute = std::path::absolute(path).ok()?;
@@ -119,7 +123,11 @@ impl Runner {
             let below = absolute.strip_prefix(root).ok()?.to_str()?;
             Some(below.replace(std::path::MAIN_SEPARATOR, "/"))
         };
-        let paths = [Some(name.to_string()), below_raw(Path::new(name))];
+        let paths = [
+            Some(name.to_string()),
+            below_bucket,
+            below_raw(Path::new(name)),
+        ];
         for path in paths.into_iter().flatten() {
             let sources = self.project.sources.keys();
             let has = |source: &&TableName| {
@@ -177,7 +185,16 @@ fn sensible(
     let path = &export.path;
     let decisions = &observation.decisions;
     if request.undo {
+        let ledger = observation.ledger.get(&export.source);
+        let entry = ledger.and_then(|ledger| ledger.entry(path));
+        let has_left = entry.is_some_and(|entry| entry.status == FileStatus::Retracted);
+        let found = observation.found.get(&export.source);
+        let is_there = found.is_some_and(|found| found.contains_key(path));
         return match decisions.stands(export) {
+            true if has_left && !is_there => Err(Error::config(format!(
+                "the rows of `{path}` have left, and it is gone: it cannot count again"
+            ))
+            .help("put it back first")),
             true => Ok(()),
             false => Err(nothing_decided(path)),
         };

@@ -467,7 +467,7 @@ async fn webhook_finding(notify: &Notify) -> Finding {
             error.brief(),
             error
                 .advice()
-                .unwrap_or("nobody would be told of a bad night")
+                .unwrap_or("mend it where builds run, or nobody is told of a bad night")
                 .to_string(),
         ),
     }

@@ -180,7 +180,9 @@ impl Execution {
         let watch = Stopwatch::start();
         let (mut failure, mut started_at) = (None, None);
         let mut result = match (&plan.action, broken) {
-            (Action::Unchanged | Action::NotSelected, _) if !plan.is_overdue() => {
+            (Action::Unchanged | Action::NotSelected, _)
+                if !plan.is_overdue() && !self.request.adopt.contains(&table) =>
+            {
                 TableResult::new(plan, TableOutcome::Unchanged)
             }
             (_, Some(input)) => TableResult::new(plan, TableOutcome::Skipped(input)),

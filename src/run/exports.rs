@@ -87,9 +87,13 @@ pub(crate) enum ExportStatus {
     Changed,
     /// The next build must not read it yet.
     Waiting,
+    /// A rollback took its rows back, and the file is gone.
+    Missing,
     /// The last build that tried it could not load the source for it.
     Refused,
     Loaded,
+    /// No file: rows that another tool wrote, taken over.
+    Adopted,
     /// Its content counts under another name.
     Duplicate,
     /// It is not read: somebody decided so.
@@ -106,8 +110,10 @@ impl ExportStatus {
             Self::Late => "late",
             Self::Changed => "changed",
             Self::Waiting => "waiting",
+            Self::Missing => "missing",
             Self::Refused => "refused",
             Self::Loaded => "loaded",
+            Self::Adopted => "adopted",
             Self::Duplicate => "duplicate",
             Self::Skipped => "skipped",
             Self::Retracted => "retracted",
@@ -275,6 +281,9 @@ impl<'a> Listing<'a> {
             .exclusion(&self.source.table, &export.path)
             .cloned();
         let (status, note) = self.status(export, entry, decision.as_ref());
+        // what waits to be read is not loaded
+        let waits = export.state == ExportState::New;
+        let entry = entry.filter(|entry| !(waits && entry.status == FileStatus::RolledBack));
         let counts = entry.map(|entry| entry.counts);
         ListedExport {
             path: export.path.clone(),
@@ -298,11 +307,20 @@ impl<'a> Listing<'a> {
         entry: Option<&LedgerEntry>,
         decision: Option<&Exclusion>,
     ) -> (ExportStatus, Option<String>) {
+        if let Some(lost) = export.lost {
+            let note = format!(
+                "a rollback took back {} of its records, and the file is gone: put it back, or `kilde exports {}`",
+                lost.records,
+                lost.verb()
+            );
+            return (ExportStatus::Missing, Some(note));
+        }
         match export.state {
             ExportState::Out => {
-                let status = match entry {
+                let status = match entry.map(|entry| entry.status) {
+                    Some(FileStatus::RolledBack) if decision.is_none() => ExportStatus::Missing,
+                    None | Some(FileStatus::RolledBack) => ExportStatus::Skipped,
                     Some(_) => ExportStatus::Retracted,
-                    None => ExportStatus::Skipped,
                 };
                 let note = match decision {
                     Some(decision) => decision.to_string(),
@@ -314,6 +332,7 @@ impl<'a> Listing<'a> {
             ExportState::Known | ExportState::Gone => {
                 let status = match entry.map(|entry| entry.status) {
                     Some(FileStatus::Duplicate) => ExportStatus::Duplicate,
+                    Some(FileStatus::Adopted) => ExportStatus::Adopted,
                     _ => ExportStatus::Loaded,
                 };
                 let mut notes = Vec::new();
@@ -332,7 +351,7 @@ impl<'a> Listing<'a> {
                 if export.is_reloaded {
                     notes.push("the next build reads it again".to_string());
                 }
-                if export.state == ExportState::Gone {
+                if export.state == ExportState::Gone && status != ExportStatus::Adopted {
                     notes.push("the file is gone".to_string());
                 }
                 (status, (!notes.is_empty()).then(|| notes.join("; ")))

@@ -16,11 +16,11 @@ use datafusion::catalog::TableProvider;
 use datafusion::prelude::DataFrame;
 use serde::Serialize;
 
-use super::Runner;
 use super::candidate::{personal_columns, statistics_columns};
 use super::operations::Operation;
 use super::step::buckets;
 use super::summary::RunCommand;
+use super::{Listener, Runner};
 use crate::catalog::{Catalog, Content};
 use crate::clock::Stopwatch;
 use crate::engine::{self, FileSet, Joins};
@@ -65,6 +65,8 @@ pub(crate) struct MaintainReport {
     pub(crate) retired: u64,
     pub(crate) compacted: Vec<Compacted>,
     pub(crate) dropped: Vec<TableName>,
+    /// Tables that left the project and still have rows.
+    pub(crate) droppable: Vec<Freed>,
     /// The release that holds what was compacted and dropped.
     pub(crate) release: Option<ReleaseNumber>,
     pub(crate) checkpoints: Vec<TableName>,
@@ -92,7 +94,7 @@ pub(crate) struct Compacted {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Freed {
     pub(crate) table: TableName,
-    /// Data files, entries and checkpoints.
+    /// Data files, entries and checkpoints; 0 where nobody counted them.
     pub(crate) files: u64,
     pub(crate) bytes: u64,
 }
@@ -135,7 +137,10 @@ impl Runner {
             return Ok(survey.report(true));
         }
         let operation = Operation::new(self, RunCommand::Maintain);
-        let mut claim = catalog.lake().claim(operation.run()).await?;
+        let nobody: Listener = Arc::new(|_| {});
+        let (mut claim, _) = self
+            .claim(&catalog, operation.run(), Duration::ZERO, &nobody)
+            .await?;
         let survey = match claim.base() {
             // another release was published, or settled, since we looked
             Some(base) if base.number != survey.base.number => {
@@ -262,9 +267,11 @@ impl Runner {
             budget: request.budget,
             report: survey.report(false),
         };
-        let swept = claim.sweep(KeepFailedRuns::default()).await?;
-        upkeep.report.orphans = swept.files;
-        upkeep.report.orphan_bytes = swept.bytes;
+        if let Some(sweep) = claim.declare_sweep(KeepFailedRuns::default()).await? {
+            let swept = sweep.delete().await?;
+            upkeep.report.orphans = swept.files;
+            upkeep.report.orphan_bytes = swept.bytes;
+        }
         let reason = format!("kept for {}", self.project.keep);
         let retirement = claim.declare_retired(survey.floor, &reason).await?;
         upkeep.publish(claim, survey).await?;
@@ -458,6 +465,19 @@ impl Upkeep<'_> {
 }
 
 impl Survey {
+    fn droppable(&self) -> Vec<Freed> {
+        let tables = self.base.tables.iter();
+        let left = tables.filter(|(name, entry)| {
+            entry.kind == TableKind::Retired && entry.facts.bytes > 0 && !self.drop.contains(name)
+        });
+        left.map(|(name, entry)| Freed {
+            table: name.clone(),
+            files: 0,
+            bytes: entry.facts.bytes,
+        })
+        .collect()
+    }
+
     /// What would be done.
     fn report(&self, is_dry_run: bool) -> MaintainReport {
         let freed_of = |unneeded: &Unneeded| freed(&unneeded.table, unneeded.total());
@@ -468,6 +488,7 @@ impl Survey {
             retired: self.floor.0.saturating_sub(self.oldest.0),
             compacted: self.small.iter().map(would_compact).collect(),
             dropped: self.drop.clone(),
+            droppable: self.droppable(),
             freed: self.unneeded.iter().map(freed_of).collect(),
             ..MaintainReport::default()
         }

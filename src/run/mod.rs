@@ -8,8 +8,10 @@
 //! In: a checked project and a selection. Out: a [`RunReport`]; on the way [`RunEvent`]s. Parses no YAML and prints
 //! nothing. Whatever ends a run, the lake holds the old release or the new one.
 
+mod adopt;
 mod build;
 mod candidate;
+mod claim;
 mod dbt;
 mod decide;
 mod decision;
@@ -25,6 +27,7 @@ mod latest;
 mod maintain;
 mod matching;
 mod observe;
+mod openlineage;
 mod operations;
 mod ops_tables;
 mod publication;
@@ -110,7 +113,11 @@ pub struct BuildRequest {
     pub(crate) allow_breaking: AllowBreaking,
     /// Tables of `replace` sources whose newest export counts, however few records it has.
     pub(crate) accept: BTreeSet<TableName>,
-    /// How long to wait for another build that holds the lake.
+    /// Published tables, by whole or short name, whose changes by other tools are published over.
+    pub(crate) overrule: BTreeSet<String>,
+    /// Tables of `append` sources whose rows by other tools are taken over; their exports wait.
+    pub(crate) adopt: BTreeSet<TableName>,
+    /// How long to wait while another run holds the lake.
     pub(crate) wait: Duration,
 }
 
@@ -160,6 +167,8 @@ impl BuildRequest {
             hold: BTreeSet::new(),
             allow_breaking: AllowBreaking::Nothing,
             accept: BTreeSet::new(),
+            overrule: BTreeSet::new(),
+            adopt: BTreeSet::new(),
             wait: Duration::ZERO,
         }
     }
@@ -172,6 +181,8 @@ pub struct Runner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) resources: Resources,
     pub(crate) functions: Arc<FunctionRegistry>,
+    /// Every export that is known is read to see whether its content is.
+    pub(crate) verifies_exports: bool,
     stop: Stop,
     /// Where files for other tools are written.
     artifacts: Option<PathBuf>,
@@ -189,9 +200,17 @@ impl Runner {
             clock,
             resources,
             functions,
+            verifies_exports: false,
             stop: Stop::default(),
             artifacts: None,
         })
+    }
+
+    /// The same, which trusts no time of a file: every export that is known is read to see whether its content is.
+    #[must_use]
+    pub(crate) fn verifying_exports(mut self, verifies: bool) -> Self {
+        self.verifies_exports = verifies;
+        self
     }
 
     /// The same, and builds, tests and checks describe themselves to other tools in this folder: `manifest.json` and
@@ -214,7 +233,7 @@ impl Runner {
     /// # Errors
     /// `Config` for a location that this version cannot use; `Unavailable` for storage that does not answer.
     pub(crate) fn catalog(&self, as_of: DateTime<Utc>) -> Result<Catalog> {
-        let store = Store::open_or_create(&self.project.root, &self.project.lake)?;
+        let store = Store::open_or_create(&self.project.lake)?;
         self.catalog_over(store, as_of)
     }
 
@@ -225,14 +244,14 @@ impl Runner {
     pub(crate) fn readable(&self, as_of: DateTime<Utc>) -> Result<Catalog> {
         self.readable_if_exists(as_of)?.ok_or_else(|| {
             Error::config("there is no lake yet")
-                .at(self.project.lake.as_str())
+                .at(self.project.lake.to_string())
                 .help("`kilde build` makes one")
         })
     }
 
     /// The same; `None` where there is no lake yet.
     pub(crate) fn readable_if_exists(&self, as_of: DateTime<Utc>) -> Result<Option<Catalog>> {
-        let store = Store::open_if_exists(&self.project.root, &self.project.lake)?;
+        let store = Store::open_if_exists(&self.project.lake)?;
         store
             .map(|store| self.catalog_over(store, as_of))
             .transpose()
@@ -250,6 +269,7 @@ impl Runner {
                 .unwrap_or_else(std::env::temp_dir),
             spill_limit: self.resources.spill_limit,
             lake: store.object_store(),
+            lake_is_far: store.location().folder().is_none(),
             as_of,
             time_zone: self.project.time_zone,
         })?
@@ -271,6 +291,7 @@ impl Runner {
             Some(catalog) => observe::observe(self, catalog, request.as_of).await?,
             None => observe::observe_without_lake(self, request.as_of).await?,
         };
+        observation.refuse_without_raw(&self.project)?;
         let plan = self
             .plan_on(catalog.as_ref(), &observation, request)
             .await?;
@@ -309,31 +330,25 @@ impl Runner {
     }
 }
 
-/// Tests stop the process at a boundary of the protocol by `KILDE_FAILPOINT=after_staging`; with the prefix `pause_`
-/// it sleeps there instead, with `slow_` it sleeps a little and goes on. Unset, and for everyone else, nothing happens.
+/// Tests stop the process at a boundary of the protocol by `KILDE_FAILPOINT=after_staging`; with the prefix `pause_` it sleeps
+/// there for a minute first, with `slow_` or `long_` for some seconds and goes on. Unset, and for everyone else, nothing happens.
 fn failpoint_of_environment() -> Failpoint {
     let Ok(wanted) = std::env::var("KILDE_FAILPOINT") else {
         return Failpoint::default();
     };
-    if let Some(name) = wanted.strip_prefix("slow_").map(str::to_string) {
-        return Failpoint::new(move |boundary: Boundary| {
-            if boundary.name() == name {
-                std::thread::sleep(Duration::from_secs(2));
-            }
-            Ok(())
-        });
-    }
-    let (name, pauses) = match wanted.strip_prefix("pause_") {
-        Some(name) => (name.to_string(), true),
-        None => (wanted, false),
+    let (name, seconds, ends) = match wanted.split_once('_') {
+        Some(("pause", name)) => (name.to_string(), 60, true),
+        Some(("slow", name)) => (name.to_string(), 2, false),
+        Some(("long", name)) => (name.to_string(), 8, false),
+        _ => (wanted, 0, true),
     };
     Failpoint::new(move |boundary: Boundary| {
         if boundary.name() == name {
-            if pauses {
-                std::thread::sleep(Duration::from_secs(60));
+            std::thread::sleep(Duration::from_secs(seconds));
+            if ends {
+                // as a kill does: no destructor runs, nothing is given back
+                std::process::abort();
             }
-            // as a kill does: no destructor runs, nothing is given back
-            std::process::abort();
         }
         Ok(())
     })

@@ -2,18 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::Runner;
 use super::decision::Decisions;
 use crate::catalog::Catalog;
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
-use crate::ingest::{self, Ledger, LedgerEntry};
+use crate::ingest::{self, FileStatus, Ledger, LedgerEntry};
 use crate::name::TableName;
 use crate::plan::{
-    ExportState, Fingerprints, Observed, ObservedExport, ObservedHold, ObservedRelease,
-    PublishedTable, Unready, unready,
+    ExportState, Fingerprints, LostRecords, Observed, ObservedExport, ObservedHold,
+    ObservedRelease, PublishedTable, Unready, unready,
 };
 use crate::project::{Captures, Project, Source};
 use crate::release::{Pause, Release, TableEntry, TableKind};
@@ -35,6 +36,10 @@ pub(super) struct Observation {
     pub(super) markers: BTreeMap<String, ObjectInfo>,
     /// Where exports lie; `None` where the folder does not exist.
     pub(super) raw: Option<Store>,
+    /// Tables that other tools have compacted since the release: it is read at the version that has the same rows.
+    pub(super) compacted: BTreeSet<TableName>,
+    /// Every export that the ledger knows is read to see whether it is the same.
+    verifies: bool,
 }
 
 /// An export that lies in `raw`.
@@ -54,12 +59,24 @@ impl FoundExport {
                 path: unreadable.path.clone(),
                 size: 0,
                 modified_at: DateTime::UNIX_EPOCH,
+                changed_at: DateTime::UNIX_EPOCH,
+                tag: None,
             },
             captures,
             unreadable: Some(unreadable.clone()),
         }
     }
 }
+
+/// How a file is told from other content under its path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Remembered {
+    pub(super) modified_at: DateTime<Utc>,
+    pub(super) tag: Option<String>,
+}
+
+/// Longer than a tick of any disk's clock.
+const CLOCK_TICK: TimeDelta = TimeDelta::seconds(2);
 
 impl Observation {
     /// Fills in what is known of the exports of every source; to be done again where decisions are others.
@@ -75,11 +92,45 @@ impl Observation {
                 decisions: &self.decisions,
                 markers: &self.markers,
                 now: self.observed.now,
+                verifies: self.verifies,
             };
             exports.insert(source.table.clone(), sight.exports().await?);
         }
         self.observed.exports = exports;
         Ok(())
+    }
+
+    /// A place in a bucket below which nothing lies is more often a wrong name than a night without exports.
+    ///
+    /// # Errors
+    /// K0702 where the project has sources, and the place of their exports does not exist.
+    pub(super) fn refuse_without_raw(&self, project: &Project) -> Result<()> {
+        match self.raw.is_some() || project.sources.is_empty() {
+            true => Ok(()),
+            false => Err(Store::no_such_place(&project.raw)),
+        }
+    }
+
+    /// From here on the release is read where others compacted it.
+    pub(super) async fn follow_compactions(&mut self, catalog: &Catalog) {
+        let Some(release) = &mut self.release else {
+            return;
+        };
+        for (table, version) in catalog.lake().compacted(release).await {
+            if let Some(entry) = release.tables.get_mut(&table) {
+                entry.version = Some(version);
+                self.compacted.insert(table);
+            }
+        }
+    }
+
+    /// What the ledger remembers of the file behind an export that was read, or found to be as it was.
+    pub(super) fn remembered(&self, source: &TableName, path: &str) -> Option<Remembered> {
+        let object = &self.found.get(source)?.get(path)?.object;
+        Some(Remembered {
+            modified_at: object.modified_at,
+            tag: lasting_tag(object, self.observed.now),
+        })
     }
 
     /// # Errors
@@ -101,14 +152,15 @@ pub(super) fn paused(pause: &Pause) -> Error {
     .help("`kilde resume` lets them go on; `kilde plan` shows what they would do")
 }
 
-/// A folder that is gone is more often a disk that is not mounted than a night without exports.
+/// A folder that is gone is more often a disk that is not mounted than a night without exports. Asks nothing of a bucket:
+/// see [`Observation::refuse_without_raw`].
 ///
 /// # Errors
 /// K0702 where the project has sources, and the folder of their exports does not exist.
 pub(super) fn refuse_without_raw(project: &Project) -> Result<()> {
     match project.sources.is_empty() {
         true => Ok(()),
-        false => Store::open(&project.root, &project.raw).map(drop),
+        false => Store::open(&project.raw).map(drop),
     }
 }
 
@@ -160,14 +212,21 @@ pub(super) async fn observe_without_lake(
 
 async fn look(runner: &Runner, lake: Published, as_of: DateTime<Utc>) -> Result<Observation> {
     let project = &runner.project;
-    let raw = Store::open_if_exists(&project.root, &project.raw)?;
+    let raw = Store::open_if_exists(&project.raw)?;
     let (mut found, mut markers) = (BTreeMap::new(), BTreeMap::new());
-    if let Some(raw) = &raw {
-        for source in project.sources.values() {
-            let exports = find_exports(raw, source, &mut markers).await?;
-            found.insert(source.table.clone(), exports);
-        }
+    let listing = match &raw {
+        Some(raw) => list(raw, project).await?,
+        None => Listing::default(),
+    };
+    for source in project.sources.values() {
+        let exports = find_exports(&listing, source, &mut markers);
+        found.insert(source.table.clone(), exports);
     }
+    let is_empty = match &raw {
+        Some(raw) if listing.files.is_empty() => raw.is_missing().await?,
+        _ => false,
+    };
+    let raw = raw.filter(|_| !is_empty);
     let is_paused = lake.pause.is_some();
     let release = lake.release.as_ref();
     let mut observation = Observation {
@@ -184,21 +243,58 @@ async fn look(runner: &Runner, lake: Published, as_of: DateTime<Utc>) -> Result<
         found,
         markers,
         raw,
+        compacted: BTreeSet::new(),
+        verifies: runner.verifies_exports,
     };
     observation.see_exports(project).await?;
     Ok(observation)
 }
 
+/// Folders listed at once.
+const LISTINGS_AT_ONCE: usize = 16;
+
+/// All that lies in the folders in which a source looks, by path; each folder is listed once, however many look there.
+async fn list(raw: &Store, project: &Project) -> Result<Listing> {
+    let sources = project.sources.values();
+    let patterns = sources.flat_map(|source| &source.patterns);
+    let folders: BTreeSet<&str> = patterns.map(|pattern| pattern.prefix()).collect();
+    let is_within = |inner: &str, outer: &str| {
+        outer.is_empty()
+            || inner
+                .strip_prefix(outer)
+                .is_some_and(|rest| rest.starts_with('/'))
+    };
+    let is_listed_above = |folder: &str| {
+        let others = folders.iter().filter(|other| **other != folder);
+        others.into_iter().any(|other| is_within(folder, other))
+    };
+    let wanted: Vec<&str> = folders
+        .iter()
+        .copied()
+        .filter(|folder| !is_listed_above(folder))
+        .collect();
+    let listed: Vec<Listing> = stream::iter(wanted)
+        .map(|folder| raw.survey(folder))
+        .buffered(LISTINGS_AT_ONCE)
+        .try_collect()
+        .await?;
+    let mut all = Listing::default();
+    for one in listed {
+        all.files.extend(one.files);
+        all.unreadable.extend(one.unreadable);
+    }
+    Ok(all)
+}
+
 /// The exports of a source, and the markers beside them.
-async fn find_exports(
-    raw: &Store,
+fn find_exports(
+    listing: &Listing,
     source: &Source,
     markers: &mut BTreeMap<String, ObjectInfo>,
-) -> Result<BTreeMap<String, FoundExport>> {
+) -> BTreeMap<String, FoundExport> {
     let mut found = BTreeMap::new();
     for pattern in &source.patterns {
-        let Listing { files, unreadable } = raw.survey(pattern.prefix()).await?;
-        for object in &files {
+        for object in &listing.files {
             if let Some(captures) = pattern.matches(&object.path) {
                 let export = FoundExport {
                     object: object.clone(),
@@ -208,7 +304,7 @@ async fn find_exports(
                 found.entry(object.path.clone()).or_insert(export);
             }
         }
-        for one in &unreadable {
+        for one in &listing.unreadable {
             let captures = match pattern.matches(&one.path) {
                 None if one.is_folder && pattern.may_reach_into(&one.path) => Captures::default(),
                 None => continue,
@@ -219,13 +315,13 @@ async fn find_exports(
         }
         if let Some(marker) = &source.ready.marker {
             let wanted: BTreeSet<String> = found.keys().map(|path| marker.beside(path)).collect();
-            let there = files.into_iter().filter(|o| wanted.contains(&o.path));
-            markers.extend(there.map(|object| (object.path.clone(), object)));
+            let there = listing.files.iter().filter(|o| wanted.contains(&o.path));
+            markers.extend(there.map(|object| (object.path.clone(), object.clone())));
         }
     }
     // a marker may match the pattern too, such as `crm/*`
     found.retain(|path, _| !markers.contains_key(path));
-    Ok(found)
+    found
 }
 
 /// All that is known of one source's exports.
@@ -237,6 +333,7 @@ struct Sight<'a> {
     decisions: &'a Decisions,
     markers: &'a BTreeMap<String, ObjectInfo>,
     now: DateTime<Utc>,
+    verifies: bool,
 }
 
 impl Sight<'_> {
@@ -256,7 +353,7 @@ impl Sight<'_> {
                 modified_at: export.object.modified_at,
                 ordered_at: export.captures.ordered_at,
                 unready,
-                ..self.observed(path, state)
+                ..self.observed(path, state).await?
             });
         }
         for entry in self.known.entries() {
@@ -271,7 +368,7 @@ impl Sight<'_> {
                 size: entry.size,
                 modified_at: entry.modified_at,
                 ordered_at: entry.ordered_at,
-                ..self.observed(&entry.path, state)
+                ..self.observed(&entry.path, state).await?
             });
         }
         exports.sort_by(|a, b| (a.ordered_at, &a.path).cmp(&(b.ordered_at, &b.path)));
@@ -290,7 +387,7 @@ impl Sight<'_> {
         let is_readable = export.unreadable.is_none();
         if !is_readable
             || self.is_excluded(path)
-            || entry.is_some_and(|e| is_same_file(e, &export.object))
+            || entry.is_some_and(|e| looks_the_same(e, &export.object))
         {
             return None;
         }
@@ -315,11 +412,11 @@ impl Sight<'_> {
             });
         };
         // what does not count need not be read to see whether it was touched, or replaced
-        if is_excluded || is_same_file(entry, &export.object) {
+        if is_excluded || (!self.verifies && is_same_file(entry, &export.object)) {
             return Ok(ExportState::Known);
         }
         match self.raw {
-            Some(raw) if is_readable && hash(raw, path).await? == entry.hash => {
+            Some(raw) if is_readable && hash(raw, &export.object).await? == entry.hash => {
                 Ok(ExportState::Known)
             }
             _ => Ok(ExportState::Changed),
@@ -327,17 +424,51 @@ impl Sight<'_> {
     }
 
     /// What is decided about an export, and what the ledger says of it.
-    fn observed(&self, path: &str, state: ExportState) -> ObservedExport {
+    async fn observed(&self, path: &str, state: ExportState) -> Result<ObservedExport> {
         let entry = self.known.entry(path).filter(|e| e.counts_in_table());
         let reload = self.decisions.reload(&self.source.table, path);
-        ObservedExport {
+        Ok(ObservedExport {
             path: path.to_string(),
             state,
             is_excluded: self.is_excluded(path),
             is_reloaded: entry.is_some_and(|entry| entry.decision < reload),
             duplicate_of: entry.and_then(|entry| entry.duplicate_of.clone()),
+            lost: self.lost(path).await?,
             ..ObservedExport::default()
+        })
+    }
+
+    /// What only this file could bring again, where it is gone, nobody goes on without it, and its content is in no other.
+    async fn lost(&self, path: &str) -> Result<Option<LostRecords>> {
+        let Some(entry) = self.known.entry(path) else {
+            return Ok(None);
+        };
+        if entry.taken_back == 0 || self.found.contains_key(path) || self.is_excluded(path) {
+            return Ok(None);
         }
+        let waits = entry.status == FileStatus::RolledBack;
+        let mut loaded = self.known.entries();
+        if waits && loaded.any(|other| other.counts_in_table() && other.hash == entry.hash) {
+            return Ok(None);
+        }
+        // a copy, or the file itself under another name
+        let others = self.found.iter().filter(|(path, other)| {
+            waits
+                && other.object.size == entry.size
+                && other.unreadable.is_none()
+                && !self.is_excluded(path)
+        });
+        for (_, other) in others {
+            if let Some(raw) = self.raw
+                && hash(raw, &other.object).await? == entry.hash
+            {
+                return Ok(None);
+            }
+        }
+        Ok(Some(LostRecords {
+            records: entry.taken_back,
+            release: waits.then_some(entry.release),
+        }))
     }
 
     fn is_excluded(&self, path: &str) -> bool {
@@ -348,18 +479,41 @@ impl Sight<'_> {
 
 /// Whether a file that was listed is surely the one that was read, without reading it again.
 fn is_same_file(entry: &LedgerEntry, object: &ObjectInfo) -> bool {
-    // tables hold microseconds
-    let micros = |time: DateTime<Utc>| time.timestamp_micros();
-    entry.size == object.size && micros(entry.modified_at) == micros(object.modified_at)
+    looks_the_same(entry, object) && entry.tag.as_deref() != Some("")
 }
 
-async fn hash(raw: &Store, path: &str) -> Result<String> {
-    let location = object_store::path::Path::parse(path).map_err(|error| {
+/// Whether nothing speaks for it that a file was written to since it was read.
+fn looks_the_same(entry: &LedgerEntry, object: &ObjectInfo) -> bool {
+    // tables hold microseconds
+    let micros = |time: DateTime<Utc>| time.timestamp_micros();
+    let is_same_tag = match (entry.tag.as_deref(), &object.tag) {
+        // a ledger or a disk that knows none, or one that is worth nothing
+        (None | Some(""), _) | (_, None) => true,
+        (Some(then), Some(now)) => then == now,
+    };
+    entry.size == object.size
+        && micros(entry.modified_at) == micros(object.modified_at)
+        && is_same_tag
+}
+
+/// The tag to remember of a file that was looked at. Clocks of disks tick coarsely: a file that was changed just before may be
+/// changed once more within the same tick, so that its tag is worth nothing.
+fn lasting_tag(object: &ObjectInfo, looked_at: DateTime<Utc>) -> Option<String> {
+    let is_lasting = object.changed_at < looked_at - CLOCK_TICK;
+    let tag = object.tag.as_ref()?;
+    Some(match is_lasting {
+        true => tag.clone(),
+        false => String::new(),
+    })
+}
+
+async fn hash(raw: &Store, object: &ObjectInfo) -> Result<String> {
+    let location = object_store::path::Path::parse(&object.path).map_err(|error| {
         Error::input("the export's name cannot be addressed")
-            .at(path)
+            .at(object.path.as_str())
             .caused_by(error)
     })?;
-    ingest::hash(&raw.object_store(), &location).await
+    ingest::hash(&raw.object_store(), &location, object.size).await
 }
 
 fn observed_release(release: &Release, is_paused: bool) -> ObservedRelease {

@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::ops_tables::{self, OpsWriter};
 use super::summary::{RunCommand, RunSummary};
-use super::{OverdueReport, Runner, observe, ops_tables};
+use super::{Listener, OverdueReport, Runner, observe};
 use crate::catalog::Catalog;
 use crate::error::{Error, ErrorKind, Result};
-use crate::name::{ReleaseNumber, RunId};
+use crate::name::{ReleaseNumber, RunId, TableName};
 use crate::plan::{self, Selection};
 use crate::project::{Freshness, Source};
 use crate::release::{Claim, Release, RollbackClass, RollbackRequest, YieldReason};
@@ -25,8 +27,18 @@ pub(crate) struct RollbackReport {
     pub(crate) kept: u64,
     /// What was done below `latest/`, where anything was.
     pub(crate) latest: Option<super::LatestReport>,
+    /// Exports whose rows went back and that no build can read again, since the file is gone.
+    pub(crate) lost: Vec<LostExport>,
     /// What went wrong and changes nothing.
     pub(crate) warning: Option<String>,
+}
+
+/// An export whose rows a rollback took back, and whose file is gone.
+#[derive(Clone, Debug)]
+pub(crate) struct LostExport {
+    pub(crate) source: TableName,
+    pub(crate) path: String,
+    pub(crate) lost: plan::LostRecords,
 }
 
 /// What a resume did.
@@ -73,18 +85,24 @@ impl Runner {
     ///
     /// # Errors
     /// `Config` where there is no such release; `Conflict` while another run holds the lake.
-    pub(crate) async fn rollback(&self, to: ReleaseNumber) -> Result<RollbackReport> {
+    pub(crate) async fn rollback(
+        &self,
+        to: ReleaseNumber,
+        wait: Duration,
+        listener: &Listener,
+    ) -> Result<RollbackReport> {
         let catalog = self.readable(self.clock.now())?;
         // fail before anything is claimed
         let then = catalog.lake().release(to).await?;
         let operation = Operation::new(self, RunCommand::Rollback);
-        let claim = catalog.lake().claim(&operation.run).await?;
+        let (claim, _) = self.claim(&catalog, &operation.run, wait, listener).await?;
         let ended = self.roll_back(&catalog, claim, &then).await;
         let warning = self
             .conclude_operation(&catalog, &operation, ended.as_ref())
             .await;
         let release = ended?;
         Ok(RollbackReport {
+            lost: self.lost(&catalog).await,
             latest: self.follow_release(&catalog, &release).await,
             release: release.number,
             went_back: release.changed.len() as u64,
@@ -103,7 +121,7 @@ impl Runner {
         mut claim: Claim,
         then: &Release,
     ) -> Result<Release> {
-        let request = self.rollback_request(catalog, claim.base(), then);
+        let request = self.rollback_request(catalog, &claim, then);
         let published = match self.stop.unless(request).await {
             Ok(request) => claim.rollback(request).await,
             Err(error) => Err(error),
@@ -148,19 +166,40 @@ impl Runner {
         ))
     }
 
+    /// What the next build will say too: where `raw` does not answer now, nothing.
+    async fn lost(&self, catalog: &Catalog) -> Vec<LostExport> {
+        let Ok(observation) = observe::observe(self, catalog, self.clock.now()).await else {
+            return Vec::new();
+        };
+        let sources = self.project.sources.values();
+        sources
+            .flat_map(|source| {
+                let exports = observation.observed.exports.get(&source.table);
+                let lost = plan::lost(source.load, exports.map_or(&[], Vec::as_slice));
+                lost.into_iter().map(|(path, lost)| LostExport {
+                    source: source.table.clone(),
+                    path,
+                    lost,
+                })
+            })
+            .collect()
+    }
+
     async fn rollback_request(
         &self,
         catalog: &Catalog,
-        now: Option<&Release>,
+        claim: &Claim,
         then: &Release,
     ) -> Result<RollbackRequest> {
+        let writer =
+            OpsWriter::of_claim(catalog, claim, self.clock.now(), self.project.keep.days());
         Ok(RollbackRequest {
             to: then.number,
             reason: format!(
                 "a rollback to release {} wants to be looked at",
                 then.number
             ),
-            writes: ops_tables::rolled_back(catalog, now, then).await?,
+            writes: ops_tables::rolled_back(&writer, claim.base(), then).await?,
             counts: BTreeMap::new(),
         })
     }
@@ -169,7 +208,7 @@ impl Runner {
     ///
     /// # Errors
     /// `Conflict` while another run holds the lake.
-    pub(crate) async fn resume(&self) -> Result<ResumeReport> {
+    pub(crate) async fn resume(&self, wait: Duration, listener: &Listener) -> Result<ResumeReport> {
         let catalog = self.readable(self.clock.now())?;
         let current = catalog.lake().current().await?;
         let paused = match current {
@@ -183,7 +222,7 @@ impl Runner {
             });
         };
         let operation = Operation::new(self, RunCommand::Resume);
-        let mut claim = catalog.lake().claim(&operation.run).await?;
+        let (mut claim, _) = self.claim(&catalog, &operation.run, wait, listener).await?;
         let resumed = claim.resume().await;
         claim.yield_(YieldReason::NothingToDo).await?;
         let ended = resumed.as_ref().map(|_| &release);

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
@@ -18,8 +19,11 @@ use crate::engine::{self, FileSet, Joins};
 use crate::error::{Error, Result};
 use crate::ingest::{self, DecodedExport, ExportReport as DecodedReport, Ledger, LedgerEntry};
 use crate::lake::{self, Layout, TableDefinition, TableIdentity, WriteSpec, Written};
-use crate::name::{OWN_SCHEMA, TableName};
-use crate::release::{Fingerprints, LiveFile, Release, RollbackClass, TableFacts, TableWrite};
+use crate::name::{ClaimNumber, OWN_SCHEMA, RunId, TableName};
+use crate::plan::{ExportState, ObservedExport};
+use crate::release::{
+    Claim, Fingerprints, LiveFile, Release, RollbackClass, TableFacts, TableWrite,
+};
 
 const PARTITION: &str = "source";
 /// Files of what is published and of what is only to be looked at are told apart by their names.
@@ -37,8 +41,6 @@ pub(super) struct Ingested {
     pub(super) decoded: Vec<Arc<DecodedExport>>,
     /// Exports whose earlier rejects are void: they left, or were read again.
     pub(super) replaced: BTreeSet<String>,
-    /// All earlier entries and rejects are void: every export was read again.
-    pub(super) reload: bool,
 }
 
 impl Ingested {
@@ -170,11 +172,15 @@ impl Execution {
                 .get(source)
                 .into_iter()
                 .flat_map(Ledger::entries);
+            let known = self.known(source);
+            // an export that is gone is never forgotten, even where all others were read again
             entries.extend(
                 earlier
-                    .filter(|old| !(ingested.reload && old.counts_in_table()))
                     .filter(|old| !replaced.contains(old.path.as_str()))
-                    .cloned(),
+                    .map(|old| match known.contains(old.path.as_str()) {
+                        true => self.seen_again(old),
+                        false => old.clone(),
+                    }),
             );
             entries.extend(new().cloned());
         }
@@ -201,6 +207,28 @@ impl Execution {
         Ok(contents)
     }
 
+    /// Exports of a source that were found to be as the ledger has them.
+    fn known(&self, source: &TableName) -> BTreeSet<&str> {
+        let exports = self.observation.observed.exports.get(source);
+        let is_known = |export: &&ObservedExport| {
+            export.state == ExportState::Known && !export.is_excluded && export.unready.is_none()
+        };
+        let known = exports.into_iter().flatten().filter(is_known);
+        known.map(|export| export.path.as_str()).collect()
+    }
+
+    /// An entry that stays, with what is known now of its file.
+    fn seen_again(&self, entry: &LedgerEntry) -> LedgerEntry {
+        match self.observation.remembered(&entry.source, &entry.path) {
+            Some(seen) => LedgerEntry {
+                modified_at: seen.modified_at,
+                tag: seen.tag,
+                ..entry.clone()
+            },
+            None => entry.clone(),
+        }
+    }
+
     /// A new version of the rejects, where any come or go.
     async fn rejects_content(
         &self,
@@ -215,9 +243,7 @@ impl Execution {
         let mut void: BTreeSet<String> = BTreeSet::new();
         let mut parts: Vec<(&TableName, &BTreeSet<String>)> = Vec::new();
         for (source, ingested) in read {
-            if ingested.reload {
-                void.insert(source.to_string());
-            } else if self.had_rejects(source, &ingested.replaced) {
+            if self.had_rejects(source, &ingested.replaced) {
                 void.insert(source.to_string());
                 parts.push((source, &ingested.replaced));
             }
@@ -291,8 +317,19 @@ impl Execution {
             .catalog
             .engine()
             .session(&BTreeMap::from([(table.clone(), rows)]), Joins::Hash)?;
-        let written = self.write_rows(&session, table, &schema, series).await?;
-        let definition = self.ops_definition(table, published.as_ref(), &schema)?;
+        let writer = OpsWriter {
+            catalog: &self.catalog,
+            claim: self.claim,
+            run: &self.run,
+            written_at: self.runner.clock.now(),
+            retention_days: self.runner.project.keep.days(),
+        };
+        let written = writer.write(&session, table, &schema, series).await?;
+        let identity = match &published {
+            Some(content) => TableIdentity::of(&content.definition)?,
+            None => self.new_identity(),
+        };
+        let definition = definition(table, identity, &schema, writer.retention_days)?;
         let kept: Vec<(LiveFile, engine::DataFile)> = match &published {
             Some(old) => kept_files(old, &void),
             None => Vec::new(),
@@ -300,8 +337,36 @@ impl Execution {
         let by_source = [PARTITION.to_string()];
         content_of(table, &schema, definition, &by_source, &kept, &written)
     }
+}
 
-    async fn write_rows(
+/// Who writes to one of our own tables.
+pub(super) struct OpsWriter<'a> {
+    catalog: &'a Catalog,
+    claim: ClaimNumber,
+    run: &'a RunId,
+    written_at: DateTime<Utc>,
+    /// How long versions of the table are kept.
+    retention_days: u32,
+}
+
+impl<'a> OpsWriter<'a> {
+    /// For an operation that holds that claim.
+    pub(super) fn of_claim(
+        catalog: &'a Catalog,
+        claim: &'a Claim,
+        written_at: DateTime<Utc>,
+        retention_days: u32,
+    ) -> Self {
+        Self {
+            catalog,
+            claim: claim.number(),
+            run: claim.run(),
+            written_at,
+            retention_days,
+        }
+    }
+
+    async fn write(
         &self,
         session: &SessionContext,
         table: &TableName,
@@ -334,39 +399,34 @@ impl Execution {
                 .collect(),
             statistics_columns: Vec::new(),
             counters: Vec::new(),
-            written_at: self.runner.clock.now(),
+            written_at: self.written_at,
         };
         lake::write_table(session.task_ctx(), plan, &spec).await
     }
+}
 
-    fn ops_definition(
-        &self,
-        table: &TableName,
-        published: Option<&Content>,
-        schema: &SchemaRef,
-    ) -> Result<String> {
-        let identity = match published {
-            Some(content) => TableIdentity::of(&content.definition)?,
-            None => self.new_identity(),
-        };
-        let description = match table.name() {
-            "files" => "The ledger: which export became which rows.",
-            _ => {
-                "Records that broke their contract: where, which rule, and the record as delivered."
-            }
-        };
-        TableDefinition {
-            identity,
-            table,
-            description: Some(description),
-            schema,
-            comments: BTreeMap::new(),
-            partition_by: &[PARTITION.to_string()],
-            statistics_columns: Vec::new(),
-            retention_days: self.runner.project.keep.days(),
-        }
-        .lines()
+/// The table of that content, or a new one, with the columns that we write today.
+fn definition(
+    table: &TableName,
+    identity: TableIdentity,
+    schema: &SchemaRef,
+    retention_days: u32,
+) -> Result<String> {
+    let description = match table.name() {
+        "files" => "The ledger: which export became which rows.",
+        _ => "Records that broke their contract: where, which rule, and the record as delivered.",
+    };
+    TableDefinition {
+        identity,
+        table,
+        description: Some(description),
+        schema,
+        comments: BTreeMap::new(),
+        partition_by: &[PARTITION.to_string()],
+        statistics_columns: Vec::new(),
+        retention_days,
     }
+    .lines()
 }
 
 /// Files whose source is not void.
@@ -451,44 +511,89 @@ pub(super) fn content_of(
     })
 }
 
-/// Ledger and rejects as they shall be after a rollback: partitions of sources that go back as they were then, those of
-/// sources that keep as they are now.
+/// Ledger and rejects as they shall be after a rollback: those of sources that keep as they are now; of sources that go back
+/// the rejects of then, and a ledger of then that forgets nothing which was loaded since.
 pub(super) async fn rolled_back(
-    catalog: &Catalog,
+    writer: &OpsWriter<'_>,
     now: Option<&Release>,
     then: &Release,
 ) -> Result<BTreeMap<TableName, TableWrite>> {
     let mut writes = BTreeMap::new();
     let Some(now) = now else { return Ok(writes) };
+    let keeps = |source: &str| {
+        let source: Option<TableName> = source.parse().ok();
+        let entry = source.and_then(|source| now.tables.get(&source));
+        entry.is_some_and(|entry| entry.facts.rollback == RollbackClass::Keeps)
+    };
     for table in [files_table()?, rejects_table()?] {
         let Some(entry) = now.table(&table) else {
             continue;
         };
-        let keeps = |source: &str| {
-            let source: Option<TableName> = source.parse().ok();
-            let entry = source.and_then(|source| now.tables.get(&source));
-            entry.is_some_and(|entry| entry.facts.rollback == RollbackClass::Keeps)
-        };
-        let present = catalog.content(&table, entry).await?;
+        let present = writer.catalog.content(&table, entry).await?;
         let mut kept = kept_files(&present, &|source: &str| !keeps(source));
-        if let Some(entry) = then.table(&table) {
-            let past = catalog.content(&table, entry).await?;
-            kept.extend(kept_files(&past, &keeps));
-        }
-        let content = content_of(
-            &table,
-            &present.file_set.schema,
-            present.definition.clone(),
-            &present.file_set.partition_columns,
-            &kept,
-            &Written::default(),
-        )?;
+        let content = if table == files_table()? {
+            let batch = ingest::ledger_batch(&rolled_back_ledger(writer, now, then, keeps).await?)?;
+            let schema = ingest::ledger_schema();
+            let rows = MemTable::try_new(schema.clone(), vec![vec![batch]]);
+            let rows: Arc<dyn TableProvider> = Arc::new(rows.map_err(engine::failure)?);
+            let tables = BTreeMap::from([(table.clone(), rows)]);
+            let session = writer.catalog.engine().session(&tables, Joins::Hash)?;
+            let written = writer.write(&session, &table, &schema, PUBLISHED).await?;
+            let identity = TableIdentity::of(&present.definition)?;
+            let definition = definition(&table, identity, &schema, writer.retention_days)?;
+            let by_source = &present.file_set.partition_columns;
+            content_of(&table, &schema, definition, by_source, &kept, &written)?
+        } else {
+            if let Some(entry) = then.table(&table) {
+                let past = writer.catalog.content(&table, entry).await?;
+                kept.extend(kept_files(&past, &keeps));
+            }
+            content_of(
+                &table,
+                &present.file_set.schema,
+                present.definition.clone(),
+                &present.file_set.partition_columns,
+                &kept,
+                &Written::default(),
+            )?
+        };
         let facts = TableFacts {
             rows: content.rows,
             bytes: content.bytes(),
+            schema_hash: schema_hash(&content),
             ..entry.facts.clone()
         };
         writes.insert(table, write_of(&content, Some(&present), facts));
     }
     Ok(writes)
+}
+
+/// The entries of the sources that go back.
+async fn rolled_back_ledger(
+    writer: &OpsWriter<'_>,
+    now: &Release,
+    then: &Release,
+    keeps: impl Fn(&str) -> bool,
+) -> Result<Vec<LedgerEntry>> {
+    let present = ledger(writer.catalog, now).await?;
+    let past = ledger(writer.catalog, then).await?;
+    let sources: BTreeSet<&TableName> = present.keys().chain(past.keys()).collect();
+    let none = Ledger::default();
+    let mut entries = Vec::new();
+    for source in sources {
+        if keeps(&source.to_string()) {
+            continue;
+        }
+        let present = present.get(source).unwrap_or(&none);
+        let past = past.get(source).unwrap_or(&none);
+        let back = present
+            .entries()
+            .map(|entry| entry.roll_back(past.entry(&entry.path)));
+        entries.extend(back);
+        let only_then = past
+            .entries()
+            .filter(|entry| present.entry(&entry.path).is_none());
+        entries.extend(only_then.cloned());
+    }
+    Ok(entries)
 }

@@ -42,19 +42,30 @@ impl Execution {
         let base = self.observation.release.as_ref();
         let held = executed.held(&self.plan, base, &self.run);
         let was_held = base.map(|base| &base.held);
-        if tables.is_empty() && was_held.map_or(held.is_empty(), |was| *was == held) {
+        let mut overrule = self.request.answered(base);
+        // what was not taken over after all stays for the next one to answer
+        overrule.retain(|table| {
+            !self.request.adopt.contains(table)
+                || matches!(tables.get(table), Some(TableChange::Write(_)))
+        });
+        if tables.is_empty()
+            && overrule.is_empty()
+            && was_held.map_or(held.is_empty(), |was| *was == held)
+        {
             return Ok(None);
         }
         let counts = counts(report);
         for (table, write) in self.history(report, &tables, counts.clone()).await? {
             tables.insert(table, TableChange::Write(write));
         }
+        reads.extend(self.observation.compacted.iter().cloned());
         reads.retain(|table| self.entry(table).is_some() && !tables.contains_key(table));
         Ok(Some(PublishRequest {
             project: self.runner.project.name.clone(),
             as_of: self.request.as_of.to_rfc3339(),
             tables,
             reads,
+            overrule,
             held,
             counts,
         }))

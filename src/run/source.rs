@@ -20,11 +20,14 @@ use crate::ingest::{
 };
 use crate::lake::{self, Digest, Layout, Written};
 use crate::name::ReleaseNumber;
-use crate::plan::{Action, ObservedExport, TablePlan};
+use crate::plan::{Action, ExportState, ObservedExport, TablePlan};
 use crate::project::{Load, Source};
 
 impl Execution {
     pub(super) async fn source(&self, plan: &TablePlan) -> Result<TableResult> {
+        if self.request.adopt.contains(&plan.table) {
+            return self.adopt(plan).await;
+        }
         self.refuse_overdue(plan)?;
         let (exports, reload, leaving) = match &plan.action {
             Action::Ingest {
@@ -47,34 +50,34 @@ impl Execution {
         self.refuse_unready(&source, exports)?;
         let decoded = self.decode(&source, exports).await?;
         if let Err(error) = self.check_rejects(&source, exports, &decoded) {
-            self.record_ingested(&plan.table, self.refused(&source, decoded));
+            self.record_ingested(&plan.table, self.refused(&source, decoded)?);
             return Err(error);
         }
+        self.refuse_gone_fallback(&source, &decoded, reload)?;
         let passed_over = self.refuse_shrunk(&source, exports, &decoded, reload)?;
         let replaced = self.replaced(&source, exports, leaving);
-        let (unique, duplicates) = self.without_duplicates(&source, decoded, reload, &replaced);
+        let (unique, duplicates) = self.without_duplicates(&source, decoded, reload, &replaced)?;
         let counted = self.counted(plan)?;
-        let rewrites = present.is_some() && source.load == Load::Append && !replaced.is_empty();
+        let leaving_rows = match (present, source.load) {
+            (Some(_), Load::Append) => self.in_table(&source, &replaced),
+            _ => BTreeMap::new(),
+        };
+        let rewrites = !leaving_rows.is_empty();
         let merging = Merging {
             present,
             exports: &unique,
             passed_over,
-            leaving: if rewrites {
-                replaced.clone()
-            } else {
-                BTreeSet::new()
-            },
+            leaving: leaving_rows,
             reload,
         };
         let (written, report) = self.merge(plan, &source, merging, &counted).await?;
         self.record_ingested(
             &plan.table,
             Ingested {
-                entries: self.entries(&source, &unique, duplicates, &report),
-                retracted: self.retracted(&source, leaving),
+                entries: self.entries(&source, &unique, duplicates, &report)?,
+                retracted: self.retracted(&source, leaving)?,
                 decoded: unique,
                 replaced,
-                reload,
             },
         );
 
@@ -109,23 +112,23 @@ impl Execution {
     }
 
     /// Exports of which more records were rejected than the source allows: kept so that people can look at the rejects.
-    fn refused(&self, source: &Source, decoded: Vec<Arc<DecodedExport>>) -> Ingested {
+    fn refused(&self, source: &Source, decoded: Vec<Arc<DecodedExport>>) -> Result<Ingested> {
         let entry = |export: &Arc<DecodedExport>| {
             let counts = FileCounts {
                 records: export.report.records,
                 rejected: export.report.rejected,
                 ..FileCounts::default()
             };
-            LedgerEntry {
+            Ok(LedgerEntry {
                 status: FileStatus::Refused,
-                ..self.entry_of(source, export, counts)
-            }
+                ..self.entry_of(source, export, counts)?
+            })
         };
-        Ingested {
-            entries: decoded.iter().map(entry).collect(),
+        Ok(Ingested {
+            entries: decoded.iter().map(entry).collect::<Result<_>>()?,
             decoded,
             ..Ingested::default()
-        }
+        })
     }
 
     /// Decodes exports, as many at once as there are threads; in the order given.
@@ -232,17 +235,26 @@ impl Execution {
             return Ok(BTreeSet::new());
         }
         let ordinals = self.ordinals(source);
-        let ordinal = |path: &str| ordinals.get(path).copied().unwrap_or_default();
         let ledger = self.observation.ledger.get(&source.table);
         let known = |path: &str| ledger?.entry(path).filter(|e| e.counts_in_table());
-        let loaded = ledger.into_iter().flat_map(Ledger::entries);
-        let newest = loaded
-            .filter(|entry| !reload && entry.counts_in_table())
-            .max_by_key(|entry| ordinal(&entry.path));
-        let last = newest.map(|entry| (entry.path.clone(), entry.counts.records));
-        let from = newest.map_or(i64::MIN, |entry| ordinal(&entry.path));
-        let reports = decoded.iter().map(|export| &export.report);
-        let mut in_time = reports.filter(|report| ordinal(&report.path) >= from);
+        let mut newest: Option<(i64, &LedgerEntry)> = None;
+        for entry in ledger.into_iter().flat_map(Ledger::entries) {
+            if !reload && entry.counts_in_table() {
+                let ordinal = ordinals.of(&entry.path)?;
+                newest = newest
+                    .filter(|(of, _)| *of > ordinal)
+                    .or(Some((ordinal, entry)));
+            }
+        }
+        let last = newest.map(|(_, entry)| (entry.path.clone(), entry.counts.records));
+        let from = newest.map_or(i64::MIN, |(ordinal, _)| ordinal);
+        let mut reports = Vec::with_capacity(decoded.len());
+        for export in decoded {
+            if ordinals.of(&export.report.path)? >= from {
+                reports.push(&export.report);
+            }
+        }
+        let mut in_time = reports.into_iter();
         // what was loaded once was good enough then
         let is_trusted = |report: &ingest::ExportReport| {
             known(&report.path).is_some_and(|entry| entry.hash == report.hash)
@@ -262,6 +274,52 @@ impl Execution {
         }
     }
 
+    /// Under `replace` a rejected record keeps the last good row of its key. Where all is read again and an export is gone in
+    /// which such a row may stand, that row would be lost.
+    ///
+    /// # Errors
+    /// `Input` K0208 then.
+    fn refuse_gone_fallback(
+        &self,
+        source: &Source,
+        decoded: &[Arc<DecodedExport>],
+        reload: bool,
+    ) -> Result<()> {
+        if !reload || source.load != Load::Replace {
+            return Ok(());
+        }
+        let exports = self.observation.observed.exports.get(&source.table);
+        let gone = exports
+            .into_iter()
+            .flatten()
+            .rfind(|export| export.state == ExportState::Gone && !export.is_excluded);
+        let Some(gone) = gone else { return Ok(()) };
+        let ordinals = self.ordinals(source);
+        let from = ordinals.of(&gone.path)?;
+        let mut doubtful = None;
+        for export in decoded {
+            if ordinals.of(&export.report.path)? < from {
+                continue;
+            }
+            // the whole truth, whatever came before it
+            if export.rejected_keys.rows() == 0 {
+                return Ok(());
+            }
+            doubtful = Some(export);
+        }
+        let Some(doubtful) = doubtful else {
+            return Ok(());
+        };
+        Err(Error::input(format!(
+            "{} rejected records keep the last good rows of their keys, and all must be read again: `{}`, which may hold them, is gone",
+            doubtful.rejected_keys.rows(),
+            gone.path
+        ))
+        .code(Code(208))
+        .at(doubtful.report.path.as_str())
+        .help("put it back, or undo what asks for the reading: a decision about an export, or a change of the contract"))
+    }
+
     /// Exports whose rows and rejects of before do not stay: those that leave, and of those read now what the ledger knows.
     fn replaced(
         &self,
@@ -275,16 +333,35 @@ impl Execution {
         read.filter(known).chain(leaving).cloned().collect()
     }
 
+    /// Those of some exports that the table is made of, and the rows that each has in it (`append`).
+    fn in_table(&self, source: &Source, paths: &BTreeSet<String>) -> BTreeMap<String, u64> {
+        let ledger = self.observation.ledger.get(&source.table);
+        let entries = paths.iter().filter_map(|path| ledger?.entry(path));
+        entries
+            .filter(|entry| entry.counts_in_table() && entry.counts.inserted > 0)
+            .map(|entry| (entry.path.clone(), entry.counts.inserted))
+            .collect()
+    }
+
     /// The ledger's entries of exports whose rows leave the table.
-    fn retracted(&self, source: &Source, leaving: &[String]) -> Vec<LedgerEntry> {
+    ///
+    /// # Errors
+    /// `Internal` where one leaves that nobody decided about, or that was never loaded.
+    fn retracted(&self, source: &Source, leaving: &[String]) -> Result<Vec<LedgerEntry>> {
         let decisions = &self.observation.decisions;
-        let Some(ledger) = self.observation.ledger.get(&source.table) else {
-            return Vec::new();
-        };
-        let entries = leaving.iter().filter_map(|path| {
-            let decision = decisions.exclusion(&source.table, path)?.decision;
-            let entry = ledger.entry(path)?;
-            Some(entry.retract(self.next_release(), &self.run, decision))
+        let ledger = self.observation.ledger.get(&source.table);
+        let entries = leaving.iter().map(|path| {
+            let exclusion = decisions.exclusion(&source.table, path);
+            let entry = ledger.and_then(|ledger| ledger.entry(path));
+            match (exclusion, entry) {
+                (Some(exclusion), Some(entry)) => {
+                    Ok(entry.retract(self.next_release(), &self.run, exclusion.decision))
+                }
+                _ => Err(Error::internal(
+                    "an export leaves that was not loaded, or not by decision",
+                )
+                .at(path.as_str())),
+            }
         });
         entries.collect()
     }
@@ -296,7 +373,7 @@ impl Execution {
         decoded: Vec<Arc<DecodedExport>>,
         reload: bool,
         replaced: &BTreeSet<String>,
-    ) -> (Vec<Arc<DecodedExport>>, Vec<LedgerEntry>) {
+    ) -> Result<(Vec<Arc<DecodedExport>>, Vec<LedgerEntry>)> {
         let known = self
             .observation
             .ledger
@@ -313,7 +390,7 @@ impl Execution {
                         duplicate: report.records,
                         ..FileCounts::default()
                     };
-                    let entry = self.entry_of(source, &export, counts);
+                    let entry = self.entry_of(source, &export, counts)?;
                     duplicates.push(LedgerEntry {
                         status: FileStatus::Duplicate,
                         duplicate_of: Some(of),
@@ -325,12 +402,12 @@ impl Execution {
                         records: report.records,
                         ..FileCounts::default()
                     };
-                    ledger.insert(self.entry_of(source, &export, counts));
+                    ledger.insert(self.entry_of(source, &export, counts)?);
                     unique.push(export);
                 }
             }
         }
-        (unique, duplicates)
+        Ok((unique, duplicates))
     }
 
     /// Folds the exports into the table and writes it; for `append` only the new rows, where all others stay.
@@ -343,12 +420,11 @@ impl Execution {
     ) -> Result<(Written, LoadReport)> {
         let contract = self.contract(&plan.table).ok_or_else(|| no_source(plan))?;
         let ordinals = self.ordinals(source);
-        let turns = merging.exports.iter().map(|export| Turn {
-            export: Arc::clone(export),
-            ordinal: ordinals
-                .get(&export.report.path)
-                .copied()
-                .unwrap_or_default(),
+        let turns = merging.exports.iter().map(|export| {
+            Ok(Turn {
+                export: Arc::clone(export),
+                ordinal: ordinals.of(&export.report.path)?,
+            })
         });
         let known = self
             .observation
@@ -358,7 +434,7 @@ impl Execution {
             .flat_map(Ledger::entries);
         let loaded = known
             .filter(|entry| !merging.reload && entry.counts_in_table())
-            .filter_map(|entry| Some((entry.path.clone(), *ordinals.get(&entry.path)?)));
+            .map(|entry| Ok((entry.path.clone(), ordinals.of(&entry.path)?)));
         let is_added = source.load == Load::Append && merging.leaving.is_empty();
         let session = self
             .catalog
@@ -370,8 +446,8 @@ impl Execution {
                 contract,
                 load: source.load,
                 present: merging.present.map(Content::provider).transpose()?,
-                turns: turns.collect(),
-                loaded: loaded.collect(),
+                turns: turns.collect::<Result<_>>()?,
+                loaded: loaded.collect::<Result<_>>()?,
                 leaving: merging.leaving.clone(),
                 passed_over: merging.passed_over.clone(),
             },
@@ -391,21 +467,25 @@ impl Execution {
         let mut spec = self.write_spec(plan, Layout::Sorted { buckets }, 0)?;
         spec.counters = counted.expressions(&session, &plan.schema)?;
         let written = lake::write_table(session.task_ctx(), physical, &spec).await?;
-        Ok((written, loading.accounting.finish()?))
+        let before = merging.present.map_or(0, |present| present.rows);
+        let report = loading.accounting.finish(before, written.rows)?;
+        Ok((written, report))
     }
 
     /// Position of each export among all that the source ever had, by path.
-    fn ordinals(&self, source: &Source) -> BTreeMap<String, i64> {
+    fn ordinals(&self, source: &Source) -> Ordinals {
         let exports = self.observation.observed.exports.get(&source.table);
         let exports = exports.into_iter().flatten();
-        (0..)
-            .zip(exports)
-            .map(|(ordinal, export)| (export.path.clone(), ordinal))
-            .collect()
+        let numbered = (0..).zip(exports);
+        Ordinals(
+            numbered
+                .map(|(ordinal, export)| (export.path.clone(), ordinal))
+                .collect(),
+        )
     }
 
     /// The published table and the rows written; or the published one, where there are none.
-    fn appended(
+    pub(super) fn appended(
         &self,
         plan: &TablePlan,
         present: &Content,
@@ -436,27 +516,44 @@ impl Execution {
         unique: &[Arc<DecodedExport>],
         duplicates: Vec<LedgerEntry>,
         report: &LoadReport,
-    ) -> Vec<LedgerEntry> {
+    ) -> Result<Vec<LedgerEntry>> {
         let loaded = unique.iter().map(|export| {
-            let counts = report.files.get(&export.report.path).copied();
-            self.entry_of(source, export, counts.unwrap_or_default())
+            let path = &export.report.path;
+            let counts = report.files.get(path).copied().ok_or_else(|| {
+                Error::internal("an export was loaded and not counted").at(path.as_str())
+            })?;
+            self.entry_of(source, export, counts)
         });
-        let mut entries: Vec<LedgerEntry> = loaded.chain(duplicates).collect();
+        let mut entries = loaded.collect::<Result<Vec<_>>>()?;
+        entries.extend(duplicates);
         entries.sort_by(|a, b| (a.ordered_at, &a.path).cmp(&(b.ordered_at, &b.path)));
-        entries
+        Ok(entries)
     }
 
-    fn entry_of(&self, source: &Source, export: &DecodedExport, counts: FileCounts) -> LedgerEntry {
+    fn entry_of(
+        &self,
+        source: &Source,
+        export: &DecodedExport,
+        counts: FileCounts,
+    ) -> Result<LedgerEntry> {
         let decoded = &export.report;
         let found = self.observation.found.get(&source.table);
-        let found = found.and_then(|found| found.get(&decoded.path));
-        LedgerEntry {
+        let found = found
+            .and_then(|found| found.get(&decoded.path))
+            .ok_or_else(|| {
+                Error::internal("an export was read that was not found").at(decoded.path.as_str())
+            })?;
+        Ok(LedgerEntry {
             source: source.table.clone(),
             path: decoded.path.clone(),
             hash: decoded.hash.clone(),
             size: decoded.size,
             modified_at: decoded.modified_at,
-            ordered_at: found.and_then(|found| found.captures.ordered_at),
+            tag: self
+                .observation
+                .remembered(&source.table, &decoded.path)
+                .and_then(|remembered| remembered.tag),
+            ordered_at: found.captures.ordered_at,
             status: match decoded.records {
                 0 => FileStatus::Empty,
                 _ => FileStatus::Loaded,
@@ -470,11 +567,12 @@ impl Execution {
                 .observation
                 .decisions
                 .reload(&source.table, &decoded.path),
-        }
+            taken_back: 0,
+        })
     }
 
     /// The release that this build would publish.
-    fn next_release(&self) -> ReleaseNumber {
+    pub(super) fn next_release(&self) -> ReleaseNumber {
         let base = self.observation.release.as_ref();
         ReleaseNumber(base.map_or(0, |release| release.number.0) + 1)
     }
@@ -485,11 +583,24 @@ struct Merging<'a> {
     /// The table as published, unless it starts empty.
     present: Option<&'a Content>,
     exports: &'a [Arc<DecodedExport>],
-    /// `append`: exports whose published rows do not stay.
-    leaving: BTreeSet<String>,
+    /// `append`: exports whose published rows do not stay, and how many each has.
+    leaving: BTreeMap<String, u64>,
     /// `replace`: exports that change nothing.
     passed_over: BTreeSet<String>,
     reload: bool,
+}
+
+/// Position of each export among all that its source ever had, by path.
+struct Ordinals(BTreeMap<String, i64>);
+
+impl Ordinals {
+    /// # Errors
+    /// `Internal` for an export that was never seen.
+    fn of(&self, path: &str) -> Result<i64> {
+        let found = self.0.get(path).copied();
+        found
+            .ok_or_else(|| Error::internal("an export has no place in its source's order").at(path))
+    }
 }
 
 /// An export as the decoder takes it.
@@ -510,6 +621,7 @@ fn located(export: &ObservedExport, found: Option<&FoundExport>) -> Result<Expor
     Ok(Export {
         location,
         path: export.path.clone(),
+        size: found.object.size,
         captures: found.captures.clone(),
     })
 }

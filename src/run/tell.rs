@@ -5,8 +5,11 @@ use super::summary::RunSummary;
 use super::{Listener, RunEvent, Runner};
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
-use crate::notify;
+use crate::notify::{Poster, Receiver};
 use crate::project::{Notify, Webhook};
+
+/// What does not happen where a webhook cannot be told.
+const LOSS: &str = "nobody is notified";
 
 impl Runner {
     /// Keeps the report of a run that claimed, and makes its summary the last run's.
@@ -52,14 +55,7 @@ impl Runner {
 
 /// Where to send; a secret.
 pub(super) fn address(notify: &Notify) -> Result<String> {
-    match &notify.webhook {
-        Webhook::Address(address) => Ok(address.clone()),
-        Webhook::Variable(name) => std::env::var(name).map_err(|_| {
-            Error::config(format!(
-                "nobody is notified: the variable `{name}` is not set"
-            ))
-        }),
-    }
+    secret(&notify.webhook, LOSS)
 }
 
 async fn send(notify: &Notify, summary: &RunSummary) -> Result<()> {
@@ -69,5 +65,23 @@ async fn send(notify: &Notify, summary: &RunSummary) -> Result<()> {
     if let Some(fields) = body.as_object_mut() {
         fields.insert("text".to_string(), summary.text().into());
     }
-    notify::post(&address, body.to_string()).await
+    let receiver = Receiver {
+        address: &address,
+        token: None,
+        name: "the webhook",
+        loss: LOSS,
+    };
+    Poster::new(receiver)?.post(&body.to_string()).await
+}
+
+/// What the project says, or the variable that it names.
+///
+/// # Errors
+/// `Config` where that is not set.
+pub(super) fn secret(written: &Webhook, loss: &str) -> Result<String> {
+    match written {
+        Webhook::Address(address) => Ok(address.clone()),
+        Webhook::Variable(name) => std::env::var(name)
+            .map_err(|_| Error::config(format!("{loss}: the variable `{name}` is not set"))),
+    }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
-use super::{ObjectInfo, unavailable};
+use super::{ObjectInfo, failure};
 use crate::diagnostic::{Code, printable};
 use crate::error::{Error, Result};
 
@@ -119,7 +119,7 @@ pub(super) fn walk(root: &Path, folder: &str) -> Result<Listing> {
     match std::fs::symlink_metadata(&start) {
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Listing::default()),
-        Err(error) => return Err(unavailable(&start.display().to_string(), error)),
+        Err(error) => return Err(failure::local(start.display().to_string(), error)),
     }
     let folders = start.ancestors().skip(usize::from(!prefix.is_empty()));
     let above = folders.take_while(|folder| folder.starts_with(root));
@@ -130,7 +130,7 @@ pub(super) fn walk(root: &Path, folder: &str) -> Result<Listing> {
     match prefix {
         "" => {
             let entries = std::fs::read_dir(root);
-            let denied = |error| unavailable(&root.display().to_string(), error);
+            let denied = |error| failure::local(root.display().to_string(), error);
             walk.visit(entries.map_err(denied)?, "");
         }
         prefix => walk.folder(&start, prefix),
@@ -177,11 +177,16 @@ impl Walk {
         }
         let modified = metadata.modified().map(DateTime::<Utc>::from);
         match modified {
-            Ok(modified_at) if metadata.is_file() => self.found.files.push(ObjectInfo {
-                path,
-                size: metadata.len(),
-                modified_at,
-            }),
+            Ok(modified_at) if metadata.is_file() => {
+                let changed_at = changed_at(&metadata);
+                self.found.files.push(ObjectInfo {
+                    path,
+                    size: metadata.len(),
+                    modified_at,
+                    changed_at: changed_at.unwrap_or(modified_at),
+                    tag: changed_at.map(|at| format!("changed {}", at.format("%FT%H:%M:%S%.9fZ"))),
+                });
+            }
             Ok(_) => self.unreadable(&path, Fault::NeitherFileNorFolder, false),
             Err(error) => self.unreadable(&path, error.into(), false),
         }
@@ -216,6 +221,19 @@ impl Walk {
             is_folder,
         });
     }
+}
+
+/// When the file system noted the last change of a file, be it of content, name or rights: no program sets it.
+#[cfg(unix)]
+fn changed_at(metadata: &std::fs::Metadata) -> Option<DateTime<Utc>> {
+    use std::os::unix::fs::MetadataExt;
+    let nanos = u32::try_from(metadata.ctime_nsec()).ok()?;
+    DateTime::from_timestamp(metadata.ctime(), nanos)
+}
+
+#[cfg(not(unix))]
+fn changed_at(_: &std::fs::Metadata) -> Option<DateTime<Utc>> {
+    None
 }
 
 /// What the name stands for, links followed; `None` where it vanished since the folder was read.

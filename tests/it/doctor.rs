@@ -1,7 +1,5 @@
 //! `kilde doctor`: what a build needs, tried; and what `kilde status` says of a builder that died.
 
-use std::os::unix::fs::PermissionsExt;
-
 use serde_json::Value;
 
 use crate::history::till;
@@ -68,6 +66,17 @@ fn what_stops_a_build_fails_with_the_exit_code_of_who_has_to_act() {
         said.stdout
     );
 
+    till.write("kilde.yaml", "project: till\nraws: exports/\nlake: lake/\n");
+    till.kilde(&["doctor"]).ended(2);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_lake_that_may_not_be_written_is_told_of() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let till = till();
+    till.kilde(&["build"]).ended(0);
     // a superuser may write anywhere
     let locked = till.path("lake/_kilde");
     let open = std::fs::metadata(&locked).unwrap().permissions();
@@ -83,8 +92,6 @@ fn what_stops_a_build_fails_with_the_exit_code_of_who_has_to_act() {
         );
         assert_eq!(said.code, 3);
     }
-    till.write("kilde.yaml", "project: till\nraws: exports/\nlake: lake/\n");
-    till.kilde(&["doctor"]).ended(2);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `kill -9` at any instant: the old release or the new one, and no export lost or doubled.
 
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::sandbox::Sandbox;
@@ -175,5 +175,141 @@ fn a_build_killed_at_each_boundary_of_the_protocol_leaves_one_whole_release() {
         );
         shop.kilde(&["build"]).ended(0);
         assert_eq!(state(&shop), expected(night + 1), "after {boundary}");
+    }
+}
+
+/// A build that runs beside others.
+fn start(shop: &Sandbox, failpoint: Option<&str>, arguments: &[&str]) -> Child {
+    let mut command = shop.command(arguments);
+    if let Some(failpoint) = failpoint {
+        command.env("KILDE_FAILPOINT", failpoint);
+    }
+    command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+fn signal(build: &Child, name: &str) {
+    let sent = Command::new("kill")
+        .args([name, &build.id().to_string()])
+        .status();
+    assert!(sent.unwrap().success());
+}
+
+/// Until the lake log has so many entries.
+fn await_entries(shop: &Sandbox, entries: usize) {
+    let watch = kilde::clock::Stopwatch::start();
+    let log = shop.path("lake/_kilde/log");
+    while log.read_dir().map_or(0, Iterator::count) < entries {
+        assert!(watch.elapsed() < Duration::from_secs(60), "no entry came");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn of_eight_builders_at_once_one_builds_and_seven_are_told_to_come_back() {
+    let shop = shop();
+    deliver(&shop, 0);
+    let watch = kilde::clock::Stopwatch::start();
+    // whoever claims first works for a while
+    let builders: Vec<Child> = (0..8)
+        .map(|_| start(&shop, Some("long_after_claim"), &["build"]))
+        .collect();
+    let mut codes = Vec::new();
+    for builder in builders {
+        let ended = builder.wait_with_output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        if ended.status.code() == Some(75) {
+            assert!(said.contains("K0706"), "{said}");
+        }
+        codes.push(ended.status.code().unwrap());
+    }
+    codes.sort_unstable();
+    assert_eq!(
+        codes,
+        [0, 75, 75, 75, 75, 75, 75, 75],
+        "in {:?}",
+        watch.elapsed()
+    );
+    assert_eq!(state(&shop), expected(1));
+    assert_eq!(shop.newest_release()["number"], 1);
+}
+
+#[test]
+fn builders_that_wait_build_one_after_the_other() {
+    let shop = shop();
+    deliver(&shop, 0);
+    let first = start(&shop, Some("long_after_claim"), &["build"]);
+    await_entries(&shop, 1);
+    let waiting = [
+        start(&shop, None, &["build", "--wait", "2m"]),
+        start(&shop, None, &["build", "--wait", "2m"]),
+        start(&shop, None, &["build", "--wait", "1s"]),
+    ];
+    std::thread::sleep(Duration::from_millis(500));
+    // it lies there before the second claims: who has waited looks again
+    deliver(&shop, 1);
+    let mut codes = vec![first.wait_with_output().unwrap().status.code()];
+    let mut told = String::new();
+    for build in waiting {
+        let ended = build.wait_with_output().unwrap();
+        codes.push(ended.status.code());
+        told.push_str(&String::from_utf8(ended.stderr).unwrap());
+    }
+    assert_eq!(codes, [Some(0), Some(0), Some(0), Some(75)], "{told}");
+    assert!(
+        told.contains("waiting: run ") && told.contains("holds the lake"),
+        "{told}"
+    );
+    assert_eq!(state(&shop), expected(2));
+    assert_eq!(shop.newest_release()["number"], 2);
+    for command in [
+        &["rollback", "1", "--wait", "1m"][..],
+        &["resume", "--wait", "1m"],
+    ] {
+        let holder = start(&shop, None, &["rollback", "2", "--wait", "1m"]);
+        shop.kilde(command).ended(0);
+        assert!(holder.wait_with_output().unwrap().status.success());
+    }
+}
+
+#[test]
+fn a_builder_frozen_beyond_a_take_over_publishes_nothing() {
+    // before it has written anything, and with all of it staged: the next step would be the decision
+    for boundary in ["long_after_claim", "long_after_staging"] {
+        let shop = shop();
+        deliver(&shop, 0);
+        shop.kilde(&["build"]).ended(0);
+        deliver(&shop, 1);
+        let frozen = start(&shop, Some(boundary), &["build"]);
+        // claim and publish of the first build, and this claim
+        await_entries(&shop, 3);
+        let staged = shop.path("lake/_kilde/staged");
+        while boundary == "long_after_staging"
+            && !staged.read_dir().is_ok_and(|mut folders| {
+                folders.any(|folder| folder.unwrap().path().join("map.json").exists())
+            })
+        {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        signal(&frozen, "-STOP");
+        // the disk forgets its lock, as one on a network does when a machine is silent for long
+        std::fs::remove_file(shop.path("lake/_kilde/lock")).unwrap();
+        deliver(&shop, 2);
+        shop.kilde(&["build"]).ended(0);
+        assert_eq!(state(&shop), expected(3), "{boundary}");
+        let before = shop.newest_release();
+        signal(&frozen, "-CONT");
+        let ended = frozen.wait_with_output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(75), "{boundary}: {said}");
+        assert!(said.contains("K0707"), "{said}");
+        assert_eq!(shop.newest_release(), before);
+        assert_eq!(state(&shop), expected(3), "{boundary}");
+        deliver(&shop, 3);
+        shop.kilde(&["build"]).ended(0);
+        assert_eq!(state(&shop), expected(4), "{boundary}");
     }
 }

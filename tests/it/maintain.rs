@@ -69,14 +69,14 @@ fn foreign_contents(till: &Sandbox, number: u64) -> Option<Value> {
 
 #[test]
 fn kept_releases_read_as_before_and_retired_ones_are_refused() {
-    let till = nights(24, 9);
-    let before: BTreeMap<u64, _> = (9..=24).map(|n| (n, contents(&till, n))).collect();
-    let abroad = foreign_contents(&till, 9);
+    let till = nights(24, 15);
+    let before: BTreeMap<u64, _> = (15..=24).map(|n| (n, contents(&till, n))).collect();
+    let abroad = foreign_contents(&till, 15);
     let objects = till.objects();
 
     let said = till.kilde(&["maintain", "--dry-run"]).ended(0);
     for words in [
-        "would do   releases 9 to 24 are kept (30d), 8 releases would be retired",
+        "would do   releases 15 to 24 are kept (30d), 14 releases would be retired",
         "bronze.sales  24 small files",
         "would free",
     ] {
@@ -87,7 +87,7 @@ fn kept_releases_read_as_before_and_retired_ones_are_refused() {
     let gold = parquet_files(&till, "lake/gold/stores");
     let said = till.kilde(&["maintain"]).ended(0);
     for words in [
-        "maintained   releases 9 to 25 are kept (30d), 8 releases were retired",
+        "maintained   releases 15 to 25 are kept (30d), 14 releases were retired",
         "bronze.sales  24 small files → 1",
         "release 25 published: the same rows",
         "freed",
@@ -95,12 +95,18 @@ fn kept_releases_read_as_before_and_retired_ones_are_refused() {
     ] {
         assert!(said.stdout.contains(words), "{words}:\n{}", said.stdout);
     }
-    assert_eq!(parquet_files(&till, "lake/gold/stores"), gold - 8);
+    assert_eq!(parquet_files(&till, "lake/gold/stores"), gold - 14);
+    let entry =
+        |version: u32| till.path(&format!("lake/gold/stores/_delta_log/{version:020}.json"));
+    assert!(
+        !entry(9).exists() && entry(10).exists(),
+        "the log begins at a checkpoint"
+    );
     for (number, rows) in &before {
         assert_eq!(&contents(&till, *number), rows, "release {number}");
     }
     assert_eq!(contents(&till, 25), before[&24]);
-    assert_eq!(foreign_contents(&till, 9), abroad);
+    assert_eq!(foreign_contents(&till, 15), abroad);
     if let Some(newest) = foreign_contents(&till, 25) {
         let sales = &newest["bronze.sales"];
         assert_eq!(sales["duckdb"], sales["delta-rs"]);
@@ -114,14 +120,14 @@ fn kept_releases_read_as_before_and_retired_ones_are_refused() {
     );
 
     for command in [
-        &["query", "--release", "8", "select 1 from gold.stores"][..],
-        &["rollback", "8"],
-        &["diff", "8", "24"],
-        &["releases", "show", "8"],
+        &["query", "--release", "14", "select 1 from gold.stores"][..],
+        &["rollback", "14"],
+        &["diff", "14", "24"],
+        &["releases", "show", "14"],
     ] {
         let said = till.kilde(command).ended(2);
         assert!(
-            said.stderr.contains("K0717") && said.stderr.contains("releases before 9"),
+            said.stderr.contains("K0717") && said.stderr.contains("releases before 15"),
             "{}",
             said.stderr
         );
@@ -133,8 +139,8 @@ fn kept_releases_read_as_before_and_retired_ones_are_refused() {
     till.write("exports/sales_20260301.csv", "store,amount\nLund,1\n");
     till.kilde(&["build", "--no-maintain"]).ended(0);
     assert_eq!(till.query("select count(*) from bronze.sales"), [["51"]]);
-    till.kilde(&["rollback", "9"]).ended(0);
-    assert_eq!(contents(&till, 27), before[&9]);
+    till.kilde(&["rollback", "15"]).ended(0);
+    assert_eq!(contents(&till, 27), before[&15]);
 }
 
 #[test]
@@ -191,6 +197,13 @@ fn the_rows_of_a_table_that_left_go_when_it_is_dropped_and_no_kept_release_has_t
     );
     till.kilde(&["build", "--no-maintain", "--allow-breaking"])
         .ended(0);
+    let said = till.kilde(&["maintain", "--dry-run"]).ended(0);
+    assert!(
+        said.stdout
+            .contains("gold.stores left the project: `--drop gold.stores`"),
+        "{}",
+        said.stdout
+    );
     till.kilde(&["maintain", "--drop", "gold.stores"]).ended(0);
     assert_eq!(parquet_files(&till, "lake/gold/stores"), 2);
     assert_eq!(

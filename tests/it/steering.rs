@@ -124,7 +124,7 @@ fn assert_sums(company: &Sandbox) {
     assert_eq!(rows, inserted);
     let rejects = company.query("select count(*) from ops.rejects");
     let rejected = company
-        .query("select coalesce(sum(rejected), 0) from ops.files where status <> 'retracted'");
+        .query("select coalesce(sum(rejected), 0) from ops.files where status not in ('retracted', 'rolled_back')");
     assert_eq!(rejects, rejected);
 }
 
@@ -655,4 +655,223 @@ fn an_upload_waits_for_its_marker() {
             .contains("is older than it")
     );
     assert_sums(&company);
+}
+
+#[test]
+fn rows_that_a_rollback_took_back_are_named_where_their_file_is_gone() {
+    let company = two_nights();
+    std::fs::remove_file(company.path("exports/orders_20260102.csv")).unwrap();
+    let said = company.kilde(&["rollback", "1"]).ended(0);
+    assert!(
+        said.stderr.contains("2 records of bronze.orders")
+            && said.stderr.contains("orders_20260102.csv"),
+        "{}",
+        said.stderr
+    );
+    // the ledger forgets nothing that was loaded
+    assert_eq!(
+        company
+            .query("select status, taken_back from ops.files where path = 'orders_20260102.csv'"),
+        [["rolled_back", "2"]]
+    );
+    assert_sums(&company);
+    company.kilde(&["resume"]).ended(0);
+    // not a build of everything, nor one of another table first, lets them vanish
+    let said = company.kilde(&["build"]).ended(2);
+    for words in [
+        "K0214",
+        "2 records of `bronze.orders`",
+        "orders_20260102.csv",
+        "kilde exports skip orders_20260102.csv --why",
+        "release 2 still has them",
+    ] {
+        assert!(said.stderr.contains(words), "{words}: {}", said.stderr);
+    }
+    company.kilde(&["build", "-s", "bronze.people"]).ended(0);
+    company.kilde(&["build"]).ended(2);
+    let (status, note) = listed(&company, "orders_20260102.csv");
+    assert_eq!(status, "missing");
+    assert!(note.contains("took back 2 of its records"), "{note}");
+    assert_eq!(sales(&company), ["2", "30"]);
+    // put back it is read
+    deliver(&company, "orders_20260102", &["3,40", "y,1"]);
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(sales(&company), ["3", "70"]);
+    assert_eq!(listed(&company, "orders_20260102.csv").0, "loaded");
+    assert_sums(&company);
+}
+
+#[test]
+fn a_build_goes_on_without_what_a_rollback_took_back_once_somebody_says_so() {
+    let company = two_nights();
+    // release 3 has other content under an old name, and a copy of what is gone
+    deliver(&company, "orders_20260101", &["1,10", "2,20", "7,5"]);
+    deliver(&company, "orders_20260103", &["3,40", "y,1"]);
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(listed(&company, "orders_20260103.csv").0, "duplicate");
+    company.kilde(&["rollback", "1"]).ended(0);
+    std::fs::remove_file(company.path("exports/orders_20260101.csv")).unwrap();
+    std::fs::remove_file(company.path("exports/orders_20260102.csv")).unwrap();
+    for file in ["stores_20260102.csv", "people_20260102.csv"] {
+        std::fs::remove_file(company.path("exports").join(file)).unwrap();
+    }
+    company.kilde(&["resume"]).ended(0);
+    let said = company.kilde(&["build"]).ended(2);
+    // the copy will bring the rows of orders_20260102 again; the new content of the first night nobody can
+    for words in [
+        "3 records of `bronze.orders`",
+        "3 records of `bronze.stores`",
+        "2 records of `bronze.people`",
+    ] {
+        assert!(said.stderr.contains(words), "{words}: {}", said.stderr);
+    }
+    assert!(
+        !said.stderr.contains("orders_20260102.csv"),
+        "{}",
+        said.stderr
+    );
+    for file in ["stores_20260102.csv", "people_20260102.csv"] {
+        decide(&company, "skip", file).ended(0);
+    }
+    decide(&company, "retract", "orders_20260101.csv").ended(0);
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(sales(&company), ["1", "40"]);
+    assert_eq!(towns(&company), [["1", "Lund"], ["2", "Malmö"]]);
+    assert_eq!(listed(&company, "stores_20260102.csv").0, "skipped");
+    assert_sums(&company);
+    // a newer list of stores makes the missing one history
+    company.kilde(&["rollback", "3"]).ended(0);
+    assert_eq!(sales(&company), ["4", "75"]);
+}
+
+#[test]
+fn a_rollback_forward_again_brings_the_ledger_of_then() {
+    let company = two_nights();
+    let before = company.query("select source, path, status, records, inserted, rejected, release, taken_back from ops.files order by 1, 2");
+    company.kilde(&["rollback", "1"]).ended(0);
+    company.kilde(&["rollback", "2"]).ended(0);
+    company.kilde(&["resume"]).ended(0);
+    let after = company.query("select source, path, status, records, inserted, rejected, release, taken_back from ops.files order by 1, 2");
+    assert_eq!(after, before);
+    let said = company.kilde(&["build"]).ended(0);
+    assert!(said.stdout.contains("stands"), "{}", said.stdout);
+}
+
+#[test]
+fn the_ledger_forgets_no_export_that_is_gone_when_the_others_are_read_again() {
+    let company = two_nights();
+    deliver(&company, "stores_20260103", &["1,Lund", "2,Ystad", "4,Vik"]);
+    company.kilde(&["build"]).ended(0);
+    std::fs::remove_file(company.path("exports/stores_20260101.csv")).unwrap();
+    decide(&company, "retract", "stores_20260103.csv").ended(0);
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(
+        towns(&company),
+        [["1", "Lund"], ["2", "Ystad"], ["3", "Kivik"]]
+    );
+    assert_eq!(
+        company.query("select path, status, records from ops.files where source = 'bronze.stores' order by path"),
+        [
+            ["stores_20260101.csv", "loaded", "2"],
+            ["stores_20260102.csv", "loaded", "3"],
+            ["stores_20260103.csv", "retracted", "3"],
+        ]
+    );
+    assert_sums(&company);
+}
+
+#[test]
+fn the_last_good_row_of_a_rejected_record_is_not_lost_when_its_export_is_gone() {
+    let company = company();
+    // the town of the second store is rejected on the second night: its row of the first stays
+    company.write(
+        "schemas/bronze/stores.yaml",
+        "key: [store_id]\ncolumns:\n  - {name: store_id, data_type: bigint}\n  - {name: town, data_type: varchar, data_tests: [accepted_values: {values: [Lund, Malmö, Vik]}]}\n",
+    );
+    deliver(&company, "stores_20260101", &["1,Lund", "2,Malmö"]);
+    company.kilde(&["build"]).ended(0);
+    deliver(&company, "stores_20260102", &["1,Vik", "2,Mlamö"]);
+    company.kilde(&["build"]).ended(0);
+    deliver(&company, "stores_20260103", &["1,Lund", "2,Lund"]);
+    company.kilde(&["build"]).ended(0);
+    std::fs::remove_file(company.path("exports/stores_20260101.csv")).unwrap();
+    decide(&company, "retract", "stores_20260103.csv").ended(0);
+    let said = company.kilde(&["build"]).ended(1);
+    assert!(
+        said.stderr.contains("K0208") && said.stderr.contains("stores_20260101.csv"),
+        "{}",
+        said.stderr
+    );
+    undo(&company, "retract", "stores_20260103.csv").ended(0);
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(towns(&company), [["1", "Lund"], ["2", "Lund"]]);
+}
+
+#[test]
+fn a_source_that_returns_to_the_project_loses_no_rows_of_exports_that_are_gone() {
+    let company = two_nights();
+    let without = PIPELINE.replacen(
+        "  - table: bronze.people\n    files: people_{exported_on:%Y%m%d}.csv\n    read: csv\n    load: changes\n",
+        "",
+        1,
+    );
+    company.write("pipelines/company.yaml", without);
+    let contract = company.read("schemas/bronze/people.yaml");
+    std::fs::remove_file(company.path("schemas/bronze/people.yaml")).unwrap();
+    company.kilde(&["build", "--allow-breaking"]).ended(0);
+    company.write("pipelines/company.yaml", PIPELINE);
+    company.write("schemas/bronze/people.yaml", contract);
+    std::fs::remove_file(company.path("exports/people_20260101.csv")).unwrap();
+    let said = company.kilde(&["build"]).ended(2);
+    assert!(
+        said.stderr.contains("K0208") && said.stderr.contains("people_20260101.csv"),
+        "{}",
+        said.stderr
+    );
+    decide(&company, "retract", "people_20260101.csv").ended(0);
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(
+        company.query("select person_id, town from bronze.people order by 1"),
+        [["1", "Ystad"], ["3", "Kivik"]]
+    );
+}
+
+#[test]
+fn other_content_of_the_same_size_and_time_is_seen() {
+    let company = two_nights();
+    let file = "exports/orders_20260101.csv";
+    let earlier = "2026-01-03T00:00:00Z".parse::<chrono::DateTime<chrono::Utc>>();
+    let earlier: std::time::SystemTime = earlier.unwrap().into();
+    written_at(&company, file, earlier);
+    // the disk's clock ticks coarsely: what was read long after its last change has a tag that lasts
+    std::thread::sleep(std::time::Duration::from_millis(2_100));
+    deliver(&company, "orders_20260103", &["4,100"]);
+    company.kilde(&["build"]).ended(0);
+    let tags = company
+        .query("select path, tag <> '' from ops.files where path like 'orders%' order by path");
+    assert_eq!(tags[0], ["orders_20260101.csv", "true"]);
+    assert_eq!(listed(&company, "orders_20260101.csv").0, "loaded");
+    deliver(&company, "orders_20260101", &["1,11", "2,20", "x,1"]);
+    written_at(&company, file, earlier);
+    // the newest was read just after it was written, and is written over within the same tick or so
+    let newest = "exports/orders_20260103.csv";
+    let at = std::fs::metadata(company.path(newest))
+        .unwrap()
+        .modified()
+        .unwrap();
+    deliver(&company, "orders_20260103", &["4,999"]);
+    written_at(&company, newest, at);
+    for path in ["orders_20260101.csv", "orders_20260103.csv"] {
+        assert_eq!(listed(&company, path).0, "changed", "{path}");
+    }
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(sales(&company), ["4", "1070"]);
+    assert_sums(&company);
+    // touched, copied, read by others: its content is the same, and nothing is read into the table
+    for command in [&["build", "--verify-exports"][..], &["build"]] {
+        let said = company.kilde(command).ended(0);
+        assert!(said.stdout.contains("stands"), "{}", said.stdout);
+    }
+    let said = company.kilde(&["exports", "--verify"]).ended(0);
+    assert!(said.stdout.contains("3 loaded"), "{}", said.stdout);
 }

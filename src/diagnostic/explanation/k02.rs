@@ -68,6 +68,14 @@ pub(super) const CODES: &[Explanation] = &[
                for it to be read, blocked and compared as an e-mail address. Of several columns of one meaning the first counts.",
     },
     Explanation {
+        code: Code(214),
+        title: "records that a rollback took back and nobody can read again",
+        text: "A rollback takes back what exports brought that came after the older release; the next build reads those exports\n\
+               again. Some of them lie no longer in `raw`, so their records would vanish without a word. Put the files back, or\n\
+               say that they do not count: `kilde exports skip FILE --why TEXT`. The release that loaded them still has their\n\
+               rows: `kilde query --release N`, or `kilde rollback N` to it.",
+    },
+    Explanation {
         code: Code(240),
         title: "not a selection",
         text: "A selection is words with spaces between (all that any finds); a word is terms with commas between (what all\n\

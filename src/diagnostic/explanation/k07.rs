@@ -5,16 +5,10 @@ use crate::diagnostic::Code;
 
 pub(super) const CODES: &[Explanation] = &[
     Explanation {
-        code: Code(701),
-        title: "this kind of storage is not in this version",
-        text: "`raw` and `lake` in kilde.yaml name a folder of this machine: a path relative to the project,\n\
-               an absolute path, or a `file:///…` URL. Object stores (s3, az, gs) come with a later version.",
-    },
-    Explanation {
         code: Code(702),
         title: "there is no such folder",
-        text: "`raw` must name an existing folder; `lake` is created by the first build. Relative paths start at\n\
-               the folder of kilde.yaml.",
+        text: "`raw` must name an existing folder, or a place in a bucket below which something lies; `lake` is\n\
+               created by the first build. Relative paths start at the folder of kilde.yaml.",
     },
     Explanation {
         code: Code(703),
@@ -61,8 +55,9 @@ pub(super) const CODES: &[Explanation] = &[
         text: "kilde builds on what it published and tested. Another tool has committed rows or a new schema to\n\
                a table of the lake, so a build would either bury that change or publish it untested. Compactions\n\
                that change no row are followed and never lead here.\n\
-               `kilde rollback` to the newest release publishes its content over the change (whose version stays\n\
-               in the table's log), then `kilde resume` lets builds go on.",
+               `kilde build --overrule TABLE` publishes the table as kilde made it over the change; the release names the\n\
+               version, the tool and the time, and the version stays in the table's log. Rows that were added to the table of\n\
+               an `append` source can be taken over: `kilde adopt TABLE`.",
     },
     Explanation {
         code: Code(710),
@@ -120,5 +115,45 @@ pub(super) const CODES: &[Explanation] = &[
 Releases stay readable for as long as `keep:` in kilde.yaml says (30 days, unless it says otherwise), counted from when the
 next one was published; `kilde maintain` then gives their space back. They cannot be read, compared or rolled back to any
 more. `kilde releases` lists those that can; `ops.releases` remembers the others.",
+    },
+    Explanation {
+        code: Code(718),
+        title: "what another tool did cannot be taken over",
+        text: "`kilde adopt` takes over rows that were added to the table of an `append` source, tests them as an export's,\n\
+               and enters them in the ledger. Tables that kilde makes of other tables are made again by the next build; rows\n\
+               of exports that were changed or deleted would contradict the ledger. `kilde build --overrule TABLE` publishes\n\
+               the table as kilde made it; to lose the rows of an export, `kilde exports retract` it.",
+    },
+    Explanation {
+        code: Code(719),
+        title: "no other tool has changed the table",
+        text: "`--overrule` and `kilde adopt` answer a commit of another tool that changed data or columns since the newest\n\
+               release. There is none: the name is wrong, or a release has answered it already (`kilde releases show N`).",
+    },
+    Explanation {
+        code: Code(720),
+        title: "the bucket lies in another region",
+        text: "S3 signs each request for a region, and this bucket lies in another one than AWS_REGION, the profile or, where\n\
+               neither says it, us-east-1.",
+    },
+    Explanation {
+        code: Code(721),
+        title: "there is no such bucket or container",
+        text: "The object store knows no bucket (S3, Google) or container (Azure) of that name, or the endpoint that\n\
+               AWS_ENDPOINT_URL or AZURE_STORAGE_ENDPOINT names is another's. kilde creates no buckets.",
+    },
+    Explanation {
+        code: Code(722),
+        title: "no credentials for an object store",
+        text: "Nothing says who kilde is to the store: no variables of the environment, no profile, and no service of\n\
+               the machine that would tell (instance metadata). docs/storage.md lists what is looked at, in its\n\
+               order. Credentials never stand in kilde.yaml.",
+    },
+    Explanation {
+        code: Code(723),
+        title: "the object store refuses",
+        text: "The store answered with 401 or 403, or says that a token has expired or is none: wrong keys, a clock that\n\
+               is wrong, or rights that are missing. docs/storage.md lists the rights that a builder and a reader need.\n\
+               A store that may not list a bucket refuses also where an object merely does not exist.",
     },
 ];

@@ -76,6 +76,10 @@ pub(super) struct Counts {
     fates: BTreeMap<i64, FileCounts>,
     pub(super) removed: u64,
     pub(super) kept: u64,
+    /// Published rows that were read.
+    pub(super) present: u64,
+    /// Rows that ended, published ones and such as came with an export of this load.
+    pub(super) ended: u64,
 }
 
 impl Counts {
@@ -115,17 +119,36 @@ pub(crate) struct Accounting {
     known: BTreeMap<String, FileCounts>,
     /// Path by turn, of the exports that are folded.
     paths: BTreeMap<i64, String>,
-    /// The newest execution; `None` where nothing is folded.
-    tally: Option<Arc<Mutex<Arc<Tally>>>>,
+    rows: RowsAfter,
+}
+
+/// How the rows of the table follow from the books.
+#[derive(Clone, Debug)]
+enum RowsAfter {
+    /// Only those inserted are written, beside the published ones.
+    Added,
+    /// All but those that leave are written again, so many, and those inserted.
+    Rewritten { leaving: u64 },
+    /// As the newest execution of the fold counted.
+    Folded(Arc<Mutex<Arc<Tally>>>),
 }
 
 impl Accounting {
-    /// Books in which nothing has to be counted.
-    pub(super) fn closed(known: BTreeMap<String, FileCounts>) -> Self {
+    /// Books of rows that are added beside the published ones.
+    pub(super) fn added(known: BTreeMap<String, FileCounts>) -> Self {
+        Self::closed(known, RowsAfter::Added)
+    }
+
+    /// Books of a table that is written again without so many of its rows, and with those added.
+    pub(super) fn rewritten(known: BTreeMap<String, FileCounts>, leaving: u64) -> Self {
+        Self::closed(known, RowsAfter::Rewritten { leaving })
+    }
+
+    fn closed(known: BTreeMap<String, FileCounts>, rows: RowsAfter) -> Self {
         Self {
             known,
             paths: BTreeMap::new(),
-            tally: None,
+            rows,
         }
     }
 
@@ -138,20 +161,21 @@ impl Accounting {
         Self {
             known,
             paths,
-            tally: Some(tally),
+            rows: RowsAfter::Folded(tally),
         }
     }
 
-    /// Closes the books.
+    /// Closes the books: `present` rows were published, `written` ones have been written.
     ///
     /// # Errors
-    /// `Internal` where the rows have not been read to their end, or a record disappeared.
-    pub(crate) fn finish(&self) -> Result<LoadReport> {
+    /// `Internal` where the rows have not been read to their end, or a record or a row disappeared, or came from nowhere.
+    pub(crate) fn finish(&self, present: u64, written: u64) -> Result<LoadReport> {
         let mut report = LoadReport {
             files: self.known.clone(),
             ..LoadReport::default()
         };
-        if let Some(tally) = &self.tally {
+        let mut ended = 0;
+        if let RowsAfter::Folded(tally) = &self.rows {
             let tally = Arc::clone(&tally.lock().unwrap_or_else(PoisonError::into_inner));
             let partitions = tally
                 .partitions
@@ -162,8 +186,16 @@ impl Accounting {
                     "a load was accounted for before it was read",
                 ));
             }
+            let mut read = 0;
             for counts in partitions.1.values() {
-                self.add(&mut report, counts);
+                self.add(&mut report, counts)?;
+                read += counts.present;
+                ended += counts.ended;
+            }
+            if read != present {
+                return Err(Error::internal(format!(
+                    "a load read {read} published rows of {present}"
+                )));
             }
         }
         for (path, counts) in &report.files {
@@ -174,24 +206,36 @@ impl Accounting {
                 .at(path));
             }
         }
-        Ok(report)
+        let inserted: u64 = report.files.values().map(|counts| counts.inserted).sum();
+        let expected = match &self.rows {
+            RowsAfter::Added => Some(inserted),
+            RowsAfter::Rewritten { leaving } => (present + inserted).checked_sub(*leaving),
+            RowsAfter::Folded(_) => (present + inserted).checked_sub(ended),
+        };
+        match expected {
+            Some(expected) if expected == written => Ok(report),
+            _ => Err(Error::internal(format!(
+                "a load wrote {written} rows, but {present} published and {inserted} new ones make {}",
+                expected.map_or_else(|| "fewer than none".to_string(), |rows| rows.to_string()),
+            ))),
+        }
     }
 
-    fn add(&self, report: &mut LoadReport, counts: &Counts) {
+    fn add(&self, report: &mut LoadReport, counts: &Counts) -> Result<()> {
         report.removed += counts.removed;
         report.kept += counts.kept;
         for (turn, fates) in &counts.fates {
             let file = self
                 .paths
                 .get(turn)
-                .and_then(|path| report.files.get_mut(path));
-            if let Some(file) = file {
-                file.inserted += fates.inserted;
-                file.updated += fates.updated;
-                file.unchanged += fates.unchanged;
-                file.superseded += fates.superseded;
-            }
+                .and_then(|path| report.files.get_mut(path))
+                .ok_or_else(|| Error::internal("a load counts records of no export"))?;
+            file.inserted += fates.inserted;
+            file.updated += fates.updated;
+            file.unchanged += fates.unchanged;
+            file.superseded += fates.superseded;
         }
+        Ok(())
     }
 }
 

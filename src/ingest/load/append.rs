@@ -7,7 +7,7 @@ use super::accounting::{Accounting, opening_counts};
 use super::events::accepted_rows;
 use super::plan::present_rows;
 use super::{LoadRequest, Loading, planning};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ingest::table_schema;
 
 pub(super) fn append(
@@ -16,23 +16,27 @@ pub(super) fn append(
 ) -> Result<Loading> {
     let mut counts = opening_counts(&request.turns);
     for turn in &request.turns {
-        if let Some(counts) = counts.get_mut(&turn.export.report.path) {
-            counts.inserted = turn.export.report.accepted;
-        }
+        let report = &turn.export.report;
+        let counts = counts
+            .get_mut(&report.path)
+            .ok_or_else(|| Error::internal("an export is loaded that nobody counts"))?;
+        counts.inserted = report.accepted;
     }
     let table = table_schema(request.contract);
     let added = accepted_rows(context, &table, &request.turns)?;
     let added = context.read_table(added).map_err(planning)?;
-    let rows = match &request.present {
+    match &request.present {
         Some(present) if !request.leaving.is_empty() => {
-            present_rows(context, present.clone(), &table, &request.leaving)?
-                .union(added)
-                .map_err(planning)?
+            let staying = present_rows(context, present.clone(), &table, &request.leaving)?;
+            let leaving = request.leaving.values().sum();
+            Ok(Loading {
+                rows: staying.union(added).map_err(planning)?,
+                accounting: Accounting::rewritten(counts, leaving),
+            })
         }
-        _ => added,
-    };
-    Ok(Loading {
-        rows,
-        accounting: Accounting::closed(counts),
-    })
+        _ => Ok(Loading {
+            rows: added,
+            accounting: Accounting::added(counts),
+        }),
+    }
 }

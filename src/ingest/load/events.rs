@@ -44,11 +44,12 @@ impl Kind {
     }
 
     /// From [`KIND`].
-    pub(super) fn of(number: i8) -> Self {
+    pub(super) fn of(number: i8) -> Option<Self> {
         match number {
-            0 => Self::Present,
-            1 => Self::Accepted,
-            _ => Self::RejectedKey,
+            0 => Some(Self::Present),
+            1 => Some(Self::Accepted),
+            2 => Some(Self::RejectedKey),
+            _ => None,
         }
     }
 }

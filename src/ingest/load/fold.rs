@@ -4,15 +4,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use datafusion::arrow::array::{AsArray, RecordBatch, UInt32Array};
 use datafusion::arrow::compute::{interleave_record_batch, take_record_batch};
 use datafusion::arrow::datatypes::{Int8Type, Int64Type, SchemaRef};
-use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::row::{Row, RowConverter, SortField};
+use datafusion::common::Result;
 
 use super::accounting::Counts;
 use super::events::Kind;
+use super::plan::broken;
 
 /// Rows of an output batch.
 const OUTPUT_ROWS: usize = 8192;
@@ -50,6 +52,8 @@ pub(super) trait Group: Send {
 #[derive(Default)]
 pub(super) struct Rows {
     batches: BTreeMap<usize, Held>,
+    /// Somebody asked for a row whose batch had been let go.
+    has_lost: AtomicBool,
 }
 
 struct Held {
@@ -63,7 +67,10 @@ impl Rows {
     pub(super) fn same_content(&self, a: RowRef, b: RowRef) -> bool {
         match (self.content(a), self.content(b)) {
             (Some(a), Some(b)) => a == b,
-            _ => false,
+            _ => {
+                self.has_lost.store(true, Ordering::Relaxed);
+                false
+            }
         }
     }
 
@@ -100,7 +107,7 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    pub(super) fn new(columns: Columns, group: Box<dyn Group>) -> Result<Self, ArrowError> {
+    pub(super) fn new(columns: Columns, group: Box<dyn Group>) -> Result<Self> {
         let converter = |positions: &[usize]| {
             let field = |at: &usize| SortField::new(columns.table.field(*at).data_type().clone());
             RowConverter::new(positions.iter().map(field).collect())
@@ -119,7 +126,7 @@ impl Folder {
     }
 
     /// Takes a batch of events; returns rows that are final.
-    pub(super) fn push(&mut self, events: &RecordBatch) -> Result<Option<RecordBatch>, ArrowError> {
+    pub(super) fn push(&mut self, events: &RecordBatch) -> Result<Option<RecordBatch>> {
         let pick = |positions: &[usize]| -> Vec<_> {
             positions
                 .iter()
@@ -150,9 +157,10 @@ impl Folder {
             }
             let event = Event {
                 turn: turns.value(row),
-                kind: Kind::of(kinds.value(row)),
+                kind: Kind::of(kinds.value(row)).ok_or_else(|| broken("an event of no kind"))?,
                 row: RowRef { batch, row },
             };
+            self.counts.present += u64::from(event.kind == Kind::Present);
             self.group.event(event, &self.rows);
         }
         if self.output.len() >= OUTPUT_ROWS || self.rows.batches.len() > HELD_BATCHES {
@@ -162,7 +170,7 @@ impl Folder {
     }
 
     /// Ends the last key's history; returns the remaining rows.
-    pub(super) fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
+    pub(super) fn finish(&mut self) -> Result<RecordBatch> {
         if self.key.is_some() {
             self.close_group();
         }
@@ -179,7 +187,7 @@ impl Folder {
     }
 
     /// Makes a batch of the rows that are final and lets go of what nobody points to.
-    fn emit(&mut self) -> Result<RecordBatch, ArrowError> {
+    fn emit(&mut self) -> Result<RecordBatch> {
         let positions: BTreeMap<usize, usize> =
             self.rows.batches.keys().copied().zip(0..).collect();
         let batches: Vec<&RecordBatch> =
@@ -187,8 +195,14 @@ impl Folder {
         let indices: Vec<(usize, usize)> = self
             .output
             .drain(..)
-            .filter_map(|row| Some((*positions.get(&row.batch)?, row.row)))
-            .collect();
+            .map(|row| match positions.get(&row.batch) {
+                Some(position) => Ok((*position, row.row)),
+                None => Err(broken("a row of the new table was let go")),
+            })
+            .collect::<Result<_>>()?;
+        if self.rows.has_lost.load(Ordering::Relaxed) {
+            return Err(broken("a row was compared that had been let go"));
+        }
         let result = match (batches.as_slice(), indices.is_empty()) {
             (_, true) | ([], _) => RecordBatch::new_empty(Arc::clone(&self.columns.table)),
             ([only], false) => {

@@ -55,8 +55,8 @@ pub(crate) struct LoadRequest<'a> {
     /// Ordinals of loaded exports by path. Needed only where one of `turns` is late, i.e. comes before a loaded one:
     /// then records of `changes` do not replace newer ones, and a late export of `replace` changes nothing.
     pub(crate) loaded: BTreeMap<String, i64>,
-    /// `append`: exports whose rows in `present` do not stay.
-    pub(crate) leaving: BTreeSet<String>,
+    /// `append`: exports whose rows in `present` do not stay, and how many each has there.
+    pub(crate) leaving: BTreeMap<String, u64>,
     /// `replace`: exports that change nothing, since they have too few records and a good one came after them.
     pub(crate) passed_over: BTreeSet<String>,
 }

@@ -1,6 +1,6 @@
 //! The fold as part of a query plan: a table whose scan sorts the events and folds them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -35,7 +35,7 @@ use super::accounting::{Accounting, FileCounts, Tally};
 use super::events::{KIND, Kind, TURN, event_schema, exported_events};
 use super::fold::{Columns, Folder, Group};
 use super::{LoadRequest, Loading, Turn, planning};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ingest::conform::{SOURCE_FILE, SOURCE_ROW};
 use crate::ingest::table_schema;
 
@@ -44,7 +44,7 @@ pub(super) struct Folding<'a, F> {
     /// The exports that take part, by number of their turn.
     pub(super) turns: Vec<(i64, &'a Turn)>,
     pub(super) with_rejected_keys: bool,
-    /// Turns of published rows by the export of their content; those of other exports come before everything.
+    /// Turns of published rows by the export of their content; none at all: they come before everything.
     pub(super) loaded: BTreeMap<String, i64>,
     pub(super) known: BTreeMap<String, FileCounts>,
     /// Makes the rule for a partition.
@@ -79,9 +79,10 @@ where
     let group: Vec<usize> = if keys.is_empty() {
         (0..content).collect()
     } else {
-        keys.iter()
-            .filter_map(|key| table.index_of(key).ok())
-            .collect()
+        let of_key = keys.iter().map(|key| table.index_of(key));
+        of_key
+            .collect::<Result<_, _>>()
+            .map_err(|error| Error::internal("a key is no column").caused_by(error))?
     };
     let exported = exported_events(context, &table, &folding.turns, folding.with_rejected_keys)?;
     let mut events = context.read_table(exported).map_err(planning)?;
@@ -132,13 +133,17 @@ pub(super) fn present_rows(
     context: &SessionContext,
     present: Arc<dyn TableProvider>,
     table: &SchemaRef,
-    leaving: &BTreeSet<String>,
+    leaving: &BTreeMap<String, u64>,
 ) -> Result<DataFrame> {
     let columns = present_columns(&present.schema(), table);
-    let leaving = leaving.iter().map(|path| lit(path.as_str())).collect();
+    let leaving = leaving.keys().map(|path| lit(path.as_str())).collect();
+    // a row that names no export was adopted from another tool: it leaves with none
+    let stays = ident(SOURCE_FILE)
+        .is_null()
+        .or(ident(SOURCE_FILE).in_list(leaving, true));
     let rows = context.read_table(present).map_err(planning)?;
     rows.select(columns)
-        .and_then(|rows| rows.filter(ident(SOURCE_FILE).in_list(leaving, true)))
+        .and_then(|rows| rows.filter(stays))
         .map_err(planning)
 }
 
@@ -154,7 +159,12 @@ fn present_columns(has: &SchemaRef, table: &SchemaRef) -> Vec<Expr> {
     table.fields().iter().map(column).collect()
 }
 
-/// The turn of a published row: that of its export, else before all.
+/// What must not be: a bug, which ends the build.
+pub(super) fn broken(what: &str) -> DataFusionError {
+    DataFusionError::External(Box::new(Error::internal(what)))
+}
+
+/// The turn of a published row: that of its export, or before all where exports have none.
 fn turn_of_present(loaded: BTreeMap<String, i64>) -> Expr {
     const FIRST: i64 = -1;
     if loaded.is_empty() {
@@ -166,13 +176,12 @@ fn turn_of_present(loaded: BTreeMap<String, i64>) -> Expr {
             .as_string::<i32>()
             .iter()
             .map(|path| {
-                Some(
-                    path.and_then(|path| loaded.get(path))
-                        .copied()
-                        .unwrap_or(FIRST),
-                )
+                let turn = path.and_then(|path| loaded.get(path)).copied();
+                turn.map(Some).ok_or_else(|| {
+                    broken("a published row names an export that the ledger does not know")
+                })
             })
-            .collect();
+            .collect::<PlanResult<_>>()?;
         Ok(ColumnarValue::Array(Arc::new(turns) as ArrayRef))
     };
     create_udf(
@@ -272,15 +281,11 @@ impl FoldExec {
             PhysicalSortExpr::new(column, SortOptions::default())
         };
         let position = [
-            Some(columns.turn),
-            columns.table.index_of(SOURCE_FILE).ok(),
-            columns.table.index_of(SOURCE_ROW).ok(),
+            columns.turn,
+            columns.table.index_of(SOURCE_FILE)?,
+            columns.table.index_of(SOURCE_ROW)?,
         ];
-        let order = columns
-            .group
-            .iter()
-            .copied()
-            .chain(position.into_iter().flatten());
+        let order = columns.group.iter().copied().chain(position);
         let ordering = LexOrdering::new(order.map(sort))
             .ok_or_else(|| DataFusionError::Internal("a load sorts by nothing".to_string()))?;
         let mut equivalences = EquivalenceProperties::new(Arc::clone(&columns.table));

@@ -14,7 +14,7 @@ use super::events::Kind;
 use super::fold::{Event, Group, RowRef, Rows};
 use super::plan::{Folding, folded};
 use super::{LoadRequest, Loading, Turn};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// The turn of the published table: exports count from 0.
 const PRESENT: i64 = -1;
@@ -28,9 +28,10 @@ pub(super) fn replace(context: &SessionContext, request: &LoadRequest<'_>) -> Re
     let mut known = opening_counts(&request.turns);
     for turn in request.turns.iter().filter(is_late) {
         let report = &turn.export.report;
-        if let Some(counts) = known.get_mut(&report.path) {
-            counts.superseded = report.accepted;
-        }
+        let counts = known
+            .get_mut(&report.path)
+            .ok_or_else(|| Error::internal("an export is loaded that nobody counts"))?;
+        counts.superseded = report.accepted;
     }
     // numbered without a gap, so that the fold sees in which exports a key is not
     let turns: Vec<(i64, &Turn)> = (0..)
@@ -64,6 +65,7 @@ struct Snapshot {
     is_rejected: bool,
     fates: Vec<(i64, Fate)>,
     kept: u64,
+    ended: u64,
 }
 
 impl Snapshot {
@@ -77,6 +79,7 @@ impl Snapshot {
             is_rejected: false,
             fates: Vec::new(),
             kept: 0,
+            ended: 0,
         }
     }
 
@@ -98,14 +101,18 @@ impl Snapshot {
                 self.state = Some(row);
             }
             (None, Some(_)) if self.is_rejected => self.kept += 1,
-            (None, _) if self.turn != PRESENT => self.state = None,
+            (None, _) if self.turn != PRESENT => self.end(),
             (None, _) => {}
         }
         self.is_rejected = false;
         if turn > self.turn + 1 {
-            self.state = None;
+            self.end();
         }
         self.turn = turn;
+    }
+
+    fn end(&mut self) {
+        self.ended += u64::from(self.state.take().is_some());
     }
 }
 
@@ -114,6 +121,7 @@ impl Group for Snapshot {
         self.go_to(event.turn, rows);
         match event.kind {
             Kind::Present => {
+                self.end();
                 self.state = Some(event.row);
                 self.was_present = true;
             }
@@ -137,6 +145,7 @@ impl Group for Snapshot {
             counts.add(turn, fate);
         }
         counts.kept += self.kept;
+        counts.ended += self.ended;
         counts.removed += u64::from(self.was_present && self.state.is_none());
         self.state.take().into_iter().for_each(emit);
         *self = Self {
@@ -158,6 +167,7 @@ struct Bag {
     /// Copies in the turn under way.
     count: usize,
     fates: Vec<(i64, Fate)>,
+    ended: usize,
 }
 
 impl Bag {
@@ -170,6 +180,7 @@ impl Bag {
             turn: PRESENT,
             count: 0,
             fates: Vec::new(),
+            ended: 0,
         }
     }
 
@@ -187,6 +198,7 @@ impl Bag {
     }
 
     fn shrink_to(&mut self, count: usize) {
+        self.ended += self.state.len().saturating_sub(count);
         self.state.truncate(count);
         self.survivors = self.survivors.min(count);
     }
@@ -224,6 +236,7 @@ impl Group for Bag {
             counts.add(turn, fate);
         }
         counts.removed += (self.present - self.survivors) as u64;
+        counts.ended += self.ended as u64;
         self.state.drain(..).for_each(emit);
         *self = Self::new(self.last);
     }

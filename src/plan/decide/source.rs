@@ -6,12 +6,14 @@ use super::Decider;
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::name::TableName;
 use crate::plan::fingerprint::{changed_parts, only_grew};
-use crate::plan::{Action, ExportState, ObservedExport, PublishedTable, Reason, TablePlan};
+use crate::plan::{Action, ExportState, ObservedExport, PublishedTable, Reason, TablePlan, lost};
 use crate::project::{Load, Source};
 
 /// Why every export of a source must be read again, for who finds that some are gone.
 #[derive(Clone, Copy, Debug)]
 enum Cause {
+    /// The table is in no release, although its ledger knows exports: it left the project once.
+    Returned,
     Contract,
     Retracted,
     Changed,
@@ -21,6 +23,9 @@ enum Cause {
 impl Cause {
     fn remedy(self) -> &'static str {
         match self {
+            Self::Returned => {
+                "put them back, or go on without them: `kilde exports retract FILE --why TEXT`"
+            }
             Self::Contract => "put them back, or undo the change of the contract or of `read`",
             Self::Retracted => {
                 "put them back, or take the decision back: `kilde exports retract FILE --undo`"
@@ -59,7 +64,9 @@ impl Decider<'_> {
             reload: true,
             leaving,
         };
+        self.refuse_lost(plan, exports);
         let Some(published) = self.published(&plan.table) else {
+            self.refuse_reload_of_gone(plan, exports, Cause::Returned);
             return (reload(leaving), vec![Reason::New]);
         };
         let grows = self.grows(plan, published);
@@ -220,6 +227,42 @@ impl Decider<'_> {
         }
     }
 
+    /// What a rollback took back must be read again, not vanish with its file.
+    fn refuse_lost(&mut self, plan: &TablePlan, exports: &[ObservedExport]) {
+        let Some(source) = self.project.sources.get(&plan.table) else {
+            return;
+        };
+        let lost = lost(source.load, exports);
+        let Some((path, first)) = lost.first() else {
+            return;
+        };
+        let records: u64 = lost.iter().map(|(_, lost)| lost.records).sum();
+        let paths: Vec<&str> = lost.iter().map(|(path, _)| path.as_str()).collect();
+        self.mistakes.push(
+            Diagnostic::error(
+                Code(214),
+                format!(
+                    "{records} {} of `{}` {} taken back by a rollback and cannot be read again, since {} of its exports {} gone: {}",
+                    if records == 1 { "record" } else { "records" },
+                    plan.table,
+                    if records == 1 { "was" } else { "were" },
+                    lost.len(),
+                    if lost.len() == 1 { "is" } else { "are" },
+                    few(&paths),
+                ),
+            )
+            .at(&source.file, first_line(&source.file.text, source.span))
+            .help(format!(
+                "put the file back, or go on without its records: `kilde exports {} {path} --why TEXT`; {} still has them",
+                first.verb(),
+                match first.release {
+                    Some(release) => format!("release {release}"),
+                    None => "an older release".to_string(),
+                }
+            )),
+        );
+    }
+
     /// A reload must not lose rows whose exports are gone; of `replace` only the newest export counts.
     fn refuse_reload_of_gone(
         &mut self,
@@ -270,18 +313,23 @@ fn grown(table: &TableName, exports: &[ObservedExport]) -> Reason {
 
 /// Exports that are needed once more, and are no longer there.
 fn gone_mistake(source: &Source, gone: &[&ObservedExport], what: &str, remedy: &str) -> Diagnostic {
-    let shown: Vec<&str> = gone.iter().take(3).map(|e| e.path.as_str()).collect();
-    let rest = if gone.len() > 3 { ", …" } else { "" };
+    let paths: Vec<&str> = gone.iter().map(|export| export.path.as_str()).collect();
     Diagnostic::error(
         Code(208),
         format!(
-            "{what}, and {} of its exports are gone: {}{rest}",
+            "{what}, and {} of its exports are gone: {}",
             gone.len(),
-            shown.join(", ")
+            few(&paths)
         ),
     )
     .at(&source.file, first_line(&source.file.text, source.span))
     .help(remedy)
+}
+
+fn few(paths: &[&str]) -> String {
+    let shown = paths[..paths.len().min(3)].join(", ");
+    let rest = if paths.len() > 3 { ", …" } else { "" };
+    format!("{shown}{rest}")
 }
 
 fn first_line(text: &str, span: Span) -> Span {

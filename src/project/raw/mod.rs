@@ -34,7 +34,9 @@ pub(in crate::project) use matching::RawMatch;
 pub(in crate::project) use pipeline_file::{
     RawExposure, RawFreshness, RawOwner, RawPipelineFile, RawReady, RawSource, RawStep,
 };
-pub(in crate::project) use project_file::{RawHighlights, RawNotify, RawProjectFile, RawTarget};
+pub(in crate::project) use project_file::{
+    RawHighlights, RawNotify, RawOpenLineage, RawProjectFile, RawTarget,
+};
 pub(in crate::project) use scalar::{
     Character, ColumnName, DateFormat, JsonPath, NumberSign, TimeFormat, Unit, identifier,
 };

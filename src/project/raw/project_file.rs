@@ -34,6 +34,8 @@ section! {
         keep: Option<Period>,
         /// Whom to tell what happened.
         notify: Option<RawNotify>,
+        /// Where a build's OpenLineage events go.
+        openlineage: Option<RawOpenLineage>,
         /// Who answers for the processing of personal data.
         controller: Option<RawController>,
         /// Who uses data, for what and why, by name.
@@ -56,6 +58,23 @@ section! {
         vars: Named<Spanned<String>>,
         /// Whom to tell what happened.
         notify: Option<RawNotify>,
+        /// Where a build's OpenLineage events go.
+        openlineage: Option<RawOpenLineage>,
+    }
+}
+
+section! {
+    /// Where a build's OpenLineage events go: which tables it made, of which, column by column.
+    RawOpenLineage {
+        /// `env:NAME` of the variable that holds the server's address, or the address; `/api/v1/lineage` is added to one
+        /// without a path.
+        url: Option<String>,
+        /// `env:NAME` of the variable that holds the server's key.
+        api_key: Option<String>,
+        /// File that grows by a line an event, relative to the project.
+        file: Option<String>,
+        /// Of the jobs. Default: the project's name.
+        namespace: Option<String>,
     }
 }
 

@@ -10,6 +10,7 @@ mod exposure;
 mod highlights;
 mod matching;
 mod notify;
+mod openlineage;
 mod ownership;
 mod relation;
 mod seed;
@@ -26,8 +27,9 @@ use std::sync::Arc;
 use super::load::Files;
 use super::publish::ParquetTables;
 use super::raw::{Mistake, RawHighlights, Sink};
-use super::{Ground, Notify, Period, Pipeline, Project, Spanned, Variables};
+use super::{Ground, Notify, OpenLineage, Period, Pipeline, Project, Spanned, Variables};
 use crate::diagnostic::{Code, Diagnostic, SourceFile, Span};
+use crate::location::Location;
 use crate::name::TableName;
 
 /// A table that people read, or a source, lacks its contract.
@@ -94,6 +96,7 @@ pub(crate) fn project(
         pipelines.push(Pipeline {
             name,
             description: raw.description,
+            schedule: raw.schedule.map(|schedule| schedule.0),
             owner: raw.owner.map(contract::owner),
             tags: raw.tags.0,
         });
@@ -138,6 +141,7 @@ pub(crate) fn project(
         max_record_bytes: settings.max_record_bytes,
         purposes: settings.purposes,
         notify: settings.notify,
+        openlineage: settings.openlineage,
         parquet_tables,
         keep: settings.keep,
         highlights,
@@ -172,11 +176,12 @@ pub(crate) struct Settings {
     name: Option<String>,
     root: std::path::PathBuf,
     time_zone: chrono_tz::Tz,
-    raw: String,
-    lake: String,
+    raw: Location,
+    lake: Location,
     vars: BTreeMap<String, String>,
     max_record_bytes: u64,
     notify: Option<Notify>,
+    openlineage: Option<OpenLineage>,
     /// The purposes declared.
     purposes: BTreeMap<String, Ground>,
     /// Whether `purposes` holds all that the file declares.

@@ -38,7 +38,8 @@ pub(super) fn resolve(
     })
 }
 
-fn webhook(text: &str) -> Option<Webhook> {
+/// `env:NAME`, or an address.
+pub(super) fn webhook(text: &str) -> Option<Webhook> {
     if let Some(name) = text.strip_prefix("env:") {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let is_name = !name.is_empty() && name.chars().all(plain);

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
-use super::table_log::{JsonEntry, replay};
+use super::table_log::{JsonEntry, entry_path, replay};
 use crate::name::{ReleaseNumber, TableName};
 use crate::release::claim::Floors;
-use crate::release::log::{Event, LogEntry, Publish};
+use crate::release::layout;
+use crate::release::log::{Event, FORMAT, LogEntry, Publish};
 use crate::release::map::StagedMap;
 use crate::release::stage::Files;
 use crate::release::{CandidateName, Release, RollbackClass, TableKind, TableState};
@@ -56,6 +57,10 @@ pub(super) struct Checker {
     files: BTreeMap<String, Rows>,
     /// The newest release that pins a file.
     pinned: BTreeMap<String, ReleaseNumber>,
+    /// Files that a foreign tool deleted and nobody has restored.
+    pub(super) vacuumed: BTreeSet<String>,
+    /// A newer kilde has written to the log.
+    pub(super) has_newer: bool,
     pub(super) overruled: u64,
     pub(super) reused: u64,
     pub(super) rolled_back: u64,
@@ -150,7 +155,26 @@ impl Checker {
             let owner = open.as_deref() == Some(entry.run.0.as_str());
             self.ensure(owner, "I6 written without holding the claim", path);
         }
+        let is_newer = entry.format > FORMAT;
+        self.ensure(
+            is_newer || !self.has_newer,
+            "R16 written after a newer kilde",
+            path,
+        );
+        self.has_newer |= is_newer;
         self.log.push(entry);
+        self.take_entries(read);
+    }
+
+    /// Entries that stand there already: a power cut can lose one and not the next.
+    fn take_entries(&mut self, read: &dyn Fn(&str) -> Option<Bytes>) {
+        while let Some(bytes) = read(&layout::log_entry(self.log.len() as u64 + 1)) {
+            let entry: LogEntry = serde_json::from_slice(&bytes).unwrap();
+            if let Event::Retire(retire) = &entry.event {
+                self.floors.raise(retire);
+            }
+            self.log.push(entry);
+        }
     }
 
     /// The run that may write: the last claimant, until it published or yielded.
@@ -230,6 +254,14 @@ impl Checker {
     }
 
     fn check_rollback(&mut self, to: ReleaseNumber, expected: &BTreeMap<TableName, Rows>) {
+        let kept = self.rows_of(self.releases.last());
+        let newest = self.releases.last().cloned();
+        for (name, entry) in newest.into_iter().flat_map(|newest| newest.tables) {
+            if entry.facts.rollback == RollbackClass::Keeps {
+                let equal = kept.get(&name) == expected.get(&name);
+                self.ensure(equal, "R10 a rollback took back what keeps", &name);
+            }
+        }
         let Some(then) = self.releases.get(to.0 as usize - 1).cloned() else {
             return self.violate("I2 rolled back to a release that is not there", to);
         };
@@ -364,7 +396,7 @@ impl Checker {
         self.releases.push(release);
     }
 
-    /// Every foreign data change that a release was published over is listed in it.
+    /// Every foreign change that a release was published over is listed in it.
     fn check_overruled(
         &mut self,
         index: usize,
@@ -380,7 +412,8 @@ impl Checker {
         let first = pinned.map_or(0, |pinned| pinned + 1);
         let unlisted = (first..=version).find(|version| {
             let (commit, _) = &self.tables[location][*version as usize];
-            let foreign = commit.release.is_none() && commit.data_change;
+            let changes = commit.data_change || commit.definition.is_some();
+            let foreign = commit.release.is_none() && changes;
             let listed = |overruled: &crate::release::map::Overruled| {
                 overruled.table == *name && overruled.version == *version
             };
@@ -460,6 +493,169 @@ impl Checker {
                 }
             }
         }
+        orphans.retain(|path| !self.vacuumed.contains(path));
         orphans
+    }
+
+    /// Paths of the data files that the newest version of a table names.
+    pub(super) fn live_at_head(&self, location: &str) -> BTreeSet<String> {
+        let newest = self
+            .tables
+            .get(location)
+            .and_then(|versions| versions.last());
+        let files = newest.into_iter().flat_map(|(_, state)| state.files.keys());
+        files.map(|path| format!("{location}/{path}")).collect()
+    }
+
+    /// What a foreign tool deleted, to be put back.
+    pub(super) fn take_vacuumed(&mut self) -> Vec<(String, Bytes)> {
+        let vacuumed = std::mem::take(&mut self.vacuumed);
+        let bytes = |path: &String| {
+            let rows = self.files.get(path)?;
+            let rows = rows
+                .iter()
+                .flat_map(|(row, count)| std::iter::repeat_n(row, *count as usize));
+            let rows: Vec<&String> = rows.collect();
+            Some(Bytes::from(serde_json::to_vec(&rows).unwrap()))
+        };
+        let restored = vacuumed.into_iter();
+        restored
+            .filter_map(|path| Some((path.clone(), bytes(&path)?)))
+            .collect()
+    }
+
+    /// The entries that raised a table's protocol, where nothing stands on them.
+    pub(super) fn take_raised(&mut self) -> Vec<String> {
+        let mut raised = Vec::new();
+        for (location, versions) in &mut self.tables {
+            while versions
+                .last()
+                .is_some_and(|(entry, _)| entry.raises_protocol)
+            {
+                versions.pop();
+                raised.push(entry_path(location, versions.len() as u64));
+            }
+        }
+        raised
+    }
+
+    /// Whether an operator has something to mend.
+    pub(super) fn has_damage(&self) -> bool {
+        let heads = self.tables.values().filter_map(|versions| versions.last());
+        !self.vacuumed.is_empty() || heads.into_iter().any(|(entry, _)| entry.raises_protocol)
+    }
+
+    /// Believes what a power cut left: all that is remembered is what lies there.
+    pub(super) fn begin_again(&mut self, paths: &[String], read: &dyn Fn(&str) -> Option<Bytes>) {
+        let mut before = std::mem::take(self);
+        self.violations = std::mem::take(&mut before.violations);
+        (self.overruled, self.reused, self.rolled_back) =
+            (before.overruled, before.reused, before.rolled_back);
+        for path in paths.iter().filter(|path| path.ends_with(".parquet")) {
+            let rows: Vec<String> = serde_json::from_slice(&read(path).unwrap()).unwrap();
+            let counted = self.files.entry(path.clone()).or_default();
+            for row in rows {
+                *counted.entry(row).or_default() += 1;
+            }
+        }
+        for path in paths {
+            let Some((location, _)) = path.split_once("/_delta_log/") else {
+                continue;
+            };
+            let versions = self.tables.entry(location.to_string()).or_default();
+            while let Some(bytes) = read(&entry_path(location, versions.len() as u64)) {
+                let entry: JsonEntry = serde_json::from_slice(&bytes).unwrap();
+                let state = replay(
+                    versions.last().map(|(_, state)| state),
+                    versions.len() as u64,
+                    &entry,
+                );
+                versions.push((entry, state));
+            }
+        }
+        self.take_entries(read);
+        loop {
+            let number = ReleaseNumber(self.releases.len() as u64 + 1);
+            let release: Release = match read(&layout::release(number)) {
+                Some(bytes) => serde_json::from_slice(&bytes).unwrap(),
+                // its record was deleted with it
+                None if number < self.floors.releases_below => {
+                    before.releases[self.releases.len()].clone()
+                }
+                None => break,
+            };
+            for entry in release.tables.values() {
+                let state = entry.version.and_then(|v| self.state(&entry.location, v));
+                for file in state.into_iter().flat_map(|state| state.files.into_keys()) {
+                    let object = format!("{}/{file}", entry.location);
+                    self.pinned.insert(object, release.number);
+                }
+            }
+            self.releases.push(release);
+        }
+        for entry in self.log.clone() {
+            if let Event::Publish(publish) = &entry.event {
+                self.believe(&entry, publish, read);
+            }
+        }
+    }
+
+    fn believe(
+        &mut self,
+        entry: &LogEntry,
+        publish: &Publish,
+        read: &dyn Fn(&str) -> Option<Bytes>,
+    ) {
+        let number = publish.number;
+        let dense = self.decided.len() as u64 + 1 == number.0;
+        self.ensure(dense, "I1 after a power cut a publish is missing", number);
+        if let Some(release) = self.releases.get(number.0 as usize - 1).cloned() {
+            let expected = self.rows_of(Some(&release));
+            let map = StagedMap {
+                lake_id: String::new(),
+                release,
+                commits: BTreeMap::new(),
+            };
+            let entry = entry.clone();
+            self.decided.push(Decided {
+                entry,
+                map,
+                expected,
+            });
+            return;
+        }
+        let Some(bytes) = read(&publish.map) else {
+            return self.violate("I5 after a power cut a decided release has no map", number);
+        };
+        let map: StagedMap = serde_json::from_slice(&bytes).unwrap();
+        let mut expected = self.rows_of(self.releases.last());
+        for (name, commit) in &map.commits {
+            let target = self.target(
+                &commit.location,
+                commit.version,
+                &commit.adds,
+                &commit.removes,
+            );
+            let Some(target) = target else {
+                self.violate("I5 after a power cut a decided release has no base", name);
+                continue;
+            };
+            for path in target.keys() {
+                let object = format!("{}/{path}", commit.location);
+                let known = self.files.contains_key(&object);
+                self.ensure(
+                    known,
+                    "I5 after a power cut a decided file is gone",
+                    &object,
+                );
+            }
+            expected.insert(name.clone(), self.rows_in(&commit.location, &target));
+        }
+        let entry = entry.clone();
+        self.decided.push(Decided {
+            entry,
+            map,
+            expected,
+        });
     }
 }

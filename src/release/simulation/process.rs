@@ -2,6 +2,7 @@
 //! scheduler polls, so that every operation of the store is a place to interleave, freeze or die.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::Variant;
@@ -10,13 +11,15 @@ use super::table_log::{JsonEntry, JsonLog, entry_path};
 use super::world::{SimulatedStore, World};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::name::{ReleaseNumber, RunId, TableName};
-use crate::release::log::LogView;
+use crate::location::Location;
+use crate::name::{ClaimNumber, ReleaseNumber, RunId, TableName};
+use crate::release::log::{self, Event, FORMAT, LogView};
+use crate::release::retire::{Sweep, Window};
 use crate::release::stage::Files;
 use crate::release::{
-    CandidateName, Claim, Fingerprints, KeepFailedRuns, Lake, LiveFile, PublishRequest, Removal,
-    RollbackClass, RollbackRequest, TableChange, TableEntry, TableFacts, TableKind, TableLog,
-    TableWrite, YieldReason,
+    CandidateName, Claim, Failpoint, Fingerprints, KeepFailedRuns, Lake, LiveFile, PublishRequest,
+    Release, Removal, RollbackClass, RollbackRequest, TableChange, TableEntry, TableFacts,
+    TableKind, TableLog, TableWrite, YieldReason,
 };
 use crate::store::Store;
 
@@ -44,18 +47,26 @@ struct Build {
     base: BTreeMap<TableName, TableEntry>,
     parts: u64,
     request: PublishRequest,
+    /// The operator says: ours over theirs, whatever they did.
+    overrules: bool,
 }
 
 impl Actor {
     pub(super) fn new(world: &Arc<World>, variant: Variant) -> Self {
         let inner = Arc::new(SimulatedStore(Arc::clone(world)));
-        let store = Store::over(inner, url::Url::parse("simulated://lake/").unwrap());
+        let location = Location::parse("s3://simulated", Path::new("/")).unwrap();
+        let store = Store::over(inner, location);
         let tables = Arc::new(JsonLog::new(store.clone()));
         let clock = Arc::clone(&world.clock) as Arc<dyn Clock>;
+        let at_boundary = Arc::clone(world);
         Self {
             world: Arc::clone(world),
             variant,
-            lake: Lake::open(store, Arc::clone(&tables) as Arc<dyn TableLog>, clock),
+            lake: Lake::open(store, Arc::clone(&tables) as Arc<dyn TableLog>, clock)
+                .with_failpoint(Failpoint::new(move |_| {
+                    at_boundary.state().at_boundary();
+                    Ok(())
+                })),
             tables,
         }
     }
@@ -76,7 +87,12 @@ impl Actor {
     pub(super) async fn build(self) -> Result<Ended> {
         let run = self.run_id();
         let mut claim = self.lake.claim(&run).await?;
-        self.sweep(&mut claim).await?;
+        let mut sweep = self.sweep(&mut claim).await?;
+        if self.chance(30)
+            && let Some(sweep) = sweep.take()
+        {
+            sweep.delete().await?;
+        }
         if claim.pause().is_some() && (self.chance(50) || !claim.resume().await?) {
             claim.yield_(YieldReason::NothingToDo).await?;
             return Ok(Ended::Otherwise);
@@ -91,9 +107,16 @@ impl Actor {
             base,
             parts: 0,
             request: PublishRequest::default(),
+            overrules: self.chance(15),
         };
         match self.build_and_publish(&mut build).await {
-            Ok(number) => Ok(Ended::Published(number, run)),
+            Ok(number) => {
+                // frozen in here it deletes long after others have gone on
+                if let Some(sweep) = sweep {
+                    drop(sweep.delete().await);
+                }
+                Ok(Ended::Published(number, run))
+            }
             Err(error) => self.give_up(build, error).await,
         }
     }
@@ -129,32 +152,43 @@ impl Actor {
             // what rule R2 forbids: to go on at the end of whatever others wrote
             build.claim.view = LogView::read(self.lake.store()).await?;
         }
-        let request = std::mem::take(&mut build.request);
+        let mut request = std::mem::take(&mut build.request);
+        if build.overrules {
+            request.overrule.extend(build.base.keys().cloned());
+        }
         Ok(build.claim.stage_and_publish(request).await?.number)
     }
 
-    async fn sweep(&self, claim: &mut Claim) -> Result<()> {
+    async fn delete_below(&self, base: Option<&Release>, below: ClaimNumber) -> Result<()> {
+        let window = Window {
+            claims: ClaimNumber(0)..below,
+            since: None,
+        };
+        self.lake.delete_orphans(base, &window).await.map(|_| ())
+    }
+
+    /// What the build deletes once it has published, or before: both are right.
+    async fn sweep(&self, claim: &mut Claim) -> Result<Option<Sweep>> {
         if !self.chance(40) {
-            return Ok(());
+            return Ok(None);
         }
         let base = claim.base().cloned();
         match self.variant {
             Variant::Protocol | Variant::AnyTail => {
                 let runs = self.below(5) as usize;
-                claim.sweep(KeepFailedRuns { runs, days: 7 }).await?;
+                let keep = KeepFailedRuns { runs, days: 7 };
+                return claim.declare_sweep(keep).await;
             }
             // what rule R8 forbids: to delete without a word, or whatever looks like an orphan
             Variant::UndeclaredSweep => {
-                self.lake
-                    .delete_orphans(base.as_ref(), claim.number())
-                    .await?;
+                self.delete_below(base.as_ref(), claim.number()).await?;
             }
             Variant::StaleSweep => {
-                let any = crate::name::ClaimNumber(u64::MAX);
-                self.lake.delete_orphans(base.as_ref(), any).await?;
+                let any = ClaimNumber(u64::MAX);
+                self.delete_below(base.as_ref(), any).await?;
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Appends new exports to bronze and to the ledger; sometimes compacts bronze instead.
@@ -393,11 +427,16 @@ impl Actor {
 
     pub(super) async fn maintain(self) -> Result<Ended> {
         let mut claim = self.lake.claim(&self.run_id()).await?;
+        let mut retirement = None;
         if let Some(newest) = claim.base().map(|base| base.number.0) {
             let floor = ReleaseNumber(newest.saturating_sub(self.below(3)).max(1));
-            claim.retire_releases(floor, "simulated").await?;
+            retirement = claim.declare_retired(floor, "simulated").await?;
         }
+        // after a compaction is published, what was declared is deleted without a claim, however late
         claim.yield_(YieldReason::NothingToDo).await?;
+        if let Some(retirement) = retirement {
+            retirement.delete_all().await?;
+        }
         Ok(Ended::Otherwise)
     }
 
@@ -409,6 +448,10 @@ impl Actor {
         let Some(head) = self.tables.head(&location, None).await? else {
             return Ok(Ended::Otherwise);
         };
+        if self.chance(10) {
+            self.world.vacuum(&location);
+            return Ok(Ended::Otherwise);
+        }
         let state = self.tables.state(&location, head).await?;
         let path = format!("foreign-{}.parquet", self.world.clock.nonce());
         let appends = self.chance(25);
@@ -436,6 +479,7 @@ impl Actor {
             data_change: appends,
             definition: (appends && self.chance(30)).then(|| "foreign definition".to_string()),
             tool: Some("another tool".to_string()),
+            raises_protocol: self.chance(2),
         };
         let store = self.lake.store();
         store
@@ -446,6 +490,21 @@ impl Actor {
             .put_if_absent(&entry_path(&location, head + 1), bytes.into())
             .await?;
         Ok(Ended::Otherwise)
+    }
+
+    /// A kilde of a later format claims the lake, and is never seen again.
+    pub(super) async fn newer(self) -> Result<Ended> {
+        let store = self.lake.store();
+        let tail = LogView::read(store).await?.tail();
+        let mut entry = self.lake.log_entry(&self.run_id(), Event::Claim);
+        entry.format = FORMAT + 1;
+        log::append(store, tail + 1, &entry).await?;
+        Ok(Ended::Otherwise)
+    }
+
+    /// Nothing that a store has shown before is believed any more.
+    pub(super) fn forget(&self) {
+        self.tables.forget();
     }
 
     /// I8: what a reader pins is one settled release, at least as new as when it asked, and it stays readable until it is
@@ -478,7 +537,8 @@ impl Actor {
             let readable = release.number >= world.checker.floors.releases_below;
             for file in state.files.keys() {
                 let object = format!("{}/{file}", entry.location);
-                if readable && !world.has(&object) {
+                let vacuumed = world.checker.vacuumed.contains(&object);
+                if readable && !vacuumed && !world.has(&object) {
                     world.checker.violate("I8 a reader misses a file", object);
                 }
             }

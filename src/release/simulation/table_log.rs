@@ -21,6 +21,9 @@ pub(in crate::release) struct JsonEntry {
     pub(in crate::release) data_change: bool,
     pub(in crate::release) definition: Option<String>,
     pub(in crate::release) tool: Option<String>,
+    /// It raises the table's protocol.
+    #[serde(default)]
+    pub(in crate::release) raises_protocol: bool,
 }
 
 /// Logs of that format in a store. Entries never change, so those seen once are not fetched again.
@@ -64,6 +67,11 @@ impl JsonLog {
             store,
             seen: Mutex::default(),
         }
+    }
+
+    /// Forgets what it has seen: after an operator's repair, or a power cut.
+    pub(super) fn forget(&self) {
+        self.seen.lock().unwrap().clear();
     }
 
     async fn entry_at(&self, location: &str, version: u64) -> Result<Option<Arc<JsonEntry>>> {
@@ -113,7 +121,7 @@ impl TableLog for JsonLog {
             removes: entry.removes.clone(),
             data_change: entry.data_change,
             changes_metadata: entry.definition.is_some(),
-            changes_protocol: false,
+            changes_protocol: entry.raises_protocol,
             tool: entry.tool.clone(),
             written_at: None,
         }))
@@ -127,6 +135,7 @@ impl TableLog for JsonLog {
             data_change: draft.data_change,
             definition: draft.definition.map(str::to_string),
             tool: None,
+            raises_protocol: false,
         };
         serde_json::to_vec(&entry).unwrap().into()
     }

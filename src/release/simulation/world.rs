@@ -20,6 +20,7 @@ use object_store::{
 
 use super::invariant::Checker;
 use crate::clock::{Clock, SimulatedClock};
+use crate::store::SIMULATED_BARRIER;
 
 /// SplitMix64: small, seeded, the same everywhere.
 #[derive(Debug)]
@@ -57,7 +58,7 @@ pub(super) struct FaultRate {
     pub(super) read: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Object {
     bytes: Bytes,
     modified_at: DateTime<Utc>,
@@ -87,10 +88,42 @@ pub(super) struct State {
     pub(super) checker: Checker,
     /// Exports that have arrived so far.
     pub(super) exports: u64,
+    /// No byte more has room: nothing is put.
+    pub(super) is_full: bool,
+    /// What a boundary of the protocol wants for the process that reached it.
+    pub(super) fate: Option<Fate>,
+    /// What no barrier has covered yet, as it was before; `None`: this is no disk.
+    unsynced: Option<BTreeMap<String, Option<Object>>>,
+    /// A disk that lies: barriers cover nothing.
+    ignores_barriers: bool,
+}
+
+/// What becomes of a process at a boundary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    Frozen,
+    Killed,
 }
 
 impl State {
+    fn note(&mut self, path: &str) {
+        if let Some(unsynced) = &mut self.unsynced {
+            let before = || self.objects.get(path).cloned();
+            unsynced.entry(path.to_string()).or_insert_with(before);
+        }
+    }
+
+    /// A process reached a boundary of the protocol.
+    pub(super) fn at_boundary(&mut self) {
+        self.fate = match self.random.below(1000) {
+            0..4 => Some(Fate::Killed),
+            4..24 => Some(Fate::Frozen),
+            _ => None,
+        };
+    }
+
     fn put(&mut self, path: &str, bytes: Bytes, now: DateTime<Utc>) {
+        self.note(path);
         let fresh = !self.objects.contains_key(path);
         let object = Object {
             bytes: bytes.clone(),
@@ -111,6 +144,7 @@ impl State {
     }
 
     fn delete(&mut self, path: &str) {
+        self.note(path);
         if self.objects.remove(path).is_some() {
             self.checker.delete(path);
         }
@@ -137,7 +171,66 @@ impl World {
                 faults,
                 checker: Checker::default(),
                 exports: 0,
+                is_full: false,
+                fate: None,
+                unsynced: None,
+                ignores_barriers: false,
             }),
+        }
+    }
+
+    /// From here on one disk of one machine, which keeps for sure only what a barrier covered.
+    pub(super) fn become_a_disk(&self, ignores_barriers: bool) {
+        let mut state = self.state();
+        state.unsynced = Some(BTreeMap::new());
+        state.ignores_barriers = ignores_barriers;
+    }
+
+    /// The machine is dead, and of what no barrier covered any part is as if it had never been done.
+    pub(super) fn cut_power(&self) {
+        let mut state = self.state();
+        let unsynced = state.unsynced.replace(BTreeMap::new()).unwrap_or_default();
+        for (path, before) in unsynced {
+            if state.random.below(2) == 0 {
+                match before {
+                    Some(object) => state.objects.insert(path, object),
+                    None => state.objects.remove(&path),
+                };
+            }
+        }
+        let state = &mut *state;
+        let objects = &state.objects;
+        let read = |path: &str| objects.get(path).map(|object| object.bytes.clone());
+        let paths: Vec<String> = objects.keys().cloned().collect();
+        state.checker.begin_again(&paths, &read);
+    }
+
+    /// A foreign tool deletes every file of a table that its newest version does not name, however new.
+    pub(super) fn vacuum(&self, location: &str) {
+        let mut state = self.state();
+        let live = state.checker.live_at_head(location);
+        let is_file = |path: &&String| {
+            path.starts_with(&format!("{location}/"))
+                && path.ends_with(".parquet")
+                && !live.contains(*path)
+        };
+        let gone: Vec<String> = state.objects.keys().filter(is_file).cloned().collect();
+        for path in gone {
+            state.objects.remove(&path);
+            state.checker.vacuumed.insert(path);
+        }
+    }
+
+    /// An operator restores what foreign hands deleted, and takes away what raised a table's protocol.
+    pub(super) fn mend(&self) {
+        let now = self.clock.now();
+        let mut state = self.state();
+        for (path, bytes) in state.checker.take_vacuumed() {
+            let modified_at = now;
+            state.objects.insert(path, Object { bytes, modified_at });
+        }
+        for path in state.checker.take_raised() {
+            state.objects.remove(&path);
         }
     }
 
@@ -235,6 +328,12 @@ impl ObjectStore for SimulatedStore {
         let create = matches!(options.mode, PutMode::Create);
         let now = self.0.clock.now();
         let mut state = self.0.state();
+        if state.is_full {
+            return Err(object_store::Error::Generic {
+                store: "simulated",
+                source: Box::new(std::io::Error::from(std::io::ErrorKind::StorageFull)),
+            });
+        }
         let rate = if create {
             state.faults.create
         } else {
@@ -279,6 +378,12 @@ impl ObjectStore for SimulatedStore {
     async fn get_opts(&self, location: &Path, _options: GetOptions) -> Result<GetResult> {
         Permit::default().await;
         let mut state = self.0.state();
+        if location.as_ref() == SIMULATED_BARRIER
+            && !state.ignores_barriers
+            && let Some(unsynced) = &mut state.unsynced
+        {
+            unsynced.clear();
+        }
         let rate = state.faults.read;
         if state.random.permille(rate) {
             return Err(no_answer());

@@ -1,0 +1,238 @@
+//! What another tool did to a table, answered by a person: published over, or taken over as if it had come in an export.
+//!
+//! Taken over are rows, not files: what the other tool added is written once more as a build writes it, with our statistics (no
+//! value of a person in a log) and our provenance. All other rows must be what they were: their digest says so.
+
+use std::collections::BTreeSet;
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::{Expr, cast, ident, lit};
+use datafusion::prelude::DataFrame;
+use futures::StreamExt;
+
+use super::BuildRequest;
+use super::execute::{Execution, TableResult};
+use super::ops_tables::Ingested;
+use crate::catalog::{Catalog, Content};
+use crate::diagnostic::Code;
+use crate::engine::{self, Joins};
+use crate::error::{Error, Result};
+use crate::ingest::{FileCounts, FileStatus, Ledger, LedgerEntry, SOURCE_FILE, SOURCE_ROW};
+use crate::lake::{self, Digest, Layout, RowHasher};
+use crate::name::TableName;
+use crate::plan::TablePlan;
+use crate::project::{Load, Project};
+use crate::release::{Commit, Release, TableEntry};
+
+impl BuildRequest {
+    /// Published tables of which foreign changes are answered: those to be published over, and those taken over.
+    pub(super) fn answered(&self, release: Option<&Release>) -> BTreeSet<TableName> {
+        let tables = release
+            .into_iter()
+            .flat_map(|release| release.tables.keys());
+        let is_named = |table: &&TableName| {
+            self.adopt.contains(*table)
+                || self.overrule.contains(&table.to_string())
+                || self.overrule.contains(table.name())
+        };
+        tables.filter(is_named).cloned().collect()
+    }
+
+    /// # Errors
+    /// `Config` K0719 where there is nothing to answer; K0718 for what cannot be taken over.
+    pub(super) async fn refuse_vain_answers(
+        &self,
+        project: &Project,
+        catalog: &Catalog,
+        release: Option<&Release>,
+    ) -> Result<()> {
+        for table in &self.adopt {
+            let load = project.sources.get(table).map(|source| source.load);
+            if load != Some(Load::Append) {
+                return Err(Error::config(format!(
+                    "`{table}` is not the table of an `append` source: the next build would make it anew without those rows"
+                ))
+                .code(Code(718))
+                .help(format!("`kilde build --overrule {table}` publishes ours over them")));
+            }
+        }
+        let answered = self.answered(release);
+        let is_found = |name: &&String| {
+            let mut found = answered.iter();
+            !found.any(|table| table.to_string() == **name || table.name() == name.as_str())
+        };
+        let adopted = self.adopt.iter().map(TableName::to_string).collect();
+        for names in [&self.overrule, &adopted] {
+            if let Some(name) = names.iter().find(is_found) {
+                return Err(nothing_to_answer(name));
+            }
+        }
+        for table in &answered {
+            let entry = release.and_then(|release| release.tables.get(table));
+            let changes = match entry {
+                Some(entry) if entry.version.is_some() => {
+                    catalog.lake().foreign_changes(table, entry).await?.1
+                }
+                _ => Vec::new(),
+            };
+            if changes.is_empty() {
+                return Err(nothing_to_answer(&table.to_string()));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn nothing_to_answer(table: &str) -> Error {
+    Error::config(format!("no other tool has changed `{table}`"))
+        .code(Code(719))
+        .help("`kilde build` builds as ever; compactions by other tools are followed by themselves")
+}
+
+impl Execution {
+    /// The table with the rows that another tool added to it; its new exports wait for the next build.
+    pub(super) async fn adopt(&self, plan: &TablePlan) -> Result<TableResult> {
+        let table = &plan.table;
+        let entry = self
+            .entry(table)
+            .ok_or_else(|| Error::internal(format!("`{table}` is adopted and not published")))?;
+        let (head, changes) = self.catalog.lake().foreign_changes(table, entry).await?;
+        let (Some(head), Some(first)) = (head, changes.first()) else {
+            return Err(nothing_to_answer(&table.to_string()));
+        };
+        let redefining = |commit: &&Commit| commit.changes_metadata || commit.changes_protocol;
+        if changes.iter().any(|commit| redefining(&commit)) {
+            return Err(not_adoptable(table, "changed its columns or properties"));
+        }
+        let theirs = TableEntry {
+            version: Some(head),
+            ..entry.clone()
+        };
+        let theirs = self.catalog.content(table, &theirs).await?;
+        let theirs = theirs.with_columns(plan.schema.clone());
+        let present = self.catalog.content(table, entry).await?;
+        let present = present.with_columns(plan.schema.clone());
+        let session = self
+            .catalog
+            .engine()
+            .session(&std::collections::BTreeMap::new(), Joins::Hash)?;
+        let rows = |content: &Content| -> Result<DataFrame> {
+            session
+                .read_table(content.provider()?)
+                .and_then(|rows| rows.select(columns(plan, |_| None)))
+                .map_err(engine::failure)
+        };
+        let ours = self.is_ours(table);
+        let staying = rows(&theirs)?.filter(ours.clone().is_true());
+        let staying = digest(staying.map_err(engine::failure)?).await?;
+        if staying != digest(rows(&present)?).await? {
+            return Err(not_adoptable(
+                table,
+                "deleted or changed rows of exports, or wrote rows in the name of one",
+            ));
+        }
+        let export = format!("{}/_delta_log/{:020}.json", entry.location, first.version);
+        let provenance = |name: &str| match name {
+            SOURCE_FILE => Some(lit(export.as_str())),
+            SOURCE_ROW => Some(lit(ScalarValue::Int64(None))),
+            _ => None,
+        };
+        let added = rows(&theirs)?
+            .filter(ours.is_not_true())
+            .and_then(|rows| rows.select(columns(plan, provenance)))
+            .map_err(engine::failure)?;
+        let physical = added
+            .create_physical_plan()
+            .await
+            .map_err(engine::failure)?;
+        let bytes = changes.iter().flat_map(|commit| &commit.adds);
+        let bytes: u64 = bytes.map(|file| file.size).sum();
+        let buckets = super::step::buckets(bytes);
+        let spec = self.write_spec(plan, Layout::Sorted { buckets }, 0)?;
+        let written = lake::write_table(session.task_ctx(), physical, &spec).await?;
+        if written.rows == 0 {
+            return Err(not_adoptable(table, "added no row"));
+        }
+        let (content, outcome) = self.appended(plan, &present, &written)?;
+        self.record_ingested(
+            table,
+            Ingested {
+                entries: vec![LedgerEntry {
+                    source: table.clone(),
+                    hash: blake3::hash(format!("{} {export}", entry.table_id).as_bytes())
+                        .to_hex()
+                        .to_string(),
+                    path: export,
+                    size: bytes,
+                    modified_at: first.written_at.unwrap_or(self.observation.observed.now),
+                    tag: None,
+                    ordered_at: None,
+                    status: FileStatus::Adopted,
+                    duplicate_of: None,
+                    counts: FileCounts {
+                        records: written.rows,
+                        inserted: written.rows,
+                        ..FileCounts::default()
+                    },
+                    release: self.next_release(),
+                    run_id: self.run.clone(),
+                    as_of: self.request.as_of,
+                    decision: 0,
+                    taken_back: 0,
+                }],
+                ..Ingested::default()
+            },
+        );
+        let result = TableResult::new(plan, outcome);
+        let mut result = result.counting(content.rows, Some(present.rows));
+        result.built_from.clear();
+        // no export was held to these rules: the rows are
+        let counted = self.counted_as_any(plan)?;
+        self.test(plan, &counted, &content, None, &mut result)
+            .await?;
+        result.content = Some(content);
+        Ok(result)
+    }
+
+    /// Whether a row came in an export that counts.
+    fn is_ours(&self, table: &TableName) -> Expr {
+        let ledger = self.observation.ledger.get(table);
+        let entries = ledger.into_iter().flat_map(Ledger::entries);
+        let paths = entries
+            .filter(|entry| entry.counts_in_table())
+            .map(|entry| lit(entry.path.as_str()));
+        ident(SOURCE_FILE).in_list(paths.collect(), false)
+    }
+}
+
+/// The columns of the table in its types, some of them as `given`.
+fn columns(plan: &TablePlan, given: impl Fn(&str) -> Option<Expr>) -> Vec<Expr> {
+    let column = |name: &String, data_type: &DataType| {
+        let value = given(name).unwrap_or_else(|| ident(name));
+        cast(value, data_type.clone()).alias(name)
+    };
+    let fields = plan.schema.fields().iter();
+    fields
+        .map(|field| column(field.name(), field.data_type()))
+        .collect()
+}
+
+async fn digest(rows: DataFrame) -> Result<Digest> {
+    let mut batches = rows.execute_stream().await.map_err(engine::failure)?;
+    let (mut hasher, mut digest) = (RowHasher::default(), Digest::default());
+    while let Some(batch) = batches.next().await {
+        digest += hasher.digest(&batch.map_err(engine::failure)?)?;
+    }
+    Ok(digest)
+}
+
+fn not_adoptable(table: &TableName, what: &str) -> Error {
+    Error::config(format!(
+        "what another tool did to `{table}` cannot be taken over: it {what}"
+    ))
+    .code(Code(718))
+    .help(format!(
+        "`kilde build --overrule {table}` publishes ours over it; `kilde query --release N` shows what was published"
+    ))
+}

@@ -1,0 +1,60 @@
+//! Claiming the lake, at once or when the run is done that holds it.
+
+use std::time::Duration;
+
+use super::{Listener, RunEvent, Runner};
+use crate::catalog::Catalog;
+use crate::clock::{self, Stopwatch};
+use crate::diagnostic::Code;
+use crate::error::Result;
+use crate::name::RunId;
+use crate::release::Claim;
+
+/// Another run holds the lake.
+const BUSY: Code = Code(706);
+
+/// Between two tries to claim a lake that another run holds; each pause is twice as long as the one before.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+impl Runner {
+    /// The claim, once another run is done with the lake, if it is within `wait`; and whether it was waited for: then the lake
+    /// is not what was looked at before.
+    ///
+    /// # Errors
+    /// `Conflict` K0706 where another run holds the lake for longer.
+    pub(super) async fn claim(
+        &self,
+        catalog: &Catalog,
+        run: &RunId,
+        wait: Duration,
+        listener: &Listener,
+    ) -> Result<(Claim, bool)> {
+        let watch = Stopwatch::start();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            // dropped half way, a claim would leave its entry behind
+            let error = match catalog.lake().claim(run).await {
+                Ok(mut claim) => {
+                    claim.keep_alive();
+                    return Ok((claim, pause != FIRST_PAUSE));
+                }
+                Err(error) if error.number() == Some(BUSY) => error,
+                Err(error) => return Err(error),
+            };
+            let left = wait.saturating_sub(watch.elapsed());
+            if left.is_zero() {
+                return Err(error);
+            }
+            if pause == FIRST_PAUSE {
+                listener(RunEvent::Waiting(error.brief()));
+            }
+            let pausing = async {
+                clock::sleep(pause.min(left)).await;
+                Ok(())
+            };
+            self.stop.unless(pausing).await?;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+}

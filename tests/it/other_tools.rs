@@ -1,0 +1,343 @@
+//! Other tools on the tables of a lake: what they compact is followed, what they change is told and answered by a person; and
+//! readers without the right to write.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::foreign;
+use crate::sandbox::Sandbox;
+use crate::time_limit;
+
+/// Orders of two nights, in two files of one table, and their sum.
+fn company() -> Sandbox {
+    let company = Sandbox::with(&[
+        (
+            "kilde.yaml",
+            "project: company\nraw: exports/\nlake: lake/\n",
+        ),
+        (
+            "pipelines/company.yaml",
+            "sources:\n  - table: bronze.orders\n    files: orders_{exported_on:%Y%m%d}.csv\n    read: csv\nsteps:\n  - sql: gold/*\n",
+        ),
+        (
+            "schemas/bronze/orders.yaml",
+            "columns:\n  - {name: order_id, data_type: bigint, data_tests: [not_null]}\n  - {name: amount, data_type: integer}\n",
+        ),
+        (
+            "sql/gold/sales.sql",
+            "-- gold.sales: one row.\nselect count(*) as orders_count, sum(amount) as amount from bronze.orders\n",
+        ),
+        (
+            "schemas/gold/sales.yaml",
+            "columns:\n  - {name: orders_count, data_type: bigint}\n  - {name: amount, data_type: bigint}\n",
+        ),
+    ]);
+    for night in 1..=2 {
+        deliver(&company, night);
+        company.kilde(&["build"]).ended(0);
+    }
+    company
+}
+
+/// Two orders, of 10 and 20.
+fn deliver(company: &Sandbox, night: u32) {
+    let first = night * 10;
+    company.write(
+        &format!("exports/orders_202601{night:02}.csv"),
+        format!("order_id,amount\n{first},10\n{},20\n", first + 1),
+    );
+}
+
+fn sales(company: &Sandbox) -> Vec<String> {
+    company
+        .query("select orders_count, amount from gold.sales")
+        .remove(0)
+}
+
+/// What another tool does to a table, and what it says.
+fn change(python: &Path, company: &Sandbox, table: &str, action: &[&str]) -> String {
+    let folder = company.path("lake").join(table);
+    let arguments = [&[folder.to_str().unwrap()], action].concat();
+    foreign::script(python, "change_lake.py", &arguments)
+}
+
+fn assert_sums(company: &Sandbox) {
+    let rows = company.query("select count(*) from bronze.orders");
+    let inserted = company.query("select sum(inserted) from ops.files");
+    assert_eq!(rows, inserted);
+}
+
+#[test]
+fn a_table_that_another_tool_compacts_and_vacuums_is_followed() {
+    let Some(python) = foreign::python() else {
+        return;
+    };
+    let company = company();
+    assert_eq!(
+        change(python, &company, "bronze/orders", &["optimize"]).trim(),
+        "2"
+    );
+    change(python, &company, "bronze/orders", &["vacuum"]);
+    assert_eq!(sales(&company), ["4", "60"]);
+    deliver(&company, 3);
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(sales(&company), ["6", "90"]);
+    // the next build went on from the compacted file, and did not take it back
+    let files = company.path("lake/bronze/orders/_delta_log/00000000000000000003.json");
+    let entry = std::fs::read_to_string(files).unwrap();
+    assert!(!entry.contains("\"remove\""), "{entry}");
+    // even where every older file is gone
+    change(python, &company, "bronze/orders", &["optimize"]);
+    change(python, &company, "bronze/orders", &["vacuum-all"]);
+    deliver(&company, 4);
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(sales(&company), ["8", "120"]);
+    assert_eq!(company.query("select count(*) from bronze.orders"), [["8"]]);
+    assert_sums(&company);
+    assert!(
+        company.newest_release()["overruled"]
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[test]
+fn what_another_tool_changed_is_told_and_overruled_by_a_person() {
+    let Some(python) = foreign::python() else {
+        return;
+    };
+    let company = company();
+    let said = company.kilde(&["build", "--overrule", "orders"]).ended(2);
+    assert!(said.stderr.contains("K0719"), "{}", said.stderr);
+    change(
+        python,
+        &company,
+        "bronze/orders",
+        &["delete", "order_id = 10"],
+    );
+    deliver(&company, 3);
+    let said = company.kilde(&["build"]).ended(4);
+    for words in [
+        "K0709",
+        "`bronze.orders`",
+        "version 2",
+        "delta-rs",
+        "kilde build --overrule bronze.orders",
+        "kilde adopt bronze.orders",
+    ] {
+        assert!(said.stderr.contains(words), "{words}: {}", said.stderr);
+    }
+    assert_eq!(sales(&company), ["4", "60"]);
+    // rows of exports were deleted: that is nothing to take over
+    let said = company.kilde(&["adopt", "orders"]).ended(2);
+    assert!(
+        said.stderr.contains("K0718"),
+        "{}{}",
+        said.stdout,
+        said.stderr
+    );
+    company.kilde(&["build", "--overrule", "orders"]).ended(0);
+    assert_eq!(sales(&company), ["6", "90"]);
+    let overruled = &company.newest_release()["overruled"][0];
+    assert_eq!(overruled["table"], "bronze.orders");
+    assert_eq!(overruled["version"], 2);
+    assert!(
+        overruled["tool"].as_str().unwrap().contains("delta-rs"),
+        "{overruled}"
+    );
+    assert_sums(&company);
+    // a table that this build would not touch, and no other work: properties too are a change, and recorded
+    change(
+        python,
+        &company,
+        "gold/sales",
+        &["property", "delta.appendOnly", "false"],
+    );
+    company
+        .kilde(&["build", "--overrule", "gold.sales"])
+        .ended(0);
+    let release = company.newest_release();
+    assert_eq!(release["overruled"][0]["table"], "gold.sales");
+    let changed = release["changed"].as_array().unwrap();
+    assert!(changed.contains(&"gold.sales".into()), "{changed:?}");
+    // a rollback records what it goes over, and a changed ledger does not stop it
+    change(
+        python,
+        &company,
+        "gold/sales",
+        &["property", "delta.appendOnly", "false"],
+    );
+    change(python, &company, "ops/files", &["delete", "true"]);
+    let number = release["number"].as_u64().unwrap().to_string();
+    company.kilde(&["rollback", &number]).ended(0);
+    let release = company.newest_release();
+    let tables: Vec<&str> = release["overruled"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|o| o["table"].as_str().unwrap())
+        .collect();
+    assert_eq!(tables, ["gold.sales", "ops.files"]);
+    company.kilde(&["resume"]).ended(0);
+    deliver(&company, 4);
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(sales(&company), ["8", "120"]);
+    assert_sums(&company);
+}
+
+#[test]
+fn rows_that_another_tool_added_are_adopted_as_if_they_had_come_in_an_export() {
+    let Some(python) = foreign::python() else {
+        return;
+    };
+    let company = company();
+    let said = company.kilde(&["adopt", "orders"]).ended(2);
+    assert!(said.stderr.contains("K0719"), "{}", said.stderr);
+    // of a table that is made of others there is nothing to adopt
+    let said = company.kilde(&["adopt", "gold.sales"]).ended(2);
+    assert!(said.stderr.contains("K0718"), "{}", said.stderr);
+    // a row that the contract forbids is adopted by nobody
+    let wrong = r#"[{"amount": 500}]"#;
+    change(python, &company, "bronze/orders", &["append", wrong]);
+    let said = company.kilde(&["adopt", "orders"]).ended(1);
+    assert!(
+        said.stderr.contains("not_null(order_id)"),
+        "{}",
+        said.stderr
+    );
+    company.kilde(&["build", "--overrule", "orders"]).ended(0);
+    let rows = r#"[{"order_id": 90, "amount": 500}, {"order_id": 91, "amount": 7}]"#;
+    change(python, &company, "bronze/orders", &["append", rows]);
+    deliver(&company, 3);
+    let said = company.kilde(&["adopt", "orders"]).ended(0);
+    assert!(said.stdout.contains("2 records"), "{}", said.stdout);
+    // what stands on the table is of the same release; the export waits for the next
+    assert_eq!(sales(&company), ["6", "567"]);
+    assert_sums(&company);
+    let said = company.kilde(&["exports", "orders"]).ended(0);
+    assert!(said.stdout.contains("1 adopted"), "{}", said.stdout);
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(sales(&company), ["8", "597"]);
+    assert_sums(&company);
+    // all exports read again would lose them
+    let said = company.kilde(&["build", "--full-refresh"]).ended(2);
+    assert!(
+        said.stderr.contains("K0208") && said.stderr.contains("_delta_log"),
+        "{}",
+        said.stderr
+    );
+    // and they leave as those of an export do
+    let path = company
+        .query("select path from ops.files where status = 'adopted'")
+        .remove(0)
+        .remove(0);
+    company
+        .kilde(&[
+            "exports", "retract", &path, "--why", "not ours", "--by", "eva",
+        ])
+        .ended(0);
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(sales(&company), ["6", "90"]);
+    assert_sums(&company);
+}
+
+/// A command as a user without the right to write anything in the lake.
+fn as_reader(company: &Sandbox, arguments: &[&str]) -> Option<Command> {
+    let kilde = company.command(arguments);
+    if is_root() {
+        // the right to write is not root's to lose
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+            .arg(kilde.get_program())
+            .args(kilde.get_args())
+            .current_dir(company.root())
+            .env("NO_COLOR", "1");
+        let there = time_limit::output(Command::new("setpriv").arg("--version"));
+        if !there.is_ok_and(|said| said.status.success()) {
+            foreign::skipped("setpriv is not there, and root ignores rights");
+            return None;
+        }
+        return Some(command);
+    }
+    Some(kilde)
+}
+
+#[cfg(unix)]
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+}
+
+#[cfg(not(unix))]
+fn is_root() -> bool {
+    false
+}
+
+#[cfg(unix)]
+fn set_rights(folder: &Path, folders: u32, files: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            set_rights(&path, folders, files);
+        } else {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(files)).unwrap();
+        }
+    }
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(folders)).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn whoever_may_only_read_reads_everything_and_is_told_why_nothing_else() {
+    let company = company();
+    set_rights(company.root(), 0o555, 0o444);
+    let binary = company.command(&[]).get_program().to_owned();
+    let readable =
+        as_reader(&company, &["--version"]).map(|mut command| time_limit::output(&mut command));
+    if !matches!(readable, Some(Ok(said)) if said.status.success()) {
+        foreign::skipped(&format!("another user may not run {}", binary.display()));
+        set_rights(company.root(), 0o755, 0o644);
+        return;
+    }
+    let reading: [&[&str]; 10] = [
+        &[
+            "query",
+            "--format",
+            "csv",
+            "select count(*) from bronze.orders",
+        ],
+        &[
+            "query",
+            "--release",
+            "1",
+            "--format",
+            "csv",
+            "select count(*) from bronze.orders",
+        ],
+        &["status"],
+        &["ls", "--long"],
+        &["releases"],
+        &["releases", "show", "2"],
+        &["exports"],
+        &["plan"],
+        &["why", "gold.sales"],
+        &["connect", "duckdb"],
+    ];
+    for arguments in reading {
+        let said = time_limit::output(&mut as_reader(&company, arguments).unwrap()).unwrap();
+        let text = String::from_utf8_lossy(&said.stderr).into_owned();
+        assert_eq!(said.status.code(), Some(0), "{arguments:?}: {text}");
+    }
+    // nothing to do needs no right either; what has to write says what it lacks
+    let said = time_limit::output(&mut as_reader(&company, &["build"]).unwrap()).unwrap();
+    let text = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert_eq!(said.status.code(), Some(0), "{text}");
+    let said = time_limit::output(&mut as_reader(&company, &["rollback", "1"]).unwrap()).unwrap();
+    let text = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert_eq!(said.status.code(), Some(2), "{text}");
+    assert!(text.contains("may not be read or written"), "{text}");
+    set_rights(company.root(), 0o755, 0o644);
+}
