@@ -1,4 +1,5 @@
-//! Inner parts opened to `benches/`, which sees nothing but what is public. No part of the API: it changes with any commit.
+//! Inner parts opened to `benches/` and `fuzz/`, which see nothing but what is public. No part of the API: it changes with
+//! any commit.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,10 +13,11 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use crate::clock::{Clock, SimulatedClock};
 use crate::engine::{self, Engine, EngineOptions, Joins};
 use crate::error::{Error, Result};
-use crate::ingest::{Export, decode_export};
+use crate::ingest::{DecodedExport, Export, ScratchFile, decode_export};
 use crate::lake::{Layout, RowHasher, WriteSpec, write_table};
 use crate::name::{ClaimNumber, TableName};
 use crate::project::{Captures, Contract, Project, Source};
+use crate::release::Release;
 
 /// Checks a project's SQL, contracts and tests, as `kilde check` does; gives the number of warnings.
 ///
@@ -45,18 +47,43 @@ pub struct Decoder {
     scratch: PathBuf,
 }
 
+/// What became of the records of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// As many as the export holds.
+    pub records: u64,
+    /// Rows written for the table.
+    pub accepted: u64,
+    /// Rejects written.
+    pub rejected: u64,
+}
+
 impl Decoder {
     /// A decoder of the export at `path` below the project's `raw`, read into memory now; `scratch` is a folder for what it writes.
     ///
     /// # Errors
     /// `Config` for a table that is no source; `Unavailable` where the export cannot be read.
     pub async fn new(project: &Project, table: &str, path: &str, scratch: &Path) -> Result<Self> {
-        let table: TableName = table.parse().map_err(Error::config)?;
-        let no_source = || Error::config(format!("`{table}` is no source"));
         let folder = project.raw.folder();
         let folder = folder.ok_or_else(|| Error::config("`raw` is no folder of this machine"))?;
         let bytes = std::fs::read(folder.join(path))
             .map_err(|error| Error::unavailable("the export cannot be read").caused_by(error))?;
+        Self::of(project, table, path, bytes, scratch).await
+    }
+
+    /// A decoder of these bytes, as an export of the source.
+    ///
+    /// # Errors
+    /// `Config` for a table that is no source.
+    pub async fn of(
+        project: &Project,
+        table: &str,
+        path: &str,
+        bytes: Vec<u8>,
+        scratch: &Path,
+    ) -> Result<Self> {
+        let table: TableName = table.parse().map_err(Error::config)?;
+        let no_source = || Error::config(format!("`{table}` is no source"));
         let size = bytes.len() as u64;
         let location = object_store::path::Path::from(path);
         let store: Arc<dyn ObjectStore> = Arc::new(object_store::memory::InMemory::new());
@@ -86,7 +113,28 @@ impl Decoder {
     /// # Errors
     /// As a build that reads the export.
     pub async fn decode(&self) -> Result<Vec<RecordBatch>> {
-        let decoded = decode_export(
+        self.decoded().await?.accepted.batches()?.collect()
+    }
+
+    /// The same, counted: what the export holds, and what was written of it.
+    ///
+    /// # Errors
+    /// As a build that reads the export.
+    pub async fn account(&self) -> Result<Account> {
+        let decoded = self.decoded().await?;
+        let rows = |file: &ScratchFile| -> Result<u64> {
+            let batches: Vec<RecordBatch> = file.batches()?.collect::<Result<_>>()?;
+            Ok(batches.iter().map(|batch| batch.num_rows() as u64).sum())
+        };
+        Ok(Account {
+            records: decoded.report.records,
+            accepted: rows(&decoded.accepted)?,
+            rejected: rows(&decoded.rejects)?,
+        })
+    }
+
+    async fn decoded(&self) -> Result<DecodedExport> {
+        decode_export(
             &self.store,
             &self.export,
             &self.source,
@@ -94,9 +142,20 @@ impl Decoder {
             self.max_record_bytes,
             &self.scratch,
         )
-        .await?;
-        decoded.accepted.batches()?.collect()
+        .await
     }
+}
+
+/// A release's record as it lies in a lake, read and written again.
+///
+/// # Errors
+/// `Corrupt` where it is none.
+pub fn rewrite_release(bytes: &[u8]) -> Result<Vec<u8>> {
+    let corrupt = |error| Error::corrupt("this is no release").caused_by(error);
+    let release: Release = serde_json::from_slice(bytes).map_err(corrupt)?;
+    serde_json::to_value(&release)
+        .and_then(|value| serde_json::to_vec(&value))
+        .map_err(|error| Error::internal("a release is no JSON").caused_by(error))
 }
 
 /// Writes tables into a folder.

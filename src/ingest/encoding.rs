@@ -20,10 +20,11 @@ impl TextDecoder {
                 .decode_without_bom_handling(&[byte])
                 .0
                 .into_owned(),
-            Encoding::Iso8859_1 | Encoding::Utf8 => char::from(byte).to_string(),
+            Encoding::Iso8859_1 | Encoding::Utf8 | Encoding::Utf16 => char::from(byte).to_string(),
         };
         Self {
-            upper_half: (encoding != Encoding::Utf8)
+            // UTF-16 has become UTF-8 on the way here
+            upper_half: (!matches!(encoding, Encoding::Utf8 | Encoding::Utf16))
                 .then(|| Box::new(std::array::from_fn(|i| character(0x80 + i as u8)))),
         }
     }

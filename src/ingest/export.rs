@@ -1,6 +1,7 @@
 //! One export, from storage to scratch files: decoded, held to its contract, accounted for.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,7 +13,8 @@ use object_store::ObjectStore;
 use tokio::sync::mpsc;
 
 use super::conform::Conformer;
-use super::format::{Decoding, format};
+use super::encoded::text;
+use super::format::{Decoding, format, unreadable};
 use super::input::{Chunk, RawBytes, channel, content};
 use super::output::{FirstReject, Output};
 use super::parts;
@@ -21,7 +23,7 @@ use super::scratch::ScratchFile;
 use crate::diagnostic::{Code, Place};
 use crate::error::{Error, Result};
 use crate::name::RunId;
-use crate::project::{Captures, Contract, Source};
+use crate::project::{Captures, Contract, Read as Declared, Source};
 
 /// An export to be decoded.
 #[derive(Clone, Debug)]
@@ -184,7 +186,14 @@ impl Task {
                 .caused_by(error)
         })?;
         let path = &self.export.path;
-        let format = format(&self.source.read);
+        let unreadable = |error| {
+            Error::unavailable("the export cannot be read")
+                .at(path)
+                .caused_by(error)
+        };
+        let bytes = content(&mut raw, path).map_err(unreadable)?;
+        let (mut bytes, read) = text_of(bytes, &self.source.read, path)?;
+        let format = format(&read);
         let zone = self.source.read.conversions().zone;
         let conformer = Conformer::new(
             &self.contract,
@@ -204,12 +213,6 @@ impl Task {
             max_record_bytes: self.max_record_bytes,
             scratch: &copy,
         };
-        let unreadable = |error| {
-            Error::unavailable("the export cannot be read")
-                .at(path)
-                .caused_by(error)
-        };
-        let mut bytes = content(&mut raw, path).map_err(unreadable)?;
         let seen = format.decode(&mut bytes, decoding);
         drop(bytes);
         // not there for formats that stream
@@ -238,6 +241,19 @@ impl Task {
             rejected_keys: Arc::new(written.rejected_keys),
         })
     }
+}
+
+/// The content as text that `read` then says how to read: what encoding it is in is known only once its first bytes are.
+fn text_of<'a>(
+    bytes: Box<dyn Read + 'a>,
+    read: &Declared,
+    path: &str,
+) -> Result<(Box<dyn Read + 'a>, Declared)> {
+    let Some(declared) = read.encoding() else {
+        return Ok((bytes, read.clone()));
+    };
+    let (bytes, encoding) = text(bytes, declared).map_err(|error| unreadable(error, path))?;
+    Ok((bytes, read.in_encoding(encoding)))
 }
 
 /// No record disappears.

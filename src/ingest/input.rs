@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 /// Chunks that wait between storage and decoder.
 const CHUNKS_UNDER_WAY: usize = 4;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// What storage hands to the decoder.
 pub(super) enum Chunk {
@@ -88,22 +89,28 @@ impl Read for RawBytes {
     }
 }
 
-/// A gzip stream that cannot be read to its end.
+/// A compressed stream that cannot be read to its end.
 #[derive(Debug)]
-pub(super) struct BrokenGzip(io::Error);
+struct BrokenStream {
+    /// `gzip` or `zstd`.
+    name: &'static str,
+    error: io::Error,
+}
 
-impl std::fmt::Display for BrokenGzip {
+impl std::fmt::Display for BrokenStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0.kind() {
-            io::ErrorKind::UnexpectedEof => f.write_str("the gzip stream ends too early"),
-            _ => write!(f, "the gzip stream is damaged: {}", self.0),
+        let Self { name, error } = self;
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => write!(f, "the {name} stream ends too early"),
+            _ => write!(f, "the {name} stream is damaged: {error}"),
         }
     }
 }
 
-impl std::error::Error for BrokenGzip {}
+impl std::error::Error for BrokenStream {}
 
-/// The export's content: decompressed where it begins as gzip does, or where its name ends in `.gz` (then it must).
+/// The export's content: decompressed where it begins as gzip or zstd does, or where its name ends in `.gz` or `.zst` (then
+/// it must).
 /// An export without a byte is an export without a record.
 ///
 /// # Errors
@@ -114,23 +121,49 @@ pub(super) fn content<'a>(raw: &'a mut RawBytes, file: &str) -> io::Result<Box<d
     let is_empty = start.is_empty();
     // a chunk of one byte is no reason to look twice: `.gz` says so as well
     let is_gzip = start.starts_with(&GZIP_MAGIC) || file.ends_with(".gz");
-    if is_gzip && !is_empty {
-        Ok(Box::new(GzipReader(MultiGzDecoder::new(buffered))))
+    let is_zstd = start.starts_with(&ZSTD_MAGIC) || file.ends_with(".zst");
+    Ok(if is_empty || !(is_gzip || is_zstd) {
+        Box::new(buffered)
+    } else if is_zstd {
+        // frames that want more than 128 MB of memory are refused
+        Box::new(Decompressed {
+            name: "zstd",
+            bytes: zstd::Decoder::with_buffer(buffered)?,
+        })
     } else {
-        Ok(Box::new(buffered))
+        Box::new(Decompressed {
+            name: "gzip",
+            bytes: MultiGzDecoder::new(buffered),
+        })
+    })
+}
+
+/// Tells damage of the stream from failures of storage, which carry an error of the store.
+struct Decompressed<R> {
+    name: &'static str,
+    bytes: R,
+}
+
+impl<R: Read> Read for Decompressed<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        self.bytes.read(out).map_err(|error| {
+            let kind = match error.kind() {
+                kind @ (io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::InvalidInput
+                | io::ErrorKind::InvalidData) => kind,
+                // so the library for zstd says of all damage
+                io::ErrorKind::Other if self.name == "zstd" && !is_of_storage(&error) => {
+                    io::ErrorKind::InvalidData
+                }
+                _ => return error,
+            };
+            let name = self.name;
+            io::Error::new(kind, BrokenStream { name, error })
+        })
     }
 }
 
-/// Tells damage of the gzip stream from failures of storage.
-struct GzipReader<R>(MultiGzDecoder<R>);
-
-impl<R: BufRead> Read for GzipReader<R> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        self.0.read(out).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof
-            | io::ErrorKind::InvalidInput
-            | io::ErrorKind::InvalidData => io::Error::new(error.kind(), BrokenGzip(error)),
-            _ => error,
-        })
-    }
+fn is_of_storage(error: &io::Error) -> bool {
+    let cause = error.get_ref();
+    cause.is_some_and(|cause| cause.is::<object_store::Error>())
 }

@@ -10,6 +10,7 @@
 
 mod cell;
 mod conform;
+mod encoded;
 mod encoding;
 mod export;
 mod format;
@@ -37,3 +38,4 @@ pub(crate) use load::{
     FileCounts, LoadReport, LoadRequest, Shrunk, Turn, load, scratch_table, shrunk,
 };
 pub(crate) use reject::rejects_schema;
+pub(crate) use scratch::ScratchFile;

@@ -38,6 +38,7 @@ pub(crate) fn conversions() -> Conversions {
     Conversions {
         decimal: '.',
         thousands: None,
+        units: Vec::new(),
         nulls: vec![String::new()],
         dates: Vec::new(),
         times: Vec::new(),

@@ -114,6 +114,7 @@ impl Sample {
                     conversions: Conversions {
                         decimal: '.',
                         thousands: None,
+                        units: Vec::new(),
                         nulls: vec![String::new()],
                         dates: vec![],
                         times: vec![],

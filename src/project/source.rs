@@ -57,6 +57,28 @@ impl Read {
             Self::Csv(_) | Self::Parquet(_) | Self::Xlsx(_) => None,
         }
     }
+
+    /// The encoding that a format of text declares.
+    pub(crate) fn encoding(&self) -> Option<Encoding> {
+        match self {
+            Self::Csv(read) => Some(read.encoding),
+            Self::Ndjson(read) => Some(read.encoding),
+            Self::Json(read) => Some(read.encoding),
+            Self::Xlsx(_) | Self::Parquet(_) => None,
+        }
+    }
+
+    /// The same for an export that is in this encoding, whatever was declared.
+    pub(crate) fn in_encoding(&self, encoding: Encoding) -> Self {
+        let mut read = self.clone();
+        match &mut read {
+            Self::Csv(read) => read.encoding = encoding,
+            Self::Ndjson(read) => read.encoding = encoding,
+            Self::Json(read) => read.encoding = encoding,
+            Self::Xlsx(_) | Self::Parquet(_) => {}
+        }
+        read
+    }
 }
 
 /// Delimited text.
@@ -121,6 +143,8 @@ pub(crate) struct Conversions {
     pub(crate) decimal: char,
     /// Sign between groups of three, none by default.
     pub(crate) thousands: Option<char>,
+    /// Signs and words that are cut off numbers: `kr`, `%`.
+    pub(crate) units: Vec<String>,
     /// Texts that mean null, `[""]` by default.
     pub(crate) nulls: Vec<String>,
     /// strftime formats of dates, tried in order; none: ISO 8601.
@@ -140,6 +164,8 @@ pub(crate) enum Encoding {
     Windows1252,
     /// Decoded by hand: each byte is the code point.
     Iso8859_1,
+    /// Of two bytes a sign, the lower or the higher first.
+    Utf16,
 }
 
 /// What one export means for the table.

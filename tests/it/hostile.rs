@@ -128,7 +128,7 @@ fn text_cases() -> Vec<Case> {
             "utf_16",
             "csv",
             utf_16("id,amount\nx,1\n"),
-            Refused(&["K0405", "UTF-16"]),
+            Refused(&["K0405", "`encoding: utf-16`"]),
         ),
         case("nuls", "csv", [0; 100], Refused(&["K0405", "NUL"])),
         case(

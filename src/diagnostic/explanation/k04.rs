@@ -39,11 +39,11 @@ taken. Its sender is probably still writing: build again later.",
     },
     Explanation {
         code: Code(405),
-        title: "an export is UTF-16, or no text",
+        title: "an export is UTF-16 without saying so, or no text",
         text: "\
-The export begins with the byte order mark of UTF-16, or every second byte of it is NUL. kilde reads `utf-8`
-(with or without a mark), `windows-1252` and `iso-8859-1`. Let the sender write UTF-8. An export of NUL bytes
-only lost its content on the way, as files do when a disk is full or a machine goes down.",
+Every second byte of the export is NUL: it is UTF-16, without the byte order mark by which kilde tells it. Say
+`encoding: utf-16` at the source. An export of NUL bytes only lost its content on the way, as files do when a
+disk is full or a machine goes down.",
     },
     Explanation {
         code: Code(406),

@@ -66,6 +66,7 @@ impl Converter {
             numbers: NumberStyle {
                 decimal: conversions.decimal,
                 thousands: conversions.thousands,
+                units: units(&conversions.units),
             },
             nulls: conversions
                 .nulls
@@ -83,6 +84,7 @@ impl Converter {
         let conversions = Conversions {
             decimal: '.',
             thousands: None,
+            units: Vec::new(),
             nulls: Vec::new(),
             dates: Vec::new(),
             times: Vec::new(),
@@ -161,7 +163,7 @@ impl Converter {
     /// The style of a number: JSON's own numbers are written alike everywhere.
     fn style(&self, cell: &Plain<'_>) -> Result<&NumberStyle, Rule> {
         match cell.kind {
-            CellKind::Number => Ok(&NumberStyle::PLAIN),
+            CellKind::Number => Ok(&number::PLAIN),
             CellKind::Boolean | CellKind::Json => Err(Rule::WrongType),
             _ => Ok(&self.numbers),
         }
@@ -299,6 +301,14 @@ fn patterns<'a>(cell: &Plain<'_>, declared: &'a [Pattern]) -> &'a [Pattern] {
 }
 
 /// The text of a date or time: numbers are none, whatever their value.
+/// Longer units first: `kr` is not `k` with something before it.
+fn units(declared: &[String]) -> Vec<Vec<u8>> {
+    let units = declared.iter().map(|unit| unit.clone().into_bytes());
+    let mut units: Vec<Vec<u8>> = units.collect();
+    units.sort_by_key(|unit| std::cmp::Reverse(unit.len()));
+    units
+}
+
 fn date_text<'a>(cell: &Plain<'a>) -> Result<&'a [u8], Rule> {
     match cell.kind {
         CellKind::Number => Err(Rule::NumberAsDate),

@@ -11,14 +11,38 @@ pub(crate) struct NumberStyle {
     pub(crate) decimal: char,
     /// Sign between groups of three.
     pub(crate) thousands: Option<char>,
+    /// What may stand before or behind a number; longer ones first.
+    pub(crate) units: Vec<Vec<u8>>,
 }
 
+/// The style of JSON, programming languages and most databases.
+pub(crate) static PLAIN: NumberStyle = NumberStyle {
+    decimal: '.',
+    thousands: None,
+    units: Vec::new(),
+};
+
 impl NumberStyle {
-    /// The style of JSON, programming languages and most databases.
-    pub(crate) const PLAIN: Self = Self {
-        decimal: '.',
-        thousands: None,
-    };
+    /// The number without a unit before or behind it, and without the spaces between them.
+    fn without_unit<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
+        if self.units.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        let text = trimmed(text);
+        let sign = usize::from(matches!(text, [b'+' | b'-', ..]));
+        for unit in &self.units {
+            if let Some(number) = text.strip_suffix(&unit[..]) {
+                return Cow::Borrowed(trimmed(number));
+            }
+            if let Some(number) = text[sign..].strip_prefix(&unit[..]) {
+                return match sign {
+                    0 => Cow::Borrowed(trimmed(number)),
+                    sign => Cow::Owned([&text[..sign], trimmed(number)].concat()),
+                };
+            }
+        }
+        Cow::Borrowed(text)
+    }
 
     /// The number with `.` as decimal sign and without groups; UTF-8 in, trimmed.
     ///
@@ -84,6 +108,14 @@ impl NumberStyle {
     }
 }
 
+/// Without the spaces around it, be they no-break ones.
+fn trimmed(text: &[u8]) -> &[u8] {
+    match std::str::from_utf8(text) {
+        Ok(text) => text.trim().as_bytes(),
+        Err(_) => text.trim_ascii(),
+    }
+}
+
 /// A whole number of 64 bits.
 ///
 /// # Errors
@@ -91,7 +123,8 @@ impl NumberStyle {
 pub(crate) fn integer(text: &[u8], style: &NumberStyle) -> Result<i64, Rule> {
     match whole_number(text) {
         Err(Rule::NotAnInteger) => {
-            let plain = style.plain(text).map_err(|_| Rule::NotAnInteger)?;
+            let text = style.without_unit(text);
+            let plain = style.plain(&text).map_err(|_| Rule::NotAnInteger)?;
             whole_number(&plain)
         }
         result => result,
@@ -136,6 +169,7 @@ pub(crate) fn decimal(
     precision: u8,
     scale: i8,
 ) -> Result<i128, Rule> {
+    let text = &*style.without_unit(text);
     let sign = if style.thousands.is_none() && style.decimal.is_ascii() {
         Some(style.decimal as u8)
     } else {
@@ -271,7 +305,8 @@ fn without_exponent(digits: &[u8], sign: u8) -> Result<Vec<u8>, Rule> {
 /// # Errors
 /// `NotANumber`, or `OutOfRange` where only infinity is near.
 pub(crate) fn double(text: &[u8], style: &NumberStyle) -> Result<f64, Rule> {
-    let plain = style.plain(text)?;
+    let text = style.without_unit(text);
+    let plain = style.plain(&text)?;
     let numeric = plain
         .iter()
         .all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E'));
@@ -316,28 +351,58 @@ mod tests {
     const COMMA: NumberStyle = NumberStyle {
         decimal: ',',
         thousands: None,
+        units: Vec::new(),
     };
     const GROUPED: NumberStyle = NumberStyle {
         decimal: ',',
         thousands: Some('.'),
+        units: Vec::new(),
     };
     const SPACED: NumberStyle = NumberStyle {
         decimal: ',',
         thousands: Some(' '),
+        units: Vec::new(),
     };
 
     #[test]
+    fn units_are_cut_off_on_either_side_and_what_nobody_declared_is_no_number() {
+        let style = NumberStyle {
+            units: ["kr", "€", "%", "k"]
+                .map(|unit| unit.as_bytes().to_vec())
+                .to_vec(),
+            ..SPACED
+        };
+        let money = |text: &str| decimal(text.as_bytes(), &style, 12, 2);
+        for text in [
+            "1 020,50 kr",
+            "kr 1 020,50",
+            "€1020,50",
+            " 1\u{a0}020,50\u{a0}€ ",
+            "1020,50%",
+        ] {
+            assert_eq!(money(text), Ok(102_050), "{text}");
+        }
+        assert_eq!(money("-kr 5"), Ok(-500));
+        assert_eq!(money("€ -5"), Ok(-500));
+        assert_eq!(integer("12 %".as_bytes(), &style), Ok(12));
+        assert_eq!(double("12,5 k".as_bytes(), &style), Ok(12.5));
+        for text in ["kr", "5 SEK", "5 kr kr", "kr5kr", "5 KR", "--kr5"] {
+            assert_eq!(money(text), Err(Rule::NotANumber), "{text}");
+        }
+    }
+
+    #[test]
     fn integers_take_signs_and_reach_both_ends() {
-        let plain = NumberStyle::PLAIN;
-        assert_eq!(integer(b"-42", &plain), Ok(-42));
-        assert_eq!(integer(b" +7 ", &plain), Ok(7));
-        assert_eq!(integer(b"-9223372036854775808", &plain), Ok(i64::MIN));
+        let plain = &PLAIN;
+        assert_eq!(integer(b"-42", plain), Ok(-42));
+        assert_eq!(integer(b" +7 ", plain), Ok(7));
+        assert_eq!(integer(b"-9223372036854775808", plain), Ok(i64::MIN));
         assert_eq!(
-            integer(b"9223372036854775808", &plain),
+            integer(b"9223372036854775808", plain),
             Err(Rule::OutOfRange)
         );
         for wrong in [&b"12.0"[..], b"", b"-", b"1e3", b"1 2"] {
-            assert_eq!(integer(wrong, &plain), Err(Rule::NotAnInteger));
+            assert_eq!(integer(wrong, plain), Err(Rule::NotAnInteger));
         }
         assert_eq!(integer(b"1.234.567", &GROUPED), Ok(1_234_567));
     }
@@ -361,22 +426,19 @@ mod tests {
 
     #[test]
     fn decimals_are_never_rounded_but_zeros_may_go() {
-        let plain = NumberStyle::PLAIN;
-        assert_eq!(decimal(b"1.2300", &plain, 12, 2), Ok(123));
-        assert_eq!(
-            decimal(b"1.2301", &plain, 12, 2),
-            Err(Rule::TooManyDecimals)
-        );
-        assert_eq!(decimal(b"0000012.5", &plain, 4, 2), Ok(1250));
-        assert_eq!(decimal(b"123.45", &plain, 4, 2), Err(Rule::OutOfRange));
-        assert_eq!(decimal(b".5", &plain, 4, 2), Ok(50));
-        assert_eq!(decimal(b"5.", &plain, 4, 2), Ok(500));
-        assert_eq!(decimal(b".", &plain, 4, 2), Err(Rule::NotANumber));
-        assert_eq!(decimal(b"1.5E2", &plain, 12, 2), Ok(15_000));
-        assert_eq!(decimal(b"-15e-3", &plain, 12, 3), Ok(-15));
-        assert_eq!(decimal(b"1.2.3", &plain, 12, 3), Err(Rule::NotANumber));
+        let plain = &PLAIN;
+        assert_eq!(decimal(b"1.2300", plain, 12, 2), Ok(123));
+        assert_eq!(decimal(b"1.2301", plain, 12, 2), Err(Rule::TooManyDecimals));
+        assert_eq!(decimal(b"0000012.5", plain, 4, 2), Ok(1250));
+        assert_eq!(decimal(b"123.45", plain, 4, 2), Err(Rule::OutOfRange));
+        assert_eq!(decimal(b".5", plain, 4, 2), Ok(50));
+        assert_eq!(decimal(b"5.", plain, 4, 2), Ok(500));
+        assert_eq!(decimal(b".", plain, 4, 2), Err(Rule::NotANumber));
+        assert_eq!(decimal(b"1.5E2", plain, 12, 2), Ok(15_000));
+        assert_eq!(decimal(b"-15e-3", plain, 12, 3), Ok(-15));
+        assert_eq!(decimal(b"1.2.3", plain, 12, 3), Err(Rule::NotANumber));
         let widest = b"99999999999999999999999999999999999999";
-        assert_eq!(decimal(widest, &plain, 38, 0), Ok(10_i128.pow(38) - 1));
+        assert_eq!(decimal(widest, plain, 38, 0), Ok(10_i128.pow(38) - 1));
     }
 
     proptest! {
@@ -392,9 +454,9 @@ mod tests {
     #[test]
     fn doubles_refuse_words() {
         assert_eq!(double(b"1,5", &COMMA), Ok(1.5));
-        assert_eq!(double(b"NaN", &NumberStyle::PLAIN), Err(Rule::NotANumber));
-        assert_eq!(double(b"inf", &NumberStyle::PLAIN), Err(Rule::NotANumber));
-        assert_eq!(double(b"1e999", &NumberStyle::PLAIN), Err(Rule::OutOfRange));
+        assert_eq!(double(b"NaN", &PLAIN), Err(Rule::NotANumber));
+        assert_eq!(double(b"inf", &PLAIN), Err(Rule::NotANumber));
+        assert_eq!(double(b"1e999", &PLAIN), Err(Rule::OutOfRange));
     }
 
     #[test]

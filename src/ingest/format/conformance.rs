@@ -361,21 +361,33 @@ async fn the_path_fills_columns_that_the_export_lacks() {
 }
 
 #[tokio::test]
-async fn gzip_is_read_through_all_its_members_and_not_beyond_damage() {
-    for form in forms() {
-        let bench = bench(&form, Load::Append);
+async fn packed_exports_are_read_through_all_their_members_and_not_beyond_damage() {
+    let zstd = |bytes: &[u8]| zstd::encode_all(bytes, 1).unwrap();
+    let kinds: [(&str, &dyn Fn(&[u8]) -> Vec<u8>); 2] = [("a.gz", &gzip), ("a.zst", &zstd)];
+    for (form, (name, pack)) in forms()
+        .iter()
+        .flat_map(|form| kinds.map(|kind| (form, kind)))
+    {
+        let bench = bench(form, Load::Append);
         let bytes = (form.write)(&["id", "name"], &[some(&["1", "Åsa"]), some(&["2", "Bo"])]);
         let (first, second) = bytes.split_at(bytes.len() / 2);
-        let members = [gzip(first), gzip(second)].concat();
-        let decoded = bench.decode("a.gz", &members).await;
+        let members = [pack(first), pack(second)].concat();
+        let decoded = bench.decode(name, &members).await;
         assert_eq!(accepted(&decoded), ["1|Åsa", "2|Bo"]);
         assert_eq!(decoded.report.size, members.len() as u64);
         // by content, whatever the name says
         assert_eq!(bench.decode("a", &members).await.report.records, 2);
-        assert_eq!(bench.decode("b.gz", []).await.report.records, 0);
-        let refusal = bench.refusal("a.gz", &members[..members.len() - 3]).await;
+        assert_eq!(bench.decode(name, []).await.report.records, 0);
+        let refusal = bench.refusal(name, &members[..members.len() - 3]).await;
+        assert!(
+            refusal.contains("K0402") && refusal.contains("too early"),
+            "{refusal}"
+        );
+        let refusal = bench.refusal(name, &bytes).await;
         assert!(refusal.contains("K0402"), "{refusal}");
-        let refusal = bench.refusal("a.gz", &bytes).await;
+        let mut damaged = members.clone();
+        damaged[6..12].fill(0xff);
+        let refusal = bench.refusal(name, &damaged).await;
         assert!(refusal.contains("K0402"), "{refusal}");
     }
 }

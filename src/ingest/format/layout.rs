@@ -1,6 +1,6 @@
 //! Which field of a record is which column of the contract, for formats whose columns have names or an order.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Seen;
 use crate::diagnostic::{Code, nearest, printable};
@@ -22,8 +22,12 @@ pub(super) struct Layout {
 /// `Input` where a column of the contract is not there, or is there twice.
 pub(super) fn by_header(conformer: &Conformer, names: Vec<String>, file: &str) -> Result<Layout> {
     let found = find(conformer, &names, file)?;
+    let last: BTreeMap<&str, usize> = (0..)
+        .zip(&names)
+        .map(|(at, name)| (name.as_str(), at))
+        .collect();
     for at in found.iter().flatten() {
-        if names.iter().filter(|seen| *seen == &names[*at]).count() > 1 {
+        if last.get(names[*at].as_str()) != Some(at) {
             return Err(ambiguous(&names[*at], file));
         }
     }
@@ -65,6 +69,9 @@ pub(super) fn find(
     names: &[String],
     file: &str,
 ) -> Result<Vec<Option<usize>>> {
+    // the first of equal names: of an export that has many columns, and a contract too
+    let by_name = names.iter().enumerate().rev();
+    let by_name: BTreeMap<&str, usize> = by_name.map(|(at, name)| (name.as_str(), at)).collect();
     let mut found = Vec::with_capacity(conformer.targets.len());
     let mut missing: Vec<(String, &Target)> = Vec::new();
     for (column, target) in conformer.targets.iter().enumerate() {
@@ -76,7 +83,7 @@ pub(super) fn find(
         };
         let at = wanted
             .iter()
-            .find_map(|name| names.iter().position(|seen| seen == name));
+            .find_map(|name| by_name.get(name.as_str()).copied());
         if at.is_none() && !conformer.is_captured(column) {
             missing.push((wanted.join("` or `"), target));
         }

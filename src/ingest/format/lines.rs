@@ -27,7 +27,7 @@ impl<'a> Window<'a> {
     /// Opens the export: the first block is read, a byte order mark taken away.
     ///
     /// # Errors
-    /// `Input` for UTF-16, which is not read; those of storage and gzip.
+    /// `Input` for UTF-16 that nobody declared; those of storage and gzip.
     pub(super) fn open(bytes: &'a mut dyn Read, file: &str) -> Result<Self> {
         let mut window = Self {
             bytes,
@@ -126,12 +126,9 @@ impl<'a> Window<'a> {
 /// What the first block of an export is, where no record can be read from it; and what to do.
 fn no_text(block: &[u8]) -> Option<(&'static str, &'static str)> {
     const UTF_16: (&str, &str) = (
-        "the export is UTF-16, which is not read",
-        "let its sender write UTF-8",
+        "the export is UTF-16, and has no mark that says so",
+        "say `encoding: utf-16` at the source",
     );
-    if block.starts_with(b"\xff\xfe") || block.starts_with(b"\xfe\xff") {
-        return Some(UTF_16);
-    }
     if !block.is_empty() && block.iter().all(|byte| *byte == 0) {
         return Some((
             "the export holds nothing but NUL bytes",
@@ -151,7 +148,7 @@ fn no_text(block: &[u8]) -> Option<(&'static str, &'static str)> {
 }
 
 /// What a failed read means: a damaged export or a storage that does not answer.
-pub(super) fn unreadable(error: io::Error, file: &str) -> Error {
+pub(in crate::ingest) fn unreadable(error: io::Error, file: &str) -> Error {
     let is_damage = matches!(
         error.kind(),
         io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData

@@ -27,6 +27,8 @@ use super::output::Output;
 use crate::error::Result;
 use crate::project::{Conversions, Encoding, Read as Declared};
 
+pub(super) use lines::unreadable;
+
 /// Most rows of a batch.
 pub(super) const BATCH_ROWS: usize = 8192;
 

@@ -182,6 +182,7 @@ fn encoding(encoding: Encoding) -> &'static str {
         Encoding::Utf8 => "utf-8",
         Encoding::Windows1252 => "windows-1252",
         Encoding::Iso8859_1 => "iso-8859-1",
+        Encoding::Utf16 => "utf-16",
     }
 }
 
@@ -197,5 +198,10 @@ fn conversion_fields(conversions: &Conversions) -> Vec<String> {
     fields.extend(conversions.dates.iter().cloned());
     fields.push("times".into());
     fields.extend(conversions.times.iter().cloned());
+    // nothing where there is none, so that older fingerprints stay what they were
+    if !conversions.units.is_empty() {
+        fields.push("units".into());
+        fields.extend(conversions.units.iter().cloned());
+    }
     fields
 }

@@ -3,19 +3,19 @@
 use super::super::Spanned;
 use super::declare::{choice, section, words};
 use super::decode::{Anything, Later, OneOrMany};
-use super::scalar::{Character, DateFormat, JsonPath, NumberSign, TimeFormat, Zone};
+use super::scalar::{Character, DateFormat, JsonPath, NumberSign, TimeFormat, Unit, Zone};
 use crate::project::Encoding;
 
 choice! {
     /// The format of an export and how it is written.
     RawRead ("a format") {
-        /// Delimited text, gzip by its name (`.gz`).
+        /// Delimited text, plain or packed by gzip or zstd.
         Csv("csv"): RawCsv,
-        /// One JSON object a line, gzip by its name (`.gz`).
+        /// One JSON object a line, plain or packed by gzip or zstd.
         Ndjson("ndjson"): RawNdjson,
         /// Parquet; types are taken from the file and converted by the contract.
         Parquet("parquet"): RawParquet,
-        /// One JSON document that holds an array, gzip by its name (`.gz`).
+        /// One JSON document that holds an array, plain or packed by gzip or zstd.
         Json("json"): RawJson,
         /// A sheet of an Excel workbook.
         Xlsx("xlsx"): RawXlsx,
@@ -43,6 +43,8 @@ section! {
         decimal: Option<Spanned<NumberSign>>,
         /// Sign between thousands. Default: none.
         thousands: Option<Spanned<NumberSign>>,
+        /// Signs and words that are cut off numbers, before or behind them: `[kr, "%"]`. Default: none.
+        units: OneOrMany<Unit>,
         /// Texts that mean null. Default `[""]`.
         nulls: Option<NullTexts>,
         /// strftime formats of dates, tried in order. Default ISO 8601.
@@ -53,8 +55,6 @@ section! {
         zone: Option<Zone>,
         /// Lines before the header, or before the first record. Default 0.
         skip_lines: Option<u64>,
-        /// Units that are cut off numbers.
-        units: Option<Later<OneOrMany<String>>>,
     }
 }
 
@@ -67,6 +67,8 @@ section! {
         decimal: Option<Spanned<NumberSign>>,
         /// Sign between thousands of numbers written as text. Default: none.
         thousands: Option<Spanned<NumberSign>>,
+        /// Signs and words that are cut off numbers, before or behind them: `[kr, "%"]`. Default: none.
+        units: OneOrMany<Unit>,
         /// Texts that mean null. Default `[""]`.
         nulls: Option<NullTexts>,
         /// strftime formats of dates, tried in order. Default ISO 8601.
@@ -93,6 +95,8 @@ section! {
         decimal: Option<Spanned<NumberSign>>,
         /// Sign between thousands of numbers written as text. Default: none.
         thousands: Option<Spanned<NumberSign>>,
+        /// Signs and words that are cut off numbers, before or behind them: `[kr, "%"]`. Default: none.
+        units: OneOrMany<Unit>,
         /// Texts that mean null. Default `[""]`.
         nulls: Option<NullTexts>,
         /// strftime formats of dates, tried in order. Default ISO 8601.
@@ -117,6 +121,8 @@ section! {
         decimal: Option<Spanned<NumberSign>>,
         /// Sign between thousands of numbers written as text. Default: none.
         thousands: Option<Spanned<NumberSign>>,
+        /// Signs and words that are cut off numbers, before or behind them: `[kr, "%"]`. Default: none.
+        units: OneOrMany<Unit>,
         /// Texts that mean null. Default `[""]`.
         nulls: Option<NullTexts>,
         /// strftime formats of dates, tried in order. Default ISO 8601.
@@ -135,6 +141,8 @@ section! {
         decimal: Option<Spanned<NumberSign>>,
         /// Sign between thousands of numbers written as text. Default: none.
         thousands: Option<Spanned<NumberSign>>,
+        /// Signs and words that are cut off numbers, before or behind them: `[kr, "%"]`. Default: none.
+        units: OneOrMany<Unit>,
         /// Texts that mean null. Default `[""]`.
         nulls: Option<NullTexts>,
         /// strftime formats of dates, tried in order. Default ISO 8601.
@@ -151,8 +159,10 @@ words! {
         "utf-8" => Encoding::Utf8,
         "windows-1252" => Encoding::Windows1252,
         "iso-8859-1" => Encoding::Iso8859_1,
+        "utf-16" => Encoding::Utf16,
     }
     also {
+        "utf16" => "utf-16", "utf-16le" => "utf-16", "utf-16be" => "utf-16", "utf_16" => "utf-16", "unicode" => "utf-16",
         "utf8" => "utf-8", "utf-8-sig" => "utf-8", "utf_8" => "utf-8", "ascii" => "utf-8", "us-ascii" => "utf-8",
         "cp1252" => "windows-1252", "ansi" => "windows-1252", "win1252" => "windows-1252",
         "windows1252" => "windows-1252", "cp-1252" => "windows-1252",

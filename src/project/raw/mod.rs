@@ -38,7 +38,7 @@ pub(in crate::project) use project_file::{
     RawHighlights, RawNotify, RawOpenLineage, RawProjectFile, RawTarget,
 };
 pub(in crate::project) use scalar::{
-    Character, ColumnName, DateFormat, JsonPath, NumberSign, TimeFormat, identifier,
+    Character, ColumnName, DateFormat, JsonPath, NumberSign, TimeFormat, Unit, identifier,
 };
 pub(in crate::project) use schema_file::{
     RawColumn, RawMaterialization, RawSchemaFile, RawSubject,

@@ -454,6 +454,28 @@ impl FromText for JsonPath {
     }
 }
 
+/// A sign or word that stands before or behind a number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unit(pub(crate) String);
+
+impl FromText for Unit {
+    const EXPECTED: &'static str = "a unit";
+
+    fn from_text(text: &str) -> Result<Self, Mistake> {
+        let is_of_a_number = |c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | ',');
+        // `kr.` and `m-2` are units, `-`, `.5` and nothing are not
+        let is_unit = text
+            .chars()
+            .any(|c| !is_of_a_number(c) && !c.is_whitespace())
+            && !text.starts_with(is_of_a_number);
+        match is_unit {
+            true => Ok(Self(text.trim().to_string())),
+            false => Err(Mistake::new(103, format!("`{text}` is no unit of numbers"))
+                .help("signs and words that stand before or behind them: `units: [kr, \"%\"]`")),
+        }
+    }
+}
+
 /// A strftime format of dates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DateFormat(pub(crate) String);

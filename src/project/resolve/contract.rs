@@ -1,5 +1,6 @@
 //! Schema files → [`Contract`]s, each held against itself and against the project's purposes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::super::raw::{
@@ -215,9 +216,10 @@ impl Check<'_> {
     }
 
     fn collect_columns(&mut self, items: &[Spanned<RawColumn>]) {
+        let mut known = BTreeSet::new();
         for item in items {
             let name = &item.value.name;
-            if self.columns.iter().any(|(known, _)| *known == name.value.0) {
+            if !known.insert(&name.value.0) {
                 let mistake =
                     Mistake::new(125, format!("column `{}` is declared twice", name.value.0));
                 self.report(name.span, mistake.help("keep one of them"));

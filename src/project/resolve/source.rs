@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::raw::{
     Character, DateFormat, JsonPath, Mistake, NullTexts, NumberSign, OneOrMany, RawCsv,
-    RawFreshness, RawRead, RawReady, RawSource, RawXlsx, TimeFormat,
+    RawFreshness, RawRead, RawReady, RawSource, RawXlsx, TimeFormat, Unit,
 };
 use super::super::{
     Conversions, CsvRead, Freshness, JsonRead, Marker, NdjsonRead, ParquetRead, Read, Ready,
@@ -108,6 +108,7 @@ struct Check<'a> {
 struct Texts {
     decimal: Option<Spanned<NumberSign>>,
     thousands: Option<Spanned<NumberSign>>,
+    units: OneOrMany<Unit>,
     nulls: Option<NullTexts>,
     dates: OneOrMany<DateFormat>,
     times: OneOrMany<TimeFormat>,
@@ -120,6 +121,7 @@ macro_rules! conversions {
         $check.conversions(Texts {
             decimal: $raw.decimal,
             thousands: $raw.thousands,
+            units: $raw.units,
             nulls: $raw.nulls,
             dates: $raw.dates,
             times: $raw.times,
@@ -252,6 +254,7 @@ impl Check<'_> {
         Conversions {
             decimal: texts.decimal.map_or('.', |sign| sign.value.0),
             thousands: texts.thousands.map(|sign| sign.value.0),
+            units: texts.units.0.into_iter().map(|unit| unit.0).collect(),
             nulls: texts
                 .nulls
                 .map_or_else(|| vec![String::new()], |nulls| nulls.0),

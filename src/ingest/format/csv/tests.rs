@@ -176,7 +176,7 @@ async fn headers_that_cannot_be_used_are_refused() {
     assert!(refused.contains("K0406"), "{refused}");
     let refused = bench.refusal("a", "id,\"name,note\n1,a,b\n").await;
     assert!(refused.contains("K0407"), "{refused}");
-    let refused = bench.refusal("a", b"\xff\xfei\0d\0").await;
+    let refused = bench.refusal("a", b"i\0d\0,\0n\0\n\0").await;
     assert!(refused.contains("K0405"), "{refused}");
 }
 
@@ -201,5 +201,48 @@ async fn local_times_become_utc() {
     assert_eq!(
         accepted(&decoded),
         ["2026-07-02T08:00:00Z", "2026-10-25T00:30:00Z"]
+    );
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_wins_over_the_declared_encoding() {
+    let columns = [("id", ColumnType::Bigint), ("name", ColumnType::Varchar)];
+    for encoding in [Encoding::Windows1252, Encoding::Utf8, Encoding::Utf16] {
+        let read = CsvRead { encoding, ..csv() };
+        let bench = Bench::new(
+            source(Read::Csv(read), Load::Append),
+            contract(&["id"], &columns),
+        );
+        let text = "\u{feff}id,name\n1,Åsa \u{1f600}\nx,Bo\n";
+        let utf_16: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        for bytes in [text.as_bytes(), &utf_16] {
+            let decoded = bench.decode("a", bytes).await;
+            assert_eq!(accepted(&decoded), ["1|Åsa \u{1f600}"]);
+            assert_eq!(
+                rejects(&decoded),
+                [(3, "id".to_string(), "not_an_integer".to_string())]
+            );
+        }
+    }
+    // a half of a pair is no character, wherever its record begins
+    let read = CsvRead {
+        encoding: Encoding::Utf16,
+        ..csv()
+    };
+    let bench = Bench::new(
+        source(Read::Csv(read), Load::Append),
+        contract(&["id"], &columns),
+    );
+    let mut bytes: Vec<u8> = "id,name\n1,A\n2,"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    bytes.extend([0x00, 0xd8]);
+    bytes.extend("\n3,C\n".encode_utf16().flat_map(u16::to_le_bytes));
+    let decoded = bench.decode("a", &bytes).await;
+    assert_eq!(accepted(&decoded), ["1|A", "3|C"]);
+    assert_eq!(
+        rejects(&decoded),
+        [(3, String::new(), "encoding".to_string())]
     );
 }

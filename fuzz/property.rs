@@ -1,0 +1,203 @@
+//! What holds of any bytes, whoever sent them: records in = accepted + rejected, or the whole is refused with a reason.
+//! Nothing panics, and no error is a bug of ours. Shared by the fuzz targets and by `tests/it/fuzzing.rs`.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use kilde::bench::{Account, Decoder, rewrite_release};
+use kilde::{Error, ErrorKind, Project, Variables};
+
+/// The project whose sources the bytes are read as, and a folder to write in.
+struct Fixture {
+    project: Project,
+    scratch: PathBuf,
+    runtime: tokio::runtime::Runtime,
+}
+
+fn fixture() -> &'static Fixture {
+    static FIXTURE: OnceLock<Fixture> = OnceLock::new();
+    FIXTURE.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let folders = [root.join("project"), root.join("fuzz/project")];
+        let folder = folders.into_iter().find(|folder| folder.is_dir());
+        let project = Project::load(
+            &folder.expect("the project lies here"),
+            &Variables::default(),
+        );
+        Fixture {
+            project: project.expect("the project is right"),
+            scratch: std::env::temp_dir().join(format!("kilde-fuzz-{}", std::process::id())),
+            runtime: tokio::runtime::Builder::new_current_thread()
+                .build()
+                .expect("a runtime"),
+        }
+    })
+}
+
+/// The bytes as an export of a source; `None` where it is refused.
+fn read(format: &str, bytes: &[u8]) -> Option<Account> {
+    let Fixture {
+        project,
+        scratch,
+        runtime,
+    } = fixture();
+    let (table, path) = (format!("bronze.{format}"), format!("a.{format}"));
+    let scratch = scratch.join(format);
+    let account = runtime.block_on(async {
+        let decoder = Decoder::of(project, &table, &path, bytes.to_vec(), &scratch).await?;
+        decoder.account().await
+    });
+    match account {
+        Ok(account) => {
+            assert_eq!(account.records, account.accepted + account.rejected);
+            Some(account)
+        }
+        Err(error) => {
+            is_told(&error, ErrorKind::Input);
+            None
+        }
+    }
+}
+
+/// A refusal is of the one kind that is meant, and short.
+fn is_told(error: &Error, kind: ErrorKind) {
+    let text = error.render();
+    assert_eq!(error.kind(), kind, "{text}");
+    assert!(text.len() < 10_000, "{text}");
+}
+
+/// Whether records can be counted without reading them: plain text, no line beyond the limit.
+fn is_plain(bytes: &[u8]) -> bool {
+    let is_short = bytes
+        .split(|byte| *byte == b'\n')
+        .all(|line| line.len() < 60_000);
+    is_short && !bytes.starts_with(&[0x1f, 0x8b])
+}
+
+fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    bytes.split(|byte| *byte == b'\n')
+}
+
+pub(crate) fn csv(bytes: &[u8]) {
+    let account = read("csv", bytes);
+    // without quotes and returns every line that is not empty is a record, but for the first
+    let is_countable = is_plain(bytes) && !bytes.iter().any(|byte| matches!(byte, b'"' | b'\r'));
+    if let (Some(account), true) = (account, is_countable) {
+        let count = lines(bytes).filter(|line| !line.is_empty()).count() as u64;
+        assert_eq!(account.records, count.saturating_sub(1));
+    }
+}
+
+pub(crate) fn ndjson(bytes: &[u8]) {
+    let account = read("ndjson", bytes);
+    if let (Some(account), true) = (account, is_plain(bytes)) {
+        let count = lines(bytes)
+            .filter(|line| !line.trim_ascii().is_empty())
+            .count();
+        assert_eq!(account.records, count as u64);
+    }
+}
+
+pub(crate) fn json(bytes: &[u8]) {
+    let account = read("json", bytes);
+    // of a document that is one, the records are its elements, whatever they are
+    let parsed = serde_json::from_slice::<Vec<&serde_json::value::RawValue>>(bytes);
+    if let (Ok(elements), Some(account), true) = (parsed, account, is_plain(bytes)) {
+        assert_eq!(account.records, elements.len() as u64);
+    }
+}
+
+/// The bytes are a workbook, or else the rows of one's only sheet.
+pub(crate) fn xlsx(bytes: &[u8]) {
+    if bytes.starts_with(b"PK") {
+        read("xlsx", bytes);
+        return;
+    }
+    let rows = [
+        b"<worksheet><sheetData><row r=\"1\"><c t=\"str\"><v>id</v></c><c t=\"str\"><v>amount</v></c>\
+          <c t=\"str\"><v>born_on</v></c><c t=\"str\"><v>seen_at</v></c><c t=\"str\"><v>is_active</v></c>\
+          <c t=\"str\"><v>visits_count</v></c></row>",
+        bytes,
+        b"</sheetData></worksheet>",
+    ];
+    let account = read("xlsx", &workbook(&rows.concat()));
+    let most = bytes.windows(4).filter(|window| window == b"<row").count() as u64;
+    assert!(account.is_none_or(|account| account.records <= most));
+}
+
+/// An archive of a workbook with one sheet and two shared texts, nothing packed.
+fn workbook(sheet: &[u8]) -> Vec<u8> {
+    let parts: [(&[u8], &[u8]); 4] = [
+        (
+            b"xl/workbook.xml",
+            b"<w><sheets><sheet name=\"S\" r:id=\"s\"/></sheets></w>",
+        ),
+        (
+            b"xl/_rels/workbook.xml.rels",
+            b"<r><Relationship Id=\"s\" Type=\"t/worksheet\" Target=\"s.xml\"/>\
+              <Relationship Id=\"t\" Type=\"t/sharedStrings\" Target=\"t.xml\"/></r>",
+        ),
+        (
+            b"xl/t.xml",
+            b"<sst><si><t>a</t></si><si><t>b</t></si></sst>",
+        ),
+        (b"xl/s.xml", sheet),
+    ];
+    let (mut out, mut list) = (Vec::new(), Vec::new());
+    for (name, bytes) in parts {
+        let mut crc = flate2::Crc::new();
+        crc.update(bytes);
+        let mut head = vec![20, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        for number in [
+            crc.sum(),
+            bytes.len() as u32,
+            bytes.len() as u32,
+            name.len() as u32,
+        ] {
+            head.extend(number.to_le_bytes());
+        }
+        let offset = (out.len() as u32).to_le_bytes();
+        out.extend([b"PK\x03\x04", &head[..], name, bytes].concat());
+        list.extend([b"PK\x01\x02\x14\0", &head[..], &[0; 10], &offset, name].concat());
+    }
+    let start = (out.len() as u32).to_le_bytes();
+    let size = (list.len() as u32).to_le_bytes();
+    out.extend(
+        [
+            &list[..],
+            b"PK\x05\x06\0\0\0\0\x04\0\x04\0",
+            &size,
+            &start,
+            &[0, 0],
+        ]
+        .concat(),
+    );
+    out
+}
+
+/// The bytes are a pipeline file.
+pub(crate) fn yaml(bytes: &[u8]) {
+    let folder = fixture().scratch.join("yaml");
+    std::fs::create_dir_all(folder.join("pipelines")).expect("a folder");
+    std::fs::write(
+        folder.join("kilde.yaml"),
+        "project: fuzz\nraw: e/\nlake: l/\n",
+    )
+    .expect("a file");
+    std::fs::write(folder.join("pipelines/a.yaml"), bytes).expect("a file");
+    if let Err(error) = Project::load(&folder, &Variables::default()) {
+        assert_eq!(error.kind(), ErrorKind::Config);
+        for diagnostic in error.diagnostics() {
+            assert!(!diagnostic.render(false).is_empty());
+        }
+    }
+}
+
+/// The bytes are the record of a release: what is read is what is written.
+pub(crate) fn release(bytes: &[u8]) {
+    match rewrite_release(bytes) {
+        Ok(written) => assert_eq!(rewrite_release(&written).ok(), Some(written)),
+        Err(error) => is_told(&error, ErrorKind::Corrupt),
+    }
+}

@@ -1,0 +1,152 @@
+//! Text of an export in an encoding that holds ASCII unchanged, as all formats of text want it: a byte order mark wins over
+//! what the source declares, and UTF-16 becomes UTF-8 on the way.
+
+use std::io::{self, Cursor, Read};
+
+use encoding_rs::{DecoderResult, UTF_16BE, UTF_16LE};
+
+use crate::project::Encoding;
+
+/// Bytes of UTF-16 that are decoded at once.
+const BLOCK: usize = 1 << 16;
+/// No character of UTF-8: where the text holds half of a pair, the record is rejected as one of broken bytes.
+const BROKEN: u8 = 0xff;
+
+/// The content with its first bytes still in it, and the encoding in which it is to be read from now on.
+///
+/// # Errors
+/// Those of storage and gzip.
+pub(super) fn text<'a>(
+    mut content: Box<dyn Read + 'a>,
+    declared: Encoding,
+) -> io::Result<(Box<dyn Read + 'a>, Encoding)> {
+    let mut mark = Vec::with_capacity(3);
+    content.by_ref().take(3).read_to_end(&mut mark)?;
+    let utf_16 = match mark[..] {
+        [0xff, 0xfe, ..] => Some(UTF_16LE),
+        [0xfe, 0xff, ..] => Some(UTF_16BE),
+        [0xef, 0xbb, 0xbf] => None,
+        // every letter that a record may begin with is ASCII or nearly so
+        [0, second, ..] if declared == Encoding::Utf16 && second != 0 => Some(UTF_16BE),
+        _ if declared == Encoding::Utf16 => Some(UTF_16LE),
+        _ => return Ok((Box::new(Cursor::new(mark).chain(content)), declared)),
+    };
+    let content = Cursor::new(mark).chain(content);
+    let Some(encoding) = utf_16 else {
+        return Ok((Box::new(content), Encoding::Utf8));
+    };
+    let decoded = Utf16 {
+        bytes: content,
+        decoder: encoding.new_decoder_with_bom_removal(),
+        raw: Vec::new(),
+        text: Cursor::default(),
+        is_complete: false,
+    };
+    Ok((Box::new(decoded), Encoding::Utf8))
+}
+
+/// UTF-16 → UTF-8.
+struct Utf16<R> {
+    bytes: R,
+    decoder: encoding_rs::Decoder,
+    raw: Vec<u8>,
+    text: Cursor<Vec<u8>>,
+    is_complete: bool,
+}
+
+impl<R: Read> Utf16<R> {
+    /// Decodes a block more.
+    fn fill(&mut self) -> io::Result<()> {
+        self.raw.clear();
+        let block = BLOCK as u64;
+        self.bytes.by_ref().take(block).read_to_end(&mut self.raw)?;
+        self.is_complete = self.raw.is_empty();
+        // two bytes become three at most, and each block may end a pair that began before
+        let mut text = vec![0; BLOCK * 2 + 16];
+        let (mut taken, mut written) = (0, 0);
+        loop {
+            let (result, read, put) = self.decoder.decode_to_utf8_without_replacement(
+                &self.raw[taken..],
+                &mut text[written..],
+                self.is_complete,
+            );
+            (taken, written) = (taken + read, written + put);
+            match result {
+                DecoderResult::InputEmpty => break,
+                DecoderResult::Malformed(_, _) => {
+                    text.insert(written, BROKEN);
+                    written += 1;
+                }
+                DecoderResult::OutputFull => text.resize(text.len() * 2, 0),
+            }
+        }
+        text.truncate(written);
+        self.text = Cursor::new(text);
+        Ok(())
+    }
+}
+
+impl<R: Read> Read for Utf16<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while self.text.position() == self.text.get_ref().len() as u64 && !self.is_complete {
+            self.fill()?;
+        }
+        self.text.read(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoded(bytes: &[u8], declared: Encoding) -> (Vec<u8>, Encoding) {
+        let (mut content, encoding) = text(Box::new(bytes), declared).unwrap();
+        let mut out = Vec::new();
+        content.read_to_end(&mut out).unwrap();
+        (out, encoding)
+    }
+
+    fn utf_16(text: &str, to_bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+        text.encode_utf16().flat_map(to_bytes).collect()
+    }
+
+    #[test]
+    fn a_mark_wins_over_what_is_declared() {
+        let text = "\u{feff}id;på\u{1f600}\n";
+        let plain = "id;på\u{1f600}\n".as_bytes().to_vec();
+        for declared in [Encoding::Windows1252, Encoding::Utf8, Encoding::Utf16] {
+            for bytes in [
+                utf_16(text, u16::to_le_bytes),
+                utf_16(text, u16::to_be_bytes),
+            ] {
+                assert_eq!(decoded(&bytes, declared), (plain.clone(), Encoding::Utf8));
+            }
+            // the mark of UTF-8 is left to whoever counts bytes
+            let utf_8 = text.as_bytes().to_vec();
+            assert_eq!(decoded(&utf_8, declared), (utf_8, Encoding::Utf8));
+        }
+    }
+
+    #[test]
+    fn without_a_mark_it_is_what_is_declared() {
+        for bytes in [&b""[..], b"i", b"id;\xe5"] {
+            let as_it_is = (bytes.to_vec(), Encoding::Windows1252);
+            assert_eq!(decoded(bytes, Encoding::Windows1252), as_it_is);
+        }
+        for to_bytes in [u16::to_le_bytes, u16::to_be_bytes] {
+            let bytes = utf_16("id;å", to_bytes);
+            let plain = "id;å".as_bytes().to_vec();
+            assert_eq!(decoded(&bytes, Encoding::Utf16), (plain, Encoding::Utf8));
+        }
+    }
+
+    #[test]
+    fn what_is_no_character_stays_broken_and_long_text_whole() {
+        let long = "å\u{1f600}x".repeat(100_000);
+        let mut bytes = utf_16(&long, u16::to_le_bytes);
+        assert_eq!(decoded(&bytes, Encoding::Utf16).0, long.as_bytes());
+        bytes.extend([0x00, 0xd8, b'a', 0, 7]);
+        let broken = decoded(&bytes, Encoding::Utf16).0;
+        assert_eq!(broken[long.len()..], [BROKEN, b'a', BROKEN]);
+    }
+}
