@@ -53,8 +53,11 @@ impl Decoder {
     pub async fn new(project: &Project, table: &str, path: &str, scratch: &Path) -> Result<Self> {
         let table: TableName = table.parse().map_err(Error::config)?;
         let no_source = || Error::config(format!("`{table}` is no source"));
-        let bytes = std::fs::read(Path::new(&project.raw).join(path))
+        let folder = project.raw.folder();
+        let folder = folder.ok_or_else(|| Error::config("`raw` is no folder of this machine"))?;
+        let bytes = std::fs::read(folder.join(path))
             .map_err(|error| Error::unavailable("the export cannot be read").caused_by(error))?;
+        let size = bytes.len() as u64;
         let location = object_store::path::Path::from(path);
         let store: Arc<dyn ObjectStore> = Arc::new(object_store::memory::InMemory::new());
         store
@@ -68,6 +71,7 @@ impl Decoder {
             export: Export {
                 location,
                 path: path.to_string(),
+                size,
                 captures: Captures::default(),
             },
             source: Arc::new(source.clone()),
@@ -117,6 +121,7 @@ impl Writer {
             spill_dir: folder.join("spill"),
             spill_limit: None,
             lake: Arc::new(lake),
+            lake_is_far: false,
             as_of: clock.now(),
             time_zone: chrono_tz::UTC,
         })?;

@@ -14,6 +14,7 @@ mod engine;
 mod identity;
 mod ingest;
 mod lake;
+mod location;
 mod notify;
 mod parallel;
 mod plan;

@@ -15,9 +15,11 @@ use super::options::Options;
 use super::style;
 use crate::catalog::{Catalog, Content};
 use crate::error::{Error, Result};
+use crate::location::{Bucket, Location};
 use crate::name::{ReleaseNumber, TableName};
 use crate::project::Project;
 use crate::release::Release;
+use crate::store::{Reach, Store};
 
 #[derive(Debug, Args)]
 pub(super) struct Connect {
@@ -30,8 +32,8 @@ pub(super) struct Connect {
     /// Release to open [default: the newest]
     #[arg(long, value_name = "N")]
     release: Option<u64>,
-    /// Where the reader finds the lake, such as \\server\lake [default: the lake's own place]
-    #[arg(long, value_name = "PATH")]
+    /// Where the reader finds the lake: a path such as \\server\lake, or a bucket's URL [default: the lake's own place]
+    #[arg(long, value_name = "PLACE")]
     lake: Option<String>,
     /// For Power BI: a query in M that opens exactly the release's files, instead of a .pbids file
     #[arg(long)]
@@ -53,8 +55,15 @@ struct Pinned {
     /// The first line of what is printed: project, release, time.
     title: String,
     release: ReleaseNumber,
-    lake: String,
+    lake: Lake,
     tables: BTreeMap<TableName, PinnedTable>,
+}
+
+/// Where the reader finds the lake.
+enum Lake {
+    /// A folder, as the reader's system writes it.
+    Folder(String),
+    Bucket(Bucket, Reach),
 }
 
 /// One table of it.
@@ -67,11 +76,20 @@ struct PinnedTable {
 impl Pinned {
     /// Below the lake, as the reader's system writes it.
     fn path(&self, below: &str) -> String {
-        let lake = self.lake.trim_end_matches(['/', '\\']);
-        if self.lake.contains('\\') {
-            format!("{lake}\\{}", below.replace('/', "\\"))
-        } else {
-            format!("{lake}/{below}")
+        match &self.lake {
+            Lake::Folder(lake) if lake.contains('\\') => {
+                let lake = lake.trim_end_matches(['/', '\\']);
+                format!("{lake}\\{}", below.replace('/', "\\"))
+            }
+            Lake::Folder(lake) => format!("{}/{below}", lake.trim_end_matches('/')),
+            // the account stands in a secret or an option, so that one form of the URL does for every tool
+            Lake::Bucket(bucket, _) => {
+                let bucket = Bucket {
+                    account: None,
+                    ..bucket.clone()
+                };
+                format!("{bucket}/{below}")
+            }
         }
     }
 }
@@ -86,7 +104,7 @@ impl Connect {
             Tool::Duckdb => duckdb::script(&pinned),
             Tool::Polars => polars::script(&pinned),
             Tool::Powerbi if self.m => {
-                powerbi::query(&pinned, &contents(&catalog, &release, &pinned).await?)
+                powerbi::query(&pinned, &contents(&catalog, &release, &pinned).await?)?
             }
             Tool::Powerbi => {
                 powerbi::check_published(&project, &pinned)?;
@@ -125,8 +143,21 @@ impl Connect {
                 format::moment(release.published_at, project.time_zone)
             ),
             release: release.number,
-            lake: self.lake.clone().unwrap_or_else(|| project.lake.clone()),
+            lake: self.place(project)?,
             tables,
+        })
+    }
+
+    fn place(&self, project: &Project) -> Result<Lake> {
+        let location = match &self.lake {
+            Some(lake) if !lake.contains("://") => return Ok(Lake::Folder(lake.clone())),
+            Some(lake) => Location::parse(lake, &project.root)
+                .map_err(|error| Error::config(error.message).help(error.help))?,
+            None => project.lake.clone(),
+        };
+        Ok(match (Store::reach(&location)?, location) {
+            (Some(reach), Location::Bucket(bucket)) => Lake::Bucket(bucket, reach),
+            (_, location) => Lake::Folder(location.to_string()),
         })
     }
 

@@ -251,6 +251,22 @@ fn without_secrets(text: &str) -> String {
     without_paths(&text)
 }
 
+/// Of a store's address whatever stands before a password, and what follows `?`; the container of an Azure URL stays.
+fn without_keys(address: &str) -> String {
+    let query = address.find(['?', '#']).unwrap_or(address.len());
+    let host = address.find('/').unwrap_or(address.len());
+    let user = address[..host].rfind('@').filter(|at| {
+        address[..*at].contains(':') || !address[*at..host].contains(".core.windows.net")
+    });
+    let user = user.unwrap_or(0).min(query);
+    format!(
+        "{}{}{}",
+        "*".repeat(user),
+        &address[user..query],
+        "*".repeat(address.len() - query)
+    )
+}
+
 fn ends_address(c: char) -> bool {
     c.is_whitespace() || matches!(c, '"' | '\'' | ',' | '}' | ']')
 }
@@ -270,7 +286,7 @@ fn without_paths(text: &str) -> String {
             shown.push_str(&address[user..host]);
             shown.push_str(&"*".repeat(address.len() - host));
         } else {
-            shown.push_str(address);
+            shown.push_str(&without_keys(address));
         }
         rest = next;
     }
@@ -413,6 +429,13 @@ help: did you mean `materialized`?"
         );
         let with_user = without_secrets("https://bot:geheim@example.com s3://bucket/path");
         assert_eq!(with_user, "https://***********example.com s3://bucket/path");
+        let of_stores = without_secrets(
+            "s3://key:geheim@b/x az://c/x?sig=geheim abfss://c@a.dfs.core.windows.net/x",
+        );
+        assert_eq!(
+            of_stores,
+            "s3://**********@b/x az://c/x*********** abfss://c@a.dfs.core.windows.net/x"
+        );
     }
 
     #[test]

@@ -113,15 +113,28 @@ fn of_arrow(error: &ArrowError) -> Error {
     }
 }
 
-/// Texts of a store are paths and status codes, no content.
+/// Texts of a store are paths and status codes, no content: `store` cuts them down before anybody sees them.
 fn of_store(error: &object_store::Error) -> Error {
     match error {
         object_store::Error::NotFound { path, .. } => Error::corrupt("a data file is gone")
             .code(Code(807))
             .at(path.clone()),
+        object_store::Error::PermissionDenied { path, .. }
+        | object_store::Error::Unauthenticated { path, .. } => Error::config(
+            "storage refuses to give a data file",
+        )
+        .code(Code(723))
+        .at(path.clone())
+        .caused_by(error.to_string())
+        .help("check which credentials are in use, whether they have expired, and their rights"),
         error => std::error::Error::source(error)
             .and_then(ours)
-            .unwrap_or_else(|| Error::unavailable("storage failed").caused_by(error.to_string())),
+            .unwrap_or_else(|| {
+                Error::unavailable("storage does not answer")
+                    .code(Code(703))
+                    .caused_by(error.to_string())
+                    .help("check that it is reachable, then try again: nothing is lost")
+            }),
     }
 }
 

@@ -17,6 +17,7 @@ mod lint;
 mod memory;
 mod scan;
 mod session;
+mod small_files;
 mod sql_function;
 mod statement;
 mod typed_rows;

@@ -28,6 +28,7 @@ use super::clock_functions::register_clock_functions;
 use super::failure;
 use super::function_registry::{FunctionRegistry, configure_sql, register_functions};
 use super::memory::{SpillPool, default_memory_limit};
+use super::small_files::SmallFiles;
 use crate::error::{Error, Result};
 use crate::name::TableName;
 
@@ -55,6 +56,8 @@ pub(crate) struct EngineOptions {
     pub(crate) spill_limit: Option<u64>,
     /// The lake, its root at `/`.
     pub(crate) lake: Arc<dyn ObjectStore>,
+    /// Each request to the lake costs its way: small files are kept.
+    pub(crate) lake_is_far: bool,
     /// What `now()` and `today()` answer.
     pub(crate) as_of: DateTime<Utc>,
     /// Zone of `today()`.
@@ -117,7 +120,11 @@ impl Engine {
                 Error::unavailable("the scratch folder cannot be used").caused_by(error)
             })?,
         );
-        runtime.register_object_store(lake_url()?.as_ref(), options.lake);
+        let lake: Arc<dyn ObjectStore> = match options.lake_is_far {
+            true => Arc::new(SmallFiles::new(options.lake)),
+            false => options.lake,
+        };
+        runtime.register_object_store(lake_url()?.as_ref(), lake);
         runtime.register_object_store(scratch_url()?.as_ref(), scratch);
         let partitions = options.threads.max(LEAST_PARTITIONS);
         let mut base = base_state(config(partitions, limit), runtime);
@@ -276,6 +283,7 @@ mod tests {
             spill_dir: folder.join("spill"),
             spill_limit: None,
             lake: Arc::new(InMemory::new()),
+            lake_is_far: false,
             as_of: DateTime::UNIX_EPOCH,
             time_zone: Tz::UTC,
         })

@@ -4,15 +4,18 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use futures::stream::BoxStream;
+use object_store::ObjectStore;
 use tokio::sync::mpsc;
 
 use super::conform::Conformer;
 use super::format::{Decoding, format};
 use super::input::{Chunk, RawBytes, channel, content};
 use super::output::{FirstReject, Output};
+use super::parts;
 use super::rule::Rule;
 use super::scratch::ScratchFile;
 use crate::diagnostic::{Code, Place};
@@ -27,6 +30,8 @@ pub(crate) struct Export {
     pub(crate) location: object_store::path::Path,
     /// Path below `raw`: its name in the ledger, the reports and `_kilde_source_file`.
     pub(crate) path: String,
+    /// As it was listed.
+    pub(crate) size: u64,
     /// What the path says.
     pub(crate) captures: Captures,
 }
@@ -115,7 +120,8 @@ pub(crate) async fn decode_export(
     max_record_bytes: u64,
     scratch: &Path,
 ) -> Result<DecodedExport> {
-    let before = head(store, export).await?;
+    let parts = parts::open(store, &export.location, export.size).await?;
+    let version = parts.version;
     let (sender, raw) = channel();
     let task = Task {
         export: export.clone(),
@@ -126,66 +132,38 @@ pub(crate) async fn decode_export(
             .unwrap_or(usize::MAX)
             .clamp(1, 1 << 30),
         scratch: scratch.to_path_buf(),
-        modified_at: before.last_modified,
+        modified_at: version.meta.last_modified,
     };
     let worker = tokio::task::spawn_blocking(move || task.run(raw));
-    feed(store, export, &before, sender).await;
+    let fed = feed(parts.bytes, sender).await;
     let decoded = worker.await.map_err(|error| {
         Error::internal("a decoder broke down")
             .at(&export.path)
             .caused_by(error)
-    })??;
-    let after = head(store, export).await?;
-    let is_same = (before.size, before.last_modified, &before.e_tag)
-        == (after.size, after.last_modified, &after.e_tag);
-    if !is_same || decoded.report.size != before.size {
-        return Err(Error::input("the export changed while it was read")
-            .code(Code(404))
-            .at(&export.path)
-            .help("build again when its sender is done; nothing of it was taken"));
+    })?;
+    // of what storage said the decoder knows no more than that nothing came
+    fed?;
+    let decoded = decoded?;
+    let is_whole = decoded.report.size == version.meta.size;
+    if is_whole && version.still_stands(store).await? {
+        return Ok(decoded);
     }
-    Ok(decoded)
-}
-
-async fn head(store: &Arc<dyn ObjectStore>, export: &Export) -> Result<ObjectMeta> {
-    store.head(&export.location).await.map_err(|error| {
-        let error_for_user = match error {
-            object_store::Error::NotFound { .. } => {
-                Error::input("the export is gone").code(Code(404))
-            }
-            _ => Error::unavailable("the export cannot be read"),
-        };
-        error_for_user.at(&export.path).caused_by(error)
-    })
+    Err(parts::changed(&export.location))
 }
 
 /// Sends the bytes to the decoder until either side has enough.
 async fn feed(
-    store: &Arc<dyn ObjectStore>,
-    export: &Export,
-    before: &ObjectMeta,
+    mut bytes: BoxStream<'static, Result<Bytes>>,
     sender: mpsc::Sender<Chunk>,
-) {
-    let options = object_store::GetOptions {
-        if_match: before.e_tag.clone(),
-        ..object_store::GetOptions::default()
-    };
-    let mut stream = match store.get_opts(&export.location, options).await {
-        Ok(result) => result.into_stream(),
-        Err(error) => {
-            let _ = sender.send(Chunk::Failed(error)).await;
-            return;
-        }
-    };
-    while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_or_else(Chunk::Failed, Chunk::Data);
-        let is_failed = matches!(chunk, Chunk::Failed(_));
+) -> Result<()> {
+    while let Some(part) = bytes.next().await {
         // a decoder that has given up says why itself
-        if sender.send(chunk).await.is_err() || is_failed {
-            return;
+        if sender.send(Chunk::Data(part?)).await.is_err() {
+            return Ok(());
         }
     }
     let _ = sender.send(Chunk::End).await;
+    Ok(())
 }
 
 /// What the blocking side owns.

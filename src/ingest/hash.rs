@@ -2,29 +2,22 @@
 
 use std::sync::Arc;
 
-use futures::StreamExt;
-use object_store::{ObjectStore, ObjectStoreExt};
+use futures::TryStreamExt;
+use object_store::ObjectStore;
+use object_store::path::Path;
 
-use crate::error::{Error, Result};
+use super::parts;
+use crate::error::Result;
 
-/// blake3 of an export's bytes as they lie in storage, in hexadecimal.
+/// blake3 of an export's bytes as they lie in storage, in hexadecimal. `size` is what a listing said.
 ///
 /// # Errors
-/// `Unavailable` where it cannot be read.
-pub(crate) async fn hash(
-    store: &Arc<dyn ObjectStore>,
-    location: &object_store::path::Path,
-) -> Result<String> {
-    let unreadable = |error: object_store::Error| {
-        Error::unavailable("the export cannot be read")
-            .at(location.to_string())
-            .caused_by(error)
-    };
-    let found = store.get(location).await.map_err(unreadable)?;
-    let mut stream = found.into_stream();
+/// `Input` where it is gone or changes meanwhile; what storage says otherwise.
+pub(crate) async fn hash(store: &Arc<dyn ObjectStore>, path: &Path, size: u64) -> Result<String> {
+    let mut bytes = parts::open(store, path, size).await?.bytes;
     let mut hasher = blake3::Hasher::new();
-    while let Some(chunk) = stream.next().await {
-        hasher.update(&chunk.map_err(unreadable)?);
+    while let Some(part) = bytes.try_next().await? {
+        hasher.update(&part);
     }
     Ok(hasher.finalize().to_hex().to_string())
 }

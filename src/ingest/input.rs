@@ -17,9 +17,8 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// What storage hands to the decoder.
 pub(super) enum Chunk {
     Data(Bytes),
-    /// The export is complete; without it, the sender died.
+    /// The export is complete; without it, storage failed or the sender died.
     End,
-    Failed(object_store::Error),
 }
 
 /// A channel from storage to the decoder.
@@ -68,7 +67,6 @@ impl BufRead for RawBytes {
                     self.current = bytes;
                 }
                 Some(Chunk::End) => self.is_complete = true,
-                Some(Chunk::Failed(error)) => return Err(io::Error::other(error)),
                 None => return Err(io::Error::from(io::ErrorKind::ConnectionAborted)),
             }
         }

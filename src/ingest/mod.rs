@@ -18,6 +18,7 @@ mod input;
 mod ledger;
 mod load;
 mod output;
+mod parts;
 mod reject;
 mod rule;
 #[cfg(test)]

@@ -187,6 +187,7 @@ impl Bench {
         let export = Export {
             location,
             path: path.to_string(),
+            size: bytes.len() as u64,
             captures,
         };
         let scratch = self.scratch.path().join(path.replace('/', "-"));

@@ -57,18 +57,23 @@ pub(super) fn lake_that_spills(
         spill_dir: folder.path().join("spill"),
         spill_limit,
         lake: Arc::clone(&store),
+        lake_is_far: false,
         as_of: at(0),
         time_zone: chrono_tz::UTC,
     })
     .unwrap();
-    let log = DeltaLog::new(Arc::clone(&store));
-    log.belongs_to("lake-1");
     Lake {
-        log,
+        log: log(&store),
         folder,
         store,
         engine,
     }
+}
+
+fn log(store: &Arc<dyn ObjectStore>) -> DeltaLog {
+    let log = DeltaLog::new(Arc::clone(store));
+    log.belongs_to("lake-1");
+    log
 }
 
 pub(super) fn spec(schema: &SchemaRef) -> WriteSpec {
@@ -110,6 +115,11 @@ pub(super) fn definition(spec: &WriteSpec, description: Option<&str>) -> String 
 }
 
 impl Lake {
+    /// The logs as they lie in the store: one keeps what it has read.
+    pub(super) fn log_of_another_process(&self) -> DeltaLog {
+        log(&self.store)
+    }
+
     pub(super) fn session(&self, tables: Vec<(&str, Arc<dyn TableProvider>)>) -> SessionContext {
         let tables = tables
             .into_iter()
@@ -161,7 +171,11 @@ impl Lake {
 
     /// The table at a version as the engine reads it.
     pub(super) async fn read(&self, version: u64) -> FileSet {
-        let state = self.log.state(LOCATION, version).await.unwrap();
+        let state = self
+            .log_of_another_process()
+            .state(LOCATION, version)
+            .await
+            .unwrap();
         self.log.file_set(LOCATION, &state).await.unwrap()
     }
 

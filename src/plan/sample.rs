@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeZone, Utc};
 
 use super::*;
 use crate::diagnostic::{Place, SourceFile, Span};
+use crate::location::Location;
 use crate::project::{
     Column, ColumnType, Contract, Conversions, CsvRead, Encoding, Load, Materialization, Owner,
     Pipeline, Read, RollbackClass, Source, Spanned, SqlStep,
@@ -64,8 +65,8 @@ impl Sample {
                 name: "sample".into(),
                 target: None,
                 time_zone: chrono_tz::UTC,
-                raw: "exports".into(),
-                lake: "lake".into(),
+                raw: Location::Folder("/exports".into()),
+                lake: Location::Folder("/lake".into()),
                 vars: BTreeMap::from([("country".into(), "SE".into())]),
                 parquet_tables: crate::project::ParquetTables::default(),
                 keep: crate::project::Period::of_days(30),

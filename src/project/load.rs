@@ -456,7 +456,7 @@ data_tests:
         let project = load(&folder, &Variables::default());
         assert_eq!(project.name, "nordic_retail");
         assert_eq!(project.time_zone, chrono_tz::Europe::Stockholm);
-        assert_eq!(project.raw, folder.path().join("exports").to_str().unwrap());
+        assert_eq!(project.raw.folder().unwrap(), folder.path().join("exports"));
         assert_eq!(project.max_record_bytes, 1_000_000);
         assert_eq!(project.file_count, 5);
         let source = &project.sources[&table("bronze.customers")];
@@ -527,7 +527,7 @@ data_tests:
         };
         let prod = load(&folder, &variables);
         assert_eq!(
-            (prod.vars["country"].as_str(), prod.raw.as_str()),
+            (prod.vars["country"].as_str(), &*prod.raw.to_string()),
             ("NO", "/data/exports")
         );
         variables.vars.insert("country".into(), "DK".into());

@@ -39,6 +39,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(crate) use crate::column_type::ColumnType;
+use crate::location::Location;
 pub(crate) use contract::{Column, Contract, Materialization, Meaning, OnError, RollbackClass};
 pub(crate) use contract_text::{ContractDraft, DraftedColumn};
 pub(crate) use instant::{instant, local as local_instant};
@@ -91,10 +92,10 @@ pub struct Project {
     pub(crate) target: Option<String>,
     /// `time_zone:` of `$as_of`, schedules and local times without a zone.
     pub(crate) time_zone: chrono_tz::Tz,
-    /// `raw:` as an absolute path or a URL; where exports lie.
-    pub(crate) raw: String,
+    /// `raw:`; where exports lie.
+    pub(crate) raw: Location,
     /// `lake:` likewise.
-    pub(crate) lake: String,
+    pub(crate) lake: Location,
     /// `vars:` as text, typed where they are used; those of the command line win over the target's, these over the file's.
     pub(crate) vars: BTreeMap<String, String>,
     /// `limits.line`: the longest record of a text export, in bytes.

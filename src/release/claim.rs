@@ -9,6 +9,7 @@ use super::failpoint::Boundary;
 use super::lake::{Lake, Pause};
 use super::log::{self, Append, ClaimInLog, Event, LogEntry, LogView, Retire};
 use super::map::Release;
+use super::stage::StagedBytes;
 use super::{json, layout};
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
@@ -350,7 +351,9 @@ impl Claim {
         if let Some(release) = self.lake.find_release(publish.number).await? {
             return Ok(Some(release));
         }
-        self.lake.settle(sequence, entry, publish).await.map(Some)
+        let nothing = StagedBytes::new();
+        let settled = self.lake.settle(sequence, entry, publish, &nothing).await;
+        settled.map(Some)
     }
 }
 

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::clock::{Clock, SimulatedClock};
 use crate::error::{Error, Result};
+use crate::location::Location;
 use crate::name::{RunId, TableName};
 use crate::store::Store;
 
@@ -28,7 +29,8 @@ pub(super) fn table(name: &str) -> TableName {
 impl Fixture {
     pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open_or_create(folder.path(), "lake").unwrap();
+        let lake = Location::Folder(folder.path().join("lake"));
+        let store = Store::open_or_create(&lake).unwrap();
         let tables = Arc::new(JsonLog::new(store.clone()));
         let clock = Arc::<SimulatedClock>::default();
         let lake = Lake::open(

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
 use super::claim::Floors;
 use super::failpoint::Failpoint;
 use super::log::{Event, LogView};
 use super::map::Release;
+use super::stage::AT_ONCE;
 use super::table_log::TableLog;
 use super::{layout, log, maintain};
 use crate::clock::Clock;
@@ -112,30 +114,26 @@ impl Lake {
 
     /// The newest settled release; `None` where none was published. Three reads.
     pub(crate) async fn current(&self) -> Result<Option<Release>> {
-        match self.newest().await? {
-            Some(number) => {
-                let release = self.find_release(number).await?;
-                release.ok_or_else(|| no_release(number)).map(Some)
-            }
-            None => Ok(None),
-        }
-    }
-
-    /// Number of the newest settled release.
-    pub(super) async fn newest(&self) -> Result<Option<ReleaseNumber>> {
-        let mut newest = match self.hint().await? {
-            Some(hint) if self.store.exists(&layout::release(hint.release)).await? => hint.release,
-            _ => match self.release_numbers().await?.last() {
-                Some(newest) => *newest,
+        let hinted = match self.hint().await? {
+            Some(hint) => self.find_release(hint.release).await?,
+            None => None,
+        };
+        let mut current = match hinted {
+            Some(release) => release,
+            None => match self.release_numbers().await?.last() {
+                Some(newest) => self
+                    .find_release(*newest)
+                    .await?
+                    .ok_or_else(|| no_release(*newest))?,
                 None => return Ok(None),
             },
         };
         loop {
-            let next = ReleaseNumber(newest.0 + 1);
-            if !self.store.exists(&layout::release(next)).await? {
-                return Ok(Some(newest));
+            let next = ReleaseNumber(current.number.0 + 1);
+            match self.find_release(next).await? {
+                Some(newer) => current = newer,
+                None => return Ok(Some(current)),
             }
-            newest = next;
         }
     }
 
@@ -165,18 +163,20 @@ impl Lake {
 
     /// The newest releases, newest first, at most `limit`.
     pub(crate) async fn releases(&self, limit: usize) -> Result<Vec<Release>> {
-        let mut releases = Vec::new();
-        let floor = self.retired_below().await?.0;
-        let mut number = self.newest().await?.map_or(0, |newest| newest.0);
-        while number > 0 && number >= floor && releases.len() < limit {
-            // older maps may have been deleted
-            match self.find_release(ReleaseNumber(number)).await? {
-                Some(release) => releases.push(release),
-                None => break,
-            }
-            number -= 1;
-        }
-        Ok(releases)
+        let Some(current) = self.current().await?.filter(|_| limit > 0) else {
+            return Ok(Vec::new());
+        };
+        let floor = self.retired_below().await?.0.max(1);
+        let older = (floor..current.number.0).rev().take(limit - 1);
+        // older maps may have been deleted
+        let older: Vec<Release> = stream::iter(older)
+            .map(|number| self.find_release(ReleaseNumber(number)))
+            .buffered(AT_ONCE)
+            .try_take_while(|release| std::future::ready(Ok(release.is_some())))
+            .try_filter_map(|release| std::future::ready(Ok(release)))
+            .try_collect()
+            .await?;
+        Ok([vec![current], older].concat())
     }
 
     /// Why builds have to wait, if that release is the newest and they have to.

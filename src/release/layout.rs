@@ -9,6 +9,7 @@ pub(super) const HINT: &str = "_kilde/hint.json";
 /// Lock of the builder on this machine.
 pub(super) const LOCK: &str = "_kilde/lock";
 pub(super) const LAST_RUN: &str = "_kilde/last_run.json";
+pub(super) const LOG: &str = "_kilde/log";
 pub(super) const RELEASES: &str = "_kilde/releases";
 /// Which releases readers may no longer open.
 pub(super) const RETIRED: &str = "_kilde/retired.json";
@@ -17,7 +18,12 @@ pub(super) const DECISIONS: &str = "_kilde/decisions";
 
 /// An entry of the lake log; the first is 1.
 pub(super) fn log_entry(sequence: u64) -> String {
-    format!("_kilde/log/{sequence:020}.json")
+    format!("{LOG}/{sequence:020}.json")
+}
+
+pub(super) fn log_entry_of(path: &str) -> Option<u64> {
+    let name = path.strip_prefix(LOG)?.strip_prefix('/')?;
+    name.strip_suffix(".json")?.parse().ok()
 }
 
 pub(super) fn release(number: ReleaseNumber) -> String {
@@ -164,5 +170,7 @@ mod tests {
         let run = RunId("20260301T020612-9f3ac1".to_string());
         assert_eq!(run_of(&run_report(&run)), Some(run));
         assert_eq!(release_of(HINT), None);
+        assert_eq!(log_entry_of(&log_entry(7)), Some(7));
+        assert_eq!(log_entry_of("_kilde/log/x.json"), None);
     }
 }

@@ -217,9 +217,12 @@ impl LogView {
     }
 }
 
-/// Every entry from that place on.
+/// Every entry from that place on. Listed first: to ask an object store for what is not there costs as much as to read.
 pub(super) async fn read_from(store: &Store, sequence: u64) -> Result<Vec<LogEntry>> {
-    stream::iter(sequence..)
+    let listed = store.list(layout::LOG).await?;
+    let places = listed.iter().filter_map(|o| layout::log_entry_of(&o.path));
+    let last = places.max().unwrap_or(0);
+    stream::iter(sequence..=last)
         .map(|sequence| read(store, sequence))
         .buffered(READ_AHEAD)
         .try_take_while(|entry| std::future::ready(Ok(entry.is_some())))

@@ -6,7 +6,7 @@ use super::layout;
 use super::log::Event;
 use super::map::Release;
 use super::request::PublishRequest;
-use super::stage::Draft;
+use super::stage::{Draft, StagedBytes};
 use crate::diagnostic::Code;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::ReleaseNumber;
@@ -35,16 +35,16 @@ impl Claim {
 
     pub(super) async fn publish(&mut self, draft: Draft) -> Result<Release> {
         let staged = self.stage(draft).await;
-        let publish = self.unless_fenced(staged).await?;
+        let (publish, staged) = self.unless_fenced(staged).await?;
         let number = publish.number;
         let decided = self.append(Event::Publish(publish)).await;
         decided.map_err(|error| perhaps_decided(number, error))?;
-        let settled = self.settle_own().await;
+        let settled = self.settle_own(&staged).await;
         self.let_go().await;
         settled.map_err(|error| not_settled(number, error))
     }
 
-    async fn settle_own(&self) -> Result<Release> {
+    async fn settle_own(&self, staged: &StagedBytes) -> Result<Release> {
         self.lake.failpoint.reach(Boundary::AfterPublishEntry)?;
         let Some((sequence, entry, publish)) = self.view.last_publish() else {
             return Err(Error::internal(
@@ -55,7 +55,7 @@ impl Claim {
             .store
             .barrier(&[layout::log_entry(sequence)])
             .await?;
-        self.lake.settle(sequence, entry, publish).await
+        self.lake.settle(sequence, entry, publish, staged).await
     }
 }
 

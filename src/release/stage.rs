@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use sha2::{Digest, Sha256};
 
@@ -19,6 +20,12 @@ use crate::name::{ReleaseNumber, TableName};
 
 /// Tables and files looked at or written at once.
 pub(super) const AT_ONCE: usize = 16;
+
+/// Staged objects that this process wrote, by path.
+pub(super) type StagedBytes = BTreeMap<String, Bytes>;
+
+/// Of a table with more files, the folder is listed instead of each file being asked for.
+const ASKED_ONE_BY_ONE: usize = 8;
 
 /// A table's file set, by path as its log writes it.
 pub(super) type Files = BTreeMap<String, LiveFile>;
@@ -321,7 +328,7 @@ impl Claim {
     }
 
     /// Looks at every file once more, then writes the exact bytes of every entry and the map, durably.
-    pub(super) async fn stage(&self, draft: Draft) -> Result<Publish> {
+    pub(super) async fn stage(&self, draft: Draft) -> Result<(Publish, StagedBytes)> {
         self.check_files(&draft.commits).await?;
         let store = &self.lake.store;
         let mut data_files = Vec::new();
@@ -331,32 +338,37 @@ impl Claim {
         }
         store.barrier(&data_files).await?;
         let folder = layout::staged_folder(self.number, &self.run);
-        let staged: Vec<(TableName, StagedCommit)> = stream::iter(&draft.commits)
+        let staged: Vec<(TableName, StagedCommit, Bytes)> = stream::iter(&draft.commits)
             .map(|(name, commit)| self.stage_commit(&folder, name, commit, &draft.release))
             .buffered(AT_ONCE)
             .try_collect()
             .await?;
-        let mut written: Vec<String> = staged
-            .iter()
-            .map(|(_, commit)| commit.staged.clone())
-            .collect();
+        let mut written = StagedBytes::new();
+        let mut commits = BTreeMap::new();
+        for (name, commit, bytes) in staged {
+            written.insert(commit.staged.clone(), bytes);
+            commits.insert(name, commit);
+        }
         let map = layout::staged_map(&folder);
         let number = draft.release.number;
         let bytes = json::to_bytes(&StagedMap {
             lake_id: self.lake_id.clone(),
             release: draft.release,
-            commits: staged.into_iter().collect(),
+            commits,
         })?;
         self.put_staged(&map, &bytes).await?;
-        written.push(map.clone());
-        store.barrier(&written).await?;
+        let sha256 = sha256(&bytes);
+        written.insert(map.clone(), bytes);
+        let paths: Vec<String> = written.keys().cloned().collect();
+        store.barrier(&paths).await?;
         self.lake.failpoint.reach(Boundary::AfterStaging)?;
-        Ok(Publish {
+        let publish = Publish {
             number,
             map,
-            sha256: sha256(&bytes),
+            sha256,
             retire: None,
-        })
+        };
+        Ok((publish, written))
     }
 
     async fn stage_commit(
@@ -365,7 +377,7 @@ impl Claim {
         name: &TableName,
         commit: &DraftCommit,
         release: &Release,
-    ) -> Result<(TableName, StagedCommit)> {
+    ) -> Result<(TableName, StagedCommit, Bytes)> {
         let bytes = self.lake.tables.entry(&EntryDraft {
             lake_id: &self.lake_id,
             release: release.number,
@@ -392,10 +404,10 @@ impl Claim {
             definition: commit.definition.clone(),
             data_change: commit.data_change,
         };
-        Ok((name.clone(), staged))
+        Ok((name.clone(), staged, bytes))
     }
 
-    async fn put_staged(&self, path: &str, bytes: &bytes::Bytes) -> Result<()> {
+    async fn put_staged(&self, path: &str, bytes: &Bytes) -> Result<()> {
         match create(&self.lake.store, path, bytes).await? {
             Creation::Ours => Ok(()),
             Creation::Theirs(_) => {
@@ -405,11 +417,19 @@ impl Claim {
     }
 
     async fn check_files(&self, commits: &BTreeMap<TableName, DraftCommit>) -> Result<()> {
-        let files = commits.iter().flat_map(|(name, commit)| {
+        let (few, many): (Vec<_>, Vec<_>) = commits
+            .iter()
+            .partition(|(_, commit)| commit.target.len() <= ASKED_ONE_BY_ONE);
+        let files = few.into_iter().flat_map(|(name, commit)| {
             commit.target.values().map(move |file| (name, commit, file))
         });
-        stream::iter(files)
+        let () = stream::iter(files)
             .map(|(name, commit, file)| self.lake.check_file(name, &commit.location, file))
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await?;
+        stream::iter(many)
+            .map(|(name, commit)| self.lake.check_folder(name, commit))
             .buffer_unordered(AT_ONCE)
             .try_collect()
             .await
@@ -426,21 +446,40 @@ impl super::Lake {
     ) -> Result<()> {
         let path = self.tables.file_path(location, &file.path);
         let found = self.store.head(&path).await?.map(|object| object.size);
-        if found == Some(file.size) {
-            return Ok(());
-        }
-        let message = match found {
-            None => format!("a file of `{table}` is missing"),
-            Some(size) => format!(
-                "a file of `{table}` has {size} bytes instead of {}",
-                file.size
-            ),
-        };
-        Err(Error::corrupt(message)
-            .code(Code(710))
-            .at(path)
-            .help("restore it from a copy of the lake; nothing is published over it"))
+        whole(table, path, file, found)
     }
+
+    /// The same of every file of a table, by one listing.
+    async fn check_folder(&self, table: &TableName, commit: &DraftCommit) -> Result<()> {
+        let listed = self.store.list(&commit.location).await?;
+        let sizes: BTreeMap<&str, u64> = listed
+            .iter()
+            .map(|object| (object.path.as_str(), object.size))
+            .collect();
+        for file in commit.target.values() {
+            let path = self.tables.file_path(&commit.location, &file.path);
+            let found = sizes.get(path.as_str()).copied();
+            whole(table, path, file, found)?;
+        }
+        Ok(())
+    }
+}
+
+/// # Errors
+/// `Corrupt` K0710 where the file found is not the one that was written.
+fn whole(table: &TableName, path: String, file: &LiveFile, found: Option<u64>) -> Result<()> {
+    let message = match found {
+        Some(size) if size == file.size => return Ok(()),
+        None => format!("a file of `{table}` is missing"),
+        Some(size) => format!(
+            "a file of `{table}` has {size} bytes instead of {}",
+            file.size
+        ),
+    };
+    Err(Error::corrupt(message)
+        .code(Code(710))
+        .at(path)
+        .help("restore it from a copy of the lake; nothing is published over it"))
 }
 
 pub(super) fn sha256(bytes: &[u8]) -> String {

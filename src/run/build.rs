@@ -149,6 +149,7 @@ impl Runner {
         let catalog = self.catalog(request.as_of)?;
         let observation = observe::observe(self, &catalog, request.as_of).await?;
         report.base = observation.release.as_ref().map(BaseRelease::of);
+        observation.refuse_without_raw(&self.project)?;
         observation.refuse_if_paused()?;
         let plan = self.plan_on(Some(&catalog), &observation, request).await?;
         let is_wanted = self.artifacts.is_some() || self.project.openlineage.is_some();
@@ -190,6 +191,7 @@ impl Runner {
         if is_old || base != planned_on {
             // a dead rival's release was settled, or one was published since we looked
             observation = observe::observe(self, catalog, request.as_of).await?;
+            observation.refuse_without_raw(&self.project)?;
             report.base = observation.release.as_ref().map(BaseRelease::of);
             plan = self.plan_on(Some(catalog), &observation, request).await?;
             request.refuse_holds(&plan, observation.release.as_ref())?;

@@ -110,8 +110,12 @@ impl Runner {
         Ok((exports.into_iter().collect(), sources.into_iter().collect()))
     }
 
-    /// The export that has this path below `raw`, or this path on this machine, of each source that has it.
+    /// The export that has this path below `raw`, or this path on this machine or URL, of each source that has it.
     fn exports_named(&self, name: &str, observation: &Observation) -> Vec<ExportName> {
+        let below_bucket = observation.raw.as_ref().and_then(|raw| {
+            let below = name.strip_prefix(&raw.location().to_string())?;
+            below.strip_prefix('/').map(str::to_string)
+        });
         let below_raw = |path: &Path| -> Option<String> {
             let root = observation.raw.as_ref()?.location().folder()?.to_path_buf();
             let absolute = std::path::absolute(path).ok()?;
@@ -119,7 +123,11 @@ impl Runner {
             let below = absolute.strip_prefix(root).ok()?.to_str()?;
             Some(below.replace(std::path::MAIN_SEPARATOR, "/"))
         };
-        let paths = [Some(name.to_string()), below_raw(Path::new(name))];
+        let paths = [
+            Some(name.to_string()),
+            below_bucket,
+            below_raw(Path::new(name)),
+        ];
         for path in paths.into_iter().flatten() {
             let sources = self.project.sources.keys();
             let has = |source: &&TableName| {

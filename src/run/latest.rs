@@ -22,7 +22,10 @@ use crate::project::Project;
 use crate::release::{Release, TableEntry, TableKind, YieldReason};
 use crate::store::Store;
 
-/// What lies below `latest/`, as far as kilde put it there.
+/// Where the files lie, below the lake.
+const FOLDER: &str = "latest";
+
+/// What lies there, as far as kilde put it there.
 const LIST: &str = "_kilde/latest.json";
 
 /// What was done below `latest/`.
@@ -60,7 +63,7 @@ struct Stale {
 
 /// Object path below the lake.
 fn path(table: &TableName) -> String {
-    format!("latest/{table}.parquet")
+    format!("{FOLDER}/{table}.parquet")
 }
 
 impl Runner {
@@ -86,9 +89,9 @@ impl Runner {
         release: &Release,
     ) -> Option<LatestReport> {
         let mended = async {
-            let store = self.lake_store()?;
-            let list = read_list(&store).await?;
-            if self.stale(&store, &list, release).await?.is_empty() {
+            let store = catalog.lake().store();
+            let list = read_list(store).await?;
+            if self.stale(store, &list, release).await?.is_empty() {
                 return Ok(None);
             }
             let claim = catalog.lake().claim(run).await?;
@@ -117,15 +120,15 @@ impl Runner {
         release: &Release,
         report: &mut LatestReport,
     ) -> Result<()> {
-        let store = self.lake_store()?;
-        let mut list = read_list(&store).await?;
-        let stale = self.stale(&store, &list, release).await?;
+        let store = catalog.lake().store();
+        let mut list = read_list(store).await?;
+        let stale = self.stale(store, &list, release).await?;
         if stale.is_empty() {
             return Ok(());
         }
         list.release = release.number;
         let done = self
-            .bring(catalog, &store, release, &stale, &mut list, report)
+            .bring(catalog, store, release, &stale, &mut list, report)
             .await;
         let text = serde_json::to_vec_pretty(&list)
             .map_err(|error| Error::internal("a list cannot be written").caused_by(error))?;
@@ -196,12 +199,19 @@ impl Runner {
             .filter(|(table, _)| self.project.parquet_tables.contains(table))
             .collect();
         let mut stale = Stale::default();
+        let found = match list.files.is_empty() {
+            true => Vec::new(),
+            false => store.list(FOLDER).await?,
+        };
+        let size_of = |table: &TableName| {
+            let path = path(table);
+            let found = found.iter().find(|object| object.path == path);
+            found.map(|object| object.size)
+        };
         for (table, entry) in &wanted {
             let is_same = match list.files.get(*table) {
                 Some(file) if Some(file.version) == entry.version => {
-                    let found = store.head(&path(table)).await?;
-                    file.table_id == entry.table_id
-                        && found.is_some_and(|found| found.size == file.bytes)
+                    file.table_id == entry.table_id && size_of(table) == Some(file.bytes)
                 }
                 _ => false,
             };
@@ -215,10 +225,6 @@ impl Runner {
             .filter(|table| !wanted.contains_key(table));
         stale.remove = unwanted.cloned().collect();
         Ok(stale)
-    }
-
-    fn lake_store(&self) -> Result<Store> {
-        Store::open(&self.project.root, &self.project.lake)
     }
 }
 

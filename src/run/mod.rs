@@ -233,7 +233,7 @@ impl Runner {
     /// # Errors
     /// `Config` for a location that this version cannot use; `Unavailable` for storage that does not answer.
     pub(crate) fn catalog(&self, as_of: DateTime<Utc>) -> Result<Catalog> {
-        let store = Store::open_or_create(&self.project.root, &self.project.lake)?;
+        let store = Store::open_or_create(&self.project.lake)?;
         self.catalog_over(store, as_of)
     }
 
@@ -244,14 +244,14 @@ impl Runner {
     pub(crate) fn readable(&self, as_of: DateTime<Utc>) -> Result<Catalog> {
         self.readable_if_exists(as_of)?.ok_or_else(|| {
             Error::config("there is no lake yet")
-                .at(self.project.lake.as_str())
+                .at(self.project.lake.to_string())
                 .help("`kilde build` makes one")
         })
     }
 
     /// The same; `None` where there is no lake yet.
     pub(crate) fn readable_if_exists(&self, as_of: DateTime<Utc>) -> Result<Option<Catalog>> {
-        let store = Store::open_if_exists(&self.project.root, &self.project.lake)?;
+        let store = Store::open_if_exists(&self.project.lake)?;
         store
             .map(|store| self.catalog_over(store, as_of))
             .transpose()
@@ -269,6 +269,7 @@ impl Runner {
                 .unwrap_or_else(std::env::temp_dir),
             spill_limit: self.resources.spill_limit,
             lake: store.object_store(),
+            lake_is_far: store.location().folder().is_none(),
             as_of,
             time_zone: self.project.time_zone,
         })?
@@ -290,6 +291,7 @@ impl Runner {
             Some(catalog) => observe::observe(self, catalog, request.as_of).await?,
             None => observe::observe_without_lake(self, request.as_of).await?,
         };
+        observation.refuse_without_raw(&self.project)?;
         let plan = self
             .plan_on(catalog.as_ref(), &observation, request)
             .await?;

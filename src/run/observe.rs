@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::Runner;
 use super::decision::Decisions;
@@ -99,6 +100,17 @@ impl Observation {
         Ok(())
     }
 
+    /// A place in a bucket below which nothing lies is more often a wrong name than a night without exports.
+    ///
+    /// # Errors
+    /// K0702 where the project has sources, and the place of their exports does not exist.
+    pub(super) fn refuse_without_raw(&self, project: &Project) -> Result<()> {
+        match self.raw.is_some() || project.sources.is_empty() {
+            true => Ok(()),
+            false => Err(Store::no_such_place(&project.raw)),
+        }
+    }
+
     /// From here on the release is read where others compacted it.
     pub(super) async fn follow_compactions(&mut self, catalog: &Catalog) {
         let Some(release) = &mut self.release else {
@@ -140,14 +152,15 @@ pub(super) fn paused(pause: &Pause) -> Error {
     .help("`kilde resume` lets them go on; `kilde plan` shows what they would do")
 }
 
-/// A folder that is gone is more often a disk that is not mounted than a night without exports.
+/// A folder that is gone is more often a disk that is not mounted than a night without exports. Asks nothing of a bucket:
+/// see [`Observation::refuse_without_raw`].
 ///
 /// # Errors
 /// K0702 where the project has sources, and the folder of their exports does not exist.
 pub(super) fn refuse_without_raw(project: &Project) -> Result<()> {
     match project.sources.is_empty() {
         true => Ok(()),
-        false => Store::open(&project.root, &project.raw).map(drop),
+        false => Store::open(&project.raw).map(drop),
     }
 }
 
@@ -199,14 +212,21 @@ pub(super) async fn observe_without_lake(
 
 async fn look(runner: &Runner, lake: Published, as_of: DateTime<Utc>) -> Result<Observation> {
     let project = &runner.project;
-    let raw = Store::open_if_exists(&project.root, &project.raw)?;
+    let raw = Store::open_if_exists(&project.raw)?;
     let (mut found, mut markers) = (BTreeMap::new(), BTreeMap::new());
-    if let Some(raw) = &raw {
-        for source in project.sources.values() {
-            let exports = find_exports(raw, source, &mut markers).await?;
-            found.insert(source.table.clone(), exports);
-        }
+    let listing = match &raw {
+        Some(raw) => list(raw, project).await?,
+        None => Listing::default(),
+    };
+    for source in project.sources.values() {
+        let exports = find_exports(&listing, source, &mut markers);
+        found.insert(source.table.clone(), exports);
     }
+    let is_empty = match &raw {
+        Some(raw) if listing.files.is_empty() => raw.is_missing().await?,
+        _ => false,
+    };
+    let raw = raw.filter(|_| !is_empty);
     let is_paused = lake.pause.is_some();
     let release = lake.release.as_ref();
     let mut observation = Observation {
@@ -230,16 +250,51 @@ async fn look(runner: &Runner, lake: Published, as_of: DateTime<Utc>) -> Result<
     Ok(observation)
 }
 
+/// Folders listed at once.
+const LISTINGS_AT_ONCE: usize = 16;
+
+/// All that lies in the folders in which a source looks, by path; each folder is listed once, however many look there.
+async fn list(raw: &Store, project: &Project) -> Result<Listing> {
+    let sources = project.sources.values();
+    let patterns = sources.flat_map(|source| &source.patterns);
+    let folders: BTreeSet<&str> = patterns.map(|pattern| pattern.prefix()).collect();
+    let is_within = |inner: &str, outer: &str| {
+        outer.is_empty()
+            || inner
+                .strip_prefix(outer)
+                .is_some_and(|rest| rest.starts_with('/'))
+    };
+    let is_listed_above = |folder: &str| {
+        let others = folders.iter().filter(|other| **other != folder);
+        others.into_iter().any(|other| is_within(folder, other))
+    };
+    let wanted: Vec<&str> = folders
+        .iter()
+        .copied()
+        .filter(|folder| !is_listed_above(folder))
+        .collect();
+    let listed: Vec<Listing> = stream::iter(wanted)
+        .map(|folder| raw.survey(folder))
+        .buffered(LISTINGS_AT_ONCE)
+        .try_collect()
+        .await?;
+    let mut all = Listing::default();
+    for one in listed {
+        all.files.extend(one.files);
+        all.unreadable.extend(one.unreadable);
+    }
+    Ok(all)
+}
+
 /// The exports of a source, and the markers beside them.
-async fn find_exports(
-    raw: &Store,
+fn find_exports(
+    listing: &Listing,
     source: &Source,
     markers: &mut BTreeMap<String, ObjectInfo>,
-) -> Result<BTreeMap<String, FoundExport>> {
+) -> BTreeMap<String, FoundExport> {
     let mut found = BTreeMap::new();
     for pattern in &source.patterns {
-        let Listing { files, unreadable } = raw.survey(pattern.prefix()).await?;
-        for object in &files {
+        for object in &listing.files {
             if let Some(captures) = pattern.matches(&object.path) {
                 let export = FoundExport {
                     object: object.clone(),
@@ -249,7 +304,7 @@ async fn find_exports(
                 found.entry(object.path.clone()).or_insert(export);
             }
         }
-        for one in &unreadable {
+        for one in &listing.unreadable {
             let captures = match pattern.matches(&one.path) {
                 None if one.is_folder && pattern.may_reach_into(&one.path) => Captures::default(),
                 None => continue,
@@ -260,13 +315,13 @@ async fn find_exports(
         }
         if let Some(marker) = &source.ready.marker {
             let wanted: BTreeSet<String> = found.keys().map(|path| marker.beside(path)).collect();
-            let there = files.into_iter().filter(|o| wanted.contains(&o.path));
-            markers.extend(there.map(|object| (object.path.clone(), object)));
+            let there = listing.files.iter().filter(|o| wanted.contains(&o.path));
+            markers.extend(there.map(|object| (object.path.clone(), object.clone())));
         }
     }
     // a marker may match the pattern too, such as `crm/*`
     found.retain(|path, _| !markers.contains_key(path));
-    Ok(found)
+    found
 }
 
 /// All that is known of one source's exports.
@@ -361,7 +416,7 @@ impl Sight<'_> {
             return Ok(ExportState::Known);
         }
         match self.raw {
-            Some(raw) if is_readable && hash(raw, path).await? == entry.hash => {
+            Some(raw) if is_readable && hash(raw, &export.object).await? == entry.hash => {
                 Ok(ExportState::Known)
             }
             _ => Ok(ExportState::Changed),
@@ -403,9 +458,9 @@ impl Sight<'_> {
                 && other.unreadable.is_none()
                 && !self.is_excluded(path)
         });
-        for (other, _) in others {
+        for (_, other) in others {
             if let Some(raw) = self.raw
-                && hash(raw, other).await? == entry.hash
+                && hash(raw, &other.object).await? == entry.hash
             {
                 return Ok(None);
             }
@@ -452,13 +507,13 @@ fn lasting_tag(object: &ObjectInfo, looked_at: DateTime<Utc>) -> Option<String> 
     })
 }
 
-async fn hash(raw: &Store, path: &str) -> Result<String> {
-    let location = object_store::path::Path::parse(path).map_err(|error| {
+async fn hash(raw: &Store, object: &ObjectInfo) -> Result<String> {
+    let location = object_store::path::Path::parse(&object.path).map_err(|error| {
         Error::input("the export's name cannot be addressed")
-            .at(path)
+            .at(object.path.as_str())
             .caused_by(error)
     })?;
-    ingest::hash(&raw.object_store(), &location).await
+    ingest::hash(&raw.object_store(), &location, object.size).await
 }
 
 fn observed_release(release: &Release, is_paused: bool) -> ObservedRelease {

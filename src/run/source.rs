@@ -621,6 +621,7 @@ fn located(export: &ObservedExport, found: Option<&FoundExport>) -> Result<Expor
     Ok(Export {
         location,
         path: export.path.clone(),
+        size: found.object.size,
         captures: found.captures.clone(),
     })
 }

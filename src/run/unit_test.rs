@@ -143,6 +143,7 @@ impl Runner {
                 .unwrap_or_else(std::env::temp_dir),
             spill_limit: self.resources.spill_limit,
             lake: Arc::new(InMemory::new()),
+            lake_is_far: false,
             as_of: self.clock.now(),
             time_zone: self.project.time_zone,
         })?

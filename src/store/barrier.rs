@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use super::{Store, blocking, unavailable};
+use super::{Store, blocking, failure};
 use crate::error::Result;
 
 impl Store {
@@ -20,7 +20,7 @@ impl Store {
         let (folder, written) = (folder.to_path_buf(), written.to_vec());
         blocking(move || {
             sync(&folder, &written)
-                .map_err(|error| unavailable(&folder.display().to_string(), error))
+                .map_err(|error| failure::local(folder.display().to_string(), error))
         })
         .await
     }

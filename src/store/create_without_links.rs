@@ -5,7 +5,7 @@ use std::error::Error as _;
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::{PutOutcome, unavailable};
+use super::{PutOutcome, failure};
 use crate::error::Result;
 
 /// Whether a create failed because this disk has no hard links.
@@ -34,7 +34,7 @@ pub(super) fn create(file: &Path, bytes: &[u8]) -> Result<PutOutcome> {
     match write_aside_and_rename(file, bytes) {
         Ok(()) => Ok(PutOutcome::Created),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(PutOutcome::Exists),
-        Err(error) => Err(unavailable(&file.display().to_string(), error)),
+        Err(error) => Err(failure::local(file.display().to_string(), error)),
     }
 }
 

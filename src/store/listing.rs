@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
-use super::{ObjectInfo, unavailable};
+use super::{ObjectInfo, failure};
 use crate::diagnostic::{Code, printable};
 use crate::error::{Error, Result};
 
@@ -119,7 +119,7 @@ pub(super) fn walk(root: &Path, folder: &str) -> Result<Listing> {
     match std::fs::symlink_metadata(&start) {
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Listing::default()),
-        Err(error) => return Err(unavailable(&start.display().to_string(), error)),
+        Err(error) => return Err(failure::local(start.display().to_string(), error)),
     }
     let folders = start.ancestors().skip(usize::from(!prefix.is_empty()));
     let above = folders.take_while(|folder| folder.starts_with(root));
@@ -130,7 +130,7 @@ pub(super) fn walk(root: &Path, folder: &str) -> Result<Listing> {
     match prefix {
         "" => {
             let entries = std::fs::read_dir(root);
-            let denied = |error| unavailable(&root.display().to_string(), error);
+            let denied = |error| failure::local(root.display().to_string(), error);
             walk.visit(entries.map_err(denied)?, "");
         }
         prefix => walk.folder(&start, prefix),

@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::time::Duration;
 
-use super::{Store, blocking, unavailable};
+use super::{Store, blocking, failure};
 use crate::error::Result;
 
 /// Before a lock is tried again.
@@ -67,7 +67,7 @@ impl Store {
             return Ok(Lock::Unsupported);
         };
         blocking(move || {
-            let failed = |error| unavailable(&file.display().to_string(), error);
+            let failed = |error| failure::local(file.display().to_string(), error);
             if let Some(folder) = file.parent() {
                 std::fs::create_dir_all(folder).map_err(failed)?;
             }
@@ -96,11 +96,13 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::location::Location;
 
     #[tokio::test]
     async fn a_lock_is_taken_until_its_guard_is_dropped() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open_or_create(folder.path(), "lake").unwrap();
+        let lake = Location::Folder(folder.path().join("lake"));
+        let store = Store::open_or_create(&lake).unwrap();
         let first = store.try_lock("_kilde/lock").await.unwrap();
         assert!(matches!(first, Lock::Held(_)));
         assert_eq!(store.is_locked("_kilde/lock").await.unwrap(), Some(true));

@@ -1,17 +1,18 @@
-//! Object storage: the lake's objects and the folder of raw exports.
+//! Object storage: the lake's objects and the raw exports.
 //!
-//! In: a location as the project writes it. Out: [`Store`], which puts, gets, lists and deletes objects by their path
-//! below that location, creates one object exactly once among rivals, and says when all of it is durable. Knows
-//! nothing of tables, releases or exports. Locations are shown without credentials, always.
+//! In: a [`Location`]. Out: [`Store`], which puts, gets, lists and deletes objects by their path below that location,
+//! creates one object exactly once among rivals, and says when all of it is durable. Knows nothing of tables, releases or
+//! exports. Credentials come from the environment and are never shown; nor is what a store says, unless it was cut down.
 
 mod barrier;
 #[cfg(unix)]
 mod create_without_links;
 mod disk;
+mod failure;
 mod listing;
-mod location;
 mod lock;
 mod probe;
+mod remote;
 
 use std::fmt;
 use std::future::Future;
@@ -22,24 +23,24 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures::TryStreamExt;
+use futures::stream::{self, StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
-#[cfg(test)]
-use url::Url;
 
 use crate::clock;
 use crate::diagnostic::Code;
 use crate::error::{Error, ErrorKind, Result};
+use crate::location::Location;
 
 #[cfg(test)]
 pub(crate) use barrier::SIMULATED as SIMULATED_BARRIER;
 pub(crate) use disk::free_bytes;
+pub(crate) use failure::{failed, failed_within};
 use listing::Fault;
 pub(crate) use listing::{Listing, Unreadable};
-pub(crate) use location::Location;
 pub(crate) use lock::{Lock, LockGuard};
+pub(crate) use remote::Reach;
 
 /// First pause before a put whose outcome is unknown is tried again; each further pause doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -83,33 +84,38 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Opens a location that must exist; `location` is a folder, relative to `base`, or a URL.
+    /// Opens a location. A folder must exist; of a bucket nothing is asked yet.
     ///
     /// # Errors
-    /// `Config` where the folder does not exist or the kind of storage is not in this version.
-    pub(crate) fn open(base: &FilePath, location: &str) -> Result<Self> {
-        Self::open_if_exists(base, location)?.ok_or_else(|| {
-            Error::config(format!("the folder `{location}` does not exist"))
-                .code(Code(702))
-                .help("create it, or correct `raw` or `lake` in kilde.yaml")
-        })
+    /// `Config` where the folder does not exist, or nothing says how to reach the bucket.
+    pub(crate) fn open(location: &Location) -> Result<Self> {
+        Self::open_if_exists(location)?.ok_or_else(|| Self::no_such_place(location))
     }
 
-    /// Opens a location; `None` where the folder does not exist yet.
+    /// Opens a location; `None` where a folder does not exist yet.
     ///
     /// # Errors
-    /// `Config` where the kind of storage is not in this version; `Unavailable` where the folder cannot be read.
-    pub(crate) fn open_if_exists(base: &FilePath, location: &str) -> Result<Option<Self>> {
-        let folder = location::local_folder(base, location)?;
-        match std::fs::metadata(&folder) {
-            Ok(metadata) if metadata.is_dir() => Self::over_folder(&folder).map(Some),
+    /// `Config` where nothing says how to reach the bucket; `Unavailable` where the folder cannot be read.
+    pub(crate) fn open_if_exists(location: &Location) -> Result<Option<Self>> {
+        let folder = match location {
+            Location::Bucket(bucket) => {
+                return Ok(Some(Self {
+                    inner: remote::open(bucket)?,
+                    location: location.clone(),
+                    first_pause: FIRST_PAUSE,
+                }));
+            }
+            Location::Folder(folder) => folder,
+        };
+        match std::fs::metadata(folder) {
+            Ok(metadata) if metadata.is_dir() => Self::over_folder(folder).map(Some),
             Ok(_) => Err(
                 Error::config(format!("`{location}` is a file, not a folder"))
                     .code(Code(702))
                     .help("correct `raw` or `lake` in kilde.yaml"),
             ),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(unavailable(&folder.display().to_string(), error)),
+            Err(error) => Err(failure::local(location.to_string(), error)),
         }
     }
 
@@ -117,35 +123,51 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::open_if_exists`]; `Unavailable` where the folder cannot be created.
-    pub(crate) fn open_or_create(base: &FilePath, location: &str) -> Result<Self> {
-        if let Some(store) = Self::open_if_exists(base, location)? {
+    pub(crate) fn open_or_create(location: &Location) -> Result<Self> {
+        if let Some(store) = Self::open_if_exists(location)? {
             return Ok(store);
         }
-        let folder = location::local_folder(base, location)?;
-        std::fs::create_dir_all(&folder)
-            .map_err(|error| unavailable(&folder.display().to_string(), error))?;
-        Self::open(base, location)
+        if let Some(folder) = location.folder() {
+            std::fs::create_dir_all(folder)
+                .map_err(|error| failure::local(location.to_string(), error))?;
+        }
+        Self::open(location)
+    }
+
+    /// That nothing is there, which must be.
+    pub(crate) fn no_such_place(location: &Location) -> Error {
+        let (message, help) = match location {
+            Location::Folder(_) => (
+                format!("the folder `{location}` does not exist"),
+                "create it, or correct `raw` or `lake` in kilde.yaml",
+            ),
+            Location::Bucket(_) => (
+                format!("nothing lies below `{location}`"),
+                "correct `raw` in kilde.yaml, or put a first object there",
+            ),
+        };
+        Error::config(message).code(Code(702)).help(help)
     }
 
     fn over_folder(folder: &FilePath) -> Result<Self> {
         // links are resolved, but a path of Windows stays one that other programs read: no `\\?\`
         let folder = dunce::canonicalize(folder)
-            .map_err(|error| unavailable(&folder.display().to_string(), error))?;
+            .map_err(|error| failure::local(folder.display().to_string(), error))?;
         let inner = LocalFileSystem::new_with_prefix(&folder)
-            .map_err(|error| unavailable(&folder.display().to_string(), error))?;
+            .map_err(|error| failure::local(folder.display().to_string(), error))?;
         Ok(Self {
             inner: Arc::new(inner),
-            location: Location::of_folder(folder)?,
+            location: Location::Folder(folder),
             first_pause: FIRST_PAUSE,
         })
     }
 
     /// A store over any object store, without pauses between tries: for simulations.
     #[cfg(test)]
-    pub(crate) fn over(inner: Arc<dyn ObjectStore>, url: Url) -> Self {
+    pub(crate) fn over(inner: Arc<dyn ObjectStore>, location: Location) -> Self {
         Self {
             inner,
-            location: Location::of_url(url),
+            location,
             first_pause: Duration::ZERO,
         }
     }
@@ -158,6 +180,17 @@ impl Store {
     /// The location, for messages.
     pub(crate) fn location(&self) -> &Location {
         &self.location
+    }
+
+    /// How the location is reached, as far as it is no secret; `None` for a folder.
+    ///
+    /// # Errors
+    /// `Config` where the environment names a profile that does not exist.
+    pub(crate) fn reach(location: &Location) -> Result<Option<Reach>> {
+        match location {
+            Location::Folder(_) => Ok(None),
+            Location::Bucket(bucket) => remote::reach(bucket).map(Some),
+        }
     }
 
     /// The file behind an object, where the location is a folder of this machine. The only way to an export whose name
@@ -234,7 +267,14 @@ impl Store {
                 | object_store::Error::Unauthenticated { .. }
                 | object_store::Error::InvalidPath { .. }),
             ) => Err(self.failure(path, error)),
-            Err(error) => Ok(PutOutcome::Unknown(self.failure(path, error))),
+            Err(error) => {
+                let failure = self.failure(path, error);
+                match failure.kind() {
+                    // whatever the store said no to was not done
+                    ErrorKind::Config => Err(failure),
+                    _ => Ok(PutOutcome::Unknown(failure)),
+                }
+            }
         }
     }
 
@@ -244,7 +284,7 @@ impl Store {
         if let Some(file) = self.local_file(path) {
             return blocking(move || match std::fs::remove_file(&file) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    Err(unavailable(&file.display().to_string(), error))
+                    Err(failure::local(file.display().to_string(), error))
                 }
                 _ => Ok(()),
             })
@@ -252,6 +292,24 @@ impl Store {
         }
         let done = self.inner.delete(&object_path(path)?).await;
         self.or_absent(path, done).map(|_| ())
+    }
+
+    /// Deletes objects, of an object store many with one request; those that do not exist are no error.
+    pub(crate) async fn delete_all(&self, paths: &[String]) -> Result<()> {
+        if self.location.folder().is_some() {
+            for path in paths {
+                self.delete(path).await?;
+            }
+            return Ok(());
+        }
+        let paths = paths.iter().map(|path| object_path(path));
+        let paths: Vec<_> = paths.collect::<Result<_>>()?;
+        let paths = stream::iter(paths.into_iter().map(Ok)).boxed();
+        let mut deleted = self.inner.delete_stream(paths);
+        while let Some(done) = deleted.next().await {
+            self.or_absent("", done)?;
+        }
+        Ok(())
     }
 
     /// Every object below a folder (`""`: below the location), by path.
@@ -306,6 +364,16 @@ impl Store {
         })
     }
 
+    /// Whether this is a place in a bucket below which nothing lies: to a bucket, there is no such folder.
+    pub(crate) async fn is_missing(&self) -> Result<bool> {
+        if self.location.folder().is_some() {
+            return Ok(false);
+        }
+        let first = self.inner.list(None).try_next().await;
+        let first = first.map_err(|error| self.failure("", error))?;
+        Ok(first.is_none())
+    }
+
     /// What reads, or writes the same again, is tried again while what hinders it may pass.
     async fn patiently<T, F: Future<Output = object_store::Result<T>>>(
         &self,
@@ -313,7 +381,7 @@ impl Store {
     ) -> object_store::Result<T> {
         for tries in 0..TRIES {
             match act(Arc::clone(&self.inner)).await {
-                Err(error) if may_pass(&error) => self.pause(tries).await,
+                Err(error) if failure::may_pass(&error) => self.pause(tries).await,
                 done => return done,
             }
         }
@@ -336,7 +404,7 @@ impl Store {
     }
 
     fn failure(&self, path: &str, error: object_store::Error) -> Error {
-        unavailable(&format!("{}/{path}", self.location), error)
+        failed(format!("{}/{path}", self.location), error)
     }
 }
 
@@ -364,79 +432,6 @@ fn object_path(path: &str) -> Result<Path> {
         .map_err(|error| Error::internal(format!("`{path}` is no object path")).caused_by(error))
 }
 
-/// Storage that does not answer. The cause is told only where it cannot hold credentials.
-fn unavailable(place: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    let error = error.into();
-    let cause = refusal(&*error).map(io::Error::kind);
-    let kind = match cause {
-        // the same command would be refused again
-        Some(io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => {
-            ErrorKind::Config
-        }
-        _ => ErrorKind::Unavailable,
-    };
-    let (message, help) = match cause {
-        Some(io::ErrorKind::PermissionDenied) => (
-            "this may not be read or written",
-            "give the right to whoever runs kilde, or correct `raw` or `lake` in kilde.yaml",
-        ),
-        Some(io::ErrorKind::ReadOnlyFilesystem) => (
-            "this lies on a disk that may only be read",
-            "mount it for writing, or correct `lake` in kilde.yaml",
-        ),
-        Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => (
-            "the disk is full",
-            "make room, then try again: nothing is lost",
-        ),
-        _ => (
-            "storage does not answer",
-            "check that it is reachable, has room and may be written, then try again",
-        ),
-    };
-    Error::new(kind, message)
-        .code(Code(703))
-        .at(place)
-        .caused_by(location::Redacted::new(error))
-        .help(help)
-}
-
-/// What the file system said, below all that was made of it.
-fn refusal<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a io::Error> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            return Some(error);
-        }
-        cause = error.source();
-    }
-    None
-}
-
-/// Whether the same call may succeed a moment later: a network disk that stutters, not one that refuses.
-fn may_pass(error: &object_store::Error) -> bool {
-    use io::ErrorKind::{
-        ConnectionAborted, ConnectionReset, HostUnreachable, Interrupted, NetworkDown,
-        NetworkUnreachable, NotConnected, ResourceBusy, StaleNetworkFileHandle, TimedOut,
-        WouldBlock,
-    };
-    refusal(error).is_some_and(|error| {
-        matches!(
-            error.kind(),
-            ConnectionAborted
-                | ConnectionReset
-                | HostUnreachable
-                | Interrupted
-                | NetworkDown
-                | NetworkUnreachable
-                | NotConnected
-                | ResourceBusy
-                | StaleNetworkFileHandle
-                | TimedOut
-                | WouldBlock
-        )
-    })
-}
-
 /// Runs file system calls off the threads that drive futures.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
@@ -452,7 +447,8 @@ mod tests {
 
     fn store() -> (tempfile::TempDir, Store) {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open_or_create(folder.path(), "lake/").unwrap();
+        let lake = Location::Folder(folder.path().join("lake"));
+        let store = Store::open_or_create(&lake).unwrap();
         (folder, store)
     }
 
@@ -472,6 +468,7 @@ mod tests {
         assert_eq!(store.get("nothing").await.unwrap(), None);
         assert_eq!(store.head("no/thing").await.unwrap(), None);
         store.delete("nothing").await.unwrap();
+        store.delete_all(&["nothing".into()]).await.unwrap();
         assert!(store.list("no/folder").await.unwrap().is_empty());
     }
 
@@ -498,12 +495,9 @@ mod tests {
     #[test]
     fn a_folder_that_does_not_exist_is_an_error_of_the_project() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(
-            Store::open_if_exists(folder.path(), "lake")
-                .unwrap()
-                .is_none()
-        );
-        let error = Store::open(folder.path(), "lake").unwrap_err();
+        let lake = Location::Folder(folder.path().join("lake"));
+        assert!(Store::open_if_exists(&lake).unwrap().is_none());
+        let error = Store::open(&lake).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.render().contains("K0702"));
     }
@@ -517,7 +511,6 @@ mod tests {
             .await
             .unwrap();
     }
-
     fn said(kind: io::ErrorKind) -> object_store::Error {
         object_store::Error::Generic {
             store: "local",
@@ -547,38 +540,6 @@ mod tests {
                 .await;
             assert_eq!(done.is_ok(), ends_well, "{kind}");
             assert_eq!(calls.into_inner(), tried, "{kind}");
-        }
-    }
-
-    #[test]
-    fn a_refusal_of_the_file_system_says_what_to_do() {
-        for (kind, words, class) in [
-            (
-                io::ErrorKind::PermissionDenied,
-                "may not be read or written",
-                ErrorKind::Config,
-            ),
-            (
-                io::ErrorKind::ReadOnlyFilesystem,
-                "may only be read",
-                ErrorKind::Config,
-            ),
-            (
-                io::ErrorKind::StorageFull,
-                "the disk is full",
-                ErrorKind::Unavailable,
-            ),
-            (
-                io::ErrorKind::TimedOut,
-                "storage does not answer",
-                ErrorKind::Unavailable,
-            ),
-        ] {
-            let error = unavailable("/srv/lake", said(kind));
-            assert_eq!(error.kind(), class);
-            let text = error.render();
-            assert!(text.contains(words) && text.contains("/srv/lake"), "{text}");
-            assert!(text.contains("K0703") && text.contains("help: "), "{text}");
         }
     }
 }

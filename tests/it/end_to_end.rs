@@ -48,7 +48,7 @@ fn whole_company(sample: &Sample) -> Sandbox {
         company.read("kilde.yaml").contains(&raw),
         "kilde.yaml names exports/"
     );
-    company
+    company.wherever_asked()
 }
 
 const BUILD: [&str; 3] = ["build", "--as-of", "2026-01-08"];
@@ -368,8 +368,10 @@ fn nights_one_by_one_equal_all_at_once_and_one_thread_equals_two() {
 
     let night_by_night = Sandbox::shipped(false);
     fs::create_dir_all(night_by_night.path("exports")).unwrap();
+    let night_by_night = night_by_night.wherever_asked();
     for paths in nights.values() {
         deliver(&sample, &night_by_night, paths);
+        night_by_night.deliver();
         // the other half of the test: one thread gives what two give
         night_by_night
             .kilde(&["build", "--as-of", "2026-01-08", "--threads", "1"])

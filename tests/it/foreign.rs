@@ -10,15 +10,55 @@ use crate::time_limit;
 /// (`KILDE_FOREIGN_READERS=required`) that is a failure.
 pub(crate) fn python() -> Option<&'static Path> {
     static PYTHON: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    match PYTHON.get_or_init(prepare) {
-        Ok(python) => Some(python),
+    or_skip(PYTHON.get_or_init(prepare), "foreign readers")
+}
+
+/// Programs of Node that tests start: the stores of `tests/emulators/package.json`. `None` as above.
+pub(crate) fn node_modules() -> Option<&'static Path> {
+    static MODULES: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    or_skip(MODULES.get_or_init(prepare_node), "emulators")
+}
+
+fn or_skip(prepared: &'static Result<PathBuf, String>, what: &str) -> Option<&'static Path> {
+    match prepared {
+        Ok(path) => Some(path),
         Err(reason) => {
             let required = std::env::var("KILDE_FOREIGN_READERS").is_ok_and(|v| v == "required");
-            assert!(!required, "foreign readers are required, but: {reason}");
-            skipped(&format!("foreign readers cannot run here: {reason}"));
+            assert!(!required, "{what} are required, but: {reason}");
+            skipped(&format!("{what} cannot run here: {reason}"));
             None
         }
     }
+}
+
+fn prepare_node() -> Result<PathBuf, String> {
+    let wanted = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/emulators/package.json");
+    let (folder, ready) = cache("emulators", &wanted)?;
+    if !ready.exists() {
+        std::fs::copy(&wanted, folder.join("package.json")).map_err(|error| error.to_string())?;
+        run(Command::new("npm")
+            .args([
+                "install",
+                "--no-fund",
+                "--no-audit",
+                "--ignore-scripts",
+                "--prefix",
+            ])
+            .arg(&folder))?;
+        std::fs::write(&ready, b"").map_err(|error| error.to_string())?;
+    }
+    Ok(folder.join("node_modules"))
+}
+
+/// A folder that is kept from run to run, named by what is asked of it, and the file that says that it is whole.
+fn cache(name: &str, wanted: &Path) -> Result<(PathBuf, PathBuf), String> {
+    let wanted = std::fs::read(wanted).map_err(|error| error.to_string())?;
+    let home = std::env::var_os("HOME").ok_or("HOME is not set")?;
+    let name = format!("{name}-{}", &fingerprint(&wanted)[..12]);
+    let folder = Path::new(&home).join(".cache/kilde").join(name);
+    std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+    let ready = folder.join("ready");
+    Ok((folder, ready))
 }
 
 /// Says that a test did not run, and why.
@@ -32,14 +72,9 @@ pub(crate) fn skipped(reason: &str) {
 
 fn prepare() -> Result<PathBuf, String> {
     let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/readers/requirements.txt");
-    let pins = std::fs::read(&requirements).map_err(|error| error.to_string())?;
-    let home = std::env::var_os("HOME").ok_or("HOME is not set")?;
-    let name = format!("readers-{}", &fingerprint(&pins)[..12]);
-    let folder = Path::new(&home).join(".cache/kilde").join(name);
+    let (folder, ready) = cache("readers", &requirements)?;
     let python = folder.join("bin/python");
-    let ready = folder.join("ready");
     if !ready.exists() {
-        std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
         run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
         run(Command::new(&python)
             .args(["-m", "pip", "install", "--quiet", "--requirement"])
@@ -70,10 +105,23 @@ fn run(command: &mut Command) -> Result<(), String> {
 
 /// Runs `tests/readers/<script>` with arguments and returns its stdout.
 pub(crate) fn script(python: &Path, script: &str, arguments: &[&str]) -> String {
+    script_within(python, script, arguments, &[])
+}
+
+/// The same, with more variables in its environment.
+pub(crate) fn script_within(
+    python: &Path,
+    script: &str,
+    arguments: &[&str],
+    environment: &[(&str, String)],
+) -> String {
     let script = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/readers")
         .join(script);
-    let output = time_limit::output(Command::new(python).arg(&script).args(arguments)).unwrap();
+    let mut command = Command::new(python);
+    command.arg(&script).args(arguments);
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
+    let output = time_limit::output(&mut command).unwrap();
     assert!(
         output.status.success(),
         "{}: {}",

@@ -238,3 +238,67 @@ fn a_test_and_a_function_that_overflow_fail_and_do_not_count_wrongly() {
         said.stderr
     );
 }
+
+#[test]
+fn a_function_makes_no_value_that_is_larger_than_memory_is_good_for() {
+    let shop = numbers();
+    shop.kilde(&["build"]).ended(0);
+    let doubled = |n: usize| {
+        let steps = (1..n).map(|i| format!("t{i} as (select a || a as a from t{})", i - 1));
+        let steps: Vec<String> = steps.collect();
+        format!(
+            "with t0 as (select repeat('x', 1000 + cast(n as integer)) as a from silver.numbers), {} select max(length(a)) from t{}",
+            steps.join(", "),
+            n - 1
+        )
+    };
+    for sql in [
+        "select length(lpad('x', 2147483647)) from silver.numbers".to_string(),
+        "select length(rpad('x', cast(n as integer) * 100000000)) from silver.numbers".to_string(),
+        "select length(repeat('xyz', 1000000000))".to_string(),
+        "select length(repeat('xyz', n * 1000000000)) from silver.numbers".to_string(),
+        "select length(replace(repeat('x', 10000), 'x', repeat('y', 10000))) from silver.numbers"
+            .to_string(),
+        "select length(concat(repeat('x', 10000000), repeat('x', 10000000))) from silver.numbers"
+            .to_string(),
+        "select len(range(10000000000))".to_string(),
+        "select len(generate_series(1, n * 10000000000)) from silver.numbers".to_string(),
+        "select len(array_repeat(n, 1000000000)) from silver.numbers".to_string(),
+        doubled(20),
+    ] {
+        let said = shop.kilde(&["query", &sql]).ended(1);
+        assert!(
+            said.stderr.contains("error[K0814]"),
+            "{sql}: {}",
+            said.stderr
+        );
+    }
+    for (sql, length) in [
+        ("select length(lpad('x', 1000000))".to_string(), "1000000"),
+        (
+            "select max(length(repeat('xyz', n * 1000))) from silver.numbers".to_string(),
+            "9000",
+        ),
+        ("select replace('a-b-c', '-', '--')".to_string(), "a--b--c"),
+        (
+            "select concat('a', n, null, 'b') from silver.numbers where n = 1".to_string(),
+            "a1b",
+        ),
+        (
+            "select concat_ws('-', 'a', n, null, 'b') from silver.numbers where n = 1".to_string(),
+            "a-1-b",
+        ),
+        (
+            "select 'a' || n || 'b' from silver.numbers where n = 1".to_string(),
+            "a1b",
+        ),
+        (
+            "select len(range(5)) + len(generate_series(1, 5)) + len(range(10, 0, -1))".to_string(),
+            "20",
+        ),
+        (doubled(10), "513536"),
+    ] {
+        assert_eq!(shop.query(&sql), [[length]], "{sql}");
+    }
+    assert_eq!(shop.query("select 'a' || null"), [[""]]);
+}

@@ -5,11 +5,22 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::emulator::{Emulator, Kind};
 use crate::time_limit;
 
 /// A folder of its own for one test; gone when the test ends.
 pub(crate) struct Sandbox {
     folder: tempfile::TempDir,
+    far: Option<Far>,
+}
+
+/// Exports and lake lie in an object store.
+struct Far {
+    store: &'static Emulator,
+    /// Below the bucket.
+    below: String,
+    /// Where the test lays exports: copied to the store before each command.
+    exports: PathBuf,
 }
 
 /// What a command said and how it ended.
@@ -44,6 +55,7 @@ impl Sandbox {
     pub(crate) fn empty() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
+            far: None,
         }
     }
 
@@ -68,6 +80,60 @@ impl Sandbox {
             copy_folder(&root.join("exports"), &sandbox.path("exports"));
         }
         sandbox
+    }
+
+    /// Moves exports and lake into an object store; the project must not have been used yet. What reads the lake here reads a
+    /// copy of it.
+    pub(crate) fn moved_to(mut self, store: &'static Emulator) -> Self {
+        let text = self.read("kilde.yaml");
+        let line = |key: &str| {
+            let mut lines = text.lines();
+            lines.find(|line| line.starts_with(key)).unwrap()
+        };
+        let (raw, lake) = (line("raw: "), line("lake: "));
+        let exports = self.path(raw.trim_start_matches("raw: "));
+        let below = self.folder.path().file_name().unwrap().to_str().unwrap();
+        let below = below.trim_start_matches('.').to_string();
+        let text = text
+            .replace(raw, &format!("raw: {}", store.url(&format!("{below}/raw"))))
+            .replace(
+                lake,
+                &format!("lake: {}/", store.url(&format!("{below}/lake"))),
+            );
+        self.write("kilde.yaml", text);
+        self.far = Some(Far {
+            store,
+            below,
+            exports,
+        });
+        self.deliver();
+        self
+    }
+
+    /// Where `KILDE_TEST_STORE` says: `s3`, `azure`; here, where it says nothing.
+    pub(crate) fn wherever_asked(self) -> Self {
+        let kind = match std::env::var("KILDE_TEST_STORE").as_deref() {
+            Err(_) => return self,
+            Ok("s3") => Kind::S3,
+            Ok("azure") => Kind::Azure,
+            Ok(other) => panic!("KILDE_TEST_STORE is {other}"),
+        };
+        self.moved_to(kind.shared().expect("the store that was asked for"))
+    }
+
+    /// Copies the exports into the store, if that is where they lie.
+    pub(crate) fn deliver(&self) {
+        if let Some(far) = &self.far {
+            far.store.put(&far.exports, &format!("{}/raw", far.below));
+        }
+    }
+
+    /// Copies the lake to `lake/`, if it lies in a store.
+    pub(crate) fn fetch(&self) {
+        if let Some(far) = &self.far {
+            far.store
+                .get(&format!("{}/lake", far.below), &self.path("lake"));
+        }
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -98,8 +164,14 @@ impl Sandbox {
             .args(arguments)
             .current_dir(self.root())
             .env("NO_COLOR", "1");
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("KILDE_")) {
-            command.env_remove(name);
+        let others = ["KILDE_", "AWS_", "AZURE_", "GOOGLE_"];
+        for (name, _) in std::env::vars() {
+            if others.iter().any(|start| name.starts_with(start)) {
+                command.env_remove(name);
+            }
+        }
+        if let Some(far) = &self.far {
+            command.envs(far.store.environment());
         }
         command
     }
@@ -141,6 +213,7 @@ impl Sandbox {
     }
 
     pub(crate) fn newest_release_path(&self) -> PathBuf {
+        self.fetch();
         let mut paths: Vec<PathBuf> = fs::read_dir(self.path("lake/_kilde/releases"))
             .unwrap()
             .map(|entry| entry.unwrap().path())
@@ -159,6 +232,7 @@ impl Sandbox {
 
     /// Every object of the lake with size and modification time, to see whether anything was written.
     pub(crate) fn objects(&self) -> BTreeMap<PathBuf, (u64, std::time::SystemTime)> {
+        self.fetch();
         let mut found = BTreeMap::new();
         let mut folders = vec![self.path("lake")];
         while let Some(folder) = folders.pop() {

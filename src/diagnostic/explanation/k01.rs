@@ -180,6 +180,13 @@ pub(super) const CODES: &[Explanation] = &[
         text: "`{column}` in a path fills a column of the contract. A captured time may be left undeclared: it gives the order.",
     },
     Explanation {
+        code: Code(132),
+        title: "a secret in a location",
+        text: "The URL of `raw` or `lake` holds a user, a password, a signature or what looks like one. kilde.yaml is read by\n\
+               everybody who works on the project, so keys do not belong there: credentials come from the environment or, on\n\
+               S3, from a profile. docs/storage.md lists the variables. A key that was committed should be replaced.",
+    },
+    Explanation {
         code: Code(140),
         title: "a table made twice",
         text: "A table has one maker: one source or one SQL file.",

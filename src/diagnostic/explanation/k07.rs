@@ -5,16 +5,10 @@ use crate::diagnostic::Code;
 
 pub(super) const CODES: &[Explanation] = &[
     Explanation {
-        code: Code(701),
-        title: "this kind of storage is not in this version",
-        text: "`raw` and `lake` in kilde.yaml name a folder of this machine: a path relative to the project,\n\
-               an absolute path, or a `file:///…` URL. Object stores (s3, az, gs) come with a later version.",
-    },
-    Explanation {
         code: Code(702),
         title: "there is no such folder",
-        text: "`raw` must name an existing folder; `lake` is created by the first build. Relative paths start at\n\
-               the folder of kilde.yaml.",
+        text: "`raw` must name an existing folder, or a place in a bucket below which something lies; `lake` is\n\
+               created by the first build. Relative paths start at the folder of kilde.yaml.",
     },
     Explanation {
         code: Code(703),
@@ -135,5 +129,31 @@ more. `kilde releases` lists those that can; `ops.releases` remembers the others
         title: "no other tool has changed the table",
         text: "`--overrule` and `kilde adopt` answer a commit of another tool that changed data or columns since the newest\n\
                release. There is none: the name is wrong, or a release has answered it already (`kilde releases show N`).",
+    },
+    Explanation {
+        code: Code(720),
+        title: "the bucket lies in another region",
+        text: "S3 signs each request for a region, and this bucket lies in another one than AWS_REGION, the profile or, where\n\
+               neither says it, us-east-1.",
+    },
+    Explanation {
+        code: Code(721),
+        title: "there is no such bucket or container",
+        text: "The object store knows no bucket (S3, Google) or container (Azure) of that name, or the endpoint that\n\
+               AWS_ENDPOINT_URL or AZURE_STORAGE_ENDPOINT names is another's. kilde creates no buckets.",
+    },
+    Explanation {
+        code: Code(722),
+        title: "no credentials for an object store",
+        text: "Nothing says who kilde is to the store: no variables of the environment, no profile, and no service of\n\
+               the machine that would tell (instance metadata). docs/storage.md lists what is looked at, in its\n\
+               order. Credentials never stand in kilde.yaml.",
+    },
+    Explanation {
+        code: Code(723),
+        title: "the object store refuses",
+        text: "The store answered with 401 or 403, or says that a token has expired or is none: wrong keys, a clock that\n\
+               is wrong, or rights that are missing. docs/storage.md lists the rights that a builder and a reader need.\n\
+               A store that may not list a bucket refuses also where an object merely does not exist.",
     },
 ];

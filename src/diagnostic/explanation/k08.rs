@@ -89,4 +89,11 @@ pub(super) const CODES: &[Explanation] = &[
         text: "The ids that were issued are remembered by `record_key` under the names of its columns, and by the column of the\n\
                id. With others, no record would be known again and every customer would get another id.",
     },
+    Explanation {
+        code: Code(814),
+        title: "a value larger than a table may hold",
+        text: "A text or a list that a function makes may have 16 MiB, those of one batch of rows a gigabyte: `lpad`, `rpad`,\n\
+               `repeat`, `replace`, `concat`, `||`, `range`, `array_repeat` and their kind ask first. Such a length comes from a\n\
+               column that holds something else than was thought; `least(n, 1000)` bounds it.",
+    },
 ];

@@ -1,8 +1,8 @@
 //! A number that its type does not hold is an error, as in DuckDB and in standard SQL.
 //!
 //! DataFusion's `+`, `-`, `*` and unary minus of integers wrap: `9223372036854775807 + 1` is negative, silently; those of
-//! decimals may give a digit more than the 38 that a decimal has. Here such operators give way to functions that fail. It is
-//! the first rule of the optimiser, so that constants are folded by them, too; analysis, lints and messages see operators.
+//! decimals may give a digit more than the 38 that a decimal has; `||` doubles a text as often as it is written. Here such
+//! operators give way to functions that fail. It is the first rule of the optimiser, so that constants are folded by them, too; analysis, lints and messages see operators.
 //!
 //! In: a plan, or an expression that is run without one. Out: the same, checked.
 
@@ -70,8 +70,7 @@ impl OptimizerRule for CheckedArithmetic {
 fn checked_part(part: Expr, schema: &DFSchema) -> Transformed<Expr> {
     match part {
         Expr::BinaryExpr(BinaryExpr { left, op, right })
-            if matches!(op, Operator::Plus | Operator::Minus | Operator::Multiply)
-                && may_overflow(&left, op, &right, schema) =>
+            if may_overflow(&left, op, &right, schema) =>
         {
             Transformed::yes(call(Checked::Binary(op), vec![*left, *right]))
         }
@@ -82,12 +81,18 @@ fn checked_part(part: Expr, schema: &DFSchema) -> Transformed<Expr> {
     }
 }
 
-/// Whether both are integers, or decimals whose result has all the digits that there are. Others know their limits: doubles
-/// become infinite, dates fail.
+/// Whether both are integers, decimals whose result has all the digits that there are, or texts. Others know their limits:
+/// doubles become infinite, dates fail.
 fn may_overflow(left: &Expr, op: Operator, right: &Expr, schema: &DFSchema) -> bool {
     let (Ok(left), Ok(right)) = (left.get_type(schema), right.get_type(schema)) else {
         return false;
     };
+    if op == Operator::StringConcat {
+        return left.is_string() && left == right;
+    }
+    if !matches!(op, Operator::Plus | Operator::Minus | Operator::Multiply) {
+        return false;
+    }
     match (&left, &right) {
         (DataType::Decimal128(..), DataType::Decimal128(..)) => matches!(
             operator::result_type(&left, op, &right),

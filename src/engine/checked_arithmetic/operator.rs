@@ -1,12 +1,13 @@
-//! An operator as a function that fails where its result does not fit.
+//! An operator as a function that fails where its result does not fit, or is larger than a text may be.
 
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, AsArray, Datum};
+use datafusion::arrow::compute::kernels::concat_elements::concat_elements_dyn;
 use datafusion::arrow::compute::kernels::numeric;
 use datafusion::arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef};
 use datafusion::arrow::error::ArrowError;
-use datafusion::common::{DataFusionError, Result, internal_err};
+use datafusion::common::{DataFusionError, Result, ScalarValue, internal_err};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
     Signature, Volatility,
@@ -16,9 +17,10 @@ use datafusion::physical_expr_common::datum::apply;
 
 use crate::column_type::ColumnType;
 use crate::diagnostic::Code;
+use crate::engine::udf::{lengths, refuse_beyond};
 use crate::error::Error;
 
-/// `+`, `-` or `*` of two values, or `-` before one.
+/// `+`, `-`, `*` or `||` of two values, or `-` before one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Checked {
     Binary(Operator),
@@ -42,11 +44,15 @@ impl Checked {
         match self {
             Self::Binary(Operator::Plus) => "+",
             Self::Binary(Operator::Multiply) => "*",
+            Self::Binary(Operator::StringConcat) => "||",
             Self::Binary(_) | Self::Negative => "-",
         }
     }
 
-    fn compute(self, args: &[ColumnarValue]) -> Result<ColumnarValue> {
+    fn compute(self, args: &[ColumnarValue], rows: usize) -> Result<ColumnarValue> {
+        if let (Self::Binary(Operator::StringConcat), [left, right]) = (self, args) {
+            return concatenated(left, right, rows);
+        }
         let kernel = match self {
             Self::Negative => negative,
             Self::Binary(Operator::Plus) => numeric::add,
@@ -63,6 +69,26 @@ impl Checked {
 
 fn negative(of: &dyn Datum, _: &dyn Datum) -> Result<ArrayRef, ArrowError> {
     numeric::neg(of.get().0)
+}
+
+fn concatenated(left: &ColumnarValue, right: &ColumnarValue, rows: usize) -> Result<ColumnarValue> {
+    let is_constant = |side: &ColumnarValue| matches!(side, ColumnarValue::Scalar(_));
+    let of_constants = is_constant(left) && is_constant(right);
+    let rows = if of_constants { 1 } else { rows };
+    let array = |side: &ColumnarValue| match side {
+        ColumnarValue::Array(array) => Ok(Arc::clone(array)),
+        ColumnarValue::Scalar(constant) => constant.to_array(),
+    };
+    if let (Some(left), Some(right)) = (lengths(&array(left)?), lengths(&array(right)?)) {
+        let sizes = (0..rows).map(|row| left.at(row) + right.at(row));
+        refuse_beyond("||", &sizes.collect::<Vec<_>>())?;
+    }
+    let joined = concat_elements_dyn(&left.to_array(rows)?, &right.to_array(rows)?)?;
+    Ok(if of_constants {
+        ColumnarValue::Scalar(ScalarValue::try_from_array(&joined, 0)?)
+    } else {
+        ColumnarValue::Array(joined)
+    })
 }
 
 /// Arrow asks whether a decimal fits 128 bits, which hold a digit more than its type says.
@@ -112,7 +138,7 @@ impl ScalarUDFImpl for CheckedOperator {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         self.checked
-            .compute(&args.args)
+            .compute(&args.args, args.number_rows)
             .map_err(|error| match error {
                 DataFusionError::ArrowError(arrow, _)
                     if matches!(

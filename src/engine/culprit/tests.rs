@@ -46,6 +46,7 @@ async fn broken_by(sql: &str) -> (String, Option<String>, Option<String>) {
         spill_dir: folder.path().to_path_buf(),
         spill_limit: None,
         lake: Arc::new(InMemory::new()),
+        lake_is_far: false,
         as_of: DateTime::UNIX_EPOCH,
         time_zone: chrono_tz::UTC,
     })

@@ -4,6 +4,7 @@
 //! A file holds a wrapper only: what a value means is the kernel's, how Arrow writes it is [`text_function`]'s. Functions
 //! that answer with the build's time (`now`, `today`) are not here; nothing in this folder reads a clock.
 
+mod bounded;
 mod count_if;
 mod country_code;
 mod date_add;
@@ -38,6 +39,8 @@ mod strip_accents;
 mod text_function;
 mod time_unit;
 mod to_utc;
+
+pub(super) use bounded::{lengths, refuse_beyond};
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -108,6 +111,12 @@ fn scalars() -> Vec<Numbered<ScalarUDF>> {
         numbered(to_utc::to_utc(), 1),
     ];
     scalars.extend(parts);
+    // DataFusion's results, or an error
+    scalars.extend(
+        bounded::bounded()
+            .into_iter()
+            .map(|function| numbered(function, 1)),
+    );
     scalars.sort_by(|a, b| a.function.name().cmp(b.function.name()));
     scalars
 }

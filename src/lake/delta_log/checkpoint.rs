@@ -16,6 +16,7 @@ use crate::diagnostic::Code;
 use crate::error::{Error, Result};
 use crate::lake::path;
 use crate::name::ReleaseNumber;
+use crate::store::{failed, failed_within};
 
 /// The table through delta-rs, on our store.
 ///
@@ -157,12 +158,13 @@ fn convert<T: serde::de::DeserializeOwned>(
 
 fn failure(error: DeltaTableError, location: &str) -> Error {
     match error {
-        DeltaTableError::ObjectStore { source } => {
-            Error::unavailable("storage failed").caused_by(source)
-        }
-        error => Error::corrupt("delta-rs cannot read the table's log")
-            .code(Code(802))
-            .caused_by(error.to_string()),
+        DeltaTableError::ObjectStore { source } => failed(location, source),
+        error => match failed_within(location, &error) {
+            Some(failure) => failure,
+            None => Error::corrupt("delta-rs cannot read the table's log")
+                .code(Code(802))
+                .at(location)
+                .caused_by(error.to_string()),
+        },
     }
-    .at(location)
 }

@@ -11,8 +11,9 @@ mod definition;
 mod entry;
 mod replay;
 
+use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -31,7 +32,7 @@ use crate::diagnostic::Code;
 use crate::engine::{DataFile, FileSet};
 use crate::error::{Error, Result};
 use crate::release::{Commit, EntryDraft, TableLog, TableState};
-use crate::store::ObjectInfo;
+use crate::store::{ObjectInfo, failed};
 
 /// Versions between two checkpoints.
 pub(crate) const CHECKPOINT_EVERY: u64 = 10;
@@ -45,6 +46,8 @@ pub(crate) struct DeltaLog {
     store: Arc<dyn ObjectStore>,
     /// Application id of this lake's transactions; not known to readers, who do not look for them.
     app_id: OnceLock<String>,
+    /// By location and version, which never change: what was replayed once is not read again.
+    states: Mutex<BTreeMap<(String, u64), TableState>>,
 }
 
 /// What lies in `_delta_log`.
@@ -77,7 +80,12 @@ impl DeltaLog {
         Self {
             store,
             app_id: OnceLock::new(),
+            states: Mutex::default(),
         }
+    }
+
+    fn states(&self) -> MutexGuard<'_, BTreeMap<(String, u64), TableState>> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn app_id(&self) -> &str {
@@ -148,35 +156,37 @@ impl DeltaLog {
     }
 
     async fn read_range(&self, path: &Path, range: Range<u64>) -> Result<Bytes> {
-        self.store.get_range(path, range).await.map_err(unavailable)
+        let found = self.store.get_range(path, range).await;
+        found.map_err(|error| failed(path.as_ref(), error))
     }
 
     /// `Ok(None)`: no such entry.
     async fn fetch(&self, location: &str, version: u64) -> Result<Option<Bytes>> {
         let path = object_path(&self.entry_path(location, version))?;
-        match self.store.get(&path).await {
-            Ok(object) => Ok(Some(object.bytes().await.map_err(unavailable)?)),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(unavailable(error)),
-        }
+        let found = match self.store.get(&path).await {
+            Ok(object) => object.bytes().await,
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(error) => Err(error),
+        };
+        found
+            .map(Some)
+            .map_err(|error| failed(path.as_ref(), error))
     }
 
     async fn exists(&self, location: &str, version: u64) -> Result<bool> {
-        match self
-            .store
-            .head(&object_path(&self.entry_path(location, version))?)
-            .await
-        {
+        let path = object_path(&self.entry_path(location, version))?;
+        match self.store.head(&path).await {
             Ok(_) => Ok(true),
             Err(object_store::Error::NotFound { .. }) => Ok(false),
-            Err(error) => Err(unavailable(error)),
+            Err(error) => Err(failed(path.as_ref(), error)),
         }
     }
 
     async fn log_objects(&self, location: &str) -> Result<Vec<ObjectMeta>> {
         let folder = object_path(&format!("{location}/_delta_log"))?;
         let listed = self.store.list_with_delimiter(Some(&folder)).await;
-        Ok(listed.map_err(unavailable)?.objects)
+        let listed = listed.map_err(|error| failed(folder.as_ref(), error))?;
+        Ok(listed.objects)
     }
 
     async fn list(&self, location: &str) -> Result<Listing> {
@@ -225,7 +235,10 @@ impl DeltaLog {
 impl TableLog for DeltaLog {
     fn belongs_to(&self, lake_id: &str) {
         // a lake's id never changes, so the first answer stands
-        let _ = self.app_id.set(entry::app_id(lake_id));
+        if self.app_id.set(entry::app_id(lake_id)).is_ok() {
+            // read without it, they do not say whose release they are
+            self.states().clear();
+        }
     }
 
     fn entry_path(&self, location: &str, version: u64) -> String {
@@ -249,6 +262,10 @@ impl TableLog for DeltaLog {
     }
 
     async fn state(&self, location: &str, version: u64) -> Result<TableState> {
+        let key = (location.to_string(), version);
+        if let Some(known) = self.states().get(&key) {
+            return Ok(known.clone());
+        }
         let base = self.list(location).await?.base_of(version);
         let mut replay = match base {
             Some(base) => checkpoint::replay(&self.store, location, base, self.app_id()).await?,
@@ -256,7 +273,9 @@ impl TableLog for DeltaLog {
         };
         self.replay_above(location, base, version, &mut replay)
             .await?;
-        replay.finish(version, location)
+        let state = replay.finish(version, location)?;
+        self.states().insert(key, state.clone());
+        Ok(state)
     }
 
     async fn commit(&self, location: &str, version: u64) -> Result<Option<Commit>> {
@@ -301,10 +320,6 @@ fn object_path(path: &str) -> Result<Path> {
             .at(path)
             .caused_by(error)
     })
-}
-
-fn unavailable(error: object_store::Error) -> Error {
-    Error::unavailable("storage failed").caused_by(error)
 }
 
 #[cfg(test)]

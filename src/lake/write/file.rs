@@ -17,6 +17,7 @@ use parquet::file::metadata::ParquetMetaData;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 use crate::error::{Error, Result};
+use crate::store::failed_within;
 
 /// Bytes sent at once; a smaller file is one put.
 const UPLOAD_PART: usize = 8 << 20;
@@ -160,9 +161,11 @@ async fn abort(writer: AsyncArrowWriter<BufWriter>) {
 }
 
 fn failure(error: ParquetError, path: &Path) -> Error {
-    Error::unavailable("a data file cannot be written")
-        .at(path.to_string())
-        .caused_by(error)
+    failed_within(path.as_ref(), &error).unwrap_or_else(|| {
+        Error::unavailable("a data file cannot be written")
+            .at(path.to_string())
+            .caused_by(error)
+    })
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ use super::publish::ParquetTables;
 use super::raw::{Mistake, RawHighlights, Sink};
 use super::{Ground, Notify, OpenLineage, Period, Pipeline, Project, Spanned, Variables};
 use crate::diagnostic::{Code, Diagnostic, SourceFile, Span};
+use crate::location::Location;
 use crate::name::TableName;
 
 /// A table that people read, or a source, lacks its contract.
@@ -175,8 +176,8 @@ pub(crate) struct Settings {
     name: Option<String>,
     root: std::path::PathBuf,
     time_zone: chrono_tz::Tz,
-    raw: String,
-    lake: String,
+    raw: Location,
+    lake: Location,
     vars: BTreeMap<String, String>,
     max_record_bytes: u64,
     notify: Option<Notify>,

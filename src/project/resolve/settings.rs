@@ -1,7 +1,7 @@
 //! `kilde.yaml`, a target and the command line → the settings that hold.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::super::raw::{
     Mistake, Named, RawProjectFile, RawTarget, Sink, identifier, listed, nearest_word,
@@ -9,9 +9,13 @@ use super::super::raw::{
 use super::super::{Ground, Period, Spanned, Variables};
 use super::{Settings, blame, notify, openlineage};
 use crate::diagnostic::{Diagnostic, Span};
+use crate::location::Location;
 
 /// Longest record of a text export unless `limits.line` says otherwise.
 const MAX_RECORD_BYTES: u64 = 16_000_000;
+
+/// Code of a location that holds a secret.
+const SECRET: u16 = 132;
 
 /// How long releases are kept unless `keep` says otherwise.
 fn kept_by_default() -> Period {
@@ -30,8 +34,8 @@ pub(super) fn resolve(
             name: None,
             root: root.to_path_buf(),
             time_zone: chrono_tz::UTC,
-            raw: String::new(),
-            lake: String::new(),
+            raw: nowhere(),
+            lake: nowhere(),
             vars: BTreeMap::new(),
             max_record_bytes: MAX_RECORD_BYTES,
             notify: None,
@@ -132,13 +136,18 @@ fn chosen_target<'r>(
     found.map(|(_, target)| target)
 }
 
+/// Where nothing is said, which was reported: such a project is never used.
+fn nowhere() -> Location {
+    Location::Folder(PathBuf::new())
+}
+
 /// Where exports lie and where the lake lies; neither within the other.
 fn places(
     raw: &RawProjectFile,
     target: Option<&RawTarget>,
     root: &Path,
     sink: &mut Sink,
-) -> (String, String) {
+) -> (Location, Location) {
     let raw_text = target
         .and_then(|target| target.raw.as_ref())
         .or(raw.raw.as_ref());
@@ -147,15 +156,17 @@ fn places(
         .or(raw.lake.as_ref());
     let exports = place("raw", raw_text, root, sink);
     let lake = place("lake", lake_text, root, sink);
-    if let (Some(exports), Some(lake), Some(at)) = (&exports, &lake, lake_text) {
-        let within = |inner: &str, outer: &str| Path::new(inner).starts_with(outer);
-        if within(lake, exports) || within(exports, lake) {
-            let mistake = Mistake::new(122, "`lake` and `raw` lie within each other")
-                .help("give each a folder of its own: `raw: exports/`, `lake: lake/`");
-            sink.report(at.span, mistake);
-        }
+    if let (Some(exports), Some(lake), Some(at)) = (&exports, &lake, lake_text)
+        && (lake.lies_within(exports) || exports.lies_within(lake))
+    {
+        let mistake = Mistake::new(122, "`lake` and `raw` lie within each other")
+            .help("give each a folder of its own: `raw: exports/`, `lake: lake/`");
+        sink.report(at.span, mistake);
     }
-    (exports.unwrap_or_default(), lake.unwrap_or_default())
+    (
+        exports.unwrap_or_else(nowhere),
+        lake.unwrap_or_else(nowhere),
+    )
 }
 
 fn place(
@@ -163,7 +174,7 @@ fn place(
     written: Option<&Spanned<String>>,
     root: &Path,
     sink: &mut Sink,
-) -> Option<String> {
+) -> Option<Location> {
     let Some(written) = written else {
         let mistake = Mistake::new(106, format!("missing key `{key}`"));
         sink.report(
@@ -172,45 +183,15 @@ fn place(
         );
         return None;
     };
-    let path = match written.value.split_once("://") {
-        None => written.value.as_str(),
-        Some(("file", path)) => path,
-        Some((scheme, _)) => {
-            let mistake = Mistake::new(190, format!("`{scheme}://` is not in this version"))
-                .help(format!("`{key}` is a local folder for now"));
+    match Location::parse(&written.value, root) {
+        Ok(location) => Some(location),
+        Err(error) => {
+            let code = if error.is_secret { SECRET } else { 103 };
+            let mistake = Mistake::new(code, error.message).help(error.help);
             sink.report(written.span, mistake);
-            return None;
-        }
-    };
-    let joined = normal(&root.join(path));
-    match joined {
-        Some(text) if !path.is_empty() => Some(text),
-        _ => {
-            sink.report(
-                written.span,
-                Mistake::new(103, format!("`{path}` is not a folder's path")),
-            );
             None
         }
     }
-}
-
-/// The path without `.` and `..`, where that can be said and written in UTF-8.
-fn normal(path: &Path) -> Option<String> {
-    use std::path::{Component, PathBuf};
-    let mut normal = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                if !normal.pop() {
-                    return None;
-                }
-            }
-            other => normal.push(other),
-        }
-    }
-    normal.to_str().map(str::to_string)
 }
 
 /// Those of the command line win over the target's, these over the file's.

@@ -2,6 +2,7 @@
 //! scheduler polls, so that every operation of the store is a place to interleave, freeze or die.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::Variant;
@@ -10,6 +11,7 @@ use super::table_log::{JsonEntry, JsonLog, entry_path};
 use super::world::{SimulatedStore, World};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
+use crate::location::Location;
 use crate::name::{ClaimNumber, ReleaseNumber, RunId, TableName};
 use crate::release::log::{self, Event, FORMAT, LogView};
 use crate::release::retire::{Sweep, Window};
@@ -52,7 +54,8 @@ struct Build {
 impl Actor {
     pub(super) fn new(world: &Arc<World>, variant: Variant) -> Self {
         let inner = Arc::new(SimulatedStore(Arc::clone(world)));
-        let store = Store::over(inner, url::Url::parse("simulated://lake/").unwrap());
+        let location = Location::parse("s3://simulated", Path::new("/")).unwrap();
+        let store = Store::over(inner, location);
         let tables = Arc::new(JsonLog::new(store.clone()));
         let clock = Arc::clone(&world.clock) as Arc<dyn Clock>;
         let at_boundary = Arc::clone(world);

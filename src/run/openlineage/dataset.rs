@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::location::{Bucket, Location};
 use crate::name::TableName;
 use crate::project::{Project, Source};
 
@@ -44,16 +45,21 @@ impl Datasets {
 }
 
 impl Place {
-    fn of(location: &str) -> Self {
-        match url::Url::parse(location) {
-            // what else an address may hold (a user, a key) is nobody's business
-            Ok(url) if url.has_host() => Self {
-                namespace: format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default()),
-                path: url.path().trim_matches('/').to_string(),
-            },
-            _ => Self {
+    fn of(location: &Location) -> Self {
+        match location {
+            Location::Bucket(bucket) => {
+                let whole = Bucket {
+                    prefix: String::new(),
+                    ..bucket.clone()
+                };
+                Self {
+                    namespace: whole.to_string(),
+                    path: bucket.prefix.clone(),
+                }
+            }
+            Location::Folder(folder) => Self {
                 namespace: "file".to_string(),
-                path: location.trim_end_matches('/').replace('\\', "/"),
+                path: folder.display().to_string().replace('\\', "/"),
             },
         }
     }
@@ -69,19 +75,33 @@ impl Place {
 
 #[cfg(test)]
 mod tests {
-    use super::Place;
+    use std::path::Path;
+
+    use super::*;
+
+    fn below(location: &str) -> (String, String) {
+        let location = Location::parse(location, Path::new("/")).unwrap();
+        Place::of(&location).below("gold/sales")
+    }
 
     #[test]
     fn a_folder_and_a_bucket_are_named_as_the_conventions_say() {
-        let folder = Place::of("/srv/lake/").below("gold/sales");
-        assert_eq!(
-            folder,
-            ("file".to_string(), "/srv/lake/gold/sales".to_string())
-        );
-        let bucket = Place::of("s3://key:secret@acme-lake/kilde/").below("gold/sales");
-        assert_eq!(
-            bucket,
-            ("s3://acme-lake".to_string(), "kilde/gold/sales".to_string())
-        );
+        for (location, namespace, name) in [
+            ("/srv/lake/", "file", "/srv/lake/gold/sales"),
+            (
+                "s3://acme-lake/kilde/",
+                "s3://acme-lake",
+                "kilde/gold/sales",
+            ),
+            ("s3://acme-lake", "s3://acme-lake", "gold/sales"),
+            (
+                "abfss://lake@acme.dfs.core.windows.net/x",
+                "abfss://lake@acme.dfs.core.windows.net",
+                "x/gold/sales",
+            ),
+        ] {
+            let expected = (namespace.to_string(), name.to_string());
+            assert_eq!(below(location), expected);
+        }
     }
 }

@@ -1,0 +1,126 @@
+"""An object store on a free port of this machine, until standard input closes: so it goes with the test that started it,
+however that ends.
+
+`emulator.py s3 LOG`               moto: Amazon's protocol, creates an object once
+`emulator.py azure LOG NODE_MODULES`    Azurite
+`emulator.py careless LOG NODE_MODULES` s3rver, which overwrites: must be refused
+
+Prints the port, then writes a line a request to LOG. moto can be told how to behave, `PUT /-/behave?…`: `slow=SECONDS` waits before each
+answer, `fail=N` answers the next N requests with 503, `lose=N` does the next N puts and answers 500.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.parse
+
+
+def moto(log):
+    import logging
+
+    from moto.server import DomainDispatcherApplication, create_backend_app
+    from werkzeug.serving import WSGIRequestHandler, make_server
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    inner = DomainDispatcherApplication(create_backend_app)
+    behaviour = {"slow": 0.0, "fail": 0, "lose": 0}
+    lock, writing = threading.Lock(), threading.Lock()
+
+    def take(what):
+        with lock:
+            behaviour[what] -= 1
+            return behaviour[what] >= 0
+
+    def application(environ, start_response):
+        method, path, query = (environ[key] for key in ("REQUEST_METHOD", "PATH_INFO", "QUERY_STRING"))
+        if path == "/-/behave":
+            behaviour.update({name: float(value) for name, value in urllib.parse.parse_qsl(query)})
+            start_response("200 OK", [("Content-Length", "0")])
+            return [b""]
+        status = []
+
+        def answer(text, headers, error=None):
+            status.append(text.split()[0])
+            return start_response(text, headers, error)
+
+        time.sleep(behaviour["slow"])
+        if take("fail"):
+            body = [b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"]
+            answer("503 Slow Down", [("Content-Length", str(len(body[0])))])
+        elif method == "PUT" and take("lose"):
+            with writing:
+                b"".join(inner(environ, lambda *_: None))
+            body = [b""]
+            answer("500 Internal Server Error", [("Content-Length", "0")])
+        elif method in ("PUT", "POST", "DELETE"):
+            # moto looks whether an object exists, then writes: on a busy machine two threads may come between
+            with writing:
+                body = inner(environ, answer)
+        else:
+            body = inner(environ, answer)
+        log.write(f"{method} {path}{'?' + query if query else ''} {status[0] if status else '?'}\n")
+        log.flush()
+        return body
+
+    class Quiet(WSGIRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log(self, *_):
+            pass
+
+    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=Quiet)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server.server_port
+
+
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+def answers(port, process):
+    for _ in range(600):
+        if process.poll() is not None:
+            sys.exit(f"the emulator ended with {process.returncode}")
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    sys.exit("the emulator does not answer")
+
+
+def node(log, command):
+    process = subprocess.Popen(["node", *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    return process
+
+
+def main():
+    kind, log = sys.argv[1], open(sys.argv[2], "w")
+    process = None
+    if kind == "s3":
+        port = moto(log)
+    else:
+        modules, port = sys.argv[3], free_port()
+        folder = os.path.dirname(sys.argv[2])
+        if kind == "azure":
+            script = f"{modules}/azurite/dist/src/blob/main.js"
+            options = ["--blobPort", str(port), "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]
+        else:
+            script = f"{modules}/s3rver/bin/s3rver.js"
+            options = ["-d", folder, "-a", "127.0.0.1", "-p", str(port), "--no-vhost-buckets", "--configure-bucket", "acme"]
+        process = node(log, [script, *options])
+        answers(port, process)
+    print(port, flush=True)
+    sys.stdin.read()
+    if process:
+        process.kill()
+    # no thread is waited for
+    os._exit(0)
+
+
+main()
