@@ -67,7 +67,7 @@ impl Lake {
                 Ok(Some(release)) => Ok(release),
                 Ok(None) => {
                     // others settled it and went on long ago, so that not even its record is kept
-                    let newest = self.newest().await?;
+                    let newest = self.current().await?.map(|release| release.number);
                     match newest > Some(publish.number) {
                         true => Err(super::claim::fenced()),
                         false => Err(error),
