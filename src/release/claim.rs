@@ -371,7 +371,7 @@ fn busy(open: Option<&ClaimInLog<'_>>) -> Error {
         .help("try again when it is done; `kilde status` shows it")
 }
 
-fn fenced() -> Error {
+pub(super) fn fenced() -> Error {
     Error::conflict("another run has taken the lake over, since this one gave no sign of life")
         .code(Code(707))
         .help("nothing was published by this run; `kilde status` shows the other one")

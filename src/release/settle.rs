@@ -65,7 +65,14 @@ impl Lake {
             Err(error) if error.kind() == ErrorKind::Internal => Err(error),
             Err(error) => match self.find_release(publish.number).await {
                 Ok(Some(release)) => Ok(release),
-                Ok(None) => Err(error),
+                Ok(None) => {
+                    // others settled it and went on long ago, so that not even its record is kept
+                    let newest = self.current().await?.map(|release| release.number);
+                    match newest > Some(publish.number) {
+                        true => Err(super::claim::fenced()),
+                        false => Err(error),
+                    }
+                }
                 Err(unanswered) => Err(unanswered),
             },
         }

@@ -331,11 +331,14 @@ impl History {
             ErrorKind::Config if text.contains("K0705") && self.has_newer() => {
                 "newer format refused"
             }
+            ErrorKind::Config if text.contains("K0717") => "retired release refused",
             ErrorKind::Corrupt if text.contains("K0709") => "foreign change refused",
-            ErrorKind::Corrupt if text.contains("K0710") && self.is_damaged() => {
+            ErrorKind::Corrupt
+                if (text.contains("K0710") || text.contains("a file of")) && self.is_damaged() =>
+            {
                 "missing file refused"
             }
-            ErrorKind::Corrupt if text.contains("K0711") && self.is_damaged() => {
+            ErrorKind::Corrupt if text.contains("newer table protocol") && self.is_damaged() => {
                 "raised protocol refused"
             }
             _ => {
