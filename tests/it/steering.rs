@@ -334,7 +334,7 @@ fn what_is_decided_while_a_build_runs_is_done_by_the_next() {
         .kilde(&["status"])
         .ended(0)
         .stdout
-        .find("it builds")
+        .find("is at work")
         .is_none()
     {
         std::thread::sleep(std::time::Duration::from_millis(20));

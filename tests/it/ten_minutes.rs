@@ -96,7 +96,7 @@ fn ten_minutes_of_a_new_user_go_as_the_page_says() {
     for step in steps {
         let mut commands = step.commands.replace(
             "sleep 1;",
-            "until kilde status | grep -q 'it builds, or was killed'; do sleep 0.1; done;",
+            "until kilde status | grep -q 'is at work'; do sleep 0.1; done;",
         );
         if let Some(run) = last_run(&project.join("lake")) {
             commands = id.replace_all(&commands, run.as_str()).into_owned();
