@@ -362,8 +362,9 @@ async fn the_path_fills_columns_that_the_export_lacks() {
 
 #[tokio::test]
 async fn packed_exports_are_read_through_all_their_members_and_not_beyond_damage() {
-    let zstd = |bytes: &[u8]| zstd::encode_all(bytes, 1).unwrap();
-    let kinds: [(&str, &dyn Fn(&[u8]) -> Vec<u8>); 2] = [("a.gz", &gzip), ("a.zst", &zstd)];
+    type Pack = fn(&[u8]) -> Vec<u8>;
+    let zstd: Pack = |bytes| zstd::encode_all(bytes, 1).unwrap();
+    let kinds: [(&str, Pack); 2] = [("a.gz", gzip), ("a.zst", zstd)];
     for (form, (name, pack)) in forms()
         .iter()
         .flat_map(|form| kinds.map(|kind| (form, kind)))
