@@ -5,10 +5,12 @@ however that ends.
 `emulator.py azure LOG NODE_MODULES`    Azurite
 `emulator.py careless LOG NODE_MODULES` s3rver, which overwrites: must be refused
 
-Prints the port, then writes a line a request to LOG. moto can be told how to behave, `PUT /-/behave?…`: `slow=SECONDS` waits before each
-answer, `fail=N` answers the next N requests with 503, `lose=N` does the next N puts and answers 500.
+Prints the port, then writes a line a request to LOG: method, path, status and, of moto, seconds. moto can be told how to behave, `PUT
+/-/behave?…`: `slow=SECONDS` waits before each answer, `fail=N` answers the next N requests with 503, `lose=N` does the next N puts and
+answers 500, `ahead=SECONDS` sets its clock forward.
 """
 
+import datetime
 import os
 import socket
 import subprocess
@@ -21,12 +23,15 @@ import urllib.parse
 def moto(log):
     import logging
 
+    import moto.s3.models
     from moto.server import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import WSGIRequestHandler, make_server
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     inner = DomainDispatcherApplication(create_backend_app)
-    behaviour = {"slow": 0.0, "fail": 0, "lose": 0}
+    behaviour = {"slow": 0.0, "fail": 0, "lose": 0, "ahead": 0}
+    utcnow = moto.s3.models.utcnow
+    moto.s3.models.utcnow = lambda: utcnow() + datetime.timedelta(seconds=behaviour["ahead"])
     lock, writing = threading.Lock(), threading.Lock()
 
     def take(what):
@@ -61,7 +66,7 @@ def moto(log):
                 body = inner(environ, answer)
         else:
             body = inner(environ, answer)
-        log.write(f"{method} {path}{'?' + query if query else ''} {status[0] if status else '?'}\n")
+        log.write(f"{method} {path}{'?' + query if query else ''} {status[0] if status else '?'} {time.monotonic():.4f}\n")
         log.flush()
         return body
 
