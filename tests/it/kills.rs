@@ -53,7 +53,7 @@ data_tests:
   - relationships: {columns: [store_id], to: bronze.stores}
 ";
 
-fn shop() -> Sandbox {
+pub(crate) fn shop() -> Sandbox {
     Sandbox::with(&[
         ("kilde.yaml", "project: shop\nraw: exports/\nlake: lake/\n"),
         ("pipelines/shop.yaml", PIPELINE),
@@ -65,7 +65,7 @@ fn shop() -> Sandbox {
 }
 
 /// One night's exports: `night + 3` orders, and stores whose town names the night.
-fn deliver(shop: &Sandbox, night: u32) {
+pub(crate) fn deliver(shop: &Sandbox, night: u32) {
     let mut orders = "order_id,store_id,amount\n".to_string();
     for order in 0..night + 3 {
         orders.push_str(&format!("{},{},10.50\n", night * 1000 + order, order % 3));
@@ -81,7 +81,7 @@ fn deliver(shop: &Sandbox, night: u32) {
 }
 
 /// Orders, sum over gold, towns: what one release says of itself.
-fn state(shop: &Sandbox) -> (u32, u32, String) {
+pub(crate) fn state(shop: &Sandbox) -> (u32, u32, String) {
     let rows = shop.query(
         "select (select count(*) from bronze.orders), (select sum(orders_count) from gold.sales), \
          (select min(town) from bronze.stores)",
@@ -93,7 +93,7 @@ fn state(shop: &Sandbox) -> (u32, u32, String) {
     )
 }
 
-fn expected(nights: u32) -> (u32, u32, String) {
+pub(crate) fn expected(nights: u32) -> (u32, u32, String) {
     let orders = (0..nights).map(|night| night + 3).sum();
     (orders, orders, format!("Town {}", nights - 1))
 }
@@ -299,7 +299,7 @@ fn start(shop: &Sandbox, failpoint: Option<&str>, arguments: &[&str]) -> Child {
         .unwrap()
 }
 
-fn signal(build: &Child, name: &str) {
+pub(crate) fn signal(build: &Child, name: &str) {
     let sent = Command::new("kill")
         .args([name, &build.id().to_string()])
         .status();
