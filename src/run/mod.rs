@@ -17,6 +17,7 @@ mod decide;
 mod decision;
 mod diff;
 mod doctor;
+mod drift;
 mod event;
 mod execute;
 mod exports;
@@ -292,8 +293,10 @@ impl Runner {
             None => observe::observe_without_lake(self, request.as_of).await?,
         };
         observation.refuse_without_raw(&self.project)?;
-        let plan = self
+        let mut plan = self
             .plan_on(catalog.as_ref(), &observation, request)
+            .await?;
+        self.tell_drift(catalog.as_ref(), &observation, &mut plan)
             .await?;
         Ok((observation.observed, plan))
     }
@@ -314,7 +317,7 @@ impl Runner {
         observation: &observe::Observation,
         request: &BuildRequest,
     ) -> Result<Plan> {
-        let (project, observed) = (&self.project, &observation.observed);
+        let (project, observed) = (&observation.project, &observation.observed);
         let mut plan = Plan::new(project, observed, &request.selection, &self.functions)?;
         let mut published = BTreeMap::new();
         for table in plan.recontracted(observed) {

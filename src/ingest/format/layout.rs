@@ -74,6 +74,7 @@ pub(super) fn find(
     let by_name: BTreeMap<&str, usize> = by_name.map(|(at, name)| (name.as_str(), at)).collect();
     let mut found = Vec::with_capacity(conformer.targets.len());
     let mut missing: Vec<(String, &Target)> = Vec::new();
+    let mut absent = Vec::new();
     for (column, target) in conformer.targets.iter().enumerate() {
         let own = std::slice::from_ref(&target.name);
         let wanted = if target.from.is_empty() {
@@ -83,11 +84,20 @@ pub(super) fn find(
         };
         let at = wanted
             .iter()
+            .chain(&target.aliases)
             .find_map(|name| by_name.get(name.as_str()).copied());
-        if at.is_none() && !conformer.is_captured(column) {
-            missing.push((wanted.join("` or `"), target));
+        if at.is_none() && !conformer.is_captured(column) && !target.is_evolved {
+            let list = match target.is_optional {
+                true => &mut absent,
+                false => &mut missing,
+            };
+            list.push((wanted.join("` or `"), target));
         }
         found.push(at);
+    }
+    // that a column may be missing does not make another file an export
+    if found.iter().all(Option::is_none) {
+        missing.append(&mut absent);
     }
     if missing.is_empty() {
         Ok(found)
