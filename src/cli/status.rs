@@ -34,7 +34,9 @@ async fn drift(lake: &crate::release::Lake) -> Result<String> {
         match source.ignored_columns.len() {
             0 => {}
             1 => words.push("1 column that its contract does not know is ignored".to_string()),
-            n => words.push(format!("{n} columns that its contract does not know are ignored")),
+            n => words.push(format!(
+                "{n} columns that its contract does not know are ignored"
+            )),
         }
         if !words.is_empty() {
             let line = format!("  · {}  drift: {}", source.table, words.join(", "));

@@ -210,7 +210,10 @@ mod tests {
     #[test]
     fn a_header_that_is_the_contract_has_not_drifted() {
         assert!(said(&["id", "E-post"]).is_empty());
-        assert!(said(&["id", "E-post", ""]).is_empty(), "a column without a name is none");
+        assert!(
+            said(&["id", "E-post", ""]).is_empty(),
+            "a column without a name is none"
+        );
     }
 
     #[test]
@@ -222,7 +225,10 @@ mod tests {
         );
         assert_eq!(
             said(&["Kanal", "E-post", "id"]),
-            ["its columns come in another order", "`Kanal` is not in the contract"]
+            [
+                "its columns come in another order",
+                "`Kanal` is not in the contract"
+            ]
         );
         assert_eq!(said(&["id"]), ["`email` is not there"]);
     }

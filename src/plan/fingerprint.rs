@@ -18,8 +18,8 @@ use crate::project::{ColumnType, Contract, Limit, Project, TestKind, TestSeverit
 mod source;
 mod unit_test;
 
-pub(super) use source::{Growth, growth};
 pub(crate) use source::evolved_columns;
+pub(super) use source::{Growth, growth};
 
 /// Bumped by hand when the result of a kind of step may change with equal inputs.
 fn semantics(kind: Kind) -> u32 {

@@ -44,7 +44,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use check::{Checked, check_project, check_runnable};
 pub(crate) use column_change::{Breaking, ColumnChange, Effect, column_changes};
 pub(crate) use consent::refused as hold_refused;
-pub(crate) use contract_draft::contract_draft;
+pub(crate) use contract_draft::{contract_draft, contract_draft_of_source};
 pub(crate) use fingerprint::{Fingerprints, evolved_columns};
 pub(crate) use freshness::{Overdue, overdue};
 pub(crate) use graph::Graph;

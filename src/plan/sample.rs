@@ -123,7 +123,7 @@ impl Sample {
                 }),
                 load,
                 max_rejects: None,
-        drift: Default::default(),
+                drift: Default::default(),
                 freshness: Default::default(),
                 ready: Default::default(),
                 on_error: Spanned::default(),

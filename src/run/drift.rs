@@ -62,8 +62,7 @@ impl Observation {
             let release = self.observed.release.as_ref();
             let published = release.and_then(|release| release.tables.get(&source.table));
             for (name, header) in published.map_or_else(Vec::new, evolved_columns) {
-                let is_declared =
-                    contract.column(&name).is_some() || is_known(&contract, &header);
+                let is_declared = contract.column(&name).is_some() || is_known(&contract, &header);
                 if !is_declared {
                     contract.evolved.push(evolved(name, header));
                 }
@@ -223,7 +222,9 @@ fn in_plan(
 }
 
 fn is_known(contract: &Contract, header: &str) -> bool {
-    contract.stored_columns().any(|column| column.is_called(header))
+    contract
+        .stored_columns()
+        .any(|column| column.is_called(header))
 }
 
 /// A column of the table's own for what an export calls so.

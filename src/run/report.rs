@@ -354,7 +354,9 @@ impl RunReport {
                 (report.ignored_columns.clone(), report.drift.clone())
             });
             let exports = source.exports.iter();
-            let came = exports.clone().flat_map(|e| e.ignored_columns.iter().cloned());
+            let came = exports
+                .clone()
+                .flat_map(|e| e.ignored_columns.iter().cloned());
             (source.ignored_columns, source.newly_ignored) = split(ignored, came.collect());
             let came = exports.flat_map(|e| e.drift.iter().cloned());
             (source.drift, source.newly_drifted) = split(drift, came.collect());

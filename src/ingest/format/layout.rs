@@ -203,14 +203,11 @@ fn missing_columns(
             Some(renamed) => {
                 let now = shown(renamed);
                 message = format!("{message} (now `{now}`)");
-                let mut from = match &target.from[..] {
-                    [] => vec![target.name.clone()],
-                    from => from.to_vec(),
-                };
-                from.push(renamed.to_string());
+                let mut aliases = target.aliases.clone();
+                aliases.push(renamed.to_string());
                 format!(
-                    "`{now}` is meant, write `from: [{}]`",
-                    printable(&from.join(", "))
+                    "`{now}` is meant, write `aliases: [{}]`",
+                    printable(&aliases.join(", "))
                 )
             }
             None => "one of them is meant, name it in `from`".to_string(),

@@ -152,10 +152,17 @@ pub(in crate::plan) fn growth(
     }
     let came: BTreeMap<String, String> = evolved_columns(published).into_iter().collect();
     let mut growth = Growth::Declared;
+    let is_judged = |name: &String| {
+        let mut rules = contract.tests.iter().filter(|test| test.judges_records());
+        rules.any(|test| test_fields(&test.kind).get(1) == Some(name))
+    };
     for column in new.iter().filter_map(|name| contract.column(name)) {
         match came.get(&column.name.value) {
-            Some(header) if column.data_type == ColumnType::Varchar && column.is_called(header) => {}
-            // it is another column now, or of another type: the exports say what its values are
+            Some(header)
+                if column.data_type == ColumnType::Varchar
+                    && column.is_called(header)
+                    && !is_judged(&column.name.value) => {}
+            // it is another column now, or of another type, or its values are judged: the exports say what they are
             Some(_) => return None,
             None if came.values().any(|header| column.is_called(header)) => return None,
             None => growth = Growth::New,

@@ -3,8 +3,8 @@
 use super::super::Spanned;
 use super::declare::{choice, section, words};
 use super::decode::{Anything, AtLeastOne, Boxed, Later, Listing, OneOrMany};
-use super::format::RawRead;
 use super::drift::RawDrift;
+use super::format::RawRead;
 use super::later::{RawAudience, RawSegment};
 use super::matching::RawMatch;
 use super::scalar::{Schedule, SqlGlob};

@@ -310,8 +310,11 @@ fn check_aliases(source: &Source, draft: &Draft, found: &mut Vec<Diagnostic>) {
             let others = draft.contract.columns.iter();
             let mut others = others.filter(|other| other.name.value != column.name.value);
             let mistake = if is_nameless {
-                Mistake::new(465, "an export without a header has no names to know a column by")
-                    .help("columns come in contract order: remove `aliases`")
+                Mistake::new(
+                    465,
+                    "an export without a header has no names to know a column by",
+                )
+                .help("columns come in contract order: remove `aliases`")
             } else if is_captured {
                 Mistake::new(465, format!("`{}` comes from the path", column.name.value))
                     .help("remove `aliases`")

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::raw::{
-    Character, DateFormat, JsonPath, Mistake, NullTexts, NumberSign, OneOrMany, RawCsv,
-    RawDrift, RawFreshness, RawRead, RawReady, RawSource, RawXlsx, TimeFormat, Unit,
+    Character, DateFormat, JsonPath, Mistake, NullTexts, NumberSign, OneOrMany, RawCsv, RawDrift,
+    RawFreshness, RawRead, RawReady, RawSource, RawXlsx, TimeFormat, Unit,
 };
 use super::super::{
-    Conversions, CsvRead, Drift, Freshness, JsonRead, Marker, NdjsonRead, OnDrift, ParquetRead, Read, Ready,
-    Source, Spanned, XlsxRead,
+    Conversions, CsvRead, Drift, Freshness, JsonRead, Marker, NdjsonRead, OnDrift, ParquetRead,
+    Read, Ready, Source, Spanned, XlsxRead,
 };
 use super::{Settings, blame};
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
@@ -221,7 +221,10 @@ impl Check<'_> {
             retyped: self.mode(
                 retyped,
                 "retyped",
-                (&[Reject, RejectFile, Fail], "`reject`, `reject_file` or `fail`"),
+                (
+                    &[Reject, RejectFile, Fail],
+                    "`reject`, `reject_file` or `fail`",
+                ),
                 defaults.retyped,
                 read,
             ),
@@ -257,7 +260,9 @@ impl Check<'_> {
         let Some(reason) = reason else { return mode };
         let mistake = Mistake::new(460, format!("`{key}` cannot be watched: {reason}"));
         let help = match is_json {
-            true => "write the column into the contract; `data_tests: [not_null]` rejects records that lack it",
+            true => {
+                "write the column into the contract; `data_tests: [not_null]` rejects records that lack it"
+            }
             false => "remove it; a record with too many or too few fields is a reject",
         };
         self.found
