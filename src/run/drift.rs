@@ -42,6 +42,17 @@ struct Header {
 }
 
 impl Header {
+    /// Whether no column of the contract is in it: it is none, or that of another file, so that its cells may be those of a
+    /// record, which nobody shows or calls a column by.
+    fn is_foreign(&self, contract: &Contract) -> bool {
+        let mut names = self.names.iter();
+        !names.any(|name| contract.columns.iter().any(|column| column.is_called(name)))
+    }
+
+    fn is_twice(&self, name: &str) -> bool {
+        self.names.iter().filter(|other| *other == name).count() > 1
+    }
+
     fn drift(&self, contract: &Contract) -> Vec<Drift> {
         drift_of(&self.names, contract, |column| {
             self.captured.contains(column)
@@ -76,8 +87,13 @@ impl Observation {
             };
             let exports: Vec<_> = exports.into_iter().flatten().filter(is_read).collect();
             for header in self.headers(runner, source, &contract, exports).await? {
+                if header.is_foreign(&contract) {
+                    continue;
+                }
                 for drift in header.drift(&contract) {
-                    if let Drift::Added { name } = drift {
+                    if let Drift::Added { name } = drift
+                        && !header.is_twice(&name)
+                    {
                         let column = free_name(&contract, &name);
                         contract.evolved.push(evolved(column, name));
                     }
@@ -160,6 +176,11 @@ impl Runner {
             let mut words = Vec::new();
             let headers = observation.headers(self, source, contract, exports);
             for header in headers.await? {
+                if header.is_foreign(contract) {
+                    let foreign = "no column of the contract is there: refuses the export";
+                    words.extend((!words.iter().any(|w| w == foreign)).then(|| foreign.into()));
+                    continue;
+                }
                 for drift in header.drift(contract) {
                     let said = in_plan(source, &drift, is_first, &known);
                     words.extend(said.filter(|said| !words.contains(said)));

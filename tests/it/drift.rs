@@ -163,8 +163,27 @@ fn a_column_that_exports_bring_is_kept_as_text_until_the_contract_says_what_it_i
     crm.kilde(&["query", "select kanal from silver.people"])
         .ended(2);
 
-    // a later export may lack it, the order of the release stays, and another column gets a name of its own
-    let said = night(3, "id,E-post,born_on,kanal\n4,d@x.se,1982-01-01,butik\n");
+    // what has no header is no list of columns: no record is shown, none becomes one
+    crm.write(
+        "exports/people_20260103.csv",
+        "3,eva@x.se,1982-01-01\n4,x@x.se,1982-01-01\n",
+    );
+    let plan = crm.kilde(&["plan"]).ended(0).stdout;
+    assert!(
+        plan.contains("drift: no column of the contract is there: refuses the export"),
+        "{plan}"
+    );
+    assert!(!plan.contains("eva"), "{plan}");
+
+    // a column that comes twice is none; a later export may lack one, the order of the release stays, and another column gets a name of its own
+    let said = night(
+        3,
+        "id,E-post,born_on,kanal,kund,kund\n4,d@x.se,1982-01-01,butik,x,y\n",
+    );
+    assert!(
+        said.contains("has `kund`, which its contract does not know: ignored"),
+        "{said}"
+    );
     assert!(
         said.contains("`kanal` is not in the contract: kept as `kanal_2`"),
         "{said}"

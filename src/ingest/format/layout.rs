@@ -26,8 +26,10 @@ pub(super) fn by_header(conformer: &Conformer, names: Vec<String>, file: &str) -
         .zip(&names)
         .map(|(at, name)| (name.as_str(), at))
         .collect();
-    for at in found.iter().flatten() {
-        if last.get(names[*at].as_str()) != Some(at) {
+    for (at, target) in found.iter().zip(&conformer.targets) {
+        let Some(at) = at else { continue };
+        // of what nobody asked for, nobody needs to know which is meant
+        if last.get(names[*at].as_str()) != Some(at) && !target.is_evolved {
             return Err(ambiguous(&names[*at], file));
         }
     }

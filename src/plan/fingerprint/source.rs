@@ -78,27 +78,24 @@ pub(super) fn loaded_parts(contract: &Contract, source: &Source) -> Vec<(String,
         ));
     }
     if !contract.evolved.is_empty() {
-        let lines = contract.evolved.iter().map(|column| {
+        let columns = contract.evolved.iter().map(|column| {
             let header = column.from.first().map_or("", |from| from.value.as_str());
-            format!("{}\t{header}", column.name.value)
+            serde_json::json!([column.name.value, header])
         });
-        let lines: Vec<String> = lines.collect();
-        parts.push((EVOLVED.to_string(), lines.join("\n")));
+        let list = serde_json::Value::from_iter(columns);
+        parts.push((EVOLVED.to_string(), list.to_string()));
     }
     parts
 }
 
-/// The part that says which columns exports brought: a line for each, its name and what exports call it.
+/// The part that says which columns exports brought: of each its name and what exports call it, as a list of JSON.
 const EVOLVED: &str = "loaded:evolved";
 
 /// The columns of a published table that exports brought, and what these call them, in the order in which they came.
 pub(crate) fn evolved_columns(published: &PublishedTable) -> Vec<(String, String)> {
     let part = published.fingerprints.parts.get(EVOLVED);
-    let lines = part.into_iter().flat_map(|text| text.split('\n'));
-    lines
-        .filter_map(|line| line.split_once('\t'))
-        .map(|(name, header)| (name.to_string(), header.to_string()))
-        .collect()
+    part.and_then(|list| serde_json::from_str(list).ok())
+        .unwrap_or_default()
 }
 
 /// How a contract gained columns and did nothing else.
