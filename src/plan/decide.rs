@@ -137,7 +137,7 @@ fn fingerprints(
             }
             _ if checked.matches.contains_key(table) => {
                 let plan = &checked.matches[table];
-                fingerprint::of_match(project, table, plan, &checked.schemas)
+                fingerprint::of_match(project, functions, table, plan, &checked.schemas)
             }
             _ if project.seeds.contains_key(table) => {
                 let columns = checked.schemas.get(table);

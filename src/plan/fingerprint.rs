@@ -25,7 +25,8 @@ pub(super) use source::{Growth, growth};
 fn semantics(kind: Kind) -> u32 {
     match kind {
         Kind::Source | Kind::Seed | Kind::Table | Kind::Ephemeral => 1,
-        Kind::Match | Kind::MatchSide => 1,
+        // 2: columns that `block`, `must` and `cannot` name are compared in the form of their meaning
+        Kind::Match | Kind::MatchSide => 2,
     }
 }
 
@@ -89,16 +90,7 @@ pub(super) fn of_step(
         let zone = project.time_zone.name();
         parts.insert("as_of".to_string(), hash(&[&instant, zone]));
     }
-    let (texts, called) = functions.sql().within(&analysis.functions);
-    for (name, text) in texts {
-        parts.insert(format!("function:{name}"), hash(&[text]));
-    }
-    let numbers = functions.semantics(&called);
-    if !numbers.is_empty() {
-        let fields: Vec<String> = numbers.iter().map(|(f, n)| format!("{f} {n}")).collect();
-        let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
-        parts.insert("functions".to_string(), hash(&fields));
-    }
+    parts.extend(parts_of_functions(functions, &analysis.functions));
     let mut tests = tests_hash(contract);
     for fingerprints in step.ephemerals.values() {
         tests = hash(&[&tests, &fingerprints.tests]);
@@ -109,6 +101,25 @@ pub(super) fn of_step(
         words: words_hash(project, step.table, contract),
         parts,
     }
+}
+
+/// Texts of the project's own functions among those called, and the numbers of the others.
+fn parts_of_functions(
+    functions: &FunctionRegistry,
+    called: &BTreeSet<String>,
+) -> BTreeMap<String, String> {
+    let (texts, called) = functions.sql().within(called);
+    let texts = texts.iter();
+    let mut parts: BTreeMap<String, String> = texts
+        .map(|(name, text)| (format!("function:{name}"), hash(&[text])))
+        .collect();
+    let numbers = functions.semantics(&called);
+    if !numbers.is_empty() {
+        let fields: Vec<String> = numbers.iter().map(|(f, n)| format!("{f} {n}")).collect();
+        let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+        parts.insert("functions".to_string(), hash(&fields));
+    }
+    parts
 }
 
 /// The hash of a table's tests, with the functions written in SQL that they call.
@@ -200,6 +211,7 @@ pub(super) fn of_seed(
 /// Of a table that a match step makes.
 pub(super) fn of_match(
     project: &Project,
+    functions: &FunctionRegistry,
     table: &TableName,
     plan: &MatchPlan,
     schemas: &BTreeMap<TableName, SchemaRef>,
@@ -214,6 +226,7 @@ pub(super) fn of_match(
         ("match".to_string(), hash(&said)),
         (format!("input:{records}"), hash(&[&columns])),
     ]);
+    parts.extend(parts_of_functions(functions, &plan.functions));
     if let Some(schema) = schemas.get(table) {
         parts.insert("contract".to_string(), layout(schema, contract));
     }

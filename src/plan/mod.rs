@@ -50,7 +50,7 @@ pub(crate) use freshness::{Overdue, overdue};
 pub(crate) use graph::Graph;
 pub(crate) use lineage::{Branch, Decided, Export, Lineage, LineageColumn, LineageQuestion, Step};
 pub(crate) use list::{ListedTable, list, unit_tests};
-pub(crate) use matching::MatchPlan;
+pub(crate) use matching::{MatchPlan, said_of};
 pub use observed::Observed;
 pub(crate) use observed::{
     ExportState, LostRecords, ObservedExport, ObservedHold, ObservedRelease, PublishedTable, lost,

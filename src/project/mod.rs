@@ -57,7 +57,7 @@ pub(crate) use drift::{Drift, OnDrift};
 pub(crate) use exposure::Exposure;
 pub(crate) use freshness::Freshness;
 pub(crate) use highlights::{Figures, Groups, Highlights, People};
-pub(crate) use matching::{MatchTable, Matching};
+pub(crate) use matching::{Compare, CompareBy, DuplicateFree, MatchTable, Matching, Within};
 pub(crate) use notify::{Notify, Occasion, Webhook};
 pub(crate) use openlineage::OpenLineage;
 pub(crate) use path_pattern::{Captures, PathPattern};

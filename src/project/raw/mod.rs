@@ -32,7 +32,7 @@ pub(in crate::project) use decode::{
 pub(in crate::project) use drift::RawDrift;
 pub(in crate::project) use format::NullTexts;
 pub(in crate::project) use format::{RawCsv, RawRead, RawXlsx};
-pub(in crate::project) use matching::RawMatch;
+pub(in crate::project) use matching::{Expression, RawCompare, RawMatch};
 pub(in crate::project) use pipeline_file::{
     RawExposure, RawFreshness, RawOwner, RawPipelineFile, RawReady, RawSource, RawStep,
 };
