@@ -40,7 +40,9 @@ def main():
     url, command, source, target = sys.argv[1:]
     remote = store(url)
     if command == "put":
-        remote.create_dir(target.split("/")[0])
+        bucket = target.split("/")[0]
+        if remote.get_file_info(bucket).type == fs.FileType.NotFound:
+            remote.create_dir(bucket)
         for folder, _, names in os.walk(source):
             for name in names:
                 path = os.path.join(folder, name)
