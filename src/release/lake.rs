@@ -141,13 +141,13 @@ impl Lake {
     /// # Errors
     /// `Config` K0713 where there is no such release, K0717 where it is no longer kept.
     pub(crate) async fn release(&self, number: ReleaseNumber) -> Result<Release> {
+        let release = self.find_release(number).await?;
+        // asked last: what was deleted a moment ago is no longer kept, not unheard of
         let floor = self.retired_below().await?;
         if number < floor {
             return Err(maintain::retired(number, floor));
         }
-        self.find_release(number)
-            .await?
-            .ok_or_else(|| no_release(number))
+        release.ok_or_else(|| no_release(number))
     }
 
     pub(super) async fn find_release(&self, number: ReleaseNumber) -> Result<Option<Release>> {
