@@ -76,8 +76,10 @@ pub(crate) fn deliver(shop: &Sandbox, night: u32) {
     }
     let first = chrono::NaiveDate::from_ymd_opt(2026, 1, 1).unwrap();
     let day = (first + chrono::Days::new(night.into())).format("%Y%m%d");
-    shop.deliver_file(&format!("orders_{day}.csv"), &orders);
-    shop.deliver_file(&format!("stores_{day}.csv"), &stores);
+    shop.deliver_files(&[
+        (format!("orders_{day}.csv"), orders),
+        (format!("stores_{day}.csv"), stores),
+    ]);
 }
 
 /// Orders, sum over gold, towns: what one release says of itself.

@@ -128,15 +128,17 @@ impl Sandbox {
         }
     }
 
-    /// Adds one export, wherever they lie.
-    pub(crate) fn deliver_file(&self, name: &str, text: &str) {
-        match &self.far {
-            None => self.write(&format!("exports/{name}"), text),
-            Some(far) => {
-                let folder = tempfile::tempdir().unwrap();
-                fs::write(folder.path().join(name), text).unwrap();
-                far.store.put(folder.path(), &format!("{}/raw", far.below));
+    /// Adds exports, name and text, wherever they lie.
+    pub(crate) fn deliver_files(&self, files: &[(String, String)]) {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            match &self.far {
+                None => self.write(&format!("exports/{name}"), text),
+                Some(_) => fs::write(folder.path().join(name), text).unwrap(),
             }
+        }
+        if let Some(far) = &self.far {
+            far.store.put(folder.path(), &format!("{}/raw", far.below));
         }
     }
 
