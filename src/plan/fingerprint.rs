@@ -18,7 +18,8 @@ use crate::project::{ColumnType, Contract, Limit, Project, TestKind, TestSeverit
 mod source;
 mod unit_test;
 
-pub(super) use source::only_grew;
+pub(crate) use source::evolved_columns;
+pub(super) use source::{Growth, growth};
 
 /// Bumped by hand when the result of a kind of step may change with equal inputs.
 fn semantics(kind: Kind) -> u32 {
@@ -163,16 +164,15 @@ pub(super) fn of_source(project: &Project, table: &TableName) -> Fingerprints {
     let source = project.sources.get(table);
     let mut parts = BTreeMap::from([("kind".to_string(), semantics(Kind::Source).to_string())]);
     if let (Some(contract), Some(source)) = (contract, source) {
-        parts.insert("contract".to_string(), source::contract_part(contract));
+        let contract_part = source::contract_part(contract, source);
+        parts.insert("contract".to_string(), contract_part);
         parts.insert("read".to_string(), source::read_part(source));
         parts.insert("rules".to_string(), source::rules_part(contract));
     }
     let content = of_parts(&parts);
-    parts.extend(
-        contract
-            .iter()
-            .flat_map(|contract| source::loaded_parts(contract)),
-    );
+    if let (Some(contract), Some(source)) = (contract, source) {
+        parts.extend(source::loaded_parts(contract, source));
+    }
     Fingerprints {
         content,
         tests: tests_hash(contract),
