@@ -17,7 +17,8 @@ use crate::name::TableName;
 use crate::project::{Load, Project};
 use crate::quality::Outcome;
 use crate::run::{
-    AllowBreaking, BuildRequest, RunReport, Runner, SourceReport, StepReport, TableOutcome,
+    AllowBreaking, BuildRequest, RunEvent, RunReport, Runner, SourceReport, StepReport,
+    TableOutcome,
 };
 
 /// `--allow-breaking` without a table.
@@ -146,9 +147,15 @@ pub(super) async fn run(
     if report.release.is_some()
         && shown.maintains
         && let Some(done) = runner.maintain_after_build().await
-        && !(options.quiet || shown.json || log::is_json())
     {
-        style::out(&super::maintain::render(&done, project));
+        match options.quiet || shown.json || log::is_json() {
+            false => style::out(&super::maintain::render(&done, project)),
+            true => {
+                let warn = progress.listener();
+                let notes = done.notes.into_iter();
+                notes.for_each(|note| warn(RunEvent::Warning(note)));
+            }
+        }
     }
     let failed = report.kind_of_failure().map(ErrorKind::exit_code);
     Ok(failed.map_or(ExitCode::SUCCESS, ExitCode::from))

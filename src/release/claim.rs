@@ -142,7 +142,13 @@ impl Lake {
             lock,
             heart: None,
         };
-        claim.beat().await?;
+        if self.beats {
+            claim.keep_alive_every(BEAT_EVERY);
+        }
+        // the entry itself is a sign of life, and the next one may arrive
+        if let Err(error) = claim.beat().await {
+            tracing::debug!("a sign of life is not given: {}", error.brief());
+        }
         claim.base = claim.settled_base().await?;
         claim.ensure_not_fenced().await?;
         Ok(claim)
@@ -168,8 +174,7 @@ impl Lake {
                 }
             }
         };
-        let format: Format = json::from_bytes(layout::FORMAT, &bytes)?;
-        log::check_format(layout::FORMAT, format.format)?;
+        let format = log::read_versioned(layout::FORMAT, &bytes, |format: &Format| format.format)?;
         self.tables.belongs_to(&format.lake_id);
         Ok(format.lake_id)
     }
@@ -236,10 +241,6 @@ impl Claim {
 
     /// Gives signs of life until the claim is over, where the storage has no locks. They save a slow run its work, and are
     /// never needed to be right.
-    pub(crate) fn keep_alive(&mut self) {
-        self.keep_alive_every(BEAT_EVERY);
-    }
-
     fn keep_alive_every(&mut self, every: Duration) {
         if self.lock.is_none() {
             let path = layout::heartbeat(self.number);
@@ -375,6 +376,15 @@ pub(super) fn fenced() -> Error {
     Error::conflict("another run has taken the lake over, since this one gave no sign of life")
         .code(Code(707))
         .help("nothing was published by this run; `kilde status` shows the other one")
+}
+
+/// Others went on from a release while we carried it out.
+pub(super) fn overtaken(number: ReleaseNumber) -> Error {
+    Error::conflict(format!(
+        "another run has taken the lake over and gone on from release {number}, which stands"
+    ))
+    .code(Code(707))
+    .help("`kilde releases` shows what followed")
 }
 
 #[cfg(test)]

@@ -31,7 +31,14 @@ pub(super) async fn create(store: &Store, path: &str, bytes: &Bytes) -> Result<C
             Ok(PutOutcome::Created) => return Ok(Creation::Ours),
             Ok(PutOutcome::Exists) => {}
             Ok(PutOutcome::Unknown(error)) => doubt = Some(error),
-            Err(error) if doubt.is_none() => return Err(error),
+            // the store underneath asks again by itself: what is refused now may have been done before
+            Err(error) if doubt.is_none() => {
+                return match store.get(path).await {
+                    Ok(Some(found)) if found == bytes => Ok(Creation::Ours),
+                    Ok(Some(found)) => Ok(Creation::Theirs(found)),
+                    Ok(None) | Err(_) => Err(error),
+                };
+            }
             Err(error) => doubt = Some(error),
         }
         match store.get(path).await {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use futures::stream::{self, StreamExt};
+use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::claim::Claim;
 use super::lake::Lake;
@@ -10,7 +10,7 @@ use super::map::{Overruled, Release, TableEntry, TableKind};
 use super::stage::{AT_ONCE, Draft};
 use super::table_log::Commit;
 use crate::diagnostic::Code;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::name::TableName;
 
 impl Commit {
@@ -79,21 +79,28 @@ impl Lake {
 
     /// Tables of a release that others have compacted since, and nothing else: the version that has the same rows. A build works
     /// on those, since the files of the version before may be vacuumed.
-    pub(crate) async fn compacted(&self, release: &Release) -> BTreeMap<TableName, u64> {
+    ///
+    /// # Errors
+    /// Of storage.
+    pub(crate) async fn compacted(&self, release: &Release) -> Result<BTreeMap<TableName, u64>> {
         let tables = release.tables.iter();
         let tables =
             tables.filter(|(_, entry)| entry.version.is_some() && entry.kind == TableKind::Table);
         let moved: Vec<Option<(TableName, u64)>> = stream::iter(tables)
             .map(|(table, entry)| async move {
-                // whoever reads or writes the table is told what is wrong with it
-                let (head, changes) = self.foreign_changes(table, entry).await.ok()?;
+                let (head, changes) = match self.foreign_changes(table, entry).await {
+                    Ok(found) => found,
+                    // whoever reads or writes the table is told what is wrong with it
+                    Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(None),
+                    Err(error) => return Err(error),
+                };
                 let head = head.filter(|head| changes.is_empty() && Some(*head) != entry.version);
-                Some((table.clone(), head?))
+                Ok(head.map(|head| (table.clone(), head)))
             })
             .buffered(AT_ONCE)
-            .collect()
-            .await;
-        moved.into_iter().flatten().collect()
+            .try_collect()
+            .await?;
+        Ok(moved.into_iter().flatten().collect())
     }
 
     /// The head of a table and the foreign changes since `pinned`.
@@ -101,7 +108,12 @@ impl Lake {
     /// # Errors
     /// `Corrupt` where the table is gone, or is nobody's we know. A rival that took over can look like that: the caller
     /// asks the log before it believes it.
-    async fn drift(&self, table: &TableName, location: &str, pinned: Option<u64>) -> Result<Drift> {
+    pub(super) async fn drift(
+        &self,
+        table: &TableName,
+        location: &str,
+        pinned: Option<u64>,
+    ) -> Result<Drift> {
         let head = self.tables.head(location, pinned).await?;
         let (first, last) = match (pinned, head) {
             (None, None) => {
@@ -132,6 +144,20 @@ impl Lake {
 }
 
 impl Claim {
+    /// What was looked up ahead, else a look.
+    async fn drift_of(
+        &self,
+        table: &TableName,
+        location: &str,
+        pinned: Option<u64>,
+        ahead: &mut BTreeMap<TableName, Drift>,
+    ) -> Result<Drift> {
+        match ahead.remove(table) {
+            Some(drift) => Ok(drift),
+            None => self.lake.drift(table, location, pinned).await,
+        }
+    }
+
     /// The head of a table whose foreign changes are published over: each is recorded.
     ///
     /// # Errors
@@ -143,7 +169,9 @@ impl Claim {
         pinned: Option<u64>,
         draft: &mut Draft,
     ) -> Result<Option<u64>> {
-        let drift = self.lake.drift(table, location, pinned).await?;
+        let drift = self
+            .drift_of(table, location, pinned, &mut draft.drifts)
+            .await?;
         if let Some(commit) = drift.changes.iter().find(|commit| commit.changes_protocol) {
             return Err(raised(table, commit));
         }
@@ -161,8 +189,9 @@ impl Claim {
         table: &TableName,
         location: &str,
         pinned: Option<u64>,
+        ahead: &mut BTreeMap<TableName, Drift>,
     ) -> Result<Option<u64>> {
-        let drift = self.lake.drift(table, location, pinned).await?;
+        let drift = self.drift_of(table, location, pinned, ahead).await?;
         match drift.changes.first() {
             None => Ok(drift.head),
             Some(change) => Err(changed(table, change)),

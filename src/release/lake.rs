@@ -6,7 +6,6 @@ use chrono::{DateTime, Utc};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
-use super::claim::Floors;
 use super::failpoint::Failpoint;
 use super::log::{Event, LogView};
 use super::map::Release;
@@ -29,6 +28,8 @@ pub(crate) struct Lake {
     pub(super) tables: Arc<dyn TableLog>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) failpoint: Failpoint,
+    /// Whether claims give signs of life by themselves, where the storage has no locks.
+    pub(super) beats: bool,
 }
 
 /// Builds wait: a rollback holds the lake until `kilde resume`.
@@ -61,7 +62,6 @@ pub(crate) struct LakeStatus {
     /// A run that may still be writing, or has died.
     pub(crate) open_claim: Option<OpenClaim>,
     pub(crate) pause: Option<Pause>,
-    pub(crate) floors: Floors,
 }
 
 /// A claim that nothing has closed.
@@ -97,7 +97,15 @@ impl Lake {
             tables,
             clock,
             failpoint: Failpoint::default(),
+            beats: false,
         }
+    }
+
+    /// The same lake, whose claims give signs of life for as long as they are held.
+    #[must_use]
+    pub(crate) fn with_signs_of_life(mut self) -> Self {
+        self.beats = true;
+        self
     }
 
     /// With a hook that tests use to stop the process at a boundary of the protocol.
@@ -206,7 +214,6 @@ impl Lake {
                 Some(current) => self.pause(current).await?,
                 None => None,
             },
-            floors: view.floors(),
         })
     }
 

@@ -8,7 +8,7 @@
 //! since. Everything older is not: rollback and time travel to a retired release are refused from the declaration on, so
 //! whoever deletes may be frozen for as long as it likes and still harms nobody.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::claim::Claim;
 use super::json;
-use super::lake::Lake;
+use super::lake::{Lake, no_release};
 use super::layout::{self, CandidateName};
 use super::log::{self, Retire};
 use super::map::{Release, TableEntry};
@@ -49,11 +49,11 @@ pub(crate) struct Unneeded {
 impl Unneeded {
     /// How much there is.
     pub(crate) fn total(&self) -> Swept {
-        let objects = self.files.iter().chain(&self.entries);
-        objects.fold(Swept::default(), |sum, object| Swept {
-            files: sum.files + 1,
-            bytes: sum.bytes + object.size,
-        })
+        let (files, entries) = (Swept::of(&self.files), Swept::of(&self.entries));
+        Swept {
+            files: files.files + entries.files,
+            bytes: files.bytes + entries.bytes,
+        }
     }
 }
 
@@ -184,17 +184,20 @@ impl Lake {
         instant: DateTime<Utc>,
     ) -> Result<ReleaseNumber> {
         let floor = self.retired_below().await?.0.max(1);
-        let mut release = newest.clone();
-        while release.published_at >= instant && release.number.0 > floor {
-            match self
-                .find_release(ReleaseNumber(release.number.0 - 1))
-                .await?
-            {
-                Some(before) => release = before,
-                None => break,
+        let mut oldest = newest.number;
+        if newest.published_at < instant {
+            return Ok(oldest);
+        }
+        let mut older = stream::iter((floor..newest.number.0).rev())
+            .map(|number| self.find_release(ReleaseNumber(number)))
+            .buffered(AT_ONCE);
+        while let Some(Some(release)) = older.try_next().await? {
+            oldest = release.number;
+            if release.published_at < instant {
+                break;
             }
         }
-        Ok(release.number)
+        Ok(oldest)
     }
 
     /// What only releases below `floor` need: what a maintenance that retires them would give back.
@@ -207,16 +210,26 @@ impl Lake {
         floor: ReleaseNumber,
         foreign_before: Option<DateTime<Utc>>,
     ) -> Result<Vec<Unneeded>> {
-        let mut kept = Vec::new();
-        for number in floor.0.max(1)..base.number.0 {
-            kept.push(self.release(ReleaseNumber(number)).await?);
-        }
+        let kept = stream::iter(floor.0.max(1)..base.number.0)
+            .map(|number| async move {
+                let number = ReleaseNumber(number);
+                let release = self.find_release(number).await?;
+                release.ok_or_else(|| no_release(number))
+            })
+            .buffered(AT_ONCE);
+        let mut oldest = Pins::default();
+        oldest.add(base);
+        kept.try_fold(&mut oldest, |oldest, release| {
+            oldest.add(&release);
+            std::future::ready(Ok(oldest))
+        })
+        .await?;
         let tables = base
             .tables
             .iter()
             .filter(|(_, entry)| entry.version.is_some());
         let found: Vec<Unneeded> = stream::iter(tables)
-            .map(|(name, entry)| self.unneeded_of(name, entry, &kept, foreign_before))
+            .map(|(name, entry)| self.unneeded_of(name, entry, &oldest, foreign_before))
             .buffered(AT_ONCE)
             .try_collect()
             .await?;
@@ -229,48 +242,43 @@ impl Lake {
         &self,
         name: &TableName,
         entry: &TableEntry,
-        kept: &[Release],
+        kept: &Pins,
         foreign_before: Option<DateTime<Utc>>,
     ) -> Result<Unneeded> {
-        let pinned = kept
-            .iter()
-            .filter_map(|release| release.tables.get(name))
-            .filter(|other| other.location == entry.location)
-            .filter_map(|other| other.version);
-        let oldest = pinned.chain(entry.version).min().unwrap_or_default();
+        let oldest = kept.oldest(name, &entry.location).unwrap_or_default();
         let head = self.tables.head(&entry.location, entry.version).await?;
         let path = |path: &str| self.tables.file_path(&entry.location, path);
         let mut needed: BTreeSet<String> = BTreeSet::new();
         let mut known: BTreeSet<String> = BTreeSet::new();
         let state = self.tables.state(&entry.location, oldest).await?;
         needed.extend(state.files.keys().map(|file| path(file)));
-        for version in oldest + 1..=head.unwrap_or(oldest) {
+        let commit = |version| async move {
             let commit = self.tables.commit(&entry.location, version).await?;
-            let added = commit.iter().flat_map(|commit| &commit.adds);
+            Ok::<_, Error>(commit.map(|commit| (version, commit)))
+        };
+        let later = oldest + 1..=head.unwrap_or(oldest);
+        let mut later = stream::iter(later).map(commit).buffered(AT_ONCE);
+        while let Some(found) = later.try_next().await? {
+            let added = found.iter().flat_map(|(_, commit)| &commit.adds);
             needed.extend(added.map(|file| path(&file.path)));
         }
         let mut first = oldest;
-        for version in (0..=oldest).rev() {
-            // entries before the oldest checkpoint may have been cleaned up
-            let Some(commit) = self.tables.commit(&entry.location, version).await? else {
-                break;
-            };
+        let earlier = (0..=oldest).rev();
+        let mut earlier = stream::iter(earlier).map(commit).buffered(AT_ONCE);
+        // entries before the oldest checkpoint may have been cleaned up
+        while let Some(Some((version, commit))) = earlier.try_next().await? {
             known.extend(commit.adds.iter().map(|file| path(&file.path)));
             first = version;
         }
         let state = self.tables.state(&entry.location, first).await?;
         known.extend(state.files.keys().map(|file| path(file)));
-        let mut files = Vec::new();
-        for path in known.difference(&needed) {
-            files.extend(self.store.head(path).await?);
-        }
-        if let Some(before) = foreign_before {
-            let strangers = self.strangers(&entry.location, before).await?;
-            let unknown = |object: &ObjectInfo| {
-                !needed.contains(&object.path) && !known.contains(&object.path)
-            };
-            files.extend(strangers.into_iter().filter(unknown));
-        }
+        let is_unneeded = |object: &ObjectInfo| {
+            !needed.contains(&object.path)
+                && (known.contains(&object.path)
+                    || foreign_before.is_some_and(|before| is_stranger(object, entry, before)))
+        };
+        let mut files = self.store.list(&entry.location).await?;
+        files.retain(is_unneeded);
         Ok(Unneeded {
             table: name.clone(),
             files,
@@ -279,19 +287,6 @@ impl Lake {
                 .unneeded_entries(&entry.location, oldest)
                 .await?,
         })
-    }
-
-    /// Data files in a table's folder that a foreign tool named, and that are old.
-    async fn strangers(&self, location: &str, before: DateTime<Utc>) -> Result<Vec<ObjectInfo>> {
-        let objects = self.store.list(location).await?;
-        let log = format!("{location}/_delta_log/");
-        let is_strange = |object: &ObjectInfo| {
-            !object.path.starts_with(&log)
-                && object.path.ends_with(".parquet")
-                && CandidateName::claim_of(&object.path).is_none()
-                && object.modified_at < before
-        };
-        Ok(objects.into_iter().filter(is_strange).collect())
     }
 
     /// Records of releases below the floor, and reports of runs before the oldest build that is kept: it has folded them into
@@ -320,21 +315,15 @@ impl Lake {
         Ok(records)
     }
 
-    async fn delete_objects(&self, objects: &[ObjectInfo]) -> Result<Swept> {
-        let mut swept = Swept::default();
-        for object in objects {
-            self.store.delete(&object.path).await?;
-            swept.files += 1;
-            swept.bytes += object.size;
-        }
-        Ok(swept)
-    }
-
-    /// Writes the checkpoints that are overdue: of tables whose readers would replay many entries.
-    pub(crate) async fn write_checkpoints(&self, base: &Release) -> Result<Vec<TableName>> {
+    /// Writes the checkpoints that are overdue, of tables whose readers would replay many entries, while there is time.
+    pub(crate) async fn write_checkpoints(
+        &self,
+        base: &Release,
+        has_time: impl Fn() -> bool,
+    ) -> Result<Vec<TableName>> {
         let mut written = Vec::new();
         for (name, entry) in &base.tables {
-            let Some(version) = entry.version else {
+            let Some(version) = entry.version.filter(|_| has_time()) else {
                 continue;
             };
             if self
@@ -347,6 +336,36 @@ impl Lake {
             }
         }
         Ok(written)
+    }
+}
+
+/// Whether it is a data file in a table's folder that a foreign tool named, and old.
+fn is_stranger(object: &ObjectInfo, entry: &TableEntry, before: DateTime<Utc>) -> bool {
+    let log = format!("{}/_delta_log/", entry.location);
+    !object.path.starts_with(&log)
+        && object.path.ends_with(".parquet")
+        && CandidateName::claim_of(&object.path).is_none()
+        && object.modified_at < before
+}
+
+/// The oldest version of each table, where it lies, that a kept release pins.
+#[derive(Debug, Default)]
+struct Pins(BTreeMap<TableName, BTreeMap<String, u64>>);
+
+impl Pins {
+    fn add(&mut self, release: &Release) {
+        for (name, entry) in &release.tables {
+            let Some(version) = entry.version else {
+                continue;
+            };
+            let places = self.0.entry(name.clone()).or_default();
+            let oldest = places.entry(entry.location.clone()).or_insert(version);
+            *oldest = version.min(*oldest);
+        }
+    }
+
+    fn oldest(&self, name: &TableName, location: &str) -> Option<u64> {
+        self.0.get(name)?.get(location).copied()
     }
 }
 

@@ -42,10 +42,11 @@ pub(crate) use decision::Decision;
 pub(crate) use failpoint::{Boundary, Failpoint};
 pub(crate) use lake::{Builder, Lake, LakeStatus, Pause};
 pub(crate) use layout::CandidateName;
-pub(crate) use maintain::{Retirement, Unneeded};
+pub(crate) use maintain::Retirement;
 pub(crate) use map::{
     Fingerprints, Held, Release, RollbackClass, TableEntry, TableFacts, TableKind,
 };
+pub(crate) use publish::leaves_a_release;
 pub(crate) use request::{PublishRequest, Removal, RollbackRequest, TableChange, TableWrite};
 pub(crate) use retire::{KeepFailedRuns, Sweep, Swept};
 pub(crate) use table_log::{Commit, EntryDraft, LiveFile, TableLog, TableState};

@@ -16,8 +16,8 @@ impl Claim {
     ///
     /// # Errors
     /// `Config` K0712 while the lake is paused; `Corrupt` K0709 where a foreign tool changed a table that was read or is
-    /// written; `Conflict` K0707 where a rival took over: nothing was published. `Unavailable` K0708 where it is not known
-    /// whether the release is decided. Any error K0716: it is decided, and the next command that writes settles it.
+    /// written; `Conflict` K0707 where a rival took over: nothing was published. Any error K0716: the release is decided, or
+    /// may be, and the next command that writes settles it; [`leaves_a_release`] tells.
     pub(crate) async fn stage_and_publish(&mut self, request: PublishRequest) -> Result<Release> {
         if let Some(pause) = self.pause() {
             return Err(Error::config(format!(
@@ -54,6 +54,13 @@ impl Claim {
     }
 }
 
+const UNSETTLED: Code = Code(716);
+
+/// Whether a run that ended with this error decided a release, or may have, which readers do not see yet.
+pub(crate) fn leaves_a_release(error: &Error) -> bool {
+    error.number() == Some(UNSETTLED)
+}
+
 fn perhaps_decided(number: ReleaseNumber, error: Error) -> Error {
     if error.kind() != ErrorKind::Unavailable {
         return error;
@@ -61,7 +68,7 @@ fn perhaps_decided(number: ReleaseNumber, error: Error) -> Error {
     Error::unavailable(format!(
         "storage does not answer: release {number} may exist"
     ))
-    .code(Code(708))
+    .code(UNSETTLED)
     .caused_by(error)
     .help("`kilde releases` will tell; the next build settles it if it does")
 }
@@ -71,7 +78,7 @@ fn not_settled(number: ReleaseNumber, error: Error) -> Error {
         error.kind(),
         format!("release {number} is decided, but readers do not see it yet"),
     )
-    .code(Code(716))
+    .code(UNSETTLED)
     .caused_by(error)
     .help("the next command that writes settles it: build again once the cause is mended")
 }

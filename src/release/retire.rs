@@ -42,6 +42,16 @@ pub(crate) struct Swept {
     pub(crate) bytes: u64,
 }
 
+impl Swept {
+    /// All of them.
+    pub(super) fn of(objects: &[ObjectInfo]) -> Self {
+        Self {
+            files: objects.len() as u64,
+            bytes: objects.iter().map(|object| object.size).sum(),
+        }
+    }
+}
+
 /// Candidates of dead runs that are declared deletable. To be deleted whenever there is time, by whoever still lives: nobody
 /// references them any more.
 #[derive(Debug)]
@@ -176,7 +186,8 @@ impl Lake {
                 is_meant(&object.path) && !reached.contains(&object.path)
             }
         });
-        self.delete_all(orphans.collect()).await
+        let orphans: Vec<ObjectInfo> = orphans.collect();
+        self.delete_objects(&orphans).await
     }
 
     /// Every data file that the log of a table names or named, by object path; of tables that `since` knows only those that
@@ -233,14 +244,11 @@ impl Lake {
             .collect())
     }
 
-    async fn delete_all(&self, objects: Vec<ObjectInfo>) -> Result<Swept> {
-        let mut swept = Swept::default();
-        for object in objects {
-            self.store.delete(&object.path).await?;
-            swept.files += 1;
-            swept.bytes += object.size;
-        }
-        Ok(swept)
+    /// Deletes objects that nobody needs any more.
+    pub(super) async fn delete_objects(&self, objects: &[ObjectInfo]) -> Result<Swept> {
+        let paths: Vec<String> = objects.iter().map(|object| object.path.clone()).collect();
+        self.store.delete_all(&paths).await?;
+        Ok(Swept::of(objects))
     }
 }
 

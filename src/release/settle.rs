@@ -69,11 +69,14 @@ impl Lake {
                     // others settled it and went on long ago, so that not even its record is kept
                     let newest = self.current().await?.map(|release| release.number);
                     match newest > Some(publish.number) {
-                        true => Err(super::claim::fenced()),
+                        true => Err(super::claim::overtaken(publish.number)),
                         false => Err(error),
                     }
                 }
-                Err(unanswered) => Err(unanswered),
+                Err(unanswered) => {
+                    tracing::debug!("nor is it known whether it stands: {}", unanswered.brief());
+                    Err(error)
+                }
             },
         }
     }

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::claim::Claim;
 use super::create::{Creation, create};
 use super::failpoint::Boundary;
+use super::foreign::Drift;
 use super::log::{self, Publish};
 use super::map::{Release, StagedCommit, StagedMap, TableEntry, TableKind};
 use super::request::{PublishRequest, Removal, TableChange, TableWrite};
@@ -36,6 +37,8 @@ pub(super) struct Draft {
     pub(super) release: Release,
     pub(super) commits: BTreeMap<TableName, DraftCommit>,
     pub(super) overrules: Overrules,
+    /// What became of tables' logs, where it was looked up ahead.
+    pub(super) drifts: BTreeMap<TableName, Drift>,
 }
 
 /// Which foreign changes are published over, and recorded; all others stop the release.
@@ -143,6 +146,7 @@ impl Claim {
             release: self.next_release(),
             commits: BTreeMap::new(),
             overrules: Overrules::Of(request.overrule.clone()),
+            drifts: self.look_ahead(&request).await?,
         };
         draft.release.project = request.project;
         draft.release.as_of = request.as_of;
@@ -174,6 +178,40 @@ impl Claim {
         draft.release.changed.dedup();
         draft.release.overruled.sort();
         Ok(draft)
+    }
+
+    /// Heads and states of all tables that a request reads or writes, many at once: one by one, each would cost the way to
+    /// the storage and back while everybody waits.
+    async fn look_ahead(&self, request: &PublishRequest) -> Result<BTreeMap<TableName, Drift>> {
+        let pinned = |name: &TableName| self.base.as_ref()?.tables.get(name);
+        let read = request.reads.iter().filter_map(|name| {
+            let entry = pinned(name)?;
+            entry.version?;
+            Some((name, entry.location.as_str(), entry.version, false))
+        });
+        let changed = request.tables.iter().filter_map(|(name, change)| {
+            let version = pinned(name).and_then(|entry| entry.version);
+            match change {
+                TableChange::Write(write) => Some((name, write.location.as_str(), version, true)),
+                TableChange::Keep(_) => {
+                    let location = pinned(name)?.location.as_str();
+                    version.map(|version| (name, location, Some(version), false))
+                }
+                TableChange::Retire | TableChange::Drop => None,
+            }
+        });
+        stream::iter(read.chain(changed))
+            .map(|(name, location, version, is_written)| async move {
+                let drift = self.lake.drift(name, location, version).await?;
+                if let (true, Some(head)) = (is_written, drift.head) {
+                    // whoever asks again finds it known
+                    self.lake.tables.state(location, head).await?;
+                }
+                Ok((name.clone(), drift))
+            })
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await
     }
 
     pub(super) async fn apply(
@@ -232,7 +270,7 @@ impl Claim {
             .ok_or_else(|| never_published(name))?;
         if entry.version.is_some() {
             entry.version = self
-                .unchanged_head(name, &entry.location, entry.version)
+                .unchanged_head(name, &entry.location, entry.version, &mut draft.drifts)
                 .await?;
         }
         Ok(())
@@ -251,7 +289,10 @@ impl Claim {
                 self.overruled_head(name, &write.location, pinned, draft)
                     .await?
             }
-            false => self.unchanged_head(name, &write.location, pinned).await?,
+            false => {
+                self.unchanged_head(name, &write.location, pinned, &mut draft.drifts)
+                    .await?
+            }
         };
         let state = match head {
             Some(version) => Some(self.lake.tables.state(&write.location, version).await?),

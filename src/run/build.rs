@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use super::claim::{give_back, yield_reason};
 use super::dbt::Invocation;
 use super::execute::{Executed, Execution};
+use super::latest::LatestReport;
 use super::observe::Observation;
 use super::report::{BaseRelease, OverdueReport, RunReport, TableOutcome};
 use super::summary::RunSummary;
@@ -94,6 +96,9 @@ impl Runner {
         let look = self.look(request, report, course);
         let looked = self.stop.unless(look).await?;
         let Some((catalog, observation, plan)) = looked else {
+            if let Some(catalog) = course.stale.take() {
+                report.latest = self.mend_latest(&catalog, &report.run, listener).await?;
+            }
             return Ok(());
         };
         let (mut claim, has_waited) = self
@@ -162,7 +167,11 @@ impl Runner {
         if !has_work(&plan, request, observation.release.as_ref()) {
             report.describe_unchanged(&plan, observation.release.as_ref());
             if let Some(release) = &observation.release {
-                report.latest = self.mend_latest(&catalog, &report.run, release).await;
+                match self.has_stale_files(&catalog, release).await {
+                    Ok(true) => course.stale = Some(catalog),
+                    Ok(false) => {}
+                    Err(error) => report.latest = Some(LatestReport::failed(&error)),
+                }
             }
             return Ok(None);
         }
@@ -201,7 +210,7 @@ impl Runner {
                 return Ok(None);
             }
         }
-        observation.follow_compactions(catalog).await;
+        observation.follow_compactions(catalog).await?;
         let sweep = claim.declare_sweep(KeepFailedRuns::default()).await?;
         Ok(Some((observation, plan, sweep)))
     }
@@ -305,6 +314,8 @@ struct Course {
     shapes: Option<Shapes>,
     /// The lake, once claimed.
     claimed: Option<Catalog>,
+    /// The lake, where nothing is to be built and files of `latest/` are behind.
+    stale: Option<Catalog>,
 }
 
 /// Whether anything may change: only then the lake is claimed.
@@ -460,20 +471,6 @@ impl Executed {
                 .map(|result| format!("tests of `{}` failed", result.table))
         };
         failed.or(tests).or_else(untold)
-    }
-}
-
-/// Gives the claim back after a failure. That this fails too must not hide why: the next build takes over from a dead one.
-async fn give_back(claim: Claim, reason: YieldReason) {
-    if let Err(error) = claim.yield_(reason).await {
-        tracing::warn!("the lake is not given back: {}", error.brief());
-    }
-}
-
-fn yield_reason(error: &Error) -> YieldReason {
-    match error.kind() {
-        ErrorKind::Interrupted | ErrorKind::Terminated => YieldReason::Interrupted,
-        _ => YieldReason::Failed,
     }
 }
 

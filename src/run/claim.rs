@@ -6,9 +6,9 @@ use super::{Listener, RunEvent, Runner};
 use crate::catalog::Catalog;
 use crate::clock::{self, Stopwatch};
 use crate::diagnostic::Code;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::name::RunId;
-use crate::release::Claim;
+use crate::release::{Claim, YieldReason};
 
 /// Another run holds the lake.
 const BUSY: Code = Code(706);
@@ -35,10 +35,7 @@ impl Runner {
         loop {
             // dropped half way, a claim would leave its entry behind
             let error = match catalog.lake().claim(run).await {
-                Ok(mut claim) => {
-                    claim.keep_alive();
-                    return Ok((claim, pause != FIRST_PAUSE));
-                }
+                Ok(claim) => return Ok((claim, pause != FIRST_PAUSE)),
                 Err(error) if error.number() == Some(BUSY) => error,
                 Err(error) => return Err(error),
             };
@@ -56,5 +53,19 @@ impl Runner {
             self.stop.unless(pausing).await?;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+}
+
+/// Gives the claim back after a failure. That this fails too must not hide why: the next build takes over from a dead one.
+pub(super) async fn give_back(claim: Claim, reason: YieldReason) {
+    if let Err(error) = claim.yield_(reason).await {
+        tracing::warn!("the lake is not given back: {}", error.brief());
+    }
+}
+
+pub(super) fn yield_reason(error: &Error) -> YieldReason {
+    match error.kind() {
+        ErrorKind::Interrupted | ErrorKind::Terminated => YieldReason::Interrupted,
+        _ => YieldReason::Failed,
     }
 }

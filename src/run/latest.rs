@@ -9,10 +9,12 @@
 //! files can be of two releases.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Runner;
+use super::claim::give_back;
+use super::{Listener, Runner};
 use crate::catalog::Catalog;
 use crate::engine::{self, Joins};
 use crate::error::{Error, ErrorKind, Result};
@@ -67,51 +69,76 @@ fn path(table: &TableName) -> String {
 }
 
 impl Runner {
-    /// Brings the files to the release that was just published; `None` where there was nothing to do.
+    /// Brings the files to the release that was just published, or to one that followed meanwhile; `None` where there was
+    /// nothing to do.
     pub(super) async fn follow_release(
         &self,
         catalog: &Catalog,
         release: &Release,
     ) -> Option<LatestReport> {
         let mut report = LatestReport::default();
-        if let Err(error) = self.refresh(catalog, release, &mut report).await {
+        if let Err(error) = self.follow(catalog, release.clone(), &mut report).await {
             report.failure = Some(error.to_string());
         }
         report.has_news().then_some(report)
     }
 
-    /// The same in a build that finds nothing else to do: only where something is missing, and under a claim, so that no
-    /// newer release is published meanwhile.
+    /// The claim is over once a release stands, so the next build may have written its files under our hands: whoever ends
+    /// last, ends with the newest.
+    async fn follow(
+        &self,
+        catalog: &Catalog,
+        mut release: Release,
+        report: &mut LatestReport,
+    ) -> Result<()> {
+        loop {
+            self.refresh(catalog, &release, report).await?;
+            match catalog.lake().current().await? {
+                Some(newest) if newest.number > release.number && report.written > 0 => {
+                    release = newest;
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Whether a build that finds nothing else to do has files to bring to its release.
+    pub(super) async fn has_stale_files(
+        &self,
+        catalog: &Catalog,
+        release: &Release,
+    ) -> Result<bool> {
+        let store = catalog.lake().store();
+        let list = read_list(store).await?;
+        Ok(!self.stale(store, &list, release).await?.is_empty())
+    }
+
+    /// Brings them there, under a claim, so that no newer release is published meanwhile. `None` where another run holds the
+    /// lake: it brings them to its own.
+    ///
+    /// # Errors
+    /// `Interrupted` where the run is stopped.
     pub(super) async fn mend_latest(
         &self,
         catalog: &Catalog,
         run: &RunId,
-        release: &Release,
-    ) -> Option<LatestReport> {
-        let mended = async {
-            let store = catalog.lake().store();
-            let list = read_list(store).await?;
-            if self.stale(store, &list, release).await?.is_empty() {
-                return Ok(None);
-            }
-            let claim = catalog.lake().claim(run).await?;
-            let newest = claim.base().cloned();
-            let report = match &newest {
+        listener: &Listener,
+    ) -> Result<Option<LatestReport>> {
+        let claim = match self.claim(catalog, run, Duration::ZERO, listener).await {
+            Ok((claim, _)) => claim,
+            Err(error) if error.kind() == ErrorKind::Conflict => return Ok(None),
+            Err(error) => return Ok(Some(LatestReport::failed(&error))),
+        };
+        let newest = claim.base().cloned();
+        let following = async {
+            Ok(match &newest {
                 Some(newest) => self.follow_release(catalog, newest).await,
                 None => None,
-            };
-            claim.yield_(YieldReason::NothingToDo).await?;
-            Ok(report)
+            })
         };
-        match mended.await {
-            Ok(report) => report,
-            // whoever holds the lake brings the files to its own release
-            Err(error) if Error::kind(&error) == ErrorKind::Conflict => None,
-            Err(error) => Some(LatestReport {
-                failure: Some(error.to_string()),
-                ..LatestReport::default()
-            }),
-        }
+        let report = self.stop.unless(following).await;
+        give_back(claim, YieldReason::NothingToDo).await;
+        report
     }
 
     async fn refresh(
@@ -122,6 +149,9 @@ impl Runner {
     ) -> Result<()> {
         let store = catalog.lake().store();
         let mut list = read_list(store).await?;
+        if list.release > release.number {
+            return Ok(());
+        }
         let stale = self.stale(store, &list, release).await?;
         if stale.is_empty() {
             return Ok(());
@@ -235,6 +265,13 @@ impl Stale {
 }
 
 impl LatestReport {
+    pub(super) fn failed(error: &Error) -> Self {
+        Self {
+            failure: Some(error.to_string()),
+            ..Self::default()
+        }
+    }
+
     fn has_news(&self) -> bool {
         self.written > 0 || self.removed > 0 || self.failure.is_some()
     }

@@ -8,7 +8,7 @@
 //! In: a project (how long releases are kept, how tables are written). Out: a [`MaintainReport`]. What a kept release needs
 //! is never deleted; a compaction is a release of the same rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,10 @@ use datafusion::catalog::TableProvider;
 use datafusion::prelude::DataFrame;
 use serde::Serialize;
 
+use futures::stream::{self, StreamExt, TryStreamExt};
+
 use super::candidate::{personal_columns, statistics_columns};
+use super::claim::{give_back, yield_reason};
 use super::operations::Operation;
 use super::step::buckets;
 use super::summary::RunCommand;
@@ -24,12 +27,12 @@ use super::{Listener, Runner};
 use crate::catalog::{Catalog, Content};
 use crate::clock::Stopwatch;
 use crate::engine::{self, FileSet, Joins};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::lake::{self, Layout, WriteSpec};
 use crate::name::{ReleaseNumber, TableName};
 use crate::release::{
     Claim, KeepFailedRuns, PublishRequest, Release, Removal, Retirement, Swept, TableChange,
-    TableKind, TableWrite, Unneeded, YieldReason,
+    TableKind, TableWrite, YieldReason,
 };
 
 /// A data file of fewer bytes is small.
@@ -38,6 +41,8 @@ const SMALL: u64 = 16_000_000;
 const MANY: usize = 20;
 /// After a build, releases are retired when so many are out of date, since every time costs a look at all tables.
 const RELEASES_AT_ONCE: u64 = 7;
+/// Tables whose files are looked at together.
+const LOOKS_AT_ONCE: usize = 16;
 /// What a maintenance after a build may take, unless it is told otherwise.
 pub(crate) const BUDGET_AFTER_BUILD: Duration = Duration::from_secs(60);
 
@@ -118,7 +123,6 @@ struct Survey {
     /// The oldest release that was kept until now, and from now on.
     oldest: ReleaseNumber,
     floor: ReleaseNumber,
-    unneeded: Vec<Unneeded>,
     /// Tables with many small files.
     small: Vec<Content>,
     drop: Vec<TableName>,
@@ -130,38 +134,54 @@ impl Runner {
     /// # Errors
     /// `Config` for a table that cannot be dropped; `Conflict` while another run holds the lake; what storage gives.
     pub(crate) async fn maintain(&self, request: &MaintainRequest) -> Result<MaintainReport> {
+        let watch = Stopwatch::start();
         let catalog = self.readable(self.clock.now())?;
         let base = catalog.release(None).await?;
         let survey = self.survey(&catalog, base, &request.drop).await?;
         if request.dry_run {
-            return Ok(survey.report(true));
+            let kept_since = self.project.keep.before(self.clock.now());
+            let lake = catalog.lake();
+            let unneeded = lake
+                .unneeded(&survey.base, survey.floor, Some(kept_since))
+                .await?;
+            return Ok(MaintainReport {
+                is_dry_run: true,
+                freed: unneeded
+                    .iter()
+                    .map(|unneeded| freed(&unneeded.table, unneeded.total()))
+                    .collect(),
+                ..survey.report()
+            });
         }
         let operation = Operation::new(self, RunCommand::Maintain);
         let nobody: Listener = Arc::new(|_| {});
         let (mut claim, _) = self
             .claim(&catalog, operation.run(), Duration::ZERO, &nobody)
             .await?;
-        let survey = match claim.base() {
-            // another release was published, or settled, since we looked
-            Some(base) if base.number != survey.base.number => {
-                self.survey(&catalog, base.clone(), &request.drop).await?
-            }
-            _ => survey,
+        let mut base = survey.base.clone();
+        let ended = async {
+            let survey = match claim.base() {
+                // another release was published, or settled, since we looked
+                Some(other) if other.number != base.number => {
+                    base = other.clone();
+                    self.survey(&catalog, base.clone(), &request.drop).await?
+                }
+                _ => survey,
+            };
+            self.upkeep(&catalog, &mut claim, &survey, request, watch)
+                .await
         };
-        let ended = self.upkeep(&catalog, &mut claim, &survey, request).await;
+        let ended = ended.await;
         let reason = match &ended {
             Ok(_) => YieldReason::NothingToDo,
-            Err(error) => match error.kind() {
-                ErrorKind::Interrupted | ErrorKind::Terminated => YieldReason::Interrupted,
-                _ => YieldReason::Failed,
-            },
+            Err(error) => yield_reason(error),
         };
         // nothing where a release closed it
-        claim.yield_(reason).await?;
+        give_back(claim, reason).await;
         let current = catalog.lake().current().await?;
         let concluded = match (&ended, &current) {
             (Ok(_), Some(current)) => Ok(current),
-            (Ok(_), None) => Ok(&survey.base),
+            (Ok(_), None) => Ok(&base),
             (Err(error), _) => Err(error),
         };
         let warning = match request.is_after_build {
@@ -226,27 +246,24 @@ impl Runner {
         let kept_since = self.project.keep.before(self.clock.now());
         let oldest = catalog.lake().retired_below().await?;
         let floor = catalog.lake().oldest_seen_since(&base, kept_since).await?;
-        let unneeded = catalog
-            .lake()
-            .unneeded(&base, floor, Some(kept_since))
+        let of_project: BTreeSet<&TableName> = self.project.tables().collect();
+        let tables = base
+            .tables
+            .iter()
+            .filter(|(name, entry)| entry.kind == TableKind::Table && of_project.contains(name));
+        let contents = stream::iter(tables)
+            .map(|(name, entry)| catalog.content(name, entry))
+            .buffered(LOOKS_AT_ONCE);
+        let small = contents
+            .try_filter(|content| std::future::ready(has_many_small_files(&content.file_set)))
+            .try_collect()
             .await?;
-        let mut small = Vec::new();
-        for (name, entry) in &base.tables {
-            let known = self.project.tables().any(|table| table == name);
-            if entry.kind == TableKind::Table && known {
-                let content = catalog.content(name, entry).await?;
-                if has_many_small_files(&content.file_set) {
-                    small.push(content);
-                }
-            }
-        }
         for table in drop {
             droppable(&base, table)?;
         }
         Ok(Survey {
             oldest: ReleaseNumber(oldest.0.max(1)),
             floor,
-            unneeded,
             small,
             drop: drop.to_vec(),
             base,
@@ -259,13 +276,14 @@ impl Runner {
         claim: &mut Claim,
         survey: &Survey,
         request: &MaintainRequest,
+        watch: Stopwatch,
     ) -> Result<MaintainReport> {
         let mut upkeep = Upkeep {
             runner: self,
             catalog,
-            watch: Stopwatch::start(),
+            watch,
             budget: request.budget,
-            report: survey.report(false),
+            report: survey.report(),
         };
         if let Some(sweep) = claim.declare_sweep(KeepFailedRuns::default()).await? {
             let swept = sweep.delete().await?;
@@ -276,7 +294,8 @@ impl Runner {
         let retirement = claim.declare_retired(survey.floor, &reason).await?;
         upkeep.publish(claim, survey).await?;
         if let Some(newest) = catalog.lake().current().await? {
-            upkeep.report.checkpoints = catalog.lake().write_checkpoints(&newest).await?;
+            let has_time = || !upkeep.is_out_of_time();
+            upkeep.report.checkpoints = catalog.lake().write_checkpoints(&newest, has_time).await?;
         }
         if let Some(retirement) = retirement {
             let foreign_before = self.project.keep.before(self.clock.now());
@@ -446,7 +465,6 @@ impl Upkeep<'_> {
         retirement: &Retirement,
         foreign_before: chrono::DateTime<chrono::Utc>,
     ) -> Result<()> {
-        self.report.freed = Vec::new();
         for unneeded in retirement.unneeded(Some(foreign_before)).await? {
             if self.is_out_of_time() {
                 self.report
@@ -479,17 +497,14 @@ impl Survey {
     }
 
     /// What would be done.
-    fn report(&self, is_dry_run: bool) -> MaintainReport {
-        let freed_of = |unneeded: &Unneeded| freed(&unneeded.table, unneeded.total());
+    fn report(&self) -> MaintainReport {
         MaintainReport {
-            is_dry_run,
             oldest_kept: self.floor,
             newest: self.base.number,
             retired: self.floor.0.saturating_sub(self.oldest.0),
             compacted: self.small.iter().map(would_compact).collect(),
             dropped: self.drop.clone(),
             droppable: self.droppable(),
-            freed: self.unneeded.iter().map(freed_of).collect(),
             ..MaintainReport::default()
         }
     }

@@ -279,7 +279,8 @@ impl Runner {
         })?
         .with_functions(&self.functions)?;
         let lake = Lake::open(store, Arc::clone(&log) as _, Arc::clone(&self.clock))
-            .with_failpoint(failpoint_of_environment());
+            .with_failpoint(failpoint_of_environment())
+            .with_signs_of_life();
         let functions = Arc::clone(&self.functions);
         Ok(Catalog::new(lake, log, Arc::new(engine), functions))
     }

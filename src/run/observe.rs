@@ -115,16 +115,20 @@ impl Observation {
     }
 
     /// From here on the release is read where others compacted it.
-    pub(super) async fn follow_compactions(&mut self, catalog: &Catalog) {
+    ///
+    /// # Errors
+    /// Of storage.
+    pub(super) async fn follow_compactions(&mut self, catalog: &Catalog) -> Result<()> {
         let Some(release) = &mut self.release else {
-            return;
+            return Ok(());
         };
-        for (table, version) in catalog.lake().compacted(release).await {
+        for (table, version) in catalog.lake().compacted(release).await? {
             if let Some(entry) = release.tables.get_mut(&table) {
                 entry.version = Some(version);
                 self.compacted.insert(table);
             }
         }
+        Ok(())
     }
 
     /// What the ledger remembers of the file behind an export that was read, or found to be as it was.

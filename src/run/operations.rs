@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::claim::{give_back, yield_reason};
 use super::ops_tables::{self, OpsWriter};
 use super::summary::{RunCommand, RunSummary};
 use super::{Listener, OverdueReport, Runner, observe};
@@ -126,8 +127,8 @@ impl Runner {
             Ok(request) => claim.rollback(request).await,
             Err(error) => Err(error),
         };
-        if published.is_err() {
-            claim.yield_(YieldReason::Failed).await?;
+        if let Err(error) = &published {
+            give_back(claim, yield_reason(error)).await;
         }
         published
     }
@@ -224,7 +225,7 @@ impl Runner {
         let operation = Operation::new(self, RunCommand::Resume);
         let (mut claim, _) = self.claim(&catalog, &operation.run, wait, listener).await?;
         let resumed = claim.resume().await;
-        claim.yield_(YieldReason::NothingToDo).await?;
+        give_back(claim, YieldReason::NothingToDo).await;
         let ended = resumed.as_ref().map(|_| &release);
         let warning = self.conclude_operation(&catalog, &operation, ended).await;
         Ok(ResumeReport {

@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind};
 use crate::name::{ReleaseNumber, RunId, TableName};
 use crate::project::{Occasion, Project};
 use crate::quality::Outcome;
-use crate::release::Release;
+use crate::release::{Release, leaves_a_release};
 
 /// Form of the object.
 const FORMAT: u32 = 1;
@@ -58,6 +58,8 @@ pub(crate) enum RunCommand {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum RunOutcome {
     Published,
+    /// A release is decided, or may be, and the run did not live to see it: the next command that writes settles it.
+    Decided,
     /// Nothing differs from the release before.
     Unchanged,
     Failed,
@@ -81,6 +83,7 @@ impl RunSummary {
         ended_at: DateTime<Utc>,
     ) -> Self {
         let outcome = match (error.map(Error::kind), &report.failure, report.release) {
+            _ if error.is_some_and(leaves_a_release) => RunOutcome::Decided,
             (Some(ErrorKind::Interrupted | ErrorKind::Terminated), ..) => RunOutcome::Interrupted,
             (Some(_), ..) | (None, Some(_), _) => RunOutcome::Failed,
             (None, None, Some(_)) => RunOutcome::Published,
@@ -123,6 +126,7 @@ impl RunSummary {
         error: Option<&Error>,
     ) -> Self {
         let outcome = match (error, command) {
+            (Some(error), _) if leaves_a_release(error) => RunOutcome::Decided,
             (Some(_), _) => RunOutcome::Failed,
             (None, RunCommand::Resume | RunCommand::Maintain) => RunOutcome::Unchanged,
             (None, RunCommand::Build | RunCommand::Rollback) => RunOutcome::Published,
@@ -185,6 +189,10 @@ impl RunSummary {
         let mut text = match (self.outcome, self.release) {
             (RunOutcome::Published, Some(release)) => {
                 format!("kilde {place}: release {release} is published")
+            }
+            (RunOutcome::Decided, _) => {
+                let failure = self.failure.as_deref().unwrap_or("the run failed");
+                format!("kilde {place}: {failure}{stands}")
             }
             (RunOutcome::Interrupted, _) => format!("kilde {place}: the build was stopped{stands}"),
             (RunOutcome::Failed, _) => {

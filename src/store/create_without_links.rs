@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::{PutOutcome, failure};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 
 /// Whether a create failed because this disk has no hard links.
 pub(super) fn is_needed(error: &object_store::Error) -> bool {
@@ -34,7 +34,14 @@ pub(super) fn create(file: &Path, bytes: &[u8]) -> Result<PutOutcome> {
     match write_aside_and_rename(file, bytes) {
         Ok(()) => Ok(PutOutcome::Created),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(PutOutcome::Exists),
-        Err(error) => Err(failure::local(file.display().to_string(), error)),
+        Err(error) => {
+            let error = failure::local(file.display().to_string(), error);
+            match error.kind() {
+                ErrorKind::Config => Err(error),
+                // a network disk may have done it and lost the answer
+                _ => Ok(PutOutcome::Unknown(error)),
+            }
+        }
     }
 }
 

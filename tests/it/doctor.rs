@@ -70,30 +70,6 @@ fn what_stops_a_build_fails_with_the_exit_code_of_who_has_to_act() {
     till.kilde(&["doctor"]).ended(2);
 }
 
-#[cfg(unix)]
-#[test]
-fn a_lake_that_may_not_be_written_is_told_of() {
-    use std::os::unix::fs::PermissionsExt;
-
-    let till = till();
-    till.kilde(&["build"]).ended(0);
-    // a superuser may write anywhere
-    let locked = till.path("lake/_kilde");
-    let open = std::fs::metadata(&locked).unwrap().permissions();
-    std::fs::set_permissions(&locked, std::fs::Permissions::from_mode(0o555)).unwrap();
-    let is_locked = std::fs::write(locked.join("x"), b"").is_err();
-    let said = till.kilde(&["doctor"]);
-    std::fs::set_permissions(&locked, open).unwrap();
-    if is_locked {
-        assert!(
-            said.stdout.contains("kilde may not write"),
-            "{}",
-            said.stdout
-        );
-        assert_eq!(said.code, 3);
-    }
-}
-
 #[test]
 fn a_builder_that_died_is_told_from_one_at_work() {
     let till = till();

@@ -339,5 +339,9 @@ fn whoever_may_only_read_reads_everything_and_is_told_why_nothing_else() {
     let text = String::from_utf8_lossy(&said.stderr).into_owned();
     assert_eq!(said.status.code(), Some(2), "{text}");
     assert!(text.contains("may not be read or written"), "{text}");
+    let doctor = time_limit::output(&mut as_reader(&company, &["doctor"]).unwrap()).unwrap();
+    let said = String::from_utf8(doctor.stdout).unwrap();
+    assert!(said.contains("kilde may not write"), "{said}");
+    assert_eq!(doctor.status.code(), Some(2), "{said}");
     set_rights(company.root(), 0o755, 0o644);
 }

@@ -45,9 +45,8 @@ pub(super) const CODES: &[Explanation] = &[
     Explanation {
         code: Code(708),
         title: "it is not known whether something was written",
-        text: "Storage took a write and never answered, so it may have happened or may still happen. For a\n\
-               release this means: it may exist. `kilde releases` tells, and the next build carries on from\n\
-               whichever is true. Nothing is ever half visible.",
+        text: "Storage took a write and never answered, so it may have happened or may still happen. The next\n\
+               command that writes carries on from whichever is true. Nothing is ever half visible.",
     },
     Explanation {
         code: Code(709),
@@ -103,8 +102,9 @@ pub(super) const CODES: &[Explanation] = &[
     },
     Explanation {
         code: Code(716),
-        title: "a release is decided but not yet visible",
-        text: "The lake log says that the release will exist, but something failed before every table showed it.\n\
+        title: "a release is decided, or may be, but not yet visible",
+        text: "The lake log says that the release will exist (or storage never answered whether it does), but\n\
+               something failed before every table showed it.\n\
                Readers still see the release before, whole. The next command that writes carries it out; mend the\n\
                cause that is printed below the error first.",
     },

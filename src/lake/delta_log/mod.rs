@@ -11,7 +11,7 @@ mod definition;
 mod entry;
 mod replay;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -54,6 +54,7 @@ pub(crate) struct DeltaLog {
 #[derive(Debug, Default)]
 struct Listing {
     newest: Option<u64>,
+    /// Whole ones: whoever writes one in parts may die before the last.
     checkpoints: Vec<u64>,
 }
 
@@ -65,6 +66,15 @@ impl Listing {
             .filter(|checkpoint| *checkpoint <= version)
             .max()
     }
+}
+
+/// Which part of how many a checkpoint's file is: `checkpoint.0000000001.0000000003.parquet`; any other is whole.
+fn part_of(kind: &str) -> Option<(u64, u64)> {
+    let parts = kind
+        .strip_prefix("checkpoint.")?
+        .strip_suffix(".parquet")?
+        .split_once('.')?;
+    Some((parts.0.parse().ok()?, parts.1.parse().ok()?))
 }
 
 /// The version that an object of a log is of, and of what kind it is.
@@ -191,19 +201,28 @@ impl DeltaLog {
 
     async fn list(&self, location: &str) -> Result<Listing> {
         let mut listing = Listing::default();
+        let mut parts: BTreeMap<(u64, u64), BTreeSet<u64>> = BTreeMap::new();
         for object in self.log_objects(location).await? {
             let name = object.location.filename().unwrap_or_default();
             let Some((version, kind)) = version_of(name) else {
                 continue;
             };
             let is_checkpoint = kind.starts_with("checkpoint.") && kind.ends_with(".parquet");
-            if is_checkpoint {
-                listing.checkpoints.push(version);
+            match part_of(kind) {
+                _ if !is_checkpoint => {}
+                None => listing.checkpoints.push(version),
+                Some((part, of)) => drop(parts.entry((version, of)).or_default().insert(part)),
             }
             if is_checkpoint || kind == "json" {
                 listing.newest = listing.newest.max(Some(version));
             }
         }
+        let whole = parts
+            .into_iter()
+            .filter(|((_, of), parts)| parts.len() as u64 == *of);
+        listing
+            .checkpoints
+            .extend(whole.map(|((version, _), _)| version));
         Ok(listing)
     }
 

@@ -472,7 +472,8 @@ impl Checker {
         for index in from..self.releases.len() {
             let release = self.releases[index].clone();
             let rows = self.rows_of(Some(&release));
-            for (name, expected) in &self.decided[index].expected {
+            let decided = self.decided.get(index);
+            for (name, expected) in decided.iter().flat_map(|decided| &decided.expected) {
                 if rows.get(name) != Some(expected) {
                     self.violations.push(format!(
                         "I2 at the end: {name} of release {}",
@@ -583,7 +584,13 @@ impl Checker {
                 Some(bytes) => serde_json::from_slice(&bytes).unwrap(),
                 // its record was deleted with it
                 None if number < self.floors.releases_below => {
-                    before.releases[self.releases.len()].clone()
+                    match before.releases.get(self.releases.len()) {
+                        Some(release) => release.clone(),
+                        None => {
+                            self.violate("I5 a release is retired that never was", number);
+                            break;
+                        }
+                    }
                 }
                 None => break,
             };

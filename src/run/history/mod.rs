@@ -35,7 +35,7 @@ use super::publication::write_of;
 use super::report::RunReport;
 use crate::catalog::Content;
 use crate::engine::{self, DataFile, FileSet, Joins};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::lake::{self, Layout, TableDefinition, TableIdentity, WriteSpec, Written};
 use crate::name::{ReleaseNumber, RunId, TableName};
 use crate::release::{LiveFile, TableChange, TableWrite};
@@ -76,7 +76,11 @@ impl Execution {
             .iter()
             .map(|report| Told {
                 report,
-                release: report.release,
+                // a run that decided its release may not have lived to see it
+                release: report.release.or_else(|| {
+                    let stood = base.filter(|base| base.run == report.run);
+                    stood.map(|base| base.number)
+                }),
                 has_ended: true,
             })
             .collect();
@@ -184,10 +188,14 @@ impl Execution {
             newest = column.iter().flatten().fold(newest, i64::max);
         }
         for number in newest as u64 + 1..base.number.0 {
-            // maps that were retired are gone
-            if let Ok(release) = self.catalog.lake().release(ReleaseNumber(number)).await {
-                addition.void.insert(number.to_string());
-                addition.rows.push(ReleaseRow::of(&release).row());
+            match self.catalog.lake().release(ReleaseNumber(number)).await {
+                Ok(release) => {
+                    addition.void.insert(number.to_string());
+                    addition.rows.push(ReleaseRow::of(&release).row());
+                }
+                // maps that were retired are gone
+                Err(error) if error.kind() == ErrorKind::Config => {}
+                Err(error) => return Err(error),
             }
         }
         addition.void.insert(base.number.to_string());

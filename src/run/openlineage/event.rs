@@ -96,7 +96,7 @@ impl Teller<'_> {
         let summary = self.summary;
         let kind = match summary.outcome {
             RunOutcome::Published | RunOutcome::Unchanged => "COMPLETE",
-            RunOutcome::Failed => "FAIL",
+            RunOutcome::Failed | RunOutcome::Decided => "FAIL",
             RunOutcome::Interrupted => "ABORT",
         };
         let job = Job {
