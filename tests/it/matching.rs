@@ -534,7 +534,7 @@ fn why_adds_up_the_evidence_of_a_pair_and_shows_how_a_person_was_put_together() 
         "birth_date equal",
         "together",
         "compared since they agree on",
-        "Lund",
+        "Bergh",
     ] {
         assert!(said.contains(words), "{words}: {said}");
     }
