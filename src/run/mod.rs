@@ -58,7 +58,9 @@ pub(crate) use highlights::{DiffPage, FigureSeries, GroupDiff, PeopleDiff, Sourc
 pub(crate) use latest::LatestReport;
 pub(crate) use maintain::{MaintainReport, MaintainRequest};
 pub use report::RunReport;
-pub(crate) use report::{HeldReport, OverdueReport, SourceReport, StepReport, TableOutcome};
+pub(crate) use report::{
+    ExportReport, HeldReport, OverdueReport, SourceReport, StepReport, TableOutcome, WarnedRule,
+};
 
 pub(crate) use show::Shown;
 pub use stop::{Stop, Stopper};
