@@ -213,4 +213,13 @@ The rule says `action: fail`: one record that breaks it is reason enough to take
 exports, as `on_error` says. `kilde rejects TABLE --candidate RUN` shows the records. Ask the sender, or skip the
 export (`kilde exports skip FILE --why TEXT`), or let the rule say `reject`.",
     },
+    Explanation {
+        code: Code(467),
+        title: "rejects that cannot be replayed",
+        text: "\
+`kilde rejects replay TABLE` reads only the exports again of which records were rejected, and takes for given that
+the mended contract would read the others as they were read. That is so for a unit, a form of dates or a rule more;
+it is not for other columns, types, or another key: then all exports are read again, by `kilde build`. Nor is there
+anything to replay where no record is rejected, or the files are gone.",
+    },
 ];
