@@ -57,6 +57,9 @@ pub(crate) use highlights::FigurePoint;
 pub(crate) use highlights::{DiffPage, FigureSeries, GroupDiff, PeopleDiff, SourceRejects};
 pub(crate) use latest::LatestReport;
 pub(crate) use maintain::{MaintainReport, MaintainRequest};
+#[cfg(test)]
+pub(crate) use matching::ReviewRecord;
+pub(crate) use matching::{Review, ReviewPair};
 pub use report::RunReport;
 pub(crate) use report::{
     ExportReport, HeldReport, OverdueReport, SourceReport, StepReport, TableOutcome, WarnedRule,
