@@ -64,7 +64,9 @@ pub(crate) use matching::{
     Review, ReviewPair,
 };
 pub use report::RunReport;
-pub(crate) use report::{HeldReport, OverdueReport, SourceReport, StepReport, TableOutcome};
+pub(crate) use report::{
+    ExportReport, HeldReport, OverdueReport, SourceReport, StepReport, TableOutcome, WarnedRule,
+};
 
 pub(crate) use show::Shown;
 pub use stop::{Stop, Stopper};
