@@ -311,6 +311,8 @@ fn tests_hash(contract: Option<&Contract>) -> String {
             Some(Limit::Share(share)) => format!("{share} share"),
         });
         fields.push(test.condition.clone().unwrap_or_default());
+        // nothing where nothing is said, so that older fingerprints stay what they were
+        fields.extend(test.action.map(|action| action.name().to_string()));
         fields.extend(test_fields(&test.kind));
     }
     for test in &contract.unit_tests {

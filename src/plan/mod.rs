@@ -53,7 +53,8 @@ pub(crate) use list::{ListedTable, list, unit_tests};
 pub(crate) use matching::{MatchPlan, decision_columns, said_of};
 pub use observed::Observed;
 pub(crate) use observed::{
-    ExportState, LostRecords, ObservedExport, ObservedHold, ObservedRelease, PublishedTable, lost,
+    ExportState, LostRecords, ObservedExport, ObservedHold, ObservedRelease, PublishedTable,
+    Replay, lost,
 };
 pub(crate) use outline::Outline;
 pub(crate) use readiness::{Unready, unready};
