@@ -22,7 +22,10 @@ mod log;
 mod ls;
 mod maintain;
 mod options;
+mod page;
 mod plan;
+mod profile;
+mod profile_page;
 mod progress;
 mod query;
 mod rejects;
@@ -96,6 +99,8 @@ enum Command {
     Diff(diff::Diff),
     /// Publish an older release again, and pause the lake
     Rollback(rollback::Rollback),
+    /// Say what stands in files that nobody described, or in a table: types, keys, joins, personal data
+    Profile(profile::Profile),
     /// Check what a build needs: rights, conditional put, clock, disk, limits, the lake's state
     Doctor(doctor::Doctor),
     /// Give up releases that are no longer kept, compact small files, give space back
@@ -196,6 +201,7 @@ fn run(arguments: Arguments, scaffold: Scaffold) -> Result<ExitCode> {
             Command::Releases(command) => command.run(&options).await,
             Command::Diff(command) => command.run(&options).await,
             Command::Rollback(command) => command.run(&options).await,
+            Command::Profile(command) => command.run(&options).await,
             Command::Doctor(command) => command.run(&options).await,
             Command::Maintain(command) => command.run(&options).await,
             Command::Resume(command) => command.run(&options).await,
