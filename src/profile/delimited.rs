@@ -29,6 +29,8 @@ pub(super) struct Records<'t> {
     escape: Option<u8>,
     /// The text has no `\n`: old Macs end their lines so.
     ends_with_return: bool,
+    /// A quote of the record under work was open when the text ended.
+    is_unclosed: bool,
 }
 
 impl<'t> Records<'t> {
@@ -44,6 +46,7 @@ impl<'t> Records<'t> {
             escape: ascii(dialect.escape),
             ends_with_return: memchr::memchr(b'\n', text).is_none()
                 && memchr::memchr(b'\r', text).is_some(),
+            is_unclosed: false,
         }
     }
 
@@ -73,16 +76,19 @@ impl<'t> Records<'t> {
             if fields.len() == 1 && fields[0].text.is_empty() && !fields[0].is_quoted {
                 continue;
             }
-            let is_torn = self.line - line > 1 && width.is_some_and(|width| width != fields.len());
-            if is_torn {
+            let is_other = width.is_some_and(|width| width != fields.len());
+            if width.is_some() && self.line - line > 1 && (is_other || self.is_unclosed) {
                 (self.at, self.line) = (start, line);
                 self.skip_line();
+                // whatever its fields are, they are none of a record
+                fields.truncate(usize::from(width != Some(1)));
             }
             return true;
         }
     }
 
     fn record(&mut self, fields: &mut Vec<Field>) {
+        self.is_unclosed = false;
         let mut count = 0;
         loop {
             if fields.len() == count {
@@ -159,6 +165,7 @@ impl<'t> Records<'t> {
                 bytes.push(byte);
             }
         }
+        self.is_unclosed = true;
     }
 }
 

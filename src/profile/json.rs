@@ -309,7 +309,8 @@ impl<'de> Visitor<'de> for &mut Node {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<(), E> {
-        self.scalar(&value.to_string());
+        // `449.0` stays a number with decimals
+        self.scalar(&format!("{value:?}"));
         Ok(())
     }
 

@@ -174,7 +174,11 @@ fn a_table_of_the_lake_is_looked_at_and_its_contract_says_what_is_personal() {
         ),
     ]);
     let early = here.kilde(&["profile", "visits"]).ended(2);
-    assert!(early.stderr.contains("no release yet"), "{}", early.stderr);
+    assert!(
+        early.stderr.contains("there is no lake yet"),
+        "{}",
+        early.stderr
+    );
     here.kilde(&["build"]).ended(0);
     let found = profile(&here, "visits");
     let visits = &found["tables"][0];
