@@ -123,6 +123,7 @@ impl Sample {
                 }),
                 load,
                 max_rejects: None,
+                drift: Default::default(),
                 freshness: Default::default(),
                 ready: Default::default(),
                 on_error: Spanned::default(),
@@ -145,10 +146,12 @@ impl Sample {
             description: None,
             personal: None,
             from: vec![],
+            aliases: vec![],
             purpose: vec![],
         });
         let contract = Contract {
             columns: columns.collect(),
+            evolved: vec![],
             file: file(
                 format!("schemas/{}/{}.yaml", table.schema(), table.name()),
                 &text,
