@@ -22,6 +22,7 @@ mod log;
 mod ls;
 mod maintain;
 mod options;
+mod overview_page;
 mod page;
 mod plan;
 mod profile;
@@ -65,7 +66,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Write the sample project into a new folder
+    /// Write the sample project into a new folder, or one over files that nobody described
     Init(init::Init),
     /// Report every mistake in the project's YAML and SQL; reads no data
     Check(check::Check),
@@ -174,7 +175,9 @@ fn on_a_large_stack(work: impl FnOnce() -> Result<ExitCode> + Send + 'static) ->
 fn run(arguments: Arguments, scaffold: Scaffold) -> Result<ExitCode> {
     let mut options = arguments.options;
     match arguments.command {
-        Command::Init(command) => return command.run(options.quiet, scaffold),
+        Command::Init(command) if !command.looks_at_files() => {
+            return command.run(options.quiet, scaffold);
+        }
         Command::Schema(command) => return command.run(),
         Command::Explain(command) => return command.run(),
         Command::Build(_) | Command::Maintain(_) | Command::Rollback(_) | Command::Resume(_) => {
@@ -207,7 +210,7 @@ fn run(arguments: Arguments, scaffold: Scaffold) -> Result<ExitCode> {
             Command::Resume(command) => command.run(&options).await,
             Command::Exports(command) => command.run(&options).await,
             Command::Rejects(command) => command.run(&options).await,
-            Command::Init(command) => command.run(options.quiet, scaffold),
+            Command::Init(command) => command.run_from(&options).await,
             Command::Schedule(command) => command.run(&options),
             Command::Schema(command) => command.run(),
             Command::Explain(command) => command.run(),

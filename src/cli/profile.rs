@@ -9,19 +9,21 @@ use futures::StreamExt;
 
 use super::format::{self, Columns, bytes, count, plural, share};
 use super::options::Options;
-use super::profile_page;
 use super::style::{self, DOUBT, FAINT, STRONG, styled};
+use super::{overview_page, profile_page};
 use crate::catalog::View;
+use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::profile::{ColumnProfile, Found, LoadGuess, TableLook, TableProfile};
+use crate::run::Overview;
 
 /// Characters of a name or of what stands in a column.
 const MOST_CHARACTERS: usize = 44;
 
 #[derive(Debug, Args)]
 pub(super) struct Profile {
-    /// A file, a folder of files, or a table of the newest release: gold.customers
-    what: PathBuf,
+    /// A file, a folder of files, or a table of the newest release: gold.customers; nothing: the project as a whole
+    what: Option<PathBuf>,
     /// Print all that is known as JSON
     #[arg(long)]
     json: bool,
@@ -32,12 +34,15 @@ pub(super) struct Profile {
 
 impl Profile {
     pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
-        let found = match self.what.exists() {
-            true => crate::profile::find(&self.what)?,
-            false => table(&self.what, options).await?,
+        let Some(what) = &self.what else {
+            return self.whole_project(options).await;
+        };
+        let found = match what.exists() {
+            true => crate::profile::find(what)?,
+            false => table(what, options).await?,
         };
         if let Some(file) = &self.html {
-            let title = self.what.display().to_string();
+            let title = what.display().to_string();
             write(file, &profile_page::render(&title, &found))?;
             if !options.quiet {
                 style::out(&format!("{} written\n", file.display()));
@@ -51,6 +56,71 @@ impl Profile {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+impl Profile {
+    /// What the project knows of its customers.
+    async fn whole_project(&self, options: &Options) -> Result<ExitCode> {
+        let project = Arc::new(options.project()?);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let runner = options.runner(&project, &clock)?;
+        let overview = runner.overview(&options.catalog(&project)?).await?;
+        if let Some(file) = &self.html {
+            write(file, &overview_page::render(&project.name, &overview))?;
+            if !options.quiet {
+                style::out(&format!("{} written\n", file.display()));
+            }
+        } else if self.json {
+            let text = serde_json::to_string_pretty(&overview).map_err(|error| {
+                Error::internal("an overview cannot be written").caused_by(error)
+            })?;
+            style::out(&format!("{text}\n"));
+        } else {
+            style::out(&overview_text(&overview));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn overview_text(overview: &Overview) -> String {
+    let mut lines = Columns::new(&[false, true, false]);
+    let mut line = |what: &str, number: u64, words: String| {
+        lines.row(vec![what.to_string(), count(number), words]);
+    };
+    for source in &overview.sources {
+        let rejected = match source.rejected {
+            0 => String::new(),
+            rejected => format!("{} rejected", count(rejected)),
+        };
+        line(&source.table, source.rows, rejected);
+    }
+    if let Some(people) = &overview.people {
+        line(
+            "people",
+            people.people,
+            format!("in {}", plural(people.records, "record")),
+        );
+        line(
+            "without e-mail and phone",
+            people.not_reached,
+            share(people.not_reached, people.people),
+        );
+    }
+    if let Some(purchases) = &overview.purchases {
+        line("purchases", purchases.purchases, String::new());
+    }
+    if let Some(consents) = &overview.consents {
+        line("answers about consent", consents.words, String::new());
+    }
+    let mut text = lines.render("  ");
+    if overview.people.is_none() {
+        text.push_str("no file was recognised as a list of people\n");
+    }
+    if overview.consents.is_none() {
+        text.push_str("no file says who wants to be written to: no offer may be sent\n");
+    }
+    text.push_str("`--html FILE` writes this as a page\n");
+    text
 }
 
 /// A table of the newest release.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::format::{bytes, count, cut, plural, share};
-use super::page::{self, escaped, section};
+use super::page::{self, bar, escaped, section};
 use super::profile::{contents, different, next_file, percent};
 use crate::profile::{ColumnProfile, Found, Frequent, TableProfile};
 
@@ -85,14 +85,6 @@ fn overview(tables: &[TableProfile]) -> String {
         );
     }
     section("Rows", &format!("<table>\n{lines}</table>\n"))
-}
-
-fn bar(part: u64, whole: u64) -> String {
-    let width = part as f64 * 100.0 / whole.max(1) as f64;
-    format!(
-        "<svg viewBox=\"0 0 100 12\" preserveAspectRatio=none role=img aria-label=\"{part} of {whole}\">\
-         <rect class=now height=8 y=2 width={width:.1}></rect></svg>"
-    )
 }
 
 fn one(table: &TableProfile) -> String {

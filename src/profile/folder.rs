@@ -227,7 +227,10 @@ fn tables_of(
             (_, 1) => whole.files[0].path.clone(),
             _ => shape.pattern(),
         };
-        profiles.push(whole.profile(&name));
+        let mut profile = whole.profile(&name);
+        // a pattern must not match files that are none of the table
+        profile.shape = others.is_empty().then(|| shape.clone());
+        profiles.push(profile);
         profiles.extend(
             others
                 .iter()

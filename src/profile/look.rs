@@ -65,6 +65,10 @@ pub(super) fn look(file: &Path, path: &str, form: Option<&Form>) -> Result<Looke
         Kind::Parquet => Ok(Looked::Tables(vec![parquet(file, seen(true, None))?])),
         Kind::Text => {
             let content = content::read(file)?;
+            let is_packed = |ending: &str| path.to_lowercase().ends_with(ending);
+            if content.packed.is_none() && (is_packed(".gz") || is_packed(".zst")) {
+                return not("it is not packed as its name says, or its upload broke off");
+            }
             let seen = seen(content.is_whole, content.packed);
             text(&content, seen, form)
         }

@@ -2,6 +2,7 @@
 //! guess with how sure it is.
 //!
 //!   path ─folder▶ files, those called alike together ─look▶ sketches of tables ─profile▶ what is told
+//!   found tables ─draft▶ the files of a project over them
 //!     bytes ─content▶ text ─dialect, delimited, json▶ records ─column, tally, distinct, meaning▶ sketches
 //!
 //! In: a path of this machine. Out: [`Found`]. Memory is bounded: of a text at most 64 MB are looked at, of typed files two
@@ -14,6 +15,7 @@ mod content;
 mod delimited;
 mod dialect;
 mod distinct;
+mod draft;
 mod folder;
 mod join;
 mod json;
@@ -28,5 +30,6 @@ mod value;
 
 pub(crate) use batch::TableLook;
 pub(crate) use column::{ColumnProfile, Frequent};
+pub(crate) use draft::{Draft, SourceDraft, trial};
 pub(crate) use folder::{Found, find};
 pub(crate) use table::{LoadGuess, TableProfile};

@@ -20,12 +20,29 @@ impl Shape {
         let more = if self.has_more { "*" } else { "" };
         match self.format {
             Some(format) => {
-                let (before, after) = (&self.before, &self.after);
+                let (before, after) = (literal(&self.before), literal(&self.after));
                 format!("{before}{{exported_on:{format}}}{more}{after}")
             }
-            None => format!("{}{more}{}", self.before, self.after),
+            None => format!("{}{more}{}", literal(&self.before), literal(&self.after)),
         }
     }
+
+    /// What is left of the name: folder and stem, without the day and the endings.
+    pub(crate) fn stem(&self) -> String {
+        let text = format!("{}{}", self.before, self.after);
+        let (folder, name) = match text.rsplit_once('/') {
+            Some((folder, name)) => (format!("{folder}/"), name.to_string()),
+            None => (String::new(), text),
+        };
+        let name = name.split('.').next().unwrap_or_default();
+        let name = name.trim_matches(['_', '-', ' ']);
+        format!("{folder}{name}").trim_end_matches('/').to_string()
+    }
+}
+
+/// A text as a pattern takes it: signs that mean something there match themselves, as any sign does.
+pub(crate) fn literal(text: &str) -> String {
+    text.replace(['*', '?', '[', ']', '{', '}', '\\'], "*")
 }
 
 /// The formats of days in names, and how they are laid out: `9` stands for a digit.
@@ -160,6 +177,15 @@ mod tests {
 
     fn pattern(path: &str) -> String {
         shape_of(path).pattern()
+    }
+
+    #[test]
+    fn what_is_left_of_a_name_names_the_table() {
+        let stem = |path: &str| shape_of(path).stem();
+        assert_eq!(stem("crm/customers_20260101.csv.gz"), "crm/customers");
+        assert_eq!(stem("2010-12-01.csv"), "");
+        assert_eq!(stem("2024-05/sales.csv"), "/sales");
+        assert_eq!(shape_of("a [1].csv").pattern(), "a *1*.csv");
     }
 
     #[test]

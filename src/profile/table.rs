@@ -7,6 +7,7 @@ use super::dialect::DialectGuess;
 use super::distinct::Distinct;
 use super::json::Node;
 use super::meaning;
+use super::path::{Shape, literal, shape_of};
 use super::tally::{NumberStyle, number_style};
 use crate::column_type::ColumnType;
 use crate::project::{Encoding, Meaning};
@@ -63,6 +64,15 @@ pub(crate) struct SheetForm {
 }
 
 impl Form {
+    /// Whether columns are known by their place.
+    pub(crate) fn is_by_position(&self) -> bool {
+        match self {
+            Self::Csv(form) => form.is_by_position,
+            Self::Xlsx(form) => form.is_by_position,
+            Self::Ndjson(_) | Self::Json(..) | Self::Parquet => false,
+        }
+    }
+
     /// Whether records hold objects and lists.
     pub(crate) fn is_nested(&self) -> bool {
         matches!(self, Self::Ndjson(_) | Self::Json(..))
@@ -152,6 +162,43 @@ pub(crate) struct TableProfile {
     /// Columns that only some files have, and of how many.
     #[serde(skip)]
     pub(crate) partial: Vec<(String, usize)>,
+    /// How its files are called; `None`: each by its own name.
+    #[serde(skip)]
+    pub(crate) shape: Option<Shape>,
+}
+
+impl TableProfile {
+    /// `files:` of a source that reads it.
+    pub(crate) fn patterns(&self) -> Vec<String> {
+        match &self.shape {
+            Some(shape) => vec![shape.pattern()],
+            None => self.files.iter().map(|file| literal(&file.path)).collect(),
+        }
+    }
+
+    /// Whether the name of a file says the day.
+    pub(crate) fn captures_day(&self) -> bool {
+        self.shape
+            .as_ref()
+            .is_some_and(|shape| shape.format.is_some())
+    }
+
+    /// What its files are called, without what changes from day to day.
+    pub(crate) fn stem(&self) -> String {
+        match (&self.shape, self.files.first()) {
+            (Some(shape), _) => shape.stem(),
+            (None, Some(file)) => shape_of(&file.path).stem(),
+            (None, None) => String::new(),
+        }
+    }
+
+    /// The sheet of a workbook, where it is not the first.
+    pub(crate) fn sheet(&self) -> Option<&str> {
+        match &self.form {
+            Form::Xlsx(form) if !form.is_first => Some(&form.sheet),
+            _ => None,
+        }
+    }
 }
 
 /// How sure a guess about the file is, from 0 to 1.
@@ -379,6 +426,7 @@ impl TableSketch {
             form: self.form.clone(),
             style,
             partial,
+            shape: None,
         };
         profile.read = super::read::flow(&profile);
         profile
@@ -428,7 +476,13 @@ impl TableSketch {
                 .iter()
                 .position(is_unique)
                 .filter(|_| !self.form.is_nested());
-            let is_filled = |at: usize| columns[..at].iter().all(|column| column.empty == 0);
+            let is_filled = |at: usize| {
+                let mut leading = columns[..at].iter();
+                leading.all(|column| {
+                    let is_day = column.data_type == ColumnType::Date;
+                    column.empty == 0 && (is_day || column.is_key_like())
+                })
+            };
             let key = match leading.map(|at| at + 2) {
                 Some(count) if count <= columns.len() && is_filled(count) => columns[..count]
                     .iter()

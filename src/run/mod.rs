@@ -31,6 +31,7 @@ mod observe;
 mod openlineage;
 mod operations;
 mod ops_tables;
+mod overview;
 mod publication;
 mod report;
 mod schedule;
@@ -57,6 +58,7 @@ pub(crate) use highlights::FigurePoint;
 pub(crate) use highlights::{DiffPage, FigureSeries, GroupDiff, PeopleDiff, SourceRejects};
 pub(crate) use latest::LatestReport;
 pub(crate) use maintain::{MaintainReport, MaintainRequest};
+pub(crate) use overview::{Overview, PeopleCount};
 pub use report::RunReport;
 pub(crate) use report::{HeldReport, OverdueReport, SourceReport, StepReport, TableOutcome};
 

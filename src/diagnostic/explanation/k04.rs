@@ -196,4 +196,26 @@ are taken, up to `rejects: {at_most: …}`.",
 name can mean one column only; a column that comes from the path, or from an export without a header, has no
 name in the export at all.",
     },
+    Explanation {
+        code: Code(480),
+        title: "`--from` names no folder",
+        text: "\
+`kilde init --from FOLDER` looks into a folder of files that nobody described yet and writes a project over
+them. A single file belongs into a folder, too: tomorrow's will lie beside it.",
+    },
+    Explanation {
+        code: Code(481),
+        title: "the new project would lie among the files that it reads",
+        text: "\
+A project's own files and its lake must not lie in the folder of its exports: a later look would take them
+for exports. Name a folder beside it, or the folder above: `kilde init --from exports .`",
+    },
+    Explanation {
+        code: Code(482),
+        title: "no file of the folder is a table",
+        text: "\
+`kilde init --from` reads CSV and its kin, JSON (documents and lines), Excel (.xlsx) and Parquet, packed by gzip
+or zstd or not, also in folders below. Old .xls workbooks must be saved as .xlsx, archives unpacked.
+`kilde profile FOLDER` says of each file what it is.",
+    },
 ];
