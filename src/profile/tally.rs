@@ -230,9 +230,9 @@ impl Tally {
         let best = (0..DATE_FORMATS.len())
             .rev()
             .max_by_key(|at| covered(*at))?;
-        // one value in a hundred may be a mistake of whoever typed it
+        // two values in a hundred may be mistakes of whoever typed them
         let allowed = if self.values >= 50 {
-            self.values / 100
+            self.values / 50
         } else {
             0
         };

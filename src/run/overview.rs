@@ -237,8 +237,10 @@ impl Questions<'_> {
         };
         let row = self
             .row(&format!(
-                "select count(*), {}, {}, {}, count(*) filter (where {unreached}), \
-                 count(*) filter (where {unreached} and not ({})), {}, {}, {} from {CUSTOMERS}",
+                "select count(*) as people, {} as with_email, {} as with_phone, {} as with_street, \
+                 count(*) filter (where {unreached}) as not_reached, \
+                 count(*) filter (where {unreached} and not ({})) as by_letter_only, \
+                 {} as met_again, {} as buyers, {} as agreed from {CUSTOMERS}",
                 filled("email"),
                 filled("phone"),
                 filled("street"),

@@ -121,7 +121,7 @@ impl Draft {
 
     /// What was recognised, in words.
     pub(crate) fn recognised(&self) -> Vec<String> {
-        Roles::of(&self.sources).in_words(&self.sources)
+        Roles::of(&self.sources).in_words()
     }
 
     /// The files of the project by path.

@@ -87,6 +87,10 @@ const PURCHASES: [&str; 18] = [
     "bookings",
     "kop",
 ];
+/// Those that are none of a larger thing.
+const RECEIPTS: [&str; 8] = [
+    "receipt", "receipts", "invoice", "invoices", "sale", "sales", "kvitton", "fakturor",
+];
 const CONSENTS: [&str; 12] = [
     "granted",
     "consent",
@@ -176,7 +180,7 @@ impl Roles {
         !self.registers.is_empty() || self.numbered.is_some()
     }
 
-    pub(super) fn in_words(&self, sources: &[SourceDraft]) -> Vec<String> {
+    pub(super) fn in_words(&self) -> Vec<String> {
         let list = |tables: Vec<&str>| match tables.is_empty() {
             true => "none recognised".to_string(),
             false => tables.join(", "),
@@ -192,12 +196,17 @@ impl Roles {
         };
         let mut consents: Vec<&str> = self.consents.iter().map(|of| of.table.as_str()).collect();
         consents.dedup();
-        let purchases = sources.iter().filter(|source| is_of(source, &PURCHASES));
+        // what a line of an order holds belongs to a purchase, and is none
+        let told = |of: &&Purchases| {
+            let words = words(&of.table);
+            of.customer.is_some() || words.iter().any(|word| RECEIPTS.contains(&word.as_str()))
+        };
+        let purchases = self.purchases.iter().filter(told);
         vec![
             format!("people: {people}"),
             format!(
                 "purchases: {}",
-                list(purchases.map(|source| source.table.as_str()).collect())
+                list(purchases.map(|of| of.table.as_str()).collect())
             ),
             format!("consents: {}", list(consents)),
         ]

@@ -54,8 +54,20 @@ pub(crate) async fn trial(project: &Project, draft: &SourceDraft, scratch: &Path
             .patterns
             .iter()
             .find_map(|pattern| pattern.matches(&file.path));
+        let location = object_store::path::Path::parse(&file.path).map_err(|error| {
+            Error::input("the file has a name that storage cannot hold")
+                .at(&file.path)
+                .caused_by(error)
+        });
+        let location = match location {
+            Ok(location) => location,
+            Err(error) => {
+                result.failure = Some(error);
+                return Ok(result);
+            }
+        };
         let export = Export {
-            location: object_store::path::Path::from(file.path.as_str()),
+            location,
             path: file.path.clone(),
             size: file.size,
             captures: captures.unwrap_or_default(),
