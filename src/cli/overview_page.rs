@@ -160,7 +160,7 @@ fn missing(overview: &Overview) -> String {
     let people = overview.people.as_ref();
     match &overview.purchases {
         Some(purchases) => {
-            let mut words = format!("{}", plural(purchases.purchases, "purchase"));
+            let mut words = plural(purchases.purchases, "purchase");
             if let (Some(first), Some(last)) = (&purchases.first_on, &purchases.last_on) {
                 let _ = write!(words, ", {} to {}", escaped(first), escaped(last));
             }
