@@ -95,7 +95,18 @@ fn escape(text: &str, quote: Option<char>, delimiter: &str) -> Option<char> {
             })
             .count()
     };
-    ['\\', '\0'].into_iter().find(|sign| escaped(*sign) > 0)
+    // a quote twice within a field is the usual way, and then a backslash is a backslash
+    let pair = format!("{quote}{quote}");
+    let doubled = text
+        .match_indices(&pair)
+        .filter(|(at, _)| {
+            let before = &text[..*at];
+            !before.is_empty() && !before.ends_with(delimiter) && !before.ends_with(['\r', '\n'])
+        })
+        .count();
+    ['\\', '\0']
+        .into_iter()
+        .find(|sign| escaped(*sign) > doubled)
 }
 
 /// Number of records by their number of fields; how many of all fields are something.
