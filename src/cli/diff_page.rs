@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use super::format::{self, before_and_after, change, count, plural, relative, share};
-use super::page::{self, escaped, section};
+use super::page::{document, escaped, section};
 use crate::project::Project;
 use crate::run::{
     DiffPage, FigureSeries, GroupDiff, PeopleDiff, SourceRejects, TableDiff, TableDifference,
@@ -45,7 +45,8 @@ pub(super) fn render(page: &DiffPage, project: &Project) -> String {
     body.push_str(&held(page));
     body.push_str(&rejects(&page.rejects));
     body.push_str(&failures(page));
-    page::whole(&title, &body, &format!("run {}", escaped(&now.run.0)))
+    let footer = format!("run {}", escaped(&now.run.0));
+    document(&title, &body, &footer)
 }
 
 fn tiles(page: &DiffPage) -> String {

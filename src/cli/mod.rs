@@ -21,6 +21,8 @@ mod lineage;
 mod log;
 mod ls;
 mod maintain;
+mod match_page;
+mod matching;
 mod options;
 mod overview_page;
 mod page;
@@ -33,6 +35,8 @@ mod rejects;
 mod release_story;
 mod releases;
 mod resume;
+mod review;
+mod review_page;
 mod rollback;
 mod rows;
 mod schedule;
@@ -42,6 +46,7 @@ mod status;
 mod style;
 mod test;
 mod why;
+mod why_match;
 
 use std::process::ExitCode;
 
@@ -82,7 +87,7 @@ enum Command {
     Lineage(lineage::Lineage),
     /// Run SQL on one release (or on a failed run's candidates)
     Query(query::Query),
-    /// Say why a table is stale or not, which table upstream moved, and when it last changed
+    /// Say why a table is stale or not; why two records are one person or two; how a person was put together
     Why(why::Why),
     /// Run the unit tests of steps: rows given, rows expected; reads no data
     Test(test::Test),
@@ -102,6 +107,10 @@ enum Command {
     Rollback(rollback::Rollback),
     /// Say what stands in files that nobody described, or in a table: types, keys, joins, personal data
     Profile(profile::Profile),
+    /// Judge a match: `match evaluate`
+    Match(matching::Match),
+    /// Show the pairs of records that a person should decide on; write them as a spreadsheet or a page
+    Review(review::Review),
     /// Check what a build needs: rights, conditional put, clock, disk, limits, the lake's state
     Doctor(doctor::Doctor),
     /// Give up releases that are no longer kept, compact small files, give space back
@@ -205,6 +214,8 @@ fn run(arguments: Arguments, scaffold: Scaffold) -> Result<ExitCode> {
             Command::Diff(command) => command.run(&options).await,
             Command::Rollback(command) => command.run(&options).await,
             Command::Profile(command) => command.run(&options).await,
+            Command::Match(command) => command.run(&options).await,
+            Command::Review(command) => command.run(&options).await,
             Command::Doctor(command) => command.run(&options).await,
             Command::Maintain(command) => command.run(&options).await,
             Command::Resume(command) => command.run(&options).await,

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::format::{count, plural, share};
-use super::page::{self, bar, escaped, section};
+use super::page::{bar, document, escaped, section};
 use crate::run::{Overview, PeopleCount};
 
 /// The page.
@@ -24,7 +24,7 @@ pub(super) fn render(project: &str, overview: &Overview) -> String {
         &missing(overview),
     ));
     body.push_str(&section("The files", &sources(overview)));
-    page::whole(&title, &body, &format!("release {}", overview.release))
+    document(&title, &body, &format!("release {}", overview.release))
 }
 
 fn tile(tiles: &mut String, number: &str, words: &str, class: &str) {

@@ -1,6 +1,23 @@
-//! What every page of kilde shares: whole in one file, no script, nothing fetched, fit to print.
+//! Pages for people, each whole in one file: nothing is fetched, fit to print.
 //!
 //! Everything that was not written here passes [`escaped`].
+
+use std::path::Path;
+
+use super::rows::part_of;
+use crate::error::{Error, Result};
+
+/// A whole page; `body` and `footer` are HTML.
+pub(super) fn document(title: &str, body: &str, footer: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=en><head><meta charset=utf-8>\
+         <meta name=viewport content=\"width=device-width, initial-scale=1\">\
+         <title>{}</title><style>{STYLE}</style></head>\n<body>\n{body}\
+         <footer>kilde {} · {footer}</footer></body></html>\n",
+        escaped(title),
+        env!("CARGO_PKG_VERSION"),
+    )
+}
 
 /// Text as HTML shows it, in an element or in a quoted attribute.
 pub(super) fn escaped(text: &str) -> String {
@@ -31,21 +48,15 @@ pub(super) fn bar(part: u64, whole: u64) -> String {
     )
 }
 
-/// A page. `body` is HTML; `made`: what it was made of, for the line at its foot.
-pub(super) fn whole(title: &str, body: &str, made: &str) -> String {
-    let made = if made.is_empty() {
-        String::new()
-    } else {
-        format!(" · {made}")
-    };
-    format!(
-        "<!doctype html>\n<html lang=en><head><meta charset=utf-8>\
-         <meta name=viewport content=\"width=device-width, initial-scale=1\">\
-         <title>{}</title><style>{STYLE}</style></head>\n<body>\n{body}\
-         <footer>kilde {}{made}</footer></body></html>\n",
-        escaped(title),
-        env!("CARGO_PKG_VERSION"),
-    )
+/// The file appears when it is whole.
+pub(super) fn write(file: &Path, text: &str) -> Result<()> {
+    let part = part_of(file);
+    let written = std::fs::write(&part, text).and_then(|()| std::fs::rename(&part, file));
+    written.map_err(|error| {
+        Error::config("the page cannot be written")
+            .at(file.display().to_string())
+            .caused_by(error)
+    })
 }
 
 const STYLE: &str = "

@@ -9,6 +9,7 @@ use futures::StreamExt;
 
 use super::format::{self, Columns, bytes, count, plural, share};
 use super::options::Options;
+use super::page;
 use super::style::{self, DOUBT, FAINT, STRONG, styled};
 use super::{overview_page, profile_page};
 use crate::catalog::View;
@@ -43,7 +44,7 @@ impl Profile {
         };
         if let Some(file) = &self.html {
             let title = what.display().to_string();
-            write(file, &profile_page::render(&title, &found))?;
+            page::write(file, &profile_page::render(&title, &found))?;
             if !options.quiet {
                 style::out(&format!("{} written\n", file.display()));
             }
@@ -66,7 +67,7 @@ impl Profile {
         let runner = options.runner(&project, &clock)?;
         let overview = runner.overview(&options.catalog(&project)?).await?;
         if let Some(file) = &self.html {
-            write(file, &overview_page::render(&project.name, &overview))?;
+            page::write(file, &overview_page::render(&project.name, &overview))?;
             if !options.quiet {
                 style::out(&format!("{} written\n", file.display()));
             }
@@ -156,14 +157,6 @@ async fn table(what: &Path, options: &Options) -> Result<Found> {
         tables: vec![look.finish(entry.facts.rows, entry.facts.bytes, contract)],
         joins: Vec::new(),
         skipped: Vec::new(),
-    })
-}
-
-pub(super) fn write(file: &Path, page: &str) -> Result<()> {
-    std::fs::write(file, page).map_err(|error| {
-        Error::config("the page cannot be written")
-            .at(file.display().to_string())
-            .caused_by(error)
     })
 }
 

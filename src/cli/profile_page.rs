@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::format::{bytes, count, cut, plural, share};
-use super::page::{self, bar, escaped, section};
+use super::page::{bar, document, escaped, section};
 use super::profile::{contents, different, next_file, percent};
 use crate::profile::{ColumnProfile, Found, Frequent, TableProfile};
 
@@ -50,7 +50,7 @@ pub(super) fn render(title: &str, found: &Found) -> String {
             &format!("<table>\n{lines}</table>\n"),
         ));
     }
-    page::whole(&title, &body, "")
+    document(&title, &body, "guessed from what stands there")
 }
 
 fn tiles(found: &Found, files: u64, rows: u64) -> String {

@@ -98,6 +98,31 @@ impl Runner {
     }
 }
 
+impl Catalog {
+    /// A query over tables as the newest release holds them; those that none holds as they are now are computed.
+    pub(super) async fn query_over(
+        &self,
+        outline: &Outline,
+        release: Option<&Release>,
+        tables: &[&TableName],
+        sql: &str,
+    ) -> Result<RecordBatch> {
+        let showing = Showing {
+            outline,
+            catalog: self,
+            release,
+            computed: Mutex::default(),
+        };
+        let mut inputs = BTreeMap::new();
+        for table in tables {
+            inputs.insert((*table).clone(), showing.input(table).await?);
+        }
+        let frame = showing.session(&inputs)?.sql(sql).await;
+        let frame = frame.map_err(engine::failure)?;
+        engine::collect_whole(frame).await
+    }
+}
+
 /// At most `limit` rows, and whether some were cut off.
 fn cut(batches: Vec<RecordBatch>, limit: Option<usize>) -> (Vec<RecordBatch>, bool) {
     let mut left = limit.unwrap_or(usize::MAX);

@@ -308,6 +308,424 @@ fn one_of_the_tables_brings_the_others_and_a_rollback_leaves_what_was_issued() {
     assert_eq!(club.query(ids), issued);
 }
 
+/// The sandbox of people, and a folder where stewards drop what they decided.
+fn with_stewards(rows: &str) -> Sandbox {
+    let club = sandbox(", decisions: stewardship.decisions", rows);
+    fs::create_dir_all(club.path("exports/stewardship")).unwrap();
+    let written = fs::read_to_string(club.path("pipelines/club.yaml")).unwrap();
+    club.write(
+        "pipelines/club.yaml",
+        "sources:\n  - {table: stewardship.decisions, files: 'stewardship/*.csv', read: csv}\n"
+            .to_string()
+            + &written,
+    );
+    club.write(
+        "schemas/stewardship/decisions.yaml",
+        "description: What stewards decided of pairs of records.
+rollback: keeps
+columns:
+  - {name: record_id, data_type: varchar}
+  - {name: other_record_id, data_type: varchar}
+  - {name: decision, data_type: varchar}
+  - {name: decided_on, data_type: date}
+",
+    );
+    club
+}
+
+/// Fills in a spreadsheet of the review: each pair that is named is decided.
+fn decide(club: &Sandbox, file: &str, day: &str, decisions: &[(&str, &str, &str)]) {
+    let mut text = "record_id,other_record_id,decision,decided_on\n".to_string();
+    for (one, other, decision) in decisions {
+        let _ = writeln!(text, "{one},{other},{decision},{day}");
+    }
+    club.write(&format!("exports/stewardship/{file}"), text);
+}
+
+#[test]
+fn what_a_steward_decided_holds_through_rebuilds_until_it_is_decided_otherwise() {
+    let mut rows = people(0, 60);
+    // one person to every eye; two who share a name only; a third record of the second
+    rows.push_str("y1,Tora,Nygaard,1971-05-06,tora.1x@mail.example,SE\n");
+    rows.push_str("y2,Tora,Nygaard,1971-05-06,tora.1x@mail.example,NO\n");
+    rows.push_str("z1,Liv,Aakre,1950-01-01,one@mail.example,SE\n");
+    rows.push_str("z2,Liv,Aakre,1988-09-09,two@mail.example,SE\n");
+    rows.push_str("z3,Liv,Aakre,1988-09-09,two@mail.example,SE\n");
+    let club = with_stewards(&rows);
+    club.kilde(&["build"]).ended(0);
+    let people_of = |keys: &str| {
+        let sql = format!(
+            "select count(distinct entity_id) from identity.people where record_id in ({keys})"
+        );
+        value(&club, &sql)
+    };
+    assert_eq!(
+        (people_of("'y1', 'y2'"), people_of("'z1', 'z2', 'z3'")),
+        ("1".into(), "2".into())
+    );
+    let first = value(
+        &club,
+        "select entity_id from identity.people where record_id = 'z2'",
+    );
+
+    decide(
+        &club,
+        "march.csv",
+        "2026-03-01",
+        &[
+            ("y1", "y2", "different"),
+            ("z2", "z1", "Same"),
+            ("p001a", "gone", "same"),
+        ],
+    );
+    let said = club.kilde(&["build"]).ended(0);
+    assert_eq!(
+        (people_of("'y1', 'y2'"), people_of("'z1', 'z2', 'z3'")),
+        ("2".into(), "1".into())
+    );
+    assert!(!said.stdout.contains("K0856"), "{}", said.stdout);
+    // the larger part of a person that is merged keeps its id
+    assert_eq!(
+        value(
+            &club,
+            "select entity_id from identity.people where record_id = 'z1'"
+        ),
+        first
+    );
+    club.kilde(&["build", "--full-refresh"]).ended(0);
+    assert_eq!(
+        (people_of("'y1', 'y2'"), people_of("'z1', 'z2', 'z3'")),
+        ("2".into(), "1".into())
+    );
+
+    // A is B, B is C, A is not C: different wins, and the review says so
+    decide(
+        &club,
+        "april.csv",
+        "2026-04-01",
+        &[("z1", "z3", "different"), ("z2", "z3", "same")],
+    );
+    let said = club.kilde(&["build"]).ended(0);
+    assert!(
+        said.stdout.contains("1 decisions contradicted (K0856)"),
+        "{}",
+        said.stdout
+    );
+    assert_ne!(people_of("'z1', 'z3'"), "1");
+    let review = club.query("select record_id, other_record_id, reason from identity.people_review where weight is null");
+    assert_eq!(review.len(), 1, "{review:?}");
+    assert!(
+        review[0]
+            .concat()
+            .contains("other decisions or `cannot` part them"),
+        "{review:?}"
+    );
+
+    // the latest decision of a pair counts
+    decide(
+        &club,
+        "may.csv",
+        "2026-05-01",
+        &[
+            ("y2", "y1", "same"),
+            ("z1", "z3", "cannot say"),
+            ("z1", "z2", ""),
+        ],
+    );
+    club.kilde(&["build"]).ended(0);
+    assert_eq!(
+        (people_of("'y1', 'y2'"), people_of("'z1', 'z2', 'z3'")),
+        ("1".into(), "1".into())
+    );
+
+    decide(&club, "june.csv", "2026-06-01", &[("y2", "y1", "perhaps")]);
+    let said = club.kilde(&["build"]).ended(1);
+    let all = said.stdout + &said.stderr;
+    assert!(
+        all.contains("K0855") && all.contains("1 rows of `stewardship.decisions`"),
+        "{all}"
+    );
+}
+
+#[test]
+fn the_review_is_a_spreadsheet_and_a_page_without_weights_and_comes_back_as_decisions() {
+    let mut rows = people(0, 60);
+    rows.push_str("z1,Liv,Aakre,1950-01-01,<one>@mail.example,SE\n");
+    rows.push_str("z2,Liv,Aakre,1950-09-19,two@mail.example,SE\n");
+    let club = with_stewards(&rows);
+    let said = club.kilde(&["review"]).ended(2);
+    assert!(said.stderr.contains("kilde build"), "{}", said.stderr);
+    let written = fs::read_to_string(club.path("pipelines/club.yaml")).unwrap();
+    // wide enough for something to wait
+    let wide = written.replace(
+        ", decisions:",
+        ", decide: {same_from: 30, review_from: -40}, decisions:",
+    );
+    club.write("pipelines/club.yaml", wide);
+    club.kilde(&["build"]).ended(0);
+    let waiting: usize = value(&club, "select count(*) from identity.people_review")
+        .parse()
+        .unwrap();
+    assert!(waiting > 0);
+    let said = club.kilde(&["review", "--csv", "review.csv"]).ended(0);
+    assert_eq!(
+        said.stdout,
+        format!("review.csv written: {waiting} pairs to decide on\n")
+    );
+    let csv = fs::read_to_string(club.path("review.csv")).unwrap();
+    let header = "record_id,other_record_id,decision,decided_by,decided_on,note,given_name,other given_name,";
+    assert!(csv.starts_with(header), "{csv}");
+    assert_eq!(csv.lines().count(), waiting + 1);
+    club.kilde(&["review", "identity.people_review", "--html", "review.html"])
+        .ended(0);
+    let page = fs::read_to_string(club.path("review.html")).unwrap();
+    assert_eq!(page.matches("<section class=pair").count(), waiting);
+    assert!(!page.contains("<one>") && !page.contains("http"), "{page}");
+    assert_eq!(page.matches("<p class=told hidden>").count(), waiting);
+
+    // every pair is the same person, says the steward who returns the file
+    club.write(
+        "schemas/stewardship/decisions.yaml",
+        "description: What stewards decided of pairs of records.
+columns:
+  - {name: record_id, data_type: varchar}
+  - {name: other_record_id, data_type: varchar}
+  - {name: decision, data_type: varchar}
+  - {name: decided_on, data_type: date}
+",
+    );
+    let returned: String = csv
+        .lines()
+        .map(|line| {
+            let mut cells: Vec<&str> = line.split(',').collect();
+            if cells[2].is_empty() {
+                cells[2] = "same";
+            }
+            cells.join(",") + "\n"
+        })
+        .collect();
+    club.write("exports/stewardship/review.csv", returned);
+    club.kilde(&["build"]).ended(0);
+    assert_eq!(
+        value(&club, "select count(*) from identity.people_review"),
+        "0"
+    );
+    let said = club.kilde(&["review"]).ended(0);
+    assert!(
+        said.stdout.contains("0 pairs to decide on"),
+        "{}",
+        said.stdout
+    );
+}
+
+#[test]
+fn why_adds_up_the_evidence_of_a_pair_and_shows_how_a_person_was_put_together() {
+    let mut rows = people(0, 60);
+    rows.push_str(&record(1, "c", false));
+    let club = sandbox(
+        ", cannot: [country]",
+        &(rows.clone() + &record(2, "c", false).replace(",SE", ",NO")),
+    );
+    club.kilde(&["build"]).ended(0);
+    let said = club.kilde(&["why", "p001a", "p001b"]).ended(0).stdout;
+    assert!(said.starts_with("one person c_"), "{said}");
+    for words in [
+        "family_name alike",
+        "birth_date equal",
+        "together",
+        "compared since they agree on",
+        "Bergh",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let json = club
+        .kilde(&["why", "p001b", "p001a", "--json"])
+        .ended(0)
+        .stdout;
+    let story: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let number = |value: &serde_json::Value| value.as_f64().unwrap();
+    let told = story["comparisons"].as_array().unwrap().iter();
+    let told: f64 = told
+        .map(|told| number(&told["bits"]) + number(&told["rarity"]))
+        .sum();
+    let sum = number(&story["start"]) + told + number(&story["household"]);
+    assert!((sum - number(&story["weight"])).abs() < 1e-9, "{story}");
+    let edge = "select weight from identity.people_edges where record_id = 'p001a' and other_record_id = 'p001b'";
+    let edge: f64 = value(&club, edge).parse().unwrap();
+    assert!(
+        (edge - number(&story["weight"])).abs() < 1e-3,
+        "{edge} {story}"
+    );
+    assert_eq!(story["one"]["id"], story["other"]["id"]);
+
+    let said = club.kilde(&["why", "p003a", "p004a"]).ended(0).stdout;
+    assert!(
+        said.starts_with("two persons c_") && said.contains("no blocking rule"),
+        "{said}"
+    );
+    let said = club.kilde(&["why", "p002a", "p002c"]).ended(0).stdout;
+    assert!(
+        said.contains("the weight does not count: `cannot`"),
+        "{said}"
+    );
+
+    let id = value(
+        &club,
+        "select entity_id from identity.people where record_id = 'p001a'",
+    );
+    let said = club.kilde(&["why", &id]).ended(0).stdout;
+    assert!(said.starts_with(&format!("{id}: 3 records\n")), "{said}");
+    assert!(
+        said.contains("#2") && said.contains("weakest bridge: #"),
+        "{said}"
+    );
+    club.kilde(&["why", "p001a", "p001b", "--html", "why.html"])
+        .ended(0);
+    let page = fs::read_to_string(club.path("why.html")).unwrap();
+    assert!(
+        page.contains("<svg") && page.contains("start: two random records"),
+        "{page}"
+    );
+
+    let said = club.kilde(&["why", "p001a", "nobody"]).ended(2).stderr;
+    assert!(said.contains("no record is called `nobody`"), "{said}");
+    let said = club
+        .kilde(&["why", "c_00000000000000000000"])
+        .ended(2)
+        .stderr;
+    assert!(
+        said.contains("no record has, or ever had, the id"),
+        "{said}"
+    );
+
+    // the person leaves
+    let left: Vec<&str> = rows
+        .lines()
+        .filter(|line| !line.starts_with("p001"))
+        .collect();
+    seed(&club, &(left.join("\n") + "\n"));
+    club.kilde(&["build"]).ended(0);
+    let said = club.kilde(&["why", &id]).ended(0).stdout;
+    assert!(said.contains("is retired"), "{said}");
+}
+
+#[test]
+fn a_match_is_judged_against_a_truth_and_by_what_people_decided() {
+    let club = with_stewards(&people(0, 60));
+    decide(
+        &club,
+        "march.csv",
+        "2026-03-01",
+        &[("p001a", "p001b", "same"), ("p002a", "p002b", "same")],
+    );
+    club.kilde(&["build"]).ended(0);
+    let keys = club.query("select record_id from identity.people order by record_id");
+    let mut truth = "person,record_id\n".to_string();
+    for key in keys.concat() {
+        // one record is said to be of somebody else
+        let person = if key == "p004b" { "p999" } else { &key[..4] };
+        let _ = writeln!(truth, "{person},{key}");
+    }
+    truth.push_str("p888,gone\n");
+    club.write("truth.csv", truth);
+    let json = club
+        .kilde(&["match", "evaluate", "--truth", "truth.csv", "--json"])
+        .ended(0)
+        .stdout;
+    let found: serde_json::Value = serde_json::from_str(&json).unwrap();
+    // 40 people have two records, and one of these pairs is said to be wrong
+    let truth = &found["truth"];
+    let near = |value: &serde_json::Value, expected: f64| {
+        assert!(
+            (value.as_f64().unwrap() - expected).abs() < 1e-9,
+            "{value} {expected}"
+        );
+    };
+    near(&truth["pairs"]["precision"], 39.0 / 40.0);
+    near(&truth["pairs"]["recall"], 1.0);
+    near(&truth["b_cubed"]["precision"], 99.0 / 100.0);
+    assert_eq!(truth["exact"], 59);
+    assert_eq!(truth["mixed"], 1);
+    assert_eq!(truth["unknown_records"], 1);
+    let decided = found["decided_precision"].as_array().unwrap();
+    assert!(
+        decided[0].as_f64() < Some(1.0) && decided[1].as_f64() == Some(1.0),
+        "{decided:?}"
+    );
+    let said = club
+        .kilde(&[
+            "match",
+            "evaluate",
+            "identity.people",
+            "--truth",
+            "truth.csv",
+        ])
+        .ended(0)
+        .stdout;
+    assert!(
+        said.contains("pairs                                 0.9750  1.0000")
+            || said.contains("0.9750"),
+        "{said}"
+    );
+    assert!(said.contains("people decided on 2 pairs"), "{said}");
+    club.kilde(&["match", "evaluate", "--html", "match.html"])
+        .ended(0);
+    let page = fs::read_to_string(club.path("match.html")).unwrap();
+    assert!(
+        page.contains("Pairs of blocking rules") && page.contains("birth_date equal"),
+        "{page}"
+    );
+
+    club.write("other.csv", "record,person\na,b\n");
+    let said = club
+        .kilde(&["match", "evaluate", "--truth", "other.csv"])
+        .ended(2)
+        .stderr;
+    assert!(
+        said.contains("they must be record_id and one that names the person"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_plan_counts_the_pairs_of_each_rule_and_refuses_an_explosion() {
+    let mut rows = String::new();
+    for person in 0..1200 {
+        rows.push_str(&record(person, "a", false));
+    }
+    let club = sandbox(", block: [[email], [family_name, birth_date]]", &rows);
+    club.kilde(&["build"]).ended(0);
+    let said = club.kilde(&["plan"]).ended(0).stdout;
+    assert!(!said.contains("pairs"), "nothing to do: {said}");
+    let written = fs::read_to_string(club.path("pipelines/club.yaml")).unwrap();
+    let with = |block: &str| {
+        club.write(
+            "pipelines/club.yaml",
+            written.replace("block: [[email]", block),
+        )
+    };
+    with("block: [[given_name, birth_date], [email]");
+    let said = club.kilde(&["plan"]).ended(0).stdout;
+    assert!(said.contains("identity.people: 1,200 records, "), "{said}");
+    assert!(said.contains("pairs of at most 200,000,000"), "{said}");
+    let line = said
+        .lines()
+        .find(|line| line.contains("given_name, birth_date"))
+        .unwrap();
+    assert!(
+        line.contains(" new") && line.contains("largest block"),
+        "{said}"
+    );
+    with("block: [[country], [email]");
+    let said = club.kilde(&["plan"]).ended(2);
+    assert!(said.stdout.contains("719,400 pairs"), "{}", said.stdout);
+    assert!(
+        said.stderr.contains("(country) would make 719400 pairs, 100 % of them from one value that 1200 records share"),
+        "{}",
+        said.stderr
+    );
+}
+
 const COMPANIES: &str = "description: Companies as two registers know them.
 key: [company_id]
 columns:
