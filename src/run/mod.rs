@@ -60,7 +60,10 @@ pub(crate) use latest::LatestReport;
 pub(crate) use maintain::{MaintainReport, MaintainRequest};
 #[cfg(test)]
 pub(crate) use matching::ReviewRecord;
-pub(crate) use matching::{Review, ReviewPair};
+pub(crate) use matching::{
+    AgainstTruth, EntityStory, MatchEvaluation, MatchForecast, MergeStory, PairStory, RatesStory,
+    Review, ReviewPair,
+};
 pub use report::RunReport;
 pub(crate) use report::{
     BrokenRule, ExportReport, HeldReport, OverdueReport, SourceReport, StepReport, TableOutcome,
