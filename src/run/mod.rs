@@ -33,6 +33,7 @@ mod operations;
 mod ops_tables;
 mod overview;
 mod publication;
+mod receipt;
 mod report;
 mod schedule;
 mod show;
@@ -67,7 +68,7 @@ pub(crate) use matching::{
 pub(crate) use overview::{Overview, PeopleCount};
 pub use report::RunReport;
 pub(crate) use report::{
-    ExportReport, HeldReport, OverdueReport, SourceReport, StepReport, TableOutcome, WarnedRule,
+    BrokenRule, ExportReport, HeldReport, OverdueReport, SourceReport, StepReport, TableOutcome,
 };
 
 pub(crate) use show::Shown;
