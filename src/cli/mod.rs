@@ -189,7 +189,11 @@ fn run(arguments: Arguments, scaffold: Scaffold) -> Result<ExitCode> {
         }
         Command::Schema(command) => return command.run(),
         Command::Explain(command) => return command.run(),
-        Command::Build(_) | Command::Maintain(_) | Command::Rollback(_) | Command::Resume(_) => {
+        Command::Build(_)
+        | Command::Adopt(_)
+        | Command::Maintain(_)
+        | Command::Rollback(_)
+        | Command::Resume(_) => {
             options.stop = interrupt::stop_on_signal()?;
         }
         _ => interrupt::end_on_signal()?,

@@ -397,6 +397,9 @@ impl<'a> Decider<'a> {
         for input in &plan.published_inputs {
             let table = input.clone();
             match self.tables.get(input).map(|input| &input.action) {
+                _ if self.observed.adopts.contains(input) => {
+                    may_change.push(Reason::InputChanges { table });
+                }
                 Some(Action::Ingest { .. } | Action::Build | Action::Maybe) => {
                     may_change.push(Reason::InputChanges { table });
                 }

@@ -1,6 +1,6 @@
 //! What stands outside of the project: the last release and the exports that lie in `raw`. Gathered by `run`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,8 @@ pub struct Observed {
     pub(crate) exports: BTreeMap<TableName, Vec<ObservedExport>>,
     /// The newest replay of the rejects of each source that had one.
     pub(crate) replays: BTreeMap<TableName, Replay>,
+    /// Tables of sources that take over rows which another tool added.
+    pub(crate) adopts: BTreeSet<TableName>,
 }
 
 /// A contract that was mended, and the one before it: what was loaded under that stands, but for the exports whose rejects

@@ -153,7 +153,8 @@ impl Runner {
     ) -> Result<Option<(Catalog, Observation, Plan)>> {
         observe::refuse_without_raw(&self.project)?;
         let catalog = self.catalog(request.as_of)?;
-        let observation = observe::observe(self, &catalog, request.as_of).await?;
+        let mut observation = observe::observe(self, &catalog, request.as_of).await?;
+        observation.observed.adopts.clone_from(&request.adopt);
         report.base = observation.release.as_ref().map(BaseRelease::of);
         observation.refuse_without_raw(&self.project)?;
         observation.refuse_if_paused()?;
@@ -201,6 +202,7 @@ impl Runner {
         if is_old || base != planned_on {
             // a dead rival's release was settled, or one was published since we looked
             observation = observe::observe(self, catalog, request.as_of).await?;
+            observation.observed.adopts.clone_from(&request.adopt);
             observation.refuse_without_raw(&self.project)?;
             report.base = observation.release.as_ref().map(BaseRelease::of);
             plan = self.plan_on(Some(catalog), &observation, request).await?;

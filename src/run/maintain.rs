@@ -136,8 +136,11 @@ impl Runner {
     pub(crate) async fn maintain(&self, request: &MaintainRequest) -> Result<MaintainReport> {
         let watch = Stopwatch::start();
         let catalog = self.readable(self.clock.now())?;
-        let base = catalog.release(None).await?;
-        let survey = self.survey(&catalog, base, &request.drop).await?;
+        let looking = async {
+            let base = catalog.release(None).await?;
+            self.survey(&catalog, base, &request.drop).await
+        };
+        let survey = self.stop.unless(looking).await?;
         if request.dry_run {
             let kept_since = self.project.keep.before(self.clock.now());
             let lake = catalog.lake();

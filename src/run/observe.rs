@@ -245,6 +245,7 @@ async fn look(runner: &Runner, lake: Published, as_of: DateTime<Utc>) -> Result<
             release: release.map(|release| observed_release(release, is_paused)),
             exports: BTreeMap::new(),
             replays: BTreeMap::new(),
+            adopts: BTreeSet::new(),
         },
         release: lake.release,
         pause: lake.pause,

@@ -94,7 +94,7 @@ impl Runner {
     ) -> Result<RollbackReport> {
         let catalog = self.readable(self.clock.now())?;
         // fail before anything is claimed
-        let then = catalog.lake().release(to).await?;
+        let then = self.stop.unless(catalog.lake().release(to)).await?;
         let operation = Operation::new(self, RunCommand::Rollback);
         let (claim, _) = self.claim(&catalog, &operation.run, wait, listener).await?;
         let ended = self.roll_back(&catalog, claim, &then).await;
@@ -211,12 +211,13 @@ impl Runner {
     /// `Conflict` while another run holds the lake.
     pub(crate) async fn resume(&self, wait: Duration, listener: &Listener) -> Result<ResumeReport> {
         let catalog = self.readable(self.clock.now())?;
-        let current = catalog.lake().current().await?;
-        let paused = match current {
-            Some(release) => catalog.lake().pause(&release).await?.map(|_| release),
-            None => None,
+        let looking = async {
+            Ok(match catalog.lake().current().await? {
+                Some(release) => catalog.lake().pause(&release).await?.map(|_| release),
+                None => None,
+            })
         };
-        let Some(release) = paused else {
+        let Some(release) = self.stop.unless(looking).await? else {
             return Ok(ResumeReport {
                 was_paused: false,
                 warning: None,

@@ -2,9 +2,10 @@
 //! readers without the right to write.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::foreign;
+use crate::kills::signal;
 use crate::sandbox::Sandbox;
 use crate::time_limit;
 
@@ -183,6 +184,38 @@ fn what_another_tool_changed_is_told_and_overruled_by_a_person() {
     deliver(&company, 4);
     company.kilde(&["build"]).ended(0);
     assert_eq!(sales(&company), ["8", "120"]);
+    assert_sums(&company);
+}
+
+#[test]
+fn a_restore_is_overruled_and_rows_are_adopted_with_what_stands_on_them_though_no_export_waits() {
+    let Some(python) = foreign::python() else {
+        return;
+    };
+    let company = company();
+    let rows = r#"[{"order_id": 90, "amount": 500}]"#;
+    change(python, &company, "bronze/orders", &["append", rows]);
+    // the publish stands before the signal comes, so it is carried out
+    let mut adopting = company.command(&["adopt", "orders"]);
+    adopting.env("KILDE_FAILPOINT", "slow_after_publish_entry");
+    let adopting = adopting.stdout(Stdio::null()).spawn().unwrap();
+    let entries = company.path("lake/_kilde/log");
+    // two builds of two entries each, then claim and publish
+    while std::fs::read_dir(&entries).unwrap().count() < 6 {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    signal(&adopting, "-TERM");
+    let adopted = adopting.wait_with_output().unwrap();
+    assert_eq!(adopted.status.code(), Some(0));
+    assert_eq!(sales(&company), ["5", "560"]);
+    assert_sums(&company);
+    // a restore writes the table's protocol again, which raises nothing
+    change(python, &company, "bronze/orders", &["restore", "0"]);
+    deliver(&company, 3);
+    let said = company.kilde(&["build"]).ended(4);
+    assert!(said.stderr.contains("K0709"), "{}", said.stderr);
+    company.kilde(&["build", "--overrule", "orders"]).ended(0);
+    assert_eq!(sales(&company), ["7", "590"]);
     assert_sums(&company);
 }
 

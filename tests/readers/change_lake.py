@@ -1,7 +1,7 @@
 """Changes one table of a lake as a tool does that knows nothing of kilde: delta-rs for Python.
 
 `change_lake.py TABLE_FOLDER ACTION`, where ACTION is one of `optimize`, `vacuum` (with the table's own retention), `vacuum-all`
-(every file that the newest version does not name), `delete CONDITION`, `property NAME VALUE`, or `append JSON` with a list of rows.
+(every file that the newest version does not name), `restore VERSION`, `delete CONDITION`, `property NAME VALUE`, or `append JSON` with a list of rows.
 """
 
 import json
@@ -18,6 +18,8 @@ elif action == "vacuum":
     print(len(table.vacuum(dry_run=False)))
 elif action == "vacuum-all":
     print(len(table.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)))
+elif action == "restore":
+    table.restore(int(rest[0]))
 elif action == "delete":
     print(table.delete(rest[0])["num_deleted_rows"])
 elif action == "property":

@@ -45,6 +45,18 @@ pub(super) struct Protocol {
     pub(super) writer_features: Option<Vec<String>>,
 }
 
+impl Protocol {
+    /// What every table of ours asks of its readers and writers.
+    pub(super) fn ours() -> Self {
+        Self {
+            min_reader_version: 1,
+            min_writer_version: 2,
+            reader_features: None,
+            writer_features: None,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct MetaData {

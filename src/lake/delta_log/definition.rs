@@ -43,12 +43,7 @@ impl TableDefinition<'_> {
     /// # Errors
     /// `Internal` for a column type that cannot be published.
     pub(crate) fn lines(&self) -> Result<String> {
-        let protocol = Protocol {
-            min_reader_version: 1,
-            min_writer_version: 2,
-            reader_features: None,
-            writer_features: None,
-        };
+        let protocol = Protocol::ours();
         let meta_data = MetaData {
             id: self.identity.id.clone(),
             name: Some(self.table.to_string()),

@@ -106,7 +106,10 @@ pub(super) fn commit(version: u64, entry: &Bytes, app_id: &str, location: &str) 
     };
     for line in parse(entry, location)? {
         commit.changes_metadata |= line.meta_data.is_some();
-        commit.changes_protocol |= line.protocol.is_some();
+        // a restore by another tool says again what we said
+        commit.changes_protocol |= line
+            .protocol
+            .is_some_and(|protocol| protocol != Protocol::ours());
         if let Some(txn) = line.txn.filter(|txn| txn.app_id == app_id) {
             commit.release = Some(ReleaseNumber(txn.version.max(0) as u64));
         }

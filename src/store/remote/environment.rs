@@ -37,6 +37,28 @@ impl Environment {
             .map(|(name, value)| (name.to_ascii_lowercase(), value.as_str()))
     }
 
+    /// Values that no request could carry, and addresses that hold a secret.
+    ///
+    /// # Errors
+    /// `Config` K0722 naming the variable.
+    pub(super) fn refuse_unusable(&self, start: &str, endpoints: &[&str]) -> Result<()> {
+        for (name, value) in self.0.iter().filter(|(name, _)| name.starts_with(start)) {
+            if value.chars().any(char::is_control) {
+                return Err(Error::config(format!(
+                    "`{name}` holds a line break or another control character"
+                ))
+                .code(Code(722))
+                .help("a secret that was read from a file often ends in one: take it off"));
+            }
+        }
+        for name in endpoints {
+            if let Some(value) = self.get(name) {
+                usable_address(&format!("`{name}`"), value)?;
+            }
+        }
+        Ok(())
+    }
+
     fn home(&self) -> Option<PathBuf> {
         self.first(&["HOME", "USERPROFILE"]).map(PathBuf::from)
     }
@@ -46,6 +68,25 @@ impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
     }
+}
+
+/// # Errors
+/// `Config` K0722 where an endpoint is no address, or one with a user or password in it, which logs of requests would show.
+pub(super) fn usable_address(what: &str, value: &str) -> Result<()> {
+    let url = url::Url::parse(value).ok();
+    let is_web = |url: &url::Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+    let Some(url) = url.filter(is_web) else {
+        return Err(
+            Error::config(format!("{what} is no address such as `https://host:9000`"))
+                .code(Code(722)),
+        );
+    };
+    if url.username().is_empty() && url.password().is_none() {
+        return Ok(());
+    }
+    Err(Error::config(format!("{what} holds a user or a password"))
+        .code(Code(722))
+        .help("credentials have variables of their own: docs/storage.md lists them"))
 }
 
 /// A profile of AWS, as `aws configure` writes it. Values may be secrets: never shown.

@@ -16,7 +16,7 @@ use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{BackoffConfig, ObjectStore, RetryConfig};
 
-use self::environment::{Environment, Profile};
+use self::environment::{Environment, Profile, usable_address};
 use self::guarded::Guarded;
 use super::failure::{Told, failed};
 use crate::error::{Error, Result};
@@ -95,6 +95,12 @@ pub(super) fn open(bucket: &Bucket) -> Result<Arc<dyn ObjectStore>> {
 
 fn open_with(bucket: &Bucket, environment: &Environment) -> Result<Arc<dyn ObjectStore>> {
     let patience = patient(environment)?;
+    match bucket.provider {
+        Provider::S3 => environment.refuse_unusable("AWS_", &S3_ENDPOINT)?,
+        Provider::Azure => environment.refuse_unusable("AZURE_", &AZURE_ENDPOINT)?,
+        // a key of Google is a document of many lines
+        Provider::Google => {}
+    }
     let built = match bucket.provider {
         Provider::S3 => s3(bucket, environment, patience)?,
         Provider::Azure => azure(bucket, environment, patience),
@@ -210,6 +216,7 @@ fn s3(bucket: &Bucket, environment: &Environment, patience: RetryConfig) -> Resu
     }
     let endpoint = environment.first(&S3_ENDPOINT);
     if let Some(endpoint) = endpoint.or(profile.get("endpoint_url")) {
+        usable_address("the endpoint of the AWS profile", endpoint)?;
         builder = builder.with_endpoint(endpoint);
         // whoever writes `http://` has said that it may be read on the way
         if endpoint.starts_with("http://") {
@@ -378,6 +385,22 @@ mod tests {
                 !text.contains("geheim") && !text.contains("ge heim"),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn values_that_no_request_can_carry_are_refused_by_name_and_not_shown() {
+        let cases = [
+            ("AWS_ENDPOINT_URL", "minio-geheim:9000", "no address"),
+            ("AWS_ENDPOINT_URL", "http://127.0.0.1:9000/\n", "line break"),
+            ("AWS_ENDPOINT_URL", "http://u:geheim@host", "a password"),
+            ("AWS_SECRET_ACCESS_KEY", "geheim\n", "line break"),
+            ("AWS_SESSION_TOKEN", "geheim\r", "line break"),
+        ];
+        for (name, value, words) in cases {
+            let text = opened("s3://b/x", &[(name, value)]).err().unwrap().render();
+            assert!(text.contains(name) && text.contains(words), "{text}");
+            assert!(text.contains("K0722") && !text.contains("geheim"), "{text}");
         }
     }
 
