@@ -31,7 +31,9 @@ mod observe;
 mod openlineage;
 mod operations;
 mod ops_tables;
+mod overview;
 mod publication;
+mod receipt;
 mod report;
 mod schedule;
 mod show;
@@ -63,9 +65,10 @@ pub(crate) use matching::{
     AgainstTruth, EntityStory, MatchEvaluation, MatchForecast, MergeStory, PairStory, RatesStory,
     Review, ReviewPair,
 };
+pub(crate) use overview::{Overview, PeopleCount};
 pub use report::RunReport;
 pub(crate) use report::{
-    ExportReport, HeldReport, OverdueReport, SourceReport, StepReport, TableOutcome, WarnedRule,
+    BrokenRule, ExportReport, HeldReport, OverdueReport, SourceReport, StepReport, TableOutcome,
 };
 
 pub(crate) use show::Shown;
