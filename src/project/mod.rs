@@ -10,6 +10,7 @@ mod contract;
 mod contract_text;
 mod data_test;
 mod dbt_folder;
+mod encoding;
 mod exposure;
 mod freshness;
 mod highlights;
@@ -51,6 +52,7 @@ pub(crate) use unit_test::FixtureRow;
 pub(crate) use unit_test::{Cell, Fixture, FixtureCell, FixtureRows, UnitTest};
 
 pub(crate) use data_test::{DataTest, Limit, RowChange, TestKind, TestSeverity};
+pub(crate) use encoding::Encoding;
 pub(crate) use exposure::Exposure;
 pub(crate) use freshness::Freshness;
 pub(crate) use highlights::{Figures, Groups, Highlights, People};
@@ -64,7 +66,8 @@ pub(crate) use purpose::Ground;
 pub(crate) use ready::{Marker, Ready};
 pub(crate) use seed::Seed;
 pub(crate) use source::{
-    Conversions, CsvRead, Encoding, JsonRead, Load, NdjsonRead, ParquetRead, Read, Source, XlsxRead,
+    Conversions, CsvRead, Escape, FixedRead, Frame, JsonRead, Load, NdjsonRead, ParquetRead, Read,
+    Source, XlsxRead,
 };
 
 use crate::diagnostic::{Diagnostic, Place, SourceFile, Span, nearest};

@@ -30,14 +30,51 @@ const DAY_MICROS: i64 = 86_400_000_000;
 #[derive(Debug)]
 pub(crate) struct Converter {
     pub(crate) decoder: TextDecoder,
-    /// The byte that makes the next one literal between quotes: the escape, else the quote itself.
-    escape: u8,
+    escaping: Escaping,
     numbers: NumberStyle,
     /// Texts that mean null.
     nulls: Vec<Vec<u8>>,
     dates: Vec<Pattern>,
     times: Vec<Pattern>,
     local: LocalTime,
+}
+
+/// What makes a sign of delimited text an ordinary character, in the bytes of the export.
+#[derive(Clone, Debug)]
+pub(crate) struct Escaping {
+    /// Never empty.
+    pub(crate) escape: Vec<u8>,
+    /// The signs before which it does so; before all else it is an ordinary character itself.
+    pub(crate) before: Vec<Vec<u8>>,
+}
+
+impl Escaping {
+    /// A quote within quotes is doubled.
+    pub(crate) fn doubled(quote: &[u8]) -> Self {
+        Self {
+            escape: quote.to_vec(),
+            before: vec![quote.to_vec()],
+        }
+    }
+
+    /// Appends the text with what it escapes; `append` decodes.
+    fn resolve(&self, text: &[u8], out: &mut Vec<u8>, append: impl Fn(&[u8], &mut Vec<u8>)) {
+        let mut rest = text;
+        let mut from = 0;
+        while let Some(at) = memchr::memmem::find(&rest[from..], &self.escape) {
+            let at = from + at;
+            let after = &rest[at + self.escape.len()..];
+            let sign = self.before.iter().find(|sign| after.starts_with(sign));
+            let Some(sign) = sign else {
+                from = at + self.escape.len();
+                continue;
+            };
+            append(&rest[..at], out);
+            rest = after;
+            from = sign.len();
+        }
+        append(rest, out);
+    }
 }
 
 /// The text of a cell as UTF-8, escapes resolved.
@@ -54,15 +91,15 @@ impl<'a> Plain<'a> {
 }
 
 impl Converter {
-    /// `escape`: what makes a quote literal between quotes.
-    pub(crate) fn new(conversions: &Conversions, encoding: Encoding, escape: u8) -> Self {
+    /// `escaping`: of delimited text.
+    pub(crate) fn new(conversions: &Conversions, encoding: Encoding, escaping: Escaping) -> Self {
         let compile = |formats: &[String]| match formats {
             [] => vec![Pattern::Iso],
             formats => formats.iter().map(|f| calendar::compile(f)).collect(),
         };
         Self {
             decoder: TextDecoder::new(encoding),
-            escape,
+            escaping,
             numbers: NumberStyle {
                 decimal: conversions.decimal,
                 thousands: conversions.thousands,
@@ -90,7 +127,7 @@ impl Converter {
             times: Vec::new(),
             zone,
         };
-        Self::new(&conversions, Encoding::Utf8, b'"')
+        Self::new(&conversions, Encoding::Utf8, Escaping::doubled(b"\""))
     }
 
     /// Microseconds in UTC of a time on the export's local clock.
@@ -203,14 +240,8 @@ impl Converter {
     pub(crate) fn append(&self, kind: CellKind, bytes: &[u8], out: &mut Vec<u8>) {
         match kind {
             CellKind::Doubled => {
-                let mut rest = bytes;
-                while let Some(at) = memchr::memchr(self.escape, rest) {
-                    self.decoder.append(&rest[..at], out);
-                    let literal = &rest[(at + 1).min(rest.len())..(at + 2).min(rest.len())];
-                    self.decoder.append(literal, out);
-                    rest = &rest[(at + 2).min(rest.len())..];
-                }
-                self.decoder.append(rest, out);
+                let append = |part: &[u8], out: &mut Vec<u8>| self.decoder.append(part, out);
+                self.escaping.resolve(bytes, out, append);
             }
             CellKind::Escaped => unescape(bytes, out, |part, out| self.decoder.append(part, out)),
             _ => self.decoder.append(bytes, out),
@@ -300,7 +331,6 @@ fn patterns<'a>(cell: &Plain<'_>, declared: &'a [Pattern]) -> &'a [Pattern] {
     }
 }
 
-/// The text of a date or time: numbers are none, whatever their value.
 /// Longer units first: `kr` is not `k` with something before it.
 fn units(declared: &[String]) -> Vec<Vec<u8>> {
     let units = declared.iter().map(|unit| unit.clone().into_bytes());
@@ -309,6 +339,7 @@ fn units(declared: &[String]) -> Vec<Vec<u8>> {
     units
 }
 
+/// The text of a date or time: numbers are none, whatever their value.
 fn date_text<'a>(cell: &Plain<'a>) -> Result<&'a [u8], Rule> {
     match cell.kind {
         CellKind::Number => Err(Rule::NumberAsDate),

@@ -2,13 +2,13 @@
 
 use std::io::Read;
 
-use super::csv::long_line;
-use super::lines::Window;
+use super::lines::{LineEnds, Window};
 use super::objects::Objects;
 use super::paths::Paths;
+use super::records::long_line;
 use super::{Decoding, Format, Seen, converter};
 use crate::error::Result;
-use crate::ingest::conform::Converter;
+use crate::ingest::conform::{Converter, Escaping};
 use crate::ingest::output::Place;
 use crate::ingest::rule::Rule;
 use crate::project::NdjsonRead;
@@ -66,7 +66,11 @@ fn scan(window: &Window<'_>, paths: &mut Paths, converter: &Converter, limit: us
 
 impl Format for Ndjson {
     fn converter(&self) -> Converter {
-        converter(&self.read.conversions, self.read.encoding, b'"')
+        converter(
+            &self.read.conversions,
+            self.read.encoding,
+            Escaping::doubled(b"\""),
+        )
     }
 
     fn decode(&self, bytes: &mut dyn Read, mut task: Decoding<'_>) -> Result<Seen> {
@@ -80,7 +84,7 @@ impl Format for Ndjson {
                 let objects = &mut batch.objects;
                 objects.reject(window.rest(), place, Rule::RecordTooLong, converter);
                 batch.objects.write(window.rest(), paths.width, &mut task)?;
-                window.skip_line(task.file)?;
+                window.skip_line(LineEnds::Feed, task.file)?;
                 continue;
             }
             let (end, lines) = (batch.end, batch.lines);

@@ -29,7 +29,7 @@ pub(in crate::project) use decode::{
     Decode, FromText, Mistake, Named, OneOrMany, Sink, listed, nearest_word,
 };
 pub(in crate::project) use format::NullTexts;
-pub(in crate::project) use format::{RawCsv, RawRead, RawXlsx};
+pub(in crate::project) use format::{EscapeSign, RawCsv, RawFixed, RawRead, RawXlsx};
 pub(in crate::project) use matching::RawMatch;
 pub(in crate::project) use pipeline_file::{
     RawExposure, RawFreshness, RawOwner, RawPipelineFile, RawReady, RawSource, RawStep,
@@ -38,7 +38,7 @@ pub(in crate::project) use project_file::{
     RawHighlights, RawNotify, RawOpenLineage, RawProjectFile, RawTarget,
 };
 pub(in crate::project) use scalar::{
-    Character, ColumnName, DateFormat, JsonPath, NumberSign, TimeFormat, Unit, identifier,
+    ColumnName, DateFormat, JsonPath, NumberSign, Signs, TimeFormat, Unit, identifier,
 };
 pub(in crate::project) use schema_file::{
     RawColumn, RawMaterialization, RawSchemaFile, RawSubject,
