@@ -16,7 +16,7 @@ use crate::diagnostic::{SourceFile, Span};
 use crate::error::Result;
 use crate::project::{
     Captures, Column, ColumnType, Contract, Conversions, CsvRead, DataTest, Encoding, Escape,
-    FixedRead, Frame, JsonRead, Load, Materialization, NdjsonRead, ParquetRead, Read,
+    FixedRead, Frame, JsonRead, Load, Materialization, NdjsonRead, Negatives, ParquetRead, Read,
     RollbackClass, Source, Spanned, TestKind, TestSeverity, XlsxRead,
 };
 
@@ -39,6 +39,9 @@ pub(crate) fn conversions() -> Conversions {
         decimal: '.',
         thousands: None,
         units: Vec::new(),
+        negatives: Negatives::default(),
+        trues: None,
+        falses: None,
         nulls: vec![String::new()],
         dates: Vec::new(),
         times: Vec::new(),

@@ -184,14 +184,29 @@ pub(crate) struct Conversions {
     pub(crate) thousands: Option<char>,
     /// Signs and words that are cut off numbers: `kr`, `%`.
     pub(crate) units: Vec<String>,
+    /// Where a minus may stand, besides in front.
+    pub(crate) negatives: Negatives,
     /// Texts that mean null, `[""]` by default.
     pub(crate) nulls: Vec<String>,
-    /// strftime formats of dates, tried in order; none: ISO 8601.
+    /// Texts that mean true, in any case; `None`: the words of databases.
+    pub(crate) trues: Option<Vec<String>>,
+    /// Texts that mean false, likewise.
+    pub(crate) falses: Option<Vec<String>>,
+    /// strftime formats of dates, or `excel`, tried in order; none: ISO 8601.
     pub(crate) dates: Vec<String>,
-    /// strftime formats of times, tried in order; none: ISO 8601 / RFC 3339, `T` or space.
+    /// strftime formats of times, or ways to count (`epoch_ms`), tried in order; none: ISO 8601 / RFC 3339, `T` or space.
     pub(crate) times: Vec<String>,
     /// Zone of times without one.
     pub(crate) zone: chrono_tz::Tz,
+}
+
+/// Forms of negative numbers besides `-5`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Negatives {
+    /// `(5)`.
+    pub(crate) parentheses: bool,
+    /// `5-`.
+    pub(crate) trailing_minus: bool,
 }
 
 /// What one export means for the table.

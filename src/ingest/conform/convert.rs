@@ -16,13 +16,13 @@ use datafusion::arrow::datatypes::{
 
 use super::calendar::{self, Pattern};
 use super::local_time::LocalTime;
-use super::number::{self, NumberStyle};
+use super::number::{self, BooleanStyle, NumberStyle};
 use crate::error::{Error, Result};
 use crate::ingest::cell::{CellColumn, CellKind};
 use crate::ingest::encoding::TextDecoder;
 use crate::ingest::format::json::unescape;
 use crate::ingest::rule::{Fault, Rule};
-use crate::project::{ColumnType, Conversions, Encoding};
+use crate::project::{ColumnType, Conversions, Encoding, Negatives};
 
 const DAY_MICROS: i64 = 86_400_000_000;
 
@@ -34,8 +34,12 @@ pub(crate) struct Converter {
     numbers: NumberStyle,
     /// Texts that mean null.
     nulls: Vec<Vec<u8>>,
+    booleans: BooleanStyle,
     dates: Vec<Pattern>,
     times: Vec<Pattern>,
+    /// Those of them that read bare numbers.
+    number_dates: Vec<Pattern>,
+    number_times: Vec<Pattern>,
     local: LocalTime,
 }
 
@@ -97,6 +101,11 @@ impl Converter {
             [] => vec![Pattern::Iso],
             formats => formats.iter().map(|f| calendar::compile(f)).collect(),
         };
+        let (dates, times) = (compile(&conversions.dates), compile(&conversions.times));
+        let of_numbers = |patterns: &[Pattern]| {
+            let patterns = patterns.iter().filter(|pattern| pattern.reads_numbers());
+            patterns.cloned().collect()
+        };
         Self {
             decoder: TextDecoder::new(encoding),
             escaping,
@@ -104,14 +113,22 @@ impl Converter {
                 decimal: conversions.decimal,
                 thousands: conversions.thousands,
                 units: units(&conversions.units),
+                parentheses: conversions.negatives.parentheses,
+                trailing_minus: conversions.negatives.trailing_minus,
             },
+            booleans: BooleanStyle::new(
+                conversions.trues.as_deref(),
+                conversions.falses.as_deref(),
+            ),
             nulls: conversions
                 .nulls
                 .iter()
                 .map(|text| text.clone().into_bytes())
                 .collect(),
-            dates: compile(&conversions.dates),
-            times: compile(&conversions.times),
+            number_dates: of_numbers(&dates),
+            number_times: of_numbers(&times),
+            dates,
+            times,
             local: LocalTime::new(conversions.zone),
         }
     }
@@ -122,7 +139,10 @@ impl Converter {
             decimal: '.',
             thousands: None,
             units: Vec::new(),
+            negatives: Negatives::default(),
             nulls: Vec::new(),
+            trues: None,
+            falses: None,
             dates: Vec::new(),
             times: Vec::new(),
             zone,
@@ -165,7 +185,8 @@ impl Converter {
                 .with_data_type(data_type.arrow()),
             ),
             ColumnType::Date => Arc::new(self.primitive::<Date32Type>(column, faults, |cell| {
-                calendar::date(date_text(&cell)?, patterns(&cell, &self.dates))
+                let patterns = patterns(&cell, &self.dates, &self.number_dates);
+                calendar::date(date_text(&cell, patterns)?, patterns)
             })),
             ColumnType::Timestamp => Arc::new(
                 self.primitive::<TimestampMicrosecondType>(column, faults, |cell| {
@@ -184,17 +205,28 @@ impl Converter {
 
     /// A time on the export's clock, and its offset. A day in a declared date format is its midnight, as an ISO day is.
     fn time(&self, cell: &Plain<'_>) -> Result<(i64, Option<i32>), Rule> {
-        let text = date_text(cell)?;
-        calendar::time(text, patterns(cell, &self.times)).or_else(|rule| {
-            if matches!(self.dates[..], [Pattern::Iso]) || rule != Rule::NotATimestamp {
+        let times = patterns(cell, &self.times, &self.number_times);
+        let dates = patterns(cell, &self.dates, &self.number_dates);
+        let text = date_text(cell, if times.is_empty() { dates } else { times })?;
+        calendar::time(text, times).or_else(|rule| {
+            let is_last = matches!(dates, [] | [Pattern::Iso]);
+            if is_last || !matches!(rule, Rule::NotATimestamp | Rule::NumberAsDate) {
                 return Err(rule);
             }
-            match calendar::date(text, &self.dates) {
+            match calendar::date(text, dates) {
                 Ok(days) => Ok((i64::from(days) * DAY_MICROS, None)),
                 Err(Rule::ImpossibleDate) => Err(Rule::ImpossibleDate),
                 Err(_) => Err(rule),
             }
         })
+    }
+
+    /// Whether a number can be a date or time.
+    pub(super) fn reads_numbers_as(&self, data_type: &ColumnType) -> bool {
+        match data_type {
+            ColumnType::Date => !self.number_dates.is_empty(),
+            _ => !(self.number_times.is_empty() && self.number_dates.is_empty()),
+        }
     }
 
     /// The style of a number: JSON's own numbers are written alike everywhere.
@@ -277,10 +309,19 @@ impl Converter {
         let mut nulls = NullBufferBuilder::new(column.len());
         let mut scratch = Vec::new();
         for (row, cell) in column.iter().enumerate() {
-            let parsed = self.plain(cell, &mut scratch).map(|cell| match cell.kind {
-                CellKind::Json => Err(Rule::WrongType),
-                _ => number::boolean(cell.text),
-            });
+            // the empty text may be null elsewhere, and false here
+            let is_empty_word = cell.0 == CellKind::Text && cell.1.is_empty();
+            let empty = is_empty_word
+                .then(|| self.booleans.read(b"").ok())
+                .flatten();
+            let parsed = match empty {
+                Some(truth) => Some(Ok(truth)),
+                None => self.plain(cell, &mut scratch).map(|cell| match cell.kind {
+                    CellKind::Json => Err(Rule::WrongType),
+                    CellKind::Boolean => Ok(cell.text == b"true"),
+                    _ => self.booleans.read(cell.text),
+                }),
+            };
             nulls.append(matches!(parsed, Some(Ok(_))));
             values.append(matches!(parsed, Some(Ok(true))));
             if let Some(Err(rule)) = parsed {
@@ -323,10 +364,15 @@ impl Converter {
     }
 }
 
-/// The formats of a cell's date or time.
-fn patterns<'a>(cell: &Plain<'_>, declared: &'a [Pattern]) -> &'a [Pattern] {
+/// The formats of a cell's date or time: of the declared ones, those for a bare number if it is one.
+fn patterns<'a>(
+    cell: &Plain<'_>,
+    declared: &'a [Pattern],
+    of_numbers: &'a [Pattern],
+) -> &'a [Pattern] {
     match cell.kind {
         CellKind::Iso => &[Pattern::Iso],
+        CellKind::Number => of_numbers,
         _ => declared,
     }
 }
@@ -339,10 +385,10 @@ fn units(declared: &[String]) -> Vec<Vec<u8>> {
     units
 }
 
-/// The text of a date or time: numbers are none, whatever their value.
-fn date_text<'a>(cell: &Plain<'a>) -> Result<&'a [u8], Rule> {
+/// The text of a date or time: numbers are none, unless the source says what they count.
+fn date_text<'a>(cell: &Plain<'a>, patterns: &[Pattern]) -> Result<&'a [u8], Rule> {
     match cell.kind {
-        CellKind::Number => Err(Rule::NumberAsDate),
+        CellKind::Number if patterns.is_empty() => Err(Rule::NumberAsDate),
         CellKind::Boolean | CellKind::Json => Err(Rule::WrongType),
         _ => Ok(cell.text),
     }

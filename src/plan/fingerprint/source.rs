@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{Fingerprints, hash, test_fields};
-use crate::project::{Contract, Conversions, Escape, Frame, Load, Read, Source, Spanned, TestKind};
+use crate::project::{
+    Contract, Conversions, Escape, Frame, Load, Negatives, Read, Source, Spanned, TestKind,
+};
 
 /// Columns, types, where they come from, and the key by which records replace each other.
 pub(super) fn contract_part(contract: &Contract) -> String {
@@ -239,6 +241,21 @@ fn conversion_fields(conversions: &Conversions) -> Vec<String> {
     if !conversions.units.is_empty() {
         fields.push("units".into());
         fields.extend(conversions.units.iter().cloned());
+    }
+    let Negatives {
+        parentheses,
+        trailing_minus,
+    } = conversions.negatives;
+    fields.extend(parentheses.then(|| "parentheses".to_string()));
+    fields.extend(trailing_minus.then(|| "trailing_minus".to_string()));
+    for (name, words) in [
+        ("trues", &conversions.trues),
+        ("falses", &conversions.falses),
+    ] {
+        if let Some(words) = words {
+            fields.push(name.to_string());
+            fields.extend(words.iter().cloned());
+        }
     }
     fields
 }

@@ -1,7 +1,7 @@
 //! `read:` of a source, as written: one shape a format.
 
 use super::super::Spanned;
-use super::declare::{choice, section};
+use super::declare::{choice, section, words};
 use super::decode::{Anything, FromText, Later, Mistake, Named, OneOrMany};
 use super::scalar::{Character, DateFormat, JsonPath, NumberSign, Signs, TimeFormat, Unit, Zone};
 use crate::diagnostic::nearest;
@@ -53,11 +53,17 @@ section! {
         thousands: Option<Spanned<NumberSign>>,
         /// Signs and words that are cut off numbers, before or behind them: `[kr, "%"]`. Default: none.
         units: OneOrMany<Unit>,
+        /// How negative numbers are written besides `-5`: `parentheses` for `(5)`, `trailing_minus` for `5-`. Default: not at all.
+        negatives: OneOrMany<NegativeForm>,
         /// Texts that mean null. Default `[""]`.
-        nulls: Option<NullTexts>,
-        /// strftime formats of dates, tried in order. Default ISO 8601.
+        nulls: Option<Texts>,
+        /// Texts that mean true, in any case: `[ja, x]`. Default `[true, t, yes, y, 1]`.
+        trues: Option<Spanned<Texts>>,
+        /// Texts that mean false, in any case: `[nej, ""]`. Default `[false, f, no, n, 0]`.
+        falses: Option<Spanned<Texts>>,
+        /// strftime formats of dates, tried in order; `excel`: days since 1900. Default ISO 8601.
         dates: OneOrMany<DateFormat>,
-        /// strftime formats of times, tried in order. Default ISO 8601.
+        /// strftime formats of times, tried in order; `excel`, `epoch` (seconds), `epoch_ms`, `epoch_us`. Default ISO 8601.
         times: OneOrMany<TimeFormat>,
         /// Time zone of times without one. Default: the project's.
         zone: Option<Zone>,
@@ -85,11 +91,17 @@ section! {
         thousands: Option<Spanned<NumberSign>>,
         /// Signs and words that are cut off numbers, before or behind them: `[kr, "%"]`. Default: none.
         units: OneOrMany<Unit>,
+        /// How negative numbers are written besides `-5`: `parentheses` for `(5)`, `trailing_minus` for `5-`. Default: not at all.
+        negatives: OneOrMany<NegativeForm>,
         /// Texts that mean null. Default `[""]`.
-        nulls: Option<NullTexts>,
-        /// strftime formats of dates, tried in order. Default ISO 8601.
+        nulls: Option<Texts>,
+        /// Texts that mean true, in any case: `[ja, x]`. Default `[true, t, yes, y, 1]`.
+        trues: Option<Spanned<Texts>>,
+        /// Texts that mean false, in any case: `[nej, ""]`. Default `[false, f, no, n, 0]`.
+        falses: Option<Spanned<Texts>>,
+        /// strftime formats of dates, tried in order; `excel`: days since 1900. Default ISO 8601.
         dates: OneOrMany<DateFormat>,
-        /// strftime formats of times, tried in order. Default ISO 8601.
+        /// strftime formats of times, tried in order; `excel`, `epoch` (seconds), `epoch_ms`, `epoch_us`. Default ISO 8601.
         times: OneOrMany<TimeFormat>,
         /// Time zone of times without one. Default: the project's.
         zone: Option<Zone>,
@@ -113,11 +125,17 @@ section! {
         thousands: Option<Spanned<NumberSign>>,
         /// Signs and words that are cut off numbers, before or behind them: `[kr, "%"]`. Default: none.
         units: OneOrMany<Unit>,
+        /// How negative numbers are written besides `-5`: `parentheses` for `(5)`, `trailing_minus` for `5-`. Default: not at all.
+        negatives: OneOrMany<NegativeForm>,
         /// Texts that mean null. Default `[""]`.
-        nulls: Option<NullTexts>,
-        /// strftime formats of dates, tried in order. Default ISO 8601.
+        nulls: Option<Texts>,
+        /// Texts that mean true, in any case: `[ja, x]`. Default `[true, t, yes, y, 1]`.
+        trues: Option<Spanned<Texts>>,
+        /// Texts that mean false, in any case: `[nej, ""]`. Default `[false, f, no, n, 0]`.
+        falses: Option<Spanned<Texts>>,
+        /// strftime formats of dates, tried in order; `excel`: days since 1900. Default ISO 8601.
         dates: OneOrMany<DateFormat>,
-        /// strftime formats of times, tried in order. Default ISO 8601.
+        /// strftime formats of times, tried in order; `excel`, `epoch` (seconds), `epoch_ms`, `epoch_us`. Default ISO 8601.
         times: OneOrMany<TimeFormat>,
         /// Time zone of times without one. Default: the project's.
         zone: Option<Zone>,
@@ -141,11 +159,17 @@ section! {
         thousands: Option<Spanned<NumberSign>>,
         /// Signs and words that are cut off numbers, before or behind them: `[kr, "%"]`. Default: none.
         units: OneOrMany<Unit>,
+        /// How negative numbers are written besides `-5`: `parentheses` for `(5)`, `trailing_minus` for `5-`. Default: not at all.
+        negatives: OneOrMany<NegativeForm>,
         /// Texts that mean null. Default `[""]`.
-        nulls: Option<NullTexts>,
-        /// strftime formats of dates, tried in order. Default ISO 8601.
+        nulls: Option<Texts>,
+        /// Texts that mean true, in any case: `[ja, x]`. Default `[true, t, yes, y, 1]`.
+        trues: Option<Spanned<Texts>>,
+        /// Texts that mean false, in any case: `[nej, ""]`. Default `[false, f, no, n, 0]`.
+        falses: Option<Spanned<Texts>>,
+        /// strftime formats of dates, tried in order; `excel`: days since 1900. Default ISO 8601.
         dates: OneOrMany<DateFormat>,
-        /// strftime formats of times, tried in order. Default ISO 8601.
+        /// strftime formats of times, tried in order; `excel`, `epoch` (seconds), `epoch_ms`, `epoch_us`. Default ISO 8601.
         times: OneOrMany<TimeFormat>,
         /// Time zone of times without one. Default: the project's.
         zone: Option<Zone>,
@@ -167,11 +191,17 @@ section! {
         thousands: Option<Spanned<NumberSign>>,
         /// Signs and words that are cut off numbers, before or behind them: `[kr, "%"]`. Default: none.
         units: OneOrMany<Unit>,
+        /// How negative numbers are written besides `-5`: `parentheses` for `(5)`, `trailing_minus` for `5-`. Default: not at all.
+        negatives: OneOrMany<NegativeForm>,
         /// Texts that mean null. Default `[""]`.
-        nulls: Option<NullTexts>,
-        /// strftime formats of dates, tried in order. Default ISO 8601.
+        nulls: Option<Texts>,
+        /// Texts that mean true, in any case: `[ja, x]`. Default `[true, t, yes, y, 1]`.
+        trues: Option<Spanned<Texts>>,
+        /// Texts that mean false, in any case: `[nej, ""]`. Default `[false, f, no, n, 0]`.
+        falses: Option<Spanned<Texts>>,
+        /// strftime formats of dates, tried in order; `excel`: days since 1900. Default ISO 8601.
         dates: OneOrMany<DateFormat>,
-        /// strftime formats of times, tried in order. Default ISO 8601.
+        /// strftime formats of times, tried in order; `excel`, `epoch` (seconds), `epoch_ms`, `epoch_us`. Default ISO 8601.
         times: OneOrMany<TimeFormat>,
         /// Time zone of times without one. Default: the project's.
         zone: Option<Zone>,
@@ -187,11 +217,17 @@ section! {
         thousands: Option<Spanned<NumberSign>>,
         /// Signs and words that are cut off numbers, before or behind them: `[kr, "%"]`. Default: none.
         units: OneOrMany<Unit>,
+        /// How negative numbers are written besides `-5`: `parentheses` for `(5)`, `trailing_minus` for `5-`. Default: not at all.
+        negatives: OneOrMany<NegativeForm>,
         /// Texts that mean null. Default `[""]`.
-        nulls: Option<NullTexts>,
-        /// strftime formats of dates, tried in order. Default ISO 8601.
+        nulls: Option<Texts>,
+        /// Texts that mean true, in any case: `[ja, x]`. Default `[true, t, yes, y, 1]`.
+        trues: Option<Spanned<Texts>>,
+        /// Texts that mean false, in any case: `[nej, ""]`. Default `[false, f, no, n, 0]`.
+        falses: Option<Spanned<Texts>>,
+        /// strftime formats of dates, tried in order; `excel`: days since 1900. Default ISO 8601.
         dates: OneOrMany<DateFormat>,
-        /// strftime formats of times, tried in order. Default ISO 8601.
+        /// strftime formats of times, tried in order; `excel`, `epoch` (seconds), `epoch_ms`, `epoch_us`. Default ISO 8601.
         times: OneOrMany<TimeFormat>,
         /// Time zone of times without one. Default: the project's.
         zone: Option<Zone>,
@@ -270,11 +306,25 @@ impl FromText for Width {
     }
 }
 
-/// Texts that mean null, where `null` itself is a text: `nulls: ["", NULL]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct NullTexts(pub(crate) Vec<String>);
+/// A form of negative numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NegativeForm {
+    Parentheses,
+    TrailingMinus,
+}
 
-impl super::decode::Decode for NullTexts {
+words! {
+    NegativeForm, "a form of negative numbers" {
+        "parentheses" => NegativeForm::Parentheses,
+        "trailing_minus" => NegativeForm::TrailingMinus,
+    }
+}
+
+/// Texts that stand for a value, where `null` itself is a text: `nulls: ["", NULL]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Texts(pub(crate) Vec<String>);
+
+impl super::decode::Decode for Texts {
     const REQUIRED: bool = false;
 
     fn decode(node: &super::tree::Node, sink: &mut super::decode::Sink) -> Option<Self> {

@@ -28,8 +28,8 @@ pub(in crate::project) use dbt::referenced;
 pub(in crate::project) use decode::{
     Decode, FromText, Mistake, Named, OneOrMany, Sink, listed, nearest_word,
 };
-pub(in crate::project) use format::NullTexts;
-pub(in crate::project) use format::{EscapeSign, RawCsv, RawFixed, RawRead, RawXlsx};
+pub(in crate::project) use format::Texts;
+pub(in crate::project) use format::{EscapeSign, NegativeForm, RawCsv, RawFixed, RawRead, RawXlsx};
 pub(in crate::project) use matching::RawMatch;
 pub(in crate::project) use pipeline_file::{
     RawExposure, RawFreshness, RawOwner, RawPipelineFile, RawReady, RawSource, RawStep,

@@ -498,11 +498,16 @@ impl FromText for Unit {
     }
 }
 
-/// A strftime format of dates.
+/// Days since 1900, as spreadsheets count them.
+const EXCEL: &str = "excel";
+/// Seconds, thousandths and millionths of them since 1970.
+const EPOCHS: [&str; 3] = ["epoch", "epoch_ms", "epoch_us"];
+
+/// A strftime format of dates, or `excel`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DateFormat(pub(crate) String);
 
-/// A strftime format of times.
+/// A strftime format of times, or what numbers count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TimeFormat(pub(crate) String);
 
@@ -510,7 +515,14 @@ impl FromText for DateFormat {
     const EXPECTED: &'static str = "a date format";
 
     fn from_text(text: &str) -> Result<Self, Mistake> {
-        time_format::check_date(text).map_err(wrong_format)?;
+        if EPOCHS.contains(&text) {
+            let mistake = Mistake::new(113, format!("`{text}` counts times, not days"));
+            let help = "write it in `times`, and make the column `timestamp`";
+            return Err(mistake.help(help));
+        }
+        if text != EXCEL {
+            time_format::check_date(text).map_err(wrong_format)?;
+        }
         Ok(Self(text.to_string()))
     }
 }
@@ -519,7 +531,9 @@ impl FromText for TimeFormat {
     const EXPECTED: &'static str = "a time format";
 
     fn from_text(text: &str) -> Result<Self, Mistake> {
-        time_format::check_time(text).map_err(wrong_format)?;
+        if text != EXCEL && !EPOCHS.contains(&text) {
+            time_format::check_time(text).map_err(wrong_format)?;
+        }
         Ok(Self(text.to_string()))
     }
 }

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::raw::{
-    DateFormat, EscapeSign, JsonPath, Mistake, NullTexts, NumberSign, OneOrMany, RawCsv, RawFixed,
-    RawFreshness, RawRead, RawReady, RawSource, RawXlsx, Signs, TimeFormat, Unit,
+    DateFormat, EscapeSign, JsonPath, Mistake, NegativeForm, NumberSign, OneOrMany, RawCsv,
+    RawFixed, RawFreshness, RawRead, RawReady, RawSource, RawXlsx, Signs, Texts, TimeFormat, Unit,
 };
 use super::super::{
     Conversions, CsvRead, Encoding, Escape, FixedRead, Frame, Freshness, JsonRead, Marker,
-    NdjsonRead, ParquetRead, Read, Ready, Source, Spanned, XlsxRead,
+    NdjsonRead, Negatives, ParquetRead, Read, Ready, Source, Spanned, XlsxRead,
 };
 use super::{Settings, blame};
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
@@ -105,11 +105,14 @@ struct Check<'a> {
 }
 
 /// What formats with text say of it, as written.
-struct Texts {
+struct AsWritten {
     decimal: Option<Spanned<NumberSign>>,
     thousands: Option<Spanned<NumberSign>>,
     units: OneOrMany<Unit>,
-    nulls: Option<NullTexts>,
+    negatives: OneOrMany<NegativeForm>,
+    nulls: Option<Texts>,
+    trues: Option<Spanned<Texts>>,
+    falses: Option<Spanned<Texts>>,
     dates: OneOrMany<DateFormat>,
     times: OneOrMany<TimeFormat>,
     zone: chrono_tz::Tz,
@@ -118,11 +121,14 @@ struct Texts {
 /// The conversions of a raw shape: every format with text writes them by the same keys.
 macro_rules! conversions {
     ($check:expr, $raw:expr, $zone:expr) => {
-        $check.conversions(Texts {
+        $check.conversions(AsWritten {
             decimal: $raw.decimal,
             thousands: $raw.thousands,
             units: $raw.units,
+            negatives: $raw.negatives,
             nulls: $raw.nulls,
+            trues: $raw.trues,
+            falses: $raw.falses,
             dates: $raw.dates,
             times: $raw.times,
             zone: $raw.zone.map_or($zone, |zone| zone.0),
@@ -246,7 +252,7 @@ impl Check<'_> {
         Ready { quiet_for, marker }
     }
 
-    fn conversions(&mut self, texts: Texts) -> Conversions {
+    fn conversions(&mut self, texts: AsWritten) -> Conversions {
         let mut signs: Vec<Sign> = vec![(
             "decimal",
             texts
@@ -260,7 +266,27 @@ impl Check<'_> {
             signs.push(("thousands", sign.value.0.to_string(), Some(sign.span)));
         }
         self.apart(&signs);
+        if let (Some(trues), Some(falses)) = (&texts.trues, &texts.falses) {
+            let is_true = |text: &&String| {
+                let is_it = |other: &String| other.to_lowercase() == text.to_lowercase();
+                trues.value.0.iter().any(is_it)
+            };
+            if let Some(both) = falses.value.0.iter().find(is_true) {
+                let mistake = Mistake::new(126, format!("`{both}` is both true and false"));
+                let help = "upper and lower case are alike: keep it in one of the lists";
+                self.found
+                    .push(blame(self.file, falses.span, mistake.help(help)));
+            }
+        }
+        let negatives = &texts.negatives.0;
+        let list = |texts: Option<Spanned<Texts>>| texts.map(|texts| texts.value.0);
         Conversions {
+            negatives: Negatives {
+                parentheses: negatives.contains(&NegativeForm::Parentheses),
+                trailing_minus: negatives.contains(&NegativeForm::TrailingMinus),
+            },
+            trues: list(texts.trues),
+            falses: list(texts.falses),
             decimal: texts.decimal.map_or('.', |sign| sign.value.0),
             thousands: texts.thousands.map(|sign| sign.value.0),
             units: texts.units.0.into_iter().map(|unit| unit.0).collect(),
