@@ -9,6 +9,9 @@
 ARG RUST=1.95
 
 FROM rust:${RUST}-slim-bookworm AS build
+# the newest make will do
+# hadolint ignore=DL3008
+RUN apt-get update && apt-get install --yes --no-install-recommends make && rm -rf /var/lib/apt/lists/*
 WORKDIR /kilde
 
 # Dependencies alone, over an empty program: this layer stays until Cargo.lock changes, and it is nearly all of the time.

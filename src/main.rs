@@ -5,6 +5,11 @@ use std::process::ExitCode;
 
 use include_dir::{Dir, include_dir};
 
+/// Tables are made of large buffers that live shortly and on many threads.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 static FOLDERS: [(&str, Dir<'_>); 5] = [
     ("pipelines", include_dir!("$CARGO_MANIFEST_DIR/pipelines")),
     ("schemas", include_dir!("$CARGO_MANIFEST_DIR/schemas")),

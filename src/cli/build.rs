@@ -238,6 +238,10 @@ fn exports(report: &RunReport) -> String {
     text.push_str(&columns.render("  "));
     for source in &busy {
         text.push_str(&ignored(source));
+        for drift in &source.newly_drifted {
+            let words = format!("· {}: {drift}", source.table);
+            text.push_str(&format!("  {}\n", styled(FAINT, words)));
+        }
         // what was refused is explained where the errors are
         if !matches!(source.outcome, TableOutcome::Failed(_)) {
             for doubt in source.exports.iter().filter_map(|e| e.doubt.as_ref()) {

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 
 #[derive(Debug, Args)]
 pub(super) struct Contract {
-    /// The step or seed, short where unique: gold.customers
+    /// The step or seed, short where unique: gold.customers; of a source, the columns that its exports brought
     table: String,
     /// Write schemas/<schema>/<table>.yaml, or add to it the columns that it lacks; nothing in it is overwritten
     #[arg(short, long)]
@@ -20,12 +20,12 @@ pub(super) struct Contract {
 }
 
 impl Contract {
-    pub(super) fn run(&self, options: &Options) -> Result<ExitCode> {
+    pub(super) async fn run(&self, options: &Options) -> Result<ExitCode> {
         let project = Arc::new(options.draft_project()?);
         let table = project.table(&self.table)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let runner = options.runner(&project, &clock)?;
-        let draft = runner.draft_contract(&table)?;
+        let draft = runner.draft_contract(&table).await?;
         let path = format!("schemas/{}.yaml", table.location());
         let existing = project.contracts.get(&table).map(|contract| &contract.file);
         let text = match existing {

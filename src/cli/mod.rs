@@ -190,7 +190,7 @@ fn run(arguments: Arguments, scaffold: Scaffold) -> Result<ExitCode> {
             Command::Why(command) => command.run(&options).await,
             Command::Test(command) => command.run(&options).await,
             Command::Show(command) => command.run(&options).await,
-            Command::Contract(command) => command.run(&options),
+            Command::Contract(command) => command.run(&options).await,
             Command::Connect(command) => command.run(&options).await,
             Command::Status(command) => command.run(&options).await,
             Command::Releases(command) => command.run(&options).await,

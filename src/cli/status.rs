@@ -8,7 +8,7 @@ use clap::Args;
 use super::format;
 use super::held;
 use super::options::Options;
-use super::style::{self, BAD, DOUBT, STRONG, styled};
+use super::style::{self, BAD, DOUBT, FAINT, STRONG, styled};
 use crate::clock::{Clock, SystemClock};
 use crate::error::Result;
 use crate::release::Builder;
@@ -19,6 +19,32 @@ pub(super) struct Status {}
 
 /// Runs shown.
 const RUNS: usize = 7;
+
+/// How exports have differed from their contracts and were taken all the same, by the report of the newest run.
+async fn drift(lake: &crate::release::Lake) -> Result<String> {
+    let runs = lake.run_reports().await?;
+    let Some(newest) = runs.iter().next_back() else {
+        return Ok(String::new());
+    };
+    let bytes = lake.run_report(newest).await?;
+    let report = bytes.and_then(|bytes| serde_json::from_slice::<RunReport>(&bytes).ok());
+    let mut text = String::new();
+    for source in report.iter().flat_map(|report| &report.sources) {
+        let mut words: Vec<String> = source.drift.iter().cloned().collect();
+        match source.ignored_columns.len() {
+            0 => {}
+            1 => words.push("1 column that its contract does not know is ignored".to_string()),
+            n => words.push(format!(
+                "{n} columns that its contract does not know are ignored"
+            )),
+        }
+        if !words.is_empty() {
+            let line = format!("  · {}  drift: {}", source.table, words.join(", "));
+            text.push_str(&format!("{}\n", styled(FAINT, line)));
+        }
+    }
+    Ok(text)
+}
 
 impl Status {
     pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
@@ -70,6 +96,7 @@ impl Status {
         for overdue in options.runner(&project, &clock)?.overdue(&catalog).await? {
             text.push_str(&held::overdue_line(&overdue));
         }
+        text.push_str(&drift(lake).await?);
         text.push_str(&self.runs(lake, &project).await?);
         style::out(&text);
         Ok(ExitCode::SUCCESS)

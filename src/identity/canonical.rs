@@ -4,6 +4,7 @@
 //! text says nothing. Countries are not known here, so the forms ask for none: of a phone number its last digits, of an
 //! address its street and number.
 
+use super::comparison::degrees;
 use crate::text::{is_placeholder_email, is_placeholder_phone, name_key};
 
 /// Digits by which two phone numbers are the same, however they are prefixed: every plan has at least as many.
@@ -118,6 +119,24 @@ pub(super) fn national_id(text: &str) -> Option<String> {
         Some(rest) if is_long && matches!(&found[..2], "18" | "19" | "20") => rest.to_string(),
         _ => found,
     })
+}
+
+/// A text as it is, blanks around it gone.
+pub(super) fn exact(text: &str) -> Option<String> {
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.to_string())
+}
+
+/// A text that is a number.
+pub(super) fn number(text: &str) -> Option<String> {
+    let text = text.trim();
+    let is_number = text.parse::<f64>().is_ok_and(f64::is_finite);
+    is_number.then(|| text.to_string())
+}
+
+/// A text that is a place on earth.
+pub(super) fn place(text: &str) -> Option<String> {
+    degrees(text).map(|_| text.to_string())
 }
 
 #[cfg(test)]

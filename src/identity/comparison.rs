@@ -5,9 +5,12 @@
 //! that a pair is one number and training needs only counts of numbers. Values are compared by their codes; likeness of
 //! two texts is measured once and remembered.
 
+use std::sync::Arc;
+
 use super::canonical;
 use super::dictionary::{Dictionary, MISSING};
 use super::population::Population;
+use super::shape::{How, Kind, Shape, Within};
 use crate::text::{Outline, edit_distance, is_within_one_edit, jaro_winkler, nickname_groups};
 
 /// Levels of all comparisons of a pair; see [`level_of`].
@@ -32,150 +35,13 @@ pub(super) fn with_level(pattern: Pattern, comparison: usize, level: u8) -> Patt
     pattern | Pattern::from(level) << (comparison * LEVEL_BITS)
 }
 
-/// What a comparison compares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
-    GivenName,
-    FamilyName,
-    BirthDate,
-    Email,
-    Phone,
-    Address,
-    NationalId,
-}
-
-/// A level before anything is known of the data.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct LevelPrior {
-    pub(super) name: &'static str,
-    /// Share among pairs of one person.
-    pub(super) same: f64,
-    /// Share among pairs of relatives: people who share a home, a name, a phone. `None` where they are like strangers.
-    pub(super) relative: Option<f64>,
-}
-
-const fn level(name: &'static str, same: f64) -> LevelPrior {
-    LevelPrior {
-        name,
-        same,
-        relative: None,
-    }
-}
-
-const fn shared(name: &'static str, same: f64, relative: f64) -> LevelPrior {
-    LevelPrior {
-        name,
-        same,
-        relative: Some(relative),
-    }
-}
-
-impl Kind {
-    const ALL: [Self; 7] = [
-        Self::GivenName,
-        Self::FamilyName,
-        Self::BirthDate,
-        Self::Email,
-        Self::Phone,
-        Self::Address,
-        Self::NationalId,
-    ];
-
-    /// The kind of that [`name`](Self::name).
-    pub(super) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
-    }
-
-    /// The word in models and reports.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::GivenName => "given_name",
-            Self::FamilyName => "family_name",
-            Self::BirthDate => "birth_date",
-            Self::Email => "email",
-            Self::Phone => "phone",
-            Self::Address => "address",
-            Self::NationalId => "national_id",
-        }
-    }
-
-    /// Its levels, the strongest first; what is true of most registers of persons, and where training starts from.
-    pub(super) fn levels(self) -> &'static [LevelPrior] {
-        match self {
-            Self::GivenName => {
-                const {
-                    &[
-                        level("equal", 0.80),
-                        level("swapped with the family name", 0.01),
-                        level("short or other form", 0.07),
-                        level("alike", 0.09),
-                        level("different", 0.03),
-                    ]
-                }
-            }
-            Self::FamilyName => {
-                const {
-                    &[
-                        shared("equal", 0.84, 0.75),
-                        shared("alike", 0.09, 0.04),
-                        shared("a word in common", 0.02, 0.03),
-                        shared("different", 0.05, 0.18),
-                    ]
-                }
-            }
-            Self::BirthDate => {
-                const {
-                    &[
-                        // twins
-                        shared("equal", 0.93, 0.02),
-                        shared("one slip", 0.04, 0.002),
-                        shared("two of day, month, year", 0.02, 0.003),
-                        shared("different", 0.01, 0.975),
-                    ]
-                }
-            }
-            Self::Email => {
-                const {
-                    &[
-                        shared("equal", 0.65, 0.08),
-                        shared("same user, other host", 0.12, 0.02),
-                        shared("alike", 0.06, 0.02),
-                        shared("different", 0.17, 0.88),
-                    ]
-                }
-            }
-            Self::Phone => {
-                const {
-                    &[
-                        shared("equal", 0.75, 0.3),
-                        shared("one slip", 0.04, 0.01),
-                        shared("different", 0.21, 0.69),
-                    ]
-                }
-            }
-            Self::Address => {
-                const {
-                    &[
-                        shared("same street and postcode", 0.55, 0.75),
-                        shared("street alike, same postcode", 0.1, 0.1),
-                        shared("same street, other or no postcode", 0.05, 0.03),
-                        shared("same postcode, no street", 0.1, 0.05),
-                        shared("same postcode, other street", 0.05, 0.02),
-                        shared("different", 0.15, 0.05),
-                    ]
-                }
-            }
-            Self::NationalId => {
-                const {
-                    &[
-                        level("equal", 0.94),
-                        level("one slip", 0.04),
-                        level("different", 0.02),
-                    ]
-                }
-            }
-        }
-    }
+/// A comparison of a population: what it is called and how it is made.
+#[derive(Debug)]
+pub(super) struct Compared {
+    pub(super) shape: Arc<Shape>,
+    pub(super) by: Comparison,
+    /// Whether agreeing on a rare value is worth more than on a common one.
+    pub(super) counts_rarity: bool,
 }
 
 /// A comparison over the records of a population.
@@ -201,6 +67,24 @@ pub(super) enum Comparison {
         place: Option<Dictionary>,
     },
     NationalId(Digits),
+    Exact(Dictionary),
+    Text {
+        texts: Texts,
+        alike: Vec<f64>,
+    },
+    Number {
+        column: Dictionary,
+        /// By code.
+        values: Vec<f64>,
+        within: Vec<Within>,
+    },
+    Distance {
+        column: Dictionary,
+        /// By code: latitude and longitude in degrees.
+        places: Vec<(f64, f64)>,
+        kilometres: Vec<f64>,
+    },
+    Levels(Vec<Dictionary>),
 }
 
 /// A column of texts that are compared letter by letter.
@@ -361,16 +245,44 @@ impl Names {
 }
 
 impl Comparison {
-    pub(super) fn kind(&self) -> Kind {
-        match self {
-            Self::Given { .. } => Kind::GivenName,
-            Self::Family { .. } => Kind::FamilyName,
-            Self::BirthDate(_) => Kind::BirthDate,
-            Self::Email(_) => Kind::Email,
-            Self::Phone(_) => Kind::Phone,
-            Self::Address { .. } => Kind::Address,
-            Self::NationalId(_) => Kind::NationalId,
-        }
+    /// A comparison that the project asks for, of columns as they come.
+    pub(super) fn asked(how: &How, columns: &[Dictionary]) -> Option<Self> {
+        let column = columns.first()?;
+        Some(match how {
+            How::Like(Kind::Email) => {
+                Self::Email(Emails::new(column.map(canonical::email), None, None))
+            }
+            How::Like(Kind::Phone) => Self::Phone(Digits::new(column.map(canonical::phone))),
+            How::Like(Kind::NationalId) => {
+                Self::NationalId(Digits::new(column.map(canonical::national_id)))
+            }
+            How::Like(_) => Self::BirthDate(Digits::new(column.map(canonical::date))),
+            How::Exact => Self::Exact(column.map(canonical::exact)),
+            How::Text { alike } => Self::Text {
+                texts: Texts::new(column.map(canonical::name)),
+                alike: alike.clone(),
+            },
+            How::Number { within } => {
+                let column = column.map(canonical::number);
+                Self::Number {
+                    values: read_all(&column, |text| text.parse().ok()),
+                    within: within.clone(),
+                    column,
+                }
+            }
+            How::Distance { kilometres } => {
+                let column = column.map(canonical::place);
+                Self::Distance {
+                    places: read_all(&column, degrees),
+                    kilometres: kilometres.clone(),
+                    column,
+                }
+            }
+            How::Levels { .. } => {
+                let columns = columns.iter().map(|column| column.map(canonical::exact));
+                Self::Levels(columns.collect())
+            }
+        })
     }
 
     /// The level of a pair of rows.
@@ -423,6 +335,44 @@ impl Comparison {
                 street, postcode, ..
             } => address_level(street.as_ref(), postcode.as_ref(), one, other, likeness),
             Self::NationalId(column) => column.level(one, other, |_, _, _| 3),
+            Self::Exact(column) => match codes(column, one, other) {
+                None => 0,
+                Some((a, b)) => 1 + u8::from(a != b),
+            },
+            Self::Text { texts, alike } => match codes(&texts.column, one, other) {
+                None => 0,
+                Some((a, b)) if a == b => 1,
+                Some((a, b)) => likeness.of(a, b, |a, b| {
+                    first_level(alike, |from| texts.is_alike(a, b, *from)) + 1
+                }),
+            },
+            Self::Number {
+                column,
+                values,
+                within,
+            } => match codes(column, one, other) {
+                None => 0,
+                Some((a, b)) => number_level(values[a as usize], values[b as usize], within),
+            },
+            Self::Distance {
+                column,
+                places,
+                kilometres,
+            } => match codes(column, one, other) {
+                None => 0,
+                Some((a, b)) => {
+                    let distance = distance(places[a as usize], places[b as usize]);
+                    first_level(kilometres, |within| distance <= *within)
+                }
+            },
+            Self::Levels(columns) => {
+                let known = columns.iter().map(|column| codes(column, one, other));
+                let known: Vec<Option<(u32, u32)>> = known.collect();
+                match known.iter().all(Option::is_none) {
+                    true => 0,
+                    false => first_level(&known, |pair| pair.is_some_and(|(a, b)| a == b)),
+                }
+            }
         }
     }
 
@@ -435,9 +385,60 @@ impl Comparison {
             (Self::Email(emails), 2) => Some(&emails.user.column),
             (Self::Phone(digits) | Self::NationalId(digits), 1) => Some(&digits.column),
             (Self::Address { place, .. }, 1) => place.as_ref(),
+            (Self::Exact(column), 1) => Some(column),
+            (Self::Text { texts, .. }, 1) => Some(&texts.column),
+            (Self::Levels(columns), level) => columns.get(usize::from(level).wrapping_sub(1)),
             _ => None,
         }
     }
+}
+
+/// The codes of two rows, where neither is missing.
+fn codes(column: &Dictionary, one: usize, other: usize) -> Option<(u32, u32)> {
+    let (a, b) = (column.codes[one], column.codes[other]);
+    (a != MISSING && b != MISSING).then_some((a, b))
+}
+
+/// The level of the first bound that holds; the one behind the last where none does.
+fn first_level<T>(bounds: &[T], holds: impl FnMut(&T) -> bool) -> u8 {
+    let place = bounds.iter().position(holds).unwrap_or(bounds.len());
+    1 + place as u8
+}
+
+fn number_level(one: f64, other: f64, within: &[Within]) -> u8 {
+    let apart = (one - other).abs();
+    if apart == 0.0 {
+        return 1;
+    }
+    1 + first_level(within, |within| match within {
+        Within::Units(units) => apart <= *units,
+        Within::Share(share) => apart <= share * one.abs().max(other.abs()),
+    })
+}
+
+/// What every text of a column says; texts that say nothing are none of the column's.
+fn read_all<T: Default>(column: &Dictionary, read: impl Fn(&str) -> Option<T>) -> Vec<T> {
+    let texts = (0..column.len() as u32).map(|code| column.text(code).and_then(&read));
+    texts.map(Option::unwrap_or_default).collect()
+}
+
+/// `59.33 18.06`: latitude and longitude.
+pub(super) fn degrees(text: &str) -> Option<(f64, f64)> {
+    let (latitude, longitude) = text.split_once(' ')?;
+    let (latitude, longitude): (f64, f64) = (latitude.parse().ok()?, longitude.parse().ok()?);
+    let is_on_earth = latitude.abs() <= 90.0 && longitude.abs() <= 180.0;
+    is_on_earth.then_some((latitude, longitude))
+}
+
+/// Kilometres between two places, on a sphere (haversine).
+fn distance(one: (f64, f64), other: (f64, f64)) -> f64 {
+    const EARTH_RADIUS: f64 = 6371.0088;
+    let radians = |place: (f64, f64)| (place.0.to_radians(), place.1.to_radians());
+    let ((lat_one, lon_one), (lat_other, lon_other)) = (radians(one), radians(other));
+    let half = |a: f64, b: f64| ((a - b) / 2.0).sin().powi(2);
+    let chord =
+        half(lat_one, lat_other) + lat_one.cos() * lat_other.cos() * half(lon_one, lon_other);
+    2.0 * EARTH_RADIUS * chord.sqrt().min(1.0).asin()
 }
 
 fn name_of(names: Option<&Names>, row: usize) -> Option<&str> {
@@ -457,10 +458,11 @@ impl Likeness {
     /// One for each comparison of a population.
     pub(super) fn of_all(population: &Population) -> Vec<Self> {
         let tables = population.comparisons.iter().map(|comparison| Self {
-            slots: match comparison.kind() {
-                Kind::GivenName | Kind::FamilyName | Kind::Address => {
-                    vec![(u64::MAX, 0); Self::SLOTS]
-                }
+            slots: match comparison.by {
+                Comparison::Given { .. }
+                | Comparison::Family { .. }
+                | Comparison::Address { .. }
+                | Comparison::Text { .. } => vec![(u64::MAX, 0); Self::SLOTS],
                 _ => Vec::new(),
             },
         });

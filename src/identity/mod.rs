@@ -21,6 +21,7 @@ mod registry;
 mod resolve;
 mod rule;
 mod score;
+mod shape;
 mod training;
 
 #[cfg(test)]
@@ -28,10 +29,11 @@ mod tests;
 
 pub(crate) use dictionary::Dictionary;
 pub(crate) use model::{Model, ModelRow};
-pub(crate) use population::{Field, Records};
+pub(crate) use population::{Asked, Field, OwnColumn, Records};
 pub(crate) use registry::{Assigned, Event, Registry, assign};
 pub(crate) use resolve::{Refusal, Resolved, Settings, Verdict, resolve};
 pub(crate) use rule::{Feature, Rule};
+pub(crate) use shape::{How, Kind, Within};
 
 /// Spreads a number over all 64 bits; the finaliser of `SplitMix64` (Steele, Lea & Flood 2014).
 fn hash(number: u64) -> u64 {

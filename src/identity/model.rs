@@ -5,8 +5,11 @@
 //! strangers in what is one person's own: given name, birth date, national id. Without the third, everything that a
 //! household shares would speak for one person; Fellegi and Sunter (1969) is the model without it.
 
-use super::comparison::{Kind, Pattern, level_of};
+use std::sync::Arc;
+
+use super::comparison::{Pattern, level_of};
 use super::rule::{Feature, Rule};
+use super::shape::Shape;
 
 /// How often levels occur among pairs of one person, strangers and relatives.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,7 +22,7 @@ pub(crate) struct Level {
 /// The levels of one comparison, the strongest first.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ComparisonModel {
-    pub(crate) kind: Kind,
+    pub(crate) shape: Arc<Shape>,
     pub(crate) levels: Vec<Level>,
 }
 
@@ -64,12 +67,12 @@ impl Model {
             ..ModelRow::default()
         }];
         for comparison in &self.comparisons {
-            let levels = comparison.levels.iter().zip(comparison.kind.levels());
+            let levels = comparison.levels.iter().zip(&comparison.shape.levels);
             let levels = levels.zip(1..).map(|((level, said), position)| ModelRow {
                 part: "level".into(),
-                name: comparison.kind.name().into(),
+                name: comparison.shape.name.clone(),
                 position,
-                level: Some(said.name.into()),
+                level: Some(said.name.to_string()),
                 same: Some(level.m),
                 stranger: Some(level.u),
                 relative: Some(level.h),
@@ -89,15 +92,19 @@ impl Model {
     }
 
     /// The model that rows say; `None` where they do not fit what is compared now: then another must be trained.
-    pub(crate) fn from_rows(rows: &[ModelRow], kinds: &[Kind], own: &[Rule]) -> Option<Self> {
+    pub(crate) fn from_rows(
+        rows: &[ModelRow],
+        shapes: &[Arc<Shape>],
+        own: &[Rule],
+    ) -> Option<Self> {
         let prior = rows.iter().find(|row| row.part == "prior")?;
-        let comparison = |kind: &Kind| {
+        let comparison = |shape: &Arc<Shape>| {
             let mut levels: Vec<&ModelRow> = rows
                 .iter()
-                .filter(|row| row.part == "level" && Kind::named(&row.name) == Some(*kind))
+                .filter(|row| row.part == "level" && row.name == shape.name)
                 .collect();
             levels.sort_by_key(|row| row.position);
-            let known = kind.levels().iter().map(|level| Some(level.name));
+            let known = shape.levels.iter().map(|level| Some(&*level.name));
             if !levels.iter().map(|row| row.level.as_deref()).eq(known) {
                 return None;
             }
@@ -109,7 +116,7 @@ impl Model {
                 })
             });
             Some(ComparisonModel {
-                kind: *kind,
+                shape: Arc::clone(shape),
                 levels: levels.collect::<Option<_>>()?,
             })
         };
@@ -132,7 +139,7 @@ impl Model {
         Some(Self {
             same: prior.same?,
             relative: prior.relative?,
-            comparisons: kinds.iter().map(comparison).collect::<Option<_>>()?,
+            comparisons: shapes.iter().map(comparison).collect::<Option<_>>()?,
             rules,
         })
     }
@@ -205,10 +212,12 @@ impl Bits {
 
 #[cfg(test)]
 mod tests {
+    use super::super::shape::Kind;
     use super::*;
 
     #[test]
     fn a_model_reads_back_from_its_rows_and_not_for_other_comparisons() {
+        let phone = Arc::new(Shape::of(Kind::Phone));
         let levels = Kind::Phone.levels().iter().map(|prior| Level {
             m: prior.same,
             u: 0.1,
@@ -218,7 +227,7 @@ mod tests {
             same: 1e-5,
             relative: 2e-5,
             comparisons: vec![ComparisonModel {
-                kind: Kind::Phone,
+                shape: Arc::clone(&phone),
                 levels: levels.collect(),
             }],
             rules: vec![Rule {
@@ -227,9 +236,12 @@ mod tests {
         };
         let mut rows = model.rows(&[7], |_| "family_name, birth_date".into());
         rows.reverse();
-        assert_eq!(Model::from_rows(&rows, &[Kind::Phone], &[]), Some(model));
         assert_eq!(
-            Model::from_rows(&rows, &[Kind::Phone, Kind::Email], &[]),
+            Model::from_rows(&rows, &[Arc::clone(&phone)], &[]),
+            Some(model)
+        );
+        assert_eq!(
+            Model::from_rows(&rows, &[phone, Arc::new(Shape::of(Kind::Email))], &[]),
             None
         );
     }

@@ -1,9 +1,12 @@
 //! The records of a match, ready to compare: every column in its canonical form, as numbers.
 
+use std::sync::Arc;
+
 use super::canonical;
-use super::comparison::{Comparison, Digits, Emails, Kind, Names, Texts};
+use super::comparison::{Compared, Comparison, Digits, Emails, Names, Texts};
 use super::dictionary::{Dictionary, MISSING};
-use super::rule::{Feature, Features};
+use super::rule::{Feature, Features, Rule};
+use super::shape::{How, Kind, Shape};
 use crate::parallel;
 
 /// What a column of records says.
@@ -69,24 +72,66 @@ pub(crate) struct Records {
     pub(crate) rows: u32,
     /// One column for each field.
     pub(crate) fields: Vec<(Field, Dictionary)>,
-    /// Columns that the project names itself, and what each says.
-    pub(crate) own: Vec<(Option<Field>, Dictionary)>,
+    /// Fields in which a rare value counts no more than a common one.
+    pub(crate) without_rarity: Vec<Field>,
+    /// Comparisons that the project asks for besides those of the fields.
+    pub(crate) asked: Vec<Asked>,
+    /// Columns that the project's rules name.
+    pub(crate) own: Vec<OwnColumn>,
     /// Places in `own` of columns in which equal values make one person.
     pub(crate) must: Vec<usize>,
     /// Likewise of those in which two different values make two.
     pub(crate) cannot: Vec<usize>,
+    /// Likewise of those in which equal values make two: two records of a source that knows each person once.
+    pub(crate) once: Vec<usize>,
+}
+
+/// A comparison that the project asks for.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) name: String,
+    pub(crate) how: How,
+    /// One, or one for each level.
+    pub(crate) columns: Vec<Dictionary>,
+    pub(crate) counts_rarity: bool,
+}
+
+/// A column that the project's rules name.
+#[derive(Debug)]
+pub(crate) struct OwnColumn {
+    pub(crate) column: Dictionary,
+    /// Whether it is a column as it stands, and no part of one.
+    pub(crate) is_whole: bool,
+    /// The fields that it says something of.
+    pub(crate) fields: Vec<Field>,
+    /// Likewise comparisons that the project asks for, by place.
+    pub(crate) asked: Vec<usize>,
+}
+
+impl OwnColumn {
+    /// In the form of the one field that it is a column of; texts that say nothing of the field are missing.
+    fn canonical(self) -> Self {
+        match self.fields.as_slice() {
+            [field] if self.is_whole => Self {
+                column: self.column.map(form_of(*field)),
+                ..self
+            },
+            _ => self,
+        }
+    }
 }
 
 /// Records ready to compare.
 #[derive(Debug)]
 pub(crate) struct Population {
     pub(super) rows: u32,
-    pub(super) comparisons: Vec<Comparison>,
+    pub(super) comparisons: Vec<Compared>,
     pub(super) features: Features,
-    /// What the project's own columns are about.
-    pub(super) own: Vec<Vec<Kind>>,
+    /// The comparisons that each of the project's own columns is about.
+    own: Vec<Vec<usize>>,
     must: Vec<Dictionary>,
     cannot: Vec<Dictionary>,
+    once: Vec<Dictionary>,
 }
 
 impl Population {
@@ -95,11 +140,109 @@ impl Population {
         let Records {
             rows,
             fields: columns,
+            without_rarity,
+            asked,
             own,
             must,
             cannot,
+            once,
         } = records;
-        let readings: Vec<(Reading, &Dictionary)> = readings(&columns);
+        let own: Vec<OwnColumn> = own.into_iter().map(OwnColumn::canonical).collect();
+        let persons = Persons::new(&columns, threads);
+        let mut features = persons.features();
+        let own_features = own.iter().enumerate();
+        features.extend(own_features.map(|(at, own)| (Feature::Own(at), own.column.clone())));
+        let plain = without_rarity.iter().flat_map(|field| field.compared_as());
+        let plain: Vec<Kind> = plain.copied().collect();
+        let mut comparisons = persons.comparisons(&plain);
+        let from_fields = comparisons.len();
+        comparisons.extend(asked.iter().filter_map(|asked| {
+            Some(Compared {
+                shape: Arc::new(Shape::asked(&asked.name, &asked.how)),
+                by: Comparison::asked(&asked.how, &asked.columns)?,
+                counts_rarity: asked.counts_rarity,
+            })
+        }));
+        let about = |own: &OwnColumn| {
+            let kinds = own.fields.iter().flat_map(|field| field.compared_as());
+            let kinds: Vec<&Kind> = kinds.collect();
+            let of_fields = comparisons.iter().take(from_fields).enumerate();
+            let mut about: Vec<usize> = of_fields
+                .filter(|(_, compared)| kinds.contains(&&compared.shape.kind))
+                .map(|(at, _)| at)
+                .collect();
+            about.extend(own.asked.iter().map(|at| from_fields + at));
+            about
+        };
+        let columns = |places: &[usize]| {
+            let columns = places.iter().filter_map(|at| own.get(*at));
+            columns.map(|own| own.column.clone()).collect()
+        };
+        Self {
+            rows,
+            features,
+            must: columns(&must),
+            cannot: columns(&cannot),
+            once: columns(&once),
+            own: own.iter().map(about).collect(),
+            comparisons,
+        }
+    }
+
+    /// Names and levels of its comparisons, in order.
+    pub(crate) fn shapes(&self) -> Vec<Arc<Shape>> {
+        let shapes = self.comparisons.iter().map(|c| Arc::clone(&c.shape));
+        shapes.collect()
+    }
+
+    /// Whether a rule blocks on what a comparison compares: of pairs that it makes, the comparison says nothing new.
+    pub(super) fn is_blocked_on(&self, rule: &Rule, comparison: usize) -> bool {
+        let kind = self.comparisons.get(comparison).map(|c| c.shape.kind);
+        rule.features.iter().any(|feature| match feature {
+            Feature::Own(at) => self
+                .own
+                .get(*at)
+                .is_some_and(|own| own.contains(&comparison)),
+            feature => kind.is_some_and(|kind| feature.compared_as().contains(&kind)),
+        })
+    }
+
+    /// What is decided of a pair whatever the evidence says: two people, where `cannot` says so; else one.
+    pub(super) fn verdict(&self, one: u32, other: u32) -> Option<Verdict> {
+        let codes = |column: &Dictionary| {
+            let (a, b) = (column.codes[one as usize], column.codes[other as usize]);
+            (a != MISSING && b != MISSING).then_some(a == b)
+        };
+        let mut cannot = self.cannot.iter().map(codes);
+        let mut once = self.once.iter().map(codes);
+        if cannot.any(|are_equal| are_equal == Some(false))
+            || once.any(|are_equal| are_equal == Some(true))
+        {
+            return Some(Verdict::Different);
+        }
+        let is_same = self.must.iter().any(|column| codes(column) == Some(true));
+        is_same.then_some(Verdict::Same)
+    }
+}
+
+/// What says who a record is of, in the forms in which it is compared.
+struct Persons {
+    given: Option<Dictionary>,
+    family: Option<Dictionary>,
+    birth_date: Option<Dictionary>,
+    email: Option<Dictionary>,
+    phone: Option<Dictionary>,
+    street: Option<Dictionary>,
+    postcode: Option<Dictionary>,
+    /// Street and postcode as one.
+    place: Option<Dictionary>,
+    national_id: Option<Dictionary>,
+}
+
+impl Persons {
+    /// Reads columns; values that more people share than one would are forgotten.
+    fn new(columns: &[(Field, Dictionary)], threads: usize) -> Self {
+        let readings: Vec<(Reading, &Dictionary)> = readings(columns);
         let read = parallel::map(threads, &readings, |(reading, column)| {
             column.map(reading.form)
         });
@@ -132,7 +275,32 @@ impl Population {
             }
         }
         let place = place_of(&street, &postcode);
+        Self {
+            given,
+            family,
+            birth_date,
+            email,
+            phone,
+            street,
+            postcode,
+            place,
+            national_id,
+        }
+    }
 
+    /// What rules can ask two records to agree on.
+    fn features(&self) -> Features {
+        let Self {
+            given,
+            family,
+            birth_date,
+            email,
+            phone,
+            street,
+            postcode,
+            place,
+            national_id,
+        } = self;
         let mut features = Features::default();
         let mut add = |feature, column: Option<Dictionary>| {
             if let Some(column) = column {
@@ -168,73 +336,66 @@ impl Population {
                 .as_ref()
                 .map(|c| c.map(|name| canonical::beginning(name, 4))),
         );
-        if let (Some(given), Some(family)) = (&given, &family) {
+        if let (Some(given), Some(family)) = (given, family) {
             add(Feature::Names, Some(given.pair_in_any_order(family)));
         }
         add(Feature::Street, street.clone());
         add(Feature::Postcode, postcode.clone());
         add(Feature::Place, place.clone());
-        for (at, (_, column)) in own.iter().enumerate() {
-            add(Feature::Own(at), Some(column.clone()));
-        }
+        features
+    }
 
+    /// The comparisons that the columns make; in those of `plain` kinds a rare value counts no more than a common one.
+    fn comparisons(self, plain: &[Kind]) -> Vec<Compared> {
         let mut comparisons = Vec::new();
-        let given = given.map(Names::new);
-        let family = family.map(Names::new);
+        let mut compare = |kind: Kind, by: Comparison| {
+            comparisons.push(Compared {
+                shape: Arc::new(Shape::of(kind)),
+                by,
+                counts_rarity: !plain.contains(&kind),
+            });
+        };
+        let Self {
+            birth_date,
+            email,
+            phone,
+            street,
+            postcode,
+            place,
+            national_id,
+            ..
+        } = self;
+        let given = self.given.map(Names::new);
+        let family = self.family.map(Names::new);
         let emails = email.map(|email| Emails::new(email, given.as_ref(), family.as_ref()));
         if let Some(given) = &given {
-            comparisons.push(Comparison::Given {
-                given: given.clone(),
-                family: family.clone(),
-            });
+            let (given, family) = (given.clone(), family.clone());
+            compare(Kind::GivenName, Comparison::Given { given, family });
         }
         if let Some(family) = family {
-            comparisons.push(Comparison::Family { given, family });
+            compare(Kind::FamilyName, Comparison::Family { given, family });
         }
-        comparisons.extend(birth_date.map(|days| Comparison::BirthDate(Digits::new(days))));
-        comparisons.extend(emails.map(Comparison::Email));
-        comparisons.extend(phone.map(|numbers| Comparison::Phone(Digits::new(numbers))));
+        if let Some(days) = birth_date {
+            compare(Kind::BirthDate, Comparison::BirthDate(Digits::new(days)));
+        }
+        if let Some(emails) = emails {
+            compare(Kind::Email, Comparison::Email(emails));
+        }
+        if let Some(numbers) = phone {
+            compare(Kind::Phone, Comparison::Phone(Digits::new(numbers)));
+        }
         if street.is_some() || postcode.is_some() {
-            comparisons.push(Comparison::Address {
+            let by = Comparison::Address {
                 street: street.map(Texts::new),
                 postcode,
                 place,
-            });
+            };
+            compare(Kind::Address, by);
         }
-        comparisons.extend(national_id.map(|ids| Comparison::NationalId(Digits::new(ids))));
-        Self {
-            rows,
-            comparisons,
-            features,
-            must: must.iter().map(|at| own[*at].1.clone()).collect(),
-            cannot: cannot.iter().map(|at| own[*at].1.clone()).collect(),
-            own: own
-                .iter()
-                .map(|(field, _)| field.map_or(&[][..], Field::compared_as).to_vec())
-                .collect(),
+        if let Some(ids) = national_id {
+            compare(Kind::NationalId, Comparison::NationalId(Digits::new(ids)));
         }
-    }
-
-    /// What its comparisons compare, in order.
-    pub(crate) fn kinds(&self) -> Vec<Kind> {
-        self.comparisons.iter().map(Comparison::kind).collect()
-    }
-
-    /// What is decided of a pair whatever the evidence says: two people, where `cannot` says so; else one.
-    pub(super) fn verdict(&self, one: u32, other: u32) -> Option<Verdict> {
-        let codes = |column: &Dictionary| {
-            let (a, b) = (column.codes[one as usize], column.codes[other as usize]);
-            (a != MISSING && b != MISSING).then_some(a == b)
-        };
-        if self
-            .cannot
-            .iter()
-            .any(|column| codes(column) == Some(false))
-        {
-            return Some(Verdict::Different);
-        }
-        let is_same = self.must.iter().any(|column| codes(column) == Some(true));
-        is_same.then_some(Verdict::Same)
+        comparisons
     }
 }
 
@@ -255,31 +416,35 @@ struct Reading {
     form: Form,
 }
 
+/// The form that a column of a field is brought into.
+fn form_of(field: Field) -> Form {
+    match field {
+        Field::GivenName | Field::FamilyName | Field::FullName => canonical::name,
+        Field::BirthDate => canonical::date,
+        Field::Email => canonical::email,
+        Field::Phone => canonical::phone,
+        Field::Address => canonical::address,
+        Field::Postcode => canonical::code,
+        Field::NationalId => canonical::national_id,
+    }
+}
+
 /// The columns with the form that each is brought into; a full name gives what no column of its own does.
 fn readings(columns: &[(Field, Dictionary)]) -> Vec<(Reading, &Dictionary)> {
     let has = |field| columns.iter().any(|(of, _)| *of == field);
     let mut readings = Vec::new();
     for (field, column) in columns {
-        let form: Form = match field {
-            Field::GivenName | Field::FamilyName => canonical::name,
-            Field::FullName => {
-                let parts: [(Field, Form); 2] =
-                    [(Field::GivenName, given_of), (Field::FamilyName, family_of)];
-                for (field, form) in parts {
-                    if !has(field) {
-                        readings.push((Reading { field, form }, column));
-                    }
+        if *field == Field::FullName {
+            let parts: [(Field, Form); 2] =
+                [(Field::GivenName, given_of), (Field::FamilyName, family_of)];
+            for (field, form) in parts {
+                if !has(field) {
+                    readings.push((Reading { field, form }, column));
                 }
-                continue;
             }
-            Field::BirthDate => canonical::date,
-            Field::Email => canonical::email,
-            Field::Phone => canonical::phone,
-            Field::Address => canonical::address,
-            Field::Postcode => canonical::code,
-            Field::NationalId => canonical::national_id,
-        };
-        let field = *field;
+            continue;
+        }
+        let (field, form) = (*field, form_of(*field));
         readings.push((Reading { field, form }, column));
     }
     readings

@@ -1,6 +1,6 @@
 //! The whole way from records to clusters: count, train, score, cluster.
 
-use super::comparison::{Comparison, Likeness, level_of};
+use super::comparison::{Likeness, level_of};
 use super::model::Model;
 use super::population::{Population, Records};
 use super::rule::{BlockCount, Blocks, Rule};
@@ -150,9 +150,9 @@ fn agreement(population: &Population, one: u32, other: u32, likeness: &mut [Like
         .iter()
         .enumerate()
         .filter_map(|(at, comparison)| {
-            let kind = Comparison::kind(comparison);
-            let level = kind.levels().get(level_of(pattern, at).wrapping_sub(1))?;
-            Some(format!("{} {}", kind.name(), level.name))
+            let shape = &comparison.shape;
+            let level = shape.levels.get(level_of(pattern, at).wrapping_sub(1))?;
+            Some(format!("{} {}", shape.name, level.name))
         });
     said.collect::<Vec<_>>().join(", ")
 }

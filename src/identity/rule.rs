@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::comparison::Kind;
 use super::dictionary::{Dictionary, MISSING};
 use super::hash;
+use super::shape::Kind;
 use crate::parallel;
 
 /// What a rule can ask two records to agree on.
@@ -79,10 +79,11 @@ impl Feature {
         }
     }
 
-    /// The comparisons that a rule with this feature says nothing new about.
-    fn compared_as(self, own: &[Vec<Kind>]) -> &[Kind] {
+    /// The comparisons that a rule with this feature says nothing new about; of the project's own columns the population
+    /// knows.
+    pub(super) fn compared_as(self) -> &'static [Kind] {
         match self {
-            Self::Own(column) => own.get(column).map_or(&[], Vec::as_slice),
+            Self::Own(_) => &[],
             Self::NationalId => &[Kind::NationalId],
             Self::Email => &[Kind::Email],
             // people make it of their names
@@ -107,13 +108,6 @@ pub(crate) struct Rule {
 }
 
 impl Rule {
-    /// Whether it blocks on what a comparison compares; `own` says so of the project's own columns.
-    pub(super) fn is_about(&self, kind: Kind, own: &[Vec<Kind>]) -> bool {
-        self.features
-            .iter()
-            .any(|f| f.compared_as(own).contains(&kind))
-    }
-
     /// Whether the project wrote it.
     pub(super) fn is_own(&self) -> bool {
         self.features.iter().any(|f| matches!(f, Feature::Own(_)))

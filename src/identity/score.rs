@@ -20,6 +20,8 @@ pub(crate) struct Edge {
 
 /// The weight of a verdict: more than any evidence, and than the mean of any group can outweigh.
 pub(super) const CERTAIN: f64 = 1e6;
+/// The weight of a verdict that two records are two: more than any number of the other kind.
+pub(super) const NEVER: f64 = -1e13;
 
 /// No value counts as rarer than this, so that a slip of the keyboard looks unique to nobody.
 const RAREST: f64 = 1e-5;
@@ -38,7 +40,7 @@ pub(super) fn pattern_of(
     let mut pattern = 0;
     let comparisons = population.comparisons.iter().zip(likeness);
     for (at, (comparison, likeness)) in comparisons.enumerate() {
-        pattern = with_level(pattern, at, comparison.level(one, other, likeness));
+        pattern = with_level(pattern, at, comparison.by.level(one, other, likeness));
     }
     pattern
 }
@@ -66,7 +68,10 @@ impl<'a> Scorer<'a> {
         let rarity = comparisons.map(|(comparison, model)| {
             let levels = (1..=model.levels.len()).zip(&model.levels);
             let of = |(level, share): (usize, &super::model::Level)| {
-                let column = comparison.agreed(level as u8)?;
+                let column = comparison.by.agreed(level as u8)?;
+                if !comparison.counts_rarity {
+                    return None;
+                }
                 // other records of the same person
                 let own = model_same * f64::from(population.rows) * share.m;
                 Some(Rarity {
@@ -76,10 +81,7 @@ impl<'a> Scorer<'a> {
             };
             levels.map(of).collect()
         });
-        let is_own = model.comparisons.iter().map(|c| {
-            let levels = c.kind.levels();
-            levels.iter().all(|level| level.relative.is_none())
-        });
+        let is_own = model.comparisons.iter().map(|c| !c.shape.is_shared());
         Self {
             population,
             bits: Bits::new(model),
@@ -88,12 +90,12 @@ impl<'a> Scorer<'a> {
         }
     }
 
-    /// The match weight of a pair, [`CERTAIN`] or its opposite where a rule without exception decides; `None` where not one
+    /// The match weight of a pair, [`CERTAIN`] or [`NEVER`] where a rule without exception decides; `None` where not one
     /// value can be compared.
     pub(super) fn weight(&self, one: u32, other: u32, likeness: &mut [Likeness]) -> Option<f64> {
         match self.population.verdict(one, other) {
             Some(Verdict::Same) => Some(CERTAIN),
-            Some(Verdict::Different) => Some(-CERTAIN),
+            Some(Verdict::Different) => Some(NEVER),
             None => match pattern_of(self.population, one, other, likeness) {
                 0 => None,
                 pattern => Some(self.weight_of(pattern, one)),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::comparison::{Kind, Likeness, level_of};
+use super::comparison::{Likeness, level_of};
 use super::population::Population;
 use super::rule::{Blocks, Earlier};
 use super::score::pattern_of;
@@ -58,7 +58,11 @@ fn settings() -> Settings {
 #[track_caller]
 fn assert_level(kind: Kind, one: [&str; 6], other: [&str; 6], expected: &str) {
     let population = Population::new(records(&[row(one), row(other)]), 1);
-    let at = population.kinds().iter().position(|k| *k == kind).unwrap();
+    let at = population
+        .shapes()
+        .iter()
+        .position(|s| s.kind == kind)
+        .unwrap();
     for (first, second) in [(0, 1), (1, 0)] {
         let pattern = pattern_of(
             &population,
@@ -68,7 +72,7 @@ fn assert_level(kind: Kind, one: [&str; 6], other: [&str; 6], expected: &str) {
         );
         let level = kind.levels().get(level_of(pattern, at).wrapping_sub(1));
         assert_eq!(
-            level.map_or("", |level| level.name),
+            level.map_or("", |level| &*level.name),
             expected,
             "{one:?} {other:?}"
         );
@@ -216,7 +220,11 @@ fn training_recovers_the_shares_that_records_were_made_with() {
     let (rows, _) = town(3000);
     let model = model_of(&rows, 2);
     let share = |kind: Kind, level: usize| {
-        let comparison = model.comparisons.iter().find(|c| c.kind == kind).unwrap();
+        let comparison = model
+            .comparisons
+            .iter()
+            .find(|c| c.shape.kind == kind)
+            .unwrap();
         comparison.levels[level]
     };
     let near = |found: f64, made: f64, within: f64| {

@@ -7,13 +7,15 @@
 //! seen is unlikely and not impossible.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::comparison::{Comparison, Kind, Likeness, Pattern, level_of};
+use super::comparison::{Comparison, Likeness, Pattern, level_of};
 use super::hash;
 use super::model::{ComparisonModel, Level, Model};
 use super::population::Population;
 use super::rule::{Blocks, Earlier, Rule, defaults};
 use super::score::pattern_of;
+use super::shape::{Kind, Shape};
 use crate::parallel;
 
 /// Pairs drawn for u.
@@ -174,7 +176,7 @@ fn levels_of_all(population: &Population, threads: usize) -> Vec<AllPairs> {
     let comparisons = population.comparisons.iter().enumerate();
     comparisons
         .map(|(at, comparison)| {
-            let mut seen = vec![0.5; comparison.kind().levels().len()];
+            let mut seen = vec![0.5; comparison.shape.levels.len()];
             for (pattern, count) in &counts {
                 if let Some(slot) = seen.get_mut(level_of(*pattern, at).wrapping_sub(1)) {
                     *slot += *count as f64;
@@ -182,7 +184,7 @@ fn levels_of_all(population: &Population, threads: usize) -> Vec<AllPairs> {
             }
             let total: f64 = seen.iter().sum();
             let mut shares: Vec<f64> = seen.iter().map(|n| n / total).collect();
-            if let Some(equal) = chance_of_equal(comparison) {
+            if let Some(equal) = chance_of_equal(&comparison.by) {
                 let rest = 1.0 - shares[0];
                 shares[0] = equal;
                 for share in &mut shares[1..] {
@@ -252,10 +254,9 @@ fn before_training(all: &[AllPairs], population: &Population) -> Vec<ComparisonM
     let comparisons = population.comparisons.iter().zip(all);
     comparisons
         .map(|(comparison, all)| {
-            let kind = comparison.kind();
-            let levels = kind.levels().iter().zip(&all.shares);
+            let levels = comparison.shape.levels.iter().zip(&all.shares);
             ComparisonModel {
-                kind,
+                shape: Arc::clone(&comparison.shape),
                 levels: levels
                     .map(|(prior, u)| Level {
                         m: prior.same,
@@ -271,7 +272,7 @@ fn before_training(all: &[AllPairs], population: &Population) -> Vec<ComparisonM
 /// Sets u; relatives are like strangers where nothing is shared.
 fn set_strangers(model: &mut [ComparisonModel], u: &[Vec<f64>]) {
     for (comparison, u) in model.iter_mut().zip(u) {
-        let is_shared = is_shared(comparison.kind);
+        let is_shared = comparison.shape.is_shared();
         for (level, u) in comparison.levels.iter_mut().zip(u) {
             level.u = *u;
             if !is_shared {
@@ -283,12 +284,14 @@ fn set_strangers(model: &mut [ComparisonModel], u: &[Vec<f64>]) {
 
 /// m and h of every comparison, from those that the model has.
 fn fit(population: &Population, samples: &[Sample<'_>], model: &mut [ComparisonModel]) {
-    let kinds: Vec<Kind> = model.iter().map(|comparison| comparison.kind).collect();
-    let has_relatives = kinds.contains(&Kind::GivenName) && kinds.iter().any(|k| is_shared(*k));
+    let shapes = population.shapes();
+    let given = shapes.iter().position(|s| s.kind == Kind::GivenName);
+    let has_relatives = given.is_some() && shapes.iter().any(|shape| shape.is_shared());
+    let is_on_given = |rule| given.is_some_and(|at| population.is_blocked_on(rule, at));
     // two relatives of one given name cannot be told from one person
     let starts = samples.iter().map(|sample| Mix {
         same: 0.4,
-        relative: if has_relatives && !sample.rule.is_about(Kind::GivenName, &population.own) {
+        relative: if has_relatives && !is_on_given(sample.rule) {
             0.2
         } else {
             0.0
@@ -298,12 +301,11 @@ fn fit(population: &Population, samples: &[Sample<'_>], model: &mut [ComparisonM
     let starts: Vec<Mix> = starts.collect();
     let mut mixes = starts.clone();
     for _ in 0..ROUNDS {
-        let mut seen: Vec<Vec<(f64, f64)>> = kinds.iter().map(|kind| imagined(*kind)).collect();
+        let mut seen: Vec<Vec<(f64, f64)>> = shapes.iter().map(|shape| imagined(shape)).collect();
         for ((sample, mix), start) in samples.iter().zip(&mut mixes).zip(&starts) {
             let (mut same, mut relative, mut total) = (0.0, 0.0, 0.0);
-            let told: Vec<bool> = kinds
-                .iter()
-                .map(|kind| !sample.rule.is_about(*kind, &population.own))
+            let told: Vec<bool> = (0..shapes.len())
+                .map(|at| !population.is_blocked_on(sample.rule, at))
                 .collect();
             for (pattern, count) in &sample.counts {
                 let (s, r) = posterior(model, *mix, *pattern, &told);
@@ -331,14 +333,9 @@ fn fit(population: &Population, samples: &[Sample<'_>], model: &mut [ComparisonM
     }
 }
 
-/// Whether relatives are unlike strangers in it.
-fn is_shared(kind: Kind) -> bool {
-    kind.levels().iter().any(|level| level.relative.is_some())
-}
-
 /// Pairs of one person and of relatives by level, before any was seen.
-fn imagined(kind: Kind) -> Vec<(f64, f64)> {
-    let levels = kind.levels().iter();
+fn imagined(shape: &Shape) -> Vec<(f64, f64)> {
+    let levels = shape.levels.iter();
     levels
         .map(|level| {
             (
@@ -355,7 +352,7 @@ fn maximise(model: &mut [ComparisonModel], seen: &[Vec<(f64, f64)>]) -> f64 {
     for (comparison, seen) in model.iter_mut().zip(seen) {
         let same: f64 = seen.iter().map(|(s, _)| s).sum();
         let relative: f64 = seen.iter().map(|(_, r)| r).sum();
-        let is_shared = is_shared(comparison.kind);
+        let is_shared = comparison.shape.is_shared();
         for (level, (s, r)) in comparison.levels.iter_mut().zip(seen) {
             let m = s / same;
             change = change.max((m - level.m).abs());
@@ -398,8 +395,8 @@ fn shares(
 ) -> Found {
     let rows = f64::from(population.rows).max(1.0);
     let pairs = pairs_of(u64::from(population.rows));
-    let has_relatives = comparisons.iter().any(|c| c.kind == Kind::GivenName)
-        && comparisons.iter().any(|c| is_shared(c.kind));
+    let has_relatives = comparisons.iter().any(|c| c.shape.kind == Kind::GivenName)
+        && comparisons.iter().any(|c| c.shape.is_shared());
     let told = vec![true; comparisons.len()];
     let mut mix = Mix {
         same: 1.0 / rows,

@@ -13,6 +13,7 @@ use object_store::ObjectStore;
 use tokio::sync::mpsc;
 
 use super::conform::Conformer;
+use super::drift::{Drift, drift_of, refuse_drift};
 use super::encoded::text;
 use super::format::{Decoding, format, unreadable};
 use super::input::{Chunk, RawBytes, channel, content};
@@ -23,7 +24,7 @@ use super::scratch::ScratchFile;
 use crate::diagnostic::{Code, Place};
 use crate::error::{Error, Result};
 use crate::name::RunId;
-use crate::project::{Captures, Contract, Read as Declared, Source};
+use crate::project::{Captures, Contract, OnDrift, Read as Declared, Source};
 
 /// An export to be decoded.
 #[derive(Clone, Debug)]
@@ -54,8 +55,12 @@ pub(crate) struct ExportReport {
     pub(crate) rejects_by_rule: BTreeMap<Rule, u64>,
     /// The first record that broke each rule.
     pub(crate) first_rejects: BTreeMap<Rule, FirstReject>,
+    /// Records by the column whose value is of another type.
+    pub(crate) mistyped: BTreeMap<String, u64>,
     /// Names of the export's columns, where it says them.
     pub(crate) header: Option<Vec<String>>,
+    /// How they differ from the contract's.
+    pub(crate) drift: Vec<Drift>,
     /// Columns that the contract does not want.
     pub(crate) ignored_columns: Vec<String>,
 }
@@ -154,7 +159,7 @@ pub(crate) async fn decode_export(
 }
 
 /// Sends the bytes to the decoder until either side has enough.
-async fn feed(
+pub(super) async fn feed(
     mut bytes: BoxStream<'static, Result<Bytes>>,
     sender: mpsc::Sender<Chunk>,
 ) -> Result<()> {
@@ -203,6 +208,10 @@ impl Task {
             zone,
             path,
         )?;
+        let conformer = match self.source.drift.missing.value {
+            OnDrift::Ignore => conformer.allowing_missing_columns(),
+            _ => conformer,
+        };
         let table = self.source.table.to_string();
         let mut output = Output::new(&conformer, &table, path, &self.scratch.join("export"));
         let copy = self.scratch.join("export.raw");
@@ -220,7 +229,14 @@ impl Task {
         let seen = seen?;
         let written = output.finish()?;
         let (size, hash) = raw.finish().map_err(unreadable)?;
+        let has_names = self.source.read.has_header();
+        let names = seen.header.as_deref().filter(|_| has_names);
+        let is_captured = |column: &str| self.export.captures.columns.contains_key(column);
         let report = ExportReport {
+            drift: names.map_or_else(Vec::new, |names| {
+                drift_of(names, &self.contract, is_captured)
+            }),
+            mistyped: written.mistyped,
             path: path.clone(),
             size,
             hash: hash.to_hex().to_string(),
@@ -234,6 +250,7 @@ impl Task {
             ignored_columns: seen.ignored,
         };
         check_sum(&report)?;
+        refuse_drift(&self.source, &self.contract, &report)?;
         Ok(DecodedExport {
             report,
             accepted: Arc::new(written.accepted),
@@ -244,7 +261,7 @@ impl Task {
 }
 
 /// The content as text that `read` then says how to read: what encoding it is in is known only once its first bytes are.
-fn text_of<'a>(
+pub(super) fn text_of<'a>(
     bytes: Box<dyn Read + 'a>,
     read: &Declared,
     path: &str,

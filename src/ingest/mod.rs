@@ -10,6 +10,7 @@
 
 mod cell;
 mod conform;
+mod drift;
 mod encoded;
 mod encoding;
 mod export;
@@ -18,6 +19,7 @@ mod hash;
 mod input;
 mod ledger;
 mod load;
+mod look;
 mod output;
 mod parts;
 mod reject;
@@ -29,6 +31,7 @@ mod scratch;
 mod testing;
 
 pub(crate) use conform::{SOURCE_FILE, SOURCE_ROW, table_schema};
+pub(crate) use drift::{Drift, drift_of, must_fail};
 pub(crate) use export::{DecodedExport, Export, ExportReport, check_rejects, decode_export};
 pub(crate) use hash::hash;
 pub(crate) use ledger::{
@@ -37,5 +40,6 @@ pub(crate) use ledger::{
 pub(crate) use load::{
     FileCounts, LoadReport, LoadRequest, Shrunk, Turn, load, scratch_table, shrunk,
 };
+pub(crate) use look::look;
 pub(crate) use reject::rejects_schema;
 pub(crate) use scratch::ScratchFile;

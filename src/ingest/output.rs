@@ -58,6 +58,7 @@ pub(crate) struct Output {
     waiting: Vec<Reject>,
     records: u64,
     by_rule: BTreeMap<Rule, u64>,
+    mistyped: BTreeMap<String, u64>,
     firsts: BTreeMap<Rule, FirstReject>,
 }
 
@@ -76,6 +77,8 @@ pub(crate) struct Written {
     pub(crate) rejected_keys: ScratchFile,
     pub(crate) records: u64,
     pub(crate) by_rule: BTreeMap<Rule, u64>,
+    /// Records by the column whose value is of another type.
+    pub(crate) mistyped: BTreeMap<String, u64>,
     pub(crate) firsts: BTreeMap<Rule, FirstReject>,
 }
 
@@ -104,6 +107,7 @@ impl Output {
             waiting: Vec::new(),
             records: 0,
             by_rule: BTreeMap::new(),
+            mistyped: BTreeMap::new(),
             firsts: BTreeMap::new(),
         }
     }
@@ -128,6 +132,9 @@ impl Output {
         }
         for reject in &rejects {
             *self.by_rule.entry(reject.rule).or_default() += 1;
+            if let (true, Some(column)) = (reject.rule.is_of_type(), &reject.column) {
+                *self.mistyped.entry(column.clone()).or_default() += 1;
+            }
             self.firsts
                 .entry(reject.rule)
                 .or_insert_with(|| FirstReject {
@@ -228,6 +235,7 @@ impl Output {
             rejected_keys: self.rejected_keys.finish()?,
             records: self.records,
             by_rule: self.by_rule,
+            mistyped: self.mistyped,
             firsts: self.firsts,
         })
     }

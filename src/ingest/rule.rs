@@ -89,6 +89,22 @@ impl Rule {
         }
     }
 
+    /// Whether the value is of another type than its column.
+    pub(crate) fn is_of_type(self) -> bool {
+        matches!(
+            self,
+            Self::WrongType
+                | Self::NotABoolean
+                | Self::NotAnInteger
+                | Self::NotANumber
+                | Self::NotADate
+                | Self::NotATimestamp
+                | Self::NumberAsDate
+                | Self::OutOfRange
+                | Self::TooManyDecimals
+        )
+    }
+
     /// What the project can say where an export, of whose records so many broke the rule, is most likely right and read
     /// wrongly; `None` where the records are at fault.
     pub(crate) fn remedy(self, broke: u64, records: u64) -> Option<&'static str> {

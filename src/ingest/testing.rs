@@ -117,6 +117,7 @@ pub(crate) fn source(read: Read, load: Load) -> Source {
         read,
         load,
         max_rejects: None,
+        drift: Default::default(),
         freshness: Default::default(),
         ready: Default::default(),
         on_error: Spanned::default(),
@@ -138,6 +139,7 @@ pub(crate) fn contract(key: &[&str], columns: &[(&str, ColumnType)]) -> Contract
                 .filter(|from| !from.is_empty())
                 .map(spanned)
                 .collect(),
+            aliases: Vec::new(),
             purpose: Vec::new(),
         }
     });
@@ -154,6 +156,7 @@ pub(crate) fn contract(key: &[&str], columns: &[(&str, ColumnType)]) -> Contract
         owner: None,
         tags: Vec::new(),
         purpose: Vec::new(),
+        evolved: Vec::new(),
         columns: columns.collect(),
         tests: Vec::new(),
         unit_tests: Vec::new(),

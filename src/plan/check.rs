@@ -175,11 +175,22 @@ impl Made {
     fn match_tables(
         &mut self,
         matching: &Matching,
-        project: &Project,
+        surroundings: &Surroundings<'_>,
         known: &BTreeSet<TableName>,
     ) {
+        let project = surroundings.project;
         let records = self.tables.get(&matching.records.value);
-        match records.map(|records| matching::check(matching, project, records)) {
+        let made = records.map(|records| {
+            let checker = matching::Checker {
+                matching,
+                surroundings,
+                known,
+                tables: &self.tables,
+                records,
+            };
+            checker.check()
+        });
+        match made {
             Some(Ok(made)) => {
                 for (table, (plan, schema)) in made {
                     let contract = project.contracts.get(&table);
@@ -273,7 +284,7 @@ pub(super) fn examine(
     for level in graph.levels() {
         let matches = level.iter().filter_map(|table| project.matches.get(table));
         for matching in matches {
-            made.match_tables(matching, project, &known);
+            made.match_tables(matching, &surroundings, &known);
         }
         let items: Vec<&Parsed<'_>> = level.iter().filter_map(|table| parsed.get(table)).collect();
         let results = parallel::map(parallel::cores(), &items, |item| {

@@ -139,7 +139,7 @@ impl Plan {
 
 impl TablePlan {
     /// After what was changed in the project, before what moved in the data.
-    fn add_reason(&mut self, reason: Reason) {
+    pub(super) fn add_reason(&mut self, reason: Reason) {
         let position = self.reasons.iter().position(|other| *other > reason);
         self.reasons
             .insert(position.unwrap_or(self.reasons.len()), reason);

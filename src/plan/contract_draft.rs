@@ -1,10 +1,12 @@
 //! The contract that a table's SQL proves: what `kilde contract` writes down.
 
-use super::{Kind, Outline};
+use super::{Kind, Outline, PublishedTable, evolved_columns};
 use crate::engine::KnownTables;
 use crate::error::{Error, Result};
 use crate::name::TableName;
-use crate::project::{ColumnType, Contract, ContractDraft, DraftedColumn, Load, Project, TestKind};
+use crate::project::{
+    ColumnType, Contract, ContractDraft, DraftedColumn, Load, Meaning, Project, TestKind,
+};
 
 /// Columns and types as the SQL yields them, and what it proves of them.
 ///
@@ -17,13 +19,7 @@ pub(crate) fn contract_draft(
 ) -> Result<ContractDraft> {
     let outlined = outline.table(table)?;
     if outlined.kind == Kind::Source {
-        return Err(Error::config(format!(
-            "`{table}` is a source: what its exports mean is for people to say"
-        ))
-        .help(format!(
-            "its contract is schemas/{}.yaml; `kilde contract` drafts those of steps and seeds",
-            table.location()
-        )));
+        return Err(no_draft(table));
     }
     let Some(schema) = outline.yielded(project, table) else {
         return Err(Error::from_diagnostics(outline.mistakes_of(table)));
@@ -43,12 +39,54 @@ pub(crate) fn contract_draft(
             is_never_null: analysis.is_some_and(|a| a.is_never_null(name, &known)),
             personal: origin.and_then(|column| column.personal),
             description: origin.and_then(|column| column.description.clone()),
+            from: None,
         })
     });
     Ok(ContractDraft {
         key: analysis.and_then(|a| a.key(&known)).unwrap_or_default(),
         columns: columns.collect(),
     })
+}
+
+/// The columns that exports brought to a published source and nobody declared, as they would be declared.
+///
+/// # Errors
+/// `Config` where there are none: what exports mean is for people to say.
+pub(crate) fn contract_draft_of_source(
+    table: &TableName,
+    published: Option<&PublishedTable>,
+) -> Result<ContractDraft> {
+    let columns: Vec<DraftedColumn> = published
+        .map_or_else(Vec::new, evolved_columns)
+        .into_iter()
+        .map(|(name, header)| DraftedColumn {
+            from: (header != name).then_some(header),
+            name,
+            data_type: ColumnType::Varchar,
+            is_never_null: false,
+            // nobody has said what it means
+            personal: Some(Meaning::FreeText),
+            description: None,
+        })
+        .collect();
+    match columns.is_empty() {
+        true => Err(no_draft(table)),
+        false => Ok(ContractDraft {
+            key: Vec::new(),
+            columns,
+        }),
+    }
+}
+
+fn no_draft(table: &TableName) -> Error {
+    Error::config(format!(
+        "`{table}` is a source: what its exports mean is for people to say"
+    ))
+    .help(format!(
+        "its contract is schemas/{}.yaml; `kilde contract` drafts those of steps and seeds, and adds to a source the columns that \
+         its exports brought (`drift: {{added: evolve}}`)",
+        table.location()
+    ))
 }
 
 /// What the contracts of a project promise, and tests keep.

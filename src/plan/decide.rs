@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 mod source;
 
 use super::fingerprint::{self, Fingerprints, StepInputs, changed_parts};
+use super::schema::stored_schema;
 use super::selection::Scope;
 use super::{
     Action, Checked, Kind, Observed, Plan, PublishedTable, Reason, Selection, TablePlan,
@@ -136,7 +137,7 @@ fn fingerprints(
             }
             _ if checked.matches.contains_key(table) => {
                 let plan = &checked.matches[table];
-                fingerprint::of_match(project, table, plan, &checked.schemas)
+                fingerprint::of_match(project, functions, table, plan, &checked.schemas)
             }
             _ if project.seeds.contains_key(table) => {
                 let columns = checked.schemas.get(table);
@@ -252,6 +253,9 @@ impl<'a> Decider<'a> {
         let tests = checked.tests.remove(table).unwrap_or_default();
         let unit_tests = checked.unit_tests.remove(table).unwrap_or_default();
         let pipeline = self.project.pipeline_of(table);
+        let read_as = checked.schemas.remove(table);
+        let read_as =
+            read_as.ok_or_else(|| Error::internal(format!("`{table}` has no columns")))?;
         let mut plan = TablePlan {
             table: table.clone(),
             kind,
@@ -271,10 +275,11 @@ impl<'a> Decider<'a> {
             otherwise: Action::Unchanged,
             reasons: Vec::new(),
             fingerprints: self.fingerprints.remove(table).unwrap_or_default(),
-            schema: checked
-                .schemas
-                .remove(table)
-                .ok_or_else(|| Error::internal(format!("`{table}` has no columns")))?,
+            schema: match self.project.contracts.get(table) {
+                Some(contract) if !contract.evolved.is_empty() => stored_schema(contract),
+                _ => read_as.clone(),
+            },
+            read_as,
             analysis: checked.analyses.remove(table),
             rows: checked.seeds.remove(table),
             matched: checked.matches.remove(table),

@@ -18,13 +18,15 @@ use crate::project::{ColumnType, Contract, Limit, Project, TestKind, TestSeverit
 mod source;
 mod unit_test;
 
-pub(super) use source::only_grew;
+pub(crate) use source::evolved_columns;
+pub(super) use source::{Growth, growth};
 
 /// Bumped by hand when the result of a kind of step may change with equal inputs.
 fn semantics(kind: Kind) -> u32 {
     match kind {
         Kind::Source | Kind::Seed | Kind::Table | Kind::Ephemeral => 1,
-        Kind::Match | Kind::MatchSide => 1,
+        // 2: columns that `block`, `must` and `cannot` name are compared in the form of their meaning
+        Kind::Match | Kind::MatchSide => 2,
     }
 }
 
@@ -88,16 +90,7 @@ pub(super) fn of_step(
         let zone = project.time_zone.name();
         parts.insert("as_of".to_string(), hash(&[&instant, zone]));
     }
-    let (texts, called) = functions.sql().within(&analysis.functions);
-    for (name, text) in texts {
-        parts.insert(format!("function:{name}"), hash(&[text]));
-    }
-    let numbers = functions.semantics(&called);
-    if !numbers.is_empty() {
-        let fields: Vec<String> = numbers.iter().map(|(f, n)| format!("{f} {n}")).collect();
-        let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
-        parts.insert("functions".to_string(), hash(&fields));
-    }
+    parts.extend(parts_of_functions(functions, &analysis.functions));
     let mut tests = tests_hash(contract);
     for fingerprints in step.ephemerals.values() {
         tests = hash(&[&tests, &fingerprints.tests]);
@@ -108,6 +101,25 @@ pub(super) fn of_step(
         words: words_hash(project, step.table, contract),
         parts,
     }
+}
+
+/// Texts of the project's own functions among those called, and the numbers of the others.
+fn parts_of_functions(
+    functions: &FunctionRegistry,
+    called: &BTreeSet<String>,
+) -> BTreeMap<String, String> {
+    let (texts, called) = functions.sql().within(called);
+    let texts = texts.iter();
+    let mut parts: BTreeMap<String, String> = texts
+        .map(|(name, text)| (format!("function:{name}"), hash(&[text])))
+        .collect();
+    let numbers = functions.semantics(&called);
+    if !numbers.is_empty() {
+        let fields: Vec<String> = numbers.iter().map(|(f, n)| format!("{f} {n}")).collect();
+        let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+        parts.insert("functions".to_string(), hash(&fields));
+    }
+    parts
 }
 
 /// The hash of a table's tests, with the functions written in SQL that they call.
@@ -152,16 +164,15 @@ pub(super) fn of_source(project: &Project, table: &TableName) -> Fingerprints {
     let source = project.sources.get(table);
     let mut parts = BTreeMap::from([("kind".to_string(), semantics(Kind::Source).to_string())]);
     if let (Some(contract), Some(source)) = (contract, source) {
-        parts.insert("contract".to_string(), source::contract_part(contract));
+        let contract_part = source::contract_part(contract, source);
+        parts.insert("contract".to_string(), contract_part);
         parts.insert("read".to_string(), source::read_part(source));
         parts.insert("rules".to_string(), source::rules_part(contract));
     }
     let content = of_parts(&parts);
-    parts.extend(
-        contract
-            .iter()
-            .flat_map(|contract| source::loaded_parts(contract)),
-    );
+    if let (Some(contract), Some(source)) = (contract, source) {
+        parts.extend(source::loaded_parts(contract, source));
+    }
     Fingerprints {
         content,
         tests: tests_hash(contract),
@@ -200,6 +211,7 @@ pub(super) fn of_seed(
 /// Of a table that a match step makes.
 pub(super) fn of_match(
     project: &Project,
+    functions: &FunctionRegistry,
     table: &TableName,
     plan: &MatchPlan,
     schemas: &BTreeMap<TableName, SchemaRef>,
@@ -214,6 +226,7 @@ pub(super) fn of_match(
         ("match".to_string(), hash(&said)),
         (format!("input:{records}"), hash(&[&columns])),
     ]);
+    parts.extend(parts_of_functions(functions, &plan.functions));
     if let Some(schema) = schemas.get(table) {
         parts.insert("contract".to_string(), layout(schema, contract));
     }

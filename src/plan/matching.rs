@@ -1,24 +1,39 @@
 //! Match steps: what they read of the records, what the tables that they make look like, and what is wrong with them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 
+use super::check::Surroundings;
 use super::contract_check::published_schema;
-use crate::diagnostic::{Code, Diagnostic, nearest};
-use crate::engine::{InputTable, OutputColumn};
-use crate::name::TableName;
-use crate::project::{ColumnType, MatchTable, Matching, Meaning, Project, Spanned};
+use crate::diagnostic::{Code, Diagnostic, SourceFile, Span, nearest};
+use crate::engine::{Analysis, InputTable, OutputColumn, Statement};
+use crate::name::{TableName, is_identifier};
+use crate::project::{ColumnType, Compare, CompareBy, MatchTable, Matching, Meaning, Spanned};
 
 /// What one of the tables of a match step needs to be made.
 #[derive(Clone, Debug)]
 pub(crate) struct MatchPlan {
     pub(crate) matching: Matching,
-    /// The column of the records for each meaning that is compared: the first that the contract lists.
+    /// The column of the records for each meaning that is compared: the first that the contract lists, or the one that
+    /// `compare` names.
     pub(crate) fields: Vec<(Meaning, String)>,
+    /// Meanings in which a rare value counts no more than a common one.
+    pub(crate) without_rarity: Vec<Meaning>,
+    /// Comparisons besides those of the fields.
+    pub(crate) asked: Vec<Compare>,
     /// What the columns that the step names itself mean, where they mean something.
     pub(crate) meanings: BTreeMap<String, Meaning>,
+    /// The canonical text of each expression over one record.
+    expressions: Vec<String>,
+    /// The functions that these call.
+    pub(super) functions: BTreeSet<String>,
 }
+
+/// A pattern of levels is one number: this many comparisons, each of this many levels.
+const MOST_COMPARISONS: usize = 16;
+const MOST_LEVELS: usize = 14;
 
 /// Meanings that say who a record is of.
 const COMPARED: &[Meaning] = &[
@@ -36,52 +51,227 @@ const COMPARED: &[Meaning] = &[
 /// The tables that a match step makes, with their columns.
 pub(super) type MatchTables = BTreeMap<TableName, (MatchPlan, SchemaRef)>;
 
-/// Checks a match step against its records.
-///
-/// # Errors
-/// Columns that the records lack, and records without a column that says who they are of.
-pub(super) fn check(
-    matching: &Matching,
-    project: &Project,
-    records: &InputTable,
-) -> Result<MatchTables, Vec<Diagnostic>> {
-    let mut found = unknown_columns(matching, records);
-    let contract = project.contracts.get(&matching.records.value);
-    let columns = || contract.into_iter().flat_map(|contract| &contract.columns);
-    let column_of = |meaning: &Meaning| {
-        let column = columns().find(|column| column.personal == Some(*meaning))?;
-        Some((*meaning, column.name.value.clone()))
-    };
-    let fields: Vec<(Meaning, String)> = COMPARED.iter().filter_map(column_of).collect();
-    if fields.is_empty() {
-        found.push(nothing_to_compare(matching));
-    }
-    if !found.is_empty() {
-        return Err(found);
-    }
-    let meanings = columns().filter_map(|c| Some((c.name.value.clone(), c.personal?)));
-    let meanings: BTreeMap<String, Meaning> = meanings.collect();
-    let mut tables = MatchTables::new();
-    for (part, table) in &matching.tables {
-        let output = output(matching, *part, &records.schema);
-        let contract = project.contracts.get(table);
-        let file = &matching.declared_at.file;
-        match published_schema(table, file, &output, contract) {
-            Ok(schema) => {
-                let plan = MatchPlan {
-                    matching: matching.clone(),
-                    fields: fields.clone(),
-                    meanings: meanings.clone(),
-                };
-                tables.insert(table.clone(), (plan, schema));
+/// A match step against its records.
+pub(super) struct Checker<'a> {
+    pub(super) matching: &'a Matching,
+    pub(super) surroundings: &'a Surroundings<'a>,
+    pub(super) known: &'a BTreeSet<TableName>,
+    pub(super) tables: &'a BTreeMap<TableName, InputTable>,
+    pub(super) records: &'a InputTable,
+}
+
+impl Checker<'_> {
+    /// The tables that the step makes.
+    ///
+    /// # Errors
+    /// Columns that the records lack, SQL that is not of one record, comparisons that do not go together, and records
+    /// without a column that says who they are of.
+    pub(super) fn check(&self) -> Result<MatchTables, Vec<Diagnostic>> {
+        let Self {
+            matching, records, ..
+        } = self;
+        let project = self.surroundings.project;
+        let mut found = unknown_columns(matching, records);
+        let mut expressions = Vec::new();
+        let mut functions = BTreeSet::new();
+        for text in matching.expressions().filter(|e| !is_identifier(&e.value)) {
+            match self.expression(text) {
+                Ok(analysis) => {
+                    expressions.push(analysis.canonical);
+                    functions.extend(analysis.functions);
+                }
+                Err(mistakes) => found.extend(mistakes),
             }
-            Err(mistakes) => found.extend(mistakes),
+        }
+        let contract = project.contracts.get(&matching.records.value);
+        let columns = || contract.into_iter().flat_map(|contract| &contract.columns);
+        let mut compared = Comparisons::default();
+        if matching.compare.is_empty() {
+            let column_of = |meaning: &Meaning| {
+                let column = columns().find(|column| column.personal == Some(*meaning))?;
+                Some((*meaning, column.name.value.clone()))
+            };
+            compared.fields = COMPARED.iter().filter_map(column_of).collect();
+            if compared.fields.is_empty() {
+                found.push(nothing_to_compare(matching));
+            }
+        } else {
+            found.extend(compared.take(matching));
+            if compared.fields.is_empty() && matching.block.is_empty() {
+                found.push(nothing_to_block_on(matching));
+            }
+        }
+        if !found.is_empty() {
+            return Err(found);
+        }
+        let meanings = columns().filter_map(|c| Some((c.name.value.clone(), c.personal?)));
+        let plan = MatchPlan {
+            matching: (*matching).clone(),
+            fields: compared.fields,
+            without_rarity: compared.without_rarity,
+            asked: compared.asked,
+            meanings: meanings.collect(),
+            expressions,
+            functions,
+        };
+        let mut tables = MatchTables::new();
+        for (part, table) in &matching.tables {
+            let output = output(matching, *part, &records.schema);
+            let contract = project.contracts.get(table);
+            let file = &matching.declared_at.file;
+            match published_schema(table, file, &output, contract) {
+                Ok(schema) => {
+                    tables.insert(table.clone(), (plan.clone(), schema));
+                }
+                Err(mistakes) => found.extend(mistakes),
+            }
+        }
+        if found.is_empty() {
+            Ok(tables)
+        } else {
+            Err(found)
         }
     }
-    if found.is_empty() {
-        Ok(tables)
-    } else {
-        Err(found)
+
+    /// SQL over the columns of one record.
+    fn expression(&self, text: &Spanned<String>) -> Result<Analysis, Vec<Diagnostic>> {
+        let file = &self.matching.declared_at.file;
+        let before = format!(
+            "select * from {} where cast((\n",
+            self.matching.records.value
+        );
+        let query = Arc::new(SourceFile {
+            path: file.path.clone(),
+            text: format!("{before}{}\n) as varchar) is not null", text.value),
+        });
+        // YAML may have folded or unescaped the text; where it did not, each byte of it has its own place
+        let written = file.text.get(text.span.start..text.span.end);
+        let shift = written.unwrap_or_default().find(&text.value);
+        let relocate = |mut diagnostic: Diagnostic| {
+            let within = before.len()..=before.len() + text.value.len();
+            let place = diagnostic.place.take().map(|place| place.span);
+            let place =
+                place.filter(|span| within.contains(&span.start) && within.contains(&span.end));
+            let exact = place.zip(shift).map(|(place, shift)| Span {
+                start: place.start - before.len() + text.span.start + shift,
+                end: place.end - before.len() + text.span.start + shift,
+            });
+            diagnostic.at(file, exact.unwrap_or(text.span))
+        };
+        let analysed = Statement::parse(&query)
+            .map_err(|mistake| vec![mistake])
+            .and_then(|statement| {
+                let uses = statement.tables(self.known)?;
+                if uses.len() > 1 {
+                    return Err(vec![not_of_one_record()]);
+                }
+                let surroundings = self.surroundings;
+                surroundings.analyse(&statement, &uses, self.tables, false)
+            });
+        let analysis = analysed.and_then(|analysis| {
+            let is_fixed = analysis.vars.is_empty() && !analysis.uses_as_of;
+            match is_fixed && analysis.is_row_by_row() {
+                true => Ok(analysis),
+                false => Err(vec![not_of_one_record()]),
+            }
+        });
+        analysis.map_err(|found| found.into_iter().map(relocate).collect())
+    }
+}
+
+fn not_of_one_record() -> Diagnostic {
+    let message = "blocking rules and levels look at the columns of one record";
+    Diagnostic::error(Code(853), message).help(
+        "leave out other tables, aggregates, variables and `$as_of`: make a column of it where the records are made",
+    )
+}
+
+/// What is compared, and how.
+#[derive(Default)]
+struct Comparisons {
+    fields: Vec<(Meaning, String)>,
+    without_rarity: Vec<Meaning>,
+    asked: Vec<Compare>,
+}
+
+impl Comparisons {
+    /// Sorts out what `compare` asks for; the mistakes in it.
+    fn take(&mut self, matching: &Matching) -> Vec<Diagnostic> {
+        let mut found = Vec::new();
+        let mut names: BTreeSet<String> = BTreeSet::new();
+        let mut wrong = |span: Span, message: String, help: &str| {
+            let at = &matching.declared_at.file;
+            found.push(
+                Diagnostic::error(Code(851), message)
+                    .at(at, span)
+                    .help(help),
+            );
+        };
+        for compare in &matching.compare {
+            let levels = match &compare.by {
+                CompareBy::Meaning(_) | CompareBy::Exact(_) => 0,
+                CompareBy::Text { alike, .. } => alike.len(),
+                CompareBy::Number { within, .. } => within.len(),
+                CompareBy::Distance { kilometres, .. } => kilometres.len(),
+                CompareBy::Levels(levels) => levels.len(),
+            };
+            if levels > MOST_LEVELS - 2 {
+                let message = format!("{levels} levels are too many");
+                wrong(compare.span, message, "at most 12: more teach nothing");
+            }
+            if let CompareBy::Meaning(columns) = &compare.by {
+                let is_taken = columns
+                    .iter()
+                    .any(|(meaning, _)| self.fields.iter().any(|(field, _)| field == meaning));
+                if !is_taken {
+                    let of_fields = columns.iter().flat_map(|(meaning, _)| words(*meaning));
+                    names.extend(of_fields.map(|word| (*word).to_string()));
+                    let fields = columns.iter();
+                    let fields = fields.map(|(meaning, column)| (*meaning, column.value.clone()));
+                    self.fields.extend(fields);
+                    if !compare.term_frequency {
+                        let meanings = columns.iter().map(|(meaning, _)| *meaning);
+                        self.without_rarity.extend(meanings);
+                    }
+                    continue;
+                }
+                if matches!(compare.name.as_str(), "name" | "address") {
+                    let message = format!("`{}` is compared twice", compare.name);
+                    let help = "a second one is compared as `text` or `exact`";
+                    wrong(compare.span, message, help);
+                    continue;
+                }
+            }
+            if !names.insert(compare.name.clone()) {
+                let message = format!("two comparisons are called `{}`", compare.name);
+                let help = "compare a column once: `levels` gives it several levels";
+                wrong(compare.span, message, help);
+                continue;
+            }
+            self.asked.push(compare.clone());
+        }
+        let all = names.len();
+        if all > MOST_COMPARISONS {
+            let message = format!("{all} comparisons are too many");
+            let help = "at most 16; columns that say the same make one comparison";
+            wrong(matching.declared_at.span, message, help);
+        }
+        found
+    }
+}
+
+/// The comparisons that a column of a meaning makes.
+fn words(meaning: Meaning) -> &'static [&'static str] {
+    match meaning {
+        Meaning::GivenName => &["given_name"],
+        Meaning::FamilyName => &["family_name"],
+        Meaning::Name => &["given_name", "family_name"],
+        Meaning::BirthDate => &["birth_date"],
+        Meaning::Email => &["email"],
+        Meaning::Phone => &["phone"],
+        Meaning::Address | Meaning::Postcode => &["address"],
+        Meaning::NationalId => &["national_id"],
+        _ => &[],
     }
 }
 
@@ -91,7 +281,9 @@ fn unknown_columns(matching: &Matching, records: &InputTable) -> Vec<Diagnostic>
         .iter()
         .chain(&matching.must)
         .chain(&matching.cannot);
-    let named = named.chain(matching.block.iter().flatten());
+    let named = named.chain(matching.expressions().filter(|e| is_identifier(&e.value)));
+    let named = named.chain(matching.compare.iter().flat_map(Compare::columns));
+    let named = named.chain(matching.duplicate_free.iter().map(|free| &free.column));
     let unknown = named.filter(|column| records.schema.column_with_name(&column.value).is_none());
     unknown
         .map(|column| unknown_column(matching, column, records))
@@ -134,6 +326,13 @@ fn nothing_to_compare(matching: &Matching) -> Diagnostic {
          `postcode` or `national_id` beside the columns that are",
         records.value.location()
     ))
+}
+
+fn nothing_to_block_on(matching: &Matching) -> Diagnostic {
+    let first = matching.compare.first().map(|compare| compare.span);
+    Diagnostic::error(Code(850), "nothing says which records are worth comparing")
+        .at(&matching.declared_at.file, first.unwrap_or(matching.declared_at.span))
+        .help("write `block`: columns, or SQL over them, on which two records of one entity often agree")
 }
 
 /// The record that nothing makes.
@@ -234,5 +433,34 @@ pub(super) fn canonical(plan: &MatchPlan) -> Vec<String> {
         format!("{} {}", matching.same_from, matching.review_from),
     ];
     said.extend(fields);
+    // what is not written leaves no trace, so that a new key makes no table stale
+    said.extend(plan.without_rarity.iter().map(|m| format!("plain {m:?}")));
+    said.extend(plan.asked.iter().map(said_of));
+    said.extend(plan.expressions.iter().cloned());
+    said.extend(
+        matching
+            .duplicate_free
+            .iter()
+            .map(|free| format!("once {} {}", free.column.value, free.values.join("\u{1f}"))),
+    );
     said
+}
+
+/// A comparison in words that no other has.
+pub(crate) fn said_of(compare: &Compare) -> String {
+    let how = match &compare.by {
+        CompareBy::Meaning(columns) => format!("{:?}", columns.first().map(|(m, _)| m)),
+        CompareBy::Exact(_) => "exact".to_string(),
+        CompareBy::Text { alike, .. } => format!("text {alike:?}"),
+        CompareBy::Number { within, .. } => format!("number {within:?}"),
+        CompareBy::Distance { kilometres, .. } => format!("distance {kilometres:?}"),
+        CompareBy::Levels(levels) => {
+            let levels: Vec<&str> = levels.iter().map(|level| level.value.as_str()).collect();
+            format!("levels {levels:?}")
+        }
+    };
+    let columns = compare.columns().into_iter();
+    let columns: Vec<&str> = columns.map(|column| column.value.as_str()).collect();
+    let rarity = compare.term_frequency;
+    format!("{} {how} {columns:?} {rarity}", compare.name)
 }

@@ -44,13 +44,13 @@ use datafusion::arrow::datatypes::SchemaRef;
 use check::{Checked, check_project, check_runnable};
 pub(crate) use column_change::{Breaking, ColumnChange, Effect, column_changes};
 pub(crate) use consent::refused as hold_refused;
-pub(crate) use contract_draft::contract_draft;
-pub(crate) use fingerprint::Fingerprints;
+pub(crate) use contract_draft::{contract_draft, contract_draft_of_source};
+pub(crate) use fingerprint::{Fingerprints, evolved_columns};
 pub(crate) use freshness::{Overdue, overdue};
 pub(crate) use graph::Graph;
 pub(crate) use lineage::{Branch, Decided, Export, Lineage, LineageColumn, LineageQuestion, Step};
 pub(crate) use list::{ListedTable, list, unit_tests};
-pub(crate) use matching::MatchPlan;
+pub(crate) use matching::{MatchPlan, said_of};
 pub use observed::Observed;
 pub(crate) use observed::{
     ExportState, LostRecords, ObservedExport, ObservedHold, ObservedRelease, PublishedTable, lost,
@@ -114,6 +114,8 @@ pub(crate) struct TablePlan {
     pub(crate) fingerprints: Fingerprints,
     /// The columns as published, in order: what `engine::conform` makes of the query's result.
     pub(crate) schema: SchemaRef,
+    /// The columns that statements see: of a source without those that exports brought and nobody declared.
+    pub(crate) read_as: SchemaRef,
     /// Of its SQL; `None` for sources and seeds.
     pub(crate) analysis: Option<Analysis>,
     /// Of a seed.
@@ -247,6 +249,13 @@ impl Plan {
 }
 
 impl Plan {
+    /// Adds what the headers of a source's new exports say.
+    pub(crate) fn tell_drift(&mut self, source: &TableName, words: Vec<String>) {
+        if let (Some(table), false) = (self.tables.get_mut(source), words.is_empty()) {
+            table.add_reason(Reason::Drift { words });
+        }
+    }
+
     /// The ephemeral steps that are part of a table.
     pub(crate) fn ephemerals_within(&self, table: &TableName) -> BTreeSet<TableName> {
         let mut within = BTreeSet::new();
@@ -303,11 +312,23 @@ impl TablePlan {
                         | Reason::ChangedExports { .. }
                         | Reason::RetractedExports { .. }
                         | Reason::ReadAgain { .. }
+                        | Reason::Drift { .. }
                         | Reason::ExportsWait { .. }
                         | Reason::ExportsUnready { .. }
                         | Reason::WordsChanged
                 )
             })
+    }
+
+    /// Whether a version with these columns can stand in for what is planned: its readers find the columns that they expect.
+    pub(crate) fn is_read_alike(&self, published: &SchemaRef) -> bool {
+        let is_evolved = |name: &str| {
+            self.schema.field_with_name(name).is_ok() && self.read_as.field_with_name(name).is_err()
+        };
+        let columns = published.fields().iter();
+        columns
+            .filter(|field| !is_evolved(field.name()))
+            .eq(self.read_as.fields())
     }
 
     /// Whether the age of its newest export fails it.

@@ -24,6 +24,8 @@ pub(crate) enum Reason {
     RetractedExports { count: usize },
     /// Exports that somebody wants read again.
     ReadAgain { count: usize },
+    /// How the columns of its new exports differ from the contract, and what is done about it.
+    Drift { words: Vec<String> },
     /// Contract or read settings of a source: all its exports are read again.
     Reload {
         /// File that says so.
@@ -100,6 +102,7 @@ impl fmt::Display for Reason {
             Self::ReadAgain { count } => {
                 write!(f, "{} to be read again", counted(*count, "export"))
             }
+            Self::Drift { words } => write!(f, "drift: {}", words.join(", ")),
             Self::Reload { path, exports } => write!(
                 f,
                 "changed {path}: reads {} again",

@@ -11,7 +11,7 @@ use crate::diagnostic::{Place, SourceFile, Span};
 use crate::location::Location;
 use crate::project::{
     Column, ColumnType, Contract, Conversions, CsvRead, Encoding, Escape, Frame, Load,
-    Materialization, Owner, Pipeline, Read, RollbackClass, Source, Spanned, SqlStep,
+    Materialization, Negatives, Owner, Pipeline, Read, RollbackClass, Source, Spanned, SqlStep,
 };
 
 /// A project under construction.
@@ -126,6 +126,7 @@ impl Sample {
                 }),
                 load,
                 max_rejects: None,
+                drift: Default::default(),
                 freshness: Default::default(),
                 ready: Default::default(),
                 on_error: Spanned::default(),
@@ -148,10 +149,12 @@ impl Sample {
             description: None,
             personal: None,
             from: vec![],
+            aliases: vec![],
             purpose: vec![],
         });
         let contract = Contract {
             columns: columns.collect(),
+            evolved: vec![],
             file: file(
                 format!("schemas/{}/{}.yaml", table.schema(), table.name()),
                 &text,

@@ -33,6 +33,15 @@ pub(super) fn source_schema(contract: &Contract) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
+/// The columns that a source's table has: with those that exports brought and nobody declared.
+pub(super) fn stored_schema(contract: &Contract) -> SchemaRef {
+    let with_evolved = Contract {
+        columns: contract.stored_columns().cloned().collect(),
+        ..contract.clone()
+    };
+    source_schema(&with_evolved)
+}
+
 /// A table as statements see it.
 pub(super) fn input_table(
     schema: SchemaRef,

@@ -28,6 +28,9 @@ pub(crate) struct Contract {
     /// Every column in published order; empty where the SQL alone says them. Given, they are the whole truth: a query
     /// that yields others is refused.
     pub(crate) columns: Vec<Column>,
+    /// Of a source: columns that exports brought and nobody declared (`drift: {added: evolve}`), in the order in which they
+    /// came. Of the lake, not of the file; they are in the table, and no statement of the project sees them.
+    pub(crate) evolved: Vec<Column>,
     /// Tests of the table and of its columns, in the order written; those of `key` are not among them.
     pub(crate) tests: Vec<DataTest>,
     /// Of the step that makes the table.
@@ -44,6 +47,8 @@ pub(crate) struct Column {
     pub(crate) personal: Option<Meaning>,
     /// Where it comes from in the export: header names or dotted paths, the first that is there wins; empty: its own name.
     pub(crate) from: Vec<Spanned<String>>,
+    /// Other names, tried where none of those is there.
+    pub(crate) aliases: Vec<Spanned<String>>,
     pub(crate) purpose: Vec<Spanned<String>>,
 }
 
@@ -119,10 +124,24 @@ impl Meaning {
     }
 }
 
+impl Column {
+    /// Whether an export's name is one of this column's.
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        let is_own = self.from.is_empty() && self.name.value == name;
+        let mut others = self.from.iter().chain(&self.aliases);
+        is_own || others.any(|other| other.value == name)
+    }
+}
+
 impl Contract {
     /// The column of that name.
     pub(crate) fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name.value == name)
+    }
+
+    /// The columns that the table has: those declared, then those that exports brought.
+    pub(crate) fn stored_columns(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter().chain(&self.evolved)
     }
 
     /// The key's column names.

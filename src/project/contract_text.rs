@@ -23,6 +23,8 @@ pub(crate) struct DraftedColumn {
     pub(crate) personal: Option<Meaning>,
     /// Likewise.
     pub(crate) description: Option<String>,
+    /// What exports call it, where it came with them.
+    pub(crate) from: Option<String>,
 }
 
 impl ContractDraft {
@@ -134,6 +136,8 @@ impl ContractDraft {
                 .personal
                 .map(|meaning| format!("personal: {}", meaning.name())),
         );
+        let from = column.from.as_deref();
+        keys.extend(from.map(|from| format!("from: {}", quoted(from))));
         let description = column.description.as_deref();
         keys.extend(description.map(|text| format!("description: {}", quoted(text))));
         if column.is_never_null && !self.key.contains(&column.name) {
@@ -188,6 +192,7 @@ mod tests {
             is_never_null: false,
             personal: None,
             description: None,
+            from: None,
         });
         ContractDraft {
             key: Vec::new(),

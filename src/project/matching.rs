@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::Spanned;
-use crate::diagnostic::Place;
+use super::{Meaning, Spanned};
+use crate::diagnostic::{Place, Span};
 use crate::name::TableName;
 
 /// A match step, checked as far as its own file goes.
@@ -17,12 +17,16 @@ pub(crate) struct Matching {
     pub(crate) record_key: Vec<Spanned<String>>,
     /// Column of the id.
     pub(crate) entity_id: Spanned<String>,
-    /// Blocking rules, each a list of columns; empty: kilde's own.
+    /// Blocking rules, each a list of columns or of SQL over one record; empty: kilde's own.
     pub(crate) block: Vec<Vec<Spanned<String>>>,
+    /// Comparisons; empty: those that the columns' meanings make.
+    pub(crate) compare: Vec<Compare>,
     /// Columns in which equal values make one person.
     pub(crate) must: Vec<Spanned<String>>,
     /// Columns in which two different values make two.
     pub(crate) cannot: Vec<Spanned<String>>,
+    /// Sources of which two records are two persons.
+    pub(crate) duplicate_free: Option<DuplicateFree>,
     /// Records are one from this match weight on, in bits.
     pub(crate) same_from: f64,
     /// Pairs from this weight on are worth a look.
@@ -39,6 +43,87 @@ pub(crate) struct Matching {
     pub(crate) declared_at: Place,
     /// The tables that it makes, that of the ids among them.
     pub(crate) tables: BTreeMap<MatchTable, TableName>,
+}
+
+/// Sources that know each person once.
+#[derive(Clone, Debug)]
+pub(crate) struct DuplicateFree {
+    /// The column that says which source a record is of.
+    pub(crate) column: Spanned<String>,
+    /// Values of it that name such sources; empty: all.
+    pub(crate) values: Vec<String>,
+}
+
+/// How two records are compared in something.
+#[derive(Clone, Debug)]
+pub(crate) struct Compare {
+    /// What it is called in models and reports, unless it compares what the meanings of columns compare too.
+    pub(crate) name: String,
+    pub(crate) by: CompareBy,
+    /// Whether agreeing on a rare value is worth more than on a common one.
+    pub(crate) term_frequency: bool,
+    pub(crate) span: Span,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum CompareBy {
+    /// As columns of these meanings are compared.
+    Meaning(Vec<(Meaning, Spanned<String>)>),
+    Exact(Spanned<String>),
+    Text {
+        column: Spanned<String>,
+        /// Similarities, falling.
+        alike: Vec<f64>,
+    },
+    Number {
+        column: Spanned<String>,
+        within: Vec<Within>,
+    },
+    Distance {
+        latitude: Spanned<String>,
+        longitude: Spanned<String>,
+        /// Rising.
+        kilometres: Vec<f64>,
+    },
+    /// Columns or SQL over one record, the strongest level first.
+    Levels(Vec<Spanned<String>>),
+}
+
+/// How far apart two numbers may be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Within {
+    Units(f64),
+    /// Of the larger of the two.
+    Share(f64),
+}
+
+impl Matching {
+    /// Texts that are a column or SQL over one record.
+    pub(crate) fn expressions(&self) -> impl Iterator<Item = &Spanned<String>> {
+        let levels = self.compare.iter().filter_map(|compare| match &compare.by {
+            CompareBy::Levels(levels) => Some(levels),
+            _ => None,
+        });
+        self.block.iter().chain(levels).flatten()
+    }
+}
+
+impl Compare {
+    /// Every column that it names outright.
+    pub(crate) fn columns(&self) -> Vec<&Spanned<String>> {
+        match &self.by {
+            CompareBy::Meaning(columns) => columns.iter().map(|(_, column)| column).collect(),
+            CompareBy::Exact(column)
+            | CompareBy::Text { column, .. }
+            | CompareBy::Number { column, .. } => vec![column],
+            CompareBy::Distance {
+                latitude,
+                longitude,
+                ..
+            } => vec![latitude, longitude],
+            CompareBy::Levels(_) => Vec::new(),
+        }
+    }
 }
 
 /// A table that a match step makes.

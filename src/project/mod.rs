@@ -10,6 +10,7 @@ mod contract;
 mod contract_text;
 mod data_test;
 mod dbt_folder;
+mod drift;
 mod encoding;
 mod exposure;
 mod freshness;
@@ -46,17 +47,19 @@ pub(crate) use contract_text::{ContractDraft, DraftedColumn};
 pub(crate) use instant::{instant, local as local_instant};
 pub(crate) use json_schema::json_schema;
 pub use load::Variables;
+pub(crate) use raw::name_made_of;
 pub(crate) use resolve::check_value;
 #[cfg(test)]
 pub(crate) use unit_test::FixtureRow;
 pub(crate) use unit_test::{Cell, Fixture, FixtureCell, FixtureRows, UnitTest};
 
 pub(crate) use data_test::{DataTest, Limit, RowChange, TestKind, TestSeverity};
+pub(crate) use drift::{Drift, OnDrift};
 pub(crate) use encoding::Encoding;
 pub(crate) use exposure::Exposure;
 pub(crate) use freshness::Freshness;
 pub(crate) use highlights::{Figures, Groups, Highlights, People};
-pub(crate) use matching::{MatchTable, Matching};
+pub(crate) use matching::{Compare, CompareBy, DuplicateFree, MatchTable, Matching, Within};
 pub(crate) use notify::{Notify, Occasion, Webhook};
 pub(crate) use openlineage::OpenLineage;
 pub(crate) use path_pattern::{Captures, PathPattern};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Encoding, Freshness, Limit, OnError, PathPattern, Ready, Spanned};
+use super::{Drift, Encoding, Freshness, Limit, OnError, PathPattern, Ready, Spanned};
 use crate::diagnostic::{SourceFile, Span};
 use crate::name::TableName;
 
@@ -21,6 +21,7 @@ pub(crate) struct Source {
     pub(crate) load: Load,
     /// More rejects than this in one build's exports of the source fail the build.
     pub(crate) max_rejects: Option<Limit>,
+    pub(crate) drift: Drift,
     pub(crate) freshness: Freshness,
     pub(crate) ready: Ready,
     pub(crate) on_error: Spanned<OnError>,
@@ -57,6 +58,18 @@ impl Read {
             Self::Ndjson(read) => read.explode.as_deref(),
             Self::Json(read) => read.explode.as_deref(),
             Self::Csv(_) | Self::Fixed(_) | Self::Parquet(_) | Self::Xlsx(_) => None,
+        }
+    }
+
+    /// Whether an export says the names of its columns before its first record.
+    pub(crate) fn has_header(&self) -> bool {
+        match self {
+            Self::Csv(read) => read.header_rows > 0,
+            Self::Xlsx(read) => read.header,
+            Self::Parquet(_) => true,
+            // the source itself says the names
+            Self::Fixed(_) => false,
+            Self::Ndjson(_) | Self::Json(_) => false,
         }
     }
 

@@ -178,7 +178,7 @@ pub(super) fn raised(table: &TableName, commit: &Commit) -> Error {
         author(commit)
     ))
     .code(Code(711))
-    .help("a protocol cannot be lowered: restore the table's folder without that version")
+    .help("a protocol cannot be lowered: let no build run, and restore the table's folder without that version")
 }
 
 /// `delta-rs 1.1.3 at 2026-03-01 02:06:12 UTC`, or what of it is known.

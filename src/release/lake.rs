@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
 use crate::name::{ClaimNumber, ReleaseNumber, RunId};
-use crate::store::Store;
+use crate::store::{ObjectInfo, Store};
 
 /// After so long without a sign of life a builder is dead, however far the clocks are apart.
 const SILENT: chrono::TimeDelta = chrono::TimeDelta::minutes(5);
@@ -112,27 +112,26 @@ impl Lake {
         &self.store
     }
 
-    /// The newest settled release; `None` where none was published. Three reads.
+    /// The newest settled release; `None` where none was published. Two reads and a listing.
     pub(crate) async fn current(&self) -> Result<Option<Release>> {
-        let hinted = match self.hint().await? {
+        let hint = self.hint().await?;
+        let mut current = match &hint {
             Some(hint) => self.find_release(hint.release).await?,
             None => None,
         };
-        let mut current = match hinted {
-            Some(release) => release,
-            None => match self.release_numbers().await?.last() {
-                Some(newest) => self
-                    .find_release(*newest)
-                    .await?
-                    .ok_or_else(|| no_release(*newest))?,
-                None => return Ok(None),
-            },
-        };
         loop {
-            let next = ReleaseNumber(current.number.0 + 1);
-            match self.find_release(next).await? {
-                Some(newer) => current = newer,
-                None => return Ok(Some(current)),
+            // listed, not asked for one by one: a hint may name a release whose successors are no longer kept, since a settler
+            // that was frozen for long puts both again
+            let newest = match &current {
+                Some(current) => self.releases_after(current.number).await?.pop(),
+                None => self.release_numbers().await?.pop(),
+            };
+            let Some(newest) = newest else {
+                return Ok(current);
+            };
+            // none: it was the newest, and is no longer kept
+            if let Some(release) = self.find_release(newest).await? {
+                current = Some(release);
             }
         }
     }
@@ -236,12 +235,22 @@ impl Lake {
     }
 
     async fn release_numbers(&self) -> Result<Vec<ReleaseNumber>> {
-        let found = self.store.list(layout::RELEASES).await?;
-        Ok(found
-            .iter()
-            .filter_map(|object| layout::release_of(&object.path))
-            .collect())
+        Ok(numbers(&self.store.list(layout::RELEASES).await?))
     }
+
+    async fn releases_after(&self, number: ReleaseNumber) -> Result<Vec<ReleaseNumber>> {
+        let after = layout::release(number);
+        let found = self.store.list_after(layout::RELEASES, &after).await?;
+        Ok(numbers(&found))
+    }
+}
+
+/// Of the records listed, oldest first.
+fn numbers(records: &[ObjectInfo]) -> Vec<ReleaseNumber> {
+    let paths = records.iter();
+    paths
+        .filter_map(|object| layout::release_of(&object.path))
+        .collect()
 }
 
 pub(super) fn no_release(number: ReleaseNumber) -> Error {
@@ -284,6 +293,30 @@ mod tests {
                 .render()
                 .contains("K0713")
         );
+    }
+
+    /// A settler that was frozen for long puts the record and the hint of a release again that is no longer kept.
+    #[tokio::test]
+    async fn a_release_that_came_back_from_the_dead_is_not_the_newest() {
+        let fixture = Fixture::new();
+        let first = fixture.build(&[("gold.a", "a1")]).await.unwrap();
+        for content in ["a2", "a3", "a4"] {
+            fixture.build(&[("gold.a", content)]).await.unwrap();
+        }
+        let mut claim = fixture.claim().await.unwrap();
+        let floor = ReleaseNumber(4);
+        claim.retire_releases(floor, "test").await.unwrap();
+        drop(claim);
+        let store = fixture.lake.store();
+        let record = crate::release::json::to_bytes(&first).unwrap();
+        store
+            .put(&layout::release(first.number), record)
+            .await
+            .unwrap();
+        let hint = r#"{"sequence":2,"release":1}"#;
+        store.put(layout::HINT, hint.into()).await.unwrap();
+        let current = fixture.lake.current().await.unwrap().unwrap();
+        assert_eq!(current.number.0, 4);
     }
 
     #[tokio::test]

@@ -2,7 +2,6 @@
 
 use super::claim::Claim;
 use super::failpoint::Boundary;
-use super::layout;
 use super::log::Event;
 use super::map::Release;
 use super::request::PublishRequest;
@@ -51,10 +50,6 @@ impl Claim {
                 "a publish entry was won and is not in the log",
             ));
         };
-        self.lake
-            .store
-            .barrier(&[layout::log_entry(sequence)])
-            .await?;
         self.lake.settle(sequence, entry, publish, staged).await
     }
 }

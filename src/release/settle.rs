@@ -92,6 +92,8 @@ impl Lake {
         let mut release = map.release;
         release.sequence = sequence;
         release.published_at = entry.at;
+        // no table may show what a power cut can still take back; whoever decided it may have died before this
+        self.store.barrier(&[layout::log_entry(sequence)]).await?;
         let settled: Vec<(&TableName, SettledTable)> = stream::iter(&map.commits)
             .map(|(name, commit)| self.settle_table(name, commit, &release, &map.lake_id, staged))
             .buffered(AT_ONCE)

@@ -44,7 +44,7 @@ impl Runner {
             Some(catalog) => self.report_before(catalog, &report).await,
             None => None,
         };
-        report.compare_ignored(before.as_ref());
+        report.compare_drift(before.as_ref());
         let target = self.project.target.as_deref();
         let summary = RunSummary::of(&report, target, error, self.clock.now());
         // a run that was overtaken is no longer the last one

@@ -64,7 +64,7 @@ impl Execution {
         };
         let comments: BTreeMap<&str, &str> = contract
             .iter()
-            .flat_map(|contract| &contract.columns)
+            .flat_map(|contract| contract.stored_columns())
             .filter_map(|column| Some((column.name.value.as_str(), column.description.as_deref()?)))
             .collect();
         let partition_by: Vec<String> = contract
@@ -150,8 +150,7 @@ pub(super) fn personal_columns(
 ) -> BTreeSet<String> {
     match contract {
         Some(contract) if !contract.columns.is_empty() => contract
-            .columns
-            .iter()
+            .stored_columns()
             .filter(|column| column.personal.is_some())
             .map(|column| column.name.value.clone())
             .collect(),

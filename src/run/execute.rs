@@ -118,7 +118,10 @@ impl Execution {
         listener: Listener,
     ) -> Arc<Self> {
         Arc::new(Self {
-            runner: runner.clone(),
+            runner: Runner {
+                project: Arc::clone(&observation.project),
+                ..runner.clone()
+            },
             request: request.clone(),
             catalog: catalog.clone(),
             claim: claim.number(),
@@ -523,6 +526,8 @@ impl Executed {
             seconds: result.seconds,
             ignored_columns: BTreeSet::new(),
             newly_ignored: BTreeSet::new(),
+            drift: BTreeSet::new(),
+            newly_drifted: BTreeSet::new(),
         }
     }
 }

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use super::execute::{Executed, Execution, TableResult};
 use super::report::{FailureReport, HeldReport, TableOutcome};
 use crate::error::{Error, ErrorKind, Result};
+use crate::ingest;
 use crate::name::{ReleaseNumber, RunId, TableName};
 use crate::plan::{self, Action, Kind, Plan, TablePlan};
 use crate::project::OnError;
@@ -66,13 +67,16 @@ impl Execution {
                     | ErrorKind::Terminated
             )
         );
-        if plan.on_error != OnError::Hold || !is_of_the_table {
+        let source = self.runner.project.sources.get(&plan.table);
+        let code = error.and_then(Error::number);
+        let must_fail = source.is_some_and(|source| ingest::must_fail(source, code));
+        if plan.on_error != OnError::Hold || !is_of_the_table || must_fail {
             return Ok(result);
         }
         let Some(published) = self.published(&plan.table).await? else {
             return Ok(result);
         };
-        if published.file_set.schema != plan.schema && !plan.readers.is_empty() {
+        if !plan.is_read_alike(&published.file_set.schema) && !plan.readers.is_empty() {
             let (kind, text) = match &result.outcome {
                 TableOutcome::Failed(failure) => (failure.kind.clone(), failure.text.clone()),
                 _ => (

@@ -17,6 +17,7 @@ mod decide;
 mod decision;
 mod diff;
 mod doctor;
+mod drift;
 mod event;
 mod execute;
 mod exports;
@@ -79,7 +80,7 @@ use crate::engine::{Engine, EngineOptions, FunctionRegistry};
 use crate::error::{Error, Result};
 use crate::lake::DeltaLog;
 use crate::name::TableName;
-use crate::plan::{Observed, Outline, Plan, Selection, contract_draft};
+use crate::plan::{Observed, Outline, Plan, Selection, contract_draft, contract_draft_of_source};
 use crate::project::{ContractDraft, Project};
 use crate::release::{Boundary, Failpoint, Lake};
 use crate::store::Store;
@@ -292,17 +293,33 @@ impl Runner {
             None => observe::observe_without_lake(self, request.as_of).await?,
         };
         observation.refuse_without_raw(&self.project)?;
-        let plan = self
+        let mut plan = self
             .plan_on(catalog.as_ref(), &observation, request)
+            .await?;
+        self.tell_drift(catalog.as_ref(), &observation, &mut plan)
             .await?;
         Ok((observation.observed, plan))
     }
 
-    /// The contract that a table's SQL proves. Reads no data.
+    /// The contract that a table's SQL proves; of a source what its exports brought beside it. Reads no data.
     ///
     /// # Errors
-    /// `Config` for a source, and for mistakes that hide what the SQL means.
-    pub(crate) fn draft_contract(&self, table: &TableName) -> Result<ContractDraft> {
+    /// `Config` for a source of which nothing is known beside its contract, and for mistakes that hide what the SQL means.
+    pub(crate) async fn draft_contract(&self, table: &TableName) -> Result<ContractDraft> {
+        if self.project.sources.contains_key(table) {
+            let now = self.clock.now();
+            let published = match self.readable_if_exists(now)? {
+                Some(catalog) => {
+                    observe::observe(self, &catalog, now)
+                        .await?
+                        .observed
+                        .release
+                }
+                None => None,
+            };
+            let published = published.as_ref().and_then(|r| r.tables.get(table));
+            return contract_draft_of_source(table, published);
+        }
         let outline = Outline::new(&self.project, &self.functions, DateTime::UNIX_EPOCH);
         contract_draft(&self.project, &outline, table)
     }
@@ -314,7 +331,7 @@ impl Runner {
         observation: &observe::Observation,
         request: &BuildRequest,
     ) -> Result<Plan> {
-        let (project, observed) = (&self.project, &observation.observed);
+        let (project, observed) = (&observation.project, &observation.observed);
         let mut plan = Plan::new(project, observed, &request.selection, &self.functions)?;
         let mut published = BTreeMap::new();
         for table in plan.recontracted(observed) {

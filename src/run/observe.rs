@@ -1,6 +1,7 @@
 //! The world before a build: the newest release, its ledger, and what lies in `raw`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -23,6 +24,8 @@ use crate::store::{Listing, ObjectInfo, Store, Unreadable};
 /// Everything observed, for the plan and for those who execute it.
 #[derive(Clone, Debug)]
 pub(super) struct Observation {
+    /// The project, its contracts with the columns that exports brought.
+    pub(super) project: Arc<Project>,
     pub(super) observed: Observed,
     pub(super) release: Option<Release>,
     pub(super) pause: Option<Pause>,
@@ -230,6 +233,7 @@ async fn look(runner: &Runner, lake: Published, as_of: DateTime<Utc>) -> Result<
     let is_paused = lake.pause.is_some();
     let release = lake.release.as_ref();
     let mut observation = Observation {
+        project: Arc::clone(project),
         observed: Observed {
             as_of,
             now: runner.clock.now(),
@@ -247,6 +251,7 @@ async fn look(runner: &Runner, lake: Published, as_of: DateTime<Utc>) -> Result<
         verifies: runner.verifies_exports,
     };
     observation.see_exports(project).await?;
+    observation.evolve(runner).await?;
     Ok(observation)
 }
 

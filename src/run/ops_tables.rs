@@ -17,7 +17,9 @@ use super::report::ExportReport;
 use crate::catalog::{Candidate, Catalog, Content};
 use crate::engine::{self, FileSet, Joins};
 use crate::error::{Error, Result};
-use crate::ingest::{self, DecodedExport, ExportReport as DecodedReport, Ledger, LedgerEntry};
+use crate::ingest::{
+    self, DecodedExport, Drift, ExportReport as DecodedReport, Ledger, LedgerEntry,
+};
 use crate::lake::{self, Layout, TableDefinition, TableIdentity, WriteSpec, Written};
 use crate::name::{ClaimNumber, OWN_SCHEMA, RunId, TableName};
 use crate::plan::{ExportState, ObservedExport};
@@ -71,6 +73,10 @@ impl Ingested {
                 ignored_columns: self
                     .decoded(&entry.path)
                     .map_or_else(Vec::new, |report| report.ignored_columns.clone()),
+                drift: self.decoded(&entry.path).map_or_else(Vec::new, |report| {
+                    let told = report.drift.iter().filter(|drift| is_told(drift));
+                    told.map(ToString::to_string).collect()
+                }),
                 doubt: self.decoded(&entry.path).and_then(DecodedReport::doubt),
             })
             .collect()
@@ -80,6 +86,12 @@ impl Ingested {
         let mut reports = self.decoded.iter().map(|export| &export.report);
         reports.find(|report| report.path == path)
     }
+}
+
+/// Whether a difference is told beside the columns that are ignored. Of columns that come in another order nobody needs to
+/// know where that is accepted.
+fn is_told(drift: &Drift) -> bool {
+    !matches!(drift, Drift::Added { .. } | Drift::Reordered)
 }
 
 fn files_table() -> Result<TableName> {

@@ -189,6 +189,11 @@ pub(crate) struct SourceReport {
     /// Those that an export of this run brought for the first time.
     #[serde(default)]
     pub(crate) newly_ignored: BTreeSet<String>,
+    /// How else exports differed from the contract and were taken all the same, in words; likewise.
+    #[serde(default)]
+    pub(crate) drift: BTreeSet<String>,
+    #[serde(default)]
+    pub(crate) newly_drifted: BTreeSet<String>,
 }
 
 /// An export that was not taken, as it was then.
@@ -217,6 +222,9 @@ pub(crate) struct ExportReport {
     /// Columns that the contract does not know.
     #[serde(default)]
     pub(crate) ignored_columns: Vec<String>,
+    /// How else it differs from the contract, in words.
+    #[serde(default)]
+    pub(crate) drift: Vec<String>,
     /// Why it is most likely read in another way than it was written.
     #[serde(default)]
     pub(crate) doubt: Option<String>,
@@ -289,6 +297,8 @@ impl SourceReport {
             seconds: 0.0,
             ignored_columns: BTreeSet::new(),
             newly_ignored: BTreeSet::new(),
+            drift: BTreeSet::new(),
+            newly_drifted: BTreeSet::new(),
         }
     }
 }
@@ -330,18 +340,26 @@ impl RunReport {
         Some(kind.unwrap_or(ErrorKind::Quality))
     }
 
-    /// Tells columns that the contract does not know apart: those that came before, and those that came first in this run.
-    pub(super) fn compare_ignored(&mut self, before: Option<&Self>) {
+    /// Tells apart what came before and what came first in this run: columns that the contract does not know, and other
+    /// drift.
+    pub(super) fn compare_drift(&mut self, before: Option<&Self>) {
+        let split = |known: BTreeSet<String>, came: Vec<String>| {
+            let new: BTreeSet<String> = came.into_iter().filter(|c| !known.contains(c)).collect();
+            (known.union(&new).cloned().collect(), new)
+        };
         for source in &mut self.sources {
             let mut reports = before.into_iter().flat_map(|before| &before.sources);
             let known = reports.find(|report| report.table == source.table);
-            let known = known.map_or_else(BTreeSet::new, |report| report.ignored_columns.clone());
+            let (ignored, drift) = known.map_or_else(Default::default, |report| {
+                (report.ignored_columns.clone(), report.drift.clone())
+            });
             let exports = source.exports.iter();
-            let came = exports.flat_map(|export| export.ignored_columns.iter().cloned());
-            source.newly_ignored = came.filter(|column| !known.contains(column)).collect();
-            source.ignored_columns = known;
-            let new = source.newly_ignored.iter().cloned();
-            source.ignored_columns.extend(new);
+            let came = exports
+                .clone()
+                .flat_map(|e| e.ignored_columns.iter().cloned());
+            (source.ignored_columns, source.newly_ignored) = split(ignored, came.collect());
+            let came = exports.flat_map(|e| e.drift.iter().cloned());
+            (source.drift, source.newly_drifted) = split(drift, came.collect());
         }
     }
 

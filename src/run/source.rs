@@ -604,7 +604,7 @@ impl Ordinals {
 }
 
 /// An export as the decoder takes it.
-fn located(export: &ObservedExport, found: Option<&FoundExport>) -> Result<Export> {
+pub(super) fn located(export: &ObservedExport, found: Option<&FoundExport>) -> Result<Export> {
     let found = found.ok_or_else(|| {
         Error::input("the export is gone")
             .code(Code(404))

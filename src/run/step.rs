@@ -257,7 +257,13 @@ impl Execution {
             .get(table)
             .filter(|plan| plan.kind == Kind::Ephemeral);
         let Some(plan) = plan else {
-            let content = self.content(table).await?;
+            let mut content = self.content(table).await?;
+            // what exports brought and nobody declared, no statement sees
+            if let Some(plan) = self.plan.tables.get(table)
+                && plan.read_as != plan.schema
+            {
+                content = content.with_columns(plan.read_as.clone());
+            }
             return Ok((content.provider()?, content.bytes()));
         };
         let is_tested = self

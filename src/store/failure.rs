@@ -19,6 +19,8 @@ pub(super) enum Class {
     Denied,
     /// The bucket lies in another region.
     Elsewhere,
+    /// It broke off in the middle of an answer: the next one may come whole.
+    BrokenOff,
     /// Anything that a later try may mend.
     Away,
 }
@@ -97,7 +99,10 @@ impl Class {
         {
             return Self::Denied;
         }
-        Self::Away
+        match refusal(error).map(io::Error::kind) {
+            Some(io::ErrorKind::UnexpectedEof) => Self::BrokenOff,
+            _ => Self::Away,
+        }
     }
 }
 
@@ -221,7 +226,7 @@ fn remote(place: String, told: Told) -> Error {
             "the bucket lies in another region".to_string(),
             "set AWS_REGION to the bucket's",
         ),
-        Class::Away => (
+        Class::BrokenOff | Class::Away => (
             ErrorKind::Unavailable,
             703,
             "storage does not answer".to_string(),
@@ -286,14 +291,17 @@ fn refusal<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a io::E
     None
 }
 
-/// Whether the same call may succeed a moment later: a network disk that stutters, not one that refuses. Never of an object
-/// store, whose requests were tried again before anybody heard of it.
+/// Whether the same call may succeed a moment later: a network disk that stutters, not one that refuses. Of an object store
+/// only an answer that broke off: all else was tried again before anybody heard of it.
 pub(super) fn may_pass(error: &object_store::Error) -> bool {
     use io::ErrorKind::{
         ConnectionAborted, ConnectionReset, HostUnreachable, Interrupted, NetworkDown,
         NetworkUnreachable, NotConnected, ResourceBusy, StaleNetworkFileHandle, TimedOut,
         WouldBlock,
     };
+    if let Some(told) = told(error) {
+        return told.class == Class::BrokenOff;
+    }
     refusal(error).is_some_and(|error| {
         matches!(
             error.kind(),

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
@@ -326,6 +326,22 @@ impl Store {
         }
     }
 
+    /// Every object below a folder whose path comes after `after`, by path. Object stores begin their listing there, so
+    /// that it is short however much lies before.
+    ///
+    /// # Errors
+    /// Those of [`Self::list`].
+    pub(crate) async fn list_after(&self, folder: &str, after: &str) -> Result<Vec<ObjectInfo>> {
+        if self.location.folder().is_some() {
+            let mut found = self.list(folder).await?;
+            found.retain(|object| object.path.as_str() > after);
+            return Ok(found);
+        }
+        let (folder, after) = (object_path(folder)?, object_path(after)?);
+        let listed = self.inner.list_with_offset(Some(&folder), &after);
+        self.collected(folder.as_ref(), listed).await
+    }
+
     /// The same of a folder that others fill: what cannot be read there is listed too, and stops nobody who does not need it.
     ///
     /// # Errors
@@ -350,18 +366,25 @@ impl Store {
             let (root, folder) = (root.to_path_buf(), folder.to_string());
             return blocking(move || listing::walk(&root, &folder)).await;
         }
-        let found: Vec<_> = self
-            .inner
-            .list(Some(&object_path(folder)?))
+        let listed = self.inner.list(Some(&object_path(folder)?));
+        Ok(Listing {
+            files: self.collected(folder, listed).await?,
+            unreadable: Vec::new(),
+        })
+    }
+
+    async fn collected(
+        &self,
+        folder: &str,
+        listed: BoxStream<'static, object_store::Result<object_store::ObjectMeta>>,
+    ) -> Result<Vec<ObjectInfo>> {
+        let found: Vec<_> = listed
             .try_collect()
             .await
             .map_err(|error| self.failure(folder, error))?;
         let mut objects: Vec<ObjectInfo> = found.into_iter().map(ObjectInfo::from).collect();
         objects.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(Listing {
-            files: objects,
-            unreadable: Vec::new(),
-        })
+        Ok(objects)
     }
 
     /// Whether this is a place in a bucket below which nothing lies: to a bucket, there is no such folder.

@@ -162,15 +162,16 @@ fn a_store_that_fails_now_and_then_or_loses_answers_changes_nothing() {
         (2, "fail=6"),
         (3, "lose=4"),
         (4, "fail=9&lose=9"),
+        (5, "torn=4"),
     ] {
         sell(&till, release, 30 + release);
         store.behave(how);
         till.kilde(&["build"]).ended(0);
-        store.behave("fail=0&lose=0");
+        store.behave("fail=0&lose=0&torn=0");
         assert_eq!(till.newest_release()["number"], release);
     }
     let stores = "select count(*) from bronze.sales where store = 'Kiruna'";
-    assert_eq!(till.query(stores), [["4"]]);
+    assert_eq!(till.query(stores), [["5"]]);
 }
 
 #[test]

@@ -62,12 +62,17 @@ fn cache(name: &str, wanted: &Path) -> Result<(PathBuf, PathBuf), String> {
 }
 
 /// Says that a test did not run, and why.
+pub(crate) fn skipped(reason: &str) {
+    told(&format!("SKIPPED, NOT TESTED: {reason}"));
+}
+
+/// What whoever runs the tests must see, or what was measured.
 #[expect(
     clippy::disallowed_macros,
-    reason = "whoever runs the tests must see what was left out"
+    reason = "what was left out or measured is said to whoever runs the tests"
 )]
-pub(crate) fn skipped(reason: &str) {
-    eprintln!("SKIPPED, NOT TESTED: {reason}");
+pub(crate) fn told(what: &str) {
+    eprintln!("{what}");
 }
 
 fn prepare() -> Result<PathBuf, String> {

@@ -1,8 +1,11 @@
 //! `kill -9` at any instant: the old release or the new one, and no export lost or doubled.
 
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use crate::emulator::Emulator;
+use crate::foreign;
 use crate::sandbox::Sandbox;
 use crate::time_limit;
 
@@ -50,7 +53,7 @@ data_tests:
   - relationships: {columns: [store_id], to: bronze.stores}
 ";
 
-fn shop() -> Sandbox {
+pub(crate) fn shop() -> Sandbox {
     Sandbox::with(&[
         ("kilde.yaml", "project: shop\nraw: exports/\nlake: lake/\n"),
         ("pipelines/shop.yaml", PIPELINE),
@@ -62,7 +65,7 @@ fn shop() -> Sandbox {
 }
 
 /// One night's exports: `night + 3` orders, and stores whose town names the night.
-fn deliver(shop: &Sandbox, night: u32) {
+pub(crate) fn deliver(shop: &Sandbox, night: u32) {
     let mut orders = "order_id,store_id,amount\n".to_string();
     for order in 0..night + 3 {
         orders.push_str(&format!("{},{},10.50\n", night * 1000 + order, order % 3));
@@ -73,12 +76,12 @@ fn deliver(shop: &Sandbox, night: u32) {
     }
     let first = chrono::NaiveDate::from_ymd_opt(2026, 1, 1).unwrap();
     let day = (first + chrono::Days::new(night.into())).format("%Y%m%d");
-    shop.write(&format!("exports/orders_{day}.csv"), orders);
-    shop.write(&format!("exports/stores_{day}.csv"), stores);
+    shop.deliver_file(&format!("orders_{day}.csv"), &orders);
+    shop.deliver_file(&format!("stores_{day}.csv"), &stores);
 }
 
 /// Orders, sum over gold, towns: what one release says of itself.
-fn state(shop: &Sandbox) -> (u32, u32, String) {
+pub(crate) fn state(shop: &Sandbox) -> (u32, u32, String) {
     let rows = shop.query(
         "select (select count(*) from bronze.orders), (select sum(orders_count) from gold.sales), \
          (select min(town) from bronze.stores)",
@@ -90,27 +93,107 @@ fn state(shop: &Sandbox) -> (u32, u32, String) {
     )
 }
 
-fn expected(nights: u32) -> (u32, u32, String) {
+pub(crate) fn expected(nights: u32) -> (u32, u32, String) {
     let orders = (0..nights).map(|night| night + 3).sum();
     (orders, orders, format!("Town {}", nights - 1))
 }
 
+/// A process that looks at the lake all the while, as `readers/pinning.py` says.
+struct Reader(Child);
+
+impl Reader {
+    fn start(shop: &Sandbox, python: &Path) -> Self {
+        let mut command = Command::new(python);
+        command
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/readers/pinning.py"))
+            .arg(shop.lake());
+        command.envs(shop.store().map_or(Vec::new(), Emulator::environment));
+        let reader = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        Self(reader.unwrap())
+    }
+
+    /// What it has seen, once it was told to end.
+    fn seen(mut self) -> serde_json::Value {
+        drop(self.0.stdin.take());
+        let output = self.0.wait_with_output().unwrap();
+        assert!(output.status.success(), "the reader failed");
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+}
+
+/// Seconds from the first entry in a table's log until readers who pin see the release: so long do heads show more than the
+/// newest release does. Shortest, middle and longest of all.
+fn windows(shop: &Sandbox) -> [f64; 3] {
+    let mut windows = match shop.store() {
+        None => windows_on_disk(shop),
+        Some(store) => windows_in(&store.requests()),
+    };
+    windows.sort_unstable_by(f64::total_cmp);
+    [
+        windows[0],
+        windows[windows.len() / 2],
+        windows[windows.len() - 1],
+    ]
+}
+
+fn windows_on_disk(shop: &Sandbox) -> Vec<f64> {
+    let lake = shop.path("lake");
+    let written = |path: &str| lake.join(path).metadata().ok()?.modified().ok();
+    let releases = (1..).map_while(|number| {
+        let path = format!("_kilde/releases/{number:08}.json");
+        let record = std::fs::read(lake.join(&path)).ok()?;
+        let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
+        Some((written(&path)?, record))
+    });
+    let window = |(visible, record): (SystemTime, serde_json::Value)| {
+        let tables = record["tables"].as_object().unwrap().clone();
+        let changed = record["changed"].as_array().unwrap();
+        let entries = changed.iter().filter_map(|name| {
+            let table = tables.get(name.as_str().unwrap())?;
+            let location = table["location"].as_str()?;
+            let version = table["version"].as_u64()?;
+            written(&format!("{location}/_delta_log/{version:020}.json"))
+        });
+        visible.duration_since(entries.min()?).ok()
+    };
+    releases
+        .filter_map(window)
+        .map(|window| window.as_secs_f64())
+        .collect()
+}
+
+fn windows_in(requests: &[String]) -> Vec<f64> {
+    let mut windows = Vec::new();
+    let mut first = None;
+    for request in requests.iter().filter(|line| line.starts_with("PUT ")) {
+        let at: f64 = request.rsplit(' ').next().unwrap().parse().unwrap();
+        if request.contains("/_delta_log/") {
+            first.get_or_insert(at);
+        } else if request.contains("/_kilde/releases/") {
+            windows.extend(first.take().map(|first| at - first));
+        }
+    }
+    windows
+}
+
+/// `KILDE_TEST_STORE=s3` kills builds there.
 #[test]
 fn a_killed_build_leaves_the_old_release_or_the_new_one_and_the_next_build_ends_well() {
     let kills: u32 = match std::env::var("KILDE_KILLS") {
         Ok(kills) => kills.parse().unwrap(),
         Err(_) => 5,
     };
-    let shop = shop();
+    let shop = shop().wherever_asked();
     deliver(&shop, 0);
     let watch = kilde::clock::Stopwatch::start();
     shop.kilde(&["build"]).ended(0);
     let whole = watch.elapsed();
     assert_eq!(state(&shop), expected(1));
-    // a fixed sequence: the instants differ, the test does not
+    let reader = foreign::python().map(|python| Reader::start(&shop, python));
     let mut seed = 0x9E37_79B9_u64;
     for night in 1..=kills {
         deliver(&shop, night);
+        // a fixed sequence: the instants differ, the test does not
         seed = seed
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
@@ -122,11 +205,12 @@ fn a_killed_build_leaves_the_old_release_or_the_new_one_and_the_next_build_ends_
             .spawn()
             .unwrap();
         std::thread::sleep(wait.max(Duration::from_millis(1)));
-        Command::new("kill")
-            .args(["-9", &build.id().to_string()])
-            .status()
-            .unwrap();
+        signal(&build, "-9");
         time_limit::wait(build);
+        if let Some(store) = shop.store() {
+            // longer than a builder may be silent
+            store.behave(&format!("ahead={}", 60 * night));
+        }
         let seen = state(&shop);
         assert!(
             seen == expected(night) || seen == expected(night + 1),
@@ -138,6 +222,30 @@ fn a_killed_build_leaves_the_old_release_or_the_new_one_and_the_next_build_ends_
             expected(night + 1),
             "after the build that followed the kill"
         );
+    }
+    if let Some(seen) = reader.map(Reader::seen) {
+        let pinned = seen["pinned"].as_array().unwrap();
+        let mut before = 0;
+        for look in pinned {
+            let (release, orders) = (look[0].as_u64().unwrap(), look[1].as_u64().unwrap());
+            let town = look[3].as_str().unwrap();
+            let night: u32 = town.trim_start_matches("Town ").parse().unwrap();
+            let mixed = (orders, look[2].as_u64().unwrap()) != {
+                let expected = expected(night + 1);
+                (expected.0.into(), expected.1.into())
+            };
+            assert!(!mixed && release > before, "release {release} shows {look}");
+            before = release;
+        }
+        assert!(seen["looks"].as_u64().unwrap() > 0);
+        let [shortest, middle, longest] = windows(&shop);
+        foreign::told(&format!(
+            "{kills} kills: {} looks at {} releases, heads mixed in {}; a release becomes visible {shortest:.4} s after its first \
+             table, {middle:.4} s in the middle, {longest:.4} s at most",
+            seen["looks"],
+            pinned.len(),
+            seen["mixed_heads"]
+        ));
     }
     let files = shop.query("select count(*), count(distinct path), sum(records) from ops.files");
     let exports = 2 * (kills + 1);
@@ -191,7 +299,7 @@ fn start(shop: &Sandbox, failpoint: Option<&str>, arguments: &[&str]) -> Child {
         .unwrap()
 }
 
-fn signal(build: &Child, name: &str) {
+pub(crate) fn signal(build: &Child, name: &str) {
     let sent = Command::new("kill")
         .args([name, &build.id().to_string()])
         .status();

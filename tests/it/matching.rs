@@ -308,6 +308,127 @@ fn one_of_the_tables_brings_the_others_and_a_rollback_leaves_what_was_issued() {
     assert_eq!(club.query(ids), issued);
 }
 
+const COMPANIES: &str = "description: Companies as two registers know them.
+key: [company_id]
+columns:
+  - {name: company_id, data_type: varchar}
+  - {name: register, data_type: varchar}
+  - {name: company, data_type: varchar}
+  - {name: employees, data_type: bigint}
+  - {name: postcode, data_type: varchar}
+  - {name: latitude, data_type: double}
+  - {name: longitude, data_type: double}
+  - {name: founded_on, data_type: date}
+";
+
+/// Companies in two registers: the second writes the name otherwise, counts other employees and knows the neighbour's
+/// postcode.
+fn companies() -> String {
+    let mut lines =
+        "company_id,register,company,employees,postcode,latitude,longitude,founded_on\n"
+            .to_string();
+    for company in 0..120 {
+        let (first, second) = (FAMILY[company % 16], GIVEN[company / 16 % 12]);
+        let (staff, code) = (20 + company * 37 % 400, 11100 + company * 7 % 900);
+        let (lat, lon) = (55.0 + company as f64 / 20.0, 12.0 + company as f64 / 30.0);
+        let founded = format!("19{:02}-{:02}-11", 20 + company % 80, 1 + company % 12);
+        let _ = writeln!(
+            lines,
+            "c{company:03}a,a,{first} {second} AB,{staff},{code},{lat},{lon},{founded}"
+        );
+        let (staff, code) = (staff + staff / 20, code + usize::from(company % 3 == 0));
+        let name = format!("{first}s {second} Aktiebolag");
+        let lat = lat + 0.004;
+        let _ = writeln!(
+            lines,
+            "c{company:03}b,b,{name},{staff},{code},{lat},{lon},{founded}"
+        );
+    }
+    lines
+}
+
+#[test]
+fn other_entities_are_compared_as_the_project_says() {
+    let club = Sandbox::with(&[
+        ("kilde.yaml", "project: club\nraw: exports/\nlake: lake/\n"),
+        ("schemas/ref/companies.yaml", COMPANIES),
+        (
+            "pipelines/club.yaml",
+            r#"steps:
+  - match:
+      table: identity.company_ids
+      records: ref.companies
+      record_key: [company_id]
+      entity_id: owner_id
+      block: [[founded_on], ["substr(company, 1, 3)", "substr(postcode, 1, 4)"]]
+      compare:
+        - text: {column: company, alike: [0.9, 0.75]}
+        - number: {column: employees, within: [10%, 50]}
+        - distance: {latitude: latitude, longitude: longitude, within: [1 km, 20 km]}
+        - levels: {name: area, equal: [postcode, "substr(postcode, 1, 3)"], term_frequency: false}
+        - date: {column: founded_on}
+      duplicate_free: {column: register, values: [a]}
+"#,
+        ),
+    ]);
+    club.write("seeds/ref/companies.csv", companies());
+    club.kilde(&["build"]).ended(0);
+    let wrong = "select count(*) from identity.company_ids a join identity.company_ids b on a.company_id < b.company_id
+        where (a.owner_id = b.owner_id) <> (substr(a.company_id, 1, 4) = substr(b.company_id, 1, 4))";
+    assert_eq!(value(&club, wrong), "0");
+    let said = club.query(
+        "select agreement from identity.company_ids_edges where company_id = 'c003a' and other_company_id = 'c003b'",
+    );
+    assert_eq!(
+        said[0].join(",").trim_matches('"'),
+        "birth_date equal, company alike from 0.9, employees within 10 %, distance within 1 km, \
+         area equal substr(postcode, 1, 3)"
+    );
+    let levels =
+        "select count(*) from identity.company_ids_model where part = 'level' and name = 'area'";
+    assert_eq!(value(&club, levels), "3");
+
+    // two records that agree in everything are two where their source knows each company once
+    let twice = companies()
+        + &companies()
+            .lines()
+            .nth(1)
+            .unwrap()
+            .replace("c000a", "c999a")
+        + "\n";
+    club.write("seeds/ref/companies.csv", twice);
+    club.kilde(&["build"]).ended(0);
+    let two = "select count(distinct owner_id) from identity.company_ids where company_id in ('c000a', 'c999a')";
+    assert_eq!(value(&club, two), "2");
+}
+
+#[test]
+fn what_compare_names_replaces_what_the_columns_mean() {
+    let club = sandbox(
+        ", compare: [{name: {given: given_name, family: family_name, term_frequency: false}}, {email: {column: email}}, \
+         {exact: {column: country}}]",
+        &people(0, 150),
+    );
+    club.kilde(&["build"]).ended(0);
+    let names = club.query(
+        "select distinct name from identity.people_model where part = 'level' order by name",
+    );
+    assert_eq!(
+        names.concat(),
+        ["country", "email", "family_name", "given_name"]
+    );
+    // other comparisons, another model: nothing of the first is kept
+    let written = fs::read_to_string(club.path("pipelines/club.yaml")).unwrap();
+    club.write(
+        "pipelines/club.yaml",
+        written.replace("{exact: {column: country}}", "{date: {column: birth_date}}"),
+    );
+    club.kilde(&["build"]).ended(0);
+    let dates =
+        "select count(*) from identity.people_model where part = 'level' and name = 'birth_date'";
+    assert_eq!(value(&club, dates), "4");
+}
+
 /// The shipped project with a match of its people beside its own rules, and the truth as one more source.
 fn company() -> Sandbox {
     let company = Sandbox::shipped(true);

@@ -128,6 +128,31 @@ impl Sandbox {
         }
     }
 
+    /// Adds one export, wherever they lie.
+    pub(crate) fn deliver_file(&self, name: &str, text: &str) {
+        match &self.far {
+            None => self.write(&format!("exports/{name}"), text),
+            Some(far) => {
+                let folder = tempfile::tempdir().unwrap();
+                fs::write(folder.path().join(name), text).unwrap();
+                far.store.put(folder.path(), &format!("{}/raw", far.below));
+            }
+        }
+    }
+
+    /// As any reader names the lake: a folder, or a URL.
+    pub(crate) fn lake(&self) -> String {
+        match &self.far {
+            None => self.path("lake").display().to_string(),
+            Some(far) => far.store.url(&format!("{}/lake", far.below)),
+        }
+    }
+
+    /// The store that exports and lake were moved to.
+    pub(crate) fn store(&self) -> Option<&'static Emulator> {
+        self.far.as_ref().map(|far| far.store)
+    }
+
     /// Copies the lake to `lake/`, if it lies in a store.
     pub(crate) fn fetch(&self) {
         if let Some(far) = &self.far {

@@ -10,9 +10,10 @@ pub(super) const CODES: &[Explanation] = &[
         text: "\
 The header of the export (or the schema of the Parquet file) has none of the names that the contract
 expects for a column. A sender who renames or drops a column changes what the table means, so nothing
-of the export is taken. If the column was renamed, add its new name to `from` in the contract; the
-first name that is there wins, so old exports still read. If it is gone for good, remove it from the
-contract. Columns that the contract does not name are ignored and counted; their order is free.",
+of the export is taken. If the column was renamed, add its new name to `aliases` in the contract: old
+exports still read, and none is read again. If it is gone for good, remove it from the contract; if it
+may come and go, say `drift: {missing: ignore}` at the source, and it is null where it is not there.
+Columns that the contract does not name are ignored and named; their order is free: `drift` says otherwise.",
     },
     Explanation {
         code: Code(402),
@@ -152,5 +153,47 @@ With `load: replace` the newest export is the whole truth: what it lacks is dele
 somebody forgot. Nothing of it was taken. If it is right, `kilde build --accept TABLE` takes it, and the
 next one is compared with it. If it is wrong, `kilde exports skip FILE --why TEXT` goes on without it. A
 good export that comes later ends the matter by itself: the small one then changes nothing.",
+    },
+    Explanation {
+        code: Code(460),
+        title: "`drift` asks for what cannot be",
+        text: "\
+Each key of `drift` has modes of its own: `added` is `ignore`, `evolve`, `reject_file` or `fail`; `missing` is
+`ignore`, `reject_file` or `fail`; `reordered` is `accept`, `reject_file` or `fail`; `retyped` is `reject`,
+`reject_file` or `fail`. Columns are told by the names in a header: exports without one (`header: false`) have
+none, and records of JSON may each have other keys, so that only `retyped` and an `added` key can be watched there.",
+    },
+    Explanation {
+        code: Code(461),
+        title: "an export has a column that its contract does not know",
+        text: "\
+The source says `drift: {added: reject_file}` or `fail`, so that nobody sends columns which nobody asked for.
+Nothing of the export was taken. Add the column to the contract, or let the sender leave it out. With `ignore`
+it is named once and passed over; with `evolve` the table keeps it as text until the contract says what it is.",
+    },
+    Explanation {
+        code: Code(462),
+        title: "an export has its columns in another order",
+        text: "\
+The source says `drift: {reordered: reject_file}` or `fail`. Columns with a header are found by their names, so
+that their order does no harm to kilde; a sender who moves them may have moved their values too. Nothing of the
+export was taken. The order is that of the contract, columns that one of them does not have left out.",
+    },
+    Explanation {
+        code: Code(463),
+        title: "a column of an export is of another type",
+        text: "\
+The source says `drift: {retyped: reject_file}` or `fail`, and half of the export's records or more have a value
+in this column that does not fit its `data_type`: another form of dates, a decimal comma, a text where a number
+was. Nothing of the export was taken. With `reject`, the default, each such record is a reject and the others
+are taken, up to `rejects: {at_most: …}`.",
+    },
+    Explanation {
+        code: Code(465),
+        title: "an alias that names no column, or two",
+        text: "\
+`aliases` are other names that exports give a column, tried where none of `from` (or its own name) is there. A
+name can mean one column only; a column that comes from the path, or from an export without a header, has no
+name in the export at all.",
     },
 ];

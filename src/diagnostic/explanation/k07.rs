@@ -70,8 +70,8 @@ pub(super) const CODES: &[Explanation] = &[
         code: Code(711),
         title: "a table's protocol was raised by another tool",
         text: "Another tool switched on a feature of the table format (deletion vectors, column mapping, …) that\n\
-               kilde does not write. A protocol cannot be lowered by a commit, so no release can follow. Restore\n\
-               the table's folder without that version.",
+               kilde does not write. A protocol cannot be lowered by a commit, so no release can follow. Let\n\
+               no build run, and restore the table's folder without that version and what came after it.",
     },
     Explanation {
         code: Code(712),

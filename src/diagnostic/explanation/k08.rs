@@ -96,4 +96,23 @@ pub(super) const CODES: &[Explanation] = &[
                `repeat`, `replace`, `concat`, `||`, `range`, `array_repeat` and their kind ask first. Such a length comes from a\n\
                column that holds something else than was thought; `least(n, 1000)` bounds it.",
     },
+    Explanation {
+        code: Code(850),
+        title: "a match that does not say which records to compare",
+        text: "Comparing every record with every other grows with the square. Where `compare` names nothing that says who a person\n\
+               is, no blocking rule follows from it: write `block`, columns or SQL over them on which two records of one\n\
+               entity often agree, such as `[[org_no], [\"substr(name, 1, 4)\", postcode]]`.",
+    },
+    Explanation {
+        code: Code(851),
+        title: "comparisons that do not go together",
+        text: "Every comparison has a name of its own and at most 12 levels, and there are at most 16: the evidence of two that\n\
+               say the same would count twice. Columns that belong together make one comparison: `levels` takes several.",
+    },
+    Explanation {
+        code: Code(853),
+        title: "SQL of a match that looks at more than one record",
+        text: "Blocking rules and levels are computed once for each record and compared by whether they are equal. Other tables,\n\
+               aggregates and windows, variables and `$as_of` belong where the records are made: make a column of it there.",
+    },
 ];

@@ -104,6 +104,29 @@ impl Analysis {
         &self.bound
     }
 
+    /// Whether each of its rows follows from one row of one table: nothing is joined, grouped or compared with other rows.
+    pub(crate) fn is_row_by_row(&self) -> bool {
+        let mut scans = 0;
+        let mut is_simple = true;
+        let walked = self.plan.apply_with_subqueries(|node| {
+            match node {
+                LogicalPlan::TableScan(_) => scans += 1,
+                LogicalPlan::Projection(_)
+                | LogicalPlan::Filter(_)
+                | LogicalPlan::SubqueryAlias(_) => {}
+                _ => is_simple = false,
+            }
+            for expression in node.expressions() {
+                expression.apply(|part| {
+                    is_simple &= !matches!(part, Expr::WindowFunction(_));
+                    Ok(TreeNodeRecursion::Continue)
+                })?;
+            }
+            Ok(TreeNodeRecursion::Continue)
+        });
+        walked.is_ok() && is_simple && scans == 1
+    }
+
     /// Where the statement's file writes an expression of a plan of it: by the first column in it.
     pub(crate) fn place_of(&self, expr: &Expr, file: &Arc<SourceFile>) -> Option<Span> {
         let statement = Statement::parse(file).ok()?;

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{
     Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, UInt32Array,
+    new_null_array,
 };
 use datafusion::arrow::compute::kernels::zip::zip;
 use datafusion::arrow::compute::{filter_record_batch, take_arrays};
@@ -41,8 +42,7 @@ pub(crate) const SOURCE_ROW: &str = "_kilde_source_row";
 /// The schema of a source's table: the contract's columns, then the system's.
 pub(crate) fn table_schema(contract: &Contract) -> SchemaRef {
     let mut fields: Vec<Field> = contract
-        .columns
-        .iter()
+        .stored_columns()
         .map(|column| Field::new(&column.name.value, column.data_type.arrow(), true))
         .collect();
     fields.push(Field::new(SOURCE_FILE, DataType::Utf8, true));
@@ -57,6 +57,12 @@ pub(crate) struct Target {
     pub(crate) data_type: ColumnType,
     /// Where it comes from in the export; the first that is there wins.
     pub(crate) from: Vec<String>,
+    /// Where else, where none of these is there.
+    pub(crate) aliases: Vec<String>,
+    /// An export may lack it: it is null then.
+    pub(crate) is_optional: bool,
+    /// Nobody declared it: no value of it rejects a record.
+    pub(crate) is_evolved: bool,
     /// Where the contract says so: `file:line:column`.
     pub(crate) declared_at: String,
 }
@@ -127,13 +133,17 @@ impl Conformer {
         zone: chrono_tz::Tz,
         file: &str,
     ) -> Result<Self> {
+        let declared = contract.columns.len();
         let targets: Vec<Target> = contract
-            .columns
-            .iter()
-            .map(|column| Target {
+            .stored_columns()
+            .enumerate()
+            .map(|(at, column)| Target {
                 name: column.name.value.clone(),
                 data_type: column.data_type.clone(),
                 from: column.from.iter().map(|from| from.value.clone()).collect(),
+                aliases: column.aliases.iter().map(|a| a.value.clone()).collect(),
+                is_optional: at >= declared,
+                is_evolved: at >= declared,
                 declared_at: Place {
                     file: Arc::clone(&contract.file),
                     span: column.name.span,
@@ -149,10 +159,12 @@ impl Conformer {
                 captured.insert(at, captured_value(target, text, zone, file)?);
             }
         }
+        let mut rules = record_rules(contract)?;
+        rules.resize_with(targets.len(), Vec::new);
         Ok(Self {
             key: key.collect(),
             key_required: load != Load::Append,
-            rules: record_rules(contract)?,
+            rules,
             schema: table_schema(contract),
             captured,
             converter,
@@ -161,17 +173,27 @@ impl Conformer {
         })
     }
 
+    /// The same where an export may lack any column.
+    pub(crate) fn allowing_missing_columns(mut self) -> Self {
+        for target in &mut self.targets {
+            target.is_optional = true;
+        }
+        self
+    }
+
     /// Whether the path gives this column's value.
     pub(crate) fn is_captured(&self, column: usize) -> bool {
         self.captured.contains_key(&column)
     }
 
-    /// The path's value of a column, `rows` times.
+    /// A column that no cell of a record gives, `rows` times: the path's value, or null where an export may lack it.
     pub(crate) fn captured_column(&self, column: usize, rows: usize) -> Result<ArrayRef> {
-        let value = self
-            .captured
-            .get(&column)
-            .ok_or_else(|| Error::internal("a column has no origin"))?;
+        let Some(value) = self.captured.get(&column) else {
+            return match self.targets[column].is_optional {
+                true => Ok(new_null_array(self.schema.field(column).data_type(), rows)),
+                false => Err(Error::internal("a column has no origin")),
+            };
+        };
         let zeros = UInt32Array::from(vec![0; rows]);
         take_arrays(&[Arc::clone(value)], &zeros, None)
             .map(|mut arrays| arrays.remove(0))
@@ -231,6 +253,9 @@ impl Conformer {
         for column in 0..self.targets.len() {
             let (array, mut faults) = make(column)?;
             debug_assert_eq!(array.len(), rows);
+            if self.targets[column].is_evolved {
+                faults.clear();
+            }
             if self.key_required && self.key.contains(&column) && array.null_count() > 0 {
                 let missing = (0..rows).filter(|row| array.is_null(*row));
                 faults.extend(missing.map(|row| Fault::new(row, Rule::KeyMissing)));

@@ -40,7 +40,7 @@ impl NumberStyle {
         }
         let mut text = Cow::Borrowed(trimmed(text));
         if let Some(number) = text.strip_prefix(MINUS) {
-            text = negative(number);
+            text = negative(trimmed(number));
         }
         let text = self.without_unit(text);
         let inside = text

@@ -26,8 +26,10 @@ pub(super) fn by_header(conformer: &Conformer, names: Vec<String>, file: &str) -
         .zip(&names)
         .map(|(at, name)| (name.as_str(), at))
         .collect();
-    for at in found.iter().flatten() {
-        if last.get(names[*at].as_str()) != Some(at) {
+    for (at, target) in found.iter().zip(&conformer.targets) {
+        let Some(at) = at else { continue };
+        // of what nobody asked for, nobody needs to know which is meant
+        if last.get(names[*at].as_str()) != Some(at) && !target.is_evolved {
             return Err(ambiguous(&names[*at], file));
         }
     }
@@ -74,6 +76,7 @@ pub(super) fn find(
     let by_name: BTreeMap<&str, usize> = by_name.map(|(at, name)| (name.as_str(), at)).collect();
     let mut found = Vec::with_capacity(conformer.targets.len());
     let mut missing: Vec<(String, &Target)> = Vec::new();
+    let mut absent = Vec::new();
     for (column, target) in conformer.targets.iter().enumerate() {
         let own = std::slice::from_ref(&target.name);
         let wanted = if target.from.is_empty() {
@@ -83,11 +86,20 @@ pub(super) fn find(
         };
         let at = wanted
             .iter()
+            .chain(&target.aliases)
             .find_map(|name| by_name.get(name.as_str()).copied());
-        if at.is_none() && !conformer.is_captured(column) {
-            missing.push((wanted.join("` or `"), target));
+        if at.is_none() && !conformer.is_captured(column) && !target.is_evolved {
+            let list = match target.is_optional {
+                true => &mut absent,
+                false => &mut missing,
+            };
+            list.push((wanted.join("` or `"), target));
         }
         found.push(at);
+    }
+    // that a column may be missing does not make another file an export
+    if found.iter().all(Option::is_none) {
+        missing.append(&mut absent);
     }
     if missing.is_empty() {
         Ok(found)
@@ -193,14 +205,11 @@ fn missing_columns(
             Some(renamed) => {
                 let now = shown(renamed);
                 message = format!("{message} (now `{now}`)");
-                let mut from = match &target.from[..] {
-                    [] => vec![target.name.clone()],
-                    from => from.to_vec(),
-                };
-                from.push(renamed.to_string());
+                let mut aliases = target.aliases.clone();
+                aliases.push(renamed.to_string());
                 format!(
-                    "`{now}` is meant, write `from: [{}]`",
-                    printable(&from.join(", "))
+                    "`{now}` is meant, write `aliases: [{}]`",
+                    printable(&aliases.join(", "))
                 )
             }
             None => "one of them is meant, name it in `from`".to_string(),

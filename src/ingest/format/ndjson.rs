@@ -109,7 +109,7 @@ mod tests {
     use crate::ingest::testing::{
         Bench, accepted, contract, ndjson, reject_texts, rejects, source,
     };
-    use crate::project::{ColumnType, Load};
+    use crate::project::{ColumnType, Load, Read};
 
     fn money() -> ColumnType {
         ColumnType::Decimal {
@@ -258,5 +258,37 @@ mod tests {
         let keys = reject_texts(&decoded, "key");
         assert_eq!(keys[0], None);
         assert_eq!(keys[1].as_deref(), Some(r#"{"order_id":"c"}"#));
+    }
+
+    #[tokio::test]
+    async fn numbers_are_dates_and_times_where_the_source_says_what_they_count() {
+        let columns = [
+            ("day", ColumnType::Date),
+            ("at", ColumnType::Timestamp),
+            ("ok", ColumnType::Boolean),
+        ];
+        let mut read = ndjson();
+        let Read::Ndjson(settings) = &mut read else {
+            panic!("ndjson")
+        };
+        settings.conversions.dates = vec!["excel".into()];
+        settings.conversions.times = vec!["epoch".into()];
+        let bench = Bench::new(source(read, Load::Append), contract(&[], &columns));
+        let text = "{\"day\":45351,\"at\":1700000000.5,\"ok\":true}\n\
+            {\"day\":\"45351\",\"at\":\"1700000000\",\"ok\":0}\n\
+            {\"day\":-1,\"at\":1}\n";
+        let decoded = bench.decode("a", text).await;
+        assert_eq!(
+            accepted(&decoded),
+            [
+                "2024-02-29|2023-11-14T22:13:20.500Z|true",
+                "2024-02-29|2023-11-14T22:13:20Z|false"
+            ]
+        );
+        let expected = (3, "day".to_string(), "number_as_date".to_string());
+        assert_eq!(rejects(&decoded), [expected]);
+        let bench = Bench::new(source(ndjson(), Load::Append), contract(&[], &columns));
+        let decoded = bench.decode("b", text).await;
+        assert_eq!(decoded.report.rejected, 3);
     }
 }

@@ -108,7 +108,7 @@ impl Paths {
             let own = [target.name.clone(), camel_case(&target.name)];
             let is_own = target.from.is_empty();
             let wanted = if is_own { &own[..] } else { &target.from };
-            for (rank, path) in wanted.iter().enumerate() {
+            for (rank, path) in wanted.iter().chain(&target.aliases).enumerate() {
                 let column = (column, rank.min(254) as u8);
                 let Some(item) = &mut item else {
                     insert(&mut keys, path, column);

@@ -74,7 +74,7 @@ where
     F: Fn() -> Box<dyn Group> + Send + Sync + 'static,
 {
     let table = table_schema(request.contract);
-    let content = request.contract.columns.len();
+    let content = request.contract.stored_columns().count();
     let keys = request.contract.key_names();
     let group: Vec<usize> = if keys.is_empty() {
         (0..content).collect()

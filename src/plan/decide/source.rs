@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Decider;
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::name::TableName;
-use crate::plan::fingerprint::{changed_parts, only_grew};
+use crate::plan::fingerprint::{Growth, changed_parts, growth};
 use crate::plan::{Action, ExportState, ObservedExport, PublishedTable, Reason, TablePlan, lost};
 use crate::project::{Load, Source};
 
@@ -70,7 +70,8 @@ impl Decider<'_> {
             return (reload(leaving), vec![Reason::New]);
         };
         let grows = self.grows(plan, published);
-        let differs = published.fingerprints.content != plan.fingerprints.content && !grows;
+        let differs =
+            published.fingerprints.content != plan.fingerprints.content && grows.is_none();
         if differs || self.selection.full_refresh {
             self.refuse_reload_of_gone(plan, exports, Cause::Contract);
             let reason = if differs {
@@ -109,12 +110,13 @@ impl Decider<'_> {
         if asked > 0 {
             reasons.push(Reason::ReadAgain { count: asked });
         }
-        let grown = grows.then(|| grown(&plan.table, exports));
+        let grown = (grows == Some(Growth::New)).then(|| grown(&plan.table, exports));
         if reasons.is_empty() {
             let (action, mut reasons) = self.beside_content(plan, published);
             if let Some(grown) = grown {
                 reasons = vec![grown];
             }
+
             if unready > 0 {
                 reasons.push(Reason::ExportsUnready { count: unready });
             }
@@ -160,18 +162,15 @@ impl Decider<'_> {
         (action, reasons)
     }
 
-    /// Whether the contract of an `append` source gained columns, and nothing else: what is loaded need not be read again.
-    fn grows(&self, plan: &TablePlan, published: &PublishedTable) -> bool {
+    /// Whether the contract of a source gained columns, and nothing else, so that what is loaded need not be read again.
+    fn grows(&self, plan: &TablePlan, published: &PublishedTable) -> Option<Growth> {
         let source = self.project.sources.get(&plan.table);
         let contract = self.project.contracts.get(&plan.table);
-        let (Some(source), Some(contract)) = (source, contract) else {
-            return false;
-        };
-        match source.load {
-            Load::Append => only_grew(&published.fingerprints, &plan.fingerprints, contract),
-            // there a row is what the newest export says of it, in every column
-            Load::Replace | Load::Changes => false,
-        }
+        let (source, contract) = (source?, contract?);
+        growth(published, &plan.fingerprints, contract).filter(|growth| {
+            // else a row is what the newest export says of it, in every column
+            source.load == Load::Append || *growth == Growth::Declared
+        })
     }
 
     /// Exports that did not count since another with their content did, and that one leaves or changed.

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::{Fingerprints, hash, test_fields};
+use crate::plan::PublishedTable;
 use crate::project::{
-    Contract, Conversions, Escape, Frame, Load, Negatives, Read, Source, Spanned, TestKind,
+    Column, ColumnType, Contract, Conversions, Escape, Frame, Load, Negatives, OnDrift, Read,
+    Source, Spanned, TestKind,
 };
 
 /// Columns, types, where they come from, and the key by which records replace each other.
-pub(super) fn contract_part(contract: &Contract) -> String {
+pub(super) fn contract_part(contract: &Contract, source: &Source) -> String {
     let mut fields: Vec<String> = vec!["key".into()];
     fields.extend(contract.key.iter().map(|column| column.value.clone()));
     fields.push("partition_by".into());
@@ -16,9 +18,18 @@ pub(super) fn contract_part(contract: &Contract) -> String {
     for column in &contract.columns {
         fields.push(format!("column {}", column.name.value));
         fields.push(column.data_type.to_string());
-        fields.extend(column.from.iter().map(|from| from.value.clone()));
+        fields.extend(names_part(column, source));
     }
     hash(&fields.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// What exports call a column, as far as another name may give loaded exports other rows. Where each of them had to have the
+/// column under the names of then, an alias more changes nothing.
+fn names_part<'a>(column: &'a Column, source: &Source) -> impl Iterator<Item = String> + 'a {
+    let had_it = source.read.has_header() && source.drift.missing.value != OnDrift::Ignore;
+    let aliases = column.aliases.iter().filter(move |_| !had_it);
+    let from = column.from.iter().map(|from| from.value.clone());
+    from.chain(aliases.map(|alias| format!("alias {}", alias.value)))
 }
 
 /// The tests that each record is held to: changed, other records are rejects.
@@ -33,7 +44,7 @@ pub(super) fn rules_part(contract: &Contract) -> String {
 pub(super) const LOADED: &str = "loaded:";
 
 /// Key and layout, the order of the columns, and of each column what decides which values it takes.
-pub(super) fn loaded_parts(contract: &Contract) -> Vec<(String, String)> {
+pub(super) fn loaded_parts(contract: &Contract, source: &Source) -> Vec<(String, String)> {
     let names = |columns: &[Spanned<String>]| {
         let names: Vec<&str> = columns.iter().map(|column| column.value.as_str()).collect();
         names.join(" ")
@@ -53,7 +64,7 @@ pub(super) fn loaded_parts(contract: &Contract) -> Vec<(String, String)> {
     ];
     for column in &contract.columns {
         let mut fields = vec![column.data_type.to_string()];
-        fields.extend(column.from.iter().map(|from| from.value.clone()));
+        fields.extend(names_part(column, source));
         let rules = contract.tests.iter().filter(|test| test.judges_records());
         let rules = rules.map(|test| test_fields(&test.kind));
         for rule in rules.filter(|rule| rule.get(1) == Some(&column.name.value)) {
@@ -66,25 +77,53 @@ pub(super) fn loaded_parts(contract: &Contract) -> Vec<(String, String)> {
             hash(&fields),
         ));
     }
+    if !contract.evolved.is_empty() {
+        let columns = contract.evolved.iter().map(|column| {
+            let header = column.from.first().map_or("", |from| from.value.as_str());
+            serde_json::json!([column.name.value, header])
+        });
+        let list = serde_json::Value::from_iter(columns);
+        parts.push((EVOLVED.to_string(), list.to_string()));
+    }
     parts
+}
+
+/// The part that says which columns exports brought: of each its name and what exports call it, as a list of JSON.
+const EVOLVED: &str = "loaded:evolved";
+
+/// The columns of a published table that exports brought, and what these call them, in the order in which they came.
+pub(crate) fn evolved_columns(published: &PublishedTable) -> Vec<(String, String)> {
+    let part = published.fingerprints.parts.get(EVOLVED);
+    part.and_then(|list| serde_json::from_str(list).ok())
+        .unwrap_or_default()
+}
+
+/// How a contract gained columns and did nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::plan) enum Growth {
+    /// What was loaded stays as it is, and has null in some of them.
+    New,
+    /// Exports had brought all of them before, and they are declared as what they are: what was loaded has them.
+    Declared,
 }
 
 /// Whether a contract gained columns and did nothing else: what was loaded stays as it is, and has null in them.
 ///
 /// Not so where anything more differs: a column that is gone, moved, has another type, another `from` or another rule; the key;
 /// how exports are read; a new column that must not be null. Then records that were loaded may come out otherwise.
-pub(in crate::plan) fn only_grew(
-    before: &Fingerprints,
+pub(in crate::plan) fn growth(
+    published: &PublishedTable,
     now: &Fingerprints,
     contract: &Contract,
-) -> bool {
+) -> Option<Growth> {
+    let before = &published.fingerprints;
     let is_known = before.parts.contains_key(&format!("{LOADED}columns"));
     let changed = super::changed_parts(before, now);
     let is_growth = changed
         .iter()
         .all(|part| matches!(*part, "contract" | "rules"));
     if !is_known || !is_growth {
-        return false;
+        return None;
     }
     let columns = |parts: &BTreeMap<String, String>| -> Vec<String> {
         let order = parts
@@ -105,7 +144,28 @@ pub(in crate::plan) fn only_grew(
         TestKind::NotNull { column } => test.judges_records() && new.contains(column),
         _ => false,
     });
-    kept == old && is_same && !must_be_there && !new.is_empty()
+    if kept != old || !is_same || must_be_there || new.is_empty() {
+        return None;
+    }
+    let came: BTreeMap<String, String> = evolved_columns(published).into_iter().collect();
+    let mut growth = Growth::Declared;
+    let is_judged = |name: &String| {
+        let mut rules = contract.tests.iter().filter(|test| test.judges_records());
+        rules.any(|test| test_fields(&test.kind).get(1) == Some(name))
+    };
+    for column in new.iter().filter_map(|name| contract.column(name)) {
+        match came.get(&column.name.value) {
+            Some(header)
+                if column.data_type == ColumnType::Varchar
+                    && column.is_called(header)
+                    && !is_judged(&column.name.value) => {}
+            // it is another column now, or of another type, or its values are judged: the exports say what they are
+            Some(_) => return None,
+            None if came.values().any(|header| column.is_called(header)) => return None,
+            None => growth = Growth::New,
+        }
+    }
+    Some(growth)
 }
 
 /// How exports are decoded and loaded. Of the paths only what they capture: which files match is seen in `raw` itself.

@@ -20,20 +20,6 @@ section! {
 }
 
 section! {
-    /// What to do when the columns of an export change: `ignore`, `evolve`, `reject` or `fail`.
-    RawDrift {
-        /// A column that the contract does not know.
-        added: Option<String>,
-        /// A column that the export lacks.
-        missing: Option<String>,
-        /// Columns in another order.
-        reordered: Option<String>,
-        /// A column whose values are of another type.
-        retyped: Option<String>,
-    }
-}
-
-section! {
     /// Entities that meet a condition, with history.
     RawSegment {
         /// Its name.

@@ -3,11 +3,11 @@
 use schemars::{Schema, json_schema};
 
 use super::super::Spanned;
-use super::declare::section;
-use super::decode::{Anything, AtLeastOne, FromText, Later, Mistake, OneOrMany};
+use super::declare::{choice, section};
+use super::decode::{AtLeastOne, FromText, Later, Mistake, OneOrMany};
 use super::scalar::ColumnName;
 use crate::name::TableName;
-use crate::project::Limit;
+use crate::project::{Limit, Within};
 
 section! {
     /// Which records describe the same person. Makes the table named, and beside it `…_edges`, `…_review`, `…_events`,
@@ -21,21 +21,239 @@ section! {
         record_key: AtLeastOne<Spanned<ColumnName>>,
         /// Column of the id. Default `entity_id`.
         entity_id: Option<Spanned<ColumnName>>,
-        /// Blocking rules, each a column or a list of columns on which two records must agree to be compared. Default: rules
-        /// made of what the columns mean.
-        block: OneOrMany<AtLeastOne<Spanned<ColumnName>>>,
-        /// Comparisons.
-        compare: Option<Later<Anything>>,
+        /// Blocking rules, each a column, SQL over the columns of one record, or a list of these: two records that agree on
+        /// all of it are compared. Default: rules made of what the columns mean.
+        block: OneOrMany<AtLeastOne<Spanned<Expression>>>,
+        /// Comparisons. Default: what the columns mean, compared as such columns are.
+        compare: OneOrMany<Spanned<RawCompare>>,
         /// Columns in which equal values make one person, such as a valid national id.
         must: OneOrMany<Spanned<ColumnName>>,
-        /// Columns in which two different values make two persons.
+        /// Columns in which two different values make two persons: a national id, a number that a person has one of.
         cannot: OneOrMany<Spanned<ColumnName>>,
+        /// Sources that know each person once: two of their records are two persons.
+        duplicate_free: Option<RawDuplicateFree>,
         /// Thresholds, in bits of match weight.
         decide: Option<RawDecide>,
         /// Bounds against an explosion, and against renaming customers.
         limits: Option<RawMatchLimits>,
         /// The table of stewards' decisions.
         decisions: Option<Later<Spanned<TableName>>>,
+    }
+}
+
+section! {
+    /// Sources that know each person once.
+    RawDuplicateFree {
+        /// The column that says which source a record is of.
+        column: Spanned<ColumnName>,
+        /// Those of its values that name such sources. Default: all.
+        values: OneOrMany<String>,
+    }
+}
+
+choice! {
+    /// How two records are compared in something.
+    RawCompare ("a comparison") {
+        /// Names of a person, with short forms, slips and swapped given and family names.
+        Name("name"): RawCompareName,
+        /// A day, with slips and parts of it equal.
+        Date("date"): RawCompareDay,
+        /// An e-mail address, its user and slips in it.
+        Email("email"): RawCompareColumn,
+        /// A phone number, however it is prefixed.
+        Phone("phone"): RawCompareColumn,
+        /// A national id, with slips.
+        NationalId("national_id"): RawCompareColumn,
+        /// Where a person lives.
+        Address("address"): RawCompareAddress,
+        /// Equal or different.
+        Exact("exact"): RawCompareColumn,
+        /// A text: equal but for case, accents and signs; alike; different.
+        Text("text"): RawCompareText,
+        /// A number: equal, near, different.
+        Number("number"): RawCompareNumber,
+        /// How far two places are from each other.
+        Distance("distance"): RawCompareDistance,
+        /// Levels of your own: the first column or SQL expression in which two records are equal.
+        Levels("levels"): RawCompareLevels,
+    }
+}
+
+section! {
+    /// The columns of a person's name.
+    RawCompareName {
+        /// Given names.
+        given: Option<Spanned<ColumnName>>,
+        /// The family name.
+        family: Option<Spanned<ColumnName>>,
+        /// Both in one: given names first, or the family name, a comma and the given names.
+        full: Option<Spanned<ColumnName>>,
+        /// Whether agreeing on a rare name is worth more than on a common one. Default `true`.
+        term_frequency: Option<bool>,
+    }
+}
+
+section! {
+    /// A day that is compared.
+    RawCompareDay {
+        /// The column.
+        column: Spanned<ColumnName>,
+    }
+}
+
+section! {
+    /// A column that is compared.
+    RawCompareColumn {
+        /// The column.
+        column: Spanned<ColumnName>,
+        /// Whether agreeing on a rare value is worth more than on a common one. Default `true`.
+        term_frequency: Option<bool>,
+    }
+}
+
+section! {
+    /// The columns of an address.
+    RawCompareAddress {
+        /// Street and number.
+        street: Option<Spanned<ColumnName>>,
+        /// The postcode.
+        postcode: Option<Spanned<ColumnName>>,
+        /// Whether agreeing on a rare address is worth more than on a common one. Default `true`.
+        term_frequency: Option<bool>,
+    }
+}
+
+section! {
+    /// A text that is compared letter by letter.
+    RawCompareText {
+        /// The column.
+        column: Spanned<ColumnName>,
+        /// Similarities (Jaro–Winkler, 0 to 1) from which texts are alike, each a level. Default `[0.95, 0.88]`.
+        alike: OneOrMany<Spanned<Similarity>>,
+        /// Whether agreeing on a rare text is worth more than on a common one. Default `true`.
+        term_frequency: Option<bool>,
+    }
+}
+
+section! {
+    /// A number that is compared.
+    RawCompareNumber {
+        /// The column.
+        column: Spanned<ColumnName>,
+        /// How far apart two numbers may be, each a level: `5`, or `10%` of the larger.
+        within: AtLeastOne<Spanned<Within>>,
+    }
+}
+
+section! {
+    /// A place, in degrees: that of a postcode is joined in SQL.
+    RawCompareDistance {
+        /// The column of the latitude.
+        latitude: Spanned<ColumnName>,
+        /// The column of the longitude.
+        longitude: Spanned<ColumnName>,
+        /// Distances, each a level: `1 km`, `500 m`.
+        within: AtLeastOne<Spanned<Kilometres>>,
+    }
+}
+
+section! {
+    /// Levels of your own.
+    RawCompareLevels {
+        /// What the comparison is called.
+        name: Spanned<ColumnName>,
+        /// A column, or SQL over the columns of one record, for each level, the strongest first.
+        equal: AtLeastOne<Spanned<Expression>>,
+        /// Whether agreeing on a rare value is worth more than on a common one. Default `true`.
+        term_frequency: Option<bool>,
+    }
+}
+
+/// A column's name, or SQL over the columns of one record.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Expression(pub(crate) String);
+
+impl FromText for Expression {
+    const EXPECTED: &'static str = "a column or SQL over columns";
+
+    fn from_text(text: &str) -> Result<Self, Mistake> {
+        if text.trim().is_empty() {
+            return Err(Mistake::new(
+                103,
+                "nothing is written where a column belongs",
+            ));
+        }
+        Ok(Self(text.to_string()))
+    }
+}
+
+/// How alike two texts are, from 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Similarity(pub(crate) f64);
+
+impl FromText for Similarity {
+    const EXPECTED: &'static str = "a similarity";
+
+    fn from_text(text: &str) -> Result<Self, Mistake> {
+        match text.parse::<f64>() {
+            Ok(likeness) if likeness > 0.0 && likeness < 1.0 => Ok(Self(likeness)),
+            _ => Err(Mistake::new(103, format!("`{text}` is not a similarity"))
+                .help("a number between 0 and 1: `0.9` is alike, equal texts are a level of their own")),
+        }
+    }
+
+    fn text_schema() -> Schema {
+        json_schema!({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1})
+    }
+}
+
+impl FromText for Within {
+    const EXPECTED: &'static str = "a number or a percentage";
+
+    fn from_text(text: &str) -> Result<Self, Mistake> {
+        let (number, is_share) = match text.strip_suffix('%') {
+            Some(percent) => (percent.trim(), true),
+            None => (text, false),
+        };
+        match number.replace('_', "").parse::<f64>() {
+            Ok(bound) if bound > 0.0 && bound.is_finite() => Ok(match is_share {
+                true => Self::Share(bound / 100.0),
+                false => Self::Units(bound),
+            }),
+            _ => Err(
+                Mistake::new(103, format!("`{text}` is not a number or a percentage"))
+                    .help("write how far apart two numbers may be: `5`, or `10%` of the larger"),
+            ),
+        }
+    }
+
+    fn text_schema() -> Schema {
+        json_schema!({"type": ["number", "string"]})
+    }
+}
+
+/// A distance.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Kilometres(pub(crate) f64);
+
+impl FromText for Kilometres {
+    const EXPECTED: &'static str = "a distance";
+
+    fn from_text(text: &str) -> Result<Self, Mistake> {
+        let (number, metres) = match (text.strip_suffix("km"), text.strip_suffix('m')) {
+            (Some(number), _) => (number, 1000.0),
+            (None, Some(number)) => (number, 1.0),
+            (None, None) => ("", 0.0),
+        };
+        match number.trim().parse::<f64>() {
+            Ok(length) if length > 0.0 && length.is_finite() => Ok(Self(length * metres / 1000.0)),
+            _ => Err(Mistake::new(103, format!("`{text}` is not a distance"))
+                .help("a number and its unit: `1 km`, `500 m`")),
+        }
+    }
+
+    fn text_schema() -> Schema {
+        json_schema!({"type": "string", "pattern": "^[0-9.]+ ?k?m$"})
     }
 }
 

@@ -13,6 +13,7 @@
 mod dbt;
 pub(in crate::project) mod declare;
 pub(in crate::project) mod decode;
+mod drift;
 mod format;
 mod later;
 mod matching;
@@ -28,15 +29,17 @@ pub(in crate::project) use dbt::referenced;
 pub(in crate::project) use decode::{
     Decode, FromText, Mistake, Named, OneOrMany, Sink, listed, nearest_word,
 };
+pub(in crate::project) use drift::RawDrift;
 pub(in crate::project) use format::Texts;
 pub(in crate::project) use format::{EscapeSign, NegativeForm, RawCsv, RawFixed, RawRead, RawXlsx};
-pub(in crate::project) use matching::RawMatch;
+pub(in crate::project) use matching::{Expression, RawCompare, RawMatch};
 pub(in crate::project) use pipeline_file::{
     RawExposure, RawFreshness, RawOwner, RawPipelineFile, RawReady, RawSource, RawStep,
 };
 pub(in crate::project) use project_file::{
     RawHighlights, RawNotify, RawOpenLineage, RawProjectFile, RawTarget,
 };
+pub(crate) use scalar::name_made_of;
 pub(in crate::project) use scalar::{
     ColumnName, DateFormat, JsonPath, NumberSign, Signs, TimeFormat, Unit, identifier,
 };

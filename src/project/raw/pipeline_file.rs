@@ -3,8 +3,9 @@
 use super::super::Spanned;
 use super::declare::{choice, section, words};
 use super::decode::{Anything, AtLeastOne, Boxed, Later, Listing, OneOrMany};
+use super::drift::RawDrift;
 use super::format::RawRead;
-use super::later::{RawAudience, RawDrift, RawSegment};
+use super::later::{RawAudience, RawSegment};
 use super::matching::RawMatch;
 use super::scalar::{Schedule, SqlGlob};
 use crate::name::TableName;
@@ -69,8 +70,8 @@ section! {
         /// What it does where its exports cannot be loaded: `stop` the build, or `hold` the table at its last good version and
         /// build the rest. Default `stop`.
         on_error: Option<Spanned<OnError>>,
-        /// What to do when the columns of an export change.
-        drift: Option<Later<RawDrift>>,
+        /// What to do when the columns of an export are not those of the contract.
+        drift: Option<Spanned<RawDrift>>,
         /// Words to select by.
         tags: OneOrMany<String>,
     }

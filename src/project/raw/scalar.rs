@@ -102,7 +102,7 @@ pub(crate) fn identifier(text: &str, what: &str) -> Result<String, Mistake> {
         what => format!("`{text}` is not a {what}'s name: {rule}"),
     };
     let mistake = Mistake::new(109, message);
-    Err(match suggestion(text) {
+    Err(match name_made_of(text) {
         Some(name) if what == "column" => mistake.help(format!(
             "call it `{name}`; in a bronze contract `from: {text}` says what the export calls it"
         )),
@@ -112,7 +112,7 @@ pub(crate) fn identifier(text: &str, what: &str) -> Result<String, Mistake> {
 }
 
 /// A name made of what is left when everything else has become `_`: `E-post` → `e_post`, `orderId` → `order_id`.
-fn suggestion(text: &str) -> Option<String> {
+pub(crate) fn name_made_of(text: &str) -> Option<String> {
     let mut name = String::new();
     let mut lower_before = false;
     for c in text.chars() {
@@ -645,13 +645,13 @@ mod tests {
 
     #[test]
     fn names_are_suggested_from_what_was_written() {
-        assert_eq!(suggestion("E-post").as_deref(), Some("e_post"));
-        assert_eq!(suggestion("orderId").as_deref(), Some("order_id"));
+        assert_eq!(name_made_of("E-post").as_deref(), Some("e_post"));
+        assert_eq!(name_made_of("orderId").as_deref(), Some("order_id"));
         assert_eq!(
-            suggestion("Årsomsättning").as_deref(),
+            name_made_of("Årsomsättning").as_deref(),
             Some("arsomsattning")
         );
-        assert_eq!(suggestion("123"), None);
+        assert_eq!(name_made_of("123"), None);
     }
 
     #[test]

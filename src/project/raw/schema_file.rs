@@ -62,8 +62,9 @@ section! {
         /// What an export calls it, or a path into it (`address.postalCode`); of several, the first that is there.
         /// Default: its own name.
         from: OneOrMany<Spanned<String>>,
-        /// Earlier names.
-        aliases: Option<Later<OneOrMany<String>>>,
+        /// Other names that exports give it, earlier ones say: looked for where none of `from` (or its own name) is there. Adding
+        /// one reads no export again.
+        aliases: OneOrMany<Spanned<String>>,
         /// Purposes of the column. Default: the table's.
         purpose: OneOrMany<Spanned<String>>,
         /// Tests of the column.

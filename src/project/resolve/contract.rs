@@ -158,9 +158,9 @@ impl Check<'_> {
                 description,
                 personal,
                 from,
+                aliases,
                 purpose,
                 data_tests,
-                ..
             } = item.value;
             let column = Spanned {
                 value: name.value.0.clone(),
@@ -180,6 +180,7 @@ impl Check<'_> {
                 description,
                 personal,
                 from: from.0,
+                aliases: aliases.0,
                 purpose,
             });
         }
@@ -209,6 +210,7 @@ impl Check<'_> {
                 tags: raw.tags.0,
                 purpose,
                 columns,
+                evolved: Vec::new(),
                 tests,
                 unit_tests,
             },

@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::super::raw::{ColumnName, Mistake, RawMatch, RawPipelineFile, RawStep};
-use super::super::{Limit, MatchTable, Matching, Spanned};
+use super::super::raw::{
+    ColumnName, Expression, Mistake, RawCompare, RawMatch, RawPipelineFile, RawStep,
+};
+use super::super::{
+    Compare, CompareBy, DuplicateFree, Limit, MatchTable, Matching, Meaning, Spanned,
+};
 use super::{blame, pipeline_name};
 use crate::diagnostic::{Diagnostic, Place, SourceFile, Span};
 use crate::name::TableName;
@@ -93,6 +97,10 @@ fn matching(
     let limits = raw.limits.as_ref();
     let max_block_share = share(limits.and_then(|l| l.max_block_share.as_ref()));
     let max_churn = share(limits.and_then(|l| l.max_churn.as_ref()));
+    let compare = raw.compare.0.iter();
+    let compare = compare
+        .filter_map(|raw| comparison(file, raw, found))
+        .collect();
     let table = &raw.table.value;
     let beside = |part: MatchTable| {
         let name = format!("{}{}", table.name(), part.suffix());
@@ -111,9 +119,19 @@ fn matching(
             },
             name,
         ),
-        block: raw.block.0.iter().map(|rule| names(&rule.0)).collect(),
+        block: raw
+            .block
+            .0
+            .iter()
+            .map(|rule| rule.0.iter().map(text).collect())
+            .collect(),
+        compare,
         must: names(&raw.must.0),
         cannot: names(&raw.cannot.0),
+        duplicate_free: raw.duplicate_free.as_ref().map(|raw| DuplicateFree {
+            column: name(&raw.column),
+            values: raw.values.0.clone(),
+        }),
         same_from,
         review_from: review_from.map_or(REVIEW_FROM.min(same_from), |bits| bits.value.0),
         max_pairs: limits.and_then(|l| l.max_pairs).unwrap_or(MAX_PAIRS),
@@ -133,4 +151,135 @@ fn name(column: &Spanned<ColumnName>) -> Spanned<String> {
         value: column.value.0.clone(),
         span: column.span,
     }
+}
+
+fn text(expression: &Spanned<Expression>) -> Spanned<String> {
+    Spanned {
+        value: expression.value.0.clone(),
+        span: expression.span,
+    }
+}
+
+const ALIKE: [f64; 2] = [0.95, 0.88];
+
+/// A comparison whose settings make sense; `None` after saying why they do not.
+fn comparison(
+    file: &Arc<SourceFile>,
+    raw: &Spanned<RawCompare>,
+    found: &mut Vec<Diagnostic>,
+) -> Option<Compare> {
+    let mut wrong = |span: Span, message: &str, help: &str| {
+        found.push(blame(file, span, Mistake::new(126, message).help(help)));
+    };
+    let meaning = |meaning: Meaning, column: &Spanned<ColumnName>| {
+        CompareBy::Meaning(vec![(meaning, name(column))])
+    };
+    let several = |columns: [(Meaning, &Option<Spanned<ColumnName>>); 3]| {
+        let columns = columns.into_iter();
+        let columns = columns.filter_map(|(meaning, column)| Some((meaning, column.as_ref()?)));
+        let columns: Vec<_> = columns.map(|(meaning, c)| (meaning, name(c))).collect();
+        columns
+    };
+    let (called, by, term_frequency) = match &raw.value {
+        RawCompare::Name(raw_name) => {
+            let columns = several([
+                (Meaning::GivenName, &raw_name.given),
+                (Meaning::FamilyName, &raw_name.family),
+                (Meaning::Name, &raw_name.full),
+            ]);
+            if columns.is_empty() {
+                let help = "write `given` and `family`, or `full`";
+                wrong(raw.span, "`name` compares no column", help);
+                return None;
+            }
+            let by = CompareBy::Meaning(columns);
+            ("name", by, raw_name.term_frequency)
+        }
+        RawCompare::Address(address) => {
+            let columns = several([
+                (Meaning::Address, &address.street),
+                (Meaning::Postcode, &address.postcode),
+                (Meaning::Address, &None),
+            ]);
+            if columns.is_empty() {
+                let help = "write `street`, `postcode` or both";
+                wrong(raw.span, "`address` compares no column", help);
+                return None;
+            }
+            (
+                "address",
+                CompareBy::Meaning(columns),
+                address.term_frequency,
+            )
+        }
+        RawCompare::Date(day) => {
+            let column = &day.column;
+            (&*column.value.0, meaning(Meaning::BirthDate, column), None)
+        }
+        RawCompare::Email(one) => {
+            let by = meaning(Meaning::Email, &one.column);
+            (&*one.column.value.0, by, one.term_frequency)
+        }
+        RawCompare::Phone(one) => {
+            let by = meaning(Meaning::Phone, &one.column);
+            (&*one.column.value.0, by, one.term_frequency)
+        }
+        RawCompare::NationalId(one) => {
+            let by = meaning(Meaning::NationalId, &one.column);
+            (&*one.column.value.0, by, one.term_frequency)
+        }
+        RawCompare::Exact(one) => {
+            let by = CompareBy::Exact(name(&one.column));
+            (&*one.column.value.0, by, one.term_frequency)
+        }
+        RawCompare::Text(one) => {
+            let bounds: Vec<f64> = one.alike.0.iter().map(|from| from.value.0).collect();
+            if let Some(at) = bounds.windows(2).position(|two| two[1] >= two[0]) {
+                let help = "the strongest level first: `[0.95, 0.88]`";
+                wrong(one.alike.0[at + 1].span, "similarities do not fall", help);
+                return None;
+            }
+            let by = CompareBy::Text {
+                column: name(&one.column),
+                alike: if bounds.is_empty() {
+                    ALIKE.to_vec()
+                } else {
+                    bounds
+                },
+            };
+            (&*one.column.value.0, by, one.term_frequency)
+        }
+        RawCompare::Number(one) => {
+            let by = CompareBy::Number {
+                column: name(&one.column),
+                within: one.within.0.iter().map(|within| within.value).collect(),
+            };
+            (&*one.column.value.0, by, None)
+        }
+        RawCompare::Distance(one) => {
+            let bounds: Vec<f64> = one.within.0.iter().map(|within| within.value.0).collect();
+            if let Some(at) = bounds.windows(2).position(|two| two[1] <= two[0]) {
+                let help = "the nearest first: `[1 km, 10 km]`";
+                wrong(one.within.0[at + 1].span, "distances do not rise", help);
+                return None;
+            }
+            let by = CompareBy::Distance {
+                latitude: name(&one.latitude),
+                longitude: name(&one.longitude),
+                kilometres: bounds,
+            };
+            ("distance", by, None)
+        }
+        RawCompare::Levels(one) => {
+            let levels = one.equal.0.iter().map(text).collect();
+            let by = CompareBy::Levels(levels);
+            (&*one.name.value.0, by, one.term_frequency)
+        }
+    };
+    Some(Compare {
+        name: called.to_string(),
+        by,
+        term_frequency: term_frequency.unwrap_or(true),
+        span: raw.span,
+    })
 }

@@ -233,6 +233,7 @@ fn check_whole_contract(
 /// Columns that the format or the path cannot fill.
 fn check_source_columns(source: &Source, draft: &Draft, found: &mut Vec<Diagnostic>) {
     let file = &draft.contract.file;
+    check_aliases(source, draft, found);
     for column in &draft.contract.columns {
         let name = &column.name.value;
         let capture = source
@@ -303,10 +304,45 @@ fn check_source_columns(source: &Source, draft: &Draft, found: &mut Vec<Diagnost
 
 /// Whether a field of the source is what the column takes.
 fn is_field(fixed: &FixedRead, column: &Column) -> bool {
-    let is_named = |name: &str| fixed.fields.iter().any(|(field, _)| field == name);
-    match &column.from[..] {
-        [] => is_named(&column.name.value),
-        names => names.iter().any(|name| is_named(&name.value)),
+    fixed
+        .fields
+        .iter()
+        .any(|(field, _)| column.is_called(field))
+}
+
+/// An alias is a name that no other column has, in an export that says names.
+fn check_aliases(source: &Source, draft: &Draft, found: &mut Vec<Diagnostic>) {
+    let file = &draft.contract.file;
+    let is_nameless = matches!(
+        source.read,
+        Read::Csv(CsvRead { header_rows: 0, .. }) | Read::Xlsx(XlsxRead { header: false, .. })
+    );
+    for column in &draft.contract.columns {
+        let captures = source.patterns.iter().flat_map(|p| &p.captures);
+        let is_captured = captures
+            .into_iter()
+            .any(|capture| capture.column == column.name.value);
+        for alias in &column.aliases {
+            let others = draft.contract.columns.iter();
+            let mut others = others.filter(|other| other.name.value != column.name.value);
+            let mistake = if is_nameless {
+                Mistake::new(
+                    465,
+                    "an export without a header has no names to know a column by",
+                )
+                .help("columns come in contract order: remove `aliases`")
+            } else if is_captured {
+                Mistake::new(465, format!("`{}` comes from the path", column.name.value))
+                    .help("remove `aliases`")
+            } else if let Some(other) = others.find(|other| other.is_called(&alias.value)) {
+                let name = &other.name.value;
+                Mistake::new(465, format!("`{}` is a name of `{name}` too", alias.value))
+                    .help("a name in an export can mean one column only")
+            } else {
+                continue;
+            };
+            found.push(blame(file, alias.span, mistake));
+        }
     }
 }
 
@@ -368,18 +404,17 @@ fn check_step_contract(draft: &Draft, found: &mut Vec<Diagnostic>) {
             found.push(blame(&contract.file, test.span, mistake));
         }
     }
-    for from in draft
-        .contract
-        .columns
-        .iter()
-        .flat_map(|column| column.from.first())
-    {
-        let mistake = Mistake::new(
-            126,
-            "`from` names a column of an export, and this table is made by SQL",
-        )
-        .help("write `… as name` in the SQL and remove `from`");
-        found.push(blame(&draft.contract.file, from.span, mistake));
+    for column in &draft.contract.columns {
+        let names = [("from", &column.from), ("aliases", &column.aliases)];
+        for (key, names) in names {
+            let Some(first) = names.first() else { continue };
+            let mistake = Mistake::new(
+                126,
+                format!("`{key}` names a column of an export, and this table is made by SQL"),
+            )
+            .help(format!("write `… as name` in the SQL and remove `{key}`"));
+            found.push(blame(&draft.contract.file, first.span, mistake));
+        }
     }
 }
 

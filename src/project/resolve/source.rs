@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use super::super::raw::{
     DateFormat, EscapeSign, JsonPath, Mistake, NegativeForm, NumberSign, OneOrMany, RawCsv,
-    RawFixed, RawFreshness, RawRead, RawReady, RawSource, RawXlsx, Signs, Texts, TimeFormat, Unit,
+    RawDrift, RawFixed, RawFreshness, RawRead, RawReady, RawSource, RawXlsx, Signs, Texts,
+    TimeFormat, Unit,
 };
 use super::super::{
-    Conversions, CsvRead, Encoding, Escape, FixedRead, Frame, Freshness, JsonRead, Marker,
-    NdjsonRead, Negatives, ParquetRead, Read, Ready, Source, Spanned, XlsxRead,
+    Conversions, CsvRead, Drift, Encoding, Escape, FixedRead, Frame, Freshness, JsonRead, Marker,
+    NdjsonRead, Negatives, OnDrift, ParquetRead, Read, Ready, Source, Spanned, XlsxRead,
 };
 use super::{Settings, blame};
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
@@ -66,6 +67,7 @@ pub(super) fn resolve(
         }
         let mut check = Check { file, found };
         let read = check.read(raw.read.value, settings);
+        let drift = check.drift(raw.drift, &read);
         let freshness = check.freshness(raw.freshness);
         let ready = check.ready(raw.ready);
         let written_at = WrittenAt {
@@ -89,6 +91,7 @@ pub(super) fn resolve(
                 read,
                 load: raw.load.map(|load| load.value).unwrap_or_default(),
                 max_rejects: raw.rejects.and_then(|rejects| rejects.at_most),
+                drift,
                 freshness,
                 ready,
                 on_error: raw.on_error.unwrap_or_default(),
@@ -179,6 +182,104 @@ impl Check<'_> {
             skip_lines: raw.skip_lines.unwrap_or(0),
             conversions: conversions!(self, raw, zone),
         }
+    }
+
+    /// The modes of a source, each one that its key has and its format can keep.
+    fn drift(&mut self, raw: Option<Spanned<RawDrift>>, read: &Read) -> Drift {
+        let defaults = Drift::default();
+        let Some(raw) = raw else { return defaults };
+        let RawDrift {
+            added,
+            missing,
+            reordered,
+            retyped,
+        } = raw.value;
+        use OnDrift::{Evolve, Fail, Ignore, Reject, RejectFile};
+        // of columns that are there or not, `reject` can mean the file only
+        let of_file = |mode: Option<Spanned<OnDrift>>| {
+            mode.map(|mode| match mode.value {
+                Reject => Spanned {
+                    value: RejectFile,
+                    ..mode
+                },
+                _ => mode,
+            })
+        };
+        let ways = [Ignore, RejectFile, Fail];
+        let with_evolve = [Ignore, Evolve, RejectFile, Fail];
+        let words = "`ignore`, `reject_file` or `fail`";
+        Drift {
+            added: self.mode(
+                of_file(added),
+                "added",
+                (&with_evolve, "`ignore`, `evolve`, `reject_file` or `fail`"),
+                defaults.added,
+                read,
+            ),
+            missing: self.mode(
+                of_file(missing),
+                "missing",
+                (&ways, words),
+                defaults.missing,
+                read,
+            ),
+            reordered: self.mode(
+                of_file(reordered),
+                "reordered",
+                (&ways, "`accept`, `reject_file` or `fail`"),
+                defaults.reordered,
+                read,
+            ),
+            retyped: self.mode(
+                retyped,
+                "retyped",
+                (
+                    &[Reject, RejectFile, Fail],
+                    "`reject`, `reject_file` or `fail`",
+                ),
+                defaults.retyped,
+                read,
+            ),
+        }
+    }
+
+    fn mode(
+        &mut self,
+        mode: Option<Spanned<OnDrift>>,
+        key: &str,
+        (allowed, words): (&[OnDrift], &str),
+        default: Spanned<OnDrift>,
+        read: &Read,
+    ) -> Spanned<OnDrift> {
+        let Some(mode) = mode else { return default };
+        if !allowed.contains(&mode.value) {
+            let mistake = Mistake::new(460, format!("`{key}` of `drift` cannot be that"));
+            let mistake = mistake.help(format!("it is {words}"));
+            self.found.push(blame(self.file, mode.span, mistake));
+            return default;
+        }
+        let is_json = matches!(read, Read::Ndjson(_) | Read::Json(_));
+        let reason = match (key, mode.value) {
+            (_, OnDrift::Ignore) | ("retyped", _) => None,
+            _ if is_json && (key != "added" || mode.value == OnDrift::Evolve) => Some(
+                "records of JSON have no header: a key may be in one and not in the next, and in any order",
+            ),
+            _ if !is_json && !read.has_header() => {
+                Some("an export without a header has no names by which columns could be told")
+            }
+            _ => None,
+        };
+        let Some(reason) = reason else { return mode };
+        let mistake = Mistake::new(460, format!("`{key}` cannot be watched: {reason}"));
+        let help = match is_json {
+            true => {
+                "write the column into the contract; `data_tests: [not_null]` rejects records that lack it"
+            }
+            false => "remove it; a record with too many or too few fields is a reject",
+        };
+        self.found
+            .push(blame(self.file, mode.span, mistake.help(help)));
+        default
     }
 
     fn freshness(&mut self, raw: Option<Spanned<RawFreshness>>) -> Freshness {

@@ -524,25 +524,28 @@ impl Checker {
             .collect()
     }
 
-    /// The entries that raised a table's protocol, where nothing stands on them.
+    /// The entries that raised a table's protocol and all that other tools wrote after them, newest first.
     pub(super) fn take_raised(&mut self) -> Vec<String> {
         let mut raised = Vec::new();
         for (location, versions) in &mut self.tables {
-            while versions
-                .last()
-                .is_some_and(|(entry, _)| entry.raises_protocol)
-            {
-                versions.pop();
-                raised.push(entry_path(location, versions.len() as u64));
-            }
+            let Some(first) = first_raised(versions) else {
+                continue;
+            };
+            let last = versions.len() as u64;
+            versions.truncate(first);
+            raised.extend((first as u64..last).rev().map(|v| entry_path(location, v)));
         }
         raised
     }
 
     /// Whether an operator has something to mend.
     pub(super) fn has_damage(&self) -> bool {
-        let heads = self.tables.values().filter_map(|versions| versions.last());
-        !self.vacuumed.is_empty() || heads.into_iter().any(|(entry, _)| entry.raises_protocol)
+        !self.vacuumed.is_empty() || self.has_raised()
+    }
+
+    pub(super) fn has_raised(&self) -> bool {
+        let mut tables = self.tables.values();
+        tables.any(|versions| first_raised(versions).is_some())
     }
 
     /// Believes what a power cut left: all that is remembered is what lies there.
@@ -658,4 +661,16 @@ impl Checker {
             expected,
         });
     }
+}
+
+/// The first version that raised the protocol and on which nothing of ours stands.
+fn first_raised(versions: &[(JsonEntry, TableState)]) -> Option<usize> {
+    let ours = versions
+        .iter()
+        .rposition(|(entry, _)| entry.release.is_some());
+    let after = ours.map_or(0, |ours| ours + 1);
+    let raised = versions[after..]
+        .iter()
+        .position(|(entry, _)| entry.raises_protocol);
+    raised.map(|raised| after + raised)
 }

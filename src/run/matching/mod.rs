@@ -53,7 +53,7 @@ impl Execution {
         let records = records(matched, &reading, &read.batch, threads)?;
         let resolved = tokio::task::spawn_blocking(move || {
             resolve(records, &settings, |population| {
-                Model::from_rows(&known, &population.kinds(), &own)
+                Model::from_rows(&known, &population.shapes(), &own)
             })
         })
         .await

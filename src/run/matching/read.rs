@@ -13,17 +13,30 @@ use crate::catalog::Content;
 use crate::diagnostic::Code;
 use crate::engine::{self, Joins};
 use crate::error::{Error, Result};
-use crate::identity::{Dictionary, Field, ModelRow, Records, Registry};
+use crate::identity::{
+    Asked, Dictionary, Field, How, Kind, ModelRow, OwnColumn, Records, Registry, Within,
+};
+use crate::name::is_identifier;
 use crate::parallel;
 use crate::plan::MatchPlan;
-use crate::project::{MatchTable, Matching, Meaning};
+use crate::project::{self, Compare, CompareBy, DuplicateFree, MatchTable, Matching, Meaning};
 
-/// Columns of a query over the records: the key as it is, then as text, then what is compared, then what the step names.
+/// Columns of a query over the records: the key as it is, then as text, then what is compared as its meaning says, then
+/// what `compare` asks for besides, then what rules name.
 pub(super) struct Reading {
     pub(super) sql: String,
     pub(super) key: usize,
     pub(super) fields: Vec<Field>,
-    pub(super) own: Vec<(String, Option<Field>)>,
+    /// Columns of each comparison that `compare` asks for.
+    asked: Vec<usize>,
+    pub(super) own: Vec<Own>,
+}
+
+/// A column, or SQL over one record, that rules name.
+pub(super) struct Own {
+    pub(super) name: String,
+    fields: Vec<Field>,
+    asked: Vec<usize>,
 }
 
 /// Records in the order of their keys, read whole.
@@ -166,29 +179,32 @@ impl Execution {
 pub(super) fn reading(matched: &MatchPlan) -> Reading {
     let matching = &matched.matching;
     let quoted = |name: &str| format!("\"{name}\"");
-    let text = |name: &str| format!("cast(\"{name}\" as varchar)");
+    let text = text_sql;
     let key: Vec<&str> = matching
         .record_key
         .iter()
         .map(|k| k.value.as_str())
         .collect();
-    let mut own: Vec<(String, Option<Field>)> = Vec::new();
-    let named = matching
-        .must
-        .iter()
-        .chain(&matching.cannot)
-        .chain(matching.block.iter().flatten());
-    for column in named {
-        if !own.iter().any(|(name, _)| *name == column.value) {
-            let meaning = matched.meanings.get(&column.value);
-            own.push((column.value.clone(), meaning.copied().and_then(field)));
+    let mut own: Vec<Own> = Vec::new();
+    let rules = matching.must.iter().chain(&matching.cannot);
+    for rule in rules.chain(matching.block.iter().flatten()) {
+        if !own.iter().any(|own| own.name == rule.value) {
+            own.push(own_column(matched, &rule.value));
         }
     }
+    let once = matching.duplicate_free.iter().map(|free| Own {
+        name: once_sql(free),
+        fields: Vec::new(),
+        asked: Vec::new(),
+    });
+    own.extend(once);
+    let asked: Vec<Vec<String>> = matched.asked.iter().map(columns_sql).collect();
     let fields = matched.fields.iter();
     let columns = key.iter().map(|name| quoted(name));
     let columns = columns.chain(key.iter().map(|name| text(name)));
     let columns = columns.chain(fields.map(|(_, name)| text(name)));
-    let columns = columns.chain(own.iter().map(|(name, _)| text(name)));
+    let columns = columns.chain(asked.iter().flatten().cloned());
+    let columns = columns.chain(own.iter().map(|own| text_sql(&own.name)));
     // each by its place: two columns of one query cannot have one name
     let columns = columns
         .enumerate()
@@ -207,7 +223,115 @@ pub(super) fn reading(matched: &MatchPlan) -> Reading {
             .iter()
             .filter_map(|(meaning, _)| field(*meaning))
             .collect(),
+        asked: asked.iter().map(Vec::len).collect(),
         own,
+    }
+}
+
+/// A column, or SQL over one record, as text.
+fn text_sql(expression: &str) -> String {
+    match is_identifier(expression) {
+        true => format!("cast(\"{expression}\" as varchar)"),
+        false => format!(
+            "cast((\n{}\n) as varchar)",
+            engine::readable_sql(expression)
+        ),
+    }
+}
+
+/// The source of a record, where it is one that knows each person once.
+fn once_sql(free: &DuplicateFree) -> String {
+    let column = &free.column.value;
+    if free.values.is_empty() {
+        return column.clone();
+    }
+    let values = free.values.iter();
+    let values: Vec<String> = values
+        .map(|v| format!("'{}'", v.replace('\'', "''")))
+        .collect();
+    let values = values.join(", ");
+    format!("case when cast(\"{column}\" as varchar) in ({values}) then \"{column}\" end")
+}
+
+/// The columns of a comparison that `compare` asks for.
+fn columns_sql(compare: &Compare) -> Vec<String> {
+    match &compare.by {
+        CompareBy::Levels(levels) => levels.iter().map(|level| text_sql(&level.value)).collect(),
+        CompareBy::Distance {
+            latitude,
+            longitude,
+            ..
+        } => {
+            let (latitude, longitude) = (text_sql(&latitude.value), text_sql(&longitude.value));
+            vec![format!("{latitude} || ' ' || {longitude}")]
+        }
+        _ => compare
+            .columns()
+            .into_iter()
+            .map(|column| text_sql(&column.value))
+            .collect(),
+    }
+}
+
+/// What a column of a rule, or SQL in one, says something of: of a comparison whose column it names.
+fn own_column(matched: &MatchPlan, expression: &str) -> Own {
+    let names = |column: &str| {
+        let words = expression.split(|c: char| !c.is_alphanumeric() && c != '_');
+        words
+            .into_iter()
+            .any(|word| word.eq_ignore_ascii_case(column))
+    };
+    let meanings = matched.meanings.iter();
+    let meant = meanings
+        .filter(|(column, _)| names(column))
+        .map(|(_, m)| *m);
+    let compared = matched.fields.iter().filter(|(_, column)| names(column));
+    let compared = compared.map(|(meaning, _)| *meaning);
+    let mut fields: Vec<Field> = meant.chain(compared).filter_map(field).collect();
+    fields.sort_unstable();
+    fields.dedup();
+    let asked = matched.asked.iter().enumerate();
+    let asked = asked.filter(|(_, compare)| match &compare.by {
+        CompareBy::Levels(levels) => levels.iter().any(|level| {
+            level.value == expression || (is_identifier(&level.value) && names(&level.value))
+        }),
+        _ => compare.columns().iter().any(|column| names(&column.value)),
+    });
+    Own {
+        name: expression.to_string(),
+        fields,
+        asked: asked.map(|(at, _)| at).collect(),
+    }
+}
+
+/// How identity is told to compare what `compare` asks for.
+fn how(compare: &Compare) -> How {
+    match &compare.by {
+        CompareBy::Meaning(columns) => How::Like(match columns.first().map(|(m, _)| *m) {
+            Some(Meaning::Email) => Kind::Email,
+            Some(Meaning::Phone) => Kind::Phone,
+            Some(Meaning::NationalId) => Kind::NationalId,
+            _ => Kind::BirthDate,
+        }),
+        CompareBy::Exact(_) => How::Exact,
+        CompareBy::Text { alike, .. } => How::Text {
+            alike: alike.clone(),
+        },
+        CompareBy::Number { within, .. } => How::Number {
+            within: within
+                .iter()
+                .map(|within| match within {
+                    project::Within::Units(units) => Within::Units(*units),
+                    project::Within::Share(share) => Within::Share(*share),
+                })
+                .collect(),
+        },
+        CompareBy::Distance { kilometres, .. } => How::Distance {
+            kilometres: kilometres.clone(),
+        },
+        CompareBy::Levels(levels) => How::Levels {
+            names: levels.iter().map(|level| level.value.clone()).collect(),
+        },
     }
 }
 
@@ -289,13 +413,24 @@ pub(super) fn records(
         Ok(Dictionary::encode(texts(column)?.iter()))
     });
     let mut encoded = encoded.into_iter().collect::<Result<Vec<Dictionary>>>()?;
-    let own = encoded.split_off(reading.fields.len());
-    let own = reading
-        .own
-        .iter()
-        .map(|(_, field)| *field)
-        .zip(own)
-        .collect();
+    let mut besides = encoded.split_off(reading.fields.len());
+    let own = besides.split_off(reading.asked.iter().sum());
+    let own = reading.own.iter().zip(own).map(|(own, column)| OwnColumn {
+        column,
+        is_whole: is_identifier(&own.name),
+        fields: own.fields.clone(),
+        asked: own.asked.clone(),
+    });
+    let own = own.collect();
+    let mut besides = besides.into_iter();
+    let asked = matched.asked.iter().zip(&reading.asked);
+    let asked = asked.map(|(compare, columns)| Asked {
+        name: compare.name.clone(),
+        how: how(compare),
+        columns: besides.by_ref().take(*columns).collect(),
+        counts_rarity: compare.term_frequency,
+    });
+    let asked = asked.collect();
     let fields = reading.fields.iter().copied().zip(encoded).collect();
     let rows = u32::try_from(batch.num_rows())
         .map_err(|_| Error::config("a match takes at most four thousand million records"))?;
@@ -304,6 +439,13 @@ pub(super) fn records(
     Ok(Records {
         rows,
         fields,
+        without_rarity: matched
+            .without_rarity
+            .iter()
+            .copied()
+            .filter_map(field)
+            .collect(),
+        asked,
         own,
         must: matching
             .must
@@ -315,10 +457,15 @@ pub(super) fn records(
             .iter()
             .filter_map(|c| place(&c.value))
             .collect(),
+        once: matching
+            .duplicate_free
+            .iter()
+            .filter_map(|free| place(&once_sql(free)))
+            .collect(),
     })
 }
 
 /// Place of a column among those that the step names itself.
 pub(super) fn place_of(reading: &Reading, name: &str) -> Option<usize> {
-    reading.own.iter().position(|(own, _)| own == name)
+    reading.own.iter().position(|own| own.name == name)
 }

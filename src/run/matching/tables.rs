@@ -12,7 +12,7 @@ use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use super::read::{Reading, field};
 use crate::error::{Error, Result};
 use crate::identity::{Assigned, Event, Feature, ModelRow, Resolved, Rule, Verdict};
-use crate::plan::MatchPlan;
+use crate::plan::{MatchPlan, said_of};
 
 /// The part of a model's table that says what was compared.
 const COLUMN: &str = "column";
@@ -110,7 +110,18 @@ fn columns(matched: &MatchPlan) -> Vec<ModelRow> {
         level: Some(column.clone()),
         ..ModelRow::default()
     });
-    rows.collect()
+    let asked = matched
+        .asked
+        .iter()
+        .zip(1..)
+        .map(|(compare, position)| ModelRow {
+            part: COLUMN.into(),
+            name: compare.name.clone(),
+            position: matched.fields.len() as i64 + position,
+            level: Some(said_of(compare)),
+            ..ModelRow::default()
+        });
+    rows.chain(asked).collect()
 }
 
 /// Whether a model was made for the columns that are compared now.
@@ -123,7 +134,7 @@ pub(super) fn speaks_of(model: &[ModelRow], matched: &MatchPlan) -> bool {
 
 pub(super) fn model(resolved: &Resolved, matched: &MatchPlan, reading: &Reading) -> Vec<ArrayRef> {
     let name = |feature: &Feature| match feature {
-        Feature::Own(at) => reading.own.get(*at).map_or("", |(name, _)| name.as_str()),
+        Feature::Own(at) => reading.own.get(*at).map_or("", |own| own.name.as_str()),
         feature => feature.name(),
     };
     let rule_name = |rule: &Rule| {

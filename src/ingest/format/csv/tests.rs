@@ -4,7 +4,9 @@ use crate::ingest::reject::MAX_RAW_BYTES;
 use crate::ingest::testing::{
     Bench, accepted, captures, contract, csv, reject_texts, rejects, source, whole,
 };
-use crate::project::{ColumnType, Conversions, CsvRead, Encoding, Escape, Frame, Load, Read};
+use crate::project::{
+    ColumnType, Conversions, CsvRead, Encoding, Escape, Frame, Load, Negatives, Read,
+};
 
 fn swedish() -> CsvRead {
     CsvRead {
@@ -446,4 +448,66 @@ async fn bytes_that_an_encoding_does_not_assign_cost_one_record() {
         .await;
     assert_eq!(accepted(&decoded), ["1|\u{391}|b"]);
     assert_eq!(rejects(&decoded), [(3, String::new(), "encoding".into())]);
+}
+
+#[tokio::test]
+async fn numbers_booleans_and_counted_times_are_read_as_the_source_says() {
+    let mut read = CsvRead {
+        delimiter: ";".into(),
+        ..csv()
+    };
+    read.conversions = Conversions {
+        decimal: ',',
+        negatives: Negatives {
+            parentheses: true,
+            trailing_minus: true,
+        },
+        units: vec!["kr".into()],
+        trues: Some(vec!["Ja".into(), "x".into()]),
+        falses: Some(vec!["nej".into(), String::new()]),
+        dates: vec!["%d.%m.%Y".into(), "excel".into()],
+        times: vec!["epoch_ms".into(), "%d.%m.%Y %H:%M".into()],
+        zone: chrono_tz::Tz::Europe__Stockholm,
+        ..csv().conversions
+    };
+    let money = ColumnType::Decimal {
+        precision: 12,
+        scale: 2,
+    };
+    let columns = [
+        ("id", ColumnType::Bigint),
+        ("paid", money),
+        ("member", ColumnType::Boolean),
+        ("born", ColumnType::Date),
+        ("seen", ColumnType::Timestamp),
+    ];
+    let bench = self::bench(read, &["id"], &columns);
+    let text = "id;paid;member;born;seen\n\
+        1;(1,50 kr);JA;29.02.2024;1700000000123\n\
+        2;5-;;45351;29.02.2024 12:00\n\
+        3;\u{2212}5;x;;29.02.2024\n\
+        4;5;yes;;\n\
+        5;5;nej;45351,5;\n\
+        6;5;nej;;epoch\n";
+    let decoded = bench.decode("a", text).await;
+    assert_eq!(
+        accepted(&decoded),
+        [
+            "1|-1.50|true|2024-02-29|2023-11-14T22:13:20.123Z",
+            "2|-5.00|false|2024-02-29|2024-02-29T11:00:00Z",
+            "3|-5.00|true|-|2024-02-28T23:00:00Z",
+        ]
+    );
+    let rules = rejects(&decoded).into_iter();
+    let rules: Vec<String> = rules
+        .map(|(line, column, rule)| format!("{line} {column} {rule}"))
+        .collect();
+    assert_eq!(
+        rules,
+        [
+            "5 member not_a_boolean",
+            "6 born number_as_date",
+            "7 seen not_a_timestamp"
+        ]
+    );
 }

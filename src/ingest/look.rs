@@ -1,0 +1,107 @@
+//! The names of an export's columns, without taking its records: what a plan says of drift before anything is read.
+
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use object_store::ObjectStore;
+
+use super::conform::Conformer;
+use super::export::{Export, feed, text_of};
+use super::format::{Decoding, format};
+use super::input::{RawBytes, channel, content};
+use super::output::Output;
+use super::parts;
+use crate::error::{Error, Result};
+use crate::project::{Captures, Contract, Load, Read as Declared, Source};
+
+/// Of a text of lines, so many bytes are looked at: a header lies at their beginning.
+const LOOKED_AT: u64 = 1 << 20;
+
+/// The names of an export's columns in order, where it says them; of JSON the keys of its first records. `None` also for
+/// what cannot be read: whoever reads it says why. `scratch` is a folder for this one export; it is created and removed.
+///
+/// # Errors
+/// `Unavailable` where storage fails.
+pub(crate) async fn look(
+    store: &Arc<dyn ObjectStore>,
+    export: &Export,
+    source: &Arc<Source>,
+    contract: &Arc<Contract>,
+    scratch: &Path,
+) -> Result<Option<Vec<String>>> {
+    let parts = parts::open(store, &export.location, export.size).await?;
+    let (sender, raw) = channel();
+    let task = Task {
+        path: export.path.clone(),
+        source: Arc::clone(source),
+        // a contract that wants nothing finds everything
+        contract: Contract {
+            columns: Vec::new(),
+            evolved: Vec::new(),
+            key: Vec::new(),
+            tests: Vec::new(),
+            ..Contract::clone(contract)
+        },
+    };
+    let folder = scratch.to_path_buf();
+    let worker = tokio::task::spawn_blocking(move || {
+        let names = task.names(raw, &folder);
+        // what is left there is nobody's
+        let _ = std::fs::remove_dir_all(&folder);
+        names
+    });
+    let fed = feed(parts.bytes, sender).await;
+    let names = worker.await.map_err(|error| {
+        Error::internal("a decoder broke down")
+            .at(&export.path)
+            .caused_by(error)
+    })?;
+    fed?;
+    Ok(names.unwrap_or_default())
+}
+
+/// What the blocking side owns.
+struct Task {
+    path: String,
+    source: Arc<Source>,
+    contract: Contract,
+}
+
+impl Task {
+    fn names(&self, mut raw: RawBytes, scratch: &Path) -> Result<Option<Vec<String>>> {
+        let unreadable = |error| Error::unavailable("the export cannot be read").caused_by(error);
+        std::fs::create_dir_all(scratch).map_err(unreadable)?;
+        let bytes = content(&mut raw, &self.path).map_err(unreadable)?;
+        let (bytes, read) = text_of(bytes, &self.source.read, &self.path)?;
+        let is_of_lines = matches!(read, Declared::Csv(_) | Declared::Ndjson(_));
+        let limit = if is_of_lines { LOOKED_AT } else { u64::MAX };
+        let mut bytes = bytes.take(limit);
+        let format = format(&read);
+        let conformer = Conformer::new(
+            &self.contract,
+            Load::Append,
+            format.converter(),
+            &Captures::default(),
+            read.conversions().zone,
+            &self.path,
+        )?;
+        let table = self.source.table.to_string();
+        let mut output = Output::new(&conformer, &table, &self.path, &scratch.join("look"));
+        let copy = scratch.join("look.raw");
+        let seen = format.decode(
+            &mut bytes,
+            Decoding {
+                conformer: &conformer,
+                output: &mut output,
+                file: &self.path,
+                max_record_bytes: LOOKED_AT as usize,
+                scratch: &copy,
+            },
+        )?;
+        Ok(match self.source.read.has_header() {
+            true => seen.header,
+            false => None,
+        })
+    }
+}
