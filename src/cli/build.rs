@@ -17,7 +17,8 @@ use crate::name::TableName;
 use crate::project::{Load, Project};
 use crate::quality::Outcome;
 use crate::run::{
-    AllowBreaking, BuildRequest, RunReport, Runner, SourceReport, StepReport, TableOutcome,
+    AllowBreaking, BuildRequest, ExportReport, RunReport, Runner, SourceReport, StepReport,
+    TableOutcome, WarnedRule,
 };
 
 /// `--allow-breaking` without a table.
@@ -244,6 +245,11 @@ fn exports(report: &RunReport) -> String {
         }
         // what was refused is explained where the errors are
         if !matches!(source.outcome, TableOutcome::Failed(_)) {
+            for export in &source.exports {
+                for rule in &export.warned {
+                    text.push_str(&warned(export, rule));
+                }
+            }
             for doubt in source.exports.iter().filter_map(|e| e.doubt.as_ref()) {
                 text.push_str(&format!("  {} {doubt}\n", styled(DOUBT, "!")));
             }
@@ -258,6 +264,19 @@ fn exports(report: &RunReport) -> String {
         ));
     }
     text
+}
+
+/// `! crm/people.csv:3: …`: records that break a rule and were taken.
+fn warned(export: &ExportReport, rule: &WarnedRule) -> String {
+    format!(
+        "  {} {}:{}: {}, in {} of {} records: taken (action: warn)\n",
+        styled(DOUBT, "!"),
+        printable(&export.path),
+        rule.first_line,
+        rule.reason,
+        format::count(rule.records),
+        format::count(export.records),
+    )
 }
 
 /// Columns that its contract does not know and that came for the first time; a sender who always sends more is no news.

@@ -1,6 +1,6 @@
 //! `kilde diff [A] [B]`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use super::diff_page;
 use super::format::{self, Columns};
 use super::options::Options;
-use super::rows::part_of;
+use super::page;
 use super::style::{self, BAD, DOUBT, FAINT, GOOD, STRONG, styled};
 use crate::catalog::{DifferentRow, RowChange, RowChanges};
 use crate::clock::{Clock, SystemClock};
@@ -66,7 +66,7 @@ impl Diff {
         if let Some(file) = &self.html {
             request.rows = RowsAsked::All;
             let page = runner.diff_page(&request).await?;
-            write(file, &diff_page::render(&page, &project))?;
+            page::write(file, &diff_page::render(&page, &project))?;
             if !options.quiet {
                 style::out(&format!("{} written\n", file.display()));
             }
@@ -115,17 +115,6 @@ impl Diff {
             raw: self.raw,
         })
     }
-}
-
-/// The file appears when it is whole.
-fn write(file: &Path, text: &str) -> Result<()> {
-    let part = part_of(file);
-    let written = std::fs::write(&part, text).and_then(|()| std::fs::rename(&part, file));
-    written.map_err(|error| {
-        Error::config("the page cannot be written")
-            .at(file.display().to_string())
-            .caused_by(error)
-    })
 }
 
 fn render(diff: &ReleaseDiff, project: &Project) -> String {

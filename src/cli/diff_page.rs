@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 
 use super::format::{self, before_and_after, change, count, plural, relative, share};
+use super::page::{document, escaped, section};
 use crate::project::Project;
 use crate::run::{
     DiffPage, FigureSeries, GroupDiff, PeopleDiff, SourceRejects, TableDiff, TableDifference,
@@ -44,35 +45,8 @@ pub(super) fn render(page: &DiffPage, project: &Project) -> String {
     body.push_str(&held(page));
     body.push_str(&rejects(&page.rejects));
     body.push_str(&failures(page));
-    format!(
-        "<!doctype html>\n<html lang=en><head><meta charset=utf-8>\
-         <meta name=viewport content=\"width=device-width, initial-scale=1\">\
-         <title>{}</title><style>{STYLE}</style></head>\n<body>\n{body}\
-         <footer>kilde {} · run {}</footer></body></html>\n",
-        escaped(&title),
-        env!("CARGO_PKG_VERSION"),
-        escaped(&now.run.0),
-    )
-}
-
-/// Text as HTML shows it, in an element or in a quoted attribute.
-fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            c => safe.push(c),
-        }
-    }
-    safe
-}
-
-fn section(title: &str, content: &str) -> String {
-    format!("<section><h2>{title}</h2>\n{content}</section>\n")
+    let footer = format!("run {}", escaped(&now.run.0));
+    document(&title, &body, &footer)
 }
 
 fn tiles(page: &DiffPage) -> String {
@@ -387,35 +361,6 @@ fn failures(page: &DiffPage) -> String {
         false => section("What went wrong", &format!("<ul>\n{lines}</ul>\n")),
     }
 }
-
-const STYLE: &str = "
-:root { color-scheme: light dark; --ink: #1b2a33; --faint: #61727d; --paper: #fff; --line: #d9e1e5; --main: #1f6f8b;
-  --band: #1f6f8b33; --good: #2b7a4b; --doubt: #a3660a; --bad: #b3261e; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e3eaee; --faint: #93a4ae; --paper: #12191d; --line: #2c3940;
-  --main: #6bbad6; --band: #6bbad633; --good: #6cc08b; --doubt: #e2a54a; --bad: #ef8079; } }
-* { box-sizing: border-box; }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 64rem;
-  margin: 0 auto; padding: 2rem 1.25rem; }
-h1 { font-size: 1.6rem; margin: 0; } h2 { font-size: 1.1rem; margin: 2.2rem 0 .6rem; }
-header p, .faint, footer { color: var(--faint); } header p { margin: .2rem 0 1.4rem; }
-.faint { font-size: .87em; } p.faint { margin: .3rem 0 0; }
-.tiles { display: flex; flex-wrap: wrap; gap: .75rem; }
-.tile { flex: 1 1 9rem; border: 1px solid var(--line); border-radius: .5rem; padding: .7rem .9rem; }
-.tile b { display: block; font-size: 1.7rem; line-height: 1.2; color: var(--main); }
-.tile.good b { color: var(--good); } .tile.doubt b { color: var(--doubt); } .tile.bad b { color: var(--bad); }
-table { border-collapse: collapse; width: 100%; } td, th { padding: .35rem .6rem .35rem 0; vertical-align: top;
-  border-bottom: 1px solid var(--line); text-align: left; font-weight: normal; } th { color: var(--faint); }
-.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; } tr.sum td { font-weight: 600; }
-td.bar { width: 60%; } td.bar svg { width: 100%; height: 14px; display: block; margin-top: .25rem; }
-rect.now { fill: var(--main); } rect.before { fill: var(--faint); }
-.figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: 1rem; }
-figure { margin: 0; border: 1px solid var(--line); border-radius: .5rem; padding: .8rem; break-inside: avoid; }
-figure b { font-size: 1.4rem; } figure svg { width: 100%; display: block; margin-top: .4rem; }
-polyline { fill: none; stroke: var(--main); stroke-width: 2; } circle { fill: var(--main); } .band { fill: var(--band); }
-.target { stroke: var(--good); stroke-width: 1.5; stroke-dasharray: 5 4; }
-code { font-size: .95em; } summary { cursor: pointer; padding: .6rem 0; } footer { margin-top: 3rem; font-size: .87em; }
-@media print { body { max-width: none; padding: 0; } tr, .tile { break-inside: avoid; } }
-";
 
 #[cfg(test)]
 mod tests {

@@ -78,14 +78,14 @@ struct Reload {
 }
 
 #[derive(Debug, Args)]
-struct Who {
+pub(super) struct Who {
     /// Who decides [default: the user of this machine]
     #[arg(long, env = "KILDE_BY", value_name = "NAME")]
     by: Option<String>,
 }
 
 impl Who {
-    fn name(self) -> Result<String> {
+    pub(super) fn name(self) -> Result<String> {
         let of_machine = || {
             let names = ["USER", "LOGNAME", "USERNAME"];
             names.iter().find_map(|name| std::env::var(name).ok())
@@ -157,7 +157,7 @@ impl Reload {
     }
 }
 
-async fn decide(request: &DecisionRequest, options: &Options) -> Result<ExitCode> {
+pub(super) async fn decide(request: &DecisionRequest, options: &Options) -> Result<ExitCode> {
     let project = Arc::new(options.project()?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let runner = options.runner(&project, &clock)?;
@@ -173,7 +173,8 @@ fn told(request: &DecisionRequest, decided: &Decided) -> String {
         (Verb::Skip, false) => "skipped: no build reads it until `--undo`",
         (Verb::Retract, false) => "retracted: its rows leave with the next build",
         (Verb::Reload, false) => "the next build reads it again",
-        (Verb::Reload, true) => "not to be read again",
+        (Verb::Replay, false) => "the next build reads it again: what is good now joins the table",
+        (Verb::Reload | Verb::Replay, true) => "not to be read again",
         (_, true) | (Verb::Undo, false) => "counts again with the next build",
     };
     let mut text = String::new();

@@ -22,6 +22,7 @@ mod log;
 mod ls;
 mod maintain;
 mod options;
+mod page;
 mod plan;
 mod progress;
 mod query;
@@ -29,6 +30,8 @@ mod rejects;
 mod release_story;
 mod releases;
 mod resume;
+mod review;
+mod review_page;
 mod rollback;
 mod rows;
 mod schedule;
@@ -96,6 +99,8 @@ enum Command {
     Diff(diff::Diff),
     /// Publish an older release again, and pause the lake
     Rollback(rollback::Rollback),
+    /// Show the pairs of records that a person should decide on; write them as a spreadsheet or a page
+    Review(review::Review),
     /// Check what a build needs: rights, conditional put, clock, disk, limits, the lake's state
     Doctor(doctor::Doctor),
     /// Give up releases that are no longer kept, compact small files, give space back
@@ -196,6 +201,7 @@ fn run(arguments: Arguments, scaffold: Scaffold) -> Result<ExitCode> {
             Command::Releases(command) => command.run(&options).await,
             Command::Diff(command) => command.run(&options).await,
             Command::Rollback(command) => command.run(&options).await,
+            Command::Review(command) => command.run(&options).await,
             Command::Doctor(command) => command.run(&options).await,
             Command::Maintain(command) => command.run(&options).await,
             Command::Resume(command) => command.run(&options).await,

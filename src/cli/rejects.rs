@@ -1,11 +1,12 @@
-//! `kilde rejects [TABLE]`
+//! `kilde rejects [TABLE]`, `kilde rejects replay TABLE`
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
+use super::exports::{self, Who};
 use super::format::{self, Columns};
 use super::options::Options;
 use super::rows::{self, RowFormat};
@@ -13,9 +14,13 @@ use super::style::{self, STRONG, styled};
 use crate::catalog::{RejectGroup, View};
 use crate::error::{Error, Result};
 use crate::name::TableName;
+use crate::run::{DecisionRequest, Verb};
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Rejects {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// The source's table, short where unique; without one, every source
     table: Option<String>,
     /// Release to read [default: the newest]
@@ -32,8 +37,41 @@ pub(super) struct Rejects {
     json: bool,
 }
 
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Read the exports with rejects again with the next build, under the contract of now, and no others
+    Replay(Replay),
+}
+
+#[derive(Debug, Args)]
+struct Replay {
+    /// The source's table, short where unique
+    table: String,
+    /// The reason, for those who look later
+    #[arg(long, value_name = "TEXT")]
+    why: Option<String>,
+    #[command(flatten)]
+    who: Who,
+}
+
+impl Replay {
+    async fn run(self, options: &Options) -> Result<ExitCode> {
+        let request = DecisionRequest {
+            verb: Verb::Replay,
+            undo: false,
+            names: vec![self.table],
+            why: self.why,
+            by: self.who.name()?,
+        };
+        exports::decide(&request, options).await
+    }
+}
+
 impl Rejects {
     pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
+        if let Some(Command::Replay(replay)) = self.command {
+            return replay.run(options).await;
+        }
         let project = Arc::new(options.project()?);
         let catalog = options.catalog(&project)?;
         let view = View::of(self.release, self.candidate);

@@ -29,9 +29,9 @@ mod tests;
 
 pub(crate) use dictionary::Dictionary;
 pub(crate) use model::{Model, ModelRow};
-pub(crate) use population::{Asked, Field, OwnColumn, Records};
+pub(crate) use population::{Asked, Decision, Field, OwnColumn, Records};
 pub(crate) use registry::{Assigned, Event, Registry, assign};
-pub(crate) use resolve::{Refusal, Resolved, Settings, Verdict, resolve};
+pub(crate) use resolve::{Pair, Refusal, Resolved, Settings, Verdict, resolve};
 pub(crate) use rule::{Feature, Rule};
 pub(crate) use shape::{How, Kind, Within};
 

@@ -84,6 +84,19 @@ pub(crate) struct Records {
     pub(crate) cannot: Vec<usize>,
     /// Likewise of those in which equal values make two: two records of a source that knows each person once.
     pub(crate) once: Vec<usize>,
+    /// What people decided of pairs, the lower row first; each pair once, in order.
+    pub(crate) decisions: Vec<(u32, u32, Decision)>,
+}
+
+/// What people decided of two records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Decision {
+    /// They could not say: the evidence decides, and nobody is asked again.
+    Open,
+    Same,
+    Different,
+    /// One said same, one different: different until they agree.
+    Contested,
 }
 
 /// A comparison that the project asks for.
@@ -132,6 +145,9 @@ pub(crate) struct Population {
     must: Vec<Dictionary>,
     cannot: Vec<Dictionary>,
     once: Vec<Dictionary>,
+    decisions: Vec<(u32, u32, Decision)>,
+    /// By row: whether something was decided of it; empty where nothing was of any.
+    is_decided: Vec<bool>,
 }
 
 impl Population {
@@ -146,7 +162,20 @@ impl Population {
             must,
             cannot,
             once,
+            decisions,
         } = records;
+        let mut is_decided = vec![
+            false;
+            if decisions.is_empty() {
+                0
+            } else {
+                rows as usize
+            }
+        ];
+        for (one, other, _) in &decisions {
+            is_decided[*one as usize] = true;
+            is_decided[*other as usize] = true;
+        }
         let own: Vec<OwnColumn> = own.into_iter().map(OwnColumn::canonical).collect();
         let persons = Persons::new(&columns, threads);
         let mut features = persons.features();
@@ -186,6 +215,8 @@ impl Population {
             once: columns(&once),
             own: own.iter().map(about).collect(),
             comparisons,
+            decisions,
+            is_decided,
         }
     }
 
@@ -207,8 +238,31 @@ impl Population {
         })
     }
 
-    /// What is decided of a pair whatever the evidence says: two people, where `cannot` says so; else one.
+    /// Pairs of which something was decided.
+    pub(super) fn decisions(&self) -> &[(u32, u32, Decision)] {
+        &self.decisions
+    }
+
+    /// What people decided of a pair.
+    pub(super) fn decision(&self, one: u32, other: u32) -> Option<Decision> {
+        let is_decided = |row: u32| self.is_decided.get(row as usize) == Some(&true);
+        if !is_decided(one) || !is_decided(other) {
+            return None;
+        }
+        let pair = (one.min(other), one.max(other));
+        let place = self
+            .decisions
+            .binary_search_by_key(&pair, |(a, b, _)| (*a, *b));
+        place.ok().map(|at| self.decisions[at].2)
+    }
+
+    /// What is decided of a pair whatever the evidence says: what people decided; two people, where `cannot` says so; else one.
     pub(super) fn verdict(&self, one: u32, other: u32) -> Option<Verdict> {
+        match self.decision(one, other) {
+            Some(Decision::Same) => return Some(Verdict::Same),
+            Some(Decision::Different | Decision::Contested) => return Some(Verdict::Different),
+            Some(Decision::Open) | None => {}
+        }
         let codes = |column: &Dictionary| {
             let (a, b) = (column.codes[one as usize], column.codes[other as usize]);
             (a != MISSING && b != MISSING).then_some(a == b)

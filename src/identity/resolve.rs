@@ -2,9 +2,9 @@
 
 use super::comparison::{Likeness, level_of};
 use super::model::Model;
-use super::population::{Population, Records};
+use super::population::{Decision, Population, Records};
 use super::rule::{BlockCount, Blocks, Rule};
-use super::score::{CERTAIN, pattern_of};
+use super::score::{CERTAIN, Edge, pattern_of};
 use super::{cluster, score, training};
 
 /// What a match is to keep to.
@@ -42,6 +42,8 @@ pub(crate) struct Pair {
     pub(crate) verdict: Verdict,
     /// What agrees and what does not, in words.
     pub(crate) agreement: String,
+    /// What people decided of it.
+    pub(crate) decision: Option<Decision>,
 }
 
 /// What became of a pair.
@@ -65,6 +67,8 @@ pub(crate) struct Resolved {
     pub(crate) cluster_of: Vec<u32>,
     /// Sorted by rows.
     pub(crate) pairs: Vec<Pair>,
+    /// Pairs of which people decided what other decisions, or rules without exception, do not allow.
+    pub(crate) contradicted: Vec<Pair>,
 }
 
 /// Resolves records; `known` gives the model of an earlier build, if it fits what is compared.
@@ -84,7 +88,10 @@ pub(crate) fn resolve(
     let counts = check(&population, &model.rules, settings)?;
     let keep_from = settings.review_from.min(settings.same_from);
     let mut edges = score::score(&population, &model, keep_from, threads);
+    edges.extend(decided_edges(&population));
     edges.sort_unstable_by_key(|edge| (edge.one, edge.other));
+    // a decided pair that a rule made too has one weight
+    edges.dedup_by_key(|edge| (edge.one, edge.other));
     let cluster_of = cluster::cluster(&population, &model, &edges, settings.same_from, threads);
     let mut likeness = Likeness::of_all(&population);
     let pairs = edges.iter().map(|edge| {
@@ -101,14 +108,60 @@ pub(crate) fn resolve(
                 (false, false) => Verdict::Doubtful,
             },
             agreement: agreement(&population, edge.one, edge.other, &mut likeness),
+            decision: population.decision(edge.one, edge.other),
         }
     });
+    let pairs: Vec<Pair> = pairs.collect();
+    let contradicted = contradicted(&population, &cluster_of, &mut likeness);
     Ok(Resolved {
-        pairs: pairs.collect(),
+        pairs,
+        contradicted,
         cluster_of,
         pairs_of_rules: counts.iter().map(|count| count.pairs).collect(),
         model,
     })
+}
+
+/// Pairs that people decided are one, whether or not a rule makes them.
+fn decided_edges(population: &Population) -> impl Iterator<Item = Edge> {
+    let decisions = population.decisions().iter();
+    let same = decisions.filter(|(_, _, decision)| *decision == Decision::Same);
+    same.map(|(one, other, _)| Edge {
+        one: *one,
+        other: *other,
+        weight: CERTAIN as f32,
+    })
+}
+
+/// Pairs that did not become what people decided, or of which they decided both.
+fn contradicted(
+    population: &Population,
+    cluster_of: &[u32],
+    likeness: &mut [Likeness],
+) -> Vec<Pair> {
+    let decisions = population.decisions().iter();
+    let found = decisions.filter_map(|(one, other, decision)| {
+        let is_one = cluster_of[*one as usize] == cluster_of[*other as usize];
+        let is_kept = match decision {
+            Decision::Open => true,
+            Decision::Same => is_one,
+            Decision::Different => !is_one,
+            Decision::Contested => false,
+        };
+        (!is_kept).then(|| Pair {
+            one: *one,
+            other: *other,
+            weight: None,
+            verdict: if is_one {
+                Verdict::Same
+            } else {
+                Verdict::Parted
+            },
+            agreement: agreement(population, *one, *other, likeness),
+            decision: Some(*decision),
+        })
+    });
+    found.collect()
 }
 
 /// Counts the pairs of rules, and refuses an explosion.

@@ -17,7 +17,7 @@ use super::drift::{Drift, drift_of, refuse_drift};
 use super::encoded::text;
 use super::format::{Decoding, format, unreadable};
 use super::input::{Chunk, RawBytes, channel, content};
-use super::output::{FirstReject, Output};
+use super::output::{BrokenRules, FirstReject, Output};
 use super::parts;
 use super::rule::Rule;
 use super::scratch::ScratchFile;
@@ -57,6 +57,10 @@ pub(crate) struct ExportReport {
     pub(crate) first_rejects: BTreeMap<Rule, FirstReject>,
     /// Records by the column whose value is of another type.
     pub(crate) mistyped: BTreeMap<String, u64>,
+    /// Rules that records break which were taken all the same (`action: warn`).
+    pub(crate) warned: BrokenRules,
+    /// Rules whose breach fails the export (`action: fail`); its records are among the rejected.
+    pub(crate) fatal: BrokenRules,
     /// Names of the export's columns, where it says them.
     pub(crate) header: Option<Vec<String>>,
     /// How they differ from the contract's.
@@ -237,6 +241,8 @@ impl Task {
                 drift_of(names, &self.contract, is_captured)
             }),
             mistyped: written.mistyped,
+            warned: written.warned,
+            fatal: written.fatal,
             path: path.clone(),
             size,
             hash: hash.to_hex().to_string(),
@@ -289,8 +295,9 @@ fn check_sum(report: &ExportReport) -> Result<()> {
 /// Holds the rejects of a source's exports, all of one build, to the source's limit. `run`: where people find them.
 ///
 /// # Errors
-/// `Quality` K0412 where there are more.
+/// `Quality` K0412 where there are more, K0466 where a record breaks a rule that fails its export.
 pub(crate) fn check_rejects(source: &Source, reports: &[&ExportReport], run: &RunId) -> Result<()> {
+    refuse_fatal(source, reports, run)?;
     let rejected: u64 = reports.iter().map(|report| report.rejected).sum();
     let records: u64 = reports.iter().map(|report| report.records).sum();
     let Some(limit) = source
@@ -328,6 +335,27 @@ pub(crate) fn check_rejects(source: &Source, reports: &[&ExportReport], run: &Ru
     .at(place)
     .help(format!(
         "`kilde rejects {} --candidate {run}` lists the reasons{remedy}",
+        source.table.name()
+    )))
+}
+
+/// # Errors
+/// `Quality` K0466 where a record breaks a rule that fails its export.
+fn refuse_fatal(source: &Source, reports: &[&ExportReport], run: &RunId) -> Result<()> {
+    let mut found = reports
+        .iter()
+        .flat_map(|report| report.fatal.values().map(move |broken| (report, broken)));
+    let Some((report, broken)) = found.next() else {
+        return Ok(());
+    };
+    Err(Error::quality(format!(
+        "{} in {} of {} records, and the rule says `action: fail`",
+        broken.first.reason, broken.records, report.records
+    ))
+    .code(Code(466))
+    .at(format!("{}:{}", report.path, broken.first.line))
+    .help(format!(
+        "`kilde rejects {} --candidate {run}` shows them",
         source.table.name()
     )))
 }

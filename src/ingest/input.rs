@@ -94,15 +94,25 @@ impl Read for RawBytes {
 struct BrokenStream {
     /// `gzip` or `zstd`.
     name: &'static str,
+    /// Bytes of the content that could be read before.
+    after: u64,
     error: io::Error,
 }
 
 impl std::fmt::Display for BrokenStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { name, error } = self;
+        let Self { name, after, error } = self;
         match error.kind() {
-            io::ErrorKind::UnexpectedEof => write!(f, "the {name} stream ends too early"),
-            _ => write!(f, "the {name} stream is damaged: {error}"),
+            io::ErrorKind::UnexpectedEof => {
+                write!(
+                    f,
+                    "the {name} stream ends too early, after byte {after} of its content"
+                )
+            }
+            _ => write!(
+                f,
+                "the {name} stream is damaged after byte {after} of its content: {error}"
+            ),
         }
     }
 }
@@ -128,11 +138,13 @@ pub(super) fn content<'a>(raw: &'a mut RawBytes, file: &str) -> io::Result<Box<d
         // frames that want more than 128 MB of memory are refused
         Box::new(Decompressed {
             name: "zstd",
+            read: 0,
             bytes: zstd::Decoder::with_buffer(buffered)?,
         })
     } else {
         Box::new(Decompressed {
             name: "gzip",
+            read: 0,
             bytes: MultiGzDecoder::new(buffered),
         })
     })
@@ -141,12 +153,15 @@ pub(super) fn content<'a>(raw: &'a mut RawBytes, file: &str) -> io::Result<Box<d
 /// Tells damage of the stream from failures of storage, which carry an error of the store.
 struct Decompressed<R> {
     name: &'static str,
+    /// Bytes given so far.
+    read: u64,
     bytes: R,
 }
 
 impl<R: Read> Read for Decompressed<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        self.bytes.read(out).map_err(|error| {
+        let after = self.read;
+        let read = self.bytes.read(out).map_err(|error| {
             let kind = match error.kind() {
                 kind @ (io::ErrorKind::UnexpectedEof
                 | io::ErrorKind::InvalidInput
@@ -158,8 +173,10 @@ impl<R: Read> Read for Decompressed<R> {
                 _ => return error,
             };
             let name = self.name;
-            io::Error::new(kind, BrokenStream { name, error })
-        })
+            io::Error::new(kind, BrokenStream { name, after, error })
+        })?;
+        self.read += read as u64;
+        Ok(read)
     }
 }
 

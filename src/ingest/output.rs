@@ -10,7 +10,7 @@ use datafusion::arrow::datatypes::{Schema, SchemaRef};
 
 use super::conform::{Breach, Conformed, Conformer};
 use super::reject::{Reject, cut, json_row, rejects_batch, rejects_schema};
-use super::rule::Rule;
+use super::rule::{Fault, Rule};
 use super::scratch::{ScratchFile, ScratchWriter};
 use crate::error::{Error, Result};
 
@@ -60,6 +60,18 @@ pub(crate) struct Output {
     by_rule: BTreeMap<Rule, u64>,
     mistyped: BTreeMap<String, u64>,
     firsts: BTreeMap<Rule, FirstReject>,
+    warned: BrokenRules,
+    fatal: BrokenRules,
+}
+
+/// Rules that records of an export break, by column and rule.
+pub(crate) type BrokenRules = BTreeMap<(String, Rule), BrokenRule>;
+
+/// How often a rule is broken, and where first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BrokenRule {
+    pub(crate) records: u64,
+    pub(crate) first: FirstReject,
 }
 
 /// The first reject of an export by one rule: an example for messages.
@@ -80,6 +92,10 @@ pub(crate) struct Written {
     /// Records by the column whose value is of another type.
     pub(crate) mistyped: BTreeMap<String, u64>,
     pub(crate) firsts: BTreeMap<Rule, FirstReject>,
+    /// Of records that were taken all the same.
+    pub(crate) warned: BrokenRules,
+    /// Of records that fail the export.
+    pub(crate) fatal: BrokenRules,
 }
 
 impl Output {
@@ -109,6 +125,8 @@ impl Output {
             by_rule: BTreeMap::new(),
             mistyped: BTreeMap::new(),
             firsts: BTreeMap::new(),
+            warned: BTreeMap::new(),
+            fatal: BTreeMap::new(),
         }
     }
 
@@ -122,6 +140,18 @@ impl Output {
         raw: impl Fn(usize) -> String,
     ) -> Result<()> {
         self.records += places.len() as u64;
+        for (column, fault) in &conformed.warnings {
+            if !conformed.breaches.contains_key(&fault.row) {
+                let line = places[fault.row].line;
+                note(&mut self.warned, conformer, *column, fault, line);
+            }
+        }
+        for (column, fault) in conformed.breaches.values().filter(|(_, f)| f.is_fatal) {
+            if let Some(column) = column {
+                let line = places[fault.row].line;
+                note(&mut self.fatal, conformer, *column, fault, line);
+            }
+        }
         let lines = places.iter().map(|place| place.line).collect();
         let accepted = conformer.accepted(conformed, lines)?;
         self.accepted.write(&accepted)?;
@@ -237,8 +267,23 @@ impl Output {
             by_rule: self.by_rule,
             mistyped: self.mistyped,
             firsts: self.firsts,
+            warned: self.warned,
+            fatal: self.fatal,
         })
     }
+}
+
+/// Counts a record that breaks a rule.
+fn note(rules: &mut BrokenRules, conformer: &Conformer, column: usize, fault: &Fault, line: i64) {
+    let name = conformer.targets[column].name.clone();
+    let broken = rules.entry((name, fault.rule)).or_insert_with(|| {
+        let (_, reason) = describe(conformer, &(Some(column), fault.clone()));
+        BrokenRule {
+            records: 0,
+            first: FirstReject { line, reason },
+        }
+    });
+    broken.records += 1;
 }
 
 /// Column and reason of a breach.

@@ -171,6 +171,8 @@ pub(crate) struct Fault {
     pub(crate) rule: Rule,
     /// Where within a nested value: `[2].quantity`; empty for the value itself.
     pub(crate) path: String,
+    /// The rule says that such a record fails its export.
+    pub(crate) is_fatal: bool,
 }
 
 impl Fault {
@@ -180,6 +182,7 @@ impl Fault {
             row,
             rule,
             path: String::new(),
+            is_fatal: false,
         }
     }
 }

@@ -165,6 +165,7 @@ pub(crate) fn contract(key: &[&str], columns: &[(&str, ColumnType)]) -> Contract
 
 pub(crate) fn test(kind: TestKind) -> DataTest {
     DataTest {
+        action: None,
         kind,
         severity: TestSeverity::Error,
         at_most: None,

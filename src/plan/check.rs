@@ -23,7 +23,7 @@ use crate::engine::{
 };
 use crate::name::TableName;
 use crate::parallel;
-use crate::project::{MatchTable, Matching, Materialization, Project, SqlStep};
+use crate::project::{MatchTable, Matching, Materialization, Project, Spanned, SqlStep};
 
 /// A project without mistakes.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ pub(super) struct Checked {
 pub(super) struct Examined {
     /// Empty where tables read each other in a circle.
     pub(super) graph: Graph,
-    matches: BTreeMap<TableName, MatchPlan>,
+    pub(super) matches: BTreeMap<TableName, MatchPlan>,
     /// Of every SQL step that could be analysed, those that break their contract among them.
     pub(super) analyses: BTreeMap<TableName, Analysis>,
     /// Every table whose columns are known, those that only a contract promises among them.
@@ -179,19 +179,29 @@ impl Made {
         known: &BTreeSet<TableName>,
     ) {
         let project = surroundings.project;
-        let records = self.tables.get(&matching.records.value);
-        let made = records.map(|records| {
-            let checker = matching::Checker {
-                matching,
-                surroundings,
-                known,
-                tables: &self.tables,
-                records,
-            };
-            checker.check()
-        });
-        match made {
-            Some(Ok(made)) => {
+        let unknown = matching
+            .inputs()
+            .filter(|input| !known.contains(&input.value))
+            .map(|input| matching::unknown_input(matching, input, known.iter()));
+        self.mistakes.extend(unknown);
+        let table = |input: &Spanned<TableName>| self.tables.get(&input.value);
+        let decisions = matching.decisions.as_ref();
+        let (Some(records), Ok(decisions)) = (
+            table(&matching.records),
+            decisions.map(|input| table(input).ok_or(())).transpose(),
+        ) else {
+            return;
+        };
+        let checker = matching::Checker {
+            matching,
+            surroundings,
+            known,
+            tables: &self.tables,
+            records,
+            decisions,
+        };
+        match checker.check() {
+            Ok(made) => {
                 for (table, (plan, schema)) in made {
                     let contract = project.contracts.get(&table);
                     let input = input_table(schema, contract, None);
@@ -199,12 +209,7 @@ impl Made {
                     self.matches.insert(table, plan);
                 }
             }
-            Some(Err(found)) => self.mistakes.extend(found),
-            None if known.contains(&matching.records.value) => {}
-            None => {
-                let unknown = matching::unknown_records(matching, known.iter());
-                self.mistakes.push(unknown);
-            }
+            Err(found) => self.mistakes.extend(found),
         }
     }
 
@@ -436,7 +441,7 @@ fn edges(
     });
     let matches = project.matches.values().flat_map(|matching| {
         let inputs = |part: &MatchTable| match part {
-            MatchTable::Ids => vec![matching.records.value.clone()],
+            MatchTable::Ids => matching.inputs().map(|t| t.value.clone()).collect(),
             _ => vec![matching.table.clone()],
         };
         matching.tables.iter().map(move |(part, table)| {

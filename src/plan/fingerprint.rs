@@ -219,13 +219,14 @@ pub(super) fn of_match(
     let contract = project.contracts.get(table);
     let said = matching::canonical(plan);
     let said: Vec<&str> = said.iter().map(String::as_str).collect();
-    let records = &plan.matching.records.value;
-    let columns = schemas.get(records).map(columns).unwrap_or_default();
     let mut parts = BTreeMap::from([
         ("kind".to_string(), semantics(Kind::Match).to_string()),
         ("match".to_string(), hash(&said)),
-        (format!("input:{records}"), hash(&[&columns])),
     ]);
+    for input in plan.matching.inputs() {
+        let columns = schemas.get(&input.value).map(columns).unwrap_or_default();
+        parts.insert(format!("input:{}", input.value), hash(&[&columns]));
+    }
     parts.extend(parts_of_functions(functions, &plan.functions));
     if let Some(schema) = schemas.get(table) {
         parts.insert("contract".to_string(), layout(schema, contract));
@@ -310,6 +311,8 @@ fn tests_hash(contract: Option<&Contract>) -> String {
             Some(Limit::Share(share)) => format!("{share} share"),
         });
         fields.push(test.condition.clone().unwrap_or_default());
+        // nothing where nothing is said, so that older fingerprints stay what they were
+        fields.extend(test.action.map(|action| action.name().to_string()));
         fields.extend(test_fields(&test.kind));
     }
     for test in &contract.unit_tests {

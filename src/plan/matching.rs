@@ -25,11 +25,16 @@ pub(crate) struct MatchPlan {
     pub(crate) asked: Vec<Compare>,
     /// What the columns that the step names itself mean, where they mean something.
     pub(crate) meanings: BTreeMap<String, Meaning>,
+    /// The column of decisions that says when each was made.
+    pub(crate) decided: Option<String>,
     /// The canonical text of each expression over one record.
     expressions: Vec<String>,
     /// The functions that these call.
     pub(super) functions: BTreeSet<String>,
 }
+
+/// Columns that say when a decision was made.
+const DECIDED: &[&str] = &["decided_at", "decided_on"];
 
 /// A pattern of levels is one number: this many comparisons, each of this many levels.
 const MOST_COMPARISONS: usize = 16;
@@ -58,6 +63,7 @@ pub(super) struct Checker<'a> {
     pub(super) known: &'a BTreeSet<TableName>,
     pub(super) tables: &'a BTreeMap<TableName, InputTable>,
     pub(super) records: &'a InputTable,
+    pub(super) decisions: Option<&'a InputTable>,
 }
 
 impl Checker<'_> {
@@ -72,6 +78,10 @@ impl Checker<'_> {
         } = self;
         let project = self.surroundings.project;
         let mut found = unknown_columns(matching, records);
+        found.extend(
+            self.decisions
+                .and_then(|table| not_of_decisions(matching, table)),
+        );
         let mut expressions = Vec::new();
         let mut functions = BTreeSet::new();
         for text in matching.expressions().filter(|e| !is_identifier(&e.value)) {
@@ -111,6 +121,10 @@ impl Checker<'_> {
             without_rarity: compared.without_rarity,
             asked: compared.asked,
             meanings: meanings.collect(),
+            decided: self.decisions.and_then(|table| {
+                let has = |name: &&&str| table.schema.column_with_name(name).is_some();
+                DECIDED.iter().find(has).map(|name| (*name).to_string())
+            }),
             expressions,
             functions,
         };
@@ -335,22 +349,53 @@ fn nothing_to_block_on(matching: &Matching) -> Diagnostic {
         .help("write `block`: columns, or SQL over them, on which two records of one entity often agree")
 }
 
-/// The record that nothing makes.
-pub(super) fn unknown_records<'a>(
+/// Decisions without the columns that say of which records they are, and what was decided.
+fn not_of_decisions(matching: &Matching, table: &InputTable) -> Option<Diagnostic> {
+    let decisions = matching.decisions.as_ref()?;
+    let wanted = decision_columns(matching);
+    let missing = wanted
+        .iter()
+        .filter(|name| table.schema.column_with_name(name).is_none());
+    let missing: Vec<String> = missing.map(|name| format!("`{name}`")).collect();
+    if missing.is_empty() {
+        return None;
+    }
+    let message = format!("`{}` lacks {}", decisions.value, missing.join(", "));
+    Some(
+        Diagnostic::error(Code(854), message)
+            .at(&matching.declared_at.file, decisions.span)
+            .help(format!(
+                "a row says of two records what they are: {}; `kilde review --csv` writes such rows",
+                wanted.join(", ")
+            )),
+    )
+}
+
+/// The columns of decisions: both keys, and what was decided.
+pub(crate) fn decision_columns(matching: &Matching) -> Vec<String> {
+    let key = matching.record_key.iter().map(|column| &column.value);
+    let mut columns: Vec<String> = key.clone().cloned().collect();
+    columns.extend(key.map(|column| format!("other_{column}")));
+    columns.push("decision".to_string());
+    columns
+}
+
+/// An input that nothing makes.
+pub(super) fn unknown_input<'a>(
     matching: &Matching,
+    input: &Spanned<TableName>,
     known: impl Iterator<Item = &'a TableName>,
 ) -> Diagnostic {
-    let records = &matching.records;
     let names: Vec<String> = known.map(ToString::to_string).collect();
     let diagnostic = Diagnostic::error(
         Code(203),
         format!(
             "`{}` reads `{}`, which no source, seed or step makes",
-            matching.table, records.value
+            matching.table, input.value
         ),
     )
-    .at(&matching.declared_at.file, records.span);
-    match nearest(&records.value.to_string(), names.iter().map(String::as_str)) {
+    .at(&matching.declared_at.file, input.span);
+    match nearest(&input.value.to_string(), names.iter().map(String::as_str)) {
         Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
         None => diagnostic,
     }

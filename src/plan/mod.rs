@@ -50,10 +50,11 @@ pub(crate) use freshness::{Overdue, overdue};
 pub(crate) use graph::Graph;
 pub(crate) use lineage::{Branch, Decided, Export, Lineage, LineageColumn, LineageQuestion, Step};
 pub(crate) use list::{ListedTable, list, unit_tests};
-pub(crate) use matching::{MatchPlan, said_of};
+pub(crate) use matching::{MatchPlan, decision_columns, said_of};
 pub use observed::Observed;
 pub(crate) use observed::{
-    ExportState, LostRecords, ObservedExport, ObservedHold, ObservedRelease, PublishedTable, lost,
+    ExportState, LostRecords, ObservedExport, ObservedHold, ObservedRelease, PublishedTable,
+    Replay, lost,
 };
 pub(crate) use outline::Outline;
 pub(crate) use readiness::{Unready, unready};

@@ -21,6 +21,16 @@ pub struct Observed {
     /// Exports by the source that they belong to, in the order in which they must be read; also those that the ledger knows
     /// and that lie no longer in `raw`.
     pub(crate) exports: BTreeMap<TableName, Vec<ObservedExport>>,
+    /// The newest replay of the rejects of each source that had one.
+    pub(crate) replays: BTreeMap<TableName, Replay>,
+}
+
+/// A contract that was mended, and the one before it: what was loaded under that stands, but for the exports whose rejects
+/// are read again. Contents of fingerprints.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Replay {
+    pub(crate) from: String,
+    pub(crate) to: String,
 }
 
 /// The newest release.
@@ -72,6 +82,8 @@ pub(crate) struct ObservedExport {
     pub(crate) is_excluded: bool,
     /// Somebody wants it read again, and that was not done yet.
     pub(crate) is_reloaded: bool,
+    /// The same, for the sake of its rejects.
+    pub(crate) is_replayed: bool,
     /// The export that has the same content and counts in its place.
     pub(crate) duplicate_of: Option<String>,
     /// What a rollback took back and only this file can bring again, where it is gone.

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::SchemaRef;
 
-use super::Kind;
 use super::check::{examine, sorted};
 use super::contract_check::schema_of_query;
 use super::decide::kind;
+use super::{Kind, MatchPlan};
 use crate::diagnostic::Diagnostic;
 use crate::engine::{Analysis, FunctionRegistry};
 use crate::error::{Error, Result};
@@ -21,6 +21,8 @@ use crate::project::Project;
 #[derive(Debug)]
 pub(crate) struct Outline {
     tables: BTreeMap<TableName, OutlinedTable>,
+    /// Of the tables that match steps make.
+    matches: BTreeMap<TableName, MatchPlan>,
     /// By file and place.
     pub(crate) mistakes: Vec<Diagnostic>,
 }
@@ -61,6 +63,7 @@ impl Outline {
         }
         Self {
             tables,
+            matches: examined.matches,
             mistakes: sorted(examined.mistakes),
         }
     }
@@ -77,6 +80,15 @@ impl Outline {
                 (has_no_sql && table.schema.is_some()) || table.analysis.is_some()
             })
             .ok_or_else(|| Error::from_diagnostics(self.mistakes.clone()))
+    }
+
+    /// The match step that makes a table.
+    ///
+    /// # Errors
+    /// `Config` with every mistake, where one hides what it compares.
+    pub(crate) fn matching(&self, table: &TableName) -> Result<&MatchPlan> {
+        let plan = self.matches.get(table);
+        plan.ok_or_else(|| Error::from_diagnostics(self.mistakes.clone()))
     }
 
     /// The columns that a step's query yields, whatever its contract says; of any other table those that it has.

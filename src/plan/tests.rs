@@ -41,6 +41,7 @@ fn shop() -> Sample {
 
 fn test(kind: TestKind) -> DataTest {
     DataTest {
+        action: None,
         kind,
         severity: TestSeverity::Error,
         at_most: None,

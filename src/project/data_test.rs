@@ -12,6 +12,8 @@ use crate::name::TableName;
 pub(crate) struct DataTest {
     pub(crate) kind: TestKind,
     pub(crate) severity: TestSeverity,
+    /// Of a source: what becomes of a record of an export that breaks it; where nothing is said, it is a reject.
+    pub(crate) action: Option<RowAction>,
     /// Failures up to this do not count.
     pub(crate) at_most: Option<Limit>,
     /// SQL condition: only rows where it holds are tested.
@@ -23,6 +25,11 @@ pub(crate) struct DataTest {
 impl DataTest {
     /// Whether it judges each row by itself and tolerates none: a source's ingest holds every record to such a test.
     pub(crate) fn judges_records(&self) -> bool {
+        self.is_row_rule() && self.action != Some(RowAction::Warn)
+    }
+
+    /// Whether a source's ingest holds every record to it, whatever becomes of those that break it.
+    pub(crate) fn is_row_rule(&self) -> bool {
         self.severity == TestSeverity::Error
             && self.at_most.is_none()
             && self.condition.is_none()
@@ -105,6 +112,29 @@ impl TestSeverity {
         match self {
             Self::Error => "error",
             Self::Warn => "warn",
+        }
+    }
+}
+
+/// What becomes of a record that breaks a rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum RowAction {
+    /// It is taken, and the report says so.
+    Warn,
+    /// It is a reject.
+    #[default]
+    Reject,
+    /// It is a reject, and its export is refused.
+    Fail,
+}
+
+impl RowAction {
+    /// As written in contracts.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Warn => "warn",
+            Self::Reject => "reject",
+            Self::Fail => "fail",
         }
     }
 }

@@ -27,6 +27,8 @@ pub(crate) struct Matching {
     pub(crate) cannot: Vec<Spanned<String>>,
     /// Sources of which two records are two persons.
     pub(crate) duplicate_free: Option<DuplicateFree>,
+    /// What stewards decided of pairs of records.
+    pub(crate) decisions: Option<Spanned<TableName>>,
     /// Records are one from this match weight on, in bits.
     pub(crate) same_from: f64,
     /// Pairs from this weight on are worth a look.
@@ -105,6 +107,11 @@ impl Matching {
             _ => None,
         });
         self.block.iter().chain(levels).flatten()
+    }
+
+    /// What it reads.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = &Spanned<TableName>> {
+        std::iter::once(&self.records).chain(&self.decisions)
     }
 }
 

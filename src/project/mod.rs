@@ -53,7 +53,7 @@ pub(crate) use resolve::check_value;
 pub(crate) use unit_test::FixtureRow;
 pub(crate) use unit_test::{Cell, Fixture, FixtureCell, FixtureRows, UnitTest};
 
-pub(crate) use data_test::{DataTest, Limit, RowChange, TestKind, TestSeverity};
+pub(crate) use data_test::{DataTest, Limit, RowAction, RowChange, TestKind, TestSeverity};
 pub(crate) use drift::{Drift, OnDrift};
 pub(crate) use encoding::Encoding;
 pub(crate) use exposure::Exposure;

@@ -96,7 +96,7 @@ pub(crate) fn planned_tests(
         });
     }
     for (position, test) in contract.tests.iter().enumerate() {
-        if load.is_none() || !test.judges_records() {
+        if load.is_none() || !test.is_row_rule() {
             let bound = bound.get(position).copied().flatten();
             tests.push(planned(contract, test, bound));
         }

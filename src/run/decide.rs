@@ -1,16 +1,18 @@
 //! Writing down what a person decides about exports, once it is sure that a build can follow it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::Runner;
 use super::decision::{ExportDecision, ExportName, Verb};
 use super::observe::{self, Observation};
+use crate::catalog::Catalog;
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
 use crate::ingest::{FileStatus, Ledger};
 use crate::name::TableName;
-use crate::plan::{Plan, Selection};
+use crate::plan::{Fingerprints, Observed, ObservedExport, Plan, Replay, Selection};
+use crate::project::{Load, Project};
 
 /// What a person asks for.
 #[derive(Clone, Debug)]
@@ -44,9 +46,17 @@ impl Runner {
         let now = self.clock.now();
         let catalog = self.catalog(now)?;
         let mut observation = observe::observe(self, &catalog, now).await?;
-        let (exports, sources) = self.named(request, &observation)?;
-        for export in &exports {
-            sensible(request, export, &observation)?;
+        let (mut exports, mut sources) = self.named(request, &observation)?;
+        let mut replay = None;
+        if request.verb == Verb::Replay {
+            let source = sources.pop();
+            let source = source.ok_or_else(|| Error::internal("a replay of nothing"))?;
+            replay = Some(self.replay(&catalog, &observation, &source).await?);
+            exports = rejecting(&self.project, &source, &observation)?;
+        } else {
+            for export in &exports {
+                sensible(request, export, &observation)?;
+            }
         }
         for source in &sources {
             if request.undo && !observation.decisions.stands_of_source(source) {
@@ -62,6 +72,7 @@ impl Runner {
             exports,
             sources,
             why: request.why.clone(),
+            replay,
         };
         // later than every decision that there is
         let decisions = &mut observation.decisions;
@@ -70,13 +81,64 @@ impl Runner {
         self.refuse_what_no_build_could_do(&observation)?;
         let heirs = match says.verb {
             Verb::Skip | Verb::Retract => heirs(&says.exports, &observation),
-            Verb::Reload | Verb::Undo => Vec::new(),
+            Verb::Reload | Verb::Replay | Verb::Undo => Vec::new(),
         };
         catalog.lake().decide(&request.by, &says).await?;
         Ok(Decided {
             exports: says.exports,
             sources: says.sources,
             heirs,
+        })
+    }
+
+    /// The contract that a replay takes for given, and the one before it.
+    ///
+    /// # Errors
+    /// `Config` K0467 where the table was never published, or its contract changed more than a replay can follow.
+    async fn replay(
+        &self,
+        catalog: &Catalog,
+        observation: &Observation,
+        source: &TableName,
+    ) -> Result<Replay> {
+        let release = observation.release.as_ref();
+        let entry = release.and_then(|release| release.table(source));
+        let observed = observation.observed.release.as_ref();
+        let published = observed.and_then(|release| release.tables.get(source));
+        let (Some(entry), Some(published)) = (entry, published) else {
+            return Err(no_replay(format!("`{source}` was never published"))
+                .help("`kilde build` reads its exports"));
+        };
+        let everything = Selection::default();
+        let (project, observed) = (&observation.project, &observation.observed);
+        let plan = match Plan::new(project, observed, &everything, &self.functions) {
+            Ok(plan) => plan,
+            Err(error) => {
+                // exports that are gone keep nobody from reading others: that is what a replay is for
+                let without_exports = Observed {
+                    exports: BTreeMap::new(),
+                    ..observed.clone()
+                };
+                Plan::new(project, &without_exports, &everything, &self.functions)
+                    .map_err(|_| error)?
+            }
+        };
+        let planned = plan.tables.get(source);
+        let planned = planned.ok_or_else(|| Error::internal("a source is not planned"))?;
+        let schema = catalog.content(source, entry).await?.file_set.schema;
+        let part = |fingerprints: &Fingerprints, name: &str| fingerprints.parts.get(name).cloned();
+        let differs = ["loaded:key", "loaded:partition_by"]
+            .iter()
+            .any(|name| part(&published.fingerprints, name) != part(&planned.fingerprints, name));
+        if differs || !planned.is_read_alike(&schema) {
+            return Err(no_replay(format!(
+                "the contract of `{source}` has other columns, types or another key than what is published"
+            ))
+            .help("`kilde build` reads all its exports again; `kilde plan` says which"));
+        }
+        Ok(Replay {
+            from: published.fingerprints.content.clone(),
+            to: planned.fingerprints.content.clone(),
         })
     }
 
@@ -91,7 +153,7 @@ impl Runner {
             let found = self.exports_named(name, observation);
             let table = self.project.table(name).ok();
             match table.filter(|table| self.project.sources.contains_key(table)) {
-                Some(table) if request.verb == Verb::Reload => {
+                Some(table) if matches!(request.verb, Verb::Reload | Verb::Replay) => {
                     sources.insert(table);
                 }
                 _ if !found.is_empty() => exports.extend(found),
@@ -173,6 +235,58 @@ fn named(source: &TableName, path: &str) -> ExportName {
         source: source.clone(),
         path: path.to_string(),
     }
+}
+
+fn no_replay(message: String) -> Error {
+    Error::config(message).code(Code(467))
+}
+
+/// The exports of a source of which records were rejected, and that are there to be read again. Under `replace` only the
+/// newest counts: what older ones lacked, it has said.
+///
+/// # Errors
+/// `Config` K0467 where there is none.
+fn rejecting(
+    project: &Project,
+    source: &TableName,
+    observation: &Observation,
+) -> Result<Vec<ExportName>> {
+    let ledger = observation.ledger.get(source);
+    let rejected = |export: &ObservedExport| {
+        let entry = ledger.and_then(|ledger| ledger.entry(&export.path));
+        entry.is_some_and(|entry| entry.counts_in_table() && entry.counts.rejected > 0)
+    };
+    let exports = observation.observed.exports.get(source);
+    let in_table: Vec<&ObservedExport> = exports
+        .into_iter()
+        .flatten()
+        .filter(|export| export.is_in_table())
+        .collect();
+    let is_replace = project
+        .sources
+        .get(source)
+        .is_some_and(|source| source.load == Load::Replace);
+    let from = match is_replace {
+        true => in_table.len().saturating_sub(1),
+        false => 0,
+    };
+    let bad = in_table[from..].iter().filter(|export| rejected(export));
+    let (there, gone): (Vec<&ObservedExport>, Vec<_>) =
+        bad.copied().partition(|export| export.is_available());
+    if there.is_empty() {
+        let error = match gone.first() {
+            None => no_replay(format!("no record of `{source}` is rejected")),
+            Some(gone) => no_replay(format!(
+                "the exports of `{source}` with rejects are gone: {}",
+                gone.path
+            )),
+        };
+        return Err(error.help(format!("`kilde exports {source}` lists them")));
+    }
+    Ok(there
+        .iter()
+        .map(|export| named(source, &export.path))
+        .collect())
 }
 
 /// # Errors

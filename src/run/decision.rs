@@ -1,7 +1,7 @@
 //! What people decided about exports: which do not count, which are to be read again; who said so, when and why.
 //!
 //! ```text
-//! `kilde exports skip|retract|reload` ──▶ _kilde/decisions/<n>.json ──▶ each build: what the ledger does not follow yet, is done
+//! `kilde exports skip|retract|reload`, `kilde rejects replay` ──▶ _kilde/decisions/<n>.json ──▶ each build: what the ledger does not follow yet, is done
 //! ```
 //!
 //! Decisions are a state, not an order to one build: a build compares them to the ledger of the release it builds on. So a
@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::Catalog;
 use crate::error::Result;
 use crate::name::TableName;
+use crate::plan::Replay;
 use crate::release::Decision;
 
 /// What is to be done with an export.
@@ -28,6 +29,8 @@ pub(crate) enum Verb {
     Retract,
     /// It is read again, once.
     Reload,
+    /// The same, since records of it were rejected; what other exports brought stands under the contract of now.
+    Replay,
     /// As if nothing had been decided about it.
     Undo,
 }
@@ -49,6 +52,9 @@ pub(crate) struct ExportDecision {
     pub(crate) sources: Vec<TableName>,
     #[serde(default)]
     pub(crate) why: Option<String>,
+    /// Of a replay.
+    #[serde(default)]
+    pub(crate) replay: Option<Replay>,
 }
 
 /// Why an export does not count.
@@ -83,6 +89,10 @@ pub(super) struct Decisions {
     exclusions: BTreeMap<ExportName, Exclusion>,
     /// Number of the newest wish to read an export again.
     reloads: BTreeMap<ExportName, u64>,
+    /// Likewise, of those whose rejects are to be read again.
+    replays: BTreeMap<ExportName, u64>,
+    /// The newest replay of each source.
+    replayed: BTreeMap<TableName, Replay>,
     /// The same for all exports of a source.
     reloads_of_sources: BTreeMap<TableName, u64>,
 }
@@ -127,11 +137,22 @@ impl Decisions {
                 Verb::Reload => {
                     self.reloads.insert(export.clone(), number);
                 }
+                Verb::Replay => {
+                    self.reloads.insert(export.clone(), number);
+                    self.replays.insert(export.clone(), number);
+                }
                 Verb::Undo => {
                     self.exclusions.remove(export);
                     self.reloads.remove(export);
+                    self.replays.remove(export);
+                    self.replayed.remove(&export.source);
                 }
             }
+        }
+        if let (Verb::Replay, Some(replay)) = (says.verb, &says.replay) {
+            let sources = says.exports.iter().map(|export| export.source.clone());
+            self.replayed
+                .extend(sources.map(|source| (source, replay.clone())));
         }
         for source in &says.sources {
             match says.verb {
@@ -142,7 +163,7 @@ impl Decisions {
                     self.reloads_of_sources.remove(source);
                 }
                 // one names the exports that one means
-                Verb::Skip | Verb::Retract => {}
+                Verb::Skip | Verb::Retract | Verb::Replay => {}
             }
         }
     }
@@ -160,6 +181,16 @@ impl Decisions {
     /// Why an export does not count; `None`: it does.
     pub(super) fn exclusion(&self, source: &TableName, path: &str) -> Option<&Exclusion> {
         self.exclusions.get(&name(source, path))
+    }
+
+    /// Number of the newest decision to read an export again for its rejects; 0: there is none.
+    pub(super) fn replay(&self, source: &TableName, path: &str) -> u64 {
+        self.replays.get(&name(source, path)).copied().unwrap_or(0)
+    }
+
+    /// The newest replay of each source.
+    pub(super) fn replayed(&self) -> &BTreeMap<TableName, Replay> {
+        &self.replayed
     }
 
     /// Number of the newest decision to read an export again; 0: there is none.

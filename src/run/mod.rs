@@ -57,8 +57,13 @@ pub(crate) use highlights::FigurePoint;
 pub(crate) use highlights::{DiffPage, FigureSeries, GroupDiff, PeopleDiff, SourceRejects};
 pub(crate) use latest::LatestReport;
 pub(crate) use maintain::{MaintainReport, MaintainRequest};
+#[cfg(test)]
+pub(crate) use matching::ReviewRecord;
+pub(crate) use matching::{Review, ReviewPair};
 pub use report::RunReport;
-pub(crate) use report::{HeldReport, OverdueReport, SourceReport, StepReport, TableOutcome};
+pub(crate) use report::{
+    ExportReport, HeldReport, OverdueReport, SourceReport, StepReport, TableOutcome, WarnedRule,
+};
 
 pub(crate) use show::Shown;
 pub use stop::{Stop, Stopper};

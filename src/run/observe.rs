@@ -100,6 +100,7 @@ impl Observation {
             exports.insert(source.table.clone(), sight.exports().await?);
         }
         self.observed.exports = exports;
+        self.observed.replays = self.decisions.replayed().clone();
         Ok(())
     }
 
@@ -239,6 +240,7 @@ async fn look(runner: &Runner, lake: Published, as_of: DateTime<Utc>) -> Result<
             now: runner.clock.now(),
             release: release.map(|release| observed_release(release, is_paused)),
             exports: BTreeMap::new(),
+            replays: BTreeMap::new(),
         },
         release: lake.release,
         pause: lake.pause,
@@ -437,6 +439,9 @@ impl Sight<'_> {
             state,
             is_excluded: self.is_excluded(path),
             is_reloaded: entry.is_some_and(|entry| entry.decision < reload),
+            is_replayed: entry.is_some_and(|entry| {
+                entry.decision < self.decisions.replay(&self.source.table, path)
+            }),
             duplicate_of: entry.and_then(|entry| entry.duplicate_of.clone()),
             lost: self.lost(path).await?,
             ..ObservedExport::default()

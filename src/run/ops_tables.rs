@@ -13,7 +13,7 @@ use datafusion::prelude::SessionContext;
 
 use super::execute::{Executed, Execution};
 use super::publication::{schema_hash, write_of};
-use super::report::ExportReport;
+use super::report::{ExportReport, WarnedRule};
 use crate::catalog::{Candidate, Catalog, Content};
 use crate::engine::{self, FileSet, Joins};
 use crate::error::{Error, Result};
@@ -73,6 +73,7 @@ impl Ingested {
                 ignored_columns: self
                     .decoded(&entry.path)
                     .map_or_else(Vec::new, |report| report.ignored_columns.clone()),
+                warned: self.decoded(&entry.path).map_or_else(Vec::new, warned),
                 drift: self.decoded(&entry.path).map_or_else(Vec::new, |report| {
                     let told = report.drift.iter().filter(|drift| is_told(drift));
                     told.map(ToString::to_string).collect()
@@ -86,6 +87,18 @@ impl Ingested {
         let mut reports = self.decoded.iter().map(|export| &export.report);
         reports.find(|report| report.path == path)
     }
+}
+
+fn warned(report: &DecodedReport) -> Vec<WarnedRule> {
+    let rules = report.warned.iter();
+    let told = rules.map(|((column, rule), broken)| WarnedRule {
+        column: column.clone(),
+        rule: rule.to_string(),
+        reason: broken.first.reason.clone(),
+        records: broken.records,
+        first_line: broken.first.line,
+    });
+    told.collect()
 }
 
 /// Whether a difference is told beside the columns that are ignored. Of columns that come in another order nobody needs to

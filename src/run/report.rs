@@ -225,9 +225,23 @@ pub(crate) struct ExportReport {
     /// How else it differs from the contract, in words.
     #[serde(default)]
     pub(crate) drift: Vec<String>,
+    /// Rules that records break which were taken all the same.
+    #[serde(default)]
+    pub(crate) warned: Vec<WarnedRule>,
     /// Why it is most likely read in another way than it was written.
     #[serde(default)]
     pub(crate) doubt: Option<String>,
+}
+
+/// A rule of the contract with `action: warn`, and the records of one export that break it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WarnedRule {
+    pub(crate) column: String,
+    pub(crate) rule: String,
+    /// In words, as the first record has it.
+    pub(crate) reason: String,
+    pub(crate) records: u64,
+    pub(crate) first_line: i64,
 }
 
 /// One step in a run.

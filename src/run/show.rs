@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::compute::concat_batches;
 use datafusion::catalog::TableProvider;
 use datafusion::common::Column;
 use datafusion::dataframe::DataFrame;
@@ -95,6 +96,34 @@ impl Runner {
                 .map_err(engine::failure),
             None => Ok(frame),
         }
+    }
+}
+
+impl Catalog {
+    /// A query over tables as the newest release holds them; those that none holds as they are now are computed.
+    pub(super) async fn query_over(
+        &self,
+        outline: &Outline,
+        release: Option<&Release>,
+        tables: &[&TableName],
+        sql: &str,
+    ) -> Result<RecordBatch> {
+        let showing = Showing {
+            outline,
+            catalog: self,
+            release,
+            computed: Mutex::default(),
+        };
+        let mut inputs = BTreeMap::new();
+        for table in tables {
+            inputs.insert((*table).clone(), showing.input(table).await?);
+        }
+        let frame = showing.session(&inputs)?.sql(sql).await;
+        let frame = frame.map_err(engine::failure)?;
+        let schema = Arc::new(frame.schema().as_arrow().clone());
+        let batches = engine::collect(frame).await?;
+        concat_batches(&schema, &batches)
+            .map_err(|error| Error::internal("batches of one query do not fit").caused_by(error))
     }
 }
 

@@ -265,3 +265,60 @@ fn under_replace_and_changes_a_column_comes_with_the_export_that_has_it() {
         assert_eq!(crm.query(rows)[0][1], "web");
     }
 }
+
+#[test]
+fn a_rule_warns_rejects_or_fails_as_its_action_says() {
+    let crm = crm("    on_error: hold\n");
+    let contract = |action: &str| {
+        crm.write(
+            "schemas/bronze/people.yaml",
+            format!(
+                "key: [id]\ncolumns:\n  - {{name: id, data_type: bigint}}\n  - {{name: email, data_type: varchar, from: E-post, data_tests: [matches: {{pattern: '@', action: warn}}]}}\n  - {{name: born_on, data_type: date, data_tests: [range: {{min: 1900-01-01, action: {action}}}, not_null: {{action: warn}}]}}\n"
+            ),
+        );
+    };
+    contract("reject");
+    crm.write(
+        "exports/people_20260102.csv",
+        "id,E-post,born_on\n3,c.x.se,1982-01-01\n4,d.x.se,1800-01-01\n5,e.x.se,\n6,f@x.se,1982-01-01\n",
+    );
+    let said = crm.kilde(&["build"]).ended(0).stdout;
+    // the record that is rejected is warned of no more
+    for line in [
+        "! people_20260102.csv:2: `email` does not match the pattern, in 2 of 4 records: taken (action: warn)",
+        "! people_20260102.csv:4: `born_on` has no value, in 1 of 4 records: taken (action: warn)",
+        "1 rejected",
+    ] {
+        assert!(said.contains(line), "{said}");
+    }
+    assert_eq!(
+        crm.query(
+            "select records, inserted, rejected from ops.files where path = 'people_20260102.csv'"
+        ),
+        [["4", "3", "1"]]
+    );
+    assert_eq!(
+        crm.query("select id from bronze.people where id > 2 order by id"),
+        [["3"], ["5"], ["6"]]
+    );
+
+    contract("fail");
+    crm.write(
+        "exports/people_20260103.csv",
+        "id,E-post,born_on\n7,g@x.se,1800-01-01\n8,h@x.se,1982-01-01\n",
+    );
+    let said = crm.kilde(&["build"]).ended(0).stdout;
+    assert!(
+        said.contains("held at release 2: people_20260103.csv:2: `born_on` lies outside the range in 1 of 2 records, and the rule says `action: fail`"),
+        "{said}"
+    );
+    let run = crm.newest_release()["held"]["bronze.people"]["run"]
+        .as_str()
+        .unwrap()
+        .to_string();
+    let said = crm
+        .kilde(&["rejects", "people", "--candidate", &run])
+        .ended(0)
+        .stdout;
+    assert!(said.contains("`born_on` lies outside the range"), "{said}");
+}

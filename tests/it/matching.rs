@@ -308,6 +308,216 @@ fn one_of_the_tables_brings_the_others_and_a_rollback_leaves_what_was_issued() {
     assert_eq!(club.query(ids), issued);
 }
 
+/// The sandbox of people, and a folder where stewards drop what they decided.
+fn with_stewards(rows: &str) -> Sandbox {
+    let club = sandbox(", decisions: stewardship.decisions", rows);
+    fs::create_dir_all(club.path("exports/stewardship")).unwrap();
+    let written = fs::read_to_string(club.path("pipelines/club.yaml")).unwrap();
+    club.write(
+        "pipelines/club.yaml",
+        "sources:\n  - {table: stewardship.decisions, files: 'stewardship/*.csv', read: csv}\n"
+            .to_string()
+            + &written,
+    );
+    club.write(
+        "schemas/stewardship/decisions.yaml",
+        "description: What stewards decided of pairs of records.
+rollback: keeps
+columns:
+  - {name: record_id, data_type: varchar}
+  - {name: other_record_id, data_type: varchar}
+  - {name: decision, data_type: varchar}
+  - {name: decided_on, data_type: date}
+",
+    );
+    club
+}
+
+/// Fills in a spreadsheet of the review: each pair that is named is decided.
+fn decide(club: &Sandbox, file: &str, day: &str, decisions: &[(&str, &str, &str)]) {
+    let mut text = "record_id,other_record_id,decision,decided_on\n".to_string();
+    for (one, other, decision) in decisions {
+        let _ = writeln!(text, "{one},{other},{decision},{day}");
+    }
+    club.write(&format!("exports/stewardship/{file}"), text);
+}
+
+#[test]
+fn what_a_steward_decided_holds_through_rebuilds_until_it_is_decided_otherwise() {
+    let mut rows = people(0, 60);
+    // one person to every eye; two who share a name only; a third record of the second
+    rows.push_str("y1,Tora,Nygaard,1971-05-06,tora.1x@mail.example,SE\n");
+    rows.push_str("y2,Tora,Nygaard,1971-05-06,tora.1x@mail.example,NO\n");
+    rows.push_str("z1,Liv,Aakre,1950-01-01,one@mail.example,SE\n");
+    rows.push_str("z2,Liv,Aakre,1988-09-09,two@mail.example,SE\n");
+    rows.push_str("z3,Liv,Aakre,1988-09-09,two@mail.example,SE\n");
+    let club = with_stewards(&rows);
+    club.kilde(&["build"]).ended(0);
+    let people_of = |keys: &str| {
+        let sql = format!(
+            "select count(distinct entity_id) from identity.people where record_id in ({keys})"
+        );
+        value(&club, &sql)
+    };
+    assert_eq!(
+        (people_of("'y1', 'y2'"), people_of("'z1', 'z2', 'z3'")),
+        ("1".into(), "2".into())
+    );
+    let first = value(
+        &club,
+        "select entity_id from identity.people where record_id = 'z2'",
+    );
+
+    decide(
+        &club,
+        "march.csv",
+        "2026-03-01",
+        &[
+            ("y1", "y2", "different"),
+            ("z2", "z1", "Same"),
+            ("p001a", "gone", "same"),
+        ],
+    );
+    let said = club.kilde(&["build"]).ended(0);
+    assert_eq!(
+        (people_of("'y1', 'y2'"), people_of("'z1', 'z2', 'z3'")),
+        ("2".into(), "1".into())
+    );
+    assert!(!said.stdout.contains("K0856"), "{}", said.stdout);
+    // the larger part of a person that is merged keeps its id
+    assert_eq!(
+        value(
+            &club,
+            "select entity_id from identity.people where record_id = 'z1'"
+        ),
+        first
+    );
+    club.kilde(&["build", "--full-refresh"]).ended(0);
+    assert_eq!(
+        (people_of("'y1', 'y2'"), people_of("'z1', 'z2', 'z3'")),
+        ("2".into(), "1".into())
+    );
+
+    // A is B, B is C, A is not C: different wins, and the review says so
+    decide(
+        &club,
+        "april.csv",
+        "2026-04-01",
+        &[("z1", "z3", "different"), ("z2", "z3", "same")],
+    );
+    let said = club.kilde(&["build"]).ended(0);
+    assert!(
+        said.stdout.contains("1 decisions contradicted (K0856)"),
+        "{}",
+        said.stdout
+    );
+    assert_ne!(people_of("'z1', 'z3'"), "1");
+    let review = club.query("select record_id, other_record_id, reason from identity.people_review where weight is null");
+    assert_eq!(review.len(), 1, "{review:?}");
+    assert!(
+        review[0]
+            .concat()
+            .contains("other decisions or `cannot` part them"),
+        "{review:?}"
+    );
+
+    // the latest decision of a pair counts
+    decide(
+        &club,
+        "may.csv",
+        "2026-05-01",
+        &[
+            ("y2", "y1", "same"),
+            ("z1", "z3", "cannot say"),
+            ("z1", "z2", ""),
+        ],
+    );
+    club.kilde(&["build"]).ended(0);
+    assert_eq!(
+        (people_of("'y1', 'y2'"), people_of("'z1', 'z2', 'z3'")),
+        ("1".into(), "1".into())
+    );
+
+    decide(&club, "june.csv", "2026-06-01", &[("y2", "y1", "perhaps")]);
+    let said = club.kilde(&["build"]).ended(1);
+    let all = said.stdout + &said.stderr;
+    assert!(
+        all.contains("K0855") && all.contains("1 rows of `stewardship.decisions`"),
+        "{all}"
+    );
+}
+
+#[test]
+fn the_review_is_a_spreadsheet_and_a_page_without_weights_and_comes_back_as_decisions() {
+    let mut rows = people(0, 60);
+    rows.push_str("z1,Liv,Aakre,1950-01-01,<one>@mail.example,SE\n");
+    rows.push_str("z2,Liv,Aakre,1950-09-19,two@mail.example,SE\n");
+    let club = with_stewards(&rows);
+    let said = club.kilde(&["review"]).ended(2);
+    assert!(said.stderr.contains("kilde build"), "{}", said.stderr);
+    let written = fs::read_to_string(club.path("pipelines/club.yaml")).unwrap();
+    // wide enough for something to wait
+    let wide = written.replace(
+        ", decisions:",
+        ", decide: {same_from: 30, review_from: -40}, decisions:",
+    );
+    club.write("pipelines/club.yaml", wide);
+    club.kilde(&["build"]).ended(0);
+    let waiting: usize = value(&club, "select count(*) from identity.people_review")
+        .parse()
+        .unwrap();
+    assert!(waiting > 0);
+    let said = club.kilde(&["review", "--csv", "review.csv"]).ended(0);
+    assert_eq!(
+        said.stdout,
+        format!("review.csv written: {waiting} pairs to decide on\n")
+    );
+    let csv = fs::read_to_string(club.path("review.csv")).unwrap();
+    let header = "record_id,other_record_id,decision,decided_by,decided_on,note,given_name,other given_name,";
+    assert!(csv.starts_with(header), "{csv}");
+    assert_eq!(csv.lines().count(), waiting + 1);
+    club.kilde(&["review", "identity.people_review", "--html", "review.html"])
+        .ended(0);
+    let page = fs::read_to_string(club.path("review.html")).unwrap();
+    assert_eq!(page.matches("<section class=pair").count(), waiting);
+    assert!(!page.contains("<one>") && !page.contains("http"), "{page}");
+    assert_eq!(page.matches("<p class=told hidden>").count(), waiting);
+
+    // every pair is the same person, says the steward who returns the file
+    club.write(
+        "schemas/stewardship/decisions.yaml",
+        "description: What stewards decided of pairs of records.
+columns:
+  - {name: record_id, data_type: varchar}
+  - {name: other_record_id, data_type: varchar}
+  - {name: decision, data_type: varchar}
+  - {name: decided_on, data_type: date}
+",
+    );
+    let returned: String = csv
+        .lines()
+        .map(|line| {
+            let mut cells: Vec<&str> = line.split(',').collect();
+            if cells[2].is_empty() {
+                cells[2] = "same";
+            }
+            cells.join(",") + "\n"
+        })
+        .collect();
+    club.write("exports/stewardship/review.csv", returned);
+    club.kilde(&["build"]).ended(0);
+    assert_eq!(
+        value(&club, "select count(*) from identity.people_review"),
+        "0"
+    );
+    let said = club.kilde(&["review"]).ended(0);
+    assert!(
+        said.stdout.contains("0 pairs to decide on"),
+        "{}",
+        said.stdout
+    );
+}
+
 const COMPANIES: &str = "description: Companies as two registers know them.
 key: [company_id]
 columns:

@@ -189,11 +189,37 @@ was. Nothing of the export was taken. With `reject`, the default, each such reco
 are taken, up to `rejects: {at_most: …}`.",
     },
     Explanation {
+        code: Code(464),
+        title: "an `action` where no record is judged",
+        text: "\
+`not_null`, `accepted_values`, `matches` and `range` of a source are rules that each record is held to as it comes:
+`action: reject` (the default) makes a reject of one that breaks it, `warn` takes it and reports it, `fail`
+refuses its export. Tests of steps, `unique` and tests with `severity`, `at_most` or `where` judge the table
+as a whole, once it is there: they have a `severity`, and no `action`.",
+    },
+    Explanation {
         code: Code(465),
         title: "an alias that names no column, or two",
         text: "\
 `aliases` are other names that exports give a column, tried where none of `from` (or its own name) is there. A
 name can mean one column only; a column that comes from the path, or from an export without a header, has no
 name in the export at all.",
+    },
+    Explanation {
+        code: Code(466),
+        title: "a record breaks a rule that fails its export",
+        text: "\
+The rule says `action: fail`: one record that breaks it is reason enough to take nothing of the source's new
+exports, as `on_error` says. `kilde rejects TABLE --candidate RUN` shows the records. Ask the sender, or skip the
+export (`kilde exports skip FILE --why TEXT`), or let the rule say `reject`.",
+    },
+    Explanation {
+        code: Code(467),
+        title: "rejects that cannot be replayed",
+        text: "\
+`kilde rejects replay TABLE` reads only the exports again of which records were rejected, and takes for given that
+the mended contract would read the others as they were read. That is so for a unit, a form of dates or a rule more;
+it is not for other columns, types, or another key: then all exports are read again, by `kilde build`. Nor is there
+anything to replay where no record is rejected, or the files are gone.",
     },
 ];

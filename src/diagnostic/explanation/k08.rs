@@ -115,4 +115,24 @@ pub(super) const CODES: &[Explanation] = &[
         text: "Blocking rules and levels are computed once for each record and compared by whether they are equal. Other tables,\n\
                aggregates and windows, variables and `$as_of` belong where the records are made: make a column of it there.",
     },
+    Explanation {
+        code: Code(854),
+        title: "decisions without the columns of a decision",
+        text: "A decision names two records and says `same`, `different` or `cannot_say`: the columns of `record_key`, the same\n\
+               behind `other_`, and `decision`. `kilde review --csv FILE` writes a file of this form; declare it as an `append`\n\
+               source, so that decisions are kept for ever.",
+    },
+    Explanation {
+        code: Code(855),
+        title: "a decision in words that kilde does not know",
+        text: "`decision` is `same`, `different` or `cannot_say`; an empty one is a question that nobody answered yet. Anything\n\
+               else could mean either, so the step fails: a decision that is ignored would be worse.",
+    },
+    Explanation {
+        code: Code(856),
+        title: "decisions that contradict each other",
+        text: "Two stewards decided otherwise of one pair, or A is B, B is C, and A is not C, or `cannot` parts what was decided\n\
+               to be one. What says different wins until people agree. The pairs are in the table of the review, with the reason:\n\
+               decide them again; with `decided_at` the latest decision of a pair counts.",
+    },
 ];

@@ -26,13 +26,13 @@ use datafusion::arrow::error::ArrowError;
 
 pub(crate) use convert::{Converter, Escaping};
 pub(crate) use nested::{camel_case, is_key};
-use record_rule::{RecordRule, record_rules};
+use record_rule::{ActingRule, record_rules};
 
 use super::cell::{Cell, CellColumn, CellKind};
 use super::rule::{Fault, Rule};
 use crate::diagnostic::Place;
 use crate::error::{Error, Result};
-use crate::project::{Captures, ColumnType, Contract, Load};
+use crate::project::{Captures, ColumnType, Contract, Load, RowAction};
 
 /// System column: path of the export below `raw`.
 pub(crate) const SOURCE_FILE: &str = "_kilde_source_file";
@@ -101,6 +101,8 @@ pub(crate) struct Conformed {
     pub(crate) columns: Vec<ArrayRef>,
     /// The first breach of each row that has one.
     pub(crate) breaches: BTreeMap<usize, Breach>,
+    /// What rows break that may: the column by position, and how. Rows with a breach among them.
+    pub(crate) warnings: Vec<(usize, Fault)>,
 }
 
 /// Holds the records of one export to its contract.
@@ -113,7 +115,7 @@ pub(crate) struct Conformer {
     pub(crate) key: Vec<usize>,
     /// Whether a record must name its key.
     key_required: bool,
-    rules: Vec<Vec<RecordRule>>,
+    rules: Vec<Vec<ActingRule>>,
     /// Values that the path gives, one row each, by position of the column.
     captured: BTreeMap<usize, ArrayRef>,
     file: String,
@@ -250,6 +252,7 @@ impl Conformer {
         mut make: impl FnMut(usize) -> Result<(ArrayRef, Vec<Fault>)>,
     ) -> Result<Conformed> {
         let mut columns = Vec::with_capacity(self.targets.len());
+        let mut warnings = Vec::new();
         for column in 0..self.targets.len() {
             let (array, mut faults) = make(column)?;
             debug_assert_eq!(array.len(), rows);
@@ -260,15 +263,31 @@ impl Conformer {
                 let missing = (0..rows).filter(|row| array.is_null(*row));
                 faults.extend(missing.map(|row| Fault::new(row, Rule::KeyMissing)));
             }
-            for rule in &self.rules[column] {
+            for (rule, action) in &self.rules[column] {
+                let first = faults.len();
                 rule.apply(&array, &mut faults)?;
+                match action {
+                    RowAction::Reject => {}
+                    RowAction::Warn => {
+                        warnings.extend(faults.drain(first..).map(|fault| (column, fault)));
+                    }
+                    RowAction::Fail => faults[first..].iter_mut().for_each(|f| f.is_fatal = true),
+                }
             }
             for fault in faults {
-                breaches.entry(fault.row).or_insert((Some(column), fault));
+                let breach = breaches.get(&fault.row);
+                // of several breaches the first counts, unless a later one fails the export
+                if breach.is_none_or(|(_, first)| fault.is_fatal && !first.is_fatal) {
+                    breaches.insert(fault.row, (Some(column), fault));
+                }
             }
             columns.push(array);
         }
-        Ok(Conformed { columns, breaches })
+        Ok(Conformed {
+            columns,
+            breaches,
+            warnings,
+        })
     }
 
     /// The key columns of broken records, as far as they can be read: `None` for a record whose key cannot.

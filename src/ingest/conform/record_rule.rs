@@ -1,7 +1,7 @@
 //! The tests of a bronze contract that hold record by record: what fails one is rejected, not published.
 //!
 //! `not_null`, `accepted_values`, `matches` and `range` of severity `error`, without `where` and without `at_most`, are
-//! rules of the record. All others (and those of severity `warn`) remain tests of the table. Null passes all but `not_null`.
+//! rules of the record; `action` says what becomes of one that breaks them. All others (and those of severity `warn`) remain tests of the table. Null passes all but `not_null`.
 
 use std::collections::HashSet;
 
@@ -17,7 +17,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::error::{Error, Result};
 use crate::ingest::cell::{Cell, CellColumn, CellKind};
 use crate::ingest::rule::{Fault, Rule};
-use crate::project::{ColumnType, Contract, DataTest, TestKind};
+use crate::project::{ColumnType, Contract, DataTest, RowAction, TestKind};
 
 /// One rule over one column's values.
 #[derive(Debug)]
@@ -31,6 +31,9 @@ pub(crate) enum RecordRule {
         max: Option<Scalar<ArrayRef>>,
     },
 }
+
+/// A rule, and what becomes of a record that breaks it.
+pub(crate) type ActingRule = (RecordRule, RowAction);
 
 fn column_of(test: &DataTest) -> Option<&str> {
     match &test.kind {
@@ -46,17 +49,20 @@ fn column_of(test: &DataTest) -> Option<&str> {
 ///
 /// # Errors
 /// `Config` with the places in the contract: a pattern that is none, a value that the column's type cannot hold.
-pub(crate) fn record_rules(contract: &Contract) -> Result<Vec<Vec<RecordRule>>> {
-    let mut rules: Vec<Vec<RecordRule>> = contract.columns.iter().map(|_| Vec::new()).collect();
+pub(crate) fn record_rules(contract: &Contract) -> Result<Vec<Vec<ActingRule>>> {
+    let mut rules: Vec<Vec<ActingRule>> = contract.columns.iter().map(|_| Vec::new()).collect();
     let mut mistakes = Vec::new();
-    for test in contract.tests.iter().filter(|test| test.judges_records()) {
+    for test in contract.tests.iter().filter(|test| test.is_row_rule()) {
         let position = contract
             .columns
             .iter()
             .position(|column| Some(column.name.value.as_str()) == column_of(test));
         let Some(position) = position else { continue };
         match record_rule(test, &contract.columns[position].data_type) {
-            Ok(rule) => rules[position].extend(rule),
+            Ok(rule) => {
+                let action = test.action.unwrap_or_default();
+                rules[position].extend(rule.map(|rule| (rule, action)));
+            }
             Err(message) => {
                 mistakes.push(Diagnostic::error(Code(408), message).at(&contract.file, test.span))
             }

@@ -70,8 +70,10 @@ impl Decider<'_> {
             return (reload(leaving), vec![Reason::New]);
         };
         let grows = self.grows(plan, published);
-        let differs =
-            published.fingerprints.content != plan.fingerprints.content && grows.is_none();
+        let (before, now) = (&published.fingerprints.content, &plan.fingerprints.content);
+        let replay = self.observed.replays.get(&plan.table);
+        let stands = replay.is_some_and(|r| (&r.from, &r.to) == (before, now));
+        let differs = before != now && grows.is_none() && !stands;
         if differs || self.selection.full_refresh {
             self.refuse_reload_of_gone(plan, exports, Cause::Contract);
             let reason = if differs {
@@ -136,7 +138,11 @@ impl Decider<'_> {
         let cause = match load {
             None | Some(Load::Append) => None,
             Some(_) if !leaving.is_empty() => Some(Cause::Retracted),
-            Some(_) if asked > 0 => Some(Cause::Asked),
+            Some(Load::Changes) if asked > 0 => Some(Cause::Asked),
+            // the newest export, read again for its rejects, says what is true
+            Some(_) if available.iter().any(|e| e.is_reloaded && !e.is_replayed) => {
+                Some(Cause::Asked)
+            }
             Some(Load::Changes) if changed > 0 => Some(Cause::Changed),
             Some(_) => None,
         };

@@ -4,7 +4,7 @@ use schemars::{Schema, json_schema};
 
 use super::super::Spanned;
 use super::declare::{choice, section};
-use super::decode::{AtLeastOne, FromText, Later, Mistake, OneOrMany};
+use super::decode::{AtLeastOne, FromText, Mistake, OneOrMany};
 use super::scalar::ColumnName;
 use crate::name::TableName;
 use crate::project::{Limit, Within};
@@ -36,8 +36,9 @@ section! {
         decide: Option<RawDecide>,
         /// Bounds against an explosion, and against renaming customers.
         limits: Option<RawMatchLimits>,
-        /// The table of stewards' decisions.
-        decisions: Option<Later<Spanned<TableName>>>,
+        /// The table of stewards' decisions: the key of both records (the second behind `other_`) and `decision`, which is
+        /// `same`, `different` or `cannot_say`. With `decided_at` or `decided_on` the latest of a pair counts.
+        decisions: Option<Spanned<TableName>>,
     }
 }
 

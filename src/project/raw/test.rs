@@ -6,7 +6,7 @@ use super::decode::{AtLeastOne, Decode, FromText, OneOrMany, Sink, Tried};
 use super::scalar::{ColumnName, Pattern};
 use super::tree::{Node, Value};
 use crate::name::TableName;
-use crate::project::{Limit, RowChange, TestSeverity};
+use crate::project::{Limit, RowAction, RowChange, TestSeverity};
 
 choice! {
     /// A test of one column.
@@ -53,6 +53,9 @@ choice! {
 section! {
     /// A test without settings of its own.
     RawPlain {
+        /// What becomes of a record of an export that breaks it: `warn` (taken, and reported), `reject` (a reject) or `fail` (its
+        /// export is refused). Default `reject`. Only in contracts of sources, and without the keys below.
+        action: Option<Spanned<RowAction>>,
         /// `error` (nothing is published) or `warn`. Default `error`.
         severity: Option<TestSeverity>,
         /// Failures up to this do not count: rows (`10`) or a share (`1%`). Default 0.
@@ -67,6 +70,9 @@ section! {
     RawColumnValues {
         /// The values, as text, typed by the column.
         values: AtLeastOne<Spanned<String>>,
+        /// What becomes of a record of an export that breaks it: `warn` (taken, and reported), `reject` (a reject) or `fail` (its
+        /// export is refused). Default `reject`. Only in contracts of sources, and without the keys below.
+        action: Option<Spanned<RowAction>>,
         /// `error` (nothing is published) or `warn`. Default `error`.
         severity: Option<TestSeverity>,
         /// Failures up to this do not count: rows (`10`) or a share (`1%`). Default 0.
@@ -81,6 +87,9 @@ section! {
     RawColumnMatches {
         /// The expression; it may match anywhere in the text unless it says `^` and `$`.
         pattern: Pattern,
+        /// What becomes of a record of an export that breaks it: `warn` (taken, and reported), `reject` (a reject) or `fail` (its
+        /// export is refused). Default `reject`. Only in contracts of sources, and without the keys below.
+        action: Option<Spanned<RowAction>>,
         /// `error` (nothing is published) or `warn`. Default `error`.
         severity: Option<TestSeverity>,
         /// Failures up to this do not count: rows (`10`) or a share (`1%`). Default 0.
@@ -97,6 +106,9 @@ section! {
         min: Option<Spanned<String>>,
         /// Upper bound, typed by the column.
         max: Option<Spanned<String>>,
+        /// What becomes of a record of an export that breaks it: `warn` (taken, and reported), `reject` (a reject) or `fail` (its
+        /// export is refused). Default `reject`. Only in contracts of sources, and without the keys below.
+        action: Option<Spanned<RowAction>>,
         /// `error` (nothing is published) or `warn`. Default `error`.
         severity: Option<TestSeverity>,
         /// Failures up to this do not count: rows (`10`) or a share (`1%`). Default 0.
@@ -127,6 +139,9 @@ section! {
     RawColumns {
         /// The columns.
         columns: AtLeastOne<Spanned<ColumnName>>,
+        /// What becomes of a record of an export that breaks it: `warn` (taken, and reported), `reject` (a reject) or `fail` (its
+        /// export is refused). Default `reject`. Only in contracts of sources, and without the keys below.
+        action: Option<Spanned<RowAction>>,
         /// `error` (nothing is published) or `warn`. Default `error`.
         severity: Option<TestSeverity>,
         /// Failures up to this do not count: rows (`10`) or a share (`1%`). Default 0.
@@ -143,6 +158,9 @@ section! {
         column: Spanned<ColumnName>,
         /// The values, as text, typed by the column.
         values: AtLeastOne<Spanned<String>>,
+        /// What becomes of a record of an export that breaks it: `warn` (taken, and reported), `reject` (a reject) or `fail` (its
+        /// export is refused). Default `reject`. Only in contracts of sources, and without the keys below.
+        action: Option<Spanned<RowAction>>,
         /// `error` (nothing is published) or `warn`. Default `error`.
         severity: Option<TestSeverity>,
         /// Failures up to this do not count: rows (`10`) or a share (`1%`). Default 0.
@@ -159,6 +177,9 @@ section! {
         column: Spanned<ColumnName>,
         /// The expression; it may match anywhere in the text unless it says `^` and `$`.
         pattern: Pattern,
+        /// What becomes of a record of an export that breaks it: `warn` (taken, and reported), `reject` (a reject) or `fail` (its
+        /// export is refused). Default `reject`. Only in contracts of sources, and without the keys below.
+        action: Option<Spanned<RowAction>>,
         /// `error` (nothing is published) or `warn`. Default `error`.
         severity: Option<TestSeverity>,
         /// Failures up to this do not count: rows (`10`) or a share (`1%`). Default 0.
@@ -177,6 +198,9 @@ section! {
         min: Option<Spanned<String>>,
         /// Upper bound, typed by the column.
         max: Option<Spanned<String>>,
+        /// What becomes of a record of an export that breaks it: `warn` (taken, and reported), `reject` (a reject) or `fail` (its
+        /// export is refused). Default `reject`. Only in contracts of sources, and without the keys below.
+        action: Option<Spanned<RowAction>>,
         /// `error` (nothing is published) or `warn`. Default `error`.
         severity: Option<TestSeverity>,
         /// Failures up to this do not count: rows (`10`) or a share (`1%`). Default 0.
@@ -278,4 +302,13 @@ words! {
         "warn" => TestSeverity::Warn,
     }
     also { "warning" => "warn", "fail" => "error" }
+}
+
+words! {
+    RowAction, "an action" {
+        "warn" => RowAction::Warn,
+        "reject" => RowAction::Reject,
+        "fail" => RowAction::Fail,
+    }
+    also { "warning" => "warn", "error" => "fail", "drop" => "reject", "quarantine" => "reject", "expect" => "warn" }
 }

@@ -1,7 +1,9 @@
 //! `data_tests:` → [`DataTest`]s whose columns exist and whose values are of their columns' types.
 
 use super::super::raw::{ColumnName, Mistake, RawColumnTest, RawKeeps, RawTableTest, Sink};
-use super::super::{ColumnType, DataTest, Limit, Spanned, TestKind, TestSeverity, jinja};
+use super::super::{
+    ColumnType, DataTest, Limit, RowAction, Spanned, TestKind, TestSeverity, jinja,
+};
 use super::contract::Check;
 use super::value;
 use crate::diagnostic::Span;
@@ -24,6 +26,7 @@ struct Settings {
     severity: Option<TestSeverity>,
     at_most: Option<Limit>,
     condition: Option<String>,
+    action: Option<Spanned<RowAction>>,
 }
 
 macro_rules! settings {
@@ -32,17 +35,56 @@ macro_rules! settings {
             severity: $raw.severity,
             at_most: $raw.at_most,
             condition: $raw.condition,
+            action: None,
+        }
+    };
+}
+
+/// The same of tests that can be rules of a record.
+macro_rules! rule {
+    ($raw:ident) => {
+        Settings {
+            severity: $raw.severity,
+            at_most: $raw.at_most,
+            condition: $raw.condition,
+            action: $raw.action,
         }
     };
 }
 
 impl Settings {
+    /// The test, once what it says of an action can be meant.
+    fn checked(self, check: &mut Check<'_>, kind: TestKind, span: Span) -> DataTest {
+        if let Some(action) = &self.action {
+            let is_test =
+                self.severity.is_some() || self.at_most.is_some() || self.condition.is_some();
+            let mistake = if matches!(kind, TestKind::Unique { .. }) {
+                Some((
+                    "`unique` compares rows: no record breaks it alone",
+                    "remove `action`; `severity: warn` reports and goes on",
+                ))
+            } else if is_test {
+                Some((
+                    "a rule with an `action` is held by each record as it comes, and is no test of the table",
+                    "keep `action`, or `severity`, `at_most` and `where`",
+                ))
+            } else {
+                None
+            };
+            if let Some((message, help)) = mistake {
+                check.report(action.span, Mistake::new(464, message).help(help));
+            }
+        }
+        self.test(kind, span)
+    }
+
     fn test(self, kind: TestKind, span: Span) -> DataTest {
         DataTest {
             kind,
             severity: self.severity.unwrap_or_default(),
             at_most: self.at_most,
             condition: self.condition,
+            action: self.action.map(|action| action.value),
             span,
         }
     }
@@ -59,11 +101,11 @@ pub(super) fn of_column(
     let span = test.span;
     let name = column.value.0.clone();
     let (settings, kind) = match test.value {
-        RawColumnTest::NotNull(raw) => (settings!(raw), TestKind::NotNull { column: name }),
+        RawColumnTest::NotNull(raw) => (rule!(raw), TestKind::NotNull { column: name }),
         RawColumnTest::Unique(raw) => {
             unique(check, std::slice::from_ref(column), span);
             (
-                settings!(raw),
+                rule!(raw),
                 TestKind::Unique {
                     columns: vec![name],
                 },
@@ -72,7 +114,7 @@ pub(super) fn of_column(
         RawColumnTest::AcceptedValues(raw) => {
             let values = accepted(check, column, raw.values.0);
             (
-                settings!(raw),
+                rule!(raw),
                 TestKind::AcceptedValues {
                     column: name,
                     values,
@@ -83,7 +125,7 @@ pub(super) fn of_column(
             matches(check, column, span);
             let pattern = raw.pattern.0.clone();
             (
-                settings!(raw),
+                rule!(raw),
                 TestKind::Matches {
                     column: name,
                     pattern,
@@ -93,7 +135,7 @@ pub(super) fn of_column(
         RawColumnTest::Range(raw) => {
             let (min, max) = range(check, column, raw.min, raw.max, span);
             (
-                settings!(raw),
+                rule!(raw),
                 TestKind::Range {
                     column: name,
                     min,
@@ -116,7 +158,8 @@ pub(super) fn of_column(
             (settings!(raw), kind)
         }
     };
-    tests.push(settings.test(kind, span));
+    let test = settings.checked(check, kind, span);
+    tests.push(test);
 }
 
 /// Adds a table's test; `not_null` of several columns becomes one test a column.
@@ -135,9 +178,11 @@ pub(super) fn of_table(
                     severity: raw.severity,
                     at_most: raw.at_most,
                     condition: raw.condition.clone(),
+                    action: raw.action.clone(),
                 };
                 let column = column.value.0.clone();
-                tests.push(settings.test(TestKind::NotNull { column }, span));
+                let test = settings.checked(check, TestKind::NotNull { column }, span);
+                tests.push(test);
             }
             return;
         }
@@ -149,12 +194,12 @@ pub(super) fn of_table(
                 .iter()
                 .map(|column| column.value.0.clone())
                 .collect();
-            (settings!(raw), TestKind::Unique { columns })
+            (rule!(raw), TestKind::Unique { columns })
         }
         RawTableTest::AcceptedValues(raw) => {
             let values = accepted(check, &raw.column, raw.values.0);
             let column = raw.column.value.0;
-            (settings!(raw), TestKind::AcceptedValues { column, values })
+            (rule!(raw), TestKind::AcceptedValues { column, values })
         }
         RawTableTest::Matches(raw) => {
             matches(check, &raw.column, raw.column.span);
@@ -162,12 +207,12 @@ pub(super) fn of_table(
                 column: raw.column.value.0,
                 pattern: raw.pattern.0,
             };
-            (settings!(raw), kind)
+            (rule!(raw), kind)
         }
         RawTableTest::Range(raw) => {
             let (min, max) = range(check, &raw.column, raw.min, raw.max, span);
             let column = raw.column.value.0;
-            (settings!(raw), TestKind::Range { column, min, max })
+            (rule!(raw), TestKind::Range { column, min, max })
         }
         RawTableTest::Relationships(raw) => {
             references.push(Reference {
@@ -201,6 +246,7 @@ pub(super) fn of_table(
                 severity: raw.severity,
                 at_most: None,
                 condition: None,
+                action: None,
             };
             (settings, TestKind::RowCount { min, max, change })
         }
@@ -217,6 +263,7 @@ pub(super) fn of_table(
                 severity: raw.0.severity,
                 at_most: raw.0.at_most,
                 condition: None,
+                action: None,
             };
             let kind = TestKind::Sql {
                 query: query.value,
@@ -225,7 +272,8 @@ pub(super) fn of_table(
             (settings, kind)
         }
     };
-    tests.push(settings.test(kind, span));
+    let test = settings.checked(check, kind, span);
+    tests.push(test);
 }
 
 fn unique(check: &mut Check<'_>, columns: &[Spanned<ColumnName>], span: Span) {

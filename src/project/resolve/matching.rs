@@ -132,6 +132,7 @@ fn matching(
             column: name(&raw.column),
             values: raw.values.0.clone(),
         }),
+        decisions: raw.decisions.clone(),
         same_from,
         review_from: review_from.map_or(REVIEW_FROM.min(same_from), |bits| bits.value.0),
         max_pairs: limits.and_then(|l| l.max_pairs).unwrap_or(MAX_PAIRS),

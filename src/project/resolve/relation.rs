@@ -353,8 +353,22 @@ fn holds_time(data_type: &ColumnType) -> bool {
     )
 }
 
+/// Only what comes in can be rejected record by record.
+fn refuse_actions(draft: &Draft, found: &mut Vec<Diagnostic>) {
+    let tests = draft.contract.tests.iter();
+    for test in tests.filter(|test| test.action.is_some()) {
+        let mistake = Mistake::new(
+            464,
+            "`action` is of records that come in, and this table is no source",
+        )
+        .help("a test has `severity: warn`, `at_most` and `where`");
+        found.push(blame(&draft.contract.file, test.span, mistake));
+    }
+}
+
 /// What a seed cannot be or hold.
 fn check_seed_contract(draft: &Draft, found: &mut Vec<Diagnostic>) {
+    refuse_actions(draft, found);
     let file = &draft.contract.file;
     if let (Some(span), super::super::Materialization::Ephemeral) =
         (draft.materialized_at, draft.contract.materialized)
@@ -381,6 +395,7 @@ fn check_seed_contract(draft: &Draft, found: &mut Vec<Diagnostic>) {
 
 /// What only the contract of a source can say.
 fn check_step_contract(draft: &Draft, found: &mut Vec<Diagnostic>) {
+    refuse_actions(draft, found);
     let contract = &draft.contract;
     if contract.materialized == Materialization::Ephemeral
         && contract.on_error.value == OnError::Hold
@@ -420,6 +435,7 @@ fn check_step_contract(draft: &Draft, found: &mut Vec<Diagnostic>) {
 
 /// A table that a match step makes is always a table.
 fn check_match_contract(draft: &Draft, found: &mut Vec<Diagnostic>) {
+    refuse_actions(draft, found);
     if let (Some(span), Materialization::Ephemeral) =
         (draft.materialized_at, draft.contract.materialized)
     {

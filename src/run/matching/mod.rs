@@ -2,8 +2,14 @@
 //!
 //! The ids' own turn computes everything; the tables beside them wait for theirs, and are written and tested like any other.
 
+mod decisions;
 mod read;
+mod review;
 mod tables;
+
+#[cfg(test)]
+pub(crate) use review::ReviewRecord;
+pub(crate) use review::{Review, ReviewPair};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,13 +17,15 @@ use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::compute::concat_batches;
 
 use read::{Reading, place_of, reading, records};
-use tables::{arrow, batch, edges, ids, model, new_events, redirects, review, speaks_of};
+use tables::{
+    arrow, batch, edges, ids, model, new_events, redirects, review, speaks_of, to_review,
+};
 
 use super::execute::Execution;
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
 use crate::identity::{
-    Assigned, Event, Feature, Model, Refusal, Resolved, Rule, Settings, Verdict, assign, resolve,
+    Assigned, Event, Feature, Model, Refusal, Resolved, Rule, Settings, assign, resolve,
 };
 use crate::name::TableName;
 use crate::plan::{MatchPlan, Reason, TablePlan};
@@ -50,7 +58,8 @@ impl Execution {
         let threads = self.runner.resources.threads;
         let settings = settings(matched, &reading, threads);
         let own = settings.rules.clone();
-        let records = records(matched, &reading, &read.batch, threads)?;
+        let mut records = records(matched, &reading, &read.batch, threads)?;
+        records.decisions = self.decisions(matched, &read.keys).await?;
         let resolved = tokio::task::spawn_blocking(move || {
             resolve(records, &settings, |population| {
                 Model::from_rows(&known, &population.shapes(), &own)
@@ -166,11 +175,7 @@ fn check_churn(matching: &Matching, assigned: &Assigned) -> Result<()> {
 fn summary(assigned: &Assigned, resolved: &Resolved) -> String {
     let distinct: BTreeSet<&String> = assigned.ids.iter().collect();
     let count = |is: fn(&Event) -> bool| assigned.events.iter().filter(|event| is(event)).count();
-    let doubtful = resolved
-        .pairs
-        .iter()
-        .filter(|pair| pair.verdict != Verdict::Same)
-        .count();
+    let doubtful = to_review(resolved).count();
     let told = [
         (count(|event| matches!(event, Event::Created { .. })), "new"),
         (
@@ -183,6 +188,10 @@ fn summary(assigned: &Assigned, resolved: &Resolved) -> String {
             "retired",
         ),
         (doubtful, "pairs to review"),
+        (
+            resolved.contradicted.len(),
+            "decisions contradicted (K0856)",
+        ),
     ];
     let told = told.iter().filter(|(count, _)| *count > 0);
     let told: Vec<String> = told

@@ -229,7 +229,7 @@ pub(super) fn reading(matched: &MatchPlan) -> Reading {
 }
 
 /// A column, or SQL over one record, as text.
-fn text_sql(expression: &str) -> String {
+pub(super) fn text_sql(expression: &str) -> String {
     match is_identifier(expression) {
         true => format!("cast(\"{expression}\" as varchar)"),
         false => format!(
@@ -462,6 +462,7 @@ pub(super) fn records(
             .iter()
             .filter_map(|free| place(&once_sql(free)))
             .collect(),
+        decisions: Vec::new(),
     })
 }
 

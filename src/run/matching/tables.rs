@@ -11,7 +11,9 @@ use datafusion::arrow::datatypes::{DataType, SchemaRef};
 
 use super::read::{Reading, field};
 use crate::error::{Error, Result};
-use crate::identity::{Assigned, Event, Feature, ModelRow, Resolved, Rule, Verdict};
+use crate::identity::{
+    Assigned, Decision, Event, Feature, ModelRow, Pair, Resolved, Rule, Verdict,
+};
 use crate::plan::{MatchPlan, said_of};
 
 /// The part of a model's table that says what was compared.
@@ -26,41 +28,49 @@ pub(super) fn ids(key: &[ArrayRef], assigned: &Assigned) -> Vec<ArrayRef> {
 
 /// Keys of both records, weight, what was decided and why.
 pub(super) fn edges(key: &[ArrayRef], resolved: &Resolved) -> Result<Vec<ArrayRef>> {
-    let all: Vec<usize> = (0..resolved.pairs.len()).collect();
-    pairs(key, resolved, &all, |verdict| match verdict {
+    let all: Vec<&Pair> = resolved.pairs.iter().collect();
+    pairs(key, &all, |pair| match pair.verdict {
         Verdict::Same => "same",
         Verdict::Doubtful => "doubtful",
         Verdict::Parted => "parted",
     })
 }
 
+/// Pairs that ended up apart though much speaks for them, and of which nobody has said anything.
+pub(super) fn to_review(resolved: &Resolved) -> impl Iterator<Item = &Pair> {
+    let pairs = resolved.pairs.iter();
+    pairs.filter(|pair| pair.verdict != Verdict::Same && pair.decision.is_none())
+}
+
 pub(super) fn review(key: &[ArrayRef], resolved: &Resolved) -> Result<Vec<ArrayRef>> {
-    let undecided = |at: &usize| resolved.pairs[*at].verdict != Verdict::Same;
-    let wanted: Vec<usize> = (0..resolved.pairs.len()).filter(undecided).collect();
-    pairs(key, resolved, &wanted, |verdict| match verdict {
-        Verdict::Parted => "other records of the two speak against it",
-        _ => "the weight lies between the thresholds",
+    let mut wanted: Vec<&Pair> = to_review(resolved).chain(&resolved.contradicted).collect();
+    wanted.sort_by_key(|pair| (pair.one, pair.other));
+    pairs(key, &wanted, |pair| match (pair.decision, pair.verdict) {
+        (Some(Decision::Contested), _) => "decided to be the same and to be different",
+        (Some(_), Verdict::Same) => "decided to be different, and other decisions make them one",
+        (Some(_), _) => "decided to be the same, and other decisions or `cannot` part them",
+        (None, Verdict::Parted) => "other records of the two speak against it",
+        (None, _) => "the weight lies between the thresholds",
     })
 }
 
 fn pairs(
     key: &[ArrayRef],
-    resolved: &Resolved,
-    wanted: &[usize],
-    word: impl Fn(Verdict) -> &'static str,
+    wanted: &[&Pair],
+    word: impl Fn(&Pair) -> &'static str,
 ) -> Result<Vec<ArrayRef>> {
-    let pairs = || wanted.iter().map(|at| &resolved.pairs[*at]);
-    let one: UInt32Array = pairs().map(|pair| Some(pair.one)).collect();
-    let other: UInt32Array = pairs().map(|pair| Some(pair.other)).collect();
+    let one: UInt32Array = wanted.iter().map(|pair| Some(pair.one)).collect();
+    let other: UInt32Array = wanted.iter().map(|pair| Some(pair.other)).collect();
     let mut columns = Vec::new();
     for rows in [&one, &other] {
         for column in key {
             columns.push(take(column, rows, None).map_err(arrow)?);
         }
     }
-    let weights: Float64Array = pairs().map(|pair| pair.weight).collect();
-    let words: StringArray = pairs().map(|pair| Some(word(pair.verdict))).collect();
-    let agreement: StringArray = pairs().map(|pair| Some(pair.agreement.as_str())).collect();
+    let weights: Float64Array = wanted.iter().map(|pair| pair.weight).collect();
+    let words: StringArray = wanted.iter().map(|pair| Some(word(pair))).collect();
+    let agreement = wanted.iter().map(|pair| Some(pair.agreement.as_str()));
+    let agreement: StringArray = agreement.collect();
     columns.push(Arc::new(weights));
     columns.push(Arc::new(words));
     columns.push(Arc::new(agreement));

@@ -1,0 +1,2 @@
+-- silver.orders: one row per order.
+select order_id from bronze.orders
