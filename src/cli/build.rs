@@ -17,8 +17,8 @@ use crate::name::TableName;
 use crate::project::{Load, Project};
 use crate::quality::Outcome;
 use crate::run::{
-    AllowBreaking, BuildRequest, ExportReport, RunReport, Runner, SourceReport, StepReport,
-    TableOutcome, WarnedRule,
+    AllowBreaking, BrokenRule, BuildRequest, ExportReport, RunReport, Runner, SourceReport,
+    StepReport, TableOutcome,
 };
 
 /// `--allow-breaking` without a table.
@@ -256,6 +256,16 @@ fn exports(report: &RunReport) -> String {
         }
     }
     text.push_str(&held::lines(report, true));
+    for source in &busy {
+        if let Some(path) = &source.remembered {
+            let words = format!(
+                "· {}: {} is the file that was refused before: not decoded again",
+                source.table,
+                printable(path)
+            );
+            text.push_str(&format!("    {}\n", styled(FAINT, words)));
+        }
+    }
     text.push_str(&held::overdue(report));
     if idle > 0 {
         text.push_str(&format!(
@@ -267,7 +277,7 @@ fn exports(report: &RunReport) -> String {
 }
 
 /// `! crm/people.csv:3: …`: records that break a rule and were taken.
-fn warned(export: &ExportReport, rule: &WarnedRule) -> String {
+fn warned(export: &ExportReport, rule: &BrokenRule) -> String {
     format!(
         "  {} {}:{}: {}, in {} of {} records: taken (action: warn)\n",
         styled(DOUBT, "!"),

@@ -202,6 +202,9 @@ fn render(found: &Found, each: bool, zone: Tz) -> String {
     let mut text = String::new();
     for source in &found.sources {
         text.push_str(&head(source));
+        if let Some(overdue) = &source.overdue {
+            text.push_str(&format!("  {} {overdue}\n", styled(DOUBT, "!")));
+        }
         let mut columns =
             Columns::new(&[false, false, true, true, true, true, false, false, false]);
         for export in source

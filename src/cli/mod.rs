@@ -21,6 +21,8 @@ mod lineage;
 mod log;
 mod ls;
 mod maintain;
+mod match_page;
+mod matching;
 mod options;
 mod page;
 mod plan;
@@ -41,6 +43,7 @@ mod status;
 mod style;
 mod test;
 mod why;
+mod why_match;
 
 use std::process::ExitCode;
 
@@ -81,7 +84,7 @@ enum Command {
     Lineage(lineage::Lineage),
     /// Run SQL on one release (or on a failed run's candidates)
     Query(query::Query),
-    /// Say why a table is stale or not, which table upstream moved, and when it last changed
+    /// Say why a table is stale or not; why two records are one person or two; how a person was put together
     Why(why::Why),
     /// Run the unit tests of steps: rows given, rows expected; reads no data
     Test(test::Test),
@@ -99,6 +102,8 @@ enum Command {
     Diff(diff::Diff),
     /// Publish an older release again, and pause the lake
     Rollback(rollback::Rollback),
+    /// Judge a match: `match evaluate`
+    Match(matching::Match),
     /// Show the pairs of records that a person should decide on; write them as a spreadsheet or a page
     Review(review::Review),
     /// Check what a build needs: rights, conditional put, clock, disk, limits, the lake's state
@@ -201,6 +206,7 @@ fn run(arguments: Arguments, scaffold: Scaffold) -> Result<ExitCode> {
             Command::Releases(command) => command.run(&options).await,
             Command::Diff(command) => command.run(&options).await,
             Command::Rollback(command) => command.run(&options).await,
+            Command::Match(command) => command.run(&options).await,
             Command::Review(command) => command.run(&options).await,
             Command::Doctor(command) => command.run(&options).await,
             Command::Maintain(command) => command.run(&options).await,

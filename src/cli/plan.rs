@@ -15,6 +15,7 @@ use crate::error::Result;
 use crate::name::TableName;
 use crate::plan::{Action, Kind, Observed, TablePlan};
 use crate::project::Project;
+use crate::run::MatchForecast;
 
 #[derive(Debug, Args)]
 pub(super) struct Plan {
@@ -43,7 +44,12 @@ impl Plan {
         let (observed, plan) = runner.plan(&request).await?;
         style::diagnostics(&plan.warnings);
         style::out(&render(&project, &observed, &plan, &request.hold));
-        Ok(ExitCode::SUCCESS)
+        let forecasts = runner.match_forecasts(&plan, request.as_of).await?;
+        for forecast in &forecasts {
+            style::out(&pairs(forecast));
+        }
+        let refused = forecasts.into_iter().find_map(|forecast| forecast.refused);
+        refused.map_or(Ok(ExitCode::SUCCESS), Err)
     }
 }
 
@@ -74,6 +80,43 @@ fn render(
     if unchanged > 0 {
         text.push_str(&format!("  = {unchanged} unchanged\n"));
     }
+    text
+}
+
+/// What a match step would compare, rule by rule.
+fn pairs(forecast: &MatchForecast) -> String {
+    let new = forecast.rules.iter().map(|rule| rule.new_pairs).sum();
+    let all: u64 = forecast.rules.iter().map(|rule| rule.pairs).sum();
+    let mut text = format!(
+        "{}: {}, {} pairs of at most {}, about {} after rules that make the same, {} in memory\n",
+        styled(STRONG, &forecast.table),
+        format::plural(forecast.records, "record"),
+        format::count(all),
+        format::count(forecast.max_pairs),
+        format::count(new),
+        format::bytes(forecast.bytes),
+    );
+    let mut columns = Columns::new(&[false, true, true, false]);
+    for rule in &forecast.rules {
+        let mut block = format!(
+            "largest block {}, {:.1} %",
+            format::plural(rule.largest_records, "record"),
+            100.0 * rule.largest_share
+        );
+        if rule.parked_pairs > 0 {
+            let parked = format::count(rule.parked_pairs);
+            block.push_str(&format!(
+                " · {parked} pairs of blocks too large for one person left out"
+            ));
+        }
+        columns.row(vec![
+            rule.name.clone(),
+            format::plural(rule.pairs, "pair"),
+            format!("{} new", format::count(rule.new_pairs)),
+            styled(FAINT, &block),
+        ]);
+    }
+    text.push_str(&columns.render("  "));
     text
 }
 

@@ -1,24 +1,40 @@
-//! `kilde why TABLE`
+//! `kilde why TABLE`, `kilde why RECORD RECORD`, `kilde why ENTITY`
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use clap::Args;
 
 use super::format::{self, Columns};
-use super::options::{Options, SelectionOptions};
+use super::options::{Options, SelectionOptions, as_of};
 use super::style::{self, DOUBT, GOOD, STRONG, styled};
+use super::{page, why_match};
 use crate::clock::{Clock, SystemClock};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::name::TableName;
 use crate::plan::{Action, Reason};
 use crate::project::Project;
-use crate::run::Why as Explained;
+use crate::run::{Runner, Why as Explained};
 
 #[derive(Debug, Args)]
 pub(super) struct Why {
-    /// The table, short where unique: gold.customers
-    table: String,
+    /// A table, short where unique (gold.customers), an id that a match issued (c_…), or a record (crm:10442)
+    #[arg(value_name = "TABLE|ID|RECORD")]
+    asked: String,
+    /// Another record: why the two are one person, or two
+    #[arg(value_name = "RECORD")]
+    other: Option<String>,
+    /// The match step of the records or the id, by its table [default: the only one]
+    #[arg(long = "match", value_name = "TABLE")]
+    matching: Option<String>,
+    /// Print all that is known of two records or an id as JSON
+    #[arg(long)]
+    json: bool,
+    /// Write a page with the evidence of two records as a picture
+    #[arg(long, value_name = "FILE", requires = "other", conflicts_with = "json")]
+    html: Option<PathBuf>,
     /// Date or time the tables speak of (`$as_of`) [default: the midnight that began today]
     #[arg(long, env = "KILDE_AS_OF", value_name = "TIME")]
     as_of: Option<String>,
@@ -27,9 +43,13 @@ pub(super) struct Why {
 impl Why {
     pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
         let project = Arc::new(options.project()?);
-        let table = project.table(&self.table)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let runner = options.runner(&project, &clock)?;
+        if self.other.is_some() || why_match::is_id(&self.asked) {
+            let as_of = as_of(self.as_of.as_deref(), &project, clock.now())?;
+            return self.who_is_who(options, &project, &runner, as_of).await;
+        }
+        let table = project.table(&self.asked)?;
         let selection = SelectionOptions {
             select: Vec::new(),
             exclude: Vec::new(),
@@ -42,6 +62,56 @@ impl Why {
         style::out(&render(&why, &project));
         Ok(ExitCode::SUCCESS)
     }
+}
+
+impl Why {
+    async fn who_is_who(
+        &self,
+        options: &Options,
+        project: &Project,
+        runner: &Runner,
+        as_of: DateTime<Utc>,
+    ) -> Result<ExitCode> {
+        let table = self.matching.as_deref().map(|name| project.table(name));
+        let table = table.transpose()?;
+        let table = table.as_ref();
+        let text = match &self.other {
+            Some(other) => {
+                let story = runner.why_pair(table, (&self.asked, other), as_of).await?;
+                match &self.html {
+                    Some(file) => {
+                        page::write(file, &why_match::pair_page(&story))?;
+                        format!("{} written\n", file.display())
+                    }
+                    None if self.json => json(&story)?,
+                    None => why_match::pair_text(&story),
+                }
+            }
+            None => {
+                let story = runner.why_entity(table, &self.asked, as_of).await?;
+                let story = story.ok_or_else(|| {
+                    Error::config(format!(
+                        "no record has, or ever had, the id `{}`",
+                        self.asked
+                    ))
+                })?;
+                match self.json {
+                    true => json(&story)?,
+                    false => why_match::entity_text(&story),
+                }
+            }
+        };
+        if self.html.is_none() || !options.quiet {
+            style::out(&text);
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn json(story: &impl serde::Serialize) -> Result<String> {
+    let text = serde_json::to_string_pretty(story)
+        .map_err(|error| Error::internal("a story cannot be written").caused_by(error))?;
+    Ok(format!("{text}\n"))
 }
 
 fn render(why: &Explained, project: &Project) -> String {

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::DFSchema;
 use datafusion::execution::SendableRecordBatchStream;
@@ -20,7 +21,7 @@ use futures::{Stream, TryStreamExt};
 use super::checked_arithmetic::checked;
 use super::failure;
 use super::watchdog::watched;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// All rows of a query whose result is known to fit in memory.
 ///
@@ -51,6 +52,17 @@ pub(crate) async fn stream(
         Ok(next.await?.map(|batch| (batch, running)))
     });
     Ok((schema, rows))
+}
+
+/// All rows of a frame as one batch, for results known to fit.
+///
+/// # Errors
+/// What the plan gives.
+pub(crate) async fn collect_whole(frame: DataFrame) -> Result<RecordBatch> {
+    let schema = Arc::new(frame.schema().as_arrow().clone());
+    let batches = collect(frame).await?;
+    concat_batches(&schema, &batches)
+        .map_err(|error| Error::internal("batches of one query do not fit").caused_by(error))
 }
 
 /// A condition over the rows of a table, evaluated batch by batch outside of any plan.

@@ -29,7 +29,7 @@ pub(crate) use analysis::{
     analyse, check_runnable, conform, plan_query,
 };
 pub(crate) use culprit::culprit;
-pub(crate) use execute::{collect, row_condition, stream};
+pub(crate) use execute::{collect, collect_whole, row_condition, stream};
 pub(crate) use failure::{FIND_THE_ROW, failure, is_out_of_memory};
 pub(crate) use file_set::{DataFile, FileSet};
 pub(crate) use function_registry::{FunctionRegistry, project_functions};

@@ -53,7 +53,15 @@ pub(crate) fn cluster(
             let start = within.partition_point(|(of, _)| *of < root);
             let own = within[start..].iter().take_while(|(of, _)| *of == root);
             let own: Vec<Edge> = own.map(|(_, edge)| *edge).collect();
-            groups.extend(refine(&scorer, members, &own, same_from, &mut likeness));
+            let joined = &mut |_: Join<'_>| {};
+            groups.extend(refine(
+                &scorer,
+                members,
+                &own,
+                same_from,
+                &mut likeness,
+                joined,
+            ));
         }
         groups
     });
@@ -65,13 +73,49 @@ pub(crate) fn cluster(
     of_row
 }
 
-/// A component as groups, each sorted.
+/// Two groups of records at the moment that they become one.
+pub(super) struct Join<'a> {
+    pub(super) one: &'a [u32],
+    pub(super) other: &'a [u32],
+    /// Of the weights of all pairs between them.
+    pub(super) mean: f64,
+}
+
+/// The joins that made a cluster, in their order: as it is built when nothing else is in its component.
+pub(super) fn joins(
+    scorer: &Scorer<'_>,
+    members: &[u32],
+    likeness: &mut [Likeness],
+    mut joined: impl FnMut(Join<'_>),
+) {
+    if let [one, other] = members {
+        if let Some(mean) = scorer.weight(*one, *other, likeness) {
+            let (one, other) = (&members[..1], &members[1..]);
+            joined(Join { one, other, mean });
+        }
+        return;
+    }
+    if members.len() <= LARGEST_COMPONENT {
+        // whatever the threshold was, these records became one
+        refine(
+            scorer,
+            members,
+            &[],
+            f64::NEG_INFINITY,
+            likeness,
+            &mut joined,
+        );
+    }
+}
+
+/// A component as groups, each sorted; tells of each join.
 fn refine(
     scorer: &Scorer<'_>,
     members: &[u32],
     edges: &[Edge],
     same_from: f64,
     likeness: &mut [Likeness],
+    joined: &mut dyn FnMut(Join<'_>),
 ) -> Vec<Vec<u32>> {
     if members.len() == 2 {
         return vec![members.to_vec()];
@@ -85,7 +129,8 @@ fn refine(
         let mut parts = Vec::new();
         for part in cut(members, edges, same_from + 1.0) {
             let (members, edges) = part;
-            parts.extend(refine(scorer, &members, &edges, same_from + 1.0, likeness));
+            let from = same_from + 1.0;
+            parts.extend(refine(scorer, &members, &edges, from, likeness, joined));
         }
         return parts;
     }
@@ -114,9 +159,14 @@ fn refine(
                 best = Some((mean, *pair));
             }
         }
-        let Some((_, (into, from))) = best.filter(|(mean, _)| *mean >= same_from - SLACK) else {
+        let Some((mean, (into, from))) = best.filter(|(mean, _)| *mean >= same_from - SLACK) else {
             break;
         };
+        joined(Join {
+            one: &groups[into],
+            other: &groups[from],
+            mean,
+        });
         let moved = std::mem::take(&mut groups[from]);
         groups[into].extend(moved);
         alive.remove(&from);

@@ -170,6 +170,12 @@ impl Dictionary {
     }
 }
 
+/// Bytes that columns hold.
+pub(super) fn bytes<'a>(columns: impl Iterator<Item = &'a Dictionary>) -> u64 {
+    let bytes = columns.map(|c| 4 * c.codes.len() + c.letters.len() + 8 * c.ends.len());
+    bytes.sum::<usize>() as u64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,6 +15,9 @@ mod canonical;
 mod cluster;
 mod comparison;
 mod dictionary;
+mod evaluate;
+mod explain;
+mod forecast;
 mod model;
 mod population;
 mod registry;
@@ -28,6 +31,11 @@ mod training;
 mod tests;
 
 pub(crate) use dictionary::Dictionary;
+pub(crate) use evaluate::{
+    Rates, by_threshold, judge, judge_group, pairs_of_people, probability, wilson,
+};
+pub(crate) use explain::{DecidedBy, Explainer, Told};
+pub(crate) use forecast::forecast;
 pub(crate) use model::{Model, ModelRow};
 pub(crate) use population::{Asked, Decision, Field, OwnColumn, Records};
 pub(crate) use registry::{Assigned, Event, Registry, assign};

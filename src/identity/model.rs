@@ -91,6 +91,19 @@ impl Model {
         rows
     }
 
+    /// kilde's own rules that rows say, in order.
+    pub(crate) fn rules_of(rows: &[ModelRow]) -> Option<Vec<Rule>> {
+        let mut rules: Vec<&ModelRow> = rows.iter().filter(|row| row.part == "rule").collect();
+        rules.sort_by_key(|row| row.position);
+        let rule = |row: &&ModelRow| {
+            let features = row.name.split(", ").map(Feature::named);
+            Some(Rule {
+                features: features.collect::<Option<_>>()?,
+            })
+        };
+        rules.iter().map(rule).collect()
+    }
+
     /// The model that rows say; `None` where they do not fit what is compared now: then another must be trained.
     pub(crate) fn from_rows(
         rows: &[ModelRow],
@@ -120,18 +133,9 @@ impl Model {
                 levels: levels.collect::<Option<_>>()?,
             })
         };
-        let mut rules: Vec<&ModelRow> = rows.iter().filter(|row| row.part == "rule").collect();
-        rules.sort_by_key(|row| row.position);
-        let rule = |row: &&ModelRow| {
-            let features = row.name.split(", ").map(Feature::named);
-            Some(Rule {
-                features: features.collect::<Option<_>>()?,
-            })
-        };
-        let rules: Vec<Rule> = if own.is_empty() {
-            rules.iter().map(rule).collect::<Option<_>>()?
-        } else {
-            own.to_vec()
+        let rules = match own.is_empty() {
+            true => Self::rules_of(rows)?,
+            false => own.to_vec(),
         };
         if rules.is_empty() {
             return None;

@@ -220,6 +220,16 @@ impl Population {
         }
     }
 
+    /// What rules can ask of records, without all that only comparing needs.
+    pub(super) fn features_of(records: Records, threads: usize) -> Features {
+        let own = records.own.into_iter().map(OwnColumn::canonical);
+        let own: Vec<OwnColumn> = own.collect();
+        let mut features = Persons::new(&records.fields, threads).features();
+        let own = own.into_iter().enumerate();
+        features.extend(own.map(|(at, own)| (Feature::Own(at), own.column)));
+        features
+    }
+
     /// Names and levels of its comparisons, in order.
     pub(crate) fn shapes(&self) -> Vec<Arc<Shape>> {
         let shapes = self.comparisons.iter().map(|c| Arc::clone(&c.shape));

@@ -180,19 +180,22 @@ fn check(
         .count
     };
     let counts: Vec<BlockCount> = rules.iter().map(count).collect();
-    for (rule, count) in counts.iter().enumerate() {
-        if count.is_lopsided(settings.max_block_share) {
-            return Err(Refusal::LargeBlock {
-                rule,
-                count: *count,
-            });
-        }
+    match refusal(&counts, settings) {
+        Some(refusal) => Err(refusal),
+        None => Ok(counts),
+    }
+}
+
+/// Why rules that would make so many pairs are refused, if they are.
+pub(super) fn refusal(counts: &[BlockCount], settings: &Settings) -> Option<Refusal> {
+    let mut rules = counts.iter().enumerate();
+    let lopsided = rules.find(|(_, count)| count.is_lopsided(settings.max_block_share));
+    if let Some((rule, count)) = lopsided {
+        let count = *count;
+        return Some(Refusal::LargeBlock { rule, count });
     }
     let pairs = counts.iter().map(|count| count.pairs).sum();
-    if pairs > settings.max_pairs {
-        return Err(Refusal::ManyPairs { pairs });
-    }
-    Ok(counts)
+    (pairs > settings.max_pairs).then_some(Refusal::ManyPairs { pairs })
 }
 
 /// `given_name equal, birth_date different`; what is missing is left out.

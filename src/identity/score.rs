@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::comparison::{Likeness, Pattern, level_of, with_level};
 use super::dictionary::Dictionary;
-use super::model::{Bits, Model};
+use super::model::{Bits, Evidence, Model};
 use super::population::{Population, Verdict};
 use super::rule::{Blocks, Earlier};
 use crate::parallel;
@@ -59,6 +59,8 @@ pub(super) struct Scorer<'a> {
 struct Rarity<'a> {
     column: &'a Dictionary,
     bits: Vec<f32>,
+    /// Records of each value.
+    counts: Vec<u32>,
 }
 
 impl<'a> Scorer<'a> {
@@ -74,9 +76,11 @@ impl<'a> Scorer<'a> {
                 }
                 // other records of the same person
                 let own = model_same * f64::from(population.rows) * share.m;
+                let counts = column.counts();
                 Some(Rarity {
-                    bits: rarity_bits(column, share.u, own),
+                    bits: rarity_bits(&counts, share.u, own),
                     column,
+                    counts,
                 })
             };
             levels.map(of).collect()
@@ -104,24 +108,32 @@ impl<'a> Scorer<'a> {
     }
 
     fn weight_of(&self, pattern: Pattern, one: u32) -> f64 {
+        self.evidence(pattern, one).weight()
+    }
+
+    /// What a pattern says of a pair, of which `one` is a row, for its three explanations.
+    pub(super) fn evidence(&self, pattern: Pattern, one: u32) -> Evidence {
         let mut evidence = self.bits.evidence(pattern);
-        for (at, levels) in self.rarity.iter().enumerate() {
-            let level = level_of(pattern, at).wrapping_sub(1);
-            let Some(Some(rarity)) = levels.get(level) else {
-                continue;
-            };
-            let code = rarity.column.codes[one as usize];
-            let bits = rarity
-                .bits
-                .get(code as usize)
-                .copied()
-                .map_or(0.0, f64::from);
+        for at in 0..self.rarity.len() {
+            let bits = self.rarity(pattern, at, one).0;
             evidence.stranger += bits;
             if self.is_own[at] {
                 evidence.relative += bits;
             }
         }
-        evidence.weight()
+        evidence
+    }
+
+    /// How much likelier, in bits, two strangers agree on the value of a row than on any, and the records that have it;
+    /// nothing where a comparison's level does not say that they agree.
+    pub(super) fn rarity(&self, pattern: Pattern, at: usize, row: u32) -> (f64, Option<u32>) {
+        let level = level_of(pattern, at).wrapping_sub(1);
+        let Some(Some(rarity)) = self.rarity[at].get(level) else {
+            return (0.0, None);
+        };
+        let code = rarity.column.codes[row as usize] as usize;
+        let bits = rarity.bits.get(code).copied().map_or(0.0, f64::from);
+        (bits, rarity.counts.get(code).copied())
     }
 }
 
@@ -129,8 +141,7 @@ impl<'a> Scorer<'a> {
 ///
 /// Of `n` records with a value one is the pair's own, and of the others some are of the same person: as many as among all
 /// pairs that agree, unless there are more than a person has records. `own` is how many others a record has on average.
-fn rarity_bits(column: &Dictionary, share_of_equal: f64, own: f64) -> Vec<f32> {
-    let counts = column.counts();
+fn rarity_bits(counts: &[u32], share_of_equal: f64, own: f64) -> Vec<f32> {
     let known: f64 = counts.iter().map(|n| f64::from(*n)).sum::<f64>().max(2.0);
     let equal: f64 = counts
         .iter()

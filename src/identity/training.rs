@@ -13,7 +13,7 @@ use super::comparison::{Comparison, Likeness, Pattern, level_of};
 use super::hash;
 use super::model::{ComparisonModel, Level, Model};
 use super::population::Population;
-use super::rule::{Blocks, Earlier, Rule, defaults};
+use super::rule::{Blocks, Earlier, Features, Rule, defaults};
 use super::score::pattern_of;
 use super::shape::{Kind, Shape};
 use crate::parallel;
@@ -45,7 +45,7 @@ struct Sample<'a> {
 /// Learns a model of a population; with the project's own rules where it has some.
 pub(crate) fn train(population: &Population, own: &[Rule], threads: usize) -> Model {
     let rules = if own.is_empty() {
-        choose_rules(population, threads)
+        choose_rules(&population.features, population.rows, threads)
     } else {
         own.to_vec()
     };
@@ -91,12 +91,11 @@ pub(crate) fn train(population: &Population, own: &[Rule], threads: usize) -> Mo
 }
 
 /// Narrow rules, and broad ones while their pairs are few enough.
-fn choose_rules(population: &Population, threads: usize) -> Vec<Rule> {
-    let (mut chosen, broad) = defaults(&population.features);
-    let count =
-        |rule: &Rule| Blocks::new(rule, &population.features, population.rows, threads).count;
+pub(super) fn choose_rules(features: &Features, rows: u32, threads: usize) -> Vec<Rule> {
+    let (mut chosen, broad) = defaults(features);
+    let count = |rule: &Rule| Blocks::new(rule, features, rows, threads).count;
     let mut total: u64 = chosen.iter().map(|rule| count(rule).pairs).sum();
-    let rows = u64::from(population.rows);
+    let rows = u64::from(rows);
     for rule in broad {
         let count = count(&rule);
         if count.parked_pairs <= rows

@@ -119,6 +119,8 @@ pub(crate) fn source(read: Read, load: Load) -> Source {
         max_rejects: None,
         drift: Default::default(),
         freshness: Default::default(),
+        due: None,
+        sender: None,
         ready: Default::default(),
         on_error: Spanned::default(),
         tags: Vec::new(),

@@ -128,6 +128,8 @@ impl Sample {
                 max_rejects: None,
                 drift: Default::default(),
                 freshness: Default::default(),
+                due: None,
+                sender: None,
                 ready: Default::default(),
                 on_error: Spanned::default(),
                 tags: vec!["raw".into()],

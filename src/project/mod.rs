@@ -11,6 +11,7 @@ mod contract_text;
 mod data_test;
 mod dbt_folder;
 mod drift;
+mod due;
 mod encoding;
 mod exposure;
 mod freshness;
@@ -55,6 +56,7 @@ pub(crate) use unit_test::{Cell, Fixture, FixtureCell, FixtureRows, UnitTest};
 
 pub(crate) use data_test::{DataTest, Limit, RowAction, RowChange, TestKind, TestSeverity};
 pub(crate) use drift::{Drift, OnDrift};
+pub(crate) use due::{Covers, Due, Sender};
 pub(crate) use encoding::Encoding;
 pub(crate) use exposure::Exposure;
 pub(crate) use freshness::Freshness;

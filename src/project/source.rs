@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Drift, Encoding, Freshness, Limit, OnError, PathPattern, Ready, Spanned};
+use super::{Drift, Due, Encoding, Freshness, Limit, OnError, PathPattern, Ready, Sender, Spanned};
 use crate::diagnostic::{SourceFile, Span};
 use crate::name::TableName;
 
@@ -23,6 +23,8 @@ pub(crate) struct Source {
     pub(crate) max_rejects: Option<Limit>,
     pub(crate) drift: Drift,
     pub(crate) freshness: Freshness,
+    pub(crate) due: Option<Due>,
+    pub(crate) sender: Option<Sender>,
     pub(crate) ready: Ready,
     pub(crate) on_error: Spanned<OnError>,
     pub(crate) tags: Vec<String>,

@@ -55,6 +55,7 @@ impl Runner {
             let text = format!("the report of this run is not kept: {}", error.brief());
             listener(RunEvent::Warning(text));
         }
+        self.write_receipts(&report, &listener).await;
         self.tell_lineage(course.shapes.as_ref(), &report, &summary, &listener)
             .await;
         if let Some(shapes) = &course.shapes {

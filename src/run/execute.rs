@@ -13,7 +13,7 @@ use super::ops_tables::Ingested;
 use super::report::{
     ExportReport, FailureReport, RefusedExport, RunReport, SourceReport, StepReport, TableOutcome,
 };
-use super::{BuildRequest, Listener, RunEvent, Runner, schedule};
+use super::{BuildRequest, Listener, RunEvent, Runner, report, schedule};
 use crate::catalog::{Candidate, Catalog, Content};
 use crate::clock::Stopwatch;
 use crate::error::{Error, Result};
@@ -57,6 +57,8 @@ pub(super) struct Executed {
     notes: BTreeMap<TableName, String>,
     /// Exports for which a source could not be loaded.
     refused: BTreeMap<TableName, Vec<RefusedExport>>,
+    /// The export for which a source was held before and is held again, not decoded.
+    remembered: BTreeMap<TableName, String>,
     /// Queries that show the rows on which a step failed.
     rows_sql: BTreeMap<TableName, String>,
     order: Vec<TableName>,
@@ -320,6 +322,12 @@ impl Execution {
                 Some(advice) => format!("{error}; {advice}"),
                 None => error.to_string(),
             },
+            message: error.to_string(),
+            tag: self
+                .observation
+                .remembered(table, &export.path)
+                .and_then(|seen| seen.tag),
+            refusal: report::Refusal::of(error, &self.judged_by(table)),
         };
         let mut state = self.lock_state();
         state
@@ -327,6 +335,12 @@ impl Execution {
             .entry(table.clone())
             .or_default()
             .push(refused);
+    }
+
+    /// Says of a source that it is held again for an export that is as it was.
+    pub(super) fn record_remembered(&self, table: &TableName, path: &str) {
+        let mut state = self.lock_state();
+        state.remembered.insert(table.clone(), path.to_string());
     }
 
     pub(super) fn verdicts(&self) -> Vec<Verdict> {
@@ -516,6 +530,7 @@ impl Executed {
                 .map(|entry| entry.path.clone())
                 .collect(),
             refused: self.refused.get(&result.table).cloned().unwrap_or_default(),
+            remembered: self.remembered.get(&result.table).cloned(),
             withheld_rejects: self
                 .withheld
                 .get(&result.table)

@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::Serialize;
 
-use super::Runner;
 use super::decision::Exclusion;
 use super::observe::{self, Observation};
 use super::report::{RefusedExport, RunReport, TableOutcome};
+use super::{Runner, receipt};
 use crate::catalog::Catalog;
 use crate::error::Result;
 use crate::ingest::{FileStatus, Ledger, LedgerEntry};
 use crate::name::{ReleaseNumber, TableName};
-use crate::plan::{ExportState, ObservedExport};
+use crate::plan::{ExportState, ObservedExport, overdue};
 use crate::project::{Load, Source};
 
 /// Reports of runs that are asked why an export was refused.
@@ -34,6 +34,8 @@ pub(crate) struct Exports {
 pub(crate) struct SourceExports {
     pub(crate) table: TableName,
     pub(crate) exports: Vec<ListedExport>,
+    /// What was due and has not come, or for how long nothing has.
+    pub(crate) overdue: Option<String>,
 }
 
 /// A file that no source matches.
@@ -145,6 +147,8 @@ impl Runner {
             .map(|source| SourceExports {
                 table: source.table.clone(),
                 exports: Listing::new(source, &observation, &refused).exports(),
+                overdue: overdue(&self.project, source, &observation.observed)
+                    .map(|overdue| overdue.to_string()),
             })
             .collect();
         let (unmatched, unreadable) = match of {
@@ -188,6 +192,7 @@ impl Runner {
         let files = found.files.into_iter();
         let unmatched = files
             .filter(|file| !is_lock(&file.path) && !is_matched(&file.path))
+            .filter(|file| !file.path.ends_with(receipt::SUFFIX))
             .filter(|file| !observation.markers.contains_key(&file.path))
             .map(|file| UnmatchedFile {
                 path: file.path,

@@ -32,6 +32,7 @@ mod openlineage;
 mod operations;
 mod ops_tables;
 mod publication;
+mod receipt;
 mod report;
 mod schedule;
 mod show;
@@ -59,10 +60,13 @@ pub(crate) use latest::LatestReport;
 pub(crate) use maintain::{MaintainReport, MaintainRequest};
 #[cfg(test)]
 pub(crate) use matching::ReviewRecord;
-pub(crate) use matching::{Review, ReviewPair};
+pub(crate) use matching::{
+    AgainstTruth, EntityStory, MatchEvaluation, MatchForecast, MergeStory, PairStory, RatesStory,
+    Review, ReviewPair,
+};
 pub use report::RunReport;
 pub(crate) use report::{
-    ExportReport, HeldReport, OverdueReport, SourceReport, StepReport, TableOutcome, WarnedRule,
+    BrokenRule, ExportReport, HeldReport, OverdueReport, SourceReport, StepReport, TableOutcome,
 };
 
 pub(crate) use show::Shown;

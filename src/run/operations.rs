@@ -233,12 +233,13 @@ impl Runner {
         })
     }
 
-    /// Sources whose newest export is older than the project allows, in order of name.
+    /// Sources whose newest export is older than the project allows, or of which one is due and has not come; in order of name.
     ///
     /// # Errors
     /// What storage gives.
     pub(crate) async fn overdue(&self, catalog: &Catalog) -> Result<Vec<OverdueReport>> {
-        let bounded = |source: &Source| source.freshness != Freshness::default();
+        let bounded =
+            |source: &Source| source.freshness != Freshness::default() || source.due.is_some();
         if !self.project.sources.values().any(bounded) {
             return Ok(Vec::new());
         }

@@ -13,7 +13,7 @@ use datafusion::prelude::SessionContext;
 
 use super::execute::{Executed, Execution};
 use super::publication::{schema_hash, write_of};
-use super::report::{ExportReport, WarnedRule};
+use super::report::{BrokenRule, ExportReport};
 use crate::catalog::{Candidate, Catalog, Content};
 use crate::engine::{self, FileSet, Joins};
 use crate::error::{Error, Result};
@@ -73,6 +73,9 @@ impl Ingested {
                 ignored_columns: self
                     .decoded(&entry.path)
                     .map_or_else(Vec::new, |report| report.ignored_columns.clone()),
+                rejects: self.decoded(&entry.path).map_or_else(Vec::new, rejects),
+                bytes: entry.size,
+                hash: entry.hash.clone(),
                 warned: self.decoded(&entry.path).map_or_else(Vec::new, warned),
                 drift: self.decoded(&entry.path).map_or_else(Vec::new, |report| {
                     let told = report.drift.iter().filter(|drift| is_told(drift));
@@ -89,10 +92,20 @@ impl Ingested {
     }
 }
 
-fn warned(report: &DecodedReport) -> Vec<WarnedRule> {
+fn rejects(report: &DecodedReport) -> Vec<BrokenRule> {
+    let rules = report.first_rejects.iter();
+    let told = rules.map(|(rule, first)| BrokenRule {
+        rule: rule.to_string(),
+        reason: first.reason.clone(),
+        records: report.rejects_by_rule.get(rule).copied().unwrap_or(0),
+        first_line: first.line,
+    });
+    told.collect()
+}
+
+fn warned(report: &DecodedReport) -> Vec<BrokenRule> {
     let rules = report.warned.iter();
-    let told = rules.map(|((column, rule), broken)| WarnedRule {
-        column: column.clone(),
+    let told = rules.map(|((_, rule), broken)| BrokenRule {
         rule: rule.to_string(),
         reason: broken.first.reason.clone(),
         records: broken.records,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::UnitTestReport;
 use crate::catalog::Candidate;
+use crate::diagnostic::Code;
 use crate::error::{Error, ErrorKind};
 use crate::name::{ReleaseNumber, RunId, TableName};
 use crate::plan::Overdue;
@@ -172,6 +173,9 @@ pub(crate) struct SourceReport {
     /// Exports for which the source could not be loaded.
     #[serde(default)]
     pub(crate) refused: Vec<RefusedExport>,
+    /// The one of them that was refused before and is as it was then: it was not decoded again.
+    #[serde(default)]
+    pub(crate) remembered: Option<String>,
     /// Records of the exports that were read and not taken, since the source is held, which broke its contract.
     #[serde(default)]
     pub(crate) withheld_rejects: u64,
@@ -203,6 +207,54 @@ pub(crate) struct RefusedExport {
     pub(crate) size: u64,
     pub(crate) modified_at: DateTime<Utc>,
     pub(crate) reason: String,
+    /// The same without what to do about it, which is not for its sender.
+    #[serde(default)]
+    pub(crate) message: String,
+    /// What storage said of its content.
+    #[serde(default)]
+    pub(crate) tag: Option<String>,
+    /// The refusal, where the same file would be refused again for as long as nothing else changes.
+    #[serde(default)]
+    pub(crate) refusal: Option<Refusal>,
+}
+
+/// Why an export cannot be read, and under what it was tried.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Refusal {
+    /// Contract, settings and version; anything else may come to another verdict.
+    pub(crate) judged_by: String,
+    pub(crate) code: u16,
+    pub(crate) message: String,
+    pub(crate) place: Option<String>,
+    pub(crate) help: Option<String>,
+}
+
+impl Refusal {
+    /// What an error says of an export that has it whenever it is read; `None` for what may pass, or depends on more.
+    pub(super) fn of(error: &Error, judged_by: &str) -> Option<Self> {
+        let code = error.number()?.0;
+        let is_of_the_file =
+            matches!(code, 401..=403 | 405..=407 | 409..=410 | 420..=424 | 461..=463);
+        (error.kind() == ErrorKind::Input && is_of_the_file).then(|| Self {
+            judged_by: judged_by.to_string(),
+            code,
+            message: error.to_string(),
+            place: error.location().map(str::to_string),
+            help: error.advice().map(str::to_string),
+        })
+    }
+
+    /// The error as it was.
+    pub(super) fn error(&self) -> Error {
+        let mut error = Error::input(&self.message).code(Code(self.code));
+        if let Some(place) = &self.place {
+            error = error.at(place);
+        }
+        if let Some(help) = &self.help {
+            error = error.help(help);
+        }
+        error
+    }
 }
 
 /// One export in a run; `records` is the sum of what follows it.
@@ -227,18 +279,25 @@ pub(crate) struct ExportReport {
     pub(crate) drift: Vec<String>,
     /// Rules that records break which were taken all the same.
     #[serde(default)]
-    pub(crate) warned: Vec<WarnedRule>,
+    pub(crate) warned: Vec<BrokenRule>,
+    /// Rules by which records were rejected.
+    #[serde(default)]
+    pub(crate) rejects: Vec<BrokenRule>,
+    /// Bytes as they lie in `raw`, and blake3 of them.
+    #[serde(default)]
+    pub(crate) bytes: u64,
+    #[serde(default)]
+    pub(crate) hash: String,
     /// Why it is most likely read in another way than it was written.
     #[serde(default)]
     pub(crate) doubt: Option<String>,
 }
 
-/// A rule of the contract with `action: warn`, and the records of one export that break it.
+/// A rule, and the records of one export that break it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct WarnedRule {
-    pub(crate) column: String,
+pub(crate) struct BrokenRule {
     pub(crate) rule: String,
-    /// In words, as the first record has it.
+    /// In words, as the first record has it; names the column.
     pub(crate) reason: String,
     pub(crate) records: u64,
     pub(crate) first_line: i64,
@@ -304,6 +363,7 @@ impl SourceReport {
             rejected: 0,
             retracted: Vec::new(),
             refused: Vec::new(),
+            remembered: None,
             withheld_rejects: 0,
             rows: 0,
             row_change: 0,

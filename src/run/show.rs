@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::compute::concat_batches;
 use datafusion::catalog::TableProvider;
 use datafusion::common::Column;
 use datafusion::dataframe::DataFrame;
@@ -120,10 +119,7 @@ impl Catalog {
         }
         let frame = showing.session(&inputs)?.sql(sql).await;
         let frame = frame.map_err(engine::failure)?;
-        let schema = Arc::new(frame.schema().as_arrow().clone());
-        let batches = engine::collect(frame).await?;
-        concat_batches(&schema, &batches)
-            .map_err(|error| Error::internal("batches of one query do not fit").caused_by(error))
+        engine::collect_whole(frame).await
     }
 }
 

@@ -9,7 +9,7 @@ use futures::stream::{self, StreamExt};
 use super::execute::{Execution, TableResult};
 use super::observe::FoundExport;
 use super::ops_tables::Ingested;
-use super::report::TableOutcome;
+use super::report::{RefusedExport, RunReport, TableOutcome};
 use crate::catalog::Content;
 use crate::diagnostic::Code;
 use crate::engine::{self, Joins};
@@ -19,7 +19,7 @@ use crate::ingest::{
     LoadRequest, Shrunk, Standing, Turn,
 };
 use crate::lake::{self, Digest, Layout, Written};
-use crate::name::ReleaseNumber;
+use crate::name::{ReleaseNumber, TableName};
 use crate::plan::{Action, ExportState, ObservedExport, TablePlan};
 use crate::project::{Load, Source};
 
@@ -48,6 +48,9 @@ impl Execution {
         let present = present.as_ref();
 
         self.refuse_unready(&source, exports)?;
+        if let Some(error) = self.refused_before(&source, exports).await {
+            return Err(error);
+        }
         let decoded = self.decode(&source, exports).await?;
         if let Err(error) = self.check_rejects(&source, exports, &decoded) {
             self.record_ingested(&plan.table, self.refused(&source, decoded)?);
@@ -109,6 +112,83 @@ impl Execution {
                 .help("ask the sender; with `on_error: hold` the rest is built meanwhile")),
             _ => Ok(()),
         }
+    }
+
+    /// The refusal for which the source is held already, where the export is as it was and nothing by which it was judged
+    /// has changed: to decode it again would only say so again.
+    async fn refused_before(&self, source: &Source, exports: &[ObservedExport]) -> Option<Error> {
+        let is_asked = self.request.selection.full_refresh || self.runner.verifies_exports;
+        let held = self.observation.release.as_ref()?.held.get(&source.table)?;
+        let run = held.run.clone();
+        if is_asked {
+            return None;
+        }
+        // a report that is gone or cannot be read remembers nothing
+        let bytes = self.catalog.lake().run_report(&run).await.ok()??;
+        let report: RunReport = serde_json::from_slice(&bytes).ok()?;
+        let reports = report.sources.iter();
+        let mut refused = reports
+            .filter(|report| report.table == source.table)
+            .flat_map(|report| &report.refused);
+        let judged_by = self.judged_by(&source.table);
+        let (export, verdict) = refused.find_map(|refused| {
+            let verdict = refused.refusal.as_ref()?;
+            let export = exports.iter().find(|e| e.path == refused.path)?;
+            let is_same =
+                verdict.judged_by == judged_by && self.is_as_refused(source, export, refused);
+            is_same.then_some((export, verdict))
+        })?;
+        let error = verdict.error();
+        self.record_refused(&source.table, export, &error);
+        self.record_remembered(&source.table, &export.path);
+        Some(error)
+    }
+
+    /// Whether an export is, by all that storage says, the file that was refused.
+    fn is_as_refused(
+        &self,
+        source: &Source,
+        export: &ObservedExport,
+        refused: &RefusedExport,
+    ) -> bool {
+        let now = self.observation.remembered(&source.table, &export.path);
+        let is_same_tag = match (refused.tag.as_deref(), now.and_then(|seen| seen.tag)) {
+            // one that is worth nothing, or a disk that knows none
+            (None | Some(""), _) | (_, None) => true,
+            (Some(then), Some(now)) => now.is_empty() || then == now,
+        };
+        is_same_tag
+            && export.size == refused.size
+            && export.modified_at.timestamp_micros() == refused.modified_at.timestamp_micros()
+    }
+
+    /// All that decides whether an export can be read, beside the file itself.
+    pub(super) fn judged_by(&self, table: &TableName) -> String {
+        let plan = self.plan.tables.get(table);
+        let source = self.runner.project.sources.get(table);
+        let modes = source.map(|source| {
+            let drift = &source.drift;
+            [
+                &drift.added,
+                &drift.missing,
+                &drift.reordered,
+                &drift.retyped,
+            ]
+            .map(|m| m.value)
+        });
+        let aliases = self.contract(table).map(|contract| {
+            let columns = contract.stored_columns();
+            columns
+                .map(|c| (&c.name.value, &c.aliases))
+                .collect::<Vec<_>>()
+        });
+        let said = format!(
+            "{:?} {modes:?} {aliases:?} {} {}",
+            plan.map(|plan| &plan.fingerprints.content),
+            self.runner.project.max_record_bytes,
+            env!("CARGO_PKG_VERSION"),
+        );
+        blake3::hash(said.as_bytes()).to_hex()[..32].to_string()
     }
 
     /// Exports of which more records were rejected than the source allows: kept so that people can look at the rejects.

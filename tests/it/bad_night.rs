@@ -115,10 +115,37 @@ fn a_renamed_column_with_hold_leaves_every_other_table_fresh() {
     assert_eq!(last["held"][0]["table"], "bronze.nps");
 
     // the next night nothing else came: it is said again, and no empty release is published
+    let again =
+        "· bronze.nps: nps_20260102.csv is the file that was refused before: not decoded again";
     let said = company.kilde(&["build"]).ended(0);
     assert!(said.stdout.contains("Release 2 stands"), "{}", said.stdout);
     assert!(said.stdout.contains("held at release 1"), "{}", said.stdout);
+    assert!(said.stdout.contains(again), "{}", said.stdout);
     assert_eq!(company.newest_release()["number"], 2);
+    let listed = company.kilde(&["exports", "nps"]).ended(0).stdout;
+    assert!(listed.contains("refused  nps_20260102.csv"), "{listed}");
+    // who doubts has it read, and so does whoever changes what it was judged by
+    let said = company.kilde(&["build", "--verify-exports"]).ended(0);
+    assert!(
+        !said.stdout.contains("not decoded again"),
+        "{}",
+        said.stdout
+    );
+    company.write(
+        "pipelines/company.yaml",
+        PIPELINE.replace(
+            "    on_error: hold\n",
+            "    on_error: hold\n    drift: {reordered: fail}\n",
+        ),
+    );
+    let said = company.kilde(&["build"]).ended(0);
+    assert!(said.stdout.contains("held at release 1"), "{}", said.stdout);
+    assert!(
+        !said.stdout.contains("not decoded again"),
+        "{}",
+        said.stdout
+    );
+    company.write("pipelines/company.yaml", PIPELINE);
 
     // the sender mends the file: everything that waited is read, and the hold ends by itself
     company.write("exports/nps_20260102.csv", "answer_id,score\n2,3\n");
@@ -597,4 +624,79 @@ fn a_relationship_that_breaks_from_the_other_side_holds_the_table_that_has_it() 
     company.kilde(&["build"]).ended(0);
     let said = company.kilde(&["status"]).ended(0);
     assert!(!said.stdout.contains("held"), "{}", said.stdout);
+}
+
+#[test]
+fn an_export_that_is_due_is_missed_and_its_sender_gets_receipts() {
+    let company = company();
+    let told = "sender: {name: Kassa AB, email: drift@kassa.example, receipts: outbox/}";
+    let due = |by: &str| {
+        PIPELINE.replacen(
+            "on_error: hold",
+            &format!("on_error: hold\n    due: {{by: \"{by}\"}}\n    {told}"),
+            1,
+        )
+    };
+    company.write("pipelines/company.yaml", due("00:00"));
+    // today, by the clock of the disk
+    let written = std::fs::metadata(company.path("pipelines/company.yaml"));
+    let today = chrono::DateTime::<chrono::Utc>::from(written.unwrap().modified().unwrap());
+    let today = today.date_naive();
+    let missing = format!(
+        "{today} and of 5 days before, due by 00:00 (sender: Kassa AB, drift@kassa.example)"
+    );
+    for command in ["build", "status", "plan", "exports"] {
+        let said = company.kilde(&[command]).ended(0).stdout;
+        assert!(
+            said.contains("no export of ") && said.contains(&missing),
+            "{command}: {said}"
+        );
+    }
+
+    // what comes ends the want, and gets a receipt; what is refused gets one that says why
+    for back in 1..8 {
+        let day = today - chrono::Days::new(back);
+        let text = format!(
+            "answer_id,score,note\n{back},7,anna@x.example\n9{back},\u{e5}tta,bo@x.example\n"
+        );
+        company.write(&format!("exports/nps_{}.csv", day.format("%Y%m%d")), text);
+    }
+    company.write(
+        &format!("exports/nps_{}.csv", today.format("%Y%m%d")),
+        "answer_id,score\n100,9\n",
+    );
+    let said = company.kilde(&["build"]).ended(0).stdout;
+    assert!(!said.contains("due by"), "{said}");
+    let yesterday = today - chrono::Days::new(1);
+    let path = format!("outbox/nps_{}.csv.receipt.json", yesterday.format("%Y%m%d"));
+    let text = company.read(&path);
+    assert!(!text.contains("anna") && !text.contains("bo@x"), "{text}");
+    let receipt: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(receipt["status"], "loaded");
+    assert_eq!(
+        [
+            &receipt["records"],
+            &receipt["accepted"],
+            &receipt["rejected"]
+        ],
+        [2, 1, 1]
+    );
+    assert_eq!(receipt["rejects"][0]["rule"], "not_an_integer");
+    assert_eq!(receipt["rejects"][0]["first_line"], 3);
+    assert_eq!(receipt["unknown_columns"][0], "note");
+    assert_eq!(receipt["hash"].as_str().unwrap().len(), 64);
+
+    let tomorrow = today + chrono::Days::new(1);
+    company.write(
+        &format!("exports/nps_{}.csv", tomorrow.format("%Y%m%d")),
+        "answer_id,Betyg\n1,2\n",
+    );
+    company.kilde(&["build"]).ended(0);
+    let path = format!("outbox/nps_{}.csv.receipt.json", tomorrow.format("%Y%m%d"));
+    let receipt: serde_json::Value = serde_json::from_str(&company.read(&path)).unwrap();
+    assert_eq!(receipt["status"], "refused");
+    assert_eq!(
+        receipt["reason"],
+        "the export has no column `score` (now `Betyg`)"
+    );
 }

@@ -518,6 +518,214 @@ columns:
     );
 }
 
+#[test]
+fn why_adds_up_the_evidence_of_a_pair_and_shows_how_a_person_was_put_together() {
+    let mut rows = people(0, 60);
+    rows.push_str(&record(1, "c", false));
+    let club = sandbox(
+        ", cannot: [country]",
+        &(rows.clone() + &record(2, "c", false).replace(",SE", ",NO")),
+    );
+    club.kilde(&["build"]).ended(0);
+    let said = club.kilde(&["why", "p001a", "p001b"]).ended(0).stdout;
+    assert!(said.starts_with("one person c_"), "{said}");
+    for words in [
+        "family_name alike",
+        "birth_date equal",
+        "together",
+        "compared since they agree on",
+        "Bergh",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let json = club
+        .kilde(&["why", "p001b", "p001a", "--json"])
+        .ended(0)
+        .stdout;
+    let story: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let number = |value: &serde_json::Value| value.as_f64().unwrap();
+    let told = story["comparisons"].as_array().unwrap().iter();
+    let told: f64 = told
+        .map(|told| number(&told["bits"]) + number(&told["rarity"]))
+        .sum();
+    let sum = number(&story["start"]) + told + number(&story["household"]);
+    assert!((sum - number(&story["weight"])).abs() < 1e-9, "{story}");
+    let edge = "select weight from identity.people_edges where record_id = 'p001a' and other_record_id = 'p001b'";
+    let edge: f64 = value(&club, edge).parse().unwrap();
+    assert!(
+        (edge - number(&story["weight"])).abs() < 1e-3,
+        "{edge} {story}"
+    );
+    assert_eq!(story["one"]["id"], story["other"]["id"]);
+
+    let said = club.kilde(&["why", "p003a", "p004a"]).ended(0).stdout;
+    assert!(
+        said.starts_with("two persons c_") && said.contains("no blocking rule"),
+        "{said}"
+    );
+    let said = club.kilde(&["why", "p002a", "p002c"]).ended(0).stdout;
+    assert!(
+        said.contains("the weight does not count: `cannot`"),
+        "{said}"
+    );
+
+    let id = value(
+        &club,
+        "select entity_id from identity.people where record_id = 'p001a'",
+    );
+    let said = club.kilde(&["why", &id]).ended(0).stdout;
+    assert!(said.starts_with(&format!("{id}: 3 records\n")), "{said}");
+    assert!(
+        said.contains("#2") && said.contains("weakest bridge: #"),
+        "{said}"
+    );
+    club.kilde(&["why", "p001a", "p001b", "--html", "why.html"])
+        .ended(0);
+    let page = fs::read_to_string(club.path("why.html")).unwrap();
+    assert!(
+        page.contains("<svg") && page.contains("start: two random records"),
+        "{page}"
+    );
+
+    let said = club.kilde(&["why", "p001a", "nobody"]).ended(2).stderr;
+    assert!(said.contains("no record is called `nobody`"), "{said}");
+    let said = club
+        .kilde(&["why", "c_00000000000000000000"])
+        .ended(2)
+        .stderr;
+    assert!(
+        said.contains("no record has, or ever had, the id"),
+        "{said}"
+    );
+
+    // the person leaves
+    let left: Vec<&str> = rows
+        .lines()
+        .filter(|line| !line.starts_with("p001"))
+        .collect();
+    seed(&club, &(left.join("\n") + "\n"));
+    club.kilde(&["build"]).ended(0);
+    let said = club.kilde(&["why", &id]).ended(0).stdout;
+    assert!(said.contains("is retired"), "{said}");
+}
+
+#[test]
+fn a_match_is_judged_against_a_truth_and_by_what_people_decided() {
+    let club = with_stewards(&people(0, 60));
+    decide(
+        &club,
+        "march.csv",
+        "2026-03-01",
+        &[("p001a", "p001b", "same"), ("p002a", "p002b", "same")],
+    );
+    club.kilde(&["build"]).ended(0);
+    let keys = club.query("select record_id from identity.people order by record_id");
+    let mut truth = "person,record_id\n".to_string();
+    for key in keys.concat() {
+        // one record is said to be of somebody else
+        let person = if key == "p004b" { "p999" } else { &key[..4] };
+        let _ = writeln!(truth, "{person},{key}");
+    }
+    truth.push_str("p888,gone\n");
+    club.write("truth.csv", truth);
+    let json = club
+        .kilde(&["match", "evaluate", "--truth", "truth.csv", "--json"])
+        .ended(0)
+        .stdout;
+    let found: serde_json::Value = serde_json::from_str(&json).unwrap();
+    // 40 people have two records, and one of these pairs is said to be wrong
+    let truth = &found["truth"];
+    let near = |value: &serde_json::Value, expected: f64| {
+        assert!(
+            (value.as_f64().unwrap() - expected).abs() < 1e-9,
+            "{value} {expected}"
+        );
+    };
+    near(&truth["pairs"]["precision"], 39.0 / 40.0);
+    near(&truth["pairs"]["recall"], 1.0);
+    near(&truth["b_cubed"]["precision"], 99.0 / 100.0);
+    assert_eq!(truth["exact"], 59);
+    assert_eq!(truth["mixed"], 1);
+    assert_eq!(truth["unknown_records"], 1);
+    let decided = found["decided_precision"].as_array().unwrap();
+    assert!(
+        decided[0].as_f64() < Some(1.0) && decided[1].as_f64() == Some(1.0),
+        "{decided:?}"
+    );
+    let said = club
+        .kilde(&[
+            "match",
+            "evaluate",
+            "identity.people",
+            "--truth",
+            "truth.csv",
+        ])
+        .ended(0)
+        .stdout;
+    assert!(
+        said.contains("pairs                                 0.9750  1.0000")
+            || said.contains("0.9750"),
+        "{said}"
+    );
+    assert!(said.contains("people decided on 2 pairs"), "{said}");
+    club.kilde(&["match", "evaluate", "--html", "match.html"])
+        .ended(0);
+    let page = fs::read_to_string(club.path("match.html")).unwrap();
+    assert!(
+        page.contains("Pairs of blocking rules") && page.contains("birth_date equal"),
+        "{page}"
+    );
+
+    club.write("other.csv", "record,person\na,b\n");
+    let said = club
+        .kilde(&["match", "evaluate", "--truth", "other.csv"])
+        .ended(2)
+        .stderr;
+    assert!(
+        said.contains("they must be record_id and one that names the person"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_plan_counts_the_pairs_of_each_rule_and_refuses_an_explosion() {
+    let mut rows = String::new();
+    for person in 0..1200 {
+        rows.push_str(&record(person, "a", false));
+    }
+    let club = sandbox(", block: [[email], [family_name, birth_date]]", &rows);
+    club.kilde(&["build"]).ended(0);
+    let said = club.kilde(&["plan"]).ended(0).stdout;
+    assert!(!said.contains("pairs"), "nothing to do: {said}");
+    let written = fs::read_to_string(club.path("pipelines/club.yaml")).unwrap();
+    let with = |block: &str| {
+        club.write(
+            "pipelines/club.yaml",
+            written.replace("block: [[email]", block),
+        )
+    };
+    with("block: [[given_name, birth_date], [email]");
+    let said = club.kilde(&["plan"]).ended(0).stdout;
+    assert!(said.contains("identity.people: 1,200 records, "), "{said}");
+    assert!(said.contains("pairs of at most 200,000,000"), "{said}");
+    let line = said
+        .lines()
+        .find(|line| line.contains("given_name, birth_date"))
+        .unwrap();
+    assert!(
+        line.contains(" new") && line.contains("largest block"),
+        "{said}"
+    );
+    with("block: [[country], [email]");
+    let said = club.kilde(&["plan"]).ended(2);
+    assert!(said.stdout.contains("719,400 pairs"), "{}", said.stdout);
+    assert!(
+        said.stderr.contains("(country) would make 719400 pairs, 100 % of them from one value that 1200 records share"),
+        "{}",
+        said.stderr
+    );
+}
+
 const COMPANIES: &str = "description: Companies as two registers know them.
 key: [company_id]
 columns:

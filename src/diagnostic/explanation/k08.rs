@@ -135,4 +135,10 @@ pub(super) const CODES: &[Explanation] = &[
                to be one. What says different wins until people agree. The pairs are in the table of the review, with the reason:\n\
                decide them again; with `decided_at` the latest decision of a pair counts.",
     },
+    Explanation {
+        code: Code(857),
+        title: "a match that was built with other comparisons",
+        text: "What was learnt is of the comparisons of the newest release, and the project compares otherwise by now. Build the\n\
+               match again, then ask again.",
+    },
 ];

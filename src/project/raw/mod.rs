@@ -14,6 +14,7 @@ mod dbt;
 pub(in crate::project) mod declare;
 pub(in crate::project) mod decode;
 mod drift;
+mod due;
 mod format;
 mod later;
 mod matching;
@@ -30,6 +31,7 @@ pub(in crate::project) use decode::{
     Decode, FromText, Mistake, Named, OneOrMany, Sink, listed, nearest_word,
 };
 pub(in crate::project) use drift::RawDrift;
+pub(in crate::project) use due::{RawDue, RawSender};
 pub(in crate::project) use format::Texts;
 pub(in crate::project) use format::{EscapeSign, NegativeForm, RawCsv, RawFixed, RawRead, RawXlsx};
 pub(in crate::project) use matching::{Expression, RawCompare, RawMatch};

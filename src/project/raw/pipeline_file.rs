@@ -4,6 +4,7 @@ use super::super::Spanned;
 use super::declare::{choice, section, words};
 use super::decode::{Anything, AtLeastOne, Boxed, Later, Listing, OneOrMany};
 use super::drift::RawDrift;
+use super::due::{RawDue, RawSender};
 use super::format::RawRead;
 use super::later::{RawAudience, RawSegment};
 use super::matching::RawMatch;
@@ -61,10 +62,10 @@ section! {
         rejects: Option<RawRejects>,
         /// How old the newest export may be.
         freshness: Option<Spanned<RawFreshness>>,
-        /// When the next export is due.
-        due: Option<Later<Anything>>,
+        /// By when an export must have come.
+        due: Option<RawDue>,
         /// Who sends it.
-        sender: Option<Later<Anything>>,
+        sender: Option<RawSender>,
         /// When an export is whole.
         ready: Option<Spanned<RawReady>>,
         /// What it does where its exports cannot be loaded: `stop` the build, or `hold` the table at its last good version and

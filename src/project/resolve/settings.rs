@@ -15,7 +15,7 @@ use crate::location::Location;
 const MAX_RECORD_BYTES: u64 = 16_000_000;
 
 /// Code of a location that holds a secret.
-const SECRET: u16 = 132;
+pub(super) const SECRET: u16 = 132;
 
 /// How long releases are kept unless `keep` says otherwise.
 fn kept_by_default() -> Period {

@@ -5,15 +5,18 @@ use std::sync::Arc;
 
 use super::super::raw::{
     DateFormat, EscapeSign, JsonPath, Mistake, NegativeForm, NumberSign, OneOrMany, RawCsv,
-    RawDrift, RawFixed, RawFreshness, RawRead, RawReady, RawSource, RawXlsx, Signs, Texts,
-    TimeFormat, Unit,
+    RawDrift, RawDue, RawFixed, RawFreshness, RawRead, RawReady, RawSender, RawSource, RawXlsx,
+    Signs, Texts, TimeFormat, Unit,
 };
 use super::super::{
-    Conversions, CsvRead, Drift, Encoding, Escape, FixedRead, Frame, Freshness, JsonRead, Marker,
-    NdjsonRead, Negatives, OnDrift, ParquetRead, Read, Ready, Source, Spanned, XlsxRead,
+    Conversions, CsvRead, Drift, Due, Encoding, Escape, FixedRead, Frame, Freshness, JsonRead,
+    Marker, NdjsonRead, Negatives, OnDrift, ParquetRead, Read, Ready, Sender, Source, Spanned,
+    XlsxRead,
 };
+use super::settings::SECRET;
 use super::{Settings, blame};
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
+use crate::location::Location;
 use crate::name::TableName;
 
 /// Every source of every pipeline.
@@ -70,6 +73,7 @@ pub(super) fn resolve(
         let drift = check.drift(raw.drift, &read);
         let freshness = check.freshness(raw.freshness);
         let ready = check.ready(raw.ready);
+        let sender = raw.sender.map(|raw| check.sender(raw, settings));
         let written_at = WrittenAt {
             table: raw.table.span,
             patterns: raw.files.0.iter().map(|pattern| pattern.span).collect(),
@@ -93,6 +97,8 @@ pub(super) fn resolve(
                 max_rejects: raw.rejects.and_then(|rejects| rejects.at_most),
                 drift,
                 freshness,
+                due: raw.due.map(due),
+                sender,
                 ready,
                 on_error: raw.on_error.unwrap_or_default(),
                 tags: raw.tags.0,
@@ -137,6 +143,14 @@ macro_rules! conversions {
             zone: $raw.zone.map_or($zone, |zone| zone.0),
         })
     };
+}
+
+fn due(raw: RawDue) -> Due {
+    Due {
+        by: raw.by.0,
+        days: raw.days.0,
+        covers: raw.covers.unwrap_or_default(),
+    }
 }
 
 fn texts(signs: OneOrMany<Signs>) -> Vec<String> {
@@ -318,6 +332,25 @@ impl Check<'_> {
         Freshness {
             warn_after,
             error_after: error_after.map(|period| period.value),
+        }
+    }
+
+    fn sender(&mut self, raw: RawSender, settings: &Settings) -> Sender {
+        let receipts = raw.receipts.and_then(|written| {
+            match Location::parse(&written.value, &settings.root) {
+                Ok(location) => Some(location),
+                Err(error) => {
+                    let code = if error.is_secret { SECRET } else { 103 };
+                    let mistake = Mistake::new(code, error.message).help(error.help);
+                    self.found.push(blame(self.file, written.span, mistake));
+                    None
+                }
+            }
+        });
+        Sender {
+            name: raw.name,
+            email: raw.email,
+            receipts,
         }
     }
 

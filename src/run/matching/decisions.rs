@@ -1,18 +1,16 @@
 //! What stewards decided of pairs of records, as the match reads it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, RecordBatch, StringArray};
-use datafusion::arrow::compute::concat_batches;
-use datafusion::arrow::datatypes::SchemaRef;
 
 use super::super::execute::Execution;
-use super::tables::{arrow, texts};
+use super::tables::texts;
 use crate::diagnostic::Code;
 use crate::engine::{self, Joins};
 use crate::error::{Error, Result};
 use crate::identity::Decision;
+use crate::name::TableName;
 use crate::plan::{MatchPlan, decision_columns};
 
 /// The latest decision of a pair, and when it was made.
@@ -31,22 +29,28 @@ impl Execution {
         let (provider, _) = self.input(&table.value, Joins::Hash).await?;
         let tables = BTreeMap::from([(table.value.clone(), provider)]);
         let session = self.catalog.engine().session(&tables, Joins::Hash)?;
-        let names = decision_columns(&matched.matching);
-        let text = |name: &String| format!("cast(\"{name}\" as varchar)");
-        let mut columns: Vec<String> = names.iter().map(text).collect();
-        columns.push(matched.decided.as_ref().map_or("''".to_string(), text));
-        let columns = columns.iter().enumerate();
-        let columns: Vec<String> = columns.map(|(at, c)| format!("{c} as \"_{at}\"")).collect();
-        let sql = format!("select {} from {}", columns.join(", "), table.value);
+        let sql = sql(matched, &table.value);
         let frame = session.sql(&sql).await.map_err(engine::failure)?;
-        let schema: SchemaRef = Arc::new(frame.schema().as_arrow().clone());
-        let batches = engine::collect(frame).await?;
-        let batch = concat_batches(&schema, &batches).map_err(arrow)?;
+        let batch = engine::collect_whole(frame).await?;
         of_rows(&batch, matched, keys)
     }
 }
 
-fn of_rows(
+/// Both keys, the decision and when it was made, as texts.
+pub(super) fn sql(matched: &MatchPlan, table: &TableName) -> String {
+    let names = decision_columns(&matched.matching);
+    let text = |name: &String| format!("cast(\"{name}\" as varchar)");
+    let mut columns: Vec<String> = names.iter().map(text).collect();
+    columns.push(matched.decided.as_ref().map_or("''".to_string(), text));
+    let columns = columns.iter().enumerate();
+    let columns: Vec<String> = columns
+        .map(|(at, column)| format!("{column} as \"_{at}\""))
+        .collect();
+    format!("select {} from {table}", columns.join(", "))
+}
+
+/// Decisions by rows of the records that have these keys.
+pub(super) fn of_rows(
     batch: &RecordBatch,
     matched: &MatchPlan,
     keys: &[String],

@@ -3,10 +3,17 @@
 //! The ids' own turn computes everything; the tables beside them wait for theirs, and are written and tested like any other.
 
 mod decisions;
+mod evaluate;
+mod explain;
+mod forecast;
 mod read;
 mod review;
 mod tables;
+mod truth;
 
+pub(crate) use evaluate::{AgainstTruth, MatchEvaluation, RatesStory};
+pub(crate) use explain::{EntityStory, MergeStory, PairStory};
+pub(crate) use forecast::MatchForecast;
 #[cfg(test)]
 pub(crate) use review::ReviewRecord;
 pub(crate) use review::{Review, ReviewPair};

@@ -1,11 +1,10 @@
 //! What a match step reads: the records, and what the builds before it left behind.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch};
-use datafusion::arrow::compute::{cast, concat_batches};
-use datafusion::arrow::datatypes::{Float64Type, Int64Type, SchemaRef};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{Float64Type, Int64Type};
 
 use super::super::execute::Execution;
 use super::tables::{arrow, batch, texts};
@@ -46,6 +45,14 @@ pub(super) struct Read {
     pub(super) keys: Vec<String>,
 }
 
+impl Read {
+    /// What a reading gave.
+    pub(super) fn of(batch: RecordBatch, matching: &Matching, reading: &Reading) -> Result<Self> {
+        let keys = keys(&batch.columns()[reading.key..2 * reading.key], matching)?;
+        Ok(Self { batch, keys })
+    }
+}
+
 impl Execution {
     pub(super) async fn read_records(
         &self,
@@ -57,11 +64,8 @@ impl Execution {
         let tables = BTreeMap::from([(table.clone(), provider)]);
         let session = self.catalog.engine().session(&tables, Joins::Hash)?;
         let frame = session.sql(&reading.sql).await.map_err(engine::failure)?;
-        let schema: SchemaRef = Arc::new(frame.schema().as_arrow().clone());
-        let batches = engine::collect(frame).await?;
-        let batch = concat_batches(&schema, &batches).map_err(arrow)?;
-        let keys = keys(&batch.columns()[reading.key..2 * reading.key], matching)?;
-        Ok(Read { batch, keys })
+        let batch = engine::collect_whole(frame).await?;
+        Read::of(batch, matching, reading)
     }
 
     /// The ids that were issued before.
@@ -113,33 +117,7 @@ impl Execution {
         let Some(rows) = self.published_beside(matching, MatchTable::Model).await? else {
             return Ok(Vec::new());
         };
-        let text = |at: usize| texts(rows.column(at));
-        let number = |at: usize| rows.column(at).as_primitive_opt::<Float64Type>().cloned();
-        let count = |at: usize| rows.column(at).as_primitive_opt::<Int64Type>().cloned();
-        let (parts, names, levels) = (text(0)?, text(1)?, text(3)?);
-        let (Some(positions), Some(pairs)) = (count(2), count(8)) else {
-            return Ok(Vec::new());
-        };
-        let (Some(same), Some(stranger), Some(relative)) = (number(4), number(5), number(6)) else {
-            return Ok(Vec::new());
-        };
-        let value =
-            |array: &Float64Array, row: usize| array.is_valid(row).then(|| array.value(row));
-        let row = |row: usize| ModelRow {
-            part: parts.value(row).to_string(),
-            name: if names.is_valid(row) {
-                names.value(row).to_string()
-            } else {
-                String::new()
-            },
-            position: positions.value(row),
-            level: levels.is_valid(row).then(|| levels.value(row).to_string()),
-            same: value(&same, row),
-            stranger: value(&stranger, row),
-            relative: value(&relative, row),
-            pairs: pairs.is_valid(row).then(|| pairs.value(row)),
-        };
-        Ok((0..rows.num_rows()).map(row).collect())
+        model_rows(&rows)
     }
 
     /// The rows of a table beside the ids as they are published, where its columns are those of now.
@@ -170,10 +148,38 @@ impl Execution {
         let tables = BTreeMap::from([(content.name.clone(), content.provider()?)]);
         let session = self.catalog.engine().session(&tables, Joins::Hash)?;
         let frame = session.sql(sql).await.map_err(engine::failure)?;
-        let schema: SchemaRef = Arc::new(frame.schema().as_arrow().clone());
-        let batches = engine::collect(frame).await?;
-        concat_batches(&schema, &batches).map_err(arrow)
+        engine::collect_whole(frame).await
     }
+}
+
+/// A model as its table has it; empty where that is none.
+pub(super) fn model_rows(rows: &RecordBatch) -> Result<Vec<ModelRow>> {
+    let text = |at: usize| texts(rows.column(at));
+    let number = |at: usize| rows.column(at).as_primitive_opt::<Float64Type>().cloned();
+    let count = |at: usize| rows.column(at).as_primitive_opt::<Int64Type>().cloned();
+    let (parts, names, levels) = (text(0)?, text(1)?, text(3)?);
+    let (Some(positions), Some(pairs)) = (count(2), count(8)) else {
+        return Ok(Vec::new());
+    };
+    let (Some(same), Some(stranger), Some(relative)) = (number(4), number(5), number(6)) else {
+        return Ok(Vec::new());
+    };
+    let value = |array: &Float64Array, row: usize| array.is_valid(row).then(|| array.value(row));
+    let row = |row: usize| ModelRow {
+        part: parts.value(row).to_string(),
+        name: if names.is_valid(row) {
+            names.value(row).to_string()
+        } else {
+            String::new()
+        },
+        position: positions.value(row),
+        level: levels.is_valid(row).then(|| levels.value(row).to_string()),
+        same: value(&same, row),
+        stranger: value(&stranger, row),
+        relative: value(&relative, row),
+        pairs: pairs.is_valid(row).then(|| pairs.value(row)),
+    };
+    Ok((0..rows.num_rows()).map(row).collect())
 }
 
 pub(super) fn reading(matched: &MatchPlan) -> Reading {
@@ -356,7 +362,7 @@ pub(super) fn field(meaning: Meaning) -> Option<Field> {
 }
 
 /// Each row's key as one text; a part cannot hold the sign between two.
-fn keys(columns: &[ArrayRef], matching: &Matching) -> Result<Vec<String>> {
+pub(super) fn keys(columns: &[ArrayRef], matching: &Matching) -> Result<Vec<String>> {
     let columns = columns.iter().map(texts).collect::<Result<Vec<_>>>()?;
     let rows = columns.first().map_or(0, Array::len);
     let key = |row: usize| {

@@ -142,16 +142,19 @@ pub(super) fn speaks_of(model: &[ModelRow], matched: &MatchPlan) -> bool {
     of_columns == columns(matched)
 }
 
-pub(super) fn model(resolved: &Resolved, matched: &MatchPlan, reading: &Reading) -> Vec<ArrayRef> {
+/// A rule by what it asks two records to agree on.
+pub(super) fn rule_name(rule: &Rule, reading: &Reading) -> String {
     let name = |feature: &Feature| match feature {
         Feature::Own(at) => reading.own.get(*at).map_or("", |own| own.name.as_str()),
         feature => feature.name(),
     };
-    let rule_name = |rule: &Rule| {
-        let names: Vec<&str> = rule.features.iter().map(name).collect();
-        names.join(", ")
-    };
-    let mut rows = resolved.model.rows(&resolved.pairs_of_rules, rule_name);
+    let names: Vec<&str> = rule.features.iter().map(name).collect();
+    names.join(", ")
+}
+
+pub(super) fn model(resolved: &Resolved, matched: &MatchPlan, reading: &Reading) -> Vec<ArrayRef> {
+    let name = |rule: &Rule| rule_name(rule, reading);
+    let mut rows = resolved.model.rows(&resolved.pairs_of_rules, name);
     rows.extend(columns(matched));
     let text = |value: &dyn Fn(&ModelRow) -> Option<String>| -> ArrayRef {
         Arc::new(rows.iter().map(value).collect::<StringArray>())

@@ -1,0 +1,134 @@
+//! `kilde match evaluate --html`: how right a match is and why, one page, whole in one file. Holds counts, and no value of a
+//! person.
+
+use super::format::{count, plural, share};
+use super::page::{document, escaped, section};
+use crate::project::Project;
+use crate::run::{AgainstTruth, MatchEvaluation, RatesStory};
+
+/// The page.
+pub(super) fn render(found: &MatchEvaluation, project: &Project) -> String {
+    let title = format!(
+        "{}: {}, release {}",
+        project.name, found.table, found.release
+    );
+    let mut body = format!(
+        "<header><h1>{}</h1><p>{}, {} ids · one person from {} bits on</p></header>\n",
+        escaped(&title),
+        plural(found.records, "record"),
+        count(found.entities),
+        found.same_from
+    );
+    if let Some(truth) = &found.truth {
+        body.push_str(&section("Against the truth", &of_truth(truth)));
+    }
+    let decided = match found.decided_precision {
+        Some((low, high)) => format!("people's decisions say {low:.3} to {high:.3} (95 %)"),
+        None => "nobody decided on such pairs: not measured".to_string(),
+    };
+    body.push_str(&section(
+        "Without a truth",
+        &format!(
+            "<p>The model believes that {:.4} of the joined pairs are of one person, and that they are {:.4} of those compared; \
+             {decided}.</p>\n",
+            found.believed_precision, found.believed_recall
+        ),
+    ));
+    let strata = found.strata.iter().map(|stratum| {
+        let name = format!("from {} bits", stratum.from);
+        let said = match stratum.decided {
+            0 => count(stratum.pairs),
+            decided => format!(
+                "{} · {} of {decided} decided the same",
+                count(stratum.pairs),
+                stratum.decided_same
+            ),
+        };
+        (name, stratum.pairs as f64, said)
+    });
+    body.push_str(&section("Pairs by weight", &bars(strata.collect())));
+    body.push_str(&section("What levels say", &levels(found)));
+    let rules = found.rules.iter();
+    let rules =
+        rules.map(|(rule, pairs)| (rule.clone(), *pairs as f64, count(pairs.unsigned_abs())));
+    body.push_str(&section("Pairs of blocking rules", &bars(rules.collect())));
+    let sizes = found.sizes.iter().map(|(size, ids)| {
+        let name = plural(*size, "record");
+        (name, *ids as f64, plural(*ids, "id"))
+    });
+    body.push_str(&section("Records of an id", &bars(sizes.collect())));
+    document(
+        &title,
+        &body,
+        "<code>kilde review --html</code> shows the pairs nearest to the threshold",
+    )
+}
+
+fn of_truth(truth: &AgainstTruth) -> String {
+    let line = |name: &str, rates: &RatesStory| {
+        format!(
+            "<tr><td>{}</td><td class=number>{:.4}</td><td class=number>{:.4}</td><td class=number>{:.4}</td></tr>\n",
+            escaped(name),
+            rates.precision,
+            rates.recall,
+            rates.f1
+        )
+    };
+    let mut rows = line("pairs", &truth.pairs) + &line("records (B³)", &truth.b_cubed);
+    for (source, rates) in &truth.by_source {
+        rows.push_str(&line(&format!("pairs with {source}"), rates));
+    }
+    for (threshold, rates) in &truth.by_threshold {
+        rows.push_str(&line(
+            &format!("compared pairs from {threshold} bits on"),
+            rates,
+        ));
+    }
+    format!(
+        "<table><tr><th></th><th class=number>precision</th><th class=number>recall</th><th class=number>F1</th></tr>\n{rows}</table>\n\
+         <p class=faint>{} of {} people are one id of their own, {} ids mix people, {} people have several ids</p>\n",
+        share(truth.exact, truth.people),
+        count(truth.people),
+        count(truth.mixed),
+        count(truth.torn)
+    )
+}
+
+/// A bar for each line, the longest of full width.
+fn bars(lines: Vec<(String, f64, String)>) -> String {
+    let longest = lines
+        .iter()
+        .map(|(_, length, _)| *length)
+        .fold(1.0, f64::max);
+    let rows = lines.iter().map(|(name, length, said)| {
+        format!(
+            "<tr><td>{}</td><td class=bar><svg viewBox=\"0 0 100 14\" preserveAspectRatio=none>\
+             <rect class=now width={:.2} height=14 /></svg></td><td class=number>{}</td></tr>\n",
+            escaped(name),
+            100.0 * length / longest,
+            escaped(said)
+        )
+    });
+    format!("<table>{}</table>\n", rows.collect::<String>())
+}
+
+/// Shares of each level among pairs of one person, of strangers and of relatives, and what it weighs.
+fn levels(found: &MatchEvaluation) -> String {
+    let cell = |share: f64| format!("<td class=number>{share:.6}</td>");
+    let rows = found.levels.iter().map(|level| {
+        let weight = (level.same / level.stranger).log2();
+        format!(
+            "<tr><td>{} {}</td>{}{}{}<td class=number>{weight:+.1}</td></tr>\n",
+            escaped(&level.comparison),
+            escaped(&level.level),
+            cell(level.same),
+            cell(level.stranger),
+            cell(level.relative)
+        )
+    });
+    format!(
+        "<table><tr><th></th><th class=number>one person</th><th class=number>strangers</th><th class=number>relatives</th>\
+         <th class=number>bits</th></tr>\n{}</table>\n",
+        rows.collect::<String>()
+    )
+}

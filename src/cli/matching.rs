@@ -1,0 +1,154 @@
+//! `kilde match evaluate`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+
+use super::format::{Columns, count, plural, share};
+use super::options::{Options, as_of};
+use super::style::{self, STRONG, styled};
+use super::{match_page, page};
+use crate::clock::{Clock, SystemClock};
+use crate::error::{Error, Result};
+use crate::run::{AgainstTruth, MatchEvaluation, RatesStory};
+
+#[derive(Debug, Args)]
+pub(super) struct Match {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Judge a match step: against a truth, and by what the model and people say
+    Evaluate(Evaluate),
+}
+
+#[derive(Debug, Args)]
+struct Evaluate {
+    /// The table of the ids, short where unique [default: that of the only match step]
+    table: Option<String>,
+    /// Who is behind records: a .csv or .parquet file with the columns of the record's key and one of the person
+    #[arg(long, value_name = "FILE")]
+    truth: Option<PathBuf>,
+    /// Print all that is known as JSON
+    #[arg(long)]
+    json: bool,
+    /// Write a page: weights, levels, blocking rules, sizes
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    html: Option<PathBuf>,
+}
+
+impl Match {
+    pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
+        let Command::Evaluate(evaluate) = self.command;
+        evaluate.run(options).await
+    }
+}
+
+impl Evaluate {
+    async fn run(self, options: &Options) -> Result<ExitCode> {
+        let project = Arc::new(options.project()?);
+        let table = self.table.as_deref().map(|name| project.table(name));
+        let table = table.transpose()?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let as_of = as_of(None, &project, clock.now())?;
+        let runner = options.runner(&project, &clock)?;
+        let truth = self.truth.as_deref();
+        let found = runner.evaluate_match(table.as_ref(), truth, as_of).await?;
+        if let Some(file) = &self.html {
+            page::write(file, &match_page::render(&found, &project))?;
+            if !options.quiet {
+                style::out(&format!("{} written\n", file.display()));
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
+        let text = match self.json {
+            true => {
+                let text = serde_json::to_string_pretty(&found).map_err(|error| {
+                    Error::internal("an evaluation cannot be written").caused_by(error)
+                })?;
+                format!("{text}\n")
+            }
+            false => render(&found),
+        };
+        style::out(&text);
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn render(found: &MatchEvaluation) -> String {
+    let mut text = format!(
+        "{}, release {}: {}, {} ids\n",
+        styled(STRONG, &found.table),
+        found.release,
+        plural(found.records, "record"),
+        count(found.entities)
+    );
+    if let Some(truth) = &found.truth {
+        text.push_str(&of_truth(truth, found.same_from));
+    }
+    text.push_str(&format!(
+        "the model believes: of the pairs from {} bits on {:.4} are of one person, and they are {:.4} of those compared\n",
+        found.same_from, found.believed_precision, found.believed_recall
+    ));
+    text.push_str(&match found.decided_precision {
+        Some((low, high)) => format!(
+            "people decided on {}: of all pairs from {} bits on {low:.3} to {high:.3} are of one person (95 %)\n",
+            plural(found.strata.iter().map(|s| s.decided).sum(), "pair"),
+            found.same_from
+        ),
+        None => "nobody decided on pairs from there on: what the model believes is not measured\n".to_string(),
+    });
+    text
+}
+
+fn of_truth(truth: &AgainstTruth, same_from: f64) -> String {
+    let mut text = format!(
+        "truth: {} of {}",
+        plural(truth.records, "record"),
+        plural(truth.people, "person").replace("persons", "people")
+    );
+    if truth.unknown_records > 0 {
+        text.push_str(&format!(
+            ", and {} that the match does not know",
+            count(truth.unknown_records)
+        ));
+    }
+    text.push('\n');
+    let mut columns = Columns::new(&[false, true, true, true]);
+    let heads = ["", "precision", "recall", "F1"];
+    columns.row(heads.map(String::from).to_vec());
+    let mut line = |name: String, rates: &RatesStory| {
+        let figures = [rates.precision, rates.recall, rates.f1];
+        let mut cells = vec![name];
+        cells.extend(figures.map(|figure| format!("{figure:.4}")));
+        columns.row(cells);
+    };
+    line("pairs".to_string(), &truth.pairs);
+    line("records (B³)".to_string(), &truth.b_cubed);
+    for (source, rates) in &truth.by_source {
+        line(format!("pairs with {source}"), rates);
+    }
+    for (threshold, rates) in &truth.by_threshold {
+        let mark = if *threshold <= same_from && same_from < threshold + 2.0 {
+            " (now)"
+        } else {
+            ""
+        };
+        line(
+            format!("compared pairs from {threshold} bits on{mark}"),
+            rates,
+        );
+    }
+    text.push_str(&columns.render("  "));
+    text.push_str(&format!(
+        "whole: {} of people are one id of their own · {} ids mix people · {} people have several ids\n",
+        share(truth.exact, truth.people),
+        count(truth.mixed),
+        count(truth.torn)
+    ));
+    text
+}

@@ -1,0 +1,226 @@
+//! How right clusters are: against a truth where there is one, else by what people decided and what the model believes.
+
+use std::collections::BTreeMap;
+
+/// Of what was found, how much is right; of what is right, how much was found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Rates {
+    pub(crate) precision: f64,
+    pub(crate) recall: f64,
+}
+
+impl Rates {
+    /// The harmonic mean of the two.
+    pub(crate) fn f1(self) -> f64 {
+        match self.precision + self.recall {
+            0.0 => 0.0,
+            sum => 2.0 * self.precision * self.recall / sum,
+        }
+    }
+
+    /// Nothing found is nothing wrong, and nothing to find is nothing missed.
+    fn of(hits: f64, found: f64, made: f64) -> Self {
+        let share = |of: f64| if of > 0.0 { hits / of } else { 1.0 };
+        Self {
+            precision: share(found),
+            recall: share(made),
+        }
+    }
+}
+
+/// Clusters against the people behind the records.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Judgement {
+    pub(crate) records: u64,
+    pub(crate) people: u64,
+    pub(crate) clusters: u64,
+    /// Over pairs of records in one cluster, and of one person.
+    pub(crate) pairs: Rates,
+    /// Over records: of each the share of its cluster that is its person's, and of its person that is in its cluster (B³).
+    pub(crate) records_mean: Rates,
+    /// People whose records are one cluster, and nobody else's.
+    pub(crate) exact: u64,
+    /// Clusters with records of several people.
+    pub(crate) mixed: u64,
+    /// People whose records are in several clusters.
+    pub(crate) torn: u64,
+}
+
+/// Judges the clusters of records whose person is known; both number things at will.
+pub(crate) fn judge(found: &[u32], truth: &[u32]) -> Judgement {
+    let cells = counts(found.iter().copied().zip(truth.iter().copied()));
+    let clusters = counts(found.iter().copied());
+    let people = counts(truth.iter().copied());
+    let (mut precision, mut recall, mut exact) = (0.0, 0.0, 0);
+    let mut parts_of_clusters: BTreeMap<u32, u64> = BTreeMap::new();
+    let mut parts_of_people: BTreeMap<u32, u64> = BTreeMap::new();
+    for ((cluster, person), n) in &cells {
+        let (of_cluster, of_person) = (clusters[cluster], people[person]);
+        precision += (n * n) as f64 / of_cluster as f64;
+        recall += (n * n) as f64 / of_person as f64;
+        exact += u64::from(*n == of_cluster && *n == of_person);
+        *parts_of_clusters.entry(*cluster).or_default() += 1;
+        *parts_of_people.entry(*person).or_default() += 1;
+    }
+    let records = found.len() as u64;
+    let several = |parts: &BTreeMap<u32, u64>| parts.values().filter(|n| **n > 1).count() as u64;
+    let mean = |sum: f64| {
+        if records == 0 {
+            1.0
+        } else {
+            sum / records as f64
+        }
+    };
+    Judgement {
+        records,
+        people: people.len() as u64,
+        clusters: clusters.len() as u64,
+        pairs: Rates::of(
+            cells.values().map(|n| pairs(*n)).sum(),
+            clusters.values().map(|n| pairs(*n)).sum(),
+            people.values().map(|n| pairs(*n)).sum(),
+        ),
+        records_mean: Rates {
+            precision: mean(precision),
+            recall: mean(recall),
+        },
+        exact,
+        mixed: several(&parts_of_clusters),
+        torn: several(&parts_of_people),
+    }
+}
+
+/// Rates over the pairs in which a record of a group takes part.
+pub(crate) fn judge_group(found: &[u32], truth: &[u32], is_in: &[bool]) -> Rates {
+    let cells = found.iter().copied().zip(truth.iter().copied());
+    Rates::of(
+        pairs_with(cells, is_in),
+        pairs_with(found.iter().copied(), is_in),
+        pairs_with(truth.iter().copied(), is_in),
+    )
+}
+
+/// Pairs of equal things of which at least one is in the group.
+fn pairs_with<K: Ord + Copy>(things: impl Iterator<Item = K>, is_in: &[bool]) -> f64 {
+    let mut sizes: BTreeMap<K, (u64, u64)> = BTreeMap::new();
+    for (thing, is_in) in things.zip(is_in) {
+        let size = sizes.entry(thing).or_default();
+        size.0 += 1;
+        size.1 += u64::from(!is_in);
+    }
+    let with = sizes
+        .values()
+        .map(|(all, outside)| pairs(*all) - pairs(*outside));
+    with.sum()
+}
+
+/// Rates of pairs that were weighed, were the threshold at each of some weights. `weighed` are weights with whether the pair
+/// is of one person; `made` is how many pairs of one person there are.
+pub(crate) fn by_threshold(
+    weighed: &[(f64, bool)],
+    made: u64,
+    thresholds: &[f64],
+) -> Vec<(f64, Rates)> {
+    let rates = thresholds.iter().map(|threshold| {
+        let above = weighed.iter().filter(|(weight, _)| weight >= threshold);
+        let (mut hits, mut found) = (0_u64, 0_u64);
+        for (_, is_one) in above {
+            found += 1;
+            hits += u64::from(*is_one);
+        }
+        (
+            *threshold,
+            Rates::of(hits as f64, found as f64, made as f64),
+        )
+    });
+    rates.collect()
+}
+
+/// Pairs of one person among those of which it is known.
+pub(crate) fn pairs_of_people(truth: &[u32]) -> u64 {
+    let sizes = counts(truth.iter().copied());
+    sizes.values().map(|n| n * n.saturating_sub(1) / 2).sum()
+}
+
+/// How probably a pair of a weight is of one person.
+pub(crate) fn probability(weight: f64) -> f64 {
+    1.0 / (1.0 + (-weight).exp2())
+}
+
+/// Where a share lies that was seen in a sample, with 95 % certainty (Wilson 1927).
+pub(crate) fn wilson(hits: u64, of: u64) -> (f64, f64) {
+    const Z: f64 = 1.959_964;
+    if of == 0 {
+        return (0.0, 1.0);
+    }
+    let n = of as f64;
+    let share = hits as f64 / n;
+    let middle = share + Z * Z / (2.0 * n);
+    let spread = Z * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
+    let whole = 1.0 + Z * Z / n;
+    (
+        ((middle - spread) / whole).max(0.0),
+        ((middle + spread) / whole).min(1.0),
+    )
+}
+
+fn counts<K: Ord>(things: impl Iterator<Item = K>) -> BTreeMap<K, u64> {
+    let mut counts = BTreeMap::new();
+    for thing in things {
+        *counts.entry(thing).or_default() += 1;
+    }
+    counts
+}
+
+fn pairs(of: u64) -> f64 {
+    (of * of.saturating_sub(1) / 2) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clusters_are_judged_by_pairs_by_records_and_whole() {
+        // a b c are one person, d e another, f alone; c strayed to d and e
+        let truth = [0, 0, 0, 1, 1, 2];
+        let found = [7, 7, 8, 8, 8, 9];
+        let judged = judge(&found, &truth);
+        // found: ab, cd, ce, de; made: ab, ac, bc, de
+        assert_eq!(
+            judged.pairs,
+            Rates {
+                precision: 0.5,
+                recall: 0.5
+            }
+        );
+        let precision = (1.0 + 1.0 + 1.0 / 3.0 + 2.0 / 3.0 + 2.0 / 3.0 + 1.0) / 6.0;
+        let recall = (2.0 / 3.0 + 2.0 / 3.0 + 1.0 / 3.0 + 1.0 + 1.0 + 1.0) / 6.0;
+        assert!((judged.records_mean.precision - precision).abs() < 1e-12);
+        assert!((judged.records_mean.recall - recall).abs() < 1e-12);
+        assert_eq!((judged.exact, judged.mixed, judged.torn), (1, 1, 1));
+        // pairs with c: found cd, ce; made ac, bc
+        let with_c = judge_group(&found, &truth, &[false, false, true, false, false, false]);
+        assert_eq!(
+            with_c,
+            Rates {
+                precision: 0.0,
+                recall: 0.0
+            }
+        );
+    }
+
+    #[test]
+    fn intervals_are_those_of_the_books() {
+        // Wilson's interval for 8 of 10 and for 0 of 20 as tabulated by Newcombe (1998) and others
+        let near = |found: (f64, f64), low: f64, high: f64| {
+            assert!(
+                (found.0 - low).abs() < 5e-4 && (found.1 - high).abs() < 5e-4,
+                "{found:?}"
+            );
+        };
+        near(wilson(8, 10), 0.4902, 0.9433);
+        near(wilson(0, 20), 0.0, 0.1611);
+        assert_eq!(wilson(0, 0), (0.0, 1.0));
+    }
+}

@@ -1,0 +1,447 @@
+//! Why two records are one person or two, and how a person was put together: the newest release's records under its model.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use datafusion::arrow::array::{Array, RecordBatch};
+use serde::Serialize;
+
+use super::super::Runner;
+use super::read::{Read, Reading, keys, model_rows, reading, records, text_sql};
+use super::review::{chosen, compared_columns, not_built};
+use super::tables::{rule_name, texts};
+use super::{decisions, settings};
+use crate::catalog::Catalog;
+use crate::diagnostic::Code;
+use crate::error::{Error, Result};
+use crate::identity::{DecidedBy, Decision, Explainer, Model, Told};
+use crate::name::TableName;
+use crate::plan::{MatchPlan, Outline};
+use crate::project::{MatchTable, Matching};
+use crate::release::Release;
+
+/// Two records, and what is known of whether they are one.
+#[derive(Debug, Serialize)]
+pub(crate) struct PairStory {
+    /// The table of the ids.
+    pub(crate) table: String,
+    pub(crate) one: StoredRecord,
+    pub(crate) other: StoredRecord,
+    /// Whether both have one id.
+    pub(crate) is_one: bool,
+    /// In bits.
+    pub(crate) weight: f64,
+    pub(crate) same_from: f64,
+    pub(crate) review_from: f64,
+    /// Why the weight does not count, where it does not.
+    pub(crate) decided_by: Option<&'static str>,
+    /// Log2 of the odds of two random records.
+    pub(crate) start: f64,
+    pub(crate) comparisons: Vec<ComparisonStory>,
+    /// What relatives would show as well; 0 or less.
+    pub(crate) household: f64,
+    /// Blocking rules that make the pair.
+    pub(crate) rules: Vec<String>,
+    /// Columns that are compared, and both records' values.
+    pub(crate) values: Vec<(String, Option<String>, Option<String>)>,
+}
+
+/// A record and whose it is.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct StoredRecord {
+    /// As it is typed: `crm:10442`.
+    pub(crate) record: String,
+    pub(crate) id: String,
+}
+
+/// What one comparison says of a pair.
+#[derive(Debug, Serialize)]
+pub(crate) struct ComparisonStory {
+    pub(crate) name: String,
+    /// `None` where a value is missing.
+    pub(crate) level: Option<String>,
+    /// Bits against chance, were all values equally common.
+    pub(crate) bits: f64,
+    /// Bits for how rare the value is that agrees.
+    pub(crate) rarity: f64,
+    /// Records with that value.
+    pub(crate) records: Option<u32>,
+    /// The pair's weight did it say nothing.
+    pub(crate) without: f64,
+    /// The pair's weight were the values equal.
+    pub(crate) if_equal: Option<f64>,
+}
+
+/// How an entity was put together.
+#[derive(Debug, Serialize)]
+pub(crate) struct EntityStory {
+    pub(crate) table: String,
+    /// The id asked for.
+    pub(crate) asked: String,
+    /// The id that stands for it now; `None` where nobody does.
+    pub(crate) id: Option<String>,
+    pub(crate) records: Vec<String>,
+    /// In their order; the last makes the whole.
+    pub(crate) merges: Vec<MergeStory>,
+    pub(crate) same_from: f64,
+}
+
+/// Two groups of records that became one.
+#[derive(Debug, Serialize)]
+pub(crate) struct MergeStory {
+    pub(crate) one: Vec<String>,
+    pub(crate) other: Vec<String>,
+    /// Mean weight of all pairs between them, in bits.
+    pub(crate) mean: f64,
+    /// The pair between them that speaks most for it.
+    pub(crate) strongest: Option<(String, String)>,
+    /// Its weight; `None` where `must` or a decision joins it.
+    pub(crate) weight: Option<f64>,
+}
+
+impl Runner {
+    /// Why two records of a match step are one or two.
+    ///
+    /// # Errors
+    /// `Config` where the step was never built or knows no such record.
+    pub(crate) async fn why_pair(
+        &self,
+        table: Option<&TableName>,
+        records: (&str, &str),
+        as_of: DateTime<Utc>,
+    ) -> Result<PairStory> {
+        let outline = Outline::new(&self.project, &self.functions, as_of);
+        let step = Step::open(self, &outline, table, as_of).await?;
+        let matched = Matched::read(&step, self.resources.threads).await?;
+        let (one, other) = (matched.row(records.0)?, matched.row(records.1)?);
+        if one == other {
+            return Err(Error::config(
+                "a record is compared with another, not with itself",
+            ));
+        }
+        let evidence = matched.explainer.pair(one, other);
+        let values = step.values(&matched, one, other).await?;
+        let (one, other) = (matched.stored(one), matched.stored(other));
+        let matching = step.matching();
+        let rules = evidence.rules.iter();
+        Ok(PairStory {
+            table: matching.table.to_string(),
+            is_one: one.id == other.id && !one.id.is_empty(),
+            one,
+            other,
+            weight: evidence.weight,
+            same_from: matching.same_from,
+            review_from: matching.review_from,
+            decided_by: evidence.decided_by.map(words),
+            start: evidence.start,
+            household: evidence.household,
+            rules: rules
+                .map(|rule| rule_name(rule, &matched.reading))
+                .collect(),
+            comparisons: evidence.told.into_iter().map(story).collect(),
+            values,
+        })
+    }
+
+    /// How an entity was put together; `None` where no record has, or ever had, the id.
+    ///
+    /// # Errors
+    /// `Config` where the step was never built.
+    pub(crate) async fn why_entity(
+        &self,
+        table: Option<&TableName>,
+        id: &str,
+        as_of: DateTime<Utc>,
+    ) -> Result<Option<EntityStory>> {
+        let outline = Outline::new(&self.project, &self.functions, as_of);
+        let step = Step::open(self, &outline, table, as_of).await?;
+        let living = match step.redirect(id).await? {
+            Some(heir) => heir,
+            None => Some(id.to_string()),
+        };
+        let matching = step.matching();
+        let mut story = EntityStory {
+            table: matching.table.to_string(),
+            asked: id.to_string(),
+            id: living.clone(),
+            records: Vec::new(),
+            merges: Vec::new(),
+            same_from: matching.same_from,
+        };
+        let Some(living) = living else {
+            return Ok(Some(story));
+        };
+        if !step.has_records(&living).await? {
+            return Ok(None);
+        }
+        let matched = Matched::read(&step, self.resources.threads).await?;
+        let rows = 0..matched.read.keys.len() as u32;
+        let members: Vec<u32> = rows.filter(|row| matched.id(*row) == living).collect();
+        let name = |row: &u32| matched.name(*row);
+        let names = |rows: &[u32]| rows.iter().map(name).collect::<Vec<String>>();
+        story.records = names(&members);
+        let merges = matched.explainer.merges(&members).into_iter();
+        story.merges = merges
+            .map(|merge| MergeStory {
+                one: names(&merge.one),
+                other: names(&merge.other),
+                mean: merge.mean,
+                strongest: merge.strongest.map(|(a, b, _)| (name(&a), name(&b))),
+                weight: merge.strongest.and_then(|(_, _, weight)| weight),
+            })
+            .collect();
+        Ok(Some(story))
+    }
+}
+
+fn words(decided_by: DecidedBy) -> &'static str {
+    match decided_by {
+        DecidedBy::Person(Decision::Same) => "decided by a person: same",
+        DecidedBy::Person(Decision::Contested) => "people decided both: different until they agree",
+        DecidedBy::Person(_) => "decided by a person: different",
+        DecidedBy::Must => "`must`: equal values make one person",
+        DecidedBy::Cannot => "`cannot` or `duplicate_free`: these are two, whatever agrees",
+    }
+}
+
+fn story(told: Told) -> ComparisonStory {
+    ComparisonStory {
+        name: told.name,
+        level: told.level,
+        bits: told.bits,
+        rarity: told.rarity,
+        records: told.records,
+        without: told.without,
+        if_equal: told.if_equal,
+    }
+}
+
+/// A match step as the newest release holds it.
+pub(super) struct Step<'a> {
+    outline: &'a Outline,
+    plan: &'a MatchPlan,
+    catalog: Catalog,
+    release: Release,
+}
+
+impl<'a> Step<'a> {
+    pub(super) async fn open(
+        runner: &Runner,
+        outline: &'a Outline,
+        table: Option<&TableName>,
+        as_of: DateTime<Utc>,
+    ) -> Result<Self> {
+        let matching = chosen(&runner.project, table)?;
+        let plan = outline.matching(&matching.table)?;
+        let catalog = runner.readable(as_of)?;
+        let release = catalog.lake().current().await?;
+        let release = release.filter(|release| release.table(&matching.table).is_some());
+        Ok(Self {
+            outline,
+            plan,
+            catalog,
+            release: release.ok_or_else(|| not_built(matching))?,
+        })
+    }
+
+    pub(super) fn matching(&self) -> &Matching {
+        &self.plan.matching
+    }
+
+    pub(super) fn beside(&self, part: MatchTable) -> Result<&TableName> {
+        let table = self.matching().tables.get(&part);
+        table.ok_or_else(|| Error::internal("a match without its tables"))
+    }
+
+    pub(super) fn release(&self) -> u64 {
+        self.release.number.0
+    }
+
+    pub(super) async fn query(&self, table: &TableName, sql: &str) -> Result<RecordBatch> {
+        let release = Some(&self.release);
+        self.catalog
+            .query_over(self.outline, release, &[table], sql)
+            .await
+    }
+
+    /// Where an id that is gone leads; `None` for one that is not.
+    async fn redirect(&self, id: &str) -> Result<Option<Option<String>>> {
+        let table = self.beside(MatchTable::Redirects)?;
+        let wanted = literal(id);
+        let sql = format!("select new_id from {table} where old_id = {wanted}");
+        let rows = self.query(table, &sql).await?;
+        let new = texts(rows.column(0))?;
+        Ok(new.iter().next().map(|heir| heir.map(str::to_string)))
+    }
+
+    async fn has_records(&self, id: &str) -> Result<bool> {
+        let matching = self.matching();
+        let (table, column) = (&matching.table, &matching.entity_id.value);
+        let wanted = literal(id);
+        let sql = format!("select 1 from {table} where \"{column}\" = {wanted} limit 1");
+        Ok(self.query(table, &sql).await?.num_rows() > 0)
+    }
+
+    /// Key → id of every record.
+    pub(super) async fn ids(&self) -> Result<BTreeMap<String, String>> {
+        let matching = self.matching();
+        let key = matching
+            .record_key
+            .iter()
+            .map(|column| text_sql(&column.value));
+        let mut columns: Vec<String> = key.collect();
+        columns.push(format!("\"{}\"", matching.entity_id.value));
+        let columns = columns.iter().enumerate();
+        let columns: Vec<String> = columns.map(|(at, c)| format!("{c} as \"_{at}\"")).collect();
+        let sql = format!("select {} from {}", columns.join(", "), matching.table);
+        let rows = self.query(&matching.table, &sql).await?;
+        let Some((ids, key)) = rows.columns().split_last() else {
+            return Ok(BTreeMap::new());
+        };
+        let ids = texts(ids)?;
+        let pairs = keys(key, matching)?.into_iter().zip(ids.iter());
+        Ok(pairs
+            .filter_map(|(key, id)| Some((key, id?.to_string())))
+            .collect())
+    }
+
+    /// What is compared, of two records.
+    async fn values(
+        &self,
+        matched: &Matched,
+        one: u32,
+        other: u32,
+    ) -> Result<Vec<(String, Option<String>, Option<String>)>> {
+        let matching = self.matching();
+        let columns = compared_columns(self.plan);
+        let wanted = columns.iter().enumerate();
+        let wanted: Vec<String> = wanted
+            .map(|(at, column)| format!("{} as \"_{at}\"", text_sql(column)))
+            .collect();
+        let records = &matching.records.value;
+        let mut both = Vec::new();
+        for row in [one, other] {
+            let parts = matched.read.keys[row as usize].split('\u{1f}');
+            let key = matching.record_key.iter().zip(parts);
+            let equal: Vec<String> = key
+                .map(|(column, part)| format!("{} = {}", text_sql(&column.value), literal(part)))
+                .collect();
+            let (wanted, equal) = (wanted.join(", "), equal.join(" and "));
+            let sql = format!("select {wanted} from {records} where {equal}");
+            let rows = self.query(records, &sql).await?;
+            let cells = rows
+                .columns()
+                .iter()
+                .map(texts)
+                .collect::<Result<Vec<_>>>()?;
+            let cells = cells.iter().map(|column| {
+                let is_there = !column.is_empty() && column.is_valid(0);
+                is_there.then(|| column.value(0).to_string())
+            });
+            both.push(cells.collect::<Vec<Option<String>>>());
+        }
+        let other = both.pop().unwrap_or_default();
+        let one = both.pop().unwrap_or_default();
+        let values = columns.into_iter().zip(one.into_iter().zip(other));
+        Ok(values
+            .map(|(column, (one, other))| (column, one, other))
+            .collect())
+    }
+}
+
+/// All records of a step, ready to compare, and whose they are.
+pub(super) struct Matched {
+    read: Read,
+    reading: Reading,
+    ids: BTreeMap<String, String>,
+    explainer: Explainer,
+}
+
+impl Matched {
+    pub(super) async fn read(step: &Step<'_>, threads: usize) -> Result<Self> {
+        let matching = step.matching();
+        let reading = reading(step.plan);
+        let batch = step.query(&matching.records.value, &reading.sql).await?;
+        let read = Read::of(batch, matching, &reading)?;
+        let mut records = records(step.plan, &reading, &read.batch, threads)?;
+        if let Some(table) = &matching.decisions {
+            let sql = decisions::sql(step.plan, &table.value);
+            let rows = step.query(&table.value, &sql).await?;
+            records.decisions = decisions::of_rows(&rows, step.plan, &read.keys)?;
+        }
+        let model = step.beside(MatchTable::Model)?;
+        let rows = step.query(model, &format!("select * from {model}")).await?;
+        let rows = model_rows(&rows)?;
+        let ids = step.ids().await?;
+        let own = settings(step.plan, &reading, threads).rules;
+        let explainer = tokio::task::spawn_blocking(move || {
+            Explainer::new(
+                records,
+                |population| Model::from_rows(&rows, &population.shapes(), &own),
+                threads,
+            )
+        })
+        .await
+        .map_err(|error| Error::internal("explaining broke off").caused_by(error))?;
+        let explainer = explainer.ok_or_else(|| {
+            Error::config(format!(
+                "`{}` was built with other comparisons",
+                matching.table
+            ))
+            .code(Code(857))
+            .help(format!(
+                "`kilde build -s {}` makes it as the project says now",
+                matching.table
+            ))
+        })?;
+        Ok(Self {
+            read,
+            reading,
+            ids,
+            explainer,
+        })
+    }
+
+    /// Pairs that people decided on and could, by weight.
+    pub(super) fn decided(&self) -> Vec<(f64, Decision)> {
+        self.explainer.decided()
+    }
+
+    /// The row of a record as people type it: the parts of its key with `:` between.
+    fn row(&self, record: &str) -> Result<u32> {
+        let parts = self.reading.key.max(1);
+        let key: Vec<&str> = record.splitn(parts, ':').collect();
+        let key = key.join("\u{1f}");
+        let place = self.read.keys.iter().position(|known| *known == key);
+        place.map(|row| row as u32).ok_or_else(|| {
+            Error::config(format!("no record is called `{record}`")).help(match parts {
+                1 => "write the record's key".to_string(),
+                parts => format!(
+                    "write the {parts} parts of the record's key with `:` between: `crm:10442`"
+                ),
+            })
+        })
+    }
+
+    fn name(&self, row: u32) -> String {
+        self.read.keys[row as usize].replace('\u{1f}', ":")
+    }
+
+    /// Empty for a record that came after the ids.
+    fn id(&self, row: u32) -> &str {
+        let id = self.ids.get(&self.read.keys[row as usize]);
+        id.map_or("", String::as_str)
+    }
+
+    fn stored(&self, row: u32) -> StoredRecord {
+        StoredRecord {
+            record: self.name(row),
+            id: self.id(row).to_string(),
+        }
+    }
+}
+
+/// A text as SQL writes it.
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}

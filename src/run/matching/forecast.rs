@@ -1,0 +1,153 @@
+//! What a match step would compare: counted before a build makes a pair.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use super::super::Runner;
+use super::read::{Read, model_rows, reading, records};
+use super::tables::rule_name;
+use super::{refused, settings};
+use crate::catalog::Catalog;
+use crate::engine::{self, Joins};
+use crate::error::{Error, Result};
+use crate::identity::{Model, forecast};
+use crate::name::TableName;
+use crate::plan::{Action, Kind, MatchPlan, Plan};
+use crate::project::MatchTable;
+use crate::release::Release;
+
+/// Candidate pairs of a match step, over its records as the newest release holds them.
+#[derive(Debug)]
+pub(crate) struct MatchForecast {
+    /// The table of the ids.
+    pub(crate) table: TableName,
+    pub(crate) records: u64,
+    /// In the order in which they are asked.
+    pub(crate) rules: Vec<RulePairs>,
+    pub(crate) max_pairs: u64,
+    /// Bytes that the records need while they are compared, nearly.
+    pub(crate) bytes: u64,
+    /// Why a build would refuse it.
+    pub(crate) refused: Option<Error>,
+}
+
+/// What one blocking rule makes.
+#[derive(Debug)]
+pub(crate) struct RulePairs {
+    pub(crate) name: String,
+    pub(crate) pairs: u64,
+    /// Those that no rule before it makes, nearly.
+    pub(crate) new_pairs: u64,
+    /// Records of its largest block.
+    pub(crate) largest_records: u64,
+    /// Of all its pairs, in that block.
+    pub(crate) largest_share: f64,
+    /// Pairs of blocks that are too large to belong to one person, and are left out.
+    pub(crate) parked_pairs: u64,
+}
+
+impl Runner {
+    /// Counts the pairs of every match step that a plan would run, where a release holds its records.
+    ///
+    /// # Errors
+    /// What storage gives.
+    pub(crate) async fn match_forecasts(
+        &self,
+        plan: &Plan,
+        as_of: DateTime<Utc>,
+    ) -> Result<Vec<MatchForecast>> {
+        let steps = plan.tables.values().filter(|table| {
+            let is_run = matches!(table.action, Action::Build | Action::Maybe);
+            table.kind == Kind::Match && is_run
+        });
+        let steps: Vec<&MatchPlan> = steps.filter_map(|table| table.matched.as_ref()).collect();
+        if steps.is_empty() {
+            return Ok(Vec::new());
+        }
+        let Some(catalog) = self.readable_if_exists(as_of)? else {
+            return Ok(Vec::new());
+        };
+        let Some(release) = catalog.lake().current().await? else {
+            return Ok(Vec::new());
+        };
+        let mut found = Vec::new();
+        for matched in steps {
+            found.extend(self.forecast_of(matched, plan, &catalog, &release).await?);
+        }
+        Ok(found)
+    }
+
+    async fn forecast_of(
+        &self,
+        matched: &MatchPlan,
+        plan: &Plan,
+        catalog: &Catalog,
+        release: &Release,
+    ) -> Result<Option<MatchForecast>> {
+        let matching = &matched.matching;
+        let records_table = &matching.records.value;
+        let (Some(entry), Some(planned)) =
+            (release.table(records_table), plan.tables.get(records_table))
+        else {
+            return Ok(None);
+        };
+        let content = catalog.content(records_table, entry).await?;
+        if content.file_set.schema != planned.schema {
+            // other columns than those that the step will read
+            return Ok(None);
+        }
+        let reading = reading(matched);
+        let tables = BTreeMap::from([(records_table.clone(), content.provider()?)]);
+        let session = catalog.engine().session(&tables, Joins::Hash)?;
+        let frame = session.sql(&reading.sql).await.map_err(engine::failure)?;
+        let read = Read::of(engine::collect_whole(frame).await?, matching, &reading)?;
+        let threads = self.resources.threads;
+        let bytes = read.batch.get_array_memory_size() as u64;
+        let rows = records(matched, &reading, &read.batch, threads)?;
+        let rules = match matching.tables.get(&MatchTable::Model) {
+            Some(model) => self.known_rules(catalog, release, model).await?,
+            None => None,
+        };
+        let settings = settings(matched, &reading, threads);
+        let counted = tokio::task::spawn_blocking(move || forecast(rows, rules, &settings)).await;
+        let counted =
+            counted.map_err(|error| Error::internal("counting broke off").caused_by(error))?;
+        let rules = counted.rules.iter().map(|rule| RulePairs {
+            name: rule_name(&rule.rule, &reading),
+            pairs: rule.count.pairs,
+            new_pairs: rule.new_pairs,
+            largest_records: rule.count.largest_records,
+            largest_share: rule.count.largest_pairs as f64
+                / (rule.count.pairs + rule.count.parked_pairs).max(1) as f64,
+            parked_pairs: rule.count.parked_pairs,
+        });
+        Ok(Some(MatchForecast {
+            table: matching.table.clone(),
+            records: counted.records,
+            rules: rules.collect(),
+            max_pairs: matching.max_pairs,
+            bytes: bytes + counted.bytes,
+            refused: counted.refusal.map(|refusal| refused(&refusal, matched)),
+        }))
+    }
+
+    /// The rules of the model that the newest release holds.
+    async fn known_rules(
+        &self,
+        catalog: &Catalog,
+        release: &Release,
+        model: &TableName,
+    ) -> Result<Option<Vec<crate::identity::Rule>>> {
+        let Some(entry) = release.table(model) else {
+            return Ok(None);
+        };
+        let content = catalog.content(model, entry).await?;
+        let tables = BTreeMap::from([(model.clone(), content.provider()?)]);
+        let session = catalog.engine().session(&tables, Joins::Hash)?;
+        let frame = session.sql(&format!("select * from {model}")).await;
+        let rows = engine::collect_whole(frame.map_err(engine::failure)?).await?;
+        let rules = Model::rules_of(&model_rows(&rows)?);
+        Ok(rules.filter(|rules| !rules.is_empty()))
+    }
+}

@@ -1,0 +1,148 @@
+//! A receipt for each export that a build has read, where its sender can read it.
+//!
+//! Says what came, when, and what became of it: counts, and the rules that records broke, with the line of the first. No value
+//! of a record, no table of ours but the one that it is for. Written after the run and never a reason for its end.
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::report::{BrokenRule, ExportReport, RefusedExport, RunReport, SourceReport};
+use super::{Listener, RunEvent, Runner};
+use crate::error::{Error, Result};
+use crate::name::RunId;
+use crate::store::Store;
+
+/// Ends the name of a receipt.
+pub(super) const SUFFIX: &str = ".receipt.json";
+
+/// Form of the object.
+const FORMAT: u32 = 1;
+
+/// What is written beside nothing else: one export, as the newest run that read it found it.
+#[derive(Serialize)]
+struct Receipt<'a> {
+    format: u32,
+    export: &'a str,
+    sender: &'a str,
+    /// Of the run that read it.
+    run: &'a RunId,
+    read_at: DateTime<Utc>,
+    bytes: u64,
+    /// blake3 of the bytes as they lie there.
+    hash: Option<&'a str>,
+    status: &'static str,
+    /// Why it was refused.
+    reason: Option<&'a str>,
+    records: u64,
+    accepted: u64,
+    rejected: u64,
+    /// Rules that records broke, the rejected first.
+    rejects: &'a [BrokenRule],
+    warnings: &'a [BrokenRule],
+    /// Columns that nobody expects.
+    unknown_columns: &'a [String],
+    /// How else its columns differ from those agreed.
+    drift: &'a [String],
+    /// The export that had the same content and counts in its place.
+    duplicate_of: Option<&'a str>,
+}
+
+impl Runner {
+    /// Writes the receipts of a run; what goes wrong is a warning.
+    pub(super) async fn write_receipts(&self, report: &RunReport, listener: &Listener) {
+        for source in &report.sources {
+            if let Err(error) = self.receipts_of(source, report).await {
+                let text = format!(
+                    "a receipt of `{}` is not written: {}",
+                    source.table,
+                    error.brief()
+                );
+                listener(RunEvent::Warning(text));
+            }
+        }
+    }
+
+    async fn receipts_of(&self, source: &SourceReport, report: &RunReport) -> Result<()> {
+        let declared = self.project.sources.get(&source.table);
+        let sender = declared.and_then(|declared| declared.sender.as_ref());
+        let Some((sender, location)) = sender.and_then(|s| Some((s, s.receipts.as_ref()?))) else {
+            return Ok(());
+        };
+        // what was read and not published will be read again
+        let taken = source.exports.iter().filter(|_| report.release.is_some());
+        let taken = taken.map(|export| taken_receipt(export, &sender.name, report));
+        // it has its receipt already
+        let is_old = |refused: &&RefusedExport| source.remembered.as_ref() == Some(&refused.path);
+        let refused = source.refused.iter().filter(|refused| !is_old(refused));
+        let refused = refused.map(|export| refused_receipt(export, &sender.name, report));
+        let receipts: Vec<Receipt<'_>> = taken.chain(refused).collect();
+        if receipts.is_empty() {
+            return Ok(());
+        }
+        let store = Store::open_or_create(location)?;
+        for receipt in receipts {
+            let text = serde_json::to_vec_pretty(&receipt)
+                .map_err(|error| Error::internal("a receipt cannot be written").caused_by(error))?;
+            let path = format!("{}{SUFFIX}", receipt.export);
+            store.put(&path, Bytes::from(text)).await?;
+        }
+        Ok(())
+    }
+}
+
+fn taken_receipt<'a>(
+    export: &'a ExportReport,
+    sender: &'a str,
+    report: &'a RunReport,
+) -> Receipt<'a> {
+    Receipt {
+        format: FORMAT,
+        export: &export.path,
+        sender,
+        run: &report.run,
+        read_at: report.started_at,
+        bytes: export.bytes,
+        hash: Some(&export.hash),
+        status: match (&export.duplicate_of, export.records) {
+            (Some(_), _) => "duplicate",
+            (None, 0) => "empty",
+            _ => "loaded",
+        },
+        reason: None,
+        records: export.records,
+        accepted: export.records - export.rejected,
+        rejected: export.rejected,
+        rejects: &export.rejects,
+        warnings: &export.warned,
+        unknown_columns: &export.ignored_columns,
+        drift: &export.drift,
+        duplicate_of: export.duplicate_of.as_deref(),
+    }
+}
+
+fn refused_receipt<'a>(
+    export: &'a RefusedExport,
+    sender: &'a str,
+    report: &'a RunReport,
+) -> Receipt<'a> {
+    Receipt {
+        format: FORMAT,
+        export: &export.path,
+        sender,
+        run: &report.run,
+        read_at: report.started_at,
+        bytes: export.size,
+        hash: None,
+        status: "refused",
+        reason: Some(&export.message),
+        records: 0,
+        accepted: 0,
+        rejected: 0,
+        rejects: &[],
+        warnings: &[],
+        unknown_columns: &[],
+        drift: &[],
+        duplicate_of: None,
+    }
+}
