@@ -18,6 +18,7 @@ mod location;
 mod notify;
 mod parallel;
 mod plan;
+mod profile;
 mod project;
 mod quality;
 mod release;

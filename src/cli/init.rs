@@ -1,36 +1,44 @@
-//! `kilde init [FOLDER]`
+//! `kilde init [FOLDER]`, and `kilde init --from FOLDER [FOLDER]`
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 
-use super::style::{self, STRONG, styled};
+use super::options::Options;
+use super::style::{self, DOUBT, STRONG, styled};
 use super::{Scaffold, format};
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
+use crate::profile::{Draft, SourceDraft, trial};
+use crate::project::{Project, Variables};
 
 #[derive(Debug, Args)]
 pub(super) struct Init {
     /// Folder of the new project; it must be new or empty
     #[arg(default_value = ".")]
     folder: PathBuf,
-    /// Folder of raw files to begin with (not in this version)
+    /// Begin with a folder of files that nobody described: a project over them, with what was guessed marked
     #[arg(long, value_name = "FOLDER")]
     from: Option<PathBuf>,
 }
 
 /// What kilde writes beside a project and nobody should commit.
 const GITIGNORE: &[u8] = b"/lake\n/.kilde\n";
+/// Where exports of a draft are read for a trial, below the new project.
+const SCRATCH: &str = ".kilde/trial";
+/// Times that types are guessed again, before the rest is text.
+const ROUNDS: usize = 4;
 
 impl Init {
+    /// Whether files are to be looked into.
+    pub(super) fn looks_at_files(&self) -> bool {
+        self.from.is_some()
+    }
+
     pub(super) fn run(&self, quiet: bool, scaffold: Scaffold) -> Result<ExitCode> {
-        if self.from.is_some() {
-            return Err(Error::config("`--from` is not in this version")
-                .code(Code(190))
-                .help("`kilde init FOLDER` writes the sample project: put your files among its exports"));
-        }
-        refuse_what_is_there(&self.folder)?;
+        refuse_what_is_there(&self.folder, None)?;
         let mut files = scaffold();
         files.push((".gitignore".to_string(), GITIGNORE));
         for (path, bytes) in &files {
@@ -41,10 +49,141 @@ impl Init {
         }
         Ok(ExitCode::SUCCESS)
     }
+
+    /// A project over the files of `--from`.
+    pub(super) async fn run_from(self, options: &Options) -> Result<ExitCode> {
+        let Some(from) = &self.from else {
+            return Err(Error::internal("a draft without files"));
+        };
+        if !from.is_dir() {
+            return Err(Error::config(format!("`{}` is no folder", from.display()))
+                .code(Code(480))
+                .help("name the folder in which the files lie: `kilde init --from exports shop`"));
+        }
+        let absolute = |path: &Path| {
+            std::path::absolute(path).map_err(|error| {
+                Error::config(format!("`{}` is no folder", path.display())).caused_by(error)
+            })
+        };
+        let from = dunce::canonicalize(from).map_err(|error| {
+            Error::config(format!("`{}` cannot be read", from.display())).caused_by(error)
+        })?;
+        let root = absolute(&self.folder)?;
+        let root = dunce::canonicalize(&root).unwrap_or(root);
+        if root.starts_with(&from) {
+            return Err(
+                Error::config("the new project would lie among the files that it reads")
+                    .code(Code(481))
+                    .help("name a folder beside them: `kilde init --from exports shop`"),
+            );
+        }
+        refuse_what_is_there(&root, from.strip_prefix(&root).ok())?;
+        let found = crate::profile::find(&from)?;
+        if found.tables.is_empty() {
+            let seen = found.skipped.iter().take(3);
+            let seen: Vec<String> = seen
+                .map(|file| format!("{}: {}", file.path, file.why))
+                .collect();
+            let help = match seen.is_empty() {
+                true => "CSV, JSON, Excel and Parquet are read, packed by gzip or zstd or not"
+                    .to_string(),
+                false => seen.join("; "),
+            };
+            return Err(Error::config("no file of the folder is a table")
+                .code(Code(482))
+                .at(from.display().to_string())
+                .help(help));
+        }
+        let raw = match from.strip_prefix(&root) {
+            Ok(below) => format!("{}/", below.display()),
+            Err(_) => from.display().to_string(),
+        };
+        let name = |path: &Path| {
+            path.file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned()
+        };
+        let mut draft = Draft::new(&found, &name(&root), &raw.replace('\\', "/"), &name(&from));
+        let files = settle(&mut draft, &root).await?;
+        if !options.quiet {
+            style::out(&what_was_found(&draft, &self.folder, files));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
 }
 
-fn refuse_what_is_there(folder: &Path) -> Result<()> {
-    let Ok(mut entries) = std::fs::read_dir(folder) else {
+/// Writes the project, and tries it on its exports until every type holds. Returns the number of files.
+async fn settle(draft: &mut Draft, root: &Path) -> Result<usize> {
+    let mut written = std::collections::BTreeSet::new();
+    for round in 0..=ROUNDS {
+        let files = draft.files();
+        // a source that was left out takes its files along
+        for path in written
+            .iter()
+            .filter(|path: &&String| !files.contains_key(*path))
+        {
+            let _gone = std::fs::remove_file(root.join(path));
+        }
+        for (path, text) in &files {
+            write(&root.join(path), text.as_bytes())?;
+        }
+        written = files.keys().cloned().collect();
+        let project = Arc::new(Project::load(root, &Variables::default())?);
+        if round == ROUNDS || !tried(draft, &project, root).await? {
+            break;
+        }
+    }
+    let _left = std::fs::remove_dir_all(root.join(".kilde"));
+    Ok(written.len())
+}
+
+/// Tries every source; whether one of them had to be changed.
+async fn tried(draft: &mut Draft, project: &Project, root: &Path) -> Result<bool> {
+    let mut has_changed = false;
+    let scratch = root.join(SCRATCH);
+    let tables: Vec<String> = draft
+        .sources
+        .iter()
+        .map(|source| source.table.clone())
+        .collect();
+    for table in tables {
+        let Some(source) = draft
+            .sources
+            .iter_mut()
+            .find(|source| source.table == table)
+        else {
+            continue;
+        };
+        let trial = trial(project, source, &scratch).await?;
+        if let Some(failure) = trial.failure {
+            let why = match failure.location() {
+                Some(file) => format!("{file}: {failure}"),
+                None => failure.to_string(),
+            };
+            draft.leave_out(&table, &why);
+            has_changed = true;
+            continue;
+        }
+        (source.records, source.rejected) = (trial.records, trial.rejected);
+        for (column, rejects) in &trial.by_column {
+            if *rejects > tolerated(source, column) {
+                source.make_text(column);
+                has_changed = true;
+            }
+        }
+    }
+    Ok(has_changed)
+}
+
+/// Records that a column may reject: as many as were seen to be of another kind.
+fn tolerated(source: &SourceDraft, column: &str) -> u64 {
+    source.column(column).map_or(0, |column| column.misfits)
+}
+
+/// `but`: a folder below it that may be there.
+fn refuse_what_is_there(folder: &Path, but: Option<&Path>) -> Result<()> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
         if folder.exists() {
             return Err(
                 Error::config(format!("`{}` is no folder", folder.display()))
@@ -53,7 +192,13 @@ fn refuse_what_is_there(folder: &Path) -> Result<()> {
         }
         return Ok(());
     };
-    match entries.next() {
+    let first = but.and_then(|but| but.iter().next());
+    let is_other = |entry: &std::io::Result<std::fs::DirEntry>| {
+        let name = entry.as_ref().ok().map(std::fs::DirEntry::file_name);
+        first.is_none() || name.as_deref() != first
+    };
+    let mut others = entries.filter(is_other);
+    match others.next() {
         None => Ok(()),
         Some(_) => Err(
             Error::config(format!("`{}` is not empty", folder.display()))
@@ -73,13 +218,16 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
         })
 }
 
+fn enter(folder: &Path) -> String {
+    match folder == Path::new(".") {
+        true => String::new(),
+        false => format!("cd {} && ", folder.display()),
+    }
+}
+
 fn what_next(folder: &Path, files: usize) -> String {
     let place = folder.display();
-    let enter = if folder == Path::new(".") {
-        String::new()
-    } else {
-        format!("cd {place} && ")
-    };
+    let enter = enter(folder);
     format!(
         "{}: {} in {place}, the sample of an invented Nordic retailer\n\
          next: {enter}kilde build --as-of 2026-01-08     (the day after its last exports; without it, today)\n      \
@@ -88,4 +236,41 @@ fn what_next(folder: &Path, files: usize) -> String {
         styled(STRONG, "A new project"),
         format::plural(files as u64, "file"),
     )
+}
+
+fn what_was_found(draft: &Draft, folder: &Path, files: usize) -> String {
+    let mut text = String::new();
+    let mut lines = format::Columns::new(&[false, true, true, false]);
+    for source in &draft.sources {
+        let rejected = match source.rejected {
+            0 => String::new(),
+            rejected => styled(
+                DOUBT,
+                format!("{} will be rejected", format::count(rejected)),
+            ),
+        };
+        lines.row(vec![
+            source.table.clone(),
+            format::plural(source.profile.files.len() as u64, "file"),
+            format::plural(source.records, "row"),
+            rejected,
+        ]);
+    }
+    text.push_str(&lines.render("  "));
+    for (what, why) in &draft.left_out {
+        let why = format::cut(why, 160);
+        text.push_str(&format!("  {} {what}: {why}\n", styled(DOUBT, "left out")));
+    }
+    for line in draft.recognised() {
+        text.push_str(&format!("{line}\n"));
+    }
+    let enter = enter(folder);
+    text.push_str(&format!(
+        "{}: {} in {}. What was guessed is marked in pipelines/exports.yaml and schemas/bronze\n\
+         next: {enter}kilde build\n      kilde profile --html what_we_have.html     (what is there, how many people, whom you cannot reach)\n",
+        styled(STRONG, "A new project"),
+        format::plural(files as u64, "file"),
+        folder.display(),
+    ));
+    text
 }

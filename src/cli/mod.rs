@@ -24,8 +24,11 @@ mod maintain;
 mod match_page;
 mod matching;
 mod options;
+mod overview_page;
 mod page;
 mod plan;
+mod profile;
+mod profile_page;
 mod progress;
 mod query;
 mod rejects;
@@ -68,7 +71,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Write the sample project into a new folder
+    /// Write the sample project into a new folder, or one over files that nobody described
     Init(init::Init),
     /// Report every mistake in the project's YAML and SQL; reads no data
     Check(check::Check),
@@ -102,6 +105,8 @@ enum Command {
     Diff(diff::Diff),
     /// Publish an older release again, and pause the lake
     Rollback(rollback::Rollback),
+    /// Say what stands in files that nobody described, or in a table: types, keys, joins, personal data
+    Profile(profile::Profile),
     /// Judge a match: `match evaluate`
     Match(matching::Match),
     /// Show the pairs of records that a person should decide on; write them as a spreadsheet or a page
@@ -179,7 +184,9 @@ fn on_a_large_stack(work: impl FnOnce() -> Result<ExitCode> + Send + 'static) ->
 fn run(arguments: Arguments, scaffold: Scaffold) -> Result<ExitCode> {
     let mut options = arguments.options;
     match arguments.command {
-        Command::Init(command) => return command.run(options.quiet, scaffold),
+        Command::Init(command) if !command.looks_at_files() => {
+            return command.run(options.quiet, scaffold);
+        }
         Command::Schema(command) => return command.run(),
         Command::Explain(command) => return command.run(),
         Command::Build(_) | Command::Maintain(_) | Command::Rollback(_) | Command::Resume(_) => {
@@ -206,6 +213,7 @@ fn run(arguments: Arguments, scaffold: Scaffold) -> Result<ExitCode> {
             Command::Releases(command) => command.run(&options).await,
             Command::Diff(command) => command.run(&options).await,
             Command::Rollback(command) => command.run(&options).await,
+            Command::Profile(command) => command.run(&options).await,
             Command::Match(command) => command.run(&options).await,
             Command::Review(command) => command.run(&options).await,
             Command::Doctor(command) => command.run(&options).await,
@@ -213,7 +221,7 @@ fn run(arguments: Arguments, scaffold: Scaffold) -> Result<ExitCode> {
             Command::Resume(command) => command.run(&options).await,
             Command::Exports(command) => command.run(&options).await,
             Command::Rejects(command) => command.run(&options).await,
-            Command::Init(command) => command.run(options.quiet, scaffold),
+            Command::Init(command) => command.run_from(&options).await,
             Command::Schedule(command) => command.run(&options),
             Command::Schema(command) => command.run(),
             Command::Explain(command) => command.run(),

@@ -39,6 +39,15 @@ pub(super) fn section(title: &str, content: &str) -> String {
     format!("<section><h2>{title}</h2>\n{content}</section>\n")
 }
 
+/// A bar as long as the part is of the whole.
+pub(super) fn bar(part: u64, whole: u64) -> String {
+    let width = part as f64 * 100.0 / whole.max(1) as f64;
+    format!(
+        "<svg viewBox=\"0 0 100 12\" preserveAspectRatio=none role=img aria-label=\"{part} of {whole}\">\
+         <rect class=now height=8 y=2 width={width:.1}></rect></svg>"
+    )
+}
+
 /// The file appears when it is whole.
 pub(super) fn write(file: &Path, text: &str) -> Result<()> {
     let part = part_of(file);
@@ -68,6 +77,7 @@ header p, .faint, footer { color: var(--faint); } header p { margin: .2rem 0 1.4
 table { border-collapse: collapse; width: 100%; } td, th { padding: .35rem .6rem .35rem 0; vertical-align: top;
   border-bottom: 1px solid var(--line); text-align: left; font-weight: normal; } th { color: var(--faint); }
 .number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; } tr.sum td { font-weight: 600; }
+.good { color: var(--good); } .bad { color: var(--bad); }
 td.bar { width: 60%; } td.bar svg { width: 100%; height: 14px; display: block; margin-top: .25rem; }
 rect.now { fill: var(--main); } rect.before { fill: var(--faint); }
 .figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: 1rem; }

@@ -23,7 +23,7 @@ pub(super) fn is_id(text: &str) -> bool {
 }
 
 pub(super) fn pair_text(story: &PairStory) -> String {
-    let mut text = format!("{}\n", styled(STRONG, &headline(story)));
+    let mut text = format!("{}\n", styled(STRONG, headline(story)));
     let lines = lines(story);
     let widest = lines
         .iter()

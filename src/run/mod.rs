@@ -31,6 +31,7 @@ mod observe;
 mod openlineage;
 mod operations;
 mod ops_tables;
+mod overview;
 mod publication;
 mod receipt;
 mod report;
@@ -64,6 +65,7 @@ pub(crate) use matching::{
     AgainstTruth, EntityStory, MatchEvaluation, MatchForecast, MergeStory, PairStory, RatesStory,
     Review, ReviewPair,
 };
+pub(crate) use overview::{Overview, PeopleCount};
 pub use report::RunReport;
 pub(crate) use report::{
     BrokenRule, ExportReport, HeldReport, OverdueReport, SourceReport, StepReport, TableOutcome,

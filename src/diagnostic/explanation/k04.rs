@@ -222,4 +222,26 @@ the mended contract would read the others as they were read. That is so for a un
 it is not for other columns, types, or another key: then all exports are read again, by `kilde build`. Nor is there
 anything to replay where no record is rejected, or the files are gone.",
     },
+    Explanation {
+        code: Code(480),
+        title: "`--from` names no folder",
+        text: "\
+`kilde init --from FOLDER` looks into a folder of files that nobody described yet and writes a project over
+them. A single file belongs into a folder, too: tomorrow's will lie beside it.",
+    },
+    Explanation {
+        code: Code(481),
+        title: "the new project would lie among the files that it reads",
+        text: "\
+A project's own files and its lake must not lie in the folder of its exports: a later look would take them
+for exports. Name a folder beside it, or the folder above: `kilde init --from exports .`",
+    },
+    Explanation {
+        code: Code(482),
+        title: "no file of the folder is a table",
+        text: "\
+`kilde init --from` reads CSV and its kin, JSON (documents and lines), Excel (.xlsx) and Parquet, packed by gzip
+or zstd or not, also in folders below. Old .xls workbooks must be saved as .xlsx, archives unpacked.
+`kilde profile FOLDER` says of each file what it is.",
+    },
 ];

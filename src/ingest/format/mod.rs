@@ -32,6 +32,7 @@ use crate::error::Result;
 use crate::project::{Conversions, Encoding, Read as Declared};
 
 pub(super) use lines::unreadable;
+pub(crate) use xlsx::{sheet_names, sheet_rows};
 
 /// Most rows of a batch.
 pub(super) const BATCH_ROWS: usize = 8192;

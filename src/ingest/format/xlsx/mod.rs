@@ -7,6 +7,7 @@
 
 #[cfg(test)]
 pub(super) mod fixture;
+mod look;
 mod serial;
 mod sheet;
 #[cfg(test)]
@@ -21,6 +22,8 @@ use std::io::{self, Read};
 use sheet::{Row, Rows, Value};
 use workbook::{Refusal, Sheet, Workbook};
 use zip::Archive;
+
+pub(crate) use look::{sheet_names, sheet_rows};
 
 use super::layout::{Layout, by_header, by_position, header_too_long, listed};
 use super::scratch::copy;

@@ -1,0 +1,336 @@
+//! The SQL and the contracts of people and customers.
+
+use std::collections::BTreeMap;
+
+use super::named;
+use super::people::{Consent, Purchases, Register, Roles};
+
+/// Files of people, their ids and the customers. `has_purchases`: `silver.purchases` is there.
+pub(super) fn files(roles: &Roles, has_purchases: bool) -> BTreeMap<String, String> {
+    let mut files = BTreeMap::new();
+    let mut put = |path: &str, text: String| files.insert(path.to_string(), text);
+    match &roles.numbered {
+        None => {
+            put("sql/silver/people.sql", people(roles));
+        }
+        Some(_) => {
+            put("sql/silver/people.sql", numbers(roles));
+            put(
+                "sql/identity/customer_ids.sql",
+                "-- identity.customer_ids: one row per record, with the customer behind it: the number that the files give.\n\
+                 select source, source_id, person_no as customer_id from silver.people\n"
+                    .to_string(),
+            );
+            put(
+                "schemas/identity/customer_ids.yaml",
+                "description: Which customer a record belongs to.\ngrain: one row per record\nkey: [source, source_id]\n".to_string(),
+            );
+        }
+    }
+    put("schemas/silver/people.yaml", people_contract(roles));
+    put("sql/gold/customers.sql", customers(roles, has_purchases));
+    put(
+        "schemas/gold/customers.yaml",
+        customers_contract(roles, has_purchases),
+    );
+    files
+}
+
+fn one_register(register: &Register, roles: &Roles) -> String {
+    let mut columns = vec![
+        format!("'{}' as source", register.table),
+        format!("cast({} as varchar) as source_id", named(&register.id)),
+    ];
+    for (part, data_type, _) in roles.known() {
+        let value = match register.parts.get(part) {
+            Some(column) if data_type == "varchar" => {
+                format!("nullif(trim(repair_mojibake({})), '')", named(column))
+            }
+            Some(column) => named(column),
+            None => format!("cast(null as {data_type})"),
+        };
+        columns.push(format!("{value} as {part}"));
+    }
+    columns.push(match &register.changed {
+        Some(column) => format!("cast({} as varchar) as changed", named(column)),
+        None => "cast(null as varchar) as changed".to_string(),
+    });
+    format!(
+        "{} as (\n    select\n        {}\n    from bronze.{}\n)",
+        register.table,
+        columns.join(",\n        "),
+        register.table,
+    )
+}
+
+fn people(roles: &Roles) -> String {
+    let registers: Vec<String> = roles
+        .registers
+        .iter()
+        .map(|r| one_register(r, roles))
+        .collect();
+    let all: Vec<String> = roles
+        .registers
+        .iter()
+        .map(|register| format!("    select * from {}", register.table))
+        .collect();
+    let known = roles.known();
+    let has = |part: &str| known.iter().any(|(other, _, _)| *other == part);
+    let country = match (has("country"), roles.country) {
+        (true, Some(_)) => "coalesce(country_code(country), $country)",
+        (true, None) => "country_code(country)",
+        (false, Some(_)) => "$country",
+        (false, None) => "cast(null as varchar)",
+    };
+    let exclude = if has("country") {
+        "* exclude (country)"
+    } else {
+        "*"
+    };
+    let mut columns = vec![
+        "source || ':' || source_id as record_id".to_string(),
+        "source".to_string(),
+        "source_id".to_string(),
+    ];
+    for (part, _, _) in &known {
+        columns.push(match *part {
+            "email" => "case when not is_placeholder_email(email) then normalize_email(email) end as email".to_string(),
+            "phone" => "case when not is_placeholder_phone(phone) then normalize_phone(phone, country) end as phone".to_string(),
+            "postcode" => "coalesce(normalize_postcode(postcode, country), postcode) as postcode".to_string(),
+            "national_id" => "case when is_valid_national_id(national_id, country) then normalize_national_id(national_id, country) end as national_id".to_string(),
+            "country" => continue,
+            part => part.to_string(),
+        });
+    }
+    columns.push("country".to_string());
+    columns.push("changed".to_string());
+    format!(
+        "-- silver.people: one row per record of a person, of every file that seems to be a register of people.\n\
+         -- Addresses and numbers stand in one form; those that nobody can be reached by are null.\n\
+         with {},\nrecords as (\n{}\n),\nlocated as (\n    select {exclude}, {country} as country from records\n)\n\
+         select\n    {}\nfrom located\nwhere source_id is not null\n",
+        registers.join(",\n"),
+        all.join("\n    union all\n"),
+        columns.join(",\n    "),
+    )
+}
+
+/// People who are known by a number alone.
+fn numbers(roles: &Roles) -> String {
+    let Some(numbered) = &roles.numbered else {
+        return String::new();
+    };
+    let mut columns = vec![
+        format!("'{}' as source", numbered.table),
+        format!("{} as source_id", numbered.number),
+        format!("max({}) as person_no", numbered.person),
+    ];
+    for (part, _, _) in roles.known() {
+        if let Some(column) = numbered.parts.get(part) {
+            columns.push(format!("max({}) as {part}", named(column)));
+        }
+    }
+    format!(
+        "-- silver.people: one row per customer's number in bronze.{}; no file says more of who they are.\n\
+         select\n    {}\nfrom bronze.{}\nwhere {} is not null\ngroup by {}\n",
+        numbered.table,
+        columns.join(",\n    "),
+        numbered.table,
+        numbered.number,
+        numbered.number,
+    )
+}
+
+fn people_contract(roles: &Roles) -> String {
+    let mut text = String::from(
+        "description: Every record of a person, in one shape and one form.\n\
+         grain: one row per record of a file\nkey: [source, source_id]\ncolumns:\n",
+    );
+    let mut column = |name: &str, data_type: &str, personal: Option<&str>| {
+        let personal =
+            personal.map_or_else(String::new, |meaning| format!(", personal: {meaning}"));
+        text.push_str(&format!(
+            "  - {{name: {name}, data_type: {data_type}{personal}}}\n"
+        ));
+    };
+    if roles.numbered.is_none() {
+        column("record_id", "varchar", Some("customer_number"));
+    }
+    column("source", "varchar", None);
+    column("source_id", "varchar", Some("customer_number"));
+    if roles.numbered.is_some() {
+        column("person_no", "varchar", Some("customer_number"));
+    }
+    let known = roles.known();
+    for (part, data_type, personal) in &known {
+        if *part != "country" || roles.numbered.is_some() {
+            column(part, data_type, *personal);
+        }
+    }
+    if roles.numbered.is_none() {
+        column("country", "varchar", None);
+        column("changed", "varchar", None);
+    }
+    text
+}
+
+/// Columns of a customer that come from their records.
+fn person_columns(roles: &Roles) -> Vec<(&'static str, &'static str, Option<&'static str>)> {
+    let mut columns = roles.known();
+    if roles.numbered.is_none() && !columns.iter().any(|(part, _, _)| *part == "country") {
+        columns.push(("country", "varchar", None));
+    }
+    columns
+}
+
+fn customers(roles: &Roles, has_purchases: bool) -> String {
+    let person: Vec<String> = person_columns(roles)
+        .iter()
+        .map(|(part, _, _)| format!("min_by({part}, recency) as {part}"))
+        .collect();
+    let order = match roles.numbered {
+        None => "people.changed desc nulls last, people.source, people.source_id",
+        Some(_) => "people.source, people.source_id",
+    };
+    let has_email = roles.known().iter().any(|(part, _, _)| *part == "email");
+    let has_consents = !roles.consents.is_empty() && has_email;
+    let mut with = vec![
+        format!(
+            "records as (\n    select people.*, customer_ids.customer_id,\n        row_number() over (\n            partition by customer_ids.customer_id\n            order by {order}) as recency\n    \
+             from silver.people as people\n    join identity.customer_ids as customer_ids\n        \
+             on customer_ids.source = people.source and customer_ids.source_id = people.source_id\n)"
+        ),
+        format!(
+            "persons as (\n    select\n        customer_id,\n        {}count(*) as records_count\n    from records\n    group by customer_id\n)",
+            person
+                .iter()
+                .map(|column| format!("{column},\n        "))
+                .collect::<String>(),
+        ),
+    ];
+    let mut columns = vec!["persons.*".to_string()];
+    let mut joins = String::new();
+    if has_purchases {
+        with.push(
+            "bought as (\n    select\n        customer_ids.customer_id,\n        count(distinct purchases.source || ':' || purchases.purchase_id) as purchases_count,\n        \
+             min(purchases.purchased_on) as first_purchase_on,\n        max(purchases.purchased_on) as last_purchase_on\n    \
+             from silver.purchases as purchases\n    join identity.customer_ids as customer_ids\n        \
+             on customer_ids.source = purchases.register and customer_ids.source_id = purchases.customer_no\n    group by customer_ids.customer_id\n)"
+                .to_string(),
+        );
+        columns.push("coalesce(bought.purchases_count, 0) as purchases_count".to_string());
+        columns.push("bought.first_purchase_on".to_string());
+        columns.push("bought.last_purchase_on".to_string());
+        joins.push_str("left join bought on bought.customer_id = persons.customer_id\n");
+    }
+    if has_consents {
+        with.push(
+            "newest as (\n    select email, purpose, max_by(granted, coalesce(changed, '')) as granted\n    \
+             from silver.consents\n    where email is not null and granted is not null\n    group by email, purpose\n),\n\
+             agreed as (\n    select distinct email from newest where granted\n)"
+                .to_string(),
+        );
+        columns.push("agreed.email is not null as has_consent".to_string());
+        joins.push_str("left join agreed on agreed.email = persons.email\n");
+    }
+    format!(
+        "-- gold.customers: one row per customer, with the newest known value of each field.\n\
+         with {}\nselect\n    {}\nfrom persons\n{joins}",
+        with.join(",\n"),
+        columns.join(",\n    "),
+    )
+}
+
+fn customers_contract(roles: &Roles, has_purchases: bool) -> String {
+    let mut text = String::from(
+        "description: Everyone whom a file knows, with the best-known value of each field.\n\
+         grain: one row per customer\nkey: [customer_id]\ncolumns:\n  \
+         - {name: customer_id, data_type: varchar, description: The same for all records of a customer.}\n",
+    );
+    for (part, data_type, personal) in person_columns(roles) {
+        let personal =
+            personal.map_or_else(String::new, |meaning| format!(", personal: {meaning}"));
+        text.push_str(&format!(
+            "  - {{name: {part}, data_type: {data_type}{personal}}}\n"
+        ));
+    }
+    text.push_str(
+        "  - {name: records_count, data_type: bigint, description: Records behind the customer.}\n",
+    );
+    if has_purchases {
+        text.push_str(
+            "  - {name: purchases_count, data_type: bigint, personal: behaviour}\n  \
+             - {name: first_purchase_on, data_type: date, personal: behaviour}\n  \
+             - {name: last_purchase_on, data_type: date, personal: behaviour}\n",
+        );
+    }
+    let has_email = roles.known().iter().any(|(part, _, _)| *part == "email");
+    if !roles.consents.is_empty() && has_email {
+        text.push_str("  - {name: has_consent, data_type: boolean, description: \"Said yes, for whatever purpose, and no word since.\"}\n");
+    }
+    text.push_str(
+        "data_tests:\n  - keeps: {keys_of: identity.customer_ids, columns: [customer_id]}\n",
+    );
+    text
+}
+
+/// Purchases of every table that ties them to a customer.
+pub(super) fn purchases(roles: &Roles) -> String {
+    let one = |of: &Purchases| {
+        let (number, register) = of.customer.as_ref()?;
+        let id = match &of.id {
+            Some(id) => format!("cast({} as varchar)", named(id)),
+            None => "_kilde_source_file || ':' || cast(_kilde_source_row as varchar)".to_string(),
+        };
+        Some(format!(
+            "select\n    '{}' as source,\n    {id} as purchase_id,\n    '{register}' as register,\n    {number} as customer_no,\n    \
+             cast({} as date) as purchased_on\nfrom bronze.{}",
+            of.table,
+            named(&of.at),
+            of.table,
+        ))
+    };
+    let all: Vec<String> = roles.purchases.iter().filter_map(one).collect();
+    format!(
+        "-- silver.purchases: one row per purchase or line of one, with the customer's number and the register that it is of.\n{}\n",
+        all.join("\nunion all\n"),
+    )
+}
+
+/// Each time that somebody said yes or no.
+pub(super) fn consents(roles: &Roles) -> String {
+    let one = |of: &Consent| {
+        let email = match &of.email {
+            Some(column) => format!("normalize_email({})", named(column)),
+            None => "cast(null as varchar)".to_string(),
+        };
+        let phone = match (&of.phone, roles.country) {
+            (Some(column), Some(_)) => format!("normalize_phone({}, $country)", named(column)),
+            (Some(column), None) => format!("nullif(trim({}), '')", named(column)),
+            (None, _) => "cast(null as varchar)".to_string(),
+        };
+        let purpose = match &of.purpose {
+            Some(column) => named(column),
+            None => format!("'{}'", of.granted),
+        };
+        let changed = match &of.changed {
+            Some(column) => format!("cast({} as varchar)", named(column)),
+            None => "cast(null as varchar)".to_string(),
+        };
+        let is_no = of.granted.contains("unsubscribed");
+        let granted = match is_no {
+            true => format!("not {}", named(&of.granted)),
+            false => named(&of.granted),
+        };
+        format!(
+            "select\n    '{}' as source,\n    {purpose} as purpose,\n    {email} as email,\n    {phone} as phone,\n    \
+             {granted} as granted,\n    {changed} as changed\nfrom bronze.{}",
+            of.table, of.table,
+        )
+    };
+    let all: Vec<String> = roles.consents.iter().map(one).collect();
+    format!(
+        "-- silver.consents: one row per time that somebody said yes or no.\n{}\n",
+        all.join("\nunion all\n"),
+    )
+}

@@ -1,0 +1,101 @@
+//! A draft tried on its own exports, by the readers that a build uses: which columns are not of the type that was guessed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, AsArray};
+
+use super::SourceDraft;
+use crate::error::{Error, Result};
+use crate::ingest::{Export, decode_export};
+use crate::name::TableName;
+use crate::project::Project;
+use crate::store::Store;
+
+/// Bytes of a source's exports that are tried; of more, the first ones.
+const MOST_BYTES: u64 = 512 << 20;
+
+/// How a source's exports were read.
+#[derive(Debug, Default)]
+pub(crate) struct Trial {
+    pub(crate) records: u64,
+    pub(crate) rejected: u64,
+    /// Rejects by the column that broke them.
+    pub(crate) by_column: BTreeMap<String, u64>,
+    /// The first export that could not be read at all.
+    pub(crate) failure: Option<Error>,
+}
+
+/// Reads the exports of a source as the project says. `scratch`: a folder that may be written.
+///
+/// # Errors
+/// `Unavailable` where storage or disk fail; exports that cannot be read are part of the result.
+pub(crate) async fn trial(project: &Project, draft: &SourceDraft, scratch: &Path) -> Result<Trial> {
+    let table = TableName::new("bronze", &draft.table).map_err(Error::internal)?;
+    let (Some(source), Some(contract)) =
+        (project.sources.get(&table), project.contracts.get(&table))
+    else {
+        return Err(Error::internal(format!(
+            "`{table}` was drafted and is not there"
+        )));
+    };
+    let (source, contract) = (Arc::new(source.clone()), Arc::new(contract.clone()));
+    let store = Store::open(&project.raw)?;
+    let objects = store.object_store();
+    let mut result = Trial::default();
+    let mut bytes = 0;
+    for file in &draft.profile.files {
+        bytes += file.size;
+        if bytes > MOST_BYTES && result.records > 0 {
+            break;
+        }
+        let captures = source
+            .patterns
+            .iter()
+            .find_map(|pattern| pattern.matches(&file.path));
+        let location = object_store::path::Path::parse(&file.path).map_err(|error| {
+            Error::input("the file has a name that storage cannot hold")
+                .at(&file.path)
+                .caused_by(error)
+        });
+        let location = match location {
+            Ok(location) => location,
+            Err(error) => {
+                result.failure = Some(error);
+                return Ok(result);
+            }
+        };
+        let export = Export {
+            location,
+            path: file.path.clone(),
+            size: file.size,
+            captures: captures.unwrap_or_default(),
+        };
+        let limit = project.max_record_bytes;
+        let decoded = decode_export(&objects, &export, &source, &contract, limit, scratch).await;
+        let decoded = match decoded {
+            Ok(decoded) => decoded,
+            Err(error) => {
+                result.failure = Some(error);
+                return Ok(result);
+            }
+        };
+        result.records += decoded.report.records;
+        result.rejected += decoded.report.rejected;
+        for batch in decoded.rejects.batches()? {
+            let batch = batch?;
+            let Some(columns) = batch.column_by_name("column_name") else {
+                continue;
+            };
+            let columns = columns.as_string::<i32>();
+            for row in (0..columns.len()).filter(|row| columns.is_valid(*row)) {
+                *result
+                    .by_column
+                    .entry(columns.value(row).to_string())
+                    .or_default() += 1;
+            }
+        }
+    }
+    Ok(result)
+}

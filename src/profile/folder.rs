@@ -1,0 +1,294 @@
+//! A folder of unknown files → the tables in it: files that are one table from day to day belong together.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::join::{Join, joins};
+use super::look::{Looked, look};
+use super::path::{Shape, shape_of};
+use super::table::{Form, TableProfile, TableSketch};
+use crate::error::{Error, Result};
+
+/// Folders below the one that is looked into.
+const DEEPEST: usize = 8;
+/// Files of one folder; beyond, the folder is most likely the wrong one.
+const MOST_FILES: usize = 20_000;
+/// Endings of names of files that nobody sends as data.
+const NO_DATA: [&str; 28] = [
+    "md", "pdf", "doc", "docx", "ppt", "pptx", "png", "jpg", "jpeg", "gif", "svg", "html", "htm",
+    "yaml", "yml", "toml", "py", "sql", "sh", "log", "lock", "ini", "xml", "exe", "dll", "zip",
+    "7z", "rar",
+];
+
+/// What was found at a path.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Found {
+    pub(crate) tables: Vec<TableProfile>,
+    pub(crate) joins: Vec<Join>,
+    pub(crate) skipped: Vec<Skipped>,
+}
+
+/// A file that is no table, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Skipped {
+    pub(crate) path: String,
+    pub(crate) why: String,
+}
+
+/// Looks at a file, or at every file of a folder.
+///
+/// # Errors
+/// `Config` where there is no such path, or no table in it; `Input` where the one file asked for cannot be read.
+pub(crate) fn find(root: &Path) -> Result<Found> {
+    let is_folder = root.is_dir();
+    if !is_folder && !root.is_file() {
+        return Err(Error::config(format!(
+            "there is no file or folder `{}`",
+            root.display()
+        )));
+    }
+    let mut skipped = Vec::new();
+    let mut files = Vec::new();
+    if is_folder {
+        gather(root, "", 0, &mut files, &mut skipped)?;
+    } else {
+        let name = root
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        files.push((name, root.to_path_buf()));
+    }
+    if files.len() > MOST_FILES {
+        return Err(Error::config(format!(
+            "`{}` holds more than {MOST_FILES} files",
+            root.display()
+        ))
+        .help("name the folder in which the exports lie"));
+    }
+    files.sort();
+    let mut groups: BTreeMap<Shape, Vec<(String, PathBuf)>> = BTreeMap::new();
+    for (path, file) in files {
+        groups
+            .entry(shape_of(&path))
+            .or_default()
+            .push((path, file));
+    }
+    let groups = super::path::merged(groups);
+    let mut tables = Vec::new();
+    for (shape, files) in groups {
+        tables.extend(tables_of(&shape, &files, &mut skipped)?);
+    }
+    if let ([], [only], false) = (&tables[..], &skipped[..], is_folder) {
+        return Err(Error::input(format!("the file is no table: {}", only.why))
+            .at(root.display().to_string()));
+    }
+    let joins = joins(&tables);
+    Ok(Found {
+        tables,
+        joins,
+        skipped,
+    })
+}
+
+fn gather(
+    folder: &Path,
+    below: &str,
+    depth: usize,
+    files: &mut Vec<(String, PathBuf)>,
+    skipped: &mut Vec<Skipped>,
+) -> Result<()> {
+    let unreadable = |error| {
+        Error::config("a folder cannot be read")
+            .at(folder.display().to_string())
+            .caused_by(error)
+    };
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let path = match below {
+            "" => name.clone(),
+            below => format!("{below}/{name}"),
+        };
+        let mut skip = |why: &str| {
+            skipped.push(Skipped {
+                path: path.clone(),
+                why: why.to_string(),
+            });
+        };
+        let file = entry.path();
+        if name.starts_with('.') || files.len() > MOST_FILES {
+            continue;
+        } else if name.starts_with("~$") {
+            skip("somebody has it open in Excel");
+        } else if file.is_dir() {
+            match depth < DEEPEST {
+                true => gather(&file, &path, depth + 1, files, skipped)?,
+                false => skip("too deep below the folder"),
+            }
+        } else if !name.contains('.') {
+            skip("no ending that says what it is");
+        } else if is_no_data(&name) {
+            skip("no data, by its name");
+        } else {
+            files.push((path, file));
+        }
+    }
+    skipped.sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(())
+}
+
+fn is_no_data(name: &str) -> bool {
+    let ending = name.rsplit('.').next().unwrap_or_default().to_lowercase();
+    NO_DATA.contains(&ending.as_str())
+}
+
+/// The tables of files that are called alike.
+fn tables_of(
+    shape: &Shape,
+    files: &[(String, PathBuf)],
+    skipped: &mut Vec<Skipped>,
+) -> Result<Vec<TableProfile>> {
+    // the largest file says most about its form
+    let size =
+        |(_, file): &&(String, PathBuf)| std::fs::metadata(file).map_or(0, |data| data.len());
+    let Some(largest) = files.iter().max_by_key(size) else {
+        return Ok(Vec::new());
+    };
+    let models = match look(&largest.1, &largest.0, None) {
+        Ok(Looked::Tables(tables)) => tables,
+        Ok(Looked::Not(why)) => {
+            skipped.extend(files.iter().map(|(path, _)| Skipped {
+                path: path.clone(),
+                why: why.clone(),
+            }));
+            return Ok(Vec::new());
+        }
+        Err(error) => {
+            skipped.push(Skipped {
+                path: largest.0.clone(),
+                why: error.to_string(),
+            });
+            let rest: Vec<_> = files
+                .iter()
+                .filter(|file| *file != largest)
+                .cloned()
+                .collect();
+            return tables_of(shape, &rest, skipped);
+        }
+    };
+    let mut profiles = Vec::new();
+    for model in models {
+        let mut whole: Option<TableSketch> = None;
+        let mut last: Option<TableSketch> = None;
+        let mut others: Vec<TableSketch> = Vec::new();
+        for (path, file) in files {
+            let looked = match path == &largest.0 {
+                true => Ok(Looked::Tables(vec![model.clone()])),
+                false => look(file, path, Some(&model.form)),
+            };
+            let table = match looked {
+                Ok(Looked::Tables(mut tables)) if !tables.is_empty() => tables.remove(0),
+                Ok(Looked::Tables(_)) => continue,
+                Ok(Looked::Not(why)) => {
+                    skipped.push(Skipped {
+                        path: path.clone(),
+                        why,
+                    });
+                    continue;
+                }
+                Err(error) => {
+                    skipped.push(Skipped {
+                        path: path.clone(),
+                        why: error.to_string(),
+                    });
+                    continue;
+                }
+            };
+            if !is_alike(&model, &table) {
+                others.extend(alone(file, path));
+                continue;
+            }
+            match &mut whole {
+                None => whole = Some(table.clone()),
+                Some(whole) => whole.merge(&table, last.as_ref()),
+            }
+            last = Some(table);
+        }
+        let Some(mut whole) = whole else { continue };
+        // of files in several encodings the one that is no UTF-8 tells how the others are meant
+        widen_encoding(&mut whole, &last, &model);
+        let name = match (&whole.form, whole.files.len()) {
+            (Form::Xlsx(form), _) if !form.is_first => {
+                format!("{} · {}", shape.pattern(), form.sheet)
+            }
+            (_, 1) => whole.files[0].path.clone(),
+            _ => shape.pattern(),
+        };
+        let mut profile = whole.profile(&name);
+        // a pattern must not match files that are none of the table
+        profile.shape = others.is_empty().then(|| shape.clone());
+        profiles.push(profile);
+        profiles.extend(
+            others
+                .iter()
+                .map(|other| other.profile(&other.files[0].path)),
+        );
+    }
+    Ok(profiles)
+}
+
+/// A file that is no part of the table that its name belongs to.
+fn alone(file: &Path, path: &str) -> Vec<TableSketch> {
+    match look(file, path, None) {
+        Ok(Looked::Tables(tables)) => tables,
+        Ok(Looked::Not(_)) | Err(_) => Vec::new(),
+    }
+}
+
+/// Whether a file is one more of the same table.
+fn is_alike(model: &TableSketch, other: &TableSketch) -> bool {
+    let is_same_kind = match (&model.form, &other.form) {
+        (Form::Csv(one), Form::Csv(other)) => {
+            !one.is_by_position || other.guess.width == one.guess.width
+        }
+        (one, other) => std::mem::discriminant(one) == std::mem::discriminant(other),
+    };
+    if !is_same_kind {
+        return false;
+    }
+    if other.columns.is_empty() || other.rows == 0 {
+        return true;
+    }
+    let has = |name: &str| model.columns.iter().any(|column| column.name == name);
+    let common = other
+        .columns
+        .iter()
+        .filter(|column| has(&column.name))
+        .count();
+    common * 2 >= other.columns.len().max(1)
+}
+
+/// The encoding of all files of a table: UTF-8 only where every one of them is.
+fn widen_encoding(whole: &mut TableSketch, last: &Option<TableSketch>, model: &TableSketch) {
+    use crate::project::Encoding;
+    let text = |form: &Form| match form {
+        Form::Csv(form) => Some(form.text),
+        Form::Ndjson(text) | Form::Json(text, _) => Some(*text),
+        Form::Xlsx(_) | Form::Parquet => None,
+    };
+    let seen = [
+        text(&model.form),
+        last.as_ref().and_then(|last| text(&last.form)),
+        text(&whole.form),
+    ];
+    let other = seen
+        .into_iter()
+        .flatten()
+        .find(|text| text.encoding != Encoding::Utf8);
+    if let (Some(other), Form::Csv(form)) = (other, &mut whole.form) {
+        form.text = other;
+    }
+}

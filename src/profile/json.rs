@@ -1,0 +1,396 @@
+//! JSON that nobody declared: one object a line, or one document with an array somewhere. Finds the records, and what
+//! hangs on each of their keys.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::column::ColumnSketch;
+use super::name::identifier;
+use super::tally::NumberStyle;
+use crate::column_type::ColumnType;
+
+/// How deep an array of records may lie in a document.
+const DEEPEST: usize = 4;
+/// Keys of one object; an object of more is a dictionary, and its keys are values.
+const MOST_KEYS: usize = 400;
+
+/// Where the records of a text are.
+pub(super) struct Found<'t> {
+    /// `None`: one object a line. Else the keys that lead to the array; none: the document is the array.
+    pub(super) path: Option<Vec<String>>,
+    pub(super) records: Vec<&'t str>,
+    /// Lines that are no JSON.
+    pub(super) broken: u64,
+}
+
+/// The records of a text; `None` where it is no JSON that holds some. `is_whole`: the text is the whole file.
+pub(super) fn find(text: &str, is_whole: bool) -> Option<Found<'_>> {
+    let start = text.trim_start();
+    match start.chars().next()? {
+        '{' => by_line(start).or_else(|| document(start, is_whole)),
+        '[' => document(start, is_whole),
+        _ => None,
+    }
+}
+
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
+fn by_line(text: &str) -> Option<Found<'_>> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let (mut records, mut broken) = (Vec::new(), 0);
+    for line in lines {
+        match line.starts_with('{') && is_json(line) {
+            true => records.push(line),
+            false => broken += 1,
+        }
+        // a document over many lines is no object a line
+        if records.is_empty() && broken > 1 {
+            return None;
+        }
+    }
+    let holds_array = records.len() == 1 && broken == 0 && path_to_array(records[0]).is_some();
+    (records.len() as u64 > broken && !holds_array).then_some(Found {
+        path: None,
+        records,
+        broken,
+    })
+}
+
+fn document(text: &str, is_whole: bool) -> Option<Found<'_>> {
+    if is_whole && let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(text) {
+        return Some(Found {
+            path: Some(Vec::new()),
+            records: items.into_iter().map(RawValue::get).collect(),
+            broken: 0,
+        });
+    }
+    if is_whole && let Some(path) = path_to_array(text) {
+        let mut inner = text;
+        for key in &path {
+            let map: BTreeMap<String, &RawValue> = serde_json::from_str(inner).ok()?;
+            inner = map.get(key).map(|value| value.get())?;
+        }
+        let items: Vec<&RawValue> = serde_json::from_str(inner).ok()?;
+        return Some(Found {
+            path: Some(path),
+            records: items.into_iter().map(RawValue::get).collect(),
+            broken: 0,
+        });
+    }
+    // an array with a broken element, or one cut off: an element a line is read all the same
+    if !text.starts_with('[') {
+        return None;
+    }
+    let (mut records, mut broken) = (Vec::new(), 0);
+    for line in text.lines().map(str::trim) {
+        let line = line.trim_start_matches('[').trim_end_matches(']');
+        let line = line.trim().trim_end_matches(',');
+        if line.is_empty() {
+            continue;
+        }
+        match line.starts_with('{') && is_json(line) {
+            true => records.push(line),
+            false => broken += 1,
+        }
+    }
+    (records.len() as u64 > broken).then_some(Found {
+        path: Some(Vec::new()),
+        records,
+        broken,
+    })
+}
+
+/// The keys that lead to the longest array of objects.
+fn path_to_array(text: &str) -> Option<Vec<String>> {
+    let value: serde_json::Value = serde_json::from_str(text).ok()?;
+    let mut best: Option<(usize, Vec<String>)> = None;
+    let mut open = vec![(&value, Vec::new())];
+    while let Some((value, path)) = open.pop() {
+        let Some(map) = value.as_object().filter(|_| path.len() < DEEPEST) else {
+            continue;
+        };
+        for (key, value) in map {
+            let below = [path.as_slice(), std::slice::from_ref(key)].concat();
+            if let Some(items) = value.as_array() {
+                let is_of_objects = !items.is_empty() && items.iter().all(|i| i.is_object());
+                if is_of_objects && best.as_ref().is_none_or(|(most, _)| items.len() > *most) {
+                    best = Some((items.len(), below));
+                }
+            } else {
+                open.push((value, below));
+            }
+        }
+    }
+    // a lone list within a record is part of it, not the record itself
+    best.filter(|(items, _)| *items > 1).map(|(_, path)| path)
+}
+
+/// What hangs on a key, over all records.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Node {
+    children: Vec<(String, Node)>,
+    items: Option<Box<Node>>,
+    scalars: u64,
+    objects: u64,
+    lists: u64,
+    sketch: ColumnSketch,
+}
+
+/// A column that a contract can name.
+pub(super) struct Leaf {
+    /// `address.postalCode`
+    pub(super) path: String,
+    pub(super) sketch: ColumnSketch,
+    /// Of a list: the type of the whole.
+    pub(super) list: Option<ColumnType>,
+}
+
+impl Node {
+    /// Takes a record. `false` where it is no JSON; nothing of it is taken then.
+    pub(super) fn add(&mut self, record: &str) -> bool {
+        if !is_json(record) {
+            return false;
+        }
+        let mut reader = serde_json::Deserializer::from_str(record);
+        (&mut *self).deserialize(&mut reader).is_ok()
+    }
+
+    /// Adds what hangs on the keys of more records.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.scalars += other.scalars;
+        self.objects += other.objects;
+        self.lists += other.lists;
+        self.sketch.merge(&other.sketch);
+        for (key, child) in &other.children {
+            self.child(key).merge(child);
+        }
+        if let Some(items) = &other.items {
+            self.items.get_or_insert_default().merge(items);
+        }
+    }
+
+    /// The columns, and the paths that no contract can name.
+    pub(super) fn leaves(&self, rows: u64) -> (Vec<Leaf>, Vec<String>) {
+        let (mut leaves, mut unnamed) = (Vec::new(), Vec::new());
+        for (key, child) in &self.children {
+            child.gather(key, rows, &mut leaves, &mut unnamed);
+        }
+        (leaves, unnamed)
+    }
+
+    fn gather(&self, path: &str, rows: u64, leaves: &mut Vec<Leaf>, unnamed: &mut Vec<String>) {
+        let kinds = [self.scalars, self.objects, self.lists];
+        let is_mixed = kinds.iter().filter(|count| **count > 0).count() > 1;
+        let key = path.rsplit('.').next().unwrap_or(path);
+        if is_mixed || key.is_empty() || self.children.len() > MOST_KEYS {
+            unnamed.push(path.to_string());
+        } else if self.objects > 0 {
+            for (key, child) in &self.children {
+                if key.contains('.') {
+                    unnamed.push(format!("{path}.{key}"));
+                } else {
+                    child.gather(&format!("{path}.{key}"), rows, leaves, unnamed);
+                }
+            }
+        } else {
+            let list = (self.lists > 0).then(|| self.list_type()).flatten();
+            if self.lists > 0 && list.is_none() {
+                return unnamed.push(path.to_string());
+            }
+            let mut sketch = self.sketch.clone();
+            sketch.add_missing(rows.saturating_sub(sketch.rows()));
+            leaves.push(Leaf {
+                path: path.to_string(),
+                sketch,
+                list,
+            });
+        }
+    }
+
+    /// The type of the lists here; `None` where no contract can name it.
+    fn list_type(&self) -> Option<ColumnType> {
+        let item = match &self.items {
+            // of lists that were all empty
+            None => ColumnType::Varchar,
+            Some(items) => items.value_type()?,
+        };
+        Some(ColumnType::List(Box::new(item)))
+    }
+
+    fn value_type(&self) -> Option<ColumnType> {
+        match (self.scalars > 0, self.objects > 0, self.lists > 0) {
+            (_, false, false) => Some(
+                self.sketch
+                    .tally
+                    .guess(&NumberStyle::default(), "")
+                    .data_type,
+            ),
+            (false, true, false) => {
+                let fields: Vec<_> = self
+                    .children
+                    .iter()
+                    .filter_map(|(key, child)| Some((field_name(key)?, child.value_type()?)))
+                    .collect();
+                (!fields.is_empty()).then_some(ColumnType::Struct(fields))
+            }
+            (false, false, true) => self.list_type(),
+            _ => None,
+        }
+    }
+
+    fn scalar(&mut self, text: &str) {
+        self.scalars += 1;
+        self.sketch.add(Some(text));
+    }
+
+    fn child(&mut self, key: &str) -> &mut Node {
+        let at = match self.children.iter().position(|(name, _)| name == key) {
+            Some(at) => at,
+            None => {
+                self.children.push((key.to_string(), Node::default()));
+                self.children.len() - 1
+            }
+        };
+        &mut self.children[at].1
+    }
+}
+
+/// The field of a struct that reads this key: its own name, or that in camelCase.
+fn field_name(key: &str) -> Option<String> {
+    let name = identifier(key, "");
+    let mut words = name.split('_');
+    let mut camel = words.next()?.to_string();
+    for word in words {
+        let mut letters = word.chars();
+        camel.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        camel.push_str(letters.as_str());
+    }
+    (name == key || camel == key).then_some(name)
+}
+
+impl<'de> DeserializeSeed<'de> for &mut Node {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<(), D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for &mut Node {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        self.sketch.add(None);
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
+        self.scalar(if value { "true" } else { "false" });
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
+        self.scalar(&value.to_string());
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
+        self.scalar(&value.to_string());
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
+        // `449.0` stays a number with decimals
+        self.scalar(&format!("{value:?}"));
+        Ok(())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<(), E> {
+        self.scalar(value);
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        self.objects += 1;
+        while let Some(key) = map.next_key::<String>()? {
+            if self.children.len() > MOST_KEYS {
+                map.next_value::<IgnoredAny>()?;
+            } else {
+                map.next_value_seed(self.child(&key))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        self.lists += 1;
+        self.sketch.add(Some("[…]"));
+        let node = self.items.get_or_insert_default();
+        while items.next_element_seed(&mut **node)?.is_some() {}
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn columns(text: &str) -> Vec<String> {
+        let found = find(text, true).unwrap();
+        let mut node = Node::default();
+        let rows = found
+            .records
+            .iter()
+            .filter(|record| node.add(record))
+            .count();
+        let (leaves, _) = node.leaves(rows as u64);
+        leaves
+            .into_iter()
+            .map(|leaf| match leaf.list {
+                Some(list) => format!("{} {list}", leaf.path),
+                None => leaf.path,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn nested_records_become_paths_and_lists_become_types() {
+        let text = r#"{"id": 1, "name": {"first": "A", "last": null}, "lines": [{"sku": "x", "unitPrice": 1.5}]}
+{"id": 2, "lines": []}
+"#;
+        assert_eq!(
+            columns(text),
+            [
+                "id",
+                "name.first",
+                "name.last",
+                "lines list<struct<sku varchar, unit_price decimal(18,2)>>"
+            ]
+        );
+    }
+
+    #[test]
+    fn records_are_found_wherever_the_array_is() {
+        let found = find(r#"{"data": {"items": [{"a": 1}, {"a": 2}]}, "n": 2}"#, true).unwrap();
+        assert_eq!(found.path.unwrap(), ["data", "items"]);
+        assert_eq!(found.records.len(), 2);
+        let found = find("[\n{\"a\": 1},\n{\"a\": 2, \"b\n{\"a\": 3}\n]\n", true).unwrap();
+        assert_eq!((found.records.len(), found.broken), (2, 1));
+        assert!(find("a,b\n1,2\n", true).is_none());
+    }
+
+    #[test]
+    fn a_key_that_holds_now_an_object_and_now_a_text_is_left_out() {
+        let text = "{\"a\": 1, \"b\": {\"c\": 1}}\n{\"a\": 2, \"b\": \"x\"}\n";
+        assert_eq!(columns(text), ["a"]);
+    }
+}

@@ -1,0 +1,288 @@
+//! One file → the tables in it.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::Path;
+
+use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::content::{self, Content, Kind};
+use super::delimited::{Field, Records};
+use super::dialect::{self, DialectGuess};
+use super::json;
+use super::name::unique;
+use super::table::{CsvForm, FileSeen, Form, SheetForm, TableSketch, TextForm};
+use crate::error::{Error, Result};
+use crate::ingest::{sheet_names, sheet_rows};
+
+/// Rows of a typed file that are looked at.
+pub(super) const MOST_ROWS: u64 = 2_000_000;
+/// Rows of a sheet among which its header is looked for.
+const SHEET_BEGINNING: usize = 50;
+
+/// What a file turned out to be.
+pub(super) enum Looked {
+    Tables(Vec<TableSketch>),
+    /// Why it is no table.
+    Not(String),
+}
+
+/// Looks into a file. `path`: what it is called below the folder. `form`: of another file of the same table, which this one
+/// is read by.
+///
+/// # Errors
+/// `Input` where the file cannot be read.
+pub(super) fn look(file: &Path, path: &str, form: Option<&Form>) -> Result<Looked> {
+    let size = std::fs::metadata(file)
+        .map_err(|error| content::unreadable(file, error))?
+        .len();
+    let seen = |is_whole: bool, packed: Option<&'static str>| FileSeen {
+        path: path.to_string(),
+        size,
+        rows: 0,
+        packed,
+        is_whole,
+        columns: Vec::new(),
+    };
+    let not = |why: &str| Ok(Looked::Not(why.to_string()));
+    match content::kind(file)? {
+        Kind::Empty => match form {
+            // an export without a record, as its ledger has it too
+            Some(form) => {
+                let mut table = TableSketch::new(form.clone());
+                table.close(seen(true, None));
+                Ok(Looked::Tables(vec![table]))
+            }
+            None => not("empty"),
+        },
+        Kind::OldWorkbook => not("an Excel workbook of before 2007: save it as .xlsx"),
+        Kind::Binary => not("no text, and no format that kilde reads"),
+        Kind::Zip => match sheets(file, &seen(true, None), form) {
+            Ok(tables) if tables.is_empty() => not("a workbook without a filled sheet"),
+            Ok(tables) => Ok(Looked::Tables(tables)),
+            Err(_) => not("a ZIP archive that is no workbook: unpack it"),
+        },
+        Kind::Parquet => Ok(Looked::Tables(vec![parquet(file, seen(true, None))?])),
+        Kind::Text => {
+            let content = content::read(file)?;
+            let is_packed = |ending: &str| path.to_lowercase().ends_with(ending);
+            if content.packed.is_none() && (is_packed(".gz") || is_packed(".zst")) {
+                return not("it is not packed as its name says, or its upload broke off");
+            }
+            let seen = seen(content.is_whole, content.packed);
+            text(&content, seen, form)
+        }
+    }
+}
+
+fn text(content: &Content, seen: FileSeen, form: Option<&Form>) -> Result<Looked> {
+    let text_form = TextForm {
+        encoding: content.encoding,
+        confidence: content.encoding_confidence,
+        has_mark: content.has_mark,
+    };
+    let wants_json = form.is_none_or(Form::is_nested);
+    if wants_json && let Some(found) = json::find(&content.text, content.is_whole) {
+        let form = match found.path {
+            None => Form::Ndjson(text_form),
+            Some(path) => Form::Json(text_form, path),
+        };
+        let mut table = TableSketch::new(form);
+        for record in found.records {
+            match table.root.add(record) {
+                true => table.rows += 1,
+                false => table.broken += 1,
+            }
+        }
+        table.broken += found.broken;
+        table.close(seen);
+        return Ok(Looked::Tables(vec![table]));
+    }
+    let looks_like_json = seen.path.contains(".json") || seen.path.contains(".ndjson");
+    if looks_like_json && form.is_none_or(|form| !matches!(form, Form::Csv(_))) {
+        return Ok(Looked::Not(
+            "JSON without a list of records, or broken JSON".to_string(),
+        ));
+    }
+    let guess = match form {
+        Some(Form::Csv(form)) => Some(form.guess.clone()),
+        _ => dialect::guess(&content.text),
+    };
+    let Some(guess) = guess else {
+        return Ok(Looked::Not("nothing but white space".to_string()));
+    };
+    Ok(Looked::Tables(vec![csv(content, text_form, guess, seen)]))
+}
+
+/// Reads delimited text by a dialect; the names of its columns are its own.
+fn csv(content: &Content, text: TextForm, mut guess: DialectGuess, seen: FileSeen) -> TableSketch {
+    let mut records = Records::new(&content.text, &guess.dialect);
+    records.skip_lines(guess.skip_lines);
+    let mut fields: Vec<Field> = Vec::new();
+    let mut is_empty = false;
+    if guess.header.is_some() {
+        let before = records.line;
+        is_empty = !records.next(&mut fields, None);
+        if !is_empty {
+            guess.header_lines = records.line - before;
+            guess.width = fields.len();
+            guess.header = Some(fields.iter().map(|f| f.text.trim().to_string()).collect());
+        }
+    }
+    let names = guess.header.clone().unwrap_or_default();
+    let different: BTreeSet<&String> = names.iter().collect();
+    let is_by_position =
+        guess.header.is_none() || different.len() < names.len() || names.contains(&String::new());
+    let width = guess.width;
+    let mut table = TableSketch::new(Form::Csv(CsvForm {
+        text,
+        guess,
+        is_by_position,
+    }));
+    // a file without a line has no columns, and lacks none
+    if !is_empty {
+        table.name_columns(column_names(&names, width, is_by_position));
+    }
+    while records.next(&mut fields, Some(width)) {
+        match fields.len() == width {
+            true => table.add_row(fields.iter().map(|field| Some(field.text.as_str()))),
+            false => table.broken += 1,
+        }
+    }
+    table.close(seen);
+    table
+}
+
+/// Names of the columns, those that the file does not give by their place.
+fn column_names(names: &[String], width: usize, is_by_position: bool) -> Vec<String> {
+    let mut taken = BTreeSet::new();
+    (0..width)
+        .map(|at| match names.get(at).filter(|name| !name.is_empty()) {
+            Some(name) if is_by_position => unique(name, &mut taken),
+            Some(name) => name.clone(),
+            None => unique(&format!("column_{}", at + 1), &mut taken),
+        })
+        .collect()
+}
+
+/// The filled sheets of a workbook that are in sight.
+fn sheets(file: &Path, seen: &FileSeen, form: Option<&Form>) -> Result<Vec<TableSketch>> {
+    let mut tables = Vec::new();
+    let in_sight = sheet_names(file)?
+        .into_iter()
+        .filter(|sheet| !sheet.is_hidden);
+    for (at, sheet) in in_sight.enumerate() {
+        let wanted = match form {
+            Some(Form::Xlsx(form)) => Some(form),
+            _ => None,
+        };
+        if wanted.is_some_and(|wanted| wanted.sheet != sheet.name && !(wanted.is_first && at == 0))
+        {
+            continue;
+        }
+        if let Some(table) = sheet_table(file, &sheet.name, at == 0, seen.clone())? {
+            tables.push(table);
+        }
+    }
+    Ok(tables)
+}
+
+fn sheet_table(
+    file: &Path,
+    sheet: &str,
+    is_first: bool,
+    seen: FileSeen,
+) -> Result<Option<TableSketch>> {
+    let mut rows: Vec<(i64, Vec<String>)> = Vec::new();
+    sheet_rows(file, sheet, &mut |number, cells| {
+        rows.push((number, cells));
+        rows.len() < SHEET_BEGINNING
+    })?;
+    let width = rows.iter().map(|(_, cells)| cells.len()).max().unwrap_or(0);
+    if width == 0 {
+        return Ok(None);
+    }
+    let padded: Vec<Vec<Field>> = rows
+        .iter()
+        .map(|(_, cells)| {
+            let mut fields: Vec<Field> = cells
+                .iter()
+                .map(|text| Field {
+                    text: text.clone(),
+                    ..Field::default()
+                })
+                .collect();
+            fields.resize(width, Field::default());
+            fields
+        })
+        .collect();
+    let (first, has_header, header_confidence) = dialect::first_row(&padded, width);
+    let names: Vec<String> = match has_header {
+        true => padded[first]
+            .iter()
+            .map(|field| field.text.trim().to_string())
+            .collect(),
+        false => Vec::new(),
+    };
+    // columns right of the last name have none
+    let width = match has_header {
+        true => names
+            .iter()
+            .rposition(|name| !name.is_empty())
+            .map_or(width, |at| at + 1),
+        false => width,
+    };
+    let names = &names[..names.len().min(width)];
+    let different: BTreeSet<&String> = names.iter().collect();
+    let is_by_position =
+        !has_header || different.len() < names.len() || names.iter().any(String::is_empty);
+    let skip_lines = usize::try_from(rows[first].0 - 1).unwrap_or(0);
+    let mut table = TableSketch::new(Form::Xlsx(SheetForm {
+        sheet: sheet.to_string(),
+        is_first,
+        skip_lines,
+        has_header,
+        header_confidence,
+        is_by_position,
+    }));
+    table.name_columns(column_names(names, width, is_by_position));
+    let first_record = skip_lines as i64 + 1 + i64::from(has_header);
+    sheet_rows(file, sheet, &mut |number, cells| {
+        if number >= first_record && cells.iter().take(width).any(|cell| !cell.is_empty()) {
+            let values = (0..width).map(|at| cells.get(at).map(String::as_str));
+            table.add_row(values);
+        }
+        table.rows < MOST_ROWS
+    })?;
+    let is_whole = table.rows < MOST_ROWS;
+    table.close(FileSeen { is_whole, ..seen });
+    Ok(Some(table))
+}
+
+fn parquet(file: &Path, seen: FileSeen) -> Result<TableSketch> {
+    let damaged = |error: Box<dyn std::error::Error + Send + Sync>| {
+        Error::input("the file is no Parquet file, or a damaged one")
+            .at(file.display().to_string())
+            .caused_by(error)
+    };
+    let opened = File::open(file).map_err(|error| content::unreadable(file, error))?;
+    let builder =
+        ParquetRecordBatchReaderBuilder::try_new(opened).map_err(|error| damaged(error.into()))?;
+    let total = builder.metadata().file_metadata().num_rows().unsigned_abs();
+    let mut table = TableSketch::new(Form::Parquet);
+    let schema = std::sync::Arc::clone(builder.schema());
+    table.declare_columns(&schema);
+    let reader = builder.build().map_err(|error| damaged(error.into()))?;
+    for batch in reader {
+        table.add_batch(&batch.map_err(|error| damaged(error.into()))?);
+        if table.rows >= MOST_ROWS {
+            break;
+        }
+    }
+    let is_whole = table.rows == total;
+    if !is_whole {
+        table.notes.push(format!("it has {total} rows"));
+    }
+    table.close(FileSeen { is_whole, ..seen });
+    Ok(table)
+}

@@ -1,0 +1,440 @@
+//! What a column says of a person: by its name, in the languages of the North and its neighbours, and by its values.
+
+use crate::column_type::ColumnType;
+use crate::project::Meaning;
+use crate::text::{Country, is_valid_national_id};
+
+/// Values by what they look like.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Evidence {
+    values: u64,
+    emails: u64,
+    phones: u64,
+    addresses_of_machines: u64,
+    national_ids: u64,
+    /// Texts of several words.
+    sentences: u64,
+}
+
+impl Evidence {
+    pub(super) fn add(&mut self, text: &str) {
+        self.values += 1;
+        self.emails += u64::from(is_email(text));
+        self.phones += u64::from(is_phone(text));
+        self.addresses_of_machines += u64::from(text.parse::<std::net::IpAddr>().is_ok());
+        self.sentences += u64::from(text.split_whitespace().count() > 4);
+        // eight to thirteen signs, nearly all of them digits: nothing else is worth the check
+        if (8..=13).contains(&text.len()) && text.bytes().filter(u8::is_ascii_digit).count() >= 8 {
+            self.national_ids += u64::from(is_national_id(text));
+        }
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.values += other.values;
+        self.emails += other.emails;
+        self.phones += other.phones;
+        self.addresses_of_machines += other.addresses_of_machines;
+        self.national_ids += other.national_ids;
+        self.sentences += other.sentences;
+    }
+
+    fn share(&self, count: u64) -> f64 {
+        match self.values {
+            0 => 0.0,
+            values => count as f64 / values as f64,
+        }
+    }
+}
+
+fn is_email(text: &str) -> bool {
+    let Some((local, domain)) = text.split_once('@') else {
+        return false;
+    };
+    let is_plain = |part: &str| !part.is_empty() && !part.contains([' ', '@', '/', ',']);
+    is_plain(local) && is_plain(domain) && domain.contains('.') && !domain.ends_with('.')
+}
+
+/// `+46 70 123 45 67`, `070-123 45 67`: a plus or a zero first, and signs that telephones have.
+fn is_phone(text: &str) -> bool {
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    let is_of_phone =
+        |c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | ' ' | '(' | ')' | '/');
+    (7..=15).contains(&digits) && text.starts_with(['+', '0', '(']) && text.chars().all(is_of_phone)
+}
+
+fn is_national_id(text: &str) -> bool {
+    ["SE", "NO", "DK"].iter().any(|country| {
+        Country::parse(country)
+            .is_some_and(|country| is_valid_national_id(text, country) == Some(true))
+    })
+}
+
+/// Words of names, folded: small letters without accents, one word after the other. The first that fits wins.
+const WORDS: &[(Meaning, &[&str])] = &[
+    (
+        Meaning::Email,
+        &[
+            "email",
+            "e mail",
+            "epost",
+            "e post",
+            "mailadress",
+            "email address",
+            "mail",
+            "recipient",
+            "mailaddress",
+            "emailaddress",
+        ],
+    ),
+    (
+        Meaning::Phone,
+        &[
+            "phone",
+            "telefon",
+            "tel",
+            "mobile",
+            "mobil",
+            "mobiltelefon",
+            "cell",
+            "cellphone",
+            "tlf",
+            "telephone",
+            "phonenumber",
+            "mobilnummer",
+            "telefonnummer",
+            "telefonnr",
+        ],
+    ),
+    (
+        Meaning::GivenName,
+        &[
+            "first name",
+            "firstname",
+            "given name",
+            "givenname",
+            "fornamn",
+            "fornavn",
+            "vorname",
+            "prenom",
+            "forename",
+            "name first",
+            "first",
+        ],
+    ),
+    (
+        Meaning::FamilyName,
+        &[
+            "last name",
+            "lastname",
+            "surname",
+            "family name",
+            "familyname",
+            "efternamn",
+            "etternavn",
+            "efternavn",
+            "nachname",
+            "name last",
+            "last",
+        ],
+    ),
+    (
+        Meaning::Name,
+        &[
+            "full name",
+            "fullname",
+            "customer name",
+            "contact name",
+            "kundnamn",
+            "namn",
+            "navn",
+            "requester name",
+            "person name",
+        ],
+    ),
+    (
+        Meaning::BirthDate,
+        &[
+            "birth date",
+            "birthdate",
+            "date of birth",
+            "dob",
+            "birthday",
+            "fodelsedatum",
+            "fodd",
+            "fodselsdato",
+            "geburtsdatum",
+            "birth",
+        ],
+    ),
+    (
+        Meaning::NationalId,
+        &[
+            "personnummer",
+            "personnr",
+            "pnr",
+            "ssn",
+            "national id",
+            "cpr",
+            "fodselsnummer",
+            "social security number",
+            "personal id",
+            "organisationsnummer",
+        ],
+    ),
+    (
+        Meaning::Postcode,
+        &[
+            "postcode",
+            "postal code",
+            "postalcode",
+            "zip",
+            "zipcode",
+            "zip code",
+            "postnr",
+            "postnummer",
+            "plz",
+            "zip code prefix",
+        ],
+    ),
+    (
+        Meaning::Address,
+        &[
+            "address",
+            "adress",
+            "adresse",
+            "street",
+            "gata",
+            "gatuadress",
+            "strasse",
+            "city",
+            "ort",
+            "postort",
+            "town",
+            "stad",
+            "address 2",
+            "street address",
+        ],
+    ),
+    (
+        Meaning::Cookie,
+        &[
+            "cookie",
+            "cookie id",
+            "visitor id",
+            "device id",
+            "client id",
+            "session id",
+            "anonymous id",
+        ],
+    ),
+    (
+        Meaning::CustomerNumber,
+        &[
+            "kundnr",
+            "kundnummer",
+            "kund id",
+            "customer id",
+            "customerid",
+            "customer number",
+            "customer no",
+            "customer unique id",
+            "customer",
+            "contact id",
+            "member id",
+            "member no",
+            "medlemsnr",
+            "medlemsnummer",
+            "card no",
+            "card number",
+            "kortnr",
+            "person id",
+            "account kundnr",
+            "user id",
+            "userid",
+        ],
+    ),
+    (Meaning::Ip, &["ip", "ip address", "ipaddress", "client ip"]),
+    (
+        Meaning::FreeText,
+        &[
+            "note",
+            "notes",
+            "comment",
+            "comments",
+            "message",
+            "body",
+            "anteckning",
+            "kommentar",
+            "feedback",
+            "free text",
+            "fritext",
+            "comment message",
+            "note body",
+            "email text",
+            "content",
+            "body preview",
+        ],
+    ),
+    (
+        Meaning::Special,
+        &[
+            "religion",
+            "health",
+            "diagnosis",
+            "diagnos",
+            "ethnicity",
+            "allergies",
+            "allergi",
+        ],
+    ),
+];
+
+/// What the column says of a person, and how sure that is, from 0 to 1. `is_of_people`: other columns of the table speak of
+/// people, so that a bare `name` is somebody's.
+pub(super) fn of(
+    name: &str,
+    evidence: &Evidence,
+    data_type: &ColumnType,
+    is_of_people: bool,
+) -> Option<(Meaning, f64)> {
+    let share = |count| evidence.share(count);
+    let by_value = if share(evidence.emails) > 0.6 {
+        Some(Meaning::Email)
+    } else if share(evidence.addresses_of_machines) > 0.6 && name_words(name).contains("ip") {
+        Some(Meaning::Ip)
+    } else {
+        None
+    };
+    if let Some(meaning) = by_value {
+        return Some((meaning, 0.99));
+    }
+    let named = by_name(name).or_else(|| {
+        let last = name_words(name);
+        (is_of_people && (last == "name" || last == "namn" || last == "navn"))
+            .then_some(Meaning::Name)
+    });
+    let is_text = matches!(data_type, ColumnType::Varchar);
+    let is_number = matches!(data_type, ColumnType::Bigint | ColumnType::Integer);
+    match named {
+        Some(Meaning::Email) if !is_text => None,
+        Some(Meaning::Phone) if !(is_text || is_number) => None,
+        Some(Meaning::Phone) => Some((Meaning::Phone, 0.6 + 0.39 * share(evidence.phones))),
+        Some(Meaning::BirthDate) if *data_type != ColumnType::Date => None,
+        Some(Meaning::NationalId) if !(is_text || is_number) => None,
+        Some(Meaning::NationalId) => Some((
+            Meaning::NationalId,
+            0.7 + 0.29 * share(evidence.national_ids),
+        )),
+        Some(Meaning::CustomerNumber)
+            if !(is_text || is_number || is_fraction_of_none(data_type)) =>
+        {
+            None
+        }
+        // no letters, no name
+        Some(
+            Meaning::GivenName
+            | Meaning::FamilyName
+            | Meaning::Name
+            | Meaning::Address
+            | Meaning::FreeText
+            | Meaning::Special,
+        ) if !is_text => None,
+        Some(meaning) => Some((meaning, 0.8)),
+        None if is_text && share(evidence.national_ids) > 0.8 && evidence.values >= 10 => {
+            Some((Meaning::NationalId, 0.7))
+        }
+        None if is_text && share(evidence.phones) > 0.9 && evidence.values >= 10 => {
+            Some((Meaning::Phone, 0.5))
+        }
+        None if is_text && share(evidence.sentences) > 0.5 && evidence.values >= 10 => {
+            Some((Meaning::FreeText, 0.4))
+        }
+        None => None,
+    }
+}
+
+/// A number that a data frame wrote with a fraction: `17850.0`.
+fn is_fraction_of_none(data_type: &ColumnType) -> bool {
+    matches!(data_type, ColumnType::Decimal { .. })
+}
+
+/// By the name alone: all of its words, or the last of them, since senders put their own before.
+pub(super) fn by_name(name: &str) -> Option<Meaning> {
+    let words = name_words(name);
+    let ends = |wanted: &str| {
+        words == wanted
+            || words
+                .strip_suffix(wanted)
+                .is_some_and(|before| before.ends_with(' '))
+    };
+    // a longer word says more: `street address` before `address`
+    WORDS
+        .iter()
+        .flat_map(|(meaning, wanted)| wanted.iter().map(move |wanted| (meaning, *wanted)))
+        .filter(|(_, wanted)| ends(wanted))
+        // `is first`, `last`: too short to say anything behind another word
+        .filter(|(_, wanted)| !matches!(*wanted, "first" | "last" | "customer") || words == *wanted)
+        .max_by_key(|(_, wanted)| wanted.len())
+        .map(|(meaning, _)| *meaning)
+        .filter(|_| !is_of_something_else(&words))
+}
+
+/// `product name`, `company address`: somebody's, but no person's.
+fn is_of_something_else(words: &str) -> bool {
+    const OTHERS: [&str; 15] = [
+        "product", "produkt", "company", "store", "shop", "seller", "campaign", "file", "app",
+        "event", "list", "group", "category", "pipeline", "page",
+    ];
+    words.split(' ').any(|word| OTHERS.contains(&word))
+}
+
+/// `E-post` → `e post`, `postalCode` → `postal code`, `Förnamn` → `fornamn`.
+pub(super) fn name_words(name: &str) -> String {
+    let mut words = String::new();
+    let mut was_small = false;
+    for c in name.chars() {
+        if !c.is_alphanumeric() {
+            if !words.is_empty() && !words.ends_with(' ') {
+                words.push(' ');
+            }
+            was_small = false;
+            continue;
+        }
+        if c.is_uppercase() && was_small && !words.ends_with(' ') {
+            words.push(' ');
+        }
+        was_small = c.is_lowercase() || c.is_numeric();
+        words.extend(super::name::folded(c));
+    }
+    words.trim_end().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_columns_are_read_in_several_languages_and_styles() {
+        assert_eq!(by_name("E-post"), Some(Meaning::Email));
+        assert_eq!(by_name("Förnamn"), Some(Meaning::GivenName));
+        assert_eq!(by_name("address.postalCode"), Some(Meaning::Postcode));
+        assert_eq!(by_name("property_email"), Some(Meaning::Email));
+        assert_eq!(by_name("property_firstname"), Some(Meaning::GivenName));
+        assert_eq!(by_name("name.last"), Some(Meaning::FamilyName));
+        assert_eq!(by_name("Födelsedatum"), Some(Meaning::BirthDate));
+        assert_eq!(by_name("CustomerID"), Some(Meaning::CustomerNumber));
+        assert_eq!(by_name("company_name"), None);
+        assert_eq!(by_name("amount"), None);
+        assert_eq!(by_name("is_first"), None);
+    }
+
+    #[test]
+    fn values_tell_where_the_name_does_not() {
+        let mut evidence = Evidence::default();
+        for at in 0..20 {
+            evidence.add(&format!("person{at}@example.com"));
+        }
+        let found = of("column_3", &evidence, &ColumnType::Varchar, false);
+        assert_eq!(found, Some((Meaning::Email, 0.99)));
+    }
+}

@@ -1,0 +1,183 @@
+//! How a table is read, in the words of a pipeline: `{csv: {delimiter: ";", encoding: windows-1252}}`.
+
+use std::collections::BTreeSet;
+
+use super::table::{Form, TableProfile, TextForm};
+use crate::project::Encoding;
+
+/// As pipelines write it.
+pub(super) fn encoding_name(encoding: Encoding) -> &'static str {
+    match encoding {
+        Encoding::Utf8 => "utf-8",
+        Encoding::Windows1252 => "windows-1252",
+        Encoding::Iso8859_1 => "iso-8859-1",
+        Encoding::Utf16 => "utf-16",
+    }
+}
+
+/// A text as YAML takes it in double quotes.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\t' => out.push_str("\\t"),
+            '\n' => out.push_str("\\n"),
+            c if c.is_control() => out.push_str(&format!("\\x{:02x}", u32::from(c).min(0xff))),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// `read:` of the source that reads the table.
+pub(super) fn flow(table: &TableProfile) -> String {
+    let mut keys = Vec::new();
+    let name = match &table.form {
+        Form::Csv(form) => {
+            let dialect = &form.guess.dialect;
+            if dialect.delimiter != "," {
+                keys.push(format!("delimiter: {}", quoted(&dialect.delimiter)));
+            }
+            match dialect.quote {
+                Some('"') => {}
+                Some(quote) => keys.push(format!("quote: {}", quoted(&quote.to_string()))),
+                None => keys.push("quote: \"\"".to_string()),
+            }
+            if let Some(escape) = dialect.escape {
+                keys.push(format!("escape: {}", quoted(&escape.to_string())));
+            }
+            let mut skip_lines = form.guess.skip_lines;
+            if form.is_by_position {
+                keys.push("header: false".to_string());
+                skip_lines += match form.guess.header {
+                    Some(_) => form.guess.header_lines,
+                    None => 0,
+                };
+            }
+            if skip_lines > 0 {
+                keys.push(format!("skip_lines: {skip_lines}"));
+            }
+            encoding(&form.text, &mut keys);
+            "csv"
+        }
+        Form::Ndjson(form) => {
+            encoding(form, &mut keys);
+            "ndjson"
+        }
+        Form::Json(form, path) => {
+            if !path.is_empty() {
+                keys.push(format!("path: {}", quoted(&path.join("."))));
+            }
+            encoding(form, &mut keys);
+            "json"
+        }
+        Form::Xlsx(form) => {
+            if !form.is_first {
+                keys.push(format!("sheet: {}", quoted(&form.sheet)));
+            }
+            let mut skip_lines = form.skip_lines;
+            if form.is_by_position {
+                keys.push("header: false".to_string());
+                skip_lines += usize::from(form.has_header);
+            }
+            if skip_lines > 0 {
+                keys.push(format!("skip_lines: {skip_lines}"));
+            }
+            "xlsx"
+        }
+        Form::Parquet => "parquet",
+    };
+    conversions(table, &mut keys);
+    match keys.is_empty() {
+        true => name.to_string(),
+        false => format!("{{{name}: {{{}}}}}", keys.join(", ")),
+    }
+}
+
+fn encoding(form: &TextForm, keys: &mut Vec<String>) {
+    if !form.has_mark && form.encoding != Encoding::Utf8 {
+        keys.push(format!("encoding: {}", encoding_name(form.encoding)));
+    }
+}
+
+fn conversions(table: &TableProfile, keys: &mut Vec<String>) {
+    let guesses = || table.columns.iter().map(|column| &column.guess);
+    if table.style.decimal != '.' {
+        keys.push(format!(
+            "decimal: {}",
+            quoted(&table.style.decimal.to_string())
+        ));
+    }
+    if let Some(sign) = table.style.thousands {
+        keys.push(format!("thousands: {}", quoted(&sign.to_string())));
+    }
+    let list = |texts: BTreeSet<String>| {
+        texts
+            .iter()
+            .map(|text| quoted(text))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let units: BTreeSet<String> = guesses()
+        .flat_map(|guess| guess.units.iter().map(|unit| (*unit).to_string()))
+        .collect();
+    if !units.is_empty() {
+        keys.push(format!("units: [{}]", list(units)));
+    }
+    let nulls: BTreeSet<String> = guesses()
+        .flat_map(|guess| guess.null_words.iter().cloned())
+        .collect();
+    if !nulls.is_empty() {
+        keys.push(format!("nulls: [\"\", {}]", list(nulls)));
+    }
+    let is_date = |data_type: &crate::column_type::ColumnType| {
+        *data_type == crate::column_type::ColumnType::Date
+    };
+    let dates: BTreeSet<String> = guesses()
+        .filter_map(|guess| guess.date_format.map(str::to_string))
+        .collect();
+    if !dates.is_empty() {
+        let mut dates = dates;
+        // once formats are given, ISO's is no longer understood by itself
+        if guesses().any(|guess| is_date(&guess.data_type) && guess.date_format.is_none()) {
+            dates.insert("%Y-%m-%d".to_string());
+        }
+        keys.push(format!("dates: [{}]", list(dates)));
+    }
+    let times: BTreeSet<String> = guesses()
+        .flat_map(|guess| guess.time_formats.clone())
+        .collect();
+    if !times.is_empty() {
+        let mut times = times;
+        let is_iso = |guess: &&super::tally::TypeGuess| {
+            guess.data_type == crate::column_type::ColumnType::Timestamp
+                && guess.time_formats.is_empty()
+        };
+        if guesses().any(|guess| is_iso(&guess)) {
+            times.extend(
+                [
+                    "%Y-%m-%d %H:%M:%S%.f",
+                    "%Y-%m-%dT%H:%M:%S%.f",
+                    "%Y-%m-%dT%H:%M:%S%.f%:z",
+                ]
+                .map(str::to_string),
+            );
+        }
+        keys.push(format!("times: [{}]", list(times)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signs_are_written_as_yaml_reads_them_back() {
+        assert_eq!(quoted("\t"), "\"\\t\"");
+        assert_eq!(quoted("a\"b\\"), "\"a\\\"b\\\\\"");
+        assert_eq!(quoted("\0"), "\"\\x00\"");
+    }
+}

@@ -1,0 +1,489 @@
+//! What the values of a column could be, counted; and the type that fits nearly all of them.
+
+use std::collections::BTreeMap;
+
+use super::value::{COMPACT, DATE_FORMATS, Number, Shape, is_null_word, shape};
+use crate::column_type::ColumnType;
+
+/// How the numbers of a file are written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NumberStyle {
+    pub(crate) decimal: char,
+    pub(crate) thousands: Option<char>,
+}
+
+impl Default for NumberStyle {
+    fn default() -> Self {
+        Self {
+            decimal: '.',
+            thousands: None,
+        }
+    }
+}
+
+/// The type of a column, guessed.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct TypeGuess {
+    pub(crate) data_type: ColumnType,
+    /// Values that are not of the type.
+    pub(crate) misfits: u64,
+    /// strftime format of dates, where it is not ISO's.
+    pub(crate) date_format: Option<&'static str>,
+    /// The same of times.
+    pub(crate) time_formats: Vec<String>,
+    /// What the numbers carry: `$`, `kr`.
+    pub(crate) units: Vec<&'static str>,
+    /// Words for nothing that stand among values of the type.
+    pub(crate) null_words: Vec<String>,
+    /// What a person should look at.
+    pub(crate) doubt: Option<&'static str>,
+}
+
+impl TypeGuess {
+    pub(super) fn of(data_type: ColumnType) -> Self {
+        Self {
+            data_type,
+            misfits: 0,
+            date_format: None,
+            time_formats: Vec::new(),
+            units: Vec::new(),
+            null_words: Vec::new(),
+            doubt: None,
+        }
+    }
+}
+
+/// Counts of values by what they could be.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tally {
+    /// Values, words for nothing left out.
+    pub(super) values: u64,
+    null_words: BTreeMap<String, u64>,
+    truths: BTreeMap<char, u64>,
+    padded: u64,
+    /// Numbers by decimal sign, sign between groups, and whether the sign is in doubt.
+    numbers: BTreeMap<(Option<char>, Option<char>, bool), u64>,
+    units: BTreeMap<&'static str, u64>,
+    exponents: u64,
+    max_whole: usize,
+    max_scale: usize,
+    dates: [u64; DATE_FORMATS.len()],
+    times: [u64; DATE_FORMATS.len()],
+    clocks: Clocks,
+    /// Of numbers.
+    pub(super) least: Option<f64>,
+    pub(super) most: Option<f64>,
+    /// `yyyymmdd`.
+    pub(super) first_day: Option<i32>,
+    pub(super) last_day: Option<i32>,
+}
+
+/// How times of day were written.
+#[derive(Clone, Copy, Debug, Default)]
+struct Clocks {
+    with_t: u64,
+    with_space: u64,
+    without_seconds: u64,
+    with_seconds: u64,
+    with_fraction: u64,
+    with_offset: u64,
+    without_offset: u64,
+}
+
+impl Tally {
+    /// Counts a value that is not empty and has no white space around it.
+    pub(super) fn add(&mut self, text: &str) {
+        if is_null_word(text) {
+            *self.null_words.entry(text.to_string()).or_default() += 1;
+            return;
+        }
+        self.values += 1;
+        match shape(text) {
+            Shape::Truth(letter) => *self.truths.entry(letter).or_default() += 1,
+            Shape::Number(number) => self.add_number(&number),
+            Shape::Exponent(value) => {
+                self.exponents += 1;
+                self.widen(value);
+            }
+            Shape::Moment(moment) => {
+                let compact = 1 << (DATE_FORMATS.len() - 1);
+                if moment.formats == compact {
+                    // a whole number as well
+                    let whole = Number {
+                        whole: 8,
+                        scale: 0,
+                        decimal: None,
+                        group: None,
+                        is_doubtful: false,
+                        is_padded: false,
+                        unit: None,
+                        value: f64::from(moment.day),
+                    };
+                    self.add_number(&whole);
+                }
+                let by_format = match moment.clock {
+                    None => &mut self.dates,
+                    Some(_) => &mut self.times,
+                };
+                for (at, count) in by_format.iter_mut().enumerate() {
+                    *count += u64::from(moment.formats & (1 << at) != 0);
+                }
+                if let Some(clock) = moment.clock {
+                    let clocks = &mut self.clocks;
+                    clocks.with_t += u64::from(clock.has_t);
+                    clocks.with_space += u64::from(!clock.has_t);
+                    clocks.with_seconds += u64::from(clock.has_seconds);
+                    clocks.without_seconds += u64::from(!clock.has_seconds);
+                    clocks.with_fraction += u64::from(clock.has_fraction);
+                    clocks.with_offset += u64::from(clock.has_offset);
+                    clocks.without_offset += u64::from(!clock.has_offset);
+                }
+                let day = Some(moment.day);
+                self.first_day = self
+                    .first_day
+                    .map_or(day, |first| Some(first.min(moment.day)));
+                self.last_day = self.last_day.max(day);
+            }
+            Shape::Text => {}
+        }
+    }
+
+    /// Adds what was counted of more values of the column.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.values += other.values;
+        sum(&mut self.null_words, &other.null_words);
+        sum(&mut self.truths, &other.truths);
+        self.padded += other.padded;
+        sum(&mut self.numbers, &other.numbers);
+        sum(&mut self.units, &other.units);
+        self.exponents += other.exponents;
+        self.max_whole = self.max_whole.max(other.max_whole);
+        self.max_scale = self.max_scale.max(other.max_scale);
+        for at in 0..DATE_FORMATS.len() {
+            self.dates[at] += other.dates[at];
+            self.times[at] += other.times[at];
+        }
+        let (clocks, more) = (&mut self.clocks, &other.clocks);
+        clocks.with_t += more.with_t;
+        clocks.with_space += more.with_space;
+        clocks.without_seconds += more.without_seconds;
+        clocks.with_seconds += more.with_seconds;
+        clocks.with_fraction += more.with_fraction;
+        clocks.with_offset += more.with_offset;
+        clocks.without_offset += more.without_offset;
+        other
+            .least
+            .into_iter()
+            .chain(other.most)
+            .for_each(|value| self.widen(value));
+        let first = [self.first_day, other.first_day];
+        self.first_day = first.into_iter().flatten().min();
+        self.last_day = self.last_day.max(other.last_day);
+    }
+
+    fn add_number(&mut self, number: &Number) {
+        let style = (number.decimal, number.group, number.is_doubtful);
+        *self.numbers.entry(style).or_default() += 1;
+        self.padded += u64::from(number.is_padded);
+        self.max_whole = self.max_whole.max(number.whole);
+        self.max_scale = self.max_scale.max(number.scale);
+        if let Some(unit) = number.unit {
+            *self.units.entry(unit).or_default() += 1;
+        }
+        self.widen(number.value);
+    }
+
+    fn widen(&mut self, value: f64) {
+        self.least = Some(self.least.map_or(value, |least| least.min(value)));
+        self.most = Some(self.most.map_or(value, |most| most.max(value)));
+    }
+
+    fn numbers(&self) -> u64 {
+        self.numbers.values().sum::<u64>() + self.exponents
+    }
+
+    /// Whether nearly everything is a number of some style.
+    fn is_numeric(&self) -> bool {
+        self.values > 0 && self.numbers() * 10 >= self.values * 9
+    }
+
+    /// The type that fits, given how the file writes numbers; `name`: the column's.
+    pub(super) fn guess(&self, style: &NumberStyle, name: &str) -> TypeGuess {
+        if self.values == 0 {
+            let mut guess = TypeGuess::of(ColumnType::Varchar);
+            guess.doubt = Some("always empty");
+            return guess;
+        }
+        let mut guess = self
+            .moment(name)
+            .or_else(|| self.truth())
+            .or_else(|| self.number(style))
+            .unwrap_or_else(|| TypeGuess::of(ColumnType::Varchar));
+        if guess.data_type != ColumnType::Varchar {
+            guess.null_words = self.null_words.keys().cloned().collect();
+        }
+        guess
+    }
+
+    fn moment(&self, name: &str) -> Option<TypeGuess> {
+        let covered = |at: usize| self.dates[at] + self.times[at];
+        let best = (0..DATE_FORMATS.len())
+            .rev()
+            .max_by_key(|at| covered(*at))?;
+        // two values in a hundred may be mistakes of whoever typed them
+        let allowed = if self.values >= 50 {
+            self.values / 50
+        } else {
+            0
+        };
+        let misfits = self.values - covered(best);
+        if covered(best) == 0 || misfits > allowed {
+            return None;
+        }
+        let format = DATE_FORMATS[best];
+        if format == COMPACT && (misfits > 0 || !says_date(name)) {
+            return None;
+        }
+        let is_iso = best == 0;
+        let has_times = self.times[best] > 0;
+        let mut guess = TypeGuess::of(if has_times {
+            ColumnType::Timestamp
+        } else {
+            ColumnType::Date
+        });
+        guess.misfits = misfits;
+        guess.date_format = (!is_iso && !has_times).then_some(format);
+        if has_times && !is_iso {
+            guess.time_formats = self.time_formats(format);
+            if self.dates[best] > 0 {
+                guess.time_formats.push(format.to_string());
+            }
+        }
+        let is_tied = |at: &usize| *at != best && covered(*at) == covered(best);
+        if (0..DATE_FORMATS.len()).any(|at| is_tied(&at)) {
+            guess.doubt = Some("day before month? no value tells");
+        }
+        Some(guess)
+    }
+
+    fn time_formats(&self, date: &str) -> Vec<String> {
+        let clocks = &self.clocks;
+        let mut formats = Vec::new();
+        for (sign, signs) in [(' ', clocks.with_space), ('T', clocks.with_t)] {
+            for (time, count) in [
+                ("%H:%M:%S", clocks.with_seconds),
+                ("%H:%M", clocks.without_seconds),
+            ] {
+                let fraction = if clocks.with_fraction > 0 && time.ends_with("%S") {
+                    "%.f"
+                } else {
+                    ""
+                };
+                for (offset, offsets) in [("", clocks.without_offset), ("%:z", clocks.with_offset)]
+                {
+                    if signs > 0 && count > 0 && offsets > 0 {
+                        formats.push(format!("{date}{sign}{time}{fraction}{offset}"));
+                    }
+                }
+            }
+        }
+        formats
+    }
+
+    fn truth(&self) -> Option<TypeGuess> {
+        let count: u64 = self.truths.values().sum();
+        let has = |letter: char| self.truths.contains_key(&letter);
+        let is_word = ['t', 'f', 'y', 'n'].into_iter().any(has);
+        let is_pair = (has('T') && has('F')) || (has('Y') && has('N'));
+        (count == self.values && (is_word || is_pair)).then(|| TypeGuess::of(ColumnType::Boolean))
+    }
+
+    fn number(&self, style: &NumberStyle) -> Option<TypeGuess> {
+        let fits = |(decimal, group, is_doubtful): &(Option<char>, Option<char>, bool)| {
+            let is_thousand = *is_doubtful && *decimal == style.thousands;
+            let decimal_fits = decimal.is_none_or(|sign| sign == style.decimal) || is_thousand;
+            decimal_fits && (group.is_none() || *group == style.thousands)
+        };
+        let fitting: u64 = self
+            .numbers
+            .iter()
+            .filter(|(key, _)| fits(key))
+            .map(|(_, count)| count)
+            .sum();
+        let misfits = self.values - fitting - self.exponents;
+        let allowed = if self.values >= 1_000 {
+            self.values / 1_000
+        } else {
+            0
+        };
+        // what begins with a zero is a number of something, not an amount
+        if misfits > allowed || self.padded > 0 || fitting + self.exponents == 0 {
+            return None;
+        }
+        let thousands_only = |(decimal, _, is_doubtful): &&(Option<char>, Option<char>, bool)| {
+            decimal.is_none() || (*is_doubtful && *decimal == style.thousands)
+        };
+        let is_whole = self.exponents == 0 && self.numbers.keys().all(|key| thousands_only(&key));
+        let data_type = if is_whole {
+            if self.max_whole > 18 {
+                return None;
+            }
+            ColumnType::Bigint
+        } else if self.exponents > 0 || self.max_scale > 6 || self.max_whole + self.max_scale > 18 {
+            ColumnType::Double
+        } else {
+            ColumnType::Decimal {
+                precision: 18,
+                scale: self.max_scale.max(2) as i8,
+            }
+        };
+        let mut guess = TypeGuess::of(data_type);
+        guess.misfits = misfits;
+        guess.units = self.units.keys().copied().collect();
+        let is_doubtful = self.numbers.keys().any(|(_, _, doubtful)| *doubtful);
+        let is_settled = self
+            .numbers
+            .keys()
+            .any(|(decimal, group, doubtful)| !doubtful && (decimal.is_some() || group.is_some()));
+        if is_doubtful && !is_settled {
+            guess.doubt = Some("thousands or decimals? no value tells");
+        }
+        Some(guess)
+    }
+}
+
+fn sum<K: Ord + Clone>(counts: &mut BTreeMap<K, u64>, more: &BTreeMap<K, u64>) {
+    for (key, count) in more {
+        *counts.entry(key.clone()).or_default() += count;
+    }
+}
+
+/// How a file writes numbers, by all of its columns. `delimiter`: between the fields, where there is one.
+pub(super) fn number_style<'t>(
+    tallies: impl Iterator<Item = &'t Tally>,
+    delimiter: Option<char>,
+) -> NumberStyle {
+    let mut sure: BTreeMap<char, u64> = BTreeMap::new();
+    let mut doubtful: BTreeMap<char, u64> = BTreeMap::new();
+    let mut groups: BTreeMap<char, u64> = BTreeMap::new();
+    for tally in tallies.filter(|tally| tally.is_numeric()) {
+        for ((decimal, group, is_doubtful), count) in &tally.numbers {
+            if let Some(group) = group {
+                *groups.entry(*group).or_default() += count;
+            }
+            if let Some(sign) = decimal {
+                let signs = if *is_doubtful {
+                    &mut doubtful
+                } else {
+                    &mut sure
+                };
+                *signs.entry(*sign).or_default() += count;
+            }
+        }
+    }
+    let count = |of: &BTreeMap<char, u64>, sign: char| of.get(&sign).copied().unwrap_or(0);
+    let (comma, dot) = (count(&sure, ','), count(&sure, '.'));
+    let (maybe_comma, maybe_dot) = (count(&doubtful, ','), count(&doubtful, '.'));
+    let decimal = if comma != dot {
+        if comma > dot { ',' } else { '.' }
+    } else if count(&groups, '.') > count(&groups, ',')
+        || (maybe_comma > maybe_dot && delimiter != Some(','))
+    {
+        ','
+    } else {
+        '.'
+    };
+    let other = if decimal == '.' { ',' } else { '.' };
+    let grouped = groups.iter().filter(|(sign, _)| **sign != decimal);
+    let mut thousands = grouped
+        .max_by_key(|(_, count)| **count)
+        .map(|(sign, _)| *sign);
+    if thousands.is_none() && count(&doubtful, other) > 0 && count(&sure, other) == 0 {
+        thousands = Some(other);
+    }
+    NumberStyle { decimal, thousands }
+}
+
+/// Whether a column's name speaks of a day.
+fn says_date(name: &str) -> bool {
+    let name = name.to_lowercase();
+    [
+        "date", "datum", "dato", "day", "dag", "född", "birth", "_on", "_at",
+    ]
+    .iter()
+    .any(|word| name.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally(values: &[&str]) -> Tally {
+        let mut tally = Tally::default();
+        values.iter().for_each(|value| tally.add(value));
+        tally
+    }
+
+    fn guess(values: &[&str]) -> TypeGuess {
+        let tally = tally(values);
+        let style = number_style(std::iter::once(&tally), Some(';'));
+        tally.guess(&style, "x")
+    }
+
+    fn decimal() -> ColumnType {
+        ColumnType::Decimal {
+            precision: 18,
+            scale: 2,
+        }
+    }
+
+    #[test]
+    fn the_type_is_what_every_value_fits() {
+        assert_eq!(guess(&["1", "-20"]).data_type, ColumnType::Bigint);
+        assert_eq!(guess(&["1,5", "1.020,75"]).data_type, decimal());
+        assert_eq!(guess(&["1.5", "3"]).data_type, decimal());
+        assert_eq!(guess(&["0012", "7"]).data_type, ColumnType::Varchar);
+        assert_eq!(guess(&["536365", "C536379"]).data_type, ColumnType::Varchar);
+        assert_eq!(
+            guess(&["-23.548945985189434"]).data_type,
+            ColumnType::Double
+        );
+        assert_eq!(guess(&["yes", "no"]).data_type, ColumnType::Boolean);
+        assert_eq!(guess(&["F", "F"]).data_type, ColumnType::Varchar);
+        assert_eq!(guess(&["F", "M"]).data_type, ColumnType::Varchar);
+    }
+
+    #[test]
+    fn units_and_words_for_nothing_do_not_hide_a_number() {
+        let guess = guess(&["10 kr", "12,50 kr", "N/A"]);
+        assert_eq!(guess.data_type, decimal());
+        assert_eq!(guess.units, ["kr"]);
+        assert_eq!(guess.null_words, ["N/A"]);
+    }
+
+    #[test]
+    fn one_value_that_only_one_format_reads_decides_for_all() {
+        assert_eq!(
+            guess(&["3/4/2024", "4/13/2024"]).date_format,
+            Some("%m/%d/%Y")
+        );
+        let either = guess(&["3/4/2024", "4/3/2024"]);
+        assert_eq!(either.date_format, Some("%d/%m/%Y"));
+        assert!(either.doubt.is_some());
+    }
+
+    #[test]
+    fn a_mistake_among_many_dates_does_not_make_them_text() {
+        let mut values = vec!["2024-01-01"; 99];
+        values.push("31.02.2024");
+        let guess = guess(&values);
+        assert_eq!((guess.data_type, guess.misfits), (ColumnType::Date, 1));
+    }
+
+    #[test]
+    fn times_of_other_formats_name_each_form_that_stands_there() {
+        let guess = guess(&["31.12.2024 08:26", "31.12.2024 08:26:11"]);
+        assert_eq!(guess.data_type, ColumnType::Timestamp);
+        assert_eq!(guess.time_formats, ["%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M"]);
+    }
+}

@@ -1,0 +1,405 @@
+//! From a folder of files that nobody described to a project that builds: `kilde init --from`, from outside.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::foreign;
+use crate::sandbox::Sandbox;
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A folder of data that is not in the repository; `None`: not on this machine.
+fn folder(name: &str) -> Option<PathBuf> {
+    let data = std::env::var_os("KILDE_TEST_DATA")
+        .map_or_else(|| repository().join("../shared/data"), PathBuf::from);
+    let folder = data.join(name);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    foreign::skipped(&format!("no {name} below {}", data.display()));
+    None
+}
+
+/// The project that is drafted over a folder, built without an edit.
+fn built_from(exports: &Path) -> Sandbox {
+    let place = Sandbox::empty();
+    let said = place
+        .kilde(&["init", "--from", exports.to_str().unwrap(), "."])
+        .ended(0);
+    assert!(said.stdout.contains("kilde build"), "{}", said.stdout);
+    assert!(!place.path(".kilde").exists());
+    place.kilde(&["check"]).ended(0);
+    place.kilde(&["build"]).ended(0);
+    place
+}
+
+/// Path → records and rejects, as the ledger has them.
+fn ledger(place: &Sandbox) -> BTreeMap<String, (u64, u64)> {
+    let rows = place.query("select path, records, rejected from ops.files order by path");
+    rows.into_iter()
+        .map(|row| {
+            (
+                row[0].clone(),
+                (row[1].parse().unwrap(), row[2].parse().unwrap()),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn the_sample_companys_exports_become_a_project_that_finds_its_people() {
+    let exports = repository().join("exports");
+    let place = built_from(&exports);
+    let truth = std::fs::read_to_string(repository().join("tests/data/truth/expected.json"));
+    let truth: Value = serde_json::from_str(&truth.unwrap()).unwrap();
+    let read = ledger(&place);
+    for (path, counts) in truth["files"].as_object().unwrap() {
+        let (records, rejected) = read[path];
+        assert_eq!(records, counts["rows"].as_u64().unwrap(), "{path}");
+        // which countries there are, nobody can guess
+        let faults = counts["rejects"].as_object().into_iter().flatten();
+        let wanted: u64 = faults
+            .filter(|(kind, _)| *kind != "unknown_country")
+            .map(|(_, count)| count.as_u64().unwrap())
+            .sum();
+        let is_copy = counts.get("duplicate_of").is_some();
+        assert!(
+            is_copy || rejected == wanted,
+            "{path}: {rejected}, not {wanted}"
+        );
+    }
+    let rows = |table: &str| -> u64 {
+        place.query(&format!("select count(*) from {table}"))[0][0]
+            .parse()
+            .unwrap()
+    };
+    assert_eq!(rows("silver.crm_customers"), rows("bronze.crm_customers"));
+    let renamed =
+        place.query("select count(*) from bronze.crm_opportunities where account_owner is null");
+    assert_eq!(renamed[0][0], "0");
+    // of people whom two systems know, both records have one id; the newsletter's addresses are no register here
+    let people = &truth["people"]["systems"];
+    let registered =
+        ["crm", "loyalty", "webshop"].map(|system| people[system]["records"].as_u64().unwrap());
+    // two records name a country that is none, which only a contract written by people can know
+    assert_eq!(rows("silver.people"), registered.iter().sum::<u64>() + 2);
+    let customers = rows("gold.customers");
+    assert!((1_850..=2_100).contains(&customers), "{customers}");
+    let page = page_of(&place);
+    for heading in [
+        "How many people are there really?",
+        "Whom can we not reach?",
+        "Consent",
+    ] {
+        assert!(page.contains(heading), "{heading}");
+    }
+    let shown = place.query("select email, family_name, phone from gold.customers where email is not null and phone is not null limit 200");
+    for value in shown.iter().flatten().filter(|value| value.len() > 5) {
+        assert!(!page.contains(value.as_str()), "{value}");
+    }
+    let again = place.kilde(&["build"]).ended(0);
+    assert!(
+        again.stdout.contains("everything is up to date"),
+        "{}",
+        again.stdout
+    );
+}
+
+fn page_of(place: &Sandbox) -> String {
+    place.kilde(&["profile", "--html", "page.html"]).ended(0);
+    let page = place.read("page.html");
+    for foreign in ["<script", "http://", "https://", "src="] {
+        assert!(!page.contains(foreign), "{foreign}");
+    }
+    page
+}
+
+/// Rows of each file, counted by DuckDB, against those of the tables that were drafted over them.
+fn agrees_with_duckdb(name: &str) -> Option<Sandbox> {
+    let (Some(exports), Some(python)) = (folder(name), foreign::python()) else {
+        return None;
+    };
+    let place = built_from(&exports);
+    let counted = foreign::script(python, "count_rows.py", &[exports.to_str().unwrap()]);
+    let counted: BTreeMap<String, (u64, u64)> = counted
+        .lines()
+        .map(|line| line.rsplit_once(',').unwrap())
+        .map(|(path, rows)| (path.to_string(), (rows.parse().unwrap(), 0)))
+        .collect();
+    assert_eq!(ledger(&place), counted);
+    let whole: u64 = counted.values().map(|(rows, _)| rows).sum();
+    let mut tables = 0;
+    for schema in ["bronze", "silver"] {
+        let folder = place.path(&format!("lake/{schema}"));
+        let mut rows = 0;
+        for table in std::fs::read_dir(folder).unwrap() {
+            let table = table.unwrap().file_name().into_string().unwrap();
+            // what was made of several tables has rows of its own
+            if !["people", "purchases", "consents"].contains(&table.as_str()) {
+                let sql = format!("select count(*) from {schema}.{table}");
+                rows += place.query(&sql)[0][0].parse::<u64>().unwrap();
+                tables += 1;
+            }
+        }
+        assert_eq!(rows, whole, "{schema}");
+    }
+    assert!(tables > 0);
+    page_of(&place);
+    Some(place)
+}
+
+#[test]
+fn sixty_eight_days_of_a_shop_become_one_source() {
+    let Some(place) = agrees_with_duckdb("online-retail") else {
+        return;
+    };
+    let pipeline = place.read("pipelines/exports.yaml");
+    assert!(
+        pipeline.contains("files: \"{exported_on:%Y-%m-%d}.csv\""),
+        "{pipeline}"
+    );
+    assert_eq!(pipeline.matches("- table:").count(), 1);
+    let customers = place.query(
+        "select count(*), sum(case when purchases_count > 0 then 1 else 0 end) from gold.customers",
+    );
+    assert_eq!(customers[0], ["1749", "1749"]);
+}
+
+#[test]
+fn nine_tables_of_a_marketplace_become_nine_sources_and_its_people() {
+    let Some(place) = agrees_with_duckdb("olist") else {
+        return;
+    };
+    // accounts are numbered by order, people by another number
+    let customers = place.query("select count(*) from gold.customers");
+    assert_eq!(customers[0][0], "8016");
+}
+
+#[test]
+fn fifty_six_tables_of_a_crm_become_as_many_sources() {
+    let Some(place) = agrees_with_duckdb("crm/hubspot") else {
+        return;
+    };
+    assert_eq!(
+        place
+            .read("pipelines/exports.yaml")
+            .matches("- table:")
+            .count(),
+        56
+    );
+}
+
+#[test]
+fn one_file_without_a_customers_number_becomes_a_table_and_no_people() {
+    let Some(place) = agrees_with_duckdb("hillstrom") else {
+        return;
+    };
+    assert!(!place.path("sql/gold").exists());
+    assert!(
+        place
+            .read("page.html")
+            .contains("No file was recognised as a list of people")
+    );
+}
+
+#[test]
+fn a_folder_of_a_small_company_is_read_whatever_its_files_look_like() {
+    let place = Sandbox::with(&[
+        (
+            "in/Kunder 2025.csv",
+            "Kundnr;Förnamn;Efternamn;E-post;Telefon;Skapad\n001;Ada;Ek;ada@example.com;070-123 45 67;2024-01-02\n002;Bo;Al;;070-123 45 68;2024-02-03\n003;Cia;Bo;cia@example.com;;2024-03-04\n",
+        ),
+        (
+            "in/nyhetsbrev.json",
+            "[{\"id\": 1, \"email\": \"ADA@example.com\", \"consent\": true},\n{\"id\": 2, \"email\": \"dan@example.com\", \"consent\": false}]\n",
+        ),
+        (
+            "in/order [gamla].csv",
+            "order_no,kundnr,order,from,total\n10,001,x,shop,\"1,250.50\"\n11,002,y,shop,99.00\n12,001,z,web,10.00\n",
+        ),
+        ("in/olika.csv", "a,b\n1,2\nx\n3,4\n"),
+        ("in/trasig.csv.gz", "no gzip"),
+    ]);
+    let said = place.kilde(&["init", "--from", "in", "."]).ended(0);
+    assert!(
+        said.stdout.contains("people: kunder_2025"),
+        "{}",
+        said.stdout
+    );
+    place.kilde(&["build"]).ended(0);
+    assert!(place.read("kilde.yaml").contains("raw: \"in/\""));
+    let rows = place.query("select (select count(*) from bronze.kunder_2025) as people, (select count(*) from bronze.olika) as odd, (select sum(total) from bronze.order_gamla) as total");
+    assert_eq!(rows[0], ["3", "2", "1359.50"]);
+    let reach = place.kilde(&["profile", "--json"]).ended(0);
+    let reach: Value = serde_json::from_str(&reach.stdout).unwrap();
+    assert_eq!(reach["people"]["people"], 3);
+    assert_eq!(reach["people"]["not_reached"], 0);
+    assert_eq!(reach["people"]["agreed"], 1);
+    assert_eq!(reach["consents"]["words"], 2);
+    let pipeline = place.read("pipelines/exports.yaml");
+    assert!(pipeline.contains("# left out: trasig.csv.gz"), "{pipeline}");
+}
+
+#[test]
+fn a_folder_without_a_table_or_in_the_way_is_refused() {
+    let place = Sandbox::with(&[("in/notes.pdf", "%PDF"), ("full/kilde.yaml", "x")]);
+    let none = place.kilde(&["init", "--from", "in", "shop"]).ended(2);
+    assert!(none.stderr.contains("K0482"), "{}", none.stderr);
+    let within = place.kilde(&["init", "--from", "in", "in/shop"]).ended(2);
+    assert!(within.stderr.contains("K0481"), "{}", within.stderr);
+    let nowhere = place.kilde(&["init", "--from", "nowhere", "shop"]).ended(2);
+    assert!(nowhere.stderr.contains("K0480"), "{}", nowhere.stderr);
+    place.write("in/a.csv", "a,b\n1,2\n");
+    let full = place.kilde(&["init", "--from", "in", "full"]).ended(2);
+    assert!(full.stderr.contains("is not empty"), "{}", full.stderr);
+}
+
+/// The Pollock benchmark: 98 files, each with one fault, and their clean versions. Nothing is declared; what `kilde profile`
+/// guesses is what a build then reads by. Counts the files of which every record came out as in the clean version, those that
+/// are no record left aside: they are rejects, with a reason, where other readers pad or cut them.
+#[test]
+fn pollocks_polluted_files_are_read_by_guessing_alone() {
+    if std::env::var_os("KILDE_LONG_TESTS").is_none() {
+        return;
+    }
+    let Some(pollock) = folder("csv/pollock") else {
+        return;
+    };
+    let place = Sandbox::empty();
+    let mut names: Vec<String> = std::fs::read_dir(pollock.join("csv"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    for (at, name) in names.iter().enumerate() {
+        // a folder each, so that no two are taken for one table
+        for (kind, other) in [("csv", "dirty"), ("clean", "clean")] {
+            let bytes = std::fs::read(pollock.join(kind).join(name)).unwrap();
+            place.write(&format!("in/{other}/t{at:02}/x.csv"), bytes);
+        }
+    }
+    let said = place.kilde(&["profile", "in/dirty", "--json"]).ended(0);
+    let found: Value = serde_json::from_str(&said.stdout).unwrap();
+    let mut sources = String::from("sources:\n");
+    let mut compared = Vec::new();
+    let (mut whole, mut but_rejects, mut wrong) = (0, 0, Vec::new());
+    for (at, name) in names.iter().enumerate() {
+        let path = format!("t{at:02}/x.csv");
+        let clean = std::fs::read_to_string(place.path(&format!("in/clean/{path}"))).unwrap();
+        let mut tables = found["tables"].as_array().unwrap().iter();
+        let Some(table) = tables.find(|table| table["files"][0]["path"] == path.as_str()) else {
+            // nothing was there to read
+            match clean.trim().is_empty() {
+                true => whole += 1,
+                false => wrong.push(name.clone()),
+            }
+            continue;
+        };
+        let columns: Vec<&str> = table["columns"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|column| column["name"].as_str().unwrap())
+            .collect();
+        let read = table["read"].as_str().unwrap();
+        let by_position = read.contains("header: false");
+        let first = clean.lines().next().unwrap_or_default();
+        // every cell of a clean file is quoted
+        let width = first.split("\",\"").count();
+        let header = format!("\"{}\"", columns.join("\",\""));
+        if columns.len() != width || !(by_position || header == first) {
+            wrong.push(name.clone());
+            continue;
+        }
+        let (mut dirty, mut plain) = (String::from("columns:\n"), String::from("columns:\n"));
+        for (column, of) in columns.iter().enumerate() {
+            let from = if by_position {
+                String::new()
+            } else {
+                format!(", from: [\"{of}\"]")
+            };
+            dirty.push_str(&format!(
+                "  - {{name: c{column}{from}, data_type: varchar}}\n"
+            ));
+            plain.push_str(&format!("  - {{name: c{column}, data_type: varchar}}\n"));
+        }
+        place.write(&format!("schemas/bronze/d{at}.yaml"), dirty);
+        place.write(&format!("schemas/bronze/e{at}.yaml"), plain);
+        let skipped = if by_position { "" } else { ", skip_lines: 1" };
+        sources.push_str(&format!(
+            "  - {{table: bronze.d{at}, files: dirty/{path}, read: {read}}}\n  \
+             - {{table: bronze.e{at}, files: clean/{path}, read: {{csv: {{header: false{skipped}}}}}}}\n"
+        ));
+        compared.push((name.clone(), at, width));
+    }
+    place.write("kilde.yaml", "project: pollock\nraw: in/\nlake: lake/\n");
+    // a file that is refused as a whole is taken out, and counts as wrong below
+    loop {
+        place.write("pipelines/pollock.yaml", &sources);
+        let said = place.kilde(&["build"]);
+        if said.code == 0 {
+            break;
+        }
+        let refused = said.stderr.split("`bronze.d").nth(1).unwrap();
+        let start = format!(
+            "  - {{table: bronze.d{},",
+            refused.split('`').next().unwrap()
+        );
+        let kept = sources.lines().filter(|line| !line.starts_with(&start));
+        let kept: String = kept.map(|line| format!("{line}\n")).collect();
+        assert!(kept.len() < sources.len(), "{}", said.stderr);
+        let contract = start
+            .split('.')
+            .nth(1)
+            .unwrap()
+            .trim_end_matches(',')
+            .to_string();
+        std::fs::remove_file(place.path(&format!("schemas/bronze/{contract}.yaml"))).unwrap();
+        sources = kept;
+    }
+    let read = ledger(&place);
+    for (name, at, width) in compared {
+        let columns: Vec<String> = (0..width).map(|column| format!("c{column}")).collect();
+        let columns = columns.join(", ");
+        let lacking = |one: &str, other: &str| {
+            format!(
+                "(select count(*) from (select {columns} from bronze.{one}{at} \
+                 except all select {columns} from bronze.{other}{at}))"
+            )
+        };
+        let sql = format!(
+            "select {} as added, {} as lost",
+            lacking("d", "e"),
+            lacking("e", "d")
+        );
+        // a source that was refused has no table
+        let said = place.kilde(&["query", "--format", "csv", &sql]);
+        let counts = said.stdout.lines().nth(1).unwrap_or_default().to_string();
+        let lost = counts
+            .strip_prefix("0,")
+            .and_then(|lost| lost.parse::<u64>().ok());
+        let rejected = read
+            .get(&format!("dirty/t{at:02}/x.csv"))
+            .map_or(0, |(_, rejected)| *rejected);
+        match lost {
+            Some(0) => whole += 1,
+            Some(lost) if lost <= rejected => but_rejects += 1,
+            _ => wrong.push(name),
+        }
+    }
+    let score = format!(
+        "{whole} of {} as their clean version, {but_rejects} but for",
+        names.len()
+    );
+    let page = std::fs::read_to_string(repository().join("docs/profile.md")).unwrap();
+    let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        page.contains(&score),
+        "docs/profile.md should say: {score} records that are rejects; not: {}",
+        wrong.join(", ")
+    );
+}
