@@ -75,7 +75,7 @@ const OTHER_NAMES: &[(&str, &str)] = &[
 ];
 
 impl Encoding {
-    #[cfg(test)]
+    /// What Windows in Western Europe writes.
     pub(crate) const WINDOWS_1252: Self = Self::Web(encoding_rs::WINDOWS_1252);
     #[cfg(test)]
     pub(crate) const ISO_8859_1: Self = Self::Iso(encoding_rs::WINDOWS_1252);
