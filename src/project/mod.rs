@@ -161,7 +161,7 @@ pub(crate) struct Owner {
     pub(crate) email: Option<String>,
 }
 
-/// One SQL file, which makes one table.
+/// One statement, which makes one table.
 #[derive(Clone, Debug)]
 pub(crate) struct SqlStep {
     pub(crate) table: TableName,
@@ -169,8 +169,15 @@ pub(crate) struct SqlStep {
     pub(crate) file: Arc<SourceFile>,
     /// Name of the pipeline that owns it.
     pub(crate) pipeline: String,
-    /// The `- sql:` item that brought it in.
+    /// The item of a pipeline that brought it in.
     pub(crate) declared_at: Place,
+}
+
+impl SqlStep {
+    /// Whether no file holds its SQL: an item of the pipeline says all of it.
+    pub(crate) fn is_generated(&self) -> bool {
+        self.file.path == self.declared_at.file.path
+    }
 }
 
 impl Project {
