@@ -17,7 +17,7 @@ use super::schema::{contract_schema, input_table, source_schema};
 use super::seed::{rows_of_seeds, seed_schema};
 use super::unit_test::{Bench, PlannedUnitTest};
 use super::{MatchPlan, consent, matching, test_check};
-use crate::diagnostic::{Code, Diagnostic, Severity, SourceFile, Span, nearest};
+use crate::diagnostic::{Code, Diagnostic, Place, Severity, SourceFile, Span, nearest};
 use crate::engine::{
     Analysis, FunctionRegistry, InputTable, Question, Statement, TableUse, analyse,
 };
@@ -517,15 +517,47 @@ fn analyse_step(
     {
         return Ok(None);
     }
-    let analysis = surroundings.analyse(&item.statement, &item.uses, tables, true)?;
+    let analysis = surroundings
+        .analyse(&item.statement, &item.uses, tables, true)
+        .map_err(|found| at_declaration(item.step, found))?;
     let contract = surroundings.project.contracts.get(&item.step.table);
     let schema = published_schema(
         &item.step.table,
         &item.step.file,
         &analysis.output,
         contract,
-    );
+    )
+    .map_err(|found| at_declaration(item.step, found));
     Ok(Some((analysis, schema)))
+}
+
+/// Mistakes in SQL that nobody wrote, where the step is declared that it was made of: at the word, if it stands there.
+fn at_declaration(step: &SqlStep, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    if !step.is_generated() {
+        return found;
+    }
+    let Place { file, span } = &step.declared_at;
+    let relocated = found.into_iter().map(|mut diagnostic| {
+        let place = diagnostic.place.take();
+        let Some(place) = place.filter(|place| Arc::ptr_eq(&place.file, &step.file)) else {
+            return diagnostic.at(file, *span);
+        };
+        let wrong = place.file.text.get(place.span.start..place.span.end);
+        let wrong = wrong.unwrap_or_default().rsplit('.').next();
+        let wrong = wrong.unwrap_or_default().trim_matches('"');
+        let text = file.text.get(span.start..span.end).unwrap_or_default();
+        let is_part = |c: char| c.is_alphanumeric() || c == '_';
+        let whole = text.match_indices(wrong).find(|(at, word)| {
+            let (before, behind) = (&text[..*at], &text[at + word.len()..]);
+            !word.is_empty() && !before.ends_with(is_part) && !behind.starts_with(is_part)
+        });
+        let exact = whole.map(|(at, word)| Span {
+            start: span.start + at,
+            end: span.start + at + word.len(),
+        });
+        diagnostic.at(file, exact.unwrap_or(*span))
+    });
+    relocated.collect()
 }
 
 fn unread_ephemerals(project: &Project, graph: &Graph) -> Vec<Diagnostic> {

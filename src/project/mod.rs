@@ -12,6 +12,7 @@ mod data_test;
 mod dbt_folder;
 mod drift;
 mod due;
+mod encoding;
 mod exposure;
 mod freshness;
 mod highlights;
@@ -56,6 +57,7 @@ pub(crate) use unit_test::{Cell, Fixture, FixtureCell, FixtureRows, UnitTest};
 pub(crate) use data_test::{DataTest, Limit, RowAction, RowChange, TestKind, TestSeverity};
 pub(crate) use drift::{Drift, OnDrift};
 pub(crate) use due::{Covers, Due, Sender};
+pub(crate) use encoding::Encoding;
 pub(crate) use exposure::Exposure;
 pub(crate) use freshness::Freshness;
 pub(crate) use highlights::{Figures, Groups, Highlights, People};
@@ -69,7 +71,8 @@ pub(crate) use purpose::Ground;
 pub(crate) use ready::{Marker, Ready};
 pub(crate) use seed::Seed;
 pub(crate) use source::{
-    Conversions, CsvRead, Encoding, JsonRead, Load, NdjsonRead, ParquetRead, Read, Source, XlsxRead,
+    Conversions, CsvRead, Escape, FixedRead, Frame, JsonRead, Load, NdjsonRead, Negatives,
+    ParquetRead, Read, Source, XlsxRead,
 };
 
 use crate::diagnostic::{Diagnostic, Place, SourceFile, Span, nearest};
@@ -158,7 +161,7 @@ pub(crate) struct Owner {
     pub(crate) email: Option<String>,
 }
 
-/// One SQL file, which makes one table.
+/// One statement, which makes one table.
 #[derive(Clone, Debug)]
 pub(crate) struct SqlStep {
     pub(crate) table: TableName,
@@ -166,8 +169,15 @@ pub(crate) struct SqlStep {
     pub(crate) file: Arc<SourceFile>,
     /// Name of the pipeline that owns it.
     pub(crate) pipeline: String,
-    /// The `- sql:` item that brought it in.
+    /// The item of a pipeline that brought it in.
     pub(crate) declared_at: Place,
+}
+
+impl SqlStep {
+    /// Whether no file holds its SQL: an item of the pipeline says all of it.
+    pub(crate) fn is_generated(&self) -> bool {
+        self.file.path == self.declared_at.file.path
+    }
 }
 
 impl Project {

@@ -174,6 +174,7 @@ impl Execution {
             self.record_rows_sql(&plan.table, sql);
         }
         let place = match culprit.span {
+            _ if step.is_generated() => step.declared_at.location(),
             Some(span) => {
                 let (line, column) = step.file.position(span.start);
                 format!("{}:{line}:{column}", step.file.path)

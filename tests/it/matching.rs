@@ -726,6 +726,131 @@ fn a_plan_counts_the_pairs_of_each_rule_and_refuses_an_explosion() {
     );
 }
 
+/// A person in three sources, among others.
+fn golden(fields: &str) -> Sandbox {
+    let club = sandbox("", "");
+    club.write(
+        "schemas/ref/people.yaml",
+        CONTRACT.to_string()
+            + "  - {name: source, data_type: varchar}
+  - {name: changed_on, data_type: date}
+  - {name: is_verified, data_type: boolean}
+  - {name: street, data_type: varchar}
+  - {name: postcode, data_type: varchar}
+",
+    );
+    let mut rows = "record_id,given_name,family_name,birth_date,email,country,source,changed_on,is_verified,street,postcode\n".to_string();
+    for line in people(0, 60).lines() {
+        let _ = writeln!(rows, "{line},crm,2026-01-01,false,,");
+    }
+    rows.push_str(
+        "g1,Tora,Nygaard,1971-05-06,old@mail.example,SE,crm,2026-01-01,true,Storgatan 1,\n",
+    );
+    rows.push_str(
+        "g2,Thora,Nygaard,1971-05-06,new@mail.example,SE,web,2026-02-01,false,Lillgatan 2,11122\n",
+    );
+    rows.push_str(
+        "g3,Tora,Nygaard,1971-05-06,old@mail.example,SE,pos,2025-01-01,false,Storgatan 1,11120\n",
+    );
+    club.write("seeds/ref/people.csv", rows);
+    let written = fs::read_to_string(club.path("pipelines/club.yaml")).unwrap();
+    let step = format!(
+        "  - golden:\n      table: silver.known\n      of: identity.people\n      fields:\n{fields}"
+    );
+    club.write("pipelines/club.yaml", written + &step);
+    club
+}
+
+#[test]
+fn a_golden_record_takes_each_field_by_its_rules_and_says_which_record_gave_it() {
+    let club = golden(
+        "        - {columns: [given_name, family_name], rules: {trusted: {column: source, order: [crm, web]}}}
+        - {columns: email, rules: [{verified: is_verified}, {newest: changed_on}]}
+        - {columns: [street, postcode], rules: [most_complete, {newest: changed_on}]}
+        - {columns: birth_date}
+        - {columns: changed_on, rules: smallest}
+",
+    );
+    club.kilde(&["build"]).ended(0);
+    let id = value(
+        &club,
+        "select entity_id from identity.people where record_id = 'g1'",
+    );
+    let one = "select count(*) = (select count(distinct entity_id) from identity.people) from silver.known";
+    assert_eq!(value(&club, one), "true");
+    let row = club.query(&format!(
+        "select given_name, family_name, email, street, postcode, birth_date, changed_on from silver.known where entity_id = '{id}'"
+    ));
+    let expected = [
+        "Tora",
+        "Nygaard",
+        "old@mail.example",
+        "Lillgatan 2",
+        "11122",
+        "1971-05-06",
+        "2025-01-01",
+    ];
+    assert_eq!(row, [expected.map(String::from)]);
+    let sources = club.query(&format!(
+        "select field, value, record_id, rule, array_to_string(lost_values, ';'), is_conflict
+        from silver.known_sources where entity_id = '{id}' and field in ('email', 'birth_date', 'changed_on') order by field"
+    ));
+    let expected = [
+        ["birth_date", "1971-05-06", "g1", "only value", "", "false"],
+        [
+            "changed_on",
+            "2025-01-01",
+            "g3",
+            "smallest",
+            "2026-01-01;2026-02-01",
+            "false",
+        ],
+        [
+            "email",
+            "old@mail.example",
+            "g1",
+            "verified",
+            "new@mail.example",
+            "false",
+        ],
+    ];
+    assert_eq!(sources, expected.map(|row| row.map(String::from).to_vec()));
+    let address = "select rule from silver.known_sources where field = 'street, postcode' and record_id = 'g2'";
+    assert_eq!(value(&club, address), "newest");
+    let before = club.objects();
+    club.kilde(&["build"]).ended(0);
+    assert_eq!(club.objects(), before);
+}
+
+#[test]
+fn a_golden_record_of_what_is_not_there_is_refused_where_it_is_written() {
+    let club = golden(
+        "        - {columns: [given_name, famly_name]}
+        - {columns: [email], rules: {newest: changed}}
+        - {columns: [email, entity_id]}
+",
+    );
+    let said = club.kilde(&["check"]).ended(2).stderr;
+    assert!(
+        said.contains("`email` is in the golden record twice"),
+        "{said}"
+    );
+    assert!(
+        said.contains("`entity_id` is in the golden record twice"),
+        "{said}"
+    );
+    let written = fs::read_to_string(club.path("pipelines/club.yaml")).unwrap();
+    club.write(
+        "pipelines/club.yaml",
+        written.replace("        - {columns: [email, entity_id]}\n", ""),
+    );
+    let said = club.kilde(&["check"]).ended(2).stderr;
+    assert!(
+        said.contains("pipelines/club.yaml:7:34") && said.contains("famly_name"),
+        "{said}"
+    );
+}
+
 const COMPANIES: &str = "description: Companies as two registers know them.
 key: [company_id]
 columns:

@@ -141,4 +141,10 @@ pub(super) const CODES: &[Explanation] = &[
         text: "What was learnt is of the comparisons of the newest release, and the project compares otherwise by now. Build the\n\
                match again, then ask again.",
     },
+    Explanation {
+        code: Code(858),
+        title: "a column that is in a golden record twice",
+        text: "Each column of a golden record belongs to one field, whose rules choose the record that gives it. Columns that are\n\
+               taken together stand in one field: `{columns: [street, postcode, city]}`. The id is a column already.",
+    },
 ];

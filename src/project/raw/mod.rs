@@ -16,6 +16,7 @@ pub(in crate::project) mod decode;
 mod drift;
 mod due;
 mod format;
+mod golden;
 mod later;
 mod matching;
 mod pipeline_file;
@@ -32,8 +33,9 @@ pub(in crate::project) use decode::{
 };
 pub(in crate::project) use drift::RawDrift;
 pub(in crate::project) use due::{RawDue, RawSender};
-pub(in crate::project) use format::NullTexts;
-pub(in crate::project) use format::{RawCsv, RawRead, RawXlsx};
+pub(in crate::project) use format::Texts;
+pub(in crate::project) use format::{EscapeSign, NegativeForm, RawCsv, RawFixed, RawRead, RawXlsx};
+pub(in crate::project) use golden::{RawGolden, RawGoldenField, RawSurvivor};
 pub(in crate::project) use matching::{Expression, RawCompare, RawMatch};
 pub(in crate::project) use pipeline_file::{
     RawExposure, RawFreshness, RawOwner, RawPipelineFile, RawReady, RawSource, RawStep,
@@ -43,7 +45,7 @@ pub(in crate::project) use project_file::{
 };
 pub(crate) use scalar::name_made_of;
 pub(in crate::project) use scalar::{
-    Character, ColumnName, DateFormat, JsonPath, NumberSign, TimeFormat, Unit, identifier,
+    ColumnName, DateFormat, JsonPath, NumberSign, Signs, TimeFormat, Unit, identifier,
 };
 pub(in crate::project) use schema_file::{
     RawColumn, RawMaterialization, RawSchemaFile, RawSubject,

@@ -6,6 +6,7 @@ use super::decode::{Anything, AtLeastOne, Boxed, Later, Listing, OneOrMany};
 use super::drift::RawDrift;
 use super::due::{RawDue, RawSender};
 use super::format::RawRead;
+use super::golden::RawGolden;
 use super::later::{RawAudience, RawSegment};
 use super::matching::RawMatch;
 use super::scalar::{Schedule, SqlGlob};
@@ -129,8 +130,8 @@ choice! {
         Sql("sql"): Spanned<SqlGlob>,
         /// Which records describe the same person.
         Match("match"): Boxed<RawMatch>,
-        /// The best-known value of each field.
-        Golden("golden"): Later<Anything>,
+        /// The best-known value of each field of an entity.
+        Golden("golden"): Boxed<RawGolden>,
         /// Entities that meet a condition.
         Segment("segment"): Later<RawSegment>,
         /// A list that leaves the house.

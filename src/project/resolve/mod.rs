@@ -7,6 +7,7 @@ mod contract;
 mod data_test;
 mod explode;
 mod exposure;
+mod golden;
 mod highlights;
 mod matching;
 mod notify;
@@ -72,8 +73,9 @@ pub(crate) fn project(
     };
 
     let contracts = contract::resolve(files.schemas, &settings, &mut found);
-    let owned = ownership::resolve(&files.pipelines, &files.sql, &mut found);
+    let mut owned = ownership::resolve(&files.pipelines, &files.sql, &mut found);
     let matches = matching::resolve(&files.pipelines, &mut found);
+    golden::resolve(&files.pipelines, &matches, &mut owned, &mut found);
     let mut pipelines = Vec::new();
     let mut sources = source::Sources::default();
     let mut exposures = Vec::new();

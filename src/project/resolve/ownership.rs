@@ -57,13 +57,12 @@ fn claim(
     let glob = match &step.value {
         RawStep::Sql(glob) => glob,
         // makes tables without a file of their own
-        RawStep::Match(_) => return,
+        RawStep::Match(_) | RawStep::Golden(_) => return,
         RawStep::Segment(later) => later.never(),
         RawStep::Audience(later) => later.never(),
-        RawStep::Golden(later)
-        | RawStep::LifetimeValue(later)
-        | RawStep::Recommend(later)
-        | RawStep::Twins(later) => later.never(),
+        RawStep::LifetimeValue(later) | RawStep::Recommend(later) | RawStep::Twins(later) => {
+            later.never()
+        }
     };
     let mut matched = false;
     for (table, file) in &owned.files {
