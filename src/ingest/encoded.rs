@@ -1,5 +1,5 @@
 //! Text of an export in an encoding that holds ASCII unchanged, as all formats of text want it: a byte order mark wins over
-//! what the source declares, and UTF-16 becomes UTF-8 on the way.
+//! what the source declares, and encodings of more than one byte a character become UTF-8 on the way.
 
 use std::io::{self, Cursor, Read};
 
@@ -7,7 +7,7 @@ use encoding_rs::{DecoderResult, UTF_16BE, UTF_16LE};
 
 use crate::project::Encoding;
 
-/// Bytes of UTF-16 that are decoded at once.
+/// Bytes that are decoded at once.
 const BLOCK: usize = 1 << 16;
 /// No character of UTF-8: where the text holds half of a pair, the record is rejected as one of broken bytes.
 const BROKEN: u8 = 0xff;
@@ -22,20 +22,23 @@ pub(super) fn text<'a>(
 ) -> io::Result<(Box<dyn Read + 'a>, Encoding)> {
     let mut mark = Vec::with_capacity(3);
     content.by_ref().take(3).read_to_end(&mut mark)?;
-    let utf_16 = match mark[..] {
+    let other = match mark[..] {
         [0xff, 0xfe, ..] => Some(UTF_16LE),
         [0xfe, 0xff, ..] => Some(UTF_16BE),
         [0xef, 0xbb, 0xbf] => None,
         // every letter that a record may begin with is ASCII or nearly so
         [0, second, ..] if declared == Encoding::Utf16 && second != 0 => Some(UTF_16BE),
-        _ if declared == Encoding::Utf16 => Some(UTF_16LE),
-        _ => return Ok((Box::new(Cursor::new(mark).chain(content)), declared)),
+        _ => match declared {
+            Encoding::Utf16 => Some(UTF_16LE),
+            Encoding::Web(encoding) if !declared.is_single_byte() => Some(encoding),
+            _ => return Ok((Box::new(Cursor::new(mark).chain(content)), declared)),
+        },
     };
     let content = Cursor::new(mark).chain(content);
-    let Some(encoding) = utf_16 else {
+    let Some(encoding) = other else {
         return Ok((Box::new(content), Encoding::Utf8));
     };
-    let decoded = Utf16 {
+    let decoded = Decoded {
         bytes: content,
         decoder: encoding.new_decoder_with_bom_removal(),
         raw: Vec::new(),
@@ -45,8 +48,8 @@ pub(super) fn text<'a>(
     Ok((Box::new(decoded), Encoding::Utf8))
 }
 
-/// UTF-16 → UTF-8.
-struct Utf16<R> {
+/// Any encoding → UTF-8.
+struct Decoded<R> {
     bytes: R,
     decoder: encoding_rs::Decoder,
     raw: Vec<u8>,
@@ -54,7 +57,7 @@ struct Utf16<R> {
     is_complete: bool,
 }
 
-impl<R: Read> Utf16<R> {
+impl<R: Read> Decoded<R> {
     /// Decodes a block more.
     fn fill(&mut self) -> io::Result<()> {
         self.raw.clear();
@@ -86,7 +89,7 @@ impl<R: Read> Utf16<R> {
     }
 }
 
-impl<R: Read> Read for Utf16<R> {
+impl<R: Read> Read for Decoded<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         while self.text.position() == self.text.get_ref().len() as u64 && !self.is_complete {
             self.fill()?;
@@ -114,7 +117,7 @@ mod tests {
     fn a_mark_wins_over_what_is_declared() {
         let text = "\u{feff}id;på\u{1f600}\n";
         let plain = "id;på\u{1f600}\n".as_bytes().to_vec();
-        for declared in [Encoding::Windows1252, Encoding::Utf8, Encoding::Utf16] {
+        for declared in [Encoding::WINDOWS_1252, Encoding::Utf8, Encoding::Utf16] {
             for bytes in [
                 utf_16(text, u16::to_le_bytes),
                 utf_16(text, u16::to_be_bytes),
@@ -130,14 +133,29 @@ mod tests {
     #[test]
     fn without_a_mark_it_is_what_is_declared() {
         for bytes in [&b""[..], b"i", b"id;\xe5"] {
-            let as_it_is = (bytes.to_vec(), Encoding::Windows1252);
-            assert_eq!(decoded(bytes, Encoding::Windows1252), as_it_is);
+            let as_it_is = (bytes.to_vec(), Encoding::WINDOWS_1252);
+            assert_eq!(decoded(bytes, Encoding::WINDOWS_1252), as_it_is);
         }
         for to_bytes in [u16::to_le_bytes, u16::to_be_bytes] {
             let bytes = utf_16("id;å", to_bytes);
             let plain = "id;å".as_bytes().to_vec();
             assert_eq!(decoded(&bytes, Encoding::Utf16), (plain, Encoding::Utf8));
         }
+    }
+
+    #[test]
+    fn characters_of_several_bytes_become_utf_8() {
+        for (name, bytes) in [
+            ("shift_jis", &b"id,\x93\xfa\x96{\x5c"[..]),
+            ("gbk", b"id,\xc8\xd5\xb1\xbe\x5c"),
+            ("euc-jp", b"id,\xc6\xfc\xcb\xdc\x5c"),
+        ] {
+            let (text, encoding) = decoded(bytes, Encoding::named(name).unwrap());
+            assert_eq!(encoding, Encoding::Utf8);
+            assert_eq!(String::from_utf8(text).unwrap(), "id,日本\\", "{name}");
+        }
+        let broken = decoded(b"a\xff\nb", Encoding::named("euc-kr").unwrap()).0;
+        assert_eq!(broken, [b'a', BROKEN, b'\n', b'b']);
     }
 
     #[test]

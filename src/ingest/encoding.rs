@@ -1,7 +1,8 @@
 //! Bytes of an export → UTF-8.
 //!
-//! All supported encodings hold ASCII unchanged, so that delimiters, quotes and line ends are found in the raw bytes and
-//! only text that somebody keeps is decoded. Offsets therefore stay offsets into the export.
+//! All encodings that come here hold ASCII unchanged (others became UTF-8 on the way, see `encoded`), so that delimiters,
+//! quotes and line ends are found in the raw bytes and only text that somebody keeps is decoded. Offsets therefore stay
+//! offsets into the export.
 
 use crate::project::Encoding;
 
@@ -10,28 +11,40 @@ use crate::project::Encoding;
 pub(crate) struct TextDecoder {
     /// UTF-8 of the bytes 0x80..=0xFF, for encodings of one byte a character; `None`: the text is UTF-8 already.
     upper_half: Option<Box<[String; 128]>>,
+    /// A bit for each of these bytes that is no character.
+    unassigned: u128,
 }
 
 impl TextDecoder {
     /// The decoder of an encoding.
     pub(crate) fn new(encoding: Encoding) -> Self {
-        let character = |byte: u8| match encoding {
-            Encoding::Windows1252 => encoding_rs::WINDOWS_1252
-                .decode_without_bom_handling(&[byte])
-                .0
-                .into_owned(),
-            Encoding::Iso8859_1 | Encoding::Utf8 | Encoding::Utf16 => char::from(byte).to_string(),
-        };
+        if !encoding.is_single_byte() {
+            return Self {
+                upper_half: None,
+                unassigned: 0,
+            };
+        }
+        let upper_half: [String; 128] = std::array::from_fn(|at| encoding.upper_half(at as u8));
+        let is_none = |text: &String| text.starts_with(char::REPLACEMENT_CHARACTER);
+        let none = (0..128).filter(|at| is_none(&upper_half[*at]));
         Self {
-            // UTF-16 has become UTF-8 on the way here
-            upper_half: (!matches!(encoding, Encoding::Utf8 | Encoding::Utf16))
-                .then(|| Box::new(std::array::from_fn(|i| character(0x80 + i as u8)))),
+            unassigned: none.fold(0, |bits, at| bits | 1 << at),
+            upper_half: Some(Box::new(upper_half)),
         }
     }
 
     /// Whether the bytes are UTF-8 as they stand (if they are valid at all).
     pub(crate) fn is_utf8(&self) -> bool {
         self.upper_half.is_none()
+    }
+
+    /// Whether every byte is part of a character.
+    pub(crate) fn is_text(&self, bytes: &[u8]) -> bool {
+        if self.is_utf8() {
+            return std::str::from_utf8(bytes).is_ok();
+        }
+        let is_none = |byte: &u8| *byte >= 0x80 && self.unassigned >> (byte - 0x80) & 1 == 1;
+        self.unassigned == 0 || !bytes.iter().any(is_none)
     }
 
     /// Appends the text as UTF-8. What claims to be UTF-8 is appended as it is: whoever calls has checked it.
@@ -65,21 +78,23 @@ mod tests {
     #[test]
     fn windows_1252_has_the_euro_sign_where_latin_1_has_a_control() {
         assert_eq!(
-            TextDecoder::new(Encoding::Windows1252).lossy(b"\x80 \xe5"),
+            TextDecoder::new(Encoding::WINDOWS_1252).lossy(b"\x80 \xe5"),
             "€ å"
         );
         assert_eq!(
-            TextDecoder::new(Encoding::Iso8859_1).lossy(b"\x80 \xe5"),
+            TextDecoder::new(Encoding::ISO_8859_1).lossy(b"\x80 \xe5"),
             "\u{80} å"
         );
     }
 
     #[test]
-    fn unassigned_bytes_of_windows_1252_become_controls() {
-        assert_eq!(
-            TextDecoder::new(Encoding::Windows1252).lossy(b"\x81\x9d"),
-            "\u{81}\u{9d}"
-        );
+    fn unassigned_bytes_of_windows_1252_become_controls_and_those_of_others_are_no_text() {
+        let western = TextDecoder::new(Encoding::WINDOWS_1252);
+        assert_eq!(western.lossy(b"\x81\x9d"), "\u{81}\u{9d}");
+        assert!(western.is_text(b"\x81\x9d"));
+        let greek = TextDecoder::new(Encoding::named("windows-1253").unwrap());
+        assert!(greek.is_text(b"\xc1a") && !greek.is_text(b"a\xd2"));
+        assert_eq!(greek.lossy(b"\xc1\xd2"), "Α\u{fffd}");
     }
 
     #[test]

@@ -33,9 +33,9 @@ fn money() -> T {
     }
 }
 
-fn delimited(delimiter: u8) -> CsvRead {
+fn delimited(delimiter: &str) -> CsvRead {
     CsvRead {
-        delimiter,
+        delimiter: delimiter.to_string(),
         conversions: Conversions {
             zone: chrono_tz::Tz::Europe__Stockholm,
             ..csv().conversions
@@ -56,12 +56,12 @@ fn crm() -> Vec<(&'static str, Bench)> {
     let comma = Conversions {
         decimal: ',',
         dates: vec!["%d.%m.%Y".into()],
-        ..delimited(b';').conversions
+        ..delimited(";").conversions
     };
     let customers = CsvRead {
-        encoding: Encoding::Windows1252,
+        encoding: Encoding::WINDOWS_1252,
         conversions: comma,
-        ..delimited(b';')
+        ..delimited(";")
     };
     let columns = [
         ("nr<Kundnr", T::Varchar),
@@ -100,11 +100,11 @@ fn crm() -> Vec<(&'static str, Bench)> {
         ),
         (
             "crm/interactions",
-            Bench::new(csv(delimited(b';'), Load::Append), interactions),
+            Bench::new(csv(delimited(";"), Load::Append), interactions),
         ),
         (
             "crm/opportunities",
-            Bench::new(csv(delimited(b','), Load::Replace), opportunities),
+            Bench::new(csv(delimited(","), Load::Replace), opportunities),
         ),
     ]
 }
@@ -112,18 +112,18 @@ fn crm() -> Vec<(&'static str, Bench)> {
 fn stores() -> Vec<(&'static str, Bench)> {
     let conversions = Conversions {
         decimal: ',',
-        ..delimited(b'|').conversions
+        ..delimited("|").conversions
     };
     let receipts = CsvRead {
-        header: false,
-        encoding: Encoding::Iso8859_1,
+        header_rows: 0,
+        encoding: Encoding::ISO_8859_1,
         conversions: conversions.clone(),
-        ..delimited(b'|')
+        ..delimited("|")
     };
     let articles = CsvRead {
-        encoding: Encoding::Iso8859_1,
+        encoding: Encoding::ISO_8859_1,
         conversions,
-        ..delimited(b';')
+        ..delimited(";")
     };
     let columns = [
         ("receipt_no", T::Bigint),
@@ -158,7 +158,7 @@ fn stores() -> Vec<(&'static str, Bench)> {
         ),
         (
             "erp/products",
-            Bench::new(csv(delimited(b'\t'), Load::Replace), product_contract),
+            Bench::new(csv(delimited("\t"), Load::Replace), product_contract),
         ),
     ]
 }
@@ -246,7 +246,7 @@ fn mail() -> Vec<(&'static str, Bench)> {
     let consents = contract(&["consent_id"], &columns);
     let columns = [("campaign", T::Varchar), ("sent_at", T::Timestamp)];
     let campaigns = contract(&[], &columns);
-    let csv = || source(Read::Csv(delimited(b',')), Load::Append);
+    let csv = || source(Read::Csv(delimited(",")), Load::Append);
     vec![
         ("newsletter/events", Bench::new(csv(), events)),
         ("newsletter/consents", Bench::new(csv(), consents)),
@@ -273,7 +273,7 @@ fn service() -> Vec<(&'static str, Bench)> {
     let typed = XlsxRead {
         conversions: Conversions {
             dates: vec!["%d.%m.%Y".into()],
-            ..delimited(b',').conversions
+            ..delimited(",").conversions
         },
         ..xlsx()
     };

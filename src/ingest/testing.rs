@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{AsArray, RecordBatch};
+use datafusion::arrow::array::{AsArray, RecordBatch, StringArray};
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::Int64Type;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -15,9 +15,9 @@ use super::scratch::ScratchFile;
 use crate::diagnostic::{SourceFile, Span};
 use crate::error::Result;
 use crate::project::{
-    Captures, Column, ColumnType, Contract, Conversions, CsvRead, DataTest, Encoding, JsonRead,
-    Load, Materialization, NdjsonRead, ParquetRead, Read, RollbackClass, Source, Spanned, TestKind,
-    TestSeverity, XlsxRead,
+    Captures, Column, ColumnType, Contract, Conversions, CsvRead, DataTest, Encoding, Escape,
+    FixedRead, Frame, JsonRead, Load, Materialization, NdjsonRead, Negatives, ParquetRead, Read,
+    RollbackClass, Source, Spanned, TestKind, TestSeverity, XlsxRead,
 };
 
 pub(crate) fn file() -> Arc<SourceFile> {
@@ -39,6 +39,9 @@ pub(crate) fn conversions() -> Conversions {
         decimal: '.',
         thousands: None,
         units: Vec::new(),
+        negatives: Negatives::default(),
+        trues: None,
+        falses: None,
         nulls: vec![String::new()],
         dates: Vec::new(),
         times: Vec::new(),
@@ -48,12 +51,25 @@ pub(crate) fn conversions() -> Conversions {
 
 pub(crate) fn csv() -> CsvRead {
     CsvRead {
-        delimiter: b',',
-        quote: Some(b'"'),
-        escape: None,
-        comment: None,
-        header: true,
-        skip_lines: 0,
+        delimiter: ",".to_string(),
+        quote: Some('"'),
+        escape: Escape::Doubled,
+        trim: false,
+        header_rows: 1,
+        frame: Frame::default(),
+        encoding: Encoding::Utf8,
+        conversions: conversions(),
+    }
+}
+
+/// Names and widths.
+pub(crate) fn fixed(fields: &[(&str, usize)]) -> FixedRead {
+    let fields = fields
+        .iter()
+        .map(|(name, width)| ((*name).to_string(), *width));
+    FixedRead {
+        fields: fields.collect(),
+        frame: Frame::default(),
         encoding: Encoding::Utf8,
         conversions: conversions(),
     }
@@ -252,6 +268,25 @@ pub(crate) fn rows(batch: &RecordBatch) -> Vec<String> {
 /// Accepted rows as text.
 pub(crate) fn accepted(decoded: &DecodedExport) -> Vec<String> {
     rows(&whole(&decoded.accepted))
+}
+
+/// Accepted rows of texts.
+pub(crate) fn accepted_texts(decoded: &DecodedExport) -> Vec<Vec<String>> {
+    let batch = whole(&decoded.accepted);
+    let columns: Vec<&StringArray> = batch
+        .columns()
+        .iter()
+        .take(batch.num_columns() - 2)
+        .map(|column| column.as_string())
+        .collect();
+    (0..batch.num_rows())
+        .map(|row| {
+            columns
+                .iter()
+                .map(|column| column.value(row).to_string())
+                .collect()
+        })
+        .collect()
 }
 
 /// Line, column, rule of each reject.

@@ -10,8 +10,8 @@ use super::*;
 use crate::diagnostic::{Place, SourceFile, Span};
 use crate::location::Location;
 use crate::project::{
-    Column, ColumnType, Contract, Conversions, CsvRead, Encoding, Load, Materialization, Owner,
-    Pipeline, Read, RollbackClass, Source, Spanned, SqlStep,
+    Column, ColumnType, Contract, Conversions, CsvRead, Encoding, Escape, Frame, Load,
+    Materialization, Negatives, Owner, Pipeline, Read, RollbackClass, Source, Spanned, SqlStep,
 };
 
 /// A project under construction.
@@ -104,17 +104,20 @@ impl Sample {
                 pipeline: "shop".into(),
                 patterns: vec![],
                 read: Read::Csv(CsvRead {
-                    delimiter: b',',
-                    quote: Some(b'"'),
-                    escape: None,
-                    comment: None,
-                    header: true,
-                    skip_lines: 0,
+                    delimiter: ",".into(),
+                    quote: Some('"'),
+                    escape: Escape::Doubled,
+                    trim: false,
+                    header_rows: 1,
+                    frame: Frame::default(),
                     encoding: Encoding::Utf8,
                     conversions: Conversions {
                         decimal: '.',
                         thousands: None,
                         units: Vec::new(),
+                        negatives: Negatives::default(),
+                        trues: None,
+                        falses: None,
                         nulls: vec![String::new()],
                         dates: vec![],
                         times: vec![],

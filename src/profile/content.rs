@@ -174,7 +174,7 @@ fn decoded(bytes: &[u8]) -> (String, Encoding, f64, bool) {
         .count();
     let confidence = 0.5 + 0.45 * letters as f64 / (letters + others).max(1) as f64;
     // latin 1 without its controls reads the same, and the wider of the two reads tomorrow's euro sign as well
-    (text.into_owned(), Encoding::Windows1252, confidence, false)
+    (text.into_owned(), Encoding::WINDOWS_1252, confidence, false)
 }
 
 /// Sequences of bytes that are no UTF-8.
@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(encoding("Åsa".as_bytes()).1, Encoding::Utf8);
         assert_eq!(
             encoding(b"\xc5sa \x80"),
-            ("Åsa €".to_string(), Encoding::Windows1252)
+            ("Åsa €".to_string(), Encoding::WINDOWS_1252)
         );
         assert_eq!(encoding(b"\xff\xfeA\0"), ("A".to_string(), Encoding::Utf16));
         assert_eq!(

@@ -101,7 +101,9 @@ fn escape(text: &str, quote: Option<char>, delimiter: &str) -> Option<char> {
         .match_indices(&pair)
         .filter(|(at, _)| {
             let before = &text[..*at];
-            !before.is_empty() && !before.ends_with(delimiter) && !before.ends_with(['\r', '\n'])
+            !before.is_empty()
+                && !before.ends_with(delimiter)
+                && !before.ends_with(['\r', '\n', '\\', '\0'])
         })
         .count();
     ['\\', '\0']

@@ -5,16 +5,6 @@ use std::collections::BTreeSet;
 use super::table::{Form, TableProfile, TextForm};
 use crate::project::Encoding;
 
-/// As pipelines write it.
-pub(super) fn encoding_name(encoding: Encoding) -> &'static str {
-    match encoding {
-        Encoding::Utf8 => "utf-8",
-        Encoding::Windows1252 => "windows-1252",
-        Encoding::Iso8859_1 => "iso-8859-1",
-        Encoding::Utf16 => "utf-16",
-    }
-}
-
 /// A text as YAML takes it in double quotes.
 pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
@@ -99,7 +89,7 @@ pub(super) fn flow(table: &TableProfile) -> String {
 
 fn encoding(form: &TextForm, keys: &mut Vec<String>) {
     if !form.has_mark && form.encoding != Encoding::Utf8 {
-        keys.push(format!("encoding: {}", encoding_name(form.encoding)));
+        keys.push(format!("encoding: {}", form.encoding.name()));
     }
 }
 

@@ -532,10 +532,7 @@ impl TableSketch {
         let of = |what: String, share: f64| Confidence { what, share };
         let text = |form: &TextForm| {
             let mark = if form.has_mark { " with a mark" } else { "" };
-            of(
-                format!("{}{mark}", super::read::encoding_name(form.encoding)),
-                form.confidence,
-            )
+            of(format!("{}{mark}", form.encoding.name()), form.confidence)
         };
         match &self.form {
             Form::Csv(form) => {

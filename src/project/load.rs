@@ -466,8 +466,8 @@ data_tests:
             panic!("{:?}", source.read)
         };
         assert_eq!(
-            (csv.delimiter, csv.quote, csv.header),
-            (b';', Some(b'"'), true)
+            (csv.delimiter.as_str(), csv.quote, csv.header_rows),
+            (";", Some('"'), 1)
         );
         assert_eq!(csv.conversions.decimal, ',');
         assert_eq!(csv.conversions.nulls, ["", "NULL"]);

@@ -12,6 +12,7 @@ mod data_test;
 mod dbt_folder;
 mod drift;
 mod due;
+mod encoding;
 mod exposure;
 mod freshness;
 mod highlights;
@@ -56,6 +57,7 @@ pub(crate) use unit_test::{Cell, Fixture, FixtureCell, FixtureRows, UnitTest};
 pub(crate) use data_test::{DataTest, Limit, RowAction, RowChange, TestKind, TestSeverity};
 pub(crate) use drift::{Drift, OnDrift};
 pub(crate) use due::{Covers, Due, Sender};
+pub(crate) use encoding::Encoding;
 pub(crate) use exposure::Exposure;
 pub(crate) use freshness::Freshness;
 pub(crate) use highlights::{Figures, Groups, Highlights, People};
@@ -69,7 +71,8 @@ pub(crate) use purpose::Ground;
 pub(crate) use ready::{Marker, Ready};
 pub(crate) use seed::Seed;
 pub(crate) use source::{
-    Conversions, CsvRead, Encoding, JsonRead, Load, NdjsonRead, ParquetRead, Read, Source, XlsxRead,
+    Conversions, CsvRead, Escape, FixedRead, Frame, JsonRead, Load, NdjsonRead, Negatives,
+    ParquetRead, Read, Source, XlsxRead,
 };
 
 use crate::diagnostic::{Diagnostic, Place, SourceFile, Span, nearest};

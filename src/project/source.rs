@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Drift, Due, Freshness, Limit, OnError, PathPattern, Ready, Sender, Spanned};
+use super::{Drift, Due, Encoding, Freshness, Limit, OnError, PathPattern, Ready, Sender, Spanned};
 use crate::diagnostic::{SourceFile, Span};
 use crate::name::TableName;
 
@@ -34,6 +34,7 @@ pub(crate) struct Source {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Read {
     Csv(CsvRead),
+    Fixed(FixedRead),
     Ndjson(NdjsonRead),
     Json(JsonRead),
     Parquet(ParquetRead),
@@ -45,6 +46,7 @@ impl Read {
     pub(crate) fn conversions(&self) -> &Conversions {
         match self {
             Self::Csv(read) => &read.conversions,
+            Self::Fixed(read) => &read.conversions,
             Self::Ndjson(read) => &read.conversions,
             Self::Json(read) => &read.conversions,
             Self::Parquet(read) => &read.conversions,
@@ -57,16 +59,18 @@ impl Read {
         match self {
             Self::Ndjson(read) => read.explode.as_deref(),
             Self::Json(read) => read.explode.as_deref(),
-            Self::Csv(_) | Self::Parquet(_) | Self::Xlsx(_) => None,
+            Self::Csv(_) | Self::Fixed(_) | Self::Parquet(_) | Self::Xlsx(_) => None,
         }
     }
 
     /// Whether an export says the names of its columns before its first record.
     pub(crate) fn has_header(&self) -> bool {
         match self {
-            Self::Csv(read) => read.header,
+            Self::Csv(read) => read.header_rows > 0,
             Self::Xlsx(read) => read.header,
             Self::Parquet(_) => true,
+            // the source itself says the names
+            Self::Fixed(_) => false,
             Self::Ndjson(_) | Self::Json(_) => false,
         }
     }
@@ -75,6 +79,7 @@ impl Read {
     pub(crate) fn encoding(&self) -> Option<Encoding> {
         match self {
             Self::Csv(read) => Some(read.encoding),
+            Self::Fixed(read) => Some(read.encoding),
             Self::Ndjson(read) => Some(read.encoding),
             Self::Json(read) => Some(read.encoding),
             Self::Xlsx(_) | Self::Parquet(_) => None,
@@ -86,6 +91,7 @@ impl Read {
         let mut read = self.clone();
         match &mut read {
             Self::Csv(read) => read.encoding = encoding,
+            Self::Fixed(read) => read.encoding = encoding,
             Self::Ndjson(read) => read.encoding = encoding,
             Self::Json(read) => read.encoding = encoding,
             Self::Xlsx(_) | Self::Parquet(_) => {}
@@ -97,18 +103,53 @@ impl Read {
 /// Delimited text.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct CsvRead {
-    pub(crate) delimiter: u8,
+    /// One character or more.
+    pub(crate) delimiter: String,
     /// `None`: quotes are ordinary characters.
-    pub(crate) quote: Option<u8>,
-    /// `None`: a quote within quotes is doubled.
-    pub(crate) escape: Option<u8>,
-    pub(crate) comment: Option<u8>,
-    /// `false`: no header, columns in contract order.
-    pub(crate) header: bool,
-    /// Lines before the header or the first record.
-    pub(crate) skip_lines: u64,
+    pub(crate) quote: Option<char>,
+    pub(crate) escape: Escape,
+    /// Whether spaces around fields are cut off.
+    pub(crate) trim: bool,
+    /// Rows that name the columns, joined; 0: no header, columns in contract order.
+    pub(crate) header_rows: u64,
+    pub(crate) frame: Frame,
     pub(crate) encoding: Encoding,
     pub(crate) conversions: Conversions,
+}
+
+/// How a quote stands within quotes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Escape {
+    /// Twice.
+    #[default]
+    Doubled,
+    /// After this sign. Where nothing is quoted, the sign makes delimiters and line ends ordinary characters.
+    Sign(char),
+    /// As it is: a field ends at a quote that a delimiter or a line end follows.
+    Bare,
+}
+
+/// Text in columns of a fixed width.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct FixedRead {
+    /// Names and widths in characters, in order.
+    pub(crate) fields: Vec<(String, usize)>,
+    pub(crate) frame: Frame,
+    pub(crate) encoding: Encoding,
+    pub(crate) conversions: Conversions,
+}
+
+/// What stands around the records of a text, and is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Frame {
+    /// Lines before the header or the first record.
+    pub(crate) skip_lines: u64,
+    /// Lines after the last record; empty ones do not count.
+    pub(crate) skip_footer: u64,
+    /// The records end before the line that begins with any of these.
+    pub(crate) until: Vec<String>,
+    /// Lines that begin so are none.
+    pub(crate) comment: Option<String>,
 }
 
 /// One JSON object a line.
@@ -158,27 +199,29 @@ pub(crate) struct Conversions {
     pub(crate) thousands: Option<char>,
     /// Signs and words that are cut off numbers: `kr`, `%`.
     pub(crate) units: Vec<String>,
+    /// Where a minus may stand, besides in front.
+    pub(crate) negatives: Negatives,
     /// Texts that mean null, `[""]` by default.
     pub(crate) nulls: Vec<String>,
-    /// strftime formats of dates, tried in order; none: ISO 8601.
+    /// Texts that mean true, in any case; `None`: the words of databases.
+    pub(crate) trues: Option<Vec<String>>,
+    /// Texts that mean false, likewise.
+    pub(crate) falses: Option<Vec<String>>,
+    /// strftime formats of dates, or `excel`, tried in order; none: ISO 8601.
     pub(crate) dates: Vec<String>,
-    /// strftime formats of times, tried in order; none: ISO 8601 / RFC 3339, `T` or space.
+    /// strftime formats of times, or ways to count (`epoch_ms`), tried in order; none: ISO 8601 / RFC 3339, `T` or space.
     pub(crate) times: Vec<String>,
     /// Zone of times without one.
     pub(crate) zone: chrono_tz::Tz,
 }
 
-/// Character encoding of a text export.
+/// Forms of negative numbers besides `-5`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Encoding {
-    #[default]
-    Utf8,
-    /// As on the web: the five unassigned bytes become C1 controls.
-    Windows1252,
-    /// Decoded by hand: each byte is the code point.
-    Iso8859_1,
-    /// Of two bytes a sign, the lower or the higher first.
-    Utf16,
+pub(crate) struct Negatives {
+    /// `(5)`.
+    pub(crate) parentheses: bool,
+    /// `5-`.
+    pub(crate) trailing_minus: bool,
 }
 
 /// What one export means for the table.

@@ -170,6 +170,19 @@ fn text_cases() -> Vec<Case> {
             Read(1, 1),
         ),
         case("endless_line", "csv", long, Read(1, 1)),
+        case("returns_only", "csv", "id,amount\rx,1\ry\r", Read(1, 1)),
+        case(
+            "several_signs",
+            "{csv: {delimiter: ' | ', quote: none, until: Sum}}",
+            "id | amount\na | 1\n\"b | x\nSum | 1\n\"",
+            Read(1, 1),
+        ),
+        case(
+            "fixed_widths",
+            "{fixed: {fields: {id: 3, amount: 6}, skip_footer: 1}}",
+            "a  1.50\nb   x\r\nc\nend of file",
+            Read(1, 2),
+        ),
         case(
             "a_quote_that_stays_open",
             "csv",

@@ -59,7 +59,9 @@ impl Converter {
             (DataType::Timestamp(_, _) | DataType::Date64, ColumnType::Date) => {
                 midnight_dates(array, faults)
             }
-            (from, ColumnType::Date | ColumnType::Timestamp) if from.is_numeric() => {
+            (from, ColumnType::Date | ColumnType::Timestamp)
+                if from.is_numeric() && !self.reads_numbers_as(data_type) =>
+            {
                 Ok(refuse_all(array, data_type, Rule::NumberAsDate, faults))
             }
             (from, _) if loses_nothing(from, data_type) => {

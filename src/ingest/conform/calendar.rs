@@ -49,6 +49,21 @@ impl Moment {
         Some(era * 146_097 + day_of_era - 719_468)
     }
 
+    /// The moment so many microseconds after 1970-01-01 on the same wall; `None` outside the years 1 to 9999.
+    fn of_micros(micros: i64, offset: Option<i32>) -> Option<Self> {
+        let moment = DateTime::from_timestamp_micros(micros)?.naive_utc();
+        (1..=9999).contains(&moment.year()).then(|| Self {
+            year: moment.year(),
+            month: moment.month(),
+            day: moment.day(),
+            hour: moment.hour(),
+            minute: moment.minute(),
+            second: moment.second(),
+            micros: moment.nanosecond() / 1_000,
+            offset,
+        })
+    }
+
     fn is_midnight(&self) -> bool {
         (self.hour, self.minute, self.second, self.micros) == (0, 0, 0, 0)
     }
@@ -73,6 +88,17 @@ pub(crate) enum Pattern {
     Fields(Vec<Field>),
     /// A strftime format that only chrono reads.
     Chrono(String),
+    /// Days since 1900 as spreadsheets count them; the fraction is the time of day.
+    Excel,
+    /// So many units of a second since 1970 in UTC.
+    Epoch { units: i64 },
+}
+
+impl Pattern {
+    /// Whether it reads bare numbers.
+    pub(crate) fn reads_numbers(&self) -> bool {
+        matches!(self, Self::Excel | Self::Epoch { .. })
+    }
 }
 
 /// One piece of a format.
@@ -91,8 +117,15 @@ pub(crate) enum Field {
     Literal(u8),
 }
 
-/// Compiles a strftime format.
+/// Compiles a strftime format, or the name of a way to count.
 pub(crate) fn compile(format: &str) -> Pattern {
+    match format {
+        "excel" => return Pattern::Excel,
+        "epoch" => return Pattern::Epoch { units: 1 },
+        "epoch_ms" => return Pattern::Epoch { units: 1_000 },
+        "epoch_us" => return Pattern::Epoch { units: MICROS },
+        _ => {}
+    }
     let mut fields = Vec::new();
     let mut rest = format;
     while let Some(c) = rest.chars().next() {
@@ -231,8 +264,75 @@ fn attempt(text: &[u8], pattern: &Pattern, with_time: bool) -> Attempt {
         Pattern::Iso => iso(text, with_time),
         Pattern::Fields(fields) => by_fields(text, fields),
         Pattern::Chrono(format) => return by_chrono(text, format, with_time),
+        Pattern::Excel => return by_excel(text, with_time),
+        Pattern::Epoch { units } => return by_epoch(text, *units),
     };
     found.map_or(Attempt::Other, Attempt::Found)
+}
+
+/// Days since 1900, to the millisecond: what lies beyond is noise of doubles. A date is a whole day.
+fn by_excel(text: &[u8], with_time: bool) -> Attempt {
+    const FIRST: f64 = 1.0;
+    /// The day after 9999-12-31.
+    const END: f64 = 2_958_466.0;
+    const DAY_MILLIS: f64 = 86_400_000.0;
+    /// Days from the first of spreadsheets, 1899-12-30 from March 1900 on, to 1970.
+    const TO_1970: i64 = 25_569;
+    let is_positive = text.first().is_some_and(u8::is_ascii_digit);
+    let days = std::str::from_utf8(text)
+        .ok()
+        .filter(|_| is_positive && is_number(text));
+    let days = days.and_then(|text| text.replace(',', ".").parse::<f64>().ok());
+    let Some(days) = days.filter(|days| (FIRST..END).contains(days)) else {
+        return Attempt::Other;
+    };
+    // 1900 had no 29 February, except in spreadsheets
+    if (60.0..61.0).contains(&days) {
+        return Attempt::Impossible;
+    }
+    let days = if days < 60.0 { days + 1.0 } else { days };
+    let millis = (days * DAY_MILLIS).round() as i64 - TO_1970 * DAY_SECONDS * 1_000;
+    match Moment::of_micros(millis * 1_000, None) {
+        Some(moment) if with_time || moment.is_midnight() => Attempt::Found(moment),
+        _ => Attempt::Other,
+    }
+}
+
+/// Units of a second since 1970 in UTC; finer digits than µs are cut, since the type has none.
+fn by_epoch(text: &[u8], units: i64) -> Attempt {
+    let (is_negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    let point = digits.iter().position(|byte| matches!(byte, b'.' | b','));
+    let (whole, fraction) = match point {
+        Some(at) => (&digits[..at], &digits[at + 1..]),
+        None => (digits, &digits[..0]),
+    };
+    let is_number = |digits: &[u8]| digits.iter().all(u8::is_ascii_digit);
+    if whole.is_empty()
+        || !is_number(whole)
+        || !is_number(fraction)
+        || point == Some(digits.len() - 1)
+    {
+        return Attempt::Other;
+    }
+    let step = MICROS / units;
+    let mut micros = Some(0_i64);
+    for digit in whole {
+        let next = micros.and_then(|value| value.checked_mul(10));
+        micros = next.and_then(|value| value.checked_add(i64::from(digit - b'0')));
+    }
+    let mut micros = micros.and_then(|value| value.checked_mul(step));
+    let mut place = step;
+    for digit in fraction {
+        place /= 10;
+        micros = micros.and_then(|value| value.checked_add(place * i64::from(digit - b'0')));
+    }
+    let micros = micros.map(|value| if is_negative { -value } else { value });
+    micros
+        .and_then(|micros| Moment::of_micros(micros, Some(0)))
+        .map_or(Attempt::Impossible, Attempt::Found)
 }
 
 /// Reads digits off the front of a text.
@@ -550,6 +650,57 @@ mod tests {
         fn no_text_panics(text in ".{0,30}") {
             let _ = date(text.as_bytes(), &[Pattern::Iso, compile("%d.%m.%Y"), compile("%A")]);
             let _ = time(text.as_bytes(), &[Pattern::Iso, compile("%H:%M %d%m%y"), compile("%c")]);
+        }
+    }
+
+    #[test]
+    fn numbers_are_days_of_spreadsheets_or_seconds_since_1970_where_the_source_says_so() {
+        let day = |text: &str, format: &str| date(text.as_bytes(), &[compile(format)]);
+        let instant = |text: &str, format: &str| time(text.as_bytes(), &[compile(format)]);
+        let local = |text: &str| {
+            let moment = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f").unwrap();
+            moment.and_utc().timestamp_micros()
+        };
+        // by Excel: 45351 is 2024-02-29, 1 is 1900-01-01, 2958465 is 9999-12-31
+        assert_eq!(day("45351", "excel"), date(b"2024-02-29", &[Pattern::Iso]));
+        assert_eq!(day("1", "excel"), date(b"1900-01-01", &[Pattern::Iso]));
+        assert_eq!(day("59", "excel"), date(b"1900-02-28", &[Pattern::Iso]));
+        assert_eq!(day("61", "excel"), date(b"1900-03-01", &[Pattern::Iso]));
+        assert_eq!(
+            day("2958465", "excel"),
+            date(b"9999-12-31", &[Pattern::Iso])
+        );
+        assert_eq!(day("60", "excel"), Err(Rule::ImpossibleDate));
+        for wrong in ["0", "2958466", "45351.5", "-1", "x", "20240229"] {
+            assert!(day(wrong, "excel").is_err(), "{wrong}");
+        }
+        let noon = (local("2024-02-29 12:00:00"), None);
+        assert_eq!(instant("45351.5", "excel"), Ok(noon));
+        assert_eq!(instant("45351,4999999999", "excel"), Ok(noon));
+        let utc = Some(0);
+        assert_eq!(
+            instant("1700000000", "epoch"),
+            Ok((1_700_000_000_000_000, utc))
+        );
+        assert_eq!(
+            instant("1700000000.25", "epoch"),
+            Ok((1_700_000_000_250_000, utc))
+        );
+        assert_eq!(
+            instant("1700000000123", "epoch_ms"),
+            Ok((1_700_000_000_123_000, utc))
+        );
+        assert_eq!(instant("-1", "epoch_ms"), Ok((-1_000, utc)));
+        assert_eq!(
+            instant("1700000000123456", "epoch_us"),
+            Ok((1_700_000_000_123_456, utc))
+        );
+        assert_eq!(
+            instant("99999999999999", "epoch"),
+            Err(Rule::ImpossibleDate)
+        );
+        for wrong in ["", "-", "1.", ".5", "1e9", "+1"] {
+            assert!(instant(wrong, "epoch").is_err(), "{wrong}");
         }
     }
 }

@@ -16,13 +16,13 @@ use datafusion::arrow::datatypes::{
 
 use super::calendar::{self, Pattern};
 use super::local_time::LocalTime;
-use super::number::{self, NumberStyle};
+use super::number::{self, BooleanStyle, NumberStyle};
 use crate::error::{Error, Result};
 use crate::ingest::cell::{CellColumn, CellKind};
 use crate::ingest::encoding::TextDecoder;
 use crate::ingest::format::json::unescape;
 use crate::ingest::rule::{Fault, Rule};
-use crate::project::{ColumnType, Conversions, Encoding};
+use crate::project::{ColumnType, Conversions, Encoding, Negatives};
 
 const DAY_MICROS: i64 = 86_400_000_000;
 
@@ -30,14 +30,55 @@ const DAY_MICROS: i64 = 86_400_000_000;
 #[derive(Debug)]
 pub(crate) struct Converter {
     pub(crate) decoder: TextDecoder,
-    /// The byte that makes the next one literal between quotes: the escape, else the quote itself.
-    escape: u8,
+    escaping: Escaping,
     numbers: NumberStyle,
     /// Texts that mean null.
     nulls: Vec<Vec<u8>>,
+    booleans: BooleanStyle,
     dates: Vec<Pattern>,
     times: Vec<Pattern>,
+    /// Those of them that read bare numbers.
+    number_dates: Vec<Pattern>,
+    number_times: Vec<Pattern>,
     local: LocalTime,
+}
+
+/// What makes a sign of delimited text an ordinary character, in the bytes of the export.
+#[derive(Clone, Debug)]
+pub(crate) struct Escaping {
+    /// Never empty.
+    pub(crate) escape: Vec<u8>,
+    /// The signs before which it does so; before all else it is an ordinary character itself.
+    pub(crate) before: Vec<Vec<u8>>,
+}
+
+impl Escaping {
+    /// A quote within quotes is doubled.
+    pub(crate) fn doubled(quote: &[u8]) -> Self {
+        Self {
+            escape: quote.to_vec(),
+            before: vec![quote.to_vec()],
+        }
+    }
+
+    /// Appends the text with what it escapes; `append` decodes.
+    fn resolve(&self, text: &[u8], out: &mut Vec<u8>, append: impl Fn(&[u8], &mut Vec<u8>)) {
+        let mut rest = text;
+        let mut from = 0;
+        while let Some(at) = memchr::memmem::find(&rest[from..], &self.escape) {
+            let at = from + at;
+            let after = &rest[at + self.escape.len()..];
+            let sign = self.before.iter().find(|sign| after.starts_with(sign));
+            let Some(sign) = sign else {
+                from = at + self.escape.len();
+                continue;
+            };
+            append(&rest[..at], out);
+            rest = after;
+            from = sign.len();
+        }
+        append(rest, out);
+    }
 }
 
 /// The text of a cell as UTF-8, escapes resolved.
@@ -54,27 +95,40 @@ impl<'a> Plain<'a> {
 }
 
 impl Converter {
-    /// `escape`: what makes a quote literal between quotes.
-    pub(crate) fn new(conversions: &Conversions, encoding: Encoding, escape: u8) -> Self {
+    /// `escaping`: of delimited text.
+    pub(crate) fn new(conversions: &Conversions, encoding: Encoding, escaping: Escaping) -> Self {
         let compile = |formats: &[String]| match formats {
             [] => vec![Pattern::Iso],
             formats => formats.iter().map(|f| calendar::compile(f)).collect(),
         };
+        let (dates, times) = (compile(&conversions.dates), compile(&conversions.times));
+        let of_numbers = |patterns: &[Pattern]| {
+            let patterns = patterns.iter().filter(|pattern| pattern.reads_numbers());
+            patterns.cloned().collect()
+        };
         Self {
             decoder: TextDecoder::new(encoding),
-            escape,
+            escaping,
             numbers: NumberStyle {
                 decimal: conversions.decimal,
                 thousands: conversions.thousands,
                 units: units(&conversions.units),
+                parentheses: conversions.negatives.parentheses,
+                trailing_minus: conversions.negatives.trailing_minus,
             },
+            booleans: BooleanStyle::new(
+                conversions.trues.as_deref(),
+                conversions.falses.as_deref(),
+            ),
             nulls: conversions
                 .nulls
                 .iter()
                 .map(|text| text.clone().into_bytes())
                 .collect(),
-            dates: compile(&conversions.dates),
-            times: compile(&conversions.times),
+            number_dates: of_numbers(&dates),
+            number_times: of_numbers(&times),
+            dates,
+            times,
             local: LocalTime::new(conversions.zone),
         }
     }
@@ -85,12 +139,15 @@ impl Converter {
             decimal: '.',
             thousands: None,
             units: Vec::new(),
+            negatives: Negatives::default(),
             nulls: Vec::new(),
+            trues: None,
+            falses: None,
             dates: Vec::new(),
             times: Vec::new(),
             zone,
         };
-        Self::new(&conversions, Encoding::Utf8, b'"')
+        Self::new(&conversions, Encoding::Utf8, Escaping::doubled(b"\""))
     }
 
     /// Microseconds in UTC of a time on the export's local clock.
@@ -128,7 +185,8 @@ impl Converter {
                 .with_data_type(data_type.arrow()),
             ),
             ColumnType::Date => Arc::new(self.primitive::<Date32Type>(column, faults, |cell| {
-                calendar::date(date_text(&cell)?, patterns(&cell, &self.dates))
+                let patterns = patterns(&cell, &self.dates, &self.number_dates);
+                calendar::date(date_text(&cell, patterns)?, patterns)
             })),
             ColumnType::Timestamp => Arc::new(
                 self.primitive::<TimestampMicrosecondType>(column, faults, |cell| {
@@ -147,17 +205,28 @@ impl Converter {
 
     /// A time on the export's clock, and its offset. A day in a declared date format is its midnight, as an ISO day is.
     fn time(&self, cell: &Plain<'_>) -> Result<(i64, Option<i32>), Rule> {
-        let text = date_text(cell)?;
-        calendar::time(text, patterns(cell, &self.times)).or_else(|rule| {
-            if matches!(self.dates[..], [Pattern::Iso]) || rule != Rule::NotATimestamp {
+        let times = patterns(cell, &self.times, &self.number_times);
+        let dates = patterns(cell, &self.dates, &self.number_dates);
+        let text = date_text(cell, if times.is_empty() { dates } else { times })?;
+        calendar::time(text, times).or_else(|rule| {
+            let is_last = matches!(dates, [] | [Pattern::Iso]);
+            if is_last || !matches!(rule, Rule::NotATimestamp | Rule::NumberAsDate) {
                 return Err(rule);
             }
-            match calendar::date(text, &self.dates) {
+            match calendar::date(text, dates) {
                 Ok(days) => Ok((i64::from(days) * DAY_MICROS, None)),
                 Err(Rule::ImpossibleDate) => Err(Rule::ImpossibleDate),
                 Err(_) => Err(rule),
             }
         })
+    }
+
+    /// Whether a number can be a date or time.
+    pub(super) fn reads_numbers_as(&self, data_type: &ColumnType) -> bool {
+        match data_type {
+            ColumnType::Date => !self.number_dates.is_empty(),
+            _ => !(self.number_times.is_empty() && self.number_dates.is_empty()),
+        }
     }
 
     /// The style of a number: JSON's own numbers are written alike everywhere.
@@ -203,14 +272,8 @@ impl Converter {
     pub(crate) fn append(&self, kind: CellKind, bytes: &[u8], out: &mut Vec<u8>) {
         match kind {
             CellKind::Doubled => {
-                let mut rest = bytes;
-                while let Some(at) = memchr::memchr(self.escape, rest) {
-                    self.decoder.append(&rest[..at], out);
-                    let literal = &rest[(at + 1).min(rest.len())..(at + 2).min(rest.len())];
-                    self.decoder.append(literal, out);
-                    rest = &rest[(at + 2).min(rest.len())..];
-                }
-                self.decoder.append(rest, out);
+                let append = |part: &[u8], out: &mut Vec<u8>| self.decoder.append(part, out);
+                self.escaping.resolve(bytes, out, append);
             }
             CellKind::Escaped => unescape(bytes, out, |part, out| self.decoder.append(part, out)),
             _ => self.decoder.append(bytes, out),
@@ -246,10 +309,19 @@ impl Converter {
         let mut nulls = NullBufferBuilder::new(column.len());
         let mut scratch = Vec::new();
         for (row, cell) in column.iter().enumerate() {
-            let parsed = self.plain(cell, &mut scratch).map(|cell| match cell.kind {
-                CellKind::Json => Err(Rule::WrongType),
-                _ => number::boolean(cell.text),
-            });
+            // the empty text may be null elsewhere, and false here
+            let is_empty_word = cell.0 == CellKind::Text && cell.1.is_empty();
+            let empty = is_empty_word
+                .then(|| self.booleans.read(b"").ok())
+                .flatten();
+            let parsed = match empty {
+                Some(truth) => Some(Ok(truth)),
+                None => self.plain(cell, &mut scratch).map(|cell| match cell.kind {
+                    CellKind::Json => Err(Rule::WrongType),
+                    CellKind::Boolean => Ok(cell.text == b"true"),
+                    _ => self.booleans.read(cell.text),
+                }),
+            };
             nulls.append(matches!(parsed, Some(Ok(_))));
             values.append(matches!(parsed, Some(Ok(true))));
             if let Some(Err(rule)) = parsed {
@@ -292,15 +364,19 @@ impl Converter {
     }
 }
 
-/// The formats of a cell's date or time.
-fn patterns<'a>(cell: &Plain<'_>, declared: &'a [Pattern]) -> &'a [Pattern] {
+/// The formats of a cell's date or time: of the declared ones, those for a bare number if it is one.
+fn patterns<'a>(
+    cell: &Plain<'_>,
+    declared: &'a [Pattern],
+    of_numbers: &'a [Pattern],
+) -> &'a [Pattern] {
     match cell.kind {
         CellKind::Iso => &[Pattern::Iso],
+        CellKind::Number => of_numbers,
         _ => declared,
     }
 }
 
-/// The text of a date or time: numbers are none, whatever their value.
 /// Longer units first: `kr` is not `k` with something before it.
 fn units(declared: &[String]) -> Vec<Vec<u8>> {
     let units = declared.iter().map(|unit| unit.clone().into_bytes());
@@ -309,9 +385,10 @@ fn units(declared: &[String]) -> Vec<Vec<u8>> {
     units
 }
 
-fn date_text<'a>(cell: &Plain<'a>) -> Result<&'a [u8], Rule> {
+/// The text of a date or time: numbers are none, unless the source says what they count.
+fn date_text<'a>(cell: &Plain<'a>, patterns: &[Pattern]) -> Result<&'a [u8], Rule> {
     match cell.kind {
-        CellKind::Number => Err(Rule::NumberAsDate),
+        CellKind::Number if patterns.is_empty() => Err(Rule::NumberAsDate),
         CellKind::Boolean | CellKind::Json => Err(Rule::WrongType),
         _ => Ok(cell.text),
     }

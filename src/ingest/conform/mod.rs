@@ -24,7 +24,7 @@ use datafusion::arrow::compute::{filter_record_batch, take_arrays};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 
-pub(crate) use convert::Converter;
+pub(crate) use convert::{Converter, Escaping};
 pub(crate) use nested::{camel_case, is_key};
 use record_rule::{ActingRule, record_rules};
 

@@ -13,6 +13,10 @@ pub(crate) struct NumberStyle {
     pub(crate) thousands: Option<char>,
     /// What may stand before or behind a number; longer ones first.
     pub(crate) units: Vec<Vec<u8>>,
+    /// Whether `(5)` is -5.
+    pub(crate) parentheses: bool,
+    /// Whether `5-` is.
+    pub(crate) trailing_minus: bool,
 }
 
 /// The style of JSON, programming languages and most databases.
@@ -20,28 +24,59 @@ pub(crate) static PLAIN: NumberStyle = NumberStyle {
     decimal: '.',
     thousands: None,
     units: Vec::new(),
+    parentheses: false,
+    trailing_minus: false,
 };
 
+/// The minus of typographers, which some spreadsheets and locales write.
+const MINUS: &[u8] = "\u{2212}".as_bytes();
+
 impl NumberStyle {
-    /// The number without a unit before or behind it, and without the spaces between them.
-    fn without_unit<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
-        if self.units.is_empty() {
+    /// The number with its sign in front, if it has one, and without a unit.
+    fn bare<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
+        let is_plain = !self.parentheses && !self.trailing_minus && text.is_ascii();
+        if is_plain && self.units.is_empty() {
             return Cow::Borrowed(text);
         }
-        let text = trimmed(text);
-        let sign = usize::from(matches!(text, [b'+' | b'-', ..]));
+        let mut text = Cow::Borrowed(trimmed(text));
+        if let Some(number) = text.strip_prefix(MINUS) {
+            text = negative(trimmed(number));
+        }
+        let text = self.without_unit(text);
+        let inside = text
+            .strip_prefix(b"(")
+            .and_then(|text| text.strip_suffix(b")"));
+        if let Some(number) = inside.filter(|_| self.parentheses) {
+            return negative(&self.without_unit(Cow::Borrowed(trimmed(number))));
+        }
+        let before = text.strip_suffix(b"-").or_else(|| text.strip_suffix(MINUS));
+        if let Some(number) = before.filter(|_| self.trailing_minus) {
+            return negative(&self.without_unit(Cow::Borrowed(trimmed(number))));
+        }
+        text
+    }
+
+    /// The number without a unit before or behind it, and without the spaces between them.
+    fn without_unit<'a>(&self, text: Cow<'a, [u8]>) -> Cow<'a, [u8]> {
+        let sign = usize::from(matches!(*text, [b'+' | b'-', ..]));
         for unit in &self.units {
             if let Some(number) = text.strip_suffix(&unit[..]) {
-                return Cow::Borrowed(trimmed(number));
+                let kept = trimmed(number).len();
+                return part(text, 0, kept);
             }
             if let Some(number) = text[sign..].strip_prefix(&unit[..]) {
+                let number = trimmed(number);
                 return match sign {
-                    0 => Cow::Borrowed(trimmed(number)),
-                    sign => Cow::Owned([&text[..sign], trimmed(number)].concat()),
+                    0 => {
+                        let start = text.len() - number.len();
+                        let length = number.len();
+                        part(text, start, length)
+                    }
+                    sign => Cow::Owned([&text[..sign], number].concat()),
                 };
             }
         }
-        Cow::Borrowed(text)
+        text
     }
 
     /// The number with `.` as decimal sign and without groups; UTF-8 in, trimmed.
@@ -108,6 +143,19 @@ impl NumberStyle {
     }
 }
 
+/// The number with a minus in front; one that has a sign already is none.
+fn negative(number: &[u8]) -> Cow<'static, [u8]> {
+    Cow::Owned([b"-", number].concat())
+}
+
+/// A part of the text, without a copy where nobody owns it.
+fn part(text: Cow<'_, [u8]>, start: usize, length: usize) -> Cow<'_, [u8]> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(&text[start..start + length]),
+        Cow::Owned(text) => Cow::Owned(text[start..start + length].to_vec()),
+    }
+}
+
 /// Without the spaces around it, be they no-break ones.
 fn trimmed(text: &[u8]) -> &[u8] {
     match std::str::from_utf8(text) {
@@ -123,7 +171,7 @@ fn trimmed(text: &[u8]) -> &[u8] {
 pub(crate) fn integer(text: &[u8], style: &NumberStyle) -> Result<i64, Rule> {
     match whole_number(text) {
         Err(Rule::NotAnInteger) => {
-            let text = style.without_unit(text);
+            let text = style.bare(text);
             let plain = style.plain(&text).map_err(|_| Rule::NotAnInteger)?;
             whole_number(&plain)
         }
@@ -169,7 +217,7 @@ pub(crate) fn decimal(
     precision: u8,
     scale: i8,
 ) -> Result<i128, Rule> {
-    let text = &*style.without_unit(text);
+    let text = &*style.bare(text);
     let sign = if style.thousands.is_none() && style.decimal.is_ascii() {
         Some(style.decimal as u8)
     } else {
@@ -305,7 +353,7 @@ fn without_exponent(digits: &[u8], sign: u8) -> Result<Vec<u8>, Rule> {
 /// # Errors
 /// `NotANumber`, or `OutOfRange` where only infinity is near.
 pub(crate) fn double(text: &[u8], style: &NumberStyle) -> Result<f64, Rule> {
-    let text = style.without_unit(text);
+    let text = style.bare(text);
     let plain = style.plain(&text)?;
     let numeric = plain
         .iter()
@@ -324,22 +372,49 @@ pub(crate) fn double(text: &[u8], style: &NumberStyle) -> Result<f64, Rule> {
     }
 }
 
-/// `true false t f yes no y n 1 0`, in any case.
-///
-/// # Errors
-/// `NotABoolean`.
-pub(crate) fn boolean(text: &[u8]) -> Result<bool, Rule> {
-    const TRUE: [&[u8]; 5] = [b"true", b"t", b"yes", b"y", b"1"];
-    const FALSE: [&[u8]; 5] = [b"false", b"f", b"no", b"n", b"0"];
-    let text = text.trim_ascii();
-    let is_one_of = |words: [&[u8]; 5]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
-    if is_one_of(TRUE) {
-        Ok(true)
-    } else if is_one_of(FALSE) {
-        Ok(false)
-    } else {
-        Err(Rule::NotABoolean)
+/// How an export writes booleans, in any case.
+#[derive(Clone, Debug)]
+pub(crate) struct BooleanStyle {
+    pub(crate) trues: Vec<String>,
+    pub(crate) falses: Vec<String>,
+}
+
+impl BooleanStyle {
+    /// `None`: the words that all databases write.
+    pub(crate) fn new(trues: Option<&[String]>, falses: Option<&[String]>) -> Self {
+        let words = |declared: Option<&[String]>, usual: [&str; 5]| match declared {
+            Some(words) => words.iter().map(|word| word.to_lowercase()).collect(),
+            None => usual.map(String::from).to_vec(),
+        };
+        Self {
+            trues: words(trues, ["true", "t", "yes", "y", "1"]),
+            falses: words(falses, ["false", "f", "no", "n", "0"]),
+        }
     }
+
+    /// The truth of a text.
+    ///
+    /// # Errors
+    /// `NotABoolean`.
+    pub(crate) fn read(&self, text: &[u8]) -> Result<bool, Rule> {
+        let text = text.trim_ascii();
+        let is_one_of = |words: &[String]| words.iter().any(|word| is_word(text, word));
+        if is_one_of(&self.trues) {
+            Ok(true)
+        } else if is_one_of(&self.falses) {
+            Ok(false)
+        } else {
+            Err(Rule::NotABoolean)
+        }
+    }
+}
+
+/// Whether the text is the word, which is in lower case.
+fn is_word(text: &[u8], word: &str) -> bool {
+    if text.is_ascii() {
+        return text.eq_ignore_ascii_case(word.as_bytes());
+    }
+    std::str::from_utf8(text).is_ok_and(|text| text.to_lowercase() == word)
 }
 
 #[cfg(test)]
@@ -352,16 +427,22 @@ mod tests {
         decimal: ',',
         thousands: None,
         units: Vec::new(),
+        parentheses: false,
+        trailing_minus: false,
     };
     const GROUPED: NumberStyle = NumberStyle {
         decimal: ',',
         thousands: Some('.'),
         units: Vec::new(),
+        parentheses: false,
+        trailing_minus: false,
     };
     const SPACED: NumberStyle = NumberStyle {
         decimal: ',',
         thousands: Some(' '),
         units: Vec::new(),
+        parentheses: false,
+        trailing_minus: false,
     };
 
     #[test]
@@ -389,6 +470,52 @@ mod tests {
         for text in ["kr", "5 SEK", "5 kr kr", "kr5kr", "5 KR", "--kr5"] {
             assert_eq!(money(text), Err(Rule::NotANumber), "{text}");
         }
+    }
+
+    #[test]
+    fn a_minus_stands_where_the_source_says_and_may_be_that_of_typographers() {
+        let money = |text: &str, style: &NumberStyle| decimal(text.as_bytes(), style, 12, 2);
+        let books = NumberStyle {
+            units: vec![b"kr".to_vec()],
+            parentheses: true,
+            trailing_minus: true,
+            ..GROUPED
+        };
+        for text in [
+            "(1.234,50)",
+            "( 1.234,50 kr )",
+            "(1.234,50) kr",
+            "kr (1.234,50)",
+            "1.234,50-",
+            "1.234,50 -",
+            "1.234,50- kr",
+            "1.234,50 kr-",
+            "\u{2212}1.234,50",
+            "\u{2212} kr 1.234,50",
+            "1.234,50\u{2212}",
+        ] {
+            assert_eq!(money(text, &books), Ok(-123_450), "{text}");
+        }
+        for text in [
+            "(-5)",
+            "-5-",
+            "(5",
+            "5)",
+            "()",
+            "-",
+            "(+5)",
+            "((5))",
+            "\u{2212}-5",
+        ] {
+            assert_eq!(money(text, &books), Err(Rule::NotANumber), "{text}");
+        }
+        assert_eq!(integer(b"(7)", &books), Ok(-7));
+        assert_eq!(double(b"7,5-", &books), Ok(-7.5));
+        for text in ["(5)", "5-"] {
+            assert_eq!(money(text, &COMMA), Err(Rule::NotANumber), "{text}");
+        }
+        assert_eq!(money("\u{2212}5,5", &COMMA), Ok(-550));
+        assert_eq!(integer("\u{2212}5".as_bytes(), &PLAIN), Ok(-5));
     }
 
     #[test]
@@ -461,9 +588,16 @@ mod tests {
 
     #[test]
     fn booleans_have_five_spellings_each() {
-        assert_eq!(boolean(b"TRUE"), Ok(true));
-        assert_eq!(boolean(b"n"), Ok(false));
-        assert_eq!(boolean(b"ja"), Err(Rule::NotABoolean));
+        let usual = BooleanStyle::new(None, None);
+        assert_eq!(usual.read(b"TRUE"), Ok(true));
+        assert_eq!(usual.read(b" n "), Ok(false));
+        assert_eq!(usual.read(b"ja"), Err(Rule::NotABoolean));
+        let words = ["Ja".to_string(), "Sí".to_string()];
+        let own = BooleanStyle::new(Some(&words), None);
+        assert_eq!(own.read(b"JA"), Ok(true));
+        assert_eq!(own.read("SÍ".as_bytes()), Ok(true));
+        assert_eq!(own.read(b"no"), Ok(false));
+        assert_eq!(own.read(b"yes"), Err(Rule::NotABoolean));
     }
 
     proptest! {

@@ -16,7 +16,7 @@ use super::skip::Skip;
 use super::{Decoding, Format, Seen, converter};
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
-use crate::ingest::conform::{Converter, is_key};
+use crate::ingest::conform::{Converter, Escaping, is_key};
 use crate::ingest::output::Place;
 use crate::ingest::rule::Rule;
 use crate::project::JsonRead;
@@ -286,7 +286,11 @@ fn scan(window: &Window<'_>, paths: &mut Paths, converter: &Converter, limit: us
 
 impl Format for JsonDocument {
     fn converter(&self) -> Converter {
-        converter(&self.read.conversions, self.read.encoding, b'"')
+        converter(
+            &self.read.conversions,
+            self.read.encoding,
+            Escaping::doubled(b"\""),
+        )
     }
 
     fn decode(&self, bytes: &mut dyn Read, mut task: Decoding<'_>) -> Result<Seen> {

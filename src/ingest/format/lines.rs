@@ -108,18 +108,119 @@ impl<'a> Window<'a> {
     ///
     /// # Errors
     /// Those of storage and gzip.
-    pub(super) fn skip_line(&mut self, file: &str) -> Result<()> {
+    pub(super) fn skip_line(&mut self, ends: LineEnds, file: &str) -> Result<()> {
         loop {
-            if let Some(at) = memchr::memchr(b'\n', self.rest()) {
-                self.advance(at + 1, 1);
-                return Ok(());
+            let rest = self.rest();
+            let found = match ends {
+                LineEnds::Feed => memchr::memchr(b'\n', rest),
+                LineEnds::Any => memchr::memchr2(b'\n', b'\r', rest),
+            };
+            let is_half = found.is_some_and(|at| rest[at] == b'\r' && at + 1 == rest.len());
+            match found {
+                Some(at) if !is_half || self.is_last => {
+                    let is_pair = rest[at..].starts_with(b"\r\n");
+                    self.advance(at + 1 + usize::from(is_pair), 1);
+                    return Ok(());
+                }
+                Some(at) => self.advance(at, 0),
+                None => self.advance(rest.len(), 0),
             }
-            self.advance(self.rest().len(), 0);
             if self.is_last {
                 return Ok(());
             }
             self.fill(file)?;
         }
+    }
+
+    /// Takes all that follows, so that damage at its end is seen.
+    ///
+    /// # Errors
+    /// Those of storage and gzip.
+    pub(super) fn skip_rest(&mut self, file: &str) -> Result<()> {
+        while !self.is_last {
+            self.advance(self.rest().len(), 0);
+            self.fill(file)?;
+        }
+        Ok(())
+    }
+}
+
+/// What ends a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LineEnds {
+    /// LF, as in NDJSON, where a carriage return is a blank.
+    Feed,
+    /// LF, CR, or both.
+    Any,
+}
+
+/// An export without the last lines of its text; empty ones do not count, and go with them.
+pub(super) struct WithoutFooter<'a> {
+    bytes: &'a mut dyn Read,
+    lines: u64,
+    /// Most bytes of a footer; what is longer was none.
+    limit: usize,
+    /// What was read and not given.
+    held: Vec<u8>,
+    /// So much of it was given already.
+    given: usize,
+    /// So much of it may be given.
+    free: usize,
+    is_complete: bool,
+}
+
+impl<'a> WithoutFooter<'a> {
+    /// `limit`: bytes of the longest line.
+    pub(super) fn new(bytes: &'a mut dyn Read, lines: u64, limit: usize) -> Self {
+        Self {
+            bytes,
+            lines,
+            limit: limit.saturating_mul(usize::try_from(lines).unwrap_or(usize::MAX)),
+            held: Vec::new(),
+            given: 0,
+            free: 0,
+            is_complete: false,
+        }
+    }
+
+    /// Reads a block more, and frees what is no footer whatever follows.
+    fn fill(&mut self) -> io::Result<()> {
+        self.held.drain(..self.given);
+        self.given = 0;
+        let block = BLOCK as u64;
+        let read = self.bytes.take(block).read_to_end(&mut self.held)?;
+        self.is_complete = read == 0;
+        // a line that is not complete yet may be the last one, or none of the last
+        let ends = |byte: &u8| matches!(byte, b'\n' | b'\r');
+        let mut end = match self.is_complete {
+            true => self.held.len(),
+            false => self.held.iter().rposition(ends).map_or(0, |at| at + 1),
+        };
+        let mut lines = 0;
+        while lines < self.lines && end > 0 {
+            let start = self.held[..end].iter().rposition(ends);
+            let start = start.map_or(0, |at| at + 1);
+            // behind a line end there is an empty line, which does not count
+            lines += u64::from(start < end);
+            end = if start < end { start } else { end - 1 };
+        }
+        self.free = end.max(self.held.len().saturating_sub(self.limit.max(BLOCK)));
+        Ok(())
+    }
+}
+
+impl Read for WithoutFooter<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.lines == 0 {
+            return self.bytes.read(out);
+        }
+        while self.given == self.free && !self.is_complete {
+            self.fill()?;
+        }
+        let length = (self.free - self.given).min(out.len());
+        out[..length].copy_from_slice(&self.held[self.given..self.given + length]);
+        self.given += length;
+        Ok(length)
     }
 }
 
@@ -163,5 +264,29 @@ pub(in crate::ingest) fn unreadable(error: io::Error, file: &str) -> Error {
         Error::unavailable("the export cannot be read")
             .at(file)
             .caused_by(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_lines_that_hold_anything_are_cut_off() {
+        let cut = |text: &str, lines| {
+            let mut bytes = text.as_bytes();
+            let mut out = String::new();
+            let mut without = WithoutFooter::new(&mut bytes, lines, 1 << 10);
+            without.read_to_string(&mut out).unwrap();
+            out
+        };
+        assert_eq!(cut("a\nb\nc\n", 0), "a\nb\nc\n");
+        assert_eq!(cut("a\nb\nc\n", 1), "a\nb\n");
+        assert_eq!(cut("a\nb\nc", 1), "a\nb\n");
+        assert_eq!(cut("a\r\nb\r\n\r\nc\r\n\r\n", 2), "a\r\n");
+        assert_eq!(cut("a\rb\rc\r", 2), "a\r");
+        assert_eq!(cut("a\nb\n", 5), "");
+        let long = "x;y\n".repeat(600_000);
+        assert_eq!(cut(&format!("{long}sum\n"), 1), long);
     }
 }

@@ -5,8 +5,11 @@
 //! goes the output's.
 
 #[cfg(test)]
+mod collections;
+#[cfg(test)]
 mod conformance;
 mod csv;
+mod fixed;
 pub(crate) mod json;
 mod json_document;
 mod layout;
@@ -15,6 +18,7 @@ mod ndjson;
 mod objects;
 mod parquet;
 mod paths;
+mod records;
 mod scratch;
 mod skip;
 mod xlsx;
@@ -22,7 +26,7 @@ mod xlsx;
 use std::io::Read;
 use std::path::Path;
 
-use super::conform::{Conformer, Converter};
+use super::conform::{Conformer, Converter, Escaping};
 use super::output::Output;
 use crate::error::Result;
 use crate::project::{Conversions, Encoding, Read as Declared};
@@ -71,6 +75,7 @@ pub(crate) trait Format: Send {
 pub(crate) fn format(read: &Declared) -> Box<dyn Format> {
     match read {
         Declared::Csv(read) => Box::new(csv::Csv::new(read.clone())),
+        Declared::Fixed(read) => Box::new(fixed::Fixed::new(read.clone())),
         Declared::Ndjson(read) => Box::new(ndjson::Ndjson::new(read.clone())),
         Declared::Json(read) => Box::new(json_document::JsonDocument::new(read.clone())),
         Declared::Xlsx(read) => Box::new(xlsx::Xlsx::new(read.clone())),
@@ -78,6 +83,6 @@ pub(crate) fn format(read: &Declared) -> Box<dyn Format> {
     }
 }
 
-fn converter(conversions: &Conversions, encoding: Encoding, escape: u8) -> Converter {
-    Converter::new(conversions, encoding, escape)
+fn converter(conversions: &Conversions, encoding: Encoding, escaping: Escaping) -> Converter {
+    Converter::new(conversions, encoding, escaping)
 }

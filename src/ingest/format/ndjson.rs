@@ -2,13 +2,13 @@
 
 use std::io::Read;
 
-use super::csv::long_line;
-use super::lines::Window;
+use super::lines::{LineEnds, Window};
 use super::objects::Objects;
 use super::paths::Paths;
+use super::records::long_line;
 use super::{Decoding, Format, Seen, converter};
 use crate::error::Result;
-use crate::ingest::conform::Converter;
+use crate::ingest::conform::{Converter, Escaping};
 use crate::ingest::output::Place;
 use crate::ingest::rule::Rule;
 use crate::project::NdjsonRead;
@@ -66,7 +66,11 @@ fn scan(window: &Window<'_>, paths: &mut Paths, converter: &Converter, limit: us
 
 impl Format for Ndjson {
     fn converter(&self) -> Converter {
-        converter(&self.read.conversions, self.read.encoding, b'"')
+        converter(
+            &self.read.conversions,
+            self.read.encoding,
+            Escaping::doubled(b"\""),
+        )
     }
 
     fn decode(&self, bytes: &mut dyn Read, mut task: Decoding<'_>) -> Result<Seen> {
@@ -80,7 +84,7 @@ impl Format for Ndjson {
                 let objects = &mut batch.objects;
                 objects.reject(window.rest(), place, Rule::RecordTooLong, converter);
                 batch.objects.write(window.rest(), paths.width, &mut task)?;
-                window.skip_line(task.file)?;
+                window.skip_line(LineEnds::Feed, task.file)?;
                 continue;
             }
             let (end, lines) = (batch.end, batch.lines);
@@ -105,7 +109,7 @@ mod tests {
     use crate::ingest::testing::{
         Bench, accepted, contract, ndjson, reject_texts, rejects, source,
     };
-    use crate::project::{ColumnType, Load};
+    use crate::project::{ColumnType, Load, Read};
 
     fn money() -> ColumnType {
         ColumnType::Decimal {
@@ -254,5 +258,37 @@ mod tests {
         let keys = reject_texts(&decoded, "key");
         assert_eq!(keys[0], None);
         assert_eq!(keys[1].as_deref(), Some(r#"{"order_id":"c"}"#));
+    }
+
+    #[tokio::test]
+    async fn numbers_are_dates_and_times_where_the_source_says_what_they_count() {
+        let columns = [
+            ("day", ColumnType::Date),
+            ("at", ColumnType::Timestamp),
+            ("ok", ColumnType::Boolean),
+        ];
+        let mut read = ndjson();
+        let Read::Ndjson(settings) = &mut read else {
+            panic!("ndjson")
+        };
+        settings.conversions.dates = vec!["excel".into()];
+        settings.conversions.times = vec!["epoch".into()];
+        let bench = Bench::new(source(read, Load::Append), contract(&[], &columns));
+        let text = "{\"day\":45351,\"at\":1700000000.5,\"ok\":true}\n\
+            {\"day\":\"45351\",\"at\":\"1700000000\",\"ok\":0}\n\
+            {\"day\":-1,\"at\":1}\n";
+        let decoded = bench.decode("a", text).await;
+        assert_eq!(
+            accepted(&decoded),
+            [
+                "2024-02-29|2023-11-14T22:13:20.500Z|true",
+                "2024-02-29|2023-11-14T22:13:20Z|false"
+            ]
+        );
+        let expected = (3, "day".to_string(), "number_as_date".to_string());
+        assert_eq!(rejects(&decoded), [expected]);
+        let bench = Bench::new(source(ndjson(), Load::Append), contract(&[], &columns));
+        let decoded = bench.decode("b", text).await;
+        assert_eq!(decoded.report.rejected, 3);
     }
 }

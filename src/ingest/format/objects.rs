@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use datafusion::arrow::array::{ArrayRef, new_null_array};
 
-use super::csv::raw_text;
 use super::json::Malformed;
 use super::paths::{Paths, Rows};
+use super::records::raw_text;
 use super::{BATCH_ROWS, Decoding};
 use crate::error::Result;
 use crate::ingest::cell::Cell;
@@ -40,7 +40,7 @@ impl Objects {
     ) {
         let record = &text[..end];
         let row = self.places.len();
-        if converter.decoder.is_utf8() && std::str::from_utf8(&record[place.start..]).is_err() {
+        if !converter.decoder.is_text(&record[place.start..]) {
             let fault = Fault::new(row, Rule::Encoding);
             self.breaches.insert(row, (None, fault));
             let width = self.cells.len() + paths.width;

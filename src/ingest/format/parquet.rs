@@ -14,7 +14,7 @@ use super::scratch::copy;
 use super::{BATCH_ROWS, Decoding, Format, Seen, converter};
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
-use crate::ingest::conform::Converter;
+use crate::ingest::conform::{Converter, Escaping};
 use crate::ingest::output::Place;
 use crate::ingest::reject::json_row;
 use crate::project::{Encoding, ParquetRead};
@@ -32,7 +32,11 @@ impl Parquet {
 
 impl Format for Parquet {
     fn converter(&self) -> Converter {
-        converter(&self.read.conversions, Encoding::Utf8, b'"')
+        converter(
+            &self.read.conversions,
+            Encoding::Utf8,
+            Escaping::doubled(b"\""),
+        )
     }
 
     fn decode(&self, bytes: &mut dyn Read, mut task: Decoding<'_>) -> Result<Seen> {

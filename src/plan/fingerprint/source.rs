@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::{Fingerprints, hash, test_fields};
 use crate::plan::PublishedTable;
 use crate::project::{
-    Column, ColumnType, Contract, Conversions, Encoding, Load, OnDrift, Read, Source, Spanned,
-    TestKind,
+    Column, ColumnType, Contract, Conversions, Escape, Frame, Load, Negatives, OnDrift, Read,
+    Source, Spanned, TestKind,
 };
 
 /// Columns, types, where they come from, and the key by which records replace each other.
@@ -187,30 +187,55 @@ pub(super) fn read_part(source: &Source) -> String {
 }
 
 fn read_fields(read: &Read) -> Vec<String> {
-    let byte = |byte: Option<u8>| byte.map_or_else(|| "none".into(), |b| b.to_string());
     match read {
         Read::Csv(csv) => {
+            let escape = match csv.escape {
+                Escape::Doubled => "none".to_string(),
+                Escape::Sign(sign) => sign_field(sign.encode_utf8(&mut [0; 4])),
+                Escape::Bare => "bare".to_string(),
+            };
+            let none = || "none".to_string();
             let mut fields = vec![
                 "csv".to_string(),
-                csv.delimiter.to_string(),
-                byte(csv.quote),
-                byte(csv.escape),
-                byte(csv.comment),
-                csv.header.to_string(),
-                csv.skip_lines.to_string(),
-                encoding(csv.encoding).to_string(),
+                sign_field(&csv.delimiter),
+                csv.quote
+                    .map_or_else(none, |sign| sign_field(sign.encode_utf8(&mut [0; 4]))),
+                escape,
+                csv.frame.comment.as_deref().map_or_else(none, sign_field),
+                match csv.header_rows {
+                    0 => "false".to_string(),
+                    1 => "true".to_string(),
+                    rows => format!("{rows} rows"),
+                },
+                csv.frame.skip_lines.to_string(),
+                csv.encoding.name().to_string(),
             ];
+            fields.extend(csv.trim.then(|| "trim".to_string()));
+            fields.extend(end_fields(&csv.frame));
             fields.extend(conversion_fields(&csv.conversions));
             fields
         }
+        Read::Fixed(fixed) => {
+            let mut fields = vec!["fixed".to_string()];
+            for (name, width) in &fixed.fields {
+                fields.extend([name.clone(), width.to_string()]);
+            }
+            let comment = fixed.frame.comment.clone();
+            fields.push(comment.unwrap_or_default());
+            fields.push(fixed.frame.skip_lines.to_string());
+            fields.push(fixed.encoding.name().to_string());
+            fields.extend(end_fields(&fixed.frame));
+            fields.extend(conversion_fields(&fixed.conversions));
+            fields
+        }
         Read::Ndjson(ndjson) => {
-            let mut fields = vec!["ndjson".to_string(), encoding(ndjson.encoding).to_string()];
+            let mut fields = vec!["ndjson".to_string(), ndjson.encoding.name().to_string()];
             fields.extend(explode_fields(ndjson.explode.as_deref()));
             fields.extend(conversion_fields(&ndjson.conversions));
             fields
         }
         Read::Json(json) => {
-            let mut fields = vec!["json".to_string(), encoding(json.encoding).to_string()];
+            let mut fields = vec!["json".to_string(), json.encoding.name().to_string()];
             fields.push(json.path.join("."));
             fields.extend(explode_fields(json.explode.as_deref()));
             fields.extend(conversion_fields(&json.conversions));
@@ -239,13 +264,25 @@ fn explode_fields(explode: Option<&[String]>) -> Option<String> {
     explode.map(|path| format!("explode {}", path.join(".")))
 }
 
-fn encoding(encoding: Encoding) -> &'static str {
-    match encoding {
-        Encoding::Utf8 => "utf-8",
-        Encoding::Windows1252 => "windows-1252",
-        Encoding::Iso8859_1 => "iso-8859-1",
-        Encoding::Utf16 => "utf-16",
+/// One character of ASCII by its number, as older fingerprints have it; all else as it is.
+fn sign_field(sign: &str) -> String {
+    match sign.as_bytes() {
+        [byte] => byte.to_string(),
+        _ => sign.to_string(),
     }
+}
+
+/// Nothing where the records end with the export, so that older fingerprints stay what they were.
+fn end_fields(frame: &Frame) -> Vec<String> {
+    let mut fields = Vec::new();
+    if frame.skip_footer > 0 {
+        fields.push(format!("skip_footer {}", frame.skip_footer));
+    }
+    if !frame.until.is_empty() {
+        fields.push("until".to_string());
+        fields.extend(frame.until.iter().cloned());
+    }
+    fields
 }
 
 fn conversion_fields(conversions: &Conversions) -> Vec<String> {
@@ -264,6 +301,21 @@ fn conversion_fields(conversions: &Conversions) -> Vec<String> {
     if !conversions.units.is_empty() {
         fields.push("units".into());
         fields.extend(conversions.units.iter().cloned());
+    }
+    let Negatives {
+        parentheses,
+        trailing_minus,
+    } = conversions.negatives;
+    fields.extend(parentheses.then(|| "parentheses".to_string()));
+    fields.extend(trailing_minus.then(|| "trailing_minus".to_string()));
+    for (name, words) in [
+        ("trues", &conversions.trues),
+        ("falses", &conversions.falses),
+    ] {
+        if let Some(words) = words {
+            fields.push(name.to_string());
+            fields.extend(words.iter().cloned());
+        }
     }
     fields
 }

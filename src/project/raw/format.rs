@@ -2,15 +2,19 @@
 
 use super::super::Spanned;
 use super::declare::{choice, section, words};
-use super::decode::{Anything, Later, OneOrMany};
-use super::scalar::{Character, DateFormat, JsonPath, NumberSign, TimeFormat, Unit, Zone};
+use super::decode::{Anything, FromText, Later, Mistake, Named, OneOrMany};
+use super::scalar::{Character, DateFormat, JsonPath, NumberSign, Signs, TimeFormat, Unit, Zone};
+use crate::diagnostic::nearest;
 use crate::project::Encoding;
+use crate::project::encoding::ENCODINGS;
 
 choice! {
     /// The format of an export and how it is written.
     RawRead ("a format") {
         /// Delimited text, plain or packed by gzip or zstd.
         Csv("csv"): RawCsv,
+        /// Text in columns of a fixed width, plain or packed by gzip or zstd.
+        Fixed("fixed"): RawFixed,
         /// One JSON object a line, plain or packed by gzip or zstd.
         Ndjson("ndjson"): RawNdjson,
         /// Parquet; types are taken from the file and converted by the contract.
@@ -27,16 +31,20 @@ choice! {
 section! {
     /// Delimited text.
     RawCsv {
-        /// Sign between fields. Default `,`.
-        delimiter: Option<Spanned<Character>>,
-        /// Sign around fields. Default `"`.
+        /// Sign between fields, of one character or more. Default `,`.
+        delimiter: Option<Spanned<Signs>>,
+        /// Sign around fields; `none`: quotes are ordinary characters. Default `"`.
         quote: Option<Spanned<QuoteSign>>,
-        /// Sign before a quote within quotes. Default: the quote is doubled.
-        escape: Option<Spanned<Character>>,
+        /// Sign before a quote within quotes; `none`: such a quote stands as it is. Default: the quote is doubled.
+        escape: Option<Spanned<EscapeSign>>,
         /// Lines that begin with this sign are skipped. Default: none.
-        comment: Option<Spanned<Character>>,
+        comment: Option<Spanned<Signs>>,
+        /// Whether spaces around fields are cut off, also those around quotes. Default `false`.
+        trim: Option<bool>,
         /// Whether the first line names the columns; `false`: columns in contract order. Default `true`.
         header: Option<Spanned<bool>>,
+        /// Rows that name the columns together: their texts are joined with a space. Default 1.
+        header_rows: Option<Spanned<u64>>,
         /// Character encoding. Default `utf-8`; a byte order mark wins.
         encoding: Option<Encoding>,
         /// Decimal sign. Default `.`.
@@ -45,16 +53,64 @@ section! {
         thousands: Option<Spanned<NumberSign>>,
         /// Signs and words that are cut off numbers, before or behind them: `[kr, "%"]`. Default: none.
         units: OneOrMany<Unit>,
+        /// How negative numbers are written besides `-5`: `parentheses` for `(5)`, `trailing_minus` for `5-`. Default: not at all.
+        negatives: OneOrMany<NegativeForm>,
         /// Texts that mean null. Default `[""]`.
-        nulls: Option<NullTexts>,
-        /// strftime formats of dates, tried in order. Default ISO 8601.
+        nulls: Option<Texts>,
+        /// Texts that mean true, in any case: `[ja, x]`. Default `[true, t, yes, y, 1]`.
+        trues: Option<Spanned<Texts>>,
+        /// Texts that mean false, in any case: `[nej, ""]`. Default `[false, f, no, n, 0]`.
+        falses: Option<Spanned<Texts>>,
+        /// strftime formats of dates, tried in order; `excel`: days since 1900. Default ISO 8601.
         dates: OneOrMany<DateFormat>,
-        /// strftime formats of times, tried in order. Default ISO 8601.
+        /// strftime formats of times, tried in order; `excel`, `epoch` (seconds), `epoch_ms`, `epoch_us`. Default ISO 8601.
         times: OneOrMany<TimeFormat>,
         /// Time zone of times without one. Default: the project's.
         zone: Option<Zone>,
         /// Lines before the header, or before the first record. Default 0.
         skip_lines: Option<u64>,
+        /// Lines after the last record; empty ones do not count. Default 0.
+        skip_footer: Option<u64>,
+        /// The records end before the line that begins with this text, or with one of these: `Total`. Default: none.
+        until: OneOrMany<Signs>,
+    }
+}
+
+section! {
+    /// Text in columns of a fixed width; spaces around fields are cut off.
+    RawFixed {
+        /// Names and widths of the fields in order, in characters: `{customer_no: 8, name: 30}`.
+        fields: Spanned<Named<Width>>,
+        /// Lines that begin with this sign are skipped. Default: none.
+        comment: Option<Spanned<Signs>>,
+        /// Character encoding. Default `utf-8`; a byte order mark wins.
+        encoding: Option<Encoding>,
+        /// Decimal sign. Default `.`.
+        decimal: Option<Spanned<NumberSign>>,
+        /// Sign between thousands. Default: none.
+        thousands: Option<Spanned<NumberSign>>,
+        /// Signs and words that are cut off numbers, before or behind them: `[kr, "%"]`. Default: none.
+        units: OneOrMany<Unit>,
+        /// How negative numbers are written besides `-5`: `parentheses` for `(5)`, `trailing_minus` for `5-`. Default: not at all.
+        negatives: OneOrMany<NegativeForm>,
+        /// Texts that mean null. Default `[""]`.
+        nulls: Option<Texts>,
+        /// Texts that mean true, in any case: `[ja, x]`. Default `[true, t, yes, y, 1]`.
+        trues: Option<Spanned<Texts>>,
+        /// Texts that mean false, in any case: `[nej, ""]`. Default `[false, f, no, n, 0]`.
+        falses: Option<Spanned<Texts>>,
+        /// strftime formats of dates, tried in order; `excel`: days since 1900. Default ISO 8601.
+        dates: OneOrMany<DateFormat>,
+        /// strftime formats of times, tried in order; `excel`, `epoch` (seconds), `epoch_ms`, `epoch_us`. Default ISO 8601.
+        times: OneOrMany<TimeFormat>,
+        /// Time zone of times without one. Default: the project's.
+        zone: Option<Zone>,
+        /// Lines before the first record. Default 0.
+        skip_lines: Option<u64>,
+        /// Lines after the last record; empty ones do not count. Default 0.
+        skip_footer: Option<u64>,
+        /// The records end before the line that begins with this text, or with one of these: `Total`. Default: none.
+        until: OneOrMany<Signs>,
     }
 }
 
@@ -69,11 +125,17 @@ section! {
         thousands: Option<Spanned<NumberSign>>,
         /// Signs and words that are cut off numbers, before or behind them: `[kr, "%"]`. Default: none.
         units: OneOrMany<Unit>,
+        /// How negative numbers are written besides `-5`: `parentheses` for `(5)`, `trailing_minus` for `5-`. Default: not at all.
+        negatives: OneOrMany<NegativeForm>,
         /// Texts that mean null. Default `[""]`.
-        nulls: Option<NullTexts>,
-        /// strftime formats of dates, tried in order. Default ISO 8601.
+        nulls: Option<Texts>,
+        /// Texts that mean true, in any case: `[ja, x]`. Default `[true, t, yes, y, 1]`.
+        trues: Option<Spanned<Texts>>,
+        /// Texts that mean false, in any case: `[nej, ""]`. Default `[false, f, no, n, 0]`.
+        falses: Option<Spanned<Texts>>,
+        /// strftime formats of dates, tried in order; `excel`: days since 1900. Default ISO 8601.
         dates: OneOrMany<DateFormat>,
-        /// strftime formats of times, tried in order. Default ISO 8601.
+        /// strftime formats of times, tried in order; `excel`, `epoch` (seconds), `epoch_ms`, `epoch_us`. Default ISO 8601.
         times: OneOrMany<TimeFormat>,
         /// Time zone of times without one. Default: the project's.
         zone: Option<Zone>,
@@ -97,11 +159,17 @@ section! {
         thousands: Option<Spanned<NumberSign>>,
         /// Signs and words that are cut off numbers, before or behind them: `[kr, "%"]`. Default: none.
         units: OneOrMany<Unit>,
+        /// How negative numbers are written besides `-5`: `parentheses` for `(5)`, `trailing_minus` for `5-`. Default: not at all.
+        negatives: OneOrMany<NegativeForm>,
         /// Texts that mean null. Default `[""]`.
-        nulls: Option<NullTexts>,
-        /// strftime formats of dates, tried in order. Default ISO 8601.
+        nulls: Option<Texts>,
+        /// Texts that mean true, in any case: `[ja, x]`. Default `[true, t, yes, y, 1]`.
+        trues: Option<Spanned<Texts>>,
+        /// Texts that mean false, in any case: `[nej, ""]`. Default `[false, f, no, n, 0]`.
+        falses: Option<Spanned<Texts>>,
+        /// strftime formats of dates, tried in order; `excel`: days since 1900. Default ISO 8601.
         dates: OneOrMany<DateFormat>,
-        /// strftime formats of times, tried in order. Default ISO 8601.
+        /// strftime formats of times, tried in order; `excel`, `epoch` (seconds), `epoch_ms`, `epoch_us`. Default ISO 8601.
         times: OneOrMany<TimeFormat>,
         /// Time zone of times without one. Default: the project's.
         zone: Option<Zone>,
@@ -123,11 +191,17 @@ section! {
         thousands: Option<Spanned<NumberSign>>,
         /// Signs and words that are cut off numbers, before or behind them: `[kr, "%"]`. Default: none.
         units: OneOrMany<Unit>,
+        /// How negative numbers are written besides `-5`: `parentheses` for `(5)`, `trailing_minus` for `5-`. Default: not at all.
+        negatives: OneOrMany<NegativeForm>,
         /// Texts that mean null. Default `[""]`.
-        nulls: Option<NullTexts>,
-        /// strftime formats of dates, tried in order. Default ISO 8601.
+        nulls: Option<Texts>,
+        /// Texts that mean true, in any case: `[ja, x]`. Default `[true, t, yes, y, 1]`.
+        trues: Option<Spanned<Texts>>,
+        /// Texts that mean false, in any case: `[nej, ""]`. Default `[false, f, no, n, 0]`.
+        falses: Option<Spanned<Texts>>,
+        /// strftime formats of dates, tried in order; `excel`: days since 1900. Default ISO 8601.
         dates: OneOrMany<DateFormat>,
-        /// strftime formats of times, tried in order. Default ISO 8601.
+        /// strftime formats of times, tried in order; `excel`, `epoch` (seconds), `epoch_ms`, `epoch_us`. Default ISO 8601.
         times: OneOrMany<TimeFormat>,
         /// Time zone of times without one. Default: the project's.
         zone: Option<Zone>,
@@ -143,54 +217,114 @@ section! {
         thousands: Option<Spanned<NumberSign>>,
         /// Signs and words that are cut off numbers, before or behind them: `[kr, "%"]`. Default: none.
         units: OneOrMany<Unit>,
+        /// How negative numbers are written besides `-5`: `parentheses` for `(5)`, `trailing_minus` for `5-`. Default: not at all.
+        negatives: OneOrMany<NegativeForm>,
         /// Texts that mean null. Default `[""]`.
-        nulls: Option<NullTexts>,
-        /// strftime formats of dates, tried in order. Default ISO 8601.
+        nulls: Option<Texts>,
+        /// Texts that mean true, in any case: `[ja, x]`. Default `[true, t, yes, y, 1]`.
+        trues: Option<Spanned<Texts>>,
+        /// Texts that mean false, in any case: `[nej, ""]`. Default `[false, f, no, n, 0]`.
+        falses: Option<Spanned<Texts>>,
+        /// strftime formats of dates, tried in order; `excel`: days since 1900. Default ISO 8601.
         dates: OneOrMany<DateFormat>,
-        /// strftime formats of times, tried in order. Default ISO 8601.
+        /// strftime formats of times, tried in order; `excel`, `epoch` (seconds), `epoch_ms`, `epoch_us`. Default ISO 8601.
         times: OneOrMany<TimeFormat>,
         /// Time zone of times without one. Default: the project's.
         zone: Option<Zone>,
     }
 }
 
-words! {
-    Encoding, "an encoding" {
-        "utf-8" => Encoding::Utf8,
-        "windows-1252" => Encoding::Windows1252,
-        "iso-8859-1" => Encoding::Iso8859_1,
-        "utf-16" => Encoding::Utf16,
-    }
-    also {
-        "utf16" => "utf-16", "utf-16le" => "utf-16", "utf-16be" => "utf-16", "utf_16" => "utf-16", "unicode" => "utf-16",
-        "utf8" => "utf-8", "utf-8-sig" => "utf-8", "utf_8" => "utf-8", "ascii" => "utf-8", "us-ascii" => "utf-8",
-        "cp1252" => "windows-1252", "ansi" => "windows-1252", "win1252" => "windows-1252",
-        "windows1252" => "windows-1252", "cp-1252" => "windows-1252",
-        "latin1" => "iso-8859-1", "latin-1" => "iso-8859-1", "iso8859-1" => "iso-8859-1",
-        "iso_8859-1" => "iso-8859-1", "iso88591" => "iso-8859-1"
-    }
-}
+impl FromText for Encoding {
+    const EXPECTED: &'static str = "an encoding";
 
-/// A quote, or none: `quote: ""` makes quotes ordinary characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct QuoteSign(pub(crate) Option<u8>);
-
-impl super::decode::FromText for QuoteSign {
-    const EXPECTED: &'static str = "one character, or \"\" for none";
-
-    fn from_text(text: &str) -> Result<Self, super::decode::Mistake> {
-        if text.is_empty() {
-            return Ok(Self(None));
+    fn from_text(text: &str) -> Result<Self, Mistake> {
+        if let Some(encoding) = Self::named(text) {
+            return Ok(encoding);
         }
-        Character::from_text(text).map(|sign| Self(Some(sign.0)))
+        let mistake = Mistake::new(105, format!("`{text}` is not an encoding"));
+        let names = ENCODINGS.iter().map(|(name, _)| *name);
+        let meant = Self::name_of_label(text).or_else(|| nearest(text, names));
+        Err(match meant {
+            Some(name) => mistake.help(format!("did you mean `{name}`?")),
+            None => mistake.help("`utf-8`, `windows-1252`, `iso-8859-1`, `utf-16` and others: docs/keys.md lists them"),
+        })
+    }
+
+    fn text_schema() -> schemars::Schema {
+        let names: Vec<&str> = ENCODINGS.iter().map(|(name, _)| *name).collect();
+        schemars::json_schema!({ "enum": names })
     }
 }
 
-/// Texts that mean null, where `null` itself is a text: `nulls: ["", NULL]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct NullTexts(pub(crate) Vec<String>);
+/// A quote, or none: `quote: none` (or `""`) makes quotes ordinary characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct QuoteSign(pub(crate) Option<char>);
 
-impl super::decode::Decode for NullTexts {
+impl FromText for QuoteSign {
+    const EXPECTED: &'static str = "one character, or `none`";
+
+    fn from_text(text: &str) -> Result<Self, Mistake> {
+        match text {
+            "" | "none" => Ok(Self(None)),
+            sign => Character::from_text(sign).map(|sign| Self(Some(sign.0))),
+        }
+    }
+}
+
+/// What stands before a quote within quotes, or none: `escape: none` leaves it as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EscapeSign(pub(crate) Option<char>);
+
+impl FromText for EscapeSign {
+    const EXPECTED: &'static str = "one character, or `none`";
+
+    fn from_text(text: &str) -> Result<Self, Mistake> {
+        match text {
+            "none" => Ok(Self(None)),
+            sign => Character::from_text(sign).map(|sign| Self(Some(sign.0))),
+        }
+    }
+}
+
+/// Width of a field in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Width(pub(crate) usize);
+
+impl FromText for Width {
+    const EXPECTED: &'static str = "a width";
+
+    fn from_text(text: &str) -> Result<Self, Mistake> {
+        match text.parse() {
+            Ok(width) if (1..=1_000_000).contains(&width) => Ok(Self(width)),
+            _ => Err(Mistake::new(103, format!("`{text}` is not a width"))
+                .help("characters of the field, a whole number from 1: `8`")),
+        }
+    }
+
+    fn text_schema() -> schemars::Schema {
+        schemars::json_schema!({"type": "integer", "minimum": 1, "maximum": 1_000_000})
+    }
+}
+
+/// A form of negative numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NegativeForm {
+    Parentheses,
+    TrailingMinus,
+}
+
+words! {
+    NegativeForm, "a form of negative numbers" {
+        "parentheses" => NegativeForm::Parentheses,
+        "trailing_minus" => NegativeForm::TrailingMinus,
+    }
+}
+
+/// Texts that stand for a value, where `null` itself is a text: `nulls: ["", NULL]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Texts(pub(crate) Vec<String>);
+
+impl super::decode::Decode for Texts {
     const REQUIRED: bool = false;
 
     fn decode(node: &super::tree::Node, sink: &mut super::decode::Sink) -> Option<Self> {

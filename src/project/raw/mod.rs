@@ -33,8 +33,8 @@ pub(in crate::project) use decode::{
 };
 pub(in crate::project) use drift::RawDrift;
 pub(in crate::project) use due::{RawDue, RawSender};
-pub(in crate::project) use format::NullTexts;
-pub(in crate::project) use format::{RawCsv, RawRead, RawXlsx};
+pub(in crate::project) use format::Texts;
+pub(in crate::project) use format::{EscapeSign, NegativeForm, RawCsv, RawFixed, RawRead, RawXlsx};
 pub(in crate::project) use golden::{RawGolden, RawGoldenField, RawSurvivor};
 pub(in crate::project) use matching::{Expression, RawCompare, RawMatch};
 pub(in crate::project) use pipeline_file::{
@@ -45,7 +45,7 @@ pub(in crate::project) use project_file::{
 };
 pub(crate) use scalar::name_made_of;
 pub(in crate::project) use scalar::{
-    Character, ColumnName, DateFormat, JsonPath, NumberSign, TimeFormat, Unit, identifier,
+    ColumnName, DateFormat, JsonPath, NumberSign, Signs, TimeFormat, Unit, identifier,
 };
 pub(in crate::project) use schema_file::{
     RawColumn, RawMaterialization, RawSchemaFile, RawSubject,

@@ -356,36 +356,58 @@ impl FromText for Zone {
     }
 }
 
-/// One ASCII character: a delimiter, a quote.
+/// One character: a quote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Character(pub(crate) u8);
+pub(crate) struct Character(pub(crate) char);
 
 impl FromText for Character {
     const EXPECTED: &'static str = "one character";
 
     fn from_text(text: &str) -> Result<Self, Mistake> {
-        match text.as_bytes() {
-            [b'\n' | b'\r'] => Err(Mistake::new(
-                115,
-                "a line end cannot be a sign within a line",
-            )),
-            [byte] if byte.is_ascii() => Ok(Self(*byte)),
+        let Signs(signs) = Signs::from_text(text)?;
+        let mut signs = signs.chars();
+        match (signs.next(), signs.next()) {
+            (Some(sign), None) => Ok(Self(sign)),
             _ => {
-                let mistake = Mistake::new(
-                    115,
-                    format!("`{}` is not one ASCII character", visible(text)),
-                );
-                Err(match text {
-                    "\\t" | "tab" | "TAB" => mistake.help("write a tab in double quotes: \"\\t\""),
-                    "" => mistake.help("remove the key for the default"),
-                    _ => mistake.help("one sign, in quotes: \";\""),
-                })
+                let mistake =
+                    Mistake::new(115, format!("`{}` is not one character", visible(text)));
+                Err(mistake.help("one sign, in quotes: \"'\""))
             }
         }
     }
 
     fn text_schema() -> Schema {
         json_schema!({"type": "string", "minLength": 1, "maxLength": 1})
+    }
+}
+
+/// Characters of a line: a delimiter, what a line begins with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Signs(pub(crate) String);
+
+impl FromText for Signs {
+    const EXPECTED: &'static str = "one character or more";
+
+    fn from_text(text: &str) -> Result<Self, Mistake> {
+        const LONGEST: usize = 256;
+        let mistake = |message: String| Mistake::new(115, message);
+        match text {
+            "\\t" | "tab" | "TAB" => Err(mistake(format!("`{text}` is not a tab"))
+                .help("write a tab in double quotes: \"\\t\"")),
+            "" => Err(mistake("no sign is written".into()).help("remove the key for the default")),
+            text if text.contains(['\n', '\r']) => {
+                Err(mistake("a line end cannot be a sign within a line".into()))
+            }
+            text if text.len() > LONGEST => Err(mistake(format!(
+                "a text of {} bytes, longer than {LONGEST}",
+                text.len()
+            ))),
+            text => Ok(Self(text.to_string())),
+        }
+    }
+
+    fn text_schema() -> Schema {
+        json_schema!({"type": ["string", "number"], "minLength": 1, "maxLength": 256})
     }
 }
 
@@ -476,11 +498,16 @@ impl FromText for Unit {
     }
 }
 
-/// A strftime format of dates.
+/// Days since 1900, as spreadsheets count them.
+const EXCEL: &str = "excel";
+/// Seconds, thousandths and millionths of them since 1970.
+const EPOCHS: [&str; 3] = ["epoch", "epoch_ms", "epoch_us"];
+
+/// A strftime format of dates, or `excel`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DateFormat(pub(crate) String);
 
-/// A strftime format of times.
+/// A strftime format of times, or what numbers count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TimeFormat(pub(crate) String);
 
@@ -488,7 +515,14 @@ impl FromText for DateFormat {
     const EXPECTED: &'static str = "a date format";
 
     fn from_text(text: &str) -> Result<Self, Mistake> {
-        time_format::check_date(text).map_err(wrong_format)?;
+        if EPOCHS.contains(&text) {
+            let mistake = Mistake::new(113, format!("`{text}` counts times, not days"));
+            let help = "write it in `times`, and make the column `timestamp`";
+            return Err(mistake.help(help));
+        }
+        if text != EXCEL {
+            time_format::check_date(text).map_err(wrong_format)?;
+        }
         Ok(Self(text.to_string()))
     }
 }
@@ -497,7 +531,9 @@ impl FromText for TimeFormat {
     const EXPECTED: &'static str = "a time format";
 
     fn from_text(text: &str) -> Result<Self, Mistake> {
-        time_format::check_time(text).map_err(wrong_format)?;
+        if text != EXCEL && !EPOCHS.contains(&text) {
+            time_format::check_time(text).map_err(wrong_format)?;
+        }
         Ok(Self(text.to_string()))
     }
 }
@@ -636,18 +672,17 @@ mod tests {
     }
 
     #[test]
-    fn a_delimiter_is_one_ascii_character() {
-        assert_eq!(Character::from_text("\t").unwrap(), Character(9));
-        assert!(
-            Character::from_text("\\t")
-                .unwrap_err()
-                .help
-                .unwrap()
-                .contains("double quotes")
-        );
-        for wrong in ["", ";;", "\n", "€"] {
+    fn signs_are_written_as_they_are() {
+        assert_eq!(Signs::from_text("\t").unwrap(), Signs("\t".into()));
+        assert_eq!(Signs::from_text(", ").unwrap(), Signs(", ".into()));
+        assert_eq!(Character::from_text("\u{a7}").unwrap(), Character('\u{a7}'));
+        let help = Signs::from_text("\\t").unwrap_err().help.unwrap();
+        assert!(help.contains("double quotes"), "{help}");
+        for wrong in ["", "\n", "a\r", &"x".repeat(300)] {
+            assert!(Signs::from_text(wrong).is_err());
             assert!(Character::from_text(wrong).is_err());
         }
+        assert!(Character::from_text(";;").is_err());
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::raw::{Mistake, listed, nearest_word};
 use super::super::{
-    ColumnType, Contract, CsvRead, DataTest, GOLD, Load, Materialization, OnError, Read, Source,
-    Spanned, TestKind, XlsxRead,
+    Column, ColumnType, Contract, CsvRead, DataTest, FixedRead, GOLD, Load, Materialization,
+    OnError, Read, Source, Spanned, TestKind, XlsxRead,
 };
 use super::contract::{Contracts, Draft};
 use super::data_test::Reference;
@@ -264,7 +264,7 @@ fn check_source_columns(source: &Source, draft: &Draft, found: &mut Vec<Diagnost
                 ))
             }
             (
-                Read::Csv(CsvRead { header: false, .. })
+                Read::Csv(CsvRead { header_rows: 0, .. })
                 | Read::Xlsx(XlsxRead { header: false, .. }),
                 None,
                 Some(from),
@@ -273,7 +273,7 @@ fn check_source_columns(source: &Source, draft: &Draft, found: &mut Vec<Diagnost
                 "an export without a header has no names to take a column from".to_string(),
                 "columns come in contract order: remove `from`",
             )),
-            (Read::Csv(_), None, _) if nested => Some((
+            (Read::Csv(_) | Read::Fixed(_), None, _) if nested => Some((
                 column.name.span,
                 format!("`{name}` is `{}`, which CSV cannot hold", column.data_type),
                 "read it as `varchar`, or take NDJSON or Parquet",
@@ -286,6 +286,14 @@ fn check_source_columns(source: &Source, draft: &Draft, found: &mut Vec<Diagnost
                 ),
                 "read it as `varchar`",
             )),
+            (Read::Fixed(fixed), None, _) if !is_field(fixed, column) => Some((
+                column
+                    .from
+                    .first()
+                    .map_or(column.name.span, |from| from.span),
+                format!("`{name}` is none of the `fields` of the source"),
+                "add it with its width, or name its field in `from`",
+            )),
             _ => None,
         };
         if let Some((span, message, help)) = mistake {
@@ -294,12 +302,20 @@ fn check_source_columns(source: &Source, draft: &Draft, found: &mut Vec<Diagnost
     }
 }
 
+/// Whether a field of the source is what the column takes.
+fn is_field(fixed: &FixedRead, column: &Column) -> bool {
+    fixed
+        .fields
+        .iter()
+        .any(|(field, _)| column.is_called(field))
+}
+
 /// An alias is a name that no other column has, in an export that says names.
 fn check_aliases(source: &Source, draft: &Draft, found: &mut Vec<Diagnostic>) {
     let file = &draft.contract.file;
     let is_nameless = matches!(
         source.read,
-        Read::Csv(CsvRead { header: false, .. }) | Read::Xlsx(XlsxRead { header: false, .. })
+        Read::Csv(CsvRead { header_rows: 0, .. }) | Read::Xlsx(XlsxRead { header: false, .. })
     );
     for column in &draft.contract.columns {
         let captures = source.patterns.iter().flat_map(|p| &p.captures);

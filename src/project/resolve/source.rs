@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::raw::{
-    Character, DateFormat, JsonPath, Mistake, NullTexts, NumberSign, OneOrMany, RawCsv, RawDrift,
-    RawDue, RawFreshness, RawRead, RawReady, RawSender, RawSource, RawXlsx, TimeFormat, Unit,
+    DateFormat, EscapeSign, JsonPath, Mistake, NegativeForm, NumberSign, OneOrMany, RawCsv,
+    RawDrift, RawDue, RawFixed, RawFreshness, RawRead, RawReady, RawSender, RawSource, RawXlsx,
+    Signs, Texts, TimeFormat, Unit,
 };
 use super::super::{
-    Conversions, CsvRead, Drift, Due, Freshness, JsonRead, Marker, NdjsonRead, OnDrift,
-    ParquetRead, Read, Ready, Sender, Source, Spanned, XlsxRead,
+    Conversions, CsvRead, Drift, Due, Encoding, Escape, FixedRead, Frame, Freshness, JsonRead,
+    Marker, NdjsonRead, Negatives, OnDrift, ParquetRead, Read, Ready, Sender, Source, Spanned,
+    XlsxRead,
 };
 use super::settings::SECRET;
 use super::{Settings, blame};
@@ -112,11 +114,14 @@ struct Check<'a> {
 }
 
 /// What formats with text say of it, as written.
-struct Texts {
+struct AsWritten {
     decimal: Option<Spanned<NumberSign>>,
     thousands: Option<Spanned<NumberSign>>,
     units: OneOrMany<Unit>,
-    nulls: Option<NullTexts>,
+    negatives: OneOrMany<NegativeForm>,
+    nulls: Option<Texts>,
+    trues: Option<Spanned<Texts>>,
+    falses: Option<Spanned<Texts>>,
     dates: OneOrMany<DateFormat>,
     times: OneOrMany<TimeFormat>,
     zone: chrono_tz::Tz,
@@ -125,11 +130,14 @@ struct Texts {
 /// The conversions of a raw shape: every format with text writes them by the same keys.
 macro_rules! conversions {
     ($check:expr, $raw:expr, $zone:expr) => {
-        $check.conversions(Texts {
+        $check.conversions(AsWritten {
             decimal: $raw.decimal,
             thousands: $raw.thousands,
             units: $raw.units,
+            negatives: $raw.negatives,
             nulls: $raw.nulls,
+            trues: $raw.trues,
+            falses: $raw.falses,
             dates: $raw.dates,
             times: $raw.times,
             zone: $raw.zone.map_or($zone, |zone| zone.0),
@@ -145,18 +153,23 @@ fn due(raw: RawDue) -> Due {
     }
 }
 
+fn texts(signs: OneOrMany<Signs>) -> Vec<String> {
+    signs.0.into_iter().map(|sign| sign.0).collect()
+}
+
 fn keys(path: Spanned<JsonPath>) -> Vec<String> {
     path.value.0
 }
 
 /// A sign of a format: what it is for, which character, where it was written, if it was.
-type Sign = (&'static str, char, Option<Span>);
+type Sign = (&'static str, String, Option<Span>);
 
 impl Check<'_> {
     fn read(&mut self, raw: RawRead, settings: &Settings) -> Read {
         let zone = settings.time_zone;
         match raw {
             RawRead::Csv(csv) => Read::Csv(self.csv(csv, zone)),
+            RawRead::Fixed(fixed) => Read::Fixed(self.fixed(fixed, zone)),
             RawRead::Ndjson(raw) => Read::Ndjson(NdjsonRead {
                 encoding: raw.encoding.unwrap_or_default(),
                 explode: raw.explode.map(keys),
@@ -373,17 +386,41 @@ impl Check<'_> {
         Ready { quiet_for, marker }
     }
 
-    fn conversions(&mut self, texts: Texts) -> Conversions {
+    fn conversions(&mut self, texts: AsWritten) -> Conversions {
         let mut signs: Vec<Sign> = vec![(
             "decimal",
-            texts.decimal.as_ref().map_or('.', |sign| sign.value.0),
+            texts
+                .decimal
+                .as_ref()
+                .map_or('.', |sign| sign.value.0)
+                .to_string(),
             texts.decimal.as_ref().map(|sign| sign.span),
         )];
         if let Some(sign) = &texts.thousands {
-            signs.push(("thousands", sign.value.0, Some(sign.span)));
+            signs.push(("thousands", sign.value.0.to_string(), Some(sign.span)));
         }
         self.apart(&signs);
+        if let (Some(trues), Some(falses)) = (&texts.trues, &texts.falses) {
+            let is_true = |text: &&String| {
+                let is_it = |other: &String| other.to_lowercase() == text.to_lowercase();
+                trues.value.0.iter().any(is_it)
+            };
+            if let Some(both) = falses.value.0.iter().find(is_true) {
+                let mistake = Mistake::new(126, format!("`{both}` is both true and false"));
+                let help = "upper and lower case are alike: keep it in one of the lists";
+                self.found
+                    .push(blame(self.file, falses.span, mistake.help(help)));
+            }
+        }
+        let negatives = &texts.negatives.0;
+        let list = |texts: Option<Spanned<Texts>>| texts.map(|texts| texts.value.0);
         Conversions {
+            negatives: Negatives {
+                parentheses: negatives.contains(&NegativeForm::Parentheses),
+                trailing_minus: negatives.contains(&NegativeForm::TrailingMinus),
+            },
+            trues: list(texts.trues),
+            falses: list(texts.falses),
             decimal: texts.decimal.map_or('.', |sign| sign.value.0),
             thousands: texts.thousands.map(|sign| sign.value.0),
             units: texts.units.0.into_iter().map(|unit| unit.0).collect(),
@@ -397,48 +434,130 @@ impl Check<'_> {
     }
 
     fn csv(&mut self, raw: RawCsv, zone: chrono_tz::Tz) -> CsvRead {
-        let ascii = |sign: &Spanned<Character>| char::from(sign.value.0);
+        let header_rows = self.header_rows(&raw);
+        let delimiter = raw.delimiter.as_ref();
         let mut signs: Vec<Sign> = vec![(
             "delimiter",
-            raw.delimiter.as_ref().map_or(',', ascii),
-            raw.delimiter.as_ref().map(|sign| sign.span),
+            delimiter.map_or_else(|| ",".to_string(), |sign| sign.value.0.clone()),
+            delimiter.map(|sign| sign.span),
         )];
-        let quote = raw.quote.as_ref().map_or(Some(b'"'), |sign| sign.value.0);
+        let quote = raw.quote.as_ref().map_or(Some('"'), |sign| sign.value.0);
         if let Some(quote) = quote {
             let span = raw.quote.as_ref().map(|sign| sign.span);
-            signs.push(("quote", char::from(quote), span));
+            signs.push(("quote", quote.to_string(), span));
         }
         if let Some(comment) = &raw.comment {
-            signs.push(("comment", ascii(comment), Some(comment.span)));
+            signs.push(("comment", comment.value.0.clone(), Some(comment.span)));
         }
-        // an escape may be the quote itself: a quote within quotes is doubled
-        let escape = raw.escape.as_ref().map(|sign| sign.value.0);
-        if let Some(sign) = raw
-            .escape
-            .as_ref()
-            .filter(|sign| Some(sign.value.0) != quote)
-        {
-            signs.push(("escape", ascii(sign), Some(sign.span)));
-        }
+        let escape = match &raw.escape {
+            None => Escape::Doubled,
+            // an escape may be the quote itself: a quote within quotes is doubled
+            Some(sign) if sign.value.0.is_some() && sign.value.0 == quote => Escape::Doubled,
+            Some(Spanned {
+                value: EscapeSign(Some(sign)),
+                span,
+            }) => {
+                signs.push(("escape", sign.to_string(), Some(*span)));
+                Escape::Sign(*sign)
+            }
+            Some(none) => {
+                if quote.is_none() {
+                    let mistake = Mistake::new(126, "`escape: none` where nothing is quoted");
+                    let help = "remove it: it says how a quote stands within quotes";
+                    self.found
+                        .push(blame(self.file, none.span, mistake.help(help)));
+                }
+                Escape::Bare
+            }
+        };
         self.apart(&signs);
+        let encoding = raw.encoding.unwrap_or_default();
+        self.encodable(&signs, encoding);
         CsvRead {
-            delimiter: raw.delimiter.map_or(b',', |sign| sign.value.0),
+            delimiter: raw
+                .delimiter
+                .map_or_else(|| ",".into(), |sign| sign.value.0),
             quote,
-            escape: escape.filter(|sign| Some(*sign) != quote),
-            comment: raw.comment.map(|sign| sign.value.0),
-            header: raw.header.is_none_or(|header| header.value),
-            skip_lines: raw.skip_lines.unwrap_or(0),
+            escape,
+            trim: raw.trim.unwrap_or_default(),
+            header_rows,
+            frame: Frame {
+                skip_lines: raw.skip_lines.unwrap_or(0),
+                skip_footer: raw.skip_footer.unwrap_or(0),
+                until: texts(raw.until),
+                comment: raw.comment.map(|sign| sign.value.0),
+            },
+            encoding,
+            conversions: conversions!(self, raw, zone),
+        }
+    }
+
+    /// Rows that name the columns.
+    fn header_rows(&mut self, raw: &RawCsv) -> u64 {
+        let has_header = raw.header.as_ref().is_none_or(|header| header.value);
+        let Some(rows) = &raw.header_rows else {
+            return u64::from(has_header);
+        };
+        let (message, help) = match (has_header, rows.value) {
+            (false, _) => (
+                "`header_rows` of an export without a header".to_string(),
+                "remove one of the two",
+            ),
+            (true, 1..=16) => return rows.value,
+            (true, rows) => (
+                format!("`header_rows: {rows}` is none of 1 to 16"),
+                "without a header, say `header: false`",
+            ),
+        };
+        let mistake = Mistake::new(126, message).help(help);
+        self.found.push(blame(self.file, rows.span, mistake));
+        1
+    }
+
+    fn fixed(&mut self, raw: RawFixed, zone: chrono_tz::Tz) -> FixedRead {
+        let Spanned { value: named, span } = raw.fields;
+        if named.whole && named.entries.is_empty() {
+            let mistake = Mistake::new(126, "`fields` without a field");
+            let help = "names and widths in order: `fields: {customer_no: 8, name: 30}`";
+            self.found.push(blame(self.file, span, mistake.help(help)));
+        }
+        FixedRead {
+            fields: named
+                .entries
+                .into_iter()
+                .map(|(name, width)| (name.value, width.0))
+                .collect(),
+            frame: Frame {
+                skip_lines: raw.skip_lines.unwrap_or(0),
+                skip_footer: raw.skip_footer.unwrap_or(0),
+                until: texts(raw.until),
+                comment: raw.comment.map(|sign| sign.value.0),
+            },
             encoding: raw.encoding.unwrap_or_default(),
             conversions: conversions!(self, raw, zone),
         }
     }
 
-    /// Reports two roles of one character, at the later one that was written.
+    /// Reports signs that an export in this encoding cannot hold.
+    fn encodable(&mut self, signs: &[Sign], encoding: Encoding) {
+        for (role, sign, span) in signs {
+            if let (None, Some(span)) = (encoding.encode(sign), span) {
+                let name = encoding.name();
+                let message = format!("`{}` is no character of {name}", sign.escape_debug());
+                let help = format!("`{role}` is looked for in the export: is `encoding` right?");
+                let mistake = Mistake::new(126, message).help(help);
+                self.found.push(blame(self.file, *span, mistake));
+            }
+        }
+    }
+
+    /// Reports two roles of one sign, at the later one that was written.
     fn apart(&mut self, signs: &[Sign]) {
         for (index, (role, sign, span)) in signs.iter().enumerate() {
-            let Some((other, _, other_span)) =
-                signs[..index].iter().find(|(_, other, _)| other == sign)
-            else {
+            let is_same = |(_, other, _): &&Sign| {
+                other.contains(sign.as_str()) || sign.contains(other.as_str())
+            };
+            let Some((other, _, other_span)) = signs[..index].iter().find(is_same) else {
                 continue;
             };
             if let Some(span) = span.or(*other_span) {

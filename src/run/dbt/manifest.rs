@@ -622,6 +622,7 @@ fn age(period: &Period) -> Option<Value> {
 fn format_of(read: &Read) -> &'static str {
     match read {
         Read::Csv(_) => "csv",
+        Read::Fixed(_) => "fixed",
         Read::Ndjson(_) => "ndjson",
         Read::Json(_) => "json",
         Read::Parquet(_) => "parquet",

@@ -1,49 +1,43 @@
 //! Delimited text → records, with recovery: one broken record costs one reject, and what follows is read as if it had
 //! never been.
 //!
-//! A record ends at a line end outside quotes. Where that end is in doubt, because a quote opened and the record then ran
-//! over lines without coming out right, the doubt is settled by what follows: the record is taken to end before the first
-//! line that by itself begins a record with the right number of fields.
+//! A record ends at a line end outside quotes: LF, CR, or both. Where that end is in doubt, because a quote opened and the
+//! record then ran over lines without coming out right, the doubt is settled by what follows: the record is taken to end
+//! before the first line that by itself begins a record with the right number of fields.
 
 use crate::ingest::cell::{Cell, CellKind};
+use crate::ingest::format::records::{Edges, LineEnd, Scan, Scanned, count_lines, line_end};
 use crate::ingest::rule::Rule;
 
 /// A line is given this much text to prove that a record begins on it.
 const PROOF: usize = 1 << 20;
 
-/// How the text is delimited.
+/// How the text is delimited; signs in the bytes of the export.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Dialect {
-    pub(super) delimiter: u8,
-    pub(super) quote: Option<u8>,
-    pub(super) escape: Option<u8>,
-    pub(super) comment: Option<u8>,
+pub(super) struct Dialect<'a> {
+    /// Never empty.
+    pub(super) delimiter: &'a [u8],
+    pub(super) quote: Option<&'a [u8]>,
+    pub(super) escape: Escape<'a>,
+    /// Whether blanks around fields do not belong to them.
+    pub(super) trim: bool,
+    pub(super) edges: Edges<'a>,
     /// Fields of a record; 0: any number (the header).
     pub(super) width: usize,
     /// Bytes of the longest record.
     pub(super) limit: usize,
 }
 
-/// What begins at a byte.
+/// How a quote stands within quotes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scanned {
-    /// A record whose fields were appended; it ends before `end`, over so many line ends.
-    Record { end: usize, lines: i64 },
-    /// A record that is none: the first `fields` of it were appended and can be trusted.
-    Broken {
-        end: usize,
-        lines: i64,
-        rule: Rule,
-        fields: usize,
-        /// Fields that were found, where their number is the fault.
-        found: usize,
-    },
-    /// An empty line or a comment.
-    Blank { end: usize },
-    /// A line longer than the limit, whose end is not in sight.
-    TooLong,
-    /// More text is needed to tell.
-    Incomplete,
+pub(super) enum Escape<'a> {
+    /// Twice.
+    Doubled,
+    /// After this sign, which itself stands after itself; before all else it is an ordinary character. Without quotes the
+    /// sign makes delimiters and line ends ordinary.
+    Sign(&'a [u8]),
+    /// As it is, where neither a delimiter nor a line end follows.
+    Bare,
 }
 
 /// A record read without judging it.
@@ -54,8 +48,8 @@ enum Parsed {
         fields: usize,
         /// First field with text after its closing quote.
         stray: Option<usize>,
-        /// Whether any field is quoted, so that line ends may lie within.
-        is_quoted: bool,
+        /// Whether line ends may lie within a field.
+        may_span_lines: bool,
     },
     /// A quote is open at the end of the text or of the limit; `fields` came before it.
     Unclosed {
@@ -65,32 +59,36 @@ enum Parsed {
     Incomplete,
 }
 
-impl Dialect {
-    /// Reads what begins at byte `at`; `is_last`: nothing follows the text. Cells are appended only for records and
-    /// broken records.
-    pub(super) fn scan(
-        &self,
-        text: &[u8],
-        at: usize,
-        is_last: bool,
-        cells: &mut Vec<Cell>,
-    ) -> Scanned {
-        match text[at] {
-            b'\n' => return Scanned::Blank { end: at + 1 },
-            b'\r' if text.get(at + 1) == Some(&b'\n') => return Scanned::Blank { end: at + 2 },
-            b'\r' if text.len() == at + 1 && is_last => return Scanned::Blank { end: at + 1 },
-            first if Some(first) == self.comment => return self.comment_line(text, at, is_last),
-            _ => {}
+/// What ends a field.
+#[derive(Clone, Copy, Debug)]
+enum Stop {
+    Delimiter(usize),
+    /// At the first byte, and where the next line begins.
+    Line(usize, usize),
+    /// The end of what is there.
+    End,
+    /// More text is needed to tell.
+    Unknown,
+}
+
+impl Scan for Dialect<'_> {
+    fn width(&self) -> usize {
+        self.width
+    }
+
+    fn scan(&self, text: &[u8], at: usize, is_last: bool, cells: &mut Vec<Cell>) -> Scanned {
+        if let Some(scanned) = self.edges.scan(text, at, is_last, self.limit) {
+            return scanned;
         }
         let first_cell = cells.len();
         let parsed = self.parse(text, at, is_last, cells);
-        let (end, fields, stray, is_quoted) = match parsed {
+        let (end, fields, stray, may_span_lines) = match parsed {
             Parsed::Complete {
                 end,
                 fields,
                 stray,
-                is_quoted,
-            } => (end, fields, stray, is_quoted),
+                may_span_lines,
+            } => (end, fields, stray, may_span_lines),
             Parsed::Unclosed { fields } => {
                 return self.resynchronise(text, at, is_last, fields, cells, first_cell);
             }
@@ -103,15 +101,16 @@ impl Dialect {
                 return Scanned::Incomplete;
             }
         };
-        let lines = if is_quoted {
+        let ends_a_line = matches!(text[end - 1], b'\n' | b'\r');
+        let lines = if may_span_lines {
             count_lines(&text[at..end])
         } else {
-            i64::from(text[end - 1] == b'\n')
+            i64::from(ends_a_line)
         };
         if stray.is_none() && (fields == self.width || self.width == 0) {
             return Scanned::Record { end, lines };
         }
-        let spans_lines = lines > 1 || (lines == 1 && !text[..end].ends_with(b"\n"));
+        let spans_lines = lines > 1 || (lines == 1 && !ends_a_line);
         if spans_lines {
             let trusted = stray.unwrap_or(fields).min(fields);
             let scanned = self.resynchronise(text, at, is_last, trusted, cells, first_cell);
@@ -127,23 +126,14 @@ impl Dialect {
             found: fields,
         }
     }
+}
 
+impl Dialect<'_> {
     fn rule(&self, fields: usize, stray: Option<usize>) -> Rule {
         match stray {
             Some(_) => Rule::UnclosedQuote,
             None if fields < self.width => Rule::TooFewFields,
             None => Rule::TooManyFields,
-        }
-    }
-
-    fn comment_line(&self, text: &[u8], at: usize, is_last: bool) -> Scanned {
-        match memchr::memchr(b'\n', &text[at..]) {
-            Some(length) => Scanned::Blank {
-                end: at + length + 1,
-            },
-            None if is_last => Scanned::Blank { end: text.len() },
-            None if text.len() - at > self.limit => Scanned::TooLong,
-            None => Scanned::Incomplete,
         }
     }
 
@@ -162,21 +152,22 @@ impl Dialect {
         let mut spare = Vec::new();
         let mut candidate = at;
         loop {
-            let line_end = memchr::memchr(b'\n', &text[candidate..]).map(|i| candidate + i + 1);
-            let end = match line_end {
-                Some(end) => end,
-                None if is_last => text.len(),
-                None if text.len() - at > self.limit => candidate.max(at),
-                None => {
+            let found = line_end(text, candidate, is_last);
+            let end = match found {
+                LineEnd::At { next, .. } => next,
+                LineEnd::None if is_last => text.len(),
+                _ if text.len() - at > self.limit => candidate.max(at),
+                _ => {
                     cells.truncate(first_cell);
                     return Scanned::Incomplete;
                 }
             };
+            let has_end = matches!(found, LineEnd::At { .. });
             if candidate == at && end - at > self.limit {
                 cells.truncate(first_cell);
                 return Scanned::TooLong;
             }
-            let is_far = end - at > self.limit || line_end.is_none();
+            let is_far = end - at > self.limit || !has_end;
             match self.begins_record(text, end, is_last, &mut spare) {
                 Some(false) if !is_far => candidate = end,
                 None if !is_far => {
@@ -217,6 +208,9 @@ impl Dialect {
         if at == text.len() {
             return is_last.then_some(true);
         }
+        if self.edges.is_end(text, at, is_last)? {
+            return Some(true);
+        }
         spare.clear();
         let proof = Self {
             limit: self.limit.min(PROOF),
@@ -238,87 +232,195 @@ impl Dialect {
         // at the end of what is there: the end of the export, of the limit, or of what was read so far
         let at_end = is_last && !is_cut;
         let is_long = is_cut || bounded.len() == limit;
-        let mut marks = Marks::new(bounded, self.delimiter);
+        let mut marks = Marks::new(bounded, self.delimiter[0]);
         let mut from = at;
         let mut fields = 0;
         let mut stray = None;
-        let mut any_quoted = false;
+        let mut may_span_lines = false;
         loop {
-            let is_quoted = self.quote.is_some() && bounded.get(from).copied() == self.quote;
-            let mut search = from;
+            let start = if self.trim {
+                self.after_blanks(bounded, from)
+            } else {
+                from
+            };
+            let quote = self
+                .quote
+                .filter(|quote| bounded[start..].starts_with(quote));
+            let mut search = start;
             let mut quoted = None;
-            any_quoted |= is_quoted;
-            if is_quoted {
-                let Some((close, kind)) = self.closing_quote(bounded, from + 1) else {
-                    return match (at_end, is_long) {
-                        (true, _) | (_, true) => Parsed::Unclosed { fields },
-                        _ => Parsed::Incomplete,
+            if let Some(quote) = quote {
+                may_span_lines = true;
+                let Some((close, kind)) = self.closing_quote(bounded, start + quote.len(), quote)
+                else {
+                    return match at_end || is_long {
+                        true => Parsed::Unclosed { fields },
+                        false => Parsed::Incomplete,
                     };
                 };
-                search = close + 1;
-                quoted = Some(Cell::new(from + 1, close, kind));
+                search = close + quote.len();
+                quoted = Some(Cell::new(start + quote.len(), close, kind));
             }
-            let stop = marks.next(search);
-            let end = match stop {
-                Some(end) => end,
-                None if at_end => bounded.len(),
-                None if is_long => return Parsed::TooLong,
-                None => return Parsed::Incomplete,
+            let mut is_escaped = false;
+            let stop = self.stop(&mut marks, text, (start, search), is_last, &mut is_escaped);
+            let (end, next) = match stop {
+                Stop::Delimiter(end) => (end, end + self.delimiter.len()),
+                Stop::Line(end, next) => (end, next),
+                Stop::End if at_end => (bounded.len(), bounded.len()),
+                Stop::End if is_long => return Parsed::TooLong,
+                Stop::End | Stop::Unknown => return Parsed::Incomplete,
             };
-            let is_delimiter = stop.is_some() && bounded[end] == self.delimiter;
-            let mut field_end = end;
-            if !is_delimiter && end > search && bounded[end - 1] == b'\r' {
-                field_end -= 1;
-            }
             let cell = match quoted {
                 Some(cell) => {
-                    if field_end != search && stray.is_none() {
+                    let after = &bounded[search..end];
+                    let is_blank = self.trim && after.iter().all(is_blank);
+                    if !after.is_empty() && !is_blank && stray.is_none() {
                         stray = Some(fields);
                     }
                     cell
                 }
-                None => Cell::new(from, field_end, CellKind::Text),
+                None => {
+                    may_span_lines |= is_escaped;
+                    self.plain_cell(bounded, start, end)
+                }
             };
             if fields < self.width || self.width == 0 {
                 cells.push(cell);
             }
             fields += 1;
-            if !is_delimiter {
-                let end = end + usize::from(stop.is_some());
+            if !matches!(stop, Stop::Delimiter(_)) {
                 return Parsed::Complete {
-                    end,
+                    end: next,
                     fields,
                     stray,
-                    is_quoted: any_quoted,
+                    may_span_lines,
                 };
             }
-            from = end + 1;
+            from = next;
         }
     }
 
+    /// What ends the field that begins at `start`, looked for from `search` on.
+    #[inline]
+    fn stop(
+        &self,
+        marks: &mut Marks<'_>,
+        text: &[u8],
+        (start, mut search): (usize, usize),
+        is_last: bool,
+        is_escaped: &mut bool,
+    ) -> Stop {
+        loop {
+            let Some(at) = marks.next(search) else {
+                return Stop::End;
+            };
+            let byte = marks.text[at];
+            let is_line_end = matches!(byte, b'\n' | b'\r');
+            if !is_line_end
+                && self.delimiter.len() > 1
+                && !marks.text[at..].starts_with(self.delimiter)
+            {
+                search = at + 1;
+                continue;
+            }
+            if self.quote.is_none() && self.is_escaped(&marks.text[start..at]) {
+                *is_escaped = true;
+                search = at + 1 + usize::from(marks.text[at..].starts_with(b"\r\n"));
+                continue;
+            }
+            return match byte {
+                b'\n' => Stop::Line(at, at + 1),
+                b'\r' => match text.get(at + 1) {
+                    Some(b'\n') => Stop::Line(at, at + 2),
+                    None if !is_last => Stop::Unknown,
+                    _ => Stop::Line(at, at + 1),
+                },
+                _ => Stop::Delimiter(at),
+            };
+        }
+    }
+
+    /// Whether what follows the text is escaped: an odd number of escapes ends it.
+    fn is_escaped(&self, mut text: &[u8]) -> bool {
+        let Escape::Sign(escape) = self.escape else {
+            return false;
+        };
+        let mut is_odd = false;
+        while let Some(rest) = text.strip_suffix(escape) {
+            is_odd = !is_odd;
+            text = rest;
+        }
+        is_odd
+    }
+
+    /// A field without quotes.
+    fn plain_cell(&self, text: &[u8], start: usize, mut end: usize) -> Cell {
+        let mut kind = CellKind::Text;
+        if let (None, Escape::Sign(escape)) = (self.quote, self.escape)
+            && memchr::memmem::find(&text[start..end], escape).is_some()
+        {
+            kind = CellKind::Doubled;
+        }
+        if self.trim {
+            let kept = text[start..end].iter().rposition(|byte| !is_blank(byte));
+            end = start + kept.map_or(0, |at| at + 1);
+        }
+        Cell::new(start, end, kind)
+    }
+
+    /// The first byte that is no blank; a delimiter is none.
+    fn after_blanks(&self, text: &[u8], from: usize) -> usize {
+        let mut at = from;
+        while text.get(at).is_some_and(is_blank) && !text[at..].starts_with(self.delimiter) {
+            at += 1;
+        }
+        at
+    }
+
     /// The byte of the quote that closes, and whether the text between holds doubled or escaped ones.
-    fn closing_quote(&self, text: &[u8], from: usize) -> Option<(usize, CellKind)> {
-        let quote = self.quote?;
+    fn closing_quote(&self, text: &[u8], from: usize, quote: &[u8]) -> Option<(usize, CellKind)> {
         let mut kind = CellKind::Text;
         let mut at = from;
         loop {
-            let found = match self.escape {
-                Some(escape) => memchr::memchr2(quote, escape, &text[at..])?,
-                None => memchr::memchr(quote, &text[at..])?,
+            at += match self.escape {
+                Escape::Sign(escape) => memchr::memchr2(quote[0], escape[0], text.get(at..)?)?,
+                Escape::Doubled | Escape::Bare => memchr::memchr(quote[0], text.get(at..)?)?,
             };
-            at += found;
-            let is_escape = self.escape.is_some_and(|escape| text[at] == escape);
-            let is_doubled = self.escape.is_none() && text.get(at + 1) == Some(&quote);
-            if !is_escape && !is_doubled {
-                return Some((at, kind));
-            }
-            kind = CellKind::Doubled;
-            at += 2;
-            if at > text.len() {
-                return None;
+            let rest = &text[at..];
+            match self.escape {
+                Escape::Sign(escape) if rest.starts_with(escape) => {
+                    let after = &rest[escape.len()..];
+                    let escaped = [quote, escape]
+                        .into_iter()
+                        .find(|sign| after.starts_with(sign));
+                    kind = escaped.map_or(kind, |_| CellKind::Doubled);
+                    at += escape.len() + escaped.map_or(0, <[u8]>::len);
+                }
+                _ if !rest.starts_with(quote) => at += 1,
+                Escape::Doubled if rest[quote.len()..].starts_with(quote) => {
+                    kind = CellKind::Doubled;
+                    at += quote.len() * 2;
+                }
+                Escape::Bare if !self.ends_field(&rest[quote.len()..]) => at += quote.len(),
+                _ => return Some((at, kind)),
             }
         }
     }
+
+    /// Whether a field ends before this text, of which more may follow.
+    fn ends_field(&self, text: &[u8]) -> bool {
+        let blanks = if self.trim {
+            self.after_blanks(text, 0)
+        } else {
+            0
+        };
+        let text = &text[blanks..];
+        matches!(text, [] | [b'\n' | b'\r', ..]) || text.starts_with(self.delimiter)
+    }
+}
+
+/// What `trim` cuts off.
+fn is_blank(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t')
 }
 
 /// The broken record with the rule that is known better.
@@ -341,12 +443,7 @@ fn with_rule(scanned: Scanned, better: Rule, number: usize) -> Scanned {
     }
 }
 
-/// Number of line ends.
-fn count_lines(text: &[u8]) -> i64 {
-    memchr::memchr_iter(b'\n', text).count() as i64
-}
-
-/// Finds delimiters and line ends, eight bytes at a time: fields are too short for anything that must be set up.
+/// Finds the first bytes of delimiters, and of line ends, eight bytes at a time: fields are too short for anything that must be set up.
 struct Marks<'a> {
     text: &'a [u8],
     delimiter: u64,
@@ -389,18 +486,17 @@ impl<'a> Marks<'a> {
     }
 
     fn marks_of(&self, word: usize) -> u64 {
-        let bytes = match self.text[word..].first_chunk::<8>() {
-            Some(bytes) => u64::from_le_bytes(*bytes),
+        let (bytes, inside) = match self.text[word..].first_chunk::<8>() {
+            Some(bytes) => (u64::from_le_bytes(*bytes), u64::MAX),
             None => {
                 let tail = &self.text[word..];
                 let mut bytes = [0; 8];
                 bytes[..tail.len()].copy_from_slice(tail);
-                let inside = (1_u64 << (tail.len() * 8)) - 1;
-                let bytes = u64::from_le_bytes(bytes);
-                return (equal(bytes, self.delimiter) | equal(bytes, LOW * 10)) & inside;
+                (u64::from_le_bytes(bytes), (1_u64 << (tail.len() * 8)) - 1)
             }
         };
-        equal(bytes, self.delimiter) | equal(bytes, LOW * 10)
+        let line_end = equal(bytes, LOW * 10) | equal(bytes, LOW * 13);
+        (equal(bytes, self.delimiter) | line_end) & inside
     }
 }
 
@@ -417,19 +513,23 @@ mod tests {
 
     use super::*;
 
-    fn dialect(width: usize) -> Dialect {
+    fn dialect(width: usize) -> Dialect<'static> {
         Dialect {
-            delimiter: b';',
-            quote: Some(b'"'),
-            escape: None,
-            comment: Some(b'#'),
+            delimiter: b";",
+            quote: Some(b"\""),
+            escape: Escape::Doubled,
+            trim: false,
+            edges: Edges {
+                comment: Some(b"#"),
+                until: &[],
+            },
             width,
             limit: 1 << 20,
         }
     }
 
     /// Line, then the fields of a record or the rule that it broke.
-    fn read(text: &str, dialect: Dialect) -> Vec<(i64, Result<Vec<String>, Rule>)> {
+    fn read(text: &str, dialect: Dialect<'_>) -> Vec<(i64, Result<Vec<String>, Rule>)> {
         let bytes = text.as_bytes();
         let (mut at, mut line, mut found) = (0, 1, Vec::new());
         while at < bytes.len() {
@@ -546,7 +646,7 @@ mod tests {
     #[test]
     fn escapes_other_than_doubling_are_taken() {
         let escaped = Dialect {
-            escape: Some(b'\\'),
+            escape: Escape::Sign(b"\\"),
             ..dialect(2)
         };
         let found = read("a;\"b\\\"c\"\nd;e\n", escaped);
@@ -628,7 +728,7 @@ mod tests {
 
         #[test]
         fn marks_are_found_as_a_plain_search_finds_them(text in prop::collection::vec(any::<u8>(), 0..40), from in 0_usize..40) {
-            let plain = text.iter().enumerate().skip(from).find(|(_, b)| matches!(b, b';' | b'\n')).map(|(i, _)| i);
+            let plain = text.iter().enumerate().skip(from).find(|(_, b)| matches!(b, b';' | b'\n' | b'\r')).map(|(i, _)| i);
             prop_assert_eq!(Marks::new(&text, b';').next(from), plain);
         }
     }

@@ -31,7 +31,7 @@ use super::{BATCH_ROWS, Decoding, Format, Seen, converter};
 use crate::diagnostic::{Code, nearest};
 use crate::error::{Error, Result};
 use crate::ingest::cell::{Cell, CellKind};
-use crate::ingest::conform::{Breach, Converter, Origin, Records};
+use crate::ingest::conform::{Breach, Converter, Escaping, Origin, Records};
 use crate::ingest::output::Place;
 use crate::ingest::rule::{Fault, Rule};
 use crate::project::{Encoding, XlsxRead};
@@ -232,7 +232,11 @@ fn names(row: &Row) -> Vec<String> {
 
 impl Format for Xlsx {
     fn converter(&self) -> Converter {
-        converter(&self.read.conversions, Encoding::Utf8, b'"')
+        converter(
+            &self.read.conversions,
+            Encoding::Utf8,
+            Escaping::doubled(b"\""),
+        )
     }
 
     fn decode(&self, bytes: &mut dyn Read, mut task: Decoding<'_>) -> Result<Seen> {
