@@ -158,11 +158,11 @@ fn a_store_that_fails_now_and_then_or_loses_answers_changes_nothing() {
     let till = till().moved_to(store);
     // while it is tried whether the store can carry a lake, when it claims, when it publishes
     for (release, how) in [
-        (1, "lose=9"),
-        (2, "fail=6"),
+        (1, "lose=4"),
+        (2, "fail=4"),
         (3, "lose=4"),
-        (4, "fail=9&lose=9"),
-        (5, "torn=4"),
+        (4, "fail=4&lose=4"),
+        (5, "torn=3"),
     ] {
         sell(&till, release, 30 + release);
         store.behave(how);

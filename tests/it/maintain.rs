@@ -70,7 +70,8 @@ fn foreign_contents(till: &Sandbox, number: u64) -> Option<Value> {
 #[test]
 fn kept_releases_read_as_before_and_retired_ones_are_refused() {
     let till = nights(24, 15);
-    let before: BTreeMap<u64, _> = (15..=24).map(|n| (n, contents(&till, n))).collect();
+    let kept = [15, 20, 24];
+    let before: BTreeMap<u64, _> = kept.map(|n| (n, contents(&till, n))).into();
     let abroad = foreign_contents(&till, 15);
     let objects = till.objects();
 
@@ -146,7 +147,8 @@ fn kept_releases_read_as_before_and_retired_ones_are_refused() {
 #[test]
 fn a_maintenance_that_was_killed_is_finished_by_the_next() {
     let till = nights(22, 9);
-    let before: BTreeMap<u64, _> = (9..=22).map(|n| (n, contents(&till, n))).collect();
+    let kept = [9, 16, 22];
+    let before: BTreeMap<u64, _> = kept.map(|n| (n, contents(&till, n))).into();
     for boundary in [
         "after_claim",
         "after_retire",
