@@ -95,7 +95,8 @@ fn online_retail_day_by_day_agrees_with_an_independent_count() {
         let export = sandbox.path("exports").join(day.file_name().unwrap());
         fs::copy(day, &export).unwrap();
         counted.push(export.to_str().unwrap().to_string());
-        sandbox.kilde(&["build"]).ended(0);
+        // what a maintenance publishes is counted elsewhere
+        sandbox.kilde(&["build", "--no-maintain"]).ended(0);
         assert_eq!(sandbox.newest_release()["number"], night as u64 + 1);
     }
     let paths: Vec<&str> = counted[1..].iter().map(String::as_str).collect();
