@@ -214,13 +214,17 @@ impl Lake {
             .map(|number| async move {
                 let number = ReleaseNumber(number);
                 let release = self.find_release(number).await?;
-                release.ok_or_else(|| no_release(number))
+                // another maintenance may have retired more since, and deleted the record
+                match release.is_some() || number < self.retired_below().await? {
+                    true => Ok(release),
+                    false => Err(no_release(number)),
+                }
             })
             .buffered(AT_ONCE);
         let mut oldest = Pins::default();
         oldest.add(base);
         kept.try_fold(&mut oldest, |oldest, release| {
-            oldest.add(&release);
+            release.iter().for_each(|release| oldest.add(release));
             std::future::ready(Ok(oldest))
         })
         .await?;

@@ -470,7 +470,10 @@ impl Claim {
             .try_collect()
             .await?;
         stream::iter(many)
-            .map(|(name, commit)| self.lake.check_folder(name, commit))
+            .map(|(name, commit)| {
+                self.lake
+                    .check_folder(name, &commit.location, &commit.target)
+            })
             .buffer_unordered(AT_ONCE)
             .try_collect()
             .await
@@ -491,18 +494,58 @@ impl super::Lake {
     }
 
     /// The same of every file of a table, by one listing.
-    async fn check_folder(&self, table: &TableName, commit: &DraftCommit) -> Result<()> {
-        let listed = self.store.list(&commit.location).await?;
+    async fn check_folder(&self, table: &TableName, location: &str, files: &Files) -> Result<()> {
+        let listed = self.store.list(location).await?;
         let sizes: BTreeMap<&str, u64> = listed
             .iter()
             .map(|object| (object.path.as_str(), object.size))
             .collect();
-        for file in commit.target.values() {
-            let path = self.tables.file_path(&commit.location, &file.path);
+        for file in files.values() {
+            let path = self.tables.file_path(location, &file.path);
             let found = sizes.get(path.as_str()).copied();
             whole(table, path, file, found)?;
         }
         Ok(())
+    }
+
+    /// Looks whether the lake log is whole, and every table of the newest release with every file; how many files. Writes
+    /// nothing.
+    ///
+    /// # Errors
+    /// `Corrupt` naming the first that is missing or damaged.
+    pub(crate) async fn check_whole(&self, newest: &Release) -> Result<usize> {
+        let listed = self.store.list(layout::LOG).await?;
+        let places = listed.iter().filter_map(|o| layout::log_entry_of(&o.path));
+        for (place, expected) in places.zip(1..) {
+            if place != expected {
+                return Err(Error::corrupt("an entry of the lake log is missing")
+                    .code(Code(714))
+                    .at(layout::log_entry(expected))
+                    .help("restore it from a copy of the lake"));
+            }
+        }
+        let moved = self.compacted(newest).await?;
+        let tables = newest
+            .tables
+            .iter()
+            .filter(|(_, entry)| entry.kind == TableKind::Table);
+        let counts: Vec<usize> = stream::iter(tables)
+            .map(|(name, entry)| {
+                let version = moved.get(name).copied().or(entry.version);
+                async move {
+                    let Some(version) = version else {
+                        return Ok(0);
+                    };
+                    let state = self.tables.state(&entry.location, version).await?;
+                    self.check_folder(name, &entry.location, &state.files)
+                        .await?;
+                    Ok::<_, Error>(state.files.len())
+                }
+            })
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await?;
+        Ok(counts.iter().sum())
     }
 }
 

@@ -170,6 +170,7 @@ impl Runner {
         findings.push(builder_finding(lake, &status).await);
         findings.push(Finding::of("disk", disk_finding(store, newest.as_ref())));
         if let Some(newest) = newest.filter(|_| status.unsettled.is_none()) {
+            findings.push(Finding::of("files", files_finding(lake, &newest).await));
             findings.push(Finding::of("foreign", foreign_finding(lake, &newest).await));
             findings.push(Finding::of(
                 "upkeep",
@@ -414,6 +415,12 @@ fn disk_finding(store: &Store, newest: Option<&Release>) -> Result<Finding> {
         ),
         false => Finding::ok("disk", text),
     })
+}
+
+async fn files_finding(lake: &Lake, newest: &Release) -> Result<Finding> {
+    let files = lake.check_whole(newest).await?;
+    let text = format!("all {files} files of release {} are there", newest.number);
+    Ok(Finding::ok("files", text))
 }
 
 async fn foreign_finding(lake: &Lake, newest: &Release) -> Result<Finding> {

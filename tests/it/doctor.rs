@@ -128,3 +128,40 @@ fn a_foreign_change_is_told_before_it_stops_a_build() {
         said.stdout
     );
 }
+
+#[test]
+fn what_is_gone_from_a_lake_is_found_before_a_build_finds_it() {
+    let till = till();
+    till.kilde(&["build"]).ended(0);
+    let lost: [(&str, &str); 3] = [
+        (
+            "lake/gold/stores/_delta_log/00000000000000000000.json",
+            "log is gone",
+        ),
+        ("lake/_kilde/log/00000000000000000001.json", "lake log"),
+        ("lake/bronze/sales", "is missing"),
+    ];
+    assert_eq!(finding(&till, "files").0, "ok");
+    for (path, words) in lost {
+        let path = match path.ends_with(".json") {
+            true => till.path(path),
+            // its only file
+            false => std::fs::read_dir(till.path(path))
+                .unwrap()
+                .map(|entry| entry.unwrap().path())
+                .find(|path| path.extension().is_some_and(|end| end == "parquet"))
+                .unwrap(),
+        };
+        let aside = till.path("aside");
+        std::fs::rename(&path, &aside).unwrap();
+        let said = till.kilde(&["doctor"]).ended(4);
+        let (health, text) = finding(&till, "files");
+        assert_eq!(health, "fail", "{text}");
+        assert!(
+            text.contains(words) || said.stdout.contains(words),
+            "{words}: {text}"
+        );
+        std::fs::rename(&aside, &path).unwrap();
+    }
+    assert_eq!(finding(&till, "files").0, "ok");
+}

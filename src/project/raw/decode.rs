@@ -4,6 +4,7 @@
 //! `None`, and its neighbours go on, so that all mistakes of a file come out at once. What a shape accepts and the JSON
 //! Schema it shows come from one declaration and cannot part.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -426,12 +427,14 @@ impl<T: Decode> Decode for Named<T> {
             });
         };
         let mut named = Self::default();
+        let mut seen = BTreeMap::new();
         for entry in entries {
-            let same = |(key, _): &&(Spanned<String>, T)| key.value == entry.key.value;
-            if let Some((first, _)) = named.entries.iter().find(same) {
-                sink.repeated_key(&entry.key, first.span);
+            let key = &entry.key;
+            if let Some(first) = seen.get(key.value.as_str()) {
+                sink.repeated_key(key, *first);
                 continue;
             }
+            seen.insert(key.value.as_str(), key.span);
             sink.within = Some(entry.key.span);
             if let Some(value) = T::decode(&entry.value, sink) {
                 named.entries.push((entry.key.clone(), value));
