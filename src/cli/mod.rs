@@ -49,6 +49,7 @@ mod why;
 mod why_match;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -128,6 +129,9 @@ enum Command {
     /// Explain an error code, such as K0107
     Explain(explain::Explain),
 }
+
+/// For threads to end in, once the command is done.
+const TO_END: Duration = Duration::from_millis(500);
 
 /// Runs the command line of this process; the exit code is [`ErrorKind::exit_code`]'s.
 #[must_use]
@@ -231,7 +235,9 @@ fn run(arguments: Arguments, scaffold: Scaffold) -> Result<ExitCode> {
             Command::Explain(command) => command.run(),
         }
     });
-    runtime.shutdown_background();
+    // joined, not let go: to detach a thread that is just ending is a use after free in glibc (its bug 19951), of which the
+    // process then dies. What still works after that time is let go, since it does not end
+    runtime.shutdown_timeout(TO_END);
     code
 }
 
