@@ -220,7 +220,7 @@ fn head(table: &TableProfile) -> String {
         let broken = plural(table.broken, "line");
         head.push_str(&format!(
             " · {}",
-            styled(DOUBT, format!("{broken} that are no record"))
+            styled(DOUBT, format!("{broken} without a record"))
         ));
     }
     head.push('\n');

@@ -95,10 +95,7 @@ fn one(table: &TableProfile) -> String {
         plural(table.rows, "row"),
     ];
     if table.broken > 0 {
-        facts.push(format!(
-            "{} that are no record",
-            plural(table.broken, "line")
-        ));
+        facts.push(format!("{} without a record", plural(table.broken, "line")));
     }
     if !table.is_whole {
         facts.push("only the beginning was looked at".to_string());
