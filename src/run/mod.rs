@@ -62,8 +62,8 @@ pub(crate) use maintain::{MaintainReport, MaintainRequest};
 #[cfg(test)]
 pub(crate) use matching::ReviewRecord;
 pub(crate) use matching::{
-    AgainstTruth, EntityStory, MatchEvaluation, MatchForecast, MergeStory, PairStory, RatesStory,
-    Review, ReviewPair,
+    AgainstTruth, EntityStory, LearntLevel, MatchEvaluation, MatchForecast, MergeStory, ModelStory,
+    PairStory, RatesStory, Review, ReviewPair, TrainingStory,
 };
 pub(crate) use overview::{Overview, PeopleCount};
 pub use report::RunReport;
