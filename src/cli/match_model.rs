@@ -81,7 +81,9 @@ fn json(found: &TrainingStory) -> Result<String> {
 }
 
 fn write(file: &Path, text: &str) -> Result<()> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
     folder
         .map_or(Ok(()), fs::create_dir_all)
         .and_then(|()| fs::write(file, text))
@@ -150,7 +152,7 @@ fn levels(levels: &[LearntLevel], prior: f64, now: Option<Option<f64>>) -> Strin
     let bits = |bits: f64| format!("{bits:+.2}");
     let beside = |weight: Option<f64>| match (now, weight) {
         (None, _) => String::new(),
-        (Some(_), Some(weight)) => styled(FAINT, &format!("now {}", bits(weight))),
+        (Some(_), Some(weight)) => styled(FAINT, format!("now {}", bits(weight))),
         (Some(_), None) => styled(FAINT, "new"),
     };
     let share = |share: f64| format!("{share:.3e}");

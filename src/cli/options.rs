@@ -152,11 +152,11 @@ fn matched(project: &Project, name: &str) -> Result<TableName> {
             ))),
         };
     }
-    Err(Error::config(format!(
-        "`{table}` is not made by a match step"
-    ))
-    .code(Code(436))
-    .help("name the table of ids, which stands behind `table:` in `- match:`"))
+    Err(
+        Error::config(format!("`{table}` is not made by a match step"))
+            .code(Code(436))
+            .help("name the table of ids, which stands behind `table:` in `- match:`"),
+    )
 }
 
 impl Options {

@@ -34,11 +34,7 @@ pub(crate) struct RuleForecast {
 }
 
 /// Counts what rules would make: the project's own, those of a model, or those that a training would choose.
-pub(crate) fn forecast(
-    records: Records,
-    known: Option<Known>,
-    settings: &Settings,
-) -> Forecast {
+pub(crate) fn forecast(records: Records, known: Option<Known>, settings: &Settings) -> Forecast {
     let (rows, threads) = (records.rows, settings.threads);
     let shared = known.as_ref().and_then(Known::shared);
     let features = Population::features_of(records, shared, threads);

@@ -37,7 +37,7 @@ pub(crate) use evaluate::{
 };
 pub(crate) use explain::{DecidedBy, Explainer, Told};
 pub(crate) use forecast::forecast;
-pub(crate) use model::{Known, Model, ModelRow};
+pub(crate) use model::{Model, ModelRow};
 pub(crate) use population::{Asked, Decision, Field, OwnColumn, Records};
 pub(crate) use registry::{Assigned, Event, Registry, assign};
 pub(crate) use resolve::{Pair, Refusal, Resolved, Settings, Verdict, resolve};

@@ -267,7 +267,9 @@ fn common(rows: &[ModelRow], shapes: &[Arc<Shape>]) -> Vec<Vec<Option<Common>>> 
     let levels = shapes.iter().map(|shape| vec![None; shape.levels.len()]);
     let mut found: Vec<Vec<Option<Common>>> = levels.collect();
     let mut slot = |row: &ModelRow, fill: &dyn Fn(&mut Common)| {
-        let levels = places.get(row.name.as_str()).and_then(|at| found.get_mut(*at));
+        let levels = places
+            .get(row.name.as_str())
+            .and_then(|at| found.get_mut(*at));
         let slot = levels.and_then(|levels| levels.get_mut((row.position - 1) as usize));
         if let Some(slot) = slot {
             fill(slot.get_or_insert_default());

@@ -184,7 +184,9 @@ impl Records {
             (Kind::Address, has(Field::Address) || has(Field::Postcode)),
             (Kind::NationalId, has(Field::NationalId)),
         ];
-        let of_fields = of_fields.into_iter().filter(|(_, is_compared)| *is_compared);
+        let of_fields = of_fields
+            .into_iter()
+            .filter(|(_, is_compared)| *is_compared);
         let of_fields = of_fields.map(|(kind, _)| Arc::new(Shape::of(kind)));
         let asked = self.asked.iter().filter(|asked| !asked.columns.is_empty());
         let asked = asked.map(|asked| Arc::new(Shape::asked(&asked.name, &asked.how)));
@@ -354,11 +356,7 @@ struct Persons {
 
 impl Persons {
     /// Reads columns; values that more people share than one would are forgotten: those known, or those found here.
-    fn new(
-        columns: &[(Field, Dictionary)],
-        known: Option<&SharedValues>,
-        threads: usize,
-    ) -> Self {
+    fn new(columns: &[(Field, Dictionary)], known: Option<&SharedValues>, threads: usize) -> Self {
         let readings: Vec<(Reading, &Dictionary)> = readings(columns);
         let read = parallel::map(threads, &readings, |(reading, column)| {
             column.map(reading.form)

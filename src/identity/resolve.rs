@@ -95,15 +95,18 @@ pub(crate) fn resolve(
             (population, model)
         }
     };
+    tracing::debug!("{} records are ready to compare", population.rows);
     let counts = check(&population, &model.rules, settings)?;
     let scorer = Scorer::new(&population, &model, threads);
     let keep_from = settings.review_from.min(settings.same_from);
     let mut edges = score::score(&scorer, &model.rules, keep_from, threads);
+    tracing::debug!("{} pairs are worth keeping", edges.len());
     edges.extend(decided_edges(&population));
     edges.sort_unstable_by_key(|edge| (edge.one, edge.other));
     // a decided pair that a rule made too has one weight
     edges.dedup_by_key(|edge| (edge.one, edge.other));
     let cluster_of = cluster::cluster(&scorer, &edges, settings.same_from, threads);
+    tracing::debug!("records are in clusters");
     let mut likeness = Likeness::of_all(&population);
     let pairs = edges.iter().map(|edge| {
         let weight = f64::from(edge.weight);

@@ -61,11 +61,18 @@ struct Rarities<'a> {
 impl<'a> Scorer<'a> {
     pub(super) fn new(population: &'a Population, model: &'a Model, threads: usize) -> Self {
         let mut wanted = Vec::new();
-        for (at, (compared, learnt)) in
-            population.comparisons.iter().zip(&model.comparisons).enumerate()
+        for (at, (compared, learnt)) in population
+            .comparisons
+            .iter()
+            .zip(&model.comparisons)
+            .enumerate()
         {
             for (place, share) in learnt.levels.iter().enumerate() {
-                let common = model.values.common.get(at).and_then(|levels| levels.get(place));
+                let common = model
+                    .values
+                    .common
+                    .get(at)
+                    .and_then(|levels| levels.get(place));
                 if let (Some(Some(common)), Some(column)) =
                     (common, compared.agreed(place as u8 + 1))
                 {
@@ -91,7 +98,10 @@ impl<'a> Scorer<'a> {
                 common,
             }
         });
-        let levels = model.comparisons.iter().map(|comparison| comparison.levels.len());
+        let levels = model
+            .comparisons
+            .iter()
+            .map(|comparison| comparison.levels.len());
         let mut rarity: Vec<Vec<Option<Rarities<'a>>>> = levels
             .map(|levels| std::iter::repeat_with(|| None).take(levels).collect())
             .collect();

@@ -96,8 +96,7 @@ impl Rarity {
     /// Of a value that so many records have.
     pub(super) fn bits(&self, count: u32) -> f32 {
         let others = f64::from(count) - 1.0;
-        let strangers =
-            (others * self.of_strangers).max(others - MOST_OF_ONE * (1.0 + self.own));
+        let strangers = (others * self.of_strangers).max(others - MOST_OF_ONE * (1.0 + self.own));
         ((strangers / self.known).max(self.least).log2() - self.equal.log2()) as f32
     }
 

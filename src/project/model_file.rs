@@ -91,7 +91,10 @@ impl ModelFile {
         let is_share = |share: f64| (0.0..=1.0).contains(&share);
         let what = if file.kilde_model != FORM {
             format!("form {} of a model is not known", file.kilde_model)
-        } else if !shares.chain([file.same_share, file.relative_share]).all(is_share) {
+        } else if !shares
+            .chain([file.same_share, file.relative_share])
+            .all(is_share)
+        {
             "a share lies outside 0 to 1".to_string()
         } else {
             return Ok(file);

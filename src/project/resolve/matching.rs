@@ -167,8 +167,10 @@ fn pinned(root: &Path, path: &Spanned<String>) -> Result<PinnedModel, Mistake> {
         .components()
         .all(|part| matches!(part, Component::Normal(_)));
     if !is_within {
-        return Err(Mistake::new(435, format!("`{name}` is no file of the project"))
-            .help("write its path from the folder of kilde.yaml: `models/customer_ids.json`"));
+        return Err(
+            Mistake::new(435, format!("`{name}` is no file of the project"))
+                .help("write its path from the folder of kilde.yaml: `models/customer_ids.json`"),
+        );
     }
     let text = std::fs::read_to_string(root.join(name)).map_err(|error| {
         Mistake::new(435, format!("the model `{name}` cannot be read: {error}"))

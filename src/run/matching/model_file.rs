@@ -46,7 +46,10 @@ pub(super) fn file_of(rows: &[ModelRow]) -> ModelFile {
     let mut shared_values: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for row in parts("shared_value") {
         let mark = row.level.clone().unwrap_or_default();
-        shared_values.entry(row.name.clone()).or_default().push(mark);
+        shared_values
+            .entry(row.name.clone())
+            .or_default()
+            .push(mark);
     }
     let compared = parts(COLUMN).into_iter().map(|row| ComparedColumn {
         name: row.name.clone(),

@@ -133,7 +133,11 @@ impl Runner {
             redirects: step.redirects().await?,
         };
         let now = step.model_rows().await?;
-        let now = if speaks_of(&now, plan) { now } else { Vec::new() };
+        let now = if speaks_of(&now, plan) {
+            now
+        } else {
+            Vec::new()
+        };
         let rows = rows_of(&resolved.model, &resolved.pairs_of_rules, plan, &reading);
         let assigned = assign(&read.keys, &resolved.cluster_of, &registry);
         let pairs = changed_pairs(&read.keys, &resolved, &registry);
