@@ -212,12 +212,16 @@ fn a_model_is_kept_until_another_is_asked_for_and_its_change_is_shown_beforehand
         assert!(told.contains(said), "{told}");
     }
     assert_eq!(club.objects(), before);
-    let plan = club.kilde(&["plan", "--retrain", "people"]).ended(0).stdout;
+    let plan = club
+        .kilde(&["plan", "--retrain", "identity.people"])
+        .ended(0)
+        .stdout;
     assert!(
         plan.contains("another model asked for") && plan.contains("trained first"),
         "{plan}"
     );
-    club.kilde(&["build", "--retrain", "people"]).ended(0);
+    club.kilde(&["build", "--retrain", "identity.people"])
+        .ended(0);
     assert_ne!(club.query(model), first);
     refused(&club, &["build", "--retrain", "ref.people"], "K0436");
 }
@@ -234,9 +238,9 @@ fn a_model_written_to_a_file_and_pinned_decides_as_it_did() {
         !text.to_lowercase().contains("berg"),
         "a model holds no value of anybody"
     );
-    club.write("models/people.json", &text);
-    let pinned = sandbox(", model: models/people.json", &people(0, 121));
-    pinned.write("models/people.json", &text);
+    club.write("matching/people.json", &text);
+    let pinned = sandbox(", model: matching/people.json", &people(0, 121));
+    pinned.write("matching/people.json", &text);
     pinned.kilde(&["build"]).ended(0);
     let after = pinned.query(weights);
     assert!(before.iter().all(|pair| after.contains(pair)));
@@ -244,21 +248,24 @@ fn a_model_written_to_a_file_and_pinned_decides_as_it_did() {
         pinned.kilde(&["match", "model", "--json"]).ended(0).stdout,
         text
     );
-    refused(&pinned, &["build", "--retrain", "people"], "K0437");
+    refused(&pinned, &["build", "--retrain", "identity.people"], "K0437");
 
     // changed by hand, it makes the step stale
-    let other = text.replacen("\"same_share\": ", "\"same_share\": 0.", 1);
-    pinned.write("models/people.json", other.replacen("0.0.", "0.", 1));
+    let other = text.replacen("\"trained_at\": \"", "\"trained_at\": \"edited after ", 1);
+    pinned.write("matching/people.json", other);
     let plan = pinned.kilde(&["plan"]);
     assert!(!plan.stdout.contains("nothing to do"), "{}", plan.stdout);
     pinned.write(
-        "models/people.json",
+        "matching/people.json",
         text.replace("\"email\"", "\"emails\""),
     );
     refused(&pinned, &["build"], "K0433");
-    pinned.write("models/people.json", "{\"kilde_model\": 1,\n \"prior\": 2}");
+    pinned.write(
+        "matching/people.json",
+        "{\"kilde_model\": 1,\n \"prior\": 2}",
+    );
     let said = refused(&pinned, &["check"], "K0435");
-    assert!(said.contains("models/people.json:2:"), "{said}");
+    assert!(said.contains("matching/people.json:2:"), "{said}");
 }
 
 #[test]

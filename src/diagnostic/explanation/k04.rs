@@ -166,7 +166,7 @@ change; without `model:` the next build trains one by itself.",
         code: Code(435),
         title: "`model` names no model",
         text: "\
-`model: models/customer_ids.json` in a match step names a file of the project, from the folder of kilde.yaml, as
+`model: matching/customer_ids.json` in a match step names a file of the project, from the folder of kilde.yaml, as
 `kilde match train --write FILE` or `kilde match model --json` writes it. Its shares may be changed by hand; they
 lie between 0 and 1.",
     },

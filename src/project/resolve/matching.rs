@@ -169,7 +169,7 @@ fn pinned(root: &Path, path: &Spanned<String>) -> Result<PinnedModel, Mistake> {
     if !is_within {
         return Err(
             Mistake::new(435, format!("`{name}` is no file of the project"))
-                .help("write its path from the folder of kilde.yaml: `models/customer_ids.json`"),
+                .help("write its path from the folder of kilde.yaml: `matching/customer_ids.json`"),
         );
     }
     let text = std::fs::read_to_string(root.join(name)).map_err(|error| {
