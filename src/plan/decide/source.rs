@@ -91,6 +91,7 @@ impl Decider<'_> {
             .iter()
             .filter(|export| export.is_available() && export.unready.is_some())
             .count();
+        let unreadable = exports.iter().filter(|e| e.is_unreadable()).count();
         let asked = available.iter().filter(|e| e.is_reloaded).count();
         let changed = in_state(ExportState::Changed).count();
         let mut reasons = Vec::new();
@@ -122,6 +123,9 @@ impl Decider<'_> {
             if unready > 0 {
                 reasons.push(Reason::ExportsUnready { count: unready });
             }
+            if unreadable > 0 {
+                reasons.push(Reason::ExportsUnreadable { count: unreadable });
+            }
             if !waiting.is_empty() {
                 reasons.push(Reason::ExportsWait {
                     count: waiting.len(),
@@ -133,16 +137,19 @@ impl Decider<'_> {
         if unready > 0 {
             reasons.push(Reason::ExportsUnready { count: unready });
         }
+        if unreadable > 0 {
+            reasons.push(Reason::ExportsUnreadable { count: unreadable });
+        }
         let load = self.project.sources.get(&plan.table).map(|s| s.load);
+        let is_read_again = |export: &&ObservedExport| export.is_reloaded && export.is_in_table();
+        let again = || available.iter().copied().filter(is_read_again);
         // what took the place of other records cannot be taken out alone
         let cause = match load {
             None | Some(Load::Append) => None,
             Some(_) if !leaving.is_empty() => Some(Cause::Retracted),
-            Some(Load::Changes) if asked > 0 => Some(Cause::Asked),
+            Some(Load::Changes) if again().next().is_some() => Some(Cause::Asked),
             // the newest export, read again for its rejects, says what is true
-            Some(_) if available.iter().any(|e| e.is_reloaded && !e.is_replayed) => {
-                Some(Cause::Asked)
-            }
+            Some(_) if again().any(|e| !e.is_replayed) => Some(Cause::Asked),
             Some(Load::Changes) if changed > 0 => Some(Cause::Changed),
             Some(_) => None,
         };
