@@ -265,9 +265,7 @@ impl Execution {
             export.state == ExportState::Known && !export.is_excluded && export.unready.is_none()
         };
         let known = exports.into_iter().flatten().filter(is_known);
-        known
-            .map(|export| (export.path.as_str(), export))
-            .collect()
+        known.map(|export| (export.path.as_str(), export)).collect()
     }
 
     /// An entry that stays, with what is known now of its file.
