@@ -79,7 +79,7 @@ pub(crate) use ready::{Marker, Ready};
 pub(crate) use seed::Seed;
 pub(crate) use source::{
     Conversions, CsvRead, Escape, FixedRead, Frame, JsonRead, Load, NdjsonRead, Negatives,
-    ParquetRead, Read, Source, XlsxRead,
+    OnUnreadable, ParquetRead, Read, Source, XlsxRead,
 };
 
 use crate::diagnostic::{Diagnostic, Place, SourceFile, Span, nearest};

@@ -45,6 +45,7 @@ mod summary;
 mod tell;
 mod testing;
 mod unit_test;
+mod unreadable;
 mod uuid;
 mod why;
 
@@ -69,6 +70,7 @@ pub(crate) use overview::{Overview, PeopleCount};
 pub use report::RunReport;
 pub(crate) use report::{
     BrokenRule, ExportReport, HeldReport, OverdueReport, SourceReport, StepReport, TableOutcome,
+    UnreadableReport,
 };
 
 pub(crate) use show::Shown;
