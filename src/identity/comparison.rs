@@ -115,7 +115,8 @@ impl Texts {
         let outline = |code: u32| self.outlines[code as usize];
         outline(one).may_reach(outline(other), from)
             && match (self.column.text(one), self.column.text(other)) {
-                (Some(a), Some(b)) => jaro_winkler(a, b) >= from,
+                // in an order of their own: likeness from a to b and from b to a may differ by a hair
+                (Some(a), Some(b)) => jaro_winkler(a.min(b), a.max(b)) >= from,
                 _ => false,
             }
     }

@@ -1,7 +1,7 @@
 //! A column of text as small numbers: equal texts, equal numbers.
 //!
-//! Numbers follow the order of the texts, so they depend on what a column holds and not on the order of its rows. Texts lie
-//! end to end in one buffer: ten million of them cost their letters and eight bytes each.
+//! Numbers are in the order in which texts are first seen, and nothing that a match gives depends on them: they are compared
+//! for equality alone. Texts lie end to end in one buffer: ten million of them cost their letters and eight bytes each.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
@@ -81,32 +81,20 @@ impl Dictionary {
     /// Encodes a column.
     pub(crate) fn encode<'a>(rows: impl Iterator<Item = Option<&'a str>>) -> Self {
         let mut seen: Numbers<&str> = Numbers::new();
-        let mut texts: Vec<&str> = Vec::new();
-        let first_seen = rows.map(|text| {
+        let mut letters = String::new();
+        let mut ends: Vec<usize> = Vec::new();
+        let codes = rows.map(|text| {
             text.map_or(MISSING, |text| {
                 let number = seen.of(text);
-                if number as usize == texts.len() {
-                    texts.push(text);
+                if number as usize == ends.len() {
+                    letters.push_str(text);
+                    ends.push(letters.len());
                 }
                 number
             })
         });
-        let mut codes: Vec<u32> = first_seen.collect();
-        let mut order: Vec<u32> = (0..texts.len() as u32).collect();
-        order.sort_unstable_by_key(|at| texts[*at as usize]);
-        let mut place = vec![0; texts.len()];
-        let mut letters = String::new();
-        let mut ends = Vec::with_capacity(order.len());
-        for (code, at) in order.iter().enumerate() {
-            place[*at as usize] = code as u32;
-            letters.push_str(texts[*at as usize]);
-            ends.push(letters.len());
-        }
-        for code in codes.iter_mut().filter(|code| **code != MISSING) {
-            *code = place[*code as usize];
-        }
         Self {
-            codes: Arc::new(codes),
+            codes: Arc::new(codes.collect()),
             texts: Arc::new(Texts::Written { letters, ends }),
         }
     }
@@ -261,12 +249,13 @@ mod tests {
     }
 
     #[test]
-    fn numbers_follow_the_texts_and_not_the_rows() {
+    fn equal_texts_have_one_number_and_one_mark() {
         let column = encode(&[Some("b"), None, Some("a"), Some("b")]);
-        assert_eq!(*column.codes, [1, MISSING, 0, 1]);
-        assert_eq!(column.text(1), Some("b"));
+        assert_eq!(*column.codes, [0, MISSING, 1, 0]);
+        assert_eq!(column.text(0), Some("b"));
         assert_eq!(column.text(MISSING), None);
-        assert_eq!(column.counts(), [1, 2]);
+        assert_eq!(column.counts(), [2, 1]);
+        assert_eq!(column.mark(1), encode(&[Some("a")]).mark(0));
     }
 
     #[test]

@@ -1,11 +1,15 @@
 //! The whole way from records to clusters: count, train, score, cluster.
 
-use super::comparison::{Likeness, level_of};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::comparison::{Likeness, Pattern, level_of};
 use super::model::{Known, Model};
 use super::population::{Decision, Population, Records};
 use super::rule::{BlockCount, Blocks, Rule};
 use super::score::{CERTAIN, Edge, Scorer, pattern_of};
 use super::{cluster, score, training};
+use crate::parallel;
 
 /// What a match is to keep to.
 #[derive(Clone, Debug)]
@@ -43,7 +47,7 @@ pub(crate) struct Pair {
     pub(crate) weight: Option<f64>,
     pub(crate) verdict: Verdict,
     /// What agrees and what does not, in words.
-    pub(crate) agreement: String,
+    pub(crate) agreement: Arc<str>,
     /// What people decided of it.
     pub(crate) decision: Option<Decision>,
 }
@@ -86,20 +90,24 @@ pub(crate) fn resolve(
 ) -> Result<Resolved, Refusal> {
     let threads = settings.threads;
     let is_trained = known.is_none();
+    let refuse_own = |population: &Population| check(population, &settings.rules, settings);
     let (population, model) = match known {
-        Some(known) => known.at_work(records, threads),
+        Some(known) => {
+            let (population, model) = known.at_work(records, threads);
+            refuse_own(&population)?;
+            (population, model)
+        }
         None => {
             let population = Population::new(records, None, threads);
-            check(&population, &settings.rules, settings)?;
+            refuse_own(&population)?;
             let model = training::train(&population, settings);
             (population, model)
         }
     };
     tracing::debug!("{} records are ready to compare", population.rows);
-    let counts = check(&population, &model.rules, settings)?;
     let scorer = Scorer::new(&population, &model, threads);
     let keep_from = settings.review_from.min(settings.same_from);
-    let mut edges = score::score(&scorer, &model.rules, keep_from, threads);
+    let (mut edges, counts) = score::score(&scorer, &model.rules, keep_from, settings)?;
     tracing::debug!("{} pairs are worth keeping", edges.len());
     edges.extend(decided_edges(&population));
     edges.sort_unstable_by_key(|edge| (edge.one, edge.other));
@@ -107,8 +115,8 @@ pub(crate) fn resolve(
     edges.dedup_by_key(|edge| (edge.one, edge.other));
     let cluster_of = cluster::cluster(&scorer, &edges, settings.same_from, threads);
     tracing::debug!("records are in clusters");
-    let mut likeness = Likeness::of_all(&population);
-    let pairs = edges.iter().map(|edge| {
+    let told = agreements(&population, &edges, threads);
+    let pairs = edges.iter().zip(told).map(|(edge, agreement)| {
         let weight = f64::from(edge.weight);
         let is_one = cluster_of[edge.one as usize] == cluster_of[edge.other as usize];
         Pair {
@@ -121,11 +129,12 @@ pub(crate) fn resolve(
                 (false, true) => Verdict::Parted,
                 (false, false) => Verdict::Doubtful,
             },
-            agreement: agreement(&population, edge.one, edge.other, &mut likeness),
+            agreement,
             decision: population.decision(edge.one, edge.other),
         }
     });
     let pairs: Vec<Pair> = pairs.collect();
+    let mut likeness = Likeness::of_all(&population);
     let contradicted = contradicted(&population, &cluster_of, &mut likeness);
     Ok(Resolved {
         pairs,
@@ -172,19 +181,15 @@ fn contradicted(
             } else {
                 Verdict::Parted
             },
-            agreement: agreement(population, *one, *other, likeness),
+            agreement: agreement(population, pattern_of(population, *one, *other, likeness)),
             decision: Some(*decision),
         })
     });
     found.collect()
 }
 
-/// Counts the pairs of rules, and refuses an explosion.
-fn check(
-    population: &Population,
-    rules: &[Rule],
-    settings: &Settings,
-) -> Result<Vec<BlockCount>, Refusal> {
+/// Counts the pairs of the project's own rules, and refuses an explosion.
+fn check(population: &Population, rules: &[Rule], settings: &Settings) -> Result<(), Refusal> {
     let count = |rule| {
         Blocks::new(
             rule,
@@ -197,7 +202,7 @@ fn check(
     let counts: Vec<BlockCount> = rules.iter().map(count).collect();
     match refusal(&counts, settings) {
         Some(refusal) => Err(refusal),
-        None => Ok(counts),
+        None => Ok(()),
     }
 }
 
@@ -213,9 +218,26 @@ pub(super) fn refusal(counts: &[BlockCount], settings: &Settings) -> Option<Refu
     (pairs > settings.max_pairs).then_some(Refusal::ManyPairs { pairs })
 }
 
+/// What agrees in each pair, in words; pairs of one pattern share them.
+fn agreements(population: &Population, edges: &[Edge], threads: usize) -> Vec<Arc<str>> {
+    const AT_A_TIME: usize = 1 << 14;
+    let chunks: Vec<&[Edge]> = edges.chunks(AT_A_TIME).collect();
+    let patterns = parallel::map(threads, &chunks, |edges| {
+        let mut likeness = Likeness::of_all(population);
+        let of = |edge: &Edge| pattern_of(population, edge.one, edge.other, &mut likeness);
+        edges.iter().map(of).collect::<Vec<Pattern>>()
+    });
+    let mut words: HashMap<Pattern, Arc<str>> = HashMap::new();
+    let patterns = patterns.into_iter().flatten();
+    let told = patterns.map(|pattern| {
+        let said = words.entry(pattern);
+        Arc::clone(said.or_insert_with(|| agreement(population, pattern)))
+    });
+    told.collect()
+}
+
 /// `given_name equal, birth_date different`; what is missing is left out.
-fn agreement(population: &Population, one: u32, other: u32, likeness: &mut [Likeness]) -> String {
-    let pattern = pattern_of(population, one, other, likeness);
+fn agreement(population: &Population, pattern: Pattern) -> Arc<str> {
     let said = population
         .comparisons
         .iter()
@@ -225,5 +247,5 @@ fn agreement(population: &Population, one: u32, other: u32, likeness: &mut [Like
             let level = shape.levels.get(level_of(pattern, at).wrapping_sub(1))?;
             Some(format!("{} {}", shape.name, level.name))
         });
-    said.collect::<Vec<_>>().join(", ")
+    Arc::from(said.collect::<Vec<_>>().join(", "))
 }

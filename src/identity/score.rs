@@ -6,7 +6,8 @@ use super::comparison::{Likeness, Pattern, level_of, with_level};
 use super::dictionary::{Dictionary, MISSING, Mark};
 use super::model::{Bits, Evidence, Model};
 use super::population::{Population, Verdict};
-use super::rule::{Blocks, Earlier, Rule};
+use super::resolve::{Refusal, Settings, refusal};
+use super::rule::{BlockCount, Blocks, Earlier, Rule};
 use super::value::{Common, Rarity};
 use crate::parallel;
 
@@ -175,18 +176,26 @@ impl<'a> Scorer<'a> {
     }
 }
 
-/// Every candidate pair of at least so many bits, once; by rule, part and block.
-pub(crate) fn score(
+/// Every candidate pair of at least so many bits, once, by rule, part and block; and how many candidates each rule made.
+///
+/// # Errors
+/// Rules that together make more pairs than they may, before the pairs of the rule that goes beyond.
+pub(super) fn score(
     scorer: &Scorer<'_>,
     rules: &[Rule],
     keep_from: f64,
-    threads: usize,
-) -> Vec<Edge> {
-    let population = scorer.population;
+    settings: &Settings,
+) -> Result<(Vec<Edge>, Vec<BlockCount>), Refusal> {
+    let (population, threads) = (scorer.population, settings.threads);
+    let mut counts: Vec<BlockCount> = Vec::new();
     let mut parked: Vec<HashSet<u64>> = Vec::new();
     let mut edges = Vec::new();
     for (at, rule) in rules.iter().enumerate() {
         let blocks = Blocks::new(rule, &population.features, population.rows, threads);
+        counts.push(blocks.count);
+        if let Some(refusal) = refusal(&counts, settings) {
+            return Err(refusal);
+        }
         let earlier = Earlier::new(&rules[..at], &population.features, &parked);
         let found = parallel::map(threads, blocks.parts(), |part| {
             let mut likeness = Likeness::of_all(population);
@@ -211,5 +220,5 @@ pub(crate) fn score(
         }
         parked.push(blocks.parked);
     }
-    edges
+    Ok((edges, counts))
 }

@@ -21,7 +21,7 @@ pub(crate) use review::ReviewRecord;
 pub(crate) use review::{Review, ReviewPair};
 pub(crate) use train::{LearntLevel, ModelStory, TrainingStory};
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use datafusion::arrow::array::{ArrayRef, RecordBatch};
@@ -211,7 +211,6 @@ fn check_churn(matching: &Matching, assigned: &Assigned) -> Result<()> {
 
 /// `2,011 ids: 31 new, 4 merged, 17 pairs to review`.
 fn summary(assigned: &Assigned, resolved: &Resolved) -> String {
-    let distinct: BTreeSet<&String> = assigned.ids.iter().collect();
     let count = |is: fn(&Event) -> bool| assigned.events.iter().filter(|event| is(event)).count();
     let doubtful = to_review(resolved).count();
     let told = [
@@ -235,7 +234,7 @@ fn summary(assigned: &Assigned, resolved: &Resolved) -> String {
     let told: Vec<String> = told
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
-    let mut text = format!("{} ids", distinct.len());
+    let mut text = format!("{} ids", assigned.entities);
     if !told.is_empty() {
         text.push_str(&format!(": {}", told.join(", ")));
     }

@@ -20,7 +20,7 @@ use crate::plan::{MatchPlan, said_of};
 pub(super) const COLUMN: &str = "column";
 
 pub(super) fn ids(key: &[ArrayRef], assigned: &Assigned) -> Vec<ArrayRef> {
-    let ids: StringArray = assigned.ids.iter().map(Some).collect();
+    let ids: StringArray = assigned.ids.iter().map(|id| Some(&**id)).collect();
     let mut columns = key.to_vec();
     columns.push(Arc::new(ids));
     columns
@@ -69,7 +69,7 @@ fn pairs(
     }
     let weights: Float64Array = wanted.iter().map(|pair| pair.weight).collect();
     let words: StringArray = wanted.iter().map(|pair| Some(word(pair))).collect();
-    let agreement = wanted.iter().map(|pair| Some(pair.agreement.as_str()));
+    let agreement = wanted.iter().map(|pair| Some(&*pair.agreement));
     let agreement: StringArray = agreement.collect();
     columns.push(Arc::new(weights));
     columns.push(Arc::new(words));
