@@ -1,11 +1,11 @@
 //! What a match would compare, before it does: exact counts, at the cost of a sort for each rule.
 
+use super::hash;
 use super::model::Known;
 use super::population::{Population, Records};
 use super::resolve::{Refusal, Settings, refusal};
 use super::rule::{BlockCount, Blocks, Earlier, Rule};
 use super::training::choose_rules;
-use super::{dictionary, hash};
 use crate::parallel;
 
 /// Pairs of one rule that are looked at, nearly, to see how many of them earlier rules make.
@@ -18,8 +18,6 @@ pub(crate) struct Forecast {
     pub(crate) rules: Vec<RuleForecast>,
     /// Why it would be refused.
     pub(crate) refusal: Option<Refusal>,
-    /// Bytes that records and their forms need, nearly.
-    pub(crate) bytes: u64,
     /// When the model was trained that would be used, and on how many records; `None` where one would be trained.
     pub(crate) trained: Option<(String, u64)>,
 }
@@ -81,7 +79,6 @@ pub(crate) fn forecast(records: Records, known: Option<Known>, settings: &Settin
     Forecast {
         records: u64::from(rows),
         refusal: refusal(&counts, settings),
-        bytes: dictionary::bytes(features.values()),
         rules: found,
         trained: known.map(|known| {
             let model = known.model();

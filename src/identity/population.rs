@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::canonical;
 use super::comparison::{Compared, Comparison, Digits, Emails, Names, Texts};
-use super::dictionary::{Dictionary, MISSING};
+use super::dictionary::{self, Dictionary, MISSING};
 use super::rule::{Feature, Features, Rule};
 use super::shape::{How, Kind, Shape};
 use super::value::SharedValues;
@@ -170,7 +170,21 @@ pub(crate) struct Population {
     pub(super) shared: SharedValues,
 }
 
+/// What a record needs beside its values while it is matched: rules' blocks, clusters, its share of the pairs.
+const BYTES_OF_A_RECORD: u64 = 200;
+/// How often values are there: as they came, in the forms in which they are compared, and as rules ask for them.
+const FORMS: u64 = 3;
+
 impl Records {
+    /// Bytes that they need while they are matched, nearly.
+    pub(crate) fn bytes_to_match(&self) -> u64 {
+        let fields = self.fields.iter().map(|(_, column)| column);
+        let asked = self.asked.iter().flat_map(|asked| &asked.columns);
+        let own = self.own.iter().map(|own| &own.column);
+        let values = dictionary::bytes(fields.chain(asked).chain(own));
+        FORMS * values + BYTES_OF_A_RECORD * u64::from(self.rows)
+    }
+
     /// Names and levels of the comparisons that they make, in order.
     pub(crate) fn shapes(&self) -> Vec<Arc<Shape>> {
         let has = |field| self.fields.iter().any(|(of, _)| *of == field);

@@ -185,6 +185,14 @@ with a change of the project. `kilde match train TABLE --write FILE` writes anot
 train their own.",
     },
     Explanation {
+        code: Code(438),
+        title: "a match that does not fit into memory",
+        text: "\
+Records are compared as numbers, and the texts behind them are in memory once: some hundred bytes a record, as
+`kilde plan` says beforehand. `--memory-limit` bounds what a build takes, and a match takes its part of that or is
+refused; it is never killed half done. Raise the limit, or compare fewer columns.",
+    },
+    Explanation {
         code: Code(460),
         title: "`drift` asks for what cannot be",
         text: "\

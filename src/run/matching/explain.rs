@@ -366,8 +366,8 @@ impl Matched {
         let matching = step.matching();
         let reading = reading(step.plan);
         let batch = step.query(&matching.records.value, &reading.sql).await?;
-        let read = Read::of(batch, matching, &reading)?;
-        let mut records = records(step.plan, &reading, &read.batch, threads)?;
+        let mut read = Read::of(vec![batch], matching, &reading)?;
+        let mut records = records(step.plan, &reading, &mut read, threads)?;
         if let Some(table) = &matching.decisions {
             let sql = decisions::sql(step.plan, &table.value);
             let rows = step.query(&table.value, &sql).await?;

@@ -106,10 +106,11 @@ impl Runner {
         let tables = BTreeMap::from([(records_table.clone(), content.provider()?)]);
         let session = catalog.engine().session(&tables, Joins::Hash)?;
         let frame = session.sql(&reading.sql).await.map_err(engine::failure)?;
-        let read = Read::of(engine::collect_whole(frame).await?, matching, &reading)?;
+        let batches = vec![engine::collect_whole(frame).await?];
+        let mut read = Read::of(batches, matching, &reading)?;
         let threads = self.resources.threads;
-        let bytes = read.batch.get_array_memory_size() as u64;
-        let rows = records(matched, &reading, &read.batch, threads)?;
+        let rows = records(matched, &reading, &mut read, threads)?;
+        let bytes = rows.bytes_to_match();
         let is_retrained = plan
             .tables
             .get(&matching.table)
@@ -144,7 +145,7 @@ impl Runner {
             rules: rules.collect(),
             max_pairs: matching.max_pairs,
             trained: counted.trained,
-            bytes: bytes + counted.bytes,
+            bytes,
             refused: counted.refusal.map(|refusal| refused(&refusal, matched)),
         }))
     }

@@ -24,8 +24,9 @@ pub(crate) use train::{LearntLevel, ModelStory, TrainingStory};
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use datafusion::arrow::array::{ArrayRef, RecordBatch};
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::compute::concat_batches;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 
 use model_file::rows_of_file;
 use read::{Reading, place_of, reading, records};
@@ -35,9 +36,10 @@ use tables::{
 
 use super::execute::Execution;
 use crate::diagnostic::Code;
+use crate::engine::Joins;
 use crate::error::{Error, Result};
 use crate::identity::{
-    Assigned, Event, Feature, Model, Refusal, Resolved, Rule, Settings, assign, resolve,
+    Assigned, Event, Feature, Model, Records, Refusal, Resolved, Rule, Settings, assign, resolve,
 };
 use crate::name::TableName;
 use crate::plan::{MatchPlan, Reason, TablePlan};
@@ -60,7 +62,7 @@ impl Execution {
         }
         let matching = &matched.matching;
         let reading = reading(matched);
-        let read = self.read_records(matching, &reading).await?;
+        let mut read = self.read_records(matching, &reading).await?;
         let registry = self.registry(matching).await?;
         let is_retrained = plan.reasons.contains(&Reason::Retrain);
         let known = match &matching.model {
@@ -70,7 +72,8 @@ impl Execution {
         };
         let threads = self.runner.resources.threads;
         let settings = settings(matched, &reading, threads, self.request.as_of);
-        let mut records = records(matched, &reading, &read.batch, threads)?;
+        let mut records = records(matched, &reading, &mut read, threads)?;
+        let memory = self.memory_for(&records, matching)?;
         let known = speaks_of(&known, matched)
             .then(|| Model::from_rows(&known, &records.shapes(), &settings.rules))
             .flatten();
@@ -85,14 +88,15 @@ impl Execution {
         let assigned = assign(&read.keys, &resolved.cluster_of, &registry);
         check_churn(matching, &assigned)?;
         self.record_note(&plan.table, summary(&assigned, &resolved));
-        let key: Vec<ArrayRef> = read.batch.columns()[..reading.key].to_vec();
+        drop(memory);
+        let key = &read.key;
         let events = self.published_beside(matching, MatchTable::Events).await?;
         let mut made = BTreeMap::new();
         for (part, table) in &matching.tables {
             let columns = match part {
-                MatchTable::Ids => ids(&key, &assigned),
-                MatchTable::Edges => edges(&key, &resolved)?,
-                MatchTable::Review => review(&key, &resolved)?,
+                MatchTable::Ids => ids(key, &assigned),
+                MatchTable::Edges => edges(key, &resolved)?,
+                MatchTable::Review => review(key, &resolved)?,
                 MatchTable::Redirects => redirects(&assigned),
                 MatchTable::Model => {
                     let pairs = &resolved.pairs_of_rules;
@@ -114,6 +118,30 @@ impl Execution {
         let rows = made.get(&plan.table).cloned();
         self.lock_made().extend(made);
         rows.ok_or_else(|| Error::internal(format!("`{}` was not made", plan.table)))
+    }
+
+    /// What records need while they are matched, taken from the memory that all of a build shares.
+    fn memory_for(&self, records: &Records, matching: &Matching) -> Result<MemoryReservation> {
+        let session = self
+            .catalog
+            .engine()
+            .session(&BTreeMap::new(), Joins::Hash)?;
+        let context = session.task_ctx();
+        let memory = MemoryConsumer::new(format!("match {}", matching.table));
+        let memory = memory.register(context.memory_pool());
+        let bytes = records.bytes_to_match();
+        memory.try_grow(bytes as usize).map_err(|error| {
+            Error::config(format!(
+                "to match {} records takes about {} MiB of memory, and so much is not left",
+                records.rows,
+                bytes >> 20
+            ))
+            .code(Code(438))
+            .at(matching.declared_at.location())
+            .help("raise `--memory-limit`, or leave columns out that tell little: `compare` names those that count")
+            .caused_by(error)
+        })?;
+        Ok(memory)
     }
 
     pub(super) fn plan_of(&self, table: &TableName) -> Result<&TablePlan> {

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch};
-use datafusion::arrow::compute::cast;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch, StringArray};
+use datafusion::arrow::compute::{cast, concat};
 use datafusion::arrow::datatypes::{Float64Type, Int64Type};
+use futures::TryStreamExt;
 
 use super::super::execute::Execution;
 use super::tables::{arrow, batch, texts};
@@ -38,18 +39,40 @@ pub(super) struct Own {
     asked: Vec<usize>,
 }
 
-/// Records in the order of their keys, read whole.
+/// Records in the order of their keys.
 pub(super) struct Read {
-    pub(super) batch: RecordBatch,
+    /// The columns of the key as they are.
+    pub(super) key: Vec<ArrayRef>,
     /// Each record's key as one text.
     pub(super) keys: Vec<String>,
+    /// What is compared, until it was encoded.
+    batches: Vec<RecordBatch>,
 }
 
 impl Read {
-    /// What a reading gave.
-    pub(super) fn of(batch: RecordBatch, matching: &Matching, reading: &Reading) -> Result<Self> {
-        let keys = keys(&batch.columns()[reading.key..2 * reading.key], matching)?;
-        Ok(Self { batch, keys })
+    /// What a reading gave; at least one batch, which may be empty.
+    pub(super) fn of(
+        batches: Vec<RecordBatch>,
+        matching: &Matching,
+        reading: &Reading,
+    ) -> Result<Self> {
+        let mut keys = Vec::new();
+        for batch in &batches {
+            keys.extend(keys_of(
+                &batch.columns()[reading.key..2 * reading.key],
+                matching,
+            )?);
+        }
+        no_key_twice(&keys, matching)?;
+        let whole = |at: usize| {
+            let parts = batches.iter().map(|batch| batch.column(at).as_ref());
+            concat(&parts.collect::<Vec<_>>()).map_err(arrow)
+        };
+        Ok(Self {
+            key: (0..reading.key).map(whole).collect::<Result<_>>()?,
+            keys,
+            batches,
+        })
     }
 }
 
@@ -64,8 +87,12 @@ impl Execution {
         let tables = BTreeMap::from([(table.clone(), provider)]);
         let session = self.catalog.engine().session(&tables, Joins::Hash)?;
         let frame = session.sql(&reading.sql).await.map_err(engine::failure)?;
-        let batch = engine::collect_whole(frame).await?;
-        Read::of(batch, matching, reading)
+        let (schema, rows) = engine::stream(frame).await?;
+        let mut batches: Vec<RecordBatch> = rows.try_collect().await?;
+        if batches.is_empty() {
+            batches.push(RecordBatch::new_empty(schema));
+        }
+        Read::of(batches, matching, reading)
     }
 
     /// The ids that were issued before.
@@ -361,8 +388,23 @@ pub(super) fn field(meaning: Meaning) -> Option<Field> {
     })
 }
 
-/// Each row's key as one text; a part cannot hold the sign between two.
+/// Each row's key as one text; no two rows share one.
 pub(super) fn keys(columns: &[ArrayRef], matching: &Matching) -> Result<Vec<String>> {
+    let keys = keys_of(columns, matching)?;
+    no_key_twice(&keys, matching)?;
+    Ok(keys)
+}
+
+/// Two records of one key stand side by side.
+fn no_key_twice(keys: &[String], matching: &Matching) -> Result<()> {
+    match keys.windows(2).any(|two| two[0] == two[1]) {
+        true => Err(no_key(matching, "two records share their")),
+        false => Ok(()),
+    }
+}
+
+/// Each row's key as one text; a part cannot hold the sign between two.
+fn keys_of(columns: &[ArrayRef], matching: &Matching) -> Result<Vec<String>> {
     let columns = columns.iter().map(texts).collect::<Result<Vec<_>>>()?;
     let rows = columns.first().map_or(0, Array::len);
     let key = |row: usize| {
@@ -373,13 +415,7 @@ pub(super) fn keys(columns: &[ArrayRef], matching: &Matching) -> Result<Vec<Stri
         parts.map(|parts| parts.join("\u{1f}"))
     };
     let keys: Option<Vec<String>> = (0..rows).map(key).collect();
-    let Some(keys) = keys else {
-        return Err(no_key(matching, "some record has no value in"));
-    };
-    if keys.windows(2).any(|two| two[0] == two[1]) {
-        return Err(no_key(matching, "two records share their"));
-    }
-    Ok(keys)
+    keys.ok_or_else(|| no_key(matching, "some record has no value in"))
 }
 
 fn no_key(matching: &Matching, what: &str) -> Error {
@@ -411,13 +447,20 @@ fn other_key(matching: &Matching) -> Error {
 pub(super) fn records(
     matched: &MatchPlan,
     reading: &Reading,
-    batch: &RecordBatch,
+    read: &mut Read,
     threads: usize,
 ) -> Result<Records> {
-    let columns = &batch.columns()[2 * reading.key..];
-    let encoded = parallel::map(threads, columns, |column| {
-        Ok(Dictionary::encode(texts(column)?.iter()))
+    let batches = std::mem::take(&mut read.batches);
+    let columns = batches.first().map_or(0, RecordBatch::num_columns);
+    let columns: Vec<usize> = (2 * reading.key..columns).collect();
+    let encoded = parallel::map(threads, &columns, |at| {
+        let parts = batches.iter().map(|batch| texts(batch.column(*at)));
+        let parts: Vec<StringArray> = parts.collect::<Result<_>>()?;
+        Ok(Dictionary::encode(
+            parts.iter().flat_map(|part| part.iter()),
+        ))
     });
+    drop(batches);
     let mut encoded = encoded.into_iter().collect::<Result<Vec<Dictionary>>>()?;
     let mut besides = encoded.split_off(reading.fields.len());
     let own = besides.split_off(reading.asked.iter().sum());
@@ -438,7 +481,7 @@ pub(super) fn records(
     });
     let asked = asked.collect();
     let fields = reading.fields.iter().copied().zip(encoded).collect();
-    let rows = u32::try_from(batch.num_rows())
+    let rows = u32::try_from(read.keys.len())
         .map_err(|_| Error::config("a match takes at most four thousand million records"))?;
     let place = |name: &String| place_of(reading, name);
     let matching = &matched.matching;

@@ -115,8 +115,8 @@ impl Runner {
         let threads = self.resources.threads;
         let reading = reading(plan);
         let batch = step.query(&matching.records.value, &reading.sql).await?;
-        let read = Read::of(batch, matching, &reading)?;
-        let mut given = records(plan, &reading, &read.batch, threads)?;
+        let mut read = Read::of(vec![batch], matching, &reading)?;
+        let mut given = records(plan, &reading, &mut read, threads)?;
         if let Some(table) = &matching.decisions {
             let rows = step
                 .query(&table.value, &decisions::sql(plan, &table.value))
