@@ -32,6 +32,7 @@ mod openlineage;
 mod operations;
 mod ops_tables;
 mod overview;
+mod portrait;
 mod publication;
 mod receipt;
 mod report;
@@ -66,6 +67,7 @@ pub(crate) use matching::{
     Review, ReviewPair,
 };
 pub(crate) use overview::{Overview, PeopleCount};
+pub(crate) use portrait::{Portrait, PortraitRequest, PortraitTable};
 pub use report::RunReport;
 pub(crate) use report::{
     BrokenRule, ExportReport, HeldReport, OverdueReport, SourceReport, StepReport, TableOutcome,

@@ -48,7 +48,7 @@ fn record(person: usize, suffix: &str, slip: bool) -> String {
 }
 
 /// People of whom two in three have a second record with a slip in it.
-fn people(from: usize, to: usize) -> String {
+pub(crate) fn people(from: usize, to: usize) -> String {
     let mut lines = String::new();
     for person in from..to {
         lines.push_str(&record(person, "a", false));
@@ -59,7 +59,7 @@ fn people(from: usize, to: usize) -> String {
     lines
 }
 
-fn sandbox(settings: &str, rows: &str) -> Sandbox {
+pub(crate) fn sandbox(settings: &str, rows: &str) -> Sandbox {
     let sandbox = Sandbox::with(&[
         ("kilde.yaml", "project: club\nraw: exports/\nlake: lake/\n"),
         ("schemas/ref/people.yaml", CONTRACT),
@@ -70,7 +70,7 @@ fn sandbox(settings: &str, rows: &str) -> Sandbox {
     sandbox
 }
 
-fn seed(sandbox: &Sandbox, rows: &str) {
+pub(crate) fn seed(sandbox: &Sandbox, rows: &str) {
     let header = "record_id,given_name,family_name,birth_date,email,country\n";
     sandbox.write("seeds/ref/people.csv", format!("{header}{rows}"));
 }
@@ -820,6 +820,146 @@ fn a_golden_record_takes_each_field_by_its_rules_and_says_which_record_gave_it()
     let before = club.objects();
     club.kilde(&["build"]).ended(0);
     assert_eq!(club.objects(), before);
+}
+
+#[test]
+fn a_golden_record_lists_and_sums_what_all_records_say_and_shows_what_no_rule_decides() {
+    let club = golden(
+        "        - {columns: given_name, rules: {oldest: birth_date}}
+        - {columns: email, take: list, as: emails}
+        - {columns: changed_on, take: min, as: known_since_on}
+        - {columns: changed_on, take: max}
+        - {columns: record_id, take: count, as: records_count}
+        - {columns: is_verified, take: any}
+        - {columns: is_verified, take: all, as: is_verified_everywhere}
+",
+    );
+    club.kilde(&["build"]).ended(0);
+    let id = "(select entity_id from identity.people where record_id = 'g1')";
+    let row = club.query(&format!(
+        "select given_name, array_to_string(emails, ';'), known_since_on, changed_on, records_count, is_verified,
+            is_verified_everywhere from silver.known where entity_id = {id}"
+    ));
+    let expected = [
+        "Thora",
+        "old@mail.example;new@mail.example",
+        "2025-01-01",
+        "2026-02-01",
+        "3",
+        "true",
+        "false",
+    ];
+    assert_eq!(row, [expected.map(String::from)]);
+    let review = club.query(&format!(
+        "select field, value, record_id, other_value, other_record_id, reason from silver.known_review where entity_id = {id}"
+    ));
+    let expected = [
+        "given_name",
+        "Thora",
+        "g2",
+        "Tora",
+        "g1",
+        "no rule tells them apart",
+    ];
+    assert_eq!(review, [expected.map(String::from)]);
+}
+
+#[test]
+fn what_a_steward_corrects_wins_in_the_golden_record_until_the_records_say_so_too() {
+    let club = golden(
+        "        - {columns: [given_name, family_name], rules: {trusted: {column: source, order: [crm, web]}}}
+        - {columns: email, rules: {newest: changed_on}}
+        - {columns: birth_date}
+      corrections: stewardship.corrections
+",
+    );
+    let written = fs::read_to_string(club.path("pipelines/club.yaml")).unwrap();
+    let source =
+        "sources:\n  - {table: stewardship.corrections, files: 'stewardship/*.csv', read: csv}\n";
+    club.write("pipelines/club.yaml", source.to_string() + &written);
+    let contract = "description: What people know better.
+rollback: keeps
+columns:
+  - {name: record_id, data_type: varchar}
+  - {name: field, data_type: varchar}
+  - {name: value, data_type: varchar}
+  - {name: corrected_on, data_type: date}
+";
+    club.write(
+        "schemas/stewardship/corrections.yaml",
+        contract.replace("corrected_on", "corrected"),
+    );
+    let said = club.kilde(&["check"]).ended(2).stderr;
+    assert!(
+        said.contains("K0860") && said.contains("lacks `corrected_on`"),
+        "{said}"
+    );
+    club.write("schemas/stewardship/corrections.yaml", contract);
+    let correct = |file: &str, day: &str, rows: &[(&str, &str, &str)]| {
+        let mut text = "record_id,field,value,corrected_on\n".to_string();
+        for (record, field, value) in rows {
+            let _ = writeln!(text, "{record},{field},{value},{day}");
+        }
+        club.write(&format!("exports/stewardship/{file}"), text);
+    };
+    correct(
+        "march.csv",
+        "2026-03-01",
+        &[
+            ("g1", "email", "right@mail.example"),
+            ("g3", "Birth_Date", "1971-06-05"),
+            ("g2", "given_name", ""),
+            ("g2", "shoe_size", "44"),
+            ("p001a", "birth_date", "soon"),
+            ("gone", "email", "nobody@mail.example"),
+        ],
+    );
+    club.kilde(&["build"]).ended(0);
+    let id = "(select entity_id from identity.people where record_id = 'g1')";
+    let known = format!(
+        "select coalesce(given_name, '-'), family_name, email, birth_date from silver.known where entity_id = {id}"
+    );
+    let expected = ["-", "Nygaard", "right@mail.example", "1971-06-05"];
+    assert_eq!(club.query(&known), [expected.map(String::from)]);
+    let source = club.query(&format!(
+        "select value, coalesce(record_id, '-'), rule, array_to_string(lost_values, ';') from silver.known_sources
+        where entity_id = {id} and field = 'email'"
+    ));
+    let lost = "new@mail.example;old@mail.example";
+    let expected = ["right@mail.example", "-", "corrected", lost];
+    assert_eq!(source, [expected.map(String::from)]);
+    let reasons = "select field, record_id, reason from silver.known_review where field in ('shoe_size', 'birth_date', 'email')
+        and reason like '%correction%' order by field";
+    let unusable = club.query(reasons);
+    let no_value = [
+        "birth_date",
+        "p001a",
+        "the correction is no value of the field's type",
+    ];
+    let no_field = [
+        "shoe_size",
+        "g2",
+        "the correction is of no field of the golden record",
+    ];
+    assert_eq!(
+        unusable,
+        [no_value, no_field].map(|row| row.map(String::from))
+    );
+
+    // a later one wins, a rebuild from scratch changes nothing, and one that the records say too is told
+    correct(
+        "april.csv",
+        "2026-04-01",
+        &[
+            ("g2", "email", "new@mail.example"),
+            ("g2", "given_name", "Tora"),
+        ],
+    );
+    club.kilde(&["build", "--full-refresh"]).ended(0);
+    let expected = ["Tora", "Nygaard", "new@mail.example", "1971-06-05"];
+    assert_eq!(club.query(&known), [expected.map(String::from)]);
+    let told = club.query(reasons);
+    assert!(told.len() == 3 && told[1][2].contains("can go"), "{told:?}");
 }
 
 #[test]
