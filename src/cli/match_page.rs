@@ -2,6 +2,7 @@
 //! person.
 
 use super::format::{count, plural, share};
+use super::matching::interval;
 use super::page::{document, escaped, section};
 use crate::project::Project;
 use crate::run::{AgainstTruth, MatchEvaluation, RatesStory};
@@ -22,26 +23,15 @@ pub(super) fn render(found: &MatchEvaluation, project: &Project) -> String {
     if let Some(truth) = &found.truth {
         body.push_str(&section("Against the truth", &of_truth(truth)));
     }
-    let decided = match found.decided_precision {
-        Some((low, high)) => format!("people's decisions say {low:.3} to {high:.3} (95 %)"),
-        None => "nobody decided on such pairs: not measured".to_string(),
-    };
-    body.push_str(&section(
-        "Without a truth",
-        &format!(
-            "<p>The model believes that {:.4} of the joined pairs are of one person, and that they are {:.4} of those compared; \
-             {decided}.</p>\n",
-            found.believed_precision, found.believed_recall
-        ),
-    ));
+    body.push_str(&section("Without a truth", &without_truth(found)));
     let strata = found.strata.iter().map(|stratum| {
         let name = format!("from {} bits", stratum.from);
-        let said = match stratum.decided {
+        let said = match stratum.answered {
             0 => count(stratum.pairs),
-            decided => format!(
-                "{} · {} of {decided} decided the same",
+            answered => format!(
+                "{} · {} of {answered} judged the same",
                 count(stratum.pairs),
-                stratum.decided_same
+                stratum.answered_same
             ),
         };
         (name, stratum.pairs as f64, said)
@@ -62,6 +52,36 @@ pub(super) fn render(found: &MatchEvaluation, project: &Project) -> String {
         &body,
         "<code>kilde review --html</code> shows the pairs nearest to the threshold",
     )
+}
+
+/// What the model believes, and what people say of pairs drawn at random.
+fn without_truth(found: &MatchEvaluation) -> String {
+    let mut text = format!(
+        "<p>The model believes that {:.4} of the joined pairs are of one person, and that they are {:.4} of those compared.</p>\n",
+        found.believed_precision, found.believed_recall
+    );
+    let Some(judged) = &found.judged else {
+        text.push_str(
+            "<p>Nobody judged pairs drawn at random, so that is not measured: <code>kilde review --sample 100 --html FILE</code> \
+             draws them.</p>\n",
+        );
+        return text;
+    };
+    let rows = judged.by_threshold.iter().map(|(from, precision, recall)| {
+        let mark = if *from == found.same_from { " (now)" } else { "" };
+        format!(
+            "<tr><td>one person from {from} bits on{mark}</td><td class=number>{}</td><td class=number>{}</td></tr>\n",
+            interval(precision),
+            interval(recall)
+        )
+    });
+    text.push_str(&format!(
+        "<p>People judged {} drawn at random; with 95 % certainty:</p>\n<table><tr><th></th><th class=number>precision</th>\
+         <th class=number>recall</th></tr>\n{}</table>\n",
+        plural(judged.answered, "pair"),
+        rows.collect::<String>()
+    ));
+    text
 }
 
 fn of_truth(truth: &AgainstTruth) -> String {

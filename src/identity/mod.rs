@@ -32,7 +32,8 @@ mod tests;
 
 pub(crate) use dictionary::Dictionary;
 pub(crate) use evaluate::{
-    Rates, by_threshold, judge, judge_group, pairs_of_people, probability, wilson,
+    Drawn, Estimate, Rates, by_threshold, judge, judge_group, pairs_of_people, precision, probability,
+    recall,
 };
 pub(crate) use explain::{DecidedBy, Explainer, Told};
 pub(crate) use forecast::forecast;

@@ -333,6 +333,50 @@ columns:
     club
 }
 
+#[test]
+fn a_random_sample_that_people_judged_says_how_right_the_match_is() {
+    let club = with_stewards(&people(0, 120));
+    club.kilde(&["build"]).ended(0);
+    let evaluated = || {
+        let said = club.kilde(&["match", "evaluate", "--json"]).ended(0).stdout;
+        serde_json::from_str::<serde_json::Value>(&said).unwrap()
+    };
+    assert!(evaluated()["judged"].is_null());
+    let draw = |file: &str| {
+        club.kilde(&["review", "--sample", "24", "--csv", file])
+            .ended(0);
+        club.read(file)
+    };
+    let drawn = draw("sample.csv");
+    let (header, pairs) = drawn.split_once('\n').unwrap();
+    assert!(
+        header.starts_with("record_id,other_record_id,decision,"),
+        "{header}"
+    );
+    assert!(!drawn.contains("bits") && pairs.lines().count() == 24, "{drawn}");
+    let answers: Vec<(&str, &str, &str)> = pairs
+        .lines()
+        .map(|line| {
+            let mut cells = line.split(',');
+            let (one, other) = (cells.next().unwrap(), cells.next().unwrap());
+            let word = if one[..4] == other[..4] { "same" } else { "different" };
+            (one, other, word)
+        })
+        .collect();
+    decide(&club, "sample.csv", "2026-03-01", &answers);
+    club.kilde(&["build"]).ended(0);
+    let judged = &evaluated()["judged"];
+    assert_eq!(judged["answered"], 24);
+    let precision = |key: &str| judged["precision"][key].as_f64().unwrap();
+    assert!(precision("value") > 0.9 && precision("low") < precision("value"), "{judged}");
+    assert!(judged["recall"]["low"].as_f64().unwrap() > 0.0, "{judged}");
+    let said = club.kilde(&["match", "evaluate"]).ended(0).stdout;
+    assert!(said.contains("people judged 24 pairs drawn at random"), "{said}");
+    assert!(said.contains("one person from 1 bits on (now)"), "{said}");
+    // nobody is asked twice
+    assert_eq!(draw("again.csv").lines().count(), 1);
+}
+
 /// Fills in a spreadsheet of the review: each pair that is named is decided.
 fn decide(club: &Sandbox, file: &str, day: &str, decisions: &[(&str, &str, &str)]) {
     let mut text = "record_id,other_record_id,decision,decided_on\n".to_string();

@@ -402,9 +402,11 @@ impl Matched {
         })
     }
 
-    /// Pairs that people decided on and could, by weight.
-    pub(super) fn decided(&self) -> Vec<(f64, Decision)> {
-        self.explainer.decided()
+    /// Pairs that people were asked about, by the keys of both: what the evidence says of them, and what people.
+    pub(super) fn decided(&self) -> impl Iterator<Item = (&str, &str, f64, Decision)> {
+        let key = |row: u32| self.read.keys[row as usize].as_str();
+        let decided = self.explainer.decided().into_iter();
+        decided.map(move |(one, other, weight, decision)| (key(one), key(other), weight, decision))
     }
 
     /// The row of a record as people type it: the parts of its key with `:` between.

@@ -8,10 +8,13 @@ mod explain;
 mod forecast;
 mod read;
 mod review;
+mod sample;
 mod tables;
 mod truth;
 
-pub(crate) use evaluate::{AgainstTruth, MatchEvaluation, RatesStory};
+pub(crate) use evaluate::{
+    AgainstTruth, EstimateStory, JudgedByPeople, MatchEvaluation, RatesStory,
+};
 pub(crate) use explain::{EntityStory, MergeStory, PairStory};
 pub(crate) use forecast::MatchForecast;
 #[cfg(test)]
