@@ -115,7 +115,11 @@ fn of_people(judged: &JudgedByPeople, found: &MatchEvaluation) -> String {
     let mut columns = Columns::new(&[false, false, false]);
     columns.row(["", "precision", "recall"].map(String::from).to_vec());
     for (from, precision, recall) in &judged.by_threshold {
-        let mark = if *from == found.same_from { " (now)" } else { "" };
+        let mark = if *from == found.same_from {
+            " (now)"
+        } else {
+            ""
+        };
         columns.row(vec![
             format!("one person from {from} bits on{mark}"),
             interval(precision),

@@ -48,6 +48,7 @@ mod style;
 mod test;
 mod why;
 mod why_match;
+mod why_page;
 
 use std::process::ExitCode;
 use std::time::Duration;

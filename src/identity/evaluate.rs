@@ -349,10 +349,15 @@ mod tests {
     #[test]
     fn nine_in_ten_intervals_and_more_hold_the_truth_whatever_was_drawn() {
         // pairs by weight, and the shares of one person that a sample of 15 each does not know
-        let strata = [(4000, 0.03), (900, 0.2), (600, 0.7), (2500, 0.97), (9000, 1.0)];
-        let true_pairs = |from: usize| -> f64 {
-            strata[from..].iter().map(|(n, p)| f64::from(*n) * p).sum()
-        };
+        let strata = [
+            (4000, 0.03),
+            (900, 0.2),
+            (600, 0.7),
+            (2500, 0.97),
+            (9000, 1.0),
+        ];
+        let true_pairs =
+            |from: usize| -> f64 { strata[from..].iter().map(|(n, p)| f64::from(*n) * p).sum() };
         let sizes: f64 = strata[2..].iter().map(|(n, _)| f64::from(*n)).sum();
         let (precise, found) = (true_pairs(2) / sizes, true_pairs(2) / true_pairs(0));
         let mut number = numbers();
@@ -371,7 +376,10 @@ mod tests {
             held.0 += holds(precision(&drawn[2..]), precise);
             held.1 += holds(recall(&drawn[..2], &drawn[2..]), found);
         }
-        assert!(held.0 * 10 >= runs * 9 && held.1 * 10 >= runs * 9, "{held:?} of {runs}");
+        assert!(
+            held.0 * 10 >= runs * 9 && held.1 * 10 >= runs * 9,
+            "{held:?} of {runs}"
+        );
     }
 
     #[test]
@@ -384,14 +392,20 @@ mod tests {
         };
         let certain = precision(&[whole(10, 9), whole(30, 30)]);
         let near = |a: f64, b: f64| (a - b).abs() < 1e-12;
-        assert!(near(certain.low, 0.975) && near(certain.high, 0.975), "{certain:?}");
+        assert!(
+            near(certain.low, 0.975) && near(certain.high, 0.975),
+            "{certain:?}"
+        );
         let open = Drawn {
             pairs: 40,
             believed: 39.0,
             ..Drawn::default()
         };
         let unknown = precision(&[open]);
-        assert!(near(unknown.value, 0.975) && near(unknown.low, 0.0), "{unknown:?}");
+        assert!(
+            near(unknown.value, 0.975) && near(unknown.low, 0.0),
+            "{unknown:?}"
+        );
         assert_eq!(recall(&[], &[whole(10, 9)]).low, 1.0);
         assert_eq!(recall(&[open], &[open]).low, 0.0);
     }

@@ -63,8 +63,8 @@ pub(crate) use maintain::{MaintainReport, MaintainRequest};
 #[cfg(test)]
 pub(crate) use matching::ReviewRecord;
 pub(crate) use matching::{
-    AgainstTruth, EntityStory, EstimateStory, JudgedByPeople, MatchEvaluation, MatchForecast,
-    MergeStory, PairStory, RatesStory, Review, ReviewPair,
+    AgainstTruth, EntityStory, EstimateStory, JudgedByPeople, LevelStory, MatchEvaluation,
+    MatchForecast, MergeStory, PairStory, RatesStory, Review, ReviewPair,
 };
 pub(crate) use overview::{Overview, PeopleCount};
 pub(crate) use portrait::{Portrait, PortraitRequest, PortraitTable};

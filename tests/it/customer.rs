@@ -76,13 +76,7 @@ fn a_person_is_found_by_any_name_and_shown_with_what_every_table_holds_of_them()
     assert_eq!(club.kilde(&["customer", &id]).ended(0).stdout, shown);
     let by_mail = club.kilde(&["customer", "Sol.1x@mail.example"]).ended(0);
     assert_eq!(by_mail.stdout, shown);
-    for told in [
-        "skiers",
-        "v2 · Bergen",
-        "created",
-        "boots",
-        "2025-12-01",
-    ] {
+    for told in ["skiers", "v2 · Bergen", "created", "boots", "2025-12-01"] {
         assert!(shown.contains(told), "{told} in {shown}");
     }
     assert!(

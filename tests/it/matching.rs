@@ -353,13 +353,20 @@ fn a_random_sample_that_people_judged_says_how_right_the_match_is() {
         header.starts_with("record_id,other_record_id,decision,"),
         "{header}"
     );
-    assert!(!drawn.contains("bits") && pairs.lines().count() == 24, "{drawn}");
+    assert!(
+        !drawn.contains("bits") && pairs.lines().count() == 24,
+        "{drawn}"
+    );
     let answers: Vec<(&str, &str, &str)> = pairs
         .lines()
         .map(|line| {
             let mut cells = line.split(',');
             let (one, other) = (cells.next().unwrap(), cells.next().unwrap());
-            let word = if one[..4] == other[..4] { "same" } else { "different" };
+            let word = if one[..4] == other[..4] {
+                "same"
+            } else {
+                "different"
+            };
             (one, other, word)
         })
         .collect();
@@ -368,10 +375,16 @@ fn a_random_sample_that_people_judged_says_how_right_the_match_is() {
     let judged = &evaluated()["judged"];
     assert_eq!(judged["answered"], 24);
     let precision = |key: &str| judged["precision"][key].as_f64().unwrap();
-    assert!(precision("value") > 0.9 && precision("low") < precision("value"), "{judged}");
+    assert!(
+        precision("value") > 0.9 && precision("low") < precision("value"),
+        "{judged}"
+    );
     assert!(judged["recall"]["low"].as_f64().unwrap() > 0.0, "{judged}");
     let said = club.kilde(&["match", "evaluate"]).ended(0).stdout;
-    assert!(said.contains("people judged 24 pairs drawn at random"), "{said}");
+    assert!(
+        said.contains("people judged 24 pairs drawn at random"),
+        "{said}"
+    );
     assert!(said.contains("one person from 1 bits on (now)"), "{said}");
     // nobody is asked twice
     assert_eq!(draw("again.csv").lines().count(), 1);
@@ -464,6 +477,9 @@ fn what_a_steward_decided_holds_through_rebuilds_until_it_is_decided_otherwise()
             .contains("other decisions or `cannot` part them"),
         "{review:?}"
     );
+    let colliding =
+        ["april.csv:1", "april.csv:2", "march.csv:2"].map(|row| format!("stewardship/{row}"));
+    assert!(review[0][2].ends_with(&colliding.join(", ")), "{review:?}");
 
     // the latest decision of a pair counts
     decide(

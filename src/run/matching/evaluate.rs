@@ -13,8 +13,8 @@ use super::sample::{band_of, bands, judged};
 use super::truth::{self, TruthRow};
 use crate::error::{Error, Result};
 use crate::identity::{
-    Drawn, Estimate, ModelRow, Rates, by_threshold, judge, judge_group, pairs_of_people, precision,
-    probability, recall,
+    Drawn, Estimate, ModelRow, Rates, bridges, by_threshold, judge, judge_group, pairs_of_people,
+    precision, probability, recall,
 };
 use crate::name::TableName;
 use crate::plan::Outline;
@@ -41,6 +41,9 @@ pub(crate) struct MatchEvaluation {
     pub(crate) judged: Option<JudgedByPeople>,
     /// Records of an entity → entities.
     pub(crate) sizes: BTreeMap<u64, u64>,
+    /// Ids that one pair alone holds together, and how many there are.
+    pub(crate) bridges: Vec<BridgeStory>,
+    pub(crate) bridges_count: u64,
     /// Candidate pairs of each blocking rule.
     pub(crate) rules: Vec<(String, i64)>,
     pub(crate) levels: Vec<LevelStory>,
@@ -106,6 +109,19 @@ pub(crate) struct EstimateStory {
     pub(crate) low: f64,
     pub(crate) high: f64,
 }
+
+/// A pair without which an id would fall in two.
+#[derive(Debug, Serialize)]
+pub(crate) struct BridgeStory {
+    pub(crate) id: String,
+    /// Of the pair, in bits; `None` where a rule or a decision joins it.
+    pub(crate) weight: Option<f64>,
+    /// Records on the smaller side, and on the larger.
+    pub(crate) parts: (u32, u32),
+}
+
+/// Bridges told, the weakest first.
+const BRIDGES: usize = 50;
 
 /// What was learnt of a level.
 #[derive(Debug, Serialize)]
@@ -173,7 +189,16 @@ impl Runner {
         let above = || weights().filter(|weight| *weight >= matching.same_from);
         let (hits, all) = (believed(&mut above()), believed(&mut weights()));
         let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 1.0 };
+        let held = bridges(&weighed, &entities);
+        let id_of: Vec<&String> = ids.values().collect();
+        let told = held.iter().take(BRIDGES).map(|bridge| BridgeStory {
+            id: id_of[bridge.one as usize].clone(),
+            weight: bridge.weight.is_finite().then_some(bridge.weight),
+            parts: bridge.parts,
+        });
         Ok(MatchEvaluation {
+            bridges: told.collect(),
+            bridges_count: held.len() as u64,
             table: matching.table.to_string(),
             release: step.release(),
             records: ids.len() as u64,

@@ -367,7 +367,7 @@ impl Matched {
         if let Some(table) = &matching.decisions {
             let sql = decisions::sql(step.plan, &table.value);
             let rows = step.query(&table.value, &sql).await?;
-            records.decisions = decisions::of_rows(&rows, step.plan, &read.keys)?;
+            records.decisions = decisions::of_rows(&rows, step.plan, &read.keys)?.of_pairs;
         }
         let model = step.beside(MatchTable::Model)?;
         let rows = step.query(model, &format!("select * from {model}")).await?;

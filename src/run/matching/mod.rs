@@ -13,7 +13,7 @@ mod tables;
 mod truth;
 
 pub(crate) use evaluate::{
-    AgainstTruth, EstimateStory, JudgedByPeople, MatchEvaluation, RatesStory,
+    AgainstTruth, EstimateStory, JudgedByPeople, LevelStory, MatchEvaluation, RatesStory,
 };
 pub(crate) use explain::{EntityStory, MergeStory, PairStory};
 pub(crate) use forecast::MatchForecast;
@@ -69,7 +69,8 @@ impl Execution {
         let settings = settings(matched, &reading, threads);
         let own = settings.rules.clone();
         let mut records = records(matched, &reading, &read.batch, threads)?;
-        records.decisions = self.decisions(matched, &read.keys).await?;
+        let decisions = self.decisions(matched, &read.keys).await?;
+        records.decisions.clone_from(&decisions.of_pairs);
         let resolved = tokio::task::spawn_blocking(move || {
             resolve(records, &settings, |population| {
                 Model::from_rows(&known, &population.shapes(), &own)
@@ -88,7 +89,7 @@ impl Execution {
             let columns = match part {
                 MatchTable::Ids => ids(&key, &assigned),
                 MatchTable::Edges => edges(&key, &resolved)?,
-                MatchTable::Review => review(&key, &resolved)?,
+                MatchTable::Review => review(&key, &resolved, &decisions.collisions())?,
                 MatchTable::Redirects => redirects(&assigned),
                 MatchTable::Model => model(&resolved, matched, &reading),
                 MatchTable::Events => {

@@ -193,7 +193,8 @@ fn sql(matching: &Matching, wanted_pairs: &str, first: &str, columns: &[String])
         let equal: Vec<String> = equal
             .map(|key| {
                 let keys = [format!("pair.\"{prefix}{key}\""), format!("{of}.\"{key}\"")];
-                keys.map(|key| format!("cast({key} as varchar)")).join(" = ")
+                keys.map(|key| format!("cast({key} as varchar)"))
+                    .join(" = ")
             })
             .collect();
         equal.join(" and ")
@@ -211,7 +212,12 @@ fn sql(matching: &Matching, wanted_pairs: &str, first: &str, columns: &[String])
 
 /// Pairs that were drawn, in their order, as rows of a review.
 fn drawn_sql(matching: &Matching, drawn: &[&Weighed]) -> String {
-    let keys = || matching.record_key.iter().map(|column| column.value.clone());
+    let keys = || {
+        matching
+            .record_key
+            .iter()
+            .map(|column| column.value.clone())
+    };
     let mut names = vec!["_place".to_string()];
     names.extend(keys());
     names.extend(keys().map(|key| format!("other_{key}")));
@@ -223,7 +229,9 @@ fn drawn_sql(matching: &Matching, drawn: &[&Weighed]) -> String {
         let mut cells = vec![place.to_string()];
         cells.extend(pair.map_or_else(nothing, |pair| parts(&pair.one)));
         cells.extend(pair.map_or_else(nothing, |pair| parts(&pair.other)));
-        let weight = pair.map(|pair| pair.weight).filter(|weight| weight.is_finite());
+        let weight = pair
+            .map(|pair| pair.weight)
+            .filter(|weight| weight.is_finite());
         let weight = weight.map_or("null".to_string(), |weight| format!("{weight:.4}"));
         cells.push(format!("cast({weight} as double)"));
         cells.push(text("drawn to judge the match"));

@@ -90,7 +90,9 @@ pub(super) fn judged(pairs: &[Weighed], bands: &[f64]) -> (Vec<Drawn>, u64) {
         };
         for pair in band.into_iter().take_while(|pair| was_asked(pair)) {
             match pair.decision {
-                Some(Decision::Same) => (drawn.answered, drawn.same) = (drawn.answered + 1, drawn.same + 1),
+                Some(Decision::Same) => {
+                    (drawn.answered, drawn.same) = (drawn.answered + 1, drawn.same + 1)
+                }
                 Some(Decision::Different) => drawn.answered += 1,
                 _ => cannot_say += 1,
             }
@@ -226,8 +228,10 @@ mod tests {
         for pair in &mut all {
             std::mem::swap(&mut pair.one, &mut pair.other);
         }
-        let mut turned: Vec<String> =
-            to_ask(&all, &bands, 20).iter().map(|pair| pair.other.clone()).collect();
+        let mut turned: Vec<String> = to_ask(&all, &bands, 20)
+            .iter()
+            .map(|pair| pair.other.clone())
+            .collect();
         let mut before = small.clone();
         turned.sort();
         before.sort();
@@ -237,7 +241,12 @@ mod tests {
             pair.decision = is_asked.then_some(Decision::Same);
         }
         let (drawn, _) = judged(&all, &bands);
-        assert!(drawn.iter().all(|band| band.answered == 4 && band.same == 4), "{drawn:?}");
+        assert!(
+            drawn
+                .iter()
+                .all(|band| band.answered == 4 && band.same == 4),
+            "{drawn:?}"
+        );
         assert_eq!(to_ask(&all, &bands, 20).len(), 0);
         assert_eq!(to_ask(&all, &bands, 60).len(), 40);
         assert_eq!(to_ask(&all, &bands, 6000).len(), 580);
@@ -247,8 +256,10 @@ mod tests {
     fn answers_out_of_turn_are_no_random_sample_and_do_not_count() {
         let bands = [-4.0];
         let mut all = pairs(50);
-        let order: Vec<String> =
-            to_ask(&all, &bands, 50).iter().map(|pair| pair.one.clone()).collect();
+        let order: Vec<String> = to_ask(&all, &bands, 50)
+            .iter()
+            .map(|pair| pair.one.clone())
+            .collect();
         for pair in &mut all {
             // the first two, one of which nobody can tell, and the fourth
             pair.decision = match order.iter().position(|key| *key == pair.one) {
