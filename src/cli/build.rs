@@ -248,6 +248,7 @@ fn exports(report: &RunReport) -> String {
     if busy.is_empty() {
         text.push_str("   nothing new\n");
         text.push_str(&held::lines(report, true));
+        text.push_str(&held::unreadable(&report.unreadable));
         text.push_str(&held::overdue(report));
         return text;
     }
@@ -297,6 +298,7 @@ fn exports(report: &RunReport) -> String {
             text.push_str(&format!("    {}\n", styled(FAINT, words)));
         }
     }
+    text.push_str(&held::unreadable(&report.unreadable));
     text.push_str(&held::overdue(report));
     if idle > 0 {
         text.push_str(&format!(

@@ -213,6 +213,7 @@ impl Execution {
                     as_of: self.request.as_of,
                     decision: 0,
                     taken_back: 0,
+                    unread: None,
                 }],
                 ..Ingested::default()
             },

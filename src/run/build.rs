@@ -7,7 +7,7 @@ use super::dbt::Invocation;
 use super::execute::{Executed, Execution};
 use super::latest::LatestReport;
 use super::observe::Observation;
-use super::report::{BaseRelease, OverdueReport, RunReport, TableOutcome};
+use super::report::{BaseRelease, OverdueReport, RunReport, TableOutcome, UnreadableReport};
 use super::summary::RunSummary;
 use super::{BuildRequest, Listener, RunEvent, Runner, hold, observe};
 use crate::catalog::Catalog;
@@ -175,7 +175,7 @@ impl Runner {
             .refuse_vain_answers(&self.project, &catalog, observation.release.as_ref())
             .await?;
         if !has_work(&plan, request, observation.release.as_ref()) {
-            report.describe_unchanged(&plan, observation.release.as_ref());
+            report.describe_unchanged(&plan, &observation);
             if let Some(release) = &observation.release {
                 match self.has_stale_files(&catalog, release).await {
                     Ok(true) => course.stale = Some(catalog),
@@ -219,7 +219,7 @@ impl Runner {
             request.refuse_holds(&plan, observation.release.as_ref())?;
             request.refuse_breaking(&plan)?;
             if !has_work(&plan, request, observation.release.as_ref()) {
-                report.describe_unchanged(&plan, observation.release.as_ref());
+                report.describe_unchanged(&plan, &observation);
                 return Ok(None);
             }
         }
@@ -309,6 +309,7 @@ impl Runner {
             unit_tests: Vec::new(),
             held: Vec::new(),
             overdue: Vec::new(),
+            unreadable: Vec::new(),
             verdicts: Vec::new(),
             release: None,
             changed_tables: 0,
@@ -364,7 +365,22 @@ impl RunReport {
         }
     }
 
+    /// Exports that cannot be read: those that were known to be so, and not tried again, and those of this run.
+    fn describe_unreadable(&mut self, known: &Observation, executed: &Executed) {
+        let tried = |report: &UnreadableReport| {
+            let ingested = executed.ingested.get(&report.table);
+            ingested.is_some_and(|ingested| ingested.has_tried(&report.path))
+        };
+        self.unreadable = known.unreadable();
+        self.unreadable.retain(|report| !tried(report));
+        let new = executed.ingested.values().flat_map(|i| &i.unreadable);
+        self.unreadable.extend(new.filter_map(UnreadableReport::of));
+        self.unreadable
+            .sort_by(|a, b| (&a.table, &a.path).cmp(&(&b.table, &b.path)));
+    }
+
     fn describe_holds(&mut self, execution: &Execution, executed: &Executed) {
+        self.describe_unreadable(&execution.observation, executed);
         let base = execution.observation.release.as_ref();
         let held = executed.held(&execution.plan, base, &execution.run);
         self.held = hold::reports(&held, &execution.plan);
@@ -384,8 +400,9 @@ impl RunReport {
             .collect();
     }
 
-    fn describe_unchanged(&mut self, plan: &Plan, base: Option<&Release>) {
-        if let Some(base) = base {
+    fn describe_unchanged(&mut self, plan: &Plan, observation: &Observation) {
+        self.unreadable = observation.unreadable();
+        if let Some(base) = &observation.release {
             self.held = hold::reports(&base.held, plan);
         }
         self.describe_overdue(plan);

@@ -46,6 +46,7 @@ mod summary;
 mod tell;
 mod testing;
 mod unit_test;
+mod unreadable;
 mod uuid;
 mod why;
 
@@ -63,13 +64,14 @@ pub(crate) use maintain::{MaintainReport, MaintainRequest};
 #[cfg(test)]
 pub(crate) use matching::ReviewRecord;
 pub(crate) use matching::{
-    AgainstTruth, EntityStory, MatchEvaluation, MatchForecast, MergeStory, PairStory, RatesStory,
-    Review, ReviewPair,
+    AgainstTruth, EntityStory, LearntLevel, MatchEvaluation, MatchForecast, MergeStory, ModelStory,
+    PairStory, RatesStory, Review, ReviewPair, TrainingStory,
 };
 pub(crate) use overview::{Overview, PeopleCount};
 pub use report::RunReport;
 pub(crate) use report::{
     BrokenRule, ExportReport, HeldReport, OverdueReport, SourceReport, StepReport, TableOutcome,
+    UnreadableReport,
 };
 
 pub(crate) use show::Shown;

@@ -8,6 +8,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::Runner;
 use super::decision::Decisions;
+use super::report::UnreadableReport;
 use crate::catalog::Catalog;
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
@@ -136,6 +137,18 @@ impl Observation {
             }
         }
         Ok(work.changed)
+    }
+
+    /// Exports that lie there, were tried, and cannot be read.
+    pub(super) fn unreadable(&self) -> Vec<UnreadableReport> {
+        let mut reports = Vec::new();
+        for (source, exports) in &self.observed.exports {
+            let ledger = self.ledger.get(source);
+            let bad = exports.iter().filter(|export| export.is_unreadable());
+            let entries = bad.filter_map(|export| ledger?.entry(&export.path));
+            reports.extend(entries.filter_map(UnreadableReport::of));
+        }
+        reports
     }
 
     /// What the ledger remembers of the file behind an export that was read, or found to be as it was.
@@ -385,6 +398,12 @@ impl Sight<'_> {
                 modified_at: export.object.modified_at,
                 ordered_at: export.captures.ordered_at,
                 unready,
+                // not where the content that was loaded is back
+                is_spoilt: entry.is_some_and(|entry| {
+                    entry.counts_in_table()
+                        && entry.unread.is_some()
+                        && looks_the_same(entry, &export.object)
+                }),
                 ..self.observed(path, state).await?
             });
         }
@@ -415,7 +434,8 @@ impl Sight<'_> {
         entry: Option<&LedgerEntry>,
     ) -> Option<Unready> {
         let ready = &self.source.ready;
-        let entry = entry.filter(|entry| entry.counts_in_table());
+        let entry =
+            entry.filter(|entry| entry.counts_in_table() || entry.status == FileStatus::Unreadable);
         let is_readable = export.unreadable.is_none();
         if !is_readable
             || self.is_excluded(path)
@@ -437,12 +457,16 @@ impl Sight<'_> {
         let is_excluded = self.is_excluded(path);
         // a file that was loaded and cannot be read now has other content, as far as anybody knows
         let is_readable = export.unreadable.is_none();
-        let Some(entry) = entry.filter(|entry| entry.counts_in_table()) else {
-            return Ok(match is_excluded {
-                true => ExportState::Out,
-                false => ExportState::New,
+        let Some(counting) = entry.filter(|entry| entry.counts_in_table()) else {
+            return Ok(match (is_excluded, entry) {
+                (true, _) => ExportState::Out,
+                (false, Some(entry)) if self.is_tried(entry, export).await? => {
+                    ExportState::Unreadable
+                }
+                (false, _) => ExportState::New,
             });
         };
+        let entry = counting;
         // what does not count need not be read to see whether it was touched, or replaced
         if is_excluded || (!self.verifies && is_same_file(entry, &export.object)) {
             return Ok(ExportState::Known);
@@ -455,15 +479,33 @@ impl Sight<'_> {
         }
     }
 
+    /// Whether a file is the one that could not be read. Who wants all exports looked at wants it tried again.
+    async fn is_tried(&self, entry: &LedgerEntry, export: &FoundExport) -> Result<bool> {
+        if entry.status != FileStatus::Unreadable || self.verifies || export.unreadable.is_some() {
+            return Ok(false);
+        }
+        if is_same_file(entry, &export.object) {
+            return Ok(true);
+        }
+        match self.raw {
+            Some(raw) if export.object.size == entry.size => {
+                Ok(hash(raw, &export.object).await? == entry.hash)
+            }
+            _ => Ok(false),
+        }
+    }
+
     /// What is decided about an export, and what the ledger says of it.
     async fn observed(&self, path: &str, state: ExportState) -> Result<ObservedExport> {
-        let entry = self.known.entry(path).filter(|e| e.counts_in_table());
+        let known = self.known.entry(path);
+        let entry = known.filter(|e| e.counts_in_table());
         let reload = self.decisions.reload(&self.source.table, path);
+        let can_be_reloaded = known.filter(|e| e.counts_in_table() || e.unread.is_some());
         Ok(ObservedExport {
             path: path.to_string(),
             state,
             is_excluded: self.is_excluded(path),
-            is_reloaded: entry.is_some_and(|entry| entry.decision < reload),
+            is_reloaded: can_be_reloaded.is_some_and(|entry| entry.decision < reload),
             is_replayed: entry.is_some_and(|entry| {
                 entry.decision < self.decisions.replay(&self.source.table, path)
             }),
@@ -481,7 +523,10 @@ impl Sight<'_> {
         if entry.taken_back == 0 || self.found.contains_key(path) || self.is_excluded(path) {
             return Ok(None);
         }
-        let waits = entry.status == FileStatus::RolledBack;
+        let waits = matches!(
+            entry.status,
+            FileStatus::RolledBack | FileStatus::Unreadable
+        );
         let mut loaded = self.known.entries();
         if waits && loaded.any(|other| other.counts_in_table() && other.hash == entry.hash) {
             return Ok(None);
