@@ -22,6 +22,7 @@ mod lineage;
 mod log;
 mod ls;
 mod maintain;
+mod match_model;
 mod match_page;
 mod matching;
 mod options;

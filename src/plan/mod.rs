@@ -318,6 +318,7 @@ impl TablePlan {
                         | Reason::Drift { .. }
                         | Reason::ExportsWait { .. }
                         | Reason::ExportsUnready { .. }
+                        | Reason::ExportsUnreadable { .. }
                         | Reason::WordsChanged
                 )
             })
