@@ -1230,6 +1230,95 @@ fn other_entities_are_compared_as_the_project_says() {
     assert_eq!(value(&club, two), "2");
 }
 
+/// The project of a match whose records are one seed and, where given, a step of SQL over it.
+fn of_seed(columns: &[&str], rows: &str, sql: &[(&str, &str)], step: &str) -> Sandbox {
+    let club = Sandbox::with(&[("kilde.yaml", "project: club\nraw: exports/\nlake: lake/\n")]);
+    let declared: String = columns.iter().fold(String::new(), |mut all, column| {
+        let _ = writeln!(all, "  - {{name: {column}, data_type: varchar}}");
+        all
+    });
+    let contract = format!(
+        "description: Of a test.\nkey: [{}]\ncolumns:\n{declared}",
+        columns[0]
+    );
+    club.write("schemas/ref/records.yaml", contract);
+    club.write(
+        "seeds/ref/records.csv",
+        format!("{}\n{rows}", columns.join(",")),
+    );
+    let mut steps = "steps:\n".to_string();
+    for (path, text) in sql {
+        club.write(&format!("sql/{path}.sql"), text);
+        let _ = writeln!(steps, "  - sql: {path}");
+    }
+    club.write("pipelines/club.yaml", steps + step);
+    club
+}
+
+/// Pairs of one entity that are right, wrong, and missed, by a column of the seed that tells the truth.
+fn hits_and_misses(club: &Sandbox, ids: &str, key: &str, id: &str) -> Vec<u64> {
+    let one = format!("a.{id} = b.{id}");
+    let row = club.query(&format!(
+        "select count(*) filter (where {one} and x.truth = y.truth), count(*) filter (where {one} and x.truth <> y.truth),
+            count(*) filter (where not {one} and x.truth = y.truth)
+        from {ids} a join {ids} b on a.{key} < b.{key} join ref.records x on x.{key} = a.{key} join ref.records y on y.{key} = b.{key}"
+    ));
+    row[0].iter().map(|count| count.parse().unwrap()).collect()
+}
+
+#[test]
+fn customers_of_one_name_at_one_address_are_a_household_and_their_neighbours_another() {
+    let mut rows = String::new();
+    let (mut customers, mut pairs) = (0, 0);
+    for household in 0..150_usize {
+        let size = 1 + household % 4;
+        pairs += size * (size - 1) / 2;
+        for member in 0..size {
+            let family = FAMILY[household % 16];
+            let slip = if member == 3 { "h" } else { "" };
+            let phone = match member % 2 {
+                0 => format!("+4670{}", 1_000_000 + household),
+                _ => format!("+4673{}", 2_000_000 + customers),
+            };
+            // two households in each house
+            let (number, code) = (household / 2 + 1, 11_100 + household / 20);
+            let _ = writeln!(
+                rows,
+                "c{customers:04},{family}{slip},Storgatan {number},{code},{phone},{household}"
+            );
+            customers += 1;
+        }
+    }
+    let step = "  - match:
+      table: identity.household_ids
+      records: ref.records
+      record_key: [customer_id]
+      entity_id: household_id
+      block: [[postcode, street]]
+      compare:
+        - text: {column: family_name, alike: [0.9]}
+        - exact: {column: street}
+        - exact: {column: phone}
+";
+    let columns = [
+        "customer_id",
+        "family_name",
+        "street",
+        "postcode",
+        "phone",
+        "truth",
+    ];
+    let club = of_seed(&columns, &rows, &[], step);
+    club.kilde(&["build"]).ended(0);
+    let found = hits_and_misses(
+        &club,
+        "identity.household_ids",
+        "customer_id",
+        "household_id",
+    );
+    assert_eq!(found, [pairs as u64, 0, 0]);
+}
+
 #[test]
 fn what_compare_names_replaces_what_the_columns_mean() {
     let club = sandbox(
