@@ -116,9 +116,18 @@ pub(crate) struct DecodedExport {
     pub(crate) rejected_keys: Arc<ScratchFile>,
 }
 
+/// What a decoder may use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// The longest record.
+    pub(crate) max_record_bytes: u64,
+    /// That may work on one export at once.
+    pub(crate) threads: usize,
+}
+
 /// Decodes an export. `scratch` is a folder for the files of this one export; it is created.
 ///
-/// Storage is read once, a few chunks ahead; decoding runs on a blocking thread. The export must not change meanwhile.
+/// Storage is read once, a few chunks ahead; decoding runs on a blocking thread, which others help with text. The export must not change meanwhile.
 ///
 /// # Errors
 /// `Input` where the export cannot be read as its contract says; `Config` where a test of the contract cannot be held;
@@ -128,7 +137,7 @@ pub(crate) async fn decode_export(
     export: &Export,
     source: &Arc<Source>,
     contract: &Arc<Contract>,
-    max_record_bytes: u64,
+    limits: Limits,
     scratch: &Path,
 ) -> Result<DecodedExport> {
     let parts = parts::open(store, &export.location, export.size).await?;
@@ -139,9 +148,10 @@ pub(crate) async fn decode_export(
         source: Arc::clone(source),
         contract: Arc::clone(contract),
         // cells are offsets of 32 bits
-        max_record_bytes: usize::try_from(max_record_bytes)
+        max_record_bytes: usize::try_from(limits.max_record_bytes)
             .unwrap_or(usize::MAX)
             .clamp(1, 1 << 30),
+        threads: limits.threads,
         scratch: scratch.to_path_buf(),
         modified_at: version.meta.last_modified,
     };
@@ -183,6 +193,7 @@ struct Task {
     source: Arc<Source>,
     contract: Arc<Contract>,
     max_record_bytes: usize,
+    threads: usize,
     scratch: PathBuf,
     modified_at: DateTime<Utc>,
 }
@@ -224,6 +235,7 @@ impl Task {
             output: &mut output,
             file: path,
             max_record_bytes: self.max_record_bytes,
+            threads: self.threads,
             scratch: &copy,
         };
         let seen = format.decode(&mut bytes, decoding);
@@ -231,7 +243,7 @@ impl Task {
         // not there for formats that stream
         let _ = std::fs::remove_file(&copy);
         let seen = seen?;
-        let written = output.finish()?;
+        let written = output.finish(&conformer)?;
         let (size, hash) = raw.finish().map_err(unreadable)?;
         let has_names = self.source.read.has_header();
         let names = seen.header.as_deref().filter(|_| has_names);

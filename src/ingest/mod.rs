@@ -17,6 +17,7 @@ mod export;
 mod format;
 mod hash;
 mod input;
+mod key_order;
 mod ledger;
 mod load;
 mod look;
@@ -32,7 +33,9 @@ mod testing;
 
 pub(crate) use conform::{SOURCE_FILE, SOURCE_ROW, table_schema};
 pub(crate) use drift::{Drift, drift_of, must_fail};
-pub(crate) use export::{DecodedExport, Export, ExportReport, check_rejects, decode_export};
+pub(crate) use export::{
+    DecodedExport, Export, ExportReport, Limits, check_rejects, decode_export,
+};
 pub(crate) use format::{sheet_names, sheet_rows};
 pub(crate) use hash::hash;
 pub(crate) use ledger::{

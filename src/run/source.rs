@@ -15,7 +15,7 @@ use crate::diagnostic::Code;
 use crate::engine::{self, Joins};
 use crate::error::{Error, Result};
 use crate::ingest::{
-    self, DecodedExport, Export, FileCounts, FileStatus, Ledger, LedgerEntry, LoadReport,
+    self, DecodedExport, Export, FileCounts, FileStatus, Ledger, LedgerEntry, Limits, LoadReport,
     LoadRequest, Shrunk, Standing, Turn,
 };
 use crate::lake::{self, Digest, Layout, Written};
@@ -232,7 +232,10 @@ impl Execution {
             .engine()
             .scratch_folder()
             .join(source.table.to_string());
-        let limit = self.runner.project.max_record_bytes;
+        let limits = Limits {
+            max_record_bytes: self.runner.project.max_record_bytes,
+            threads: self.runner.resources.threads,
+        };
         let mut decoding = Vec::with_capacity(exports.len());
         for (number, export) in exports.iter().enumerate() {
             let export = located(export, found.and_then(|found| found.get(&export.path)));
@@ -245,7 +248,7 @@ impl Execution {
                     .acquire_owned()
                     .await
                     .map_err(|error| Error::internal("decoders are gone").caused_by(error))?;
-                ingest::decode_export(&store, &export?, &source, &contract, limit, &scratch)
+                ingest::decode_export(&store, &export?, &source, &contract, limits, &scratch)
                     .await
                     .map(Arc::new)
             };
