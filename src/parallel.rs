@@ -239,7 +239,7 @@ mod tests {
                 };
                 let work = |n: u64| {
                     // some take longer than those behind them
-                    let rounds = if n % 7 == 0 { 20_000 } else { 1 };
+                    let rounds = if n.is_multiple_of(7) { 20_000 } else { 1 };
                     (0..rounds).fold(n, |sum, _| std::hint::black_box(sum))
                 };
                 super::in_order(threads, alone, make, work, |n| {
