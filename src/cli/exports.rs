@@ -285,7 +285,7 @@ fn row(export: &ListedExport, zone: Tz) -> Vec<String> {
     let style = match export.status {
         ExportStatus::New | ExportStatus::Changed => GOOD,
         ExportStatus::Late | ExportStatus::Waiting => DOUBT,
-        ExportStatus::Refused | ExportStatus::Missing => BAD,
+        ExportStatus::Refused | ExportStatus::Missing | ExportStatus::Unreadable => BAD,
         _ => FAINT,
     };
     let counted = |count: Option<u64>, word: &str| {

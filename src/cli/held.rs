@@ -2,9 +2,10 @@
 
 use super::format;
 use super::style::{BAD, DOUBT, FAINT, styled};
+use crate::diagnostic::printable;
 use crate::name::TableName;
 use crate::release::Release;
-use crate::run::{HeldReport, OverdueReport, RunReport};
+use crate::run::{HeldReport, OverdueReport, RunReport, UnreadableReport};
 
 /// Before a table that is held.
 pub(super) const MARK: &str = "‖";
@@ -121,6 +122,32 @@ pub(super) fn overdue(report: &RunReport) -> String {
         .filter(|overdue| !is_held(&overdue.table));
     told.map(|overdue| format!("  {}", overdue_line(overdue)))
         .collect()
+}
+
+/// Exports that cannot be read and are left out.
+pub(super) fn unreadable(exports: &[UnreadableReport]) -> String {
+    let mut text = String::new();
+    for export in exports.iter().take(LISTED) {
+        let stays = match export.has_rows {
+            true => ": what it had before stays",
+            false => "",
+        };
+        text.push_str(&format!(
+            "  {} {}  {} cannot be read and is left out{stays}: {}   {}\n",
+            styled(BAD, "!"),
+            export.table,
+            printable(&export.path),
+            export.reason,
+            styled(FAINT, format_args!("kilde exports {}", export.table.name())),
+        ));
+    }
+    if exports.len() > LISTED {
+        text.push_str(&format!(
+            "  … and {} more: kilde exports\n",
+            exports.len() - LISTED
+        ));
+    }
+    text
 }
 
 /// One source whose newest export is too old.

@@ -239,6 +239,15 @@ pub(super) fn report(report: &RunReport) {
             line(Level::Warn, "export_doubted", doubt, fields(about));
         }
     }
+    for export in &report.unreadable {
+        let about = json!({"table": export.table, "export": export.path, "byte": export.byte});
+        line(
+            Level::Warn,
+            "export_unreadable",
+            &export.reason,
+            fields(about),
+        );
+    }
     for verdict in &report.verdicts {
         let (level, event) = match verdict.outcome {
             Outcome::Passed => continue,

@@ -93,9 +93,11 @@ impl Status {
             });
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        for overdue in options.runner(&project, &clock)?.overdue(&catalog).await? {
+        let runner = options.runner(&project, &clock)?;
+        for overdue in runner.overdue(&catalog).await? {
             text.push_str(&held::overdue_line(&overdue));
         }
+        text.push_str(&held::unreadable(&runner.unreadable(&catalog).await?));
         text.push_str(&drift(lake).await?);
         text.push_str(&self.runs(lake, &project).await?);
         style::out(&text);

@@ -8,10 +8,10 @@
 
 use std::fmt;
 
-use super::export::ExportReport;
+use super::export::{ExportReport, is_unreadable};
 use crate::diagnostic::{Code, Place, printable};
 use crate::error::{Error, Result};
-use crate::project::{Column, Contract, OnDrift, Source, Spanned};
+use crate::project::{Column, Contract, OnDrift, OnUnreadable, Source, Spanned};
 
 /// One way in which an export differs from its contract.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -178,9 +178,12 @@ fn place(source: &Source, mode: &Spanned<OnDrift>) -> String {
     .location()
 }
 
-/// Whether a source says that an export refused with this code stops the build, whatever `on_error` says.
-pub(crate) fn must_fail(source: &Source, code: Option<Code>) -> bool {
-    let mode = match code {
+/// Whether a source says that an export refused so stops the build, whatever `on_error` says.
+pub(crate) fn must_fail(source: &Source, error: &Error) -> bool {
+    if is_unreadable(error) {
+        return source.unreadable == OnUnreadable::Fail;
+    }
+    let mode = match error.number() {
         Some(Code(401)) => &source.drift.missing,
         Some(Code(461)) => &source.drift.added,
         Some(Code(462)) => &source.drift.reordered,

@@ -1,8 +1,10 @@
 //! One export, from storage to scratch files: decoded, held to its contract, accounted for.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,14 +17,14 @@ use tokio::sync::mpsc;
 use super::conform::Conformer;
 use super::drift::{Drift, drift_of, refuse_drift};
 use super::encoded::text;
-use super::format::{Decoding, format, unreadable};
+use super::format::{Decoding, Seen, format, unreadable};
 use super::input::{Chunk, RawBytes, channel, content};
-use super::output::{BrokenRules, FirstReject, Output};
+use super::output::{BrokenRules, FirstReject, Output, Written};
 use super::parts;
 use super::rule::Rule;
 use super::scratch::ScratchFile;
 use crate::diagnostic::{Code, Place};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::name::RunId;
 use crate::project::{Captures, Contract, OnDrift, Read as Declared, Source};
 
@@ -125,13 +127,50 @@ pub(crate) struct Limits {
     pub(crate) threads: usize,
 }
 
-/// Decodes an export. `scratch` is a folder for the files of this one export; it is created.
-///
-/// Storage is read once, a few chunks ahead; decoding runs on a blocking thread, which others help with text. The export must not change meanwhile.
+/// An export that cannot be read, whoever tries.
+#[derive(Debug)]
+pub(crate) struct UnreadableExport {
+    /// Path below `raw`.
+    pub(crate) path: String,
+    /// Bytes as they lie in storage.
+    pub(crate) size: u64,
+    /// blake3 of those bytes, in hexadecimal.
+    pub(crate) hash: String,
+    pub(crate) modified_at: DateTime<Utc>,
+    /// Why.
+    pub(crate) error: Error,
+    /// Byte of its content at which reading ended, where that is known.
+    pub(crate) byte: Option<u64>,
+}
+
+/// What came of reading an export.
+#[derive(Debug)]
+pub(crate) enum Attempt {
+    Decoded(DecodedExport),
+    Unreadable(UnreadableExport),
+}
+
+impl Attempt {
+    /// Bytes that were read.
+    fn size(&self) -> u64 {
+        match self {
+            Self::Decoded(decoded) => decoded.report.size,
+            Self::Unreadable(unreadable) => unreadable.size,
+        }
+    }
+}
+
+/// Whether an error says that the file itself cannot be read: not that its columns are others than those of its contract, nor
+/// anything that may pass.
+pub(crate) fn is_unreadable(error: &Error) -> bool {
+    let code = error.number().map(|code| code.0);
+    error.kind() == ErrorKind::Input && matches!(code, Some(402 | 403 | 405..=407 | 420..=424))
+}
+
+/// Decodes an export that must be readable.
 ///
 /// # Errors
-/// `Input` where the export cannot be read as its contract says; `Config` where a test of the contract cannot be held;
-/// `Unavailable` where storage or scratch disk fail.
+/// Those of [`read_export`]; `Input` where it cannot be read.
 pub(crate) async fn decode_export(
     store: &Arc<dyn ObjectStore>,
     export: &Export,
@@ -140,6 +179,28 @@ pub(crate) async fn decode_export(
     limits: Limits,
     scratch: &Path,
 ) -> Result<DecodedExport> {
+    match read_export(store, export, source, contract, limits, scratch).await? {
+        Attempt::Decoded(decoded) => Ok(decoded),
+        Attempt::Unreadable(unreadable) => Err(unreadable.error),
+    }
+}
+
+/// Decodes an export. `scratch` is a folder for the files of this one export; it is created.
+///
+/// Storage is read once, a few chunks ahead; decoding runs on a blocking thread, which others help where it is text. The export must
+/// not change meanwhile.
+///
+/// # Errors
+/// `Input` where the export is not as its contract says; `Config` where a test of the contract cannot be held;
+/// `Unavailable` where storage or scratch disk fail.
+pub(crate) async fn read_export(
+    store: &Arc<dyn ObjectStore>,
+    export: &Export,
+    source: &Arc<Source>,
+    contract: &Arc<Contract>,
+    limits: Limits,
+    scratch: &Path,
+) -> Result<Attempt> {
     let parts = parts::open(store, &export.location, export.size).await?;
     let version = parts.version;
     let (sender, raw) = channel();
@@ -164,10 +225,10 @@ pub(crate) async fn decode_export(
     })?;
     // of what storage said the decoder knows no more than that nothing came
     fed?;
-    let decoded = decoded?;
-    let is_whole = decoded.report.size == version.meta.size;
+    let attempt = decoded?;
+    let is_whole = attempt.size() == version.meta.size;
     if is_whole && version.still_stands(store).await? {
-        return Ok(decoded);
+        return Ok(attempt);
     }
     Err(parts::changed(&export.location))
 }
@@ -199,19 +260,42 @@ struct Task {
 }
 
 impl Task {
-    fn run(self, mut raw: RawBytes) -> Result<DecodedExport> {
+    fn run(self, mut raw: RawBytes) -> Result<Attempt> {
         std::fs::create_dir_all(&self.scratch).map_err(|error| {
             Error::unavailable("a scratch folder cannot be made")
                 .at(self.scratch.display().to_string())
                 .caused_by(error)
         })?;
-        let path = &self.export.path;
-        let unreadable = |error| {
-            Error::unavailable("the export cannot be read")
-                .at(path)
-                .caused_by(error)
+        let position = Position::default();
+        let records = match self.records(&mut raw, &position) {
+            Err(error) if !is_unreadable(&error) => return Err(error),
+            records => records,
         };
-        let bytes = content(&mut raw, path).map_err(unreadable)?;
+        let (size, hash) = raw.finish().map_err(|error| self.unavailable(error))?;
+        let hash = hash.to_hex().to_string();
+        match records {
+            Ok((seen, written)) => self
+                .decoded(seen, written, (size, hash))
+                .map(Attempt::Decoded),
+            Err(error) => Ok(Attempt::Unreadable(UnreadableExport {
+                path: self.export.path,
+                size,
+                hash,
+                modified_at: self.modified_at,
+                byte: byte_of(&error, &position),
+                error,
+            })),
+        }
+    }
+
+    /// Every record, accepted or rejected.
+    fn records(&self, raw: &mut RawBytes, position: &Position) -> Result<(Seen, Written)> {
+        let path = &self.export.path;
+        let bytes = content(raw, path).map_err(|error| self.unavailable(error))?;
+        let bytes = Box::new(Positioned {
+            bytes,
+            position: position.clone(),
+        });
         let (mut bytes, read) = text_of(bytes, &self.source.read, path)?;
         let format = format(&read);
         let zone = self.source.read.conversions().zone;
@@ -243,8 +327,16 @@ impl Task {
         // not there for formats that stream
         let _ = std::fs::remove_file(&copy);
         let seen = seen?;
-        let written = output.finish(&conformer)?;
-        let (size, hash) = raw.finish().map_err(unreadable)?;
+        Ok((seen, output.finish(&conformer)?))
+    }
+
+    /// Accounts for what was read.
+    fn decoded(
+        &self,
+        seen: Seen,
+        written: Written,
+        (size, hash): (u64, String),
+    ) -> Result<DecodedExport> {
         let has_names = self.source.read.has_header();
         let names = seen.header.as_deref().filter(|_| has_names);
         let is_captured = |column: &str| self.export.captures.columns.contains_key(column);
@@ -255,9 +347,9 @@ impl Task {
             mistyped: written.mistyped,
             warned: written.warned,
             fatal: written.fatal,
-            path: path.clone(),
+            path: self.export.path.clone(),
             size,
-            hash: hash.to_hex().to_string(),
+            hash,
             modified_at: self.modified_at,
             records: written.records,
             accepted: written.accepted.rows(),
@@ -275,6 +367,39 @@ impl Task {
             rejects: Arc::new(written.rejects),
             rejected_keys: Arc::new(written.rejected_keys),
         })
+    }
+
+    fn unavailable(&self, error: io::Error) -> Error {
+        Error::unavailable("the export cannot be read")
+            .at(&self.export.path)
+            .caused_by(error)
+    }
+}
+
+/// How many bytes of an export's content were read.
+type Position = Rc<Cell<u64>>;
+
+/// Counts the bytes that pass.
+struct Positioned<'a> {
+    bytes: Box<dyn Read + 'a>,
+    position: Position,
+}
+
+impl Read for Positioned<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let length = self.bytes.read(out)?;
+        self.position.set(self.position.get() + length as u64);
+        Ok(length)
+    }
+}
+
+/// The byte of an export's content at which it could not be read on; `None` where only its line is known.
+fn byte_of(error: &Error, position: &Position) -> Option<u64> {
+    match error.number()?.0 {
+        // all of it was read before its end, or what lies there, was missed
+        402 | 403 | 421 | 422 => Some(position.get()),
+        405..=407 => Some(0),
+        _ => None,
     }
 }
 

@@ -36,19 +36,22 @@ pub(crate) enum FileStatus {
     Retracted,
     /// It was loaded, and a rollback took its rows back: the next build reads it again.
     RolledBack,
+    /// It cannot be read as it lies there, and was left out alone. It is tried again once it is another file.
+    Unreadable,
     /// More of its source's records were rejected than the project allows. In what a failed run left only: such an export
     /// stays new.
     Refused,
 }
 
 impl FileStatus {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Loaded,
         Self::Duplicate,
         Self::Empty,
         Self::Adopted,
         Self::Retracted,
         Self::RolledBack,
+        Self::Unreadable,
         Self::Refused,
     ];
 
@@ -61,6 +64,7 @@ impl FileStatus {
             Self::Adopted => "adopted",
             Self::Retracted => "retracted",
             Self::RolledBack => "rolled_back",
+            Self::Unreadable => "unreadable",
             Self::Refused => "refused",
         }
     }
@@ -101,12 +105,26 @@ pub(crate) struct LedgerEntry {
     pub(crate) decision: u64,
     /// Records that a rollback took back and that no build has read again: only the file can bring them back. 0: none.
     pub(crate) taken_back: u64,
+    /// Why what lies under the path cannot be read. An entry that has rows in the table all the same speaks of the content
+    /// before: its hash and counts; size, time and tag are those of the file.
+    pub(crate) unread: Option<Unread>,
+}
+
+/// Why an export cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unread {
+    pub(crate) reason: String,
+    /// Byte of its content at which reading ended, where that is known.
+    pub(crate) byte: Option<u64>,
 }
 
 impl LedgerEntry {
     /// Whether the table is made of this export too.
     pub(crate) fn counts_in_table(&self) -> bool {
-        !matches!(self.status, FileStatus::Retracted | FileStatus::RolledBack)
+        !matches!(
+            self.status,
+            FileStatus::Retracted | FileStatus::RolledBack | FileStatus::Unreadable
+        )
     }
 
     /// The entry of this export once its rows are taken out, as that decision wants.
@@ -119,6 +137,7 @@ impl LedgerEntry {
             run_id: run_id.clone(),
             decision,
             taken_back: 0,
+            unread: None,
             ..self.clone()
         }
     }
@@ -160,14 +179,24 @@ impl LedgerEntry {
     }
 }
 
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)?;
+        match self.byte {
+            // many reasons say it
+            Some(byte) if !self.reason.contains(" byte ") => write!(f, ", at byte {byte}"),
+            _ => Ok(()),
+        }
+    }
+}
+
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     let field = |name: &str| {
         let data_type = match name {
             "modified_at" | "ordered_at" | "as_of" => time.clone(),
-            "source" | "path" | "hash" | "status" | "duplicate_of" | "run_id" | "tag" => {
-                DataType::Utf8
-            }
+            "source" | "path" | "hash" | "status" | "duplicate_of" | "run_id" | "tag"
+            | "reason" => DataType::Utf8,
             _ => DataType::Int64,
         };
         Field::new(name, data_type, true)
@@ -175,7 +204,7 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     Arc::new(Schema::new(COLUMNS.map(field).to_vec()))
 });
 
-const COLUMNS: [&str; 22] = [
+const COLUMNS: [&str; 24] = [
     "source",
     "path",
     "hash",
@@ -198,10 +227,19 @@ const COLUMNS: [&str; 22] = [
     "decision",
     "taken_back",
     "tag",
+    "reason",
+    "byte",
 ];
 
 /// Columns that ledgers of earlier versions lack: they are 0 there, or null.
-const LATER_COLUMNS: [&str; 4] = ["retracted", "decision", "taken_back", "tag"];
+const LATER_COLUMNS: [&str; 6] = [
+    "retracted",
+    "decision",
+    "taken_back",
+    "tag",
+    "reason",
+    "byte",
+];
 
 /// The schema of `ops.files`.
 pub(crate) fn ledger_schema() -> SchemaRef {
@@ -247,6 +285,13 @@ pub(crate) fn ledger_batch(entries: &[LedgerEntry]) -> Result<RecordBatch> {
         number(&|entry| entry.decision),
         number(&|entry| entry.taken_back),
         text(&|entry| entry.tag.clone()),
+        text(&|entry| Some(entry.unread.as_ref()?.reason.clone())),
+        Arc::new(
+            entries
+                .iter()
+                .map(|entry| Some(entry.unread.as_ref()?.byte? as i64))
+                .collect::<Int64Array>(),
+        ),
     ];
     RecordBatch::try_new(ledger_schema(), columns)
         .map_err(|error| Error::internal("the ledger does not fit together").caused_by(error))
@@ -363,6 +408,16 @@ fn entry(row: &Row<'_>) -> Result<LedgerEntry> {
         decision: row.later_number("decision")?,
         taken_back: row.later_number("taken_back")?,
         tag: row.optional_text("tag"),
+        unread: match row.optional_text("reason") {
+            Some(reason) => Some(Unread {
+                reason,
+                byte: match row.column("byte") {
+                    Some(_) => Some(row.number("byte")?),
+                    None => None,
+                },
+            }),
+            None => None,
+        },
     })
 }
 
@@ -471,6 +526,7 @@ mod tests {
             decision: 0,
             taken_back: 0,
             tag: None,
+            unread: None,
         }
     }
 
@@ -489,7 +545,13 @@ mod tests {
         copy.duplicate_of = Some("a".into());
         copy.tag = Some("changed 2026-03-01T00:00:00.000000001Z".into());
         let out = entry("c", "i", 2).retract(ReleaseNumber(3), &RunId("later".into()), 7);
-        let entries = vec![entry("undated", "h", 1), copy, out];
+        let mut unread = entry("d", "j", 2);
+        unread.status = FileStatus::Unreadable;
+        unread.unread = Some(Unread {
+            reason: "it ends early".into(),
+            byte: Some(7),
+        });
+        let entries = vec![entry("undated", "h", 1), copy, out, unread];
         let batch = ledger_batch(&entries).unwrap();
         assert_eq!(ledger_entries(&batch).unwrap(), entries);
     }

@@ -34,12 +34,13 @@ mod testing;
 pub(crate) use conform::{SOURCE_FILE, SOURCE_ROW, table_schema};
 pub(crate) use drift::{Drift, drift_of, must_fail};
 pub(crate) use export::{
-    DecodedExport, Export, ExportReport, Limits, check_rejects, decode_export,
+    Attempt, DecodedExport, Export, ExportReport, Limits, UnreadableExport, check_rejects,
+    decode_export, read_export,
 };
 pub(crate) use format::{sheet_names, sheet_rows};
 pub(crate) use hash::hash;
 pub(crate) use ledger::{
-    FileStatus, Ledger, LedgerEntry, Standing, ledger_batch, ledger_entries, ledger_schema,
+    FileStatus, Ledger, LedgerEntry, Standing, Unread, ledger_batch, ledger_entries, ledger_schema,
 };
 pub(crate) use load::{
     FileCounts, LoadReport, LoadRequest, Shrunk, Turn, load, scratch_table, shrunk,

@@ -16,8 +16,8 @@ use crate::diagnostic::{SourceFile, Span};
 use crate::error::Result;
 use crate::project::{
     Captures, Column, ColumnType, Contract, Conversions, CsvRead, DataTest, Encoding, Escape,
-    FixedRead, Frame, JsonRead, Load, Materialization, NdjsonRead, Negatives, ParquetRead, Read,
-    RollbackClass, Source, Spanned, TestKind, TestSeverity, XlsxRead,
+    FixedRead, Frame, JsonRead, Load, Materialization, NdjsonRead, Negatives, OnUnreadable,
+    ParquetRead, Read, RollbackClass, Source, Spanned, TestKind, TestSeverity, XlsxRead,
 };
 
 pub(crate) fn file() -> Arc<SourceFile> {
@@ -123,6 +123,7 @@ pub(crate) fn source(read: Read, load: Load) -> Source {
         sender: None,
         ready: Default::default(),
         on_error: Spanned::default(),
+        unreadable: OnUnreadable::of(load),
         tags: Vec::new(),
     }
 }

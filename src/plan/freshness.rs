@@ -96,7 +96,8 @@ pub(crate) fn overdue(project: &Project, source: &Source, observed: &Observed) -
         .into_iter()
         .flatten()
         // what does not count brought nothing
-        .filter(|export| !export.is_excluded && export.state != ExportState::Out)
+        .filter(|export| !export.is_excluded)
+        .filter(|export| !matches!(export.state, ExportState::Out | ExportState::Unreadable))
         // nor, so far, what is not whole
         .filter(|export| export.unready.is_none() || export.is_in_table())
         .collect();

@@ -316,6 +316,7 @@ impl TablePlan {
                         | Reason::Drift { .. }
                         | Reason::ExportsWait { .. }
                         | Reason::ExportsUnready { .. }
+                        | Reason::ExportsUnreadable { .. }
                         | Reason::WordsChanged
                 )
             })

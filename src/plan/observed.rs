@@ -90,6 +90,8 @@ pub(crate) struct ObservedExport {
     pub(crate) duplicate_of: Option<String>,
     /// What a rollback took back and only this file can bring again, where it is gone.
     pub(crate) lost: Option<LostRecords>,
+    /// Its rows are in the table, and what lies under its path since cannot be read.
+    pub(crate) is_spoilt: bool,
 }
 
 /// Records that were published once, and that no build can read again.
@@ -98,6 +100,8 @@ pub(crate) struct LostRecords {
     pub(crate) records: u64,
     /// The release that loaded them; `None` where the ledger has older content of the same path, which is in the table.
     pub(crate) release: Option<ReleaseNumber>,
+    /// They came in no export: another tool had added them.
+    pub(crate) were_adopted: bool,
 }
 
 impl LostRecords {
@@ -115,7 +119,9 @@ impl LostRecords {
 pub(crate) fn lost(load: Load, exports: &[ObservedExport]) -> Vec<(String, LostRecords)> {
     let counts = |export: &&ObservedExport| {
         export.lost.is_some()
-            || (export.unready.is_none() && export.is_available())
+            || (export.unready.is_none()
+                && export.is_available()
+                && export.state != ExportState::Unreadable)
             || (export.is_in_table() && !export.is_excluded)
     };
     let counting: Vec<&ObservedExport> = exports.iter().filter(counts).collect();
@@ -137,6 +143,13 @@ impl ObservedExport {
         )
     }
 
+    /// Whether it counts, lies there, was tried, and cannot be read.
+    pub(crate) fn is_unreadable(&self) -> bool {
+        let is_tried = self.state == ExportState::Unreadable
+            || (self.is_spoilt && self.state == ExportState::Known);
+        is_tried && !self.is_excluded
+    }
+
     /// Whether it lies there and counts.
     pub(crate) fn is_available(&self) -> bool {
         !self.is_excluded && !matches!(self.state, ExportState::Gone | ExportState::Out)
@@ -155,6 +168,8 @@ pub(crate) enum ExportState {
     Changed,
     /// Its rows are in the table, and the file is gone.
     Gone,
+    /// No row of it is in the table: it was tried as it lies there, and cannot be read.
+    Unreadable,
     /// No row of it is in the table, nor shall be: somebody decided so, and perhaps the file is gone too.
     Out,
 }

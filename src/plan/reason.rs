@@ -12,6 +12,8 @@ pub(crate) enum Reason {
     New,
     /// `--full-refresh`.
     FullRefresh,
+    /// `--retrain`.
+    Retrain,
     /// Exports that the ledger does not know.
     NewExports {
         count: usize,
@@ -36,6 +38,8 @@ pub(crate) enum Reason {
     ExportsWait { count: usize },
     /// Exports that are not whole yet.
     ExportsUnready { count: usize },
+    /// Exports that cannot be read and are left out.
+    ExportsUnreadable { count: usize },
     /// The statement.
     SqlChanged { path: String },
     /// The file of a seed.
@@ -90,6 +94,7 @@ impl fmt::Display for Reason {
         match self {
             Self::New => f.write_str("new"),
             Self::FullRefresh => f.write_str("full refresh asked for"),
+            Self::Retrain => f.write_str("another model asked for"),
             Self::NewExports { count, bytes } => {
                 write!(f, "{} ({})", counted(*count, "new export"), size(*bytes))
             }
@@ -121,6 +126,10 @@ impl fmt::Display for Reason {
             Self::ExportsUnready { count } => match count {
                 1 => f.write_str("1 export is not ready: `kilde exports`"),
                 n => write!(f, "{n} exports are not ready: `kilde exports`"),
+            },
+            Self::ExportsUnreadable { count } => match count {
+                1 => f.write_str("1 export cannot be read: `kilde exports`"),
+                n => write!(f, "{n} exports cannot be read: `kilde exports`"),
             },
             Self::PartOf { table } => write!(f, "computed with {table}"),
             Self::SqlChanged { path } => write!(f, "SQL changed {path}"),

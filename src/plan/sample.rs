@@ -11,7 +11,8 @@ use crate::diagnostic::{Place, SourceFile, Span};
 use crate::location::Location;
 use crate::project::{
     Column, ColumnType, Contract, Conversions, CsvRead, Encoding, Escape, Frame, Load,
-    Materialization, Negatives, Owner, Pipeline, Read, RollbackClass, Source, Spanned, SqlStep,
+    Materialization, Negatives, OnUnreadable, Owner, Pipeline, Read, RollbackClass, Source,
+    Spanned, SqlStep,
 };
 
 /// A project under construction.
@@ -132,6 +133,7 @@ impl Sample {
                 sender: None,
                 ready: Default::default(),
                 on_error: Spanned::default(),
+                unreadable: OnUnreadable::of(load),
                 tags: vec!["raw".into()],
             },
         );

@@ -27,7 +27,29 @@ pub(crate) struct Source {
     pub(crate) sender: Option<Sender>,
     pub(crate) ready: Ready,
     pub(crate) on_error: Spanned<OnError>,
+    pub(crate) unreadable: OnUnreadable,
     pub(crate) tags: Vec<String>,
+}
+
+/// What an export that cannot be read does to its source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnUnreadable {
+    /// It is left out alone, and every build says so until somebody acts.
+    Warn,
+    /// The source cannot be loaded; what that means says its `on_error`.
+    RejectFile,
+    /// The build stops, whatever `on_error` says.
+    Fail,
+}
+
+impl OnUnreadable {
+    /// What holds where nobody says it. Of `changes` every export builds on the one before.
+    pub(crate) fn of(load: Load) -> Self {
+        match load {
+            Load::Append | Load::Replace => Self::Warn,
+            Load::Changes => Self::RejectFile,
+        }
+    }
 }
 
 /// The format of an export.

@@ -316,6 +316,7 @@ fn sensible(
     let ledger = observation.ledger.get(&export.source);
     let entry = ledger.and_then(|ledger| ledger.entry(path));
     let is_loaded = entry.is_some_and(|entry| entry.counts_in_table());
+    let is_unread = entry.is_some_and(|entry| entry.unread.is_some());
     let exclusion = decisions.exclusion(&export.source, path);
     let is_there = observation
         .found
@@ -335,7 +336,7 @@ fn sensible(
             .help("`kilde exports retract` takes its rows out of the table")),
         (Verb::Retract, _) if !is_loaded => Err(Error::config(format!("`{path}` is not loaded"))
             .help("`kilde exports skip` keeps it from being read")),
-        (Verb::Reload, _) if !is_loaded => {
+        (Verb::Reload, _) if !is_loaded && !is_unread => {
             Err(Error::config(format!("`{path}` is not loaded"))
                 .help("the next build reads it anyway"))
         }

@@ -93,6 +93,8 @@ pub(crate) enum ExportStatus {
     Missing,
     /// The last build that tried it could not load the source for it.
     Refused,
+    /// What lies there cannot be read, and was left out alone.
+    Unreadable,
     Loaded,
     /// No file: rows that another tool wrote, taken over.
     Adopted,
@@ -114,6 +116,7 @@ impl ExportStatus {
             Self::Waiting => "waiting",
             Self::Missing => "missing",
             Self::Refused => "refused",
+            Self::Unreadable => "unreadable",
             Self::Loaded => "loaded",
             Self::Adopted => "adopted",
             Self::Duplicate => "duplicate",
@@ -289,7 +292,9 @@ impl<'a> Listing<'a> {
         // what waits to be read is not loaded
         let waits = export.state == ExportState::New;
         let entry = entry.filter(|entry| !(waits && entry.status == FileStatus::RolledBack));
-        let counts = entry.map(|entry| entry.counts);
+        // of what cannot be read nobody knows how much it is
+        let counted = entry.filter(|entry| entry.status != FileStatus::Unreadable);
+        let counts = counted.map(|entry| entry.counts);
         ListedExport {
             path: export.path.clone(),
             status,
@@ -324,7 +329,10 @@ impl<'a> Listing<'a> {
             ExportState::Out => {
                 let status = match entry.map(|entry| entry.status) {
                     Some(FileStatus::RolledBack) if decision.is_none() => ExportStatus::Missing,
-                    None | Some(FileStatus::RolledBack) => ExportStatus::Skipped,
+                    Some(FileStatus::Unreadable) if decision.is_none() => ExportStatus::Unreadable,
+                    None | Some(FileStatus::RolledBack | FileStatus::Unreadable) => {
+                        ExportStatus::Skipped
+                    }
                     Some(_) => ExportStatus::Retracted,
                 };
                 let note = match decision {
@@ -332,6 +340,17 @@ impl<'a> Listing<'a> {
                     None => "the file is gone".to_string(),
                 };
                 (status, Some(note))
+            }
+            ExportState::Unreadable if export.is_reloaded => (
+                ExportStatus::New,
+                Some("the next build tries it again".to_string()),
+            ),
+            ExportState::Unreadable => (ExportStatus::Unreadable, unread(entry)),
+            ExportState::Known if export.is_unreadable() && !export.is_reloaded => {
+                let stay = entry.map(|entry| entry.release);
+                let stay = stay.map(|release| format!("its rows of release {release} stay"));
+                let notes: Vec<String> = unread(entry).into_iter().chain(stay).collect();
+                (ExportStatus::Unreadable, Some(notes.join("; ")))
             }
             ExportState::New | ExportState::Changed => self.unread(export),
             ExportState::Known | ExportState::Gone => {
@@ -364,7 +383,7 @@ impl<'a> Listing<'a> {
         }
     }
 
-    /// An export, or content of it, that no build has taken yet.
+    /// An export, or content of it, that no build has tried yet.
     fn unread(&self, export: &ObservedExport) -> (ExportStatus, Option<String>) {
         if let Some(pause) = &self.observation.pause {
             let note = format!("paused since release {}: kilde resume", pause.release);
@@ -410,4 +429,9 @@ impl<'a> Listing<'a> {
         };
         is_later.then_some(last.path.as_str())
     }
+}
+
+/// Why an export cannot be read, and where.
+fn unread(entry: Option<&LedgerEntry>) -> Option<String> {
+    Some(entry?.unread.as_ref()?.to_string())
 }

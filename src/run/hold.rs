@@ -68,8 +68,9 @@ impl Execution {
             )
         );
         let source = self.runner.project.sources.get(&plan.table);
-        let code = error.and_then(Error::number);
-        let must_fail = source.is_some_and(|source| ingest::must_fail(source, code));
+        let must_fail = error
+            .zip(source)
+            .is_some_and(|(error, source)| ingest::must_fail(source, error));
         if plan.on_error != OnError::Hold || !is_of_the_table || must_fail {
             return Ok(result);
         }

@@ -8,10 +8,12 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::Runner;
 use super::decision::Decisions;
+use super::report::UnreadableReport;
 use crate::catalog::Catalog;
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
 use crate::ingest::{self, FileStatus, Ledger, LedgerEntry};
+use crate::lake;
 use crate::name::TableName;
 use crate::plan::{
     ExportState, Fingerprints, LostRecords, Observed, ObservedExport, ObservedHold,
@@ -115,21 +117,38 @@ impl Observation {
         }
     }
 
-    /// From here on the release is read where others compacted it.
+    /// From here on the release is read where others compacted it. Gives the tables that others changed, each with the error of
+    /// who would build on it.
     ///
     /// # Errors
     /// Of storage.
-    pub(super) async fn follow_compactions(&mut self, catalog: &Catalog) -> Result<()> {
+    pub(super) async fn follow_foreign_work(
+        &mut self,
+        catalog: &Catalog,
+    ) -> Result<BTreeMap<TableName, Error>> {
         let Some(release) = &mut self.release else {
-            return Ok(());
+            return Ok(BTreeMap::new());
         };
-        for (table, version) in catalog.lake().compacted(release).await? {
+        let work = catalog.lake().foreign_work(release).await?;
+        for (table, version) in work.compacted {
             if let Some(entry) = release.tables.get_mut(&table) {
                 entry.version = Some(version);
                 self.compacted.insert(table);
             }
         }
-        Ok(())
+        Ok(work.changed)
+    }
+
+    /// Exports that lie there, were tried, and cannot be read.
+    pub(super) fn unreadable(&self) -> Vec<UnreadableReport> {
+        let mut reports = Vec::new();
+        for (source, exports) in &self.observed.exports {
+            let ledger = self.ledger.get(source);
+            let bad = exports.iter().filter(|export| export.is_unreadable());
+            let entries = bad.filter_map(|export| ledger?.entry(&export.path));
+            reports.extend(entries.filter_map(UnreadableReport::of));
+        }
+        reports
     }
 
     /// What the ledger remembers of the file behind an export that was read, or found to be as it was.
@@ -182,8 +201,12 @@ struct Published {
 }
 
 impl Published {
-    async fn of(catalog: &Catalog) -> Result<Self> {
-        let release = catalog.lake().current().await?;
+    /// The lake as if `lost` had never been published.
+    async fn of(catalog: &Catalog, lost: &BTreeSet<TableName>) -> Result<Self> {
+        let mut release = catalog.lake().current().await?;
+        if let Some(release) = &mut release {
+            release.tables.retain(|table, _| !lost.contains(table));
+        }
         let pause = match &release {
             Some(release) => catalog.lake().pause(release).await?,
             None => None,
@@ -207,7 +230,17 @@ pub(super) async fn observe(
     catalog: &Catalog,
     as_of: DateTime<Utc>,
 ) -> Result<Observation> {
-    look(runner, Published::of(catalog).await?, as_of).await
+    observe_without(runner, catalog, as_of, &BTreeSet::new()).await
+}
+
+/// The same, as if some tables had never been published.
+pub(super) async fn observe_without(
+    runner: &Runner,
+    catalog: &Catalog,
+    as_of: DateTime<Utc>,
+    lost: &BTreeSet<TableName>,
+) -> Result<Observation> {
+    look(runner, Published::of(catalog, lost).await?, as_of).await
 }
 
 /// The same where there is no lake yet: only what lies in `raw`.
@@ -365,6 +398,12 @@ impl Sight<'_> {
                 modified_at: export.object.modified_at,
                 ordered_at: export.captures.ordered_at,
                 unready,
+                // not where the content that was loaded is back
+                is_spoilt: entry.is_some_and(|entry| {
+                    entry.counts_in_table()
+                        && entry.unread.is_some()
+                        && looks_the_same(entry, &export.object)
+                }),
                 ..self.observed(path, state).await?
             });
         }
@@ -395,7 +434,8 @@ impl Sight<'_> {
         entry: Option<&LedgerEntry>,
     ) -> Option<Unready> {
         let ready = &self.source.ready;
-        let entry = entry.filter(|entry| entry.counts_in_table());
+        let entry =
+            entry.filter(|entry| entry.counts_in_table() || entry.status == FileStatus::Unreadable);
         let is_readable = export.unreadable.is_none();
         if !is_readable
             || self.is_excluded(path)
@@ -417,12 +457,16 @@ impl Sight<'_> {
         let is_excluded = self.is_excluded(path);
         // a file that was loaded and cannot be read now has other content, as far as anybody knows
         let is_readable = export.unreadable.is_none();
-        let Some(entry) = entry.filter(|entry| entry.counts_in_table()) else {
-            return Ok(match is_excluded {
-                true => ExportState::Out,
-                false => ExportState::New,
+        let Some(counting) = entry.filter(|entry| entry.counts_in_table()) else {
+            return Ok(match (is_excluded, entry) {
+                (true, _) => ExportState::Out,
+                (false, Some(entry)) if self.is_tried(entry, export).await? => {
+                    ExportState::Unreadable
+                }
+                (false, _) => ExportState::New,
             });
         };
+        let entry = counting;
         // what does not count need not be read to see whether it was touched, or replaced
         if is_excluded || (!self.verifies && is_same_file(entry, &export.object)) {
             return Ok(ExportState::Known);
@@ -435,15 +479,33 @@ impl Sight<'_> {
         }
     }
 
+    /// Whether a file is the one that could not be read. Who wants all exports looked at wants it tried again.
+    async fn is_tried(&self, entry: &LedgerEntry, export: &FoundExport) -> Result<bool> {
+        if entry.status != FileStatus::Unreadable || self.verifies || export.unreadable.is_some() {
+            return Ok(false);
+        }
+        if is_same_file(entry, &export.object) {
+            return Ok(true);
+        }
+        match self.raw {
+            Some(raw) if export.object.size == entry.size => {
+                Ok(hash(raw, &export.object).await? == entry.hash)
+            }
+            _ => Ok(false),
+        }
+    }
+
     /// What is decided about an export, and what the ledger says of it.
     async fn observed(&self, path: &str, state: ExportState) -> Result<ObservedExport> {
-        let entry = self.known.entry(path).filter(|e| e.counts_in_table());
+        let known = self.known.entry(path);
+        let entry = known.filter(|e| e.counts_in_table());
         let reload = self.decisions.reload(&self.source.table, path);
+        let can_be_reloaded = known.filter(|e| e.counts_in_table() || e.unread.is_some());
         Ok(ObservedExport {
             path: path.to_string(),
             state,
             is_excluded: self.is_excluded(path),
-            is_reloaded: entry.is_some_and(|entry| entry.decision < reload),
+            is_reloaded: can_be_reloaded.is_some_and(|entry| entry.decision < reload),
             is_replayed: entry.is_some_and(|entry| {
                 entry.decision < self.decisions.replay(&self.source.table, path)
             }),
@@ -461,7 +523,10 @@ impl Sight<'_> {
         if entry.taken_back == 0 || self.found.contains_key(path) || self.is_excluded(path) {
             return Ok(None);
         }
-        let waits = entry.status == FileStatus::RolledBack;
+        let waits = matches!(
+            entry.status,
+            FileStatus::RolledBack | FileStatus::Unreadable
+        );
         let mut loaded = self.known.entries();
         if waits && loaded.any(|other| other.counts_in_table() && other.hash == entry.hash) {
             return Ok(None);
@@ -480,7 +545,9 @@ impl Sight<'_> {
                 return Ok(None);
             }
         }
+        let table = &self.source.table;
         Ok(Some(LostRecords {
+            were_adopted: lake::is_log_entry(&table.location(), path),
             records: entry.taken_back,
             release: waits.then_some(entry.release),
         }))

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use super::claim::{give_back, yield_reason};
 use super::ops_tables::{self, OpsWriter};
 use super::summary::{RunCommand, RunSummary};
-use super::{Listener, OverdueReport, Runner, observe};
+use super::{Listener, OverdueReport, Runner, UnreadableReport, observe};
 use crate::catalog::Catalog;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{ReleaseNumber, RunId, TableName};
@@ -253,6 +253,15 @@ impl Runner {
                 Some(OverdueReport::of(&source.table, &overdue))
             })
             .collect())
+    }
+
+    /// Exports that cannot be read and are left out; in order of source and reading.
+    ///
+    /// # Errors
+    /// What storage gives.
+    pub(crate) async fn unreadable(&self, catalog: &Catalog) -> Result<Vec<UnreadableReport>> {
+        let observation = observe::observe(self, catalog, self.clock.now()).await?;
+        Ok(observation.unreadable())
     }
 
     /// The project's tables in order of the graph, and the newest release.

@@ -39,6 +39,8 @@ pub(super) struct Ingested {
     pub(super) entries: Vec<LedgerEntry>,
     /// Entries of exports whose rows left the table.
     pub(super) retracted: Vec<LedgerEntry>,
+    /// Entries of exports that cannot be read and were left out.
+    pub(super) unreadable: Vec<LedgerEntry>,
     /// The exports behind `entries`, without duplicates.
     pub(super) decoded: Vec<Arc<DecodedExport>>,
     /// Exports whose earlier rejects are void: they left, or were read again.
@@ -48,6 +50,14 @@ pub(super) struct Ingested {
 impl Ingested {
     pub(super) fn bytes(&self) -> u64 {
         self.entries.iter().map(|entry| entry.size).sum()
+    }
+
+    /// Whether this run has looked at the export.
+    pub(super) fn has_tried(&self, path: &str) -> bool {
+        let entries = self.entries.iter().chain(&self.retracted);
+        entries
+            .chain(&self.unreadable)
+            .any(|entry| entry.path == path)
     }
 
     pub(super) fn rejected(&self) -> u64 {
@@ -196,13 +206,23 @@ impl Execution {
         series: u32,
     ) -> Result<BTreeMap<TableName, Content>> {
         let mut contents = BTreeMap::new();
+        let rejects = rejects_table()?;
         if read.is_empty() {
+            // lost, and made anew: empty, since no export is read
+            if self.request.rebuild.contains(&rejects)
+                && let Some(content) = self.rejects_content(read, series).await?
+            {
+                contents.insert(rejects, content);
+            }
             return Ok(contents);
         }
         let sources: BTreeSet<&TableName> = read.keys().collect();
         let mut entries = Vec::new();
         for (source, ingested) in read {
-            let new = || ingested.entries.iter().chain(&ingested.retracted);
+            let new = || {
+                let entries = ingested.entries.iter().chain(&ingested.retracted);
+                entries.chain(&ingested.unreadable)
+            };
             let replaced: BTreeSet<&str> = new().map(|entry| entry.path.as_str()).collect();
             let earlier = self
                 .observation
@@ -215,9 +235,9 @@ impl Execution {
             entries.extend(
                 earlier
                     .filter(|old| !replaced.contains(old.path.as_str()))
-                    .map(|old| match known.contains(old.path.as_str()) {
-                        true => self.seen_again(old),
-                        false => old.clone(),
+                    .map(|old| match known.get(old.path.as_str()) {
+                        Some(export) => self.seen_again(old, export),
+                        None => old.clone(),
                     }),
             );
             entries.extend(new().cloned());
@@ -240,27 +260,29 @@ impl Execution {
         contents.insert(files, content);
 
         if let Some(content) = self.rejects_content(read, series).await? {
-            contents.insert(rejects_table()?, content);
+            contents.insert(rejects, content);
         }
         Ok(contents)
     }
 
     /// Exports of a source that were found to be as the ledger has them.
-    fn known(&self, source: &TableName) -> BTreeSet<&str> {
+    fn known(&self, source: &TableName) -> BTreeMap<&str, &ObservedExport> {
         let exports = self.observation.observed.exports.get(source);
         let is_known = |export: &&ObservedExport| {
             export.state == ExportState::Known && !export.is_excluded && export.unready.is_none()
         };
         let known = exports.into_iter().flatten().filter(is_known);
-        known.map(|export| export.path.as_str()).collect()
+        known.map(|export| (export.path.as_str(), export)).collect()
     }
 
     /// An entry that stays, with what is known now of its file.
-    fn seen_again(&self, entry: &LedgerEntry) -> LedgerEntry {
+    fn seen_again(&self, entry: &LedgerEntry, export: &ObservedExport) -> LedgerEntry {
         match self.observation.remembered(&entry.source, &entry.path) {
             Some(seen) => LedgerEntry {
+                size: export.size,
                 modified_at: seen.modified_at,
                 tag: seen.tag,
+                unread: entry.unread.clone().filter(|_| export.is_spoilt),
                 ..entry.clone()
             },
             None => entry.clone(),

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::report::{BrokenRule, ExportReport, RefusedExport, RunReport, SourceReport};
+use super::report::{
+    BrokenRule, ExportReport, RefusedExport, RunReport, SourceReport, UnreadableReport,
+};
 use super::{Listener, RunEvent, Runner};
 use crate::error::{Error, Result};
 use crate::name::RunId;
@@ -76,7 +78,11 @@ impl Runner {
         let is_old = |refused: &&RefusedExport| source.remembered.as_ref() == Some(&refused.path);
         let refused = source.refused.iter().filter(|refused| !is_old(refused));
         let refused = refused.map(|export| refused_receipt(export, &sender.name, report));
-        let receipts: Vec<Receipt<'_>> = taken.chain(refused).collect();
+        let unreadable = report.unreadable.iter().filter(|export| {
+            export.table == source.table && export.run == report.run && report.release.is_some()
+        });
+        let unreadable = unreadable.map(|export| unreadable_receipt(export, &sender.name, report));
+        let receipts: Vec<Receipt<'_>> = taken.chain(refused).chain(unreadable).collect();
         if receipts.is_empty() {
             return Ok(());
         }
@@ -136,6 +142,32 @@ fn refused_receipt<'a>(
         hash: None,
         status: "refused",
         reason: Some(&export.message),
+        records: 0,
+        accepted: 0,
+        rejected: 0,
+        rejects: &[],
+        warnings: &[],
+        unknown_columns: &[],
+        drift: &[],
+        duplicate_of: None,
+    }
+}
+
+fn unreadable_receipt<'a>(
+    export: &'a UnreadableReport,
+    sender: &'a str,
+    report: &'a RunReport,
+) -> Receipt<'a> {
+    Receipt {
+        format: FORMAT,
+        export: &export.path,
+        sender,
+        run: &report.run,
+        read_at: report.started_at,
+        bytes: export.size,
+        hash: Some(&export.hash),
+        status: "unreadable",
+        reason: Some(&export.reason),
         records: 0,
         accepted: 0,
         rejected: 0,

@@ -9,6 +9,7 @@ use super::UnitTestReport;
 use crate::catalog::Candidate;
 use crate::diagnostic::Code;
 use crate::error::{Error, ErrorKind};
+use crate::ingest::LedgerEntry;
 use crate::name::{ReleaseNumber, RunId, TableName};
 use crate::plan::Overdue;
 use crate::quality::{Outcome, Verdict};
@@ -40,6 +41,9 @@ pub struct RunReport {
     /// Sources whose newest export is older than `freshness` allows.
     #[serde(default)]
     pub(crate) overdue: Vec<OverdueReport>,
+    /// Exports that cannot be read and are left out, by this run or one before.
+    #[serde(default)]
+    pub(crate) unreadable: Vec<UnreadableReport>,
     /// Every test that ran.
     pub(crate) verdicts: Vec<Verdict>,
     /// The release published, if any.
@@ -69,6 +73,9 @@ pub struct RunReport {
 pub(crate) struct BaseRelease {
     pub(crate) number: ReleaseNumber,
     pub(crate) published_at: DateTime<Utc>,
+    /// The run that published it; not part of a report.
+    #[serde(skip)]
+    pub(crate) run: Option<RunId>,
 }
 
 impl BaseRelease {
@@ -76,6 +83,7 @@ impl BaseRelease {
         Self {
             number: release.number,
             published_at: release.published_at,
+            run: Some(release.run.clone()),
         }
     }
 }
@@ -104,6 +112,40 @@ pub(crate) struct OverdueReport {
     /// Whether the source fails by it.
     pub(crate) fails: bool,
     pub(crate) reason: String,
+}
+
+/// An export that cannot be read and is left out, while its source goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct UnreadableReport {
+    pub(crate) table: TableName,
+    /// Below `raw`.
+    pub(crate) path: String,
+    pub(crate) size: u64,
+    pub(crate) hash: String,
+    pub(crate) reason: String,
+    /// Byte of its content at which reading ended, where that is known.
+    pub(crate) byte: Option<u64>,
+    /// The run that tried it.
+    pub(crate) run: RunId,
+    /// Whether rows of what lay under its path before are in the table.
+    pub(crate) has_rows: bool,
+}
+
+impl UnreadableReport {
+    /// What the ledger says of an export; `None` where it can be read.
+    pub(super) fn of(entry: &LedgerEntry) -> Option<Self> {
+        let unread = entry.unread.as_ref()?;
+        Some(Self {
+            table: entry.source.clone(),
+            path: entry.path.clone(),
+            size: entry.size,
+            hash: entry.hash.clone(),
+            reason: unread.to_string(),
+            byte: unread.byte,
+            run: entry.run_id.clone(),
+            has_rows: entry.counts_in_table(),
+        })
+    }
 }
 
 /// What happened to a table.

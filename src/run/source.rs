@@ -15,8 +15,8 @@ use crate::diagnostic::Code;
 use crate::engine::{self, Joins};
 use crate::error::{Error, Result};
 use crate::ingest::{
-    self, DecodedExport, Export, FileCounts, FileStatus, Ledger, LedgerEntry, Limits, LoadReport,
-    LoadRequest, Shrunk, Standing, Turn,
+    self, Attempt, DecodedExport, Export, FileCounts, FileStatus, Ledger, LedgerEntry, Limits,
+    LoadReport, LoadRequest, Shrunk, Standing, Turn, UnreadableExport,
 };
 use crate::lake::{self, Digest, Layout, Written};
 use crate::name::{ReleaseNumber, TableName};
@@ -51,7 +51,22 @@ impl Execution {
         if let Some(error) = self.refused_before(&source, exports).await {
             return Err(error);
         }
-        let decoded = self.decode(&source, exports).await?;
+        let (decoded, unreadable) = self.decode(&source, exports).await?;
+        let is_first = published.is_none();
+        let unreadable =
+            self.leave_out(&source, exports, &decoded, unreadable, (is_first, reload))?;
+        let is_read =
+            |export: &&ObservedExport| !unreadable.iter().any(|entry| entry.path == export.path);
+        let exports: &[ObservedExport] =
+            &exports.iter().filter(is_read).cloned().collect::<Vec<_>>();
+        if exports.is_empty() && leaving.is_empty() && !reload {
+            let ingested = Ingested {
+                unreadable,
+                ..Ingested::default()
+            };
+            self.record_ingested(&plan.table, ingested);
+            return Ok(TableResult::new(plan, TableOutcome::Unchanged));
+        }
         if let Err(error) = self.check_rejects(&source, exports, &decoded) {
             self.record_ingested(&plan.table, self.refused(&source, decoded)?);
             return Err(error);
@@ -79,6 +94,7 @@ impl Execution {
             Ingested {
                 entries: self.entries(&source, &unique, duplicates, &report)?,
                 retracted: self.retracted(&source, leaving)?,
+                unreadable,
                 decoded: unique,
                 replaced,
             },
@@ -211,12 +227,12 @@ impl Execution {
         })
     }
 
-    /// Decodes exports, as many at once as there are threads; in the order given.
+    /// Decodes exports, as many at once as there are threads; in the order given. Those that cannot be read come apart.
     async fn decode(
         &self,
         source: &Arc<Source>,
         exports: &[ObservedExport],
-    ) -> Result<Vec<Arc<DecodedExport>>> {
+    ) -> Result<(Vec<Arc<DecodedExport>>, Vec<UnreadableExport>)> {
         let contract = self.contract(&source.table).cloned();
         let contract = Arc::new(
             contract
@@ -248,21 +264,23 @@ impl Execution {
                     .acquire_owned()
                     .await
                     .map_err(|error| Error::internal("decoders are gone").caused_by(error))?;
-                ingest::decode_export(&store, &export?, &source, &contract, limits, &scratch)
-                    .await
-                    .map(Arc::new)
+                ingest::read_export(&store, &export?, &source, &contract, limits, &scratch).await
             };
             decoding.push(decoded.boxed());
         }
-        let mut all = Vec::with_capacity(exports.len());
+        let (mut all, mut unreadable) = (Vec::with_capacity(exports.len()), Vec::new());
         let mut decoded = stream::iter(decoding).buffered(self.runner.resources.threads.max(1));
         while let Some(one) = decoded.next().await {
-            if let (Err(error), Some(export)) = (&one, exports.get(all.len())) {
+            let at = all.len() + unreadable.len();
+            if let (Err(error), Some(export)) = (&one, exports.get(at)) {
                 self.record_refused(&source.table, export, error);
             }
-            all.push(one?);
+            match one? {
+                Attempt::Decoded(decoded) => all.push(Arc::new(decoded)),
+                Attempt::Unreadable(one) => unreadable.push(one),
+            }
         }
-        Ok(all)
+        Ok((all, unreadable))
     }
 
     /// # Errors
@@ -556,7 +574,7 @@ impl Execution {
     }
 
     /// Position of each export among all that the source ever had, by path.
-    fn ordinals(&self, source: &Source) -> Ordinals {
+    pub(super) fn ordinals(&self, source: &Source) -> Ordinals {
         let exports = self.observation.observed.exports.get(&source.table);
         let exports = exports.into_iter().flatten();
         let numbered = (0..).zip(exports);
@@ -651,6 +669,7 @@ impl Execution {
                 .decisions
                 .reload(&source.table, &decoded.path),
             taken_back: 0,
+            unread: None,
         })
     }
 
@@ -674,12 +693,12 @@ struct Merging<'a> {
 }
 
 /// Position of each export among all that its source ever had, by path.
-struct Ordinals(BTreeMap<String, i64>);
+pub(super) struct Ordinals(BTreeMap<String, i64>);
 
 impl Ordinals {
     /// # Errors
     /// `Internal` for an export that was never seen.
-    fn of(&self, path: &str) -> Result<i64> {
+    pub(super) fn of(&self, path: &str) -> Result<i64> {
         let found = self.0.get(path).copied();
         found
             .ok_or_else(|| Error::internal("an export has no place in its source's order").at(path))

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::report::{HeldReport, OverdueReport, RunReport, TableOutcome};
+use super::report::{HeldReport, OverdueReport, RunReport, TableOutcome, UnreadableReport};
 use crate::error::{Error, ErrorKind};
 use crate::name::{ReleaseNumber, RunId, TableName};
 use crate::project::{Occasion, Project};
@@ -39,6 +39,8 @@ pub struct RunSummary {
     pub(crate) failed: Vec<FailedTable>,
     pub(crate) held: Vec<HeldReport>,
     pub(crate) overdue: Vec<OverdueReport>,
+    #[serde(default)]
+    pub(crate) unreadable: Vec<UnreadableReport>,
     pub(crate) counts: BTreeMap<String, u64>,
 }
 
@@ -112,6 +114,7 @@ impl RunSummary {
             failed: failed_tables(report),
             held: report.held.clone(),
             overdue: report.overdue.clone(),
+            unreadable: report.unreadable.clone(),
             counts: counts(report),
         }
     }
@@ -155,6 +158,7 @@ impl RunSummary {
             failed: Vec::new(),
             held: Vec::new(),
             overdue: Vec::new(),
+            unreadable: Vec::new(),
             counts: BTreeMap::from([("tables_changed".to_string(), changed as u64)]),
         }
     }
@@ -168,7 +172,10 @@ impl RunSummary {
         let failed = ![0, by_hand, elsewhere].contains(&self.exit_code);
         [
             (failed, Occasion::Failed),
-            (!self.held.is_empty(), Occasion::Held),
+            (
+                !self.held.is_empty() || !self.unreadable.is_empty(),
+                Occasion::Held,
+            ),
             (!self.overdue.is_empty(), Occasion::Stale),
         ]
         .into_iter()
@@ -210,6 +217,10 @@ impl RunSummary {
         }
         for overdue in &self.overdue {
             text.push_str(&format!("\n! {}: {}", overdue.table, overdue.reason));
+        }
+        for export in &self.unreadable {
+            let words = format!("{} cannot be read: {}", export.path, export.reason);
+            text.push_str(&format!("\n! {}: {words}", export.table));
         }
         text
     }

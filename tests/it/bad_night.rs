@@ -700,3 +700,148 @@ fn an_export_that_is_due_is_missed_and_its_sender_gets_receipts() {
         "the export has no column `score` (now `Betyg`)"
     );
 }
+
+/// As a sender packs it.
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn an_export_that_cannot_be_read_fails_alone_and_says_at_which_byte_until_it_is_mended() {
+    let company = company();
+    let lines: String = (3..500).map(|n| format!("{n},1.00\n")).collect();
+    let whole = gzip(&format!("order_id,amount\n{lines}"));
+    let half = &whole[..whole.len() / 2];
+    company.write("exports/orders_20260102.csv", "order_id,amount\n2,4.50\n");
+    company.write("exports/orders_20260103.csv.gz", half);
+    company.write(
+        "pipelines/company.yaml",
+        PIPELINE.replace(
+            "files: orders_{exported_on:%Y%m%d}.csv",
+            "files: orders_{exported_on:%Y%m%d}.csv*",
+        ),
+    );
+    let said = company.kilde(&["build"]).ended(0).stdout;
+    let line = "! bronze.orders  orders_20260103.csv.gz cannot be read and is left out: the export cannot be decompressed to its end: the gzip stream ends too early, after byte ";
+    assert!(said.contains(line), "{said}");
+    let orders = "select orders_count from gold.sales";
+    assert_eq!(company.query(orders), [["2"]]);
+    let entry = "select status, records, byte > 100, reason like '%too early%', length(hash) from ops.files where path = 'orders_20260103.csv.gz'";
+    let unreadable = [["unreadable", "0", "true", "true", "64"]];
+    assert_eq!(company.query(entry), unreadable);
+    let last = last_run(&company);
+    assert_eq!(last["outcome"], "published");
+    assert_eq!(last["unreadable"][0]["path"], "orders_20260103.csv.gz");
+    assert!(last["unreadable"][0]["byte"].as_u64().unwrap() > 100);
+
+    // the next night it is told again, and nothing is read or published
+    let release = company.newest_release()["number"].clone();
+    for command in ["build", "status", "plan", "exports"] {
+        let said = company.kilde(&[command]).ended(0).stdout;
+        assert!(
+            said.contains("cannot be read") || said.contains("unreadable"),
+            "{command}: {said}"
+        );
+    }
+    assert_eq!(company.newest_release()["number"], release);
+
+    // who asks for it has it tried again, and who takes warnings for failures fails by it
+    company
+        .kilde(&["exports", "reload", "orders_20260103.csv.gz", "--by", "eva"])
+        .ended(0);
+    let said = company.kilde(&["build", "--warn-error"]).ended(1).stderr;
+    assert!(said.contains("K0402"), "{said}");
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(company.query(entry), unreadable);
+
+    // mended, it is an export as any other; what is spoilt later keeps its rows
+    company.write("exports/orders_20260103.csv.gz", &whole);
+    company.write("exports/orders_20260102.csv", "o\0r\0d\0e\0r\0");
+    let said = company.kilde(&["build"]).ended(0).stdout;
+    let line = "orders_20260102.csv cannot be read and is left out: what it had before stays: ";
+    assert!(said.contains(line), "{said}");
+    assert_eq!(company.query(orders), [["499"]]);
+    assert_eq!(
+        company.query("select path, status, inserted, reason is null from ops.files where source = 'bronze.orders' order by path"),
+        [
+            ["orders_20260101.csv", "loaded", "1", "true"],
+            ["orders_20260102.csv", "loaded", "1", "false"],
+            ["orders_20260103.csv.gz", "loaded", "497", "true"],
+        ]
+    );
+    let said = company
+        .kilde(&["build", "--full-refresh", "-s", "bronze.orders"])
+        .ended(1)
+        .stderr;
+    assert!(said.contains("K0405"), "{said}");
+    company.write("exports/orders_20260102.csv", "order_id,amount\n2,4.50\n");
+    let said = company.kilde(&["build"]).ended(0).stdout;
+    assert!(!said.contains("cannot be read"), "{said}");
+}
+
+#[test]
+fn where_exports_build_on_each_other_none_is_loaded_over_one_that_cannot_be_read() {
+    let with = |load: &str| {
+        let company = Sandbox::with(&[
+            (
+                "kilde.yaml",
+                "project: company\nraw: exports/\nlake: lake/\n",
+            ),
+            (
+                "pipelines/company.yaml",
+                &format!(
+                    "sources:\n  - table: bronze.stores\n    files: stores_{{exported_on:%Y%m%d}}.csv\n    read: csv\n    load: {load}\n    on_error: hold\n"
+                ),
+            ),
+            (
+                "schemas/bronze/stores.yaml",
+                "key: [store_id]\ncolumns:\n  - {name: store_id, data_type: bigint}\n",
+            ),
+            ("exports/stores_20260101.csv", "store_id\n1\n"),
+        ]);
+        company.kilde(&["build"]).ended(0);
+        company.write("exports/stores_20260102.csv", "s\0t\0o\0r\0e\0");
+        company.write("exports/stores_20260103.csv", "store_id\n3\n");
+        company
+    };
+    let stores = "select store_id from bronze.stores order by store_id";
+
+    // of `replace` the newest says all, and an older one no more
+    let company = with("replace");
+    let said = company.kilde(&["build"]).ended(0).stdout;
+    assert!(
+        said.contains("stores_20260102.csv cannot be read and is left out"),
+        "{said}"
+    );
+    assert_eq!(company.query(stores), [["3"]]);
+    company.write("exports/stores_20260104.csv", "s\0t\0o\0r\0e\0");
+    let said = company.kilde(&["build"]).ended(0).stdout;
+    assert!(
+        said.contains("‖ bronze.stores  held at release 2: stores_20260104.csv"),
+        "{said}"
+    );
+    assert_eq!(company.query(stores), [["3"]]);
+
+    let company = with("changes");
+    let said = company.kilde(&["build"]).ended(0).stdout;
+    assert!(
+        said.contains("‖ bronze.stores  held at release 1: stores_20260102.csv"),
+        "{said}"
+    );
+    assert_eq!(company.query(stores), [["1"]]);
+    company
+        .kilde(&[
+            "exports",
+            "skip",
+            "stores_20260102.csv",
+            "--why",
+            "asked for again",
+            "--by",
+            "eva",
+        ])
+        .ended(0);
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(company.query(stores), [["1"], ["3"]]);
+}

@@ -2,23 +2,39 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use serde_json::Value;
 
 use crate::foreign;
 use crate::history::till;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, copy_folder};
 
-/// Nights of the till, one release each, without maintenance; those up to `old` were published two months ago.
+/// How many nights the tests below begin with.
+const BEGINNINGS: [u32; 4] = [2, 21, 22, 24];
+
+/// Nights of the till, one release each, without maintenance; those up to `old` were published two months ago. They are built once
+/// for all tests, which get a copy.
 fn nights(count: u32, old: u64) -> Sandbox {
-    let till = till();
-    for night in 1..=count {
-        till.write(
-            &format!("exports/sales_202602{night:02}.csv"),
-            format!("store,amount\nLund,{night}\nUmeå,2\n"),
-        );
-        till.kilde(&["build", "--no-maintain"]).ended(0);
-    }
+    static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
+        let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("nights of the till");
+        let _ = fs::remove_dir_all(&kept);
+        let till = till();
+        for night in 1..=24 {
+            till.write(
+                &format!("exports/sales_202602{night:02}.csv"),
+                format!("store,amount\nLund,{night}\nUmeå,2\n"),
+            );
+            till.kilde(&["build", "--no-maintain"]).ended(0);
+            if BEGINNINGS.contains(&night) {
+                copy_folder(till.root(), &kept.join(night.to_string()));
+            }
+        }
+        kept
+    });
+    let till = Sandbox::empty();
+    copy_folder(&BUILT.join(count.to_string()), till.root());
     for number in 1..=old {
         age(&till, number);
     }

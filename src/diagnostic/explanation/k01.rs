@@ -247,6 +247,14 @@ pub(super) const CODES: &[Explanation] = &[
                folder, but none of its models is built here.",
     },
     Explanation {
+        code: Code(152),
+        title: "changes with a gap",
+        text: "`unreadable: warn` leaves an export that cannot be read out, and loads those that came after it. Under `append` nothing\n\
+               is lost by that: it is read once it is mended. Under `load: changes` the table would meanwhile be one that never\n\
+               was. There, `reject_file` refuses the source, as `on_error` says, and a person decides with `kilde exports skip`\n\
+               whether to go on without the export.",
+    },
+    Explanation {
         code: Code(160),
         title: "two unit tests of one name",
         text: "A failing test is named by its table and its own name, so a contract has each name once.",

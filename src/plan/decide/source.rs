@@ -87,10 +87,6 @@ impl Decider<'_> {
             let ready = available.iter().filter(|export| export.unready.is_none());
             ready.filter(move |export| export.state == state)
         };
-        let unready = exports
-            .iter()
-            .filter(|export| export.is_available() && export.unready.is_some())
-            .count();
         let asked = available.iter().filter(|e| e.is_reloaded).count();
         let changed = in_state(ExportState::Changed).count();
         let mut reasons = Vec::new();
@@ -118,10 +114,7 @@ impl Decider<'_> {
             if let Some(grown) = grown {
                 reasons = vec![grown];
             }
-
-            if unready > 0 {
-                reasons.push(Reason::ExportsUnready { count: unready });
-            }
+            reasons.extend(set_aside(exports));
             if !waiting.is_empty() {
                 reasons.push(Reason::ExportsWait {
                     count: waiting.len(),
@@ -130,19 +123,17 @@ impl Decider<'_> {
             return (action, reasons);
         }
         reasons.extend(grown);
-        if unready > 0 {
-            reasons.push(Reason::ExportsUnready { count: unready });
-        }
+        reasons.extend(set_aside(exports));
         let load = self.project.sources.get(&plan.table).map(|s| s.load);
+        let is_read_again = |export: &&ObservedExport| export.is_reloaded && export.is_in_table();
+        let again = || available.iter().copied().filter(is_read_again);
         // what took the place of other records cannot be taken out alone
         let cause = match load {
             None | Some(Load::Append) => None,
             Some(_) if !leaving.is_empty() => Some(Cause::Retracted),
-            Some(Load::Changes) if asked > 0 => Some(Cause::Asked),
+            Some(Load::Changes) if again().next().is_some() => Some(Cause::Asked),
             // the newest export, read again for its rejects, says what is true
-            Some(_) if available.iter().any(|e| e.is_reloaded && !e.is_replayed) => {
-                Some(Cause::Asked)
-            }
+            Some(_) if again().any(|e| !e.is_replayed) => Some(Cause::Asked),
             Some(Load::Changes) if changed > 0 => Some(Cause::Changed),
             Some(_) => None,
         };
@@ -258,7 +249,11 @@ impl Decider<'_> {
             )
             .at(&source.file, first_line(&source.file.text, source.span))
             .help(format!(
-                "put the file back, or go on without its records: `kilde exports {} {path} --why TEXT`; {} still has them",
+                "{} without its records: `kilde exports {} {path} --why TEXT`; {} still has them",
+                match first.were_adopted {
+                    true => "another tool had added them, and no export has them; go on",
+                    false => "put the file back, or go on",
+                },
                 first.verb(),
                 match first.release {
                     Some(release) => format!("release {release}"),
@@ -299,6 +294,18 @@ impl Decider<'_> {
                 .push(gone_mistake(source, &gone, &what, cause.remedy()));
         }
     }
+}
+
+/// Exports that lie there and that no build takes as they are.
+fn set_aside(exports: &[ObservedExport]) -> impl Iterator<Item = Reason> {
+    let unready = exports
+        .iter()
+        .filter(|export| export.is_available() && export.unready.is_some())
+        .count();
+    let unreadable = exports.iter().filter(|e| e.is_unreadable()).count();
+    let unready = (unready > 0).then_some(Reason::ExportsUnready { count: unready });
+    let unreadable = (unreadable > 0).then_some(Reason::ExportsUnreadable { count: unreadable });
+    unready.into_iter().chain(unreadable)
 }
 
 /// What a re-read would cost, of the exports whose rows have null in the new columns.

@@ -11,7 +11,7 @@ use super::later::{RawAudience, RawSegment};
 use super::matching::RawMatch;
 use super::scalar::{Schedule, SqlGlob};
 use crate::name::TableName;
-use crate::project::{Limit, Load, OnError, PathPattern, Period};
+use crate::project::{Limit, Load, OnError, OnUnreadable, PathPattern, Period};
 
 section! {
     /// `pipelines/<name>.yaml`: sources and steps with an owner and a schedule.
@@ -72,6 +72,10 @@ section! {
         /// What it does where its exports cannot be loaded: `stop` the build, or `hold` the table at its last good version and
         /// build the rest. Default `stop`.
         on_error: Option<Spanned<OnError>>,
+        /// What to do when an export cannot be read: half a gzip stream, no workbook, a document that ends early. `warn`: it is left
+        /// out alone, the others are loaded, and every build says so; `reject_file` refuses the source, and `on_error` says what
+        /// that means; `fail` stops the build whatever `on_error` says. Default `warn`, with `load: changes` `reject_file`.
+        unreadable: Option<Spanned<OnUnreadable>>,
         /// What to do when the columns of an export are not those of the contract.
         drift: Option<Spanned<RawDrift>>,
         /// Words to select by.
@@ -188,5 +192,17 @@ words! {
     }
     also {
         "fail" => "stop", "error" => "stop", "keep" => "hold", "skip" => "hold", "continue" => "hold", "ignore" => "hold"
+    }
+}
+
+words! {
+    OnUnreadable, "a way to meet an export that cannot be read" {
+        "warn" => OnUnreadable::Warn,
+        "reject_file" => OnUnreadable::RejectFile,
+        "fail" => OnUnreadable::Fail,
+    }
+    also {
+        "skip" => "warn", "ignore" => "warn", "leave_out" => "warn", "hold" => "reject_file", "reject" => "reject_file",
+        "error" => "fail", "stop" => "fail"
     }
 }

@@ -10,8 +10,8 @@ use super::super::raw::{
 };
 use super::super::{
     Conversions, CsvRead, Drift, Due, Encoding, Escape, FixedRead, Frame, Freshness, JsonRead,
-    Marker, NdjsonRead, Negatives, OnDrift, ParquetRead, Read, Ready, Sender, Source, Spanned,
-    XlsxRead,
+    Load, Marker, NdjsonRead, Negatives, OnDrift, OnUnreadable, ParquetRead, Read, Ready, Sender,
+    Source, Spanned, XlsxRead,
 };
 use super::settings::SECRET;
 use super::{Settings, blame};
@@ -71,6 +71,8 @@ pub(super) fn resolve(
         let mut check = Check { file, found };
         let read = check.read(raw.read.value, settings);
         let drift = check.drift(raw.drift, &read);
+        let load = raw.load.map(|load| load.value).unwrap_or_default();
+        let unreadable = check.unreadable(raw.unreadable, load);
         let freshness = check.freshness(raw.freshness);
         let ready = check.ready(raw.ready);
         let sender = raw.sender.map(|raw| check.sender(raw, settings));
@@ -93,7 +95,7 @@ pub(super) fn resolve(
                     .map(|pattern| pattern.value)
                     .collect(),
                 read,
-                load: raw.load.map(|load| load.value).unwrap_or_default(),
+                load,
                 max_rejects: raw.rejects.and_then(|rejects| rejects.at_most),
                 drift,
                 freshness,
@@ -101,6 +103,7 @@ pub(super) fn resolve(
                 sender,
                 ready,
                 on_error: raw.on_error.unwrap_or_default(),
+                unreadable,
                 tags: raw.tags.0,
             },
         );
@@ -294,6 +297,19 @@ impl Check<'_> {
         self.found
             .push(blame(self.file, mode.span, mistake.help(help)));
         default
+    }
+
+    fn unreadable(&mut self, raw: Option<Spanned<OnUnreadable>>, load: Load) -> OnUnreadable {
+        let Some(Spanned { value, span }) = raw else {
+            return OnUnreadable::of(load);
+        };
+        if (value, load) == (OnUnreadable::Warn, Load::Changes) {
+            let message = "`unreadable: warn` of a source with `load: changes`";
+            let help = "each export of it builds on the one before: say `reject_file`, and what `on_error` does then; `kilde exports skip` goes on without one";
+            let mistake = Mistake::new(152, message).help(help);
+            self.found.push(blame(self.file, span, mistake));
+        }
+        value
     }
 
     fn freshness(&mut self, raw: Option<Spanned<RawFreshness>>) -> Freshness {

@@ -1,0 +1,132 @@
+//! Exports that cannot be read: each fails alone where that loses nothing, and is remembered by the ledger.
+//!
+//!   export that cannot be read ──may be left out?──▶ an entry of the ledger: why, and at which byte
+//!                                     └─ no ───────▶ the source fails by it, or is held
+//!
+//! Under `append` every other export stands for itself. Under `replace` one that a readable one followed has nothing more to
+//! say; the newest has, and the table must not pass for it. Under `changes` each builds on the one before.
+
+use std::sync::Arc;
+
+use super::execute::Execution;
+use crate::error::{Error, Result};
+use crate::ingest::{
+    DecodedExport, FileCounts, FileStatus, Ledger, LedgerEntry, Unread, UnreadableExport,
+};
+use crate::plan::ObservedExport;
+use crate::project::{Load, OnUnreadable, Source};
+
+impl Execution {
+    /// The ledger's entries of exports that cannot be read and are left out. `is_first`: the table was never published.
+    /// `reload`: all of it is made anew.
+    ///
+    /// # Errors
+    /// Why one cannot be read that must not be left out.
+    pub(super) fn leave_out(
+        &self,
+        source: &Source,
+        exports: &[ObservedExport],
+        decoded: &[Arc<DecodedExport>],
+        unreadable: Vec<UnreadableExport>,
+        (is_first, reload): (bool, bool),
+    ) -> Result<Vec<LedgerEntry>> {
+        let mut entries = Vec::with_capacity(unreadable.len());
+        let is_nothing = is_first && decoded.is_empty();
+        for one in unreadable {
+            let export = exports.iter().find(|export| export.path == one.path);
+            let export = export.ok_or_else(|| {
+                Error::internal("an export was read that nobody asked for").at(one.path.as_str())
+            })?;
+            // its rows would leave with what they were made of
+            let loses_rows = reload && export.is_in_table();
+            let is_allowed = source.unreadable == OnUnreadable::Warn && !self.request.warn_error;
+            if is_nothing
+                || loses_rows
+                || !is_allowed
+                || !self.others_stand(source, &one, decoded, reload)?
+            {
+                self.record_refused(&source.table, export, &one.error);
+                return Err(one.error);
+            }
+            entries.push(self.unread_entry(source, &one)?);
+        }
+        Ok(entries)
+    }
+
+    /// Whether what the other exports say is true without this one.
+    fn others_stand(
+        &self,
+        source: &Source,
+        unreadable: &UnreadableExport,
+        decoded: &[Arc<DecodedExport>],
+        reload: bool,
+    ) -> Result<bool> {
+        match source.load {
+            Load::Append => return Ok(true),
+            Load::Changes => return Ok(false),
+            Load::Replace => {}
+        }
+        let ordinals = self.ordinals(source);
+        let at = ordinals.of(&unreadable.path)?;
+        let ledger = self.observation.ledger.get(&source.table);
+        let loaded = ledger.into_iter().flat_map(Ledger::entries);
+        let loaded = loaded
+            .filter(|entry| !reload && entry.counts_in_table() && entry.path != unreadable.path);
+        let mut later = loaded
+            .map(|entry| &entry.path)
+            .chain(decoded.iter().map(|export| &export.report.path))
+            .map(|path| ordinals.of(path));
+        later.try_fold(false, |found, ordinal| Ok(found || ordinal? > at))
+    }
+
+    fn unread_entry(&self, source: &Source, one: &UnreadableExport) -> Result<LedgerEntry> {
+        let found = self.observation.found.get(&source.table);
+        let found = found
+            .and_then(|found| found.get(&one.path))
+            .ok_or_else(|| {
+                Error::internal("an export was read that was not found").at(one.path.as_str())
+            })?;
+        let tag = self.observation.remembered(&source.table, &one.path);
+        let tag = tag.and_then(|remembered| remembered.tag);
+        let decision = self.observation.decisions.reload(&source.table, &one.path);
+        let causes = one.error.causes();
+        let unread = Some(Unread {
+            // what is underneath says more of it, where there is anything
+            reason: match causes.first() {
+                Some(cause) => format!("{}: {cause}", one.error),
+                None => one.error.to_string(),
+            },
+            byte: one.byte,
+        });
+        let ledger = self.observation.ledger.get(&source.table);
+        let known = ledger.and_then(|ledger| ledger.entry(&one.path));
+        if let Some(entry) = known.filter(|entry| entry.counts_in_table()) {
+            return Ok(LedgerEntry {
+                size: one.size,
+                modified_at: one.modified_at,
+                tag,
+                decision,
+                unread,
+                ..entry.clone()
+            });
+        }
+        Ok(LedgerEntry {
+            source: source.table.clone(),
+            path: one.path.clone(),
+            hash: one.hash.clone(),
+            size: one.size,
+            modified_at: one.modified_at,
+            tag,
+            ordered_at: found.captures.ordered_at,
+            status: FileStatus::Unreadable,
+            duplicate_of: None,
+            counts: FileCounts::default(),
+            release: self.next_release(),
+            run_id: self.run.clone(),
+            as_of: self.request.as_of,
+            decision,
+            taken_back: known.map_or(0, |entry| entry.taken_back),
+            unread,
+        })
+    }
+}
