@@ -96,6 +96,7 @@ impl Task {
                 output: &mut output,
                 file: &self.path,
                 max_record_bytes: LOOKED_AT as usize,
+                threads: 1,
                 scratch: &copy,
             },
         )?;
