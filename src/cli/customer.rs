@@ -157,27 +157,10 @@ fn as_text(portrait: &Portrait, project: &Project, limit: usize) -> Result<Strin
 /// `Anna Lind · c_5d1f… · release 42, as of 2026-03-01`.
 fn head(portrait: &Portrait, project: &Project) -> Result<String> {
     let mut said = Vec::new();
-    let people = portrait
-        .tables
-        .iter()
-        .filter(|table| table.part == Part::Person);
-    for table in people.take(1) {
-        let names = [Meaning::Name, Meaning::GivenName, Meaning::FamilyName];
-        let names = names.iter().filter_map(|name| {
-            let mut meanings = table.meanings.iter();
-            meanings.find(|(meaning, _)| meaning == name)
-        });
-        let cells = cells(&table.rows, "")?;
-        let schema = table.rows.schema();
-        let values = names.filter_map(|(_, column)| {
-            let at = schema.index_of(column).ok()?;
-            let value = cells.first()?.get(at)?.clone();
-            (!value.is_empty()).then_some(value)
-        });
-        let values: Vec<String> = values.collect();
-        if !values.is_empty() {
-            said.push(values.join(" "));
-        }
+    let who = [Part::Person, Part::Records].into_iter();
+    let mut who = who.filter_map(|part| portrait.tables.iter().find(|table| table.part == part));
+    if let Some(table) = who.next() {
+        said.extend(name(table)?);
     }
     said.push(portrait.id.clone());
     let mut text = format!(
@@ -200,6 +183,24 @@ fn head(portrait: &Portrait, project: &Project) -> Result<String> {
         ));
     }
     Ok(text)
+}
+
+/// What somebody is called, by the first row that says it.
+fn name(table: &PortraitTable) -> Result<Option<String>> {
+    let schema = table.rows.schema();
+    let column_of = |wanted: &Meaning| {
+        let mut meanings = table.meanings.iter();
+        let (_, column) = meanings.find(|(meaning, _)| meaning == wanted)?;
+        schema.index_of(column).ok()
+    };
+    let names = [Meaning::Name, Meaning::GivenName, Meaning::FamilyName];
+    let columns: Vec<usize> = names.iter().filter_map(column_of).collect();
+    let named = cells(&table.rows, "")?.into_iter().map(|row| {
+        let parts = columns.iter().map(|at| row[*at].trim().to_string());
+        let parts: Vec<String> = parts.filter(|part| !part.is_empty()).collect();
+        parts.join(" ")
+    });
+    Ok(named.into_iter().find(|name| !name.is_empty()))
 }
 
 fn heading(table: &PortraitTable) -> String {

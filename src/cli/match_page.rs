@@ -1,7 +1,7 @@
 //! `kilde match evaluate --html`: how right a match is and why, one page, whole in one file. Holds counts, and no value of a
 //! person.
 
-use super::format::{count, plural, share};
+use super::format::{count, plural};
 use super::matching::interval;
 use super::page::{document, escaped, section};
 use crate::project::Project;
@@ -108,7 +108,7 @@ fn of_truth(truth: &AgainstTruth) -> String {
     format!(
         "<table><tr><th></th><th class=number>precision</th><th class=number>recall</th><th class=number>F1</th></tr>\n{rows}</table>\n\
          <p class=faint>{} of {} people are one id of their own, {} ids mix people, {} people have several ids</p>\n",
-        share(truth.exact, truth.people),
+        count(truth.exact),
         count(truth.people),
         count(truth.mixed),
         count(truth.torn)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
-use super::format::{Columns, count, plural, share};
+use super::format::{Columns, count, plural};
 use super::match_model::{Model, Train};
 use super::options::{Options, as_of};
 use super::style::{self, STRONG, styled};
@@ -186,8 +186,9 @@ fn of_truth(truth: &AgainstTruth, same_from: f64) -> String {
     }
     text.push_str(&columns.render("  "));
     text.push_str(&format!(
-        "whole: {} of people are one id of their own · {} ids mix people · {} people have several ids\n",
-        share(truth.exact, truth.people),
+        "whole: {} of {} people are one id of their own · {} ids mix people · {} people have several ids\n",
+        count(truth.exact),
+        count(truth.people),
         count(truth.mixed),
         count(truth.torn)
     ));

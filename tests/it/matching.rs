@@ -1273,6 +1273,70 @@ fn hits_and_misses(club: &Sandbox, ids: &str, key: &str, id: &str) -> Vec<u64> {
 }
 
 #[test]
+fn companies_are_one_by_number_or_by_name_whatever_legal_form_it_is_written_with() {
+    let trades = [
+        "Bygg",
+        "Papir",
+        "Transport",
+        "Kaffe",
+        "Trä",
+        "Motor",
+        "Glas",
+        "Energi",
+    ];
+    let mut rows = String::new();
+    for company in 0..128 {
+        let name = format!("{} {}", FAMILY[company % 16], trades[company / 16]);
+        // a number that the other register knows of half of them only
+        let first = 5_560_000 + company * 13;
+        let weighed: usize = format!("{first:07}99")
+            .bytes()
+            .zip([2, 1].into_iter().cycle())
+            .map(|(digit, weight)| usize::from(digit - b'0') * weight)
+            .map(|product| product / 10 + product % 10)
+            .sum();
+        let number = format!("{first:07}99{}", (10 - weighed % 10) % 10);
+        let written = format!("{}-{}", &number[..6], &number[6..]);
+        let code = 11_100 + company * 7;
+        let _ = writeln!(rows, "c{company:03}a,{name} AB,{written},{code},{company}");
+        let other = if company % 2 == 0 {
+            number
+        } else {
+            String::new()
+        };
+        let form = ["Aktiebolag", "A.B. (publ)", "Ab"][company % 3];
+        let _ = writeln!(
+            rows,
+            "c{company:03}b,{} {form},{other},{code},{company}",
+            name.to_uppercase()
+        );
+    }
+    let companies = "-- silver.companies: one row per record.\nselect record_id, company_key(name) as name_key, postcode,
+        case when is_valid_national_id(org_no, 'SE') then normalize_national_id(org_no, 'SE') end as org_no from ref.records\n";
+    let step = "  - match:
+      table: identity.company_ids
+      records: silver.companies
+      record_key: [record_id]
+      entity_id: company_id
+      block: [[org_no], [name_key], ['substr(name_key, 1, 4)', postcode]]
+      compare:
+        - text: {column: name_key, alike: [0.95, 0.88]}
+        - exact: {column: postcode}
+      must: [org_no]
+      cannot: [org_no]
+";
+    let columns = ["record_id", "name", "org_no", "postcode", "truth"];
+    let club = of_seed(&columns, &rows, &[("silver/companies", companies)], step);
+    club.kilde(&["build"]).ended(0);
+    let numbered = club.query("select count(*) from silver.companies where org_no is not null");
+    assert_eq!(numbered, [["192".to_string()]]);
+    assert_eq!(
+        hits_and_misses(&club, "identity.company_ids", "record_id", "company_id"),
+        [128, 0, 0]
+    );
+}
+
+#[test]
 fn customers_of_one_name_at_one_address_are_a_household_and_their_neighbours_another() {
     let mut rows = String::new();
     let (mut customers, mut pairs) = (0, 0);
