@@ -60,13 +60,30 @@ pub(super) fn look(file: &Path, path: &str, form: Option<&Form>) -> Result<Looke
         Kind::Zip => match sheets(file, &seen(true, None), form) {
             Ok(tables) if tables.is_empty() => not("a workbook without a filled sheet"),
             Ok(tables) => Ok(Looked::Tables(tables)),
-            Err(_) => not("a ZIP archive that is no workbook: unpack it"),
+            Err(_) => {
+                not("a ZIP archive of several files: `member` of a source says which it reads")
+            }
         },
+        Kind::Avro => {
+            let content = content::avro(file)?;
+            let seen = seen(content.is_whole, content.packed);
+            let mut table = TableSketch::new(Form::Avro);
+            for record in content.text.lines() {
+                match table.root.add(record) {
+                    true => table.rows += 1,
+                    false => table.broken += 1,
+                }
+            }
+            table.close(seen);
+            Ok(Looked::Tables(vec![table]))
+        }
         Kind::Parquet => Ok(Looked::Tables(vec![parquet(file, seen(true, None))?])),
         Kind::Text => {
             let content = content::read(file)?;
             let is_packed = |ending: &str| path.to_lowercase().ends_with(ending);
-            if content.packed.is_none() && (is_packed(".gz") || is_packed(".zst")) {
+            if content.packed.is_none()
+                && [".gz", ".zst", ".bz2", ".zip"].into_iter().any(is_packed)
+            {
                 return not("it is not packed as its name says, or its upload broke off");
             }
             let seen = seen(content.is_whole, content.packed);

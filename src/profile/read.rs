@@ -78,6 +78,7 @@ pub(super) fn flow(table: &TableProfile) -> String {
             }
             "xlsx"
         }
+        Form::Avro => "avro",
         Form::Parquet => "parquet",
     };
     conversions(table, &mut keys);

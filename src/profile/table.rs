@@ -29,6 +29,7 @@ pub(crate) enum Form {
     /// Keys that lead to the array.
     Json(TextForm, Vec<String>),
     Xlsx(SheetForm),
+    Avro,
     Parquet,
 }
 
@@ -69,13 +70,13 @@ impl Form {
         match self {
             Self::Csv(form) => form.is_by_position,
             Self::Xlsx(form) => form.is_by_position,
-            Self::Ndjson(_) | Self::Json(..) | Self::Parquet => false,
+            Self::Ndjson(_) | Self::Json(..) | Self::Avro | Self::Parquet => false,
         }
     }
 
     /// Whether records hold objects and lists.
     pub(crate) fn is_nested(&self) -> bool {
-        matches!(self, Self::Ndjson(_) | Self::Json(..))
+        matches!(self, Self::Ndjson(_) | Self::Json(..) | Self::Avro)
     }
 }
 
@@ -86,7 +87,7 @@ pub(crate) struct FileSeen {
     pub(crate) path: String,
     pub(crate) size: u64,
     pub(crate) rows: u64,
-    /// `gzip`, `zstd`.
+    /// `gzip`, `zstd`, `bzip2`, `zip`.
     pub(crate) packed: Option<&'static str>,
     /// `false`: only its beginning was looked at.
     pub(crate) is_whole: bool,
@@ -567,6 +568,7 @@ impl TableSketch {
                     form.header_confidence,
                 ),
             ],
+            Form::Avro => vec![of("Avro".to_string(), 1.0)],
             Form::Parquet => vec![of("Parquet".to_string(), 1.0)],
         }
     }
