@@ -62,9 +62,20 @@ pub(crate) struct SheetForm {
     pub(crate) has_header: bool,
     pub(crate) header_confidence: f64,
     pub(crate) is_by_position: bool,
+    /// How the row begins before which the records end.
+    pub(crate) until: Option<String>,
 }
 
 impl Form {
+    /// How the line or row begins before which the records end.
+    pub(crate) fn until(&self) -> Option<&str> {
+        match self {
+            Self::Csv(form) => form.guess.until.as_deref(),
+            Self::Xlsx(form) => form.until.as_deref(),
+            Self::Ndjson(_) | Self::Json(..) | Self::Avro | Self::Parquet => None,
+        }
+    }
+
     /// Whether columns are known by their place.
     pub(crate) fn is_by_position(&self) -> bool {
         match self {
@@ -535,7 +546,7 @@ impl TableSketch {
             let mark = if form.has_mark { " with a mark" } else { "" };
             of(format!("{}{mark}", form.encoding.name()), form.confidence)
         };
-        match &self.form {
+        let mut guesses = match &self.form {
             Form::Csv(form) => {
                 let guess = &form.guess;
                 let delimiter = match guess.dialect.delimiter.as_str() {
@@ -570,7 +581,11 @@ impl TableSketch {
             ],
             Form::Avro => vec![of("Avro".to_string(), 1.0)],
             Form::Parquet => vec![of("Parquet".to_string(), 1.0)],
+        };
+        if let Some(until) = self.form.until() {
+            guesses.push(of(format!("ends before `{until}`"), 0.9));
         }
+        guesses
     }
 }
 

@@ -174,6 +174,14 @@ impl<'a> Values<'a> {
                 })?;
                 text.push(b"}");
             }
+            logical => self.logical(logical, text)?,
+        }
+        Ok(())
+    }
+
+    /// A value that is written as another: as people read it.
+    fn logical(&mut self, kind: &Type, text: &mut Text<'_>) -> Result<(), String> {
+        match kind {
             Type::Decimal(scale, size) => {
                 let digits = match size {
                     Some(size) => self.take(*size)?,
@@ -239,6 +247,8 @@ impl<'a> Values<'a> {
                 let words = format!(r#"{{"months":{months},"days":{days},"millis":{millis}}}"#);
                 text.push(words.as_bytes());
             }
+            // all others are written as what they are
+            _ => return Err(no_branch()),
         }
         Ok(())
     }

@@ -358,7 +358,8 @@ async fn a_sheet_as_people_write_it_is_read_between_its_title_and_its_totals() {
         ..Frame::default()
     };
     for frame in [until, footer] {
-        let decoded = bench(frame).decode("a.xlsx", &book).await;
+        let bench = bench(frame);
+        let decoded = bench.decode("a.xlsx", &book).await;
         assert_eq!(accepted(&decoded), ["Anna|10|20", "Totalt AB|30|40"]);
         assert_eq!(
             decoded.report.ignored_columns,
