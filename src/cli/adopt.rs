@@ -31,6 +31,7 @@ impl Adopt {
             select: vec![format!("{table}+")],
             exclude: Vec::new(),
             full_refresh: false,
+            retrain: Vec::new(),
             verify_exports: false,
             as_of: None,
         };

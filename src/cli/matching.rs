@@ -1,4 +1,4 @@
-//! `kilde match evaluate`
+//! `kilde match`, and in it `evaluate`
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 
 use super::format::{Columns, count, plural, share};
+use super::match_model::{Model, Train};
 use super::options::{Options, as_of};
 use super::style::{self, STRONG, styled};
 use super::{match_page, page};
@@ -24,6 +25,10 @@ pub(super) struct Match {
 enum Command {
     /// Judge a match step: against a truth, and by what the model and people say
     Evaluate(Evaluate),
+    /// Train another model on the records of the newest release, and show what it would change; writes nothing to the lake
+    Train(Train),
+    /// Show the model that the newest release holds
+    Model(Model),
 }
 
 #[derive(Debug, Args)]
@@ -43,8 +48,11 @@ struct Evaluate {
 
 impl Match {
     pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
-        let Command::Evaluate(evaluate) = self.command;
-        evaluate.run(options).await
+        match self.command {
+            Command::Evaluate(evaluate) => evaluate.run(options).await,
+            Command::Train(train) => train.run(options).await,
+            Command::Model(model) => model.run(options).await,
+        }
     }
 }
 

@@ -21,6 +21,7 @@ mod lineage;
 mod log;
 mod ls;
 mod maintain;
+mod match_model;
 mod match_page;
 mod matching;
 mod options;

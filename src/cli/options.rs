@@ -11,7 +11,9 @@ use clap::{Args, ValueEnum};
 use super::log;
 use crate::catalog::Catalog;
 use crate::clock::{Clock, SystemClock};
+use crate::diagnostic::Code;
 use crate::error::{Error, Result};
+use crate::name::TableName;
 use crate::parallel::STACK_BYTES;
 use crate::plan::Selection;
 use crate::project::{Period, Project, Variables, instant, local_instant};
@@ -90,6 +92,15 @@ pub(super) struct SelectionOptions {
     /// Rebuild the selected tables even where nothing changed
     #[arg(short, long, env = "KILDE_FULL_REFRESH")]
     pub(super) full_refresh: bool,
+    /// Train another model for the match step that makes this table of ids; `kilde match train` shows beforehand what would
+    /// change
+    #[arg(
+        long,
+        env = "KILDE_RETRAIN",
+        value_name = "TABLE",
+        value_delimiter = ','
+    )]
+    pub(super) retrain: Vec<String>,
     /// Read every export that is known to see whether its content changed, whatever its size and times say
     #[arg(long, env = "KILDE_VERIFY_EXPORTS")]
     pub(super) verify_exports: bool,
@@ -117,9 +128,35 @@ impl SelectionOptions {
     pub(super) fn request(&self, project: &Project, clock: &dyn Clock) -> Result<BuildRequest> {
         let mut selection = Selection::parse(&self.select, &self.exclude)?;
         selection.full_refresh = self.full_refresh;
+        let retrained = self.retrain.iter().map(|name| matched(project, name));
+        selection.retrain = retrained.collect::<Result<_>>()?;
         let as_of = as_of(self.as_of.as_deref(), project, clock.now())?;
         Ok(BuildRequest::of(selection, as_of))
     }
+}
+
+/// The table of ids that a name is of.
+fn matched(project: &Project, name: &str) -> Result<TableName> {
+    let table = project.table(name)?;
+    if let Some(matching) = project.matches.get(&table) {
+        return match &matching.model {
+            None => Ok(table),
+            Some(pinned) => Err(Error::config(format!(
+                "`{table}` uses the model of `{}`: a build trains no other",
+                pinned.path
+            ))
+            .code(Code(437))
+            .help(format!(
+                "`kilde match train {table} --write {}` writes another there; without `model:` builds train their own",
+                pinned.path
+            ))),
+        };
+    }
+    Err(
+        Error::config(format!("`{table}` is not made by a match step"))
+            .code(Code(436))
+            .help("name the table of ids, which stands behind `table:` in `- match:`"),
+    )
 }
 
 impl Options {

@@ -96,6 +96,14 @@ fn pairs(forecast: &MatchForecast) -> String {
         format::count(new),
         format::bytes(forecast.bytes),
     );
+    text.push_str(&match &forecast.trained {
+        Some((at, records)) if !at.is_empty() => format!(
+            "  with the model trained {at} on {}\n",
+            format::plural(*records, "record")
+        ),
+        Some(_) => "  with the model that an older kilde trained\n".to_string(),
+        None => "  with a model that is trained first\n".to_string(),
+    });
     let mut columns = Columns::new(&[false, true, true, false]);
     for rule in &forecast.rules {
         let mut block = format!(

@@ -54,6 +54,7 @@ impl Why {
             select: Vec::new(),
             exclude: Vec::new(),
             full_refresh: false,
+            retrain: Vec::new(),
             verify_exports: false,
             as_of: self.as_of,
         };

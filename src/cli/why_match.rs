@@ -106,12 +106,15 @@ fn lines(story: &PairStory) -> Vec<Line> {
             words: format!("{} {level}", told.name),
             bits: told.bits,
         });
-        if let Some(records) = told.records.filter(|_| told.rarity.abs() >= 0.05) {
+        if told.rarity.abs() >= 0.05 {
             lines.push(Line {
-                words: format!(
-                    "  its value stands in {}",
-                    plural(u64::from(records), "record")
-                ),
+                words: match told.records {
+                    Some(records) => format!(
+                        "  its value stands in {}",
+                        plural(u64::from(records), "record")
+                    ),
+                    None => "  its value is rare".to_string(),
+                },
                 bits: told.rarity,
             });
         }

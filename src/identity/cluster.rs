@@ -9,8 +9,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::comparison::Likeness;
-use super::model::Model;
-use super::population::Population;
 use super::score::{CERTAIN, Edge, Scorer};
 use crate::parallel;
 
@@ -24,12 +22,12 @@ const SLACK: f64 = 2.0;
 
 /// The cluster of every row: the lowest row in it.
 pub(crate) fn cluster(
-    population: &Population,
-    model: &Model,
+    scorer: &Scorer<'_>,
     edges: &[Edge],
     same_from: f64,
     threads: usize,
 ) -> Vec<u32> {
+    let population = scorer.population();
     let rows = population.rows as usize;
     let mut of_row: Vec<u32> = (0..population.rows).collect();
     let mut forest = Forest::new(rows);
@@ -37,7 +35,6 @@ pub(crate) fn cluster(
         forest.join(edge.one, edge.other);
     }
     let components = forest.components();
-    let scorer = Scorer::new(population, model);
     let within = edges.iter().filter_map(|edge| {
         let (one, other) = (forest.root(edge.one), forest.root(edge.other));
         (one == other).then_some((one, *edge))
@@ -55,7 +52,7 @@ pub(crate) fn cluster(
             let own: Vec<Edge> = own.map(|(_, edge)| *edge).collect();
             let joined = &mut |_: Join<'_>| {};
             groups.extend(refine(
-                &scorer,
+                scorer,
                 members,
                 &own,
                 same_from,

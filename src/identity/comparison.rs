@@ -44,6 +44,13 @@ pub(super) struct Compared {
     pub(super) counts_rarity: bool,
 }
 
+impl Compared {
+    /// The column whose value a pair agrees on at a level, where agreeing on a rare one is worth more.
+    pub(super) fn agreed(&self, level: u8) -> Option<&Dictionary> {
+        self.by.agreed(level).filter(|_| self.counts_rarity)
+    }
+}
+
 /// A comparison over the records of a population.
 #[derive(Debug)]
 pub(super) enum Comparison {

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::sync::Arc;
 
 use super::hash;
 
@@ -43,14 +44,37 @@ impl<K: Hash + Eq + Copy> Numbers<K> {
 /// The number of a text that is missing.
 pub(super) const MISSING: u32 = u32::MAX;
 
-/// A column of text, each text stored once.
+/// What names a text wherever it stands, and does not give it away: models know values by it.
+pub(super) type Mark = u64;
+
+/// A column of text, each text stored once. A clone shares all of it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Dictionary {
     /// By row; [`MISSING`] for null.
-    pub(super) codes: Vec<u32>,
-    letters: String,
-    /// Where the text of each code ends in `letters`.
-    ends: Vec<usize>,
+    pub(super) codes: Arc<Vec<u32>>,
+    texts: Arc<Texts>,
+}
+
+/// The texts of a column, by code.
+#[derive(Debug)]
+enum Texts {
+    /// End to end.
+    Written {
+        letters: String,
+        /// Where the text of each code ends in `letters`.
+        ends: Vec<usize>,
+    },
+    /// Of two columns as one, only by their marks.
+    Marked(Vec<Mark>),
+}
+
+impl Default for Texts {
+    fn default() -> Self {
+        Self::Written {
+            letters: String::new(),
+            ends: Vec::new(),
+        }
+    }
 }
 
 impl Dictionary {
@@ -71,16 +95,20 @@ impl Dictionary {
         let mut order: Vec<u32> = (0..texts.len() as u32).collect();
         order.sort_unstable_by_key(|at| texts[*at as usize]);
         let mut place = vec![0; texts.len()];
-        let mut encoded = Self::default();
+        let mut letters = String::new();
+        let mut ends = Vec::with_capacity(order.len());
         for (code, at) in order.iter().enumerate() {
             place[*at as usize] = code as u32;
-            encoded.push(texts[*at as usize]);
+            letters.push_str(texts[*at as usize]);
+            ends.push(letters.len());
         }
         for code in codes.iter_mut().filter(|code| **code != MISSING) {
             *code = place[*code as usize];
         }
-        encoded.codes = codes;
-        encoded
+        Self {
+            codes: Arc::new(codes),
+            texts: Arc::new(Texts::Written { letters, ends }),
+        }
     }
 
     /// The same rows under another reading of their texts; `None` makes a text missing. Each text is read once.
@@ -91,77 +119,119 @@ impl Dictionary {
         let of_texts = Self::encode(read.iter().map(Option::as_deref));
         let codes = self.codes.iter();
         let codes = codes.map(|code| of_texts.codes.get(*code as usize).copied());
-        Self {
-            codes: codes.map(|code| code.unwrap_or(MISSING)).collect(),
-            ..of_texts
-        }
+        of_texts.with_rows(codes.map(|code| code.unwrap_or(MISSING)).collect())
     }
 
     /// Two columns as one: a row's number says both texts; missing where either is.
     pub(super) fn pair(&self, other: &Self) -> Self {
-        self.joined(other, |one, two| (one, two))
+        let (codes, pairs) = self.joined(other, |one, two| (one, two));
+        let (one, two) = (self.marks(), other.marks());
+        let marks = pairs
+            .iter()
+            .map(|(a, b)| hash(one[*a as usize] ^ hash(two[*b as usize])));
+        Self {
+            codes: Arc::new(codes),
+            texts: Arc::new(Texts::Marked(marks.collect())),
+        }
     }
 
-    /// As [`pair`](Self::pair), whichever column holds which text; both columns must number equal texts equally.
+    /// The numbers of [`pair`](Self::pair), whichever column holds which text; both columns must number equal texts equally.
     pub(super) fn pair_in_any_order(&self, other: &Self) -> Self {
-        self.joined(other, |one, two| (one.min(two), one.max(two)))
+        let (codes, pairs) = self.joined(other, |one, two| (one.min(two), one.max(two)));
+        Self {
+            codes: Arc::new(codes),
+            texts: Arc::new(Texts::Marked(vec![0; pairs.len()])),
+        }
     }
 
     /// The same texts under the numbers of other rows.
-    pub(super) fn with_rows(&self, codes: &[u32]) -> Self {
+    pub(super) fn with_rows(&self, codes: Vec<u32>) -> Self {
         Self {
-            codes: codes.to_vec(),
-            letters: self.letters.clone(),
-            ends: self.ends.clone(),
+            codes: Arc::new(codes),
+            texts: Arc::clone(&self.texts),
         }
     }
 
-    fn joined(&self, other: &Self, both: impl Fn(u32, u32) -> (u32, u32)) -> Self {
+    fn joined(
+        &self,
+        other: &Self,
+        both: impl Fn(u32, u32) -> (u32, u32),
+    ) -> (Vec<u32>, Vec<(u32, u32)>) {
         let mut seen: Numbers<(u32, u32)> = Numbers::new();
-        let rows = self.codes.iter().zip(&other.codes);
+        let mut pairs = Vec::new();
+        let rows = self.codes.iter().zip(other.codes.iter());
         let codes = rows.map(|(one, two)| match (*one, *two) {
             (MISSING, _) | (_, MISSING) => MISSING,
-            (one, two) => seen.of(both(one, two)),
+            (one, two) => {
+                let pair = both(one, two);
+                let number = seen.of(pair);
+                if number as usize == pairs.len() {
+                    pairs.push(pair);
+                }
+                number
+            }
         });
-        let codes: Vec<u32> = codes.collect();
-        Self {
-            codes,
-            letters: String::new(),
-            ends: vec![0; seen.0.len()],
-        }
+        (codes.collect(), pairs)
     }
 
     /// Makes the rows of some texts missing.
     pub(super) fn forget(&mut self, is_forgotten: impl Fn(u32) -> bool) {
-        for code in &mut self.codes {
+        for code in Arc::make_mut(&mut self.codes) {
             if *code != MISSING && is_forgotten(*code) {
                 *code = MISSING;
             }
         }
     }
 
-    fn push(&mut self, text: &str) {
-        self.letters.push_str(text);
-        self.ends.push(self.letters.len());
+    /// Makes some rows missing.
+    pub(super) fn forget_rows(&mut self, is_forgotten: impl Fn(usize) -> bool) {
+        for (row, code) in Arc::make_mut(&mut self.codes).iter_mut().enumerate() {
+            if is_forgotten(row) {
+                *code = MISSING;
+            }
+        }
     }
 
     /// Number of distinct texts, those of no row among them.
     pub(super) fn len(&self) -> usize {
-        self.ends.len()
+        match &*self.texts {
+            Texts::Written { ends, .. } => ends.len(),
+            Texts::Marked(marks) => marks.len(),
+        }
     }
 
     /// The text of a number; `None` where it is missing.
     pub(super) fn text(&self, code: u32) -> Option<&str> {
+        let Texts::Written { letters, ends } = &*self.texts else {
+            return None;
+        };
         let at = code as usize;
-        let end = *self.ends.get(at)?;
-        let start = at.checked_sub(1).map_or(0, |before| self.ends[before]);
-        self.letters.get(start..end)
+        let end = *ends.get(at)?;
+        let start = at.checked_sub(1).map_or(0, |before| ends[before]);
+        letters.get(start..end)
+    }
+
+    /// The mark of a number; equal texts have equal marks in every column and on every day.
+    pub(super) fn mark(&self, code: u32) -> Mark {
+        match &*self.texts {
+            Texts::Written { .. } => {
+                let digest = blake3::hash(self.text(code).unwrap_or_default().as_bytes());
+                let (first, _) = digest.as_bytes().split_at(8);
+                first.try_into().map_or(0, u64::from_le_bytes)
+            }
+            Texts::Marked(marks) => marks.get(code as usize).copied().unwrap_or_default(),
+        }
+    }
+
+    /// The mark of every number.
+    pub(super) fn marks(&self) -> Vec<Mark> {
+        (0..self.len() as u32).map(|code| self.mark(code)).collect()
     }
 
     /// Rows of each text.
     pub(super) fn counts(&self) -> Vec<u32> {
         let mut counts = vec![0; self.len()];
-        for code in &self.codes {
+        for code in self.codes.iter() {
             if let Some(count) = counts.get_mut(*code as usize) {
                 *count += 1;
             }
@@ -172,7 +242,13 @@ impl Dictionary {
 
 /// Bytes that columns hold.
 pub(super) fn bytes<'a>(columns: impl Iterator<Item = &'a Dictionary>) -> u64 {
-    let bytes = columns.map(|c| 4 * c.codes.len() + c.letters.len() + 8 * c.ends.len());
+    let bytes = columns.map(|column| {
+        let texts = match &*column.texts {
+            Texts::Written { letters, ends } => letters.len() + 8 * ends.len(),
+            Texts::Marked(marks) => 8 * marks.len(),
+        };
+        4 * column.codes.len() + texts
+    });
     bytes.sum::<usize>() as u64
 }
 
@@ -187,7 +263,7 @@ mod tests {
     #[test]
     fn numbers_follow_the_texts_and_not_the_rows() {
         let column = encode(&[Some("b"), None, Some("a"), Some("b")]);
-        assert_eq!(column.codes, [1, MISSING, 0, 1]);
+        assert_eq!(*column.codes, [1, MISSING, 0, 1]);
         assert_eq!(column.text(1), Some("b"));
         assert_eq!(column.text(MISSING), None);
         assert_eq!(column.counts(), [1, 2]);
@@ -197,7 +273,7 @@ mod tests {
     fn texts_that_read_alike_share_a_number() {
         let column = encode(&[Some("B"), Some("b"), Some("-"), None]);
         let read = column.map(|text| (text != "-").then(|| text.to_lowercase()));
-        assert_eq!(read.codes, [0, 0, MISSING, MISSING]);
+        assert_eq!(*read.codes, [0, 0, MISSING, MISSING]);
         assert_eq!(read.text(0), Some("b"));
     }
 
@@ -205,6 +281,6 @@ mod tests {
     fn a_pair_is_missing_where_either_text_is() {
         let one = encode(&[Some("a"), Some("a"), Some("b"), None]);
         let two = encode(&[Some("x"), Some("x"), None, Some("x")]);
-        assert_eq!(one.pair(&two).codes, [0, 0, MISSING, MISSING]);
+        assert_eq!(*one.pair(&two).codes, [0, 0, MISSING, MISSING]);
     }
 }

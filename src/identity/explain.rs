@@ -6,7 +6,7 @@
 
 use super::cluster::{Join, joins};
 use super::comparison::{Likeness, Pattern, level_of, with_level};
-use super::model::Model;
+use super::model::{Known, Model};
 use super::population::{Decision, Population, Records, Verdict};
 use super::rule::{Blocks, Earlier, Rule};
 use super::score::{CERTAIN, Scorer, pattern_of};
@@ -54,7 +54,7 @@ pub(crate) struct Told {
     pub(crate) bits: f64,
     /// For how rare the value is that agrees.
     pub(crate) rarity: f64,
-    /// Records with that value.
+    /// Records with that value when the model was trained; `None` where it is no common one.
     pub(crate) records: Option<u32>,
     /// The weight of the pair did it say nothing.
     pub(crate) without: f64,
@@ -74,26 +74,20 @@ pub(crate) struct Merge {
 }
 
 impl Explainer {
-    /// `None` where there is no model that fits the records.
-    pub(crate) fn new(
-        records: Records,
-        known: impl FnOnce(&Population) -> Option<Model>,
-        threads: usize,
-    ) -> Option<Self> {
-        let population = Population::new(records, threads);
-        let model = known(&population)?;
-        Some(Self {
+    pub(crate) fn new(records: Records, known: Known, threads: usize) -> Self {
+        let (population, model) = known.at_work(records, threads);
+        Self {
             population,
             model,
             threads,
-        })
+        }
     }
 
     /// What speaks for and against two rows.
     pub(crate) fn pair(&self, one: u32, other: u32) -> PairEvidence {
         let population = &self.population;
         let (one, other) = (one.min(other), one.max(other));
-        let scorer = Scorer::new(population, &self.model);
+        let scorer = Scorer::new(population, &self.model, self.threads);
         let pattern = pattern_of(population, one, other, &mut Likeness::of_all(population));
         let against_chance = |pattern: Pattern| {
             let evidence = scorer.evidence(pattern, one);
@@ -106,14 +100,14 @@ impl Explainer {
             let silent = with_level(0, at, 0xf);
             let without = pattern & !silent;
             let equal = with_level(without, at, 1);
-            let (rarity, records) = scorer.rarity(pattern, at, one);
+            let rarity = scorer.rarity(pattern, at, one);
             let said = comparison.shape.levels.get(level.wrapping_sub(1));
             Told {
                 name: comparison.shape.name.clone(),
                 level: said.map(|level| level.name.to_string()),
                 bits: whole - against_chance(without) + rarity,
                 rarity: -rarity,
-                records,
+                records: scorer.records_of_value(pattern, at, one),
                 without: scorer.evidence(without, one).weight(),
                 if_equal: (level != 1).then(|| scorer.evidence(equal, one).weight()),
             }
@@ -133,7 +127,7 @@ impl Explainer {
     /// Pairs that people could decide on, by what the evidence alone says of them.
     pub(crate) fn decided(&self) -> Vec<(f64, Decision)> {
         let mut likeness = Likeness::of_all(&self.population);
-        let scorer = Scorer::new(&self.population, &self.model);
+        let scorer = Scorer::new(&self.population, &self.model, self.threads);
         let decided = self.population.decisions().iter();
         let decided = decided.filter(|(_, _, d)| matches!(d, Decision::Same | Decision::Different));
         decided
@@ -174,7 +168,7 @@ impl Explainer {
     /// How records became one cluster: the joins in their order.
     pub(crate) fn merges(&self, members: &[u32]) -> Vec<Merge> {
         let mut likeness = Likeness::of_all(&self.population);
-        let scorer = Scorer::new(&self.population, &self.model);
+        let scorer = Scorer::new(&self.population, &self.model, self.threads);
         let mut found = Vec::new();
         joins(&scorer, members, &mut likeness, |join: Join<'_>| {
             found.push((join.one.to_vec(), join.other.to_vec(), join.mean));

@@ -1,5 +1,6 @@
 //! What a match would compare, before it does: exact counts, at the cost of a sort for each rule.
 
+use super::model::Known;
 use super::population::{Population, Records};
 use super::resolve::{Refusal, Settings, refusal};
 use super::rule::{BlockCount, Blocks, Earlier, Rule};
@@ -19,6 +20,8 @@ pub(crate) struct Forecast {
     pub(crate) refusal: Option<Refusal>,
     /// Bytes that records and their forms need, nearly.
     pub(crate) bytes: u64,
+    /// When the model was trained that would be used, and on how many records; `None` where one would be trained.
+    pub(crate) trained: Option<(String, u64)>,
 }
 
 /// What one rule would make.
@@ -31,16 +34,13 @@ pub(crate) struct RuleForecast {
 }
 
 /// Counts what rules would make: the project's own, those of a model, or those that a training would choose.
-pub(crate) fn forecast(
-    records: Records,
-    model: Option<Vec<Rule>>,
-    settings: &Settings,
-) -> Forecast {
+pub(crate) fn forecast(records: Records, known: Option<Known>, settings: &Settings) -> Forecast {
     let (rows, threads) = (records.rows, settings.threads);
-    let features = Population::features_of(records, threads);
-    let rules = match (settings.rules.is_empty(), model) {
+    let shared = known.as_ref().and_then(Known::shared);
+    let features = Population::features_of(records, shared, threads);
+    let rules = match (settings.rules.is_empty(), &known) {
         (false, _) => settings.rules.clone(),
-        (true, Some(rules)) => rules,
+        (true, Some(known)) => known.model().rules.clone(),
         (true, None) => choose_rules(&features, rows, threads),
     };
     let mut parked = Vec::new();
@@ -83,5 +83,9 @@ pub(crate) fn forecast(
         refusal: refusal(&counts, settings),
         bytes: dictionary::bytes(features.values()),
         rules: found,
+        trained: known.map(|known| {
+            let model = known.model();
+            (model.trained_at.clone(), model.values.records)
+        }),
     }
 }

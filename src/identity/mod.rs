@@ -26,6 +26,7 @@ mod rule;
 mod score;
 mod shape;
 mod training;
+mod value;
 
 #[cfg(test)]
 mod tests;

@@ -5,11 +5,15 @@
 //! strangers in what is one person's own: given name, birth date, national id. Without the third, everything that a
 //! household shares would speak for one person; Fellegi and Sunter (1969) is the model without it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::comparison::{Pattern, level_of};
+use super::dictionary::Mark;
+use super::population::{Field, Population, Records};
 use super::rule::{Feature, Rule};
 use super::shape::Shape;
+use super::value::{Common, SharedValues, Values};
 
 /// How often levels occur among pairs of one person, strangers and relatives.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,36 +40,79 @@ pub(crate) struct Model {
     pub(crate) comparisons: Vec<ComparisonModel>,
     /// Blocking rules in the order in which they are asked.
     pub(crate) rules: Vec<Rule>,
+    pub(crate) values: Values,
+    /// When it was trained, in words.
+    pub(crate) trained_at: String,
+}
+
+/// A model that an earlier build left.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Known {
+    model: Model,
+    /// Models of the first versions do not say how common values are.
+    knows_values: bool,
+}
+
+impl Known {
+    pub(super) fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// Values that it knows to say nothing of a person; `None` where it knows none of any.
+    pub(super) fn shared(&self) -> Option<&SharedValues> {
+        self.knows_values.then_some(&self.model.values.shared)
+    }
+
+    /// With records, as the model reads them.
+    pub(super) fn at_work(self, records: Records, threads: usize) -> (Population, Model) {
+        let population = Population::new(records, self.shared(), threads);
+        let mut model = self.model;
+        if !self.knows_values {
+            model.values = Values::of(&population, &model, threads);
+        }
+        (population, model)
+    }
 }
 
 /// A model as a table of one kind of row, for people to read and for the next build to read back.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct ModelRow {
-    /// `prior`, `level`, `rule`, or `own_rule` for one of the project's own; `column` where a caller adds what was compared.
+    /// `trained`, `prior`, `level`, `rule`, or `own_rule` for one of the project's own; `values` of a level whose common values
+    /// weigh less, each a `common_value`; `shared_value` for one that says nothing; `column` where a caller adds what was
+    /// compared.
     pub(crate) part: String,
-    /// Of a prior: whose. Of a level: its comparison. Of a rule: its features.
+    /// Of a level or its values: its comparison. Of a rule: its features. Of a shared value: its field.
     pub(crate) name: String,
-    /// Order within the name, from 1.
+    /// Order within the name, from 1; of values the level.
     pub(crate) position: i64,
-    /// What the level says.
+    /// What the level says; of a value its mark; of `trained` when.
     pub(crate) level: Option<String>,
     pub(crate) same: Option<f64>,
     pub(crate) stranger: Option<f64>,
     pub(crate) relative: Option<f64>,
-    /// Candidate pairs of a rule.
-    pub(crate) pairs: Option<i64>,
+    /// Candidate pairs of a rule; records of a value, or that it was trained on.
+    pub(crate) count: Option<i64>,
 }
 
 impl Model {
     /// The model as rows; `pairs` are those of each rule, `rule_names` what rules of the project's own are called.
     pub(crate) fn rows(&self, pairs: &[u64], rule_name: impl Fn(&Rule) -> String) -> Vec<ModelRow> {
-        let mut rows = vec![ModelRow {
-            part: "prior".into(),
-            position: 1,
-            same: Some(self.same),
-            relative: Some(self.relative),
-            ..ModelRow::default()
-        }];
+        let mut rows = vec![
+            ModelRow {
+                part: "trained".into(),
+                position: 1,
+                level: Some(self.trained_at.clone()),
+                count: Some(self.values.records as i64),
+                ..ModelRow::default()
+            },
+            ModelRow {
+                part: "prior".into(),
+                position: 1,
+                same: Some(self.same),
+                relative: Some(self.relative),
+                ..ModelRow::default()
+            },
+        ];
         for comparison in &self.comparisons {
             let levels = comparison.levels.iter().zip(&comparison.shape.levels);
             let levels = levels.zip(1..).map(|((level, said), position)| ModelRow {
@@ -85,14 +132,50 @@ impl Model {
             part: if rule.is_own() { "own_rule" } else { "rule" }.into(),
             name: rule_name(rule),
             position,
-            pairs: Some(*pairs as i64),
+            count: Some(*pairs as i64),
             ..ModelRow::default()
         }));
+        rows.extend(self.value_rows());
+        rows
+    }
+
+    fn value_rows(&self) -> Vec<ModelRow> {
+        let mut rows = Vec::new();
+        for (comparison, levels) in self.comparisons.iter().zip(&self.values.common) {
+            let levels = levels.iter().zip(1..);
+            for (common, position) in levels.filter_map(|(c, at)| Some((c.as_ref()?, at))) {
+                let row = |part: &str| ModelRow {
+                    part: part.into(),
+                    name: comparison.shape.name.clone(),
+                    position,
+                    ..ModelRow::default()
+                };
+                rows.push(ModelRow {
+                    stranger: Some(common.equal_share),
+                    count: Some(common.known as i64),
+                    ..row("values")
+                });
+                rows.extend(common.counts.iter().map(|(mark, count)| ModelRow {
+                    level: Some(written(*mark)),
+                    count: Some(i64::from(*count)),
+                    ..row("common_value")
+                }));
+            }
+        }
+        for (field, marks) in &self.values.shared.0 {
+            rows.extend(marks.iter().zip(1..).map(|(mark, position)| ModelRow {
+                part: "shared_value".into(),
+                name: field.name().to_string(),
+                position,
+                level: Some(written(*mark)),
+                ..ModelRow::default()
+            }));
+        }
         rows
     }
 
     /// kilde's own rules that rows say, in order.
-    pub(crate) fn rules_of(rows: &[ModelRow]) -> Option<Vec<Rule>> {
+    fn rules_of(rows: &[ModelRow]) -> Option<Vec<Rule>> {
         let mut rules: Vec<&ModelRow> = rows.iter().filter(|row| row.part == "rule").collect();
         rules.sort_by_key(|row| row.position);
         let rule = |row: &&ModelRow| {
@@ -109,7 +192,7 @@ impl Model {
         rows: &[ModelRow],
         shapes: &[Arc<Shape>],
         own: &[Rule],
-    ) -> Option<Self> {
+    ) -> Option<Known> {
         let prior = rows.iter().find(|row| row.part == "prior")?;
         let comparison = |shape: &Arc<Shape>| {
             let mut levels: Vec<&ModelRow> = rows
@@ -140,13 +223,83 @@ impl Model {
         if rules.is_empty() {
             return None;
         }
-        Some(Self {
+        let trained = rows.iter().find(|row| row.part == "trained");
+        let values = Values {
+            records: trained.and_then(|row| row.count).unwrap_or_default() as u64,
+            shared: Self::shared_values(rows),
+            common: common(rows, shapes),
+        };
+        let model = Self {
             same: prior.same?,
             relative: prior.relative?,
             comparisons: shapes.iter().map(comparison).collect::<Option<_>>()?,
             rules,
+            values,
+            trained_at: trained
+                .and_then(|row| row.level.clone())
+                .unwrap_or_default(),
+        };
+        Some(Known {
+            model,
+            knows_values: trained.is_some(),
         })
     }
+
+    /// Values that say nothing of a person, as rows say.
+    fn shared_values(rows: &[ModelRow]) -> SharedValues {
+        let mut shared = SharedValues::default();
+        for row in rows.iter().filter(|row| row.part == "shared_value") {
+            let field = Field::named(&row.name);
+            if let (Some(field), Some(mark)) = (field, row.level.as_deref().and_then(read)) {
+                shared.0.entry(field).or_default().push(mark);
+            }
+        }
+        for marks in shared.0.values_mut() {
+            marks.sort_unstable();
+        }
+        shared
+    }
+}
+
+/// How common values are, as rows say, by comparison and level.
+fn common(rows: &[ModelRow], shapes: &[Arc<Shape>]) -> Vec<Vec<Option<Common>>> {
+    let places: HashMap<&str, usize> = shapes.iter().map(|s| s.name.as_str()).zip(0..).collect();
+    let levels = shapes.iter().map(|shape| vec![None; shape.levels.len()]);
+    let mut found: Vec<Vec<Option<Common>>> = levels.collect();
+    let mut slot = |row: &ModelRow, fill: &dyn Fn(&mut Common)| {
+        let levels = places
+            .get(row.name.as_str())
+            .and_then(|at| found.get_mut(*at));
+        let slot = levels.and_then(|levels| levels.get_mut((row.position - 1) as usize));
+        if let Some(slot) = slot {
+            fill(slot.get_or_insert_default());
+        }
+    };
+    for row in rows {
+        let count = row.count.unwrap_or_default();
+        match row.part.as_str() {
+            "values" => slot(row, &|common| {
+                common.known = count as u64;
+                common.equal_share = row.stranger.unwrap_or(1.0);
+            }),
+            "common_value" => slot(row, &|common| {
+                if let Some(mark) = row.level.as_deref().and_then(read) {
+                    common.counts.insert(mark, count as u32);
+                }
+            }),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// A mark as a model writes it.
+fn written(mark: Mark) -> String {
+    format!("{mark:016x}")
+}
+
+fn read(mark: &str) -> Option<Mark> {
+    Mark::from_str_radix(mark, 16).ok()
 }
 
 /// Evidence in bits: log2 of how likely a pattern is, times how common such pairs are.
@@ -237,12 +390,30 @@ mod tests {
             rules: vec![Rule {
                 features: vec![Feature::Family, Feature::BirthDate],
             }],
+            values: Values {
+                records: 9,
+                shared: SharedValues([(Field::Phone, vec![3, 5])].into()),
+                common: vec![vec![
+                    Some(Common {
+                        known: 8,
+                        equal_share: 0.1,
+                        counts: [(7, 4), (u64::MAX, 3)].into(),
+                    }),
+                    None,
+                    None,
+                ]],
+            },
+            trained_at: "2026-03-01".into(),
         };
         let mut rows = model.rows(&[7], |_| "family_name, birth_date".into());
         rows.reverse();
+        let known = Known {
+            model,
+            knows_values: true,
+        };
         assert_eq!(
             Model::from_rows(&rows, &[Arc::clone(&phone)], &[]),
-            Some(model)
+            Some(known)
         );
         assert_eq!(
             Model::from_rows(&rows, &[phone, Arc::new(Shape::of(Kind::Email))], &[]),

@@ -7,6 +7,7 @@ use super::comparison::{Compared, Comparison, Digits, Emails, Names, Texts};
 use super::dictionary::{Dictionary, MISSING};
 use super::rule::{Feature, Features, Rule};
 use super::shape::{How, Kind, Shape};
+use super::value::SharedValues;
 use crate::parallel;
 
 /// What a column of records says.
@@ -32,6 +33,18 @@ pub(super) enum Verdict {
 }
 
 impl Field {
+    const ALL: [Self; 9] = [
+        Self::GivenName,
+        Self::FamilyName,
+        Self::FullName,
+        Self::BirthDate,
+        Self::Email,
+        Self::Phone,
+        Self::Address,
+        Self::Postcode,
+        Self::NationalId,
+    ];
+
     /// The word in models: that of `personal:` in a contract.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -45,6 +58,11 @@ impl Field {
             Self::Postcode => "postcode",
             Self::NationalId => "national_id",
         }
+    }
+
+    /// The field of that [`name`](Self::name).
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|field| field.name() == name)
     }
 
     /// The comparisons that compare it.
@@ -67,7 +85,7 @@ const MOST_PEOPLE_OF_A_CONTACT: u32 = 20;
 const MOST_PEOPLE_OF_AN_ADDRESS: u32 = 40;
 
 /// Records as they come, in the order of their keys.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Records {
     pub(crate) rows: u32,
     /// One column for each field.
@@ -100,7 +118,7 @@ pub(crate) enum Decision {
 }
 
 /// A comparison that the project asks for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(crate) name: String,
     pub(crate) how: How,
@@ -110,7 +128,7 @@ pub(crate) struct Asked {
 }
 
 /// A column that the project's rules name.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct OwnColumn {
     pub(crate) column: Dictionary,
     /// Whether it is a column as it stands, and no part of one.
@@ -148,11 +166,37 @@ pub(crate) struct Population {
     decisions: Vec<(u32, u32, Decision)>,
     /// By row: whether something was decided of it; empty where nothing was of any.
     is_decided: Vec<bool>,
+    /// Values that are missing for all comparisons and rules, since they say nothing of a person.
+    pub(super) shared: SharedValues,
+}
+
+impl Records {
+    /// Names and levels of the comparisons that they make, in order.
+    pub(crate) fn shapes(&self) -> Vec<Arc<Shape>> {
+        let has = |field| self.fields.iter().any(|(of, _)| *of == field);
+        let is_named = has(Field::FullName);
+        let of_fields = [
+            (Kind::GivenName, has(Field::GivenName) || is_named),
+            (Kind::FamilyName, has(Field::FamilyName) || is_named),
+            (Kind::BirthDate, has(Field::BirthDate)),
+            (Kind::Email, has(Field::Email)),
+            (Kind::Phone, has(Field::Phone)),
+            (Kind::Address, has(Field::Address) || has(Field::Postcode)),
+            (Kind::NationalId, has(Field::NationalId)),
+        ];
+        let of_fields = of_fields
+            .into_iter()
+            .filter(|(_, is_compared)| *is_compared);
+        let of_fields = of_fields.map(|(kind, _)| Arc::new(Shape::of(kind)));
+        let asked = self.asked.iter().filter(|asked| !asked.columns.is_empty());
+        let asked = asked.map(|asked| Arc::new(Shape::asked(&asked.name, &asked.how)));
+        of_fields.chain(asked).collect()
+    }
 }
 
 impl Population {
-    /// Prepares records.
-    pub(crate) fn new(records: Records, threads: usize) -> Self {
+    /// Prepares records. `shared` are values that say nothing of a person, where a model knows them; else they are found.
+    pub(crate) fn new(records: Records, shared: Option<&SharedValues>, threads: usize) -> Self {
         let Records {
             rows,
             fields: columns,
@@ -177,7 +221,8 @@ impl Population {
             is_decided[*other as usize] = true;
         }
         let own: Vec<OwnColumn> = own.into_iter().map(OwnColumn::canonical).collect();
-        let persons = Persons::new(&columns, threads);
+        let persons = Persons::new(&columns, shared, threads);
+        let shared = persons.shared.clone();
         let mut features = persons.features();
         let own_features = own.iter().enumerate();
         features.extend(own_features.map(|(at, own)| (Feature::Own(at), own.column.clone())));
@@ -217,14 +262,19 @@ impl Population {
             comparisons,
             decisions,
             is_decided,
+            shared,
         }
     }
 
     /// What rules can ask of records, without all that only comparing needs.
-    pub(super) fn features_of(records: Records, threads: usize) -> Features {
+    pub(super) fn features_of(
+        records: Records,
+        shared: Option<&SharedValues>,
+        threads: usize,
+    ) -> Features {
         let own = records.own.into_iter().map(OwnColumn::canonical);
         let own: Vec<OwnColumn> = own.collect();
-        let mut features = Persons::new(&records.fields, threads).features();
+        let mut features = Persons::new(&records.fields, shared, threads).features();
         let own = own.into_iter().enumerate();
         features.extend(own.map(|(at, own)| (Feature::Own(at), own.column)));
         features
@@ -301,11 +351,12 @@ struct Persons {
     /// Street and postcode as one.
     place: Option<Dictionary>,
     national_id: Option<Dictionary>,
+    shared: SharedValues,
 }
 
 impl Persons {
-    /// Reads columns; values that more people share than one would are forgotten.
-    fn new(columns: &[(Field, Dictionary)], threads: usize) -> Self {
+    /// Reads columns; values that more people share than one would are forgotten: those known, or those found here.
+    fn new(columns: &[(Field, Dictionary)], known: Option<&SharedValues>, threads: usize) -> Self {
         let readings: Vec<(Reading, &Dictionary)> = readings(columns);
         let read = parallel::map(threads, &readings, |(reading, column)| {
             column.map(reading.form)
@@ -322,23 +373,41 @@ impl Persons {
         let (mut email, mut phone) = (take(Field::Email), take(Field::Phone));
         let (mut street, postcode) = (take(Field::Address), take(Field::Postcode));
         let mut national_id = take(Field::NationalId);
-        for column in [&mut email, &mut phone, &mut national_id] {
-            if let (Some(column), Some(given)) = (column, &given) {
-                let bad = bad_codes(column, given, MOST_PEOPLE_OF_A_CONTACT);
-                column.forget(|code| bad.binary_search(&code).is_ok());
-            }
-        }
-        if let (Some(place), Some(given), Some(street)) =
-            (place_of(&street, &postcode), &given, &mut street)
-        {
-            let bad = bad_codes(&place, given, MOST_PEOPLE_OF_AN_ADDRESS);
-            let is_bad = |code: &u32| bad.binary_search(code).is_ok();
-            let places = street.codes.iter_mut().zip(&place.codes);
-            for (code, _) in places.filter(|(_, place)| is_bad(place)) {
-                *code = MISSING;
+        let mut shared = SharedValues::default();
+        let mut find = |field, column: &Dictionary, most| {
+            let codes = match (known, &given) {
+                (Some(known), _) => known.codes(field, column),
+                (None, Some(given)) => bad_codes(column, given, most),
+                (None, None) => Vec::new(),
+            };
+            shared.insert(field, column, &codes);
+            codes
+        };
+        for (field, column) in [
+            (Field::Email, &mut email),
+            (Field::Phone, &mut phone),
+            (Field::NationalId, &mut national_id),
+        ] {
+            if let Some(column) = column {
+                let bad = find(field, column, MOST_PEOPLE_OF_A_CONTACT);
+                if !bad.is_empty() {
+                    column.forget(|code| bad.binary_search(&code).is_ok());
+                }
             }
         }
         let place = place_of(&street, &postcode);
+        let place = match (place, &mut street) {
+            (Some(place), Some(street)) => {
+                let bad = find(Field::Address, &place, MOST_PEOPLE_OF_AN_ADDRESS);
+                if bad.is_empty() {
+                    Some(place)
+                } else {
+                    street.forget_rows(|row| bad.binary_search(&place.codes[row]).is_ok());
+                    place_of(&Some(street.clone()), &postcode)
+                }
+            }
+            (place, _) => place,
+        };
         Self {
             given,
             family,
@@ -349,6 +418,7 @@ impl Persons {
             postcode,
             place,
             national_id,
+            shared,
         }
     }
 
@@ -364,6 +434,7 @@ impl Persons {
             postcode,
             place,
             national_id,
+            ..
         } = self;
         let mut features = Features::default();
         let mut add = |feature, column: Option<Dictionary>| {
@@ -525,7 +596,10 @@ fn in_one_numbering(
     let rows = given.codes.iter().map(|code| given.text(*code));
     let both = Dictionary::encode(rows.chain(family.codes.iter().map(|code| family.text(*code))));
     let (first, second) = both.codes.split_at(given.codes.len());
-    (Some(both.with_rows(first)), Some(both.with_rows(second)))
+    (
+        Some(both.with_rows(first.to_vec())),
+        Some(both.with_rows(second.to_vec())),
+    )
 }
 
 fn given_of(full: &str) -> Option<String> {
@@ -546,7 +620,7 @@ fn family_of(full: &str) -> Option<String> {
 fn bad_codes(column: &Dictionary, given: &Dictionary, most: u32) -> Vec<u32> {
     let counts = column.counts();
     let is_common = |code: u32| counts.get(code as usize).is_some_and(|count| *count > most);
-    let rows = column.codes.iter().zip(&given.codes);
+    let rows = column.codes.iter().zip(given.codes.iter());
     let mut pairs: Vec<(u32, u32)> = rows
         .filter(|(code, name)| **code != MISSING && **name != MISSING && is_common(**code))
         .map(|(code, name)| (*code, *name))

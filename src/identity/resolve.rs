@@ -1,10 +1,10 @@
 //! The whole way from records to clusters: count, train, score, cluster.
 
 use super::comparison::{Likeness, level_of};
-use super::model::Model;
+use super::model::{Known, Model};
 use super::population::{Decision, Population, Records};
 use super::rule::{BlockCount, Blocks, Rule};
-use super::score::{CERTAIN, Edge, pattern_of};
+use super::score::{CERTAIN, Edge, Scorer, pattern_of};
 use super::{cluster, score, training};
 
 /// What a match is to keep to.
@@ -20,6 +20,8 @@ pub(crate) struct Settings {
     /// Of a rule's pairs, in one block; rules of the project's own only.
     pub(crate) max_block_share: f64,
     pub(crate) threads: usize,
+    /// The time that a model trained now is of.
+    pub(crate) now: String,
 }
 
 /// Why rules were refused before a pair was made.
@@ -61,6 +63,8 @@ pub(crate) enum Verdict {
 #[derive(Debug)]
 pub(crate) struct Resolved {
     pub(crate) model: Model,
+    /// Whether the model was trained here, and is none of an earlier build.
+    pub(crate) is_trained: bool,
     /// Candidate pairs of each rule.
     pub(crate) pairs_of_rules: Vec<u64>,
     /// The lowest row of each row's cluster.
@@ -71,28 +75,38 @@ pub(crate) struct Resolved {
     pub(crate) contradicted: Vec<Pair>,
 }
 
-/// Resolves records; `known` gives the model of an earlier build, if it fits what is compared.
+/// Resolves records by a model that is known; without one it is trained.
 ///
 /// # Errors
 /// Rules that would make more pairs than they may.
 pub(crate) fn resolve(
     records: Records,
     settings: &Settings,
-    known: impl FnOnce(&Population) -> Option<Model>,
+    known: Option<Known>,
 ) -> Result<Resolved, Refusal> {
     let threads = settings.threads;
-    let population = Population::new(records, threads);
-    check(&population, &settings.rules, settings)?;
-    let model = known(&population)
-        .unwrap_or_else(|| training::train(&population, &settings.rules, threads));
+    let is_trained = known.is_none();
+    let (population, model) = match known {
+        Some(known) => known.at_work(records, threads),
+        None => {
+            let population = Population::new(records, None, threads);
+            check(&population, &settings.rules, settings)?;
+            let model = training::train(&population, settings);
+            (population, model)
+        }
+    };
+    tracing::debug!("{} records are ready to compare", population.rows);
     let counts = check(&population, &model.rules, settings)?;
+    let scorer = Scorer::new(&population, &model, threads);
     let keep_from = settings.review_from.min(settings.same_from);
-    let mut edges = score::score(&population, &model, keep_from, threads);
+    let mut edges = score::score(&scorer, &model.rules, keep_from, threads);
+    tracing::debug!("{} pairs are worth keeping", edges.len());
     edges.extend(decided_edges(&population));
     edges.sort_unstable_by_key(|edge| (edge.one, edge.other));
     // a decided pair that a rule made too has one weight
     edges.dedup_by_key(|edge| (edge.one, edge.other));
-    let cluster_of = cluster::cluster(&population, &model, &edges, settings.same_from, threads);
+    let cluster_of = cluster::cluster(&scorer, &edges, settings.same_from, threads);
+    tracing::debug!("records are in clusters");
     let mut likeness = Likeness::of_all(&population);
     let pairs = edges.iter().map(|edge| {
         let weight = f64::from(edge.weight);
@@ -119,6 +133,7 @@ pub(crate) fn resolve(
         cluster_of,
         pairs_of_rules: counts.iter().map(|count| count.pairs).collect(),
         model,
+        is_trained,
     })
 }
 

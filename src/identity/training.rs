@@ -13,9 +13,11 @@ use super::comparison::{Comparison, Likeness, Pattern, level_of};
 use super::hash;
 use super::model::{ComparisonModel, Level, Model};
 use super::population::Population;
+use super::resolve::Settings;
 use super::rule::{Blocks, Earlier, Features, Rule, defaults};
 use super::score::pattern_of;
 use super::shape::{Kind, Shape};
+use super::value::Values;
 use crate::parallel;
 
 /// Pairs drawn for u.
@@ -43,7 +45,8 @@ struct Sample<'a> {
 }
 
 /// Learns a model of a population; with the project's own rules where it has some.
-pub(crate) fn train(population: &Population, own: &[Rule], threads: usize) -> Model {
+pub(super) fn train(population: &Population, settings: &Settings) -> Model {
+    let (own, threads) = (&settings.rules, settings.threads);
     let rules = if own.is_empty() {
         choose_rules(&population.features, population.rows, threads)
     } else {
@@ -81,13 +84,28 @@ pub(crate) fn train(population: &Population, own: &[Rule], threads: usize) -> Mo
             break;
         }
     }
-    let Mix { same, relative, .. } = found.mix;
-    Model {
-        same,
-        relative,
+    for level in comparisons.iter_mut().flat_map(|c| &mut c.levels) {
+        *level = Level {
+            m: rounded(level.m),
+            u: rounded(level.u),
+            h: rounded(level.h),
+        };
+    }
+    let mut model = Model {
+        same: rounded(found.mix.same),
+        relative: rounded(found.mix.relative),
         comparisons,
         rules,
-    }
+        values: Values::default(),
+        trained_at: settings.now.clone(),
+    };
+    model.values = Values::of(population, &model, threads);
+    model
+}
+
+/// To nine digits: more would be noise, and these are written and read without a loss.
+fn rounded(share: f64) -> f64 {
+    format!("{share:.8e}").parse().unwrap_or(share)
 }
 
 /// Narrow rules, and broad ones while their pairs are few enough.

@@ -119,6 +119,15 @@ pub(crate) struct DecodedExport {
     pub(crate) rejected_keys: Arc<ScratchFile>,
 }
 
+/// What a decoder may use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// The longest record.
+    pub(crate) max_record_bytes: u64,
+    /// That may work on one export at once.
+    pub(crate) threads: usize,
+}
+
 /// An export that cannot be read, whoever tries.
 #[derive(Debug)]
 pub(crate) struct UnreadableExport {
@@ -169,10 +178,10 @@ pub(crate) async fn decode_export(
     export: &Export,
     source: &Arc<Source>,
     contract: &Arc<Contract>,
-    max_record_bytes: u64,
+    limits: Limits,
     scratch: &Path,
 ) -> Result<DecodedExport> {
-    match read_export(store, export, source, contract, max_record_bytes, scratch).await? {
+    match read_export(store, export, source, contract, limits, scratch).await? {
         Attempt::Decoded(decoded) => Ok(decoded),
         Attempt::Unreadable(unreadable) => Err(unreadable.error),
     }
@@ -180,7 +189,8 @@ pub(crate) async fn decode_export(
 
 /// Decodes an export. `scratch` is a folder for the files of this one export; it is created.
 ///
-/// Storage is read once, a few chunks ahead; decoding runs on a blocking thread. The export must not change meanwhile.
+/// Storage is read once, a few chunks ahead; decoding runs on a blocking thread, which others help where it is text. The export must
+/// not change meanwhile.
 ///
 /// # Errors
 /// `Input` where the export is not as its contract says; `Config` where a test of the contract cannot be held;
@@ -190,7 +200,7 @@ pub(crate) async fn read_export(
     export: &Export,
     source: &Arc<Source>,
     contract: &Arc<Contract>,
-    max_record_bytes: u64,
+    limits: Limits,
     scratch: &Path,
 ) -> Result<Attempt> {
     let parts = parts::open(store, &export.location, export.size).await?;
@@ -201,9 +211,10 @@ pub(crate) async fn read_export(
         source: Arc::clone(source),
         contract: Arc::clone(contract),
         // cells are offsets of 32 bits
-        max_record_bytes: usize::try_from(max_record_bytes)
+        max_record_bytes: usize::try_from(limits.max_record_bytes)
             .unwrap_or(usize::MAX)
             .clamp(1, 1 << 30),
+        threads: limits.threads,
         scratch: scratch.to_path_buf(),
         modified_at: version.meta.last_modified,
     };
@@ -245,6 +256,7 @@ struct Task {
     source: Arc<Source>,
     contract: Arc<Contract>,
     max_record_bytes: usize,
+    threads: usize,
     scratch: PathBuf,
     modified_at: DateTime<Utc>,
 }
@@ -314,6 +326,7 @@ impl Task {
             output: &mut output,
             file: path,
             max_record_bytes: self.max_record_bytes,
+            threads: self.threads,
             scratch: &copy,
         };
         let seen = format.decode(&mut bytes, decoding);
@@ -322,7 +335,7 @@ impl Task {
         let _ = std::fs::remove_file(&copy);
         let _ = std::fs::remove_file(&packed);
         let seen = seen?;
-        Ok((seen, output.finish()?))
+        Ok((seen, output.finish(&conformer)?))
     }
 
     /// Accounts for what was read.

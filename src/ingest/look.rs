@@ -101,6 +101,7 @@ impl Task {
                 output: &mut output,
                 file: &self.path,
                 max_record_bytes: LOOKED_AT as usize,
+                threads: 1,
                 scratch: &copy,
             },
         )?;

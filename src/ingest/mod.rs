@@ -18,6 +18,7 @@ mod export;
 mod format;
 mod hash;
 mod input;
+mod key_order;
 mod ledger;
 mod load;
 mod look;
@@ -35,8 +36,8 @@ mod zip;
 pub(crate) use conform::{SOURCE_FILE, SOURCE_ROW, table_schema};
 pub(crate) use drift::{Drift, drift_of, must_fail};
 pub(crate) use export::{
-    Attempt, DecodedExport, Export, ExportReport, UnreadableExport, check_rejects, decode_export,
-    read_export,
+    Attempt, DecodedExport, Export, ExportReport, Limits, UnreadableExport, check_rejects,
+    decode_export, read_export,
 };
 pub(crate) use format::{sheet_names, sheet_rows, text_of_avro};
 pub(crate) use hash::hash;

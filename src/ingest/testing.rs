@@ -10,7 +10,7 @@ use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt};
 
-use super::export::{DecodedExport, Export, decode_export};
+use super::export::{DecodedExport, Export, Limits, decode_export};
 use super::scratch::ScratchFile;
 use crate::diagnostic::{SourceFile, Span};
 use crate::error::Result;
@@ -191,6 +191,7 @@ pub(crate) struct Bench {
     pub(crate) source: Arc<Source>,
     pub(crate) contract: Arc<Contract>,
     pub(crate) max_record_bytes: u64,
+    pub(crate) threads: usize,
     pub(crate) scratch: tempfile::TempDir,
 }
 
@@ -201,6 +202,7 @@ impl Bench {
             source: Arc::new(source),
             contract: Arc::new(contract),
             max_record_bytes: 16 << 20,
+            threads: 3,
             scratch: tempfile::tempdir().unwrap(),
         }
     }
@@ -228,7 +230,10 @@ impl Bench {
             &export,
             &self.source,
             &self.contract,
-            self.max_record_bytes,
+            Limits {
+                max_record_bytes: self.max_record_bytes,
+                threads: self.threads,
+            },
             &scratch,
         )
         .await

@@ -223,6 +223,7 @@ fn runnable(
                 reason,
                 Reason::AsOfMoved
                     | Reason::FullRefresh
+                    | Reason::Retrain
                     | Reason::InputChanged { .. }
                     | Reason::InputChanges { .. }
                     | Reason::TestsChanged
@@ -389,6 +390,9 @@ impl<'a> Decider<'a> {
         let mut reasons = Vec::new();
         if self.selection.full_refresh {
             reasons.push(Reason::FullRefresh);
+        }
+        if self.selection.retrain.contains(&plan.table) {
+            reasons.push(Reason::Retrain);
         }
         if published.fingerprints.content != plan.fingerprints.content {
             reasons.extend(self.content_reasons(plan, published));

@@ -481,6 +481,12 @@ pub(super) fn canonical(plan: &MatchPlan) -> Vec<String> {
     // what is not written leaves no trace, so that a new key makes no table stale
     said.extend(plan.without_rarity.iter().map(|m| format!("plain {m:?}")));
     said.extend(plan.asked.iter().map(said_of));
+    said.extend(
+        matching
+            .model
+            .iter()
+            .map(|model| format!("model {}", model.digest)),
+    );
     said.extend(plan.expressions.iter().cloned());
     said.extend(
         matching

@@ -12,6 +12,8 @@ pub(crate) enum Reason {
     New,
     /// `--full-refresh`.
     FullRefresh,
+    /// `--retrain`.
+    Retrain,
     /// Exports that the ledger does not know.
     NewExports {
         count: usize,
@@ -92,6 +94,7 @@ impl fmt::Display for Reason {
         match self {
             Self::New => f.write_str("new"),
             Self::FullRefresh => f.write_str("full refresh asked for"),
+            Self::Retrain => f.write_str("another model asked for"),
             Self::NewExports { count, bytes } => {
                 write!(f, "{} ({})", counted(*count, "new export"), size(*bytes))
             }

@@ -1,8 +1,9 @@
 //! `- match:`: which records of a table describe the same person, and by which id.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::{Meaning, Spanned};
+use super::{Meaning, ModelFile, Spanned};
 use crate::diagnostic::{Place, Span};
 use crate::name::TableName;
 
@@ -29,6 +30,8 @@ pub(crate) struct Matching {
     pub(crate) duplicate_free: Option<DuplicateFree>,
     /// What stewards decided of pairs of records.
     pub(crate) decisions: Option<Spanned<TableName>>,
+    /// The model to use; `None`: the one that the last release holds, or one that is trained.
+    pub(crate) model: Option<PinnedModel>,
     /// Records are one from this match weight on, in bits.
     pub(crate) same_from: f64,
     /// Pairs from this weight on are worth a look.
@@ -45,6 +48,15 @@ pub(crate) struct Matching {
     pub(crate) declared_at: Place,
     /// The tables that it makes, that of the ids among them.
     pub(crate) tables: BTreeMap<MatchTable, TableName>,
+}
+
+/// A model that a file of the project holds.
+#[derive(Clone, Debug)]
+pub(crate) struct PinnedModel {
+    pub(crate) path: String,
+    /// Of the file.
+    pub(crate) digest: String,
+    pub(crate) model: Arc<ModelFile>,
 }
 
 /// Sources that know each person once.

@@ -21,6 +21,7 @@ mod jinja;
 mod json_schema;
 mod load;
 mod matching;
+mod model_file;
 mod notify;
 mod openlineage;
 mod path_pattern;
@@ -61,7 +62,13 @@ pub(crate) use encoding::Encoding;
 pub(crate) use exposure::Exposure;
 pub(crate) use freshness::Freshness;
 pub(crate) use highlights::{Figures, Groups, Highlights, People};
-pub(crate) use matching::{Compare, CompareBy, DuplicateFree, MatchTable, Matching, Within};
+pub(crate) use matching::{
+    Compare, CompareBy, DuplicateFree, MatchTable, Matching, PinnedModel, Within,
+};
+pub(crate) use model_file::{
+    CommonValues, ComparedColumn, FORM as MODEL_FORM, ModelComparison, ModelFile, ModelLevel,
+    NotAModel,
+};
 pub(crate) use notify::{Notify, Occasion, Webhook};
 pub(crate) use openlineage::OpenLineage;
 pub(crate) use path_pattern::{Captures, PathPattern};

@@ -34,7 +34,8 @@ impl Runner {
         let mut pause = FIRST_PAUSE;
         loop {
             // dropped half way, a claim would leave its entry behind
-            let error = match catalog.lake().claim(run).await {
+            let claiming = self.stop.unless_soon(catalog.lake().claim(run));
+            let error = match claiming.await {
                 Ok(claim) => return Ok((claim, pause != FIRST_PAUSE)),
                 Err(error) if error.number() == Some(BUSY) => error,
                 Err(error) => return Err(error),
@@ -56,9 +57,19 @@ impl Runner {
     }
 }
 
+/// A run that was stopped tries for so long to give its claim back.
+const GIVE_BACK_WITHIN: Duration = Duration::from_secs(2);
+
 /// Gives the claim back after a failure. That this fails too must not hide why: the next build takes over from a dead one.
 pub(super) async fn give_back(claim: Claim, reason: YieldReason) {
-    if let Err(error) = claim.yield_(reason).await {
+    let given = match reason {
+        YieldReason::Interrupted => {
+            let given = clock::within(GIVE_BACK_WITHIN, claim.yield_(reason)).await;
+            given.unwrap_or_else(|| Err(Error::unavailable("storage does not answer in time")))
+        }
+        YieldReason::NothingToDo | YieldReason::Failed => claim.yield_(reason).await,
+    };
+    if let Err(error) = given {
         tracing::warn!("the lake is not given back: {}", error.brief());
     }
 }

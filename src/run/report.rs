@@ -73,6 +73,9 @@ pub struct RunReport {
 pub(crate) struct BaseRelease {
     pub(crate) number: ReleaseNumber,
     pub(crate) published_at: DateTime<Utc>,
+    /// The run that published it; not part of a report.
+    #[serde(skip)]
+    pub(crate) run: Option<RunId>,
 }
 
 impl BaseRelease {
@@ -80,6 +83,7 @@ impl BaseRelease {
         Self {
             number: release.number,
             published_at: release.published_at,
+            run: Some(release.run.clone()),
         }
     }
 }

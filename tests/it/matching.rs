@@ -169,18 +169,103 @@ fn ids_live_on_through_new_records_merges_and_splits_and_every_old_id_leads_some
     assert_eq!(club.query(ids), third);
 }
 
+/// What a command says that ends with 2 and a code.
+#[track_caller]
+fn refused(sandbox: &Sandbox, command: &[&str], code: &str) -> String {
+    let said = sandbox.kilde(command).ended(2).stderr;
+    assert!(said.contains(code), "{said}");
+    said
+}
+
 #[test]
-fn a_model_is_kept_until_a_full_refresh_trains_another() {
+fn a_model_is_kept_until_another_is_asked_for_and_its_change_is_shown_beforehand() {
     let club = sandbox("", &people(0, 120));
-    club.kilde(&["build"]).ended(0);
-    let model = "select name, position, same_share, stranger_share from identity.people_model
-        where part <> 'rule' order by part, name, position";
+    club.kilde(&["build", "--as-of", "2026-03-01"]).ended(0);
+    let model =
+        "select part, name, position, level, same_share, stranger_share from identity.people_model
+        where part <> 'rule' order by part, name, position, level";
     let first = club.query(model);
+    let told = club.kilde(&["match", "model"]).ended(0).stdout;
+    let head = "identity.people, release 1: trained 2026-03-01T00:00:00Z on 200 records";
+    assert!(told.contains(head), "{told}");
+
+    // neither other records nor a rebuild train it
     seed(&club, &people(0, 180));
+    let plan = club.kilde(&["plan"]).ended(0).stdout;
+    assert!(
+        plan.contains("trained 2026-03-01T00:00:00Z on 200 records"),
+        "{plan}"
+    );
     club.kilde(&["build"]).ended(0);
     assert_eq!(club.query(model), first);
     club.kilde(&["build", "--full-refresh"]).ended(0);
+    assert_eq!(club.query(model), first);
+
+    // what another would change is shown, and changes nothing
+    let before = club.objects();
+    let told = club.kilde(&["match", "train"]).ended(0).stdout;
+    for said in [
+        "trained on 300 records",
+        "0 of 300 records would get another id",
+        "--retrain identity.people",
+    ] {
+        assert!(told.contains(said), "{told}");
+    }
+    assert_eq!(club.objects(), before);
+    let plan = club
+        .kilde(&["plan", "--retrain", "identity.people"])
+        .ended(0)
+        .stdout;
+    assert!(
+        plan.contains("another model asked for") && plan.contains("trained first"),
+        "{plan}"
+    );
+    club.kilde(&["build", "--retrain", "identity.people"])
+        .ended(0);
     assert_ne!(club.query(model), first);
+    refused(&club, &["build", "--retrain", "ref.people"], "K0436");
+}
+
+#[test]
+fn a_model_written_to_a_file_and_pinned_decides_as_it_did() {
+    let club = sandbox("", &people(0, 120));
+    club.kilde(&["build"]).ended(0);
+    let weights =
+        "select record_id, other_record_id, weight from identity.people_edges order by 1, 2";
+    let before = club.query(weights);
+    let text = club.kilde(&["match", "model", "--json"]).ended(0).stdout;
+    assert!(
+        !text.to_lowercase().contains("berg"),
+        "a model holds no value of anybody"
+    );
+    club.write("matching/people.json", &text);
+    let pinned = sandbox(", model: matching/people.json", &people(0, 121));
+    pinned.write("matching/people.json", &text);
+    pinned.kilde(&["build"]).ended(0);
+    let after = pinned.query(weights);
+    assert!(before.iter().all(|pair| after.contains(pair)));
+    assert_eq!(
+        pinned.kilde(&["match", "model", "--json"]).ended(0).stdout,
+        text
+    );
+    refused(&pinned, &["build", "--retrain", "identity.people"], "K0437");
+
+    // changed by hand, it makes the step stale
+    let other = text.replacen("\"trained_at\": \"", "\"trained_at\": \"edited after ", 1);
+    pinned.write("matching/people.json", other);
+    let plan = pinned.kilde(&["plan"]);
+    assert!(!plan.stdout.contains("nothing to do"), "{}", plan.stdout);
+    pinned.write(
+        "matching/people.json",
+        text.replace("\"email\"", "\"emails\""),
+    );
+    refused(&pinned, &["build"], "K0433");
+    pinned.write(
+        "matching/people.json",
+        "{\"kilde_model\": 1,\n \"prior\": 2}",
+    );
+    let said = refused(&pinned, &["check"], "K0435");
+    assert!(said.contains("matching/people.json:2:"), "{said}");
 }
 
 #[test]

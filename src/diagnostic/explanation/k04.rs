@@ -155,6 +155,36 @@ next one is compared with it. If it is wrong, `kilde exports skip FILE --why TEX
 good export that comes later ends the matter by itself: the small one then changes nothing.",
     },
     Explanation {
+        code: Code(433),
+        title: "a pinned model that does not fit what is compared",
+        text: "\
+A model holds for the columns, and the comparisons of them, that it was trained for. Where the contract of the
+records or `compare` says otherwise now, `kilde match train --write FILE` trains another and shows what it would
+change; without `model:` the next build trains one by itself.",
+    },
+    Explanation {
+        code: Code(435),
+        title: "`model` names no model",
+        text: "\
+`model: matching/customer_ids.json` in a match step names a file of the project, from the folder of kilde.yaml, as
+`kilde match train --write FILE` or `kilde match model --json` writes it. Its shares may be changed by hand; they
+lie between 0 and 1.",
+    },
+    Explanation {
+        code: Code(436),
+        title: "`--retrain` names a table that no match step makes",
+        text: "\
+Models belong to match steps, and are named by the table of ids: what stands behind `table:` in `- match:`.",
+    },
+    Explanation {
+        code: Code(437),
+        title: "`--retrain` of a model that a file pins",
+        text: "\
+With `model: FILE` builds use the model of that file and train none, so that what decides who is who changes only
+with a change of the project. `kilde match train TABLE --write FILE` writes another; take the key away to let builds
+train their own.",
+    },
+    Explanation {
         code: Code(460),
         title: "`drift` asks for what cannot be",
         text: "\

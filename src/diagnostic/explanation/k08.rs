@@ -16,7 +16,8 @@ pub(super) const CODES: &[Explanation] = &[
         code: Code(802),
         title: "a table's log cannot be read",
         text: "An entry of `_delta_log` is gone or is not what the Delta protocol allows. kilde never deletes entries that\n\
-               a kept release needs, so a foreign hand did: restore the folder from a backup, or rebuild the table.",
+               a kept release needs, so a foreign hand did: restore the folder from a backup, or make the table anew:\n\
+               `kilde build --rebuild TABLE`.",
     },
     Explanation {
         code: Code(803),
@@ -47,7 +48,8 @@ pub(super) const CODES: &[Explanation] = &[
         code: Code(807),
         title: "a data file is gone or cannot be read",
         text: "A file that the table's log names is missing or is no Parquet file. kilde deletes no file that a kept release\n\
-               needs: look for a foreign VACUUM or clean-up, restore the file, or publish an older release with\n\
+               needs: look for a foreign VACUUM or clean-up, restore the file, make the table anew with `kilde build\n\
+               --full-refresh -s TABLE` (of kilde's own tables: `--rebuild TABLE`), or publish an older release with\n\
                `kilde rollback`.",
     },
     Explanation {

@@ -41,6 +41,9 @@ pub(crate) use xlsx::{sheet_names, sheet_rows};
 /// Most rows of a batch.
 pub(super) const BATCH_ROWS: usize = 8192;
 
+/// Blocks of text that are decoded on one thread before others help: most exports have no more.
+const ALONE: usize = 4;
+
 /// What a format needs besides the bytes.
 pub(crate) struct Decoding<'a> {
     pub(crate) conformer: &'a Conformer,
@@ -49,6 +52,8 @@ pub(crate) struct Decoding<'a> {
     pub(crate) file: &'a str,
     /// The longest record in bytes.
     pub(crate) max_record_bytes: usize,
+    /// That may work on it at once.
+    pub(crate) threads: usize,
     /// A file that the format may write and that is removed afterwards; for formats that cannot be streamed.
     pub(crate) scratch: &'a Path,
 }

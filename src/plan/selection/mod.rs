@@ -11,7 +11,10 @@
 mod evaluate;
 mod term;
 
+use std::collections::BTreeSet;
+
 use crate::error::Result;
+use crate::name::TableName;
 
 pub(super) use evaluate::Scope;
 pub(super) use term::{Method, Reach, Term};
@@ -27,6 +30,8 @@ pub struct Selection {
     exclude: Vec<Vec<Term>>,
     /// `--full-refresh`: what is selected counts as stale.
     pub(crate) full_refresh: bool,
+    /// `--retrain`: tables of ids for which another model is trained.
+    pub(crate) retrain: BTreeSet<TableName>,
 }
 
 impl Selection {
@@ -39,6 +44,7 @@ impl Selection {
             select: parse_arguments(select)?,
             exclude: parse_arguments(exclude)?,
             full_refresh: false,
+            retrain: BTreeSet::new(),
         })
     }
 

@@ -39,6 +39,9 @@ section! {
         /// The table of stewards' decisions: the key of both records (the second behind `other_`) and `decision`, which is
         /// `same`, `different` or `cannot_say`. With `decided_at` or `decided_on` the latest of a pair counts.
         decisions: Option<Spanned<TableName>>,
+        /// A file of the project that holds the model to use, as `kilde match train --write` writes it. Default: the first
+        /// build trains one, and every later build uses that.
+        model: Option<Spanned<String>>,
     }
 }
 

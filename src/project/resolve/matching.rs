@@ -1,13 +1,15 @@
 //! `- match:` of pipelines → [`Matching`]s.
 
 use std::collections::BTreeMap;
+use std::path::{Component, Path};
 use std::sync::Arc;
 
 use super::super::raw::{
     ColumnName, Expression, Mistake, RawCompare, RawMatch, RawPipelineFile, RawStep,
 };
 use super::super::{
-    Compare, CompareBy, DuplicateFree, Limit, MatchTable, Matching, Meaning, Spanned,
+    Compare, CompareBy, DuplicateFree, Limit, MatchTable, Matching, Meaning, ModelFile, NotAModel,
+    PinnedModel, Spanned,
 };
 use super::{blame, pipeline_name};
 use crate::diagnostic::{Diagnostic, Place, SourceFile, Span};
@@ -29,6 +31,7 @@ pub(super) struct Matches {
 
 /// The match steps of every pipeline; a table that two of them make is a mistake.
 pub(super) fn resolve(
+    root: &Path,
     pipelines: &[(Arc<SourceFile>, Option<RawPipelineFile>)],
     found: &mut Vec<Diagnostic>,
 ) -> Matches {
@@ -37,7 +40,7 @@ pub(super) fn resolve(
         let steps = raw.iter().flat_map(|raw| &raw.steps.items);
         for step in steps {
             if let RawStep::Match(raw) = &step.value {
-                let matching = matching(file, step.span, &raw.0, found);
+                let matching = matching(root, file, step.span, &raw.0, found);
                 if claim(&mut matches, &matching, found) {
                     matches.by_table.insert(matching.table.clone(), matching);
                 }
@@ -65,6 +68,7 @@ fn claim(matches: &mut Matches, matching: &Matching, found: &mut Vec<Diagnostic>
 }
 
 fn matching(
+    root: &Path,
     file: &Arc<SourceFile>,
     span: Span,
     raw: &RawMatch,
@@ -101,6 +105,14 @@ fn matching(
     let compare = compare
         .filter_map(|raw| comparison(file, raw, found))
         .collect();
+    let model = raw.model.as_ref();
+    let model = model.and_then(|path| match pinned(root, path) {
+        Ok(model) => Some(model),
+        Err(mistake) => {
+            found.push(blame(file, path.span, mistake));
+            None
+        }
+    });
     let table = &raw.table.value;
     let beside = |part: MatchTable| {
         let name = format!("{}{}", table.name(), part.suffix());
@@ -133,6 +145,7 @@ fn matching(
             values: raw.values.0.clone(),
         }),
         decisions: raw.decisions.clone(),
+        model,
         same_from,
         review_from: review_from.map_or(REVIEW_FROM.min(same_from), |bits| bits.value.0),
         max_pairs: limits.and_then(|l| l.max_pairs).unwrap_or(MAX_PAIRS),
@@ -145,6 +158,34 @@ fn matching(
         },
         tables: MatchTable::ALL.into_iter().filter_map(beside).collect(),
     }
+}
+
+/// The model of a file of the project.
+fn pinned(root: &Path, path: &Spanned<String>) -> Result<PinnedModel, Mistake> {
+    let name = &path.value;
+    let is_within = Path::new(name)
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)));
+    if !is_within {
+        return Err(
+            Mistake::new(435, format!("`{name}` is no file of the project"))
+                .help("write its path from the folder of kilde.yaml: `matching/customer_ids.json`"),
+        );
+    }
+    let text = std::fs::read_to_string(root.join(name)).map_err(|error| {
+        Mistake::new(435, format!("the model `{name}` cannot be read: {error}"))
+            .help(format!("`kilde match train --write {name}` writes one"))
+    })?;
+    let model = ModelFile::read(&text).map_err(|wrong| {
+        let NotAModel { line, column, what } = wrong;
+        Mistake::new(435, format!("{name}:{line}:{column} is not as a model is: {what}"))
+            .help("`kilde match train --write FILE` and `kilde match model --json` write what can stand there")
+    })?;
+    Ok(PinnedModel {
+        path: name.clone(),
+        digest: blake3::hash(text.as_bytes()).to_hex().to_string(),
+        model: Arc::new(model),
+    })
 }
 
 fn name(column: &Spanned<ColumnName>) -> Spanned<String> {

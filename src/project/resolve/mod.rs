@@ -74,7 +74,7 @@ pub(crate) fn project(
 
     let contracts = contract::resolve(files.schemas, &settings, &mut found);
     let mut owned = ownership::resolve(&files.pipelines, &files.sql, &mut found);
-    let matches = matching::resolve(&files.pipelines, &mut found);
+    let matches = matching::resolve(&files.root, &files.pipelines, &mut found);
     golden::resolve(&files.pipelines, &matches, &mut owned, &mut found);
     let mut pipelines = Vec::new();
     let mut sources = source::Sources::default();

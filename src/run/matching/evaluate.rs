@@ -346,7 +346,7 @@ fn rules(model: &[ModelRow]) -> Vec<(String, i64)> {
     rules.sort_by_key(|row| row.position);
     let rules = rules
         .iter()
-        .map(|row| (row.name.clone(), row.pairs.unwrap_or_default()));
+        .map(|row| (row.name.clone(), row.count.unwrap_or_default()));
     rules.collect()
 }
 

@@ -10,7 +10,7 @@ use super::super::Runner;
 use super::read::{Read, Reading, keys, model_rows, reading, records, text_sql};
 use super::review::{chosen, compared_columns, not_built};
 use super::tables::{rule_name, texts};
-use super::{decisions, settings};
+use super::{decisions, own_rules};
 use crate::catalog::Catalog;
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
@@ -64,7 +64,7 @@ pub(crate) struct ComparisonStory {
     pub(crate) bits: f64,
     /// Bits for how rare the value is that agrees.
     pub(crate) rarity: f64,
-    /// Records with that value.
+    /// Records with that value when the model was trained; `None` where it is no common one.
     pub(crate) records: Option<u32>,
     /// The pair's weight did it say nothing.
     pub(crate) without: f64,
@@ -244,6 +244,10 @@ impl<'a> Step<'a> {
         })
     }
 
+    pub(super) fn plan(&self) -> &MatchPlan {
+        self.plan
+    }
+
     pub(super) fn matching(&self) -> &Matching {
         &self.plan.matching
     }
@@ -373,17 +377,8 @@ impl Matched {
         let rows = step.query(model, &format!("select * from {model}")).await?;
         let rows = model_rows(&rows)?;
         let ids = step.ids().await?;
-        let own = settings(step.plan, &reading, threads).rules;
-        let explainer = tokio::task::spawn_blocking(move || {
-            Explainer::new(
-                records,
-                |population| Model::from_rows(&rows, &population.shapes(), &own),
-                threads,
-            )
-        })
-        .await
-        .map_err(|error| Error::internal("explaining broke off").caused_by(error))?;
-        let explainer = explainer.ok_or_else(|| {
+        let own = own_rules(step.plan, &reading);
+        let known = Model::from_rows(&rows, &records.shapes(), &own).ok_or_else(|| {
             Error::config(format!(
                 "`{}` was built with other comparisons",
                 matching.table
@@ -394,6 +389,10 @@ impl Matched {
                 matching.table
             ))
         })?;
+        let explainer =
+            tokio::task::spawn_blocking(move || Explainer::new(records, known, threads))
+                .await
+                .map_err(|error| Error::internal("explaining broke off").caused_by(error))?;
         Ok(Self {
             read,
             reading,

@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use super::super::Runner;
+use super::model_file::rows_of_file;
 use super::read::{Read, model_rows, reading, records};
-use super::tables::rule_name;
+use super::tables::{rule_name, speaks_of};
 use super::{refused, settings};
 use crate::catalog::Catalog;
 use crate::engine::{self, Joins};
 use crate::error::{Error, Result};
-use crate::identity::{Model, forecast};
+use crate::identity::{Model, ModelRow, forecast};
 use crate::name::TableName;
-use crate::plan::{Action, Kind, MatchPlan, Plan};
+use crate::plan::{Action, Kind, MatchPlan, Plan, Reason};
 use crate::project::MatchTable;
 use crate::release::Release;
 
@@ -26,6 +27,8 @@ pub(crate) struct MatchForecast {
     /// In the order in which they are asked.
     pub(crate) rules: Vec<RulePairs>,
     pub(crate) max_pairs: u64,
+    /// When the model was trained that is used, and on how many records; `None` where one is trained.
+    pub(crate) trained: Option<(String, u64)>,
     /// Bytes that the records need while they are compared, nearly.
     pub(crate) bytes: u64,
     /// Why a build would refuse it.
@@ -73,7 +76,8 @@ impl Runner {
         };
         let mut found = Vec::new();
         for matched in steps {
-            found.extend(self.forecast_of(matched, plan, &catalog, &release).await?);
+            let of = self.forecast_of(matched, plan, &catalog, &release, as_of);
+            found.extend(of.await?);
         }
         Ok(found)
     }
@@ -84,6 +88,7 @@ impl Runner {
         plan: &Plan,
         catalog: &Catalog,
         release: &Release,
+        as_of: DateTime<Utc>,
     ) -> Result<Option<MatchForecast>> {
         let matching = &matched.matching;
         let records_table = &matching.records.value;
@@ -105,12 +110,23 @@ impl Runner {
         let threads = self.resources.threads;
         let bytes = read.batch.get_array_memory_size() as u64;
         let rows = records(matched, &reading, &read.batch, threads)?;
-        let rules = match matching.tables.get(&MatchTable::Model) {
-            Some(model) => self.known_rules(catalog, release, model).await?,
-            None => None,
+        let is_retrained = plan
+            .tables
+            .get(&matching.table)
+            .is_some_and(|table| table.reasons.contains(&Reason::Retrain));
+        let known = match matching.tables.get(&MatchTable::Model) {
+            Some(model) if !is_retrained => self.known_model(catalog, release, model).await?,
+            _ => Vec::new(),
         };
-        let settings = settings(matched, &reading, threads);
-        let counted = tokio::task::spawn_blocking(move || forecast(rows, rules, &settings)).await;
+        let known = match &matching.model {
+            Some(pinned) => rows_of_file(&pinned.model),
+            None => known,
+        };
+        let settings = settings(matched, &reading, threads, as_of);
+        let known = speaks_of(&known, matched)
+            .then(|| Model::from_rows(&known, &rows.shapes(), &settings.rules))
+            .flatten();
+        let counted = tokio::task::spawn_blocking(move || forecast(rows, known, &settings)).await;
         let counted =
             counted.map_err(|error| Error::internal("counting broke off").caused_by(error))?;
         let rules = counted.rules.iter().map(|rule| RulePairs {
@@ -127,27 +143,27 @@ impl Runner {
             records: counted.records,
             rules: rules.collect(),
             max_pairs: matching.max_pairs,
+            trained: counted.trained,
             bytes: bytes + counted.bytes,
             refused: counted.refusal.map(|refusal| refused(&refusal, matched)),
         }))
     }
 
-    /// The rules of the model that the newest release holds.
-    async fn known_rules(
+    /// The model that the newest release holds; empty where it holds none.
+    async fn known_model(
         &self,
         catalog: &Catalog,
         release: &Release,
         model: &TableName,
-    ) -> Result<Option<Vec<crate::identity::Rule>>> {
+    ) -> Result<Vec<ModelRow>> {
         let Some(entry) = release.table(model) else {
-            return Ok(None);
+            return Ok(Vec::new());
         };
         let content = catalog.content(model, entry).await?;
         let tables = BTreeMap::from([(model.clone(), content.provider()?)]);
         let session = catalog.engine().session(&tables, Joins::Hash)?;
         let frame = session.sql(&format!("select * from {model}")).await;
         let rows = engine::collect_whole(frame.map_err(engine::failure)?).await?;
-        let rules = Model::rules_of(&model_rows(&rows)?);
-        Ok(rules.filter(|rules| !rules.is_empty()))
+        model_rows(&rows)
     }
 }

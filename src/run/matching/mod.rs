@@ -6,9 +6,11 @@ mod decisions;
 mod evaluate;
 mod explain;
 mod forecast;
+mod model_file;
 mod read;
 mod review;
 mod tables;
+mod train;
 mod truth;
 
 pub(crate) use evaluate::{AgainstTruth, MatchEvaluation, RatesStory};
@@ -17,15 +19,18 @@ pub(crate) use forecast::MatchForecast;
 #[cfg(test)]
 pub(crate) use review::ReviewRecord;
 pub(crate) use review::{Review, ReviewPair};
+pub(crate) use train::{LearntLevel, ModelStory, TrainingStory};
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::compute::concat_batches;
 
+use model_file::rows_of_file;
 use read::{Reading, place_of, reading, records};
 use tables::{
-    arrow, batch, edges, ids, model, new_events, redirects, review, speaks_of, to_review,
+    arrow, batch, edges, ids, model, new_events, redirects, review, rows_of, speaks_of, to_review,
 };
 
 use super::execute::Execution;
@@ -36,7 +41,7 @@ use crate::identity::{
 };
 use crate::name::TableName;
 use crate::plan::{MatchPlan, Reason, TablePlan};
-use crate::project::{MatchTable, Matching, Spanned};
+use crate::project::{MatchTable, Matching, PinnedModel, Spanned};
 
 impl Execution {
     /// The rows of a table that a match step makes; `None` where the step did not run in this build.
@@ -57,24 +62,26 @@ impl Execution {
         let reading = reading(matched);
         let read = self.read_records(matching, &reading).await?;
         let registry = self.registry(matching).await?;
-        let is_retrained = plan.reasons.contains(&Reason::FullRefresh);
-        let mut known = self.known_model(matching).await?;
-        if is_retrained || !speaks_of(&known, matched) {
-            known.clear();
-        }
+        let is_retrained = plan.reasons.contains(&Reason::Retrain);
+        let known = match &matching.model {
+            Some(pinned) => rows_of_file(&pinned.model),
+            None if is_retrained => Vec::new(),
+            None => self.known_model(matching).await?,
+        };
         let threads = self.runner.resources.threads;
-        let settings = settings(matched, &reading, threads);
-        let own = settings.rules.clone();
+        let settings = settings(matched, &reading, threads, self.request.as_of);
         let mut records = records(matched, &reading, &read.batch, threads)?;
+        let known = speaks_of(&known, matched)
+            .then(|| Model::from_rows(&known, &records.shapes(), &settings.rules))
+            .flatten();
+        if let (Some(pinned), None) = (&matching.model, &known) {
+            return Err(not_of_these_records(pinned, matching));
+        }
         records.decisions = self.decisions(matched, &read.keys).await?;
-        let resolved = tokio::task::spawn_blocking(move || {
-            resolve(records, &settings, |population| {
-                Model::from_rows(&known, &population.shapes(), &own)
-            })
-        })
-        .await
-        .map_err(|error| Error::internal("matching broke off").caused_by(error))?
-        .map_err(|refusal| refused(&refusal, matched))?;
+        let resolved = tokio::task::spawn_blocking(move || resolve(records, &settings, known))
+            .await
+            .map_err(|error| Error::internal("matching broke off").caused_by(error))?
+            .map_err(|refusal| refused(&refusal, matched))?;
         let assigned = assign(&read.keys, &resolved.cluster_of, &registry);
         check_churn(matching, &assigned)?;
         self.record_note(&plan.table, summary(&assigned, &resolved));
@@ -87,7 +94,10 @@ impl Execution {
                 MatchTable::Edges => edges(&key, &resolved)?,
                 MatchTable::Review => review(&key, &resolved)?,
                 MatchTable::Redirects => redirects(&assigned),
-                MatchTable::Model => model(&resolved, matched, &reading),
+                MatchTable::Model => {
+                    let pairs = &resolved.pairs_of_rules;
+                    model(&rows_of(&resolved.model, pairs, matched, &reading))
+                }
                 MatchTable::Events => {
                     let now = self.request.as_of.timestamp_micros();
                     new_events(&assigned, now)
@@ -112,8 +122,8 @@ impl Execution {
     }
 }
 
-fn settings(matched: &MatchPlan, reading: &Reading, threads: usize) -> Settings {
-    let matching = &matched.matching;
+/// The blocking rules that the project writes.
+fn own_rules(matched: &MatchPlan, reading: &Reading) -> Vec<Rule> {
     let place = |name: &String| place_of(reading, name);
     let rule = |names: &Vec<Spanned<String>>| Rule {
         features: names
@@ -122,13 +132,24 @@ fn settings(matched: &MatchPlan, reading: &Reading, threads: usize) -> Settings 
             .map(Feature::Own)
             .collect(),
     };
+    matched.matching.block.iter().map(rule).collect()
+}
+
+fn settings(
+    matched: &MatchPlan,
+    reading: &Reading,
+    threads: usize,
+    as_of: DateTime<Utc>,
+) -> Settings {
+    let matching = &matched.matching;
     Settings {
-        rules: matching.block.iter().map(rule).collect(),
+        rules: own_rules(matched, reading),
         same_from: matching.same_from,
         review_from: matching.review_from,
         max_pairs: matching.max_pairs,
         max_block_share: matching.max_block_share,
         threads,
+        now: as_of.format("%Y-%m-%dT%H:%M:%SZ").to_string(),
     }
 }
 
@@ -156,6 +177,16 @@ fn refused(refusal: &Refusal, matched: &MatchPlan) -> Error {
         .help("write narrower rules in `block`, or raise `limits: {max_pairs}`"),
     };
     error.at(matching.declared_at.location())
+}
+
+fn not_of_these_records(pinned: &PinnedModel, matching: &Matching) -> Error {
+    let path = &pinned.path;
+    Error::config(format!("the model `{path}` was trained for other comparisons"))
+        .code(Code(433))
+        .at(matching.declared_at.location())
+        .help(format!(
+            "`kilde match train --write {path}` trains one for the columns of now; or go back to those that it names under `compared`"
+        ))
 }
 
 fn check_churn(matching: &Matching, assigned: &Assigned) -> Result<()> {
@@ -204,8 +235,12 @@ fn summary(assigned: &Assigned, resolved: &Resolved) -> String {
     let told: Vec<String> = told
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
-    match told.as_slice() {
-        [] => format!("{} ids", distinct.len()),
-        told => format!("{} ids: {}", distinct.len(), told.join(", ")),
+    let mut text = format!("{} ids", distinct.len());
+    if !told.is_empty() {
+        text.push_str(&format!(": {}", told.join(", ")));
     }
+    if resolved.is_trained {
+        text.push_str("; model trained");
+    }
+    text
 }

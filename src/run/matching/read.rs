@@ -177,7 +177,7 @@ pub(super) fn model_rows(rows: &RecordBatch) -> Result<Vec<ModelRow>> {
         same: value(&same, row),
         stranger: value(&stranger, row),
         relative: value(&relative, row),
-        pairs: pairs.is_valid(row).then(|| pairs.value(row)),
+        count: pairs.is_valid(row).then(|| pairs.value(row)),
     };
     Ok((0..rows.num_rows()).map(row).collect())
 }

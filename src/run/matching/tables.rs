@@ -12,12 +12,12 @@ use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use super::read::{Reading, field};
 use crate::error::{Error, Result};
 use crate::identity::{
-    Assigned, Decision, Event, Feature, ModelRow, Pair, Resolved, Rule, Verdict,
+    Assigned, Decision, Event, Feature, Model, ModelRow, Pair, Resolved, Rule, Verdict,
 };
 use crate::plan::{MatchPlan, said_of};
 
 /// The part of a model's table that says what was compared.
-const COLUMN: &str = "column";
+pub(super) const COLUMN: &str = "column";
 
 pub(super) fn ids(key: &[ArrayRef], assigned: &Assigned) -> Vec<ArrayRef> {
     let ids: StringArray = assigned.ids.iter().map(Some).collect();
@@ -152,10 +152,19 @@ pub(super) fn rule_name(rule: &Rule, reading: &Reading) -> String {
     names.join(", ")
 }
 
-pub(super) fn model(resolved: &Resolved, matched: &MatchPlan, reading: &Reading) -> Vec<ArrayRef> {
-    let name = |rule: &Rule| rule_name(rule, reading);
-    let mut rows = resolved.model.rows(&resolved.pairs_of_rules, name);
+/// A model and what it was made for.
+pub(super) fn rows_of(
+    model: &Model,
+    pairs: &[u64],
+    matched: &MatchPlan,
+    reading: &Reading,
+) -> Vec<ModelRow> {
+    let mut rows = model.rows(pairs, |rule: &Rule| rule_name(rule, reading));
     rows.extend(columns(matched));
+    rows
+}
+
+pub(super) fn model(rows: &[ModelRow]) -> Vec<ArrayRef> {
     let text = |value: &dyn Fn(&ModelRow) -> Option<String>| -> ArrayRef {
         Arc::new(rows.iter().map(value).collect::<StringArray>())
     };
@@ -174,7 +183,7 @@ pub(super) fn model(resolved: &Resolved, matched: &MatchPlan, reading: &Reading)
         number(&|row| row.stranger),
         number(&|row| row.relative),
         number(&|row| Some((row.same? / row.stranger?).log2())),
-        count(&|row| row.pairs),
+        count(&|row| row.count),
     ]
 }
 

@@ -1,0 +1,243 @@
+//! A model looked at: the one that the newest release holds, and what another one, trained on its records, would change.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::super::Runner;
+use super::explain::Step;
+use super::model_file::text_of;
+use super::read::{Read, model_rows, reading, records};
+use super::tables::{rows_of, speaks_of, texts};
+use super::{decisions, refused, settings};
+use crate::error::{Error, Result};
+use crate::identity::{Event, ModelRow, Registry, Resolved, assign, resolve};
+use crate::name::TableName;
+use crate::plan::Outline;
+use crate::project::MatchTable;
+
+/// The model of a match step, as the newest release holds it.
+#[derive(Debug)]
+pub(crate) struct ModelStory {
+    /// The table of the ids.
+    pub(crate) table: String,
+    pub(crate) release: u64,
+    /// When it was trained; `None` where a first version of kilde did.
+    pub(crate) trained_at: Option<String>,
+    /// Records that it was trained on.
+    pub(crate) records: Option<i64>,
+    pub(crate) prior: f64,
+    pub(crate) levels: Vec<LearntLevel>,
+    pub(crate) common_values: usize,
+    pub(crate) shared_values: usize,
+    /// The whole of it as a file that `model:` can name.
+    pub(crate) file: String,
+}
+
+/// What was learnt of a level, and what would be.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct LearntLevel {
+    pub(crate) comparison: String,
+    pub(crate) level: String,
+    pub(crate) same: f64,
+    pub(crate) stranger: f64,
+    /// In bits, against strangers.
+    pub(crate) weight: f64,
+    /// In the model of now; `None` where it does not know the level.
+    pub(crate) weight_now: Option<f64>,
+}
+
+/// What another model would change.
+#[derive(Debug, Serialize)]
+pub(crate) struct TrainingStory {
+    pub(crate) table: String,
+    /// Whose records it was trained on.
+    pub(crate) release: u64,
+    pub(crate) records: u64,
+    /// Share of pairs of one person among all there are.
+    pub(crate) prior: f64,
+    pub(crate) prior_now: Option<f64>,
+    pub(crate) levels: Vec<LearntLevel>,
+    /// Pairs of records with one id now, and under the new model.
+    pub(crate) pairs_now: u64,
+    pub(crate) pairs_joined: u64,
+    pub(crate) pairs_parted: u64,
+    /// Records that have an id, and those among them that would get another.
+    pub(crate) known_records: u64,
+    pub(crate) renamed_records: u64,
+    pub(crate) merged_ids: u64,
+    pub(crate) split_ids: u64,
+    #[serde(skip)]
+    pub(crate) file: String,
+}
+
+impl Runner {
+    /// The model that the newest release holds.
+    ///
+    /// # Errors
+    /// `Config` where the step was never built.
+    pub(crate) async fn match_model(
+        &self,
+        table: Option<&TableName>,
+        as_of: DateTime<Utc>,
+    ) -> Result<ModelStory> {
+        let outline = Outline::new(&self.project, &self.functions, as_of);
+        let step = Step::open(self, &outline, table, as_of).await?;
+        let rows = step.model_rows().await?;
+        let trained = rows.iter().find(|row| row.part == "trained");
+        let count = |part: &str| rows.iter().filter(|row| row.part == part).count();
+        Ok(ModelStory {
+            table: step.matching().table.to_string(),
+            release: step.release(),
+            trained_at: trained.and_then(|row| row.level.clone()),
+            records: trained.and_then(|row| row.count),
+            prior: prior(&rows).unwrap_or_default(),
+            levels: levels(&rows, &[]),
+            common_values: count("common_value"),
+            shared_values: count("shared_value"),
+            file: text_of(&rows)?,
+        })
+    }
+
+    /// Trains a model on the records of the newest release, and tells what it would change. Nothing is written.
+    ///
+    /// # Errors
+    /// `Config` where the step was never built, or would be refused.
+    pub(crate) async fn train_match(
+        &self,
+        table: Option<&TableName>,
+        as_of: DateTime<Utc>,
+    ) -> Result<TrainingStory> {
+        let outline = Outline::new(&self.project, &self.functions, as_of);
+        let step = Step::open(self, &outline, table, as_of).await?;
+        let (matching, plan) = (step.matching(), step.plan());
+        let threads = self.resources.threads;
+        let reading = reading(plan);
+        let batch = step.query(&matching.records.value, &reading.sql).await?;
+        let read = Read::of(batch, matching, &reading)?;
+        let mut given = records(plan, &reading, &read.batch, threads)?;
+        if let Some(table) = &matching.decisions {
+            let rows = step
+                .query(&table.value, &decisions::sql(plan, &table.value))
+                .await?;
+            given.decisions = decisions::of_rows(&rows, plan, &read.keys)?;
+        }
+        let settings = settings(plan, &reading, threads, as_of);
+        let resolved = tokio::task::spawn_blocking(move || resolve(given, &settings, None))
+            .await
+            .map_err(|error| Error::internal("training broke off").caused_by(error))?
+            .map_err(|refusal| refused(&refusal, plan))?;
+        let registry = Registry {
+            ids: step.ids().await?.into_iter().collect(),
+            redirects: step.redirects().await?,
+        };
+        let now = step.model_rows().await?;
+        let now = if speaks_of(&now, plan) {
+            now
+        } else {
+            Vec::new()
+        };
+        let rows = rows_of(&resolved.model, &resolved.pairs_of_rules, plan, &reading);
+        let assigned = assign(&read.keys, &resolved.cluster_of, &registry);
+        let pairs = changed_pairs(&read.keys, &resolved, &registry);
+        let count = |is: fn(&Event) -> bool| {
+            let events = assigned.events.iter();
+            events.filter(|event| is(event)).count() as u64
+        };
+        Ok(TrainingStory {
+            table: matching.table.to_string(),
+            release: step.release(),
+            records: read.keys.len() as u64,
+            prior: resolved.model.same,
+            prior_now: prior(&now),
+            levels: levels(&rows, &now),
+            pairs_now: pairs.now,
+            pairs_joined: pairs.then - pairs.both,
+            pairs_parted: pairs.now - pairs.both,
+            known_records: assigned.known_records,
+            renamed_records: assigned.renamed_records,
+            merged_ids: count(|event| matches!(event, Event::Merged { .. })),
+            split_ids: count(|event| matches!(event, Event::Split { .. })),
+            file: text_of(&rows)?,
+        })
+    }
+}
+
+impl Step<'_> {
+    async fn model_rows(&self) -> Result<Vec<ModelRow>> {
+        let model = self.beside(MatchTable::Model)?;
+        let rows = self.query(model, &format!("select * from {model}")).await?;
+        model_rows(&rows)
+    }
+
+    async fn redirects(&self) -> Result<BTreeMap<String, Option<String>>> {
+        let table = self.beside(MatchTable::Redirects)?;
+        let sql = format!("select old_id, new_id from {table}");
+        let rows = self.query(table, &sql).await?;
+        let (old, new) = (texts(rows.column(0))?, texts(rows.column(1))?);
+        let pairs = old.iter().zip(new.iter());
+        Ok(pairs
+            .filter_map(|(old, new)| Some((old?.to_string(), new.map(str::to_string))))
+            .collect())
+    }
+}
+
+fn prior(rows: &[ModelRow]) -> Option<f64> {
+    rows.iter().find(|row| row.part == "prior")?.same
+}
+
+/// The levels of a model in their order, each beside what another model says of it.
+fn levels(rows: &[ModelRow], now: &[ModelRow]) -> Vec<LearntLevel> {
+    let of_levels = |rows: &[ModelRow]| {
+        let levels = rows.iter().filter(|row| row.part == "level").cloned();
+        let mut levels: Vec<ModelRow> = levels.collect();
+        levels.sort_by(|a, b| (&a.name, a.position).cmp(&(&b.name, b.position)));
+        levels
+    };
+    let weight = |row: &ModelRow| Some((row.same? / row.stranger?).log2());
+    let known: HashMap<(String, Option<String>), Option<f64>> = of_levels(now)
+        .into_iter()
+        .map(|row| ((row.name.clone(), row.level.clone()), weight(&row)))
+        .collect();
+    let learnt = of_levels(rows).into_iter().map(|row| LearntLevel {
+        same: row.same.unwrap_or_default(),
+        stranger: row.stranger.unwrap_or_default(),
+        weight: weight(&row).unwrap_or_default(),
+        weight_now: known
+            .get(&(row.name.clone(), row.level.clone()))
+            .copied()
+            .flatten(),
+        comparison: row.name,
+        level: row.level.unwrap_or_default(),
+    });
+    learnt.collect()
+}
+
+/// Pairs of records of one id.
+struct Pairs {
+    now: u64,
+    then: u64,
+    both: u64,
+}
+
+/// Of records that have an id: their pairs now, under another model, and under both. Counted by ids and clusters, for the
+/// pairs themselves may be many.
+fn changed_pairs(keys: &[String], resolved: &Resolved, registry: &Registry) -> Pairs {
+    let mut ids: HashMap<&str, u64> = HashMap::new();
+    let mut clusters: HashMap<u32, u64> = HashMap::new();
+    let mut cells: HashMap<(&str, u32), u64> = HashMap::new();
+    for (key, cluster) in keys.iter().zip(&resolved.cluster_of) {
+        if let Some(id) = registry.ids.get(key) {
+            *ids.entry(id).or_default() += 1;
+            *clusters.entry(*cluster).or_default() += 1;
+            *cells.entry((id, *cluster)).or_default() += 1;
+        }
+    }
+    let pairs = |n: &u64| n * (n - 1) / 2;
+    Pairs {
+        now: ids.values().map(pairs).sum(),
+        then: clusters.values().map(pairs).sum(),
+        both: cells.values().map(pairs).sum(),
+    }
+}
