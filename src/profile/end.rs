@@ -35,8 +35,8 @@ fn end_of(first: &str) -> Option<String> {
     })?;
     match first[word.len()..].chars().next() {
         None => Some(word.to_string()),
-        Some(next) if next.is_alphanumeric() || next == '_' || next == '-' => None,
-        Some(next) if next.is_whitespace() && next != '\t' => Some(word.to_string()),
+        // `Totalt AB` is somebody's name
+        Some(next) if next.is_alphanumeric() || matches!(next, ' ' | '_' | '-' | '\'') => None,
         Some(next) => Some(format!("{word}{next}")),
     }
 }
@@ -66,7 +66,7 @@ pub(super) fn of_text(text: &str) -> Option<(usize, String)> {
 #[derive(Default)]
 pub(super) struct Rows {
     held: VecDeque<Vec<String>>,
-    /// How earlier rows begin that look like an end and are none.
+    /// How earlier rows begin that begin as an end may.
     seen: BTreeSet<String>,
 }
 
@@ -77,25 +77,34 @@ impl Rows {
         let row = (self.held.len() > LAST)
             .then(|| self.held.pop_front())
             .flatten()?;
-        self.seen.extend(first(&row).and_then(end_of));
+        self.see(&row);
         Some(row)
     }
 
-    /// The rows that were held back and are records, and what ends them.
-    pub(super) fn finish(self) -> (Vec<Vec<String>>, Option<String>) {
-        let end = self.held.iter().enumerate().find_map(|(at, row)| {
-            let end = end_of(first(row)?)?;
-            let is_new = !self.seen.iter().any(|seen| seen.starts_with(&end));
-            is_new.then_some((at, end))
-        });
-        let mut rows: Vec<Vec<String>> = self.held.into();
-        match end {
-            Some((at, end)) => {
-                rows.truncate(at);
-                (rows, Some(end))
-            }
-            None => (rows, None),
+    /// Remembers how a row begins, where an end may begin so.
+    fn see(&mut self, row: &[String]) {
+        let Some(first) = first(row).map(str::trim_start) else {
+            return;
+        };
+        let small = first.to_lowercase();
+        if small.starts_with('(') || SUMS.iter().any(|word| small.starts_with(word)) {
+            self.seen.insert(first.to_string());
         }
+    }
+
+    /// The rows that were held back and are records, and what ends them.
+    pub(super) fn finish(mut self) -> (Vec<Vec<String>>, Option<String>) {
+        let mut rows = Vec::with_capacity(self.held.len());
+        while let Some(row) = self.held.pop_front() {
+            let end = first(&row).and_then(end_of);
+            let is_new = |end: &String| !self.seen.iter().any(|seen| seen.starts_with(end));
+            if let Some(end) = end.filter(is_new) {
+                return (rows, Some(end));
+            }
+            self.see(&row);
+            rows.push(row);
+        }
+        (rows, None)
     }
 }
 
