@@ -167,6 +167,7 @@ pub(crate) fn contract(key: &[&str], columns: &[(&str, ColumnType)]) -> Contract
         owner: None,
         tags: Vec::new(),
         purpose: Vec::new(),
+        subject: None,
         evolved: Vec::new(),
         columns: columns.collect(),
         tests: Vec::new(),

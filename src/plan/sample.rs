@@ -175,6 +175,7 @@ impl Sample {
             owner: None,
             tags: vec![],
             purpose: vec![],
+            subject: None,
             tests: vec![],
             unit_tests: vec![],
         };
