@@ -229,7 +229,7 @@ fn a_file_that_the_system_does_not_let_grow_is_told_of_at_once() {
         let said = String::from_utf8_lossy(&said);
         assert_eq!(output.status.code(), Some(3), "{said}");
         assert!(said.contains("no file of that size"), "{said}");
-        assert!(watch.elapsed().as_secs() < 4, "{:?}", watch.elapsed());
+        assert!(watch.elapsed().as_secs() < 9, "{:?}", watch.elapsed());
     }
     numbers.kilde(&["build"]).ended(0);
 }
