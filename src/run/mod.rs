@@ -32,6 +32,7 @@ mod openlineage;
 mod operations;
 mod ops_tables;
 mod overview;
+mod portrait;
 mod publication;
 mod rebuild;
 mod receipt;
@@ -64,10 +65,12 @@ pub(crate) use maintain::{MaintainReport, MaintainRequest};
 #[cfg(test)]
 pub(crate) use matching::ReviewRecord;
 pub(crate) use matching::{
-    AgainstTruth, EntityStory, LearntLevel, MatchEvaluation, MatchForecast, MergeStory, ModelStory,
-    PairStory, RatesStory, Review, ReviewPair, TrainingStory,
+    AgainstTruth, EntityStory, EstimateStory, JudgedByPeople, LearntLevel, LevelStory,
+    MatchEvaluation, MatchForecast, MergeStory, ModelStory, PairStory, RatesStory, Review,
+    ReviewPair, TrainingStory,
 };
 pub(crate) use overview::{Overview, PeopleCount};
+pub(crate) use portrait::{Portrait, PortraitRequest, PortraitTable};
 pub use report::RunReport;
 pub(crate) use report::{
     BrokenRule, ExportReport, HeldReport, OverdueReport, SourceReport, StepReport, TableOutcome,

@@ -149,4 +149,24 @@ pub(super) const CODES: &[Explanation] = &[
         text: "Each column of a golden record belongs to one field, whose rules choose the record that gives it. Columns that are\n\
                taken together stand in one field: `{columns: [street, postcode, city]}`. The id is a column already.",
     },
+    Explanation {
+        code: Code(859),
+        title: "a field of a golden record whose settings do not go together",
+        text: "Of several columns one record gives all: only the best is taken of them. `list` puts each value of one column there,\n\
+               the best by the rules first; `min`, `max`, `sum`, `count`, `any` and `all` take every value, so no rule chooses.\n\
+               `as` has a name for each column.",
+    },
+    Explanation {
+        code: Code(860),
+        title: "corrections without the columns of a correction",
+        text: "A correction names a record and says what a field of its person is: the columns of `record_key`, `field` (a column\n\
+               of the records), `value` (as text; empty: there is none) and `corrected_on`, by which the newest counts. Declare\n\
+               the table as an `append` source with `rollback: keeps`, so that corrections are kept for ever.",
+    },
+    Explanation {
+        code: Code(861),
+        title: "a correction of a column without a declared type",
+        text: "Corrections are texts in a spreadsheet; what becomes of them follows from the type of the column in the contract of\n\
+               the records. Declare the column there.",
+    },
 ];
