@@ -91,7 +91,7 @@ impl Catalog {
     pub(crate) async fn content(&self, name: &TableName, entry: &TableEntry) -> Result<Content> {
         let content = Content::published(&self.log, name, entry).await;
         content.map_err(|error| match error.number() {
-            Some(Code(802)) => error.help(restore_or_rebuild(name)),
+            Some(Code(802)) => error.help(restore_or_rebuild(&[name])),
             _ => error,
         })
     }

@@ -14,10 +14,11 @@ use futures::stream::BoxStream;
 use object_store::ObjectStore;
 use tokio::sync::mpsc;
 
+use super::archive::{is_archive, only_file};
 use super::conform::Conformer;
 use super::drift::{Drift, drift_of, refuse_drift};
 use super::encoded::text;
-use super::format::{Decoding, Seen, format, unreadable};
+use super::format::{Damage, Decoding, Seen, format, unreadable};
 use super::input::{Chunk, RawBytes, channel, content};
 use super::output::{BrokenRules, FirstReject, Output, Written};
 use super::parts;
@@ -164,7 +165,8 @@ impl Attempt {
 /// anything that may pass.
 pub(crate) fn is_unreadable(error: &Error) -> bool {
     let code = error.number().map(|code| code.0);
-    error.kind() == ErrorKind::Input && matches!(code, Some(402 | 403 | 405..=407 | 420..=424))
+    error.kind() == ErrorKind::Input
+        && matches!(code, Some(354 | 356 | 402 | 403 | 405..=407 | 420..=424))
 }
 
 /// Decodes an export that must be readable.
@@ -292,6 +294,11 @@ impl Task {
     fn records(&self, raw: &mut RawBytes, position: &Position) -> Result<(Seen, Written)> {
         let path = &self.export.path;
         let bytes = content(raw, path).map_err(|error| self.unavailable(error))?;
+        let packed = self.scratch.join("export.zip");
+        let bytes: Box<dyn Read + '_> = match is_archive(bytes, &self.source.read, path)? {
+            (true, bytes) => only_file(bytes, self.source.member.as_ref(), path, &packed)?,
+            (false, bytes) => bytes,
+        };
         let bytes = Box::new(Positioned {
             bytes,
             position: position.clone(),
@@ -326,6 +333,7 @@ impl Task {
         drop(bytes);
         // not there for formats that stream
         let _ = std::fs::remove_file(&copy);
+        let _ = std::fs::remove_file(&packed);
         let seen = seen?;
         Ok((seen, output.finish(&conformer)?))
     }
@@ -395,6 +403,10 @@ impl Read for Positioned<'_> {
 
 /// The byte of an export's content at which it could not be read on; `None` where only its line is known.
 fn byte_of(error: &Error, position: &Position) -> Option<u64> {
+    let cause = std::error::Error::source(error);
+    if let Some(damage) = cause.and_then(|cause| cause.downcast_ref::<Damage>()) {
+        return Some(damage.byte);
+    }
     match error.number()?.0 {
         // all of it was read before its end, or what lies there, was missed
         402 | 403 | 421 | 422 => Some(position.get()),

@@ -8,6 +8,7 @@
 //! the export. Invariants: records = accepted + rejected for every export; a record is atomic; nothing is rounded or
 //! guessed. Refuses to know: where tables lie, when something is published, user SQL.
 
+mod archive;
 mod cell;
 mod conform;
 mod drift;
@@ -30,6 +31,7 @@ mod sample;
 mod scratch;
 #[cfg(test)]
 mod testing;
+mod zip;
 
 pub(crate) use conform::{SOURCE_FILE, SOURCE_ROW, table_schema};
 pub(crate) use drift::{Drift, drift_of, must_fail};
@@ -37,7 +39,7 @@ pub(crate) use export::{
     Attempt, DecodedExport, Export, ExportReport, Limits, UnreadableExport, check_rejects,
     decode_export, read_export,
 };
-pub(crate) use format::{sheet_names, sheet_rows};
+pub(crate) use format::{sheet_names, sheet_rows, text_of_avro};
 pub(crate) use hash::hash;
 pub(crate) use ledger::{
     FileStatus, Ledger, LedgerEntry, Standing, Unread, ledger_batch, ledger_entries, ledger_schema,
@@ -48,3 +50,4 @@ pub(crate) use load::{
 pub(crate) use look::look;
 pub(crate) use reject::rejects_schema;
 pub(crate) use scratch::ScratchFile;
+pub(crate) use zip::Archive;

@@ -15,8 +15,8 @@ use super::scratch::ScratchFile;
 use crate::diagnostic::{SourceFile, Span};
 use crate::error::Result;
 use crate::project::{
-    Captures, Column, ColumnType, Contract, Conversions, CsvRead, DataTest, Encoding, Escape,
-    FixedRead, Frame, JsonRead, Load, Materialization, NdjsonRead, Negatives, OnUnreadable,
+    AvroRead, Captures, Column, ColumnType, Contract, Conversions, CsvRead, DataTest, Encoding,
+    Escape, FixedRead, Frame, JsonRead, Load, Materialization, NdjsonRead, Negatives, OnUnreadable,
     ParquetRead, Read, RollbackClass, Source, Spanned, TestKind, TestSeverity, XlsxRead,
 };
 
@@ -95,10 +95,17 @@ pub(crate) fn json() -> JsonRead {
 pub(crate) fn xlsx() -> XlsxRead {
     XlsxRead {
         sheet: None,
-        header: true,
-        skip_lines: 0,
+        header_rows: 1,
+        frame: Frame::default(),
         conversions: conversions(),
     }
+}
+
+pub(crate) fn avro() -> Read {
+    Read::Avro(AvroRead {
+        explode: None,
+        conversions: conversions(),
+    })
 }
 
 pub(crate) fn parquet() -> Read {
@@ -114,6 +121,7 @@ pub(crate) fn source(read: Read, load: Load) -> Source {
         span: Span::default(),
         pipeline: "things".to_string(),
         patterns: Vec::new(),
+        member: None,
         read,
         load,
         max_rejects: None,

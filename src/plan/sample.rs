@@ -104,6 +104,7 @@ impl Sample {
                 span: Span::default(),
                 pipeline: "shop".into(),
                 patterns: vec![],
+                member: None,
                 read: Read::Csv(CsvRead {
                     delimiter: ",".into(),
                     quote: Some('"'),

@@ -279,12 +279,19 @@ fn lost_table(table: &TableName, location: &str) -> Error {
     Error::corrupt(format!("the log of `{table}` has lost a published version"))
         .code(Code(714))
         .at(location)
-        .help(restore_or_rebuild(table))
+        .help(restore_or_rebuild(&[table]))
 }
 
-/// What helps where a table's folder, or a part of it, is gone.
-pub(crate) fn restore_or_rebuild(table: &TableName) -> String {
-    format!(
-        "restore the table's folder from a copy of the lake, or make the table anew: `kilde build --rebuild {table}`"
-    )
+/// What helps where the folders of tables, or parts of them, are gone.
+pub(crate) fn restore_or_rebuild(tables: &[&TableName]) -> String {
+    let flags: Vec<String> = tables.iter().map(|t| format!("--rebuild {t}")).collect();
+    let flags = flags.join(" ");
+    match tables.len() {
+        1 => format!(
+            "restore the table's folder from a copy of the lake, or make the table anew: `kilde build {flags}`"
+        ),
+        n => format!(
+            "restore the folders of these {n} tables from a copy of the lake, or make them anew: `kilde build {flags}`"
+        ),
+    }
 }

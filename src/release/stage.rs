@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::claim::Claim;
 use super::create::{Creation, create};
 use super::failpoint::Boundary;
-use super::foreign::Drift;
+use super::foreign::{Drift, restore_or_rebuild};
 use super::log::{self, CarriedView, LogView, Publish};
 use super::map::{Release, StagedCommit, StagedMap, TableEntry, TableKind};
 use super::request::{PublishRequest, Removal, TableChange, TableWrite};
@@ -539,15 +539,8 @@ impl super::Lake {
         name: &TableName,
         entry: &TableEntry,
     ) -> Result<bool> {
-        let Some(version) = entry.version else {
-            return Ok(true);
-        };
-        let looked = async {
-            let state = self.tables.state(&entry.location, version).await?;
-            self.check_folder(name, &entry.location, &state.files).await
-        };
-        match looked.await {
-            Ok(()) => Ok(true),
+        match self.check_table(name, entry, entry.version).await {
+            Ok(_) => Ok(true),
             Err(error) if error.kind() == ErrorKind::Corrupt => Ok(false),
             Err(error) => Err(error),
         }
@@ -565,23 +558,48 @@ impl super::Lake {
             .tables
             .iter()
             .filter(|(_, entry)| entry.kind == TableKind::Table);
-        let counts: Vec<usize> = stream::iter(tables)
+        let looks: Vec<(&TableName, Result<usize>)> = stream::iter(tables)
             .map(|(name, entry)| {
                 let version = moved.get(name).copied().or(entry.version);
-                async move {
-                    let Some(version) = version else {
-                        return Ok(0);
-                    };
-                    let state = self.tables.state(&entry.location, version).await?;
-                    self.check_folder(name, &entry.location, &state.files)
-                        .await?;
-                    Ok::<_, Error>(state.files.len())
-                }
+                async move { (name, self.check_table(name, entry, version).await) }
             })
             .buffered(AT_ONCE)
-            .try_collect()
+            .collect()
+            .await;
+        let (mut files, mut lost, mut first) = (0, Vec::new(), None);
+        for (name, look) in looks {
+            match look {
+                Ok(found) => files += found,
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    lost.push(name);
+                    first.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        match first {
+            None => Ok(files),
+            Some(error) => Err(error.help(restore_or_rebuild(&lost))),
+        }
+    }
+
+    /// How many files a table has at a version.
+    ///
+    /// # Errors
+    /// `Corrupt` where one is missing or damaged, or the table's log cannot be read.
+    async fn check_table(
+        &self,
+        name: &TableName,
+        entry: &TableEntry,
+        version: Option<u64>,
+    ) -> Result<usize> {
+        let Some(version) = version else {
+            return Ok(0);
+        };
+        let state = self.tables.state(&entry.location, version).await?;
+        self.check_folder(name, &entry.location, &state.files)
             .await?;
-        Ok(counts.iter().sum())
+        Ok(state.files.len())
     }
 }
 

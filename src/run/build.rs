@@ -227,7 +227,7 @@ impl Runner {
         let changed = self.stop.unless(following).await?;
         request.refuse_foreign_changes(&plan, observation.release.as_ref(), changed)?;
         let sweep = claim.declare_sweep(KeepFailedRuns::default());
-        let sweep = self.stop.unless_soon(sweep).await?;
+        let sweep = self.to_its_end(catalog, sweep).await?;
         Ok(Some((observation, plan, sweep)))
     }
 

@@ -18,6 +18,19 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 impl Runner {
+    /// What changes the lake log, and ends by itself though the run shall end; but a store that is away may keep it for longer than
+    /// anybody waits.
+    pub(super) async fn to_its_end<T>(
+        &self,
+        catalog: &Catalog,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        match catalog.lake().store().location().folder() {
+            Some(_) => work.await,
+            None => self.stop.unless_soon(work).await,
+        }
+    }
+
     /// The claim, once another run is done with the lake, if it is within `wait`; and whether it was waited for: then the lake
     /// is not what was looked at before.
     ///
@@ -34,7 +47,7 @@ impl Runner {
         let mut pause = FIRST_PAUSE;
         loop {
             // dropped half way, a claim would leave its entry behind
-            let claiming = self.stop.unless_soon(catalog.lake().claim(run));
+            let claiming = self.to_its_end(catalog, catalog.lake().claim(run));
             let error = match claiming.await {
                 Ok(claim) => return Ok((claim, pause != FIRST_PAUSE)),
                 Err(error) if error.number() == Some(BUSY) => error,

@@ -525,7 +525,7 @@ impl Survey {
                 .map(|table| {
                     format!(
                         "`{table}` is passed over, since its log cannot be read: {}",
-                        release::restore_or_rebuild(table)
+                        release::restore_or_rebuild(&[table])
                     )
                 })
                 .collect(),

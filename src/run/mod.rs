@@ -246,7 +246,6 @@ impl Runner {
     /// The same, and builds end when `stop` says so.
     #[must_use]
     pub fn until(mut self, stop: Stop) -> Self {
-        stop.heed();
         self.stop = stop;
         self
     }

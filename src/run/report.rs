@@ -276,7 +276,7 @@ impl Refusal {
     pub(super) fn of(error: &Error, judged_by: &str) -> Option<Self> {
         let code = error.number()?.0;
         let is_of_the_file =
-            matches!(code, 401..=403 | 405..=407 | 409..=410 | 420..=424 | 461..=463);
+            matches!(code, 354 | 356 | 401..=403 | 405..=407 | 409..=410 | 420..=424 | 461..=463);
         (error.kind() == ErrorKind::Input && is_of_the_file).then(|| Self {
             judged_by: judged_by.to_string(),
             code,

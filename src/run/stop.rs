@@ -41,7 +41,7 @@ impl Stopper {
         (Self { wish, is_heeded }, stop)
     }
 
-    /// Whether a run was told to listen: before that, nothing is under way that would have to end well.
+    /// Whether a run has begun to listen: before that, nothing is under way that would have to end well.
     #[must_use]
     pub fn is_heeded(&self) -> bool {
         self.is_heeded.load(Ordering::Relaxed)
@@ -54,16 +54,12 @@ impl Stopper {
 }
 
 impl Stop {
-    /// From here on whoever speaks the wish can rely on it that a run obeys.
-    pub(super) fn heed(&self) {
-        self.is_heeded.store(true, Ordering::Relaxed);
-    }
-
     /// Work that had better not be dropped half way: once the wish is spoken it has a moment to end by itself.
     ///
     /// # Errors
     /// As [`Stop::unless`], where it does not.
     pub(super) async fn unless_soon<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.is_heeded.store(true, Ordering::Relaxed);
         let mut work = std::pin::pin!(work);
         let kind = tokio::select! {
             biased;
@@ -79,6 +75,7 @@ impl Stop {
     /// # Errors
     /// `Interrupted` or `Terminated` where the wish is spoken before the work ends; else what the work gives.
     pub(super) async fn unless<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.is_heeded.store(true, Ordering::Relaxed);
         tokio::select! {
             biased;
             kind = self.spoken() => Err(stopped(kind)),
@@ -123,7 +120,7 @@ mod tests {
     async fn what_must_not_be_dropped_has_a_moment_to_end() {
         let (stopper, stop) = Stopper::new();
         assert!(!stopper.is_heeded());
-        stop.heed();
+        stop.unless_soon(async { Ok(()) }).await.unwrap();
         assert!(stopper.is_heeded());
         stopper.stop(ErrorKind::Terminated);
         let quick = async {

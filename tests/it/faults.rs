@@ -13,6 +13,10 @@ use crate::time_limit;
 /// Steps of a history.
 const STEPS: u32 = 6;
 
+/// Histories that went wrong once, run before the others where any are asked for. 26: a sign of life that landed after its
+/// builder's death, and after the silence that should have made it known.
+const ONCE_BROKEN: [u64; 1] = [26];
+
 /// SplitMix64: small, seeded, the same everywhere.
 struct Random(u64);
 
@@ -199,7 +203,9 @@ fn whatever_a_store_does_every_history_ends_with_each_export_once() {
     };
     let wanted = std::env::var("KILDE_HISTORIES").unwrap_or("1".to_string());
     let (first, last) = wanted.split_once("..").unwrap_or(("1", &wanted));
-    for seed in first.parse().unwrap()..=last.parse().unwrap() {
+    let (first, last): (u64, u64) = (first.parse().unwrap(), last.parse().unwrap());
+    let once_broken = ONCE_BROKEN.into_iter().filter(|_| last > 1);
+    for seed in once_broken.chain(first..=last) {
         let told = History::run(seed, store);
         foreign::told(&told);
     }

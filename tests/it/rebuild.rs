@@ -93,6 +93,19 @@ fn a_table_whose_folder_or_log_is_lost_is_told_of_and_made_anew_when_asked() {
     deliver(&company, 3);
     let said = company.kilde(&["build"]).ended(4);
     says(&said, &["K0802", "kilde build --rebuild gold.sales"]);
+    // nor do the others wait for their upkeep
+    let said = company.kilde(&["maintain"]).ended(0);
+    assert!(
+        said.stdout.contains("`gold.sales` is passed over"),
+        "{}",
+        said.stdout
+    );
+    let said = company.kilde(&["doctor"]).ended(4);
+    assert!(
+        said.stdout.contains("--rebuild gold.sales"),
+        "{}",
+        said.stdout
+    );
     assert_eq!(company.query("select count(*) from bronze.orders"), [["4"]]);
     let said = company.kilde(&["build", "--rebuild", "sales", "-s", "gold.given"]);
     says(&said.ended(2), &["K0725", "not selected"]);

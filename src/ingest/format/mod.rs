@@ -4,6 +4,7 @@
 //! A format finds records and says where they stand. What a value means is the conformer's business, where the result
 //! goes the output's.
 
+mod avro;
 #[cfg(test)]
 mod collections;
 #[cfg(test)]
@@ -31,7 +32,10 @@ use super::output::Output;
 use crate::error::Result;
 use crate::project::{Conversions, Encoding, Read as Declared};
 
+pub(super) use avro::Damage;
+pub(crate) use avro::text_of_avro;
 pub(super) use lines::unreadable;
+pub(super) use scratch::copy;
 pub(crate) use xlsx::{sheet_names, sheet_rows};
 
 /// Most rows of a batch.
@@ -84,6 +88,7 @@ pub(crate) fn format(read: &Declared) -> Box<dyn Format> {
         Declared::Ndjson(read) => Box::new(ndjson::Ndjson::new(read.clone())),
         Declared::Json(read) => Box::new(json_document::JsonDocument::new(read.clone())),
         Declared::Xlsx(read) => Box::new(xlsx::Xlsx::new(read.clone())),
+        Declared::Avro(read) => Box::new(avro::Avro::new(read.clone())),
         Declared::Parquet(read) => Box::new(parquet::Parquet::new(read.clone())),
     }
 }
