@@ -13,7 +13,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use crate::clock::{Clock, SimulatedClock};
 use crate::engine::{self, Engine, EngineOptions, Joins};
 use crate::error::{Error, Result};
-use crate::ingest::{DecodedExport, Export, ScratchFile, decode_export};
+use crate::ingest::{DecodedExport, Export, Limits, ScratchFile, decode_export};
 use crate::lake::{Layout, RowHasher, WriteSpec, write_table};
 use crate::name::{ClaimNumber, TableName};
 use crate::project::{Captures, Contract, Project, Source};
@@ -139,7 +139,10 @@ impl Decoder {
             &self.export,
             &self.source,
             &self.contract,
-            self.max_record_bytes,
+            Limits {
+                max_record_bytes: self.max_record_bytes,
+                threads: crate::parallel::cores(),
+            },
             &self.scratch,
         )
         .await

@@ -78,7 +78,6 @@ impl Catalog {
                 .iter()
                 .map(|f| (f.path.clone(), f.clone()))
                 .collect(),
-            release: None,
             definition: candidate.definition.clone(),
         };
         let file_set = self.log.file_set(&candidate.location, &state).await?;

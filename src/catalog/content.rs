@@ -6,9 +6,10 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 
+use crate::diagnostic::Code;
 use crate::engine::{self, FileSet};
 use crate::error::{Error, Result};
-use crate::lake::DeltaLog;
+use crate::lake::{self, DeltaLog};
 use crate::name::TableName;
 use crate::release::{LiveFile, TableEntry, TableLog};
 
@@ -46,6 +47,15 @@ impl Content {
             ))
         })?;
         let state = log.state(&entry.location, version).await?;
+        // a table that was lost and made anew begins with the same versions
+        if lake::TableIdentity::of(&state.definition)?.id != entry.table_id {
+            return Err(
+                Error::corrupt(format!("another table than that of the release lies in the folder of `{name}`"))
+                    .code(Code(727))
+                    .at(entry.location.as_str())
+                    .help("it was made anew since, or its folder was replaced: `kilde releases show N` tells when it changed"),
+            );
+        }
         let file_set = log.file_set(&entry.location, &state).await?;
         Ok(Self {
             name: name.clone(),

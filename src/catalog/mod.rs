@@ -17,11 +17,12 @@ pub(crate) use row_changes::{DifferentRow, RowChange, RowChanges, RowQuestion};
 
 use std::sync::Arc;
 
+use crate::diagnostic::Code;
 use crate::engine::{Engine, FunctionRegistry};
 use crate::error::{Error, Result};
 use crate::lake::DeltaLog;
 use crate::name::{ReleaseNumber, TableName};
-use crate::release::{Lake, Release, TableEntry};
+use crate::release::{Lake, Release, TableEntry, restore_or_rebuild};
 
 /// The tables of a lake, for reading.
 #[derive(Clone, Debug)]
@@ -88,6 +89,10 @@ impl Catalog {
 
     /// A published table's content at the version that the release pins.
     pub(crate) async fn content(&self, name: &TableName, entry: &TableEntry) -> Result<Content> {
-        Content::published(&self.log, name, entry).await
+        let content = Content::published(&self.log, name, entry).await;
+        content.map_err(|error| match error.number() {
+            Some(Code(802)) => error.help(restore_or_rebuild(&[name])),
+            _ => error,
+        })
     }
 }

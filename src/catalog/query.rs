@@ -40,6 +40,18 @@ impl View {
     }
 }
 
+impl View {
+    /// What helps where files of what is read are lost: of an older release no build makes anything again.
+    fn advise(&self, error: Error) -> Error {
+        match (self, error.number()) {
+            (Self::Release(_), Some(Code(802 | 807))) => error.help(
+                "restore what is missing from a backup of the lake; without `--release` the newest release is read, which may not need it",
+            ),
+            _ => error,
+        }
+    }
+}
+
 /// The rows of a query, batch by batch, while it runs.
 pub(crate) struct Rows {
     schema: SchemaRef,
@@ -127,7 +139,8 @@ impl Catalog {
             .map_err(Error::from_diagnostics)?;
         let mut tables: BTreeMap<TableName, Arc<dyn TableProvider>> = BTreeMap::new();
         for table in uses {
-            let provider = self.provider(&opened, &table.table).await?;
+            let provider = self.provider(&opened, &table.table).await;
+            let provider = provider.map_err(|error| view.advise(error))?;
             tables.insert(table.table, provider);
         }
         let session = self.engine.session(&tables, Joins::Hash)?;
@@ -136,10 +149,11 @@ impl Catalog {
             .map_err(|found| Error::from_diagnostics(vec![found]))?;
         let (schema, rows) = engine::stream(frame).await?;
         let release = opened.release.as_ref().map(|release| release.number);
+        let view = view.clone();
         let rows = rows.map_err(move |error| match (release, error.location()) {
             (Some(release), Some(file)) if error.number() == Some(Code(807)) => {
                 let place = format!("{file}, of release {release}");
-                error.at(place)
+                view.advise(error.at(place))
             }
             _ => error,
         });

@@ -47,7 +47,8 @@ pub(super) struct Build {
         default_missing_value = ANY_TABLE
     )]
     allow_breaking: Vec<String>,
-    /// Take the newest export of a `load: replace` source although it has under 80 % of the records of the last one
+    /// Accept a loss: the newest export of a `load: replace` source although it has under 80 % of the records of the last one;
+    /// with `--rebuild`, what the table held and no build can make again
     #[arg(
         long,
         env = "KILDE_ACCEPT",
@@ -63,6 +64,14 @@ pub(super) struct Build {
         value_delimiter = ','
     )]
     overrule: Vec<String>,
+    /// Make a table anew whose folder, log or files are lost; may be repeated
+    #[arg(
+        long,
+        env = "KILDE_REBUILD",
+        value_name = "TABLE",
+        value_delimiter = ','
+    )]
+    rebuild: Vec<String>,
     #[command(flatten)]
     wait: WaitOptions,
     /// Leave maintenance to `kilde maintain`, even where some is due
@@ -101,7 +110,15 @@ impl Build {
             names if names.iter().any(|name| name == ANY_TABLE) => AllowBreaking::All,
             names => AllowBreaking::Of(names.iter().cloned().collect()),
         };
-        let accepted = self.accept.iter().map(|name| replaced(&project, name));
+        let rebuilt = self.rebuild.iter().map(|name| published(&project, name));
+        request.rebuild = rebuilt.collect::<Result<_>>()?;
+        let accepted = self
+            .accept
+            .iter()
+            .map(|name| match published(&project, name) {
+                Ok(table) if request.rebuild.contains(&table) => Ok(table),
+                _ => replaced(&project, name),
+            });
         request.accept = accepted.collect::<Result<_>>()?;
         let shown = Shown {
             json: self.json,
@@ -159,6 +176,14 @@ pub(super) async fn run(
     }
     let failed = report.kind_of_failure().map(ErrorKind::exit_code);
     Ok(failed.map_or(ExitCode::SUCCESS, ExitCode::from))
+}
+
+/// A table of the project, or one of kilde's own.
+fn published(project: &Project, name: &str) -> Result<TableName> {
+    match name.parse::<TableName>() {
+        Ok(table) if table.is_own() => Ok(table),
+        _ => project.table(name),
+    }
 }
 
 /// A table of which each export is the whole truth.

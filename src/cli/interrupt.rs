@@ -21,7 +21,8 @@ pub(super) fn stop_on_signal() -> Result<Stop> {
     let (stopper, stop) = Stopper::new();
     let mut is_second = false;
     listen(move |kind| {
-        if is_second {
+        // of a project that is still being read, nothing has begun
+        if is_second || !stopper.is_heeded() {
             end(kind);
         }
         is_second = true;
@@ -88,11 +89,24 @@ async fn hear(mut heard: impl FnMut(ErrorKind), ready: &mpsc::Sender<std::io::Re
             return;
         }
     };
+    survive_the_limit_of_file_size();
     loop {
         tokio::select! {
             _ = interrupt.recv() => heard(ErrorKind::Interrupted),
             _ = terminate.recv() => heard(ErrorKind::Terminated),
         }
+    }
+}
+
+/// A file that would grow beyond what the system allows (`ulimit -f`) is then an error like any other, and told; not heard, the
+/// signal ends the process without a word.
+#[cfg(unix)]
+fn survive_the_limit_of_file_size() {
+    use tokio::signal::unix::{SignalKind, signal};
+    /// SIGXFSZ of Linux, macOS and the BSDs.
+    const FILE_SIZE: i32 = 25;
+    if let Err(error) = signal(SignalKind::from_raw(FILE_SIZE)) {
+        tracing::debug!("the limit of file size ends this process: {error}");
     }
 }
 

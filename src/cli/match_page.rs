@@ -1,10 +1,11 @@
 //! `kilde match evaluate --html`: how right a match is and why, one page, whole in one file. Holds counts, and no value of a
 //! person.
 
-use super::format::{count, plural, share};
+use super::format::{count, plural};
+use super::matching::interval;
 use super::page::{document, escaped, section};
 use crate::project::Project;
-use crate::run::{AgainstTruth, MatchEvaluation, RatesStory};
+use crate::run::{AgainstTruth, LevelStory, MatchEvaluation, RatesStory};
 
 /// The page.
 pub(super) fn render(found: &MatchEvaluation, project: &Project) -> String {
@@ -22,26 +23,15 @@ pub(super) fn render(found: &MatchEvaluation, project: &Project) -> String {
     if let Some(truth) = &found.truth {
         body.push_str(&section("Against the truth", &of_truth(truth)));
     }
-    let decided = match found.decided_precision {
-        Some((low, high)) => format!("people's decisions say {low:.3} to {high:.3} (95 %)"),
-        None => "nobody decided on such pairs: not measured".to_string(),
-    };
-    body.push_str(&section(
-        "Without a truth",
-        &format!(
-            "<p>The model believes that {:.4} of the joined pairs are of one person, and that they are {:.4} of those compared; \
-             {decided}.</p>\n",
-            found.believed_precision, found.believed_recall
-        ),
-    ));
+    body.push_str(&section("Without a truth", &without_truth(found)));
     let strata = found.strata.iter().map(|stratum| {
         let name = format!("from {} bits", stratum.from);
-        let said = match stratum.decided {
+        let said = match stratum.answered {
             0 => count(stratum.pairs),
-            decided => format!(
-                "{} · {} of {decided} decided the same",
+            answered => format!(
+                "{} · {} of {answered} judged the same",
                 count(stratum.pairs),
-                stratum.decided_same
+                stratum.answered_same
             ),
         };
         (name, stratum.pairs as f64, said)
@@ -57,11 +47,42 @@ pub(super) fn render(found: &MatchEvaluation, project: &Project) -> String {
         (name, *ids as f64, plural(*ids, "id"))
     });
     body.push_str(&section("Records of an id", &bars(sizes.collect())));
+    body.push_str(&section("Held together by one pair", &of_bridges(found)));
     document(
         &title,
         &body,
         "<code>kilde review --html</code> shows the pairs nearest to the threshold",
     )
+}
+
+/// What the model believes, and what people say of pairs drawn at random.
+fn without_truth(found: &MatchEvaluation) -> String {
+    let mut text = format!(
+        "<p>The model believes that {:.4} of the joined pairs are of one person, and that they are {:.4} of those compared.</p>\n",
+        found.believed_precision, found.believed_recall
+    );
+    let Some(judged) = &found.judged else {
+        text.push_str(
+            "<p>Nobody judged pairs drawn at random, so that is not measured: <code>kilde review --sample 100 --html FILE</code> \
+             draws them.</p>\n",
+        );
+        return text;
+    };
+    let rows = judged.by_threshold.iter().map(|(from, precision, recall)| {
+        let mark = if *from == found.same_from { " (now)" } else { "" };
+        format!(
+            "<tr><td>one person from {from} bits on{mark}</td><td class=number>{}</td><td class=number>{}</td></tr>\n",
+            interval(precision),
+            interval(recall)
+        )
+    });
+    text.push_str(&format!(
+        "<p>People judged {} drawn at random; with 95 % certainty:</p>\n<table><tr><th></th><th class=number>precision</th>\
+         <th class=number>recall</th></tr>\n{}</table>\n",
+        plural(judged.answered, "pair"),
+        rows.collect::<String>()
+    ));
+    text
 }
 
 fn of_truth(truth: &AgainstTruth) -> String {
@@ -87,14 +108,39 @@ fn of_truth(truth: &AgainstTruth) -> String {
     format!(
         "<table><tr><th></th><th class=number>precision</th><th class=number>recall</th><th class=number>F1</th></tr>\n{rows}</table>\n\
          <p class=faint>{} of {} people are one id of their own, {} ids mix people, {} people have several ids</p>\n",
-        share(truth.exact, truth.people),
+        count(truth.exact),
         count(truth.people),
         count(truth.mixed),
         count(truth.torn)
     )
 }
 
-/// A bar for each line, the longest of full width.
+/// Ids of three records and more that would fall in two, the weakest first.
+fn of_bridges(found: &MatchEvaluation) -> String {
+    if found.bridges.is_empty() {
+        return "<p>No id of three records or more hangs on one pair.</p>\n".to_string();
+    }
+    let rows = found.bridges.iter().map(|bridge| {
+        let weight = match bridge.weight {
+            Some(weight) => format!("{weight:+.1}"),
+            None => "certain".to_string(),
+        };
+        format!(
+            "<tr><td><code>kilde why {}</code></td><td class=number>{} + {}</td><td class=number>{weight}</td></tr>\n",
+            escaped(&bridge.id),
+            bridge.parts.0,
+            bridge.parts.1
+        )
+    });
+    format!(
+        "<p>{} where an id would fall in two without one pair; the weakest:</p>\n\
+         <table><tr><th>id</th><th class=number>records</th><th class=number>bits of the pair</th></tr>\n{}</table>\n",
+        plural(found.bridges_count, "place"),
+        rows.collect::<String>()
+    )
+}
+
+/// A bar for each line, the longest of full width; the figure beside it says the same.
 fn bars(lines: Vec<(String, f64, String)>) -> String {
     let longest = lines
         .iter()
@@ -102,7 +148,7 @@ fn bars(lines: Vec<(String, f64, String)>) -> String {
         .fold(1.0, f64::max);
     let rows = lines.iter().map(|(name, length, said)| {
         format!(
-            "<tr><td>{}</td><td class=bar><svg viewBox=\"0 0 100 14\" preserveAspectRatio=none>\
+            "<tr><td>{}</td><td class=bar><svg viewBox=\"0 0 100 14\" preserveAspectRatio=none aria-hidden=true>\
              <rect class=now width={:.2} height=14 /></svg></td><td class=number>{}</td></tr>\n",
             escaped(name),
             100.0 * length / longest,
@@ -112,14 +158,36 @@ fn bars(lines: Vec<(String, f64, String)>) -> String {
     format!("<table>{}</table>\n", rows.collect::<String>())
 }
 
-/// Shares of each level among pairs of one person, of strangers and of relatives, and what it weighs.
+/// Of each level its share among pairs of one person (m), of strangers (u) and of relatives; and what it weighs against
+/// strangers, drawn to the right where it speaks for one person.
 fn levels(found: &MatchEvaluation) -> String {
-    let cell = |share: f64| format!("<td class=number>{share:.6}</td>");
-    let rows = found.levels.iter().map(|level| {
-        let weight = (level.same / level.stranger).log2();
+    let weight = |level: &LevelStory| (level.same / level.stranger).log2();
+    let widest = found.levels.iter().map(|level| weight(level).abs());
+    let widest = widest.filter(|bits| bits.is_finite()).fold(1.0, f64::max);
+    let cell = |share: f64| {
         format!(
-            "<tr><td>{} {}</td>{}{}{}<td class=number>{weight:+.1}</td></tr>\n",
-            escaped(&level.comparison),
+            "<td class=number>{share:.6}<svg class=share viewBox=\"0 0 100 3\" preserveAspectRatio=none aria-hidden=true>\
+             <rect class=now width={:.2} height=3 /></svg></td>",
+            100.0 * share.clamp(0.0, 1.0)
+        )
+    };
+    let mut before = "";
+    let rows = found.levels.iter().map(|level| {
+        let bits = weight(level);
+        let length = (bits.abs() / widest).min(1.0) * 50.0;
+        let (class, from) = match bits < 0.0 {
+            true => ("against", 50.0 - length),
+            false => ("for", 50.0),
+        };
+        let name = match before == level.comparison {
+            true => "",
+            false => level.comparison.as_str(),
+        };
+        before = &level.comparison;
+        format!(
+            "<tr><th>{}</th><td>{}</td>{}{}{}<td class=bits><svg viewBox=\"0 0 100 14\" preserveAspectRatio=none aria-hidden=true>\
+             <rect class={class} x={from:.2} width={length:.2} height=14 /></svg></td><td class=number>{bits:+.1}</td></tr>\n",
+            escaped(name),
             escaped(&level.level),
             cell(level.same),
             cell(level.stranger),
@@ -127,8 +195,10 @@ fn levels(found: &MatchEvaluation) -> String {
         )
     });
     format!(
-        "<table><tr><th></th><th class=number>one person</th><th class=number>strangers</th><th class=number>relatives</th>\
-         <th class=number>bits</th></tr>\n{}</table>\n",
+        "<style>rect.for {{ fill: var(--good); }} rect.against {{ fill: var(--bad); }} svg.share {{ display: block; width: 100%; height: 3px; }} \
+         td.bits {{ width: 24%; }} td.bits svg {{ width: 100%; height: 14px; display: block; margin-top: .25rem; }}</style>\n\
+         <table><tr><th></th><th></th><th class=number>one person (m)</th><th class=number>strangers (u)</th>\
+         <th class=number>relatives</th><th></th><th class=number>bits</th></tr>\n{}</table>\n",
         rows.collect::<String>()
     )
 }

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
-use super::format::{Columns, count, plural, share};
+use super::format::{Columns, count, plural};
 use super::match_model::{Model, Train};
 use super::options::{Options, as_of};
 use super::style::{self, STRONG, styled};
 use super::{match_page, page};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
-use crate::run::{AgainstTruth, MatchEvaluation, RatesStory};
+use crate::run::{AgainstTruth, EstimateStory, JudgedByPeople, MatchEvaluation, RatesStory};
 
 #[derive(Debug, Args)]
 pub(super) struct Match {
@@ -102,15 +102,48 @@ fn render(found: &MatchEvaluation) -> String {
         "the model believes: of the pairs from {} bits on {:.4} are of one person, and they are {:.4} of those compared\n",
         found.same_from, found.believed_precision, found.believed_recall
     ));
-    text.push_str(&match found.decided_precision {
-        Some((low, high)) => format!(
-            "people decided on {}: of all pairs from {} bits on {low:.3} to {high:.3} are of one person (95 %)\n",
-            plural(found.strata.iter().map(|s| s.decided).sum(), "pair"),
-            found.same_from
-        ),
-        None => "nobody decided on pairs from there on: what the model believes is not measured\n".to_string(),
+    text.push_str(&match &found.judged {
+        Some(judged) => of_people(judged, found),
+        None => "nobody judged pairs drawn at random, so that is not measured: `kilde review --sample 100 --html FILE` draws them\n"
+            .to_string(),
     });
     text
+}
+
+fn of_people(judged: &JudgedByPeople, found: &MatchEvaluation) -> String {
+    let cannot_say = match judged.cannot_say {
+        0 => String::new(),
+        pairs => format!(" (of {} more nobody can say it)", count(pairs)),
+    };
+    let mut text = format!(
+        "people judged {} drawn at random{cannot_say}; with 95 % certainty, of the pairs from {} bits on:\n",
+        plural(judged.answered, "pair"),
+        found.review_from.min(found.same_from)
+    );
+    let mut columns = Columns::new(&[false, false, false]);
+    columns.row(["", "precision", "recall"].map(String::from).to_vec());
+    for (from, precision, recall) in &judged.by_threshold {
+        let mark = if *from == found.same_from {
+            " (now)"
+        } else {
+            ""
+        };
+        columns.row(vec![
+            format!("one person from {from} bits on{mark}"),
+            interval(precision),
+            interval(recall),
+        ]);
+    }
+    text.push_str(&columns.render("  "));
+    text
+}
+
+/// `0.981 (0.953 to 0.992)`.
+pub(super) fn interval(estimate: &EstimateStory) -> String {
+    format!(
+        "{:.3} ({:.3} to {:.3})",
+        estimate.value, estimate.low, estimate.high
+    )
 }
 
 fn of_truth(truth: &AgainstTruth, same_from: f64) -> String {
@@ -153,8 +186,9 @@ fn of_truth(truth: &AgainstTruth, same_from: f64) -> String {
     }
     text.push_str(&columns.render("  "));
     text.push_str(&format!(
-        "whole: {} of people are one id of their own · {} ids mix people · {} people have several ids\n",
-        share(truth.exact, truth.people),
+        "whole: {} of {} people are one id of their own · {} ids mix people · {} people have several ids\n",
+        count(truth.exact),
+        count(truth.people),
         count(truth.mixed),
         count(truth.torn)
     ));

@@ -7,6 +7,7 @@ mod build;
 mod check;
 mod connect;
 mod contract;
+mod customer;
 mod diff;
 mod diff_page;
 mod doctor;
@@ -48,6 +49,7 @@ mod style;
 mod test;
 mod why;
 mod why_match;
+mod why_page;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -91,6 +93,8 @@ enum Command {
     Query(query::Query),
     /// Say why a table is stale or not; why two records are one person or two; how a person was put together
     Why(why::Why),
+    /// Show all that a release knows of one person: records, consents, groups, what happened
+    Customer(customer::Customer),
     /// Run the unit tests of steps: rows given, rows expected; reads no data
     Test(test::Test),
     /// Run one step in memory on the newest release, and show its rows; writes nothing
@@ -214,6 +218,7 @@ fn run(arguments: Arguments, scaffold: Scaffold) -> Result<ExitCode> {
             Command::Lineage(command) => command.run(&options),
             Command::Query(command) => command.run(&options).await,
             Command::Why(command) => command.run(&options).await,
+            Command::Customer(command) => command.run(&options).await,
             Command::Test(command) => command.run(&options).await,
             Command::Show(command) => command.run(&options).await,
             Command::Contract(command) => command.run(&options).await,

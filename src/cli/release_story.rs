@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::format::{self, Columns};
 use super::options::Options;
-use super::style::{self, BAD, DOUBT, FAINT, STRONG, styled};
+use super::style::{self, BAD, DOUBT, FAINT, GOOD, STRONG, styled};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::name::ReleaseNumber;
@@ -192,6 +192,12 @@ fn troubles(story: &ReleaseStory) -> String {
         text.push_str(&format!(
             "{} a foreign change: {overruled}\n",
             styled(DOUBT, "overruled")
+        ));
+    }
+    for adopted in &story.adopted {
+        text.push_str(&format!(
+            "{} rows of another tool: {adopted}\n",
+            styled(GOOD, "adopted")
         ));
     }
     for run in &story.failed_runs {

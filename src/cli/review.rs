@@ -20,6 +20,10 @@ const SHOWN: usize = 20;
 pub(super) struct Review {
     /// The table of the ids, short where unique [default: that of the only match step]
     table: Option<String>,
+    /// Instead of what waits, draw a random sample of so many pairs from every band of weights: what people say of it tells
+    /// `match evaluate` how right the match is
+    #[arg(long, value_name = "PAIRS", value_parser = clap::value_parser!(u16).range(1..))]
+    sample: Option<u16>,
     /// Write a spreadsheet with a column for the decision; filled in, it is an export of the decisions' table
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
@@ -36,7 +40,9 @@ impl Review {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let as_of = as_of(None, &project, clock.now())?;
         let runner = options.runner(&project, &clock)?;
-        let queue = runner.review(table.as_ref(), as_of).await?;
+        let queue = runner
+            .review(table.as_ref(), self.sample.map(usize::from), as_of)
+            .await?;
         let written = match (&self.csv, &self.html) {
             (Some(file), _) => Some((file, spreadsheet(&queue))),
             (None, Some(file)) => Some((file, review_page::render(&queue, &project))),

@@ -10,7 +10,7 @@ use clap::Args;
 use super::format::{self, Columns};
 use super::options::{Options, SelectionOptions, as_of};
 use super::style::{self, DOUBT, GOOD, STRONG, styled};
-use super::{page, why_match};
+use super::{page, why_match, why_page};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::name::TableName;
@@ -32,8 +32,8 @@ pub(super) struct Why {
     /// Print all that is known of two records or an id as JSON
     #[arg(long)]
     json: bool,
-    /// Write a page with the evidence of two records as a picture
-    #[arg(long, value_name = "FILE", requires = "other", conflicts_with = "json")]
+    /// Write a page with the evidence of two records, or the joins of an id, as a picture
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
     html: Option<PathBuf>,
     /// Date or time the tables speak of (`$as_of`) [default: the midnight that began today]
     #[arg(long, env = "KILDE_AS_OF", value_name = "TIME")]
@@ -50,6 +50,10 @@ impl Why {
             return self.who_is_who(options, &project, &runner, as_of).await;
         }
         let table = project.table(&self.asked)?;
+        if self.html.is_some() || self.json {
+            return Err(Error::config("why a table is stale is told as text only")
+                .help("`--html` and `--json` are for two records, or an id: `kilde why crm:10442 web:88213`"));
+        }
         let selection = SelectionOptions {
             select: Vec::new(),
             exclude: Vec::new(),
@@ -81,7 +85,7 @@ impl Why {
                 let story = runner.why_pair(table, (&self.asked, other), as_of).await?;
                 match &self.html {
                     Some(file) => {
-                        page::write(file, &why_match::pair_page(&story))?;
+                        page::write(file, &why_page::pair_page(&story))?;
                         format!("{} written\n", file.display())
                     }
                     None if self.json => json(&story)?,
@@ -96,9 +100,13 @@ impl Why {
                         self.asked
                     ))
                 })?;
-                match self.json {
-                    true => json(&story)?,
-                    false => why_match::entity_text(&story),
+                match &self.html {
+                    Some(file) => {
+                        page::write(file, &why_page::entity_page(&story))?;
+                        format!("{} written\n", file.display())
+                    }
+                    None if self.json => json(&story)?,
+                    None => why_match::entity_text(&story),
                 }
             }
         };

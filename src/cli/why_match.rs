@@ -1,7 +1,6 @@
 //! `kilde why A B` and `kilde why ENTITY`: who is who, and why.
 
 use super::format::{Columns, plural};
-use super::page::{document, escaped, section};
 use super::style::{DOUBT, FAINT, GOOD, STRONG, styled};
 use crate::run::{EntityStory, MergeStory, PairStory};
 
@@ -11,9 +10,9 @@ const WIDEST: f64 = 12.0;
 const BAR: usize = 16;
 
 /// A line of the sum: what says it, and how many bits.
-struct Line {
-    words: String,
-    bits: f64,
+pub(super) struct Line {
+    pub(super) words: String,
+    pub(super) bits: f64,
 }
 
 /// Whether an id looks as those that a match issues.
@@ -64,7 +63,7 @@ pub(super) fn pair_text(story: &PairStory) -> String {
 }
 
 /// `same person c_7…, 19.4 bits (same from 6)`.
-fn headline(story: &PairStory) -> String {
+pub(super) fn headline(story: &PairStory) -> String {
     let ids = match (story.is_one, story.one.id.as_str(), story.other.id.as_str()) {
         (true, id, _) => format!("one person {id}"),
         (false, "", _) | (false, _, "") => {
@@ -93,7 +92,7 @@ fn verdict(story: &PairStory, weight: f64) -> String {
     }
 }
 
-fn lines(story: &PairStory) -> Vec<Line> {
+pub(super) fn lines(story: &PairStory) -> Vec<Line> {
     let mut lines = vec![Line {
         words: "start: two random records".to_string(),
         bits: story.start,
@@ -129,7 +128,7 @@ fn lines(story: &PairStory) -> Vec<Line> {
 }
 
 /// What decides besides the weight, and what would change it.
-fn remarks(story: &PairStory) -> Vec<String> {
+pub(super) fn remarks(story: &PairStory) -> Vec<String> {
     let mut remarks = Vec::new();
     let is_same = story.weight >= story.same_from;
     match (story.decided_by, is_same, story.is_one) {
@@ -178,102 +177,12 @@ fn remarks(story: &PairStory) -> Vec<String> {
     remarks
 }
 
-fn signed(bits: f64) -> String {
+pub(super) fn signed(bits: f64) -> String {
     if bits < 0.0 {
         format!("−{:.1}", -bits)
     } else {
         format!("{bits:+.1}")
     }
-}
-
-/// The waterfall as a picture, with the records side by side.
-pub(super) fn pair_page(story: &PairStory) -> String {
-    let mut body = format!("<header><h1>{}</h1></header>\n", escaped(&headline(story)));
-    body.push_str(&waterfall(story));
-    let remarks = remarks(story);
-    let remarks = remarks
-        .iter()
-        .map(|remark| format!("<li>{}</li>", escaped(remark)));
-    body.push_str(&format!("<ul>{}</ul>\n", remarks.collect::<String>()));
-    let rows = story.values.iter().map(|(column, one, other)| {
-        let cell = |value: &Option<String>| escaped(value.as_deref().unwrap_or(""));
-        let (one, other) = (cell(one), cell(other));
-        format!(
-            "<tr><th>{}</th><td>{one}</td><td>{other}</td></tr>\n",
-            escaped(column)
-        )
-    });
-    let table = format!(
-        "<table><tr><th></th><th>{}</th><th>{}</th></tr>\n{}</table>\n",
-        escaped(&story.one.record),
-        escaped(&story.other.record),
-        rows.collect::<String>()
-    );
-    body.push_str(&section("The records", &table));
-    document(&headline(story), &body, &escaped(&story.table))
-}
-
-/// One bar for each line, each beginning where the one before ended.
-fn waterfall(story: &PairStory) -> String {
-    const ROW: f64 = 26.0;
-    const LEFT: f64 = 290.0;
-    const WIDTH: f64 = 560.0;
-    let mut lines = lines(story);
-    lines.push(Line {
-        words: "together".to_string(),
-        bits: story.weight,
-    });
-    let mut sum = 0.0;
-    let last = lines.len() - 1;
-    let bars: Vec<(f64, f64)> = lines
-        .iter()
-        .enumerate()
-        .map(|(at, line)| {
-            let from = if at == last { 0.0 } else { sum };
-            sum = from + line.bits;
-            (from, sum)
-        })
-        .collect();
-    let ends = bars.iter().flat_map(|(from, to)| [*from, *to]);
-    let (low, high) = ends
-        .chain([story.same_from])
-        .fold((0.0_f64, 1.0_f64), |(low, high), bits| {
-            (low.min(bits), high.max(bits))
-        });
-    let x = |bits: f64| LEFT + (bits - low) / (high - low) * WIDTH;
-    let height = ROW * lines.len() as f64 + 24.0;
-    let mut drawn = String::new();
-    for (at, (line, (from, to))) in lines.iter().zip(&bars).enumerate() {
-        let y = ROW * at as f64;
-        let (start, end) = (x(from.min(*to)), x(from.max(*to)));
-        let class = match (at == last, line.bits < 0.0) {
-            (true, _) => "sum",
-            (false, true) => "against",
-            (false, false) => "for",
-        };
-        drawn.push_str(&format!(
-            "<text x=0 y={:.1}>{}</text><rect class={class} x={start:.1} y={:.1} width={:.1} height=16 />\
-             <text x={:.1} y={:.1}>{}</text>\n",
-            y + 17.0,
-            escaped(line.words.trim_start()),
-            y + 5.0,
-            (end - start).max(1.0),
-            end + 6.0,
-            y + 17.0,
-            signed(line.bits)
-        ));
-    }
-    let threshold = x(story.same_from);
-    format!(
-        "<style>rect.for {{ fill: var(--good); }} rect.against {{ fill: var(--bad); }} rect.sum {{ fill: var(--main); }} \
-         svg text {{ font: 13px system-ui, sans-serif; fill: var(--ink); }}</style>\n\
-         <svg viewBox=\"0 0 920 {height:.0}\" role=img aria-label=\"evidence in bits\">\n{drawn}\
-         <line class=target x1={threshold:.1} x2={threshold:.1} y1=0 y2={:.1} />\
-         <text x={threshold:.1} y={:.1}>same from {}</text></svg>\n",
-        height - 20.0,
-        height - 6.0,
-        story.same_from
-    )
 }
 
 pub(super) fn entity_text(story: &EntityStory) -> String {
@@ -325,14 +234,14 @@ pub(super) fn entity_text(story: &EntityStory) -> String {
 }
 
 /// The mean of a join; a verdict outweighs every number.
-fn mean(merge: &MergeStory) -> String {
+pub(super) fn mean(merge: &MergeStory) -> String {
     match merge.mean > 1000.0 {
         true => "certain".to_string(),
         false => format!("{} bits", signed(merge.mean)),
     }
 }
 
-fn weakest(story: &EntityStory) -> Option<(usize, &MergeStory)> {
+pub(super) fn weakest(story: &EntityStory) -> Option<(usize, &MergeStory)> {
     let merges = story.merges.iter().enumerate();
     merges.min_by(|(_, a), (_, b)| a.mean.total_cmp(&b.mean))
 }

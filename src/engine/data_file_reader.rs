@@ -24,6 +24,7 @@ use parquet::file::metadata::ParquetMetaData;
 use super::failure;
 use crate::diagnostic::Code;
 use crate::error::{Error, ErrorKind};
+use crate::name::OWN_SCHEMA;
 
 /// DataFusion's factory, and the table whose files it reads.
 #[derive(Debug)]
@@ -126,9 +127,15 @@ impl Place {
         let explained = Error::corrupt(format!("a data file of `{table}` {what}"))
             .code(Code(807))
             .at(self.path.to_string())
-            .help(format!(
-                "restore the file from a backup of the lake, or make the table anew: `kilde build --full-refresh -s {table}`; `kilde rollback N` publishes a release that does not need it"
-            ));
+            // which no selection finds
+            .help(match self.table.split('/').next() {
+                Some(OWN_SCHEMA) => format!(
+                    "restore the file from a backup of the lake, or make the table anew: `kilde build --rebuild {table}`"
+                ),
+                _ => format!(
+                    "restore the file from a backup of the lake, or make the table anew: `kilde build --full-refresh -s {table}`; `kilde rollback N` publishes a release that does not need it"
+                ),
+            });
         // what a file that is there lacks; of one that is gone there is no more to say
         ParquetError::External(Box::new(match cause.causes().into_iter().next() {
             Some(why) if what != "is gone" => explained.caused_by(why),

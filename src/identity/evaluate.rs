@@ -164,6 +164,118 @@ pub(crate) fn wilson(hits: u64, of: u64) -> (f64, f64) {
     )
 }
 
+/// Pairs of nearly one weight, and what people said of those drawn from them at random.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Drawn {
+    pub(crate) pairs: u64,
+    /// How many of them are of one person, as the model believes.
+    pub(crate) believed: f64,
+    pub(crate) answered: u64,
+    pub(crate) same: u64,
+}
+
+/// A figure, and between which it lies with 95 % certainty.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Estimate {
+    pub(crate) value: f64,
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+}
+
+impl Drawn {
+    /// The share of one person in a stratum: Wilson's interval of those answered, narrower the more of the stratum they are;
+    /// where nobody answered, as believed, and anything is possible.
+    fn share(&self) -> Estimate {
+        let (low, high) = wilson(self.same, self.answered);
+        let all = self.pairs.max(1) as f64;
+        if self.answered == 0 {
+            let value = (self.believed / all).clamp(0.0, 1.0);
+            return Estimate { value, low, high };
+        }
+        let value = self.same as f64 / self.answered as f64;
+        let left = (1.0 - self.answered as f64 / all).max(0.0).sqrt();
+        Estimate {
+            value,
+            low: value - (value - low) * left,
+            high: value + (high - value) * left,
+        }
+    }
+}
+
+/// How many pairs of one person strata hold together.
+///
+/// The sum of stratum size × share (Cochran 1977, eq. 5.1), its interval by the method of variance estimates recovery (Zou &
+/// Donner 2008): the distances to the strata's own limits, squared and added.
+fn pairs_of_one(strata: &[Drawn]) -> Estimate {
+    let terms = strata.iter().map(|s| (s.pairs as f64, s.share()));
+    square_and_add(terms)
+}
+
+/// A sum of figures, each times a factor.
+fn square_and_add(terms: impl Iterator<Item = (f64, Estimate)>) -> Estimate {
+    let (mut value, mut below, mut above) = (0.0, 0.0, 0.0);
+    for (factor, part) in terms {
+        let [down, up] = match factor < 0.0 {
+            true => [part.high, part.low],
+            false => [part.low, part.high],
+        };
+        value += factor * part.value;
+        below += (factor * (part.value - down)).powi(2);
+        above += (factor * (up - part.value)).powi(2);
+    }
+    Estimate {
+        value,
+        low: value - below.sqrt(),
+        high: value + above.sqrt(),
+    }
+}
+
+/// Of the pairs in strata, the share of one person.
+pub(crate) fn precision(strata: &[Drawn]) -> Estimate {
+    let all: u64 = strata.iter().map(|stratum| stratum.pairs).sum();
+    let sum = pairs_of_one(strata);
+    let share = |pairs: f64| match all {
+        0 => 1.0,
+        all => (pairs / all as f64).clamp(0.0, 1.0),
+    };
+    Estimate {
+        value: share(sum.value),
+        low: share(sum.low),
+        high: share(sum.high),
+    }
+}
+
+/// Of the pairs of one person in all strata, the share that lies in those from the threshold on.
+///
+/// The ratio of missed to found, its interval by the same method for ratios (Donner & Zou 2012, eq. 9).
+pub(crate) fn recall(missed: &[Drawn], found: &[Drawn]) -> Estimate {
+    let (missed, found) = (pairs_of_one(missed), pairs_of_one(found));
+    let (a, b) = (missed.value, found.value);
+    let product = a * b;
+    let limit = |near: f64, far: f64, sign: f64| {
+        let under = product.powi(2) - near * far * (2.0 * a - near) * (2.0 * b - far);
+        (product + sign * under.max(0.0).sqrt()) / (far * (2.0 * b - far))
+    };
+    let of_ratio = |ratio: f64| match ratio.is_nan() {
+        true => 0.0,
+        false => (1.0 / (1.0 + ratio.max(0.0))).clamp(0.0, 1.0),
+    };
+    let nothing_missed = missed.high <= 0.0;
+    let value = if a + b > 0.0 { b / (a + b) } else { 1.0 };
+    Estimate {
+        value,
+        low: match (nothing_missed, found.low > 0.0) {
+            (true, _) => 1.0,
+            (false, true) => of_ratio(limit(missed.high, found.low, 1.0)).min(value),
+            (false, false) => 0.0,
+        },
+        high: match found.high > 0.0 {
+            true => of_ratio(limit(missed.low.max(0.0), found.high, -1.0)).max(value),
+            false => value,
+        },
+    }
+}
+
 fn counts<K: Ord>(things: impl Iterator<Item = K>) -> BTreeMap<K, u64> {
     let mut counts = BTreeMap::new();
     for thing in things {
@@ -208,6 +320,94 @@ mod tests {
                 recall: 0.0
             }
         );
+    }
+
+    #[test]
+    fn a_difference_of_two_shares_is_newcombes() {
+        // 56/70 against 48/80: 0.2000 (0.0524 to 0.3339), Newcombe (1998), method 10
+        let share = |hits: u64, of: u64| {
+            let (low, high) = wilson(hits, of);
+            let value = hits as f64 / of as f64;
+            Estimate { value, low, high }
+        };
+        let terms = [(1.0, share(56, 70)), (-1.0, share(48, 80))];
+        let found = square_and_add(terms.into_iter());
+        assert!((found.value - 0.2).abs() < 1e-12, "{found:?}");
+        assert!((found.low - 0.0524).abs() < 5e-5, "{found:?}");
+        assert!((found.high - 0.3339).abs() < 5e-5, "{found:?}");
+    }
+
+    /// Numbers between 0 and 1 that are the same on every run.
+    fn numbers() -> impl FnMut() -> f64 {
+        let mut at = 0_u64;
+        move || {
+            at += 1;
+            (crate::identity::hash(at) >> 11) as f64 / (1_u64 << 53) as f64
+        }
+    }
+
+    #[test]
+    fn nine_in_ten_intervals_and_more_hold_the_truth_whatever_was_drawn() {
+        // pairs by weight, and the shares of one person that a sample of 15 each does not know
+        let strata = [
+            (4000, 0.03),
+            (900, 0.2),
+            (600, 0.7),
+            (2500, 0.97),
+            (9000, 1.0),
+        ];
+        let true_pairs =
+            |from: usize| -> f64 { strata[from..].iter().map(|(n, p)| f64::from(*n) * p).sum() };
+        let sizes: f64 = strata[2..].iter().map(|(n, _)| f64::from(*n)).sum();
+        let (precise, found) = (true_pairs(2) / sizes, true_pairs(2) / true_pairs(0));
+        let mut number = numbers();
+        let (mut held, runs) = ((0, 0), 400);
+        for _ in 0..runs {
+            let drawn = strata.map(|(pairs, share)| Drawn {
+                pairs: pairs as u64,
+                believed: 0.0,
+                answered: 15,
+                same: (0..15).filter(|_| number() < share).count() as u64,
+            });
+            let holds = |estimate: Estimate, truth: f64| {
+                assert!(estimate.low <= estimate.value && estimate.value <= estimate.high);
+                u32::from(estimate.low <= truth && truth <= estimate.high)
+            };
+            held.0 += holds(precision(&drawn[2..]), precise);
+            held.1 += holds(recall(&drawn[..2], &drawn[2..]), found);
+        }
+        assert!(
+            held.0 * 10 >= runs * 9 && held.1 * 10 >= runs * 9,
+            "{held:?} of {runs}"
+        );
+    }
+
+    #[test]
+    fn strata_that_were_answered_whole_are_certain_and_those_of_nobody_are_not() {
+        let whole = |pairs: u64, same: u64| Drawn {
+            pairs,
+            believed: 0.0,
+            answered: pairs,
+            same,
+        };
+        let certain = precision(&[whole(10, 9), whole(30, 30)]);
+        let near = |a: f64, b: f64| (a - b).abs() < 1e-12;
+        assert!(
+            near(certain.low, 0.975) && near(certain.high, 0.975),
+            "{certain:?}"
+        );
+        let open = Drawn {
+            pairs: 40,
+            believed: 39.0,
+            ..Drawn::default()
+        };
+        let unknown = precision(&[open]);
+        assert!(
+            near(unknown.value, 0.975) && near(unknown.low, 0.0),
+            "{unknown:?}"
+        );
+        assert_eq!(recall(&[], &[whole(10, 9)]).low, 1.0);
+        assert_eq!(recall(&[open], &[open]).low, 0.0);
     }
 
     #[test]

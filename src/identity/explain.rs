@@ -124,16 +124,16 @@ impl Explainer {
         }
     }
 
-    /// Pairs that people could decide on, by what the evidence alone says of them.
-    pub(crate) fn decided(&self) -> Vec<(f64, Decision)> {
+    /// Pairs that people were asked about: what the evidence alone says of them, and what people.
+    pub(crate) fn decided(&self) -> Vec<(u32, u32, f64, Decision)> {
         let mut likeness = Likeness::of_all(&self.population);
         let scorer = Scorer::new(&self.population, &self.model, self.threads);
         let decided = self.population.decisions().iter();
-        let decided = decided.filter(|(_, _, d)| matches!(d, Decision::Same | Decision::Different));
         decided
             .map(|(one, other, decision)| {
                 let pattern = pattern_of(&self.population, *one, *other, &mut likeness);
-                (scorer.evidence(pattern, *one).weight(), *decision)
+                let weight = scorer.evidence(pattern, *one).weight();
+                (*one, *other, weight, *decision)
             })
             .collect()
     }

@@ -11,6 +11,7 @@
 //! that says how they compare. Nothing depends on the number of threads: work is cut by the data, sums are of whole
 //! numbers or in a fixed order.
 
+mod bridge;
 mod canonical;
 mod cluster;
 mod comparison;
@@ -31,9 +32,11 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use bridge::bridges;
 pub(crate) use dictionary::Dictionary;
 pub(crate) use evaluate::{
-    Rates, by_threshold, judge, judge_group, pairs_of_people, probability, wilson,
+    Drawn, Estimate, Rates, by_threshold, judge, judge_group, pairs_of_people, precision,
+    probability, recall,
 };
 pub(crate) use explain::{DecidedBy, Explainer, Told};
 pub(crate) use forecast::forecast;

@@ -14,10 +14,11 @@ use futures::stream::BoxStream;
 use object_store::ObjectStore;
 use tokio::sync::mpsc;
 
+use super::archive::{is_archive, only_file};
 use super::conform::Conformer;
 use super::drift::{Drift, drift_of, refuse_drift};
 use super::encoded::text;
-use super::format::{Decoding, Seen, format, unreadable};
+use super::format::{Damage, Decoding, Seen, format, unreadable};
 use super::input::{Chunk, RawBytes, channel, content};
 use super::output::{BrokenRules, FirstReject, Output, Written};
 use super::parts;
@@ -118,6 +119,15 @@ pub(crate) struct DecodedExport {
     pub(crate) rejected_keys: Arc<ScratchFile>,
 }
 
+/// What a decoder may use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// The longest record.
+    pub(crate) max_record_bytes: u64,
+    /// That may work on one export at once.
+    pub(crate) threads: usize,
+}
+
 /// An export that cannot be read, whoever tries.
 #[derive(Debug)]
 pub(crate) struct UnreadableExport {
@@ -155,7 +165,8 @@ impl Attempt {
 /// anything that may pass.
 pub(crate) fn is_unreadable(error: &Error) -> bool {
     let code = error.number().map(|code| code.0);
-    error.kind() == ErrorKind::Input && matches!(code, Some(402 | 403 | 405..=407 | 420..=424))
+    error.kind() == ErrorKind::Input
+        && matches!(code, Some(354 | 356 | 402 | 403 | 405..=407 | 420..=424))
 }
 
 /// Decodes an export that must be readable.
@@ -167,10 +178,10 @@ pub(crate) async fn decode_export(
     export: &Export,
     source: &Arc<Source>,
     contract: &Arc<Contract>,
-    max_record_bytes: u64,
+    limits: Limits,
     scratch: &Path,
 ) -> Result<DecodedExport> {
-    match read_export(store, export, source, contract, max_record_bytes, scratch).await? {
+    match read_export(store, export, source, contract, limits, scratch).await? {
         Attempt::Decoded(decoded) => Ok(decoded),
         Attempt::Unreadable(unreadable) => Err(unreadable.error),
     }
@@ -178,7 +189,8 @@ pub(crate) async fn decode_export(
 
 /// Decodes an export. `scratch` is a folder for the files of this one export; it is created.
 ///
-/// Storage is read once, a few chunks ahead; decoding runs on a blocking thread. The export must not change meanwhile.
+/// Storage is read once, a few chunks ahead; decoding runs on a blocking thread, which others help where it is text. The export must
+/// not change meanwhile.
 ///
 /// # Errors
 /// `Input` where the export is not as its contract says; `Config` where a test of the contract cannot be held;
@@ -188,7 +200,7 @@ pub(crate) async fn read_export(
     export: &Export,
     source: &Arc<Source>,
     contract: &Arc<Contract>,
-    max_record_bytes: u64,
+    limits: Limits,
     scratch: &Path,
 ) -> Result<Attempt> {
     let parts = parts::open(store, &export.location, export.size).await?;
@@ -199,9 +211,10 @@ pub(crate) async fn read_export(
         source: Arc::clone(source),
         contract: Arc::clone(contract),
         // cells are offsets of 32 bits
-        max_record_bytes: usize::try_from(max_record_bytes)
+        max_record_bytes: usize::try_from(limits.max_record_bytes)
             .unwrap_or(usize::MAX)
             .clamp(1, 1 << 30),
+        threads: limits.threads,
         scratch: scratch.to_path_buf(),
         modified_at: version.meta.last_modified,
     };
@@ -243,6 +256,7 @@ struct Task {
     source: Arc<Source>,
     contract: Arc<Contract>,
     max_record_bytes: usize,
+    threads: usize,
     scratch: PathBuf,
     modified_at: DateTime<Utc>,
 }
@@ -280,6 +294,11 @@ impl Task {
     fn records(&self, raw: &mut RawBytes, position: &Position) -> Result<(Seen, Written)> {
         let path = &self.export.path;
         let bytes = content(raw, path).map_err(|error| self.unavailable(error))?;
+        let packed = self.scratch.join("export.zip");
+        let bytes: Box<dyn Read + '_> = match is_archive(bytes, &self.source.read, path)? {
+            (true, bytes) => only_file(bytes, self.source.member.as_ref(), path, &packed)?,
+            (false, bytes) => bytes,
+        };
         let bytes = Box::new(Positioned {
             bytes,
             position: position.clone(),
@@ -307,14 +326,16 @@ impl Task {
             output: &mut output,
             file: path,
             max_record_bytes: self.max_record_bytes,
+            threads: self.threads,
             scratch: &copy,
         };
         let seen = format.decode(&mut bytes, decoding);
         drop(bytes);
         // not there for formats that stream
         let _ = std::fs::remove_file(&copy);
+        let _ = std::fs::remove_file(&packed);
         let seen = seen?;
-        Ok((seen, output.finish()?))
+        Ok((seen, output.finish(&conformer)?))
     }
 
     /// Accounts for what was read.
@@ -382,6 +403,10 @@ impl Read for Positioned<'_> {
 
 /// The byte of an export's content at which it could not be read on; `None` where only its line is known.
 fn byte_of(error: &Error, position: &Position) -> Option<u64> {
+    let cause = std::error::Error::source(error);
+    if let Some(damage) = cause.and_then(|cause| cause.downcast_ref::<Damage>()) {
+        return Some(damage.byte);
+    }
     match error.number()?.0 {
         // all of it was read before its end, or what lies there, was missed
         402 | 403 | 421 | 422 => Some(position.get()),

@@ -1,12 +1,13 @@
-//! The raw bytes of one export, as a reader for blocking code: hashed while they pass, decompressed where they are gzip.
+//! The raw bytes of one export, as a reader for blocking code: hashed while they pass, decompressed where they are packed.
 //!
-//!   object store ─stream─▶ channel ─▶ [`RawBytes`] (size, blake3) ─▶ gzip, all members ─▶ a format
+//!   object store ─stream─▶ channel ─▶ [`RawBytes`] (size, blake3) ─▶ gzip, zstd, bzip2, all members ─▶ a format
 //!
 //! A few chunks are under way at any time; nothing here grows with the export.
 
 use std::io::{self, BufRead, BufReader, Read};
 
 use bytes::{Buf, Bytes};
+use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
 use tokio::sync::mpsc;
 
@@ -14,6 +15,10 @@ use tokio::sync::mpsc;
 const CHUNKS_UNDER_WAY: usize = 4;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// Then the size of blocks, a digit, and the first block or the end.
+const BZIP2_MAGIC: &[u8] = b"BZh";
+const BZIP2_BLOCK: &[u8] = b"1AY&SY";
+const BZIP2_END: &[u8] = b"\x17rE8P\x90";
 
 /// What storage hands to the decoder.
 pub(super) enum Chunk {
@@ -92,7 +97,7 @@ impl Read for RawBytes {
 /// A compressed stream that cannot be read to its end.
 #[derive(Debug)]
 struct BrokenStream {
-    /// `gzip` or `zstd`.
+    /// `gzip`, `zstd` or `bzip2`.
     name: &'static str,
     /// Bytes of the content that could be read before.
     after: u64,
@@ -119,8 +124,8 @@ impl std::fmt::Display for BrokenStream {
 
 impl std::error::Error for BrokenStream {}
 
-/// The export's content: decompressed where it begins as gzip or zstd does, or where its name ends in `.gz` or `.zst` (then
-/// it must).
+/// The export's content: decompressed where it begins as gzip, zstd or bzip2 does, or where its name ends in `.gz`, `.zst` or
+/// `.bz2` (then it must).
 /// An export without a byte is an export without a record.
 ///
 /// # Errors
@@ -132,8 +137,15 @@ pub(super) fn content<'a>(raw: &'a mut RawBytes, file: &str) -> io::Result<Box<d
     // a chunk of one byte is no reason to look twice: `.gz` says so as well
     let is_gzip = start.starts_with(&GZIP_MAGIC) || file.ends_with(".gz");
     let is_zstd = start.starts_with(&ZSTD_MAGIC) || file.ends_with(".zst");
-    Ok(if is_empty || !(is_gzip || is_zstd) {
+    let is_bzip2 = is_bzip2(start) || file.ends_with(".bz2");
+    Ok(if is_empty || !(is_gzip || is_zstd || is_bzip2) {
         Box::new(buffered)
+    } else if is_bzip2 {
+        Box::new(Decompressed {
+            name: "bzip2",
+            read: 0,
+            bytes: MultiBzDecoder::new(buffered),
+        })
     } else if is_zstd {
         // frames that want more than 128 MB of memory are refused
         Box::new(Decompressed {
@@ -148,6 +160,14 @@ pub(super) fn content<'a>(raw: &'a mut RawBytes, file: &str) -> io::Result<Box<d
             bytes: MultiGzDecoder::new(buffered),
         })
     })
+}
+
+fn is_bzip2(start: &[u8]) -> bool {
+    let Some([size, rest @ ..]) = start.strip_prefix(BZIP2_MAGIC) else {
+        return false;
+    };
+    let is_block = rest.starts_with(BZIP2_BLOCK) || rest.starts_with(BZIP2_END);
+    matches!(size, b'1'..=b'9') && is_block
 }
 
 /// Tells damage of the stream from failures of storage, which carry an error of the store.

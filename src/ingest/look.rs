@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use object_store::ObjectStore;
 
+use super::archive::is_archive;
 use super::conform::Conformer;
 use super::export::{Export, feed, text_of};
 use super::format::{Decoding, format};
@@ -73,6 +74,10 @@ impl Task {
         let unreadable = |error| Error::unavailable("the export cannot be read").caused_by(error);
         std::fs::create_dir_all(scratch).map_err(unreadable)?;
         let bytes = content(&mut raw, &self.path).map_err(unreadable)?;
+        // its list of contents is at its end
+        let (false, bytes) = is_archive(bytes, &self.source.read, &self.path)? else {
+            return Ok(None);
+        };
         let (bytes, read) = text_of(bytes, &self.source.read, &self.path)?;
         let is_of_lines = matches!(read, Declared::Csv(_) | Declared::Ndjson(_));
         let limit = if is_of_lines { LOOKED_AT } else { u64::MAX };
@@ -96,6 +101,7 @@ impl Task {
                 output: &mut output,
                 file: &self.path,
                 max_record_bytes: LOOKED_AT as usize,
+                threads: 1,
                 scratch: &copy,
             },
         )?;

@@ -8,6 +8,7 @@
 //! the export. Invariants: records = accepted + rejected for every export; a record is atomic; nothing is rounded or
 //! guessed. Refuses to know: where tables lie, when something is published, user SQL.
 
+mod archive;
 mod cell;
 mod conform;
 mod drift;
@@ -17,6 +18,7 @@ mod export;
 mod format;
 mod hash;
 mod input;
+mod key_order;
 mod ledger;
 mod load;
 mod look;
@@ -29,14 +31,15 @@ mod sample;
 mod scratch;
 #[cfg(test)]
 mod testing;
+mod zip;
 
 pub(crate) use conform::{SOURCE_FILE, SOURCE_ROW, table_schema};
 pub(crate) use drift::{Drift, drift_of, must_fail};
 pub(crate) use export::{
-    Attempt, DecodedExport, Export, ExportReport, UnreadableExport, check_rejects, decode_export,
-    read_export,
+    Attempt, DecodedExport, Export, ExportReport, Limits, UnreadableExport, check_rejects,
+    decode_export, read_export,
 };
-pub(crate) use format::{sheet_names, sheet_rows};
+pub(crate) use format::{sheet_names, sheet_rows, text_of_avro};
 pub(crate) use hash::hash;
 pub(crate) use ledger::{
     FileStatus, Ledger, LedgerEntry, Standing, Unread, ledger_batch, ledger_entries, ledger_schema,
@@ -47,3 +50,4 @@ pub(crate) use load::{
 pub(crate) use look::look;
 pub(crate) use reject::rejects_schema;
 pub(crate) use scratch::ScratchFile;
+pub(crate) use zip::Archive;

@@ -1,6 +1,9 @@
 //! Where decoded records go: accepted rows, rejects and the keys of rejects, each to a scratch file of its own.
+//!
+//! [`judge`] says what becomes of a batch, on any thread; [`Output`] takes what was judged, in the order of the export.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,6 +12,7 @@ use datafusion::arrow::compute::take_arrays;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 
 use super::conform::{Breach, Conformed, Conformer};
+use super::key_order::KeyRange;
 use super::reject::{Reject, cut, json_row, rejects_batch, rejects_schema};
 use super::rule::{Fault, Rule};
 use super::scratch::{ScratchFile, ScratchWriter};
@@ -50,9 +54,9 @@ pub(crate) struct BrokenRecords {
 pub(crate) struct Output {
     source: String,
     file: String,
-    key_names: Vec<String>,
-    key_schema: SchemaRef,
     accepted: ScratchWriter,
+    /// Of the accepted rows, as long as they come in order.
+    key_range: Option<KeyRange>,
     rejected: ScratchWriter,
     rejected_keys: ScratchWriter,
     waiting: Vec<Reject>,
@@ -60,6 +64,19 @@ pub(crate) struct Output {
     by_rule: BTreeMap<Rule, u64>,
     mistyped: BTreeMap<String, u64>,
     firsts: BTreeMap<Rule, FirstReject>,
+    warned: BrokenRules,
+    fatal: BrokenRules,
+}
+
+/// A batch of records, each accepted or rejected.
+pub(crate) struct Judged {
+    records: u64,
+    accepted: RecordBatch,
+    key_range: Option<KeyRange>,
+    /// By line.
+    rejects: Vec<Reject>,
+    /// Of those rejects whose key can be read.
+    rejected_keys: Vec<RecordBatch>,
     warned: BrokenRules,
     fatal: BrokenRules,
 }
@@ -101,25 +118,14 @@ pub(crate) struct Written {
 impl Output {
     /// `stem`: scratch files are `stem.accepted` and so on; their folder exists. `file`: the export's path below `raw`.
     pub(crate) fn new(conformer: &Conformer, source: &str, file: &str, stem: &Path) -> Self {
-        let key_fields: Vec<_> = conformer
-            .key
-            .iter()
-            .map(|at| Arc::clone(&conformer.schema.fields()[*at]))
-            .collect();
-        let key_schema: SchemaRef = Arc::new(Schema::new(key_fields));
         let name = |what: &str| stem.with_extension(what);
         Self {
             source: source.to_string(),
             file: file.to_string(),
-            key_names: key_schema
-                .fields()
-                .iter()
-                .map(|field| field.name().clone())
-                .collect(),
             accepted: ScratchWriter::new(name("accepted"), &conformer.schema),
+            key_range: None,
             rejected: ScratchWriter::new(name("rejects"), &rejects_schema()),
-            rejected_keys: ScratchWriter::new(name("keys"), &key_schema),
-            key_schema,
+            rejected_keys: ScratchWriter::new(name("keys"), &key_schema(conformer)),
             waiting: Vec::new(),
             records: 0,
             by_rule: BTreeMap::new(),
@@ -130,7 +136,7 @@ impl Output {
         }
     }
 
-    /// Takes a batch of records and the broken ones among them, all between the same two bytes of the export.
+    /// Judges the next batch, and takes it.
     pub(crate) fn write(
         &mut self,
         conformer: &Conformer,
@@ -139,28 +145,22 @@ impl Output {
         broken: Option<BrokenRecords>,
         raw: impl Fn(usize) -> String,
     ) -> Result<()> {
-        self.records += places.len() as u64;
-        for (column, fault) in &conformed.warnings {
-            if !conformed.breaches.contains_key(&fault.row) {
-                let line = places[fault.row].line;
-                note(&mut self.warned, conformer, *column, fault, line);
-            }
+        self.take(conformer, judge(conformer, conformed, places, broken, raw)?)
+    }
+
+    /// Takes the next batch.
+    pub(crate) fn take(&mut self, conformer: &Conformer, mut judged: Judged) -> Result<()> {
+        let rows = judged.accepted.num_rows();
+        let key_order = &conformer.key_order;
+        key_order.extend(&mut self.key_range, rows, judged.key_range);
+        self.records += judged.records;
+        add(&mut self.warned, judged.warned);
+        add(&mut self.fatal, judged.fatal);
+        self.accepted.write(&judged.accepted)?;
+        for keys in &judged.rejected_keys {
+            self.rejected_keys.write(keys)?;
         }
-        for (column, fault) in conformed.breaches.values().filter(|(_, f)| f.is_fatal) {
-            if let Some(column) = column {
-                let line = places[fault.row].line;
-                note(&mut self.fatal, conformer, *column, fault, line);
-            }
-        }
-        let lines = places.iter().map(|place| place.line).collect();
-        let accepted = conformer.accepted(conformed, lines)?;
-        self.accepted.write(&accepted)?;
-        let mut rejects = self.breaches(conformer, conformed, places, raw)?;
-        if let Some(broken) = broken {
-            rejects.extend(self.broken(broken)?);
-            rejects.sort_by_key(|reject| reject.line);
-        }
-        for reject in &rejects {
+        for reject in &judged.rejects {
             *self.by_rule.entry(reject.rule).or_default() += 1;
             if let (true, Some(column)) = (reject.rule.is_of_type(), &reject.column) {
                 *self.mistyped.entry(column.clone()).or_default() += 1;
@@ -172,23 +172,92 @@ impl Output {
                     reason: reject.reason.clone(),
                 });
         }
-        self.waiting.append(&mut rejects);
+        self.waiting.append(&mut judged.rejects);
         if self.waiting.len() >= REJECTS_AT_ONCE {
             self.flush()?;
         }
         Ok(())
     }
 
+    fn flush(&mut self) -> Result<()> {
+        let batch = rejects_batch(&self.source, &self.file, &self.waiting)?;
+        self.waiting.clear();
+        self.rejected.write(&batch)
+    }
+
+    /// Completes the files.
+    pub(crate) fn finish(mut self, conformer: &Conformer) -> Result<Written> {
+        self.flush()?;
+        let accepted = self.accepted.finish()?;
+        Ok(Written {
+            accepted: match conformer.key_order.finish(self.key_range) {
+                Some(range) => accepted.in_key_order(range),
+                None => accepted,
+            },
+            rejects: self.rejected.finish()?,
+            rejected_keys: self.rejected_keys.finish()?,
+            records: self.records,
+            by_rule: self.by_rule,
+            mistyped: self.mistyped,
+            firsts: self.firsts,
+            warned: self.warned,
+            fatal: self.fatal,
+        })
+    }
+}
+
+/// What becomes of a batch of records and of the broken ones among them, all between the same two bytes of the export.
+pub(crate) fn judge(
+    conformer: &Conformer,
+    conformed: &Conformed,
+    places: &[Place],
+    broken: Option<BrokenRecords>,
+    raw: impl Fn(usize) -> String,
+) -> Result<Judged> {
+    let lines = places.iter().map(|place| place.line).collect();
+    let accepted = conformer.accepted(conformed, lines)?;
+    let key_range = conformer.key_order.look(&accepted);
+    let mut judged = Judged {
+        records: places.len() as u64,
+        key_range: key_range
+            .map_err(|error| Error::internal("keys cannot be compared").caused_by(error))?,
+        accepted,
+        rejects: Vec::new(),
+        rejected_keys: Vec::new(),
+        warned: BTreeMap::new(),
+        fatal: BTreeMap::new(),
+    };
+    for (column, fault) in &conformed.warnings {
+        if !conformed.breaches.contains_key(&fault.row) {
+            let line = places[fault.row].line;
+            note(&mut judged.warned, conformer, *column, fault, line);
+        }
+    }
+    for (column, fault) in conformed.breaches.values().filter(|(_, f)| f.is_fatal) {
+        if let Some(column) = column {
+            let line = places[fault.row].line;
+            note(&mut judged.fatal, conformer, *column, fault, line);
+        }
+    }
+    judged.add_breaches(conformer, conformed, places, raw)?;
+    if let Some(broken) = broken {
+        judged.add_broken(conformer, broken)?;
+        judged.rejects.sort_by_key(|reject| reject.line);
+    }
+    Ok(judged)
+}
+
+impl Judged {
     /// Rejects of records that break the contract.
-    fn breaches(
+    fn add_breaches(
         &mut self,
         conformer: &Conformer,
         conformed: &Conformed,
         places: &[Place],
         raw: impl Fn(usize) -> String,
-    ) -> Result<Vec<Reject>> {
+    ) -> Result<()> {
         if conformed.breaches.is_empty() {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let keys: Vec<ArrayRef> = conformer
             .key
@@ -197,7 +266,8 @@ impl Output {
             .collect();
         let readable = conformer.readable(&keys, places.len());
         let rows: Vec<usize> = conformed.breaches.keys().copied().collect();
-        self.keep_keys(&keys, rows.iter().copied().filter(|row| readable[*row]))?;
+        let readable_rows = rows.iter().copied().filter(|row| readable[*row]);
+        self.keep_keys(conformer, &keys, readable_rows)?;
         let rejects = conformed.breaches.iter().map(|(row, breach)| {
             let (column, reason) = describe(conformer, breach);
             Reject {
@@ -207,16 +277,17 @@ impl Output {
                 rule: breach.1.rule,
                 reason,
                 raw: cut(raw(*row)),
-                key: readable[*row].then(|| self.key_text(&keys, *row)),
+                key: readable[*row].then(|| key_text(conformer, &keys, *row)),
             }
         });
-        Ok(rejects.collect())
+        self.rejects.extend(rejects);
+        Ok(())
     }
 
-    fn broken(&mut self, broken: BrokenRecords) -> Result<Vec<Reject>> {
+    fn add_broken(&mut self, conformer: &Conformer, broken: BrokenRecords) -> Result<()> {
         self.records += broken.records.len() as u64;
         let rows = (0..broken.records.len()).filter(|row| broken.readable[*row]);
-        self.keep_keys(&broken.keys, rows)?;
+        self.keep_keys(conformer, &broken.keys, rows)?;
         let rejects = broken.records.into_iter().enumerate().map(|(row, record)| {
             let mut reason = format!("the record {}", record.rule.reason());
             if let Some((found, wanted)) = record.widths {
@@ -229,47 +300,55 @@ impl Output {
                 rule: record.rule,
                 reason,
                 raw: cut(record.raw),
-                key: broken.readable[row].then(|| self.key_text(&broken.keys, row)),
+                key: broken.readable[row].then(|| key_text(conformer, &broken.keys, row)),
             }
         });
-        Ok(rejects.collect())
+        self.rejects.extend(rejects);
+        Ok(())
     }
 
-    fn key_text(&self, keys: &[ArrayRef], row: usize) -> String {
-        json_row(self.key_names.iter().map(String::as_str).zip(keys), row)
-    }
-
-    fn keep_keys(&mut self, keys: &[ArrayRef], rows: impl Iterator<Item = usize>) -> Result<()> {
+    fn keep_keys(
+        &mut self,
+        conformer: &Conformer,
+        keys: &[ArrayRef],
+        rows: impl Iterator<Item = usize>,
+    ) -> Result<()> {
         let rows: UInt32Array = rows.map(|row| row as u32).collect::<Vec<_>>().into();
         if keys.is_empty() || rows.is_empty() {
             return Ok(());
         }
         let batch = take_arrays(keys, &rows, None)
-            .and_then(|taken| RecordBatch::try_new(Arc::clone(&self.key_schema), taken))
+            .and_then(|taken| RecordBatch::try_new(key_schema(conformer), taken))
             .map_err(|error| Error::internal("keys do not fit together").caused_by(error))?;
-        self.rejected_keys.write(&batch)
+        self.rejected_keys.push(batch);
+        Ok(())
     }
+}
 
-    fn flush(&mut self) -> Result<()> {
-        let batch = rejects_batch(&self.source, &self.file, &self.waiting)?;
-        self.waiting.clear();
-        self.rejected.write(&batch)
-    }
+/// The columns of the key.
+fn key_schema(conformer: &Conformer) -> SchemaRef {
+    let fields = conformer.schema.fields();
+    let key = conformer.key.iter().map(|at| Arc::clone(&fields[*at]));
+    Arc::new(Schema::new(key.collect::<Vec<_>>()))
+}
 
-    /// Completes the files.
-    pub(crate) fn finish(mut self) -> Result<Written> {
-        self.flush()?;
-        Ok(Written {
-            accepted: self.accepted.finish()?,
-            rejects: self.rejected.finish()?,
-            rejected_keys: self.rejected_keys.finish()?,
-            records: self.records,
-            by_rule: self.by_rule,
-            mistyped: self.mistyped,
-            firsts: self.firsts,
-            warned: self.warned,
-            fatal: self.fatal,
-        })
+fn key_text(conformer: &Conformer, keys: &[ArrayRef], row: usize) -> String {
+    let names = conformer
+        .key
+        .iter()
+        .map(|at| conformer.targets[*at].name.as_str());
+    json_row(names.zip(keys), row)
+}
+
+/// Adds what records of a later batch break.
+fn add(rules: &mut BrokenRules, later: BrokenRules) {
+    for (rule, broken) in later {
+        match rules.entry(rule) {
+            Entry::Occupied(mut known) => known.get_mut().records += broken.records,
+            Entry::Vacant(new) => {
+                new.insert(broken);
+            }
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::ipc::reader::StreamReader;
 use datafusion::arrow::ipc::writer::StreamWriter;
 
+use super::key_order::KeyRange;
 use crate::error::{Error, Result};
 
 /// Batches of one schema, in the order written.
@@ -21,9 +22,23 @@ pub(crate) struct ScratchFile {
     rows: u64,
     /// `None` where nothing was written.
     path: Option<PathBuf>,
+    /// Its lowest and highest key, where the rows stand in the order of their keys.
+    key_range: Option<KeyRange>,
 }
 
 impl ScratchFile {
+    /// The same file, of which it is known that its rows stand in the order of their keys.
+    pub(super) fn in_key_order(self, range: KeyRange) -> Self {
+        let mut file = self;
+        file.key_range = Some(range);
+        file
+    }
+
+    /// Its lowest and highest key, where the rows stand in the order of their keys.
+    pub(super) fn key_range(&self) -> Option<&KeyRange> {
+        self.key_range.as_ref()
+    }
+
     /// The schema of every batch.
     #[cfg(test)]
     pub(crate) fn schema(&self) -> &SchemaRef {
@@ -88,6 +103,7 @@ impl ScratchWriter {
                 schema: Arc::clone(schema),
                 rows: 0,
                 path: None,
+                key_range: None,
             },
             wanted: path,
             writer: None,

@@ -10,13 +10,13 @@ use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt};
 
-use super::export::{DecodedExport, Export, decode_export};
+use super::export::{DecodedExport, Export, Limits, decode_export};
 use super::scratch::ScratchFile;
 use crate::diagnostic::{SourceFile, Span};
 use crate::error::Result;
 use crate::project::{
-    Captures, Column, ColumnType, Contract, Conversions, CsvRead, DataTest, Encoding, Escape,
-    FixedRead, Frame, JsonRead, Load, Materialization, NdjsonRead, Negatives, OnUnreadable,
+    AvroRead, Captures, Column, ColumnType, Contract, Conversions, CsvRead, DataTest, Encoding,
+    Escape, FixedRead, Frame, JsonRead, Load, Materialization, NdjsonRead, Negatives, OnUnreadable,
     ParquetRead, Read, RollbackClass, Source, Spanned, TestKind, TestSeverity, XlsxRead,
 };
 
@@ -95,10 +95,17 @@ pub(crate) fn json() -> JsonRead {
 pub(crate) fn xlsx() -> XlsxRead {
     XlsxRead {
         sheet: None,
-        header: true,
-        skip_lines: 0,
+        header_rows: 1,
+        frame: Frame::default(),
         conversions: conversions(),
     }
+}
+
+pub(crate) fn avro() -> Read {
+    Read::Avro(AvroRead {
+        explode: None,
+        conversions: conversions(),
+    })
 }
 
 pub(crate) fn parquet() -> Read {
@@ -114,6 +121,7 @@ pub(crate) fn source(read: Read, load: Load) -> Source {
         span: Span::default(),
         pipeline: "things".to_string(),
         patterns: Vec::new(),
+        member: None,
         read,
         load,
         max_rejects: None,
@@ -159,6 +167,7 @@ pub(crate) fn contract(key: &[&str], columns: &[(&str, ColumnType)]) -> Contract
         owner: None,
         tags: Vec::new(),
         purpose: Vec::new(),
+        subject: None,
         evolved: Vec::new(),
         columns: columns.collect(),
         tests: Vec::new(),
@@ -183,6 +192,7 @@ pub(crate) struct Bench {
     pub(crate) source: Arc<Source>,
     pub(crate) contract: Arc<Contract>,
     pub(crate) max_record_bytes: u64,
+    pub(crate) threads: usize,
     pub(crate) scratch: tempfile::TempDir,
 }
 
@@ -193,6 +203,7 @@ impl Bench {
             source: Arc::new(source),
             contract: Arc::new(contract),
             max_record_bytes: 16 << 20,
+            threads: 3,
             scratch: tempfile::tempdir().unwrap(),
         }
     }
@@ -220,7 +231,10 @@ impl Bench {
             &export,
             &self.source,
             &self.contract,
-            self.max_record_bytes,
+            Limits {
+                max_record_bytes: self.max_record_bytes,
+                threads: self.threads,
+            },
             &scratch,
         )
         .await

@@ -20,7 +20,7 @@
 //! hashed with XXH3-128, the encoding's version as seed, summed modulo 2^128.
 
 use std::fmt;
-use std::ops::{Add, AddAssign, Sub};
+use std::ops::{Add, AddAssign, Range, Sub};
 use std::str::FromStr;
 
 use datafusion::arrow::array::{
@@ -111,10 +111,13 @@ impl FromStr for Digest {
     }
 }
 
+/// Rows encoded at once: few enough that they stay in the cache until they are hashed.
+const ROWS_AT_ONCE: usize = 1024;
+
 /// Hashes rows; keeps its buffers from batch to batch.
 #[derive(Debug, Default)]
 pub(crate) struct RowHasher {
-    rows: Vec<Vec<u8>>,
+    rows: Encoded,
 }
 
 impl RowHasher {
@@ -123,31 +126,24 @@ impl RowHasher {
     /// # Errors
     /// `Internal` for a column whose type no contract can name.
     pub(crate) fn digest(&mut self, batch: &RecordBatch) -> Result<Digest> {
-        let mut digest = Digest::default();
-        self.encode(batch)?;
-        for row in &self.rows[..batch.num_rows()] {
-            digest.sum = digest.sum.wrapping_add(hash(row));
-        }
-        digest.rows = batch.num_rows() as u64;
-        Ok(digest)
-    }
-
-    fn encode(&mut self, batch: &RecordBatch) -> Result<()> {
-        if self.rows.len() < batch.num_rows() {
-            self.rows.resize_with(batch.num_rows(), Vec::new);
-        }
-        let rows = &mut self.rows[..batch.num_rows()];
-        rows.iter_mut().for_each(Vec::clear);
-        for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-            if field.name().starts_with("_kilde_") {
-                continue;
-            }
-            let cells = Cells::of(column)?;
-            for (index, row) in rows.iter_mut().enumerate() {
-                cells.append(index, row);
+        let fields = batch.schema_ref().fields().iter();
+        let columns = fields
+            .zip(batch.columns())
+            .filter(|(field, _)| !field.name().starts_with("_kilde_"))
+            .map(|(_, column)| Cells::of(column))
+            .collect::<Result<Vec<_>>>()?;
+        let mut sum = 0_u128;
+        for start in (0..batch.num_rows()).step_by(ROWS_AT_ONCE) {
+            let range = start..batch.num_rows().min(start + ROWS_AT_ONCE);
+            self.rows.encode(&columns, range);
+            for row in self.rows.iter() {
+                sum = sum.wrapping_add(hash(row));
             }
         }
-        Ok(())
+        Ok(Digest {
+            sum,
+            rows: batch.num_rows() as u64,
+        })
     }
 }
 
@@ -155,7 +151,46 @@ fn hash(row: &[u8]) -> u128 {
     xxh3_128_with_seed(row, u64::from(VERSION))
 }
 
-/// A column, looked at once, so that a cell costs one branch.
+/// Rows side by side in one buffer. Columns are encoded one after the other, so that a cell costs no question of its type:
+/// first how long each row gets, then the bytes, each row's at its own place.
+#[derive(Debug, Default)]
+struct Encoded {
+    bytes: Vec<u8>,
+    /// Where each row begins, and where the last one ends.
+    starts: Vec<usize>,
+    /// Where each row is written next.
+    at: Vec<usize>,
+}
+
+impl Encoded {
+    fn encode(&mut self, columns: &[Cells<'_>], rows: Range<usize>) {
+        self.starts.clear();
+        self.starts.resize(rows.len() + 1, 0);
+        for cells in columns {
+            cells.measure(rows.clone(), &mut self.starts[1..]);
+        }
+        let mut end = 0;
+        for start in &mut self.starts[1..] {
+            end += *start;
+            *start = end;
+        }
+        self.at.clear();
+        self.at.extend_from_slice(&self.starts[..rows.len()]);
+        if self.bytes.len() < end {
+            self.bytes.resize(end, 0);
+        }
+        for cells in columns {
+            cells.write(rows.clone(), &mut self.bytes, &mut self.at);
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let ends = self.starts.windows(2);
+        ends.map(|ends| &self.bytes[ends[0]..ends[1]])
+    }
+}
+
+/// A column, looked at once.
 enum Cells<'a> {
     Boolean(&'a BooleanArray),
     Int8(&'a Int8Array),
@@ -206,75 +241,193 @@ impl<'a> Cells<'a> {
         })
     }
 
-    fn is_null(&self, index: usize) -> bool {
+    fn array(&self) -> &'a dyn Array {
         match self {
-            Self::Boolean(array) => array.is_null(index),
-            Self::Int8(array) => array.is_null(index),
-            Self::Int16(array) => array.is_null(index),
-            Self::Int32(array) => array.is_null(index),
-            Self::Int64(array) => array.is_null(index),
-            Self::Float32(array) => array.is_null(index),
-            Self::Float64(array) => array.is_null(index),
-            Self::Decimal(array, _) => array.is_null(index),
-            Self::Utf8(array) => array.is_null(index),
-            Self::Utf8View(array) => array.is_null(index),
-            Self::Binary(array) => array.is_null(index),
-            Self::Date(array) => array.is_null(index),
-            Self::Timestamp(array) => array.is_null(index),
-            Self::List(array, _) => array.is_null(index),
-            Self::Struct(array, _) => array.is_null(index),
+            Self::Boolean(array) => *array,
+            Self::Int8(array) => *array,
+            Self::Int16(array) => *array,
+            Self::Int32(array) => *array,
+            Self::Int64(array) => *array,
+            Self::Float32(array) => *array,
+            Self::Float64(array) => *array,
+            Self::Decimal(array, _) => *array,
+            Self::Utf8(array) => *array,
+            Self::Utf8View(array) => *array,
+            Self::Binary(array) => *array,
+            Self::Date(array) => *array,
+            Self::Timestamp(array) => *array,
+            Self::List(array, _) => *array,
+            Self::Struct(array, _) => *array,
         }
     }
 
-    fn append(&self, index: usize, row: &mut Vec<u8>) {
-        if self.is_null(index) {
-            row.push(NULL);
-            return;
+    /// Bytes of a value after its tag, for types whose values are all as long; 0 for others.
+    fn width(&self) -> usize {
+        match self {
+            Self::Boolean(_) => 1,
+            Self::Int8(_) | Self::Int16(_) | Self::Int32(_) | Self::Date(_) => 4,
+            Self::Int64(_) | Self::Float32(_) | Self::Float64(_) | Self::Timestamp(_) => 8,
+            Self::Decimal(..) => 17,
+            Self::Utf8(_) | Self::Utf8View(_) | Self::Binary(_) => 0,
+            Self::List(..) | Self::Struct(..) => 0,
+        }
+    }
+
+    /// Adds the length of each row's cell.
+    fn measure(&self, rows: Range<usize>, lengths: &mut [usize]) {
+        let array = self.array();
+        let nulls = array.nulls().filter(|nulls| nulls.null_count() > 0);
+        match self {
+            Self::Utf8(texts) if nulls.is_none() => {
+                let ends = &texts.value_offsets()[rows.start..=rows.end];
+                for (length, ends) in lengths.iter_mut().zip(ends.windows(2)) {
+                    *length += 5 + (ends[1] - ends[0]) as usize;
+                }
+            }
+            _ if nulls.is_none() && self.width() > 0 => {
+                let cell = 1 + self.width();
+                lengths.iter_mut().for_each(|length| *length += cell);
+            }
+            _ => {
+                for (row, length) in rows.zip(lengths) {
+                    *length += self.length(row);
+                }
+            }
+        }
+    }
+
+    /// Bytes of a cell.
+    fn length(&self, row: usize) -> usize {
+        if self.array().is_null(row) {
+            return 1;
         }
         match self {
-            Self::Boolean(array) => row.extend_from_slice(&[BOOLEAN, array.value(index).into()]),
-            Self::Int8(array) => fixed(row, INTEGER, i32::from(array.value(index)).to_le_bytes()),
-            Self::Int16(array) => fixed(row, INTEGER, i32::from(array.value(index)).to_le_bytes()),
-            Self::Int32(array) => fixed(row, INTEGER, array.value(index).to_le_bytes()),
-            Self::Int64(array) => fixed(row, BIGINT, array.value(index).to_le_bytes()),
-            Self::Float32(array) => fixed(row, DOUBLE, canonical(array.value(index).into())),
-            Self::Float64(array) => fixed(row, DOUBLE, canonical(array.value(index))),
-            Self::Decimal(array, scale) => {
-                row.extend_from_slice(&[DECIMAL, scale.to_le_bytes()[0]]);
-                row.extend_from_slice(&array.value(index).to_le_bytes());
+            Self::Utf8(texts) => 5 + texts.value_length(row) as usize,
+            Self::Utf8View(texts) => 5 + texts.value(row).len(),
+            Self::Binary(values) => 5 + values.value_length(row) as usize,
+            Self::List(list, items) => {
+                5 + item_range(list, row)
+                    .map(|at| items.length(at))
+                    .sum::<usize>()
             }
-            Self::Utf8(array) => bytes(row, VARCHAR, array.value(index).as_bytes()),
-            Self::Utf8View(array) => bytes(row, VARCHAR, array.value(index).as_bytes()),
-            Self::Binary(array) => bytes(row, BINARY, array.value(index)),
-            Self::Date(array) => fixed(row, DATE, array.value(index).to_le_bytes()),
-            Self::Timestamp(array) => fixed(row, TIMESTAMP, array.value(index).to_le_bytes()),
-            Self::List(array, items) => {
-                let offsets = array.value_offsets();
-                let (start, end) = (offsets[index], offsets[index + 1]);
-                fixed(row, LIST, (end - start).to_le_bytes());
-                for item in start as usize..end as usize {
-                    items.append(item, row);
+            Self::Struct(_, fields) => {
+                1 + fields.iter().map(|field| field.length(row)).sum::<usize>()
+            }
+            _ => 1 + self.width(),
+        }
+    }
+
+    /// Writes each row's cell where the row is, and moves that on.
+    fn write(&self, rows: Range<usize>, out: &mut [u8], at: &mut [usize]) {
+        /// Values that are as long as their arrays: one loop for a column.
+        macro_rules! fixed {
+            ($array:expr, $tag:expr, $bytes:expr) => {{
+                let values = &$array.values()[rows.clone()];
+                let nulls = $array.nulls().filter(|nulls| nulls.null_count() > 0);
+                for (offset, (value, at)) in values.iter().zip(at).enumerate() {
+                    let is_null = nulls.is_some_and(|nulls| nulls.is_null(rows.start + offset));
+                    match is_null {
+                        true => put(out, at, NULL, []),
+                        false => put(out, at, $tag, $bytes(*value)),
+                    }
+                }
+            }};
+        }
+        match self {
+            Self::Int32(array) => fixed!(array, INTEGER, i32::to_le_bytes),
+            Self::Int64(array) => fixed!(array, BIGINT, i64::to_le_bytes),
+            Self::Float64(array) => fixed!(array, DOUBLE, canonical),
+            Self::Date(array) => fixed!(array, DATE, i32::to_le_bytes),
+            Self::Timestamp(array) => fixed!(array, TIMESTAMP, i64::to_le_bytes),
+            Self::Decimal(array, scale) => {
+                fixed!(array, DECIMAL, |value| decimal_bytes(*scale, value));
+            }
+            Self::Utf8(texts) => {
+                for (row, at) in rows.zip(at) {
+                    if texts.is_null(row) {
+                        put(out, at, NULL, []);
+                    } else {
+                        put_bytes(out, at, VARCHAR, texts.value(row).as_bytes());
+                    }
+                }
+            }
+            _ => {
+                for (row, at) in rows.zip(at) {
+                    self.write_cell(row, out, at);
+                }
+            }
+        }
+    }
+
+    /// Writes one cell, of any type.
+    fn write_cell(&self, row: usize, out: &mut [u8], at: &mut usize) {
+        if self.array().is_null(row) {
+            put(out, at, NULL, []);
+            return;
+        }
+        let integer = |value: i32| value.to_le_bytes();
+        match self {
+            Self::Boolean(array) => put(out, at, BOOLEAN, [array.value(row).into()]),
+            Self::Int8(array) => put(out, at, INTEGER, integer(array.value(row).into())),
+            Self::Int16(array) => put(out, at, INTEGER, integer(array.value(row).into())),
+            Self::Int32(array) => put(out, at, INTEGER, integer(array.value(row))),
+            Self::Int64(array) => put(out, at, BIGINT, array.value(row).to_le_bytes()),
+            Self::Float32(array) => put(out, at, DOUBLE, canonical(array.value(row).into())),
+            Self::Float64(array) => put(out, at, DOUBLE, canonical(array.value(row))),
+            Self::Decimal(array, scale) => {
+                put(out, at, DECIMAL, decimal_bytes(*scale, array.value(row)));
+            }
+            Self::Utf8(array) => put_bytes(out, at, VARCHAR, array.value(row).as_bytes()),
+            Self::Utf8View(array) => put_bytes(out, at, VARCHAR, array.value(row).as_bytes()),
+            Self::Binary(array) => put_bytes(out, at, BINARY, array.value(row)),
+            Self::Date(array) => put(out, at, DATE, array.value(row).to_le_bytes()),
+            Self::Timestamp(array) => put(out, at, TIMESTAMP, array.value(row).to_le_bytes()),
+            Self::List(list, items) => {
+                let range = item_range(list, row);
+                // the offsets of a list are of 32 bits
+                put(out, at, LIST, (range.len() as i32).to_le_bytes());
+                for item in range {
+                    items.write_cell(item, out, at);
                 }
             }
             Self::Struct(_, fields) => {
-                row.push(STRUCT);
+                put(out, at, STRUCT, []);
                 for field in fields {
-                    field.append(index, row);
+                    field.write_cell(row, out, at);
                 }
             }
         }
     }
 }
 
-fn fixed<const N: usize>(row: &mut Vec<u8>, tag: u8, value: [u8; N]) {
-    row.push(tag);
-    row.extend_from_slice(&value);
+/// Positions of a list's items.
+fn item_range(list: &ListArray, row: usize) -> Range<usize> {
+    let offsets = list.value_offsets();
+    offsets[row] as usize..offsets[row + 1] as usize
 }
 
-fn bytes(row: &mut Vec<u8>, tag: u8, value: &[u8]) {
+/// Writes a tag and what follows it.
+#[inline]
+fn put<const N: usize>(out: &mut [u8], at: &mut usize, tag: u8, value: [u8; N]) {
+    let cell = &mut out[*at..*at + 1 + N];
+    cell[0] = tag;
+    cell[1..].copy_from_slice(&value);
+    *at += 1 + N;
+}
+
+#[inline]
+fn put_bytes(out: &mut [u8], at: &mut usize, tag: u8, value: &[u8]) {
     // an Arrow string array holds less than 2 GiB
-    fixed(row, tag, (value.len() as u32).to_le_bytes());
-    row.extend_from_slice(value);
+    put(out, at, tag, (value.len() as u32).to_le_bytes());
+    out[*at..*at + value.len()].copy_from_slice(value);
+    *at += value.len();
+}
+
+fn decimal_bytes(scale: i8, value: i128) -> [u8; 17] {
+    let mut bytes = [0; 17];
+    bytes[0] = scale.to_le_bytes()[0];
+    bytes[1..].copy_from_slice(&value.to_le_bytes());
+    bytes
 }
 
 /// One bit pattern for every NaN, and one for zero.

@@ -10,21 +10,20 @@ use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
-use object_store::local::LocalFileSystem;
-use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::{DeltaLog, Layout, TableDefinition, TableIdentity, WriteSpec, Written, write_table};
 use crate::engine::{Engine, EngineOptions, FileSet, Joins, lake_url, scan};
 use crate::error::Result;
+use crate::location::Location;
 use crate::name::{ClaimNumber, ReleaseNumber, RunId, TableName};
 use crate::release::{EntryDraft, LiveFile, TableLog};
+use crate::store::Store;
 
 pub(super) const LOCATION: &str = "gold/people";
 
 pub(super) struct Lake {
     pub(super) folder: tempfile::TempDir,
-    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) store: Store,
     pub(super) engine: Engine,
     pub(super) log: DeltaLog,
 }
@@ -49,14 +48,13 @@ pub(super) fn lake_that_spills(
 ) -> Lake {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("lake")).unwrap();
-    let store: Arc<dyn ObjectStore> =
-        Arc::new(LocalFileSystem::new_with_prefix(folder.path().join("lake")).unwrap());
+    let store = Store::open(&Location::Folder(folder.path().join("lake"))).unwrap();
     let engine = Engine::new(EngineOptions {
         threads,
         memory_limit: Some(memory_limit),
         spill_dir: folder.path().join("spill"),
         spill_limit,
-        lake: Arc::clone(&store),
+        lake: store.object_store(),
         lake_is_far: false,
         as_of: at(0),
         time_zone: chrono_tz::UTC,
@@ -70,8 +68,8 @@ pub(super) fn lake_that_spills(
     }
 }
 
-fn log(store: &Arc<dyn ObjectStore>) -> DeltaLog {
-    let log = DeltaLog::new(Arc::clone(store));
+fn log(store: &Store) -> DeltaLog {
+    let log = DeltaLog::new(store.clone());
     log.belongs_to("lake-1");
     log
 }
@@ -162,11 +160,9 @@ impl Lake {
     }
 
     pub(super) async fn put(&self, version: u64, entry: &str) {
-        let path = Path::parse(self.log.entry_path(LOCATION, version)).unwrap();
-        self.store
-            .put(&path, entry.as_bytes().to_vec().into())
-            .await
-            .unwrap();
+        let path = self.log.entry_path(LOCATION, version);
+        let bytes = entry.as_bytes().to_vec().into();
+        self.store.put(&path, bytes).await.unwrap();
     }
 
     /// The table at a version as the engine reads it.

@@ -13,6 +13,7 @@ mod write;
 
 pub(crate) use delta_log::{DeltaLog, TableDefinition, TableIdentity};
 pub(crate) use digest::{Digest, RowHasher};
+pub(crate) use path::is_log_entry;
 pub(crate) use write::{Layout, WriteSpec, Written, write_table, write_whole};
 
 use crate::diagnostic::Code;

@@ -5,6 +5,22 @@
 
 use crate::error::{Error, Result};
 
+/// Where a table's log lies.
+pub(super) fn log_folder(location: &str) -> String {
+    format!("{location}/_delta_log")
+}
+
+/// The entry of a version in a table's log.
+pub(super) fn log_entry(location: &str, version: u64) -> String {
+    format!("{}/{version:020}.json", log_folder(location))
+}
+
+/// Whether a path is that of an entry in a table's log.
+pub(crate) fn is_log_entry(location: &str, path: &str) -> bool {
+    let name = path.strip_prefix(&log_folder(location));
+    name.is_some_and(|name| name.starts_with('/') && name.ends_with(".json"))
+}
+
 /// Folder of a null partition value, by Hive's convention, which every reader knows.
 const NULL_FOLDER: &str = "__HIVE_DEFAULT_PARTITION__";
 

@@ -30,6 +30,7 @@ mod selection;
 mod shape;
 mod test_check;
 mod unit_test;
+mod whose;
 
 #[cfg(test)]
 mod sample;
@@ -62,6 +63,7 @@ pub(crate) use reason::Reason;
 pub use selection::Selection;
 pub(crate) use shape::{Shape, Shapes};
 pub(crate) use unit_test::{PlannedFixture, PlannedUnitTest};
+pub(crate) use whose::{EntityKind, IdTable, Link, Part, RowsOf, entity_kinds, is_identifier};
 
 use crate::diagnostic::Diagnostic;
 use crate::engine::{Analysis, FunctionRegistry};

@@ -100,6 +100,8 @@ pub(crate) struct LostRecords {
     pub(crate) records: u64,
     /// The release that loaded them; `None` where the ledger has older content of the same path, which is in the table.
     pub(crate) release: Option<ReleaseNumber>,
+    /// They came in no export: another tool had added them.
+    pub(crate) were_adopted: bool,
 }
 
 impl LostRecords {

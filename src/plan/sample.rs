@@ -104,6 +104,7 @@ impl Sample {
                 span: Span::default(),
                 pipeline: "shop".into(),
                 patterns: vec![],
+                member: None,
                 read: Read::Csv(CsvRead {
                     delimiter: ",".into(),
                     quote: Some('"'),
@@ -174,6 +175,7 @@ impl Sample {
             owner: None,
             tags: vec![],
             purpose: vec![],
+            subject: None,
             tests: vec![],
             unit_tests: vec![],
         };

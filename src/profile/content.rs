@@ -4,10 +4,12 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
+use bzip2::bufread::MultiBzDecoder;
 use encoding_rs::{UTF_16BE, UTF_16LE, WINDOWS_1252};
 use flate2::bufread::MultiGzDecoder;
 
 use crate::error::{Error, Result};
+use crate::ingest::{Archive, text_of_avro};
 use crate::project::Encoding;
 
 /// Bytes of a text that are looked at; of a longer one, the lines that end within them.
@@ -22,6 +24,7 @@ pub(super) enum Kind {
     Parquet,
     /// A ZIP archive, as workbooks are.
     Zip,
+    Avro,
     /// A workbook of before 2007.
     OldWorkbook,
     /// No text, and nothing known.
@@ -40,6 +43,7 @@ pub(super) fn kind(path: &Path) -> Result<Kind> {
     Ok(match &start[..] {
         [] => Kind::Empty,
         [b'P', b'A', b'R', b'1', ..] => Kind::Parquet,
+        [b'O', b'b', b'j', 1, ..] => Kind::Avro,
         [b'P', b'K', 3 | 5, ..] => Kind::Zip,
         [0xd0, 0xcf, 0x11, 0xe0, ..] => Kind::OldWorkbook,
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Kind::Text,
@@ -59,7 +63,7 @@ pub(super) struct Content {
     pub(super) encoding_confidence: f64,
     /// A byte order mark came first: readers need not be told.
     pub(super) has_mark: bool,
-    /// `gzip`, `zstd`.
+    /// `gzip`, `zstd`, `bzip2`, `zip`.
     pub(super) packed: Option<&'static str>,
     /// `false`: the file goes on.
     pub(super) is_whole: bool,
@@ -84,11 +88,50 @@ fn open(path: &Path) -> Result<Opened> {
             bytes: Box::new(zstd::Decoder::with_buffer(file).map_err(unreadable)?),
             packed: Some("zstd"),
         }
+    } else if start.starts_with(b"BZh") {
+        Opened {
+            bytes: Box::new(MultiBzDecoder::new(file)),
+            packed: Some("bzip2"),
+        }
+    } else if start.starts_with(b"PK\x03\x04")
+        && let Some(only) = only_file(path)
+    {
+        Opened {
+            bytes: Box::new(only),
+            packed: Some("zip"),
+        }
     } else {
         Opened {
             bytes: Box::new(file),
             packed: None,
         }
+    })
+}
+
+/// The file of an archive that holds one.
+fn only_file(path: &Path) -> Option<impl Read + use<>> {
+    let archive = Archive::open(path).ok()?;
+    match archive.files()[..] {
+        [only] => archive.read(only).ok()?,
+        _ => None,
+    }
+}
+
+/// The records of an Avro container as a text, a line each.
+///
+/// # Errors
+/// `Input` where the file cannot be read.
+pub(super) fn avro(path: &Path) -> Result<Content> {
+    let mut opened = open(path)?;
+    let name = path.display().to_string();
+    let (text, is_whole) = text_of_avro(&mut opened.bytes, &name, MOST_BYTES as usize)?;
+    Ok(Content {
+        text,
+        encoding: Encoding::Utf8,
+        encoding_confidence: 1.0,
+        has_mark: false,
+        packed: opened.packed,
+        is_whole,
     })
 }
 

@@ -29,6 +29,8 @@ pub(crate) struct DialectGuess {
     pub(crate) header_confidence: f64,
     /// Fields of a record.
     pub(crate) width: usize,
+    /// How the line begins before which the records end.
+    pub(crate) until: Option<String>,
 }
 
 /// The first lines of a text, whole ones.
@@ -186,6 +188,7 @@ fn outline(text: &str, dialect: Dialect, score: f64) -> DialectGuess {
         header_lines: end.saturating_sub(line + blank),
         header_confidence,
         width,
+        until: None,
         dialect,
     }
 }

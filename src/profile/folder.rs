@@ -16,10 +16,10 @@ const DEEPEST: usize = 8;
 /// Files of one folder; beyond, the folder is most likely the wrong one.
 const MOST_FILES: usize = 20_000;
 /// Endings of names of files that nobody sends as data.
-const NO_DATA: [&str; 28] = [
+const NO_DATA: [&str; 27] = [
     "md", "pdf", "doc", "docx", "ppt", "pptx", "png", "jpg", "jpeg", "gif", "svg", "html", "htm",
-    "yaml", "yml", "toml", "py", "sql", "sh", "log", "lock", "ini", "xml", "exe", "dll", "zip",
-    "7z", "rar",
+    "yaml", "yml", "toml", "py", "sql", "sh", "log", "lock", "ini", "xml", "exe", "dll", "7z",
+    "rar",
 ];
 
 /// What was found at a path.
@@ -277,7 +277,7 @@ fn widen_encoding(whole: &mut TableSketch, last: &Option<TableSketch>, model: &T
     let text = |form: &Form| match form {
         Form::Csv(form) => Some(form.text),
         Form::Ndjson(text) | Form::Json(text, _) => Some(*text),
-        Form::Xlsx(_) | Form::Parquet => None,
+        Form::Xlsx(_) | Form::Avro | Form::Parquet => None,
     };
     let seen = [
         text(&model.form),

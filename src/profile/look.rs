@@ -9,6 +9,7 @@ use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use super::content::{self, Content, Kind};
 use super::delimited::{Field, Records};
 use super::dialect::{self, DialectGuess};
+use super::end;
 use super::json;
 use super::name::unique;
 use super::table::{CsvForm, FileSeen, Form, SheetForm, TableSketch, TextForm};
@@ -60,13 +61,30 @@ pub(super) fn look(file: &Path, path: &str, form: Option<&Form>) -> Result<Looke
         Kind::Zip => match sheets(file, &seen(true, None), form) {
             Ok(tables) if tables.is_empty() => not("a workbook without a filled sheet"),
             Ok(tables) => Ok(Looked::Tables(tables)),
-            Err(_) => not("a ZIP archive that is no workbook: unpack it"),
+            Err(_) => not(
+                "a ZIP archive of several files, or a damaged one: `member` of a source says which file it reads",
+            ),
         },
+        Kind::Avro => {
+            let content = content::avro(file)?;
+            let seen = seen(content.is_whole, content.packed);
+            let mut table = TableSketch::new(Form::Avro);
+            for record in content.text.lines() {
+                match table.root.add(record) {
+                    true => table.rows += 1,
+                    false => table.broken += 1,
+                }
+            }
+            table.close(seen);
+            Ok(Looked::Tables(vec![table]))
+        }
         Kind::Parquet => Ok(Looked::Tables(vec![parquet(file, seen(true, None))?])),
         Kind::Text => {
             let content = content::read(file)?;
             let is_packed = |ending: &str| path.to_lowercase().ends_with(ending);
-            if content.packed.is_none() && (is_packed(".gz") || is_packed(".zst")) {
+            if content.packed.is_none()
+                && [".gz", ".zst", ".bz2", ".zip"].into_iter().any(is_packed)
+            {
                 return not("it is not packed as its name says, or its upload broke off");
             }
             let seen = seen(content.is_whole, content.packed);
@@ -116,7 +134,14 @@ fn text(content: &Content, seen: FileSeen, form: Option<&Form>) -> Result<Looked
 
 /// Reads delimited text by a dialect; the names of its columns are its own.
 fn csv(content: &Content, text: TextForm, mut guess: DialectGuess, seen: FileSeen) -> TableSketch {
-    let mut records = Records::new(&content.text, &guess.dialect);
+    let mut whole = content.text.as_str();
+    if content.is_whole
+        && let Some((at, end)) = end::of_text(whole)
+    {
+        whole = &whole[..at];
+        guess.until.get_or_insert(end);
+    }
+    let mut records = Records::new(whole, &guess.dialect);
     records.skip_lines(guess.skip_lines);
     let mut fields: Vec<Field> = Vec::new();
     let mut is_empty = false;
@@ -244,17 +269,27 @@ fn sheet_table(
         has_header,
         header_confidence,
         is_by_position,
+        until: None,
     }));
     table.name_columns(column_names(names, width, is_by_position));
     let first_record = skip_lines as i64 + 1 + i64::from(has_header);
+    let add = |table: &mut TableSketch, cells: &[String]| {
+        table.add_row((0..width).map(|at| cells.get(at).map(String::as_str)));
+    };
+    let mut rows = end::Rows::default();
     sheet_rows(file, sheet, &mut |number, cells| {
-        if number >= first_record && cells.iter().take(width).any(|cell| !cell.is_empty()) {
-            let values = (0..width).map(|at| cells.get(at).map(String::as_str));
-            table.add_row(values);
+        let is_record = cells.iter().take(width).any(|cell| !cell.is_empty());
+        if number >= first_record && is_record {
+            rows.push(cells).iter().for_each(|row| add(&mut table, row));
         }
         table.rows < MOST_ROWS
     })?;
     let is_whole = table.rows < MOST_ROWS;
+    let (left, until) = rows.finish();
+    left.iter().for_each(|row| add(&mut table, row));
+    if let Form::Xlsx(form) = &mut table.form {
+        form.until = until;
+    }
     table.close(FileSeen { is_whole, ..seen });
     Ok(Some(table))
 }

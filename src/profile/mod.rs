@@ -16,6 +16,7 @@ mod delimited;
 mod dialect;
 mod distinct;
 mod draft;
+mod end;
 mod folder;
 mod join;
 mod json;

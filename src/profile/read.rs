@@ -22,6 +22,10 @@ pub(crate) fn quoted(text: &str) -> String {
     out
 }
 
+fn until(form: &Form) -> Option<String> {
+    form.until().map(|end| format!("until: {}", quoted(end)))
+}
+
 /// `read:` of the source that reads the table.
 pub(super) fn flow(table: &TableProfile) -> String {
     let mut keys = Vec::new();
@@ -50,6 +54,7 @@ pub(super) fn flow(table: &TableProfile) -> String {
             if skip_lines > 0 {
                 keys.push(format!("skip_lines: {skip_lines}"));
             }
+            keys.extend(until(&table.form));
             encoding(&form.text, &mut keys);
             "csv"
         }
@@ -76,8 +81,10 @@ pub(super) fn flow(table: &TableProfile) -> String {
             if skip_lines > 0 {
                 keys.push(format!("skip_lines: {skip_lines}"));
             }
+            keys.extend(until(&table.form));
             "xlsx"
         }
+        Form::Avro => "avro",
         Form::Parquet => "parquet",
     };
     conversions(table, &mut keys);

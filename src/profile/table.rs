@@ -29,6 +29,7 @@ pub(crate) enum Form {
     /// Keys that lead to the array.
     Json(TextForm, Vec<String>),
     Xlsx(SheetForm),
+    Avro,
     Parquet,
 }
 
@@ -61,21 +62,32 @@ pub(crate) struct SheetForm {
     pub(crate) has_header: bool,
     pub(crate) header_confidence: f64,
     pub(crate) is_by_position: bool,
+    /// How the row begins before which the records end.
+    pub(crate) until: Option<String>,
 }
 
 impl Form {
+    /// How the line or row begins before which the records end.
+    pub(crate) fn until(&self) -> Option<&str> {
+        match self {
+            Self::Csv(form) => form.guess.until.as_deref(),
+            Self::Xlsx(form) => form.until.as_deref(),
+            Self::Ndjson(_) | Self::Json(..) | Self::Avro | Self::Parquet => None,
+        }
+    }
+
     /// Whether columns are known by their place.
     pub(crate) fn is_by_position(&self) -> bool {
         match self {
             Self::Csv(form) => form.is_by_position,
             Self::Xlsx(form) => form.is_by_position,
-            Self::Ndjson(_) | Self::Json(..) | Self::Parquet => false,
+            Self::Ndjson(_) | Self::Json(..) | Self::Avro | Self::Parquet => false,
         }
     }
 
     /// Whether records hold objects and lists.
     pub(crate) fn is_nested(&self) -> bool {
-        matches!(self, Self::Ndjson(_) | Self::Json(..))
+        matches!(self, Self::Ndjson(_) | Self::Json(..) | Self::Avro)
     }
 }
 
@@ -86,7 +98,7 @@ pub(crate) struct FileSeen {
     pub(crate) path: String,
     pub(crate) size: u64,
     pub(crate) rows: u64,
-    /// `gzip`, `zstd`.
+    /// `gzip`, `zstd`, `bzip2`, `zip`.
     pub(crate) packed: Option<&'static str>,
     /// `false`: only its beginning was looked at.
     pub(crate) is_whole: bool,
@@ -534,7 +546,7 @@ impl TableSketch {
             let mark = if form.has_mark { " with a mark" } else { "" };
             of(format!("{}{mark}", form.encoding.name()), form.confidence)
         };
-        match &self.form {
+        let mut guesses = match &self.form {
             Form::Csv(form) => {
                 let guess = &form.guess;
                 let delimiter = match guess.dialect.delimiter.as_str() {
@@ -567,8 +579,13 @@ impl TableSketch {
                     form.header_confidence,
                 ),
             ],
+            Form::Avro => vec![of("Avro".to_string(), 1.0)],
             Form::Parquet => vec![of("Parquet".to_string(), 1.0)],
+        };
+        if let Some(until) = self.form.until() {
+            guesses.push(of(format!("ends before `{until}`"), 0.9));
         }
+        guesses
     }
 }
 

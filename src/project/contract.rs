@@ -25,6 +25,8 @@ pub(crate) struct Contract {
     pub(crate) tags: Vec<String>,
     /// Purposes of the whole table.
     pub(crate) purpose: Vec<Spanned<String>>,
+    /// Whose data a row is.
+    pub(crate) subject: Option<Subject>,
     /// Every column in published order; empty where the SQL alone says them. Given, they are the whole truth: a query
     /// that yields others is refused.
     pub(crate) columns: Vec<Column>,
@@ -50,6 +52,17 @@ pub(crate) struct Column {
     /// Other names, tried where none of those is there.
     pub(crate) aliases: Vec<Spanned<String>>,
     pub(crate) purpose: Vec<Spanned<String>>,
+}
+
+/// Whose data a row is; columns are the contract's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// The column of the customer's id.
+    Customer(String),
+    /// A system, and the column of the record's id in it.
+    Record { source: String, id: String },
+    /// Columns by which the person is reached.
+    Contact(Vec<String>),
 }
 
 /// How a step's result is kept.

@@ -342,8 +342,13 @@ fn decode(root: &Path, path: &str, kind: Kind) -> (Sink, Decoded) {
 }
 
 fn read_text(path: &Path) -> Result<String, Mistake> {
-    let bytes = std::fs::read(path)
-        .map_err(|error| Mistake::new(121, format!("cannot read the file: {error}")))?;
+    let unreadable = |error| Mistake::new(121, format!("cannot read the file: {error}"));
+    // a pipe or a device may never end
+    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        let mistake = Mistake::new(121, "this is no file, nor a link to one");
+        return Err(mistake.help("remove it, or put the file itself here"));
+    }
+    let bytes = std::fs::read(path).map_err(unreadable)?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
@@ -477,6 +482,36 @@ data_tests:
         assert_eq!(step.declared_at.location(), "pipelines/customers.yaml:13:5");
         assert_eq!(project.tags(&table("gold.customers")), ["core", "nightly"]);
         assert_eq!(project.tags(&table("bronze.customers")), ["crm", "nightly"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_file_is_told_of_and_never_read() {
+        let folder = retail();
+        std::os::unix::fs::symlink("/dev/zero", folder.path().join("schemas/gold/endless.yaml"))
+            .unwrap();
+        let pipe = folder.path().join("pipelines/pipe.yaml");
+        let made = std::process::Command::new("mkfifo").arg(pipe).status();
+        assert!(made.unwrap().success());
+        let error = Project::load(folder.path(), &Variables::default()).unwrap_err();
+        let text = error.render();
+        for path in ["schemas/gold/endless.yaml", "pipelines/pipe.yaml"] {
+            assert!(text.contains(path) && text.contains("K0121"), "{text}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_lake_that_is_a_link_to_the_exports_is_refused() {
+        let folder = retail();
+        std::fs::create_dir_all(folder.path().join("exports/deep")).unwrap();
+        for behind in ["exports", "exports/deep"] {
+            let lake = folder.path().join("lake");
+            std::os::unix::fs::symlink(behind, &lake).unwrap();
+            let error = Project::load(folder.path(), &Variables::default()).unwrap_err();
+            assert!(error.render().contains("K0122"), "{}", error.render());
+            std::fs::remove_file(lake).unwrap();
+        }
     }
 
     #[test]

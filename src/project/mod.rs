@@ -44,7 +44,9 @@ use std::sync::Arc;
 
 pub(crate) use crate::column_type::ColumnType;
 use crate::location::Location;
-pub(crate) use contract::{Column, Contract, Materialization, Meaning, OnError, RollbackClass};
+pub(crate) use contract::{
+    Column, Contract, Materialization, Meaning, OnError, RollbackClass, Subject,
+};
 pub(crate) use contract_text::{ContractDraft, DraftedColumn};
 pub(crate) use instant::{instant, local as local_instant};
 pub(crate) use json_schema::json_schema;
@@ -78,8 +80,8 @@ pub(crate) use purpose::Ground;
 pub(crate) use ready::{Marker, Ready};
 pub(crate) use seed::Seed;
 pub(crate) use source::{
-    Conversions, CsvRead, Escape, FixedRead, Frame, JsonRead, Load, NdjsonRead, Negatives,
-    OnUnreadable, ParquetRead, Read, Source, XlsxRead,
+    AvroRead, Conversions, CsvRead, Escape, FixedRead, Frame, JsonRead, Load, NdjsonRead,
+    Negatives, OnUnreadable, ParquetRead, Read, Source, XlsxRead,
 };
 
 use crate::diagnostic::{Diagnostic, Place, SourceFile, Span, nearest};

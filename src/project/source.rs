@@ -17,6 +17,8 @@ pub(crate) struct Source {
     pub(crate) pipeline: String,
     /// An export belongs here when any pattern matches its path below `raw`.
     pub(crate) patterns: Vec<PathPattern>,
+    /// Of an archive of several files, the one that is the export's content.
+    pub(crate) member: Option<PathPattern>,
     pub(crate) read: Read,
     pub(crate) load: Load,
     /// More rejects than this in one build's exports of the source fail the build.
@@ -59,6 +61,7 @@ pub(crate) enum Read {
     Fixed(FixedRead),
     Ndjson(NdjsonRead),
     Json(JsonRead),
+    Avro(AvroRead),
     Parquet(ParquetRead),
     Xlsx(XlsxRead),
 }
@@ -71,9 +74,15 @@ impl Read {
             Self::Fixed(read) => &read.conversions,
             Self::Ndjson(read) => &read.conversions,
             Self::Json(read) => &read.conversions,
+            Self::Avro(read) => &read.conversions,
             Self::Parquet(read) => &read.conversions,
             Self::Xlsx(read) => &read.conversions,
         }
+    }
+
+    /// Whether records are nested, each with names of its own.
+    pub(crate) fn is_nested(&self) -> bool {
+        matches!(self, Self::Ndjson(_) | Self::Json(_) | Self::Avro(_))
     }
 
     /// The list whose items become records, by its keys, where there is one.
@@ -81,6 +90,7 @@ impl Read {
         match self {
             Self::Ndjson(read) => read.explode.as_deref(),
             Self::Json(read) => read.explode.as_deref(),
+            Self::Avro(read) => read.explode.as_deref(),
             Self::Csv(_) | Self::Fixed(_) | Self::Parquet(_) | Self::Xlsx(_) => None,
         }
     }
@@ -89,11 +99,11 @@ impl Read {
     pub(crate) fn has_header(&self) -> bool {
         match self {
             Self::Csv(read) => read.header_rows > 0,
-            Self::Xlsx(read) => read.header,
+            Self::Xlsx(read) => read.header_rows > 0,
             Self::Parquet(_) => true,
             // the source itself says the names
             Self::Fixed(_) => false,
-            Self::Ndjson(_) | Self::Json(_) => false,
+            Self::Ndjson(_) | Self::Json(_) | Self::Avro(_) => false,
         }
     }
 
@@ -104,7 +114,7 @@ impl Read {
             Self::Fixed(read) => Some(read.encoding),
             Self::Ndjson(read) => Some(read.encoding),
             Self::Json(read) => Some(read.encoding),
-            Self::Xlsx(_) | Self::Parquet(_) => None,
+            Self::Xlsx(_) | Self::Avro(_) | Self::Parquet(_) => None,
         }
     }
 
@@ -116,7 +126,7 @@ impl Read {
             Self::Fixed(read) => read.encoding = encoding,
             Self::Ndjson(read) => read.encoding = encoding,
             Self::Json(read) => read.encoding = encoding,
-            Self::Xlsx(_) | Self::Parquet(_) => {}
+            Self::Xlsx(_) | Self::Avro(_) | Self::Parquet(_) => {}
         }
         read
     }
@@ -194,15 +204,23 @@ pub(crate) struct JsonRead {
     pub(crate) conversions: Conversions,
 }
 
+/// Records of Avro; dates, times and decimals are taken from its schema and converted by the contract.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct AvroRead {
+    /// Keys that lead to a list whose items become records.
+    pub(crate) explode: Option<Vec<String>>,
+    pub(crate) conversions: Conversions,
+}
+
 /// A sheet of an Excel workbook.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct XlsxRead {
     /// `None`: the first sheet that is not hidden.
     pub(crate) sheet: Option<String>,
-    /// `false`: no header, columns in contract order.
-    pub(crate) header: bool,
-    /// Rows before the header or the first record.
-    pub(crate) skip_lines: u64,
+    /// Rows that name the columns, joined; 0: no header, columns in contract order.
+    pub(crate) header_rows: u64,
+    /// Without a comment.
+    pub(crate) frame: Frame,
     pub(crate) conversions: Conversions,
 }
 

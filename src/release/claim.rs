@@ -1,5 +1,7 @@
 //! The right to write: won by an entry of the lake log, lost to the next claim.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -24,7 +26,7 @@ const SILENCE_OF_THE_DEAD: chrono::TimeDelta = chrono::TimeDelta::seconds(30);
 const BEAT_EVERY: Duration = Duration::from_secs(5);
 
 /// What was declared deletable: nothing below a floor is ever referenced again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Floors {
     /// Candidates of claims from here on may be used again.
     pub(crate) runs_below: ClaimNumber,
@@ -78,25 +80,32 @@ pub(crate) struct Claim {
 
 /// Signs of life, one after the other, until it is dropped.
 #[derive(Debug)]
-struct Heart(tokio::task::JoinHandle<()>);
+struct Heart {
+    task: tokio::task::JoinHandle<()>,
+    has_beaten: Arc<AtomicBool>,
+}
 
 impl Heart {
     fn start(store: Store, path: String, run: RunId, every: Duration) -> Self {
-        Self(tokio::spawn(async move {
+        let has_beaten = Arc::<AtomicBool>::default();
+        let beaten = Arc::clone(&has_beaten);
+        let task = tokio::spawn(async move {
             loop {
                 crate::clock::sleep(every).await;
+                beaten.store(true, Ordering::Relaxed);
                 // the next one may arrive
                 if let Err(error) = store.put(&path, run.0.clone().into()).await {
                     tracing::debug!("a sign of life is not given: {}", error.brief());
                 }
             }
-        }))
+        });
+        Self { task, has_beaten }
     }
 }
 
 impl Drop for Heart {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
     }
 }
 
@@ -111,17 +120,17 @@ impl Lake {
             Lock::Held(guard) => Some(guard),
             Lock::Unsupported => None,
             Lock::Taken => {
-                let view = LogView::read(&self.store).await?;
-                return Err(busy(view.open_claim().as_ref()));
+                let view = self.log().await?;
+                return Err(busy(view.open_claim()));
             }
         };
         let lake_id = self.identity().await?;
-        let mut view = LogView::read(&self.store).await?;
+        let mut view = self.log().await?;
         if let Some(open) = view.open_claim()
             && lock.is_none()
             && self.is_alive(open.number).await?
         {
-            return Err(busy(Some(&open)));
+            return Err(busy(Some(open)));
         }
         self.failpoint.reach(Boundary::BeforeClaim)?;
         let entry = self.log_entry(run, Event::Claim);
@@ -129,7 +138,7 @@ impl Lake {
         if log::append(&self.store, number.0, &entry).await? == Append::Lost {
             return Err(busy(None));
         }
-        view.push(entry);
+        view.push(&entry);
         self.failpoint.reach(Boundary::AfterClaim)?;
         let mut claim = Claim {
             lake: self.clone(),
@@ -142,12 +151,9 @@ impl Lake {
             lock,
             heart: None,
         };
+        // the entry itself is the first sign of life
         if self.beats {
             claim.keep_alive_every(BEAT_EVERY);
-        }
-        // the entry itself is a sign of life, and the next one may arrive
-        if let Err(error) = claim.beat().await {
-            tracing::debug!("a sign of life is not given: {}", error.brief());
         }
         claim.base = claim.settled_base().await?;
         claim.ensure_not_fenced().await?;
@@ -159,9 +165,7 @@ impl Lake {
         let bytes = match self.store.get(layout::FORMAT).await? {
             Some(bytes) => bytes,
             None => {
-                self.store
-                    .probe(&layout::store_probe(self.clock.nonce()))
-                    .await?;
+                self.store.probe(&layout::probe(self.clock.nonce())).await?;
                 let lake_id = format!("{:016x}{:016x}", self.clock.nonce(), self.clock.nonce());
                 let format = Format {
                     format: log::FORMAT,
@@ -181,21 +185,21 @@ impl Lake {
 
     /// Whether a claimant gave a sign of life lately, by the store's clock alone.
     async fn is_alive(&self, claim: ClaimNumber) -> Result<bool> {
-        let probe = layout::time_probe(self.clock.nonce());
+        let probe = layout::probe(self.clock.nonce());
         self.store.put(&probe, "".into()).await?;
         let now = self.store.head(&probe).await;
         // whatever the answer was
         self.store.delete(&probe).await?;
         let now = now?;
-        let beat = self.store.head(&layout::heartbeat(claim)).await?;
-        let entry = self.store.head(&layout::log_entry(claim.0)).await?;
-        let last = [beat, entry]
-            .into_iter()
-            .flatten()
-            .map(|object| object.modified_at)
-            .max();
+        let last = match self.store.head(&layout::heartbeat(claim)).await? {
+            Some(beat) => Some(beat),
+            None => self.store.head(&layout::log_entry(claim.0)).await?,
+        };
         Ok(match (now, last) {
-            (Some(now), Some(last)) => now.modified_at - last < SILENCE_OF_THE_DEAD,
+            // a sign from the time to come: the clock was set back since, and one who lives gives another at once
+            (Some(now), Some(last)) => {
+                (now.modified_at - last.modified_at).abs() < SILENCE_OF_THE_DEAD
+            }
             _ => false,
         })
     }
@@ -249,7 +253,8 @@ impl Claim {
         }
     }
 
-    /// A sign of life; nothing where the storage has locks.
+    /// A sign of life, as simulated builders give it; nothing where the storage has locks.
+    #[cfg(test)]
     pub(super) async fn beat(&self) -> Result<()> {
         if self.lock.is_some() {
             return Ok(());
@@ -302,7 +307,7 @@ impl Claim {
             Append::Lost => Err(fenced()),
             Append::Won => {
                 self.closed = matches!(entry.event, Event::Publish(_) | Event::Yield(_));
-                self.view.push(entry);
+                self.view.push(&entry);
                 Ok(())
             }
         }
@@ -332,8 +337,10 @@ impl Claim {
 
     /// Lets go of the lock, or of the heartbeat: the claim is over.
     pub(super) async fn let_go(&mut self) {
-        self.heart = None;
+        let heart = self.heart.take();
+        let has_beaten = heart.is_none_or(|heart| heart.has_beaten.load(Ordering::Relaxed));
         if self.lock.take().is_none()
+            && has_beaten
             && let Err(error) = self
                 .lake
                 .store
@@ -346,24 +353,23 @@ impl Claim {
 
     /// Only the newest publish can be unsettled: none follows before its release stands.
     async fn settled_base(&self) -> Result<Option<Release>> {
-        let Some((sequence, entry, publish)) = self.view.last_publish() else {
+        let Some(publish) = self.view.last_publish() else {
             return Ok(None);
         };
         if let Some(release) = self.lake.find_release(publish.number).await? {
             return Ok(Some(release));
         }
-        let nothing = StagedBytes::new();
-        let settled = self.lake.settle(sequence, entry, publish, &nothing).await;
+        let settled = self.lake.settle(publish, &StagedBytes::new()).await;
         settled.map(Some)
     }
 }
 
-fn busy(open: Option<&ClaimInLog<'_>>) -> Error {
+fn busy(open: Option<&ClaimInLog>) -> Error {
     let text = match open {
         Some(claim) => format!(
             "run {} holds the lake since {}",
-            claim.entry.run,
-            claim.entry.at.format("%Y-%m-%d %H:%M:%S UTC")
+            claim.run,
+            claim.at.format("%Y-%m-%d %H:%M:%S UTC")
         ),
         None => "another run holds the lake".to_string(),
     };
@@ -454,6 +460,27 @@ mod tests {
         fixture.lake.store.delete(&beat).await.unwrap();
         crate::clock::sleep(Duration::from_millis(50)).await;
         assert!(!fixture.lake.store.exists(&beat).await.unwrap());
+    }
+
+    /// A sign of life from the time to come is one from before the clock was set back.
+    #[tokio::test]
+    async fn a_store_whose_clock_is_set_back_does_not_keep_the_dead_alive() {
+        let fixture = Fixture::new();
+        let claim = fixture.claim().await.unwrap();
+        let root = fixture.lake.store.location().folder().unwrap();
+        let entry = root.join(layout::log_entry(claim.number().0));
+        let entry = std::fs::File::options().write(true).open(entry).unwrap();
+        let now = entry.metadata().unwrap().modified().unwrap();
+        let hour = Duration::from_secs(3600);
+        for (modified, is_alive) in [(now, true), (now + hour, false), (now - hour, false)] {
+            entry.set_modified(modified).unwrap();
+            let found = fixture.lake.is_alive(claim.number()).await.unwrap();
+            assert_eq!(found, is_alive, "{modified:?}");
+        }
+        // one who lives gives another sign
+        let beat = layout::heartbeat(claim.number());
+        fixture.lake.store.put(&beat, "".into()).await.unwrap();
+        assert!(fixture.lake.is_alive(claim.number()).await.unwrap());
     }
 
     #[tokio::test]

@@ -9,6 +9,13 @@ use crate::store::{PutOutcome, Store};
 /// A store that stays away so long (a few seconds in all) is reported, not waited for.
 const TRIES: u32 = 8;
 
+const UNANSWERED: Code = Code(708);
+
+/// Whether an object may exist or come to exist although [`create`] failed.
+pub(super) fn is_in_doubt(error: &Error) -> bool {
+    error.number() == Some(UNANSWERED)
+}
+
 /// Whose object has the name now.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Creation {
@@ -31,7 +38,7 @@ pub(super) async fn create(store: &Store, path: &str, bytes: &Bytes) -> Result<C
             Ok(PutOutcome::Created) => return Ok(Creation::Ours),
             Ok(PutOutcome::Exists) => {}
             Ok(PutOutcome::Unknown(error)) => doubt = Some(error),
-            // the store underneath asks again by itself: what is refused now may have been done before
+            // an object store asks again by itself: what is refused now may have been done before
             Err(error) if doubt.is_none() => {
                 return match store.get(path).await {
                     Ok(Some(found)) if found == bytes => Ok(Creation::Ours),
@@ -50,7 +57,7 @@ pub(super) async fn create(store: &Store, path: &str, bytes: &Bytes) -> Result<C
         store.pause(tries).await;
     }
     let error = Error::unavailable("storage does not say whether an object was written")
-        .code(Code(708))
+        .code(UNANSWERED)
         .at(format!("{}/{path}", store.location()))
         .help("it may exist or not: the next command that writes will find out");
     Err(match doubt {

@@ -25,6 +25,7 @@ impl Commit {
             version: self.version,
             tool: self.tool.clone(),
             written_at: self.written_at,
+            is_adopted: false,
         }
     }
 }
@@ -54,6 +55,15 @@ impl Lake {
     }
 }
 
+/// What others made of the tables of a release.
+#[derive(Debug, Default)]
+pub(crate) struct ForeignWork {
+    /// Tables that were compacted, and nothing else: the version that has the same rows.
+    pub(crate) compacted: BTreeMap<TableName, u64>,
+    /// Tables that were changed: what a release that reads or writes one is refused with.
+    pub(crate) changed: BTreeMap<TableName, Error>,
+}
+
 /// What became of a table's log since it was pinned.
 #[derive(Debug)]
 pub(super) struct Drift {
@@ -77,30 +87,37 @@ impl Lake {
         Ok((drift.head, drift.changes))
     }
 
-    /// Tables of a release that others have compacted since, and nothing else: the version that has the same rows. A build works
-    /// on those, since the files of the version before may be vacuumed.
+    /// What others have made of the tables of a release since. A build works on versions that were merely compacted, since the
+    /// files of those before may be vacuumed.
     ///
     /// # Errors
     /// Of storage.
-    pub(crate) async fn compacted(&self, release: &Release) -> Result<BTreeMap<TableName, u64>> {
+    pub(crate) async fn foreign_work(&self, release: &Release) -> Result<ForeignWork> {
         let tables = release.tables.iter();
         let tables =
             tables.filter(|(_, entry)| entry.version.is_some() && entry.kind == TableKind::Table);
-        let moved: Vec<Option<(TableName, u64)>> = stream::iter(tables)
+        let mut looks = stream::iter(tables)
             .map(|(table, entry)| async move {
-                let (head, changes) = match self.foreign_changes(table, entry).await {
-                    Ok(found) => found,
+                match self.foreign_changes(table, entry).await {
+                    Ok(found) => Ok(Some((table, entry, found))),
                     // whoever reads or writes the table is told what is wrong with it
-                    Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(None),
-                    Err(error) => return Err(error),
-                };
-                let head = head.filter(|head| changes.is_empty() && Some(*head) != entry.version);
-                Ok(head.map(|head| (table.clone(), head)))
+                    Err(error) if error.kind() == ErrorKind::Corrupt => Ok(None),
+                    Err(error) => Err(error),
+                }
             })
-            .buffered(AT_ONCE)
-            .try_collect()
-            .await?;
-        Ok(moved.into_iter().flatten().collect())
+            .buffered(AT_ONCE);
+        let mut work = ForeignWork::default();
+        while let Some(look) = looks.try_next().await? {
+            let Some((table, entry, (head, changes))) = look else {
+                continue;
+            };
+            if let Some(error) = refusal(table, &changes) {
+                work.changed.insert(table.clone(), error);
+            } else if let Some(head) = head.filter(|head| Some(*head) != entry.version) {
+                work.compacted.insert(table.clone(), head);
+            }
+        }
+        Ok(work)
     }
 
     /// The head of a table and the foreign changes since `pinned`.
@@ -192,10 +209,19 @@ impl Claim {
         ahead: &mut BTreeMap<TableName, Drift>,
     ) -> Result<Option<u64>> {
         let drift = self.drift_of(table, location, pinned, ahead).await?;
-        match drift.changes.first() {
+        match refusal(table, &drift.changes) {
             None => Ok(drift.head),
-            Some(change) => Err(changed(table, change)),
+            Some(error) => Err(error),
         }
+    }
+}
+
+/// Why nothing may be published that stands on a table with such foreign changes; `None` where there are none.
+fn refusal(table: &TableName, changes: &[Commit]) -> Option<Error> {
+    match changes.iter().find(|commit| commit.changes_protocol) {
+        // no word of an operator publishes over that
+        Some(commit) => Some(raised(table, commit)),
+        None => changes.first().map(|commit| changed(table, commit)),
     }
 }
 
@@ -253,5 +279,19 @@ fn lost_table(table: &TableName, location: &str) -> Error {
     Error::corrupt(format!("the log of `{table}` has lost a published version"))
         .code(Code(714))
         .at(location)
-        .help("restore the table's folder from a copy of the lake")
+        .help(restore_or_rebuild(&[table]))
+}
+
+/// What helps where the folders of tables, or parts of them, are gone.
+pub(crate) fn restore_or_rebuild(tables: &[&TableName]) -> String {
+    let flags: Vec<String> = tables.iter().map(|t| format!("--rebuild {t}")).collect();
+    let flags = flags.join(" ");
+    match tables.len() {
+        1 => format!(
+            "restore the table's folder from a copy of the lake, or make the table anew: `kilde build {flags}`"
+        ),
+        n => format!(
+            "restore the folders of these {n} tables from a copy of the lake, or make them anew: `kilde build {flags}`"
+        ),
+    }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::failpoint::Failpoint;
 use super::log::{Event, LogView};
-use super::map::Release;
+use super::map::{Release, TableEntry};
 use super::stage::AT_ONCE;
 use super::table_log::TableLog;
 use super::{layout, log, maintain};
@@ -120,6 +120,11 @@ impl Lake {
         &self.store
     }
 
+    /// Object path of a version's entry in the log of a table.
+    pub(crate) fn table_entry(&self, table: &TableEntry, version: u64) -> String {
+        self.tables.entry_path(&table.location, version)
+    }
+
     /// The newest settled release; `None` where none was published. Two reads and a listing.
     pub(crate) async fn current(&self) -> Result<Option<Release>> {
         let hint = self.hint().await?;
@@ -191,24 +196,30 @@ impl Lake {
         let Some(pause) = Pause::of(newest) else {
             return Ok(None);
         };
-        let since = log::read_from(&self.store, newest.sequence + 1).await?;
+        let since = log::read_after(&self.store, newest.sequence).await?;
         let resumed = since.iter().any(|entry| entry.event == Event::Resume);
         Ok((!resumed).then_some(pause))
     }
 
-    /// The state of the lake log; reads all of it.
+    /// The lake log as it is now.
+    pub(super) async fn log(&self) -> Result<LogView> {
+        let hint = self.hint().await?;
+        LogView::read(&self.store, hint.map(|hint| hint.sequence)).await
+    }
+
+    /// The state of the lake log.
     pub(crate) async fn status(&self) -> Result<LakeStatus> {
-        let view = LogView::read(&self.store).await?;
+        let view = self.log().await?;
         let current = self.current().await?;
         let newest = current.as_ref().map(|release| release.number);
-        let decided = view.last_publish().map(|(_, _, publish)| publish.number);
+        let decided = view.last_publish().map(|publish| publish.number);
         Ok(LakeStatus {
             newest,
             unsettled: decided.filter(|decided| Some(*decided) > newest),
             open_claim: view.open_claim().map(|claim| OpenClaim {
                 claim: claim.number,
-                run: claim.entry.run.clone(),
-                since: claim.entry.at,
+                run: claim.run.clone(),
+                since: claim.at,
             }),
             pause: match &current {
                 Some(current) => self.pause(current).await?,

@@ -10,6 +10,12 @@ pub(super) const HINT: &str = "_kilde/hint.json";
 pub(super) const LOCK: &str = "_kilde/lock";
 pub(super) const LAST_RUN: &str = "_kilde/last_run.json";
 pub(super) const LOG: &str = "_kilde/log";
+pub(super) const STAGED: &str = "_kilde/staged";
+pub(super) const ALIVE: &str = "_kilde/alive";
+/// What is written only to see what the store makes of it, and deleted at once unless the writer is killed.
+pub(super) const PROBES: &str = "_kilde/probe";
+/// What lies in `latest/`, as far as kilde put it there.
+pub(crate) const LATEST: &str = "_kilde/latest.json";
 pub(super) const RELEASES: &str = "_kilde/releases";
 /// Which releases readers may no longer open.
 pub(super) const RETIRED: &str = "_kilde/retired.json";
@@ -39,20 +45,16 @@ pub(super) fn release_of(path: &str) -> Option<ReleaseNumber> {
 }
 
 pub(super) fn heartbeat(claim: ClaimNumber) -> String {
-    format!("_kilde/alive/{:020}", claim.0)
+    format!("{ALIVE}/{:020}", claim.0)
 }
 
-/// An object that is written only to learn the store's time.
-pub(super) fn time_probe(nonce: u64) -> String {
-    format!("_kilde/alive/now-{nonce:016x}")
-}
-
-pub(super) fn store_probe(nonce: u64) -> String {
-    format!("_kilde/probe-{nonce:016x}")
+/// A name for an object, or a folder of them, that only asks something of the store.
+pub(crate) fn probe(nonce: u64) -> String {
+    format!("{PROBES}/{nonce:016x}")
 }
 
 pub(super) fn staged_folder(claim: ClaimNumber, run: &RunId) -> String {
-    format!("_kilde/staged/{:020}-{run}", claim.0)
+    format!("{STAGED}/{:020}-{run}", claim.0)
 }
 
 pub(super) fn staged_entry(folder: &str, table: &TableName) -> String {
@@ -65,8 +67,9 @@ pub(super) fn staged_map(folder: &str) -> String {
 
 /// The claim that a staged object or a heartbeat belongs to.
 pub(super) fn protocol_claim(path: &str) -> Option<ClaimNumber> {
-    let owned = ["_kilde/staged/", "_kilde/alive/"];
+    let owned = [STAGED, ALIVE];
     let name = owned.iter().find_map(|folder| path.strip_prefix(folder))?;
+    let name = name.strip_prefix('/')?;
     name.get(..20)?.parse().ok().map(ClaimNumber)
 }
 

@@ -232,14 +232,17 @@ impl Lake {
             .tables
             .iter()
             .filter(|(_, entry)| entry.version.is_some());
-        let found: Vec<Unneeded> = stream::iter(tables)
-            .map(|(name, entry)| self.unneeded_of(name, entry, &oldest, foreign_before))
+        let found: Vec<Option<Unneeded>> = stream::iter(tables)
+            .map(|(name, entry)| async {
+                let found = self.unneeded_of(name, entry, &oldest, foreign_before);
+                unless_lost(name, found.await)
+            })
             .buffered(AT_ONCE)
             .try_collect()
             .await?;
         let is_some =
             |unneeded: &Unneeded| !(unneeded.files.is_empty() && unneeded.entries.is_empty());
-        Ok(found.into_iter().filter(is_some).collect())
+        Ok(found.into_iter().flatten().filter(is_some).collect())
     }
 
     async fn unneeded_of(
@@ -276,10 +279,11 @@ impl Lake {
         }
         let state = self.tables.state(&entry.location, first).await?;
         known.extend(state.files.keys().map(|file| path(file)));
+        let log = self.tables.log_folder(&entry.location);
         let is_unneeded = |object: &ObjectInfo| {
             !needed.contains(&object.path)
                 && (known.contains(&object.path)
-                    || foreign_before.is_some_and(|before| is_stranger(object, entry, before)))
+                    || foreign_before.is_some_and(|before| is_stranger(object, &log, before)))
         };
         let mut files = self.store.list(&entry.location).await?;
         files.retain(is_unneeded);
@@ -293,7 +297,7 @@ impl Lake {
         })
     }
 
-    /// Records of releases below the floor, and reports of runs before the oldest build that is kept: it has folded them into
+    /// Records of releases below the floor, probes that nobody waits for any more, and reports of runs before the oldest build that is kept: it has folded them into
     /// the history. (A rollback or a compaction folds nothing, and leaves no report.)
     async fn retired_records(
         &self,
@@ -303,6 +307,9 @@ impl Lake {
         let mut records = self.store.list(layout::RELEASES).await?;
         records
             .retain(|object| layout::release_of(&object.path).is_some_and(|number| number < floor));
+        let probes = self.store.list(layout::PROBES).await?;
+        let yesterday = self.clock.now() - chrono::TimeDelta::days(1);
+        records.extend(probes.into_iter().filter(|o| o.modified_at < yesterday));
         let reports = self.store.list(layout::RUNS).await?;
         for number in floor.0.max(1)..=base.number.0 {
             let run = self.release(ReleaseNumber(number)).await?.run;
@@ -335,18 +342,31 @@ impl Lake {
                 .lacks_checkpoint(&entry.location, version)
                 .await?
             {
-                self.tables.checkpoint(&entry.location, version).await?;
-                written.push(name.clone());
+                let done = self.tables.checkpoint(&entry.location, version).await;
+                written.extend(unless_lost(name, done)?.map(|()| name.clone()));
             }
         }
         Ok(written)
     }
 }
 
+/// What was found of a table; `None` where its log is lost: of such a one nobody knows what may go, and the others must not wait
+/// for it.
+pub(super) fn unless_lost<T>(table: &TableName, found: Result<T>) -> Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == ErrorKind::Corrupt => {
+            tracing::warn!("`{table}` is passed over: {}", error.brief());
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Whether it is a data file in a table's folder that a foreign tool named, and old.
-fn is_stranger(object: &ObjectInfo, entry: &TableEntry, before: DateTime<Utc>) -> bool {
-    let log = format!("{}/_delta_log/", entry.location);
-    !object.path.starts_with(&log)
+fn is_stranger(object: &ObjectInfo, log: &str, before: DateTime<Utc>) -> bool {
+    let below_log = object.path.strip_prefix(log);
+    !below_log.is_some_and(|name| name.starts_with('/'))
         && object.path.ends_with(".parquet")
         && CandidateName::claim_of(&object.path).is_none()
         && object.modified_at < before

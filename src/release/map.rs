@@ -76,6 +76,9 @@ pub(crate) struct Overruled {
     /// Name and version of the tool, where its entry says so.
     pub(crate) tool: Option<String>,
     pub(crate) written_at: Option<DateTime<Utc>>,
+    /// Its rows were taken over: nothing of it was undone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_adopted: bool,
 }
 
 /// What a name stands for in a release.

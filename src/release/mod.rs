@@ -40,11 +40,12 @@ mod table_log;
 pub(crate) use claim::{Claim, YieldReason};
 pub(crate) use decision::Decision;
 pub(crate) use failpoint::{Boundary, Failpoint};
+pub(crate) use foreign::restore_or_rebuild;
 pub(crate) use lake::{Builder, Lake, LakeStatus, Pause};
-pub(crate) use layout::CandidateName;
+pub(crate) use layout::{CandidateName, LATEST, probe};
 pub(crate) use maintain::Retirement;
 pub(crate) use map::{
-    Fingerprints, Held, Release, RollbackClass, TableEntry, TableFacts, TableKind,
+    Fingerprints, Held, Overruled, Release, RollbackClass, TableEntry, TableFacts, TableKind,
 };
 pub(crate) use publish::leaves_a_release;
 pub(crate) use request::{PublishRequest, Removal, RollbackRequest, TableChange, TableWrite};

@@ -1,13 +1,14 @@
 //! The decision: one entry of the lake log.
 
 use super::claim::Claim;
+use super::create::is_in_doubt;
 use super::failpoint::Boundary;
 use super::log::Event;
 use super::map::Release;
 use super::request::PublishRequest;
 use super::stage::{Draft, StagedBytes};
 use crate::diagnostic::Code;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::name::ReleaseNumber;
 
 impl Claim {
@@ -45,12 +46,12 @@ impl Claim {
 
     async fn settle_own(&self, staged: &StagedBytes) -> Result<Release> {
         self.lake.failpoint.reach(Boundary::AfterPublishEntry)?;
-        let Some((sequence, entry, publish)) = self.view.last_publish() else {
+        let Some(publish) = self.view.last_publish() else {
             return Err(Error::internal(
                 "a publish entry was won and is not in the log",
             ));
         };
-        self.lake.settle(sequence, entry, publish, staged).await
+        self.lake.settle(publish, staged).await
     }
 }
 
@@ -62,7 +63,7 @@ pub(crate) fn leaves_a_release(error: &Error) -> bool {
 }
 
 fn perhaps_decided(number: ReleaseNumber, error: Error) -> Error {
-    if error.kind() != ErrorKind::Unavailable {
+    if !is_in_doubt(&error) {
         return error;
     }
     Error::unavailable(format!(

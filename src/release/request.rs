@@ -18,6 +18,10 @@ pub(crate) struct PublishRequest {
     pub(crate) reads: BTreeSet<TableName>,
     /// Published tables whose foreign changes are published over, also where nothing else is written of them.
     pub(crate) overrule: BTreeSet<TableName>,
+    /// Those of them whose foreign rows are part of what is published.
+    pub(crate) adopt: BTreeSet<TableName>,
+    /// Tables whose log or files are lost: what is written of them stands on nothing that was published.
+    pub(crate) anew: BTreeSet<TableName>,
     /// Tables kept at an older version because of a failure; all of them, not only the new.
     pub(crate) held: BTreeMap<TableName, Held>,
     /// Figures for `kilde releases`, by name.

@@ -8,11 +8,12 @@ use std::ops::Range;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 
-use super::claim::{Claim, YieldReason};
+use super::claim::Claim;
 use super::failpoint::Boundary;
 use super::lake::Lake;
 use super::layout::{self, CandidateName};
 use super::log::{Event, Retire};
+use super::maintain::unless_lost;
 use super::map::{Release, TableEntry};
 use super::stage::AT_ONCE;
 use crate::error::{Error, Result};
@@ -92,17 +93,13 @@ impl Claim {
     pub(crate) async fn declare_sweep(&mut self, keep: KeepFailedRuns) -> Result<Option<Sweep>> {
         let from = self.floors().runs_below;
         let floor = self.oldest_kept_run(keep);
-        let passed = |number: &ClaimNumber| (from..floor).contains(number);
-        let due = self.failed_runs().iter().any(|(number, _)| passed(number))
+        let failed = self.view.failed_runs();
+        let due = failed.iter().any(|claim| claim.number < floor)
             || floor.0 >= from.0 + SWEEP_AT_LEAST_EVERY;
         if !due {
             return Ok(None);
         }
-        let from = self.view.surely_swept_below();
-        let since = self
-            .view
-            .last_publish_before(from)
-            .map(|publish| publish.number);
+        let swept = self.view.surely_swept();
         self.retire(Retire {
             runs_below: Some(floor),
             releases_below: None,
@@ -110,7 +107,7 @@ impl Claim {
         })
         .await?;
         // a map that is gone or cannot be read only makes more to read
-        let since = match since {
+        let since = match swept.after {
             Some(number) => self.lake.find_release(number).await.ok().flatten(),
             None => None,
         };
@@ -118,7 +115,7 @@ impl Claim {
             lake: self.lake.clone(),
             base: self.base.clone(),
             window: Window {
-                claims: from..floor,
+                claims: swept.below..floor,
                 since,
             },
         }))
@@ -141,27 +138,11 @@ impl Claim {
         self.lake.failpoint.reach(Boundary::AfterRetire)
     }
 
-    /// Runs that claimed, published nothing, and may have left candidates: died, failed or were stopped.
-    fn failed_runs(&self) -> Vec<(ClaimNumber, chrono::DateTime<chrono::Utc>)> {
-        let mut failed = Vec::new();
-        for claim in self.view.claims() {
-            let nothing_left = matches!(
-                claim.closed_by,
-                Some(Event::Publish(_) | Event::Yield(YieldReason::NothingToDo))
-            );
-            if claim.number != self.number && !nothing_left {
-                failed.push((claim.number, claim.entry.at));
-            }
-        }
-        failed
-    }
-
     fn oldest_kept_run(&self, keep: KeepFailedRuns) -> ClaimNumber {
         let oldest = self.lake.clock.now() - chrono::TimeDelta::days(i64::from(keep.days));
-        let failed = self.failed_runs();
-        let newest = failed.iter().rev().take(keep.runs);
-        let kept = newest.take_while(|(_, at)| *at >= oldest).last();
-        kept.map_or(self.number, |(number, _)| *number)
+        let newest = self.view.failed_runs().iter().rev().take(keep.runs);
+        let kept = newest.take_while(|claim| claim.at >= oldest).last();
+        kept.map_or(self.number, |claim| claim.number)
     }
 }
 
@@ -176,14 +157,20 @@ impl Lake {
         let is_meant = |path: &str| {
             CandidateName::claim_of(path).is_some_and(|claim| window.claims.contains(&claim))
         };
-        let objects = self.store.list("").await?;
+        let folders = self.store.folders().await?.into_iter();
+        let folders = folders.filter(|folder| folder != layout::PROTOCOL_FOLDER);
+        let owned = [layout::STAGED, layout::ALIVE].map(str::to_string);
+        let objects: Vec<Vec<ObjectInfo>> = stream::iter(folders.chain(owned))
+            .map(|folder| async move { self.store.list(&folder).await })
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await?;
         // read after the listing and up to the heads: whatever became published meanwhile is spared
         let reached = self.reached(base, window.since.as_ref()).await?;
-        let orphans = objects.into_iter().filter(|object| {
-            if object.path.starts_with(layout::PROTOCOL_FOLDER) {
-                layout::protocol_claim(&object.path).is_some_and(|claim| claim < window.claims.end)
-            } else {
-                is_meant(&object.path) && !reached.contains(&object.path)
+        let orphans = objects.into_iter().flatten().filter(|object| {
+            match layout::protocol_claim(&object.path) {
+                Some(claim) => claim < window.claims.end,
+                None => is_meant(&object.path) && !reached.contains(&object.path),
             }
         });
         let orphans: Vec<ObjectInfo> = orphans.collect();
@@ -191,7 +178,7 @@ impl Lake {
     }
 
     /// Every data file that the log of a table names or named, by object path; of tables that `since` knows only those that
-    /// were added after it.
+    /// were added after it. What lies in the folder of a table whose log is lost may be named by it, all of it.
     async fn reached(
         &self,
         base: Option<&Release>,
@@ -200,12 +187,19 @@ impl Lake {
         let tables = base.into_iter().flat_map(|base| &base.tables);
         let tables = tables.filter(|(_, entry)| entry.version.is_some());
         let reached: Vec<Vec<String>> = stream::iter(tables)
-            .map(|(name, entry)| {
+            .map(|(name, entry)| async move {
                 let known = since.and_then(|since| since.tables.get(name));
                 let same = known.filter(|known| {
                     (&known.table_id, &known.location) == (&entry.table_id, &entry.location)
                 });
-                self.ever_live(entry, same.and_then(|known| known.version))
+                let live = self.ever_live(entry, same.and_then(|known| known.version));
+                match unless_lost(name, live.await)? {
+                    Some(live) => Ok(live),
+                    None => {
+                        let all = self.store.list(&entry.location).await?;
+                        Ok::<_, Error>(all.into_iter().map(|object| object.path).collect())
+                    }
+                }
             })
             .buffered(AT_ONCE)
             .try_collect()
@@ -256,8 +250,8 @@ impl Lake {
 mod tests {
     use std::time::Duration;
 
-    use super::super::TableLog;
     use super::super::fixture::{Fixture, table};
+    use super::super::{TableLog, YieldReason};
     use super::*;
 
     async fn failed_run(fixture: &Fixture) {
@@ -384,6 +378,30 @@ mod tests {
             assert_eq!(sweep.delete().await.unwrap().files, 1);
         }
         assert_eq!(read[0], read[1]);
+    }
+
+    /// What a killed command had only tried the store with goes with the records; what was written lately may be waited for.
+    #[tokio::test]
+    async fn probes_that_a_killed_command_left_are_deleted_after_a_day() {
+        let fixture = Fixture::new();
+        fixture.build(&[("gold.a", "a1")]).await.unwrap();
+        let store = fixture.lake.store();
+        for number in [1, 2] {
+            let path = format!("{}/0", layout::probe(number));
+            store.put(&path, "".into()).await.unwrap();
+        }
+        let root = store.location().folder().unwrap();
+        let old = root.join(format!("{}/0", layout::probe(1)));
+        let old = std::fs::File::options().write(true).open(old).unwrap();
+        old.set_modified(std::time::UNIX_EPOCH).unwrap();
+        fixture.clock.advance(Duration::from_secs(2 * 24 * 3600));
+        let mut claim = fixture.claim().await.unwrap();
+        let floor = ReleaseNumber(1);
+        let retirement = claim.declare_retired(floor, "test").await.unwrap();
+        retirement.unwrap().delete_records().await.unwrap();
+        let left = store.list(layout::PROBES).await.unwrap();
+        assert_eq!(left.len(), 1, "{left:?}");
+        assert!(left[0].path.starts_with(&layout::probe(2)));
     }
 
     #[tokio::test]

@@ -31,6 +31,7 @@ impl Claim {
             release: self.next_release(),
             commits: std::collections::BTreeMap::new(),
             overrules: Overrules::All,
+            anew: BTreeSet::new(),
             drifts: std::collections::BTreeMap::new(),
         };
         draft.release.project = to.project.clone();

@@ -12,7 +12,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use super::create::{Creation, create};
 use super::failpoint::Boundary;
 use super::lake::{Hint, Lake};
-use super::log::{LogEntry, Publish};
+use super::log::PublishInLog;
 use super::map::{Overruled, Release, StagedCommit, StagedMap};
 use super::stage::{AT_ONCE, Files, StagedBytes, sha256};
 use super::table_log::{EntryDraft, LiveFile, TableState};
@@ -53,12 +53,10 @@ impl Lake {
     /// `Corrupt` K0710, K0711 where a foreign hand made it impossible: an operator has to act. Of storage otherwise.
     pub(super) async fn settle(
         &self,
-        sequence: u64,
-        entry: &LogEntry,
-        publish: &Publish,
+        publish: &PublishInLog,
         staged: &StagedBytes,
     ) -> Result<Release> {
-        let settled = self.settle_staged(sequence, entry, publish, staged).await;
+        let settled = self.settle_staged(publish, staged).await;
         match settled {
             Ok(release) => Ok(release),
             // staged bytes are deleted once a release stands: another settler was quicker
@@ -81,22 +79,17 @@ impl Lake {
         }
     }
 
-    async fn settle_staged(
-        &self,
-        sequence: u64,
-        entry: &LogEntry,
-        publish: &Publish,
-        staged: &StagedBytes,
-    ) -> Result<Release> {
+    async fn settle_staged(&self, publish: &PublishInLog, staged: &StagedBytes) -> Result<Release> {
         let bytes = self
             .staged_bytes(&publish.map, &publish.sha256, staged)
             .await?;
         let map: StagedMap = json::from_bytes(&publish.map, &bytes)?;
         let mut release = map.release;
-        release.sequence = sequence;
-        release.published_at = entry.at;
+        release.sequence = publish.sequence;
+        release.published_at = publish.at;
         // no table may show what a power cut can still take back; whoever decided it may have died before this
-        self.store.barrier(&[layout::log_entry(sequence)]).await?;
+        let decision = layout::log_entry(publish.sequence);
+        self.store.barrier(&[decision]).await?;
         let settled: Vec<(&TableName, SettledTable)> = stream::iter(&map.commits)
             .map(|(name, commit)| self.settle_table(name, commit, &release, &map.lake_id, staged))
             .buffered(AT_ONCE)

@@ -9,14 +9,14 @@ use sha2::{Digest, Sha256};
 use super::claim::Claim;
 use super::create::{Creation, create};
 use super::failpoint::Boundary;
-use super::foreign::Drift;
-use super::log::{self, Publish};
+use super::foreign::{Drift, restore_or_rebuild};
+use super::log::{self, CarriedView, LogView, Publish};
 use super::map::{Release, StagedCommit, StagedMap, TableEntry, TableKind};
 use super::request::{PublishRequest, Removal, TableChange, TableWrite};
 use super::table_log::{EntryDraft, LiveFile, TableState};
 use super::{json, layout};
 use crate::diagnostic::Code;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::name::{ReleaseNumber, TableName};
 
 /// Tables and files looked at or written at once.
@@ -37,6 +37,8 @@ pub(super) struct Draft {
     pub(super) release: Release,
     pub(super) commits: BTreeMap<TableName, DraftCommit>,
     pub(super) overrules: Overrules,
+    /// Tables that are made anew, whatever lies in their folders.
+    pub(super) anew: BTreeSet<TableName>,
     /// What became of tables' logs, where it was looked up ahead.
     pub(super) drifts: BTreeMap<TableName, Drift>,
 }
@@ -146,6 +148,7 @@ impl Claim {
             release: self.next_release(),
             commits: BTreeMap::new(),
             overrules: Overrules::Of(request.overrule.clone()),
+            anew: request.anew.clone(),
             drifts: self.look_ahead(&request).await?,
         };
         draft.release.project = request.project;
@@ -176,6 +179,9 @@ impl Claim {
         }
         draft.release.changed.sort();
         draft.release.changed.dedup();
+        for foreign in &mut draft.release.overruled {
+            foreign.is_adopted = request.adopt.contains(&foreign.table);
+        }
         draft.release.overruled.sort();
         Ok(draft)
     }
@@ -192,6 +198,7 @@ impl Claim {
         let changed = request.tables.iter().filter_map(|(name, change)| {
             let version = pinned(name).and_then(|entry| entry.version);
             match change {
+                TableChange::Write(_) if request.anew.contains(name) => None,
                 TableChange::Write(write) => Some((name, write.location.as_str(), version, true)),
                 TableChange::Keep(_) => {
                     let location = pinned(name)?.location.as_str();
@@ -283,8 +290,10 @@ impl Claim {
         known: Option<&TableEntry>,
         draft: &mut Draft,
     ) -> Result<(TableEntry, Option<DraftCommit>)> {
-        let pinned = known.and_then(|entry| entry.version);
+        let is_anew = draft.anew.contains(name);
+        let pinned = known.and_then(|entry| entry.version.filter(|_| !is_anew));
         let head = match draft.overrules.contains(name) {
+            _ if is_anew => self.lake.tables.head(&write.location, None).await?,
             true => {
                 self.overruled_head(name, &write.location, pinned, draft)
                     .await?
@@ -295,7 +304,13 @@ impl Claim {
             }
         };
         let state = match head {
-            Some(version) => Some(self.lake.tables.state(&write.location, version).await?),
+            Some(version) => {
+                let state = self.lake.tables.state(&write.location, version).await;
+                Some(match state {
+                    Err(error) if is_anew => return Err(remains(name, &write.location, error)),
+                    state => state?,
+                })
+            }
             None if write.definition.is_none() => {
                 return Err(Error::internal(format!(
                     "`{name}` is created without a definition"
@@ -400,7 +415,10 @@ impl Claim {
         self.put_staged(&map, &bytes).await?;
         let sha256 = sha256(&bytes);
         written.insert(map.clone(), bytes);
-        let paths: Vec<String> = written.keys().cloned().collect();
+        // the publish entry speaks for those before it, so none of them may be lost once it is there
+        let last = self.view.last_publish().map_or(0, |last| last.sequence);
+        let entries = (last + 1..=self.view.tail()).map(layout::log_entry);
+        let paths: Vec<String> = written.keys().cloned().chain(entries).collect();
         store.barrier(&paths).await?;
         self.lake.failpoint.reach(Boundary::AfterStaging)?;
         let publish = Publish {
@@ -408,6 +426,7 @@ impl Claim {
             map,
             sha256,
             retire: None,
+            log: Some(CarriedView::of(&self.view)?),
         };
         Ok((publish, written))
     }
@@ -502,10 +521,29 @@ impl super::Lake {
             .collect();
         for file in files.values() {
             let path = self.tables.file_path(location, &file.path);
-            let found = sizes.get(path.as_str()).copied();
-            whole(table, path, file, found)?;
+            match sizes.get(path.as_str()).copied() {
+                Some(found) => whole(table, path, file, Some(found))?,
+                // a listing may be late: the object itself tells
+                None => self.check_file(table, location, file).await?,
+            }
         }
         Ok(())
+    }
+
+    /// Whether the log of a table can be read at its version, and every file is there.
+    ///
+    /// # Errors
+    /// Of storage.
+    pub(crate) async fn is_table_whole(
+        &self,
+        name: &TableName,
+        entry: &TableEntry,
+    ) -> Result<bool> {
+        match self.check_table(name, entry, entry.version).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Looks whether the lake log is whole, and every table of the newest release with every file; how many files. Writes
@@ -514,38 +552,54 @@ impl super::Lake {
     /// # Errors
     /// `Corrupt` naming the first that is missing or damaged.
     pub(crate) async fn check_whole(&self, newest: &Release) -> Result<usize> {
-        let listed = self.store.list(layout::LOG).await?;
-        let places = listed.iter().filter_map(|o| layout::log_entry_of(&o.path));
-        for (place, expected) in places.zip(1..) {
-            if place != expected {
-                return Err(Error::corrupt("an entry of the lake log is missing")
-                    .code(Code(714))
-                    .at(layout::log_entry(expected))
-                    .help("restore it from a copy of the lake"));
-            }
-        }
-        let moved = self.compacted(newest).await?;
+        LogView::check(&self.store).await?;
+        let moved = self.foreign_work(newest).await?.compacted;
         let tables = newest
             .tables
             .iter()
             .filter(|(_, entry)| entry.kind == TableKind::Table);
-        let counts: Vec<usize> = stream::iter(tables)
+        let looks: Vec<(&TableName, Result<usize>)> = stream::iter(tables)
             .map(|(name, entry)| {
                 let version = moved.get(name).copied().or(entry.version);
-                async move {
-                    let Some(version) = version else {
-                        return Ok(0);
-                    };
-                    let state = self.tables.state(&entry.location, version).await?;
-                    self.check_folder(name, &entry.location, &state.files)
-                        .await?;
-                    Ok::<_, Error>(state.files.len())
-                }
+                async move { (name, self.check_table(name, entry, version).await) }
             })
             .buffered(AT_ONCE)
-            .try_collect()
+            .collect()
+            .await;
+        let (mut files, mut lost, mut first) = (0, Vec::new(), None);
+        for (name, look) in looks {
+            match look {
+                Ok(found) => files += found,
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    lost.push(name);
+                    first.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        match first {
+            None => Ok(files),
+            Some(error) => Err(error.help(restore_or_rebuild(&lost))),
+        }
+    }
+
+    /// How many files a table has at a version.
+    ///
+    /// # Errors
+    /// `Corrupt` where one is missing or damaged, or the table's log cannot be read.
+    async fn check_table(
+        &self,
+        name: &TableName,
+        entry: &TableEntry,
+        version: Option<u64>,
+    ) -> Result<usize> {
+        let Some(version) = version else {
+            return Ok(0);
+        };
+        let state = self.tables.state(&entry.location, version).await?;
+        self.check_folder(name, &entry.location, &state.files)
             .await?;
-        Ok(counts.iter().sum())
+        Ok(state.files.len())
     }
 }
 
@@ -569,6 +623,20 @@ fn whole(table: &TableName, path: String, file: &LiveFile, found: Option<u64>) -
 pub(super) fn sha256(bytes: &[u8]) -> String {
     let hash = Sha256::digest(bytes);
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Nothing can be committed on top of it, and nobody but an operator may say that it is worth nothing.
+fn remains(name: &TableName, location: &str, error: Error) -> Error {
+    if error.kind() != ErrorKind::Corrupt {
+        return error;
+    }
+    Error::corrupt(format!(
+        "what is left of the log of `{name}` cannot be read"
+    ))
+    .code(Code(726))
+    .at(location)
+    .help("move the folder out of the lake, then make the table anew once more")
+    .caused_by(error)
 }
 
 fn never_published(name: &TableName) -> Error {

@@ -29,8 +29,6 @@ pub(crate) struct TableState {
     pub(crate) version: u64,
     /// By path.
     pub(crate) files: BTreeMap<String, LiveFile>,
-    /// The newest release of this lake whose commit the table holds (the transaction id of our application).
-    pub(crate) release: Option<ReleaseNumber>,
     /// Protocol and metadata as log lines; opaque here, compared and re-used.
     pub(crate) definition: String,
 }
@@ -78,6 +76,9 @@ pub(crate) trait TableLog: Send + Sync + Debug {
     /// Says whose transactions count as this lake's, before the first of them is looked for: a claimant knows the lake's
     /// id, a reader need not.
     fn belongs_to(&self, _lake_id: &str) {}
+
+    /// Folder below the lake's root in which a table's log lies.
+    fn log_folder(&self, location: &str) -> String;
 
     /// Object path below the lake's root of the entry of that version.
     fn entry_path(&self, location: &str, version: u64) -> String;

@@ -3,7 +3,7 @@
 //! Taken over are rows, not files: what the other tool added is written once more as a build writes it, with our statistics (no
 //! value of a person in a log) and our provenance. All other rows must be what they were: their digest says so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::ingest::{FileCounts, FileStatus, Ledger, LedgerEntry, SOURCE_FILE, SOURCE_ROW};
 use crate::lake::{self, Digest, Layout, RowHasher};
 use crate::name::TableName;
-use crate::plan::TablePlan;
+use crate::plan::{Action, Plan, TablePlan};
 use crate::project::{Load, Project};
 use crate::release::{Commit, Release, TableEntry};
 
@@ -37,6 +37,39 @@ impl BuildRequest {
                 || self.overrule.contains(table.name())
         };
         tables.filter(is_named).cloned().collect()
+    }
+
+    /// What others changed of a table that the plan surely builds on is told before any work is done; all is looked at once more
+    /// before anything is published.
+    ///
+    /// # Errors
+    /// `Corrupt` K0709, K0711 for the first such table that nobody answers.
+    pub(super) fn refuse_foreign_changes(
+        &self,
+        plan: &Plan,
+        release: Option<&Release>,
+        mut changed: BTreeMap<TableName, Error>,
+    ) -> Result<()> {
+        let answered = self.answered(release);
+        changed.retain(|table, _| !answered.contains(table));
+        for planned in plan.tables.values() {
+            let is_built = matches!(planned.action, Action::Build);
+            let is_touched = is_built
+                || matches!(
+                    planned.action,
+                    Action::Ingest { .. } | Action::Retest | Action::Redescribe
+                );
+            let inputs = planned.published_inputs.iter().filter(|_| is_built);
+            let own = is_touched.then_some(&planned.table);
+            if let Some(error) = own
+                .into_iter()
+                .chain(inputs)
+                .find_map(|t| changed.remove(t))
+            {
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     /// # Errors
@@ -132,7 +165,7 @@ impl Execution {
                 "deleted or changed rows of exports, or wrote rows in the name of one",
             ));
         }
-        let export = format!("{}/_delta_log/{:020}.json", entry.location, first.version);
+        let export = self.catalog.lake().table_entry(entry, first.version);
         let provenance = |name: &str| match name {
             SOURCE_FILE => Some(lit(export.as_str())),
             SOURCE_ROW => Some(lit(ScalarValue::Int64(None))),

@@ -79,10 +79,8 @@ impl Runner {
 
     /// What the run reported that published the release below; reports are deleted in time, and a rollback has none.
     async fn report_before(&self, catalog: &Catalog, report: &RunReport) -> Option<RunReport> {
-        let base = report.base.as_ref()?.number;
-        let lake = catalog.lake();
-        let release = lake.release(base).await.ok()?;
-        let bytes = lake.run_report(&release.run).await.ok()??;
+        let run = report.base.as_ref()?.run.as_ref()?;
+        let bytes = catalog.lake().run_report(run).await.ok()??;
         serde_json::from_slice(&bytes).ok()
     }
 
@@ -119,7 +117,11 @@ impl Runner {
             Ok(Some(prepared)) => prepared,
             Ok(None) => return claim.yield_(YieldReason::NothingToDo).await,
             Err(error) => {
-                give_back(claim, YieldReason::NothingToDo).await;
+                let reason = match yield_reason(&error) {
+                    YieldReason::Interrupted => YieldReason::Interrupted,
+                    _ => YieldReason::NothingToDo,
+                };
+                give_back(claim, reason).await;
                 return Err(error);
             }
         };
@@ -153,12 +155,18 @@ impl Runner {
     ) -> Result<Option<(Catalog, Observation, Plan)>> {
         observe::refuse_without_raw(&self.project)?;
         let catalog = self.catalog(request.as_of)?;
-        let mut observation = observe::observe(self, &catalog, request.as_of).await?;
+        request
+            .refuse_vain_rebuilds(&self.project, &catalog)
+            .await?;
+        let anew = request.anew(&self.project);
+        let observing = observe::observe_without(self, &catalog, request.as_of, &anew);
+        let mut observation = observing.await?;
         observation.observed.adopts.clone_from(&request.adopt);
         report.base = observation.release.as_ref().map(BaseRelease::of);
         observation.refuse_without_raw(&self.project)?;
         observation.refuse_if_paused()?;
         let plan = self.plan_on(Some(&catalog), &observation, request).await?;
+        request.refuse_unselected_rebuilds(&plan)?;
         let is_wanted = self.artifacts.is_some() || self.project.openlineage.is_some();
         course.shapes = is_wanted.then(|| plan.shapes());
         request.refuse_holds(&plan, observation.release.as_ref())?;
@@ -201,7 +209,9 @@ impl Runner {
         let planned_on = observation.release.as_ref().map(|release| release.number);
         if is_old || base != planned_on {
             // a dead rival's release was settled, or one was published since we looked
-            observation = observe::observe(self, catalog, request.as_of).await?;
+            request.refuse_vain_rebuilds(&self.project, catalog).await?;
+            let anew = request.anew(&self.project);
+            observation = observe::observe_without(self, catalog, request.as_of, &anew).await?;
             observation.observed.adopts.clone_from(&request.adopt);
             observation.refuse_without_raw(&self.project)?;
             report.base = observation.release.as_ref().map(BaseRelease::of);
@@ -213,8 +223,11 @@ impl Runner {
                 return Ok(None);
             }
         }
-        observation.follow_compactions(catalog).await?;
-        let sweep = claim.declare_sweep(KeepFailedRuns::default()).await?;
+        let following = observation.follow_foreign_work(catalog);
+        let changed = self.stop.unless(following).await?;
+        request.refuse_foreign_changes(&plan, observation.release.as_ref(), changed)?;
+        let sweep = claim.declare_sweep(KeepFailedRuns::default());
+        let sweep = self.to_its_end(catalog, sweep).await?;
         Ok(Some((observation, plan, sweep)))
     }
 
@@ -326,6 +339,7 @@ struct Course {
 fn has_work(plan: &Plan, request: &BuildRequest, base: Option<&Release>) -> bool {
     (request.selection.is_all() && !plan.retired.is_empty())
         || !request.overrule.is_empty()
+        || !request.rebuild.is_empty()
         || !request.adopt.is_empty()
         || hold::any_ended(plan, base)
         || plan.tables.values().any(TablePlan::is_overdue)

@@ -18,6 +18,19 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 impl Runner {
+    /// What changes the lake log, and ends by itself though the run shall end; but a store that is away may keep it for longer than
+    /// anybody waits.
+    pub(super) async fn to_its_end<T>(
+        &self,
+        catalog: &Catalog,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        match catalog.lake().store().location().folder() {
+            Some(_) => work.await,
+            None => self.stop.unless_soon(work).await,
+        }
+    }
+
     /// The claim, once another run is done with the lake, if it is within `wait`; and whether it was waited for: then the lake
     /// is not what was looked at before.
     ///
@@ -34,7 +47,8 @@ impl Runner {
         let mut pause = FIRST_PAUSE;
         loop {
             // dropped half way, a claim would leave its entry behind
-            let error = match catalog.lake().claim(run).await {
+            let claiming = self.to_its_end(catalog, catalog.lake().claim(run));
+            let error = match claiming.await {
                 Ok(claim) => return Ok((claim, pause != FIRST_PAUSE)),
                 Err(error) if error.number() == Some(BUSY) => error,
                 Err(error) => return Err(error),
@@ -56,9 +70,19 @@ impl Runner {
     }
 }
 
+/// A run that was stopped tries for so long to give its claim back.
+const GIVE_BACK_WITHIN: Duration = Duration::from_secs(2);
+
 /// Gives the claim back after a failure. That this fails too must not hide why: the next build takes over from a dead one.
 pub(super) async fn give_back(claim: Claim, reason: YieldReason) {
-    if let Err(error) = claim.yield_(reason).await {
+    let given = match reason {
+        YieldReason::Interrupted => {
+            let given = clock::within(GIVE_BACK_WITHIN, claim.yield_(reason)).await;
+            given.unwrap_or_else(|| Err(Error::unavailable("storage does not answer in time")))
+        }
+        YieldReason::NothingToDo | YieldReason::Failed => claim.yield_(reason).await,
+    };
+    if let Err(error) = given {
         tracing::warn!("the lake is not given back: {}", error.brief());
     }
 }

@@ -11,7 +11,7 @@ use super::{Runner, observe, tell};
 use crate::catalog::Catalog;
 use crate::error::{Error, ErrorKind, Result};
 use crate::project::Notify;
-use crate::release::{Builder, Lake, LakeStatus, Release};
+use crate::release::{self, Builder, Lake, LakeStatus, Release};
 use crate::store::{self, Store};
 
 /// A clock that is so far off makes exports late that are not.
@@ -181,12 +181,13 @@ impl Runner {
     }
 
     fn probe_name(&self) -> String {
-        format!("_kilde/doctor-{:016x}", self.clock.nonce())
+        release::probe(self.clock.nonce())
     }
 
     /// Writes, reads, lists and deletes one object.
     async fn rights_finding(&self, store: &Store) -> Result<Finding> {
-        let path = self.probe_name();
+        let folder = self.probe_name();
+        let path = format!("{folder}/object");
         let may_not = |what: &str, error: Error| {
             let kind = error.kind();
             Error::new(
@@ -206,7 +207,7 @@ impl Runner {
                 return Err(Error::corrupt("what was written is not what is read back")
                     .at(store.location().to_string()));
             }
-            let listed = store.list("_kilde").await;
+            let listed = store.list(&folder).await;
             let listed = listed.map_err(|error| may_not("list", error))?;
             match listed.iter().any(|object| object.path == path) {
                 true => Ok(()),

@@ -21,14 +21,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lake;
 use crate::name::{ReleaseNumber, RunId, TableName};
 use crate::project::Project;
-use crate::release::{Release, TableEntry, TableKind, YieldReason};
+use crate::release::{LATEST, Release, TableEntry, TableKind, YieldReason};
 use crate::store::Store;
 
 /// Where the files lie, below the lake.
 const FOLDER: &str = "latest";
-
-/// What lies there, as far as kilde put it there.
-const LIST: &str = "_kilde/latest.json";
 
 /// What was done below `latest/`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -93,8 +90,11 @@ impl Runner {
     ) -> Result<()> {
         loop {
             self.refresh(catalog, &release, report).await?;
+            if report.written == 0 {
+                return Ok(());
+            }
             match catalog.lake().current().await? {
-                Some(newest) if newest.number > release.number && report.written > 0 => {
+                Some(newest) if newest.number > release.number => {
                     release = newest;
                 }
                 _ => return Ok(()),
@@ -162,7 +162,7 @@ impl Runner {
             .await;
         let text = serde_json::to_vec_pretty(&list)
             .map_err(|error| Error::internal("a list cannot be written").caused_by(error))?;
-        done.and(store.put(LIST, text.into()).await)
+        done.and(store.put(LATEST, text.into()).await)
     }
 
     async fn bring(
@@ -279,7 +279,7 @@ impl LatestReport {
 
 /// A list that cannot be read is as good as none: every file is then written anew.
 async fn read_list(store: &Store) -> Result<Files> {
-    let bytes = store.get(LIST).await?;
+    let bytes = store.get(LATEST).await?;
     Ok(bytes
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
         .unwrap_or_default())

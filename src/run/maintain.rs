@@ -16,7 +16,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::prelude::DataFrame;
 use serde::Serialize;
 
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::stream::{self, StreamExt};
 
 use super::candidate::{personal_columns, statistics_columns};
 use super::claim::{give_back, yield_reason};
@@ -27,11 +27,11 @@ use super::{Listener, Runner};
 use crate::catalog::{Catalog, Content};
 use crate::clock::Stopwatch;
 use crate::engine::{self, FileSet, Joins};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{self, Layout, WriteSpec};
 use crate::name::{ReleaseNumber, TableName};
 use crate::release::{
-    Claim, KeepFailedRuns, PublishRequest, Release, Removal, Retirement, Swept, TableChange,
+    self, Claim, KeepFailedRuns, PublishRequest, Release, Removal, Retirement, Swept, TableChange,
     TableKind, TableWrite, YieldReason,
 };
 
@@ -125,6 +125,8 @@ struct Survey {
     floor: ReleaseNumber,
     /// Tables with many small files.
     small: Vec<Content>,
+    /// Tables whose log cannot be read.
+    lost: Vec<TableName>,
     drop: Vec<TableName>,
 }
 
@@ -254,13 +256,21 @@ impl Runner {
             .tables
             .iter()
             .filter(|(name, entry)| entry.kind == TableKind::Table && of_project.contains(name));
-        let contents = stream::iter(tables)
-            .map(|(name, entry)| catalog.content(name, entry))
-            .buffered(LOOKS_AT_ONCE);
-        let small = contents
-            .try_filter(|content| std::future::ready(has_many_small_files(&content.file_set)))
-            .try_collect()
-            .await?;
+        let contents: Vec<_> = stream::iter(tables)
+            .map(|(name, entry)| async move { (name, catalog.content(name, entry).await) })
+            .buffered(LOOKS_AT_ONCE)
+            .collect()
+            .await;
+        let (mut small, mut lost) = (Vec::new(), Vec::new());
+        for (name, content) in contents {
+            match content {
+                Ok(content) if has_many_small_files(&content.file_set) => small.push(content),
+                Ok(_) => {}
+                // the others need not wait until somebody has mended it
+                Err(error) if error.kind() == ErrorKind::Corrupt => lost.push(name.clone()),
+                Err(error) => return Err(error),
+            }
+        }
         for table in drop {
             droppable(&base, table)?;
         }
@@ -268,6 +278,7 @@ impl Runner {
             oldest: ReleaseNumber(oldest.0.max(1)),
             floor,
             small,
+            lost,
             drop: drop.to_vec(),
             base,
         })
@@ -508,6 +519,16 @@ impl Survey {
             compacted: self.small.iter().map(would_compact).collect(),
             dropped: self.drop.clone(),
             droppable: self.droppable(),
+            notes: self
+                .lost
+                .iter()
+                .map(|table| {
+                    format!(
+                        "`{table}` is passed over, since its log cannot be read: {}",
+                        release::restore_or_rebuild(&[table])
+                    )
+                })
+                .collect(),
             ..MaintainReport::default()
         }
     }

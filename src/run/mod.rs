@@ -32,7 +32,9 @@ mod openlineage;
 mod operations;
 mod ops_tables;
 mod overview;
+mod portrait;
 mod publication;
+mod rebuild;
 mod receipt;
 mod report;
 mod schedule;
@@ -63,10 +65,12 @@ pub(crate) use maintain::{MaintainReport, MaintainRequest};
 #[cfg(test)]
 pub(crate) use matching::ReviewRecord;
 pub(crate) use matching::{
-    AgainstTruth, EntityStory, LearntLevel, MatchEvaluation, MatchForecast, MergeStory, ModelStory,
-    PairStory, RatesStory, Review, ReviewPair, TrainingStory,
+    AgainstTruth, EntityStory, EstimateStory, JudgedByPeople, LearntLevel, LevelStory,
+    MatchEvaluation, MatchForecast, MergeStory, ModelStory, PairStory, RatesStory, Review,
+    ReviewPair, TrainingStory,
 };
 pub(crate) use overview::{Overview, PeopleCount};
+pub(crate) use portrait::{Portrait, PortraitRequest, PortraitTable};
 pub use report::RunReport;
 pub(crate) use report::{
     BrokenRule, ExportReport, HeldReport, OverdueReport, SourceReport, StepReport, TableOutcome,
@@ -125,10 +129,13 @@ pub struct BuildRequest {
     pub(crate) hold: BTreeSet<TableName>,
     /// Changes that break readers and are meant.
     pub(crate) allow_breaking: AllowBreaking,
-    /// Tables of `replace` sources whose newest export counts, however few records it has.
+    /// Tables of which a loss is accepted: of `replace` sources that their newest export has few records; of those made anew that
+    /// they hold what cannot be made again.
     pub(crate) accept: BTreeSet<TableName>,
     /// Published tables, by whole or short name, whose changes by other tools are published over.
     pub(crate) overrule: BTreeSet<String>,
+    /// Published tables whose folder, log or files are lost, to be made anew.
+    pub(crate) rebuild: BTreeSet<TableName>,
     /// Tables of `append` sources whose rows by other tools are taken over; their exports wait.
     pub(crate) adopt: BTreeSet<TableName>,
     /// How long to wait while another run holds the lake.
@@ -182,6 +189,7 @@ impl BuildRequest {
             allow_breaking: AllowBreaking::Nothing,
             accept: BTreeSet::new(),
             overrule: BTreeSet::new(),
+            rebuild: BTreeSet::new(),
             adopt: BTreeSet::new(),
             wait: Duration::ZERO,
         }
@@ -272,7 +280,7 @@ impl Runner {
     }
 
     fn catalog_over(&self, store: Store, as_of: DateTime<Utc>) -> Result<Catalog> {
-        let log = Arc::new(DeltaLog::new(store.object_store()));
+        let log = Arc::new(DeltaLog::new(store.clone()));
         let engine = Engine::new(EngineOptions {
             threads: self.resources.threads,
             memory_limit: self.resources.memory_limit.map(|bytes| bytes as usize),

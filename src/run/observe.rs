@@ -13,6 +13,7 @@ use crate::catalog::Catalog;
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
 use crate::ingest::{self, FileStatus, Ledger, LedgerEntry};
+use crate::lake;
 use crate::name::TableName;
 use crate::plan::{
     ExportState, Fingerprints, LostRecords, Observed, ObservedExport, ObservedHold,
@@ -116,21 +117,26 @@ impl Observation {
         }
     }
 
-    /// From here on the release is read where others compacted it.
+    /// From here on the release is read where others compacted it. Gives the tables that others changed, each with the error of
+    /// who would build on it.
     ///
     /// # Errors
     /// Of storage.
-    pub(super) async fn follow_compactions(&mut self, catalog: &Catalog) -> Result<()> {
+    pub(super) async fn follow_foreign_work(
+        &mut self,
+        catalog: &Catalog,
+    ) -> Result<BTreeMap<TableName, Error>> {
         let Some(release) = &mut self.release else {
-            return Ok(());
+            return Ok(BTreeMap::new());
         };
-        for (table, version) in catalog.lake().compacted(release).await? {
+        let work = catalog.lake().foreign_work(release).await?;
+        for (table, version) in work.compacted {
             if let Some(entry) = release.tables.get_mut(&table) {
                 entry.version = Some(version);
                 self.compacted.insert(table);
             }
         }
-        Ok(())
+        Ok(work.changed)
     }
 
     /// Exports that lie there, were tried, and cannot be read.
@@ -195,8 +201,12 @@ struct Published {
 }
 
 impl Published {
-    async fn of(catalog: &Catalog) -> Result<Self> {
-        let release = catalog.lake().current().await?;
+    /// The lake as if `lost` had never been published.
+    async fn of(catalog: &Catalog, lost: &BTreeSet<TableName>) -> Result<Self> {
+        let mut release = catalog.lake().current().await?;
+        if let Some(release) = &mut release {
+            release.tables.retain(|table, _| !lost.contains(table));
+        }
         let pause = match &release {
             Some(release) => catalog.lake().pause(release).await?,
             None => None,
@@ -220,7 +230,17 @@ pub(super) async fn observe(
     catalog: &Catalog,
     as_of: DateTime<Utc>,
 ) -> Result<Observation> {
-    look(runner, Published::of(catalog).await?, as_of).await
+    observe_without(runner, catalog, as_of, &BTreeSet::new()).await
+}
+
+/// The same, as if some tables had never been published.
+pub(super) async fn observe_without(
+    runner: &Runner,
+    catalog: &Catalog,
+    as_of: DateTime<Utc>,
+    lost: &BTreeSet<TableName>,
+) -> Result<Observation> {
+    look(runner, Published::of(catalog, lost).await?, as_of).await
 }
 
 /// The same where there is no lake yet: only what lies in `raw`.
@@ -525,7 +545,9 @@ impl Sight<'_> {
                 return Ok(None);
             }
         }
+        let table = &self.source.table;
         Ok(Some(LostRecords {
+            were_adopted: lake::is_log_entry(&table.location(), path),
             records: entry.taken_back,
             release: waits.then_some(entry.release),
         }))

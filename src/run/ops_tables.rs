@@ -206,7 +206,14 @@ impl Execution {
         series: u32,
     ) -> Result<BTreeMap<TableName, Content>> {
         let mut contents = BTreeMap::new();
+        let rejects = rejects_table()?;
         if read.is_empty() {
+            // lost, and made anew: empty, since no export is read
+            if self.request.rebuild.contains(&rejects)
+                && let Some(content) = self.rejects_content(read, series).await?
+            {
+                contents.insert(rejects, content);
+            }
             return Ok(contents);
         }
         let sources: BTreeSet<&TableName> = read.keys().collect();
@@ -253,7 +260,7 @@ impl Execution {
         contents.insert(files, content);
 
         if let Some(content) = self.rejects_content(read, series).await? {
-            contents.insert(rejects_table()?, content);
+            contents.insert(rejects, content);
         }
         Ok(contents)
     }

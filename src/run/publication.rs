@@ -50,6 +50,7 @@ impl Execution {
         });
         if tables.is_empty()
             && overrule.is_empty()
+            && self.request.rebuild.is_empty()
             && was_held.map_or(held.is_empty(), |was| *was == held)
         {
             return Ok(None);
@@ -66,6 +67,8 @@ impl Execution {
             tables,
             reads,
             overrule,
+            anew: self.request.anew(&self.runner.project),
+            adopt: self.request.adopt.clone(),
             held,
             counts,
         }))

@@ -73,6 +73,9 @@ pub struct RunReport {
 pub(crate) struct BaseRelease {
     pub(crate) number: ReleaseNumber,
     pub(crate) published_at: DateTime<Utc>,
+    /// The run that published it; not part of a report.
+    #[serde(skip)]
+    pub(crate) run: Option<RunId>,
 }
 
 impl BaseRelease {
@@ -80,6 +83,7 @@ impl BaseRelease {
         Self {
             number: release.number,
             published_at: release.published_at,
+            run: Some(release.run.clone()),
         }
     }
 }
@@ -272,7 +276,7 @@ impl Refusal {
     pub(super) fn of(error: &Error, judged_by: &str) -> Option<Self> {
         let code = error.number()?.0;
         let is_of_the_file =
-            matches!(code, 401..=403 | 405..=407 | 409..=410 | 420..=424 | 461..=463);
+            matches!(code, 354 | 356 | 401..=403 | 405..=407 | 409..=410 | 420..=424 | 461..=463);
         (error.kind() == ErrorKind::Input && is_of_the_file).then(|| Self {
             judged_by: judged_by.to_string(),
             code,

@@ -15,8 +15,8 @@ use crate::diagnostic::Code;
 use crate::engine::{self, Joins};
 use crate::error::{Error, Result};
 use crate::ingest::{
-    self, Attempt, DecodedExport, Export, FileCounts, FileStatus, Ledger, LedgerEntry, LoadReport,
-    LoadRequest, Shrunk, Standing, Turn, UnreadableExport,
+    self, Attempt, DecodedExport, Export, FileCounts, FileStatus, Ledger, LedgerEntry, Limits,
+    LoadReport, LoadRequest, Shrunk, Standing, Turn, UnreadableExport,
 };
 use crate::lake::{self, Digest, Layout, Written};
 use crate::name::{ReleaseNumber, TableName};
@@ -248,7 +248,10 @@ impl Execution {
             .engine()
             .scratch_folder()
             .join(source.table.to_string());
-        let limit = self.runner.project.max_record_bytes;
+        let limits = Limits {
+            max_record_bytes: self.runner.project.max_record_bytes,
+            threads: self.runner.resources.threads,
+        };
         let mut decoding = Vec::with_capacity(exports.len());
         for (number, export) in exports.iter().enumerate() {
             let export = located(export, found.and_then(|found| found.get(&export.path)));
@@ -261,7 +264,7 @@ impl Execution {
                     .acquire_owned()
                     .await
                     .map_err(|error| Error::internal("decoders are gone").caused_by(error))?;
-                ingest::read_export(&store, &export?, &source, &contract, limit, &scratch).await
+                ingest::read_export(&store, &export?, &source, &contract, limits, &scratch).await
             };
             decoding.push(decoded.boxed());
         }

@@ -10,7 +10,7 @@ use crate::catalog::Catalog;
 use crate::error::Result;
 use crate::name::{ReleaseNumber, RunId, TableName};
 use crate::quality::{Outcome, Verdict};
-use crate::release::{Release, TableEntry};
+use crate::release::{Overruled, Release, TableEntry};
 
 /// A change of rows is worth a line from this share on…
 const NOTEWORTHY_SHARE: f64 = 0.1;
@@ -43,6 +43,8 @@ pub(crate) struct ReleaseStory {
     pub(crate) held: Vec<HeldTable>,
     /// Foreign changes that it was published over.
     pub(crate) overruled: Vec<String>,
+    /// The same of rows that were taken over.
+    pub(crate) adopted: Vec<String>,
     /// Runs since the release before that published nothing.
     pub(crate) failed_runs: Vec<FailedRun>,
 }
@@ -167,6 +169,7 @@ fn story(
         .map(|table| changed_table(table, release, previous, report))
         .collect();
     let verdicts = || report.iter().flat_map(|report| &report.verdicts);
+    let told = |over: &Overruled| format!("{} version {}", over.table, over.version);
     ReleaseStory {
         release: release.number,
         previous: previous.map(|previous| previous.number),
@@ -192,7 +195,14 @@ fn story(
         overruled: release
             .overruled
             .iter()
-            .map(|over| format!("{} version {}", over.table, over.version))
+            .filter(|over| !over.is_adopted)
+            .map(told)
+            .collect(),
+        adopted: release
+            .overruled
+            .iter()
+            .filter(|over| over.is_adopted)
+            .map(told)
             .collect(),
         failed_runs,
     }

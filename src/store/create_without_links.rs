@@ -35,9 +35,11 @@ pub(super) fn create(file: &Path, bytes: &[u8]) -> Result<PutOutcome> {
         Ok(()) => Ok(PutOutcome::Created),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(PutOutcome::Exists),
         Err(error) => {
+            let has_no_room = failure::has_no_room(&error);
             let error = failure::local(file.display().to_string(), error);
             match error.kind() {
                 ErrorKind::Config => Err(error),
+                _ if has_no_room => Err(error),
                 // a network disk may have done it and lost the answer
                 _ => Ok(PutOutcome::Unknown(error)),
             }

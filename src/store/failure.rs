@@ -99,7 +99,7 @@ impl Class {
         {
             return Self::Denied;
         }
-        match refusal(error).map(io::Error::kind) {
+        match first::<io::Error>(error).map(io::Error::kind) {
             Some(io::ErrorKind::UnexpectedEof) => Self::BrokenOff,
             _ => Self::Away,
         }
@@ -164,29 +164,36 @@ fn without_user_and_query(word: &str) -> String {
 /// A failure of storage as people read it; `place` is what was read or written.
 pub(crate) fn failed(place: impl Into<String>, error: object_store::Error) -> Error {
     let place = place.into();
-    match told(&error) {
+    match first::<Told>(&error) {
         Some(told) => remote(place, told.clone()),
         None => local(place, error),
     }
 }
 
-/// The same, of an error that a library has wrapped; `None` where storage is not what failed.
+/// The same, of an error that a library has wrapped; `None` where storage is not what failed, or a disk did not say that it has
+/// no room.
 pub(crate) fn failed_within(
     place: &str,
     error: &(dyn std::error::Error + 'static),
 ) -> Option<Error> {
-    told(error).map(|told| remote(place.to_string(), told.clone()))
+    if let Some(kind) = no_room(error) {
+        return Some(local(place, io::Error::from(kind)));
+    }
+    first::<Told>(error).map(|told| remote(place.to_string(), told.clone()))
 }
 
-fn told<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Told> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(told) = error.downcast_ref::<Told>() {
-            return Some(told);
-        }
-        cause = error.source();
-    }
-    None
+/// The first of an error and its causes that is of that type.
+fn first<'a, E: std::error::Error + 'static>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> Option<&'a E> {
+    causes(error).find_map(|cause| cause.downcast_ref())
+}
+
+/// An error and what caused it, outermost first.
+fn causes<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| error.source())
 }
 
 fn remote(place: String, told: Told) -> Error {
@@ -240,13 +247,28 @@ fn remote(place: String, told: Told) -> Error {
         .help(help)
 }
 
+/// What the file system said, with all that was made of it, in one text.
+#[derive(Debug)]
+struct Refused {
+    text: String,
+    kind: Option<io::ErrorKind>,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Refused {}
+
 /// A failure of this machine's file system.
 pub(super) fn local(
     place: impl Into<String>,
     error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> Error {
     let error = error.into();
-    let cause = refusal(&*error).map(io::Error::kind);
+    let cause = first::<io::Error>(&*error).map(io::Error::kind);
     let kind = match cause {
         // the same command would be refused again
         Some(io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => {
@@ -267,6 +289,10 @@ pub(super) fn local(
             "the disk is full",
             "make room, then try again: nothing is lost",
         ),
+        Some(io::ErrorKind::FileTooLarge) => (
+            "the system allows no file of that size here",
+            "raise the limit (`ulimit -f`, LimitFSIZE= of the service), then try again: nothing is lost",
+        ),
         _ => (
             "storage does not answer",
             "check that it is reachable, has room and may be written, then try again",
@@ -275,36 +301,43 @@ pub(super) fn local(
     Error::new(kind, message)
         .code(Code(703))
         .at(place)
-        .caused_by(whole_text(&*error))
+        .caused_by(Refused {
+            text: whole_text(&*error),
+            kind: cause,
+        })
         .help(help)
 }
 
-/// What the file system said, below all that was made of it.
-fn refusal<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a io::Error> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            return Some(error);
-        }
-        cause = error.source();
-    }
-    None
+/// Whether a disk has no room for it: nothing was written, and a moment later it will have none either.
+pub(super) fn has_no_room(error: &(dyn std::error::Error + 'static)) -> bool {
+    no_room(error).is_some()
+}
+
+/// In which way; libraries wrap what the system said into errors of its type.
+fn no_room(error: &(dyn std::error::Error + 'static)) -> Option<io::ErrorKind> {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    let mut said = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>());
+    said.find_map(|said| {
+        let kind = said.kind();
+        matches!(kind, StorageFull | QuotaExceeded | FileTooLarge).then_some(kind)
+    })
 }
 
 /// Whether the same call may succeed a moment later: a network disk that stutters, not one that refuses. Of an object store
 /// only an answer that broke off: all else was tried again before anybody heard of it.
-pub(super) fn may_pass(error: &object_store::Error) -> bool {
+pub(super) fn may_pass(error: &(dyn std::error::Error + 'static)) -> bool {
     use io::ErrorKind::{
         ConnectionAborted, ConnectionReset, HostUnreachable, Interrupted, NetworkDown,
         NetworkUnreachable, NotConnected, ResourceBusy, StaleNetworkFileHandle, TimedOut,
         WouldBlock,
     };
-    if let Some(told) = told(error) {
+    if let Some(told) = first::<Told>(error) {
         return told.class == Class::BrokenOff;
     }
-    refusal(error).is_some_and(|error| {
-        matches!(
-            error.kind(),
+    let refused = first::<Refused>(error).and_then(|refused| refused.kind);
+    matches!(
+        refused.or_else(|| first::<io::Error>(error).map(io::Error::kind)),
+        Some(
             ConnectionAborted
                 | ConnectionReset
                 | HostUnreachable
@@ -317,7 +350,7 @@ pub(super) fn may_pass(error: &object_store::Error) -> bool {
                 | TimedOut
                 | WouldBlock
         )
-    })
+    )
 }
 
 #[cfg(test)]
@@ -403,6 +436,11 @@ mod tests {
             (
                 io::ErrorKind::StorageFull,
                 "the disk is full",
+                ErrorKind::Unavailable,
+            ),
+            (
+                io::ErrorKind::FileTooLarge,
+                "no file of that size",
                 ErrorKind::Unavailable,
             ),
             (

@@ -141,6 +141,22 @@ pub(super) fn walk(root: &Path, folder: &str) -> Result<Listing> {
     Ok(found)
 }
 
+/// Names of the folders right below `root`, sorted; those that are no text hold nothing of ours.
+///
+/// # Errors
+/// `Unavailable` where `root` cannot be read.
+pub(super) fn folders(root: &Path) -> Result<Vec<String>> {
+    let denied = |error| failure::local(root.display().to_string(), error);
+    let mut folders = Vec::new();
+    for entry in std::fs::read_dir(root).map_err(denied)? {
+        let entry = entry.map_err(denied)?;
+        let is_folder = std::fs::metadata(entry.path()).is_ok_and(|found| found.is_dir());
+        folders.extend(entry.file_name().into_string().ok().filter(|_| is_folder));
+    }
+    folders.sort();
+    Ok(folders)
+}
+
 /// A walk under way.
 struct Walk {
     /// The folders that lead to the one that is visited, by their real paths: a link to one of them is a ring.
@@ -333,6 +349,15 @@ mod tests {
         let found = walk(root.path(), "a/b").unwrap();
         assert_eq!(found.files.len(), 2);
         assert_eq!(found.unreadable[0].path, "a/b/up");
+    }
+
+    #[test]
+    fn folders_right_below_are_named_and_files_are_not() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(root.path().join("gold/a")).unwrap();
+        std::fs::create_dir(root.path().join("_kilde")).unwrap();
+        std::fs::write(root.path().join("x"), "").unwrap();
+        assert_eq!(folders(root.path()).unwrap(), ["_kilde", "gold"]);
     }
 
     #[cfg(target_os = "linux")]

@@ -17,6 +17,7 @@ mod remote;
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::ops::Range;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +27,7 @@ use chrono::{DateTime, Utc};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 
 use crate::clock;
 use crate::diagnostic::Code;
@@ -209,6 +210,16 @@ impl Store {
         self.or_absent(path, found.await)
     }
 
+    /// Some bytes of an object; `None` where there is none.
+    pub(crate) async fn get_range(&self, path: &str, range: Range<u64>) -> Result<Option<Bytes>> {
+        let object = object_path(path)?;
+        let found = self.patiently(|store| {
+            let (object, range) = (object.clone(), range.clone());
+            async move { store.get_range(&object, range).await }
+        });
+        self.or_absent(path, found.await)
+    }
+
     /// Size and time of an object; `None` where there is none.
     pub(crate) async fn head(&self, path: &str) -> Result<Option<ObjectInfo>> {
         let object = object_path(path)?;
@@ -268,10 +279,12 @@ impl Store {
                 | object_store::Error::InvalidPath { .. }),
             ) => Err(self.failure(path, error)),
             Err(error) => {
+                let has_no_room = failure::has_no_room(&error);
                 let failure = self.failure(path, error);
                 match failure.kind() {
                     // whatever the store said no to was not done
                     ErrorKind::Config => Err(failure),
+                    _ if has_no_room => Err(failure),
                     _ => Ok(PutOutcome::Unknown(failure)),
                 }
             }
@@ -290,8 +303,12 @@ impl Store {
             })
             .await;
         }
-        let done = self.inner.delete(&object_path(path)?).await;
-        self.or_absent(path, done).map(|_| ())
+        let object = object_path(path)?;
+        let done = self.patiently(|store| {
+            let object = object.clone();
+            async move { store.delete(&object).await }
+        });
+        self.or_absent(path, done.await).map(|_| ())
     }
 
     /// Deletes objects, of an object store many with one request; those that do not exist are no error.
@@ -326,6 +343,26 @@ impl Store {
         }
     }
 
+    /// Names of the folders right below the location that may hold objects.
+    ///
+    /// # Errors
+    /// `Unavailable` where storage does not answer.
+    pub(crate) async fn folders(&self) -> Result<Vec<String>> {
+        if let Some(root) = self.location.folder() {
+            let root = root.to_path_buf();
+            return self
+                .patiently(|_| {
+                    let root = root.clone();
+                    blocking(move || listing::folders(&root))
+                })
+                .await;
+        }
+        let listed = self.patiently(|store| async move { store.list_with_delimiter(None).await });
+        let listed = listed.await.map_err(|error| self.failure("", error))?;
+        let folders = listed.common_prefixes.into_iter();
+        Ok(folders.map(|folder| folder.to_string()).collect())
+    }
+
     /// Every object below a folder whose path comes after `after`, by path. Object stores begin their listing there, so
     /// that it is short however much lies before.
     ///
@@ -337,9 +374,11 @@ impl Store {
             found.retain(|object| object.path.as_str() > after);
             return Ok(found);
         }
-        let (folder, after) = (object_path(folder)?, object_path(after)?);
-        let listed = self.inner.list_with_offset(Some(&folder), &after);
-        self.collected(folder.as_ref(), listed).await
+        let (prefix, after) = (object_path(folder)?, object_path(after)?);
+        self.collected(folder, |store| {
+            store.list_with_offset(Some(&prefix), &after)
+        })
+        .await
     }
 
     /// The same of a folder that others fill: what cannot be read there is listed too, and stops nobody who does not need it.
@@ -363,12 +402,16 @@ impl Store {
 
     async fn walk(&self, folder: &str) -> Result<Listing> {
         if let Some(root) = self.location.folder() {
-            let (root, folder) = (root.to_path_buf(), folder.to_string());
-            return blocking(move || listing::walk(&root, &folder)).await;
+            let walk = |_| {
+                let (root, folder) = (root.to_path_buf(), folder.to_string());
+                blocking(move || listing::walk(&root, &folder))
+            };
+            return self.patiently(walk).await;
         }
-        let listed = self.inner.list(Some(&object_path(folder)?));
+        let prefix = object_path(folder)?;
+        let files = self.collected(folder, |store| store.list(Some(&prefix)));
         Ok(Listing {
-            files: self.collected(folder, listed).await?,
+            files: files.await?,
             unreadable: Vec::new(),
         })
     }
@@ -376,12 +419,10 @@ impl Store {
     async fn collected(
         &self,
         folder: &str,
-        listed: BoxStream<'static, object_store::Result<object_store::ObjectMeta>>,
+        list: impl Fn(&dyn ObjectStore) -> BoxStream<'static, object_store::Result<ObjectMeta>>,
     ) -> Result<Vec<ObjectInfo>> {
-        let found: Vec<_> = listed
-            .try_collect()
-            .await
-            .map_err(|error| self.failure(folder, error))?;
+        let found = self.patiently(|store| list(store.as_ref()).try_collect::<Vec<_>>());
+        let found = found.await.map_err(|error| self.failure(folder, error))?;
         let mut objects: Vec<ObjectInfo> = found.into_iter().map(ObjectInfo::from).collect();
         objects.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(objects)
@@ -397,11 +438,15 @@ impl Store {
         Ok(first.is_none())
     }
 
-    /// What reads, or writes the same again, is tried again while what hinders it may pass.
-    async fn patiently<T, F: Future<Output = object_store::Result<T>>>(
+    /// What reads, or does the same again, is tried again while what hinders it may pass.
+    pub(crate) async fn patiently<T, E, F>(
         &self,
         act: impl Fn(Arc<dyn ObjectStore>) -> F,
-    ) -> object_store::Result<T> {
+    ) -> Result<T, E>
+    where
+        E: std::error::Error + 'static,
+        F: Future<Output = Result<T, E>>,
+    {
         for tries in 0..TRIES {
             match act(Arc::clone(&self.inner)).await {
                 Err(error) if failure::may_pass(&error) => self.pause(tries).await,
@@ -437,8 +482,8 @@ impl fmt::Debug for Store {
     }
 }
 
-impl From<object_store::ObjectMeta> for ObjectInfo {
-    fn from(meta: object_store::ObjectMeta) -> Self {
+impl From<ObjectMeta> for ObjectInfo {
+    fn from(meta: ObjectMeta) -> Self {
         Self {
             path: meta.location.to_string(),
             size: meta.size,

@@ -4,6 +4,7 @@
 //! is no such thing. Every normaliser is idempotent: its result normalises to itself. Knows nothing of Arrow, SQL,
 //! columns or configuration, reads no clock, and keeps nothing between two calls.
 
+mod company;
 mod country;
 mod email;
 mod local_time;
@@ -15,6 +16,7 @@ mod phone;
 mod postcode;
 mod similarity;
 
+pub(crate) use company::company_key;
 pub(crate) use country::Country;
 pub(crate) use email::{is_placeholder_email, normalize_email};
 pub(crate) use local_time::{Occurrence, parse_instant, parse_local_time, to_utc};

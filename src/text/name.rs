@@ -12,6 +12,17 @@ use unicode_normalization::char::is_combining_mark;
 /// patronymic (`Andersson`, `Anderson`, `Andersen`). Everything else differs: nicknames (`Lasse`) and other spellings
 /// (`Carl`, `Karl`) are left to a comparison that weighs them.
 pub(crate) fn name_key(input: &str) -> Option<Cow<'_, str>> {
+    let mut key = folded(input);
+    fold_patronymic(&mut key);
+    match key.as_str() {
+        "" => None,
+        same if same == input => Some(Cow::Borrowed(input)),
+        _ => Some(Cow::Owned(key)),
+    }
+}
+
+/// Letters and digits in small letters without accents, Nordic letters as those that stand in for them.
+pub(super) fn folded(input: &str) -> String {
     let mut key = String::with_capacity(input.len());
     let plain = input
         .nfkd()
@@ -25,12 +36,7 @@ pub(crate) fn name_key(input: &str) -> Option<Cow<'_, str>> {
             key.push(c);
         }
     }
-    fold_patronymic(&mut key);
-    match key.as_str() {
-        "" => None,
-        same if same == input => Some(Cow::Borrowed(input)),
-        _ => Some(Cow::Owned(key)),
-    }
+    key
 }
 
 /// Letters that carry no combining mark although they look so, and ligatures; `\0` fills the second place.

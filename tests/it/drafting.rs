@@ -412,3 +412,28 @@ fn pollocks_polluted_files_are_read_by_guessing_alone() {
         wrong.join(", ")
     );
 }
+
+#[test]
+fn archives_avro_and_rows_of_sums_become_sources_that_build() {
+    let place = Sandbox::empty();
+    let exports = place.path("in");
+    std::fs::create_dir(&exports).unwrap();
+    let corpus = repository().join("fuzz/corpus");
+    std::fs::copy(corpus.join("zip/one"), exports.join("packed.zip")).unwrap();
+    std::fs::copy(corpus.join("avro/container"), exports.join("orders.avro")).unwrap();
+    let sums = "Kund;Belopp\nAnna;1\nBo;2\nIda;3\nSumma;6\n";
+    std::fs::write(exports.join("sales.csv"), sums).unwrap();
+    let project = built_from(&exports);
+    let read = ledger(&project);
+    assert_eq!(read["orders.avro"], (1, 0));
+    assert_eq!(read["sales.csv"], (3, 0));
+    assert!(read["packed.zip"].0 > 1);
+    let said = project
+        .kilde(&["profile", exports.to_str().unwrap()])
+        .ended(0);
+    assert!(
+        said.stdout.contains("ends before `Summa;`"),
+        "{}",
+        said.stdout
+    );
+}

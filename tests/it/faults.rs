@@ -1,5 +1,5 @@
 //! Random histories of real tables in a store that fails in every way a store can: builds, rollbacks and kills, each of which
-//! must leave one whole release, whatever was answered. `KILDE_HISTORIES=200` runs as many.
+//! must leave one whole release, whatever was answered. `KILDE_HISTORIES=200` runs as many, `KILDE_HISTORIES=7..9` those seeds.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -12,6 +12,10 @@ use crate::time_limit;
 
 /// Steps of a history.
 const STEPS: u32 = 6;
+
+/// Histories that went wrong once, run before the others where any are asked for. 26: a sign of life that landed after its
+/// builder's death, and after the silence that should have made it known.
+const ONCE_BROKEN: [u64; 1] = [26];
 
 /// SplitMix64: small, seeded, the same everywhere.
 struct Random(u64);
@@ -86,6 +90,10 @@ impl History {
             _ => self.build(),
         }
         self.store.behave(NONE);
+        if faults.contains("late") {
+            // a sign of life that lands after its builder's death is one, as far as anybody can know: it comes before the silence
+            std::thread::sleep(Duration::from_millis(700));
+        }
         self.silence();
         self.look();
     }
@@ -193,8 +201,11 @@ fn whatever_a_store_does_every_history_ends_with_each_export_once() {
     let Some(store) = Emulator::start(Kind::S3).map(|store| &*Box::leak(Box::new(store))) else {
         return;
     };
-    let histories = std::env::var("KILDE_HISTORIES").map_or(1, |n| n.parse().unwrap());
-    for seed in 1..=histories {
+    let wanted = std::env::var("KILDE_HISTORIES").unwrap_or("1".to_string());
+    let (first, last) = wanted.split_once("..").unwrap_or(("1", &wanted));
+    let (first, last): (u64, u64) = (first.parse().unwrap(), last.parse().unwrap());
+    let once_broken = ONCE_BROKEN.into_iter().filter(|_| last > 1);
+    for seed in once_broken.chain(first..=last) {
         let told = History::run(seed, store);
         foreign::told(&told);
     }

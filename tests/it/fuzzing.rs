@@ -108,6 +108,21 @@ fn delimited_text_is_accounted_for() {
 }
 
 #[test]
+fn fixed_width_is_accounted_for() {
+    hold("fixed", property::fixed);
+}
+
+#[test]
+fn avro_is_accounted_for() {
+    hold("avro", property::avro);
+}
+
+#[test]
+fn archives_are_accounted_for() {
+    hold("zip", property::zip);
+}
+
+#[test]
 fn json_lines_are_accounted_for() {
     hold("ndjson", property::ndjson);
 }

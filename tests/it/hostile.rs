@@ -270,6 +270,27 @@ fn packed_cases() -> Vec<Case> {
             Read(2, 0),
         ),
         case("bomb", "ndjson", bomb.clone(), Read(0, 1)),
+        case(
+            "bomb_in_an_archive",
+            "ndjson",
+            workbook(&[("x.ndjson", "x".repeat(16 << 20))]),
+            Read(0, 1),
+        ),
+        case(
+            "archive_of_two",
+            "csv",
+            workbook(&[
+                ("a.csv", "id,amount\nx,1\n".into()),
+                ("../b.csv", "id,amount\ny,2\n".into()),
+            ]),
+            Refused(&["K0354", "2 files"]),
+        ),
+        case(
+            "archive_of_one",
+            "csv",
+            workbook(&[("../../a.csv", "id,amount\nx,1\n".into())]),
+            Read(1, 0),
+        ),
         case("bomb_as_a_header", "csv", bomb, Refused(&["K0407"])),
         case(
             "bomb_of_nuls",

@@ -208,6 +208,28 @@ fn a_number_that_its_type_does_not_hold_fails_the_build_and_names_the_expression
     ");
 }
 
+/// The signal that the system sends for it would end the process without a word.
+#[cfg(unix)]
+#[test]
+fn a_file_that_the_system_does_not_let_grow_is_told_of() {
+    let numbers = numbers();
+    let mut csv = "n\n".to_string();
+    (0..200_000).for_each(|n| csv.push_str(&format!("{n}\n")));
+    numbers.write("seeds/ref/numbers.csv", csv);
+    let build = numbers.command(&["build"]);
+    let mut limited = std::process::Command::new("sh");
+    // in blocks of 512 or 1024 bytes
+    let script = "ulimit -f 64; exec \"$0\" build";
+    limited.args(["-c", script]).arg(build.get_program());
+    limited.current_dir(numbers.root()).env("NO_COLOR", "1");
+    let output = crate::time_limit::output(&mut limited).unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("no file of that size"), "{said}");
+    numbers.kilde(&["build"]).ended(0);
+}
+
 #[test]
 fn a_test_and_a_function_that_overflow_fail_and_do_not_count_wrongly() {
     let shop = numbers();

@@ -48,7 +48,7 @@ fn record(person: usize, suffix: &str, slip: bool) -> String {
 }
 
 /// People of whom two in three have a second record with a slip in it.
-fn people(from: usize, to: usize) -> String {
+pub(crate) fn people(from: usize, to: usize) -> String {
     let mut lines = String::new();
     for person in from..to {
         lines.push_str(&record(person, "a", false));
@@ -59,7 +59,7 @@ fn people(from: usize, to: usize) -> String {
     lines
 }
 
-fn sandbox(settings: &str, rows: &str) -> Sandbox {
+pub(crate) fn sandbox(settings: &str, rows: &str) -> Sandbox {
     let sandbox = Sandbox::with(&[
         ("kilde.yaml", "project: club\nraw: exports/\nlake: lake/\n"),
         ("schemas/ref/people.yaml", CONTRACT),
@@ -70,7 +70,7 @@ fn sandbox(settings: &str, rows: &str) -> Sandbox {
     sandbox
 }
 
-fn seed(sandbox: &Sandbox, rows: &str) {
+pub(crate) fn seed(sandbox: &Sandbox, rows: &str) {
     let header = "record_id,given_name,family_name,birth_date,email,country\n";
     sandbox.write("seeds/ref/people.csv", format!("{header}{rows}"));
 }
@@ -418,6 +418,63 @@ columns:
     club
 }
 
+#[test]
+fn a_random_sample_that_people_judged_says_how_right_the_match_is() {
+    let club = with_stewards(&people(0, 120));
+    club.kilde(&["build"]).ended(0);
+    let evaluated = || {
+        let said = club.kilde(&["match", "evaluate", "--json"]).ended(0).stdout;
+        serde_json::from_str::<serde_json::Value>(&said).unwrap()
+    };
+    assert!(evaluated()["judged"].is_null());
+    let draw = |file: &str| {
+        club.kilde(&["review", "--sample", "24", "--csv", file])
+            .ended(0);
+        club.read(file)
+    };
+    let drawn = draw("sample.csv");
+    let (header, pairs) = drawn.split_once('\n').unwrap();
+    assert!(
+        header.starts_with("record_id,other_record_id,decision,"),
+        "{header}"
+    );
+    assert!(
+        !drawn.contains("bits") && pairs.lines().count() == 24,
+        "{drawn}"
+    );
+    let answers: Vec<(&str, &str, &str)> = pairs
+        .lines()
+        .map(|line| {
+            let mut cells = line.split(',');
+            let (one, other) = (cells.next().unwrap(), cells.next().unwrap());
+            let word = if one[..4] == other[..4] {
+                "same"
+            } else {
+                "different"
+            };
+            (one, other, word)
+        })
+        .collect();
+    decide(&club, "sample.csv", "2026-03-01", &answers);
+    club.kilde(&["build"]).ended(0);
+    let judged = &evaluated()["judged"];
+    assert_eq!(judged["answered"], 24);
+    let precision = |key: &str| judged["precision"][key].as_f64().unwrap();
+    assert!(
+        precision("value") > 0.9 && precision("low") < precision("value"),
+        "{judged}"
+    );
+    assert!(judged["recall"]["low"].as_f64().unwrap() > 0.0, "{judged}");
+    let said = club.kilde(&["match", "evaluate"]).ended(0).stdout;
+    assert!(
+        said.contains("people judged 24 pairs drawn at random"),
+        "{said}"
+    );
+    assert!(said.contains("one person from 1 bits on (now)"), "{said}");
+    // nobody is asked twice
+    assert_eq!(draw("again.csv").lines().count(), 1);
+}
+
 /// Fills in a spreadsheet of the review: each pair that is named is decided.
 fn decide(club: &Sandbox, file: &str, day: &str, decisions: &[(&str, &str, &str)]) {
     let mut text = "record_id,other_record_id,decision,decided_on\n".to_string();
@@ -503,6 +560,15 @@ fn what_a_steward_decided_holds_through_rebuilds_until_it_is_decided_otherwise()
         review[0]
             .concat()
             .contains("other decisions or `cannot` part them"),
+        "{review:?}"
+    );
+    // by their lines in the files
+    let told = review[0].concat();
+    let colliding = ["april.csv:2", "april.csv:3", "march.csv:3"];
+    assert!(
+        colliding
+            .iter()
+            .all(|row| told.contains(&format!("stewardship/{row}"))),
         "{review:?}"
     );
 
@@ -908,6 +974,146 @@ fn a_golden_record_takes_each_field_by_its_rules_and_says_which_record_gave_it()
 }
 
 #[test]
+fn a_golden_record_lists_and_sums_what_all_records_say_and_shows_what_no_rule_decides() {
+    let club = golden(
+        "        - {columns: given_name, rules: {oldest: birth_date}}
+        - {columns: email, take: list, as: emails}
+        - {columns: changed_on, take: min, as: known_since_on}
+        - {columns: changed_on, take: max}
+        - {columns: record_id, take: count, as: records_count}
+        - {columns: is_verified, take: any}
+        - {columns: is_verified, take: all, as: is_verified_everywhere}
+",
+    );
+    club.kilde(&["build"]).ended(0);
+    let id = "(select entity_id from identity.people where record_id = 'g1')";
+    let row = club.query(&format!(
+        "select given_name, array_to_string(emails, ';'), known_since_on, changed_on, records_count, is_verified,
+            is_verified_everywhere from silver.known where entity_id = {id}"
+    ));
+    let expected = [
+        "Thora",
+        "old@mail.example;new@mail.example",
+        "2025-01-01",
+        "2026-02-01",
+        "3",
+        "true",
+        "false",
+    ];
+    assert_eq!(row, [expected.map(String::from)]);
+    let review = club.query(&format!(
+        "select field, value, record_id, other_value, other_record_id, reason from silver.known_review where entity_id = {id}"
+    ));
+    let expected = [
+        "given_name",
+        "Thora",
+        "g2",
+        "Tora",
+        "g1",
+        "no rule tells them apart",
+    ];
+    assert_eq!(review, [expected.map(String::from)]);
+}
+
+#[test]
+fn what_a_steward_corrects_wins_in_the_golden_record_until_the_records_say_so_too() {
+    let club = golden(
+        "        - {columns: [given_name, family_name], rules: {trusted: {column: source, order: [crm, web]}}}
+        - {columns: email, rules: {newest: changed_on}}
+        - {columns: birth_date}
+      corrections: stewardship.corrections
+",
+    );
+    let written = fs::read_to_string(club.path("pipelines/club.yaml")).unwrap();
+    let source =
+        "sources:\n  - {table: stewardship.corrections, files: 'stewardship/*.csv', read: csv}\n";
+    club.write("pipelines/club.yaml", source.to_string() + &written);
+    let contract = "description: What people know better.
+rollback: keeps
+columns:
+  - {name: record_id, data_type: varchar}
+  - {name: field, data_type: varchar}
+  - {name: value, data_type: varchar}
+  - {name: corrected_on, data_type: date}
+";
+    club.write(
+        "schemas/stewardship/corrections.yaml",
+        contract.replace("corrected_on", "corrected"),
+    );
+    let said = club.kilde(&["check"]).ended(2).stderr;
+    assert!(
+        said.contains("K0860") && said.contains("lacks `corrected_on`"),
+        "{said}"
+    );
+    club.write("schemas/stewardship/corrections.yaml", contract);
+    let correct = |file: &str, day: &str, rows: &[(&str, &str, &str)]| {
+        let mut text = "record_id,field,value,corrected_on\n".to_string();
+        for (record, field, value) in rows {
+            let _ = writeln!(text, "{record},{field},{value},{day}");
+        }
+        club.write(&format!("exports/stewardship/{file}"), text);
+    };
+    correct(
+        "march.csv",
+        "2026-03-01",
+        &[
+            ("g1", "email", "right@mail.example"),
+            ("g3", "Birth_Date", "1971-06-05"),
+            ("g2", "given_name", ""),
+            ("g2", "shoe_size", "44"),
+            ("p001a", "birth_date", "soon"),
+            ("gone", "email", "nobody@mail.example"),
+        ],
+    );
+    club.kilde(&["build"]).ended(0);
+    let id = "(select entity_id from identity.people where record_id = 'g1')";
+    let known = format!(
+        "select coalesce(given_name, '-'), family_name, email, birth_date from silver.known where entity_id = {id}"
+    );
+    let expected = ["-", "Nygaard", "right@mail.example", "1971-06-05"];
+    assert_eq!(club.query(&known), [expected.map(String::from)]);
+    let source = club.query(&format!(
+        "select value, coalesce(record_id, '-'), rule, array_to_string(lost_values, ';') from silver.known_sources
+        where entity_id = {id} and field = 'email'"
+    ));
+    let lost = "new@mail.example;old@mail.example";
+    let expected = ["right@mail.example", "-", "corrected", lost];
+    assert_eq!(source, [expected.map(String::from)]);
+    let reasons = "select field, record_id, reason from silver.known_review where field in ('shoe_size', 'birth_date', 'email')
+        and reason like '%correction%' order by field";
+    let unusable = club.query(reasons);
+    let no_value = [
+        "birth_date",
+        "p001a",
+        "the correction is no value of the field's type",
+    ];
+    let no_field = [
+        "shoe_size",
+        "g2",
+        "the correction is of no field of the golden record",
+    ];
+    assert_eq!(
+        unusable,
+        [no_value, no_field].map(|row| row.map(String::from))
+    );
+
+    // a later one wins, a rebuild from scratch changes nothing, and one that the records say too is told
+    correct(
+        "april.csv",
+        "2026-04-01",
+        &[
+            ("g2", "email", "new@mail.example"),
+            ("g2", "given_name", "Tora"),
+        ],
+    );
+    club.kilde(&["build", "--full-refresh"]).ended(0);
+    let expected = ["Tora", "Nygaard", "new@mail.example", "1971-06-05"];
+    assert_eq!(club.query(&known), [expected.map(String::from)]);
+    let told = club.query(reasons);
+    assert!(told.len() == 3 && told[1][2].contains("can go"), "{told:?}");
+}
+
+#[test]
 fn a_golden_record_of_what_is_not_there_is_refused_where_it_is_written() {
     let club = golden(
         "        - {columns: [given_name, famly_name]}
@@ -1028,6 +1234,159 @@ fn other_entities_are_compared_as_the_project_says() {
     club.kilde(&["build"]).ended(0);
     let two = "select count(distinct owner_id) from identity.company_ids where company_id in ('c000a', 'c999a')";
     assert_eq!(value(&club, two), "2");
+}
+
+/// The project of a match whose records are one seed and, where given, a step of SQL over it.
+fn of_seed(columns: &[&str], rows: &str, sql: &[(&str, &str)], step: &str) -> Sandbox {
+    let club = Sandbox::with(&[("kilde.yaml", "project: club\nraw: exports/\nlake: lake/\n")]);
+    let declared: String = columns.iter().fold(String::new(), |mut all, column| {
+        let _ = writeln!(all, "  - {{name: {column}, data_type: varchar}}");
+        all
+    });
+    let contract = format!(
+        "description: Of a test.\nkey: [{}]\ncolumns:\n{declared}",
+        columns[0]
+    );
+    club.write("schemas/ref/records.yaml", contract);
+    club.write(
+        "seeds/ref/records.csv",
+        format!("{}\n{rows}", columns.join(",")),
+    );
+    let mut steps = "steps:\n".to_string();
+    for (path, text) in sql {
+        club.write(&format!("sql/{path}.sql"), text);
+        let _ = writeln!(steps, "  - sql: {path}");
+    }
+    club.write("pipelines/club.yaml", steps + step);
+    club
+}
+
+/// Pairs of one entity that are right, wrong, and missed, by a column of the seed that tells the truth.
+fn hits_and_misses(club: &Sandbox, ids: &str, key: &str, id: &str) -> Vec<u64> {
+    let one = format!("a.{id} = b.{id}");
+    let row = club.query(&format!(
+        "select count(*) filter (where {one} and x.truth = y.truth), count(*) filter (where {one} and x.truth <> y.truth),
+            count(*) filter (where not {one} and x.truth = y.truth)
+        from {ids} a join {ids} b on a.{key} < b.{key} join ref.records x on x.{key} = a.{key} join ref.records y on y.{key} = b.{key}"
+    ));
+    row[0].iter().map(|count| count.parse().unwrap()).collect()
+}
+
+#[test]
+fn companies_are_one_by_number_or_by_name_whatever_legal_form_it_is_written_with() {
+    let trades = [
+        "Bygg",
+        "Papir",
+        "Transport",
+        "Kaffe",
+        "Trä",
+        "Motor",
+        "Glas",
+        "Energi",
+    ];
+    let mut rows = String::new();
+    for company in 0..128 {
+        let name = format!("{} {}", FAMILY[company % 16], trades[company / 16]);
+        // a number that the other register knows of half of them only
+        let first = 5_560_000 + company * 13;
+        let weighed: usize = format!("{first:07}99")
+            .bytes()
+            .zip([2, 1].into_iter().cycle())
+            .map(|(digit, weight)| usize::from(digit - b'0') * weight)
+            .map(|product| product / 10 + product % 10)
+            .sum();
+        let number = format!("{first:07}99{}", (10 - weighed % 10) % 10);
+        let written = format!("{}-{}", &number[..6], &number[6..]);
+        let code = 11_100 + company * 7;
+        let _ = writeln!(rows, "c{company:03}a,{name} AB,{written},{code},{company}");
+        let other = if company % 2 == 0 {
+            number
+        } else {
+            String::new()
+        };
+        let form = ["Aktiebolag", "A.B. (publ)", "Ab"][company % 3];
+        let _ = writeln!(
+            rows,
+            "c{company:03}b,{} {form},{other},{code},{company}",
+            name.to_uppercase()
+        );
+    }
+    let companies = "-- silver.companies: one row per record.\nselect record_id, company_key(name) as name_key, postcode,
+        case when is_valid_national_id(org_no, 'SE') then normalize_national_id(org_no, 'SE') end as org_no from ref.records\n";
+    let step = "  - match:
+      table: identity.company_ids
+      records: silver.companies
+      record_key: [record_id]
+      entity_id: company_id
+      block: [[org_no], [name_key], ['substr(name_key, 1, 4)', postcode]]
+      compare:
+        - text: {column: name_key, alike: [0.95, 0.88]}
+        - exact: {column: postcode}
+      must: [org_no]
+      cannot: [org_no]
+";
+    let columns = ["record_id", "name", "org_no", "postcode", "truth"];
+    let club = of_seed(&columns, &rows, &[("silver/companies", companies)], step);
+    club.kilde(&["build"]).ended(0);
+    let numbered = club.query("select count(*) from silver.companies where org_no is not null");
+    assert_eq!(numbered, [["192".to_string()]]);
+    assert_eq!(
+        hits_and_misses(&club, "identity.company_ids", "record_id", "company_id"),
+        [128, 0, 0]
+    );
+}
+
+#[test]
+fn customers_of_one_name_at_one_address_are_a_household_and_their_neighbours_another() {
+    let mut rows = String::new();
+    let (mut customers, mut pairs) = (0, 0);
+    for household in 0..150_usize {
+        let size = 1 + household % 4;
+        pairs += size * (size - 1) / 2;
+        for member in 0..size {
+            let family = FAMILY[household % 16];
+            let slip = if member == 3 { "h" } else { "" };
+            let phone = match member % 2 {
+                0 => format!("+4670{}", 1_000_000 + household),
+                _ => format!("+4673{}", 2_000_000 + customers),
+            };
+            // two households in each house
+            let (number, code) = (household / 2 + 1, 11_100 + household / 20);
+            let _ = writeln!(
+                rows,
+                "c{customers:04},{family}{slip},Storgatan {number},{code},{phone},{household}"
+            );
+            customers += 1;
+        }
+    }
+    let step = "  - match:
+      table: identity.household_ids
+      records: ref.records
+      record_key: [customer_id]
+      entity_id: household_id
+      block: [[postcode, street]]
+      compare:
+        - text: {column: family_name, alike: [0.9]}
+        - exact: {column: street}
+        - exact: {column: phone}
+";
+    let columns = [
+        "customer_id",
+        "family_name",
+        "street",
+        "postcode",
+        "phone",
+        "truth",
+    ];
+    let club = of_seed(&columns, &rows, &[], step);
+    club.kilde(&["build"]).ended(0);
+    let found = hits_and_misses(
+        &club,
+        "identity.household_ids",
+        "customer_id",
+        "household_id",
+    );
+    assert_eq!(found, [pairs as u64, 0, 0]);
 }
 
 #[test]

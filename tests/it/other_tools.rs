@@ -118,7 +118,16 @@ fn what_another_tool_changed_is_told_and_overruled_by_a_person() {
         &["delete", "order_id = 10"],
     );
     deliver(&company, 3);
+    let files = || {
+        company
+            .objects()
+            .keys()
+            .filter(|path| path.extension().is_some_and(|e| e == "parquet"))
+            .count()
+    };
+    let before = files();
     let said = company.kilde(&["build"]).ended(4);
+    assert_eq!(files(), before, "told before any work was done");
     for words in [
         "K0709",
         "`bronze.orders`",

@@ -162,6 +162,21 @@ fn a_signal_while_the_lake_is_being_claimed_gives_the_claim_back() {
 }
 
 #[test]
+fn a_signal_while_the_project_is_still_read_ends_the_build_at_once() {
+    let numbers = numbers(QUICK, "");
+    let columns: String = (0..60_000)
+        .map(|n| format!("  - {{name: c{n}, data_type: bigint}}\n"))
+        .collect();
+    numbers.write("schemas/bronze/wide.yaml", format!("columns:\n{columns}"));
+    let build = Build::start(&numbers, None);
+    sleep(Duration::from_millis(300));
+    build.signal("-TERM");
+    let (code, time, _) = build.ends();
+    assert_eq!(code, Some(143));
+    assert!(time < Duration::from_secs(1), "{time:?}");
+}
+
+#[test]
 fn a_signal_while_exports_are_read_publishes_nothing() {
     let project = numbers(QUICK, "");
     let build = Build::start(&project, None);

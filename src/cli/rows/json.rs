@@ -5,7 +5,8 @@ use std::io::Write;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::json::WriterBuilder;
-use datafusion::arrow::json::writer::{LineDelimited, Writer};
+use datafusion::arrow::json::writer::{JsonArray, LineDelimited, Writer};
+use serde_json::Value;
 
 use super::{RowWriter, output_failure};
 use crate::error::{Error, Result};
@@ -32,6 +33,23 @@ impl<W: Write> RowWriter for Json<W> {
         self.writer.finish().map_err(failure)?;
         self.writer.into_inner().flush().map_err(output_failure)
     }
+}
+
+/// The rows as an array of objects, in the same form.
+///
+/// # Errors
+/// `Internal` for a type that JSON has no form for.
+pub(in crate::cli) fn json_rows(batch: &RecordBatch) -> Result<Value> {
+    let builder = WriterBuilder::new().with_explicit_nulls(true);
+    let mut writer: Writer<Vec<u8>, JsonArray> = builder.build(Vec::new());
+    writer.write(batch).map_err(failure)?;
+    writer.finish().map_err(failure)?;
+    let text = writer.into_inner();
+    if text.is_empty() {
+        return Ok(Value::Array(Vec::new()));
+    }
+    serde_json::from_slice(&text)
+        .map_err(|error| Error::internal("a result cannot be shown as JSON").caused_by(error))
 }
 
 fn failure(error: ArrowError) -> Error {

@@ -7,6 +7,8 @@ mod json;
 mod parquet;
 mod table;
 
+pub(super) use json::json_rows;
+
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
@@ -112,7 +114,7 @@ pub(super) fn part_of(path: &Path) -> PathBuf {
 }
 
 /// Every cell of a batch as text, row by row; null as given.
-fn cells(batch: &RecordBatch, null: &str) -> Result<Vec<Vec<String>>> {
+pub(super) fn cells(batch: &RecordBatch, null: &str) -> Result<Vec<Vec<String>>> {
     let options = FormatOptions::default()
         .with_null(null)
         .with_timestamp_tz_format(Some("%Y-%m-%dT%H:%M:%S%.fZ"));

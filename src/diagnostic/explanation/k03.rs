@@ -1,4 +1,4 @@
-//! Codes K03xx: SQL.
+//! Codes K03xx: SQL; K0354 and on: exports that are packed, or in forms of other tools.
 
 use super::{Code, Explanation};
 
@@ -246,5 +246,20 @@ pub(super) const CODES: &[Explanation] = &[
         title: "a value of a unit test that is not of its column's type",
         text: "Values are kept as text (`NO`, `01234`, `+46…` survive) and typed by the column. Timestamps without an offset are\n\
                UTC; decimals must fit their digits; lists are `[…]`, structs `{field: value}`.",
+    },
+    Explanation {
+        code: Code(354),
+        title: "an archive of several files, or of none",
+        text: "An export may be a ZIP archive of one file; folders and what macOS adds do not count. Where an archive holds several,\n\
+               `member` of the source says which is read: `member: orders*.csv`. It must be one in each archive. Several sources\n\
+               may read the same archive, each its own file.",
+    },
+    Explanation {
+        code: Code(356),
+        title: "an export is no Avro container",
+        text: "`read: avro` takes files of records that begin with their schema (object container files). This one begins otherwise,\n\
+               has a schema that cannot be, is packed by a codec that kilde does not read (it reads deflate, snappy, zstandard and\n\
+               bzip2), or a block of it is cut off or damaged: the message says at which byte of the content the block begins.\n\
+               Where the next record would stand nobody knows, so nothing of the export was taken.",
     },
 ];

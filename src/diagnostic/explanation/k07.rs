@@ -90,7 +90,7 @@ pub(super) const CODES: &[Explanation] = &[
         title: "the lake contradicts itself",
         text: "An object below `_kilde/` or a version in a table's log is missing, damaged or not what the lake\n\
                log says. kilde never changes these once written: somebody or something else did. Restore it from\n\
-               a copy of the lake.",
+               a copy of the lake. A table of which a part is lost can be made anew: `kilde build --rebuild TABLE`.",
     },
     Explanation {
         code: Code(715),
@@ -155,5 +155,33 @@ more. `kilde releases` lists those that can; `ops.releases` remembers the others
         text: "The store answered with 401 or 403, or says that a token has expired or is none: wrong keys, a clock that\n\
                is wrong, or rights that are missing. docs/storage.md lists the rights that a builder and a reader need.\n\
                A store that may not list a bucket refuses also where an object merely does not exist.",
+    },
+    Explanation {
+        code: Code(724),
+        title: "a lost table that no build can make again",
+        text: "`kilde build --rebuild TABLE` makes a table anew whose folder, log or files are lost. SQL makes again what it\n\
+               made, and a source what its exports still bring; ids that were given, consents, decisions and kilde's own\n\
+               history (`ops`) come from nowhere else. Restore the folder from a copy of the lake, every file of it. Where there\n\
+               is none, `--rebuild TABLE --accept TABLE` gives up what the message names.",
+    },
+    Explanation {
+        code: Code(725),
+        title: "nothing to make anew",
+        text: "`--rebuild` is for tables of the newest release whose folder, log or files are lost. This one is whole, in no\n\
+               release, or left out by the selection. To compute a table that is whole once more: `--full-refresh -s TABLE`.",
+    },
+    Explanation {
+        code: Code(726),
+        title: "the rest of a table's log cannot be read",
+        text: "Some of the table's log is lost, and what is left is not enough to write a new version on top of it. Older\n\
+               releases may still need a part of it, so kilde deletes nothing: look, keep a copy, move the folder out of the\n\
+               lake, and build once more with `--rebuild TABLE`.",
+    },
+    Explanation {
+        code: Code(727),
+        title: "another table lies in a table's folder",
+        text: "Each table has an id, in the release and in its own log, and here they differ. The table was lost and made anew\n\
+               after that release (`kilde build --rebuild TABLE`), so that the older one can no longer be read; or somebody put\n\
+               another folder in its place: restore the right one from a copy of the lake.",
     },
 ];

@@ -16,7 +16,8 @@ pub(super) const CODES: &[Explanation] = &[
         code: Code(802),
         title: "a table's log cannot be read",
         text: "An entry of `_delta_log` is gone or is not what the Delta protocol allows. kilde never deletes entries that\n\
-               a kept release needs, so a foreign hand did: restore the folder from a backup, or rebuild the table.",
+               a kept release needs, so a foreign hand did: restore the folder from a backup, or make the table anew:\n\
+               `kilde build --rebuild TABLE`.",
     },
     Explanation {
         code: Code(803),
@@ -47,7 +48,8 @@ pub(super) const CODES: &[Explanation] = &[
         code: Code(807),
         title: "a data file is gone or cannot be read",
         text: "A file that the table's log names is missing or is no Parquet file. kilde deletes no file that a kept release\n\
-               needs: look for a foreign VACUUM or clean-up, restore the file, or publish an older release with\n\
+               needs: look for a foreign VACUUM or clean-up, restore the file, make the table anew with `kilde build\n\
+               --full-refresh -s TABLE` (of kilde's own tables: `--rebuild TABLE`), or publish an older release with\n\
                `kilde rollback`.",
     },
     Explanation {
@@ -146,5 +148,25 @@ pub(super) const CODES: &[Explanation] = &[
         title: "a column that is in a golden record twice",
         text: "Each column of a golden record belongs to one field, whose rules choose the record that gives it. Columns that are\n\
                taken together stand in one field: `{columns: [street, postcode, city]}`. The id is a column already.",
+    },
+    Explanation {
+        code: Code(859),
+        title: "a field of a golden record whose settings do not go together",
+        text: "Of several columns one record gives all: only the best is taken of them. `list` puts each value of one column there,\n\
+               the best by the rules first; `min`, `max`, `sum`, `count`, `any` and `all` take every value, so no rule chooses.\n\
+               `as` has a name for each column.",
+    },
+    Explanation {
+        code: Code(860),
+        title: "corrections without the columns of a correction",
+        text: "A correction names a record and says what a field of its person is: the columns of `record_key`, `field` (a column\n\
+               of the records), `value` (as text; empty: there is none) and `corrected_on`, by which the newest counts. Declare\n\
+               the table as an `append` source with `rollback: keeps`, so that corrections are kept for ever.",
+    },
+    Explanation {
+        code: Code(861),
+        title: "a correction of a column without a declared type",
+        text: "Corrections are texts in a spreadsheet; what becomes of them follows from the type of the column in the contract of\n\
+               the records. Declare the column there.",
     },
 ];

@@ -5,6 +5,7 @@
 //! that answer with the build's time (`now`, `today`) are not here; nothing in this folder reads a clock.
 
 mod bounded;
+mod company_key;
 mod count_if;
 mod country_code;
 mod date_add;
@@ -70,6 +71,7 @@ fn numbered<F>(function: F, semantics: u32) -> Numbered<F> {
 fn scalars() -> Vec<Numbered<ScalarUDF>> {
     let parts = date_parts::date_parts().map(|part| numbered(part.into_udf(), 1));
     let mut scalars = vec![
+        numbered(company_key::company_key().into_udf(), 1),
         numbered(country_code::country_code().into_udf(), 1),
         numbered(date_add::date_add().into_udf_checking(date_add::check), 1),
         numbered(

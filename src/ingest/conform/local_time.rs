@@ -3,7 +3,7 @@
 //! A local time that occurs twice (autumn) is taken as the earlier of the two; one that does not occur (spring) is moved
 //! forward by the length of the gap, as if the clock had not been set yet. Both are valid and never rejects.
 
-use std::cell::RefCell;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, LocalResult, NaiveDateTime, Offset, TimeDelta, TimeZone};
 use chrono_tz::Tz;
@@ -12,20 +12,23 @@ const MICROS: i64 = 1_000_000;
 /// Changes of an offset happen on quarters of an hour; within one, the offset of the first second holds.
 const QUARTER: i64 = 900;
 const SLOTS: usize = 1024;
+/// Bits of a slot that hold the offset, moved so that it is never negative.
+const OFFSET_BITS: u32 = 20;
+const OFFSET_ZERO: i64 = 1 << (OFFSET_BITS - 1);
 
 /// Offsets of one zone, remembered by quarter of an hour.
 #[derive(Debug)]
 pub(crate) struct LocalTime {
     zone: Tz,
-    /// Quarter (since 1970, local) and its offset in seconds east; direct-mapped.
-    slots: RefCell<Vec<(i64, i64)>>,
+    /// Quarter (since 1970, local) and its offset in seconds east, in one number, since several threads ask; direct-mapped.
+    slots: Vec<AtomicI64>,
 }
 
 impl LocalTime {
     pub(crate) fn new(zone: Tz) -> Self {
         Self {
             zone,
-            slots: RefCell::new(vec![(i64::MIN, 0); SLOTS]),
+            slots: (0..SLOTS).map(|_| AtomicI64::new(i64::MIN)).collect(),
         }
     }
 
@@ -41,11 +44,18 @@ impl LocalTime {
     fn offset(&self, local: i64) -> i64 {
         let quarter = local.div_euclid(QUARTER);
         let slot = quarter.rem_euclid(SLOTS as i64) as usize;
-        let mut slots = self.slots.borrow_mut();
-        if slots[slot].0 != quarter {
-            slots[slot] = (quarter, self.look_up(quarter * QUARTER));
+        let known = self.slots[slot].load(Ordering::Relaxed);
+        if known >> OFFSET_BITS == quarter {
+            return (known & ((1 << OFFSET_BITS) - 1)) - OFFSET_ZERO;
         }
-        slots[slot].1
+        let offset = self.look_up(quarter * QUARTER);
+        // a number of microseconds has no more quarters than fit beside an offset
+        let slot = &self.slots[slot];
+        slot.store(
+            quarter << OFFSET_BITS | (offset + OFFSET_ZERO),
+            Ordering::Relaxed,
+        );
+        offset
     }
 
     fn look_up(&self, local: i64) -> i64 {

@@ -29,6 +29,7 @@ pub(crate) use nested::{camel_case, is_key};
 use record_rule::{ActingRule, record_rules};
 
 use super::cell::{Cell, CellColumn, CellKind};
+use super::key_order::KeyOrder;
 use super::rule::{Fault, Rule};
 use crate::diagnostic::Place;
 use crate::error::{Error, Result};
@@ -113,6 +114,8 @@ pub(crate) struct Conformer {
     pub(crate) schema: SchemaRef,
     /// Positions of the key's columns.
     pub(crate) key: Vec<usize>,
+    /// Whether the accepted rows come in its order.
+    pub(super) key_order: KeyOrder,
     /// Whether a record must name its key.
     key_required: bool,
     rules: Vec<Vec<ActingRule>>,
@@ -155,6 +158,8 @@ impl Conformer {
             .collect();
         let position = |name: &str| targets.iter().position(|target| target.name == name);
         let key = contract.key_names().into_iter().filter_map(position);
+        let key: Vec<usize> = key.collect();
+        let schema = table_schema(contract);
         let mut captured = BTreeMap::new();
         for (at, target) in targets.iter().enumerate() {
             if let Some(text) = captures.columns.get(&target.name) {
@@ -164,10 +169,11 @@ impl Conformer {
         let mut rules = record_rules(contract)?;
         rules.resize_with(targets.len(), Vec::new);
         Ok(Self {
-            key: key.collect(),
+            key_order: KeyOrder::new(&schema, key.clone()).map_err(internal)?,
+            key,
             key_required: load != Load::Append,
             rules,
-            schema: table_schema(contract),
+            schema,
             captured,
             converter,
             file: file.to_string(),

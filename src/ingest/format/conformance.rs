@@ -10,12 +10,13 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use datafusion::parquet::arrow::ArrowWriter;
 
-use super::xlsx::fixture::{text_cell, workbook};
+use super::avro::fixture::texts;
+use super::xlsx::fixture::{archive, text_cell, workbook};
 use crate::ingest::testing::{
-    Bench, accepted, captures, contract, csv, json, ndjson, parquet, reject_texts, rejects, source,
-    test, whole, xlsx,
+    Bench, accepted, avro, captures, contract, csv, json, ndjson, parquet, reject_texts, rejects,
+    source, test, whole, xlsx,
 };
-use crate::project::{ColumnType, Load, Read, TestKind};
+use crate::project::{ColumnType, Load, PathPattern, Read, Source, TestKind};
 
 /// Records as texts, null as `None`.
 type Texts<'a> = [Vec<Option<&'a str>>];
@@ -62,6 +63,12 @@ fn forms() -> Vec<Form> {
             read: Read::Xlsx(xlsx()),
             write: write_xlsx,
             first_line: 2,
+            has_bytes: false,
+        },
+        Form {
+            read: avro(),
+            write: texts,
+            first_line: 1,
             has_bytes: false,
         },
         Form {
@@ -145,6 +152,12 @@ fn some<'a>(texts: &[&'a str]) -> Vec<Option<&'a str>> {
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn bzip2(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }
@@ -364,7 +377,7 @@ async fn the_path_fills_columns_that_the_export_lacks() {
 async fn packed_exports_are_read_through_all_their_members_and_not_beyond_damage() {
     type Pack = fn(&[u8]) -> Vec<u8>;
     let zstd: Pack = |bytes| zstd::encode_all(bytes, 1).unwrap();
-    let kinds: [(&str, Pack); 2] = [("a.gz", gzip), ("a.zst", zstd)];
+    let kinds: [(&str, Pack); 3] = [("a.gz", gzip), ("a.zst", zstd), ("a.bz2", bzip2)];
     for (form, (name, pack)) in forms()
         .iter()
         .flat_map(|form| kinds.map(|kind| (form, kind)))
@@ -390,6 +403,53 @@ async fn packed_exports_are_read_through_all_their_members_and_not_beyond_damage
         damaged[6..12].fill(0xff);
         let refusal = bench.refusal(name, &damaged).await;
         assert!(refusal.contains("K0402"), "{refusal}");
+    }
+}
+
+#[tokio::test]
+async fn an_archive_is_the_one_file_in_it_that_is_meant() {
+    // a workbook is an archive itself
+    let forms = forms().into_iter();
+    for form in forms.filter(|form| !matches!(form.read, Read::Xlsx(_))) {
+        let mut bench = bench(&form, Load::Append);
+        let bytes = (form.write)(&["id", "name"], &[some(&["1", "Åsa"]), some(&["2", "Bo"])]);
+        let part = |name: &str, bytes: &[u8]| (name.to_string(), bytes.to_vec());
+        let mut parts = vec![
+            part("../../../etc/cron.d/a", &bytes),
+            part("night/", b""),
+            part("__MACOSX/._a", b"x"),
+        ];
+        let packed = archive(&parts);
+        for name in ["a", "a.zip"] {
+            let decoded = bench.decode(name, &packed).await;
+            assert_eq!(accepted(&decoded), ["1|Åsa", "2|Bo"]);
+            assert_eq!(decoded.report.size, packed.len() as u64);
+            let left = bench.scratch.path().join(name).join("export.zip");
+            assert!(!left.exists());
+        }
+        assert_eq!(bench.decode("a.zip", []).await.report.records, 0);
+        for broken in [&bytes, &packed[..packed.len() - 30]] {
+            let refusal = bench.refusal("a.zip", broken).await;
+            assert!(refusal.contains("K0402"), "{refusal}");
+        }
+        parts.push(part("night/b", &bytes));
+        let refusal = bench.refusal("a", archive(&parts)).await;
+        assert!(
+            refusal.contains("K0354") && refusal.contains("2 files"),
+            "{refusal}"
+        );
+        let refusal = bench.refusal("a", archive(&parts[1..2])).await;
+        assert!(refusal.contains("K0354"), "{refusal}");
+        let mut source = Source::clone(&bench.source);
+        source.member = Some(PathPattern::parse("night/*").unwrap());
+        bench.source = Arc::new(source);
+        let decoded = bench.decode("a.zip", archive(&parts)).await;
+        assert_eq!(accepted(&decoded), ["1|Åsa", "2|Bo"]);
+        let refusal = bench.refusal("a.zip", &packed).await;
+        assert!(
+            refusal.contains("`member: night/*` is 0 files"),
+            "{refusal}"
+        );
     }
 }
 
@@ -473,7 +533,7 @@ async fn what_is_no_parquet_is_refused() {
 
 #[tokio::test]
 async fn an_export_that_lacks_a_column_is_refused_with_the_names_it_has() {
-    let has_names = |form: &Form| !matches!(form.read, Read::Ndjson(_) | Read::Json(_));
+    let has_names = |form: &Form| !form.read.is_nested();
     for form in forms().into_iter().filter(has_names) {
         let bench = bench(&form, Load::Append);
         let bytes = (form.write)(&["id", "nam"], &[some(&["1", "x"])]);

@@ -1,6 +1,8 @@
 //! A window over the bytes of a text export: grows only for a record that does not fit, moves on as records are taken.
 
 use std::io::{self, Read};
+use std::ops::Deref;
+use std::sync::Arc;
 
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
@@ -13,7 +15,8 @@ const BLOCK: usize = 1 << 20;
 /// The part of the export under work, with its position.
 pub(super) struct Window<'a> {
     bytes: &'a mut dyn Read,
-    buffer: Vec<u8>,
+    /// Shared with batches of records that are still worked on.
+    buffer: Arc<Vec<u8>>,
     start: usize,
     end: usize,
     /// Offset of `start` in the decompressed export.
@@ -31,7 +34,7 @@ impl<'a> Window<'a> {
     pub(super) fn open(bytes: &'a mut dyn Read, file: &str) -> Result<Self> {
         let mut window = Self {
             bytes,
-            buffer: Vec::new(),
+            buffer: Arc::default(),
             start: 0,
             end: 0,
             offset: 0,
@@ -51,6 +54,15 @@ impl<'a> Window<'a> {
     /// What is read and not taken yet.
     pub(super) fn rest(&self) -> &[u8] {
         &self.buffer[self.start..self.end]
+    }
+
+    /// The first bytes of [`Self::rest`], to be kept while the window moves on.
+    pub(super) fn share(&self, length: usize) -> Text {
+        Text {
+            buffer: Arc::clone(&self.buffer),
+            start: self.start,
+            end: self.start + length,
+        }
     }
 
     /// Whether nothing follows [`Self::rest`].
@@ -83,15 +95,27 @@ impl<'a> Window<'a> {
         if self.is_last {
             return Ok(());
         }
-        self.buffer.copy_within(self.start..self.end, 0);
-        self.end -= self.start;
-        self.start = 0;
-        let wanted = self.end + BLOCK.max(self.end);
-        if self.buffer.len() < wanted {
-            self.buffer.resize(wanted, 0);
+        let kept = self.end - self.start;
+        let wanted = kept + BLOCK.max(kept);
+        let buffer = match Arc::get_mut(&mut self.buffer) {
+            Some(buffer) => {
+                buffer.copy_within(self.start..self.end, 0);
+                buffer
+            }
+            // somebody still reads it
+            None => {
+                let mut fresh = Vec::with_capacity(wanted);
+                fresh.extend_from_slice(&self.buffer[self.start..self.end]);
+                self.buffer = Arc::new(fresh);
+                Arc::make_mut(&mut self.buffer)
+            }
+        };
+        if buffer.len() < wanted {
+            buffer.resize(wanted, 0);
         }
+        (self.start, self.end) = (0, kept);
         while self.end < wanted {
-            match self.bytes.read(&mut self.buffer[self.end..wanted]) {
+            match self.bytes.read(&mut buffer[self.end..wanted]) {
                 Ok(0) => {
                     self.is_last = true;
                     return Ok(());
@@ -142,6 +166,21 @@ impl<'a> Window<'a> {
             self.fill(file)?;
         }
         Ok(())
+    }
+}
+
+/// Bytes of a window that stay as they are when it moves on.
+pub(super) struct Text {
+    buffer: Arc<Vec<u8>>,
+    start: usize,
+    end: usize,
+}
+
+impl Deref for Text {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
     }
 }
 

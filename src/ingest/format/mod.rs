@@ -4,6 +4,7 @@
 //! A format finds records and says where they stand. What a value means is the conformer's business, where the result
 //! goes the output's.
 
+mod avro;
 #[cfg(test)]
 mod collections;
 #[cfg(test)]
@@ -31,11 +32,17 @@ use super::output::Output;
 use crate::error::Result;
 use crate::project::{Conversions, Encoding, Read as Declared};
 
+pub(super) use avro::Damage;
+pub(crate) use avro::text_of_avro;
 pub(super) use lines::unreadable;
+pub(super) use scratch::copy;
 pub(crate) use xlsx::{sheet_names, sheet_rows};
 
 /// Most rows of a batch.
 pub(super) const BATCH_ROWS: usize = 8192;
+
+/// Blocks of text that are decoded on one thread before others help: most exports have no more.
+const ALONE: usize = 4;
 
 /// What a format needs besides the bytes.
 pub(crate) struct Decoding<'a> {
@@ -45,6 +52,8 @@ pub(crate) struct Decoding<'a> {
     pub(crate) file: &'a str,
     /// The longest record in bytes.
     pub(crate) max_record_bytes: usize,
+    /// That may work on it at once.
+    pub(crate) threads: usize,
     /// A file that the format may write and that is removed afterwards; for formats that cannot be streamed.
     pub(crate) scratch: &'a Path,
 }
@@ -79,6 +88,7 @@ pub(crate) fn format(read: &Declared) -> Box<dyn Format> {
         Declared::Ndjson(read) => Box::new(ndjson::Ndjson::new(read.clone())),
         Declared::Json(read) => Box::new(json_document::JsonDocument::new(read.clone())),
         Declared::Xlsx(read) => Box::new(xlsx::Xlsx::new(read.clone())),
+        Declared::Avro(read) => Box::new(avro::Avro::new(read.clone())),
         Declared::Parquet(read) => Box::new(parquet::Parquet::new(read.clone())),
     }
 }

@@ -1,16 +1,18 @@
 //! One JSON object a line. Empty lines are no records.
+//!
+//! No string holds a line end, so that blocks of whole lines are parsed on several threads.
 
 use std::io::Read;
 
-use super::lines::{LineEnds, Window};
+use super::lines::{LineEnds, Text, Window};
 use super::objects::Objects;
-use super::paths::Paths;
-use super::records::long_line;
-use super::{Decoding, Format, Seen, converter};
+use super::paths::{Ignored, Paths};
+use super::{ALONE, Decoding, Format, Seen, converter};
 use crate::error::Result;
-use crate::ingest::conform::{Converter, Escaping};
-use crate::ingest::output::Place;
+use crate::ingest::conform::{Conformer, Converter, Escaping};
+use crate::ingest::output::{Judged, Place};
 use crate::ingest::rule::Rule;
+use crate::parallel;
 use crate::project::NdjsonRead;
 
 /// One JSON object a line, read as a source declares.
@@ -24,44 +26,97 @@ impl Ndjson {
     }
 }
 
-/// Records found in one pass over the window, and how far it came.
-#[derive(Default)]
-struct Batch {
-    objects: Objects,
-    end: usize,
-    lines: i64,
+/// Whole lines of the export.
+struct Block {
+    text: Text,
+    /// Line of the first, from 1.
+    line: i64,
+    /// Offset of the first byte in the decompressed export.
+    offset: i64,
+    /// One line, cut short, since it is longer than any record may be.
     is_too_long: bool,
 }
 
-/// Reads lines until the batch is full or no whole line is left.
-fn scan(window: &Window<'_>, paths: &mut Paths, converter: &Converter, limit: usize) -> Batch {
-    let mut batch = Batch::default();
-    let text = window.rest();
-    while !batch.objects.is_full() && batch.end < text.len() {
-        let start = batch.end;
-        let line_end = memchr::memchr(b'\n', &text[start..]).map(|length| start + length);
-        if line_end.unwrap_or(text.len()) - start > limit {
-            batch.is_too_long = true;
-            break;
-        }
-        let end = match line_end {
+/// What became of a block.
+struct Parsed {
+    judged: Vec<Judged>,
+    /// Paths that the contract does not want.
+    ignored: Vec<String>,
+}
+
+/// The next whole lines; `None` at the end.
+fn next(window: &mut Window<'_>, limit: usize, file: &str) -> Result<Option<Block>> {
+    loop {
+        let rest = window.rest();
+        let end = memchr::memrchr(b'\n', rest).map(|at| at + 1);
+        let is_too_long = end.is_none() && rest.len() > limit;
+        let length = match end {
             Some(end) => end,
-            None if window.is_last() => text.len(),
-            None => break,
+            None if is_too_long || window.is_last() => rest.len(),
+            None => {
+                window.fill(file)?;
+                continue;
+            }
         };
-        let next = end + usize::from(line_end.is_some());
-        let place = Place {
-            start,
-            end: next,
-            line: window.line() + batch.lines,
-            byte: Some(window.offset() as i64 + start as i64),
-        };
-        (batch.end, batch.lines) = (next, batch.lines + i64::from(line_end.is_some()));
-        if !text[start..end].trim_ascii().is_empty() {
-            batch.objects.push(text, place, end, paths, converter);
+        if length == 0 {
+            return Ok(None);
         }
+        let block = Block {
+            text: window.share(length),
+            line: window.line(),
+            offset: window.offset() as i64,
+            is_too_long,
+        };
+        match is_too_long {
+            true => window.skip_line(LineEnds::Feed, file)?,
+            false => {
+                let lines = memchr::memchr_iter(b'\n', &block.text).count();
+                window.advance(length, lines as i64);
+            }
+        }
+        return Ok(Some(block));
     }
-    batch
+}
+
+impl Block {
+    fn parse(
+        &self,
+        conformer: &Conformer,
+        explode: Option<&[String]>,
+        limit: usize,
+    ) -> Result<Parsed> {
+        let converter = &conformer.converter;
+        let mut paths = Paths::of(conformer, explode);
+        let (mut judged, mut objects) = (Vec::new(), Objects::default());
+        let text: &[u8] = &self.text;
+        let (mut start, mut line) = (0, self.line);
+        while start < text.len() {
+            let line_end = memchr::memchr(b'\n', &text[start..]).map(|length| start + length);
+            let end = line_end.unwrap_or(text.len());
+            let next = end + usize::from(line_end.is_some());
+            let place = Place {
+                start,
+                end: next,
+                line,
+                byte: Some(self.offset + start as i64),
+            };
+            if self.is_too_long || end - start > limit {
+                objects.reject(text, place, Rule::RecordTooLong, converter);
+            } else if !text[start..end].trim_ascii().is_empty() {
+                objects.push(text, place, end, &mut paths, converter);
+            }
+            if objects.is_full() {
+                let full = std::mem::take(&mut objects);
+                judged.extend(full.judge(text, paths.width, conformer)?);
+            }
+            (start, line) = (next, line + 1);
+        }
+        judged.extend(objects.judge(text, paths.width, conformer)?);
+        Ok(Parsed {
+            judged,
+            ignored: paths.into_ignored(),
+        })
+    }
 }
 
 impl Format for Ndjson {
@@ -73,33 +128,35 @@ impl Format for Ndjson {
         )
     }
 
-    fn decode(&self, bytes: &mut dyn Read, mut task: Decoding<'_>) -> Result<Seen> {
-        let mut window = Window::open(bytes, task.file)?;
-        let mut paths = Paths::of(task.conformer, self.read.explode.as_deref());
-        loop {
-            let converter = &task.conformer.converter;
-            let mut batch = scan(&window, &mut paths, converter, task.max_record_bytes);
-            if batch.is_too_long && batch.end == 0 {
-                let place = long_line(&window, converter).place;
-                let objects = &mut batch.objects;
-                objects.reject(window.rest(), place, Rule::RecordTooLong, converter);
-                batch.objects.write(window.rest(), paths.width, &mut task)?;
-                window.skip_line(LineEnds::Feed, task.file)?;
-                continue;
-            }
-            let (end, lines) = (batch.end, batch.lines);
-            batch.objects.write(window.rest(), paths.width, &mut task)?;
-            window.advance(end, lines);
-            if window.rest().is_empty() && window.is_last() {
-                break;
-            }
-            if end == 0 {
-                window.fill(task.file)?;
-            }
-        }
+    fn decode(&self, bytes: &mut dyn Read, task: Decoding<'_>) -> Result<Seen> {
+        let Decoding {
+            conformer,
+            output,
+            file,
+            max_record_bytes: limit,
+            threads,
+            ..
+        } = task;
+        let mut window = Window::open(bytes, file)?;
+        let explode = self.read.explode.as_deref();
+        let mut ignored = Ignored::default();
+        parallel::in_order(
+            threads,
+            ALONE,
+            || next(&mut window, limit, file),
+            |block| block.parse(conformer, explode, limit),
+            |parsed| {
+                let parsed = parsed?;
+                ignored.add(parsed.ignored);
+                parsed
+                    .judged
+                    .into_iter()
+                    .try_for_each(|judged| output.take(conformer, judged))
+            },
+        )?;
         Ok(Seen {
             header: None,
-            ignored: paths.into_ignored(),
+            ignored: ignored.into_names(),
         })
     }
 }
@@ -290,5 +347,31 @@ mod tests {
         let bench = Bench::new(source(ndjson(), Load::Append), contract(&[], &columns));
         let decoded = bench.decode("b", text).await;
         assert_eq!(decoded.report.rejected, 3);
+    }
+
+    #[tokio::test]
+    async fn several_threads_read_what_one_reads() {
+        let filler = "x".repeat(4_000);
+        let lines = (0..1_700).map(|id| match id % 300 {
+            0 => "{\"orderId\":\n".to_string(),
+            1 => "\n".to_string(),
+            2 => format!("{{\"orderId\":\"{id}\",\"lines\":[{{\"quantity\":1.5}}]}}\n"),
+            _ => format!(
+                "{{\"orderId\":\"{id}\",\"extra{}\":\"{filler}\"}}\n",
+                id % 150
+            ),
+        });
+        let text: String = lines.collect();
+        let mut bench = orders();
+        let mut read = Vec::new();
+        for threads in [1, 2, 5] {
+            bench.threads = threads;
+            let decoded = bench.decode(&format!("{threads}.ndjson"), &text).await;
+            let ignored = decoded.report.ignored_columns.clone();
+            assert_eq!(ignored.len(), 100);
+            read.push((accepted(&decoded), rejects(&decoded), ignored));
+        }
+        assert_eq!((read[0].0.len(), read[0].1.len()), (1_682, 12));
+        assert!(read.iter().all(|same| *same == read[0]));
     }
 }

@@ -11,7 +11,7 @@ use super::{BATCH_ROWS, Decoding};
 use crate::error::Result;
 use crate::ingest::cell::Cell;
 use crate::ingest::conform::{Breach, Conformer, Converter, Origin, Records};
-use crate::ingest::output::{BrokenRecord, BrokenRecords, Place};
+use crate::ingest::output::{BrokenRecord, BrokenRecords, Judged, Place, judge};
 use crate::ingest::rule::{Fault, Rule};
 
 /// Records found in one pass over the window.
@@ -73,10 +73,22 @@ impl Objects {
 
     /// Converts and hands over what was found in `text`.
     pub(super) fn write(self, text: &[u8], width: usize, task: &mut Decoding<'_>) -> Result<()> {
-        if self.places.is_empty() && self.broken.is_empty() {
-            return Ok(());
+        match self.judge(text, width, task.conformer)? {
+            Some(judged) => task.output.take(task.conformer, judged),
+            None => Ok(()),
         }
-        let conformer = task.conformer;
+    }
+
+    /// Converts what was found in `text`; `None` where that is nothing.
+    pub(super) fn judge(
+        self,
+        text: &[u8],
+        width: usize,
+        conformer: &Conformer,
+    ) -> Result<Option<Judged>> {
+        if self.places.is_empty() && self.broken.is_empty() {
+            return Ok(None);
+        }
         let origins: Vec<Origin> = (0..width).map(Origin::Cell).collect();
         let records = Records {
             text,
@@ -92,10 +104,8 @@ impl Objects {
             readable: vec![false; unread],
         });
         let places = &self.places;
-        task.output
-            .write(conformer, &conformed, places, broken, |row| {
-                raw_text(text, &places[row], &conformer.converter)
-            })
+        let raw = |row: usize| raw_text(text, &places[row], &conformer.converter);
+        judge(conformer, &conformed, places, broken, raw).map(Some)
     }
 }
 

@@ -40,7 +40,7 @@ impl Format for Parquet {
     }
 
     fn decode(&self, bytes: &mut dyn Read, mut task: Decoding<'_>) -> Result<Seen> {
-        let Some(file) = copy(bytes, &task)? else {
+        let Some(file) = copy(bytes, task.scratch, task.file)? else {
             return Ok(Seen::default());
         };
         let path = task.file;

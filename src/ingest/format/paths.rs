@@ -32,7 +32,32 @@ pub(super) struct Paths {
     keys: Vec<Key>,
     pub(super) width: usize,
     explode: Option<Item>,
-    ignored: BTreeSet<String>,
+    ignored: Ignored,
+}
+
+/// The first names of keys that the contract does not want.
+#[derive(Debug, Default)]
+pub(super) struct Ignored(BTreeSet<String>);
+
+impl Ignored {
+    fn is_full(&self) -> bool {
+        self.0.len() >= MAX_IGNORED
+    }
+
+    /// Adds what was found later.
+    pub(super) fn add(&mut self, names: Vec<String>) {
+        for name in names {
+            if self.is_full() {
+                return;
+            }
+            self.0.insert(name);
+        }
+    }
+
+    /// In order.
+    pub(super) fn into_names(self) -> Vec<String> {
+        self.0.into_iter().collect()
+    }
 }
 
 /// What the contract wants of an exploded list's items.
@@ -135,13 +160,13 @@ impl Paths {
             keys,
             width: conformer.targets.len(),
             explode: item,
-            ignored: BTreeSet::new(),
+            ignored: Ignored::default(),
         }
     }
 
     /// Paths that the contract does not want.
     pub(super) fn into_ignored(self) -> Vec<String> {
-        self.ignored.into_iter().collect()
+        self.ignored.into_names()
     }
 
     /// Appends the cells of the object that `text` holds from `at` on, and nothing where it is none.
@@ -268,11 +293,11 @@ struct Found<'a> {
     list: Cell,
     /// A key that an object has twice, which of the two counts nobody can say; with the column that wants it.
     doubled: Option<Option<usize>>,
-    ignored: &'a mut BTreeSet<String>,
+    ignored: &'a mut Ignored,
 }
 
 impl<'a> Found<'a> {
-    fn new(cells: &'a mut [Cell], ranks: Vec<u8>, ignored: &'a mut BTreeSet<String>) -> Self {
+    fn new(cells: &'a mut [Cell], ranks: Vec<u8>, ignored: &'a mut Ignored) -> Self {
         Self {
             cells,
             ranks,
@@ -369,9 +394,9 @@ impl<'a> Found<'a> {
     }
 
     fn ignore(&mut self, text: &[u8], name: Cell, path: &str) {
-        if self.ignored.len() < MAX_IGNORED {
+        if !self.ignored.is_full() {
             let name = String::from_utf8_lossy(&text[name.start as usize..name.end as usize]);
-            self.ignored.insert(format!("{path}{name}"));
+            self.ignored.0.insert(format!("{path}{name}"));
         }
     }
 }

@@ -2,19 +2,23 @@
 //!
 //!   window of bytes ─[`Scan`]▶ cells of up to 8,192 records ─conformer▶ columns ─▶ output
 //!
+//! Where records end is found on one thread, since only what stands before a byte says what it is; what they hold is converted
+//! on all.
+//!
 //! What a record looks like is the scanner's business; what stands around records ([`Edges`]) is alike for all.
 
 use std::collections::BTreeMap;
 
 use super::layout::Layout;
-use super::lines::{LineEnds, Window};
-use super::{BATCH_ROWS, Decoding};
+use super::lines::{LineEnds, Text, Window};
+use super::{ALONE, BATCH_ROWS, Decoding};
 use crate::error::{Error, Result};
 use crate::ingest::cell::Cell;
 use crate::ingest::conform::{Breach, Conformer, Converter, Origin, Records};
-use crate::ingest::output::{BrokenRecord, BrokenRecords, Place};
+use crate::ingest::output::{BrokenRecord, BrokenRecords, Judged, Place, judge};
 use crate::ingest::reject::MAX_RAW_BYTES;
 use crate::ingest::rule::{Fault, Rule};
+use crate::parallel;
 
 /// Finds records in text.
 pub(super) trait Scan {
@@ -171,6 +175,13 @@ enum Stop {
     End,
 }
 
+/// What a pass found, with the text that it speaks of.
+enum Found {
+    Records(Text, Batch),
+    /// A line that is longer than any record may be.
+    LongLine(BrokenRecord),
+}
+
 /// Hands over every record from here on, accepted or rejected.
 ///
 /// # Errors
@@ -181,22 +192,63 @@ pub(super) fn read<S: Scan>(
     layout: &Layout,
     task: &mut Decoding<'_>,
 ) -> Result<()> {
-    let mut batch = Batch::default();
+    let conformer = task.conformer;
+    let (file, threads) = (task.file, task.threads);
+    let output = &mut *task.output;
+    let mut is_complete = false;
+    parallel::in_order(
+        threads,
+        ALONE,
+        || match is_complete {
+            true => Ok(None),
+            false => {
+                let found = next(window, scanner, conformer, file)?;
+                is_complete = found.is_none();
+                Ok(found)
+            }
+        },
+        |found| match found {
+            Found::Records(text, batch) => judge_batch(&text, batch, layout, conformer),
+            Found::LongLine(broken) => judge_long_line(broken, layout, conformer),
+        },
+        |judged| output.take(conformer, judged?),
+    )
+}
+
+/// The next records; `None` at the end of them.
+fn next<S: Scan>(
+    window: &mut Window<'_>,
+    scanner: &S,
+    conformer: &Conformer,
+    file: &str,
+) -> Result<Option<Found>> {
     loop {
+        let mut batch = Batch::default();
         let stop = scan(window, scanner, &mut batch);
-        let is_stuck = batch.end == 0;
-        write_batch(window, layout, &mut batch, task)?;
-        window.advance(batch.end, batch.lines);
-        batch.clear();
+        let (end, lines) = (batch.end, batch.lines);
+        let text = window.share(end);
+        window.advance(end, lines);
+        if !batch.is_empty() {
+            // why the pass ended is seen again, at once
+            return Ok(Some(Found::Records(text, batch)));
+        }
+        drop(text);
         match stop {
             Stop::Full => {}
-            Stop::TooLong => reject_long_line(window, layout, task)?,
-            Stop::End => return window.skip_rest(task.file),
-            Stop::NeedsMore if window.is_last() && window.rest().is_empty() => return Ok(()),
-            Stop::NeedsMore if window.is_last() && is_stuck => {
-                return Err(Error::internal("the scanner stands still").at(task.file));
+            Stop::TooLong => {
+                let broken = long_line(window, &conformer.converter);
+                window.skip_line(LineEnds::Any, file)?;
+                return Ok(Some(Found::LongLine(broken)));
             }
-            Stop::NeedsMore => window.fill(task.file)?,
+            Stop::End => {
+                window.skip_rest(file)?;
+                return Ok(None);
+            }
+            Stop::NeedsMore if window.is_last() && window.rest().is_empty() => return Ok(None),
+            Stop::NeedsMore if window.is_last() && end == 0 => {
+                return Err(Error::internal("the scanner stands still").at(file));
+            }
+            Stop::NeedsMore => window.fill(file)?,
         }
     }
 }
@@ -258,28 +310,19 @@ fn scan<S: Scan>(window: &Window<'_>, scanner: &S, batch: &mut Batch) -> Stop {
 }
 
 impl Batch {
-    fn clear(&mut self) {
-        self.cells.clear();
-        self.places.clear();
-        self.broken.clear();
-        self.broken_cells.clear();
-        (self.end, self.lines) = (0, 0);
+    fn is_empty(&self) -> bool {
+        self.places.is_empty() && self.broken.is_empty()
     }
 }
 
-/// Converts and hands over what a pass found.
-fn write_batch(
-    window: &Window<'_>,
+/// Converts what a pass found.
+fn judge_batch(
+    text: &[u8],
+    mut batch: Batch,
     layout: &Layout,
-    batch: &mut Batch,
-    task: &mut Decoding<'_>,
-) -> Result<()> {
-    if batch.places.is_empty() && batch.broken.is_empty() {
-        return Ok(());
-    }
-    let text = window.rest();
-    let conformer = task.conformer;
-    let breaches = hide_broken_text(text, batch, layout.width, conformer);
+    conformer: &Conformer,
+) -> Result<Judged> {
+    let breaches = hide_broken_text(text, &mut batch, layout.width, conformer);
     let records = Records {
         text,
         cells: &batch.cells,
@@ -293,7 +336,7 @@ fn write_batch(
         for record in &mut batch.broken {
             record.raw = raw(&record.place);
         }
-        trust_leading_keys(batch, layout, conformer);
+        trust_leading_keys(&mut batch, layout, conformer);
         let records = Records {
             text,
             cells: &batch.broken_cells,
@@ -307,10 +350,9 @@ fn write_batch(
         })
     };
     let places = &batch.places;
-    task.output
-        .write(conformer, &conformed, places, broken, |row| {
-            raw(&places[row])
-        })
+    judge(conformer, &conformed, places, broken, |row| {
+        raw(&places[row])
+    })
 }
 
 /// Takes away the cells of records whose bytes are no text, so that no column meets them; they are rejected as a whole.
@@ -366,20 +408,15 @@ pub(super) fn raw_text(text: &[u8], place: &Place, converter: &Converter) -> Str
         .lossy(&bytes[..bytes.len().min(MAX_RAW_BYTES)])
 }
 
-/// Rejects a line that is longer than any record may be, and passes over it.
-fn reject_long_line(
-    window: &mut Window<'_>,
-    layout: &Layout,
-    task: &mut Decoding<'_>,
-) -> Result<()> {
-    let broken = long_line(window, &task.conformer.converter);
+/// A reject for a line that is longer than any record may be.
+fn judge_long_line(broken: BrokenRecord, layout: &Layout, conformer: &Conformer) -> Result<Judged> {
     let cells = vec![Cell::MISSING; layout.width];
     let records = Records {
         text: &[],
         cells: &cells,
         width: layout.width,
     };
-    let (keys, readable) = task.conformer.read_keys(records, &layout.origins)?;
+    let (keys, readable) = conformer.read_keys(records, &layout.origins)?;
     let broken = BrokenRecords {
         records: vec![broken],
         keys,
@@ -390,14 +427,8 @@ fn reject_long_line(
         cells: &[],
         width: layout.width,
     };
-    let conformed = task
-        .conformer
-        .conform(none, &layout.origins, BTreeMap::new())?;
-    task.output
-        .write(task.conformer, &conformed, &[], Some(broken), |_| {
-            String::new()
-        })?;
-    window.skip_line(LineEnds::Any, task.file)
+    let conformed = conformer.conform(none, &layout.origins, BTreeMap::new())?;
+    judge(conformer, &conformed, &[], Some(broken), |_| String::new())
 }
 
 /// The record that a line beyond the limit stands for.

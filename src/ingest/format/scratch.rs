@@ -2,26 +2,26 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
+use std::path::Path;
 
-use super::Decoding;
 use super::lines::unreadable;
 use crate::error::{Error, Result};
 
-/// The export as a file; `None` where it has no byte.
-pub(super) fn copy(bytes: &mut dyn Read, task: &Decoding<'_>) -> Result<Option<File>> {
+/// The export `file` as a file of this machine; `None` where it has no byte.
+pub(in crate::ingest) fn copy(bytes: &mut dyn Read, to: &Path, file: &str) -> Result<Option<File>> {
     let scratch = |error: io::Error| {
         Error::unavailable("a scratch file cannot be written")
-            .at(task.scratch.display().to_string())
+            .at(to.display().to_string())
             .caused_by(error)
     };
-    let mut writer = BufWriter::new(File::create(task.scratch).map_err(scratch)?);
+    let mut writer = BufWriter::new(File::create(to).map_err(scratch)?);
     let mut buffer = vec![0; 1 << 17];
     let mut size = 0;
     loop {
         let length = match bytes.read(&mut buffer) {
             Ok(length) => length,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(unreadable(error, task.file)),
+            Err(error) => return Err(unreadable(error, file)),
         };
         if length == 0 {
             break;
@@ -34,5 +34,5 @@ pub(super) fn copy(bytes: &mut dyn Read, task: &Decoding<'_>) -> Result<Option<F
     if size == 0 {
         return Ok(None);
     }
-    File::open(task.scratch).map(Some).map_err(scratch)
+    File::open(to).map(Some).map_err(scratch)
 }

@@ -23,7 +23,8 @@ pub(super) fn append(
         counts.inserted = report.accepted;
     }
     let table = table_schema(request.contract);
-    let added = accepted_rows(context, &table, &request.turns)?;
+    let key = request.contract.key_names();
+    let added = accepted_rows(context, &table, &key, &request.turns)?;
     let added = context.read_table(added).map_err(planning)?;
     match &request.present {
         Some(present) if !request.leaving.is_empty() => {

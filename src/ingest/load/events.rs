@@ -8,13 +8,15 @@ use datafusion::catalog::TableProvider;
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::error::DataFusionError;
 use datafusion::execution::TaskContext;
+use datafusion::logical_expr::SortExpr;
 use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::streaming::PartitionStream;
-use datafusion::prelude::SessionContext;
+use datafusion::prelude::{SessionContext, ident};
 
 use super::{Turn, planning};
 use crate::error::Result;
+use crate::ingest::conform::{SOURCE_FILE, SOURCE_ROW};
 use crate::ingest::scratch::ScratchFile;
 
 /// Column of an event: the turn of its export.
@@ -62,17 +64,54 @@ pub(super) fn event_schema(table: &SchemaRef) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-/// The accepted rows of some exports, in the order of the turns.
+/// The accepted rows of some exports, in the order of the turns. Where all of them together stand in the order of the key, the
+/// table says so.
 pub(super) fn accepted_rows(
     context: &SessionContext,
     table: &SchemaRef,
+    key: &[&str],
     turns: &[Turn],
 ) -> Result<Arc<dyn TableProvider>> {
     let parts = turns.iter().map(|turn| Part {
         file: Arc::clone(&turn.export.accepted),
         event: None,
     });
-    stream(context, table, parts.collect())
+    let mut parts: Vec<Part> = parts.collect();
+    parts.retain(|part| part.file.rows() > 0);
+    if key.is_empty() || !are_in_key_order(&parts) {
+        return stream(context, table, parts);
+    }
+    let order = key.iter().map(|column| ascending(column)).collect();
+    Ok(Arc::new(one_stream(table, parts)?.with_sort_order(order)))
+}
+
+/// Whether the rows of these files stand in the order of their keys, one file after the other.
+fn are_in_key_order(parts: &[Part]) -> bool {
+    let ranges: Option<Vec<_>> = parts.iter().map(|part| part.file.key_range()).collect();
+    ranges.is_some_and(|ranges| ranges.windows(2).all(|pair| pair[0].goes_before(pair[1])))
+}
+
+fn ascending(column: &str) -> SortExpr {
+    ident(column).sort(true, true)
+}
+
+/// The events of one export, if its rows stand in the order of the key; the table says so.
+pub(super) fn ordered_events(
+    table: &SchemaRef,
+    key: &[&str],
+    (number, turn): (i64, &Turn),
+) -> Result<Option<Arc<dyn TableProvider>>> {
+    let part = Part {
+        file: Arc::clone(&turn.export.accepted),
+        event: Some((number, Kind::Accepted)),
+    };
+    if key.is_empty() || !are_in_key_order(std::slice::from_ref(&part)) {
+        return Ok(None);
+    }
+    let position = [TURN, SOURCE_FILE, SOURCE_ROW];
+    let order = key.iter().chain(&position).map(|column| ascending(column));
+    let events = one_stream(&event_schema(table), vec![part])?;
+    Ok(Some(Arc::new(events.with_sort_order(order.collect()))))
 }
 
 /// The events of some exports, numbered by turn.
@@ -126,6 +165,15 @@ fn stream(
     Ok(Arc::new(table))
 }
 
+/// A table that reads the files one after the other.
+fn one_stream(schema: &SchemaRef, parts: Vec<Part>) -> Result<StreamingTable> {
+    let stream = ScratchStream {
+        schema: Arc::clone(schema),
+        parts,
+    };
+    StreamingTable::try_new(Arc::clone(schema), vec![Arc::new(stream)]).map_err(planning)
+}
+
 /// Scratch files as a table: their rows, one file after the other.
 ///
 /// # Errors
@@ -138,12 +186,7 @@ pub(crate) fn scratch_table(
         .into_iter()
         .map(|file| Part { file, event: None })
         .collect();
-    let stream = Arc::new(ScratchStream {
-        schema: Arc::clone(&schema),
-        parts,
-    });
-    let table = StreamingTable::try_new(schema, vec![stream]).map_err(planning)?;
-    Ok(Arc::new(table))
+    Ok(Arc::new(one_stream(&schema, parts)?))
 }
 
 /// One scratch file, perhaps as events.

@@ -3,8 +3,8 @@
 //! Holds the batches that a live row points into, and no others.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use datafusion::arrow::array::{AsArray, RecordBatch, UInt32Array};
 use datafusion::arrow::compute::{interleave_record_batch, take_record_batch};
@@ -49,9 +49,11 @@ pub(super) trait Group: Send {
 }
 
 /// The batches that live rows point into.
-#[derive(Default)]
 pub(super) struct Rows {
     batches: BTreeMap<usize, Held>,
+    /// Positions of the columns that are not the system's.
+    content: Vec<usize>,
+    by_content: RowConverter,
     /// Somebody asked for a row whose batch had been let go.
     has_lost: AtomicBool,
 }
@@ -59,7 +61,8 @@ pub(super) struct Rows {
 struct Held {
     /// The table's columns.
     batch: RecordBatch,
-    content: datafusion::arrow::row::Rows,
+    /// Its content, encoded once two of its rows are compared: keys that are new are compared with nothing.
+    content: OnceLock<Option<datafusion::arrow::row::Rows>>,
 }
 
 impl Rows {
@@ -75,7 +78,15 @@ impl Rows {
     }
 
     fn content(&self, row: RowRef) -> Option<Row<'_>> {
-        Some(self.batches.get(&row.batch)?.content.row(row.row))
+        let held = self.batches.get(&row.batch)?;
+        let encode = || {
+            let columns = self.content.iter();
+            let columns: Vec<_> = columns
+                .map(|at| Arc::clone(held.batch.column(*at)))
+                .collect();
+            self.by_content.convert_columns(&columns).ok()
+        };
+        Some(held.content.get_or_init(encode).as_ref()?.row(row.row))
     }
 }
 
@@ -96,7 +107,6 @@ pub(super) struct Columns {
 pub(super) struct Folder {
     columns: Columns,
     by_group: RowConverter,
-    by_content: RowConverter,
     rows: Rows,
     next_batch: usize,
     group: Box<dyn Group>,
@@ -114,9 +124,13 @@ impl Folder {
         };
         Ok(Self {
             by_group: converter(&columns.group)?,
-            by_content: converter(&columns.content)?,
+            rows: Rows {
+                batches: BTreeMap::new(),
+                by_content: converter(&columns.content)?,
+                content: columns.content.clone(),
+                has_lost: AtomicBool::new(false),
+            },
             columns,
-            rows: Rows::default(),
             next_batch: 0,
             group,
             key: None,
@@ -127,20 +141,13 @@ impl Folder {
 
     /// Takes a batch of events; returns rows that are final.
     pub(super) fn push(&mut self, events: &RecordBatch) -> Result<Option<RecordBatch>> {
-        let pick = |positions: &[usize]| -> Vec<_> {
-            positions
-                .iter()
-                .map(|at| Arc::clone(events.column(*at)))
-                .collect()
-        };
-        let keys = self.by_group.convert_columns(&pick(&self.columns.group))?;
-        let content = self
-            .by_content
-            .convert_columns(&pick(&self.columns.content))?;
+        let group = self.columns.group.iter();
+        let group: Vec<_> = group.map(|at| Arc::clone(events.column(*at))).collect();
+        let keys = self.by_group.convert_columns(&group)?;
         let table: Vec<usize> = (0..self.columns.table.fields().len()).collect();
         let held = Held {
             batch: events.project(&table)?,
-            content,
+            content: OnceLock::new(),
         };
         let batch = self.next_batch;
         self.next_batch += 1;
@@ -201,7 +208,7 @@ impl Folder {
             })
             .collect::<Result<_>>()?;
         if self.rows.has_lost.load(Ordering::Relaxed) {
-            return Err(broken("a row was compared that had been let go"));
+            return Err(broken("a row cannot be compared, or had been let go"));
         }
         let result = match (batches.as_slice(), indices.is_empty()) {
             (_, true) | ([], _) => RecordBatch::new_empty(Arc::clone(&self.columns.table)),

@@ -32,7 +32,7 @@ use datafusion::prelude::{DataFrame, SessionContext};
 use futures::StreamExt;
 
 use super::accounting::{Accounting, FileCounts, Tally};
-use super::events::{KIND, Kind, TURN, event_schema, exported_events};
+use super::events::{KIND, Kind, TURN, event_schema, exported_events, ordered_events};
 use super::fold::{Columns, Folder, Group};
 use super::{LoadRequest, Loading, Turn, planning};
 use crate::error::{Error, Result};
@@ -84,7 +84,16 @@ where
             .collect::<Result<_, _>>()
             .map_err(|error| Error::internal("a key is no column").caused_by(error))?
     };
-    let exported = exported_events(context, &table, &folding.turns, folding.with_rejected_keys)?;
+    // before the first load there is no row that a rejected record could keep
+    let ordered = match (&request.present, folding.turns.as_slice()) {
+        (None, [turn]) => ordered_events(&table, &keys, *turn)?,
+        _ => None,
+    };
+    let is_ordered = ordered.is_some();
+    let exported = match ordered {
+        Some(ordered) => ordered,
+        None => exported_events(context, &table, &folding.turns, folding.with_rejected_keys)?,
+    };
     let mut events = context.read_table(exported).map_err(planning)?;
     if let Some(present) = &request.present {
         let present = present_events(context, Arc::clone(present), &table, folding.loaded)?;
@@ -107,6 +116,7 @@ where
         events: events.into_unoptimized_plan(),
         columns,
         is_keyed: !keys.is_empty(),
+        is_ordered,
         new_group: Arc::new(folding.new_group),
         tally,
     };
@@ -201,6 +211,8 @@ struct FoldedTable {
     events: LogicalPlan,
     columns: Columns,
     is_keyed: bool,
+    /// The events come sorted.
+    is_ordered: bool,
     new_group: NewGroup,
     tally: Arc<Mutex<Arc<Tally>>>,
 }
@@ -235,6 +247,7 @@ impl TableProvider for FoldedTable {
             input,
             self.columns.clone(),
             self.is_keyed,
+            self.is_ordered,
             Arc::clone(&self.new_group),
             tally,
         )?;
@@ -261,6 +274,7 @@ struct FoldExec {
     input: Arc<dyn ExecutionPlan>,
     columns: Columns,
     is_keyed: bool,
+    is_ordered: bool,
     ordering: LexOrdering,
     new_group: NewGroup,
     tally: Arc<Tally>,
@@ -272,6 +286,7 @@ impl FoldExec {
         input: Arc<dyn ExecutionPlan>,
         columns: Columns,
         is_keyed: bool,
+        is_ordered: bool,
         new_group: NewGroup,
         tally: Arc<Tally>,
     ) -> PlanResult<Self> {
@@ -305,6 +320,7 @@ impl FoldExec {
             input,
             columns,
             is_keyed,
+            is_ordered,
             ordering,
             new_group,
             tally,
@@ -344,6 +360,11 @@ impl ExecutionPlan for FoldExec {
         InputDistributionRequirements::new(vec![Distribution::KeyPartitioned(key)])
     }
 
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        // one sorted stream is folded as it comes: parts of it would have to be merged again before they are written
+        vec![!self.is_ordered]
+    }
+
     fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
         vec![Some(OrderingRequirements::from(self.ordering.clone()))]
     }
@@ -370,6 +391,7 @@ impl ExecutionPlan for FoldExec {
             input,
             self.columns.clone(),
             self.is_keyed,
+            self.is_ordered,
             Arc::clone(&self.new_group),
             Arc::clone(&self.tally),
         )?))

@@ -1,13 +1,16 @@
 //! Checkpoints, which delta-rs writes and reads: a table's whole state in one Parquet file.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::datatypes::DataType;
 use deltalake_core::kernel::Snapshot;
 use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
-use futures::{StreamExt, TryStreamExt};
-use object_store::ObjectStore;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
 use url::Url;
 
 use super::action::{Add, MetaData, Protocol};
@@ -15,10 +18,46 @@ use super::replay::{Replay, live_file};
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
 use crate::lake::path;
-use crate::name::ReleaseNumber;
-use crate::store::{failed, failed_within};
+use crate::store::{Store, failed, failed_within};
 
-/// The table through delta-rs, on our store.
+/// Objects of a log fetched at once.
+const FETCHES: usize = 8;
+
+/// A part of a table's log as delta-rs reads it: fetched once, whole. By itself it asks for a checkpoint some fifty times, a
+/// few bytes each. Those that are no plain files of their own (V2, with sidecars) it reads where they lie.
+async fn log_part(
+    store: &Store,
+    location: &str,
+    checkpoint: &[String],
+    entries: RangeInclusive<u64>,
+) -> Result<Arc<dyn ObjectStore>> {
+    let is_plain = |name: &String| {
+        let kind = name.split_once('.').map(|(_, kind)| kind);
+        kind.is_some_and(|kind| kind == "checkpoint.parquet" || super::part_of(kind).is_some())
+    };
+    if !checkpoint.iter().all(is_plain) {
+        return Ok(store.object_store());
+    }
+    let folder = path::log_folder(location);
+    let mut paths = Vec::new();
+    paths.extend(checkpoint.iter().map(|name| format!("{folder}/{name}")));
+    paths.extend(entries.map(|version| path::log_entry(location, version)));
+    let mut fetched = stream::iter(paths)
+        .map(|path| async move { Ok::<_, Error>((store.get(&path).await?, path)) })
+        .buffered(FETCHES);
+    let memory = InMemory::new();
+    while let Some((bytes, path)) = fetched.try_next().await? {
+        // of what is gone, delta-rs says whether it is needed
+        let Some(bytes) = bytes else {
+            continue;
+        };
+        let kept = memory.put(&Path::from(path), bytes.into()).await;
+        kept.map_err(|error| failed(location, error))?;
+    }
+    Ok(Arc::new(memory))
+}
+
+/// The table through delta-rs, on that store.
 ///
 /// The URL only names the folder, and nothing opens it, since the store is given. Its host ends in `--x-s3` because the
 /// kernel then sorts listings itself, as a local folder needs; `file:` would do so too, but the kernel looks for those
@@ -32,28 +71,62 @@ fn table(store: &Arc<dyn ObjectStore>, location: &str) -> Result<DeltaTable> {
         .map_err(|error| failure(error, location))
 }
 
-/// Writes the checkpoint of a version, and the hint that names it.
+/// Writes the checkpoint of a version, made of the one before it (version, names of its files) and the entries since; then the
+/// hint that names it.
 pub(super) async fn create(
-    store: &Arc<dyn ObjectStore>,
+    store: &Store,
     location: &str,
     version: u64,
+    base: Option<(u64, &[String])>,
 ) -> Result<()> {
-    let mut table = table(store, location)?;
+    let (first, files) = base.map_or((0, &[][..]), |(base, files)| (base + 1, files));
+    let part = log_part(store, location, files, first..=version).await?;
+    let mut table = table(&part, location)?;
     table
         .load_version(version)
         .await
         .map_err(|error| failure(error, location))?;
     deltalake_core::checkpoints::create_checkpoint(&table, None)
         .await
-        .map_err(|error| failure(error, location))
+        .map_err(|error| failure(error, location))?;
+    let folder = path::log_folder(location);
+    for name in [
+        format!("{version:020}.checkpoint.parquet"),
+        "_last_checkpoint".to_string(),
+    ] {
+        let path = format!("{folder}/{name}");
+        let made = part.get(&Path::from(path.as_str())).await;
+        let made = match made {
+            Ok(made) => made.bytes().await,
+            Err(error) => Err(error),
+        };
+        let bytes = made.map_err(|error| {
+            Error::internal("delta-rs wrote no checkpoint of the usual name")
+                .at(path.as_str())
+                .caused_by(error)
+        })?;
+        store.put(&path, bytes).await?;
+    }
+    Ok(())
 }
 
-/// The state at a version, as delta-rs sees it.
+/// The state at the version of a checkpoint, whose files have these names, as delta-rs sees it.
 pub(super) async fn replay(
+    store: &Store,
+    location: &str,
+    version: u64,
+    files: &[String],
+) -> Result<Replay> {
+    // its own entry comes along, as readers expect it
+    let part = log_part(store, location, files, version..=version).await?;
+    replay_from(&part, location, version).await
+}
+
+/// The same, of a log in any store.
+pub(super) async fn replay_from(
     store: &Arc<dyn ObjectStore>,
     location: &str,
     version: u64,
-    app_id: &str,
 ) -> Result<Replay> {
     let table = table(store, location)?;
     let log = table.log_store();
@@ -66,7 +139,6 @@ pub(super) async fn replay(
     let mut replay = Replay {
         protocol: Some(convert::<Protocol>(snapshot.protocol(), location)?),
         meta_data: Some(convert::<MetaData>(snapshot.metadata(), location)?),
-        release: release(&table, version, app_id, location).await?,
         ..Replay::default()
     };
     let mut paths = paths.into_iter();
@@ -120,25 +192,6 @@ async fn raw_paths(
         paths.extend(texts.flatten().map(str::to_string));
     }
     Ok(paths)
-}
-
-async fn release(
-    table: &DeltaTable,
-    version: u64,
-    app_id: &str,
-    location: &str,
-) -> Result<Option<ReleaseNumber>> {
-    let mut table = table.clone();
-    let failure = |error| failure(error, location);
-    table.load_version(version).await.map_err(failure)?;
-    let log = table.log_store();
-    let number = table
-        .snapshot()
-        .map_err(failure)?
-        .transaction_version(log.as_ref(), app_id)
-        .await
-        .map_err(failure)?;
-    Ok(number.map(|n| ReleaseNumber(n.max(0) as u64)))
 }
 
 /// Both sides speak the log's JSON.

@@ -11,15 +11,13 @@ mod definition;
 mod entry;
 mod replay;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
-use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use parquet::file::FOOTER_SIZE;
 use parquet::file::metadata::{FooterTail, ParquetMetaDataReader};
 
@@ -32,7 +30,7 @@ use crate::diagnostic::Code;
 use crate::engine::{DataFile, FileSet};
 use crate::error::{Error, Result};
 use crate::release::{Commit, EntryDraft, TableLog, TableState};
-use crate::store::{ObjectInfo, failed};
+use crate::store::{ObjectInfo, Store};
 
 /// Versions between two checkpoints.
 pub(crate) const CHECKPOINT_EVERY: u64 = 10;
@@ -43,10 +41,11 @@ const FETCHES: usize = 8;
 /// The Delta logs of one lake.
 #[derive(Debug)]
 pub(crate) struct DeltaLog {
-    store: Arc<dyn ObjectStore>,
+    store: Store,
     /// Application id of this lake's transactions; not known to readers, who do not look for them.
     app_id: OnceLock<String>,
-    /// By location and version, which never change: what was replayed once is not read again.
+    /// By location and version, which never change: what was replayed once is not read again. Of a table a process looks at two
+    /// or three, so that none need be given up, nor is a copy of one worth saving.
     states: Mutex<BTreeMap<(String, u64), TableState>>,
 }
 
@@ -54,17 +53,15 @@ pub(crate) struct DeltaLog {
 #[derive(Debug, Default)]
 struct Listing {
     newest: Option<u64>,
-    /// Whole ones: whoever writes one in parts may die before the last.
-    checkpoints: Vec<u64>,
+    /// Names of the files of each, of whole ones: whoever writes one in parts may die before the last.
+    checkpoints: BTreeMap<u64, Vec<String>>,
 }
 
 impl Listing {
     /// The newest checkpoint from which that version can be read.
-    fn base_of(&self, version: u64) -> Option<u64> {
-        let checkpoints = self.checkpoints.iter().copied();
-        checkpoints
-            .filter(|checkpoint| *checkpoint <= version)
-            .max()
+    fn base_of(&self, version: u64) -> Option<(u64, &[String])> {
+        let base = self.checkpoints.range(..=version).next_back();
+        base.map(|(base, names)| (*base, names.as_slice()))
     }
 }
 
@@ -86,7 +83,7 @@ fn version_of(name: &str) -> Option<(u64, &str)> {
 
 impl DeltaLog {
     /// The logs of the lake whose root is the store's root.
-    pub(crate) fn new(store: Arc<dyn ObjectStore>) -> Self {
+    pub(crate) fn new(store: Store) -> Self {
         Self {
             store,
             app_id: OnceLock::new(),
@@ -140,11 +137,11 @@ impl DeltaLog {
     }
 
     async fn footer_rows(&self, location: &str, path: &str, size: u64) -> Result<u64> {
-        let path = object_path(&format!("{location}/{path}"))?;
+        let path = format!("{location}/{path}");
         let unreadable = |cause: String| {
             Error::corrupt("a data file cannot be read")
                 .code(Code(807))
-                .at(path.to_string())
+                .at(path.as_str())
                 .caused_by(cause)
         };
         let tail_start = size
@@ -165,64 +162,58 @@ impl DeltaLog {
         Ok(footer.file_metadata().num_rows().max(0) as u64)
     }
 
-    async fn read_range(&self, path: &Path, range: Range<u64>) -> Result<Bytes> {
-        let found = self.store.get_range(path, range).await;
-        found.map_err(|error| failed(path.as_ref(), error))
+    async fn read_range(&self, path: &str, range: Range<u64>) -> Result<Bytes> {
+        let found = self.store.get_range(path, range).await?;
+        found.ok_or_else(|| {
+            Error::corrupt("a data file is missing")
+                .code(Code(807))
+                .at(path)
+        })
     }
 
     /// `Ok(None)`: no such entry.
     async fn fetch(&self, location: &str, version: u64) -> Result<Option<Bytes>> {
-        let path = object_path(&self.entry_path(location, version))?;
-        let found = match self.store.get(&path).await {
-            Ok(object) => object.bytes().await,
-            Err(object_store::Error::NotFound { .. }) => return Ok(None),
-            Err(error) => Err(error),
-        };
-        found
-            .map(Some)
-            .map_err(|error| failed(path.as_ref(), error))
+        self.store.get(&self.entry_path(location, version)).await
     }
 
-    async fn exists(&self, location: &str, version: u64) -> Result<bool> {
-        let path = object_path(&self.entry_path(location, version))?;
-        match self.store.head(&path).await {
-            Ok(_) => Ok(true),
-            Err(object_store::Error::NotFound { .. }) => Ok(false),
-            Err(error) => Err(failed(path.as_ref(), error)),
-        }
-    }
-
-    async fn log_objects(&self, location: &str) -> Result<Vec<ObjectMeta>> {
-        let folder = object_path(&format!("{location}/_delta_log"))?;
-        let listed = self.store.list_with_delimiter(Some(&folder)).await;
-        let listed = listed.map_err(|error| failed(folder.as_ref(), error))?;
-        Ok(listed.objects)
+    /// What lies in a table's `_delta_log`, not below it, by name.
+    async fn log_objects(&self, location: &str) -> Result<Vec<(String, ObjectInfo)>> {
+        let folder = path::log_folder(location);
+        let found = self.store.survey(&folder).await?.files.into_iter();
+        let named = found.filter_map(|object| {
+            let name = object.path.strip_prefix(&folder)?.strip_prefix('/')?;
+            let name = (!name.contains('/')).then(|| name.to_string())?;
+            Some((name, object))
+        });
+        Ok(named.collect())
     }
 
     async fn list(&self, location: &str) -> Result<Listing> {
         let mut listing = Listing::default();
-        let mut parts: BTreeMap<(u64, u64), BTreeSet<u64>> = BTreeMap::new();
-        for object in self.log_objects(location).await? {
-            let name = object.location.filename().unwrap_or_default();
-            let Some((version, kind)) = version_of(name) else {
+        let mut parts: BTreeMap<(u64, u64), BTreeMap<u64, String>> = BTreeMap::new();
+        for (name, _) in self.log_objects(location).await? {
+            let Some((version, kind)) = version_of(&name) else {
                 continue;
             };
             let is_checkpoint = kind.starts_with("checkpoint.") && kind.ends_with(".parquet");
             match part_of(kind) {
                 _ if !is_checkpoint => {}
-                None => listing.checkpoints.push(version),
-                Some((part, of)) => drop(parts.entry((version, of)).or_default().insert(part)),
+                None => drop(listing.checkpoints.insert(version, vec![name.clone()])),
+                Some((part, of)) => {
+                    let parts = parts.entry((version, of)).or_default();
+                    parts.insert(part, name.clone());
+                }
             }
             if is_checkpoint || kind == "json" {
                 listing.newest = listing.newest.max(Some(version));
             }
         }
-        let whole = parts
-            .into_iter()
-            .filter(|((_, of), parts)| parts.len() as u64 == *of);
-        listing
-            .checkpoints
-            .extend(whole.map(|((version, _), _)| version));
+        for ((version, of), parts) in parts {
+            if parts.len() as u64 == of {
+                let names = listing.checkpoints.entry(version);
+                names.or_insert_with(|| parts.into_values().collect());
+            }
+        }
         Ok(listing)
     }
 
@@ -244,7 +235,7 @@ impl DeltaLog {
                     .at(location)
                     .help("a foreign tool cleaned the log: `kilde releases` names what can still be read")
             })?;
-            replay.apply(&entry, self.app_id(), location)?;
+            replay.apply(&entry, location)?;
         }
         Ok(())
     }
@@ -254,14 +245,15 @@ impl DeltaLog {
 impl TableLog for DeltaLog {
     fn belongs_to(&self, lake_id: &str) {
         // a lake's id never changes, so the first answer stands
-        if self.app_id.set(entry::app_id(lake_id)).is_ok() {
-            // read without it, they do not say whose release they are
-            self.states().clear();
-        }
+        let _known = self.app_id.set(entry::app_id(lake_id));
+    }
+
+    fn log_folder(&self, location: &str) -> String {
+        path::log_folder(location)
     }
 
     fn entry_path(&self, location: &str, version: u64) -> String {
-        format!("{location}/_delta_log/{version:020}.json")
+        path::log_entry(location, version)
     }
 
     fn file_path(&self, location: &str, path: &str) -> String {
@@ -274,7 +266,11 @@ impl TableLog for DeltaLog {
         let Some(mut version) = at_least else {
             return Ok(self.list(location).await?.newest);
         };
-        while self.exists(location, version + 1).await? {
+        while self
+            .store
+            .exists(&self.entry_path(location, version + 1))
+            .await?
+        {
             version += 1;
         }
         Ok(Some(version))
@@ -285,11 +281,16 @@ impl TableLog for DeltaLog {
         if let Some(known) = self.states().get(&key) {
             return Ok(known.clone());
         }
-        let base = self.list(location).await?.base_of(version);
+        let listing = self.list(location).await?;
+        let base = listing.base_of(version);
         let mut replay = match base {
-            Some(base) => checkpoint::replay(&self.store, location, base, self.app_id()).await?,
+            Some((base, files)) => {
+                let read = |_| checkpoint::replay(&self.store, location, base, files);
+                self.store.patiently(read).await?
+            }
             None => Replay::default(),
         };
+        let base = base.map(|(base, _)| base);
         self.replay_above(location, base, version, &mut replay)
             .await?;
         let state = replay.finish(version, location)?;
@@ -309,36 +310,33 @@ impl TableLog for DeltaLog {
     }
 
     async fn unneeded_entries(&self, location: &str, oldest: u64) -> Result<Vec<ObjectInfo>> {
-        let base = self.list(location).await?.base_of(oldest);
-        let Some(base) = base else {
+        let listing = self.list(location).await?;
+        let Some((base, _)) = listing.base_of(oldest) else {
             return Ok(Vec::new());
         };
         let objects = self.log_objects(location).await?;
-        let older = objects.into_iter().filter(|object| {
+        let older = objects.into_iter().filter(|(name, _)| {
             // the checkpoint's own entry stays, and whatever is no version's
-            let name = object.location.filename().unwrap_or_default();
             version_of(name).is_some_and(|(version, _)| version < base)
         });
-        Ok(older.map(ObjectInfo::from).collect())
+        Ok(older.map(|(_, object)| object).collect())
     }
 
     async fn lacks_checkpoint(&self, location: &str, version: u64) -> Result<bool> {
-        let base = self.list(location).await?.base_of(version);
-        let first = base.map_or(0, |base| base + 1);
+        let listing = self.list(location).await?;
+        let first = listing.base_of(version).map_or(0, |(base, _)| base + 1);
         Ok(version.saturating_sub(first) >= CHECKPOINT_EVERY)
     }
 
     async fn checkpoint(&self, location: &str, version: u64) -> Result<()> {
-        checkpoint::create(&self.store, location, version).await
+        let listing = self.list(location).await?;
+        let base = listing.base_of(version);
+        if base.is_some_and(|(base, _)| base == version) {
+            return Ok(());
+        }
+        let write = |_| checkpoint::create(&self.store, location, version, base);
+        self.store.patiently(write).await
     }
-}
-
-fn object_path(path: &str) -> Result<Path> {
-    Path::parse(path).map_err(|error| {
-        Error::corrupt("not the path of an object")
-            .at(path)
-            .caused_by(error)
-    })
 }
 
 #[cfg(test)]

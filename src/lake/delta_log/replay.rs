@@ -18,13 +18,12 @@ use crate::release::{Commit, LiveFile, TableState};
 pub(super) struct Replay {
     pub(super) protocol: Option<Protocol>,
     pub(super) meta_data: Option<MetaData>,
-    pub(super) release: Option<ReleaseNumber>,
     pub(super) files: BTreeMap<String, LiveFile>,
 }
 
 impl Replay {
     /// Lays one entry over the state. Removes go first: an entry may remove a file and add it again with other statistics.
-    pub(super) fn apply(&mut self, entry: &Bytes, app_id: &str, location: &str) -> Result<()> {
+    pub(super) fn apply(&mut self, entry: &Bytes, location: &str) -> Result<()> {
         let lines = parse(entry, location)?;
         for line in &lines {
             if let Some(remove) = &line.remove {
@@ -37,9 +36,6 @@ impl Replay {
             }
             if let Some(meta_data) = line.meta_data {
                 self.meta_data = Some(meta_data);
-            }
-            if let Some(txn) = line.txn.filter(|txn| txn.app_id == app_id) {
-                self.release = Some(ReleaseNumber(txn.version.max(0) as u64));
             }
             if let Some(add) = line.add {
                 let file = live_file(add, location)?;
@@ -65,7 +61,6 @@ impl Replay {
         Ok(TableState {
             version,
             files: self.files,
-            release: self.release,
             definition: definition_lines(protocol, meta_data),
         })
     }

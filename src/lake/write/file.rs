@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::execution::memory_pool::MemoryReservation;
 use object_store::ObjectStore;
 use object_store::buffered::BufWriter;
@@ -16,6 +15,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
+use super::dictionary::dictionaries;
 use crate::error::{Error, Result};
 use crate::store::failed_within;
 
@@ -23,14 +23,14 @@ use crate::store::failed_within;
 const UPLOAD_PART: usize = 8 << 20;
 
 /// Encoded bytes of a row group, which stay in memory until it is whole.
-const ROW_GROUP: usize = 64 << 20;
+const ROW_GROUP: usize = 16 << 20;
 
 /// Below this a row group is not cut short to give memory back: thousands of tiny groups would cost every reader.
 const LEAST_ROW_GROUP: usize = 1 << 20;
 
-/// Encoder settings, the same for every file of a table.
-pub(super) fn writer_options(
-    schema: &SchemaRef,
+/// Encoder settings of a file that begins with these rows.
+fn writer_options(
+    first_rows: &RecordBatch,
     personal: &BTreeSet<String>,
 ) -> Result<ArrowWriterOptions> {
     let internal =
@@ -44,10 +44,12 @@ pub(super) fn writer_options(
         .set_coerce_types(true);
     let leaves = ArrowSchemaConverter::new()
         .with_coerce_types(true)
-        .convert(schema)
+        .convert(first_rows.schema_ref())
         .map_err(internal)?;
-    for leaf in leaves.columns() {
+    let dictionaries = dictionaries(first_rows).map_err(|error| internal(error.into()))?;
+    for (leaf, has_dictionary) in leaves.columns().iter().zip(dictionaries) {
         let path = leaf.path();
+        properties = properties.set_column_dictionary_enabled(path.clone(), has_dictionary);
         if path
             .parts()
             .first()
@@ -73,19 +75,22 @@ pub(super) struct OpenFile {
 }
 
 impl OpenFile {
+    /// Begins a file; `first_rows`, of the file's schema, are those that will be written first.
     pub(super) fn create(
         store: &Arc<dyn ObjectStore>,
         path: &str,
-        schema: &SchemaRef,
-        options: ArrowWriterOptions,
+        first_rows: &RecordBatch,
+        personal: &BTreeSet<String>,
         reservation: MemoryReservation,
     ) -> Result<Self> {
+        let options = writer_options(first_rows, personal)?;
         let path = Path::parse(path)
             .map_err(|error| Error::internal("not the path of a data file").caused_by(error))?;
         let upload = BufWriter::with_capacity(Arc::clone(store), path.clone(), UPLOAD_PART)
             .with_max_concurrency(2);
-        let writer = AsyncArrowWriter::try_new_with_options(upload, Arc::clone(schema), options)
-            .map_err(|error| Error::internal("a data file cannot be begun").caused_by(error))?;
+        let writer =
+            AsyncArrowWriter::try_new_with_options(upload, first_rows.schema(), options)
+                .map_err(|error| Error::internal("a data file cannot be begun").caused_by(error))?;
         Ok(Self {
             path,
             writer: Some(writer),
@@ -173,7 +178,7 @@ mod tests {
     use std::time::Duration;
 
     use datafusion::arrow::array::Int64Array;
-    use datafusion::arrow::datatypes::{DataType, Field, Schema};
+    use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
     use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryConsumer, MemoryPool};
     use object_store::local::LocalFileSystem;
 
@@ -201,8 +206,9 @@ mod tests {
         // so little memory that every row group is ended and sent at once
         let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(1 << 10));
         let memory = MemoryConsumer::new("file").register(&pool);
-        let options = writer_options(&schema, &BTreeSet::new()).unwrap();
-        let mut file = OpenFile::create(&store, "n.parquet", &schema, options, memory).unwrap();
+        let first = noise(&schema, 0);
+        let mut file =
+            OpenFile::create(&store, "n.parquet", &first, &BTreeSet::new(), memory).unwrap();
         for seed in 0..20 {
             file.write(&noise(&schema, seed)).await.unwrap();
         }

@@ -12,6 +12,7 @@
 //! total order, batches are cut anew before encoding. (Where memory runs out, row groups end early: other bytes, the
 //! same rows.)
 
+mod dictionary;
 mod duplicates;
 mod file;
 mod layout;

@@ -11,10 +11,9 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool};
 use futures::StreamExt;
 use object_store::ObjectStore;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
 
 use super::duplicates::DuplicateCounter;
-use super::file::{OpenFile, writer_options};
+use super::file::OpenFile;
 use super::row::FileRow;
 use super::statistics::delta_statistics;
 use super::{WriteSpec, layout};
@@ -59,7 +58,6 @@ struct PartitionWriter {
     bucket: usize,
     store: Arc<dyn ObjectStore>,
     pool: Arc<dyn MemoryPool>,
-    options: ArrowWriterOptions,
     /// Positions in the spec's schema of the columns that go into files, and of those that are folders.
     file_columns: Vec<usize>,
     folder_columns: Vec<usize>,
@@ -107,7 +105,6 @@ impl PartitionWriter {
         };
         let public = |column: &&String| !spec.personal.contains(*column);
         Ok(Self {
-            options: writer_options(&file_schema, &spec.personal).map_err(ours)?,
             pending: BatchCoalescer::new(Arc::clone(schema), CHUNK_ROWS),
             statistics_columns: spec
                 .statistics_columns
@@ -188,9 +185,10 @@ impl PartitionWriter {
     }
 
     async fn write_chunk(&mut self, chunk: &RecordBatch) -> Result<()> {
+        let rows = chunk.project(&self.file_columns)?;
         let mut current = match self.current.take() {
             Some(current) => current,
-            None => self.open()?,
+            None => self.open(&rows)?,
         };
         current.digest += self.hasher.digest(chunk).map_err(ours)?;
         if let Some(duplicates) = &mut self.duplicates {
@@ -200,7 +198,6 @@ impl PartitionWriter {
             let values = counter.evaluate(chunk)?.into_array(chunk.num_rows())?;
             *total += as_boolean_array(&values)?.true_count() as u64;
         }
-        let rows = chunk.project(&self.file_columns)?;
         let written = current.file.write(&rows).await;
         let full = current.file.size() >= FILE_BYTES;
         // back in its place before an error leaves, so that it is aborted
@@ -212,7 +209,7 @@ impl PartitionWriter {
         Ok(())
     }
 
-    fn open(&self) -> Result<CurrentFile> {
+    fn open(&self, first_rows: &RecordBatch) -> Result<CurrentFile> {
         let spec = &self.spec;
         let name = CandidateName {
             claim: spec.claim,
@@ -231,8 +228,8 @@ impl PartitionWriter {
         let file = OpenFile::create(
             &self.store,
             &format!("{}/{path}", spec.location),
-            &self.file_schema,
-            self.options.clone(),
+            first_rows,
+            &spec.personal,
             memory,
         )
         .map_err(ours)?;

@@ -11,7 +11,7 @@ use datafusion::execution::memory_pool::MemoryConsumer;
 use futures::{Stream, TryStreamExt};
 use object_store::ObjectStore;
 
-use super::file::{OpenFile, writer_options};
+use super::file::OpenFile;
 use crate::error::Result;
 
 /// Writes all rows to one file, which takes the place of the one before when it is whole; its bytes.
@@ -27,12 +27,20 @@ pub(crate) async fn write_whole(
     personal: &BTreeSet<String>,
 ) -> Result<u64> {
     let memory = MemoryConsumer::new("whole file").register(context.memory_pool());
-    let options = writer_options(schema, personal)?;
-    let mut file = OpenFile::create(store, path, schema, options, memory)?;
-    // an error drops the file, which gives the upload up
     let mut rows = pin!(rows);
-    while let Some(batch) = rows.try_next().await? {
+    let mut next = rows.try_next().await?;
+    let none = RecordBatch::new_empty(Arc::clone(schema));
+    let mut file = OpenFile::create(
+        store,
+        path,
+        next.as_ref().unwrap_or(&none),
+        personal,
+        memory,
+    )?;
+    // an error drops the file, which gives the upload up
+    while let Some(batch) = next {
         file.write(&batch).await?;
+        next = rows.try_next().await?;
     }
     let (bytes, _) = file.finish().await?;
     Ok(bytes)

@@ -249,7 +249,11 @@ impl Decider<'_> {
             )
             .at(&source.file, first_line(&source.file.text, source.span))
             .help(format!(
-                "put the file back, or go on without its records: `kilde exports {} {path} --why TEXT`; {} still has them",
+                "{} without its records: `kilde exports {} {path} --why TEXT`; {} still has them",
+                match first.were_adopted {
+                    true => "another tool had added them, and no export has them; go on",
+                    false => "put the file back, or go on",
+                },
                 first.verb(),
                 match first.release {
                     Some(release) => format!("release {release}"),

@@ -183,6 +183,10 @@ pub(super) fn read_part(source: &Source) -> String {
         fields.extend(braces.filter_map(|part| part.split_once('}').map(|(c, _)| c.to_string())));
     }
     fields.extend(read_fields(&source.read));
+    // nothing where there is none, so that older fingerprints stay what they were
+    if let Some(member) = &source.member {
+        fields.push(format!("member {}", member.text));
+    }
     hash(&fields.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
@@ -202,11 +206,7 @@ fn read_fields(read: &Read) -> Vec<String> {
                     .map_or_else(none, |sign| sign_field(sign.encode_utf8(&mut [0; 4]))),
                 escape,
                 csv.frame.comment.as_deref().map_or_else(none, sign_field),
-                match csv.header_rows {
-                    0 => "false".to_string(),
-                    1 => "true".to_string(),
-                    rows => format!("{rows} rows"),
-                },
+                header_field(csv.header_rows),
                 csv.frame.skip_lines.to_string(),
                 csv.encoding.name().to_string(),
             ];
@@ -241,6 +241,12 @@ fn read_fields(read: &Read) -> Vec<String> {
             fields.extend(conversion_fields(&json.conversions));
             fields
         }
+        Read::Avro(avro) => {
+            let mut fields = vec!["avro".to_string()];
+            fields.extend(explode_fields(avro.explode.as_deref()));
+            fields.extend(conversion_fields(&avro.conversions));
+            fields
+        }
         Read::Parquet(parquet) => {
             let mut fields = vec!["parquet".to_string()];
             fields.extend(conversion_fields(&parquet.conversions));
@@ -250,9 +256,10 @@ fn read_fields(read: &Read) -> Vec<String> {
             let mut fields = vec![
                 "xlsx".to_string(),
                 xlsx.sheet.clone().unwrap_or_default(),
-                xlsx.header.to_string(),
-                xlsx.skip_lines.to_string(),
+                header_field(xlsx.header_rows),
+                xlsx.frame.skip_lines.to_string(),
             ];
+            fields.extend(end_fields(&xlsx.frame));
             fields.extend(conversion_fields(&xlsx.conversions));
             fields
         }
@@ -262,6 +269,15 @@ fn read_fields(read: &Read) -> Vec<String> {
 /// Nothing where nothing is exploded, so that older fingerprints stay what they were.
 fn explode_fields(explode: Option<&[String]>) -> Option<String> {
     explode.map(|path| format!("explode {}", path.join(".")))
+}
+
+/// Rows of a header; of one or none as older fingerprints have it.
+fn header_field(rows: u64) -> String {
+    match rows {
+        0 => "false".to_string(),
+        1 => "true".to_string(),
+        rows => format!("{rows} rows"),
+    }
 }
 
 /// One character of ASCII by its number, as older fingerprints have it; all else as it is.

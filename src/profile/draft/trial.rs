@@ -8,7 +8,7 @@ use datafusion::arrow::array::{Array, AsArray};
 
 use super::SourceDraft;
 use crate::error::{Error, Result};
-use crate::ingest::{Export, decode_export};
+use crate::ingest::{Export, Limits, decode_export};
 use crate::name::TableName;
 use crate::project::Project;
 use crate::store::Store;
@@ -72,8 +72,11 @@ pub(crate) async fn trial(project: &Project, draft: &SourceDraft, scratch: &Path
             size: file.size,
             captures: captures.unwrap_or_default(),
         };
-        let limit = project.max_record_bytes;
-        let decoded = decode_export(&objects, &export, &source, &contract, limit, scratch).await;
+        let limits = Limits {
+            max_record_bytes: project.max_record_bytes,
+            threads: crate::parallel::cores(),
+        };
+        let decoded = decode_export(&objects, &export, &source, &contract, limits, scratch).await;
         let decoded = match decoded {
             Ok(decoded) => decoded,
             Err(error) => {

@@ -11,15 +11,17 @@ use crate::project::encoding::ENCODINGS;
 choice! {
     /// The format of an export and how it is written.
     RawRead ("a format") {
-        /// Delimited text, plain or packed by gzip or zstd.
+        /// Delimited text, plain or packed by gzip, zstd, bzip2 or ZIP.
         Csv("csv"): RawCsv,
-        /// Text in columns of a fixed width, plain or packed by gzip or zstd.
+        /// Text in columns of a fixed width, plain or packed by gzip, zstd, bzip2 or ZIP.
         Fixed("fixed"): RawFixed,
-        /// One JSON object a line, plain or packed by gzip or zstd.
+        /// One JSON object a line, plain or packed by gzip, zstd, bzip2 or ZIP.
         Ndjson("ndjson"): RawNdjson,
         /// Parquet; types are taken from the file and converted by the contract.
         Parquet("parquet"): RawParquet,
-        /// One JSON document that holds an array, plain or packed by gzip or zstd.
+        /// Records of Avro, with the schema that comes with them.
+        Avro("avro"): RawAvro,
+        /// One JSON document that holds an array, plain or packed by gzip, zstd, bzip2 or ZIP.
         Json("json"): RawJson,
         /// A sheet of an Excel workbook.
         Xlsx("xlsx"): RawXlsx,
@@ -28,7 +30,42 @@ choice! {
     }
 }
 
-section! {
+/// A format whose texts become values: its own keys, and those by which all formats say how.
+macro_rules! converted {
+    (
+        $(#[doc = $about:literal])*
+        $name:ident { $($own:tt)* }
+    ) => {
+        section! {
+            $(#[doc = $about])*
+            $name {
+                $($own)*
+                /// Decimal sign of numbers written as text. Default `.`.
+                decimal: Option<Spanned<NumberSign>>,
+                /// Sign between thousands of numbers written as text. Default: none.
+                thousands: Option<Spanned<NumberSign>>,
+                /// Signs and words that are cut off numbers, before or behind them: `[kr, "%"]`. Default: none.
+                units: OneOrMany<Unit>,
+                /// How negative numbers are written besides `-5`: `parentheses` for `(5)`, `trailing_minus` for `5-`. Default: not at all.
+                negatives: OneOrMany<NegativeForm>,
+                /// Texts that mean null. Default `[""]`.
+                nulls: Option<Texts>,
+                /// Texts that mean true, in any case: `[ja, x]`. Default `[true, t, yes, y, 1]`.
+                trues: Option<Spanned<Texts>>,
+                /// Texts that mean false, in any case: `[nej, ""]`. Default `[false, f, no, n, 0]`.
+                falses: Option<Spanned<Texts>>,
+                /// strftime formats of dates, tried in order; `excel`: days since 1900. Default ISO 8601.
+                dates: OneOrMany<DateFormat>,
+                /// strftime formats of times, tried in order; `excel`, `epoch` (seconds), `epoch_ms`, `epoch_us`. Default ISO 8601.
+                times: OneOrMany<TimeFormat>,
+                /// Time zone of times without one. Default: the project's.
+                zone: Option<Zone>,
+            }
+        }
+    };
+}
+
+converted! {
     /// Delimited text.
     RawCsv {
         /// Sign between fields, of one character or more. Default `,`.
@@ -47,26 +84,6 @@ section! {
         header_rows: Option<Spanned<u64>>,
         /// Character encoding. Default `utf-8`; a byte order mark wins.
         encoding: Option<Encoding>,
-        /// Decimal sign. Default `.`.
-        decimal: Option<Spanned<NumberSign>>,
-        /// Sign between thousands. Default: none.
-        thousands: Option<Spanned<NumberSign>>,
-        /// Signs and words that are cut off numbers, before or behind them: `[kr, "%"]`. Default: none.
-        units: OneOrMany<Unit>,
-        /// How negative numbers are written besides `-5`: `parentheses` for `(5)`, `trailing_minus` for `5-`. Default: not at all.
-        negatives: OneOrMany<NegativeForm>,
-        /// Texts that mean null. Default `[""]`.
-        nulls: Option<Texts>,
-        /// Texts that mean true, in any case: `[ja, x]`. Default `[true, t, yes, y, 1]`.
-        trues: Option<Spanned<Texts>>,
-        /// Texts that mean false, in any case: `[nej, ""]`. Default `[false, f, no, n, 0]`.
-        falses: Option<Spanned<Texts>>,
-        /// strftime formats of dates, tried in order; `excel`: days since 1900. Default ISO 8601.
-        dates: OneOrMany<DateFormat>,
-        /// strftime formats of times, tried in order; `excel`, `epoch` (seconds), `epoch_ms`, `epoch_us`. Default ISO 8601.
-        times: OneOrMany<TimeFormat>,
-        /// Time zone of times without one. Default: the project's.
-        zone: Option<Zone>,
         /// Lines before the header, or before the first record. Default 0.
         skip_lines: Option<u64>,
         /// Lines after the last record; empty ones do not count. Default 0.
@@ -76,7 +93,7 @@ section! {
     }
 }
 
-section! {
+converted! {
     /// Text in columns of a fixed width; spaces around fields are cut off.
     RawFixed {
         /// Names and widths of the fields in order, in characters: `{customer_no: 8, name: 30}`.
@@ -85,26 +102,6 @@ section! {
         comment: Option<Spanned<Signs>>,
         /// Character encoding. Default `utf-8`; a byte order mark wins.
         encoding: Option<Encoding>,
-        /// Decimal sign. Default `.`.
-        decimal: Option<Spanned<NumberSign>>,
-        /// Sign between thousands. Default: none.
-        thousands: Option<Spanned<NumberSign>>,
-        /// Signs and words that are cut off numbers, before or behind them: `[kr, "%"]`. Default: none.
-        units: OneOrMany<Unit>,
-        /// How negative numbers are written besides `-5`: `parentheses` for `(5)`, `trailing_minus` for `5-`. Default: not at all.
-        negatives: OneOrMany<NegativeForm>,
-        /// Texts that mean null. Default `[""]`.
-        nulls: Option<Texts>,
-        /// Texts that mean true, in any case: `[ja, x]`. Default `[true, t, yes, y, 1]`.
-        trues: Option<Spanned<Texts>>,
-        /// Texts that mean false, in any case: `[nej, ""]`. Default `[false, f, no, n, 0]`.
-        falses: Option<Spanned<Texts>>,
-        /// strftime formats of dates, tried in order; `excel`: days since 1900. Default ISO 8601.
-        dates: OneOrMany<DateFormat>,
-        /// strftime formats of times, tried in order; `excel`, `epoch` (seconds), `epoch_ms`, `epoch_us`. Default ISO 8601.
-        times: OneOrMany<TimeFormat>,
-        /// Time zone of times without one. Default: the project's.
-        zone: Option<Zone>,
         /// Lines before the first record. Default 0.
         skip_lines: Option<u64>,
         /// Lines after the last record; empty ones do not count. Default 0.
@@ -114,37 +111,17 @@ section! {
     }
 }
 
-section! {
+converted! {
     /// One JSON object a line.
     RawNdjson {
         /// Character encoding. Default `utf-8`; a byte order mark wins.
         encoding: Option<Encoding>,
-        /// Decimal sign of numbers written as text. Default `.`.
-        decimal: Option<Spanned<NumberSign>>,
-        /// Sign between thousands of numbers written as text. Default: none.
-        thousands: Option<Spanned<NumberSign>>,
-        /// Signs and words that are cut off numbers, before or behind them: `[kr, "%"]`. Default: none.
-        units: OneOrMany<Unit>,
-        /// How negative numbers are written besides `-5`: `parentheses` for `(5)`, `trailing_minus` for `5-`. Default: not at all.
-        negatives: OneOrMany<NegativeForm>,
-        /// Texts that mean null. Default `[""]`.
-        nulls: Option<Texts>,
-        /// Texts that mean true, in any case: `[ja, x]`. Default `[true, t, yes, y, 1]`.
-        trues: Option<Spanned<Texts>>,
-        /// Texts that mean false, in any case: `[nej, ""]`. Default `[false, f, no, n, 0]`.
-        falses: Option<Spanned<Texts>>,
-        /// strftime formats of dates, tried in order; `excel`: days since 1900. Default ISO 8601.
-        dates: OneOrMany<DateFormat>,
-        /// strftime formats of times, tried in order; `excel`, `epoch` (seconds), `epoch_ms`, `epoch_us`. Default ISO 8601.
-        times: OneOrMany<TimeFormat>,
-        /// Time zone of times without one. Default: the project's.
-        zone: Option<Zone>,
         /// Path to a list within the record whose items become records: `lines`, `order.lines`.
         explode: Option<Spanned<JsonPath>>,
     }
 }
 
-section! {
+converted! {
     /// One JSON document that holds an array; each element is a record.
     RawJson {
         /// Path to the array: `data.items`. Default: the document is the array.
@@ -153,84 +130,40 @@ section! {
         explode: Option<Spanned<JsonPath>>,
         /// Character encoding. Default `utf-8`; a byte order mark wins.
         encoding: Option<Encoding>,
-        /// Decimal sign of numbers written as text. Default `.`.
-        decimal: Option<Spanned<NumberSign>>,
-        /// Sign between thousands of numbers written as text. Default: none.
-        thousands: Option<Spanned<NumberSign>>,
-        /// Signs and words that are cut off numbers, before or behind them: `[kr, "%"]`. Default: none.
-        units: OneOrMany<Unit>,
-        /// How negative numbers are written besides `-5`: `parentheses` for `(5)`, `trailing_minus` for `5-`. Default: not at all.
-        negatives: OneOrMany<NegativeForm>,
-        /// Texts that mean null. Default `[""]`.
-        nulls: Option<Texts>,
-        /// Texts that mean true, in any case: `[ja, x]`. Default `[true, t, yes, y, 1]`.
-        trues: Option<Spanned<Texts>>,
-        /// Texts that mean false, in any case: `[nej, ""]`. Default `[false, f, no, n, 0]`.
-        falses: Option<Spanned<Texts>>,
-        /// strftime formats of dates, tried in order; `excel`: days since 1900. Default ISO 8601.
-        dates: OneOrMany<DateFormat>,
-        /// strftime formats of times, tried in order; `excel`, `epoch` (seconds), `epoch_ms`, `epoch_us`. Default ISO 8601.
-        times: OneOrMany<TimeFormat>,
-        /// Time zone of times without one. Default: the project's.
-        zone: Option<Zone>,
     }
 }
 
-section! {
+converted! {
     /// A sheet of an Excel workbook (`.xlsx`); the conversions hold for cells typed as text.
     RawXlsx {
         /// Name of the sheet. Default: the first that is not hidden.
         sheet: Option<String>,
         /// Whether the first row names the columns; `false`: columns in contract order. Default `true`.
         header: Option<Spanned<bool>>,
+        /// Rows that name the columns together: their texts are joined with a space, and a merged cell names each column below
+        /// it. Default 1.
+        header_rows: Option<Spanned<u64>>,
         /// Rows of the sheet before the header, or before the first record. Default 0.
         skip_lines: Option<u64>,
-        /// Decimal sign of numbers written as text. Default `.`.
-        decimal: Option<Spanned<NumberSign>>,
-        /// Sign between thousands of numbers written as text. Default: none.
-        thousands: Option<Spanned<NumberSign>>,
-        /// Signs and words that are cut off numbers, before or behind them: `[kr, "%"]`. Default: none.
-        units: OneOrMany<Unit>,
-        /// How negative numbers are written besides `-5`: `parentheses` for `(5)`, `trailing_minus` for `5-`. Default: not at all.
-        negatives: OneOrMany<NegativeForm>,
-        /// Texts that mean null. Default `[""]`.
-        nulls: Option<Texts>,
-        /// Texts that mean true, in any case: `[ja, x]`. Default `[true, t, yes, y, 1]`.
-        trues: Option<Spanned<Texts>>,
-        /// Texts that mean false, in any case: `[nej, ""]`. Default `[false, f, no, n, 0]`.
-        falses: Option<Spanned<Texts>>,
-        /// strftime formats of dates, tried in order; `excel`: days since 1900. Default ISO 8601.
-        dates: OneOrMany<DateFormat>,
-        /// strftime formats of times, tried in order; `excel`, `epoch` (seconds), `epoch_ms`, `epoch_us`. Default ISO 8601.
-        times: OneOrMany<TimeFormat>,
-        /// Time zone of times without one. Default: the project's.
-        zone: Option<Zone>,
+        /// Rows after the last record; empty ones do not count. Default 0.
+        skip_footer: Option<u64>,
+        /// The records end before the row whose first filled cell begins with this text, or with one of these: `Total`. Default:
+        /// none.
+        until: OneOrMany<Signs>,
     }
 }
 
-section! {
+converted! {
+    /// Records of Avro, in a file that begins with their schema; the settings hold for texts that the contract types otherwise.
+    RawAvro {
+        /// Path to a list within the record whose items become records: `lines`, `order.lines`.
+        explode: Option<Spanned<JsonPath>>,
+    }
+}
+
+converted! {
     /// Parquet; the settings hold for text columns that the contract types otherwise.
     RawParquet {
-        /// Decimal sign of numbers written as text. Default `.`.
-        decimal: Option<Spanned<NumberSign>>,
-        /// Sign between thousands of numbers written as text. Default: none.
-        thousands: Option<Spanned<NumberSign>>,
-        /// Signs and words that are cut off numbers, before or behind them: `[kr, "%"]`. Default: none.
-        units: OneOrMany<Unit>,
-        /// How negative numbers are written besides `-5`: `parentheses` for `(5)`, `trailing_minus` for `5-`. Default: not at all.
-        negatives: OneOrMany<NegativeForm>,
-        /// Texts that mean null. Default `[""]`.
-        nulls: Option<Texts>,
-        /// Texts that mean true, in any case: `[ja, x]`. Default `[true, t, yes, y, 1]`.
-        trues: Option<Spanned<Texts>>,
-        /// Texts that mean false, in any case: `[nej, ""]`. Default `[false, f, no, n, 0]`.
-        falses: Option<Spanned<Texts>>,
-        /// strftime formats of dates, tried in order; `excel`: days since 1900. Default ISO 8601.
-        dates: OneOrMany<DateFormat>,
-        /// strftime formats of times, tried in order; `excel`, `epoch` (seconds), `epoch_ms`, `epoch_us`. Default ISO 8601.
-        times: OneOrMany<TimeFormat>,
-        /// Time zone of times without one. Default: the project's.
-        zone: Option<Zone>,
     }
 }
 

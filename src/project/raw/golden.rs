@@ -3,15 +3,15 @@
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::super::Spanned;
-use super::declare::{choice, section};
+use super::declare::{choice, section, words};
 use super::decode::{AtLeastOne, Decode, OneOrMany, Sink};
 use super::scalar::ColumnName;
 use super::tree::{Node, Value};
 use crate::name::TableName;
 
 section! {
-    /// The best-known value of each field of an entity. Makes the table named, one row for each id, and `…_sources`: which
-    /// record gave each value, by which rule, and what it won over.
+    /// The best-known value of each field of an entity. Makes the table named, one row for each id; `…_sources`: which record
+    /// gave each value, by which rule, and what it won over; and `…_review`: what a person should look at.
     RawGolden {
         /// The table of the best-known values.
         table: Spanned<TableName>,
@@ -19,6 +19,8 @@ section! {
         of: Spanned<TableName>,
         /// The fields, each with its rules.
         fields: AtLeastOne<Spanned<RawGoldenField>>,
+        /// A table of what people know better: the columns of `record_key`, `field`, `value` and `corrected_on`.
+        corrections: Option<Spanned<TableName>>,
     }
 }
 
@@ -29,6 +31,41 @@ section! {
         columns: AtLeastOne<Spanned<ColumnName>>,
         /// The first rule that tells two values apart decides. Default `[most_frequent, longest]`.
         rules: OneOrMany<RawSurvivor>,
+        /// What of all records' values is taken: the `best` by the rules (default), the `list` of them in that order, or the
+        /// `min max sum count any all` of one column.
+        take: Option<Take>,
+        /// What the columns are called in the golden record. Default: as in the records.
+        as_ ("as"): OneOrMany<Spanned<ColumnName>>,
+    }
+}
+
+/// What is made of the values of all records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Take {
+    #[default]
+    Best,
+    List,
+    Min,
+    Max,
+    Sum,
+    Count,
+    Any,
+    All,
+}
+
+words! {
+    Take, "what is taken" {
+        "best" => Take::Best,
+        "list" => Take::List,
+        "min" => Take::Min,
+        "max" => Take::Max,
+        "sum" => Take::Sum,
+        "count" => Take::Count,
+        "any" => Take::Any,
+        "all" => Take::All,
+    }
+    also {
+        "first" => "min", "last" => "max", "array_agg" => "list", "distinct" => "list", "bool_or" => "any", "bool_and" => "all"
     }
 }
 

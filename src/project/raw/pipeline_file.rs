@@ -50,6 +50,9 @@ section! {
         table: Spanned<TableName>,
         /// Paths below `raw`: `*` and `**` match, `{column}` and `{column:%Y%m%d}` capture; the captured time is the order.
         files: AtLeastOne<Spanned<PathPattern>>,
+        /// Of ZIP archives of several files, the one to read: its path in the archive, `*` and `**` match. Several sources may read
+        /// one archive.
+        member: Option<Spanned<PathPattern>>,
         /// The format.
         read: Spanned<RawRead>,
         /// What one export means: `append` (each adds its records, once), `replace` (the newest is the whole truth) or

@@ -574,9 +574,19 @@ impl FromText for Schedule {
 
     fn from_text(text: &str) -> Result<Self, Mistake> {
         let fields = text.split_whitespace().count();
-        let parsed = croner::Cron::from_str(text);
-        if parsed.is_ok() && (fields == 5 || text.starts_with('@')) {
-            return Ok(Self(text.to_string()));
+        let parsed = croner::Cron::from_str(text).ok();
+        let parsed = parsed.filter(|_| fields == 5 || text.starts_with('@'));
+        if let Some(cron) = parsed {
+            // every date that there is comes within some years of any other
+            let some_day = chrono::DateTime::UNIX_EPOCH;
+            return match cron.find_next_occurrence(&some_day, true) {
+                Ok(_) => Ok(Self(text.to_string())),
+                Err(_) => Err(
+                    Mistake::new(117, format!("`{text}` never comes")).help(
+                        "no month that it names has such a day: `0 2 28 2 *` is 02:00 on each 28 February",
+                    ),
+                ),
+            };
         }
         Err(
             Mistake::new(117, format!("`{text}` is not a cron expression")).help(
@@ -692,5 +702,10 @@ mod tests {
         assert!(Schedule::from_text("@daily").is_ok());
         assert!(Schedule::from_text("nightly").is_err());
         assert!(Schedule::from_text("0 0 2 * * *").is_err());
+        assert!(Schedule::from_text("0 2 29 2 *").is_ok());
+        assert!(Schedule::from_text("0 2 30 2 1").is_ok());
+        for never in ["0 2 30 2 *", "0 2 31 4,6,9,11 *"] {
+            assert!(Schedule::from_text(never).is_err(), "{never}");
+        }
     }
 }

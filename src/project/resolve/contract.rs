@@ -7,7 +7,9 @@ use super::super::raw::{
     ColumnName, Mistake, RawColumn, RawMaterialization, RawOwner, RawSchemaFile, RawSubject,
     listed, nearest_word,
 };
-use super::super::{Column, ColumnType, Contract, Materialization, Owner, RollbackClass, Spanned};
+use super::super::{
+    Column, ColumnType, Contract, Materialization, Owner, RollbackClass, Spanned, Subject,
+};
 use super::data_test::{self, Reference};
 use super::{Settings, blame, table_of};
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
@@ -144,9 +146,7 @@ impl Check<'_> {
         self.key.clone_from(&raw.key.0);
         let key = self.checked_key(raw.key.0);
         let partition_by = self.partition_by(raw.partition_by.0);
-        if let Some(subject) = raw.subject {
-            self.subject(subject);
-        }
+        let subject = raw.subject.map(|subject| self.subject(subject));
         let purpose = self.purposes(raw.purpose.0);
         let mut tests = Vec::new();
         let mut references = Vec::new();
@@ -209,6 +209,7 @@ impl Check<'_> {
                 owner: raw.owner.map(owner),
                 tags: raw.tags.0,
                 purpose,
+                subject,
                 columns,
                 evolved: Vec::new(),
                 tests,
@@ -324,18 +325,19 @@ impl Check<'_> {
         partition_by
     }
 
-    fn subject(&mut self, subject: RawSubject) {
+    fn subject(&mut self, subject: RawSubject) -> Subject {
+        let mut known = |column: Spanned<ColumnName>| {
+            self.column(&column);
+            column.value.0
+        };
         match subject {
-            RawSubject::Customer(column) => {
-                self.column(&column);
-            }
-            RawSubject::Record(record) => {
-                self.column(&record.id);
-            }
+            RawSubject::Customer(column) => Subject::Customer(known(column)),
+            RawSubject::Record(record) => Subject::Record {
+                source: record.source,
+                id: known(record.id),
+            },
             RawSubject::Contact(columns) => {
-                for column in &columns.0 {
-                    self.column(column);
-                }
+                Subject::Contact(columns.0.into_iter().map(known).collect())
             }
         }
     }

@@ -75,7 +75,13 @@ pub(crate) fn project(
     let contracts = contract::resolve(files.schemas, &settings, &mut found);
     let mut owned = ownership::resolve(&files.pipelines, &files.sql, &mut found);
     let matches = matching::resolve(&files.root, &files.pipelines, &mut found);
-    golden::resolve(&files.pipelines, &matches, &mut owned, &mut found);
+    golden::resolve(
+        &files.pipelines,
+        &matches,
+        &contracts,
+        &mut owned,
+        &mut found,
+    );
     let mut pipelines = Vec::new();
     let mut sources = source::Sources::default();
     let mut exposures = Vec::new();

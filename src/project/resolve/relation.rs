@@ -265,7 +265,7 @@ fn check_source_columns(source: &Source, draft: &Draft, found: &mut Vec<Diagnost
             }
             (
                 Read::Csv(CsvRead { header_rows: 0, .. })
-                | Read::Xlsx(XlsxRead { header: false, .. }),
+                | Read::Xlsx(XlsxRead { header_rows: 0, .. }),
                 None,
                 Some(from),
             ) => Some((
@@ -315,7 +315,7 @@ fn check_aliases(source: &Source, draft: &Draft, found: &mut Vec<Diagnostic>) {
     let file = &draft.contract.file;
     let is_nameless = matches!(
         source.read,
-        Read::Csv(CsvRead { header_rows: 0, .. }) | Read::Xlsx(XlsxRead { header: false, .. })
+        Read::Csv(CsvRead { header_rows: 0, .. }) | Read::Xlsx(XlsxRead { header_rows: 0, .. })
     );
     for column in &draft.contract.columns {
         let captures = source.patterns.iter().flat_map(|p| &p.captures);

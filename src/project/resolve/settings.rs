@@ -157,7 +157,7 @@ fn places(
     let exports = place("raw", raw_text, root, sink);
     let lake = place("lake", lake_text, root, sink);
     if let (Some(exports), Some(lake), Some(at)) = (&exports, &lake, lake_text)
-        && (lake.lies_within(exports) || exports.lies_within(lake))
+        && within_each_other(&behind_links(exports), &behind_links(lake))
     {
         let mistake = Mistake::new(122, "`lake` and `raw` lie within each other")
             .help("give each a folder of its own: `raw: exports/`, `lake: lake/`");
@@ -167,6 +167,22 @@ fn places(
         exports.unwrap_or_else(nowhere),
         lake.unwrap_or_else(nowhere),
     )
+}
+
+fn within_each_other(one: &Location, other: &Location) -> bool {
+    one.lies_within(other) || other.lies_within(one)
+}
+
+/// The place that is meant, links followed as far as there are any.
+fn behind_links(place: &Location) -> Location {
+    let Location::Folder(folder) = place else {
+        return place.clone();
+    };
+    let behind = folder.ancestors().find_map(|above| {
+        let behind = std::fs::canonicalize(above).ok()?;
+        Some(behind.join(folder.strip_prefix(above).ok()?))
+    });
+    Location::Folder(behind.unwrap_or_else(|| folder.clone()))
 }
 
 fn place(

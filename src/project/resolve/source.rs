@@ -9,9 +9,9 @@ use super::super::raw::{
     Signs, Texts, TimeFormat, Unit,
 };
 use super::super::{
-    Conversions, CsvRead, Drift, Due, Encoding, Escape, FixedRead, Frame, Freshness, JsonRead,
-    Load, Marker, NdjsonRead, Negatives, OnDrift, OnUnreadable, ParquetRead, Read, Ready, Sender,
-    Source, Spanned, XlsxRead,
+    AvroRead, Conversions, CsvRead, Drift, Due, Encoding, Escape, FixedRead, Frame, Freshness,
+    JsonRead, Load, Marker, NdjsonRead, Negatives, OnDrift, OnUnreadable, ParquetRead, PathPattern,
+    Read, Ready, Sender, Source, Spanned, XlsxRead,
 };
 use super::settings::SECRET;
 use super::{Settings, blame};
@@ -73,6 +73,7 @@ pub(super) fn resolve(
         let drift = check.drift(raw.drift, &read);
         let load = raw.load.map(|load| load.value).unwrap_or_default();
         let unreadable = check.unreadable(raw.unreadable, load);
+        let member = raw.member.and_then(|member| check.member(member));
         let freshness = check.freshness(raw.freshness);
         let ready = check.ready(raw.ready);
         let sender = raw.sender.map(|raw| check.sender(raw, settings));
@@ -94,6 +95,7 @@ pub(super) fn resolve(
                     .into_iter()
                     .map(|pattern| pattern.value)
                     .collect(),
+                member,
                 read,
                 load,
                 max_rejects: raw.rejects.and_then(|rejects| rejects.at_most),
@@ -184,6 +186,10 @@ impl Check<'_> {
                 explode: raw.explode.map(keys),
                 conversions: conversions!(self, raw, zone),
             }),
+            RawRead::Avro(raw) => Read::Avro(AvroRead {
+                explode: raw.explode.map(keys),
+                conversions: conversions!(self, raw, zone),
+            }),
             RawRead::Parquet(raw) => Read::Parquet(ParquetRead {
                 conversions: conversions!(self, raw, zone),
             }),
@@ -193,10 +199,16 @@ impl Check<'_> {
     }
 
     fn xlsx(&mut self, raw: RawXlsx, zone: chrono_tz::Tz) -> XlsxRead {
+        let header_rows = self.header_rows(raw.header.as_ref(), raw.header_rows.as_ref());
         XlsxRead {
             sheet: raw.sheet,
-            header: raw.header.is_none_or(|header| header.value),
-            skip_lines: raw.skip_lines.unwrap_or(0),
+            header_rows,
+            frame: Frame {
+                skip_lines: raw.skip_lines.unwrap_or(0),
+                skip_footer: raw.skip_footer.unwrap_or(0),
+                until: texts(raw.until),
+                comment: None,
+            },
             conversions: conversions!(self, raw, zone),
         }
     }
@@ -275,11 +287,11 @@ impl Check<'_> {
             self.found.push(blame(self.file, mode.span, mistake));
             return default;
         }
-        let is_json = matches!(read, Read::Ndjson(_) | Read::Json(_));
+        let is_json = read.is_nested();
         let reason = match (key, mode.value) {
             (_, OnDrift::Ignore) | ("retyped", _) => None,
             _ if is_json && (key != "added" || mode.value == OnDrift::Evolve) => Some(
-                "records of JSON have no header: a key may be in one and not in the next, and in any order",
+                "nested records have no header: a key may be in one and not in the next, and in any order",
             ),
             _ if !is_json && !read.has_header() => {
                 Some("an export without a header has no names by which columns could be told")
@@ -297,6 +309,17 @@ impl Check<'_> {
         self.found
             .push(blame(self.file, mode.span, mistake.help(help)));
         default
+    }
+
+    fn member(&mut self, raw: Spanned<PathPattern>) -> Option<PathPattern> {
+        if raw.value.captures.is_empty() {
+            return Some(raw.value);
+        }
+        let mistake = Mistake::new(126, "`member` captures a column");
+        let help = "only `files` does: write `*`";
+        self.found
+            .push(blame(self.file, raw.span, mistake.help(help)));
+        None
     }
 
     fn unreadable(&mut self, raw: Option<Spanned<OnUnreadable>>, load: Load) -> OnUnreadable {
@@ -450,7 +473,7 @@ impl Check<'_> {
     }
 
     fn csv(&mut self, raw: RawCsv, zone: chrono_tz::Tz) -> CsvRead {
-        let header_rows = self.header_rows(&raw);
+        let header_rows = self.header_rows(raw.header.as_ref(), raw.header_rows.as_ref());
         let delimiter = raw.delimiter.as_ref();
         let mut signs: Vec<Sign> = vec![(
             "delimiter",
@@ -509,9 +532,9 @@ impl Check<'_> {
     }
 
     /// Rows that name the columns.
-    fn header_rows(&mut self, raw: &RawCsv) -> u64 {
-        let has_header = raw.header.as_ref().is_none_or(|header| header.value);
-        let Some(rows) = &raw.header_rows else {
+    fn header_rows(&mut self, header: Option<&Spanned<bool>>, rows: Option<&Spanned<u64>>) -> u64 {
+        let has_header = header.is_none_or(|header| header.value);
+        let Some(rows) = rows else {
             return u64::from(has_header);
         };
         let (message, help) = match (has_header, rows.value) {

@@ -9,7 +9,7 @@ use super::table_log::{JsonEntry, entry_path, replay};
 use crate::name::{ReleaseNumber, TableName};
 use crate::release::claim::Floors;
 use crate::release::layout;
-use crate::release::log::{Event, FORMAT, LogEntry, Publish};
+use crate::release::log::{CarriedView, Event, FORMAT, LogEntry, LogView, Publish};
 use crate::release::map::StagedMap;
 use crate::release::stage::Files;
 use crate::release::{CandidateName, Release, RollbackClass, TableKind, TableState};
@@ -212,6 +212,14 @@ impl Checker {
         self.ensure(
             open == Some(entry.run.0.as_str()),
             "I6 published after being fenced",
+            number,
+        );
+        let mut view = LogView::default();
+        self.log.iter().for_each(|entry| view.push(entry));
+        let carried = CarriedView::of(&view).unwrap();
+        self.ensure(
+            publish.log.as_ref() == Some(&carried),
+            "R2 a publish entry says of those before it what is not so",
             number,
         );
         let Some(bytes) = read(&publish.map) else {

@@ -79,11 +79,15 @@ const FAULTS: FaultRate = FaultRate {
     create: 60,
     overwrite: 8,
     read: 2,
+    list: 20,
+    delete: 20,
 };
 const NO_FAULTS: FaultRate = FaultRate {
     create: 0,
     overwrite: 0,
     read: 0,
+    list: 0,
+    delete: 0,
 };
 
 struct History {
@@ -406,9 +410,12 @@ impl History {
         state.checker.check_everything();
         let releases = state.checker.releases.len() as u64;
         let late = state.landed_late;
+        let (listed_late, deletes_lost) = (state.listed_late, state.deletes_lost);
         let (checker, tally) = (&state.checker, &mut self.tally);
         tally.count("releases", releases);
-        tally.count("puts landed late", late);
+        tally.count("puts and deletes landed late", late);
+        tally.count("late listings", listed_late);
+        tally.count("deletes without an answer", deletes_lost);
         tally.count("rollbacks", checker.rolled_back);
         tally.count("candidates used again", checker.reused);
         tally.count("foreign changes overruled", checker.overruled);
@@ -527,6 +534,8 @@ fn no_history_breaks_an_invariant() {
         "freezes at a boundary",
         "newer format refused",
         "repairs",
+        "late listings",
+        "deletes without an answer",
     ] {
         assert!(
             tally.counts.get(what).is_some_and(|count| *count > 0),

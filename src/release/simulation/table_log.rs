@@ -42,7 +42,6 @@ pub(super) fn replay(before: Option<&TableState>, version: u64, entry: &JsonEntr
     let mut state = before.cloned().unwrap_or(TableState {
         version,
         files: BTreeMap::new(),
-        release: None,
         definition: String::new(),
     });
     state.version = version;
@@ -54,7 +53,6 @@ pub(super) fn replay(before: Option<&TableState>, version: u64, entry: &JsonEntr
         .iter()
         .map(|file| (file.path.clone(), file.clone()));
     state.files.extend(added);
-    state.release = state.release.max(entry.release);
     if let Some(definition) = &entry.definition {
         state.definition.clone_from(definition);
     }
@@ -90,6 +88,10 @@ impl JsonLog {
 
 #[async_trait]
 impl TableLog for JsonLog {
+    fn log_folder(&self, location: &str) -> String {
+        format!("{location}/_delta_log")
+    }
+
     fn entry_path(&self, location: &str, version: u64) -> String {
         entry_path(location, version)
     }

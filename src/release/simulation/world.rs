@@ -1,6 +1,6 @@
 //! An object store in memory that lets one process at a time do one operation, and loses answers on purpose.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -56,6 +56,10 @@ pub(super) struct FaultRate {
     pub(super) create: u64,
     pub(super) overwrite: u64,
     pub(super) read: u64,
+    /// No answer, or one that does not know the newest objects.
+    pub(super) list: u64,
+    /// No answer; it may have been done, may be done later or never.
+    pub(super) delete: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -64,12 +68,19 @@ struct Object {
     modified_at: DateTime<Utc>,
 }
 
+/// A change that had no answer and is still under way.
 #[derive(Debug)]
-struct LatePut {
-    path: String,
-    bytes: Bytes,
-    create: bool,
+enum Late {
+    Put {
+        path: String,
+        bytes: Bytes,
+        create: bool,
+    },
+    Delete(String),
 }
+
+/// A listing that is late knows nothing that is younger.
+const LISTED_LATE: chrono::TimeDelta = chrono::TimeDelta::seconds(3);
 
 /// Everything that outlives a process.
 #[derive(Debug)]
@@ -81,8 +92,11 @@ pub(super) struct World {
 #[derive(Debug)]
 pub(super) struct State {
     objects: BTreeMap<String, Object>,
-    late: Vec<LatePut>,
+    late: Vec<Late>,
     pub(super) landed_late: u64,
+    /// Listings that lacked something.
+    pub(super) listed_late: u64,
+    pub(super) deletes_lost: u64,
     pub(super) random: Random,
     pub(super) faults: FaultRate,
     pub(super) checker: Checker,
@@ -167,6 +181,8 @@ impl World {
                 objects: BTreeMap::new(),
                 late: Vec::new(),
                 landed_late: 0,
+                listed_late: 0,
+                deletes_lost: 0,
                 random: Random::new(seed),
                 faults,
                 checker: Checker::default(),
@@ -244,7 +260,7 @@ impl World {
         self.state().put(path, bytes, now);
     }
 
-    /// One put that had no answer arrives after all, if any is under way.
+    /// One change that had no answer arrives after all, if any is under way.
     pub(super) fn land(&self) -> bool {
         let mut state = self.state();
         if state.late.is_empty() {
@@ -252,13 +268,17 @@ impl World {
         }
         let waiting = state.late.len() as u64;
         let index = state.random.below(waiting) as usize;
-        let put = state.late.swap_remove(index);
+        let change = state.late.swap_remove(index);
         let now = self.clock.now();
         state.landed_late += 1;
-        if put.create {
-            state.create(&put.path, put.bytes, now);
-        } else {
-            state.put(&put.path, put.bytes, now);
+        match change {
+            Late::Put {
+                path,
+                bytes,
+                create: true,
+            } => drop(state.create(&path, bytes, now)),
+            Late::Put { path, bytes, .. } => state.put(&path, bytes, now),
+            Late::Delete(path) => state.delete(&path),
         }
         true
     }
@@ -344,7 +364,7 @@ impl ObjectStore for SimulatedStore {
             match state.random.below(3) {
                 0 if create => drop(state.create(&path, bytes, now)),
                 0 => state.put(&path, bytes, now),
-                1 => state.late.push(LatePut {
+                1 => state.late.push(Late::Put {
                     path,
                     bytes,
                     create,
@@ -412,7 +432,18 @@ impl ObjectStore for SimulatedStore {
             async move {
                 let location = location?;
                 Permit::default().await;
-                world.state().delete(location.as_ref());
+                let mut state = world.state();
+                let rate = state.faults.delete;
+                if state.random.permille(rate) {
+                    state.deletes_lost += 1;
+                    match state.random.below(3) {
+                        0 => state.delete(location.as_ref()),
+                        1 => state.late.push(Late::Delete(location.to_string())),
+                        _ => {}
+                    }
+                    return Err(no_answer());
+                }
+                state.delete(location.as_ref());
                 Ok(location)
             }
         };
@@ -424,22 +455,48 @@ impl ObjectStore for SimulatedStore {
         let prefix = prefix.cloned().unwrap_or_default();
         let list = async move {
             Permit::default().await;
-            let state = world.state();
+            let mut state = world.state();
+            let rate = state.faults.list;
+            let is_faulty = state.random.permille(rate);
+            if is_faulty && state.random.below(2) == 0 {
+                return stream::iter(vec![Err(no_answer())]);
+            }
+            let since = world.clock.now() - LISTED_LATE;
             let below = |path: &Path| path.prefix_match(&prefix).is_some();
-            let found: Vec<_> = state
+            let all: Vec<_> = state
                 .objects
                 .iter()
                 .map(|(path, object)| (Path::parse(path).unwrap(), object))
                 .filter(|(path, _)| below(path))
-                .map(|(path, object)| Ok(meta(&path, object)))
                 .collect();
-            stream::iter(found)
+            let is_listed = |object: &Object| !is_faulty || object.modified_at < since;
+            let listed: Vec<_> = all
+                .iter()
+                .filter(|(_, object)| is_listed(object))
+                .map(|(path, object)| Ok(meta(path, object)))
+                .collect();
+            let lacks_some = listed.len() < all.len();
+            drop(all);
+            state.listed_late += u64::from(lacks_some);
+            stream::iter(listed)
         };
         stream::once(list).flatten().boxed()
     }
 
-    async fn list_with_delimiter(&self, _prefix: Option<&Path>) -> Result<ListResult> {
-        Err(unsupported("list with delimiter"))
+    /// Of the root, as whoever asks for its folders needs it.
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        if prefix.is_some() {
+            return Err(unsupported("list below a folder with delimiter"));
+        }
+        Permit::default().await;
+        let state = self.0.state();
+        let folders = state.objects.keys();
+        let folders = folders.filter_map(|path| Some(path.split_once('/')?.0));
+        let folders: BTreeSet<&str> = folders.collect();
+        Ok(ListResult {
+            common_prefixes: folders.into_iter().map(Path::from).collect(),
+            objects: Vec::new(),
+        })
     }
 
     async fn copy_opts(&self, _from: &Path, _to: &Path, _options: CopyOptions) -> Result<()> {

@@ -625,6 +625,7 @@ fn format_of(read: &Read) -> &'static str {
         Read::Fixed(_) => "fixed",
         Read::Ndjson(_) => "ndjson",
         Read::Json(_) => "json",
+        Read::Avro(_) => "avro",
         Read::Parquet(_) => "parquet",
         Read::Xlsx(_) => "xlsx",
     }

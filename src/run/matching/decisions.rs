@@ -1,6 +1,6 @@
-//! What stewards decided of pairs of records, as the match reads it.
+//! What stewards decided of pairs of records, as the match reads it; and which of it cannot all be right.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use datafusion::arrow::array::{Array, RecordBatch, StringArray};
 
@@ -16,32 +16,122 @@ use crate::plan::{MatchPlan, decision_columns};
 /// The latest decision of a pair, and when it was made.
 type Latest<'a> = (&'a str, Decision);
 
+/// Two rows of the records, the lower first.
+type Rows = (u32, u32);
+
+/// What was decided, and where it is written.
+#[derive(Default)]
+pub(super) struct Decisions {
+    /// Of each pair what counts.
+    pub(super) of_pairs: Vec<(u32, u32, Decision)>,
+    /// Each decision of a pair that said something, by file and line, where the table knows them.
+    places: BTreeMap<Rows, Vec<String>>,
+}
+
+impl Decisions {
+    /// The decisions that collide with one, or with themselves: where they are written. Empty where only records, or rules
+    /// without exception, speak against it.
+    pub(super) fn collisions(&self) -> BTreeMap<Rows, Vec<String>> {
+        let cycles = cycles(&self.of_pairs).into_iter();
+        let told = cycles.filter_map(|(pair, all)| {
+            let places = all.iter().filter_map(|pair| self.places.get(pair));
+            let places: BTreeSet<&String> = places.flatten().collect();
+            (!places.is_empty()).then(|| (pair, places.into_iter().cloned().collect()))
+        });
+        told.collect()
+    }
+}
+
+/// Decisions that cannot all hold: A is B, B is C, and A is not C. Of each pair among them, all that it stands with.
+fn cycles(decisions: &[(u32, u32, Decision)]) -> BTreeMap<Rows, BTreeSet<Rows>> {
+    let mut same: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
+    for (one, other, decision) in decisions {
+        if *decision == Decision::Same {
+            same.entry(*one).or_default().insert(*other);
+            same.entry(*other).or_default().insert(*one);
+        }
+    }
+    let mut found: BTreeMap<Rows, BTreeSet<Rows>> = BTreeMap::new();
+    for (one, other, decision) in decisions {
+        let way = match decision {
+            Decision::Contested => Some(Vec::new()),
+            Decision::Different => way(&same, *one, *other),
+            _ => None,
+        };
+        let Some(mut all) = way else { continue };
+        all.push((*one, *other));
+        for pair in &all {
+            found.entry(*pair).or_default().extend(&all);
+        }
+    }
+    found
+}
+
+/// The shortest way from one record to another over pairs that are the same.
+fn way(same: &BTreeMap<u32, BTreeSet<u32>>, from: u32, to: u32) -> Option<Vec<Rows>> {
+    let mut before = BTreeMap::from([(from, from)]);
+    let mut next = VecDeque::from([from]);
+    while let Some(at) = next.pop_front() {
+        for neighbour in same.get(&at).into_iter().flatten() {
+            if !before.contains_key(neighbour) {
+                before.insert(*neighbour, at);
+                next.push_back(*neighbour);
+            }
+        }
+    }
+    let mut way = Vec::new();
+    let mut at = to;
+    while at != from {
+        let earlier = *before.get(&at)?;
+        way.push((at.min(earlier), at.max(earlier)));
+        at = earlier;
+    }
+    Some(way)
+}
+
 impl Execution {
     /// Decisions by rows of the records; those of records that are gone wait for them.
     pub(super) async fn decisions(
         &self,
         matched: &MatchPlan,
         keys: &[String],
-    ) -> Result<Vec<(u32, u32, Decision)>> {
+    ) -> Result<Decisions> {
         let Some(table) = &matched.matching.decisions else {
-            return Ok(Vec::new());
+            return Ok(Decisions::default());
         };
         let (provider, _) = self.input(&table.value, Joins::Hash).await?;
         let tables = BTreeMap::from([(table.value.clone(), provider)]);
         let session = self.catalog.engine().session(&tables, Joins::Hash)?;
-        let sql = sql(matched, &table.value);
+        let schema = &self.plan_of(&table.value)?.schema;
+        let is_written = |name: &&str| schema.column_with_name(name).is_some();
+        let sql = match WRITTEN.iter().all(is_written) {
+            true => sql_with(matched, &table.value, &PLACE),
+            false => sql(matched, &table.value),
+        };
         let frame = session.sql(&sql).await.map_err(engine::failure)?;
         let batch = engine::collect_whole(frame).await?;
         of_rows(&batch, matched, keys)
     }
 }
 
+/// Where a source says that a row is from.
+const WRITTEN: [&str; 2] = ["_kilde_source_file", "_kilde_source_row"];
+
+/// The same as SQL that gives one text.
+const PLACE: [&str; 1] =
+    ["\"_kilde_source_file\" || ':' || cast(\"_kilde_source_row\" as varchar)"];
+
 /// Both keys, the decision and when it was made, as texts.
 pub(super) fn sql(matched: &MatchPlan, table: &TableName) -> String {
+    sql_with(matched, table, &[])
+}
+
+fn sql_with(matched: &MatchPlan, table: &TableName, more: &[&str]) -> String {
     let names = decision_columns(&matched.matching);
     let text = |name: &String| format!("cast(\"{name}\" as varchar)");
     let mut columns: Vec<String> = names.iter().map(text).collect();
     columns.push(matched.decided.as_ref().map_or("''".to_string(), text));
+    columns.extend(more.iter().map(ToString::to_string));
     let columns = columns.iter().enumerate();
     let columns: Vec<String> = columns
         .map(|(at, column)| format!("{column} as \"_{at}\""))
@@ -54,9 +144,9 @@ pub(super) fn of_rows(
     batch: &RecordBatch,
     matched: &MatchPlan,
     keys: &[String],
-) -> Result<Vec<(u32, u32, Decision)>> {
+) -> Result<Decisions> {
     if batch.num_rows() == 0 {
-        return Ok(Vec::new());
+        return Ok(Decisions::default());
     }
     let columns = batch
         .columns()
@@ -72,7 +162,8 @@ pub(super) fn of_rows(
         let parts: Vec<&str> = parts.collect::<Option<_>>()?;
         rows.get(parts.join("\u{1f}").as_str()).copied()
     };
-    let mut latest: BTreeMap<(u32, u32), Latest<'_>> = BTreeMap::new();
+    let mut latest: BTreeMap<Rows, Latest<'_>> = BTreeMap::new();
+    let mut places: BTreeMap<Rows, Vec<String>> = BTreeMap::new();
     let mut unreadable = 0;
     for at in 0..batch.num_rows() {
         let word = if decided.is_valid(at) {
@@ -99,8 +190,16 @@ pub(super) fn of_rows(
         } else {
             ""
         };
+        let pair = (one.min(other), one.max(other));
+        let place = columns.get(2 * key + 2).filter(|place| place.is_valid(at));
+        if let Some(place) = place {
+            places
+                .entry(pair)
+                .or_default()
+                .push(place.value(at).to_string());
+        }
         latest
-            .entry((one.min(other), one.max(other)))
+            .entry(pair)
             .and_modify(|known| *known = later(*known, (when, decision)))
             .or_insert((when, decision));
     }
@@ -109,7 +208,10 @@ pub(super) fn of_rows(
     }
     let decisions = latest.into_iter();
     let decisions = decisions.map(|((one, other), (_, decision))| (one, other, decision));
-    Ok(decisions.collect())
+    Ok(Decisions {
+        of_pairs: decisions.collect(),
+        places,
+    })
 }
 
 fn word_of(word: &str) -> Option<Decision> {
@@ -153,4 +255,38 @@ fn not_a_decision(rows: u32, matched: &MatchPlan) -> Error {
         "correct them where they come from; `accepted_values` on `decision` in schemas/{}.yaml rejects them there",
         table.replace('.', "/")
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decisions_that_cannot_all_hold_are_told_together_by_the_shortest_way() {
+        let same = |one, other| (one, other, Decision::Same);
+        let decisions = [
+            same(1, 2),
+            same(2, 3),
+            (1, 3, Decision::Different),
+            // a longer way round, and what nobody contradicts
+            same(1, 5),
+            same(5, 6),
+            same(3, 6),
+            same(8, 9),
+            (8, 10, Decision::Different),
+            (20, 21, Decision::Contested),
+        ];
+        let found = cycles(&decisions);
+        let triangle = BTreeSet::from([(1, 2), (2, 3), (1, 3)]);
+        assert_eq!(
+            found.keys().copied().collect::<Vec<_>>(),
+            [(1, 2), (1, 3), (2, 3), (20, 21)]
+        );
+        assert!(
+            [(1, 2), (1, 3), (2, 3)]
+                .iter()
+                .all(|pair| found[pair] == triangle)
+        );
+        assert_eq!(found[&(20, 21)].len(), 1);
+    }
 }

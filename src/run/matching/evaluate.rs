@@ -4,19 +4,17 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
-use datafusion::arrow::array::{Array, AsArray};
-use datafusion::arrow::datatypes::Float64Type;
 use serde::Serialize;
 
 use super::super::Runner;
-use super::explain::{Matched, Step};
-use super::read::{model_rows, text_sql};
-use super::tables::texts;
+use super::explain::Step;
+use super::read::model_rows;
+use super::sample::{band_of, bands, judged};
 use super::truth::{self, TruthRow};
 use crate::error::{Error, Result};
 use crate::identity::{
-    Decision, ModelRow, Rates, by_threshold, judge, judge_group, pairs_of_people, probability,
-    wilson,
+    Drawn, Estimate, ModelRow, Rates, bridges, by_threshold, judge, judge_group, pairs_of_people,
+    precision, probability, recall,
 };
 use crate::name::TableName;
 use crate::plan::Outline;
@@ -39,10 +37,13 @@ pub(crate) struct MatchEvaluation {
     pub(crate) believed_precision: f64,
     /// Of the pairs of one person among those weighed, the share from the threshold on: as the model believes.
     pub(crate) believed_recall: f64,
-    /// What people decided says of the precision: between these with 95 % certainty.
-    pub(crate) decided_precision: Option<(f64, f64)>,
+    /// As people say of pairs drawn at random; `None` where nobody was asked.
+    pub(crate) judged: Option<JudgedByPeople>,
     /// Records of an entity → entities.
     pub(crate) sizes: BTreeMap<u64, u64>,
+    /// Ids that one pair alone holds together, and how many there are.
+    pub(crate) bridges: Vec<BridgeStory>,
+    pub(crate) bridges_count: u64,
     /// Candidate pairs of each blocking rule.
     pub(crate) rules: Vec<(String, i64)>,
     pub(crate) levels: Vec<LevelStory>,
@@ -76,17 +77,51 @@ pub(crate) struct RatesStory {
 }
 
 /// Pairs of nearly one weight.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Serialize)]
 pub(crate) struct Stratum {
-    /// From these bits on, two wide; the first and the last are open.
+    /// From these bits on, two wide; the last is open.
     pub(crate) from: f64,
     pub(crate) pairs: u64,
     /// How many of them are of one person, as the model believes.
     pub(crate) believed: f64,
-    /// Pairs that people decided on, and those among them that are the same.
-    pub(crate) decided: u64,
-    pub(crate) decided_same: u64,
+    /// Pairs drawn at random that people judged, and those among them that are the same.
+    pub(crate) answered: u64,
+    pub(crate) answered_same: u64,
 }
+
+/// What a random sample says of all pairs that were weighed.
+#[derive(Debug, Serialize)]
+pub(crate) struct JudgedByPeople {
+    pub(crate) answered: u64,
+    /// Pairs drawn of which nobody could say it.
+    pub(crate) cannot_say: u64,
+    pub(crate) precision: EstimateStory,
+    /// Of the pairs of one person among those weighed.
+    pub(crate) recall: EstimateStory,
+    /// Both, were the threshold at these bits.
+    pub(crate) by_threshold: Vec<(f64, EstimateStory, EstimateStory)>,
+}
+
+/// A figure, and between which it lies with 95 % certainty.
+#[derive(Debug, Serialize)]
+pub(crate) struct EstimateStory {
+    pub(crate) value: f64,
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+}
+
+/// A pair without which an id would fall in two.
+#[derive(Debug, Serialize)]
+pub(crate) struct BridgeStory {
+    pub(crate) id: String,
+    /// Of the pair, in bits; `None` where a rule or a decision joins it.
+    pub(crate) weight: Option<f64>,
+    /// Records on the smaller side, and on the larger.
+    pub(crate) parts: (u32, u32),
+}
+
+/// Bridges told, the weakest first.
+const BRIDGES: usize = 50;
 
 /// What was learnt of a level.
 #[derive(Debug, Serialize)]
@@ -97,9 +132,6 @@ pub(crate) struct LevelStory {
     pub(crate) stranger: f64,
     pub(crate) relative: f64,
 }
-
-const STRATUM: f64 = 2.0;
-const HIGHEST: f64 = 20.0;
 
 impl Runner {
     /// Judges a match step: against a truth where one is given, and by what the model and people say.
@@ -125,20 +157,14 @@ impl Runner {
                 *numbers.entry(id).or_insert(next)
             })
             .collect();
-        let weighed = step.weighed(&rows).await?;
-        let mut strata = strata(&weighed, matching.review_from);
-        if matching.decisions.is_some() {
-            let decided = Matched::read(&step, self.resources.threads)
-                .await?
-                .decided();
-            for (weight, decision) in decided {
-                let Some(stratum) = stratum_of(&mut strata, weight) else {
-                    continue;
-                };
-                stratum.decided += 1;
-                stratum.decided_same += u64::from(decision == Decision::Same);
-            }
-        }
+        let pairs = step.pairs(self.resources.threads).await?;
+        let row_of = |key: &String| rows.get(key.as_str()).copied();
+        let weighed = pairs
+            .iter()
+            .filter_map(|pair| Some((row_of(&pair.one)?, row_of(&pair.other)?, pair.weight)));
+        let weighed: Vec<(u32, u32, f64)> = weighed.collect();
+        let bands = bands(matching);
+        let (drawn, cannot_say) = judged(&pairs, &bands);
         let truth = match truth {
             Some(file) => {
                 let truth = truth::read(file, matching)?;
@@ -157,14 +183,22 @@ impl Runner {
         for size in sizes.values() {
             *of_size.entry(*size).or_default() += 1;
         }
-        let is_same = |stratum: &&Stratum| stratum.from >= matching.same_from;
         let believed =
             |weights: &mut dyn Iterator<Item = f64>| -> f64 { weights.map(probability).sum() };
         let weights = || weighed.iter().map(|pair| pair.2);
         let above = || weights().filter(|weight| *weight >= matching.same_from);
         let (hits, all) = (believed(&mut above()), believed(&mut weights()));
         let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 1.0 };
+        let held = bridges(&weighed, &entities);
+        let id_of: Vec<&String> = ids.values().collect();
+        let told = held.iter().take(BRIDGES).map(|bridge| BridgeStory {
+            id: id_of[bridge.one as usize].clone(),
+            weight: bridge.weight.is_finite().then_some(bridge.weight),
+            parts: bridge.parts,
+        });
         Ok(MatchEvaluation {
+            bridges: told.collect(),
+            bridges_count: held.len() as u64,
             table: matching.table.to_string(),
             release: step.release(),
             records: ids.len() as u64,
@@ -174,8 +208,8 @@ impl Runner {
             truth,
             believed_precision: share(hits, above().count() as f64),
             believed_recall: share(hits, all),
-            decided_precision: interval(strata.iter().filter(is_same)),
-            strata,
+            judged: by_people(&drawn, cannot_say, &bands, matching.same_from),
+            strata: strata(&drawn, &bands),
             sizes: of_size,
             rules: rules(&learnt),
             levels: levels(&learnt),
@@ -183,83 +217,52 @@ impl Runner {
     }
 }
 
-impl Step<'_> {
-    /// Pairs that were weighed, by rows; those that a rule without exception joined weigh endlessly much.
-    async fn weighed(&self, rows: &HashMap<&str, u32>) -> Result<Vec<(u32, u32, f64)>> {
-        let matching = self.matching();
-        let edges = self.beside(MatchTable::Edges)?;
-        let key = matching.record_key.iter().map(|column| &column.value);
-        let mut columns: Vec<String> = key.clone().map(|column| text_sql(column)).collect();
-        columns.extend(key.map(|column| text_sql(&format!("other_{column}"))));
-        columns.push("weight".to_string());
-        let columns = columns.iter().enumerate();
-        let columns: Vec<String> = columns.map(|(at, c)| format!("{c} as \"_{at}\"")).collect();
-        let sql = format!("select {} from {edges} order by 1, 2", columns.join(", "));
-        let batch = self.query(edges, &sql).await?;
-        let parts = matching.record_key.len();
-        let named = |from: usize| -> Result<Vec<String>> {
-            let columns = batch.columns()[from..from + parts].iter();
-            let columns = columns.map(texts).collect::<Result<Vec<_>>>()?;
-            let key = |row: usize| {
-                let parts: Vec<&str> = columns.iter().map(|column| column.value(row)).collect();
-                parts.join("\u{1f}")
-            };
-            Ok((0..batch.num_rows()).map(key).collect())
-        };
-        let (one, other) = (named(0)?, named(parts)?);
-        let weights = batch.column(2 * parts).as_primitive_opt::<Float64Type>();
-        let weights = weights.ok_or_else(|| Error::internal("weights are no numbers"))?;
-        let pairs = one.iter().zip(&other).enumerate();
-        let pairs = pairs.filter_map(|(at, (one, other))| {
-            let (one, other) = (rows.get(one.as_str())?, rows.get(other.as_str())?);
-            let weight = if weights.is_valid(at) {
-                weights.value(at)
-            } else {
-                f64::INFINITY
-            };
-            Some((*one, *other, weight))
-        });
-        Ok(pairs.collect())
-    }
+fn strata(drawn: &[Drawn], bands: &[f64]) -> Vec<Stratum> {
+    let strata = bands.iter().zip(drawn).map(|(from, drawn)| Stratum {
+        from: *from,
+        pairs: drawn.pairs,
+        believed: drawn.believed,
+        answered: drawn.answered,
+        answered_same: drawn.same,
+    });
+    strata.collect()
 }
 
-fn strata(weighed: &[(u32, u32, f64)], lowest: f64) -> Vec<Stratum> {
-    let first = (lowest / STRATUM).floor() as i64;
-    let last = (HIGHEST / STRATUM) as i64;
-    let mut strata: Vec<Stratum> = (first..=last.max(first))
-        .map(|at| Stratum {
-            from: at as f64 * STRATUM,
-            ..Stratum::default()
-        })
-        .collect();
-    for (_, _, weight) in weighed {
-        if let Some(stratum) = stratum_of(&mut strata, *weight) {
-            stratum.pairs += 1;
-            stratum.believed += probability(*weight);
-        }
-    }
-    strata
-}
-
-/// The stratum of a weight; those below the first were not weighed.
-fn stratum_of(strata: &mut [Stratum], weight: f64) -> Option<&mut Stratum> {
-    let at = strata.partition_point(|stratum| stratum.from <= weight);
-    strata.get_mut(at.checked_sub(1)?)
-}
-
-/// The share of one person in strata, from samples of each; `None` where people decided on nothing.
-fn interval<'a>(strata: impl Iterator<Item = &'a Stratum> + Clone) -> Option<(f64, f64)> {
-    if strata.clone().all(|stratum| stratum.decided == 0) {
+/// What people's answers say of the whole, at the threshold and at others.
+fn by_people(
+    drawn: &[Drawn],
+    cannot_say: u64,
+    bands: &[f64],
+    same_from: f64,
+) -> Option<JudgedByPeople> {
+    let answered: u64 = drawn.iter().map(|band| band.answered).sum();
+    if answered == 0 {
         return None;
     }
-    let (mut low, mut high, mut pairs) = (0.0, 0.0, 0.0);
-    for stratum in strata {
-        let (from, to) = wilson(stratum.decided_same, stratum.decided);
-        low += from * stratum.pairs as f64;
-        high += to * stratum.pairs as f64;
-        pairs += stratum.pairs as f64;
+    let at = |band: usize| {
+        let (missed, found) = drawn.split_at(band);
+        (story(precision(found)), story(recall(missed, found)))
+    };
+    let (precision, recall) = at(band_of(bands, same_from).unwrap_or_default());
+    let by_threshold = bands.iter().enumerate().map(|(band, from)| {
+        let (precision, recall) = at(band);
+        (*from, precision, recall)
+    });
+    Some(JudgedByPeople {
+        answered,
+        cannot_say,
+        precision,
+        recall,
+        by_threshold: by_threshold.collect(),
+    })
+}
+
+fn story(estimate: Estimate) -> EstimateStory {
+    EstimateStory {
+        value: estimate.value,
+        low: estimate.low,
+        high: estimate.high,
     }
-    (pairs > 0.0).then(|| (low / pairs, high / pairs))
 }
 
 fn against(

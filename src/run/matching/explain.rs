@@ -371,7 +371,7 @@ impl Matched {
         if let Some(table) = &matching.decisions {
             let sql = decisions::sql(step.plan, &table.value);
             let rows = step.query(&table.value, &sql).await?;
-            records.decisions = decisions::of_rows(&rows, step.plan, &read.keys)?;
+            records.decisions = decisions::of_rows(&rows, step.plan, &read.keys)?.of_pairs;
         }
         let model = step.beside(MatchTable::Model)?;
         let rows = step.query(model, &format!("select * from {model}")).await?;
@@ -401,9 +401,11 @@ impl Matched {
         })
     }
 
-    /// Pairs that people decided on and could, by weight.
-    pub(super) fn decided(&self) -> Vec<(f64, Decision)> {
-        self.explainer.decided()
+    /// Pairs that people were asked about, by the keys of both: what the evidence says of them, and what people.
+    pub(super) fn decided(&self) -> impl Iterator<Item = (&str, &str, f64, Decision)> {
+        let key = |row: u32| self.read.keys[row as usize].as_str();
+        let decided = self.explainer.decided().into_iter();
+        decided.map(move |(one, other, weight, decision)| (key(one), key(other), weight, decision))
     }
 
     /// The row of a record as people type it: the parts of its key with `:` between.

@@ -9,11 +9,14 @@ mod forecast;
 mod model_file;
 mod read;
 mod review;
+mod sample;
 mod tables;
 mod train;
 mod truth;
 
-pub(crate) use evaluate::{AgainstTruth, MatchEvaluation, RatesStory};
+pub(crate) use evaluate::{
+    AgainstTruth, EstimateStory, JudgedByPeople, LevelStory, MatchEvaluation, RatesStory,
+};
 pub(crate) use explain::{EntityStory, MergeStory, PairStory};
 pub(crate) use forecast::MatchForecast;
 #[cfg(test)]
@@ -80,7 +83,8 @@ impl Execution {
         if let (Some(pinned), None) = (&matching.model, &known) {
             return Err(not_of_these_records(pinned, matching));
         }
-        records.decisions = self.decisions(matched, &read.keys).await?;
+        let decisions = self.decisions(matched, &read.keys).await?;
+        records.decisions.clone_from(&decisions.of_pairs);
         let resolved = tokio::task::spawn_blocking(move || resolve(records, &settings, known))
             .await
             .map_err(|error| Error::internal("matching broke off").caused_by(error))?
@@ -96,7 +100,7 @@ impl Execution {
             let columns = match part {
                 MatchTable::Ids => ids(key, &assigned),
                 MatchTable::Edges => edges(key, &resolved)?,
-                MatchTable::Review => review(key, &resolved)?,
+                MatchTable::Review => review(key, &resolved, &decisions.collisions())?,
                 MatchTable::Redirects => redirects(&assigned),
                 MatchTable::Model => {
                     let pairs = &resolved.pairs_of_rules;

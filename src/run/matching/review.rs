@@ -4,7 +4,9 @@ use chrono::{DateTime, Utc};
 use datafusion::arrow::array::{Array, StringArray};
 
 use super::super::Runner;
+use super::explain::Step;
 use super::read::text_sql;
+use super::sample::{Weighed, bands, to_ask};
 use super::tables::texts;
 use crate::error::{Error, Result};
 use crate::name::{ReleaseNumber, TableName};
@@ -73,13 +75,14 @@ pub(super) fn chosen<'a>(project: &'a Project, table: Option<&TableName>) -> Res
 }
 
 impl Runner {
-    /// The pairs of a match step that wait for a person.
+    /// The pairs of a match step that wait for a person; with a size, those of a sample by which people judge the whole match.
     ///
     /// # Errors
     /// Where the step was never built, or a mistake hides what it compares.
     pub(crate) async fn review(
         &self,
         table: Option<&TableName>,
+        sample: Option<usize>,
         as_of: DateTime<Utc>,
     ) -> Result<Review> {
         let matching = chosen(&self.project, table)?;
@@ -92,7 +95,19 @@ impl Runner {
         let queue = matching.tables.get(&MatchTable::Review);
         let queue = queue.ok_or_else(|| Error::internal("a match without a review"))?;
         let columns = compared_columns(matched);
-        let sql = sql(matching, queue, &columns);
+        let wanted = match sample {
+            None => queue.to_string(),
+            Some(size) => {
+                let step = Step::open(self, &outline, table, as_of).await?;
+                let pairs = step.pairs(self.resources.threads).await?;
+                drawn_sql(matching, &to_ask(&pairs, &bands(matching), size))
+            }
+        };
+        let order = match sample {
+            None => format!("abs(pair.weight - {}) nulls first", matching.same_from),
+            Some(_) => "pair.\"_place\"".to_string(),
+        };
+        let sql = sql(matching, &wanted, &order, &columns);
         let tables = [queue, &matching.records.value];
         let rows = catalog.query_over(&outline, release.as_ref(), &tables, &sql);
         let rows = rows.await?;
@@ -145,7 +160,7 @@ pub(super) fn compared_columns(matched: &MatchPlan) -> Vec<String> {
 }
 
 /// Both keys, weight, reason, agreement, and each column of both records.
-fn sql(matching: &Matching, queue: &TableName, columns: &[String]) -> String {
+fn sql(matching: &Matching, wanted_pairs: &str, first: &str, columns: &[String]) -> String {
     let keys: Vec<&String> = matching.record_key.iter().map(|c| &c.value).collect();
     let text = |of: &str, column: &str| format!("cast({of}.\"{column}\" as varchar)");
     let mut wanted: Vec<String> = keys.iter().map(|key| text("pair", key)).collect();
@@ -176,19 +191,63 @@ fn sql(matching: &Matching, queue: &TableName, columns: &[String]) -> String {
     let on = |of: &str, prefix: &str| {
         let equal = keys.iter();
         let equal: Vec<String> = equal
-            .map(|key| format!("pair.\"{prefix}{key}\" = {of}.\"{key}\""))
+            .map(|key| {
+                let keys = [format!("pair.\"{prefix}{key}\""), format!("{of}.\"{key}\"")];
+                keys.map(|key| format!("cast({key} as varchar)"))
+                    .join(" = ")
+            })
             .collect();
         equal.join(" and ")
     };
     let order: Vec<String> = (1..=2 * keys.len()).map(|at| at.to_string()).collect();
     format!(
-        "select {} from {queue} as pair join {records} as one on {} join {records} as other on {} \
-         order by abs(pair.weight - {}) nulls first, {}",
+        "select {} from {wanted_pairs} as pair join {records} as one on {} join {records} as other on {} \
+         order by {first}, {}",
         wanted.join(", "),
         on("one", ""),
         on("other", "other_"),
-        matching.same_from,
         order.join(", ")
+    )
+}
+
+/// Pairs that were drawn, in their order, as rows of a review.
+fn drawn_sql(matching: &Matching, drawn: &[&Weighed]) -> String {
+    let keys = || {
+        matching
+            .record_key
+            .iter()
+            .map(|column| column.value.clone())
+    };
+    let mut names = vec!["_place".to_string()];
+    names.extend(keys());
+    names.extend(keys().map(|key| format!("other_{key}")));
+    names.extend(["weight", "reason", "agreement"].map(String::from));
+    let row = |place: usize, pair: Option<&Weighed>| {
+        let text = |text: &str| format!("'{}'", text.replace('\'', "''"));
+        let parts = |key: &str| key.split('\u{1f}').map(text).collect::<Vec<String>>();
+        let nothing = || keys().map(|_| "''".to_string()).collect();
+        let mut cells = vec![place.to_string()];
+        cells.extend(pair.map_or_else(nothing, |pair| parts(&pair.one)));
+        cells.extend(pair.map_or_else(nothing, |pair| parts(&pair.other)));
+        let weight = pair
+            .map(|pair| pair.weight)
+            .filter(|weight| weight.is_finite());
+        let weight = weight.map_or("null".to_string(), |weight| format!("{weight:.4}"));
+        cells.push(format!("cast({weight} as double)"));
+        cells.push(text("drawn to judge the match"));
+        cells.push(text(pair.map_or("", |pair| &pair.agreement)));
+        format!("({})", cells.join(", "))
+    };
+    let rows = drawn.iter().enumerate();
+    let mut rows: Vec<String> = rows.map(|(place, pair)| row(place, Some(*pair))).collect();
+    // an empty list of values is no SQL
+    rows.push(row(drawn.len(), None));
+    let names: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
+    format!(
+        "(select * from (values {}) as drawn({}) where \"_place\" < {})",
+        rows.join(", "),
+        names.join(", "),
+        drawn.len()
     )
 }
 

@@ -1,5 +1,7 @@
 //! What a match step makes, as rows of its tables.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -29,10 +31,12 @@ pub(super) fn ids(key: &[ArrayRef], assigned: &Assigned) -> Vec<ArrayRef> {
 /// Keys of both records, weight, what was decided and why.
 pub(super) fn edges(key: &[ArrayRef], resolved: &Resolved) -> Result<Vec<ArrayRef>> {
     let all: Vec<&Pair> = resolved.pairs.iter().collect();
-    pairs(key, &all, |pair| match pair.verdict {
-        Verdict::Same => "same",
-        Verdict::Doubtful => "doubtful",
-        Verdict::Parted => "parted",
+    pairs(key, &all, |pair| {
+        Cow::Borrowed(match pair.verdict {
+            Verdict::Same => "same",
+            Verdict::Doubtful => "doubtful",
+            Verdict::Parted => "parted",
+        })
     })
 }
 
@@ -42,22 +46,36 @@ pub(super) fn to_review(resolved: &Resolved) -> impl Iterator<Item = &Pair> {
     pairs.filter(|pair| pair.verdict != Verdict::Same && pair.decision.is_none())
 }
 
-pub(super) fn review(key: &[ArrayRef], resolved: &Resolved) -> Result<Vec<ArrayRef>> {
+/// `collisions`: where the decisions are written that cannot all hold, by the pairs that they are of.
+pub(super) fn review(
+    key: &[ArrayRef],
+    resolved: &Resolved,
+    collisions: &BTreeMap<(u32, u32), Vec<String>>,
+) -> Result<Vec<ArrayRef>> {
     let mut wanted: Vec<&Pair> = to_review(resolved).chain(&resolved.contradicted).collect();
     wanted.sort_by_key(|pair| (pair.one, pair.other));
-    pairs(key, &wanted, |pair| match (pair.decision, pair.verdict) {
-        (Some(Decision::Contested), _) => "decided to be the same and to be different",
-        (Some(_), Verdict::Same) => "decided to be different, and other decisions make them one",
-        (Some(_), _) => "decided to be the same, and other decisions or `cannot` part them",
-        (None, Verdict::Parted) => "other records of the two speak against it",
-        (None, _) => "the weight lies between the thresholds",
+    pairs(key, &wanted, |pair| {
+        let reason = match (pair.decision, pair.verdict) {
+            (Some(Decision::Contested), _) => "decided to be the same and to be different",
+            (Some(_), Verdict::Same) => {
+                "decided to be different, and other decisions make them one"
+            }
+            (Some(_), _) => "decided to be the same, and other decisions or `cannot` part them",
+            (None, Verdict::Parted) => "other records of the two speak against it",
+            (None, _) => "the weight lies between the thresholds",
+        };
+        let written = collisions.get(&(pair.one, pair.other));
+        match written.filter(|_| pair.decision.is_some()) {
+            Some(written) => Cow::Owned(format!("{reason}: {}", written.join(", "))),
+            None => Cow::Borrowed(reason),
+        }
     })
 }
 
 fn pairs(
     key: &[ArrayRef],
     wanted: &[&Pair],
-    word: impl Fn(&Pair) -> &'static str,
+    word: impl Fn(&Pair) -> Cow<'static, str>,
 ) -> Result<Vec<ArrayRef>> {
     let one: UInt32Array = wanted.iter().map(|pair| Some(pair.one)).collect();
     let other: UInt32Array = wanted.iter().map(|pair| Some(pair.other)).collect();

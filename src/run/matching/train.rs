@@ -121,7 +121,7 @@ impl Runner {
             let rows = step
                 .query(&table.value, &decisions::sql(plan, &table.value))
                 .await?;
-            given.decisions = decisions::of_rows(&rows, plan, &read.keys)?;
+            given.decisions = decisions::of_rows(&rows, plan, &read.keys)?.of_pairs;
         }
         let settings = settings(plan, &reading, threads, as_of);
         let resolved = tokio::task::spawn_blocking(move || resolve(given, &settings, None))

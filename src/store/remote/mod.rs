@@ -8,9 +8,9 @@ mod guarded;
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::aws::AmazonS3Builder;
-use object_store::azure::MicrosoftAzureBuilder;
-use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::azure::{MicrosoftAzure, MicrosoftAzureBuilder};
+use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder};
 use object_store::limit::LimitStore;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
@@ -102,9 +102,9 @@ fn open_with(bucket: &Bucket, environment: &Environment) -> Result<Arc<dyn Objec
         Provider::Google => {}
     }
     let built = match bucket.provider {
-        Provider::S3 => s3(bucket, environment, patience)?,
-        Provider::Azure => azure(bucket, environment, patience),
-        Provider::Google => google(bucket, environment, patience),
+        Provider::S3 => Both::of(s3(bucket, environment)?, patience),
+        Provider::Azure => Both::of(azure(bucket, environment), patience),
+        Provider::Google => Both::of(google(bucket, environment), patience),
     };
     let both = built.map_err(|error| {
         let told = Told::of(bucket.provider, &error);
@@ -177,9 +177,50 @@ struct Both {
     curt: Arc<dyn ObjectStore>,
 }
 
-type Built = object_store::Result<Both>;
+/// What the builders of all providers can do, each in its own type.
+trait Settings: Clone {
+    type Store: ObjectStore;
+    fn retrying(self, retry: RetryConfig) -> Self;
+    fn with_credentials_of(self, store: &Self::Store) -> Self;
+    fn open(self) -> object_store::Result<Self::Store>;
+}
 
-fn s3(bucket: &Bucket, environment: &Environment, patience: RetryConfig) -> Result<Built> {
+macro_rules! settings {
+    ($builder:ty, $store:ty) => {
+        impl Settings for $builder {
+            type Store = $store;
+
+            fn retrying(self, retry: RetryConfig) -> Self {
+                self.with_retry(retry)
+            }
+
+            fn with_credentials_of(self, store: &$store) -> Self {
+                self.with_credentials(Arc::clone(store.credentials()))
+            }
+
+            fn open(self) -> object_store::Result<$store> {
+                self.build()
+            }
+        }
+    };
+}
+
+settings!(AmazonS3Builder, AmazonS3);
+settings!(MicrosoftAzureBuilder, MicrosoftAzure);
+settings!(GoogleCloudStorageBuilder, GoogleCloudStorage);
+
+impl Both {
+    fn of(settings: impl Settings, patience: RetryConfig) -> object_store::Result<Self> {
+        let curt = settings.clone().retrying(brief()).open()?;
+        let patient = settings.with_credentials_of(&curt).retrying(patience);
+        Ok(Self {
+            patient: Arc::new(patient.open()?),
+            curt: Arc::new(curt),
+        })
+    }
+}
+
+fn s3(bucket: &Bucket, environment: &Environment) -> Result<AmazonS3Builder> {
     let profile = Profile::read(environment)?;
     let mut builder = AmazonS3Builder::new();
     for (name, value) in environment.beginning_with("AWS_") {
@@ -223,21 +264,10 @@ fn s3(bucket: &Bucket, environment: &Environment, patience: RetryConfig) -> Resu
             builder = builder.with_allow_http(true);
         }
     }
-    builder = builder.with_bucket_name(&bucket.name);
-    Ok((|| {
-        let curt = builder.clone().with_retry(brief()).build()?;
-        let patient = builder
-            .with_credentials(Arc::clone(curt.credentials()))
-            .with_retry(patience)
-            .build()?;
-        Ok(Both {
-            patient: Arc::new(patient),
-            curt: Arc::new(curt),
-        })
-    })())
+    Ok(builder.with_bucket_name(&bucket.name))
 }
 
-fn azure(bucket: &Bucket, environment: &Environment, patience: RetryConfig) -> Built {
+fn azure(bucket: &Bucket, environment: &Environment) -> MicrosoftAzureBuilder {
     let mut builder = MicrosoftAzureBuilder::new();
     for (name, value) in environment.beginning_with("AZURE_") {
         let is_ours = name == "azure_container_name";
@@ -261,19 +291,10 @@ fn azure(bucket: &Bucket, environment: &Environment, patience: RetryConfig) -> B
     if endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) {
         builder = builder.with_allow_http(true);
     }
-    builder = builder.with_container_name(&bucket.name);
-    let curt = builder.clone().with_retry(brief()).build()?;
-    let patient = builder
-        .with_credentials(Arc::clone(curt.credentials()))
-        .with_retry(patience)
-        .build()?;
-    Ok(Both {
-        patient: Arc::new(patient),
-        curt: Arc::new(curt),
-    })
+    builder.with_container_name(&bucket.name)
 }
 
-fn google(bucket: &Bucket, environment: &Environment, patience: RetryConfig) -> Built {
+fn google(bucket: &Bucket, environment: &Environment) -> GoogleCloudStorageBuilder {
     let mut builder = GoogleCloudStorageBuilder::new();
     if let Some(path) = environment.get("SERVICE_ACCOUNT") {
         builder = builder.with_service_account_path(path);
@@ -284,16 +305,7 @@ fn google(bucket: &Bucket, environment: &Environment, patience: RetryConfig) -> 
             builder = builder.with_config(key, value);
         }
     }
-    builder = builder.with_bucket_name(&bucket.name);
-    let curt = builder.clone().with_retry(brief()).build()?;
-    let patient = builder
-        .with_credentials(Arc::clone(curt.credentials()))
-        .with_retry(patience)
-        .build()?;
-    Ok(Both {
-        patient: Arc::new(patient),
-        curt: Arc::new(curt),
-    })
+    builder.with_bucket_name(&bucket.name)
 }
 
 #[cfg(test)]

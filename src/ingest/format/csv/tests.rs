@@ -511,3 +511,30 @@ async fn numbers_booleans_and_counted_times_are_read_as_the_source_says() {
         ]
     );
 }
+
+#[tokio::test]
+async fn several_threads_read_what_one_reads() {
+    let mut text = "id,name,note\n".to_string();
+    let filler = "x\n".repeat(2_000);
+    for id in 0..2_000 {
+        let line = match id % 300 {
+            0 => format!("{id},å\n"),
+            1 => format!("no number,å,\"{filler}\"\n"),
+            2 => format!("{id},\"open,{id}\n"),
+            3 => "\n".to_string(),
+            _ => format!("{id},å,\"{filler},\"\n"),
+        };
+        text.push_str(&line);
+    }
+    let mut bench = bench(csv(), &["id"], &texts());
+    let mut read = Vec::new();
+    for threads in [1, 2, 5] {
+        bench.threads = threads;
+        let decoded = bench.decode(&format!("{threads}.csv"), &text).await;
+        let texts = ["raw", "reason", "key"].map(|column| reject_texts(&decoded, column));
+        let rows = accepted(&decoded);
+        read.push((rows, rejects(&decoded), texts, decoded.report.records));
+    }
+    assert_eq!((read[0].0.len(), read[0].1.len()), (1_972, 21));
+    assert!(read.iter().all(|same| *same == read[0]));
+}

@@ -61,11 +61,12 @@ pub(in crate::ingest::format) fn workbook_of(sheets: &[(&str, String)]) -> Vec<u
 }
 
 /// A ZIP archive of parts that are not packed.
-fn archive(parts: &[(String, String)]) -> Vec<u8> {
+pub(in crate::ingest::format) fn archive<T: AsRef<[u8]>>(parts: &[(String, T)]) -> Vec<u8> {
     let (mut out, mut list) = (Vec::new(), Vec::new());
     for (name, text) in parts {
+        let text = text.as_ref();
         let mut crc = Crc::new();
-        crc.update(text.as_bytes());
+        crc.update(text);
         let size = (text.len() as u32).to_le_bytes();
         let mut head = vec![20, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         head.extend(crc.sum().to_le_bytes());
@@ -76,7 +77,7 @@ fn archive(parts: &[(String, String)]) -> Vec<u8> {
         out.extend(b"PK\x03\x04");
         out.extend(&head);
         out.extend(name.as_bytes());
-        out.extend(text.as_bytes());
+        out.extend(text);
         list.extend(b"PK\x01\x02\x14\x00");
         list.extend(&head);
         list.extend([0; 10]);

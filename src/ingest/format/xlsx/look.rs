@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::sheet::{Rows, Value};
 use super::workbook::Workbook;
-use super::zip::Archive;
 use super::{no_workbook, refused};
 use crate::error::Result;
+use crate::ingest::zip::Archive;
 
 /// Longest row in bytes.
 const MAX_ROW_BYTES: usize = 16 << 20;

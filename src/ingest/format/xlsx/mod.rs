@@ -7,6 +7,7 @@
 
 #[cfg(test)]
 pub(super) mod fixture;
+mod frame;
 mod look;
 mod serial;
 mod sheet;
@@ -14,14 +15,13 @@ mod sheet;
 mod tests;
 mod workbook;
 mod xml;
-mod zip;
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
+use frame::{Framed, join, merged};
 use sheet::{Row, Rows, Value};
 use workbook::{Refusal, Sheet, Workbook};
-use zip::Archive;
 
 pub(crate) use look::{sheet_names, sheet_rows};
 
@@ -34,6 +34,7 @@ use crate::ingest::cell::{Cell, CellKind};
 use crate::ingest::conform::{Breach, Converter, Escaping, Origin, Records};
 use crate::ingest::output::Place;
 use crate::ingest::rule::{Fault, Rule};
+use crate::ingest::zip::Archive;
 use crate::project::{Encoding, XlsxRead};
 
 /// Text of a batch beyond which it is handed over, however few its rows.
@@ -241,7 +242,7 @@ impl Format for Xlsx {
 
     fn decode(&self, bytes: &mut dyn Read, mut task: Decoding<'_>) -> Result<Seen> {
         let file = task.file;
-        if copy(bytes, &task)?.is_none() {
+        if copy(bytes, task.scratch, file)?.is_none() {
             return Ok(Seen::default());
         }
         let damaged = |error| no_workbook(file, Some(error));
@@ -250,29 +251,37 @@ impl Format for Xlsx {
         let sheet = self.sheet(&workbook, file)?;
         let part = archive.read(&sheet.part).map_err(damaged)?;
         let part = part.ok_or_else(|| no_workbook(file, None))?;
-        let mut rows = Rows::new(part, &workbook, task.max_record_bytes);
-        let mut layout = (!self.read.header).then(|| by_position(task.conformer));
-        let mut batch = Batch::default();
-        while let Some(row) = rows.next().map_err(damaged)? {
-            let is_blank = row.cells.is_empty() && !row.is_too_long;
-            if row.number <= self.read.skip_lines as i64 || is_blank {
-                continue;
-            }
-            let Some(layout) = &layout else {
-                if row.is_too_long {
-                    return Err(header_too_long(row.number, file));
+        let rows = Rows::new(part, &workbook, task.max_record_bytes);
+        let mut rows = Framed::new(rows, &self.read.frame);
+        let layout = match self.read.header_rows {
+            0 => by_position(task.conformer),
+            count => {
+                // they stand behind the rows, so that these are read twice where they matter
+                let merged = match archive.read(&sheet.part).map_err(damaged)? {
+                    Some(part) if count > 1 => merged(part).map_err(damaged)?,
+                    _ => Vec::new(),
+                };
+                let mut names = Vec::new();
+                for number in 0..count {
+                    match rows.any().map_err(damaged)? {
+                        None if number == 0 => return Ok(Seen::default()),
+                        None => break,
+                        Some(row) if row.is_too_long => {
+                            return Err(header_too_long(row.number, file));
+                        }
+                        Some(row) => names = join(names, &row, &merged),
+                    }
                 }
-                layout = Some(by_header(task.conformer, names(&row), file)?);
-                continue;
-            };
-            batch.push(&row, layout);
+                by_header(task.conformer, names, file)?
+            }
+        };
+        let mut batch = Batch::default();
+        while let Some(row) = rows.record().map_err(damaged)? {
+            batch.push(&row, &layout);
             if batch.is_full() {
-                std::mem::take(&mut batch).write(layout, &mut task)?;
+                std::mem::take(&mut batch).write(&layout, &mut task)?;
             }
         }
-        let Some(layout) = layout else {
-            return Ok(Seen::default());
-        };
         batch.write(&layout, &mut task)?;
         Ok(layout.seen)
     }

@@ -256,7 +256,7 @@ fn cell(element: &BytesStart<'_>, next_column: usize, row: i64) -> Result<Open, 
 }
 
 /// `C5` → column 2 of row 5.
-fn place_of(place: &str) -> Option<(usize, i64)> {
+pub(super) fn place_of(place: &str) -> Option<(usize, i64)> {
     let digits = place.find(|letter: char| !letter.is_ascii_alphabetic())?;
     let (letters, row) = place.split_at(digits);
     let column = letters.bytes().fold(0_usize, |column, letter| {

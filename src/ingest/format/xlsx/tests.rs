@@ -1,6 +1,6 @@
 use super::fixture::{text_cell, workbook, workbook_of};
 use crate::ingest::testing::{Bench, accepted, contract, rejects, source, xlsx};
-use crate::project::{ColumnType, Conversions, Load, Read, XlsxRead};
+use crate::project::{ColumnType, Conversions, Frame, Load, Read, XlsxRead};
 
 fn bench(read: XlsxRead) -> Bench {
     let money = ColumnType::Decimal {
@@ -99,7 +99,10 @@ async fn the_first_sheet_in_sight_is_read_or_the_one_that_is_named() {
     let other = [header(), r#"<c r="B2"><v>8</v></c>"#.into()];
     let book = workbook(&[("~Lists", &other), ("Svar", &title)]);
     let read = XlsxRead {
-        skip_lines: 2,
+        frame: Frame {
+            skip_lines: 2,
+            ..Frame::default()
+        },
         ..xlsx()
     };
     let first = bench(read);
@@ -122,7 +125,7 @@ async fn the_first_sheet_in_sight_is_read_or_the_one_that_is_named() {
 #[tokio::test]
 async fn without_a_header_columns_stand_in_contract_order_and_more_of_them_reject() {
     let read = XlsxRead {
-        header: false,
+        header_rows: 0,
         ..xlsx()
     };
     let rows = [
@@ -280,4 +283,88 @@ async fn a_sheet_that_breaks_off_between_rows_is_refused() {
     let book = workbook_of(&[("Svar", format!(r#"<row r="1">{}</row><!--"#, header()))]);
     let refusal = bench(xlsx()).refusal("a.xlsx", book).await;
     assert!(refusal.contains("K0422"), "{refusal}");
+}
+
+#[tokio::test]
+async fn a_sheet_as_people_write_it_is_read_between_its_title_and_its_totals() {
+    let text = |text: &str| text_cell(Some(text));
+    let number = |value: i64| format!("<c><v>{value}</v></c>");
+    let rows = [
+        text("F\u{f6}rs\u{e4}ljning 2026"),
+        [
+            text("Kund"),
+            text("Januari"),
+            "<c/>".into(),
+            text("Februari"),
+            "<c/>".into(),
+        ]
+        .concat(),
+        [
+            "<c/>".to_string(),
+            text("st"),
+            text("kr"),
+            text("st"),
+            text("kr"),
+        ]
+        .concat(),
+        [text("Anna"), number(1), number(10), number(2), number(20)].concat(),
+        [
+            text("Totalt AB"),
+            number(3),
+            number(30),
+            number(4),
+            number(40),
+        ]
+        .concat(),
+        [
+            text("Totalt:"),
+            number(4),
+            number(40),
+            number(6),
+            number(60),
+        ]
+        .concat(),
+        text("skrivet av Bo"),
+    ];
+    let rows: String = (1..)
+        .zip(&rows)
+        .map(|(at, cells)| format!(r#"<row r="{at}">{cells}</row>"#))
+        .collect();
+    let merged = r#"</sheetData><mergeCells><mergeCell ref="A2:A3"/><mergeCell ref="B2:C2"/><mergeCell ref="D2:E2"/></mergeCells><sheetData>"#;
+    let book = workbook_of(&[("Blad1", rows + merged)]);
+    let columns = [
+        ("customer<Kund", ColumnType::Varchar),
+        ("january<Januari kr", ColumnType::Integer),
+        ("february<Februari kr", ColumnType::Integer),
+    ];
+    let bench = |frame: Frame| {
+        let read = XlsxRead {
+            header_rows: 2,
+            frame: Frame {
+                skip_lines: 1,
+                ..frame
+            },
+            ..xlsx()
+        };
+        let source = source(Read::Xlsx(read), Load::Append);
+        Bench::new(source, contract(&["customer"], &columns))
+    };
+    let until = Frame {
+        until: vec!["Totalt:".into()],
+        ..Frame::default()
+    };
+    let footer = Frame {
+        skip_footer: 2,
+        ..Frame::default()
+    };
+    for frame in [until, footer] {
+        let bench = bench(frame);
+        let decoded = bench.decode("a.xlsx", &book).await;
+        assert_eq!(accepted(&decoded), ["Anna|10|20", "Totalt AB|30|40"]);
+        assert_eq!(
+            decoded.report.ignored_columns,
+            ["Januari st", "Februari st"]
+        );
+        assert_eq!(decoded.report.records, 2);
+    }
 }

@@ -5,7 +5,7 @@ use std::io;
 
 use super::serial::NumberFormat;
 use super::xml::{Node, Xml, attribute, name};
-use super::zip::Archive;
+use crate::ingest::zip::Archive;
 
 /// Shared texts beyond this are not read: they are the one thing that must lie in memory.
 const MAX_TEXT_BYTES: usize = 256 << 20;

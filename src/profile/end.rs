@@ -1,0 +1,151 @@
+//! Where the records of a table end: before a row of sums, or a line by which a tool says how many rows it wrote.
+
+use std::collections::{BTreeSet, VecDeque};
+
+/// How rows of sums begin, in small letters.
+const SUMS: [&str; 14] = [
+    "grand total",
+    "totals",
+    "totalt",
+    "total",
+    "i alt",
+    "sammanlagt",
+    "summa",
+    "summe",
+    "sum",
+    "gesamt",
+    "yhteensä",
+    "totale",
+    "totaal",
+    "subtotal",
+];
+/// Among so many last rows an end is looked for.
+const LAST: usize = 3;
+
+/// The beginning of a row or line, where nothing but an end begins so.
+fn end_of(first: &str) -> Option<String> {
+    let first = first.trim_start();
+    // `(12 rows affected)`
+    if first.starts_with('(') && first.trim_end().ends_with(')') && first.contains("row") {
+        return Some("(".to_string());
+    }
+    let word = SUMS.iter().find_map(|word| {
+        let own = first.get(..word.len())?;
+        (own.to_lowercase() == *word).then_some(own)
+    })?;
+    match first[word.len()..].chars().next() {
+        None => Some(word.to_string()),
+        // `Totalt AB` is somebody's name
+        Some(next) if next.is_alphanumeric() || matches!(next, ' ' | '_' | '-' | '\'') => None,
+        Some(next) => Some(format!("{word}{next}")),
+    }
+}
+
+/// The byte of a whole text at which its records end, and what stands there.
+pub(super) fn of_text(text: &str) -> Option<(usize, String)> {
+    let filled = |line: &&str| !line.trim().is_empty();
+    let mut last: Vec<&str> = text.lines().rev().filter(filled).take(LAST + 1).collect();
+    last.reverse();
+    // a header and a record come before it
+    let (at, end) = last
+        .iter()
+        .enumerate()
+        .skip(1)
+        .find_map(|(at, line)| Some((at, end_of(line)?)))?;
+    let is_alone = text
+        .lines()
+        .filter(|line| line.starts_with(end.as_str()))
+        .count()
+        == 1;
+    let begins = last[at].starts_with(end.as_str());
+    let byte = last[at].as_ptr() as usize - text.as_ptr() as usize;
+    (is_alone && begins).then_some((byte, end))
+}
+
+/// The rows of a sheet, the last of them held back until it is known whether they are records.
+#[derive(Default)]
+pub(super) struct Rows {
+    held: VecDeque<Vec<String>>,
+    /// How earlier rows begin that begin as an end may.
+    seen: BTreeSet<String>,
+}
+
+impl Rows {
+    /// Takes a row; gives one that is a record.
+    pub(super) fn push(&mut self, row: Vec<String>) -> Option<Vec<String>> {
+        self.held.push_back(row);
+        let row = (self.held.len() > LAST)
+            .then(|| self.held.pop_front())
+            .flatten()?;
+        self.see(&row);
+        Some(row)
+    }
+
+    /// Remembers how a row begins, where an end may begin so.
+    fn see(&mut self, row: &[String]) {
+        let Some(first) = first(row).map(str::trim_start) else {
+            return;
+        };
+        let small = first.to_lowercase();
+        if small.starts_with('(') || SUMS.iter().any(|word| small.starts_with(word)) {
+            self.seen.insert(first.to_string());
+        }
+    }
+
+    /// The rows that were held back and are records, and what ends them.
+    pub(super) fn finish(mut self) -> (Vec<Vec<String>>, Option<String>) {
+        let mut rows = Vec::with_capacity(self.held.len());
+        while let Some(row) = self.held.pop_front() {
+            let end = first(&row).and_then(end_of);
+            let is_new = |end: &String| !self.seen.iter().any(|seen| seen.starts_with(end));
+            if let Some(end) = end.filter(is_new) {
+                return (rows, Some(end));
+            }
+            self.see(&row);
+            rows.push(row);
+        }
+        (rows, None)
+    }
+}
+
+fn first(row: &[String]) -> Option<&str> {
+    let mut filled = row.iter().filter(|cell| !cell.trim().is_empty());
+    filled.next().map(String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_of_sums_ends_the_records_and_a_name_that_begins_so_does_not() {
+        let text = "Kund;Belopp\nTotalt AB;3\nSummator;2\nTotal;5\n(3 rows affected)\n";
+        assert_eq!(
+            of_text(text),
+            Some((text.find("Total;").unwrap(), "Total;".into()))
+        );
+        assert_eq!(of_text("a;b\nx;1\n(1 rows affected)\n").unwrap().1, "(");
+        for text in [
+            "a;b\nTotal;1\nTotal;2\nx;3\n",
+            "a;b\nx;1\ny;2\nz;3\n",
+            "Total;b\n",
+        ] {
+            assert_eq!(of_text(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn rows_of_a_sheet_are_held_back_until_their_end_is_known() {
+        let row = |cells: &[&str]| cells.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let mut rows = Rows::default();
+        let names = ["Anna", "Bo", "Totalt AB", "Ida"];
+        let given = names
+            .iter()
+            .filter_map(|name| rows.push(row(&[name, "1"])))
+            .count();
+        assert_eq!(given, 1);
+        assert!(rows.push(row(&["", "SUMMA:", "4"])).is_some());
+        let (left, end) = rows.finish();
+        assert_eq!((left.len(), end.as_deref()), (2, Some("SUMMA:")));
+    }
+}

@@ -1,0 +1,224 @@
+//! `- golden:` of pipelines → SQL steps: the best-known values, where they come from, and what a person should look at.
+//!
+//! A golden record is a query over the ids and the records, so it is one here too: planned, tested, explained and kept up to
+//! date as SQL that somebody wrote.
+
+mod field;
+mod sql;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::super::raw::{ColumnName, Mistake, RawGolden, RawPipelineFile, RawStep, Take, listed};
+use super::super::{ColumnType, Contract, Matching, Spanned, SqlStep};
+use super::contract::Contracts;
+use super::matching::Matches;
+use super::ownership::Owned;
+use super::{blame, pipeline_name};
+use crate::diagnostic::{Diagnostic, Place, SourceFile, Span, nearest};
+use crate::name::TableName;
+use field::Field;
+use sql::{Corrections, Golden};
+
+/// Adds the steps of every golden record.
+pub(super) fn resolve(
+    pipelines: &[(Arc<SourceFile>, Option<RawPipelineFile>)],
+    matches: &Matches,
+    contracts: &Contracts,
+    owned: &mut Owned,
+    found: &mut Vec<Diagnostic>,
+) {
+    for (file, raw) in pipelines {
+        let steps = raw.iter().flat_map(|raw| &raw.steps.items);
+        for step in steps {
+            if let RawStep::Golden(golden) = &step.value {
+                let declared_at = Place {
+                    file: Arc::clone(file),
+                    span: step.span,
+                };
+                let mistakes = add(&golden.0, &declared_at, matches, contracts, owned);
+                found.extend(mistakes.into_iter().map(|(span, m)| blame(file, span, m)));
+            }
+        }
+    }
+}
+
+type Mistakes = Vec<(Span, Mistake)>;
+
+fn add(
+    golden: &RawGolden,
+    declared_at: &Place,
+    matches: &Matches,
+    contracts: &Contracts,
+    owned: &mut Owned,
+) -> Mistakes {
+    let Some(matching) = matches.by_table.get(&golden.of.value) else {
+        return vec![(golden.of.span, no_ids(golden, matches))];
+    };
+    let mut mistakes = twice(golden, matching);
+    mistakes.extend(golden.fields.0.iter().flat_map(misfits));
+    let contract_of = |table: &TableName| contracts.drafts.get(table).map(|draft| &draft.contract);
+    let corrections = golden.corrections.as_ref().map(|table| {
+        let records = contract_of(&matching.records.value);
+        mistakes.extend(not_of_corrections(
+            table,
+            matching,
+            contract_of(&table.value),
+        ));
+        mistakes.extend(untyped(golden, matching, records));
+        Corrections {
+            table: table.value.clone(),
+            types: types(records),
+        }
+    });
+    let fields = golden.fields.0.iter();
+    let whole = Golden {
+        matching,
+        fields: fields.map(|field| Field::of(&field.value)).collect(),
+        corrections,
+    };
+    let table = &golden.table.value;
+    let beside = |suffix: &str| {
+        let name = format!("{}_{suffix}", table.name());
+        TableName::new(table.schema(), &name).ok()
+    };
+    let mut made = vec![(Some(table.clone()), whole.values_sql())];
+    if whole.best().next().is_some() {
+        made.push((beside("sources"), whole.sources_sql()));
+        made.push((beside("review"), whole.review_sql()));
+    }
+    for (table, sql) in made {
+        let Some(table) = table else { continue };
+        if owned.files.contains_key(&table)
+            || owned.steps.contains_key(&table)
+            || matches.made.contains_key(&table)
+        {
+            let mistake = Mistake::new(140, format!("`{table}` is made twice"))
+                .help("another step makes it too: give the golden record another name");
+            mistakes.push((golden.table.span, mistake));
+            continue;
+        }
+        let file = SourceFile {
+            path: declared_at.file.path.clone(),
+            text: sql,
+        };
+        let step = SqlStep {
+            table: table.clone(),
+            file: Arc::new(file),
+            pipeline: pipeline_name(&declared_at.file),
+            declared_at: declared_at.clone(),
+        };
+        owned.steps.insert(table, step);
+    }
+    mistakes
+}
+
+fn no_ids(golden: &RawGolden, matches: &Matches) -> Mistake {
+    let names: Vec<String> = matches.by_table.keys().map(ToString::to_string).collect();
+    let message = format!("`{}` is no table of ids", golden.of.value);
+    let near = nearest(
+        &golden.of.value.to_string(),
+        names.iter().map(String::as_str),
+    );
+    Mistake::new(203, message).help(match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "name the `table` of a match step".to_string(),
+    })
+}
+
+/// Columns that would stand twice in one row.
+fn twice(golden: &RawGolden, matching: &Matching) -> Mistakes {
+    let mut seen: BTreeSet<&str> = BTreeSet::from([matching.entity_id.value.as_str()]);
+    let fields = golden.fields.0.iter().map(|field| &field.value);
+    let columns = fields.flat_map(|field| match field.as_.0.is_empty() {
+        true => &field.columns.0,
+        false => &field.as_.0,
+    });
+    let again = columns.filter(|column| !seen.insert(&column.value.0));
+    let mistakes = again.map(|column| {
+        let message = format!("`{}` is in the golden record twice", column.value.0);
+        let help = "`as: NAME` calls a column otherwise; the id is there already";
+        (column.span, Mistake::new(858, message).help(help))
+    });
+    mistakes.collect()
+}
+
+/// Settings of a field that do not go together.
+fn misfits(field: &Spanned<super::super::raw::RawGoldenField>) -> Mistakes {
+    let raw = &field.value;
+    let columns = raw.columns.0.len();
+    let mut mistakes = Mistakes::new();
+    if !raw.as_.0.is_empty() && raw.as_.0.len() != columns {
+        let message = format!("{columns} columns, and {} names for them", raw.as_.0.len());
+        let mistake = Mistake::new(859, message).help("`as` names each column, in their order");
+        mistakes.push((raw.as_.0[0].span, mistake));
+    }
+    let take = raw.take.unwrap_or_default();
+    if take != Take::Best && columns > 1 {
+        let mistake = Mistake::new(859, "only the best is taken of several columns together")
+            .help("write a field for each column");
+        mistakes.push((raw.columns.0[1].span, mistake));
+    }
+    if !matches!(take, Take::Best | Take::List) && !raw.rules.0.is_empty() {
+        let mistake = Mistake::new(859, "rules choose between values, and here all are taken")
+            .help("leave `rules` out");
+        mistakes.push((field.span, mistake));
+    }
+    mistakes
+}
+
+/// Corrections without the columns that say of which record, which field and what.
+fn not_of_corrections(
+    table: &Spanned<TableName>,
+    matching: &Matching,
+    contract: Option<&Contract>,
+) -> Mistakes {
+    let Some(contract) = contract.filter(|contract| !contract.columns.is_empty()) else {
+        return Mistakes::new();
+    };
+    let wanted = matching
+        .record_key
+        .iter()
+        .map(|column| column.value.as_str());
+    let wanted: Vec<&str> = wanted.chain(["field", "value", "corrected_on"]).collect();
+    let missing = wanted.iter().filter(|name| contract.column(name).is_none());
+    let missing: Vec<String> = missing.map(|name| format!("`{name}`")).collect();
+    if missing.is_empty() {
+        return Mistakes::new();
+    }
+    let message = format!("`{}` lacks {}", table.value, missing.join(", "));
+    let mistake = Mistake::new(860, message).help(format!(
+        "a correction says of a record's person which field has which value: {}",
+        listed(&wanted)
+    ));
+    vec![(table.span, mistake)]
+}
+
+/// Columns of which nothing says what a text must become.
+fn untyped(golden: &RawGolden, matching: &Matching, records: Option<&Contract>) -> Mistakes {
+    let fields = golden.fields.0.iter().map(|field| &field.value);
+    let best = fields.filter(|field| field.take.unwrap_or_default() == Take::Best);
+    let columns = best.flat_map(|field| &field.columns.0);
+    let unknown = columns.filter(|column: &&Spanned<ColumnName>| {
+        records.is_none_or(|records| records.column(&column.value.0).is_none())
+    });
+    let mistakes = unknown.map(|column| {
+        let message = format!(
+            "nothing says of which type a correction of `{}` is",
+            column.value.0
+        );
+        let help = format!(
+            "declare the column in schemas/{}.yaml",
+            matching.records.value.location()
+        );
+        (column.span, Mistake::new(861, message).help(help))
+    });
+    mistakes.collect()
+}
+
+fn types(records: Option<&Contract>) -> Vec<(String, ColumnType)> {
+    let columns = records.into_iter().flat_map(|contract| &contract.columns);
+    columns
+        .map(|column| (column.name.value.clone(), column.data_type.clone()))
+        .collect()
+}

@@ -1,0 +1,170 @@
+//! Tables of which somebody deleted a part: what a build says, and how an operator gets them back.
+
+use std::fs;
+
+use crate::sandbox::{Said, Sandbox};
+
+/// Orders of each night, a table of SQL, and one that never goes back.
+fn company() -> Sandbox {
+    let company = Sandbox::with(&[
+        (
+            "kilde.yaml",
+            "project: company\nraw: exports/\nlake: lake/\n",
+        ),
+        (
+            "pipelines/company.yaml",
+            "sources:\n  - table: bronze.orders\n    files: orders_{exported_on:%Y%m%d}.csv\n    read: csv\nsteps:\n  - sql: gold/*\n",
+        ),
+        (
+            "schemas/bronze/orders.yaml",
+            "columns:\n  - {name: order_id, data_type: bigint}\n  - {name: amount, data_type: integer}\n",
+        ),
+        (
+            "sql/gold/sales.sql",
+            "-- gold.sales: one row.\nselect count(*) as orders_count, sum(amount) as amount from bronze.orders\n",
+        ),
+        (
+            "schemas/gold/sales.yaml",
+            "columns:\n  - {name: orders_count, data_type: bigint}\n  - {name: amount, data_type: bigint}\n",
+        ),
+        (
+            "sql/gold/given.sql",
+            "-- gold.given: one row per order.\nselect order_id from bronze.orders\n",
+        ),
+        (
+            "schemas/gold/given.yaml",
+            "rollback: keeps\ncolumns:\n  - {name: order_id, data_type: bigint}\n",
+        ),
+    ]);
+    for night in 1..=2 {
+        deliver(&company, night);
+        company.kilde(&["build"]).ended(0);
+    }
+    company
+}
+
+/// Two orders, of 10 and 20.
+fn deliver(company: &Sandbox, night: u32) {
+    let first = night * 10;
+    company.write(
+        &format!("exports/orders_202601{night:02}.csv"),
+        format!("order_id,amount\n{first},10\n{},20\n", first + 1),
+    );
+}
+
+fn lose(company: &Sandbox, below_lake: &str) {
+    let path = company.path("lake").join(below_lake);
+    match path.is_dir() {
+        true => fs::remove_dir_all(path).unwrap(),
+        false => fs::remove_file(path).unwrap(),
+    }
+}
+
+fn entry(table: &str, version: u64) -> String {
+    format!("{table}/_delta_log/{version:020}.json")
+}
+
+#[track_caller]
+fn says(said: &Said, words: &[&str]) {
+    for word in words {
+        assert!(said.stderr.contains(word), "no `{word}` in {}", said.stderr);
+    }
+}
+
+/// All that was delivered counts once, in every table and in the ledger.
+#[track_caller]
+fn assert_whole(company: &Sandbox, nights: u32) {
+    let (orders, amount) = ((2 * nights).to_string(), (30 * nights).to_string());
+    let sales = company.query("select orders_count, amount from gold.sales");
+    assert_eq!(sales, [[orders.clone(), amount]]);
+    let rows = company.query("select count(*) from bronze.orders");
+    let inserted = company.query("select sum(inserted) from ops.files");
+    assert_eq!((&rows, &inserted), (&vec![vec![orders]], &rows));
+    let said = company.kilde(&["build"]).ended(0);
+    assert!(said.stdout.contains("stands"), "{}", said.stdout);
+}
+
+#[test]
+fn a_table_whose_folder_or_log_is_lost_is_told_of_and_made_anew_when_asked() {
+    let company = company();
+    let said = company.kilde(&["build", "--rebuild", "sales"]).ended(2);
+    says(&said, &["K0725", "nothing of `gold.sales` is lost"]);
+    lose(&company, "gold/sales");
+    deliver(&company, 3);
+    let said = company.kilde(&["build"]).ended(4);
+    says(&said, &["K0802", "kilde build --rebuild gold.sales"]);
+    // nor do the others wait for their upkeep
+    let said = company.kilde(&["maintain"]).ended(0);
+    assert!(
+        said.stdout.contains("`gold.sales` is passed over"),
+        "{}",
+        said.stdout
+    );
+    let said = company.kilde(&["doctor"]).ended(4);
+    assert!(
+        said.stdout.contains("--rebuild gold.sales"),
+        "{}",
+        said.stdout
+    );
+    assert_eq!(company.query("select count(*) from bronze.orders"), [["4"]]);
+    let said = company.kilde(&["build", "--rebuild", "sales", "-s", "gold.given"]);
+    says(&said.ended(2), &["K0725", "not selected"]);
+    company.kilde(&["build", "--rebuild", "sales"]).ended(0);
+    assert_whole(&company, 3);
+
+    // the newest entry of a source's log: the rest of it is gone on from
+    lose(&company, &entry("bronze/orders", 2));
+    deliver(&company, 4);
+    let said = company.kilde(&["build"]).ended(4);
+    says(&said, &["kilde build --rebuild bronze.orders"]);
+    company
+        .kilde(&["build", "--rebuild", "bronze.orders"])
+        .ended(0);
+    assert_whole(&company, 4);
+
+    // one in the middle: nobody can go on from what is left
+    lose(&company, &entry("bronze/orders", 1));
+    deliver(&company, 5);
+    let rebuild = ["build", "--rebuild", "orders"];
+    let said = company.kilde(&rebuild).ended(4);
+    says(&said, &["K0726", "move the folder out of the lake"]);
+    let kept = company.path("kept");
+    fs::rename(company.path("lake/bronze/orders"), kept).unwrap();
+    // and one export is gone by now
+    let export = company.path("exports/orders_20260101.csv");
+    fs::rename(&export, company.path("away.csv")).unwrap();
+    says(
+        &company.kilde(&rebuild).ended(2),
+        &["K0208", "orders_20260101.csv"],
+    );
+    fs::rename(company.path("away.csv"), export).unwrap();
+    company.kilde(&rebuild).ended(0);
+    assert_whole(&company, 5);
+    let said = company.kilde(&["query", "--release", "1", "select * from bronze.orders"]);
+    says(&said.ended(4), &["K0727", "bronze.orders"]);
+    let said = company.kilde(&["query", "--release", "1", "select * from gold.given"]);
+    assert!(said.ended(0).stdout.contains("11"));
+}
+
+#[test]
+fn what_no_build_can_make_again_is_given_up_by_name_or_not_at_all() {
+    let company = company();
+    for (folder, table, lost) in [
+        ("gold/given", "gold.given", "rollback: keeps"),
+        ("ops/files", "ops.files", "which exports were read"),
+        ("ops/runs", "ops.runs", "the history"),
+        ("ops/rejects", "ops.rejects", "the rejected records"),
+    ] {
+        lose(&company, folder);
+        let said = company.kilde(&["build", "--rebuild", table]).ended(2);
+        let accept = format!("--rebuild {table} --accept {table}");
+        says(&said, &["K0724", lost, &accept]);
+        let accepted = ["build", "--rebuild", table, "--accept", table];
+        company.kilde(&accepted).ended(0);
+        assert_whole(&company, 2);
+    }
+    assert_eq!(company.query("select count(*) from gold.given"), [["4"]]);
+    assert_eq!(company.query("select count(*) from ops.rejects"), [["0"]]);
+    let runs = company.query("select count(*) > 2 from ops.runs");
+    assert_eq!(runs, [["true"]]);
+}
