@@ -170,7 +170,7 @@ fn a_table_of_the_lake_is_looked_at_and_its_contract_says_what_is_personal() {
         ),
         (
             "in/visits.csv",
-            "visit_id,nick,page\n1,zorro,start\n2,zorro,start\n3,,cart\n",
+            "visit_id,nick,page\n1,zorro,start\n2,zorro,start\n3,,start\n",
         ),
     ]);
     let early = here.kilde(&["profile", "visits"]).ended(2);
