@@ -211,12 +211,7 @@ impl Linkage {
     }
 
     /// Makes two groups one: the earlier takes in the later.
-    fn join(
-        &mut self,
-        (into, from): (usize, usize),
-        mean: f64,
-        joined: &mut dyn FnMut(Join<'_>),
-    ) {
+    fn join(&mut self, (into, from): (usize, usize), mean: f64, joined: &mut dyn FnMut(Join<'_>)) {
         joined(Join {
             one: &self.groups[into],
             other: &self.groups[from],

@@ -415,7 +415,11 @@ fn a_decision_joins_all_records_of_two_people_or_tears_nobody() {
 
     let found = clusters(&[same(a, b), (a + 1, b + 1, Decision::Different)]);
     assert_eq!(found.cluster_of, before);
-    let told: Vec<(u32, u32)> = found.contradicted.iter().map(|p| (p.one, p.other)).collect();
+    let told: Vec<(u32, u32)> = found
+        .contradicted
+        .iter()
+        .map(|p| (p.one, p.other))
+        .collect();
     assert_eq!(told, [(a, b)]);
     // what is not forbidden is done
     let found = clusters(&[
