@@ -5,11 +5,14 @@
 //!    the highest mean weight first, until no mean reaches the threshold: average linkage over *all* pairs of the
 //!    component, those that no rule made scored too. One strong edge between two people cannot join them if everything
 //!    else about them disagrees.
+//! 3. Groups of which people decided that a record of one and a record of the other are one become one, whatever the
+//!    evidence says of the others; unless a verdict says of any two between them that they are two. So a decision joins
+//!    whole groups, or does nothing: it never takes a record from its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::comparison::Likeness;
-use super::score::{CERTAIN, Edge, Scorer};
+use super::score::{CERTAIN, Edge, NEVER, Scorer};
 use crate::parallel;
 
 /// Components of more records than this are cut by raising the threshold first.
@@ -50,15 +53,7 @@ pub(crate) fn cluster(
             let start = within.partition_point(|(of, _)| *of < root);
             let own = within[start..].iter().take_while(|(of, _)| *of == root);
             let own: Vec<Edge> = own.map(|(_, edge)| *edge).collect();
-            let joined = &mut |_: Join<'_>| {};
-            groups.extend(refine(
-                scorer,
-                members,
-                &own,
-                same_from,
-                &mut likeness,
-                joined,
-            ));
+            groups.extend(refine(scorer, members, &own, same_from, &mut likeness));
         }
         groups
     });
@@ -74,7 +69,7 @@ pub(crate) fn cluster(
 pub(super) struct Join<'a> {
     pub(super) one: &'a [u32],
     pub(super) other: &'a [u32],
-    /// Of the weights of all pairs between them.
+    /// Of the weights of all pairs between them; [`CERTAIN`] where a decision joins them.
     pub(super) mean: f64,
 }
 
@@ -82,6 +77,7 @@ pub(super) struct Join<'a> {
 pub(super) fn joins(
     scorer: &Scorer<'_>,
     members: &[u32],
+    same_from: f64,
     likeness: &mut [Likeness],
     mut joined: impl FnMut(Join<'_>),
 ) {
@@ -93,26 +89,21 @@ pub(super) fn joins(
         return;
     }
     if members.len() <= LARGEST_COMPONENT {
+        let mut linkage = Linkage::new(scorer, members, &[], likeness);
+        linkage.join_alike(same_from - SLACK, &mut joined);
+        linkage.join_decided(&mut joined);
         // whatever the threshold was, these records became one
-        refine(
-            scorer,
-            members,
-            &[],
-            f64::NEG_INFINITY,
-            likeness,
-            &mut joined,
-        );
+        linkage.join_alike(f64::NEG_INFINITY, &mut joined);
     }
 }
 
-/// A component as groups, each sorted; tells of each join.
+/// A component as groups, each sorted.
 fn refine(
     scorer: &Scorer<'_>,
     members: &[u32],
     edges: &[Edge],
     same_from: f64,
     likeness: &mut [Likeness],
-    joined: &mut dyn FnMut(Join<'_>),
 ) -> Vec<Vec<u32>> {
     if members.len() == 2 {
         return vec![members.to_vec()];
@@ -127,64 +118,134 @@ fn refine(
         for part in cut(members, edges, same_from + 1.0) {
             let (members, edges) = part;
             let from = same_from + 1.0;
-            parts.extend(refine(scorer, &members, &edges, from, likeness, joined));
+            parts.extend(refine(scorer, &members, &edges, from, likeness));
         }
         return parts;
     }
-    let known: BTreeMap<(u32, u32), f64> = edges
-        .iter()
-        .map(|edge| ((edge.one, edge.other), f64::from(edge.weight)))
-        .collect();
-    let mut groups: Vec<Vec<u32>> = members.iter().map(|row| vec![*row]).collect();
-    // sums and numbers of weights between groups, the earlier group first; pairs that say nothing are in neither
-    let mut sums: BTreeMap<(usize, usize), (f64, u32)> = BTreeMap::new();
-    for (at, one) in members.iter().enumerate() {
-        for (place, other) in members.iter().enumerate().skip(at + 1) {
-            let known = known.get(&(*one, *other)).copied();
-            let weight = known.or_else(|| scorer.weight(*one, *other, likeness));
-            if let Some(weight) = weight {
-                sums.insert((at, place), (loudness(weight), 1));
+    let mut linkage = Linkage::new(scorer, members, edges, likeness);
+    linkage.join_alike(same_from - SLACK, &mut |_| {});
+    linkage.join_decided(&mut |_| {});
+    linkage.groups()
+}
+
+/// The records of a component as groups that become one, two by two.
+struct Linkage {
+    /// Empty where the group became part of an earlier one.
+    groups: Vec<Vec<u32>>,
+    alive: BTreeSet<usize>,
+    /// Sums and numbers of weights between groups, the earlier group first; pairs that say nothing are in neither.
+    sums: BTreeMap<(usize, usize), (f64, u32)>,
+    /// Groups of which people decided that they are one, likewise.
+    decided: BTreeSet<(usize, usize)>,
+}
+
+impl Linkage {
+    /// Each record alone. `edges`: weights that are known already.
+    fn new(
+        scorer: &Scorer<'_>,
+        members: &[u32],
+        edges: &[Edge],
+        likeness: &mut [Likeness],
+    ) -> Self {
+        let known: BTreeMap<(u32, u32), f64> = edges
+            .iter()
+            .map(|edge| ((edge.one, edge.other), f64::from(edge.weight)))
+            .collect();
+        let mut sums = BTreeMap::new();
+        let mut decided = BTreeSet::new();
+        for (at, one) in members.iter().enumerate() {
+            for (place, other) in members.iter().enumerate().skip(at + 1) {
+                let weight = if scorer.is_decided_same(*one, *other) {
+                    decided.insert((at, place));
+                    scorer.weight_undecided(*one, *other, likeness)
+                } else {
+                    let known = known.get(&(*one, *other)).copied();
+                    known.or_else(|| scorer.weight(*one, *other, likeness))
+                };
+                if let Some(weight) = weight {
+                    sums.insert((at, place), (loudness(weight), 1));
+                }
             }
+        }
+        Self {
+            groups: members.iter().map(|row| vec![*row]).collect(),
+            alive: (0..members.len()).collect(),
+            sums,
+            decided,
         }
     }
-    let mut alive: BTreeSet<usize> = (0..groups.len()).collect();
-    loop {
-        let mut best: Option<(f64, (usize, usize))> = None;
-        for (pair, (sum, count)) in &sums {
-            let mean = sum / f64::from(*count);
-            if best.is_none_or(|(highest, _)| mean > highest) {
-                best = Some((mean, *pair));
+
+    /// Joins the two groups with the highest mean weight, until none reaches the lowest that may join.
+    fn join_alike(&mut self, from: f64, joined: &mut dyn FnMut(Join<'_>)) {
+        loop {
+            let mut best: Option<(f64, (usize, usize))> = None;
+            for (pair, (sum, count)) in &self.sums {
+                let mean = sum / f64::from(*count);
+                if best.is_none_or(|(highest, _)| mean > highest) {
+                    best = Some((mean, *pair));
+                }
             }
+            let Some((mean, pair)) = best.filter(|(mean, _)| *mean >= from) else {
+                break;
+            };
+            self.join(pair, mean, joined);
         }
-        let Some((mean, (into, from))) = best.filter(|(mean, _)| *mean >= same_from - SLACK) else {
-            break;
-        };
+    }
+
+    /// Joins groups as people decided, those that are most alike first; no two that a verdict keeps apart.
+    fn join_decided(&mut self, joined: &mut dyn FnMut(Join<'_>)) {
+        loop {
+            let mut best: Option<(f64, (usize, usize))> = None;
+            for pair in &self.decided {
+                let (sum, count) = self.sums.get(pair).copied().unwrap_or((0.0, 1));
+                let mean = sum / f64::from(count);
+                // one verdict outweighs every sum of the other kind
+                let is_allowed = sum > NEVER / 2.0;
+                if is_allowed && best.is_none_or(|(highest, _)| mean > highest) {
+                    best = Some((mean, *pair));
+                }
+            }
+            let Some((_, pair)) = best else { break };
+            self.join(pair, CERTAIN, joined);
+        }
+    }
+
+    /// Makes two groups one: the earlier takes in the later.
+    fn join(&mut self, (into, from): (usize, usize), mean: f64, joined: &mut dyn FnMut(Join<'_>)) {
         joined(Join {
-            one: &groups[into],
-            other: &groups[from],
+            one: &self.groups[into],
+            other: &self.groups[from],
             mean,
         });
-        let moved = std::mem::take(&mut groups[from]);
-        groups[into].extend(moved);
-        alive.remove(&from);
-        sums.remove(&(into, from));
-        for third in alive.iter().filter(|third| **third != into) {
+        let moved = std::mem::take(&mut self.groups[from]);
+        self.groups[into].extend(moved);
+        self.alive.remove(&from);
+        self.sums.remove(&(into, from));
+        self.decided.remove(&(into, from));
+        for third in self.alive.iter().filter(|third| **third != into) {
             let key = |group: usize| (group.min(*third), group.max(*third));
-            if let Some((sum, count)) = sums.remove(&key(from)) {
-                let joined = sums.entry(key(into)).or_default();
+            if let Some((sum, count)) = self.sums.remove(&key(from)) {
+                let joined = self.sums.entry(key(into)).or_default();
                 joined.0 += sum;
                 joined.1 += count;
             }
+            if self.decided.remove(&key(from)) {
+                self.decided.insert(key(into));
+            }
         }
     }
-    let mut found: Vec<Vec<u32>> = alive
-        .iter()
-        .map(|at| std::mem::take(&mut groups[*at]))
-        .collect();
-    for group in &mut found {
-        group.sort_unstable();
+
+    /// The groups, each sorted.
+    fn groups(mut self) -> Vec<Vec<u32>> {
+        let alive = self.alive.iter();
+        let mut found: Vec<Vec<u32>> = alive
+            .map(|at| std::mem::take(&mut self.groups[*at]))
+            .collect();
+        for group in &mut found {
+            group.sort_unstable();
+        }
+        found
     }
-    found
 }
 
 /// What a pair adds to a mean: a verdict weighs in full, evidence up to [`LOUDEST`].

@@ -67,7 +67,7 @@ pub(crate) struct Told {
 pub(crate) struct Merge {
     pub(crate) one: Vec<u32>,
     pub(crate) other: Vec<u32>,
-    /// Mean weight of all pairs between them.
+    /// Mean weight of all pairs between them; a verdict's where one joins them.
     pub(crate) mean: f64,
     /// The pair between them that speaks most for it, with its weight; `None` where a verdict does.
     pub(crate) strongest: Option<(u32, u32, Option<f64>)>,
@@ -165,14 +165,15 @@ impl Explainer {
         self.model.rules.iter().filter(makes).cloned().collect()
     }
 
-    /// How records became one cluster: the joins in their order.
-    pub(crate) fn merges(&self, members: &[u32]) -> Vec<Merge> {
+    /// How records became one cluster: the joins in their order. `same_from`: from this weight on records are one.
+    pub(crate) fn merges(&self, members: &[u32], same_from: f64) -> Vec<Merge> {
         let mut likeness = Likeness::of_all(&self.population);
         let scorer = Scorer::new(&self.population, &self.model, self.threads);
         let mut found = Vec::new();
-        joins(&scorer, members, &mut likeness, |join: Join<'_>| {
+        let joined = |join: Join<'_>| {
             found.push((join.one.to_vec(), join.other.to_vec(), join.mean));
-        });
+        };
+        joins(&scorer, members, same_from, &mut likeness, joined);
         let merges = found.into_iter().map(|(one, other, mean)| {
             let mut strongest: Option<(u32, u32, f64)> = None;
             for a in &one {

@@ -337,6 +337,11 @@ impl Population {
             Some(Decision::Different | Decision::Contested) => return Some(Verdict::Different),
             Some(Decision::Open) | None => {}
         }
+        self.ruled(one, other)
+    }
+
+    /// What rules without exception say of a pair.
+    pub(super) fn ruled(&self, one: u32, other: u32) -> Option<Verdict> {
         let codes = |column: &Dictionary| {
             let (a, b) = (column.codes[one as usize], column.codes[other as usize]);
             (a != MISSING && b != MISSING).then_some(a == b)

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::comparison::{Likeness, Pattern, level_of, with_level};
 use super::dictionary::{Dictionary, MISSING, Mark};
 use super::model::{Bits, Evidence, Model};
-use super::population::{Population, Verdict};
+use super::population::{Decision, Population, Verdict};
 use super::resolve::{Refusal, Settings, refusal};
 use super::rule::{BlockCount, Blocks, Earlier, Rule};
 use super::value::{Common, Rarity};
@@ -128,10 +128,33 @@ impl<'a> Scorer<'a> {
         match self.population.verdict(one, other) {
             Some(Verdict::Same) => Some(CERTAIN),
             Some(Verdict::Different) => Some(NEVER),
-            None => match pattern_of(self.population, one, other, likeness) {
-                0 => None,
-                pattern => Some(self.weight_of(pattern, one)),
-            },
+            None => self.evidence_of(one, other, likeness),
+        }
+    }
+
+    /// Whether people decided that two records are one.
+    pub(super) fn is_decided_same(&self, one: u32, other: u32) -> bool {
+        self.population.decision(one, other) == Some(Decision::Same)
+    }
+
+    /// What the evidence says of a pair that people decided is one, or `must`: had nobody decided it.
+    pub(super) fn weight_undecided(
+        &self,
+        one: u32,
+        other: u32,
+        likeness: &mut [Likeness],
+    ) -> Option<f64> {
+        match self.population.ruled(one, other) {
+            Some(Verdict::Same) => Some(CERTAIN),
+            // what people decide of the very pair is above `cannot`
+            Some(Verdict::Different) | None => self.evidence_of(one, other, likeness),
+        }
+    }
+
+    fn evidence_of(&self, one: u32, other: u32, likeness: &mut [Likeness]) -> Option<f64> {
+        match pattern_of(self.population, one, other, likeness) {
+            0 => None,
+            pattern => Some(self.weight_of(pattern, one)),
         }
     }
 

@@ -377,3 +377,56 @@ fn a_pair_is_counted_and_made_once_per_rule_and_belongs_to_the_first() {
     made.sort_unstable();
     assert_eq!(made, expected);
 }
+
+#[test]
+fn a_decision_joins_all_records_of_two_people_or_tears_nobody() {
+    let (rows, _) = town(300);
+    let clusters = |decisions: &[(u32, u32, Decision)]| {
+        let given = Records {
+            decisions: decisions.to_vec(),
+            ..records(&rows)
+        };
+        resolve(given, &settings(), None).unwrap()
+    };
+    let before = clusters(&[]).cluster_of;
+    // of three homes, each with both records together
+    let whole = |row: &u32| before[*row as usize] == *row && before[*row as usize + 1] == *row;
+    let people: Vec<u32> = (0..300).step_by(2).map(|person| 2 * person).collect();
+    let people: Vec<u32> = people.into_iter().filter(whole).take(3).collect();
+    let [a, b, c] = people[..] else {
+        panic!("{people:?}");
+    };
+    let same = |one: u32, other: u32| (one, other, Decision::Same);
+    let joined = |wanted: &[(u32, u32)]| {
+        let mut expected = before.clone();
+        for (from, into) in wanted {
+            for cluster in &mut expected {
+                *cluster = if cluster == from { *into } else { *cluster };
+            }
+        }
+        expected
+    };
+
+    let found = clusters(&[same(a, b)]);
+    assert_eq!(found.cluster_of, joined(&[(b, a)]));
+    assert!(found.contradicted.is_empty());
+    let found = clusters(&[same(a, b + 1), same(b, c)]);
+    assert_eq!(found.cluster_of, joined(&[(b, a), (c, a)]));
+
+    let found = clusters(&[same(a, b), (a + 1, b + 1, Decision::Different)]);
+    assert_eq!(found.cluster_of, before);
+    let told: Vec<(u32, u32)> = found
+        .contradicted
+        .iter()
+        .map(|p| (p.one, p.other))
+        .collect();
+    assert_eq!(told, [(a, b)]);
+    // what is not forbidden is done
+    let found = clusters(&[
+        same(a, b),
+        (a + 1, b + 1, Decision::Different),
+        same(b + 1, c + 1),
+    ]);
+    assert_eq!(found.cluster_of, joined(&[(c, b)]));
+    assert_eq!(found.contradicted.len(), 1);
+}

@@ -180,7 +180,10 @@ impl Runner {
         let name = |row: &u32| matched.name(*row);
         let names = |rows: &[u32]| rows.iter().map(name).collect::<Vec<String>>();
         story.records = names(&members);
-        let merges = matched.explainer.merges(&members).into_iter();
+        let merges = matched
+            .explainer
+            .merges(&members, matching.same_from)
+            .into_iter();
         story.merges = merges
             .map(|merge| MergeStory {
                 one: names(&merge.one),
