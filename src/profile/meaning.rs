@@ -367,7 +367,7 @@ pub(super) fn is_code_like(text: &str) -> bool {
         && !is_street
         && !is_named
         && !text.contains(['@', ',', '!', '?'])
-        && !words.iter().any(|word| is_given_name(word))
+        && !words.iter().any(is_given_name)
 }
 
 /// What the column says of a person, and how sure that is, from 0 to 1. `is_of_people`: other columns of the table speak of
