@@ -31,7 +31,7 @@ pub(super) struct Build {
     /// Stop at the first table that fails
     #[arg(short = 'x', long, env = "KILDE_FAIL_FAST")]
     fail_fast: bool,
-    /// Treat warnings of tests as failures
+    /// Treat warnings of tests as failures, and leave out no export that cannot be read
     #[arg(long, env = "KILDE_WARN_ERROR")]
     warn_error: bool,
     /// Keep the published version of a table, whatever came for it; may be repeated

@@ -138,7 +138,13 @@ pub(super) fn unreadable(exports: &[UnreadableReport]) -> String {
             export.table,
             printable(&export.path),
             export.reason,
-            styled(FAINT, format_args!("kilde exports {}", export.table.name())),
+            styled(
+                FAINT,
+                format_args!(
+                    "deliver it again, or kilde exports skip {} --why …",
+                    printable(&export.path)
+                )
+            ),
         ));
     }
     if exports.len() > LISTED {

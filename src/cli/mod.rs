@@ -243,6 +243,8 @@ fn run(arguments: Arguments, scaffold: Scaffold) -> Result<ExitCode> {
     });
     // joined, not let go: to detach a thread that is just ending is a use after free in glibc (its bug 19951), of which the
     // process then dies. What still works after that time is let go, since it does not end
+    // what waited for a task that is dropped with the runtime panics (the Delta reader does): the command has ended, nobody is told
+    std::panic::set_hook(Box::new(|_| {}));
     runtime.shutdown_timeout(TO_END);
     code
 }

@@ -154,7 +154,12 @@ async fn table(what: &Path, options: &Options) -> Result<Found> {
     }
     let contract = project.contracts.get(&table);
     Ok(Found {
-        tables: vec![look.finish(entry.facts.rows, entry.facts.bytes, contract)],
+        tables: vec![look.finish(
+            entry.facts.rows,
+            entry.facts.bytes,
+            contract,
+            project.golden_values(&table),
+        )],
         joins: Vec::new(),
         skipped: Vec::new(),
     })

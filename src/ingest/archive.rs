@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::project::{PathPattern, Read as Declared};
 
 /// An archive that holds something, and an empty one.
-const MAGICS: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
+pub(super) const MAGICS: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 /// Names that a message lists.
 const LISTED: usize = 5;
 

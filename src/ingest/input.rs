@@ -4,12 +4,14 @@
 //!
 //! A few chunks are under way at any time; nothing here grows with the export.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 
 use bytes::{Buf, Bytes};
 use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
 use tokio::sync::mpsc;
+
+use super::archive::MAGICS;
 
 /// Chunks that wait between storage and decoder.
 const CHUNKS_UNDER_WAY: usize = 4;
@@ -124,41 +126,83 @@ impl std::fmt::Display for BrokenStream {
 
 impl std::error::Error for BrokenStream {}
 
-/// The export's content: decompressed where it begins as gzip, zstd or bzip2 does, or where its name ends in `.gz`, `.zst` or
-/// `.bz2` (then it must).
-/// An export without a byte is an export without a record.
+/// How content is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Packing {
+    Gzip,
+    Zstd,
+    Bzip2,
+}
+
+/// Bytes from which packed content and text are told.
+const LOOKED_AT: u64 = 512;
+/// Formats that are neither text nor packed as a whole.
+const OTHER_MAGICS: [&[u8]; 2] = [b"PAR1", b"Obj\x01"];
+
+/// By the first bytes, whatever the name says: senders call plain text `.csv.gz`. Where they are neither a known packing nor
+/// text, a name that speaks of one is believed, so that damage at the very start is no content.
+fn packing(start: &[u8], file: &str) -> Option<Packing> {
+    let mut others = MAGICS.iter().chain(&OTHER_MAGICS);
+    if start.is_empty() || others.any(|magic| start.starts_with(magic)) {
+        return None;
+    }
+    if start.starts_with(&GZIP_MAGIC) {
+        return Some(Packing::Gzip);
+    }
+    if start.starts_with(&ZSTD_MAGIC) {
+        return Some(Packing::Zstd);
+    }
+    if is_bzip2(start) {
+        return Some(Packing::Bzip2);
+    }
+    let is_of_text = |byte: &u8| *byte >= b' ' || matches!(byte, b'\t' | b'\r' | b'\n');
+    let has_mark = start.starts_with(&[0xff, 0xfe]) || start.starts_with(&[0xfe, 0xff]);
+    let is_text = has_mark || start.iter().all(is_of_text);
+    // their first bytes could be letters
+    let is_broken_off = start.starts_with(BZIP2_MAGIC)
+        || BZIP2_MAGIC.starts_with(start)
+        || ZSTD_MAGIC.starts_with(start);
+    if is_text && !is_broken_off {
+        return None;
+    }
+    let name = file.to_lowercase();
+    let named = [
+        (".gz", Packing::Gzip),
+        (".zst", Packing::Zstd),
+        (".bz2", Packing::Bzip2),
+    ];
+    let mut named = named.into_iter().filter(|(end, _)| name.ends_with(end));
+    Some(named.next()?.1)
+}
+
+/// The export's content: decompressed where it begins as gzip, zstd or bzip2 does. An export without a byte is an export without a record.
 ///
 /// # Errors
 /// Those of storage.
 pub(super) fn content<'a>(raw: &'a mut RawBytes, file: &str) -> io::Result<Box<dyn Read + 'a>> {
     let mut buffered = BufReader::with_capacity(1 << 16, raw);
-    let start = buffered.fill_buf()?;
-    let is_empty = start.is_empty();
-    // a chunk of one byte is no reason to look twice: `.gz` says so as well
-    let is_gzip = start.starts_with(&GZIP_MAGIC) || file.ends_with(".gz");
-    let is_zstd = start.starts_with(&ZSTD_MAGIC) || file.ends_with(".zst");
-    let is_bzip2 = is_bzip2(start) || file.ends_with(".bz2");
-    Ok(if is_empty || !(is_gzip || is_zstd || is_bzip2) {
-        Box::new(buffered)
-    } else if is_bzip2 {
-        Box::new(Decompressed {
+    let mut start = Vec::with_capacity(LOOKED_AT as usize);
+    buffered.by_ref().take(LOOKED_AT).read_to_end(&mut start)?;
+    let packing = packing(&start, file);
+    let whole = Read::chain(Cursor::new(start), buffered);
+    Ok(match packing {
+        None => Box::new(whole),
+        Some(Packing::Bzip2) => Box::new(Decompressed {
             name: "bzip2",
             read: 0,
-            bytes: MultiBzDecoder::new(buffered),
-        })
-    } else if is_zstd {
+            bytes: MultiBzDecoder::new(whole),
+        }),
         // frames that want more than 128 MB of memory are refused
-        Box::new(Decompressed {
+        Some(Packing::Zstd) => Box::new(Decompressed {
             name: "zstd",
             read: 0,
-            bytes: zstd::Decoder::with_buffer(buffered)?,
-        })
-    } else {
-        Box::new(Decompressed {
+            bytes: zstd::Decoder::with_buffer(whole)?,
+        }),
+        Some(Packing::Gzip) => Box::new(Decompressed {
             name: "gzip",
             read: 0,
-            bytes: MultiGzDecoder::new(buffered),
-        })
+            bytes: MultiGzDecoder::new(whole),
+        }),
     })
 }
 

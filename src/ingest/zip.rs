@@ -122,7 +122,9 @@ impl Archive {
             return Ok(None);
         };
         if part.is_encrypted {
-            return Err(damaged("a part that needs a password"));
+            return Err(damaged(
+                "a part that needs a password: it must come without one",
+            ));
         }
         let mut file = File::open(&self.path)?;
         file.seek(SeekFrom::Start(part.offset))?;

@@ -8,8 +8,8 @@ use super::fingerprint::{self, Fingerprints, StepInputs, changed_parts};
 use super::schema::stored_schema;
 use super::selection::Scope;
 use super::{
-    Action, Checked, Kind, Observed, Plan, PublishedTable, Reason, Selection, TablePlan,
-    check_runnable, freshness,
+    Action, Checked, Kind, Observed, Plan, PublishedTable, Reason, Selection, TablePlan, Unread,
+    check_runnable, freshness, observed,
 };
 use crate::diagnostic::{Code, Diagnostic};
 use crate::engine::FunctionRegistry;
@@ -273,6 +273,7 @@ impl<'a> Decider<'a> {
                 .sources
                 .get(table)
                 .and_then(|source| freshness::overdue(self.project, source, self.observed)),
+            unread: None,
             otherwise: Action::Unchanged,
             reasons: Vec::new(),
             fingerprints: self.fingerprints.remove(table).unwrap_or_default(),
@@ -301,7 +302,18 @@ impl<'a> Decider<'a> {
             Kind::Table | Kind::Seed | Kind::MatchSide => self.step(&plan)?,
             Kind::Match => self.matched(&plan)?,
         };
+        plan.unread = self.unread(&plan);
         Ok(plan)
+    }
+
+    fn unread(&self, plan: &TablePlan) -> Option<Unread> {
+        let source = self.project.sources.get(&plan.table)?;
+        let exports = self.observed.exports.get(&plan.table)?;
+        let read = match &plan.action {
+            Action::Ingest { exports, .. } => exports.as_slice(),
+            _ => &[],
+        };
+        observed::unread(source, exports, read)
     }
 
     fn on_error(&self, table: &TableName) -> OnError {

@@ -249,8 +249,26 @@ impl Lineage {
         if let Some(declared) = contract.and_then(|contract| contract.column(name)) {
             return Some(declared.personal);
         }
-        let values = self.column(at)?.made_of.origins.values();
-        let mut values = values.filter(|(_, how)| *how <= How::Computed);
+        if project.golden_values(&at.table).contains(&name.as_str()) {
+            return Some(Some(Meaning::FreeText));
+        }
+        if project.is_of_golden_choice(&at.table, name) {
+            return Some(None);
+        }
+        let column = self.column(at)?;
+        // a list, or the greatest of several texts, still is somebody's; a sum is nobody's
+        let most = match &column.data_type {
+            Some(
+                ColumnType::Boolean
+                | ColumnType::Integer
+                | ColumnType::Bigint
+                | ColumnType::Double
+                | ColumnType::Decimal { .. },
+            ) => How::Computed,
+            _ => How::Aggregated,
+        };
+        let values = column.made_of.origins.values();
+        let mut values = values.filter(|(_, how)| *how <= most);
         Some(values.find_map(|(origin, _)| self.personal(project, origin).flatten()))
     }
 

@@ -55,7 +55,7 @@ pub(crate) use matching::{MatchPlan, decision_columns, said_of};
 pub use observed::Observed;
 pub(crate) use observed::{
     ExportState, LostRecords, ObservedExport, ObservedHold, ObservedRelease, PublishedTable,
-    Replay, lost,
+    Replay, Unread, lost,
 };
 pub(crate) use outline::Outline;
 pub(crate) use readiness::{Unready, unready};
@@ -110,6 +110,8 @@ pub(crate) struct TablePlan {
     pub(crate) on_error: OnError,
     /// A source whose newest export is too old.
     pub(crate) overdue: Option<Overdue>,
+    /// An export of a source that stands there as one that cannot be read, and that this build does not try again.
+    pub(crate) unread: Option<Unread>,
     /// What to do instead where `action` is `Maybe` and it turns out not to be stale: `Retest`, `Redescribe` or `Unchanged`.
     pub(crate) otherwise: Action,
     /// Why, the weightiest first; empty for what is unchanged.
@@ -243,7 +245,7 @@ impl Plan {
             )
         };
         // a table that may change does so only when an input does, and that input is not idle
-        let fails = |table: &TablePlan| table.is_overdue();
+        let fails = |table: &TablePlan| table.is_overdue() || table.is_refused(false);
         self.tables
             .values()
             .all(|table| idle(&table.action) && !fails(table))
@@ -338,6 +340,12 @@ impl TablePlan {
     /// Whether the age of its newest export fails it.
     pub(crate) fn is_overdue(&self) -> bool {
         self.action != Action::NotSelected && self.overdue.as_ref().is_some_and(|o| o.fails)
+    }
+
+    /// Whether an export that cannot be read fails it, as its source is declared today. `strict`: none may be left out.
+    pub(crate) fn is_refused(&self, strict: bool) -> bool {
+        let unread = self.unread.as_ref();
+        self.action != Action::NotSelected && unread.is_some_and(|u| u.is_refused || strict)
     }
 
     /// Whether it must be computed, given what its inputs are now; asked when every input is ready.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Fingerprints, Unready};
 use crate::name::{ReleaseNumber, TableName};
-use crate::project::Load;
+use crate::project::{Load, OnUnreadable, Source};
 
 /// The world as a plan sees it.
 #[derive(Clone, Debug, Default)]
@@ -132,6 +132,43 @@ pub(crate) fn lost(load: Load, exports: &[ObservedExport]) -> Vec<(String, LostR
     let lost = counting[from..].iter();
     lost.filter_map(|export| Some((export.path.clone(), export.lost?)))
         .collect()
+}
+
+/// An export that was tried once, cannot be read, and is as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unread {
+    pub(crate) path: String,
+    /// Its source does not allow that it is left out.
+    pub(crate) is_refused: bool,
+}
+
+/// The export that stands there unreadable and is not among those read now: one that must not be left out before any other.
+/// What is declared may be stricter than it was when it was left out.
+pub(crate) fn unread(
+    source: &Source,
+    exports: &[ObservedExport],
+    read: &[ObservedExport],
+) -> Option<Unread> {
+    let is_read = |export: &ObservedExport| read.iter().any(|one| one.path == export.path);
+    let counts =
+        |export: &ObservedExport| is_read(export) || (export.is_in_table() && !export.is_excluded);
+    let newest = exports.iter().rposition(counts);
+    let standing = exports.iter().enumerate();
+    let standing = standing.filter(|(_, export)| export.is_unreadable() && !is_read(export));
+    let judged = standing.map(|(at, export)| {
+        let others_stand = match source.load {
+            Load::Append => true,
+            Load::Changes => false,
+            Load::Replace => newest > Some(at),
+        };
+        Unread {
+            path: export.path.clone(),
+            is_refused: source.unreadable != OnUnreadable::Warn || !others_stand,
+        }
+    });
+    let mut judged: Vec<Unread> = judged.collect();
+    judged.sort_by_key(|unread| !unread.is_refused);
+    judged.into_iter().next()
 }
 
 impl ObservedExport {

@@ -4,6 +4,7 @@ use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Schema};
 
+use super::column::ColumnProfile;
 use super::look::MOST_ROWS;
 use super::table::{FileSeen, Form, TableProfile, TableSketch};
 use crate::column_type::ColumnType;
@@ -71,12 +72,14 @@ impl TableLook {
         self.sketch.rows < MOST_ROWS
     }
 
-    /// What is known. `rows`: of the whole table. What the contract says of people is no guess.
+    /// What is known. `rows`: of the whole table. What the contract says of people is no guess. `hidden`: columns that hold
+    /// values of any kind.
     pub(crate) fn finish(
         mut self,
         rows: u64,
         bytes: u64,
         contract: Option<&Contract>,
+        hidden: &[&str],
     ) -> TableProfile {
         let is_whole = self.sketch.rows == rows;
         self.sketch.close(FileSeen {
@@ -91,6 +94,9 @@ impl TableLook {
         profile.confidence.clear();
         profile.read.clear();
         profile.name = self.name;
+        let any = profile.columns.iter_mut();
+        any.filter(|column| hidden.contains(&column.name.as_str()))
+            .for_each(ColumnProfile::withhold);
         if let Some(contract) = contract {
             for column in &mut profile.columns {
                 let declared = contract.column(&column.name);

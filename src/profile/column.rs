@@ -13,6 +13,10 @@ use crate::project::Meaning;
 
 /// Values whose occurrences are counted; later ones are not among the top values.
 const COUNTED: usize = 2_000;
+/// More different values than these are no categories.
+const CATEGORIES: u64 = 100;
+/// Digits of the shortest number that may be somebody's.
+const LONG_NUMBER: usize = 7;
 /// Longer texts are not worth counting.
 const LONGEST: usize = 120;
 /// Forms that are counted.
@@ -59,7 +63,7 @@ pub(crate) struct ColumnProfile {
     pub(crate) most: Option<String>,
     pub(crate) shortest: usize,
     pub(crate) longest: usize,
-    /// The most frequent values; none of personal columns.
+    /// The most frequent values, of columns of codes and categories; none of personal columns.
     pub(crate) top_values: Vec<Frequent>,
     /// How values are written: `a` stands for letters, `9` for a digit.
     pub(crate) forms: Vec<Frequent>,
@@ -179,8 +183,8 @@ impl ColumnSketch {
                 Some((meaning, confidence)) => (Some(meaning), confidence),
                 None => (None, 0.0),
             };
-        let is_shown = personal.is_none();
-        let (least, most) = match is_shown {
+        let is_hidden = personal.is_some() || meaning::is_of_somebody(name);
+        let (least, most) = match !is_hidden && !self.is_of_long_numbers(&guess.data_type) {
             true => self.range(&guess.data_type),
             false => (None, None),
         };
@@ -201,8 +205,7 @@ impl ColumnSketch {
             most,
             shortest: self.shortest.unwrap_or(0),
             longest: self.longest,
-            // what stands there once may be anybody's
-            top_values: match is_shown {
+            top_values: match !is_hidden && self.is_of_categories() {
                 true => top(&self.values, 2),
                 false => Vec::new(),
             },
@@ -213,6 +216,23 @@ impl ColumnSketch {
             guess,
             values: self.distinct.clone(),
         }
+    }
+
+    /// Whether its values are codes or categories: few, each of them often, and none that could be anybody's.
+    fn is_of_categories(&self) -> bool {
+        let counts = self.values.iter();
+        self.distinct.is_exact()
+            && self.distinct.count() <= CATEGORIES
+            && self.distinct.count() == self.values.len() as u64
+            && counts
+                .clone()
+                .all(|(value, count)| *count > 1 && meaning::is_code_like(value))
+    }
+
+    /// Whether its numbers are long enough to be those of phones, cards or persons.
+    fn is_of_long_numbers(&self, data_type: &ColumnType) -> bool {
+        let is_whole = matches!(data_type, ColumnType::Bigint | ColumnType::Integer);
+        is_whole && self.longest >= LONG_NUMBER
     }
 
     /// The least and the most of what has an order that people know.
@@ -247,6 +267,11 @@ impl ColumnProfile {
     pub(super) fn hide(&mut self, meaning: Meaning) {
         self.personal = Some(meaning);
         self.personal_confidence = 1.0;
+        self.withhold();
+    }
+
+    /// Shows no value of it.
+    pub(super) fn withhold(&mut self) {
         (self.least, self.most) = (None, None);
         self.top_values.clear();
     }

@@ -81,11 +81,8 @@ pub(super) fn look(file: &Path, path: &str, form: Option<&Form>) -> Result<Looke
         Kind::Parquet => Ok(Looked::Tables(vec![parquet(file, seen(true, None))?])),
         Kind::Text => {
             let content = content::read(file)?;
-            let is_packed = |ending: &str| path.to_lowercase().ends_with(ending);
-            if content.packed.is_none()
-                && [".gz", ".zst", ".bz2", ".zip"].into_iter().any(is_packed)
-            {
-                return not("it is not packed as its name says, or its upload broke off");
+            if content.packed.is_none() && path.to_lowercase().ends_with(".zip") {
+                return not("it is no ZIP archive, as its name says, or its upload broke off");
             }
             let seen = seen(content.is_whole, content.packed);
             text(&content, seen, form)

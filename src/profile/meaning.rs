@@ -2,7 +2,7 @@
 
 use crate::column_type::ColumnType;
 use crate::project::Meaning;
-use crate::text::{Country, is_valid_national_id};
+use crate::text::{Country, is_valid_national_id, name_key, nickname_groups};
 
 /// Values by what they look like.
 #[derive(Clone, Debug, Default)]
@@ -289,6 +289,87 @@ const WORDS: &[(Meaning, &[&str])] = &[
     ),
 ];
 
+/// Whether a column names somebody, going by its own name: a contact, who sold, who wrote, what was said.
+pub(super) fn is_of_somebody(name: &str) -> bool {
+    const SOMEBODY: [&str; 40] = [
+        "kontakt",
+        "kontaktperson",
+        "contact",
+        "person",
+        "saljare",
+        "seller",
+        "salgare",
+        "mottagare",
+        "modtager",
+        "mottaker",
+        "agare",
+        "owner",
+        "ombud",
+        "agent",
+        "handlaggare",
+        "ansvarig",
+        "assignee",
+        "author",
+        "forfattare",
+        "skapad av",
+        "created by",
+        "updated by",
+        "user",
+        "anvandare",
+        "username",
+        "referens",
+        "leveransadress",
+        "fakturaadress",
+        "adress",
+        "address",
+        "text",
+        "subject",
+        "amne",
+        "beskrivning",
+        "description",
+        "signature",
+        "signatur",
+        "smeknamn",
+        "nick",
+        "nickname",
+    ];
+    let words = name_words(name);
+    SOMEBODY.iter().any(|wanted| {
+        words == *wanted
+            || words
+                .strip_suffix(wanted)
+                .is_some_and(|before| before.ends_with(' '))
+    })
+}
+
+/// Whether a text looks like a code or the name of a category: nothing that names a person, nor a number or an address of one.
+pub(super) fn is_code_like(text: &str) -> bool {
+    const MOST_CHARACTERS: usize = 40;
+    const MOST_DIGITS: usize = 4;
+    const MOST_WORDS: usize = 3;
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let has_digit = |word: &str| word.contains(|c: char| c.is_numeric());
+    let digits = text.chars().filter(|c| c.is_numeric()).count();
+    let is_amount = text.parse::<f64>().is_ok_and(|value| value.abs() < 1e5);
+    let is_short = text.chars().count() <= MOST_CHARACTERS && words.len() <= MOST_WORDS;
+    let is_few_digits = digits <= MOST_DIGITS || is_amount;
+    // `Storgatan 1`
+    let is_street = words.len() > 1 && words[1..].iter().any(|word| has_digit(word));
+    // `Anna Berg`, `ANNA BERG`
+    let is_capitalised = |word: &&&str| word.starts_with(char::is_uppercase) && !has_digit(word);
+    let is_named = words.iter().filter(is_capitalised).count() > 1;
+    let is_given_name = |word: &&str| {
+        let key = name_key(word);
+        key.is_some_and(|key| !nickname_groups(&key).is_empty())
+    };
+    is_short
+        && is_few_digits
+        && !is_street
+        && !is_named
+        && !text.contains(['@', ',', '!', '?'])
+        && !words.iter().any(|word| is_given_name(word))
+}
+
 /// What the column says of a person, and how sure that is, from 0 to 1. `is_of_people`: other columns of the table speak of
 /// people, so that a bare `name` is somebody's.
 pub(super) fn of(
@@ -426,6 +507,49 @@ mod tests {
         assert_eq!(by_name("company_name"), None);
         assert_eq!(by_name("amount"), None);
         assert_eq!(by_name("is_first"), None);
+    }
+
+    #[test]
+    fn only_codes_and_categories_are_fit_to_be_shown() {
+        for code in [
+            "Sverige",
+            "B2B",
+            "start",
+            "not started",
+            "SE-01",
+            "12.50",
+            "4",
+            "email",
+        ] {
+            assert!(is_code_like(code), "{code}");
+        }
+        for value in [
+            "Anna Berg",
+            "ANNA BERG",
+            "Anna",
+            "anna.berg@example.com",
+            "070-123 45 67",
+            "Storgatan 1",
+            "Berg, Anna",
+            "Hej, Anna Ström ringde",
+            "19800101-1234",
+            "4670123456",
+            "K-100023",
+            "ringde om sin faktura igen",
+        ] {
+            assert!(!is_code_like(value), "{value}");
+        }
+        for name in [
+            "Kontaktperson",
+            "Säljare",
+            "Ägare",
+            "Ombud",
+            "leverans.mottagare",
+            "created_by",
+        ] {
+            assert!(is_of_somebody(name), "{name}");
+        }
+        assert!(!is_of_somebody("Land") && !is_of_somebody("context"));
     }
 
     #[test]

@@ -190,6 +190,24 @@ impl SqlStep {
 }
 
 impl Project {
+    /// The columns of a table beside a golden record that hold values of its fields, whichever these are.
+    pub(crate) fn golden_values(&self, table: &TableName) -> &'static [&'static str] {
+        let is_beside = |step: &SqlStep| {
+            let name = table.name();
+            step.is_generated() && (name.ends_with("_sources") || name.ends_with("_review"))
+        };
+        match self.steps.get(table).is_some_and(is_beside) {
+            true => &["value", "lost_values", "other_value"],
+            false => &[],
+        }
+    }
+
+    /// Whether a column of such a table speaks of how a value was chosen, and of no value.
+    pub(crate) fn is_of_golden_choice(&self, table: &TableName, column: &str) -> bool {
+        let words = ["field", "rule", "reason", "is_conflict"];
+        !self.golden_values(table).is_empty() && words.contains(&column)
+    }
+
     /// How a table's result is kept: from its contract, else a table.
     pub(crate) fn materialization(&self, table: &TableName) -> Materialization {
         self.contracts

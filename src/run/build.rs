@@ -343,6 +343,10 @@ fn has_work(plan: &Plan, request: &BuildRequest, base: Option<&Release>) -> bool
         || !request.adopt.is_empty()
         || hold::any_ended(plan, base)
         || plan.tables.values().any(TablePlan::is_overdue)
+        || plan
+            .tables
+            .values()
+            .any(|table| table.is_refused(request.warn_error))
         || plan.tables.values().any(|table| match &table.action {
             Action::Ingest {
                 exports,
@@ -366,13 +370,19 @@ impl RunReport {
     }
 
     /// Exports that cannot be read: those that were known to be so, and not tried again, and those of this run.
-    fn describe_unreadable(&mut self, known: &Observation, executed: &Executed) {
+    fn describe_unreadable(&mut self, execution: &Execution, executed: &Executed) {
         let tried = |report: &UnreadableReport| {
             let ingested = executed.ingested.get(&report.table);
             ingested.is_some_and(|ingested| ingested.has_tried(&report.path))
         };
-        self.unreadable = known.unreadable();
-        self.unreadable.retain(|report| !tried(report));
+        // what fails its source is told with that failure
+        let refused = |report: &UnreadableReport| {
+            let plan = execution.plan.tables.get(&report.table);
+            plan.is_some_and(|plan| plan.is_refused(execution.request.warn_error))
+        };
+        self.unreadable = execution.observation.unreadable();
+        self.unreadable
+            .retain(|report| !tried(report) && !refused(report));
         let new = executed.ingested.values().flat_map(|i| &i.unreadable);
         self.unreadable.extend(new.filter_map(UnreadableReport::of));
         self.unreadable
@@ -380,7 +390,7 @@ impl RunReport {
     }
 
     fn describe_holds(&mut self, execution: &Execution, executed: &Executed) {
-        self.describe_unreadable(&execution.observation, executed);
+        self.describe_unreadable(execution, executed);
         let base = execution.observation.release.as_ref();
         let held = executed.held(&execution.plan, base, &execution.run);
         self.held = hold::reports(&held, &execution.plan);

@@ -186,7 +186,9 @@ impl Execution {
         let (mut failure, mut started_at) = (None, None);
         let mut result = match (&plan.action, broken) {
             (Action::Unchanged | Action::NotSelected, _)
-                if !plan.is_overdue() && !self.request.adopt.contains(&table) =>
+                if !plan.is_overdue()
+                    && !plan.is_refused(self.request.warn_error)
+                    && !self.request.adopt.contains(&table) =>
             {
                 TableResult::new(plan, TableOutcome::Unchanged)
             }

@@ -345,11 +345,16 @@ impl<'a> Listing<'a> {
                 ExportStatus::New,
                 Some("the next build tries it again".to_string()),
             ),
-            ExportState::Unreadable => (ExportStatus::Unreadable, unread(entry)),
+            ExportState::Unreadable => {
+                let notes = unread(entry).into_iter().chain([NEXT.to_string()]);
+                let notes: Vec<String> = notes.collect();
+                (ExportStatus::Unreadable, Some(notes.join("; ")))
+            }
             ExportState::Known if export.is_unreadable() && !export.is_reloaded => {
                 let stay = entry.map(|entry| entry.release);
                 let stay = stay.map(|release| format!("its rows of release {release} stay"));
-                let notes: Vec<String> = unread(entry).into_iter().chain(stay).collect();
+                let notes = unread(entry).into_iter().chain(stay);
+                let notes: Vec<String> = notes.chain([NEXT.to_string()]).collect();
                 (ExportStatus::Unreadable, Some(notes.join("; ")))
             }
             ExportState::New | ExportState::Changed => self.unread(export),
@@ -430,6 +435,9 @@ impl<'a> Listing<'a> {
         is_later.then_some(last.path.as_str())
     }
 }
+
+/// What to do about an export that cannot be read.
+const NEXT: &str = "deliver it again, or `kilde exports skip` it";
 
 /// Why an export cannot be read, and where.
 fn unread(entry: Option<&LedgerEntry>) -> Option<String> {

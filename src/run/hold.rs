@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ingest;
 use crate::name::{ReleaseNumber, RunId, TableName};
 use crate::plan::{self, Action, Kind, Plan, TablePlan};
-use crate::project::OnError;
+use crate::project::{OnError, OnUnreadable};
 use crate::quality::{Outcome, Verdict};
 use crate::release::{Held, Release};
 
@@ -68,9 +68,10 @@ impl Execution {
             )
         );
         let source = self.runner.project.sources.get(&plan.table);
-        let must_fail = error
-            .zip(source)
-            .is_some_and(|(error, source)| ingest::must_fail(source, error));
+        let must_fail = error.zip(source).is_some_and(|(error, source)| {
+            ingest::must_fail(source, error)
+                || (source.unreadable == OnUnreadable::Fail && plan.is_refused(false))
+        });
         if plan.on_error != OnError::Hold || !is_of_the_table || must_fail {
             return Ok(result);
         }
@@ -224,7 +225,9 @@ fn is_selected(plan: &Plan, table: &TableName) -> bool {
 pub(super) fn any_ended(plan: &Plan, base: Option<&Release>) -> bool {
     let held = base.into_iter().flat_map(|base| base.held.keys());
     held.into_iter().any(|table| match plan.tables.get(table) {
-        Some(plan) => plan.action == Action::Unchanged && !plan.is_overdue(),
+        Some(plan) => {
+            plan.action == Action::Unchanged && !plan.is_overdue() && !plan.is_refused(false)
+        }
         // no longer in the project
         None => false,
     })

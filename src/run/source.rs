@@ -29,6 +29,7 @@ impl Execution {
             return self.adopt(plan).await;
         }
         self.refuse_overdue(plan)?;
+        self.refuse_unread(plan)?;
         let (exports, reload, leaving) = match &plan.action {
             Action::Ingest {
                 exports,
@@ -199,8 +200,10 @@ impl Execution {
                 .collect::<Vec<_>>()
         });
         let said = format!(
-            "{:?} {modes:?} {aliases:?} {} {}",
+            "{:?} {:?} {} {modes:?} {aliases:?} {} {}",
             plan.map(|plan| &plan.fingerprints.content),
+            source.map(|source| source.unreadable),
+            self.request.warn_error,
             self.runner.project.max_record_bytes,
             env!("CARGO_PKG_VERSION"),
         );

@@ -9,11 +9,12 @@
 use std::sync::Arc;
 
 use super::execute::Execution;
+use crate::diagnostic::printable;
 use crate::error::{Error, Result};
 use crate::ingest::{
     DecodedExport, FileCounts, FileStatus, Ledger, LedgerEntry, Unread, UnreadableExport,
 };
-use crate::plan::ObservedExport;
+use crate::plan::{ObservedExport, TablePlan};
 use crate::project::{Load, OnUnreadable, Source};
 
 impl Execution {
@@ -51,6 +52,33 @@ impl Execution {
             entries.push(self.unread_entry(source, &one)?);
         }
         Ok(entries)
+    }
+
+    /// Judges what was left out before by what is declared today; nothing is read for that.
+    ///
+    /// # Errors
+    /// Why an export cannot be read that must not be left out.
+    pub(super) fn refuse_unread(&self, plan: &TablePlan) -> Result<()> {
+        let Some(unread) = &plan.unread else {
+            return Ok(());
+        };
+        if !plan.is_refused(self.request.warn_error) {
+            return Ok(());
+        }
+        let ledger = self.observation.ledger.get(&plan.table);
+        let entry = ledger.and_then(|ledger| ledger.entry(&unread.path));
+        let reason = entry.and_then(|entry| entry.unread.as_ref());
+        let reason = reason.map_or("the export cannot be read".into(), ToString::to_string);
+        let path = printable(&unread.path);
+        let error = Error::input(reason).at(path.as_ref()).help(format!(
+            "deliver it again; `kilde exports skip {path} --why TEXT` goes on without it"
+        ));
+        let exports = self.observation.observed.exports.get(&plan.table);
+        let export = exports.and_then(|all| all.iter().find(|export| export.path == unread.path));
+        if let Some(export) = export {
+            self.record_refused(&plan.table, export, &error);
+        }
+        Err(error)
     }
 
     /// Whether what the other exports say is true without this one.

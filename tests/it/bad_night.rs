@@ -747,6 +747,25 @@ fn an_export_that_cannot_be_read_fails_alone_and_says_at_which_byte_until_it_is_
     }
     assert_eq!(company.newest_release()["number"], release);
 
+    // what is declared may be stricter than it was when the file was left out
+    let said = company.kilde(&["build", "--warn-error"]).ended(1).stderr;
+    assert!(said.contains("too early"), "{said}");
+    let pipeline = company.read("pipelines/company.yaml");
+    for mode in ["fail", "reject_file"] {
+        let stricter = pipeline.replace("csv*\n", &format!("csv*\n    unreadable: {mode}\n"));
+        company.write("pipelines/company.yaml", stricter);
+        let said = company.kilde(&["build"]).ended(1);
+        assert!(
+            said.stderr
+                .contains("kilde exports skip orders_20260103.csv.gz"),
+            "{}",
+            said.stderr
+        );
+        assert!(!said.stdout.contains("left out"), "{}", said.stdout);
+    }
+    company.write("pipelines/company.yaml", pipeline);
+    company.kilde(&["build"]).ended(0);
+
     // who asks for it has it tried again, and who takes warnings for failures fails by it
     company
         .kilde(&["exports", "reload", "orders_20260103.csv.gz", "--by", "eva"])

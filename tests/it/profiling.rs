@@ -93,7 +93,7 @@ fn no_personal_value_is_shown_on_screen_in_json_or_on_the_page() {
         "card_no,full_name,email,birth_date,city,level\n\
          1001,Ada Lindqvist,ada@example.com,1990-03-04,Växjö,gold\n\
          1002,Bo Ek,bo@example.com,1985-11-30,Växjö,gold\n\
-         1003,Ada Lindqvist,ada@example.com,1990-03-04,Växjö,blue\n",
+         1003,Ada Lindqvist,ada@example.com,1990-03-04,Växjö,gold\n",
     )]);
     let text = here.kilde(&["profile", "members.csv"]).ended(0).stdout;
     let json = here
@@ -170,7 +170,7 @@ fn a_table_of_the_lake_is_looked_at_and_its_contract_says_what_is_personal() {
         ),
         (
             "in/visits.csv",
-            "visit_id,nick,page\n1,zorro,start\n2,zorro,start\n3,,cart\n",
+            "visit_id,nick,page\n1,zorro,start\n2,zorro,start\n3,,start\n",
         ),
     ]);
     let early = here.kilde(&["profile", "visits"]).ended(2);
