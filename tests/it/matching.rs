@@ -906,7 +906,8 @@ fn a_match_is_judged_against_a_truth_and_by_what_people_decided() {
         .ended(0);
     let page = fs::read_to_string(club.path("match.html")).unwrap();
     assert!(
-        page.contains("Pairs of blocking rules") && page.contains("birth_date equal"),
+        page.contains("Pairs of blocking rules")
+            && page.contains("<th>birth_date</th><td>equal</td>"),
         "{page}"
     );
 
