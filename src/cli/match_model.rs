@@ -14,6 +14,7 @@ use super::style::{self, FAINT, STRONG, styled};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::name::TableName;
+use crate::project::Project;
 use crate::run::{LearntLevel, ModelStory, Runner, TrainingStory};
 
 #[derive(Debug, Args)]
@@ -39,7 +40,8 @@ pub(super) struct Model {
 
 impl Train {
     pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
-        let (runner, table, as_of) = asked(self.table.as_deref(), options)?;
+        let (runner, table, as_of) =
+            asked(self.table.as_deref(), options, options.untrained_project()?)?;
         let found = runner.train_match(table.as_ref(), as_of).await?;
         style::out(&match self.json {
             true => format!("{}\n", json(&found)?),
@@ -54,7 +56,7 @@ impl Train {
 
 impl Model {
     pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
-        let (runner, table, as_of) = asked(self.table.as_deref(), options)?;
+        let (runner, table, as_of) = asked(self.table.as_deref(), options, options.project()?)?;
         let found = runner.match_model(table.as_ref(), as_of).await?;
         style::out(&match self.json {
             true => found.file,
@@ -67,8 +69,9 @@ impl Model {
 fn asked(
     table: Option<&str>,
     options: &Options,
+    project: Project,
 ) -> Result<(Runner, Option<TableName>, DateTime<Utc>)> {
-    let project = Arc::new(options.project()?);
+    let project = Arc::new(project);
     let table = table.map(|name| project.table(name)).transpose()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let as_of = as_of(None, &project, clock.now())?;

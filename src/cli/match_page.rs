@@ -62,10 +62,11 @@ fn without_truth(found: &MatchEvaluation) -> String {
         found.believed_precision, found.believed_recall
     );
     let Some(judged) = &found.judged else {
-        text.push_str(
-            "<p>Nobody judged pairs drawn at random, so that is not measured: <code>kilde review --sample 100 --html FILE</code> \
-             draws them.</p>\n",
-        );
+        text.push_str(&format!(
+            "<p>Nobody judged pairs drawn at random from every weight, so that is not measured: <code>kilde review {} --sample 100 \
+             --html FILE</code> draws them.</p>\n",
+            escaped(&found.table)
+        ));
         return text;
     };
     let rows = judged.by_threshold.iter().map(|(from, precision, recall)| {

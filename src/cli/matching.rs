@@ -104,8 +104,10 @@ fn render(found: &MatchEvaluation) -> String {
     ));
     text.push_str(&match &found.judged {
         Some(judged) => of_people(judged, found),
-        None => "nobody judged pairs drawn at random, so that is not measured: `kilde review --sample 100 --html FILE` draws them\n"
-            .to_string(),
+        None => format!(
+            "nobody judged pairs drawn at random from every weight, so that is not measured: `kilde review {} --sample 100 --html FILE` draws them\n",
+            found.table
+        ),
     });
     text
 }
@@ -174,7 +176,7 @@ fn of_truth(truth: &AgainstTruth, same_from: f64) -> String {
         line(format!("pairs with {source}"), rates);
     }
     for (threshold, rates) in &truth.by_threshold {
-        let mark = if *threshold <= same_from && same_from < threshold + 2.0 {
+        let mark = if *threshold == same_from {
             " (now)"
         } else {
             ""

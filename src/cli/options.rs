@@ -165,6 +165,11 @@ impl Options {
         Project::load(&self.root()?, &self.variables()?)
     }
 
+    /// The same, models that are not there yet allowed: for the command that trains them.
+    pub(super) fn untrained_project(&self) -> Result<Project> {
+        Project::load_untrained(&self.root()?, &self.variables()?)
+    }
+
     /// The same, steps that still lack their contract allowed: for commands that help to write them.
     pub(super) fn draft_project(&self) -> Result<Project> {
         Project::load_drafts(&self.root()?, &self.variables()?)

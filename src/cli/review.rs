@@ -12,6 +12,7 @@ use super::{page, review_page, style};
 use crate::clock::{Clock, SystemClock};
 use crate::error::Result;
 use crate::run::{Review as Queue, ReviewPair};
+use crate::text::guarded;
 
 /// Pairs shown on a terminal.
 const SHOWN: usize = 20;
@@ -133,14 +134,14 @@ fn cells(pair: &ReviewPair) -> Vec<String> {
     cells
 }
 
-/// A line of CSV (RFC 4180).
+/// A line of CSV (RFC 4180), in which nothing is a formula.
 fn line(cells: &[String]) -> String {
-    let quoted = cells
-        .iter()
-        .map(|cell| match cell.contains(['"', ',', '\n', '\r']) {
+    let quoted = cells.iter().map(|cell| guarded(cell)).map(|cell| {
+        match cell.contains(['"', ',', '\n', '\r']) {
             true => format!("\"{}\"", cell.replace('"', "\"\"")),
-            false => cell.clone(),
-        });
+            false => cell.into_owned(),
+        }
+    });
     let mut line = quoted.collect::<Vec<_>>().join(",");
     line.push_str("\r\n");
     line

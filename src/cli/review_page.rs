@@ -8,6 +8,7 @@ use super::page::{document, escaped};
 use super::review::decision_header;
 use crate::project::Project;
 use crate::run::{Review, ReviewPair};
+use crate::text::guarded;
 
 /// The page.
 pub(super) fn render(review: &Review, project: &Project) -> String {
@@ -74,7 +75,8 @@ fn card(review: &Review, at: usize, pair: &ReviewPair) -> String {
 fn answers(review: &Review) -> String {
     let keys = review.pairs.iter().map(|pair| {
         let keys = pair.one.key.iter().chain(&pair.other.key);
-        keys.cloned().collect::<Vec<String>>()
+        let cells = keys.map(|key| guarded(key).into_owned());
+        cells.collect::<Vec<String>>()
     });
     let said = serde_json::json!({
         "file": format!("decisions_{}.csv", review.release),

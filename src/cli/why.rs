@@ -49,7 +49,13 @@ impl Why {
             let as_of = as_of(self.as_of.as_deref(), &project, clock.now())?;
             return self.who_is_who(options, &project, &runner, as_of).await;
         }
-        let table = project.table(&self.asked)?;
+        let table = match project.table(&self.asked) {
+            Err(_) if !project.matches.is_empty() && why_match::is_of_person(&self.asked) => {
+                let as_of = as_of(self.as_of.as_deref(), &project, clock.now())?;
+                return self.who_is_who(options, &project, &runner, as_of).await;
+            }
+            found => found?,
+        };
         if self.html.is_some() || self.json {
             return Err(Error::config("why a table is stale is told as text only")
                 .help("`--html` and `--json` are for two records, or an id: `kilde why crm:10442 web:88213`"));
@@ -95,10 +101,10 @@ impl Why {
             None => {
                 let story = runner.why_entity(table, &self.asked, as_of).await?;
                 let story = story.ok_or_else(|| {
-                    Error::config(format!(
-                        "no record has, or ever had, the id `{}`",
-                        self.asked
-                    ))
+                    Error::config(match why_match::is_id(&self.asked) {
+                        true => format!("no record has, or ever had, the id `{}`", self.asked),
+                        false => format!("no id or record is called `{}`", self.asked),
+                    })
                 })?;
                 match &self.html {
                     Some(file) => {

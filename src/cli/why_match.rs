@@ -21,6 +21,25 @@ pub(super) fn is_id(text: &str) -> bool {
     rest.is_some_and(|rest| rest.len() == 20 && rest.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
+/// Whether a text looks as an id, or as the key of a record, and as no table.
+pub(super) fn is_of_person(text: &str) -> bool {
+    text.starts_with("c_") || text.contains(':')
+}
+
+/// What a command needs besides records and ids where there are several match steps.
+fn option(table: &str, is_one_of_several: bool) -> String {
+    match is_one_of_several {
+        true => format!(" --match {table}"),
+        false => String::new(),
+    }
+}
+
+/// How the weakest bridge is explained: `kilde why A B`.
+pub(super) fn why(story: &EntityStory, (one, other): &(String, String)) -> String {
+    let option = option(&story.table, story.is_one_of_several);
+    format!("kilde why {one} {other}{option}")
+}
+
 pub(super) fn pair_text(story: &PairStory) -> String {
     let mut text = format!("{}\n", styled(STRONG, headline(story)));
     let lines = lines(story);
@@ -137,8 +156,9 @@ pub(super) fn remarks(story: &PairStory) -> Vec<String> {
             "parted nevertheless: other records of the two speak against it (`kilde why` with either id)".to_string(),
         ),
         (None, false, true) => remarks.push(format!(
-            "one nevertheless: other records join them (`kilde why {}`)",
-            story.one.id
+            "one nevertheless: other records join them (`kilde why {}{}`)",
+            story.one.id,
+            option(&story.table, story.is_one_of_several)
         )),
         (None, _, _) => {}
     }
@@ -225,8 +245,8 @@ pub(super) fn entity_text(story: &EntityStory) -> String {
     text.push_str(&columns.render("  "));
     if let Some((at, merge)) = weakest(story) {
         text.push_str(&format!("weakest bridge: #{}, {}", at + 1, mean(merge)));
-        if let Some((a, b)) = &merge.strongest {
-            text.push_str(&format!("    kilde why {a} {b}"));
+        if let Some(pair) = &merge.strongest {
+            text.push_str(&format!("    {}", why(story, pair)));
         }
         text.push('\n');
     }

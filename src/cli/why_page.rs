@@ -1,7 +1,7 @@
 //! `kilde why A B --html` and `kilde why ID --html`: the evidence of two records, and how a person was put together, as pictures.
 
 use super::page::{document, escaped, section};
-use super::why_match::{Line, headline, lines, mean, remarks, signed, weakest};
+use super::why_match::{self, Line, headline, lines, mean, remarks, signed, weakest};
 use crate::run::{EntityStory, PairStory};
 
 const STYLE: &str = "<style>rect.for { fill: var(--good); } rect.against { fill: var(--bad); } rect.sum { fill: var(--main); } \
@@ -113,7 +113,7 @@ pub(super) fn entity_page(story: &EntityStory) -> String {
     }
     if let Some((at, merge)) = weakest(story) {
         let why = match &merge.strongest {
-            Some((a, b)) => format!(": <code>kilde why {} {}</code>", escaped(a), escaped(b)),
+            Some(pair) => format!(": <code>{}</code>", escaped(&why_match::why(story, pair))),
             None => String::new(),
         };
         body.push_str(&format!(
@@ -233,6 +233,7 @@ mod tests {
                 merge(&["a", "c"], &["b", "<d>"], 2.0),
             ],
             same_from: 1.0,
+            is_one_of_several: false,
         };
         assert_eq!(leaves(&story), ["a", "c", "b", "<d>"]);
         let page = entity_page(&story);

@@ -68,6 +68,15 @@ impl Project {
         })
     }
 
+    /// As [`Project::load`], but a match step's `model:` that names no model is a doubt, no error, and the step has none: for
+    /// the command that trains one.
+    ///
+    /// # Errors
+    /// As [`Project::load`].
+    pub(crate) fn load_untrained(dir: &Path, variables: &Variables) -> Result<Self> {
+        Self::load_with(dir, variables, |mistake| mistake.code == resolve::NO_MODEL)
+    }
+
     fn load_with(
         dir: &Path,
         variables: &Variables,

@@ -15,6 +15,7 @@ mod nickname;
 mod phone;
 mod postcode;
 mod similarity;
+mod spreadsheet;
 
 pub(crate) use company::company_key;
 pub(crate) use country::Country;
@@ -27,3 +28,4 @@ pub(crate) use nickname::nickname_groups;
 pub(crate) use phone::{is_placeholder_phone, normalize_phone};
 pub(crate) use postcode::normalize_postcode;
 pub(crate) use similarity::{Outline, edit_distance, is_within_one_edit, jaro_winkler};
+pub(crate) use spreadsheet::{guarded, unguarded};

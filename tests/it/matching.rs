@@ -250,6 +250,15 @@ fn a_model_written_to_a_file_and_pinned_decides_as_it_did() {
     );
     refused(&pinned, &["build", "--retrain", "identity.people"], "K0437");
 
+    // one that is not there can be trained
+    fs::remove_file(pinned.path("matching/people.json")).unwrap();
+    let said = refused(&pinned, &["check"], "K0435");
+    let command = "kilde match train identity.people --write matching/people.json";
+    assert!(said.contains(command), "{said}");
+    let command: Vec<&str> = command.split(' ').skip(1).collect();
+    pinned.kilde(&command).ended(0);
+    pinned.kilde(&["check"]).ended(0);
+
     // changed by hand, it makes the step stale
     let other = text.replacen("\"trained_at\": \"", "\"trained_at\": \"edited after ", 1);
     pinned.write("matching/people.json", other);
@@ -601,8 +610,8 @@ fn what_a_steward_decided_holds_through_rebuilds_until_it_is_decided_otherwise()
 #[test]
 fn the_review_is_a_spreadsheet_and_a_page_without_weights_and_comes_back_as_decisions() {
     let mut rows = people(0, 60);
-    rows.push_str("z1,Liv,Aakre,1950-01-01,<one>@mail.example,SE\n");
-    rows.push_str("z2,Liv,Aakre,1950-09-19,two@mail.example,SE\n");
+    rows.push_str("=z1,Liv,Aakre,1950-01-01,<one>@mail.example,SE\n");
+    rows.push_str("z2,Liv,Aakre,1950-09-19,@SUM(A1),SE\n");
     let club = with_stewards(&rows);
     let said = club.kilde(&["review"]).ended(2);
     assert!(said.stderr.contains("kilde build"), "{}", said.stderr);
@@ -627,6 +636,12 @@ fn the_review_is_a_spreadsheet_and_a_page_without_weights_and_comes_back_as_deci
     let header = "record_id,other_record_id,decision,decided_by,decided_on,note,given_name,other given_name,";
     assert!(csv.starts_with(header), "{csv}");
     assert_eq!(csv.lines().count(), waiting + 1);
+    // nothing that a spreadsheet would compute
+    assert!(csv.contains("'=z1,") && csv.contains("'@SUM(A1)"), "{csv}");
+    assert!(
+        !csv.contains(",=") && !csv.contains(",@") && !csv.contains("\n="),
+        "{csv}"
+    );
     club.kilde(&["review", "identity.people_review", "--html", "review.html"])
         .ended(0);
     let page = fs::read_to_string(club.path("review.html")).unwrap();
@@ -652,7 +667,8 @@ columns:
             if cells[2].is_empty() {
                 cells[2] = "same";
             }
-            cells.join(",") + "\n"
+            // as an Excel of the north saves it
+            cells.join(";") + "\n"
         })
         .collect();
     club.write("exports/stewardship/review.csv", returned);
@@ -748,6 +764,11 @@ fn why_adds_up_the_evidence_of_a_pair_and_shows_how_a_person_was_put_together() 
         said.contains("no record has, or ever had, the id"),
         "{said}"
     );
+    for name in ["c_0000000000", "crm:10000"] {
+        let said = club.kilde(&["why", name]).ended(2).stderr;
+        let told = format!("no id or record is called `{name}`");
+        assert!(said.contains(&told), "{said}");
+    }
 
     // the person leaves
     let left: Vec<&str> = rows
@@ -758,6 +779,62 @@ fn why_adds_up_the_evidence_of_a_pair_and_shows_how_a_person_was_put_together() 
     club.kilde(&["build"]).ended(0);
     let said = club.kilde(&["why", &id]).ended(0).stdout;
     assert!(said.contains("is retired"), "{said}");
+}
+
+#[test]
+fn of_several_match_steps_the_one_that_knows_the_name_is_asked() {
+    let club = sandbox("", &people(0, 60));
+    let one = fs::read_to_string(club.path("pipelines/club.yaml")).unwrap();
+    let homes =
+        "  - match: {table: identity.homes, records: ref.homes, record_key: [source, home_id]}\n";
+    club.write("pipelines/club.yaml", one + homes);
+    let contract = CONTRACT
+        .replace("key: [record_id]", "key: [source, home_id]")
+        .replace("name: record_id", "name: home_id");
+    let contract = contract + "  - {name: source, data_type: varchar}\n";
+    club.write("schemas/ref/homes.yaml", contract);
+    let header = "home_id,given_name,family_name,birth_date,email,country,source\n";
+    let rows = people(0, 60);
+    let rows: String = rows.lines().map(|line| format!("{line},crm\n")).collect();
+    club.write("seeds/ref/homes.csv", format!("{header}{rows}"));
+    club.kilde(&["build"]).ended(0);
+
+    let said = club.kilde(&["why", "p001a", "p001b"]).ended(0).stdout;
+    assert!(said.starts_with("one person c_"), "{said}");
+    let said = club.kilde(&["why", "crm:p001a"]).ended(0).stdout;
+    assert!(
+        said.contains("kilde why crm:p001a crm:p001b --match identity.homes"),
+        "{said}"
+    );
+    let id = value(
+        &club,
+        "select entity_id from identity.homes where home_id = 'p002a'",
+    );
+    let said = club.kilde(&["why", &id]).ended(0).stdout;
+    assert!(said.contains("crm:p002b"), "{said}");
+    let said = club
+        .kilde(&["why", "crm:p001a", "crm:nobody"])
+        .ended(2)
+        .stderr;
+    assert!(
+        said.contains("no id or record is called `crm:nobody`"),
+        "{said}"
+    );
+    let said = club.kilde(&["why", "crm:p001a", "p001a"]).ended(2).stderr;
+    assert!(said.contains("records of different match steps"), "{said}");
+    let said = club.kilde(&["review"]).ended(2).stderr;
+    assert!(
+        said.contains("behind the command: identity.homes, identity.people"),
+        "{said}"
+    );
+    let said = club
+        .kilde(&["match", "evaluate", "identity.homes"])
+        .ended(0)
+        .stdout;
+    assert!(
+        said.contains("`kilde review identity.homes --sample 100"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -821,11 +898,16 @@ fn a_match_is_judged_against_a_truth_and_by_what_people_decided() {
         said.contains("nobody judged pairs drawn at random"),
         "{said}"
     );
+    assert!(
+        said.matches("(now)").count() == 1 && said.contains("compared pairs from 1 bits on (now)"),
+        "{said}"
+    );
     club.kilde(&["match", "evaluate", "--html", "match.html"])
         .ended(0);
     let page = fs::read_to_string(club.path("match.html")).unwrap();
     assert!(
-        page.contains("Pairs of blocking rules") && page.contains("birth_date equal"),
+        page.contains("Pairs of blocking rules")
+            && page.contains("<th>birth_date</th><td>equal</td>"),
         "{page}"
     );
 

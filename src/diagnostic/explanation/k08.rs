@@ -133,8 +133,8 @@ pub(super) const CODES: &[Explanation] = &[
     Explanation {
         code: Code(856),
         title: "decisions that contradict each other",
-        text: "Two stewards decided otherwise of one pair, or A is B, B is C, and A is not C, or `cannot` parts what was decided\n\
-               to be one. What says different wins until people agree. The pairs are in the table of the review, with the reason:\n\
+        text: "Two stewards decided otherwise of one pair, or A is B, B is C, and A is not C, or `cannot`, or a decision, keeps a\n\
+               record of one person from a record of the other that was decided to be the same. What says different wins until people agree. The pairs are in the table of the review, with the reason:\n\
                decide them again; with `decided_at` the latest decision of a pair counts.",
     },
     Explanation {

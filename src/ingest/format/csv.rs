@@ -137,6 +137,22 @@ impl Csv {
     }
 }
 
+/// Between fields where a comma stands in numbers.
+const SEMICOLON: &[u8] = b";";
+
+impl Csv {
+    /// The names of a header with `;` between, where the comma that is declared is nowhere in it: so an Excel that writes
+    /// decimal commas saves any CSV, one that had commas too. `None` where it is no such header.
+    fn of_other_excel(&self, names: &[String]) -> Option<Vec<String>> {
+        let [header] = names else { return None };
+        // an escape before a delimiter is of the one that is declared
+        let is_plain =
+            self.delimiter == b"," && self.escape.is_none() && self.read.header_rows == 1;
+        let names = header.split(';').map(|name| name.trim().to_string());
+        (is_plain && header.contains(';') && !header.contains('"')).then(|| names.collect())
+    }
+}
+
 impl Format for Csv {
     fn converter(&self) -> Converter {
         let escaping = match (&self.quote, &self.escape) {
@@ -167,15 +183,24 @@ impl Format for Csv {
         for _ in 0..frame.skip_lines {
             window.skip_line(LineEnds::Any, task.file)?;
         }
+        let mut delimiter = None;
         let layout = if self.read.header_rows > 0 {
-            match self.header(&mut window, &task)? {
-                None => return Ok(Seen::default()),
-                Some(names) => by_header(task.conformer, names, task.file)?,
+            let Some(names) = self.header(&mut window, &task)? else {
+                return Ok(Seen::default());
+            };
+            let other = self.of_other_excel(&names);
+            match (by_header(task.conformer, names, task.file), other) {
+                (Err(_), Some(names)) => {
+                    delimiter = Some(SEMICOLON);
+                    by_header(task.conformer, names, task.file)?
+                }
+                (layout, _) => layout?,
             }
         } else {
             by_position(task.conformer)
         };
-        let dialect = self.dialect(layout.width, task.max_record_bytes);
+        let mut dialect = self.dialect(layout.width, task.max_record_bytes);
+        dialect.delimiter = delimiter.unwrap_or(dialect.delimiter);
         records::read(&mut window, &dialect, &layout, &mut task)?;
         Ok(layout.seen)
     }

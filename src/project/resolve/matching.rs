@@ -11,7 +11,7 @@ use super::super::{
     Compare, CompareBy, DuplicateFree, Limit, MatchTable, Matching, Meaning, ModelFile, NotAModel,
     PinnedModel, Spanned,
 };
-use super::{blame, pipeline_name};
+use super::{NO_MODEL, blame, pipeline_name};
 use crate::diagnostic::{Diagnostic, Place, SourceFile, Span};
 use crate::name::TableName;
 
@@ -106,7 +106,7 @@ fn matching(
         .filter_map(|raw| comparison(file, raw, found))
         .collect();
     let model = raw.model.as_ref();
-    let model = model.and_then(|path| match pinned(root, path) {
+    let model = model.and_then(|path| match pinned(root, path, &raw.table.value) {
         Ok(model) => Some(model),
         Err(mistake) => {
             found.push(blame(file, path.span, mistake));
@@ -161,25 +161,29 @@ fn matching(
 }
 
 /// The model of a file of the project.
-fn pinned(root: &Path, path: &Spanned<String>) -> Result<PinnedModel, Mistake> {
+fn pinned(root: &Path, path: &Spanned<String>, table: &TableName) -> Result<PinnedModel, Mistake> {
     let name = &path.value;
     let is_within = Path::new(name)
         .components()
         .all(|part| matches!(part, Component::Normal(_)));
     if !is_within {
         return Err(
-            Mistake::new(435, format!("`{name}` is no file of the project"))
+            Mistake::new(NO_MODEL.0, format!("`{name}` is no file of the project"))
                 .help("write its path from the folder of kilde.yaml: `matching/customer_ids.json`"),
         );
     }
     let text = std::fs::read_to_string(root.join(name)).map_err(|error| {
-        Mistake::new(435, format!("the model `{name}` cannot be read: {error}"))
-            .help(format!("`kilde match train --write {name}` writes one"))
+        Mistake::new(NO_MODEL.0, format!("the model `{name}` cannot be read: {error}"))
+            .help(format!(
+                "`kilde match train {table} --write {name}` writes one; before the first build take `model:` out"
+            ))
     })?;
     let model = ModelFile::read(&text).map_err(|wrong| {
         let NotAModel { line, column, what } = wrong;
-        Mistake::new(435, format!("{name}:{line}:{column} is not as a model is: {what}"))
-            .help("`kilde match train --write FILE` and `kilde match model --json` write what can stand there")
+        Mistake::new(NO_MODEL.0, format!("{name}:{line}:{column} is not as a model is: {what}"))
+            .help(format!(
+                "`kilde match train {table} --write {name}` and `kilde match model --json` write what can stand there"
+            ))
     })?;
     Ok(PinnedModel {
         path: name.clone(),

@@ -35,6 +35,8 @@ use crate::name::TableName;
 
 /// A table that people read, or a source, lacks its contract.
 pub(crate) const NO_CONTRACT: Code = Code(145);
+/// `model:` of a match step names no model.
+pub(crate) const NO_MODEL: Code = Code(435);
 
 /// A mistake at a place; an empty span at the beginning blames the file as a whole.
 pub(crate) fn blame(file: &Arc<SourceFile>, span: Span, mistake: Mistake) -> Diagnostic {

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::identity::Decision;
 use crate::name::TableName;
 use crate::plan::{MatchPlan, decision_columns};
+use crate::text::unguarded;
 
 /// The latest decision of a pair, and when it was made.
 type Latest<'a> = (&'a str, Decision);
@@ -160,7 +161,10 @@ pub(super) fn of_rows(
     let row_of = |columns: &[StringArray], at: usize| {
         let parts = columns.iter().map(|c| c.is_valid(at).then(|| c.value(at)));
         let parts: Vec<&str> = parts.collect::<Option<_>>()?;
-        rows.get(parts.join("\u{1f}").as_str()).copied()
+        let row = |parts: &[&str]| rows.get(parts.join("\u{1f}").as_str()).copied();
+        // a spreadsheet of the review guards keys that look like formulas
+        let unguarded: Vec<&str> = parts.iter().map(|part| unguarded(part)).collect();
+        row(&parts).or_else(|| row(&unguarded))
     };
     let mut latest: BTreeMap<Rows, Latest<'_>> = BTreeMap::new();
     let mut places: BTreeMap<Rows, Vec<String>> = BTreeMap::new();

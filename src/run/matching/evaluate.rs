@@ -37,7 +37,7 @@ pub(crate) struct MatchEvaluation {
     pub(crate) believed_precision: f64,
     /// Of the pairs of one person among those weighed, the share from the threshold on: as the model believes.
     pub(crate) believed_recall: f64,
-    /// As people say of pairs drawn at random; `None` where nobody was asked.
+    /// As people say of pairs drawn at random; `None` where nobody drew any.
     pub(crate) judged: Option<JudgedByPeople>,
     /// Records of an entity → entities.
     pub(crate) sizes: BTreeMap<u64, u64>,
@@ -168,7 +168,13 @@ impl Runner {
         let truth = match truth {
             Some(file) => {
                 let truth = truth::read(file, matching)?;
-                Some(against(&truth, &rows, &entities, &weighed, &ids)?)
+                Some(against(
+                    &truth,
+                    &rows,
+                    &entities,
+                    (&weighed, matching.same_from),
+                    &ids,
+                )?)
             }
             None => None,
         };
@@ -269,7 +275,7 @@ fn against(
     truth: &[TruthRow],
     rows: &HashMap<&str, u32>,
     entities: &[u32],
-    weighed: &[(u32, u32, f64)],
+    (weighed, same_from): (&[(u32, u32, f64)], f64),
     ids: &BTreeMap<String, String>,
 ) -> Result<AgainstTruth> {
     let mut numbers: HashMap<&str, u32> = HashMap::new();
@@ -316,7 +322,11 @@ fn against(
         Some((*weight, a == b))
     });
     let of_truth: Vec<(f64, bool)> = of_truth.collect();
-    let thresholds: Vec<f64> = (-4..=20).step_by(2).map(f64::from).collect();
+    let mut thresholds: Vec<f64> = (-4..=20).step_by(2).map(f64::from).collect();
+    if !thresholds.contains(&same_from) {
+        thresholds.push(same_from);
+        thresholds.sort_by(f64::total_cmp);
+    }
     let by_threshold = by_threshold(&of_truth, pairs_of_people(&people), &thresholds);
     Ok(AgainstTruth {
         records: judged.records,

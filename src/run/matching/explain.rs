@@ -44,6 +44,9 @@ pub(crate) struct PairStory {
     pub(crate) rules: Vec<String>,
     /// Columns that are compared, and both records' values.
     pub(crate) values: Vec<(String, Option<String>, Option<String>)>,
+    /// Whether the project has other match steps.
+    #[serde(skip)]
+    pub(crate) is_one_of_several: bool,
 }
 
 /// A record and whose it is.
@@ -84,6 +87,9 @@ pub(crate) struct EntityStory {
     /// In their order; the last makes the whole.
     pub(crate) merges: Vec<MergeStory>,
     pub(crate) same_from: f64,
+    /// Whether the project has other match steps.
+    #[serde(skip)]
+    pub(crate) is_one_of_several: bool,
 }
 
 /// Two groups of records that became one.
@@ -111,7 +117,9 @@ impl Runner {
         as_of: DateTime<Utc>,
     ) -> Result<PairStory> {
         let outline = Outline::new(&self.project, &self.functions, as_of);
-        let step = Step::open(self, &outline, table, as_of).await?;
+        let asked = [records.0, records.1];
+        let table = self.knowing(&outline, table, &asked, as_of).await?;
+        let step = Step::open(self, &outline, table.as_ref(), as_of).await?;
         let matched = Matched::read(&step, self.resources.threads).await?;
         let (one, other) = (matched.row(records.0)?, matched.row(records.1)?);
         if one == other {
@@ -126,6 +134,7 @@ impl Runner {
         let rules = evidence.rules.iter();
         Ok(PairStory {
             table: matching.table.to_string(),
+            is_one_of_several: self.project.matches.len() > 1,
             is_one: one.id == other.id && !one.id.is_empty(),
             one,
             other,
@@ -143,18 +152,25 @@ impl Runner {
         })
     }
 
-    /// How an entity was put together; `None` where no record has, or ever had, the id.
+    /// How an entity was put together, asked for by its id or by one of its records; `None` where no record is called so, and
+    /// none has, or ever had, the id.
     ///
     /// # Errors
     /// `Config` where the step was never built.
     pub(crate) async fn why_entity(
         &self,
         table: Option<&TableName>,
-        id: &str,
+        asked: &str,
         as_of: DateTime<Utc>,
     ) -> Result<Option<EntityStory>> {
         let outline = Outline::new(&self.project, &self.functions, as_of);
-        let step = Step::open(self, &outline, table, as_of).await?;
+        let table = self.knowing(&outline, table, &[asked], as_of).await?;
+        let step = Step::open(self, &outline, table.as_ref(), as_of).await?;
+        let of_record = match step.knows_id(asked).await? {
+            true => None,
+            false => step.ids().await?.remove(&step.key_of(asked)),
+        };
+        let id = of_record.as_deref().unwrap_or(asked);
         let living = match step.redirect(id).await? {
             Some(heir) => heir,
             None => Some(id.to_string()),
@@ -167,6 +183,7 @@ impl Runner {
             records: Vec::new(),
             merges: Vec::new(),
             same_from: matching.same_from,
+            is_one_of_several: self.project.matches.len() > 1,
         };
         let Some(living) = living else {
             return Ok(Some(story));
@@ -194,6 +211,68 @@ impl Runner {
             })
             .collect();
         Ok(Some(story))
+    }
+}
+
+impl Runner {
+    /// Of several match steps the one that knows what is asked about, an id or a record, or two records; else the one that
+    /// is named, or there is.
+    ///
+    /// # Errors
+    /// `Config` where none knows them, or several do.
+    async fn knowing(
+        &self,
+        outline: &Outline,
+        table: Option<&TableName>,
+        asked: &[&str],
+        as_of: DateTime<Utc>,
+    ) -> Result<Option<TableName>> {
+        if table.is_some() || self.project.matches.len() < 2 {
+            return Ok(table.cloned());
+        }
+        let mut steps = Vec::new();
+        for matching in self.project.matches.values() {
+            steps.extend(Step::built(self, outline, matching, as_of).await?);
+        }
+        if let (true, Some(matching)) = (steps.is_empty(), self.project.matches.values().next()) {
+            return Err(not_built(matching));
+        }
+        let mut found = Vec::new();
+        if let [id] = asked {
+            // a person's id may be the record of another step, too: it is asked for as an id
+            for step in &steps {
+                if step.knows_id(id).await? {
+                    found.push(step);
+                }
+            }
+        }
+        let mut strange: Vec<&str> = asked.to_vec();
+        if found.is_empty() {
+            for step in &steps {
+                let ids = step.ids().await?;
+                let is_known = |name: &str| ids.contains_key(&step.key_of(name));
+                strange.retain(|name| !is_known(name));
+                if asked.iter().all(|name| is_known(name)) {
+                    found.push(step);
+                }
+            }
+        }
+        match (found.as_slice(), strange.first()) {
+            ([step], _) => Ok(Some(step.matching().table.clone())),
+            ([], Some(name)) => Err(Error::config(format!("no id or record is called `{name}`"))
+                .help("a record is called by the parts of its key with `:` between: `crm:10442`")),
+            ([], None) => Err(
+                Error::config("the two are records of different match steps")
+                    .help("two records of one step can be compared"),
+            ),
+            (several, _) => {
+                let tables = several.iter().map(|step| &step.matching().table);
+                let options: Vec<String> =
+                    tables.map(|table| format!("`--match {table}`")).collect();
+                Err(Error::config("several match steps know that name")
+                    .help(format!("name one: {}", options.join(" or "))))
+            }
+        }
     }
 }
 
@@ -235,16 +314,27 @@ impl<'a> Step<'a> {
         as_of: DateTime<Utc>,
     ) -> Result<Self> {
         let matching = chosen(&runner.project, table)?;
+        let step = Self::built(runner, outline, matching, as_of).await?;
+        step.ok_or_else(|| not_built(matching))
+    }
+
+    /// `None` where the step was never built.
+    async fn built(
+        runner: &Runner,
+        outline: &'a Outline,
+        matching: &Matching,
+        as_of: DateTime<Utc>,
+    ) -> Result<Option<Self>> {
         let plan = outline.matching(&matching.table)?;
         let catalog = runner.readable(as_of)?;
         let release = catalog.lake().current().await?;
         let release = release.filter(|release| release.table(&matching.table).is_some());
-        Ok(Self {
+        Ok(release.map(|release| Self {
             outline,
             plan,
             catalog,
-            release: release.ok_or_else(|| not_built(matching))?,
-        })
+            release,
+        }))
     }
 
     pub(super) fn plan(&self) -> &MatchPlan {
@@ -287,6 +377,18 @@ impl<'a> Step<'a> {
         let wanted = literal(id);
         let sql = format!("select 1 from {table} where \"{column}\" = {wanted} limit 1");
         Ok(self.query(table, &sql).await?.num_rows() > 0)
+    }
+
+    /// Whether an id was ever issued.
+    async fn knows_id(&self, id: &str) -> Result<bool> {
+        Ok(self.has_records(id).await? || self.redirect(id).await?.is_some())
+    }
+
+    /// The key of a record as people type it: its parts with `:` between.
+    fn key_of(&self, record: &str) -> String {
+        let parts = self.matching().record_key.len().max(1);
+        let key: Vec<&str> = record.splitn(parts, ':').collect();
+        key.join("\u{1f}")
     }
 
     /// Key → id of every record.

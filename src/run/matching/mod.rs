@@ -217,7 +217,8 @@ fn not_of_these_records(pinned: &PinnedModel, matching: &Matching) -> Error {
         .code(Code(433))
         .at(matching.declared_at.location())
         .help(format!(
-            "`kilde match train --write {path}` trains one for the columns of now; or go back to those that it names under `compared`"
+            "`kilde match train {} --write {path}` trains one for the columns of now; or go back to those that it names under `compared`",
+            matching.table
         ))
 }
 

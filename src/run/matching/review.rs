@@ -63,8 +63,10 @@ pub(super) fn chosen<'a>(project: &'a Project, table: Option<&TableName>) -> Res
     let found: Vec<&Matching> = project.matches.values().filter(of_table).collect();
     match found.as_slice() {
         [matching] => Ok(matching),
-        [_, _, ..] => Err(Error::config("there are several match steps")
-            .help(format!("name one by its table: {}", names()))),
+        [_, _, ..] => Err(Error::config("there are several match steps").help(format!(
+            "write the table of one behind the command: {}",
+            names()
+        ))),
         [] if project.matches.is_empty() => Err(Error::config("no step is a match")
             .help("`- match:` in a pipeline finds the records of one person: docs/identity.md")),
         [] => {

@@ -79,16 +79,21 @@ fn was_asked(pair: &Weighed) -> bool {
     )
 }
 
-/// What people said of each band, and of how many pairs they could not say it.
+/// What people said of each band, and of how many pairs they could not say it; nothing where nobody drew pairs. A draw
+/// takes of every band, so where one was not asked of, what people answered is what waited for a review.
 pub(super) fn judged(pairs: &[Weighed], bands: &[f64]) -> (Vec<Drawn>, u64) {
     let mut cannot_say = 0;
-    let judged = in_order(pairs, bands).into_iter().map(|band| {
+    let of_band = in_order(pairs, bands);
+    let mut firsts = of_band.iter().filter_map(|band| band.first());
+    let is_drawn = firsts.all(|pair| was_asked(pair));
+    let judged = of_band.into_iter().map(|band| {
         let mut drawn = Drawn {
             pairs: band.len() as u64,
             believed: band.iter().map(|pair| probability(pair.weight)).sum(),
             ..Drawn::default()
         };
-        for pair in band.into_iter().take_while(|pair| was_asked(pair)) {
+        let asked = band.into_iter().take_while(|pair| was_asked(pair));
+        for pair in asked.filter(|_| is_drawn) {
             match pair.decision {
                 Some(Decision::Same) => {
                     (drawn.answered, drawn.same) = (drawn.answered + 1, drawn.same + 1)
@@ -250,6 +255,18 @@ mod tests {
         assert_eq!(to_ask(&all, &bands, 20).len(), 0);
         assert_eq!(to_ask(&all, &bands, 60).len(), 40);
         assert_eq!(to_ask(&all, &bands, 6000).len(), 580);
+    }
+
+    #[test]
+    fn answers_to_a_review_alone_are_no_draw() {
+        let bands = [-4.0, 1.0];
+        let mut all = pairs(60);
+        for pair in &mut all {
+            pair.decision = (pair.weight < 1.0).then_some(Decision::Different);
+        }
+        let (bands, cannot_say) = judged(&all, &bands);
+        assert!(bands.iter().all(|band| band.answered == 0), "{bands:?}");
+        assert_eq!(cannot_say, 0);
     }
 
     #[test]

@@ -538,3 +538,11 @@ async fn several_threads_read_what_one_reads() {
     assert_eq!((read[0].0.len(), read[0].1.len()), (1_972, 21));
     assert!(read.iter().all(|same| *same == read[0]));
 }
+
+#[tokio::test]
+async fn a_sheet_that_excel_saved_with_semicolons_is_read_where_commas_are_declared() {
+    let bench = self::bench(csv(), &["id"], &texts());
+    let bytes = b"id;name;note\r\n1;\"a;b\";c,d\r\n2;x;\r\n";
+    let decoded = bench.decode("a", bytes).await;
+    assert_eq!(accepted(&decoded), ["1|a;b|c,d", "2|x|-"]);
+}
