@@ -133,23 +133,11 @@ fn refused_receipt<'a>(
     report: &'a RunReport,
 ) -> Receipt<'a> {
     Receipt {
-        format: FORMAT,
         export: &export.path,
-        sender,
-        run: &report.run,
-        read_at: report.started_at,
         bytes: export.size,
-        hash: None,
         status: "refused",
         reason: Some(&export.message),
-        records: 0,
-        accepted: 0,
-        rejected: 0,
-        rejects: &[],
-        warnings: &[],
-        unknown_columns: &[],
-        drift: &[],
-        duplicate_of: None,
+        ..nothing_read(sender, report)
     }
 }
 
@@ -159,15 +147,27 @@ fn unreadable_receipt<'a>(
     report: &'a RunReport,
 ) -> Receipt<'a> {
     Receipt {
-        format: FORMAT,
         export: &export.path,
-        sender,
-        run: &report.run,
-        read_at: report.started_at,
         bytes: export.size,
         hash: Some(&export.hash),
         status: "unreadable",
         reason: Some(&export.reason),
+        ..nothing_read(sender, report)
+    }
+}
+
+/// Of an export without a record: what it was called and what became of it is still to be said.
+fn nothing_read<'a>(sender: &'a str, report: &'a RunReport) -> Receipt<'a> {
+    Receipt {
+        format: FORMAT,
+        export: "",
+        sender,
+        run: &report.run,
+        read_at: report.started_at,
+        bytes: 0,
+        hash: None,
+        status: "",
+        reason: None,
         records: 0,
         accepted: 0,
         rejected: 0,

@@ -41,7 +41,7 @@ fn company() -> Sandbox {
 }
 
 /// Two orders, of 10 and 20.
-fn deliver(company: &Sandbox, night: u32) {
+pub(crate) fn deliver(company: &Sandbox, night: u32) {
     let first = night * 10;
     company.write(
         &format!("exports/orders_202601{night:02}.csv"),

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::other_tools::deliver;
 use crate::sandbox::{Said, Sandbox};
 
 /// Orders of each night, a table of SQL, and one that never goes back.
@@ -41,15 +42,6 @@ fn company() -> Sandbox {
         company.kilde(&["build"]).ended(0);
     }
     company
-}
-
-/// Two orders, of 10 and 20.
-fn deliver(company: &Sandbox, night: u32) {
-    let first = night * 10;
-    company.write(
-        &format!("exports/orders_202601{night:02}.csv"),
-        format!("order_id,amount\n{first},10\n{},20\n", first + 1),
-    );
 }
 
 fn lose(company: &Sandbox, below_lake: &str) {
