@@ -216,35 +216,6 @@ mod tests {
         assert_eq!(fixture.lake.current().await.unwrap(), Some(followed));
     }
 
-    /// A tool that changes a table may clean its log too: then ours cannot be published over it.
-    #[tokio::test]
-    async fn a_foreign_change_over_a_version_that_is_lost_is_answered_by_making_the_table_anew() {
-        let fixture = Fixture::new();
-        fixture.build(&[("gold.a", "a1")]).await.unwrap();
-        let entry = JsonEntry {
-            data_change: true,
-            ..JsonEntry::default()
-        };
-        let store = fixture.lake.store();
-        let bytes = serde_json::to_vec(&entry).unwrap();
-        let path = fixture.tables.entry_path("gold/a", 1);
-        store.put(&path, bytes.into()).await.unwrap();
-        for (is_lost, advice) in [(false, "--overrule gold.a"), (true, "--rebuild gold.a")] {
-            if is_lost {
-                let path = fixture.tables.entry_path("gold/a", 0);
-                store.delete(&path).await.unwrap();
-            }
-            let newest = fixture.lake.current().await.unwrap().unwrap();
-            let lake = match is_lost {
-                true => fixture.reopened(),
-                false => fixture.lake.clone(),
-            };
-            let changed = lake.foreign_work(&newest).await.unwrap().changed;
-            let text = changed[&table("gold.a")].render();
-            assert!(text.contains("K0709") && text.contains(advice), "{text}");
-        }
-    }
-
     #[tokio::test]
     async fn a_candidate_cut_short_is_not_published() {
         let fixture = Fixture::new();

@@ -262,7 +262,9 @@ impl Claim {
             .map(|(name, location, version, is_written)| async move {
                 let void = self.given_up();
                 let drift = self.lake.drift(name, location, version, void).await?;
-                if let (true, Some(head)) = (is_written, drift.head) {
+                // what was raised is told as such, and its state may be one that cannot be read
+                let is_raised = drift.changes.iter().any(|change| change.changes_protocol);
+                if let (true, Some(head)) = (is_written && !is_raised, drift.head) {
                     // whoever asks again finds it known
                     self.lake.tables.state(location, head).await?;
                 }
