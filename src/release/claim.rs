@@ -474,9 +474,7 @@ impl Claim {
         }
         self.has_settled = true;
         match self.lake.settle(&publish, &StagedBytes::new()).await {
-            Err(error)
-                if error.kind() == ErrorKind::Corrupt && give_up == Some(publish.number) =>
-            {
+            Err(error) if error.kind() == ErrorKind::Corrupt && give_up == Some(publish.number) => {
                 self.give_up(&publish, &error).await.map(Some)
             }
             settled => settled.map(Some),
@@ -635,7 +633,10 @@ mod tests {
             let before = fixture.paths().await;
             let text = fixture.claim().await.unwrap_err().render();
             let place = layout::log_entry(named);
-            assert!(text.contains("K0714") && text.contains(&place), "{lost:?}: {text}");
+            assert!(
+                text.contains("K0714") && text.contains(&place),
+                "{lost:?}: {text}"
+            );
             assert!(fixture.lake.check_log().await.is_err(), "{lost:?}");
             assert_eq!(fixture.paths().await, before, "{lost:?}");
         }
@@ -644,7 +645,10 @@ mod tests {
     #[tokio::test]
     async fn a_lake_that_lost_its_identity_gets_no_new_one() {
         let fixture = Fixture::new();
-        fixture.build(&[("gold.a", "a1"), ("ops.files", "f1")]).await.unwrap();
+        fixture
+            .build(&[("gold.a", "a1"), ("ops.files", "f1")])
+            .await
+            .unwrap();
         let store = fixture.lake.store();
         let delete = async |folder: &str| {
             for path in fixture.paths().await {

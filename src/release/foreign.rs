@@ -42,7 +42,8 @@ impl Lake {
         newest: &Release,
     ) -> Result<Vec<(TableName, Commit)>> {
         self.check_identity().await?;
-        let is_void = |commit: &Commit| commit.release.is_some_and(|r| newest.given_up.contains(&r));
+        let is_void =
+            |commit: &Commit| commit.release.is_some_and(|r| newest.given_up.contains(&r));
         let mut found = Vec::new();
         for (name, entry) in &newest.tables {
             let Some(pinned) = entry.version else {
@@ -153,7 +154,9 @@ impl Lake {
         match self.tables.state(location, version).await {
             Err(lost) if lost.kind() == ErrorKind::Corrupt => Some(
                 error
-                    .caused_by(format!("its version {version}, which was published, can be read no more"))
+                    .caused_by(format!(
+                        "its version {version}, which was published, can be read no more"
+                    ))
                     .help(restore_or_rebuild(&[table])),
             ),
             _ => Some(error),
@@ -187,7 +190,11 @@ impl Lake {
         for version in first..=last {
             let commit = self.tables.commit(location, version).await?;
             match commit.ok_or_else(|| lost_table(table, location))? {
-                commit if commit.release.is_some_and(|release| void.contains(&release)) => {
+                commit
+                    if commit
+                        .release
+                        .is_some_and(|release| void.contains(&release)) =>
+                {
                     drift.has_void = true;
                 }
                 // nobody's we know, unless a release that was given up made it

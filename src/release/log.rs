@@ -374,7 +374,9 @@ async fn end_of_log(store: &Store, listed: &[ObjectInfo], first: u64) -> Result<
     while let Some(place) = behind.pop() {
         let entry = find(store, place).await?;
         // a listing may be late: the object itself tells
-        if entry.is_some_and(|entry| entry.event.decides()) && !store.exists(&layout::log_entry(end)).await? {
+        if entry.is_some_and(|entry| entry.event.decides())
+            && !store.exists(&layout::log_entry(end)).await?
+        {
             return Err(missing(end));
         }
     }
@@ -411,9 +413,7 @@ async fn read(store: &Store, sequence: u64) -> Result<LogEntry> {
 pub(super) async fn find(store: &Store, sequence: u64) -> Result<Option<LogEntry>> {
     let path = layout::log_entry(sequence);
     match store.get(&path).await? {
-        Some(bytes) => {
-            read_versioned(&path, &bytes, |entry: &LogEntry| entry.format).map(Some)
-        }
+        Some(bytes) => read_versioned(&path, &bytes, |entry: &LogEntry| entry.format).map(Some),
         None => Ok(None),
     }
 }

@@ -79,11 +79,13 @@ fn not_settled(number: ReleaseNumber, error: Error) -> Error {
     if was_given_up(&error) {
         return error;
     }
-    let help = match error.advice().filter(|_| error.kind() == ErrorKind::Corrupt) {
+    let help = match error
+        .advice()
+        .filter(|_| error.kind() == ErrorKind::Corrupt)
+    {
         Some(advice) => advice.to_string(),
-        None => {
-            "the next command that writes settles it: build again once the cause is mended".to_string()
-        }
+        None => "the next command that writes settles it: build again once the cause is mended"
+            .to_string(),
     };
     Error::new(
         error.kind(),

@@ -103,7 +103,9 @@ impl Lake {
         let settled: Vec<(&TableName, SettledTable)> = stream::iter(&map.commits)
             .map(|(name, commit)| async {
                 let settled = self.settle_table(name, commit, &release, &map.lake_id, staged);
-                settled.await.map_err(|error| unfinishable(release.number, error))
+                settled
+                    .await
+                    .map_err(|error| unfinishable(release.number, error))
             })
             .buffered(AT_ONCE)
             .try_collect()
@@ -173,7 +175,9 @@ impl Lake {
         let target = match self.progress(name, commit, release).await? {
             Progress::Settled(settled) => {
                 let state = self.tables.state(&commit.location, settled.version).await;
-                state.map_err(|error| unreadable(name, settled.version, error))?.files
+                state
+                    .map_err(|error| unreadable(name, settled.version, error))?
+                    .files
             }
             Progress::AsPlanned | Progress::Overtaken(_) => {
                 self.staged_bytes(&commit.staged, &commit.sha256, &StagedBytes::new())
@@ -207,11 +211,7 @@ impl Lake {
     }
 
     /// What the release was planned on; `None`: it creates the table.
-    async fn base_of(
-        &self,
-        name: &TableName,
-        commit: &StagedCommit,
-    ) -> Result<Option<TableState>> {
+    async fn base_of(&self, name: &TableName, commit: &StagedCommit) -> Result<Option<TableState>> {
         let Some(version) = commit.version.checked_sub(1) else {
             return Ok(None);
         };
@@ -425,7 +425,10 @@ fn target_set(ours: Option<&TableState>, commit: &StagedCommit) -> Files {
 
 /// Why a decided release cannot be carried out, and the way out of it.
 fn unfinishable(number: ReleaseNumber, error: Error) -> Error {
-    let Some(code) = error.number().filter(|_| error.kind() == ErrorKind::Corrupt) else {
+    let Some(code) = error
+        .number()
+        .filter(|_| error.kind() == ErrorKind::Corrupt)
+    else {
         return error;
     };
     // no word of ours undoes it, and its own advice is the only one
@@ -433,7 +436,9 @@ fn unfinishable(number: ReleaseNumber, error: Error) -> Error {
         return error;
     }
     let by = match code {
-        Code(710) => "a VACUUM of another tool may have deleted it, since no version names it yet; ",
+        Code(710) => {
+            "a VACUUM of another tool may have deleted it, since no version names it yet; "
+        }
         _ => "",
     };
     let unfinished = Error::corrupt(format!(

@@ -205,9 +205,7 @@ impl Claim {
             .tables
             .iter()
             .filter(|(name, entry)| {
-                entry.version.is_some()
-                    && entry.kind == TableKind::Table
-                    && !named.contains(*name)
+                entry.version.is_some() && entry.kind == TableKind::Table && !named.contains(*name)
             })
             .map(|(name, entry)| (name.clone(), entry.clone()))
             .collect();
@@ -220,7 +218,8 @@ impl Claim {
         for ((name, entry), drift) in others.iter().zip(drifts) {
             match drift {
                 Ok(drift) if drift.has_void && drift.changes.is_empty() => {
-                    self.take_table_back(name, entry, Some(entry), draft).await?;
+                    self.take_table_back(name, entry, Some(entry), draft)
+                        .await?;
                 }
                 // whoever reads or writes the table is told what is wrong with it
                 Ok(_) => {}
@@ -337,7 +336,8 @@ impl Claim {
             return Ok(());
         }
         let entry = entry.clone();
-        self.take_table_back(name, &entry, Some(&entry), draft).await
+        self.take_table_back(name, &entry, Some(&entry), draft)
+            .await
     }
 
     async fn draft_write(

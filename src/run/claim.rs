@@ -79,10 +79,17 @@ fn tell_of_base(claim: &Claim, listener: &Listener) {
         return;
     };
     if base.is_given_up() {
-        let text = format!("release {} could not be finished and is given up", base.number);
+        let text = format!(
+            "release {} could not be finished and is given up",
+            base.number
+        );
         listener(RunEvent::Warning(text));
     }
-    for overruled in base.overruled.iter().filter(|overruled| !overruled.is_adopted) {
+    for overruled in base
+        .overruled
+        .iter()
+        .filter(|overruled| !overruled.is_adopted)
+    {
         let text = format!("release {}: {}", base.number, overruled.told());
         listener(RunEvent::Warning(text));
     }

@@ -10,8 +10,8 @@ use serde::Serialize;
 use super::{Runner, observe, tell};
 use crate::catalog::Catalog;
 use crate::error::{Error, ErrorKind, Result};
-use crate::project::Notify;
 use crate::name::ReleaseNumber;
+use crate::project::Notify;
 use crate::release::{self, Builder, Lake, LakeStatus, Release, Unfinished};
 use crate::store::{self, Store};
 
@@ -450,7 +450,10 @@ async fn records_finding(lake: &Lake, newest: &Release) -> Result<Finding> {
     };
     Ok(Finding::warn(
         "records",
-        format!("the records of {} kept releases are gone, the first of release {first}", lost.len()),
+        format!(
+            "the records of {} kept releases are gone, the first of release {first}",
+            lost.len()
+        ),
         "restore `_kilde/releases` from a copy of the lake: without them these releases cannot be read, nor `kilde maintain` give space back",
     ))
 }

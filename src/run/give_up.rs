@@ -61,7 +61,9 @@ impl BuildRequest {
             };
         };
         let losses = losses(&planned, observation);
-        let unaccepted = losses.iter().filter(|(table, _)| !self.accept.contains(table));
+        let unaccepted = losses
+            .iter()
+            .filter(|(table, _)| !self.accept.contains(table));
         match unaccepted.into_iter().next() {
             None => Ok(()),
             Some(_) => Err(lost(&unfinished, &losses)),
@@ -106,12 +108,13 @@ fn losses(
         let found = observation.found.get(source);
         let is_read_again = |path: &str| found.is_some_and(|found| found.contains_key(path));
         // what was adopted still stands in the table's log, to be adopted again
-        let read = ledger.entries().filter(|entry| entry.status == FileStatus::Loaded);
+        let read = ledger
+            .entries()
+            .filter(|entry| entry.status == FileStatus::Loaded);
         for entry in read {
             let before = known.and_then(|known| known.entry(&entry.path));
-            let is_new = before.is_none_or(|before| {
-                before.hash != entry.hash || !before.counts_in_table()
-            });
+            let is_new =
+                before.is_none_or(|before| before.hash != entry.hash || !before.counts_in_table());
             if is_new && entry.counts.records > 0 && !is_read_again(&entry.path) {
                 let loss = losses.entry(source.clone()).or_default();
                 loss.exports.push(entry.path.clone());

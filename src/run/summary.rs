@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::report::{HeldReport, OverdueReport, OverruledReport, RunReport, TableOutcome, UnreadableReport};
+use super::report::{
+    HeldReport, OverdueReport, OverruledReport, RunReport, TableOutcome, UnreadableReport,
+};
 use crate::error::{Error, ErrorKind};
 use crate::name::{ReleaseNumber, RunId, TableName};
 use crate::project::{Occasion, Project};

@@ -259,7 +259,10 @@ fn what_another_tool_writes_while_a_release_is_published_is_told() {
     let staged = till.path("lake/_kilde/staged");
     for _ in 0..2_000 {
         let maps = std::fs::read_dir(&staged).into_iter().flatten().flatten();
-        if maps.into_iter().any(|run| run.path().join("map.json").exists()) {
+        if maps
+            .into_iter()
+            .any(|run| run.path().join("map.json").exists())
+        {
             break;
         }
         std::thread::sleep(std::time::Duration::from_millis(5));

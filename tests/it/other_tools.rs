@@ -199,7 +199,8 @@ fn what_another_tool_changed_is_told_and_overruled_by_a_person() {
     deliver(&company, 5);
     let said = company.kilde(&["build"]).ended(4);
     assert!(
-        said.stderr.contains("K0709") && said.stderr.contains("kilde build --rebuild bronze.orders"),
+        said.stderr.contains("K0709")
+            && said.stderr.contains("kilde build --rebuild bronze.orders"),
         "{}",
         said.stderr
     );

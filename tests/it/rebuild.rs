@@ -232,7 +232,10 @@ fn a_decided_release_of_which_a_part_is_lost_is_given_up_and_what_lies_there_is_
     deliver(&company, 4);
     decide(&company);
     lose(&company, "_kilde/staged");
-    says(&company.kilde(&["build"]).ended(4), &["K0714", "--give-up 5"]);
+    says(
+        &company.kilde(&["build"]).ended(4),
+        &["K0714", "--give-up 5"],
+    );
     let said = company.kilde(&["build", "--give-up", "5"]).ended(2);
     says(&said, &["K0731", "nothing tells", "--accept ops.files"]);
     fs::remove_file(company.path("exports/orders_20260104.csv")).unwrap();

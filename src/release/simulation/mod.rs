@@ -549,7 +549,7 @@ fn on_a_disk_that_lies_a_power_cut_takes_what_was_acknowledged() {
 #[test]
 fn no_history_breaks_an_invariant() {
     let watch = Stopwatch::start();
-    if let Some(seed) = std::env::var("KILDE_SEED").ok() {
+    if let Ok(seed) = std::env::var("KILDE_SEED") {
         let seed = seed.parse().unwrap();
         let history = History::new(seed, Variant::Protocol, FAULTS);
         history.world.state().is_told = true;
@@ -595,7 +595,8 @@ fn what_a_builder_tidied_is_no_damage_where_its_record_gives_no_answer() {
         block_on(async move {
             let view = lake.log().await?;
             let publish = view.last_publish().unwrap();
-            lake.settle(publish, &super::stage::StagedBytes::new()).await
+            lake.settle(publish, &super::stage::StagedBytes::new())
+                .await
         })
     };
     world.state().unanswered = Some(super::layout::release(ReleaseNumber(1)));

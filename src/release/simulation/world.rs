@@ -272,7 +272,10 @@ impl World {
         let Some(folder) = state.checker.staged_for_the_unsettled() else {
             return;
         };
-        let staged = state.objects.keys().filter(|path| path.starts_with(&folder));
+        let staged = state
+            .objects
+            .keys()
+            .filter(|path| path.starts_with(&folder));
         let staged: Vec<String> = staged.cloned().collect();
         if staged.is_empty() {
             return;
