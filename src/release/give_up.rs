@@ -77,7 +77,10 @@ impl Lake {
             Some(_) if self.find_release(publish.number).await?.is_some() => Ok(None),
             obstacle => Ok(Some(Unfinished {
                 number: publish.number,
-                obstacle,
+                obstacle: match obstacle {
+                    Some(error) => Some(self.or_lost_record(publish.number, error).await),
+                    None => None,
+                },
                 map,
             })),
         }
@@ -307,6 +310,31 @@ mod tests {
             // nothing of it is shown while a part is lost
             assert_eq!(fixture.tables.head("gold/a", None).await.unwrap(), Some(0));
         }
+    }
+
+    #[tokio::test]
+    async fn a_release_that_stood_and_lost_its_record_says_so() {
+        let fixture = Fixture::new();
+        fixture.build(&[("gold.a", "a1")]).await.unwrap();
+        fixture.build(&[("gold.a", "a2")]).await.unwrap();
+        let record = layout::release(ReleaseNumber(2));
+        fixture.lake.store().delete(&record).await.unwrap();
+        let text = fixture.claim().await.unwrap_err().render();
+        assert!(
+            text.contains(&record) && text.contains("--give-up 2"),
+            "{text}"
+        );
+        let unfinished = fixture.lake.unfinished().await.unwrap().unwrap();
+        assert_eq!(
+            unfinished.obstacle.unwrap().location(),
+            Some(record.as_str())
+        );
+        let claim = given_up(&fixture).await;
+        assert_eq!(
+            fixture.contents(claim.base().unwrap()).await["gold.a"].len(),
+            1
+        );
+        assert!(fixture.contents(claim.base().unwrap()).await["gold.a"].contains("a1"));
     }
 
     #[tokio::test]

@@ -255,7 +255,7 @@ impl Lake {
         })
     }
 
-    async fn hint(&self) -> Result<Option<Hint>> {
+    pub(super) async fn hint(&self) -> Result<Option<Hint>> {
         let bytes = self.store.get(layout::HINT).await?;
         // a hint that cannot be read is as good as none
         Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))

@@ -69,12 +69,26 @@ impl Lake {
                 // others settled it and went on long ago, so that not even its record is kept
                 Ok(None) => match self.was_gone_on_from(publish).await {
                     Ok(true) => Err(super::claim::overtaken(publish.number)),
-                    Ok(false) => Err(error),
+                    Ok(false) => Err(self.or_lost_record(publish.number, error).await),
                     Err(unanswered) => Err(not_known(error, unanswered)),
                 },
                 Err(unanswered) => Err(not_known(error, unanswered)),
             },
         }
+    }
+
+    /// What a release was made of is deleted once it stands: where it had stood, what is lost is its record.
+    pub(super) async fn or_lost_record(&self, number: ReleaseNumber, error: Error) -> Error {
+        let has_stood = self.hint().await.is_ok_and(|hint| {
+            let newest = hint.map(|hint| hint.release);
+            newest >= Some(number)
+        });
+        if error.kind() != ErrorKind::Corrupt || !has_stood {
+            return error;
+        }
+        let lost = Error::corrupt("its record, by which readers knew it, is missing");
+        let lost = lost.code(Code(714)).at(layout::release(number));
+        unfinishable(number, lost)
     }
 
     /// Whether a release is decided that follows, so that this one stood. Asked of the log entry by entry: a listing may be late,
