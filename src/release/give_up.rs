@@ -246,7 +246,7 @@ pub(super) fn was_given_up(error: &Error) -> bool {
 mod tests {
     use super::super::Boundary;
     use super::super::fixture::{Fixture, table};
-    use super::super::{Claim, TableLog};
+    use super::super::{Claim, RollbackRequest, TableLog};
     use super::*;
 
     /// A release of two tables stands, the next one of both is decided, and its builder died after that boundary.
@@ -412,6 +412,34 @@ mod tests {
         assert!(was_given_up(&late), "{}", late.render());
         let head = fixture.tables.head("gold/a", None).await.unwrap();
         assert_eq!(head, third.tables[&table("gold.a")].version);
+    }
+
+    /// Else the next build would publish again what somebody took back.
+    #[tokio::test]
+    async fn builds_wait_after_a_rollback_that_was_given_up() {
+        let fixture = Fixture::new();
+        fixture.build(&[("gold.a", "a1")]).await.unwrap();
+        fixture.build(&[("gold.a", "a2")]).await.unwrap();
+        let lake = fixture.stopping_at(Boundary::AfterPublishEntry);
+        let mut claim = lake.claim(&fixture.run_id()).await.unwrap();
+        let request = RollbackRequest {
+            to: ReleaseNumber(1),
+            reason: "wrong prices".to_string(),
+            writes: BTreeMap::new(),
+            counts: BTreeMap::new(),
+        };
+        claim.rollback(request).await.unwrap_err();
+        delete(&fixture, |path| path.ends_with("/gold.a.json")).await;
+        let (run, third) = (fixture.run_id(), Some(ReleaseNumber(3)));
+        let claim = fixture.lake.claim_giving_up(&run, third).await.unwrap();
+        let pause = claim.pause().unwrap();
+        assert!(
+            pause.reason.contains("kilde rollback 1"),
+            "{}",
+            pause.reason
+        );
+        let held = fixture.contents(claim.base().unwrap()).await;
+        assert!(held["gold.a"].contains("a2"));
     }
 
     #[tokio::test]
