@@ -92,6 +92,8 @@ const NO_FAULTS: FaultRate = FaultRate {
     delete: 0,
 };
 
+const FORMAT_OF_THE_LAKE: &str = r#"{"format":1,"lake_id":"simulated"}"#;
+
 struct History {
     world: Arc<World>,
     actor: Actor,
@@ -156,8 +158,8 @@ impl History {
     }
 
     fn begin_with_a_lake(&self) {
-        let format = r#"{"format":1,"lake_id":"simulated"}"#;
-        self.world.seed_object("_kilde/format.json", format.into());
+        let format = FORMAT_OF_THE_LAKE.into();
+        self.world.seed_object("_kilde/format.json", format);
     }
 
     fn new(seed: u64, variant: Variant, faults: FaultRate) -> Self {

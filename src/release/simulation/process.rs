@@ -505,6 +505,14 @@ impl Actor {
     /// A kilde of a later format claims the lake, and is never seen again.
     pub(super) async fn newer(self) -> Result<Ended> {
         let store = self.lake.store();
+        // nobody claims a lake that has no identity
+        let format = super::FORMAT_OF_THE_LAKE;
+        store
+            .put_if_absent("_kilde/format.json", format.into())
+            .await?;
+        if !store.exists("_kilde/format.json").await? {
+            return Ok(Ended::Otherwise);
+        }
         let tail = self.lake.log().await?.tail();
         let mut entry = self.lake.log_entry(&self.run_id(), Event::Claim);
         entry.format = FORMAT + 1;
