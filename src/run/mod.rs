@@ -15,6 +15,7 @@ mod claim;
 mod dbt;
 mod decide;
 mod decision;
+mod delta;
 mod diff;
 mod doctor;
 mod drift;
