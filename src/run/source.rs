@@ -90,10 +90,18 @@ impl Execution {
             reload,
         };
         let (written, report) = self.merge(plan, &source, merging, &counted).await?;
+        let entries = self.entries(&source, &unique, duplicates, &report)?;
+        // equal content that other exports brought is written all the same
+        let moves = match &published {
+            Some(old) if old.digest == written.digest.to_string() => {
+                !self.names_stand(&source, old, &replaced, &entries).await?
+            }
+            _ => false,
+        };
         self.record_ingested(
             &plan.table,
             Ingested {
-                entries: self.entries(&source, &unique, duplicates, &report)?,
+                entries,
                 retracted: self.retracted(&source, leaving)?,
                 unreadable,
                 decoded: unique,
@@ -107,6 +115,10 @@ impl Execution {
         let whole = is_whole.then_some(&written);
         let (content, outcome) = match present {
             Some(present) if !is_whole => self.appended(plan, present, &written)?,
+            _ if moves => {
+                let candidate = self.candidate(plan, published.as_ref(), &written)?;
+                (candidate, TableOutcome::Written)
+            }
             _ => {
                 self.settle_content(plan, published.clone(), &written)
                     .await?
