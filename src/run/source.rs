@@ -54,8 +54,10 @@ impl Execution {
         }
         let (decoded, unreadable) = self.decode(&source, exports).await?;
         let is_first = published.is_none();
-        let unreadable =
-            self.leave_out(&source, exports, &decoded, unreadable, (is_first, reload))?;
+        let situation = (is_first, reload, leaving.as_slice());
+        let unreadable = self.leave_out(&source, exports, &decoded, unreadable, situation);
+        let unreadable = unreadable.await?;
+        self.tell_given_up(&source).await?;
         let is_read =
             |export: &&ObservedExport| !unreadable.iter().any(|entry| entry.path == export.path);
         let exports: &[ObservedExport] =

@@ -11,8 +11,10 @@ use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::{cast, ident, lit};
 
+use super::RunEvent;
 use super::execute::Execution;
 use crate::catalog::Content;
+use crate::diagnostic::printable;
 use crate::engine::{self, Joins};
 use crate::error::Result;
 use crate::ingest::{Ledger, LedgerEntry, SOURCE_FILE};
@@ -46,6 +48,43 @@ impl Execution {
                 Load::Replace | Load::Changes => true,
             }
         }))
+    }
+
+    /// Where the ledger is given up, the rows that the newest release has of each export; none where the table is lost too.
+    pub(super) async fn rows_given_up(&self, source: &Source) -> Result<BTreeMap<String, u64>> {
+        let table = &source.table;
+        if !self.request.gives_up_ledger() {
+            return Ok(BTreeMap::new());
+        }
+        let release = self.catalog.release(None).await?;
+        let Some(entry) = release.table(table).filter(|entry| entry.version.is_some()) else {
+            return Ok(BTreeMap::new());
+        };
+        if !self.catalog.lake().is_table_whole(table, entry).await? {
+            return Ok(BTreeMap::new());
+        }
+        let content = self.catalog.content(table, entry).await?;
+        self.rows_by_export(&content).await
+    }
+
+    /// Says how many rows go with a ledger that is given up: those of exports that no longer lie in `raw`.
+    pub(super) async fn tell_given_up(&self, source: &Source) -> Result<()> {
+        let mut named = self.rows_given_up(source).await?;
+        if let Some(found) = self.observation.found.get(&source.table) {
+            named.retain(|path, _| !found.contains_key(path));
+        }
+        let rows: u64 = named.values().sum();
+        if rows > 0 {
+            let paths: Vec<_> = named.keys().map(|path| printable(path)).collect();
+            (self.listener)(RunEvent::Warning(format!(
+                "{rows} {} of `{}` {} given up with the ledger, since the exports that brought them lie no longer in `raw`: {}",
+                if rows == 1 { "row" } else { "rows" },
+                source.table,
+                if rows == 1 { "is" } else { "are" },
+                paths.join(", "),
+            )));
+        }
+        Ok(())
     }
 
     /// How many rows of a table name each export; under no name those that name none.

@@ -702,6 +702,41 @@ fn rows_that_a_rollback_took_back_are_named_where_their_file_is_gone() {
 }
 
 #[test]
+fn rows_that_were_published_are_named_where_their_file_cannot_be_read_again() {
+    let company = two_nights();
+    deliver(&company, "orders_20260103", &["3,40", "y,1"]);
+    company.kilde(&["build"]).ended(0);
+    company.kilde(&["rollback", "1"]).ended(0);
+    company.kilde(&["resume"]).ended(0);
+    let spoil = |file: &str| company.write(&format!("exports/{file}.csv"), [0; 100]);
+    // its content comes in a copy of it
+    spoil("orders_20260102");
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(sales(&company), ["3", "70"]);
+    // the copy was all that there was
+    company.kilde(&["rollback", "1"]).ended(0);
+    company.kilde(&["resume"]).ended(0);
+    spoil("orders_20260103");
+    for _ in 0..2 {
+        let said = company.kilde(&["build"]).ended(1);
+        for words in [
+            "K0214",
+            "2 records that were published would be lost",
+            "kilde exports skip orders_20260102.csv --why",
+        ] {
+            assert!(said.stderr.contains(words), "{words}: {}", said.stderr);
+        }
+        assert_eq!(sales(&company), ["2", "30"]);
+    }
+    decide(&company, "skip", "orders_20260102.csv").ended(0);
+    company.kilde(&["build"]).ended(1);
+    decide(&company, "skip", "orders_20260103.csv").ended(0);
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(sales(&company), ["2", "30"]);
+    assert_sums(&company);
+}
+
+#[test]
 fn a_build_goes_on_without_what_a_rollback_took_back_once_somebody_says_so() {
     let company = two_nights();
     // release 3 has other content under an old name, and a copy of what is gone
