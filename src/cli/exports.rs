@@ -11,6 +11,7 @@ use super::format::{self, Columns};
 use super::options::Options;
 use super::style::{self, BAD, DOUBT, FAINT, GOOD, STRONG, styled};
 use crate::clock::{Clock, SystemClock};
+use crate::diagnostic::printable;
 use crate::error::{Error, Result};
 use crate::run::{
     Decided, DecisionRequest, ExportStatus, Exports as Found, ListedExport, SourceExports, Verb,
@@ -179,7 +180,8 @@ fn told(request: &DecisionRequest, decided: &Decided) -> String {
     };
     let mut text = String::new();
     for export in &decided.exports {
-        text.push_str(&format!("{}  {}  {done}\n", export.source, export.path));
+        let path = printable(&export.path);
+        text.push_str(&format!("{}  {path}  {done}\n", export.source));
     }
     for source in &decided.sources {
         let done = match request.undo {
@@ -192,7 +194,7 @@ fn told(request: &DecisionRequest, decided: &Decided) -> String {
         text.push_str(&format!(
             "{} {}  has the same content and counts in its place: decide the same about it, if the content is wrong\n",
             styled(DOUBT, "!"),
-            heir.path
+            printable(&heir.path)
         ));
     }
     text
@@ -225,7 +227,7 @@ fn render(found: &Found, each: bool, zone: Tz) -> String {
         let mut columns = Columns::new(&[false, true, false]);
         for file in found.unmatched.iter().take(LISTED) {
             columns.row(vec![
-                file.path.clone(),
+                printable(&file.path).into_owned(),
                 format::bytes(file.bytes),
                 format::moment(file.modified_at, zone),
             ]);
@@ -244,7 +246,10 @@ fn render(found: &Found, each: bool, zone: Tz) -> String {
         ));
         let mut columns = Columns::new(&[false, false]);
         for file in found.unreadable.iter().take(LISTED) {
-            columns.row(vec![file.path.clone(), file.reason.clone()]);
+            columns.row(vec![
+                printable(&file.path).into_owned(),
+                file.reason.clone(),
+            ]);
         }
         text.push_str(&columns.render("  "));
     }
@@ -296,7 +301,7 @@ fn row(export: &ListedExport, zone: Tz) -> Vec<String> {
     let release = export.release.map(|release| format!("release {release}"));
     vec![
         styled(style, export.status.name()),
-        export.path.clone(),
+        printable(&export.path).into_owned(),
         format::bytes(export.bytes),
         export
             .records
@@ -305,6 +310,6 @@ fn row(export: &ListedExport, zone: Tz) -> Vec<String> {
         counted(export.rejected, "rejected"),
         release.unwrap_or_default(),
         format::moment(export.loaded_at.unwrap_or(export.modified_at), zone),
-        export.note.clone().unwrap_or_default(),
+        printable(export.note.as_deref().unwrap_or_default()).into_owned(),
     ]
 }
