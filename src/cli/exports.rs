@@ -91,12 +91,31 @@ impl Who {
             let names = ["USER", "LOGNAME", "USERNAME"];
             names.iter().find_map(|name| std::env::var(name).ok())
         };
-        let name = self.by.or_else(of_machine);
+        let name = self.by.or_else(of_machine).or_else(user_of_process);
         name.filter(|name| !name.trim().is_empty()).ok_or_else(|| {
             Error::config("nobody knows who decides this")
                 .help("say it with `--by NAME`, or set KILDE_BY")
         })
     }
+}
+
+/// Of a container, whose environment names nobody: the name of the user as whom this process runs, or the number.
+#[cfg(target_os = "linux")]
+fn user_of_process() -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    let number = std::fs::metadata("/proc/self").ok()?.uid().to_string();
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == number).then(|| name.to_string())
+    });
+    Some(name.unwrap_or_else(|| format!("user {number}")))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn user_of_process() -> Option<String> {
+    None
 }
 
 impl Exports {

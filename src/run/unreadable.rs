@@ -32,8 +32,10 @@ impl Execution {
         unreadable: Vec<UnreadableExport>,
         (is_first, reload, leaving): (bool, bool, &[String]),
     ) -> Result<Vec<LedgerEntry>> {
-        let mut entries = Vec::with_capacity(unreadable.len());
+        let mut entries = Vec::new();
         let is_nothing = is_first && decoded.is_empty();
+        // of several each is told
+        let mut refused: Option<Error> = None;
         for mut one in unreadable {
             let export = exports.iter().find(|export| export.path == one.path);
             let export = export.ok_or_else(|| {
@@ -42,7 +44,8 @@ impl Execution {
             // its rows would leave with what they were made of
             let loses_rows = reload && export.is_in_table();
             let is_allowed = source.unreadable == OnUnreadable::Warn && !self.request.warn_error;
-            let mut is_refused = is_nothing
+            let mut is_refused = refused.is_some()
+                || is_nothing
                 || loses_rows
                 || !is_allowed
                 || !self.others_stand(source, &one, decoded, reload)?;
@@ -52,11 +55,18 @@ impl Execution {
             }
             if is_refused {
                 self.record_refused(&source.table, export, &one.error);
-                return Err(one.error);
+                refused = refused.or(Some(one.error));
+            } else {
+                entries.push((export, self.unread_entry(source, &one)?, one.error));
             }
-            entries.push(self.unread_entry(source, &one)?);
         }
-        Ok(entries)
+        let Some(error) = refused else {
+            return Ok(entries.into_iter().map(|(_, entry, _)| entry).collect());
+        };
+        for (export, _, error) in &entries {
+            self.record_refused(&source.table, export, error);
+        }
+        Err(error)
     }
 
     /// Records that were published, and that no release would have from here on if this export were left out.
