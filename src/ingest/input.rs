@@ -225,7 +225,7 @@ pub(super) fn packed_again<'a>(
         None if is_archive && !may_be_archive => Some("ZIP"),
         None => None,
     };
-    Ok((packed, Box::new(Cursor::new(start).chain(content))))
+    Ok((packed, Box::new(Read::chain(Cursor::new(start), content))))
 }
 
 fn is_bzip2(start: &[u8]) -> bool {
