@@ -159,10 +159,9 @@ fn each_file_that_a_failed_build_could_not_read_is_listed_with_its_reason() {
         company.write(&format!("exports/{night}.csv"), [0; 100]);
     }
     // another table fails, and nothing is published
-    company.write(
-        "sql/gold/wrong.sql",
-        "-- gold.wrong: one row.\nselect 1 / (count(*) - count(*)) as wrong from bronze.orders\n",
-    );
+    let tested = company.read("schemas/gold/sales.yaml")
+        + "data_tests:\n  - sql: select * from gold.sales\n";
+    company.write("schemas/gold/sales.yaml", tested);
     company.kilde(&["build"]).ended(1);
     for night in ["orders_20260104.csv", "orders_20260105.csv"] {
         let (status, note) = listed(&company, night);
