@@ -72,10 +72,7 @@ impl Fault {
                 "the symbolic link leads to a folder above itself",
                 "remove the link",
             ),
-            Self::LinkInARing => (
-                "the symbolic link leads back to itself",
-                "remove the link",
-            ),
+            Self::LinkInARing => ("the symbolic link leads back to itself", "remove the link"),
             Self::LinkToTooMuch => (
                 "more than 100,000 files and folders lie behind the symbolic link",
                 "remove the link, or lay the exports themselves there",
@@ -320,7 +317,11 @@ fn is_ring(path: &Path) -> bool {
     let mut at = path.to_path_buf();
     for _ in 0..DEEPEST {
         match std::fs::read_link(&at) {
-            Ok(target) => at = at.parent().map_or(target.clone(), |parent| parent.join(target)),
+            Ok(target) => {
+                at = at
+                    .parent()
+                    .map_or(target.clone(), |parent| parent.join(target))
+            }
             Err(_) => return false,
         }
     }

@@ -78,7 +78,12 @@ impl Shop {
 
     fn say(&mut self, arguments: &[&str]) -> i32 {
         let said = self.sandbox.kilde(arguments);
-        let line = format!("{} -> {} {}", arguments.join(" "), said.code, said.stderr.trim());
+        let line = format!(
+            "{} -> {} {}",
+            arguments.join(" "),
+            said.code,
+            said.stderr.trim()
+        );
         self.story.push(line);
         assert!([0, 2].contains(&said.code), "{:#?}", self.story);
         said.code
@@ -182,7 +187,10 @@ impl Shop {
             names.flat_map(|name| self.ever[name].clone()).collect()
         };
         assert_eq!(found, contents(&mut loaded.keys()), "{:#?}", self.story);
-        let counting = &mut self.there.keys().filter(|name| !self.excluded.contains(*name));
+        let counting = &mut self
+            .there
+            .keys()
+            .filter(|name| !self.excluded.contains(*name));
         let missing = &contents(counting) - &found;
         assert!(missing.is_empty(), "lost {missing:?}: {:#?}", self.story);
     }
@@ -241,6 +249,9 @@ fn a_record_that_two_exports_say_names_the_one_that_is_left() {
         assert_eq!(shop.sandbox.query(of), [["o_20260105.csv"]], "{load}");
         shop.deliver("o_20260107.csv", vec![1, 2, 3]);
         assert_eq!(shop.say(&["build"]), 0);
-        assert_eq!(shop.sandbox.query("select count(*) from bronze.orders"), [["3"]]);
+        assert_eq!(
+            shop.sandbox.query("select count(*) from bronze.orders"),
+            [["3"]]
+        );
     }
 }

@@ -512,7 +512,15 @@ fn files_of_unusual_names_are_read_like_any_other() {
     assert_eq!(files, [["11", "11"]]);
     let listed = company.kilde(&["exports", "any"]).ended(0).stdout;
     assert!(listed.contains("any/a\\u{202e}vsc.b "), "{listed}");
-    let skip = ["exports", "skip", "any/a\\u{202e}vsc.b", "--by", "eva", "--why", "x"];
+    let skip = [
+        "exports",
+        "skip",
+        "any/a\\u{202e}vsc.b",
+        "--by",
+        "eva",
+        "--why",
+        "x",
+    ];
     company.kilde(&skip).ended(2);
     let retract = [&["exports", "retract"], &skip[2..]].concat();
     company.kilde(&retract).ended(0);

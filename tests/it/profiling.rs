@@ -209,5 +209,8 @@ fn columns_that_name_rows_only_together_with_a_person_or_by_chance_are_no_key() 
     place.write("in/orderrader.csv", lines);
     let found = profile(&place, "in");
     let key = |name: &str| table(&found, name)["key"].as_array().unwrap().len();
-    assert_eq!([key("samtycken"), key("besok"), key("orderrader")], [0, 0, 2]);
+    assert_eq!(
+        [key("samtycken"), key("besok"), key("orderrader")],
+        [0, 0, 2]
+    );
 }

@@ -171,6 +171,9 @@ fn rows_that_go_with_the_ledger_are_counted_and_none_goes_since_its_export_canno
     says(&company.kilde(&accepted).ended(1), &["K0214", lost]);
     fs::remove_file(company.path("exports/orders_20260102.csv")).unwrap();
     let told = "2 rows of `bronze.orders` are given up with the ledger";
-    says(&company.kilde(&accepted).ended(0), &[told, "orders_20260102.csv"]);
+    says(
+        &company.kilde(&accepted).ended(0),
+        &[told, "orders_20260102.csv"],
+    );
     assert_whole(&company, 1);
 }

@@ -89,7 +89,10 @@ impl Decider<'_> {
         };
         let orphans = self.orphans(plan, exports, is_paused);
         let is_orphan = |export: &ObservedExport| orphans.contains(export.path.as_str());
-        let asked = available.iter().filter(|e| e.is_reloaded || is_orphan(e)).count();
+        let asked = available
+            .iter()
+            .filter(|e| e.is_reloaded || is_orphan(e))
+            .count();
         let changed = in_state(ExportState::Changed).count();
         let mut reasons = Vec::new();
         let new = in_state(ExportState::New).count();
@@ -143,9 +146,8 @@ impl Decider<'_> {
             self.refuse_reload_of_gone(plan, exports, cause);
             return (reload(leaving), reasons);
         }
-        let is_read = |export: &&&ObservedExport| {
-            is_new(export) || export.is_reloaded || is_orphan(export)
-        };
+        let is_read =
+            |export: &&&ObservedExport| is_new(export) || export.is_reloaded || is_orphan(export);
         let action = Action::Ingest {
             exports: available
                 .iter()

@@ -143,9 +143,8 @@ impl Avro {
             let list = self.read.explode.as_deref()?;
             Some(format!("{}.{path}", list.join(".")))
         };
-        let is_there = |path: &str| {
-            schema.has(path) || within(path).is_some_and(|path| schema.has(&path))
-        };
+        let is_there =
+            |path: &str| schema.has(path) || within(path).is_some_and(|path| schema.has(&path));
         layout::refuse_missing_paths(task.conformer, &schema.names(), is_there, task.file)
     }
 }

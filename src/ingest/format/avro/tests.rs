@@ -190,9 +190,7 @@ async fn values_without_a_byte_end_where_no_block_could_hold_them() {
     assert!(refusal.contains("more values than it can"), "{refusal}");
     let schema = r#"{"type": "record", "name": "r", "fields": []}"#;
     let blocks = [(i64::MAX, Vec::new())];
-    let refusal = bench
-        .refusal("a", container(schema, "null", &blocks))
-        .await;
+    let refusal = bench.refusal("a", container(schema, "null", &blocks)).await;
     assert!(refusal.contains("K0401"), "{refusal}");
 }
 
