@@ -19,7 +19,7 @@ use super::conform::{Conformer, Converter};
 use super::drift::{Drift, drift_of, refuse_drift};
 use super::encoded::text;
 use super::format::{Damage, Decoding, Seen, format, unreadable};
-use super::input::{Chunk, RawBytes, channel, content};
+use super::input::{Chunk, RawBytes, channel, content, packed_again};
 use super::output::{BrokenRules, FirstReject, Output, Written};
 use super::parts;
 use super::rule::Rule;
@@ -230,6 +230,13 @@ pub(crate) async fn read_export(
     Err(parts::changed(&export.location))
 }
 
+fn packed_twice(packing: &str, path: &str) -> Error {
+    Error::input(format!("the content is packed once more, as {packing}"))
+        .code(Code(402))
+        .at(path)
+        .help("ask its sender to pack it once; an archive may hold one packed file")
+}
+
 /// Sends the bytes to the decoder until either side has enough.
 pub(super) async fn feed(
     mut bytes: BoxStream<'static, Result<Bytes>>,
@@ -333,8 +340,17 @@ impl Task {
         let bytes = content(raw, path).map_err(|error| self.unavailable(error))?;
         let packed = self.scratch.join("export.zip");
         let bytes: Box<dyn Read + '_> = match is_archive(bytes, &self.source.read, path)? {
-            (true, bytes) => only_file(bytes, self.source.member.as_ref(), path, &packed)?,
+            (true, bytes) => {
+                let only = only_file(bytes, self.source.member.as_ref(), path, &packed)?;
+                content(only, path).map_err(|error| unreadable(error, path))?
+            }
             (false, bytes) => bytes,
+        };
+        let is_workbook = matches!(self.source.read, Declared::Xlsx(_));
+        let bytes = match packed_again(bytes, is_workbook) {
+            Ok((None, bytes)) => bytes,
+            Ok((Some(packing), _)) => return Err(packed_twice(packing, path)),
+            Err(error) => return Err(unreadable(error, path)),
         };
         let bytes = Box::new(Positioned {
             bytes,

@@ -236,12 +236,21 @@ impl Runner {
             let Ok(report) = serde_json::from_slice::<RunReport>(&bytes) else {
                 continue;
             };
-            for source in report.sources {
+            // those left out alone are in no ledger, where nothing was published
+            let left_out = |table: &TableName| {
+                let unreadable = report.unreadable.iter();
+                let unreadable = unreadable
+                    .filter(|export| export.table == *table && export.run == report.run)
+                    .map(RefusedExport::left_out);
+                unreadable.collect::<Vec<_>>()
+            };
+            for mut source in report.sources {
                 let was_tried = !matches!(
                     source.outcome,
                     TableOutcome::Unchanged | TableOutcome::Skipped(_)
                 );
                 if was_tried && open.remove(&source.table) {
+                    source.refused.extend(left_out(&source.table));
                     refused.insert(source.table, source.refused);
                 }
             }

@@ -41,6 +41,7 @@ mod report;
 mod schedule;
 mod show;
 mod source;
+mod source_files;
 mod step;
 mod stop;
 mod story;

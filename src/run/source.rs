@@ -54,8 +54,10 @@ impl Execution {
         }
         let (decoded, unreadable) = self.decode(&source, exports).await?;
         let is_first = published.is_none();
-        let unreadable =
-            self.leave_out(&source, exports, &decoded, unreadable, (is_first, reload))?;
+        let situation = (is_first, reload, leaving.as_slice());
+        let unreadable = self.leave_out(&source, exports, &decoded, unreadable, situation);
+        let unreadable = unreadable.await?;
+        self.tell_given_up(&source).await?;
         let is_read =
             |export: &&ObservedExport| !unreadable.iter().any(|entry| entry.path == export.path);
         let exports: &[ObservedExport] =
@@ -90,10 +92,18 @@ impl Execution {
             reload,
         };
         let (written, report) = self.merge(plan, &source, merging, &counted).await?;
+        let entries = self.entries(&source, &unique, duplicates, &report)?;
+        // equal content that other exports brought is written all the same
+        let moves = match &published {
+            Some(old) if old.digest == written.digest.to_string() => {
+                !self.names_stand(&source, old, &replaced, &entries).await?
+            }
+            _ => false,
+        };
         self.record_ingested(
             &plan.table,
             Ingested {
-                entries: self.entries(&source, &unique, duplicates, &report)?,
+                entries,
                 retracted: self.retracted(&source, leaving)?,
                 unreadable,
                 decoded: unique,
@@ -107,6 +117,10 @@ impl Execution {
         let whole = is_whole.then_some(&written);
         let (content, outcome) = match present {
             Some(present) if !is_whole => self.appended(plan, present, &written)?,
+            _ if moves => {
+                let candidate = self.candidate(plan, published.as_ref(), &written)?;
+                (candidate, TableOutcome::Written)
+            }
             _ => {
                 self.settle_content(plan, published.clone(), &written)
                     .await?
