@@ -106,7 +106,10 @@ fn losses(
     for (source, ledger) in planned {
         let known = observation.ledger.get(source);
         let found = observation.found.get(source);
-        let is_read_again = |path: &str| found.is_some_and(|found| found.contains_key(path));
+        let is_read_again = |path: &str| {
+            let lies_there = found.and_then(|found| found.get(path));
+            lies_there.is_some_and(|export| export.unreadable.is_none())
+        };
         // what was adopted still stands in the table's log, to be adopted again
         let read = ledger
             .entries()

@@ -246,3 +246,20 @@ fn a_decided_release_of_which_a_part_is_lost_is_given_up_and_what_lies_there_is_
     company.kilde(&["build"]).ended(0);
     assert_whole(&company, 4);
 }
+
+#[test]
+fn rows_that_go_with_the_ledger_are_counted_and_none_goes_since_its_export_cannot_be_read() {
+    let company = company();
+    lose(&company, "ops/files");
+    company.write("exports/orders_20260102.csv", [0; 100]);
+    let accepted = ["build", "--rebuild", "ops.files", "--accept", "ops.files"];
+    let lost = "2 records that were published would be lost";
+    says(&company.kilde(&accepted).ended(1), &["K0214", lost]);
+    fs::remove_file(company.path("exports/orders_20260102.csv")).unwrap();
+    let told = "2 rows of `bronze.orders` are given up with the ledger";
+    says(
+        &company.kilde(&accepted).ended(0),
+        &[told, "orders_20260102.csv"],
+    );
+    assert_whole(&company, 1);
+}
