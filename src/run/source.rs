@@ -21,7 +21,7 @@ use crate::ingest::{
 use crate::lake::{self, Digest, Layout, Written};
 use crate::name::{ReleaseNumber, TableName};
 use crate::plan::{Action, ExportState, ObservedExport, TablePlan};
-use crate::project::{Load, Source};
+use crate::project::{Load, Read, Source};
 
 impl Execution {
     pub(super) async fn source(&self, plan: &TablePlan) -> Result<TableResult> {
@@ -274,14 +274,22 @@ impl Execution {
             let export = located(export, found.and_then(|found| found.get(&export.path)));
             let scratch = folder.join(number.to_string());
             let (source, contract) = (Arc::clone(source), Arc::clone(&contract));
-            let store = raw.object_store();
+            let raw = raw.clone();
             let decoders = Arc::clone(&self.decoders);
             let decoded = async move {
                 let _permit = decoders
                     .acquire_owned()
                     .await
                     .map_err(|error| Error::internal("decoders are gone").caused_by(error))?;
-                ingest::read_export(&store, &export?, &source, &contract, limits, &scratch).await
+                let export = export?;
+                if matches!(source.read, Read::Delta(_)) {
+                    return ingest::read_version(
+                        &raw, &export, &source, &contract, limits, &scratch,
+                    )
+                    .await;
+                }
+                let store = raw.object_store();
+                ingest::read_export(&store, &export, &source, &contract, limits, &scratch).await
             };
             decoding.push(decoded.boxed());
         }
