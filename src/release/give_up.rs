@@ -174,7 +174,7 @@ impl Claim {
         if let Some(to) = map.ok().and_then(|map| map.release.rollback_of) {
             // what it was to take back stands: the next build must not go on as if nobody had said so
             release.hold = Some(format!(
-                "a rollback to release {to} could not be finished and was given up; `kilde rollback {to}` once more, or"
+                "a rollback to release {to} could not be finished and was given up: say `kilde rollback {to}` once more"
             ));
             release.rollback_of = None;
         }
