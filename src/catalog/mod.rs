@@ -13,7 +13,9 @@ pub(crate) use candidate::Candidate;
 pub(crate) use content::Content;
 pub(crate) use query::{Rows, View};
 pub(crate) use rejects::RejectGroup;
-pub(crate) use row_changes::{DifferentRow, RowChange, RowChanges, RowQuestion};
+pub(crate) use row_changes::{
+    DifferentRow, RowChange, RowChanges, RowQuestion, without_common_files,
+};
 
 use std::sync::Arc;
 
@@ -22,7 +24,7 @@ use crate::engine::{Engine, FunctionRegistry};
 use crate::error::{Error, Result};
 use crate::lake::DeltaLog;
 use crate::name::{ReleaseNumber, TableName};
-use crate::release::{Lake, Release, TableEntry, restore_or_rebuild};
+use crate::release::{Lake, Release, TableEntry, TableState, restore_or_rebuild};
 
 /// The tables of a lake, for reading.
 #[derive(Clone, Debug)]
@@ -85,6 +87,11 @@ impl Catalog {
                 release.number
             ))),
         }
+    }
+
+    /// What a table's log says that a table holds, whether a release pins that or not.
+    pub(crate) async fn content_of(&self, name: &TableName, state: TableState) -> Result<Content> {
+        Content::of_state(&self.log, name, &name.location(), state).await
     }
 
     /// A published table's content at the version that the release pins.

@@ -11,7 +11,7 @@ use super::hash;
 
 /// A hash of texts and numbers that is fast and the same on every run; no order that it makes shows anywhere.
 #[derive(Default)]
-struct Spread(u64);
+pub(super) struct Spread(u64);
 
 impl Hasher for Spread {
     fn write(&mut self, bytes: &[u8]) {
@@ -130,6 +130,12 @@ impl Dictionary {
             codes: Arc::new(codes),
             texts: Arc::new(Texts::Marked(vec![0; pairs.len()])),
         }
+    }
+
+    /// Some of its rows as a column of their own.
+    pub(super) fn of_rows(&self, rows: &[u32]) -> Self {
+        let codes = rows.iter().map(|row| self.codes[*row as usize]);
+        Self::encode(codes.map(|code| self.text(code)))
     }
 
     /// The same texts under the numbers of other rows.

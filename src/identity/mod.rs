@@ -19,6 +19,7 @@ mod dictionary;
 mod evaluate;
 mod explain;
 mod forecast;
+mod increment;
 mod model;
 mod population;
 mod registry;
@@ -26,6 +27,7 @@ mod resolve;
 mod rule;
 mod score;
 mod shape;
+mod touched;
 mod training;
 mod value;
 
@@ -40,8 +42,9 @@ pub(crate) use evaluate::{
 };
 pub(crate) use explain::{DecidedBy, Explainer, Told};
 pub(crate) use forecast::forecast;
+pub(crate) use increment::{Before, Increment, KnownPair, resolve_again};
 pub(crate) use model::{Model, ModelRow};
-pub(crate) use population::{Asked, Decision, Field, OwnColumn, Records};
+pub(crate) use population::{Asked, Decision, Field, LateShared, OwnColumn, Records};
 pub(crate) use registry::{Assigned, Event, Registry, assign};
 pub(crate) use resolve::{Pair, Refusal, Resolved, Settings, Verdict, resolve};
 pub(crate) use rule::{Feature, Rule};

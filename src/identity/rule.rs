@@ -115,7 +115,7 @@ impl Rule {
 
     /// Records of the largest block that is compared. Blocks of the rules that were not asked for are left out where they
     /// belong to no person; those of the project's own rules are compared, or refused by their count.
-    fn largest_block(&self) -> usize {
+    pub(super) fn largest_block(&self) -> usize {
         if self.is_own() {
             usize::MAX
         } else {
@@ -123,7 +123,7 @@ impl Rule {
         }
     }
 
-    fn columns<'a>(&self, features: &'a Features) -> Vec<&'a [u32]> {
+    pub(super) fn columns<'a>(&self, features: &'a Features) -> Vec<&'a [u32]> {
         let columns = self.features.iter().filter_map(|f| features.get(f));
         columns.map(|column| column.codes.as_slice()).collect()
     }
@@ -282,7 +282,7 @@ impl Blocks {
 }
 
 /// The block of a row, unless it has none.
-fn key(columns: &[&[u32]], row: u32) -> Option<u64> {
+pub(super) fn key(columns: &[&[u32]], row: u32) -> Option<u64> {
     let mut key = 0;
     for column in columns {
         let code = column[row as usize];
@@ -321,7 +321,7 @@ impl<'a> Earlier<'a> {
 }
 
 /// Ranges of rows of equal size.
-fn chunks_of(rows: u32) -> Vec<(u32, u32)> {
+pub(super) fn chunks_of(rows: u32) -> Vec<(u32, u32)> {
     const ROWS: u32 = 1 << 16;
     let starts = (0..rows).step_by(ROWS as usize);
     starts
