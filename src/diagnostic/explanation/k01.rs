@@ -244,7 +244,7 @@ pub(super) const CODES: &[Explanation] = &[
     Explanation {
         code: Code(151),
         title: "a file or folder of dbt",
-        text: "kilde reads kilde.yaml, pipelines/, schemas/, sql/ and seeds/, and nothing else. A dbt project may live in the same\n\
+        text: "kilde reads kilde.yaml, pipelines/, schemas/, sql/ and seeds/, and what these name. A dbt project may live in the same\n\
                folder, but none of its models is built here.",
     },
     Explanation {
