@@ -150,8 +150,7 @@ fn read(root: PathBuf) -> Result<Files> {
         ("seeds", Kind::Seed),
     ] {
         let mut listed = Vec::new();
-        list(&root, folder, 0, &mut listed)
-            .map_err(|error| unlisted(folder, error))?;
+        list(&root, folder, 0, &mut listed).map_err(|error| unlisted(folder, error))?;
         listed.sort();
         for path in listed {
             match accept(&path, kind) {
