@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::observe::Observation;
+use super::observe::{Observation, looks_the_same};
 use super::{BuildRequest, ops_tables};
 use crate::catalog::Catalog;
 use crate::diagnostic::{Code, printable};
@@ -109,9 +109,19 @@ fn losses(
     for (source, ledger) in planned {
         let known = observation.ledger.get(source);
         let found = observation.found.get(source);
-        let is_read_again = |path: &str| {
-            let lies_there = found.and_then(|found| found.get(path));
-            lies_there.is_some_and(|export| export.unreadable.is_none())
+        let observed = observation.observed.exports.get(source);
+        let waits = |path: &str| {
+            let mut exports = observed.into_iter().flatten();
+            exports.any(|export| export.path == path && export.unready.is_some())
+        };
+        // other content under the name is told too: nobody knows before it is read whether it holds the records
+        let is_read_again = |entry: &LedgerEntry| {
+            let lies_there = found.and_then(|found| found.get(&entry.path));
+            lies_there.is_some_and(|export| {
+                export.unreadable.is_none()
+                    && looks_the_same(entry, &export.object)
+                    && !waits(&entry.path)
+            })
         };
         let is_replaced = project
             .sources
@@ -134,7 +144,7 @@ fn losses(
             let before = known.and_then(|known| known.entry(&entry.path));
             let is_new =
                 before.is_none_or(|before| before.hash != entry.hash || !before.counts_in_table());
-            let comes_back = is_read_again(&entry.path) || is_outdated(entry);
+            let comes_back = is_read_again(entry) || is_outdated(entry);
             if is_new && entry.counts.records > 0 && !comes_back {
                 let loss = losses.entry(source.clone()).or_default();
                 loss.exports.push(entry.path.clone());
@@ -165,7 +175,7 @@ fn lost(unfinished: &Unfinished, losses: &BTreeMap<TableName, Loss>) -> Error {
     let number = unfinished.number;
     let accept = losses.keys().map(|table| format!(" --accept {table}"));
     Error::config(format!(
-        "with release {number} would be lost, since their exports lie in `raw` no more: {}",
+        "with release {number} would be lost, since their exports do not lie in `raw` as they were read: {}",
         told.join("; ")
     ))
     .code(Code(731))

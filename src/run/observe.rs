@@ -583,7 +583,7 @@ fn is_same_file(entry: &LedgerEntry, object: &ObjectInfo) -> bool {
 }
 
 /// Whether nothing speaks for it that a file was written to since it was read.
-fn looks_the_same(entry: &LedgerEntry, object: &ObjectInfo) -> bool {
+pub(super) fn looks_the_same(entry: &LedgerEntry, object: &ObjectInfo) -> bool {
     // tables hold microseconds
     let micros = |time: DateTime<Utc>| time.timestamp_micros();
     let is_same_tag = match (entry.tag.as_deref(), &object.tag) {

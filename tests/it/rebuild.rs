@@ -216,6 +216,10 @@ fn a_decided_release_of_which_a_part_is_lost_is_given_up_and_what_lies_there_is_
             "--give-up 3 --accept bronze.orders",
         ],
     );
+    // so is what lies under its name and is something else
+    company.write("exports/orders_20260103.csv", [0x1f, 0x8b, 8]);
+    let said = company.kilde(&["build", "--give-up", "3"]).ended(2);
+    says(&said, &["K0731", "2 records of `bronze.orders`"]);
     fs::rename(&aside, &export).unwrap();
     let said = company.kilde(&["build", "--give-up", "3"]).ended(0);
     let words = "release 3 could not be finished and is given up";
