@@ -153,13 +153,14 @@ impl Explainer {
 
     fn rules(&self, one: u32, other: u32) -> Vec<Rule> {
         let Population { features, rows, .. } = &self.population;
+        let (a, b) = (features.row(one), features.row(other));
         let makes = |rule: &&Rule| {
             let rule = std::slice::from_ref(*rule);
             let alone = [std::collections::HashSet::new()];
             // most rules do not make the pair, and a look at their blocks costs a sort
-            Earlier::new(rule, features, &alone).make(one, other) && {
+            Earlier::new(rule, features, &alone).make(a, b) && {
                 let parked = [Blocks::new(&rule[0], features, *rows, self.threads).parked];
-                Earlier::new(rule, features, &parked).make(one, other)
+                Earlier::new(rule, features, &parked).make(a, b)
             }
         };
         self.model.rules.iter().filter(makes).cloned().collect()

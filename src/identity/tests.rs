@@ -351,9 +351,10 @@ fn a_pair_is_counted_and_made_once_per_rule_and_belongs_to_the_first() {
         let earlier = Earlier::new(&rules[..at], &population.features, &parked);
         let mut count = 0;
         for part in blocks.parts() {
-            blocks.pairs(part, |one, other| {
+            part.pairs(|one, other| {
                 count += 1;
-                if !earlier.make(one, other) {
+                let row = |row| population.features.row(row);
+                if !earlier.make(row(one), row(other)) {
                     made.push((one, other));
                 }
             });
@@ -363,8 +364,8 @@ fn a_pair_is_counted_and_made_once_per_rule_and_belongs_to_the_first() {
     }
     let mut expected = Vec::new();
     let agree = |feature: Feature, one: usize, other: usize| {
-        let codes = &population.features[&feature].codes;
-        codes[one] == codes[other] && codes[one] != super::dictionary::MISSING
+        let features = &population.features;
+        features.agree(feature, one as u32, other as u32)
     };
     for one in 0..rows.len() {
         for other in one + 1..rows.len() {
