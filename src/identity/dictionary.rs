@@ -115,7 +115,7 @@ impl Written {
 
 /// A column while its rows come.
 #[derive(Debug, Default)]
-pub(crate) struct Encoding {
+struct Encoding {
     numbers: Numbers,
     codes: Vec<u32>,
     texts: Written,
@@ -123,7 +123,7 @@ pub(crate) struct Encoding {
 
 impl Encoding {
     /// Adds a row.
-    pub(crate) fn push(&mut self, text: Option<&str>) {
+    fn push(&mut self, text: Option<&str>) {
         let Some(text) = text else {
             self.codes.push(MISSING);
             return;
@@ -136,15 +136,6 @@ impl Encoding {
             self.texts.ends.push(self.texts.letters.len());
         }
         self.codes.push(number);
-    }
-
-    /// The column of the rows that came, in another order: by row, the place at which it came.
-    pub(crate) fn in_order(self, places: &[u32]) -> Dictionary {
-        let codes = places.iter().map(|place| self.codes[*place as usize]);
-        Dictionary {
-            codes: Arc::new(codes.collect()),
-            texts: Arc::new(Texts::Written(self.texts)),
-        }
     }
 
     fn finish(mut self) -> Dictionary {

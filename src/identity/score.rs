@@ -300,7 +300,7 @@ impl<'a> Scorer<'a> {
     ///
     /// What the numbers of values say, equal or not, mostly shows that a pair is of two strangers whatever the texts say;
     /// then no text is looked at.
-    fn weight_from(
+    pub(super) fn weight_from(
         &self,
         least: f64,
         one: u32,

@@ -304,6 +304,12 @@ mod tests {
             if found > 0.0 {
                 prop_assert!(Outline::of(&a).may_reach(Outline::of(&b), found));
             }
+            for edits in 0..3 {
+                if edit_distance(&a, &b, edits).is_some() {
+                    let edits = edits as u32;
+                    prop_assert!(Outline::of(&a).may_be_within(Outline::of(&b), edits));
+                }
+            }
         }
 
         #[test]
