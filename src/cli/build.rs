@@ -277,6 +277,7 @@ fn exports(report: &RunReport) -> String {
         }
         // what was refused is explained where the errors are
         if !matches!(source.outcome, TableOutcome::Failed(_)) {
+            text.push_str(&nothing_taken(source));
             for export in &source.exports {
                 for rule in &export.warned {
                     text.push_str(&warned(export, rule));
@@ -307,6 +308,18 @@ fn exports(report: &RunReport) -> String {
         ));
     }
     text
+}
+
+/// A mark where records came and every one was rejected.
+fn nothing_taken(source: &SourceReport) -> String {
+    if source.records == 0 || source.rejected < source.records {
+        return String::new();
+    }
+    format!(
+        "  {} {}: every record was rejected: is `read` of the source right?\n",
+        styled(BAD, "!"),
+        source.table
+    )
 }
 
 /// `! crm/people.csv:3: …`: records that break a rule and were taken.

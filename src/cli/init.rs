@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::options::Options;
-use super::style::{self, DOUBT, STRONG, styled};
+use super::style::{self, BAD, DOUBT, STRONG, styled};
 use super::{Scaffold, format};
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
@@ -244,6 +244,10 @@ fn what_was_found(draft: &Draft, folder: &Path, files: usize) -> String {
     for source in &draft.sources {
         let rejected = match source.rejected {
             0 => String::new(),
+            rejected if rejected == source.records => styled(
+                BAD,
+                "! every one will be rejected: see its `read` in pipelines/exports.yaml",
+            ),
             rejected => styled(
                 DOUBT,
                 format!("{} will be rejected", format::count(rejected)),

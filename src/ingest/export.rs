@@ -47,6 +47,8 @@ pub(crate) struct Export {
 pub(crate) struct ExportReport {
     /// Path below `raw`.
     pub(crate) path: String,
+    /// It is a sheet of a workbook.
+    pub(crate) is_sheet: bool,
     /// Bytes as they lie in storage.
     pub(crate) size: u64,
     /// blake3 of those bytes, in hexadecimal.
@@ -97,7 +99,7 @@ impl ExportReport {
             "{}:{}: {}, as in {count} of {} records",
             self.path, first.line, first.reason, self.records
         );
-        if let Some(remedy) = rule.remedy(count, self.records) {
+        if let Some(remedy) = rule.remedy(count, self.records, self.is_sheet) {
             text.push_str(&format!("; say {remedy}"));
         }
         Some(text)
@@ -356,6 +358,7 @@ impl Task {
             warned: written.warned,
             fatal: written.fatal,
             path: self.export.path.clone(),
+            is_sheet: matches!(self.source.read, Declared::Xlsx(_)),
             size,
             hash,
             modified_at: self.modified_at,
@@ -465,6 +468,7 @@ pub(crate) fn check_rejects(source: &Source, reports: &[&ExportReport], run: &Ru
             rule.remedy(
                 report.rejects_by_rule.get(&rule).copied().unwrap_or(0),
                 report.records,
+                report.is_sheet,
             ),
         ),
         None => (String::new(), String::new(), None),

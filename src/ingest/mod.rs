@@ -39,7 +39,7 @@ pub(crate) use export::{
     Attempt, DecodedExport, Export, ExportReport, Limits, UnreadableExport, check_rejects,
     decode_export, read_export,
 };
-pub(crate) use format::{sheet_names, sheet_rows, text_of_avro};
+pub(crate) use format::{sheet_header, sheet_names, sheet_rows, text_of_avro};
 pub(crate) use hash::hash;
 pub(crate) use ledger::{
     FileStatus, Ledger, LedgerEntry, Standing, Unread, ledger_batch, ledger_entries, ledger_schema,

@@ -106,14 +106,17 @@ impl Rule {
     }
 
     /// What the project can say where an export, of whose records so many broke the rule, is most likely right and read
-    /// wrongly; `None` where the records are at fault.
-    pub(crate) fn remedy(self, broke: u64, records: u64) -> Option<&'static str> {
+    /// wrongly; `None` where the records are at fault. `is_sheet`: it is one of a workbook, which knows no delimiter.
+    pub(crate) fn remedy(self, broke: u64, records: u64, is_sheet: bool) -> Option<&'static str> {
         // of a date in a form of its own there are many; of a mistake by hand, few
         if self != Self::Encoding && broke * 10 < records {
             return None;
         }
         Some(match self {
             Self::Encoding => "`encoding: windows-1252`, if that is what the sender writes",
+            Self::TooFewFields | Self::TooManyFields if is_sheet => {
+                "`header_rows: 2` or `skip_lines: 1`, if more rows come before the records"
+            }
             Self::TooFewFields | Self::TooManyFields => {
                 "`delimiter: \";\"`, if fields are divided otherwise"
             }

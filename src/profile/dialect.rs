@@ -214,6 +214,39 @@ pub(super) fn first_row(rows: &[Vec<Field>], width: usize) -> (usize, bool, f64)
     (first, has_header, confidence)
 }
 
+/// Rows that name the columns of a sheet whose first such row has gaps, as merged cells leave them: further rows of words
+/// only, over columns of numbers or days.
+pub(super) fn header_rows(rows: &[Vec<Field>]) -> usize {
+    const MOST: usize = 4;
+    let text = |field: &Field| field.text.trim().to_string();
+    let is_filled = |field: &&Field| !field.text.trim().is_empty();
+    let is_word = |field: &Field| matches!(shape(field.text.trim()), Shape::Text);
+    let names_columns = |at: usize| {
+        let row = &rows[at];
+        let is_of_words = row
+            .iter()
+            .filter(is_filled)
+            .all(|field| is_word(field) && !field.text.contains('@'));
+        let is_over_values = row.iter().enumerate().any(|(column, field)| {
+            let below = rows[at + 1..].iter().filter_map(|row| row.get(column));
+            let below: Vec<&Field> = below.filter(is_filled).collect();
+            let values = below.iter().filter(|field| !is_word(field)).count();
+            is_filled(&field) && !below.is_empty() && values * 10 >= below.len() * 8
+        });
+        is_of_words && is_over_values
+    };
+    let has_gap = rows.len() > 2
+        && rows[0]
+            .iter()
+            .zip(&rows[1])
+            .any(|(above, below)| text(above).is_empty() && !text(below).is_empty());
+    if !has_gap {
+        return 1;
+    }
+    let most = MOST.min(rows.len() - 1);
+    1 + (1..most).take_while(|at| names_columns(*at)).count()
+}
+
 /// Blank lines that begin at a line.
 fn blank_lines(text: &str, line: usize) -> usize {
     let lines = text.lines().skip(line);
@@ -274,6 +307,32 @@ fn is_word(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn several_rows_of_a_sheet_name_its_columns() {
+        let rows = |rows: &[[&str; 4]]| -> Vec<Vec<Field>> {
+            let field = |text: &&str| Field {
+                text: (*text).to_string(),
+                ..Field::default()
+            };
+            rows.iter()
+                .map(|row| row.iter().map(field).collect())
+                .collect()
+        };
+        let merged = rows(&[
+            ["Kundnr", "Person", "", "Januari"],
+            ["", "namn", "epost", "kr"],
+            ["1000", "Åsa", "p0@example.se", "1.5"],
+            ["1001", "Bo", "p1@example.se", "2"],
+        ]);
+        assert_eq!(header_rows(&merged), 2);
+        let plain = rows(&[
+            ["nr", "namn", "", "kr"],
+            ["1", "Åsa", "x", "1.5"],
+            ["2", "Bo", "y", "2"],
+        ]);
+        assert_eq!(header_rows(&plain), 1);
+    }
 
     fn dialect(text: &str) -> (String, usize, Option<Vec<String>>) {
         let guess = guess(text).unwrap();

@@ -14,7 +14,7 @@ use super::json;
 use super::name::unique;
 use super::table::{CsvForm, FileSeen, Form, SheetForm, TableSketch, TextForm};
 use crate::error::{Error, Result};
-use crate::ingest::{sheet_names, sheet_rows};
+use crate::ingest::{sheet_header, sheet_names, sheet_rows};
 
 /// Rows of a typed file that are looked at.
 pub(super) const MOST_ROWS: u64 = 2_000_000;
@@ -239,13 +239,12 @@ fn sheet_table(
         })
         .collect();
     let (first, has_header, header_confidence) = dialect::first_row(&padded, width);
-    let names: Vec<String> = match has_header {
-        true => padded[first]
-            .iter()
-            .map(|field| field.text.trim().to_string())
-            .collect(),
-        false => Vec::new(),
+    let header_rows = match has_header {
+        true => dialect::header_rows(&padded[first..]),
+        false => 0,
     };
+    let skip_lines = usize::try_from(rows[first].0 - 1).unwrap_or(0);
+    let names = sheet_header(file, sheet, skip_lines, header_rows)?;
     // columns right of the last name have none
     let width = match has_header {
         true => names
@@ -258,18 +257,21 @@ fn sheet_table(
     let different: BTreeSet<&String> = names.iter().collect();
     let is_by_position =
         !has_header || different.len() < names.len() || names.iter().any(String::is_empty);
-    let skip_lines = usize::try_from(rows[first].0 - 1).unwrap_or(0);
     let mut table = TableSketch::new(Form::Xlsx(SheetForm {
         sheet: sheet.to_string(),
         is_first,
         skip_lines,
-        has_header,
+        header_rows,
         header_confidence,
         is_by_position,
         until: None,
     }));
     table.name_columns(column_names(names, width, is_by_position));
-    let first_record = skip_lines as i64 + 1 + i64::from(has_header);
+    // blank rows may stand between
+    let first_record = match header_rows {
+        0 => skip_lines as i64 + 1,
+        count => rows[first + count - 1].0 + 1,
+    };
     let add = |table: &mut TableSketch, cells: &[String]| {
         table.add_row((0..width).map(|at| cells.get(at).map(String::as_str)));
     };

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::table::{Form, TableProfile, TextForm};
+use super::tally::TypeGuess;
 use crate::project::Encoding;
 
 /// A text as YAML takes it in double quotes.
@@ -76,7 +77,9 @@ pub(super) fn flow(table: &TableProfile) -> String {
             let mut skip_lines = form.skip_lines;
             if form.is_by_position {
                 keys.push("header: false".to_string());
-                skip_lines += usize::from(form.has_header);
+                skip_lines += form.header_rows;
+            } else if form.header_rows > 1 {
+                keys.push(format!("header_rows: {}", form.header_rows));
             }
             if skip_lines > 0 {
                 keys.push(format!("skip_lines: {skip_lines}"));
@@ -130,6 +133,21 @@ fn conversions(table: &TableProfile, keys: &mut Vec<String>) {
     if !nulls.is_empty() {
         keys.push(format!("nulls: [\"\", {}]", list(nulls)));
     }
+    let words = |of: fn(&TypeGuess) -> &[&'static str], known: &[&'static str]| {
+        let said: BTreeSet<&str> = guesses().flat_map(|guess| of(guess).to_vec()).collect();
+        let all = said.iter().chain(known);
+        let all: Vec<String> = all.map(|word| quoted(word)).collect();
+        all.join(", ")
+    };
+    // what is given takes the place of what is known by itself
+    if guesses().any(|guess| !guess.trues.is_empty()) {
+        let trues = words(|guess| &guess.trues, &["true", "t", "yes", "y", "1"]);
+        keys.push(format!("trues: [{trues}]"));
+    }
+    if guesses().any(|guess| !guess.falses.is_empty()) {
+        let falses = words(|guess| &guess.falses, &["false", "f", "no", "n", "0"]);
+        keys.push(format!("falses: [{falses}]"));
+    }
     let is_date = |data_type: &crate::column_type::ColumnType| {
         *data_type == crate::column_type::ColumnType::Date
     };
@@ -149,7 +167,7 @@ fn conversions(table: &TableProfile, keys: &mut Vec<String>) {
         .collect();
     if !times.is_empty() {
         let mut times = times;
-        let is_iso = |guess: &&super::tally::TypeGuess| {
+        let is_iso = |guess: &&TypeGuess| {
             guess.data_type == crate::column_type::ColumnType::Timestamp
                 && guess.time_formats.is_empty()
         };

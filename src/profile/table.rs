@@ -59,7 +59,8 @@ pub(crate) struct SheetForm {
     pub(crate) is_first: bool,
     /// Rows above the header, or above the first record.
     pub(crate) skip_lines: usize,
-    pub(crate) has_header: bool,
+    /// Rows that name the columns; 0: none does.
+    pub(crate) header_rows: usize,
     pub(crate) header_confidence: f64,
     pub(crate) is_by_position: bool,
     /// How the row begins before which the records end.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::meaning::name_words;
 use super::value::{COMPACT, DATE_FORMATS, Number, Shape, is_null_word, shape};
 use crate::column_type::ColumnType;
 
@@ -35,6 +36,9 @@ pub(crate) struct TypeGuess {
     pub(crate) units: Vec<&'static str>,
     /// Words for nothing that stand among values of the type.
     pub(crate) null_words: Vec<String>,
+    /// Words for yes and for no beyond those that every reader knows.
+    pub(crate) trues: Vec<&'static str>,
+    pub(crate) falses: Vec<&'static str>,
     /// What a person should look at.
     pub(crate) doubt: Option<&'static str>,
 }
@@ -48,6 +52,8 @@ impl TypeGuess {
             time_formats: Vec::new(),
             units: Vec::new(),
             null_words: Vec::new(),
+            trues: Vec::new(),
+            falses: Vec::new(),
             doubt: None,
         }
     }
@@ -60,6 +66,8 @@ pub(super) struct Tally {
     pub(super) values: u64,
     null_words: BTreeMap<String, u64>,
     truths: BTreeMap<char, u64>,
+    /// Those of [`ANSWERS`].
+    answers: BTreeMap<(&'static str, bool), u64>,
     padded: u64,
     /// Numbers by decimal sign, sign between groups, and whether the sign is in doubt.
     numbers: BTreeMap<(Option<char>, Option<char>, bool), u64>,
@@ -144,7 +152,11 @@ impl Tally {
                     .map_or(day, |first| Some(first.min(moment.day)));
                 self.last_day = self.last_day.max(day);
             }
-            Shape::Text => {}
+            Shape::Text => {
+                if let Some(answer) = answer(text) {
+                    *self.answers.entry(answer).or_default() += 1;
+                }
+            }
         }
     }
 
@@ -153,6 +165,7 @@ impl Tally {
         self.values += other.values;
         sum(&mut self.null_words, &other.null_words);
         sum(&mut self.truths, &other.truths);
+        sum(&mut self.answers, &other.answers);
         self.padded += other.padded;
         sum(&mut self.numbers, &other.numbers);
         sum(&mut self.units, &other.units);
@@ -217,6 +230,7 @@ impl Tally {
         let mut guess = self
             .moment(name)
             .or_else(|| self.truth())
+            .or_else(|| self.answer(name))
             .or_else(|| self.number(style))
             .unwrap_or_else(|| TypeGuess::of(ColumnType::Varchar));
         if guess.data_type != ColumnType::Varchar {
@@ -296,6 +310,23 @@ impl Tally {
         let is_word = ['t', 'f', 'y', 'n'].into_iter().any(has);
         let is_pair = (has('T') && has('F')) || (has('Y') && has('N'));
         (count == self.values && (is_word || is_pair)).then(|| TypeGuess::of(ColumnType::Boolean))
+    }
+
+    /// Yes and no in other languages, where the column's name says that somebody was asked: elsewhere `x` is a letter.
+    fn answer(&self, name: &str) -> Option<TypeGuess> {
+        let answers: u64 = self.answers.values().sum();
+        let truths: u64 = self.truths.values().sum();
+        if answers == 0 || answers + truths != self.values || !says_consent(name) {
+            return None;
+        }
+        let mut guess = TypeGuess::of(ColumnType::Boolean);
+        for (word, is_yes) in self.answers.keys() {
+            match is_yes {
+                true => guess.trues.push(word),
+                false => guess.falses.push(word),
+            }
+        }
+        Some(guess)
     }
 
     fn number(&self, style: &NumberStyle) -> Option<TypeGuess> {
@@ -404,6 +435,50 @@ pub(super) fn number_style<'t>(
     NumberStyle { decimal, thousands }
 }
 
+/// Words of the North for yes and no, in small letters; `x` is what people put into a box.
+const ANSWERS: [(&str, bool); 10] = [
+    ("ja", true),
+    ("j", true),
+    ("jo", true),
+    ("jes", true),
+    ("kyllä", true),
+    ("x", true),
+    ("nej", false),
+    ("nei", false),
+    ("ei", false),
+    ("nein", false),
+];
+
+fn answer(text: &str) -> Option<(&'static str, bool)> {
+    if text.len() > 6 {
+        return None;
+    }
+    let text = text.to_lowercase();
+    ANSWERS.into_iter().find(|(word, _)| *word == text)
+}
+
+/// Words of names of columns that say who may be written to.
+const CONSENTS: [&str; 12] = [
+    "granted",
+    "consent",
+    "consents",
+    "samtycke",
+    "samtykke",
+    "opt",
+    "optin",
+    "newsletter",
+    "subscribed",
+    "marketing",
+    "permission",
+    "unsubscribed",
+];
+
+/// Whether a column's name speaks of consent.
+pub(super) fn says_consent(name: &str) -> bool {
+    let words = name_words(name);
+    words.split(' ').any(|word| CONSENTS.contains(&word))
+}
+
 /// Whether a column's name speaks of a day.
 fn says_date(name: &str) -> bool {
     let name = name.to_lowercase();
@@ -422,6 +497,18 @@ mod tests {
         let mut tally = Tally::default();
         values.iter().for_each(|value| tally.add(value));
         tally
+    }
+
+    #[test]
+    fn yes_and_no_of_the_north_are_truths_where_somebody_was_asked() {
+        let of = |values: &[&str], name| tally(values).guess(&NumberStyle::default(), name);
+        let asked = of(&["ja", "Nej", "ja", "n"], "samtycke_epost");
+        assert_eq!(asked.data_type, ColumnType::Boolean);
+        assert_eq!((asked.trues, asked.falses), (vec!["ja"], vec!["nej"]));
+        assert_eq!(of(&["x", "x"], "Newsletter").trues, ["x"]);
+        assert_eq!(of(&["ja", "nej"], "lager").data_type, ColumnType::Varchar);
+        let maybe = of(&["ja", "kanske"], "samtycke");
+        assert_eq!(maybe.data_type, ColumnType::Varchar);
     }
 
     fn guess(values: &[&str]) -> TypeGuess {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::foreign;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, zip};
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -413,8 +413,50 @@ fn pollocks_polluted_files_are_read_by_guessing_alone() {
     );
 }
 
+/// A workbook of one sheet: cells by row, and the ranges that are merged.
+fn workbook(rows: &[&[&str]], merged: &[&str]) -> Vec<u8> {
+    let cell = |at: (usize, &&str), row: usize| match at.1.parse::<f64>() {
+        _ if at.1.is_empty() => String::new(),
+        Ok(_) => format!(r#"<c r="{}{row}"><v>{}</v></c>"#, letter(at.0), at.1),
+        Err(_) => format!(
+            r#"<c r="{}{row}" t="str"><v>{}</v></c>"#,
+            letter(at.0),
+            at.1
+        ),
+    };
+    let rows: String = (1..)
+        .zip(rows)
+        .map(|(row, cells)| {
+            let cells = cells.iter().enumerate().map(|at| cell(at, row));
+            format!(r#"<row r="{row}">{}</row>"#, cells.collect::<String>())
+        })
+        .collect();
+    let merged: String = merged
+        .iter()
+        .map(|range| format!(r#"<mergeCell ref="{range}"/>"#))
+        .collect();
+    let sheet = format!(
+        "<worksheet><sheetData>{rows}</sheetData><mergeCells>{merged}</mergeCells></worksheet>"
+    );
+    zip(&[
+        (
+            "xl/workbook.xml",
+            r#"<workbook><sheets><sheet name="Blad1" r:id="s"/></sheets></workbook>"#.into(),
+        ),
+        (
+            "xl/_rels/workbook.xml.rels",
+            r#"<R><Relationship Id="s" Type="t/worksheet" Target="s.xml"/></R>"#.into(),
+        ),
+        ("xl/s.xml", sheet),
+    ])
+}
+
+fn letter(column: usize) -> char {
+    char::from(b'A' + column as u8)
+}
+
 #[test]
-fn archives_avro_and_rows_of_sums_become_sources_that_build() {
+fn archives_avro_headers_of_two_rows_and_rows_of_sums_become_sources_that_build() {
     let place = Sandbox::empty();
     let exports = place.path("in");
     std::fs::create_dir(&exports).unwrap();
@@ -423,9 +465,28 @@ fn archives_avro_and_rows_of_sums_become_sources_that_build() {
     std::fs::copy(corpus.join("avro/container"), exports.join("orders.avro")).unwrap();
     let sums = "Kund;Belopp\nAnna;1\nBo;2\nIda;3\nSumma;6\n";
     std::fs::write(exports.join("sales.csv"), sums).unwrap();
+    let budget = workbook(
+        &[
+            &["Butik", "Januari", "", "Februari", ""],
+            &["", "kr", "antal", "kr", "antal"],
+            &["Umeå", "10.5", "3", "11.5", "4"],
+            &["Oslo", "20.5", "5", "21.5", "6"],
+        ],
+        &["B1:C1", "D1:E1"],
+    );
+    std::fs::write(exports.join("budget.xlsx"), budget).unwrap();
+    let answers = "Kund;E-post;Samtycke e-post\nA1;ada@example.com;Ja\nB2;bo@example.com;nej\nC3;cia@example.com;\n";
+    std::fs::write(exports.join("answers.csv"), answers).unwrap();
     let project = built_from(&exports);
     let read = ledger(&project);
     assert_eq!(read["orders.avro"], (1, 0));
+    assert_eq!(read["budget.xlsx"], (2, 0));
+    let pipeline = project.read("pipelines/exports.yaml");
+    assert!(pipeline.contains("{xlsx: {header_rows: 2}}"), "{pipeline}");
+    let rows = project.query(
+        "select (select sum(februari_antal) from bronze.budget) as pieces, (select count(*) from bronze.answers where samtycke_e_post) as yes, (select count(*) from bronze.answers where not samtycke_e_post) as no",
+    );
+    assert_eq!(rows[0], ["10", "1", "1"]);
     assert_eq!(read["sales.csv"], (3, 0));
     assert!(read["packed.zip"].0 > 1);
     let said = project

@@ -4,9 +4,9 @@
 use std::io::Write;
 
 use flate2::Compression;
-use flate2::write::{DeflateEncoder, GzEncoder};
+use flate2::write::GzEncoder;
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, zip};
 
 /// Peak memory of a build. The limit of a line is 1 MB here, and several exports are decoded at once.
 const MAX_BYTES: u64 = 500 << 20;
@@ -273,13 +273,13 @@ fn packed_cases() -> Vec<Case> {
         case(
             "bomb_in_an_archive",
             "ndjson",
-            workbook(&[("x.ndjson", "x".repeat(16 << 20))]),
+            zip(&[("x.ndjson", "x".repeat(16 << 20))]),
             Read(0, 1),
         ),
         case(
             "archive_of_two",
             "csv",
-            workbook(&[
+            zip(&[
                 ("a.csv", "id,amount\nx,1\n".into()),
                 ("../b.csv", "id,amount\ny,2\n".into()),
             ]),
@@ -288,7 +288,7 @@ fn packed_cases() -> Vec<Case> {
         case(
             "archive_of_one",
             "csv",
-            workbook(&[("../../a.csv", "id,amount\nx,1\n".into())]),
+            zip(&[("../../a.csv", "id,amount\nx,1\n".into())]),
             Read(1, 0),
         ),
         case("bomb_as_a_header", "csv", bomb, Refused(&["K0407"])),
@@ -301,57 +301,12 @@ fn packed_cases() -> Vec<Case> {
     ]
 }
 
-/// A workbook of these parts, packed.
-fn workbook(parts: &[(&str, String)]) -> Vec<u8> {
-    let (mut out, mut list) = (Vec::new(), Vec::new());
-    for (name, text) in parts {
-        let mut deflate = DeflateEncoder::new(Vec::new(), Compression::fast());
-        deflate.write_all(text.as_bytes()).unwrap();
-        let packed = deflate.finish().unwrap();
-        let mut crc = flate2::Crc::new();
-        crc.update(text.as_bytes());
-        let mut head = vec![20, 0, 0, 0, 8, 0, 0, 0, 0, 0];
-        for number in [crc.sum(), packed.len() as u32, text.len() as u32] {
-            head.extend(number.to_le_bytes());
-        }
-        head.extend((name.len() as u32).to_le_bytes());
-        let offset = (out.len() as u32).to_le_bytes();
-        out.extend([b"PK\x03\x04", &head[..], name.as_bytes(), &packed].concat());
-        list.extend(
-            [
-                b"PK\x01\x02\x14\0",
-                &head[..],
-                &[0; 10],
-                &offset,
-                name.as_bytes(),
-            ]
-            .concat(),
-        );
-    }
-    let start = (out.len() as u32).to_le_bytes();
-    let count = (parts.len() as u16).to_le_bytes();
-    let size = (list.len() as u32).to_le_bytes();
-    out.extend(
-        [
-            &list[..],
-            b"PK\x05\x06\0\0\0\0",
-            &count,
-            &count,
-            &size,
-            &start,
-            &[0, 0],
-        ]
-        .concat(),
-    );
-    out
-}
-
 const HEADER: &str =
     r#"<row r="1"><c r="A1" t="str"><v>id</v></c><c r="B1" t="str"><v>amount</v></c></row>"#;
 
 /// A workbook with one sheet of these rows, and what else its parts are given.
 fn sheet(rows: &str, shared: &str, tabs: &str, relations: &str) -> Vec<u8> {
-    workbook(&[
+    zip(&[
         (
             "xl/workbook.xml",
             format!(r#"<workbook><sheets><sheet name="S" r:id="s"/>{tabs}</sheets></workbook>"#),

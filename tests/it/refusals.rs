@@ -182,6 +182,14 @@ fn an_export_in_another_encoding_is_doubted_in_a_line_of_its_own() {
       1  the record holds bytes that are no character of the declared encoding  orders_20260102.csv:4
     help: every record with its text: `--csv FILE`, or kilde query "select * from ops.rejects"
     "###);
+    // nothing of a build's news was taken: more than a count says so
+    shop.write("exports/lines_20260102.csv", "order_id;note\nx;new\n");
+    let said = shop.kilde(&["build"]).ended(0);
+    let marked = said
+        .stdout
+        .lines()
+        .find(|line| line.contains("every record"));
+    insta::assert_snapshot!(marked.unwrap_or_default(), @"  ! bronze.lines: every record was rejected: is `read` of the source right?");
 }
 
 #[test]

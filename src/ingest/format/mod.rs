@@ -36,7 +36,7 @@ pub(super) use avro::Damage;
 pub(crate) use avro::text_of_avro;
 pub(super) use lines::unreadable;
 pub(super) use scratch::copy;
-pub(crate) use xlsx::{sheet_names, sheet_rows};
+pub(crate) use xlsx::{sheet_header, sheet_names, sheet_rows};
 
 /// Most rows of a batch.
 pub(super) const BATCH_ROWS: usize = 8192;

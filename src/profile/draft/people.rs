@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::super::meaning::name_words;
+use super::super::tally::says_consent;
 use super::customers;
 use super::named;
 use super::source::{ColumnDraft, SourceDraft};
@@ -90,20 +91,6 @@ const PURCHASES: [&str; 18] = [
 /// Those that are none of a larger thing.
 const RECEIPTS: [&str; 8] = [
     "receipt", "receipts", "invoice", "invoices", "sale", "sales", "kvitton", "fakturor",
-];
-const CONSENTS: [&str; 12] = [
-    "granted",
-    "consent",
-    "consents",
-    "samtycke",
-    "samtykke",
-    "opt",
-    "optin",
-    "newsletter",
-    "subscribed",
-    "marketing",
-    "permission",
-    "unsubscribed",
 ];
 
 /// A table with a row per person.
@@ -539,10 +526,7 @@ fn consents(source: &SourceDraft) -> Vec<Consent> {
                 .any(|word| matches!(word.as_str(), "purpose" | "syfte" | "formal"))
     });
     let says = |column: &&ColumnDraft| {
-        column.data_type == ColumnType::Boolean
-            && words(&column.name)
-                .iter()
-                .any(|word| CONSENTS.contains(&word.as_str()))
+        column.data_type == ColumnType::Boolean && says_consent(&column.name)
     };
     let columns = source.columns.iter().filter(says);
     columns

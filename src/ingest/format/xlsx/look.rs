@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
+use super::frame::{Framed, join, merged};
 use super::sheet::{Rows, Value};
 use super::workbook::Workbook;
 use super::{no_workbook, refused};
 use crate::error::Result;
-use crate::ingest::zip::Archive;
+use crate::ingest::zip::{Archive, Unpacked};
+use crate::project::Frame;
 
 /// Longest row in bytes.
 const MAX_ROW_BYTES: usize = 16 << 20;
@@ -44,11 +46,7 @@ pub(crate) fn sheet_rows(
     let (archive, workbook) = open(path)?;
     let file = path.display().to_string();
     let damaged = |error| no_workbook(&file, Some(error));
-    let Some(sheet) = workbook.sheets.iter().find(|other| other.name == sheet) else {
-        return Ok(());
-    };
-    let part = archive.read(&sheet.part).map_err(damaged)?;
-    let part = part.ok_or_else(|| no_workbook(&file, None))?;
+    let part = part(&archive, &workbook, sheet, &file)?;
     let mut rows = Rows::new(part, &workbook, MAX_ROW_BYTES);
     while let Some(row) = rows.next().map_err(damaged)? {
         if row.cells.is_empty() {
@@ -68,6 +66,45 @@ pub(crate) fn sheet_rows(
         }
     }
     Ok(())
+}
+
+/// The names that so many rows give after those that are passed over, as a source with `header_rows` reads them.
+///
+/// # Errors
+/// `Input` for a damaged workbook.
+pub(crate) fn sheet_header(
+    path: &Path,
+    sheet: &str,
+    skip_lines: usize,
+    header_rows: usize,
+) -> Result<Vec<String>> {
+    let (archive, workbook) = open(path)?;
+    let file = path.display().to_string();
+    let damaged = |error| no_workbook(&file, Some(error));
+    let part = |sheet| part(&archive, &workbook, sheet, &file);
+    let merged = merged(part(sheet)?).map_err(damaged)?;
+    let frame = Frame {
+        skip_lines: skip_lines as u64,
+        ..Frame::default()
+    };
+    let mut rows = Framed::new(Rows::new(part(sheet)?, &workbook, MAX_ROW_BYTES), &frame);
+    let mut names = Vec::new();
+    for _ in 0..header_rows {
+        match rows.any().map_err(damaged)? {
+            Some(row) => names = join(names, &row, &merged),
+            None => break,
+        }
+    }
+    Ok(names)
+}
+
+/// The bytes of a sheet.
+fn part(archive: &Archive, workbook: &Workbook, sheet: &str, file: &str) -> Result<Unpacked> {
+    let sheet = workbook.sheets.iter().find(|other| other.name == sheet);
+    let sheet = sheet.ok_or_else(|| no_workbook(file, None))?;
+    let part = archive.read(&sheet.part);
+    part.map_err(|error| no_workbook(file, Some(error)))?
+        .ok_or_else(|| no_workbook(file, None))
 }
 
 fn open(path: &Path) -> Result<(Archive, Workbook)> {

@@ -23,7 +23,7 @@ use frame::{Framed, join, merged};
 use sheet::{Row, Rows, Value};
 use workbook::{Refusal, Sheet, Workbook};
 
-pub(crate) use look::{sheet_names, sheet_rows};
+pub(crate) use look::{sheet_header, sheet_names, sheet_rows};
 
 use super::layout::{Layout, by_header, by_position, header_too_long, listed};
 use super::scratch::copy;
