@@ -502,8 +502,10 @@ impl Comparison {
                 None => any_of([0]),
                 Some((a, b)) if a == b => any_of([1]),
                 Some(_) => match given {
-                    Some(given) if may_be_swapped(given, family, one, other) => any_of([0, 2, 3]),
-                    _ => any_of([2, 3]),
+                    Some(given) if may_be_swapped(given, family, one, other) => {
+                        any_of([0, 2, 3, 4])
+                    }
+                    _ => any_of([2, 3, 4]),
                 },
             },
             Self::BirthDate(column) => column.levels(one, other, any_of([2, 3, 4])),
@@ -681,14 +683,18 @@ fn given_level(names: &Names, one: u32, other: u32) -> u8 {
     };
     let groups = &names.groups;
     let mut shared = groups[one as usize].iter();
+    let may_be_part = a.as_bytes().first() == b.as_bytes().first();
     if shared.any(|group| groups[other as usize].contains(group))
-        || is_part_of(a, b)
-        || is_part_of(b, a)
-        || without_spaces_equal(a, b)
+        || (may_be_part && (is_part_of(a, b) || is_part_of(b, a)))
+        || (may_be_part && without_spaces_equal(a, b))
     {
         return 3;
     }
-    if is_one_slip(a, b) || names.texts.is_alike(one, other, ALIKE_GIVEN) {
+    let may_be_slip = names
+        .texts
+        .outline(one)
+        .may_be_within(names.texts.outline(other), 1);
+    if (may_be_slip && is_one_slip(a, b)) || names.texts.is_alike(one, other, ALIKE_GIVEN) {
         return 4;
     }
     5
@@ -698,12 +704,17 @@ fn family_level(names: &Texts, one: u32, other: u32) -> u8 {
     let (Some(a), Some(b)) = (names.column.text(one), names.column.text(other)) else {
         return 0;
     };
-    if without_spaces_equal(a, b) || is_one_slip(a, b) || names.is_alike(one, other, ALIKE_FAMILY) {
+    let may_be_equal = a.as_bytes().first() == b.as_bytes().first();
+    let may_be_slip = names.outline(one).may_be_within(names.outline(other), 1);
+    if (may_be_equal && without_spaces_equal(a, b))
+        || (may_be_slip && is_one_slip(a, b))
+        || names.is_alike(one, other, ALIKE_FAMILY)
+    {
         return 2;
     }
-    let shares_word = a
-        .split(' ')
-        .any(|word| word.len() > 2 && b.split(' ').any(|w| w == word));
+    let has_words = a.contains(' ') || b.contains(' ');
+    let mut words = a.split(' ').filter(|word| word.len() > 2);
+    let shares_word = has_words && words.any(|word| b.split(' ').any(|w| w == word));
     if shares_word { 3 } else { 4 }
 }
 

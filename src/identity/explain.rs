@@ -8,7 +8,7 @@ use super::cluster::{Join, joins};
 use super::comparison::{Likeness, Pattern, level_of, with_level};
 use super::model::{Known, Model};
 use super::population::{Decision, Population, Records, Verdict};
-use super::rule::{Blocks, Earlier, Rule};
+use super::rule::{Blocks, Earlier, Parked, Rule};
 use super::score::{CERTAIN, Scorer, pattern_of};
 
 /// A population and the model that its clusters were made with.
@@ -156,7 +156,7 @@ impl Explainer {
         let (a, b) = (features.row(one), features.row(other));
         let makes = |rule: &&Rule| {
             let rule = std::slice::from_ref(*rule);
-            let alone = [std::collections::HashSet::new()];
+            let alone = [Parked::default()];
             // most rules do not make the pair, and a look at their blocks costs a sort
             Earlier::new(rule, features, &alone).make(a, b) && {
                 let parked = [Blocks::new(&rule[0], features, *rows, self.threads).parked];

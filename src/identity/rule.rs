@@ -4,6 +4,7 @@
 //! block are a candidate pair. Pairs are counted exactly before one is made: a rule costs a sort to count.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use super::dictionary::MISSING;
 use super::hash;
@@ -211,8 +212,11 @@ pub(super) struct Blocks {
     parts: Vec<Part>,
     pub(super) count: BlockCount,
     /// Keys of blocks that are too large to compare.
-    pub(super) parked: HashSet<u64>,
+    pub(super) parked: Parked,
 }
+
+/// Keys of blocks that are too large to compare.
+pub(super) type Parked = Arc<HashSet<u64>>;
 
 /// Some blocks of a rule, one after the other.
 #[derive(Default)]
@@ -317,13 +321,15 @@ impl Blocks {
         let mut blocks = Self {
             parts: Vec::with_capacity(PARTS),
             count: BlockCount::default(),
-            parked: HashSet::new(),
+            parked: Parked::default(),
         };
+        let mut all_parked = HashSet::new();
         for (part, count, parked) in found {
             blocks.parts.push(part);
             blocks.count.add(count);
-            blocks.parked.extend(parked);
+            all_parked.extend(parked);
         }
+        blocks.parked = Arc::new(all_parked);
         blocks
     }
 
@@ -355,11 +361,11 @@ fn agree(places: &[usize], one: &Row, other: &Row) -> bool {
 
 /// Rules before another one, asked whether they make a pair too.
 pub(super) struct Earlier<'a> {
-    rules: Vec<(Vec<usize>, &'a HashSet<u64>)>,
+    rules: Vec<(Vec<usize>, &'a Parked)>,
 }
 
 impl<'a> Earlier<'a> {
-    pub(super) fn new(rules: &[Rule], features: &Features, parked: &'a [HashSet<u64>]) -> Self {
+    pub(super) fn new(rules: &[Rule], features: &Features, parked: &'a [Parked]) -> Self {
         let rules = rules.iter().zip(parked);
         Self {
             rules: rules

@@ -1,13 +1,11 @@
 //! Candidate pairs to weights: what is worth keeping of the evidence.
 
-use std::collections::HashSet;
-
 use super::comparison::{Levels, Likeness, Pattern, Placed, level_of, with_level};
 use super::dictionary::{MISSING, Mark};
 use super::model::{Bits, Evidence, Model};
 use super::population::{Decision, Population, Verdict};
 use super::resolve::{Refusal, Settings, refusal};
-use super::rule::{BlockCount, Blocks, Earlier, Rule};
+use super::rule::{BlockCount, Blocks, Earlier, Parked, Rule};
 use super::value::{Common, Rarity};
 use crate::parallel;
 
@@ -226,7 +224,7 @@ impl<'a> Scorer<'a> {
             &[3, 4, 5],
             &[2, 3, 4, 5],
             &[2, 3],
-            &[0, 2, 3],
+            &[0, 2, 3, 4],
             &[2, 3, 4],
             &[3, 4],
             &[2, 5],
@@ -391,26 +389,31 @@ impl<'a> Scorer<'a> {
 }
 
 /// Every candidate pair of at least so many bits, once, by rule, part and block; and how many candidates each rule made.
+/// `blocks`: of the first rules, where they were sorted before.
 ///
 /// # Errors
 /// Rules that together make more pairs than they may, before the pairs of the rule that goes beyond.
 pub(super) fn score(
     scorer: &Scorer<'_>,
     rules: &[Rule],
+    blocks: Vec<Blocks>,
     keep_from: f64,
     settings: &Settings,
 ) -> Result<(Vec<Edge>, Vec<BlockCount>), Refusal> {
     let (population, threads) = (scorer.population, settings.threads);
     let mut counts: Vec<BlockCount> = Vec::new();
-    let mut parked: Vec<HashSet<u64>> = Vec::new();
+    let mut parked: Vec<Parked> = Vec::new();
     let mut edges = Vec::new();
+    let mut sorted = blocks.into_iter();
     for (at, rule) in rules.iter().enumerate() {
-        let blocks = Blocks::new(rule, &population.features, population.rows, threads);
+        let (features, rows) = (&population.features, population.rows);
+        let blocks = sorted.next();
+        let blocks = blocks.unwrap_or_else(|| Blocks::new(rule, features, rows, threads));
         counts.push(blocks.count);
         if let Some(refusal) = refusal(&counts, settings) {
             return Err(refusal);
         }
-        let earlier = Earlier::new(&rules[..at], &population.features, &parked);
+        let earlier = Earlier::new(&rules[..at], features, &parked);
         let found = parallel::map(threads, blocks.parts(), |part| {
             let mut likeness = Likeness::of_all(population);
             let mut edges = Vec::new();

@@ -217,7 +217,7 @@ fn model_of(rows: &[Row], threads: usize) -> Model {
         threads,
         ..settings()
     };
-    train(&Population::new(records(rows), None, threads), &settings)
+    train(&Population::new(records(rows), None, threads), &settings).0
 }
 
 #[test]

@@ -44,11 +44,11 @@ struct Sample<'a> {
     counts: Vec<(Pattern, f64)>,
 }
 
-/// Learns a model of a population; with the project's own rules where it has some.
-pub(super) fn train(population: &Population, settings: &Settings) -> Model {
+/// Learns a model of a population; with the project's own rules where it has some. Besides, the blocks of each of its rules.
+pub(super) fn train(population: &Population, settings: &Settings) -> (Model, Vec<Blocks>) {
     let (own, threads) = (&settings.rules, settings.threads);
     let all_pairs = levels_of_all(population, threads);
-    let mut samples = Vec::new();
+    let (mut samples, mut blocks_of_rules) = (Vec::new(), Vec::new());
     let mut candidates: BTreeMap<Pattern, f64> = BTreeMap::new();
     let features = &population.features;
     let rules = choose_rules(
@@ -57,16 +57,18 @@ pub(super) fn train(population: &Population, settings: &Settings) -> Model {
         population.rows,
         threads,
         |blocks, earlier| {
-            let (own, first, rate) = sample(population, blocks, earlier, threads);
+            let (own, first, rate) = sample(population, &blocks, earlier, threads);
             for (pattern, count) in first {
                 *candidates.entry(pattern).or_default() += count as f64 / rate;
             }
             samples.push(own.into_iter().map(|(p, n)| (p, n as f64)).collect());
+            blocks_of_rules.push(blocks);
         },
     );
     let samples = rules.iter().zip(samples);
     let samples = samples.map(|(rule, counts)| Sample { rule, counts });
     let samples: Vec<Sample<'_>> = samples.collect();
+    tracing::debug!("rules are chosen, and their pairs sampled");
     let mut comparisons = before_training(&all_pairs, population);
     fit(population, &samples, &mut comparisons);
     let mut found = shares(population, &comparisons, &candidates);
@@ -97,8 +99,9 @@ pub(super) fn train(population: &Population, settings: &Settings) -> Model {
         values: Values::default(),
         trained_at: settings.now.clone(),
     };
+    tracing::debug!("levels are learnt");
     model.values = Values::of(population, &model, threads);
-    model
+    (model, blocks_of_rules)
 }
 
 /// To nine digits: more would be noise, and these are written and read without a loss.
@@ -107,13 +110,13 @@ fn rounded(share: f64) -> f64 {
 }
 
 /// The project's own rules; where it has none, narrow ones, and broad ones while their pairs are few enough. Each that is
-/// taken is shown with its blocks and the rules before it, so that none is sorted twice.
+/// taken is given with its blocks and the rules before it, so that none is sorted twice.
 pub(super) fn choose_rules(
     own: &[Rule],
     features: &Features,
     rows: u32,
     threads: usize,
-    mut take: impl FnMut(&Blocks, &Earlier<'_>),
+    mut take: impl FnMut(Blocks, &Earlier<'_>),
 ) -> Vec<Rule> {
     let (narrow, broad) = match own.is_empty() {
         true => defaults(features),
@@ -132,10 +135,11 @@ pub(super) fn choose_rules(
         if at >= narrow_ones && !is_worth_it {
             continue;
         }
-        take(&blocks, &Earlier::new(&chosen, features, &parked));
+        let of_rule = Arc::clone(&blocks.parked);
+        take(blocks, &Earlier::new(&chosen, features, &parked));
         total += count.pairs;
         chosen.push(rule);
-        parked.push(blocks.parked);
+        parked.push(of_rule);
     }
     chosen
 }
