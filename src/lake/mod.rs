@@ -14,7 +14,7 @@ mod write;
 pub(crate) use delta_log::{DeltaLog, TableDefinition, TableIdentity};
 pub(crate) use digest::{Digest, RowHasher};
 pub(crate) use path::is_log_entry;
-pub(crate) use write::{Layout, WriteSpec, Written, write_table, write_whole};
+pub(crate) use write::{Layout, WriteSpec, Written, order_of, write_table, write_whole};
 
 use crate::diagnostic::Code;
 use crate::error::Error;
