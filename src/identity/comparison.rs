@@ -12,6 +12,7 @@ use super::dictionary::{Dictionary, MISSING};
 use super::population::Population;
 use super::row::{Columns, Row, both};
 use super::shape::{How, Kind, Shape, Within};
+use crate::parallel;
 use crate::text::{Outline, edit_distance, is_within_one_edit, jaro_winkler, nickname_groups};
 
 /// Levels of all comparisons of a pair; see [`level_of`].
@@ -76,8 +77,17 @@ impl Placed {
         both(self.place, one, other)
     }
 
-    fn codes(&self) -> std::ops::Range<u32> {
-        0..self.column.len() as u32
+    /// What each text says, by code.
+    fn read<T: Send>(&self, threads: usize, read: impl Fn(&str) -> T + Sync) -> Vec<T> {
+        const TEXTS: usize = 1 << 16;
+        let count = self.column.len() as u32;
+        let starts: Vec<u32> = (0..count).step_by(TEXTS).collect();
+        let read = parallel::map(threads, &starts, |start| {
+            let codes = *start..count.min(start + TEXTS as u32);
+            let texts = codes.map(|code| self.text(code).unwrap_or_default());
+            texts.map(&read).collect::<Vec<T>>()
+        });
+        read.into_iter().flatten().collect()
     }
 }
 
@@ -146,11 +156,9 @@ pub(super) struct Texts {
 }
 
 impl Texts {
-    pub(super) fn new(column: Placed) -> Self {
-        let texts = column.codes();
-        let texts = texts.map(|code| column.text(code).unwrap_or_default());
+    pub(super) fn new(column: Placed, threads: usize) -> Self {
         Self {
-            outlines: texts.map(Outline::of).collect(),
+            outlines: column.read(threads, Outline::of),
             column,
         }
     }
@@ -188,10 +196,9 @@ pub(super) struct Digits {
 }
 
 impl Digits {
-    pub(super) fn new(column: Placed) -> Self {
-        let pack = |code| Packed::of(column.text(code).unwrap_or_default());
+    pub(super) fn new(column: Placed, threads: usize) -> Self {
         Self {
-            packed: column.codes().map(pack).collect(),
+            packed: column.read(threads, Packed::of),
             column,
         }
     }
@@ -297,11 +304,12 @@ impl Emails {
         user: Dictionary,
         is_name: Vec<u32>,
         columns: &mut Columns,
+        threads: usize,
     ) -> Self {
         Self {
             is_name: columns.place(&user.with_rows(is_name)),
-            user: Texts::new(Placed::new(user, columns)),
-            whole: Texts::new(Placed::new(whole, columns)),
+            user: Texts::new(Placed::new(user, columns), threads),
+            whole: Texts::new(Placed::new(whole, columns), threads),
         }
     }
 
@@ -348,21 +356,23 @@ impl Emails {
 }
 
 impl Names {
-    pub(super) fn new(column: Placed) -> Self {
-        let first_groups = |code| {
-            let text = column.text(code).unwrap_or_default();
-            nickname_groups(text.split(' ').next().unwrap_or_default())
-        };
+    pub(super) fn new(column: Placed, threads: usize) -> Self {
+        let first_groups = |text: &str| nickname_groups(text.split(' ').next().unwrap_or_default());
         Self {
-            groups: column.codes().map(first_groups).collect(),
-            texts: Texts::new(column),
+            groups: column.read(threads, first_groups),
+            texts: Texts::new(column, threads),
         }
     }
 }
 
 impl Comparison {
     /// A comparison that the project asks for, of columns as they come.
-    pub(super) fn asked(how: &How, given: &[Dictionary], columns: &mut Columns) -> Option<Self> {
+    pub(super) fn asked(
+        how: &How,
+        given: &[Dictionary],
+        columns: &mut Columns,
+        threads: usize,
+    ) -> Option<Self> {
         let column = given.first()?;
         let mut read = |form: fn(&str) -> Option<String>| Placed::new(column.map(form), columns);
         Some(match how {
@@ -370,22 +380,22 @@ impl Comparison {
                 let whole = column.map(canonical::email);
                 let user = whole.map(canonical::email_user);
                 let is_name = vec![0; whole.codes.len()];
-                Self::Email(Emails::new(whole, user, is_name, columns))
+                Self::Email(Emails::new(whole, user, is_name, columns, threads))
             }
-            How::Like(Kind::Phone) => Self::Phone(Digits::new(read(canonical::phone))),
+            How::Like(Kind::Phone) => Self::Phone(Digits::new(read(canonical::phone), threads)),
             How::Like(Kind::NationalId) => {
-                Self::NationalId(Digits::new(read(canonical::national_id)))
+                Self::NationalId(Digits::new(read(canonical::national_id), threads))
             }
-            How::Like(_) => Self::BirthDate(Digits::new(read(canonical::date))),
+            How::Like(_) => Self::BirthDate(Digits::new(read(canonical::date), threads)),
             How::Exact => Self::Exact(read(canonical::exact)),
             How::Text { alike } => Self::Text {
-                texts: Texts::new(read(canonical::name)),
+                texts: Texts::new(read(canonical::name), threads),
                 alike: alike.clone(),
             },
             How::Number { within } => {
                 let column = read(canonical::number);
                 Self::Number {
-                    values: read_all(&column, |text| text.parse().ok()),
+                    values: read_all(&column, threads, |text| text.parse().ok()),
                     within: within.clone(),
                     column,
                 }
@@ -393,7 +403,7 @@ impl Comparison {
             How::Distance { kilometres } => {
                 let column = read(canonical::place);
                 Self::Distance {
-                    places: read_all(&column, degrees),
+                    places: read_all(&column, threads, degrees),
                     kilometres: kilometres.clone(),
                     column,
                 }
@@ -582,9 +592,12 @@ fn number_level(one: f64, other: f64, within: &[Within]) -> u8 {
 }
 
 /// What every text of a column says; texts that say nothing are none of the column's.
-fn read_all<T: Default>(column: &Placed, read: impl Fn(&str) -> Option<T>) -> Vec<T> {
-    let texts = column.codes().map(|code| column.text(code).and_then(&read));
-    texts.map(Option::unwrap_or_default).collect()
+fn read_all<T: Default + Send>(
+    column: &Placed,
+    threads: usize,
+    read: impl Fn(&str) -> Option<T> + Sync,
+) -> Vec<T> {
+    column.read(threads, |text| read(text).unwrap_or_default())
 }
 
 /// `59.33 18.06`: latitude and longitude.

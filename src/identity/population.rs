@@ -252,7 +252,7 @@ impl Population {
         comparisons.extend(asked.iter().filter_map(|asked| {
             Some(Compared {
                 shape: Arc::new(Shape::asked(&asked.name, &asked.how)),
-                by: Comparison::asked(&asked.how, &asked.columns, &mut columns)?,
+                by: Comparison::asked(&asked.how, &asked.columns, &mut columns, threads)?,
                 counts_rarity: asked.counts_rarity,
             })
         }));
@@ -545,9 +545,10 @@ impl Persons {
             let stem = family.as_ref().map(|family| family.map(canonical::stem));
             let given = derived.get(&Feature::Given);
             let is_name = is_made_of_names(&user, given, stem.as_ref(), threads);
-            Emails::new(email, user, is_name, columns)
+            Emails::new(email, user, is_name, columns, threads)
         });
-        let mut names = |column: Dictionary| Arc::new(Names::new(Placed::new(column, columns)));
+        let mut names =
+            |column: Dictionary| Arc::new(Names::new(Placed::new(column, columns), threads));
         let (given, family) = (given.map(&mut names), family.map(&mut names));
         if let Some(given) = &given {
             let (given, family) = (Arc::clone(given), family.clone());
@@ -558,26 +559,26 @@ impl Persons {
         }
         let mut placed = |column: Dictionary| Placed::new(column, columns);
         if let Some(days) = birth_date {
-            let days = Digits::new(placed(days));
+            let days = Digits::new(placed(days), threads);
             compare(Kind::BirthDate, Comparison::BirthDate(days));
         }
         if let Some(emails) = emails {
             compare(Kind::Email, Comparison::Email(emails));
         }
         if let Some(numbers) = phone {
-            let numbers = Digits::new(placed(numbers));
+            let numbers = Digits::new(placed(numbers), threads);
             compare(Kind::Phone, Comparison::Phone(numbers));
         }
         if street.is_some() || postcode.is_some() {
             let by = Comparison::Address {
-                street: street.map(&mut placed).map(Texts::new),
+                street: street.map(|street| Texts::new(placed(street), threads)),
                 postcode: postcode.map(&mut placed),
                 place: place.map(&mut placed),
             };
             compare(Kind::Address, by);
         }
         if let Some(ids) = national_id {
-            let ids = Digits::new(placed(ids));
+            let ids = Digits::new(placed(ids), threads);
             compare(Kind::NationalId, Comparison::NationalId(ids));
         }
         comparisons

@@ -1,6 +1,7 @@
 //! What a match step reads: the records, and what the builds before it left behind.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch, StringArray};
 use datafusion::arrow::compute::{cast, concat};
@@ -406,15 +407,22 @@ fn no_key_twice(keys: &[String], matching: &Matching) -> Result<()> {
 /// Each row's key as one text; a part cannot hold the sign between two.
 fn keys_of(columns: &[ArrayRef], matching: &Matching) -> Result<Vec<String>> {
     let columns = columns.iter().map(texts).collect::<Result<Vec<_>>>()?;
-    let rows = columns.first().map_or(0, Array::len);
-    let key = |row: usize| {
-        let parts = columns
-            .iter()
-            .map(|column| column.is_valid(row).then(|| column.value(row)));
-        let parts: Option<Vec<&str>> = parts.collect();
-        parts.map(|parts| parts.join("\u{1f}"))
+    let Some((first, rest)) = columns.split_first() else {
+        return Ok(Vec::new());
     };
-    let keys: Option<Vec<String>> = (0..rows).map(key).collect();
+    let key = |row: usize| {
+        let value = |column: &StringArray| column.is_valid(row).then(|| column.value(row).len());
+        let lengths: Option<Vec<usize>> = rest.iter().map(value).collect();
+        let length: usize = lengths?.iter().map(|length| length + 1).sum();
+        let mut key = String::with_capacity(value(first)? + length);
+        key.push_str(first.value(row));
+        for column in rest {
+            key.push('\u{1f}');
+            key.push_str(column.value(row));
+        }
+        Some(key)
+    };
+    let keys: Option<Vec<String>> = (0..first.len()).map(key).collect();
     keys.ok_or_else(|| no_key(matching, "some record has no value in"))
 }
 
@@ -452,15 +460,18 @@ pub(super) fn records(
 ) -> Result<Records> {
     let batches = std::mem::take(&mut read.batches);
     let columns = batches.first().map_or(0, RecordBatch::num_columns);
-    let columns: Vec<usize> = (2 * reading.key..columns).collect();
-    let encoded = parallel::map(threads, &columns, |at| {
-        let parts = batches.iter().map(|batch| texts(batch.column(*at)));
-        let parts: Vec<StringArray> = parts.collect::<Result<_>>()?;
+    let parts = |at| batches.iter().map(|batch| Arc::clone(batch.column(at)));
+    let columns = (2 * reading.key..columns).map(|at| Mutex::new(parts(at).collect()));
+    let columns: Vec<Mutex<Vec<ArrayRef>>> = columns.collect();
+    drop(batches);
+    let encoded = parallel::map(threads, &columns, |parts| {
+        // gone as soon as it is encoded: columns as they came need more memory than all else
+        let parts = std::mem::take(&mut *parts.lock().unwrap_or_else(PoisonError::into_inner));
+        let parts: Vec<StringArray> = parts.iter().map(texts).collect::<Result<_>>()?;
         Ok(Dictionary::encode(
             parts.iter().flat_map(|part| part.iter()),
         ))
     });
-    drop(batches);
     let mut encoded = encoded.into_iter().collect::<Result<Vec<Dictionary>>>()?;
     let mut besides = encoded.split_off(reading.fields.len());
     let own = besides.split_off(reading.asked.iter().sum());
