@@ -174,9 +174,9 @@ pub(crate) struct Population {
 }
 
 /// What a record needs beside its values while it is matched: rules' blocks, clusters, its share of the pairs.
-const BYTES_OF_A_RECORD: u64 = 200;
+const BYTES_OF_A_RECORD: u64 = 100;
 /// How often values are there: as they came, in the forms in which they are compared, and as rules ask for them.
-const FORMS: u64 = 3;
+const FORMS: u64 = 2;
 
 impl Records {
     /// Bytes that they need while they are matched, nearly.
