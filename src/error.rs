@@ -252,6 +252,11 @@ impl Error {
         self.kind
     }
 
+    /// What is wrong, without place, cause and help.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The stable number, where there is one.
     pub(crate) fn number(&self) -> Option<Code> {
         self.code

@@ -13,7 +13,9 @@ pub(crate) use candidate::Candidate;
 pub(crate) use content::Content;
 pub(crate) use query::{Rows, View};
 pub(crate) use rejects::RejectGroup;
-pub(crate) use row_changes::{DifferentRow, RowChange, RowChanges, RowQuestion};
+pub(crate) use row_changes::{
+    DifferentRow, RowChange, RowChanges, RowQuestion, without_common_files,
+};
 
 use std::sync::Arc;
 

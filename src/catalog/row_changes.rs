@@ -170,7 +170,7 @@ fn side(schema: &str) -> Result<TableName> {
 }
 
 /// Both versions without the files that both name.
-fn without_common_files(before: &Content, now: &Content) -> (Content, Content) {
+pub(crate) fn without_common_files(before: &Content, now: &Content) -> (Content, Content) {
     let paths = |of: &Content| -> BTreeSet<String> {
         let files = of.file_set.files.iter();
         files.map(|file| file.path.clone()).collect()

@@ -11,6 +11,7 @@ use super::format::{self, Columns};
 use super::options::Options;
 use super::style::{self, BAD, DOUBT, FAINT, GOOD, STRONG, styled};
 use crate::clock::{Clock, SystemClock};
+use crate::diagnostic::printable;
 use crate::error::{Error, Result};
 use crate::run::{
     Decided, DecisionRequest, ExportStatus, Exports as Found, ListedExport, SourceExports, Verb,
@@ -90,12 +91,31 @@ impl Who {
             let names = ["USER", "LOGNAME", "USERNAME"];
             names.iter().find_map(|name| std::env::var(name).ok())
         };
-        let name = self.by.or_else(of_machine);
+        let name = self.by.or_else(of_machine).or_else(user_of_process);
         name.filter(|name| !name.trim().is_empty()).ok_or_else(|| {
             Error::config("nobody knows who decides this")
                 .help("say it with `--by NAME`, or set KILDE_BY")
         })
     }
+}
+
+/// Of a container, whose environment names nobody: the name of the user as whom this process runs, or the number.
+#[cfg(target_os = "linux")]
+fn user_of_process() -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    let number = std::fs::metadata("/proc/self").ok()?.uid().to_string();
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == number).then(|| name.to_string())
+    });
+    Some(name.unwrap_or_else(|| format!("user {number}")))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn user_of_process() -> Option<String> {
+    None
 }
 
 impl Exports {
@@ -179,7 +199,8 @@ fn told(request: &DecisionRequest, decided: &Decided) -> String {
     };
     let mut text = String::new();
     for export in &decided.exports {
-        text.push_str(&format!("{}  {}  {done}\n", export.source, export.path));
+        let path = printable(&export.path);
+        text.push_str(&format!("{}  {path}  {done}\n", export.source));
     }
     for source in &decided.sources {
         let done = match request.undo {
@@ -192,7 +213,7 @@ fn told(request: &DecisionRequest, decided: &Decided) -> String {
         text.push_str(&format!(
             "{} {}  has the same content and counts in its place: decide the same about it, if the content is wrong\n",
             styled(DOUBT, "!"),
-            heir.path
+            printable(&heir.path)
         ));
     }
     text
@@ -225,7 +246,7 @@ fn render(found: &Found, each: bool, zone: Tz) -> String {
         let mut columns = Columns::new(&[false, true, false]);
         for file in found.unmatched.iter().take(LISTED) {
             columns.row(vec![
-                file.path.clone(),
+                printable(&file.path).into_owned(),
                 format::bytes(file.bytes),
                 format::moment(file.modified_at, zone),
             ]);
@@ -244,7 +265,10 @@ fn render(found: &Found, each: bool, zone: Tz) -> String {
         ));
         let mut columns = Columns::new(&[false, false]);
         for file in found.unreadable.iter().take(LISTED) {
-            columns.row(vec![file.path.clone(), file.reason.clone()]);
+            columns.row(vec![
+                printable(&file.path).into_owned(),
+                file.reason.clone(),
+            ]);
         }
         text.push_str(&columns.render("  "));
     }
@@ -296,7 +320,7 @@ fn row(export: &ListedExport, zone: Tz) -> Vec<String> {
     let release = export.release.map(|release| format!("release {release}"));
     vec![
         styled(style, export.status.name()),
-        export.path.clone(),
+        printable(&export.path).into_owned(),
         format::bytes(export.bytes),
         export
             .records
@@ -305,6 +329,6 @@ fn row(export: &ListedExport, zone: Tz) -> Vec<String> {
         counted(export.rejected, "rejected"),
         release.unwrap_or_default(),
         format::moment(export.loaded_at.unwrap_or(export.modified_at), zone),
-        export.note.clone().unwrap_or_default(),
+        printable(export.note.as_deref().unwrap_or_default()).into_owned(),
     ]
 }

@@ -85,7 +85,7 @@ impl Init {
                 .map(|file| format!("{}: {}", file.path, file.why))
                 .collect();
             let help = match seen.is_empty() {
-                true => "CSV, JSON, Excel and Parquet are read, packed by gzip or zstd or not"
+                true => "CSV, JSON, Excel, Avro and Parquet are read, packed by gzip, zstd, bzip2 or ZIP or not"
                     .to_string(),
                 false => seen.join("; "),
             };

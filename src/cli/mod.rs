@@ -143,7 +143,8 @@ const TO_END: Duration = Duration::from_millis(500);
 pub fn main(scaffold: Scaffold) -> ExitCode {
     report_panics_as_bugs();
     style::set_colours();
-    let parsed = Arguments::command().try_get_matches().and_then(|matches| {
+    let parsed = options::switches(Arguments::command()).try_get_matches();
+    let parsed = parsed.and_then(|matches| {
         log::begin(matches.subcommand_name().unwrap_or_default());
         Arguments::from_arg_matches(&matches)
     });

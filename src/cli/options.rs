@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use clap::{Args, ValueEnum};
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Args, ValueEnum};
 
 use super::log;
 use crate::catalog::Catalog;
@@ -133,6 +134,15 @@ impl SelectionOptions {
         let as_of = as_of(self.as_of.as_deref(), project, clock.now())?;
         Ok(BuildRequest::of(selection, as_of))
     }
+}
+
+/// A command whose switches take from the environment what people write there: `1`, `yes` and `on` beside `true`.
+pub(super) fn switches(command: clap::Command) -> clap::Command {
+    let command = command.mut_args(|arg| match arg.get_action() {
+        ArgAction::SetTrue => arg.value_parser(BoolishValueParser::new()),
+        _ => arg,
+    });
+    command.mut_subcommands(switches)
 }
 
 /// The table of ids that a name is of.

@@ -88,10 +88,10 @@ fn pairs(forecast: &MatchForecast) -> String {
     let new = forecast.rules.iter().map(|rule| rule.new_pairs).sum();
     let all: u64 = forecast.rules.iter().map(|rule| rule.pairs).sum();
     let mut text = format!(
-        "{}: {}, {} pairs of at most {}, about {} after rules that make the same, {} in memory\n",
+        "{}: {}, {} of at most {}, about {} after rules that make the same, {} in memory\n",
         styled(STRONG, &forecast.table),
         format::plural(forecast.records, "record"),
-        format::count(all),
+        format::plural(all, "pair"),
         format::count(forecast.max_pairs),
         format::count(new),
         format::bytes(forecast.bytes),
@@ -112,9 +112,9 @@ fn pairs(forecast: &MatchForecast) -> String {
             100.0 * rule.largest_share
         );
         if rule.parked_pairs > 0 {
-            let parked = format::count(rule.parked_pairs);
+            let parked = format::plural(rule.parked_pairs, "pair");
             block.push_str(&format!(
-                " · {parked} pairs of blocks too large for one person left out"
+                " · {parked} of blocks too large for one person left out"
             ));
         }
         columns.row(vec![

@@ -10,6 +10,7 @@ use super::options::{Options, WaitOptions};
 use super::progress::Progress;
 use super::style::{self, STRONG, styled};
 use crate::clock::{Clock, SystemClock};
+use crate::diagnostic::printable;
 use crate::error::Result;
 use crate::name::ReleaseNumber;
 
@@ -43,13 +44,12 @@ impl Rollback {
             }
         }
         for lost in &report.lost {
+            let path = printable(&lost.path);
             style::warning(&format!(
-                "{} of {} went back with it, and `{}` is gone: put the file back, or `kilde exports {} {} --why TEXT`, before the next build",
+                "{} of {} went back with it, and `{path}` is gone: put the file back, or `kilde exports {} {path} --why TEXT`, before the next build",
                 format::plural(lost.lost.records, "record"),
                 lost.source,
-                lost.path,
                 lost.lost.verb(),
-                lost.path,
             ));
         }
         if let Some(warning) = &report.warning {

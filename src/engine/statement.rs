@@ -21,6 +21,7 @@ mod comparison_argument;
 mod definition;
 mod exponent;
 mod foreign_syntax;
+mod order_by_all;
 mod size;
 mod table_use;
 
@@ -270,6 +271,7 @@ fn parse_query(
     match statements.pop() {
         Some(ast::Statement::Query(query)) => {
             size::refuse_multiplied(file, whole, &query)?;
+            order_by_all::refuse_unsorted(file, tokens, lines, &query)?;
             Ok(query)
         }
         Some(_) => {
@@ -471,6 +473,25 @@ mod tests {
             canonical("select \"a\" from s.t")
         );
         assert_eq!(canonical("select 'it''s' as x"), "select 'it''s' as x");
+    }
+
+    #[test]
+    fn order_by_all_is_refused_where_the_planner_would_sort_nothing() {
+        for text in [
+            "select 2 as a union all select 1 order by all",
+            "values (2), (1) order by all desc",
+            "with t as (select 1 as a) select a from t except select 2 order by all",
+            "select a from (from s.t union from s.u order by all limit 1) order by all",
+        ] {
+            let said = Statement::parse(&file(text)).unwrap_err().render(false);
+            let place = format!("x.sql:1:{}\n", text.find("order").unwrap() + 1);
+            assert!(
+                said.starts_with("error[K0312]") && said.contains(&place),
+                "{said}"
+            );
+        }
+        let sorted = "select * from (select 2 as a union all select 1) order by all";
+        assert!(Statement::parse(&file(sorted)).is_ok());
     }
 
     #[test]

@@ -287,20 +287,20 @@ fn cut(members: &[u32], edges: &[Edge], from: f64) -> Vec<(Vec<u32>, Vec<Edge>)>
 }
 
 /// Union–find over rows: joined by size, paths halved.
-struct Forest {
+pub(super) struct Forest {
     parent: Vec<u32>,
     size: Vec<u32>,
 }
 
 impl Forest {
-    fn new(rows: usize) -> Self {
+    pub(super) fn new(rows: usize) -> Self {
         Self {
             parent: (0..rows as u32).collect(),
             size: vec![1; rows],
         }
     }
 
-    fn root(&mut self, row: u32) -> u32 {
+    pub(super) fn root(&mut self, row: u32) -> u32 {
         let mut at = row;
         while self.parent[at as usize] != at {
             let above = self.parent[self.parent[at as usize] as usize];
@@ -310,7 +310,7 @@ impl Forest {
         at
     }
 
-    fn join(&mut self, one: u32, other: u32) {
+    pub(super) fn join(&mut self, one: u32, other: u32) {
         let (one, other) = (self.root(one), self.root(other));
         if one == other {
             return;

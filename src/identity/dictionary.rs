@@ -191,6 +191,12 @@ impl Dictionary {
         }
     }
 
+    /// Some of its rows as a column of their own.
+    pub(super) fn of_rows(&self, rows: &[u32]) -> Self {
+        let codes = rows.iter().map(|row| self.codes[*row as usize]);
+        Self::encode(codes.map(|code| self.text(code)))
+    }
+
     /// The same texts under the numbers of other rows.
     pub(super) fn with_rows(&self, codes: Vec<u32>) -> Self {
         Self {

@@ -19,6 +19,7 @@ mod dictionary;
 mod evaluate;
 mod explain;
 mod forecast;
+mod increment;
 mod model;
 mod population;
 mod registry;
@@ -27,6 +28,7 @@ mod row;
 mod rule;
 mod score;
 mod shape;
+mod touched;
 mod training;
 mod value;
 
@@ -41,6 +43,7 @@ pub(crate) use evaluate::{
 };
 pub(crate) use explain::{DecidedBy, Explainer, Told};
 pub(crate) use forecast::forecast;
+pub(crate) use increment::{Before, Increment, KnownPair, resolve_again};
 pub(crate) use model::{Model, ModelRow};
 pub(crate) use population::{Asked, Decision, Field, OwnColumn, Records};
 pub(crate) use registry::{Assigned, Event, Registry, assign};

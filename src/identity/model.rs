@@ -31,7 +31,7 @@ pub(crate) struct ComparisonModel {
 }
 
 /// A trained model.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Model {
     /// Share of pairs that are of one person, among all pairs there are.
     pub(crate) same: f64,
@@ -56,6 +56,15 @@ pub(crate) struct Known {
 impl Known {
     pub(super) fn model(&self) -> &Model {
         &self.model
+    }
+
+    pub(super) fn into_model(self) -> Model {
+        self.model
+    }
+
+    /// Whether all that a pair weighs stands in it, and nothing hangs on the records of now.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.knows_values
     }
 
     /// Values that it knows to say nothing of a person; `None` where it knows none of any.

@@ -188,6 +188,46 @@ impl Records {
         FORMS * values + BYTES_OF_A_RECORD * u64::from(self.rows)
     }
 
+    /// Without records that are gone, behind those that are there.
+    pub(crate) fn without_gone(&self) -> Self {
+        self.of_rows(&(0..self.rows).collect::<Vec<u32>>())
+    }
+
+    /// Some of them, in order, with what was decided of any two of those.
+    pub(super) fn of_rows(&self, rows: &[u32]) -> Self {
+        let of = |column: &Dictionary| column.of_rows(rows);
+        let place = |row: u32| rows.binary_search(&row).ok().map(|place| place as u32);
+        let decisions = self
+            .decisions
+            .iter()
+            .filter_map(|(one, other, decision)| Some((place(*one)?, place(*other)?, *decision)));
+        Self {
+            rows: rows.len() as u32,
+            fields: self.fields.iter().map(|(f, c)| (*f, of(c))).collect(),
+            without_rarity: self.without_rarity.clone(),
+            asked: self
+                .asked
+                .iter()
+                .map(|asked| Asked {
+                    columns: asked.columns.iter().map(of).collect(),
+                    ..asked.clone()
+                })
+                .collect(),
+            own: self
+                .own
+                .iter()
+                .map(|own| OwnColumn {
+                    column: of(&own.column),
+                    ..own.clone()
+                })
+                .collect(),
+            must: self.must.clone(),
+            cannot: self.cannot.clone(),
+            once: self.once.clone(),
+            decisions: decisions.collect(),
+        }
+    }
+
     /// Names and levels of the comparisons that they make, in order.
     pub(crate) fn shapes(&self) -> Vec<Arc<Shape>> {
         let has = |field| self.fields.iter().any(|(of, _)| *of == field);

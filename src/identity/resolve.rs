@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::comparison::{Likeness, Pattern, level_of};
+use super::increment::Increment;
 use super::model::{Known, Model};
 use super::population::{Decision, Population, Records};
 use super::rule::{BlockCount, Blocks, Rule};
@@ -64,11 +65,13 @@ pub(crate) enum Verdict {
 }
 
 /// Who is who.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Resolved {
     pub(crate) model: Model,
     /// Whether the model was trained here, and is none of an earlier build.
     pub(crate) is_trained: bool,
+    /// What was done, where the build before was gone on from.
+    pub(crate) increment: Option<Increment>,
     /// Candidate pairs of each rule.
     pub(crate) pairs_of_rules: Vec<u64>,
     /// The lowest row of each row's cluster.
@@ -117,16 +120,37 @@ pub(crate) fn resolve(
     edges.dedup_by_key(|edge| (edge.one, edge.other));
     let cluster_of = cluster::cluster(&scorer, &edges, settings.same_from, threads);
     tracing::debug!("records are in clusters");
-    let told = agreements(&population, &edges, threads);
+    let is_one = |one: u32, other: u32| cluster_of[one as usize] == cluster_of[other as usize];
+    let pairs = told(&population, &edges, is_one, settings);
+    let mut likeness = Likeness::of_all(&population);
+    let contradicted = contradicted(&population, is_one, &mut likeness);
+    Ok(Resolved {
+        pairs,
+        contradicted,
+        cluster_of,
+        pairs_of_rules: counts.iter().map(|count| count.pairs).collect(),
+        model,
+        is_trained,
+        increment: None,
+    })
+}
+
+/// Edges as they are told.
+pub(super) fn told(
+    population: &Population,
+    edges: &[Edge],
+    is_one: impl Fn(u32, u32) -> bool,
+    settings: &Settings,
+) -> Vec<Pair> {
+    let told = agreements(population, edges, settings.threads);
     let pairs = edges.iter().zip(told).map(|(edge, agreement)| {
         let weight = f64::from(edge.weight);
-        let is_one = cluster_of[edge.one as usize] == cluster_of[edge.other as usize];
         Pair {
             one: edge.one,
             other: edge.other,
             // four digits behind the point: more would be noise of the float
             weight: (weight < CERTAIN).then(|| (weight * 1e4).round() / 1e4),
-            verdict: match (is_one, weight >= settings.same_from) {
+            verdict: match (is_one(edge.one, edge.other), weight >= settings.same_from) {
                 (true, _) => Verdict::Same,
                 (false, true) => Verdict::Parted,
                 (false, false) => Verdict::Doubtful,
@@ -135,21 +159,11 @@ pub(crate) fn resolve(
             decision: population.decision(edge.one, edge.other),
         }
     });
-    let pairs: Vec<Pair> = pairs.collect();
-    let mut likeness = Likeness::of_all(&population);
-    let contradicted = contradicted(&population, &cluster_of, &mut likeness);
-    Ok(Resolved {
-        pairs,
-        contradicted,
-        cluster_of,
-        pairs_of_rules: counts.iter().map(|count| count.pairs).collect(),
-        model,
-        is_trained,
-    })
+    pairs.collect()
 }
 
 /// Pairs that people decided are one, whether or not a rule makes them.
-fn decided_edges(population: &Population) -> impl Iterator<Item = Edge> {
+pub(super) fn decided_edges(population: &Population) -> impl Iterator<Item = Edge> {
     let decisions = population.decisions().iter();
     let same = decisions.filter(|(_, _, decision)| *decision == Decision::Same);
     same.map(|(one, other, _)| Edge {
@@ -160,14 +174,14 @@ fn decided_edges(population: &Population) -> impl Iterator<Item = Edge> {
 }
 
 /// Pairs that did not become what people decided, or of which they decided both.
-fn contradicted(
+pub(super) fn contradicted(
     population: &Population,
-    cluster_of: &[u32],
+    is_one: impl Fn(u32, u32) -> bool,
     likeness: &mut [Likeness],
 ) -> Vec<Pair> {
     let decisions = population.decisions().iter();
     let found = decisions.filter_map(|(one, other, decision)| {
-        let is_one = cluster_of[*one as usize] == cluster_of[*other as usize];
+        let is_one = is_one(*one, *other);
         let is_kept = match decision {
             Decision::Open => true,
             Decision::Same => is_one,

@@ -29,11 +29,12 @@ impl Columns {
         })
     }
 
-    /// All columns, row by row.
+    /// All columns, row by row: so many rows, and those of records that are gone, where the columns have any.
     pub(super) fn into_rows(self, rows: u32, threads: usize) -> Rows {
         const ROWS: usize = 1 << 14;
         let width = self.0.len().max(1);
-        let mut codes = vec![MISSING; width * rows as usize];
+        let length = self.0.first().map_or(0, |column| column.len());
+        let mut codes = vec![MISSING; width * length.max(rows as usize)];
         let chunks = codes.chunks_mut(width * ROWS).enumerate();
         parallel::for_each(threads, chunks.collect(), |(chunk, codes)| {
             for (place, column) in self.0.iter().enumerate() {
@@ -58,6 +59,10 @@ impl Rows {
     pub(super) fn row(&self, row: u32) -> &Row {
         let start = row as usize * self.width;
         &self.codes[start..start + self.width]
+    }
+
+    pub(super) fn count(&self) -> u32 {
+        (self.codes.len() / self.width) as u32
     }
 }
 

@@ -117,6 +117,11 @@ impl Features {
         self.rows.row(row)
     }
 
+    /// Records, those that are gone among them.
+    pub(super) fn count(&self) -> u32 {
+        self.rows.count()
+    }
+
     fn has(&self, feature: Feature) -> bool {
         self.places.contains_key(&feature)
     }
@@ -142,7 +147,7 @@ impl Rule {
 
     /// Records of the largest block that is compared. Blocks of the rules that were not asked for are left out where they
     /// belong to no person; those of the project's own rules are compared, or refused by their count.
-    fn largest_block(&self) -> usize {
+    pub(super) fn largest_block(&self) -> usize {
         if self.is_own() {
             usize::MAX
         } else {
@@ -151,7 +156,7 @@ impl Rule {
     }
 
     /// Where its features stand in a row.
-    fn places(&self, features: &Features) -> Vec<usize> {
+    pub(super) fn places(&self, features: &Features) -> Vec<usize> {
         let places = self.features.iter().map(|f| features.places.get(f));
         places.flatten().copied().collect()
     }
@@ -340,7 +345,7 @@ impl Blocks {
 }
 
 /// The block of a row, unless it has none.
-fn key(places: &[usize], row: &Row) -> Option<u64> {
+pub(super) fn key(places: &[usize], row: &Row) -> Option<u64> {
     let mut key = 0;
     for place in places {
         let code = row[*place];
@@ -353,7 +358,7 @@ fn key(places: &[usize], row: &Row) -> Option<u64> {
 }
 
 /// Whether two rows agree in all places, and miss none.
-fn agree(places: &[usize], one: &Row, other: &Row) -> bool {
+pub(super) fn agree(places: &[usize], one: &Row, other: &Row) -> bool {
     places
         .iter()
         .all(|place| one[*place] == other[*place] && one[*place] != MISSING)
@@ -383,7 +388,7 @@ impl<'a> Earlier<'a> {
 }
 
 /// Ranges of rows of equal size.
-fn chunks_of(rows: u32) -> Vec<(u32, u32)> {
+pub(super) fn chunks_of(rows: u32) -> Vec<(u32, u32)> {
     const ROWS: u32 = 1 << 16;
     let starts = (0..rows).step_by(ROWS as usize);
     starts

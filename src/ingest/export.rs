@@ -15,11 +15,11 @@ use object_store::ObjectStore;
 use tokio::sync::mpsc;
 
 use super::archive::{is_archive, only_file};
-use super::conform::Conformer;
+use super::conform::{Conformer, Converter};
 use super::drift::{Drift, drift_of, refuse_drift};
 use super::encoded::text;
 use super::format::{Damage, Decoding, Seen, format, unreadable};
-use super::input::{Chunk, RawBytes, channel, content};
+use super::input::{Chunk, RawBytes, channel, content, packed_again};
 use super::output::{BrokenRules, FirstReject, Output, Written};
 use super::parts;
 use super::rule::Rule;
@@ -168,7 +168,10 @@ impl Attempt {
 pub(crate) fn is_unreadable(error: &Error) -> bool {
     let code = error.number().map(|code| code.0);
     error.kind() == ErrorKind::Input
-        && matches!(code, Some(354 | 356 | 402 | 403 | 405..=407 | 420..=424))
+        && matches!(
+            code,
+            Some(191 | 354 | 356 | 402 | 403 | 405..=407 | 420..=424)
+        )
 }
 
 /// Decodes an export that must be readable.
@@ -208,18 +211,8 @@ pub(crate) async fn read_export(
     let parts = parts::open(store, &export.location, export.size).await?;
     let version = parts.version;
     let (sender, raw) = channel();
-    let task = Task {
-        export: export.clone(),
-        source: Arc::clone(source),
-        contract: Arc::clone(contract),
-        // cells are offsets of 32 bits
-        max_record_bytes: usize::try_from(limits.max_record_bytes)
-            .unwrap_or(usize::MAX)
-            .clamp(1, 1 << 30),
-        threads: limits.threads,
-        scratch: scratch.to_path_buf(),
-        modified_at: version.meta.last_modified,
-    };
+    let modified_at = version.meta.last_modified;
+    let task = Task::new(export, source, contract, limits, scratch, modified_at);
     let worker = tokio::task::spawn_blocking(move || task.run(raw));
     let fed = feed(parts.bytes, sender).await;
     let decoded = worker.await.map_err(|error| {
@@ -235,6 +228,13 @@ pub(crate) async fn read_export(
         return Ok(attempt);
     }
     Err(parts::changed(&export.location))
+}
+
+fn packed_twice(packing: &str, path: &str) -> Error {
+    Error::input(format!("the content is packed once more, as {packing}"))
+        .code(Code(402))
+        .at(path)
+        .help("ask its sender to pack it once; an archive may hold one packed file")
 }
 
 /// Sends the bytes to the decoder until either side has enough.
@@ -253,30 +253,72 @@ pub(super) async fn feed(
 }
 
 /// What the blocking side owns.
-struct Task {
-    export: Export,
-    source: Arc<Source>,
+pub(super) struct Task {
+    pub(super) export: Export,
+    pub(super) source: Arc<Source>,
     contract: Arc<Contract>,
     max_record_bytes: usize,
     threads: usize,
-    scratch: PathBuf,
+    pub(super) scratch: PathBuf,
     modified_at: DateTime<Utc>,
 }
 
 impl Task {
-    fn run(self, mut raw: RawBytes) -> Result<Attempt> {
+    pub(super) fn new(
+        export: &Export,
+        source: &Arc<Source>,
+        contract: &Arc<Contract>,
+        limits: Limits,
+        scratch: &Path,
+        modified_at: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            export: export.clone(),
+            source: Arc::clone(source),
+            contract: Arc::clone(contract),
+            // cells are offsets of 32 bits
+            max_record_bytes: usize::try_from(limits.max_record_bytes)
+                .unwrap_or(usize::MAX)
+                .clamp(1, 1 << 30),
+            threads: limits.threads,
+            scratch: scratch.to_path_buf(),
+            modified_at,
+        }
+    }
+
+    /// Makes the folder for the files of this one export.
+    pub(super) fn make_scratch(&self) -> Result<()> {
         std::fs::create_dir_all(&self.scratch).map_err(|error| {
             Error::unavailable("a scratch folder cannot be made")
                 .at(self.scratch.display().to_string())
                 .caused_by(error)
-        })?;
+        })
+    }
+
+    fn run(self, mut raw: RawBytes) -> Result<Attempt> {
+        self.make_scratch()?;
         let position = Position::default();
         let records = match self.records(&mut raw, &position) {
             Err(error) if !is_unreadable(&error) => return Err(error),
             records => records,
         };
         let (size, hash) = raw.finish().map_err(|error| self.unavailable(error))?;
-        let hash = hash.to_hex().to_string();
+        let content = (size, hash.to_hex().to_string());
+        let byte = records
+            .as_ref()
+            .err()
+            .and_then(|error| byte_of(error, &position));
+        self.attempt(records, content, byte)
+    }
+
+    /// What came of it. `records`: an error only where the export cannot be read; `content`: its size and hash; `byte`: at
+    /// which reading ended.
+    pub(super) fn attempt(
+        self,
+        records: Result<(Seen, Written)>,
+        (size, hash): (u64, String),
+        byte: Option<u64>,
+    ) -> Result<Attempt> {
         match records {
             Ok((seen, written)) => self
                 .decoded(seen, written, (size, hash))
@@ -286,7 +328,7 @@ impl Task {
                 size,
                 hash,
                 modified_at: self.modified_at,
-                byte: byte_of(&error, &position),
+                byte,
                 error,
             })),
         }
@@ -298,8 +340,17 @@ impl Task {
         let bytes = content(raw, path).map_err(|error| self.unavailable(error))?;
         let packed = self.scratch.join("export.zip");
         let bytes: Box<dyn Read + '_> = match is_archive(bytes, &self.source.read, path)? {
-            (true, bytes) => only_file(bytes, self.source.member.as_ref(), path, &packed)?,
+            (true, bytes) => {
+                let only = only_file(bytes, self.source.member.as_ref(), path, &packed)?;
+                content(only, path).map_err(|error| unreadable(error, path))?
+            }
             (false, bytes) => bytes,
+        };
+        let is_workbook = matches!(self.source.read, Declared::Xlsx(_));
+        let bytes = match packed_again(bytes, is_workbook) {
+            Ok((None, bytes)) => bytes,
+            Ok((Some(packing), _)) => return Err(packed_twice(packing, path)),
+            Err(error) => return Err(unreadable(error, path)),
         };
         let bytes = Box::new(Positioned {
             bytes,
@@ -307,11 +358,23 @@ impl Task {
         });
         let (mut bytes, read) = text_of(bytes, &self.source.read, path)?;
         let format = format(&read);
+        let decoded = self.conformed(format.converter(), |task| format.decode(&mut bytes, task));
+        let _ = std::fs::remove_file(&packed);
+        decoded
+    }
+
+    /// Every record that `decode` finds, held to the contract.
+    pub(super) fn conformed(
+        &self,
+        converter: Converter,
+        decode: impl FnOnce(Decoding<'_>) -> Result<Seen>,
+    ) -> Result<(Seen, Written)> {
+        let path = &self.export.path;
         let zone = self.source.read.conversions().zone;
         let conformer = Conformer::new(
             &self.contract,
             self.source.load,
-            format.converter(),
+            converter,
             &self.export.captures,
             zone,
             path,
@@ -331,11 +394,9 @@ impl Task {
             threads: self.threads,
             scratch: &copy,
         };
-        let seen = format.decode(&mut bytes, decoding);
-        drop(bytes);
+        let seen = decode(decoding);
         // not there for formats that stream
         let _ = std::fs::remove_file(&copy);
-        let _ = std::fs::remove_file(&packed);
         let seen = seen?;
         Ok((seen, output.finish(&conformer)?))
     }

@@ -179,7 +179,7 @@ fn packing(start: &[u8], file: &str) -> Option<Packing> {
 ///
 /// # Errors
 /// Those of storage.
-pub(super) fn content<'a>(raw: &'a mut RawBytes, file: &str) -> io::Result<Box<dyn Read + 'a>> {
+pub(super) fn content<'a>(raw: impl Read + 'a, file: &str) -> io::Result<Box<dyn Read + 'a>> {
     let mut buffered = BufReader::with_capacity(1 << 16, raw);
     let mut start = Vec::with_capacity(LOOKED_AT as usize);
     buffered.by_ref().take(LOOKED_AT).read_to_end(&mut start)?;
@@ -204,6 +204,28 @@ pub(super) fn content<'a>(raw: &'a mut RawBytes, file: &str) -> io::Result<Box<d
             bytes: MultiGzDecoder::new(whole),
         }),
     })
+}
+
+/// What unpacked content is packed as once more, and the content with its first bytes still in it. An export is packed once, or
+/// lies packed in an archive: whoever packs it again has made a mistake, or a bomb.
+///
+/// # Errors
+/// As reading it.
+pub(super) fn packed_again<'a>(
+    mut content: Box<dyn Read + 'a>,
+    may_be_archive: bool,
+) -> io::Result<(Option<&'static str>, Box<dyn Read + 'a>)> {
+    let mut start = Vec::with_capacity(LOOKED_AT as usize);
+    content.by_ref().take(LOOKED_AT).read_to_end(&mut start)?;
+    let is_archive = MAGICS.iter().any(|magic| start.starts_with(magic));
+    let packed = match packing(&start, "") {
+        Some(Packing::Gzip) => Some("gzip"),
+        Some(Packing::Zstd) => Some("zstd"),
+        Some(Packing::Bzip2) => Some("bzip2"),
+        None if is_archive && !may_be_archive => Some("ZIP"),
+        None => None,
+    };
+    Ok((packed, Box::new(Read::chain(Cursor::new(start), content))))
 }
 
 fn is_bzip2(start: &[u8]) -> bool {

@@ -11,6 +11,7 @@
 mod archive;
 mod cell;
 mod conform;
+mod delta;
 mod drift;
 mod encoded;
 mod encoding;
@@ -34,6 +35,7 @@ mod testing;
 mod zip;
 
 pub(crate) use conform::{SOURCE_FILE, SOURCE_ROW, table_schema};
+pub(crate) use delta::{look_at_version, read_version};
 pub(crate) use drift::{Drift, drift_of, must_fail};
 pub(crate) use export::{
     Attempt, DecodedExport, Export, ExportReport, Limits, UnreadableExport, check_rejects,

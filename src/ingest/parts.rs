@@ -105,12 +105,16 @@ async fn whole(part: GetResult, path: &Path) -> Result<Bytes> {
     bytes.map_err(|error| unreadable(path, error))
 }
 
+/// An export that was there when exports were listed.
+pub(super) fn gone(path: &Path) -> Error {
+    Error::input("the export is gone")
+        .code(Code(404))
+        .at(path.to_string())
+}
+
 fn unreadable(path: &Path, error: object_store::Error) -> Error {
     match error {
-        object_store::Error::NotFound { .. } => Error::input("the export is gone")
-            .code(Code(404))
-            .at(path.to_string())
-            .caused_by(error),
+        object_store::Error::NotFound { .. } => gone(path).caused_by(error),
         object_store::Error::Precondition { .. } => changed(path),
         error => failed(path.as_ref(), error),
     }

@@ -21,6 +21,13 @@ pub(crate) fn is_log_entry(location: &str, path: &str) -> bool {
     name.is_some_and(|name| name.starts_with('/') && name.ends_with(".json"))
 }
 
+/// The folder of the table, and the version, of an entry in a table's log.
+pub(crate) fn table_of_entry(path: &str) -> Option<(&str, u64)> {
+    let (folder, name) = path.rsplit_once("/_delta_log/")?;
+    let number = name.strip_suffix(".json").filter(|n| n.len() == 20)?;
+    Some((folder, number.parse().ok()?))
+}
+
 /// Folder of a null partition value, by Hive's convention, which every reader knows.
 const NULL_FOLDER: &str = "__HIVE_DEFAULT_PARTITION__";
 

@@ -26,7 +26,8 @@ fn semantics(kind: Kind) -> u32 {
     match kind {
         Kind::Source | Kind::Seed | Kind::Table | Kind::Ephemeral => 1,
         // 2: columns that `block`, `must` and `cannot` name are compared in the form of their meaning
-        Kind::Match | Kind::MatchSide => 2,
+        // 3: a decision `same` joins whole groups or nobody; records that it tore from their own come together again
+        Kind::Match | Kind::MatchSide => 3,
     }
 }
 

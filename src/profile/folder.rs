@@ -61,7 +61,7 @@ pub(crate) fn find(root: &Path) -> Result<Found> {
             .into_owned();
         files.push((name, root.to_path_buf()));
     }
-    if files.len() > MOST_FILES {
+    if files.len() + skipped.len() > MOST_FILES {
         return Err(Error::config(format!(
             "`{}` holds more than {MOST_FILES} files",
             root.display()
@@ -112,6 +112,7 @@ fn gather(
             "" => name.clone(),
             below => format!("{below}/{name}"),
         };
+        let found_no_data = skipped.len();
         let mut skip = |why: &str| {
             skipped.push(Skipped {
                 path: path.clone(),
@@ -119,7 +120,7 @@ fn gather(
             });
         };
         let file = entry.path();
-        if name.starts_with('.') || files.len() > MOST_FILES {
+        if name.starts_with('.') || files.len() + found_no_data > MOST_FILES {
             continue;
         } else if name.starts_with("~$") {
             skip("somebody has it open in Excel");

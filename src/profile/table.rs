@@ -14,6 +14,8 @@ use crate::project::{Encoding, Meaning};
 
 /// Columns that, from the first on, may name a row together.
 const LEADING: usize = 3;
+/// Of rows that one value alone tells apart, so that another column beside it tells nothing.
+const NEARLY_UNIQUE: f64 = 0.95;
 
 /// Words of names that number things.
 const ID_WORDS: [&str; 13] = [
@@ -453,6 +455,11 @@ impl TableSketch {
                 .split(' ')
                 .any(|word| ID_WORDS.contains(&word))
         };
+        // people are no numbers: an address that is unique today comes twice tomorrow
+        let is_of_person = |profile: &ColumnProfile| {
+            let meaning = profile.personal;
+            meaning.is_some_and(|of| of != Meaning::CustomerNumber)
+        };
         let may_be = |column: &&ColumnSeen| {
             let Some(at) = columns
                 .iter()
@@ -461,14 +468,10 @@ impl TableSketch {
                 return false;
             };
             let profile = &columns[at];
-            // people are no numbers: an address that is unique today comes twice tomorrow
-            let is_of_person = profile
-                .personal
-                .is_some_and(|of| of != Meaning::CustomerNumber);
             // what merely never repeats names a row only where names stand
             column.is_unique_in_files
                 && profile.is_key_like()
-                && !is_of_person
+                && !is_of_person(profile)
                 && (at == 0 || is_id(&column.name))
         };
         // what is called a number of something before what merely comes first
@@ -493,11 +496,24 @@ impl TableSketch {
                 let mut leading = columns[..at].iter();
                 leading.all(|column| {
                     let is_day = column.data_type == ColumnType::Date;
-                    column.empty == 0 && (is_day || column.is_key_like())
+                    column.empty == 0 && (is_day || column.is_key_like()) && !is_of_person(column)
                 })
             };
+            // what tells nearly all rows apart without the last column is the key, and its few equals are rows that came twice
+            let is_enough_without = |count: usize| {
+                let without = match count {
+                    2 => self.columns.first().map(|first| &first.sketch.distinct),
+                    _ => self.leading.get(count - 3),
+                };
+                without.is_some_and(|distinct| {
+                    distinct.count() as f64 > NEARLY_UNIQUE * self.rows as f64
+                })
+            };
+            let is_key = |count: usize| {
+                count <= columns.len() && is_filled(count) && !is_enough_without(count)
+            };
             let key = match leading.map(|at| at + 2) {
-                Some(count) if count <= columns.len() && is_filled(count) => columns[..count]
+                Some(count) if is_key(count) => columns[..count]
                     .iter()
                     .map(|column| column.name.clone())
                     .collect(),

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use super::{Drift, Due, Encoding, Freshness, Limit, OnError, PathPattern, Ready, Sender, Spanned};
 use crate::diagnostic::{SourceFile, Span};
 use crate::name::TableName;
@@ -63,6 +65,7 @@ pub(crate) enum Read {
     Json(JsonRead),
     Avro(AvroRead),
     Parquet(ParquetRead),
+    Delta(DeltaRead),
     Xlsx(XlsxRead),
 }
 
@@ -76,6 +79,7 @@ impl Read {
             Self::Json(read) => &read.conversions,
             Self::Avro(read) => &read.conversions,
             Self::Parquet(read) => &read.conversions,
+            Self::Delta(read) => &read.conversions,
             Self::Xlsx(read) => &read.conversions,
         }
     }
@@ -91,7 +95,9 @@ impl Read {
             Self::Ndjson(read) => read.explode.as_deref(),
             Self::Json(read) => read.explode.as_deref(),
             Self::Avro(read) => read.explode.as_deref(),
-            Self::Csv(_) | Self::Fixed(_) | Self::Parquet(_) | Self::Xlsx(_) => None,
+            Self::Csv(_) | Self::Fixed(_) | Self::Parquet(_) | Self::Delta(_) | Self::Xlsx(_) => {
+                None
+            }
         }
     }
 
@@ -100,7 +106,7 @@ impl Read {
         match self {
             Self::Csv(read) => read.header_rows > 0,
             Self::Xlsx(read) => read.header_rows > 0,
-            Self::Parquet(_) => true,
+            Self::Parquet(_) | Self::Delta(_) => true,
             // the source itself says the names
             Self::Fixed(_) => false,
             Self::Ndjson(_) | Self::Json(_) | Self::Avro(_) => false,
@@ -114,7 +120,7 @@ impl Read {
             Self::Fixed(read) => Some(read.encoding),
             Self::Ndjson(read) => Some(read.encoding),
             Self::Json(read) => Some(read.encoding),
-            Self::Xlsx(_) | Self::Avro(_) | Self::Parquet(_) => None,
+            Self::Xlsx(_) | Self::Avro(_) | Self::Parquet(_) | Self::Delta(_) => None,
         }
     }
 
@@ -126,7 +132,7 @@ impl Read {
             Self::Fixed(read) => read.encoding = encoding,
             Self::Ndjson(read) => read.encoding = encoding,
             Self::Json(read) => read.encoding = encoding,
-            Self::Xlsx(_) | Self::Avro(_) | Self::Parquet(_) => {}
+            Self::Xlsx(_) | Self::Avro(_) | Self::Parquet(_) | Self::Delta(_) => {}
         }
         read
     }
@@ -182,6 +188,22 @@ pub(crate) struct Frame {
     pub(crate) until: Vec<String>,
     /// Lines that begin so are none.
     pub(crate) comment: Option<String>,
+}
+
+/// A Delta table of someone else, read as its Parquet files are.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct DeltaRead {
+    pub(crate) at: DeltaVersion,
+    pub(crate) conversions: Conversions,
+}
+
+/// Which version of a Delta table is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DeltaVersion {
+    Newest,
+    Numbered(u64),
+    /// The newest that had been written by then.
+    By(DateTime<Utc>),
 }
 
 /// One JSON object a line.

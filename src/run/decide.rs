@@ -7,7 +7,7 @@ use super::Runner;
 use super::decision::{ExportDecision, ExportName, Verb};
 use super::observe::{self, Observation};
 use crate::catalog::Catalog;
-use crate::diagnostic::Code;
+use crate::diagnostic::{Code, printable};
 use crate::error::{Error, Result};
 use crate::ingest::{FileStatus, Ledger};
 use crate::name::TableName;
@@ -185,8 +185,14 @@ impl Runner {
             let below = absolute.strip_prefix(root).ok()?.to_str()?;
             Some(below.replace(std::path::MAIN_SEPARATOR, "/"))
         };
+        // a name that would steer a terminal, as lists show it
+        let shown = || {
+            let mut known = observation.found.values().flat_map(BTreeMap::keys);
+            known.find(|path| printable(path) == name).cloned()
+        };
         let paths = [
             Some(name.to_string()),
+            shown(),
             below_bucket,
             below_raw(Path::new(name)),
         ];

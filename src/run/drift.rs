@@ -24,7 +24,7 @@ use crate::ingest::{self, Drift, drift_of};
 use crate::name::TableName;
 use crate::plan::{Action, ExportState, ObservedExport, Plan, evolved_columns};
 use crate::project::{
-    Column, ColumnType, Contract, Meaning, OnDrift, Source, Spanned, name_made_of,
+    Column, ColumnType, Contract, Meaning, OnDrift, Read, Source, Spanned, name_made_of,
 };
 
 /// Exports whose headers are read at once.
@@ -122,12 +122,18 @@ impl Observation {
         let looks = exports.into_iter().enumerate().map(|(number, export)| {
             let export = located(export, found.and_then(|found| found.get(&export.path)));
             let (source, contract) = (Arc::clone(&source), Arc::clone(&contract));
-            let (store, scratch) = (raw.object_store(), folder.join(number.to_string()));
+            let (raw, scratch) = (raw.clone(), folder.join(number.to_string()));
             async move {
                 // whoever reads it says what is wrong with it
                 let Ok(export) = export else { return Ok(None) };
                 let captured = export.captures.columns.keys().cloned().collect();
-                let names = ingest::look(&store, &export, &source, &contract, &scratch).await?;
+                let names = match source.read {
+                    Read::Delta(_) => ingest::look_at_version(&raw, &export).await?,
+                    _ => {
+                        let store = raw.object_store();
+                        ingest::look(&store, &export, &source, &contract, &scratch).await?
+                    }
+                };
                 Ok(names.map(|names| Header { names, captured }))
             }
         });

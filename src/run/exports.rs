@@ -6,6 +6,7 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::Serialize;
 
 use super::decision::Exclusion;
+use super::delta;
 use super::observe::{self, Observation};
 use super::report::{RefusedExport, RunReport, TableOutcome};
 use super::{Runner, receipt};
@@ -14,7 +15,7 @@ use crate::error::Result;
 use crate::ingest::{FileStatus, Ledger, LedgerEntry};
 use crate::name::{ReleaseNumber, TableName};
 use crate::plan::{ExportState, ObservedExport, overdue};
-use crate::project::{Load, Source};
+use crate::project::{Load, Read, Source};
 
 /// Reports of runs that are asked why an export was refused.
 const RUNS_ASKED: usize = 30;
@@ -175,8 +176,10 @@ impl Runner {
         };
         let sources = || self.project.sources.values();
         let is_matched = |path: &str| {
-            let mut patterns = sources().flat_map(|source| &source.patterns);
-            patterns.any(|pattern| pattern.matches(path).is_some())
+            sources().any(|source| match source.read {
+                Read::Delta(_) => delta::is_of_table(source, path),
+                _ => source.patterns.iter().any(|p| p.matches(path).is_some()),
+            })
         };
         // the lock file that Excel lays beside an open workbook
         let is_lock = |path: &str| path.rsplit('/').next().is_some_and(|n| n.starts_with("~$"));
@@ -233,12 +236,21 @@ impl Runner {
             let Ok(report) = serde_json::from_slice::<RunReport>(&bytes) else {
                 continue;
             };
-            for source in report.sources {
+            // those left out alone are in no ledger, where nothing was published
+            let left_out = |table: &TableName| {
+                let unreadable = report.unreadable.iter();
+                let unreadable = unreadable
+                    .filter(|export| export.table == *table && export.run == report.run)
+                    .map(RefusedExport::left_out);
+                unreadable.collect::<Vec<_>>()
+            };
+            for mut source in report.sources {
                 let was_tried = !matches!(
                     source.outcome,
                     TableOutcome::Unchanged | TableOutcome::Skipped(_)
                 );
                 if was_tried && open.remove(&source.table) {
+                    source.refused.extend(left_out(&source.table));
                     refused.insert(source.table, source.refused);
                 }
             }

@@ -8,6 +8,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::Runner;
 use super::decision::Decisions;
+use super::delta;
 use super::report::UnreadableReport;
 use crate::catalog::Catalog;
 use crate::diagnostic::Code;
@@ -19,7 +20,7 @@ use crate::plan::{
     ExportState, Fingerprints, LostRecords, Observed, ObservedExport, ObservedHold,
     ObservedRelease, PublishedTable, Unready, unready,
 };
-use crate::project::{Captures, Project, Source};
+use crate::project::{Captures, Project, Read, Source};
 use crate::release::{Pause, Release, TableEntry, TableKind};
 use crate::store::{Listing, ObjectInfo, Store, Unreadable};
 
@@ -260,7 +261,15 @@ async fn look(runner: &Runner, lake: Published, as_of: DateTime<Utc>) -> Result<
         None => Listing::default(),
     };
     for source in project.sources.values() {
-        let exports = find_exports(&listing, source, &mut markers);
+        let exports = match &source.read {
+            Read::Delta(read) => {
+                let known = lake.ledger.get(&source.table);
+                let versions = delta::find_versions(&listing, source, read.at, known)?;
+                let named = versions.into_iter();
+                named.map(|one| (one.object.path.clone(), one)).collect()
+            }
+            _ => find_exports(&listing, source, &mut markers),
+        };
         found.insert(source.table.clone(), exports);
     }
     let is_empty = match &raw {
@@ -411,7 +420,7 @@ impl Sight<'_> {
             if self.found.contains_key(&entry.path) {
                 continue;
             }
-            let state = match entry.counts_in_table() {
+            let state = match entry.counts_in_table() && !self.is_ahead(entry) {
                 true => ExportState::Gone,
                 false => ExportState::Out,
             };
@@ -424,6 +433,14 @@ impl Sight<'_> {
         }
         exports.sort_by(|a, b| (a.ordered_at, &a.path).cmp(&(b.ordered_at, &b.path)));
         Ok(exports)
+    }
+
+    /// Whether it is a version of a Delta table that is newer than the one which `read` asks for.
+    fn is_ahead(&self, entry: &LedgerEntry) -> bool {
+        let mut found = self.found.values();
+        matches!(self.source.read, Read::Delta(_))
+            && found.len() > 0
+            && found.all(|found| found.captures.ordered_at < entry.ordered_at)
     }
 
     /// What an export waits for; `None` also for one that was read as it lies there.
@@ -547,7 +564,8 @@ impl Sight<'_> {
         }
         let table = &self.source.table;
         Ok(Some(LostRecords {
-            were_adopted: lake::is_log_entry(&table.location(), path),
+            were_adopted: lake::is_log_entry(&table.location(), path)
+                && !matches!(self.source.read, Read::Delta(_)),
             records: entry.taken_back,
             release: waits.then_some(entry.release),
         }))

@@ -19,12 +19,17 @@ impl BuildRequest {
     /// Tables that are made as if they had never been published: those asked for and, where nobody knows any more which
     /// exports were read, all that are made of exports.
     pub(super) fn anew(&self, project: &Project) -> BTreeSet<TableName> {
-        let is_ledger = |table: &TableName| table.is_own() && table.name() == "files";
         let mut anew = self.rebuild.clone();
-        if anew.iter().any(is_ledger) {
+        if self.gives_up_ledger() {
             anew.extend(project.sources.keys().cloned());
         }
         anew
+    }
+
+    /// Whether nobody knows any more which exports were read.
+    pub(super) fn gives_up_ledger(&self) -> bool {
+        let mut tables = self.rebuild.iter();
+        tables.any(|table| table.is_own() && table.name() == "files")
     }
 
     /// # Errors

@@ -121,6 +121,8 @@ pub(crate) struct UnreadableReport {
     /// Below `raw`.
     pub(crate) path: String,
     pub(crate) size: u64,
+    #[serde(default)]
+    pub(crate) modified_at: DateTime<Utc>,
     pub(crate) hash: String,
     pub(crate) reason: String,
     /// Byte of its content at which reading ended, where that is known.
@@ -139,6 +141,7 @@ impl UnreadableReport {
             table: entry.source.clone(),
             path: entry.path.clone(),
             size: entry.size,
+            modified_at: entry.modified_at,
             hash: entry.hash.clone(),
             reason: unread.to_string(),
             byte: unread.byte,
@@ -258,6 +261,21 @@ pub(crate) struct RefusedExport {
     /// The refusal, where the same file would be refused again for as long as nothing else changes.
     #[serde(default)]
     pub(crate) refusal: Option<Refusal>,
+}
+
+impl RefusedExport {
+    /// One that was left out alone.
+    pub(super) fn left_out(export: &UnreadableReport) -> Self {
+        Self {
+            path: export.path.clone(),
+            size: export.size,
+            modified_at: export.modified_at,
+            reason: export.reason.clone(),
+            message: export.reason.clone(),
+            tag: None,
+            refusal: None,
+        }
+    }
 }
 
 /// Why an export cannot be read, and under what it was tried.

@@ -21,7 +21,7 @@ use crate::ingest::{
 use crate::lake::{self, Digest, Layout, Written};
 use crate::name::{ReleaseNumber, TableName};
 use crate::plan::{Action, ExportState, ObservedExport, TablePlan};
-use crate::project::{Load, Source};
+use crate::project::{Load, Read, Source};
 
 impl Execution {
     pub(super) async fn source(&self, plan: &TablePlan) -> Result<TableResult> {
@@ -54,8 +54,10 @@ impl Execution {
         }
         let (decoded, unreadable) = self.decode(&source, exports).await?;
         let is_first = published.is_none();
-        let unreadable =
-            self.leave_out(&source, exports, &decoded, unreadable, (is_first, reload))?;
+        let situation = (is_first, reload, leaving.as_slice());
+        let unreadable = self.leave_out(&source, exports, &decoded, unreadable, situation);
+        let unreadable = unreadable.await?;
+        self.tell_given_up(&source).await?;
         let is_read =
             |export: &&ObservedExport| !unreadable.iter().any(|entry| entry.path == export.path);
         let exports: &[ObservedExport] =
@@ -90,10 +92,18 @@ impl Execution {
             reload,
         };
         let (written, report) = self.merge(plan, &source, merging, &counted).await?;
+        let entries = self.entries(&source, &unique, duplicates, &report)?;
+        // equal content that other exports brought is written all the same
+        let moves = match &published {
+            Some(old) if old.digest == written.digest.to_string() => {
+                !self.names_stand(&source, old, &replaced, &entries).await?
+            }
+            _ => false,
+        };
         self.record_ingested(
             &plan.table,
             Ingested {
-                entries: self.entries(&source, &unique, duplicates, &report)?,
+                entries,
                 retracted: self.retracted(&source, leaving)?,
                 unreadable,
                 decoded: unique,
@@ -107,6 +117,10 @@ impl Execution {
         let whole = is_whole.then_some(&written);
         let (content, outcome) = match present {
             Some(present) if !is_whole => self.appended(plan, present, &written)?,
+            _ if moves => {
+                let candidate = self.candidate(plan, published.as_ref(), &written)?;
+                (candidate, TableOutcome::Written)
+            }
             _ => {
                 self.settle_content(plan, published.clone(), &written)
                     .await?
@@ -260,14 +274,22 @@ impl Execution {
             let export = located(export, found.and_then(|found| found.get(&export.path)));
             let scratch = folder.join(number.to_string());
             let (source, contract) = (Arc::clone(source), Arc::clone(&contract));
-            let store = raw.object_store();
+            let raw = raw.clone();
             let decoders = Arc::clone(&self.decoders);
             let decoded = async move {
                 let _permit = decoders
                     .acquire_owned()
                     .await
                     .map_err(|error| Error::internal("decoders are gone").caused_by(error))?;
-                ingest::read_export(&store, &export?, &source, &contract, limits, &scratch).await
+                let export = export?;
+                if matches!(source.read, Read::Delta(_)) {
+                    return ingest::read_version(
+                        &raw, &export, &source, &contract, limits, &scratch,
+                    )
+                    .await;
+                }
+                let store = raw.object_store();
+                ingest::read_export(&store, &export, &source, &contract, limits, &scratch).await
             };
             decoding.push(decoded.boxed());
         }

@@ -68,6 +68,15 @@ impl Execution {
             result.reasons = vec![reason.to_string()];
         }
         result.built_from = inputs;
+        if is_side {
+            // with the ids, of what they were made of
+            let ids = plan
+                .inputs
+                .first()
+                .and_then(|ids| self.plan.tables.get(ids));
+            let of_ids = ids.map(|ids| self.input_digests(ids));
+            result.built_from.extend(of_ids.unwrap_or_default());
+        }
         self.test(plan, &counted, &content, Some(&written), &mut result)
             .await?;
         result.content = Some(content);

@@ -4,12 +4,13 @@
 //!                                     └─ no ───────▶ the source fails by it, or is held
 //!
 //! Under `append` every other export stands for itself. Under `replace` one that a readable one followed has nothing more to
-//! say; the newest has, and the table must not pass for it. Under `changes` each builds on the one before.
+//! say; the newest has, and the table must not pass for it. Under `changes` each builds on the one before. Nowhere is one left
+//! out of which rows were published that only it could bring again.
 
 use std::sync::Arc;
 
 use super::execute::Execution;
-use crate::diagnostic::printable;
+use crate::diagnostic::{Code, printable};
 use crate::error::{Error, Result};
 use crate::ingest::{
     DecodedExport, FileCounts, FileStatus, Ledger, LedgerEntry, Unread, UnreadableExport,
@@ -19,21 +20,23 @@ use crate::project::{Load, OnUnreadable, Source};
 
 impl Execution {
     /// The ledger's entries of exports that cannot be read and are left out. `is_first`: the table was never published.
-    /// `reload`: all of it is made anew.
+    /// `reload`: all of it is made anew. `leaving`: exports whose rows leave.
     ///
     /// # Errors
     /// Why one cannot be read that must not be left out.
-    pub(super) fn leave_out(
+    pub(super) async fn leave_out(
         &self,
         source: &Source,
         exports: &[ObservedExport],
         decoded: &[Arc<DecodedExport>],
         unreadable: Vec<UnreadableExport>,
-        (is_first, reload): (bool, bool),
+        (is_first, reload, leaving): (bool, bool, &[String]),
     ) -> Result<Vec<LedgerEntry>> {
-        let mut entries = Vec::with_capacity(unreadable.len());
+        let mut entries = Vec::new();
         let is_nothing = is_first && decoded.is_empty();
-        for one in unreadable {
+        // of several each is told
+        let mut refused: Option<Error> = None;
+        for mut one in unreadable {
             let export = exports.iter().find(|export| export.path == one.path);
             let export = export.ok_or_else(|| {
                 Error::internal("an export was read that nobody asked for").at(one.path.as_str())
@@ -41,17 +44,80 @@ impl Execution {
             // its rows would leave with what they were made of
             let loses_rows = reload && export.is_in_table();
             let is_allowed = source.unreadable == OnUnreadable::Warn && !self.request.warn_error;
-            if is_nothing
+            let mut is_refused = refused.is_some()
+                || is_nothing
                 || loses_rows
                 || !is_allowed
-                || !self.others_stand(source, &one, decoded, reload)?
-            {
-                self.record_refused(&source.table, export, &one.error);
-                return Err(one.error);
+                || !self.others_stand(source, &one, decoded, reload)?;
+            if let Some(lost) = self.lost_with(source, &one, decoded, leaving).await? {
+                one.error = lost.error(&one);
+                is_refused = true;
             }
-            entries.push(self.unread_entry(source, &one)?);
+            if is_refused {
+                self.record_refused(&source.table, export, &one.error);
+                refused = refused.or(Some(one.error));
+            } else {
+                entries.push((export, self.unread_entry(source, &one)?, one.error));
+            }
         }
-        Ok(entries)
+        let Some(error) = refused else {
+            return Ok(entries.into_iter().map(|(_, entry, _)| entry).collect());
+        };
+        for (export, _, error) in &entries {
+            self.record_refused(&source.table, export, error);
+        }
+        Err(error)
+    }
+
+    /// Records that were published, and that no release would have from here on if this export were left out.
+    async fn lost_with(
+        &self,
+        source: &Source,
+        one: &UnreadableExport,
+        decoded: &[Arc<DecodedExport>],
+        leaving: &[String],
+    ) -> Result<Option<Lost>> {
+        // the others are left out only where a later export says it all, or never
+        if source.load != Load::Append {
+            return Ok(None);
+        }
+        let Some(ledger) = self.observation.ledger.get(&source.table) else {
+            let records = self.rows_given_up(source).await?.remove(&one.path);
+            return Ok(records.map(|records| Lost {
+                records,
+                help: LEDGER_GIVEN_UP.to_string(),
+            }));
+        };
+        let Some(entry) = ledger.entry(&one.path) else {
+            return Ok(None);
+        };
+        let stands = |of: &LedgerEntry| {
+            let anew = decoded.iter().find(|export| export.report.path == of.path);
+            of.status == FileStatus::Loaded
+                && !leaving.contains(&of.path)
+                && anew.is_none_or(|anew| anew.report.hash == of.hash)
+        };
+        let is_elsewhere = || {
+            let mut loaded = ledger.entries().filter(|other| other.path != entry.path);
+            let mut read = decoded.iter().map(|export| &export.report.hash);
+            loaded.any(|other| other.hash == entry.hash && stands(other))
+                || read.any(|hash| *hash == entry.hash)
+        };
+        let is_copy = entry.status == FileStatus::Duplicate;
+        let (records, verb) = match entry.counts_in_table() {
+            true if is_copy && !is_elsewhere() => (entry.counts.records, "retract"),
+            // newer content of it, of which nobody remembers more than how much it was
+            true => (entry.taken_back, "retract"),
+            false if is_elsewhere() => (0, "skip"),
+            false => (entry.taken_back, "skip"),
+        };
+        let path = printable(&one.path);
+        Ok((records > 0).then(|| Lost {
+            records,
+            help: format!(
+                "deliver it again as it was; `kilde exports {verb} {path} --why TEXT` goes on without them, and older releases still have them"
+            ),
+        }))
     }
 
     /// Judges what was left out before by what is declared today; nothing is read for that.
@@ -156,5 +222,33 @@ impl Execution {
             taken_back: known.map_or(0, |entry| entry.taken_back),
             unread,
         })
+    }
+}
+
+/// Where the ledger is made anew there is no decision to be made about an export.
+const LEDGER_GIVEN_UP: &str = "deliver it again as it was, or take it out of `raw`: what it brought is then given up with the ledger";
+
+/// What would be lost with an export.
+struct Lost {
+    records: u64,
+    help: String,
+}
+
+impl Lost {
+    fn error(self, of: &UnreadableExport) -> Error {
+        let records = match self.records {
+            1 => "1 record that was".to_string(),
+            records => format!("{records} records that were"),
+        };
+        let reason = match of.error.causes().first() {
+            Some(cause) => format!("{}: {cause}", of.error),
+            None => of.error.to_string(),
+        };
+        Error::input(format!(
+            "{records} published would be lost, since the export cannot be read again: {reason}"
+        ))
+        .code(Code(214))
+        .at(printable(&of.path).as_ref())
+        .help(self.help)
     }
 }

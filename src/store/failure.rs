@@ -171,12 +171,18 @@ pub(crate) fn failed(place: impl Into<String>, error: object_store::Error) -> Er
 }
 
 /// The same, of an error that a library has wrapped; `None` where storage is not what failed, or a disk did not say that it has
-/// no room.
+/// no room or may not be written.
 pub(crate) fn failed_within(
     place: &str,
     error: &(dyn std::error::Error + 'static),
 ) -> Option<Error> {
-    if let Some(kind) = no_room(error) {
+    let may_not = |kind| {
+        use io::ErrorKind::{NotADirectory, PermissionDenied, ReadOnlyFilesystem};
+        matches!(kind, NotADirectory | PermissionDenied | ReadOnlyFilesystem)
+    };
+    let mut said = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>());
+    let refused = said.find_map(|said| Some(said.kind()).filter(|kind| may_not(*kind)));
+    if let Some(kind) = no_room(error).or(refused) {
         return Some(local(place, io::Error::from(kind)));
     }
     first::<Told>(error).map(|told| remote(place.to_string(), told.clone()))

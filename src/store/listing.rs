@@ -2,7 +2,8 @@
 //!
 //! `LocalFileSystem::list` leaves out names that end in `#<digits>`: its own half-written files, but also any export
 //! that a sender named so. An export that nobody sees would be a lost one, so we walk ourselves, as `ls -LR` does: links
-//! are followed, wherever they lead. What cannot be read is listed beside the files, so that whoever needs it can say so.
+//! are followed, out of the folder too, but never upwards and not into a whole machine. What cannot be read is listed beside
+//! the files, so that whoever needs it can say so.
 
 use std::ffi::OsStr;
 use std::io;
@@ -16,6 +17,10 @@ use crate::error::{Error, Result};
 
 /// No honest tree of exports is deeper.
 const DEEPEST: usize = 64;
+
+/// No honest folder behind a link holds more files and folders, those reached by further links among them. Links need not lead
+/// in a ring to be without end: thirty folders, each with two links to the next, are a thousand million paths.
+pub(super) const MOST_BEHIND_A_LINK: usize = 100_000;
 
 /// A file or folder that is there and cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +41,9 @@ pub(crate) enum Fault {
     NameOfHalfFile,
     LinkToNothing,
     LinkToFolderAbove,
+    /// To itself, or to one that leads back to it.
+    LinkInARing,
+    LinkToTooMuch,
     TooDeep,
     NeitherFileNorFolder,
     /// The system does not give it; what it says.
@@ -63,6 +71,11 @@ impl Fault {
             Self::LinkToFolderAbove => (
                 "the symbolic link leads to a folder above itself",
                 "remove the link",
+            ),
+            Self::LinkInARing => ("the symbolic link leads back to itself", "remove the link"),
+            Self::LinkToTooMuch => (
+                "more than 100,000 files and folders lie behind the symbolic link",
+                "remove the link, or lay the exports themselves there",
             ),
             Self::TooDeep => (
                 "folders are nested too deep",
@@ -109,11 +122,12 @@ pub(crate) struct Listing {
     pub(crate) unreadable: Vec<Unreadable>,
 }
 
-/// Everything below `root/folder`, by path below `root`. A folder that does not exist is empty.
+/// Everything below `root/folder`, by path below `root`. A folder that does not exist is empty; a linked one that holds more
+/// than so much is not walked.
 ///
 /// # Errors
 /// `Unavailable` where `root` itself cannot be read.
-pub(super) fn walk(root: &Path, folder: &str) -> Result<Listing> {
+pub(super) fn walk(root: &Path, folder: &str, most_behind_a_link: usize) -> Result<Listing> {
     let prefix = folder.trim_matches('/');
     let start = root.join(prefix);
     match std::fs::symlink_metadata(&start) {
@@ -122,9 +136,11 @@ pub(super) fn walk(root: &Path, folder: &str) -> Result<Listing> {
         Err(error) => return Err(failure::local(start.display().to_string(), error)),
     }
     let folders = start.ancestors().skip(usize::from(!prefix.is_empty()));
-    let above = folders.take_while(|folder| folder.starts_with(root));
     let mut walk = Walk {
-        above: above.map(Path::to_path_buf).collect(),
+        above: folders.map(Path::to_path_buf).collect(),
+        depth: prefix.split('/').filter(|name| !name.is_empty()).count(),
+        most_behind_a_link,
+        room_behind_link: None,
         found: Listing::default(),
     };
     match prefix {
@@ -159,14 +175,25 @@ pub(super) fn folders(root: &Path) -> Result<Vec<String>> {
 
 /// A walk under way.
 struct Walk {
-    /// The folders that lead to the one that is visited, by their real paths: a link to one of them is a ring.
+    /// The folders that lead to the one that is visited, from the root of the machine on, by their real paths: a link to one of
+    /// them is a ring.
     above: Vec<PathBuf>,
+    /// How many folders below the root of the walk the visited one is.
+    depth: usize,
+    most_behind_a_link: usize,
+    /// Below a link: how many entries may still come.
+    room_behind_link: Option<usize>,
     found: Listing,
 }
 
 impl Walk {
     fn visit(&mut self, entries: std::fs::ReadDir, prefix: &str) {
         for entry in entries {
+            match self.room_behind_link.as_mut() {
+                Some(0) => return,
+                Some(room) => *room -= 1,
+                None => {}
+            }
             match entry {
                 Ok(entry) => self.entry(&entry.path(), &entry.file_name(), prefix),
                 Err(error) => return self.unreadable(prefix, error.into(), true),
@@ -216,17 +243,28 @@ impl Walk {
         if self.above.contains(&real) {
             return self.unreadable(path, Fault::LinkToFolderAbove, true);
         }
-        if self.above.len() > DEEPEST {
+        if self.depth > DEEPEST {
             return self.unreadable(path, Fault::TooDeep, true);
         }
-        match std::fs::read_dir(file) {
-            Ok(entries) => {
-                self.above.push(real);
-                self.visit(entries, path);
-                self.above.pop();
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => self.unreadable(path, error.into(), true),
+        let entries = match std::fs::read_dir(file) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(error) => return self.unreadable(path, error.into(), true),
+        };
+        let is_first_link = self.room_behind_link.is_none() && is_link(file);
+        let before = (self.found.files.len(), self.found.unreadable.len());
+        if is_first_link {
+            self.room_behind_link = Some(self.most_behind_a_link);
+        }
+        self.above.push(real);
+        self.depth += 1;
+        self.visit(entries, path);
+        self.depth -= 1;
+        self.above.pop();
+        if is_first_link && self.room_behind_link.take() == Some(0) {
+            self.found.files.truncate(before.0);
+            self.found.unreadable.truncate(before.1);
+            self.unreadable(path, Fault::LinkToTooMuch, true);
         }
     }
 
@@ -254,16 +292,40 @@ fn changed_at(_: &std::fs::Metadata) -> Option<DateTime<Utc>> {
 
 /// What the name stands for, links followed; `None` where it vanished since the folder was read.
 fn followed(path: &Path) -> Result<Option<std::fs::Metadata>, Fault> {
-    match std::fs::metadata(path) {
-        Ok(metadata) => Ok(Some(metadata)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            match std::fs::symlink_metadata(path) {
-                Ok(_) => Err(Fault::LinkToNothing),
-                Err(_) => Ok(None),
-            }
-        }
-        Err(error) => Err(error.into()),
+    let error = match std::fs::metadata(path) {
+        Ok(metadata) => return Ok(Some(metadata)),
+        Err(error) => error,
+    };
+    match error.kind() {
+        io::ErrorKind::NotFound => match std::fs::symlink_metadata(path) {
+            Ok(_) => Err(Fault::LinkToNothing),
+            Err(_) => Ok(None),
+        },
+        io::ErrorKind::PermissionDenied => Err(error.into()),
+        // the kind has no name of its own yet
+        _ if is_link(path) && is_ring(path) => Err(Fault::LinkInARing),
+        _ => Err(error.into()),
     }
+}
+
+fn is_link(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink())
+}
+
+/// Whether links lead from one to the next for longer than any system follows them.
+fn is_ring(path: &Path) -> bool {
+    let mut at = path.to_path_buf();
+    for _ in 0..DEEPEST {
+        match std::fs::read_link(&at) {
+            Ok(target) => {
+                at = at
+                    .parent()
+                    .map_or(target.clone(), |parent| parent.join(target))
+            }
+            Err(_) => return false,
+        }
+    }
+    true
 }
 
 fn check_name(name: &OsStr) -> Result<(), Fault> {
@@ -274,8 +336,11 @@ fn check_name(name: &OsStr) -> Result<(), Fault> {
     }
 }
 
-/// A name as text; what is no text, or no single line, is escaped.
+/// A name as text; what is no text, or no single line, is escaped. All else stays what it is: the file is found by it.
 fn text_of(name: &OsStr) -> String {
+    if let (Some(text), Ok(())) = (name.to_str(), check_name(name)) {
+        return text.to_string();
+    }
     let mut text = String::new();
     for chunk in name.as_encoded_bytes().utf8_chunks() {
         text.push_str(&printable(chunk.valid()));
@@ -295,7 +360,7 @@ mod tests {
     use super::*;
 
     fn paths(root: &Path, folder: &str) -> Vec<String> {
-        let files = walk(root, folder).unwrap().files;
+        let files = walk(root, folder, 1000).unwrap().files;
         files.into_iter().map(|file| file.path).collect()
     }
 
@@ -312,7 +377,7 @@ mod tests {
         );
         assert_eq!(paths(root.path(), "crm/new"), ["crm/new/b.csv"]);
         assert!(paths(root.path(), "none").is_empty());
-        let files = walk(root.path(), "").unwrap().files;
+        let files = walk(root.path(), "", 1000).unwrap().files;
         assert_eq!(files[1].size, 12);
         let halves = ["a.csv#12", "a#", "a#1b", "a.csv", "#7"].map(is_half_file);
         assert_eq!(halves, [true, true, false, false, true]);
@@ -333,7 +398,7 @@ mod tests {
         symlink("self", at("self")).unwrap();
         symlink("nowhere", at("link.csv")).unwrap();
         symlink("x.csv", at("a/b/z.csv")).unwrap();
-        let found = walk(root.path(), "").unwrap();
+        let found = walk(root.path(), "", 1000).unwrap();
         let files: Vec<_> = found.files.iter().map(|file| file.path.as_str()).collect();
         assert_eq!(files, ["a/b/x.csv", "a/b/z.csv", "a/out/y.csv"]);
         let unreadable = found
@@ -344,11 +409,46 @@ mod tests {
         assert_eq!(unreadable[0], ("a/b/up", &Fault::LinkToFolderAbove));
         assert_eq!(unreadable[1], ("a/out/back", &Fault::LinkToFolderAbove));
         assert_eq!(unreadable[2], ("link.csv", &Fault::LinkToNothing));
-        assert!(matches!(unreadable[3], ("self", Fault::Refused(_))));
+        assert_eq!(unreadable[3], ("self", &Fault::LinkInARing));
         // a ring that leads above the folder that is listed ends too
-        let found = walk(root.path(), "a/b").unwrap();
+        let found = walk(root.path(), "a/b", 1000).unwrap();
         assert_eq!(found.files.len(), 2);
         assert_eq!(found.unreadable[0].path, "a/b/up");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_a_folder_above_the_root_or_to_paths_without_end_is_not_walked() {
+        use std::os::unix::fs::symlink;
+        let root = tempfile::tempdir().unwrap();
+        // a walk begins where links are resolved
+        let root = root.path().canonicalize().unwrap();
+        let at = |path: &str| root.join(path);
+        symlink("/", {
+            std::fs::create_dir(at("raw")).unwrap();
+            at("raw/all")
+        })
+        .unwrap();
+        std::fs::write(at("raw/x.csv"), "").unwrap();
+        for folder in 0..30 {
+            let name = format!("folders/{folder}");
+            std::fs::create_dir_all(at(&name)).unwrap();
+            for link in ["a", "b"] {
+                symlink(at(&format!("folders/{}", folder + 1)), at(&name).join(link)).unwrap();
+            }
+        }
+        std::fs::create_dir_all(at("folders/30")).unwrap();
+        symlink(at("folders/0"), at("raw/endless")).unwrap();
+        let found = walk(&at("raw"), "", 1000).unwrap();
+        let files: Vec<_> = found.files.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(files, ["x.csv"]);
+        let unreadable = found.unreadable.iter();
+        let unreadable: Vec<_> = unreadable.map(|o| (o.path.as_str(), &o.fault)).collect();
+        let expected = [
+            ("all", &Fault::LinkToFolderAbove),
+            ("endless", &Fault::LinkToTooMuch),
+        ];
+        assert_eq!(unreadable, expected);
     }
 
     #[test]
@@ -368,7 +468,7 @@ mod tests {
         for name in [&b"a\nb.csv"[..], b"c\xffd.csv", b"e.csv"] {
             std::fs::write(root.path().join(OsStr::from_bytes(name)), "").unwrap();
         }
-        let found = walk(root.path(), "").unwrap();
+        let found = walk(root.path(), "", 1000).unwrap();
         assert_eq!(found.files.len(), 1);
         let told: Vec<String> = found
             .unreadable

@@ -43,11 +43,32 @@ pub(crate) use listing::{Listing, Unreadable};
 pub(crate) use lock::{Lock, LockGuard};
 pub(crate) use remote::Reach;
 
-/// First pause before a put whose outcome is unknown is tried again; each further pause doubles.
+/// First pause before something is tried again whose outcome is unknown, or that may pass; each further pause doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 
-/// How often what may pass is tried again: about a third of a second in all.
-const TRIES: u32 = 4;
+/// Doublings of a pause: about five seconds are the longest.
+const DOUBLINGS: u32 = 8;
+
+/// However patient somebody is.
+const MAX_TRIES: u32 = 1000;
+
+/// How long a disk that stutters is waited for, all pauses together.
+const DISK_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The pause after so many tries before this one.
+fn pause_after(first: Duration, tries: u32) -> Duration {
+    first * (1 << tries.min(DOUBLINGS))
+}
+
+/// How often something is tried again before patience ends.
+fn tries_within(patience: Duration) -> u32 {
+    let (mut tries, mut waited) = (0, Duration::ZERO);
+    while waited < patience && tries < MAX_TRIES {
+        waited += pause_after(FIRST_PAUSE, tries);
+        tries += 1;
+    }
+    tries
+}
 
 /// An object as listings and heads show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +103,8 @@ pub(crate) struct Store {
     inner: Arc<dyn ObjectStore>,
     location: Location,
     first_pause: Duration,
+    /// How often what may pass is tried again.
+    tries: u32,
 }
 
 impl Store {
@@ -104,6 +127,7 @@ impl Store {
                     inner: remote::open(bucket)?,
                     location: location.clone(),
                     first_pause: FIRST_PAUSE,
+                    tries: tries_within(remote::patience()?),
                 }));
             }
             Location::Folder(folder) => folder,
@@ -160,6 +184,7 @@ impl Store {
             inner: Arc::new(inner),
             location: Location::Folder(folder),
             first_pause: FIRST_PAUSE,
+            tries: tries_within(DISK_PATIENCE),
         })
     }
 
@@ -170,6 +195,7 @@ impl Store {
             inner,
             location,
             first_pause: Duration::ZERO,
+            tries: 4,
         }
     }
 
@@ -334,7 +360,7 @@ impl Store {
     /// # Errors
     /// `Unavailable` where storage does not answer; `Input` where a file's name cannot be an object's.
     pub(crate) async fn list(&self, folder: &str) -> Result<Vec<ObjectInfo>> {
-        let found = self.walk(folder).await?;
+        let found = self.walk(folder, usize::MAX).await?;
         match found.unreadable.first() {
             Some(first) => Err(first
                 .error()
@@ -386,7 +412,7 @@ impl Store {
     /// # Errors
     /// `Unavailable` where storage does not answer.
     pub(crate) async fn survey(&self, folder: &str) -> Result<Listing> {
-        let mut found = self.walk(folder).await?;
+        let mut found = self.walk(folder, listing::MOST_BEHIND_A_LINK).await?;
         if self.location.folder().is_some() {
             let halves = found
                 .files
@@ -400,11 +426,11 @@ impl Store {
         Ok(found)
     }
 
-    async fn walk(&self, folder: &str) -> Result<Listing> {
+    async fn walk(&self, folder: &str, most_behind_a_link: usize) -> Result<Listing> {
         if let Some(root) = self.location.folder() {
             let walk = |_| {
                 let (root, folder) = (root.to_path_buf(), folder.to_string());
-                blocking(move || listing::walk(&root, &folder))
+                blocking(move || listing::walk(&root, &folder, most_behind_a_link))
             };
             return self.patiently(walk).await;
         }
@@ -447,7 +473,7 @@ impl Store {
         E: std::error::Error + 'static,
         F: Future<Output = Result<T, E>>,
     {
-        for tries in 0..TRIES {
+        for tries in 0..self.tries {
             match act(Arc::clone(&self.inner)).await {
                 Err(error) if failure::may_pass(&error) => self.pause(tries).await,
                 done => return done,
@@ -459,7 +485,7 @@ impl Store {
     /// Waits before another try of something that a store did not do; each wait is twice as long as the one before.
     pub(crate) async fn pause(&self, tries: u32) {
         if !self.first_pause.is_zero() {
-            clock::sleep(self.first_pause * (1 << tries.min(8))).await;
+            clock::sleep(pause_after(self.first_pause, tries)).await;
         }
     }
 
@@ -586,12 +612,27 @@ mod tests {
         }
     }
 
+    #[test]
+    fn tries_are_as_many_as_patience_has_room_for() {
+        let waited = |tries| -> Duration { (0..tries).map(|t| pause_after(FIRST_PAUSE, t)).sum() };
+        for seconds in [1, 5, 30, 600] {
+            let patience = Duration::from_secs(seconds);
+            let tries = tries_within(patience);
+            assert!(waited(tries) >= patience && waited(tries - 1) < patience);
+        }
+        assert_eq!(tries_within(Duration::ZERO), 0);
+    }
+
     #[tokio::test]
     async fn what_may_pass_is_tried_again_and_what_is_refused_is_not() {
         let (_folder, store) = store();
+        let store = Store {
+            first_pause: Duration::ZERO,
+            ..store
+        };
         for (kind, failures, tried, ends_well) in [
             (io::ErrorKind::TimedOut, 2, 3, true),
-            (io::ErrorKind::StaleNetworkFileHandle, 100, 1 + TRIES, false),
+            (io::ErrorKind::StaleNetworkFileHandle, 100, 9, false),
             (io::ErrorKind::PermissionDenied, 2, 1, false),
             (io::ErrorKind::StorageFull, 2, 1, false),
         ] {

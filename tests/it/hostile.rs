@@ -490,6 +490,8 @@ fn files_of_unusual_names_are_read_like_any_other() {
         "..c",
         "#12.csv",
         "å ä\u{a0}ö.csv",
+        "a\u{202e}vsc.b",
+        "a\u{2028}b.csv",
         "#",
         "a b+c&d=e.csv",
         "a\\b",
@@ -507,7 +509,24 @@ fn files_of_unusual_names_are_read_like_any_other() {
     company.kilde(&["build"]).ended(0);
     let files =
         company.query("select count(distinct _kilde_source_file), count(*) from bronze.any");
-    assert_eq!(files, [["9", "9"]]);
+    assert_eq!(files, [["11", "11"]]);
+    let listed = company.kilde(&["exports", "any"]).ended(0).stdout;
+    assert!(listed.contains("any/a\\u{202e}vsc.b "), "{listed}");
+    let skip = [
+        "exports",
+        "skip",
+        "any/a\\u{202e}vsc.b",
+        "--by",
+        "eva",
+        "--why",
+        "x",
+    ];
+    company.kilde(&skip).ended(2);
+    let retract = [&["exports", "retract"], &skip[2..]].concat();
+    company.kilde(&retract).ended(0);
+    company.kilde(&["build"]).ended(0);
+    let rows = "select count(*) from bronze.any";
+    assert_eq!(company.query(rows), [["10"]]);
     let said = company.kilde(&["build"]).ended(0);
     assert!(said.stdout.contains("nothing new"), "{}", said.stdout);
 }
@@ -526,11 +545,15 @@ fn what_cannot_be_read_costs_only_the_sources_that_need_it_and_is_named_escaped(
     }
     symlink("..", at(b"up")).unwrap();
     symlink("nowhere", at(b"gone.csv")).unwrap();
+    symlink("self.csv", at(b"self.csv")).unwrap();
+    symlink("/", at(b"root")).unwrap();
     let paths = [
         "any/b.csv#12",
         "any/b\\nc.csv",
         "any/b\\xffc.csv",
         "any/gone.csv",
+        "any/root",
+        "any/self.csv",
         "any/up",
     ];
     company.write("exports/good/b.csv", "id\n2\n");

@@ -608,6 +608,60 @@ fn what_a_steward_decided_holds_through_rebuilds_until_it_is_decided_otherwise()
 }
 
 #[test]
+fn a_night_is_matched_by_increment_and_gives_what_all_records_give() {
+    let first = people(0, 90);
+    let (club, twin) = (with_stewards(&first), with_stewards(&first));
+    let row = |key: &str, family: &str, email: &str| {
+        format!("{key},Tora,{family},1971-05-06,{email}@mail.example,SE\n")
+    };
+    let halves = row("x1", "Nygaard", "sol.1x") + &row("x2", "Solheim", "maane.2x");
+    let bridge = row("x3", "Solheim", "sol.1x");
+    let without = |rows: &str, key: &str| -> String {
+        let lines = rows.lines().filter(|line| !line.starts_with(key));
+        lines.map(|line| format!("{line}\n")).collect()
+    };
+    let moved = without(&first, "p003a") + &row("p003a", "Ask", "elsewhere.3x");
+    let gone = without(&moved, "p004");
+    // what came, and what the build says of it
+    let nights = [
+        (first.clone() + &halves + &people(90, 92), "records 5 new;"),
+        (
+            moved.clone() + &halves + &bridge,
+            "records 1 new, 1 changed, 3 gone;",
+        ),
+        (gone.clone() + &halves + &bridge, "records 2 gone;"),
+        (gone.clone() + &halves + &bridge, "records as they were;"),
+        (gone + &bridge, "records 2 gone;"),
+    ];
+    let build = |club: &Sandbox, day: usize, how: &[&str]| {
+        let day = format!("2026-03-{day:02}");
+        let command = [&["build", "--as-of", &day], how].concat();
+        club.kilde(&command).ended(0).stdout
+    };
+    for club in [&club, &twin] {
+        build(club, 1, &[]);
+    }
+    for ((rows, told), day) in nights.iter().zip(2..) {
+        for club in [&club, &twin] {
+            seed(club, rows);
+            if day == 5 {
+                decide(club, "d.csv", "2026-03-05", &[("p000a", "p001a", "same")]);
+            }
+        }
+        let said = build(&club, day, &["--threads", "1"]);
+        assert!(said.contains(told), "{day}: {said}");
+        let said = build(&twin, day, &["--full-refresh"]);
+        assert!(!said.contains("increment"), "{said}");
+        assert_eq!(club.digests(), twin.digests(), "night {day}");
+    }
+    // ids keep, and records go back: there is nothing to go on from
+    club.kilde(&["rollback", "2"]).ended(0);
+    club.kilde(&["resume"]).ended(0);
+    seed(&club, &(nights[4].0.clone() + &people(95, 96)));
+    assert!(!build(&club, 8, &[]).contains("increment"));
+}
+
+#[test]
 fn the_review_is_a_spreadsheet_and_a_page_without_weights_and_comes_back_as_decisions() {
     let mut rows = people(0, 60);
     rows.push_str("=z1,Liv,Aakre,1950-01-01,<one>@mail.example,SE\n");

@@ -191,3 +191,26 @@ fn a_table_of_the_lake_is_looked_at_and_its_contract_says_what_is_personal() {
     assert_eq!(visits["columns"][2]["top_values"][0]["value"], "start");
     assert!(!found.to_string().contains("zorro"), "{found}");
 }
+
+#[test]
+fn columns_that_name_rows_only_together_with_a_person_or_by_chance_are_no_key() {
+    let place = Sandbox::empty();
+    let mut consents = "epost;samtycke\n".to_string();
+    let mut visits = "besok;kanal;dag\n".to_string();
+    let mut lines = "order_ref;rad;antal\n".to_string();
+    for row in 0..60 {
+        consents.push_str(&format!("kund{}@example.com;{}\n", row / 2, row % 2));
+        // one visit of sixty came twice
+        visits.push_str(&format!("b{:04};{};2026-01-01\n", row.max(1), row.min(1)));
+        lines.push_str(&format!("o{:04};{};1\n", row / 3, row % 3));
+    }
+    place.write("in/samtycken.csv", consents);
+    place.write("in/besok.csv", visits);
+    place.write("in/orderrader.csv", lines);
+    let found = profile(&place, "in");
+    let key = |name: &str| table(&found, name)["key"].as_array().unwrap().len();
+    assert_eq!(
+        [key("samtycken"), key("besok"), key("orderrader")],
+        [0, 0, 2]
+    );
+}

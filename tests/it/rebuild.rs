@@ -160,3 +160,20 @@ fn what_no_build_can_make_again_is_given_up_by_name_or_not_at_all() {
     let runs = company.query("select count(*) > 2 from ops.runs");
     assert_eq!(runs, [["true"]]);
 }
+
+#[test]
+fn rows_that_go_with_the_ledger_are_counted_and_none_goes_since_its_export_cannot_be_read() {
+    let company = company();
+    lose(&company, "ops/files");
+    company.write("exports/orders_20260102.csv", [0; 100]);
+    let accepted = ["build", "--rebuild", "ops.files", "--accept", "ops.files"];
+    let lost = "2 records that were published would be lost";
+    says(&company.kilde(&accepted).ended(1), &["K0214", lost]);
+    fs::remove_file(company.path("exports/orders_20260102.csv")).unwrap();
+    let told = "2 rows of `bronze.orders` are given up with the ledger";
+    says(
+        &company.kilde(&accepted).ended(0),
+        &[told, "orders_20260102.csv"],
+    );
+    assert_whole(&company, 1);
+}

@@ -152,6 +152,33 @@ fn a_bad_file_is_skipped_and_read_when_that_is_taken_back() {
 }
 
 #[test]
+fn each_file_that_a_failed_build_could_not_read_is_listed_with_its_reason() {
+    let company = two_nights();
+    deliver(&company, "orders_20260103", &["4,40"]);
+    for night in ["orders_20260104", "orders_20260105"] {
+        company.write(&format!("exports/{night}.csv"), [0; 100]);
+    }
+    // another table fails, and nothing is published
+    let tested = company.read("schemas/gold/sales.yaml")
+        + "data_tests:\n  - sql: select * from gold.sales\n";
+    company.write("schemas/gold/sales.yaml", tested);
+    company.kilde(&["build"]).ended(1);
+    for night in ["orders_20260104.csv", "orders_20260105.csv"] {
+        let (status, note) = listed(&company, night);
+        assert_eq!(status, "refused");
+        assert!(note.contains("NUL"), "{note}");
+    }
+    assert_eq!(listed(&company, "orders_20260103.csv").0, "new");
+    // in a container nobody says who one is
+    let skip = ["exports", "skip", "orders_20260104.csv", "--why", "broken"];
+    let mut command = company.command(&skip);
+    for name in ["USER", "LOGNAME", "USERNAME"] {
+        command.env_remove(name);
+    }
+    assert!(time_limit::output(&mut command).unwrap().status.success());
+}
+
+#[test]
 fn a_loaded_file_is_retracted_and_the_sums_still_add_up() {
     let company = two_nights();
     assert_sums(&company);
@@ -698,6 +725,39 @@ fn rows_that_a_rollback_took_back_are_named_where_their_file_is_gone() {
     company.kilde(&["build"]).ended(0);
     assert_eq!(sales(&company), ["3", "70"]);
     assert_eq!(listed(&company, "orders_20260102.csv").0, "loaded");
+    assert_sums(&company);
+}
+
+#[test]
+fn rows_that_were_published_are_named_where_their_file_cannot_be_read_again() {
+    let company = two_nights();
+    deliver(&company, "orders_20260103", &["3,40", "y,1"]);
+    company.kilde(&["build"]).ended(0);
+    company.kilde(&["rollback", "1"]).ended(0);
+    company.kilde(&["resume"]).ended(0);
+    let spoil = |file: &str| company.write(&format!("exports/{file}.csv"), [0; 100]);
+    // its content comes in a copy of it
+    spoil("orders_20260102");
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(sales(&company), ["3", "70"]);
+    // the copy was all that there was
+    company.kilde(&["rollback", "1"]).ended(0);
+    company.kilde(&["resume"]).ended(0);
+    spoil("orders_20260103");
+    for _ in 0..2 {
+        let said = company.kilde(&["build"]).ended(1);
+        for words in [
+            "K0214",
+            "2 records that were published would be lost",
+            "kilde exports skip orders_20260103.csv --why",
+        ] {
+            assert!(said.stderr.contains(words), "{words}: {}", said.stderr);
+        }
+        assert_eq!(sales(&company), ["2", "30"]);
+    }
+    decide(&company, "skip", "orders_20260103.csv").ended(0);
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(sales(&company), ["2", "30"]);
     assert_sums(&company);
 }
 

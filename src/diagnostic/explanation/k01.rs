@@ -270,9 +270,41 @@ pub(super) const CODES: &[Explanation] = &[
         text: "Fixtures are plain CSV: a header, commas, quotes doubled within quotes. An empty cell is null, `\"\"` is empty text.",
     },
     Explanation {
+        code: Code(163),
+        title: "a Delta table that is not replaced",
+        text: "An export of `read: {delta: {…}}` is one version of the table, read whole: what a version lacks is gone. So only\n\
+               `load: replace` says what it means. Under `append` each version would add all rows once more.",
+    },
+    Explanation {
+        code: Code(164),
+        title: "which version is meant",
+        text: "`version: 12` and `timestamp: 2026-03-01` each pin the version of a Delta table that is read. A time is a day, a\n\
+               moment in `zone`, or one with a zone of its own; versions are as old as their entries in the log.",
+    },
+    Explanation {
+        code: Code(165),
+        title: "several Delta tables",
+        text: "`files` of a source with `read: {delta: {…}}` names the folder of one table, the one that holds `_delta_log`. Two\n\
+               tables are two sources: each has versions of its own, and the newest of one says nothing about the other.",
+    },
+    Explanation {
         code: Code(190),
         title: "not in this version",
         text: "The key or the step is part of kilde's language and parses, but what it asks for is not built yet.\n\
                kilde refuses it, since a promise that is accepted and not kept is worse than none.",
+    },
+    Explanation {
+        code: Code(191),
+        title: "a Delta table that cannot be read",
+        text: "kilde reads the Parquet files of a version whole, by the names of their columns. It refuses what it would read\n\
+               wrongly: files of which a deletion vector takes rows (`REORG TABLE … APPLY (PURGE)` writes them anew; or\n\
+               `delta.enableDeletionVectors = false`), columns that have other names in the files (column mapping), shallow\n\
+               clones, and features of readers that it does not know. A data file that is gone was taken by a VACUUM.",
+    },
+    Explanation {
+        code: Code(192),
+        title: "no such version",
+        text: "The log of the Delta table lacks the version that `version` or `timestamp` asks for: it is still to come, or was\n\
+               cleaned away. Without either the newest is read.",
     },
 ];

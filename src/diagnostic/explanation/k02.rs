@@ -69,11 +69,13 @@ pub(super) const CODES: &[Explanation] = &[
     },
     Explanation {
         code: Code(214),
-        title: "records that a rollback took back and nobody can read again",
+        title: "records that were published and nobody can read again",
         text: "A rollback takes back what exports brought that came after the older release; the next build reads those exports\n\
-               again. Some of them lie no longer in `raw`, so their records would vanish without a word. Put the files back, or\n\
-               say that they do not count: `kilde exports skip FILE --why TEXT`. The release that loaded them still has their\n\
-               rows: `kilde query --release N`, or `kilde rollback N` to it.",
+               again. Some of them lie no longer in `raw`, or what lies there cannot be read any more, so their records would\n\
+               vanish without a word. Put the files back as they were, or say that they do not count: `kilde exports skip FILE\n\
+               --why TEXT`. The release that loaded them still has their rows: `kilde query --release N`, or `kilde rollback N`\n\
+               to it. The same is said of a copy that would count in the place of an export that leaves, and of what was\n\
+               loaded before the ledger was lost, where it cannot be read again.",
     },
     Explanation {
         code: Code(240),

@@ -21,7 +21,8 @@ Columns that the contract does not name are ignored and named; their order is fr
         text: "\
 The gzip stream ends too early or is damaged: most often the upload broke off. Records that could be
 read are not taken either, since nobody knows how many are missing. Ask the sender to deliver the
-export again.",
+export again. The same is said of one that is packed twice: an archive may hold one packed file, and
+nothing else is unpacked a second time.",
     },
     Explanation {
         code: Code(403),
@@ -278,8 +279,9 @@ for exports. Name a folder beside it, or the folder above: `kilde init --from ex
         code: Code(482),
         title: "no file of the folder is a table",
         text: "\
-`kilde init --from` reads CSV and its kin, JSON (documents and lines), Excel (.xlsx) and Parquet, packed by gzip
-or zstd or not, also in folders below. Old .xls workbooks must be saved as .xlsx, archives unpacked.
+`kilde init --from` reads CSV and its kin, JSON (documents and lines), Excel (.xlsx), Avro and Parquet, packed by
+gzip, zstd or bzip2 or not, alone in a ZIP archive too, also in folders below. Old .xls workbooks must be saved as
+.xlsx, archives of several files unpacked.
 `kilde profile FOLDER` says of each file what it is.",
     },
 ];

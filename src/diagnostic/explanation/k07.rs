@@ -96,7 +96,8 @@ pub(super) const CODES: &[Explanation] = &[
         code: Code(715),
         title: "a file or folder that a source needs cannot be read",
         text: "Its name is not UTF-8, holds a line break or ends in `#` and digits; a symbolic link points to\n\
-               nothing or to a folder above itself; or it is neither a file nor a folder. Passing over it could\n\
+               nothing, to itself, to a folder above itself or above `raw`, or to more than 100,000 files and\n\
+               folders; or it is neither a file nor a folder. Passing over it could\n\
                lose an export, so every source whose `files` may mean it fails, and no other. Rename it, remove\n\
                it, or decide: `kilde exports skip PATH --why TEXT`.",
     },

@@ -429,6 +429,14 @@ async fn an_archive_is_the_one_file_in_it_that_is_meant() {
             let left = bench.scratch.path().join(name).join("export.zip");
             assert!(!left.exists());
         }
+        let within = archive(&[part("a.gz", &gzip(&bytes))]);
+        let decoded = bench.decode("a.zip", within).await;
+        assert_eq!(accepted(&decoded), ["1|Åsa", "2|Bo"]);
+        for twice in [gzip(&gzip(&bytes)), archive(&[part("b.zip", &packed)])] {
+            let refusal = bench.refusal("a", twice).await;
+            let said = refusal.contains("K0402") && refusal.contains("packed once more");
+            assert!(said, "{refusal}");
+        }
         assert_eq!(bench.decode("a.zip", []).await.report.records, 0);
         for broken in [&bytes, &packed[..packed.len() - 30]] {
             let refusal = bench.refusal("a.zip", broken).await;

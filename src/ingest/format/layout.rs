@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Seen;
 use crate::diagnostic::{Code, nearest, printable};
 use crate::error::{Error, Result};
-use crate::ingest::conform::{Conformer, Origin, Target};
+use crate::ingest::conform::{Conformer, Origin, Target, camel_case};
 use crate::text::repair_mojibake;
 
 /// Which field of a record is which column.
@@ -97,22 +97,70 @@ pub(super) fn find(
         }
         found.push(at);
     }
+    let is_foreign = found.iter().all(Option::is_none);
     // that a column may be missing does not make another file an export
-    if found.iter().all(Option::is_none) {
+    if is_foreign {
         missing.append(&mut absent);
     }
-    if missing.is_empty() {
-        Ok(found)
-    } else if found.iter().all(Option::is_none) {
-        Err(no_column_known(&missing, names.len(), file))
-    } else {
-        Err(missing_columns(
+    match (missing.is_empty(), is_foreign) {
+        (true, _) => Ok(found),
+        (false, true) => Err(no_column_known(&missing, names.len(), file)),
+        (false, false) => Err(missing_columns(
             &missing,
             names,
             &unclaimed(&found, names),
             file,
-        ))
+        )),
     }
+}
+
+/// The same where columns are found by path, and the export says beforehand which paths its records have. `names`: the first
+/// parts of them.
+///
+/// # Errors
+/// `Input` where a column is not there.
+pub(super) fn refuse_missing_paths(
+    conformer: &Conformer,
+    names: &[String],
+    is_there: impl Fn(&str) -> bool,
+    file: &str,
+) -> Result<()> {
+    let (mut missing, mut absent) = (Vec::new(), Vec::new());
+    let mut claimed: BTreeSet<&str> = BTreeSet::new();
+    let own_names: Vec<[String; 2]> = conformer
+        .targets
+        .iter()
+        .map(|target| [target.name.clone(), camel_case(&target.name)])
+        .collect();
+    for ((column, target), own) in conformer.targets.iter().enumerate().zip(&own_names) {
+        let (wanted, shown) = match target.from.is_empty() {
+            true => (&own[..], target.name.clone()),
+            false => (&target.from[..], target.from.join("` or `")),
+        };
+        let mut paths = wanted.iter().chain(&target.aliases);
+        if let Some(path) = paths.find(|path| is_there(path)) {
+            claimed.extend(path.split('.').next());
+        } else if !conformer.is_captured(column) && !target.is_evolved {
+            let list = match target.is_optional {
+                true => &mut absent,
+                false => &mut missing,
+            };
+            list.push((shown, target));
+        }
+    }
+    let is_foreign = claimed.is_empty();
+    if is_foreign {
+        missing.append(&mut absent);
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if is_foreign {
+        return Err(no_column_known(&missing, names.len(), file));
+    }
+    let unclaimed = names.iter().filter(|name| !claimed.contains(name.as_str()));
+    let unclaimed: Vec<String> = unclaimed.cloned().collect();
+    Err(missing_columns(&missing, names, &unclaimed, file))
 }
 
 /// What the export says of its columns.

@@ -10,6 +10,7 @@ mod collections;
 #[cfg(test)]
 mod conformance;
 mod csv;
+mod delta;
 mod fixed;
 pub(crate) mod json;
 mod json_document;
@@ -34,6 +35,7 @@ use crate::project::{Conversions, Encoding, Read as Declared};
 
 pub(super) use avro::Damage;
 pub(crate) use avro::text_of_avro;
+pub(super) use delta::{DeltaColumn, DeltaFiles};
 pub(super) use lines::unreadable;
 pub(super) use scratch::copy;
 pub(crate) use xlsx::{sheet_header, sheet_names, sheet_rows};
@@ -89,7 +91,9 @@ pub(crate) fn format(read: &Declared) -> Box<dyn Format> {
         Declared::Json(read) => Box::new(json_document::JsonDocument::new(read.clone())),
         Declared::Xlsx(read) => Box::new(xlsx::Xlsx::new(read.clone())),
         Declared::Avro(read) => Box::new(avro::Avro::new(read.clone())),
-        Declared::Parquet(read) => Box::new(parquet::Parquet::new(read.clone())),
+        Declared::Parquet(read) => Box::new(parquet::Parquet::new(read.conversions.clone())),
+        // its files; which they are, its log says
+        Declared::Delta(read) => Box::new(parquet::Parquet::new(read.conversions.clone())),
     }
 }
 

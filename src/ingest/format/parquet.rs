@@ -17,26 +17,22 @@ use crate::error::{Error, Result};
 use crate::ingest::conform::{Converter, Escaping};
 use crate::ingest::output::Place;
 use crate::ingest::reject::json_row;
-use crate::project::{Encoding, ParquetRead};
+use crate::project::{Conversions, Encoding};
 
 /// Parquet, converted as a source declares.
 pub(super) struct Parquet {
-    read: ParquetRead,
+    conversions: Conversions,
 }
 
 impl Parquet {
-    pub(super) fn new(read: ParquetRead) -> Self {
-        Self { read }
+    pub(super) fn new(conversions: Conversions) -> Self {
+        Self { conversions }
     }
 }
 
 impl Format for Parquet {
     fn converter(&self) -> Converter {
-        converter(
-            &self.read.conversions,
-            Encoding::Utf8,
-            Escaping::doubled(b"\""),
-        )
+        converter(&self.conversions, Encoding::Utf8, Escaping::doubled(b"\""))
     }
 
     fn decode(&self, bytes: &mut dyn Read, mut task: Decoding<'_>) -> Result<Seen> {
@@ -74,9 +70,9 @@ impl Format for Parquet {
     }
 }
 
-/// `first_row`: row of the batch's first record, from 1. `columns`: where each column of the contract stands in the file,
+/// Hands over one batch. `first_row`: row of the batch's first record, from 1. `columns`: where each column of the contract stands in the file,
 /// `None` where the path gives it. `wanted`: positions in the file of the batch's columns.
-fn write_batch(
+pub(super) fn write_batch(
     batch: &RecordBatch,
     first_row: i64,
     columns: &[Option<usize>],

@@ -124,6 +124,12 @@ impl TableIdentity {
     }
 }
 
+/// Schema, as the log writes it, and partition columns of a definition.
+pub(in crate::lake) fn schema_text(definition: &str) -> Result<(String, Vec<String>)> {
+    let meta_data = meta_data(definition)?;
+    Ok((meta_data.schema_string, meta_data.partition_columns))
+}
+
 /// Schema and partition columns of a definition.
 pub(super) fn shape(definition: &str) -> Result<(SchemaRef, Vec<String>)> {
     let meta_data = meta_data(definition)?;
@@ -133,7 +139,8 @@ pub(super) fn shape(definition: &str) -> Result<(SchemaRef, Vec<String>)> {
     ))
 }
 
-/// Refuses what our scan, which reads whole files by column name, would read wrongly.
+/// Refuses what our scan, which reads whole files by column name, would read wrongly. `known`: features of readers that
+/// make no difference to it.
 ///
 /// # Errors
 /// `Corrupt`, with the features' names.
@@ -141,13 +148,16 @@ pub(super) fn check_readable(
     protocol: &Protocol,
     meta_data: &MetaData,
     location: &str,
+    known: &[&str],
 ) -> Result<()> {
-    let features = protocol.reader_features.clone().unwrap_or_default();
+    let features = protocol.reader_features.iter().flatten();
+    let features: Vec<&str> = features.map(String::as_str).collect();
+    let is_unknown = |feature: &&str| !known.contains(feature);
     let mapped = meta_data
         .configuration
         .get("delta.columnMapping.mode")
         .is_some_and(|mode| mode != "none");
-    if protocol.min_reader_version > 3 || !features.is_empty() {
+    if protocol.min_reader_version > 3 || features.iter().any(is_unknown) {
         return Err(foreign(
             format!(
                 "the table asks its readers for version {} of the Delta protocol with [{}]",

@@ -22,6 +22,7 @@ use parquet::file::FOOTER_SIZE;
 use parquet::file::metadata::{FooterTail, ParquetMetaDataReader};
 
 pub(crate) use action::Add;
+pub(super) use definition::schema_text;
 pub(crate) use definition::{TableDefinition, TableIdentity};
 
 use self::replay::Replay;
@@ -44,6 +45,8 @@ pub(crate) struct DeltaLog {
     store: Store,
     /// Application id of this lake's transactions; not known to readers, who do not look for them.
     app_id: OnceLock<String>,
+    /// Features that a table may ask of its readers.
+    features: &'static [&'static str],
     /// By location and version, which never change: what was replayed once is not read again. Of a table a process looks at two
     /// or three, so that none need be given up, nor is a copy of one worth saving.
     states: Mutex<BTreeMap<(String, u64), TableState>>,
@@ -85,9 +88,18 @@ impl DeltaLog {
     /// The logs of the lake whose root is the store's root.
     pub(crate) fn new(store: Store) -> Self {
         Self {
+            features: &[],
             store,
             app_id: OnceLock::new(),
             states: Mutex::default(),
+        }
+    }
+
+    /// The logs of tables that others write and we only read, which may ask these features of their readers.
+    pub(super) fn of_others(store: Store, features: &'static [&'static str]) -> Self {
+        Self {
+            features,
+            ..Self::new(store)
         }
     }
 
@@ -293,7 +305,7 @@ impl TableLog for DeltaLog {
         let base = base.map(|(base, _)| base);
         self.replay_above(location, base, version, &mut replay)
             .await?;
-        let state = replay.finish(version, location)?;
+        let state = replay.finish(version, location, self.features)?;
         self.states().insert(key, state.clone());
         Ok(state)
     }

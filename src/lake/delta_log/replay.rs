@@ -45,11 +45,16 @@ impl Replay {
         Ok(())
     }
 
-    /// The state at the end.
+    /// The state at the end. `features`: those that the table may ask of its readers.
     ///
     /// # Errors
     /// `Corrupt` where no entry defined the table, or the definition is one that we would read wrongly.
-    pub(super) fn finish(self, version: u64, location: &str) -> Result<TableState> {
+    pub(super) fn finish(
+        self,
+        version: u64,
+        location: &str,
+        features: &[&str],
+    ) -> Result<TableState> {
         let (Some(protocol), Some(meta_data)) = (self.protocol, self.meta_data) else {
             return Err(
                 Error::corrupt("the table's log holds no protocol and metadata")
@@ -57,7 +62,7 @@ impl Replay {
                     .at(location),
             );
         };
-        check_readable(&protocol, &meta_data, location)?;
+        check_readable(&protocol, &meta_data, location, features)?;
         Ok(TableState {
             version,
             files: self.files,

@@ -16,6 +16,7 @@ use parquet::file::metadata::ParquetMetaData;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 use super::dictionary::dictionaries;
+use crate::diagnostic::Code;
 use crate::error::{Error, Result};
 use crate::store::failed_within;
 
@@ -168,8 +169,10 @@ async fn abort(writer: AsyncArrowWriter<BufWriter>) {
 fn failure(error: ParquetError, path: &Path) -> Error {
     failed_within(path.as_ref(), &error).unwrap_or_else(|| {
         Error::unavailable("a data file cannot be written")
+            .code(Code(703))
             .at(path.to_string())
             .caused_by(error)
+            .help("check that the lake is reachable, has room and may be written, then try again: nothing is lost")
     })
 }
 

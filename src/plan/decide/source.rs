@@ -1,6 +1,6 @@
 //! What a build does with a source: which exports it reads, which leave, and whether it reads all of them again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Decider;
 use crate::diagnostic::{Code, Diagnostic, Span};
@@ -87,7 +87,12 @@ impl Decider<'_> {
             let ready = available.iter().filter(|export| export.unready.is_none());
             ready.filter(move |export| export.state == state)
         };
-        let asked = available.iter().filter(|e| e.is_reloaded).count();
+        let orphans = self.orphans(plan, exports, is_paused);
+        let is_orphan = |export: &ObservedExport| orphans.contains(export.path.as_str());
+        let asked = available
+            .iter()
+            .filter(|e| e.is_reloaded || is_orphan(e))
+            .count();
         let changed = in_state(ExportState::Changed).count();
         let mut reasons = Vec::new();
         let new = in_state(ExportState::New).count();
@@ -141,10 +146,8 @@ impl Decider<'_> {
             self.refuse_reload_of_gone(plan, exports, cause);
             return (reload(leaving), reasons);
         }
-        let orphans = self.orphans(plan, exports);
-        let is_read = |export: &&&ObservedExport| {
-            is_new(export) || export.is_reloaded || orphans.contains(export.path.as_str())
-        };
+        let is_read =
+            |export: &&&ObservedExport| is_new(export) || export.is_reloaded || is_orphan(export);
         let action = Action::Ingest {
             exports: available
                 .iter()
@@ -170,26 +173,45 @@ impl Decider<'_> {
         })
     }
 
-    /// Exports that did not count since another with their content did, and that one leaves or changed.
+    /// Copies whose original no longer counts in their place: they are read. Where it leaves or changes with this build, each
+    /// of them must be there to be read.
     fn orphans<'e>(
         &mut self,
         plan: &TablePlan,
         exports: &'e [ObservedExport],
+        is_paused: bool,
     ) -> BTreeSet<&'e str> {
-        let loses_rows = |export: &&ObservedExport| {
-            export.is_in_table() && (export.is_excluded || export.state == ExportState::Changed)
+        let loses_rows = |export: &ObservedExport| {
+            let waits = is_paused || export.unready.is_some();
+            let is_read = export.state == ExportState::Changed && !waits;
+            export.is_in_table() && (export.is_excluded || is_read)
         };
-        let lost: BTreeSet<&str> = exports
+        let originals: BTreeMap<&str, &ObservedExport> = exports
             .iter()
-            .filter(loses_rows)
-            .map(|export| export.path.as_str())
+            .map(|export| (export.path.as_str(), export))
             .collect();
-        let orphans = exports.iter().filter(|export| {
-            let original = export.duplicate_of.as_deref();
-            !export.is_excluded && original.is_some_and(|original| lost.contains(original))
-        });
-        let (gone, there): (Vec<_>, Vec<_>) =
-            orphans.partition(|export| export.state == ExportState::Gone);
+        let mut orphans = BTreeSet::new();
+        let mut gone = Vec::new();
+        for export in exports.iter().filter(|export| !export.is_excluded) {
+            let Some(original) = export.duplicate_of.as_deref() else {
+                continue;
+            };
+            let original = originals.get(original).copied();
+            let leaves = original.is_some_and(loses_rows);
+            let counts = original.is_some_and(|original| {
+                original.is_in_table() && original.duplicate_of.is_none() && !leaves
+            });
+            let is_there = export.state != ExportState::Gone && !export.is_unreadable();
+            match (counts, is_there) {
+                (true, _) => {}
+                (false, true) if export.unready.is_none() => {
+                    orphans.insert(export.path.as_str());
+                }
+                (false, true) => {}
+                (false, false) if leaves => gone.push(export),
+                (false, false) => {}
+            }
+        }
         if let (Some(source), false) = (self.project.sources.get(&plan.table), gone.is_empty()) {
             self.mistakes.push(gone_mistake(
                 source,
@@ -198,7 +220,7 @@ impl Decider<'_> {
                 "put them back, or retract them too",
             ));
         }
-        there.iter().map(|export| export.path.as_str()).collect()
+        orphans
     }
 
     fn reload_reason(

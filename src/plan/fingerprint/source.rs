@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::{Fingerprints, hash, test_fields};
 use crate::plan::PublishedTable;
 use crate::project::{
-    Column, ColumnType, Contract, Conversions, Escape, Frame, Load, Negatives, OnDrift, Read,
-    Source, Spanned, TestKind,
+    Column, ColumnType, Contract, Conversions, DeltaVersion, Escape, Frame, Load, Negatives,
+    OnDrift, Read, Source, Spanned, TestKind,
 };
 
 /// Columns, types, where they come from, and the key by which records replace each other.
@@ -250,6 +250,16 @@ fn read_fields(read: &Read) -> Vec<String> {
         Read::Parquet(parquet) => {
             let mut fields = vec!["parquet".to_string()];
             fields.extend(conversion_fields(&parquet.conversions));
+            fields
+        }
+        Read::Delta(delta) => {
+            let at = match delta.at {
+                DeltaVersion::Newest => String::new(),
+                DeltaVersion::Numbered(version) => format!("version {version}"),
+                DeltaVersion::By(time) => format!("by {}", time.to_rfc3339()),
+            };
+            let mut fields = vec!["delta".to_string(), at];
+            fields.extend(conversion_fields(&delta.conversions));
             fields
         }
         Read::Xlsx(xlsx) => {

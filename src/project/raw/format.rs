@@ -2,7 +2,7 @@
 
 use super::super::Spanned;
 use super::declare::{choice, section, words};
-use super::decode::{Anything, FromText, Later, Mistake, Named, OneOrMany};
+use super::decode::{FromText, Mistake, Named, OneOrMany};
 use super::scalar::{Character, DateFormat, JsonPath, NumberSign, Signs, TimeFormat, Unit, Zone};
 use crate::diagnostic::nearest;
 use crate::project::Encoding;
@@ -25,8 +25,8 @@ choice! {
         Json("json"): RawJson,
         /// A sheet of an Excel workbook.
         Xlsx("xlsx"): RawXlsx,
-        /// A Delta table of someone else.
-        Delta("delta"): Later<Anything>,
+        /// A Delta table of someone else, at its newest version or one that is said; `files` names its folder.
+        Delta("delta"): RawDelta,
     }
 }
 
@@ -164,6 +164,17 @@ converted! {
 converted! {
     /// Parquet; the settings hold for text columns that the contract types otherwise.
     RawParquet {
+    }
+}
+
+converted! {
+    /// A Delta table of someone else; the settings hold for text columns that the contract types otherwise.
+    RawDelta {
+        /// The version that is read, whatever came after it. Default: the newest.
+        version: Option<Spanned<u64>>,
+        /// The version that was the newest at that time: `2026-03-01` is the midnight that began the day, in `zone`. Default: the
+        /// newest of all.
+        timestamp: Option<Spanned<String>>,
     }
 }
 

@@ -276,7 +276,7 @@ section! {
     RawMatchLimits {
         /// Candidate pairs of all rules. Default `200_000_000`.
         max_pairs: Option<u64>,
-        /// Share of a rule's pairs that one value may make, of rules that `block` names. Default `25%`.
+        /// Share of a rule's pairs that one value may make, of rules that `block` names; a value of up to 500 records may make any. Default `25%`.
         max_block_share: Option<Spanned<Limit>>,
         /// Share of known records whose id may change in one build. Default: any, and reported in `…_events`.
         max_churn: Option<Spanned<Limit>>,

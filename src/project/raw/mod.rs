@@ -34,7 +34,9 @@ pub(in crate::project) use decode::{
 pub(in crate::project) use drift::RawDrift;
 pub(in crate::project) use due::{RawDue, RawSender};
 pub(in crate::project) use format::Texts;
-pub(in crate::project) use format::{EscapeSign, NegativeForm, RawCsv, RawFixed, RawRead, RawXlsx};
+pub(in crate::project) use format::{
+    EscapeSign, NegativeForm, RawCsv, RawDelta, RawFixed, RawRead, RawXlsx,
+};
 pub(in crate::project) use golden::{RawGolden, RawGoldenField, RawSurvivor, Take};
 pub(in crate::project) use matching::{Expression, RawCompare, RawMatch};
 pub(in crate::project) use pipeline_file::{

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::super::instant::instant;
 use super::super::raw::{
     DateFormat, EscapeSign, JsonPath, Mistake, NegativeForm, NumberSign, OneOrMany, RawCsv,
-    RawDrift, RawDue, RawFixed, RawFreshness, RawRead, RawReady, RawSender, RawSource, RawXlsx,
-    Signs, Texts, TimeFormat, Unit,
+    RawDelta, RawDrift, RawDue, RawFixed, RawFreshness, RawRead, RawReady, RawSender, RawSource,
+    RawXlsx, Signs, Texts, TimeFormat, Unit,
 };
 use super::super::{
-    AvroRead, Conversions, CsvRead, Drift, Due, Encoding, Escape, FixedRead, Frame, Freshness,
-    JsonRead, Load, Marker, NdjsonRead, Negatives, OnDrift, OnUnreadable, ParquetRead, PathPattern,
-    Read, Ready, Sender, Source, Spanned, XlsxRead,
+    AvroRead, Conversions, CsvRead, DeltaRead, DeltaVersion, Drift, Due, Encoding, Escape,
+    FixedRead, Frame, Freshness, JsonRead, Load, Marker, NdjsonRead, Negatives, OnDrift,
+    OnUnreadable, ParquetRead, PathPattern, Read, Ready, Sender, Source, Spanned, XlsxRead,
 };
 use super::settings::SECRET;
 use super::{Settings, blame};
@@ -71,7 +72,7 @@ pub(super) fn resolve(
         let mut check = Check { file, found };
         let read = check.read(raw.read.value, settings);
         let drift = check.drift(raw.drift, &read);
-        let load = raw.load.map(|load| load.value).unwrap_or_default();
+        let load = check.load(raw.load, &read, raw.table.span);
         let unreadable = check.unreadable(raw.unreadable, load);
         let member = raw.member.and_then(|member| check.member(member));
         let freshness = check.freshness(raw.freshness);
@@ -194,7 +195,38 @@ impl Check<'_> {
                 conversions: conversions!(self, raw, zone),
             }),
             RawRead::Xlsx(raw) => Read::Xlsx(self.xlsx(raw, zone)),
-            RawRead::Delta(later) => later.never(),
+            RawRead::Delta(raw) => Read::Delta(self.delta(raw, zone)),
+        }
+    }
+
+    fn delta(&mut self, raw: RawDelta, zone: chrono_tz::Tz) -> DeltaRead {
+        let at = match (&raw.version, &raw.timestamp) {
+            (None, None) => DeltaVersion::Newest,
+            (Some(version), None) => DeltaVersion::Numbered(version.value),
+            (Some(_), Some(timestamp)) => {
+                let mistake = Mistake::new(164, "`timestamp` beside `version`");
+                let help = "each says which version is read: keep one";
+                let mistake = mistake.help(help);
+                self.found.push(blame(self.file, timestamp.span, mistake));
+                DeltaVersion::Newest
+            }
+            (None, Some(timestamp)) => {
+                let zone = raw.zone.as_ref().map_or(zone, |zone| zone.0);
+                match instant(&timestamp.value, zone) {
+                    Some(time) => DeltaVersion::By(time),
+                    None => {
+                        let message = format!("`{}` is no time", timestamp.value);
+                        let help = "`2026-03-01`, `2026-03-01 06:00`, or one with a zone: `2026-03-01T06:00:00Z`";
+                        let mistake = Mistake::new(164, message).help(help);
+                        self.found.push(blame(self.file, timestamp.span, mistake));
+                        DeltaVersion::Newest
+                    }
+                }
+            }
+        };
+        DeltaRead {
+            at,
+            conversions: conversions!(self, raw, zone),
         }
     }
 
@@ -309,6 +341,20 @@ impl Check<'_> {
         self.found
             .push(blame(self.file, mode.span, mistake.help(help)));
         default
+    }
+
+    /// A Delta table is read whole.
+    fn load(&mut self, raw: Option<Spanned<Load>>, read: &Read, table: Span) -> Load {
+        let (load, span) = match raw {
+            Some(raw) => (raw.value, raw.span),
+            None => (Load::default(), table),
+        };
+        if matches!(read, Read::Delta(_)) && load != Load::Replace {
+            let mistake = Mistake::new(163, "a Delta table that is not loaded by `load: replace`");
+            let help = "each version is read whole, and is the whole truth: say `load: replace`";
+            self.found.push(blame(self.file, span, mistake.help(help)));
+        }
+        load
     }
 
     fn member(&mut self, raw: Spanned<PathPattern>) -> Option<PathPattern> {

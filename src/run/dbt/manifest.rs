@@ -627,6 +627,7 @@ fn format_of(read: &Read) -> &'static str {
         Read::Json(_) => "json",
         Read::Avro(_) => "avro",
         Read::Parquet(_) => "parquet",
+        Read::Delta(_) => "delta",
         Read::Xlsx(_) => "xlsx",
     }
 }

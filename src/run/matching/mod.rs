@@ -10,6 +10,7 @@ mod model_file;
 mod read;
 mod review;
 mod sample;
+mod since;
 mod tables;
 mod train;
 mod truth;
@@ -33,6 +34,7 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 
 use model_file::rows_of_file;
 use read::{Reading, place_of, reading, records};
+use since::Changes;
 use tables::{
     arrow, batch, edges, ids, model, new_events, redirects, review, rows_of, speaks_of, to_review,
 };
@@ -42,7 +44,8 @@ use crate::diagnostic::Code;
 use crate::engine::Joins;
 use crate::error::{Error, Result};
 use crate::identity::{
-    Assigned, Event, Feature, Model, Records, Refusal, Resolved, Rule, Settings, assign, resolve,
+    Assigned, Event, Feature, Increment, Model, Records, Refusal, Resolved, Rule, Settings, assign,
+    resolve, resolve_again,
 };
 use crate::name::TableName;
 use crate::plan::{MatchPlan, Reason, TablePlan};
@@ -75,6 +78,15 @@ impl Execution {
         };
         let threads = self.runner.resources.threads;
         let settings = settings(matched, &reading, threads, self.request.as_of);
+        let decisions = self.decisions(matched, &read.keys).await?;
+        let since = self.since(plan, matched, &reading, &read, &registry, &decisions);
+        let since = since.await?;
+        let changes = since.as_ref().map(|since| since.changes);
+        let before = since.map(|since| {
+            // behind the records of now, so that both are in one numbering
+            read.batches.push(since.gone);
+            since.before
+        });
         let mut records = records(matched, &reading, &mut read, threads)?;
         let memory = self.memory_for(&records, matching)?;
         let known = speaks_of(&known, matched)
@@ -83,15 +95,25 @@ impl Execution {
         if let (Some(pinned), None) = (&matching.model, &known) {
             return Err(not_of_these_records(pinned, matching));
         }
-        let decisions = self.decisions(matched, &read.keys).await?;
         records.decisions.clone_from(&decisions.of_pairs);
-        let resolved = tokio::task::spawn_blocking(move || resolve(records, &settings, known))
+        let resolving = move || match (before, known) {
+            (Some(before), Some(known)) if known.is_whole() => {
+                resolve_again(&records, before, &settings, known)
+            }
+            (Some(_), known) => resolve(records.without_gone(), &settings, known),
+            (None, known) => resolve(records, &settings, known),
+        };
+        let resolved = tokio::task::spawn_blocking(resolving)
             .await
             .map_err(|error| Error::internal("matching broke off").caused_by(error))?
             .map_err(|refusal| refused(&refusal, matched))?;
         let assigned = assign(&read.keys, &resolved.cluster_of, &registry);
         check_churn(matching, &assigned)?;
-        self.record_note(&plan.table, summary(&assigned, &resolved));
+        let mut note = summary(&assigned, &resolved);
+        if let (Some(changes), Some(increment)) = (changes, resolved.increment) {
+            note.push_str(&told_of(changes, increment));
+        }
+        self.record_note(&plan.table, note);
         drop(memory);
         let key = &read.key;
         let events = self.published_beside(matching, MatchTable::Events).await?;
@@ -240,6 +262,30 @@ fn check_churn(matching: &Matching, assigned: &Assigned) -> Result<()> {
     .code(Code(812))
     .at(matching.declared_at.location())
     .help("look at what changed in the records; where it is right, raise `limits: {max_churn}` for one build"))
+}
+
+/// `; increment: 20 records new, 3 changed; 812 pairs compared, 17,204 kept`.
+fn told_of(changes: Changes, increment: Increment) -> String {
+    let told = [
+        (changes.new, "new"),
+        (changes.changed, "changed"),
+        (changes.gone, "gone"),
+    ];
+    let told = told.iter().filter(|(count, _)| *count > 0);
+    let told: Vec<String> = told
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    format!(
+        "; increment: records {}; {} pairs compared, {} stand; {} ids looked at again",
+        if told.is_empty() {
+            "as they were".to_string()
+        } else {
+            told.join(", ")
+        },
+        increment.compared,
+        increment.kept,
+        increment.clusters
+    )
 }
 
 /// `2,011 ids: 31 new, 4 merged, 17 pairs to review`.

@@ -49,7 +49,7 @@ pub(super) struct Read {
     /// Each record's key as one text.
     pub(super) keys: Vec<String>,
     /// What is compared, until it was encoded.
-    batches: Vec<RecordBatch>,
+    pub(super) batches: Vec<RecordBatch>,
 }
 
 impl Read {
@@ -240,7 +240,7 @@ impl Execution {
         }
     }
 
-    async fn query_of(&self, content: &Content, sql: &str) -> Result<RecordBatch> {
+    pub(super) async fn query_of(&self, content: &Content, sql: &str) -> Result<RecordBatch> {
         let tables = BTreeMap::from([(content.name.clone(), content.provider()?)]);
         let session = self.catalog.engine().session(&tables, Joins::Hash)?;
         let frame = session.sql(sql).await.map_err(engine::failure)?;
@@ -471,7 +471,7 @@ fn no_key_twice(keys: &[String], matching: &Matching) -> Result<()> {
 }
 
 /// Each row's key as one text; a part cannot hold the sign between two.
-fn keys_of(columns: &[ArrayRef], matching: &Matching) -> Result<Vec<String>> {
+pub(super) fn keys_of(columns: &[ArrayRef], matching: &Matching) -> Result<Vec<String>> {
     let columns = columns.iter().map(texts).collect::<Result<Vec<_>>>()?;
     let Some((first, rest)) = columns.split_first() else {
         return Ok(Vec::new());

@@ -134,12 +134,15 @@ fn open_with(bucket: &Bucket, environment: &Environment) -> Result<Arc<dyn Objec
 const PATIENCE: u64 = 30;
 const PATIENCE_VARIABLE: &str = "KILDE_STORAGE_PATIENCE";
 
-/// What passes in half a minute is waited for: a nightly build must survive it. Waits grow by half each, and differ by
-/// chance, so that many builders that were turned away do not come back at once.
+/// How long a request is tried again and again.
 ///
 /// # Errors
 /// `Config` where the variable is no number.
-fn patient(environment: &Environment) -> Result<RetryConfig> {
+pub(super) fn patience() -> Result<Duration> {
+    patience_of(&Environment::of_process())
+}
+
+fn patience_of(environment: &Environment) -> Result<Duration> {
     let seconds = match environment.get(PATIENCE_VARIABLE) {
         Some(text) => text.parse().map_err(|_| {
             Error::config(format!("{PATIENCE_VARIABLE} is no number of seconds"))
@@ -147,6 +150,15 @@ fn patient(environment: &Environment) -> Result<RetryConfig> {
         })?,
         None => PATIENCE,
     };
+    Ok(Duration::from_secs(seconds))
+}
+
+/// What passes in half a minute is waited for: a nightly build must survive it. Waits grow by half each, and differ by
+/// chance, so that many builders that were turned away do not come back at once.
+///
+/// # Errors
+/// `Config` where the variable is no number.
+fn patient(environment: &Environment) -> Result<RetryConfig> {
     Ok(RetryConfig {
         backoff: BackoffConfig {
             init_backoff: Duration::from_millis(100),
@@ -155,7 +167,7 @@ fn patient(environment: &Environment) -> Result<RetryConfig> {
         },
         // so many that time alone decides
         max_retries: 1000,
-        retry_timeout: Duration::from_secs(seconds),
+        retry_timeout: patience_of(environment)?,
     })
 }
 

@@ -15,7 +15,7 @@ use std::io::Read;
 
 use super::objects::Objects;
 use super::paths::Paths;
-use super::{Decoding, Format, Seen, converter};
+use super::{Decoding, Format, Seen, converter, layout};
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
 use crate::ingest::conform::{Converter, Escaping};
@@ -102,6 +102,7 @@ impl Format for Avro {
             let byte = 0;
             refused(Fault::Damage(Damage { byte, what }))
         })?;
+        self.refuse_missing(&schema, &task)?;
         let mut paths = Paths::of(task.conformer, self.read.explode.as_deref());
         let mut batch = Batch::default();
         while let Some(block) = container.next().map_err(refused)? {
@@ -131,6 +132,20 @@ impl Format for Avro {
             header: None,
             ignored: paths.into_ignored(),
         })
+    }
+}
+
+impl Avro {
+    /// # Errors
+    /// `Input` K0401 where no record can have a column of the contract: the schema says so before the first.
+    fn refuse_missing(&self, schema: &Schema, task: &Decoding<'_>) -> Result<()> {
+        let within = |path: &str| {
+            let list = self.read.explode.as_deref()?;
+            Some(format!("{}.{path}", list.join(".")))
+        };
+        let is_there =
+            |path: &str| schema.has(path) || within(path).is_some_and(|path| schema.has(&path));
+        layout::refuse_missing_paths(task.conformer, &schema.names(), is_there, task.file)
     }
 }
 

@@ -84,6 +84,33 @@ impl Schema {
         self.root
     }
 
+    /// The fields of a record.
+    pub(super) fn names(&self) -> Vec<String> {
+        match self.at(self.root) {
+            Type::Record(fields) => fields.iter().map(|(name, _)| name.clone()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether a record may have something under a path, such as `buyer.email`; that of a list leads into its items.
+    pub(super) fn has(&self, path: &str) -> bool {
+        self.reaches(self.root, path)
+    }
+
+    fn reaches(&self, at: At, path: &str) -> bool {
+        let (first, rest) = path.split_once('.').unwrap_or((path, ""));
+        match self.at(at) {
+            Type::Record(fields) => {
+                let mut meant = fields.iter().filter(|(name, _)| name == first);
+                meant.any(|(_, field)| rest.is_empty() || self.reaches(*field, rest))
+            }
+            Type::Union(branches) => branches.iter().any(|branch| self.reaches(*branch, path)),
+            Type::Array(item) => self.reaches(*item, path),
+            Type::Map(_) => true,
+            _ => false,
+        }
+    }
+
     pub(super) fn at(&self, at: At) -> &Type {
         &self.types[at]
     }

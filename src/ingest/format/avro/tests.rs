@@ -180,14 +180,37 @@ async fn values_without_a_byte_end_where_no_block_could_hold_them() {
     let schema = r#"{"type": "record", "name": "r", "fields": [
         {"name": "order_id", "type": {"type": "array", "items": "null"}}]}"#;
     let values = Values::default().long(i64::MAX).long(0).0;
-    let refusal = orders()
+    let bench = Bench::new(
+        source(avro(), Load::Append),
+        contract(&[], &[("order_id", ColumnType::Varchar)]),
+    );
+    let refusal = bench
         .refusal("a", container(schema, "null", &[(1, values)]))
         .await;
     assert!(refusal.contains("more values than it can"), "{refusal}");
     let schema = r#"{"type": "record", "name": "r", "fields": []}"#;
     let blocks = [(i64::MAX, Vec::new())];
+    let refusal = bench.refusal("a", container(schema, "null", &blocks)).await;
+    assert!(refusal.contains("K0401"), "{refusal}");
+}
+
+#[tokio::test]
+async fn a_column_that_no_record_can_have_refuses_the_export_and_a_null_one_does_not() {
+    let values = order(7, &[0x04, 0xd2]).0;
+    let renamed = SCHEMA.replace("\"due\"", "\"dueOn\"");
     let refusal = orders()
-        .refusal("a", container(schema, "null", &blocks))
+        .refusal("a", container(&renamed, "null", &[(1, values.clone())]))
         .await;
-    assert!(refusal.contains("more values than it can"), "{refusal}");
+    assert!(
+        refusal.contains("K0401") && refusal.contains("no column `due`\n"),
+        "{refusal}"
+    );
+    let nested = SCHEMA.replace("\"email\", \"type\"", "\"mail\", \"type\"");
+    let refusal = orders()
+        .refusal("a", container(&nested, "null", &[(1, values)]))
+        .await;
+    assert!(
+        refusal.contains("`buyer.email`, `buyer.referrer.email`"),
+        "{refusal}"
+    );
 }

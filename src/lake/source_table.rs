@@ -1,0 +1,162 @@
+//! A Delta table of somebody else, at one version: the files that are it, and what its log says of their columns.
+
+use std::collections::BTreeMap;
+
+use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use serde::Deserialize;
+
+use super::delta_log::{Add, DeltaLog, schema_text};
+use super::path;
+use crate::diagnostic::Code;
+use crate::error::{Error, ErrorKind, Result};
+use crate::release::TableLog;
+use crate::store::Store;
+
+/// Features of readers that make no difference to who reads whole files by the names of their columns. Files of which a
+/// deletion vector takes rows are refused one by one, tables whose columns have other names in their files as a whole.
+const FEATURES: [&str; 7] = [
+    "timestampNtz",
+    "deletionVectors",
+    "columnMapping",
+    "v2Checkpoint",
+    "vacuumProtocolCheck",
+    "typeWidening",
+    "typeWidening-preview",
+];
+
+/// A table at one version.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SourceVersion {
+    /// In the order of the table.
+    pub(crate) columns: Vec<SourceColumn>,
+    /// By path.
+    pub(crate) files: Vec<SourceFile>,
+}
+
+/// A column of such a table.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SourceColumn {
+    pub(crate) name: String,
+    /// What its values are, where the log has them and not the files.
+    pub(crate) partition: Option<DataType>,
+}
+
+/// A Parquet file of such a table.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SourceFile {
+    /// Path in the store.
+    pub(crate) path: String,
+    pub(crate) size: u64,
+    /// Values of the partition columns, as text.
+    pub(crate) partition_values: BTreeMap<String, Option<String>>,
+}
+
+/// The table whose log has an entry at `location`, at a version.
+///
+/// # Errors
+/// `Input` K0191 for a table that cannot be read rightly; what storage says otherwise.
+pub(crate) async fn source_version(
+    store: &Store,
+    location: &str,
+    version: u64,
+) -> Result<SourceVersion> {
+    let log = DeltaLog::of_others(store.clone(), &FEATURES);
+    let state = log.state(location, version).await;
+    let state = state.map_err(|error| as_of_others(error, location, version))?;
+    let read = || -> Result<SourceVersion> {
+        let (schema, partition_columns) = schema_text(&state.definition)?;
+        let files = state.files.values().map(|live| {
+            Ok(SourceFile {
+                path: format!("{location}/{}", path::from_log(&live.path)?),
+                size: live.size,
+                partition_values: Add::of_line(&live.add)?.partition_values,
+            })
+        });
+        Ok(SourceVersion {
+            columns: columns(&schema, &partition_columns)?,
+            files: files.collect::<Result<_>>()?,
+        })
+    };
+    read().map_err(|error| as_of_others(error, location, version))
+}
+
+/// What is wrong with a table of ours would be damage; one of others is what it is.
+fn as_of_others(error: Error, location: &str, version: u64) -> Error {
+    if error.kind() != ErrorKind::Corrupt {
+        return error;
+    }
+    Error::input(format!(
+        "version {version} of the Delta table cannot be read: {}",
+        error.message()
+    ))
+    .code(Code(191))
+    .at(location)
+    .help("`kilde explain K0191` says which tables are read")
+}
+
+#[derive(Deserialize)]
+struct Schema {
+    fields: Vec<Column>,
+}
+
+#[derive(Deserialize)]
+struct Column {
+    name: String,
+    #[serde(rename = "type")]
+    data_type: serde_json::Value,
+}
+
+fn columns(schema: &str, partition_columns: &[String]) -> Result<Vec<SourceColumn>> {
+    let schema: Schema = serde_json::from_str(schema).map_err(|error| {
+        Error::corrupt("its schema is none")
+            .code(Code(802))
+            .caused_by(error)
+    })?;
+    let column = |column: Column| {
+        let is_partition = partition_columns.contains(&column.name);
+        let data_type = column.data_type.as_str().map(partition_type);
+        SourceColumn {
+            partition: is_partition.then(|| data_type.unwrap_or(DataType::Utf8)),
+            name: column.name,
+        }
+    };
+    Ok(schema.fields.into_iter().map(column).collect())
+}
+
+/// The type of a partition column; of one that only text can be, text.
+fn partition_type(name: &str) -> DataType {
+    match name {
+        "byte" | "short" | "integer" | "long" => DataType::Int64,
+        "float" => DataType::Float32,
+        "double" => DataType::Float64,
+        "boolean" => DataType::Boolean,
+        "date" => DataType::Date32,
+        "timestamp" => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        "timestamp_ntz" => DataType::Timestamp(TimeUnit::Microsecond, None),
+        // decimals are read from their digits
+        _ => DataType::Utf8,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_say_which_of_them_the_log_has() {
+        let schema = r#"{"type":"struct","fields":[
+            {"name":"id","type":"long","nullable":true,"metadata":{}},
+            {"name":"on","type":"date","nullable":true,"metadata":{}},
+            {"name":"tags","type":{"type":"array","elementType":"string","containsNull":true},"nullable":true,"metadata":{}}]}"#;
+        let columns = columns(schema, &["on".to_string()]).unwrap();
+        let said: Vec<_> = columns
+            .iter()
+            .map(|c| (c.name.as_str(), c.partition.clone()))
+            .collect();
+        assert_eq!(
+            said,
+            [("id", None), ("on", Some(DataType::Date32)), ("tags", None)]
+        );
+        assert!(super::columns("{}", &[]).is_err());
+    }
+}
