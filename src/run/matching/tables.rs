@@ -101,14 +101,18 @@ pub(super) fn redirects(assigned: &Assigned) -> Vec<ArrayRef> {
     vec![Arc::new(old), Arc::new(new)]
 }
 
-pub(super) fn new_events(assigned: &Assigned, now: i64) -> Vec<ArrayRef> {
-    let parts = |event: &Event| match event {
+/// The id of an event, its word, the other id and how many records.
+fn row_of(event: &Event) -> (&str, &'static str, Option<&str>, Option<i64>) {
+    match event {
         Event::Created { id, records } => (id, "created", None, Some(*records as i64)),
         Event::Merged { id, into } => (id, "merged", Some(into), None),
         Event::Split { id, from, records } => (id, "split", Some(from), Some(*records as i64)),
         Event::Retired { id } => (id, "retired", None, None),
-    };
-    let rows = || assigned.events.iter().map(parts);
+    }
+}
+
+pub(super) fn new_events(assigned: &Assigned, now: i64) -> Vec<ArrayRef> {
+    let rows = || assigned.events.iter().map(row_of);
     let ids: StringArray = rows().map(|row| Some(row.0)).collect();
     let events: StringArray = rows().map(|row| Some(row.1)).collect();
     let others: StringArray = rows().map(|row| row.2).collect();
