@@ -105,8 +105,10 @@ pub(super) fn redirects(assigned: &Assigned) -> Vec<ArrayRef> {
 fn row_of(event: &Event) -> (&str, &'static str, Option<&str>, Option<i64>) {
     match event {
         Event::Created { id, records } => (id, "created", None, Some(*records as i64)),
-        Event::Merged { id, into } => (id, "merged", Some(into), None),
-        Event::Split { id, from, records } => (id, "split", Some(from), Some(*records as i64)),
+        Event::Merged { id, into } => (id, "merged", Some(into.as_str()), None),
+        Event::Split { id, from, records } => {
+            (id, "split", Some(from.as_str()), Some(*records as i64))
+        }
         Event::Retired { id } => (id, "retired", None, None),
     }
 }
