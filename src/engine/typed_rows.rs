@@ -137,6 +137,27 @@ mod tests {
     use crate::column_type::ColumnType;
 
     #[test]
+    fn rows_are_in_order_where_none_comes_before_the_one_in_front_of_it() {
+        let order = SortOptions::default();
+        let rows = |cells: &[(Option<&str>, Option<&str>)]| {
+            let one: StringArray = cells.iter().map(|cell| cell.0).collect();
+            let two: StringArray = cells.iter().map(|cell| cell.1).collect();
+            let columns: [(&str, ArrayRef); 2] = [("one", Arc::new(one)), ("two", Arc::new(two))];
+            RecordBatch::try_from_iter(columns).unwrap()
+        };
+        let sorted = rows(&[
+            (None, Some("z")),
+            (Some("a"), Some("y")),
+            (Some("a"), Some("z")),
+        ]);
+        let names = ["one", "two"].map(String::from);
+        assert!(are_sorted(&sorted, &names, order).unwrap());
+        assert!(are_sorted(&rows(&[]), &names, order).unwrap());
+        let by_two = ["two", "one"].map(String::from);
+        assert!(!are_sorted(&sorted, &by_two, order).unwrap());
+    }
+
+    #[test]
     fn cells_that_do_not_fit_are_named_and_not_rounded_or_lost() {
         let types = ["bigint", "decimal(6,2)", "date", "boolean", "varchar"];
         let fields = types.map(|name| {
