@@ -11,7 +11,7 @@ use crate::engine::{self, FileSet};
 use crate::error::{Error, Result};
 use crate::lake::{self, DeltaLog};
 use crate::name::TableName;
-use crate::release::{LiveFile, TableEntry, TableLog};
+use crate::release::{LiveFile, TableEntry, TableLog, TableState};
 
 /// One table's whole content, published or a candidate.
 #[derive(Clone, Debug)]
@@ -56,16 +56,31 @@ impl Content {
                     .help("it was made anew since, or its folder was replaced: `kilde releases show N` tells when it changed"),
             );
         }
-        let file_set = log.file_set(&entry.location, &state).await?;
+        let content = Self::of_state(log, name, &entry.location, state).await?;
         Ok(Self {
-            name: name.clone(),
-            location: entry.location.clone(),
-            table_id: entry.table_id.clone(),
-            version: Some(version),
-            files: state.files,
-            definition: state.definition,
             rows: entry.facts.rows,
             digest: entry.facts.digest.clone(),
+            ..content
+        })
+    }
+
+    /// What a table's log says that a table holds, published or not: neither its rows nor their digest are known.
+    pub(crate) async fn of_state(
+        log: &DeltaLog,
+        name: &TableName,
+        location: &str,
+        state: TableState,
+    ) -> Result<Self> {
+        let file_set = log.file_set(location, &state).await?;
+        Ok(Self {
+            name: name.clone(),
+            location: location.to_string(),
+            table_id: lake::TableIdentity::of(&state.definition)?.id,
+            version: Some(state.version),
+            files: state.files,
+            definition: state.definition,
+            rows: 0,
+            digest: String::new(),
             file_set,
         })
     }

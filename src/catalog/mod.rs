@@ -24,7 +24,7 @@ use crate::engine::{Engine, FunctionRegistry};
 use crate::error::{Error, Result};
 use crate::lake::DeltaLog;
 use crate::name::{ReleaseNumber, TableName};
-use crate::release::{Lake, Release, TableEntry, restore_or_rebuild};
+use crate::release::{Lake, Release, TableEntry, TableState, restore_or_rebuild};
 
 /// The tables of a lake, for reading.
 #[derive(Clone, Debug)]
@@ -87,6 +87,11 @@ impl Catalog {
                 release.number
             ))),
         }
+    }
+
+    /// What a table's log says that a table holds, whether a release pins that or not.
+    pub(crate) async fn content_of(&self, name: &TableName, state: TableState) -> Result<Content> {
+        Content::of_state(&self.log, name, &name.location(), state).await
     }
 
     /// A published table's content at the version that the release pins.

@@ -13,7 +13,7 @@ use super::style::{self, BAD, DOUBT, FAINT, GOOD, STRONG, styled};
 use crate::clock::{Clock, SystemClock};
 use crate::diagnostic::printable;
 use crate::error::{Error, ErrorKind, Result};
-use crate::name::TableName;
+use crate::name::{ReleaseNumber, TableName};
 use crate::project::{Load, Project};
 use crate::quality::Outcome;
 use crate::run::{
@@ -48,7 +48,7 @@ pub(super) struct Build {
     )]
     allow_breaking: Vec<String>,
     /// Accept a loss: the newest export of a `load: replace` source although it has under 80 % of the records of the last one;
-    /// with `--rebuild`, what the table held and no build can make again
+    /// with `--rebuild`, what the table held and no build can make again; with `--give-up`, records whose exports are gone
     #[arg(
         long,
         env = "KILDE_ACCEPT",
@@ -72,6 +72,9 @@ pub(super) struct Build {
         value_delimiter = ','
     )]
     rebuild: Vec<String>,
+    /// Give up a decided release of which a part is lost, so that nobody can finish it, and make the next one
+    #[arg(long, env = "KILDE_GIVE_UP", value_name = "N")]
+    give_up: Option<u64>,
     #[command(flatten)]
     wait: WaitOptions,
     /// Leave maintenance to `kilde maintain`, even where some is due
@@ -112,11 +115,14 @@ impl Build {
         };
         let rebuilt = self.rebuild.iter().map(|name| published(&project, name));
         request.rebuild = rebuilt.collect::<Result<_>>()?;
+        request.give_up = self.give_up.map(ReleaseNumber);
         let accepted = self
             .accept
             .iter()
             .map(|name| match published(&project, name) {
-                Ok(table) if request.rebuild.contains(&table) => Ok(table),
+                Ok(table) if request.rebuild.contains(&table) || self.give_up.is_some() => {
+                    Ok(table)
+                }
                 _ => replaced(&project, name),
             });
         request.accept = accepted.collect::<Result<_>>()?;
@@ -203,6 +209,7 @@ pub(super) fn render(report: &RunReport, project: &Project) -> String {
     let mut text = head(report, project);
     text.push_str(&exports(report));
     text.push_str(&steps(report));
+    text.push_str(&overruled(report));
     text.push_str(&foot(report));
     if let Some(latest) = &report.latest {
         text.push_str(&super::latest::render(latest));
@@ -435,6 +442,26 @@ fn steps(report: &RunReport) -> String {
     }
     text.push_str(&columns.render("  "));
     text.push_str(&held::lines(report, false));
+    text
+}
+
+/// What other tools wrote in the moment of publishing, and what was given up.
+fn overruled(report: &RunReport) -> String {
+    let mut text = String::new();
+    for overruled in &report.overruled {
+        let words = printable(&overruled.text);
+        text.push_str(&format!(
+            "  {} release {}: {words}\n",
+            styled(DOUBT, "!"),
+            overruled.release
+        ));
+    }
+    if let Some(number) = report.given_up {
+        text.push_str(&format!(
+            "  {} release {number} could not be finished and is given up: it holds what the one before held\n",
+            styled(DOUBT, "!")
+        ));
+    }
     text
 }
 

@@ -62,6 +62,11 @@ fn head(story: &ReleaseStory, project: &Project) -> String {
         text.push_str(&format!(" · {}", format::seconds(seconds)));
     }
     text.push('\n');
+    if story.is_given_up {
+        text.push_str(
+            "it could not be finished and was given up: it holds what the one before held\n",
+        );
+    }
     if let Some(number) = story.rollback_of {
         text.push_str(&format!("a rollback: what release {number} held, again\n"));
     }

@@ -44,6 +44,9 @@ impl Releases {
                     .rollback_of
                     .map(|number| format!("rollback to {number}")),
             );
+            if release.is_given_up() {
+                notes.push("could not be finished, given up".to_string());
+            }
             if !release.held.is_empty() {
                 let names: Vec<String> = release.held.keys().map(ToString::to_string).collect();
                 notes.push(format!("{} {}", held::MARK, names.join(", ")));

@@ -14,7 +14,7 @@ use super::map::Release;
 use super::stage::StagedBytes;
 use super::{json, layout};
 use crate::diagnostic::Code;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::name::{ClaimNumber, ReleaseNumber, RunId};
 use crate::store::{Lock, LockGuard, Store};
 
@@ -72,6 +72,8 @@ pub(crate) struct Claim {
     /// The log up to our own last entry; whatever comes after it is a rival's and ends this claim.
     pub(super) view: LogView,
     pub(super) base: Option<Release>,
+    /// The base was decided by another run, which told nobody, and is seen by readers since this claim.
+    has_settled: bool,
     /// No entry may be appended any more.
     closed: bool,
     lock: Option<LockGuard>,
@@ -110,12 +112,23 @@ impl Drop for Heart {
 }
 
 impl Lake {
-    /// Claims the lake for a run, and settles first what a dead claimant published.
+    /// As most tests claim.
+    #[cfg(test)]
+    pub(crate) async fn claim(&self, run: &RunId) -> Result<Claim> {
+        self.claim_giving_up(run, None).await
+    }
+
+    /// Claims the lake for a run, and settles first what a dead claimant published; gives it up instead where it cannot be
+    /// finished and is the release that the caller names.
     ///
     /// # Errors
     /// `Conflict` K0706 while another run holds it; `Config` where the lake is a newer kilde's or its storage cannot
-    /// carry it.
-    pub(crate) async fn claim(&self, run: &RunId) -> Result<Claim> {
+    /// carry it; `Corrupt` K0710, K0714, K0728 where a part of the lake is lost.
+    pub(crate) async fn claim_giving_up(
+        &self,
+        run: &RunId,
+        give_up: Option<ReleaseNumber>,
+    ) -> Result<Claim> {
         let lock = match self.store.try_lock(layout::LOCK).await? {
             Lock::Held(guard) => Some(guard),
             Lock::Unsupported => None,
@@ -126,6 +139,7 @@ impl Lake {
         };
         let lake_id = self.identity().await?;
         let mut view = self.log().await?;
+        self.check_end(&view).await?;
         if let Some(open) = view.open_claim()
             && lock.is_none()
             && self.is_alive(open.number).await?
@@ -147,6 +161,7 @@ impl Lake {
             number,
             view,
             base: None,
+            has_settled: false,
             closed: false,
             lock,
             heart: None,
@@ -155,7 +170,18 @@ impl Lake {
         if self.beats {
             claim.keep_alive_every(BEAT_EVERY);
         }
-        claim.base = claim.settled_base().await?;
+        match claim.settled_base(give_up).await {
+            Ok(base) => claim.base = base,
+            Err(error) => {
+                // nobody need wait for a claim that came to nothing
+                if error.kind() == ErrorKind::Corrupt
+                    && let Err(stays) = claim.yield_(YieldReason::NothingToDo).await
+                {
+                    tracing::debug!("the claim stays open: {}", stays.brief());
+                }
+                return Err(error);
+            }
+        }
         claim.ensure_not_fenced().await?;
         Ok(claim)
     }
@@ -165,6 +191,7 @@ impl Lake {
         let bytes = match self.store.get(layout::FORMAT).await? {
             Some(bytes) => bytes,
             None => {
+                self.refuse_without_identity().await?;
                 self.store.probe(&layout::probe(self.clock.nonce())).await?;
                 let lake_id = format!("{:016x}{:016x}", self.clock.nonce(), self.clock.nonce());
                 let format = Format {
@@ -181,6 +208,78 @@ impl Lake {
         let format = log::read_versioned(layout::FORMAT, &bytes, |format: &Format| format.format)?;
         self.tables.belongs_to(&format.lake_id);
         Ok(format.lake_id)
+    }
+
+    /// A place without `format.json` is a new lake only where nothing of an older one lies there.
+    ///
+    /// # Errors
+    /// `Corrupt` K0728 where something does: under a new identity nothing of it would be known.
+    pub(crate) async fn refuse_without_identity(&self) -> Result<()> {
+        let ledger = self.tables.log_folder(layout::LEDGER);
+        for folder in [layout::LOG, layout::RELEASES, &ledger] {
+            let left = self.store.list(folder).await?;
+            // one who was quicker may have made the lake just now
+            if let Some(left) = left.first()
+                && !self.store.exists(layout::FORMAT).await?
+            {
+                return Err(identity_lost(&left.path));
+            }
+        }
+        Ok(())
+    }
+
+    /// The same without a claim; from here on it is known which commits are this lake's.
+    ///
+    /// # Errors
+    /// As [`Lake::refuse_without_identity`]; `Corrupt` where what says which lake it is cannot be read.
+    pub(crate) async fn check_identity(&self) -> Result<()> {
+        match self.store.get(layout::FORMAT).await? {
+            Some(bytes) => {
+                let format =
+                    log::read_versioned(layout::FORMAT, &bytes, |format: &Format| format.format)?;
+                self.tables.belongs_to(&format.lake_id);
+                Ok(())
+            }
+            None => self.refuse_without_identity().await,
+        }
+    }
+
+    /// Looks whether the lake log reaches as far as the releases do: whoever claimed at its end would else write where an entry is
+    /// lost.
+    ///
+    /// # Errors
+    /// `Corrupt` K0714 naming the entry.
+    async fn check_end(&self, view: &LogView) -> Result<()> {
+        let newest = match view.last_publish() {
+            Some(publish) => {
+                let next = ReleaseNumber(publish.number.0 + 1);
+                self.find_release(next).await?
+            }
+            None => match self.release_numbers().await?.pop() {
+                Some(number) => self.find_release(number).await?,
+                None => None,
+            },
+        };
+        let lost = view.tail() + 1;
+        match newest {
+            // else a rival published just now, and has the place that we would claim
+            Some(release) if !self.store.exists(&layout::log_entry(lost)).await? => {
+                Err(log::missing(lost).caused_by(format!(
+                    "release {} stands, and entry {} decided it",
+                    release.number, release.sequence
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the lake log can be claimed at its end. Writes nothing.
+    ///
+    /// # Errors
+    /// `Corrupt` K0714 where an entry is missing.
+    pub(crate) async fn check_log(&self) -> Result<()> {
+        let view = self.log().await?;
+        self.check_end(&view).await
     }
 
     /// Whether a claimant gave a sign of life lately, by the store's clock alone.
@@ -220,6 +319,11 @@ impl Claim {
     /// The release to build on, settled; `None` for an empty lake. May be newer than the one that the caller planned on.
     pub(crate) fn base(&self) -> Option<&Release> {
         self.base.as_ref()
+    }
+
+    /// Whether readers see the base since this claim only: whoever decided it told nobody.
+    pub(crate) fn has_settled(&self) -> bool {
+        self.has_settled
     }
 
     /// Its place in the lake log; part of the name of every data file that the run writes.
@@ -281,15 +385,24 @@ impl Claim {
         if self.pause().is_none() {
             return Ok(false);
         }
-        self.append(Event::Resume).await?;
-        self.barrier_after_entry().await?;
+        self.append_durably(Event::Resume).await?;
         Ok(true)
     }
 
-    /// Makes our last entry durable, and all before it.
-    pub(super) async fn barrier_after_entry(&self) -> Result<()> {
+    /// Appends what is acted on at once: all before it is durable before it is there, and then it is itself.
+    pub(super) async fn append_durably(&mut self, event: Event) -> Result<()> {
+        let store = self.lake.store.clone();
+        store.barrier(&self.entries_since_publish()).await?;
+        self.append(event).await?;
         let entry = layout::log_entry(self.view.tail());
-        self.lake.store.barrier(&[entry]).await
+        store.barrier(&[entry]).await
+    }
+
+    /// Entries that no barrier need have covered yet.
+    pub(super) fn entries_since_publish(&self) -> Vec<String> {
+        let last = self.view.last_publish().map_or(0, |last| last.sequence);
+        let entries = last + 1..=self.view.tail();
+        entries.map(layout::log_entry).collect()
     }
 
     /// Appends right after our own last entry, and nowhere else.
@@ -352,15 +465,20 @@ impl Claim {
     }
 
     /// Only the newest publish can be unsettled: none follows before its release stands.
-    async fn settled_base(&self) -> Result<Option<Release>> {
-        let Some(publish) = self.view.last_publish() else {
+    async fn settled_base(&mut self, give_up: Option<ReleaseNumber>) -> Result<Option<Release>> {
+        let Some(publish) = self.view.last_publish().cloned() else {
             return Ok(None);
         };
         if let Some(release) = self.lake.find_release(publish.number).await? {
             return Ok(Some(release));
         }
-        let settled = self.lake.settle(publish, &StagedBytes::new()).await;
-        settled.map(Some)
+        self.has_settled = true;
+        match self.lake.settle(&publish, &StagedBytes::new()).await {
+            Err(error) if error.kind() == ErrorKind::Corrupt && give_up == Some(publish.number) => {
+                self.give_up(&publish, &error).await.map(Some)
+            }
+            settled => settled.map(Some),
+        }
     }
 }
 
@@ -376,6 +494,14 @@ fn busy(open: Option<&ClaimInLog>) -> Error {
     Error::conflict(text)
         .code(Code(706))
         .help("try again when it is done; `kilde status` shows it")
+}
+
+fn identity_lost(left: &str) -> Error {
+    Error::corrupt("the lake has lost what says which lake it is")
+        .code(Code(728))
+        .at(layout::FORMAT)
+        .caused_by(format!("it is missing, and `{left}` lies there"))
+        .help("restore `_kilde`, or that file of it, from a copy of the lake; for a new lake, choose an empty place (`lake` in kilde.yaml)")
 }
 
 pub(super) fn fenced() -> Error {
@@ -397,8 +523,6 @@ pub(super) fn overtaken(number: ReleaseNumber) -> Error {
 mod tests {
     use super::super::fixture::Fixture;
     use super::*;
-    use crate::error::ErrorKind;
-
     #[tokio::test]
     async fn a_second_builder_is_turned_away_until_the_first_gives_back() {
         let fixture = Fixture::new();
@@ -481,6 +605,71 @@ mod tests {
         let beat = layout::heartbeat(claim.number());
         fixture.lake.store.put(&beat, "".into()).await.unwrap();
         assert!(fixture.lake.is_alive(claim.number()).await.unwrap());
+    }
+
+    /// A claim in a place that is taken, or was, would be a second history of the same lake.
+    #[tokio::test]
+    async fn nothing_is_written_where_an_entry_of_the_log_is_lost() {
+        // claim 1, publish 2, claim 3, publish 4, claim 5, publish 6
+        let losses: [(&[u64], bool, u64); 5] = [
+            (&[6], false, 6),
+            (&[5, 6], false, 5),
+            (&[6], true, 6),
+            (&[3], true, 3),
+            (&[1, 2, 3, 4, 5, 6], true, 1),
+        ];
+        for (lost, is_hint_lost, named) in losses {
+            let fixture = Fixture::new();
+            for content in ["a1", "a2", "a3"] {
+                fixture.build(&[("gold.a", content)]).await.unwrap();
+            }
+            let store = fixture.lake.store();
+            for place in lost {
+                store.delete(&layout::log_entry(*place)).await.unwrap();
+            }
+            if is_hint_lost {
+                store.delete(layout::HINT).await.unwrap();
+            }
+            let before = fixture.paths().await;
+            let text = fixture.claim().await.unwrap_err().render();
+            let place = layout::log_entry(named);
+            assert!(
+                text.contains("K0714") && text.contains(&place),
+                "{lost:?}: {text}"
+            );
+            assert!(fixture.lake.check_log().await.is_err(), "{lost:?}");
+            assert_eq!(fixture.paths().await, before, "{lost:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lake_that_lost_its_identity_gets_no_new_one() {
+        let fixture = Fixture::new();
+        fixture
+            .build(&[("gold.a", "a1"), ("ops.files", "f1")])
+            .await
+            .unwrap();
+        let store = fixture.lake.store();
+        let delete = async |folder: &str| {
+            for path in fixture.paths().await {
+                if path.starts_with(folder) {
+                    store.delete(&path).await.unwrap();
+                }
+            }
+        };
+        // the file, all but the records, all of `_kilde`
+        for gone in [layout::FORMAT, layout::LOG, layout::PROTOCOL_FOLDER] {
+            delete(gone).await;
+            let mut before = fixture.paths().await;
+            let text = fixture.claim().await.unwrap_err().render();
+            assert!(text.contains("K0728"), "{gone}: {text}");
+            assert!(fixture.lake.check_identity().await.is_err(), "{gone}");
+            // a lock is no part of a lake
+            let mut after = fixture.paths().await;
+            before.retain(|path| path != layout::LOCK);
+            after.retain(|path| path != layout::LOCK);
+            assert_eq!(after, before, "{gone}");
+        }
     }
 
     #[tokio::test]

@@ -58,6 +58,13 @@ impl Fixture {
             }))
     }
 
+    /// The same lake for a process that has read nothing yet.
+    pub(super) fn reopened(&self) -> Lake {
+        let store = self.lake.store().clone();
+        let tables = Arc::new(JsonLog::new(store.clone()));
+        Lake::open(store, tables, Arc::clone(&self.clock) as Arc<dyn Clock>)
+    }
+
     pub(super) fn run_id(&self) -> RunId {
         (self.clock.as_ref() as &dyn Clock).run_id()
     }

@@ -1,7 +1,8 @@
 //! Commits that are not ours: followed where they change nothing, refused or overruled where they do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::claim::Claim;
@@ -11,7 +12,7 @@ use super::stage::{AT_ONCE, Draft};
 use super::table_log::Commit;
 use crate::diagnostic::Code;
 use crate::error::{Error, ErrorKind, Result};
-use crate::name::TableName;
+use crate::name::{ReleaseNumber, TableName};
 
 impl Commit {
     /// Same rows, same definition: a compaction.
@@ -40,6 +41,9 @@ impl Lake {
         &self,
         newest: &Release,
     ) -> Result<Vec<(TableName, Commit)>> {
+        self.check_identity().await?;
+        let is_void =
+            |commit: &Commit| commit.release.is_some_and(|r| newest.given_up.contains(&r));
         let mut found = Vec::new();
         for (name, entry) in &newest.tables {
             let Some(pinned) = entry.version else {
@@ -48,12 +52,15 @@ impl Lake {
             let head = self.tables.head(&entry.location, Some(pinned)).await?;
             for version in pinned + 1..=head.unwrap_or(pinned) {
                 let commit = self.tables.commit(&entry.location, version).await?;
+                let commit = commit.filter(|commit| !is_void(commit));
                 found.extend(commit.map(|commit| (name.clone(), commit)));
             }
         }
         Ok(found)
     }
 }
+
+const CHANGED: Code = Code(709);
 
 /// What others made of the tables of a release.
 #[derive(Debug, Default)]
@@ -71,6 +78,8 @@ pub(super) struct Drift {
     pub(super) head: Option<u64>,
     /// Foreign commits that are not neutral.
     pub(super) changes: Vec<Commit>,
+    /// Whether something stands there of a release that was given up.
+    pub(super) has_void: bool,
 }
 
 impl Lake {
@@ -80,10 +89,14 @@ impl Lake {
     /// `Corrupt` where the table is gone.
     pub(crate) async fn foreign_changes(
         &self,
+        release: &Release,
         table: &TableName,
         entry: &TableEntry,
     ) -> Result<(Option<u64>, Vec<Commit>)> {
-        let drift = self.drift(table, &entry.location, entry.version).await?;
+        let void = &release.given_up;
+        let drift = self
+            .drift(table, &entry.location, entry.version, void)
+            .await?;
         Ok((drift.head, drift.changes))
     }
 
@@ -98,7 +111,9 @@ impl Lake {
             tables.filter(|(_, entry)| entry.version.is_some() && entry.kind == TableKind::Table);
         let mut looks = stream::iter(tables)
             .map(|(table, entry)| async move {
-                match self.foreign_changes(table, entry).await {
+                let void = &release.given_up;
+                let drift = self.drift(table, &entry.location, entry.version, void);
+                match drift.await {
                     Ok(found) => Ok(Some((table, entry, found))),
                     // whoever reads or writes the table is told what is wrong with it
                     Err(error) if error.kind() == ErrorKind::Corrupt => Ok(None),
@@ -108,16 +123,44 @@ impl Lake {
             .buffered(AT_ONCE);
         let mut work = ForeignWork::default();
         while let Some(look) = looks.try_next().await? {
-            let Some((table, entry, (head, changes))) = look else {
+            let Some((table, entry, drift)) = look else {
                 continue;
             };
-            if let Some(error) = refusal(table, &changes) {
+            let head = drift.head.filter(|head| Some(*head) != entry.version);
+            let refused = self.refused(table, &entry.location, entry.version, &drift.changes);
+            if let Some(error) = refused.await {
                 work.changed.insert(table.clone(), error);
-            } else if let Some(head) = head.filter(|head| Some(*head) != entry.version) {
+            } else if let Some(head) = head.filter(|_| !drift.has_void) {
                 work.compacted.insert(table.clone(), head);
             }
         }
         Ok(work)
+    }
+
+    /// Why nothing may be published that stands on a table with such foreign changes, with an advice that can be followed;
+    /// `None` where there are none.
+    async fn refused(
+        &self,
+        table: &TableName,
+        location: &str,
+        pinned: Option<u64>,
+        changes: &[Commit],
+    ) -> Option<Error> {
+        let error = refusal(table, changes)?;
+        let Some(version) = pinned.filter(|_| error.number() == Some(CHANGED)) else {
+            return Some(error);
+        };
+        // a tool that changes a table may clean its log too: then there is nothing of ours to go over with
+        match self.tables.state(location, version).await {
+            Err(lost) if lost.kind() == ErrorKind::Corrupt => Some(
+                error
+                    .caused_by(format!(
+                        "its version {version}, which was published, can be read no more"
+                    ))
+                    .help(restore_or_rebuild(&[table])),
+            ),
+            _ => Some(error),
+        }
     }
 
     /// The head of a table and the foreign changes since `pinned`.
@@ -130,33 +173,40 @@ impl Lake {
         table: &TableName,
         location: &str,
         pinned: Option<u64>,
+        void: &BTreeSet<ReleaseNumber>,
     ) -> Result<Drift> {
         let head = self.tables.head(location, pinned).await?;
+        let mut drift = Drift {
+            head,
+            changes: Vec::new(),
+            has_void: false,
+        };
         let (first, last) = match (pinned, head) {
-            (None, None) => {
-                return Ok(Drift {
-                    head,
-                    changes: Vec::new(),
-                });
-            }
+            (None, None) => return Ok(drift),
             (Some(pinned), Some(head)) if head >= pinned => (pinned + 1, head),
-            (None, Some(head)) => {
-                return Err(unknown_table(table, location, head));
-            }
+            (None, Some(head)) => (0, head),
             _ => return Err(lost_table(table, location)),
         };
-        let mut changes = Vec::new();
         for version in first..=last {
             let commit = self.tables.commit(location, version).await?;
-            let commit = commit.ok_or_else(|| lost_table(table, location))?;
-            if commit.release.is_some() {
-                return Err(stray_commit(table, &commit));
-            }
-            if !commit.is_neutral() {
-                changes.push(commit);
+            match commit.ok_or_else(|| lost_table(table, location))? {
+                commit
+                    if commit
+                        .release
+                        .is_some_and(|release| void.contains(&release)) =>
+                {
+                    drift.has_void = true;
+                }
+                // nobody's we know, unless a release that was given up made it
+                _ if pinned.is_none() && !drift.has_void => {
+                    return Err(unknown_table(table, location, last));
+                }
+                commit if commit.release.is_some() => return Err(stray_commit(table, &commit)),
+                commit if commit.is_neutral() => {}
+                commit => drift.changes.push(commit),
             }
         }
-        Ok(Drift { head, changes })
+        Ok(drift)
     }
 }
 
@@ -171,7 +221,10 @@ impl Claim {
     ) -> Result<Drift> {
         match ahead.remove(table) {
             Some(drift) => Ok(drift),
-            None => self.lake.drift(table, location, pinned).await,
+            None => {
+                let void = self.given_up();
+                self.lake.drift(table, location, pinned, void).await
+            }
         }
     }
 
@@ -197,20 +250,21 @@ impl Claim {
         Ok(drift.head)
     }
 
-    /// The head of a table that must not have been changed since `pinned`.
+    /// What became of a table that nobody else must have changed since `pinned`.
     ///
     /// # Errors
     /// `Corrupt` K0709 naming version, tool and time of the first foreign change.
-    pub(super) async fn unchanged_head(
+    pub(super) async fn unchanged(
         &self,
         table: &TableName,
         location: &str,
         pinned: Option<u64>,
         ahead: &mut BTreeMap<TableName, Drift>,
-    ) -> Result<Option<u64>> {
+    ) -> Result<Drift> {
         let drift = self.drift_of(table, location, pinned, ahead).await?;
-        match refusal(table, &drift.changes) {
-            None => Ok(drift.head),
+        let refused = self.lake.refused(table, location, pinned, &drift.changes);
+        match refused.await {
+            None => Ok(drift),
             Some(error) => Err(error),
         }
     }
@@ -236,10 +290,26 @@ pub(super) fn raised(table: &TableName, commit: &Commit) -> Error {
     .help("a protocol cannot be lowered: let no build run, and restore the table's folder without that version")
 }
 
+impl Overruled {
+    /// What happened, and what was made of it.
+    pub(crate) fn told(&self) -> String {
+        format!(
+            "`{}` was changed at version {} by {} while the release was being published, which went over it: what was written stands in that version alone",
+            self.table,
+            self.version,
+            authored(self.tool.as_deref(), self.written_at)
+        )
+    }
+}
+
 /// `delta-rs 1.1.3 at 2026-03-01 02:06:12 UTC`, or what of it is known.
 pub(super) fn author(commit: &Commit) -> String {
-    let tool = commit.tool.as_deref().unwrap_or("an unnamed tool");
-    match commit.written_at {
+    authored(commit.tool.as_deref(), commit.written_at)
+}
+
+fn authored(tool: Option<&str>, written_at: Option<DateTime<Utc>>) -> String {
+    let tool = tool.unwrap_or("an unnamed tool");
+    match written_at {
         Some(at) => format!("{tool} at {}", at.format("%Y-%m-%d %H:%M:%S UTC")),
         None => tool.to_string(),
     }
@@ -251,7 +321,7 @@ fn changed(table: &TableName, commit: &Commit) -> Error {
         commit.version,
         author(commit)
     ))
-    .code(Code(709))
+    .code(CHANGED)
     .help(format!(
         "`kilde build --overrule {table}` publishes ours over it; where rows were added to an `append` source that are wanted, `kilde adopt {table}`"
     ))

@@ -1,5 +1,6 @@
 //! What readers see, and what anyone may ask of a lake without writing to it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -191,6 +192,14 @@ impl Lake {
         Ok([vec![current], older].concat())
     }
 
+    /// Kept releases whose records are gone, oldest first.
+    pub(crate) async fn lost_records(&self, newest: &Release) -> Result<Vec<ReleaseNumber>> {
+        let floor = self.retired_below().await?.0.max(1);
+        let there: BTreeSet<ReleaseNumber> = self.release_numbers().await?.into_iter().collect();
+        let kept = (floor..newest.number.0).map(ReleaseNumber);
+        Ok(kept.filter(|number| !there.contains(number)).collect())
+    }
+
     /// Why builds have to wait, if that release is the newest and they have to.
     pub(crate) async fn pause(&self, newest: &Release) -> Result<Option<Pause>> {
         let Some(pause) = Pause::of(newest) else {
@@ -246,13 +255,13 @@ impl Lake {
         })
     }
 
-    async fn hint(&self) -> Result<Option<Hint>> {
+    pub(super) async fn hint(&self) -> Result<Option<Hint>> {
         let bytes = self.store.get(layout::HINT).await?;
         // a hint that cannot be read is as good as none
         Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
-    async fn release_numbers(&self) -> Result<Vec<ReleaseNumber>> {
+    pub(super) async fn release_numbers(&self) -> Result<Vec<ReleaseNumber>> {
         Ok(numbers(&self.store.list(layout::RELEASES).await?))
     }
 

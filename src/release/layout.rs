@@ -22,6 +22,9 @@ pub(super) const RETIRED: &str = "_kilde/retired.json";
 pub(super) const RUNS: &str = "_kilde/runs";
 pub(super) const DECISIONS: &str = "_kilde/decisions";
 
+/// Folder of the ledger, a table that every release has: where its log lies, a lake lies or lay.
+pub(super) const LEDGER: &str = "ops/files";
+
 /// An entry of the lake log; the first is 1.
 pub(super) fn log_entry(sequence: u64) -> String {
     format!("{LOG}/{sequence:020}.json")

@@ -53,6 +53,17 @@ pub(super) enum Event {
     Yield(YieldReason),
 }
 
+impl Event {
+    /// Whether something was done that cannot be undone, which it never is before all entries up to this one have reached the
+    /// disk.
+    fn decides(&self) -> bool {
+        match self {
+            Self::Publish(_) | Self::Retire(_) | Self::Resume => true,
+            Self::Claim | Self::Yield(_) => false,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Publish {
     pub(super) number: ReleaseNumber,
@@ -180,12 +191,12 @@ impl LogView {
         if let Some(first) = hint.filter(|first| *first > 1) {
             let before = layout::log_entry(first - 1);
             let listed = store.list_after(layout::LOG, &before).await?;
-            let end = end_of_row(&listed, first);
+            let end = end_of_log(store, &listed, first).await?;
             if let Some(view) = Self::of_end(store, first, end).await? {
                 return Ok(view);
             }
         }
-        let end = end_of_row(&store.list(layout::LOG).await?, 1);
+        let end = end_of_log(store, &store.list(layout::LOG).await?, 1).await?;
         Ok(Self::of_end(store, 1, end).await?.unwrap_or_default())
     }
 
@@ -351,6 +362,27 @@ fn places(listed: &[ObjectInfo]) -> impl Iterator<Item = u64> {
     paths.filter_map(|object| layout::log_entry_of(&object.path))
 }
 
+/// The first free place of the log, listed from `first` on.
+///
+/// # Errors
+/// `Corrupt` K0714 naming an entry that is missing: one behind it decided something, so that it had reached the disk. Whoever
+/// claimed there would write into the middle of what is decided.
+async fn end_of_log(store: &Store, listed: &[ObjectInfo], first: u64) -> Result<u64> {
+    let end = end_of_row(listed, first);
+    let behind = places(listed).filter(|place| *place > end);
+    let mut behind: Vec<u64> = behind.collect();
+    while let Some(place) = behind.pop() {
+        let entry = find(store, place).await?;
+        // a listing may be late: the object itself tells
+        if entry.is_some_and(|entry| entry.event.decides())
+            && !store.exists(&layout::log_entry(end)).await?
+        {
+            return Err(missing(end));
+        }
+    }
+    Ok(end)
+}
+
 /// The first place from `first` on that is free. What lies behind it does not count: on a disk that lost its power, an entry
 /// that decided nothing yet may be gone while later ones are not.
 fn end_of_row(listed: &[ObjectInfo], first: u64) -> u64 {
@@ -373,14 +405,24 @@ async fn read_all(store: &Store, places: Range<u64>) -> Result<Vec<LogEntry>> {
 }
 
 async fn read(store: &Store, sequence: u64) -> Result<LogEntry> {
+    let entry = find(store, sequence).await?;
+    entry.ok_or_else(|| missing(sequence))
+}
+
+/// The entry at a place; `None`: it is free.
+pub(super) async fn find(store: &Store, sequence: u64) -> Result<Option<LogEntry>> {
     let path = layout::log_entry(sequence);
     match store.get(&path).await? {
-        Some(bytes) => read_versioned(&path, &bytes, |entry: &LogEntry| entry.format),
-        None => Err(Error::corrupt("an entry of the lake log is missing")
-            .code(Code(714))
-            .at(path)
-            .help("restore it from a copy of the lake")),
+        Some(bytes) => read_versioned(&path, &bytes, |entry: &LogEntry| entry.format).map(Some),
+        None => Ok(None),
     }
+}
+
+pub(super) fn missing(sequence: u64) -> Error {
+    Error::corrupt(format!("entry {sequence} of the lake log is missing"))
+        .code(Code(714))
+        .at(layout::log_entry(sequence))
+        .help("kilde never deletes one: restore it from a copy of the lake, byte for byte")
 }
 
 fn contradicted(path: &str) -> Error {

@@ -1,6 +1,6 @@
 //! The release map: which version of which table belongs to a release, and what is known of each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,10 @@ pub(crate) struct Release {
     pub(crate) counts: BTreeMap<String, u64>,
     /// Foreign changes, of data or of a table's definition, that this release was published over.
     pub(crate) overruled: Vec<Overruled>,
+    /// Releases, this one or before it, that were decided, could not be finished and were given up: what tables' logs show of
+    /// them counts as nothing.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) given_up: BTreeSet<ReleaseNumber>,
     pub(crate) tables: BTreeMap<TableName, TableEntry>,
 }
 

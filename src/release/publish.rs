@@ -3,12 +3,13 @@
 use super::claim::Claim;
 use super::create::is_in_doubt;
 use super::failpoint::Boundary;
+use super::give_up::was_given_up;
 use super::log::Event;
 use super::map::Release;
 use super::request::PublishRequest;
 use super::stage::{Draft, StagedBytes};
 use crate::diagnostic::Code;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::name::ReleaseNumber;
 
 impl Claim {
@@ -75,13 +76,26 @@ fn perhaps_decided(number: ReleaseNumber, error: Error) -> Error {
 }
 
 fn not_settled(number: ReleaseNumber, error: Error) -> Error {
-    Error::new(
+    if was_given_up(&error) {
+        return error;
+    }
+    let help = match error
+        .advice()
+        .filter(|_| error.kind() == ErrorKind::Corrupt)
+    {
+        Some(advice) => advice.to_string(),
+        None => "the next command that writes settles it: build again once the cause is mended"
+            .to_string(),
+    };
+    let unsettled = Error::new(
         error.kind(),
         format!("release {number} is decided, but readers do not see it yet"),
-    )
-    .code(UNSETTLED)
-    .caused_by(error)
-    .help("the next command that writes settles it: build again once the cause is mended")
+    );
+    let unsettled = unsettled.code(UNSETTLED).help(help);
+    match error.location().map(str::to_string) {
+        Some(place) => unsettled.at(place).caused_by(error),
+        None => unsettled.caused_by(error),
+    }
 }
 
 #[cfg(test)]

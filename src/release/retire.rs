@@ -132,9 +132,8 @@ impl Claim {
                 "the open run or the newest release would be retired",
             ));
         }
-        self.append(Event::Retire(retire)).await?;
         // a file must not be gone that nobody said may go
-        self.barrier_after_entry().await?;
+        self.append_durably(Event::Retire(retire)).await?;
         self.lake.failpoint.reach(Boundary::AfterRetire)
     }
 

@@ -12,14 +12,14 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use super::create::{Creation, create};
 use super::failpoint::Boundary;
 use super::lake::{Hint, Lake};
-use super::log::PublishInLog;
+use super::log::{self, Event, PublishInLog};
 use super::map::{Overruled, Release, StagedCommit, StagedMap};
 use super::stage::{AT_ONCE, Files, StagedBytes, sha256};
 use super::table_log::{EntryDraft, LiveFile, TableState};
-use super::{foreign, json, layout};
+use super::{foreign, give_up, json, layout};
 use crate::diagnostic::Code;
 use crate::error::{Error, ErrorKind, Result};
-use crate::name::TableName;
+use crate::name::{ReleaseNumber, TableName};
 use crate::store::PutOutcome;
 
 /// Foreign writers that take one version after another from us would have to be this quick, this often.
@@ -62,36 +62,65 @@ impl Lake {
             // staged bytes are deleted once a release stands: another settler was quicker
             Err(error) if error.kind() == ErrorKind::Internal => Err(error),
             Err(error) => match self.find_release(publish.number).await {
+                Ok(Some(release)) if release.is_given_up() => {
+                    Err(give_up::given_up(publish.number))
+                }
                 Ok(Some(release)) => Ok(release),
-                Ok(None) => {
-                    // others settled it and went on long ago, so that not even its record is kept
-                    let newest = self.current().await?.map(|release| release.number);
-                    match newest > Some(publish.number) {
-                        true => Err(super::claim::overtaken(publish.number)),
-                        false => Err(error),
-                    }
-                }
-                Err(unanswered) => {
-                    tracing::debug!("nor is it known whether it stands: {}", unanswered.brief());
-                    Err(error)
-                }
+                // others settled it and went on long ago, so that not even its record is kept
+                Ok(None) => match self.was_gone_on_from(publish).await {
+                    Ok(true) => Err(super::claim::overtaken(publish.number)),
+                    Ok(false) => Err(self.or_lost_record(publish.number, error).await),
+                    Err(unanswered) => Err(not_known(error, unanswered)),
+                },
+                Err(unanswered) => Err(not_known(error, unanswered)),
             },
         }
     }
 
+    /// What a release was made of is deleted once it stands: where it had stood, what is lost is its record.
+    pub(super) async fn or_lost_record(&self, number: ReleaseNumber, error: Error) -> Error {
+        let has_stood = self.hint().await.is_ok_and(|hint| {
+            let newest = hint.map(|hint| hint.release);
+            newest >= Some(number)
+        });
+        if error.kind() != ErrorKind::Corrupt || !has_stood {
+            return error;
+        }
+        let lost = Error::corrupt("its record, by which readers knew it, is missing");
+        let lost = lost.code(Code(714)).at(layout::release(number));
+        unfinishable(number, lost)
+    }
+
+    /// Whether a release is decided that follows, so that this one stood. Asked of the log entry by entry: a listing may be late,
+    /// and no entry is ever deleted.
+    async fn was_gone_on_from(&self, publish: &PublishInLog) -> Result<bool> {
+        for place in publish.sequence + 1.. {
+            match log::find(&self.store, place).await? {
+                Some(entry) if matches!(entry.event, Event::Publish(_)) => return Ok(true),
+                Some(_) => {}
+                None => break,
+            }
+        }
+        Ok(false)
+    }
+
     async fn settle_staged(&self, publish: &PublishInLog, staged: &StagedBytes) -> Result<Release> {
-        let bytes = self
-            .staged_bytes(&publish.map, &publish.sha256, staged)
-            .await?;
-        let map: StagedMap = json::from_bytes(&publish.map, &bytes)?;
+        let map = self.staged_map(publish, staged).await?;
         let mut release = map.release;
-        release.sequence = publish.sequence;
-        release.published_at = publish.at;
+        if !staged.contains_key(&publish.map) {
+            // its builder looked before it decided, and that may be long ago
+            self.check_parts(&release, &map.commits).await?;
+        }
         // no table may show what a power cut can still take back; whoever decided it may have died before this
         let decision = layout::log_entry(publish.sequence);
         self.store.barrier(&[decision]).await?;
         let settled: Vec<(&TableName, SettledTable)> = stream::iter(&map.commits)
-            .map(|(name, commit)| self.settle_table(name, commit, &release, &map.lake_id, staged))
+            .map(|(name, commit)| async {
+                let settled = self.settle_table(name, commit, &release, &map.lake_id, staged);
+                settled
+                    .await
+                    .map_err(|error| unfinishable(release.number, error))
+            })
             .buffered(AT_ONCE)
             .try_collect()
             .await?;
@@ -114,6 +143,96 @@ impl Lake {
         self.failpoint.reach(Boundary::AfterRelease)?;
         self.tidy_after(&release, &map.commits, &publish.map).await;
         Ok(release)
+    }
+
+    /// The map of a decided release, with what only its publish entry knows.
+    pub(super) async fn staged_map(
+        &self,
+        publish: &PublishInLog,
+        staged: &StagedBytes,
+    ) -> Result<StagedMap> {
+        let bytes = self
+            .staged_bytes(&publish.map, &publish.sha256, staged)
+            .await
+            .map_err(|error| unfinishable(publish.number, error))?;
+        let mut map: StagedMap = json::from_bytes(&publish.map, &bytes)?;
+        map.release.sequence = publish.sequence;
+        map.release.published_at = publish.at;
+        Ok(map)
+    }
+
+    /// Looks whether all is there that a decided release is made of, before any table shows some of it.
+    ///
+    /// # Errors
+    /// `Corrupt` K0710, K0714 naming the first part that is gone.
+    pub(super) async fn check_parts(
+        &self,
+        release: &Release,
+        commits: &BTreeMap<TableName, StagedCommit>,
+    ) -> Result<()> {
+        stream::iter(commits)
+            .map(|(name, commit)| async move {
+                let checked = self.check_part(name, commit, release).await;
+                checked.map_err(|error| unfinishable(release.number, error))
+            })
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await
+    }
+
+    async fn check_part(
+        &self,
+        name: &TableName,
+        commit: &StagedCommit,
+        release: &Release,
+    ) -> Result<()> {
+        let target = match self.progress(name, commit, release).await? {
+            Progress::Settled(settled) => {
+                let state = self.tables.state(&commit.location, settled.version).await;
+                state
+                    .map_err(|error| unreadable(name, settled.version, error))?
+                    .files
+            }
+            Progress::AsPlanned | Progress::Overtaken(_) => {
+                self.staged_bytes(&commit.staged, &commit.sha256, &StagedBytes::new())
+                    .await?;
+                target_set(self.base_of(name, commit).await?.as_ref(), commit)
+            }
+        };
+        self.check_folder(name, &commit.location, &target).await
+    }
+
+    /// What a table holds once a decided release is in its log; `None`: its log says nothing of it yet that could be read.
+    pub(super) async fn planned_by(
+        &self,
+        name: &TableName,
+        commit: &StagedCommit,
+        release: &Release,
+    ) -> Result<Option<TableState>> {
+        if let Progress::Settled(settled) = self.progress(name, commit, release).await? {
+            let state = self.tables.state(&commit.location, settled.version).await;
+            return state.map(Some);
+        }
+        let ours = self.base_of(name, commit).await?;
+        let files = target_set(ours.as_ref(), commit);
+        let definition = commit.definition.clone();
+        let definition = definition.or_else(|| ours.map(|ours| ours.definition));
+        Ok(definition.map(|definition| TableState {
+            version: commit.version,
+            files,
+            definition,
+        }))
+    }
+
+    /// What the release was planned on; `None`: it creates the table.
+    async fn base_of(&self, name: &TableName, commit: &StagedCommit) -> Result<Option<TableState>> {
+        let Some(version) = commit.version.checked_sub(1) else {
+            return Ok(None);
+        };
+        let state = self.tables.state(&commit.location, version).await;
+        state
+            .map(Some)
+            .map_err(|error| unreadable(name, version, error))
     }
 
     async fn settle_table<'a>(
@@ -189,6 +308,8 @@ impl Lake {
                 Some(number) if number == release.number => {
                     return Ok(Progress::Settled(SettledTable { version, overruled }));
                 }
+                // what was given up counts as nothing
+                Some(number) if release.given_up.contains(&number) => {}
                 Some(_) => return Err(damaged(name, "a later release was committed before it")),
                 None if found.changes_protocol => return Err(foreign::raised(name, &found)),
                 None if found.is_neutral() => {}
@@ -207,10 +328,7 @@ impl Lake {
         lake_id: &str,
         head: u64,
     ) -> Result<Bytes> {
-        let ours = match commit.version.checked_sub(1) {
-            Some(version) => Some(self.tables.state(&commit.location, version).await?),
-            None => None,
-        };
+        let ours = self.base_of(name, commit).await?;
         let target = target_set(ours.as_ref(), commit);
         for file in target.values() {
             self.check_file(name, &commit.location, file).await?;
@@ -244,29 +362,27 @@ impl Lake {
         if let Some(bytes) = staged.get(path) {
             return Ok(bytes.clone());
         }
-        let bytes = self.store.get(path).await?.ok_or_else(|| {
-            Error::corrupt("a staged object of a decided release is missing")
+        match self.store.get(path).await? {
+            Some(bytes) if sha256(&bytes) == sha256_wanted => Ok(bytes),
+            Some(_) => Err(Error::corrupt("a staged object was changed")
                 .code(Code(714))
-                .at(path)
-                .help("restore it from a copy of the lake")
-        })?;
-        if sha256(&bytes) == sha256_wanted {
-            return Ok(bytes);
+                .at(path)),
+            None => Err(Error::corrupt("a staged object is missing")
+                .code(Code(714))
+                .at(path)),
         }
-        Err(
-            Error::corrupt("a staged object of a decided release was changed")
-                .code(Code(714))
-                .at(path)
-                .help("restore it from a copy of the lake"),
-        )
     }
 
     async fn put_release(&self, release: &Release) -> Result<()> {
         let path = layout::release(release.number);
         match create(&self.store, &path, &json::to_bytes(release)?).await? {
             Creation::Ours => Ok(()),
-            Creation::Theirs(_) => {
-                Err(Error::internal("two settlers of one release disagree").at(path))
+            Creation::Theirs(bytes) => {
+                let theirs = log::read_versioned(&path, &bytes, |theirs: &Release| theirs.format)?;
+                Err(match theirs.is_given_up() {
+                    true => give_up::given_up(release.number),
+                    false => Error::internal("two settlers of one release disagree").at(path),
+                })
             }
         }
     }
@@ -321,12 +437,60 @@ fn target_set(ours: Option<&TableState>, commit: &StagedCommit) -> Files {
     target
 }
 
-fn damaged(name: &TableName, how: &str) -> Error {
-    Error::corrupt(format!(
-        "a decided release cannot be settled in `{name}`: {how}"
+/// Why a decided release cannot be carried out, and the way out of it.
+fn unfinishable(number: ReleaseNumber, error: Error) -> Error {
+    let Some(code) = error
+        .number()
+        .filter(|_| error.kind() == ErrorKind::Corrupt)
+    else {
+        return error;
+    };
+    // no word of ours undoes it, and its own advice is the only one
+    if code == Code(711) {
+        return error;
+    }
+    let by = match code {
+        Code(710) => {
+            "a VACUUM of another tool may have deleted it, since no version names it yet; "
+        }
+        _ => "",
+    };
+    let unfinished = Error::corrupt(format!(
+        "release {number} is decided and cannot be finished: {error}"
     ))
-    .code(Code(714))
-    .help("restore the table's folder from a copy of the lake")
+    .code(code)
+    .at(error.location().unwrap_or(layout::STAGED))
+    .help(format!(
+        "{by}restore what is missing from a copy of the lake, and the next command that writes finishes the release; where there is no copy, `kilde build --give-up {number}` gives it up and makes the next one of the exports"
+    ));
+    match error.causes().into_iter().next() {
+        Some(cause) => unfinished.caused_by(cause),
+        None => unfinished,
+    }
+}
+
+/// Whether the release stands meanwhile was asked, without an answer: what looks like damage may be what its builder tidied.
+fn not_known(error: Error, unanswered: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Corrupt => unanswered,
+        _ => error,
+    }
+}
+
+fn damaged(name: &TableName, how: &str) -> Error {
+    Error::corrupt(format!("the log of `{name}` is damaged: {how}"))
+        .code(Code(714))
+        .at(name.location())
+}
+
+fn unreadable(name: &TableName, version: u64, error: Error) -> Error {
+    if error.kind() != ErrorKind::Corrupt {
+        return error;
+    }
+    Error::corrupt(format!("version {version} of `{name}` cannot be read"))
+        .code(Code(714))
+        .at(error.location().unwrap_or(&name.location()))
+        .caused_by(error.to_string())
 }
 
 #[cfg(test)]

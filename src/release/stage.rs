@@ -135,6 +135,7 @@ impl Claim {
             changed: Vec::new(),
             counts: BTreeMap::new(),
             overruled: Vec::new(),
+            given_up: self.given_up().clone(),
             tables: self
                 .base
                 .as_ref()
@@ -162,15 +163,22 @@ impl Claim {
             if is_written || known.version.is_none() {
                 continue;
             }
-            let (head, changes) = self.lake.foreign_changes(name, &known).await?;
-            if !changes.is_empty() {
+            let drift = self
+                .lake
+                .drift(name, &known.location, known.version, self.given_up())
+                .await?;
+            if drift.has_void || !drift.changes.is_empty() {
                 self.take_table_back(name, &known, Some(&known), &mut draft)
                     .await?;
             } else if let Some(entry) = draft.release.tables.get_mut(name) {
                 // merely compacted: the same rows in other files
-                entry.version = head;
+                entry.version = drift.head;
             }
         }
+        let tables = request.tables.keys();
+        let named = tables.chain(&request.reads).chain(&request.overrule);
+        let named = named.cloned().collect();
+        self.put_back(&named, &mut draft).await?;
         for name in &request.reads {
             self.follow(name, &mut draft).await?;
         }
@@ -184,6 +192,48 @@ impl Claim {
         }
         draft.release.overruled.sort();
         Ok(draft)
+    }
+
+    /// Tables whose logs show what was given up become what the base holds again; but for those `named`, which are looked at
+    /// by themselves.
+    async fn put_back(&mut self, named: &BTreeSet<TableName>, draft: &mut Draft) -> Result<()> {
+        if self.given_up().is_empty() {
+            return Ok(());
+        }
+        let others: Vec<(TableName, TableEntry)> = draft
+            .release
+            .tables
+            .iter()
+            .filter(|(name, entry)| {
+                entry.version.is_some() && entry.kind == TableKind::Table && !named.contains(*name)
+            })
+            .map(|(name, entry)| (name.clone(), entry.clone()))
+            .collect();
+        let (lake, void) = (&self.lake, self.given_up());
+        let drifts: Vec<Result<Drift>> = stream::iter(&others)
+            .map(|(name, entry)| lake.drift(name, &entry.location, entry.version, void))
+            .buffered(AT_ONCE)
+            .collect()
+            .await;
+        for ((name, entry), drift) in others.iter().zip(drifts) {
+            match drift {
+                Ok(drift) if drift.has_void && drift.changes.is_empty() => {
+                    self.take_table_back(name, entry, Some(entry), draft)
+                        .await?;
+                }
+                // whoever reads or writes the table is told what is wrong with it
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Corrupt => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Releases that count as nothing, as far as the base knows.
+    pub(super) fn given_up(&self) -> &BTreeSet<ReleaseNumber> {
+        static NONE: BTreeSet<ReleaseNumber> = BTreeSet::new();
+        self.base.as_ref().map_or(&NONE, |base| &base.given_up)
     }
 
     /// Heads and states of all tables that a request reads or writes, many at once: one by one, each would cost the way to
@@ -209,8 +259,11 @@ impl Claim {
         });
         stream::iter(read.chain(changed))
             .map(|(name, location, version, is_written)| async move {
-                let drift = self.lake.drift(name, location, version).await?;
-                if let (true, Some(head)) = (is_written, drift.head) {
+                let void = self.given_up();
+                let drift = self.lake.drift(name, location, version, void).await?;
+                // what was raised is told as such, and its state may be one that cannot be read
+                let is_raised = drift.changes.iter().any(|change| change.changes_protocol);
+                if let (true, Some(head)) = (is_written && !is_raised, drift.head) {
                     // whoever asks again finds it known
                     self.lake.tables.state(location, head).await?;
                 }
@@ -270,17 +323,21 @@ impl Claim {
         if draft.overrules.contains(name) {
             return Ok(());
         }
-        let entry = draft
-            .release
-            .tables
-            .get_mut(name)
-            .ok_or_else(|| never_published(name))?;
-        if entry.version.is_some() {
-            entry.version = self
-                .unchanged_head(name, &entry.location, entry.version, &mut draft.drifts)
-                .await?;
+        let entry = draft.release.tables.get_mut(name);
+        let entry = entry.ok_or_else(|| never_published(name))?;
+        if entry.version.is_none() {
+            return Ok(());
         }
-        Ok(())
+        let drift = self
+            .unchanged(name, &entry.location, entry.version, &mut draft.drifts)
+            .await?;
+        if !drift.has_void {
+            entry.version = drift.head;
+            return Ok(());
+        }
+        let entry = entry.clone();
+        self.take_table_back(name, &entry, Some(&entry), draft)
+            .await
     }
 
     async fn draft_write(
@@ -299,8 +356,9 @@ impl Claim {
                     .await?
             }
             false => {
-                self.unchanged_head(name, &write.location, pinned, &mut draft.drifts)
+                self.unchanged(name, &write.location, pinned, &mut draft.drifts)
                     .await?
+                    .head
             }
         };
         let state = match head {
@@ -416,8 +474,7 @@ impl Claim {
         let sha256 = sha256(&bytes);
         written.insert(map.clone(), bytes);
         // the publish entry speaks for those before it, so none of them may be lost once it is there
-        let last = self.view.last_publish().map_or(0, |last| last.sequence);
-        let entries = (last + 1..=self.view.tail()).map(layout::log_entry);
+        let entries = self.entries_since_publish();
         let paths: Vec<String> = written.keys().cloned().chain(entries).collect();
         store.barrier(&paths).await?;
         self.lake.failpoint.reach(Boundary::AfterStaging)?;
@@ -513,7 +570,12 @@ impl super::Lake {
     }
 
     /// The same of every file of a table, by one listing.
-    async fn check_folder(&self, table: &TableName, location: &str, files: &Files) -> Result<()> {
+    pub(super) async fn check_folder(
+        &self,
+        table: &TableName,
+        location: &str,
+        files: &Files,
+    ) -> Result<()> {
         let listed = self.store.list(location).await?;
         let sizes: BTreeMap<&str, u64> = listed
             .iter()

@@ -102,10 +102,11 @@ impl BuildRequest {
             }
         }
         for table in &answered {
-            let entry = release.and_then(|release| release.tables.get(table));
+            let entry = release.and_then(|release| Some((release, release.tables.get(table)?)));
             let changes = match entry {
-                Some(entry) if entry.version.is_some() => {
-                    catalog.lake().foreign_changes(table, entry).await?.1
+                Some((release, entry)) if entry.version.is_some() => {
+                    let changes = catalog.lake().foreign_changes(release, table, entry);
+                    changes.await?.1
                 }
                 _ => Vec::new(),
             };
@@ -130,7 +131,10 @@ impl Execution {
         let entry = self
             .entry(table)
             .ok_or_else(|| Error::internal(format!("`{table}` is adopted and not published")))?;
-        let (head, changes) = self.catalog.lake().foreign_changes(table, entry).await?;
+        let base = self.observation.release.as_ref();
+        let base = base.ok_or_else(|| Error::internal("rows are adopted without a release"))?;
+        let changes = self.catalog.lake().foreign_changes(base, table, entry);
+        let (head, changes) = changes.await?;
         let (Some(head), Some(first)) = (head, changes.first()) else {
             return Err(nothing_to_answer(&table.to_string()));
         };

@@ -1,5 +1,6 @@
 //! `Runner::build`: from observing to the report.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::claim::{give_back, yield_reason};
@@ -7,7 +8,9 @@ use super::dbt::Invocation;
 use super::execute::{Executed, Execution};
 use super::latest::LatestReport;
 use super::observe::Observation;
-use super::report::{BaseRelease, OverdueReport, RunReport, TableOutcome, UnreadableReport};
+use super::report::{
+    BaseRelease, OverdueReport, OverruledReport, RunReport, TableOutcome, UnreadableReport,
+};
 use super::summary::RunSummary;
 use super::{BuildRequest, Listener, RunEvent, Runner, hold, observe};
 use crate::catalog::Catalog;
@@ -101,9 +104,18 @@ impl Runner {
             return Ok(());
         };
         let (mut claim, has_waited) = self
-            .claim(&catalog, &report.run, request.wait, listener)
+            .claim(
+                &catalog,
+                &report.run,
+                (request.wait, request.give_up),
+                listener,
+            )
             .await?;
         course.claimed = Some(catalog.clone());
+        if let Some(base) = claim.base().filter(|_| claim.has_settled()) {
+            report.given_up = base.is_given_up().then_some(base.number);
+            report.overruled = OverruledReport::unasked(base, &BTreeSet::new());
+        }
         let prepared = self
             .prepare(
                 request,
@@ -165,6 +177,7 @@ impl Runner {
         report.base = observation.release.as_ref().map(BaseRelease::of);
         observation.refuse_without_raw(&self.project)?;
         observation.refuse_if_paused()?;
+        request.refuse_vain_give_up(&catalog, &observation).await?;
         let plan = self.plan_on(Some(&catalog), &observation, request).await?;
         request.refuse_unselected_rebuilds(&plan)?;
         let is_wanted = self.artifacts.is_some() || self.project.openlineage.is_some();
@@ -283,6 +296,10 @@ impl Runner {
         match published {
             Ok(release) => {
                 report.release = Some(release.number);
+                let answered = execution.request.answered(Some(&release));
+                report
+                    .overruled
+                    .extend(OverruledReport::unasked(&release, &answered));
                 let of_project = |table: &&TableName| !table.is_own();
                 report.changed_tables = release.changed.iter().filter(of_project).count() as u64;
                 report.tables = release.tables.keys().filter(of_project).count() as u64;
@@ -310,6 +327,8 @@ impl Runner {
             held: Vec::new(),
             overdue: Vec::new(),
             unreadable: Vec::new(),
+            overruled: Vec::new(),
+            given_up: None,
             verdicts: Vec::new(),
             release: None,
             changed_tables: 0,
@@ -340,6 +359,7 @@ fn has_work(plan: &Plan, request: &BuildRequest, base: Option<&Release>) -> bool
     (request.selection.is_all() && !plan.retired.is_empty())
         || !request.overrule.is_empty()
         || !request.rebuild.is_empty()
+        || request.give_up.is_some()
         || !request.adopt.is_empty()
         || hold::any_ended(plan, base)
         || plan.tables.values().any(TablePlan::is_overdue)

@@ -7,7 +7,7 @@ use crate::catalog::Catalog;
 use crate::clock::{self, Stopwatch};
 use crate::diagnostic::Code;
 use crate::error::{Error, ErrorKind, Result};
-use crate::name::RunId;
+use crate::name::{ReleaseNumber, RunId};
 use crate::release::{Claim, YieldReason};
 
 /// Another run holds the lake.
@@ -40,16 +40,19 @@ impl Runner {
         &self,
         catalog: &Catalog,
         run: &RunId,
-        wait: Duration,
+        (wait, give_up): (Duration, Option<ReleaseNumber>),
         listener: &Listener,
     ) -> Result<(Claim, bool)> {
         let watch = Stopwatch::start();
         let mut pause = FIRST_PAUSE;
         loop {
             // dropped half way, a claim would leave its entry behind
-            let claiming = self.to_its_end(catalog, catalog.lake().claim(run));
+            let claiming = self.to_its_end(catalog, catalog.lake().claim_giving_up(run, give_up));
             let error = match claiming.await {
-                Ok(claim) => return Ok((claim, pause != FIRST_PAUSE)),
+                Ok(claim) => {
+                    tell_of_base(&claim, listener);
+                    return Ok((claim, pause != FIRST_PAUSE));
+                }
                 Err(error) if error.number() == Some(BUSY) => error,
                 Err(error) => return Err(error),
             };
@@ -67,6 +70,28 @@ impl Runner {
             self.stop.unless(pausing).await?;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+}
+
+/// What a run that died could tell nobody, told by the one that finished its release.
+fn tell_of_base(claim: &Claim, listener: &Listener) {
+    let Some(base) = claim.base().filter(|_| claim.has_settled()) else {
+        return;
+    };
+    if base.is_given_up() {
+        let text = format!(
+            "release {} could not be finished and is given up",
+            base.number
+        );
+        listener(RunEvent::Warning(text));
+    }
+    for overruled in base
+        .overruled
+        .iter()
+        .filter(|overruled| !overruled.is_adopted)
+    {
+        let text = format!("release {}: {}", base.number, overruled.told());
+        listener(RunEvent::Warning(text));
     }
 }
 

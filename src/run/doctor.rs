@@ -10,8 +10,9 @@ use serde::Serialize;
 use super::{Runner, observe, tell};
 use crate::catalog::Catalog;
 use crate::error::{Error, ErrorKind, Result};
+use crate::name::ReleaseNumber;
 use crate::project::Notify;
-use crate::release::{self, Builder, Lake, LakeStatus, Release};
+use crate::release::{self, Builder, Lake, LakeStatus, Release, Unfinished};
 use crate::store::{self, Store};
 
 /// A clock that is so far off makes exports late that are not.
@@ -152,6 +153,14 @@ impl Runner {
             Finding::of("conditional put", self.probe_finding(store).await),
             Finding::of("clock", self.clock_finding(store).await),
         ];
+        let log = match lake.check_identity().await {
+            Ok(()) => lake.check_log().await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = log {
+            findings.push(Finding::fail("lake", &error));
+            return findings;
+        }
         let status = match lake.status().await {
             Ok(status) => status,
             Err(error) => {
@@ -166,12 +175,16 @@ impl Runner {
                 return findings;
             }
         };
-        findings.push(release_finding(&status, newest.as_ref()));
+        findings.push(match status.unsettled {
+            None => release_finding(&status, newest.as_ref()),
+            Some(number) => Finding::of("release", unsettled_finding(lake, number).await),
+        });
         findings.push(builder_finding(lake, &status).await);
         findings.push(Finding::of("disk", disk_finding(store, newest.as_ref())));
         if let Some(newest) = newest.filter(|_| status.unsettled.is_none()) {
             findings.push(Finding::of("files", files_finding(lake, &newest).await));
             findings.push(Finding::of("foreign", foreign_finding(lake, &newest).await));
+            findings.push(Finding::of("records", records_finding(lake, &newest).await));
             findings.push(Finding::of(
                 "upkeep",
                 self.upkeep_finding(lake, &newest).await,
@@ -314,14 +327,8 @@ impl Runner {
 
 fn release_finding(status: &LakeStatus, newest: Option<&Release>) -> Finding {
     let Some(newest) = newest else {
-        return match status.unsettled {
-            Some(number) => unsettled(number.0),
-            None => Finding::ok("release", "none yet: `kilde build` publishes the first"),
-        };
+        return Finding::ok("release", "none yet: `kilde build` publishes the first");
     };
-    if let Some(number) = status.unsettled {
-        return unsettled(number.0);
-    }
     if let Some(pause) = &status.pause {
         return Finding::warn(
             "release",
@@ -348,12 +355,23 @@ fn release_finding(status: &LakeStatus, newest: Option<&Release>) -> Finding {
     }
 }
 
-fn unsettled(number: u64) -> Finding {
-    Finding::warn(
-        "release",
-        format!("release {number} is decided and not yet seen by readers"),
-        "build: the next command that writes finishes it",
-    )
+/// Whether whoever comes next finishes a decided release, or nobody can.
+async fn unsettled_finding(lake: &Lake, number: ReleaseNumber) -> Result<Finding> {
+    match lake.unfinished().await? {
+        Some(Unfinished {
+            obstacle: Some(error),
+            ..
+        }) => Err(error),
+        Some(_) => Ok(Finding::warn(
+            "release",
+            format!("release {number} is decided and not yet seen by readers"),
+            "build: the next command that writes finishes it",
+        )),
+        None => Ok(Finding::ok(
+            "release",
+            format!("release {number} was published just now"),
+        )),
+    }
 }
 
 async fn builder_finding(lake: &Lake, status: &LakeStatus) -> Finding {
@@ -422,6 +440,22 @@ async fn files_finding(lake: &Lake, newest: &Release) -> Result<Finding> {
     let files = lake.check_whole(newest).await?;
     let text = format!("all {files} files of release {} are there", newest.number);
     Ok(Finding::ok("files", text))
+}
+
+/// Builds need the newest record alone; time travel, rollback and upkeep need those of all that are kept.
+async fn records_finding(lake: &Lake, newest: &Release) -> Result<Finding> {
+    let lost = lake.lost_records(newest).await?;
+    let Some(first) = lost.first() else {
+        return Ok(Finding::ok("records", "every kept release has its record"));
+    };
+    Ok(Finding::warn(
+        "records",
+        format!(
+            "the records of {} kept releases are gone, the first of release {first}",
+            lost.len()
+        ),
+        "restore `_kilde/releases` from a copy of the lake: without them these releases cannot be read, nor `kilde maintain` give space back",
+    ))
 }
 
 async fn foreign_finding(lake: &Lake, newest: &Release) -> Result<Finding> {

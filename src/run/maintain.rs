@@ -161,7 +161,7 @@ impl Runner {
         let operation = Operation::new(self, RunCommand::Maintain);
         let nobody: Listener = Arc::new(|_| {});
         let (mut claim, _) = self
-            .claim(&catalog, operation.run(), Duration::ZERO, &nobody)
+            .claim(&catalog, operation.run(), (Duration::ZERO, None), &nobody)
             .await?;
         let mut base = survey.base.clone();
         let ended = async {

@@ -22,6 +22,7 @@ mod drift;
 mod event;
 mod execute;
 mod exports;
+mod give_up;
 mod highlights;
 mod history;
 mod hold;
@@ -98,7 +99,7 @@ use crate::clock::Clock;
 use crate::engine::{Engine, EngineOptions, FunctionRegistry};
 use crate::error::{Error, Result};
 use crate::lake::DeltaLog;
-use crate::name::TableName;
+use crate::name::{ReleaseNumber, TableName};
 use crate::plan::{Observed, Outline, Plan, Selection, contract_draft, contract_draft_of_source};
 use crate::project::{ContractDraft, Project};
 use crate::release::{Boundary, Failpoint, Lake};
@@ -132,12 +133,14 @@ pub struct BuildRequest {
     /// Changes that break readers and are meant.
     pub(crate) allow_breaking: AllowBreaking,
     /// Tables of which a loss is accepted: of `replace` sources that their newest export has few records; of those made anew that
-    /// they hold what cannot be made again.
+    /// they hold what cannot be made again; with a release that is given up, that exports of theirs are gone.
     pub(crate) accept: BTreeSet<TableName>,
     /// Published tables, by whole or short name, whose changes by other tools are published over.
     pub(crate) overrule: BTreeSet<String>,
     /// Published tables whose folder, log or files are lost, to be made anew.
     pub(crate) rebuild: BTreeSet<TableName>,
+    /// A decided release that cannot be finished, to be given up.
+    pub(crate) give_up: Option<ReleaseNumber>,
     /// Tables of `append` sources whose rows by other tools are taken over; their exports wait.
     pub(crate) adopt: BTreeSet<TableName>,
     /// How long to wait while another run holds the lake.
@@ -192,6 +195,7 @@ impl BuildRequest {
             accept: BTreeSet::new(),
             overrule: BTreeSet::new(),
             rebuild: BTreeSet::new(),
+            give_up: None,
             adopt: BTreeSet::new(),
             wait: Duration::ZERO,
         }

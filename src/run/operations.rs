@@ -96,7 +96,9 @@ impl Runner {
         // fail before anything is claimed
         let then = self.stop.unless(catalog.lake().release(to)).await?;
         let operation = Operation::new(self, RunCommand::Rollback);
-        let (claim, _) = self.claim(&catalog, &operation.run, wait, listener).await?;
+        let (claim, _) = self
+            .claim(&catalog, &operation.run, (wait, None), listener)
+            .await?;
         let ended = self.roll_back(&catalog, claim, &then).await;
         let warning = self
             .conclude_operation(&catalog, &operation, ended.as_ref())
@@ -224,7 +226,9 @@ impl Runner {
             });
         };
         let operation = Operation::new(self, RunCommand::Resume);
-        let (mut claim, _) = self.claim(&catalog, &operation.run, wait, listener).await?;
+        let (mut claim, _) = self
+            .claim(&catalog, &operation.run, (wait, None), listener)
+            .await?;
         let resumed = claim.resume().await;
         give_back(claim, YieldReason::NothingToDo).await;
         let ended = resumed.as_ref().map(|_| &release);

@@ -130,7 +130,7 @@ fn is_told(drift: &Drift) -> bool {
     !matches!(drift, Drift::Added { .. } | Drift::Reordered)
 }
 
-fn files_table() -> Result<TableName> {
+pub(super) fn files_table() -> Result<TableName> {
     TableName::new(OWN_SCHEMA, "files").map_err(Error::internal)
 }
 
@@ -144,11 +144,21 @@ pub(super) async fn ledger(
     release: &Release,
 ) -> Result<BTreeMap<TableName, Ledger>> {
     let table = files_table()?;
-    let mut ledger: BTreeMap<TableName, Ledger> = BTreeMap::new();
     let Some(entry) = release.table(&table) else {
-        return Ok(ledger);
+        return Ok(BTreeMap::new());
     };
-    let provider = catalog.content(&table, entry).await?.provider()?;
+    let content = catalog.content(&table, entry).await?;
+    ledger_in(catalog, &content).await
+}
+
+/// The ledger that a table of files holds.
+pub(super) async fn ledger_in(
+    catalog: &Catalog,
+    content: &Content,
+) -> Result<BTreeMap<TableName, Ledger>> {
+    let table = files_table()?;
+    let mut ledger: BTreeMap<TableName, Ledger> = BTreeMap::new();
+    let provider = content.provider()?;
     let session = catalog
         .engine()
         .session(&BTreeMap::from([(table.clone(), provider)]), Joins::Hash)?;

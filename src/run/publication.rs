@@ -51,6 +51,7 @@ impl Execution {
         if tables.is_empty()
             && overrule.is_empty()
             && self.request.rebuild.is_empty()
+            && self.request.give_up.is_none()
             && was_held.map_or(held.is_empty(), |was| *was == held)
         {
             return Ok(None);

@@ -44,6 +44,13 @@ pub struct RunReport {
     /// Exports that cannot be read and are left out, by this run or one before.
     #[serde(default)]
     pub(crate) unreadable: Vec<UnreadableReport>,
+    /// What other tools wrote while a release was being published, which went over it: by this run, or of a dead one that it
+    /// finished.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) overruled: Vec<OverruledReport>,
+    /// A decided release that could not be finished and was given up by this run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) given_up: Option<ReleaseNumber>,
     /// Every test that ran.
     pub(crate) verdicts: Vec<Verdict>,
     /// The release published, if any.
@@ -85,6 +92,39 @@ impl BaseRelease {
             published_at: release.published_at,
             run: Some(release.run.clone()),
         }
+    }
+}
+
+/// What another tool wrote to a table, and a release was published over without anybody's word.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OverruledReport {
+    pub(crate) table: TableName,
+    /// Of the table's log, where it stays.
+    pub(crate) version: u64,
+    /// Name and version, where its entry says so.
+    pub(crate) tool: Option<String>,
+    pub(crate) written_at: Option<DateTime<Utc>>,
+    /// The release that went over it.
+    pub(crate) release: ReleaseNumber,
+    /// All of it in words.
+    pub(crate) text: String,
+}
+
+impl OverruledReport {
+    /// Of a release; nobody need be told of tables that a person answered for.
+    pub(super) fn unasked(release: &Release, answered: &BTreeSet<TableName>) -> Vec<Self> {
+        let unasked = release.overruled.iter();
+        let unasked = unasked.filter(|o| !o.is_adopted && !answered.contains(&o.table));
+        unasked
+            .map(|overruled| Self {
+                table: overruled.table.clone(),
+                version: overruled.version,
+                tool: overruled.tool.clone(),
+                written_at: overruled.written_at,
+                release: release.number,
+                text: overruled.told(),
+            })
+            .collect()
     }
 }
 

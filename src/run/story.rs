@@ -31,6 +31,9 @@ pub(crate) struct ReleaseStory {
     /// `None` where the run left no report, as a rollback's does not.
     pub(crate) seconds: Option<f64>,
     pub(crate) rollback_of: Option<ReleaseNumber>,
+    /// It could not be finished: it holds what the one before held.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_given_up: bool,
     /// Tables of the project in the release.
     pub(crate) tables: u64,
     /// Those whose version is new, removed ones among them.
@@ -178,6 +181,7 @@ fn story(
         run: release.run.clone(),
         seconds: report.map(|report| report.seconds),
         rollback_of: release.rollback_of,
+        is_given_up: release.is_given_up(),
         tables: release
             .tables
             .keys()

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::report::{HeldReport, OverdueReport, RunReport, TableOutcome, UnreadableReport};
+use super::report::{
+    HeldReport, OverdueReport, OverruledReport, RunReport, TableOutcome, UnreadableReport,
+};
 use crate::error::{Error, ErrorKind};
 use crate::name::{ReleaseNumber, RunId, TableName};
 use crate::project::{Occasion, Project};
@@ -41,6 +43,9 @@ pub struct RunSummary {
     pub(crate) overdue: Vec<OverdueReport>,
     #[serde(default)]
     pub(crate) unreadable: Vec<UnreadableReport>,
+    /// What other tools wrote while a release was published over it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) overruled: Vec<OverruledReport>,
     pub(crate) counts: BTreeMap<String, u64>,
 }
 
@@ -115,6 +120,7 @@ impl RunSummary {
             held: report.held.clone(),
             overdue: report.overdue.clone(),
             unreadable: report.unreadable.clone(),
+            overruled: report.overruled.clone(),
             counts: counts(report),
         }
     }
@@ -159,6 +165,7 @@ impl RunSummary {
             held: Vec::new(),
             overdue: Vec::new(),
             unreadable: Vec::new(),
+            overruled: Vec::new(),
             counts: BTreeMap::from([("tables_changed".to_string(), changed as u64)]),
         }
     }
@@ -217,6 +224,12 @@ impl RunSummary {
         }
         for overdue in &self.overdue {
             text.push_str(&format!("\n! {}: {}", overdue.table, overdue.reason));
+        }
+        for overruled in &self.overruled {
+            text.push_str(&format!(
+                "\n! release {}: {}",
+                overruled.release, overruled.text
+            ));
         }
         for export in &self.unreadable {
             let words = format!("{} cannot be read: {}", export.path, export.reason);

@@ -1,9 +1,11 @@
 //! `kilde doctor`: what a build needs, tried; and what `kilde status` says of a builder that died.
 
+use std::path::PathBuf;
+
 use serde_json::Value;
 
 use crate::history::till;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, copy_folder};
 use crate::time_limit;
 
 fn findings(till: &Sandbox) -> Vec<Value> {
@@ -164,4 +166,119 @@ fn what_is_gone_from_a_lake_is_found_before_a_build_finds_it() {
         std::fs::rename(&aside, &path).unwrap();
     }
     assert_eq!(finding(&till, "files").0, "ok");
+}
+
+#[test]
+fn a_lake_that_no_build_can_use_fails_with_what_to_do_and_nothing_is_written_to_it() {
+    let till = till();
+    till.kilde(&["build"]).ended(0);
+    till.write("exports/sales_20260102.csv", "store,amount\nLund,1\n");
+    till.kilde(&["build"]).ended(0);
+    till.write("exports/sales_20260103.csv", "store,amount\nLund,2\n");
+    let log = |place: u64| format!("lake/_kilde/log/{place:020}.json");
+    let (claim, publish) = (log(3), log(4));
+    let lost: [(&[&str], &str, &str); 5] = [
+        (&["lake/_kilde/format.json"], "K0728", "a copy of the lake"),
+        (&["lake/_kilde"], "K0728", "a copy of the lake"),
+        (&[&publish], "K0714", "a copy of the lake"),
+        (
+            &[&claim, "lake/_kilde/hint.json"],
+            "K0714",
+            "a copy of the lake",
+        ),
+        (
+            &["lake/_kilde/releases/00000002.json"],
+            "K0714",
+            "kilde build --give-up 2",
+        ),
+    ];
+    for (paths, code, help) in lost {
+        let whole = till.path("whole");
+        copy_folder(&till.path("lake"), &whole);
+        for path in paths {
+            let path = till.path(path);
+            match path.is_dir() {
+                true => std::fs::remove_dir_all(path).unwrap(),
+                false => std::fs::remove_file(path).unwrap(),
+            }
+        }
+        let said = till.kilde(&["doctor"]).ended(4);
+        assert!(said.stdout.contains(help), "{paths:?}: {}", said.stdout);
+        let said = till.kilde(&["build"]).ended(4);
+        assert!(said.stderr.contains(code), "{paths:?}: {}", said.stderr);
+        std::fs::remove_dir_all(till.path("lake")).unwrap();
+        std::fs::rename(&whole, till.path("lake")).unwrap();
+    }
+    till.kilde(&["build"]).ended(0);
+    till.kilde(&["doctor"]).ended(0);
+    // of an older release: builds go on
+    std::fs::remove_file(till.path("lake/_kilde/releases/00000001.json")).unwrap();
+    let (health, text) = finding(&till, "records");
+    assert!(health == "warn" && text.contains("release 1"), "{text}");
+}
+
+#[test]
+fn a_table_whose_protocol_was_raised_stops_a_build_before_any_work() {
+    let till = till();
+    till.kilde(&["build"]).ended(0);
+    let entry = "lake/bronze/sales/_delta_log/00000000000000000001.json";
+    till.write(
+        entry,
+        "{\"commitInfo\":{\"engineInfo\":\"another tool 1.2\"}}\n{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":[\"deletionVectors\"],\"writerFeatures\":[\"deletionVectors\"]}}\n",
+    );
+    till.write("exports/sales_20260102.csv", "store,amount\nLund,1\n");
+    let files = || {
+        let objects = till.objects();
+        let is_data = |path: &&PathBuf| path.extension().is_some_and(|end| end == "parquet");
+        objects.keys().filter(is_data).count()
+    };
+    let before = files();
+    let said = till.kilde(&["build"]).ended(4);
+    for words in ["K0711", "`bronze.sales`", "version 1", "another tool 1.2"] {
+        assert!(said.stderr.contains(words), "{words}: {}", said.stderr);
+    }
+    assert_eq!(files(), before, "told before any work was done");
+    // of a table that may come out the same it is told once it is to be published, and as what it is
+    let of_step = entry.replace("bronze/sales", "gold/stores");
+    std::fs::rename(till.path(entry), till.path(&of_step)).unwrap();
+    let said = till.kilde(&["build"]).ended(4);
+    assert!(said.stderr.contains("K0711"), "{}", said.stderr);
+    std::fs::remove_file(till.path(&of_step)).unwrap();
+    till.kilde(&["build"]).ended(0);
+}
+
+/// Too late to stop: the release is decided, or as good as. It is told as one that was there before.
+#[test]
+fn what_another_tool_writes_while_a_release_is_published_is_told() {
+    let till = till();
+    till.kilde(&["build"]).ended(0);
+    till.write("exports/sales_20260102.csv", "store,amount\nLund,1\n");
+    let mut build = till.command(&["build"]);
+    build.env("KILDE_FAILPOINT", "slow_after_staging");
+    let build = std::thread::spawn(move || time_limit::output(&mut build).unwrap());
+    let staged = till.path("lake/_kilde/staged");
+    for _ in 0..2_000 {
+        let maps = std::fs::read_dir(&staged).into_iter().flatten().flatten();
+        if maps
+            .into_iter()
+            .any(|run| run.path().join("map.json").exists())
+        {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    till.write(
+        "lake/gold/stores/_delta_log/00000000000000000001.json",
+        "{\"commitInfo\":{\"engineInfo\":\"another tool 1.2\"}}\n{\"remove\":{\"path\":\"x.parquet\",\"dataChange\":true,\"deletionTimestamp\":1}}\n",
+    );
+    let output = build.join().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let words = "`gold.stores` was changed at version 1 by another tool 1.2";
+    assert!(said.contains(words), "{said}");
+    let last: Value = serde_json::from_str(&till.read("lake/_kilde/last_run.json")).unwrap();
+    assert_eq!(last["overruled"][0]["table"], "gold.stores", "{last}");
+    assert_eq!(last["overruled"][0]["version"], 1, "{last}");
+    let rows = till.query("select sum(amount) from gold.stores");
+    assert_eq!(rows, [["31"]]);
 }

@@ -1249,6 +1249,19 @@ columns:
     assert_eq!(club.query(&known), [expected.map(String::from)]);
     let told = club.query(reasons);
     assert!(told.len() == 3 && told[1][2].contains("can go"), "{told:?}");
+
+    // a comparison shows nobody's values, neither of the golden record nor of what stands beside it
+    for table in [
+        "silver.known",
+        "silver.known_sources",
+        "silver.known_review",
+    ] {
+        let said = club.kilde(&["diff", "--rows", table]).ended(0).stdout;
+        assert!(said.contains('‹'), "{said}");
+        for value in ["@mail.example", "Tora", "Nygaard", "1971-0"] {
+            assert!(!said.contains(value), "{table} shows {value}: {said}");
+        }
+    }
 }
 
 #[test]

@@ -194,6 +194,19 @@ fn what_another_tool_changed_is_told_and_overruled_by_a_person() {
     company.kilde(&["build"]).ended(0);
     assert_eq!(sales(&company), ["8", "120"]);
     assert_sums(&company);
+    // where it took our versions out of the log too, there is nothing to publish over it
+    change(python, &company, "bronze/orders", &["clean"]);
+    deliver(&company, 5);
+    let said = company.kilde(&["build"]).ended(4);
+    assert!(
+        said.stderr.contains("K0709")
+            && said.stderr.contains("kilde build --rebuild bronze.orders"),
+        "{}",
+        said.stderr
+    );
+    company.kilde(&["build", "--rebuild", "orders"]).ended(0);
+    assert_eq!(sales(&company), ["10", "150"]);
+    assert_sums(&company);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fs;
 
 use crate::other_tools::deliver;
 use crate::sandbox::{Said, Sandbox};
+use crate::time_limit;
 
 /// Orders of each night, a table of SQL, and one that never goes back.
 fn company() -> Sandbox {
@@ -159,6 +160,91 @@ fn what_no_build_can_make_again_is_given_up_by_name_or_not_at_all() {
     assert_eq!(company.query("select count(*) from ops.rejects"), [["0"]]);
     let runs = company.query("select count(*) > 2 from ops.runs");
     assert_eq!(runs, [["true"]]);
+}
+
+/// A build that dies once its release is decided.
+fn decide(company: &Sandbox) {
+    let mut build = company.command(&["build"]);
+    build.env("KILDE_FAILPOINT", "after_publish_entry");
+    assert!(!time_limit::output(&mut build).unwrap().status.success());
+}
+
+/// The data file of a table that was written last.
+fn newest_file(company: &Sandbox, table: &str) -> String {
+    let folder = company.path("lake").join(table);
+    let files = fs::read_dir(folder).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let newest = names.filter(|name| name.ends_with(".parquet")).max();
+    format!("{table}/{}", newest.unwrap())
+}
+
+#[test]
+fn a_decided_release_of_which_a_part_is_lost_is_given_up_and_what_lies_there_is_read_again() {
+    let company = company();
+    deliver(&company, 3);
+    decide(&company);
+    company.kilde(&["doctor"]).ended(0);
+    // as a VACUUM without retention leaves it
+    let file = newest_file(&company, "gold/sales");
+    lose(&company, &file);
+    let words = [
+        "K0710",
+        "release 3 is decided and cannot be finished",
+        "a file of `gold.sales` is missing",
+        file.as_str(),
+        "VACUUM",
+        "kilde build --give-up 3",
+    ];
+    for command in [["build"], ["maintain"]] {
+        says(&company.kilde(&command).ended(4), &words);
+    }
+    let said = company.kilde(&["doctor"]).ended(4);
+    assert!(said.stdout.contains("--give-up 3"), "{}", said.stdout);
+    assert_eq!(company.query("select count(*) from bronze.orders"), [["4"]]);
+    let said = company.kilde(&["build", "--give-up", "2"]).ended(2);
+    says(&said, &["K0729", "is 3, not 2"]);
+    // what it had read and what lies nowhere any more is told in figures
+    let export = company.path("exports/orders_20260103.csv");
+    let aside = company.path("aside.csv");
+    fs::rename(&export, &aside).unwrap();
+    let said = company.kilde(&["build", "--give-up", "3"]).ended(2);
+    says(
+        &said,
+        &[
+            "K0731",
+            "2 records of `bronze.orders` (orders_20260103.csv)",
+            "--give-up 3 --accept bronze.orders",
+        ],
+    );
+    fs::rename(&aside, &export).unwrap();
+    let said = company.kilde(&["build", "--give-up", "3"]).ended(0);
+    let words = "release 3 could not be finished and is given up";
+    assert!(said.stdout.contains(words), "{}", said.stdout);
+    assert_whole(&company, 3);
+    assert_eq!(company.newest_release()["number"], 4);
+    let said = company.kilde(&["releases"]).ended(0);
+    assert!(said.stdout.contains("given up"), "{}", said.stdout);
+    company.kilde(&["doctor"]).ended(0);
+    let said = company.kilde(&["build", "--give-up", "3"]).ended(2);
+    says(&said, &["K0729"]);
+
+    // nothing tells any more what it had read
+    deliver(&company, 4);
+    decide(&company);
+    lose(&company, "_kilde/staged");
+    says(
+        &company.kilde(&["build"]).ended(4),
+        &["K0714", "--give-up 5"],
+    );
+    let said = company.kilde(&["build", "--give-up", "5"]).ended(2);
+    says(&said, &["K0731", "nothing tells", "--accept ops.files"]);
+    fs::remove_file(company.path("exports/orders_20260104.csv")).unwrap();
+    let accepted = ["build", "--give-up", "5", "--accept", "ops.files"];
+    company.kilde(&accepted).ended(0);
+    assert_whole(&company, 3);
+    deliver(&company, 4);
+    company.kilde(&["build"]).ended(0);
+    assert_whole(&company, 4);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 """Changes one table of a lake as a tool does that knows nothing of kilde: delta-rs for Python.
 
 `change_lake.py TABLE_FOLDER ACTION`, where ACTION is one of `optimize`, `vacuum` (with the table's own retention), `vacuum-all`
-(every file that the newest version does not name), `restore VERSION`, `delete CONDITION`, `property NAME VALUE`, or `append JSON` with a list of rows.
+(every file that the newest version does not name), `restore VERSION`, `delete CONDITION`, `property NAME VALUE`, `clean` (its log keeps nothing before a
+checkpoint of now), or `append JSON` with a list of rows.
 """
 
 import json
@@ -24,6 +25,11 @@ elif action == "delete":
     print(table.delete(rest[0])["num_deleted_rows"])
 elif action == "property":
     table.alter.set_table_properties({rest[0]: rest[1]})
+elif action == "clean":
+    kept = {"delta.logRetentionDuration": "interval 0 seconds", "delta.enableExpiredLogCleanup": "true"}
+    table.alter.set_table_properties(kept)
+    table.create_checkpoint()
+    table.cleanup_metadata()
 elif action == "append":
     schema = pyarrow.schema(table.schema())
     rows = pyarrow.Table.from_pylist(json.loads(rest[0]), schema=schema)

@@ -63,7 +63,10 @@ pub(super) const CODES: &[Explanation] = &[
         title: "a data file is missing or cut short",
         text: "A file that a release needs is not there or has another size: deleted by hand, by a foreign\n\
                vacuum, or lost by the disk. Nothing is published over it. Restore the file from a copy of the\n\
-               lake, or build the table again with `--full-refresh`.",
+               lake, or build the table again with `--full-refresh`.\n\
+               Where it belongs to a release that is decided and that no reader sees yet, nobody can finish that release without\n\
+               the file: a VACUUM without retention deletes what no version names yet. `kilde build --give-up N` gives the release\n\
+               up (its number then stands for what the one before it holds) and makes the next one of the exports.",
     },
     Explanation {
         code: Code(711),
@@ -90,7 +93,9 @@ pub(super) const CODES: &[Explanation] = &[
         title: "the lake contradicts itself",
         text: "An object below `_kilde/` or a version in a table's log is missing, damaged or not what the lake\n\
                log says. kilde never changes these once written: somebody or something else did. Restore it from\n\
-               a copy of the lake. A table of which a part is lost can be made anew: `kilde build --rebuild TABLE`.",
+               a copy of the lake. A table of which a part is lost can be made anew: `kilde build --rebuild TABLE`. A release that is\n\
+               decided and cannot be finished is given up, and the next one made: `kilde build --give-up N`. For an entry of the\n\
+               lake log only a copy helps.",
     },
     Explanation {
         code: Code(715),
@@ -184,5 +189,33 @@ more. `kilde releases` lists those that can; `ops.releases` remembers the others
         text: "Each table has an id, in the release and in its own log, and here they differ. The table was lost and made anew\n\
                after that release (`kilde build --rebuild TABLE`), so that the older one can no longer be read; or somebody put\n\
                another folder in its place: restore the right one from a copy of the lake.",
+    },
+    Explanation {
+        code: Code(728),
+        title: "the lake has lost what says which lake it is",
+        text: "`_kilde/format.json` holds the id by which a lake knows its own commits. It is missing while releases, the lake\n\
+               log or tables lie there: the file, or all of `_kilde`, was deleted or not copied. A new id would make strangers of\n\
+               all that was published, so nothing is written. Restore `_kilde` from a copy of the lake. To begin anew, name an\n\
+               empty place as `lake` in kilde.yaml; every export that lies in `raw` is read again there.",
+    },
+    Explanation {
+        code: Code(729),
+        title: "there is nothing to give up",
+        text: "`kilde build --give-up N` is for a release that is decided, that readers do not see yet, and of which a part is\n\
+               lost. This one stands, is not the newest, or has all its parts: then the next command that writes finishes it.",
+    },
+    Explanation {
+        code: Code(730),
+        title: "the release was given up by another run",
+        text: "This run had decided a release and gave no sign of life; a part of what it needs was lost meanwhile, and somebody\n\
+               gave the release up (`kilde build --give-up N`). No reader has seen anything of it. Build again: what it had read\n\
+               is read by the next one.",
+    },
+    Explanation {
+        code: Code(731),
+        title: "with the release, records would be lost",
+        text: "A release that is given up takes what only it had read with it. Exports that still lie in `raw` are read again by\n\
+               the next release; of those that do not, the records are named here, or nothing tells any more which they were. Put\n\
+               the exports back, or accept the loss by name: `--accept TABLE`.",
     },
 ];

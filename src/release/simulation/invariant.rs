@@ -59,6 +59,10 @@ pub(super) struct Checker {
     pinned: BTreeMap<String, ReleaseNumber>,
     /// Files that a foreign tool deleted and nobody has restored.
     pub(super) vacuumed: BTreeSet<String>,
+    /// Staged objects that somebody deleted and nobody has restored.
+    pub(super) lost_staged: BTreeMap<String, Bytes>,
+    /// Decided releases that were given up.
+    pub(super) given_up: u64,
     /// A newer kilde has written to the log.
     pub(super) has_newer: bool,
     pub(super) overruled: u64,
@@ -339,7 +343,11 @@ impl Checker {
             "I5 a table shows a release that is not decided",
             path,
         );
-        let settled = release.is_none_or(|number| number.0 as usize > self.releases.len());
+        let settled = release.is_none_or(|number| {
+            let settled = self.releases.get(number.0 as usize - 1);
+            // whoever carries out what was given up does not know it yet
+            settled.is_none_or(Release::is_given_up)
+        });
         self.ensure(settled, "I3 a table changes under a settled release", path);
     }
 
@@ -358,8 +366,19 @@ impl Checker {
         else {
             return self.violate("I1 a release without a publish", path);
         };
-        let run = self.decided[index].entry.run.clone();
-        self.ensure(run == release.run, "I1 a release of another run", path);
+        if release.is_given_up() {
+            let before = self.releases.last();
+            let same = before.map_or(release.tables.is_empty(), |before| {
+                before.tables == release.tables
+            });
+            let rows = self.rows_of(before);
+            self.ensure(same, "a release given up is not the one before", path);
+            self.decided[index].expected = rows;
+            self.given_up += 1;
+        } else {
+            let run = self.decided[index].entry.run.clone();
+            self.ensure(run == release.run, "I1 a release of another run", path);
+        }
         for (name, entry) in release.tables.clone() {
             let Some(version) = entry.version else {
                 continue;
@@ -549,7 +568,21 @@ impl Checker {
 
     /// Whether an operator has something to mend.
     pub(super) fn has_damage(&self) -> bool {
-        !self.vacuumed.is_empty() || self.has_raised()
+        !self.vacuumed.is_empty() || !self.lost_staged.is_empty() || self.has_raised()
+    }
+
+    /// The newest release that is decided.
+    pub(super) fn newest_decided(&self) -> ReleaseNumber {
+        ReleaseNumber(self.decided.len() as u64)
+    }
+
+    /// Folder of what is staged for a release that is decided and not settled.
+    pub(super) fn staged_for_the_unsettled(&self) -> Option<String> {
+        let unsettled = self.decided.get(self.releases.len())?;
+        let Event::Publish(publish) = &unsettled.entry.event else {
+            return None;
+        };
+        publish.map.strip_suffix("map.json").map(str::to_string)
     }
 
     pub(super) fn has_raised(&self) -> bool {

@@ -98,6 +98,10 @@ pub(super) struct State {
     pub(super) listed_late: u64,
     pub(super) deletes_lost: u64,
     pub(super) random: Random,
+    /// Of foreign hands in `_kilde/`, and of those who answer them: apart, so that histories without them stay what they were.
+    pub(super) mischief: Random,
+    /// An object of which no read is answered.
+    pub(super) unanswered: Option<String>,
     pub(super) faults: FaultRate,
     pub(super) checker: Checker,
     /// Exports that have arrived so far.
@@ -110,6 +114,10 @@ pub(super) struct State {
     unsynced: Option<BTreeMap<String, Option<Object>>>,
     /// A disk that lies: barriers cover nothing.
     ignores_barriers: bool,
+    /// Who does what happens now.
+    pub(super) actor: String,
+    /// Whether what happens is told, step by step.
+    pub(super) is_told: bool,
 }
 
 /// What becomes of a process at a boundary.
@@ -120,11 +128,24 @@ pub(super) enum Fate {
 }
 
 impl State {
+    /// One line for whoever looks at a single history.
+    pub(super) fn tell(&self, what: std::fmt::Arguments<'_>) {
+        if self.is_told {
+            super::print(&format!("{}: {what}", self.actor));
+        }
+    }
+
     fn note(&mut self, path: &str) {
         if let Some(unsynced) = &mut self.unsynced {
             let before = || self.objects.get(path).cloned();
             unsynced.entry(path.to_string()).or_insert_with(before);
         }
+    }
+
+    /// A process goes on.
+    pub(super) fn begin_poll(&mut self, name: &str) {
+        self.fate = None;
+        name.clone_into(&mut self.actor);
     }
 
     /// A process reached a boundary of the protocol.
@@ -137,6 +158,7 @@ impl State {
     }
 
     fn put(&mut self, path: &str, bytes: Bytes, now: DateTime<Utc>) {
+        self.tell(format_args!("puts {path}"));
         self.note(path);
         let fresh = !self.objects.contains_key(path);
         let object = Object {
@@ -153,11 +175,14 @@ impl State {
         let fresh = !self.objects.contains_key(path);
         if fresh {
             self.put(path, bytes, now);
+        } else {
+            self.tell(format_args!("finds that {path} exists"));
         }
         fresh
     }
 
     fn delete(&mut self, path: &str) {
+        self.tell(format_args!("deletes {path}"));
         self.note(path);
         if self.objects.remove(path).is_some() {
             self.checker.delete(path);
@@ -184,6 +209,8 @@ impl World {
                 listed_late: 0,
                 deletes_lost: 0,
                 random: Random::new(seed),
+                mischief: Random::new(!seed),
+                unanswered: None,
                 faults,
                 checker: Checker::default(),
                 exports: 0,
@@ -191,6 +218,8 @@ impl World {
                 fate: None,
                 unsynced: None,
                 ignores_barriers: false,
+                actor: "before".to_string(),
+                is_told: false,
             }),
         }
     }
@@ -237,11 +266,36 @@ impl World {
         }
     }
 
+    /// A foreign hand deletes something that was staged for a release which is decided and not settled.
+    pub(super) fn lose_staged(&self) {
+        let mut state = self.state();
+        let Some(folder) = state.checker.staged_for_the_unsettled() else {
+            return;
+        };
+        let staged = state
+            .objects
+            .keys()
+            .filter(|path| path.starts_with(&folder));
+        let staged: Vec<String> = staged.cloned().collect();
+        if staged.is_empty() {
+            return;
+        }
+        let path = staged[state.mischief.below(staged.len() as u64) as usize].clone();
+        state.tell(format_args!("loses {path}"));
+        if let Some(object) = state.objects.remove(&path) {
+            state.checker.lost_staged.insert(path, object.bytes);
+        }
+    }
+
     /// An operator restores what foreign hands deleted, and takes away what raised a table's protocol.
     pub(super) fn mend(&self) {
         let now = self.clock.now();
         let mut state = self.state();
         for (path, bytes) in state.checker.take_vacuumed() {
+            let modified_at = now;
+            state.objects.insert(path, Object { bytes, modified_at });
+        }
+        for (path, bytes) in std::mem::take(&mut state.checker.lost_staged) {
             let modified_at = now;
             state.objects.insert(path, Object { bytes, modified_at });
         }
@@ -269,6 +323,7 @@ impl World {
         let waiting = state.late.len() as u64;
         let index = state.random.below(waiting) as usize;
         let change = state.late.swap_remove(index);
+        state.actor = "late".to_string();
         let now = self.clock.now();
         state.landed_late += 1;
         match change {
@@ -349,6 +404,7 @@ impl ObjectStore for SimulatedStore {
         let now = self.0.clock.now();
         let mut state = self.0.state();
         if state.is_full {
+            state.tell(format_args!("has no room for {path}"));
             return Err(object_store::Error::Generic {
                 store: "simulated",
                 source: Box::new(std::io::Error::from(std::io::ErrorKind::StorageFull)),
@@ -364,12 +420,15 @@ impl ObjectStore for SimulatedStore {
             match state.random.below(3) {
                 0 if create => drop(state.create(&path, bytes, now)),
                 0 => state.put(&path, bytes, now),
-                1 => state.late.push(Late::Put {
-                    path,
-                    bytes,
-                    create,
-                }),
-                _ => {}
+                1 => {
+                    state.tell(format_args!("puts late {path}"));
+                    state.late.push(Late::Put {
+                        path,
+                        bytes,
+                        create,
+                    });
+                }
+                _ => state.tell(format_args!("never puts {path}")),
             }
             return Err(no_answer());
         }
@@ -405,10 +464,14 @@ impl ObjectStore for SimulatedStore {
             unsynced.clear();
         }
         let rate = state.faults.read;
-        if state.random.permille(rate) {
+        let is_away = state.unanswered.as_deref() == Some(location.as_ref());
+        if state.random.permille(rate) || is_away {
+            state.tell(format_args!("gets no answer of {location}"));
             return Err(no_answer());
         }
         let object = state.objects.get(location.as_ref());
+        let found = object.map_or("finds no", |_| "gets");
+        state.tell(format_args!("{found} {location}"));
         let object = object.ok_or_else(|| object_store::Error::NotFound {
             path: location.to_string(),
             source: "absent".into(),
@@ -438,8 +501,11 @@ impl ObjectStore for SimulatedStore {
                     state.deletes_lost += 1;
                     match state.random.below(3) {
                         0 => state.delete(location.as_ref()),
-                        1 => state.late.push(Late::Delete(location.to_string())),
-                        _ => {}
+                        1 => {
+                            state.tell(format_args!("deletes late {location}"));
+                            state.late.push(Late::Delete(location.to_string()));
+                        }
+                        _ => state.tell(format_args!("never deletes {location}")),
                     }
                     return Err(no_answer());
                 }
@@ -459,6 +525,7 @@ impl ObjectStore for SimulatedStore {
             let rate = state.faults.list;
             let is_faulty = state.random.permille(rate);
             if is_faulty && state.random.below(2) == 0 {
+                state.tell(format_args!("gets no list of {prefix}"));
                 return stream::iter(vec![Err(no_answer())]);
             }
             let since = world.clock.now() - LISTED_LATE;
@@ -476,6 +543,11 @@ impl ObjectStore for SimulatedStore {
                 .map(|(path, object)| Ok(meta(path, object)))
                 .collect();
             let lacks_some = listed.len() < all.len();
+            state.tell(format_args!(
+                "lists {prefix}: {} of {}",
+                listed.len(),
+                all.len()
+            ));
             drop(all);
             state.listed_late += u64::from(lacks_some);
             stream::iter(listed)
