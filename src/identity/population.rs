@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::canonical;
 use super::comparison::{Compared, Comparison, Digits, Emails, Names, Placed, Texts};
-use super::dictionary::{self, Dictionary, MISSING};
+use super::dictionary::{self, Dictionary, MISSING, Mark};
+use super::model::{ModelRow, written};
 use super::row::{Columns, Row, both};
 use super::rule::{Feature, Features, Rule};
 use super::shape::{How, Kind, Shape};
@@ -171,6 +172,32 @@ pub(crate) struct Population {
     is_decided: Vec<bool>,
     /// Values that are missing for all comparisons and rules, since they say nothing of a person.
     pub(super) shared: SharedValues,
+    /// The same, found here and unknown to the model: it takes them for somebody's own.
+    pub(super) late: Vec<LateShared>,
+}
+
+/// A value that more people share than one would, though the model does not know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LateShared {
+    pub(crate) field: Field,
+    pub(crate) mark: Mark,
+    /// Records that have it.
+    pub(crate) records: u32,
+}
+
+impl LateShared {
+    /// As rows beside those of a model, which no build reads back.
+    pub(crate) fn rows(late: &[Self]) -> impl Iterator<Item = ModelRow> {
+        let late = late.iter().zip(1..);
+        late.map(|(late, position)| ModelRow {
+            part: "late_shared_value".into(),
+            name: late.field.name().to_string(),
+            position,
+            level: Some(written(late.mark)),
+            count: Some(i64::from(late.records)),
+            ..ModelRow::default()
+        })
+    }
 }
 
 /// What a record needs beside its values while it is matched: rules' blocks, clusters, its share of the pairs.
@@ -278,8 +305,9 @@ impl Population {
             is_decided[*other as usize] = true;
         }
         let own: Vec<OwnColumn> = own.into_iter().map(OwnColumn::canonical).collect();
-        let persons = Persons::new(columns, shared, threads);
+        let mut persons = Persons::new(columns, rows, shared, threads);
         let shared = persons.shared.clone();
+        let late = std::mem::take(&mut persons.late);
         let mut columns = Columns::default();
         let derived = persons.derived(threads);
         let mut places = persons.places(&derived, &mut columns);
@@ -322,23 +350,25 @@ impl Population {
             decisions,
             is_decided,
             shared,
+            late,
         }
     }
 
-    /// What rules can ask of records, without all that only comparing needs.
+    /// What rules can ask of records, without all that only comparing needs; and values that many share, unknown to the model.
     pub(super) fn features_of(
         records: Records,
         shared: Option<&SharedValues>,
         threads: usize,
-    ) -> Features {
+    ) -> (Features, Vec<LateShared>) {
         let own = records.own.into_iter().map(OwnColumn::canonical);
         let own: Vec<OwnColumn> = own.collect();
-        let persons = Persons::new(records.fields, shared, threads);
+        let persons = Persons::new(records.fields, records.rows, shared, threads);
         let mut columns = Columns::default();
         let mut places = persons.places(&persons.derived(threads), &mut columns);
         let own = own.iter().map(|own| columns.place(&own.column));
         places.extend((0..).map(Feature::Own).zip(own));
-        Features::new(places, columns.into_rows(records.rows, threads))
+        let rows = columns.into_rows(records.rows, threads);
+        (Features::new(places, rows), persons.late)
     }
 
     /// The numbers of a record's values.
@@ -421,12 +451,16 @@ struct Persons {
     place: Option<Dictionary>,
     national_id: Option<Dictionary>,
     shared: SharedValues,
+    /// Values that more people share than one would, though the model does not know it.
+    late: Vec<LateShared>,
 }
 
 impl Persons {
-    /// Reads columns; values that more people share than one would are forgotten: those known, or those found here.
+    /// Reads columns; values that more people share than one would are forgotten: those known, or those found here. `rows`
+    /// of the columns are there, what stands behind them is gone.
     fn new(
         columns: Vec<(Field, Dictionary)>,
+        rows: u32,
         known: Option<&SharedValues>,
         threads: usize,
     ) -> Self {
@@ -448,10 +482,26 @@ impl Persons {
         let (mut street, postcode) = (take(Field::Address), take(Field::Postcode));
         let mut national_id = take(Field::NationalId);
         let mut shared = SharedValues::default();
-        let find = |field, column: &Dictionary, most| match (known, &given) {
-            (Some(known), _) => known.codes(field, column),
-            (None, Some(given)) => bad_codes(column, given, most),
-            (None, None) => Vec::new(),
+        let mut late = Vec::new();
+        let find = |field, column: &Dictionary, most| {
+            let bad = given
+                .as_ref()
+                .map(|given| bad_codes(column, given, rows, most));
+            let bad = bad.unwrap_or_default();
+            let codes: Vec<u32> = match known {
+                Some(known) => known.codes(field, column),
+                None => bad.iter().map(|(code, _)| *code).collect(),
+            };
+            let unknown = bad
+                .iter()
+                .filter(|(code, _)| codes.binary_search(code).is_err());
+            let late = unknown.map(|(code, records)| LateShared {
+                field,
+                mark: column.mark(*code),
+                records: *records,
+            });
+            let late: Vec<LateShared> = late.collect();
+            (codes, late)
         };
         let mut contacts = [
             (Field::Email, &mut email),
@@ -464,8 +514,9 @@ impl Persons {
             column.map(|column| find(*field, column, MOST_PEOPLE_OF_A_CONTACT))
         });
         for ((field, column), bad) in contacts.iter_mut().zip(bad) {
-            if let (Some(column), Some(bad)) = (column, bad) {
+            if let (Some(column), Some((bad, of_field))) = (column, bad) {
                 shared.insert(*field, column, &bad);
+                late.extend(of_field);
                 if !bad.is_empty() {
                     column.forget(|code| bad.binary_search(&code).is_ok());
                 }
@@ -474,7 +525,8 @@ impl Persons {
         let place = place_of(&street, &postcode);
         let place = match (place, &mut street) {
             (Some(place), Some(street)) => {
-                let bad = find(Field::Address, &place, MOST_PEOPLE_OF_AN_ADDRESS);
+                let (bad, of_field) = find(Field::Address, &place, MOST_PEOPLE_OF_AN_ADDRESS);
+                late.extend(of_field);
                 shared.insert(Field::Address, &place, &bad);
                 if bad.is_empty() {
                     Some(place)
@@ -496,6 +548,7 @@ impl Persons {
             place,
             national_id,
             shared,
+            late,
         }
     }
 
@@ -732,11 +785,19 @@ fn family_of(full: &str) -> Option<String> {
     }
 }
 
-/// The codes of values that more people share than one would, sorted.
-fn bad_codes(column: &Dictionary, given: &Dictionary, most: u32) -> Vec<u32> {
-    let counts = column.counts();
+/// The codes of values that more people share than one would, sorted, and the records of each; of the first `rows`.
+fn bad_codes(column: &Dictionary, given: &Dictionary, rows: u32, most: u32) -> Vec<(u32, u32)> {
+    let mut counts = vec![0; column.len()];
+    let there = column.codes.iter().take(rows as usize);
+    for code in there.filter(|code| **code != MISSING) {
+        counts[*code as usize] += 1;
+    }
     let is_common = |code: u32| counts.get(code as usize).is_some_and(|count| *count > most);
-    let rows = column.codes.iter().zip(given.codes.iter());
+    let rows = column
+        .codes
+        .iter()
+        .zip(given.codes.iter())
+        .take(rows as usize);
     let mut pairs: Vec<(u32, u32)> = rows
         .filter(|(code, name)| **code != MISSING && **name != MISSING && is_common(**code))
         .map(|(code, name)| (*code, *name))
@@ -747,5 +808,6 @@ fn bad_codes(column: &Dictionary, given: &Dictionary, most: u32) -> Vec<u32> {
     groups
         .filter(|names| names.len() > most as usize)
         .filter_map(|names| Some(names.first()?.0))
+        .map(|code| (code, counts[code as usize]))
         .collect()
 }
