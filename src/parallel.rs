@@ -53,6 +53,18 @@ pub(crate) fn map<T: Sync, R: Send>(
     results.into_iter().map(|(_, result)| result).collect()
 }
 
+/// Work on every item, in parallel: items that are changed in their place, and so are owned by who works on them.
+pub(crate) fn for_each<T: Send>(threads: usize, items: Vec<T>, work: impl Fn(T) + Sync) {
+    let items: Vec<Mutex<Option<T>>> = items
+        .into_iter()
+        .map(|item| Mutex::new(Some(item)))
+        .collect();
+    map(threads, &items, |item| {
+        let item = item.lock().unwrap_or_else(PoisonError::into_inner).take();
+        item.into_iter().for_each(&work);
+    });
+}
+
 /// Items that come one after the other: `make` gives the next, on this thread; `work` turns it into its result, on any of
 /// `threads`; `take` receives the results in order, on this thread. A few items are under way at a time.
 ///

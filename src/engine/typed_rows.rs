@@ -1,13 +1,19 @@
 //! Text by column → rows of the columns' types.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
-use datafusion::arrow::compute::{CastOptions, cast_with_options};
+use datafusion::arrow::array::{
+    Array, ArrayRef, DynComparator, RecordBatch, RecordBatchOptions, StringArray, make_comparator,
+};
+use datafusion::arrow::compute::{CastOptions, SortOptions, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::util::display::FormatOptions;
 use datafusion::catalog::TableProvider;
+use datafusion::common::Column;
 use datafusion::datasource::MemTable;
+use datafusion::logical_expr::Expr;
 
 use super::failure;
 use crate::error::{Error, Result};
@@ -81,14 +87,46 @@ fn is_rounded(cell: &str, data_type: &DataType) -> bool {
     digits.trim_end_matches('0').len() > usize::from(scale.unsigned_abs())
 }
 
-/// Rows in memory as a table.
+/// Rows in memory as a table; where they stand in the order of some columns already, whoever asks for that order need not
+/// sort them.
 ///
 /// # Errors
 /// `Internal` where DataFusion refuses them.
-pub(crate) fn rows_as_table(rows: RecordBatch) -> Result<Arc<dyn TableProvider>> {
-    let table = MemTable::try_new(rows.schema(), vec![vec![rows]])
-        .map_err(|error| Error::internal("rows cannot be read").caused_by(failure(error)))?;
-    Ok(Arc::new(table))
+pub(crate) fn rows_as_table(
+    rows: RecordBatch,
+    columns: &[String],
+    order: SortOptions,
+) -> Result<Arc<dyn TableProvider>> {
+    let refused = |error| Error::internal("rows cannot be read").caused_by(failure(error));
+    let are_sorted = are_sorted(&rows, columns, order).map_err(|error| refused(error.into()))?;
+    let table = MemTable::try_new(rows.schema(), vec![vec![rows]]).map_err(refused)?;
+    if !are_sorted {
+        return Ok(Arc::new(table));
+    }
+    let by = columns.iter().map(|name| {
+        let column = Expr::Column(Column::new_unqualified(name));
+        column.sort(!order.descending, order.nulls_first)
+    });
+    Ok(Arc::new(table.with_sort_order(vec![by.collect()])))
+}
+
+/// Whether no row stands before one that comes before it in the order of these columns.
+fn are_sorted(
+    rows: &RecordBatch,
+    columns: &[String],
+    order: SortOptions,
+) -> std::result::Result<bool, ArrowError> {
+    let comparators = columns.iter().map(|name| {
+        let column = rows.column(rows.schema_ref().index_of(name)?);
+        make_comparator(column, column, order)
+    });
+    let comparators: Vec<DynComparator> = comparators.collect::<std::result::Result<_, _>>()?;
+    let is_behind = |row: usize| {
+        let differing = comparators.iter().map(|compare| compare(row - 1, row));
+        let mut differing = differing.skip_while(|found| found.is_eq());
+        differing.next() != Some(Ordering::Greater)
+    };
+    Ok((1..rows.num_rows()).all(is_behind))
 }
 
 #[cfg(test)]
@@ -97,6 +135,27 @@ mod tests {
 
     use super::*;
     use crate::column_type::ColumnType;
+
+    #[test]
+    fn rows_are_in_order_where_none_comes_before_the_one_in_front_of_it() {
+        let order = SortOptions::default();
+        let rows = |cells: &[(Option<&str>, Option<&str>)]| {
+            let one: StringArray = cells.iter().map(|cell| cell.0).collect();
+            let two: StringArray = cells.iter().map(|cell| cell.1).collect();
+            let columns: [(&str, ArrayRef); 2] = [("one", Arc::new(one)), ("two", Arc::new(two))];
+            RecordBatch::try_from_iter(columns).unwrap()
+        };
+        let sorted = rows(&[
+            (None, Some("z")),
+            (Some("a"), Some("y")),
+            (Some("a"), Some("z")),
+        ]);
+        let names = ["one", "two"].map(String::from);
+        assert!(are_sorted(&sorted, &names, order).unwrap());
+        assert!(are_sorted(&rows(&[]), &names, order).unwrap());
+        let by_two = ["two", "one"].map(String::from);
+        assert!(!are_sorted(&sorted, &by_two, order).unwrap());
+    }
 
     #[test]
     fn cells_that_do_not_fit_are_named_and_not_rounded_or_lost() {

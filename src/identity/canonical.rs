@@ -65,17 +65,22 @@ pub(super) fn email_user(email: &str) -> Option<String> {
 }
 
 /// Whether the user of an address is a form of the owner's name: `anna.ek`, `aek7`, `ek_anna`. More than one digit is the
-/// owner's own.
+/// owner's own. Of the names: the first given one, and the [`stem`] of the family's.
 pub(super) fn is_made_of_name(user: &str, given: Option<&str>, family: Option<&str>) -> bool {
     let Some(user) = name_key(user) else {
         return false;
     };
-    // the ending of a patronymic is folded in names, and in the user only where it ends
-    let stem = |name: &str| name.strip_suffix("sen").unwrap_or(name).to_string();
-    let is_in = |name: Option<String>| {
-        name.is_some_and(|name| name.chars().count() >= 3 && user.contains(&name))
+    let is_in = |name: Option<&str>| {
+        name.is_some_and(|name| name.chars().count() >= 3 && user.contains(name))
     };
-    is_in(given.and_then(first_word)) || is_in(family.and_then(name_whole).map(|f| stem(&f)))
+    is_in(given) || is_in(family)
+}
+
+/// A family name with its words run together, and without the ending of a patronymic: that is folded in names, and in the
+/// user of an address only where it ends.
+pub(super) fn stem(name: &str) -> Option<String> {
+    let whole = name_whole(name)?;
+    Some(whole.strip_suffix("sen").unwrap_or(&whole).to_string())
 }
 
 pub(super) fn phone(text: &str) -> Option<String> {

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use super::canonical;
 use super::dictionary::{Dictionary, MISSING};
 use super::population::Population;
+use super::row::{Columns, Row, both};
 use super::shape::{How, Kind, Shape, Within};
+use crate::parallel;
 use crate::text::{Outline, edit_distance, is_within_one_edit, jaro_winkler, nickname_groups};
 
 /// Levels of all comparisons of a pair; see [`level_of`].
@@ -46,9 +48,60 @@ pub(super) struct Compared {
 
 impl Compared {
     /// The column whose value a pair agrees on at a level, where agreeing on a rare one is worth more.
-    pub(super) fn agreed(&self, level: u8) -> Option<&Dictionary> {
+    pub(super) fn agreed(&self, level: u8) -> Option<&Placed> {
         self.by.agreed(level).filter(|_| self.counts_rarity)
     }
+}
+
+/// A column, and where it stands in a row.
+#[derive(Clone, Debug)]
+pub(super) struct Placed {
+    pub(super) column: Dictionary,
+    pub(super) place: usize,
+}
+
+impl Placed {
+    pub(super) fn new(column: Dictionary, columns: &mut Columns) -> Self {
+        Self {
+            place: columns.place(&column),
+            column,
+        }
+    }
+
+    fn text(&self, code: u32) -> Option<&str> {
+        self.column.text(code)
+    }
+
+    /// The numbers of two rows, where neither is missing.
+    fn both(&self, one: &Row, other: &Row) -> Option<(u32, u32)> {
+        both(self.place, one, other)
+    }
+
+    /// What each text says, by code.
+    fn read<T: Send>(&self, threads: usize, read: impl Fn(&str) -> T + Sync) -> Vec<T> {
+        const TEXTS: usize = 1 << 16;
+        let count = self.column.len() as u32;
+        let starts: Vec<u32> = (0..count).step_by(TEXTS).collect();
+        let read = parallel::map(threads, &starts, |start| {
+            let codes = *start..count.min(start + TEXTS as u32);
+            let texts = codes.map(|code| self.text(code).unwrap_or_default());
+            texts.map(&read).collect::<Vec<T>>()
+        });
+        read.into_iter().flatten().collect()
+    }
+}
+
+/// Levels that a pair may have, as bits: bit 0 says that nothing can be compared.
+pub(super) type Levels = u16;
+
+/// These levels and no other.
+const fn any_of<const N: usize>(levels: [u8; N]) -> Levels {
+    let (mut bits, mut at) = (0, 0);
+    while at < N {
+        bits |= 1 << levels[at];
+        at += 1;
+    }
+    bits
 }
 
 /// A comparison over the records of a population.
@@ -56,129 +109,178 @@ impl Compared {
 pub(super) enum Comparison {
     /// With the family names of the same rows in the same numbers, to see names that were swapped.
     Given {
-        given: Names,
-        family: Option<Names>,
+        given: Arc<Names>,
+        family: Option<Arc<Names>>,
     },
     /// Likewise.
     Family {
-        given: Option<Names>,
-        family: Names,
+        given: Option<Arc<Names>>,
+        family: Arc<Names>,
     },
     BirthDate(Digits),
     Email(Emails),
     Phone(Digits),
     Address {
         street: Option<Texts>,
-        postcode: Option<Dictionary>,
+        postcode: Option<Placed>,
         /// Street and postcode as one.
-        place: Option<Dictionary>,
+        place: Option<Placed>,
     },
     NationalId(Digits),
-    Exact(Dictionary),
+    Exact(Placed),
     Text {
         texts: Texts,
         alike: Vec<f64>,
     },
     Number {
-        column: Dictionary,
+        column: Placed,
         /// By code.
         values: Vec<f64>,
         within: Vec<Within>,
     },
     Distance {
-        column: Dictionary,
+        column: Placed,
         /// By code: latitude and longitude in degrees.
         places: Vec<(f64, f64)>,
         kilometres: Vec<f64>,
     },
-    Levels(Vec<Dictionary>),
+    Levels(Vec<Placed>),
 }
 
 /// A column of texts that are compared letter by letter.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Texts {
-    pub(super) column: Dictionary,
+    pub(super) column: Placed,
     /// By code.
     outlines: Vec<Outline>,
 }
 
 impl Texts {
-    pub(super) fn new(column: Dictionary) -> Self {
-        let texts = (0..column.len() as u32).map(|code| column.text(code).unwrap_or_default());
+    pub(super) fn new(column: Placed, threads: usize) -> Self {
         Self {
-            outlines: texts.map(Outline::of).collect(),
+            outlines: column.read(threads, Outline::of),
             column,
         }
     }
 
+    fn outline(&self, code: u32) -> Outline {
+        self.outlines[code as usize]
+    }
+
     fn is_alike(&self, one: u32, other: u32, from: f64) -> bool {
-        let outline = |code: u32| self.outlines[code as usize];
-        outline(one).may_reach(outline(other), from)
+        self.outline(one).may_reach(self.outline(other), from)
             && match (self.column.text(one), self.column.text(other)) {
                 // in an order of their own: likeness from a to b and from b to a may differ by a hair
                 (Some(a), Some(b)) => jaro_winkler(a.min(b), a.max(b)) >= from,
                 _ => false,
             }
     }
+
+    fn is_within_two_edits(&self, one: u32, other: u32) -> bool {
+        self.outline(one).may_be_within(self.outline(other), 2)
+            && match (self.column.text(one), self.column.text(other)) {
+                (Some(a), Some(b)) => {
+                    a.len().abs_diff(b.len()) <= 2 && edit_distance(a, b, 2).is_some()
+                }
+                _ => false,
+            }
+    }
 }
 
-/// A column of texts of a few digits, compared as one number each.
+/// A column of short texts, mostly of digits, compared as one number each.
 #[derive(Debug)]
 pub(super) struct Digits {
-    pub(super) column: Dictionary,
-    /// By code: the bytes of the text, where they are eight.
-    packed: Vec<Option<u64>>,
+    pub(super) column: Placed,
+    /// By code.
+    packed: Vec<Packed>,
 }
 
 impl Digits {
-    pub(super) fn new(column: Dictionary) -> Self {
-        let pack = |code| {
-            let bytes = column.text(code)?.as_bytes();
-            Some(u64::from_be_bytes(bytes.try_into().ok()?))
-        };
+    pub(super) fn new(column: Placed, threads: usize) -> Self {
         Self {
-            packed: (0..column.len() as u32).map(pack).collect(),
+            packed: column.read(threads, Packed::of),
             column,
         }
     }
 
     /// 1 for equal texts, 2 for texts that are one edit apart, else as said of them.
-    fn level(
-        &self,
-        one: usize,
-        other: usize,
-        differing: impl FnOnce(&Dictionary, u32, u32) -> u8,
-    ) -> u8 {
-        let (a, b) = (self.column.codes[one], self.column.codes[other]);
-        if a == MISSING || b == MISSING {
+    fn level(&self, one: &Row, other: &Row, differing: impl FnOnce(&Self, u32, u32) -> u8) -> u8 {
+        let Some((a, b)) = self.column.both(one, other) else {
             return 0;
-        }
+        };
         if a == b {
             return 1;
         }
-        let packed = (self.packed[a as usize], self.packed[b as usize]);
-        if let (Some(x), Some(y)) = packed
-            && !may_be_one_slip(x, y)
-        {
+        let (x, y) = (self.packed[a as usize], self.packed[b as usize]);
+        if !x.may_be_one_edit_from(y) {
             // most pairs end here, without a look at a text
-            return differing(&self.column, a, b);
+            return differing(self, a, b);
         }
         match (self.column.text(a), self.column.text(b)) {
             (Some(a), Some(b)) if is_within_one_edit(a, b) => 2,
-            _ => differing(&self.column, a, b),
+            _ => differing(self, a, b),
+        }
+    }
+
+    /// What `level` may say, by the numbers of the texts alone.
+    fn levels(&self, one: &Row, other: &Row, differing: Levels) -> Levels {
+        match self.column.both(one, other) {
+            None => any_of([0]),
+            Some((a, b)) if a == b => any_of([1]),
+            Some(_) => differing,
         }
     }
 }
 
-/// Whether two texts of eight bytes differ in at most two: of equally long texts, one edit changes no more.
-fn may_be_one_slip(one: u64, other: u64) -> bool {
-    let difference = one ^ other;
-    let bytes = difference.to_be_bytes();
-    bytes.iter().filter(|byte| **byte != 0).count() <= 2
+/// A text of up to fifteen plain letters as a number, its length in front; 0 for any other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Packed(u128);
+
+impl Packed {
+    fn of(text: &str) -> Self {
+        let bytes = text.as_bytes();
+        if bytes.len() > 15 || !text.is_ascii() {
+            return Self(0);
+        }
+        let letters = bytes
+            .iter()
+            .fold(0, |all, byte| all << 8 | u128::from(*byte));
+        Self(letters | (bytes.len() as u128) << 120)
+    }
+
+    fn length(self) -> u8 {
+        (self.0 >> 120) as u8
+    }
+
+    /// Whether one edit may lie between two texts: of equally long ones, it changes no more than two letters.
+    fn may_be_one_edit_from(self, other: Self) -> bool {
+        if self.0 == 0 || other.0 == 0 {
+            return true;
+        }
+        match self.length().abs_diff(other.length()) {
+            0 => {
+                let difference = (self.0 ^ other.0).to_be_bytes();
+                difference.iter().filter(|byte| **byte != 0).count() <= 2
+            }
+            1 => true,
+            _ => false,
+        }
+    }
+
+    /// Year, month and day of a text of eight digits.
+    fn day(self) -> Option<(u32, u16, u16)> {
+        let letters = self.0 as u64;
+        let day = (
+            (letters >> 32) as u32,
+            (letters >> 16) as u16,
+            letters as u16,
+        );
+        (self.length() == 8).then_some(day)
+    }
 }
 
 /// A column of names, and what is known of each name.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Names {
     pub(super) texts: Texts,
     /// By code: the names of other forms that it goes by.
@@ -186,152 +288,161 @@ pub(super) struct Names {
 }
 
 /// A column of e-mail addresses.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Emails {
-    pub(super) whole: Dictionary,
+    pub(super) whole: Texts,
     pub(super) user: Texts,
-    /// By row: whether the user is made of the name of the record, and perhaps a digit. Two such users that are alike say
-    /// no more than the names do.
-    is_name: Vec<bool>,
+    /// Where a row says 1 if the user is made of the name of the record, and perhaps a digit. Two such users that are alike
+    /// say no more than the names do.
+    is_name: usize,
 }
 
 impl Emails {
-    pub(super) fn new(whole: Dictionary, given: Option<&Names>, family: Option<&Names>) -> Self {
-        let user = whole.map(canonical::email_user);
-        let rows = user.codes.iter().enumerate();
-        let is_name = rows.map(|(row, code)| {
-            let user = user.text(*code).unwrap_or_default();
-            canonical::is_made_of_name(user, name_of(given, row), name_of(family, row))
-        });
+    /// `is_name`: by row, 1 where the user is made of the name of the record.
+    pub(super) fn new(
+        whole: Dictionary,
+        user: Dictionary,
+        is_name: Vec<u32>,
+        columns: &mut Columns,
+        threads: usize,
+    ) -> Self {
         Self {
-            is_name: is_name.collect(),
-            user: Texts::new(user),
-            whole,
+            is_name: columns.place(&user.with_rows(is_name)),
+            user: Texts::new(Placed::new(user, columns), threads),
+            whole: Texts::new(Placed::new(whole, columns), threads),
         }
     }
 
-    fn level(&self, one: usize, other: usize) -> u8 {
-        let (a, b) = (self.whole.codes[one], self.whole.codes[other]);
-        if a == MISSING || b == MISSING {
+    fn are_names(&self, one: &Row, other: &Row) -> bool {
+        one[self.is_name] == 1 && other[self.is_name] == 1
+    }
+
+    fn level(&self, one: &Row, other: &Row) -> u8 {
+        let Some((a, b)) = self.whole.column.both(one, other) else {
             return 0;
-        }
+        };
         if a == b {
             return 1;
         }
-        let codes = &self.user.column.codes;
-        let (c, d) = (codes[one], codes[other]);
-        let are_names = self.is_name[one] && self.is_name[other];
-        if c != MISSING && c == d {
+        let users = self.user.column.both(one, other);
+        let are_names = self.are_names(one, other);
+        if users.is_some_and(|(a, b)| a == b) {
             return if are_names { 0 } else { 2 };
         }
-        let is_slip = || match (self.whole.text(a), self.whole.text(b)) {
-            (Some(a), Some(b)) => {
-                a.len().abs_diff(b.len()) <= 2 && edit_distance(a, b, 2).is_some()
-            }
-            _ => false,
-        };
-        let is_alike = c != MISSING && d != MISSING && self.user.is_alike(c, d, ALIKE_USER);
-        match is_alike || is_slip() {
+        let is_alike = users.is_some_and(|(a, b)| self.user.is_alike(a, b, ALIKE_USER));
+        match is_alike || self.whole.is_within_two_edits(a, b) {
             true if are_names => 0,
             true => 3,
             false => 4,
         }
     }
+
+    fn levels(&self, one: &Row, other: &Row) -> Levels {
+        match self.whole.column.both(one, other) {
+            None => any_of([0]),
+            Some((a, b)) if a == b => any_of([1]),
+            Some(_) => {
+                let users = self.user.column.both(one, other);
+                let is_same_user = users.is_some_and(|(a, b)| a == b);
+                match (is_same_user, self.are_names(one, other)) {
+                    (true, true) => any_of([0]),
+                    (true, false) => any_of([2]),
+                    (false, true) => any_of([0, 4]),
+                    (false, false) => any_of([3, 4]),
+                }
+            }
+        }
+    }
 }
 
 impl Names {
-    pub(super) fn new(column: Dictionary) -> Self {
-        let first_groups = |code| {
-            let text = column.text(code).unwrap_or_default();
-            nickname_groups(text.split(' ').next().unwrap_or_default())
-        };
+    pub(super) fn new(column: Placed, threads: usize) -> Self {
+        let first_groups = |text: &str| nickname_groups(text.split(' ').next().unwrap_or_default());
         Self {
-            groups: (0..column.len() as u32).map(first_groups).collect(),
-            texts: Texts::new(column),
+            groups: column.read(threads, first_groups),
+            texts: Texts::new(column, threads),
         }
     }
 }
 
 impl Comparison {
     /// A comparison that the project asks for, of columns as they come.
-    pub(super) fn asked(how: &How, columns: &[Dictionary]) -> Option<Self> {
-        let column = columns.first()?;
+    pub(super) fn asked(
+        how: &How,
+        given: &[Dictionary],
+        columns: &mut Columns,
+        threads: usize,
+    ) -> Option<Self> {
+        let column = given.first()?;
+        let mut read = |form: fn(&str) -> Option<String>| Placed::new(column.map(form), columns);
         Some(match how {
             How::Like(Kind::Email) => {
-                Self::Email(Emails::new(column.map(canonical::email), None, None))
+                let whole = column.map(canonical::email);
+                let user = whole.map(canonical::email_user);
+                let is_name = vec![0; whole.codes.len()];
+                Self::Email(Emails::new(whole, user, is_name, columns, threads))
             }
-            How::Like(Kind::Phone) => Self::Phone(Digits::new(column.map(canonical::phone))),
+            How::Like(Kind::Phone) => Self::Phone(Digits::new(read(canonical::phone), threads)),
             How::Like(Kind::NationalId) => {
-                Self::NationalId(Digits::new(column.map(canonical::national_id)))
+                Self::NationalId(Digits::new(read(canonical::national_id), threads))
             }
-            How::Like(_) => Self::BirthDate(Digits::new(column.map(canonical::date))),
-            How::Exact => Self::Exact(column.map(canonical::exact)),
+            How::Like(_) => Self::BirthDate(Digits::new(read(canonical::date), threads)),
+            How::Exact => Self::Exact(read(canonical::exact)),
             How::Text { alike } => Self::Text {
-                texts: Texts::new(column.map(canonical::name)),
+                texts: Texts::new(read(canonical::name), threads),
                 alike: alike.clone(),
             },
             How::Number { within } => {
-                let column = column.map(canonical::number);
+                let column = read(canonical::number);
                 Self::Number {
-                    values: read_all(&column, |text| text.parse().ok()),
+                    values: read_all(&column, threads, |text| text.parse().ok()),
                     within: within.clone(),
                     column,
                 }
             }
             How::Distance { kilometres } => {
-                let column = column.map(canonical::place);
+                let column = read(canonical::place);
                 Self::Distance {
-                    places: read_all(&column, degrees),
+                    places: read_all(&column, threads, degrees),
                     kilometres: kilometres.clone(),
                     column,
                 }
             }
             How::Levels { .. } => {
-                let columns = columns.iter().map(|column| column.map(canonical::exact));
-                Self::Levels(columns.collect())
+                let placed = given
+                    .iter()
+                    .map(|column| Placed::new(column.map(canonical::exact), columns));
+                Self::Levels(placed.collect())
             }
         })
     }
 
     /// The level of a pair of rows.
-    pub(super) fn level(&self, one: u32, other: u32, likeness: &mut Likeness) -> u8 {
-        let (one, other) = (one as usize, other as usize);
+    pub(super) fn level(&self, one: &Row, other: &Row, likeness: &mut Likeness) -> u8 {
         match self {
             Self::Given { given, family } => {
-                let (a, b) = (
-                    given.texts.column.codes[one],
-                    given.texts.column.codes[other],
-                );
-                if a == MISSING || b == MISSING {
+                let Some((a, b)) = given.texts.column.both(one, other) else {
                     return 0;
-                }
+                };
                 if a == b {
                     return 1;
                 }
-                if family
-                    .as_ref()
-                    .is_some_and(|f| is_swapped(given, f, one, other))
-                {
+                let is_swapped = |family: &Arc<Names>| is_swapped(given, family, one, other);
+                if family.as_ref().is_some_and(is_swapped) {
                     return 2;
                 }
                 likeness.of(a, b, |a, b| given_level(given, a, b))
             }
             Self::Family { given, family } => {
-                let (a, b) = (
-                    family.texts.column.codes[one],
-                    family.texts.column.codes[other],
-                );
-                if a == MISSING || b == MISSING {
+                let Some((a, b)) = family.texts.column.both(one, other) else {
                     return 0;
-                }
+                };
                 if a == b {
                     return 1;
                 }
                 // the given name's level says it already
-                if given
-                    .as_ref()
-                    .is_some_and(|g| is_swapped(g, family, one, other))
-                {
+                let is_swapped = |given: &Arc<Names>| is_swapped(given, family, one, other);
+                if given.as_ref().is_some_and(is_swapped) {
                     return 0;
                 }
                 likeness.of(a, b, |a, b| family_level(&family.texts, a, b))
@@ -343,11 +454,11 @@ impl Comparison {
                 street, postcode, ..
             } => address_level(street.as_ref(), postcode.as_ref(), one, other, likeness),
             Self::NationalId(column) => column.level(one, other, |_, _, _| 3),
-            Self::Exact(column) => match codes(column, one, other) {
+            Self::Exact(column) => match column.both(one, other) {
                 None => 0,
                 Some((a, b)) => 1 + u8::from(a != b),
             },
-            Self::Text { texts, alike } => match codes(&texts.column, one, other) {
+            Self::Text { texts, alike } => match texts.column.both(one, other) {
                 None => 0,
                 Some((a, b)) if a == b => 1,
                 Some((a, b)) => likeness.of(a, b, |a, b| {
@@ -358,7 +469,7 @@ impl Comparison {
                 column,
                 values,
                 within,
-            } => match codes(column, one, other) {
+            } => match column.both(one, other) {
                 None => 0,
                 Some((a, b)) => number_level(values[a as usize], values[b as usize], within),
             },
@@ -366,7 +477,7 @@ impl Comparison {
                 column,
                 places,
                 kilometres,
-            } => match codes(column, one, other) {
+            } => match column.both(one, other) {
                 None => 0,
                 Some((a, b)) => {
                     let distance = distance(places[a as usize], places[b as usize]);
@@ -374,7 +485,7 @@ impl Comparison {
                 }
             },
             Self::Levels(columns) => {
-                let known = columns.iter().map(|column| codes(column, one, other));
+                let known = columns.iter().map(|column| column.both(one, other));
                 let known: Vec<Option<(u32, u32)>> = known.collect();
                 match known.iter().all(Option::is_none) {
                     true => 0,
@@ -384,12 +495,74 @@ impl Comparison {
         }
     }
 
+    /// The levels that a pair of rows may have, by the numbers of their values alone: without a look at a text.
+    pub(super) fn levels(&self, one: &Row, other: &Row) -> Levels {
+        match self {
+            Self::Given { given, family } => match given.texts.column.both(one, other) {
+                None => any_of([0]),
+                Some((a, b)) if a == b => any_of([1]),
+                Some(_) => match family {
+                    Some(family) if may_be_swapped(given, family, one, other) => {
+                        any_of([2, 3, 4, 5])
+                    }
+                    _ => any_of([3, 4, 5]),
+                },
+            },
+            Self::Family { given, family } => match family.texts.column.both(one, other) {
+                None => any_of([0]),
+                Some((a, b)) if a == b => any_of([1]),
+                Some(_) => match given {
+                    Some(given) if may_be_swapped(given, family, one, other) => {
+                        any_of([0, 2, 3, 4])
+                    }
+                    _ => any_of([2, 3, 4]),
+                },
+            },
+            Self::BirthDate(column) => column.levels(one, other, any_of([2, 3, 4])),
+            Self::Email(emails) => emails.levels(one, other),
+            Self::Phone(column) | Self::NationalId(column) => {
+                column.levels(one, other, any_of([2, 3]))
+            }
+            Self::Address {
+                street, postcode, ..
+            } => {
+                let street = street.as_ref().map(|street| &street.column);
+                let is_equal = |column: Option<&Placed>| {
+                    let codes = column?.both(one, other);
+                    codes.map(|(a, b)| a == b)
+                };
+                match (is_equal(street), is_equal(postcode.as_ref())) {
+                    (Some(true), Some(true)) => any_of([1]),
+                    (Some(false), Some(true)) => any_of([2, 5]),
+                    (Some(true), _) => any_of([3]),
+                    (None, Some(true)) => any_of([4]),
+                    (None, None) => any_of([0]),
+                    _ => any_of([6]),
+                }
+            }
+            Self::Exact(column) => match column.both(one, other) {
+                None => any_of([0]),
+                Some((a, b)) => 1 << (1 + u8::from(a != b)),
+            },
+            Self::Text {
+                texts: Texts { column, .. },
+                ..
+            }
+            | Self::Number { column, .. }
+            | Self::Distance { column, .. } => match column.both(one, other) {
+                None => any_of([0]),
+                Some(_) => !any_of([0]),
+            },
+            Self::Levels(_) => !0,
+        }
+    }
+
     /// The column whose value a pair agrees on at a level: how common the value is says what the agreement is worth.
-    pub(super) fn agreed(&self, level: u8) -> Option<&Dictionary> {
+    pub(super) fn agreed(&self, level: u8) -> Option<&Placed> {
         match (self, level) {
             (Self::Given { given, .. }, 1) => Some(&given.texts.column),
             (Self::Family { family, .. }, 1) => Some(&family.texts.column),
-            (Self::Email(emails), 1) => Some(&emails.whole),
+            (Self::Email(emails), 1) => Some(&emails.whole.column),
             (Self::Email(emails), 2) => Some(&emails.user.column),
             (Self::Phone(digits) | Self::NationalId(digits), 1) => Some(&digits.column),
             (Self::Address { place, .. }, 1) => place.as_ref(),
@@ -399,12 +572,6 @@ impl Comparison {
             _ => None,
         }
     }
-}
-
-/// The codes of two rows, where neither is missing.
-fn codes(column: &Dictionary, one: usize, other: usize) -> Option<(u32, u32)> {
-    let (a, b) = (column.codes[one], column.codes[other]);
-    (a != MISSING && b != MISSING).then_some((a, b))
 }
 
 /// The level of the first bound that holds; the one behind the last where none does.
@@ -425,9 +592,12 @@ fn number_level(one: f64, other: f64, within: &[Within]) -> u8 {
 }
 
 /// What every text of a column says; texts that say nothing are none of the column's.
-fn read_all<T: Default>(column: &Dictionary, read: impl Fn(&str) -> Option<T>) -> Vec<T> {
-    let texts = (0..column.len() as u32).map(|code| column.text(code).and_then(&read));
-    texts.map(Option::unwrap_or_default).collect()
+fn read_all<T: Default + Send>(
+    column: &Placed,
+    threads: usize,
+    read: impl Fn(&str) -> Option<T> + Sync,
+) -> Vec<T> {
+    column.read(threads, |text| read(text).unwrap_or_default())
 }
 
 /// `59.33 18.06`: latitude and longitude.
@@ -447,11 +617,6 @@ fn distance(one: (f64, f64), other: (f64, f64)) -> f64 {
     let chord =
         half(lat_one, lat_other) + lat_one.cos() * lat_other.cos() * half(lon_one, lon_other);
     2.0 * EARTH_RADIUS * chord.sqrt().min(1.0).asin()
-}
-
-fn name_of(names: Option<&Names>, row: usize) -> Option<&str> {
-    let column = &names?.texts.column;
-    column.text(*column.codes.get(row)?)
 }
 
 /// Levels of one comparison that were measured, by the codes of the two texts: a table of fixed size in which a newer pair
@@ -493,17 +658,30 @@ impl Likeness {
     }
 }
 
+/// The given and the family name of a row.
+fn names_of(given: &Names, family: &Names, row: &Row) -> (u32, u32) {
+    (
+        row[given.texts.column.place],
+        row[family.texts.column.place],
+    )
+}
+
+fn is_same(one: u32, other: u32) -> bool {
+    one == other && one != MISSING
+}
+
+/// Whether the given name of one is the family name of the other.
+fn may_be_swapped(given: &Names, family: &Names, one: &Row, other: &Row) -> bool {
+    let (given_one, family_one) = names_of(given, family, one);
+    let (given_two, family_two) = names_of(given, family, other);
+    is_same(given_one, family_two) || is_same(given_two, family_one)
+}
+
 /// Whether the given name of one is the family name of the other, and the two other names are equal crosswise too, nearly,
 /// or not both known.
-fn is_swapped(given: &Names, family: &Names, one: usize, other: usize) -> bool {
-    let names = |row: usize| {
-        (
-            given.texts.column.codes[row],
-            family.texts.column.codes[row],
-        )
-    };
-    let ((given_one, family_one), (given_two, family_two)) = (names(one), names(other));
-    let is_same = |a: u32, b: u32| a == b && a != MISSING;
+fn is_swapped(given: &Names, family: &Names, one: &Row, other: &Row) -> bool {
+    let (given_one, family_one) = names_of(given, family, one);
+    let (given_two, family_two) = names_of(given, family, other);
     let may_be_same = |a: u32, b: u32| {
         a == MISSING || b == MISSING || a == b || given.texts.is_alike(a, b, ALIKE_GIVEN)
     };
@@ -518,14 +696,18 @@ fn given_level(names: &Names, one: u32, other: u32) -> u8 {
     };
     let groups = &names.groups;
     let mut shared = groups[one as usize].iter();
+    let may_be_part = a.as_bytes().first() == b.as_bytes().first();
     if shared.any(|group| groups[other as usize].contains(group))
-        || is_part_of(a, b)
-        || is_part_of(b, a)
-        || without_spaces_equal(a, b)
+        || (may_be_part && (is_part_of(a, b) || is_part_of(b, a)))
+        || (may_be_part && without_spaces_equal(a, b))
     {
         return 3;
     }
-    if is_one_slip(a, b) || names.texts.is_alike(one, other, ALIKE_GIVEN) {
+    let may_be_slip = names
+        .texts
+        .outline(one)
+        .may_be_within(names.texts.outline(other), 1);
+    if (may_be_slip && is_one_slip(a, b)) || names.texts.is_alike(one, other, ALIKE_GIVEN) {
         return 4;
     }
     5
@@ -535,12 +717,17 @@ fn family_level(names: &Texts, one: u32, other: u32) -> u8 {
     let (Some(a), Some(b)) = (names.column.text(one), names.column.text(other)) else {
         return 0;
     };
-    if without_spaces_equal(a, b) || is_one_slip(a, b) || names.is_alike(one, other, ALIKE_FAMILY) {
+    let may_be_equal = a.as_bytes().first() == b.as_bytes().first();
+    let may_be_slip = names.outline(one).may_be_within(names.outline(other), 1);
+    if (may_be_equal && without_spaces_equal(a, b))
+        || (may_be_slip && is_one_slip(a, b))
+        || names.is_alike(one, other, ALIKE_FAMILY)
+    {
         return 2;
     }
-    let shares_word = a
-        .split(' ')
-        .any(|word| word.len() > 2 && b.split(' ').any(|w| w == word));
+    let has_words = a.contains(' ') || b.contains(' ');
+    let mut words = a.split(' ').filter(|word| word.len() > 2);
+    let shares_word = has_words && words.any(|word| b.split(' ').any(|w| w == word));
     if shares_word { 3 } else { 4 }
 }
 
@@ -562,12 +749,13 @@ fn is_one_slip(one: &str, other: &str) -> bool {
 }
 
 /// Of two days that are neither equal nor one edit apart.
-fn birth_date_level(days: &Dictionary, one: u32, other: u32) -> u8 {
-    let parts = |code| days.text(code)?.split_at_checked(4);
-    let (Some((year, day)), Some((other_year, other_day))) = (parts(one), parts(other)) else {
+fn birth_date_level(days: &Digits, one: u32, other: u32) -> u8 {
+    let day = |code: u32| days.packed[code as usize].day();
+    let (Some((year, month, day)), Some((other_year, other_month, other_day))) =
+        (day(one), day(other))
+    else {
         return 4;
     };
-    let ((month, day), (other_month, other_day)) = (day.split_at(2), other_day.split_at(2));
     let is_year = year == other_year;
     if is_year && month == other_day && day == other_month {
         return 2;
@@ -578,18 +766,17 @@ fn birth_date_level(days: &Dictionary, one: u32, other: u32) -> u8 {
 
 fn address_level(
     street: Option<&Texts>,
-    postcode: Option<&Dictionary>,
-    one: usize,
-    other: usize,
+    postcode: Option<&Placed>,
+    one: &Row,
+    other: &Row,
     likeness: &mut Likeness,
 ) -> u8 {
-    let codes = |column: Option<&Dictionary>| {
-        let column = column?;
-        let (a, b) = (column.codes[one], column.codes[other]);
-        (a != MISSING && b != MISSING).then_some((a, b))
-    };
+    let codes = |column: Option<&Placed>| column?.both(one, other);
+    let same_postcode = codes(postcode).map(|(a, b)| a == b);
     let street_level = match (street, codes(street.map(|street| &street.column))) {
         (Some(_), Some((a, b))) if a == b => Some(1),
+        // how alike streets are says something within one postcode alone
+        (Some(_), Some(_)) if same_postcode != Some(true) => Some(3),
         (Some(street), Some((a, b))) => Some(likeness.of(a, b, |a, b| {
             if street.is_alike(a, b, ALIKE_STREET) {
                 2
@@ -599,7 +786,6 @@ fn address_level(
         })),
         _ => None,
     };
-    let same_postcode = codes(postcode).map(|(a, b)| a == b);
     match (street_level, same_postcode) {
         (Some(1), Some(true)) => 1,
         (Some(2), Some(true)) => 2,

@@ -3,41 +3,68 @@
 //! Numbers are in the order in which texts are first seen, and nothing that a match gives depends on them: they are compared
 //! for equality alone. Texts lie end to end in one buffer: ten million of them cost their letters and eight bytes each.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::Arc;
 
 use super::hash;
 
-/// A hash of texts and numbers that is fast and the same on every run; no order that it makes shows anywhere.
-#[derive(Default)]
-pub(super) struct Spread(u64);
+/// A hash of a text that is fast and the same on every run; no order that it makes shows anywhere.
+fn hash_of(text: &str) -> u64 {
+    let (words, rest) = text.as_bytes().as_chunks::<8>();
+    let mut found = text.len() as u64;
+    for word in words {
+        found = hash(found ^ u64::from_le_bytes(*word));
+    }
+    let mut last = 0;
+    for byte in rest {
+        last = last << 8 | u64::from(*byte);
+    }
+    hash(found ^ last)
+}
 
-impl Hasher for Spread {
-    fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.0 = hash(self.0 ^ u64::from_le_bytes(word));
+/// Numbers of things in the order in which they are first seen: a table of open addresses that holds the numbers, and of each
+/// thing half of its hash, which tells nearly all others from it without a look at the thing.
+#[derive(Debug, Default)]
+struct Numbers {
+    slots: Vec<u64>,
+    count: u32,
+}
+
+impl Numbers {
+    const EMPTY: u64 = u64::MAX;
+
+    /// The number of a thing, and whether it is new. `is_it`: whether it is the thing of a number.
+    fn of(&mut self, hash: u64, is_it: impl Fn(u32) -> bool) -> (u32, bool) {
+        if self.slots.len() * 3 <= self.count as usize * 4 {
+            self.grow();
+        }
+        let last = self.slots.len() - 1;
+        let half = hash >> 32;
+        let mut at = half as usize & last;
+        loop {
+            let slot = self.slots[at];
+            if slot == Self::EMPTY {
+                let number = self.count;
+                self.slots[at] = half << 32 | u64::from(number);
+                self.count += 1;
+                return (number, true);
+            }
+            if slot >> 32 == half && is_it(slot as u32) {
+                return (slot as u32, false);
+            }
+            at = (at + 1) & last;
         }
     }
 
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
-/// Things by the order in which they were first seen.
-struct Numbers<K>(HashMap<K, u32, BuildHasherDefault<Spread>>);
-
-impl<K: Hash + Eq + Copy> Numbers<K> {
-    fn new() -> Self {
-        Self(HashMap::default())
-    }
-
-    fn of(&mut self, key: K) -> u32 {
-        let next = self.0.len() as u32;
-        *self.0.entry(key).or_insert(next)
+    fn grow(&mut self) {
+        let size = (self.slots.len() * 2).max(64);
+        let before = std::mem::replace(&mut self.slots, vec![Self::EMPTY; size]);
+        for slot in before.into_iter().filter(|slot| *slot != Self::EMPTY) {
+            let mut at = (slot >> 32) as usize & (size - 1);
+            while self.slots[at] != Self::EMPTY {
+                at = (at + 1) & (size - 1);
+            }
+            self.slots[at] = slot;
+        }
     }
 }
 
@@ -58,21 +85,66 @@ pub(crate) struct Dictionary {
 /// The texts of a column, by code.
 #[derive(Debug)]
 enum Texts {
-    /// End to end.
-    Written {
-        letters: String,
-        /// Where the text of each code ends in `letters`.
-        ends: Vec<usize>,
-    },
+    Written(Written),
     /// Of two columns as one, only by their marks.
     Marked(Vec<Mark>),
 }
 
 impl Default for Texts {
     fn default() -> Self {
-        Self::Written {
-            letters: String::new(),
-            ends: Vec::new(),
+        Self::Written(Written::default())
+    }
+}
+
+/// Texts end to end.
+#[derive(Debug, Default)]
+struct Written {
+    letters: String,
+    /// Where the text of each code ends in `letters`.
+    ends: Vec<usize>,
+}
+
+impl Written {
+    fn text(&self, code: u32) -> Option<&str> {
+        let at = code as usize;
+        let end = *self.ends.get(at)?;
+        let start = at.checked_sub(1).map_or(0, |before| self.ends[before]);
+        self.letters.get(start..end)
+    }
+}
+
+/// A column while its rows come.
+#[derive(Debug, Default)]
+struct Encoding {
+    numbers: Numbers,
+    codes: Vec<u32>,
+    texts: Written,
+}
+
+impl Encoding {
+    /// Adds a row.
+    fn push(&mut self, text: Option<&str>) {
+        let Some(text) = text else {
+            self.codes.push(MISSING);
+            return;
+        };
+        let Self { numbers, texts, .. } = self;
+        let is_it = |code| texts.text(code) == Some(text);
+        let (number, is_new) = numbers.of(hash_of(text), is_it);
+        if is_new {
+            self.texts.letters.push_str(text);
+            self.texts.ends.push(self.texts.letters.len());
+        }
+        self.codes.push(number);
+    }
+
+    fn finish(mut self) -> Dictionary {
+        self.codes.shrink_to_fit();
+        self.texts.letters.shrink_to_fit();
+        self.texts.ends.shrink_to_fit();
+        Dictionary {
+            codes: Arc::new(self.codes),
+            texts: Arc::new(Texts::Written(self.texts)),
         }
     }
 }
@@ -80,31 +152,18 @@ impl Default for Texts {
 impl Dictionary {
     /// Encodes a column.
     pub(crate) fn encode<'a>(rows: impl Iterator<Item = Option<&'a str>>) -> Self {
-        let mut seen: Numbers<&str> = Numbers::new();
-        let mut letters = String::new();
-        let mut ends: Vec<usize> = Vec::new();
-        let codes = rows.map(|text| {
-            text.map_or(MISSING, |text| {
-                let number = seen.of(text);
-                if number as usize == ends.len() {
-                    letters.push_str(text);
-                    ends.push(letters.len());
-                }
-                number
-            })
-        });
-        Self {
-            codes: Arc::new(codes.collect()),
-            texts: Arc::new(Texts::Written { letters, ends }),
-        }
+        let mut encoding = Encoding::default();
+        rows.for_each(|text| encoding.push(text));
+        encoding.finish()
     }
 
     /// The same rows under another reading of their texts; `None` makes a text missing. Each text is read once.
     pub(super) fn map(&self, read: impl Fn(&str) -> Option<String>) -> Self {
-        let read: Vec<Option<String>> = (0..self.len() as u32)
-            .map(|code| self.text(code).and_then(&read))
-            .collect();
-        let of_texts = Self::encode(read.iter().map(Option::as_deref));
+        let mut of_texts = Encoding::default();
+        for code in 0..self.len() as u32 {
+            of_texts.push(self.text(code).and_then(&read).as_deref());
+        }
+        let of_texts = of_texts.finish();
         let codes = self.codes.iter();
         let codes = codes.map(|code| of_texts.codes.get(*code as usize).copied());
         of_texts.with_rows(codes.map(|code| code.unwrap_or(MISSING)).collect())
@@ -151,15 +210,16 @@ impl Dictionary {
         other: &Self,
         both: impl Fn(u32, u32) -> (u32, u32),
     ) -> (Vec<u32>, Vec<(u32, u32)>) {
-        let mut seen: Numbers<(u32, u32)> = Numbers::new();
+        let mut numbers = Numbers::default();
         let mut pairs = Vec::new();
         let rows = self.codes.iter().zip(other.codes.iter());
         let codes = rows.map(|(one, two)| match (*one, *two) {
             (MISSING, _) | (_, MISSING) => MISSING,
             (one, two) => {
                 let pair = both(one, two);
-                let number = seen.of(pair);
-                if number as usize == pairs.len() {
+                let hash = hash(u64::from(pair.0) << 32 | u64::from(pair.1));
+                let (number, is_new) = numbers.of(hash, |code| pairs[code as usize] == pair);
+                if is_new {
                     pairs.push(pair);
                 }
                 number
@@ -189,26 +249,28 @@ impl Dictionary {
     /// Number of distinct texts, those of no row among them.
     pub(super) fn len(&self) -> usize {
         match &*self.texts {
-            Texts::Written { ends, .. } => ends.len(),
+            Texts::Written(texts) => texts.ends.len(),
             Texts::Marked(marks) => marks.len(),
         }
     }
 
     /// The text of a number; `None` where it is missing.
     pub(super) fn text(&self, code: u32) -> Option<&str> {
-        let Texts::Written { letters, ends } = &*self.texts else {
-            return None;
-        };
-        let at = code as usize;
-        let end = *ends.get(at)?;
-        let start = at.checked_sub(1).map_or(0, |before| ends[before]);
-        letters.get(start..end)
+        match &*self.texts {
+            Texts::Written(texts) => texts.text(code),
+            Texts::Marked(_) => None,
+        }
+    }
+
+    /// The text of a row; `None` where it is missing.
+    pub(super) fn text_of(&self, row: usize) -> Option<&str> {
+        self.text(self.codes[row])
     }
 
     /// The mark of a number; equal texts have equal marks in every column and on every day.
     pub(super) fn mark(&self, code: u32) -> Mark {
         match &*self.texts {
-            Texts::Written { .. } => {
+            Texts::Written(_) => {
                 let digest = blake3::hash(self.text(code).unwrap_or_default().as_bytes());
                 let (first, _) = digest.as_bytes().split_at(8);
                 first.try_into().map_or(0, u64::from_le_bytes)
@@ -238,7 +300,7 @@ impl Dictionary {
 pub(super) fn bytes<'a>(columns: impl Iterator<Item = &'a Dictionary>) -> u64 {
     let bytes = columns.map(|column| {
         let texts = match &*column.texts {
-            Texts::Written { letters, ends } => letters.len() + 8 * ends.len(),
+            Texts::Written(texts) => texts.letters.len() + 8 * texts.ends.len(),
             Texts::Marked(marks) => 8 * marks.len(),
         };
         4 * column.codes.len() + texts

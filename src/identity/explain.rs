@@ -8,7 +8,7 @@ use super::cluster::{Join, joins};
 use super::comparison::{Likeness, Pattern, level_of, with_level};
 use super::model::{Known, Model};
 use super::population::{Decision, Population, Records, Verdict};
-use super::rule::{Blocks, Earlier, Rule};
+use super::rule::{Blocks, Earlier, Parked, Rule};
 use super::score::{CERTAIN, Scorer, pattern_of};
 
 /// A population and the model that its clusters were made with.
@@ -153,13 +153,14 @@ impl Explainer {
 
     fn rules(&self, one: u32, other: u32) -> Vec<Rule> {
         let Population { features, rows, .. } = &self.population;
+        let (a, b) = (features.row(one), features.row(other));
         let makes = |rule: &&Rule| {
             let rule = std::slice::from_ref(*rule);
-            let alone = [std::collections::HashSet::new()];
+            let alone = [Parked::default()];
             // most rules do not make the pair, and a look at their blocks costs a sort
-            Earlier::new(rule, features, &alone).make(one, other) && {
+            Earlier::new(rule, features, &alone).make(a, b) && {
                 let parked = [Blocks::new(&rule[0], features, *rows, self.threads).parked];
-                Earlier::new(rule, features, &parked).make(one, other)
+                Earlier::new(rule, features, &parked).make(a, b)
             }
         };
         self.model.rules.iter().filter(makes).cloned().collect()

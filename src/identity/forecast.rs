@@ -4,7 +4,7 @@ use super::hash;
 use super::model::Known;
 use super::population::{Population, Records};
 use super::resolve::{Refusal, Settings, refusal};
-use super::rule::{BlockCount, Blocks, Earlier, Rule};
+use super::rule::{BlockCount, Rule};
 use super::training::choose_rules;
 use crate::parallel;
 
@@ -37,15 +37,11 @@ pub(crate) fn forecast(records: Records, known: Option<Known>, settings: &Settin
     let shared = known.as_ref().and_then(Known::shared);
     let (features, _) = Population::features_of(records, shared, threads);
     let rules = match (settings.rules.is_empty(), &known) {
-        (false, _) => settings.rules.clone(),
-        (true, Some(known)) => known.model().rules.clone(),
-        (true, None) => choose_rules(&features, rows, threads),
+        (true, Some(known)) => &known.model().rules,
+        _ => &settings.rules,
     };
-    let mut parked = Vec::new();
-    let mut found: Vec<RuleForecast> = Vec::new();
-    for (at, rule) in rules.iter().enumerate() {
-        let blocks = Blocks::new(rule, &features, rows, threads);
-        let earlier = Earlier::new(&rules[..at], &features, &parked);
+    let mut found: Vec<(BlockCount, u64)> = Vec::new();
+    let rules = choose_rules(rules, &features, rows, threads, |blocks, earlier| {
         let rate = (LOOKED_AT as f64 / blocks.count.pairs.max(1) as f64).min(1.0);
         let limit = (rate * u64::MAX as f64) as u64;
         // a rule that would be refused makes more pairs than can be looked at
@@ -53,10 +49,11 @@ pub(crate) fn forecast(records: Records, known: Option<Known>, settings: &Settin
         let parts = if is_looked_at { blocks.parts() } else { &[] };
         let counted = parallel::map(threads, parts, |part| {
             let (mut all, mut first) = (0_u64, 0_u64);
-            blocks.pairs(part, |one, other| {
+            part.pairs(|one, other| {
                 if hash(u64::from(one) << 32 | u64::from(other)) <= limit {
                     all += 1;
-                    first += u64::from(!earlier.make(one, other));
+                    let is_made = earlier.make(features.row(one), features.row(other));
+                    first += u64::from(!is_made);
                 }
             });
             (all, first)
@@ -68,13 +65,18 @@ pub(crate) fn forecast(records: Records, known: Option<Known>, settings: &Settin
         } else {
             first as f64 / all as f64
         };
-        found.push(RuleForecast {
-            rule: rule.clone(),
-            count: blocks.count,
-            new_pairs: (share * blocks.count.pairs as f64).round() as u64,
-        });
-        parked.push(blocks.parked);
-    }
+        let new_pairs = (share * blocks.count.pairs as f64).round() as u64;
+        found.push((blocks.count, new_pairs));
+    });
+    let found: Vec<RuleForecast> = rules
+        .into_iter()
+        .zip(found)
+        .map(|(rule, (count, new_pairs))| RuleForecast {
+            rule,
+            count,
+            new_pairs,
+        })
+        .collect();
     let counts: Vec<BlockCount> = found.iter().map(|rule| rule.count).collect();
     Forecast {
         records: u64::from(rows),

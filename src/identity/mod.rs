@@ -24,6 +24,7 @@ mod model;
 mod population;
 mod registry;
 mod resolve;
+mod row;
 mod rule;
 mod score;
 mod shape;

@@ -361,6 +361,16 @@ impl Bits {
         }
     }
 
+    /// What is known of a pair before anything is compared.
+    pub(super) fn prior(&self) -> Evidence {
+        self.prior
+    }
+
+    /// The evidence of each level of a comparison.
+    pub(super) fn levels(&self, comparison: usize) -> &[Evidence] {
+        self.levels.get(comparison).map_or(&[], Vec::as_slice)
+    }
+
     /// The evidence of a pattern, before it is known how common the values are.
     pub(super) fn evidence(&self, pattern: Pattern) -> Evidence {
         let mut sum = self.prior;

@@ -1,11 +1,13 @@
 //! The records of a match, ready to compare: every column in its canonical form, as numbers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::canonical;
-use super::comparison::{Compared, Comparison, Digits, Emails, Names, Texts};
+use super::comparison::{Compared, Comparison, Digits, Emails, Names, Placed, Texts};
 use super::dictionary::{self, Dictionary, MISSING, Mark};
 use super::model::{ModelRow, written};
+use super::row::{Columns, Row, both};
 use super::rule::{Feature, Features, Rule};
 use super::shape::{How, Kind, Shape};
 use super::value::SharedValues;
@@ -161,9 +163,10 @@ pub(crate) struct Population {
     pub(super) features: Features,
     /// The comparisons that each of the project's own columns is about.
     own: Vec<Vec<usize>>,
-    must: Vec<Dictionary>,
-    cannot: Vec<Dictionary>,
-    once: Vec<Dictionary>,
+    /// Where in a row the values stand that decide alone.
+    must: Vec<usize>,
+    cannot: Vec<usize>,
+    once: Vec<usize>,
     decisions: Vec<(u32, u32, Decision)>,
     /// By row: whether something was decided of it; empty where nothing was of any.
     is_decided: Vec<bool>,
@@ -198,9 +201,9 @@ impl LateShared {
 }
 
 /// What a record needs beside its values while it is matched: rules' blocks, clusters, its share of the pairs.
-const BYTES_OF_A_RECORD: u64 = 200;
+const BYTES_OF_A_RECORD: u64 = 100;
 /// How often values are there: as they came, in the forms in which they are compared, and as rules ask for them.
-const FORMS: u64 = 3;
+const FORMS: u64 = 2;
 
 impl Records {
     /// Bytes that they need while they are matched, nearly.
@@ -302,20 +305,22 @@ impl Population {
             is_decided[*other as usize] = true;
         }
         let own: Vec<OwnColumn> = own.into_iter().map(OwnColumn::canonical).collect();
-        let mut persons = Persons::new(&columns, rows, shared, threads);
+        let mut persons = Persons::new(columns, rows, shared, threads);
         let shared = persons.shared.clone();
         let late = std::mem::take(&mut persons.late);
-        let mut features = persons.features();
-        let own_features = own.iter().enumerate();
-        features.extend(own_features.map(|(at, own)| (Feature::Own(at), own.column.clone())));
+        let mut columns = Columns::default();
+        let derived = persons.derived(threads);
+        let mut places = persons.places(&derived, &mut columns);
+        let placed: Vec<usize> = own.iter().map(|own| columns.place(&own.column)).collect();
+        places.extend((0..).map(Feature::Own).zip(placed.iter().copied()));
         let plain = without_rarity.iter().flat_map(|field| field.compared_as());
         let plain: Vec<Kind> = plain.copied().collect();
-        let mut comparisons = persons.comparisons(&plain);
+        let mut comparisons = persons.comparisons(derived, &plain, &mut columns, threads);
         let from_fields = comparisons.len();
         comparisons.extend(asked.iter().filter_map(|asked| {
             Some(Compared {
                 shape: Arc::new(Shape::asked(&asked.name, &asked.how)),
-                by: Comparison::asked(&asked.how, &asked.columns)?,
+                by: Comparison::asked(&asked.how, &asked.columns, &mut columns, threads)?,
                 counts_rarity: asked.counts_rarity,
             })
         }));
@@ -330,17 +335,17 @@ impl Population {
             about.extend(own.asked.iter().map(|at| from_fields + at));
             about
         };
-        let columns = |places: &[usize]| {
-            let columns = places.iter().filter_map(|at| own.get(*at));
-            columns.map(|own| own.column.clone()).collect()
+        let placed = |own: &[usize]| {
+            let places = own.iter().filter_map(|at| placed.get(*at));
+            places.copied().collect()
         };
         Self {
             rows,
-            features,
-            must: columns(&must),
-            cannot: columns(&cannot),
-            once: columns(&once),
+            must: placed(&must),
+            cannot: placed(&cannot),
+            once: placed(&once),
             own: own.iter().map(about).collect(),
+            features: Features::new(places, columns.into_rows(rows, threads)),
             comparisons,
             decisions,
             is_decided,
@@ -357,11 +362,18 @@ impl Population {
     ) -> (Features, Vec<LateShared>) {
         let own = records.own.into_iter().map(OwnColumn::canonical);
         let own: Vec<OwnColumn> = own.collect();
-        let persons = Persons::new(&records.fields, records.rows, shared, threads);
-        let mut features = persons.features();
-        let own = own.into_iter().enumerate();
-        features.extend(own.map(|(at, own)| (Feature::Own(at), own.column)));
-        (features, persons.late)
+        let persons = Persons::new(records.fields, records.rows, shared, threads);
+        let mut columns = Columns::default();
+        let mut places = persons.places(&persons.derived(threads), &mut columns);
+        let own = own.iter().map(|own| columns.place(&own.column));
+        places.extend((0..).map(Feature::Own).zip(own));
+        let rows = columns.into_rows(records.rows, threads);
+        (Features::new(places, rows), persons.late)
+    }
+
+    /// The numbers of a record's values.
+    pub(super) fn row(&self, row: u32) -> &Row {
+        self.features.row(row)
     }
 
     /// Names and levels of its comparisons, in order.
@@ -412,18 +424,16 @@ impl Population {
 
     /// What rules without exception say of a pair.
     pub(super) fn ruled(&self, one: u32, other: u32) -> Option<Verdict> {
-        let codes = |column: &Dictionary| {
-            let (a, b) = (column.codes[one as usize], column.codes[other as usize]);
-            (a != MISSING && b != MISSING).then_some(a == b)
-        };
-        let mut cannot = self.cannot.iter().map(codes);
-        let mut once = self.once.iter().map(codes);
+        let (one, other) = (self.row(one), self.row(other));
+        let are_equal = |place: &usize| both(*place, one, other).map(|(a, b)| a == b);
+        let mut cannot = self.cannot.iter().map(are_equal);
+        let mut once = self.once.iter().map(are_equal);
         if cannot.any(|are_equal| are_equal == Some(false))
             || once.any(|are_equal| are_equal == Some(true))
         {
             return Some(Verdict::Different);
         }
-        let is_same = self.must.iter().any(|column| codes(column) == Some(true));
+        let is_same = self.must.iter().any(|place| are_equal(place) == Some(true));
         is_same.then_some(Verdict::Same)
     }
 }
@@ -449,17 +459,18 @@ impl Persons {
     /// Reads columns; values that more people share than one would are forgotten: those known, or those found here. `rows`
     /// of the columns are there, what stands behind them is gone.
     fn new(
-        columns: &[(Field, Dictionary)],
+        columns: Vec<(Field, Dictionary)>,
         rows: u32,
         known: Option<&SharedValues>,
         threads: usize,
     ) -> Self {
-        let readings: Vec<(Reading, &Dictionary)> = readings(columns);
+        let readings: Vec<(Reading, &Dictionary)> = readings(&columns);
         let read = parallel::map(threads, &readings, |(reading, column)| {
             column.map(reading.form)
         });
         let mut forms: Vec<(Field, Dictionary)> =
             readings.iter().map(|(r, _)| r.field).zip(read).collect();
+        drop(columns);
         let mut take = |field| {
             let place = forms.iter().position(|(of, _)| *of == field)?;
             Some(forms.swap_remove(place).1)
@@ -472,33 +483,40 @@ impl Persons {
         let mut national_id = take(Field::NationalId);
         let mut shared = SharedValues::default();
         let mut late = Vec::new();
-        let mut find = |field, column: &Dictionary, most| {
+        let find = |field, column: &Dictionary, most| {
             let bad = given
                 .as_ref()
                 .map(|given| bad_codes(column, given, rows, most));
             let bad = bad.unwrap_or_default();
-            let codes = match known {
+            let codes: Vec<u32> = match known {
                 Some(known) => known.codes(field, column),
                 None => bad.iter().map(|(code, _)| *code).collect(),
             };
-            shared.insert(field, column, &codes);
             let unknown = bad
                 .iter()
                 .filter(|(code, _)| codes.binary_search(code).is_err());
-            late.extend(unknown.map(|(code, records)| LateShared {
+            let late = unknown.map(|(code, records)| LateShared {
                 field,
                 mark: column.mark(*code),
                 records: *records,
-            }));
-            codes
+            });
+            let late: Vec<LateShared> = late.collect();
+            (codes, late)
         };
-        for (field, column) in [
+        let mut contacts = [
             (Field::Email, &mut email),
             (Field::Phone, &mut phone),
             (Field::NationalId, &mut national_id),
-        ] {
-            if let Some(column) = column {
-                let bad = find(field, column, MOST_PEOPLE_OF_A_CONTACT);
+        ];
+        let bad = parallel::map(threads, &contacts, |(field, column)| {
+            let column: &Option<Dictionary> = column;
+            let column = column.as_ref();
+            column.map(|column| find(*field, column, MOST_PEOPLE_OF_A_CONTACT))
+        });
+        for ((field, column), bad) in contacts.iter_mut().zip(bad) {
+            if let (Some(column), Some((bad, of_field))) = (column, bad) {
+                shared.insert(*field, column, &bad);
+                late.extend(of_field);
                 if !bad.is_empty() {
                     column.forget(|code| bad.binary_search(&code).is_ok());
                 }
@@ -507,7 +525,9 @@ impl Persons {
         let place = place_of(&street, &postcode);
         let place = match (place, &mut street) {
             (Some(place), Some(street)) => {
-                let bad = find(Field::Address, &place, MOST_PEOPLE_OF_AN_ADDRESS);
+                let (bad, of_field) = find(Field::Address, &place, MOST_PEOPLE_OF_AN_ADDRESS);
+                late.extend(of_field);
+                shared.insert(Field::Address, &place, &bad);
                 if bad.is_empty() {
                     Some(place)
                 } else {
@@ -532,8 +552,75 @@ impl Persons {
         }
     }
 
-    /// What rules can ask two records to agree on.
-    fn features(&self) -> Features {
+    /// What rules ask for besides the columns as they are compared.
+    fn derived(&self, threads: usize) -> BTreeMap<Feature, Dictionary> {
+        let forms: [(Feature, &Option<Dictionary>, Form); 6] = [
+            // what takes longest first
+            (Feature::EmailUser, &self.email, canonical::email_user),
+            (Feature::Given, &self.given, canonical::first_word),
+            (Feature::GivenInitial, &self.given, canonical::initial),
+            (Feature::Family, &self.family, canonical::name_whole),
+            (Feature::FamilyBeginning, &self.family, |name| {
+                canonical::beginning(name, 4)
+            }),
+            (Feature::BirthYear, &self.birth_date, |date| {
+                date.get(..4).map(str::to_string)
+            }),
+        ];
+        let mut found = parallel::map(threads, &forms, |(_, column, form)| {
+            column.as_ref().map(|column| column.map(form))
+        });
+        let features = forms.iter().map(|(feature, ..)| *feature);
+        let found = features.zip(found.drain(..));
+        let mut derived: BTreeMap<Feature, Dictionary> = found
+            .filter_map(|(feature, column)| Some((feature, column?)))
+            .collect();
+        if let (Some(given), Some(family)) = (&self.given, &self.family) {
+            derived.insert(Feature::Names, given.pair_in_any_order(family));
+        }
+        derived
+    }
+
+    /// Where in a row that stands which rules can ask two records to agree on.
+    fn places(
+        &self,
+        derived: &BTreeMap<Feature, Dictionary>,
+        columns: &mut Columns,
+    ) -> BTreeMap<Feature, usize> {
+        let compared = [
+            (Feature::NationalId, &self.national_id),
+            (Feature::Email, &self.email),
+            (Feature::Phone, &self.phone),
+            (Feature::BirthDate, &self.birth_date),
+            (Feature::Street, &self.street),
+            (Feature::Postcode, &self.postcode),
+            (Feature::Place, &self.place),
+        ];
+        let compared = compared
+            .into_iter()
+            .filter_map(|(feature, column)| Some((feature, column.as_ref()?)));
+        let derived = derived.iter().map(|(feature, column)| (*feature, column));
+        let all = compared.chain(derived);
+        all.map(|(feature, column)| (feature, columns.place(column)))
+            .collect()
+    }
+
+    /// The comparisons that the columns make; in those of `plain` kinds a rare value counts no more than a common one.
+    fn comparisons(
+        self,
+        mut derived: BTreeMap<Feature, Dictionary>,
+        plain: &[Kind],
+        columns: &mut Columns,
+        threads: usize,
+    ) -> Vec<Compared> {
+        let mut comparisons = Vec::new();
+        let mut compare = |kind: Kind, by: Comparison| {
+            comparisons.push(Compared {
+                shape: Arc::new(Shape::of(kind)),
+                by,
+                counts_rarity: !plain.contains(&kind),
+            });
+        };
         let Self {
             given,
             family,
@@ -546,102 +633,71 @@ impl Persons {
             national_id,
             ..
         } = self;
-        let mut features = Features::default();
-        let mut add = |feature, column: Option<Dictionary>| {
-            if let Some(column) = column {
-                features.insert(feature, column);
-            }
-        };
-        add(Feature::NationalId, national_id.clone());
-        add(Feature::Email, email.clone());
-        let user = email.as_ref().map(|c| c.map(canonical::email_user));
-        add(Feature::EmailUser, user.clone());
-        add(Feature::Phone, phone.clone());
-        add(Feature::BirthDate, birth_date.clone());
-        let birth_year = birth_date.as_ref();
-        add(
-            Feature::BirthYear,
-            birth_year.map(|c| c.map(|date| date.get(..4).map(str::to_string))),
-        );
-        add(
-            Feature::Given,
-            given.as_ref().map(|c| c.map(canonical::first_word)),
-        );
-        add(
-            Feature::GivenInitial,
-            given.as_ref().map(|c| c.map(canonical::initial)),
-        );
-        add(
-            Feature::Family,
-            family.as_ref().map(|c| c.map(canonical::name_whole)),
-        );
-        add(
-            Feature::FamilyBeginning,
-            family
-                .as_ref()
-                .map(|c| c.map(|name| canonical::beginning(name, 4))),
-        );
-        if let (Some(given), Some(family)) = (given, family) {
-            add(Feature::Names, Some(given.pair_in_any_order(family)));
-        }
-        add(Feature::Street, street.clone());
-        add(Feature::Postcode, postcode.clone());
-        add(Feature::Place, place.clone());
-        features
-    }
-
-    /// The comparisons that the columns make; in those of `plain` kinds a rare value counts no more than a common one.
-    fn comparisons(self, plain: &[Kind]) -> Vec<Compared> {
-        let mut comparisons = Vec::new();
-        let mut compare = |kind: Kind, by: Comparison| {
-            comparisons.push(Compared {
-                shape: Arc::new(Shape::of(kind)),
-                by,
-                counts_rarity: !plain.contains(&kind),
-            });
-        };
-        let Self {
-            birth_date,
-            email,
-            phone,
-            street,
-            postcode,
-            place,
-            national_id,
-            ..
-        } = self;
-        let given = self.given.map(Names::new);
-        let family = self.family.map(Names::new);
-        let emails = email.map(|email| Emails::new(email, given.as_ref(), family.as_ref()));
+        let user = derived.remove(&Feature::EmailUser);
+        let emails = email.zip(user).map(|(email, user)| {
+            let stem = family.as_ref().map(|family| family.map(canonical::stem));
+            let given = derived.get(&Feature::Given);
+            let is_name = is_made_of_names(&user, given, stem.as_ref(), threads);
+            Emails::new(email, user, is_name, columns, threads)
+        });
+        let mut names =
+            |column: Dictionary| Arc::new(Names::new(Placed::new(column, columns), threads));
+        let (given, family) = (given.map(&mut names), family.map(&mut names));
         if let Some(given) = &given {
-            let (given, family) = (given.clone(), family.clone());
+            let (given, family) = (Arc::clone(given), family.clone());
             compare(Kind::GivenName, Comparison::Given { given, family });
         }
         if let Some(family) = family {
             compare(Kind::FamilyName, Comparison::Family { given, family });
         }
+        let mut placed = |column: Dictionary| Placed::new(column, columns);
         if let Some(days) = birth_date {
-            compare(Kind::BirthDate, Comparison::BirthDate(Digits::new(days)));
+            let days = Digits::new(placed(days), threads);
+            compare(Kind::BirthDate, Comparison::BirthDate(days));
         }
         if let Some(emails) = emails {
             compare(Kind::Email, Comparison::Email(emails));
         }
         if let Some(numbers) = phone {
-            compare(Kind::Phone, Comparison::Phone(Digits::new(numbers)));
+            let numbers = Digits::new(placed(numbers), threads);
+            compare(Kind::Phone, Comparison::Phone(numbers));
         }
         if street.is_some() || postcode.is_some() {
             let by = Comparison::Address {
-                street: street.map(Texts::new),
-                postcode,
-                place,
+                street: street.map(|street| Texts::new(placed(street), threads)),
+                postcode: postcode.map(&mut placed),
+                place: place.map(&mut placed),
             };
             compare(Kind::Address, by);
         }
         if let Some(ids) = national_id {
-            compare(Kind::NationalId, Comparison::NationalId(Digits::new(ids)));
+            let ids = Digits::new(placed(ids), threads);
+            compare(Kind::NationalId, Comparison::NationalId(ids));
         }
         comparisons
     }
+}
+
+/// By row, 1 where the user of its e-mail is made of its name.
+fn is_made_of_names(
+    users: &Dictionary,
+    given: Option<&Dictionary>,
+    stems: Option<&Dictionary>,
+    threads: usize,
+) -> Vec<u32> {
+    const ROWS: usize = 1 << 14;
+    let mut found = vec![0; users.codes.len()];
+    let chunks = found.chunks_mut(ROWS).enumerate().collect();
+    parallel::for_each(threads, chunks, |(chunk, found): (usize, &mut [u32])| {
+        for (row, found) in (chunk * ROWS..).zip(found) {
+            let user = users.text_of(row);
+            let given = given.and_then(|names| names.text_of(row));
+            let stem = stems.and_then(|names| names.text_of(row));
+            let is_name = |user| canonical::is_made_of_name(user, given, stem);
+            *found = user.is_some_and(is_name).into();
+        }
+    });
+    found
 }
 
 /// Street and postcode as one; the street alone where there are no postcodes.
@@ -703,13 +759,16 @@ fn in_one_numbering(
     let (Some(given), Some(family)) = (&given, &family) else {
         return (given, family);
     };
-    let rows = given.codes.iter().map(|code| given.text(*code));
-    let both = Dictionary::encode(rows.chain(family.codes.iter().map(|code| family.text(*code))));
-    let (first, second) = both.codes.split_at(given.codes.len());
-    (
-        Some(both.with_rows(first.to_vec())),
-        Some(both.with_rows(second.to_vec())),
-    )
+    let texts = |column: &Dictionary| 0..column.len() as u32;
+    let all = texts(given).map(|code| given.text(code));
+    let both = Dictionary::encode(all.chain(texts(family).map(|code| family.text(code))));
+    let (first, second) = both.codes.split_at(given.len());
+    let numbered = |column: &Dictionary, numbers: &[u32]| {
+        let rows = column.codes.iter();
+        let rows = rows.map(|code| numbers.get(*code as usize).copied());
+        both.with_rows(rows.map(|code| code.unwrap_or(MISSING)).collect())
+    };
+    (Some(numbered(given, first)), Some(numbered(family, second)))
 }
 
 fn given_of(full: &str) -> Option<String> {

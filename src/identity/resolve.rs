@@ -96,23 +96,25 @@ pub(crate) fn resolve(
     let threads = settings.threads;
     let is_trained = known.is_none();
     let refuse_own = |population: &Population| check(population, &settings.rules, settings);
-    let (population, model) = match known {
+    let (population, model, blocks) = match known {
         Some(known) => {
             let (population, model) = known.at_work(records, threads);
             refuse_own(&population)?;
-            (population, model)
+            (population, model, Vec::new())
         }
         None => {
             let population = Population::new(records, None, threads);
+            tracing::debug!("values are in their forms");
             refuse_own(&population)?;
-            let model = training::train(&population, settings);
-            (population, model)
+            let (model, blocks) = training::train(&population, settings);
+            (population, model, blocks)
         }
     };
     tracing::debug!("{} records are ready to compare", population.rows);
     let scorer = Scorer::new(&population, &model, threads);
+    tracing::debug!("the model is at work");
     let keep_from = settings.review_from.min(settings.same_from);
-    let (mut edges, counts) = score::score(&scorer, &model.rules, keep_from, settings)?;
+    let (mut edges, counts) = score::score(&scorer, &model.rules, blocks, keep_from, settings)?;
     tracing::debug!("{} pairs are worth keeping", edges.len());
     edges.extend(decided_edges(&population));
     edges.sort_unstable_by_key(|edge| (edge.one, edge.other));

@@ -4,9 +4,11 @@
 //! block are a candidate pair. Pairs are counted exactly before one is made: a rule costs a sort to count.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
-use super::dictionary::{Dictionary, MISSING};
+use super::dictionary::MISSING;
 use super::hash;
+use super::row::{Row, Rows};
 use super::shape::Kind;
 use crate::parallel;
 
@@ -99,7 +101,37 @@ impl Feature {
 }
 
 /// The columns that rules work on.
-pub(super) type Features = BTreeMap<Feature, Dictionary>;
+#[derive(Debug)]
+pub(super) struct Features {
+    places: BTreeMap<Feature, usize>,
+    rows: Rows,
+}
+
+impl Features {
+    /// `places`: where each stands in a row.
+    pub(super) fn new(places: BTreeMap<Feature, usize>, rows: Rows) -> Self {
+        Self { places, rows }
+    }
+
+    pub(super) fn row(&self, row: u32) -> &Row {
+        self.rows.row(row)
+    }
+
+    /// Records, those that are gone among them.
+    pub(super) fn count(&self) -> u32 {
+        self.rows.count()
+    }
+
+    fn has(&self, feature: Feature) -> bool {
+        self.places.contains_key(&feature)
+    }
+
+    /// Whether two rows agree on a feature that both have.
+    #[cfg(test)]
+    pub(super) fn agree(&self, feature: Feature, one: u32, other: u32) -> bool {
+        agree(&[self.places[&feature]], self.row(one), self.row(other))
+    }
+}
 
 /// Features that two records must agree on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,9 +155,10 @@ impl Rule {
         }
     }
 
-    pub(super) fn columns<'a>(&self, features: &'a Features) -> Vec<&'a [u32]> {
-        let columns = self.features.iter().filter_map(|f| features.get(f));
-        columns.map(|column| column.codes.as_slice()).collect()
+    /// Where its features stand in a row.
+    pub(super) fn places(&self, features: &Features) -> Vec<usize> {
+        let places = self.features.iter().map(|f| features.places.get(f));
+        places.flatten().copied().collect()
     }
 }
 
@@ -165,7 +198,7 @@ pub(super) fn defaults(features: &Features) -> (Vec<Rule>, Vec<Rule>) {
     let of = |lists: &[&[Feature]]| {
         let known = lists
             .iter()
-            .filter(|list| list.iter().all(|f| features.contains_key(f)));
+            .filter(|list| list.iter().all(|f| features.has(*f)));
         known
             .map(|list| Rule {
                 features: list.to_vec(),
@@ -178,14 +211,41 @@ pub(super) fn defaults(features: &Features) -> (Vec<Rule>, Vec<Rule>) {
 /// Blocks of more records than this belong to no person; the other rules see their records.
 const LARGEST_BLOCK: usize = 500;
 
-/// Records by block, in parts of nearly equal size that are worked on one by one.
+/// Records by block, in parts of nearly equal size that are worked on one by one. Records that are alone in a block, and
+/// blocks that are too large to compare, are left out.
 pub(super) struct Blocks {
-    /// Sorted by block, then row.
-    parts: Vec<Vec<(u64, u32)>>,
-    largest_block: usize,
+    parts: Vec<Part>,
     pub(super) count: BlockCount,
     /// Keys of blocks that are too large to compare.
-    pub(super) parked: HashSet<u64>,
+    pub(super) parked: Parked,
+}
+
+/// Keys of blocks that are too large to compare.
+pub(super) type Parked = Arc<HashSet<u64>>;
+
+/// Some blocks of a rule, one after the other.
+#[derive(Default)]
+pub(super) struct Part {
+    /// Those of one block in their order.
+    rows: Vec<u32>,
+    /// Where each block ends.
+    ends: Vec<u32>,
+}
+
+impl Part {
+    /// Every pair, the lower row first.
+    pub(super) fn pairs(&self, mut each: impl FnMut(u32, u32)) {
+        let mut start = 0;
+        for end in &self.ends {
+            let block = &self.rows[start as usize..*end as usize];
+            for (at, one) in block.iter().enumerate() {
+                for other in &block[at + 1..] {
+                    each(*one, *other);
+                }
+            }
+            start = *end;
+        }
+    }
 }
 
 /// What a rule would make.
@@ -202,6 +262,14 @@ pub(crate) struct BlockCount {
 }
 
 impl BlockCount {
+    /// Counts the blocks of another part of the same rule as well.
+    fn add(&mut self, other: Self) {
+        self.pairs += other.pairs;
+        self.largest_pairs = self.largest_pairs.max(other.largest_pairs);
+        self.largest_records = self.largest_records.max(other.largest_records);
+        self.parked_pairs += other.parked_pairs;
+    }
+
     /// Whether one value makes more than a share of all pairs, and enough of them to matter. Blocks that are left out anyway
     /// do not count.
     pub(super) fn is_lopsided(&self, max_share: f64) -> bool {
@@ -217,75 +285,70 @@ const PARTS: usize = 64;
 impl Blocks {
     /// Sorts records into the blocks of a rule and counts their pairs.
     pub(super) fn new(rule: &Rule, features: &Features, rows: u32, threads: usize) -> Self {
-        let columns = rule.columns(features);
+        let places = rule.places(features);
         let chunks: Vec<(u32, u32)> = chunks_of(rows);
         let split = parallel::map(threads, &chunks, |(from, to)| {
             let mut parts = vec![Vec::new(); PARTS];
             for row in *from..*to {
-                if let Some(key) = key(&columns, row) {
+                if let Some(key) = key(&places, features.row(row)) {
                     parts[(key >> 58) as usize].push((key, row));
                 }
             }
             parts
         });
-        let places: Vec<usize> = (0..PARTS).collect();
-        let parts = parallel::map(threads, &places, |place| {
+        let numbers: Vec<usize> = (0..PARTS).collect();
+        let largest_block = rule.largest_block();
+        let found = parallel::map(threads, &numbers, |number| {
             let mut all: Vec<(u64, u32)> = Vec::new();
             for part in &split {
-                all.extend_from_slice(&part[*place]);
+                all.extend_from_slice(&part[*number]);
             }
             all.sort_unstable();
-            all
-        });
-        let mut count = BlockCount::default();
-        let mut parked = HashSet::new();
-        for part in &parts {
-            for block in part.chunk_by(|one, other| one.0 == other.0) {
+            let mut part = Part::default();
+            let mut count = BlockCount::default();
+            let mut parked = Vec::new();
+            for block in all.chunk_by(|one, other| one.0 == other.0) {
                 let records = block.len() as u64;
                 let pairs = records * (records - 1) / 2;
                 count.largest_pairs = count.largest_pairs.max(pairs);
                 count.largest_records = count.largest_records.max(records);
-                if block.len() > rule.largest_block() {
+                if block.len() > largest_block {
                     count.parked_pairs += pairs;
-                    parked.insert(block[0].0);
-                } else {
+                    parked.push(block[0].0);
+                } else if records > 1 {
                     count.pairs += pairs;
+                    part.rows.extend(block.iter().map(|(_, row)| *row));
+                    part.ends.push(part.rows.len() as u32);
                 }
             }
+            (part, count, parked)
+        });
+        let mut blocks = Self {
+            parts: Vec::with_capacity(PARTS),
+            count: BlockCount::default(),
+            parked: Parked::default(),
+        };
+        let mut all_parked = HashSet::new();
+        for (part, count, parked) in found {
+            blocks.parts.push(part);
+            blocks.count.add(count);
+            all_parked.extend(parked);
         }
-        Self {
-            parts,
-            largest_block: rule.largest_block(),
-            count,
-            parked,
-        }
+        blocks.parked = Arc::new(all_parked);
+        blocks
     }
 
     /// Parts that can be worked on at the same time.
-    pub(super) fn parts(&self) -> &[Vec<(u64, u32)>] {
+    pub(super) fn parts(&self) -> &[Part] {
         &self.parts
-    }
-
-    /// Every pair of a part, the lower row first.
-    pub(super) fn pairs(&self, part: &[(u64, u32)], mut each: impl FnMut(u32, u32)) {
-        for block in part.chunk_by(|one, other| one.0 == other.0) {
-            if block.len() > self.largest_block {
-                continue;
-            }
-            for (at, (_, one)) in block.iter().enumerate() {
-                for (_, other) in &block[at + 1..] {
-                    each(*one, *other);
-                }
-            }
-        }
     }
 }
 
 /// The block of a row, unless it has none.
-pub(super) fn key(columns: &[&[u32]], row: u32) -> Option<u64> {
+pub(super) fn key(places: &[usize], row: &Row) -> Option<u64> {
     let mut key = 0;
-    for column in columns {
-        let code = column[row as usize];
+    for place in places {
+        let code = row[*place];
         if code == MISSING {
             return None;
         }
@@ -294,28 +357,32 @@ pub(super) fn key(columns: &[&[u32]], row: u32) -> Option<u64> {
     Some(key)
 }
 
+/// Whether two rows agree in all places, and miss none.
+pub(super) fn agree(places: &[usize], one: &Row, other: &Row) -> bool {
+    places
+        .iter()
+        .all(|place| one[*place] == other[*place] && one[*place] != MISSING)
+}
+
 /// Rules before another one, asked whether they make a pair too.
 pub(super) struct Earlier<'a> {
-    rules: Vec<(Vec<&'a [u32]>, &'a HashSet<u64>)>,
+    rules: Vec<(Vec<usize>, &'a Parked)>,
 }
 
 impl<'a> Earlier<'a> {
-    pub(super) fn new(rules: &[Rule], features: &'a Features, parked: &'a [HashSet<u64>]) -> Self {
+    pub(super) fn new(rules: &[Rule], features: &Features, parked: &'a [Parked]) -> Self {
         let rules = rules.iter().zip(parked);
         Self {
             rules: rules
-                .map(|(rule, parked)| (rule.columns(features), parked))
+                .map(|(rule, parked)| (rule.places(features), parked))
                 .collect(),
         }
     }
 
-    pub(super) fn make(&self, one: u32, other: u32) -> bool {
-        self.rules.iter().any(|(columns, parked)| {
-            let agree = columns.iter().all(|column| {
-                let code = column[one as usize];
-                code != MISSING && code == column[other as usize]
-            });
-            agree && (parked.is_empty() || key(columns, one).is_some_and(|k| !parked.contains(&k)))
+    pub(super) fn make(&self, one: &Row, other: &Row) -> bool {
+        self.rules.iter().any(|(places, parked)| {
+            agree(places, one, other)
+                && (parked.is_empty() || key(places, one).is_some_and(|k| !parked.contains(&k)))
         })
     }
 }

@@ -1,13 +1,11 @@
 //! Candidate pairs to weights: what is worth keeping of the evidence.
 
-use std::collections::HashSet;
-
-use super::comparison::{Likeness, Pattern, level_of, with_level};
-use super::dictionary::{Dictionary, MISSING, Mark};
+use super::comparison::{Levels, Likeness, Pattern, Placed, level_of, with_level};
+use super::dictionary::{MISSING, Mark};
 use super::model::{Bits, Evidence, Model};
 use super::population::{Decision, Population, Verdict};
 use super::resolve::{Refusal, Settings, refusal};
-use super::rule::{BlockCount, Blocks, Earlier, Rule};
+use super::rule::{BlockCount, Blocks, Earlier, Parked, Rule};
 use super::value::{Common, Rarity};
 use crate::parallel;
 
@@ -33,6 +31,7 @@ pub(super) fn pattern_of(
     likeness: &mut [Likeness],
 ) -> Pattern {
     let mut pattern = 0;
+    let (one, other) = (population.row(one), population.row(other));
     let comparisons = population.comparisons.iter().zip(likeness);
     for (at, (comparison, likeness)) in comparisons.enumerate() {
         pattern = with_level(pattern, at, comparison.by.level(one, other, likeness));
@@ -44,6 +43,8 @@ pub(super) fn pattern_of(
 pub(super) struct Scorer<'a> {
     population: &'a Population,
     bits: Bits,
+    /// By comparison: what its levels say for one person, at most.
+    gains: Vec<Gains>,
     /// By comparison and level: bits to add for each value, where agreeing on a rare one is worth more.
     rarity: Vec<Vec<Option<Rarities<'a>>>>,
     /// By comparison: relatives agree on it by chance alone.
@@ -52,11 +53,99 @@ pub(super) struct Scorer<'a> {
 
 /// How much likelier two strangers agree on each value than on any.
 struct Rarities<'a> {
-    column: &'a Dictionary,
+    placed: &'a Placed,
     /// By code, of values that are known to be common; empty where none is.
     bits: Vec<f32>,
     rare: f32,
+    /// Of any value; 0 at most.
+    least: f64,
     common: &'a Common,
+}
+
+impl Rarities<'_> {
+    fn of(&self, code: u32) -> f64 {
+        if code == MISSING {
+            return 0.0;
+        }
+        let bits = self.bits.get(code as usize).copied();
+        f64::from(bits.unwrap_or(self.rare))
+    }
+}
+
+/// How much more a level, or all that is known of a pair, speaks for one person than for two strangers and for two
+/// relatives, in bits. The weight of a pair is less than either.
+#[derive(Clone, Copy, Debug)]
+struct Gain {
+    stranger: f64,
+    relative: f64,
+}
+
+impl Gain {
+    const NONE: Self = Self {
+        stranger: 0.0,
+        relative: 0.0,
+    };
+
+    fn of(evidence: Evidence) -> Self {
+        Self {
+            stranger: evidence.same - evidence.stranger,
+            relative: evidence.same - evidence.relative,
+        }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            stranger: self.stranger + other.stranger,
+            relative: self.relative + other.relative,
+        }
+    }
+
+    fn minus(self, other: Self) -> Self {
+        Self {
+            stranger: self.stranger - other.stranger,
+            relative: self.relative - other.relative,
+        }
+    }
+
+    fn most(self, other: Self) -> Self {
+        Self {
+            stranger: self.stranger.max(other.stranger),
+            relative: self.relative.max(other.relative),
+        }
+    }
+
+    /// Whether a weight can be as much; the slack is for sums that are rounded in another order.
+    fn may_reach(self, weight: f64) -> bool {
+        self.stranger.min(self.relative) >= weight - 1e-6
+    }
+}
+
+/// The gains of one comparison's levels.
+#[derive(Debug)]
+struct Gains {
+    /// Level 0 first: it says nothing.
+    levels: Vec<Gain>,
+    /// Levels of which several may be a pair's, and the most that they say: found once.
+    known: Vec<(Levels, Gain)>,
+}
+
+impl Gains {
+    fn of(&self, level: usize) -> Gain {
+        self.levels.get(level).copied().unwrap_or(Gain::NONE)
+    }
+
+    /// The most that any of some levels says.
+    fn most(&self, levels: Levels) -> Gain {
+        let known = self.known.iter().find(|(of, _)| *of == levels);
+        known.map_or_else(|| self.most_of(levels), |(_, gain)| *gain)
+    }
+
+    fn most_of(&self, levels: Levels) -> Gain {
+        let gains = self.levels.iter().zip(0..);
+        let gains = gains.filter(|(_, level)| levels >> level & 1 == 1);
+        let gains = gains.map(|(gain, _)| *gain);
+        gains.reduce(Gain::most).unwrap_or(Gain::NONE)
+    }
 }
 
 impl<'a> Scorer<'a> {
@@ -74,14 +163,14 @@ impl<'a> Scorer<'a> {
                     .common
                     .get(at)
                     .and_then(|levels| levels.get(place));
-                if let (Some(Some(common)), Some(column)) =
+                if let (Some(Some(common)), Some(placed)) =
                     (common, compared.agreed(place as u8 + 1))
                 {
-                    wanted.push((at, place, share, common, column));
+                    wanted.push((at, place, share, common, placed));
                 }
             }
         }
-        let found = parallel::map(threads, &wanted, |(_, _, share, common, column)| {
+        let found = parallel::map(threads, &wanted, |(_, _, share, common, placed)| {
             // other records of the same person
             let own = model.same * model.values.records as f64 * share.m;
             let rarity = Rarity::new(common, share.u, own);
@@ -89,13 +178,20 @@ impl<'a> Scorer<'a> {
                 Some(count) => rarity.bits(*count),
                 None => rarity.rare(),
             };
+            let bits: Vec<f32> = match common.counts.is_empty() {
+                true => Vec::new(),
+                false => placed.column.marks().into_iter().map(bits).collect(),
+            };
             Rarities {
-                bits: match common.counts.is_empty() {
-                    true => Vec::new(),
-                    false => column.marks().into_iter().map(bits).collect(),
-                },
+                least: bits
+                    .iter()
+                    .copied()
+                    .fold(rarity.rare(), f32::min)
+                    .min(0.0)
+                    .into(),
+                bits,
                 rare: rarity.rare(),
-                column,
+                placed,
                 common,
             }
         });
@@ -110,11 +206,51 @@ impl<'a> Scorer<'a> {
             rarity[at][place] = Some(found);
         }
         let is_own = model.comparisons.iter().map(|c| !c.shape.is_shared());
-        Self {
+        let mut scorer = Self {
             population,
             bits: Bits::new(model),
+            gains: Vec::new(),
             rarity,
             is_own: is_own.collect(),
+        };
+        let places = 0..scorer.rarity.len();
+        scorer.gains = places.map(|at| scorer.gains_of(at)).collect();
+        scorer
+    }
+
+    /// What the levels of a comparison say; of those that say more of a rare value, the rarest.
+    fn gains_of(&self, at: usize) -> Gains {
+        const OFTEN: [&[u8]; 7] = [
+            &[3, 4, 5],
+            &[2, 3, 4, 5],
+            &[2, 3],
+            &[0, 2, 3, 4],
+            &[2, 3, 4],
+            &[3, 4],
+            &[2, 5],
+        ];
+        let levels = self.bits.levels(at).iter().zip(&self.rarity[at]);
+        let gains = levels.map(|(evidence, rarity)| {
+            let bits = rarity.as_ref().map_or(0.0, |rarity| rarity.least);
+            Gain::of(*evidence).minus(self.gain_of_rarity(at, bits))
+        });
+        let mut gains = Gains {
+            levels: std::iter::once(Gain::NONE).chain(gains).collect(),
+            known: Vec::new(),
+        };
+        let often = OFTEN.iter().map(|levels| {
+            let levels = levels.iter().fold(0, |bits, level| bits | 1 << level);
+            (levels, gains.most_of(levels))
+        });
+        gains.known = often.collect();
+        gains
+    }
+
+    /// What is taken from a gain because a value is more common than most.
+    fn gain_of_rarity(&self, at: usize, bits: f64) -> Gain {
+        Gain {
+            stranger: bits,
+            relative: if self.is_own[at] { bits } else { 0.0 },
         }
     }
 
@@ -158,6 +294,63 @@ impl<'a> Scorer<'a> {
         }
     }
 
+    /// As [`weight`](Self::weight), of a pair that may weigh as much as `least`; `None` also where it weighs less for certain.
+    ///
+    /// What the numbers of values say, equal or not, mostly shows that a pair is of two strangers whatever the texts say;
+    /// then no text is looked at.
+    pub(super) fn weight_from(
+        &self,
+        least: f64,
+        one: u32,
+        other: u32,
+        likeness: &mut [Likeness],
+    ) -> Option<f64> {
+        match self.population.verdict(one, other) {
+            Some(Verdict::Same) => return Some(CERTAIN),
+            Some(Verdict::Different) => return Some(NEVER),
+            None => {}
+        }
+        let (a, b) = (self.population.row(one), self.population.row(other));
+        let comparisons = &self.population.comparisons;
+        let mut most = Gain::of(self.bits.prior());
+        let mut pattern = 0;
+        let mut open: u16 = 0;
+        let mut open_levels: [Levels; 16] = [0; 16];
+        for (at, comparison) in comparisons.iter().enumerate() {
+            let levels = comparison.by.levels(a, b);
+            let gains = &self.gains[at];
+            if levels.is_power_of_two() {
+                let level = levels.trailing_zeros() as usize;
+                pattern = with_level(pattern, at, level as u8);
+                most = most.plus(match self.rarity[at].get(level.wrapping_sub(1)) {
+                    Some(Some(rarity)) => {
+                        let bits = rarity.of(a[rarity.placed.place]) - rarity.least;
+                        gains.of(level).minus(self.gain_of_rarity(at, bits))
+                    }
+                    _ => gains.of(level),
+                });
+            } else {
+                open |= 1 << at;
+                open_levels[at] = levels;
+                most = most.plus(gains.most(levels));
+            }
+        }
+        while open != 0 {
+            if !most.may_reach(least) {
+                return None;
+            }
+            let at = open.trailing_zeros() as usize;
+            open &= open - 1;
+            let level = comparisons[at].by.level(a, b, &mut likeness[at]);
+            pattern = with_level(pattern, at, level);
+            let gains = &self.gains[at];
+            let known = gains.of(usize::from(level));
+            most = most.plus(known).minus(gains.most(open_levels[at]));
+        }
+        let is_worth_it = pattern != 0 && most.may_reach(least);
+        is_worth_it.then(|| self.weight_of(pattern, one))
+    }
+
     fn weight_of(&self, pattern: Pattern, one: u32) -> f64 {
         self.evidence(pattern, one).weight()
     }
@@ -182,52 +375,53 @@ impl<'a> Scorer<'a> {
         let Some(Some(rarity)) = self.rarity[at].get(level) else {
             return 0.0;
         };
-        let code = rarity.column.codes[row as usize];
-        if code == MISSING {
-            return 0.0;
-        }
-        let bits = rarity.bits.get(code as usize).copied();
-        f64::from(bits.unwrap_or(rarity.rare))
+        rarity.of(self.population.row(row)[rarity.placed.place])
     }
 
     /// Records that had the value on which two rows agree when the model was trained, where it is a common one.
     pub(super) fn records_of_value(&self, pattern: Pattern, at: usize, row: u32) -> Option<u32> {
         let level = level_of(pattern, at).wrapping_sub(1);
         let rarity = self.rarity[at].get(level)?.as_ref()?;
-        let code = rarity.column.codes[row as usize];
-        rarity.common.counts.get(&rarity.column.mark(code)).copied()
+        let code = self.population.row(row)[rarity.placed.place];
+        let mark = rarity.placed.column.mark(code);
+        rarity.common.counts.get(&mark).copied()
     }
 }
 
 /// Every candidate pair of at least so many bits, once, by rule, part and block; and how many candidates each rule made.
+/// `blocks`: of the first rules, where they were sorted before.
 ///
 /// # Errors
 /// Rules that together make more pairs than they may, before the pairs of the rule that goes beyond.
 pub(super) fn score(
     scorer: &Scorer<'_>,
     rules: &[Rule],
+    blocks: Vec<Blocks>,
     keep_from: f64,
     settings: &Settings,
 ) -> Result<(Vec<Edge>, Vec<BlockCount>), Refusal> {
     let (population, threads) = (scorer.population, settings.threads);
     let mut counts: Vec<BlockCount> = Vec::new();
-    let mut parked: Vec<HashSet<u64>> = Vec::new();
+    let mut parked: Vec<Parked> = Vec::new();
     let mut edges = Vec::new();
+    let mut sorted = blocks.into_iter();
     for (at, rule) in rules.iter().enumerate() {
-        let blocks = Blocks::new(rule, &population.features, population.rows, threads);
+        let (features, rows) = (&population.features, population.rows);
+        let blocks = sorted.next();
+        let blocks = blocks.unwrap_or_else(|| Blocks::new(rule, features, rows, threads));
         counts.push(blocks.count);
         if let Some(refusal) = refusal(&counts, settings) {
             return Err(refusal);
         }
-        let earlier = Earlier::new(&rules[..at], &population.features, &parked);
+        let earlier = Earlier::new(&rules[..at], features, &parked);
         let found = parallel::map(threads, blocks.parts(), |part| {
             let mut likeness = Likeness::of_all(population);
             let mut edges = Vec::new();
-            blocks.pairs(part, |one, other| {
-                if earlier.make(one, other) {
+            part.pairs(|one, other| {
+                if earlier.make(population.row(one), population.row(other)) {
                     return;
                 }
-                let weight = scorer.weight(one, other, &mut likeness);
+                let weight = scorer.weight_from(keep_from, one, other, &mut likeness);
                 if let Some(weight) = weight.filter(|weight| *weight >= keep_from) {
                     edges.push(Edge {
                         one,

@@ -4,13 +4,33 @@
 //! pass over the records for each rule.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
-use super::dictionary::{MISSING, Spread};
-use super::rule::{Features, Rule, chunks_of, key};
+use super::hash;
+use super::rule::{Features, Rule, agree, chunks_of, key};
 use crate::parallel;
-use std::hash::BuildHasherDefault;
 
 type ByKey<T> = HashMap<u64, T, BuildHasherDefault<Spread>>;
+
+/// A hash of numbers that is fast and the same on every run; no order that it makes shows anywhere.
+#[derive(Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = hash(self.0 ^ number);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 /// Records of one block.
 #[derive(Debug, Default)]
@@ -43,14 +63,14 @@ pub(super) struct TouchedBlocks {
 impl TouchedBlocks {
     /// Of rows the first ones are there now, kept or not; those behind them are gone.
     pub(super) fn new(rule: &Rule, features: &Features, is_kept: &[bool], threads: usize) -> Self {
-        let columns = rule.columns(features);
-        let now = is_kept.len() as u32;
-        let all = columns.first().map_or(0, |column| column.len()) as u32;
+        let wanted = rule.places(features);
+        let key_of = |row: u32| key(&wanted, features.row(row));
+        let (now, all) = (is_kept.len() as u32, features.count());
         let mut places: ByKey<u32> = ByKey::default();
         let mut blocks: Vec<TouchedBlock> = Vec::new();
         let moved = (0..all).filter(|row| is_kept.get(*row as usize) != Some(&true));
         for row in moved {
-            let Some(key) = key(&columns, row) else {
+            let Some(key) = key_of(row) else {
                 continue;
             };
             let next = blocks.len() as u32;
@@ -68,7 +88,7 @@ impl TouchedBlocks {
         let chunks = chunks_of(now);
         let found = parallel::map(threads, &chunks, |(from, to)| {
             let kept = (*from..*to).filter(|row| is_kept[*row as usize]);
-            let placed = kept.filter_map(|row| Some((*places.get(&key(&columns, row)?)?, row)));
+            let placed = kept.filter_map(|row| Some((*places.get(&key_of(row)?)?, row)));
             placed.collect::<Vec<(u32, u32)>>()
         });
         for (place, row) in found.into_iter().flatten() {
@@ -131,18 +151,13 @@ pub(super) fn are_made(
 ) -> Vec<bool> {
     let mut are_made = vec![false; pairs.len()];
     for rule in rules {
-        let columns = rule.columns(features);
-        let agree = |one: u32, other: u32| {
-            let mut columns = columns.iter();
-            columns.all(|column| {
-                let code = column[one as usize];
-                code != MISSING && code == column[other as usize]
-            })
-        };
+        let wanted = rule.places(features);
+        let key_of = |row: u32| key(&wanted, features.row(row));
         let open = pairs.iter().enumerate().filter(|(at, _)| !are_made[*at]);
-        let agreeing = open.filter(|(_, (one, other))| agree(*one, *other));
+        let agreeing = open
+            .filter(|(_, (one, other))| agree(&wanted, features.row(*one), features.row(*other)));
         let asked: Vec<(usize, u64)> = agreeing
-            .filter_map(|(at, (one, _))| Some((at, key(&columns, *one)?)))
+            .filter_map(|(at, (one, _))| Some((at, key_of(*one)?)))
             .collect();
         if asked.is_empty() {
             continue;
@@ -151,7 +166,7 @@ pub(super) fn are_made(
         let chunks = chunks_of(rows);
         let sizes = parallel::map(threads, &chunks, |(from, to)| {
             let mut sizes: ByKey<u64> = ByKey::default();
-            for key in (*from..*to).filter_map(|row| key(&columns, row)) {
+            for key in (*from..*to).filter_map(key_of) {
                 if places.contains_key(&key) {
                     *sizes.entry(key).or_default() += 1;
                 }

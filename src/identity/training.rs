@@ -44,31 +44,31 @@ struct Sample<'a> {
     counts: Vec<(Pattern, f64)>,
 }
 
-/// Learns a model of a population; with the project's own rules where it has some.
-pub(super) fn train(population: &Population, settings: &Settings) -> Model {
+/// Learns a model of a population; with the project's own rules where it has some. Besides, the blocks of each of its rules.
+pub(super) fn train(population: &Population, settings: &Settings) -> (Model, Vec<Blocks>) {
     let (own, threads) = (&settings.rules, settings.threads);
-    let rules = if own.is_empty() {
-        choose_rules(&population.features, population.rows, threads)
-    } else {
-        own.to_vec()
-    };
     let all_pairs = levels_of_all(population, threads);
-    let mut samples = Vec::new();
-    let mut parked = Vec::new();
+    let (mut samples, mut blocks_of_rules) = (Vec::new(), Vec::new());
     let mut candidates: BTreeMap<Pattern, f64> = BTreeMap::new();
-    for (at, rule) in rules.iter().enumerate() {
-        let blocks = Blocks::new(rule, &population.features, population.rows, threads);
-        let earlier = Earlier::new(&rules[..at], &population.features, &parked);
-        let (own, first, rate) = sample(population, &blocks, &earlier, threads);
-        for (pattern, count) in first {
-            *candidates.entry(pattern).or_default() += count as f64 / rate;
-        }
-        samples.push(Sample {
-            rule,
-            counts: own.into_iter().map(|(p, n)| (p, n as f64)).collect(),
-        });
-        parked.push(blocks.parked);
-    }
+    let features = &population.features;
+    let rules = choose_rules(
+        own,
+        features,
+        population.rows,
+        threads,
+        |blocks, earlier| {
+            let (own, first, rate) = sample(population, &blocks, earlier, threads);
+            for (pattern, count) in first {
+                *candidates.entry(pattern).or_default() += count as f64 / rate;
+            }
+            samples.push(own.into_iter().map(|(p, n)| (p, n as f64)).collect());
+            blocks_of_rules.push(blocks);
+        },
+    );
+    let samples = rules.iter().zip(samples);
+    let samples = samples.map(|(rule, counts)| Sample { rule, counts });
+    let samples: Vec<Sample<'_>> = samples.collect();
+    tracing::debug!("rules are chosen, and their pairs sampled");
     let mut comparisons = before_training(&all_pairs, population);
     fit(population, &samples, &mut comparisons);
     let mut found = shares(population, &comparisons, &candidates);
@@ -99,8 +99,9 @@ pub(super) fn train(population: &Population, settings: &Settings) -> Model {
         values: Values::default(),
         trained_at: settings.now.clone(),
     };
+    tracing::debug!("levels are learnt");
     model.values = Values::of(population, &model, threads);
-    model
+    (model, blocks_of_rules)
 }
 
 /// To nine digits: more would be noise, and these are written and read without a loss.
@@ -108,21 +109,37 @@ fn rounded(share: f64) -> f64 {
     format!("{share:.8e}").parse().unwrap_or(share)
 }
 
-/// Narrow rules, and broad ones while their pairs are few enough.
-pub(super) fn choose_rules(features: &Features, rows: u32, threads: usize) -> Vec<Rule> {
-    let (mut chosen, broad) = defaults(features);
-    let count = |rule: &Rule| Blocks::new(rule, features, rows, threads).count;
-    let mut total: u64 = chosen.iter().map(|rule| count(rule).pairs).sum();
-    let rows = u64::from(rows);
-    for rule in broad {
-        let count = count(&rule);
-        if count.parked_pairs <= rows
-            && count.pairs <= BROAD_PAIRS * rows
-            && total + count.pairs <= ALL_PAIRS * rows
-        {
-            total += count.pairs;
-            chosen.push(rule);
+/// The project's own rules; where it has none, narrow ones, and broad ones while their pairs are few enough. Each that is
+/// taken is given with its blocks and the rules before it, so that none is sorted twice.
+pub(super) fn choose_rules(
+    own: &[Rule],
+    features: &Features,
+    rows: u32,
+    threads: usize,
+    mut take: impl FnMut(Blocks, &Earlier<'_>),
+) -> Vec<Rule> {
+    let (narrow, broad) = match own.is_empty() {
+        true => defaults(features),
+        false => (own.to_vec(), Vec::new()),
+    };
+    let narrow_ones = narrow.len();
+    let (mut chosen, mut parked) = (Vec::new(), Vec::new());
+    let mut total = 0;
+    let rows_of_all = u64::from(rows);
+    for (at, rule) in narrow.into_iter().chain(broad).enumerate() {
+        let blocks = Blocks::new(&rule, features, rows, threads);
+        let count = blocks.count;
+        let is_worth_it = count.parked_pairs <= rows_of_all
+            && count.pairs <= BROAD_PAIRS * rows_of_all
+            && total + count.pairs <= ALL_PAIRS * rows_of_all;
+        if at >= narrow_ones && !is_worth_it {
+            continue;
         }
+        let of_rule = Arc::clone(&blocks.parked);
+        take(blocks, &Earlier::new(&chosen, features, &parked));
+        total += count.pairs;
+        chosen.push(rule);
+        parked.push(of_rule);
     }
     chosen
 }
@@ -139,18 +156,16 @@ fn sample(
     let limit = (rate * u64::MAX as f64) as u64;
     let counted = parallel::map(threads, blocks.parts(), |part| {
         let mut likeness = Likeness::of_all(population);
-        let (mut own, mut first) = (Counts::new(), Counts::new());
-        blocks.pairs(part, |one, other| {
+        let mut seen = Vec::new();
+        part.pairs(|one, other| {
             if hash(u64::from(one) << 32 | u64::from(other)) > limit {
                 return;
             }
             let pattern = pattern_of(population, one, other, &mut likeness);
-            *own.entry(pattern).or_default() += 1;
-            if !earlier.make(one, other) {
-                *first.entry(pattern).or_default() += 1;
-            }
+            let is_first = !earlier.make(population.row(one), population.row(other));
+            seen.push((pattern, is_first));
         });
-        (own, first)
+        counts_of(seen)
     });
     let (mut own, mut first) = (Counts::new(), Counts::new());
     for (part_own, part_first) in counted {
@@ -158,6 +173,21 @@ fn sample(
         add(&mut first, part_first);
     }
     (own, first, rate)
+}
+
+/// Pairs of each pattern: all, and those of which that is said.
+fn counts_of(mut seen: Vec<(Pattern, bool)>) -> (Counts, Counts) {
+    seen.sort_unstable();
+    let (mut all, mut said) = (Counts::new(), Counts::new());
+    for same in seen.chunk_by(|one, other| one.0 == other.0) {
+        let pattern = same[0].0;
+        all.insert(pattern, same.len() as u64);
+        let of_those = same.iter().filter(|(_, is_said)| *is_said).count() as u64;
+        if of_those > 0 {
+            said.insert(pattern, of_those);
+        }
+    }
+    (all, said)
 }
 
 fn add(all: &mut Counts, part: Counts) {
@@ -173,16 +203,16 @@ fn levels_of_all(population: &Population, threads: usize) -> Vec<AllPairs> {
     let per_batch = RANDOM_PAIRS / batches.len() as u64;
     let counted = parallel::map(threads, &batches, |batch| {
         let mut likeness = Likeness::of_all(population);
-        let mut counts = Counts::new();
+        let mut seen = Vec::new();
         for draw in batch * per_batch..(batch + 1) * per_batch {
             let one = hash(2 * draw) % rows.max(1);
             let other = hash(2 * draw + 1) % rows.max(1);
             if one != other {
                 let pattern = pattern_of(population, one as u32, other as u32, &mut likeness);
-                *counts.entry(pattern).or_default() += 1;
+                seen.push((pattern, false));
             }
         }
-        counts
+        counts_of(seen).0
     });
     let mut counts = Counts::new();
     for part in counted {
@@ -223,8 +253,7 @@ fn pairs_of(rows: u64) -> f64 {
 
 /// Σ n(n−1) / N(N−1) over the values of N records: how often two of them are equal.
 fn chance_of_equal(comparison: &Comparison) -> Option<f64> {
-    let column = comparison.agreed(1)?;
-    let counts = column.counts();
+    let counts = comparison.agreed(1)?.column.counts();
     let records: f64 = counts.iter().map(|n| f64::from(*n)).sum();
     let pairs: f64 = counts
         .iter()

@@ -115,10 +115,11 @@ impl Values {
             let levels = model.comparisons.get(*at).map(|c| c.levels.as_slice());
             let levels = levels.unwrap_or_default().iter().zip(1..);
             let common = levels.map(|(share, level)| {
-                let column = compared.agreed(level)?;
-                let mut common = Common::of_counts(&column.counts());
+                let column = &compared.agreed(level)?.column;
+                let counts = column.counts();
+                let mut common = Common::of_counts(&counts);
                 let rarity = Rarity::new(&common, share.u, model.same * rows * share.m);
-                let counts = column.counts().into_iter().zip(0..);
+                let counts = counts.into_iter().zip(0..);
                 let told = counts.filter(|(count, _)| rarity.bits(*count) > rarity.rare());
                 common.counts = told.map(|(n, code)| (column.mark(code), n)).collect();
                 Some(common)

@@ -16,7 +16,7 @@ pub(crate) use delta_log::{DeltaLog, TableDefinition, TableIdentity};
 pub(crate) use digest::{Digest, RowHasher};
 pub(crate) use path::{is_log_entry, table_of_entry};
 pub(crate) use source_table::{SourceFile, SourceVersion, source_version};
-pub(crate) use write::{Layout, WriteSpec, Written, write_table, write_whole};
+pub(crate) use write::{Layout, WriteSpec, Written, order_of, write_table, write_whole};
 
 use crate::diagnostic::Code;
 use crate::error::Error;

@@ -207,7 +207,7 @@ impl Execution {
         joins: Joins,
     ) -> Result<(SessionContext, LogicalPlan, u64)> {
         if let Some(rows) = &plan.rows {
-            return self.given_rows(rows, joins);
+            return self.given_rows(plan, rows, joins);
         }
         if let Some(matched) = &plan.matched {
             let rows = match plan.kind {
@@ -216,7 +216,7 @@ impl Execution {
                     Error::internal(format!("`{}` was not made with the ids", plan.table))
                 })?,
             };
-            return self.given_rows(&rows, joins);
+            return self.given_rows(plan, &rows, joins);
         }
         let analysis = plan
             .analysis
@@ -242,13 +242,18 @@ impl Execution {
     /// Rows that are there already, as a query yields them.
     fn given_rows(
         &self,
+        plan: &TablePlan,
         rows: &RecordBatch,
         joins: Joins,
     ) -> Result<(SessionContext, LogicalPlan, u64)> {
         let bytes = rows.get_array_memory_size() as u64;
         let session = self.catalog.engine().session(&BTreeMap::new(), joins)?;
+        let layout = Layout::Sorted {
+            buckets: buckets(bytes),
+        };
+        let (columns, order) = lake::order_of(&self.write_spec(plan, layout, 0)?);
         let logical = session
-            .read_table(engine::rows_as_table(rows.clone())?)
+            .read_table(engine::rows_as_table(rows.clone(), &columns, order)?)
             .map_err(engine::failure)?
             .into_unoptimized_plan();
         Ok((session, logical, bytes))

@@ -79,13 +79,24 @@ impl Outline {
         outline
     }
 
+    /// Letters that only this text has, at least.
+    fn without(self, other: Self) -> u32 {
+        (self.letters & !other.letters).count_ones()
+    }
+
+    /// Whether the [`edit_distance`] of the two texts can be as small.
+    pub(crate) fn may_be_within(self, other: Self, edits: u32) -> bool {
+        self.length.abs_diff(other.length) <= edits
+            && self.without(other) <= edits
+            && other.without(self) <= edits
+    }
+
     /// Whether the [`jaro_winkler`] of the two texts can be as high.
     pub(crate) fn may_reach(self, other: Self, similarity: f64) -> bool {
         if self == other {
             return true;
         }
-        let only = |a: Self, b: Self| (a.letters & !b.letters).count_ones();
-        let shared = |a: Self, b: Self| f64::from(a.length.saturating_sub(only(a, b)));
+        let shared = |a: Self, b: Self| f64::from(a.length.saturating_sub(a.without(b)));
         let most = shared(self, other).min(shared(other, self));
         if most < 1.0 {
             return false;
@@ -292,6 +303,12 @@ mod tests {
             let found = jaro_winkler(&a, &b);
             if found > 0.0 {
                 prop_assert!(Outline::of(&a).may_reach(Outline::of(&b), found));
+            }
+            for edits in 0..3 {
+                if edit_distance(&a, &b, edits).is_some() {
+                    let edits = edits as u32;
+                    prop_assert!(Outline::of(&a).may_be_within(Outline::of(&b), edits));
+                }
             }
         }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use datafusion::arrow::compute::SortOptions;
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::arrow::row::{RowConverter, SortField};
 use datafusion::physical_expr::expressions::{Column, cast};
@@ -36,6 +37,12 @@ pub(super) fn arrange(
         plan
     };
     sort(plan, spec, buckets > 1 && !key.is_empty())
+}
+
+/// The columns by which a table's rows are ordered, the first first, and how.
+pub(crate) fn order_of(spec: &WriteSpec) -> (Vec<String>, SortOptions) {
+    let SortColumns { key, rest } = sort_columns(spec);
+    (key.into_iter().chain(rest).collect(), ORDER)
 }
 
 /// Whether equal keys end up side by side, so that counting neighbours counts duplicates.

@@ -37,6 +37,7 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream_partitioned};
 use futures::TryStreamExt;
 use tokio::task::JoinSet;
 
+pub(crate) use layout::order_of;
 pub(crate) use node::WriteExec;
 pub(crate) use whole::write_whole;
 

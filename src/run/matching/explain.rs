@@ -471,7 +471,7 @@ impl Matched {
         let matching = step.matching();
         let reading = reading(step.plan);
         let batch = step.query(&matching.records.value, &reading.sql).await?;
-        let mut read = Read::of(vec![batch], matching, &reading)?;
+        let mut read = Read::of(vec![batch], matching, &reading, threads)?;
         let mut records = records(step.plan, &reading, &mut read, threads)?;
         if let Some(table) = &matching.decisions {
             let sql = decisions::sql(step.plan, &table.value);

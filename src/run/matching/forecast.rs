@@ -107,8 +107,8 @@ impl Runner {
         let session = catalog.engine().session(&tables, Joins::Hash)?;
         let frame = session.sql(&reading.sql).await.map_err(engine::failure)?;
         let batches = vec![engine::collect_whole(frame).await?];
-        let mut read = Read::of(batches, matching, &reading)?;
         let threads = self.resources.threads;
+        let mut read = Read::of(batches, matching, &reading, threads)?;
         let rows = records(matched, &reading, &mut read, threads)?;
         let bytes = rows.bytes_to_match();
         let is_retrained = plan

@@ -48,6 +48,7 @@ use crate::identity::{
     Settings, assign, resolve, resolve_again,
 };
 use crate::name::TableName;
+use crate::parallel;
 use crate::plan::{MatchPlan, Reason, TablePlan};
 use crate::project::{MatchTable, Matching, PinnedModel, Spanned};
 
@@ -117,8 +118,8 @@ impl Execution {
         drop(memory);
         let key = &read.key;
         let events = self.published_beside(matching, MatchTable::Events).await?;
-        let mut made = BTreeMap::new();
-        for (part, table) in &matching.tables {
+        let tables: Vec<(&MatchTable, &TableName)> = matching.tables.iter().collect();
+        let made = parallel::map(threads, &tables, |(part, table)| {
             let columns = match part {
                 MatchTable::Ids => ids(key, &assigned),
                 MatchTable::Edges => edges(key, &resolved)?,
@@ -141,8 +142,9 @@ impl Execution {
                 // what happened stays told
                 rows = concat_batches(schema, [before, &rows]).map_err(arrow)?;
             }
-            made.insert(table.clone(), rows);
-        }
+            Ok(((*table).clone(), rows))
+        });
+        let made: BTreeMap<TableName, RecordBatch> = made.into_iter().collect::<Result<_>>()?;
         let rows = made.get(&plan.table).cloned();
         self.lock_made().extend(made);
         rows.ok_or_else(|| Error::internal(format!("`{}` was not made", plan.table)))

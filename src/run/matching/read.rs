@@ -1,10 +1,13 @@
 //! What a match step reads: the records, and what the builds before it left behind.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch, StringArray};
-use datafusion::arrow::compute::{cast, concat};
-use datafusion::arrow::datatypes::{Float64Type, Int64Type};
+use datafusion::arrow::compute::{cast, interleave};
+use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, Schema};
+use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::row::{RowConverter, Rows, SortField};
 use futures::TryStreamExt;
 
 use super::super::execute::Execution;
@@ -50,30 +53,96 @@ pub(super) struct Read {
 }
 
 impl Read {
-    /// What a reading gave; at least one batch, which may be empty.
+    /// What a reading gave, in any order; at least one batch, which may be empty.
     pub(super) fn of(
         batches: Vec<RecordBatch>,
         matching: &Matching,
         reading: &Reading,
+        threads: usize,
     ) -> Result<Self> {
-        let mut keys = Vec::new();
-        for batch in &batches {
-            keys.extend(keys_of(
-                &batch.columns()[reading.key..2 * reading.key],
-                matching,
-            )?);
-        }
+        let batch = in_order_of_keys(batches, reading.key, threads).map_err(arrow)?;
+        let (key, rest) = batch.columns().split_at(reading.key);
+        let keys = keys_of(&rest[..reading.key], matching)?;
         no_key_twice(&keys, matching)?;
-        let whole = |at: usize| {
-            let parts = batches.iter().map(|batch| batch.column(at).as_ref());
-            concat(&parts.collect::<Vec<_>>()).map_err(arrow)
-        };
         Ok(Self {
-            key: (0..reading.key).map(whole).collect::<Result<_>>()?,
+            key: key.to_vec(),
             keys,
-            batches,
+            batches: vec![batch],
         })
     }
+}
+
+/// Columns whose arrays are taken out one column after the other: as they came they need more memory than all else.
+struct Columns(Vec<Mutex<Vec<ArrayRef>>>);
+
+impl Columns {
+    /// The columns of batches from a place on.
+    fn of(batches: Vec<RecordBatch>, from: usize) -> Self {
+        let columns = batches.first().map_or(0, RecordBatch::num_columns);
+        let columns = (from..columns).map(|at| {
+            let parts = batches.iter().map(|batch| Arc::clone(batch.column(at)));
+            Mutex::new(parts.collect())
+        });
+        Self(columns.collect())
+    }
+
+    /// What becomes of each.
+    fn map<R: Send>(
+        &self,
+        threads: usize,
+        work: impl Fn(Vec<ArrayRef>) -> std::result::Result<R, ArrowError> + Sync,
+    ) -> std::result::Result<Vec<R>, ArrowError> {
+        let found = parallel::map(threads, &self.0, |parts| {
+            work(std::mem::take(
+                &mut *parts.lock().unwrap_or_else(PoisonError::into_inner),
+            ))
+        });
+        found.into_iter().collect()
+    }
+}
+
+/// Batches as one, in the order of their first columns.
+fn in_order_of_keys(
+    batches: Vec<RecordBatch>,
+    key: usize,
+    threads: usize,
+) -> std::result::Result<RecordBatch, ArrowError> {
+    let Some(schema) = batches.first().map(RecordBatch::schema) else {
+        return Ok(RecordBatch::new_empty(Arc::new(Schema::empty())));
+    };
+    let fields = schema.fields().iter().take(key);
+    let fields = fields.map(|field| SortField::new(field.data_type().clone()));
+    let converter = RowConverter::new(fields.collect())?;
+    let keys = batches
+        .iter()
+        .map(|batch| converter.convert_columns(&batch.columns()[..key]));
+    let keys: Vec<Rows> = keys.collect::<std::result::Result<_, _>>()?;
+    // the first bytes of a key tell it from nearly all others without a look at memory elsewhere
+    let mut order: Vec<(u128, u32, u32)> = Vec::new();
+    for (batch, rows) in keys.iter().enumerate() {
+        order.extend(rows.iter().enumerate().map(|(row, key)| {
+            let mut first = [0; 16];
+            for (to, from) in first.iter_mut().zip(key.as_ref()) {
+                *to = *from;
+            }
+            (u128::from_be_bytes(first), batch as u32, row as u32)
+        }));
+    }
+    let whole = |batch: u32, row: u32| keys[batch as usize].row(row as usize);
+    order.sort_unstable_by(|one, other| {
+        let first = one.0.cmp(&other.0);
+        first.then_with(|| whole(one.1, one.2).cmp(&whole(other.1, other.2)))
+    });
+    drop(keys);
+    let order: Vec<(usize, usize)> = order
+        .into_iter()
+        .map(|(_, batch, row)| (batch as usize, row as usize))
+        .collect();
+    let columns = Columns::of(batches, 0).map(threads, |parts| {
+        let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
+        interleave(&parts, &order)
+    })?;
+    RecordBatch::try_new(schema, columns)
 }
 
 impl Execution {
@@ -92,7 +161,7 @@ impl Execution {
         if batches.is_empty() {
             batches.push(RecordBatch::new_empty(schema));
         }
-        Read::of(batches, matching, reading)
+        Read::of(batches, matching, reading, self.runner.resources.threads)
     }
 
     /// The ids that were issued before.
@@ -242,13 +311,11 @@ pub(super) fn reading(matched: &MatchPlan) -> Reading {
     let columns = columns
         .enumerate()
         .map(|(at, column)| format!("{column} as \"_{at}\""));
-    let order: Vec<String> = (1..=key.len()).map(|at| at.to_string()).collect();
     Reading {
         sql: format!(
-            "select {} from {} order by {}",
+            "select {} from {}",
             columns.collect::<Vec<_>>().join(", "),
-            matching.records.value,
-            order.join(", ")
+            matching.records.value
         ),
         key: key.len(),
         fields: matched
@@ -406,15 +473,22 @@ fn no_key_twice(keys: &[String], matching: &Matching) -> Result<()> {
 /// Each row's key as one text; a part cannot hold the sign between two.
 pub(super) fn keys_of(columns: &[ArrayRef], matching: &Matching) -> Result<Vec<String>> {
     let columns = columns.iter().map(texts).collect::<Result<Vec<_>>>()?;
-    let rows = columns.first().map_or(0, Array::len);
-    let key = |row: usize| {
-        let parts = columns
-            .iter()
-            .map(|column| column.is_valid(row).then(|| column.value(row)));
-        let parts: Option<Vec<&str>> = parts.collect();
-        parts.map(|parts| parts.join("\u{1f}"))
+    let Some((first, rest)) = columns.split_first() else {
+        return Ok(Vec::new());
     };
-    let keys: Option<Vec<String>> = (0..rows).map(key).collect();
+    let key = |row: usize| {
+        let value = |column: &StringArray| column.is_valid(row).then(|| column.value(row).len());
+        let lengths: Option<Vec<usize>> = rest.iter().map(value).collect();
+        let length: usize = lengths?.iter().map(|length| length + 1).sum();
+        let mut key = String::with_capacity(value(first)? + length);
+        key.push_str(first.value(row));
+        for column in rest {
+            key.push('\u{1f}');
+            key.push_str(column.value(row));
+        }
+        Some(key)
+    };
+    let keys: Option<Vec<String>> = (0..first.len()).map(key).collect();
     keys.ok_or_else(|| no_key(matching, "some record has no value in"))
 }
 
@@ -450,18 +524,14 @@ pub(super) fn records(
     read: &mut Read,
     threads: usize,
 ) -> Result<Records> {
-    let batches = std::mem::take(&mut read.batches);
-    let columns = batches.first().map_or(0, RecordBatch::num_columns);
-    let columns: Vec<usize> = (2 * reading.key..columns).collect();
-    let encoded = parallel::map(threads, &columns, |at| {
-        let parts = batches.iter().map(|batch| texts(batch.column(*at)));
-        let parts: Vec<StringArray> = parts.collect::<Result<_>>()?;
-        Ok(Dictionary::encode(
-            parts.iter().flat_map(|part| part.iter()),
-        ))
+    let columns = Columns::of(std::mem::take(&mut read.batches), 2 * reading.key);
+    let encoded = columns.map(threads, |parts| {
+        let parts = parts.iter().map(|part| cast(part, &DataType::Utf8));
+        let parts: Vec<ArrayRef> = parts.collect::<std::result::Result<_, _>>()?;
+        let texts = parts.iter().flat_map(|part| part.as_string::<i32>());
+        Ok(Dictionary::encode(texts))
     });
-    drop(batches);
-    let mut encoded = encoded.into_iter().collect::<Result<Vec<Dictionary>>>()?;
+    let mut encoded = encoded.map_err(arrow)?;
     let mut besides = encoded.split_off(reading.fields.len());
     let own = besides.split_off(reading.asked.iter().sum());
     let own = reading.own.iter().zip(own).map(|(own, column)| OwnColumn {

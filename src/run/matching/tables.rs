@@ -101,24 +101,25 @@ pub(super) fn redirects(assigned: &Assigned) -> Vec<ArrayRef> {
     vec![Arc::new(old), Arc::new(new)]
 }
 
+/// The id of an event, its word, the other id and how many records.
+fn row_of(event: &Event) -> (&str, &'static str, Option<&str>, Option<i64>) {
+    match event {
+        Event::Created { id, records } => (id, "created", None, Some(*records as i64)),
+        Event::Merged { id, into } => (id, "merged", Some(into.as_str()), None),
+        Event::Split { id, from, records } => {
+            (id, "split", Some(from.as_str()), Some(*records as i64))
+        }
+        Event::Retired { id } => (id, "retired", None, None),
+    }
+}
+
 pub(super) fn new_events(assigned: &Assigned, now: i64) -> Vec<ArrayRef> {
-    let parts = |event: &Event| match event {
-        Event::Created { id, records } => (id.clone(), "created", None, Some(*records as i64)),
-        Event::Merged { id, into } => (id.clone(), "merged", Some(into.clone()), None),
-        Event::Split { id, from, records } => (
-            id.clone(),
-            "split",
-            Some(from.clone()),
-            Some(*records as i64),
-        ),
-        Event::Retired { id } => (id.clone(), "retired", None, None),
-    };
-    let rows: Vec<_> = assigned.events.iter().map(parts).collect();
-    let ids: StringArray = rows.iter().map(|row| Some(&row.0)).collect();
-    let events: StringArray = rows.iter().map(|row| Some(row.1)).collect();
-    let others: StringArray = rows.iter().map(|row| row.2.as_ref()).collect();
-    let counts: Int64Array = rows.iter().map(|row| row.3).collect();
-    let times = TimestampMicrosecondArray::from(vec![now; rows.len()]);
+    let rows = || assigned.events.iter().map(row_of);
+    let ids: StringArray = rows().map(|row| Some(row.0)).collect();
+    let events: StringArray = rows().map(|row| Some(row.1)).collect();
+    let others: StringArray = rows().map(|row| row.2).collect();
+    let counts: Int64Array = rows().map(|row| row.3).collect();
+    let times = TimestampMicrosecondArray::from(vec![now; assigned.events.len()]);
     vec![
         Arc::new(ids),
         Arc::new(events),

@@ -115,7 +115,7 @@ impl Runner {
         let threads = self.resources.threads;
         let reading = reading(plan);
         let batch = step.query(&matching.records.value, &reading.sql).await?;
-        let mut read = Read::of(vec![batch], matching, &reading)?;
+        let mut read = Read::of(vec![batch], matching, &reading, threads)?;
         let mut given = records(plan, &reading, &mut read, threads)?;
         if let Some(table) = &matching.decisions {
             let rows = step
