@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use super::comparison::{Compared, Comparison, Digits, Emails, Names, Placed, Texts};
-use super::dictionary::{self, Dictionary, MISSING, Mark};
+use super::comparison::{Compared, Comparison};
+use super::dictionary::{self, Dictionary, Mark};
 use super::model::{ModelRow, written};
 use super::persons::{Persons, form_of};
 use super::row::{Columns, Row, both};
 use super::rule::{Feature, Features, Rule};
 use super::shape::{How, Kind, Shape};
 use super::value::SharedValues;
-use crate::parallel;
 
 /// What a column of records says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
