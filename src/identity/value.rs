@@ -115,8 +115,9 @@ impl Values {
             let levels = model.comparisons.get(*at).map(|c| c.levels.as_slice());
             let levels = levels.unwrap_or_default().iter().zip(1..);
             let common = levels.map(|(share, level)| {
-                let column = &compared.agreed(level)?.column;
-                let counts = column.counts();
+                let placed = compared.agreed(level)?;
+                let column = &placed.column;
+                let counts = population.features.counts(placed);
                 let mut common = Common::of_counts(&counts);
                 let rarity = Rarity::new(&common, share.u, model.same * rows * share.m);
                 let counts = counts.into_iter().zip(0..);
