@@ -66,7 +66,7 @@ impl Replay {
         Ok(TableState {
             version,
             files: self.files,
-            definition: definition_lines(protocol, meta_data),
+            definition: definition_lines(protocol, meta_data)?,
         })
     }
 }
@@ -87,7 +87,7 @@ pub(super) fn live_file(mut add: Add, location: &str) -> Result<LiveFile> {
     Ok(LiveFile {
         path: add.path.clone(),
         size: add.size,
-        add: add.line(),
+        add: add.line()?,
     })
 }
 
