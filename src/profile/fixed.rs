@@ -42,6 +42,12 @@ pub(super) fn widths(text: &str) -> Option<Vec<usize>> {
         at => !is_blank(at) && (is_blank(at - 1) || touch(&lines, at)),
     };
     let starts: Vec<usize> = (0..longest).filter(|at| is_start(*at)).collect();
+    let ends = starts.iter().skip(1).copied().chain([longest]);
+    let parts = starts.iter().copied().zip(ends);
+    let starts: Vec<usize> = parts
+        .flat_map(|(start, end)| [Some(start), number_behind(&lines, start, end)])
+        .flatten()
+        .collect();
     let last = *starts.last()?;
     let reached = lines.iter().filter(|line| line.len() > last).count();
     if starts.len() < 2 || reached * 100 < lines.len() * 95 || !has_values(&lines, &starts) {
@@ -84,6 +90,24 @@ fn touch(lines: &[Vec<char>], at: usize) -> bool {
     let is_headless = header.get(at).is_some_and(|c| c.is_alphabetic())
         && header.get(at - 1).is_some_and(|c| c.is_numeric());
     gaps * 10 >= records.len() || (is_of_numbers && (is_named || is_headless))
+}
+
+/// Where numbers begin behind a text that fills its field in some line, so that no gap is left.
+fn number_behind(lines: &[Vec<char>], start: usize, end: usize) -> Option<usize> {
+    let records = lines.get(1..)?;
+    let touches = |line: &Vec<char>, at: usize| {
+        line.get(at - 1).is_some_and(|c| c.is_alphabetic())
+            && line.get(at).is_some_and(char::is_ascii_digit)
+    };
+    (start + 1..end).find(|at| {
+        let is_number = |line: &Vec<char>| {
+            let end = end.min(line.len());
+            let number: String = line.get(*at..end).unwrap_or_default().iter().collect();
+            let is_whole = line.get(at - 1).is_none_or(|c| *c == ' ') || touches(line, *at);
+            is_whole && !matches!(shape(number.trim()), Shape::Text)
+        };
+        records.iter().any(|line| touches(line, *at)) && records.iter().all(is_number)
+    })
 }
 
 /// Whether a sign stands in every line, and equally often.
@@ -130,12 +154,12 @@ mod tests {
                     0003    Cia          -1.25\n\
                     0004    Dan Öst       7.00\n";
         assert_eq!(widths(text), Some(vec![8, 12, 6]));
-        let touching = "Kundnr  Namn      Ort     Saldo\n\
-                        10001   Åsa Ek    Umeå    12.50\n\
+        let touching = "Kundnr  Namn      Ort      Saldo\n\
+                        10001   Åsa Ek    Umeå     12.50\n\
                         10002   KonstantinNorrköpi100.00\n\
-                        10003   Cia       Oslo     3.00\n\
-                        10004   Dan Öst   Lund    11.00\n";
-        assert_eq!(widths(touching), Some(vec![8, 10, 8, 5]));
+                        10003   Cia       Oslo      3.00\n\
+                        10004   Dan Öst   Lund     11.00\n";
+        assert_eq!(widths(touching), Some(vec![8, 10, 8, 6]));
         let packed = "0001Åsa Ek    12.50\n\
                       0002Bo Alm   100.00\n\
                       0003Cia        1.25\n\

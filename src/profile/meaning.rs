@@ -463,9 +463,29 @@ pub(super) fn by_name(name: &str) -> Option<Meaning> {
 /// `product name`, `company address`: somebody's, but no person's.
 fn is_of_something_else(words: &str) -> bool {
     const OTHERS: [&str; 23] = [
-        "product", "produkt", "company", "store", "shop", "seller", "campaign", "file", "app",
-        "event", "list", "group", "category", "pipeline", "page", "butik", "butikk", "foretag",
-        "firma", "artikel", "kampanj", "lager", "avdelning",
+        "product",
+        "produkt",
+        "company",
+        "store",
+        "shop",
+        "seller",
+        "campaign",
+        "file",
+        "app",
+        "event",
+        "list",
+        "group",
+        "category",
+        "pipeline",
+        "page",
+        "butik",
+        "butikk",
+        "foretag",
+        "firma",
+        "artikel",
+        "kampanj",
+        "lager",
+        "avdelning",
     ];
     words.split(' ').any(|word| OTHERS.contains(&word))
 }

@@ -539,7 +539,7 @@ pub(super) fn is_channel(name: &str) -> bool {
         before.is_some_and(|before| before.is_empty() || before.ends_with(' '))
     };
     let is_known = |word: &str| matches!(word, "has" | "is" | "har" | "have" | "with");
-    CHANNELS.iter().any(|channel| ends(&channel)) && !words.split(' ').any(is_known)
+    CHANNELS.iter().any(ends) && !words.split(' ').any(is_known)
 }
 
 /// Whether a column's name speaks of a day.

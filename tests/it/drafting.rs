@@ -540,9 +540,9 @@ fn consents_count_by_purpose_invoices_once_and_sums_of_sheets_not_at_all() {
         ),
         (
             "in/kassa.txt",
-            "Kundnr  Namn      Ort     Saldo\n\
-             10001   Åsa Ek    Umeå    12.50\n10002   KonstantinNorrköpi100.00\n\
-             10003   Cia       Oslo     3.00\n10004   Dan Öst   Lund    11.00\n",
+            "Artnr   Vara      Ort      Saldo\n\
+             10001   Stol      Umeå     12.50\n10002   HatthyllanNorrköpi100.00\n\
+             10003   Lampa     Oslo      3.00\n10004   Bord      Lund     11.00\n",
         ),
     ]);
     let sales = workbook(
