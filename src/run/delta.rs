@@ -262,7 +262,8 @@ fn mistake(source: &Source, code: u16, message: String) -> Error {
     Error::config(message).code(Code(code)).at(place.location())
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
     use std::path::Path;
