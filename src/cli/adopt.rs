@@ -1,5 +1,6 @@
 //! `kilde adopt TABLE`
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -8,11 +9,20 @@ use clap::Args;
 use super::options::{Options, SelectionOptions, WaitOptions};
 use crate::clock::{Clock, SystemClock};
 use crate::error::Result;
+use crate::name::TableName;
 
 #[derive(Debug, Args)]
 pub(super) struct Adopt {
     /// Table of an `append` source, short where unique, to which another tool added rows
     table: String,
+    /// Make a table anew as well whose folder, log or files are lost, as `kilde build --rebuild` does; may be repeated
+    #[arg(
+        long,
+        env = "KILDE_REBUILD",
+        value_name = "TABLE",
+        value_delimiter = ','
+    )]
+    rebuild: Vec<String>,
     #[command(flatten)]
     wait: WaitOptions,
     /// Print the report as JSON
@@ -26,9 +36,12 @@ impl Adopt {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let runner = options.runner(&project, &clock)?;
         let table = project.table(&self.table)?;
-        // what stands on it is made again in the same release
+        let rebuilt = self.rebuild.iter().map(|name| project.table(name));
+        let rebuilt: BTreeSet<TableName> = rebuilt.collect::<Result<_>>()?;
+        // what stands on them is made again in the same release
+        let made = std::iter::once(&table).chain(&rebuilt);
         let selection = SelectionOptions {
-            select: vec![format!("{table}+")],
+            select: made.map(|table| format!("{table}+")).collect(),
             exclude: Vec::new(),
             full_refresh: false,
             retrain: Vec::new(),
@@ -37,6 +50,7 @@ impl Adopt {
         };
         let mut request = selection.request(&project, clock.as_ref())?;
         request.adopt.insert(table);
+        request.rebuild = rebuilt;
         request.wait = self.wait.time();
         let shown = super::build::Shown {
             json: self.json,

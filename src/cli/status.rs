@@ -75,7 +75,7 @@ impl Status {
         }
         if let Some(unsettled) = status.unsettled {
             text.push_str(&format!(
-                "{}: release {unsettled} is decided and not yet seen; the next build finishes it\n",
+                "{}: release {unsettled} is decided and not yet seen; the next build finishes it, `kilde doctor` tells whether it can\n",
                 styled(DOUBT, "unsettled"),
             ));
         }

@@ -35,7 +35,7 @@ pub(crate) struct RuleForecast {
 pub(crate) fn forecast(records: Records, known: Option<Known>, settings: &Settings) -> Forecast {
     let (rows, threads) = (records.rows, settings.threads);
     let shared = known.as_ref().and_then(Known::shared);
-    let features = Population::features_of(records, shared, threads);
+    let (features, _) = Population::features_of(records, shared, threads);
     let rules = match (settings.rules.is_empty(), &known) {
         (false, _) => settings.rules.clone(),
         (true, Some(known)) => known.model().rules.clone(),

@@ -77,7 +77,7 @@ pub(crate) fn resolve_again(
 ) -> Result<Resolved, Refusal> {
     let threads = settings.threads;
     let rules = &known.model().rules;
-    let features = Population::features_of(records.clone(), known.shared(), threads);
+    let (features, late) = Population::features_of(records.clone(), known.shared(), threads);
     let touched = rules
         .iter()
         .map(|rule| TouchedBlocks::new(rule, &features, &before.is_kept, threads));
@@ -131,6 +131,7 @@ pub(crate) fn resolve_again(
         kept: kept.len() as u64,
         clusters,
     });
+    resolved.late_shared = late;
     resolved.model = known.into_model();
     Ok(resolved)
 }

@@ -44,7 +44,7 @@ pub(crate) use explain::{DecidedBy, Explainer, Told};
 pub(crate) use forecast::forecast;
 pub(crate) use increment::{Before, Increment, KnownPair, resolve_again};
 pub(crate) use model::{Model, ModelRow};
-pub(crate) use population::{Asked, Decision, Field, OwnColumn, Records};
+pub(crate) use population::{Asked, Decision, Field, LateShared, OwnColumn, Records};
 pub(crate) use registry::{Assigned, Event, Registry, assign};
 pub(crate) use resolve::{Pair, Refusal, Resolved, Settings, Verdict, resolve};
 pub(crate) use rule::{Feature, Rule};

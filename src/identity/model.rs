@@ -303,7 +303,7 @@ fn common(rows: &[ModelRow], shapes: &[Arc<Shape>]) -> Vec<Vec<Option<Common>>> 
 }
 
 /// A mark as a model writes it.
-fn written(mark: Mark) -> String {
+pub(super) fn written(mark: Mark) -> String {
     format!("{mark:016x}")
 }
 

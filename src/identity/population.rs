@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::canonical;
 use super::comparison::{Compared, Comparison, Digits, Emails, Names, Texts};
-use super::dictionary::{self, Dictionary, MISSING};
+use super::dictionary::{self, Dictionary, MISSING, Mark};
+use super::model::{ModelRow, written};
 use super::rule::{Feature, Features, Rule};
 use super::shape::{How, Kind, Shape};
 use super::value::SharedValues;
@@ -168,6 +169,32 @@ pub(crate) struct Population {
     is_decided: Vec<bool>,
     /// Values that are missing for all comparisons and rules, since they say nothing of a person.
     pub(super) shared: SharedValues,
+    /// The same, found here and unknown to the model: it takes them for somebody's own.
+    pub(super) late: Vec<LateShared>,
+}
+
+/// A value that more people share than one would, though the model does not know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LateShared {
+    pub(crate) field: Field,
+    pub(crate) mark: Mark,
+    /// Records that have it.
+    pub(crate) records: u32,
+}
+
+impl LateShared {
+    /// As rows beside those of a model, which no build reads back.
+    pub(crate) fn rows(late: &[Self]) -> impl Iterator<Item = ModelRow> {
+        let late = late.iter().zip(1..);
+        late.map(|(late, position)| ModelRow {
+            part: "late_shared_value".into(),
+            name: late.field.name().to_string(),
+            position,
+            level: Some(written(late.mark)),
+            count: Some(i64::from(late.records)),
+            ..ModelRow::default()
+        })
+    }
 }
 
 /// What a record needs beside its values while it is matched: rules' blocks, clusters, its share of the pairs.
@@ -275,8 +302,9 @@ impl Population {
             is_decided[*other as usize] = true;
         }
         let own: Vec<OwnColumn> = own.into_iter().map(OwnColumn::canonical).collect();
-        let persons = Persons::new(&columns, shared, threads);
+        let mut persons = Persons::new(&columns, rows, shared, threads);
         let shared = persons.shared.clone();
+        let late = std::mem::take(&mut persons.late);
         let mut features = persons.features();
         let own_features = own.iter().enumerate();
         features.extend(own_features.map(|(at, own)| (Feature::Own(at), own.column.clone())));
@@ -317,21 +345,23 @@ impl Population {
             decisions,
             is_decided,
             shared,
+            late,
         }
     }
 
-    /// What rules can ask of records, without all that only comparing needs.
+    /// What rules can ask of records, without all that only comparing needs; and values that many share, unknown to the model.
     pub(super) fn features_of(
         records: Records,
         shared: Option<&SharedValues>,
         threads: usize,
-    ) -> Features {
+    ) -> (Features, Vec<LateShared>) {
         let own = records.own.into_iter().map(OwnColumn::canonical);
         let own: Vec<OwnColumn> = own.collect();
-        let mut features = Persons::new(&records.fields, shared, threads).features();
+        let persons = Persons::new(&records.fields, records.rows, shared, threads);
+        let mut features = persons.features();
         let own = own.into_iter().enumerate();
         features.extend(own.map(|(at, own)| (Feature::Own(at), own.column)));
-        features
+        (features, persons.late)
     }
 
     /// Names and levels of its comparisons, in order.
@@ -411,11 +441,19 @@ struct Persons {
     place: Option<Dictionary>,
     national_id: Option<Dictionary>,
     shared: SharedValues,
+    /// Values that more people share than one would, though the model does not know it.
+    late: Vec<LateShared>,
 }
 
 impl Persons {
-    /// Reads columns; values that more people share than one would are forgotten: those known, or those found here.
-    fn new(columns: &[(Field, Dictionary)], known: Option<&SharedValues>, threads: usize) -> Self {
+    /// Reads columns; values that more people share than one would are forgotten: those known, or those found here. `rows`
+    /// of the columns are there, what stands behind them is gone.
+    fn new(
+        columns: &[(Field, Dictionary)],
+        rows: u32,
+        known: Option<&SharedValues>,
+        threads: usize,
+    ) -> Self {
         let readings: Vec<(Reading, &Dictionary)> = readings(columns);
         let read = parallel::map(threads, &readings, |(reading, column)| {
             column.map(reading.form)
@@ -433,13 +471,25 @@ impl Persons {
         let (mut street, postcode) = (take(Field::Address), take(Field::Postcode));
         let mut national_id = take(Field::NationalId);
         let mut shared = SharedValues::default();
+        let mut late = Vec::new();
         let mut find = |field, column: &Dictionary, most| {
-            let codes = match (known, &given) {
-                (Some(known), _) => known.codes(field, column),
-                (None, Some(given)) => bad_codes(column, given, most),
-                (None, None) => Vec::new(),
+            let bad = given
+                .as_ref()
+                .map(|given| bad_codes(column, given, rows, most));
+            let bad = bad.unwrap_or_default();
+            let codes = match known {
+                Some(known) => known.codes(field, column),
+                None => bad.iter().map(|(code, _)| *code).collect(),
             };
             shared.insert(field, column, &codes);
+            let unknown = bad
+                .iter()
+                .filter(|(code, _)| codes.binary_search(code).is_err());
+            late.extend(unknown.map(|(code, records)| LateShared {
+                field,
+                mark: column.mark(*code),
+                records: *records,
+            }));
             codes
         };
         for (field, column) in [
@@ -478,6 +528,7 @@ impl Persons {
             place,
             national_id,
             shared,
+            late,
         }
     }
 
@@ -675,11 +726,19 @@ fn family_of(full: &str) -> Option<String> {
     }
 }
 
-/// The codes of values that more people share than one would, sorted.
-fn bad_codes(column: &Dictionary, given: &Dictionary, most: u32) -> Vec<u32> {
-    let counts = column.counts();
+/// The codes of values that more people share than one would, sorted, and the records of each; of the first `rows`.
+fn bad_codes(column: &Dictionary, given: &Dictionary, rows: u32, most: u32) -> Vec<(u32, u32)> {
+    let mut counts = vec![0; column.len()];
+    let there = column.codes.iter().take(rows as usize);
+    for code in there.filter(|code| **code != MISSING) {
+        counts[*code as usize] += 1;
+    }
     let is_common = |code: u32| counts.get(code as usize).is_some_and(|count| *count > most);
-    let rows = column.codes.iter().zip(given.codes.iter());
+    let rows = column
+        .codes
+        .iter()
+        .zip(given.codes.iter())
+        .take(rows as usize);
     let mut pairs: Vec<(u32, u32)> = rows
         .filter(|(code, name)| **code != MISSING && **name != MISSING && is_common(**code))
         .map(|(code, name)| (*code, *name))
@@ -690,5 +749,6 @@ fn bad_codes(column: &Dictionary, given: &Dictionary, most: u32) -> Vec<u32> {
     groups
         .filter(|names| names.len() > most as usize)
         .filter_map(|names| Some(names.first()?.0))
+        .map(|code| (code, counts[code as usize]))
         .collect()
 }

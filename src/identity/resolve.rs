@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::comparison::{Likeness, Pattern, level_of};
 use super::increment::Increment;
 use super::model::{Known, Model};
-use super::population::{Decision, Population, Records};
+use super::population::{Decision, LateShared, Population, Records};
 use super::rule::{BlockCount, Blocks, Rule};
 use super::score::{CERTAIN, Edge, Scorer, pattern_of};
 use super::{cluster, score, training};
@@ -70,6 +70,8 @@ pub(crate) struct Resolved {
     pub(crate) model: Model,
     /// Whether the model was trained here, and is none of an earlier build.
     pub(crate) is_trained: bool,
+    /// Values that many share, unknown to the model.
+    pub(crate) late_shared: Vec<LateShared>,
     /// What was done, where the build before was gone on from.
     pub(crate) increment: Option<Increment>,
     /// Candidate pairs of each rule.
@@ -129,6 +131,7 @@ pub(crate) fn resolve(
         pairs_of_rules: counts.iter().map(|count| count.pairs).collect(),
         model,
         is_trained,
+        late_shared: population.late.clone(),
         increment: None,
     })
 }

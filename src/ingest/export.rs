@@ -19,7 +19,7 @@ use super::conform::{Conformer, Converter};
 use super::drift::{Drift, drift_of, refuse_drift};
 use super::encoded::text;
 use super::format::{Damage, Decoding, Seen, format, unreadable};
-use super::input::{Chunk, RawBytes, channel, content, packed_again};
+use super::input::{Chunk, RawBytes, bounded, channel, content, packed_again};
 use super::output::{BrokenRules, FirstReject, Output, Written};
 use super::parts;
 use super::rule::Rule;
@@ -338,6 +338,7 @@ impl Task {
     fn records(&self, raw: &mut RawBytes, position: &Position) -> Result<(Seen, Written)> {
         let path = &self.export.path;
         let bytes = content(raw, path).map_err(|error| self.unavailable(error))?;
+        let bytes = bounded(bytes, self.export.size);
         let packed = self.scratch.join("export.zip");
         let bytes: Box<dyn Read + '_> = match is_archive(bytes, &self.source.read, path)? {
             (true, bytes) => {
@@ -348,7 +349,7 @@ impl Task {
         };
         let is_workbook = matches!(self.source.read, Declared::Xlsx(_));
         let bytes = match packed_again(bytes, is_workbook) {
-            Ok((None, bytes)) => bytes,
+            Ok((None, bytes)) => bounded(bytes, self.export.size),
             Ok((Some(packing), _)) => return Err(packed_twice(packing, path)),
             Err(error) => return Err(unreadable(error, path)),
         };

@@ -228,6 +228,48 @@ pub(super) fn packed_again<'a>(
     Ok((packed, Box::new(Read::chain(Cursor::new(start), content))))
 }
 
+/// Times its size that an export may unpack to: text of a company hardly ever does by a tenth of it, a bomb by a thousand and more.
+const MOST_TIMES: u64 = 250;
+/// What may come out of any export, however small.
+const LEAST_BOUND: u64 = 512 << 20;
+
+/// More comes out of an export than anybody writes.
+#[derive(Debug)]
+struct Bomb;
+
+impl std::fmt::Display for Bomb {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "more than {MOST_TIMES} times its size comes out of it, as of a bomb; where it is no bomb, let its sender pack it less or not at all"
+        )
+    }
+}
+
+impl std::error::Error for Bomb {}
+
+/// Content of an export of `size` bytes, as far as it is believed to be any.
+pub(super) fn bounded<'a>(bytes: Box<dyn Read + 'a>, size: u64) -> Box<dyn Read + 'a> {
+    let left = size.saturating_mul(MOST_TIMES).max(LEAST_BOUND);
+    Box::new(Bounded { bytes, left })
+}
+
+struct Bounded<'a> {
+    bytes: Box<dyn Read + 'a>,
+    left: u64,
+}
+
+impl Read for Bounded<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.bytes.read(out)?;
+        self.left = match self.left.checked_sub(read as u64) {
+            Some(left) => left,
+            None => return Err(io::Error::new(io::ErrorKind::InvalidData, Bomb)),
+        };
+        Ok(read)
+    }
+}
+
 fn is_bzip2(start: &[u8]) -> bool {
     let Some([size, rest @ ..]) = start.strip_prefix(BZIP2_MAGIC) else {
         return false;
@@ -269,4 +311,19 @@ impl<R: Read> Read for Decompressed<R> {
 fn is_of_storage(error: &io::Error) -> bool {
     let cause = error.get_ref();
     cause.is_some_and(|cause| cause.is::<object_store::Error>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_unpacks_beyond_belief_ends_in_an_error_and_what_is_only_large_does_not() {
+        let endless = || Box::new(io::repeat(b'x'));
+        let read = |bytes: Box<dyn Read>| io::copy(&mut { bytes }, &mut io::sink());
+        let error = read(bounded(endless(), 1000)).unwrap_err();
+        assert!(error.to_string().contains("250 times"), "{error}");
+        let large = Box::new(endless().take(LEAST_BOUND + 1));
+        assert!(read(bounded(large, LEAST_BOUND / 100)).is_ok());
+    }
 }

@@ -1,12 +1,18 @@
 //! Delimited text split into records, leniently: for looking at a file whose dialect is not known yet.
 
 /// How the fields of a text are set apart.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Dialect {
+    /// Widths of the fields in characters, where nothing stands between them; empty: a delimiter does.
+    pub(crate) widths: Vec<usize>,
     pub(crate) delimiter: String,
     pub(crate) quote: Option<char>,
     /// Before a quote within quotes; `None`: it is doubled.
     pub(crate) escape: Option<char>,
+    /// Spaces around fields are none of them.
+    pub(crate) trim: bool,
+    /// Lines that begin so are no records.
+    pub(crate) comment: Option<String>,
 }
 
 /// A field of a record.
@@ -24,9 +30,12 @@ pub(super) struct Records<'t> {
     at: usize,
     /// Physical line of `at`, from 0.
     pub(super) line: usize,
+    widths: Vec<usize>,
     delimiter: Vec<u8>,
     quote: Option<u8>,
     escape: Option<u8>,
+    trim: bool,
+    comment: Option<Vec<u8>>,
     /// The text has no `\n`: old Macs end their lines so.
     ends_with_return: bool,
     /// A quote of the record under work was open when the text ended.
@@ -41,9 +50,12 @@ impl<'t> Records<'t> {
             text,
             at: 0,
             line: 0,
+            widths: dialect.widths.clone(),
             delimiter: dialect.delimiter.as_bytes().to_vec(),
             quote: ascii(dialect.quote),
             escape: ascii(dialect.escape),
+            trim: dialect.trim,
+            comment: dialect.comment.clone().map(String::into_bytes),
             ends_with_return: memchr::memchr(b'\n', text).is_none()
                 && memchr::memchr(b'\r', text).is_some(),
             is_unclosed: false,
@@ -72,7 +84,19 @@ impl<'t> Records<'t> {
                 return false;
             }
             let (start, line) = (self.at, self.line);
-            self.record(fields);
+            let rest = &self.text[self.at..];
+            if self
+                .comment
+                .as_ref()
+                .is_some_and(|sign| rest.starts_with(sign))
+            {
+                self.skip_line();
+                continue;
+            }
+            match self.widths.is_empty() {
+                true => self.record(fields),
+                false => self.cut(fields),
+            }
             if fields.len() == 1 && fields[0].text.is_empty() && !fields[0].is_quoted {
                 continue;
             }
@@ -84,6 +108,31 @@ impl<'t> Records<'t> {
                 fields.truncate(usize::from(width != Some(1)));
             }
             return true;
+        }
+    }
+
+    /// Cuts a line by the widths of its fields. What is beyond the last is one field more.
+    fn cut(&mut self, fields: &mut Vec<Field>) {
+        let start = self.at;
+        self.skip_line();
+        let line = String::from_utf8_lossy(&self.text[start..self.at]);
+        let mut rest = line.trim_end();
+        fields.clear();
+        let widths = self.widths.iter().copied().chain([usize::MAX]);
+        for width in widths {
+            if rest.is_empty() && !fields.is_empty() {
+                break;
+            }
+            let end = rest
+                .char_indices()
+                .nth(width)
+                .map_or(rest.len(), |(end, _)| end);
+            let (field, after) = rest.split_at(end);
+            fields.push(Field {
+                text: field.trim().to_string(),
+                ..Field::default()
+            });
+            rest = after;
         }
     }
 
@@ -109,6 +158,9 @@ impl<'t> Records<'t> {
     /// Reads a field; `true` where another follows in the record.
     fn field(&mut self, field: &mut Field) -> bool {
         let mut bytes = Vec::new();
+        while self.trim && matches!(self.text.get(self.at), Some(b' ' | b'\t')) {
+            self.at += 1;
+        }
         if self.quote.is_some() && self.text.get(self.at).copied() == self.quote {
             field.is_quoted = true;
             self.at += 1;
@@ -135,12 +187,16 @@ impl<'t> Records<'t> {
                 break true;
             }
             // what follows a closing quote should be none of this
-            field.has_stray_quote |= field.is_quoted || Some(byte) == self.quote;
+            let is_blank = self.trim && matches!(byte, b' ' | b'\t');
+            field.has_stray_quote |= (field.is_quoted && !is_blank) || Some(byte) == self.quote;
             bytes.push(byte);
             self.at += 1;
         };
         field.text = String::from_utf8(bytes)
             .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+        if self.trim {
+            field.text.truncate(field.text.trim_end().len());
+        }
         goes_on
     }
 
@@ -177,7 +233,7 @@ mod tests {
         Dialect {
             delimiter: delimiter.to_string(),
             quote: Some('"'),
-            escape: None,
+            ..Dialect::default()
         }
     }
 
@@ -198,6 +254,34 @@ mod tests {
         assert_eq!(
             records("a,b\rc,d\r", &dialect(","), None),
             [["a", "b"], ["c", "d"]]
+        );
+    }
+
+    #[test]
+    fn spaces_around_fields_lines_of_comment_and_widths_are_cut() {
+        let trimmed = Dialect {
+            trim: true,
+            comment: Some("Delsumma".to_string()),
+            ..dialect(";")
+        };
+        let text = "a ; \"b;c\" ;d\nDelsumma;1\n e; f\n";
+        assert_eq!(
+            records(text, &trimmed, None),
+            [vec!["a", "b;c", "d"], vec!["e", "f"]]
+        );
+        let fixed = Dialect {
+            widths: vec![4, 5, 3],
+            ..Dialect::default()
+        };
+        let text = "ö1  Åsa  2.5\n2   Bo\n3   Cia  10 x\n";
+        let found = records(text, &fixed, None);
+        assert_eq!(
+            found,
+            [
+                vec!["ö1", "Åsa", "2.5"],
+                vec!["2", "Bo"],
+                vec!["3", "Cia", "10", "x"]
+            ]
         );
     }
 

@@ -7,12 +7,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::delimited::{Dialect, Field, Records};
+use super::fixed;
 use super::value::{Shape, shape};
 
 /// Text that is looked at.
 const LOOKED_AT: usize = 1 << 18;
 const RECORDS_LOOKED_AT: usize = 400;
-const DELIMITERS: [&str; 8] = [",", ";", "\t", "|", "~", "^", ":", " "];
+const DELIMITERS: [&str; 16] = [
+    ",", ";", "\t", "|", "~", "^", ":", " ", "|~|", "~|~", "<|>", "^|^", "@@", "##", "&&", "$|$",
+];
+/// Fields of which a tenth more than two have spaces around them were padded, and are meant without.
+const PADDED: f64 = 0.3;
 
 /// The dialect of a text, and where its records begin.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +54,14 @@ pub(crate) fn guess(text: &str) -> Option<DialectGuess> {
     if text.trim().is_empty() {
         return None;
     }
+    if let Some(widths) = fixed::widths(text) {
+        let dialect = Dialect {
+            widths,
+            trim: true,
+            ..Dialect::default()
+        };
+        return Some(outline(text, dialect, 0.8));
+    }
     let mut best: Option<(f64, Dialect)> = None;
     for quote in [Some('"'), Some('\'')] {
         if quote.is_some_and(|quote| quote != '"' && !text.contains(quote)) {
@@ -58,28 +71,71 @@ pub(crate) fn guess(text: &str) -> Option<DialectGuess> {
             if !text.contains(delimiter) {
                 continue;
             }
-            let dialect = Dialect {
-                delimiter: delimiter.to_string(),
-                quote,
-                escape: escape(text, quote, delimiter),
-            };
-            let score = score(text, &dialect);
-            // of equals the more usual one, which comes first
-            if best.as_ref().is_none_or(|(most, _)| score > most + 1e-9) {
-                best = Some((score, dialect));
+            let is_blank = delimiter.trim().is_empty();
+            let spaced = quote.map(|quote| format!("{delimiter} {quote}"));
+            let may_trim = !is_blank && spaced.is_some_and(|spaced| text.contains(&spaced));
+            for trim in [false, true].into_iter().take(1 + usize::from(may_trim)) {
+                let dialect = Dialect {
+                    delimiter: delimiter.to_string(),
+                    quote,
+                    escape: escape(text, quote, delimiter),
+                    trim,
+                    ..Dialect::default()
+                };
+                let score = score(text, &dialect);
+                // of equals the more usual one, which comes first
+                if best.as_ref().is_none_or(|(most, _)| score > most + 1e-9) {
+                    best = Some((score, dialect));
+                }
             }
         }
     }
+    let best = best.map(|(score, dialect)| (score, padded(text, doubled(text, dialect))));
     let single = Dialect {
         delimiter: ",".to_string(),
         quote: Some('"'),
-        escape: None,
+        ..Dialect::default()
     };
     let (score, dialect) = match best {
         Some((score, dialect)) if score > 0.2 => (score, dialect),
         _ => (0.5, single),
     };
     Some(outline(text, dialect, score))
+}
+
+/// The same with the delimiter twice, where it never stands alone: `a||b`.
+fn doubled(text: &str, dialect: Dialect) -> Dialect {
+    let delimiter = dialect.delimiter.repeat(2);
+    let is_one_sign = dialect.delimiter.len() == 1 && dialect.delimiter != " ";
+    let count = |of: &str| text.matches(of).count();
+    match is_one_sign && count(&delimiter) * 2 == count(&dialect.delimiter) {
+        true => Dialect {
+            delimiter,
+            ..dialect
+        },
+        false => dialect,
+    }
+}
+
+/// The same with spaces cut off, where many fields have some around them.
+fn padded(text: &str, dialect: Dialect) -> Dialect {
+    if dialect.delimiter.trim().is_empty() {
+        return dialect;
+    }
+    let mut records = Records::new(text, &dialect);
+    let (mut fields, mut filled, mut padded) = (Vec::new(), 0_u64, 0_u64);
+    for _ in 0..RECORDS_LOOKED_AT {
+        if !records.next(&mut fields, None) {
+            break;
+        }
+        for field in fields.iter().filter(|field| !field.is_quoted) {
+            let trimmed = field.text.trim();
+            filled += u64::from(!trimmed.is_empty());
+            padded += u64::from(!trimmed.is_empty() && trimmed.len() < field.text.len());
+        }
+    }
+    let trim = dialect.trim || (padded > 1 && padded as f64 >= filled as f64 * PADDED);
+    Dialect { trim, ..dialect }
 }
 
 /// The sign before quotes within quotes, where it is not the quote.
@@ -365,6 +421,32 @@ mod tests {
         );
         let text = "REPORT,,,\n,,,\nid,name,amount,unit\n1,x,2.5,kg\n2,y,3.5,kg\n";
         assert_eq!(dialect(text).1, 2);
+    }
+
+    #[test]
+    fn delimiters_of_several_signs_padding_and_widths_are_seen() {
+        let text = "id||name||note\n1||Åsa||\n2||Bo||x\n3||Cia||\n";
+        assert_eq!(
+            dialect(text),
+            ("||".to_string(), 0, names(&["id", "name", "note"]))
+        );
+        let text = "id|~|name|~|kr\n1|~|Åsa|~|2\n2|~|Bo|~|3\n";
+        assert_eq!(dialect(text).0, "|~|");
+        let text = "id,name,note\n1,Åsa,\n2,,\n";
+        assert_eq!(dialect(text).0, ",");
+        let text = "id , name  , kr\n1  , Åsa   , 2\n2  , \"B, o\" , 3\n";
+        let padded = guess(text).unwrap();
+        assert_eq!((padded.dialect.trim, padded.width), (true, 3));
+        assert!(
+            !guess("id,name\n1,Åsa \n2,Bo\n3,Cia\n")
+                .unwrap()
+                .dialect
+                .trim
+        );
+        let text = "Kund  Namn     Kr\n1000  Åsa     2.5\n1001  Bo     10.0\n1002  Cia     3.5\n1003  Dan     7.0\n";
+        let fixed = guess(text).unwrap();
+        assert_eq!(fixed.dialect.widths, [6, 7, 4]);
+        assert_eq!(fixed.header, names(&["Kund", "Namn", "Kr"]));
     }
 
     #[test]

@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use super::delimited::{Dialect, Field, Records};
+use super::value::{Shape, shape};
+
 /// How rows of sums begin, in small letters.
 const SUMS: [&str; 14] = [
     "grand total",
@@ -18,6 +21,16 @@ const SUMS: [&str; 14] = [
     "totale",
     "totaal",
     "subtotal",
+];
+/// How rows of sums in the midst of records begin, in small letters.
+const SUBTOTALS: [&str; 7] = [
+    "delsumma",
+    "delsum",
+    "mellansumma",
+    "subtotal",
+    "sub total",
+    "zwischensumme",
+    "välisumma",
 ];
 /// Among so many last rows an end is looked for.
 const LAST: usize = 3;
@@ -60,6 +73,69 @@ pub(super) fn of_text(text: &str) -> Option<(usize, String)> {
     let begins = last[at].starts_with(end.as_str());
     let byte = last[at].as_ptr() as usize - text.as_ptr() as usize;
     (is_alone && begins).then_some((byte, end))
+}
+
+/// A row of sums that no word names: it begins with nothing, and what stands in a column is the sum of all above. The byte at
+/// which it begins, and the delimiters that no other line begins with.
+pub(super) fn unnamed(text: &str, dialect: &Dialect) -> Option<(usize, String)> {
+    let last = text.lines().rev().find(|line| !line.trim().is_empty())?;
+    let delimiter = dialect.delimiter.as_str();
+    if delimiter.trim().is_empty() || !last.starts_with(delimiter) {
+        return None;
+    }
+    let after = last.trim_start_matches(delimiter);
+    let end = &last[..last.len() - after.len()];
+    let is_alone = text.lines().filter(|line| line.starts_with(end)).count() == 1;
+    let at = last.as_ptr() as usize - text.as_ptr() as usize;
+    let (mut sums, mut fields) = (Vec::new(), Vec::new());
+    let mut records = Records::new(&text[..at], dialect);
+    while records.next(&mut fields, None) {
+        sums.resize(sums.len().max(fields.len()), 0.0);
+        for (sum, field) in sums.iter_mut().zip(&fields) {
+            *sum += amount(&field.text).unwrap_or(0.0);
+        }
+    }
+    let mut records = Records::new(last, dialect);
+    records.next(&mut fields, None);
+    let is_sum = |(sum, field): (&f64, &Field)| {
+        let said = amount(&field.text);
+        said.is_some_and(|said| said != 0.0 && (said - sum).abs() <= 0.005 + sum.abs() * 1e-9)
+    };
+    let is_of_sums = sums.iter().zip(&fields).any(is_sum);
+    (is_alone && is_of_sums).then(|| (at, end.to_string()))
+}
+
+fn amount(text: &str) -> Option<f64> {
+    match shape(text.trim()) {
+        Shape::Number(number) => Some(number.value),
+        _ => None,
+    }
+}
+
+/// Rows of sums in the midst of records: how their lines begin, where all begin alike and nothing else does.
+pub(super) fn subtotals(text: &str) -> Option<String> {
+    let mut found: Option<&str> = None;
+    for line in text.lines().skip(1) {
+        let Some(word) = subtotal(line) else {
+            continue;
+        };
+        if found.is_some_and(|found| found != word) {
+            return None;
+        }
+        found = Some(word);
+    }
+    found.map(str::to_string)
+}
+
+/// The word by which a text says that it is a sum of some rows; in a longer word, as in a name, it is none.
+pub(super) fn subtotal(text: &str) -> Option<&str> {
+    let word = SUBTOTALS.iter().find_map(|word| {
+        let own = text.get(..word.len())?;
+        (own.to_lowercase() == *word).then_some(own)
+    })?;
+    let next = text[word.len()..].chars().next();
+    next.is_none_or(|next| !next.is_alphanumeric())
+        .then_some(word)
 }
 
 /// The rows of a sheet, the last of them held back until it is known whether they are records.
@@ -132,6 +208,29 @@ mod tests {
         ] {
             assert_eq!(of_text(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn sums_without_a_word_and_sums_between_records_are_told() {
+        let dialect = Dialect {
+            delimiter: ";".to_string(),
+            ..Dialect::default()
+        };
+        let text = "id;shop;kr\n1;Umeå;2.50\n2;Oslo;3.25\n;;5.75\n";
+        assert_eq!(
+            unnamed(text, &dialect),
+            Some((text.find(";;5").unwrap(), ";;".into()))
+        );
+        for text in [
+            "id;shop;kr\n1;Umeå;2.50\n2;Oslo;3.25\n;;9.75\n",
+            "id;shop;kr\n1;Umeå;2\n;;3\n;;5\n",
+            "id;shop;kr\n1;Umeå;2\n2;Oslo;3\n",
+        ] {
+            assert_eq!(unnamed(text, &dialect), None, "{text}");
+        }
+        let text = "shop;kr\nUmeå;2\nDelsumma;2\nOslo;3\nDelsumma;3\nSubtotala AB;1\n";
+        assert_eq!(subtotals(text).as_deref(), Some("Delsumma"));
+        assert_eq!(subtotals("shop;kr\nDelsumma;2\ndelsumma;1\n"), None);
     }
 
     #[test]

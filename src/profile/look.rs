@@ -11,7 +11,7 @@ use super::delimited::{Field, Records};
 use super::dialect::{self, DialectGuess};
 use super::end;
 use super::json;
-use super::name::unique;
+use super::name::{identifier, unique};
 use super::table::{CsvForm, FileSeen, Form, SheetForm, TableSketch, TextForm};
 use crate::error::{Error, Result};
 use crate::ingest::{sheet_header, sheet_names, sheet_rows};
@@ -132,9 +132,19 @@ fn text(content: &Content, seen: FileSeen, form: Option<&Form>) -> Result<Looked
 /// Reads delimited text by a dialect; the names of its columns are its own.
 fn csv(content: &Content, text: TextForm, mut guess: DialectGuess, seen: FileSeen) -> TableSketch {
     let mut whole = content.text.as_str();
-    if content.is_whole
-        && let Some((at, end)) = end::of_text(whole)
-    {
+    let is_cut = !guess.dialect.widths.is_empty();
+    let named = end::of_text(whole).filter(|_| content.is_whole);
+    if let Some((at, _)) = &named {
+        whole = &whole[..*at];
+    }
+    if guess.dialect.comment.is_none() {
+        guess.dialect.comment = end::subtotals(whole);
+    }
+    let unnamed = match (&named, content.is_whole) {
+        (None, true) => end::unnamed(whole, &guess.dialect),
+        _ => None,
+    };
+    if let Some((at, end)) = named.or(unnamed) {
         whole = &whole[..at];
         guess.until.get_or_insert(end);
     }
@@ -147,15 +157,26 @@ fn csv(content: &Content, text: TextForm, mut guess: DialectGuess, seen: FileSee
         is_empty = !records.next(&mut fields, None);
         if !is_empty {
             guess.header_lines = records.line - before;
-            guess.width = fields.len();
-            guess.header = Some(fields.iter().map(|f| f.text.trim().to_string()).collect());
+            // the last names of columns may be missing
+            guess.width = match is_cut {
+                true => guess.dialect.widths.len(),
+                false => fields.len(),
+            };
+            guess.header = Some(match is_cut {
+                true => field_names(&fields),
+                false => fields.iter().map(|f| f.text.trim().to_string()).collect(),
+            });
         }
     }
     let names = guess.header.clone().unwrap_or_default();
     let different: BTreeSet<&String> = names.iter().collect();
-    let is_by_position =
-        guess.header.is_none() || different.len() < names.len() || names.contains(&String::new());
+    // fields of a width have the names that the source gives them
+    let is_by_position = !is_cut
+        && (guess.header.is_none()
+            || different.len() < names.len()
+            || names.contains(&String::new()));
     let width = guess.width;
+    let comment = guess.dialect.comment.clone();
     let mut table = TableSketch::new(Form::Csv(CsvForm {
         text,
         guess,
@@ -165,14 +186,34 @@ fn csv(content: &Content, text: TextForm, mut guess: DialectGuess, seen: FileSee
     if !is_empty {
         table.name_columns(column_names(&names, width, is_by_position));
     }
+    let mut sums = 0_u64;
     while records.next(&mut fields, Some(width)) {
+        sums += u64::from(fields.iter().any(|f| end::subtotal(&f.text).is_some()));
         match fields.len() == width {
             true => table.add_row(fields.iter().map(|field| Some(field.text.as_str()))),
             false => table.broken += 1,
         }
     }
+    if let Some(comment) = comment {
+        let note =
+            format!("rows that begin with `{comment}` are sums of others, and are passed over");
+        table.notes.push(note);
+    }
+    if sums > 0 {
+        let note = format!("{sums} rows look like sums of others, and are taken as records");
+        table.notes.push(note);
+    }
     table.close(seen);
     table
+}
+
+/// Names for fields that a source cuts by their width.
+fn field_names(header: &[Field]) -> Vec<String> {
+    let mut taken = BTreeSet::new();
+    let names = header
+        .iter()
+        .map(|field| identifier(field.text.trim(), "c_"));
+    names.map(|name| unique(&name, &mut taken)).collect()
 }
 
 /// Names of the columns, those that the file does not give by their place.

@@ -17,6 +17,7 @@ mod dialect;
 mod distinct;
 mod draft;
 mod end;
+mod fixed;
 mod folder;
 mod join;
 mod json;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use super::delimited::Dialect;
+use super::dialect::DialectGuess;
 use super::table::{Form, TableProfile, TextForm};
 use super::tally::TypeGuess;
 use crate::project::Encoding;
@@ -27,10 +29,39 @@ fn until(form: &Form) -> Option<String> {
     form.until().map(|end| format!("until: {}", quoted(end)))
 }
 
+fn comment(dialect: &Dialect) -> Option<String> {
+    let sign = dialect.comment.as_ref()?;
+    Some(format!("comment: {}", quoted(sign)))
+}
+
+/// Columns that a header names.
+fn names_given(guess: &DialectGuess) -> usize {
+    guess.header.as_ref().map_or(0, Vec::len)
+}
+
 /// `read:` of the source that reads the table.
 pub(super) fn flow(table: &TableProfile) -> String {
     let mut keys = Vec::new();
     let name = match &table.form {
+        Form::Csv(form) if !form.guess.dialect.widths.is_empty() => {
+            let (guess, dialect) = (&form.guess, &form.guess.dialect);
+            let names = guess.header.iter().flatten().cloned();
+            let names = names.chain((names_given(guess)..).map(|at| format!("column_{}", at + 1)));
+            let fields = names.zip(&dialect.widths);
+            let fields: Vec<String> = fields
+                .map(|(name, width)| format!("{name}: {width}"))
+                .collect();
+            keys.push(format!("fields: {{{}}}", fields.join(", ")));
+            let skip_lines =
+                guess.skip_lines + guess.header.as_ref().map_or(0, |_| guess.header_lines);
+            if skip_lines > 0 {
+                keys.push(format!("skip_lines: {skip_lines}"));
+            }
+            keys.extend(comment(dialect));
+            keys.extend(until(&table.form));
+            encoding(&form.text, &mut keys);
+            "fixed"
+        }
         Form::Csv(form) => {
             let dialect = &form.guess.dialect;
             if dialect.delimiter != "," {
@@ -44,6 +75,10 @@ pub(super) fn flow(table: &TableProfile) -> String {
             if let Some(escape) = dialect.escape {
                 keys.push(format!("escape: {}", quoted(&escape.to_string())));
             }
+            if dialect.trim {
+                keys.push("trim: true".to_string());
+            }
+            keys.extend(comment(dialect));
             let mut skip_lines = form.guess.skip_lines;
             if form.is_by_position {
                 keys.push("header: false".to_string());

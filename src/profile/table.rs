@@ -572,6 +572,9 @@ impl TableSketch {
                     sign => format!("`{sign}`"),
                 };
                 let between = match guess.width {
+                    _ if !guess.dialect.widths.is_empty() => {
+                        "fields of a fixed width, told by the gaps between them".to_string()
+                    }
                     0 | 1 => "one column".to_string(),
                     _ => format!("{delimiter} between fields"),
                 };

@@ -35,7 +35,11 @@ const OF_DBT: [(&str, &str); 6] = [
 
 /// A doubt for each of them in a project's folder.
 pub(super) fn warnings(root: &Path) -> Vec<Diagnostic> {
-    let there = OF_DBT.iter().filter(|(name, _)| root.join(name).exists());
+    let there = OF_DBT.iter().filter(|(name, _)| match *name {
+        // where kilde's own trained models may lie, too
+        "models" => holds_sql(&root.join(name), DEEPEST),
+        name => root.join(name).exists(),
+    });
     there
         .map(|(name, ours)| {
             let file = Arc::new(SourceFile {
@@ -52,6 +56,19 @@ pub(super) fn warnings(root: &Path) -> Vec<Diagnostic> {
         .collect()
 }
 
+/// Folders within folders that are looked into.
+const DEEPEST: usize = 8;
+
+/// Whether a folder, or one in it, holds a statement.
+fn holds_sql(folder: &Path, depth: usize) -> bool {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths = entries.map(|entry| entry.path());
+    paths.any(|path| match path.is_dir() {
+        true => depth > 0 && holds_sql(&path, depth - 1),
+        false => path.extension().is_some_and(|extension| extension == "sql"),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,7 +77,13 @@ mod tests {
     fn what_is_dbts_is_said_not_to_be_read() {
         let folder = tempfile::tempdir().unwrap();
         assert!(warnings(folder.path()).is_empty());
-        std::fs::create_dir(folder.path().join("models")).unwrap();
+        std::fs::create_dir_all(folder.path().join("models/staging")).unwrap();
+        std::fs::write(folder.path().join("models/people.json"), "{}").unwrap();
+        assert!(
+            warnings(folder.path()).is_empty(),
+            "a trained model is kilde's"
+        );
+        std::fs::write(folder.path().join("models/staging/orders.sql"), "select 1").unwrap();
         std::fs::write(folder.path().join("dbt_project.yml"), "name: shop\n").unwrap();
         let found = warnings(folder.path());
         assert_eq!(found.len(), 2);

@@ -16,6 +16,10 @@ use crate::error::{Error, Result};
 
 /// Folders below a project's are this deep at most; deeper is a loop of links.
 const MAX_DEPTH: usize = 8;
+/// Files of one folder; beyond, a link leads astray.
+const MOST_FILES: usize = 100_000;
+/// Bytes of a file of the project.
+const LARGEST_FILE: u64 = 32 << 20;
 /// SQL here defines functions and makes no table.
 const FUNCTIONS: &str = "sql/functions/";
 /// Fewer files than this are not worth a thread.
@@ -146,8 +150,7 @@ fn read(root: PathBuf) -> Result<Files> {
         ("seeds", Kind::Seed),
     ] {
         let mut listed = Vec::new();
-        list(&root, folder, 0, &mut listed)
-            .map_err(|error| Error::config(format!("cannot list `{folder}/`")).caused_by(error))?;
+        list(&root, folder, 0, &mut listed).map_err(|error| unlisted(folder, error))?;
         listed.sort();
         for path in listed {
             match accept(&path, kind) {
@@ -221,11 +224,27 @@ fn list(root: &Path, folder: &str, depth: usize, paths: &mut Vec<String>) -> std
         let is_folder = kind.is_dir() || (kind.is_symlink() && entry.path().is_dir());
         if !is_folder {
             paths.push(path);
-        } else if depth < MAX_DEPTH {
+        } else if kind.is_symlink() && leads_above(&entry.path(), root)? {
+            return Err(std::io::Error::other(format!(
+                "the symbolic link `{path}` leads to a folder above the project"
+            )));
+        } else if depth < MAX_DEPTH && paths.len() < MOST_FILES {
             list(root, &path, depth + 1, paths)?;
         }
     }
     Ok(())
+}
+
+/// Whether a link leads to a folder in which the project lies: all of it would be read once more, or the whole machine.
+fn leads_above(link: &Path, root: &Path) -> std::io::Result<bool> {
+    Ok(root.canonicalize()?.starts_with(link.canonicalize()?))
+}
+
+fn unlisted(folder: &str, error: std::io::Error) -> Error {
+    Error::config(format!("cannot list `{folder}/`"))
+        .code(crate::diagnostic::Code(121))
+        .caused_by(error)
+        .help("remove the link, or give the right to whoever runs kilde")
 }
 
 /// Whether a file is one of ours; files of other kinds (a README) are no business of kilde.
@@ -353,9 +372,14 @@ fn decode(root: &Path, path: &str, kind: Kind) -> (Sink, Decoded) {
 fn read_text(path: &Path) -> Result<String, Mistake> {
     let unreadable = |error| Mistake::new(121, format!("cannot read the file: {error}"));
     // a pipe or a device may never end
-    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+    let metadata = std::fs::metadata(path).map_err(unreadable)?;
+    if !metadata.is_file() {
         let mistake = Mistake::new(121, "this is no file, nor a link to one");
         return Err(mistake.help("remove it, or put the file itself here"));
+    }
+    if metadata.len() > LARGEST_FILE {
+        let mistake = Mistake::new(121, "the file is larger than 32 MB");
+        return Err(mistake.help("nobody writes so much: large tables come in as exports"));
     }
     let bytes = std::fs::read(path).map_err(unreadable)?;
     let text = String::from_utf8(bytes).map_err(|error| {

@@ -73,17 +73,17 @@ pub(crate) struct ForeignWork {
 
 /// What became of a table's log since it was pinned.
 #[derive(Debug)]
-pub(super) struct Drift {
+pub(crate) struct Drift {
     /// The newest version; `None`: no such table.
-    pub(super) head: Option<u64>,
+    pub(crate) head: Option<u64>,
     /// Foreign commits that are not neutral.
-    pub(super) changes: Vec<Commit>,
+    pub(crate) changes: Vec<Commit>,
     /// Whether something stands there of a release that was given up.
-    pub(super) has_void: bool,
+    pub(crate) has_void: bool,
 }
 
 impl Lake {
-    /// The head of a table of the newest release, and what others committed since that is no mere compaction.
+    /// What became of a table of the newest release since.
     ///
     /// # Errors
     /// `Corrupt` where the table is gone.
@@ -92,12 +92,10 @@ impl Lake {
         release: &Release,
         table: &TableName,
         entry: &TableEntry,
-    ) -> Result<(Option<u64>, Vec<Commit>)> {
+    ) -> Result<Drift> {
         let void = &release.given_up;
-        let drift = self
-            .drift(table, &entry.location, entry.version, void)
-            .await?;
-        Ok((drift.head, drift.changes))
+        self.drift(table, &entry.location, entry.version, void)
+            .await
     }
 
     /// What others have made of the tables of a release since. A build works on versions that were merely compacted, since the

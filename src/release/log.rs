@@ -70,6 +70,9 @@ pub(super) struct Publish {
     /// The staged map.
     pub(super) map: String,
     pub(super) sha256: String,
+    /// What readers go back to with it, where it is a rollback: known even where the map is lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) rollback_of: Option<ReleaseNumber>,
     /// Retired with this release or not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) retire: Option<Retire>,
@@ -137,6 +140,9 @@ pub(super) struct PublishInLog {
     /// The staged map.
     pub(super) map: String,
     pub(super) sha256: String,
+    /// What readers go back to with it, where it is a rollback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) rollback_of: Option<ReleaseNumber>,
 }
 
 /// Candidates of claims below were declared deletable.
@@ -278,6 +284,7 @@ impl LogView {
                     number: publish.number,
                     map: publish.map.clone(),
                     sha256: publish.sha256.clone(),
+                    rollback_of: publish.rollback_of,
                 });
                 publish.retire.iter().for_each(|retire| self.retire(retire));
             }

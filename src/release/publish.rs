@@ -87,13 +87,15 @@ fn not_settled(number: ReleaseNumber, error: Error) -> Error {
         None => "the next command that writes settles it: build again once the cause is mended"
             .to_string(),
     };
-    Error::new(
+    let unsettled = Error::new(
         error.kind(),
         format!("release {number} is decided, but readers do not see it yet"),
-    )
-    .code(UNSETTLED)
-    .caused_by(error)
-    .help(help)
+    );
+    let unsettled = unsettled.code(UNSETTLED).help(help);
+    match error.location().map(str::to_string) {
+        Some(place) => unsettled.at(place).caused_by(error),
+        None => unsettled.caused_by(error),
+    }
 }
 
 #[cfg(test)]

@@ -464,7 +464,7 @@ impl Claim {
             commits.insert(name, commit);
         }
         let map = layout::staged_map(&folder);
-        let number = draft.release.number;
+        let (number, rollback_of) = (draft.release.number, draft.release.rollback_of);
         let bytes = json::to_bytes(&StagedMap {
             lake_id: self.lake_id.clone(),
             release: draft.release,
@@ -482,6 +482,7 @@ impl Claim {
             number,
             map,
             sha256,
+            rollback_of,
             retire: None,
             log: Some(CarriedView::of(&self.view)?),
         };

@@ -23,7 +23,7 @@ use crate::lake::{self, Digest, Layout, RowHasher};
 use crate::name::TableName;
 use crate::plan::{Action, Plan, TablePlan};
 use crate::project::{Load, Project};
-use crate::release::{Commit, Release, TableEntry};
+use crate::release::{Commit, Drift, Release, TableEntry};
 
 impl BuildRequest {
     /// Published tables of which foreign changes are answered: those to be published over, and those taken over.
@@ -106,7 +106,7 @@ impl BuildRequest {
             let changes = match entry {
                 Some((release, entry)) if entry.version.is_some() => {
                     let changes = catalog.lake().foreign_changes(release, table, entry);
-                    changes.await?.1
+                    changes.await?.changes
                 }
                 _ => Vec::new(),
             };
@@ -134,10 +134,21 @@ impl Execution {
         let base = self.observation.release.as_ref();
         let base = base.ok_or_else(|| Error::internal("rows are adopted without a release"))?;
         let changes = self.catalog.lake().foreign_changes(base, table, entry);
-        let (head, changes) = changes.await?;
+        let Drift {
+            head,
+            changes,
+            has_void,
+        } = changes.await?;
         let (Some(head), Some(first)) = (head, changes.first()) else {
             return Err(nothing_to_answer(&table.to_string()));
         };
+        // the rows below its own are those of a release that counts as nothing, and their exports are read again
+        if has_void {
+            return Err(not_adoptable(
+                table,
+                "wrote upon a release that was given up",
+            ));
+        }
         let redefining = |commit: &&Commit| commit.changes_metadata || commit.changes_protocol;
         if changes.iter().any(|commit| redefining(&commit)) {
             return Err(not_adoptable(table, "changed its columns or properties"));

@@ -176,8 +176,13 @@ impl Runner {
         observation.observed.adopts.clone_from(&request.adopt);
         report.base = observation.release.as_ref().map(BaseRelease::of);
         observation.refuse_without_raw(&self.project)?;
-        observation.refuse_if_paused()?;
-        request.refuse_vain_give_up(&catalog, &observation).await?;
+        if request.give_up.is_none() {
+            // what cannot be finished is given up first, for nobody could resume before
+            observation.refuse_if_paused()?;
+        }
+        request
+            .refuse_vain_give_up(&self.project, &catalog, &observation)
+            .await?;
         let plan = self.plan_on(Some(&catalog), &observation, request).await?;
         request.refuse_unselected_rebuilds(&plan)?;
         let is_wanted = self.artifacts.is_some() || self.project.openlineage.is_some();

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use super::observe::Observation;
 use super::{BuildRequest, ops_tables};
 use crate::catalog::Catalog;
-use crate::diagnostic::Code;
+use crate::diagnostic::{Code, printable};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ingest::{FileStatus, Ledger};
+use crate::ingest::{FileStatus, Ledger, LedgerEntry};
 use crate::name::TableName;
+use crate::project::{Load, Project};
 use crate::release::{Planned, Unfinished};
 
 /// Exports that only the unfinished release has read, and that lie nowhere any more.
@@ -28,6 +29,7 @@ impl BuildRequest {
     /// `Config` K0729 where there is nothing to give up, K0731 where records would be lost with it and nobody accepts that.
     pub(super) async fn refuse_vain_give_up(
         &self,
+        project: &Project,
         catalog: &Catalog,
         observation: &Observation,
     ) -> Result<()> {
@@ -60,7 +62,7 @@ impl BuildRequest {
                 false => Err(unknown_loss(&unfinished, &ledger)),
             };
         };
-        let losses = losses(&planned, observation);
+        let losses = losses(&planned, project, observation);
         let unaccepted = losses
             .iter()
             .filter(|(table, _)| !self.accept.contains(table));
@@ -100,6 +102,7 @@ async fn ledger_of(
 
 fn losses(
     planned: &BTreeMap<TableName, Ledger>,
+    project: &Project,
     observation: &Observation,
 ) -> BTreeMap<TableName, Loss> {
     let mut losses: BTreeMap<TableName, Loss> = BTreeMap::new();
@@ -110,6 +113,19 @@ fn losses(
             let lies_there = found.and_then(|found| found.get(path));
             lies_there.is_some_and(|export| export.unreadable.is_none())
         };
+        let is_replaced = project
+            .sources
+            .get(source)
+            .is_some_and(|source| source.load == Load::Replace);
+        // only the last one counts, and a later one lies there
+        let is_outdated = |entry: &LedgerEntry| {
+            let mut found = found.into_iter().flatten();
+            is_replaced
+                && found.any(|(path, export)| {
+                    export.unreadable.is_none()
+                        && (export.captures.ordered_at, path) > (entry.ordered_at, &entry.path)
+                })
+        };
         // what was adopted still stands in the table's log, to be adopted again
         let read = ledger
             .entries()
@@ -118,7 +134,8 @@ fn losses(
             let before = known.and_then(|known| known.entry(&entry.path));
             let is_new =
                 before.is_none_or(|before| before.hash != entry.hash || !before.counts_in_table());
-            if is_new && entry.counts.records > 0 && !is_read_again(&entry.path) {
+            let comes_back = is_read_again(&entry.path) || is_outdated(entry);
+            if is_new && entry.counts.records > 0 && !comes_back {
                 let loss = losses.entry(source.clone()).or_default();
                 loss.exports.push(entry.path.clone());
                 loss.records += entry.counts.records;
@@ -136,7 +153,7 @@ fn nothing_to_give_up(message: String) -> Error {
 
 fn lost(unfinished: &Unfinished, losses: &BTreeMap<TableName, Loss>) -> Error {
     let told = losses.iter().map(|(table, loss)| {
-        let named = loss.exports.iter().take(NAMED).cloned();
+        let named = loss.exports.iter().take(NAMED).map(|path| printable(path));
         let named = named.collect::<Vec<_>>().join(", ");
         let rest = match loss.exports.len().saturating_sub(NAMED) {
             0 => String::new(),

@@ -225,6 +225,12 @@ impl RunSummary {
         for overdue in &self.overdue {
             text.push_str(&format!("\n! {}: {}", overdue.table, overdue.reason));
         }
+        for overruled in &self.overruled {
+            text.push_str(&format!(
+                "\n! release {}: {}",
+                overruled.release, overruled.text
+            ));
+        }
         for export in &self.unreadable {
             let words = format!("{} cannot be read: {}", export.path, export.reason);
             text.push_str(&format!("\n! {}: {words}", export.table));

@@ -477,12 +477,30 @@ fn archives_avro_headers_of_two_rows_and_rows_of_sums_become_sources_that_build(
     std::fs::write(exports.join("budget.xlsx"), budget).unwrap();
     let answers = "Kund;E-post;Samtycke e-post\nA1;ada@example.com;Ja\nB2;bo@example.com;nej\nC3;cia@example.com;\n";
     std::fs::write(exports.join("answers.csv"), answers).unwrap();
+    let shops = "Butik;Ort;Belopp\nA1;Umeå;10,50\nA2;Umeå;2,00\nDelsumma;Umeå;12,50\nB1;Oslo;3,25\nDelsumma;Oslo;3,25\n;;15,75\n";
+    std::fs::write(exports.join("shops.csv"), shops).unwrap();
+    let padded = "nr || town   || since\n1  || Umeå   || 2026-01-02\n2  || Malmö  || 2026-02-03\n";
+    std::fs::write(exports.join("padded.txt"), padded).unwrap();
+    let fixed = "Kundnr  Namn        Saldo\n10001   Åsa Ek      12.50\n10002   Bo         100.00\n10003   Cia Öst      3.00\n10004   Dan          7.25\n";
+    std::fs::write(exports.join("balances.txt"), fixed).unwrap();
     let project = built_from(&exports);
     let read = ledger(&project);
     assert_eq!(read["orders.avro"], (1, 0));
+    assert_eq!(read["shops.csv"], (3, 0));
+    assert_eq!(read["padded.txt"], (2, 0));
+    assert_eq!(read["balances.txt"], (4, 0));
     assert_eq!(read["budget.xlsx"], (2, 0));
     let pipeline = project.read("pipelines/exports.yaml");
-    assert!(pipeline.contains("{xlsx: {header_rows: 2}}"), "{pipeline}");
+    for proposed in [
+        "{xlsx: {header_rows: 2}}",
+        "comment: \"Delsumma\", until: \";;\"",
+        "delimiter: \"||\", trim: true",
+        "{fixed: {fields: {kundnr: 8, namn: 11, saldo: 6}, skip_lines: 1}}",
+    ] {
+        assert!(pipeline.contains(proposed), "{proposed}: {pipeline}");
+    }
+    let sums = project.query("select (select sum(belopp) from bronze.shops) as shops, (select sum(saldo) from bronze.balances) as saldo, (select max(town) from bronze.padded) as town");
+    assert_eq!(sums[0], ["15.75", "122.75", "Umeå"]);
     let rows = project.query(
         "select (select sum(februari_antal) from bronze.budget) as pieces, (select count(*) from bronze.answers where samtycke_e_post) as yes, (select count(*) from bronze.answers where not samtycke_e_post) as no",
     );

@@ -241,6 +241,40 @@ fn a_restore_is_overruled_and_rows_are_adopted_with_what_stands_on_them_though_n
     assert_sums(&company);
 }
 
+/// The rows that such a release left in the log come again with their exports, and would count twice.
+#[test]
+fn what_another_tool_adds_upon_a_release_that_was_given_up_is_adopted_by_nobody() {
+    let Some(python) = foreign::python() else {
+        return;
+    };
+    let company = company();
+    deliver(&company, 3);
+    let dies = |arguments: &[&str], boundary: &str| {
+        let mut command = company.command(arguments);
+        command.env("KILDE_FAILPOINT", boundary);
+        assert!(!time_limit::output(&mut command).unwrap().status.success());
+    };
+    dies(&["build"], "before_release");
+    let gold = company.path("lake/gold/sales");
+    let files = std::fs::read_dir(gold).unwrap();
+    let files = files.map(|file| file.unwrap().path());
+    let newest = files.filter(|path| path.extension().is_some_and(|is| is == "parquet"));
+    std::fs::remove_file(newest.max().unwrap()).unwrap();
+    // given up, and dead before the tables are put back
+    dies(&["build", "--give-up", "3"], "after_staging");
+    let rows = r#"[{"order_id": 90, "amount": 500}]"#;
+    change(python, &company, "bronze/orders", &["append", rows]);
+    let said = company.kilde(&["adopt", "orders"]).ended(2);
+    assert!(
+        said.stderr.contains("K0718") && said.stderr.contains("given up"),
+        "{}",
+        said.stderr
+    );
+    company.kilde(&["build", "--overrule", "orders"]).ended(0);
+    assert_eq!(sales(&company), ["6", "90"]);
+    assert_sums(&company);
+}
+
 #[test]
 fn rows_that_another_tool_added_are_adopted_as_if_they_had_come_in_an_export() {
     let Some(python) = foreign::python() else {
@@ -265,7 +299,13 @@ fn rows_that_another_tool_added_are_adopted_as_if_they_had_come_in_an_export() {
     let rows = r#"[{"order_id": 90, "amount": 500}, {"order_id": 91, "amount": 7}]"#;
     change(python, &company, "bronze/orders", &["append", rows]);
     deliver(&company, 3);
-    let said = company.kilde(&["adopt", "orders"]).ended(0);
+    // what stands on it is lost meanwhile: neither can be mended alone
+    std::fs::remove_dir_all(company.path("lake/gold/sales")).unwrap();
+    for alone in [&["adopt", "orders"][..], &["build", "--rebuild", "sales"]] {
+        company.kilde(alone).ended(4);
+    }
+    let said = company.kilde(&["adopt", "orders", "--rebuild", "sales"]);
+    let said = said.ended(0);
     assert!(said.stdout.contains("2 records"), "{}", said.stdout);
     // what stands on the table is of the same release; the export waits for the next
     assert_eq!(sales(&company), ["6", "567"]);

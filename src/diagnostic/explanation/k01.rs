@@ -124,7 +124,8 @@ pub(super) const CODES: &[Explanation] = &[
     Explanation {
         code: Code(121),
         title: "a file cannot be read",
-        text: "It is not UTF-8, or the system refuses to open it.",
+        text: "It is not UTF-8, larger than 32 MB or no file at all, the system refuses to open it, or a symbolic link leads to a\n\
+               folder above the project.",
     },
     Explanation {
         code: Code(122),
@@ -243,7 +244,7 @@ pub(super) const CODES: &[Explanation] = &[
     Explanation {
         code: Code(151),
         title: "a file or folder of dbt",
-        text: "kilde reads kilde.yaml, pipelines/, schemas/, sql/ and seeds/, and nothing else. A dbt project may live in the same\n\
+        text: "kilde reads kilde.yaml, pipelines/, schemas/, sql/ and seeds/, and what these name. A dbt project may live in the same\n\
                folder, but none of its models is built here.",
     },
     Explanation {

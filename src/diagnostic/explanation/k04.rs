@@ -194,6 +194,20 @@ Records are compared as numbers, and the texts behind them are in memory once: s
 refused; it is never killed half done. Raise the limit, or compare fewer columns.",
     },
     Explanation {
+        code: Code(446),
+        title: "values that many people share, unknown to the model of a match",
+        text: "\
+A model knows from its training which e-mails, phones and addresses belong to a shop or a call centre and say
+nothing of a person. One that came later it takes for somebody's own: strangers who share it look alike, and the
+review fills with them. `kilde query \"select * from identity.customer_ids_model where part = 'late_shared_value'\"`
+counts the records of each, and over the records
+
+    select email, count(*) from silver.people group by email having count(distinct given_name) > 20
+
+names them. Make them null where the records are made, or train another model: `kilde match train` shows what it
+would change, `kilde build --retrain TABLE` uses it.",
+    },
+    Explanation {
         code: Code(460),
         title: "`drift` asks for what cannot be",
         text: "\

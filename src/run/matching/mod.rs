@@ -44,8 +44,8 @@ use crate::diagnostic::Code;
 use crate::engine::Joins;
 use crate::error::{Error, Result};
 use crate::identity::{
-    Assigned, Event, Feature, Increment, Model, Records, Refusal, Resolved, Rule, Settings, assign,
-    resolve, resolve_again,
+    Assigned, Event, Feature, Increment, LateShared, Model, Records, Refusal, Resolved, Rule,
+    Settings, assign, resolve, resolve_again,
 };
 use crate::name::TableName;
 use crate::plan::{MatchPlan, Reason, TablePlan};
@@ -126,7 +126,9 @@ impl Execution {
                 MatchTable::Redirects => redirects(&assigned),
                 MatchTable::Model => {
                     let pairs = &resolved.pairs_of_rules;
-                    model(&rows_of(&resolved.model, pairs, matched, &reading))
+                    let mut rows = rows_of(&resolved.model, pairs, matched, &reading);
+                    rows.extend(LateShared::rows(&resolved.late_shared));
+                    model(&rows)
                 }
                 MatchTable::Events => {
                     let now = self.request.as_of.timestamp_micros();
@@ -307,6 +309,10 @@ fn summary(assigned: &Assigned, resolved: &Resolved) -> String {
         (
             resolved.contradicted.len(),
             "decisions contradicted (K0856)",
+        ),
+        (
+            resolved.late_shared.len(),
+            "values that many share, unknown to the model (K0446)",
         ),
     ];
     let told = told.iter().filter(|(count, _)| *count > 0);

@@ -13,7 +13,7 @@ const MARK_BYTES: usize = 16;
 /// The largest header: its schema, as text, is most of it.
 const LARGEST_HEADER: u64 = 16 << 20;
 /// The largest block, packed or unpacked; writers make blocks of some kilobytes.
-const LARGEST_BLOCK: u64 = 256 << 20;
+const LARGEST_BLOCK: u64 = 64 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Codec {
