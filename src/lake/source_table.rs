@@ -9,11 +9,11 @@ use super::delta_log::{Add, DeltaLog, schema_text};
 use super::path;
 use crate::diagnostic::Code;
 use crate::error::{Error, ErrorKind, Result};
-use crate::release::TableLog;
+use crate::release::{TableLog, TableState};
 use crate::store::Store;
 
-/// Features of readers that make no difference to who reads whole files by the names of their columns. Files of which a
-/// deletion vector takes rows are refused one by one, tables whose columns have other names in their files as a whole.
+/// Features of readers that make no difference to who reads whole files by the names of their columns. A version that has a
+/// file of which a deletion vector takes rows is refused, and so is one whose columns have other names in their files.
 const FEATURES: [&str; 7] = [
     "timestampNtz",
     "deletionVectors",
@@ -51,33 +51,45 @@ pub(crate) struct SourceFile {
     pub(crate) partition_values: BTreeMap<String, Option<String>>,
 }
 
-/// The table whose log has an entry at `location`, at a version.
-///
-/// # Errors
-/// `Input` K0191 for a table that cannot be read rightly; what storage says otherwise.
-pub(crate) async fn source_version(
-    store: &Store,
-    location: &str,
-    version: u64,
-) -> Result<SourceVersion> {
-    let log = DeltaLog::of_others(store.clone(), &FEATURES);
-    let state = log.state(location, version).await;
-    let state = state.map_err(|error| as_of_others(error, location, version))?;
-    let read = || -> Result<SourceVersion> {
-        let (schema, partition_columns) = schema_text(&state.definition)?;
-        let files = state.files.values().map(|live| {
-            Ok(SourceFile {
-                path: format!("{location}/{}", path::from_log(&live.path)?),
-                size: live.size,
-                partition_values: Add::of_line(&live.add)?.partition_values,
-            })
-        });
-        Ok(SourceVersion {
-            columns: columns(&schema, &partition_columns)?,
-            files: files.collect::<Result<_>>()?,
+/// The Delta tables of others in one store, for as long as one command looks at it. Whoever looks at the columns of a version
+/// and whoever reads it ask for the same state: its log is replayed once.
+#[derive(Debug)]
+pub(crate) struct SourceTables {
+    log: DeltaLog,
+}
+
+impl SourceTables {
+    pub(crate) fn new(store: Store) -> Self {
+        Self {
+            log: DeltaLog::of_others(store, &FEATURES),
+        }
+    }
+
+    /// The table whose log lies at `location`, at a version.
+    ///
+    /// # Errors
+    /// `Input` K0191 for a table that cannot be read rightly; what storage says otherwise.
+    pub(crate) async fn version(&self, location: &str, version: u64) -> Result<SourceVersion> {
+        let state = self.log.state(location, version).await;
+        state
+            .and_then(|state| source_version(&state, location))
+            .map_err(|error| as_of_others(error, location, version))
+    }
+}
+
+fn source_version(state: &TableState, location: &str) -> Result<SourceVersion> {
+    let (schema, partition_columns) = schema_text(&state.definition)?;
+    let files = state.files.values().map(|live| {
+        Ok(SourceFile {
+            path: format!("{location}/{}", path::from_log(&live.path)?),
+            size: live.size,
+            partition_values: Add::of_line(&live.add)?.partition_values,
         })
-    };
-    read().map_err(|error| as_of_others(error, location, version))
+    });
+    Ok(SourceVersion {
+        columns: columns(&schema, &partition_columns)?,
+        files: files.collect::<Result<_>>()?,
+    })
 }
 
 /// What is wrong with a table of ours would be damage; one of others is what it is.

@@ -7,7 +7,7 @@ use futures::FutureExt;
 use futures::stream::{self, StreamExt};
 
 use super::execute::{Execution, TableResult};
-use super::observe::FoundExport;
+use super::observe::{FoundExport, address};
 use super::ops_tables::Ingested;
 use super::report::{RefusedExport, RunReport, TableOutcome};
 use crate::catalog::Content;
@@ -21,7 +21,7 @@ use crate::ingest::{
 use crate::lake::{self, Digest, Layout, Written};
 use crate::name::{ReleaseNumber, TableName};
 use crate::plan::{Action, ExportState, ObservedExport, TablePlan};
-use crate::project::{Load, Read, Source};
+use crate::project::{Load, Source};
 
 impl Execution {
     pub(super) async fn source(&self, plan: &TablePlan) -> Result<TableResult> {
@@ -282,14 +282,8 @@ impl Execution {
                     .await
                     .map_err(|error| Error::internal("decoders are gone").caused_by(error))?;
                 let export = export?;
-                if matches!(source.read, Read::Delta(_)) {
-                    return ingest::read_version(
-                        &raw, &export, &source, &contract, limits, &scratch,
-                    )
-                    .await;
-                }
-                let store = raw.object_store();
-                ingest::read_export(&store, &export, &source, &contract, limits, &scratch).await
+                raw.read(&export, &source, &contract, limits, &scratch)
+                    .await
             };
             decoding.push(decoded.boxed());
         }
@@ -737,16 +731,11 @@ pub(super) fn located(export: &ObservedExport, found: Option<&FoundExport>) -> R
             .code(Code(404))
             .at(export.path.as_str())
     })?;
-    if let Some(unreadable) = &found.unreadable {
-        return Err(unreadable.error());
+    if let Some(error) = &found.unreadable {
+        return Err(error.clone());
     }
-    let location = object_store::path::Path::parse(&export.path).map_err(|error| {
-        Error::input("the export's name cannot be addressed")
-            .at(export.path.as_str())
-            .caused_by(error)
-    })?;
     Ok(Export {
-        location,
+        location: address(&export.path)?,
         path: export.path.clone(),
         size: found.object.size,
         captures: found.captures.clone(),
