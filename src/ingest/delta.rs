@@ -18,7 +18,7 @@ use super::format::{DeltaColumn, DeltaFiles, Seen, format};
 use super::output::Written;
 use super::parts;
 use crate::diagnostic::Code;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{SourceFile, SourceVersion, table_of_entry};
 use crate::project::{Contract, Source};
 use crate::store::Store;
@@ -80,7 +80,7 @@ pub(super) async fn look_at_version(
 ) -> Result<Option<Vec<String>>> {
     match version_of(raw, export).await {
         Ok(version) => Ok(Some(version.columns.into_iter().map(|c| c.name).collect())),
-        Err(error) if is_unreadable(&error) => Ok(None),
+        Err(error) if error.kind() == ErrorKind::Input => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -126,6 +126,7 @@ async fn fetch(store: &Store, file: &SourceFile, to: &Path) -> Result<File> {
             .at(file.path.as_str())
             .caused_by(error)
     })?;
+    store.refuse_other_than_file(&file.path).await?;
     let parts = parts::open(&store.object_store(), &location, file.size).await;
     let mut parts = parts.map_err(|error| match error.number() {
         Some(Code(404)) => Error::input("a data file of the Delta table is gone")

@@ -55,13 +55,15 @@ pub(crate) struct SourceFile {
 /// and whoever reads it ask for the same state: its log is replayed once.
 #[derive(Debug)]
 pub(crate) struct SourceTables {
+    store: Store,
     log: DeltaLog,
 }
 
 impl SourceTables {
     pub(crate) fn new(store: Store) -> Self {
         Self {
-            log: DeltaLog::of_others(store, &FEATURES),
+            log: DeltaLog::of_others(store.clone(), &FEATURES),
+            store,
         }
     }
 
@@ -70,10 +72,31 @@ impl SourceTables {
     /// # Errors
     /// `Input` K0191 for a table that cannot be read rightly; what storage says otherwise.
     pub(crate) async fn version(&self, location: &str, version: u64) -> Result<SourceVersion> {
+        self.refuse_unreadable_log(location, version).await?;
         let state = self.log.state(location, version).await;
         state
             .and_then(|state| source_version(&state, location))
             .map_err(|error| as_of_others(error, location, version))
+    }
+
+    /// Parts of a log are opened by name, by delta-rs too: a pipe among them would be waited for, without end.
+    ///
+    /// # Errors
+    /// Why something of the log cannot be read. The entries of later versions are no part of it.
+    async fn refuse_unreadable_log(&self, location: &str, version: u64) -> Result<()> {
+        if self.store.location().folder().is_none() {
+            return Ok(());
+        }
+        let found = self.store.survey(&path::log_folder(location)).await?;
+        let is_later = |path: &str| {
+            let entry = path::table_of_entry(path);
+            entry.is_some_and(|(_, later)| later > version)
+        };
+        let mut unreadable = found.unreadable.iter();
+        match unreadable.find(|one| !is_later(&one.path)) {
+            Some(one) => Err(one.error()),
+            None => Ok(()),
+        }
     }
 }
 

@@ -201,6 +201,24 @@ impl Table<'_> {
     }
 }
 
+/// Whether an export that was loaded is a version newer than the one which is asked for. A number says so by itself: the
+/// files of a log that was copied are younger than they were.
+pub(super) fn is_ahead<'a>(
+    entry: &LedgerEntry,
+    at: DeltaVersion,
+    found: impl Iterator<Item = &'a FoundExport>,
+) -> bool {
+    let found = found.filter(|found| found.unreadable.is_none());
+    let Some(newest) = found.max_by_key(|found| found.captures.ordered_at) else {
+        return false;
+    };
+    let versions = table_of_entry(&newest.object.path).zip(table_of_entry(&entry.path));
+    let is_later = versions.is_some_and(|((folder, wanted), (of, version))| {
+        matches!(at, DeltaVersion::Numbered(_)) && of == folder && version > wanted
+    });
+    is_later || newest.captures.ordered_at < entry.ordered_at
+}
+
 fn entries(known: Option<&Ledger>) -> impl Iterator<Item = &LedgerEntry> {
     known.into_iter().flat_map(Ledger::entries)
 }
@@ -379,6 +397,48 @@ mod tests {
         assert_eq!(place.found(newest, None).await, [(v0, 0)]);
     }
 
+    /// The ledger's entry of a version that was loaded.
+    fn loaded(source: &Source, version: u64, ordered_at: &str) -> LedgerEntry {
+        LedgerEntry {
+            source: source.table.clone(),
+            path: entry(version),
+            hash: String::new(),
+            size: 2,
+            modified_at: DateTime::UNIX_EPOCH,
+            tag: None,
+            ordered_at: Some(ordered_at.parse().unwrap()),
+            status: FileStatus::Loaded,
+            duplicate_of: None,
+            counts: FileCounts::default(),
+            release: ReleaseNumber(1),
+            run_id: RunId("20260301T020612-9f3ac1".into()),
+            as_of: DateTime::UNIX_EPOCH,
+            decision: 0,
+            taken_back: 0,
+            unread: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_version_is_ahead_by_its_number_where_one_is_pinned_and_by_its_time_elsewhere() {
+        let place = Place::with(&[&entry(1)], &[]);
+        let source = place.project.sources.values().next().unwrap();
+        let raw = Store::open(&place.project.raw).unwrap();
+        let listing = raw.survey("").await.unwrap();
+        let pinned = DeltaVersion::Numbered(1);
+        let found = find_versions(&listing, source, pinned, None);
+        // a log that was copied is younger than it was
+        let (older, newer) = ("2026-01-01T00:00:00", "2999-01-01T00:00:00");
+        let is_ahead = |version, ordered_at, at| {
+            is_ahead(&loaded(source, version, ordered_at), at, found.iter())
+        };
+        assert!(is_ahead(2, older, pinned) && is_ahead(2, newer, pinned));
+        assert!(!is_ahead(0, older, pinned) && !is_ahead(1, older, pinned));
+        // of a table that was made anew, a later number is an older version
+        assert!(!is_ahead(2, older, DeltaVersion::Newest));
+        assert!(is_ahead(2, newer, DeltaVersion::Newest));
+    }
+
     #[tokio::test]
     async fn what_is_asked_for_and_not_there_is_the_failure_of_its_source() {
         let other = log_entry("shop/orders_old", 0);
@@ -402,24 +462,7 @@ mod tests {
         // what the lake has, nobody needs in the log
         let source = place.project.sources.values().next().unwrap();
         let mut known = Ledger::default();
-        known.insert(LedgerEntry {
-            source: source.table.clone(),
-            path: entry(2),
-            hash: String::new(),
-            size: 2,
-            modified_at: DateTime::UNIX_EPOCH,
-            tag: None,
-            ordered_at: Some("2026-01-01T00:00:00".parse().unwrap()),
-            status: FileStatus::Loaded,
-            duplicate_of: None,
-            counts: FileCounts::default(),
-            release: ReleaseNumber(1),
-            run_id: RunId("20260301T020612-9f3ac1".into()),
-            as_of: DateTime::UNIX_EPOCH,
-            decision: 0,
-            taken_back: 0,
-            unread: None,
-        });
+        known.insert(loaded(source, 2, "2026-01-01T00:00:00"));
         for at in [second, early] {
             assert!(place.found(at, Some(&known)).await.is_empty());
         }

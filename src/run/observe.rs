@@ -445,11 +445,10 @@ impl Sight<'_> {
 
     /// Whether it is a version of a Delta table that is newer than the one which `read` asks for.
     fn is_ahead(&self, entry: &LedgerEntry) -> bool {
-        let found = self.found.values();
-        let found = found.filter(|found| found.unreadable.is_none());
-        let newest = found.map(|found| found.captures.ordered_at).max();
-        matches!(self.source.read, Read::Delta(_))
-            && newest.is_some_and(|newest| newest < entry.ordered_at)
+        match &self.source.read {
+            Read::Delta(read) => delta::is_ahead(entry, read.at, self.found.values()),
+            _ => false,
+        }
     }
 
     /// What an export waits for; `None` also for one that was read as it lies there.
