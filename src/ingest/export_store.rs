@@ -7,7 +7,7 @@ use super::delta::{look_at_version, read_version};
 use super::export::{Attempt, Export, Limits, read_export};
 use super::look::look;
 use crate::error::Result;
-use crate::lake::SourceTables;
+use crate::lake::{SourceTables, log_entry};
 use crate::project::{Contract, Read, Source};
 use crate::store::Store;
 
@@ -25,6 +25,15 @@ impl ExportStore {
             tables: Arc::new(SourceTables::new(store.clone())),
             store,
         }
+    }
+
+    /// The newest version of the Delta table in a folder, by the name of its entry in the log.
+    ///
+    /// # Errors
+    /// `Unavailable` where storage fails.
+    pub(crate) async fn newest_version(&self, folder: &str) -> Result<Option<String>> {
+        let newest = self.tables.newest(folder).await?;
+        Ok(newest.map(|version| log_entry(folder, version)))
     }
 
     /// Decodes an export. `scratch` is a folder for the files of this one export; it is created.

@@ -6,7 +6,7 @@ use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use serde::Deserialize;
 
 use super::delta_log::{Add, DeltaLog, schema_text};
-use super::path;
+use super::{path, schema};
 use crate::diagnostic::Code;
 use crate::error::{Error, ErrorKind, Result};
 use crate::release::{TableLog, TableState};
@@ -37,6 +37,8 @@ pub(crate) struct SourceVersion {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SourceColumn {
     pub(crate) name: String,
+    /// As the table declares it; `None` for a type that none of our tables can have.
+    pub(crate) data_type: Option<DataType>,
     /// What its values are, where the log has them and not the files.
     pub(crate) partition: Option<DataType>,
 }
@@ -65,6 +67,20 @@ impl SourceTables {
             log: DeltaLog::of_others(store.clone(), &FEATURES),
             store,
         }
+    }
+
+    /// The newest version of the table whose log lies at `location`, by the names of its entries; `None` where there is none.
+    ///
+    /// # Errors
+    /// `Unavailable` where storage does not answer.
+    pub(crate) async fn newest(&self, location: &str) -> Result<Option<u64>> {
+        let found = self.store.survey(&path::log_folder(location)).await?;
+        let files = found.files.iter().map(|file| &file.path);
+        // one that cannot be read is the newest all the same: whoever asks for it is told
+        let entries = files.chain(found.unreadable.iter().map(|one| &one.path));
+        let versions = entries.filter_map(|path| path::table_of_entry(path));
+        let of_table = versions.filter(|(folder, _)| *folder == location);
+        Ok(of_table.map(|(_, version)| version).max())
     }
 
     /// The table whose log lies at `location`, at a version.
@@ -141,17 +157,18 @@ struct Column {
     data_type: serde_json::Value,
 }
 
-fn columns(schema: &str, partition_columns: &[String]) -> Result<Vec<SourceColumn>> {
-    let schema: Schema = serde_json::from_str(schema).map_err(|error| {
+fn columns(text: &str, partition_columns: &[String]) -> Result<Vec<SourceColumn>> {
+    let schema: Schema = serde_json::from_str(text).map_err(|error| {
         Error::corrupt("its schema is none")
             .code(Code(802))
             .caused_by(error)
     })?;
     let column = |column: Column| {
         let is_partition = partition_columns.contains(&column.name);
-        let data_type = column.data_type.as_str().map(partition_type);
+        let partition = column.data_type.as_str().map(partition_type);
         SourceColumn {
-            partition: is_partition.then(|| data_type.unwrap_or(DataType::Utf8)),
+            data_type: schema::arrow_type(&column.data_type, &column.name).ok(),
+            partition: is_partition.then(|| partition.unwrap_or(DataType::Utf8)),
             name: column.name,
         }
     };
@@ -188,6 +205,7 @@ mod tests {
             .iter()
             .map(|c| (c.name.as_str(), c.partition.clone()))
             .collect();
+        assert_eq!(columns[0].data_type, Some(DataType::Int64));
         assert_eq!(
             said,
             [("id", None), ("on", Some(DataType::Date32)), ("tags", None)]
