@@ -126,9 +126,10 @@ pub(super) fn flow(table: &TableProfile) -> String {
         }
         Form::Avro => "avro",
         Form::Parquet => "parquet",
+        Form::Delta => "delta",
     };
     conversions(table, &mut keys);
-    match keys.is_empty() {
+    match keys.is_empty() && table.form != Form::Delta {
         true => name.to_string(),
         false => format!("{{{name}: {{{}}}}}", keys.join(", ")),
     }

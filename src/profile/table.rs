@@ -34,6 +34,8 @@ pub(crate) enum Form {
     Xlsx(SheetForm),
     Avro,
     Parquet,
+    /// A Delta table at its newest version.
+    Delta,
 }
 
 /// How characters are written.
@@ -80,7 +82,7 @@ impl Form {
         match self {
             Self::Csv(form) => form.guess.until.as_deref(),
             Self::Xlsx(form) => form.until.as_deref(),
-            Self::Ndjson(_) | Self::Json(..) | Self::Avro | Self::Parquet => None,
+            Self::Ndjson(_) | Self::Json(..) | Self::Avro | Self::Parquet | Self::Delta => None,
         }
     }
 
@@ -89,7 +91,7 @@ impl Form {
         match self {
             Self::Csv(form) => form.is_by_position,
             Self::Xlsx(form) => form.is_by_position,
-            Self::Ndjson(_) | Self::Json(..) | Self::Avro | Self::Parquet => false,
+            Self::Ndjson(_) | Self::Json(..) | Self::Avro | Self::Parquet | Self::Delta => false,
         }
     }
 
@@ -453,6 +455,11 @@ impl TableSketch {
             .map(|column| (column.name.clone(), column.files))
             .collect();
         let (key, load) = self.key_and_load(&columns);
+        let load = match self.form {
+            // whatever its rows are: a version is the whole table
+            Form::Delta => LoadGuess::Replace,
+            _ => load,
+        };
         let mut profile = TableProfile {
             name: name.to_string(),
             files: self.files.clone(),
@@ -629,6 +636,7 @@ impl TableSketch {
             ],
             Form::Avro => vec![of("Avro".to_string(), 1.0)],
             Form::Parquet => vec![of("Parquet".to_string(), 1.0)],
+            Form::Delta => vec![of("a Delta table".to_string(), 1.0)],
         };
         if let Some(until) = self.form.until() {
             guesses.push(of(format!("ends before `{until}`"), 0.9));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::foreign;
-use crate::sandbox::{Sandbox, zip};
+use crate::sandbox::{Sandbox, copy_folder, zip};
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -242,6 +242,61 @@ fn a_folder_of_a_small_company_is_read_whatever_its_files_look_like() {
     assert_eq!(reach["consents"]["words"], 2);
     let pipeline = place.read("pipelines/exports.yaml");
     assert!(pipeline.contains("# left out: trasig.csv.gz"), "{pipeline}");
+}
+
+/// A table of tests/data/delta_orders, whose newest version has three rows, a column that came later, and a data file that is
+/// no longer of it; beside it one that is not read.
+#[test]
+fn delta_tables_become_a_source_each_at_their_newest_version() {
+    let exports = Sandbox::empty();
+    copy_folder(
+        &repository().join("tests/data/delta_orders"),
+        &exports.path("shop/orders"),
+    );
+    exports.write(
+        "crm/kunder.csv",
+        "kundnr;e-post\n1;a@example.com\n2;b@example.com\n",
+    );
+    exports.write("shop/broken/_delta_log/00000000000000000000.json", "{}");
+    exports.write("shop/broken/part.csv", "id\n1\n");
+    let said = exports.kilde(&["profile", ".", "--json"]).ended(0);
+    let found: Value = serde_json::from_str(&said.stdout).unwrap();
+    let tables: Vec<&str> = found["tables"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|table| table["name"].as_str())
+        .collect();
+    assert_eq!(tables, ["crm/kunder.csv", "shop/orders"]);
+    assert_eq!(found["skipped"][0]["path"], "shop/broken");
+    let orders = &found["tables"][1];
+    assert_eq!(
+        (&orders["rows"], &orders["load"]),
+        (&3.into(), &"replace".into())
+    );
+    let place = built_from(&exports.path("."));
+    let rows =
+        place.query("select order_id, country, total, channel from bronze.shop_orders order by 1");
+    assert_eq!(rows[0], ["1", "SE", "10.50", ""]);
+    assert_eq!(rows[2], ["4", "SE", "7.00", "web"]);
+    let said = place.kilde(&["build"]).ended(0);
+    assert!(said.stdout.contains("Release 1 stands"), "{}", said.stdout);
+    // the table alone
+    let alone = exports.path("shop/orders");
+    let alone = alone.to_str().unwrap();
+    let said = place.kilde(&["profile", alone]).ended(0).stdout;
+    assert!(
+        said.contains("read  {delta: {}}") && said.contains("3 rows"),
+        "{said}"
+    );
+    let said = place
+        .kilde(&["init", "--from", alone, "other"])
+        .ended(2)
+        .stderr;
+    assert!(
+        said.contains("K0480") && said.contains("in which it lies"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::super::column::ColumnProfile;
 use super::super::name::{identifier, unique};
 use super::super::read::quoted;
-use super::super::table::{LoadGuess, TableProfile};
+use super::super::table::{Form, LoadGuess, TableProfile};
 use super::one_line;
 use crate::column_type::ColumnType;
 use crate::project::Meaning;
@@ -207,6 +207,7 @@ impl SourceDraft {
         }
         item.push_str(&format!("    read: {}\n", table.read));
         let (load, why) = match (self.load, table.files.len() > 1) {
+            _ if table.form == Form::Delta => ("replace", ""),
             (LoadGuess::Append, true) => ("append", "each file adds rows"),
             (LoadGuess::Append, false) => ("append", "the next file adds rows"),
             (LoadGuess::Replace, true) => (
@@ -218,7 +219,11 @@ impl SourceDraft {
             }
             (LoadGuess::Changes, _) => ("changes", "some of the same again, with a time of change"),
         };
-        item.push_str(&format!("    load: {load}   # guessed: {why}\n"));
+        let why = match why {
+            "" => "each version is the whole truth".to_string(),
+            why => format!("guessed: {why}"),
+        };
+        item.push_str(&format!("    load: {load}   # {why}\n"));
         if self.lacks_columns {
             item.push_str(
                 "    drift: {missing: ignore}   # some files lack a column: null in their rows\n",
