@@ -17,7 +17,7 @@ use super::create::{Creation, create};
 use super::foreign::restore_or_rebuild;
 use super::lake::{Hint, Lake};
 use super::log::{self, Event, PublishInLog};
-use super::map::{Release, StagedMap, TableEntry, TableKind};
+use super::map::{Release, StagedMap, TableKind};
 use super::stage::{AT_ONCE, StagedBytes};
 use super::table_log::TableState;
 use super::{json, layout};

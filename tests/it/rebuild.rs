@@ -336,10 +336,8 @@ fn whatever_a_decided_release_and_the_one_before_have_lost_every_error_says_what
         for path in lost(&company) {
             lose(&company, &path);
         }
-        let healthy = company.kilde(&["doctor"]).code == 0;
         let typed = follow_the_advice(&company);
         assert!(typed.last().unwrap().ends_with(words), "{words}: {typed:?}");
-        assert_eq!(healthy, typed.len() == 1, "{typed:?}");
         assert_whole(&company, 3);
         company.kilde(&["doctor"]).ended(0);
     }

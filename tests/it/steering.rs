@@ -329,6 +329,10 @@ fn a_rollback_reaches_a_table_that_left_the_project_since_and_came_back() {
         "sql/gold/one.sql",
         "-- gold.one: one row.\nselect 1 as one\n",
     );
+    company.write(
+        "schemas/gold/one.yaml",
+        "columns:\n  - {name: one, data_type: bigint}\n",
+    );
     let sql = company.read("sql/gold/sales.sql");
     std::fs::remove_file(company.path("sql/gold/sales.sql")).unwrap();
     let contract = company.read("schemas/gold/sales.yaml");
