@@ -111,14 +111,14 @@ pub(crate) struct Add {
     pub(crate) stats: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tags: Option<BTreeMap<String, Option<String>>>,
-    /// Never written by us; a file that has one is refused.
+    /// Never written by us; a table that has a file with one is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) deletion_vector: Option<serde_json::Value>,
 }
 
 impl Add {
     /// The whole action as one line of a log.
-    pub(crate) fn line(self) -> String {
+    pub(crate) fn line(self) -> Result<String> {
         Line {
             add: Some(self),
             ..Line::default()
@@ -131,6 +131,12 @@ impl Add {
         Line::of(line)?
             .add
             .ok_or_else(|| Error::internal("a live file carries no action that adds it"))
+    }
+
+    /// Whether a deletion vector takes rows of the file.
+    pub(super) fn is_masked(&self) -> bool {
+        let vector = self.deletion_vector.as_ref();
+        vector.is_some_and(|vector| !vector.is_null())
     }
 
     /// Rows of the file, where its statistics say.
@@ -156,8 +162,9 @@ impl Line {
         })
     }
 
-    pub(super) fn text(&self) -> String {
-        // fails only for maps whose keys are not texts, which none of these is
-        serde_json::to_string(self).unwrap_or_default()
+    pub(super) fn text(&self) -> Result<String> {
+        serde_json::to_string(self).map_err(|error| {
+            Error::internal("a line of a table's log cannot be written").caused_by(error)
+        })
     }
 }
