@@ -32,8 +32,9 @@ pub(crate) struct Converter {
     pub(crate) decoder: TextDecoder,
     escaping: Escaping,
     numbers: NumberStyle,
-    /// Texts that mean null.
+    /// Texts that mean null, but for the empty one.
     nulls: Vec<Vec<u8>>,
+    empty_is_null: bool,
     booleans: BooleanStyle,
     dates: Vec<Pattern>,
     times: Vec<Pattern>,
@@ -123,8 +124,10 @@ impl Converter {
             nulls: conversions
                 .nulls
                 .iter()
+                .filter(|text| !text.is_empty())
                 .map(|text| text.clone().into_bytes())
                 .collect(),
+            empty_is_null: conversions.nulls.iter().any(String::is_empty),
             number_dates: of_numbers(&dates),
             number_times: of_numbers(&times),
             dates,
@@ -262,10 +265,10 @@ impl Converter {
     }
 
     fn is_null(&self, text: &[u8]) -> bool {
-        // mostly there is one, and it is the empty text
-        self.nulls
-            .iter()
-            .any(|null| null.len() == text.len() && (text.is_empty() || null == text))
+        match text.is_empty() {
+            true => self.empty_is_null,
+            false => self.nulls.iter().any(|null| null == text),
+        }
     }
 
     /// Appends a cell's text as UTF-8, escapes resolved.

@@ -186,14 +186,19 @@ fn whole_number(text: &[u8]) -> Result<i64, Rule> {
         [b'+', digits @ ..] => (false, digits),
         digits => (false, digits),
     };
+    if (1..=18).contains(&digits.len()) {
+        let mut value = 0_i64;
+        for byte in digits {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                return Err(Rule::NotAnInteger);
+            }
+            value = value * 10 + i64::from(digit);
+        }
+        return Ok(if negative { -value } else { value });
+    }
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(Rule::NotAnInteger);
-    }
-    if digits.len() <= 18 {
-        let value = digits
-            .iter()
-            .fold(0_i64, |value, digit| value * 10 + i64::from(digit - b'0'));
-        return Ok(if negative { -value } else { value });
     }
     let mut value = 0_i64;
     for digit in digits {

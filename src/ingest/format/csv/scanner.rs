@@ -233,19 +233,31 @@ impl Dialect<'_> {
         let at_end = is_last && !is_cut;
         let is_long = is_cut || bounded.len() == limit;
         let mut marks = Marks::new(bounded, self.delimiter[0]);
+        let has_plain_fields = self.has_plain_fields();
         let mut from = at;
         let mut fields = 0;
         let mut stray = None;
         let mut may_span_lines = false;
         loop {
+            // most fields are no more than their bytes, and most of these end with a delimiter
+            if has_plain_fields
+                && !self.quote.is_some_and(|quote| stands(quote, bounded, from))
+                && let Some(end) = marks.next(from)
+                && !matches!(bounded[end], b'\n' | b'\r')
+            {
+                if fields < self.width || self.width == 0 {
+                    cells.push(Cell::new(from, end, CellKind::Text));
+                }
+                fields += 1;
+                from = end + 1;
+                continue;
+            }
             let start = if self.trim {
                 self.after_blanks(bounded, from)
             } else {
                 from
             };
-            let quote = self
-                .quote
-                .filter(|quote| bounded[start..].starts_with(quote));
+            let quote = self.quote.filter(|quote| stands(quote, bounded, start));
             let mut search = start;
             let mut quoted = None;
             if let Some(quote) = quote {
@@ -297,6 +309,12 @@ impl Dialect<'_> {
             }
             from = next;
         }
+    }
+
+    /// Whether a field without quotes is all that stands before one byte, the delimiter.
+    fn has_plain_fields(&self) -> bool {
+        let may_be_escaped = self.quote.is_none() && matches!(self.escape, Escape::Sign(_));
+        self.delimiter.len() == 1 && !self.trim && !may_be_escaped
     }
 
     /// What ends the field that begins at `start`, looked for from `search` on.
@@ -416,6 +434,12 @@ impl Dialect<'_> {
         let text = &text[blanks..];
         matches!(text, [] | [b'\n' | b'\r', ..]) || text.starts_with(self.delimiter)
     }
+}
+
+/// Whether a sign, which mostly is one byte, stands at a byte.
+#[inline]
+fn stands(sign: &[u8], text: &[u8], at: usize) -> bool {
+    text.get(at) == sign.first() && (sign.len() == 1 || text[at..].starts_with(sign))
 }
 
 /// What `trim` cuts off.
