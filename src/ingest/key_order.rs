@@ -115,9 +115,8 @@ impl KeyOrder {
 
     /// Whether no row has a lower key than the row before it.
     fn is_ascending(&self, key: &[ArrayRef]) -> Result<bool, ArrowError> {
-        let is_plain = |column: &ArrayRef| {
-            column.null_count() == 0 && !column.data_type().is_nested()
-        };
+        let is_plain =
+            |column: &ArrayRef| column.null_count() == 0 && !column.data_type().is_nested();
         if !key.iter().all(is_plain) {
             let keys = self.converter.convert_columns(key)?;
             let rows: Vec<_> = keys.iter().collect();
@@ -231,9 +230,10 @@ mod tests {
     #[test]
     fn runs_are_as_even_as_keys_and_batches_allow() {
         let batches = |sizes: &[(usize, bool)]| -> Vec<OrderedBatch> {
-            let batches = sizes
-                .iter()
-                .map(|(rows, begins_key)| OrderedBatch { rows: *rows, begins_key: *begins_key });
+            let batches = sizes.iter().map(|(rows, begins_key)| OrderedBatch {
+                rows: *rows,
+                begins_key: *begins_key,
+            });
             batches.collect()
         };
         let even = batches(&[(10, true); 8]);

@@ -242,6 +242,7 @@ impl Converter {
     }
 
     /// The cell's text in UTF-8, `None` for null. Only text that is not plain already is copied, into `scratch`.
+    #[inline]
     pub(super) fn plain<'a>(
         &self,
         (kind, bytes): (CellKind, &'a [u8]),

@@ -32,6 +32,11 @@ pub(crate) static PLAIN: NumberStyle = NumberStyle {
 const MINUS: &[u8] = "\u{2212}".as_bytes();
 
 impl NumberStyle {
+    /// Whether digits and one sign of ASCII between them are just that.
+    fn is_simple(&self) -> bool {
+        self.units.is_empty() && self.thousands.is_none() && self.decimal.is_ascii()
+    }
+
     /// The number with its sign in front, if it has one, and without a unit.
     fn bare<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
         let is_plain = !self.parentheses && !self.trailing_minus && text.is_ascii();
@@ -222,6 +227,12 @@ pub(crate) fn decimal(
     precision: u8,
     scale: i8,
 ) -> Result<i128, Rule> {
+    // what has no sign and no unit needs no closer look
+    if style.is_simple()
+        && let Some(value) = short_fixed_point(text, style.decimal as u8, precision, scale)
+    {
+        return Ok(value);
+    }
     let text = &*style.bare(text);
     let sign = if style.thousands.is_none() && style.decimal.is_ascii() {
         Some(style.decimal as u8)

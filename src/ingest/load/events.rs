@@ -86,7 +86,14 @@ pub(super) fn accepted_rows(
     parts.retain(|part| part.file.rows() > 0);
     match in_key_order(&parts).filter(|_| !key.is_empty()) {
         None => stream(context, table, parts),
-        Some(batches) => Ok(Arc::new(in_ranges(table, key, &[], &parts, &batches, ranges)?)),
+        Some(batches) => Ok(Arc::new(in_ranges(
+            table,
+            key,
+            &[],
+            &parts,
+            &batches,
+            ranges,
+        )?)),
     }
 }
 
@@ -95,7 +102,11 @@ fn in_key_order(parts: &[Part]) -> Option<Vec<OrderedBatch>> {
     let files: Option<Vec<_>> = parts.iter().map(|part| part.file.ordered()).collect();
     let mut batches = Vec::new();
     let mut before: Option<&KeyRange> = None;
-    for Ordered { range, batches: own } in files? {
+    for Ordered {
+        range,
+        batches: own,
+    } in files?
+    {
         let first = batches.len();
         batches.extend_from_slice(own);
         if let Some(before) = before {
@@ -166,7 +177,10 @@ fn in_ranges(
     }
     let by_key = key.iter().map(|column| {
         let column = Column::new_with_schema(column, schema)?;
-        Ok(PhysicalSortExpr::new(Arc::new(column), SortOptions::default()))
+        Ok(PhysicalSortExpr::new(
+            Arc::new(column),
+            SortOptions::default(),
+        ))
     });
     let by_key: Vec<_> = by_key.collect::<Result<_, _>>().map_err(planning)?;
     let by_key = LexOrdering::new(by_key)
@@ -296,7 +310,10 @@ impl PartitionStream for ScratchStream {
         let schema = Arc::clone(&self.schema);
         builder.spawn_blocking(move || {
             for part in parts {
-                let batches = part.file.batches_in(part.batches.clone()).map_err(external)?;
+                let batches = part
+                    .file
+                    .batches_in(part.batches.clone())
+                    .map_err(external)?;
                 for batch in batches {
                     let batch = batch
                         .map_err(external)

@@ -13,13 +13,13 @@ use object_store::path::Path;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::arrow::async_writer::AsyncFileWriter;
 use parquet::arrow::{ArrowSchemaConverter, AsyncArrowWriter};
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use tokio::io::AsyncWriteExt;
 
-use super::dictionary::dictionaries;
+use super::encoding::{LeafEncoding, encodings};
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
 use crate::store::failed_within;
@@ -51,10 +51,15 @@ fn writer_options(
         .with_coerce_types(true)
         .convert(first_rows.schema_ref())
         .map_err(internal)?;
-    let dictionaries = dictionaries(first_rows).map_err(|error| internal(error.into()))?;
-    for (leaf, has_dictionary) in leaves.columns().iter().zip(dictionaries) {
+    let encodings = encodings(first_rows).map_err(|error| internal(error.into()))?;
+    for (leaf, encoding) in leaves.columns().iter().zip(encodings) {
         let path = leaf.path();
+        let has_dictionary = encoding == LeafEncoding::Dictionary;
         properties = properties.set_column_dictionary_enabled(path.clone(), has_dictionary);
+        if encoding == LeafEncoding::Differences {
+            let differences = Encoding::DELTA_BINARY_PACKED;
+            properties = properties.set_column_encoding(path.clone(), differences);
+        }
         if path
             .parts()
             .first()

@@ -13,8 +13,8 @@
 //! total order, batches are cut anew before encoding. (Where memory runs out, row groups end early: other bytes, the
 //! same rows.)
 
-mod dictionary;
 mod duplicates;
+mod encoding;
 mod file;
 mod layout;
 mod node;
@@ -141,21 +141,22 @@ async fn drain(
     context: &Arc<TaskContext>,
     at_once: usize,
 ) -> Result<Vec<FileRow>> {
-    let mut waiting = 0..node.output_partitioning().partition_count();
+    let count = node.output_partitioning().partition_count();
+    let mut streams = (0..count).map(|partition| {
+        let stream = node.execute(partition, Arc::clone(context));
+        stream.map_err(failure)
+    });
     let mut tasks = JoinSet::new();
-    let mut begin = |tasks: &mut JoinSet<_>| -> Result<()> {
-        if let Some(partition) = waiting.next() {
-            let stream = node.execute(partition, Arc::clone(context));
-            tasks.spawn(stream.map_err(failure)?.try_collect::<Vec<_>>());
-        }
-        Ok(())
-    };
-    for _ in 0..at_once.min(node.output_partitioning().partition_count()) {
-        begin(&mut tasks)?;
+    // none begins before all of them share the memory
+    let first: Vec<_> = streams.by_ref().take(at_once).collect::<Result<_>>()?;
+    for stream in first {
+        tasks.spawn(stream.try_collect::<Vec<_>>());
     }
     let mut rows = Vec::new();
     while let Some(task) = tasks.join_next().await {
-        begin(&mut tasks)?;
+        if let Some(stream) = streams.next() {
+            tasks.spawn(stream?.try_collect::<Vec<_>>());
+        }
         let batches = task
             .map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))
             .and_then(|batches| batches)

@@ -491,6 +491,7 @@ impl<'a> Marks<'a> {
     }
 
     /// The first mark at or after a byte.
+    #[inline(always)]
     fn next(&mut self, from: usize) -> Option<usize> {
         let mut word = from & !7;
         let mut mask = u64::MAX << ((from & 7) * 8);
