@@ -11,7 +11,7 @@ use super::style::{self, BAD, DOUBT, STRONG, styled};
 use super::{Scaffold, format};
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
-use crate::profile::{Draft, SourceDraft, trial};
+use crate::profile::{Draft, SourceDraft, is_delta_table, trial};
 use crate::project::{Project, Variables};
 
 #[derive(Debug, Args)]
@@ -68,6 +68,15 @@ impl Init {
         let from = dunce::canonicalize(from).map_err(|error| {
             Error::config(format!("`{}` cannot be read", from.display())).caused_by(error)
         })?;
+        if is_delta_table(&from) {
+            let message = format!(
+                "`{}` is a Delta table, and no folder of them",
+                from.display()
+            );
+            return Err(Error::config(message)
+                .code(Code(480))
+                .help("name the folder in which it lies"));
+        }
         let root = absolute(&self.folder)?;
         let root = dunce::canonicalize(&root).unwrap_or(root);
         if root.starts_with(&from) {
@@ -78,14 +87,14 @@ impl Init {
             );
         }
         refuse_what_is_there(&root, from.strip_prefix(&root).ok())?;
-        let found = crate::profile::find(&from)?;
+        let found = crate::profile::find(&from).await?;
         if found.tables.is_empty() {
             let seen = found.skipped.iter().take(3);
             let seen: Vec<String> = seen
                 .map(|file| format!("{}: {}", file.path, file.why))
                 .collect();
             let help = match seen.is_empty() {
-                true => "CSV, JSON, Excel, Avro and Parquet are read, packed by gzip, zstd, bzip2 or ZIP or not"
+                true => "CSV, JSON, Excel, Avro, Parquet and Delta tables are read, packed by gzip, zstd, bzip2 or ZIP or not"
                     .to_string(),
                 false => seen.join("; "),
             };

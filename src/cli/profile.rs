@@ -39,7 +39,7 @@ impl Profile {
             return self.whole_project(options).await;
         };
         let found = match what.exists() {
-            true => crate::profile::find(what)?,
+            true => crate::profile::find(what).await?,
             false => table(what, options).await?,
         };
         if let Some(file) = &self.html {

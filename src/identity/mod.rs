@@ -21,6 +21,7 @@ mod explain;
 mod forecast;
 mod increment;
 mod model;
+mod persons;
 mod population;
 mod registry;
 mod resolve;

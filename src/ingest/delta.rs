@@ -13,12 +13,13 @@ use futures::StreamExt;
 use tokio::runtime::Handle;
 
 use super::export::{Attempt, Export, Limits, Task, is_unreadable};
+use super::export_store::ExportStore;
 use super::format::{DeltaColumn, DeltaFiles, Seen, format};
 use super::output::Written;
 use super::parts;
 use crate::diagnostic::Code;
-use crate::error::{Error, Result};
-use crate::lake::{SourceFile, SourceVersion, source_version, table_of_entry};
+use crate::error::{Error, ErrorKind, Result};
+use crate::lake::{SourceFile, SourceVersion, table_of_entry};
 use crate::project::{Contract, Source};
 use crate::store::Store;
 
@@ -27,16 +28,17 @@ use crate::store::Store;
 ///
 /// # Errors
 /// As of any export that is read.
-pub(crate) async fn read_version(
-    store: &Store,
+pub(super) async fn read_version(
+    raw: &ExportStore,
     export: &Export,
     source: &Arc<Source>,
     contract: &Arc<Contract>,
     limits: Limits,
     scratch: &Path,
 ) -> Result<Attempt> {
-    let entry = store.get(&export.path).await?;
-    let modified_at = store
+    let entry = raw.store.get(&export.path).await?;
+    let modified_at = raw
+        .store
         .head(&export.path)
         .await?
         .map(|entry| entry.modified_at);
@@ -48,11 +50,11 @@ pub(crate) async fn read_version(
         blake3::hash(&entry).to_hex().to_string(),
     );
     let task = Task::new(export, source, contract, limits, scratch, modified_at);
-    let version = match version_of(store, export).await {
+    let version = match version_of(raw, export).await {
         Err(error) if is_unreadable(&error) => return task.attempt(Err(error), content, None),
         version => version?,
     };
-    let (store, runtime) = (store.clone(), Handle::current());
+    let (store, runtime) = (raw.store.clone(), Handle::current());
     let worker = tokio::task::spawn_blocking(move || {
         task.make_scratch()?;
         let fetch = |file: &SourceFile, to: &Path| runtime.block_on(fetch(&store, file, to));
@@ -72,19 +74,22 @@ pub(crate) async fn read_version(
 ///
 /// # Errors
 /// `Unavailable` where storage fails.
-pub(crate) async fn look_at_version(store: &Store, export: &Export) -> Result<Option<Vec<String>>> {
-    match version_of(store, export).await {
+pub(super) async fn look_at_version(
+    raw: &ExportStore,
+    export: &Export,
+) -> Result<Option<Vec<String>>> {
+    match version_of(raw, export).await {
         Ok(version) => Ok(Some(version.columns.into_iter().map(|c| c.name).collect())),
-        Err(error) if is_unreadable(&error) => Ok(None),
+        Err(error) if error.kind() == ErrorKind::Input => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-async fn version_of(store: &Store, export: &Export) -> Result<SourceVersion> {
+async fn version_of(raw: &ExportStore, export: &Export) -> Result<SourceVersion> {
     let (folder, version) = table_of_entry(&export.path).ok_or_else(|| {
         Error::internal("an export of a Delta table is no entry of a log").at(&export.path)
     })?;
-    source_version(store, folder, version).await
+    raw.tables.version(folder, version).await
 }
 
 /// Every record of a version.
@@ -121,6 +126,7 @@ async fn fetch(store: &Store, file: &SourceFile, to: &Path) -> Result<File> {
             .at(file.path.as_str())
             .caused_by(error)
     })?;
+    store.refuse_other_than_file(&file.path).await?;
     let parts = parts::open(&store.object_store(), &location, file.size).await;
     let mut parts = parts.map_err(|error| match error.number() {
         Some(Code(404)) => Error::input("a data file of the Delta table is gone")

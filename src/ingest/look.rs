@@ -24,7 +24,7 @@ const LOOKED_AT: u64 = 1 << 20;
 ///
 /// # Errors
 /// `Unavailable` where storage fails.
-pub(crate) async fn look(
+pub(super) async fn look(
     store: &Arc<dyn ObjectStore>,
     export: &Export,
     source: &Arc<Source>,

@@ -16,6 +16,7 @@ mod drift;
 mod encoded;
 mod encoding;
 mod export;
+mod export_store;
 mod format;
 mod hash;
 mod input;
@@ -35,12 +36,12 @@ mod testing;
 mod zip;
 
 pub(crate) use conform::{SOURCE_FILE, SOURCE_ROW, table_schema};
-pub(crate) use delta::{look_at_version, read_version};
 pub(crate) use drift::{Drift, drift_of, must_fail};
 pub(crate) use export::{
     Attempt, DecodedExport, Export, ExportReport, Limits, UnreadableExport, check_rejects,
-    decode_export, read_export,
+    decode_export,
 };
+pub(crate) use export_store::ExportStore;
 pub(crate) use format::{sheet_header, sheet_names, sheet_rows, text_of_avro};
 pub(crate) use hash::hash;
 pub(crate) use ledger::{
@@ -49,7 +50,6 @@ pub(crate) use ledger::{
 pub(crate) use load::{
     FileCounts, LoadReport, LoadRequest, Shrunk, Turn, load, scratch_table, shrunk,
 };
-pub(crate) use look::look;
 pub(crate) use reject::rejects_schema;
 pub(crate) use scratch::ScratchFile;
 pub(crate) use zip::Archive;

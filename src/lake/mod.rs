@@ -14,8 +14,8 @@ mod write;
 
 pub(crate) use delta_log::{DeltaLog, TableDefinition, TableIdentity};
 pub(crate) use digest::{Digest, RowHasher};
-pub(crate) use path::{is_log_entry, table_of_entry};
-pub(crate) use source_table::{SourceFile, SourceVersion, source_version};
+pub(crate) use path::{is_log_entry, log_entry, log_folder, table_of_entry, table_of_log};
+pub(crate) use source_table::{SourceFile, SourceTables, SourceVersion};
 pub(crate) use write::{Layout, WriteSpec, Written, order_of, write_table, write_whole};
 
 use crate::diagnostic::Code;

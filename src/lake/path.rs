@@ -6,12 +6,12 @@
 use crate::error::{Error, Result};
 
 /// Where a table's log lies.
-pub(super) fn log_folder(location: &str) -> String {
+pub(crate) fn log_folder(location: &str) -> String {
     format!("{location}/_delta_log")
 }
 
 /// The entry of a version in a table's log.
-pub(super) fn log_entry(location: &str, version: u64) -> String {
+pub(crate) fn log_entry(location: &str, version: u64) -> String {
     format!("{}/{version:020}.json", log_folder(location))
 }
 
@@ -26,6 +26,12 @@ pub(crate) fn table_of_entry(path: &str) -> Option<(&str, u64)> {
     let (folder, name) = path.rsplit_once("/_delta_log/")?;
     let number = name.strip_suffix(".json").filter(|n| n.len() == 20)?;
     Some((folder, number.parse().ok()?))
+}
+
+/// The folder of the table whose log a path is, or lies in.
+pub(crate) fn table_of_log(path: &str) -> Option<&str> {
+    let within = path.rsplit_once("/_delta_log/").map(|(folder, _)| folder);
+    within.or_else(|| path.strip_suffix("/_delta_log"))
 }
 
 /// Folder of a null partition value, by Hive's convention, which every reader knows.

@@ -128,7 +128,11 @@ fn arrow_fields(delta: &DeltaStruct) -> Result<Fields> {
         .collect()
 }
 
-fn arrow_type(value: &serde_json::Value, column: &str) -> Result<DataType> {
+/// The type of a column, as a schema has it.
+///
+/// # Errors
+/// `Corrupt` for one that a foreign tool brought and we do not read.
+pub(super) fn arrow_type(value: &serde_json::Value, column: &str) -> Result<DataType> {
     if let Some(name) = value.as_str() {
         return arrow_primitive(name).ok_or_else(|| unknown(name, column));
     }

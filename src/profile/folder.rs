@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::delta;
 use super::join::{Join, joins};
 use super::look::{Looked, look};
 use super::path::{Shape, shape_of};
@@ -37,11 +38,11 @@ pub(crate) struct Skipped {
     pub(crate) why: String,
 }
 
-/// Looks at a file, or at every file of a folder.
+/// Looks at a file, at a Delta table, or at every file and table of a folder.
 ///
 /// # Errors
-/// `Config` where there is no such path, or no table in it; `Input` where the one file asked for cannot be read.
-pub(crate) fn find(root: &Path) -> Result<Found> {
+/// `Config` where there is no such path, or no table in it; `Input` where the one file or table asked for cannot be read.
+pub(crate) async fn find(root: &Path) -> Result<Found> {
     let is_folder = root.is_dir();
     if !is_folder && !root.is_file() {
         return Err(Error::config(format!(
@@ -49,18 +50,22 @@ pub(crate) fn find(root: &Path) -> Result<Found> {
             root.display()
         )));
     }
-    let mut skipped = Vec::new();
-    let mut files = Vec::new();
-    if is_folder {
-        gather(root, "", 0, &mut files, &mut skipped)?;
-    } else {
-        let name = root
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        files.push((name, root.to_path_buf()));
+    let name = || {
+        let name = root.file_name().unwrap_or_default();
+        (name.to_string_lossy().into_owned(), root.to_path_buf())
+    };
+    let mut here = Gathered::default();
+    let is_delta_table = delta::is_table(root);
+    match (is_folder, is_delta_table) {
+        (true, true) => here.delta_tables.push(name()),
+        (true, false) => here.gather(root, "", 0)?,
+        (false, _) => here.files.push(name()),
     }
+    let Gathered {
+        mut files,
+        mut delta_tables,
+        mut skipped,
+    } = here;
     if files.len() + skipped.len() > MOST_FILES {
         return Err(Error::config(format!(
             "`{}` holds more than {MOST_FILES} files",
@@ -69,6 +74,7 @@ pub(crate) fn find(root: &Path) -> Result<Found> {
         .help("name the folder in which the exports lie"));
     }
     files.sort();
+    delta_tables.sort();
     let mut groups: BTreeMap<Shape, Vec<(String, PathBuf)>> = BTreeMap::new();
     for (path, file) in files {
         groups
@@ -81,9 +87,22 @@ pub(crate) fn find(root: &Path) -> Result<Found> {
     for (shape, files) in groups {
         tables.extend(tables_of(&shape, &files, &mut skipped)?);
     }
-    if let ([], [only], false) = (&tables[..], &skipped[..], is_folder) {
-        return Err(Error::input(format!("the file is no table: {}", only.why))
-            .at(root.display().to_string()));
+    for (path, folder) in delta_tables {
+        match delta::look(&folder, &path).await {
+            Ok(table) => tables.push(table.profile(&path)),
+            Err(error) => skipped.push(Skipped {
+                path,
+                why: error.to_string(),
+            }),
+        }
+    }
+    let is_one = !is_folder || is_delta_table;
+    if let ([], [only], true) = (&tables[..], &skipped[..], is_one) {
+        let what = if is_folder { "folder" } else { "file" };
+        return Err(
+            Error::input(format!("the {what} is no table: {}", only.why))
+                .at(root.display().to_string()),
+        );
     }
     let joins = joins(&tables);
     Ok(Found {
@@ -93,52 +112,58 @@ pub(crate) fn find(root: &Path) -> Result<Found> {
     })
 }
 
-fn gather(
-    folder: &Path,
-    below: &str,
-    depth: usize,
-    files: &mut Vec<(String, PathBuf)>,
-    skipped: &mut Vec<Skipped>,
-) -> Result<()> {
-    let unreadable = |error| {
-        Error::config("a folder cannot be read")
-            .at(folder.display().to_string())
-            .caused_by(error)
-    };
-    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let path = match below {
-            "" => name.clone(),
-            below => format!("{below}/{name}"),
+/// What lies in a folder and below it.
+#[derive(Debug, Default)]
+struct Gathered {
+    files: Vec<(String, PathBuf)>,
+    /// Folders of Delta tables; what lies in them is theirs.
+    delta_tables: Vec<(String, PathBuf)>,
+    skipped: Vec<Skipped>,
+}
+
+impl Gathered {
+    fn gather(&mut self, folder: &Path, below: &str, depth: usize) -> Result<()> {
+        let unreadable = |error| {
+            Error::config("a folder cannot be read")
+                .at(folder.display().to_string())
+                .caused_by(error)
         };
-        let found_no_data = skipped.len();
-        let mut skip = |why: &str| {
-            skipped.push(Skipped {
-                path: path.clone(),
-                why: why.to_string(),
-            });
-        };
-        let file = entry.path();
-        if name.starts_with('.') || files.len() + found_no_data > MOST_FILES {
-            continue;
-        } else if name.starts_with("~$") {
-            skip("somebody has it open in Excel");
-        } else if file.is_dir() {
-            match depth < DEEPEST {
-                true => gather(&file, &path, depth + 1, files, skipped)?,
-                false => skip("too deep below the folder"),
+        for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let path = match below {
+                "" => name.clone(),
+                below => format!("{below}/{name}"),
+            };
+            let file = entry.path();
+            if name.starts_with('.') || self.files.len() + self.skipped.len() > MOST_FILES {
+                continue;
+            } else if name.starts_with("~$") {
+                self.skip(path, "somebody has it open in Excel");
+            } else if file.is_dir() {
+                match depth < DEEPEST {
+                    _ if delta::is_table(&file) => self.delta_tables.push((path, file)),
+                    true => self.gather(&file, &path, depth + 1)?,
+                    false => self.skip(path, "too deep below the folder"),
+                }
+            } else if !name.contains('.') {
+                self.skip(path, "no ending that says what it is");
+            } else if is_no_data(&name) {
+                self.skip(path, "no data, by its name");
+            } else {
+                self.files.push((path, file));
             }
-        } else if !name.contains('.') {
-            skip("no ending that says what it is");
-        } else if is_no_data(&name) {
-            skip("no data, by its name");
-        } else {
-            files.push((path, file));
         }
+        self.skipped.sort_by(|one, other| one.path.cmp(&other.path));
+        Ok(())
     }
-    skipped.sort_by(|one, other| one.path.cmp(&other.path));
-    Ok(())
+
+    fn skip(&mut self, path: String, why: &str) {
+        self.skipped.push(Skipped {
+            path,
+            why: why.to_string(),
+        });
+    }
 }
 
 fn is_no_data(name: &str) -> bool {
@@ -278,7 +303,7 @@ fn widen_encoding(whole: &mut TableSketch, last: &Option<TableSketch>, model: &T
     let text = |form: &Form| match form {
         Form::Csv(form) => Some(form.text),
         Form::Ndjson(text) | Form::Json(text, _) => Some(*text),
-        Form::Xlsx(_) | Form::Avro | Form::Parquet => None,
+        Form::Xlsx(_) | Form::Avro | Form::Parquet | Form::Delta => None,
     };
     let seen = [
         text(&model.form),

@@ -13,6 +13,7 @@ mod batch;
 mod column;
 mod content;
 mod delimited;
+mod delta;
 mod dialect;
 mod distinct;
 mod draft;
@@ -32,6 +33,7 @@ mod value;
 
 pub(crate) use batch::TableLook;
 pub(crate) use column::{ColumnProfile, Frequent};
+pub(crate) use delta::is_table as is_delta_table;
 pub(crate) use draft::{Draft, SourceDraft, trial};
 pub(crate) use folder::{Found, find};
 pub(crate) use table::{LoadGuess, TableProfile};

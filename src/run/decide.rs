@@ -175,11 +175,17 @@ impl Runner {
     /// The export that has this path below `raw`, or this path on this machine or URL, of each source that has it.
     fn exports_named(&self, name: &str, observation: &Observation) -> Vec<ExportName> {
         let below_bucket = observation.raw.as_ref().and_then(|raw| {
-            let below = name.strip_prefix(&raw.location().to_string())?;
+            let below = name.strip_prefix(&raw.store.location().to_string())?;
             below.strip_prefix('/').map(str::to_string)
         });
         let below_raw = |path: &Path| -> Option<String> {
-            let root = observation.raw.as_ref()?.location().folder()?.to_path_buf();
+            let root = observation
+                .raw
+                .as_ref()?
+                .store
+                .location()
+                .folder()?
+                .to_path_buf();
             let absolute = std::path::absolute(path).ok()?;
             let absolute = std::fs::canonicalize(&absolute).unwrap_or(absolute);
             let below = absolute.strip_prefix(root).ok()?.to_str()?;

@@ -20,11 +20,11 @@ use super::report::RunReport;
 use super::source::located;
 use crate::catalog::Catalog;
 use crate::error::Result;
-use crate::ingest::{self, Drift, drift_of};
+use crate::ingest::{Drift, drift_of};
 use crate::name::TableName;
 use crate::plan::{Action, ExportState, ObservedExport, Plan, evolved_columns};
 use crate::project::{
-    Column, ColumnType, Contract, Meaning, OnDrift, Read, Source, Spanned, name_made_of,
+    Column, ColumnType, Contract, Meaning, OnDrift, Source, Spanned, name_made_of,
 };
 
 /// Exports whose headers are read at once.
@@ -127,13 +127,7 @@ impl Observation {
                 // whoever reads it says what is wrong with it
                 let Ok(export) = export else { return Ok(None) };
                 let captured = export.captures.columns.keys().cloned().collect();
-                let names = match source.read {
-                    Read::Delta(_) => ingest::look_at_version(&raw, &export).await?,
-                    _ => {
-                        let store = raw.object_store();
-                        ingest::look(&store, &export, &source, &contract, &scratch).await?
-                    }
-                };
+                let names = raw.look(&export, &source, &contract, &scratch).await?;
                 Ok(names.map(|names| Header { names, captured }))
             }
         });

@@ -6,7 +6,6 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::Serialize;
 
 use super::decision::Exclusion;
-use super::delta;
 use super::observe::{self, Observation};
 use super::report::{RefusedExport, RunReport, TableOutcome};
 use super::{Runner, receipt};
@@ -15,7 +14,7 @@ use crate::error::Result;
 use crate::ingest::{FileStatus, Ledger, LedgerEntry};
 use crate::name::{ReleaseNumber, TableName};
 use crate::plan::{ExportState, ObservedExport, overdue};
-use crate::project::{Load, Read, Source};
+use crate::project::{Load, Source};
 
 /// Reports of runs that are asked why an export was refused.
 const RUNS_ASKED: usize = 30;
@@ -175,15 +174,10 @@ impl Runner {
             return Ok((Vec::new(), Vec::new()));
         };
         let sources = || self.project.sources.values();
-        let is_matched = |path: &str| {
-            sources().any(|source| match source.read {
-                Read::Delta(_) => delta::is_of_table(source, path),
-                _ => source.patterns.iter().any(|p| p.matches(path).is_some()),
-            })
-        };
+        let is_matched = |path: &str| sources().any(|source| observe::is_of_source(source, path));
         // the lock file that Excel lays beside an open workbook
         let is_lock = |path: &str| path.rsplit('/').next().is_some_and(|n| n.starts_with("~$"));
-        let found = raw.survey("").await?;
+        let found = raw.store.survey("").await?;
         let is_export = |path: &str| {
             let mut exports = observation.found.values();
             exports.any(|exports| exports.contains_key(path))

@@ -13,7 +13,7 @@ use super::report::UnreadableReport;
 use crate::catalog::Catalog;
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
-use crate::ingest::{self, FileStatus, Ledger, LedgerEntry};
+use crate::ingest::{self, ExportStore, FileStatus, Ledger, LedgerEntry};
 use crate::lake;
 use crate::name::TableName;
 use crate::plan::{
@@ -22,7 +22,7 @@ use crate::plan::{
 };
 use crate::project::{Captures, Project, Read, Source};
 use crate::release::{Pause, Release, TableEntry, TableKind};
-use crate::store::{Listing, ObjectInfo, Store, Unreadable};
+use crate::store::{Listing, ObjectInfo, Store};
 
 /// Everything observed, for the plan and for those who execute it.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ pub(super) struct Observation {
     /// Files in `raw` that say of exports that they are whole, by path.
     pub(super) markers: BTreeMap<String, ObjectInfo>,
     /// Where exports lie; `None` where the folder does not exist.
-    pub(super) raw: Option<Store>,
+    pub(super) raw: Option<ExportStore>,
     /// Tables that other tools have compacted since the release: it is read at the version that has the same rows.
     pub(super) compacted: BTreeSet<TableName>,
     /// Every export that the ledger knows is read to see whether it is the same.
@@ -54,22 +54,22 @@ pub(super) struct FoundExport {
     pub(super) object: ObjectInfo,
     pub(super) captures: Captures,
     /// Where it cannot be read: why. It may be a folder, of which nobody knows what lies in it.
-    pub(super) unreadable: Option<Unreadable>,
+    pub(super) unreadable: Option<Error>,
 }
 
 impl FoundExport {
     /// What is there, is wanted, and cannot be read. Of its size and age nobody knows.
-    fn unreadable(unreadable: &Unreadable, captures: Captures) -> Self {
+    pub(super) fn unreadable(path: String, why: Error, captures: Captures) -> Self {
         Self {
             object: ObjectInfo {
-                path: unreadable.path.clone(),
+                path,
                 size: 0,
                 modified_at: DateTime::UNIX_EPOCH,
                 changed_at: DateTime::UNIX_EPOCH,
                 tag: None,
             },
             captures,
-            unreadable: Some(unreadable.clone()),
+            unreadable: Some(why),
         }
     }
 }
@@ -264,7 +264,7 @@ async fn look(runner: &Runner, lake: Published, as_of: DateTime<Utc>) -> Result<
         let exports = match &source.read {
             Read::Delta(read) => {
                 let known = lake.ledger.get(&source.table);
-                let versions = delta::find_versions(&listing, source, read.at, known)?;
+                let versions = delta::find_versions(&listing, source, read.at, known);
                 let named = versions.into_iter();
                 named.map(|one| (one.object.path.clone(), one)).collect()
             }
@@ -276,7 +276,7 @@ async fn look(runner: &Runner, lake: Published, as_of: DateTime<Utc>) -> Result<
         Some(raw) if listing.files.is_empty() => raw.is_missing().await?,
         _ => false,
     };
-    let raw = raw.filter(|_| !is_empty);
+    let raw = raw.filter(|_| !is_empty).map(ExportStore::new);
     let is_paused = lake.pause.is_some();
     let release = lake.release.as_ref();
     let mut observation = Observation {
@@ -364,7 +364,7 @@ fn find_exports(
                 None => continue,
                 Some(captures) => captures,
             };
-            let export = FoundExport::unreadable(one, captures);
+            let export = FoundExport::unreadable(one.path.clone(), one.error(), captures);
             found.entry(one.path.clone()).or_insert(export);
         }
         if let Some(marker) = &source.ready.marker {
@@ -378,10 +378,18 @@ fn find_exports(
     found
 }
 
+/// Whether a source takes a file, as an export or as a part of one.
+pub(super) fn is_of_source(source: &Source, path: &str) -> bool {
+    match source.read {
+        Read::Delta(_) => delta::is_of_table(source, path),
+        _ => source.patterns.iter().any(|p| p.matches(path).is_some()),
+    }
+}
+
 /// All that is known of one source's exports.
 struct Sight<'a> {
     source: &'a Source,
-    raw: Option<&'a Store>,
+    raw: Option<&'a ExportStore>,
     found: &'a BTreeMap<String, FoundExport>,
     known: &'a Ledger,
     decisions: &'a Decisions,
@@ -437,10 +445,10 @@ impl Sight<'_> {
 
     /// Whether it is a version of a Delta table that is newer than the one which `read` asks for.
     fn is_ahead(&self, entry: &LedgerEntry) -> bool {
-        let mut found = self.found.values();
-        matches!(self.source.read, Read::Delta(_))
-            && found.len() > 0
-            && found.all(|found| found.captures.ordered_at < entry.ordered_at)
+        match &self.source.read {
+            Read::Delta(read) => delta::is_ahead(entry, read.at, self.found.values()),
+            _ => false,
+        }
     }
 
     /// What an export waits for; `None` also for one that was read as it lies there.
@@ -540,6 +548,10 @@ impl Sight<'_> {
         if entry.taken_back == 0 || self.found.contains_key(path) || self.is_excluded(path) {
             return Ok(None);
         }
+        // nobody asks for it
+        if self.is_ahead(entry) {
+            return Ok(None);
+        }
         let waits = matches!(
             entry.status,
             FileStatus::RolledBack | FileStatus::Unreadable
@@ -607,13 +619,23 @@ fn lasting_tag(object: &ObjectInfo, looked_at: DateTime<Utc>) -> Option<String> 
     })
 }
 
-async fn hash(raw: &Store, object: &ObjectInfo) -> Result<String> {
-    let location = object_store::path::Path::parse(&object.path).map_err(|error| {
+async fn hash(raw: &ExportStore, object: &ObjectInfo) -> Result<String> {
+    let location = address(&object.path)?;
+    ingest::hash(&raw.store.object_store(), &location, object.size).await
+}
+
+/// Where storage has an export.
+///
+/// # Errors
+/// `Input` K0218 for a path that storage lists and does not take.
+pub(super) fn address(path: &str) -> Result<object_store::path::Path> {
+    object_store::path::Path::parse(path).map_err(|error| {
         Error::input("the export's name cannot be addressed")
-            .at(object.path.as_str())
+            .code(Code(218))
+            .at(path)
+            .help("rename the file, or let its sender choose a plain name")
             .caused_by(error)
-    })?;
-    ingest::hash(&raw.object_store(), &location, object.size).await
+    })
 }
 
 fn observed_release(release: &Release, is_paused: bool) -> ObservedRelease {

@@ -7,13 +7,13 @@ use futures::FutureExt;
 use futures::stream::{self, StreamExt};
 
 use super::execute::{Execution, TableResult};
-use super::observe::FoundExport;
+use super::observe::{FoundExport, address};
 use super::ops_tables::Ingested;
 use super::report::{RefusedExport, RunReport, TableOutcome};
 use crate::catalog::Content;
-use crate::diagnostic::Code;
+use crate::diagnostic::{Code, printable};
 use crate::engine::{self, Joins};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::{
     self, Attempt, DecodedExport, Export, FileCounts, FileStatus, Ledger, LedgerEntry, Limits,
     LoadReport, LoadRequest, Shrunk, Standing, Turn, UnreadableExport,
@@ -52,14 +52,20 @@ impl Execution {
         if let Some(error) = self.refused_before(&source, exports).await {
             return Err(error);
         }
-        let (decoded, unreadable) = self.decode(&source, exports).await?;
+        let (decoded, unreadable) = match source.read {
+            Read::Delta(_) if reload => self.decode_backwards(&source, exports).await?,
+            _ => self.decode(&source, exports, 0).await?,
+        };
+        let passed_by = passed_by(exports, &decoded, &unreadable);
         let is_first = published.is_none();
         let situation = (is_first, reload, leaving.as_slice());
         let unreadable = self.leave_out(&source, exports, &decoded, unreadable, situation);
-        let unreadable = unreadable.await?;
+        let mut unreadable = unreadable.await?;
         self.tell_given_up(&source).await?;
-        let is_read =
-            |export: &&ObservedExport| !unreadable.iter().any(|entry| entry.path == export.path);
+        let is_read = |export: &&ObservedExport| {
+            let is_unread = unreadable.iter().any(|entry| entry.path == export.path);
+            !is_unread && !passed_by.contains(&export.path)
+        };
         let exports: &[ObservedExport] =
             &exports.iter().filter(is_read).cloned().collect::<Vec<_>>();
         if exports.is_empty() && leaving.is_empty() && !reload {
@@ -74,7 +80,8 @@ impl Execution {
             self.record_ingested(&plan.table, self.refused(&source, decoded)?);
             return Err(error);
         }
-        self.refuse_gone_fallback(&source, &decoded, reload)?;
+        self.refuse_gone_fallback(&source, &decoded, &passed_by, reload)?;
+        unreadable.extend(self.not_asked_again(&source, &passed_by));
         let passed_over = self.refuse_shrunk(&source, exports, &decoded, reload)?;
         let replaced = self.replaced(&source, exports, leaving);
         let (unique, duplicates) = self.without_duplicates(&source, decoded, reload, &replaced)?;
@@ -244,11 +251,57 @@ impl Execution {
         })
     }
 
-    /// Decodes exports, as many at once as there are threads; in the order given. Those that cannot be read come apart.
+    /// Decodes what a Delta table says, where all of it is read again. The newest version is the whole truth; those before it
+    /// are read only as far as rejected records keep the last good rows of their keys. One of them that its owner has cleaned
+    /// up since, or that lacks what is declared now, is as good as gone.
+    async fn decode_backwards(
+        &self,
+        source: &Arc<Source>,
+        exports: &[ObservedExport],
+    ) -> Result<(Vec<Arc<DecodedExport>>, Vec<UnreadableExport>)> {
+        let mut decoded = Vec::new();
+        for (at, export) in exports.iter().enumerate().rev() {
+            let one = self.decode(source, std::slice::from_ref(export), at).await;
+            let (mut read, unreadable) = match one {
+                Err(error) if error.kind() == ErrorKind::Input && !decoded.is_empty() => break,
+                one => one?,
+            };
+            if decoded.is_empty() && !unreadable.is_empty() {
+                return Ok((decoded, unreadable));
+            }
+            let Some(read) = read.pop() else { break };
+            let is_whole = read.rejected_keys.rows() == 0;
+            decoded.push(read);
+            if is_whole {
+                break;
+            }
+        }
+        decoded.reverse();
+        Ok((decoded, Vec::new()))
+    }
+
+    /// Entries of exports that are not read, since a later one says it all: whoever asked for them to be read has the answer.
+    fn not_asked_again(&self, source: &Source, passed_by: &BTreeSet<String>) -> Vec<LedgerEntry> {
+        let decisions = &self.observation.decisions;
+        let ledger = self.observation.ledger.get(&source.table);
+        let entries = passed_by.iter().filter_map(|path| ledger?.entry(path));
+        let asked = entries.filter_map(|entry| {
+            let decision = decisions.reload(&source.table, &entry.path);
+            (entry.decision < decision).then(|| LedgerEntry {
+                decision,
+                ..entry.clone()
+            })
+        });
+        asked.collect()
+    }
+
+    /// Decodes exports, as many at once as there are threads; in the order given. Those that cannot be read come apart. `first`:
+    /// number of the first among all that this run decodes of the source.
     async fn decode(
         &self,
         source: &Arc<Source>,
         exports: &[ObservedExport],
+        first: usize,
     ) -> Result<(Vec<Arc<DecodedExport>>, Vec<UnreadableExport>)> {
         let contract = self.contract(&source.table).cloned();
         let contract = Arc::new(
@@ -270,7 +323,7 @@ impl Execution {
             threads: self.runner.resources.threads,
         };
         let mut decoding = Vec::with_capacity(exports.len());
-        for (number, export) in exports.iter().enumerate() {
+        for (number, export) in (first..).zip(exports) {
             let export = located(export, found.and_then(|found| found.get(&export.path)));
             let scratch = folder.join(number.to_string());
             let (source, contract) = (Arc::clone(source), Arc::clone(&contract));
@@ -282,14 +335,8 @@ impl Execution {
                     .await
                     .map_err(|error| Error::internal("decoders are gone").caused_by(error))?;
                 let export = export?;
-                if matches!(source.read, Read::Delta(_)) {
-                    return ingest::read_version(
-                        &raw, &export, &source, &contract, limits, &scratch,
-                    )
-                    .await;
-                }
-                let store = raw.object_store();
-                ingest::read_export(&store, &export, &source, &contract, limits, &scratch).await
+                raw.read(&export, &source, &contract, limits, &scratch)
+                    .await
             };
             decoding.push(decoded.boxed());
         }
@@ -409,16 +456,17 @@ impl Execution {
         &self,
         source: &Source,
         decoded: &[Arc<DecodedExport>],
+        passed_by: &BTreeSet<String>,
         reload: bool,
     ) -> Result<()> {
         if !reload || source.load != Load::Replace {
             return Ok(());
         }
         let exports = self.observation.observed.exports.get(&source.table);
-        let gone = exports
-            .into_iter()
-            .flatten()
-            .rfind(|export| export.state == ExportState::Gone && !export.is_excluded);
+        let gone = exports.into_iter().flatten().rfind(|export| {
+            let is_gone = export.state == ExportState::Gone || passed_by.contains(&export.path);
+            is_gone && !export.is_excluded
+        });
         let Some(gone) = gone else { return Ok(()) };
         let ordinals = self.ordinals(source);
         let from = ordinals.of(&gone.path)?;
@@ -437,13 +485,16 @@ impl Execution {
             return Ok(());
         };
         Err(Error::input(format!(
-            "{} rejected records keep the last good rows of their keys, and all must be read again: `{}`, which may hold them, is gone",
+            "{} rejected records keep the last good rows of their keys, and all must be read again: `{}`, which may hold them, is gone or cannot be read",
             doubtful.rejected_keys.rows(),
             gone.path
         ))
         .code(Code(208))
         .at(doubtful.report.path.as_str())
-        .help("put it back, or undo what asks for the reading: a decision about an export, or a change of the contract"))
+        .help(format!(
+            "put it back, or undo what asks for the reading: a decision about an export, or a change of the contract; `kilde exports retract {} --why TEXT` goes on without those rows",
+            printable(&gone.path)
+        )))
     }
 
     /// Exports whose rows and rejects of before do not stay: those that leave, and of those read now what the ledger knows.
@@ -738,20 +789,31 @@ pub(super) fn located(export: &ObservedExport, found: Option<&FoundExport>) -> R
             .code(Code(404))
             .at(export.path.as_str())
     })?;
-    if let Some(unreadable) = &found.unreadable {
-        return Err(unreadable.error());
+    if let Some(error) = &found.unreadable {
+        return Err(error.clone());
     }
-    let location = object_store::path::Path::parse(&export.path).map_err(|error| {
-        Error::input("the export's name cannot be addressed")
-            .at(export.path.as_str())
-            .caused_by(error)
-    })?;
     Ok(Export {
-        location,
+        location: address(&export.path)?,
         path: export.path.clone(),
         size: found.object.size,
         captures: found.captures.clone(),
     })
+}
+
+/// Exports that were to be read again and were not.
+fn passed_by(
+    exports: &[ObservedExport],
+    decoded: &[Arc<DecodedExport>],
+    unreadable: &[UnreadableExport],
+) -> BTreeSet<String> {
+    let decoded = decoded.iter().map(|export| export.report.path.as_str());
+    let tried = decoded.chain(unreadable.iter().map(|export| export.path.as_str()));
+    let tried: BTreeSet<&str> = tried.collect();
+    let exports = exports.iter().map(|export| &export.path);
+    exports
+        .filter(|path| !tried.contains(path.as_str()))
+        .cloned()
+        .collect()
 }
 
 fn too_few(source: &Source, shrunk: &Shrunk) -> Error {

@@ -136,9 +136,12 @@ impl Execution {
         let reason = entry.and_then(|entry| entry.unread.as_ref());
         let reason = reason.map_or("the export cannot be read".into(), ToString::to_string);
         let path = printable(&unread.path);
-        let error = Error::input(reason).at(path.as_ref()).help(format!(
-            "deliver it again; `kilde exports skip {path} --why TEXT` goes on without it"
-        ));
+        let error = Error::input(reason)
+            .code(Code(219))
+            .at(path.as_ref())
+            .help(format!(
+                "deliver it again; `kilde exports skip {path} --why TEXT` goes on without it"
+            ));
         let exports = self.observation.observed.exports.get(&plan.table);
         let export = exports.and_then(|all| all.iter().find(|export| export.path == unread.path));
         if let Some(export) = export {

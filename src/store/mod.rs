@@ -226,6 +226,32 @@ impl Store {
         self.location.folder().map(|folder| folder.join(path))
     }
 
+    /// Refuses what is neither file nor folder: to open a pipe is to wait for whoever writes to it. Of what is not there, its
+    /// reader says so.
+    ///
+    /// # Errors
+    /// `Input` K0715.
+    pub(crate) async fn refuse_other_than_file(&self, path: &str) -> Result<()> {
+        let Some(file) = self.local_file(path) else {
+            return Ok(());
+        };
+        let path = path.to_string();
+        blocking(move || match std::fs::metadata(file) {
+            Ok(found) if !found.is_file() && !found.is_dir() => {
+                let fault = listing::Fault::NeitherFileNorFolder;
+                let is_folder = false;
+                Err(Unreadable {
+                    path,
+                    fault,
+                    is_folder,
+                }
+                .error())
+            }
+            _ => Ok(()),
+        })
+        .await
+    }
+
     /// The whole object; `None` where there is none.
     pub(crate) async fn get(&self, path: &str) -> Result<Option<Bytes>> {
         let object = object_path(path)?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::foreign;
-use crate::sandbox::{Sandbox, zip};
+use crate::sandbox::{Sandbox, copy_folder, zip};
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -242,6 +242,61 @@ fn a_folder_of_a_small_company_is_read_whatever_its_files_look_like() {
     assert_eq!(reach["consents"]["words"], 2);
     let pipeline = place.read("pipelines/exports.yaml");
     assert!(pipeline.contains("# left out: trasig.csv.gz"), "{pipeline}");
+}
+
+/// A table of tests/data/delta_orders, whose newest version has three rows, a column that came later, and a data file that is
+/// no longer of it; beside it one that is not read.
+#[test]
+fn delta_tables_become_a_source_each_at_their_newest_version() {
+    let exports = Sandbox::empty();
+    copy_folder(
+        &repository().join("tests/data/delta_orders"),
+        &exports.path("shop/orders"),
+    );
+    exports.write(
+        "crm/kunder.csv",
+        "kundnr;e-post\n1;a@example.com\n2;b@example.com\n",
+    );
+    exports.write("shop/broken/_delta_log/00000000000000000000.json", "{}");
+    exports.write("shop/broken/part.csv", "id\n1\n");
+    let said = exports.kilde(&["profile", ".", "--json"]).ended(0);
+    let found: Value = serde_json::from_str(&said.stdout).unwrap();
+    let tables: Vec<&str> = found["tables"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|table| table["name"].as_str())
+        .collect();
+    assert_eq!(tables, ["crm/kunder.csv", "shop/orders"]);
+    assert_eq!(found["skipped"][0]["path"], "shop/broken");
+    let orders = &found["tables"][1];
+    assert_eq!(
+        (&orders["rows"], &orders["load"]),
+        (&3.into(), &"replace".into())
+    );
+    let place = built_from(&exports.path("."));
+    let rows =
+        place.query("select order_id, country, total, channel from bronze.shop_orders order by 1");
+    assert_eq!(rows[0], ["1", "SE", "10.50", ""]);
+    assert_eq!(rows[2], ["4", "SE", "7.00", "web"]);
+    let said = place.kilde(&["build"]).ended(0);
+    assert!(said.stdout.contains("Release 1 stands"), "{}", said.stdout);
+    // the table alone
+    let alone = exports.path("shop/orders");
+    let alone = alone.to_str().unwrap();
+    let said = place.kilde(&["profile", alone]).ended(0).stdout;
+    assert!(
+        said.contains("read  {delta: {}}") && said.contains("3 rows"),
+        "{said}"
+    );
+    let said = place
+        .kilde(&["init", "--from", alone, "other"])
+        .ended(2)
+        .stderr;
+    assert!(
+        said.contains("K0480") && said.contains("in which it lies"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -515,4 +570,110 @@ fn archives_avro_headers_of_two_rows_and_rows_of_sums_become_sources_that_build(
         "{}",
         said.stdout
     );
+}
+
+#[test]
+fn consents_count_by_purpose_invoices_once_and_sums_of_sheets_not_at_all() {
+    let place = Sandbox::with(&[
+        (
+            "in/Kunder.csv",
+            "Kundnr;Namn;E-post;Reklam ok?;SMS;Avregistrerad\n\
+             101;Ada Ek;ada@example.com;ja;ja;\n102;Bo Al;bo@example.com;ja;nej;2026-02-01\n\
+             103;Cia Bo;cia@example.com;nej;ja;\n104;Dan Öst;;ja;;\n",
+        ),
+        (
+            "in/Nyhetsbrev.csv",
+            "e-post;godkänt;datum\nADA@example.com;ja;2026-01-01\nada@example.com;nej;2026-02-01\ncia@example.com;ja;2026-01-05\n",
+        ),
+        (
+            "in/Avanmälda.csv",
+            "e-post;avanmäld\ncia@example.com;2026-01-06\nnobody@example.com;2026-01-07\n",
+        ),
+        (
+            "in/Fakturor.csv",
+            "Fakturanr;Rad;Kundnr;Datum;Belopp\n1;1;101;2026-01-02;10,00\n1;2;101;2026-01-02;5,00\n1;3;101;2026-01-02;1,00\n2;1;102;2026-01-03;7,50\n3;1;101;2026-02-03;7,50\n",
+        ),
+        (
+            "in/kassa.txt",
+            "Artnr   Vara      Ort      Saldo\n\
+             10001   Stol      Umeå     12.50\n10002   HatthyllanNorrköpi100.00\n\
+             10003   Lampa     Oslo      3.00\n10004   Bord      Lund     11.00\n",
+        ),
+    ]);
+    let sales = workbook(
+        &[
+            &["Försäljning per butik"],
+            &["Butik", "", "2025", "", "2026", ""],
+            &["Nr", "Namn", "antal", "kr", "antal", "kr"],
+            &["1", "Umeå", "1", "10.5", "3", "30.5"],
+            &["2", "Malmö", "2", "20.5", "4", "40.5"],
+            &["Delsumma Norr", "", "3", "31", "7", "71"],
+            &["3", "Lund", "5", "1.5", "6", "2.5"],
+            &["4", "Oslo", "5", "1.5", "6", "2.5"],
+            &["Delsumma Syd", "", "10", "3", "12", "5"],
+            &["", "", "13", "34", "19", "76"],
+        ],
+        &["A2:B2", "C2:D2", "E2:F2"],
+    );
+    place.write("in/Försäljning.xlsx", sales);
+    let stock = workbook(
+        &[
+            &["Vara", "antal"],
+            &["Skruv", "4"],
+            &["Mutter", "6"],
+            &["", "10"],
+            &["Spik", "1"],
+            &["Hake", "2"],
+            &["", "3"],
+        ],
+        &[],
+    );
+    place.write("in/Lager.xlsx", stock);
+    let said = place.kilde(&["init", "--from", "in", "."]).ended(0);
+    for line in [
+        "people: kunder",
+        "purchases: fakturor",
+        "consents: avanmalda, kunder, nyhetsbrev",
+    ] {
+        assert!(said.stdout.contains(line), "{line}: {}", said.stdout);
+    }
+    place.kilde(&["build"]).ended(0);
+    let customers = place.query(
+        "select email, purchases_count, replace(agreed_to, ', ', '+') from gold.customers order by email nulls last",
+    );
+    assert_eq!(
+        customers,
+        [
+            ["ada@example.com", "2", "reklam_ok+sms"],
+            ["bo@example.com", "1", ""],
+            ["cia@example.com", "0", ""],
+            ["", "0", "reklam_ok"],
+        ]
+    );
+    let consents = place.query(
+        "select purpose, count(*) filter (where granted) as yes, count(*) as said from gold.consents group by purpose order by purpose",
+    );
+    assert_eq!(
+        consents,
+        [
+            ["nyhetsbrev", "0", "2"],
+            ["reklam_ok", "2", "4"],
+            ["sms", "1", "3"]
+        ]
+    );
+    assert_eq!(
+        place.query("select count(*) from silver.purchases")[0][0],
+        "3"
+    );
+    let read = ledger(&place);
+    assert_eq!(read["Försäljning.xlsx"], (4, 0));
+    assert_eq!(read["Lager.xlsx"], (6, 2));
+    assert_eq!(read["kassa.txt"], (4, 0));
+    let sums = place.query(
+        "select (select sum(c_2026_kr) from bronze.forsaljning) as kr, (select sum(antal) from bronze.lager) as stock, (select max(ort) from bronze.kassa) as place",
+    );
+    assert_eq!(sums[0], ["76.00", "13", "Umeå"]);
+    let pipeline = place.read("pipelines/exports.yaml");
+    let read = "{xlsx: {header_rows: 2, skip_lines: 1, skip_footer: 1, comment: \"Delsumma\"}}";
+    assert!(pipeline.contains(read), "{pipeline}");
 }

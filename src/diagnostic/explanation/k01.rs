@@ -280,13 +280,22 @@ pub(super) const CODES: &[Explanation] = &[
         code: Code(164),
         title: "which version is meant",
         text: "`version: 12` and `timestamp: 2026-03-01` each pin the version of a Delta table that is read. A time is a day, a\n\
-               moment in `zone`, or one with a zone of its own; versions are as old as their entries in the log.",
+               moment in `zone`, or one with a zone of its own; versions are as old as the files of their entries in the log. Times\n\
+               that a table keeps within its entries (`delta.enableInCommitTimestamps`) are not asked: there, pin `version`.",
     },
     Explanation {
         code: Code(165),
         title: "several Delta tables",
         text: "`files` of a source with `read: {delta: {…}}` names the folder of one table, the one that holds `_delta_log`. Two\n\
-               tables are two sources: each has versions of its own, and the newest of one says nothing about the other.",
+               tables are two sources: each has versions of its own, and the newest of one says nothing about the other. The\n\
+               source fails, or is held; `kilde exports skip FOLDER/_delta_log` goes on without a table.",
+    },
+    Explanation {
+        code: Code(166),
+        title: "a marker beside a Delta table",
+        text: "A sender writes the entry of a version into the log of a Delta table at once, when all its files are there: there\n\
+               is no half version to wait for, and no file beside an entry that could say that it is whole. `quiet_for` still\n\
+               waits until a version has some age.",
     },
     Explanation {
         code: Code(190),
@@ -306,6 +315,7 @@ pub(super) const CODES: &[Explanation] = &[
         code: Code(192),
         title: "no such version",
         text: "The log of the Delta table lacks the version that `version` or `timestamp` asks for: it is still to come, or was\n\
-               cleaned away. Without either the newest is read.",
+               cleaned away before it was read. Without either the newest is read. The source fails, or is held. A version that\n\
+               the table in the lake holds already may be cleaned away: nobody needs its entry until all is read again.",
     },
 ];

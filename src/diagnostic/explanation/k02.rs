@@ -78,6 +78,19 @@ pub(super) const CODES: &[Explanation] = &[
                loaded before the ledger was lost, where it cannot be read again.",
     },
     Explanation {
+        code: Code(218),
+        title: "a name that storage does not take",
+        text: "Storage lists an export under a path that it cannot open again, such as one with an empty part (`a//b.csv`).\n\
+               Rename it, let its sender choose a plain name, or decide: `kilde exports skip PATH --why TEXT`.",
+    },
+    Explanation {
+        code: Code(219),
+        title: "an export that could not be read stands in the way",
+        text: "A build before this one could not read the export, and it lies there as it was. It was left out then; by what is\n\
+               declared now (`unreadable`, `--warn-error`) it must not be, or no later export says what it would have said.\n\
+               Nothing is read again to know that. Deliver it again, or decide: `kilde exports skip PATH --why TEXT`.",
+    },
+    Explanation {
         code: Code(240),
         title: "not a selection",
         text: "A selection is words with spaces between (all that any finds); a word is terms with commas between (what all\n\

@@ -111,7 +111,7 @@ pub(crate) struct Add {
     pub(crate) stats: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tags: Option<BTreeMap<String, Option<String>>>,
-    /// Never written by us; a file that has one is refused.
+    /// Never written by us; a table that has a file with one is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) deletion_vector: Option<serde_json::Value>,
 }
@@ -131,6 +131,12 @@ impl Add {
         Line::of(line)?
             .add
             .ok_or_else(|| Error::internal("a live file carries no action that adds it"))
+    }
+
+    /// Whether a deletion vector takes rows of the file.
+    pub(super) fn is_masked(&self) -> bool {
+        let vector = self.deletion_vector.as_ref();
+        vector.is_some_and(|vector| !vector.is_null())
     }
 
     /// Rows of the file, where its statistics say.

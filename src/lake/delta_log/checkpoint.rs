@@ -14,7 +14,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use url::Url;
 
 use super::action::{Add, MetaData, Protocol};
-use super::replay::{Replay, live_file};
+use super::replay::Replay;
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
 use crate::lake::path;
@@ -162,8 +162,7 @@ pub(super) async fn replay_from(
                 .deletion_vector_descriptor()
                 .map(|_| serde_json::Value::Bool(true)),
         };
-        let file = live_file(add, location)?;
-        replay.files.insert(file.path.clone(), file);
+        replay.add(add)?;
     }
     Ok(replay)
 }

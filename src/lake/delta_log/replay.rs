@@ -1,6 +1,6 @@
 //! Log entries → the table's state: what each line adds to what was before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use chrono::DateTime;
@@ -19,6 +19,8 @@ pub(super) struct Replay {
     pub(super) protocol: Option<Protocol>,
     pub(super) meta_data: Option<MetaData>,
     pub(super) files: BTreeMap<String, LiveFile>,
+    /// Those of which a deletion vector takes rows: our scan would give them back.
+    pub(super) masked: BTreeSet<String>,
 }
 
 impl Replay {
@@ -28,6 +30,7 @@ impl Replay {
         for line in &lines {
             if let Some(remove) = &line.remove {
                 self.files.remove(&remove.path);
+                self.masked.remove(&remove.path);
             }
         }
         for line in lines {
@@ -38,17 +41,27 @@ impl Replay {
                 self.meta_data = Some(meta_data);
             }
             if let Some(add) = line.add {
-                let file = live_file(add, location)?;
-                self.files.insert(file.path.clone(), file);
+                self.add(add)?;
             }
         }
+        Ok(())
+    }
+
+    /// Lays a file over the state. A deletion vector is no error yet: the file may be removed by a later entry.
+    pub(super) fn add(&mut self, add: Add) -> Result<()> {
+        match add.is_masked() {
+            true => self.masked.insert(add.path.clone()),
+            false => self.masked.remove(&add.path),
+        };
+        let file = live_file(add)?;
+        self.files.insert(file.path.clone(), file);
         Ok(())
     }
 
     /// The state at the end. `features`: those that the table may ask of its readers.
     ///
     /// # Errors
-    /// `Corrupt` where no entry defined the table, or the definition is one that we would read wrongly.
+    /// `Corrupt` where no entry defined the table, or the definition or a file is one that we would read wrongly.
     pub(super) fn finish(
         self,
         version: u64,
@@ -63,6 +76,9 @@ impl Replay {
             );
         };
         check_readable(&protocol, &meta_data, location, features)?;
+        if !self.masked.is_empty() {
+            return Err(masked(location));
+        }
         Ok(TableState {
             version,
             files: self.files,
@@ -74,21 +90,20 @@ impl Replay {
 /// A file as `release` handles it.
 ///
 /// # Errors
-/// `Corrupt` for a file with a deletion vector, some of whose rows are no longer in the table, and for one outside the
-/// table's folder.
-pub(super) fn live_file(mut add: Add, location: &str) -> Result<LiveFile> {
+/// `Corrupt` for one outside the table's folder.
+fn live_file(mut add: Add) -> Result<LiveFile> {
     path::from_log(&add.path)?;
-    if add.deletion_vector.take().is_some_and(|v| !v.is_null()) {
-        return Err(foreign(
-            "the table has files with deletion vectors",
-            location,
-        ));
-    }
+    add.deletion_vector = None;
     Ok(LiveFile {
         path: add.path.clone(),
         size: add.size,
         add: add.line(),
     })
+}
+
+/// Some rows of a file are no longer in the table.
+fn masked(location: &str) -> Error {
+    foreign("the table has files with deletion vectors", location)
 }
 
 /// One entry as `release` sees it.
@@ -119,7 +134,10 @@ pub(super) fn commit(version: u64, entry: &Bytes, app_id: &str, location: &str) 
         }
         if let Some(add) = line.add {
             commit.data_change |= add.data_change;
-            commit.adds.push(live_file(add, location)?);
+            if add.is_masked() {
+                return Err(masked(location));
+            }
+            commit.adds.push(live_file(add)?);
         }
         if let Some(info) = line.commit_info {
             let engine = info.get("engineInfo").and_then(serde_json::Value::as_str);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::super::column::ColumnProfile;
 use super::super::name::{identifier, unique};
 use super::super::read::quoted;
-use super::super::table::{LoadGuess, TableProfile};
+use super::super::table::{Form, LoadGuess, TableProfile};
 use super::one_line;
 use crate::column_type::ColumnType;
 use crate::project::Meaning;
@@ -42,8 +42,10 @@ pub(crate) struct ColumnDraft {
     /// Different values, and whether every row has one of its own.
     pub(crate) distinct: u64,
     pub(crate) filled: u64,
-    /// Values that the type does not fit.
+    /// Values that the type does not fit, or rows of sums that have none.
     pub(crate) misfits: u64,
+    /// Rows without a value are no records.
+    is_never_empty: bool,
     notes: Vec<String>,
 }
 
@@ -82,6 +84,7 @@ impl SourceDraft {
                 distinct: column.distinct,
                 filled: column.filled(),
                 misfits: column.misfits,
+                is_never_empty: false,
                 notes: Vec::new(),
             };
             // a number that stands for somebody is no amount, and its zeros count
@@ -112,6 +115,13 @@ impl SourceDraft {
             }
             columns.push(draft);
         }
+        if let Some(first) = columns.first_mut().filter(|_| table.sums > 0) {
+            first.is_never_empty = true;
+            first.misfits += table.sums;
+            first
+                .notes
+                .push("rows of sums have nothing here: they are rejected".to_string());
+        }
         if table.captures_day() {
             let name = unique("exported_on", &mut names);
             if name == "exported_on" {
@@ -124,6 +134,7 @@ impl SourceDraft {
                     distinct: table.files.len() as u64,
                     filled: table.rows,
                     misfits: 0,
+                    is_never_empty: false,
                     notes: vec!["the day in the file's name".to_string()],
                 });
             }
@@ -196,6 +207,7 @@ impl SourceDraft {
         }
         item.push_str(&format!("    read: {}\n", table.read));
         let (load, why) = match (self.load, table.files.len() > 1) {
+            _ if table.form == Form::Delta => ("replace", ""),
             (LoadGuess::Append, true) => ("append", "each file adds rows"),
             (LoadGuess::Append, false) => ("append", "the next file adds rows"),
             (LoadGuess::Replace, true) => (
@@ -207,7 +219,11 @@ impl SourceDraft {
             }
             (LoadGuess::Changes, _) => ("changes", "some of the same again, with a time of change"),
         };
-        item.push_str(&format!("    load: {load}   # guessed: {why}\n"));
+        let why = match why {
+            "" => "each version is the whole truth".to_string(),
+            why => format!("guessed: {why}"),
+        };
+        item.push_str(&format!("    load: {load}   # {why}\n"));
         if self.lacks_columns {
             item.push_str(
                 "    drift: {missing: ignore}   # some files lack a column: null in their rows\n",
@@ -326,6 +342,9 @@ impl ColumnDraft {
             self.personal
                 .map(|meaning| format!("personal: {}", meaning.name())),
         );
+        if self.is_never_empty {
+            keys.push("data_tests: [not_null]".to_string());
+        }
         let note = match self.notes.is_empty() {
             true => String::new(),
             false => format!("   # {}", one_line(&self.notes.join(" · "))),

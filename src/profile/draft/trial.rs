@@ -8,9 +8,9 @@ use datafusion::arrow::array::{Array, AsArray};
 
 use super::SourceDraft;
 use crate::error::{Error, Result};
-use crate::ingest::{Export, Limits, decode_export};
+use crate::ingest::{Attempt, Export, ExportStore, Limits, UnreadableExport};
 use crate::name::TableName;
-use crate::project::Project;
+use crate::project::{Project, Read};
 use crate::store::Store;
 
 /// Bytes of a source's exports that are tried; of more, the first ones.
@@ -42,7 +42,7 @@ pub(crate) async fn trial(project: &Project, draft: &SourceDraft, scratch: &Path
     };
     let (source, contract) = (Arc::new(source.clone()), Arc::new(contract.clone()));
     let store = Store::open(&project.raw)?;
-    let objects = store.object_store();
+    let raw = ExportStore::new(store.clone());
     let mut result = Trial::default();
     let mut bytes = 0;
     for file in &draft.profile.files {
@@ -54,7 +54,15 @@ pub(crate) async fn trial(project: &Project, draft: &SourceDraft, scratch: &Path
             .patterns
             .iter()
             .find_map(|pattern| pattern.matches(&file.path));
-        let location = object_store::path::Path::parse(&file.path).map_err(|error| {
+        let path = match source.read {
+            // the export is the newest version
+            Read::Delta(_) => match raw.newest_version(&file.path).await? {
+                Some(entry) => entry,
+                None => continue,
+            },
+            _ => file.path.clone(),
+        };
+        let location = object_store::path::Path::parse(&path).map_err(|error| {
             Error::input("the file has a name that storage cannot hold")
                 .at(&file.path)
                 .caused_by(error)
@@ -68,7 +76,7 @@ pub(crate) async fn trial(project: &Project, draft: &SourceDraft, scratch: &Path
         };
         let export = Export {
             location,
-            path: file.path.clone(),
+            path,
             size: file.size,
             captures: captures.unwrap_or_default(),
         };
@@ -76,10 +84,10 @@ pub(crate) async fn trial(project: &Project, draft: &SourceDraft, scratch: &Path
             max_record_bytes: project.max_record_bytes,
             threads: crate::parallel::cores(),
         };
-        let decoded = decode_export(&objects, &export, &source, &contract, limits, scratch).await;
-        let decoded = match decoded {
-            Ok(decoded) => decoded,
-            Err(error) => {
+        let read = raw.read(&export, &source, &contract, limits, scratch);
+        let decoded = match read.await {
+            Ok(Attempt::Decoded(decoded)) => decoded,
+            Ok(Attempt::Unreadable(UnreadableExport { error, .. })) | Err(error) => {
                 result.failure = Some(error);
                 return Ok(result);
             }

@@ -76,7 +76,7 @@ pub(super) fn resolve(
         let unreadable = check.unreadable(raw.unreadable, load);
         let member = raw.member.and_then(|member| check.member(member));
         let freshness = check.freshness(raw.freshness);
-        let ready = check.ready(raw.ready);
+        let ready = check.ready(raw.ready, &read);
         let sender = raw.sender.map(|raw| check.sender(raw, settings));
         let written_at = WrittenAt {
             table: raw.table.span,
@@ -239,7 +239,7 @@ impl Check<'_> {
                 skip_lines: raw.skip_lines.unwrap_or(0),
                 skip_footer: raw.skip_footer.unwrap_or(0),
                 until: texts(raw.until),
-                comment: None,
+                comment: raw.comment.map(|sign| sign.value.0),
             },
             conversions: conversions!(self, raw, zone),
         }
@@ -439,7 +439,7 @@ impl Check<'_> {
         }
     }
 
-    fn ready(&mut self, raw: Option<Spanned<RawReady>>) -> Ready {
+    fn ready(&mut self, raw: Option<Spanned<RawReady>>, read: &Read) -> Ready {
         let Some(raw) = raw else {
             return Ready::default();
         };
@@ -453,6 +453,13 @@ impl Check<'_> {
             ));
         }
         let marker = marker.and_then(|name| {
+            if let Read::Delta(_) = read {
+                let mistake = Mistake::new(166, "`marker` of a Delta table");
+                let help = "a version is whole once its entry is in the log: remove it";
+                self.found
+                    .push(blame(self.file, name.span, mistake.help(help)));
+                return None;
+            }
             let marker = Marker::new(&name.value);
             if marker.is_none() {
                 let mistake = Mistake::new(

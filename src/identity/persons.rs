@@ -1,0 +1,393 @@
+//! What the columns of a person say, brought into the forms in which they are compared, and the comparisons made of them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::canonical;
+use super::comparison::{Compared, Comparison, Digits, Emails, Names, Placed, Texts};
+use super::dictionary::{Dictionary, MISSING};
+use super::population::{Field, LateShared};
+use super::row::Columns;
+use super::rule::Feature;
+use super::shape::{Kind, Shape};
+use super::value::SharedValues;
+use crate::parallel;
+
+/// More different given names than this with one value, and the value says nothing of a person.
+const MOST_PEOPLE_OF_A_CONTACT: u32 = 20;
+
+const MOST_PEOPLE_OF_AN_ADDRESS: u32 = 40;
+
+/// What says who a record is of, in the forms in which it is compared.
+pub(super) struct Persons {
+    given: Option<Dictionary>,
+    family: Option<Dictionary>,
+    birth_date: Option<Dictionary>,
+    email: Option<Dictionary>,
+    phone: Option<Dictionary>,
+    street: Option<Dictionary>,
+    postcode: Option<Dictionary>,
+    /// Street and postcode as one.
+    place: Option<Dictionary>,
+    national_id: Option<Dictionary>,
+    pub(super) shared: SharedValues,
+    /// Values that more people share than one would, though the model does not know it.
+    pub(super) late: Vec<LateShared>,
+}
+
+impl Persons {
+    /// Reads columns; values that more people share than one would are forgotten: those known, or those found here. `rows`
+    /// of the columns are there, what stands behind them is gone.
+    pub(super) fn new(
+        columns: Vec<(Field, Dictionary)>,
+        rows: u32,
+        known: Option<&SharedValues>,
+        threads: usize,
+    ) -> Self {
+        let readings: Vec<(Reading, &Dictionary)> = readings(&columns);
+        let read = parallel::map(threads, &readings, |(reading, column)| {
+            column.map(reading.form)
+        });
+        let mut forms: Vec<(Field, Dictionary)> =
+            readings.iter().map(|(r, _)| r.field).zip(read).collect();
+        drop(columns);
+        let mut take = |field| {
+            let place = forms.iter().position(|(of, _)| *of == field)?;
+            Some(forms.swap_remove(place).1)
+        };
+        let (given, family) = (take(Field::GivenName), take(Field::FamilyName));
+        let (given, family) = in_one_numbering(given, family);
+        let birth_date = take(Field::BirthDate);
+        let (mut email, mut phone) = (take(Field::Email), take(Field::Phone));
+        let (mut street, postcode) = (take(Field::Address), take(Field::Postcode));
+        let mut national_id = take(Field::NationalId);
+        let mut shared = SharedValues::default();
+        let mut late = Vec::new();
+        let find = |field, column: &Dictionary, most| {
+            let bad = given
+                .as_ref()
+                .map(|given| bad_codes(column, given, rows, most));
+            let bad = bad.unwrap_or_default();
+            let codes: Vec<u32> = match known {
+                Some(known) => known.codes(field, column),
+                None => bad.iter().map(|(code, _)| *code).collect(),
+            };
+            let unknown = bad
+                .iter()
+                .filter(|(code, _)| codes.binary_search(code).is_err());
+            let late = unknown.map(|(code, records)| LateShared {
+                field,
+                mark: column.mark(*code),
+                records: *records,
+            });
+            let late: Vec<LateShared> = late.collect();
+            (codes, late)
+        };
+        let mut contacts = [
+            (Field::Email, &mut email),
+            (Field::Phone, &mut phone),
+            (Field::NationalId, &mut national_id),
+        ];
+        let bad = parallel::map(threads, &contacts, |(field, column)| {
+            let column: &Option<Dictionary> = column;
+            let column = column.as_ref();
+            column.map(|column| find(*field, column, MOST_PEOPLE_OF_A_CONTACT))
+        });
+        for ((field, column), bad) in contacts.iter_mut().zip(bad) {
+            if let (Some(column), Some((bad, of_field))) = (column, bad) {
+                shared.insert(*field, column, &bad);
+                late.extend(of_field);
+                if !bad.is_empty() {
+                    column.forget(|code| bad.binary_search(&code).is_ok());
+                }
+            }
+        }
+        let place = place_of(&street, &postcode);
+        let place = match (place, &mut street) {
+            (Some(place), Some(street)) => {
+                let (bad, of_field) = find(Field::Address, &place, MOST_PEOPLE_OF_AN_ADDRESS);
+                late.extend(of_field);
+                shared.insert(Field::Address, &place, &bad);
+                if bad.is_empty() {
+                    Some(place)
+                } else {
+                    street.forget_rows(|row| bad.binary_search(&place.codes[row]).is_ok());
+                    place_of(&Some(street.clone()), &postcode)
+                }
+            }
+            (place, _) => place,
+        };
+        Self {
+            given,
+            family,
+            birth_date,
+            email,
+            phone,
+            street,
+            postcode,
+            place,
+            national_id,
+            shared,
+            late,
+        }
+    }
+
+    /// What rules ask for besides the columns as they are compared.
+    pub(super) fn derived(&self, threads: usize) -> BTreeMap<Feature, Dictionary> {
+        let forms: [(Feature, &Option<Dictionary>, Form); 6] = [
+            // what takes longest first
+            (Feature::EmailUser, &self.email, canonical::email_user),
+            (Feature::Given, &self.given, canonical::first_word),
+            (Feature::GivenInitial, &self.given, canonical::initial),
+            (Feature::Family, &self.family, canonical::name_whole),
+            (Feature::FamilyBeginning, &self.family, |name| {
+                canonical::beginning(name, 4)
+            }),
+            (Feature::BirthYear, &self.birth_date, |date| {
+                date.get(..4).map(str::to_string)
+            }),
+        ];
+        let mut found = parallel::map(threads, &forms, |(_, column, form)| {
+            column.as_ref().map(|column| column.map(form))
+        });
+        let features = forms.iter().map(|(feature, ..)| *feature);
+        let found = features.zip(found.drain(..));
+        let mut derived: BTreeMap<Feature, Dictionary> = found
+            .filter_map(|(feature, column)| Some((feature, column?)))
+            .collect();
+        if let (Some(given), Some(family)) = (&self.given, &self.family) {
+            derived.insert(Feature::Names, given.pair_in_any_order(family));
+        }
+        derived
+    }
+
+    /// Where in a row that stands which rules can ask two records to agree on.
+    pub(super) fn places(
+        &self,
+        derived: &BTreeMap<Feature, Dictionary>,
+        columns: &mut Columns,
+    ) -> BTreeMap<Feature, usize> {
+        let compared = [
+            (Feature::NationalId, &self.national_id),
+            (Feature::Email, &self.email),
+            (Feature::Phone, &self.phone),
+            (Feature::BirthDate, &self.birth_date),
+            (Feature::Street, &self.street),
+            (Feature::Postcode, &self.postcode),
+            (Feature::Place, &self.place),
+        ];
+        let compared = compared
+            .into_iter()
+            .filter_map(|(feature, column)| Some((feature, column.as_ref()?)));
+        let derived = derived.iter().map(|(feature, column)| (*feature, column));
+        let all = compared.chain(derived);
+        all.map(|(feature, column)| (feature, columns.place(column)))
+            .collect()
+    }
+
+    /// The comparisons that the columns make; in those of `plain` kinds a rare value counts no more than a common one.
+    pub(super) fn comparisons(
+        self,
+        mut derived: BTreeMap<Feature, Dictionary>,
+        plain: &[Kind],
+        columns: &mut Columns,
+        threads: usize,
+    ) -> Vec<Compared> {
+        let mut comparisons = Vec::new();
+        let mut compare = |kind: Kind, by: Comparison| {
+            comparisons.push(Compared {
+                shape: Arc::new(Shape::of(kind)),
+                by,
+                counts_rarity: !plain.contains(&kind),
+            });
+        };
+        let Self {
+            given,
+            family,
+            birth_date,
+            email,
+            phone,
+            street,
+            postcode,
+            place,
+            national_id,
+            ..
+        } = self;
+        let user = derived.remove(&Feature::EmailUser);
+        let emails = email.zip(user).map(|(email, user)| {
+            let stem = family.as_ref().map(|family| family.map(canonical::stem));
+            let given = derived.get(&Feature::Given);
+            let is_name = is_made_of_names(&user, given, stem.as_ref(), threads);
+            Emails::new(email, user, is_name, columns, threads)
+        });
+        let mut names =
+            |column: Dictionary| Arc::new(Names::new(Placed::new(column, columns), threads));
+        let (given, family) = (given.map(&mut names), family.map(&mut names));
+        if let Some(given) = &given {
+            let (given, family) = (Arc::clone(given), family.clone());
+            compare(Kind::GivenName, Comparison::Given { given, family });
+        }
+        if let Some(family) = family {
+            compare(Kind::FamilyName, Comparison::Family { given, family });
+        }
+        let mut placed = |column: Dictionary| Placed::new(column, columns);
+        if let Some(days) = birth_date {
+            let days = Digits::new(placed(days), threads);
+            compare(Kind::BirthDate, Comparison::BirthDate(days));
+        }
+        if let Some(emails) = emails {
+            compare(Kind::Email, Comparison::Email(emails));
+        }
+        if let Some(numbers) = phone {
+            let numbers = Digits::new(placed(numbers), threads);
+            compare(Kind::Phone, Comparison::Phone(numbers));
+        }
+        if street.is_some() || postcode.is_some() {
+            let by = Comparison::Address {
+                street: street.map(|street| Texts::new(placed(street), threads)),
+                postcode: postcode.map(&mut placed),
+                place: place.map(&mut placed),
+            };
+            compare(Kind::Address, by);
+        }
+        if let Some(ids) = national_id {
+            let ids = Digits::new(placed(ids), threads);
+            compare(Kind::NationalId, Comparison::NationalId(ids));
+        }
+        comparisons
+    }
+}
+
+/// By row, 1 where the user of its e-mail is made of its name.
+fn is_made_of_names(
+    users: &Dictionary,
+    given: Option<&Dictionary>,
+    stems: Option<&Dictionary>,
+    threads: usize,
+) -> Vec<u32> {
+    const ROWS: usize = 1 << 14;
+    let mut found = vec![0; users.codes.len()];
+    let chunks = found.chunks_mut(ROWS).enumerate().collect();
+    parallel::for_each(threads, chunks, |(chunk, found): (usize, &mut [u32])| {
+        for (row, found) in (chunk * ROWS..).zip(found) {
+            let user = users.text_of(row);
+            let given = given.and_then(|names| names.text_of(row));
+            let stem = stems.and_then(|names| names.text_of(row));
+            let is_name = |user| canonical::is_made_of_name(user, given, stem);
+            *found = user.is_some_and(is_name).into();
+        }
+    });
+    found
+}
+
+/// Street and postcode as one; the street alone where there are no postcodes.
+fn place_of(street: &Option<Dictionary>, postcode: &Option<Dictionary>) -> Option<Dictionary> {
+    match (street, postcode) {
+        (Some(street), Some(postcode)) => Some(street.pair(postcode)),
+        (street, _) => street.clone(),
+    }
+}
+
+/// Brings a text into the form in which it is compared.
+type Form = fn(&str) -> Option<String>;
+
+/// How one column is read.
+struct Reading {
+    field: Field,
+    form: Form,
+}
+
+/// The form that a column of a field is brought into.
+pub(super) fn form_of(field: Field) -> Form {
+    match field {
+        Field::GivenName | Field::FamilyName | Field::FullName => canonical::name,
+        Field::BirthDate => canonical::date,
+        Field::Email => canonical::email,
+        Field::Phone => canonical::phone,
+        Field::Address => canonical::address,
+        Field::Postcode => canonical::code,
+        Field::NationalId => canonical::national_id,
+    }
+}
+
+/// The columns with the form that each is brought into; a full name gives what no column of its own does.
+fn readings(columns: &[(Field, Dictionary)]) -> Vec<(Reading, &Dictionary)> {
+    let has = |field| columns.iter().any(|(of, _)| *of == field);
+    let mut readings = Vec::new();
+    for (field, column) in columns {
+        if *field == Field::FullName {
+            let parts: [(Field, Form); 2] =
+                [(Field::GivenName, given_of), (Field::FamilyName, family_of)];
+            for (field, form) in parts {
+                if !has(field) {
+                    readings.push((Reading { field, form }, column));
+                }
+            }
+            continue;
+        }
+        let (field, form) = (*field, form_of(*field));
+        readings.push((Reading { field, form }, column));
+    }
+    readings
+}
+
+/// Names whose equal texts have equal numbers in both columns.
+fn in_one_numbering(
+    given: Option<Dictionary>,
+    family: Option<Dictionary>,
+) -> (Option<Dictionary>, Option<Dictionary>) {
+    let (Some(given), Some(family)) = (&given, &family) else {
+        return (given, family);
+    };
+    let texts = |column: &Dictionary| 0..column.len() as u32;
+    let all = texts(given).map(|code| given.text(code));
+    let both = Dictionary::encode(all.chain(texts(family).map(|code| family.text(code))));
+    let (first, second) = both.codes.split_at(given.len());
+    let numbered = |column: &Dictionary, numbers: &[u32]| {
+        let rows = column.codes.iter();
+        let rows = rows.map(|code| numbers.get(*code as usize).copied());
+        both.with_rows(rows.map(|code| code.unwrap_or(MISSING)).collect())
+    };
+    (Some(numbered(given, first)), Some(numbered(family, second)))
+}
+
+fn given_of(full: &str) -> Option<String> {
+    match full.split_once(',') {
+        Some((_, given)) => canonical::name(given),
+        None => canonical::name(full.trim().rsplit_once(char::is_whitespace)?.0),
+    }
+}
+
+fn family_of(full: &str) -> Option<String> {
+    match full.split_once(',') {
+        Some((family, _)) => canonical::name(family),
+        None => canonical::name(full.trim().rsplit(char::is_whitespace).next()?),
+    }
+}
+
+/// The codes of values that more people share than one would, sorted, and the records of each; of the first `rows`.
+fn bad_codes(column: &Dictionary, given: &Dictionary, rows: u32, most: u32) -> Vec<(u32, u32)> {
+    let mut counts = vec![0; column.len()];
+    let there = column.codes.iter().take(rows as usize);
+    for code in there.filter(|code| **code != MISSING) {
+        counts[*code as usize] += 1;
+    }
+    let is_common = |code: u32| counts.get(code as usize).is_some_and(|count| *count > most);
+    let rows = column
+        .codes
+        .iter()
+        .zip(given.codes.iter())
+        .take(rows as usize);
+    let mut pairs: Vec<(u32, u32)> = rows
+        .filter(|(code, name)| **code != MISSING && **name != MISSING && is_common(**code))
+        .map(|(code, name)| (*code, *name))
+        .collect();
+    pairs.sort_unstable();
+    pairs.dedup();
+    let groups = pairs.chunk_by(|one, other| one.0 == other.0);
+    groups
+        .filter(|names| names.len() > most as usize)
+        .filter_map(|names| Some(names.first()?.0))
+        .map(|code| (code, counts[code as usize]))
+        .collect()
+}
