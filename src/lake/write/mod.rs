@@ -132,7 +132,7 @@ pub(crate) async fn write_table(
     let node: Arc<dyn ExecutionPlan> = Arc::new(WriteExec::try_new(input, Arc::clone(&spec))?);
     let pool = Arc::clone(context.memory_pool());
     let rows = watched(&node, &pool, drain(&node, &context, at_once)).await?;
-    Ok(merge(rows, &spec))
+    merge(rows, &spec)
 }
 
 /// One task a partition, so many at once; dropping the set, as an error or a cancelled build does, stops them all.
@@ -168,7 +168,7 @@ async fn drain(
     Ok(rows)
 }
 
-fn merge(mut rows: Vec<FileRow>, spec: &WriteSpec) -> Written {
+fn merge(mut rows: Vec<FileRow>, spec: &WriteSpec) -> Result<Written> {
     rows.sort_by(|a, b| a.path.cmp(&b.path));
     let mut written = Written {
         counters: vec![0; spec.counters.len()],
@@ -185,12 +185,12 @@ fn merge(mut rows: Vec<FileRow>, spec: &WriteSpec) -> Written {
         if let Some(total) = &mut written.duplicate_keys {
             *total += row.duplicate_keys;
         }
-        written.files.push(written_file(row, spec));
+        written.files.push(written_file(row, spec)?);
     }
-    written
+    Ok(written)
 }
 
-fn written_file(row: FileRow, spec: &WriteSpec) -> WrittenFile {
+fn written_file(row: FileRow, spec: &WriteSpec) -> Result<WrittenFile> {
     let add = Add {
         path: path::to_log(&row.path),
         partition_values: spec
@@ -206,11 +206,11 @@ fn written_file(row: FileRow, spec: &WriteSpec) -> WrittenFile {
         tags: None,
         deletion_vector: None,
     };
-    WrittenFile {
+    Ok(WrittenFile {
         live: LiveFile {
             path: add.path.clone(),
             size: row.size,
-            add: add.line(),
+            add: add.line()?,
         },
         data: DataFile {
             path: row.path,
@@ -218,7 +218,7 @@ fn written_file(row: FileRow, spec: &WriteSpec) -> WrittenFile {
             rows: row.digest.rows,
             partition_values: row.partition_values,
         },
-    }
+    })
 }
 
 /// A spec that does not fit its plan or its own columns.
