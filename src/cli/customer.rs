@@ -149,7 +149,7 @@ fn as_text(portrait: &Portrait, project: &Project, limit: usize) -> Result<Strin
     let last: Vec<&PortraitTable> = of(Part::Events)
         .filter(|table| !table.is_told_again)
         .collect();
-    text.push_str(&in_time(&last, project, limit)?);
+    text.push_str(&in_time(&last, &portrait.id, project, limit)?);
     text.push_str(&looked_at(portrait));
     Ok(text)
 }
@@ -272,7 +272,7 @@ fn rows(table: &PortraitTable, most: usize) -> Result<String> {
 }
 
 /// One line for each thing that happened, the newest first, whatever table tells it.
-fn in_time(tables: &[&PortraitTable], project: &Project, limit: usize) -> Result<String> {
+fn in_time(tables: &[&PortraitTable], id: &str, project: &Project, limit: usize) -> Result<String> {
     let mut lines: Vec<(Option<i64>, usize, Vec<String>)> = Vec::new();
     let mut all = 0;
     for (at, table) in tables.iter().enumerate() {
@@ -292,7 +292,7 @@ fn in_time(tables: &[&PortraitTable], project: &Project, limit: usize) -> Result
             let line = vec![
                 when.unwrap_or_default(),
                 table.table.to_string(),
-                cut(&told(table, cells), LINE),
+                cut(&told(table, id, cells), LINE),
             ];
             lines.push((micros, at, line));
         }
@@ -338,7 +338,7 @@ fn is_date(table: &PortraitTable) -> bool {
 }
 
 /// What a row says beside whose it is and when: words as they are, other values with their column.
-fn told(table: &PortraitTable, cells: &[String]) -> String {
+fn told(table: &PortraitTable, id: &str, cells: &[String]) -> String {
     let schema = table.rows.schema();
     let parts = schema
         .fields()
@@ -347,7 +347,7 @@ fn told(table: &PortraitTable, cells: &[String]) -> String {
         .filter_map(|(field, cell)| {
             let name = field.name();
             let is_known = table.found_by.contains(name) || table.time.as_ref() == Some(name);
-            if is_known || cell.is_empty() || name.starts_with('_') {
+            if is_known || cell.is_empty() || cell == id || name.starts_with('_') {
                 return None;
             }
             match field.data_type() {

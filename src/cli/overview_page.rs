@@ -212,7 +212,7 @@ fn missing(overview: &Overview) -> String {
             if let Some(agreed) = people.and_then(|people| people.agreed) {
                 let _ = write!(
                     words,
-                    "; {} said yes by e-mail address",
+                    "; {} said yes to something and did not take it back",
                     plural_people(agreed)
                 );
             }

@@ -48,12 +48,15 @@ pub(super) fn bar(part: u64, whole: u64) -> String {
     )
 }
 
-/// The file appears when it is whole.
+/// The file appears when it is whole, its folder with it.
 pub(super) fn write(file: &Path, text: &str) -> Result<()> {
     let part = part_of(file);
-    let written = std::fs::write(&part, text).and_then(|()| std::fs::rename(&part, file));
+    let folder = file.parent().unwrap_or(file);
+    let written = std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(&part, text))
+        .and_then(|()| std::fs::rename(&part, file));
     written.map_err(|error| {
-        Error::config("the page cannot be written")
+        Error::config("the file cannot be written")
             .at(file.display().to_string())
             .caused_by(error)
     })

@@ -45,7 +45,11 @@ impl Why {
         let project = Arc::new(options.project()?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let runner = options.runner(&project, &clock)?;
-        if self.other.is_some() || why_match::is_id(&self.asked) {
+        let is_of_person = self.other.is_some() || why_match::is_id(&self.asked);
+        if is_of_person && project.matches.is_empty() {
+            return Err(no_match(&self.asked));
+        }
+        if is_of_person {
             let as_of = as_of(self.as_of.as_deref(), &project, clock.now())?;
             return self.who_is_who(options, &project, &runner, as_of).await;
         }
@@ -54,6 +58,7 @@ impl Why {
                 let as_of = as_of(self.as_of.as_deref(), &project, clock.now())?;
                 return self.who_is_who(options, &project, &runner, as_of).await;
             }
+            Err(_) if why_match::is_of_person(&self.asked) => return Err(no_match(&self.asked)),
             found => found?,
         };
         if self.html.is_some() || self.json {
@@ -121,6 +126,14 @@ impl Why {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// An id or a record, where SQL alone says who is who.
+fn no_match(asked: &str) -> Error {
+    Error::config("no match step of this project weighs records, so that nothing could tell why they are one person or two")
+        .help(format!(
+            "`kilde customer {asked}` shows whose it is, with every record behind them; `- match:` finds out who is who by evidence (docs/identity.md)"
+        ))
 }
 
 fn json(story: &impl serde::Serialize) -> Result<String> {

@@ -151,7 +151,11 @@ pub(super) fn remarks(story: &PairStory) -> Vec<String> {
     let mut remarks = Vec::new();
     let is_same = story.weight >= story.same_from;
     match (story.decided_by, is_same, story.is_one) {
-        (Some(decided), _, _) => remarks.push(format!("the weight does not count: {decided}")),
+        (Some(decided), _, _) => {
+            remarks.push(format!("the weight does not count: {decided}"));
+            let against = story.contradicted_by.iter();
+            remarks.extend(against.map(|against| format!("which does not hold: {against}")));
+        }
         (None, true, false) => remarks.push(
             "parted nevertheless: other records of the two speak against it (`kilde why` with either id)".to_string(),
         ),

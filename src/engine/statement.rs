@@ -208,6 +208,32 @@ impl Statement {
             .find(|placed| matches!(&placed.token, Token::Word(word) if word.keyword == keyword))
             .map(|placed| placed.span)
     }
+
+    /// The first place where keywords are written one behind the other.
+    pub(super) fn phrase(&self, words: &[Keyword]) -> Option<Span> {
+        phrase(&self.tokens, words, 0)
+    }
+}
+
+/// The first place from `from` on where keywords are written one behind the other.
+fn phrase(tokens: &[PlacedToken], words: &[Keyword], from: usize) -> Option<Span> {
+    let keyword = |placed: &PlacedToken| match &placed.token {
+        Token::Word(word) if word.quote_style.is_none() => Some(word.keyword),
+        _ => None,
+    };
+    let written = tokens.windows(words.len());
+    written
+        .filter(|found| found[0].span.start >= from)
+        .find(|found| {
+            found
+                .iter()
+                .map(keyword)
+                .eq(words.iter().copied().map(Some))
+        })
+        .map(|found| Span {
+            start: found[0].span.start,
+            end: found[words.len() - 1].span.end,
+        })
 }
 
 /// SQL as a session of DataFusion must be given it to read it as kilde does: an argument that begins `status = …` is a

@@ -138,6 +138,20 @@ impl Explainer {
             .collect()
     }
 
+    /// The first pair between two groups of records that may not be one, and what says so.
+    pub(crate) fn kept_apart(&self, one: &[u32], other: &[u32]) -> Option<(u32, u32, DecidedBy)> {
+        let pairs = one.iter().flat_map(|a| other.iter().map(move |b| (*a, *b)));
+        let mut decided = pairs.filter_map(|(a, b)| {
+            let by = self.decided_by(a.min(b), a.max(b))?;
+            Some((a, b, by))
+        });
+        decided.find(|(_, _, by)| match by {
+            DecidedBy::Person(decision) => *decision != Decision::Same,
+            DecidedBy::Must => false,
+            DecidedBy::Cannot => true,
+        })
+    }
+
     fn decided_by(&self, one: u32, other: u32) -> Option<DecidedBy> {
         match self.population.decision(one, other) {
             Some(decision) if decision != Decision::Open => Some(DecidedBy::Person(decision)),

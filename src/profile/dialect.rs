@@ -270,6 +270,36 @@ pub(super) fn first_row(rows: &[Vec<Field>], width: usize) -> (usize, bool, f64)
     (first, has_header, confidence)
 }
 
+/// Whether the first row names groups of columns and the second the columns in them: it has gaps where that one has none, and
+/// names or years elsewhere. How sure that is, from 0 to 1.
+pub(super) fn grouped_header(rows: &[Vec<Field>]) -> Option<f64> {
+    let [groups, names, ..] = rows else {
+        return None;
+    };
+    let text = |field: &Field| field.text.trim().to_string();
+    let is_year = |text: &str| {
+        text.len() == 4
+            && (text.starts_with("19") || text.starts_with("20"))
+            && text.parse::<u16>().is_ok()
+    };
+    let filled: Vec<String> = groups
+        .iter()
+        .map(text)
+        .filter(|text| !text.is_empty())
+        .collect();
+    let has_gap = groups
+        .iter()
+        .zip(names)
+        .any(|(above, below)| text(above).is_empty() && !text(below).is_empty());
+    let are_groups = filled.len() > 1
+        && filled.iter().any(|text| is_year(text))
+        && filled.iter().all(|text| is_year(text) || is_word(text));
+    let is_named = |field: &Field| is_word(&text(field));
+    let body: Vec<&[Field]> = rows[1..].iter().map(|row| &row[..]).collect();
+    let (has_header, confidence) = header(&body);
+    (has_gap && are_groups && has_header && names.iter().all(is_named)).then_some(confidence)
+}
+
 /// Rows that name the columns of a sheet whose first such row has gaps, as merged cells leave them: further rows of words
 /// only, over columns of numbers or days.
 pub(super) fn header_rows(rows: &[Vec<Field>]) -> usize {
@@ -388,6 +418,14 @@ mod tests {
             ["2", "Bo", "y", "2"],
         ]);
         assert_eq!(header_rows(&plain), 1);
+        let years = rows(&[
+            ["Butik", "", "2025", ""],
+            ["Nr", "Namn", "antal", "kr"],
+            ["1", "Umeå", "3", "1.5"],
+            ["2", "Oslo", "4", "2"],
+        ]);
+        assert!(!first_row(&years, 4).1 && grouped_header(&years).is_some());
+        assert!(grouped_header(&years[1..]).is_none() && grouped_header(&merged).is_none());
     }
 
     fn dialect(text: &str) -> (String, usize, Option<Vec<String>>) {

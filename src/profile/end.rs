@@ -106,7 +106,11 @@ pub(super) fn unnamed(text: &str, dialect: &Dialect) -> Option<(usize, String)> 
 }
 
 fn amount(text: &str) -> Option<f64> {
-    match shape(text.trim()) {
+    let text = text.trim();
+    if !text.ends_with(|c: char| c.is_ascii_digit() || matches!(c, ')' | '-' | '%')) {
+        return None;
+    }
+    match shape(text) {
         Shape::Number(number) => Some(number.value),
         _ => None,
     }
@@ -136,6 +140,66 @@ pub(super) fn subtotal(text: &str) -> Option<&str> {
     let next = text[word.len()..].chars().next();
     next.is_none_or(|next| !next.is_alphanumeric())
         .then_some(word)
+}
+
+/// Rows of sums that no word names: they begin with nothing, and their numbers are the sums of the rows above, of all or of those
+/// since the last such row.
+#[derive(Default)]
+pub(super) struct Sums {
+    all: Vec<f64>,
+    since: Vec<f64>,
+    rows_since: u64,
+    /// Rows of sums.
+    pub(super) found: u64,
+    /// Other rows that begin with nothing.
+    pub(super) others: u64,
+    /// Whether the last row was one of sums.
+    pub(super) is_last: bool,
+}
+
+impl Sums {
+    /// Takes a row; whether it is one of sums.
+    pub(super) fn take<'v>(&mut self, cells: impl Iterator<Item = &'v str> + Clone) -> bool {
+        let begins_with_nothing = cells
+            .clone()
+            .next()
+            .is_none_or(|cell| cell.trim().is_empty());
+        self.is_last = begins_with_nothing && self.is_sum(cells.clone());
+        if self.is_last {
+            self.found += 1;
+            self.since.clear();
+            self.rows_since = 0;
+            return true;
+        }
+        self.others += u64::from(begins_with_nothing);
+        self.rows_since += 1;
+        for (at, amount) in cells.map(amount).enumerate() {
+            for sums in [&mut self.all, &mut self.since] {
+                sums.resize(sums.len().max(at + 1), 0.0);
+                sums[at] += amount.unwrap_or(0.0);
+            }
+        }
+        false
+    }
+
+    fn is_sum<'v>(&self, cells: impl Iterator<Item = &'v str>) -> bool {
+        let filled = cells
+            .enumerate()
+            .filter(|(_, cell)| !cell.trim().is_empty());
+        let amounts: Option<Vec<(usize, f64)>> =
+            filled.map(|(at, cell)| Some((at, amount(cell)?))).collect();
+        let Some(amounts) = amounts.filter(|amounts| amounts.iter().any(|(_, said)| *said != 0.0))
+        else {
+            return false;
+        };
+        let fits = |sums: &[f64]| {
+            amounts.iter().all(|(at, said)| {
+                let sum = sums.get(*at).copied().unwrap_or(0.0);
+                (said - sum).abs() <= 0.005 + sum.abs() * 1e-9
+            })
+        };
+        (self.rows_since > 1 && fits(&self.since)) || (self.rows_since != 1 && fits(&self.all))
+    }
 }
 
 /// The rows of a sheet, the last of them held back until it is known whether they are records.
@@ -231,6 +295,17 @@ mod tests {
         let text = "shop;kr\nUmeå;2\nDelsumma;2\nOslo;3\nDelsumma;3\nSubtotala AB;1\n";
         assert_eq!(subtotals(text).as_deref(), Some("Delsumma"));
         assert_eq!(subtotals("shop;kr\nDelsumma;2\ndelsumma;1\n"), None);
+    }
+
+    #[test]
+    fn sums_without_a_word_are_told_wherever_they_stand() {
+        let mut sums = Sums::default();
+        let rows = [
+            "a;1;2", "b;3;4", ";4;6", "c;1;1", "d;1;2", ";2;3", ";6;9", ";5;",
+        ];
+        let told: Vec<bool> = rows.iter().map(|row| sums.take(row.split(';'))).collect();
+        assert_eq!(told, [false, false, true, false, false, true, true, false]);
+        assert_eq!((sums.found, sums.others, sums.is_last), (3, 1, false));
     }
 
     #[test]

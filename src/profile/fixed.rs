@@ -1,4 +1,4 @@
-//! Text in columns of a fixed width, told by the places at which no line has anything.
+//! Text in columns of a fixed width, told by the places at which no line has anything, or where one kind of text ends.
 
 use super::value::{Shape, shape};
 
@@ -9,7 +9,8 @@ const FEWEST: usize = 5;
 /// What stands between fields, where a text is of another kind.
 const DELIMITERS: [char; 6] = [',', ';', '|', '~', '^', '\t'];
 
-/// Widths of the fields in characters; `None` where the text is not of that kind. Fields that touch in some line are one.
+/// Widths of the fields in characters; `None` where the text is not of that kind. Fields that touch in every line are one, unless
+/// a number ends where a word begins.
 pub(super) fn widths(text: &str) -> Option<Vec<usize>> {
     let lines = text
         .lines()
@@ -36,8 +37,16 @@ pub(super) fn widths(text: &str) -> Option<Vec<usize>> {
             .iter()
             .all(|line| line.get(at).is_none_or(|c| *c == ' '))
     };
-    let starts: Vec<usize> = (0..longest)
-        .filter(|at| !is_blank(*at) && (*at == 0 || is_blank(at - 1)))
+    let is_start = |at: usize| match at {
+        0 => !is_blank(0),
+        at => !is_blank(at) && (is_blank(at - 1) || touch(&lines, at)),
+    };
+    let starts: Vec<usize> = (0..longest).filter(|at| is_start(*at)).collect();
+    let ends = starts.iter().skip(1).copied().chain([longest]);
+    let parts = starts.iter().copied().zip(ends);
+    let starts: Vec<usize> = parts
+        .flat_map(|(start, end)| [Some(start), number_behind(&lines, start, end)])
+        .flatten()
         .collect();
     let last = *starts.last()?;
     let reached = lines.iter().filter(|line| line.len() > last).count();
@@ -48,6 +57,57 @@ pub(super) fn widths(text: &str) -> Option<Vec<usize>> {
     let ends = starts.iter().skip(1).copied().chain([longest]);
     let starts = std::iter::once(0).chain(starts.iter().skip(1).copied());
     Some(ends.zip(starts).map(|(end, start)| end - start).collect())
+}
+
+/// Whether fields touch before a place: every line has something there, and what stands before it is nothing, or of another kind.
+/// Where no line has a gap, only the end of a number is told, and only below a name that begins there.
+fn touch(lines: &[Vec<char>], at: usize) -> bool {
+    let Some((header, records)) = lines.split_first() else {
+        return false;
+    };
+    let is_filled = |line: &Vec<char>| line.get(at).is_some_and(|c| *c != ' ');
+    let (mut gaps, mut numbers_end) = (0, 0);
+    for line in records {
+        let (Some(before), true) = (line.get(at - 1), is_filled(line)) else {
+            return false;
+        };
+        let is_other = |c: &char, next: char| {
+            (c.is_numeric() && next.is_alphabetic())
+                || (c.is_alphabetic() && next.is_numeric())
+                || (c.is_lowercase() && next.is_uppercase())
+        };
+        match before {
+            ' ' => gaps += 1,
+            before if !is_other(before, line[at]) => return false,
+            before => numbers_end += usize::from(before.is_numeric()),
+        }
+    }
+    let is_of_numbers = numbers_end == records.len();
+    let is_named = header.get(at).is_some_and(|c| c.is_uppercase())
+        && header
+            .get(at - 1)
+            .is_some_and(|c| *c == ' ' || c.is_lowercase());
+    let is_headless = header.get(at).is_some_and(|c| c.is_alphabetic())
+        && header.get(at - 1).is_some_and(|c| c.is_numeric());
+    gaps * 10 >= records.len() || (is_of_numbers && (is_named || is_headless))
+}
+
+/// Where numbers begin behind a text that fills its field in some line, so that no gap is left.
+fn number_behind(lines: &[Vec<char>], start: usize, end: usize) -> Option<usize> {
+    let records = lines.get(1..)?;
+    let touches = |line: &Vec<char>, at: usize| {
+        line.get(at - 1).is_some_and(|c| c.is_alphabetic())
+            && line.get(at).is_some_and(char::is_ascii_digit)
+    };
+    (start + 1..end).find(|at| {
+        let is_number = |line: &Vec<char>| {
+            let end = end.min(line.len());
+            let number: String = line.get(*at..end).unwrap_or_default().iter().collect();
+            let is_whole = line.get(at - 1).is_none_or(|c| *c == ' ') || touches(line, *at);
+            is_whole && !matches!(shape(number.trim()), Shape::Text)
+        };
+        records.iter().any(|line| touches(line, *at)) && records.iter().all(is_number)
+    })
 }
 
 /// Whether a sign stands in every line, and equally often.
@@ -94,6 +154,18 @@ mod tests {
                     0003    Cia          -1.25\n\
                     0004    Dan Öst       7.00\n";
         assert_eq!(widths(text), Some(vec![8, 12, 6]));
+        let touching = "Kundnr  Namn      Ort      Saldo\n\
+                        10001   Åsa Ek    Umeå     12.50\n\
+                        10002   KonstantinNorrköpi100.00\n\
+                        10003   Cia       Oslo      3.00\n\
+                        10004   Dan Öst   Lund     11.00\n";
+        assert_eq!(widths(touching), Some(vec![8, 10, 8, 6]));
+        let packed = "0001Åsa Ek    12.50\n\
+                      0002Bo Alm   100.00\n\
+                      0003Cia        1.25\n\
+                      0004Dan Öst    7.00\n\
+                      0005Eva        9.00\n";
+        assert_eq!(widths(packed), Some(vec![4, 9, 6]));
         for text in [
             "a;b  ;c\n1;x  ;2\n2;y  ;3\n3;z  ;4\n4;w  ;5\n",
             "It was  the best\nof times it  was\nthe worst  of it\nand so  on it is\nfor  ever and so\n",

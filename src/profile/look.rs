@@ -186,23 +186,22 @@ fn csv(content: &Content, text: TextForm, mut guess: DialectGuess, seen: FileSee
     if !is_empty {
         table.name_columns(column_names(&names, width, is_by_position));
     }
-    let mut sums = 0_u64;
+    let (mut sums, mut unnamed) = (0_u64, end::Sums::default());
     while records.next(&mut fields, Some(width)) {
         sums += u64::from(fields.iter().any(|f| end::subtotal(&f.text).is_some()));
         match fields.len() == width {
+            true if unnamed.take(fields.iter().map(|field| field.text.as_str())) => {}
             true => table.add_row(fields.iter().map(|field| Some(field.text.as_str()))),
             false => table.broken += 1,
         }
     }
     if let Some(comment) = comment {
-        let note =
-            format!("rows that begin with `{comment}` are sums of others, and are passed over");
-        table.notes.push(note);
+        table.notes.push(passed_over(&comment));
     }
     if sums > 0 {
-        let note = format!("{sums} rows look like sums of others, and are taken as records");
-        table.notes.push(note);
+        table.notes.push(taken_as_records(sums));
     }
+    table.tell_of_sums(&unnamed, false);
     table.close(seen);
     table
 }
@@ -279,10 +278,19 @@ fn sheet_table(
             fields
         })
         .collect();
-    let (first, has_header, header_confidence) = dialect::first_row(&padded, width);
-    let header_rows = match has_header {
-        true => dialect::header_rows(&padded[first..]),
-        false => 0,
+    let (first, has_header, confidence) = dialect::first_row(&padded, width);
+    let grouped = match has_header {
+        true => None,
+        false => dialect::grouped_header(&padded[first..]),
+    };
+    let (has_header, header_confidence) = match grouped {
+        Some(confidence) => (true, confidence),
+        None => (has_header, confidence),
+    };
+    let header_rows = match (grouped, has_header) {
+        (Some(_), _) => 2,
+        (None, true) => dialect::header_rows(&padded[first..]),
+        (None, false) => 0,
     };
     let skip_lines = usize::try_from(rows[first].0 - 1).unwrap_or(0);
     let names = sheet_header(file, sheet, skip_lines, header_rows)?;
@@ -306,6 +314,8 @@ fn sheet_table(
         header_confidence,
         is_by_position,
         until: None,
+        comment: None,
+        skip_footer: 0,
     }));
     table.name_columns(column_names(names, width, is_by_position));
     // blank rows may stand between
@@ -313,25 +323,109 @@ fn sheet_table(
         0 => skip_lines as i64 + 1,
         count => rows[first + count - 1].0 + 1,
     };
-    let add = |table: &mut TableSketch, cells: &[String]| {
-        table.add_row((0..width).map(|at| cells.get(at).map(String::as_str)));
-    };
+    let mut records = SheetRecords::new(width);
     let mut rows = end::Rows::default();
     sheet_rows(file, sheet, &mut |number, cells| {
         let is_record = cells.iter().take(width).any(|cell| !cell.is_empty());
         if number >= first_record && is_record {
-            rows.push(cells).iter().for_each(|row| add(&mut table, row));
+            let row = rows.push(cells);
+            row.into_iter()
+                .for_each(|row| records.take(row, &mut table));
         }
         table.rows < MOST_ROWS
     })?;
     let is_whole = table.rows < MOST_ROWS;
     let (left, until) = rows.finish();
-    left.iter().for_each(|row| add(&mut table, row));
-    if let Form::Xlsx(form) = &mut table.form {
-        form.until = until;
-    }
+    left.into_iter()
+        .for_each(|row| records.take(row, &mut table));
+    records.finish(until, &mut table);
     table.close(FileSeen { is_whole, ..seen });
     Ok(Some(table))
+}
+
+/// The rows of a sheet, and what is told of those among them that are sums of others.
+struct SheetRecords {
+    width: usize,
+    sums: end::Sums,
+    /// Rows that begin with a word for a sum of some rows: the word, and the rows.
+    named: Option<(String, Vec<Vec<String>>)>,
+    /// Other rows with such a word, which are taken.
+    taken: u64,
+    /// Whether a record begins with the word by chance.
+    is_a_name: bool,
+}
+
+impl SheetRecords {
+    fn new(width: usize) -> Self {
+        Self {
+            width,
+            sums: end::Sums::default(),
+            named: None,
+            taken: 0,
+            is_a_name: false,
+        }
+    }
+
+    fn take(&mut self, row: Vec<String>, table: &mut TableSketch) {
+        let mut filled = row.iter().filter(|cell| !cell.trim().is_empty());
+        let first = filled.next().map_or("", |cell| cell.trim_start());
+        let word = end::subtotal(first);
+        if let Some(word) = word
+            && self.named.as_ref().is_none_or(|(named, _)| named == word)
+        {
+            let word = word.to_string();
+            let (_, rows) = self.named.get_or_insert_with(|| (word, Vec::new()));
+            rows.push(row);
+            return;
+        }
+        if let Some((named, _)) = &self.named {
+            self.is_a_name |= word.is_none() && first.starts_with(named.as_str());
+        }
+        self.taken += u64::from(row.iter().any(|cell| end::subtotal(cell).is_some()));
+        self.add(&row, table);
+    }
+
+    fn add(&mut self, row: &[String], table: &mut TableSketch) {
+        let cells = (0..self.width).map(|at| row.get(at).map(String::as_str));
+        if !self.sums.take(cells.clone().map(Option::unwrap_or_default)) {
+            table.add_row(cells);
+        }
+    }
+
+    /// `until`: how the row begins that ends the records.
+    fn finish(mut self, until: Option<String>, table: &mut TableSketch) {
+        let mut comment = None;
+        match self.named.take() {
+            Some((word, _)) if !self.is_a_name => {
+                table.notes.push(passed_over(&word));
+                comment = Some(word);
+            }
+            // the reader would take the name for the word
+            Some((_, rows)) => {
+                self.taken += rows.len() as u64;
+                rows.iter().for_each(|row| self.add(row, table));
+            }
+            None => {}
+        }
+        let is_footer = self.sums.is_last && self.sums.found == 1 && until.is_none();
+        table.tell_of_sums(&self.sums, is_footer);
+        if self.taken > 0 {
+            table.notes.push(taken_as_records(self.taken));
+        }
+        if let Form::Xlsx(form) = &mut table.form {
+            form.until = until;
+            form.comment = comment;
+            form.skip_footer = usize::from(is_footer);
+        }
+    }
+}
+
+fn passed_over(word: &str) -> String {
+    format!("rows that begin with `{word}` are sums of others, and are passed over")
+}
+
+fn taken_as_records(rows: u64) -> String {
+    format!("{rows} rows look like sums of others, and are taken as records")
 }
 
 fn parquet(file: &Path, seen: FileSeen) -> Result<TableSketch> {

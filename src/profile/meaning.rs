@@ -462,9 +462,30 @@ pub(super) fn by_name(name: &str) -> Option<Meaning> {
 
 /// `product name`, `company address`: somebody's, but no person's.
 fn is_of_something_else(words: &str) -> bool {
-    const OTHERS: [&str; 15] = [
-        "product", "produkt", "company", "store", "shop", "seller", "campaign", "file", "app",
-        "event", "list", "group", "category", "pipeline", "page",
+    const OTHERS: [&str; 23] = [
+        "product",
+        "produkt",
+        "company",
+        "store",
+        "shop",
+        "seller",
+        "campaign",
+        "file",
+        "app",
+        "event",
+        "list",
+        "group",
+        "category",
+        "pipeline",
+        "page",
+        "butik",
+        "butikk",
+        "foretag",
+        "firma",
+        "artikel",
+        "kampanj",
+        "lager",
+        "avdelning",
     ];
     words.split(' ').any(|word| OTHERS.contains(&word))
 }
@@ -505,6 +526,7 @@ mod tests {
         assert_eq!(by_name("Födelsedatum"), Some(Meaning::BirthDate));
         assert_eq!(by_name("CustomerID"), Some(Meaning::CustomerNumber));
         assert_eq!(by_name("company_name"), None);
+        assert_eq!(by_name("Butik Namn"), None);
         assert_eq!(by_name("amount"), None);
         assert_eq!(by_name("is_first"), None);
     }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use super::delimited::Dialect;
 use super::dialect::DialectGuess;
 use super::table::{Form, TableProfile, TextForm};
 use super::tally::TypeGuess;
@@ -29,9 +28,8 @@ fn until(form: &Form) -> Option<String> {
     form.until().map(|end| format!("until: {}", quoted(end)))
 }
 
-fn comment(dialect: &Dialect) -> Option<String> {
-    let sign = dialect.comment.as_ref()?;
-    Some(format!("comment: {}", quoted(sign)))
+fn comment(sign: Option<&String>) -> Option<String> {
+    sign.map(|sign| format!("comment: {}", quoted(sign)))
 }
 
 /// Columns that a header names.
@@ -57,7 +55,7 @@ pub(super) fn flow(table: &TableProfile) -> String {
             if skip_lines > 0 {
                 keys.push(format!("skip_lines: {skip_lines}"));
             }
-            keys.extend(comment(dialect));
+            keys.extend(comment(dialect.comment.as_ref()));
             keys.extend(until(&table.form));
             encoding(&form.text, &mut keys);
             "fixed"
@@ -78,7 +76,7 @@ pub(super) fn flow(table: &TableProfile) -> String {
             if dialect.trim {
                 keys.push("trim: true".to_string());
             }
-            keys.extend(comment(dialect));
+            keys.extend(comment(dialect.comment.as_ref()));
             let mut skip_lines = form.guess.skip_lines;
             if form.is_by_position {
                 keys.push("header: false".to_string());
@@ -119,6 +117,10 @@ pub(super) fn flow(table: &TableProfile) -> String {
             if skip_lines > 0 {
                 keys.push(format!("skip_lines: {skip_lines}"));
             }
+            if form.skip_footer > 0 {
+                keys.push(format!("skip_footer: {}", form.skip_footer));
+            }
+            keys.extend(comment(form.comment.as_ref()));
             keys.extend(until(&table.form));
             "xlsx"
         }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::column::{ColumnProfile, ColumnSketch};
 use super::dialect::DialectGuess;
 use super::distinct::Distinct;
+use super::end::Sums;
 use super::json::Node;
 use super::meaning;
 use super::path::{Shape, literal, shape_of};
@@ -69,6 +70,10 @@ pub(crate) struct SheetForm {
     pub(crate) is_by_position: bool,
     /// How the row begins before which the records end.
     pub(crate) until: Option<String>,
+    /// How rows begin that are passed over.
+    pub(crate) comment: Option<String>,
+    /// Rows below the last record.
+    pub(crate) skip_footer: usize,
 }
 
 impl Form {
@@ -128,6 +133,8 @@ pub(super) struct TableSketch {
     /// Of the records that two files next to each other have in common, by column; told where files are merged.
     pub(super) overlaps: Vec<(String, Vec<f64>)>,
     pub(super) notes: Vec<String>,
+    /// Rows of sums that nothing but their empty first column tells from records.
+    pub(super) sums: u64,
 }
 
 /// A column as far as it was read.
@@ -172,6 +179,9 @@ pub(crate) struct TableProfile {
     pub(crate) key: Vec<String>,
     pub(crate) load: LoadGuess,
     pub(crate) notes: Vec<String>,
+    /// Rows of sums that an empty first column tells from records.
+    #[serde(skip)]
+    pub(crate) sums: u64,
     #[serde(skip)]
     pub(crate) form: Form,
     #[serde(skip)]
@@ -237,7 +247,23 @@ impl TableSketch {
             leading: vec![Distinct::default(); LEADING - 1],
             overlaps: Vec::new(),
             notes: Vec::new(),
+            sums: 0,
         }
+    }
+
+    /// Says what becomes of rows of sums that no word names. `is_footer`: the only one is the last row, and is left out so.
+    pub(super) fn tell_of_sums(&mut self, sums: &Sums, is_footer: bool) {
+        if sums.found == 0 || is_footer {
+            return;
+        }
+        let (found, becomes) = match sums.others {
+            0 => (sums.found, "rejected, since their first column is empty"),
+            _ => (0, "taken as records"),
+        };
+        self.sums += found;
+        let rows = sums.found;
+        let note = format!("{rows} rows without a name are sums of others, and are {becomes}");
+        self.notes.push(note);
     }
 
     /// The columns, before the first row.
@@ -323,6 +349,7 @@ impl TableSketch {
         }
         self.rows += other.rows;
         self.broken += other.broken;
+        self.sums += other.sums;
         self.files.extend(other.files.iter().cloned());
         for (mine, theirs) in self.leading.iter_mut().zip(&other.leading) {
             mine.merge(theirs);
@@ -445,6 +472,7 @@ impl TableSketch {
             key,
             load,
             notes: self.notes.clone(),
+            sums: self.sums,
             form: self.form.clone(),
             style,
             partial,

@@ -250,7 +250,6 @@ pub(crate) struct XlsxRead {
     pub(crate) sheet: Option<String>,
     /// Rows that name the columns, joined; 0: no header, columns in contract order.
     pub(crate) header_rows: u64,
-    /// Without a comment.
     pub(crate) frame: Frame,
     pub(crate) conversions: Conversions,
 }

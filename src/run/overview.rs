@@ -80,6 +80,7 @@ pub(crate) struct PeopleCount {
     /// Those of them who have an address on a street at least.
     pub(crate) by_letter_only: u64,
     pub(crate) buyers: Option<u64>,
+    /// Said yes to something.
     pub(crate) agreed: Option<u64>,
 }
 
@@ -247,7 +248,7 @@ impl Questions<'_> {
                 is_null("street"),
                 count_if("records_count", "records_count > 1"),
                 count_if("purchases_count", "purchases_count > 0"),
-                count_if("has_consent", "has_consent"),
+                filled("agreed_to"),
             ))
             .await?;
         let some = |column: &str, at: usize| has(column).then(|| number(&row, at));
@@ -260,7 +261,7 @@ impl Questions<'_> {
             by_letter_only: number(&row, 5),
             met_again: number(&row, 6),
             buyers: some("purchases_count", 7),
-            agreed: some("has_consent", 8),
+            agreed: some("agreed_to", 8),
             ..PeopleCount::default()
         };
         if self.has(PEOPLE) {

@@ -218,6 +218,13 @@ impl Reader<'_> {
         }
     }
 
+    /// Whether a table tells what happened to the ids of a match step.
+    fn is_of_ids(&self, kind: &EntityKind, table: &TableName) -> bool {
+        let matching = kind.matching.as_ref();
+        let matching = matching.and_then(|table| self.project.matches.get(table));
+        matching.is_some_and(|matching| matching.tables.get(&MatchTable::Events) == Some(table))
+    }
+
     /// Whose id, record, address or number was typed.
     async fn find(&self, kind: &EntityKind, asked: &str) -> Result<Option<Found>> {
         if self.is_id(kind, asked).await? {
@@ -372,7 +379,7 @@ impl Reader<'_> {
                     .any(|t| kind.tables[*t].part == Part::Records);
             match batch.filter(|_| count > 0 && !is_ids && (is_own || !is_told_again)) {
                 Some(rows) => {
-                    tables.push(self.told(table, of, is_told_again, count, rows));
+                    tables.push(self.told(kind, table, of, is_told_again, count, rows));
                 }
                 None => others.push(((*table).clone(), count)),
             }
@@ -395,6 +402,7 @@ impl Reader<'_> {
 
     fn told(
         &self,
+        kind: &EntityKind,
         table: &TableName,
         of: &RowsOf,
         is_told_again: bool,
@@ -404,6 +412,8 @@ impl Reader<'_> {
         let contract = self.project.contracts.get(table);
         let purposes = contract.into_iter().flat_map(|contract| &contract.purpose);
         let found_by = match &of.link {
+            // of what happened to ids, both are told
+            Link::Id(_) if self.is_of_ids(kind, table) => Vec::new(),
             Link::Id(column) | Link::Through { column, .. } => vec![column.clone()],
             Link::Record { columns, .. } => columns.clone(),
             Link::Contact(columns) => columns.iter().map(|(_, column)| column.clone()).collect(),
@@ -518,7 +528,12 @@ impl Reader<'_> {
         };
         match &rows.link {
             Link::Id(column) => {
-                let condition = self.equals(table, column, id);
+                let own = self.equals(table, column, id);
+                // that another became this one, or left it, is of this one's past
+                let condition = match self.is_of_ids(kind, table) && self.has(table, "other_id") {
+                    true => format!("({own} or {})", self.equals(table, "other_id", id)),
+                    false => own,
+                };
                 self.has(table, column).then_some((condition, Vec::new()))
             }
             Link::Record { columns, system } => {

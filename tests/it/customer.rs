@@ -142,6 +142,8 @@ fn an_id_that_is_gone_leads_to_its_heir_and_nobody_is_told_without_a_word_of_wha
         shown.contains(&now[0][0]) && shown.contains("this one stands for it"),
         "{shown}"
     );
+    // what became part of somebody is of their past
+    assert!(shown.contains(&format!("{} · merged", gone[0])), "{shown}");
     // as it was then
     let then = club
         .kilde(&["customer", &gone[0], "--release", "1"])
@@ -166,4 +168,18 @@ fn an_id_that_is_gone_leads_to_its_heir_and_nobody_is_told_without_a_word_of_wha
         "{}",
         said.stderr
     );
+}
+
+#[test]
+fn why_of_an_id_that_sql_made_leads_to_the_customer() {
+    let place =
+        crate::sandbox::Sandbox::with(&[("kilde.yaml", "project: club\nraw: in/\nlake: lake/\n")]);
+    for asked in [
+        &["why", "c_08be1be98f249efd"][..],
+        &["why", "crm:1", "crm:2"],
+    ] {
+        let said = place.kilde(asked).ended(2);
+        let help = format!("`kilde customer {}`", asked[1]);
+        assert!(said.stderr.contains(&help), "{}", said.stderr);
+    }
 }

@@ -571,3 +571,109 @@ fn archives_avro_headers_of_two_rows_and_rows_of_sums_become_sources_that_build(
         said.stdout
     );
 }
+
+#[test]
+fn consents_count_by_purpose_invoices_once_and_sums_of_sheets_not_at_all() {
+    let place = Sandbox::with(&[
+        (
+            "in/Kunder.csv",
+            "Kundnr;Namn;E-post;Reklam ok?;SMS;Avregistrerad\n\
+             101;Ada Ek;ada@example.com;ja;ja;\n102;Bo Al;bo@example.com;ja;nej;2026-02-01\n\
+             103;Cia Bo;cia@example.com;nej;ja;\n104;Dan Öst;;ja;;\n",
+        ),
+        (
+            "in/Nyhetsbrev.csv",
+            "e-post;godkänt;datum\nADA@example.com;ja;2026-01-01\nada@example.com;nej;2026-02-01\ncia@example.com;ja;2026-01-05\n",
+        ),
+        (
+            "in/Avanmälda.csv",
+            "e-post;avanmäld\ncia@example.com;2026-01-06\nnobody@example.com;2026-01-07\n",
+        ),
+        (
+            "in/Fakturor.csv",
+            "Fakturanr;Rad;Kundnr;Datum;Belopp\n1;1;101;2026-01-02;10,00\n1;2;101;2026-01-02;5,00\n1;3;101;2026-01-02;1,00\n2;1;102;2026-01-03;7,50\n3;1;101;2026-02-03;7,50\n",
+        ),
+        (
+            "in/kassa.txt",
+            "Artnr   Vara      Ort      Saldo\n\
+             10001   Stol      Umeå     12.50\n10002   HatthyllanNorrköpi100.00\n\
+             10003   Lampa     Oslo      3.00\n10004   Bord      Lund     11.00\n",
+        ),
+    ]);
+    let sales = workbook(
+        &[
+            &["Försäljning per butik"],
+            &["Butik", "", "2025", "", "2026", ""],
+            &["Nr", "Namn", "antal", "kr", "antal", "kr"],
+            &["1", "Umeå", "1", "10.5", "3", "30.5"],
+            &["2", "Malmö", "2", "20.5", "4", "40.5"],
+            &["Delsumma Norr", "", "3", "31", "7", "71"],
+            &["3", "Lund", "5", "1.5", "6", "2.5"],
+            &["4", "Oslo", "5", "1.5", "6", "2.5"],
+            &["Delsumma Syd", "", "10", "3", "12", "5"],
+            &["", "", "13", "34", "19", "76"],
+        ],
+        &["A2:B2", "C2:D2", "E2:F2"],
+    );
+    place.write("in/Försäljning.xlsx", sales);
+    let stock = workbook(
+        &[
+            &["Vara", "antal"],
+            &["Skruv", "4"],
+            &["Mutter", "6"],
+            &["", "10"],
+            &["Spik", "1"],
+            &["Hake", "2"],
+            &["", "3"],
+        ],
+        &[],
+    );
+    place.write("in/Lager.xlsx", stock);
+    let said = place.kilde(&["init", "--from", "in", "."]).ended(0);
+    for line in [
+        "people: kunder",
+        "purchases: fakturor",
+        "consents: avanmalda, kunder, nyhetsbrev",
+    ] {
+        assert!(said.stdout.contains(line), "{line}: {}", said.stdout);
+    }
+    place.kilde(&["build"]).ended(0);
+    let customers = place.query(
+        "select email, purchases_count, replace(agreed_to, ', ', '+') from gold.customers order by email nulls last",
+    );
+    assert_eq!(
+        customers,
+        [
+            ["ada@example.com", "2", "reklam_ok+sms"],
+            ["bo@example.com", "1", ""],
+            ["cia@example.com", "0", ""],
+            ["", "0", "reklam_ok"],
+        ]
+    );
+    let consents = place.query(
+        "select purpose, count(*) filter (where granted) as yes, count(*) as said from gold.consents group by purpose order by purpose",
+    );
+    assert_eq!(
+        consents,
+        [
+            ["nyhetsbrev", "0", "2"],
+            ["reklam_ok", "2", "4"],
+            ["sms", "1", "3"]
+        ]
+    );
+    assert_eq!(
+        place.query("select count(*) from silver.purchases")[0][0],
+        "3"
+    );
+    let read = ledger(&place);
+    assert_eq!(read["Försäljning.xlsx"], (4, 0));
+    assert_eq!(read["Lager.xlsx"], (6, 2));
+    assert_eq!(read["kassa.txt"], (4, 0));
+    let sums = place.query(
+        "select (select sum(c_2026_kr) from bronze.forsaljning) as kr, (select sum(antal) from bronze.lager) as stock, (select max(ort) from bronze.kassa) as place",
+    );
+    assert_eq!(sums[0], ["76.00", "13", "Umeå"]);
+    let pipeline = place.read("pipelines/exports.yaml");
+    let read = "{xlsx: {header_rows: 2, skip_lines: 1, skip_footer: 1, comment: \"Delsumma\"}}";
+    assert!(pipeline.contains(read), "{pipeline}");
+}

@@ -59,8 +59,10 @@ pub(super) fn explain(
             span.unwrap_or_else(|| statement.first_word()),
         );
     }
-    if let Some((message, help)) = not_ours(&text) {
-        let span = span.unwrap_or_else(|| statement.first_word());
+    if let Some((message, help, words)) = not_ours(&text) {
+        let span = span
+            .or_else(|| statement.phrase(words))
+            .unwrap_or_else(|| statement.first_word());
         return Diagnostic::error(Code(312), message)
             .at(statement.file(), span)
             .help(help);
@@ -82,37 +84,42 @@ pub(super) fn explain(
     Diagnostic::error(Code(312), shorten(&text)).at(statement.file(), span)
 }
 
-/// What DuckDB reads and the planner does not.
-fn not_ours(text: &str) -> Option<(&'static str, &'static str)> {
-    const FORMS: [(&str, &str, &str); 5] = [
+/// What DuckDB reads and the planner does not: the message, the help, and the words that say it.
+fn not_ours(text: &str) -> Option<(&'static str, &'static str, &'static [Keyword])> {
+    const FORMS: [(&str, &str, &str, &[Keyword]); 5] = [
         (
             "ORDER BY ALL is not supported",
             "`order by all` takes a select list of plain columns",
             "name the columns: `order by a, b`",
+            &[Keyword::ORDER, Keyword::BY, Keyword::ALL],
         ),
         (
             "Unsupported JOIN operator Semi",
             "`semi join` does not say its side",
             "write `left semi join`",
+            &[Keyword::SEMI, Keyword::JOIN],
         ),
         (
             "Unsupported JOIN operator Anti",
             "`anti join` does not say its side",
             "write `left anti join`",
+            &[Keyword::ANTI, Keyword::JOIN],
         ),
         (
             "Unsupported JOIN operator AsOf",
             "`asof join` is not read here",
             "join on `<=` and keep the newest: `qualify row_number() over (partition by … order by … desc) = 1`",
+            &[Keyword::ASOF, Keyword::JOIN],
         ),
         (
             "PIVOT",
             "`pivot` is not read here",
             "write one `sum(x) filter (where …)` for each column",
+            &[Keyword::PIVOT],
         ),
     ];
     let found = FORMS.iter().find(|(said, ..)| text.contains(said));
-    found.map(|(_, message, help)| (*message, *help))
+    found.map(|(_, message, help, words)| (*message, *help, *words))
 }
 
 /// What failed where operators are chosen, after every check of the planner.

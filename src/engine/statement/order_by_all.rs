@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{OrderByKind, Query, SetExpr, Spanned as _, Visit, Visitor};
 use datafusion::sql::sqlparser::keywords::Keyword;
-use datafusion::sql::sqlparser::tokenizer::Token;
 
-use super::{LineIndex, PlacedToken};
+use super::{LineIndex, PlacedToken, phrase};
 use crate::diagnostic::{Code, Diagnostic, SourceFile, Span};
 
 /// # Errors
@@ -24,25 +23,11 @@ pub(super) fn refuse_unsorted(
         return Ok(());
     };
     let words = [Keyword::ORDER, Keyword::BY, Keyword::ALL];
-    let all = tokens
-        .windows(words.len())
-        .filter(|found| found.iter().map(keyword).eq(words.map(Some)))
-        .map(|found| Span {
-            start: found[0].span.start,
-            end: found[2].span.end,
-        })
-        .find(|span| span.start >= body_end);
+    let all = phrase(tokens, &words, body_end);
     let message = "`order by all` sorts a select list, and neither a set operation nor `values`";
     Err(Diagnostic::error(Code(312), message)
         .at(file, all.unwrap_or_else(|| tokens.first().map_or_else(Span::default, |t| t.span)))
         .help("name the columns: `order by a, b`, or put the query in parentheses: `select * from (…) order by all`"))
-}
-
-fn keyword(placed: &PlacedToken) -> Option<Keyword> {
-    match &placed.token {
-        Token::Word(word) if word.quote_style.is_none() => Some(word.keyword),
-        _ => None,
-    }
 }
 
 struct Finder<F> {

@@ -273,6 +273,8 @@ fn read_fields(read: &Read) -> Vec<String> {
                 header_field(xlsx.header_rows),
                 xlsx.frame.skip_lines.to_string(),
             ];
+            let comment = xlsx.frame.comment.as_ref();
+            fields.extend(comment.map(|sign| format!("comment {sign}")));
             fields.extend(end_fields(&xlsx.frame));
             fields.extend(conversion_fields(&xlsx.conversions));
             fields

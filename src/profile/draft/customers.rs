@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::super::tally::is_refusal;
 use super::named;
-use super::people::{Consent, Purchases, Register, Roles};
+use super::people::{About, Consent, Purchases, Register, Roles, Said};
 
 /// Files of people, their ids and the customers. `has_purchases`: `silver.purchases` is there.
 pub(super) fn files(roles: &Roles, has_purchases: bool) -> BTreeMap<String, String> {
@@ -28,6 +29,10 @@ pub(super) fn files(roles: &Roles, has_purchases: bool) -> BTreeMap<String, Stri
         }
     }
     put("schemas/silver/people.yaml", people_contract(roles));
+    if !roles.consents.is_empty() {
+        put("sql/gold/consents.sql", last_words(roles));
+        put("schemas/gold/consents.yaml", CONSENTS_CONTRACT.to_string());
+    }
     put("sql/gold/customers.sql", customers(roles, has_purchases));
     put(
         "schemas/gold/customers.yaml",
@@ -192,8 +197,6 @@ fn customers(roles: &Roles, has_purchases: bool) -> String {
         None => "people.changed desc nulls last, people.source, people.source_id",
         Some(_) => "people.source, people.source_id",
     };
-    let has_email = roles.known().iter().any(|(part, _, _)| *part == "email");
-    let has_consents = !roles.consents.is_empty() && has_email;
     let mut with = vec![
         format!(
             "records as (\n    select people.*, customer_ids.customer_id,\n        row_number() over (\n            partition by customer_ids.customer_id\n            order by {order}) as recency\n    \
@@ -223,15 +226,14 @@ fn customers(roles: &Roles, has_purchases: bool) -> String {
         columns.push("bought.last_purchase_on".to_string());
         joins.push_str("left join bought on bought.customer_id = persons.customer_id\n");
     }
-    if has_consents {
+    if !roles.consents.is_empty() {
         with.push(
-            "newest as (\n    select email, purpose, max_by(granted, coalesce(changed, '')) as granted\n    \
-             from silver.consents\n    where email is not null and granted is not null\n    group by email, purpose\n),\n\
-             agreed as (\n    select distinct email from newest where granted\n)"
+            "agreed as (\n    select customer_id, string_agg(purpose, ', ' order by purpose) as agreed_to\n    \
+             from gold.consents\n    where granted\n    group by customer_id\n)"
                 .to_string(),
         );
-        columns.push("agreed.email is not null as has_consent".to_string());
-        joins.push_str("left join agreed on agreed.email = persons.email\n");
+        columns.push("agreed.agreed_to".to_string());
+        joins.push_str("left join agreed on agreed.customer_id = persons.customer_id\n");
     }
     format!(
         "-- gold.customers: one row per customer, with the newest known value of each field.\n\
@@ -264,9 +266,8 @@ fn customers_contract(roles: &Roles, has_purchases: bool) -> String {
              - {name: last_purchase_on, data_type: date, personal: behaviour}\n",
         );
     }
-    let has_email = roles.known().iter().any(|(part, _, _)| *part == "email");
-    if !roles.consents.is_empty() && has_email {
-        text.push_str("  - {name: has_consent, data_type: boolean, description: \"Said yes, for whatever purpose, and no word since.\"}\n");
+    if !roles.consents.is_empty() {
+        text.push_str("  - {name: agreed_to, data_type: varchar, description: \"What they said yes to and did not take back, in one text; see gold.consents.\"}\n");
     }
     text.push_str(
         "data_tests:\n  - keeps: {keys_of: identity.customer_ids, columns: [customer_id]}\n",
@@ -274,25 +275,97 @@ fn customers_contract(roles: &Roles, has_purchases: bool) -> String {
     text
 }
 
+const CONSENTS_CONTRACT: &str = "description: The last word of each customer on each thing that they were asked about.
+grain: one row per customer and purpose
+key: [customer_id, purpose]
+columns:
+  - {name: customer_id, data_type: varchar}
+  - {name: purpose, data_type: varchar, description: \"As the files call it: a value, the name of a column, or of a table.\"}
+  - {name: granted, data_type: boolean, description: \"A no without a date counts as the last word.\"}
+  - {name: changed, data_type: varchar, description: \"When it was said, where the files say so.\"}
+";
+
+/// The last word of each customer on each purpose.
+fn last_words(roles: &Roles) -> String {
+    let known = roles.known();
+    let has = |part: &str| known.iter().any(|(other, _, _)| *other == part);
+    let is_tied = |of: &&Consent| of.customer.is_some();
+    let (tied, others): (Vec<&Consent>, Vec<&Consent>) = roles.consents.iter().partition(is_tied);
+    let mut ways = Vec::new();
+    if !tied.is_empty() {
+        ways.push(
+            "records.source = consents.register and records.source_id = consents.customer_no",
+        );
+    }
+    if has("email") && others.iter().any(|of| of.email.is_some()) {
+        ways.push("consents.register is null and records.email = consents.email");
+    }
+    if has("phone") && others.iter().any(|of| of.phone.is_some()) {
+        ways.push("consents.register is null and consents.email is null and records.phone = consents.phone");
+    }
+    let said: Vec<String> = ways
+        .iter()
+        .map(|way| {
+            format!(
+                "    select records.customer_id, consents.purpose, consents.granted, consents.changed\n    \
+                 from silver.consents as consents\n    join records on {way}"
+            )
+        })
+        .collect();
+    let said = match said.is_empty() {
+        // nobody whom the registers know can be the one who said it
+        true => "    select cast(null as varchar) as customer_id, purpose, granted, changed from silver.consents where false".to_string(),
+        false => said.join("\n    union all\n"),
+    };
+    let contacts = ["email", "phone"].into_iter().filter(|part| has(part));
+    let contacts: String = contacts.map(|part| format!(", people.{part}")).collect();
+    format!(
+        "-- gold.consents: one row per customer and purpose, with the last word on it.\n\
+         -- A no without a date counts as the last word; one that names no purpose is about all that was said before it.\n\
+         with records as (\n    select customer_ids.customer_id, people.source, people.source_id{contacts}\n    \
+         from silver.people as people\n    join identity.customer_ids as customer_ids\n        \
+         on customer_ids.source = people.source and customer_ids.source_id = people.source_id\n),\n\
+         said as (\n{said}\n),\n\
+         refused as (\n    select customer_id, max(coalesce(changed, '9999')) as refused_at\n    from said\n    \
+         where purpose is null and not granted\n    group by customer_id\n),\n\
+         ranked as (\n    select *,\n        row_number() over (\n            partition by customer_id, purpose\n            \
+         order by case when not granted and changed is null then 0 else 1 end, changed desc nulls last, granted) as recency\n    \
+         from said\n    where purpose is not null and granted is not null\n)\n\
+         select\n    ranked.customer_id,\n    ranked.purpose,\n    \
+         ranked.granted and (refused.refused_at is null or coalesce(ranked.changed > refused.refused_at, false)) as granted,\n    \
+         ranked.changed\nfrom ranked\nleft join refused on refused.customer_id = ranked.customer_id\nwhere ranked.recency = 1\n"
+    )
+}
+
 /// Purchases of every table that ties them to a customer.
 pub(super) fn purchases(roles: &Roles) -> String {
     let one = |of: &Purchases| {
         let (number, register) = of.customer.as_ref()?;
-        let id = match &of.id {
-            Some(id) => format!("cast({} as varchar)", named(id)),
-            None => "_kilde_source_file || ':' || cast(_kilde_source_row as varchar)".to_string(),
+        let row = "_kilde_source_file || ':' || cast(_kilde_source_row as varchar)";
+        let id: Vec<String> = of
+            .id
+            .iter()
+            .map(|id| format!("cast({} as varchar)", named(id)))
+            .collect();
+        let day = format!("cast({} as date)", named(&of.at));
+        let (id, day, group) = match id.is_empty() {
+            true => (row.to_string(), day, ""),
+            // a row without the number is a purchase of its own
+            false => (
+                format!("coalesce({}, {row})", id.join(" || ':' || ")),
+                format!("min({day})"),
+                "\ngroup by 2, 4",
+            ),
         };
         Some(format!(
             "select\n    '{}' as source,\n    {id} as purchase_id,\n    '{register}' as register,\n    {number} as customer_no,\n    \
-             cast({} as date) as purchased_on\nfrom bronze.{}",
-            of.table,
-            named(&of.at),
-            of.table,
+             {day} as purchased_on\nfrom bronze.{}{group}",
+            of.table, of.table,
         ))
     };
     let all: Vec<String> = roles.purchases.iter().filter_map(one).collect();
     format!(
-        "-- silver.purchases: one row per purchase or line of one, with the customer's number and the register that it is of.\n{}\n",
+        "-- silver.purchases: one row per purchase, however many lines it has, with the customer's number and the register that it is of.\n{}\n",
         all.join("\nunion all\n"),
     )
 }
@@ -300,6 +373,13 @@ pub(super) fn purchases(roles: &Roles) -> String {
 /// Each time that somebody said yes or no.
 pub(super) fn consents(roles: &Roles) -> String {
     let one = |of: &Consent| {
+        let (number, register) = match &of.customer {
+            Some((number, register)) => (number.clone(), format!("'{register}'")),
+            None => (
+                "cast(null as varchar)".to_string(),
+                "cast(null as varchar)".to_string(),
+            ),
+        };
         let email = match &of.email {
             Some(column) => format!("normalize_email({})", named(column)),
             None => "cast(null as varchar)".to_string(),
@@ -309,28 +389,52 @@ pub(super) fn consents(roles: &Roles) -> String {
             (Some(column), None) => format!("nullif(trim({}), '')", named(column)),
             (None, _) => "cast(null as varchar)".to_string(),
         };
-        let purpose = match &of.purpose {
-            Some(column) => named(column),
-            None => format!("'{}'", of.granted),
+        let mut times = Vec::new();
+        for column in of.withdrawn.iter().chain(&of.changed) {
+            times.push(format!("cast({} as varchar)", named(column)));
+        }
+        let changed = match &times[..] {
+            [] => "cast(null as varchar)".to_string(),
+            [one] => one.clone(),
+            several => format!("coalesce({})", several.join(", ")),
         };
-        let changed = match &of.changed {
-            Some(column) => format!("cast({} as varchar)", named(column)),
-            None => "cast(null as varchar)".to_string(),
-        };
-        let is_no = of.granted.contains("unsubscribed");
-        let granted = match is_no {
-            true => format!("not {}", named(&of.granted)),
-            false => named(&of.granted),
+        let (purpose, granted, only) = match &of.said {
+            Said::Withdrawn => {
+                let withdrawn = of.withdrawn.as_deref().map(named).unwrap_or_default();
+                (
+                    "cast(null as varchar)".to_string(),
+                    "false".to_string(),
+                    format!("\nwhere {withdrawn} is not null"),
+                )
+            }
+            Said::YesOrNo { granted, about } => {
+                let purpose = match about {
+                    About::Column(column, or) => format!("coalesce({}, '{or}')", named(column)),
+                    About::Text(text) => format!("'{text}'"),
+                };
+                let yes = match is_refusal(granted) {
+                    true => format!("not {}", named(granted)),
+                    false => named(granted),
+                };
+                let yes = match &of.withdrawn {
+                    Some(column) => format!(
+                        "case when {} is null then {yes} else false end",
+                        named(column)
+                    ),
+                    None => yes,
+                };
+                (purpose, yes, String::new())
+            }
         };
         format!(
-            "select\n    '{}' as source,\n    {purpose} as purpose,\n    {email} as email,\n    {phone} as phone,\n    \
-             {granted} as granted,\n    {changed} as changed\nfrom bronze.{}",
+            "select\n    '{}' as source,\n    {purpose} as purpose,\n    {register} as register,\n    {number} as customer_no,\n    \
+             {email} as email,\n    {phone} as phone,\n    {granted} as granted,\n    {changed} as changed\nfrom bronze.{}{only}",
             of.table, of.table,
         )
     };
     let all: Vec<String> = roles.consents.iter().map(one).collect();
     format!(
-        "-- silver.consents: one row per time that somebody said yes or no.\n{}\n",
+        "-- silver.consents: one row per time that somebody said yes or no, or took it back; without a purpose it is about all of them.\n{}\n",
         all.join("\nunion all\n"),
     )
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::super::meaning::name_words;
-use super::super::tally::says_consent;
+use super::super::tally::{is_channel, is_refusal, says_consent};
 use super::customers;
 use super::named;
 use super::source::{ColumnDraft, SourceDraft};
@@ -68,7 +68,17 @@ const STAFF: [&str; 10] = [
     "sellers",
     "anstallda",
 ];
-const PURCHASES: [&str; 18] = [
+const PURCHASES: [&str; 28] = [
+    "ordre",
+    "ordrer",
+    "orderrader",
+    "bestallning",
+    "bestallningar",
+    "bestillinger",
+    "forsaljning",
+    "salg",
+    "fakturarader",
+    "kvittorader",
     "order",
     "orders",
     "invoice",
@@ -88,9 +98,22 @@ const PURCHASES: [&str; 18] = [
     "bookings",
     "kop",
 ];
+/// How columns are called that number the lines of a purchase.
+const LINES: [&str; 9] = [
+    "line", "rad", "linje", "row", "item", "pos", "position", "zeile", "lopnr",
+];
 /// Those that are none of a larger thing.
-const RECEIPTS: [&str; 8] = [
-    "receipt", "receipts", "invoice", "invoices", "sale", "sales", "kvitton", "fakturor",
+const RECEIPTS: [&str; 10] = [
+    "receipt",
+    "receipts",
+    "invoice",
+    "invoices",
+    "sale",
+    "sales",
+    "kvitton",
+    "fakturor",
+    "fakturarader",
+    "kvittorader",
 ];
 
 /// A table with a row per person.
@@ -117,7 +140,8 @@ pub(super) struct Numbered {
 /// A table with a row per purchase, or per line of one.
 pub(super) struct Purchases {
     pub(super) table: String,
-    pub(super) id: Option<String>,
+    /// Columns that name a purchase together; none where each row is one.
+    pub(super) id: Vec<String>,
     pub(super) at: String,
     /// The customer's number as SQL, and the register that it is of.
     pub(super) customer: Option<(String, String)>,
@@ -126,11 +150,29 @@ pub(super) struct Purchases {
 /// A column that says whether somebody may be written to.
 pub(super) struct Consent {
     pub(super) table: String,
-    pub(super) granted: String,
-    pub(super) purpose: Option<String>,
+    pub(super) said: Said,
+    /// When it was taken back, of who took it back.
+    pub(super) withdrawn: Option<String>,
+    pub(super) customer: Option<(String, String)>,
     pub(super) email: Option<String>,
     pub(super) phone: Option<String>,
     pub(super) changed: Option<String>,
+}
+
+/// What a table says about consent.
+pub(super) enum Said {
+    /// Yes or no in a column, about what its name says, another column, or the name of the table.
+    YesOrNo { granted: String, about: About },
+    /// Nothing but when it was taken back, whatever it was about.
+    Withdrawn,
+}
+
+/// What somebody said yes or no to.
+pub(super) enum About {
+    /// As a column says, row by row; where it does not, as the text does.
+    Column(String, String),
+    /// The same for every row.
+    Text(String),
 }
 
 /// What was recognised.
@@ -156,7 +198,10 @@ impl Roles {
                 .iter()
                 .filter_map(|source| purchases(source, &registers, numbered.as_ref(), sources))
                 .collect(),
-            consents: sources.iter().flat_map(consents).collect(),
+            consents: sources
+                .iter()
+                .flat_map(|source| consents(source, &registers, numbered.as_ref(), sources))
+                .collect(),
             registers,
             numbered,
         }
@@ -451,45 +496,97 @@ fn purchases(
             && column.name != "exported_on"
     };
     let at = source.columns.iter().find(is_time)?;
-    let id = source.columns.iter().find(|column| is_purchase_id(column));
-    let customer = source
-        .columns
-        .iter()
-        .filter(|column| is_number(column))
-        .find_map(|column| {
-            let number = as_text(column);
-            if let Some(numbered) = numbered {
-                return Some((number, numbered.table.clone()));
-            }
-            let register = registers
-                .iter()
-                .filter_map(|register| Some((register, share(source, column, register, sources)?)))
-                .max_by(|(_, one), (_, other)| one.total_cmp(other));
-            register
-                .filter(|(_, share)| *share > 0.5)
-                .map(|(register, _)| (number, register.table.clone()))
-        });
     Some(Purchases {
         table: source.table.clone(),
-        id: id.map(|column| column.name.clone()),
+        id: purchase_id(source),
         at: at.name.clone(),
-        customer,
+        customer: customer(source, registers, numbered, sources),
     })
 }
 
+/// The customer's number as SQL, and the register that it is of.
+fn customer(
+    source: &SourceDraft,
+    registers: &[Register],
+    numbered: Option<&Numbered>,
+    sources: &[SourceDraft],
+) -> Option<(String, String)> {
+    let mut numbers = source.columns.iter().filter(|column| is_number(column));
+    numbers.find_map(|column| {
+        let number = as_text(column);
+        if let Some(numbered) = numbered {
+            return Some((number, numbered.table.clone()));
+        }
+        let register = registers
+            .iter()
+            .filter_map(|register| Some((register, share(source, column, register, sources)?)))
+            .max_by(|(_, one), (_, other)| one.total_cmp(other));
+        register
+            .filter(|(_, share)| *share > 0.5)
+            .map(|(register, _)| (number, register.table.clone()))
+    })
+}
+
+/// What names a purchase: its number; where the rows are named by more than that and a line's, the rest of their key too, since
+/// the receipts of two tills may have one number.
+fn purchase_id(source: &SourceDraft) -> Vec<String> {
+    let Some(id) = source.columns.iter().find(|column| is_purchase_id(column)) else {
+        return Vec::new();
+    };
+    let is_line = |name: &String| {
+        let words = words(name);
+        let is_word = |word: &String| LINES.contains(&word.as_str());
+        words.iter().any(is_word) || LINES.iter().any(|line| words.concat().starts_with(line))
+    };
+    match source.key.contains(&id.name) {
+        true => source
+            .key
+            .iter()
+            .filter(|name| !is_line(name))
+            .cloned()
+            .collect(),
+        false => vec![id.name.clone()],
+    }
+}
+
+/// Whether a column holds the numbers of purchases: `order_id`, `Fakturanr`, `kvittonummer`.
 fn is_purchase_id(column: &ColumnDraft) -> bool {
-    let words = words(&column.name);
-    let has = |of: &[&str]| words.iter().any(|word| of.contains(&word.as_str()));
-    has(&[
+    const WHAT: [&str; 14] = [
         "order",
+        "ordre",
+        "bestallning",
+        "bestilling",
         "invoice",
         "receipt",
         "transaction",
         "purchase",
         "faktura",
         "kvitto",
-    ]) && has(&["id", "no", "nr", "number", "nummer"])
-        && column.distinct > 1
+        "kvittering",
+        "bong",
+        "rechnung",
+        "verifikation",
+    ];
+    const NUMBERS: [&str; 6] = ["id", "no", "nr", "num", "number", "nummer"];
+    // also as one word, and with what joins the two: `beställningsnr`
+    let joined = words(&column.name).concat();
+    let is_numbered = NUMBERS.iter().any(|number| {
+        let what = joined.strip_suffix(number).unwrap_or_default();
+        let what = what.strip_suffix('s').unwrap_or(what);
+        WHAT.iter().any(|word| what.ends_with(word))
+    });
+    // the number may be called after the thing itself
+    let is_thing = matches!(
+        joined.as_str(),
+        "faktura" | "kvitto" | "invoice" | "receipt"
+    );
+    let words = words(&column.name);
+    let has = |of: &[&str]| words.iter().any(|word| of.contains(&word.as_str()));
+    let is_code = matches!(
+        column.data_type,
+        ColumnType::Varchar | ColumnType::Bigint | ColumnType::Integer
+    );
+    (is_numbered || is_thing || (has(&WHAT) && has(&NUMBERS))) && is_code && column.distinct > 1
 }
 
 /// Whether each row is of a purchase: it has its number, a customer's and a time.
@@ -513,10 +610,25 @@ fn share(
     seen.values.share_in(&key.values)
 }
 
-fn consents(source: &SourceDraft) -> Vec<Consent> {
+fn consents(
+    source: &SourceDraft,
+    registers: &[Register],
+    numbered: Option<&Numbered>,
+    sources: &[SourceDraft],
+) -> Vec<Consent> {
     let parts = parts(source);
     let (email, phone) = (parts.get("email").cloned(), parts.get("phone").cloned());
-    if email.is_none() && phone.is_none() {
+    let own = registers
+        .iter()
+        .find(|register| register.table == source.table);
+    let customer = match own {
+        Some(own) => Some((
+            format!("cast({} as varchar)", named(&own.id)),
+            own.table.clone(),
+        )),
+        None => customer(source, registers, numbered, sources),
+    };
+    if email.is_none() && phone.is_none() && customer.is_none() {
         return Vec::new();
     }
     let purpose = source.columns.iter().find(|column| {
@@ -525,20 +637,70 @@ fn consents(source: &SourceDraft) -> Vec<Consent> {
                 .iter()
                 .any(|word| matches!(word.as_str(), "purpose" | "syfte" | "formal"))
     });
-    let says = |column: &&ColumnDraft| {
-        column.data_type == ColumnType::Boolean && says_consent(&column.name)
+    let withdrawn = source.columns.iter().find(|column| {
+        matches!(column.data_type, ColumnType::Date | ColumnType::Timestamp)
+            && is_refusal(&column.name)
+    });
+    let consent = |said: Said| Consent {
+        table: source.table.clone(),
+        said,
+        withdrawn: withdrawn.map(|column| column.name.clone()),
+        customer: customer.clone(),
+        email: email.clone(),
+        phone: phone.clone(),
+        changed: changed(source).filter(|changed| withdrawn.is_none_or(|no| no.name != *changed)),
     };
-    let columns = source.columns.iter().filter(says);
-    columns
-        .map(|column| Consent {
-            table: source.table.clone(),
-            granted: column.name.clone(),
-            purpose: purpose.map(|column| column.name.clone()),
-            email: email.clone(),
-            phone: phone.clone(),
-            changed: changed(source),
+    let says = |column: &&ColumnDraft| {
+        column.data_type == ColumnType::Boolean
+            && (says_consent(&column.name) || is_channel(&column.name))
+    };
+    let granted: Vec<Consent> = source
+        .columns
+        .iter()
+        .filter(says)
+        .map(|column| {
+            let about = match says_what_for(&column.name) {
+                true => column.name.clone(),
+                false => source.table.clone(),
+            };
+            consent(Said::YesOrNo {
+                granted: column.name.clone(),
+                about: match purpose {
+                    Some(purpose) => About::Column(purpose.name.clone(), about),
+                    None => About::Text(about),
+                },
+            })
         })
-        .collect()
+        .collect();
+    match (granted.is_empty(), withdrawn) {
+        (true, Some(_)) => vec![consent(Said::Withdrawn)],
+        _ => granted,
+    }
+}
+
+/// Whether a column's name says more than that somebody agreed: `nyhetsbrev_samtycke`, not `godkänt`.
+fn says_what_for(name: &str) -> bool {
+    const MERE: [&str; 14] = [
+        "granted",
+        "consent",
+        "consents",
+        "samtycke",
+        "samtykke",
+        "godkant",
+        "godkand",
+        "godkjent",
+        "godkendt",
+        "permission",
+        "accepted",
+        "optin",
+        "gdpr",
+        "subscribed",
+    ];
+    let words = words(name);
+    let is_mere = |word: &String| {
+        MERE.contains(&word.as_str()) || matches!(word.as_str(), "opt" | "in" | "is" | "has" | "ok")
+    };
+    !is_refusal(name) && !words.iter().all(is_mere)
 }
 
 /// The country of those who named the columns.

@@ -42,8 +42,10 @@ pub(crate) struct ColumnDraft {
     /// Different values, and whether every row has one of its own.
     pub(crate) distinct: u64,
     pub(crate) filled: u64,
-    /// Values that the type does not fit.
+    /// Values that the type does not fit, or rows of sums that have none.
     pub(crate) misfits: u64,
+    /// Rows without a value are no records.
+    is_never_empty: bool,
     notes: Vec<String>,
 }
 
@@ -82,6 +84,7 @@ impl SourceDraft {
                 distinct: column.distinct,
                 filled: column.filled(),
                 misfits: column.misfits,
+                is_never_empty: false,
                 notes: Vec::new(),
             };
             // a number that stands for somebody is no amount, and its zeros count
@@ -112,6 +115,13 @@ impl SourceDraft {
             }
             columns.push(draft);
         }
+        if let Some(first) = columns.first_mut().filter(|_| table.sums > 0) {
+            first.is_never_empty = true;
+            first.misfits += table.sums;
+            first
+                .notes
+                .push("rows of sums have nothing here: they are rejected".to_string());
+        }
         if table.captures_day() {
             let name = unique("exported_on", &mut names);
             if name == "exported_on" {
@@ -124,6 +134,7 @@ impl SourceDraft {
                     distinct: table.files.len() as u64,
                     filled: table.rows,
                     misfits: 0,
+                    is_never_empty: false,
                     notes: vec!["the day in the file's name".to_string()],
                 });
             }
@@ -331,6 +342,9 @@ impl ColumnDraft {
             self.personal
                 .map(|meaning| format!("personal: {}", meaning.name())),
         );
+        if self.is_never_empty {
+            keys.push("data_tests: [not_null]".to_string());
+        }
         let note = match self.notes.is_empty() {
             true => String::new(),
             false => format!("   # {}", one_line(&self.notes.join(" · "))),

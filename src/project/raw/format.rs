@@ -147,6 +147,8 @@ converted! {
         skip_lines: Option<u64>,
         /// Rows after the last record; empty ones do not count. Default 0.
         skip_footer: Option<u64>,
+        /// Rows whose first filled cell begins with this text are skipped: `Subtotal`. Default: none.
+        comment: Option<Spanned<Signs>>,
         /// The records end before the row whose first filled cell begins with this text, or with one of these: `Total`. Default:
         /// none.
         until: OneOrMany<Signs>,

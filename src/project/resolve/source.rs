@@ -240,7 +240,7 @@ impl Check<'_> {
                 skip_lines: raw.skip_lines.unwrap_or(0),
                 skip_footer: raw.skip_footer.unwrap_or(0),
                 until: texts(raw.until),
-                comment: None,
+                comment: raw.comment.map(|sign| sign.value.0),
             },
             conversions: conversions!(self, raw, zone),
         }

@@ -35,6 +35,8 @@ pub(crate) struct PairStory {
     pub(crate) review_from: f64,
     /// Why the weight does not count, where it does not.
     pub(crate) decided_by: Option<&'static str>,
+    /// What a decision about the two collides with, where it does not hold.
+    pub(crate) contradicted_by: Option<String>,
     /// Log2 of the odds of two random records.
     pub(crate) start: f64,
     pub(crate) comparisons: Vec<ComparisonStory>,
@@ -129,6 +131,12 @@ impl Runner {
         }
         let evidence = matched.explainer.pair(one, other);
         let values = step.values(&matched, one, other).await?;
+        let contradicted_by = match evidence.decided_by {
+            Some(DecidedBy::Person(decision)) => {
+                step.contradiction(&matched, (one, other), decision).await?
+            }
+            _ => None,
+        };
         let (one, other) = (matched.stored(one), matched.stored(other));
         let matching = step.matching();
         let rules = evidence.rules.iter();
@@ -142,6 +150,7 @@ impl Runner {
             same_from: matching.same_from,
             review_from: matching.review_from,
             decided_by: evidence.decided_by.map(words),
+            contradicted_by,
             start: evidence.start,
             household: evidence.household,
             rules: rules
@@ -192,8 +201,7 @@ impl Runner {
             return Ok(None);
         }
         let matched = Matched::read(&step, self.resources.threads).await?;
-        let rows = 0..matched.read.keys.len() as u32;
-        let members: Vec<u32> = rows.filter(|row| matched.id(*row) == living).collect();
+        let members = matched.members(&living);
         let name = |row: &u32| matched.name(*row);
         let names = |rows: &[u32]| rows.iter().map(name).collect::<Vec<String>>();
         story.records = names(&members);
@@ -458,6 +466,69 @@ impl<'a> Step<'a> {
     }
 }
 
+impl Step<'_> {
+    /// What a decision about two records collides with; `None` where it holds.
+    async fn contradiction(
+        &self,
+        matched: &Matched,
+        (one, other): (u32, u32),
+        decision: Decision,
+    ) -> Result<Option<String>> {
+        let (id, other_id) = (matched.id(one), matched.id(other));
+        let holds = match decision {
+            Decision::Same => id == other_id,
+            Decision::Different => id != other_id,
+            Decision::Open | Decision::Contested => false,
+        };
+        if holds || id.is_empty() || other_id.is_empty() {
+            return Ok(None);
+        }
+        let mut against = Vec::new();
+        if decision == Decision::Same {
+            let (one, other) = (matched.members(id), matched.members(other_id));
+            let apart = matched.explainer.kept_apart(&one, &other);
+            against.extend(apart.map(|(a, b, by)| {
+                format!(
+                    "{} and {} are two: {}",
+                    matched.name(a),
+                    matched.name(b),
+                    words(by)
+                )
+            }));
+        }
+        let written = self.collision(matched, one, other).await?;
+        against.extend(written.map(|reason| format!("the review says: {reason}")));
+        Ok((!against.is_empty()).then(|| against.join(" · ")))
+    }
+
+    /// What the review says of a decision that cannot hold: with the rows of the exports where those are that collide.
+    async fn collision(&self, matched: &Matched, one: u32, other: u32) -> Result<Option<String>> {
+        let review = self.beside(MatchTable::Review)?;
+        let columns = &self.matching().record_key;
+        let equal = |row: u32, prefix: &str| {
+            let parts = matched.read.keys[row as usize].split('\u{1f}');
+            let equal: Vec<String> = columns
+                .iter()
+                .zip(parts)
+                .map(|(column, part)| {
+                    let name = format!("{prefix}{}", column.value);
+                    format!("{} = {}", text_sql(&name), literal(part))
+                })
+                .collect();
+            equal.join(" and ")
+        };
+        let (one, other) = (one.min(other), one.max(other));
+        let sql = format!(
+            "select reason from {review} where weight is null and {} and {}",
+            equal(one, ""),
+            equal(other, "other_")
+        );
+        let rows = self.query(review, &sql).await?;
+        let reasons = texts(rows.column(0))?;
+        Ok(reasons.iter().flatten().next().map(str::to_string))
+    }
+}
+
 /// All records of a step, ready to compare, and whose they are.
 pub(super) struct Matched {
     read: Read,
@@ -531,6 +602,12 @@ impl Matched {
 
     fn name(&self, row: u32) -> String {
         self.read.keys[row as usize].replace('\u{1f}', ":")
+    }
+
+    /// The records of an id.
+    fn members(&self, id: &str) -> Vec<u32> {
+        let rows = 0..self.read.keys.len() as u32;
+        rows.filter(|row| self.id(*row) == id).collect()
     }
 
     /// Empty for a record that came after the ids.

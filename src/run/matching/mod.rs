@@ -295,7 +295,8 @@ fn told_of(changes: Changes, increment: Increment) -> String {
 /// `2,011 ids: 31 new, 4 merged, 17 pairs to review`.
 fn summary(assigned: &Assigned, resolved: &Resolved) -> String {
     let count = |is: fn(&Event) -> bool| assigned.events.iter().filter(|event| is(event)).count();
-    let doubtful = to_review(resolved).count();
+    // as many as the review has rows
+    let doubtful = to_review(resolved).count() + resolved.contradicted.len();
     let told = [
         (count(|event| matches!(event, Event::Created { .. })), "new"),
         (
@@ -310,7 +311,7 @@ fn summary(assigned: &Assigned, resolved: &Resolved) -> String {
         (doubtful, "pairs to review"),
         (
             resolved.contradicted.len(),
-            "decisions contradicted (K0856)",
+            "of them decisions contradicted (K0856)",
         ),
         (
             resolved.late_shared.len(),

@@ -51,7 +51,8 @@ impl<'a, R: Read> Framed<'a, R> {
     pub(super) fn record(&mut self) -> io::Result<Option<Row>> {
         while !self.has_ended {
             match self.any()? {
-                Some(row) if !self.ends(&row) => self.held.push_back(row),
+                Some(row) if self.begins(&row, self.frame.comment.as_slice()) => continue,
+                Some(row) if !self.begins(&row, &self.frame.until) => self.held.push_back(row),
                 _ => self.has_ended = true,
             }
             if self.held.len() as u64 > self.frame.skip_footer {
@@ -61,18 +62,15 @@ impl<'a, R: Read> Framed<'a, R> {
         Ok(None)
     }
 
-    /// Whether the first cell of a row that holds something begins as the end of the records does.
-    fn ends(&self, row: &Row) -> bool {
+    /// Whether the first cell of a row that holds something begins with one of the texts.
+    fn begins(&self, row: &Row, texts: &[String]) -> bool {
         let Some((_, Value::Text(text) | Value::Number(text) | Value::Moment(text))) =
             row.cells.first()
         else {
             return false;
         };
         let text = text.trim_start();
-        self.frame
-            .until
-            .iter()
-            .any(|end| text.starts_with(end.as_str()))
+        texts.iter().any(|begin| text.starts_with(begin.as_str()))
     }
 }
 
