@@ -287,7 +287,11 @@ impl Dictionary {
     /// Some of its rows as a column of their own.
     pub(super) fn of_rows(&self, rows: &[u32]) -> Self {
         let codes = rows.iter().map(|row| self.codes[*row as usize]);
-        Self::encode(codes.map(|code| self.text(code)))
+        match &*self.texts {
+            Texts::Written(_) => Self::encode(codes.map(|code| self.text(code))),
+            // there are no texts that could be numbered anew
+            Texts::Marked(_) => self.with_rows(codes.collect()),
+        }
     }
 
     /// The same texts under the numbers of other rows.
@@ -432,6 +436,10 @@ mod tests {
     fn a_pair_is_missing_where_either_text_is() {
         let one = encode(&[Some("a"), Some("a"), Some("b"), None]);
         let two = encode(&[Some("x"), Some("x"), None, Some("x")]);
-        assert_eq!(*one.pair(&two).codes, [0, 0, MISSING, MISSING]);
+        let pair = one.pair(&two);
+        assert_eq!(*pair.codes, [0, 0, MISSING, MISSING]);
+        let some = pair.of_rows(&[1, 3]);
+        assert_eq!(*some.codes, [0, MISSING]);
+        assert_eq!(some.mark(0), pair.mark(0));
     }
 }

@@ -80,8 +80,15 @@ pub(crate) struct Drift {
     pub(crate) head: Option<u64>,
     /// Foreign commits that are not neutral.
     pub(crate) changes: Vec<Commit>,
+    /// The first version that is of a release that was given up, if one is.
+    pub(crate) void_from: Option<u64>,
+}
+
+impl Drift {
     /// Whether something stands there of a release that was given up.
-    pub(crate) has_void: bool,
+    pub(super) fn has_void(&self) -> bool {
+        self.void_from.is_some()
+    }
 }
 
 impl Lake {
@@ -130,7 +137,7 @@ impl Lake {
             let refused = self.refused(table, &entry.location, entry.version, &drift.changes);
             if let Some(error) = refused.await {
                 work.changed.insert(table.clone(), error);
-            } else if drift.has_void {
+            } else if drift.has_void() {
                 work.void.insert(table.clone());
             } else if let Some(head) = head {
                 work.compacted.insert(table.clone(), head);
@@ -181,7 +188,7 @@ impl Lake {
         let mut drift = Drift {
             head,
             changes: Vec::new(),
-            has_void: false,
+            void_from: None,
         };
         let (first, last) = match (pinned, head) {
             (None, None) => return Ok(drift),
@@ -197,10 +204,10 @@ impl Lake {
                         .release
                         .is_some_and(|release| void.contains(&release)) =>
                 {
-                    drift.has_void = true;
+                    drift.void_from.get_or_insert(version);
                 }
                 // nobody's we know, unless a release that was given up made it
-                _ if pinned.is_none() && !drift.has_void => {
+                _ if pinned.is_none() && !drift.has_void() => {
                     return Err(unknown_table(table, location, last));
                 }
                 commit if commit.release.is_some() => return Err(stray_commit(table, &commit)),

@@ -15,7 +15,7 @@ use super::table_log::TableLog;
 use super::{layout, log, maintain};
 use crate::clock::Clock;
 use crate::diagnostic::Code;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::name::{ClaimNumber, ReleaseNumber, RunId};
 use crate::store::{ObjectInfo, Store};
 
@@ -168,7 +168,15 @@ impl Lake {
         let path = layout::release(number);
         match self.store.get(&path).await? {
             Some(bytes) => {
-                log::read_versioned(&path, &bytes, |release: &Release| release.format).map(Some)
+                let release =
+                    log::read_versioned(&path, &bytes, |release: &Release| release.format);
+                release.map(Some).map_err(|error| match error.kind() {
+                    // one that is missing can be gone on without
+                    ErrorKind::Corrupt => error.help(
+                        "restore it from a copy of the lake; where there is none, move it out of the lake, and `kilde doctor` says what to type",
+                    ),
+                    _ => error,
+                })
             }
             None => Ok(None),
         }

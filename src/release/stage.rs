@@ -168,7 +168,7 @@ impl Claim {
                 .lake
                 .drift(name, &known.location, known.version, self.given_up())
                 .await?;
-            if drift.has_void || !drift.changes.is_empty() {
+            if drift.has_void() || !drift.changes.is_empty() {
                 self.take_table_back(name, &known, Some(&known), &mut draft)
                     .await?;
             } else if let Some(entry) = draft.release.tables.get_mut(name) {
@@ -218,7 +218,7 @@ impl Claim {
             .await;
         for ((name, entry), drift) in others.iter().zip(drifts) {
             match drift {
-                Ok(drift) if drift.has_void && drift.changes.is_empty() => {
+                Ok(drift) if drift.has_void() && drift.changes.is_empty() => {
                     self.take_table_back(name, entry, Some(entry), draft)
                         .await?;
                 }
@@ -332,7 +332,7 @@ impl Claim {
         let drift = self
             .unchanged(name, &entry.location, entry.version, &mut draft.drifts)
             .await?;
-        if !drift.has_void {
+        if !drift.has_void() {
             entry.version = drift.head;
             return Ok(());
         }

@@ -124,7 +124,12 @@ impl Runner {
         observe::refuse_without_raw(&self.project)?;
         let now = self.clock.now();
         let observation = match self.readable_if_exists(now)? {
-            Some(catalog) => observe::observe(self, &catalog, now).await?,
+            Some(catalog) => match observe::observe(self, &catalog, now).await {
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    return unread_finding(catalog.lake(), error).await;
+                }
+                observed => observed?,
+            },
             None => observe::observe_without_lake(self, now).await?,
         };
         let exports: usize = observation.found.values().map(|found| found.len()).sum();
@@ -353,6 +358,22 @@ fn release_finding(status: &LakeStatus, newest: Option<&Release>) -> Finding {
             ),
             "`kilde status` says which, and why",
         ),
+    }
+}
+
+/// What keeps the newest release from being looked at stops no build where a decided one takes its place.
+async fn unread_finding(lake: &Lake, error: Error) -> Result<Finding> {
+    match lake.unfinished().await? {
+        Some(Unfinished {
+            obstacle: None,
+            number,
+            ..
+        }) => Ok(Finding::warn(
+            "exports",
+            error.brief(),
+            format!("build: release {number} is decided, and does not need it"),
+        )),
+        _ => Err(error),
     }
 }
 

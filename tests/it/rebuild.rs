@@ -174,11 +174,16 @@ fn what_no_build_can_make_again_is_given_up_by_name_or_not_at_all() {
     assert_eq!(runs, [["true"]]);
 }
 
+/// A command that dies there.
+fn dies(company: &Sandbox, words: &[&str], boundary: &str) {
+    let mut command = company.command(words);
+    command.env("KILDE_FAILPOINT", boundary);
+    assert!(!time_limit::output(&mut command).unwrap().status.success());
+}
+
 /// A build that dies once its release is decided.
 fn decide(company: &Sandbox) {
-    let mut build = company.command(&["build"]);
-    build.env("KILDE_FAILPOINT", "after_publish_entry");
-    assert!(!time_limit::output(&mut build).unwrap().status.success());
+    dies(company, &["build"], "after_publish_entry");
 }
 
 /// The data file of a table that was written last.
@@ -339,11 +344,58 @@ fn whatever_a_decided_release_and_the_one_before_have_lost_every_error_says_what
         for path in lost(&company) {
             lose(&company, &path);
         }
+        let is_well = company.kilde(&["doctor"]).code == 0;
         let typed = follow_the_advice(&company);
+        assert_eq!(is_well, typed.len() == 1, "{typed:?}");
         assert!(typed.last().unwrap().ends_with(words), "{words}: {typed:?}");
         assert_whole(&company, 3);
         company.kilde(&["doctor"]).ended(0);
     }
+}
+
+#[test]
+fn a_rollback_and_an_upkeep_that_cannot_be_finished_are_given_up_too() {
+    let company = company();
+    let give_up =
+        |number: &str| company.kilde(&["build", "--give-up", number, "--accept", "ops.files"]);
+    dies(&company, &["rollback", "1"], "after_publish_entry");
+    lose(&company, "_kilde/staged");
+    // what it was to take back waits for a person still
+    let said = give_up("3").ended(2);
+    says(
+        &said,
+        &["K0712", "release 3 could not be finished and is given up"],
+    );
+    assert_whole_rows(&company, "4");
+    company.kilde(&["resume"]).ended(0);
+    // a second time there is nothing left to give up
+    says(&give_up("3").ended(2), &["K0729"]);
+
+    for path in ["sql/gold/sales.sql", "schemas/gold/sales.yaml"] {
+        fs::remove_file(company.path(path)).unwrap();
+    }
+    company.kilde(&["build"]).ended(0);
+    let drop = ["maintain", "--drop", "gold.sales"];
+    dies(&company, &drop, "before_release");
+    lose(&company, "_kilde/staged");
+    says(&company.kilde(&drop).ended(4), &["K0714", "--give-up 5"]);
+    give_up("5").ended(0);
+    company.kilde(&drop).ended(0);
+    assert_whole_rows(&company, "4");
+    company.kilde(&["doctor"]).ended(0);
+}
+
+/// Of every order one row, and the ledger says so.
+#[track_caller]
+fn assert_whole_rows(company: &Sandbox, orders: &str) {
+    assert_eq!(
+        company.query("select count(*) from bronze.orders"),
+        [[orders]]
+    );
+    assert_eq!(
+        company.query("select sum(inserted) from ops.files"),
+        [[orders]]
+    );
 }
 
 #[test]
