@@ -280,8 +280,8 @@ fn a_record_that_knows_an_address_alone_joins_the_one_who_has_it_and_neither_of_
     let (mut rows, mut truth) = town(1500);
     // every fifteenth home has one e-mail address
     for person in (0..1500).step_by(30) {
-        for at in 2 * person..2 * person + 4 {
-            rows[at][3] = format!("home{person}@mail.example");
+        for record in &mut rows[2 * person..2 * person + 4] {
+            record[3] = format!("home{person}@mail.example");
         }
     }
     let subscribers = rows.len();
@@ -300,8 +300,7 @@ fn a_record_that_knows_an_address_alone_joins_the_one_who_has_it_and_neither_of_
     }
     let resolved = resolve(records(&rows), &settings(), None).unwrap();
     let (mut joined, mut strange, mut of_homes) = (0, 0, 0);
-    for at in subscribers..rows.len() {
-        let person = truth[at];
+    for (at, person) in truth.iter().copied().enumerate().skip(subscribers) {
         let is_with = |row: u64| resolved.cluster_of[row as usize] == resolved.cluster_of[at];
         if person % 30 == 0 {
             of_homes += usize::from((2 * person..2 * person + 4).any(is_with));
