@@ -49,12 +49,7 @@ impl Content {
         let state = log.state(&entry.location, version).await?;
         // a table that was lost and made anew begins with the same versions
         if lake::TableIdentity::of(&state.definition)?.id != entry.table_id {
-            return Err(
-                Error::corrupt(format!("another table than that of the release lies in the folder of `{name}`"))
-                    .code(Code(727))
-                    .at(entry.location.as_str())
-                    .help("it was made anew since, or its folder was replaced: `kilde releases show N` tells when it changed"),
-            );
+            return Err(another_table(name, entry));
         }
         let content = Self::of_state(log, name, &entry.location, state).await?;
         Ok(Self {
@@ -100,4 +95,14 @@ impl Content {
     pub(crate) fn bytes(&self) -> u64 {
         self.files.values().map(|file| file.size).sum()
     }
+}
+
+/// The table that a release pins was lost, or never lay there.
+pub(super) fn another_table(name: &TableName, entry: &TableEntry) -> Error {
+    Error::corrupt(format!(
+        "another table than that of the release lies in the folder of `{name}`"
+    ))
+    .code(Code(727))
+    .at(entry.location.as_str())
+    .help("it was made anew since, or its folder was replaced: `kilde releases show N` tells when it changed")
 }

@@ -96,10 +96,26 @@ impl Catalog {
 
     /// A published table's content at the version that the release pins.
     pub(crate) async fn content(&self, name: &TableName, entry: &TableEntry) -> Result<Content> {
-        let content = Content::published(&self.log, name, entry).await;
-        content.map_err(|error| match error.number() {
-            Some(Code(802)) => error.help(restore_or_rebuild(&[name])),
-            _ => error,
-        })
+        match Content::published(&self.log, name, entry).await {
+            Err(error) if error.number() == Some(Code(802)) => {
+                Err(self.lost(name, entry, error).await)
+            }
+            content => content,
+        }
+    }
+
+    /// Why the log of a table does not tell a version, and what helps: what an older release pins may be lost for it alone.
+    async fn lost(&self, name: &TableName, entry: &TableEntry, error: Error) -> Error {
+        let newest = self.lake.current().await;
+        let newest = newest.ok().flatten();
+        match newest.as_ref().and_then(|newest| newest.tables.get(name)) {
+            Some(now) if now.table_id != entry.table_id => {
+                content::another_table(name, entry).caused_by(error.to_string())
+            }
+            Some(now) if now.version > entry.version => error.help(
+                "restore the table's folder from a copy of the lake; `kilde doctor` tells whether newer releases need it too, and what to type",
+            ),
+            _ => error.help(restore_or_rebuild(&[name])),
+        }
     }
 }

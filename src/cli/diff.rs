@@ -125,6 +125,15 @@ fn render(diff: &ReleaseDiff, project: &Project) -> String {
     for table in &diff.different {
         text.push_str(&sample(table));
     }
+    for table in &diff.different {
+        if let Some(lost) = &table.lost {
+            text.push_str(&format!(
+                "{} {} is not compared in full: {lost}\n",
+                styled(DOUBT, "lost"),
+                table.table
+            ));
+        }
+    }
     for held in &diff.held {
         text.push_str(&format!(
             "{} {}, since release {}: {}\n",

@@ -326,9 +326,30 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown.collect())
 }
 
+/// So many paths are named in a message; the rest is counted.
+const NAMED: usize = 5;
+
+/// Paths that others chose, in a message: `a.csv, b.csv and 7 more`.
+pub(crate) fn some_of<'a>(paths: impl IntoIterator<Item = &'a str>) -> String {
+    let mut paths = paths.into_iter();
+    let named: Vec<Cow<'_, str>> = paths.by_ref().take(NAMED).map(printable).collect();
+    let named = named.join(", ");
+    match paths.count() {
+        0 => named,
+        n => format!("{named} and {n} more"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_many_paths_some_are_named() {
+        assert_eq!(some_of(["a.csv", "b\n.csv"]), "a.csv, b\\n.csv");
+        let many = ["1", "2", "3", "4", "5", "6", "7"];
+        assert_eq!(some_of(many), "1, 2, 3, 4, 5 and 2 more");
+    }
 
     #[test]
     fn what_others_chose_stays_on_its_line_and_steers_no_terminal() {

@@ -155,6 +155,7 @@ impl Lake {
             adds,
             data_change: true,
         });
+        let entry = entry.unwrap();
         self.put(version, std::str::from_utf8(&entry).unwrap())
             .await;
     }

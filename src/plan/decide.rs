@@ -257,6 +257,9 @@ impl<'a> Decider<'a> {
         let read_as = checked.schemas.remove(table);
         let read_as =
             read_as.ok_or_else(|| Error::internal(format!("`{table}` has no columns")))?;
+        let fingerprints = self.fingerprints.remove(table);
+        let fingerprints = fingerprints
+            .ok_or_else(|| Error::internal(format!("`{table}` has no fingerprints")))?;
         let mut plan = TablePlan {
             table: table.clone(),
             kind,
@@ -276,7 +279,7 @@ impl<'a> Decider<'a> {
             unread: None,
             otherwise: Action::Unchanged,
             reasons: Vec::new(),
-            fingerprints: self.fingerprints.remove(table).unwrap_or_default(),
+            fingerprints,
             schema: match self.project.contracts.get(table) {
                 Some(contract) if !contract.evolved.is_empty() => stored_schema(contract),
                 _ => read_as.clone(),

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::create::{Creation, create};
 use super::failpoint::Boundary;
+use super::give_up::GiveUp;
 use super::lake::{Lake, Pause};
 use super::log::{self, Append, ClaimInLog, Event, LogEntry, LogView, Retire};
 use super::map::Release;
@@ -127,7 +128,7 @@ impl Lake {
     pub(crate) async fn claim_giving_up(
         &self,
         run: &RunId,
-        give_up: Option<ReleaseNumber>,
+        give_up: Option<&GiveUp>,
     ) -> Result<Claim> {
         let lock = match self.store.try_lock(layout::LOCK).await? {
             Lock::Held(guard) => Some(guard),
@@ -280,6 +281,15 @@ impl Lake {
     pub(crate) async fn check_log(&self) -> Result<()> {
         let view = self.log().await?;
         self.check_end(&view).await
+    }
+
+    /// Whether every entry of the lake log is there and says what the others do. Builds read the last ones alone; the older ones
+    /// tell who did what. Reads them all, and writes nothing.
+    ///
+    /// # Errors
+    /// `Corrupt` K0714 naming the first with which it is not so.
+    pub(crate) async fn check_history(&self) -> Result<()> {
+        LogView::check(&self.store).await
     }
 
     /// Whether a claimant gave a sign of life lately, by the store's clock alone.
@@ -465,19 +475,25 @@ impl Claim {
     }
 
     /// Only the newest publish can be unsettled: none follows before its release stands.
-    async fn settled_base(&mut self, give_up: Option<ReleaseNumber>) -> Result<Option<Release>> {
+    async fn settled_base(&mut self, give_up: Option<&GiveUp>) -> Result<Option<Release>> {
         let Some(publish) = self.view.last_publish().cloned() else {
             return Ok(None);
         };
-        if let Some(release) = self.lake.find_release(publish.number).await? {
+        let number = publish.number;
+        if let Some(release) = self.lake.find_release(number).await? {
             return Ok(Some(release));
         }
         self.has_settled = true;
-        match self.lake.settle(&publish, &StagedBytes::new()).await {
-            Err(error) if error.kind() == ErrorKind::Corrupt && give_up == Some(publish.number) => {
-                self.give_up(&publish, &error).await.map(Some)
+        let obstacle = match self.lake.settle(&publish, &StagedBytes::new()).await {
+            Err(error) if error.kind() == ErrorKind::Corrupt => error,
+            settled => return settled.map(Some),
+        };
+        match give_up.filter(|give_up| give_up.number == number) {
+            Some(give_up) => {
+                let given_up = self.give_up(&publish, &give_up.anew, &obstacle).await;
+                given_up.map(Some)
             }
-            settled => settled.map(Some),
+            None => Err(self.lake.with_way_out(number, obstacle).await?.0),
         }
     }
 }

@@ -67,6 +67,8 @@ const CHANGED: Code = Code(709);
 pub(crate) struct ForeignWork {
     /// Tables that were compacted, and nothing else: the version that has the same rows.
     pub(crate) compacted: BTreeMap<TableName, u64>,
+    /// Tables whose logs show something of a release that was given up, and that the next release puts back.
+    pub(crate) void: BTreeSet<TableName>,
     /// Tables that were changed: what a release that reads or writes one is refused with.
     pub(crate) changed: BTreeMap<TableName, Error>,
 }
@@ -128,7 +130,9 @@ impl Lake {
             let refused = self.refused(table, &entry.location, entry.version, &drift.changes);
             if let Some(error) = refused.await {
                 work.changed.insert(table.clone(), error);
-            } else if let Some(head) = head.filter(|_| !drift.has_void) {
+            } else if drift.has_void {
+                work.void.insert(table.clone());
+            } else if let Some(head) = head {
                 work.compacted.insert(table.clone(), head);
             }
         }

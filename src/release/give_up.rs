@@ -8,19 +8,42 @@
 //! finds that it was given up and never reports it. What it put, or still puts, into tables' logs counts as nothing: no
 //! release pins it, and the next one that is published puts those tables back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::stream::{self, StreamExt};
 
 use super::claim::Claim;
 use super::create::{Creation, create};
+use super::foreign::restore_or_rebuild;
 use super::lake::{Hint, Lake};
 use super::log::{self, Event, PublishInLog};
-use super::map::{Release, StagedMap};
-use super::stage::StagedBytes;
+use super::map::{Release, StagedMap, TableKind};
+use super::stage::{AT_ONCE, StagedBytes};
 use super::table_log::TableState;
 use super::{json, layout};
 use crate::diagnostic::Code;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{ReleaseNumber, TableName};
+
+/// What its caller gives up, where nobody can finish it.
+#[derive(Clone, Debug)]
+pub(crate) struct GiveUp {
+    /// The decided release.
+    pub(crate) number: ReleaseNumber,
+    /// Tables that are made anew at once: what the release before holds of them may be lost too.
+    pub(crate) anew: BTreeSet<TableName>,
+}
+
+impl GiveUp {
+    /// The release, with nothing made anew.
+    #[cfg(test)]
+    pub(super) fn of(number: u64) -> Self {
+        Self {
+            number: ReleaseNumber(number),
+            anew: BTreeSet::new(),
+        }
+    }
+}
 
 /// A decided release that no reader sees yet.
 #[derive(Debug)]
@@ -28,6 +51,8 @@ pub(crate) struct Unfinished {
     pub(crate) number: ReleaseNumber,
     /// Why nobody can finish it; `None`: the next command that writes does.
     pub(crate) obstacle: Option<Error>,
+    /// Where nobody can: the tables that the release before it has lost too.
+    pub(crate) lost_before: BTreeSet<TableName>,
     /// What it would be, where that is not lost.
     map: Option<StagedMap>,
 }
@@ -71,19 +96,116 @@ impl Lake {
                 (Some(map), checked.err())
             }
         };
+        let mut unfinished = Unfinished {
+            number: publish.number,
+            obstacle: None,
+            lost_before: BTreeSet::new(),
+            map,
+        };
         match obstacle {
-            Some(error) if error.kind() != ErrorKind::Corrupt => Err(error),
+            None => {}
+            Some(error) if error.kind() != ErrorKind::Corrupt => return Err(error),
             // somebody finished it meanwhile, and tidied
-            Some(_) if self.find_release(publish.number).await?.is_some() => Ok(None),
-            obstacle => Ok(Some(Unfinished {
-                number: publish.number,
-                obstacle: match obstacle {
-                    Some(error) => Some(self.or_lost_record(publish.number, error).await),
-                    None => None,
-                },
-                map,
-            })),
+            Some(_) if self.find_release(publish.number).await?.is_some() => return Ok(None),
+            Some(error) => {
+                let error = self.or_lost_record(publish.number, error).await;
+                let (error, lost) = self.with_way_out(publish.number, error).await?;
+                unfinished.obstacle = Some(error);
+                unfinished.lost_before = lost;
+            }
         }
+        Ok(Some(unfinished))
+    }
+
+    /// Looks at the tables that an unfinished release carries over: nobody looks at them to finish it.
+    ///
+    /// # Errors
+    /// `Corrupt` naming the first that cannot be read whole.
+    pub(crate) async fn check_carried(&self, unfinished: &Unfinished) -> Result<()> {
+        let Some(map) = &unfinished.map else {
+            return Ok(());
+        };
+        let mut carried = map.release.clone();
+        carried
+            .tables
+            .retain(|name, _| !map.commits.contains_key(name));
+        let (_, lost) = self.as_readable(carried, &BTreeSet::new()).await?;
+        let names: Vec<&TableName> = lost.iter().map(|(name, _)| name).collect();
+        let help = restore_or_rebuild(&names);
+        match lost.into_iter().next() {
+            None => Ok(()),
+            Some((_, first)) => Err(first.help(help)),
+        }
+    }
+
+    /// The release as it can be read: a table whose files others vacuumed, once they had compacted it, at the version that has the
+    /// same rows. And the tables that cannot be read at all, each with why; but for those `anew`, which nobody needs.
+    async fn as_readable(
+        &self,
+        mut release: Release,
+        anew: &BTreeSet<TableName>,
+    ) -> Result<(Release, Vec<(TableName, Error)>)> {
+        let wanted = release.tables.iter().filter(|(name, entry)| {
+            entry.kind == TableKind::Table && entry.version.is_some() && !anew.contains(*name)
+        });
+        let looks: Vec<(TableName, Result<u64>)> = stream::iter(wanted)
+            .map(|(name, entry)| async move {
+                let pinned = entry.version.unwrap_or_default();
+                let found = self.readable_at(name, &entry.location, pinned).await;
+                (name.clone(), found)
+            })
+            .buffered(AT_ONCE)
+            .collect()
+            .await;
+        let mut lost = Vec::new();
+        for (name, look) in looks {
+            match look {
+                Ok(version) => {
+                    let entry = release.tables.get_mut(&name);
+                    let moved = entry.filter(|entry| entry.version != Some(version));
+                    if let Some(entry) = moved {
+                        entry.version = Some(version);
+                        release.changed.push(name);
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::Corrupt => lost.push((name, error)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((release, lost))
+    }
+
+    /// The newest release that readers see, as it can be read; and what of it is lost.
+    async fn before(
+        &self,
+        anew: &BTreeSet<TableName>,
+    ) -> Result<Option<(Release, Vec<(TableName, Error)>)>> {
+        let Some(mut before) = self.current().await? else {
+            return Ok(None);
+        };
+        before.changed = Vec::new();
+        self.as_readable(before, anew).await.map(Some)
+    }
+
+    /// Why a release cannot be finished, with an advice that can be followed, and the tables that the release which would stand in
+    /// its place has lost too.
+    pub(super) async fn with_way_out(
+        &self,
+        number: ReleaseNumber,
+        error: Error,
+    ) -> Result<(Error, BTreeSet<TableName>)> {
+        // no word of ours undoes a raised protocol
+        if error.kind() != ErrorKind::Corrupt || error.number() == Some(Code(711)) {
+            return Ok((error, BTreeSet::new()));
+        }
+        let Some((before, lost)) = self.before(&BTreeSet::new()).await? else {
+            return Ok((error, BTreeSet::new()));
+        };
+        let error = match lost.is_empty() {
+            true => error,
+            false => error.help(way_back(number, &before, &lost)),
+        };
+        Ok((error, lost.into_iter().map(|(table, _)| table).collect()))
     }
 
     /// What a table would hold in an unfinished release, after `before`. Looks only whether the log tells it: files may be gone.
@@ -149,18 +271,25 @@ impl Claim {
     /// from here on: somebody else may have finished it after all.
     ///
     /// # Errors
-    /// `Conflict` where a rival took over; `Corrupt` K0714 where the record of the release before is missing.
+    /// `Conflict` where a rival took over; `Corrupt` where the release before cannot be read either.
     pub(super) async fn give_up(
         &mut self,
         publish: &PublishInLog,
+        anew: &BTreeSet<TableName>,
         obstacle: &Error,
     ) -> Result<Release> {
         let number = publish.number;
-        tracing::warn!("release {number} is given up: {}", obstacle.brief());
-        let before = match number.0 - 1 {
-            0 => None,
-            before => Some(self.lake.recorded(ReleaseNumber(before)).await?),
+        let before = match self.lake.before(anew).await? {
+            Some((before, lost)) => {
+                if let Some((_, first)) = lost.first() {
+                    return Err(no_way_back(number, &before, first, &lost));
+                }
+                Some(before)
+            }
+            None if number.0 > 1 => return Err(no_record(ReleaseNumber(number.0 - 1))),
+            None => None,
         };
+        tracing::warn!("release {number} is given up: {}", obstacle.brief());
         let mut release = match &before {
             Some(before) => before.clone(),
             None => self.next_release(),
@@ -177,6 +306,11 @@ impl Claim {
             ));
             release.rollback_of = None;
         }
+        // those between are lost with their records
+        let first = before.as_ref().map_or(0, |before| before.number.0) + 1;
+        release
+            .given_up
+            .extend((first..=number.0).map(ReleaseNumber));
         release.format = log::FORMAT;
         release.number = number;
         release.previous = before.map(|before| before.number);
@@ -184,10 +318,8 @@ impl Claim {
         release.claim = self.number;
         release.sequence = publish.sequence;
         release.published_at = publish.at;
-        release.changed = Vec::new();
         release.counts = BTreeMap::new();
         release.overruled = Vec::new();
-        release.given_up.insert(number);
         self.ensure_not_fenced().await?;
         let path = layout::release(number);
         let stands = match create(&self.lake.store, &path, &json::to_bytes(&release)?).await? {
@@ -214,15 +346,40 @@ impl Claim {
     }
 }
 
-impl Lake {
-    async fn recorded(&self, number: ReleaseNumber) -> Result<Release> {
-        self.find_release(number).await?.ok_or_else(|| {
-            Error::corrupt(format!("the record of release {number} is missing"))
-                .code(Code(714))
-                .at(layout::release(number))
-                .help("restore it from a copy of the lake: it says which version of each table readers see")
-        })
+fn no_record(number: ReleaseNumber) -> Error {
+    Error::corrupt(format!("the record of release {number} is missing"))
+        .code(Code(714))
+        .at(layout::release(number))
+        .help("restore it from a copy of the lake: it says which version of each table readers see")
+}
+
+/// What stands in the way of giving a release up.
+fn no_way_back(
+    number: ReleaseNumber,
+    before: &Release,
+    first: &Error,
+    lost: &[(TableName, Error)],
+) -> Error {
+    let error = Error::corrupt(format!(
+        "release {number} cannot be given up like this, since release {} would stand for it and cannot be read either: {first}",
+        before.number
+    ))
+    .code(first.number().unwrap_or(Code(714)))
+    .help(way_back(number, before, lost));
+    match first.location() {
+        Some(place) => error.at(place),
+        None => error,
     }
+}
+
+/// What to type where the release before an unfinished one has lost tables too.
+fn way_back(number: ReleaseNumber, before: &Release, lost: &[(TableName, Error)]) -> String {
+    let flags = lost.iter().map(|(table, _)| format!(" --rebuild {table}"));
+    format!(
+        "restore what is missing from a copy of the lake; where there is no copy, `kilde build --give-up {number}{}` gives the release up and makes anew what release {} has lost too",
+        flags.collect::<String>(),
+        before.number
+    )
 }
 
 /// What becomes of whoever carried it out.
@@ -272,9 +429,9 @@ mod tests {
     }
 
     async fn given_up(fixture: &Fixture) -> Claim {
-        let run = fixture.run_id();
-        let number = Some(ReleaseNumber(2));
-        fixture.lake.claim_giving_up(&run, number).await.unwrap()
+        let (run, second) = (fixture.run_id(), GiveUp::of(2));
+        let claiming = fixture.lake.claim_giving_up(&run, Some(&second));
+        claiming.await.unwrap()
     }
 
     #[tokio::test]
@@ -430,8 +587,9 @@ mod tests {
         claim.rollback(request).await.unwrap_err();
         // nothing else tells what the release was to be
         delete(&fixture, |path| path.ends_with("/map.json")).await;
-        let (run, third) = (fixture.run_id(), Some(ReleaseNumber(3)));
-        let claim = fixture.lake.claim_giving_up(&run, third).await.unwrap();
+        let (run, third) = (fixture.run_id(), GiveUp::of(3));
+        let claiming = fixture.lake.claim_giving_up(&run, Some(&third));
+        let claim = claiming.await.unwrap();
         let pause = claim.pause().unwrap();
         assert!(
             pause.reason.contains("a rollback to release 1"),

@@ -46,6 +46,13 @@ pub(crate) struct Release {
 }
 
 impl Release {
+    /// Its tables, whatever versions they are read at: a compaction moves those and changes no row.
+    pub(super) fn unpinned(&self) -> BTreeMap<TableName, TableEntry> {
+        let mut tables = self.tables.clone();
+        tables.values_mut().for_each(|entry| entry.version = None);
+        tables
+    }
+
     /// A table that readers of this release see.
     pub(crate) fn table(&self, name: &TableName) -> Option<&TableEntry> {
         self.tables

@@ -8,7 +8,7 @@ use super::map::{Release, RollbackClass, TableEntry, TableKind};
 use super::request::RollbackRequest;
 use super::stage::{Draft, DraftCommit, Overrules};
 use crate::diagnostic::Code;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::name::{ReleaseNumber, TableName};
 
 impl Claim {
@@ -109,14 +109,26 @@ impl Claim {
         let Some((version, now)) = then.version.zip(now) else {
             return Err(gone(name, then));
         };
-        if (&now.table_id, &now.location) != (&then.table_id, &then.location) {
+        if now.location != then.location {
             return Err(gone(name, then));
         }
         let head = self
             .overruled_head(name, &then.location, now.version, draft)
             .await?;
         let head = head.ok_or_else(|| gone(name, then))?;
-        let wanted = self.lake.tables.state(&then.location, version).await?;
+        let wanted = self.lake.tables.state(&then.location, version).await;
+        // one that left the project and came back has another id, and its log the one of then; one that was lost has not
+        let is_another = now.table_id != then.table_id;
+        let wanted = match wanted {
+            Err(error) if is_another && error.kind() == ErrorKind::Corrupt => {
+                return Err(gone(name, then).caused_by(error.to_string()));
+            }
+            wanted => wanted?,
+        };
+        let id_of_then = self.lake.tables.table_id(&wanted.definition);
+        if is_another && id_of_then.as_ref() != Some(&then.table_id) {
+            return Err(gone(name, then));
+        }
         let state = self.lake.tables.state(&then.location, head).await?;
         let commit = DraftCommit::between(
             &then.location,
@@ -145,7 +157,7 @@ fn gone(name: &TableName, then: &TableEntry) -> Error {
     ))
     .code(Code(713))
     .at(then.location.as_str())
-    .help("it was dropped since: roll back to a release after that")
+    .help("it was lost and made anew since, or its folder was replaced: roll back to a release after that; `kilde releases` lists them")
 }
 
 #[cfg(test)]
@@ -155,7 +167,6 @@ mod tests {
     use super::super::fixture::{Fixture, table};
     use super::super::{TableChange, YieldReason};
     use super::*;
-    use crate::error::ErrorKind;
 
     fn request(to: u64) -> RollbackRequest {
         RollbackRequest {

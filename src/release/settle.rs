@@ -4,7 +4,7 @@
 //! publish entry ──▶ each table's log, byte for byte ──▶ releases/<n>: from here readers see it
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -135,7 +135,13 @@ impl Lake {
         release.overruled.sort();
         self.store.barrier(&written).await?;
         self.failpoint.reach(Boundary::BeforeRelease)?;
-        self.put_release(&release).await?;
+        let read = self.check_committed(&release, &map.commits, staged).await?;
+        for (name, version) in read {
+            if let Some(entry) = release.tables.get_mut(name) {
+                entry.version = Some(version);
+            }
+        }
+        let release = self.put_release(release).await?;
         // what it was made of is deleted from here on, and whoever built it is told that it stands
         self.store
             .barrier(&[layout::release(release.number)])
@@ -186,20 +192,93 @@ impl Lake {
         commit: &StagedCommit,
         release: &Release,
     ) -> Result<()> {
-        let target = match self.progress(name, commit, release).await? {
+        match self.progress(name, commit, release).await? {
             Progress::Settled(settled) => {
-                let state = self.tables.state(&commit.location, settled.version).await;
-                state
-                    .map_err(|error| unreadable(name, settled.version, error))?
-                    .files
+                let read = self.readable_at(name, &commit.location, settled.version);
+                read.await.map(drop).map_err(|error| match error.number() {
+                    Some(Code(710)) => error,
+                    _ => unreadable(name, settled.version, error),
+                })
             }
             Progress::AsPlanned | Progress::Overtaken(_) => {
                 self.staged_bytes(&commit.staged, &commit.sha256, &StagedBytes::new())
                     .await?;
-                target_set(self.base_of(name, commit).await?.as_ref(), commit)
+                let target = target_set(self.base_of(name, commit).await?.as_ref(), commit);
+                self.check_folder(name, &commit.location, &target).await
+            }
+        }
+    }
+
+    /// Looks once more, in one listing for each table that was committed, whether all is there by which it is read, and at which
+    /// version: others may have compacted it since. Whoever carries a release out may have been frozen since it looked, and until
+    /// the tables' logs named its files, others could take them for what a dead run left.
+    ///
+    /// # Errors
+    /// As [`Lake::check_parts`].
+    async fn check_committed<'a>(
+        &self,
+        release: &Release,
+        commits: &'a BTreeMap<TableName, StagedCommit>,
+        staged: &StagedBytes,
+    ) -> Result<Vec<(&'a TableName, u64)>> {
+        stream::iter(commits)
+            .map(|(name, commit)| async move {
+                let entry = release.tables.get(name);
+                let version = entry.and_then(|entry| entry.version);
+                let version = version.unwrap_or(commit.version);
+                let is_own = staged.contains_key(&commit.staged) && version == commit.version;
+                let checked = match self.check_commit(name, commit, version, is_own).await {
+                    Ok(()) => Ok(version),
+                    Err(error) if error.kind() == ErrorKind::Corrupt => self
+                        .readable_at(name, &commit.location, version)
+                        .await
+                        // what it has read before may be gone all the same
+                        .and_then(|found| {
+                            if found == version {
+                                Err(error)
+                            } else {
+                                Ok(found)
+                            }
+                        }),
+                    Err(error) => Err(error),
+                };
+                let version = checked.map_err(|error| unfinishable(release.number, error))?;
+                Ok((name, version))
+            })
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await
+    }
+
+    async fn check_commit(
+        &self,
+        name: &TableName,
+        commit: &StagedCommit,
+        version: u64,
+        is_own: bool,
+    ) -> Result<()> {
+        let files = match is_own {
+            // it has read what it was planned on
+            true => target_set(self.base_of(name, commit).await?.as_ref(), commit),
+            false => {
+                let state = self.tables.state(&commit.location, version).await;
+                state
+                    .map_err(|error| unreadable(name, version, error))?
+                    .files
             }
         };
-        self.check_folder(name, &commit.location, &target).await
+        let listed = self.store.survey(&commit.location).await?.files;
+        self.check_listed(name, &commit.location, &files, &listed)
+            .await?;
+        let known: BTreeSet<&str> = listed.iter().map(|object| object.path.as_str()).collect();
+        let entries = self.tables.entries_read(&commit.location, version, &listed);
+        for path in entries.iter().filter(|path| !known.contains(path.as_str())) {
+            // a listing may be late: the object itself tells
+            if !self.store.exists(path).await? {
+                return Err(damaged(name, "its log has lost an entry").at(path.as_str()));
+            }
+        }
+        Ok(())
     }
 
     /// What a table holds once a decided release is in its log; `None`: its log says nothing of it yet that could be read.
@@ -341,7 +420,7 @@ impl Lake {
             .filter(|definition| *definition != theirs.definition);
         let gone = |file: &&LiveFile| !target.contains_key(&file.path);
         let missing = |file: &&LiveFile| !theirs.files.contains_key(&file.path);
-        Ok(self.tables.entry(&EntryDraft {
+        self.tables.entry(&EntryDraft {
             lake_id,
             release: release.number,
             run: &release.run,
@@ -350,7 +429,7 @@ impl Lake {
             removes: theirs.files.values().filter(gone).collect(),
             adds: target.values().filter(missing).collect(),
             data_change: true,
-        }))
+        })
     }
 
     async fn staged_bytes(
@@ -373,17 +452,26 @@ impl Lake {
         }
     }
 
-    async fn put_release(&self, release: &Release) -> Result<()> {
+    /// Puts the record, and gives the one that stands.
+    async fn put_release(&self, release: Release) -> Result<Release> {
         let path = layout::release(release.number);
-        match create(&self.store, &path, &json::to_bytes(release)?).await? {
-            Creation::Ours => Ok(()),
-            Creation::Theirs(bytes) => {
-                let theirs = log::read_versioned(&path, &bytes, |theirs: &Release| theirs.format)?;
-                Err(match theirs.is_given_up() {
-                    true => give_up::given_up(release.number),
-                    false => Error::internal("two settlers of one release disagree").at(path),
-                })
-            }
+        let bytes = match create(&self.store, &path, &json::to_bytes(&release)?).await? {
+            Creation::Ours => return Ok(release),
+            Creation::Theirs(bytes) => bytes,
+        };
+        let theirs = log::read_versioned(&path, &bytes, |theirs: &Release| theirs.format)?;
+        if theirs.is_given_up() {
+            return Err(give_up::given_up(release.number));
+        }
+        // others may have compacted a table between the two looks
+        let has_same_rows = Release {
+            tables: theirs.tables.clone(),
+            ..release.clone()
+        } == theirs
+            && release.unpinned() == theirs.unpinned();
+        match has_same_rows {
+            true => Ok(theirs),
+            false => Err(Error::internal("two settlers of one release disagree").at(path)),
         }
     }
 
@@ -495,8 +583,9 @@ fn unreadable(name: &TableName, version: u64, error: Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Boundary;
     use super::super::fixture::Fixture;
+    use super::super::{Boundary, Failpoint};
+    use crate::error::ErrorKind;
 
     /// Wherever a build stops, readers see the old release or the new one, and the next build ends well.
     #[tokio::test]
@@ -553,6 +642,64 @@ mod tests {
             .await
             .unwrap();
         claim.stage_and_publish(request).await.is_err()
+    }
+
+    /// Neither its own look before the decision nor anybody's log keeps its files then.
+    #[tokio::test]
+    async fn a_builder_that_was_frozen_while_a_part_was_lost_acknowledges_nothing() {
+        for boundary in [
+            Boundary::AfterStaging,
+            Boundary::AfterPublishEntry,
+            Boundary::BeforeRelease,
+        ] {
+            for is_lost in [
+                (|path: &str| path.starts_with("gold/a/00000000000000000003-")) as fn(&str) -> bool,
+                |path| path == "gold/a/_delta_log/00000000000000000000.json",
+            ] {
+                let fixture = Fixture::new();
+                let first = fixture.build(&[("gold.a", "a1")]).await.unwrap();
+                let root = fixture
+                    .lake
+                    .store()
+                    .location()
+                    .folder()
+                    .unwrap()
+                    .to_path_buf();
+                let lake = fixture
+                    .lake
+                    .clone()
+                    .with_failpoint(Failpoint::new(move |reached| {
+                        let table = root.join("gold/a");
+                        let folders = [table.clone(), table.join("_delta_log")];
+                        let files = folders
+                            .iter()
+                            .flat_map(|folder| std::fs::read_dir(folder).unwrap());
+                        for file in files.filter(|_| reached == boundary) {
+                            let path = file.unwrap().path();
+                            if is_lost(path.strip_prefix(&root).unwrap().to_str().unwrap()) {
+                                std::fs::remove_file(path).unwrap();
+                            }
+                        }
+                        Ok(())
+                    }));
+                let mut claim = lake.claim(&fixture.run_id()).await.unwrap();
+                let request = fixture.request(&claim, &[("gold.a", "a2")]).await.unwrap();
+                let error = claim.stage_and_publish(request).await.unwrap_err();
+                let text = error.render();
+                assert_eq!(error.kind(), ErrorKind::Corrupt, "{text}");
+                assert!(
+                    text.contains("K0716") && text.contains("--give-up 2"),
+                    "{text}"
+                );
+                assert_eq!(fixture.lake.current().await.unwrap(), Some(first));
+                let text = fixture
+                    .reopened()
+                    .claim(&fixture.run_id())
+                    .await
+                    .unwrap_err();
+                assert!(text.render().contains("--give-up 2"), "{}", text.render());
+            }
+        }
     }
 
     #[tokio::test]

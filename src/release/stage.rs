@@ -10,7 +10,7 @@ use super::claim::Claim;
 use super::create::{Creation, create};
 use super::failpoint::Boundary;
 use super::foreign::{Drift, restore_or_rebuild};
-use super::log::{self, CarriedView, LogView, Publish};
+use super::log::{self, CarriedView, Publish};
 use super::map::{Release, StagedCommit, StagedMap, TableEntry, TableKind};
 use super::request::{PublishRequest, Removal, TableChange, TableWrite};
 use super::table_log::{EntryDraft, LiveFile, TableState};
@@ -18,6 +18,7 @@ use super::{json, layout};
 use crate::diagnostic::Code;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{ReleaseNumber, TableName};
+use crate::store::ObjectInfo;
 
 /// Tables and files looked at or written at once.
 pub(super) const AT_ONCE: usize = 16;
@@ -194,10 +195,10 @@ impl Claim {
         Ok(draft)
     }
 
-    /// Tables whose logs show what was given up become what the base holds again; but for those `named`, which are looked at
-    /// by themselves.
+    /// Upon a release that was given up: tables whose logs show something of it become what the base holds again; but for those
+    /// `named`, which are looked at by themselves. What comes to stand in a log later is found by whoever looks at that table.
     async fn put_back(&mut self, named: &BTreeSet<TableName>, draft: &mut Draft) -> Result<()> {
-        if self.given_up().is_empty() {
+        if !self.base.as_ref().is_some_and(Release::is_given_up) {
             return Ok(());
         }
         let others: Vec<(TableName, TableEntry)> = draft
@@ -505,7 +506,7 @@ impl Claim {
             removes: commit.removes.iter().collect(),
             adds: commit.adds.iter().collect(),
             data_change: commit.data_change,
-        });
+        })?;
         let staged = layout::staged_entry(folder, name);
         self.put_staged(&staged, &bytes).await?;
         let staged = StagedCommit {
@@ -577,7 +578,18 @@ impl super::Lake {
         location: &str,
         files: &Files,
     ) -> Result<()> {
-        let listed = self.store.list(location).await?;
+        let listed = self.store.survey(location).await?.files;
+        self.check_listed(table, location, files, &listed).await
+    }
+
+    /// The same by a listing of the table's folder.
+    pub(super) async fn check_listed(
+        &self,
+        table: &TableName,
+        location: &str,
+        files: &Files,
+        listed: &[ObjectInfo],
+    ) -> Result<()> {
         let sizes: BTreeMap<&str, u64> = listed
             .iter()
             .map(|object| (object.path.as_str(), object.size))
@@ -593,6 +605,52 @@ impl super::Lake {
         Ok(())
     }
 
+    /// The version at which a table can be read whole and has the rows of that one: others may have compacted it, and deleted the
+    /// files of before.
+    ///
+    /// # Errors
+    /// `Corrupt` naming what that version lacks, where there is none.
+    pub(super) async fn readable_at(
+        &self,
+        name: &TableName,
+        location: &str,
+        version: u64,
+    ) -> Result<u64> {
+        let lacks = match self.check_table(name, location, version).await {
+            Ok(_) => return Ok(version),
+            Err(error) if error.kind() == ErrorKind::Corrupt => error,
+            Err(error) => return Err(error),
+        };
+        let head = self.tables.head(location, Some(version)).await?;
+        for later in version + 1..=head.unwrap_or(version) {
+            match self.tables.commit(location, later).await {
+                Ok(Some(commit)) if commit.release.is_none() && commit.is_neutral() => {}
+                Err(error) if error.kind() != ErrorKind::Corrupt => return Err(error),
+                _ => break,
+            }
+            match self.check_table(name, location, later).await {
+                Ok(_) => return Ok(later),
+                Err(error) if error.kind() == ErrorKind::Corrupt => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(lacks)
+    }
+
+    /// Whether a lost table can be made anew upon what is left of its log.
+    ///
+    /// # Errors
+    /// `Corrupt` K0726 where that cannot be read.
+    pub(crate) async fn check_remains(&self, name: &TableName, location: &str) -> Result<()> {
+        let Some(head) = self.tables.head(location, None).await? else {
+            return Ok(());
+        };
+        let state = self.tables.state(location, head).await;
+        state
+            .map(drop)
+            .map_err(|error| remains(name, location, error))
+    }
+
     /// Whether the log of a table can be read at its version, and every file is there.
     ///
     /// # Errors
@@ -602,20 +660,21 @@ impl super::Lake {
         name: &TableName,
         entry: &TableEntry,
     ) -> Result<bool> {
-        match self.check_table(name, entry, entry.version).await {
+        let Some(version) = entry.version else {
+            return Ok(true);
+        };
+        match self.check_table(name, &entry.location, version).await {
             Ok(_) => Ok(true),
             Err(error) if error.kind() == ErrorKind::Corrupt => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    /// Looks whether the lake log is whole, and every table of the newest release with every file; how many files. Writes
-    /// nothing.
+    /// Looks whether every table of the newest release is whole, with every file; how many files. Writes nothing.
     ///
     /// # Errors
     /// `Corrupt` naming the first that is missing or damaged.
     pub(crate) async fn check_whole(&self, newest: &Release) -> Result<usize> {
-        LogView::check(&self.store).await?;
         let moved = self.foreign_work(newest).await?.compacted;
         let tables = newest
             .tables
@@ -624,7 +683,13 @@ impl super::Lake {
         let looks: Vec<(&TableName, Result<usize>)> = stream::iter(tables)
             .map(|(name, entry)| {
                 let version = moved.get(name).copied().or(entry.version);
-                async move { (name, self.check_table(name, entry, version).await) }
+                async move {
+                    let files = match version {
+                        Some(version) => self.check_table(name, &entry.location, version).await,
+                        None => Ok(0),
+                    };
+                    (name, files)
+                }
             })
             .buffered(AT_ONCE)
             .collect()
@@ -650,18 +715,9 @@ impl super::Lake {
     ///
     /// # Errors
     /// `Corrupt` where one is missing or damaged, or the table's log cannot be read.
-    async fn check_table(
-        &self,
-        name: &TableName,
-        entry: &TableEntry,
-        version: Option<u64>,
-    ) -> Result<usize> {
-        let Some(version) = version else {
-            return Ok(0);
-        };
-        let state = self.tables.state(&entry.location, version).await?;
-        self.check_folder(name, &entry.location, &state.files)
-            .await?;
+    async fn check_table(&self, name: &TableName, location: &str, version: u64) -> Result<usize> {
+        let state = self.tables.state(location, version).await?;
+        self.check_folder(name, location, &state.files).await?;
         Ok(state.files.len())
     }
 }
@@ -698,7 +754,7 @@ fn remains(name: &TableName, location: &str, error: Error) -> Error {
     ))
     .code(Code(726))
     .at(location)
-    .help("move the folder out of the lake, then make the table anew once more")
+    .help("move the folder out of the lake, then type the same once more")
     .caused_by(error)
 }
 

@@ -100,8 +100,25 @@ pub(crate) trait TableLog: Send + Sync + Debug {
     /// One entry. `Ok(None)`: that version does not exist.
     async fn commit(&self, location: &str, version: u64) -> Result<Option<Commit>>;
 
+    /// The id of a table by its definition; `None` where the format has none.
+    fn table_id(&self, _definition: &str) -> Option<String> {
+        None
+    }
+
+    /// Paths of the entries from which that version is read, where `listed` lies below the location. A format without checkpoints
+    /// reads them all.
+    fn entries_read(&self, location: &str, version: u64, _listed: &[ObjectInfo]) -> Vec<String> {
+        let entries = 0..=version;
+        entries
+            .map(|version| self.entry_path(location, version))
+            .collect()
+    }
+
     /// The bytes of an entry; equal drafts give equal bytes.
-    fn entry(&self, draft: &EntryDraft<'_>) -> Bytes;
+    ///
+    /// # Errors
+    /// `Internal` for what is no line of a log.
+    fn entry(&self, draft: &EntryDraft<'_>) -> Result<Bytes>;
 
     /// Objects of the log that no version from `oldest` on needs: what a checkpoint at or below it stands for. A format
     /// without checkpoints has none.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::claim::{give_back, yield_reason};
+use super::claim::{give_back, told_given_up, yield_reason};
 use super::dbt::Invocation;
 use super::execute::{Executed, Execution};
 use super::latest::LatestReport;
@@ -44,6 +44,10 @@ impl Runner {
         let error = ended.as_ref().err();
         if let Some(error) = error {
             report.fail_with(error);
+            // nobody prints a report beside an error
+            report
+                .told_of_base()
+                .for_each(|text| listener(RunEvent::Warning(text)));
         }
         let before = match &course.claimed {
             Some(catalog) => self.report_before(catalog, &report).await,
@@ -95,7 +99,7 @@ impl Runner {
         report: &mut RunReport,
         course: &mut Course,
     ) -> Result<()> {
-        let look = self.look(request, report, course);
+        let look = self.look(request, listener, report, course);
         let looked = self.stop.unless(look).await?;
         let Some((catalog, observation, plan)) = looked else {
             if let Some(catalog) = course.stale.take() {
@@ -103,11 +107,12 @@ impl Runner {
             }
             return Ok(());
         };
+        let give_up = request.gives_up(&self.project);
         let (mut claim, has_waited) = self
             .claim(
                 &catalog,
                 &report.run,
-                (request.wait, request.give_up),
+                (request.wait, give_up.as_ref()),
                 listener,
             )
             .await?;
@@ -162,6 +167,7 @@ impl Runner {
     async fn look(
         &self,
         request: &BuildRequest,
+        listener: &Listener,
         report: &mut RunReport,
         course: &mut Course,
     ) -> Result<Option<(Catalog, Observation, Plan)>> {
@@ -172,7 +178,14 @@ impl Runner {
             .await?;
         let anew = request.anew(&self.project);
         let observing = observe::observe_without(self, &catalog, request.as_of, &anew);
-        let mut observation = observing.await?;
+        let mut observation = match observing.await {
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                self.finish_decided(request, &catalog, &report.run, error, listener)
+                    .await?;
+                observe::observe_without(self, &catalog, request.as_of, &anew).await?
+            }
+            observed => observed?,
+        };
         observation.observed.adopts.clone_from(&request.adopt);
         report.base = observation.release.as_ref().map(BaseRelease::of);
         observation.refuse_without_raw(&self.project)?;
@@ -453,6 +466,14 @@ impl RunReport {
                 _ => self.steps.push(super::report::StepReport::unchanged(table)),
             }
         }
+    }
+
+    /// What became of the release below, in words.
+    fn told_of_base(&self) -> impl Iterator<Item = String> {
+        let given_up = self.given_up.map(told_given_up);
+        let overruled = self.overruled.iter();
+        let overruled = overruled.map(|one| format!("release {}: {}", one.release, one.text));
+        given_up.into_iter().chain(overruled)
     }
 
     fn fail_with(&mut self, error: &Error) {

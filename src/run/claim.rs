@@ -8,7 +8,7 @@ use crate::clock::{self, Stopwatch};
 use crate::diagnostic::Code;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{ReleaseNumber, RunId};
-use crate::release::{Claim, YieldReason};
+use crate::release::{Claim, GiveUp, YieldReason};
 
 /// Another run holds the lake.
 const BUSY: Code = Code(706);
@@ -40,7 +40,7 @@ impl Runner {
         &self,
         catalog: &Catalog,
         run: &RunId,
-        (wait, give_up): (Duration, Option<ReleaseNumber>),
+        (wait, give_up): (Duration, Option<&GiveUp>),
         listener: &Listener,
     ) -> Result<(Claim, bool)> {
         let watch = Stopwatch::start();
@@ -49,10 +49,7 @@ impl Runner {
             // dropped half way, a claim would leave its entry behind
             let claiming = self.to_its_end(catalog, catalog.lake().claim_giving_up(run, give_up));
             let error = match claiming.await {
-                Ok(claim) => {
-                    tell_of_base(&claim, listener);
-                    return Ok((claim, pause != FIRST_PAUSE));
-                }
+                Ok(claim) => return Ok((claim, pause != FIRST_PAUSE)),
                 Err(error) if error.number() == Some(BUSY) => error,
                 Err(error) => return Err(error),
             };
@@ -73,17 +70,13 @@ impl Runner {
     }
 }
 
-/// What a run that died could tell nobody, told by the one that finished its release.
-fn tell_of_base(claim: &Claim, listener: &Listener) {
+/// What a run that died could tell nobody, told by the one that finished its release and has no report to say it in.
+pub(super) fn tell_of_base(claim: &Claim, listener: &Listener) {
     let Some(base) = claim.base().filter(|_| claim.has_settled()) else {
         return;
     };
     if base.is_given_up() {
-        let text = format!(
-            "release {} could not be finished and is given up",
-            base.number
-        );
-        listener(RunEvent::Warning(text));
+        listener(RunEvent::Warning(told_given_up(base.number)));
     }
     for overruled in base
         .overruled
@@ -93,6 +86,10 @@ fn tell_of_base(claim: &Claim, listener: &Listener) {
         let text = format!("release {}: {}", base.number, overruled.told());
         listener(RunEvent::Warning(text));
     }
+}
+
+pub(super) fn told_given_up(number: ReleaseNumber) -> String {
+    format!("release {number} could not be finished and is given up")
 }
 
 /// A run that was stopped tries for so long to give its claim back.

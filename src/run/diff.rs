@@ -16,7 +16,7 @@ use super::story::{HeldTable, share_of};
 use crate::catalog::{Catalog, RowChanges, RowQuestion};
 use crate::diagnostic::{Code, nearest};
 use crate::engine::Origin;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::name::{ReleaseNumber, RunId, TableName};
 use crate::plan::{ColumnChange, Lineage, Selection, column_changes};
 use crate::release::{Release, TableEntry};
@@ -80,6 +80,8 @@ pub(crate) struct TableDiff {
     pub(crate) columns: Vec<ColumnChange>,
     /// Where asked for, of tables that both have.
     pub(crate) row_changes: Option<RowChanges>,
+    /// Why columns or rows are not compared: one side can no longer be read.
+    pub(crate) lost: Option<String>,
 }
 
 /// What became of a table.
@@ -119,22 +121,17 @@ impl Runner {
                 && request.rows != RowsAsked::Nobodys
                 && diff.difference == TableDifference::Changed
             {
-                let old = catalog.content(table, old).await?;
-                let new = catalog.content(table, new).await?;
-                let names = new
-                    .file_set
-                    .schema
-                    .fields()
-                    .iter()
-                    .map(|f| f.name().as_str());
-                let question = RowQuestion {
-                    key: self.key(table),
-                    sample: request.sample,
-                    masked: self.masks(table, names, masks.as_ref()),
+                let sides = (table, old, new);
+                let changes = self.row_changes(&catalog, sides, request, masks.as_ref());
+                diff.row_changes = match changes.await {
+                    Ok(changes) => Some(changes),
+                    // the other tables have more to tell
+                    Err(error) if is_lost(&error) && request.rows == RowsAsked::All => {
+                        diff.lost = Some(error.brief());
+                        None
+                    }
+                    Err(error) => return Err(error),
                 };
-                let changes = catalog.row_changes(&old, &new, &question).await;
-                let changes = changes.map_err(|error| error.at(table.to_string()))?;
-                diff.row_changes = Some(changes);
             }
             different.push(diff);
         }
@@ -145,6 +142,26 @@ impl Runner {
             tables: tables.len() as u64,
             different,
         })
+    }
+
+    async fn row_changes(
+        &self,
+        catalog: &Catalog,
+        (table, old, new): (&TableName, &TableEntry, &TableEntry),
+        request: &DiffRequest,
+        masks: Option<&Lineage>,
+    ) -> Result<RowChanges> {
+        let old = catalog.content(table, old).await?;
+        let new = catalog.content(table, new).await?;
+        let fields = new.file_set.schema.fields().iter();
+        let names = fields.map(|field| field.name().as_str());
+        let question = RowQuestion {
+            key: self.key(table),
+            sample: request.sample,
+            masked: self.masks(table, names, masks),
+        };
+        let changes = catalog.row_changes(&old, &new, &question).await;
+        changes.map_err(|error| error.at(table.to_string()))
     }
 
     /// In order of name.
@@ -178,6 +195,7 @@ impl Runner {
         table: &TableName,
         entries: (Option<&TableEntry>, Option<&TableEntry>),
     ) -> Result<Option<TableDiff>> {
+        let mut lost = None;
         let (difference, columns) = match entries {
             (None, None) => return Ok(None),
             (None, Some(_)) => (TableDifference::Added, Vec::new()),
@@ -186,12 +204,22 @@ impl Runner {
                 let columns = match old.facts.schema_hash == new.facts.schema_hash {
                     true => Vec::new(),
                     false => {
-                        let old = catalog.content(table, old).await?.file_set.schema;
-                        let new = catalog.content(table, new).await?.file_set.schema;
-                        column_changes(&old, &new)
+                        let schemas = async {
+                            let old = catalog.content(table, old).await?.file_set.schema;
+                            let new = catalog.content(table, new).await?.file_set.schema;
+                            Ok(column_changes(&old, &new))
+                        };
+                        match schemas.await {
+                            Err(error) if is_lost(&error) => {
+                                lost = Some(error.brief());
+                                Vec::new()
+                            }
+                            columns => columns?,
+                        }
                     }
                 };
-                let same_rows = old.facts.digest == new.facts.digest && columns.is_empty();
+                let same_columns = columns.is_empty() && lost.is_none();
+                let same_rows = old.facts.digest == new.facts.digest && same_columns;
                 let same_version = (&old.location, &old.table_id, old.version)
                     == (&new.location, &new.table_id, new.version);
                 match (same_rows, same_version) {
@@ -211,6 +239,7 @@ impl Runner {
             share: share_of(rows_before, rows),
             columns,
             row_changes: None,
+            lost,
         }))
     }
 
@@ -257,6 +286,11 @@ impl ComparedRelease {
             run: release.run.clone(),
         }
     }
+}
+
+/// Whether a version that was published can no longer be read.
+fn is_lost(error: &Error) -> bool {
+    error.kind() == ErrorKind::Corrupt
 }
 
 /// The two releases that are asked for.

@@ -182,6 +182,7 @@ impl Runner {
         findings.push(builder_finding(lake, &status).await);
         findings.push(Finding::of("disk", disk_finding(store, newest.as_ref())));
         if let Some(newest) = newest.filter(|_| status.unsettled.is_none()) {
+            findings.push(Finding::of("history", history_finding(lake).await));
             findings.push(Finding::of("files", files_finding(lake, &newest).await));
             findings.push(Finding::of("foreign", foreign_finding(lake, &newest).await));
             findings.push(Finding::of("records", records_finding(lake, &newest).await));
@@ -362,11 +363,14 @@ async fn unsettled_finding(lake: &Lake, number: ReleaseNumber) -> Result<Finding
             obstacle: Some(error),
             ..
         }) => Err(error),
-        Some(_) => Ok(Finding::warn(
-            "release",
-            format!("release {number} is decided and not yet seen by readers"),
-            "build: the next command that writes finishes it",
-        )),
+        Some(unfinished) => {
+            lake.check_carried(&unfinished).await?;
+            Ok(Finding::warn(
+                "release",
+                format!("release {number} is decided and not yet seen by readers"),
+                "build: the next command that writes finishes it",
+            ))
+        }
         None => Ok(Finding::ok(
             "release",
             format!("release {number} was published just now"),
@@ -440,6 +444,22 @@ async fn files_finding(lake: &Lake, newest: &Release) -> Result<Finding> {
     let files = lake.check_whole(newest).await?;
     let text = format!("all {files} files of release {} are there", newest.number);
     Ok(Finding::ok("files", text))
+}
+
+/// What a build reads of the lake log was looked at before: the rest is told, and stops nobody.
+async fn history_finding(lake: &Lake) -> Result<Finding> {
+    match lake.check_history().await {
+        Ok(()) => Ok(Finding::ok(
+            "history",
+            "every entry of the lake log is there",
+        )),
+        Err(error) if error.kind() == ErrorKind::Corrupt => Ok(Finding::warn(
+            "history",
+            error.brief(),
+            "restore `_kilde/log` from a copy of the lake; builds go on without it, since the newest entries say what all before them come to",
+        )),
+        Err(error) => Err(error),
+    }
 }
 
 /// Builds need the newest record alone; time travel, rollback and upkeep need those of all that are kept.

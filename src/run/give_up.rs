@@ -2,17 +2,18 @@
 //!
 //! Whatever the lost release had read comes back with the next one, as long as its exports lie in `raw`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::claim::tell_of_base;
 use super::observe::{Observation, looks_the_same};
-use super::{BuildRequest, ops_tables};
+use super::{BuildRequest, Listener, Runner, ops_tables};
 use crate::catalog::Catalog;
-use crate::diagnostic::{Code, printable};
+use crate::diagnostic::{Code, some_of};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::{FileStatus, Ledger, LedgerEntry};
-use crate::name::TableName;
+use crate::name::{RunId, TableName};
 use crate::project::{Load, Project};
-use crate::release::{Planned, Unfinished};
+use crate::release::{GiveUp, Planned, Unfinished, YieldReason};
 
 /// Exports that only the unfinished release has read, and that lie nowhere any more.
 #[derive(Debug, Default)]
@@ -21,10 +22,33 @@ struct Loss {
     records: u64,
 }
 
-/// So many are named; the rest is counted.
-const NAMED: usize = 5;
-
 impl BuildRequest {
+    /// What is given up, where anything is.
+    pub(super) fn gives_up(&self, project: &Project) -> Option<GiveUp> {
+        let anew = || self.anew(project);
+        self.give_up.map(|number| GiveUp {
+            number,
+            anew: anew(),
+        })
+    }
+
+    /// `kilde build`, with what this request gives up and makes anew, and more.
+    pub(super) fn once_more(&self, accept: &[&TableName]) -> String {
+        let mut text = "kilde build".to_string();
+        if let Some(number) = self.give_up {
+            text.push_str(&format!(" --give-up {number}"));
+        }
+        for table in &self.rebuild {
+            text.push_str(&format!(" --rebuild {table}"));
+        }
+        let accepted: BTreeSet<&TableName> =
+            self.accept.iter().chain(accept.iter().copied()).collect();
+        for table in accepted {
+            text.push_str(&format!(" --accept {table}"));
+        }
+        text
+    }
+
     /// # Errors
     /// `Config` K0729 where there is nothing to give up, K0731 where records would be lost with it and nobody accepts that.
     pub(super) async fn refuse_vain_give_up(
@@ -59,7 +83,7 @@ impl BuildRequest {
         let Some(planned) = ledger_of(&unfinished, catalog, observation).await? else {
             return match self.accept.contains(&ledger) {
                 true => Ok(()),
-                false => Err(unknown_loss(&unfinished, &ledger)),
+                false => Err(self.unknown_loss(&unfinished, &ledger)),
             };
         };
         let losses = losses(&planned, project, observation);
@@ -68,7 +92,7 @@ impl BuildRequest {
             .filter(|(table, _)| !self.accept.contains(table));
         match unaccepted.into_iter().next() {
             None => Ok(()),
-            Some(_) => Err(lost(&unfinished, &losses)),
+            Some(_) => Err(self.lost(&unfinished, &losses)),
         }
     }
 }
@@ -161,37 +185,68 @@ fn nothing_to_give_up(message: String) -> Error {
         .help("`kilde doctor` says what is wrong with the lake; build without `--give-up`")
 }
 
-fn lost(unfinished: &Unfinished, losses: &BTreeMap<TableName, Loss>) -> Error {
-    let told = losses.iter().map(|(table, loss)| {
-        let named = loss.exports.iter().take(NAMED).map(|path| printable(path));
-        let named = named.collect::<Vec<_>>().join(", ");
-        let rest = match loss.exports.len().saturating_sub(NAMED) {
-            0 => String::new(),
-            n => format!(" and {n} more"),
-        };
-        format!("{} records of `{table}` ({named}{rest})", loss.records)
-    });
-    let told: Vec<String> = told.collect();
-    let number = unfinished.number;
-    let accept = losses.keys().map(|table| format!(" --accept {table}"));
-    Error::config(format!(
-        "with release {number} would be lost, since their exports do not lie in `raw` as they were read: {}",
-        told.join("; ")
-    ))
-    .code(Code(731))
-    .help(format!(
-        "put the exports back, and they are read again; to go on without: `kilde build --give-up {number}{}`",
-        accept.collect::<String>()
-    ))
+impl BuildRequest {
+    fn lost(&self, unfinished: &Unfinished, losses: &BTreeMap<TableName, Loss>) -> Error {
+        let told = losses.iter().map(|(table, loss)| {
+            let paths = loss.exports.iter().map(String::as_str);
+            format!("{} records of `{table}` ({})", loss.records, some_of(paths))
+        });
+        let told: Vec<String> = told.collect();
+        let tables: Vec<&TableName> = losses.keys().collect();
+        Error::config(format!(
+            "with release {} would be lost, since their exports do not lie in `raw` as they were read: {}",
+            unfinished.number,
+            told.join("; ")
+        ))
+        .code(Code(731))
+        .help(format!(
+            "put the exports back, and they are read again; to go on without: `{}`",
+            self.once_more(&tables)
+        ))
+    }
+
+    fn unknown_loss(&self, unfinished: &Unfinished, ledger: &TableName) -> Error {
+        Error::config(format!(
+            "nothing tells any more which exports release {} has read: those that lie in `raw` no more would be lost with it",
+            unfinished.number
+        ))
+        .code(Code(731))
+        .help(format!(
+            "put back whatever came since the release before; to go on without what is not there: `{}`",
+            self.once_more(&[ledger])
+        ))
+    }
 }
 
-fn unknown_loss(unfinished: &Unfinished, ledger: &TableName) -> Error {
-    let number = unfinished.number;
-    Error::config(format!(
-        "nothing tells any more which exports release {number} has read: those that lie in `raw` no more would be lost with it"
-    ))
-    .code(Code(731))
-    .help(format!(
-        "put back whatever came since the release before; to go on without what is not there: `kilde build --give-up {number} --accept {ledger}`"
-    ))
+impl Runner {
+    /// Gets a decided release out of the way that keeps the lake from being looked at: what `unread` says of the release before it
+    /// is no matter where the decided one can be finished.
+    ///
+    /// # Errors
+    /// Why that release cannot be finished, with the way out of it; `unread` where there is none, or where it is given up already
+    /// with all that the one before it has lost.
+    pub(super) async fn finish_decided(
+        &self,
+        request: &BuildRequest,
+        catalog: &Catalog,
+        run: &RunId,
+        unread: Error,
+        listener: &Listener,
+    ) -> Result<()> {
+        let Some(unfinished) = catalog.lake().unfinished().await? else {
+            return Err(unread);
+        };
+        if let Some(obstacle) = unfinished.obstacle {
+            let is_asked = request.give_up == Some(unfinished.number)
+                && unfinished
+                    .lost_before
+                    .is_subset(&request.anew(&self.project));
+            // then it is something else that cannot be read
+            return Err(if is_asked { unread } else { obstacle });
+        }
+        let claiming = self.claim(catalog, run, (request.wait, None), listener);
+        let (claim, _) = claiming.await?;
+        tell_of_base(&claim, listener);
+        claim.yield_(YieldReason::NothingToDo).await
+    }
 }

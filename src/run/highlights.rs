@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::Runner;
-use super::diff::{DiffRequest, ReleaseDiff, compared};
+use super::diff::{DiffRequest, ReleaseDiff, TableDiff, compared};
 use super::story::{FailedRun, failed_between};
+use super::{Runner, ops_tables};
 use crate::catalog::{Catalog, View};
 use crate::error::Result;
 use crate::name::TableName;
@@ -98,7 +98,11 @@ impl Runner {
             now: &now,
         };
         let highlights = &self.project.highlights;
-        let mut notes = Vec::new();
+        let lost = |table: &TableDiff| {
+            let why = table.lost.as_ref()?;
+            Some(format!("{} is not compared in full: {why}", table.table))
+        };
+        let mut notes: Vec<String> = diff.different.iter().filter_map(lost).collect();
         let people = match &highlights.people {
             Some(people) => noted(reading.people(people).await, &people.table, &mut notes),
             None => None,
@@ -111,11 +115,16 @@ impl Runner {
             Some(figures) => noted(reading.figures(figures).await, &figures.table, &mut notes),
             None => None,
         };
+        let rejects = noted(
+            reading.rejects().await,
+            &ops_tables::rejects_table()?,
+            &mut notes,
+        );
         Ok(DiffPage {
             people,
             groups: groups.unwrap_or_default(),
             figures: figures.unwrap_or_default(),
-            rejects: reading.rejects().await?,
+            rejects: rejects.unwrap_or_default(),
             failed_runs: failed_between(&catalog, Some(&before), &now).await?,
             diff,
             notes,

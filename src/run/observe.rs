@@ -42,8 +42,9 @@ pub(super) struct Observation {
     pub(super) markers: BTreeMap<String, ObjectInfo>,
     /// Where exports lie; `None` where the folder does not exist.
     pub(super) raw: Option<ExportStore>,
-    /// Tables that other tools have compacted since the release: it is read at the version that has the same rows.
-    pub(super) compacted: BTreeSet<TableName>,
+    /// Tables whose logs went on since the release: other tools have compacted them, and they are read at the version that has the
+    /// same rows; or something stands there of a release that was given up.
+    pub(super) moved: BTreeSet<TableName>,
     /// Every export that the ledger knows is read to see whether it is the same.
     verifies: bool,
 }
@@ -134,9 +135,10 @@ impl Observation {
         for (table, version) in work.compacted {
             if let Some(entry) = release.tables.get_mut(&table) {
                 entry.version = Some(version);
-                self.compacted.insert(table);
+                self.moved.insert(table);
             }
         }
+        self.moved.extend(work.void);
         Ok(work.changed)
     }
 
@@ -296,7 +298,7 @@ async fn look(runner: &Runner, lake: Published, as_of: DateTime<Utc>) -> Result<
         found,
         markers,
         raw,
-        compacted: BTreeSet::new(),
+        moved: BTreeSet::new(),
         verifies: runner.verifies_exports,
     };
     observation.see_exports(project).await?;

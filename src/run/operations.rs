@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::claim::{give_back, yield_reason};
+use super::claim::{give_back, tell_of_base, yield_reason};
 use super::ops_tables::{self, OpsWriter};
 use super::summary::{RunCommand, RunSummary};
 use super::{Listener, OverdueReport, Runner, UnreadableReport, observe};
@@ -99,6 +99,7 @@ impl Runner {
         let (claim, _) = self
             .claim(&catalog, &operation.run, (wait, None), listener)
             .await?;
+        tell_of_base(&claim, listener);
         let ended = self.roll_back(&catalog, claim, &then).await;
         let warning = self
             .conclude_operation(&catalog, &operation, ended.as_ref())
@@ -229,6 +230,7 @@ impl Runner {
         let (mut claim, _) = self
             .claim(&catalog, &operation.run, (wait, None), listener)
             .await?;
+        tell_of_base(&claim, listener);
         let resumed = claim.resume().await;
         give_back(claim, YieldReason::NothingToDo).await;
         let ended = resumed.as_ref().map(|_| &release);

@@ -134,7 +134,7 @@ pub(super) fn files_table() -> Result<TableName> {
     TableName::new(OWN_SCHEMA, "files").map_err(Error::internal)
 }
 
-fn rejects_table() -> Result<TableName> {
+pub(super) fn rejects_table() -> Result<TableName> {
     TableName::new(OWN_SCHEMA, "rejects").map_err(Error::internal)
 }
 

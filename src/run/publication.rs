@@ -60,7 +60,7 @@ impl Execution {
         for (table, write) in self.history(report, &tables, counts.clone()).await? {
             tables.insert(table, TableChange::Write(write));
         }
-        reads.extend(self.observation.compacted.iter().cloned());
+        reads.extend(self.observation.moved.iter().cloned());
         reads.retain(|table| self.entry(table).is_some() && !tables.contains_key(table));
         Ok(Some(PublishRequest {
             project: self.runner.project.name.clone(),

@@ -34,7 +34,7 @@ impl BuildRequest {
 
     /// # Errors
     /// `Config` K0725 where nothing of a table is lost, K0724 where it holds what no build can make again and nobody gives that
-    /// up.
+    /// up; `Corrupt` K0726 where what is left of its log cannot be gone on from.
     pub(super) async fn refuse_vain_rebuilds(
         &self,
         project: &Project,
@@ -63,9 +63,11 @@ impl BuildRequest {
                 .code(Code(724))
                 .at(entry.location.as_str())
                 .help(format!(
-                    "restore the folder from a copy of the lake; to go on without: `kilde build --rebuild {table} --accept {table}`"
+                    "restore the folder from a copy of the lake; to go on without: `{}`",
+                    self.once_more(&[table])
                 )));
             }
+            catalog.lake().check_remains(table, &entry.location).await?;
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use datafusion::logical_expr::{cast, ident, lit};
 use super::RunEvent;
 use super::execute::Execution;
 use crate::catalog::Content;
-use crate::diagnostic::printable;
+use crate::diagnostic::some_of;
 use crate::engine::{self, Joins};
 use crate::error::Result;
 use crate::ingest::{Ledger, LedgerEntry, SOURCE_FILE};
@@ -75,13 +75,12 @@ impl Execution {
         }
         let rows: u64 = named.values().sum();
         if rows > 0 {
-            let paths: Vec<_> = named.keys().map(|path| printable(path)).collect();
             (self.listener)(RunEvent::Warning(format!(
                 "{rows} {} of `{}` {} given up with the ledger, since the exports that brought them lie no longer in `raw`: {}",
                 if rows == 1 { "row" } else { "rows" },
                 source.table,
                 if rows == 1 { "is" } else { "are" },
-                paths.join(", "),
+                some_of(named.keys().map(String::as_str)),
             )));
         }
         Ok(())

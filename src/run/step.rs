@@ -19,6 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{self, Layout, Written};
 use crate::name::TableName;
 use crate::plan::{Action, Kind, Reason, TablePlan};
+use crate::project::MatchTable;
 
 /// Inputs of more bytes than this are written in [`BUCKETS`]; decided by the data, never by the machine.
 const SMALL_TABLE_BYTES: u64 = 64_000_000;
@@ -329,7 +330,8 @@ impl Execution {
 
     /// Why a table beside the ids of a match is made: the ids were, and stand.
     fn reason_of_side(&self, plan: &TablePlan) -> Option<Reason> {
-        let table = plan.inputs.first()?.clone();
+        let (matching, _) = self.runner.project.match_of(&plan.table)?;
+        let table = matching.tables.get(&MatchTable::Ids)?.clone();
         let ids = self.result(&table)?.outcome;
         let is_made = matches!(ids, TableOutcome::Written | TableOutcome::SameResult);
         is_made.then_some(Reason::InputChanged { table })

@@ -7,6 +7,7 @@
 //! say; the newest has, and the table must not pass for it. Under `changes` each builds on the one before. Nowhere is one left
 //! out of which rows were published that only it could bring again.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::execute::Execution;
@@ -34,6 +35,13 @@ impl Execution {
     ) -> Result<Vec<LedgerEntry>> {
         let mut entries = Vec::new();
         let is_nothing = is_first && decoded.is_empty();
+        // where the ledger is given up, nothing but the rows tells what each export brought
+        let mut rows_given_up = match self.observation.ledger.contains_key(&source.table) {
+            false if source.load == Load::Append && !unreadable.is_empty() => {
+                self.rows_given_up(source).await?
+            }
+            _ => BTreeMap::new(),
+        };
         // of several each is told
         let mut refused: Option<Error> = None;
         for mut one in unreadable {
@@ -49,7 +57,8 @@ impl Execution {
                 || loses_rows
                 || !is_allowed
                 || !self.others_stand(source, &one, decoded, reload)?;
-            if let Some(lost) = self.lost_with(source, &one, decoded, leaving).await? {
+            let given_up = rows_given_up.remove(&one.path);
+            if let Some(lost) = self.lost_with(source, &one, decoded, leaving, given_up) {
                 one.error = lost.error(&one);
                 is_refused = true;
             }
@@ -70,27 +79,25 @@ impl Execution {
     }
 
     /// Records that were published, and that no release would have from here on if this export were left out.
-    async fn lost_with(
+    fn lost_with(
         &self,
         source: &Source,
         one: &UnreadableExport,
         decoded: &[Arc<DecodedExport>],
         leaving: &[String],
-    ) -> Result<Option<Lost>> {
+        given_up: Option<u64>,
+    ) -> Option<Lost> {
         // the others are left out only where a later export says it all, or never
         if source.load != Load::Append {
-            return Ok(None);
+            return None;
         }
         let Some(ledger) = self.observation.ledger.get(&source.table) else {
-            let records = self.rows_given_up(source).await?.remove(&one.path);
-            return Ok(records.map(|records| Lost {
+            return given_up.map(|records| Lost {
                 records,
                 help: LEDGER_GIVEN_UP.to_string(),
-            }));
+            });
         };
-        let Some(entry) = ledger.entry(&one.path) else {
-            return Ok(None);
-        };
+        let entry = ledger.entry(&one.path)?;
         let stands = |of: &LedgerEntry| {
             let anew = decoded.iter().find(|export| export.report.path == of.path);
             of.status == FileStatus::Loaded
@@ -112,12 +119,12 @@ impl Execution {
             false => (entry.taken_back, "skip"),
         };
         let path = printable(&one.path);
-        Ok((records > 0).then(|| Lost {
+        (records > 0).then(|| Lost {
             records,
             help: format!(
                 "deliver it again as it was; `kilde exports {verb} {path} --why TEXT` goes on without them, and older releases still have them"
             ),
-        }))
+        })
     }
 
     /// Judges what was left out before by what is declared today; nothing is read for that.

@@ -135,12 +135,11 @@ fn a_foreign_change_is_told_before_it_stops_a_build() {
 fn what_is_gone_from_a_lake_is_found_before_a_build_finds_it() {
     let till = till();
     till.kilde(&["build"]).ended(0);
-    let lost: [(&str, &str); 3] = [
+    let lost: [(&str, &str); 2] = [
         (
             "lake/gold/stores/_delta_log/00000000000000000000.json",
             "log is gone",
         ),
-        ("lake/_kilde/log/00000000000000000001.json", "lake log"),
         ("lake/bronze/sales", "is missing"),
     ];
     assert_eq!(finding(&till, "files").0, "ok");
@@ -166,6 +165,17 @@ fn what_is_gone_from_a_lake_is_found_before_a_build_finds_it() {
         std::fs::rename(&aside, &path).unwrap();
     }
     assert_eq!(finding(&till, "files").0, "ok");
+    // what no build reads stops none: it is told
+    assert_eq!(finding(&till, "history").0, "ok");
+    std::fs::remove_file(till.path("lake/_kilde/log/00000000000000000001.json")).unwrap();
+    till.kilde(&["doctor"]).ended(0);
+    let (health, text) = finding(&till, "history");
+    assert!(
+        health == "warn" && text.contains("_kilde/log/00000000000000000001.json"),
+        "{text}"
+    );
+    till.write("exports/sales_20260102.csv", "store,amount\nLund,1\n");
+    till.kilde(&["build"]).ended(0);
 }
 
 #[test]

@@ -135,8 +135,20 @@ fn a_table_whose_folder_or_log_is_lost_is_told_of_and_made_anew_when_asked() {
     assert_whole(&company, 5);
     let said = company.kilde(&["query", "--release", "1", "select * from bronze.orders"]);
     says(&said.ended(4), &["K0727", "bronze.orders"]);
+    // its log is shorter now: a version that it does not have is another table's too
+    let said = company.kilde(&["query", "--release", "4", "select * from bronze.orders"]);
+    says(&said.ended(4), &["K0727", "bronze.orders"]);
     let said = company.kilde(&["query", "--release", "1", "select * from gold.given"]);
     assert!(said.ended(0).stdout.contains("11"));
+    let said = company.kilde(&["diff", "1", "--rows"]).ended(0);
+    let told = "bronze.orders is not compared in full";
+    assert!(said.stdout.contains(told), "{}", said.stdout);
+    company
+        .kilde(&["diff", "1", "--html", "page.html"])
+        .ended(0);
+    assert!(company.read("page.html").contains(told));
+    let said = company.kilde(&["rollback", "1"]).ended(4);
+    says(&said, &["K0713", "made anew since"]);
 }
 
 #[test]
@@ -249,6 +261,97 @@ fn a_decided_release_of_which_a_part_is_lost_is_given_up_and_what_lies_there_is_
     deliver(&company, 4);
     company.kilde(&["build"]).ended(0);
     assert_whole(&company, 4);
+}
+
+/// Types what each error says, until a build ends well. Every word of advice is followed once.
+#[track_caller]
+fn follow_the_advice(company: &Sandbox) -> Vec<String> {
+    let mut typed = vec!["build".to_string()];
+    for _ in 0..8 {
+        let words = typed.last().unwrap().clone();
+        let said = company.kilde(&words.split(' ').collect::<Vec<_>>());
+        if said.code == 0 {
+            return typed;
+        }
+        if said.stderr.contains("move the folder out of the lake") {
+            let (_, named) = said.stderr.split_once("log of `").unwrap();
+            let table = named.split('`').next().unwrap();
+            lose(company, &table.replace('.', "/"));
+            continue;
+        }
+        let advice = said.stderr.split("`kilde ").skip(1);
+        let mut advice = advice.filter_map(|words| words.split('`').next());
+        let next =
+            advice.find(|words| words.starts_with("build") && !typed.iter().any(|t| t == words));
+        typed.push(
+            next.unwrap_or_else(|| panic!("{typed:?}: {}", said.stderr))
+                .to_string(),
+        );
+    }
+    panic!("the advice runs in a circle: {typed:?}");
+}
+
+#[test]
+fn whatever_a_decided_release_and_the_one_before_have_lost_every_error_says_what_to_type_next() {
+    let of_night = |company: &Sandbox, night: usize, table: &str| -> String {
+        let folder = company.path("lake").join(table);
+        let files = fs::read_dir(folder).unwrap();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.filter(|name| name.ends_with(".parquet")).collect();
+        names.sort();
+        format!("{table}/{}", names[night - 1])
+    };
+    let losses: [(&str, &dyn Fn(&Sandbox) -> Vec<String>); 4] = [
+        // the ledger of both: what is left of its log is moved away
+        (
+            "--give-up 3 --rebuild ops.files --accept ops.files",
+            &|_| vec![entry("ops/files", 0)],
+        ),
+        // a table of both, and one of the decided release alone
+        ("--give-up 3 --rebuild bronze.orders", &|company| {
+            vec![
+                of_night(company, 1, "bronze/orders"),
+                newest_file(company, "gold/sales"),
+            ]
+        }),
+        // one that nothing makes again
+        (
+            "--give-up 3 --rebuild gold.given --accept gold.given",
+            &|company| {
+                vec![
+                    of_night(company, 2, "gold/given"),
+                    newest_file(company, "gold/given"),
+                ]
+            },
+        ),
+        // the ledger of the release before alone, which the decided one does not need
+        ("build", &|company| {
+            vec![of_night(company, 2, "ops/files/source=bronze.orders")]
+        }),
+    ];
+    for (words, lost) in losses {
+        let company = company();
+        deliver(&company, 3);
+        decide(&company);
+        for path in lost(&company) {
+            lose(&company, &path);
+        }
+        let typed = follow_the_advice(&company);
+        assert!(typed.last().unwrap().ends_with(words), "{words}: {typed:?}");
+        assert_whole(&company, 3);
+        company.kilde(&["doctor"]).ended(0);
+    }
+}
+
+#[test]
+fn a_table_that_is_carried_over_by_a_decided_release_is_looked_at_by_doctor() {
+    let company = company();
+    deliver(&company, 3);
+    decide(&company);
+    lose(&company, &entry("ops/rejects", 0));
+    let said = company.kilde(&["doctor"]).ended(4);
+    let advice = "kilde build --rebuild ops.rejects";
+    assert!(said.stdout.contains(advice), "{}", said.stdout);
 }
 
 #[test]

@@ -323,6 +323,37 @@ fn a_rollback_takes_back_neither_a_skip_nor_a_retraction() {
 }
 
 #[test]
+fn a_rollback_reaches_a_table_that_left_the_project_since_and_came_back() {
+    let company = two_nights();
+    company.write(
+        "sql/gold/one.sql",
+        "-- gold.one: one row.\nselect 1 as one\n",
+    );
+    company.write(
+        "schemas/gold/one.yaml",
+        "columns:\n  - {name: one, data_type: bigint}\n",
+    );
+    let sql = company.read("sql/gold/sales.sql");
+    std::fs::remove_file(company.path("sql/gold/sales.sql")).unwrap();
+    let contract = company.read("schemas/gold/sales.yaml");
+    std::fs::remove_file(company.path("schemas/gold/sales.yaml")).unwrap();
+    company.kilde(&["build"]).ended(0);
+    company.write("sql/gold/sales.sql", sql);
+    company.write("schemas/gold/sales.yaml", contract);
+    company.kilde(&["build"]).ended(0);
+    deliver(&company, "orders_20260103", &["4,1000"]);
+    company.kilde(&["build"]).ended(0);
+    company.kilde(&["rollback", "2"]).ended(0);
+    assert_eq!(sales(&company), ["3", "70"]);
+    company.kilde(&["rollback", "1"]).ended(0);
+    assert_eq!(sales(&company), ["2", "30"]);
+    company.kilde(&["resume"]).ended(0);
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(sales(&company), ["4", "1070"]);
+    assert_sums(&company);
+}
+
+#[test]
 fn a_build_killed_after_the_decision_leaves_it_to_the_next() {
     let boundaries = [
         "after_claim",

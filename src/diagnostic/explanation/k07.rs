@@ -63,7 +63,7 @@ pub(super) const CODES: &[Explanation] = &[
         title: "a data file is missing or cut short",
         text: "A file that a release needs is not there or has another size: deleted by hand, by a foreign\n\
                vacuum, or lost by the disk. Nothing is published over it. Restore the file from a copy of the\n\
-               lake, or build the table again with `--full-refresh`.\n\
+               lake, or make the table anew: `kilde build --rebuild TABLE`.\n\
                Where it belongs to a release that is decided and that no reader sees yet, nobody can finish that release without\n\
                the file: a VACUUM without retention deletes what no version names yet. `kilde build --give-up N` gives the release\n\
                up (its number then stands for what the one before it holds) and makes the next one of the exports.",
@@ -86,7 +86,8 @@ pub(super) const CODES: &[Explanation] = &[
         code: Code(713),
         title: "there is no such release",
         text: "Releases are numbered 1, 2, 3… without gaps. Old ones are retired once they are past the\n\
-               retention (`keep` in kilde.yaml) and can then no longer be read or rolled back to.",
+               retention (`keep` in kilde.yaml) and can then no longer be read or rolled back to. Nor can one be rolled back to of\n\
+               which a table was lost and made anew since (`kilde build --rebuild TABLE`): another table lies in its folder.",
     },
     Explanation {
         code: Code(714),

@@ -118,7 +118,7 @@ pub(crate) struct Add {
 
 impl Add {
     /// The whole action as one line of a log.
-    pub(crate) fn line(self) -> String {
+    pub(crate) fn line(self) -> Result<String> {
         Line {
             add: Some(self),
             ..Line::default()
@@ -162,8 +162,9 @@ impl Line {
         })
     }
 
-    pub(super) fn text(&self) -> String {
-        // fails only for maps whose keys are not texts, which none of these is
-        serde_json::to_string(self).unwrap_or_default()
+    pub(super) fn text(&self) -> Result<String> {
+        serde_json::to_string(self).map_err(|error| {
+            Error::internal("a line of a table's log cannot be written").caused_by(error)
+        })
     }
 }

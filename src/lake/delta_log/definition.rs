@@ -57,7 +57,7 @@ impl TableDefinition<'_> {
             configuration: self.configuration(),
             created_time: Some(self.identity.created_at.timestamp_millis()),
         };
-        Ok(definition_lines(protocol, meta_data))
+        definition_lines(protocol, meta_data)
     }
 
     /// A foreign VACUUM or log cleanup must not break a release that is still kept: both retentions are the releases'.
@@ -85,7 +85,7 @@ impl TableDefinition<'_> {
 }
 
 /// Protocol, then metadata, without a line break at the end.
-pub(super) fn definition_lines(protocol: Protocol, meta_data: MetaData) -> String {
+pub(super) fn definition_lines(protocol: Protocol, meta_data: MetaData) -> Result<String> {
     let protocol = Line {
         protocol: Some(protocol),
         ..Line::default()
@@ -94,7 +94,7 @@ pub(super) fn definition_lines(protocol: Protocol, meta_data: MetaData) -> Strin
         meta_data: Some(meta_data),
         ..Line::default()
     };
-    format!("{}\n{}", protocol.text(), meta_data.text())
+    Ok(format!("{}\n{}", protocol.text()?, meta_data.text()?))
 }
 
 /// The metadata within a definition.

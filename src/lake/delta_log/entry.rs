@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::action::{Add, Line, Remove, Txn};
+use crate::error::{Error, Result};
 use crate::release::{EntryDraft, LiveFile};
 
 /// Our part of the log's transaction ids.
@@ -28,31 +29,31 @@ struct CommitInfo<'a> {
 }
 
 /// Equal drafts give equal bytes: lines in a fixed order, files by path.
-pub(super) fn entry_bytes(draft: &EntryDraft<'_>) -> Bytes {
+///
+/// # Errors
+/// `Internal` for what is no line of a log.
+pub(super) fn entry_bytes(draft: &EntryDraft<'_>) -> Result<Bytes> {
     let now = draft.written_at.timestamp_millis();
-    let mut lines = vec![head(draft, now), transaction(draft, now)];
+    let mut lines = vec![head(draft, now)?, transaction(draft, now)?];
     if let Some(definition) = draft.definition {
         lines.push(definition.trim_end().to_string());
     }
     let mut removes = draft.removes.clone();
     removes.sort_by(|a, b| a.path.cmp(&b.path));
-    lines.extend(
-        removes
-            .into_iter()
-            .map(|file| removal(file, draft.data_change, now)),
-    );
+    for file in removes {
+        lines.push(removal(file, draft.data_change, now)?);
+    }
     let mut adds = draft.adds.clone();
     adds.sort_by(|a, b| a.path.cmp(&b.path));
-    lines.extend(
-        adds.into_iter()
-            .map(|file| addition(file, draft.data_change)),
-    );
+    for file in adds {
+        lines.push(addition(file, draft.data_change)?);
+    }
     let mut text = lines.join("\n");
     text.push('\n');
-    Bytes::from(text)
+    Ok(Bytes::from(text))
 }
 
-fn head(draft: &EntryDraft<'_>, now: i64) -> String {
+fn head(draft: &EntryDraft<'_>, now: i64) -> Result<String> {
     let info = CommitInfo {
         timestamp: now,
         operation: if draft.data_change {
@@ -66,11 +67,13 @@ fn head(draft: &EntryDraft<'_>, now: i64) -> String {
         run: &draft.run.0,
     };
     // not through `serde_json::Value`, which would sort the keys
-    let info = serde_json::to_string(&info).unwrap_or_default();
-    format!("{{\"commitInfo\":{info}}}")
+    let info = serde_json::to_string(&info).map_err(|error| {
+        Error::internal("what a commit says of itself cannot be written").caused_by(error)
+    })?;
+    Ok(format!("{{\"commitInfo\":{info}}}"))
 }
 
-fn transaction(draft: &EntryDraft<'_>, now: i64) -> String {
+fn transaction(draft: &EntryDraft<'_>, now: i64) -> Result<String> {
     Line {
         txn: Some(Txn {
             app_id: app_id(draft.lake_id),
@@ -82,15 +85,13 @@ fn transaction(draft: &EntryDraft<'_>, now: i64) -> String {
     .text()
 }
 
-fn removal(file: &LiveFile, data_change: bool, now: i64) -> String {
-    // a live file's line was read or written by this module, so it is an action
-    let partition_values = Add::of_line(&file.add).map(|add| add.partition_values);
+fn removal(file: &LiveFile, data_change: bool, now: i64) -> Result<String> {
     let remove = Remove {
         path: file.path.clone(),
         deletion_timestamp: Some(now),
         data_change,
-        extended_file_metadata: Some(partition_values.is_ok()),
-        partition_values: partition_values.ok(),
+        extended_file_metadata: Some(true),
+        partition_values: Some(Add::of_line(&file.add)?.partition_values),
         size: Some(file.size),
     };
     Line {
@@ -100,13 +101,8 @@ fn removal(file: &LiveFile, data_change: bool, now: i64) -> String {
     .text()
 }
 
-fn addition(file: &LiveFile, data_change: bool) -> String {
-    match Add::of_line(&file.add) {
-        Ok(mut add) => {
-            add.data_change = data_change;
-            add.line()
-        }
-        // see above; a line that is no action would stop every reader, which is better than losing the file
-        Err(_) => file.add.clone(),
-    }
+fn addition(file: &LiveFile, data_change: bool) -> Result<String> {
+    let mut add = Add::of_line(&file.add)?;
+    add.data_change = data_change;
+    add.line()
 }

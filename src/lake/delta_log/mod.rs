@@ -61,6 +61,36 @@ struct Listing {
 }
 
 impl Listing {
+    /// Of the objects of a log, by name.
+    fn of<'a>(names: impl Iterator<Item = &'a str>) -> Self {
+        let mut listing = Self::default();
+        let mut parts: BTreeMap<(u64, u64), BTreeMap<u64, String>> = BTreeMap::new();
+        for name in names {
+            let Some((version, kind)) = version_of(name) else {
+                continue;
+            };
+            let is_checkpoint = kind.starts_with("checkpoint.") && kind.ends_with(".parquet");
+            match part_of(kind) {
+                _ if !is_checkpoint => {}
+                None => drop(listing.checkpoints.insert(version, vec![name.to_string()])),
+                Some((part, of)) => {
+                    let parts = parts.entry((version, of)).or_default();
+                    parts.insert(part, name.to_string());
+                }
+            }
+            if is_checkpoint || kind == "json" {
+                listing.newest = listing.newest.max(Some(version));
+            }
+        }
+        for ((version, of), parts) in parts {
+            if parts.len() as u64 == of {
+                let names = listing.checkpoints.entry(version);
+                names.or_insert_with(|| parts.into_values().collect());
+            }
+        }
+        listing
+    }
+
     /// The newest checkpoint from which that version can be read.
     fn base_of(&self, version: u64) -> Option<(u64, &[String])> {
         let base = self.checkpoints.range(..=version).next_back();
@@ -82,6 +112,12 @@ fn version_of(name: &str) -> Option<(u64, &str)> {
     let (number, kind) = name.split_once('.')?;
     let version = number.parse().ok().filter(|_| number.len() == 20)?;
     Some((version, kind))
+}
+
+/// What an object right below a folder is called.
+fn name_in<'a>(folder: &str, path: &'a str) -> Option<&'a str> {
+    let name = path.strip_prefix(folder)?.strip_prefix('/')?;
+    (!name.contains('/')).then_some(name)
 }
 
 impl DeltaLog {
@@ -193,40 +229,15 @@ impl DeltaLog {
         let folder = path::log_folder(location);
         let found = self.store.survey(&folder).await?.files.into_iter();
         let named = found.filter_map(|object| {
-            let name = object.path.strip_prefix(&folder)?.strip_prefix('/')?;
-            let name = (!name.contains('/')).then(|| name.to_string())?;
+            let name = name_in(&folder, &object.path)?.to_string();
             Some((name, object))
         });
         Ok(named.collect())
     }
 
     async fn list(&self, location: &str) -> Result<Listing> {
-        let mut listing = Listing::default();
-        let mut parts: BTreeMap<(u64, u64), BTreeMap<u64, String>> = BTreeMap::new();
-        for (name, _) in self.log_objects(location).await? {
-            let Some((version, kind)) = version_of(&name) else {
-                continue;
-            };
-            let is_checkpoint = kind.starts_with("checkpoint.") && kind.ends_with(".parquet");
-            match part_of(kind) {
-                _ if !is_checkpoint => {}
-                None => drop(listing.checkpoints.insert(version, vec![name.clone()])),
-                Some((part, of)) => {
-                    let parts = parts.entry((version, of)).or_default();
-                    parts.insert(part, name.clone());
-                }
-            }
-            if is_checkpoint || kind == "json" {
-                listing.newest = listing.newest.max(Some(version));
-            }
-        }
-        for ((version, of), parts) in parts {
-            if parts.len() as u64 == of {
-                let names = listing.checkpoints.entry(version);
-                names.or_insert_with(|| parts.into_values().collect());
-            }
-        }
-        Ok(listing)
+        let objects = self.log_objects(location).await?;
+        Ok(Listing::of(objects.iter().map(|(name, _)| name.as_str())))
     }
 
     async fn replay_above(
@@ -317,7 +328,23 @@ impl TableLog for DeltaLog {
             .transpose()
     }
 
-    fn entry(&self, draft: &EntryDraft<'_>) -> Bytes {
+    fn table_id(&self, definition: &str) -> Option<String> {
+        let identity = TableIdentity::of(definition).ok()?;
+        Some(identity.id)
+    }
+
+    fn entries_read(&self, location: &str, version: u64, listed: &[ObjectInfo]) -> Vec<String> {
+        let folder = path::log_folder(location);
+        let paths = listed.iter().map(|object| object.path.as_str());
+        let listing = Listing::of(paths.filter_map(|path| name_in(&folder, path)));
+        let first = listing.base_of(version).map_or(0, |(base, _)| base + 1);
+        let entries = first..=version;
+        entries
+            .map(|version| self.entry_path(location, version))
+            .collect()
+    }
+
+    fn entry(&self, draft: &EntryDraft<'_>) -> Result<Bytes> {
         entry::entry_bytes(draft)
     }
 

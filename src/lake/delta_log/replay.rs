@@ -82,7 +82,7 @@ impl Replay {
         Ok(TableState {
             version,
             files: self.files,
-            definition: definition_lines(protocol, meta_data),
+            definition: definition_lines(protocol, meta_data)?,
         })
     }
 }
@@ -97,7 +97,7 @@ fn live_file(mut add: Add) -> Result<LiveFile> {
     Ok(LiveFile {
         path: add.path.clone(),
         size: add.size,
-        add: add.line(),
+        add: add.line()?,
     })
 }
 

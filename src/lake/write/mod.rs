@@ -127,7 +127,7 @@ pub(crate) async fn write_table(
     let pool = Arc::clone(context.memory_pool());
     let streams = execute_stream_partitioned(Arc::clone(&node), context).map_err(failure)?;
     let rows = watched(&node, &pool, drain(streams)).await?;
-    Ok(merge(rows, &spec))
+    merge(rows, &spec)
 }
 
 /// One task a partition; dropping the set, as an error or a cancelled build does, stops them all.
@@ -149,7 +149,7 @@ async fn drain(streams: Vec<SendableRecordBatchStream>) -> Result<Vec<FileRow>> 
     Ok(rows)
 }
 
-fn merge(mut rows: Vec<FileRow>, spec: &WriteSpec) -> Written {
+fn merge(mut rows: Vec<FileRow>, spec: &WriteSpec) -> Result<Written> {
     rows.sort_by(|a, b| a.path.cmp(&b.path));
     let mut written = Written {
         counters: vec![0; spec.counters.len()],
@@ -166,12 +166,12 @@ fn merge(mut rows: Vec<FileRow>, spec: &WriteSpec) -> Written {
         if let Some(total) = &mut written.duplicate_keys {
             *total += row.duplicate_keys;
         }
-        written.files.push(written_file(row, spec));
+        written.files.push(written_file(row, spec)?);
     }
-    written
+    Ok(written)
 }
 
-fn written_file(row: FileRow, spec: &WriteSpec) -> WrittenFile {
+fn written_file(row: FileRow, spec: &WriteSpec) -> Result<WrittenFile> {
     let add = Add {
         path: path::to_log(&row.path),
         partition_values: spec
@@ -187,11 +187,11 @@ fn written_file(row: FileRow, spec: &WriteSpec) -> WrittenFile {
         tags: None,
         deletion_vector: None,
     };
-    WrittenFile {
+    Ok(WrittenFile {
         live: LiveFile {
             path: add.path.clone(),
             size: row.size,
-            add: add.line(),
+            add: add.line()?,
         },
         data: DataFile {
             path: row.path,
@@ -199,7 +199,7 @@ fn written_file(row: FileRow, spec: &WriteSpec) -> WrittenFile {
             rows: row.digest.rows,
             partition_values: row.partition_values,
         },
-    }
+    })
 }
 
 /// A spec that does not fit its plan or its own columns.

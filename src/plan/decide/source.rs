@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Decider;
-use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::diagnostic::{Code, Diagnostic, Span, some_of};
 use crate::name::TableName;
 use crate::plan::fingerprint::{Growth, changed_parts, growth};
 use crate::plan::{Action, ExportState, ObservedExport, PublishedTable, Reason, TablePlan, lost};
@@ -266,7 +266,7 @@ impl Decider<'_> {
                     if records == 1 { "was" } else { "were" },
                     lost.len(),
                     if lost.len() == 1 { "is" } else { "are" },
-                    few(&paths),
+                    some_of(paths),
                 ),
             )
             .at(&source.file, first_line(&source.file.text, source.span))
@@ -353,17 +353,11 @@ fn gone_mistake(source: &Source, gone: &[&ObservedExport], what: &str, remedy: &
         format!(
             "{what}, and {} of its exports are gone: {}",
             gone.len(),
-            few(&paths)
+            some_of(paths)
         ),
     )
     .at(&source.file, first_line(&source.file.text, source.span))
     .help(remedy)
-}
-
-fn few(paths: &[&str]) -> String {
-    let shown = paths[..paths.len().min(3)].join(", ");
-    let rest = if paths.len() > 3 { ", …" } else { "" };
-    format!("{shown}{rest}")
 }
 
 fn first_line(text: &str, span: Span) -> Span {

@@ -381,7 +381,10 @@ impl History {
             {
                 "missing file refused"
             }
-            ErrorKind::Corrupt if text.contains("cannot be finished") && self.is_damaged() => {
+            ErrorKind::Corrupt
+                if (text.contains("cannot be finished") || text.contains("cannot be given up"))
+                    && self.is_damaged() =>
+            {
                 "unfinishable release refused"
             }
             ErrorKind::Corrupt if text.contains("newer table protocol") && self.is_damaged() => {

@@ -17,9 +17,9 @@ use crate::release::log::{self, Event, FORMAT};
 use crate::release::retire::{Sweep, Window};
 use crate::release::stage::Files;
 use crate::release::{
-    CandidateName, Claim, Failpoint, Fingerprints, KeepFailedRuns, Lake, LiveFile, PublishRequest,
-    Release, Removal, RollbackClass, RollbackRequest, TableChange, TableEntry, TableFacts,
-    TableKind, TableLog, TableWrite, YieldReason,
+    CandidateName, Claim, Failpoint, Fingerprints, GiveUp, KeepFailedRuns, Lake, LiveFile,
+    PublishRequest, Release, Removal, RollbackClass, RollbackRequest, TableChange, TableEntry,
+    TableFacts, TableKind, TableLog, TableWrite, YieldReason,
 };
 use crate::store::Store;
 
@@ -93,7 +93,8 @@ impl Actor {
         let mut claim = match self.lake.claim(&run).await {
             Err(error) if error.render().contains("--give-up") && self.mischief(50) => {
                 let newest = self.world.state().checker.newest_decided();
-                self.lake.claim_giving_up(&run, Some(newest)).await?
+                let newest = GiveUp::of(newest.0);
+                self.lake.claim_giving_up(&run, Some(&newest)).await?
             }
             claim => claim?,
         };

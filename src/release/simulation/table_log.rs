@@ -129,7 +129,7 @@ impl TableLog for JsonLog {
         }))
     }
 
-    fn entry(&self, draft: &EntryDraft<'_>) -> Bytes {
+    fn entry(&self, draft: &EntryDraft<'_>) -> Result<Bytes> {
         let entry = JsonEntry {
             release: Some(draft.release),
             adds: draft.adds.iter().map(|file| (*file).clone()).collect(),
@@ -139,7 +139,7 @@ impl TableLog for JsonLog {
             tool: None,
             raises_protocol: false,
         };
-        serde_json::to_vec(&entry).unwrap().into()
+        Ok(serde_json::to_vec(&entry).unwrap().into())
     }
 
     async fn checkpoint(&self, _location: &str, _version: u64) -> Result<()> {
