@@ -323,12 +323,18 @@ fn loudness(weight: f64) -> f64 {
     }
 }
 
-/// A component as the components of its edges from a threshold on; records that are alone then stay alone.
+/// A component as the components of its edges from a threshold on; records that are alone then stay alone. Edges of other
+/// components say nothing of it.
 fn cut(members: &[u32], edges: &[Edge], from: f64) -> Vec<(Vec<u32>, Vec<Edge>)> {
-    let place = |row: u32| members.binary_search(&row).unwrap_or_default() as u32;
+    let place = |row: u32| members.binary_search(&row).ok().map(|place| place as u32);
+    let within = edges
+        .iter()
+        .filter_map(|edge| Some((place(edge.one)?, place(edge.other)?, *edge)));
+    let within: Vec<(u32, u32, Edge)> = within.collect();
     let mut forest = Forest::new(members.len());
-    for edge in edges.iter().filter(|e| f64::from(e.weight) >= from) {
-        forest.join(place(edge.one), place(edge.other));
+    let strong = within.iter().filter(|(.., e)| f64::from(e.weight) >= from);
+    for (one, other, _) in strong {
+        forest.join(*one, *other);
     }
     let mut parts: BTreeMap<u32, (Vec<u32>, Vec<Edge>)> = BTreeMap::new();
     for (at, row) in members.iter().enumerate() {
@@ -338,12 +344,12 @@ fn cut(members: &[u32], edges: &[Edge], from: f64) -> Vec<(Vec<u32>, Vec<Edge>)>
             .0
             .push(*row);
     }
-    for edge in edges {
-        let (one, other) = (forest.root(place(edge.one)), forest.root(place(edge.other)));
+    for (one, other, edge) in within {
+        let (one, other) = (forest.root(one), forest.root(other));
         if one == other
             && let Some(part) = parts.get_mut(&one)
         {
-            part.1.push(*edge);
+            part.1.push(edge);
         }
     }
     parts

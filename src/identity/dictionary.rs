@@ -23,7 +23,7 @@ fn hash_of(text: &str) -> u64 {
 
 /// Numbers of things in the order in which they are first seen: a table of open addresses that holds the numbers, and of each
 /// thing half of its hash, which tells nearly all others from it without a look at the thing.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Numbers {
     slots: Vec<u64>,
     count: u32,
@@ -53,6 +53,30 @@ impl Numbers {
             }
             at = (at + 1) & last;
         }
+    }
+
+    /// The number of a thing, where it has one.
+    fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+        let last = self.slots.len().checked_sub(1)?;
+        let half = hash >> 32;
+        let mut at = half as usize & last;
+        loop {
+            let slot = self.slots[at];
+            if slot == Self::EMPTY {
+                return None;
+            }
+            if slot >> 32 == half && is_it(slot as u32) {
+                return Some(slot as u32);
+            }
+            at = (at + 1) & last;
+        }
+    }
+
+    /// The first slot in which a thing may be.
+    fn slot(&self, hash: u64) -> u64 {
+        let last = self.slots.len().wrapping_sub(1);
+        let slot = self.slots.get((hash >> 32) as usize & last);
+        slot.copied().unwrap_or(Self::EMPTY)
     }
 
     fn grow(&mut self) {
@@ -97,7 +121,7 @@ impl Default for Texts {
 }
 
 /// Texts end to end.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Written {
     letters: String,
     /// Where the text of each code ends in `letters`.
@@ -105,46 +129,103 @@ struct Written {
 }
 
 impl Written {
+    fn push(&mut self, text: &str) {
+        self.letters.push_str(text);
+        self.ends.push(self.letters.len());
+    }
+
     fn text(&self, code: u32) -> Option<&str> {
         let at = code as usize;
         let end = *self.ends.get(at)?;
         let start = at.checked_sub(1).map_or(0, |before| self.ends[before]);
         self.letters.get(start..end)
     }
+
+    fn shrink_to_fit(&mut self) {
+        self.letters.shrink_to_fit();
+        self.ends.shrink_to_fit();
+    }
+}
+
+/// Different texts, each with a number: in the order in which they are first seen.
+#[derive(Clone, Debug, Default)]
+pub(super) struct NumberedTexts {
+    numbers: Numbers,
+    texts: Written,
+}
+
+impl NumberedTexts {
+    /// The number of a text, which it gets here where it has none, and whether it is new.
+    pub(super) fn number(&mut self, text: &str) -> (u32, bool) {
+        self.number_of_hash(hash_of(text), text)
+    }
+
+    fn number_of_hash(&mut self, hash: u64, text: &str) -> (u32, bool) {
+        let Self { numbers, texts } = self;
+        let (number, is_new) = numbers.of(hash, |code| texts.text(code) == Some(text));
+        if is_new {
+            texts.push(text);
+        }
+        (number, is_new)
+    }
+
+    /// The number of a text that has one.
+    pub(super) fn find(&self, text: &str) -> Option<u32> {
+        let is_it = |code| self.texts.text(code) == Some(text);
+        self.numbers.find(hash_of(text), is_it)
+    }
+
+    /// The text of a number that was given.
+    pub(super) fn text(&self, number: u32) -> &str {
+        let at = number as usize;
+        let start = at
+            .checked_sub(1)
+            .map_or(0, |before| self.texts.ends[before]);
+        &self.texts.letters[start..self.texts.ends[at]]
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.texts.ends.len()
+    }
 }
 
 /// A column while its rows come.
 #[derive(Debug, Default)]
 struct Encoding {
-    numbers: Numbers,
     codes: Vec<u32>,
-    texts: Written,
+    texts: NumberedTexts,
 }
 
 impl Encoding {
-    /// Adds a row.
-    fn push(&mut self, text: Option<&str>) {
-        let Some(text) = text else {
-            self.codes.push(MISSING);
-            return;
-        };
-        let Self { numbers, texts, .. } = self;
-        let is_it = |code| texts.text(code) == Some(text);
-        let (number, is_new) = numbers.of(hash_of(text), is_it);
-        if is_new {
-            self.texts.letters.push_str(text);
-            self.texts.ends.push(self.texts.letters.len());
+    /// Adds rows. Where a text stands in memory nobody knows before: the places of some are asked for all together, so that
+    /// no text waits for the one before it.
+    fn push_all<T: AsRef<str>>(&mut self, rows: impl Iterator<Item = Option<T>>) {
+        const TOGETHER: usize = 64;
+        let mut rows = rows.peekable();
+        let mut next: Vec<(u64, Option<T>)> = Vec::with_capacity(TOGETHER);
+        while rows.peek().is_some() {
+            next.extend(rows.by_ref().take(TOGETHER).map(|text| {
+                let hash = text.as_ref().map_or(0, |text| hash_of(text.as_ref()));
+                (hash, text)
+            }));
+            let Self { codes, texts } = self;
+            let slots = next.iter().map(|(hash, _)| texts.numbers.slot(*hash));
+            let ends = slots.map(|slot| texts.texts.ends.get(slot as u32 as usize));
+            let ends: usize = ends.flatten().fold(0, |all, end| all ^ end);
+            std::hint::black_box(ends);
+            codes.extend(next.drain(..).map(|(hash, text)| match text {
+                Some(text) => texts.number_of_hash(hash, text.as_ref()).0,
+                None => MISSING,
+            }));
         }
-        self.codes.push(number);
     }
 
     fn finish(mut self) -> Dictionary {
         self.codes.shrink_to_fit();
-        self.texts.letters.shrink_to_fit();
-        self.texts.ends.shrink_to_fit();
+        self.texts.texts.shrink_to_fit();
         Dictionary {
             codes: Arc::new(self.codes),
-            texts: Arc::new(Texts::Written(self.texts)),
+            texts: Arc::new(Texts::Written(self.texts.texts)),
         }
     }
 }
@@ -153,16 +234,15 @@ impl Dictionary {
     /// Encodes a column.
     pub(crate) fn encode<'a>(rows: impl Iterator<Item = Option<&'a str>>) -> Self {
         let mut encoding = Encoding::default();
-        rows.for_each(|text| encoding.push(text));
+        encoding.push_all(rows);
         encoding.finish()
     }
 
     /// The same rows under another reading of their texts; `None` makes a text missing. Each text is read once.
     pub(super) fn map(&self, read: impl Fn(&str) -> Option<String>) -> Self {
         let mut of_texts = Encoding::default();
-        for code in 0..self.len() as u32 {
-            of_texts.push(self.text(code).and_then(&read).as_deref());
-        }
+        let codes = 0..self.len() as u32;
+        of_texts.push_all(codes.map(|code| self.text(code).and_then(&read)));
         let of_texts = of_texts.finish();
         let codes = self.codes.iter();
         let codes = codes.map(|code| of_texts.codes.get(*code as usize).copied());

@@ -27,8 +27,8 @@ use crate::parallel;
 pub(crate) struct Before {
     /// By row: whether the record was there, and is as it was.
     pub(crate) is_kept: Vec<bool>,
-    /// By row that is kept: its cluster, by any number.
-    pub(crate) cluster_of: Vec<u32>,
+    /// By row that is kept: its cluster, by any number; `None` for every other.
+    pub(crate) cluster_of: Vec<Option<u32>>,
     /// Pairs that were told of, of rows that are kept; sorted by rows.
     pub(crate) pairs: Vec<KnownPair>,
     /// Rows that are kept and stood in such a pair with a record that is not.
@@ -65,7 +65,8 @@ pub(crate) struct Increment {
 const NEARLY: f64 = 1e-3;
 
 /// Resolves records by a model that is known, from what the build before found. Behind the rows that are there stand the
-/// records that are gone and what changed records were, in the columns alone.
+/// records that are gone and what changed records were, in the columns alone. `None` where what is said of the build before
+/// does not fit together: then all are to be matched.
 ///
 /// # Errors
 /// Rules that would make more pairs than they may.
@@ -73,10 +74,13 @@ pub(crate) fn resolve_again(
     records: &Records,
     before: Before,
     settings: &Settings,
-    known: Known,
-) -> Result<Resolved, Refusal> {
+    known: &Known,
+) -> Result<Option<Resolved>, Refusal> {
     let threads = settings.threads;
     let rules = &known.model().rules;
+    if before.pairs_of_rules.len() != rules.len() {
+        return Ok(None);
+    }
     let (features, late) = Population::features_of(records.clone(), known.shared(), threads);
     let touched = rules
         .iter()
@@ -112,10 +116,12 @@ pub(crate) fn resolve_again(
     tracing::debug!("{} pairs are to be compared", candidates.len());
     let again = Again {
         records,
-        known: &known,
+        known,
         settings,
     };
-    let edges = again.scored(&candidates);
+    let Some(edges) = again.scored(&candidates) else {
+        return Ok(None);
+    };
 
     // what is looked at again is not known any more
     let is_open = |pair: &KnownPair| {
@@ -124,7 +130,10 @@ pub(crate) fn resolve_again(
     };
     let kept: Vec<&KnownPair> = before.pairs.iter().filter(|pair| !is_open(pair)).collect();
     let is_touched = is_touched(records, &before, &open, &kept, &edges, settings);
-    let (mut resolved, clusters) = again.clustered(&before, &kept, edges, &is_touched);
+    let clustered = again.clustered(&before, &kept, edges, &is_touched);
+    let Some((mut resolved, clusters)) = clustered else {
+        return Ok(None);
+    };
     resolved.pairs_of_rules = counts.iter().map(|count| count.pairs).collect();
     resolved.increment = Some(Increment {
         compared: candidates.len() as u64,
@@ -132,8 +141,8 @@ pub(crate) fn resolve_again(
         clusters,
     });
     resolved.late_shared = late;
-    resolved.model = known.into_model();
-    Ok(resolved)
+    resolved.model = known.model().clone();
+    Ok(Some(resolved))
 }
 
 /// Pairs of each rule: those of before, and what changed in the blocks that were touched. Of the project's own rules the
@@ -210,8 +219,8 @@ struct Part {
 
 impl Part {
     /// A row by its number in the part, where it is in it.
-    fn place(&self, row: u32) -> u32 {
-        self.rows.binary_search(&row).unwrap_or_default() as u32
+    fn place(&self, row: u32) -> Option<u32> {
+        self.rows.binary_search(&row).ok().map(|place| place as u32)
     }
 }
 
@@ -228,7 +237,7 @@ impl Again<'_> {
     }
 
     /// Those among the pairs that are worth telling.
-    fn scored(&self, pairs: &[(u32, u32)]) -> Vec<Edge> {
+    fn scored(&self, pairs: &[(u32, u32)]) -> Option<Vec<Edge>> {
         const AT_A_TIME: usize = 1 << 13;
         let rows = pairs.iter().flat_map(|(one, other)| [*one, *other]);
         let part = self.part(rows.collect());
@@ -238,29 +247,34 @@ impl Again<'_> {
         let chunks: Vec<&[(u32, u32)]> = pairs.chunks(AT_A_TIME).collect();
         let found = parallel::map(threads, &chunks, |pairs| {
             let mut likeness = Likeness::of_all(&part.population);
-            let pairs = pairs.iter();
-            let edges = pairs.filter_map(|(one, other)| {
-                let (a, b) = (part.place(*one), part.place(*other));
-                let weight = scorer.weight(a, b, &mut likeness)?;
-                (weight >= keep_from).then_some(Edge {
-                    one: *one,
-                    other: *other,
-                    weight: weight as f32,
-                })
-            });
-            edges.collect::<Vec<Edge>>()
+            let mut edges = Vec::new();
+            for (one, other) in *pairs {
+                let (a, b) = (part.place(*one)?, part.place(*other)?);
+                let weight = scorer.weight(a, b, &mut likeness);
+                if let Some(weight) = weight.filter(|weight| *weight >= keep_from) {
+                    edges.push(Edge {
+                        one: *one,
+                        other: *other,
+                        weight: weight as f32,
+                        pattern: 0,
+                    });
+                }
+            }
+            Some(edges)
         });
-        found.into_iter().flatten().collect()
+        let found: Option<Vec<Vec<Edge>>> = found.into_iter().collect();
+        Some(found?.concat())
     }
 
-    /// The outcome, and how many clusters are made anew: those of touched components; all others are as they were.
+    /// The outcome, and how many clusters are made anew: those of touched components; all others are as they were. `None` where
+    /// one of those has no cluster.
     fn clustered(
         &self,
         before: &Before,
         kept: &[&KnownPair],
         edges: Vec<Edge>,
         is_touched: &[bool],
-    ) -> (Resolved, u64) {
+    ) -> Option<(Resolved, u64)> {
         let (settings, threads) = (self.settings, self.settings.threads);
         let touches = |one: u32, other: u32| is_touched[one as usize] || is_touched[other as usize];
         let (again, standing): (Vec<&KnownPair>, Vec<&KnownPair>) =
@@ -272,17 +286,25 @@ impl Again<'_> {
         let part = self.part(touched.chain(decided).chain(beside).collect());
         let scorer = Scorer::new(&part.population, self.known.model(), threads);
         let mut likeness = Likeness::of_all(&part.population);
-        let weighed = again.iter().filter_map(|pair| {
-            let (one, other) = (part.place(pair.one), part.place(pair.other));
-            let weight = scorer.weight(one, other, &mut likeness)? as f32;
-            Some(Edge { one, other, weight })
-        });
-        let mut within: Vec<Edge> = weighed.collect();
-        within.extend(edges.into_iter().map(|edge| Edge {
-            one: part.place(edge.one),
-            other: part.place(edge.other),
-            weight: edge.weight,
-        }));
+        let mut within: Vec<Edge> = Vec::new();
+        for pair in again {
+            let (one, other) = (part.place(pair.one)?, part.place(pair.other)?);
+            if let Some(weight) = scorer.weight(one, other, &mut likeness) {
+                within.push(Edge {
+                    one,
+                    other,
+                    weight: weight as f32,
+                    pattern: 0,
+                });
+            }
+        }
+        for edge in edges {
+            within.push(Edge {
+                one: part.place(edge.one)?,
+                other: part.place(edge.other)?,
+                ..edge
+            });
+        }
         within.extend(decided_edges(&part.population));
         within.sort_unstable_by_key(|edge| (edge.one, edge.other));
         within.dedup_by_key(|edge| (edge.one, edge.other));
@@ -290,31 +312,27 @@ impl Again<'_> {
 
         let mut first_of: HashMap<u32, u32> = HashMap::new();
         let rows = 0..self.records.rows;
-        let cluster_of: Vec<u32> = rows
-            .map(|row| match is_touched[row as usize] {
-                true => part.rows[found[part.place(row) as usize] as usize],
-                false => *first_of
-                    .entry(before.cluster_of[row as usize])
-                    .or_insert(row),
-            })
-            .collect();
+        let cluster_of = rows.map(|row| match is_touched[row as usize] {
+            true => Some(part.rows[found[part.place(row)? as usize] as usize]),
+            false => {
+                let known = before.cluster_of.get(row as usize).copied().flatten()?;
+                Some(*first_of.entry(known).or_insert(row))
+            }
+        });
+        let cluster_of: Vec<u32> = cluster_of.collect::<Option<_>>()?;
         let row = |place: u32| part.rows[place as usize];
         within.retain(|edge| touches(row(edge.one), row(edge.other)));
         let is_one =
             |one: u32, other: u32| cluster_of[row(one) as usize] == cluster_of[row(other) as usize];
         let new = told(&part.population, &within, is_one, settings);
+        // records of which something was decided are all in the part: of others nothing was
         let decision = |pair: &KnownPair| {
-            part.population
-                .decision(part.place(pair.one), part.place(pair.other))
+            if self.records.decisions.is_empty() {
+                return None;
+            }
+            let (one, other) = (part.place(pair.one)?, part.place(pair.other)?);
+            part.population.decision(one, other)
         };
-        let is_decided: BTreeSet<u32> = self
-            .records
-            .decisions
-            .iter()
-            .flat_map(|(one, other, _)| [*one, *other])
-            .collect();
-        let both_decided =
-            |pair: &KnownPair| is_decided.contains(&pair.one) && is_decided.contains(&pair.other);
         let mut pairs: Vec<Pair> = standing
             .into_iter()
             .map(|pair| Pair {
@@ -323,7 +341,7 @@ impl Again<'_> {
                 weight: pair.weight,
                 verdict: pair.verdict,
                 agreement: Arc::clone(&pair.agreement),
-                decision: both_decided(pair).then(|| decision(pair)).flatten(),
+                decision: decision(pair),
             })
             .collect();
         pairs.extend(new.into_iter().map(|pair| Pair {
@@ -348,6 +366,6 @@ impl Again<'_> {
             cluster_of,
             ..Resolved::default()
         };
-        (resolved, clusters)
+        Some((resolved, clusters))
     }
 }

@@ -46,7 +46,7 @@ pub(crate) struct Model {
 }
 
 /// A model that an earlier build left.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Known {
     model: Model,
     /// Models of the first versions do not say how common values are.
@@ -56,10 +56,6 @@ pub(crate) struct Known {
 impl Known {
     pub(super) fn model(&self) -> &Model {
         &self.model
-    }
-
-    pub(super) fn into_model(self) -> Model {
-        self.model
     }
 
     /// Whether all that a pair weighs stands in it, and nothing hangs on the records of now.
@@ -233,10 +229,17 @@ impl Model {
             return None;
         }
         let trained = rows.iter().find(|row| row.part == "trained");
-        let values = Values {
-            records: trained.and_then(|row| row.count).unwrap_or_default() as u64,
-            shared: Self::shared_values(rows),
-            common: common(rows, shapes),
+        // models of the first versions neither say when they were trained nor know of values
+        let (trained_at, values) = match trained {
+            Some(row) => {
+                let values = Values {
+                    records: u64::try_from(row.count?).ok()?,
+                    shared: Self::shared_values(rows)?,
+                    common: common(rows, shapes)?,
+                };
+                (row.level.clone()?, values)
+            }
+            None => (String::new(), Values::default()),
         };
         let model = Self {
             same: prior.same?,
@@ -244,9 +247,7 @@ impl Model {
             comparisons: shapes.iter().map(comparison).collect::<Option<_>>()?,
             rules,
             values,
-            trained_at: trained
-                .and_then(|row| row.level.clone())
-                .unwrap_or_default(),
+            trained_at,
         };
         Some(Known {
             model,
@@ -254,52 +255,43 @@ impl Model {
         })
     }
 
-    /// Values that say nothing of a person, as rows say.
-    fn shared_values(rows: &[ModelRow]) -> SharedValues {
+    /// Values that say nothing of a person, as rows say; `None` where a row does not say which.
+    fn shared_values(rows: &[ModelRow]) -> Option<SharedValues> {
         let mut shared = SharedValues::default();
         for row in rows.iter().filter(|row| row.part == "shared_value") {
-            let field = Field::named(&row.name);
-            if let (Some(field), Some(mark)) = (field, row.level.as_deref().and_then(read)) {
-                shared.0.entry(field).or_default().push(mark);
-            }
+            let mark = row.level.as_deref().and_then(read)?;
+            let field = Field::named(&row.name)?;
+            shared.0.entry(field).or_default().push(mark);
         }
         for marks in shared.0.values_mut() {
             marks.sort_unstable();
         }
-        shared
+        Some(shared)
     }
 }
 
-/// How common values are, as rows say, by comparison and level.
-fn common(rows: &[ModelRow], shapes: &[Arc<Shape>]) -> Vec<Vec<Option<Common>>> {
+/// How common values are, as rows say, by comparison and level; `None` where a row does not say it.
+fn common(rows: &[ModelRow], shapes: &[Arc<Shape>]) -> Option<Vec<Vec<Option<Common>>>> {
     let places: HashMap<&str, usize> = shapes.iter().map(|s| s.name.as_str()).zip(0..).collect();
     let levels = shapes.iter().map(|shape| vec![None; shape.levels.len()]);
     let mut found: Vec<Vec<Option<Common>>> = levels.collect();
-    let mut slot = |row: &ModelRow, fill: &dyn Fn(&mut Common)| {
-        let levels = places
-            .get(row.name.as_str())
-            .and_then(|at| found.get_mut(*at));
-        let slot = levels.and_then(|levels| levels.get_mut((row.position - 1) as usize));
-        if let Some(slot) = slot {
-            fill(slot.get_or_insert_default());
-        }
-    };
-    for row in rows {
-        let count = row.count.unwrap_or_default();
-        match row.part.as_str() {
-            "values" => slot(row, &|common| {
-                common.known = count as u64;
-                common.equal_share = row.stranger.unwrap_or(1.0);
-            }),
-            "common_value" => slot(row, &|common| {
-                if let Some(mark) = row.level.as_deref().and_then(read) {
-                    common.counts.insert(mark, count as u32);
-                }
-            }),
-            _ => {}
+    let of_values = |row: &&ModelRow| matches!(row.part.as_str(), "values" | "common_value");
+    for row in rows.iter().filter(of_values) {
+        // values of a comparison that is none any more say nothing
+        let Some(levels) = places.get(row.name.as_str()).map(|at| &mut found[*at]) else {
+            continue;
+        };
+        let place = usize::try_from(row.position - 1).ok()?;
+        let common: &mut Common = levels.get_mut(place)?.get_or_insert_default();
+        if row.part == "values" {
+            common.known = u64::try_from(row.count?).ok()?;
+            common.equal_share = row.stranger?;
+        } else {
+            let mark = row.level.as_deref().and_then(read)?;
+            common.counts.insert(mark, u32::try_from(row.count?).ok()?);
         }
     }
-    found
+    Some(found)
 }
 
 /// A mark as a model writes it.

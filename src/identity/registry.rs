@@ -8,43 +8,100 @@
 //! records, then the smaller id first; a cluster takes one id, an id goes to one cluster. A cluster without one gets the
 //! hash of its first record's key, so that two rebuilds of the same records issue the same id.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
 
-/// Which ids were issued, and to which records.
+use super::dictionary::NumberedTexts;
+
+/// Which ids were issued, and to which records. A register has as many as there are records: texts lie end to end, and what
+/// is asked of an id is asked by its number.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Registry {
-    /// The id of each record, by key.
-    pub(crate) ids: HashMap<String, String>,
+    /// Keys of records.
+    keys: NumberedTexts,
+    /// By the number of a key: the number of the record's id.
+    id_of: Vec<u32>,
+    ids: NumberedTexts,
     /// Each id that is gone → the one that stands for it, if any.
-    pub(crate) redirects: BTreeMap<String, Option<String>>,
+    redirects: BTreeMap<String, Option<String>>,
 }
 
-/// Something that happened to an id.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+impl Registry {
+    /// The id of each record, by its key, and where ids lead that are gone.
+    pub(crate) fn new<K: AsRef<str>, I: AsRef<str>>(
+        records: impl Iterator<Item = (K, I)>,
+        redirects: BTreeMap<String, Option<String>>,
+    ) -> Self {
+        let mut registry = Self {
+            redirects,
+            ..Self::default()
+        };
+        for (key, id) in records {
+            let (id, _) = registry.ids.number(id.as_ref());
+            match registry.keys.number(key.as_ref()) {
+                (_, true) => registry.id_of.push(id),
+                (known, false) => registry.id_of[known as usize] = id,
+            }
+        }
+        registry
+    }
+
+    /// Records that have an id.
+    pub(crate) fn records(&self) -> usize {
+        self.id_of.len()
+    }
+
+    /// The number of the id that a record has: equal ids, equal numbers.
+    pub(crate) fn id_of(&self, key: &str) -> Option<u32> {
+        let key = self.keys.find(key)?;
+        Some(self.id_of[key as usize])
+    }
+
+    fn is_issued(&self, id: &str) -> bool {
+        self.ids.find(id).is_some() || self.redirects.contains_key(id)
+    }
+
+    /// Gives out an id that was never issued: the hash of a key, and of the key with a number behind it while that was.
+    fn issue(&mut self, key: &str) -> u32 {
+        let mut attempt = 0u32;
+        loop {
+            let mut hasher = blake3::Hasher::new();
+            hasher.update(key.as_bytes());
+            if attempt > 0 {
+                hasher.update(&[0]);
+                hasher.update(&attempt.to_le_bytes());
+            }
+            let id = format!("c_{}", &hasher.finalize().to_hex()[..20]);
+            if !self.is_issued(&id) {
+                return self.ids.number(&id).0;
+            }
+            attempt += 1;
+        }
+    }
+}
+
+/// Something that happened to an id; ids by their numbers in the [`Assigned`] that tells of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Event {
     /// Issued, to so many records.
-    Created { id: String, records: u64 },
+    Created { id: u32, records: u64 },
     /// All of its records belong to another id now, or are gone.
-    Merged { id: String, into: String },
+    Merged { id: u32, into: u32 },
     /// Issued to records that had another id, which lives on without them.
-    Split {
-        id: String,
-        from: String,
-        records: u64,
-    },
+    Split { id: u32, from: u32, records: u64 },
     /// None of its records is left.
-    Retired { id: String },
+    Retired { id: u32 },
 }
 
 /// The outcome.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Assigned {
-    /// By row.
-    pub(crate) ids: Vec<Arc<str>>,
+    /// Every id that was issued to a record, now or before.
+    names: NumberedTexts,
+    /// By row: the number of its id.
+    ids: Vec<u32>,
     /// Different ids among them.
     pub(crate) entities: u64,
-    /// Sorted.
+    /// By kind, then by id.
     pub(crate) events: Vec<Event>,
     /// Every id that is gone, each leading to one that lives, or nowhere.
     pub(crate) redirects: BTreeMap<String, Option<String>>,
@@ -54,243 +111,219 @@ pub(crate) struct Assigned {
     pub(crate) renamed_records: u64,
 }
 
-/// Gives every record the id of its cluster. `cluster_of` names a cluster by its lowest row; rows are in order of `keys`.
-pub(crate) fn assign(keys: &[String], cluster_of: &[u32], registry: &Registry) -> Assigned {
-    let known = KnownIds::new(registry);
-    let old: Vec<Option<u32>> = keys.iter().map(|key| known.of(key)).collect();
-    let taken = take_over(&old, cluster_of, &known);
-    let mut sizes: Vec<u64> = vec![0; keys.len()];
-    for cluster in cluster_of {
-        sizes[*cluster as usize] += 1;
+impl Assigned {
+    /// The id of each row.
+    pub(crate) fn ids(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.ids.iter().map(|id| self.name(*id))
     }
-    let mut fresh: HashSet<Arc<str>> = HashSet::new();
-    let clusters = sizes.iter().enumerate().map(|(cluster, records)| {
-        (*records > 0).then(|| match taken[cluster] {
-            Some(id) => Arc::from(known.names[id as usize]),
-            None => {
-                let id = unused_id(&keys[cluster], &known, &fresh);
-                fresh.insert(Arc::clone(&id));
-                id
-            }
-        })
-    });
-    let clusters: Vec<Option<Arc<str>>> = clusters.collect();
-    let mut is_living = vec![false; known.names.len()];
+
+    /// The id of a number.
+    pub(crate) fn name(&self, id: u32) -> &str {
+        self.names.text(id)
+    }
+}
+
+/// Gives every record the id of its cluster. `cluster_of` names a cluster by its lowest row; rows are in order of `keys`.
+pub(crate) fn assign(keys: &[String], cluster_of: &[u32], mut registry: Registry) -> Assigned {
+    let old: Vec<Option<u32>> = keys.iter().map(|key| registry.id_of(key)).collect();
+    let known = registry.ids.len();
+    let moves = moves(&old, cluster_of);
+    let taken = take_over(&moves, keys.len(), &registry);
+    registry.keys = NumberedTexts::default();
+    registry.id_of = Vec::new();
+    let mut is_living = vec![false; known];
     for id in taken.iter().flatten() {
         is_living[*id as usize] = true;
     }
-    let of_cluster = |cluster: u32| clusters[cluster as usize].clone().unwrap_or_default();
-    let moves = moves(&old, cluster_of);
-    let redirects = redirects(&moves, &is_living, &known, &of_cluster);
-    let was = |row: usize| old[row].is_some();
-    let is_renamed = |row: usize| was(row) && old[row] != taken[cluster_of[row] as usize];
-    let count = |is: &dyn Fn(usize) -> bool| (0..keys.len()).filter(|row| is(*row)).count() as u64;
-    let mut events = new_ids(&moves, &taken, &sizes, &known, &of_cluster);
-    let gone = redirects
-        .iter()
-        .filter(|(id, _)| !registry.redirects.contains_key(*id));
-    events.extend(gone.map(|(id, heir)| match heir {
-        Some(into) => Event::Merged {
-            id: id.clone(),
-            into: into.clone(),
-        },
-        None => Event::Retired { id: id.clone() },
+    let mut of_cluster = taken;
+    let rows = cluster_of.iter().map(|cluster| {
+        let first = &keys[*cluster as usize];
+        *of_cluster[*cluster as usize].get_or_insert_with(|| registry.issue(first))
+    });
+    let ids: Vec<u32> = rows.collect();
+    let moves = Moves {
+        all: &moves,
+        ids: &ids,
+        names: &registry.ids,
+    };
+    let gone = gone(&moves, &is_living);
+    let mut events = new_ids(&moves, cluster_of, known);
+    let entities = cluster_of.iter().zip(0..).filter(|(c, row)| **c == *row);
+    let entities = entities.count() as u64;
+    let is_told = |id: u32| registry.redirects.contains_key(registry.ids.text(id));
+    let told = gone.iter().filter(|(id, _)| !is_told(**id));
+    events.extend(told.map(|(id, heir)| match *heir {
+        Some(into) => Event::Merged { id: *id, into },
+        None => Event::Retired { id: *id },
     }));
-    sort(&mut events);
+    sort(&mut events, &registry.ids);
+    let renamed = old.iter().zip(&ids).filter(|(old, id)| match old {
+        Some(old) => old != *id,
+        None => false,
+    });
     Assigned {
-        ids: cluster_of.iter().map(|c| of_cluster(*c)).collect(),
-        entities: clusters.iter().flatten().count() as u64,
+        entities,
         events,
-        redirects,
-        known_records: count(&was),
-        renamed_records: count(&is_renamed),
+        redirects: redirects(&gone, &registry),
+        known_records: old.iter().flatten().count() as u64,
+        renamed_records: renamed.count() as u64,
+        names: registry.ids,
+        ids,
     }
 }
 
 /// Sorts events. There is one for every person of a first build, and a look at the text of each, again and again, would take
 /// longer than all else: first comes a number that nearly always decides.
-fn sort(events: &mut [Event]) {
+fn sort(events: &mut [Event], names: &NumberedTexts) {
+    let kind_and_id = |event: &Event| match *event {
+        Event::Created { id, .. } => (0_u8, id),
+        Event::Merged { id, .. } => (1, id),
+        Event::Split { id, .. } => (2, id),
+        Event::Retired { id } => (3, id),
+    };
     let number = |event: &Event| {
-        let (kind, id) = match event {
-            Event::Created { id, .. } => (0_u8, id),
-            Event::Merged { id, .. } => (1, id),
-            Event::Split { id, .. } => (2, id),
-            Event::Retired { id } => (3, id),
-        };
+        let (kind, id) = kind_and_id(event);
         let mut first = [0; 16];
-        for (to, from) in first.iter_mut().zip(id.bytes()) {
+        for (to, from) in first.iter_mut().zip(names.text(id).bytes()) {
             *to = from;
         }
         (kind, u128::from_be_bytes(first))
     };
     events.sort_by_cached_key(number);
     for alike in events.chunk_by_mut(|one, other| number(one) == number(other)) {
-        alike.sort();
+        // nothing happens to one id twice
+        alike.sort_by(|one, other| {
+            let text = |event: &Event| names.text(kind_and_id(event).1);
+            text(one).cmp(text(other))
+        });
     }
 }
 
-/// The ids of a registry by numbers.
-struct KnownIds<'a> {
-    registry: &'a Registry,
-    numbers: HashMap<&'a str, u32>,
-    names: Vec<&'a str>,
-    /// Records of each.
-    held: Vec<u64>,
+/// Records that went from an old id to a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Move {
+    from: u32,
+    cluster: u32,
+    records: u64,
 }
 
-impl<'a> KnownIds<'a> {
-    fn new(registry: &'a Registry) -> Self {
-        let mut known = Self {
-            registry,
-            numbers: HashMap::new(),
-            names: Vec::new(),
-            held: Vec::new(),
-        };
-        for id in registry.ids.values() {
-            let next = known.names.len() as u32;
-            let number = *known.numbers.entry(id).or_insert(next);
-            if number == next {
-                known.names.push(id);
-                known.held.push(0);
-            }
-            known.held[number as usize] += 1;
-        }
-        known
-    }
-
-    /// The id that a record had.
-    fn of(&self, key: &str) -> Option<u32> {
-        let id = self.registry.ids.get(key)?;
-        self.numbers.get(id.as_str()).copied()
-    }
-
-    fn is_issued(&self, id: &str) -> bool {
-        self.numbers.contains_key(id) || self.registry.redirects.contains_key(id)
-    }
+/// What moved, by the old id and the cluster, and the ids that clusters have now.
+struct Moves<'a> {
+    all: &'a [Move],
+    /// By row, and so by cluster, which is named by a row of it.
+    ids: &'a [u32],
+    names: &'a NumberedTexts,
 }
 
-/// Records that went from an old id to a cluster, by both.
-fn moves(old: &[Option<u32>], cluster_of: &[u32]) -> Vec<(u32, u32, u64)> {
+fn moves(old: &[Option<u32>], cluster_of: &[u32]) -> Vec<Move> {
     let rows = old.iter().zip(cluster_of);
     let rows = rows.filter_map(|(old, cluster)| Some(((*old)?, *cluster)));
     let mut rows: Vec<(u32, u32)> = rows.collect();
     rows.sort_unstable();
     let moves = rows.chunk_by(|one, other| one == other);
-    moves
-        .map(|same| (same[0].0, same[0].1, same.len() as u64))
-        .collect()
+    let moves = moves.map(|same| Move {
+        from: same[0].0,
+        cluster: same[0].1,
+        records: same.len() as u64,
+    });
+    moves.collect()
 }
 
 /// By cluster: the old id that it goes on with.
-fn take_over(old: &[Option<u32>], cluster_of: &[u32], known: &KnownIds<'_>) -> Vec<Option<u32>> {
-    let mut overlaps = moves(old, cluster_of);
-    let held = |id: u32| known.held[id as usize].max(1);
-    let name = |id: u32| known.names[id as usize];
+fn take_over(moves: &[Move], rows: usize, registry: &Registry) -> Vec<Option<u32>> {
+    let mut held: Vec<u64> = vec![0; registry.ids.len()];
+    for id in &registry.id_of {
+        held[*id as usize] += 1;
+    }
+    let held = |moved: &Move| held[moved.from as usize];
+    let name = |moved: &Move| registry.ids.text(moved.from);
+    let mut overlaps = moves.to_vec();
     overlaps.sort_unstable_by(|a, b| {
         // more records first, then the greater share: a fraction compared crosswise
-        b.2.cmp(&a.2)
-            .then_with(|| (b.2 * held(a.0)).cmp(&(a.2 * held(b.0))))
-            .then_with(|| name(a.0).cmp(name(b.0)))
-            .then_with(|| a.1.cmp(&b.1))
+        b.records
+            .cmp(&a.records)
+            .then_with(|| (b.records * held(a)).cmp(&(a.records * held(b))))
+            .then_with(|| name(a).cmp(name(b)))
+            .then_with(|| a.cluster.cmp(&b.cluster))
     });
-    let mut taken: Vec<Option<u32>> = vec![None; old.len()];
-    let mut is_used = vec![false; known.names.len()];
-    for (id, cluster, _) in overlaps {
-        if taken[cluster as usize].is_none() && !is_used[id as usize] {
+    let mut taken: Vec<Option<u32>> = vec![None; rows];
+    let mut is_used = vec![false; registry.ids.len()];
+    for moved in overlaps {
+        let (id, cluster) = (moved.from, moved.cluster as usize);
+        if taken[cluster].is_none() && !is_used[id as usize] {
             is_used[id as usize] = true;
-            taken[cluster as usize] = Some(id);
+            taken[cluster] = Some(id);
         }
     }
     taken
 }
 
-/// The hash of a key, and of the key with a number behind it while that was issued already.
-fn unused_id(key: &str, known: &KnownIds<'_>, fresh: &HashSet<Arc<str>>) -> Arc<str> {
-    let mut attempt = 0u32;
-    loop {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(key.as_bytes());
-        if attempt > 0 {
-            hasher.update(&[0]);
-            hasher.update(&attempt.to_le_bytes());
-        }
-        let id = format!("c_{}", &hasher.finalize().to_hex()[..20]);
-        if !known.is_issued(&id) && !fresh.contains(id.as_str()) {
-            return Arc::from(id);
-        }
-        attempt += 1;
-    }
-}
-
-/// Every id that is gone leads to the living id that has most of its records, of several the smallest; chains are closed.
-fn redirects(
-    moves: &[(u32, u32, u64)],
-    is_living: &[bool],
-    known: &KnownIds<'_>,
-    of_cluster: &dyn Fn(u32) -> Arc<str>,
-) -> BTreeMap<String, Option<String>> {
-    let mut gone: BTreeMap<String, Option<String>> = BTreeMap::new();
-    let ids = known.names.iter().zip(is_living);
-    for (id, _) in ids.filter(|(_, is_living)| !**is_living) {
-        gone.insert((*id).to_string(), None);
-    }
-    for moved in moves.chunk_by(|one, other| one.0 == other.0) {
-        let old = moved[0].0 as usize;
-        if is_living[old] {
+/// Ids that are gone now, each with the living id that has most of its records, of several the smallest.
+fn gone(moves: &Moves<'_>, is_living: &[bool]) -> BTreeMap<u32, Option<u32>> {
+    let ids = (0..).zip(is_living).filter(|(_, is_living)| !**is_living);
+    let mut gone: BTreeMap<u32, Option<u32>> = ids.map(|(id, _)| (id, None)).collect();
+    for moved in moves.all.chunk_by(|one, other| one.from == other.from) {
+        let Some(heir) = gone.get_mut(&moved[0].from) else {
             continue;
-        }
-        let heirs = moved
-            .iter()
-            .map(|(_, cluster, n)| (*n, of_cluster(*cluster)));
-        let heir = heirs.max_by(|a, b| a.0.cmp(&b.0).then_with(|| b.1.cmp(&a.1)));
-        let heir = heir.map(|(_, id)| id.to_string());
-        gone.insert(known.names[old].to_string(), heir);
-    }
-    for (id, heir) in &known.registry.redirects {
-        let next = heir.as_ref().and_then(|heir| match gone.get(heir) {
-            Some(further) => further.clone(),
-            None => Some(heir.clone()),
-        });
-        gone.insert(id.clone(), next);
+        };
+        let heirs = moved.iter();
+        let heirs = heirs.map(|moved| (moved.records, moves.ids[moved.cluster as usize]));
+        let name = |id: u32| moves.names.text(id);
+        let most = heirs.max_by(|a, b| a.0.cmp(&b.0).then_with(|| name(b.1).cmp(name(a.1))));
+        *heir = most.map(|(_, id)| id);
     }
     gone
 }
 
-/// What is told of clusters that got a new id.
-fn new_ids(
-    moves: &[(u32, u32, u64)],
-    taken: &[Option<u32>],
-    sizes: &[u64],
-    known: &KnownIds<'_>,
-    of_cluster: &dyn Fn(u32) -> Arc<str>,
-) -> Vec<Event> {
+/// Every id that is gone leads to a living one, or nowhere; chains are closed.
+fn redirects(
+    gone: &BTreeMap<u32, Option<u32>>,
+    registry: &Registry,
+) -> BTreeMap<String, Option<String>> {
+    let name = |id: u32| registry.ids.text(id).to_string();
+    let now = gone.iter().map(|(id, heir)| (name(*id), heir.map(name)));
+    let mut all: BTreeMap<String, Option<String>> = now.collect();
+    for (id, heir) in &registry.redirects {
+        let next = heir.as_ref().and_then(|heir| match all.get(heir) {
+            Some(further) => further.clone(),
+            None => Some(heir.clone()),
+        });
+        all.insert(id.clone(), next);
+    }
+    all
+}
+
+/// What is told of clusters that got a new id: of a number that is none of the `known` ones.
+fn new_ids(moves: &Moves<'_>, cluster_of: &[u32], known: usize) -> Vec<Event> {
+    let is_new = |cluster: u32| moves.ids[cluster as usize] as usize >= known;
     // the old id that most records of a new one come from, of several the smallest
-    let mut origins: HashMap<u32, (u64, &str)> = HashMap::new();
-    let moved = moves
-        .iter()
-        .filter(|(_, c, _)| taken[*c as usize].is_none());
-    for (old, cluster, records) in moved {
-        let from = (*records, known.names[*old as usize]);
-        let best = origins.entry(*cluster).or_insert(from);
-        if from.0 > best.0 || (from.0 == best.0 && from.1 < best.1) {
-            *best = from;
+    let mut origins: HashMap<u32, &Move> = HashMap::new();
+    for moved in moves.all.iter().filter(|moved| is_new(moved.cluster)) {
+        let best = origins.entry(moved.cluster).or_insert(moved);
+        let name = |moved: &Move| moves.names.text(moved.from);
+        let more = moved.records.cmp(&best.records);
+        if more.then_with(|| name(best).cmp(name(moved))).is_gt() {
+            *best = moved;
         }
     }
-    let clusters = sizes.iter().zip(taken).zip(0..);
-    let fresh = clusters.filter(|((records, taken), _)| **records > 0 && taken.is_none());
-    fresh
-        .map(|((records, _), cluster)| {
-            let (id, records) = (of_cluster(cluster).to_string(), *records);
-            match origins.get(&cluster) {
-                Some((_, from)) => Event::Split {
-                    id,
-                    from: (*from).to_string(),
-                    records,
-                },
-                None => Event::Created { id, records },
-            }
-        })
-        .collect()
+    let mut sizes: Vec<u64> = vec![0; cluster_of.len()];
+    for cluster in cluster_of {
+        sizes[*cluster as usize] += 1;
+    }
+    let clusters = (0..).zip(sizes);
+    let fresh = clusters.filter(|(cluster, records)| *records > 0 && is_new(*cluster));
+    let events = fresh.map(|(cluster, records)| {
+        let id = moves.ids[cluster as usize];
+        match origins.get(&cluster) {
+            Some(moved) => Event::Split {
+                id,
+                from: moved.from,
+                records,
+            },
+            None => Event::Created { id, records },
+        }
+    });
+    events.collect()
 }
 
 #[cfg(test)]
@@ -307,22 +340,33 @@ mod tests {
 
     /// The registry that an outcome leaves behind.
     fn after(keys: &[String], assigned: &Assigned) -> Registry {
-        Registry {
-            ids: keys
-                .iter()
-                .cloned()
-                .zip(assigned.ids.iter().map(ToString::to_string))
-                .collect(),
-            redirects: assigned.redirects.clone(),
-        }
+        Registry::new(keys.iter().zip(assigned.ids()), assigned.redirects.clone())
+    }
+
+    fn ids(assigned: &Assigned) -> Vec<&str> {
+        assigned.ids().collect()
+    }
+
+    /// What happened, in words.
+    fn told(assigned: &Assigned) -> Vec<String> {
+        let name = |id: u32| assigned.name(id);
+        let events = assigned.events.iter().map(|event| match *event {
+            Event::Created { id, records } => format!("{} of {records}", name(id)),
+            Event::Merged { id, into } => format!("{} into {}", name(id), name(into)),
+            Event::Split { id, from, records } => {
+                format!("{} from {} of {records}", name(id), name(from))
+            }
+            Event::Retired { id } => format!("{} retired", name(id)),
+        });
+        events.collect()
     }
 
     #[test]
     fn a_second_run_over_the_same_clusters_changes_nothing() {
         let keys = keys(&["a", "b", "c"]);
-        let first = assign(&keys, &[0, 0, 2], &Registry::default());
-        let second = assign(&keys, &[0, 0, 2], &after(&keys, &first));
-        assert_eq!(second.ids, first.ids);
+        let first = assign(&keys, &[0, 0, 2], Registry::default());
+        let second = assign(&keys, &[0, 0, 2], after(&keys, &first));
+        assert_eq!(ids(&second), ids(&first));
         assert_eq!(second.events, []);
         assert_eq!((second.known_records, second.renamed_records), (3, 0));
     }
@@ -330,77 +374,60 @@ mod tests {
     #[test]
     fn a_new_record_takes_the_id_of_those_it_joins_even_where_its_key_is_smaller() {
         let before = keys(&["b", "c"]);
-        let first = assign(&before, &[0, 0], &Registry::default());
+        let first = assign(&before, &[0, 0], Registry::default());
         let now = keys(&["a", "b", "c"]);
-        let second = assign(&now, &[0, 0, 0], &after(&before, &first));
-        assert_eq!(second.ids[0], first.ids[0]);
+        let second = assign(&now, &[0, 0, 0], after(&before, &first));
+        assert_eq!(ids(&second)[0], ids(&first)[0]);
         assert_eq!(second.events, []);
     }
 
     #[test]
     fn of_two_that_merge_the_larger_keeps_its_id_and_the_other_leads_to_it() {
         let keys = keys(&["a", "b", "c"]);
-        let first = assign(&keys, &[0, 1, 1], &Registry::default());
-        let second = assign(&keys, &[0, 0, 0], &after(&keys, &first));
-        assert_eq!(second.ids, vec![first.ids[1].clone(); 3]);
-        assert_eq!(
-            second.events,
-            [Event::Merged {
-                id: first.ids[0].to_string(),
-                into: first.ids[1].to_string()
-            }]
-        );
-        assert_eq!(
-            second.redirects[&*first.ids[0]],
-            Some(first.ids[1].to_string())
-        );
+        let first = assign(&keys, &[0, 1, 1], Registry::default());
+        let second = assign(&keys, &[0, 0, 0], after(&keys, &first));
+        let names = ids(&first);
+        assert_eq!(ids(&second), [names[1]; 3]);
+        assert_eq!(told(&second), [format!("{} into {}", names[0], names[1])]);
+        assert_eq!(second.redirects[names[0]].as_deref(), Some(names[1]));
         assert_eq!(second.renamed_records, 1);
     }
 
     #[test]
     fn of_a_split_the_larger_part_keeps_the_id_and_the_other_gets_one_never_issued() {
         let keys = keys(&["a", "b", "c"]);
-        let first = assign(&keys, &[0, 0, 0], &Registry::default());
+        let first = assign(&keys, &[0, 0, 0], Registry::default());
         // the first record, whose hash the id is, leaves
-        let second = assign(&keys, &[0, 1, 1], &after(&keys, &first));
-        assert_eq!(second.ids[1], first.ids[0]);
-        assert_ne!(second.ids[0], first.ids[0]);
-        assert_eq!(
-            second.events,
-            [Event::Split {
-                id: second.ids[0].to_string(),
-                from: first.ids[0].to_string(),
-                records: 1
-            }]
-        );
+        let second = assign(&keys, &[0, 1, 1], after(&keys, &first));
+        let (was, is) = (ids(&first)[0], ids(&second));
+        assert_eq!(is[1], was);
+        assert_ne!(is[0], was);
+        assert_eq!(told(&second), [format!("{} from {was} of 1", is[0])]);
     }
 
     #[test]
     fn redirects_lead_to_the_living_through_every_merge() {
         let keys = keys(&["a", "b", "c", "d", "e", "f", "g"]);
-        let first = assign(&keys, &[0, 1, 1, 3, 3, 3, 3], &Registry::default());
-        let second = assign(&keys, &[0, 0, 0, 3, 3, 3, 3], &after(&keys, &first));
-        let third = assign(&keys, &[0; 7], &after(&keys, &second));
-        let living = Some(first.ids[3].to_string());
-        assert_eq!(third.redirects[&*first.ids[0]], living);
-        assert_eq!(third.redirects[&*first.ids[1]], living);
+        let first = assign(&keys, &[0, 1, 1, 3, 3, 3, 3], Registry::default());
+        let second = assign(&keys, &[0, 0, 0, 3, 3, 3, 3], after(&keys, &first));
+        let third = assign(&keys, &[0; 7], after(&keys, &second));
+        let names = ids(&first);
+        let living = Some(names[3]);
+        assert_eq!(third.redirects[names[0]].as_deref(), living);
+        assert_eq!(third.redirects[names[1]].as_deref(), living);
     }
 
     #[test]
     fn an_id_without_records_is_retired_and_never_issued_again() {
         let all = keys(&["a", "b"]);
-        let first = assign(&all, &[0, 1], &Registry::default());
+        let first = assign(&all, &[0, 1], Registry::default());
         let rest = keys(&["b"]);
-        let second = assign(&rest, &[0], &after(&all, &first));
-        assert_eq!(
-            second.events,
-            [Event::Retired {
-                id: first.ids[0].to_string()
-            }]
-        );
-        let third = assign(&all, &[0, 1], &after(&rest, &second));
-        assert_ne!(third.ids[0], first.ids[0]);
-        assert_eq!(third.redirects[&*first.ids[0]], None);
+        let second = assign(&rest, &[0], after(&all, &first));
+        let was = ids(&first)[0];
+        assert_eq!(told(&second), [format!("{was} retired")]);
+        let third = assign(&all, &[0, 1], after(&rest, &second));
+        assert_ne!(ids(&third)[0], was);
+        assert_eq!(third.redirects[was], None);
     }
 
     /// The cluster of each row by its lowest row, from any numbering of clusters.
@@ -419,20 +446,21 @@ mod tests {
             let mut issued: BTreeSet<String> = BTreeSet::new();
             for groups in nights {
                 let clusters = lowest(&groups);
-                let assigned = assign(&keys, &clusters, &registry);
+                let assigned = assign(&keys, &clusters, registry);
+                let ids = ids(&assigned);
                 for one in 0..8 {
                     for other in 0..8 {
                         let is_one = clusters[one] == clusters[other];
-                        prop_assert_eq!(assigned.ids[one] == assigned.ids[other], is_one);
+                        prop_assert_eq!(ids[one] == ids[other], is_one);
                     }
                 }
-                issued.extend(assigned.ids.iter().map(ToString::to_string));
+                issued.extend(ids.iter().map(ToString::to_string));
                 for id in &issued {
-                    let is_living = assigned.ids.iter().any(|living| **living == **id);
+                    let is_living = ids.contains(&id.as_str());
                     let leads_to = assigned.redirects.get(id);
                     prop_assert_eq!(is_living, leads_to.is_none());
                     if let Some(Some(heir)) = leads_to {
-                        prop_assert!(assigned.ids.iter().any(|living| **living == **heir));
+                        prop_assert!(ids.contains(&heir.as_str()));
                     }
                 }
                 registry = after(&keys, &assigned);

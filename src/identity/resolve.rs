@@ -29,13 +29,19 @@ pub(crate) struct Settings {
     pub(crate) now: String,
 }
 
-/// Why rules were refused before a pair was made.
+/// Why a match was refused before a pair was weighed.
 #[derive(Clone, Debug)]
 pub(crate) enum Refusal {
     /// One value makes too many of a rule's pairs.
     LargeBlock { rule: usize, count: BlockCount },
     /// All rules together make too many pairs.
     ManyPairs { pairs: u64 },
+    /// Nothing tells how often the levels of a comparison occur: not two of the records have a value for it.
+    Untrainable {
+        comparison: String,
+        levels: Vec<String>,
+        records: u32,
+    },
 }
 
 /// Two records and what was found of them.
@@ -87,7 +93,7 @@ pub(crate) struct Resolved {
 /// Resolves records by a model that is known; without one it is trained.
 ///
 /// # Errors
-/// Rules that would make more pairs than they may.
+/// Rules that would make more pairs than they may; a comparison that cannot be learnt.
 pub(crate) fn resolve(
     records: Records,
     settings: &Settings,
@@ -106,7 +112,7 @@ pub(crate) fn resolve(
             let population = Population::new(records, None, threads);
             tracing::debug!("values are in their forms");
             refuse_own(&population)?;
-            let (model, blocks) = training::train(&population, settings);
+            let (model, blocks) = training::train(&population, settings)?;
             (population, model, blocks)
         }
     };
@@ -173,6 +179,7 @@ pub(super) fn decided_edges(population: &Population) -> impl Iterator<Item = Edg
         one: *one,
         other: *other,
         weight: CERTAIN as f32,
+        pattern: 0,
     })
 }
 
@@ -243,7 +250,10 @@ fn agreements(population: &Population, edges: &[Edge], threads: usize) -> Vec<Ar
     let chunks: Vec<&[Edge]> = edges.chunks(AT_A_TIME).collect();
     let patterns = parallel::map(threads, &chunks, |edges| {
         let mut likeness = Likeness::of_all(population);
-        let of = |edge: &Edge| pattern_of(population, edge.one, edge.other, &mut likeness);
+        let of = |edge: &Edge| match edge.pattern {
+            0 => pattern_of(population, edge.one, edge.other, &mut likeness),
+            known => known,
+        };
         edges.iter().map(of).collect::<Vec<Pattern>>()
     });
     let mut words: HashMap<Pattern, Arc<str>> = HashMap::new();

@@ -235,15 +235,40 @@ pub(super) struct Part {
 impl Part {
     /// Every pair, the lower row first.
     pub(super) fn pairs(&self, mut each: impl FnMut(u32, u32)) {
+        self.blocks(|block| pairs_of(block, &mut each));
+    }
+
+    /// The same, where both records of nearly every pair are looked at. Those of a block stand anywhere in memory: some are
+    /// asked for all together, so that no pair waits for the one before it.
+    pub(super) fn pairs_near(&self, features: &Features, mut each: impl FnMut(u32, u32)) {
+        const TOGETHER: usize = 128;
+        let mut asked_for = 0;
+        let mut start = 0;
+        self.blocks(|block| {
+            if start + block.len() > asked_for {
+                let until = start + block.len().max(TOGETHER);
+                asked_for = until.min(self.rows.len());
+                features.rows.bring_near(&self.rows[start..asked_for]);
+            }
+            pairs_of(block, &mut each);
+            start += block.len();
+        });
+    }
+
+    fn blocks(&self, mut each: impl FnMut(&[u32])) {
         let mut start = 0;
         for end in &self.ends {
-            let block = &self.rows[start as usize..*end as usize];
-            for (at, one) in block.iter().enumerate() {
-                for other in &block[at + 1..] {
-                    each(*one, *other);
-                }
-            }
+            each(&self.rows[start as usize..*end as usize]);
             start = *end;
+        }
+    }
+}
+
+/// Every pair of a block, the lower row first.
+fn pairs_of(block: &[u32], each: &mut impl FnMut(u32, u32)) {
+    for (at, one) in block.iter().enumerate() {
+        for other in &block[at + 1..] {
+            each(*one, *other);
         }
     }
 }

@@ -19,6 +19,8 @@ pub(crate) struct Edge {
     pub(crate) other: u32,
     /// Match weight in bits.
     pub(crate) weight: f32,
+    /// Its levels, where they were all looked at; else 0.
+    pub(super) pattern: Pattern,
 }
 
 /// The weight of a verdict: more than any evidence, and than the mean of any group can outweigh.
@@ -309,7 +311,8 @@ impl<'a> Scorer<'a> {
         }
     }
 
-    /// As [`weight`](Self::weight), of a pair that may weigh as much as `least`; `None` also where it weighs less for certain.
+    /// As [`weight`](Self::weight), of a pair that may weigh as much as `least`, with the levels that it follows from; `None` also
+    /// where it weighs less for certain.
     ///
     /// What the numbers of values say, equal or not, mostly shows that a pair is of two strangers whatever the texts say;
     /// then no text is looked at.
@@ -319,10 +322,10 @@ impl<'a> Scorer<'a> {
         one: u32,
         other: u32,
         likeness: &mut [Likeness],
-    ) -> Option<f64> {
+    ) -> Option<(f64, Pattern)> {
         match self.population.verdict(one, other) {
-            Some(Verdict::Same) => return Some(CERTAIN),
-            Some(Verdict::Different) => return Some(NEVER),
+            Some(Verdict::Same) => return Some((CERTAIN, 0)),
+            Some(Verdict::Different) => return Some((NEVER, 0)),
             None => {}
         }
         let (a, b) = (self.population.row(one), self.population.row(other));
@@ -363,7 +366,7 @@ impl<'a> Scorer<'a> {
             most = most.plus(known).minus(gains.most(open_levels[at]));
         }
         let is_worth_it = pattern != 0 && most.may_reach(least);
-        is_worth_it.then(|| self.weight_of(pattern, one))
+        is_worth_it.then(|| (self.weight_of(pattern, one), pattern))
     }
 
     fn weight_of(&self, pattern: Pattern, one: u32) -> f64 {
@@ -432,16 +435,17 @@ pub(super) fn score(
         let found = parallel::map(threads, blocks.parts(), |part| {
             let mut likeness = Likeness::of_all(population);
             let mut edges = Vec::new();
-            part.pairs(|one, other| {
+            part.pairs_near(&population.features, |one, other| {
                 if earlier.make(population.row(one), population.row(other)) {
                     return;
                 }
-                let weight = scorer.weight_from(keep_from, one, other, &mut likeness);
-                if let Some(weight) = weight.filter(|weight| *weight >= keep_from) {
+                let found = scorer.weight_from(keep_from, one, other, &mut likeness);
+                if let Some((weight, pattern)) = found.filter(|found| found.0 >= keep_from) {
                     edges.push(Edge {
                         one,
                         other,
                         weight: weight as f32,
+                        pattern,
                     });
                 }
             });

@@ -221,7 +221,8 @@ fn model_of(rows: &[Row], threads: usize) -> Model {
         threads,
         ..settings()
     };
-    train(&Population::new(records(rows), None, threads), &settings).0
+    let population = Population::new(records(rows), None, threads);
+    train(&population, &settings).unwrap().0
 }
 
 #[test]
@@ -252,6 +253,25 @@ fn training_recovers_the_shares_that_records_were_made_with() {
     near(model.same * pairs / 3000.0, 1.0, 0.05);
     // one given name in about 400
     near(share(Kind::GivenName, 0).u * 400.0, 1.0, 0.3);
+}
+
+#[test]
+fn a_comparison_that_no_two_records_have_a_value_for_is_refused_by_its_name() {
+    let (mut rows, _) = town(60);
+    for row in &mut rows {
+        row[4].clear();
+    }
+    rows[0][4] = "070-123 45 68".to_string();
+    let refusal = resolve(records(&rows), &settings(), None).unwrap_err();
+    let Refusal::Untrainable { comparison, .. } = refusal else {
+        panic!("{refusal:?}");
+    };
+    assert_eq!(comparison, "phone");
+    // two have one; and of few records nothing is said
+    rows[1][4] = "070-123 45 67".to_string();
+    assert!(resolve(records(&rows), &settings(), None).is_ok());
+    rows[1][4].clear();
+    assert!(resolve(records(&rows[..100]), &settings(), None).is_ok());
 }
 
 #[test]
@@ -420,15 +440,11 @@ fn of_a_twentieth_more_records_hardly_anybody_gets_another_id() {
     let old_rows: Vec<Row> = old.iter().map(|at| rows[*at].clone()).collect();
     let old_keys: Vec<String> = old.iter().map(|at| keys[*at].clone()).collect();
     let first = resolve(records(&old_rows), &settings(), None).unwrap();
-    let before = assign(&old_keys, &first.cluster_of, &Registry::default());
-    let ids = before.ids.iter().map(ToString::to_string);
-    let registry = Registry {
-        ids: old_keys.into_iter().zip(ids).collect(),
-        redirects: before.redirects.clone(),
-    };
+    let before = assign(&old_keys, &first.cluster_of, Registry::default());
+    let registry = Registry::new(old_keys.iter().zip(before.ids()), before.redirects.clone());
     let known = as_read(&first.model, &records(&rows));
     let second = resolve(records(&rows), &settings(), Some(known)).unwrap();
-    let now = assign(&keys, &second.cluster_of, &registry);
+    let now = assign(&keys, &second.cluster_of, registry);
     let gone = now.redirects.len() as f64 / before.entities as f64;
     let renamed = now.renamed_records as f64 / now.known_records as f64;
     assert!(
@@ -537,8 +553,10 @@ fn a_pair_that_may_weigh_enough_is_weighed_in_full_and_no_other_is_worth_keeping
             let weight = scorer.weight(one, other, &mut likeness);
             for least in [-40.0, -4.0, 1.0, 12.0] {
                 let found = scorer.weight_from(least, one, other, &mut likeness);
+                let pattern = pattern_of(&population, one, other, &mut likeness);
                 let expected = weight.filter(|weight| *weight >= least);
-                assert_eq!(found.filter(|weight| *weight >= least), expected);
+                let expected = expected.map(|weight| (weight, pattern));
+                assert_eq!(found.filter(|found| found.0 >= least), expected);
                 kept += u32::from(found.is_some());
                 dropped += u32::from(found.is_none());
             }

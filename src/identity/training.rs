@@ -9,11 +9,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::comparison::{Comparison, Likeness, Pattern, level_of};
+use super::comparison::{Compared, Comparison, Likeness, Pattern, level_of};
+use super::dictionary::MISSING;
 use super::hash;
 use super::model::{ComparisonModel, Level, Model};
 use super::population::Population;
-use super::resolve::Settings;
+use super::resolve::{Refusal, Settings};
 use super::rule::{Blocks, Earlier, Features, Rule, defaults};
 use super::score::pattern_of;
 use super::shape::{Kind, Shape};
@@ -45,7 +46,16 @@ struct Sample<'a> {
 }
 
 /// Learns a model of a population; with the project's own rules where it has some. Besides, the blocks of each of its rules.
-pub(super) fn train(population: &Population, settings: &Settings) -> (Model, Vec<Blocks>) {
+///
+/// # Errors
+/// A comparison that the records say nothing of.
+pub(super) fn train(
+    population: &Population,
+    settings: &Settings,
+) -> Result<(Model, Vec<Blocks>), Refusal> {
+    if let Some(refusal) = untrainable(population) {
+        return Err(refusal);
+    }
     let (own, threads) = (&settings.rules, settings.threads);
     let all_pairs = levels_of_all(population, threads);
     let (mut samples, mut blocks_of_rules) = (Vec::new(), Vec::new());
@@ -101,7 +111,33 @@ pub(super) fn train(population: &Population, settings: &Settings) -> (Model, Vec
     };
     tracing::debug!("levels are learnt");
     model.values = Values::of(population, &model, threads);
-    (model, blocks_of_rules)
+    Ok((model, blocks_of_rules))
+}
+
+/// A comparison of which not two records have a value, if there is one: what its levels would weigh were a guess alone. Of few
+/// records everything is nearly that, and nothing is said.
+fn untrainable(population: &Population) -> Option<Refusal> {
+    if f64::from(population.rows) <= IMAGINED {
+        return None;
+    }
+    let is_unknown = |compared: &&Compared| {
+        let values = compared.by.agreed(1).map(|placed| {
+            let there = placed.column.codes.iter().take(population.rows as usize);
+            there.filter(|code| **code != MISSING).take(2).count()
+        });
+        values.is_some_and(|values| values < 2)
+    };
+    let compared = population.comparisons.iter().find(is_unknown)?;
+    Some(Refusal::Untrainable {
+        comparison: compared.shape.name.clone(),
+        levels: compared
+            .shape
+            .levels
+            .iter()
+            .map(|l| l.name.to_string())
+            .collect(),
+        records: population.rows,
+    })
 }
 
 /// To nine digits: more would be noise, and these are written and read without a loss.

@@ -208,6 +208,22 @@ names them. Make them null where the records are made, or train another model: `
 would change, `kilde build --retrain TABLE` uses it.",
     },
     Explanation {
+        code: Code(447),
+        title: "a comparison of a match that cannot be learnt",
+        text: "\
+A match learns from the records how often pairs of one person, of relatives and of strangers agree on each
+comparison. Where not two of more than a hundred records have a value, it would weigh them by a guess on the day
+when values come. Name the comparisons that count under `compare`, without this one; or pin a model, `model: FILE`,
+that was trained where the values are.",
+    },
+    Explanation {
+        code: Code(448),
+        title: "a model of a match that does not say all",
+        text: "\
+A row of the table of a model misses a number that every model has: the table was changed by something else than
+kilde, or made by a first version of it. `kilde build --retrain TABLE` trains another.",
+    },
+    Explanation {
         code: Code(460),
         title: "`drift` asks for what cannot be",
         text: "\

@@ -97,18 +97,22 @@ impl Execution {
             return Err(not_of_these_records(pinned, matching));
         }
         records.decisions.clone_from(&decisions.of_pairs);
-        let resolving = move || match (before, known) {
-            (Some(before), Some(known)) if known.is_whole() => {
-                resolve_again(&records, before, &settings, known)
+        let resolving = move || {
+            let Some(before) = before else {
+                return resolve(records, &settings, known);
+            };
+            if let Some(known) = known.as_ref().filter(|known| known.is_whole())
+                && let Some(found) = resolve_again(&records, before, &settings, known)?
+            {
+                return Ok(found);
             }
-            (Some(_), known) => resolve(records.without_gone(), &settings, known),
-            (None, known) => resolve(records, &settings, known),
+            resolve(records.without_gone(), &settings, known)
         };
         let resolved = tokio::task::spawn_blocking(resolving)
             .await
             .map_err(|error| Error::internal("matching broke off").caused_by(error))?
             .map_err(|refusal| refused(&refusal, matched))?;
-        let assigned = assign(&read.keys, &resolved.cluster_of, &registry);
+        let assigned = assign(&read.keys, &resolved.cluster_of, registry);
         check_churn(matching, &assigned)?;
         let mut note = summary(&assigned, &resolved);
         if let (Some(changes), Some(increment)) = (changes, resolved.increment) {
@@ -233,6 +237,12 @@ fn refused(refusal: &Refusal, matched: &MatchPlan) -> Error {
         ))
         .code(Code(811))
         .help("write narrower rules in `block`, or raise `limits: {max_pairs}`"),
+        Refusal::Untrainable { comparison, levels, records } => Error::config(format!(
+            "`{comparison}` cannot be learnt: of {records} records not two have a value for it, so that nothing tells what its levels weigh ({})",
+            levels.join(", ")
+        ))
+        .code(Code(447))
+        .help("leave it out: `compare` names those that count. Or give `model` one that was trained where there are values"),
     };
     error.at(matching.declared_at.location())
 }

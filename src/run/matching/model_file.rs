@@ -3,69 +3,91 @@
 use std::collections::BTreeMap;
 
 use super::tables::COLUMN;
+use crate::diagnostic::Code;
 use crate::error::{Error, Result};
 use crate::identity::ModelRow;
 use crate::project::{
     CommonValues, ComparedColumn, MODEL_FORM, ModelComparison, ModelFile, ModelLevel,
 };
 
+/// What a row of a model says; every model says it.
+pub(super) fn said<T>(value: Option<T>, row: &ModelRow, what: &str) -> Result<T> {
+    value.ok_or_else(|| {
+        let ModelRow { part, name, position, .. } = row;
+        let name = if name.is_empty() { "model" } else { name };
+        Error::corrupt(format!(
+            "a model does not say `{what}` of `{part}` {position} of `{name}`"
+        ))
+        .code(Code(448))
+        .help("its table was changed by something else than kilde, or made by a first version of it: `kilde build --retrain TABLE` trains another")
+    })
+}
+
 /// A model's rows as a file.
-pub(super) fn file_of(rows: &[ModelRow]) -> ModelFile {
+fn file_of(rows: &[ModelRow]) -> Result<ModelFile> {
     let parts = |part: &'static str| {
         let mut rows: Vec<&ModelRow> = rows.iter().filter(|row| row.part == part).collect();
         rows.sort_by_key(|row| row.position);
         rows
     };
-    let trained = parts("trained").into_iter().next();
-    let prior = parts("prior").into_iter().next();
+    let only = |part: &'static str| {
+        let row = parts(part).into_iter().next();
+        let missing = ModelRow {
+            part: part.to_string(),
+            position: 1,
+            ..ModelRow::default()
+        };
+        said(row, &missing, "anything")
+    };
+    let (trained, prior) = (only("trained")?, only("prior")?);
     let mut values: BTreeMap<(&str, i64), CommonValues> = BTreeMap::new();
     for row in parts("values") {
         let known = CommonValues {
-            records: row.count.unwrap_or_default(),
-            equal_share: row.stranger.unwrap_or_default(),
+            records: said(row.count, row, "count")?,
+            equal_share: said(row.stranger, row, "stranger")?,
             common: BTreeMap::new(),
         };
         values.insert((&row.name, row.position), known);
     }
     for row in parts("common_value") {
         if let Some(values) = values.get_mut(&(row.name.as_str(), row.position)) {
-            let mark = row.level.clone().unwrap_or_default();
-            values.common.insert(mark, row.count.unwrap_or_default());
+            let mark = said(row.level.clone(), row, "level")?;
+            values.common.insert(mark, said(row.count, row, "count")?);
         }
     }
     let mut levels: BTreeMap<&str, Vec<ModelLevel>> = BTreeMap::new();
     for row in parts("level") {
         levels.entry(&row.name).or_default().push(ModelLevel {
-            level: row.level.clone().unwrap_or_default(),
-            same_share: row.same.unwrap_or_default(),
-            stranger_share: row.stranger.unwrap_or_default(),
-            relative_share: row.relative.unwrap_or_default(),
+            level: said(row.level.clone(), row, "level")?,
+            same_share: said(row.same, row, "same")?,
+            stranger_share: said(row.stranger, row, "stranger")?,
+            relative_share: said(row.relative, row, "relative")?,
             values: values.remove(&(row.name.as_str(), row.position)),
         });
     }
     let mut shared_values: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for row in parts("shared_value") {
-        let mark = row.level.clone().unwrap_or_default();
+        let mark = said(row.level.clone(), row, "level")?;
         shared_values
             .entry(row.name.clone())
             .or_default()
             .push(mark);
     }
-    let compared = parts(COLUMN).into_iter().map(|row| ComparedColumn {
-        name: row.name.clone(),
-        column: row.level.clone().unwrap_or_default(),
+    let compared = parts(COLUMN).into_iter().map(|row| {
+        Ok(ComparedColumn {
+            name: row.name.clone(),
+            column: said(row.level.clone(), row, "level")?,
+        })
     });
     let rules = parts("rule").into_iter();
     let rules = rules.map(|row| row.name.split(", ").map(String::from).collect());
-    ModelFile {
+    Ok(ModelFile {
         kilde_model: MODEL_FORM,
-        trained_at: trained
-            .and_then(|row| row.level.clone())
-            .unwrap_or_default(),
-        records: trained.and_then(|row| row.count).unwrap_or_default(),
-        compared: compared.collect(),
-        same_share: prior.and_then(|row| row.same).unwrap_or_default(),
-        relative_share: prior.and_then(|row| row.relative).unwrap_or_default(),
+        trained_at: said(trained.level.clone(), trained, "level")?,
+        records: said(trained.count, trained, "count")?,
+        compared: compared.collect::<Result<_>>()?,
+        same_share: said(prior.same, prior, "same")?,
+        relative_share: said(prior.relative, prior, "relative")?,
         comparisons: levels
             .into_iter()
             .map(|(name, levels)| ModelComparison {
@@ -75,12 +97,12 @@ pub(super) fn file_of(rows: &[ModelRow]) -> ModelFile {
             .collect(),
         rules: rules.collect(),
         shared_values,
-    }
+    })
 }
 
 /// A file as it is written.
 pub(super) fn text_of(rows: &[ModelRow]) -> Result<String> {
-    let text = serde_json::to_string_pretty(&file_of(rows));
+    let text = serde_json::to_string_pretty(&file_of(rows)?);
     let text =
         text.map_err(|error| Error::internal("a model cannot be written").caused_by(error))?;
     Ok(format!("{text}\n"))

@@ -166,9 +166,8 @@ impl Execution {
 
     /// The ids that were issued before.
     pub(super) async fn registry(&self, matching: &Matching) -> Result<Registry> {
-        let mut registry = Registry::default();
         let Some(ids) = self.published(&matching.table).await? else {
-            return Ok(registry);
+            return Ok(Registry::default());
         };
         let schema = &ids.file_set.schema;
         let names: Vec<&str> = schema
@@ -190,23 +189,21 @@ impl Execution {
         let rows = self.query_of(&ids, &sql).await?;
         let (ids, key) = match rows.columns().split_last() {
             Some((ids, key)) => (texts(ids)?, keys(key, matching)?),
-            None => return Ok(registry),
+            None => return Ok(Registry::default()),
         };
-        let known = key.into_iter().zip(ids.iter());
-        registry.ids = known
-            .filter_map(|(key, id)| Some((key, id?.to_string())))
-            .collect();
-        if let Some(rows) = self
-            .published_beside(matching, MatchTable::Redirects)
-            .await?
-        {
+        drop(rows);
+        let mut redirects = BTreeMap::new();
+        let beside = self.published_beside(matching, MatchTable::Redirects);
+        if let Some(rows) = beside.await? {
             let (old, new) = (texts(rows.column(0))?, texts(rows.column(1))?);
             let pairs = old.iter().zip(new.iter());
             let pairs =
                 pairs.filter_map(|(old, new)| Some((old?.to_string(), new.map(str::to_string))));
-            registry.redirects = pairs.collect();
+            redirects = pairs.collect();
         }
-        Ok(registry)
+        let known = key.into_iter().zip(ids.iter());
+        let known = known.filter_map(|(key, id)| Some((key, id?)));
+        Ok(Registry::new(known, redirects))
     }
 
     pub(super) async fn known_model(&self, matching: &Matching) -> Result<Vec<ModelRow>> {

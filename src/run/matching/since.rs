@@ -31,9 +31,6 @@ use crate::project::{MatchTable, Matching};
 /// Of the records; where more than this share is new, changed or gone, all are matched again at no greater cost.
 const MOST_CHANGES: f64 = 0.2;
 
-/// No cluster of the build before.
-const NONE: u32 = u32::MAX;
-
 /// What the build before found, and what has changed since.
 pub(super) struct Since {
     pub(super) before: Before,
@@ -101,14 +98,18 @@ impl Execution {
         let Some((pairs, bereft)) = pairs(&edges, &compared.is_kept, read, matching)? else {
             return Ok(None);
         };
+        let clusters = clusters(&compared.is_kept, read, registry);
+        let (Some(cluster_of), Some(pairs_of_rules)) = (clusters, pairs_of_rules(&model)) else {
+            return Ok(None);
+        };
         let redecided = self.redecided(matched, read, decisions).await?;
         let before = Before {
-            cluster_of: clusters(&compared.is_kept, read, registry),
+            cluster_of,
             is_kept: compared.is_kept,
             pairs,
             bereft,
             redecided,
-            pairs_of_rules: pairs_of_rules(&model),
+            pairs_of_rules,
         };
         Ok(Some(Since {
             before,
@@ -191,7 +192,7 @@ fn compare(
     matching: &Matching,
 ) -> Result<Option<Compared>> {
     let keys = keys_of(&before.columns()[reading.key..2 * reading.key], matching)?;
-    if registry.ids.len() != rows_before || keys.iter().any(|key| !registry.ids.contains_key(key)) {
+    if registry.records() != rows_before || keys.iter().any(|key| registry.id_of(key).is_none()) {
         return Ok(None);
     }
     let places: HashMap<&str, usize> = keys.iter().map(String::as_str).zip(0..).collect();
@@ -207,7 +208,7 @@ fn compare(
             let place = places.get(key);
             let is_as_it_was = match place {
                 Some(place) => is_equal(&old, *place, &now, row),
-                None => registry.ids.contains_key(key),
+                None => registry.id_of(key).is_some(),
             };
             match place {
                 Some(place) if is_as_it_was => is_gone[*place] = false,
@@ -250,16 +251,12 @@ fn is_equal(old: &[StringArray], place: usize, now: &[StringArray], row: usize) 
     })
 }
 
-/// Clusters of kept rows by number: one for each id.
-fn clusters(is_kept: &[bool], read: &Read, registry: &Registry) -> Vec<u32> {
-    let mut numbers: HashMap<&str, u32> = HashMap::new();
+/// By row: its cluster by number, one for each id, where it is kept; `None` where one that is kept has no id.
+fn clusters(is_kept: &[bool], read: &Read, registry: &Registry) -> Option<Vec<Option<u32>>> {
     let rows = read.keys.iter().zip(is_kept);
-    let clusters = rows.map(|(key, is_kept)| match registry.ids.get(key) {
-        Some(id) if *is_kept => {
-            let next = numbers.len() as u32;
-            *numbers.entry(id).or_insert(next)
-        }
-        _ => NONE,
+    let clusters = rows.map(|(key, is_kept)| match is_kept {
+        true => registry.id_of(key).map(Some),
+        false => Some(None),
     });
     clusters.collect()
 }
@@ -323,12 +320,12 @@ fn pairs(
     Ok(Some((pairs, bereft)))
 }
 
-/// Candidate pairs of each rule, in the order of the rules.
-fn pairs_of_rules(model: &[ModelRow]) -> Vec<u64> {
+/// Candidate pairs of each rule, in the order of the rules; `None` where the model does not count them.
+fn pairs_of_rules(model: &[ModelRow]) -> Option<Vec<u64>> {
     let rules = model.iter();
     let rules = rules.filter(|row| matches!(row.part.as_str(), "rule" | "own_rule"));
     let mut rules: Vec<&ModelRow> = rules.collect();
     rules.sort_by_key(|row| row.position);
-    let counts = rules.iter().map(|row| row.count.unwrap_or_default() as u64);
+    let counts = rules.iter().map(|row| u64::try_from(row.count?).ok());
     counts.collect()
 }

@@ -22,7 +22,7 @@ use crate::plan::{MatchPlan, said_of};
 pub(super) const COLUMN: &str = "column";
 
 pub(super) fn ids(key: &[ArrayRef], assigned: &Assigned) -> Vec<ArrayRef> {
-    let ids: StringArray = assigned.ids.iter().map(|id| Some(&**id)).collect();
+    let ids = StringArray::from_iter_values(assigned.ids());
     let mut columns = key.to_vec();
     columns.push(Arc::new(ids));
     columns
@@ -102,22 +102,21 @@ pub(super) fn redirects(assigned: &Assigned) -> Vec<ArrayRef> {
 }
 
 /// The id of an event, its word, the other id and how many records.
-fn row_of(event: &Event) -> (&str, &'static str, Option<&str>, Option<i64>) {
+fn row_of(event: Event) -> (u32, &'static str, Option<u32>, Option<i64>) {
     match event {
-        Event::Created { id, records } => (id, "created", None, Some(*records as i64)),
-        Event::Merged { id, into } => (id, "merged", Some(into.as_str()), None),
-        Event::Split { id, from, records } => {
-            (id, "split", Some(from.as_str()), Some(*records as i64))
-        }
+        Event::Created { id, records } => (id, "created", None, Some(records as i64)),
+        Event::Merged { id, into } => (id, "merged", Some(into), None),
+        Event::Split { id, from, records } => (id, "split", Some(from), Some(records as i64)),
         Event::Retired { id } => (id, "retired", None, None),
     }
 }
 
 pub(super) fn new_events(assigned: &Assigned, now: i64) -> Vec<ArrayRef> {
-    let rows = || assigned.events.iter().map(row_of);
-    let ids: StringArray = rows().map(|row| Some(row.0)).collect();
-    let events: StringArray = rows().map(|row| Some(row.1)).collect();
-    let others: StringArray = rows().map(|row| row.2).collect();
+    let rows = || assigned.events.iter().copied().map(row_of);
+    let name = |id: u32| assigned.name(id);
+    let ids = StringArray::from_iter_values(rows().map(|row| name(row.0)));
+    let events = StringArray::from_iter_values(rows().map(|row| row.1));
+    let others: StringArray = rows().map(|row| row.2.map(name)).collect();
     let counts: Int64Array = rows().map(|row| row.3).collect();
     let times = TimestampMicrosecondArray::from(vec![now; assigned.events.len()]);
     vec![

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::super::Runner;
 use super::explain::Step;
-use super::model_file::text_of;
+use super::model_file::{said, text_of};
 use super::read::{Read, model_rows, reading, records};
 use super::tables::{rows_of, speaks_of, texts};
 use super::{decisions, refused, settings};
@@ -92,8 +92,8 @@ impl Runner {
             release: step.release(),
             trained_at: trained.and_then(|row| row.level.clone()),
             records: trained.and_then(|row| row.count),
-            prior: prior(&rows).unwrap_or_default(),
-            levels: levels(&rows, &[]),
+            prior: told_prior(&rows)?,
+            levels: levels(&rows, &[])?,
             common_values: count("common_value"),
             shared_values: count("shared_value"),
             file: text_of(&rows)?,
@@ -128,10 +128,8 @@ impl Runner {
             .await
             .map_err(|error| Error::internal("training broke off").caused_by(error))?
             .map_err(|refusal| refused(&refusal, plan))?;
-        let registry = Registry {
-            ids: step.ids().await?.into_iter().collect(),
-            redirects: step.redirects().await?,
-        };
+        let ids = step.ids().await?;
+        let registry = Registry::new(ids.into_iter(), step.redirects().await?);
         let now = step.model_rows().await?;
         let now = if speaks_of(&now, plan) {
             now
@@ -139,8 +137,8 @@ impl Runner {
             Vec::new()
         };
         let rows = rows_of(&resolved.model, &resolved.pairs_of_rules, plan, &reading);
-        let assigned = assign(&read.keys, &resolved.cluster_of, &registry);
         let pairs = changed_pairs(&read.keys, &resolved, &registry);
+        let assigned = assign(&read.keys, &resolved.cluster_of, registry);
         let count = |is: fn(&Event) -> bool| {
             let events = assigned.events.iter();
             events.filter(|event| is(event)).count() as u64
@@ -151,7 +149,7 @@ impl Runner {
             records: read.keys.len() as u64,
             prior: resolved.model.same,
             prior_now: prior(&now),
-            levels: levels(&rows, &now),
+            levels: levels(&rows, &now)?,
             pairs_now: pairs.now,
             pairs_joined: pairs.then - pairs.both,
             pairs_parted: pairs.now - pairs.both,
@@ -187,8 +185,18 @@ fn prior(rows: &[ModelRow]) -> Option<f64> {
     rows.iter().find(|row| row.part == "prior")?.same
 }
 
+/// The same of a model that has one.
+fn told_prior(rows: &[ModelRow]) -> Result<f64> {
+    let missing = ModelRow {
+        part: "prior".into(),
+        position: 1,
+        ..ModelRow::default()
+    };
+    said(prior(rows), &missing, "same")
+}
+
 /// The levels of a model in their order, each beside what another model says of it.
-fn levels(rows: &[ModelRow], now: &[ModelRow]) -> Vec<LearntLevel> {
+fn levels(rows: &[ModelRow], now: &[ModelRow]) -> Result<Vec<LearntLevel>> {
     let of_levels = |rows: &[ModelRow]| {
         let levels = rows.iter().filter(|row| row.part == "level").cloned();
         let mut levels: Vec<ModelRow> = levels.collect();
@@ -200,16 +208,18 @@ fn levels(rows: &[ModelRow], now: &[ModelRow]) -> Vec<LearntLevel> {
         .into_iter()
         .map(|row| ((row.name.clone(), row.level.clone()), weight(&row)))
         .collect();
-    let learnt = of_levels(rows).into_iter().map(|row| LearntLevel {
-        same: row.same.unwrap_or_default(),
-        stranger: row.stranger.unwrap_or_default(),
-        weight: weight(&row).unwrap_or_default(),
-        weight_now: known
-            .get(&(row.name.clone(), row.level.clone()))
-            .copied()
-            .flatten(),
-        comparison: row.name,
-        level: row.level.unwrap_or_default(),
+    let learnt = of_levels(rows).into_iter().map(|row| {
+        Ok(LearntLevel {
+            same: said(row.same, &row, "same")?,
+            stranger: said(row.stranger, &row, "stranger")?,
+            weight: said(weight(&row), &row, "weight")?,
+            weight_now: known
+                .get(&(row.name.clone(), row.level.clone()))
+                .copied()
+                .flatten(),
+            level: said(row.level.clone(), &row, "level")?,
+            comparison: row.name,
+        })
     });
     learnt.collect()
 }
@@ -224,11 +234,11 @@ struct Pairs {
 /// Of records that have an id: their pairs now, under another model, and under both. Counted by ids and clusters, for the
 /// pairs themselves may be many.
 fn changed_pairs(keys: &[String], resolved: &Resolved, registry: &Registry) -> Pairs {
-    let mut ids: HashMap<&str, u64> = HashMap::new();
+    let mut ids: HashMap<u32, u64> = HashMap::new();
     let mut clusters: HashMap<u32, u64> = HashMap::new();
-    let mut cells: HashMap<(&str, u32), u64> = HashMap::new();
+    let mut cells: HashMap<(u32, u32), u64> = HashMap::new();
     for (key, cluster) in keys.iter().zip(&resolved.cluster_of) {
-        if let Some(id) = registry.ids.get(key) {
+        if let Some(id) = registry.id_of(key) {
             *ids.entry(id).or_default() += 1;
             *clusters.entry(*cluster).or_default() += 1;
             *cells.entry((id, *cluster)).or_default() += 1;
