@@ -95,6 +95,9 @@ impl Placed {
 /// Levels that a pair may have, as bits: bit 0 says that nothing can be compared.
 pub(super) type Levels = u16;
 
+/// Nothing can be compared.
+pub(super) const SAYS_NOTHING: Levels = 1;
+
 /// These levels and no other.
 const fn any_of<const N: usize>(levels: [u8; N]) -> Levels {
     let (mut bits, mut at) = (0, 0);
