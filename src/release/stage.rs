@@ -675,6 +675,23 @@ impl super::Lake {
     /// # Errors
     /// `Corrupt` naming the first that is missing or damaged.
     pub(crate) async fn check_whole(&self, newest: &Release) -> Result<usize> {
+        let (files, lost) = self.lost_tables(newest).await?;
+        let names: Vec<&TableName> = lost.iter().map(|(name, _)| *name).collect();
+        let help = restore_or_rebuild(&names);
+        match lost.into_iter().next() {
+            None => Ok(files),
+            Some((_, first)) => Err(first.help(help)),
+        }
+    }
+
+    /// How many files the tables of the newest release have that are whole, and the others, each with what it lacks.
+    ///
+    /// # Errors
+    /// Of storage.
+    pub(crate) async fn lost_tables<'a>(
+        &self,
+        newest: &'a Release,
+    ) -> Result<(usize, Vec<(&'a TableName, Error)>)> {
         let moved = self.foreign_work(newest).await?.compacted;
         let tables = newest
             .tables
@@ -694,21 +711,15 @@ impl super::Lake {
             .buffered(AT_ONCE)
             .collect()
             .await;
-        let (mut files, mut lost, mut first) = (0, Vec::new(), None);
+        let (mut files, mut lost) = (0, Vec::new());
         for (name, look) in looks {
             match look {
                 Ok(found) => files += found,
-                Err(error) if error.kind() == ErrorKind::Corrupt => {
-                    lost.push(name);
-                    first.get_or_insert(error);
-                }
+                Err(error) if error.kind() == ErrorKind::Corrupt => lost.push((name, error)),
                 Err(error) => return Err(error),
             }
         }
-        match first {
-            None => Ok(files),
-            Some(error) => Err(error.help(restore_or_rebuild(&lost))),
-        }
+        Ok((files, lost))
     }
 
     /// How many files a table has at a version.

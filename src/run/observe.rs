@@ -287,6 +287,7 @@ async fn look(runner: &Runner, lake: Published, as_of: DateTime<Utc>) -> Result<
             as_of,
             now: runner.clock.now(),
             release: release.map(|release| observed_release(release, is_paused)),
+            decided: None,
             exports: BTreeMap::new(),
             replays: BTreeMap::new(),
             adopts: BTreeSet::new(),
