@@ -11,8 +11,8 @@ use datafusion::arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use datafusion::arrow::compute::take_arrays;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 
-use super::conform::{Breach, Conformed, Conformer};
-use super::key_order::KeyRange;
+use super::conform::{Breach, Conformed, Conformer, SOURCE_FILE};
+use super::key_order::{KeyRange, Ordered};
 use super::reject::{Reject, cut, json_row, rejects_batch, rejects_schema};
 use super::rule::{Fault, Rule};
 use super::scratch::{ScratchFile, ScratchWriter};
@@ -56,7 +56,7 @@ pub(crate) struct Output {
     file: String,
     accepted: ScratchWriter,
     /// Of the accepted rows, as long as they come in order.
-    key_range: Option<KeyRange>,
+    ordered: Option<Ordered>,
     rejected: ScratchWriter,
     rejected_keys: ScratchWriter,
     waiting: Vec<Reject>,
@@ -122,8 +122,9 @@ impl Output {
         Self {
             source: source.to_string(),
             file: file.to_string(),
-            accepted: ScratchWriter::new(name("accepted"), &conformer.schema),
-            key_range: None,
+            accepted: ScratchWriter::new(name("accepted"), &conformer.schema)
+                .sharing(SOURCE_FILE, file),
+            ordered: None,
             rejected: ScratchWriter::new(name("rejects"), &rejects_schema()),
             rejected_keys: ScratchWriter::new(name("keys"), &key_schema(conformer)),
             waiting: Vec::new(),
@@ -152,7 +153,7 @@ impl Output {
     pub(crate) fn take(&mut self, conformer: &Conformer, mut judged: Judged) -> Result<()> {
         let rows = judged.accepted.num_rows();
         let key_order = &conformer.key_order;
-        key_order.extend(&mut self.key_range, rows, judged.key_range);
+        key_order.extend(&mut self.ordered, rows, judged.key_range);
         self.records += judged.records;
         add(&mut self.warned, judged.warned);
         add(&mut self.fatal, judged.fatal);
@@ -190,8 +191,8 @@ impl Output {
         self.flush()?;
         let accepted = self.accepted.finish()?;
         Ok(Written {
-            accepted: match conformer.key_order.finish(self.key_range) {
-                Some(range) => accepted.in_key_order(range),
+            accepted: match conformer.key_order.finish(self.ordered) {
+                Some(ordered) => accepted.in_key_order(ordered),
                 None => accepted,
             },
             rejects: self.rejected.finish()?,
