@@ -132,7 +132,9 @@ fn head(observed: &Observed, plan: &crate::plan::Plan) -> String {
     let newest = observed.release.as_ref().map(|release| release.number);
     if let Some(decided) = observed.decided {
         let since = match newest {
-            Some(newest) => format!("what is new since release {newest}, some of which it may hold"),
+            Some(newest) => {
+                format!("what is new since release {newest}, some of which it may hold")
+            }
             None => "what lies there, some of which it may hold".to_string(),
         };
         return format!(

@@ -336,8 +336,8 @@ fn stray_commit(table: &TableName, commit: &Commit) -> Error {
         "version {} of `{table}` says that it belongs to a release which its lake does not know",
         commit.version
     ))
-    .code(Code(714))
-    .help("was the lake's `_kilde` folder replaced by an older copy?")
+    .code(Code(732))
+    .help("was `_kilde` replaced by an older copy, while the tables went on? Restore all of the lake from one copy, `_kilde` and the tables' folders together: the next build reads the exports that came since")
 }
 
 /// What helps where an entry cannot be read that no release pins.

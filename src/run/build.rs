@@ -198,6 +198,7 @@ impl Runner {
         observation.observed.adopts.clone_from(&request.adopt);
         report.base = observation.release.as_ref().map(BaseRelease::of);
         observation.refuse_without_raw(&self.project)?;
+        observation.refuse_lost_decisions()?;
         if request.give_up.is_none() {
             // what cannot be finished is given up first, for nobody could resume before
             observation.refuse_if_paused()?;
