@@ -145,16 +145,14 @@ impl Catalog {
             ),
             _ => {
                 // who is told of one table alone comes back for the next
-                let mut lost = BTreeSet::from([name]);
+                let mut lost = BTreeSet::from([name.clone()]);
                 if let Some(newest) = &newest
-                    && let Ok((_, all)) = self.lake.lost_tables(newest).await
+                    && let Ok(all) = self.lake.lost_tables(newest).await
                 {
-                    lost.extend(all.into_iter().map(|(table, _)| table));
+                    lost.extend(all);
                 }
-                let lost: Vec<&TableName> = lost
-                    .into_iter()
-                    .filter(|table| !self.asked.anew.contains(*table))
-                    .collect();
+                let lost = lost.difference(&self.asked.anew);
+                let lost: Vec<&TableName> = lost.collect();
                 error.help(restore_or_rebuild_by(&self.asked.command, &lost))
             }
         }

@@ -670,28 +670,31 @@ impl super::Lake {
         }
     }
 
+    /// Tables of a release that cannot be read whole, at its version or where others have compacted it since. One after the other:
+    /// it is asked where something is lost already.
+    ///
+    /// # Errors
+    /// Of storage.
+    pub(crate) async fn lost_tables(&self, release: &Release) -> Result<Vec<TableName>> {
+        let mut lost = Vec::new();
+        for (name, entry) in &release.tables {
+            let Some(version) = entry.version.filter(|_| entry.kind == TableKind::Table) else {
+                continue;
+            };
+            match self.readable_at(name, &entry.location, version).await {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Corrupt => lost.push(name.clone()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(lost)
+    }
+
     /// Looks whether every table of the newest release is whole, with every file; how many files. Writes nothing.
     ///
     /// # Errors
     /// `Corrupt` naming the first that is missing or damaged.
     pub(crate) async fn check_whole(&self, newest: &Release) -> Result<usize> {
-        let (files, lost) = self.lost_tables(newest).await?;
-        let names: Vec<&TableName> = lost.iter().map(|(name, _)| *name).collect();
-        let help = restore_or_rebuild(&names);
-        match lost.into_iter().next() {
-            None => Ok(files),
-            Some((_, first)) => Err(first.help(help)),
-        }
-    }
-
-    /// How many files the tables of the newest release have that are whole, and the others, each with what it lacks.
-    ///
-    /// # Errors
-    /// Of storage.
-    pub(crate) async fn lost_tables<'a>(
-        &self,
-        newest: &'a Release,
-    ) -> Result<(usize, Vec<(&'a TableName, Error)>)> {
         let moved = self.foreign_work(newest).await?.compacted;
         let tables = newest
             .tables
@@ -711,15 +714,21 @@ impl super::Lake {
             .buffered(AT_ONCE)
             .collect()
             .await;
-        let (mut files, mut lost) = (0, Vec::new());
+        let (mut files, mut lost, mut first) = (0, Vec::new(), None);
         for (name, look) in looks {
             match look {
                 Ok(found) => files += found,
-                Err(error) if error.kind() == ErrorKind::Corrupt => lost.push((name, error)),
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    lost.push(name);
+                    first.get_or_insert(error);
+                }
                 Err(error) => return Err(error),
             }
         }
-        Ok((files, lost))
+        match first {
+            None => Ok(files),
+            Some(error) => Err(error.help(restore_or_rebuild(&lost))),
+        }
     }
 
     /// How many files a table has at a version.
