@@ -29,6 +29,7 @@ use super::failure;
 use super::function_registry::{FunctionRegistry, configure_sql, register_functions};
 use super::memory::{SpillPool, default_memory_limit};
 use super::small_files::SmallFiles;
+use super::spill_folder::{Abandoned, SpillFolder};
 use crate::error::{Error, Result};
 use crate::name::TableName;
 
@@ -79,6 +80,8 @@ pub(crate) enum Joins {
 pub(crate) struct Engine {
     base: SessionState,
     scratch_folder: PathBuf,
+    /// After what uses it.
+    spill_folder: SpillFolder,
 }
 
 /// Under this URL every plan finds the lake's objects.
@@ -99,21 +102,24 @@ impl Engine {
     pub(crate) fn new(options: EngineOptions) -> Result<Self> {
         let limit = options.memory_limit.unwrap_or_else(default_memory_limit);
         let pool = Arc::new(SpillPool::new(limit));
+        let unusable = |error: Box<dyn std::error::Error + Send + Sync>| {
+            Error::unavailable("the spill folder cannot be made")
+                .at(options.spill_dir.display().to_string())
+                .help("name a writable folder with `--spill-dir`")
+                .caused_by(error)
+        };
+        let spill_folder =
+            SpillFolder::claim(&options.spill_dir).map_err(|error| unusable(error.into()))?;
         let disk = DiskManagerBuilder::default()
             .with_mode(DiskManagerMode::Directories(vec![
-                options.spill_dir.clone(),
+                spill_folder.path().to_path_buf(),
             ]))
             .with_max_temp_directory_size(options.spill_limit.unwrap_or(i64::MAX as u64));
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::clone(&pool) as Arc<dyn MemoryPool>)
             .with_disk_manager_builder(disk)
             .build_arc()
-            .map_err(|error| {
-                Error::unavailable("the spill folder cannot be made")
-                    .at(options.spill_dir.display().to_string())
-                    .help("name a writable folder with `--spill-dir`")
-                    .caused_by(failure(error))
-            })?;
+            .map_err(|error| unusable(failure(error).into()))?;
         let scratch_folder = scratch_folder(&runtime)?;
         let scratch: Arc<dyn ObjectStore> = Arc::new(
             LocalFileSystem::new_with_prefix(&scratch_folder).map_err(|error| {
@@ -132,6 +138,7 @@ impl Engine {
         Ok(Self {
             base,
             scratch_folder,
+            spill_folder,
         })
     }
 
@@ -192,6 +199,11 @@ impl Engine {
     /// A local folder for files of a run; it goes with the engine.
     pub(crate) fn scratch_folder(&self) -> &std::path::Path {
         &self.scratch_folder
+    }
+
+    /// Removes what killed processes left in the spill folder; what lives is not touched.
+    pub(crate) fn remove_abandoned(&self) -> Abandoned {
+        self.spill_folder.remove_abandoned()
     }
 }
 

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::{Runner, observe, tell};
 use crate::catalog::Catalog;
+use crate::engine::{Abandoned, SpillFolder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::ReleaseNumber;
 use crate::project::Notify;
@@ -297,6 +298,14 @@ impl Runner {
         std::fs::create_dir_all(&folder).map_err(refused)?;
         std::fs::write(&probe, b"kilde doctor").map_err(refused)?;
         std::fs::remove_file(&probe).map_err(refused)?;
+        let beside = SpillFolder::claim(&folder).map_err(refused)?.abandoned();
+        if beside.folders > 0 {
+            return Ok(Finding::warn(
+                "spill",
+                format!("{} of killed builds in {shown}", abandoned_in_words(beside)),
+                "the next build or `kilde maintain` removes them; builds that are killed often need more memory or a smaller `--memory-limit`",
+            ));
+        }
         let Some(free) = store::free_bytes(&folder) else {
             return Ok(Finding::ok("spill", format!("{shown} can be written")));
         };
@@ -541,6 +550,23 @@ async fn webhook_finding(notify: &Notify) -> Finding {
                 .to_string(),
         ),
     }
+}
+
+/// Removes what killed builds left in the spill folder: their retries would fill the disk.
+pub(super) fn tidy_spill_folder(catalog: &Catalog) {
+    let removed = catalog.engine().remove_abandoned();
+    if removed.folders > 0 {
+        let removed = abandoned_in_words(removed);
+        tracing::info!("removed {removed} of killed builds from the spill folder");
+    }
+}
+
+fn abandoned_in_words(found: Abandoned) -> String {
+    let folders = match found.folders {
+        1 => "1 folder".to_string(),
+        n => format!("{n} folders"),
+    };
+    format!("{folders} ({})", bytes_in_words(found.bytes))
 }
 
 /// `41.2 GB`, in thousands as storage is sold.

@@ -20,6 +20,7 @@ use futures::stream::{self, StreamExt};
 
 use super::candidate::{personal_columns, statistics_columns};
 use super::claim::{give_back, yield_reason};
+use super::doctor::tidy_spill_folder;
 use super::operations::Operation;
 use super::step::buckets;
 use super::summary::RunCommand;
@@ -158,6 +159,7 @@ impl Runner {
                 ..survey.report()
             });
         }
+        tidy_spill_folder(&catalog);
         let operation = Operation::new(self, RunCommand::Maintain);
         let nobody: Listener = Arc::new(|_| {});
         let (mut claim, _) = self

@@ -256,13 +256,16 @@ impl Runner {
         self
     }
 
-    /// The lake's read side; creates the lake's folder where it is missing.
+    /// The lake's read side; creates the lake's folder where it is missing, and removes what killed builds left in the
+    /// spill folder.
     ///
     /// # Errors
     /// `Config` for a location that this version cannot use; `Unavailable` for storage that does not answer.
     pub(crate) fn catalog(&self, as_of: DateTime<Utc>) -> Result<Catalog> {
         let store = Store::open_or_create(&self.project.lake)?;
-        self.catalog_over(store, as_of)
+        let catalog = self.catalog_over(store, as_of)?;
+        doctor::tidy_spill_folder(&catalog);
+        Ok(catalog)
     }
 
     /// The lake's read side, for readers: nothing is created.

@@ -48,6 +48,23 @@ fn a_healthy_lake_is_well_and_nothing_stays_behind() {
 }
 
 #[test]
+fn what_a_killed_build_left_in_the_spill_folder_is_told_and_removed_by_the_next() {
+    let till = till();
+    let left = till.path("spill/kilde-scratch-3");
+    std::fs::create_dir_all(&left).unwrap();
+    std::fs::write(left.join("lock"), "").unwrap();
+    std::fs::write(left.join("rows"), vec![0; 3_000_000]).unwrap();
+    let spill = till.path("spill").display().to_string();
+    let said = till.kilde(&["doctor", "--spill-dir", &spill]).ended(0);
+    let told = said.stdout.contains("1 folder (3.0 MB) of killed builds");
+    assert!(told, "{}", said.stdout);
+    assert!(left.exists());
+    till.kilde(&["build", "--spill-dir", &spill]).ended(0);
+    let entries = std::fs::read_dir(till.path("spill")).unwrap();
+    assert_eq!(entries.count(), 0, "neither what was left nor its own");
+}
+
+#[test]
 fn what_stops_a_build_fails_with_the_exit_code_of_who_has_to_act() {
     let till = till();
     till.kilde(&["build"]).ended(0);
