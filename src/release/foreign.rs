@@ -51,7 +51,8 @@ impl Lake {
             };
             let head = self.tables.head(&entry.location, Some(pinned)).await?;
             for version in pinned + 1..=head.unwrap_or(pinned) {
-                let commit = self.tables.commit(&entry.location, version).await?;
+                let commit = self.tables.commit(&entry.location, version).await;
+                let commit = commit.map_err(unpinned)?;
                 let commit = commit.filter(|commit| !is_void(commit));
                 found.extend(commit.map(|commit| (name.clone(), commit)));
             }
@@ -197,7 +198,8 @@ impl Lake {
             _ => return Err(lost_table(table, location)),
         };
         for version in first..=last {
-            let commit = self.tables.commit(location, version).await?;
+            let commit = self.tables.commit(location, version).await;
+            let commit = commit.map_err(unpinned)?;
             match commit.ok_or_else(|| lost_table(table, location))? {
                 commit
                     if commit
@@ -341,8 +343,18 @@ fn stray_commit(table: &TableName, commit: &Commit) -> Error {
         "version {} of `{table}` says that it belongs to a release which its lake does not know",
         commit.version
     ))
-    .code(Code(714))
-    .help("was the lake's `_kilde` folder replaced by an older copy?")
+    .code(Code(732))
+    .help("was `_kilde` replaced by an older copy, while the tables went on? Restore all of the lake from one copy, `_kilde` and the tables' folders together: the next build reads the exports that came since")
+}
+
+/// What helps where an entry cannot be read that no release pins.
+fn unpinned(error: Error) -> Error {
+    match (error.kind(), error.advice()) {
+        (ErrorKind::Corrupt, None) => error.help(
+            "no release needs this entry, which another tool wrote: restore it from a copy of the lake, or, where nobody wants what it was to say, move it and all later entries out of the log",
+        ),
+        _ => error,
+    }
 }
 
 fn unknown_table(table: &TableName, location: &str, head: u64) -> Error {
@@ -363,14 +375,23 @@ fn lost_table(table: &TableName, location: &str) -> Error {
 
 /// What helps where the folders of tables, or parts of them, are gone.
 pub(crate) fn restore_or_rebuild(tables: &[&TableName]) -> String {
+    restore_or_rebuild_by("kilde build", tables)
+}
+
+/// The same, said to whoever asked for that `command`: what it makes anew already stays asked for.
+pub(crate) fn restore_or_rebuild_by(command: &str, tables: &[&TableName]) -> String {
     let flags: Vec<String> = tables.iter().map(|t| format!("--rebuild {t}")).collect();
     let flags = flags.join(" ");
-    match tables.len() {
-        1 => format!(
-            "restore the table's folder from a copy of the lake, or make the table anew: `kilde build {flags}`"
+    match tables {
+        [_] => format!(
+            "restore the table's folder from a copy of the lake, or make the table anew: `{command} {flags}`"
         ),
-        n => format!(
-            "restore the folders of these {n} tables from a copy of the lake, or make them anew: `kilde build {flags}`"
-        ),
+        _ => {
+            let names: Vec<String> = tables.iter().map(|t| format!("`{t}`")).collect();
+            format!(
+                "restore the folders of {} from a copy of the lake, or make these tables anew: `{command} {flags}`",
+                names.join(", ")
+            )
+        }
     }
 }

@@ -199,6 +199,11 @@ impl Lake {
             return Ok((error, BTreeSet::new()));
         }
         let Some((before, lost)) = self.before(&BTreeSet::new()).await? else {
+            // the first release has none before it that would stand in its place
+            let error = match number.0 {
+                0 | 1 => error,
+                _ => error.help(NO_RECORD_LEFT),
+            };
             return Ok((error, BTreeSet::new()));
         };
         let error = match lost.is_empty() {
@@ -345,6 +350,9 @@ impl Claim {
         Ok(stands)
     }
 }
+
+/// What helps where not one record is left.
+const NO_RECORD_LEFT: &str = "restore `_kilde/releases` from a copy of the lake: no record of any release is left, and nothing else says which version of each table readers see; where there is no copy, name an empty place as `lake` in kilde.yaml: every export that lies in `raw` is read again there";
 
 fn no_record(number: ReleaseNumber) -> Error {
     Error::corrupt(format!("the record of release {number} is missing"))

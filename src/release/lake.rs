@@ -1,6 +1,5 @@
 //! What readers see, and what anyone may ask of a lake without writing to it.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -189,23 +188,36 @@ impl Lake {
         };
         let floor = self.retired_below().await?.0.max(1);
         let older = (floor..current.number.0).rev().take(limit - 1);
-        // older maps may have been deleted
+        // a record that is lost, or cannot be read, hides no other
         let older: Vec<Release> = stream::iter(older)
-            .map(|number| self.find_release(ReleaseNumber(number)))
+            .map(|number| self.readable_record(ReleaseNumber(number)))
             .buffered(AT_ONCE)
-            .try_take_while(|release| std::future::ready(Ok(release.is_some())))
             .try_filter_map(|release| std::future::ready(Ok(release)))
             .try_collect()
             .await?;
         Ok([vec![current], older].concat())
     }
 
-    /// Kept releases whose records are gone, oldest first.
+    /// A record; `None` also where it cannot be read.
+    async fn readable_record(&self, number: ReleaseNumber) -> Result<Option<Release>> {
+        match self.find_release(number).await {
+            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(None),
+            found => found,
+        }
+    }
+
+    /// Kept releases whose records are gone or cannot be read, oldest first.
     pub(crate) async fn lost_records(&self, newest: &Release) -> Result<Vec<ReleaseNumber>> {
         let floor = self.retired_below().await?.0.max(1);
-        let there: BTreeSet<ReleaseNumber> = self.release_numbers().await?.into_iter().collect();
-        let kept = (floor..newest.number.0).map(ReleaseNumber);
-        Ok(kept.filter(|number| !there.contains(number)).collect())
+        stream::iter((floor..newest.number.0).map(ReleaseNumber))
+            .map(|number| async move {
+                let found = self.readable_record(number).await?;
+                Ok(found.is_none().then_some(number))
+            })
+            .buffered(AT_ONCE)
+            .try_filter_map(|lost| std::future::ready(Ok(lost)))
+            .try_collect()
+            .await
     }
 
     /// Why builds have to wait, if that release is the newest and they have to.

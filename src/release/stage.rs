@@ -670,6 +670,26 @@ impl super::Lake {
         }
     }
 
+    /// Tables of a release that cannot be read whole, at its version or where others have compacted it since. One after the other:
+    /// it is asked where something is lost already.
+    ///
+    /// # Errors
+    /// Of storage.
+    pub(crate) async fn lost_tables(&self, release: &Release) -> Result<Vec<TableName>> {
+        let mut lost = Vec::new();
+        for (name, entry) in &release.tables {
+            let Some(version) = entry.version.filter(|_| entry.kind == TableKind::Table) else {
+                continue;
+            };
+            match self.readable_at(name, &entry.location, version).await {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Corrupt => lost.push(name.clone()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(lost)
+    }
+
     /// Looks whether every table of the newest release is whole, with every file; how many files. Writes nothing.
     ///
     /// # Errors

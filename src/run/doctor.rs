@@ -133,6 +133,7 @@ impl Runner {
             },
             None => observe::observe_without_lake(self, now).await?,
         };
+        observation.refuse_lost_decisions()?;
         let exports: usize = observation.found.values().map(|found| found.len()).sum();
         let sources = self.project.sources.len();
         let idle = observation.found.values().filter(|found| found.is_empty());
@@ -192,10 +193,17 @@ impl Runner {
             findings.push(Finding::of("files", files_finding(lake, &newest).await));
             findings.push(Finding::of("foreign", foreign_finding(lake, &newest).await));
             findings.push(Finding::of("records", records_finding(lake, &newest).await));
-            findings.push(Finding::of(
-                "upkeep",
-                self.upkeep_finding(lake, &newest).await,
-            ));
+            findings.push(match self.upkeep_finding(lake, &newest).await {
+                // no build needs it
+                Err(error) if error.kind() == ErrorKind::Corrupt => Finding::warn(
+                    "upkeep",
+                    error.brief(),
+                    error
+                        .advice()
+                        .unwrap_or("restore it from a copy of the lake"),
+                ),
+                found => Finding::of("upkeep", found),
+            });
         }
         findings
     }
@@ -501,7 +509,7 @@ async fn records_finding(lake: &Lake, newest: &Release) -> Result<Finding> {
     Ok(Finding::warn(
         "records",
         format!(
-            "the records of {} kept releases are gone, the first of release {first}",
+            "the records of {} kept releases are gone or cannot be read, the first of release {first}",
             lost.len()
         ),
         "restore `_kilde/releases` from a copy of the lake: without them these releases cannot be read, nor `kilde maintain` give space back",
