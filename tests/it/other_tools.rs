@@ -272,7 +272,9 @@ fn rows_whose_adoption_was_given_up_are_adopted_after_all() {
     lose_newest(&company, "gold/sales");
     let said = company.kilde(&["adopt", "orders"]).ended(4);
     assert!(said.stderr.contains("--give-up 3"), "{}", said.stderr);
-    company.kilde(&["build", "--give-up", "3"]).ended(0);
+    // it is given up, and the rows are once more those that nobody adopted
+    let said = company.kilde(&["build", "--give-up", "3"]).ended(4);
+    assert!(said.stderr.contains("K0709"), "{}", said.stderr);
     assert_eq!(sales(&company), ["4", "60"]);
     company.kilde(&["adopt", "orders"]).ended(0);
     assert_eq!(sales(&company), ["5", "560"]);
