@@ -42,7 +42,6 @@ mod report;
 mod schedule;
 mod show;
 mod source;
-mod source_files;
 mod step;
 mod stop;
 mod story;
@@ -50,7 +49,6 @@ mod summary;
 mod tell;
 mod testing;
 mod unit_test;
-mod unreadable;
 mod uuid;
 mod why;
 
