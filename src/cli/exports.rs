@@ -209,6 +209,14 @@ fn told(request: &DecisionRequest, decided: &Decided) -> String {
         };
         text.push_str(&format!("{source}  {done}\n"));
     }
+    for (export, why) in &decided.left {
+        text.push_str(&format!(
+            "{} {}  {}  left as it is: {why}\n",
+            styled(DOUBT, "!"),
+            export.source,
+            printable(&export.path)
+        ));
+    }
     for heir in &decided.heirs {
         text.push_str(&format!(
             "{} {}  has the same content and counts in its place: decide the same about it, if the content is wrong\n",

@@ -67,17 +67,19 @@ pub(super) fn only_file(
     }
 }
 
-fn not_one(files: &[&str], meant: usize, member: Option<&PathPattern>, file: &str) -> Error {
-    let names: Vec<String> = files
-        .iter()
-        .take(LISTED)
-        .map(|name| printable(name).into_owned())
-        .collect();
+/// What an archive holds, for messages.
+pub(super) fn held(files: &[&str]) -> String {
+    let names = files.iter().take(LISTED).map(|name| printable(name));
+    let names: Vec<_> = names.collect();
     let more = if files.len() > LISTED { ", …" } else { "" };
-    let holds = match names.is_empty() {
+    match names.is_empty() {
         true => "it holds none".to_string(),
         false => format!("it holds {}{more}", names.join(", ")),
-    };
+    }
+}
+
+fn not_one(files: &[&str], meant: usize, member: Option<&PathPattern>, file: &str) -> Error {
+    let holds = held(files);
     let (message, help) = match member {
         None if files.is_empty() => (
             "the archive holds no file".to_string(),
@@ -88,7 +90,9 @@ fn not_one(files: &[&str], meant: usize, member: Option<&PathPattern>, file: &st
                 "the archive holds {} files, and an export is one",
                 files.len()
             ),
-            format!("say which the source reads, `member: \"orders*.csv\"`: {holds}"),
+            format!(
+                "say which the source reads, `member: \"orders*.csv\"`, or make each an export, `files: \"….zip!orders*.csv\"`: {holds}"
+            ),
         ),
         Some(member) => (
             format!("`member: {}` is {meant} files of the archive", member.text),

@@ -19,7 +19,7 @@ use super::conform::{Conformer, Converter};
 use super::drift::{Drift, drift_of, refuse_drift};
 use super::encoded::text;
 use super::format::{Damage, Decoding, Seen, format, unreadable};
-use super::input::{Chunk, RawBytes, bounded, channel, content, packed_again};
+use super::input::{Chunk, HashedBytes, RawBytes, bounded, channel, content, packed_again};
 use super::output::{BrokenRules, FirstReject, Output, Written};
 use super::parts;
 use super::rule::Rule;
@@ -298,17 +298,24 @@ impl Task {
     fn run(self, mut raw: RawBytes) -> Result<Attempt> {
         self.make_scratch()?;
         let position = Position::default();
-        let records = match self.records(&mut raw, &position) {
-            Err(error) if !is_unreadable(&error) => return Err(error),
-            records => records,
-        };
+        let records = self.records(&mut raw, &position);
+        let records = records_or_damage(records)?;
         let (size, hash) = raw.finish().map_err(|error| self.unavailable(error))?;
         let content = (size, hash.to_hex().to_string());
-        let byte = records
-            .as_ref()
-            .err()
-            .and_then(|error| byte_of(error, &position));
+        let byte = byte_read(&records, &position);
         self.attempt(records, content, byte)
+    }
+
+    /// The same of a file of an archive. `told`: size and hash by which it is told where it cannot be unpacked.
+    pub(super) fn run_unpacked(self, unpacked: impl Read, told: (u64, String)) -> Result<Attempt> {
+        self.make_scratch()?;
+        let position = Position::default();
+        let mut bytes = HashedBytes::new(unpacked);
+        let records = self.records(&mut bytes, &position);
+        let records = records_or_damage(records)?;
+        let content = bytes.finish().map_err(|error| self.unavailable(error))?;
+        let byte = byte_read(&records, &position);
+        self.attempt(records, content.unwrap_or(told), byte)
     }
 
     /// What came of it. `records`: an error only where the export cannot be read; `content`: its size and hash; `byte`: at
@@ -335,9 +342,9 @@ impl Task {
     }
 
     /// Every record, accepted or rejected.
-    fn records(&self, raw: &mut RawBytes, position: &Position) -> Result<(Seen, Written)> {
+    fn records(&self, raw: impl Read, position: &Position) -> Result<(Seen, Written)> {
         let path = &self.export.path;
-        let bytes = content(raw, path).map_err(|error| self.unavailable(error))?;
+        let bytes = content(raw, path).map_err(|error| unreadable(error, path))?;
         let bytes = bounded(bytes, self.export.size);
         let packed = self.scratch.join("export.zip");
         let bytes: Box<dyn Read + '_> = match is_archive(bytes, &self.source.read, path)? {
@@ -388,7 +395,12 @@ impl Task {
             _ => conformer,
         };
         let table = self.source.table.to_string();
-        let mut output = Output::new(&conformer, &table, (path, size), &self.scratch.join("export"));
+        let mut output = Output::new(
+            &conformer,
+            &table,
+            (path, size),
+            &self.scratch.join("export"),
+        );
         let copy = self.scratch.join("export.raw");
         let decoding = Decoding {
             conformer: &conformer,
@@ -450,6 +462,19 @@ impl Task {
             .at(&self.export.path)
             .caused_by(error)
     }
+}
+
+/// An error only where the export cannot be read, whoever tries.
+fn records_or_damage(records: Result<(Seen, Written)>) -> Result<Result<(Seen, Written)>> {
+    match records {
+        Err(error) if !is_unreadable(&error) => Err(error),
+        records => Ok(records),
+    }
+}
+
+fn byte_read(records: &Result<(Seen, Written)>, position: &Position) -> Option<u64> {
+    let error = records.as_ref().err();
+    error.and_then(|error| byte_of(error, position))
 }
 
 /// How many bytes of an export's content were read.

@@ -1,14 +1,18 @@
 //! Where exports lie, and the ways to them: one look and one read, whatever kind of source it is.
 
-use std::path::Path;
+use std::path::Path as FilePath;
 use std::sync::Arc;
 
+use object_store::path::Path;
+
+use super::archive_file::{ArchiveFile, files, hash_of_file, look_at_file, read_file, read_none};
 use super::delta::{look_at_version, read_version};
 use super::export::{Attempt, Export, Limits, read_export};
+use super::hash::hash;
 use super::look::look;
 use crate::error::Result;
 use crate::lake::{SourceTables, log_entry};
-use crate::project::{Contract, Read, Source};
+use crate::project::{Contract, PathPattern, Read, Source, in_archive};
 use crate::store::Store;
 
 /// Where exports lie.
@@ -46,13 +50,15 @@ impl ExportStore {
         source: &Arc<Source>,
         contract: &Arc<Contract>,
         limits: Limits,
-        scratch: &Path,
+        scratch: &FilePath,
     ) -> Result<Attempt> {
-        if let Read::Delta(_) = source.read {
-            return read_version(self, export, source, contract, limits, scratch).await;
-        }
         let store = self.store.object_store();
-        read_export(&store, export, source, contract, limits, scratch).await
+        match Kind::of(export, source) {
+            Kind::File => read_export(&store, export, source, contract, limits, scratch).await,
+            Kind::Version => read_version(self, export, source, contract, limits, scratch).await,
+            Kind::InArchive => read_file(self, export, source, contract, limits, scratch).await,
+            Kind::ArchiveOfNone => read_none(self, export, source, contract, limits, scratch).await,
+        }
     }
 
     /// The names of an export's columns, where it says them; `None` also for what cannot be read: whoever reads it says why.
@@ -65,12 +71,58 @@ impl ExportStore {
         export: &Export,
         source: &Arc<Source>,
         contract: &Arc<Contract>,
-        scratch: &Path,
+        scratch: &FilePath,
     ) -> Result<Option<Vec<String>>> {
-        if let Read::Delta(_) = source.read {
-            return look_at_version(self, export).await;
-        }
         let store = self.store.object_store();
-        look(&store, export, source, contract, scratch).await
+        match Kind::of(export, source) {
+            Kind::File => look(&store, export, source, contract, scratch).await,
+            Kind::Version => look_at_version(self, export).await,
+            Kind::InArchive => look_at_file(self, export, source, contract, scratch).await,
+            Kind::ArchiveOfNone => Ok(None),
+        }
+    }
+
+    /// The hash that names an export's content: of a version of a table its entry's, of a file of an archive its own. `size`
+    /// is what a listing said.
+    ///
+    /// # Errors
+    /// `Input` where it is gone or changes meanwhile; what storage says otherwise.
+    pub(crate) async fn hash(&self, path: &str, location: &Path, size: u64) -> Result<String> {
+        match in_archive(path) {
+            Some((archive, name)) => hash_of_file(self, archive, name).await,
+            None => hash(&self.store.object_store(), location, size).await,
+        }
+    }
+
+    /// The files of an archive, by name. `size`: its bytes.
+    ///
+    /// # Errors
+    /// `Input` K0402 where it is no archive, or a damaged one.
+    pub(crate) async fn files_of(&self, archive: &str, size: u64) -> Result<Vec<ArchiveFile>> {
+        files(self, archive, size).await
+    }
+}
+
+/// What an export is to storage.
+enum Kind {
+    File,
+    /// Of a Delta table.
+    Version,
+    InArchive,
+    /// An archive that is damaged, or of which no file is an export.
+    ArchiveOfNone,
+}
+
+impl Kind {
+    fn of(export: &Export, source: &Source) -> Self {
+        let path = &export.path;
+        let names = |archive: &PathPattern| archive.matches(path).is_some();
+        let mut patterns = source.patterns.iter();
+        match in_archive(path) {
+            _ if matches!(source.read, Read::Delta(_)) => Self::Version,
+            Some(_) if source.reads_archives() => Self::InArchive,
+            _ if patterns.any(|p| p.archive.as_deref().is_some_and(names)) => Self::ArchiveOfNone,
+            _ => Self::File,
+        }
     }
 }

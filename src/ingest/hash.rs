@@ -13,7 +13,7 @@ use crate::error::Result;
 ///
 /// # Errors
 /// `Input` where it is gone or changes meanwhile; what storage says otherwise.
-pub(crate) async fn hash(store: &Arc<dyn ObjectStore>, path: &Path, size: u64) -> Result<String> {
+pub(super) async fn hash(store: &Arc<dyn ObjectStore>, path: &Path, size: u64) -> Result<String> {
     let mut bytes = parts::open(store, path, size).await?.bytes;
     let mut hasher = blake3::Hasher::new();
     while let Some(part) = bytes.try_next().await? {

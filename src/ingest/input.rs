@@ -96,6 +96,60 @@ impl Read for RawBytes {
     }
 }
 
+/// The bytes of a file of an archive, hashed while they pass.
+pub(super) struct HashedBytes<R> {
+    bytes: R,
+    size: u64,
+    hash: blake3::Hasher,
+    is_damaged: bool,
+}
+
+impl<R: Read> HashedBytes<R> {
+    pub(super) fn new(bytes: R) -> Self {
+        Self {
+            bytes,
+            size: 0,
+            hash: blake3::Hasher::new(),
+            is_damaged: false,
+        }
+    }
+
+    /// Size and hash of all of it, what nobody wanted too; `None` where it could not be read to its end.
+    ///
+    /// # Errors
+    /// Those of storage.
+    pub(super) fn finish(mut self) -> io::Result<Option<(u64, String)>> {
+        if !self.is_damaged {
+            let rest = io::copy(&mut self, &mut io::sink());
+            rest.map(drop).or_else(|error| match self.is_damaged {
+                true => Ok(()),
+                false => Err(error),
+            })?;
+        }
+        let whole = (self.size, self.hash.finalize().to_hex().to_string());
+        Ok((!self.is_damaged).then_some(whole))
+    }
+}
+
+impl<R: Read> Read for HashedBytes<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.bytes.read(out).inspect_err(|error| {
+            self.is_damaged = is_damage(error);
+        })?;
+        self.size += read as u64;
+        self.hash.update(&out[..read]);
+        Ok(read)
+    }
+}
+
+/// Whether an error says that the bytes are none that can be read, and not that storage failed.
+pub(super) fn is_damage(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData
+    )
+}
+
 /// A compressed stream that cannot be read to its end.
 #[derive(Debug)]
 struct BrokenStream {

@@ -1,7 +1,7 @@
 //! The names of an export's columns, without taking its records: what a plan says of drift before anything is read.
 
-use std::io::Read as _;
-use std::path::Path;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use object_store::ObjectStore;
@@ -10,7 +10,7 @@ use super::archive::is_archive;
 use super::conform::Conformer;
 use super::export::{Export, feed, text_of};
 use super::format::{Decoding, format};
-use super::input::{RawBytes, channel, content};
+use super::input::{channel, content};
 use super::output::Output;
 use super::parts;
 use crate::error::{Error, Result};
@@ -33,25 +33,8 @@ pub(super) async fn look(
 ) -> Result<Option<Vec<String>>> {
     let parts = parts::open(store, &export.location, export.size).await?;
     let (sender, raw) = channel();
-    let task = Task {
-        path: export.path.clone(),
-        source: Arc::clone(source),
-        // a contract that wants nothing finds everything
-        contract: Contract {
-            columns: Vec::new(),
-            evolved: Vec::new(),
-            key: Vec::new(),
-            tests: Vec::new(),
-            ..Contract::clone(contract)
-        },
-    };
-    let folder = scratch.to_path_buf();
-    let worker = tokio::task::spawn_blocking(move || {
-        let names = task.names(raw, &folder);
-        // what is left there is nobody's
-        let _ = std::fs::remove_dir_all(&folder);
-        names
-    });
+    let look = Look::new(export, source, contract, scratch);
+    let worker = tokio::task::spawn_blocking(move || look.names(raw));
     let fed = feed(parts.bytes, sender).await;
     let names = worker.await.map_err(|error| {
         Error::internal("a decoder broke down")
@@ -63,17 +46,48 @@ pub(super) async fn look(
 }
 
 /// What the blocking side owns.
-struct Task {
+pub(super) struct Look {
     path: String,
     source: Arc<Source>,
     contract: Contract,
+    scratch: PathBuf,
 }
 
-impl Task {
-    fn names(&self, mut raw: RawBytes, scratch: &Path) -> Result<Option<Vec<String>>> {
+impl Look {
+    pub(super) fn new(
+        export: &Export,
+        source: &Arc<Source>,
+        contract: &Arc<Contract>,
+        scratch: &Path,
+    ) -> Self {
+        Self {
+            path: export.path.clone(),
+            source: Arc::clone(source),
+            // a contract that wants nothing finds everything
+            contract: Contract {
+                columns: Vec::new(),
+                evolved: Vec::new(),
+                key: Vec::new(),
+                tests: Vec::new(),
+                ..Contract::clone(contract)
+            },
+            scratch: scratch.to_path_buf(),
+        }
+    }
+
+    /// The names that the export's bytes say.
+    pub(super) fn names(&self, raw: impl Read) -> Result<Option<Vec<String>>> {
+        let names = self.found(raw);
+        // what is left there is nobody's
+        let _ = std::fs::remove_dir_all(&self.scratch);
+        names
+    }
+
+    fn found(&self, raw: impl Read) -> Result<Option<Vec<String>>> {
+        let scratch = &self.scratch;
         let unreadable = |error| Error::unavailable("the export cannot be read").caused_by(error);
         std::fs::create_dir_all(scratch).map_err(unreadable)?;
-        let bytes = content(&mut raw, &self.path).map_err(unreadable)?;
+        let bytes = content(raw, &self.path).map_err(unreadable)?;
         // its list of contents is at its end
         let (false, bytes) = is_archive(bytes, &self.source.read, &self.path)? else {
             return Ok(None);

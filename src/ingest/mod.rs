@@ -9,6 +9,7 @@
 //! guessed. Refuses to know: where tables lie, when something is published, user SQL.
 
 mod archive;
+mod archive_file;
 mod cell;
 mod conform;
 mod delta;
@@ -35,6 +36,7 @@ mod scratch;
 mod testing;
 mod zip;
 
+pub(crate) use archive_file::ArchiveFile;
 pub(crate) use conform::{SOURCE_FILE, SOURCE_ROW, table_schema};
 pub(crate) use drift::{Drift, drift_of, must_fail};
 pub(crate) use export::{
@@ -43,7 +45,6 @@ pub(crate) use export::{
 };
 pub(crate) use export_store::ExportStore;
 pub(crate) use format::{sheet_header, sheet_names, sheet_rows, text_of_avro};
-pub(crate) use hash::hash;
 pub(crate) use ledger::{
     FileStatus, Ledger, LedgerEntry, Standing, Unread, ledger_batch, ledger_entries, ledger_schema,
 };

@@ -11,10 +11,10 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Arra
 use datafusion::arrow::compute::take_arrays;
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 
-use super::conform::{Breach, Conformed, Conformer};
+use super::conform::{Breach, Conformed, Conformer, SOURCE_FILE};
 use super::format::unreadable;
 use super::input::{bomb, most_bytes};
-use super::key_order::KeyRange;
+use super::key_order::{KeyRange, Ordered};
 use super::reject::{Reject, cut, json_row, rejects_batch, rejects_schema};
 use super::rule::{Fault, Rule};
 use super::scratch::{ScratchFile, ScratchWriter};
@@ -58,7 +58,7 @@ pub(crate) struct Output {
     file: String,
     accepted: ScratchWriter,
     /// Of the accepted rows, as long as they come in order.
-    key_range: Option<KeyRange>,
+    ordered: Option<Ordered>,
     rejected: ScratchWriter,
     rejected_keys: ScratchWriter,
     waiting: Vec<Reject>,
@@ -132,8 +132,9 @@ impl Output {
         Self {
             source: source.to_string(),
             file: file.to_string(),
-            accepted: ScratchWriter::new(name("accepted"), &conformer.schema),
-            key_range: None,
+            accepted: ScratchWriter::new(name("accepted"), &conformer.schema)
+                .sharing(SOURCE_FILE, file),
+            ordered: None,
             rejected: ScratchWriter::new(name("rejects"), &rejects_schema()),
             rejected_keys: ScratchWriter::new(name("keys"), &key_schema(conformer)),
             waiting: Vec::new(),
@@ -178,7 +179,7 @@ impl Output {
         let own = own.take(conformer.targets.len());
         self.text_left = self.expect(own.map(text_bytes).sum())?;
         let key_order = &conformer.key_order;
-        key_order.extend(&mut self.key_range, rows, judged.key_range);
+        key_order.extend(&mut self.ordered, rows, judged.key_range);
         self.records += judged.records;
         add(&mut self.warned, judged.warned);
         add(&mut self.fatal, judged.fatal);
@@ -216,8 +217,8 @@ impl Output {
         self.flush()?;
         let accepted = self.accepted.finish()?;
         Ok(Written {
-            accepted: match conformer.key_order.finish(self.key_range) {
-                Some(range) => accepted.in_key_order(range),
+            accepted: match conformer.key_order.finish(self.ordered) {
+                Some(ordered) => accepted.in_key_order(ordered),
                 None => accepted,
             },
             rejects: self.rejected.finish()?,

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bzip2::bufread::MultiBzDecoder;
 use flate2::Crc;
@@ -40,9 +40,15 @@ const ZSTD: u16 = 93;
 /// Letters of names that are not UTF-8 from 0x80 on, as DOS had them.
 const CP437: &str = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u{a0}";
 
-/// A ZIP archive on disk.
+/// Bytes that are read where they are wanted.
+pub(crate) trait Bytes: Read + Seek {}
+
+impl<B: Read + Seek> Bytes for B {}
+
+/// A ZIP archive.
 pub(crate) struct Archive {
-    path: PathBuf,
+    /// Opens it once more: each part has a reader of its own.
+    reopen: Box<dyn Fn() -> io::Result<Box<dyn Bytes>>>,
     parts: BTreeMap<String, Part>,
 }
 
@@ -57,13 +63,24 @@ struct Part {
 }
 
 impl Archive {
-    /// Reads the list of contents.
+    /// Reads the list of contents of one on disk.
     ///
     /// # Errors
     /// `InvalidData` for what is no ZIP archive, or a damaged one.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let mut file = File::open(path)?;
-        let list = List::find(&mut file)?;
+        let path = path.to_path_buf();
+        Self::over(move || Ok(Box::new(File::open(&path)?)))
+    }
+
+    /// The same of one that `reopen` opens, once for each part that is read.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(crate) fn over(
+        reopen: impl Fn() -> io::Result<Box<dyn Bytes>> + 'static,
+    ) -> io::Result<Self> {
+        let mut file = reopen()?;
+        let list = List::find(&mut *file)?;
         file.seek(SeekFrom::Start(list.start))?;
         let mut bytes = vec![0; list.size as usize];
         file.read_exact(&mut bytes)?;
@@ -77,7 +94,7 @@ impl Archive {
             at = next;
         }
         let archive = Self {
-            path: path.to_path_buf(),
+            reopen: Box::new(reopen),
             parts,
         };
         archive.refuse_overlaps(list.start)?;
@@ -113,6 +130,26 @@ impl Archive {
         names.filter(is_file).collect()
     }
 
+    /// Bytes of a part, unpacked and as they lie in the archive; `None` where there is none of this name.
+    pub(crate) fn sizes(&self, name: &str) -> Option<(u64, u64)> {
+        let part = self.parts.get(name)?;
+        Some((part.size, part.packed))
+    }
+
+    /// What the list of contents says of a part's bytes; of one that cannot be unpacked there is nothing else to tell it by.
+    pub(crate) fn told_of(&self, name: &str) -> Option<String> {
+        let part = self.parts.get(name)?;
+        let Part {
+            method,
+            is_encrypted,
+            crc,
+            packed,
+            size,
+            ..
+        } = part;
+        Some(format!("{method} {is_encrypted} {crc} {packed} {size}"))
+    }
+
     /// The bytes of a part, unpacked; `None` where there is none of this name.
     ///
     /// # Errors
@@ -126,7 +163,7 @@ impl Archive {
                 "a part that needs a password: it must come without one",
             ));
         }
-        let mut file = File::open(&self.path)?;
+        let mut file = (self.reopen)()?;
         file.seek(SeekFrom::Start(part.offset))?;
         let mut local = [0; LOCAL_BYTES as usize];
         file.read_exact(&mut local)?;
@@ -166,7 +203,7 @@ struct List {
 }
 
 impl List {
-    fn find(file: &mut File) -> io::Result<Self> {
+    fn find(file: &mut dyn Bytes) -> io::Result<Self> {
         let length = file.seek(SeekFrom::End(0))?;
         let tail = length.min(COMMENT_BYTES + (END_BYTES + LOCATOR_64_BYTES) as u64);
         file.seek(SeekFrom::Start(length - tail))?;

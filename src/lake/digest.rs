@@ -278,10 +278,13 @@ impl<'a> Cells<'a> {
         let array = self.array();
         let nulls = array.nulls().filter(|nulls| nulls.null_count() > 0);
         match self {
-            Self::Utf8(texts) if nulls.is_none() => {
+            Self::Utf8(texts) => {
                 let ends = &texts.value_offsets()[rows.start..=rows.end];
-                for (length, ends) in lengths.iter_mut().zip(ends.windows(2)) {
-                    *length += 5 + (ends[1] - ends[0]) as usize;
+                for ((row, length), ends) in rows.zip(lengths).zip(ends.windows(2)) {
+                    *length += match nulls.is_some_and(|nulls| nulls.is_null(row)) {
+                        true => 1,
+                        false => 5 + (ends[1] - ends[0]) as usize,
+                    };
                 }
             }
             _ if nulls.is_none() && self.width() > 0 => {

@@ -62,7 +62,7 @@ pub(super) fn look(file: &Path, path: &str, form: Option<&Form>) -> Result<Looke
             Ok(tables) if tables.is_empty() => not("a workbook without a filled sheet"),
             Ok(tables) => Ok(Looked::Tables(tables)),
             Err(_) => not(
-                "a ZIP archive of several files, or a damaged one: `member` of a source says which file it reads",
+                "a ZIP archive of several files, or a damaged one: `files: NAME.zip!*.csv` of a source reads each that matches",
             ),
         },
         Kind::Avro => {

@@ -11,6 +11,8 @@ use crate::name::is_identifier;
 
 /// A pattern over paths below `raw`: `*` within a folder, `**` across folders, `{column}` and `{column:%Y%m%d}` capture.
 ///
+/// `dump_*.zip!orders*.csv` means files of archives: what stands before `!` matches the archive, the rest its path in there.
+///
 /// `*` and captures never cross a `/`; `**/` also matches no folder at all. Everything else stands for itself, upper and
 /// lower case apart.
 #[derive(Clone, Debug)]
@@ -19,6 +21,8 @@ pub(crate) struct PathPattern {
     pub(crate) text: String,
     /// What is captured, in the order written.
     pub(crate) captures: Vec<Capture>,
+    /// Which archives the files are in, where they are in some.
+    pub(crate) archive: Option<Box<PathPattern>>,
     /// The whole path; group `n + 1` is capture `n`.
     regex: Regex,
 }
@@ -55,6 +59,17 @@ impl PathPattern {
     /// Empty, absolute, leading out of `raw`, `?` or `[…]`, unclosed braces, a wrong name or format, two times.
     pub(crate) fn parse(text: &str) -> Result<Self, PatternError> {
         check_path(text)?;
+        let archive = match in_archive(text) {
+            Some((_, "")) => {
+                let help = "name them: `dump_*.zip!*.csv`";
+                return Err(error(
+                    format!("`{text}` names no file of the archive"),
+                    help,
+                ));
+            }
+            Some((archive, _)) => Some(Box::new(Self::parse(archive)?)),
+            None => None,
+        };
         let mut captures: Vec<Capture> = Vec::new();
         let mut regex = String::from("^");
         let mut rest = text;
@@ -98,6 +113,7 @@ impl PathPattern {
         Ok(Self {
             text: text.to_string(),
             captures,
+            archive,
             regex,
         })
     }
@@ -135,16 +151,33 @@ impl PathPattern {
             }
         };
         let folders = |text: &str| text.matches('/').count();
-        is_on_the_way && (self.text.contains("**") || folders(folder) < folders(&self.text))
+        let text = self.in_raw();
+        is_on_the_way && (text.contains("**") || folders(folder) < folders(text))
     }
 
     /// The folder below which every match lies, to list no more than needed: `crm` of `crm/a_*.csv`; empty for all of `raw`.
     pub(crate) fn prefix(&self) -> &str {
-        let literal = self.text.find(['*', '{']).unwrap_or(self.text.len());
-        self.text[..literal]
-            .rfind('/')
-            .map_or("", |end| &self.text[..end])
+        let text = self.in_raw();
+        let literal = text.find(['*', '{']).unwrap_or(text.len());
+        text[..literal].rfind('/').map_or("", |end| &text[..end])
     }
+
+    /// The part that matches files as they lie in `raw`: of files of archives, the archives.
+    fn in_raw(&self) -> &str {
+        match &self.archive {
+            Some(archive) => &archive.text,
+            None => &self.text,
+        }
+    }
+}
+
+/// The archive, and the path in it, of a file of an archive: `dump.zip!data/orders.csv`.
+pub(crate) fn in_archive(path: &str) -> Option<(&str, &str)> {
+    const ENDING: &[u8] = b".zip!";
+    let mut places = path.as_bytes().windows(ENDING.len());
+    let at = places.position(|place| place.eq_ignore_ascii_case(ENDING))?;
+    let sign = at + ENDING.len() - 1;
+    Some((&path[..sign], &path[sign + 1..]))
 }
 
 fn error(message: impl Into<String>, help: impl Into<String>) -> PatternError {
@@ -419,6 +452,23 @@ mod tests {
         assert_eq!(pattern("*.csv").prefix(), "");
         assert_eq!(pattern("a/b.csv").prefix(), "a");
         assert_eq!(pattern("b.csv").prefix(), "");
+    }
+
+    #[test]
+    fn files_of_archives_are_matched_and_looked_for_where_their_archives_lie() {
+        let dump = pattern("in/dump_{d:%Y%m%d}.zip!data/orders_{store}.csv");
+        assert_eq!(dump.prefix(), "in");
+        let archive = dump.archive.as_ref().unwrap();
+        assert!(archive.matches("in/dump_20260301.zip").is_some());
+        let found = dump.matches("in/dump_20260301.zip!data/orders_7.csv");
+        let found = found.unwrap();
+        assert_eq!(found.columns["store"], "7");
+        assert!(found.ordered_at.is_some());
+        assert!(dump.matches("in/dump_20260301.zip").is_none());
+        assert!(dump.may_reach_into("in") && !dump.may_reach_into("in/sub"));
+        assert_eq!(in_archive("a/B.ZIP!c/d.csv"), Some(("a/B.ZIP", "c/d.csv")));
+        assert_eq!(in_archive("a!b.csv"), None);
+        assert!(PathPattern::parse("a.zip!").is_err());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! When an export is whole: half of an upload must not be read.
 
-use super::Period;
+use super::{Period, in_archive};
 
 /// What has to be so before an export is read; without any of it, it is read as it lies there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,8 +26,9 @@ impl Marker {
         is_name.then(|| Self(name.to_string()))
     }
 
-    /// The marker of an export, both as paths below `raw`.
+    /// The marker of an export, both as paths below `raw`. That of a file of an archive lies beside the archive.
     pub(crate) fn beside(&self, export: &str) -> String {
+        let export = in_archive(export).map_or(export, |(archive, _)| archive);
         match export.rsplit_once('/') {
             Some((folder, file)) => format!("{folder}/{}", self.name_for(file)),
             None => self.name_for(export),
@@ -49,6 +50,7 @@ mod tests {
         assert_eq!(beside("_SUCCESS", "crm/2026/a.csv"), "crm/2026/_SUCCESS");
         assert_eq!(beside("{file}.done", "crm/a.csv"), "crm/a.csv.done");
         assert_eq!(beside("_SUCCESS", "a.csv"), "_SUCCESS");
+        assert_eq!(beside("{file}.done", "in/a.zip!b/c.csv"), "in/a.zip.done");
         for name in ["", "{file}", "done/_SUCCESS", "{day}.done"] {
             assert_eq!(Marker::new(name), None, "{name}");
         }

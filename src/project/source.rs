@@ -35,6 +35,15 @@ pub(crate) struct Source {
     pub(crate) tags: Vec<String>,
 }
 
+impl Source {
+    /// Whether files of archives are exports of it.
+    pub(crate) fn reads_archives(&self) -> bool {
+        self.patterns
+            .iter()
+            .any(|pattern| pattern.archive.is_some())
+    }
+}
+
 /// What an export that cannot be read does to its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OnUnreadable {

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::ingest::{FileStatus, Ledger};
 use crate::name::TableName;
 use crate::plan::{Fingerprints, Observed, ObservedExport, Plan, Replay, Selection};
-use crate::project::{Load, Project};
+use crate::project::{Load, Project, in_archive};
 
 /// What a person asks for.
 #[derive(Clone, Debug)]
@@ -33,6 +33,8 @@ pub(crate) struct Decided {
     pub(crate) sources: Vec<TableName>,
     /// Exports with the same content as one that no longer counts: they count in its place.
     pub(crate) heirs: Vec<ExportName>,
+    /// Exports of a name that others have too, and why the decision says nothing of them.
+    pub(crate) left: Left,
 }
 
 impl Runner {
@@ -46,17 +48,13 @@ impl Runner {
         let now = self.clock.now();
         let catalog = self.catalog(now)?;
         let mut observation = observe::observe(self, &catalog, now).await?;
-        let (mut exports, mut sources) = self.named(request, &observation)?;
+        let (mut exports, mut sources, left) = self.named(request, &observation)?;
         let mut replay = None;
         if request.verb == Verb::Replay {
             let source = sources.pop();
             let source = source.ok_or_else(|| Error::internal("a replay of nothing"))?;
             replay = Some(self.replay(&catalog, &observation, &source).await?);
             exports = rejecting(&self.project, &source, &observation)?;
-        } else {
-            for export in &exports {
-                sensible(request, export, &observation)?;
-            }
         }
         for source in &sources {
             if request.undo && !observation.decisions.stands_of_source(source) {
@@ -88,6 +86,7 @@ impl Runner {
             exports: says.exports,
             sources: says.sources,
             heirs,
+            left,
         })
     }
 
@@ -142,13 +141,10 @@ impl Runner {
         })
     }
 
-    /// Exports and sources by the names that a person gives.
-    fn named(
-        &self,
-        request: &DecisionRequest,
-        observation: &Observation,
-    ) -> Result<(Vec<ExportName>, Vec<TableName>)> {
+    /// Exports and sources by the names that a person gives; and exports of these names of which the decision makes no sense.
+    fn named(&self, request: &DecisionRequest, observation: &Observation) -> Result<Named> {
         let (mut exports, mut sources) = (BTreeSet::new(), BTreeSet::new());
+        let mut left = Vec::new();
         for name in &request.names {
             let found = self.exports_named(name, observation);
             let table = self.project.table(name).ok();
@@ -156,7 +152,11 @@ impl Runner {
                 Some(table) if matches!(request.verb, Verb::Reload | Verb::Replay) => {
                     sources.insert(table);
                 }
-                _ if !found.is_empty() => exports.extend(found),
+                _ if !found.is_empty() => {
+                    let (meant, others) = meant(request, found, observation)?;
+                    exports.extend(meant);
+                    left.extend(others);
+                }
                 Some(table) => {
                     return Err(Error::config(format!(
                         "`{table}` is a table: name the exports that are meant"
@@ -169,10 +169,12 @@ impl Runner {
                 }
             }
         }
-        Ok((exports.into_iter().collect(), sources.into_iter().collect()))
+        let sources = sources.into_iter().collect();
+        Ok((exports.into_iter().collect(), sources, left))
     }
 
-    /// The export that has this path below `raw`, or this path on this machine or URL, of each source that has it.
+    /// The export that has this path below `raw`, or this path on this machine or URL, of each source that has it; of an archive
+    /// also the files in it that are exports.
     fn exports_named(&self, name: &str, observation: &Observation) -> Vec<ExportName> {
         let below_bucket = observation.raw.as_ref().and_then(|raw| {
             let below = name.strip_prefix(&raw.store.location().to_string())?;
@@ -203,19 +205,24 @@ impl Runner {
             below_raw(Path::new(name)),
         ];
         for path in paths.into_iter().flatten() {
-            let sources = self.project.sources.keys();
-            let has = |source: &&TableName| {
-                let found = observation.found.get(source);
-                let known = observation.ledger.get(source);
-                found.is_some_and(|found| found.contains_key(&path))
-                    || known.is_some_and(|ledger| ledger.entry(&path).is_some())
-                    // it was decided about and is gone since
-                    || observation.decisions.stands(&named(source, &path))
+            let is_meant = |export: &str| {
+                let archive = in_archive(export).map(|(archive, _)| archive);
+                export == path || archive == Some(path.as_str())
             };
-            let exports: Vec<ExportName> = sources
-                .filter(has)
-                .map(|source| named(source, &path))
-                .collect();
+            let mut exports = Vec::new();
+            for source in self.project.sources.keys() {
+                let found = observation.found.get(source).into_iter().flatten();
+                let known = observation.ledger.get(source).into_iter();
+                let known = known.flat_map(Ledger::entries).map(|entry| &entry.path);
+                let paths = found.map(|(path, _)| path).chain(known);
+                let meant: BTreeSet<&String> = paths.filter(|path| is_meant(path)).collect();
+                exports.extend(meant.into_iter().map(|path| named(source, path)));
+                // it was decided about and is gone since
+                let gone = named(source, &path);
+                if observation.decisions.stands(&gone) && !exports.contains(&gone) {
+                    exports.push(gone);
+                }
+            }
             if !exports.is_empty() {
                 return exports;
             }
@@ -301,6 +308,39 @@ fn rejecting(
         .collect())
 }
 
+/// Exports, and why a decision makes no sense of them.
+type Left = Vec<(ExportName, String)>;
+/// What is meant, and what has the same names.
+type Named = (Vec<ExportName>, Vec<TableName>, Left);
+
+/// Of the exports that one name means, those of which the decision makes sense: several sources may read one file, an archive
+/// may hold several exports, and what became of each is another thing.
+///
+/// # Errors
+/// `Config` where it makes sense of none.
+fn meant(
+    request: &DecisionRequest,
+    exports: Vec<ExportName>,
+    observation: &Observation,
+) -> Result<(Vec<ExportName>, Left)> {
+    let (mut meant, mut left, mut first) = (Vec::new(), Vec::new(), None);
+    for export in exports {
+        match sensible(request, &export, observation) {
+            Ok(()) => meant.push(export),
+            Err(error) => {
+                left.push((export, error.message().to_string()));
+                first = first.or(Some(error));
+            }
+        }
+    }
+    match first {
+        Some(error) if meant.is_empty() => Err(error),
+        // what others of the name have decided about is nothing to take back here
+        _ if request.undo => Ok((meant, Vec::new())),
+        _ => Ok((meant, left)),
+    }
+}
+
 /// # Errors
 /// `Config` where the decision would say nothing, or not what the person means.
 fn sensible(
@@ -346,8 +386,13 @@ fn sensible(
         }
         (Verb::Skip, _) if is_loaded => Err(Error::config(format!("`{path}` is loaded already"))
             .help("`kilde exports retract` takes its rows out of the table")),
-        (Verb::Retract, _) if !is_loaded => Err(Error::config(format!("`{path}` is not loaded"))
-            .help("`kilde exports skip` keeps it from being read")),
+        (Verb::Retract, exclusion) if !is_loaded => {
+            let help = match exclusion {
+                Some(exclusion) => format!("it does not count: {exclusion}"),
+                None => "`kilde exports skip` keeps it from being read".to_string(),
+            };
+            Err(Error::config(format!("`{path}` is not loaded")).help(help))
+        }
         (Verb::Reload, _) if !is_loaded && !is_unread => {
             Err(Error::config(format!("`{path}` is not loaded"))
                 .help("the next build reads it anyway"))

@@ -111,13 +111,12 @@ impl Table<'_> {
 
     /// A version, and those before it that were loaded and are still in the log.
     fn exports(&self, version: u64, known: Option<&Ledger>) -> Vec<FoundExport> {
-        let export = |object: &ObjectInfo, ordered_at: NaiveDateTime| FoundExport {
-            object: object.clone(),
-            captures: Captures {
+        let export = |object: &ObjectInfo, ordered_at: NaiveDateTime| {
+            let captures = Captures {
                 ordered_at: Some(ordered_at),
                 ..self.captures.clone()
-            },
-            unreadable: None,
+            };
+            FoundExport::readable(object.clone(), captures)
         };
         let before = self.entries.range(..version).map(|(_, older)| *older);
         let loaded = before.filter_map(|older| {

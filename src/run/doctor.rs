@@ -294,10 +294,7 @@ impl Runner {
         if beside.folders > 0 {
             return Ok(Finding::warn(
                 "spill",
-                format!(
-                    "{} of killed builds in {shown}",
-                    abandoned_in_words(beside)
-                ),
+                format!("{} of killed builds in {shown}", abandoned_in_words(beside)),
                 "the next build or `kilde maintain` removes them; builds that are killed often need more memory or a smaller `--memory-limit`",
             ));
         }

@@ -15,6 +15,7 @@ use crate::ingest::{FileStatus, Ledger, LedgerEntry};
 use crate::name::{ReleaseNumber, TableName};
 use crate::plan::{ExportState, ObservedExport, overdue};
 use crate::project::{Load, Source};
+use crate::store::ObjectInfo;
 
 /// Reports of runs that are asked why an export was refused.
 const RUNS_ASKED: usize = 30;
@@ -189,7 +190,18 @@ impl Runner {
             path: one.path,
         });
         let unreadable = unreadable.collect();
-        let files = found.files.into_iter();
+        let archives = observation.archives.iter();
+        let files = found.files.into_iter().flat_map(|file| {
+            let within = archives.clone().find(|(path, _)| **path == file.path);
+            let within = within.into_iter().flat_map(|(_, files)| files);
+            let within = within.map(|one| ObjectInfo {
+                path: format!("{}!{}", file.path, one.name),
+                size: one.size,
+                ..file.clone()
+            });
+            let within: Vec<ObjectInfo> = within.collect();
+            std::iter::once(file).chain(within)
+        });
         let unmatched = files
             .filter(|file| !is_lock(&file.path) && !is_matched(&file.path))
             .filter(|file| !file.path.ends_with(receipt::SUFFIX))

@@ -1,5 +1,6 @@
 //! The world before a build: the newest release, its ledger, and what lies in `raw`.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -11,16 +12,16 @@ use super::decision::Decisions;
 use super::delta;
 use super::report::UnreadableReport;
 use crate::catalog::Catalog;
-use crate::diagnostic::Code;
-use crate::error::{Error, Result};
-use crate::ingest::{self, ExportStore, FileStatus, Ledger, LedgerEntry};
+use crate::diagnostic::{Code, printable};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ingest::{ArchiveFile, ExportStore, FileStatus, Ledger, LedgerEntry};
 use crate::lake;
 use crate::name::TableName;
 use crate::plan::{
     ExportState, Fingerprints, LostRecords, Observed, ObservedExport, ObservedHold,
     ObservedRelease, PublishedTable, Unready, unready,
 };
-use crate::project::{Captures, Project, Read, Source};
+use crate::project::{Captures, PathPattern, Project, Read, Source, in_archive};
 use crate::release::{Pause, Release, TableEntry, TableKind};
 use crate::store::{Listing, ObjectInfo, Store};
 
@@ -40,6 +41,8 @@ pub(super) struct Observation {
     pub(super) found: BTreeMap<TableName, BTreeMap<String, FoundExport>>,
     /// Files in `raw` that say of exports that they are whole, by path.
     pub(super) markers: BTreeMap<String, ObjectInfo>,
+    /// Files of the archives of which some are exports, by archive; of a damaged one none.
+    pub(super) archives: BTreeMap<String, Vec<ArchiveFile>>,
     /// Where exports lie; `None` where the folder does not exist.
     pub(super) raw: Option<ExportStore>,
     /// Tables whose logs went on since the release: other tools have compacted them, and they are read at the version that has the
@@ -59,6 +62,14 @@ pub(super) struct FoundExport {
 }
 
 impl FoundExport {
+    pub(super) fn readable(object: ObjectInfo, captures: Captures) -> Self {
+        Self {
+            object,
+            captures,
+            unreadable: None,
+        }
+    }
+
     /// What is there, is wanted, and cannot be read. Of its size and age nobody knows.
     pub(super) fn unreadable(path: String, why: Error, captures: Captures) -> Self {
         Self {
@@ -256,11 +267,15 @@ pub(super) async fn observe_without_lake(
 
 async fn look(runner: &Runner, lake: Published, as_of: DateTime<Utc>) -> Result<Observation> {
     let project = &runner.project;
-    let raw = Store::open_if_exists(&project.raw)?;
+    let raw = Store::open_if_exists(&project.raw)?.map(ExportStore::new);
     let (mut found, mut markers) = (BTreeMap::new(), BTreeMap::new());
-    let listing = match &raw {
-        Some(raw) => list(raw, project).await?,
-        None => Listing::default(),
+    let (listing, archives) = match &raw {
+        Some(raw) => {
+            let listing = list(&raw.store, project).await?;
+            let archives = list_archives(raw, project, &listing).await?;
+            (listing, archives)
+        }
+        None => (Listing::default(), BTreeMap::new()),
     };
     for source in project.sources.values() {
         let exports = match &source.read {
@@ -270,15 +285,19 @@ async fn look(runner: &Runner, lake: Published, as_of: DateTime<Utc>) -> Result<
                 let named = versions.into_iter();
                 named.map(|one| (one.object.path.clone(), one)).collect()
             }
-            _ => find_exports(&listing, source, &mut markers),
+            _ => {
+                let known = lake.ledger.get(&source.table);
+                let in_archives = find_in_archives(&listing, &archives, source, known);
+                find_exports(&listing, source, in_archives, &mut markers)
+            }
         };
         found.insert(source.table.clone(), exports);
     }
     let is_empty = match &raw {
-        Some(raw) if listing.files.is_empty() => raw.is_missing().await?,
+        Some(raw) if listing.files.is_empty() => raw.store.is_missing().await?,
         _ => false,
     };
-    let raw = raw.filter(|_| !is_empty).map(ExportStore::new);
+    let raw = raw.filter(|_| !is_empty);
     let is_paused = lake.pause.is_some();
     let release = lake.release.as_ref();
     let mut observation = Observation {
@@ -297,6 +316,7 @@ async fn look(runner: &Runner, lake: Published, as_of: DateTime<Utc>) -> Result<
         decisions: lake.decisions,
         found,
         markers,
+        archives,
         raw,
         moved: BTreeSet::new(),
         verifies: runner.verifies_exports,
@@ -342,26 +362,104 @@ async fn list(raw: &Store, project: &Project) -> Result<Listing> {
     Ok(all)
 }
 
-/// The exports of a source, and the markers beside them.
+/// The files of each archive of which some source takes files; of a damaged one none.
+async fn list_archives(
+    raw: &ExportStore,
+    project: &Project,
+    listing: &Listing,
+) -> Result<BTreeMap<String, Vec<ArchiveFile>>> {
+    let patterns = || project.sources.values().flat_map(|source| &source.patterns);
+    let patterns = || patterns().filter_map(|pattern| pattern.archive.as_deref());
+    let is_wanted = |object: &&ObjectInfo| patterns().any(|p| p.matches(&object.path).is_some());
+    let wanted: Vec<&ObjectInfo> = listing.files.iter().filter(is_wanted).collect();
+    stream::iter(wanted)
+        .map(|archive| async move {
+            let files = match raw.files_of(&archive.path, archive.size).await {
+                // whoever reads it says what is wrong with it
+                Err(error) if error.kind() == ErrorKind::Input => Vec::new(),
+                files => files?,
+            };
+            Ok((archive.path.clone(), files))
+        })
+        .buffered(LISTINGS_AT_ONCE)
+        .try_collect()
+        .await
+}
+
+/// Files of archives that are exports of a source. An archive of which none is, damaged or not, is one itself: whoever reads it
+/// says what is wrong with it. A file that was loaded and is gone from an archive that has others is one without a byte.
+fn find_in_archives(
+    listing: &Listing,
+    archives: &BTreeMap<String, Vec<ArchiveFile>>,
+    source: &Source,
+    known: Option<&Ledger>,
+) -> BTreeMap<String, FoundExport> {
+    let mut found = BTreeMap::new();
+    for archive in &listing.files {
+        let mut patterns = source.patterns.iter().filter_map(|p| p.archive.as_deref());
+        let Some(captures) = patterns.find_map(|pattern| pattern.matches(&archive.path)) else {
+            continue;
+        };
+        let export = |name: &str, size: u64| {
+            let is_line = !name.chars().any(char::is_control);
+            let shown = if is_line {
+                Cow::Borrowed(name)
+            } else {
+                printable(name)
+            };
+            let path = format!("{}!{shown}", archive.path);
+            let mut patterns = source.patterns.iter().filter(|p| p.archive.is_some());
+            let captures = patterns.find_map(|pattern| pattern.matches(&path))?;
+            if is_line {
+                let object = ObjectInfo {
+                    path,
+                    size,
+                    ..archive.clone()
+                };
+                return Some(FoundExport::readable(object, captures));
+            }
+            let error = Error::input("the name of a file of an archive holds control characters");
+            let error = error.code(Code(715)).at(path.as_str());
+            let error = error.help("let its sender choose a plain name");
+            Some(FoundExport::unreadable(path, error, captures))
+        };
+        let files = archives.get(&archive.path).into_iter().flatten();
+        let there = files.filter_map(|file| export(&file.name, file.size));
+        let there: BTreeMap<String, FoundExport> =
+            there.map(|one| (one.object.path.clone(), one)).collect();
+        if there.is_empty() {
+            let whole = FoundExport::readable(archive.clone(), captures);
+            found.insert(archive.path.clone(), whole);
+            continue;
+        }
+        let loaded = known.into_iter().flat_map(Ledger::entries);
+        let gone = loaded.filter_map(|entry| match in_archive(&entry.path)? {
+            (of, name) if of == archive.path && entry.counts_in_table() => export(name, 0),
+            _ => None,
+        });
+        found.extend(gone.map(|one| (one.object.path.clone(), one)));
+        found.extend(there);
+    }
+    found
+}
+
+/// The exports of a source, and the markers beside them. `found`: those in archives.
 fn find_exports(
     listing: &Listing,
     source: &Source,
+    mut found: BTreeMap<String, FoundExport>,
     markers: &mut BTreeMap<String, ObjectInfo>,
 ) -> BTreeMap<String, FoundExport> {
-    let mut found = BTreeMap::new();
     for pattern in &source.patterns {
         for object in &listing.files {
             if let Some(captures) = pattern.matches(&object.path) {
-                let export = FoundExport {
-                    object: object.clone(),
-                    captures,
-                    unreadable: None,
-                };
+                let export = FoundExport::readable(object.clone(), captures);
                 found.entry(object.path.clone()).or_insert(export);
             }
         }
+        let in_raw = pattern.archive.as_deref().unwrap_or(pattern);
         for one in &listing.unreadable {
-            let captures = match pattern.matches(&one.path) {
+            let captures = match in_raw.matches(&one.path) {
                 None if one.is_folder && pattern.may_reach_into(&one.path) => Captures::default(),
                 None => continue,
                 Some(captures) => captures,
@@ -384,7 +482,14 @@ fn find_exports(
 pub(super) fn is_of_source(source: &Source, path: &str) -> bool {
     match source.read {
         Read::Delta(_) => delta::is_of_table(source, path),
-        _ => source.patterns.iter().any(|p| p.matches(path).is_some()),
+        _ => {
+            let is_part = |pattern: &PathPattern| {
+                let archive = pattern.archive.as_deref();
+                pattern.matches(path).is_some()
+                    || archive.is_some_and(|a| a.matches(path).is_some())
+            };
+            source.patterns.iter().any(is_part)
+        }
     }
 }
 
@@ -427,7 +532,7 @@ impl Sight<'_> {
             });
         }
         for entry in self.known.entries() {
-            if self.found.contains_key(&entry.path) {
+            if self.found.contains_key(&entry.path) || self.was_mended(entry) {
                 continue;
             }
             let state = match entry.counts_in_table() && !self.is_ahead(entry) {
@@ -443,6 +548,12 @@ impl Sight<'_> {
         }
         exports.sort_by(|a, b| (a.ordered_at, &a.path).cmp(&(b.ordered_at, &b.path)));
         Ok(exports)
+    }
+
+    /// Whether it is an archive that could not be read, of which files are exports now.
+    fn was_mended(&self, entry: &LedgerEntry) -> bool {
+        let is_in = |path: &String| in_archive(path).is_some_and(|(of, _)| of == entry.path);
+        entry.status == FileStatus::Unreadable && self.found.keys().any(is_in)
     }
 
     /// Whether it is a version of a Delta table that is newer than the one which `read` asks for.
@@ -623,14 +734,15 @@ fn lasting_tag(object: &ObjectInfo, looked_at: DateTime<Utc>) -> Option<String> 
 
 async fn hash(raw: &ExportStore, object: &ObjectInfo) -> Result<String> {
     let location = address(&object.path)?;
-    ingest::hash(&raw.store.object_store(), &location, object.size).await
+    raw.hash(&object.path, &location, object.size).await
 }
 
-/// Where storage has an export.
+/// Where storage has an export; of a file of an archive, the archive.
 ///
 /// # Errors
 /// `Input` K0218 for a path that storage lists and does not take.
 pub(super) fn address(path: &str) -> Result<object_store::path::Path> {
+    let path = in_archive(path).map_or(path, |(archive, _)| archive);
     object_store::path::Path::parse(path).map_err(|error| {
         Error::input("the export's name cannot be addressed")
             .code(Code(218))

@@ -613,6 +613,13 @@ impl Execution {
             .filter(|entry| !merging.reload && entry.counts_in_table())
             .map(|entry| Ok((entry.path.clone(), ordinals.of(&entry.path)?)));
         let is_added = source.load == Load::Append && merging.leaving.is_empty();
+        let sizes = merging.exports.iter().map(|export| export.report.size);
+        let new_bytes: u64 = sizes.sum();
+        let old_bytes = merging
+            .present
+            .filter(|_| !is_added)
+            .map_or(0, Content::bytes);
+        let buckets = super::step::buckets(new_bytes + old_bytes);
         let session = self
             .catalog
             .engine()
@@ -627,6 +634,7 @@ impl Execution {
                 loaded: loaded.collect::<Result<_>>()?,
                 leaving: merging.leaving.clone(),
                 passed_over: merging.passed_over.clone(),
+                ranges: buckets,
             },
         )?;
         let physical = loading
@@ -634,13 +642,6 @@ impl Execution {
             .create_physical_plan()
             .await
             .map_err(engine::failure)?;
-        let sizes = merging.exports.iter().map(|export| export.report.size);
-        let new_bytes: u64 = sizes.sum();
-        let old_bytes = merging
-            .present
-            .filter(|_| !is_added)
-            .map_or(0, Content::bytes);
-        let buckets = super::step::buckets(new_bytes + old_bytes);
         let mut spec = self.write_spec(plan, Layout::Sorted { buckets }, 0)?;
         spec.counters = counted.expressions(&session, &plan.schema)?;
         let written = lake::write_table(session.task_ctx(), physical, &spec).await?;

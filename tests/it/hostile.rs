@@ -280,15 +280,15 @@ fn packed_cases() -> Vec<Case> {
             "archive_of_two",
             "csv",
             zip(&[
-                ("a.csv", "id,amount\nx,1\n".into()),
-                ("../b.csv", "id,amount\ny,2\n".into()),
+                ("a.csv", "id,amount\nx,1\n"),
+                ("../b.csv", "id,amount\ny,2\n"),
             ]),
             Refused(&["K0354", "2 files"]),
         ),
         case(
             "archive_of_one",
             "csv",
-            zip(&[("../../a.csv", "id,amount\nx,1\n".into())]),
+            zip(&[("../../a.csv", "id,amount\nx,1\n")]),
             Read(1, 0),
         ),
         case("bomb_as_a_header", "csv", bomb, Refused(&["K0407"])),

@@ -138,7 +138,7 @@ fn what_is_no_table_is_listed_with_its_reason() {
         .collect();
     for expected in [
         "README: no ending that says what it is",
-        "archive.dat: a ZIP archive of several files, or a damaged one: `member` of a source says which file it reads",
+        "archive.dat: a ZIP archive of several files, or a damaged one: `files: NAME.zip!*.csv` of a source reads each that matches",
         "broken.json: JSON without a list of records, or broken JSON",
         "contract.pdf: no data, by its name",
         "empty.csv: empty",

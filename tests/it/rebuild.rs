@@ -291,6 +291,9 @@ fn follow_the_advice(company: &Sandbox) -> Vec<String> {
     panic!("the advice runs in a circle: {typed:?}");
 }
 
+/// What of a lake is lost, below it.
+type Losses = dyn Fn(&Sandbox) -> Vec<String>;
+
 #[test]
 fn whatever_a_decided_release_and_the_one_before_have_lost_every_error_says_what_to_type_next() {
     let of_night = |company: &Sandbox, night: usize, table: &str| -> String {
@@ -301,7 +304,7 @@ fn whatever_a_decided_release_and_the_one_before_have_lost_every_error_says_what
         names.sort();
         format!("{table}/{}", names[night - 1])
     };
-    let losses: [(&str, &dyn Fn(&Sandbox) -> Vec<String>); 4] = [
+    let losses: [(&str, &Losses); 4] = [
         // the ledger of both: what is left of its log is moved away
         (
             "--give-up 3 --rebuild ops.files --accept ops.files",

@@ -298,14 +298,15 @@ fn temporary_folder() -> tempfile::TempDir {
 }
 
 /// A ZIP archive of these parts, packed.
-pub(crate) fn zip(parts: &[(&str, String)]) -> Vec<u8> {
+pub(crate) fn zip(parts: &[(&str, impl AsRef<[u8]>)]) -> Vec<u8> {
     let (mut out, mut list) = (Vec::new(), Vec::new());
     for (name, text) in parts {
+        let text = text.as_ref();
         let mut deflate = DeflateEncoder::new(Vec::new(), Compression::fast());
-        deflate.write_all(text.as_bytes()).unwrap();
+        deflate.write_all(text).unwrap();
         let packed = deflate.finish().unwrap();
         let mut crc = flate2::Crc::new();
-        crc.update(text.as_bytes());
+        crc.update(text);
         let mut head = vec![20, 0, 0, 0, 8, 0, 0, 0, 0, 0];
         for number in [crc.sum(), packed.len() as u32, text.len() as u32] {
             head.extend(number.to_le_bytes());

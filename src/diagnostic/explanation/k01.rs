@@ -298,6 +298,13 @@ pub(super) const CODES: &[Explanation] = &[
                waits until a version has some age.",
     },
     Explanation {
+        code: Code(167),
+        title: "files of archives, said twice",
+        text: "`files: dump_*.zip!orders*.csv` makes each file of an archive that matches an export of its own. `member` says of an\n\
+               archive, which is then the export, what its content is: a source says one of the two. A Delta table is a folder, not\n\
+               a file of an archive.",
+    },
+    Explanation {
         code: Code(190),
         title: "not in this version",
         text: "The key or the step is part of kilde's language and parses, but what it asks for is not built yet.\n\

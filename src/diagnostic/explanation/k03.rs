@@ -252,7 +252,8 @@ pub(super) const CODES: &[Explanation] = &[
         title: "an archive of several files, or of none",
         text: "An export may be a ZIP archive of one file; folders and what macOS adds do not count. Where an archive holds several,\n\
                `member` of the source says which is read: `member: orders*.csv`. It must be one in each archive. Several sources\n\
-               may read the same archive, each its own file.",
+               may read the same archive, each its own file. Where several files of an archive are exports of one source, `files`\n\
+               names them: `files: dump_*.zip!orders*.csv`; an archive in which none matches is refused.",
     },
     Explanation {
         code: Code(356),

@@ -422,7 +422,35 @@ impl<'a> Digits<'a> {
     }
 }
 
+/// A day, and to the second the time of day where there is one: what nearly all are. `None`: look closer.
+fn plain_iso(text: &[u8]) -> Option<Moment> {
+    let pair = |at: usize| {
+        let (tens, ones) = (text[at].wrapping_sub(b'0'), text[at + 1].wrapping_sub(b'0'));
+        (tens <= 9 && ones <= 9).then(|| u32::from(tens) * 10 + u32::from(ones))
+    };
+    if !matches!(text.len(), 10 | 19) || (text[4], text[7]) != (b'-', b'-') {
+        return None;
+    }
+    let mut moment = Moment {
+        year: (pair(0)? * 100 + pair(2)?) as i32,
+        month: pair(5)?,
+        day: pair(8)?,
+        ..Moment::default()
+    };
+    if text.len() == 19 {
+        let is_divided = matches!(text[10], b'T' | b't' | b' ');
+        if !is_divided || (text[13], text[16]) != (b':', b':') {
+            return None;
+        }
+        (moment.hour, moment.minute, moment.second) = (pair(11)?, pair(14)?, pair(17)?);
+    }
+    Some(moment)
+}
+
 fn iso(text: &[u8], with_time: bool) -> Option<Moment> {
+    if let Some(moment) = plain_iso(text).filter(|m| with_time || m.is_midnight()) {
+        return Some(moment);
+    }
     let mut digits = Digits::new(text);
     let mut moment = Moment {
         year: digits.exactly(4)? as i32,

@@ -9,7 +9,7 @@ use datafusion::arrow::array::{
     ArrayRef, ArrowPrimitiveType, BooleanArray, BooleanBufferBuilder, NullBufferBuilder,
     PrimitiveArray, StringArray,
 };
-use datafusion::arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
+use datafusion::arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use datafusion::arrow::datatypes::{
     Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
 };
@@ -32,8 +32,9 @@ pub(crate) struct Converter {
     pub(crate) decoder: TextDecoder,
     escaping: Escaping,
     numbers: NumberStyle,
-    /// Texts that mean null.
+    /// Texts that mean null, but for the empty one.
     nulls: Vec<Vec<u8>>,
+    empty_is_null: bool,
     booleans: BooleanStyle,
     dates: Vec<Pattern>,
     times: Vec<Pattern>,
@@ -123,8 +124,10 @@ impl Converter {
             nulls: conversions
                 .nulls
                 .iter()
+                .filter(|text| !text.is_empty())
                 .map(|text| text.clone().into_bytes())
                 .collect(),
+            empty_is_null: conversions.nulls.iter().any(String::is_empty),
             number_dates: of_numbers(&dates),
             number_times: of_numbers(&times),
             dates,
@@ -239,6 +242,7 @@ impl Converter {
     }
 
     /// The cell's text in UTF-8, `None` for null. Only text that is not plain already is copied, into `scratch`.
+    #[inline(always)]
     pub(super) fn plain<'a>(
         &self,
         (kind, bytes): (CellKind, &'a [u8]),
@@ -262,10 +266,10 @@ impl Converter {
     }
 
     fn is_null(&self, text: &[u8]) -> bool {
-        // mostly there is one, and it is the empty text
-        self.nulls
-            .iter()
-            .any(|null| null.len() == text.len() && (text.is_empty() || null == text))
+        match text.is_empty() {
+            true => self.empty_is_null,
+            false => self.nulls.iter().any(|null| null == text),
+        }
     }
 
     /// Appends a cell's text as UTF-8, escapes resolved.
@@ -287,21 +291,25 @@ impl Converter {
         parse: impl Fn(Plain<'_>) -> Result<T::Native, Rule>,
     ) -> PrimitiveArray<T> {
         let mut values = Vec::with_capacity(column.len());
-        let mut nulls = NullBufferBuilder::new(column.len());
+        // rows without a value, of which there are mostly none or few
+        let mut missing = Vec::new();
         let mut scratch = Vec::new();
         for (row, cell) in column.iter().enumerate() {
-            let parsed = self.plain(cell, &mut scratch).map(&parse);
-            nulls.append(matches!(parsed, Some(Ok(_))));
-            match parsed {
-                Some(Ok(value)) => values.push(value),
+            let value = match self.plain(cell, &mut scratch).map(&parse) {
+                Some(Ok(value)) => value,
                 Some(Err(rule)) => {
-                    values.push(T::Native::default());
                     faults.push(Fault::new(row, rule));
+                    missing.push(row);
+                    T::Native::default()
                 }
-                None => values.push(T::Native::default()),
-            }
+                None => {
+                    missing.push(row);
+                    T::Native::default()
+                }
+            };
+            values.push(value);
         }
-        PrimitiveArray::new(values.into(), nulls.finish())
+        PrimitiveArray::new(values.into(), without(column.len(), &missing))
     }
 
     fn boolean(&self, column: CellColumn<'_>, faults: &mut Vec<Fault>) -> BooleanArray {
@@ -334,7 +342,7 @@ impl Converter {
     fn varchar(&self, column: CellColumn<'_>, faults: &mut Vec<Fault>) -> Result<StringArray> {
         let mut values = Vec::with_capacity(column.len() * 12);
         let mut offsets = Vec::with_capacity(column.len() + 1);
-        let mut nulls = NullBufferBuilder::new(column.len());
+        let mut missing = Vec::new();
         offsets.push(0_i32);
         for (row, (kind, bytes)) in column.iter().enumerate() {
             let start = values.len();
@@ -353,15 +361,31 @@ impl Converter {
                 values.truncate(start);
                 is_valid = false;
             }
-            nulls.append(is_valid);
+            if !is_valid {
+                missing.push(row);
+            }
             let end = i32::try_from(values.len())
                 .map_err(|_| Error::internal("a block of text beyond 2 GB was converted"))?;
             offsets.push(end);
         }
         let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
-        StringArray::try_new(offsets, Buffer::from_vec(values), nulls.finish())
+        let valid = without(column.len(), &missing);
+        StringArray::try_new(offsets, Buffer::from_vec(values), valid)
             .map_err(|error| Error::internal("text was converted unchecked").caused_by(error))
     }
+}
+
+/// Which of so many rows have a value: all but these. `None`: all.
+fn without(rows: usize, missing: &[usize]) -> Option<NullBuffer> {
+    if missing.is_empty() {
+        return None;
+    }
+    let mut valid = BooleanBufferBuilder::new(rows);
+    valid.append_n(rows, true);
+    for row in missing {
+        valid.set_bit(*row, false);
+    }
+    Some(NullBuffer::new(valid.finish()))
 }
 
 /// The formats of a cell's date or time: of the declared ones, those for a bare number if it is one.

@@ -32,6 +32,11 @@ pub(crate) static PLAIN: NumberStyle = NumberStyle {
 const MINUS: &[u8] = "\u{2212}".as_bytes();
 
 impl NumberStyle {
+    /// Whether digits and one sign of ASCII between them are just that.
+    fn is_simple(&self) -> bool {
+        self.units.is_empty() && self.thousands.is_none() && self.decimal.is_ascii()
+    }
+
     /// The number with its sign in front, if it has one, and without a unit.
     fn bare<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
         let is_plain = !self.parentheses && !self.trailing_minus && text.is_ascii();
@@ -186,14 +191,19 @@ fn whole_number(text: &[u8]) -> Result<i64, Rule> {
         [b'+', digits @ ..] => (false, digits),
         digits => (false, digits),
     };
+    if (1..=18).contains(&digits.len()) {
+        let mut value = 0_i64;
+        for byte in digits {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                return Err(Rule::NotAnInteger);
+            }
+            value = value * 10 + i64::from(digit);
+        }
+        return Ok(if negative { -value } else { value });
+    }
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(Rule::NotAnInteger);
-    }
-    if digits.len() <= 18 {
-        let value = digits
-            .iter()
-            .fold(0_i64, |value, digit| value * 10 + i64::from(digit - b'0'));
-        return Ok(if negative { -value } else { value });
     }
     let mut value = 0_i64;
     for digit in digits {
@@ -217,6 +227,12 @@ pub(crate) fn decimal(
     precision: u8,
     scale: i8,
 ) -> Result<i128, Rule> {
+    // what has no sign and no unit needs no closer look
+    if style.is_simple()
+        && let Some(value) = short_fixed_point(text, style.decimal as u8, precision, scale)
+    {
+        return Ok(value);
+    }
     let text = &*style.bare(text);
     let sign = if style.thousands.is_none() && style.decimal.is_ascii() {
         Some(style.decimal as u8)

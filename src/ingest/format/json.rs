@@ -183,6 +183,7 @@ impl<'a> JsonReader<'a> {
         let start = self.at;
         let mut kind = CellKind::Text;
         loop {
+            self.at = after_letters(self.text, self.at);
             match self.text.get(self.at).ok_or(Malformed)? {
                 b'"' => {
                     self.at += 1;
@@ -197,6 +198,25 @@ impl<'a> JsonReader<'a> {
             }
         }
     }
+}
+
+/// The first byte from `at` on that may be more than a letter of a string: a quote, an escape, a control, or one of the last few.
+fn after_letters(text: &[u8], mut at: usize) -> usize {
+    const LOW: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    // the top bit of each byte below a number; of bytes above such a one it may lie
+    let below = |word: u64, number: u64| word.wrapping_sub(LOW * number) & !word & HIGH;
+    while let Some(bytes) = text[at..].first_chunk() {
+        let word = u64::from_le_bytes(*bytes);
+        let quote = below(word ^ (LOW * u64::from(b'"')), 1);
+        let escape = below(word ^ (LOW * u64::from(b'\\')), 1);
+        let marks = below(word, 0x20) | quote | escape;
+        if marks != 0 {
+            return at + (marks.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    at
 }
 
 /// The character of the escape at byte `at`, and the byte after it. A surrogate takes its partner with it.

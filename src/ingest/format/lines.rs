@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
+use crate::ingest::input::is_damage;
 
 /// Bytes from which the encoding is told.
 const LOOKED_AT: usize = 1024;
@@ -289,11 +290,7 @@ fn no_text(block: &[u8]) -> Option<(&'static str, &'static str)> {
 
 /// What a failed read means: a damaged export or a storage that does not answer.
 pub(in crate::ingest) fn unreadable(error: io::Error, file: &str) -> Error {
-    let is_damage = matches!(
-        error.kind(),
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData
-    );
-    if is_damage {
+    if is_damage(&error) {
         Error::input("the export cannot be decompressed to its end")
             .code(Code(402))
             .at(file)

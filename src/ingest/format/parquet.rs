@@ -96,7 +96,9 @@ pub(super) fn open(file: File) -> Result<ParquetRecordBatchReaderBuilder<File>, 
         Ok(viewed) => viewed,
         Err(_) => plain,
     };
-    Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata))
+    Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(
+        file, metadata,
+    ))
 }
 
 /// A field whose texts are views, where it has any.

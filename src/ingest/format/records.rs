@@ -258,6 +258,10 @@ fn scan<S: Scan>(window: &Window<'_>, scanner: &S, batch: &mut Batch) -> Stop {
     let text = window.rest();
     let (offset, line) = (window.offset() as i64, window.line());
     let width = scanner.width();
+    // a field has a byte at least, be it the one that ends it
+    let most = BATCH_ROWS.min(text.len() / width.max(1));
+    batch.places.reserve(most);
+    batch.cells.reserve(most * width);
     let mut spare = Vec::new();
     loop {
         if batch.places.len() + batch.broken.len() == BATCH_ROWS {

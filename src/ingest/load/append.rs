@@ -24,7 +24,7 @@ pub(super) fn append(
     }
     let table = table_schema(request.contract);
     let key = request.contract.key_names();
-    let added = accepted_rows(context, &table, &key, &request.turns)?;
+    let added = accepted_rows(context, &table, &key, request.ranges, &request.turns)?;
     let added = context.read_table(added).map_err(planning)?;
     match &request.present {
         Some(present) if !request.leaving.is_empty() => {

@@ -1,22 +1,28 @@
 //! Scratch files and the present table as one stream of events.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, Int8Array, Int64Array, RecordBatch, new_null_array};
+use datafusion::arrow::compute::SortOptions;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::catalog::streaming::StreamingTable;
+use datafusion::common::{ScalarValue, SplitPoint};
 use datafusion::error::DataFusionError;
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::SortExpr;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{LexOrdering, Partitioning, PhysicalSortExpr, RangePartitioning};
 use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::streaming::PartitionStream;
 use datafusion::prelude::{SessionContext, ident};
 
 use super::{Turn, planning};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ingest::conform::{SOURCE_FILE, SOURCE_ROW};
+use crate::ingest::key_order::{KeyRange, Ordered, OrderedBatch, cuts};
 use crate::ingest::scratch::ScratchFile;
 
 /// Column of an event: the turn of its export.
@@ -65,53 +71,153 @@ pub(super) fn event_schema(table: &SchemaRef) -> SchemaRef {
 }
 
 /// The accepted rows of some exports, in the order of the turns. Where all of them together stand in the order of the key, the
-/// table says so.
+/// table says so, and has at most `ranges` partitions, each a range of keys.
 pub(super) fn accepted_rows(
     context: &SessionContext,
     table: &SchemaRef,
     key: &[&str],
+    ranges: usize,
     turns: &[Turn],
 ) -> Result<Arc<dyn TableProvider>> {
-    let parts = turns.iter().map(|turn| Part {
-        file: Arc::clone(&turn.export.accepted),
-        event: None,
-    });
+    let parts = turns
+        .iter()
+        .map(|turn| Part::whole(&turn.export.accepted, None));
     let mut parts: Vec<Part> = parts.collect();
     parts.retain(|part| part.file.rows() > 0);
-    if key.is_empty() || !are_in_key_order(&parts) {
-        return stream(context, table, parts);
+    match in_key_order(&parts).filter(|_| !key.is_empty()) {
+        None => stream(context, table, parts),
+        Some(batches) => Ok(Arc::new(in_ranges(
+            table,
+            key,
+            &[],
+            &parts,
+            &batches,
+            ranges,
+        )?)),
     }
-    let order = key.iter().map(|column| ascending(column)).collect();
-    Ok(Arc::new(one_stream(table, parts)?.with_sort_order(order)))
 }
 
-/// Whether the rows of these files stand in the order of their keys, one file after the other.
-fn are_in_key_order(parts: &[Part]) -> bool {
-    let ranges: Option<Vec<_>> = parts.iter().map(|part| part.file.key_range()).collect();
-    ranges.is_some_and(|ranges| ranges.windows(2).all(|pair| pair[0].goes_before(pair[1])))
+/// All batches of these files, if the rows stand in the order of their keys, one file after the other.
+fn in_key_order(parts: &[Part]) -> Option<Vec<OrderedBatch>> {
+    let files: Option<Vec<_>> = parts.iter().map(|part| part.file.ordered()).collect();
+    let mut batches = Vec::new();
+    let mut before: Option<&KeyRange> = None;
+    for Ordered {
+        range,
+        batches: own,
+    } in files?
+    {
+        let first = batches.len();
+        batches.extend_from_slice(own);
+        if let Some(before) = before {
+            if !before.goes_before(range) {
+                return None;
+            }
+            batches[first].begins_key = before.ends_before(range);
+        }
+        before = Some(range);
+    }
+    Some(batches)
 }
 
 fn ascending(column: &str) -> SortExpr {
     ident(column).sort(true, true)
 }
 
-/// The events of one export, if its rows stand in the order of the key; the table says so.
+/// The events of one export, if its rows stand in the order of the key; the table says so, and has at most `ranges` partitions,
+/// each a range of keys.
 pub(super) fn ordered_events(
     table: &SchemaRef,
     key: &[&str],
+    ranges: usize,
     (number, turn): (i64, &Turn),
 ) -> Result<Option<Arc<dyn TableProvider>>> {
-    let part = Part {
-        file: Arc::clone(&turn.export.accepted),
-        event: Some((number, Kind::Accepted)),
-    };
-    if key.is_empty() || !are_in_key_order(std::slice::from_ref(&part)) {
+    let parts = [Part::whole(
+        &turn.export.accepted,
+        Some((number, Kind::Accepted)),
+    )];
+    let Some(batches) = in_key_order(&parts).filter(|_| !key.is_empty()) else {
         return Ok(None);
-    }
+    };
     let position = [TURN, SOURCE_FILE, SOURCE_ROW];
-    let order = key.iter().chain(&position).map(|column| ascending(column));
-    let events = one_stream(&event_schema(table), vec![part])?;
-    Ok(Some(Arc::new(events.with_sort_order(order.collect()))))
+    let schema = event_schema(table);
+    let events = in_ranges(&schema, key, &position, &parts, &batches, ranges)?;
+    Ok(Some(Arc::new(events)))
+}
+
+/// A table that reads files whose rows stand in the order of their keys: at most `ranges` partitions of about as many rows, none
+/// of which has a key of another. `batches`: those of all files; `then`: columns that order the rows of a key.
+fn in_ranges(
+    schema: &SchemaRef,
+    key: &[&str],
+    then: &[&str],
+    parts: &[Part],
+    batches: &[OrderedBatch],
+    ranges: usize,
+) -> Result<StreamingTable> {
+    let order = key.iter().chain(then).map(|column| ascending(column));
+    let order = order.collect();
+    let starts = cuts(batches, ranges.max(1));
+    let ends = starts[1..].iter().copied().chain([batches.len()]);
+    let runs: Vec<Vec<Part>> = starts
+        .iter()
+        .zip(ends)
+        .map(|(start, end)| run(parts, *start..end))
+        .collect();
+    let first_keys = runs[1..].iter().map(|run| first_key(run, key));
+    let first_keys: Vec<SplitPoint> = first_keys.collect::<Result<_>>()?;
+    let streams = runs.into_iter().map(|parts| {
+        let schema = Arc::clone(schema);
+        Arc::new(ScratchStream { schema, parts }) as Arc<dyn PartitionStream>
+    });
+    let table = StreamingTable::try_new(Arc::clone(schema), streams.collect());
+    let table = table.map_err(planning)?.with_sort_order(order);
+    if first_keys.is_empty() {
+        return Ok(table);
+    }
+    let by_key = key.iter().map(|column| {
+        let column = Column::new_with_schema(column, schema)?;
+        Ok(PhysicalSortExpr::new(
+            Arc::new(column),
+            SortOptions::default(),
+        ))
+    });
+    let by_key: Vec<_> = by_key.collect::<Result<_, _>>().map_err(planning)?;
+    let by_key = LexOrdering::new(by_key)
+        .ok_or_else(|| Error::internal("rows are in the order of no key"))?;
+    let partitioning = RangePartitioning::new(by_key, first_keys);
+    Ok(table.with_output_partitioning(Partitioning::Range(partitioning)))
+}
+
+/// Of all batches of the files, one after the other, these.
+fn run(parts: &[Part], batches: Range<usize>) -> Vec<Part> {
+    let (mut run, mut first) = (Vec::new(), 0);
+    for part in parts {
+        let count = part.batches.len();
+        let start = batches.start.clamp(first, first + count) - first;
+        let end = batches.end.clamp(first, first + count) - first;
+        if start < end {
+            run.push(Part {
+                batches: start..end,
+                ..part.clone()
+            });
+        }
+        first += count;
+    }
+    run
+}
+
+/// The key of the first row.
+fn first_key(run: &[Part], key: &[&str]) -> Result<SplitPoint> {
+    let lost = || Error::internal("a range of keys has no rows");
+    let part = run.first().ok_or_else(lost)?;
+    let mut batches = part.file.batches_in(part.batches.clone())?;
+    let batch = batches.next().ok_or_else(lost)??;
+    let values = key.iter().map(|column| {
+        let column = batch.column_by_name(column).ok_or_else(lost)?;
+        ScalarValue::try_from_array(column, 0).map_err(planning)
+    });
+    Ok(SplitPoint::new(values.collect::<Result<_>>()?))
 }
 
 /// The events of some exports, numbered by turn.
@@ -123,15 +229,11 @@ pub(super) fn exported_events(
 ) -> Result<Arc<dyn TableProvider>> {
     let mut parts = Vec::new();
     for (number, turn) in turns {
-        parts.push(Part {
-            file: Arc::clone(&turn.export.accepted),
-            event: Some((*number, Kind::Accepted)),
-        });
+        let event = |kind| Some((*number, kind));
+        parts.push(Part::whole(&turn.export.accepted, event(Kind::Accepted)));
         if with_rejected_keys {
-            parts.push(Part {
-                file: Arc::clone(&turn.export.rejected_keys),
-                event: Some((*number, Kind::RejectedKey)),
-            });
+            let keys = &turn.export.rejected_keys;
+            parts.push(Part::whole(keys, event(Kind::RejectedKey)));
         }
     }
     stream(context, &event_schema(table), parts)
@@ -165,15 +267,6 @@ fn stream(
     Ok(Arc::new(table))
 }
 
-/// A table that reads the files one after the other.
-fn one_stream(schema: &SchemaRef, parts: Vec<Part>) -> Result<StreamingTable> {
-    let stream = ScratchStream {
-        schema: Arc::clone(schema),
-        parts,
-    };
-    StreamingTable::try_new(Arc::clone(schema), vec![Arc::new(stream)]).map_err(planning)
-}
-
 /// Scratch files as a table: their rows, one file after the other.
 ///
 /// # Errors
@@ -182,17 +275,19 @@ pub(crate) fn scratch_table(
     schema: SchemaRef,
     files: Vec<Arc<ScratchFile>>,
 ) -> Result<Arc<dyn TableProvider>> {
-    let parts = files
-        .into_iter()
-        .map(|file| Part { file, event: None })
-        .collect();
-    Ok(Arc::new(one_stream(&schema, parts)?))
+    let stream = ScratchStream {
+        schema: Arc::clone(&schema),
+        parts: files.iter().map(|file| Part::whole(file, None)).collect(),
+    };
+    let table = StreamingTable::try_new(schema, vec![Arc::new(stream)]);
+    Ok(Arc::new(table.map_err(planning)?))
 }
 
-/// One scratch file, perhaps as events.
+/// Some batches of a scratch file, perhaps as events.
 #[derive(Clone, Debug)]
 struct Part {
     file: Arc<ScratchFile>,
+    batches: Range<usize>,
     event: Option<(i64, Kind)>,
 }
 
@@ -215,7 +310,10 @@ impl PartitionStream for ScratchStream {
         let schema = Arc::clone(&self.schema);
         builder.spawn_blocking(move || {
             for part in parts {
-                let batches = part.file.batches().map_err(external)?;
+                let batches = part
+                    .file
+                    .batches_in(part.batches.clone())
+                    .map_err(external)?;
                 for batch in batches {
                     let batch = batch
                         .map_err(external)
@@ -233,6 +331,14 @@ impl PartitionStream for ScratchStream {
 }
 
 impl Part {
+    fn whole(file: &Arc<ScratchFile>, event: Option<(i64, Kind)>) -> Self {
+        Self {
+            batches: 0..file.count(),
+            file: Arc::clone(file),
+            event,
+        }
+    }
+
     /// The batch with the columns of the stream: null where the file has none, turn and kind where it is an event.
     fn fit(&self, batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, DataFusionError> {
         let rows = batch.num_rows();

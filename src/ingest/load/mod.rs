@@ -59,6 +59,8 @@ pub(crate) struct LoadRequest<'a> {
     pub(crate) leaving: BTreeMap<String, u64>,
     /// `replace`: exports that change nothing, since they have too few records and a good one came after them.
     pub(crate) passed_over: BTreeSet<String>,
+    /// Ranges of keys into which rows are cut that come in the order of their keys: a property of the table, never of the machine.
+    pub(crate) ranges: usize,
 }
 
 /// A load as a query that has not run yet.

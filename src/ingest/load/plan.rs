@@ -86,7 +86,7 @@ where
     };
     // before the first load there is no row that a rejected record could keep
     let ordered = match (&request.present, folding.turns.as_slice()) {
-        (None, [turn]) => ordered_events(&table, &keys, *turn)?,
+        (None, [turn]) => ordered_events(&table, &keys, request.ranges, *turn)?,
         _ => None,
     };
     let is_ordered = ordered.is_some();

@@ -1,36 +1,26 @@
 //! Counts rows whose key is that of the row before them, across the borders of batches and files.
 
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{ArrayRef, RecordBatch};
+use datafusion::arrow::compute::{concat, partition};
+use datafusion::arrow::datatypes::Schema;
 use datafusion::arrow::error::ArrowError;
-use datafusion::arrow::row::{OwnedRow, RowConverter, SortField};
 
 /// Keeps the last key from batch to batch. The rows must be sorted by key.
 #[derive(Debug)]
 pub(super) struct DuplicateCounter {
     /// Positions of the key's columns.
     columns: Vec<usize>,
-    converter: RowConverter,
-    last: Option<OwnedRow>,
+    /// One row.
+    last: Option<Vec<ArrayRef>>,
 }
 
 impl DuplicateCounter {
     /// # Errors
-    /// Where a key column's type has no order.
-    pub(super) fn new(
-        schema: &datafusion::arrow::datatypes::Schema,
-        key: &[String],
-    ) -> Result<Self, ArrowError> {
-        let columns = key
-            .iter()
-            .map(|name| schema.index_of(name))
-            .collect::<Result<Vec<_>, _>>()?;
-        let fields = columns
-            .iter()
-            .map(|i| SortField::new(schema.field(*i).data_type().clone()))
-            .collect();
+    /// Where the key names a column that is none.
+    pub(super) fn new(schema: &Schema, key: &[String]) -> Result<Self, ArrowError> {
+        let columns = key.iter().map(|name| schema.index_of(name));
         Ok(Self {
-            columns,
-            converter: RowConverter::new(fields)?,
+            columns: columns.collect::<Result<_, _>>()?,
             last: None,
         })
     }
@@ -40,22 +30,26 @@ impl DuplicateCounter {
         let Some(last) = batch.num_rows().checked_sub(1) else {
             return Ok(0);
         };
-        let key: Vec<_> = self
-            .columns
-            .iter()
-            .map(|i| batch.column(*i).clone())
-            .collect();
-        let rows = self.converter.convert_columns(&key)?;
-        let border = self
-            .last
-            .as_ref()
-            .is_some_and(|before| before.row() == rows.row(0));
-        let within = (0..last)
-            .filter(|i| rows.row(*i) == rows.row(*i + 1))
-            .count();
-        self.last = Some(rows.row(last).owned());
-        Ok(within as u64 + u64::from(border))
+        let key = self.columns.iter().map(|at| batch.column(*at).clone());
+        let key: Vec<ArrayRef> = key.collect();
+        let row = |at: usize| key.iter().map(move |column| column.slice(at, 1));
+        let at_border = match &self.last {
+            Some(before) => {
+                let pairs = before.iter().zip(row(0));
+                let border = pairs.map(|(before, first)| concat(&[before, &first]));
+                repeats(&border.collect::<Result<Vec<_>, _>>()?)?
+            }
+            None => 0,
+        };
+        self.last = Some(row(last).collect());
+        Ok(at_border + repeats(&key)?)
     }
+}
+
+/// How many rows have the key of the row before them.
+fn repeats(key: &[ArrayRef]) -> Result<u64, ArrowError> {
+    let rows = key.first().map_or(0, |column| column.len());
+    Ok((rows - partition(key)?.len()) as u64)
 }
 
 #[cfg(test)]

@@ -3,19 +3,23 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::execution::memory_pool::MemoryReservation;
+use futures::future::BoxFuture;
 use object_store::ObjectStore;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::async_writer::AsyncFileWriter;
 use parquet::arrow::{ArrowSchemaConverter, AsyncArrowWriter};
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use tokio::io::AsyncWriteExt;
 
-use super::dictionary::dictionaries;
+use super::encoding::{LeafEncoding, encodings};
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
 use crate::store::failed_within;
@@ -47,10 +51,15 @@ fn writer_options(
         .with_coerce_types(true)
         .convert(first_rows.schema_ref())
         .map_err(internal)?;
-    let dictionaries = dictionaries(first_rows).map_err(|error| internal(error.into()))?;
-    for (leaf, has_dictionary) in leaves.columns().iter().zip(dictionaries) {
+    let encodings = encodings(first_rows).map_err(|error| internal(error.into()))?;
+    for (leaf, encoding) in leaves.columns().iter().zip(encodings) {
         let path = leaf.path();
+        let has_dictionary = encoding == LeafEncoding::Dictionary;
         properties = properties.set_column_dictionary_enabled(path.clone(), has_dictionary);
+        if encoding == LeafEncoding::Differences {
+            let differences = Encoding::DELTA_BINARY_PACKED;
+            properties = properties.set_column_encoding(path.clone(), differences);
+        }
         if path
             .parts()
             .first()
@@ -66,12 +75,25 @@ fn writer_options(
         .with_skip_arrow_metadata(true))
 }
 
+/// Takes row groups as they are, where a plain writer would copy them.
+struct Upload(BufWriter);
+
+impl AsyncFileWriter for Upload {
+    fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<(), ParquetError>> {
+        Box::pin(async { self.0.put(bytes).await.map_err(ParquetError::from) })
+    }
+
+    fn complete(&mut self) -> BoxFuture<'_, Result<(), ParquetError>> {
+        Box::pin(async { self.0.shutdown().await.map_err(ParquetError::from) })
+    }
+}
+
 /// A file that is being written. Dropped before [`OpenFile::finish`], it leaves nothing behind.
 pub(super) struct OpenFile {
     /// Whole path in the store, for messages.
     path: Path,
     /// `None` once finished or given up.
-    writer: Option<AsyncArrowWriter<BufWriter>>,
+    writer: Option<AsyncArrowWriter<Upload>>,
     reservation: MemoryReservation,
 }
 
@@ -90,7 +112,7 @@ impl OpenFile {
         let upload = BufWriter::with_capacity(Arc::clone(store), path.clone(), UPLOAD_PART)
             .with_max_concurrency(2);
         let writer =
-            AsyncArrowWriter::try_new_with_options(upload, first_rows.schema(), options)
+            AsyncArrowWriter::try_new_with_options(Upload(upload), first_rows.schema(), options)
                 .map_err(|error| Error::internal("a data file cannot be begun").caused_by(error))?;
         Ok(Self {
             path,
@@ -106,7 +128,7 @@ impl OpenFile {
         };
         let result = async {
             writer.write(batch).await?;
-            let held = |writer: &AsyncArrowWriter<BufWriter>| {
+            let held = |writer: &AsyncArrowWriter<Upload>| {
                 writer.memory_size() + writer.bytes_written().min(UPLOAD_PART)
             };
             if self.reservation.try_resize(held(writer)).is_err() {
@@ -161,9 +183,9 @@ impl Drop for OpenFile {
     }
 }
 
-async fn abort(writer: AsyncArrowWriter<BufWriter>) {
+async fn abort(writer: AsyncArrowWriter<Upload>) {
     // what cannot be aborted is an unfinished upload, which the store's own rules expire
-    let _ = writer.into_inner().abort().await;
+    let _ = writer.into_inner().0.abort().await;
 }
 
 fn failure(error: ParquetError, path: &Path) -> Error {

@@ -30,7 +30,7 @@ pub(super) fn arrange(
         return Ok(plan);
     };
     let key = bucket_columns(spec);
-    let plan = if buckets > 1 && !key.is_empty() {
+    let plan = if buckets > 1 && !key.is_empty() && !is_in_ranges(&plan, &key) {
         let hash = Partitioning::Hash(columns(&key, &plan.schema())?, buckets);
         Arc::new(RepartitionExec::try_new(plan, hash).map_err(failure)?)
     } else {
@@ -87,6 +87,23 @@ fn check(spec: &WriteSpec) -> Result<()> {
 fn can_partition(data_type: &DataType) -> bool {
     use DataType::{Boolean, Date32, Int32, Int64, Utf8};
     matches!(data_type, Utf8 | Boolean | Int32 | Int64 | Date32)
+}
+
+/// Whether the plan's partitions are ranges of the key: then they are the buckets.
+fn is_in_ranges(plan: &Arc<dyn ExecutionPlan>, key: &[String]) -> bool {
+    let Partitioning::Range(ranges) = plan.output_partitioning() else {
+        return false;
+    };
+    let ordering = ranges.ordering();
+    let name = |by: &PhysicalSortExpr| {
+        let column = by.expr.downcast_ref::<Column>();
+        column.map(|column| column.name().to_string())
+    };
+    ordering.len() == key.len()
+        && ordering
+            .iter()
+            .zip(key)
+            .all(|(by, column)| name(by).as_ref() == Some(column))
 }
 
 /// Columns by name, in contract order and published types. A value that does not fit fails the step: nothing is

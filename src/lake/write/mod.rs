@@ -5,15 +5,16 @@
 //!
 //! ```text
 //! plan ─▶ cast to contract ─▶ hash to buckets ─▶ sort ─▶ WriteExec ─▶ a row for each file
-//!                             (one bucket: sort each part, then merge)
+//!                             (one bucket: sort each part, then merge;
+//!                              a plan whose partitions are ranges of the key: these are the buckets)
 //! ```
 //!
 //! Equal rows give equal files whatever the number of threads: buckets are made by key, rows within a bucket stand in
 //! total order, batches are cut anew before encoding. (Where memory runs out, row groups end early: other bytes, the
 //! same rows.)
 
-mod dictionary;
 mod duplicates;
+mod encoding;
 mod file;
 mod layout;
 mod node;
@@ -29,11 +30,10 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::DataFusionError;
-use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::TaskContext;
 use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_plan::{ExecutionPlan, execute_stream_partitioned};
+use datafusion::physical_expr::{Partitioning, PhysicalExpr};
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use futures::TryStreamExt;
 use tokio::task::JoinSet;
 
@@ -53,7 +53,8 @@ use crate::release::LiveFile;
 /// How rows are laid into files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Layout {
-    /// For published tables: this many buckets by hash of the key, each sorted by partition columns, key, then all else.
+    /// For published tables: this many buckets by hash of the key, or those of a plan that has the rows in ranges of the key; each
+    /// sorted by partition columns, key, then all else.
     Sorted {
         /// At least 1; a property of the table, never of the machine.
         buckets: usize,
@@ -123,21 +124,39 @@ pub(crate) async fn write_table(
 ) -> Result<Written> {
     let spec = Arc::new(spec.clone());
     let input = layout::arrange(plan, &spec)?;
+    // partitions that share an exchange must all be read at once; ranges share nothing, and each that is open costs memory
+    let at_once = match input.output_partitioning() {
+        Partitioning::Range(_) => context.session_config().target_partitions().max(1),
+        _ => usize::MAX,
+    };
     let node: Arc<dyn ExecutionPlan> = Arc::new(WriteExec::try_new(input, Arc::clone(&spec))?);
     let pool = Arc::clone(context.memory_pool());
-    let streams = execute_stream_partitioned(Arc::clone(&node), context).map_err(failure)?;
-    let rows = watched(&node, &pool, drain(streams)).await?;
+    let rows = watched(&node, &pool, drain(&node, &context, at_once)).await?;
     merge(rows, &spec)
 }
 
-/// One task a partition; dropping the set, as an error or a cancelled build does, stops them all.
-async fn drain(streams: Vec<SendableRecordBatchStream>) -> Result<Vec<FileRow>> {
+/// One task a partition, so many at once; dropping the set, as an error or a cancelled build does, stops them all.
+async fn drain(
+    node: &Arc<dyn ExecutionPlan>,
+    context: &Arc<TaskContext>,
+    at_once: usize,
+) -> Result<Vec<FileRow>> {
+    let count = node.output_partitioning().partition_count();
+    let mut streams = (0..count).map(|partition| {
+        let stream = node.execute(partition, Arc::clone(context));
+        stream.map_err(failure)
+    });
     let mut tasks = JoinSet::new();
-    for stream in streams {
+    // none begins before all of them share the memory
+    let first: Vec<_> = streams.by_ref().take(at_once).collect::<Result<_>>()?;
+    for stream in first {
         tasks.spawn(stream.try_collect::<Vec<_>>());
     }
     let mut rows = Vec::new();
     while let Some(task) = tasks.join_next().await {
+        if let Some(stream) = streams.next() {
+            tasks.spawn(stream?.try_collect::<Vec<_>>());
+        }
         let batches = task
             .map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))
             .and_then(|batches| batches)

@@ -4,12 +4,12 @@
 //! then to order the few rows that share one by all else.
 
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use datafusion::arrow::compute::{
-    SortColumn, SortOptions, concat_batches, lexsort_to_indices, partition, take_record_batch,
+    Partitions, SortColumn, SortOptions, concat, concat_batches, lexsort_to_indices, partition,
+    take_record_batch,
 };
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -152,11 +152,8 @@ impl Ordering {
             self.open = vec![batch];
             return Ok(complete);
         }
-        let first = self
-            .runs(&batch)?
-            .into_iter()
-            .next()
-            .map_or(0, |run| run.end);
+        let runs = self.runs(&batch)?.ranges();
+        let first = runs.first().map_or(0, |run| run.end);
         self.memory.try_grow(batch.get_array_memory_size())?;
         self.open.push(batch.slice(0, first));
         if first == batch.num_rows() {
@@ -186,7 +183,7 @@ impl Ordering {
             return Ok(rows);
         }
         let mut indices = Vec::with_capacity(rows.num_rows());
-        for run in runs {
+        for run in runs.ranges() {
             let start = run.start as u32;
             if run.len() == 1 {
                 indices.push(start);
@@ -207,13 +204,13 @@ impl Ordering {
     }
 
     /// Runs of equal keys, in order.
-    fn runs(&self, rows: &RecordBatch) -> Result<Vec<Range<usize>>, ArrowError> {
+    fn runs(&self, rows: &RecordBatch) -> Result<Partitions, ArrowError> {
         let keys: Vec<ArrayRef> = self
             .key
             .iter()
             .map(|at| Arc::clone(rows.column(*at)))
             .collect();
-        Ok(partition(&keys)?.ranges())
+        partition(&keys)
     }
 
     /// Whether the batch begins with the key that ends what is held.
@@ -221,9 +218,12 @@ impl Ordering {
         let Some(before) = self.open.last() else {
             return Ok(false);
         };
-        let border = [before.slice(before.num_rows() - 1, 1), batch.slice(0, 1)];
-        let border = concat_batches(&batch.schema(), &border)?;
-        Ok(self.runs(&border)?.len() == 1)
+        let border = self.key.iter().map(|at| {
+            let last = before.column(*at).slice(before.num_rows() - 1, 1);
+            concat(&[&last, &batch.column(*at).slice(0, 1)])
+        });
+        let border = border.collect::<Result<Vec<_>, _>>()?;
+        Ok(partition(&border)?.len() == 1)
     }
 }
 

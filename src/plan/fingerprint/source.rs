@@ -187,6 +187,10 @@ pub(super) fn read_part(source: &Source) -> String {
     if let Some(member) = &source.member {
         fields.push(format!("member {}", member.text));
     }
+    // an archive that was an export is not one beside its files
+    if source.reads_archives() {
+        fields.push("files of archives".to_string());
+    }
     hash(&fields.iter().map(String::as_str).collect::<Vec<_>>())
 }
 

@@ -48,7 +48,8 @@ section! {
     RawSource {
         /// The table that it fills, such as `bronze.crm_customers`.
         table: Spanned<TableName>,
-        /// Paths below `raw`: `*` and `**` match, `{column}` and `{column:%Y%m%d}` capture; the captured time is the order.
+        /// Paths below `raw`: `*` and `**` match, `{column}` and `{column:%Y%m%d}` capture; the captured time is the order. What
+        /// stands behind `.zip!` are files of an archive, each an export: `dump_*.zip!orders*.csv`.
         files: AtLeastOne<Spanned<PathPattern>>,
         /// Of ZIP archives of several files, the one to read: its path in the archive, `*` and `**` match. Several sources may read
         /// one archive.

@@ -74,6 +74,7 @@ pub(super) fn resolve(
         let drift = check.drift(raw.drift, &read);
         let load = check.load(raw.load, &read, raw.table.span);
         let unreadable = check.unreadable(raw.unreadable, load);
+        check.files_of_archives(&raw.files.0, raw.member.as_ref(), &read);
         let member = raw.member.and_then(|member| check.member(member));
         let freshness = check.freshness(raw.freshness);
         let ready = check.ready(raw.ready, &read);
@@ -355,6 +356,38 @@ impl Check<'_> {
             self.found.push(blame(self.file, span, mistake.help(help)));
         }
         load
+    }
+
+    /// `dump_*.zip!orders*.csv`: each such file is an export, and no other thing says which are.
+    fn files_of_archives(
+        &mut self,
+        files: &[Spanned<PathPattern>],
+        member: Option<&Spanned<PathPattern>>,
+        read: &Read,
+    ) {
+        let Some(first) = files.iter().find(|pattern| pattern.value.archive.is_some()) else {
+            return;
+        };
+        let mut refuse = |span, message, help| {
+            let mistake = Mistake::new(167, message).help(help);
+            self.found.push(blame(self.file, span, mistake));
+        };
+        if let Some(member) = member {
+            let message = "`member` beside `files` that name files of archives";
+            refuse(
+                member.span,
+                message,
+                "keep one: behind `!` stands which files are exports",
+            );
+        }
+        if matches!(read, Read::Delta(_)) {
+            let message = "a Delta table within an archive";
+            refuse(
+                first.span,
+                message,
+                "name the folder that holds `_delta_log`",
+            );
+        }
     }
 
     fn member(&mut self, raw: Spanned<PathPattern>) -> Option<PathPattern> {

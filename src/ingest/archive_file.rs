@@ -1,0 +1,317 @@
+//! A file of a ZIP archive as an export of its own: `dump_20260301.zip!data/orders.csv`.
+//!
+//!   list of contents ─▶ which files there are, and how large: `run` takes them for exports
+//!   bytes of one, fetched where they lie ─unpacked, checked▶ as those of any export
+//!
+//! Of an archive no more is fetched than what is asked for. A file that was loaded and that the archive no longer has is an
+//! export without a record: whoever delivered the archive anew said so.
+
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::runtime::Handle;
+
+use super::archive::held;
+use super::export::{Attempt, Export, Limits, Task, is_unreadable};
+use super::export_store::ExportStore;
+use super::format::unreadable;
+use super::hash::hash;
+use super::input::{HashedBytes, bounded, is_damage};
+use super::look::Look;
+use super::parts;
+use super::zip::Archive;
+use crate::diagnostic::Code;
+use crate::error::{Error, Result};
+use crate::project::{Contract, Source};
+use crate::store::{ObjectInfo, Store};
+
+/// Bytes fetched at once.
+const PART: u64 = 4 << 20;
+
+/// A file of an archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ArchiveFile {
+    /// Its path in the archive.
+    pub(crate) name: String,
+    /// Bytes, unpacked.
+    pub(crate) size: u64,
+}
+
+/// The files of an archive, by name.
+///
+/// # Errors
+/// `Input` K0402 where it is no archive, or a damaged one.
+pub(super) async fn files(raw: &ExportStore, archive: &str, size: u64) -> Result<Vec<ArchiveFile>> {
+    let path = archive.to_string();
+    opened(raw, archive, size, move |archive| {
+        let archive = archive.map_err(|error| unreadable(error, &path))?;
+        let files = archive.files().into_iter().map(|name| ArchiveFile {
+            size: archive.sizes(name).map_or(0, |(unpacked, _)| unpacked),
+            name: name.to_string(),
+        });
+        Ok(files.collect())
+    })
+    .await
+}
+
+/// Decodes a file of an archive. `scratch` is a folder for the files of this one export; it is created.
+///
+/// # Errors
+/// As of any export that is read.
+pub(super) async fn read_file(
+    raw: &ExportStore,
+    export: &Export,
+    source: &Arc<Source>,
+    contract: &Arc<Contract>,
+    limits: Limits,
+    scratch: &Path,
+) -> Result<Attempt> {
+    let (archive, name) = place(export)?;
+    let before = head(raw, archive, export).await?;
+    let task = Task::new(
+        export,
+        source,
+        contract,
+        limits,
+        scratch,
+        before.modified_at,
+    );
+    let (wanted, location) = (name.to_string(), export.location.clone());
+    let attempt = opened(raw, archive, before.size, move |archive| {
+        // it could be listed
+        let archive = archive.map_err(|error| match is_damage(&error) {
+            true => parts::changed(&location),
+            false => unreadable(error, location.as_ref()),
+        })?;
+        let Some((size, packed)) = archive.sizes(&wanted) else {
+            return task.run_unpacked(io::empty(), nothing());
+        };
+        let told = (size, hash_told(&archive, &wanted));
+        match archive.read(&wanted) {
+            Ok(None) => task.run_unpacked(io::empty(), nothing()),
+            Ok(Some(unpacked)) => task.run_unpacked(bounded(Box::new(unpacked), packed), told),
+            Err(error) => task.run_unpacked(Failing(Some(error)), told),
+        }
+    });
+    let attempt = attempt.await?;
+    let after = head(raw, archive, export).await?;
+    match (before.size, before.modified_at, before.tag)
+        == (after.size, after.modified_at, after.tag)
+    {
+        true => Ok(attempt),
+        false => Err(parts::changed(&export.location)),
+    }
+}
+
+/// What came of an archive of which no file is an export: it is damaged, or none is meant.
+///
+/// # Errors
+/// `Unavailable` where storage fails; `Input` K0404 where it has changed.
+pub(super) async fn read_none(
+    raw: &ExportStore,
+    export: &Export,
+    source: &Arc<Source>,
+    contract: &Arc<Contract>,
+    limits: Limits,
+    scratch: &Path,
+) -> Result<Attempt> {
+    let found = head(raw, &export.path, export).await?;
+    let error = match files(raw, &export.path, found.size).await {
+        Err(error) if is_unreadable(&error) => error,
+        Err(error) => return Err(error),
+        Ok(files)
+            if files
+                .iter()
+                .any(|file| is_export(source, &export.path, file)) =>
+        {
+            return Err(parts::changed(&export.location));
+        }
+        Ok(files) => none_meant(&files, &export.path),
+    };
+    let hash = hash(&raw.store.object_store(), &export.location, found.size).await?;
+    let task = Task::new(export, source, contract, limits, scratch, found.modified_at);
+    task.attempt(Err(error), (found.size, hash), None)
+}
+
+/// The names of its columns; `None` for one that cannot be read: whoever reads it says why.
+///
+/// # Errors
+/// `Unavailable` where storage fails.
+pub(super) async fn look_at_file(
+    raw: &ExportStore,
+    export: &Export,
+    source: &Arc<Source>,
+    contract: &Arc<Contract>,
+    scratch: &Path,
+) -> Result<Option<Vec<String>>> {
+    let (archive, name) = place(export)?;
+    let found = head(raw, archive, export).await?;
+    let look = Look::new(export, source, contract, scratch);
+    let wanted = name.to_string();
+    opened(raw, archive, found.size, move |archive| {
+        let unpacked = archive.and_then(|archive| archive.read(&wanted));
+        match unpacked {
+            // what is wrong with its content is no business of who only looks, as elsewhere
+            Ok(Some(unpacked)) => Ok(look.names(unpacked).unwrap_or_default()),
+            Ok(None) => Ok(None),
+            Err(error) if is_damage(&error) => Ok(None),
+            Err(error) => Err(unreadable(error, &wanted)),
+        }
+    })
+    .await
+}
+
+/// The hash by which the content of a file of an archive is told: of its bytes, else of what the list of contents says.
+///
+/// # Errors
+/// Where the archive is gone, or storage fails.
+pub(super) async fn hash_of_file(raw: &ExportStore, archive: &str, name: &str) -> Result<String> {
+    let found = raw.store.head(archive).await?;
+    let found = found.ok_or_else(|| {
+        Error::input("the export is gone")
+            .code(Code(404))
+            .at(archive)
+    })?;
+    let (path, wanted) = (archive.to_string(), name.to_string());
+    opened(raw, archive, found.size, move |archive| {
+        let archive = archive.map_err(|error| unreadable(error, &path))?;
+        let Some((_, packed)) = archive.sizes(&wanted) else {
+            return Ok(nothing().1);
+        };
+        let whole = match archive.read(&wanted) {
+            Ok(None) => return Ok(nothing().1),
+            Ok(Some(unpacked)) => HashedBytes::new(bounded(Box::new(unpacked), packed)).finish(),
+            Err(error) if is_damage(&error) => Ok(None),
+            Err(error) => Err(error),
+        };
+        let whole = whole.map_err(|error| unreadable(error, &path))?;
+        Ok(whole.map_or_else(|| hash_told(&archive, &wanted), |(_, hash)| hash))
+    })
+    .await
+}
+
+/// Whether a file of an archive is an export of a source.
+fn is_export(source: &Source, archive: &str, file: &ArchiveFile) -> bool {
+    let path = format!("{archive}!{}", file.name);
+    let mut patterns = source.patterns.iter();
+    patterns.any(|pattern| pattern.archive.is_some() && pattern.matches(&path).is_some())
+}
+
+/// The archive and the name in it of an export.
+fn place(export: &Export) -> Result<(&str, &str)> {
+    crate::project::in_archive(&export.path)
+        .ok_or_else(|| Error::internal("an export is no file of an archive").at(&export.path))
+}
+
+async fn head(raw: &ExportStore, archive: &str, export: &Export) -> Result<ObjectInfo> {
+    let found = raw.store.head(archive).await?;
+    found.ok_or_else(|| parts::gone(&export.location))
+}
+
+/// Works on an archive, off the threads that drive futures; `size`: its bytes.
+async fn opened<T: Send + 'static>(
+    raw: &ExportStore,
+    archive: &str,
+    size: u64,
+    work: impl FnOnce(io::Result<Archive>) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let object = Object {
+        store: raw.store.clone(),
+        path: archive.to_string(),
+        size,
+        runtime: Handle::current(),
+        at: 0,
+        start: 0,
+        fetched: Bytes::new(),
+    };
+    let worker = tokio::task::spawn_blocking(move || {
+        work(Archive::over(move || Ok(Box::new(object.clone()))))
+    });
+    worker.await.map_err(|error| {
+        Error::internal("a decoder broke down")
+            .at(archive)
+            .caused_by(error)
+    })?
+}
+
+/// Size and hash of an export without a byte.
+fn nothing() -> (u64, String) {
+    (0, blake3::hash(&[]).to_hex().to_string())
+}
+
+fn hash_told(archive: &Archive, name: &str) -> String {
+    let told = archive.told_of(name).unwrap_or_default();
+    blake3::hash(told.as_bytes()).to_hex().to_string()
+}
+
+fn none_meant(files: &[ArchiveFile], archive: &str) -> Error {
+    let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
+    Error::input(format!(
+        "no file of the archive is one that `files` of the source names: {}",
+        held(&names)
+    ))
+    .code(Code(354))
+    .at(archive)
+    .help("correct `files`, or ask its sender to deliver it again")
+}
+
+/// An object of the store as a file: its bytes are fetched where they are wanted.
+#[derive(Clone)]
+struct Object {
+    store: Store,
+    path: String,
+    size: u64,
+    runtime: Handle,
+    at: u64,
+    /// Where what was fetched last begins.
+    start: u64,
+    fetched: Bytes,
+}
+
+impl Read for Object {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.at >= self.size || out.is_empty() {
+            return Ok(0);
+        }
+        let end = self.start + self.fetched.len() as u64;
+        if !(self.start..end).contains(&self.at) {
+            let range = self.at..self.size.min(self.at.saturating_add(PART));
+            let fetched = self.store.get_range(&self.path, range);
+            let fetched = self.runtime.block_on(fetched).map_err(io::Error::other)?;
+            self.fetched = fetched.unwrap_or_default();
+            self.start = self.at;
+        }
+        let from = usize::try_from(self.at - self.start).unwrap_or(usize::MAX);
+        let rest = self.fetched.get(from..).unwrap_or_default();
+        if rest.is_empty() {
+            return Err(io::Error::other("the archive changed while it was read"));
+        }
+        let length = rest.len().min(out.len());
+        out[..length].copy_from_slice(&rest[..length]);
+        self.at += length as u64;
+        Ok(length)
+    }
+}
+
+impl Seek for Object {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => self.size.checked_add_signed(by),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+        };
+        self.at = at.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        Ok(self.at)
+    }
+}
+
+/// A file that cannot even be begun.
+struct Failing(Option<io::Error>);
+
+impl Read for Failing {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
+    }
+}
