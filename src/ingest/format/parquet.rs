@@ -91,11 +91,9 @@ pub(super) fn open(file: File) -> Result<ParquetRecordBatchReaderBuilder<File>, 
     let fields: Vec<FieldRef> = schema.fields().iter().map(viewed).collect();
     let schema = Schema::new_with_metadata(fields, schema.metadata().clone());
     let options = ArrowReaderOptions::new().with_schema(Arc::new(schema));
+    let viewed = ArrowReaderMetadata::try_new(Arc::clone(plain.metadata()), options);
     // a type that the reader makes no views of takes more memory, and is otherwise the same
-    let metadata = match ArrowReaderMetadata::try_new(Arc::clone(plain.metadata()), options) {
-        Ok(viewed) => viewed,
-        Err(_) => plain,
-    };
+    let metadata = viewed.unwrap_or(plain);
     Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(
         file, metadata,
     ))
