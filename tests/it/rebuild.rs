@@ -296,14 +296,14 @@ type Losses = dyn Fn(&Sandbox) -> Vec<String>;
 
 #[test]
 fn whatever_a_decided_release_and_the_one_before_have_lost_every_error_says_what_to_type_next() {
-    let of_night = |company: &Sandbox, night: usize, table: &str| -> String {
+    fn of_night(company: &Sandbox, night: usize, table: &str) -> String {
         let folder = company.path("lake").join(table);
         let files = fs::read_dir(folder).unwrap();
         let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
         let mut names: Vec<String> = names.filter(|name| name.ends_with(".parquet")).collect();
         names.sort();
         format!("{table}/{}", names[night - 1])
-    };
+    }
     let losses: [(&str, &Losses); 4] = [
         // the ledger of both: what is left of its log is moved away
         (
