@@ -16,6 +16,7 @@ WORKDIR /kilde
 
 # Dependencies alone, over an empty program: this layer stays until Cargo.lock changes, and it is nearly all of the time.
 COPY Cargo.toml Cargo.lock ./
+COPY .cargo .cargo
 RUN mkdir -p src tests/it \
     && touch src/lib.rs tests/it/main.rs \
     && echo 'fn main() {}' > src/main.rs \

@@ -17,6 +17,7 @@ pub(crate) use row_changes::{
     DifferentRow, RowChange, RowChanges, RowQuestion, without_common_files,
 };
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::diagnostic::Code;
@@ -24,7 +25,7 @@ use crate::engine::{Engine, FunctionRegistry};
 use crate::error::{Error, Result};
 use crate::lake::DeltaLog;
 use crate::name::{ReleaseNumber, TableName};
-use crate::release::{Lake, Release, TableEntry, TableState, restore_or_rebuild};
+use crate::release::{Lake, Release, TableEntry, TableState, restore_or_rebuild_by};
 
 /// The tables of a lake, for reading.
 #[derive(Clone, Debug)]
@@ -33,6 +34,25 @@ pub struct Catalog {
     log: Arc<DeltaLog>,
     engine: Arc<Engine>,
     functions: Arc<FunctionRegistry>,
+    asked: Asked,
+}
+
+/// What whoever reads has asked for, so that no advice forgets it.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    /// As it is typed, such as `kilde build --rebuild gold.sales`.
+    pub(crate) command: String,
+    /// Lost tables that are made anew: nobody need be told of them.
+    pub(crate) anew: BTreeSet<TableName>,
+}
+
+impl Default for Asked {
+    fn default() -> Self {
+        Self {
+            command: "kilde build".to_string(),
+            anew: BTreeSet::new(),
+        }
+    }
 }
 
 impl Catalog {
@@ -48,7 +68,15 @@ impl Catalog {
             log,
             engine,
             functions,
+            asked: Asked::default(),
         }
+    }
+
+    /// The same, for whoever has asked for that.
+    #[must_use]
+    pub(crate) fn asked_for(mut self, asked: Asked) -> Self {
+        self.asked = asked;
+        self
     }
 
     /// The lake underneath.
@@ -115,7 +143,18 @@ impl Catalog {
             Some(now) if now.version > entry.version => error.help(
                 "restore the table's folder from a copy of the lake; `kilde doctor` tells whether newer releases need it too, and what to type",
             ),
-            _ => error.help(restore_or_rebuild(&[name])),
+            _ => {
+                // who is told of one table alone comes back for the next
+                let mut lost = BTreeSet::from([name.clone()]);
+                if let Some(newest) = &newest
+                    && let Ok(all) = self.lake.lost_tables(newest).await
+                {
+                    lost.extend(all);
+                }
+                let lost = lost.difference(&self.asked.anew);
+                let lost: Vec<&TableName> = lost.collect();
+                error.help(restore_or_rebuild_by(&self.asked.command, &lost))
+            }
         }
     }
 }

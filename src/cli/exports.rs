@@ -185,6 +185,11 @@ pub(super) async fn decide(request: &DecisionRequest, options: &Options) -> Resu
     if !options.quiet {
         style::told(&told(request, &decided));
     }
+    if let Some(lost) = &decided.lost {
+        style::warning(&format!(
+            "{lost}; this one stands in the missing place now, and builds go on: decide once more what else was said"
+        ));
+    }
     Ok(ExitCode::SUCCESS)
 }
 

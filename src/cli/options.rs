@@ -256,7 +256,7 @@ impl Options {
 
     /// Sends log lines to stderr: warnings by default, what `KILDE_LOG` says otherwise.
     pub(super) fn start_logging(&self) -> Result<()> {
-        let wanted = std::env::var("KILDE_LOG").unwrap_or_else(|_| "error".to_string());
+        let wanted = std::env::var("KILDE_LOG").unwrap_or_else(|_| LOGGED.to_string());
         let filter = tracing_subscriber::EnvFilter::try_new(&wanted).map_err(|error| {
             Error::config(format!("KILDE_LOG `{wanted}` is not a log filter")).caused_by(error)
         })?;
@@ -270,6 +270,10 @@ impl Options {
         Ok(())
     }
 }
+
+/// What is logged unless somebody asks for more. What the Delta kernel finds wrong with a table comes back as an error, and is told
+/// as one.
+const LOGGED: &str = "error,buoyant_kernel=off,delta_kernel=off";
 
 /// `--as-of` in the project's zone: a date means its midnight; a time with an offset is itself.
 pub(super) fn as_of(

@@ -129,10 +129,20 @@ fn pairs(forecast: &MatchForecast) -> String {
 }
 
 fn head(observed: &Observed, plan: &crate::plan::Plan) -> String {
-    let next = observed
-        .release
-        .as_ref()
-        .map_or(1, |release| release.number.0 + 1);
+    let newest = observed.release.as_ref().map(|release| release.number);
+    if let Some(decided) = observed.decided {
+        let since = match newest {
+            Some(newest) => {
+                format!("what is new since release {newest}, some of which it may hold")
+            }
+            None => "what lies there, some of which it may hold".to_string(),
+        };
+        return format!(
+            "{}: release {decided}, which readers do not see yet; the next build finishes it first. This is {since}:\n",
+            styled(DOUBT, "decided"),
+        );
+    }
+    let next = newest.map_or(1, |newest| newest.0 + 1);
     if let Some(release) = observed
         .release
         .as_ref()

@@ -4,7 +4,8 @@
 //! 2. A component of three records or more is taken apart again and built up pair of groups by pair of groups, the pair with
 //!    the highest mean weight first, until no mean reaches the threshold: average linkage over *all* pairs of the
 //!    component, those that no rule made scored too. One strong edge between two people cannot join them if everything
-//!    else about them disagrees.
+//!    else about them disagrees. A record that knows nothing but an address speaks against nobody who has another; of two
+//!    people who have it, it is neither.
 //! 3. Groups of which people decided that a record of one and a record of the other are one become one, whatever the
 //!    evidence says of the others; unless a verdict says of any two between them that they are two. So a decision joins
 //!    whole groups, or does nothing: it never takes a record from its own.
@@ -22,6 +23,8 @@ const LOUDEST: f64 = 24.0;
 /// Groups join while their mean weight is at most so many bits below the threshold: of two records that a third joins,
 /// one may say too little for a verdict of their own.
 const SLACK: f64 = 2.0;
+/// Two claims are as good as each other while one is at most so many bits the better.
+const EVEN: f64 = 1.0;
 
 /// The cluster of every row: the lowest row in it.
 pub(crate) fn cluster(
@@ -133,10 +136,31 @@ struct Linkage {
     /// Empty where the group became part of an earlier one.
     groups: Vec<Vec<u32>>,
     alive: BTreeSet<usize>,
-    /// Sums and numbers of weights between groups, the earlier group first; pairs that say nothing are in neither.
-    sums: BTreeMap<(usize, usize), (f64, u32)>,
+    /// What the pairs between two groups say, the earlier group first; pairs that say nothing are in none.
+    sums: BTreeMap<(usize, usize), Between>,
     /// Groups of which people decided that they are one, likewise.
     decided: BTreeSet<(usize, usize)>,
+}
+
+/// The pairs between two groups.
+#[derive(Clone, Copy, Debug, Default)]
+struct Between {
+    /// Of their weights.
+    sum: f64,
+    pairs: u32,
+    /// Those that agree on an e-mail, a phone or an address, and of which nothing else can be compared.
+    by_contact: u32,
+}
+
+impl Between {
+    fn mean(self) -> f64 {
+        self.sum / f64::from(self.pairs.max(1))
+    }
+
+    /// Whether nothing ties the two but a way to reach somebody.
+    fn is_by_contact(self) -> bool {
+        self.by_contact == self.pairs
+    }
 }
 
 impl Linkage {
@@ -162,9 +186,19 @@ impl Linkage {
                     let known = known.get(&(*one, *other)).copied();
                     known.or_else(|| scorer.weight(*one, *other, likeness))
                 };
-                if let Some(weight) = weight {
-                    sums.insert((at, place), (loudness(weight), 1));
+                let Some(weight) = weight else { continue };
+                let is_by_contact =
+                    weight.abs() < CERTAIN && scorer.is_of_one_contact(*one, *other);
+                // that a record without a name has another address speaks against nobody
+                if is_by_contact && weight < 0.0 {
+                    continue;
                 }
+                let between = Between {
+                    sum: loudness(weight),
+                    pairs: 1,
+                    by_contact: u32::from(is_by_contact),
+                };
+                sums.insert((at, place), between);
             }
         }
         Self {
@@ -179,8 +213,8 @@ impl Linkage {
     fn join_alike(&mut self, from: f64, joined: &mut dyn FnMut(Join<'_>)) {
         loop {
             let mut best: Option<(f64, (usize, usize))> = None;
-            for (pair, (sum, count)) in &self.sums {
-                let mean = sum / f64::from(*count);
+            for (pair, between) in &self.sums {
+                let mean = between.mean();
                 if best.is_none_or(|(highest, _)| mean > highest) {
                     best = Some((mean, *pair));
                 }
@@ -188,8 +222,39 @@ impl Linkage {
             let Some((mean, pair)) = best.filter(|(mean, _)| *mean >= from) else {
                 break;
             };
-            self.join(pair, mean, joined);
+            match self.claimed_twice(pair, mean, from) {
+                // an address that two people have names neither of them
+                Some(group) => self.sums.retain(|(one, other), between| {
+                    !between.is_by_contact() || (*one != group && *other != group)
+                }),
+                None => self.join(pair, mean, joined),
+            }
         }
+    }
+
+    /// Of two groups that only an address or number ties, the one that a third group, which is another person, has as good a
+    /// claim to.
+    fn claimed_twice(&self, pair: (usize, usize), mean: f64, from: f64) -> Option<usize> {
+        if !self.sums.get(&pair)?.is_by_contact() {
+            return None;
+        }
+        let key = |a: usize, b: usize| (a.min(b), a.max(b));
+        let (one, other) = pair;
+        [(one, other), (other, one)]
+            .into_iter()
+            .find_map(|(claimed, by)| {
+                let mut thirds = self
+                    .alive
+                    .iter()
+                    .filter(|third| **third != one && **third != other);
+                let is_rival = |third: &&usize| {
+                    let claim = self.sums.get(&key(claimed, **third));
+                    let between = self.sums.get(&key(by, **third));
+                    claim.is_some_and(|claim| claim.is_by_contact() && claim.mean() >= mean - EVEN)
+                        && between.is_some_and(|between| between.mean() < from)
+                };
+                thirds.find(is_rival).map(|_| claimed)
+            })
     }
 
     /// Joins groups as people decided, those that are most alike first; no two that a verdict keeps apart.
@@ -197,10 +262,10 @@ impl Linkage {
         loop {
             let mut best: Option<(f64, (usize, usize))> = None;
             for pair in &self.decided {
-                let (sum, count) = self.sums.get(pair).copied().unwrap_or((0.0, 1));
-                let mean = sum / f64::from(count);
+                let between = self.sums.get(pair).copied().unwrap_or_default();
+                let mean = between.mean();
                 // one verdict outweighs every sum of the other kind
-                let is_allowed = sum > NEVER / 2.0;
+                let is_allowed = between.sum > NEVER / 2.0;
                 if is_allowed && best.is_none_or(|(highest, _)| mean > highest) {
                     best = Some((mean, *pair));
                 }
@@ -224,10 +289,11 @@ impl Linkage {
         self.decided.remove(&(into, from));
         for third in self.alive.iter().filter(|third| **third != into) {
             let key = |group: usize| (group.min(*third), group.max(*third));
-            if let Some((sum, count)) = self.sums.remove(&key(from)) {
+            if let Some(more) = self.sums.remove(&key(from)) {
                 let joined = self.sums.entry(key(into)).or_default();
-                joined.0 += sum;
-                joined.1 += count;
+                joined.sum += more.sum;
+                joined.pairs += more.pairs;
+                joined.by_contact += more.by_contact;
             }
             if self.decided.remove(&key(from)) {
                 self.decided.insert(key(into));

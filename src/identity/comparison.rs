@@ -53,9 +53,10 @@ impl Compared {
     }
 }
 
-/// A column, and where it stands in a row.
+/// The texts of a column, and where it stands in a row.
 #[derive(Clone, Debug)]
 pub(super) struct Placed {
+    /// Without rows: those are in the rows of all columns.
     pub(super) column: Dictionary,
     pub(super) place: usize,
 }
@@ -64,7 +65,7 @@ impl Placed {
     pub(super) fn new(column: Dictionary, columns: &mut Columns) -> Self {
         Self {
             place: columns.place(&column),
-            column,
+            column: column.without_rows(),
         }
     }
 
@@ -93,6 +94,9 @@ impl Placed {
 
 /// Levels that a pair may have, as bits: bit 0 says that nothing can be compared.
 pub(super) type Levels = u16;
+
+/// Nothing can be compared.
+pub(super) const SAYS_NOTHING: Levels = 1;
 
 /// These levels and no other.
 const fn any_of<const N: usize>(levels: [u8; N]) -> Levels {

@@ -191,7 +191,7 @@ impl NumberedTexts {
 
 /// A column while its rows come.
 #[derive(Debug, Default)]
-struct Encoding {
+pub(crate) struct Encoding {
     codes: Vec<u32>,
     texts: NumberedTexts,
 }
@@ -199,7 +199,7 @@ struct Encoding {
 impl Encoding {
     /// Adds rows. Where a text stands in memory nobody knows before: the places of some are asked for all together, so that
     /// no text waits for the one before it.
-    fn push_all<T: AsRef<str>>(&mut self, rows: impl Iterator<Item = Option<T>>) {
+    pub(crate) fn push_all<T: AsRef<str>>(&mut self, rows: impl Iterator<Item = Option<T>>) {
         const TOGETHER: usize = 64;
         let mut rows = rows.peekable();
         let mut next: Vec<(u64, Option<T>)> = Vec::with_capacity(TOGETHER);
@@ -220,8 +220,12 @@ impl Encoding {
         }
     }
 
-    fn finish(mut self) -> Dictionary {
-        self.codes.shrink_to_fit();
+    /// The column with its rows in another order, where one is given.
+    pub(crate) fn finish(mut self, order: Option<&[u32]>) -> Dictionary {
+        match order {
+            Some(order) => self.codes = order.iter().map(|row| self.codes[*row as usize]).collect(),
+            None => self.codes.shrink_to_fit(),
+        }
         self.texts.texts.shrink_to_fit();
         Dictionary {
             codes: Arc::new(self.codes),
@@ -235,7 +239,16 @@ impl Dictionary {
     pub(crate) fn encode<'a>(rows: impl Iterator<Item = Option<&'a str>>) -> Self {
         let mut encoding = Encoding::default();
         encoding.push_all(rows);
-        encoding.finish()
+        encoding.finish(None)
+    }
+
+    /// With other rows behind its own.
+    pub(crate) fn with_more<'a>(&self, rows: impl Iterator<Item = Option<&'a str>>) -> Self {
+        let mut encoding = Encoding::default();
+        encoding.push_all((0..self.len() as u32).map(|code| self.text(code)));
+        encoding.codes = self.codes.to_vec();
+        encoding.push_all(rows);
+        encoding.finish(None)
     }
 
     /// The same rows under another reading of their texts; `None` makes a text missing. Each text is read once.
@@ -243,7 +256,7 @@ impl Dictionary {
         let mut of_texts = Encoding::default();
         let codes = 0..self.len() as u32;
         of_texts.push_all(codes.map(|code| self.text(code).and_then(&read)));
-        let of_texts = of_texts.finish();
+        let of_texts = of_texts.finish(None);
         let codes = self.codes.iter();
         let codes = codes.map(|code| of_texts.codes.get(*code as usize).copied());
         of_texts.with_rows(codes.map(|code| code.unwrap_or(MISSING)).collect())
@@ -274,7 +287,11 @@ impl Dictionary {
     /// Some of its rows as a column of their own.
     pub(super) fn of_rows(&self, rows: &[u32]) -> Self {
         let codes = rows.iter().map(|row| self.codes[*row as usize]);
-        Self::encode(codes.map(|code| self.text(code)))
+        match &*self.texts {
+            Texts::Written(_) => Self::encode(codes.map(|code| self.text(code))),
+            // there are no texts that could be numbered anew
+            Texts::Marked(_) => self.with_rows(codes.collect()),
+        }
     }
 
     /// The same texts under the numbers of other rows.
@@ -343,7 +360,7 @@ impl Dictionary {
     }
 
     /// The text of a row; `None` where it is missing.
-    pub(super) fn text_of(&self, row: usize) -> Option<&str> {
+    pub(crate) fn text_of(&self, row: usize) -> Option<&str> {
         self.text(self.codes[row])
     }
 
@@ -364,15 +381,9 @@ impl Dictionary {
         (0..self.len() as u32).map(|code| self.mark(code)).collect()
     }
 
-    /// Rows of each text.
-    pub(super) fn counts(&self) -> Vec<u32> {
-        let mut counts = vec![0; self.len()];
-        for code in self.codes.iter() {
-            if let Some(count) = counts.get_mut(*code as usize) {
-                *count += 1;
-            }
-        }
-        counts
+    /// The same texts without rows, where those stand elsewhere.
+    pub(super) fn without_rows(&self) -> Self {
+        self.with_rows(Vec::new())
     }
 }
 
@@ -402,8 +413,15 @@ mod tests {
         assert_eq!(*column.codes, [0, MISSING, 1, 0]);
         assert_eq!(column.text(0), Some("b"));
         assert_eq!(column.text(MISSING), None);
-        assert_eq!(column.counts(), [2, 1]);
         assert_eq!(column.mark(1), encode(&[Some("a")]).mark(0));
+    }
+
+    #[test]
+    fn rows_that_come_later_have_the_numbers_of_those_before() {
+        let column = encode(&[Some("b"), None, Some("a")]);
+        let more = column.with_more([Some("c"), Some("b"), None].into_iter());
+        assert_eq!(*more.codes, [0, MISSING, 1, 2, 0, MISSING]);
+        assert_eq!(more.text_of(3), Some("c"));
     }
 
     #[test]
@@ -418,6 +436,10 @@ mod tests {
     fn a_pair_is_missing_where_either_text_is() {
         let one = encode(&[Some("a"), Some("a"), Some("b"), None]);
         let two = encode(&[Some("x"), Some("x"), None, Some("x")]);
-        assert_eq!(*one.pair(&two).codes, [0, 0, MISSING, MISSING]);
+        let pair = one.pair(&two);
+        assert_eq!(*pair.codes, [0, 0, MISSING, MISSING]);
+        let some = pair.of_rows(&[1, 3]);
+        assert_eq!(*some.codes, [0, MISSING]);
+        assert_eq!(some.mark(0), pair.mark(0));
     }
 }

@@ -37,7 +37,7 @@ mod value;
 mod tests;
 
 pub(crate) use bridge::bridges;
-pub(crate) use dictionary::Dictionary;
+pub(crate) use dictionary::{Dictionary, Encoding};
 pub(crate) use evaluate::{
     Drawn, Estimate, Rates, by_threshold, judge, judge_group, pairs_of_people, precision,
     probability, recall,

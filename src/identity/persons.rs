@@ -1,7 +1,7 @@
 //! What the columns of a person say, brought into the forms in which they are compared, and the comparisons made of them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::canonical;
 use super::comparison::{Compared, Comparison, Digits, Emails, Names, Placed, Texts};
@@ -44,13 +44,21 @@ impl Persons {
         known: Option<&SharedValues>,
         threads: usize,
     ) -> Self {
-        let readings: Vec<(Reading, &Dictionary)> = readings(&columns);
-        let read = parallel::map(threads, &readings, |(reading, column)| {
-            column.map(reading.form)
+        let (readings, columns) = readings(columns);
+        // each column goes when it was read: all of them in both forms would be there at once
+        let columns: Vec<Mutex<Option<Dictionary>>> =
+            columns.into_iter().map(Some).map(Mutex::new).collect();
+        let numbered: Vec<(&Reading, &Mutex<Option<Dictionary>>)> =
+            readings.iter().zip(&columns).collect();
+        let read = parallel::map(threads, &numbered, |(reading, column)| {
+            let column = column.lock().unwrap_or_else(PoisonError::into_inner).take();
+            column.map(|column| column.map(reading.form))
         });
-        let mut forms: Vec<(Field, Dictionary)> =
-            readings.iter().map(|(r, _)| r.field).zip(read).collect();
-        drop(columns);
+        let fields = readings.iter().map(|reading| reading.field);
+        let read = fields.zip(read);
+        let mut forms: Vec<(Field, Dictionary)> = read
+            .filter_map(|(field, column)| Some((field, column?)))
+            .collect();
         let mut take = |field| {
             let place = forms.iter().position(|(of, _)| *of == field)?;
             Some(forms.swap_remove(place).1)
@@ -310,25 +318,25 @@ pub(super) fn form_of(field: Field) -> Form {
     }
 }
 
-/// The columns with the form that each is brought into; a full name gives what no column of its own does.
-fn readings(columns: &[(Field, Dictionary)]) -> Vec<(Reading, &Dictionary)> {
-    let has = |field| columns.iter().any(|(of, _)| *of == field);
+/// How columns are read, and each column beside; a full name gives what no column of its own does.
+fn readings(columns: Vec<(Field, Dictionary)>) -> (Vec<Reading>, Vec<Dictionary>) {
+    let fields: Vec<Field> = columns.iter().map(|(field, _)| *field).collect();
     let mut readings = Vec::new();
     for (field, column) in columns {
-        if *field == Field::FullName {
+        if field == Field::FullName {
             let parts: [(Field, Form); 2] =
                 [(Field::GivenName, given_of), (Field::FamilyName, family_of)];
             for (field, form) in parts {
-                if !has(field) {
-                    readings.push((Reading { field, form }, column));
+                if !fields.contains(&field) {
+                    readings.push((Reading { field, form }, column.clone()));
                 }
             }
             continue;
         }
-        let (field, form) = (*field, form_of(*field));
+        let form = form_of(field);
         readings.push((Reading { field, form }, column));
     }
-    readings
+    readings.into_iter().unzip()
 }
 
 /// Names whose equal texts have equal numbers in both columns.

@@ -71,6 +71,18 @@ impl Rows {
         std::hint::black_box(lines.fold(0, |all, code| all ^ code));
     }
 
+    /// Rows of each of so many texts of a column.
+    pub(super) fn counts(&self, place: usize, texts: usize) -> Vec<u32> {
+        let mut counts = vec![0; texts];
+        let codes = self.codes.chunks_exact(self.width);
+        for code in codes.filter_map(|row| row.get(place)) {
+            if let Some(count) = counts.get_mut(*code as usize) {
+                *count += 1;
+            }
+        }
+        counts
+    }
+
     pub(super) fn count(&self) -> u32 {
         (self.codes.len() / self.width) as u32
     }

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use super::comparison::Placed;
 use super::dictionary::MISSING;
 use super::hash;
 use super::row::{Row, Rows};
@@ -115,6 +116,11 @@ impl Features {
 
     pub(super) fn row(&self, row: u32) -> &Row {
         self.rows.row(row)
+    }
+
+    /// Rows of each text of a column.
+    pub(super) fn counts(&self, placed: &Placed) -> Vec<u32> {
+        self.rows.counts(placed.place, placed.column.len())
     }
 
     /// Records, those that are gone among them.

@@ -1,11 +1,14 @@
 //! Candidate pairs to weights: what is worth keeping of the evidence.
 
-use super::comparison::{Levels, Likeness, Pattern, Placed, level_of, with_level};
+use super::comparison::{
+    Compared, Levels, Likeness, Pattern, Placed, SAYS_NOTHING, level_of, with_level,
+};
 use super::dictionary::{MISSING, Mark};
 use super::model::{Bits, Evidence, Model};
 use super::population::{Decision, Population, Verdict};
 use super::resolve::{Refusal, Settings, refusal};
 use super::rule::{BlockCount, Blocks, Earlier, Parked, Rule};
+use super::shape::Kind;
 use super::value::{Common, Rarity};
 use crate::parallel;
 
@@ -165,17 +168,16 @@ impl<'a> Scorer<'a> {
                     .common
                     .get(at)
                     .and_then(|levels| levels.get(place));
-                if let (Some(Some(common)), Some(placed)) =
-                    (common, compared.agreed(place as u8 + 1))
-                {
-                    wanted.push((at, place, share, common, placed));
+                let level = place as u8 + 1;
+                if let (Some(Some(common)), Some(placed)) = (common, compared.agreed(level)) {
+                    // other records of the same person
+                    let own = model.same * model.values.records as f64 * share.m;
+                    let rarity = Rarity::new(compared.shape.kind, level, common, share.u, own);
+                    wanted.push((at, place, rarity, common, placed));
                 }
             }
         }
-        let found = parallel::map(threads, &wanted, |(_, _, share, common, placed)| {
-            // other records of the same person
-            let own = model.same * model.values.records as f64 * share.m;
-            let rarity = Rarity::new(common, share.u, own);
+        let found = parallel::map(threads, &wanted, |(_, _, rarity, common, placed)| {
             let bits = |mark: Mark| match common.counts.get(&mark) {
                 Some(count) => rarity.bits(*count),
                 None => rarity.rare(),
@@ -268,6 +270,19 @@ impl<'a> Scorer<'a> {
             Some(Verdict::Different) => Some(NEVER),
             None => self.evidence_of(one, other, likeness),
         }
+    }
+
+    /// Whether nothing can be compared but one way to reach somebody, of which a person has several and a household one: a record
+    /// of a newsletter knows no name. That two such values differ says hardly anything against one person.
+    pub(super) fn is_of_one_contact(&self, one: u32, other: u32) -> bool {
+        let (one, other) = (self.population.row(one), self.population.row(other));
+        let comparisons = self.population.comparisons.iter();
+        let mut told = comparisons.filter(|by| by.by.levels(one, other) != SAYS_NOTHING);
+        let is_contact = |compared: &Compared| {
+            let kind = compared.shape.kind;
+            matches!(kind, Kind::Email | Kind::Phone | Kind::Address)
+        };
+        told.next().is_some_and(is_contact) && told.next().is_none()
     }
 
     /// Whether people decided that two records are one.

@@ -296,6 +296,44 @@ fn a_household_is_not_one_person_and_nothing_depends_on_threads() {
 }
 
 #[test]
+fn a_record_that_knows_an_address_alone_joins_the_one_who_has_it_and_neither_of_two() {
+    let (mut rows, mut truth) = town(1500);
+    // every fifteenth home has one e-mail address
+    for person in (0..1500).step_by(30) {
+        for record in &mut rows[2 * person..2 * person + 4] {
+            record[3] = format!("home{person}@mail.example");
+        }
+    }
+    let subscribers = rows.len();
+    for person in 0..1500 {
+        let mut subscriber = row([""; 6]);
+        subscriber[3] = rows[2 * person][3].clone();
+        let is_second_of_a_home = person % 30 == 1;
+        if !is_second_of_a_home {
+            rows.push(subscriber);
+            truth.push(person as u64);
+        }
+        // one record of a person says nothing of an address
+        if person % 7 == 3 {
+            rows[2 * person + 1][3].clear();
+        }
+    }
+    let resolved = resolve(records(&rows), &settings(), None).unwrap();
+    let (mut joined, mut strange, mut of_homes) = (0, 0, 0);
+    for (at, person) in truth.iter().copied().enumerate().skip(subscribers) {
+        let is_with = |row: u64| resolved.cluster_of[row as usize] == resolved.cluster_of[at];
+        if person % 30 == 0 {
+            of_homes += usize::from((2 * person..2 * person + 4).any(is_with));
+        } else {
+            joined += usize::from(is_with(2 * person) && is_with(2 * person + 1));
+            strange += usize::from((0..3000).any(|row| is_with(row) && row / 2 != person));
+        }
+    }
+    assert!(joined >= 1370, "{joined} of 1,400 are with both records");
+    assert_eq!((strange, of_homes), (0, 0));
+}
+
+#[test]
 fn one_person_of_hundreds_of_records_swallows_nobody() {
     let (mut rows, truth) = town(400);
     for copy in 0..300 {

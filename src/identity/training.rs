@@ -122,8 +122,8 @@ fn untrainable(population: &Population) -> Option<Refusal> {
     }
     let is_unknown = |compared: &&Compared| {
         let values = compared.by.agreed(1).map(|placed| {
-            let there = placed.column.codes.iter().take(population.rows as usize);
-            there.filter(|code| **code != MISSING).take(2).count()
+            let rows = (0..population.rows).map(|row| population.row(row)[placed.place]);
+            rows.filter(|code| *code != MISSING).take(2).count()
         });
         values.is_some_and(|values| values < 2)
     };
@@ -267,7 +267,7 @@ fn levels_of_all(population: &Population, threads: usize) -> Vec<AllPairs> {
             }
             let total: f64 = seen.iter().sum();
             let mut shares: Vec<f64> = seen.iter().map(|n| n / total).collect();
-            if let Some(equal) = chance_of_equal(&comparison.by) {
+            if let Some(equal) = chance_of_equal(population, &comparison.by) {
                 let rest = 1.0 - shares[0];
                 shares[0] = equal;
                 for share in &mut shares[1..] {
@@ -288,8 +288,8 @@ fn pairs_of(rows: u64) -> f64 {
 }
 
 /// Σ n(n−1) / N(N−1) over the values of N records: how often two of them are equal.
-fn chance_of_equal(comparison: &Comparison) -> Option<f64> {
-    let counts = comparison.agreed(1)?.column.counts();
+fn chance_of_equal(population: &Population, comparison: &Comparison) -> Option<f64> {
+    let counts = population.features.counts(comparison.agreed(1)?);
     let records: f64 = counts.iter().map(|n| f64::from(*n)).sum();
     let pairs: f64 = counts
         .iter()

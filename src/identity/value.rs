@@ -10,6 +10,7 @@ use super::comparison::Compared;
 use super::dictionary::{Dictionary, Mark};
 use super::model::Model;
 use super::population::{Field, Population};
+use super::shape::Kind;
 use crate::parallel;
 
 /// Values that more people share than one would, by field: an address as street and postcode. Marks, sorted.
@@ -57,8 +58,9 @@ pub(crate) struct Common {
     pub(crate) counts: BTreeMap<Mark, u32>,
 }
 
-/// No value counts as rarer than this, so that a slip of the keyboard looks unique to nobody.
-const RAREST: f64 = 1e-5;
+/// No word counts as rarer than this: a name with a slip of the keyboard stands nowhere else, and says no more for that. What
+/// was given to one person, an e-mail address or a number, is as rare as it looks.
+const RAREST_WORD: f64 = 1e-5;
 /// People who bear a name that one person alone was seen with: a guess between none and one.
 const UNSEEN: f64 = 0.3;
 /// Times the average that a person may have records before their value counts as shared.
@@ -82,14 +84,18 @@ pub(super) struct Rarity {
 }
 
 impl Rarity {
-    pub(super) fn new(common: &Common, u: f64, own: f64) -> Self {
+    /// `level`: from 1. `own`: other records of the same person that a record has with an equal value.
+    pub(super) fn new(kind: Kind, level: u8, common: &Common, u: f64, own: f64) -> Self {
         let known = (common.known as f64).max(2.0);
         Self {
             known,
             equal: u,
             of_strangers: (u / common.equal_share).min(1.0),
             own,
-            least: RAREST.max(u.min(UNSEEN / known)),
+            least: match (kind, level) {
+                (Kind::Email | Kind::Phone | Kind::NationalId, 1) => u.min(UNSEEN / known),
+                _ => RAREST_WORD.max(u.min(UNSEEN / known)),
+            },
         }
     }
 
@@ -115,10 +121,12 @@ impl Values {
             let levels = model.comparisons.get(*at).map(|c| c.levels.as_slice());
             let levels = levels.unwrap_or_default().iter().zip(1..);
             let common = levels.map(|(share, level)| {
-                let column = &compared.agreed(level)?.column;
-                let counts = column.counts();
+                let placed = compared.agreed(level)?;
+                let column = &placed.column;
+                let counts = population.features.counts(placed);
                 let mut common = Common::of_counts(&counts);
-                let rarity = Rarity::new(&common, share.u, model.same * rows * share.m);
+                let own = model.same * rows * share.m;
+                let rarity = Rarity::new(compared.shape.kind, level, &common, share.u, own);
                 let counts = counts.into_iter().zip(0..);
                 let told = counts.filter(|(count, _)| rarity.bits(*count) > rarity.rare());
                 common.counts = told.map(|(n, code)| (column.mark(code), n)).collect();
@@ -147,6 +155,26 @@ impl Common {
             known,
             equal_share: equal.max(1) as f64 / pairs.max(1.0),
             counts: BTreeMap::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_as_rare_as_it_looks_and_a_word_with_a_slip_is_not() {
+        let common = Common {
+            known: 200_000,
+            equal_share: 1e-5,
+            counts: BTreeMap::new(),
+        };
+        let rare = |kind, level| Rarity::new(kind, level, &common, 1e-7, 1.0).rare();
+        assert!(rare(Kind::Email, 1).abs() < 1e-6);
+        // of another host the user alone agrees, which is a word
+        for (kind, level) in [(Kind::Email, 2), (Kind::FamilyName, 1)] {
+            assert!((rare(kind, level) - 100_f32.log2()).abs() < 1e-3);
         }
     }
 }

@@ -18,6 +18,8 @@ pub struct Observed {
     pub(crate) now: DateTime<Utc>,
     /// The newest release, if there is one.
     pub(crate) release: Option<ObservedRelease>,
+    /// One that is decided and that readers do not see yet: the next command that writes finishes it.
+    pub(crate) decided: Option<ReleaseNumber>,
     /// Exports by the source that they belong to, in the order in which they must be read; also those that the ledger knows
     /// and that lie no longer in `raw`.
     pub(crate) exports: BTreeMap<TableName, Vec<ObservedExport>>,

@@ -32,11 +32,12 @@ pub(crate) struct Decision<T> {
 }
 
 impl Lake {
-    /// Writes a decision down, after all that are there; gives its number, from 1. Durable when this returns.
+    /// Writes a decision down, after all that are there and that number; gives its own, from 1. Where earlier ones are lost, it
+    /// stands in their places too, so that the row is dense again. Durable when this returns.
     ///
     /// # Errors
     /// `Unavailable` where storage stays away: it may exist then; deciding the same again does no harm.
-    pub(crate) async fn decide<T: Serialize>(&self, by: &str, says: &T) -> Result<u64> {
+    pub(crate) async fn decide<T: Serialize>(&self, by: &str, says: &T, after: u64) -> Result<u64> {
         let decision = Decision {
             format: log::FORMAT,
             kilde: env!("CARGO_PKG_VERSION").to_string(),
@@ -46,18 +47,24 @@ impl Lake {
             says,
         };
         let bytes = json::to_bytes(&decision)?;
-        let mut number = self.decision_numbers().await?.last().map_or(1, |n| n + 1);
-        loop {
+        let there = self.decision_numbers().await?;
+        let last = there.last().copied().unwrap_or(0).max(after);
+        let mut number = last + 1;
+        let mut written = loop {
             let path = layout::decision(number);
             match create(&self.store, &path, &bytes).await? {
-                Creation::Ours => {
-                    self.store.barrier(&[path]).await?;
-                    return Ok(number);
-                }
+                Creation::Ours => break vec![path],
                 // somebody else decided at the same moment
                 Creation::Theirs(_) => number += 1,
             }
+        };
+        for gap in (1..=last).filter(|number| !there.contains(number)) {
+            let path = layout::decision(gap);
+            create(&self.store, &path, &bytes).await?;
+            written.push(path);
         }
+        self.store.barrier(&written).await?;
+        Ok(number)
     }
 
     /// Every decision by number, oldest first.
@@ -100,11 +107,11 @@ mod tests {
         let fixture = Fixture::new();
         let claim = fixture.claim().await.unwrap();
         let skip = |what: &str| vec![what.to_string()];
-        assert_eq!(fixture.lake.decide("eva", &skip("a")).await.unwrap(), 1);
+        assert_eq!(fixture.lake.decide("eva", &skip("a"), 0).await.unwrap(), 1);
         let (b, c) = (skip("b"), skip("c"));
         let both = futures::join!(
-            fixture.lake.decide("eva", &b),
-            fixture.lake.decide("ola", &c)
+            fixture.lake.decide("eva", &b, 0),
+            fixture.lake.decide("ola", &c, 0)
         );
         let mut numbers = [both.0.unwrap(), both.1.unwrap()];
         numbers.sort_unstable();
@@ -114,6 +121,21 @@ mod tests {
         let who: Vec<_> = decisions.iter().map(|(_, d)| d.by.as_str()).collect();
         assert_eq!(who.len(), 3);
         assert_eq!((who[0], &decisions[0].1.says), ("eva", &skip("a")));
+    }
+
+    #[tokio::test]
+    async fn the_next_decision_stands_in_the_places_of_lost_ones() {
+        let fixture = Fixture::new();
+        for what in ["a", "b"] {
+            fixture.lake.decide("eva", &what, 0).await.unwrap();
+        }
+        let lost = layout::decision(1);
+        fixture.lake.store().delete(&lost).await.unwrap();
+        assert_eq!(fixture.lake.decide("eva", &"c", 3).await.unwrap(), 4);
+        let decisions = fixture.lake.decisions::<String>().await.unwrap();
+        let said = decisions.iter().map(|(n, d)| (*n, d.says.as_str()));
+        let expected = [(1, "c"), (2, "b"), (3, "c"), (4, "c")];
+        assert_eq!(said.collect::<Vec<_>>(), expected);
     }
 
     #[tokio::test]

@@ -51,7 +51,8 @@ impl Lake {
             };
             let head = self.tables.head(&entry.location, Some(pinned)).await?;
             for version in pinned + 1..=head.unwrap_or(pinned) {
-                let commit = self.tables.commit(&entry.location, version).await?;
+                let commit = self.tables.commit(&entry.location, version).await;
+                let commit = commit.map_err(unpinned)?;
                 let commit = commit.filter(|commit| !is_void(commit));
                 found.extend(commit.map(|commit| (name.clone(), commit)));
             }
@@ -80,8 +81,15 @@ pub(crate) struct Drift {
     pub(crate) head: Option<u64>,
     /// Foreign commits that are not neutral.
     pub(crate) changes: Vec<Commit>,
+    /// The first version that is of a release that was given up, if one is.
+    pub(crate) void_from: Option<u64>,
+}
+
+impl Drift {
     /// Whether something stands there of a release that was given up.
-    pub(crate) has_void: bool,
+    pub(super) fn has_void(&self) -> bool {
+        self.void_from.is_some()
+    }
 }
 
 impl Lake {
@@ -130,7 +138,7 @@ impl Lake {
             let refused = self.refused(table, &entry.location, entry.version, &drift.changes);
             if let Some(error) = refused.await {
                 work.changed.insert(table.clone(), error);
-            } else if drift.has_void {
+            } else if drift.has_void() {
                 work.void.insert(table.clone());
             } else if let Some(head) = head {
                 work.compacted.insert(table.clone(), head);
@@ -181,7 +189,7 @@ impl Lake {
         let mut drift = Drift {
             head,
             changes: Vec::new(),
-            has_void: false,
+            void_from: None,
         };
         let (first, last) = match (pinned, head) {
             (None, None) => return Ok(drift),
@@ -190,17 +198,18 @@ impl Lake {
             _ => return Err(lost_table(table, location)),
         };
         for version in first..=last {
-            let commit = self.tables.commit(location, version).await?;
+            let commit = self.tables.commit(location, version).await;
+            let commit = commit.map_err(unpinned)?;
             match commit.ok_or_else(|| lost_table(table, location))? {
                 commit
                     if commit
                         .release
                         .is_some_and(|release| void.contains(&release)) =>
                 {
-                    drift.has_void = true;
+                    drift.void_from.get_or_insert(version);
                 }
                 // nobody's we know, unless a release that was given up made it
-                _ if pinned.is_none() && !drift.has_void => {
+                _ if pinned.is_none() && !drift.has_void() => {
                     return Err(unknown_table(table, location, last));
                 }
                 commit if commit.release.is_some() => return Err(stray_commit(table, &commit)),
@@ -334,8 +343,18 @@ fn stray_commit(table: &TableName, commit: &Commit) -> Error {
         "version {} of `{table}` says that it belongs to a release which its lake does not know",
         commit.version
     ))
-    .code(Code(714))
-    .help("was the lake's `_kilde` folder replaced by an older copy?")
+    .code(Code(732))
+    .help("was `_kilde` replaced by an older copy, while the tables went on? Restore all of the lake from one copy, `_kilde` and the tables' folders together: the next build reads the exports that came since")
+}
+
+/// What helps where an entry cannot be read that no release pins.
+fn unpinned(error: Error) -> Error {
+    match (error.kind(), error.advice()) {
+        (ErrorKind::Corrupt, None) => error.help(
+            "no release needs this entry, which another tool wrote: restore it from a copy of the lake, or, where nobody wants what it was to say, move it and all later entries out of the log",
+        ),
+        _ => error,
+    }
 }
 
 fn unknown_table(table: &TableName, location: &str, head: u64) -> Error {
@@ -356,14 +375,23 @@ fn lost_table(table: &TableName, location: &str) -> Error {
 
 /// What helps where the folders of tables, or parts of them, are gone.
 pub(crate) fn restore_or_rebuild(tables: &[&TableName]) -> String {
+    restore_or_rebuild_by("kilde build", tables)
+}
+
+/// The same, said to whoever asked for that `command`: what it makes anew already stays asked for.
+pub(crate) fn restore_or_rebuild_by(command: &str, tables: &[&TableName]) -> String {
     let flags: Vec<String> = tables.iter().map(|t| format!("--rebuild {t}")).collect();
     let flags = flags.join(" ");
-    match tables.len() {
-        1 => format!(
-            "restore the table's folder from a copy of the lake, or make the table anew: `kilde build {flags}`"
+    match tables {
+        [_] => format!(
+            "restore the table's folder from a copy of the lake, or make the table anew: `{command} {flags}`"
         ),
-        n => format!(
-            "restore the folders of these {n} tables from a copy of the lake, or make them anew: `kilde build {flags}`"
-        ),
+        _ => {
+            let names: Vec<String> = tables.iter().map(|t| format!("`{t}`")).collect();
+            format!(
+                "restore the folders of {} from a copy of the lake, or make these tables anew: `{command} {flags}`",
+                names.join(", ")
+            )
+        }
     }
 }

@@ -199,6 +199,11 @@ impl Lake {
             return Ok((error, BTreeSet::new()));
         }
         let Some((before, lost)) = self.before(&BTreeSet::new()).await? else {
+            // the first release has none before it that would stand in its place
+            let error = match number.0 {
+                0 | 1 => error,
+                _ => error.help(NO_RECORD_LEFT),
+            };
             return Ok((error, BTreeSet::new()));
         };
         let error = match lost.is_empty() {
@@ -346,6 +351,9 @@ impl Claim {
     }
 }
 
+/// What helps where not one record is left.
+const NO_RECORD_LEFT: &str = "restore `_kilde/releases` from a copy of the lake: no record of any release is left, and nothing else says which version of each table readers see; where there is no copy, name an empty place as `lake` in kilde.yaml: every export that lies in `raw` is read again there";
+
 fn no_record(number: ReleaseNumber) -> Error {
     Error::corrupt(format!("the record of release {number} is missing"))
         .code(Code(714))
@@ -491,6 +499,41 @@ mod tests {
             1
         );
         assert!(fixture.contents(claim.base().unwrap()).await["gold.a"].contains("a1"));
+    }
+
+    /// As a disk leaves it that was full.
+    #[tokio::test]
+    async fn a_record_that_cannot_be_read_is_moved_away_and_given_up() {
+        let fixture = Fixture::new();
+        fixture.build(&[("gold.a", "a1")]).await.unwrap();
+        fixture.build(&[("gold.a", "a2")]).await.unwrap();
+        let record = layout::release(ReleaseNumber(2));
+        fixture.lake.store().put(&record, "".into()).await.unwrap();
+        let text = fixture.claim().await.unwrap_err().render();
+        assert!(text.contains("move it out of the lake"), "{text}");
+        fixture.lake.store().delete(&record).await.unwrap();
+        let claim = given_up(&fixture).await;
+        assert!(fixture.contents(claim.base().unwrap()).await["gold.a"].contains("a1"));
+    }
+
+    /// What would stand in its place is looked at too; and where others compacted it, it is read there.
+    #[tokio::test]
+    async fn a_release_is_not_given_up_for_one_that_cannot_be_read() {
+        let fixture = decided(Boundary::AfterPublishEntry).await;
+        delete(&fixture, is_candidate).await;
+        let of_first = |path: &str| path.starts_with("gold/a/00000000000000000001-");
+        delete(&fixture, of_first).await;
+        let (run, second) = (fixture.run_id(), GiveUp::of(2));
+        let claiming = fixture.lake.claim_giving_up(&run, Some(&second));
+        let text = claiming.await.unwrap_err().render();
+        assert!(text.contains("--give-up 2 --rebuild gold.a`"), "{text}");
+        assert_eq!(fixture.lake.current().await.unwrap().unwrap().number.0, 1);
+        let anew = GiveUp {
+            anew: BTreeSet::from([table("gold.a")]),
+            ..second
+        };
+        let claiming = fixture.lake.claim_giving_up(&run, Some(&anew));
+        assert!(claiming.await.unwrap().base().unwrap().is_given_up());
     }
 
     #[tokio::test]

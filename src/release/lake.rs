@@ -1,6 +1,5 @@
 //! What readers see, and what anyone may ask of a lake without writing to it.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -15,7 +14,7 @@ use super::table_log::TableLog;
 use super::{layout, log, maintain};
 use crate::clock::Clock;
 use crate::diagnostic::Code;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::name::{ClaimNumber, ReleaseNumber, RunId};
 use crate::store::{ObjectInfo, Store};
 
@@ -168,7 +167,15 @@ impl Lake {
         let path = layout::release(number);
         match self.store.get(&path).await? {
             Some(bytes) => {
-                log::read_versioned(&path, &bytes, |release: &Release| release.format).map(Some)
+                let release =
+                    log::read_versioned(&path, &bytes, |release: &Release| release.format);
+                release.map(Some).map_err(|error| match error.kind() {
+                    // one that is missing can be gone on without
+                    ErrorKind::Corrupt => error.help(
+                        "restore it from a copy of the lake; where there is none, move it out of the lake, and `kilde doctor` says what to type",
+                    ),
+                    _ => error,
+                })
             }
             None => Ok(None),
         }
@@ -181,23 +188,36 @@ impl Lake {
         };
         let floor = self.retired_below().await?.0.max(1);
         let older = (floor..current.number.0).rev().take(limit - 1);
-        // older maps may have been deleted
+        // a record that is lost, or cannot be read, hides no other
         let older: Vec<Release> = stream::iter(older)
-            .map(|number| self.find_release(ReleaseNumber(number)))
+            .map(|number| self.readable_record(ReleaseNumber(number)))
             .buffered(AT_ONCE)
-            .try_take_while(|release| std::future::ready(Ok(release.is_some())))
             .try_filter_map(|release| std::future::ready(Ok(release)))
             .try_collect()
             .await?;
         Ok([vec![current], older].concat())
     }
 
-    /// Kept releases whose records are gone, oldest first.
+    /// A record; `None` also where it cannot be read.
+    async fn readable_record(&self, number: ReleaseNumber) -> Result<Option<Release>> {
+        match self.find_release(number).await {
+            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(None),
+            found => found,
+        }
+    }
+
+    /// Kept releases whose records are gone or cannot be read, oldest first.
     pub(crate) async fn lost_records(&self, newest: &Release) -> Result<Vec<ReleaseNumber>> {
         let floor = self.retired_below().await?.0.max(1);
-        let there: BTreeSet<ReleaseNumber> = self.release_numbers().await?.into_iter().collect();
-        let kept = (floor..newest.number.0).map(ReleaseNumber);
-        Ok(kept.filter(|number| !there.contains(number)).collect())
+        stream::iter((floor..newest.number.0).map(ReleaseNumber))
+            .map(|number| async move {
+                let found = self.readable_record(number).await?;
+                Ok(found.is_none().then_some(number))
+            })
+            .buffered(AT_ONCE)
+            .try_filter_map(|lost| std::future::ready(Ok(lost)))
+            .try_collect()
+            .await
     }
 
     /// Why builds have to wait, if that release is the newest and they have to.

@@ -22,7 +22,13 @@ impl Claim {
     pub(crate) async fn rollback(&mut self, request: RollbackRequest) -> Result<Release> {
         let draft = self.draft_rollback(request).await;
         let draft = self.unless_fenced(draft).await?;
-        self.publish(draft).await
+        let published = self.publish(draft).await;
+        published.map_err(|error| match error.number() {
+            Some(Code(710)) => error.help(
+                "restore it from a copy of the lake, or roll back to a release that does not need it: `kilde releases` lists them",
+            ),
+            _ => error,
+        })
     }
 
     async fn draft_rollback(&mut self, request: RollbackRequest) -> Result<Draft> {

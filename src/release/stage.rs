@@ -168,7 +168,7 @@ impl Claim {
                 .lake
                 .drift(name, &known.location, known.version, self.given_up())
                 .await?;
-            if drift.has_void || !drift.changes.is_empty() {
+            if drift.has_void() || !drift.changes.is_empty() {
                 self.take_table_back(name, &known, Some(&known), &mut draft)
                     .await?;
             } else if let Some(entry) = draft.release.tables.get_mut(name) {
@@ -218,7 +218,7 @@ impl Claim {
             .await;
         for ((name, entry), drift) in others.iter().zip(drifts) {
             match drift {
-                Ok(drift) if drift.has_void && drift.changes.is_empty() => {
+                Ok(drift) if drift.has_void() && drift.changes.is_empty() => {
                     self.take_table_back(name, entry, Some(entry), draft)
                         .await?;
                 }
@@ -332,7 +332,7 @@ impl Claim {
         let drift = self
             .unchanged(name, &entry.location, entry.version, &mut draft.drifts)
             .await?;
-        if !drift.has_void {
+        if !drift.has_void() {
             entry.version = drift.head;
             return Ok(());
         }
@@ -668,6 +668,26 @@ impl super::Lake {
             Err(error) if error.kind() == ErrorKind::Corrupt => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// Tables of a release that cannot be read whole, at its version or where others have compacted it since. One after the other:
+    /// it is asked where something is lost already.
+    ///
+    /// # Errors
+    /// Of storage.
+    pub(crate) async fn lost_tables(&self, release: &Release) -> Result<Vec<TableName>> {
+        let mut lost = Vec::new();
+        for (name, entry) in &release.tables {
+            let Some(version) = entry.version.filter(|_| entry.kind == TableKind::Table) else {
+                continue;
+            };
+            match self.readable_at(name, &entry.location, version).await {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Corrupt => lost.push(name.clone()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(lost)
     }
 
     /// Looks whether every table of the newest release is whole, with every file; how many files. Writes nothing.

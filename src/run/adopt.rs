@@ -137,18 +137,23 @@ impl Execution {
         let Drift {
             head,
             changes,
-            has_void,
+            void_from,
         } = changes.await?;
         let (Some(head), Some(first)) = (head, changes.first()) else {
             return Err(nothing_to_answer(&table.to_string()));
         };
-        // the rows below its own are those of a release that counts as nothing, and their exports are read again
-        if has_void {
-            return Err(not_adoptable(
-                table,
-                "wrote upon a release that was given up",
-            ));
-        }
+        let head = match void_from {
+            None => head,
+            // what was given up wrote upon it
+            Some(void) if changes.iter().all(|commit| commit.version < void) => void - 1,
+            // the rows below its own are those of a release that counts as nothing, and their exports are read again
+            Some(_) => {
+                return Err(not_adoptable(
+                    table,
+                    "wrote upon a release that was given up",
+                ));
+            }
+        };
         let redefining = |commit: &&Commit| commit.changes_metadata || commit.changes_protocol;
         if changes.iter().any(|commit| redefining(&commit)) {
             return Err(not_adoptable(table, "changed its columns or properties"));

@@ -13,7 +13,7 @@ use super::report::{
 };
 use super::summary::RunSummary;
 use super::{BuildRequest, Listener, RunEvent, Runner, hold, observe};
-use crate::catalog::Catalog;
+use crate::catalog::{Asked, Catalog};
 use crate::clock::Stopwatch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{RunId, TableName};
@@ -172,10 +172,19 @@ impl Runner {
         course: &mut Course,
     ) -> Result<Option<(Catalog, Observation, Plan)>> {
         observe::refuse_without_raw(&self.project)?;
-        let catalog = self.catalog(request.as_of)?;
+        let catalog = self.catalog(request.as_of)?.asked_for(Asked {
+            command: request.once_more(&[]),
+            anew: request.rebuild.clone(),
+        });
         request
             .refuse_vain_rebuilds(&self.project, &catalog)
             .await?;
+        let answers = !request.adopt.is_empty() || !request.overrule.is_empty();
+        if answers && request.give_up.is_none() {
+            // what is answered may have been answered by what was decided
+            self.finish_unseen(&catalog, &report.run, request.wait, listener)
+                .await?;
+        }
         let anew = request.anew(&self.project);
         let observing = observe::observe_without(self, &catalog, request.as_of, &anew);
         let mut observation = match observing.await {
@@ -189,6 +198,7 @@ impl Runner {
         observation.observed.adopts.clone_from(&request.adopt);
         report.base = observation.release.as_ref().map(BaseRelease::of);
         observation.refuse_without_raw(&self.project)?;
+        observation.refuse_lost_decisions()?;
         if request.give_up.is_none() {
             // what cannot be finished is given up first, for nobody could resume before
             observation.refuse_if_paused()?;
@@ -206,6 +216,11 @@ impl Runner {
             .refuse_vain_answers(&self.project, &catalog, observation.release.as_ref())
             .await?;
         if !has_work(&plan, request, observation.release.as_ref()) {
+            let finishing = self.finish_unseen(&catalog, &report.run, request.wait, listener);
+            if finishing.await? {
+                // it may be a rollback, or say more of the exports than the one before
+                return Box::pin(self.look(request, listener, report, course)).await;
+            }
             report.describe_unchanged(&plan, &observation);
             if let Some(release) = &observation.release {
                 match self.has_stale_files(&catalog, release).await {

@@ -68,6 +68,35 @@ impl Runner {
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
+
+    /// Finishes a release that is decided and that readers do not see yet; whether it is finished now. Where whoever decided it
+    /// is still at work, it is his.
+    ///
+    /// # Errors
+    /// Why it cannot be finished, with the way out of it.
+    pub(super) async fn finish_unseen(
+        &self,
+        catalog: &Catalog,
+        run: &RunId,
+        wait: Duration,
+        listener: &Listener,
+    ) -> Result<bool> {
+        let Some(unfinished) = catalog.lake().unfinished().await? else {
+            return Ok(false);
+        };
+        if let Some(obstacle) = unfinished.obstacle {
+            return Err(obstacle);
+        }
+        match self.claim(catalog, run, (wait, None), listener).await {
+            Ok((claim, _)) => {
+                tell_of_base(&claim, listener);
+                claim.yield_(YieldReason::NothingToDo).await?;
+                Ok(true)
+            }
+            Err(error) if error.number() == Some(BUSY) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// What a run that died could tell nobody, told by the one that finished its release and has no report to say it in.

@@ -29,6 +29,8 @@ pub(crate) struct DecisionRequest {
 /// What was decided.
 #[derive(Clone, Debug)]
 pub(crate) struct Decided {
+    /// Why builds waited until now: earlier decisions are lost, and this one stands in their places too.
+    pub(crate) lost: Option<String>,
     pub(crate) exports: Vec<ExportName>,
     pub(crate) sources: Vec<TableName>,
     /// Exports with the same content as one that no longer counts: they count in its place.
@@ -81,8 +83,11 @@ impl Runner {
             Verb::Skip | Verb::Retract => heirs(&says.exports, &observation),
             Verb::Reload | Verb::Replay | Verb::Undo => Vec::new(),
         };
-        catalog.lake().decide(&request.by, &says).await?;
+        let lost = observation.decisions.lost(&observation.ledger);
+        let number = lost.newest_followed;
+        catalog.lake().decide(&request.by, &says, number).await?;
         Ok(Decided {
+            lost: lost.error().map(|error| error.to_string()),
             exports: says.exports,
             sources: says.sources,
             heirs,

@@ -7,14 +7,16 @@
 //! Decisions are a state, not an order to one build: a build compares them to the ledger of the release it builds on. So a
 //! crash loses none, a build that was under way leaves them to the next, and after a rollback they are followed again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::Catalog;
-use crate::error::Result;
+use crate::diagnostic::{Code, some_of};
+use crate::error::{Error, Result};
+use crate::ingest::Ledger;
 use crate::name::TableName;
 use crate::plan::Replay;
 use crate::release::Decision;
@@ -95,6 +97,43 @@ pub(super) struct Decisions {
     replayed: BTreeMap<TableName, Replay>,
     /// The same for all exports of a source.
     reloads_of_sources: BTreeMap<TableName, u64>,
+    /// The numbers of all of them.
+    numbers: BTreeSet<u64>,
+}
+
+/// Decisions that were taken and are there no more.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LostDecisions {
+    pub(super) numbers: BTreeSet<u64>,
+    /// The newest that the ledger follows.
+    pub(super) newest_followed: u64,
+    /// Exports of which the ledger follows a lost one.
+    exports: BTreeSet<String>,
+}
+
+impl LostDecisions {
+    /// Why no build goes on; `None` where nothing is lost.
+    pub(super) fn error(&self) -> Option<Error> {
+        let numbers: Vec<String> = self.numbers.iter().map(u64::to_string).collect();
+        let about = match self.exports.is_empty() {
+            true => String::new(),
+            false => format!(
+                ": the ledger follows it for {}",
+                some_of(self.exports.iter().map(String::as_str))
+            ),
+        };
+        let first = numbers.first()?;
+        let text = match &numbers[..] {
+            [_] => format!("decision {first} about exports is lost{about}"),
+            _ => format!(
+                "decisions {} about exports are lost{about}",
+                some_of(numbers.iter().map(String::as_str))
+            ),
+        };
+        Some(Error::corrupt(text).code(Code(733)).at("_kilde/decisions").help(
+            "restore `_kilde/decisions` from a copy of the lake; where there is none, decide once more what it said, by `kilde exports`: the next decision stands in its place too",
+        ))
+    }
 }
 
 impl Decisions {
@@ -105,9 +144,26 @@ impl Decisions {
     pub(super) async fn read(catalog: &Catalog) -> Result<Self> {
         let mut decisions = Self::default();
         for (number, decision) in catalog.lake().decisions().await? {
+            decisions.numbers.insert(number);
             decisions.take(number, &decision);
         }
         Ok(decisions)
+    }
+
+    /// What is missing of a dense row that reaches as far as the ledger says.
+    pub(super) fn lost(&self, ledger: &BTreeMap<TableName, Ledger>) -> LostDecisions {
+        let entries = || ledger.values().flat_map(Ledger::entries);
+        let newest_followed = entries().map(|entry| entry.decision).max().unwrap_or(0);
+        let last = self.numbers.last().copied().unwrap_or(0);
+        let numbers: BTreeSet<u64> = (1..=last.max(newest_followed))
+            .filter(|number| !self.numbers.contains(number))
+            .collect();
+        let exports = entries().filter(|entry| numbers.contains(&entry.decision));
+        LostDecisions {
+            newest_followed,
+            exports: exports.map(|entry| entry.path.clone()).collect(),
+            numbers,
+        }
     }
 
     fn take(&mut self, number: u64, decision: &Decision<ExportDecision>) {

@@ -125,9 +125,15 @@ impl Runner {
         observe::refuse_without_raw(&self.project)?;
         let now = self.clock.now();
         let observation = match self.readable_if_exists(now)? {
-            Some(catalog) => observe::observe(self, &catalog, now).await?,
+            Some(catalog) => match observe::observe(self, &catalog, now).await {
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    return unread_finding(catalog.lake(), error).await;
+                }
+                observed => observed?,
+            },
             None => observe::observe_without_lake(self, now).await?,
         };
+        observation.refuse_lost_decisions()?;
         let exports: usize = observation.found.values().map(|found| found.len()).sum();
         let sources = self.project.sources.len();
         let idle = observation.found.values().filter(|found| found.is_empty());
@@ -187,10 +193,17 @@ impl Runner {
             findings.push(Finding::of("files", files_finding(lake, &newest).await));
             findings.push(Finding::of("foreign", foreign_finding(lake, &newest).await));
             findings.push(Finding::of("records", records_finding(lake, &newest).await));
-            findings.push(Finding::of(
-                "upkeep",
-                self.upkeep_finding(lake, &newest).await,
-            ));
+            findings.push(match self.upkeep_finding(lake, &newest).await {
+                // no build needs it
+                Err(error) if error.kind() == ErrorKind::Corrupt => Finding::warn(
+                    "upkeep",
+                    error.brief(),
+                    error
+                        .advice()
+                        .unwrap_or("restore it from a copy of the lake"),
+                ),
+                found => Finding::of("upkeep", found),
+            });
         }
         findings
     }
@@ -365,6 +378,22 @@ fn release_finding(status: &LakeStatus, newest: Option<&Release>) -> Finding {
     }
 }
 
+/// What keeps the newest release from being looked at stops no build where a decided one takes its place.
+async fn unread_finding(lake: &Lake, error: Error) -> Result<Finding> {
+    match lake.unfinished().await? {
+        Some(Unfinished {
+            obstacle: None,
+            number,
+            ..
+        }) => Ok(Finding::warn(
+            "exports",
+            error.brief(),
+            format!("build: release {number} is decided, and does not need it"),
+        )),
+        _ => Err(error),
+    }
+}
+
 /// Whether whoever comes next finishes a decided release, or nobody can.
 async fn unsettled_finding(lake: &Lake, number: ReleaseNumber) -> Result<Finding> {
     match lake.unfinished().await? {
@@ -480,7 +509,7 @@ async fn records_finding(lake: &Lake, newest: &Release) -> Result<Finding> {
     Ok(Finding::warn(
         "records",
         format!(
-            "the records of {} kept releases are gone, the first of release {first}",
+            "the records of {} kept releases are gone or cannot be read, the first of release {first}",
             lost.len()
         ),
         "restore `_kilde/releases` from a copy of the lake: without them these releases cannot be read, nor `kilde maintain` give space back",

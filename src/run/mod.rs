@@ -319,11 +319,14 @@ impl Runner {
     pub(crate) async fn plan(&self, request: &BuildRequest) -> Result<(Observed, Plan)> {
         observe::refuse_without_raw(&self.project)?;
         let catalog = self.readable_if_exists(request.as_of)?;
-        let observation = match &catalog {
+        let mut observation = match &catalog {
             Some(catalog) => observe::observe(self, catalog, request.as_of).await?,
             None => observe::observe_without_lake(self, request.as_of).await?,
         };
         observation.refuse_without_raw(&self.project)?;
+        if let Some(catalog) = &catalog {
+            observation.observed.decided = catalog.lake().status().await?.unsettled;
+        }
         let mut plan = self
             .plan_on(catalog.as_ref(), &observation, request)
             .await?;

@@ -175,6 +175,13 @@ impl Observation {
     }
 
     /// # Errors
+    /// `Corrupt` K0733 where a decision about exports is lost.
+    pub(super) fn refuse_lost_decisions(&self) -> Result<()> {
+        let lost = self.decisions.lost(&self.ledger);
+        lost.error().map_or(Ok(()), Err)
+    }
+
+    /// # Errors
     /// `Config` while a rollback pauses the lake.
     pub(super) fn refuse_if_paused(&self) -> Result<()> {
         self.pause
@@ -306,6 +313,7 @@ async fn look(runner: &Runner, lake: Published, as_of: DateTime<Utc>) -> Result<
             as_of,
             now: runner.clock.now(),
             release: release.map(|release| observed_release(release, is_paused)),
+            decided: None,
             exports: BTreeMap::new(),
             replays: BTreeMap::new(),
             adopts: BTreeSet::new(),

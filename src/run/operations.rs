@@ -214,26 +214,24 @@ impl Runner {
     /// `Conflict` while another run holds the lake.
     pub(crate) async fn resume(&self, wait: Duration, listener: &Listener) -> Result<ResumeReport> {
         let catalog = self.readable(self.clock.now())?;
-        let looking = async {
-            Ok(match catalog.lake().current().await? {
-                Some(release) => catalog.lake().pause(&release).await?.map(|_| release),
-                None => None,
-            })
-        };
-        let Some(release) = self.stop.unless(looking).await? else {
+        // a rollback that died may be decided already
+        let status = self.stop.unless(catalog.lake().status()).await?;
+        if status.pause.is_none() && status.unsettled.is_none() {
             return Ok(ResumeReport {
                 was_paused: false,
                 warning: None,
             });
-        };
+        }
         let operation = Operation::new(self, RunCommand::Resume);
         let (mut claim, _) = self
             .claim(&catalog, &operation.run, (wait, None), listener)
             .await?;
         tell_of_base(&claim, listener);
+        let base = claim.base().cloned();
+        let base = base.ok_or_else(|| Error::internal("what was published is gone"))?;
         let resumed = claim.resume().await;
         give_back(claim, YieldReason::NothingToDo).await;
-        let ended = resumed.as_ref().map(|_| &release);
+        let ended = resumed.as_ref().map(|_| &base);
         let warning = self.conclude_operation(&catalog, &operation, ended).await;
         Ok(ResumeReport {
             was_paused: resumed?,

@@ -4,7 +4,7 @@
 
 use std::process::Stdio;
 
-use crate::emulator::{Emulator, Kind, SECRET};
+use crate::emulator::{BUCKET, Emulator, Kind, SECRET};
 use crate::foreign;
 use crate::history::till;
 use crate::sandbox::{Said, Sandbox};
@@ -100,6 +100,42 @@ fn a_lake_on_s3_needs_few_requests_and_shows_no_secret() {
     let said = String::from_utf8_lossy(&said);
     assert!(said.contains("_kilde/log/"), "requests are told: {said}");
     assert!(!said.contains(SECRET), "a secret is shown");
+}
+
+#[test]
+fn a_release_that_lost_a_file_in_a_store_is_given_up() {
+    let Some(store) = Kind::S3.shared() else {
+        return;
+    };
+    let till = till().moved_to(store);
+    till.kilde(&["build"]).ended(0);
+    sell(&till, 2, 30);
+    let mut build = till.command(&["build"]);
+    build.env("KILDE_FAILPOINT", "after_publish_entry");
+    assert!(!time_limit::output(&mut build).unwrap().status.success());
+    till.fetch();
+    let table = till.path("lake/gold/stores");
+    let files = std::fs::read_dir(&table).unwrap();
+    let names = files.map(|file| file.unwrap().file_name());
+    let newest = names
+        .filter(|name| name.to_string_lossy().ends_with(".parquet"))
+        .max();
+    let cut = tempfile::tempdir().unwrap();
+    std::fs::write(cut.path().join(newest.unwrap()), "").unwrap();
+    let place = till.lake().replace(&format!("s3://{BUCKET}/"), "");
+    store.put(cut.path(), &format!("{place}/gold/stores"));
+    let said = till.kilde(&["build"]).ended(4);
+    for words in ["K0710", "gold/stores", "--give-up 2"] {
+        assert!(said.stderr.contains(words), "{words}: {}", said.stderr);
+    }
+    let said = till.kilde(&["build", "--give-up", "2"]).ended(0);
+    assert!(
+        said.stdout.contains("Release 3 published"),
+        "{}",
+        said.stdout
+    );
+    let amount = till.query("select amount from gold.stores where store = 'Kiruna'");
+    assert_eq!(amount, [["30"]]);
 }
 
 #[test]

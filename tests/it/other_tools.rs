@@ -103,6 +103,24 @@ fn a_table_that_another_tool_compacts_and_vacuums_is_followed() {
     );
 }
 
+/// The compacted files have its rows; nothing else has them any more.
+#[test]
+fn a_decided_release_is_finished_though_another_tool_compacted_and_vacuumed_its_table() {
+    let Some(python) = foreign::python() else {
+        return;
+    };
+    let company = company();
+    deliver(&company, 3);
+    dies(&company, &["build"], "before_release");
+    change(python, &company, "bronze/orders", &["optimize"]);
+    change(python, &company, "bronze/orders", &["vacuum-all"]);
+    company.kilde(&["doctor"]).ended(0);
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(sales(&company), ["6", "90"]);
+    assert_eq!(company.query("select count(*) from bronze.orders"), [["6"]]);
+    assert_sums(&company);
+}
+
 #[test]
 fn what_another_tool_changed_is_told_and_overruled_by_a_person() {
     let Some(python) = foreign::python() else {
@@ -241,6 +259,42 @@ fn a_restore_is_overruled_and_rows_are_adopted_with_what_stands_on_them_though_n
     assert_sums(&company);
 }
 
+/// What it wrote into the log lies upon the rows of the other tool, and counts as nothing.
+#[test]
+fn rows_whose_adoption_was_given_up_are_adopted_after_all() {
+    let Some(python) = foreign::python() else {
+        return;
+    };
+    let company = company();
+    let rows = r#"[{"order_id": 90, "amount": 500}]"#;
+    change(python, &company, "bronze/orders", &["append", rows]);
+    dies(&company, &["adopt", "orders"], "before_release");
+    lose_newest(&company, "gold/sales");
+    let said = company.kilde(&["adopt", "orders"]).ended(4);
+    assert!(said.stderr.contains("--give-up 3"), "{}", said.stderr);
+    // it is given up, and the rows are once more those that nobody adopted
+    let said = company.kilde(&["build", "--give-up", "3"]).ended(4);
+    assert!(said.stderr.contains("K0709"), "{}", said.stderr);
+    assert_eq!(sales(&company), ["4", "60"]);
+    company.kilde(&["adopt", "orders"]).ended(0);
+    assert_eq!(sales(&company), ["5", "560"]);
+    assert_sums(&company);
+}
+
+/// A command that dies there.
+fn dies(company: &Sandbox, arguments: &[&str], boundary: &str) {
+    let mut command = company.command(arguments);
+    command.env("KILDE_FAILPOINT", boundary);
+    assert!(!time_limit::output(&mut command).unwrap().status.success());
+}
+
+fn lose_newest(company: &Sandbox, table: &str) {
+    let files = std::fs::read_dir(company.path("lake").join(table)).unwrap();
+    let files = files.map(|file| file.unwrap().path());
+    let newest = files.filter(|path| path.extension().is_some_and(|is| is == "parquet"));
+    std::fs::remove_file(newest.max().unwrap()).unwrap();
+}
+
 /// The rows that such a release left in the log come again with their exports, and would count twice.
 #[test]
 fn what_another_tool_adds_upon_a_release_that_was_given_up_is_adopted_by_nobody() {
@@ -249,19 +303,10 @@ fn what_another_tool_adds_upon_a_release_that_was_given_up_is_adopted_by_nobody(
     };
     let company = company();
     deliver(&company, 3);
-    let dies = |arguments: &[&str], boundary: &str| {
-        let mut command = company.command(arguments);
-        command.env("KILDE_FAILPOINT", boundary);
-        assert!(!time_limit::output(&mut command).unwrap().status.success());
-    };
-    dies(&["build"], "before_release");
-    let gold = company.path("lake/gold/sales");
-    let files = std::fs::read_dir(gold).unwrap();
-    let files = files.map(|file| file.unwrap().path());
-    let newest = files.filter(|path| path.extension().is_some_and(|is| is == "parquet"));
-    std::fs::remove_file(newest.max().unwrap()).unwrap();
+    dies(&company, &["build"], "before_release");
+    lose_newest(&company, "gold/sales");
     // given up, and dead before the tables are put back
-    dies(&["build", "--give-up", "3"], "after_staging");
+    dies(&company, &["build", "--give-up", "3"], "after_staging");
     let rows = r#"[{"order_id": 90, "amount": 500}]"#;
     change(python, &company, "bronze/orders", &["append", rows]);
     let said = company.kilde(&["adopt", "orders"]).ended(2);

@@ -174,11 +174,16 @@ fn what_no_build_can_make_again_is_given_up_by_name_or_not_at_all() {
     assert_eq!(runs, [["true"]]);
 }
 
+/// A command that dies there.
+fn dies(company: &Sandbox, words: &[&str], boundary: &str) {
+    let mut command = company.command(words);
+    command.env("KILDE_FAILPOINT", boundary);
+    assert!(!time_limit::output(&mut command).unwrap().status.success());
+}
+
 /// A build that dies once its release is decided.
 fn decide(company: &Sandbox) {
-    let mut build = company.command(&["build"]);
-    build.env("KILDE_FAILPOINT", "after_publish_entry");
-    assert!(!time_limit::output(&mut build).unwrap().status.success());
+    dies(company, &["build"], "after_publish_entry");
 }
 
 /// The data file of a table that was written last.
@@ -291,19 +296,21 @@ fn follow_the_advice(company: &Sandbox) -> Vec<String> {
     panic!("the advice runs in a circle: {typed:?}");
 }
 
+/// The data file of a table that a night added, below the lake.
+fn of_night(company: &Sandbox, night: usize, table: &str) -> String {
+    let folder = company.path("lake").join(table);
+    let files = fs::read_dir(folder).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.filter(|name| name.ends_with(".parquet")).collect();
+    names.sort();
+    format!("{table}/{}", names[night - 1])
+}
+
 /// What of a lake is lost, below it.
 type Losses = dyn Fn(&Sandbox) -> Vec<String>;
 
 #[test]
 fn whatever_a_decided_release_and_the_one_before_have_lost_every_error_says_what_to_type_next() {
-    fn of_night(company: &Sandbox, night: usize, table: &str) -> String {
-        let folder = company.path("lake").join(table);
-        let files = fs::read_dir(folder).unwrap();
-        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
-        let mut names: Vec<String> = names.filter(|name| name.ends_with(".parquet")).collect();
-        names.sort();
-        format!("{table}/{}", names[night - 1])
-    }
     let losses: [(&str, &Losses); 4] = [
         // the ledger of both: what is left of its log is moved away
         (
@@ -339,11 +346,59 @@ fn whatever_a_decided_release_and_the_one_before_have_lost_every_error_says_what
         for path in lost(&company) {
             lose(&company, &path);
         }
+        let is_well = company.kilde(&["doctor"]).code == 0;
         let typed = follow_the_advice(&company);
+        assert_eq!(is_well, typed.len() == 1, "{typed:?}");
         assert!(typed.last().unwrap().ends_with(words), "{words}: {typed:?}");
         assert_whole(&company, 3);
         company.kilde(&["doctor"]).ended(0);
     }
+}
+
+#[test]
+fn a_rollback_and_an_upkeep_that_cannot_be_finished_are_given_up_too() {
+    let company = company();
+    let give_up =
+        |number: &str| company.kilde(&["build", "--give-up", number, "--accept", "ops.files"]);
+    dies(&company, &["rollback", "1"], "after_publish_entry");
+    lose(&company, "_kilde/staged");
+    // what it was to take back waits for a person still
+    let said = give_up("3").ended(2);
+    says(
+        &said,
+        &["K0712", "release 3 could not be finished and is given up"],
+    );
+    assert_whole_rows(&company, "4");
+    company.kilde(&["resume"]).ended(0);
+    // a second time there is nothing left to give up
+    says(&give_up("3").ended(2), &["K0729"]);
+
+    for path in ["sql/gold/sales.sql", "schemas/gold/sales.yaml"] {
+        fs::remove_file(company.path(path)).unwrap();
+    }
+    let leaves = ["build", "--allow-breaking", "gold.sales"];
+    company.kilde(&leaves).ended(0);
+    let drop = ["maintain", "--drop", "gold.sales"];
+    dies(&company, &drop, "before_release");
+    lose(&company, "_kilde/staged");
+    says(&company.kilde(&drop).ended(4), &["K0714", "--give-up 5"]);
+    give_up("5").ended(0);
+    company.kilde(&drop).ended(0);
+    assert_whole_rows(&company, "4");
+    company.kilde(&["doctor"]).ended(0);
+}
+
+/// Of every order one row, and the ledger says so.
+#[track_caller]
+fn assert_whole_rows(company: &Sandbox, orders: &str) {
+    assert_eq!(
+        company.query("select count(*) from bronze.orders"),
+        [[orders]]
+    );
+    assert_eq!(
+        company.query("select sum(inserted) from ops.files"),
+        [[orders]]
+    );
 }
 
 #[test]
@@ -372,4 +427,141 @@ fn rows_that_go_with_the_ledger_are_counted_and_none_goes_since_its_export_canno
         &[told, "orders_20260102.csv"],
     );
     assert_whole(&company, 1);
+}
+
+/// Who follows the first advice must not lose what he asked for by the second.
+#[test]
+fn lost_tables_are_named_together_and_what_was_asked_for_is_kept() {
+    let company = company();
+    lose(&company, "bronze/orders");
+    lose(&company, "gold/given");
+    deliver(&company, 3);
+    let said = company.kilde(&["build"]).ended(4);
+    let both = "`kilde build --rebuild bronze.orders --rebuild gold.given`";
+    says(&said, &[both, "`bronze.orders`, `gold.given`"]);
+    let said = company.kilde(&["build", "--rebuild", "bronze.orders"]);
+    says(&said.ended(4), &[both]);
+    let all = [
+        "build",
+        "--rebuild",
+        "bronze.orders",
+        "--rebuild",
+        "gold.given",
+        "--accept",
+        "gold.given",
+    ];
+    says(
+        &company.kilde(&all[..5]).ended(2),
+        &["K0724", &all[1..].join(" ")],
+    );
+    company.kilde(&all).ended(0);
+    assert_whole(&company, 3);
+}
+
+/// A rollback is taken seriously also where it died: `status` says that the next build finishes it.
+#[test]
+fn a_decided_rollback_is_finished_by_a_build_without_work_and_by_resume() {
+    for ending in ["build", "resume"] {
+        let company = company();
+        let mut rollback = company.command(&["rollback", "1"]);
+        rollback.env("KILDE_FAILPOINT", "after_publish_entry");
+        assert!(!time_limit::output(&mut rollback).unwrap().status.success());
+        let said = company.kilde(&["plan"]).ended(0);
+        assert!(
+            said.stdout.contains("decided: release 3"),
+            "{}",
+            said.stdout
+        );
+        assert_eq!(company.query("select count(*) from bronze.orders"), [["4"]]);
+        match ending {
+            "build" => says(&company.kilde(&["build"]).ended(2), &["K0712", "release 3"]),
+            _ => {
+                company.kilde(&["resume"]).ended(0);
+            }
+        }
+        assert_eq!(company.query("select count(*) from bronze.orders"), [["2"]]);
+        company.kilde(&["resume"]).ended(0);
+        company.kilde(&["build"]).ended(0);
+        assert_whole(&company, 2);
+    }
+}
+
+#[test]
+fn a_torn_commit_of_another_tool_is_named_with_file_and_line_and_what_helps() {
+    let company = company();
+    let torn = format!("lake/{}", entry("bronze/orders", 2));
+    company.write(&torn, "{\"commitInfo\":{}}\n{\"add\":{\"path\":\"x.parq");
+    deliver(&company, 3);
+    let place = "bronze/orders/_delta_log/00000000000000000002.json:2";
+    let help = "move it and all later entries out of the log";
+    let said = company.kilde(&["build"]).ended(4);
+    says(&said, &["K0802", place, help]);
+    let said = company.kilde(&["doctor"]).ended(4);
+    assert!(said.stdout.contains(help), "{}", said.stdout);
+    fs::remove_file(company.path(&torn)).unwrap();
+    company.kilde(&["build"]).ended(0);
+    assert_whole(&company, 3);
+}
+
+/// What builds do not need stops none, and hides nothing else.
+#[test]
+fn an_older_record_that_cannot_be_read_is_as_one_that_is_lost() {
+    let company = company();
+    deliver(&company, 3);
+    company.kilde(&["build"]).ended(0);
+    company.write("lake/_kilde/releases/00000002.json", "{");
+    let said = company.kilde(&["releases"]).ended(0);
+    let has = |number: &str| {
+        said.stdout
+            .lines()
+            .any(|line| line.trim_start().starts_with(number))
+    };
+    assert!(has("3") && has("1") && !has("2"), "{}", said.stdout);
+    let said = company.kilde(&["doctor"]).ended(0);
+    let told = "gone or cannot be read, the first of release 2";
+    assert!(said.stdout.contains(told), "{}", said.stdout);
+}
+
+#[test]
+fn tables_that_are_ahead_of_an_older_copy_of_the_lake_log_are_told_of() {
+    let company = company();
+    let copy = company.path("copy");
+    crate::sandbox::copy_folder(&company.path("lake/_kilde"), &copy);
+    deliver(&company, 3);
+    company.kilde(&["build"]).ended(0);
+    fs::remove_dir_all(company.path("lake/_kilde")).unwrap();
+    fs::rename(copy, company.path("lake/_kilde")).unwrap();
+    let said = company.kilde(&["build"]).ended(4);
+    says(&said, &["K0732", "Restore all of the lake from one copy"]);
+}
+
+/// The rows that were taken out must not come back in silence.
+#[test]
+fn a_lost_decision_stops_builds_until_it_is_taken_once_more() {
+    let company = company();
+    let retract = [
+        "exports",
+        "retract",
+        "orders_20260102.csv",
+        "--why",
+        "wrong",
+    ];
+    company.kilde(&retract).ended(0);
+    company.kilde(&["build"]).ended(0);
+    assert_whole(&company, 1);
+    for decision in fs::read_dir(company.path("lake/_kilde/decisions")).unwrap() {
+        fs::remove_file(decision.unwrap().path()).unwrap();
+    }
+    let said = company.kilde(&["build"]).ended(4);
+    says(&said, &["K0733", "decision 1", "orders_20260102.csv"]);
+    let said = company.kilde(&["doctor"]).ended(4);
+    assert!(said.stdout.contains("_kilde/decisions"), "{}", said.stdout);
+    let mut skip = retract;
+    skip[1] = "skip";
+    says(
+        &company.kilde(&skip).ended(0),
+        &["decision 1 about exports is lost"],
+    );
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(company.query("select count(*) from bronze.orders"), [["2"]]);
 }

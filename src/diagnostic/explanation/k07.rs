@@ -219,4 +219,20 @@ more. `kilde releases` lists those that can; `ops.releases` remembers the others
                the next release; of those that do not, the records are named here, or nothing tells any more which they were. Put\n\
                the exports back, or accept the loss by name: `--accept TABLE`.",
     },
+    Explanation {
+        code: Code(732),
+        title: "a table is ahead of its lake",
+        text: "The log of a table shows a release that the lake's own log, `_kilde/log`, does not know. So it is where `_kilde` was\n\
+               replaced by an older copy and the tables were not, or where two lakes write into one folder. kilde does not guess\n\
+               which of them is right. Restore the whole lake from one copy, `_kilde` and the folders of all tables together; the\n\
+               next build reads the exports that came since, as long as they lie in `raw`. Copy lakes whole: docs/operating.md.",
+    },
+    Explanation {
+        code: Code(733),
+        title: "a decision about exports is lost",
+        text: "What `kilde exports skip`, `retract` and `reload` decide lies in `_kilde/decisions`, numbered without a gap, and no\n\
+               command deletes any of it. One is missing: a build that went on without it would load again what somebody took out.\n\
+               Restore `_kilde/decisions` from a copy of the lake. Where there is none, decide once more what it said: the next\n\
+               decision stands in the missing place too, and builds go on. Exports that the ledger knows it of are named.",
+    },
 ];

@@ -29,7 +29,7 @@ use self::replay::Replay;
 use super::path;
 use crate::diagnostic::Code;
 use crate::engine::{DataFile, FileSet};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::release::{Commit, EntryDraft, TableLog, TableState};
 use crate::store::{ObjectInfo, Store};
 
@@ -240,6 +240,35 @@ impl DeltaLog {
         Ok(Listing::of(objects.iter().map(|(name, _)| name.as_str())))
     }
 
+    /// The newest checkpoint at or below a version that can be read, and what it holds; without one the base is empty. And what
+    /// is wrong with a newer one: whatever it held, the entries say too for as long as they lie there.
+    ///
+    /// # Errors
+    /// Of storage.
+    async fn base(
+        &self,
+        location: &str,
+        version: u64,
+        listing: &Listing,
+    ) -> Result<(Option<u64>, Replay, Option<Error>)> {
+        let mut spoilt = None;
+        for (base, files) in listing.checkpoints.range(..=version).rev() {
+            let read = |_| checkpoint::replay(&self.store, location, *base, files);
+            match self.store.patiently(read).await {
+                Ok(replay) => return Ok((Some(*base), replay, spoilt)),
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    tracing::warn!(
+                        "the checkpoint of version {base} of {location} is passed over: {}",
+                        error.brief()
+                    );
+                    spoilt.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((None, Replay::default(), spoilt))
+    }
+
     async fn replay_above(
         &self,
         location: &str,
@@ -258,7 +287,7 @@ impl DeltaLog {
                     .at(location)
                     .help("a foreign tool cleaned the log: `kilde releases` names what can still be read")
             })?;
-            replay.apply(&entry, location)?;
+            replay.apply(&entry, &path::log_entry(location, version))?;
         }
         Ok(())
     }
@@ -305,17 +334,13 @@ impl TableLog for DeltaLog {
             return Ok(known.clone());
         }
         let listing = self.list(location).await?;
-        let base = listing.base_of(version);
-        let mut replay = match base {
-            Some((base, files)) => {
-                let read = |_| checkpoint::replay(&self.store, location, base, files);
-                self.store.patiently(read).await?
-            }
-            None => Replay::default(),
-        };
-        let base = base.map(|(base, _)| base);
-        self.replay_above(location, base, version, &mut replay)
-            .await?;
+        let (base, mut replay, spoilt) = self.base(location, version, &listing).await?;
+        let above = self.replay_above(location, base, version, &mut replay);
+        above.await.map_err(|error| match spoilt {
+            // the entries before it were not needed as long as it could be read
+            Some(spoilt) if error.kind() == ErrorKind::Corrupt => spoilt,
+            _ => error,
+        })?;
         let state = replay.finish(version, location, self.features)?;
         self.states().insert(key, state.clone());
         Ok(state)
@@ -349,11 +374,18 @@ impl TableLog for DeltaLog {
     }
 
     async fn unneeded_entries(&self, location: &str, oldest: u64) -> Result<Vec<ObjectInfo>> {
-        let listing = self.list(location).await?;
-        let Some((base, _)) = listing.base_of(oldest) else {
+        let objects = self.log_objects(location).await?;
+        let listing = Listing::of(objects.iter().map(|(name, _)| name.as_str()));
+        let first = objects.iter().filter_map(|(name, _)| version_of(name));
+        let first = first.map(|(version, _)| version).min();
+        let newest = listing.base_of(oldest).map(|(base, _)| base);
+        if newest.is_none_or(|newest| first >= Some(newest)) {
+            return Ok(Vec::new());
+        }
+        // what a damaged one held is known by the entries alone
+        let (Some(base), ..) = self.base(location, oldest, &listing).await? else {
             return Ok(Vec::new());
         };
-        let objects = self.log_objects(location).await?;
         let older = objects.into_iter().filter(|(name, _)| {
             // the checkpoint's own entry stays, and whatever is no version's
             version_of(name).is_some_and(|(version, _)| version < base)
@@ -369,12 +401,22 @@ impl TableLog for DeltaLog {
 
     async fn checkpoint(&self, location: &str, version: u64) -> Result<()> {
         let listing = self.list(location).await?;
-        let base = listing.base_of(version);
-        if base.is_some_and(|(base, _)| base == version) {
+        if listing.checkpoints.contains_key(&version) {
             return Ok(());
         }
-        let write = |_| checkpoint::create(&self.store, location, version, base);
-        self.store.patiently(write).await
+        let bases = listing.checkpoints.range(..=version).rev();
+        let bases = bases.map(|(base, files)| Some((*base, files.as_slice())));
+        let mut spoilt = None;
+        for base in bases.chain([None]) {
+            let write = |_| checkpoint::create(&self.store, location, version, base);
+            match self.store.patiently(write).await {
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    spoilt.get_or_insert(error);
+                }
+                written => return written,
+            }
+        }
+        spoilt.map_or(Ok(()), Err)
     }
 }
 

@@ -25,8 +25,8 @@ pub(super) struct Replay {
 
 impl Replay {
     /// Lays one entry over the state. Removes go first: an entry may remove a file and add it again with other statistics.
-    pub(super) fn apply(&mut self, entry: &Bytes, location: &str) -> Result<()> {
-        let lines = parse(entry, location)?;
+    pub(super) fn apply(&mut self, entry: &Bytes, path: &str) -> Result<()> {
+        let lines = parse(entry, path)?;
         for line in &lines {
             if let Some(remove) = &line.remove {
                 self.files.remove(&remove.path);
@@ -119,7 +119,7 @@ pub(super) fn commit(version: u64, entry: &Bytes, app_id: &str, location: &str) 
         tool: None,
         written_at: None,
     };
-    for line in parse(entry, location)? {
+    for line in parse(entry, &path::log_entry(location, version))? {
         commit.changes_metadata |= line.meta_data.is_some();
         // a restore by another tool says again what we said
         commit.changes_protocol |= line
@@ -151,14 +151,16 @@ pub(super) fn commit(version: u64, entry: &Bytes, app_id: &str, location: &str) 
     Ok(commit)
 }
 
-fn parse(entry: &Bytes, location: &str) -> Result<Vec<Line>> {
+/// The lines of the entry that lies at that path.
+fn parse(entry: &Bytes, path: &str) -> Result<Vec<Line>> {
     let text = std::str::from_utf8(entry).map_err(|_| {
         Error::corrupt("an entry of the table's log is not UTF-8")
             .code(Code(802))
-            .at(location)
+            .at(path)
     })?;
     text.lines()
-        .filter(|line| !line.trim().is_empty())
-        .map(|line| Line::of(line).map_err(|error| error.at(location)))
+        .zip(1..)
+        .filter(|(line, _)| !line.trim().is_empty())
+        .map(|(line, number)| Line::of(line).map_err(|error| error.at(format!("{path}:{number}"))))
         .collect()
 }

@@ -543,7 +543,7 @@ impl Matched {
         let reading = reading(step.plan);
         let batch = step.query(&matching.records.value, &reading.sql).await?;
         let mut read = Read::of(vec![batch], matching, &reading, threads)?;
-        let mut records = records(step.plan, &reading, &mut read, threads)?;
+        let mut records = records(step.plan, &reading, &mut read)?;
         if let Some(table) = &matching.decisions {
             let sql = decisions::sql(step.plan, &table.value);
             let rows = step.query(&table.value, &sql).await?;

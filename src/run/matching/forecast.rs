@@ -109,7 +109,7 @@ impl Runner {
         let batches = vec![engine::collect_whole(frame).await?];
         let threads = self.resources.threads;
         let mut read = Read::of(batches, matching, &reading, threads)?;
-        let rows = records(matched, &reading, &mut read, threads)?;
+        let rows = records(matched, &reading, &mut read)?;
         let bytes = rows.bytes_to_match();
         let is_retrained = plan
             .tables

@@ -84,11 +84,11 @@ impl Execution {
         let since = since.await?;
         let changes = since.as_ref().map(|since| since.changes);
         let before = since.map(|since| {
-            // behind the records of now, so that both are in one numbering
-            read.batches.push(since.gone);
-            since.before
+            let appended = read.append(&since.gone, &reading);
+            appended.map(|()| since.before)
         });
-        let mut records = records(matched, &reading, &mut read, threads)?;
+        let before = before.transpose()?;
+        let mut records = records(matched, &reading, &mut read)?;
         let memory = self.memory_for(&records, matching)?;
         let known = speaks_of(&known, matched)
             .then(|| Model::from_rows(&known, &records.shapes(), &settings.rules))

@@ -1,13 +1,15 @@
 //! What a match step reads: the records, and what the builds before it left behind.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch, StringArray};
-use datafusion::arrow::compute::{cast, interleave};
-use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, Schema};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, Float64Array, RecordBatch, StringArray, UInt32Array,
+};
+use datafusion::arrow::compute::{cast, concat_batches, take};
+use datafusion::arrow::datatypes::{Float64Type, Int64Type};
 use datafusion::arrow::error::ArrowError;
-use datafusion::arrow::row::{RowConverter, Rows, SortField};
+use datafusion::arrow::row::{RowConverter, SortField};
 use futures::TryStreamExt;
 
 use super::super::execute::Execution;
@@ -17,7 +19,7 @@ use crate::diagnostic::Code;
 use crate::engine::{self, Joins};
 use crate::error::{Error, Result};
 use crate::identity::{
-    Asked, Dictionary, Field, How, Kind, ModelRow, OwnColumn, Records, Registry, Within,
+    Asked, Dictionary, Encoding, Field, How, Kind, ModelRow, OwnColumn, Records, Registry, Within,
 };
 use crate::name::is_identifier;
 use crate::parallel;
@@ -48,8 +50,8 @@ pub(super) struct Read {
     pub(super) key: Vec<ArrayRef>,
     /// Each record's key as one text.
     pub(super) keys: Vec<String>,
-    /// What is compared, until it was encoded.
-    pub(super) batches: Vec<RecordBatch>,
+    /// What is compared.
+    pub(super) columns: Vec<Dictionary>,
 }
 
 impl Read {
@@ -60,89 +62,131 @@ impl Read {
         reading: &Reading,
         threads: usize,
     ) -> Result<Self> {
-        let batch = in_order_of_keys(batches, reading.key, threads).map_err(arrow)?;
-        let (key, rest) = batch.columns().split_at(reading.key);
-        let keys = keys_of(&rest[..reading.key], matching)?;
+        let mut coming = Coming::new(reading.key, threads);
+        for batch in batches {
+            coming.push(batch)?;
+        }
+        coming.finish(matching)
+    }
+
+    /// Records that are gone, behind those that are there: in the columns alone, so that both are in one numbering.
+    pub(super) fn append(&mut self, gone: &RecordBatch, reading: &Reading) -> Result<()> {
+        let gone = gone.columns()[2 * reading.key..].iter();
+        for (column, gone) in self.columns.iter_mut().zip(gone) {
+            *column = column.with_more(texts(gone)?.iter());
+        }
+        Ok(())
+    }
+}
+
+/// Records while they come: their texts become numbers some batches at a time, and are never there as a whole.
+struct Coming {
+    /// Columns of the key, which come as they are and as texts.
+    key: usize,
+    threads: usize,
+    keys: Vec<RecordBatch>,
+    waiting: Vec<RecordBatch>,
+    columns: Vec<Mutex<Encoding>>,
+}
+
+impl Coming {
+    fn new(key: usize, threads: usize) -> Self {
+        Self {
+            key,
+            threads,
+            keys: Vec::new(),
+            waiting: Vec::new(),
+            columns: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, batch: RecordBatch) -> Result<()> {
+        /// Batches: enough that threads are worth beginning.
+        const TOGETHER: usize = 24;
+        let keys: Vec<usize> = (0..2 * self.key).collect();
+        self.keys.push(batch.project(&keys).map_err(arrow)?);
+        self.waiting.push(batch);
+        if self.waiting.len() < TOGETHER {
+            return Ok(());
+        }
+        self.encode()
+    }
+
+    fn encode(&mut self) -> Result<()> {
+        let batches = std::mem::take(&mut self.waiting);
+        let Some(first) = batches.first() else {
+            return Ok(());
+        };
+        let columns: Vec<usize> = (2 * self.key..first.num_columns()).collect();
+        self.columns.resize_with(columns.len(), Mutex::default);
+        let columns: Vec<(usize, &Mutex<Encoding>)> =
+            columns.into_iter().zip(&self.columns).collect();
+        let encoded = parallel::map(self.threads, &columns, |(at, column)| {
+            let mut column = column.lock().unwrap_or_else(PoisonError::into_inner);
+            for batch in &batches {
+                column.push_all(texts(batch.column(*at))?.iter());
+            }
+            Ok(())
+        });
+        encoded.into_iter().collect()
+    }
+
+    fn finish(mut self, matching: &Matching) -> Result<Read> {
+        self.encode()?;
+        let (Some(first), key) = (self.keys.first(), self.key) else {
+            return Err(Error::internal("records came without a batch"));
+        };
+        let all = concat_batches(&first.schema(), &self.keys).map_err(arrow)?;
+        self.keys.clear();
+        let mut key_columns = all.columns().to_vec();
+        let order = order_of_keys(&key_columns[..key]).map_err(arrow)?;
+        if let Some(order) = &order {
+            let order = UInt32Array::from(order.clone());
+            let sorted = key_columns.iter().map(|column| take(column, &order, None));
+            key_columns = sorted
+                .collect::<std::result::Result<_, _>>()
+                .map_err(arrow)?;
+        }
+        let columns = parallel::map(self.threads, &self.columns, |column| {
+            let mut column = column.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *column).finish(order.as_deref())
+        });
+        let keys = keys_of(&key_columns[key..], matching)?;
+        key_columns.truncate(key);
         no_key_twice(&keys, matching)?;
-        Ok(Self {
-            key: key.to_vec(),
+        Ok(Read {
+            key: key_columns,
             keys,
-            batches: vec![batch],
+            columns,
         })
     }
 }
 
-/// Columns whose arrays are taken out one column after the other: as they came they need more memory than all else.
-struct Columns(Vec<Mutex<Vec<ArrayRef>>>);
-
-impl Columns {
-    /// The columns of batches from a place on.
-    fn of(batches: Vec<RecordBatch>, from: usize) -> Self {
-        let columns = batches.first().map_or(0, RecordBatch::num_columns);
-        let columns = (from..columns).map(|at| {
-            let parts = batches.iter().map(|batch| Arc::clone(batch.column(at)));
-            Mutex::new(parts.collect())
-        });
-        Self(columns.collect())
-    }
-
-    /// What becomes of each.
-    fn map<R: Send>(
-        &self,
-        threads: usize,
-        work: impl Fn(Vec<ArrayRef>) -> std::result::Result<R, ArrowError> + Sync,
-    ) -> std::result::Result<Vec<R>, ArrowError> {
-        let found = parallel::map(threads, &self.0, |parts| {
-            work(std::mem::take(
-                &mut *parts.lock().unwrap_or_else(PoisonError::into_inner),
-            ))
-        });
-        found.into_iter().collect()
-    }
-}
-
-/// Batches as one, in the order of their first columns.
-fn in_order_of_keys(
-    batches: Vec<RecordBatch>,
-    key: usize,
-    threads: usize,
-) -> std::result::Result<RecordBatch, ArrowError> {
-    let Some(schema) = batches.first().map(RecordBatch::schema) else {
-        return Ok(RecordBatch::new_empty(Arc::new(Schema::empty())));
-    };
-    let fields = schema.fields().iter().take(key);
-    let fields = fields.map(|field| SortField::new(field.data_type().clone()));
+/// The order of rows by the columns of their key; `None` where they stand in it.
+fn order_of_keys(key: &[ArrayRef]) -> std::result::Result<Option<Vec<u32>>, ArrowError> {
+    let fields = key.iter();
+    let fields = fields.map(|column| SortField::new(column.data_type().clone()));
     let converter = RowConverter::new(fields.collect())?;
-    let keys = batches
-        .iter()
-        .map(|batch| converter.convert_columns(&batch.columns()[..key]));
-    let keys: Vec<Rows> = keys.collect::<std::result::Result<_, _>>()?;
-    // the first bytes of a key tell it from nearly all others without a look at memory elsewhere
-    let mut order: Vec<(u128, u32, u32)> = Vec::new();
-    for (batch, rows) in keys.iter().enumerate() {
-        order.extend(rows.iter().enumerate().map(|(row, key)| {
-            let mut first = [0; 16];
-            for (to, from) in first.iter_mut().zip(key.as_ref()) {
-                *to = *from;
-            }
-            (u128::from_be_bytes(first), batch as u32, row as u32)
-        }));
+    let rows = converter.convert_columns(key)?;
+    let whole = |row: u32| rows.row(row as usize);
+    let count = rows.num_rows() as u32;
+    if (1..count).all(|row| whole(row - 1) <= whole(row)) {
+        return Ok(None);
     }
-    let whole = |batch: u32, row: u32| keys[batch as usize].row(row as usize);
+    // the first bytes of a key tell it from nearly all others without a look at memory elsewhere
+    let order = rows.iter().zip(0..).map(|(key, row)| {
+        let mut first = [0; 16];
+        for (to, from) in first.iter_mut().zip(key.as_ref()) {
+            *to = *from;
+        }
+        (u128::from_be_bytes(first), row)
+    });
+    let mut order: Vec<(u128, u32)> = order.collect();
     order.sort_unstable_by(|one, other| {
         let first = one.0.cmp(&other.0);
-        first.then_with(|| whole(one.1, one.2).cmp(&whole(other.1, other.2)))
+        first.then_with(|| whole(one.1).cmp(&whole(other.1)))
     });
-    drop(keys);
-    let order: Vec<(usize, usize)> = order
-        .into_iter()
-        .map(|(_, batch, row)| (batch as usize, row as usize))
-        .collect();
-    let columns = Columns::of(batches, 0).map(threads, |parts| {
-        let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
-        interleave(&parts, &order)
-    })?;
-    RecordBatch::try_new(schema, columns)
+    Ok(Some(order.into_iter().map(|(_, row)| row).collect()))
 }
 
 impl Execution {
@@ -157,11 +201,13 @@ impl Execution {
         let session = self.catalog.engine().session(&tables, Joins::Hash)?;
         let frame = session.sql(&reading.sql).await.map_err(engine::failure)?;
         let (schema, rows) = engine::stream(frame).await?;
-        let mut batches: Vec<RecordBatch> = rows.try_collect().await?;
-        if batches.is_empty() {
-            batches.push(RecordBatch::new_empty(schema));
+        let mut rows = std::pin::pin!(rows);
+        let mut coming = Coming::new(reading.key, self.runner.resources.threads);
+        coming.push(RecordBatch::new_empty(schema))?;
+        while let Some(batch) = rows.try_next().await? {
+            coming.push(batch)?;
         }
-        Read::of(batches, matching, reading, self.runner.resources.threads)
+        coming.finish(matching)
     }
 
     /// The ids that were issued before.
@@ -515,20 +561,8 @@ fn other_key(matching: &Matching) -> Error {
     .help("go back to the columns of before, or give the table another name and start over")
 }
 
-pub(super) fn records(
-    matched: &MatchPlan,
-    reading: &Reading,
-    read: &mut Read,
-    threads: usize,
-) -> Result<Records> {
-    let columns = Columns::of(std::mem::take(&mut read.batches), 2 * reading.key);
-    let encoded = columns.map(threads, |parts| {
-        let parts = parts.iter().map(|part| cast(part, &DataType::Utf8));
-        let parts: Vec<ArrayRef> = parts.collect::<std::result::Result<_, _>>()?;
-        let texts = parts.iter().flat_map(|part| part.as_string::<i32>());
-        Ok(Dictionary::encode(texts))
-    });
-    let mut encoded = encoded.map_err(arrow)?;
+pub(super) fn records(matched: &MatchPlan, reading: &Reading, read: &mut Read) -> Result<Records> {
+    let mut encoded = std::mem::take(&mut read.columns);
     let mut besides = encoded.split_off(reading.fields.len());
     let own = besides.split_off(reading.asked.iter().sum());
     let own = reading.own.iter().zip(own).map(|(own, column)| OwnColumn {

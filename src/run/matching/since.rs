@@ -24,7 +24,7 @@ use super::read::{Read, Reading, keys_of};
 use super::tables::{arrow, texts};
 use crate::catalog::without_common_files;
 use crate::error::Result;
-use crate::identity::{Before, KnownPair, ModelRow, Registry, Verdict};
+use crate::identity::{Before, Dictionary, KnownPair, ModelRow, Registry, Verdict};
 use crate::plan::{MatchPlan, Reason, TablePlan};
 use crate::project::{MatchTable, Matching};
 
@@ -201,23 +201,19 @@ fn compare(
     let mut is_kept = Vec::with_capacity(read.keys.len());
     let mut changes = Changes::default();
     let mut in_both_files = 0;
-    for batch in &read.batches {
-        let now = cells(batch, reading)?;
-        for row in 0..batch.num_rows() {
-            let key = read.keys[is_kept.len()].as_str();
-            let place = places.get(key);
-            let is_as_it_was = match place {
-                Some(place) => is_equal(&old, *place, &now, row),
-                None => registry.id_of(key).is_some(),
-            };
-            match place {
-                Some(place) if is_as_it_was => is_gone[*place] = false,
-                Some(_) => changes.changed += 1,
-                None if is_as_it_was => in_both_files += 1,
-                None => changes.new += 1,
-            }
-            is_kept.push(is_as_it_was);
+    for (row, key) in read.keys.iter().enumerate() {
+        let place = places.get(key.as_str());
+        let is_as_it_was = match place {
+            Some(place) => is_equal(&old, *place, &read.columns, row),
+            None => registry.id_of(key).is_some(),
+        };
+        match place {
+            Some(place) if is_as_it_was => is_gone[*place] = false,
+            Some(_) => changes.changed += 1,
+            None if is_as_it_was => in_both_files += 1,
+            None => changes.new += 1,
         }
+        is_kept.push(is_as_it_was);
     }
     if in_both_files + keys.len() != rows_before {
         return Ok(None);
@@ -240,14 +236,11 @@ fn cells(batch: &RecordBatch, reading: &Reading) -> Result<Vec<StringArray>> {
         .collect()
 }
 
-fn is_equal(old: &[StringArray], place: usize, now: &[StringArray], row: usize) -> bool {
+fn is_equal(old: &[StringArray], place: usize, now: &[Dictionary], row: usize) -> bool {
     let mut columns = old.iter().zip(now);
     columns.all(|(old, now)| {
-        let cell = |column: &StringArray, row: usize| column.is_valid(row);
-        match (cell(old, place), cell(now, row)) {
-            (true, true) => old.value(place) == now.value(row),
-            (was, is) => was == is,
-        }
+        let was = old.is_valid(place).then(|| old.value(place));
+        was == now.text_of(row)
     })
 }
 

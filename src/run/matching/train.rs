@@ -116,7 +116,7 @@ impl Runner {
         let reading = reading(plan);
         let batch = step.query(&matching.records.value, &reading.sql).await?;
         let mut read = Read::of(vec![batch], matching, &reading, threads)?;
-        let mut given = records(plan, &reading, &mut read, threads)?;
+        let mut given = records(plan, &reading, &mut read)?;
         if let Some(table) = &matching.decisions {
             let rows = step
                 .query(&table.value, &decisions::sql(plan, &table.value))
