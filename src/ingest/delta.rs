@@ -99,7 +99,8 @@ fn records(
     fetch: impl Fn(&SourceFile, &Path) -> Result<File>,
 ) -> Result<(Seen, Written)> {
     let converter = format(&task.source.read).converter();
-    task.conformed(converter, |mut decoding| {
+    let size = version.files.iter().map(|file| file.size).sum();
+    task.conformed(size, converter, |mut decoding| {
         let columns = version.columns.into_iter().map(|column| DeltaColumn {
             name: column.name,
             partition: column.partition,

@@ -366,14 +366,17 @@ impl Task {
         });
         let (mut bytes, read) = text_of(bytes, &self.source.read, path)?;
         let format = format(&read);
-        let decoded = self.conformed(format.converter(), |task| format.decode(&mut bytes, task));
+        let decoded = self.conformed(self.export.size, format.converter(), |task| {
+            format.decode(&mut bytes, task)
+        });
         let _ = std::fs::remove_file(&packed);
         decoded
     }
 
-    /// Every record that `decode` finds, held to the contract.
+    /// Every record that `decode` finds in `size` bytes, held to the contract.
     pub(super) fn conformed(
         &self,
+        size: u64,
         converter: Converter,
         decode: impl FnOnce(Decoding<'_>) -> Result<Seen>,
     ) -> Result<(Seen, Written)> {
@@ -392,7 +395,12 @@ impl Task {
             _ => conformer,
         };
         let table = self.source.table.to_string();
-        let mut output = Output::new(&conformer, &table, path, &self.scratch.join("export"));
+        let mut output = Output::new(
+            &conformer,
+            &table,
+            (path, size),
+            &self.scratch.join("export"),
+        );
         let copy = self.scratch.join("export.raw");
         let decoding = Decoding {
             conformer: &conformer,

@@ -106,7 +106,12 @@ impl Look {
             &self.path,
         )?;
         let table = self.source.table.to_string();
-        let mut output = Output::new(&conformer, &table, &self.path, &scratch.join("look"));
+        let mut output = Output::new(
+            &conformer,
+            &table,
+            (&self.path, u64::MAX),
+            &scratch.join("look"),
+        );
         let copy = scratch.join("look.raw");
         let seen = format.decode(
             &mut bytes,
