@@ -20,7 +20,7 @@ use crate::diagnostic::Code;
 use crate::engine::{self, Joins};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::{
-    self, Attempt, DecodedExport, Export, Ledger, Limits, LoadReport, LoadRequest, Turn,
+    self, Attempt, DecodedExport, Export, Ledger, LoadReport, LoadRequest, ReadRequest, Turn,
     UnreadableExport,
 };
 use crate::lake::{self, Digest, Layout, Written};
@@ -198,10 +198,7 @@ impl Execution {
             .engine()
             .scratch_folder()
             .join(source.table.to_string());
-        let limits = Limits {
-            max_record_bytes: self.runner.project.max_record_bytes,
-            threads: self.runner.resources.threads,
-        };
+        let limits = self.runner.decoder_limits();
         let mut decoding = Vec::with_capacity(exports.len());
         for (number, export) in (first..).zip(exports) {
             let export = located(export, found.and_then(|found| found.get(&export.path)));
@@ -215,8 +212,14 @@ impl Execution {
                     .await
                     .map_err(|error| Error::internal("decoders are gone").caused_by(error))?;
                 let export = export?;
-                raw.read(&export, &source, &contract, limits, &scratch)
-                    .await
+                raw.read(ReadRequest {
+                    export,
+                    source,
+                    contract,
+                    limits,
+                    scratch,
+                })
+                .await
             };
             decoding.push(decoded.boxed());
         }
