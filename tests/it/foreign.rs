@@ -1,5 +1,6 @@
 //! Readers that know nothing of kilde, in a virtual environment that this module prepares once and keeps.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
