@@ -113,7 +113,11 @@ impl Between {
     fn weigh(&mut self, prior: Evidence) {
         let known = self.told.iter().filter(|told| told.pairs > 0);
         let sum = known.fold(prior, |sum, told| sum.plus(told.mean()));
-        let evidence = if self.told.is_empty() { 0.0 } else { sum.weight() };
+        let evidence = if self.told.is_empty() {
+            0.0
+        } else {
+            sum.weight()
+        };
         self.weight = evidence + self.verdicts / f64::from(self.pairs);
     }
 }

@@ -460,8 +460,14 @@ fn ids_at_once(at_once: &Sandbox, night_by_night: &Sandbox) -> BTreeMap<String, 
     for (once, nightly) in once.into_iter().zip(nightly) {
         assert_eq!(once[..2], nightly[..2]);
         let (once, nightly) = (once[2].clone(), nightly[2].clone());
-        assert_eq!(*there.entry(nightly.clone()).or_insert_with(|| once.clone()), once);
-        assert_eq!(*back.entry(once).or_insert_with(|| nightly.clone()), nightly);
+        assert_eq!(
+            *there.entry(nightly.clone()).or_insert_with(|| once.clone()),
+            once
+        );
+        assert_eq!(
+            *back.entry(once).or_insert_with(|| nightly.clone()),
+            nightly
+        );
     }
     there
 }

@@ -122,7 +122,8 @@ fn ids_that_sql_issued_live_on_when_a_match_takes_the_table_over() {
     fs::remove_file(club.path("sql/identity/people.sql")).unwrap();
     club.write("pipelines/club.yaml", &by_match);
     club.kilde(&["build"]).ended(0);
-    let other = "select count(*) from identity.people where entity_id <> 'old' || substr(record_id, 2, 3)";
+    let other =
+        "select count(*) from identity.people where entity_id <> 'old' || substr(record_id, 2, 3)";
     assert_eq!(value(&club, other), "0");
 
     // a table that does not say which id a record has
