@@ -432,8 +432,8 @@ pub(super) fn missing(sequence: u64) -> Error {
         .help("kilde never deletes one: restore it from a copy of the lake, byte for byte")
 }
 
-fn contradicted(path: &str) -> Error {
-    Error::corrupt("what an entry of the lake log says of those before it is not so")
+pub(super) fn contradicted(path: &str) -> Error {
+    Error::corrupt("what an entry of the lake log says is not so")
         .code(Code(714))
         .at(path)
         .help("restore the entry from a copy of the lake")
