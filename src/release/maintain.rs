@@ -199,31 +199,31 @@ impl Lake {
         self.store.barrier(&[layout::RETIRED.to_string()]).await
     }
 
-    /// The oldest release that readers could have seen since `instant`: those before were followed by another before that.
-    /// Never one that was retired. One whose record is lost is kept for as long as the one before it.
+    /// The oldest release that readers could have seen since `instant`: the one before the first that was published since. Never
+    /// one that was retired. All are asked, since a clock may have gone wrong for a night; one whose record is lost counts as the one
+    /// after it.
     pub(crate) async fn oldest_seen_since(
         &self,
         newest: &Release,
         instant: DateTime<Utc>,
     ) -> Result<ReleaseNumber> {
         let floor = self.declared_below().await?.0.max(1);
-        let mut oldest = newest.number;
-        if newest.published_at < instant {
-            return Ok(oldest);
+        let mut older = stream::iter((floor..newest.number.0).rev().map(ReleaseNumber))
+            .map(|number| async move {
+                let record = self.readable_record(number).await?;
+                Ok::<_, Error>((number, record.map(|record| record.published_at)))
+            })
+            .buffered(AT_ONCE);
+        let mut is_young = newest.published_at >= instant;
+        let mut first_young = is_young.then_some(newest.number);
+        while let Some((number, published_at)) = older.try_next().await? {
+            is_young = published_at.map_or(is_young, |at| at >= instant);
+            first_young = if is_young { Some(number) } else { first_young };
         }
-        let mut older =
-            stream::iter((floor..newest.number.0).rev().map(ReleaseNumber))
-                .map(|number| async move {
-                    Ok::<_, Error>((number, self.readable_record(number).await?))
-                })
-                .buffered(AT_ONCE);
-        while let Some((number, record)) = older.try_next().await? {
-            oldest = number;
-            if record.is_some_and(|release| release.published_at < instant) {
-                break;
-            }
-        }
-        Ok(oldest)
+        Ok(match first_young {
+            Some(first) => ReleaseNumber((first.0 - 1).max(floor)),
+            None => newest.number,
+        })
     }
 
     /// What only releases below `floor` need: what a maintenance that retires them would give back.
@@ -520,6 +520,24 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{}", error.render());
         assert_eq!(error.location(), Some(record.as_str()));
         assert!(!unneeded(4).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_goes_wrong_for_a_night_takes_no_release_with_it() {
+        let fixture = days(3).await;
+        let store = fixture.lake.store();
+        // the second was published by a machine that thought it was 1970, or by one that is ahead
+        for at in ["1970-01-02T00:00:00Z", "2100-01-01T00:00:00Z"] {
+            let mut second = fixture.lake.release(ReleaseNumber(2)).await.unwrap();
+            second.published_at = at.parse().unwrap();
+            let record = layout::release(second.number);
+            store
+                .put(&record, json::to_bytes(&second).unwrap())
+                .await
+                .unwrap();
+            assert_eq!(since(&fixture, 10).await, 1, "{at}");
+        }
+        assert_eq!(since(&fixture, 0).await, 1);
     }
 
     /// What readers are told is overwritten, so that a disk or a hand may spoil it; the lake log is not.

@@ -12,7 +12,7 @@ use super::claim::Claim;
 use super::failpoint::Boundary;
 use super::lake::Lake;
 use super::layout::{self, CandidateName};
-use super::log::{Event, Retire};
+use super::log::{Event, LogView, Retire, SweepFloor};
 use super::maintain::unless_lost;
 use super::map::{Release, TableEntry};
 use super::stage::AT_ONCE;
@@ -99,7 +99,7 @@ impl Claim {
         if !due {
             return Ok(None);
         }
-        let swept = self.view.surely_swept();
+        let swept = self.surely_swept().await?;
         self.retire(Retire {
             runs_below: Some(floor),
             releases_below: None,
@@ -119,6 +119,16 @@ impl Claim {
                 since,
             },
         }))
+    }
+
+    /// Candidates of claims below are gone. Whoever has declared more of them deletable since the newest release died before it
+    /// deleted anything.
+    async fn surely_swept(&self) -> Result<SweepFloor> {
+        let Some(publish) = self.view.last_publish() else {
+            return Ok(SweepFloor::default());
+        };
+        let then = LogView::when_decided(&self.lake.store, publish).await?;
+        Ok(then.as_ref().unwrap_or(&self.view).surely_swept())
     }
 
     /// Declares what may be deleted from here on and is never again referenced.
@@ -153,7 +163,7 @@ impl Lake {
         base: Option<&Release>,
         window: &Window,
     ) -> Result<Swept> {
-        let is_meant = |path: &str| {
+        let is_candidate = |path: &str| {
             CandidateName::claim_of(path).is_some_and(|claim| window.claims.contains(&claim))
         };
         let folders = self.store.folders().await?.into_iter();
@@ -164,6 +174,26 @@ impl Lake {
             .buffered(AT_ONCE)
             .try_collect()
             .await?;
+        let tables = base.into_iter().flat_map(|base| base.tables.values());
+        let tables: BTreeSet<&str> = tables.map(|entry| entry.location.as_str()).collect();
+        let strange = objects.iter().flatten().filter_map(|object| {
+            let location = layout::table_folder(&object.path)?;
+            let log = self.tables.log_folder(location);
+            object
+                .path
+                .strip_prefix(&log)?
+                .starts_with('/')
+                .then_some(location)
+        });
+        let strange: BTreeSet<String> = strange
+            .filter(|location| !tables.contains(location))
+            .map(str::to_string)
+            .collect();
+        // a copy of the lake, or another lake, that lies in it has files of the same names
+        let is_meant = |path: &str| {
+            let location = layout::table_folder(path);
+            is_candidate(path) && location.is_some_and(|location| !strange.contains(location))
+        };
         // read after the listing and up to the heads: whatever became published meanwhile is spared
         let reached = self.reached(base, window.since.as_ref()).await?;
         let orphans = objects.into_iter().flatten().filter(|object| {
@@ -338,6 +368,67 @@ mod tests {
         for release in fixture.lake.releases(9).await.unwrap() {
             fixture.contents(&release).await;
         }
+    }
+
+    #[tokio::test]
+    async fn what_one_sweep_after_the_other_left_that_died_is_swept_by_the_next_that_lives() {
+        let fixture = Fixture::new();
+        fixture.build(&[("gold.a", "a1")]).await.unwrap();
+        for _ in 0..9 {
+            let mut claim = fixture.claim().await.unwrap();
+            // declared from the sixth on, and the process dies
+            claim
+                .declare_sweep(KeepFailedRuns::default())
+                .await
+                .unwrap();
+            fixture
+                .write_file(&claim, &table("gold.a"), "failed")
+                .await
+                .unwrap();
+        }
+        assert_eq!(data_files(&fixture).await, 10);
+        let mut claim = fixture.claim().await.unwrap();
+        assert_eq!(sweep(&mut claim).await.files, 4);
+        let request = fixture.request(&claim, &[("gold.a", "a2")]).await.unwrap();
+        claim.stage_and_publish(request).await.unwrap();
+        // those before stay deleted: nobody looks for them again
+        failed_run(&fixture).await;
+        let mut claim = fixture.claim().await.unwrap();
+        assert_eq!(sweep(&mut claim).await.files, 1);
+    }
+
+    /// Files of copies have the names of ours.
+    #[tokio::test]
+    async fn copies_of_tables_and_other_lakes_that_lie_in_a_lake_are_left_alone() {
+        let fixture = Fixture::new();
+        fixture.build(&[("gold.a", "a1")]).await.unwrap();
+        for _ in 0..6 {
+            failed_run(&fixture).await;
+        }
+        let store = fixture.lake.store();
+        let log = fixture.tables.log_folder("gold/a");
+        let mut copies = 0;
+        for path in fixture.paths().await {
+            let is_log = path.starts_with(&log);
+            if is_log || CandidateName::claim_of(&path).is_some() {
+                let bytes = store.get(&path).await.unwrap().unwrap();
+                for copy in [
+                    path.replace("gold/a/", "gold/a_copy/"),
+                    format!("backup/{path}"),
+                ] {
+                    store.put(&copy, bytes.clone()).await.unwrap();
+                }
+                copies += 2;
+            }
+        }
+        let mut claim = fixture.claim().await.unwrap();
+        assert_eq!(sweep(&mut claim).await.files, 1);
+        assert!(copies > 12);
+        let left = fixture.paths().await;
+        let copied = left
+            .iter()
+            .filter(|path| path.starts_with("backup/") || path.starts_with("gold/a_copy/"));
+        assert_eq!(copied.count(), copies);
     }
 
     /// A sweep reads what was committed since the last one, not the whole history of every table.
