@@ -14,9 +14,9 @@ use super::lake::Lake;
 use super::layout::{self, CandidateName};
 use super::log::{Event, LogView, Retire, SweepFloor};
 use super::maintain::unless_lost;
-use super::map::{Release, TableEntry};
+use super::map::Release;
 use super::stage::AT_ONCE;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::name::{ClaimNumber, ReleaseNumber};
 use crate::store::ObjectInfo;
 
@@ -174,28 +174,23 @@ impl Lake {
             .buffered(AT_ONCE)
             .try_collect()
             .await?;
+        // a copy of the lake, or another lake, that lies deeper in it has files of the same names
+        let is_meant = |path: &str| is_candidate(path) && layout::table_folder(path).is_some();
         let tables = base.into_iter().flat_map(|base| base.tables.values());
         let tables: BTreeSet<&str> = tables.map(|entry| entry.location.as_str()).collect();
-        let strange = objects.iter().flatten().filter_map(|object| {
+        let unknown = objects.iter().flatten().filter_map(|object| {
             let location = layout::table_folder(&object.path)?;
-            let log = self.tables.log_folder(location);
-            object
+            let below_log = object
                 .path
-                .strip_prefix(&log)?
-                .starts_with('/')
-                .then_some(location)
+                .strip_prefix(&self.tables.log_folder(location))?;
+            (below_log.starts_with('/') && !tables.contains(location)).then(|| location.to_string())
         });
-        let strange: BTreeSet<String> = strange
-            .filter(|location| !tables.contains(location))
-            .map(str::to_string)
-            .collect();
-        // a copy of the lake, or another lake, that lies in it has files of the same names
-        let is_meant = |path: &str| {
-            let location = layout::table_folder(path);
-            is_candidate(path) && location.is_some_and(|location| !strange.contains(location))
-        };
+        let unknown: BTreeSet<String> = unknown.collect();
         // read after the listing and up to the heads: whatever became published meanwhile is spared
-        let reached = self.reached(base, window.since.as_ref()).await?;
+        let mut reached = self.reached(base, window.since.as_ref()).await?;
+        for location in unknown {
+            reached.extend(self.reached_beside(&location).await?);
+        }
         let orphans = objects.into_iter().flatten().filter(|object| {
             match layout::protocol_claim(&object.path) {
                 Some(claim) => claim < window.claims.end,
@@ -221,13 +216,11 @@ impl Lake {
                 let same = known.filter(|known| {
                     (&known.table_id, &known.location) == (&entry.table_id, &entry.location)
                 });
-                let live = self.ever_live(entry, same.and_then(|known| known.version));
+                let since = same.and_then(|known| known.version);
+                let live = self.ever_live(&entry.location, entry.version, since);
                 match unless_lost(name, live.await)? {
                     Some(live) => Ok(live),
-                    None => {
-                        let all = self.store.list(&entry.location).await?;
-                        Ok::<_, Error>(all.into_iter().map(|object| object.path).collect())
-                    }
+                    None => self.all_in(&entry.location).await,
                 }
             })
             .buffered(AT_ONCE)
@@ -236,9 +229,28 @@ impl Lake {
         Ok(reached.into_iter().flatten().collect())
     }
 
-    async fn ever_live(&self, entry: &TableEntry, since: Option<u64>) -> Result<Vec<String>> {
+    /// The same of a table that no release has: a copy of one, or what a release began that was given up.
+    async fn reached_beside(&self, location: &str) -> Result<Vec<String>> {
+        match self.ever_live(location, None, None).await {
+            Err(error) if error.kind() == ErrorKind::Corrupt => self.all_in(location).await,
+            reached => reached,
+        }
+    }
+
+    async fn all_in(&self, location: &str) -> Result<Vec<String>> {
+        let all = self.store.list(location).await?;
+        Ok(all.into_iter().map(|object| object.path).collect())
+    }
+
+    /// `known`: a version that its log has.
+    async fn ever_live(
+        &self,
+        location: &str,
+        known: Option<u64>,
+        since: Option<u64>,
+    ) -> Result<Vec<String>> {
         let mut paths = Vec::new();
-        let newest = self.tables.head(&entry.location, entry.version).await?;
+        let newest = self.tables.head(location, known).await?;
         let Some(newest) = newest else {
             return Ok(paths);
         };
@@ -246,24 +258,24 @@ impl Lake {
         let mut oldest = newest;
         for version in (first..=newest).rev() {
             // entries before the oldest checkpoint may have been cleaned up
-            let Some(commit) = self.tables.commit(&entry.location, version).await? else {
+            let Some(commit) = self.tables.commit(location, version).await? else {
                 break;
             };
             let added = commit.adds.iter().map(|file| file.path.as_str());
-            paths.extend(added.map(|path| self.tables.file_path(&entry.location, path)));
+            paths.extend(added.map(|path| self.tables.file_path(location, path)));
             oldest = version;
         }
         if since.is_none() || oldest > first {
-            paths.extend(self.live(entry, oldest).await?);
+            paths.extend(self.live(location, oldest).await?);
         }
         Ok(paths)
     }
 
-    async fn live(&self, entry: &TableEntry, version: u64) -> Result<Vec<String>> {
-        let state = self.tables.state(&entry.location, version).await?;
+    async fn live(&self, location: &str, version: u64) -> Result<Vec<String>> {
+        let state = self.tables.state(location, version).await?;
         let paths = state.files.keys();
         Ok(paths
-            .map(|path| self.tables.file_path(&entry.location, path))
+            .map(|path| self.tables.file_path(location, path))
             .collect())
     }
 
@@ -422,13 +434,14 @@ mod tests {
             }
         }
         let mut claim = fixture.claim().await.unwrap();
-        assert_eq!(sweep(&mut claim).await.files, 1);
+        // what a dead run left, and the copy of it beside the table, which no log names
+        assert_eq!(sweep(&mut claim).await.files, 2);
         assert!(copies > 12);
         let left = fixture.paths().await;
         let copied = left
             .iter()
             .filter(|path| path.starts_with("backup/") || path.starts_with("gold/a_copy/"));
-        assert_eq!(copied.count(), copies);
+        assert_eq!(copied.count(), copies - 1);
     }
 
     /// A sweep reads what was committed since the last one, not the whole history of every table.

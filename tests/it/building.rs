@@ -235,7 +235,7 @@ fn a_rollback_pauses_the_lake_until_it_is_resumed_and_then_reads_what_waited() {
         ]
     );
     let said = shop.kilde(&["build"]).ended(2);
-    assert!(said.stdout.contains("kilde resume"), "{}", said.stdout);
+    assert!(said.stderr.contains("kilde resume"), "{}", said.stderr);
     let plan = shop.kilde(&["plan"]).ended(0);
     assert!(plan.stdout.contains("1 export waits"), "{}", plan.stdout);
     shop.kilde(&["resume"]).ended(0);
