@@ -189,6 +189,16 @@ impl Lake {
         })
     }
 
+    /// A release; `None` where it is no longer kept, or its record is gone.
+    ///
+    /// # Errors
+    /// What storage gives; `Corrupt` for a record that cannot be read.
+    pub(crate) async fn kept_release(&self, number: ReleaseNumber) -> Result<Option<Release>> {
+        let found = self.find_release(number).await?;
+        let floor = self.retired_below().await?;
+        Ok(found.filter(|_| number >= floor))
+    }
+
     pub(super) async fn find_release(&self, number: ReleaseNumber) -> Result<Option<Release>> {
         let path = layout::release(number);
         match self.store.get(&path).await? {
