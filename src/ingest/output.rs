@@ -137,18 +137,6 @@ impl Output {
         }
     }
 
-    /// Judges the next batch, and takes it.
-    pub(crate) fn write(
-        &mut self,
-        conformer: &Conformer,
-        conformed: &Conformed,
-        places: &[Place],
-        broken: Option<BrokenRecords>,
-        raw: impl Fn(usize) -> String,
-    ) -> Result<()> {
-        self.take(conformer, judge(conformer, conformed, places, broken, raw)?)
-    }
-
     /// Takes the next batch.
     pub(crate) fn take(&mut self, conformer: &Conformer, mut judged: Judged) -> Result<()> {
         let rows = judged.accepted.num_rows();

@@ -13,7 +13,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::parquet::arrow::ProjectionMask;
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::parquet::write_batch;
+use super::parquet::write_batches;
 use super::{BATCH_ROWS, Decoding, Seen, layout};
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
@@ -81,12 +81,11 @@ impl DeltaFiles {
             .with_batch_size(BATCH_ROWS)
             .build()
             .map_err(|error| damaged(error.into()))?;
-        for batch in reader {
+        let batches = reader.map(|batch| {
             let batch = batch.map_err(|error| damaged(error.into()))?;
-            let batch = self.batch(&batch, values, path)?;
-            write_batch(&batch, self.row, &self.found, &self.wanted, task)?;
-            self.row += batch.num_rows() as i64;
-        }
+            self.batch(&batch, values, path)
+        });
+        self.row = write_batches(batches, self.row, &self.found, &self.wanted, task)?;
         Ok(())
     }
 

@@ -11,12 +11,13 @@ use datafusion::parquet::errors::ParquetError;
 
 use super::layout;
 use super::scratch::copy;
-use super::{BATCH_ROWS, Decoding, Format, Seen, converter};
+use super::{ALONE, BATCH_ROWS, Decoding, Format, Seen, converter};
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
-use crate::ingest::conform::{Converter, Escaping};
-use crate::ingest::output::Place;
+use crate::ingest::conform::{Conformer, Converter, Escaping};
+use crate::ingest::output::{Judged, Place, judge};
 use crate::ingest::reject::json_row;
+use crate::parallel;
 use crate::project::{Conversions, Encoding};
 
 /// Parquet, converted as a source declares.
@@ -60,27 +61,52 @@ impl Format for Parquet {
             .with_batch_size(BATCH_ROWS)
             .build()
             .map_err(no_parquet)?;
-        let mut row = 1;
-        for batch in reader {
-            let batch = batch.map_err(|error| no_parquet(error.into()))?;
-            write_batch(&batch, row, &columns, &wanted, &mut task)?;
-            row += batch.num_rows() as i64;
-        }
+        let batches = reader.map(|batch| batch.map_err(|error| no_parquet(error.into())));
+        write_batches(batches, 1, &columns, &wanted, &mut task)?;
         Ok(layout::seen(&columns, names))
     }
 }
 
-/// Hands over one batch. `first_row`: row of the batch's first record, from 1. `columns`: where each column of the contract stands in the file,
-/// `None` where the path gives it. `wanted`: positions in the file of the batch's columns.
-pub(super) fn write_batch(
-    batch: &RecordBatch,
+/// Hands over batches, which are converted on all threads; the row behind the last. `first_row`: row of the first record, from
+/// 1. `columns`: where each column of the contract stands in the file, `None` where the path gives it. `wanted`: positions in the
+/// file of the batches' columns.
+pub(super) fn write_batches(
+    mut batches: impl Iterator<Item = Result<RecordBatch>>,
     first_row: i64,
     columns: &[Option<usize>],
     wanted: &[usize],
     task: &mut Decoding<'_>,
-) -> Result<()> {
+) -> Result<i64> {
+    let (conformer, file, threads) = (task.conformer, task.file, task.threads);
+    let output = &mut *task.output;
+    let mut row = first_row;
+    parallel::in_order(
+        threads,
+        ALONE,
+        || {
+            let batch = batches.next().transpose()?;
+            Ok(batch.map(|batch| {
+                let first = row;
+                row += batch.num_rows() as i64;
+                (batch, first)
+            }))
+        },
+        |(batch, first)| judge_batch(&batch, first, columns, wanted, conformer, file),
+        |judged| output.take(conformer, judged?),
+    )?;
+    Ok(row)
+}
+
+/// What becomes of the records of one batch.
+fn judge_batch(
+    batch: &RecordBatch,
+    first_row: i64,
+    columns: &[Option<usize>],
+    wanted: &[usize],
+    conformer: &Conformer,
+    file: &str,
+) -> Result<Judged> {
     let rows = batch.num_rows();
-    let conformer = task.conformer;
     let conformed = conformer.hold(rows, BTreeMap::new(), |column| {
         let mut faults = Vec::new();
         let at = columns[column].and_then(|at| wanted.binary_search(&at).ok());
@@ -93,7 +119,7 @@ pub(super) fn write_batch(
                     &conformer.targets[column].data_type,
                     &mut faults,
                 )
-                .map_err(|error| error.code(Code(403)).at(task.file))?,
+                .map_err(|error| error.code(Code(403)).at(file))?,
         };
         Ok((array, faults))
     })?;
@@ -112,8 +138,7 @@ pub(super) fn write_batch(
         .map(|field| field.name().as_str())
         .zip(batch.columns())
         .collect();
-    task.output
-        .write(conformer, &conformed, &places, None, |row| {
-            json_row(shown.iter().copied(), row)
-        })
+    judge(conformer, &conformed, &places, None, |row| {
+        json_row(shown.iter().copied(), row)
+    })
 }
