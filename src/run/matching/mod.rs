@@ -44,8 +44,8 @@ use crate::diagnostic::Code;
 use crate::engine::Joins;
 use crate::error::{Error, Result};
 use crate::identity::{
-    Assigned, Event, Feature, Increment, LateShared, Model, Records, Refusal, Resolved, Rule,
-    Settings, assign, resolve, resolve_again,
+    Assigned, Event, Feature, Increment, Known, LateShared, Model, Records, Refusal, Resolved,
+    Rule, Settings, assign, resolve, resolve_again,
 };
 use crate::name::TableName;
 use crate::parallel;
@@ -69,19 +69,23 @@ impl Execution {
         }
         let matching = &matched.matching;
         let reading = reading(matched);
+        self.issued(matching).await?;
         let mut read = self.read_records(matching, &reading).await?;
-        let registry = self.registry(matching).await?;
-        let is_retrained = plan.reasons.contains(&Reason::Retrain);
-        let known = match &matching.model {
-            Some(pinned) => rows_of_file(&pinned.model),
-            None if is_retrained => Vec::new(),
-            None => self.known_model(matching).await?,
-        };
         let threads = self.runner.resources.threads;
         let settings = settings(matched, &reading, threads, self.request.as_of);
         let decisions = self.decisions(matched, &read.keys).await?;
-        let since = self.since(plan, matched, &reading, &read, &registry, &decisions);
-        let since = since.await?;
+        // before the match only where it is gone on from: it is as large as the records
+        let registry = match self.stands(plan, matching) {
+            true => Some(self.registry(matching).await?),
+            false => None,
+        };
+        let since = match &registry {
+            Some(registry) => {
+                let since = self.since(matched, &reading, &read, registry, &decisions);
+                since.await?
+            }
+            None => None,
+        };
         let changes = since.as_ref().map(|since| since.changes);
         let before = since.map(|since| {
             let appended = read.append(&since.gone, &reading);
@@ -90,9 +94,7 @@ impl Execution {
         let before = before.transpose()?;
         let mut records = records(matched, &reading, &mut read)?;
         let memory = self.memory_for(&records, matching)?;
-        let known = speaks_of(&known, matched)
-            .then(|| Model::from_rows(&known, &records.shapes(), &settings.rules))
-            .flatten();
+        let known = self.model_for(plan, matched, &records, &settings).await?;
         if let (Some(pinned), None) = (&matching.model, &known) {
             return Err(not_of_these_records(pinned, matching));
         }
@@ -112,7 +114,16 @@ impl Execution {
             .await
             .map_err(|error| Error::internal("matching broke off").caused_by(error))?
             .map_err(|refusal| refused(&refusal, matched))?;
-        let assigned = assign(&read.keys, &resolved.cluster_of, registry);
+        tracing::debug!("pairs and records are told of");
+        let registry = match registry {
+            Some(registry) => registry,
+            None => self.registry(matching).await?,
+        };
+        tracing::debug!("ids that were issued are known");
+        let keys: Vec<&str> = read.keys.iter().collect();
+        let assigned = assign(&keys, &resolved.cluster_of, registry, threads);
+        drop(keys);
+        tracing::debug!("records have their ids");
         check_churn(matching, &assigned)?;
         let mut note = summary(&assigned, &resolved);
         if let (Some(changes), Some(increment)) = (changes, resolved.increment) {
@@ -152,6 +163,26 @@ impl Execution {
         let rows = made.get(&plan.table).cloned();
         self.lock_made().extend(made);
         rows.ok_or_else(|| Error::internal(format!("`{}` was not made", plan.table)))
+    }
+
+    /// The model that an earlier build left, or that the project pins; `None` where another must be trained.
+    async fn model_for(
+        &self,
+        plan: &TablePlan,
+        matched: &MatchPlan,
+        records: &Records,
+        settings: &Settings,
+    ) -> Result<Option<Known>> {
+        let matching = &matched.matching;
+        let is_retrained = plan.reasons.contains(&Reason::Retrain);
+        let rows = match &matching.model {
+            Some(pinned) => rows_of_file(&pinned.model),
+            None if is_retrained => Vec::new(),
+            None => self.known_model(matching).await?,
+        };
+        let known = speaks_of(&rows, matched)
+            .then(|| Model::from_rows(&rows, &records.shapes(), &settings.rules));
+        Ok(known.flatten())
     }
 
     /// What records need while they are matched, taken from the memory that all of a build shares.
