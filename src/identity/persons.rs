@@ -107,8 +107,7 @@ impl Persons {
             let column = column.as_ref()?;
             Some((*field, find(*field, column, *most)))
         });
-        let mut found: Vec<(Field, (Vec<u32>, Vec<LateShared>))> =
-            found.into_iter().flatten().collect();
+        let mut found: Vec<_> = found.into_iter().flatten().collect();
         found.sort_by_key(|(field, _)| *field == Field::Address);
         for (field, (bad, of_field)) in found {
             late.extend(of_field);

@@ -157,7 +157,7 @@ pub(crate) struct Assigned {
 
 impl Assigned {
     /// The id of each row.
-    pub(crate) fn ids(&self) -> impl ExactSizeIterator<Item = &str> {
+    pub(crate) fn ids(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
         self.ids.iter().map(|id| self.name(*id))
     }
 

@@ -432,7 +432,8 @@ fn a_shop_of_hundreds_of_records_swallows_nobody_whether_it_was_there_when_the_m
 
 #[test]
 fn a_glance_counts_the_pairs_that_a_match_makes() {
-    let (rows, _) = entered_by_a_shop(&town(1_500).0);
+    let (mut rows, _) = town(500);
+    rows.extend(entered_by_a_shop(&rows).0);
     let all = records(&rows);
     let known = as_read(&model_of(&rows, 2), &all);
     for shared in [None, known.shared()] {

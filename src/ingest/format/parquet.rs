@@ -67,9 +67,10 @@ impl Format for Parquet {
     }
 }
 
-/// Hands over batches, which are converted on all threads; the row behind the last. `first_row`: row of the first record, from
-/// 1. `columns`: where each column of the contract stands in the file, `None` where the path gives it. `wanted`: positions in the
-/// file of the batches' columns.
+/// Hands over batches, which are converted on all threads; gives the row behind the last.
+///
+/// `first_row`: row of the first record, the first being 1. `columns`: where each column of the contract stands in the file, `None`
+/// where the path gives it. `wanted`: positions in the file of the batches' columns.
 pub(super) fn write_batches(
     mut batches: impl Iterator<Item = Result<RecordBatch>>,
     first_row: i64,

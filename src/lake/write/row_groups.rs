@@ -85,18 +85,27 @@ impl RowGroups {
         };
         let mut beside = Some(beside);
         let mut told = None;
-        let mut first = 0;
-        while first < batch.num_rows() {
-            let rows = self.fitting(batch.num_rows() - first);
-            if rows == 0 {
-                self.end(threads)?;
+        // what does not fit into the row group under way is cut, and the cut-off rest waits; the next is the last
+        let mut waiting = vec![batch.clone()];
+        while let Some(rows) = waiting.pop() {
+            if rows.num_rows() == 0 {
                 continue;
             }
-            let slice = batch.slice(first, rows);
-            told = self.encode(&slice, threads, beside.take())?.or(told);
-            first += rows;
-            if self.rows >= self.most_rows || self.in_progress_size() >= self.most_bytes {
-                self.end(threads)?;
+            match self.room(rows.num_rows()) {
+                0 => {
+                    self.end(threads)?;
+                    waiting.push(rows);
+                }
+                room if room < rows.num_rows() => {
+                    waiting.push(rows.slice(room, rows.num_rows() - room));
+                    waiting.push(rows.slice(0, room));
+                }
+                _ => {
+                    told = self.encode(&rows, threads, beside.take())?.or(told);
+                    if self.rows >= self.most_rows || self.in_progress_size() >= self.most_bytes {
+                        self.end(threads)?;
+                    }
+                }
             }
         }
         match (told, beside) {
@@ -106,14 +115,18 @@ impl RowGroups {
         }
     }
 
-    /// Of so many rows those that the row group under way has room for, by what its rows took so far.
-    fn fitting(&self, rows: usize) -> usize {
-        let rows = rows.min(self.most_rows - self.rows);
+    /// Where to cut so many rows, so that the first of them fit into the row group under way; the limit of rows comes first, and
+    /// what is cut by it may be cut again by the limit of bytes.
+    fn room(&self, rows: usize) -> usize {
+        let free = self.most_rows - self.rows;
+        if rows > free {
+            return free;
+        }
         let held = self.in_progress_size();
         match held.checked_div(self.rows) {
-            None | Some(0) if self.rows == 0 || held < self.most_bytes => rows,
-            None | Some(0) => 0,
-            Some(of_a_row) => rows.min(self.most_bytes.saturating_sub(held) / of_a_row),
+            Some(_) if held >= self.most_bytes => 0,
+            None | Some(0) => rows,
+            Some(of_a_row) => rows.min((self.most_bytes - held) / of_a_row),
         }
     }
 
