@@ -163,6 +163,18 @@ impl Lake {
         release.ok_or_else(|| no_release(number))
     }
 
+    /// A release; `None` where it is no longer kept.
+    ///
+    /// # Errors
+    /// What storage gives; `Corrupt` for a record that cannot be read.
+    pub(crate) async fn kept_release(&self, number: ReleaseNumber) -> Result<Option<Release>> {
+        match self.release(number).await {
+            Ok(release) => Ok(Some(release)),
+            Err(error) if error.kind() == ErrorKind::Config => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     pub(super) async fn find_release(&self, number: ReleaseNumber) -> Result<Option<Release>> {
         let path = layout::release(number);
         match self.store.get(&path).await? {

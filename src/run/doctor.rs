@@ -216,14 +216,15 @@ impl Runner {
     async fn rights_finding(&self, store: &Store) -> Result<Finding> {
         let folder = self.probe_name();
         let path = format!("{folder}/object");
-        let may_not = |what: &str, error: Error| {
-            let kind = error.kind();
-            Error::new(
+        let may_not = |what: &str, error: Error| match error.kind() {
+            // storage that is away refuses no right
+            ErrorKind::Unavailable => error,
+            kind => Error::new(
                 kind,
                 format!("kilde may not {what} in {}", store.location()),
             )
             .caused_by(error)
-            .help("a build needs to read, write, list and delete there")
+            .help("a build needs to read, write, list and delete there"),
         };
         let content = Bytes::from_static(b"kilde doctor");
         let put = store.put(&path, content.clone()).await;

@@ -219,7 +219,10 @@ impl Execution {
         {
             result.outcome = TableOutcome::TestsFailed;
         }
-        result = match self.hold_or_fail(plan, result, failure.as_ref()).await {
+        result = match self
+            .hold_or_fail(plan, result, failure.as_ref(), &self.failed_verdicts(plan))
+            .await
+        {
             Ok(result) => result,
             Err(error) => TableResult::new(
                 plan,
@@ -377,18 +380,18 @@ impl Execution {
             else {
                 continue;
             };
-            let (of_table, _): (Vec<_>, Vec<_>) =
-                verdicts.iter().cloned().partition(|v| v.table == *table);
             result.outcome = TableOutcome::TestsFailed;
-            let already = self.verdicts().len();
-            self.record(of_table);
-            let result = self.hold_or_fail(plan, result, None).await?;
+            let of_table = verdicts.iter().filter(|v| v.table == *table);
+            let mut all = self.verdicts();
+            all.extend(of_table.clone().cloned());
+            let result = self
+                .hold_or_fail(plan, result, None, &self.failed_of(plan, all))
+                .await?;
             if matches!(result.outcome, TableOutcome::Held(_)) {
+                self.record(of_table.cloned().collect());
                 self.lock_state().outcomes.insert(table.clone(), result);
                 return Ok(Some(table.clone()));
             }
-            // judged as it stands, with all others, below
-            self.lock_state().verdicts.truncate(already);
         }
         for table in &failed {
             if let Some(result) = self.lock_state().outcomes.get_mut(table) {
@@ -443,7 +446,7 @@ impl Execution {
         self.lock_state().outcomes.get(table).cloned()
     }
 
-    /// Tables that were made or tested in this run and have not failed.
+    /// What came of every table of this run.
     pub(super) fn results(&self) -> Vec<TableResult> {
         self.lock_state().outcomes.values().cloned().collect()
     }

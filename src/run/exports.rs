@@ -134,7 +134,7 @@ impl Runner {
     /// What storage gives.
     pub(crate) async fn exports(&self, of: Option<&TableName>) -> Result<Exports> {
         let now = self.clock.now();
-        let (observation, refused) = match self.readable_if_exists(self.clock.now())? {
+        let (observation, refused) = match self.readable_if_exists(now)? {
             Some(catalog) => {
                 let observation = observe::observe(self, &catalog, now).await?;
                 let refused = self.refused(&catalog, &observation).await?;

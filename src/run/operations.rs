@@ -309,12 +309,8 @@ impl Runner {
         let wanted: BTreeSet<ReleaseNumber> = entries.map(|entry| entry.written_in).collect();
         let mut times = BTreeMap::new();
         for number in wanted {
-            match catalog.lake().release(number).await {
-                Ok(written) => {
-                    times.insert(number, written.published_at);
-                }
-                Err(error) if error.kind() == ErrorKind::Config => {}
-                Err(error) => return Err(error),
+            if let Some(written) = catalog.lake().kept_release(number).await? {
+                times.insert(number, written.published_at);
             }
         }
         Ok(times)

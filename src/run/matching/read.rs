@@ -127,6 +127,15 @@ impl Read {
     }
 }
 
+/// A table of ids, as it is published.
+pub(super) struct Issued {
+    content: Content,
+    /// The column of the id.
+    id: String,
+    /// Whether a match wrote it, and no SQL.
+    is_own: bool,
+}
+
 /// Records while they come: their texts become numbers some batches at a time, and are never there as a whole.
 struct Coming {
     /// Columns of the key, which come as they are and as texts.
@@ -280,41 +289,56 @@ impl Execution {
         coming.finish(matching)
     }
 
-    /// The table of the ids that were issued before.
+    /// The ids that were issued before: by this step, or by SQL whose table it takes over, if that knows each record once by the
+    /// same columns.
     ///
     /// # Errors
     /// `Config` K0813 where they were issued to records of another key.
-    pub(super) async fn issued(&self, matching: &Matching) -> Result<Option<Content>> {
-        let Some(ids) = self.published(&matching.table).await? else {
+    pub(super) async fn issued(&self, matching: &Matching) -> Result<Option<Issued>> {
+        let Some(content) = self.published(&matching.table).await? else {
             return Ok(None);
         };
-        let fields = ids.file_set.schema.fields();
-        let names = fields.iter().map(|field| field.name().as_str());
-        let wanted = matching.record_key.iter().map(|k| k.value.as_str());
-        match names.take(fields.len().saturating_sub(1)).eq(wanted) {
-            true => Ok(Some(ids)),
-            false => Err(other_key(matching)),
-        }
+        let names = content.file_set.schema.fields().iter();
+        let names: Vec<&str> = names.map(|field| field.name().as_str()).collect();
+        let key = matching.record_key.iter();
+        let key: Vec<&str> = key.map(|k| k.value.as_str()).collect();
+        let has = |name: &&str| names.contains(name);
+        let entity_id = matching.entity_id.value.as_str();
+        let (id, is_own) = match names.split_last() {
+            Some((id, before)) if before == key => (id.to_string(), true),
+            _ if key.iter().all(has) && has(&entity_id) => (entity_id.to_string(), false),
+            _ => return Err(other_key(matching)),
+        };
+        Ok(Some(Issued {
+            content,
+            id,
+            is_own,
+        }))
     }
 
-    /// The ids that were issued before.
+    /// The ids that were [`issued`](Self::issued), each by its record.
     pub(super) async fn registry(&self, matching: &Matching) -> Result<Registry> {
-        let Some(ids) = self.issued(matching).await? else {
+        let Some(issued) = self.issued(matching).await? else {
             return Ok(Registry::default());
         };
-        let names = ids.file_set.schema.fields().iter();
-        let names: Vec<&str> = names.map(|field| field.name().as_str()).collect();
-        let Some((id, key)) = names.split_last() else {
-            return Ok(Registry::default());
-        };
-        let key = key
-            .iter()
-            .map(|name| format!("cast(\"{name}\" as varchar)"));
-        let columns: Vec<String> = key.chain([format!("\"{id}\"")]).collect();
-        let sql = format!("select {} from {}", columns.join(", "), matching.table);
-        let rows = self.query_of(&ids, &sql).await?;
+        let key = matching.record_key.iter().map(|k| &k.value);
+        let columns = key.chain([&issued.id]);
+        let columns: Vec<String> = columns
+            .map(|name| format!("cast(\"{name}\" as varchar)"))
+            .collect();
+        let mut sql = format!("select {} from {}", columns.join(", "), matching.table);
+        if !issued.is_own {
+            // so that two rows of one record stand side by side
+            let places = 1..columns.len();
+            let places: Vec<String> = places.map(|place| place.to_string()).collect();
+            sql.push_str(&format!(" order by {}", places.join(", ")));
+        }
+        let rows = self.query_of(&issued.content, &sql).await?;
         let (ids, key) = match rows.columns().split_last() {
-            Some((ids, key)) => (texts(ids)?, keys(key, matching)?),
+            Some((ids, key)) => {
+                let key = keys(key, matching).map_err(|_| other_key(matching))?;
+                (texts(ids)?, key)
+            }
             None => return Ok(Registry::default()),
         };
         drop(rows);
