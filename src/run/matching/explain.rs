@@ -419,9 +419,10 @@ impl<'a> Step<'a> {
             return Ok(BTreeMap::new());
         };
         let ids = texts(ids)?;
-        let pairs = keys(key, matching)?.into_iter().zip(ids.iter());
+        let keys = keys(key, matching)?;
+        let pairs = keys.iter().zip(ids.iter());
         Ok(pairs
-            .filter_map(|(key, id)| Some((key, id?.to_string())))
+            .filter_map(|(key, id)| Some((key.to_string(), id?.to_string())))
             .collect())
     }
 
@@ -582,7 +583,7 @@ impl Matched {
 
     /// Pairs that people were asked about, by the keys of both: what the evidence says of them, and what people.
     pub(super) fn decided(&self) -> impl Iterator<Item = (&str, &str, f64, Decision)> {
-        let key = |row: u32| self.read.keys[row as usize].as_str();
+        let key = |row: u32| &self.read.keys[row as usize];
         let decided = self.explainer.decided().into_iter();
         decided.map(move |(one, other, weight, decision)| (key(one), key(other), weight, decision))
     }
@@ -592,7 +593,7 @@ impl Matched {
         let parts = self.reading.key.max(1);
         let key: Vec<&str> = record.splitn(parts, ':').collect();
         let key = key.join("\u{1f}");
-        let place = self.read.keys.iter().position(|known| *known == key);
+        let place = self.read.keys.iter().position(|known| known == key);
         place.map(|row| row as u32).ok_or_else(|| {
             Error::config(format!("no record goes by the {which} name")).help(match parts {
                 1 => "write the record's key".to_string(),
