@@ -67,13 +67,15 @@ fn is_told(error: &Error, kind: ErrorKind) {
     assert!(text.len() < 10_000, "{text}");
 }
 
-/// Whether records can be counted without reading them: plain text, no line beyond the limit.
+/// Whether records can be counted without reading them: plain text of one byte a sign, no line beyond the limit.
 fn is_plain(bytes: &[u8]) -> bool {
     let is_short = bytes
         .split(|byte| *byte == b'\n')
         .all(|line| line.len() < 60_000);
     let packed: [&[u8]; 4] = [&[0x1f, 0x8b], &[0x28, 0xb5, 0x2f, 0xfd], b"BZh", b"PK"];
-    is_short && !packed.iter().any(|sign| bytes.starts_with(sign))
+    let of_two_bytes: [&[u8]; 2] = [&[0xfe, 0xff], &[0xff, 0xfe]];
+    let mut signs = packed.iter().chain(&of_two_bytes);
+    is_short && !signs.any(|sign| bytes.starts_with(sign))
 }
 
 fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
