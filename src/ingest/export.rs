@@ -121,6 +121,30 @@ pub(crate) struct DecodedExport {
     pub(crate) rejected_keys: Arc<ScratchFile>,
 }
 
+/// What is kept of an export once its rows are in the table, or are not wanted there.
+#[derive(Debug)]
+pub(crate) struct ReadExport {
+    pub(crate) report: ExportReport,
+    /// Rows of [`super::rejects_schema`].
+    pub(crate) rejects: Arc<ScratchFile>,
+}
+
+impl ReadExport {
+    /// Lets go of the accepted rows: before a release waits for the disk, nothing shall be left to write that nobody reads.
+    pub(crate) fn of(export: Arc<DecodedExport>) -> Self {
+        match Arc::try_unwrap(export) {
+            Ok(export) => Self {
+                report: export.report,
+                rejects: export.rejects,
+            },
+            Err(export) => Self {
+                report: export.report.clone(),
+                rejects: Arc::clone(&export.rejects),
+            },
+        }
+    }
+}
+
 /// What a decoder may use.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {

@@ -103,9 +103,13 @@ impl ScratchFile {
 
 impl Drop for ScratchFile {
     fn drop(&mut self) {
-        if let Some(path) = &self.path {
-            // the folder goes with the run anyway; a file that stays until then does no harm
-            let _ = std::fs::remove_file(path);
+        let Some(path) = self.path.take() else { return };
+        // the folder goes with the run anyway; a file that stays until then does no harm
+        let remove = move || drop(std::fs::remove_file(path));
+        // to give back the memory that the system keeps a large file in takes a while
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(remove)),
+            Err(_) => remove(),
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::engine::{self, Joins};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::{
     self, Attempt, DecodedExport, Export, FileCounts, FileStatus, Ledger, LedgerEntry, Limits,
-    LoadReport, LoadRequest, Shrunk, Standing, Turn, UnreadableExport,
+    LoadReport, LoadRequest, ReadExport, Shrunk, Standing, Turn, UnreadableExport,
 };
 use crate::lake::{self, Digest, Layout, Written};
 use crate::name::{ReleaseNumber, TableName};
@@ -113,7 +113,7 @@ impl Execution {
                 entries,
                 retracted: self.retracted(&source, leaving)?,
                 unreadable,
-                decoded: unique,
+                decoded: unique.into_iter().map(kept_of).collect(),
                 replaced,
             },
         );
@@ -246,7 +246,7 @@ impl Execution {
         };
         Ok(Ingested {
             entries: decoded.iter().map(entry).collect::<Result<_>>()?,
-            decoded,
+            decoded: decoded.into_iter().map(kept_of).collect(),
             ..Ingested::default()
         })
     }
@@ -829,6 +829,10 @@ fn too_few(source: &Source, shrunk: &Shrunk) -> Error {
     .code(Code(432))
     .at(path.as_str())
     .help(format!("if it is wrong, `kilde exports skip {path} --why …` goes on without it"))
+}
+
+fn kept_of(export: Arc<DecodedExport>) -> Arc<ReadExport> {
+    Arc::new(ReadExport::of(export))
 }
 
 fn no_source(plan: &TablePlan) -> Error {
