@@ -1,18 +1,17 @@
 //! One Parquet file while it is written: encoder, upload, and the memory that both hold.
 
 use std::collections::BTreeSet;
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::execution::memory_pool::MemoryReservation;
-use futures::future::BoxFuture;
 use object_store::ObjectStore;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::arrow::async_writer::AsyncFileWriter;
-use parquet::arrow::{ArrowSchemaConverter, AsyncArrowWriter};
+use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
@@ -75,16 +74,82 @@ fn writer_options(
         .with_skip_arrow_metadata(true))
 }
 
-/// Takes row groups as they are, where a plain writer would copy them.
-struct Upload(BufWriter);
+/// Bytes of a block of what the encoder gives.
+const BLOCK: usize = 256 << 10;
 
-impl AsyncFileWriter for Upload {
-    fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<(), ParquetError>> {
-        Box::pin(async { self.0.put(bytes).await.map_err(ParquetError::from) })
+/// What the encoder gives, in blocks that are uploaded as they are: one buffer would be copied whenever it grows.
+#[derive(Default)]
+struct Blocks {
+    full: Vec<Bytes>,
+    last: Vec<u8>,
+}
+
+impl Blocks {
+    fn take(&mut self) -> Vec<Bytes> {
+        if !self.last.is_empty() {
+            self.full.push(std::mem::take(&mut self.last).into());
+        }
+        std::mem::take(&mut self.full)
+    }
+}
+
+impl Write for Blocks {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = bytes.len().min(BLOCK - self.last.len());
+        self.last.extend_from_slice(&bytes[..taken]);
+        if self.last.len() == BLOCK {
+            let next = Vec::with_capacity(BLOCK);
+            self.full
+                .push(std::mem::replace(&mut self.last, next).into());
+        }
+        Ok(taken)
     }
 
-    fn complete(&mut self) -> BoxFuture<'_, Result<(), ParquetError>> {
-        Box::pin(async { self.0.shutdown().await.map_err(ParquetError::from) })
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Encoder and upload.
+struct Writer {
+    encoder: ArrowWriter<Blocks>,
+    upload: BufWriter,
+}
+
+impl Writer {
+    /// Encodes a batch; what became whole by it goes up.
+    async fn write(&mut self, batch: &RecordBatch) -> Result<(), ParquetError> {
+        let groups = self.encoder.flushed_row_groups().len();
+        self.encoder.write(batch)?;
+        match self.encoder.flushed_row_groups().len() == groups {
+            true => Ok(()),
+            false => self.send().await,
+        }
+    }
+
+    /// Ends the row group.
+    async fn flush(&mut self) -> Result<(), ParquetError> {
+        self.encoder.flush()?;
+        self.send().await
+    }
+
+    async fn finish(&mut self) -> Result<ParquetMetaData, ParquetError> {
+        let footer = self.encoder.finish()?;
+        self.send().await?;
+        self.upload.shutdown().await?;
+        Ok(footer)
+    }
+
+    async fn send(&mut self) -> Result<(), ParquetError> {
+        for block in self.encoder.inner_mut().take() {
+            self.upload.put(block).await?;
+        }
+        Ok(())
+    }
+
+    /// Bytes in memory: of the row group under work, and of the part that is being sent.
+    fn held(&self) -> usize {
+        self.encoder.memory_size() + self.encoder.bytes_written().min(UPLOAD_PART)
     }
 }
 
@@ -93,7 +158,7 @@ pub(super) struct OpenFile {
     /// Whole path in the store, for messages.
     path: Path,
     /// `None` once finished or given up.
-    writer: Option<AsyncArrowWriter<Upload>>,
+    writer: Option<Writer>,
     reservation: MemoryReservation,
 }
 
@@ -111,12 +176,12 @@ impl OpenFile {
             .map_err(|error| Error::internal("not the path of a data file").caused_by(error))?;
         let upload = BufWriter::with_capacity(Arc::clone(store), path.clone(), UPLOAD_PART)
             .with_max_concurrency(2);
-        let writer =
-            AsyncArrowWriter::try_new_with_options(Upload(upload), first_rows.schema(), options)
-                .map_err(|error| Error::internal("a data file cannot be begun").caused_by(error))?;
+        let blocks = Blocks::default();
+        let encoder = ArrowWriter::try_new_with_options(blocks, first_rows.schema(), options)
+            .map_err(|error| Error::internal("a data file cannot be begun").caused_by(error))?;
         Ok(Self {
             path,
-            writer: Some(writer),
+            writer: Some(Writer { encoder, upload }),
             reservation,
         })
     }
@@ -128,15 +193,12 @@ impl OpenFile {
         };
         let result = async {
             writer.write(batch).await?;
-            let held = |writer: &AsyncArrowWriter<Upload>| {
-                writer.memory_size() + writer.bytes_written().min(UPLOAD_PART)
-            };
-            if self.reservation.try_resize(held(writer)).is_err() {
-                if writer.in_progress_size() >= LEAST_ROW_GROUP {
+            if self.reservation.try_resize(writer.held()).is_err() {
+                if writer.encoder.in_progress_size() >= LEAST_ROW_GROUP {
                     writer.flush().await?;
                 }
                 // what is left cannot be given back, so it is counted whatever the pool says: others then spill
-                self.reservation.resize(held(writer));
+                self.reservation.resize(writer.held());
             }
             Ok(())
         };
@@ -146,7 +208,7 @@ impl OpenFile {
     /// Bytes so far, what is still in the encoder among them.
     pub(super) fn size(&self) -> usize {
         self.writer.as_ref().map_or(0, |writer| {
-            writer.bytes_written() + writer.in_progress_size()
+            writer.encoder.bytes_written() + writer.encoder.in_progress_size()
         })
     }
 
@@ -160,7 +222,7 @@ impl OpenFile {
             .finish()
             .await
             .map_err(|error| failure(error, &self.path))?;
-        let size = writer.bytes_written() as u64;
+        let size = writer.encoder.bytes_written() as u64;
         Ok((size, footer))
     }
 
@@ -183,9 +245,9 @@ impl Drop for OpenFile {
     }
 }
 
-async fn abort(writer: AsyncArrowWriter<Upload>) {
+async fn abort(mut writer: Writer) {
     // what cannot be aborted is an unfinished upload, which the store's own rules expire
-    let _ = writer.into_inner().0.abort().await;
+    let _ = writer.upload.abort().await;
 }
 
 fn failure(error: ParquetError, path: &Path) -> Error {
