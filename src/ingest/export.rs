@@ -194,7 +194,7 @@ pub(crate) fn is_unreadable(error: &Error) -> bool {
     error.kind() == ErrorKind::Input
         && matches!(
             code,
-            Some(191 | 354 | 356 | 402 | 403 | 405..=407 | 420..=424)
+            Some(191 | 354 | 356 | 402 | 403 | 405..=407 | 420..=425)
         )
 }
 

@@ -121,6 +121,23 @@ fn each_file_of_an_archive_is_an_export_that_changes_fails_and_leaves_alone() {
     let said = place.kilde(&["build"]).ended(0).stdout;
     assert!(said.contains("Release 3 stands"), "{said}");
 
+    // a name that would not stay on its line: that file alone is left out
+    let steering = [
+        ("data/customers.csv", ids(0..4)),
+        ("data/orders_1.csv", ids(0..3)),
+        ("data/orders_\u{1b}[2J.csv", ids(0..9)),
+        ("data/orders_4.csv", ids(3..5)),
+    ];
+    deliver(&place, 1, &zip(&steering));
+    let said = place.kilde(&["build"]).ended(0).stdout;
+    let line = "dump_20260301.zip!data/orders_\\u{1b}[2J.csv cannot be read and is left out: the name of a file of an archive holds control characters";
+    assert!(said.contains(line), "{said}");
+    assert_eq!(counts(&place), [["1", "3"], ["4", "2"]]);
+    let said = place.kilde(&["build"]).ended(0).stdout;
+    assert!(said.contains("Release 4 stands"), "{said}");
+    deliver(&place, 1, &zip(&fewer));
+    place.kilde(&["build"]).ended(0);
+
     // half an archive, and one without a file that is meant: each is said, and loses nothing
     deliver(&place, 1, &zip(&fewer)[..90]);
     let other = [
