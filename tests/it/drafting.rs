@@ -536,6 +536,26 @@ fn archives_avro_headers_of_two_rows_and_rows_of_sums_become_sources_that_build(
     std::fs::write(exports.join("shops.csv"), shops).unwrap();
     let padded = "nr || town   || since\n1  || Umeå   || 2026-01-02\n2  || Malmö  || 2026-02-03\n";
     std::fs::write(exports.join("padded.txt"), padded).unwrap();
+    let product = |no: u32| format!("{no};Sko {no};{no},50\n");
+    let order = |no: u32| format!("B{no};{no};{no}00,00\n");
+    for (day, no) in [("20260301", 1), ("20260302", 5)] {
+        let parts = [
+            (
+                "data/orders_1.csv",
+                format!("Bong;Vara;Summa\n{}", order(no)),
+            ),
+            (
+                "data/orders_2.csv",
+                format!("Bong;Vara;Summa\n{}{}", order(no + 1), order(no + 2)),
+            ),
+            (
+                "data/products.csv",
+                format!("Vara;Namn;Pris\n{}{}", product(1), product(no + 1)),
+            ),
+            ("readme.md", "as every night".to_string()),
+        ];
+        std::fs::write(exports.join(format!("dump_{day}.zip")), zip(&parts)).unwrap();
+    }
     let fixed = "Kundnr  Namn        Saldo\n10001   Åsa Ek      12.50\n10002   Bo         100.00\n10003   Cia Öst      3.00\n10004   Dan          7.25\n";
     std::fs::write(exports.join("balances.txt"), fixed).unwrap();
     let project = built_from(&exports);
@@ -545,12 +565,17 @@ fn archives_avro_headers_of_two_rows_and_rows_of_sums_become_sources_that_build(
     assert_eq!(read["padded.txt"], (2, 0));
     assert_eq!(read["balances.txt"], (4, 0));
     assert_eq!(read["budget.xlsx"], (2, 0));
+    assert_eq!(read["dump_20260301.zip!data/orders_1.csv"], (1, 0));
+    assert_eq!(read["dump_20260302.zip!data/orders_2.csv"], (2, 0));
+    assert_eq!(read["dump_20260302.zip!data/products.csv"], (2, 0));
     let pipeline = project.read("pipelines/exports.yaml");
     for proposed in [
         "{xlsx: {header_rows: 2}}",
         "comment: \"Delsumma\", until: \";;\"",
         "delimiter: \"||\", trim: true",
         "{fixed: {fields: {kundnr: 8, namn: 11, saldo: 6}, skip_lines: 1}}",
+        "files: \"dump_{exported_on:%Y%m%d}.zip!data/orders_*.csv\"",
+        "files: \"dump_{exported_on:%Y%m%d}.zip!data/products.csv\"",
     ] {
         assert!(pipeline.contains(proposed), "{proposed}: {pipeline}");
     }
