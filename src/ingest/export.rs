@@ -27,7 +27,7 @@ use super::scratch::ScratchFile;
 use crate::diagnostic::{Code, Place};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::RunId;
-use crate::project::{Captures, Contract, OnDrift, Read as Declared, Source};
+use crate::project::{Captures, Contract, Encoding, OnDrift, Read as Declared, Source};
 
 /// An export to be decoded.
 #[derive(Clone, Debug)]
@@ -49,6 +49,8 @@ pub(crate) struct ExportReport {
     pub(crate) path: String,
     /// It is a sheet of a workbook.
     pub(crate) is_sheet: bool,
+    /// As its source declares it, where it is a text.
+    pub(crate) encoding: Option<Encoding>,
     /// Bytes as they lie in storage.
     pub(crate) size: u64,
     /// blake3 of those bytes, in hexadecimal.
@@ -99,7 +101,7 @@ impl ExportReport {
             "{}:{}: {}, as in {count} of {} records",
             self.path, first.line, first.reason, self.records
         );
-        if let Some(remedy) = rule.remedy(count, self.records, self.is_sheet) {
+        if let Some(remedy) = rule.remedy(count, self.records, self.is_sheet, self.encoding) {
             text.push_str(&format!("; say {remedy}"));
         }
         Some(text)
@@ -452,6 +454,7 @@ impl Task {
             fatal: written.fatal,
             path: self.export.path.clone(),
             is_sheet: matches!(self.source.read, Declared::Xlsx(_)),
+            encoding: self.source.read.encoding(),
             size,
             hash,
             modified_at: self.modified_at,
@@ -575,6 +578,7 @@ pub(crate) fn check_rejects(source: &Source, reports: &[&ExportReport], run: &Ru
                 report.rejects_by_rule.get(&rule).copied().unwrap_or(0),
                 report.records,
                 report.is_sheet,
+                report.encoding,
             ),
         ),
         None => (String::new(), String::new(), None),

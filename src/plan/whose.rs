@@ -572,7 +572,9 @@ impl<'a> Looking<'a> {
         if records == Some(table) {
             return Part::Records;
         }
-        if self.project.consent_tables().contains(table) {
+        let told = self.project.highlights.consents.as_ref();
+        let is_told = told.is_some_and(|consents| consents.table == *table);
+        if is_told || self.project.consent_tables().contains(table) {
             return Part::Consents;
         }
         match link {

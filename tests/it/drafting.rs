@@ -701,4 +701,28 @@ fn consents_count_by_purpose_invoices_once_and_sums_of_sheets_not_at_all() {
     let pipeline = place.read("pipelines/exports.yaml");
     let read = "{xlsx: {header_rows: 2, skip_lines: 1, skip_footer: 1, comment: \"Delsumma\"}}";
     assert!(pipeline.contains(read), "{pipeline}");
+
+    // the next night Ada says yes to the newsletter, and Dan no to advertising
+    place.write(
+        "in/Nyhetsbrev.csv",
+        "e-post;godkänt;datum\nADA@example.com;ja;2026-01-01\nada@example.com;nej;2026-02-01\ncia@example.com;ja;2026-01-05\nada@example.com;ja;2026-03-01\n",
+    );
+    let people = place.read("in/Kunder.csv");
+    place.write("in/Kunder.csv", people.replace("Öst;;ja;;", "Öst;;nej;;"));
+    place.kilde(&["build"]).ended(0);
+    let said = place.kilde(&["diff"]).ended(0).stdout;
+    let told = "consents\n  nyhetsbrev  0 → 1 agree  +1\n  reklam_ok   2 → 1 agree  −1\n";
+    assert!(said.contains(told), "{said}");
+    let said = place.kilde(&["customer", "ada@example.com"]).ended(0);
+    let consents = said.stdout.split("gold.consents").nth(1);
+    let told = consents.is_some_and(|text| text.contains("nyhetsbrev") && text.contains("true"));
+    assert!(told, "{}", said.stdout);
+    let json = place
+        .kilde(&["customer", "ada@example.com", "--json"])
+        .ended(0);
+    assert!(
+        json.stdout.contains("\"part\": \"consents\""),
+        "{}",
+        json.stdout
+    );
 }
