@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use crate::emulator::Kind;
 use crate::sandbox::{Sandbox, zip};
 
 const PIPELINE: &str = "sources:
@@ -152,6 +153,30 @@ fn each_file_of_an_archive_is_an_export_that_changes_fails_and_leaves_alone() {
         "{said}"
     );
     assert_eq!(counts(&place), [["1", "3"]]);
+}
+
+/// All of the test above runs in a bucket where `KILDE_TEST_STORE=s3` says so.
+#[test]
+fn an_archive_in_a_bucket_brings_its_files_and_what_changed_in_it() {
+    let Some(store) = Kind::S3.shared() else {
+        return;
+    };
+    let place = shop();
+    let day = |orders: std::ops::Range<u32>| {
+        zip(&[
+            ("data/customers.csv", ids(0..4)),
+            ("data/orders_1.csv", ids(orders)),
+            ("data/orders_2.csv", gzip(&ids(3..5))),
+        ])
+    };
+    deliver(&place, 1, &day(0..3));
+    let place = place.moved_to(store);
+    place.kilde(&["build"]).ended(0);
+    assert_eq!(counts(&place), [["1", "3"], ["2", "2"]]);
+    deliver(&place, 1, &day(0..7));
+    let said = place.kilde(&["build"]).ended(0).stdout;
+    assert!(said.contains("7 records = 7 accepted"), "{said}");
+    assert_eq!(counts(&place), [["1", "7"], ["2", "2"]]);
 }
 
 #[test]
