@@ -13,7 +13,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use crate::clock::{Clock, SimulatedClock};
 use crate::engine::{self, Engine, EngineOptions, Joins};
 use crate::error::{Error, Result};
-use crate::ingest::{DecodedExport, Export, Limits, ScratchFile, decode_export};
+use crate::ingest::{DecodedExport, Export, Limits, ReadRequest, ScratchFile, decode_export};
 use crate::lake::{Layout, RowHasher, WriteSpec, write_table};
 use crate::name::{ClaimNumber, TableName};
 use crate::project::{Captures, Contract, Project, Source};
@@ -136,14 +136,16 @@ impl Decoder {
     async fn decoded(&self) -> Result<DecodedExport> {
         decode_export(
             &self.store,
-            &self.export,
-            &self.source,
-            &self.contract,
-            Limits {
-                max_record_bytes: self.max_record_bytes,
-                threads: crate::parallel::cores(),
+            ReadRequest {
+                export: self.export.clone(),
+                source: Arc::clone(&self.source),
+                contract: Arc::clone(&self.contract),
+                limits: Limits {
+                    max_record_bytes: self.max_record_bytes,
+                    threads: crate::parallel::cores(),
+                },
+                scratch: self.scratch.clone(),
             },
-            &self.scratch,
         )
         .await
     }

@@ -8,14 +8,12 @@
 
 use std::borrow::Cow;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::Path;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
 
 use super::archive::held;
-use super::export::{Attempt, Export, Limits, Task, is_unreadable};
+use super::export::{Attempt, Export, ReadRequest, Task, is_unreadable};
 use super::export_store::ExportStore;
 use super::format::unreadable;
 use super::hash::hash;
@@ -25,7 +23,7 @@ use super::parts;
 use super::zip::Archive;
 use crate::diagnostic::{Code, printable};
 use crate::error::{Error, Result};
-use crate::project::{Contract, Source};
+use crate::project::Source;
 use crate::store::{ObjectInfo, Store};
 
 /// Bytes fetched at once.
@@ -57,28 +55,18 @@ pub(super) async fn files(raw: &ExportStore, archive: &str, size: u64) -> Result
     .await
 }
 
-/// Decodes a file of an archive. `scratch` is a folder for the files of this one export; it is created.
+/// Decodes a file of an archive.
 ///
 /// # Errors
 /// As of any export that is read.
-pub(super) async fn read_file(
-    raw: &ExportStore,
-    export: &Export,
-    source: &Arc<Source>,
-    contract: &Arc<Contract>,
-    limits: Limits,
-    scratch: &Path,
-) -> Result<Attempt> {
+pub(super) async fn read_file(raw: &ExportStore, request: ReadRequest) -> Result<Attempt> {
+    let export = &request.export.clone();
     let (archive, name) = place(export)?;
     let before = head(raw, archive, export).await?;
-    let task = Task::new(
-        export,
-        source,
-        contract,
-        limits,
-        scratch,
-        before.modified_at,
-    );
+    let task = Task {
+        request,
+        modified_at: before.modified_at,
+    };
     let (wanted, location) = (name.to_string(), export.location.clone());
     let attempt = opened(raw, archive, before.size, move |archive| {
         // it could be listed
@@ -114,14 +102,8 @@ pub(super) async fn read_file(
 ///
 /// # Errors
 /// `Unavailable` where storage fails; `Input` K0404 where it has changed.
-pub(super) async fn read_none(
-    raw: &ExportStore,
-    export: &Export,
-    source: &Arc<Source>,
-    contract: &Arc<Contract>,
-    limits: Limits,
-    scratch: &Path,
-) -> Result<Attempt> {
+pub(super) async fn read_none(raw: &ExportStore, request: ReadRequest) -> Result<Attempt> {
+    let ReadRequest { export, source, .. } = &request;
     let found = head(raw, &export.path, export).await?;
     let error = match files(raw, &export.path, found.size).await {
         Err(error) if is_unreadable(&error) => error,
@@ -136,7 +118,10 @@ pub(super) async fn read_none(
         Ok(files) => none_meant(&files, &export.path),
     };
     let hash = hash(&raw.store.object_store(), &export.location, found.size).await?;
-    let task = Task::new(export, source, contract, limits, scratch, found.modified_at);
+    let task = Task {
+        request,
+        modified_at: found.modified_at,
+    };
     task.attempt(Err(error), (found.size, hash), None)
 }
 
@@ -146,14 +131,12 @@ pub(super) async fn read_none(
 /// `Unavailable` where storage fails.
 pub(super) async fn look_at_file(
     raw: &ExportStore,
-    export: &Export,
-    source: &Arc<Source>,
-    contract: &Arc<Contract>,
-    scratch: &Path,
+    request: ReadRequest,
 ) -> Result<Option<Vec<String>>> {
+    let export = &request.export.clone();
     let (archive, name) = place(export)?;
     let found = head(raw, archive, export).await?;
-    let look = Look::new(export, source, contract, scratch);
+    let look = Look::new(request);
     let wanted = name.to_string();
     opened(raw, archive, found.size, move |archive| {
         let unpacked = archive.and_then(|archive| archive.read(&wanted));

@@ -7,12 +7,11 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
 
 use futures::StreamExt;
 use tokio::runtime::Handle;
 
-use super::export::{Attempt, Export, Limits, Task, is_unreadable};
+use super::export::{Attempt, Export, ReadRequest, Task, is_unreadable};
 use super::export_store::ExportStore;
 use super::format::{DeltaColumn, DeltaFiles, Seen, format};
 use super::output::Written;
@@ -20,22 +19,14 @@ use super::parts;
 use crate::diagnostic::Code;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{SourceFile, SourceVersion, table_of_entry};
-use crate::project::{Contract, Source};
 use crate::store::Store;
 
-/// Decodes the version of a Delta table whose entry in the log is the export. `scratch` is a folder for the files of this one
-/// export; it is created.
+/// Decodes the version of a Delta table whose entry in the log is the export.
 ///
 /// # Errors
 /// As of any export that is read.
-pub(super) async fn read_version(
-    raw: &ExportStore,
-    export: &Export,
-    source: &Arc<Source>,
-    contract: &Arc<Contract>,
-    limits: Limits,
-    scratch: &Path,
-) -> Result<Attempt> {
+pub(super) async fn read_version(raw: &ExportStore, request: ReadRequest) -> Result<Attempt> {
+    let export = &request.export.clone();
     let entry = raw.store.get(&export.path).await?;
     let modified_at = raw
         .store
@@ -49,7 +40,10 @@ pub(super) async fn read_version(
         entry.len() as u64,
         blake3::hash(&entry).to_hex().to_string(),
     );
-    let task = Task::new(export, source, contract, limits, scratch, modified_at);
+    let task = Task {
+        request,
+        modified_at,
+    };
     let version = match version_of(raw, export).await {
         Err(error) if is_unreadable(&error) => return task.attempt(Err(error), content, None),
         version => version?,
@@ -98,8 +92,9 @@ fn records(
     version: SourceVersion,
     fetch: impl Fn(&SourceFile, &Path) -> Result<File>,
 ) -> Result<(Seen, Written)> {
-    let converter = format(&task.source.read).converter();
-    task.conformed(converter, |mut decoding| {
+    let converter = format(&task.request.source.read).converter();
+    let size = version.files.iter().map(|file| file.size).sum();
+    task.conformed(size, converter, |mut decoding| {
         let columns = version.columns.into_iter().map(|column| DeltaColumn {
             name: column.name,
             partition: column.partition,

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -133,17 +133,12 @@ pub(crate) struct ReadExport {
 
 impl ReadExport {
     /// Lets go of the accepted rows: before a release waits for the disk, nothing shall be left to write that nobody reads.
-    pub(crate) fn of(export: Arc<DecodedExport>) -> Self {
-        match Arc::try_unwrap(export) {
-            Ok(export) => Self {
-                report: export.report,
-                rejects: export.rejects,
-            },
-            Err(export) => Self {
-                report: export.report.clone(),
-                rejects: Arc::clone(&export.rejects),
-            },
-        }
+    pub(crate) fn of(export: Arc<DecodedExport>) -> Arc<Self> {
+        let (report, rejects) = match Arc::try_unwrap(export) {
+            Ok(export) => (export.report, export.rejects),
+            Err(export) => (export.report.clone(), Arc::clone(&export.rejects)),
+        };
+        Arc::new(Self { report, rejects })
     }
 }
 
@@ -154,6 +149,26 @@ pub(crate) struct Limits {
     pub(crate) max_record_bytes: u64,
     /// That may work on one export at once.
     pub(crate) threads: usize,
+}
+
+/// An export, and all by which it is read.
+#[derive(Clone, Debug)]
+pub(crate) struct ReadRequest {
+    pub(crate) export: Export,
+    pub(crate) source: Arc<Source>,
+    pub(crate) contract: Arc<Contract>,
+    pub(crate) limits: Limits,
+    /// Folder for the files of this one export; it is created.
+    pub(crate) scratch: PathBuf,
+}
+
+impl ReadRequest {
+    /// The longest record, as decoders count: cells are offsets of 32 bits.
+    fn max_record_bytes(&self) -> usize {
+        usize::try_from(self.limits.max_record_bytes)
+            .unwrap_or(usize::MAX)
+            .clamp(1, 1 << 30)
+    }
 }
 
 /// An export that cannot be read, whoever tries.
@@ -206,19 +221,15 @@ pub(crate) fn is_unreadable(error: &Error) -> bool {
 /// Those of [`read_export`]; `Input` where it cannot be read.
 pub(crate) async fn decode_export(
     store: &Arc<dyn ObjectStore>,
-    export: &Export,
-    source: &Arc<Source>,
-    contract: &Arc<Contract>,
-    limits: Limits,
-    scratch: &Path,
+    request: ReadRequest,
 ) -> Result<DecodedExport> {
-    match read_export(store, export, source, contract, limits, scratch).await? {
+    match read_export(store, request).await? {
         Attempt::Decoded(decoded) => Ok(decoded),
         Attempt::Unreadable(unreadable) => Err(unreadable.error),
     }
 }
 
-/// Decodes an export. `scratch` is a folder for the files of this one export; it is created.
+/// Decodes an export.
 ///
 /// Storage is read once, a few chunks ahead; decoding runs on a blocking thread, which others help where it is text. The export must
 /// not change meanwhile.
@@ -228,17 +239,17 @@ pub(crate) async fn decode_export(
 /// `Unavailable` where storage or scratch disk fail.
 pub(crate) async fn read_export(
     store: &Arc<dyn ObjectStore>,
-    export: &Export,
-    source: &Arc<Source>,
-    contract: &Arc<Contract>,
-    limits: Limits,
-    scratch: &Path,
+    request: ReadRequest,
 ) -> Result<Attempt> {
+    let export = request.export.clone();
     let parts = parts::open(store, &export.location, export.size).await?;
     let version = parts.version;
     let (sender, raw) = channel();
     let modified_at = version.meta.last_modified;
-    let task = Task::new(export, source, contract, limits, scratch, modified_at);
+    let task = Task {
+        request,
+        modified_at,
+    };
     let worker = tokio::task::spawn_blocking(move || task.run(raw));
     let fed = feed(parts.bytes, sender).await;
     let decoded = worker.await.map_err(|error| {
@@ -280,43 +291,16 @@ pub(super) async fn feed(
 
 /// What the blocking side owns.
 pub(super) struct Task {
-    pub(super) export: Export,
-    pub(super) source: Arc<Source>,
-    contract: Arc<Contract>,
-    max_record_bytes: usize,
-    threads: usize,
-    pub(super) scratch: PathBuf,
-    modified_at: DateTime<Utc>,
+    pub(super) request: ReadRequest,
+    pub(super) modified_at: DateTime<Utc>,
 }
 
 impl Task {
-    pub(super) fn new(
-        export: &Export,
-        source: &Arc<Source>,
-        contract: &Arc<Contract>,
-        limits: Limits,
-        scratch: &Path,
-        modified_at: DateTime<Utc>,
-    ) -> Self {
-        Self {
-            export: export.clone(),
-            source: Arc::clone(source),
-            contract: Arc::clone(contract),
-            // cells are offsets of 32 bits
-            max_record_bytes: usize::try_from(limits.max_record_bytes)
-                .unwrap_or(usize::MAX)
-                .clamp(1, 1 << 30),
-            threads: limits.threads,
-            scratch: scratch.to_path_buf(),
-            modified_at,
-        }
-    }
-
     /// Makes the folder for the files of this one export.
     pub(super) fn make_scratch(&self) -> Result<()> {
-        std::fs::create_dir_all(&self.scratch).map_err(|error| {
+        std::fs::create_dir_all(&self.request.scratch).map_err(|error| {
             Error::unavailable("a scratch folder cannot be made")
-                .at(self.scratch.display().to_string())
+                .at(self.request.scratch.display().to_string())
                 .caused_by(error)
         })
     }
@@ -357,7 +341,7 @@ impl Task {
                 .decoded(seen, written, (size, hash))
                 .map(Attempt::Decoded),
             Err(error) => Ok(Attempt::Unreadable(UnreadableExport {
-                path: self.export.path,
+                path: self.request.export.path,
                 size,
                 hash,
                 modified_at: self.modified_at,
@@ -369,20 +353,20 @@ impl Task {
 
     /// Every record, accepted or rejected.
     fn records(&self, raw: impl Read, position: &Position) -> Result<(Seen, Written)> {
-        let path = &self.export.path;
+        let path = &self.request.export.path;
         let bytes = content(raw, path).map_err(|error| unreadable(error, path))?;
-        let bytes = bounded(bytes, self.export.size);
-        let packed = self.scratch.join("export.zip");
-        let bytes: Box<dyn Read + '_> = match is_archive(bytes, &self.source.read, path)? {
+        let bytes = bounded(bytes, self.request.export.size);
+        let packed = self.request.scratch.join("export.zip");
+        let bytes: Box<dyn Read + '_> = match is_archive(bytes, &self.request.source.read, path)? {
             (true, bytes) => {
-                let only = only_file(bytes, self.source.member.as_ref(), path, &packed)?;
+                let only = only_file(bytes, self.request.source.member.as_ref(), path, &packed)?;
                 content(only, path).map_err(|error| unreadable(error, path))?
             }
             (false, bytes) => bytes,
         };
-        let is_workbook = matches!(self.source.read, Declared::Xlsx(_));
+        let is_workbook = matches!(self.request.source.read, Declared::Xlsx(_));
         let bytes = match packed_again(bytes, is_workbook) {
-            Ok((None, bytes)) => bounded(bytes, self.export.size),
+            Ok((None, bytes)) => bounded(bytes, self.request.export.size),
             Ok((Some(packing), _)) => return Err(packed_twice(packing, path)),
             Err(error) => return Err(unreadable(error, path)),
         };
@@ -390,42 +374,50 @@ impl Task {
             bytes,
             position: position.clone(),
         });
-        let (mut bytes, read) = text_of(bytes, &self.source.read, path)?;
+        let (mut bytes, read) = text_of(bytes, &self.request.source.read, path)?;
         let format = format(&read);
-        let decoded = self.conformed(format.converter(), |task| format.decode(&mut bytes, task));
+        let decoded = self.conformed(self.request.export.size, format.converter(), |task| {
+            format.decode(&mut bytes, task)
+        });
         let _ = std::fs::remove_file(&packed);
         decoded
     }
 
-    /// Every record that `decode` finds, held to the contract.
+    /// Every record that `decode` finds in `size` bytes, held to the contract.
     pub(super) fn conformed(
         &self,
+        size: u64,
         converter: Converter,
         decode: impl FnOnce(Decoding<'_>) -> Result<Seen>,
     ) -> Result<(Seen, Written)> {
-        let path = &self.export.path;
-        let zone = self.source.read.conversions().zone;
+        let path = &self.request.export.path;
+        let zone = self.request.source.read.conversions().zone;
         let conformer = Conformer::new(
-            &self.contract,
-            self.source.load,
+            &self.request.contract,
+            self.request.source.load,
             converter,
-            &self.export.captures,
+            &self.request.export.captures,
             zone,
             path,
         )?;
-        let conformer = match self.source.drift.missing.value {
+        let conformer = match self.request.source.drift.missing.value {
             OnDrift::Ignore => conformer.allowing_missing_columns(),
             _ => conformer,
         };
-        let table = self.source.table.to_string();
-        let mut output = Output::new(&conformer, &table, path, &self.scratch.join("export"));
-        let copy = self.scratch.join("export.raw");
+        let table = self.request.source.table.to_string();
+        let mut output = Output::new(
+            &conformer,
+            &table,
+            (path, size),
+            &self.request.scratch.join("export"),
+        );
+        let copy = self.request.scratch.join("export.raw");
         let decoding = Decoding {
             conformer: &conformer,
             output: &mut output,
             file: path,
-            max_record_bytes: self.max_record_bytes,
-            threads: self.threads,
+            max_record_bytes: self.request.max_record_bytes(),
+            threads: self.request.limits.threads,
             scratch: &copy,
         };
         let seen = decode(decoding);
@@ -442,19 +434,19 @@ impl Task {
         written: Written,
         (size, hash): (u64, String),
     ) -> Result<DecodedExport> {
-        let has_names = self.source.read.has_header();
+        let has_names = self.request.source.read.has_header();
         let names = seen.header.as_deref().filter(|_| has_names);
-        let is_captured = |column: &str| self.export.captures.columns.contains_key(column);
+        let is_captured = |column: &str| self.request.export.captures.columns.contains_key(column);
         let report = ExportReport {
             drift: names.map_or_else(Vec::new, |names| {
-                drift_of(names, &self.contract, is_captured)
+                drift_of(names, &self.request.contract, is_captured)
             }),
             mistyped: written.mistyped,
             warned: written.warned,
             fatal: written.fatal,
-            path: self.export.path.clone(),
-            is_sheet: matches!(self.source.read, Declared::Xlsx(_)),
-            encoding: self.source.read.encoding(),
+            path: self.request.export.path.clone(),
+            is_sheet: matches!(self.request.source.read, Declared::Xlsx(_)),
+            encoding: self.request.source.read.encoding(),
             size,
             hash,
             modified_at: self.modified_at,
@@ -467,7 +459,7 @@ impl Task {
             ignored_columns: seen.ignored,
         };
         check_sum(&report)?;
-        refuse_drift(&self.source, &self.contract, &report)?;
+        refuse_drift(&self.request.source, &self.request.contract, &report)?;
         Ok(DecodedExport {
             report,
             accepted: Arc::new(written.accepted),
@@ -478,7 +470,7 @@ impl Task {
 
     fn unavailable(&self, error: io::Error) -> Error {
         Error::unavailable("the export cannot be read")
-            .at(&self.export.path)
+            .at(&self.request.export.path)
             .caused_by(error)
     }
 }

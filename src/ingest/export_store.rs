@@ -1,18 +1,17 @@
 //! Where exports lie, and the ways to them: one look and one read, whatever kind of source it is.
 
-use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use object_store::path::Path;
 
 use super::archive_file::{ArchiveFile, files, hash_of_file, look_at_file, read_file, read_none};
 use super::delta::{look_at_version, read_version};
-use super::export::{Attempt, Export, Limits, read_export};
+use super::export::{Attempt, ReadRequest, read_export};
 use super::hash::hash;
 use super::look::look;
 use crate::error::Result;
 use crate::lake::{SourceTables, log_entry};
-use crate::project::{Contract, PathPattern, Read, Source, in_archive};
+use crate::project::{PathPattern, Read, in_archive};
 use crate::store::Store;
 
 /// Where exports lie.
@@ -40,44 +39,31 @@ impl ExportStore {
         Ok(newest.map(|version| log_entry(folder, version)))
     }
 
-    /// Decodes an export. `scratch` is a folder for the files of this one export; it is created.
+    /// Decodes an export.
     ///
     /// # Errors
     /// `Input` where its columns are not those of its contract; what storage says. What cannot be read is an [`Attempt`].
-    pub(crate) async fn read(
-        &self,
-        export: &Export,
-        source: &Arc<Source>,
-        contract: &Arc<Contract>,
-        limits: Limits,
-        scratch: &FilePath,
-    ) -> Result<Attempt> {
+    pub(crate) async fn read(&self, request: ReadRequest) -> Result<Attempt> {
         let store = self.store.object_store();
-        match Kind::of(export, source) {
-            Kind::File => read_export(&store, export, source, contract, limits, scratch).await,
-            Kind::Version => read_version(self, export, source, contract, limits, scratch).await,
-            Kind::InArchive => read_file(self, export, source, contract, limits, scratch).await,
-            Kind::ArchiveOfNone => read_none(self, export, source, contract, limits, scratch).await,
+        match Kind::of(&request) {
+            Kind::File => read_export(&store, request).await,
+            Kind::Version => read_version(self, request).await,
+            Kind::InArchive => read_file(self, request).await,
+            Kind::ArchiveOfNone => read_none(self, request).await,
         }
     }
 
     /// The names of an export's columns, where it says them; `None` also for what cannot be read: whoever reads it says why.
-    /// `scratch` is a folder for this one export; it is created and removed.
+    /// The scratch folder is created and removed.
     ///
     /// # Errors
     /// `Unavailable` where storage fails.
-    pub(crate) async fn look(
-        &self,
-        export: &Export,
-        source: &Arc<Source>,
-        contract: &Arc<Contract>,
-        scratch: &FilePath,
-    ) -> Result<Option<Vec<String>>> {
+    pub(crate) async fn look(&self, request: ReadRequest) -> Result<Option<Vec<String>>> {
         let store = self.store.object_store();
-        match Kind::of(export, source) {
-            Kind::File => look(&store, export, source, contract, scratch).await,
-            Kind::Version => look_at_version(self, export).await,
-            Kind::InArchive => look_at_file(self, export, source, contract, scratch).await,
+        match Kind::of(&request) {
+            Kind::File => look(&store, request).await,
+            Kind::Version => look_at_version(self, &request.export).await,
+            Kind::InArchive => look_at_file(self, request).await,
             Kind::ArchiveOfNone => Ok(None),
         }
     }
@@ -114,7 +100,8 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(export: &Export, source: &Source) -> Self {
+    fn of(request: &ReadRequest) -> Self {
+        let ReadRequest { export, source, .. } = request;
         let path = &export.path;
         let names = |archive: &PathPattern| archive.matches(path).is_some();
         let mut patterns = source.patterns.iter();

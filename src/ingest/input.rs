@@ -302,9 +302,19 @@ impl std::fmt::Display for Bomb {
 
 impl std::error::Error for Bomb {}
 
+/// What may come out of an export of `size` bytes.
+pub(super) fn most_bytes(size: u64) -> u64 {
+    size.saturating_mul(MOST_TIMES).max(LEAST_BOUND)
+}
+
+/// Why more than [`most_bytes`] are not read.
+pub(super) fn bomb() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, Bomb)
+}
+
 /// Content of an export of `size` bytes, as far as it is believed to be any.
 pub(super) fn bounded<'a>(bytes: Box<dyn Read + 'a>, size: u64) -> Box<dyn Read + 'a> {
-    let left = size.saturating_mul(MOST_TIMES).max(LEAST_BOUND);
+    let left = most_bytes(size);
     Box::new(Bounded { bytes, left })
 }
 
@@ -318,7 +328,7 @@ impl Read for Bounded<'_> {
         let read = self.bytes.read(out)?;
         self.left = match self.left.checked_sub(read as u64) {
             Some(left) => left,
-            None => return Err(io::Error::new(io::ErrorKind::InvalidData, Bomb)),
+            None => return Err(bomb()),
         };
         Ok(read)
     }

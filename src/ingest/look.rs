@@ -1,14 +1,14 @@
 //! The names of an export's columns, without taking its records: what a plan says of drift before anything is read.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use object_store::ObjectStore;
 
 use super::archive::is_archive;
 use super::conform::Conformer;
-use super::export::{Export, feed, text_of};
+use super::export::{ReadRequest, feed, text_of};
 use super::format::{Decoding, format};
 use super::input::{channel, content};
 use super::output::Output;
@@ -20,20 +20,18 @@ use crate::project::{Captures, Contract, Load, Read as Declared, Source};
 const LOOKED_AT: u64 = 1 << 20;
 
 /// The names of an export's columns in order, where it says them; of JSON the keys of its first records. `None` also for
-/// what cannot be read: whoever reads it says why. `scratch` is a folder for this one export; it is created and removed.
+/// what cannot be read: whoever reads it says why. The scratch folder is created and removed.
 ///
 /// # Errors
 /// `Unavailable` where storage fails.
 pub(super) async fn look(
     store: &Arc<dyn ObjectStore>,
-    export: &Export,
-    source: &Arc<Source>,
-    contract: &Arc<Contract>,
-    scratch: &Path,
+    request: ReadRequest,
 ) -> Result<Option<Vec<String>>> {
+    let export = request.export.clone();
     let parts = parts::open(store, &export.location, export.size).await?;
     let (sender, raw) = channel();
-    let look = Look::new(export, source, contract, scratch);
+    let look = Look::new(request);
     let worker = tokio::task::spawn_blocking(move || look.names(raw));
     let fed = feed(parts.bytes, sender).await;
     let names = worker.await.map_err(|error| {
@@ -54,24 +52,19 @@ pub(super) struct Look {
 }
 
 impl Look {
-    pub(super) fn new(
-        export: &Export,
-        source: &Arc<Source>,
-        contract: &Arc<Contract>,
-        scratch: &Path,
-    ) -> Self {
+    pub(super) fn new(request: ReadRequest) -> Self {
         Self {
-            path: export.path.clone(),
-            source: Arc::clone(source),
+            path: request.export.path,
+            source: request.source,
             // a contract that wants nothing finds everything
             contract: Contract {
                 columns: Vec::new(),
                 evolved: Vec::new(),
                 key: Vec::new(),
                 tests: Vec::new(),
-                ..Contract::clone(contract)
+                ..Contract::clone(&request.contract)
             },
-            scratch: scratch.to_path_buf(),
+            scratch: request.scratch,
         }
     }
 
@@ -106,7 +99,12 @@ impl Look {
             &self.path,
         )?;
         let table = self.source.table.to_string();
-        let mut output = Output::new(&conformer, &table, &self.path, &scratch.join("look"));
+        let mut output = Output::new(
+            &conformer,
+            &table,
+            (&self.path, u64::MAX),
+            &scratch.join("look"),
+        );
         let copy = scratch.join("look.raw");
         let seen = format.decode(
             &mut bytes,

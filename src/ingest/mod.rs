@@ -40,7 +40,7 @@ pub(crate) use archive_file::ArchiveFile;
 pub(crate) use conform::{SOURCE_FILE, SOURCE_ROW, table_schema};
 pub(crate) use drift::{Drift, drift_of, must_fail};
 pub(crate) use export::{
-    Attempt, DecodedExport, Export, ExportReport, Limits, ReadExport, UnreadableExport,
+    Attempt, DecodedExport, Export, ExportReport, Limits, ReadExport, ReadRequest, UnreadableExport,
     check_rejects, decode_export,
 };
 pub(crate) use export_store::ExportStore;

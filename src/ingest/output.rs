@@ -7,11 +7,13 @@ use std::collections::btree_map::Entry;
 use std::path::Path;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
 use datafusion::arrow::compute::take_arrays;
-use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 
 use super::conform::{Breach, Conformed, Conformer, SOURCE_FILE};
+use super::format::unreadable;
+use super::input::{bomb, most_bytes};
 use super::key_order::{KeyRange, Ordered};
 use super::reject::{Reject, cut, json_row, rejects_batch, rejects_schema};
 use super::rule::{Fault, Rule};
@@ -61,6 +63,8 @@ pub(crate) struct Output {
     rejected_keys: ScratchWriter,
     waiting: Vec<Reject>,
     records: u64,
+    /// Bytes of text that may still come: formats in which many records share a text are not read beyond belief.
+    text_left: u64,
     by_rule: BTreeMap<Rule, u64>,
     mistyped: BTreeMap<String, u64>,
     firsts: BTreeMap<Rule, FirstReject>,
@@ -116,8 +120,14 @@ pub(crate) struct Written {
 }
 
 impl Output {
-    /// `stem`: scratch files are `stem.accepted` and so on; their folder exists. `file`: the export's path below `raw`.
-    pub(crate) fn new(conformer: &Conformer, source: &str, file: &str, stem: &Path) -> Self {
+    /// `stem`: scratch files are `stem.accepted` and so on; their folder exists. `file`: the export's path below `raw`;
+    /// `size`: its bytes.
+    pub(crate) fn new(
+        conformer: &Conformer,
+        source: &str,
+        (file, size): (&str, u64),
+        stem: &Path,
+    ) -> Self {
         let name = |what: &str| stem.with_extension(what);
         Self {
             source: source.to_string(),
@@ -129,6 +139,7 @@ impl Output {
             rejected_keys: ScratchWriter::new(name("keys"), &key_schema(conformer)),
             waiting: Vec::new(),
             records: 0,
+            text_left: most_bytes(size),
             by_rule: BTreeMap::new(),
             mistyped: BTreeMap::new(),
             firsts: BTreeMap::new(),
@@ -149,9 +160,24 @@ impl Output {
         self.take(conformer, judge(conformer, conformed, places, broken, raw)?)
     }
 
+    /// Bytes that may still come out of the export.
+    ///
+    /// # Errors
+    /// `Input` K0402 where `bytes` are more.
+    pub(crate) fn expect(&self, bytes: u64) -> Result<u64> {
+        let left = self.text_left.checked_sub(bytes);
+        left.ok_or_else(|| unreadable(bomb(), &self.file))
+    }
+
     /// Takes the next batch.
+    ///
+    /// # Errors
+    /// `Input` K0402 where more text comes out of the export than anybody writes; `Unavailable` where the disk refuses it.
     pub(crate) fn take(&mut self, conformer: &Conformer, mut judged: Judged) -> Result<()> {
         let rows = judged.accepted.num_rows();
+        let own = judged.accepted.columns().iter();
+        let own = own.take(conformer.targets.len());
+        self.text_left = self.expect(own.map(text_bytes).sum())?;
         let key_order = &conformer.key_order;
         key_order.extend(&mut self.ordered, rows, judged.key_range);
         self.records += judged.records;
@@ -323,6 +349,19 @@ impl Judged {
             .map_err(|error| Error::internal("keys do not fit together").caused_by(error))?;
         self.rejected_keys.push(batch);
         Ok(())
+    }
+}
+
+/// Bytes of the texts in a column, one that many records share once for each.
+fn text_bytes(array: &ArrayRef) -> u64 {
+    match array.data_type() {
+        DataType::Utf8 => {
+            let ends = array.as_string::<i32>().value_offsets();
+            ends.last().map_or(0, |last| (last - ends[0]) as u64)
+        }
+        DataType::List(_) => text_bytes(array.as_list::<i32>().values()),
+        DataType::Struct(_) => array.as_struct().columns().iter().map(text_bytes).sum(),
+        _ => 0,
     }
 }
 

@@ -10,7 +10,7 @@ use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt};
 
-use super::export::{DecodedExport, Export, Limits, decode_export};
+use super::export::{DecodedExport, Export, Limits, ReadRequest, decode_export};
 use super::scratch::ScratchFile;
 use crate::diagnostic::{SourceFile, Span};
 use crate::error::Result;
@@ -225,17 +225,18 @@ impl Bench {
             size: bytes.len() as u64,
             captures,
         };
-        let scratch = self.scratch.path().join(path.replace('/', "-"));
         decode_export(
             &self.store,
-            &export,
-            &self.source,
-            &self.contract,
-            Limits {
-                max_record_bytes: self.max_record_bytes,
-                threads: self.threads,
+            ReadRequest {
+                export,
+                source: Arc::clone(&self.source),
+                contract: Arc::clone(&self.contract),
+                limits: Limits {
+                    max_record_bytes: self.max_record_bytes,
+                    threads: self.threads,
+                },
+                scratch: self.scratch.path().join(path.replace('/', "-")),
             },
-            &scratch,
         )
         .await
     }

@@ -331,6 +331,13 @@ pub(crate) struct Unpacked {
     expected: u32,
 }
 
+impl Unpacked {
+    /// Bytes that are still to come.
+    pub(crate) fn left(&self) -> u64 {
+        self.left
+    }
+}
+
 impl Read for Unpacked {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let wanted = out

@@ -21,7 +21,7 @@ use super::source::located;
 use crate::catalog::Catalog;
 use crate::diagnostic::printable;
 use crate::error::Result;
-use crate::ingest::{Drift, drift_of};
+use crate::ingest::{Drift, ReadRequest, drift_of};
 use crate::name::TableName;
 use crate::plan::{Action, ExportState, ObservedExport, Plan, evolved_columns};
 use crate::project::{
@@ -131,11 +131,19 @@ impl Observation {
             let export = located(export, found.and_then(|found| found.get(&export.path)));
             let (source, contract) = (Arc::clone(&source), Arc::clone(&contract));
             let (raw, scratch) = (raw.clone(), folder.join(number.to_string()));
+            let limits = runner.decoder_limits();
             async move {
                 // whoever reads it says what is wrong with it
                 let Ok(export) = export else { return Ok(None) };
                 let captured = export.captures.columns.keys().cloned().collect();
-                let names = raw.look(&export, &source, &contract, &scratch).await?;
+                let names = raw.look(ReadRequest {
+                    export,
+                    source,
+                    contract,
+                    limits,
+                    scratch,
+                });
+                let names = names.await?;
                 Ok(names.map(|names| Header { names, captured }))
             }
         });

@@ -42,7 +42,6 @@ mod report;
 mod schedule;
 mod show;
 mod source;
-mod source_files;
 mod step;
 mod stop;
 mod story;
@@ -50,7 +49,6 @@ mod summary;
 mod tell;
 mod testing;
 mod unit_test;
-mod unreadable;
 mod uuid;
 mod why;
 
@@ -98,6 +96,7 @@ use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::engine::{Engine, EngineOptions, FunctionRegistry};
 use crate::error::{Error, Result};
+use crate::ingest::Limits;
 use crate::lake::DeltaLog;
 use crate::name::{ReleaseNumber, TableName};
 use crate::plan::{Observed, Outline, Plan, Selection, contract_draft, contract_draft_of_source};
@@ -310,6 +309,14 @@ impl Runner {
             .with_signs_of_life();
         let functions = Arc::clone(&self.functions);
         Ok(Catalog::new(lake, log, Arc::new(engine), functions))
+    }
+
+    /// What the decoder of an export may use.
+    fn decoder_limits(&self) -> Limits {
+        Limits {
+            max_record_bytes: self.project.max_record_bytes,
+            threads: self.resources.threads,
+        }
     }
 
     /// What a build would do, and why. Writes nothing.

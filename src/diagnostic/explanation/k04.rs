@@ -22,7 +22,9 @@ Columns that the contract does not name are ignored and named; their order is fr
 The gzip stream ends too early or is damaged: most often the upload broke off. Records that could be
 read are not taken either, since nobody knows how many are missing. Ask the sender to deliver the
 export again. The same is said of one that is packed twice: an archive may hold one packed file, and
-nothing else is unpacked a second time.",
+nothing else is unpacked a second time. And it is said where more than 250 times its size and more
+than 512 MB come out of an export, as out of a bomb: a text that many rows of a Parquet file or a sheet
+share counts for each of them.",
     },
     Explanation {
         code: Code(403),

@@ -11,10 +11,9 @@ use datafusion::arrow::array::{
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::parquet::arrow::ProjectionMask;
-use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::parquet::write_batch;
-use super::{BATCH_ROWS, Decoding, Seen, layout};
+use super::parquet::{batch_rows, open, write_batch};
+use super::{Decoding, Seen, layout};
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
 
@@ -67,8 +66,7 @@ impl DeltaFiles {
         let damaged = |error: Box<dyn std::error::Error + Send + Sync>| {
             damaged("a data file of the Delta table cannot be read", path).caused_by(error)
         };
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file)
-            .map_err(|error| damaged(error.into()))?;
+        let builder = open(file).map_err(|error| damaged(error.into()))?;
         let of_file = |at: &usize| {
             let column = &self.columns[*at];
             let there = builder.schema().index_of(&column.name).ok();
@@ -76,9 +74,10 @@ impl DeltaFiles {
         };
         let roots: Vec<usize> = self.wanted.iter().filter_map(of_file).collect();
         let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
+        let rows = batch_rows(&builder, &mask, task)?;
         let reader = builder
             .with_projection(mask)
-            .with_batch_size(BATCH_ROWS)
+            .with_batch_size(rows)
             .build()
             .map_err(|error| damaged(error.into()))?;
         for batch in reader {

@@ -8,7 +8,7 @@ use datafusion::arrow::array::{Array, AsArray};
 
 use super::SourceDraft;
 use crate::error::{Error, Result};
-use crate::ingest::{Attempt, Export, ExportStore, Limits, UnreadableExport};
+use crate::ingest::{Attempt, Export, ExportStore, Limits, ReadRequest, UnreadableExport};
 use crate::name::TableName;
 use crate::project::{Project, Read, in_archive};
 use crate::store::Store;
@@ -85,7 +85,13 @@ pub(crate) async fn trial(project: &Project, draft: &SourceDraft, scratch: &Path
             max_record_bytes: project.max_record_bytes,
             threads: crate::parallel::cores(),
         };
-        let read = raw.read(&export, &source, &contract, limits, scratch);
+        let read = raw.read(ReadRequest {
+            export,
+            source: Arc::clone(&source),
+            contract: Arc::clone(&contract),
+            limits,
+            scratch: scratch.to_path_buf(),
+        });
         let decoded = match read.await {
             Ok(Attempt::Decoded(decoded)) => decoded,
             Ok(Attempt::Unreadable(UnreadableExport { error, .. })) | Err(error) => {

@@ -38,7 +38,7 @@ use crate::ingest::zip::Archive;
 use crate::project::{Encoding, XlsxRead};
 
 /// Text of a batch beyond which it is handed over, however few its rows.
-const BATCH_BYTES: usize = 64 << 20;
+const BATCH_BYTES: usize = 16 << 20;
 /// Likewise its cells: most of a sheet of 16,384 columns are blank.
 const BATCH_CELLS: usize = 4 << 20;
 
@@ -255,6 +255,7 @@ impl Format for Xlsx {
         let sheet = self.sheet(&workbook, file)?;
         let part = archive.read(&sheet.part).map_err(damaged)?;
         let part = part.ok_or_else(|| no_workbook(file, None))?;
+        task.output.expect(part.left())?;
         let rows = Rows::new(part, &workbook, task.max_record_bytes);
         let mut rows = Framed::new(rows, &self.read.frame);
         let layout = match self.read.header_rows {

@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::execute::Execution;
+use super::super::execute::Execution;
 use crate::diagnostic::{Code, printable};
 use crate::error::{Error, Result};
 use crate::ingest::{

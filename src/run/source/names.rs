@@ -11,8 +11,8 @@ use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::{cast, ident, lit};
 
-use super::RunEvent;
-use super::execute::Execution;
+use super::super::RunEvent;
+use super::super::execute::Execution;
 use crate::catalog::Content;
 use crate::diagnostic::some_of;
 use crate::engine::{self, Joins};

@@ -1,0 +1,410 @@
+//! A source: its new exports decoded, merged into the table, accounted for, tested.
+
+mod entries;
+mod names;
+mod refusal;
+mod unreadable;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::stream::{self, StreamExt};
+
+use super::execute::{Execution, TableResult};
+use super::observe::{FoundExport, address};
+use super::ops_tables::Ingested;
+use super::report::TableOutcome;
+use crate::catalog::Content;
+use crate::diagnostic::Code;
+use crate::engine::{self, Joins};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ingest::{
+    self, Attempt, DecodedExport, Export, Ledger, LoadReport, LoadRequest, ReadExport, ReadRequest, Turn,
+    UnreadableExport,
+};
+use crate::lake::{self, Digest, Layout, Written};
+use crate::name::ReleaseNumber;
+use crate::plan::{Action, ObservedExport, TablePlan};
+use crate::project::{Load, Read, Source};
+
+impl Execution {
+    pub(super) async fn source(&self, plan: &TablePlan) -> Result<TableResult> {
+        if self.request.adopt.contains(&plan.table) {
+            return self.adopt(plan).await;
+        }
+        self.refuse_overdue(plan)?;
+        self.refuse_unread(plan)?;
+        let (exports, reload, leaving) = match &plan.action {
+            Action::Ingest {
+                exports,
+                reload,
+                leaving,
+            } => (exports, *reload, leaving),
+            Action::Retest => return self.retest(plan).await,
+            Action::Redescribe => return self.redescribe(plan).await,
+            _ => return Ok(TableResult::new(plan, TableOutcome::Unchanged)),
+        };
+        let source = self.runner.project.sources.get(&plan.table);
+        let source = Arc::new(source.cloned().ok_or_else(|| no_source(plan))?);
+        let published = self.published(&plan.table).await?;
+        // a contract that grew reads what is loaded with null in the new columns
+        let present = published.clone().filter(|_| !reload);
+        let present = present.map(|content| content.with_columns(plan.schema.clone()));
+        let present = present.as_ref();
+
+        self.refuse_unready(&source, exports)?;
+        if let Some(error) = self.refused_before(&source, exports).await {
+            return Err(error);
+        }
+        let (decoded, unreadable) = match source.read {
+            Read::Delta(_) if reload => self.decode_backwards(&source, exports).await?,
+            _ => self.decode(&source, exports, 0).await?,
+        };
+        let passed_by = passed_by(exports, &decoded, &unreadable);
+        let is_first = published.is_none();
+        let situation = (is_first, reload, leaving.as_slice());
+        let unreadable = self.leave_out(&source, exports, &decoded, unreadable, situation);
+        let mut unreadable = unreadable.await?;
+        self.tell_given_up(&source).await?;
+        let is_read = |export: &&ObservedExport| {
+            let is_unread = unreadable.iter().any(|entry| entry.path == export.path);
+            !is_unread && !passed_by.contains(&export.path)
+        };
+        let exports: &[ObservedExport] =
+            &exports.iter().filter(is_read).cloned().collect::<Vec<_>>();
+        if exports.is_empty() && leaving.is_empty() && !reload {
+            let ingested = Ingested {
+                unreadable,
+                ..Ingested::default()
+            };
+            self.record_ingested(&plan.table, ingested);
+            return Ok(TableResult::new(plan, TableOutcome::Unchanged));
+        }
+        if let Err(error) = self.check_rejects(&source, exports, &decoded) {
+            self.record_ingested(&plan.table, self.refused(&source, decoded)?);
+            return Err(error);
+        }
+        self.refuse_gone_fallback(&source, &decoded, &passed_by, reload)?;
+        unreadable.extend(self.not_asked_again(&source, &passed_by));
+        let passed_over = self.refuse_shrunk(&source, exports, &decoded, reload)?;
+        let replaced = self.replaced(&source, exports, leaving);
+        let (unique, duplicates) = self.without_duplicates(&source, decoded, reload, &replaced)?;
+        let counted = self.counted(plan)?;
+        let leaving_rows = match (present, source.load) {
+            (Some(_), Load::Append) => self.in_table(&source, &replaced),
+            _ => BTreeMap::new(),
+        };
+        let rewrites = !leaving_rows.is_empty();
+        let merging = Merging {
+            present,
+            exports: &unique,
+            passed_over,
+            leaving: leaving_rows,
+            reload,
+        };
+        let (written, report) = self.merge(plan, &source, merging, &counted).await?;
+        let entries = self.entries(&source, &unique, duplicates, &report)?;
+        // equal content that other exports brought is written all the same
+        let moves = match &published {
+            Some(old) if old.digest == written.digest.to_string() => {
+                !self.names_stand(&source, old, &replaced, &entries).await?
+            }
+            _ => false,
+        };
+        self.record_ingested(
+            &plan.table,
+            Ingested {
+                entries,
+                retracted: self.retracted(&source, leaving)?,
+                unreadable,
+                decoded: unique.into_iter().map(ReadExport::of).collect(),
+                replaced,
+            },
+        );
+
+        let rows_before = published.as_ref().map(|content| content.rows);
+        // what was counted while writing speaks of the whole table only where all of it was written
+        let is_whole = source.load != Load::Append || present.is_none() || rewrites;
+        let whole = is_whole.then_some(&written);
+        let (content, outcome) = match present {
+            Some(present) if !is_whole => self.appended(plan, present, &written)?,
+            _ if moves => {
+                let candidate = self.candidate(plan, published.as_ref(), &written)?;
+                (candidate, TableOutcome::Written)
+            }
+            _ => {
+                self.settle_content(plan, published.clone(), &written)
+                    .await?
+            }
+        };
+        let mut result = TableResult::new(plan, outcome).counting(content.rows, rows_before);
+        result.built_from = BTreeMap::new();
+        self.test(plan, &counted, &content, whole, &mut result)
+            .await?;
+        result.content = Some(content);
+        Ok(result)
+    }
+
+    /// Decodes what a Delta table says, where all of it is read again. The newest version is the whole truth; those before it
+    /// are read only as far as rejected records keep the last good rows of their keys. One of them that its owner has cleaned
+    /// up since, or that lacks what is declared now, is as good as gone.
+    async fn decode_backwards(
+        &self,
+        source: &Arc<Source>,
+        exports: &[ObservedExport],
+    ) -> Result<(Vec<Arc<DecodedExport>>, Vec<UnreadableExport>)> {
+        let mut decoded = Vec::new();
+        for (at, export) in exports.iter().enumerate().rev() {
+            let one = self.decode(source, std::slice::from_ref(export), at).await;
+            let (mut read, unreadable) = match one {
+                Err(error) if error.kind() == ErrorKind::Input && !decoded.is_empty() => break,
+                one => one?,
+            };
+            if decoded.is_empty() && !unreadable.is_empty() {
+                return Ok((decoded, unreadable));
+            }
+            let Some(read) = read.pop() else { break };
+            let is_whole = read.rejected_keys.rows() == 0;
+            decoded.push(read);
+            if is_whole {
+                break;
+            }
+        }
+        decoded.reverse();
+        Ok((decoded, Vec::new()))
+    }
+
+    /// Decodes exports, as many at once as there are threads; in the order given. Those that cannot be read come apart. `first`:
+    /// number of the first among all that this run decodes of the source.
+    async fn decode(
+        &self,
+        source: &Arc<Source>,
+        exports: &[ObservedExport],
+        first: usize,
+    ) -> Result<(Vec<Arc<DecodedExport>>, Vec<UnreadableExport>)> {
+        let contract = self.contract(&source.table).cloned();
+        let contract = Arc::new(
+            contract
+                .ok_or_else(|| Error::internal(format!("`{}` has no contract", source.table)))?,
+        );
+        let raw =
+            self.observation.raw.as_ref().ok_or_else(|| {
+                Error::internal("exports are read from a folder that does not exist")
+            })?;
+        let found = self.observation.found.get(&source.table);
+        let folder = self
+            .catalog
+            .engine()
+            .scratch_folder()
+            .join(source.table.to_string());
+        let limits = self.runner.decoder_limits();
+        let mut decoding = Vec::with_capacity(exports.len());
+        for (number, export) in (first..).zip(exports) {
+            let export = located(export, found.and_then(|found| found.get(&export.path)));
+            let scratch = folder.join(number.to_string());
+            let (source, contract) = (Arc::clone(source), Arc::clone(&contract));
+            let raw = raw.clone();
+            let decoders = Arc::clone(&self.decoders);
+            let decoded = async move {
+                let _permit = decoders
+                    .acquire_owned()
+                    .await
+                    .map_err(|error| Error::internal("decoders are gone").caused_by(error))?;
+                let export = export?;
+                raw.read(ReadRequest {
+                    export,
+                    source,
+                    contract,
+                    limits,
+                    scratch,
+                })
+                .await
+            };
+            decoding.push(decoded.boxed());
+        }
+        let (mut all, mut unreadable) = (Vec::with_capacity(exports.len()), Vec::new());
+        let mut decoded = stream::iter(decoding).buffered(self.runner.resources.threads.max(1));
+        while let Some(one) = decoded.next().await {
+            let at = all.len() + unreadable.len();
+            if let (Err(error), Some(export)) = (&one, exports.get(at)) {
+                self.record_refused(&source.table, export, error);
+            }
+            match one? {
+                Attempt::Decoded(decoded) => all.push(Arc::new(decoded)),
+                Attempt::Unreadable(one) => unreadable.push(one),
+            }
+        }
+        Ok((all, unreadable))
+    }
+
+    /// Folds the exports into the table and writes it; for `append` only the new rows, where all others stay.
+    async fn merge(
+        &self,
+        plan: &TablePlan,
+        source: &Source,
+        merging: Merging<'_>,
+        counted: &super::testing::Counted,
+    ) -> Result<(Written, LoadReport)> {
+        let contract = self.contract(&plan.table).ok_or_else(|| no_source(plan))?;
+        let ordinals = self.ordinals(source);
+        let turns = merging.exports.iter().map(|export| {
+            Ok(Turn {
+                export: Arc::clone(export),
+                ordinal: ordinals.of(&export.report.path)?,
+            })
+        });
+        let known = self
+            .observation
+            .ledger
+            .get(&source.table)
+            .into_iter()
+            .flat_map(Ledger::entries);
+        let loaded = known
+            .filter(|entry| !merging.reload && entry.counts_in_table())
+            .map(|entry| Ok((entry.path.clone(), ordinals.of(&entry.path)?)));
+        let is_added = source.load == Load::Append && merging.leaving.is_empty();
+        let sizes = merging.exports.iter().map(|export| export.report.size);
+        let new_bytes: u64 = sizes.sum();
+        let old_bytes = merging
+            .present
+            .filter(|_| !is_added)
+            .map_or(0, Content::bytes);
+        let buckets = super::step::buckets(new_bytes + old_bytes);
+        let session = self
+            .catalog
+            .engine()
+            .session(&BTreeMap::new(), Joins::Hash)?;
+        let loading = ingest::load(
+            &session,
+            LoadRequest {
+                contract,
+                load: source.load,
+                present: merging.present.map(Content::provider).transpose()?,
+                turns: turns.collect::<Result<_>>()?,
+                loaded: loaded.collect::<Result<_>>()?,
+                leaving: merging.leaving.clone(),
+                passed_over: merging.passed_over.clone(),
+                ranges: buckets,
+            },
+        )?;
+        let physical = loading
+            .rows
+            .create_physical_plan()
+            .await
+            .map_err(engine::failure)?;
+        let mut spec = self.write_spec(plan, Layout::Sorted { buckets }, 0)?;
+        spec.counters = counted.expressions(&session, &plan.schema)?;
+        let written = lake::write_table(session.task_ctx(), physical, &spec).await?;
+        let before = merging.present.map_or(0, |present| present.rows);
+        let report = loading.accounting.finish(before, written.rows)?;
+        Ok((written, report))
+    }
+
+    /// Position of each export among all that the source ever had, by path.
+    pub(super) fn ordinals(&self, source: &Source) -> Ordinals {
+        let exports = self.observation.observed.exports.get(&source.table);
+        let exports = exports.into_iter().flatten();
+        let numbered = (0..).zip(exports);
+        Ordinals(
+            numbered
+                .map(|(ordinal, export)| (export.path.clone(), ordinal))
+                .collect(),
+        )
+    }
+
+    /// The published table and the rows written; or the published one, where there are none.
+    pub(super) fn appended(
+        &self,
+        plan: &TablePlan,
+        present: &Content,
+        written: &Written,
+    ) -> Result<(Content, TableOutcome)> {
+        let mut content = self.candidate(plan, Some(present), written)?;
+        if written.rows == 0 {
+            let kept = Content {
+                definition: content.definition,
+                ..present.clone()
+            };
+            return Ok((kept, TableOutcome::SameResult));
+        }
+        let before: Digest = present.digest.parse()?;
+        content.digest = (before + written.digest).to_string();
+        content.rows += present.rows;
+        content.files.extend(present.files.clone());
+        content
+            .file_set
+            .files
+            .extend(present.file_set.files.iter().cloned());
+        Ok((content, TableOutcome::Written))
+    }
+
+    /// The release that this build would publish.
+    pub(super) fn next_release(&self) -> ReleaseNumber {
+        let base = self.observation.release.as_ref();
+        ReleaseNumber(base.map_or(0, |release| release.number.0) + 1)
+    }
+}
+
+/// What is folded into a source's table.
+struct Merging<'a> {
+    /// The table as published, unless it starts empty.
+    present: Option<&'a Content>,
+    exports: &'a [Arc<DecodedExport>],
+    /// `append`: exports whose published rows do not stay, and how many each has.
+    leaving: BTreeMap<String, u64>,
+    /// `replace`: exports that change nothing.
+    passed_over: BTreeSet<String>,
+    reload: bool,
+}
+
+/// Position of each export among all that its source ever had, by path.
+pub(super) struct Ordinals(BTreeMap<String, i64>);
+
+impl Ordinals {
+    /// # Errors
+    /// `Internal` for an export that was never seen.
+    pub(super) fn of(&self, path: &str) -> Result<i64> {
+        let found = self.0.get(path).copied();
+        found
+            .ok_or_else(|| Error::internal("an export has no place in its source's order").at(path))
+    }
+}
+
+/// An export as the decoder takes it.
+pub(super) fn located(export: &ObservedExport, found: Option<&FoundExport>) -> Result<Export> {
+    let found = found.ok_or_else(|| {
+        Error::input("the export is gone")
+            .code(Code(404))
+            .at(export.path.as_str())
+    })?;
+    if let Some(error) = &found.unreadable {
+        return Err(error.clone());
+    }
+    Ok(Export {
+        location: address(&export.path)?,
+        path: export.path.clone(),
+        size: found.object.size,
+        captures: found.captures.clone(),
+    })
+}
+
+/// Exports that were to be read again and were not.
+fn passed_by(
+    exports: &[ObservedExport],
+    decoded: &[Arc<DecodedExport>],
+    unreadable: &[UnreadableExport],
+) -> BTreeSet<String> {
+    let decoded = decoded.iter().map(|export| export.report.path.as_str());
+    let tried = decoded.chain(unreadable.iter().map(|export| export.path.as_str()));
+    let tried: BTreeSet<&str> = tried.collect();
+    let exports = exports.iter().map(|export| &export.path);
+    exports
+        .filter(|path| !tried.contains(path.as_str()))
+        .cloned()
+        .collect()
+}
+
+fn no_source(plan: &TablePlan) -> Error {
+    Error::internal(format!("`{}` is no source of the project", plan.table))
+}
