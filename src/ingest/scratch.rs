@@ -98,14 +98,10 @@ impl ScratchFile {
         let mut shape = self.shape.clone();
         let kept = self.in_memory.batches[kept].to_vec();
         let written = reader.into_iter().flatten().take(written.len());
-        Ok(kept
-            .into_iter()
-            .map(Ok)
-            .chain(written)
-            .map(move |batch| {
-                let rows = batch.and_then(|kept| shape.unpack(&kept));
-                rows.map_err(|error| unavailable(&path, error))
-            }))
+        Ok(kept.into_iter().map(Ok).chain(written).map(move |batch| {
+            let rows = batch.and_then(|kept| shape.unpack(&kept));
+            rows.map_err(|error| unavailable(&path, error))
+        }))
     }
 }
 

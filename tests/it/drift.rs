@@ -96,7 +96,10 @@ fn a_plan_says_of_odd_headers_what_a_build_then_does() {
     let told = "drift: `id` is there more than once: cannot be read";
     assert!(plan.contains(told), "{plan}");
     let said = crm.kilde(&["build"]).ended(0).stdout;
-    assert!(said.contains("people_20260103.csv cannot be read"), "{said}");
+    assert!(
+        said.contains("people_20260103.csv cannot be read"),
+        "{said}"
+    );
     assert_eq!(crm.query("select count(*) from bronze.people"), [["3"]]);
 }
 

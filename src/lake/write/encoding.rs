@@ -119,7 +119,9 @@ fn are_close(numbers: &[i64], bits: u32) -> bool {
         u64::BITS - (highest.wrapping_sub(lowest) as u64).leading_zeros()
     };
     let blocks = numbers.chunks(BLOCK);
-    let (count, sum) = blocks.fold((0, 0), |(count, sum), block| (count + 1, sum + of_block(block)));
+    let (count, sum) = blocks.fold((0, 0), |(count, sum), block| {
+        (count + 1, sum + of_block(block))
+    });
     sum * 6 <= count * bits * 5
 }
 
