@@ -321,8 +321,8 @@ for exports. Name a folder beside it, or the folder above: `kilde init --from ex
         title: "no file of the folder is a table",
         text: "\
 `kilde init --from` reads CSV and its kin, JSON (documents and lines), Excel (.xlsx), Avro and Parquet, packed by
-gzip, zstd or bzip2 or not, alone in a ZIP archive too, also in folders below. Old .xls workbooks must be saved as
-.xlsx, archives of several files unpacked.
+gzip, zstd or bzip2 or not, in ZIP archives too, also in folders below. Old .xls workbooks must be saved as
+.xlsx, and those within archives of several files unpacked.
 `kilde profile FOLDER` says of each file what it is.",
     },
 ];
