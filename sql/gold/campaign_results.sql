@@ -10,7 +10,8 @@ with assigned as (
 people as (
     select people.source, people.source_id, people.email, customer_ids.customer_id
     from silver.people as people
-    join identity.customer_ids as customer_ids on customer_ids.record_id = people.record_id
+    join identity.customer_ids as customer_ids
+        on customer_ids.source = people.source and customer_ids.source_id = people.source_id
 ),
 accounts as (
     select source_id as web_customer_id, email, customer_id from people where source = 'webshop'

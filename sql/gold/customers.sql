@@ -1,40 +1,6 @@
--- gold.customers: one row per customer, with the newest known value of each field.
--- Ties go to the smaller record id. Street, postcode, city and country travel together: they come from the newest record
--- that has a street, or if none has, from the newest that has a country.
-with records as (
-    select
-        people.*,
-        customer_ids.customer_id,
-        row_number() over (
-            partition by customer_ids.customer_id
-            order by people.changed_on desc, people.record_id) as recency,
-        row_number() over (
-            partition by customer_ids.customer_id
-            order by people.street is null, people.country is null, people.changed_on desc, people.record_id) as address_recency
-    from silver.people as people
-    join identity.customer_ids as customer_ids on customer_ids.record_id = people.record_id
-),
--- `min_by` passes over records that do not know the value.
-people as (
-    select
-        customer_id,
-        min_by(given_name, recency) as given_name,
-        min_by(family_name, recency) as family_name,
-        min_by(birth_date, recency) as birth_date,
-        min_by(email, recency) as email,
-        min_by(phone, recency) as phone,
-        max(street) filter (where address_recency = 1) as street,
-        max(postcode) filter (where address_recency = 1) as postcode,
-        max(city) filter (where address_recency = 1) as city,
-        max(country) filter (where address_recency = 1) as country,
-        min(known_since_on) as customer_since_on,
-        count(*) as records_count,
-        count(*) filter (where source = 'crm') > 0 as has_crm_record,
-        count(*) filter (where source = 'webshop') > 0 as has_web_account,
-        count(*) filter (where source = 'loyalty') > 0 as is_club_member,
-        count(*) filter (where source = 'newsletter') > 0 as is_subscriber
-    from records
-    group by customer_id
+-- gold.customers: one row per customer, with what is known best of them, what they bought and whether they may be written to.
+with people as (
+    select * from identity.golden_customers
 ),
 -- A purchase is a sale that brought money; one that takes something back lowers what was spent, and is no purchase.
 sales as (
@@ -69,10 +35,10 @@ select
     people.country,
     people.customer_since_on,
     people.records_count,
-    people.has_crm_record,
-    people.has_web_account,
-    people.is_club_member,
-    people.is_subscriber,
+    array_has(people.sources, 'crm') as has_crm_record,
+    array_has(people.sources, 'webshop') as has_web_account,
+    array_has(people.sources, 'loyalty') as is_club_member,
+    array_has(people.sources, 'newsletter') as is_subscriber,
     coalesce(newsletter.granted, false) as has_newsletter_consent,
     coalesce(spending.purchases_count, 0) as purchases_count,
     spending.first_purchase_on,

@@ -2,7 +2,8 @@
 with records as (
     select people.source, people.email, people.phone, people.birth_date, people.street, customer_ids.customer_id
     from silver.people as people
-    join identity.customer_ids as customer_ids on customer_ids.record_id = people.record_id
+    join identity.customer_ids as customer_ids
+        on customer_ids.source = people.source and customer_ids.source_id = people.source_id
 ),
 -- What each customer is known by, and through how many systems.
 known as (

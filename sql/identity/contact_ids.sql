@@ -3,7 +3,8 @@
 with people as (
     select people.email, people.phone, customer_ids.customer_id
     from silver.people as people
-    join identity.customer_ids as customer_ids on customer_ids.record_id = people.record_id
+    join identity.customer_ids as customer_ids
+        on customer_ids.source = people.source and customer_ids.source_id = people.source_id
 ),
 contacts as (
     select email as contact, 'email' as kind, customer_id from people where email is not null

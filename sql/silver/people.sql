@@ -55,13 +55,10 @@ located as (
     from records
 )
 select
-    source || ':' || source_id as record_id,
     source,
     source_id,
     given_name,
     family_name,
-    name_key(given_name) as given_key,
-    name_key(family_name) as family_key,
     birth_date,
     case when is_valid_national_id(national_id, country) then normalize_national_id(national_id, country) end
         as national_id,

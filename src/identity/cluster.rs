@@ -2,27 +2,24 @@
 //!
 //! 1. Edges of at least the threshold join records into components (union–find).
 //! 2. A component of three records or more is taken apart again and built up pair of groups by pair of groups, the pair with
-//!    the highest mean weight first, until no mean reaches the threshold: average linkage over *all* pairs of the
-//!    component, those that no rule made scored too. One strong edge between two people cannot join them if everything
-//!    else about them disagrees. A record that knows nothing but an address speaks against nobody who has another; of two
-//!    people who have it, it is neither.
+//!    the highest weight first, until no weight reaches the threshold. Two groups weigh what *all* pairs between them say on
+//!    average, comparison by comparison ([`Between`]); those that no rule made are compared too. One strong edge between two
+//!    people cannot join them if everything else about them disagrees. A record that knows nothing but an address speaks
+//!    against nobody who has another; of two people who have it, it is neither.
 //! 3. Groups of which people decided that a record of one and a record of the other are one become one, whatever the
 //!    evidence says of the others; unless a verdict says of any two between them that they are two. So a decision joins
 //!    whole groups, or does nothing: it never takes a record from its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::comparison::Likeness;
-use super::score::{CERTAIN, Edge, NEVER, Scorer};
+use super::between::Between;
+use super::comparison::{Likeness, Pattern};
+use super::model::Evidence;
+use super::score::{CERTAIN, Edge, Scorer};
 use crate::parallel;
 
 /// Components of more records than this are cut by raising the threshold first.
 const LARGEST_COMPONENT: usize = 500;
-/// No pair speaks louder than this in a mean.
-const LOUDEST: f64 = 24.0;
-/// Groups join while their mean weight is at most so many bits below the threshold: of two records that a third joins,
-/// one may say too little for a verdict of their own.
-const SLACK: f64 = 2.0;
 /// Two claims are as good as each other while one is at most so many bits the better.
 const EVEN: f64 = 1.0;
 
@@ -72,8 +69,8 @@ pub(crate) fn cluster(
 pub(super) struct Join<'a> {
     pub(super) one: &'a [u32],
     pub(super) other: &'a [u32],
-    /// Of the weights of all pairs between them; [`CERTAIN`] where a decision joins them.
-    pub(super) mean: f64,
+    /// What all pairs between them say together; [`CERTAIN`] where a decision joins them.
+    pub(super) weight: f64,
 }
 
 /// The joins that made a cluster, in their order: as it is built when nothing else is in its component.
@@ -85,15 +82,15 @@ pub(super) fn joins(
     mut joined: impl FnMut(Join<'_>),
 ) {
     if let [one, other] = members {
-        if let Some(mean) = scorer.weight(*one, *other, likeness) {
+        if let Some(weight) = scorer.weight(*one, *other, likeness) {
             let (one, other) = (&members[..1], &members[1..]);
-            joined(Join { one, other, mean });
+            joined(Join { one, other, weight });
         }
         return;
     }
     if members.len() <= LARGEST_COMPONENT {
         let mut linkage = Linkage::new(scorer, members, &[], likeness);
-        linkage.join_alike(same_from - SLACK, &mut joined);
+        linkage.join_alike(same_from, &mut joined);
         linkage.join_decided(&mut joined);
         // whatever the threshold was, these records became one
         linkage.join_alike(f64::NEG_INFINITY, &mut joined);
@@ -126,7 +123,7 @@ fn refine(
         return parts;
     }
     let mut linkage = Linkage::new(scorer, members, edges, likeness);
-    linkage.join_alike(same_from - SLACK, &mut |_| {});
+    linkage.join_alike(same_from, &mut |_| {});
     linkage.join_decided(&mut |_| {});
     linkage.groups()
 }
@@ -137,105 +134,81 @@ struct Linkage {
     groups: Vec<Vec<u32>>,
     alive: BTreeSet<usize>,
     /// What the pairs between two groups say, the earlier group first; pairs that say nothing are in none.
-    sums: BTreeMap<(usize, usize), Between>,
+    between: BTreeMap<(usize, usize), Between>,
     /// Groups of which people decided that they are one, likewise.
     decided: BTreeSet<(usize, usize)>,
-}
-
-/// The pairs between two groups.
-#[derive(Clone, Copy, Debug, Default)]
-struct Between {
-    /// Of their weights.
-    sum: f64,
-    pairs: u32,
-    /// Those that agree on an e-mail, a phone or an address, and of which nothing else can be compared.
-    by_contact: u32,
-}
-
-impl Between {
-    fn mean(self) -> f64 {
-        self.sum / f64::from(self.pairs.max(1))
-    }
-
-    /// Whether nothing ties the two but a way to reach somebody.
-    fn is_by_contact(self) -> bool {
-        self.by_contact == self.pairs
-    }
+    /// What is known of a pair before anything is compared.
+    prior: Evidence,
 }
 
 impl Linkage {
-    /// Each record alone. `edges`: weights that are known already.
+    /// Each record alone. `edges`: pairs whose levels may be known already.
     fn new(
         scorer: &Scorer<'_>,
         members: &[u32],
         edges: &[Edge],
         likeness: &mut [Likeness],
     ) -> Self {
-        let known: BTreeMap<(u32, u32), f64> = edges
-            .iter()
-            .map(|edge| ((edge.one, edge.other), f64::from(edge.weight)))
-            .collect();
-        let mut sums = BTreeMap::new();
+        let levels = edges.iter().filter(|edge| edge.pattern != 0);
+        let levels = levels.map(|edge| ((edge.one, edge.other), edge.pattern));
+        let known: BTreeMap<(u32, u32), Pattern> = levels.collect();
+        let mut between = BTreeMap::new();
         let mut decided = BTreeSet::new();
         for (at, one) in members.iter().enumerate() {
             for (place, other) in members.iter().enumerate().skip(at + 1) {
-                let weight = if scorer.is_decided_same(*one, *other) {
+                let is_decided = scorer.is_decided_same(*one, *other);
+                if is_decided {
                     decided.insert((at, place));
-                    scorer.weight_undecided(*one, *other, likeness)
-                } else {
-                    let known = known.get(&(*one, *other)).copied();
-                    known.or_else(|| scorer.weight(*one, *other, likeness))
-                };
-                let Some(weight) = weight else { continue };
-                let is_by_contact =
-                    weight.abs() < CERTAIN && scorer.is_of_one_contact(*one, *other);
-                // that a record without a name has another address speaks against nobody
-                if is_by_contact && weight < 0.0 {
-                    continue;
                 }
-                let between = Between {
-                    sum: loudness(weight),
-                    pairs: 1,
-                    by_contact: u32::from(is_by_contact),
+                let certain = scorer.certain(*one, *other, is_decided);
+                let told = match certain {
+                    Some(weight) => Some(Between::certain(weight)),
+                    None => {
+                        let known = known.get(&(*one, *other)).copied();
+                        let pattern =
+                            known.unwrap_or_else(|| scorer.pattern(*one, *other, likeness));
+                        Between::pair(scorer, pattern, *one, *other)
+                    }
                 };
-                sums.insert((at, place), between);
+                between.extend(told.map(|told| ((at, place), told)));
             }
         }
         Self {
             groups: members.iter().map(|row| vec![*row]).collect(),
             alive: (0..members.len()).collect(),
-            sums,
+            between,
             decided,
+            prior: scorer.prior(),
         }
     }
 
-    /// Joins the two groups with the highest mean weight, until none reaches the lowest that may join.
+    /// Joins the two groups with the highest weight, until none reaches the lowest that may join.
     fn join_alike(&mut self, from: f64, joined: &mut dyn FnMut(Join<'_>)) {
         loop {
             let mut best: Option<(f64, (usize, usize))> = None;
-            for (pair, between) in &self.sums {
-                let mean = between.mean();
-                if best.is_none_or(|(highest, _)| mean > highest) {
-                    best = Some((mean, *pair));
+            for (pair, between) in &self.between {
+                let weight = between.weight();
+                if best.is_none_or(|(highest, _)| weight > highest) {
+                    best = Some((weight, *pair));
                 }
             }
-            let Some((mean, pair)) = best.filter(|(mean, _)| *mean >= from) else {
+            let Some((weight, pair)) = best.filter(|(weight, _)| *weight >= from) else {
                 break;
             };
-            match self.claimed_twice(pair, mean, from) {
+            match self.claimed_twice(pair, weight, from) {
                 // an address that two people have names neither of them
-                Some(group) => self.sums.retain(|(one, other), between| {
+                Some(group) => self.between.retain(|(one, other), between| {
                     !between.is_by_contact() || (*one != group && *other != group)
                 }),
-                None => self.join(pair, mean, joined),
+                None => self.join(pair, weight, joined),
             }
         }
     }
 
     /// Of two groups that only an address or number ties, the one that a third group, which is another person, has as good a
     /// claim to.
-    fn claimed_twice(&self, pair: (usize, usize), mean: f64, from: f64) -> Option<usize> {
-        if !self.sums.get(&pair)?.is_by_contact() {
+    fn claimed_twice(&self, pair: (usize, usize), weight: f64, from: f64) -> Option<usize> {
+        if !self.between.get(&pair)?.is_by_contact() {
             return None;
         }
         let key = |a: usize, b: usize| (a.min(b), a.max(b));
@@ -248,10 +221,11 @@ impl Linkage {
                     .iter()
                     .filter(|third| **third != one && **third != other);
                 let is_rival = |third: &&usize| {
-                    let claim = self.sums.get(&key(claimed, **third));
-                    let between = self.sums.get(&key(by, **third));
-                    claim.is_some_and(|claim| claim.is_by_contact() && claim.mean() >= mean - EVEN)
-                        && between.is_some_and(|between| between.mean() < from)
+                    let claim = self.between.get(&key(claimed, **third));
+                    let between = self.between.get(&key(by, **third));
+                    claim.is_some_and(|claim| {
+                        claim.is_by_contact() && claim.weight() >= weight - EVEN
+                    }) && between.is_some_and(|between| between.weight() < from)
                 };
                 thirds.find(is_rival).map(|_| claimed)
             })
@@ -262,12 +236,11 @@ impl Linkage {
         loop {
             let mut best: Option<(f64, (usize, usize))> = None;
             for pair in &self.decided {
-                let between = self.sums.get(pair).copied().unwrap_or_default();
-                let mean = between.mean();
-                // one verdict outweighs every sum of the other kind
-                let is_allowed = between.sum > NEVER / 2.0;
-                if is_allowed && best.is_none_or(|(highest, _)| mean > highest) {
-                    best = Some((mean, *pair));
+                let between = self.between.get(pair);
+                let weight = between.map_or(0.0, Between::weight);
+                let is_allowed = between.is_none_or(|between| !between.is_forbidden());
+                if is_allowed && best.is_none_or(|(highest, _)| weight > highest) {
+                    best = Some((weight, *pair));
                 }
             }
             let Some((_, pair)) = best else { break };
@@ -276,24 +249,27 @@ impl Linkage {
     }
 
     /// Makes two groups one: the earlier takes in the later.
-    fn join(&mut self, (into, from): (usize, usize), mean: f64, joined: &mut dyn FnMut(Join<'_>)) {
+    fn join(
+        &mut self,
+        (into, from): (usize, usize),
+        weight: f64,
+        joined: &mut dyn FnMut(Join<'_>),
+    ) {
         joined(Join {
             one: &self.groups[into],
             other: &self.groups[from],
-            mean,
+            weight,
         });
         let moved = std::mem::take(&mut self.groups[from]);
         self.groups[into].extend(moved);
         self.alive.remove(&from);
-        self.sums.remove(&(into, from));
+        self.between.remove(&(into, from));
         self.decided.remove(&(into, from));
         for third in self.alive.iter().filter(|third| **third != into) {
             let key = |group: usize| (group.min(*third), group.max(*third));
-            if let Some(more) = self.sums.remove(&key(from)) {
-                let joined = self.sums.entry(key(into)).or_default();
-                joined.sum += more.sum;
-                joined.pairs += more.pairs;
-                joined.by_contact += more.by_contact;
+            if let Some(more) = self.between.remove(&key(from)) {
+                let joined = self.between.entry(key(into)).or_default();
+                joined.add(&more, self.prior);
             }
             if self.decided.remove(&key(from)) {
                 self.decided.insert(key(into));
@@ -311,15 +287,6 @@ impl Linkage {
             group.sort_unstable();
         }
         found
-    }
-}
-
-/// What a pair adds to a mean: a verdict weighs in full, evidence up to [`LOUDEST`].
-fn loudness(weight: f64) -> f64 {
-    if weight.abs() >= CERTAIN {
-        weight
-    } else {
-        weight.clamp(-LOUDEST, LOUDEST)
     }
 }
 

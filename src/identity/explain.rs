@@ -67,7 +67,7 @@ pub(crate) struct Told {
 pub(crate) struct Merge {
     pub(crate) one: Vec<u32>,
     pub(crate) other: Vec<u32>,
-    /// Mean weight of all pairs between them; a verdict's where one joins them.
+    /// What all pairs between them say on average, comparison by comparison; a verdict's where one joins them.
     pub(crate) mean: f64,
     /// The pair between them that speaks most for it, with its weight; `None` where a verdict does.
     pub(crate) strongest: Option<(u32, u32, Option<f64>)>,
@@ -186,7 +186,7 @@ impl Explainer {
         let scorer = Scorer::new(&self.population, &self.model, self.threads);
         let mut found = Vec::new();
         let joined = |join: Join<'_>| {
-            found.push((join.one.to_vec(), join.other.to_vec(), join.mean));
+            found.push((join.one.to_vec(), join.other.to_vec(), join.weight));
         };
         joins(&scorer, members, same_from, &mut likeness, joined);
         let merges = found.into_iter().map(|(one, other, mean)| {

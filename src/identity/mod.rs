@@ -11,6 +11,7 @@
 //! that says how they compare. Nothing depends on the number of threads: work is cut by the data, sums are of whole
 //! numbers or in a fixed order.
 
+mod between;
 mod bridge;
 mod canonical;
 mod cluster;

@@ -316,6 +316,14 @@ impl Evidence {
     pub(super) fn weight(self) -> f64 {
         self.same - log2_sum(self.stranger, self.relative)
     }
+
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self {
+            same: self.same + other.same,
+            stranger: self.stranger + other.stranger,
+            relative: self.relative + other.relative,
+        }
+    }
 }
 
 /// `log2(2^a + 2^b)`, without leaving the range of a float.

@@ -265,11 +265,8 @@ impl<'a> Scorer<'a> {
     /// The match weight of a pair, [`CERTAIN`] or [`NEVER`] where a rule without exception decides; `None` where not one
     /// value can be compared.
     pub(super) fn weight(&self, one: u32, other: u32, likeness: &mut [Likeness]) -> Option<f64> {
-        match self.population.verdict(one, other) {
-            Some(Verdict::Same) => Some(CERTAIN),
-            Some(Verdict::Different) => Some(NEVER),
-            None => self.evidence_of(one, other, likeness),
-        }
+        let certain = self.certain(one, other, false);
+        certain.or_else(|| self.evidence_of(one, other, likeness))
     }
 
     /// Whether nothing can be compared but one way to reach somebody, of which a person has several and a household one: a record
@@ -290,18 +287,48 @@ impl<'a> Scorer<'a> {
         self.population.decision(one, other) == Some(Decision::Same)
     }
 
-    /// What the evidence says of a pair that people decided is one, or `must`: had nobody decided it.
-    pub(super) fn weight_undecided(
+    /// The weight of a pair that rules without exception decide; had nobody decided it where it is decided that the two are one:
+    /// what people say of the very pair is above `cannot`.
+    pub(super) fn certain(&self, one: u32, other: u32, is_decided_same: bool) -> Option<f64> {
+        let verdict = match is_decided_same {
+            true => {
+                let ruled = self.population.ruled(one, other);
+                ruled.filter(|verdict| *verdict == Verdict::Same)
+            }
+            false => self.population.verdict(one, other),
+        };
+        verdict.map(|verdict| match verdict {
+            Verdict::Same => CERTAIN,
+            Verdict::Different => NEVER,
+        })
+    }
+
+    /// The levels of a pair; 0 where not one value can be compared.
+    pub(super) fn pattern(&self, one: u32, other: u32, likeness: &mut [Likeness]) -> Pattern {
+        pattern_of(self.population, one, other, likeness)
+    }
+
+    /// What is known of a pair before anything is compared.
+    pub(super) fn prior(&self) -> Evidence {
+        self.bits.prior()
+    }
+
+    /// What the levels of a pair say, of which `one` is a row, each with its comparison.
+    pub(super) fn told(
         &self,
+        pattern: Pattern,
         one: u32,
-        other: u32,
-        likeness: &mut [Likeness],
-    ) -> Option<f64> {
-        match self.population.ruled(one, other) {
-            Some(Verdict::Same) => Some(CERTAIN),
-            // what people decide of the very pair is above `cannot`
-            Some(Verdict::Different) | None => self.evidence_of(one, other, likeness),
-        }
+    ) -> impl Iterator<Item = (usize, Evidence)> + '_ {
+        (0..self.rarity.len()).filter_map(move |at| {
+            let level = level_of(pattern, at).wrapping_sub(1);
+            let mut evidence = *self.bits.levels(at).get(level)?;
+            let bits = self.rarity(pattern, at, one);
+            evidence.stranger += bits;
+            if self.is_own[at] {
+                evidence.relative += bits;
+            }
+            Some((at, evidence))
+        })
     }
 
     fn evidence_of(&self, one: u32, other: u32, likeness: &mut [Likeness]) -> Option<f64> {

@@ -28,7 +28,8 @@ fn semantics(kind: Kind) -> u32 {
         // 2: columns that `block`, `must` and `cannot` name are compared in the form of their meaning
         // 3: a decision `same` joins whole groups or nobody; records that it tore from their own come together again
         // 4: a rare e-mail or number is as rare as it looks; a record that knows an address alone speaks against nobody
-        Kind::Match | Kind::MatchSide => 4,
+        // 5: what pairs of two groups say is averaged comparison by comparison, and reaches `same_from` itself
+        Kind::Match | Kind::MatchSide => 5,
     }
 }
 

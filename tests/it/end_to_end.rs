@@ -300,8 +300,9 @@ const PAIRS: &str = "
 /// Bounds a little below what docs/sample.md tells, so that it cannot become untrue unseen.
 fn assert_identity_is_as_good_as_told(found: f64, correct: f64, true_pairs: f64) {
     let (precision, recall) = (correct / found, correct / true_pairs);
-    assert!(precision > 0.99, "precision {precision}");
-    assert!(recall > 0.77, "recall {recall}");
+    let f1 = 2.0 * precision * recall / (precision + recall);
+    assert!(precision >= 0.99, "precision {precision}");
+    assert!(f1 >= 0.95, "precision {precision}, recall {recall}");
 }
 
 /// Pointers to every value below, in the words of RFC 6901.
@@ -412,17 +413,63 @@ fn nights_one_by_one_equal_all_at_once_and_one_thread_equals_two() {
         }
         night_by_night.deliver();
         // the other half of the test: one thread gives what two give
-        night_by_night
-            .kilde(&["build", "--as-of", "2026-01-08", "--threads", "1"])
-            .ended(0);
+        let mut build = [&BUILD[..], &["--threads", "1"]].concat();
+        if night == nights.len() - 1 {
+            // what the first night taught would judge all others: the model is to be that of all records too
+            build.extend(["--retrain", "identity.customer_ids"]);
+        }
+        night_by_night.kilde(&build).ended(0);
     }
     let (once, nightly) = (at_once.digests(), night_by_night.digests());
-    let differ: Vec<_> = once
-        .keys()
-        .filter(|table| once[*table] != nightly[*table])
-        .collect();
-    assert!(differ.is_empty(), "{differ:?} differ");
     assert_eq!(once.len(), nightly.len());
+    let differ = once
+        .iter()
+        .filter(|(table, digest)| nightly[*table] != **digest);
+    let differ: BTreeSet<&str> = differ.map(|(table, _)| table.as_str()).collect();
+    // An id is for life, so it is that of the record that came first, and nights tell what happened to it. Nothing else differs.
+    let names = ids_at_once(&at_once, &night_by_night);
+    let told = [
+        "identity.customer_ids_events",
+        "identity.customer_ids_redirects",
+    ];
+    for table in differ.into_iter().filter(|table| !told.contains(table)) {
+        let sql = format!("select * from {table}");
+        let sorted = |mut rows: Vec<Vec<String>>| {
+            rows.sort();
+            rows
+        };
+        let rename = |cell: String| names.get(&cell).cloned().unwrap_or(cell);
+        let rows = night_by_night.query(&sql).into_iter();
+        let rows = rows.map(|row| row.into_iter().map(rename).collect());
+        let (nightly, once) = (sorted(rows.collect()), sorted(at_once.query(&sql)));
+        assert!(
+            nightly == once,
+            "{table}: {} and {} rows",
+            nightly.len(),
+            once.len()
+        );
+    }
+}
+
+/// Ids of one lake → those that the same customers have in another; both put the same records together.
+fn ids_at_once(at_once: &Sandbox, night_by_night: &Sandbox) -> BTreeMap<String, String> {
+    let ids = "select source, source_id, customer_id from identity.customer_ids order by source, source_id";
+    let (once, nightly) = (at_once.query(ids), night_by_night.query(ids));
+    assert_eq!(once.len(), nightly.len());
+    let (mut there, mut back) = (BTreeMap::new(), BTreeMap::new());
+    for (once, nightly) in once.into_iter().zip(nightly) {
+        assert_eq!(once[..2], nightly[..2]);
+        let (once, nightly) = (once[2].clone(), nightly[2].clone());
+        assert_eq!(
+            *there.entry(nightly.clone()).or_insert_with(|| once.clone()),
+            once
+        );
+        assert_eq!(
+            *back.entry(once).or_insert_with(|| nightly.clone()),
+            nightly
+        );
+    }
+    there
 }
 
 #[test]

@@ -200,12 +200,13 @@ fn what_is_no_column_is_answered_with_the_nearest() {
 fn an_address_of_the_shipped_project_is_followed_to_its_exports() {
     let company = Sandbox::shipped(false);
     let tree = said(&company, &["lineage", "gold.customers.email"]);
-    insta::assert_snapshot!(tree.split("its value is").next().unwrap(), @"
-    gold.customers.email                varchar, personal: email
-    └─ silver.people.email              aggregated
-       ├─ bronze.consents.email         computed                  `email` of newsletter/consents_{exported_on:%Y%m%d}.csv
-       ├─ bronze.crm_customers.email    computed                  `E-post` or `Epost` of crm/customers_{exported_on:%Y%m%d}.csv.gz
-       ├─ bronze.loyalty_members.email  computed                  `email` of loyalty/members_{exported_on:%Y%m%d}.parquet
-       └─ bronze.web_customers.email    computed                  `email` of webshop/customers_{exported_on:%Y%m%d}.ndjson.gz
+    insta::assert_snapshot!(tree.split("the rows of").next().unwrap(), @"
+    gold.customers.email                   varchar, personal: email
+    └─ identity.golden_customers.email     copied
+       └─ silver.people.email              copied
+          ├─ bronze.consents.email         computed                  `email` of newsletter/consents_{exported_on:%Y%m%d}.csv
+          ├─ bronze.crm_customers.email    computed                  `E-post` or `Epost` of crm/customers_{exported_on:%Y%m%d}.csv.gz
+          ├─ bronze.loyalty_members.email  computed                  `email` of loyalty/members_{exported_on:%Y%m%d}.parquet
+          └─ bronze.web_customers.email    computed                  `email` of webshop/customers_{exported_on:%Y%m%d}.ndjson.gz
     ");
 }

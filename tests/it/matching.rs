@@ -110,6 +110,37 @@ fn records_of_one_person_share_an_id_and_the_tables_beside_say_why() {
 }
 
 #[test]
+fn ids_that_sql_issued_live_on_when_a_match_takes_the_table_over() {
+    let club = sandbox("", &people(0, 60));
+    let by_match = club.read("pipelines/club.yaml");
+    club.write("pipelines/club.yaml", "steps:\n  - sql: identity/*\n");
+    club.write(
+        "sql/identity/people.sql",
+        "-- identity.people: one row per record.\nselect given_name, record_id, 'old' || substr(record_id, 2, 3) as entity_id from ref.people\n",
+    );
+    club.kilde(&["build"]).ended(0);
+    fs::remove_file(club.path("sql/identity/people.sql")).unwrap();
+    club.write("pipelines/club.yaml", &by_match);
+    club.kilde(&["build"]).ended(0);
+    let other =
+        "select count(*) from identity.people where entity_id <> 'old' || substr(record_id, 2, 3)";
+    assert_eq!(value(&club, other), "0");
+
+    // a table that does not say which id a record has
+    let club = sandbox("", &people(0, 60));
+    club.write("pipelines/club.yaml", "steps:\n  - sql: identity/*\n");
+    club.write(
+        "sql/identity/people.sql",
+        "-- identity.people: one row per person.\nselect record_id as no, 'x' as entity_id from ref.people\n",
+    );
+    club.kilde(&["build"]).ended(0);
+    fs::remove_file(club.path("sql/identity/people.sql")).unwrap();
+    club.write("pipelines/club.yaml", &by_match);
+    let said = club.kilde(&["build"]).ended(2);
+    assert!(said.stderr.contains("K0813"), "{}", said.stderr);
+}
+
+#[test]
 fn ids_live_on_through_new_records_merges_and_splits_and_every_old_id_leads_somewhere() {
     let mut rows = people(0, 120);
     // two halves of one person that nothing joins yet
@@ -1076,7 +1107,24 @@ fn a_golden_record_takes_each_field_by_its_rules_and_says_which_record_gave_it()
         - {columns: changed_on, rules: smallest}
 ",
     );
-    club.kilde(&["build"]).ended(0);
+    // described, tested and tried like any table
+    let contract = |key: &str| {
+        let text = format!(
+            "description: What is known best.\nkey: [{key}]\nunit_tests:\n  \
+             - name: the_newest_address_wins\n    given:\n      ref.people:\n        \
+             - {{record_id: a, email: old@mail.example, changed_on: 2025-01-01}}\n        \
+             - {{record_id: b, email: new@mail.example, changed_on: 2026-01-01}}\n      \
+             identity.people: [{{record_id: a, entity_id: c_a}}, {{record_id: b, entity_id: c_a}}]\n    \
+             expect: [{{entity_id: c_a, email: new@mail.example}}]\n"
+        );
+        club.write("schemas/silver/known.yaml", text);
+    };
+    contract("person");
+    let said = club.kilde(&["check"]).ended(2).stderr;
+    assert!(said.contains("has no column `person`"), "{said}");
+    contract("entity_id");
+    let said = club.kilde(&["build"]).ended(0);
+    assert!(said.stdout.contains("1 unit test"), "{}", said.stdout);
     let id = value(
         &club,
         "select entity_id from identity.people where record_id = 'g1'",
@@ -1583,7 +1631,7 @@ fn what_compare_names_replaces_what_the_columns_mean() {
     assert_eq!(value(&club, dates), "4");
 }
 
-/// The shipped project with a match of its people beside its own rules, and the truth as one more source.
+/// The shipped project with a match by defaults beside its own, and the truth as one more source.
 fn company() -> Sandbox {
     let company = Sandbox::shipped(true);
     let truth = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/truth/records.parquet");
@@ -1606,7 +1654,7 @@ steps:
   - match:
       table: identity.person_ids
       records: silver.people
-      record_key: [record_id]
+      record_key: [source, source_id]
       entity_id: person_id
       cannot: [national_id]
 ",
@@ -1630,7 +1678,7 @@ fn the_sample_company_is_matched_by_defaults_as_the_truth_says_on_any_number_of_
             select t.person_id, ids.person_id as found, cast(count(*) as double) as n
             from bronze.truth as t
             join silver.people as p on p.source = t.system and p.source_id = t.source_id
-            join identity.person_ids as ids on ids.record_id = p.record_id
+            join identity.person_ids as ids on ids.source = p.source and ids.source_id = p.source_id
             where p.family_name is not null
             group by t.person_id, ids.person_id
         ),

@@ -89,7 +89,8 @@ pub(super) const CODES: &[Explanation] = &[
         code: Code(813),
         title: "a match whose records are named otherwise than before",
         text: "The ids that were issued are remembered by `record_key` under the names of its columns, and by the column of the\n\
-               id. With others, no record would be known again and every customer would get another id.",
+               id. With others, no record would be known again and every customer would get another id. A table that SQL made under\n\
+               the same name passes its ids on, if it has those columns and names each record once.",
     },
     Explanation {
         code: Code(814),

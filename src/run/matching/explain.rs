@@ -99,7 +99,7 @@ pub(crate) struct EntityStory {
 pub(crate) struct MergeStory {
     pub(crate) one: Vec<String>,
     pub(crate) other: Vec<String>,
-    /// Mean weight of all pairs between them, in bits.
+    /// What all pairs between them say on average, comparison by comparison, in bits.
     pub(crate) mean: f64,
     /// The pair between them that speaks most for it.
     pub(crate) strongest: Option<(String, String)>,

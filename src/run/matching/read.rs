@@ -210,7 +210,8 @@ impl Execution {
         coming.finish(matching)
     }
 
-    /// The ids that were issued before.
+    /// The ids that were issued before: by this step, or by SQL whose table it takes over, if that knows each record once by the
+    /// same columns.
     pub(super) async fn registry(&self, matching: &Matching) -> Result<Registry> {
         let Some(ids) = self.published(&matching.table).await? else {
             return Ok(Registry::default());
@@ -221,20 +222,35 @@ impl Execution {
             .iter()
             .map(|field| field.name().as_str())
             .collect();
-        let (id, key) = match names.split_last() {
-            Some((id, key)) if key.iter().eq(matching.record_key.iter().map(|k| &k.value)) => {
-                (id, key)
-            }
+        let key: Vec<&str> = matching
+            .record_key
+            .iter()
+            .map(|k| k.value.as_str())
+            .collect();
+        let has = |name: &&str| names.contains(name);
+        let entity_id = matching.entity_id.value.as_str();
+        let id = match names.split_last() {
+            Some((id, before)) if before == key => *id,
+            _ if key.iter().all(has) && has(&entity_id) => entity_id,
             _ => return Err(other_key(matching)),
         };
-        let key = key
-            .iter()
-            .map(|name| format!("cast(\"{name}\" as varchar)"));
-        let columns: Vec<String> = key.chain([format!("\"{id}\"")]).collect();
-        let sql = format!("select {} from {}", columns.join(", "), matching.table);
+        let columns = key.iter().chain([&id]);
+        let columns: Vec<String> = columns
+            .map(|name| format!("cast(\"{name}\" as varchar)"))
+            .collect();
+        let places: Vec<String> = (1..=key.len()).map(|place| place.to_string()).collect();
+        let sql = format!(
+            "select {} from {} order by {}",
+            columns.join(", "),
+            matching.table,
+            places.join(", ")
+        );
         let rows = self.query_of(&ids, &sql).await?;
         let (ids, key) = match rows.columns().split_last() {
-            Some((ids, key)) => (texts(ids)?, keys(key, matching)?),
+            Some((ids, key)) => {
+                let key = keys(key, matching).map_err(|_| other_key(matching))?;
+                (texts(ids)?, key)
+            }
             None => return Ok(Registry::default()),
         };
         drop(rows);
