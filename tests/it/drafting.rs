@@ -702,6 +702,11 @@ fn consents_count_by_purpose_invoices_once_and_sums_of_sheets_not_at_all() {
     let read = "{xlsx: {header_rows: 2, skip_lines: 1, skip_footer: 1, comment: \"Delsumma\"}}";
     assert!(pipeline.contains(read), "{pipeline}");
 
+    consents_are_told(&place);
+}
+
+/// What the next night changes of consents, in a comparison and of one person.
+fn consents_are_told(place: &Sandbox) {
     // the next night Ada says yes to the newsletter, and Dan no to advertising
     place.write(
         "in/Nyhetsbrev.csv",
