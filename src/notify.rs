@@ -39,10 +39,8 @@ impl<'a> Poster<'a> {
     /// `Config` for what is no address.
     pub(crate) fn new(receiver: Receiver<'a>) -> Result<Self> {
         let Receiver { name, loss, .. } = receiver;
-        let url = Url::parse(receiver.address).ok();
-        let url = url.filter(|url| matches!(url.scheme(), "http" | "https"));
-        let url = url.ok_or_else(|| {
-            Error::config(format!("{loss}: {name}'s address is not one of https"))
+        let url = address_of_web(receiver.address).ok_or_else(|| {
+            Error::config(format!("{loss}: {name}'s address is none of http or https"))
         })?;
         // a redirect would send it to whom nobody named
         let client = Client::builder()
@@ -102,18 +100,23 @@ impl<'a> Poster<'a> {
     }
 }
 
+fn address_of_web(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok();
+    url.filter(|url| matches!(url.scheme(), "http" | "https"))
+}
+
 /// The webhook's host, once something there takes a connection; nothing is sent.
 ///
 /// # Errors
 /// `Config` for what is no address; `Unavailable` where nobody answers.
 pub(crate) async fn reach(address: &str) -> Result<String> {
-    let url = Url::parse(address).ok();
+    let url = address_of_web(address);
     let place = url
         .as_ref()
         .and_then(|url| Some((url.host_str()?, url.port_or_known_default()?)));
     let Some((host, port)) = place else {
         return Err(Error::config(
-            "nobody is notified: the webhook's address is not one of https",
+            "nobody is notified: the webhook's address is none of http or https",
         ));
     };
     // a name without brackets, as sockets take it

@@ -55,14 +55,53 @@ pub(crate) fn map<T: Sync, R: Send>(
 
 /// Work on every item, in parallel: items that are changed in their place, and so are owned by who works on them.
 pub(crate) fn for_each<T: Send>(threads: usize, items: Vec<T>, work: impl Fn(T) + Sync) {
+    map_owned(threads, items, work);
+}
+
+/// `items.into_iter().map(work)`, in parallel; the result does not depend on the number of threads.
+pub(crate) fn map_owned<T: Send, R: Send>(
+    threads: usize,
+    items: Vec<T>,
+    work: impl Fn(T) -> R + Sync,
+) -> Vec<R> {
     let items: Vec<Mutex<Option<T>>> = items
         .into_iter()
         .map(|item| Mutex::new(Some(item)))
         .collect();
-    map(threads, &items, |item| {
+    let results = map(threads, &items, |item| {
         let item = item.lock().unwrap_or_else(PoisonError::into_inner).take();
-        item.into_iter().for_each(&work);
+        item.map(&work)
     });
+    results.into_iter().flatten().collect()
+}
+
+/// Two things at once, where there are threads for both.
+pub(crate) fn both<A: Send, B>(
+    threads: usize,
+    one: impl FnOnce() -> A + Send,
+    other: impl FnOnce() -> B,
+) -> (A, B) {
+    if threads < 2 {
+        return (one(), other());
+    }
+    // whoever comes first takes it: where no thread can be had, this one does both
+    let one = Mutex::new(Some(one));
+    let take = || one.lock().unwrap_or_else(PoisonError::into_inner).take();
+    std::thread::scope(|scope| {
+        let begun = std::thread::Builder::new()
+            .stack_size(STACK_BYTES)
+            .spawn_scoped(scope, || take().map(|one| one()));
+        let other = other();
+        let found = begun.map(|thread| {
+            let found = thread.join();
+            found.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
+        match (found, take()) {
+            (Ok(Some(found)), _) => (found, other),
+            (_, Some(one)) => (one(), other),
+            (_, None) => unreachable!("a thread that took the work has its result"),
+        }
+    })
 }
 
 /// Items that come one after the other: `make` gives the next, on this thread; `work` turns it into its result, on any of
@@ -237,6 +276,13 @@ mod tests {
         let doubled: Vec<u64> = (0..1000).map(|n| n * 2).collect();
         for threads in [0, 1, 2, 7] {
             assert_eq!(super::map(threads, &items, |n| n * 2), doubled);
+        }
+    }
+
+    #[test]
+    fn two_things_are_both_done() {
+        for threads in [0, 1, 2] {
+            assert_eq!(super::both(threads, || "one", || 2), ("one", 2));
         }
     }
 

@@ -11,7 +11,7 @@ mod row_changes;
 
 pub(crate) use candidate::Candidate;
 pub(crate) use content::Content;
-pub(crate) use query::{Rows, View};
+pub(crate) use query::{Rows, View, count_of};
 pub(crate) use rejects::RejectGroup;
 pub(crate) use row_changes::{
     DifferentRow, RowChange, RowChanges, RowQuestion, without_common_files,

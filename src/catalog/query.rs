@@ -200,3 +200,12 @@ impl Catalog {
         }
     }
 }
+
+/// The cell of a query of our own that counts.
+///
+/// # Errors
+/// `Internal` where it is no number.
+pub(crate) fn count_of(cell: Option<&Option<String>>) -> Result<u64> {
+    cell.and_then(|cell| cell.as_deref()?.parse().ok())
+        .ok_or_else(|| Error::internal("a query of our own yields no count"))
+}

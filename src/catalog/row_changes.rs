@@ -18,6 +18,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::prelude::{DataFrame, SessionContext};
 use serde::Serialize;
 
+use super::query::count_of;
 use super::{Catalog, Content, View};
 use crate::engine::{self, Joins};
 use crate::error::{Error, Result};
@@ -451,12 +452,13 @@ async fn by_row(
             let sql = moved_rows_sql(&moved, columns, change, question);
             let batches = run(session, &sql).await?;
             for mut cells in texts(&batches)? {
-                let times = cells.pop().flatten();
+                let times = count_of(cells.last())?;
+                cells.pop();
                 let names = columns.iter().map(|column| column.name.clone());
                 changes.sample.push(DifferentRow {
                     change,
                     row: names.zip(cells).collect(),
-                    times: times.and_then(|times| times.parse().ok()).unwrap_or(1),
+                    times,
                     cells: Vec::new(),
                 });
             }

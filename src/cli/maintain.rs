@@ -109,6 +109,12 @@ pub(super) fn render(report: &MaintainReport, project: &Project) -> String {
             format::plural(report.checkpoints.len() as u64, "checkpoint")
         ));
     }
+    if report.misleading > 0 {
+        text.push_str(&format!(
+            "  {} of tables' logs that other readers stumble over, deleted\n",
+            format::plural(report.misleading, "object")
+        ));
+    }
     text.push_str(&freed(report));
     if report.orphans > 0 {
         text.push_str(&format!(

@@ -88,13 +88,14 @@ fn pairs(forecast: &MatchForecast) -> String {
     let new = forecast.rules.iter().map(|rule| rule.new_pairs).sum();
     let all: u64 = forecast.rules.iter().map(|rule| rule.pairs).sum();
     let mut text = format!(
-        "{}: {}, {} of at most {}, about {} after rules that make the same, {} in memory\n",
+        "{}: {}, {} of at most {}, about {} after rules that make the same; about {} in memory and {} of computing\n",
         styled(STRONG, &forecast.table),
         format::plural(forecast.records, "record"),
         format::plural(all, "pair"),
         format::count(forecast.max_pairs),
         format::count(new),
         format::bytes(forecast.bytes),
+        format::seconds(forecast.seconds),
     );
     text.push_str(&match &forecast.trained {
         Some((at, records)) if !at.is_empty() => format!(

@@ -45,12 +45,17 @@ impl Rollback {
         }
         for lost in &report.lost {
             let path = printable(&lost.path);
-            style::warning(&format!(
-                "{} of {} went back with it, and `{path}` is gone: put the file back, or `kilde exports {} {path} --why TEXT`, before the next build",
-                format::plural(lost.lost.records, "record"),
-                lost.source,
-                lost.lost.verb(),
-            ));
+            let records = format::plural(lost.lost.records, "record");
+            let went = format!("{records} of {} went back with it", lost.source);
+            let without = format!("`kilde exports {} {path} --why TEXT`", lost.lost.verb());
+            style::warning(&match lost.lost.were_adopted {
+                true => format!(
+                    "{went} that another tool had added, and no export has them: {without} before the next build"
+                ),
+                false => format!(
+                    "{went}, and `{path}` is gone: put the file back, or {without}, before the next build"
+                ),
+            });
         }
         if let Some(warning) = &report.warning {
             style::warning(warning);

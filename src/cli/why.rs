@@ -108,7 +108,8 @@ impl Why {
                 let story = story.ok_or_else(|| {
                     Error::config(match why_match::is_id(&self.asked) {
                         true => format!("no record has, or ever had, the id `{}`", self.asked),
-                        false => format!("no id or record is called `{}`", self.asked),
+                        // what was typed may be an address: it is not repeated
+                        false => "no id or record goes by that name".to_string(),
                     })
                 })?;
                 match &self.html {

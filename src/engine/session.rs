@@ -13,6 +13,7 @@ use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList,
     MemorySchemaProvider, SchemaProvider, TableProvider,
 };
+use datafusion::config::SpillCompression;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -228,6 +229,7 @@ fn config(partitions: usize, memory_limit: usize) -> SessionConfig {
         .with_default_catalog_and_schema(CATALOG, NO_SCHEMA);
     configure_sql(&mut config);
     let options = config.options_mut();
+    options.execution.spill_compression = SpillCompression::Lz4Frame;
     // the merge phase of a sort must be able to start: what it sets aside has to fit many sorts at once
     options.execution.sort_spill_reservation_bytes =
         (memory_limit / (partitions * 16)).clamp(64 << 10, 10 << 20);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::hash;
 
 /// A hash of a text that is fast and the same on every run; no order that it makes shows anywhere.
-fn hash_of(text: &str) -> u64 {
+pub(super) fn hash_of(text: &str) -> u64 {
     let (words, rest) = text.as_bytes().as_chunks::<8>();
     let mut found = text.len() as u64;
     for word in words {
@@ -97,6 +97,13 @@ pub(super) const MISSING: u32 = u32::MAX;
 
 /// What names a text wherever it stands, and does not give it away: models know values by it.
 pub(super) type Mark = u64;
+
+/// The mark of a text.
+pub(super) fn mark_of(text: &str) -> Mark {
+    let digest = blake3::hash(text.as_bytes());
+    let (first, _) = digest.as_bytes().split_at(8);
+    first.try_into().map_or(0, u64::from_le_bytes)
+}
 
 /// A column of text, each text stored once. A clone shares all of it.
 #[derive(Clone, Debug, Default)]
@@ -218,6 +225,11 @@ impl Encoding {
                 None => MISSING,
             }));
         }
+    }
+
+    /// The number of each row's text, and the texts.
+    pub(super) fn into_numbers(self) -> (Vec<u32>, NumberedTexts) {
+        (self.codes, self.texts)
     }
 
     /// The column with its rows in another order, where one is given.
@@ -367,11 +379,7 @@ impl Dictionary {
     /// The mark of a number; equal texts have equal marks in every column and on every day.
     pub(super) fn mark(&self, code: u32) -> Mark {
         match &*self.texts {
-            Texts::Written(_) => {
-                let digest = blake3::hash(self.text(code).unwrap_or_default().as_bytes());
-                let (first, _) = digest.as_bytes().split_at(8);
-                first.try_into().map_or(0, u64::from_le_bytes)
-            }
+            Texts::Written(_) => mark_of(self.text(code).unwrap_or_default()),
             Texts::Marked(marks) => marks.get(code as usize).copied().unwrap_or_default(),
         }
     }

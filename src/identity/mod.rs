@@ -20,6 +20,7 @@ mod dictionary;
 mod evaluate;
 mod explain;
 mod forecast;
+mod glance;
 mod increment;
 mod model;
 mod persons;
@@ -45,8 +46,9 @@ pub(crate) use evaluate::{
 };
 pub(crate) use explain::{DecidedBy, Explainer, Told};
 pub(crate) use forecast::forecast;
+pub(crate) use glance::Glance;
 pub(crate) use increment::{Before, Increment, KnownPair, resolve_again};
-pub(crate) use model::{Model, ModelRow};
+pub(crate) use model::{Known, Model, ModelRow};
 pub(crate) use population::{Asked, Decision, Field, LateShared, OwnColumn, Records};
 pub(crate) use registry::{Assigned, Event, Registry, assign};
 pub(crate) use resolve::{Pair, Refusal, Resolved, Settings, Verdict, resolve};

@@ -64,7 +64,7 @@ impl Known {
     }
 
     /// Values that it knows to say nothing of a person; `None` where it knows none of any.
-    pub(super) fn shared(&self) -> Option<&SharedValues> {
+    pub(crate) fn shared(&self) -> Option<&SharedValues> {
         self.knows_values.then_some(&self.model.values.shared)
     }
 

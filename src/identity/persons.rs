@@ -14,9 +14,10 @@ use super::value::SharedValues;
 use crate::parallel;
 
 /// More different given names than this with one value, and the value says nothing of a person.
-const MOST_PEOPLE_OF_A_CONTACT: u32 = 20;
+pub(super) const MOST_PEOPLE_OF_A_CONTACT: u32 = 20;
 
-const MOST_PEOPLE_OF_AN_ADDRESS: u32 = 40;
+/// Likewise of given names with one address.
+pub(super) const MOST_PEOPLE_OF_AN_ADDRESS: u32 = 40;
 
 /// What says who a record is of, in the forms in which it is compared.
 pub(super) struct Persons {
@@ -64,11 +65,15 @@ impl Persons {
             Some(forms.swap_remove(place).1)
         };
         let (given, family) = (take(Field::GivenName), take(Field::FamilyName));
-        let (given, family) = in_one_numbering(given, family);
         let birth_date = take(Field::BirthDate);
         let (mut email, mut phone) = (take(Field::Email), take(Field::Phone));
         let (mut street, postcode) = (take(Field::Address), take(Field::Postcode));
         let mut national_id = take(Field::NationalId);
+        let ((given, family), mut place) = parallel::both(
+            threads,
+            || in_one_numbering(given, family),
+            || place_of(&street, &postcode),
+        );
         let mut shared = SharedValues::default();
         let mut late = Vec::new();
         let find = |field, column: &Dictionary, most| {
@@ -91,40 +96,40 @@ impl Persons {
             let late: Vec<LateShared> = late.collect();
             (codes, late)
         };
-        let mut contacts = [
-            (Field::Email, &mut email),
-            (Field::Phone, &mut phone),
-            (Field::NationalId, &mut national_id),
+        let wanted = [
+            // what takes longest first
+            (Field::Address, &place, MOST_PEOPLE_OF_AN_ADDRESS),
+            (Field::Email, &email, MOST_PEOPLE_OF_A_CONTACT),
+            (Field::Phone, &phone, MOST_PEOPLE_OF_A_CONTACT),
+            (Field::NationalId, &national_id, MOST_PEOPLE_OF_A_CONTACT),
         ];
-        let bad = parallel::map(threads, &contacts, |(field, column)| {
-            let column: &Option<Dictionary> = column;
-            let column = column.as_ref();
-            column.map(|column| find(*field, column, MOST_PEOPLE_OF_A_CONTACT))
+        let found = parallel::map(threads, &wanted, |(field, column, most)| {
+            let column = column.as_ref()?;
+            Some((*field, find(*field, column, *most)))
         });
-        for ((field, column), bad) in contacts.iter_mut().zip(bad) {
-            if let (Some(column), Some((bad, of_field))) = (column, bad) {
-                shared.insert(*field, column, &bad);
-                late.extend(of_field);
-                if !bad.is_empty() {
-                    column.forget(|code| bad.binary_search(&code).is_ok());
-                }
+        let mut found: Vec<_> = found.into_iter().flatten().collect();
+        found.sort_by_key(|(field, _)| *field == Field::Address);
+        for (field, (bad, of_field)) in found {
+            late.extend(of_field);
+            let is_bad = |code: u32| bad.binary_search(&code).is_ok();
+            let column = match field {
+                Field::Email => &mut email,
+                Field::Phone => &mut phone,
+                Field::NationalId => &mut national_id,
+                _ => &mut place,
+            };
+            let Some(column) = column else { continue };
+            shared.insert(field, column, &bad);
+            if bad.is_empty() {
+                continue;
+            }
+            if field != Field::Address {
+                column.forget(is_bad);
+            } else if let Some(street) = &mut street {
+                street.forget_rows(|row| is_bad(column.codes[row]));
+                place = place_of(&Some(street.clone()), &postcode);
             }
         }
-        let place = place_of(&street, &postcode);
-        let place = match (place, &mut street) {
-            (Some(place), Some(street)) => {
-                let (bad, of_field) = find(Field::Address, &place, MOST_PEOPLE_OF_AN_ADDRESS);
-                late.extend(of_field);
-                shared.insert(Field::Address, &place, &bad);
-                if bad.is_empty() {
-                    Some(place)
-                } else {
-                    street.forget_rows(|row| bad.binary_search(&place.codes[row]).is_ok());
-                    place_of(&Some(street.clone()), &postcode)
-                }
-            }
-            (place, _) => place,
-        };
         Self {
             given,
             family,
@@ -142,6 +147,7 @@ impl Persons {
 
     /// What rules ask for besides the columns as they are compared.
     pub(super) fn derived(&self, threads: usize) -> BTreeMap<Feature, Dictionary> {
+        let names = self.given.as_ref().zip(self.family.as_ref());
         let forms: [(Feature, &Option<Dictionary>, Form); 6] = [
             // what takes longest first
             (Feature::EmailUser, &self.email, canonical::email_user),
@@ -155,18 +161,17 @@ impl Persons {
                 date.get(..4).map(str::to_string)
             }),
         ];
-        let mut found = parallel::map(threads, &forms, |(_, column, form)| {
-            column.as_ref().map(|column| column.map(form))
+        let forms = forms.iter().map(Some);
+        let wanted: Vec<Option<&(Feature, &Option<Dictionary>, Form)>> =
+            std::iter::once(None).chain(forms).collect();
+        let found = parallel::map(threads, &wanted, |form| match form {
+            Some((feature, column, form)) => Some((*feature, column.as_ref()?.map(form))),
+            None => {
+                let (given, family) = names?;
+                Some((Feature::Names, given.pair_in_any_order(family)))
+            }
         });
-        let features = forms.iter().map(|(feature, ..)| *feature);
-        let found = features.zip(found.drain(..));
-        let mut derived: BTreeMap<Feature, Dictionary> = found
-            .filter_map(|(feature, column)| Some((feature, column?)))
-            .collect();
-        if let (Some(given), Some(family)) = (&self.given, &self.family) {
-            derived.insert(Feature::Names, given.pair_in_any_order(family));
-        }
-        derived
+        found.into_iter().flatten().collect()
     }
 
     /// Where in a row that stands which rules can ask two records to agree on.
@@ -297,7 +302,7 @@ fn place_of(street: &Option<Dictionary>, postcode: &Option<Dictionary>) -> Optio
 }
 
 /// Brings a text into the form in which it is compared.
-type Form = fn(&str) -> Option<String>;
+pub(super) type Form = fn(&str) -> Option<String>;
 
 /// How one column is read.
 struct Reading {
@@ -318,25 +323,32 @@ pub(super) fn form_of(field: Field) -> Form {
     }
 }
 
-/// How columns are read, and each column beside; a full name gives what no column of its own does.
+/// How columns are read, and each column beside.
 fn readings(columns: Vec<(Field, Dictionary)>) -> (Vec<Reading>, Vec<Dictionary>) {
     let fields: Vec<Field> = columns.iter().map(|(field, _)| *field).collect();
+    let readings = readings_of(&fields).into_iter();
+    let readings = readings.map(|(at, field, form)| {
+        let (_, column) = &columns[at];
+        (Reading { field, form }, column.clone())
+    });
+    readings.unzip()
+}
+
+/// How columns of some fields are read: each by its place, what it gives, and in which form. A full name gives what no column
+/// of its own does.
+pub(super) fn readings_of(fields: &[Field]) -> Vec<(usize, Field, Form)> {
     let mut readings = Vec::new();
-    for (field, column) in columns {
-        if field == Field::FullName {
+    for (at, field) in fields.iter().enumerate() {
+        if *field == Field::FullName {
             let parts: [(Field, Form); 2] =
                 [(Field::GivenName, given_of), (Field::FamilyName, family_of)];
-            for (field, form) in parts {
-                if !fields.contains(&field) {
-                    readings.push((Reading { field, form }, column.clone()));
-                }
-            }
-            continue;
+            let parts = parts.into_iter().filter(|(part, _)| !fields.contains(part));
+            readings.extend(parts.map(|(part, form)| (at, part, form)));
+        } else {
+            readings.push((at, *field, form_of(*field)));
         }
-        let form = form_of(field);
-        readings.push((Reading { field, form }, column));
     }
-    readings.into_iter().unzip()
+    readings
 }
 
 /// Names whose equal texts have equal numbers in both columns.

@@ -1,5 +1,6 @@
 //! The records of a match, ready to compare: every column in its canonical form, as numbers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::comparison::{Compared, Comparison};
@@ -10,6 +11,7 @@ use super::row::{Columns, Row, both};
 use super::rule::{Feature, Features, Rule};
 use super::shape::{How, Kind, Shape};
 use super::value::SharedValues;
+use crate::parallel;
 
 /// What a column of records says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -149,6 +151,18 @@ impl OwnColumn {
     }
 }
 
+/// Features that are one number each.
+fn alone(places: BTreeMap<Feature, usize>) -> BTreeMap<Feature, Vec<usize>> {
+    let places = places.into_iter();
+    places
+        .map(|(feature, place)| (feature, vec![place]))
+        .collect()
+}
+
+fn canonical(own: Vec<OwnColumn>) -> Vec<OwnColumn> {
+    own.into_iter().map(OwnColumn::canonical).collect()
+}
+
 /// Records ready to compare.
 #[derive(Debug)]
 pub(crate) struct Population {
@@ -199,6 +213,11 @@ const BYTES_OF_A_RECORD: u64 = 100;
 /// How often values are there: as they came, in the forms in which they are compared, and as rules ask for them.
 const FORMS: u64 = 2;
 
+/// Bytes that so many records need while they are matched, nearly, whose values take so many as they came.
+pub(super) fn bytes_to_match(values: u64, records: u64) -> u64 {
+    FORMS * values + BYTES_OF_A_RECORD * records
+}
+
 impl Records {
     /// Bytes that they need while they are matched, nearly.
     pub(crate) fn bytes_to_match(&self) -> u64 {
@@ -206,7 +225,7 @@ impl Records {
         let asked = self.asked.iter().flat_map(|asked| &asked.columns);
         let own = self.own.iter().map(|own| &own.column);
         let values = dictionary::bytes(fields.chain(asked).chain(own));
-        FORMS * values + BYTES_OF_A_RECORD * u64::from(self.rows)
+        bytes_to_match(values, u64::from(self.rows))
     }
 
     /// Without records that are gone, behind those that are there.
@@ -298,8 +317,11 @@ impl Population {
             is_decided[*one as usize] = true;
             is_decided[*other as usize] = true;
         }
-        let own: Vec<OwnColumn> = own.into_iter().map(OwnColumn::canonical).collect();
-        let mut persons = Persons::new(columns, rows, shared, threads);
+        let (own, mut persons) = parallel::both(
+            threads,
+            || canonical(own),
+            || Persons::new(columns, rows, shared, threads),
+        );
         let shared = persons.shared.clone();
         let late = std::mem::take(&mut persons.late);
         let mut columns = Columns::default();
@@ -339,7 +361,7 @@ impl Population {
             cannot: placed(&cannot),
             once: placed(&once),
             own: own.iter().map(about).collect(),
-            features: Features::new(places, columns.into_rows(rows, threads)),
+            features: Features::new(alone(places), columns.into_rows(rows, threads)),
             comparisons,
             decisions,
             is_decided,
@@ -354,15 +376,14 @@ impl Population {
         shared: Option<&SharedValues>,
         threads: usize,
     ) -> (Features, Vec<LateShared>) {
-        let own = records.own.into_iter().map(OwnColumn::canonical);
-        let own: Vec<OwnColumn> = own.collect();
+        let own = canonical(records.own);
         let persons = Persons::new(records.fields, records.rows, shared, threads);
         let mut columns = Columns::default();
         let mut places = persons.places(&persons.derived(threads), &mut columns);
         let own = own.iter().map(|own| columns.place(&own.column));
         places.extend((0..).map(Feature::Own).zip(own));
         let rows = columns.into_rows(records.rows, threads);
-        (Features::new(places, rows), persons.late)
+        (Features::new(alone(places), rows), persons.late)
     }
 
     /// The numbers of a record's values.

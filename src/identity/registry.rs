@@ -10,7 +10,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::dictionary::NumberedTexts;
+use super::dictionary::{Encoding, MISSING, NumberedTexts};
+use crate::parallel;
 
 /// Which ids were issued, and to which records. A register has as many as there are records: texts lie end to end, and what
 /// is asked of an id is asked by its number.
@@ -45,6 +46,35 @@ impl Registry {
         registry
     }
 
+    /// The same of two columns, on two threads.
+    pub(crate) fn of_columns<'a>(
+        records: impl Iterator<Item = &'a str> + Send,
+        ids: impl Iterator<Item = Option<&'a str>>,
+        redirects: BTreeMap<String, Option<String>>,
+        threads: usize,
+    ) -> Self {
+        let numbered = || {
+            let mut keys = Encoding::default();
+            keys.push_all(records.map(Some));
+            keys.into_numbers()
+        };
+        let ((records, keys), (of_records, ids)) = parallel::both(threads, numbered, || {
+            let mut of_records = Encoding::default();
+            of_records.push_all(ids);
+            of_records.into_numbers()
+        });
+        let mut id_of = vec![MISSING; keys.len()];
+        for (record, id) in records.into_iter().zip(of_records) {
+            id_of[record as usize] = id;
+        }
+        Self {
+            keys,
+            id_of,
+            ids,
+            redirects,
+        }
+    }
+
     /// Records that have an id.
     pub(crate) fn records(&self) -> usize {
         self.id_of.len()
@@ -53,30 +83,44 @@ impl Registry {
     /// The number of the id that a record has: equal ids, equal numbers.
     pub(crate) fn id_of(&self, key: &str) -> Option<u32> {
         let key = self.keys.find(key)?;
-        Some(self.id_of[key as usize])
-    }
-
-    fn is_issued(&self, id: &str) -> bool {
-        self.ids.find(id).is_some() || self.redirects.contains_key(id)
+        Some(self.id_of[key as usize]).filter(|id| *id != MISSING)
     }
 
     /// Gives out an id that was never issued: the hash of a key, and of the key with a number behind it while that was.
-    fn issue(&mut self, key: &str) -> u32 {
-        let mut attempt = 0u32;
+    /// `first`: what [`id_of_key`] gives at the first attempt.
+    fn issue(&mut self, key: &str, first: IdText) -> u32 {
+        let (mut id, mut attempt) = (first, 0);
         loop {
-            let mut hasher = blake3::Hasher::new();
-            hasher.update(key.as_bytes());
-            if attempt > 0 {
-                hasher.update(&[0]);
-                hasher.update(&attempt.to_le_bytes());
-            }
-            let id = format!("c_{}", &hasher.finalize().to_hex()[..20]);
-            if !self.is_issued(&id) {
-                return self.ids.number(&id).0;
+            let text = std::str::from_utf8(&id).unwrap_or_default();
+            if !self.redirects.contains_key(text)
+                && let (number, true) = self.ids.number(text)
+            {
+                return number;
             }
             attempt += 1;
+            id = id_of_key(key, attempt);
         }
     }
+}
+
+/// An id as it is written.
+type IdText = [u8; 22];
+
+/// The id that a key gives at some attempt.
+fn id_of_key(key: &str, attempt: u32) -> IdText {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(key.as_bytes());
+    if attempt > 0 {
+        hasher.update(&[0]);
+        hasher.update(&attempt.to_le_bytes());
+    }
+    let mut id = *b"c_00000000000000000000";
+    let hex = hasher.finalize().to_hex();
+    let letters = hex.as_bytes().iter();
+    for (to, from) in id.iter_mut().skip(2).zip(letters) {
+        *to = *from;
+    }
+    id
 }
 
 /// Something that happened to an id; ids by their numbers in the [`Assigned`] that tells of it.
@@ -113,7 +157,7 @@ pub(crate) struct Assigned {
 
 impl Assigned {
     /// The id of each row.
-    pub(crate) fn ids(&self) -> impl ExactSizeIterator<Item = &str> {
+    pub(crate) fn ids(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
         self.ids.iter().map(|id| self.name(*id))
     }
 
@@ -124,8 +168,19 @@ impl Assigned {
 }
 
 /// Gives every record the id of its cluster. `cluster_of` names a cluster by its lowest row; rows are in order of `keys`.
-pub(crate) fn assign(keys: &[String], cluster_of: &[u32], mut registry: Registry) -> Assigned {
-    let old: Vec<Option<u32>> = keys.iter().map(|key| registry.id_of(key)).collect();
+pub(crate) fn assign<K: AsRef<str> + Sync>(
+    keys: &[K],
+    cluster_of: &[u32],
+    mut registry: Registry,
+    threads: usize,
+) -> Assigned {
+    const AT_A_TIME: usize = 1 << 14;
+    let chunks: Vec<&[K]> = keys.chunks(AT_A_TIME).collect();
+    let old = parallel::map(threads, &chunks, |keys| {
+        let old = keys.iter().map(|key| registry.id_of(key.as_ref()));
+        old.collect::<Vec<Option<u32>>>()
+    });
+    let old = old.concat();
     let known = registry.ids.len();
     let moves = moves(&old, cluster_of);
     let taken = take_over(&moves, keys.len(), &registry);
@@ -136,10 +191,25 @@ pub(crate) fn assign(keys: &[String], cluster_of: &[u32], mut registry: Registry
         is_living[*id as usize] = true;
     }
     let mut of_cluster = taken;
-    let rows = cluster_of.iter().map(|cluster| {
-        let first = &keys[*cluster as usize];
-        *of_cluster[*cluster as usize].get_or_insert_with(|| registry.issue(first))
+    // clusters are named by their lowest rows, and so come in the order in which their ids are given out
+    let rows = cluster_of.iter().zip(0..);
+    let fresh = rows.filter(|(cluster, row)| **cluster == *row);
+    let fresh = fresh.map(|(_, row)| row);
+    let fresh: Vec<u32> = fresh
+        .filter(|row| of_cluster[*row as usize].is_none())
+        .collect();
+    let chunks: Vec<&[u32]> = fresh.chunks(AT_A_TIME).collect();
+    let hashed = parallel::map(threads, &chunks, |rows| {
+        let ids = rows.iter();
+        let ids = ids.map(|row| id_of_key(keys[*row as usize].as_ref(), 0));
+        ids.collect::<Vec<IdText>>()
     });
+    for (row, first) in fresh.iter().zip(hashed.into_iter().flatten()) {
+        let row = *row as usize;
+        of_cluster[row] = Some(registry.issue(keys[row].as_ref(), first));
+    }
+    let rows = cluster_of.iter();
+    let rows = rows.map(|cluster| of_cluster[*cluster as usize].unwrap_or(MISSING));
     let ids: Vec<u32> = rows.collect();
     let moves = Moves {
         all: &moves,
@@ -232,12 +302,27 @@ fn moves(old: &[Option<u32>], cluster_of: &[u32]) -> Vec<Move> {
 /// By cluster: the old id that it goes on with.
 fn take_over(moves: &[Move], rows: usize, registry: &Registry) -> Vec<Option<u32>> {
     let mut held: Vec<u64> = vec![0; registry.ids.len()];
-    for id in &registry.id_of {
+    for id in registry.id_of.iter().filter(|id| **id != MISSING) {
         held[*id as usize] += 1;
     }
     let held = |moved: &Move| held[moved.from as usize];
     let name = |moved: &Move| registry.ids.text(moved.from);
-    let mut overlaps = moves.to_vec();
+    let mut taken: Vec<Option<u32>> = vec![None; rows];
+    let mut is_used = vec![false; registry.ids.len()];
+    // of an id that went to one cluster, which nobody else came to, there is nothing to decide; that is nearly every one
+    let (mut of_id, mut to_cluster) = (vec![0_u32; registry.ids.len()], vec![0_u32; rows]);
+    for moved in moves {
+        of_id[moved.from as usize] += 1;
+        to_cluster[moved.cluster as usize] += 1;
+    }
+    let is_alone =
+        |moved: &Move| of_id[moved.from as usize] == 1 && to_cluster[moved.cluster as usize] == 1;
+    for moved in moves.iter().filter(|moved| is_alone(moved)) {
+        is_used[moved.from as usize] = true;
+        taken[moved.cluster as usize] = Some(moved.from);
+    }
+    let overlaps = moves.iter().filter(|moved| !is_alone(moved)).copied();
+    let mut overlaps: Vec<Move> = overlaps.collect();
     overlaps.sort_unstable_by(|a, b| {
         // more records first, then the greater share: a fraction compared crosswise
         b.records
@@ -246,8 +331,6 @@ fn take_over(moves: &[Move], rows: usize, registry: &Registry) -> Vec<Option<u32
             .then_with(|| name(a).cmp(name(b)))
             .then_with(|| a.cluster.cmp(&b.cluster))
     });
-    let mut taken: Vec<Option<u32>> = vec![None; rows];
-    let mut is_used = vec![false; registry.ids.len()];
     for moved in overlaps {
         let (id, cluster) = (moved.from, moved.cluster as usize);
         if taken[cluster].is_none() && !is_used[id as usize] {
@@ -364,8 +447,8 @@ mod tests {
     #[test]
     fn a_second_run_over_the_same_clusters_changes_nothing() {
         let keys = keys(&["a", "b", "c"]);
-        let first = assign(&keys, &[0, 0, 2], Registry::default());
-        let second = assign(&keys, &[0, 0, 2], after(&keys, &first));
+        let first = assign(&keys, &[0, 0, 2], Registry::default(), 2);
+        let second = assign(&keys, &[0, 0, 2], after(&keys, &first), 2);
         assert_eq!(ids(&second), ids(&first));
         assert_eq!(second.events, []);
         assert_eq!((second.known_records, second.renamed_records), (3, 0));
@@ -374,9 +457,9 @@ mod tests {
     #[test]
     fn a_new_record_takes_the_id_of_those_it_joins_even_where_its_key_is_smaller() {
         let before = keys(&["b", "c"]);
-        let first = assign(&before, &[0, 0], Registry::default());
+        let first = assign(&before, &[0, 0], Registry::default(), 2);
         let now = keys(&["a", "b", "c"]);
-        let second = assign(&now, &[0, 0, 0], after(&before, &first));
+        let second = assign(&now, &[0, 0, 0], after(&before, &first), 2);
         assert_eq!(ids(&second)[0], ids(&first)[0]);
         assert_eq!(second.events, []);
     }
@@ -384,8 +467,8 @@ mod tests {
     #[test]
     fn of_two_that_merge_the_larger_keeps_its_id_and_the_other_leads_to_it() {
         let keys = keys(&["a", "b", "c"]);
-        let first = assign(&keys, &[0, 1, 1], Registry::default());
-        let second = assign(&keys, &[0, 0, 0], after(&keys, &first));
+        let first = assign(&keys, &[0, 1, 1], Registry::default(), 2);
+        let second = assign(&keys, &[0, 0, 0], after(&keys, &first), 2);
         let names = ids(&first);
         assert_eq!(ids(&second), [names[1]; 3]);
         assert_eq!(told(&second), [format!("{} into {}", names[0], names[1])]);
@@ -396,9 +479,9 @@ mod tests {
     #[test]
     fn of_a_split_the_larger_part_keeps_the_id_and_the_other_gets_one_never_issued() {
         let keys = keys(&["a", "b", "c"]);
-        let first = assign(&keys, &[0, 0, 0], Registry::default());
+        let first = assign(&keys, &[0, 0, 0], Registry::default(), 2);
         // the first record, whose hash the id is, leaves
-        let second = assign(&keys, &[0, 1, 1], after(&keys, &first));
+        let second = assign(&keys, &[0, 1, 1], after(&keys, &first), 2);
         let (was, is) = (ids(&first)[0], ids(&second));
         assert_eq!(is[1], was);
         assert_ne!(is[0], was);
@@ -408,9 +491,9 @@ mod tests {
     #[test]
     fn redirects_lead_to_the_living_through_every_merge() {
         let keys = keys(&["a", "b", "c", "d", "e", "f", "g"]);
-        let first = assign(&keys, &[0, 1, 1, 3, 3, 3, 3], Registry::default());
-        let second = assign(&keys, &[0, 0, 0, 3, 3, 3, 3], after(&keys, &first));
-        let third = assign(&keys, &[0; 7], after(&keys, &second));
+        let first = assign(&keys, &[0, 1, 1, 3, 3, 3, 3], Registry::default(), 2);
+        let second = assign(&keys, &[0, 0, 0, 3, 3, 3, 3], after(&keys, &first), 2);
+        let third = assign(&keys, &[0; 7], after(&keys, &second), 2);
         let names = ids(&first);
         let living = Some(names[3]);
         assert_eq!(third.redirects[names[0]].as_deref(), living);
@@ -420,12 +503,12 @@ mod tests {
     #[test]
     fn an_id_without_records_is_retired_and_never_issued_again() {
         let all = keys(&["a", "b"]);
-        let first = assign(&all, &[0, 1], Registry::default());
+        let first = assign(&all, &[0, 1], Registry::default(), 2);
         let rest = keys(&["b"]);
-        let second = assign(&rest, &[0], after(&all, &first));
+        let second = assign(&rest, &[0], after(&all, &first), 2);
         let was = ids(&first)[0];
         assert_eq!(told(&second), [format!("{was} retired")]);
-        let third = assign(&all, &[0, 1], after(&rest, &second));
+        let third = assign(&all, &[0, 1], after(&rest, &second), 2);
         assert_ne!(ids(&third)[0], was);
         assert_eq!(third.redirects[was], None);
     }
@@ -446,7 +529,7 @@ mod tests {
             let mut issued: BTreeSet<String> = BTreeSet::new();
             for groups in nights {
                 let clusters = lowest(&groups);
-                let assigned = assign(&keys, &clusters, registry);
+                let assigned = assign(&keys, &clusters, registry, 2);
                 let ids = ids(&assigned);
                 for one in 0..8 {
                     for other in 0..8 {

@@ -56,6 +56,20 @@ pub(super) struct Rows {
 }
 
 impl Rows {
+    /// Numbers row by row, so many a row.
+    pub(super) fn of(width: usize, codes: Vec<u32>) -> Self {
+        let width = width.max(1);
+        Self { width, codes }
+    }
+
+    /// Makes some numbers of a row missing.
+    pub(super) fn forget(&mut self, row: u32, places: &[usize]) {
+        let start = row as usize * self.width;
+        for place in places {
+            self.codes[start + place] = MISSING;
+        }
+    }
+
     pub(super) fn row(&self, row: u32) -> &Row {
         let start = row as usize * self.width;
         &self.codes[start..start + self.width]

@@ -104,14 +104,24 @@ impl Feature {
 /// The columns that rules work on.
 #[derive(Debug)]
 pub(super) struct Features {
-    places: BTreeMap<Feature, usize>,
+    /// Where the numbers of each stand in a row: one, or several that are equal together.
+    places: BTreeMap<Feature, Vec<usize>>,
     rows: Rows,
 }
 
 impl Features {
     /// `places`: where each stands in a row.
-    pub(super) fn new(places: BTreeMap<Feature, usize>, rows: Rows) -> Self {
+    pub(super) fn new(places: BTreeMap<Feature, Vec<usize>>, rows: Rows) -> Self {
         Self { places, rows }
+    }
+
+    /// Makes some features of some rows missing.
+    pub(super) fn forget(&mut self, features: &[Feature], rows: &[u32]) {
+        let places = features.iter().filter_map(|f| self.places.get(f));
+        let places: Vec<usize> = places.flatten().copied().collect();
+        for row in rows {
+            self.rows.forget(*row, &places);
+        }
     }
 
     pub(super) fn row(&self, row: u32) -> &Row {
@@ -135,7 +145,7 @@ impl Features {
     /// Whether two rows agree on a feature that both have.
     #[cfg(test)]
     pub(super) fn agree(&self, feature: Feature, one: u32, other: u32) -> bool {
-        agree(&[self.places[&feature]], self.row(one), self.row(other))
+        agree(&self.places[&feature], self.row(one), self.row(other))
     }
 }
 
@@ -163,7 +173,7 @@ impl Rule {
 
     /// Where its features stand in a row.
     pub(super) fn places(&self, features: &Features) -> Vec<usize> {
-        let places = self.features.iter().map(|f| features.places.get(f));
+        let places = self.features.iter().filter_map(|f| features.places.get(f));
         places.flatten().copied().collect()
     }
 }
@@ -261,7 +271,8 @@ impl Part {
         });
     }
 
-    fn blocks(&self, mut each: impl FnMut(&[u32])) {
+    /// Every block.
+    pub(super) fn blocks(&self, mut each: impl FnMut(&[u32])) {
         let mut start = 0;
         for end in &self.ends {
             each(&self.rows[start as usize..*end as usize]);
@@ -316,6 +327,17 @@ const PARTS: usize = 64;
 impl Blocks {
     /// Sorts records into the blocks of a rule and counts their pairs.
     pub(super) fn new(rule: &Rule, features: &Features, rows: u32, threads: usize) -> Self {
+        Self::with_largest(rule, features, rows, threads, rule.largest_block())
+    }
+
+    /// The same where blocks of at most so many records are compared.
+    pub(super) fn with_largest(
+        rule: &Rule,
+        features: &Features,
+        rows: u32,
+        threads: usize,
+        largest_block: usize,
+    ) -> Self {
         let places = rule.places(features);
         let chunks: Vec<(u32, u32)> = chunks_of(rows);
         let split = parallel::map(threads, &chunks, |(from, to)| {
@@ -328,7 +350,6 @@ impl Blocks {
             parts
         });
         let numbers: Vec<usize> = (0..PARTS).collect();
-        let largest_block = rule.largest_block();
         let found = parallel::map(threads, &numbers, |number| {
             let mut all: Vec<(u64, u32)> = Vec::new();
             for part in &split {

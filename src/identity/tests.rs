@@ -8,7 +8,7 @@ mod night;
 use super::comparison::{Likeness, level_of};
 use super::model::{ComparisonModel, Known, Level};
 use super::population::Population;
-use super::rule::{Blocks, Earlier};
+use super::rule::{Blocks, Earlier, Features, defaults};
 use super::score::{Scorer, pattern_of};
 use super::training::train;
 use super::*;
@@ -431,6 +431,38 @@ fn a_shop_of_hundreds_of_records_swallows_nobody_whether_it_was_there_when_the_m
 }
 
 #[test]
+fn a_glance_counts_the_pairs_that_a_match_makes() {
+    let (mut rows, _) = town(500);
+    rows.extend(entered_by_a_shop(&rows).0);
+    let all = records(&rows);
+    let known = as_read(&model_of(&rows, 2), &all);
+    for shared in [None, known.shared()] {
+        let (features, _) = Population::features_of(all.clone(), shared, 2);
+        let mut glance = Glance::new(&records(&[]), &[0, 1, 2, 3, 4, 5], shared, 10);
+        for some in rows.chunks(1_000) {
+            let batches: Vec<&[Row]> = some.chunks(100).collect();
+            glance.push(
+                &batches,
+                FIELDS.len(),
+                |rows| rows.len(),
+                |rows, column, row| {
+                    Some(rows[row][column].as_str()).filter(|text| !text.is_empty())
+                },
+                2,
+            );
+        }
+        assert_eq!(glance.bytes_to_match(), all.bytes_to_match());
+        let seen = glance.into_features(2);
+        let (narrow, broad) = defaults(&features);
+        assert_eq!(defaults(&seen), (narrow.clone(), broad.clone()));
+        for rule in narrow.iter().chain(&broad) {
+            let count = |features: &Features| Blocks::new(rule, features, all.rows, 2).count;
+            assert_eq!(count(&seen), count(&features), "{rule:?}");
+        }
+    }
+}
+
+#[test]
 fn of_a_twentieth_more_records_hardly_anybody_gets_another_id() {
     const MOST: f64 = 0.004;
     let (rows, _) = town(500);
@@ -440,11 +472,11 @@ fn of_a_twentieth_more_records_hardly_anybody_gets_another_id() {
     let old_rows: Vec<Row> = old.iter().map(|at| rows[*at].clone()).collect();
     let old_keys: Vec<String> = old.iter().map(|at| keys[*at].clone()).collect();
     let first = resolve(records(&old_rows), &settings(), None).unwrap();
-    let before = assign(&old_keys, &first.cluster_of, Registry::default());
+    let before = assign(&old_keys, &first.cluster_of, Registry::default(), 2);
     let registry = Registry::new(old_keys.iter().zip(before.ids()), before.redirects.clone());
     let known = as_read(&first.model, &records(&rows));
     let second = resolve(records(&rows), &settings(), Some(known)).unwrap();
-    let now = assign(&keys, &second.cluster_of, registry);
+    let now = assign(&keys, &second.cluster_of, registry, 2);
     let gone = now.redirects.len() as f64 / before.entities as f64;
     let renamed = now.renamed_records as f64 / now.known_records as f64;
     assert!(

@@ -10,6 +10,9 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::row::{RowConverter, SortField};
 
+use super::conform::table_schema;
+use crate::project::Contract;
+
 /// The lowest and the highest key of some rows, as bytes that compare as the keys do; null comes first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct KeyRange {
@@ -61,7 +64,21 @@ pub(super) fn cuts(batches: &[OrderedBatch], runs: usize) -> Vec<usize> {
     cuts
 }
 
-/// Looks at the keys of the batches of one export.
+/// The columns in whose order the rows of a table stand: its key; all of them, where it has none and each has an order.
+pub(super) fn order_of(contract: &Contract) -> Vec<String> {
+    let key = contract.key_names();
+    if !key.is_empty() {
+        return key.into_iter().map(str::to_string).collect();
+    }
+    let schema = table_schema(contract);
+    let fields = schema.fields();
+    match fields.iter().any(|field| field.data_type().is_nested()) {
+        true => Vec::new(),
+        false => fields.iter().map(|field| field.name().clone()).collect(),
+    }
+}
+
+/// Looks at the keys of the batches of one export; where a table has no key, all columns are one.
 #[derive(Debug)]
 pub(super) struct KeyOrder {
     /// Positions of the key's columns.
@@ -117,14 +134,14 @@ impl KeyOrder {
     fn is_ascending(&self, key: &[ArrayRef]) -> Result<bool, ArrowError> {
         let is_plain =
             |column: &ArrayRef| column.null_count() == 0 && !column.data_type().is_nested();
-        if !key.iter().all(is_plain) {
-            let keys = self.converter.convert_columns(key)?;
-            let rows: Vec<_> = keys.iter().collect();
-            return Ok(rows.is_sorted());
-        }
         // column by column, for the rows that all columns before left equal
         let mut is_open: Option<BooleanBuffer> = None;
         for column in key {
+            if !is_plain(column) {
+                let keys = self.converter.convert_columns(key)?;
+                let rows: Vec<_> = keys.iter().collect();
+                return Ok(rows.is_sorted());
+            }
             let rows = column.len() - 1;
             let (before, after) = (column.slice(0, rows), column.slice(1, rows));
             let of_open = |found: &BooleanBuffer| match &is_open {

@@ -148,18 +148,6 @@ impl Output {
         }
     }
 
-    /// Judges the next batch, and takes it.
-    pub(crate) fn write(
-        &mut self,
-        conformer: &Conformer,
-        conformed: &Conformed,
-        places: &[Place],
-        broken: Option<BrokenRecords>,
-        raw: impl Fn(usize) -> String,
-    ) -> Result<()> {
-        self.take(conformer, judge(conformer, conformed, places, broken, raw)?)
-    }
-
     /// Bytes that may still come out of the export.
     ///
     /// # Errors

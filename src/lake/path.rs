@@ -10,6 +10,9 @@ pub(crate) fn log_folder(location: &str) -> String {
     format!("{location}/_delta_log")
 }
 
+/// What tells other readers in a table's log where the newest checkpoint is.
+pub(crate) const LAST_CHECKPOINT: &str = "_last_checkpoint";
+
 /// The entry of a version in a table's log.
 pub(crate) fn log_entry(location: &str, version: u64) -> String {
     format!("{}/{version:020}.json", log_folder(location))

@@ -56,12 +56,13 @@ pub(crate) fn contract_draft_of_source(
     table: &TableName,
     published: Option<&PublishedTable>,
 ) -> Result<ContractDraft> {
-    let columns: Vec<DraftedColumn> = published
-        .map_or_else(Vec::new, evolved_columns)
+    let came = published.map(evolved_columns).transpose()?;
+    let columns: Vec<DraftedColumn> = came
+        .unwrap_or_default()
         .into_iter()
-        .map(|(name, header)| DraftedColumn {
-            from: (header != name).then_some(header),
-            name,
+        .map(|column| DraftedColumn {
+            from: (column.header != column.name).then_some(column.header),
+            name: column.name,
             data_type: ColumnType::Varchar,
             is_never_null: false,
             // nobody has said what it means

@@ -8,8 +8,8 @@ use super::fingerprint::{self, Fingerprints, StepInputs, changed_parts};
 use super::schema::stored_schema;
 use super::selection::Scope;
 use super::{
-    Action, Checked, Kind, Observed, Plan, PublishedTable, Reason, Selection, TablePlan, Unread,
-    check_runnable, freshness, observed,
+    Action, Cause, Checked, Kind, Observed, Plan, PublishedTable, Reason, Selection, TablePlan,
+    Unread, check_runnable, freshness, observed,
 };
 use crate::diagnostic::{Code, Diagnostic};
 use crate::engine::FunctionRegistry;
@@ -218,18 +218,8 @@ fn runnable(
     tables: &BTreeMap<TableName, TablePlan>,
 ) -> Result<()> {
     let changed = tables.values().filter(|table| {
-        table.reasons.iter().any(|reason| {
-            !matches!(
-                reason,
-                Reason::AsOfMoved
-                    | Reason::FullRefresh
-                    | Reason::Retrain
-                    | Reason::InputChanged { .. }
-                    | Reason::InputChanges { .. }
-                    | Reason::TestsChanged
-                    | Reason::WordsChanged
-            )
-        })
+        let mut causes = table.reasons.iter().map(Reason::cause);
+        causes.any(|cause| cause == Cause::Definition)
     });
     let statements: Vec<_> = changed
         .filter_map(|table| Some((&table.table, table.analysis.as_ref()?)))

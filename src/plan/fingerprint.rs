@@ -18,7 +18,7 @@ use crate::project::{ColumnType, Contract, Limit, Project, TestKind, TestSeverit
 mod source;
 mod unit_test;
 
-pub(crate) use source::evolved_columns;
+pub(crate) use source::{EvolvedColumn, evolved_columns};
 pub(super) use source::{Growth, growth};
 
 /// Bumped by hand when the result of a kind of step may change with equal inputs.

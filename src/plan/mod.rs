@@ -46,7 +46,7 @@ use check::{Checked, check_project, check_runnable};
 pub(crate) use column_change::{Breaking, ColumnChange, Effect, column_changes};
 pub(crate) use consent::refused as hold_refused;
 pub(crate) use contract_draft::{contract_draft, contract_draft_of_source};
-pub(crate) use fingerprint::{Fingerprints, evolved_columns};
+pub(crate) use fingerprint::{EvolvedColumn, Fingerprints, evolved_columns};
 pub(crate) use freshness::{Overdue, overdue};
 pub(crate) use graph::Graph;
 pub(crate) use lineage::{Branch, Decided, Export, Lineage, LineageColumn, LineageQuestion, Step};
@@ -59,7 +59,7 @@ pub(crate) use observed::{
 };
 pub(crate) use outline::Outline;
 pub(crate) use readiness::{Unready, unready};
-pub(crate) use reason::Reason;
+pub(crate) use reason::{Cause, Reason};
 pub use selection::Selection;
 pub(crate) use shape::{Shape, Shapes};
 pub(crate) use unit_test::{PlannedFixture, PlannedUnitTest};
@@ -306,24 +306,8 @@ impl TablePlan {
             return false;
         }
         let tests_changed = self.otherwise == Action::Retest;
-        tests_changed
-            || self.reasons.iter().any(|reason| {
-                !matches!(
-                    reason,
-                    Reason::AsOfMoved
-                        | Reason::InputChanged { .. }
-                        | Reason::InputChanges { .. }
-                        | Reason::NewExports { .. }
-                        | Reason::ChangedExports { .. }
-                        | Reason::RetractedExports { .. }
-                        | Reason::ReadAgain { .. }
-                        | Reason::Drift { .. }
-                        | Reason::ExportsWait { .. }
-                        | Reason::ExportsUnready { .. }
-                        | Reason::ExportsUnreadable { .. }
-                        | Reason::WordsChanged
-                )
-            })
+        let mut causes = self.reasons.iter().map(Reason::cause);
+        tests_changed || causes.any(|cause| matches!(cause, Cause::Definition | Cause::Tests))
     }
 
     /// Whether a version with these columns can stand in for what is planned: its readers find the columns that they expect.

@@ -89,6 +89,60 @@ pub(crate) enum Reason {
     WordsChanged,
 }
 
+/// What is behind a reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// What the project says a table is: its statement, contract, settings, or what these stand on.
+    Definition,
+    /// What the project says must hold of it.
+    Tests,
+    /// What the project says about it in words.
+    Words,
+    /// Rows or exports that came, changed or left.
+    Data,
+    /// The day.
+    Time,
+    /// An option of the command.
+    Command,
+}
+
+impl Reason {
+    /// What is behind it.
+    pub(crate) fn cause(&self) -> Cause {
+        match self {
+            Self::New
+            | Self::Reload { .. }
+            | Self::SqlChanged { .. }
+            | Self::SeedChanged { .. }
+            | Self::MatchChanged { .. }
+            | Self::SideChanged { .. }
+            | Self::ContractChanged { .. }
+            | Self::ColumnsChange { .. }
+            | Self::ContractGrows { .. }
+            | Self::InputColumnsChanged { .. }
+            | Self::EphemeralChanged { .. }
+            | Self::FunctionChanged { .. }
+            | Self::VarChanged { .. }
+            | Self::SemanticsChanged
+            | Self::PartOf { .. } => Cause::Definition,
+            Self::TestsChanged => Cause::Tests,
+            Self::WordsChanged => Cause::Words,
+            Self::NewExports { .. }
+            | Self::ChangedExports { .. }
+            | Self::RetractedExports { .. }
+            | Self::ReadAgain { .. }
+            | Self::Drift { .. }
+            | Self::ExportsWait { .. }
+            | Self::ExportsUnready { .. }
+            | Self::ExportsUnreadable { .. }
+            | Self::InputChanged { .. }
+            | Self::InputChanges { .. } => Cause::Data,
+            Self::AsOfMoved => Cause::Time,
+            Self::FullRefresh | Self::Retrain => Cause::Command,
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

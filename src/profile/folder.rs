@@ -217,7 +217,13 @@ fn tables_of(
             };
             let table = match looked {
                 Ok(Looked::Tables(mut tables)) if !tables.is_empty() => tables.remove(0),
-                Ok(Looked::Tables(_)) => continue,
+                Ok(Looked::Tables(_)) => {
+                    skipped.push(Skipped {
+                        path: path.clone(),
+                        why: format!("no table like that of {}", largest.0),
+                    });
+                    continue;
+                }
                 Ok(Looked::Not(why)) => {
                     skipped.push(Skipped {
                         path: path.clone(),
@@ -234,7 +240,7 @@ fn tables_of(
                 }
             };
             if !is_alike(&model, &table) {
-                others.extend(alone(file, path));
+                others.extend(alone(file, path, skipped));
                 continue;
             }
             match &mut whole {
@@ -267,11 +273,17 @@ fn tables_of(
 }
 
 /// A file that is no part of the table that its name belongs to.
-fn alone(file: &Path, path: &str) -> Vec<TableSketch> {
-    match look(file, path, None) {
-        Ok(Looked::Tables(tables)) => tables,
-        Ok(Looked::Not(_)) | Err(_) => Vec::new(),
-    }
+fn alone(file: &Path, path: &str, skipped: &mut Vec<Skipped>) -> Vec<TableSketch> {
+    let why = match look(file, path, None) {
+        Ok(Looked::Tables(tables)) => return tables,
+        Ok(Looked::Not(why)) => why,
+        Err(error) => error.to_string(),
+    };
+    skipped.push(Skipped {
+        path: path.to_string(),
+        why,
+    });
+    Vec::new()
 }
 
 /// Whether a file is one more of the same table.

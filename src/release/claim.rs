@@ -263,6 +263,10 @@ impl Lake {
         };
         let lost = view.tail() + 1;
         match newest {
+            // what stands in the place of the entry that decided it is another
+            Some(release) if release.sequence <= view.tail() => {
+                Err(log::contradicted(&layout::log_entry(release.sequence)))
+            }
             // else a rival published just now, and has the place that we would claim
             Some(release) if !self.store.exists(&layout::log_entry(lost)).await? => {
                 Err(log::missing(lost).caused_by(format!(

@@ -152,15 +152,51 @@ impl Lake {
     /// A release by number.
     ///
     /// # Errors
-    /// `Config` K0713 where there is no such release, K0717 where it is no longer kept.
+    /// `Config` K0713 where there is no such release, K0717 where it is no longer kept; `Corrupt` K0714 where its record is lost.
     pub(crate) async fn release(&self, number: ReleaseNumber) -> Result<Release> {
-        let release = self.find_release(number).await?;
+        let found = self.find_release(number).await;
         // asked last: what was deleted a moment ago is no longer kept, not unheard of
         let floor = self.retired_below().await?;
+        match found {
+            Ok(Some(release)) if number >= floor => Ok(release),
+            Err(error) if error.kind() != ErrorKind::Corrupt => Err(error),
+            found => self.unless_retired(number, found).await,
+        }
+    }
+
+    /// What is said of a release that readers were told is retired, or that has no record that can be read: the lake log knows.
+    async fn unless_retired(
+        &self,
+        number: ReleaseNumber,
+        found: Result<Option<Release>>,
+    ) -> Result<Release> {
+        let view = self.log().await?;
+        let floor = view.floors().releases_below;
         if number < floor {
             return Err(maintain::retired(number, floor));
         }
-        release.ok_or_else(|| no_release(number))
+        if let Some(release) = found? {
+            return Ok(release);
+        }
+        let decided = view.last_publish().map(|publish| publish.number);
+        let newest = self.current().await?.map(|newest| newest.number);
+        Err(if number.0 == 0 || Some(number) > newest.max(decided) {
+            no_release(number)
+        } else if Some(number) > newest {
+            not_seen(number)
+        } else {
+            lost_record(number)
+        })
+    }
+
+    /// A release; `None` where it is no longer kept, or its record is gone.
+    ///
+    /// # Errors
+    /// What storage gives; `Corrupt` for a record that cannot be read.
+    pub(crate) async fn kept_release(&self, number: ReleaseNumber) -> Result<Option<Release>> {
+        let found = self.find_release(number).await?;
+        let floor = self.retired_below().await?;
+        Ok(found.filter(|_| number >= floor))
     }
 
     pub(super) async fn find_release(&self, number: ReleaseNumber) -> Result<Option<Release>> {
@@ -169,6 +205,16 @@ impl Lake {
             Some(bytes) => {
                 let release =
                     log::read_versioned(&path, &bytes, |release: &Release| release.format);
+                let release = release.and_then(|release| match release.number == number {
+                    true => Ok(release),
+                    // else whoever looks for the newest would never come to an end
+                    false => Err(Error::corrupt(format!(
+                        "it is the record of release {}, under the name of another",
+                        release.number
+                    ))
+                    .code(Code(714))
+                    .at(path.as_str())),
+                });
                 release.map(Some).map_err(|error| match error.kind() {
                     // one that is missing can be gone on without
                     ErrorKind::Corrupt => error.help(
@@ -186,8 +232,11 @@ impl Lake {
         let Some(current) = self.current().await?.filter(|_| limit > 0) else {
             return Ok(Vec::new());
         };
-        let floor = self.retired_below().await?.0.max(1);
-        let older = (floor..current.number.0).rev().take(limit - 1);
+        let floor = match self.declared_below().await {
+            Err(error) if error.kind() == ErrorKind::Corrupt => self.retired_below().await?,
+            declared => declared?,
+        };
+        let older = (floor.0.max(1)..current.number.0).rev().take(limit - 1);
         // a record that is lost, or cannot be read, hides no other
         let older: Vec<Release> = stream::iter(older)
             .map(|number| self.readable_record(ReleaseNumber(number)))
@@ -199,7 +248,7 @@ impl Lake {
     }
 
     /// A record; `None` also where it cannot be read.
-    async fn readable_record(&self, number: ReleaseNumber) -> Result<Option<Release>> {
+    pub(super) async fn readable_record(&self, number: ReleaseNumber) -> Result<Option<Release>> {
         match self.find_release(number).await {
             Err(error) if error.kind() == ErrorKind::Corrupt => Ok(None),
             found => found,
@@ -208,7 +257,7 @@ impl Lake {
 
     /// Kept releases whose records are gone or cannot be read, oldest first.
     pub(crate) async fn lost_records(&self, newest: &Release) -> Result<Vec<ReleaseNumber>> {
-        let floor = self.retired_below().await?.0.max(1);
+        let floor = self.declared_below().await?.0.max(1);
         stream::iter((floor..newest.number.0).map(ReleaseNumber))
             .map(|number| async move {
                 let found = self.readable_record(number).await?;
@@ -306,6 +355,21 @@ pub(super) fn no_release(number: ReleaseNumber) -> Error {
         .help("`kilde releases` lists them")
 }
 
+fn not_seen(number: ReleaseNumber) -> Error {
+    Error::config(format!(
+        "release {number} is decided, and readers do not see it: it is not finished, or its record is lost"
+    ))
+    .code(Code(713))
+    .help("`kilde doctor` says which, and what to type")
+}
+
+pub(super) fn lost_record(number: ReleaseNumber) -> Error {
+    Error::corrupt(format!("the record of release {number} is missing"))
+        .code(Code(714))
+        .at(layout::release(number))
+        .help("restore it from a copy of the lake: nothing else says which version of each table the release has; `kilde releases` lists those that can be read")
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::fixture::Fixture;
@@ -364,6 +428,48 @@ mod tests {
         store.put(layout::HINT, hint.into()).await.unwrap();
         let current = fixture.lake.current().await.unwrap().unwrap();
         assert_eq!(current.number.0, 4);
+    }
+
+    #[tokio::test]
+    async fn a_record_under_the_name_of_another_is_none() {
+        let fixture = Fixture::new();
+        fixture.build(&[("gold.a", "a1")]).await.unwrap();
+        let store = fixture.lake.store();
+        let record = store.get(&layout::release(ReleaseNumber(1))).await.unwrap();
+        let other = layout::release(ReleaseNumber(9));
+        store.put(&other, record.unwrap()).await.unwrap();
+        let error = fixture.lake.current().await.unwrap_err();
+        let text = error.render();
+        assert!(text.contains("K0714") && text.contains(&other), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_release_without_a_record_is_lost_or_unseen_or_never_was() {
+        let fixture = Fixture::new();
+        for content in ["a1", "a2", "a3"] {
+            fixture.build(&[("gold.a", content)]).await.unwrap();
+        }
+        let said = async |number: u64| {
+            let error = fixture.lake.release(ReleaseNumber(number)).await;
+            error.unwrap_err().render()
+        };
+        let delete = async |number: u64| {
+            let record = layout::release(ReleaseNumber(number));
+            fixture.lake.store().delete(&record).await.unwrap();
+        };
+        delete(2).await;
+        let lost = said(2).await;
+        assert!(
+            lost.contains("K0714") && lost.contains("_kilde/releases/00000002.json"),
+            "{lost}"
+        );
+        delete(3).await;
+        let unseen = said(3).await;
+        assert!(unseen.contains("`kilde doctor` says which"), "{unseen}");
+        for number in [0, 4] {
+            let unheard = said(number).await;
+            assert!(unheard.contains("there is no release"), "{unheard}");
+        }
     }
 
     #[tokio::test]

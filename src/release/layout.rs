@@ -88,6 +88,22 @@ pub(super) fn run_of(path: &str) -> Option<RunId> {
     Some(RunId(name.to_string()))
 }
 
+/// The folder of the table to which an object belongs by its place, `<schema>/<table>/[<column>=<value>/…]<name>` or in its log;
+/// `None`: what lies deeper is no table's.
+pub(super) fn table_folder(path: &str) -> Option<&str> {
+    let (folder, below) = {
+        let schema = path.find('/')?;
+        let table = schema + 1 + path.get(schema + 1..)?.find('/')?;
+        path.split_at_checked(table)?
+    };
+    let (folders, _) = below.get(1..)?.rsplit_once('/').unwrap_or_default();
+    let mut folders = folders.split('/').filter(|folder| !folder.is_empty());
+    let is_partition = |folder: &str| folder.contains('=');
+    folders
+        .all(|folder| is_partition(folder) || folder.starts_with('_'))
+        .then_some(folder)
+}
+
 /// What somebody decided; the first is 1.
 pub(super) fn decision(number: u64) -> String {
     format!("{DECISIONS}/{number:020}.json")
@@ -164,6 +180,20 @@ mod tests {
             "åäö",
         ] {
             assert_eq!(CandidateName::claim_of(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn an_object_belongs_to_the_table_in_whose_folder_it_lies() {
+        for path in [
+            "gold/x/1.parquet",
+            "gold/x/k=1/l=2/1.parquet",
+            "gold/x/_delta_log/1.json",
+        ] {
+            assert_eq!(table_folder(path), Some("gold/x"), "{path}");
+        }
+        for path in ["1.parquet", "gold/1.parquet", "backup/gold/x/1.parquet"] {
+            assert_eq!(table_folder(path), None, "{path}");
         }
     }
 

@@ -235,6 +235,21 @@ impl LogView {
         Ok((first == 1).then_some(view))
     }
 
+    /// What the log came to when that release was decided; `None`: its entry does not say so, as the first versions wrote it.
+    pub(super) async fn when_decided(
+        store: &Store,
+        publish: &PublishInLog,
+    ) -> Result<Option<Self>> {
+        let entry = read(store, publish.sequence).await?;
+        let carried = match &entry.event {
+            Event::Publish(said) => said.log.as_ref().map(|carried| (carried, said)),
+            _ => None,
+        };
+        carried
+            .map(|(carried, said)| carried.open(publish.sequence, &entry, said))
+            .transpose()
+    }
+
     /// Looks whether no entry is missing, and whether every publish entry says of those before it what they say themselves. Reads
     /// all of the log.
     ///
@@ -432,8 +447,8 @@ pub(super) fn missing(sequence: u64) -> Error {
         .help("kilde never deletes one: restore it from a copy of the lake, byte for byte")
 }
 
-fn contradicted(path: &str) -> Error {
-    Error::corrupt("what an entry of the lake log says of those before it is not so")
+pub(super) fn contradicted(path: &str) -> Error {
+    Error::corrupt("what an entry of the lake log says is not so")
         .code(Code(714))
         .at(path)
         .help("restore the entry from a copy of the lake")

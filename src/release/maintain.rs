@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::claim::Claim;
 use super::json;
-use super::lake::{Lake, no_release};
+use super::lake::{Lake, lost_record};
 use super::layout::{self, CandidateName};
 use super::log::{self, Retire};
 use super::map::{Release, TableEntry};
@@ -150,18 +150,41 @@ impl Retirement {
 }
 
 impl Lake {
-    /// Releases below are retired, as far as readers know.
+    /// Releases below are retired, as far as readers know. Where what they are told cannot be read, the lake log says it.
     pub(crate) async fn retired_below(&self) -> Result<ReleaseNumber> {
+        match self.told_retired().await {
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                tracing::debug!(
+                    "what is retired is asked of the lake log: {}",
+                    error.brief()
+                );
+                self.declared_below().await
+            }
+            told => told,
+        }
+    }
+
+    /// Releases below are retired, as readers are told.
+    ///
+    /// # Errors
+    /// `Corrupt` where that cannot be read.
+    pub(crate) async fn told_retired(&self) -> Result<ReleaseNumber> {
         match self.store.get(layout::RETIRED).await? {
             Some(bytes) => {
-                let retired: Retired =
-                    log::read_versioned(layout::RETIRED, &bytes, |retired: &Retired| {
-                        retired.format
-                    })?;
+                let format = |retired: &Retired| retired.format;
+                let retired = log::read_versioned(layout::RETIRED, &bytes, format)?;
                 Ok(retired.releases_below)
             }
             None => Ok(ReleaseNumber::default()),
         }
+    }
+
+    /// Releases below are retired, as the lake log declares it: what may be deleted is judged by that alone.
+    ///
+    /// # Errors
+    /// `Corrupt` where the log cannot be read.
+    pub(crate) async fn declared_below(&self) -> Result<ReleaseNumber> {
+        Ok(self.log().await?.floors().releases_below)
     }
 
     async fn tell_retired(&self, floor: ReleaseNumber, run: &RunId) -> Result<()> {
@@ -176,34 +199,37 @@ impl Lake {
         self.store.barrier(&[layout::RETIRED.to_string()]).await
     }
 
-    /// The oldest release that readers could have seen since `instant`: those before were followed by another before that.
-    /// Never one that was retired.
+    /// The oldest release that readers could have seen since `instant`: the one before the first that was published since. Never
+    /// one that was retired. All are asked, since a clock may have gone wrong for a night; one whose record is lost counts as the one
+    /// after it.
     pub(crate) async fn oldest_seen_since(
         &self,
         newest: &Release,
         instant: DateTime<Utc>,
     ) -> Result<ReleaseNumber> {
-        let floor = self.retired_below().await?.0.max(1);
-        let mut oldest = newest.number;
-        if newest.published_at < instant {
-            return Ok(oldest);
-        }
-        let mut older = stream::iter((floor..newest.number.0).rev())
-            .map(|number| self.find_release(ReleaseNumber(number)))
+        let floor = self.declared_below().await?.0.max(1);
+        let mut older = stream::iter((floor..newest.number.0).rev().map(ReleaseNumber))
+            .map(|number| async move {
+                let record = self.readable_record(number).await?;
+                Ok::<_, Error>((number, record.map(|record| record.published_at)))
+            })
             .buffered(AT_ONCE);
-        while let Some(Some(release)) = older.try_next().await? {
-            oldest = release.number;
-            if release.published_at < instant {
-                break;
-            }
+        let mut is_young = newest.published_at >= instant;
+        let mut first_young = is_young.then_some(newest.number);
+        while let Some((number, published_at)) = older.try_next().await? {
+            is_young = published_at.map_or(is_young, |at| at >= instant);
+            first_young = if is_young { Some(number) } else { first_young };
         }
-        Ok(oldest)
+        Ok(match first_young {
+            Some(first) => ReleaseNumber((first.0 - 1).max(floor)),
+            None => newest.number,
+        })
     }
 
     /// What only releases below `floor` need: what a maintenance that retires them would give back.
     ///
     /// # Errors
-    /// Of storage; `Corrupt` where a log cannot be read.
+    /// Of storage; `Corrupt` where the record of a kept release is lost: nobody knows what it needs.
     pub(crate) async fn unneeded(
         &self,
         base: &Release,
@@ -213,11 +239,16 @@ impl Lake {
         let kept = stream::iter(floor.0.max(1)..base.number.0)
             .map(|number| async move {
                 let number = ReleaseNumber(number);
-                let release = self.find_release(number).await?;
+                let lost = match self.find_release(number).await {
+                    Ok(Some(release)) => return Ok(Some(release)),
+                    Ok(None) => lost_record(number),
+                    Err(error) if error.kind() == ErrorKind::Corrupt => error,
+                    Err(error) => return Err(error),
+                };
                 // another maintenance may have retired more since, and deleted the record
-                match release.is_some() || number < self.retired_below().await? {
-                    true => Ok(release),
-                    false => Err(no_release(number)),
+                match number < self.declared_below().await? {
+                    true => Ok(None),
+                    false => Err(lost),
                 }
             })
             .buffered(AT_ONCE);
@@ -326,6 +357,42 @@ impl Lake {
         Ok(records)
     }
 
+    /// Objects of the logs of a release's tables that lead other readers astray, while ours goes past them.
+    ///
+    /// # Errors
+    /// Of storage.
+    pub(crate) async fn misleading(
+        &self,
+        newest: &Release,
+    ) -> Result<Vec<(TableName, Vec<String>)>> {
+        let tables = newest.tables.iter();
+        let tables = tables.filter_map(|(name, entry)| Some((name, entry, entry.version?)));
+        let found: Vec<(TableName, Vec<String>)> = stream::iter(tables)
+            .map(|(name, entry, version)| async move {
+                let found = self.tables.misleading(&entry.location, version).await;
+                let found = unless_lost(name, found)?.unwrap_or_default();
+                Ok::<_, Error>((name.clone(), found))
+            })
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await?;
+        Ok(found
+            .into_iter()
+            .filter(|(_, paths)| !paths.is_empty())
+            .collect())
+    }
+
+    /// Deletes them; how many there were.
+    ///
+    /// # Errors
+    /// Of storage.
+    pub(crate) async fn delete_misleading(&self, newest: &Release) -> Result<u64> {
+        let found = self.misleading(newest).await?;
+        let paths: Vec<String> = found.into_iter().flat_map(|(_, paths)| paths).collect();
+        self.store.delete_all(&paths).await?;
+        Ok(paths.len() as u64)
+    }
+
     /// Writes the checkpoints that are overdue, of tables whose readers would replay many entries, while there is time.
     pub(crate) async fn write_checkpoints(
         &self,
@@ -402,4 +469,114 @@ pub(super) fn retired(number: ReleaseNumber, floor: ReleaseNumber) -> Error {
     .help(
         "`kilde releases` lists those that are left; `keep:` in kilde.yaml says how long they stay",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::fixture::Fixture;
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+
+    /// As many releases, a day after each other.
+    async fn days(releases: u64) -> Fixture {
+        let fixture = Fixture::new();
+        for day in 1..=releases {
+            let content = format!("a{day}");
+            fixture.build(&[("gold.a", &content)]).await.unwrap();
+            fixture.clock.advance(DAY);
+        }
+        fixture
+    }
+
+    async fn since(fixture: &Fixture, days: i64) -> u64 {
+        let newest = fixture.lake.current().await.unwrap().unwrap();
+        let instant = fixture.lake.clock.now() - chrono::TimeDelta::days(days);
+        let oldest = fixture.lake.oldest_seen_since(&newest, instant).await;
+        oldest.unwrap().0
+    }
+
+    #[tokio::test]
+    async fn a_release_whose_record_is_lost_takes_no_other_with_it() {
+        let fixture = days(6).await;
+        let store = fixture.lake.store().clone();
+        assert_eq!(since(&fixture, 10).await, 1);
+        let record = layout::release(ReleaseNumber(3));
+        store.delete(&record).await.unwrap();
+        assert_eq!(since(&fixture, 10).await, 1);
+        store.put(&record, "{".into()).await.unwrap();
+        assert_eq!(since(&fixture, 10).await, 1);
+        // the second is the newest that is old enough, and nobody knows when the third followed it
+        assert_eq!(since(&fixture, 3).await, 2);
+        assert_eq!(since(&fixture, 2).await, 4);
+        let base = fixture.lake.current().await.unwrap().unwrap();
+        let unneeded = async |floor| {
+            let floor = ReleaseNumber(floor);
+            fixture.lake.unneeded(&base, floor, None).await
+        };
+        let error = unneeded(2).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{}", error.render());
+        assert_eq!(error.location(), Some(record.as_str()));
+        assert!(!unneeded(4).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_goes_wrong_for_a_night_takes_no_release_with_it() {
+        let fixture = days(3).await;
+        let store = fixture.lake.store();
+        // the second was published by a machine that thought it was 1970, or by one that is ahead
+        for at in ["1970-01-02T00:00:00Z", "2100-01-01T00:00:00Z"] {
+            let mut second = fixture.lake.release(ReleaseNumber(2)).await.unwrap();
+            second.published_at = at.parse().unwrap();
+            let record = layout::release(second.number);
+            store
+                .put(&record, json::to_bytes(&second).unwrap())
+                .await
+                .unwrap();
+            assert_eq!(since(&fixture, 10).await, 1, "{at}");
+        }
+        assert_eq!(since(&fixture, 0).await, 1);
+    }
+
+    /// What readers are told is overwritten, so that a disk or a hand may spoil it; the lake log is not.
+    #[tokio::test]
+    async fn what_may_go_is_judged_by_the_log_whatever_readers_are_told() {
+        let fixture = days(6).await;
+        let store = fixture.lake.store().clone();
+        let mut claim = fixture.claim().await.unwrap();
+        claim
+            .retire_releases(ReleaseNumber(3), "test")
+            .await
+            .unwrap();
+        drop(claim);
+        let whole = store.get(layout::RETIRED).await.unwrap().unwrap();
+        let text = String::from_utf8(whole.to_vec()).unwrap();
+        let other = text.replace("\"releases_below\":3", "\"releases_below\":99");
+        assert_ne!(other, text);
+        for spoilt in ["{", "", &other] {
+            let told = bytes::Bytes::copy_from_slice(spoilt.as_bytes());
+            store.put(layout::RETIRED, told).await.unwrap();
+            assert_eq!(since(&fixture, 10).await, 3, "{spoilt}");
+            let error = fixture.lake.release(ReleaseNumber(2)).await.unwrap_err();
+            assert!(error.render().contains("K0717"), "{}", error.render());
+            fixture.lake.release(ReleaseNumber(3)).await.unwrap();
+            let listed = fixture.lake.releases(9).await.unwrap();
+            assert_eq!(listed.len(), 4, "{spoilt}");
+            let newest = fixture.lake.current().await.unwrap().unwrap();
+            assert!(fixture.lake.lost_records(&newest).await.unwrap().is_empty());
+            // the next maintenance tells them again
+            let mut claim = fixture.claim().await.unwrap();
+            claim
+                .declare_retired(ReleaseNumber(3), "test")
+                .await
+                .unwrap();
+            drop(claim);
+            assert_eq!(fixture.lake.told_retired().await.unwrap(), ReleaseNumber(3));
+        }
+        store.delete(layout::RETIRED).await.unwrap();
+        let error = fixture.lake.release(ReleaseNumber(2)).await.unwrap_err();
+        assert!(error.render().contains("K0717"), "{}", error.render());
+    }
 }

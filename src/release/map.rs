@@ -39,7 +39,8 @@ pub(crate) struct Release {
     /// Foreign changes, of data or of a table's definition, that this release was published over.
     pub(crate) overruled: Vec<Overruled>,
     /// Releases, this one or before it, that were decided, could not be finished and were given up: what tables' logs show of
-    /// them counts as nothing.
+    /// them counts as nothing. None leaves, however old: a builder frozen for longer than any release is kept may still put
+    /// its entries, and a number takes a few bytes for each time that an operator gave one up.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) given_up: BTreeSet<ReleaseNumber>,
     pub(crate) tables: BTreeMap<TableName, TableEntry>,

@@ -45,7 +45,7 @@ pub(crate) use foreign::{Drift, restore_or_rebuild, restore_or_rebuild_by};
 pub(crate) use give_up::{GiveUp, Planned, Unfinished};
 pub(crate) use lake::{Builder, Lake, LakeStatus, Pause};
 pub(crate) use layout::{CandidateName, LATEST, probe};
-pub(crate) use maintain::Retirement;
+pub(crate) use maintain::{Retirement, Unneeded};
 pub(crate) use map::{
     Fingerprints, Held, Overruled, Release, RollbackClass, TableEntry, TableFacts, TableKind,
 };

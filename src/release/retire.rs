@@ -12,11 +12,11 @@ use super::claim::Claim;
 use super::failpoint::Boundary;
 use super::lake::Lake;
 use super::layout::{self, CandidateName};
-use super::log::{Event, Retire};
+use super::log::{Event, LogView, Retire, SweepFloor};
 use super::maintain::unless_lost;
-use super::map::{Release, TableEntry};
+use super::map::Release;
 use super::stage::AT_ONCE;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::name::{ClaimNumber, ReleaseNumber};
 use crate::store::ObjectInfo;
 
@@ -99,7 +99,7 @@ impl Claim {
         if !due {
             return Ok(None);
         }
-        let swept = self.view.surely_swept();
+        let swept = self.surely_swept().await?;
         self.retire(Retire {
             runs_below: Some(floor),
             releases_below: None,
@@ -119,6 +119,16 @@ impl Claim {
                 since,
             },
         }))
+    }
+
+    /// Candidates of claims below are gone. Whoever has declared more of them deletable since the newest release died before it
+    /// deleted anything.
+    async fn surely_swept(&self) -> Result<SweepFloor> {
+        let Some(publish) = self.view.last_publish() else {
+            return Ok(SweepFloor::default());
+        };
+        let then = LogView::when_decided(&self.lake.store, publish).await?;
+        Ok(then.as_ref().unwrap_or(&self.view).surely_swept())
     }
 
     /// Declares what may be deleted from here on and is never again referenced.
@@ -153,7 +163,7 @@ impl Lake {
         base: Option<&Release>,
         window: &Window,
     ) -> Result<Swept> {
-        let is_meant = |path: &str| {
+        let is_candidate = |path: &str| {
             CandidateName::claim_of(path).is_some_and(|claim| window.claims.contains(&claim))
         };
         let folders = self.store.folders().await?.into_iter();
@@ -164,8 +174,23 @@ impl Lake {
             .buffered(AT_ONCE)
             .try_collect()
             .await?;
+        // a copy of the lake, or another lake, that lies deeper in it has files of the same names
+        let is_meant = |path: &str| is_candidate(path) && layout::table_folder(path).is_some();
+        let tables = base.into_iter().flat_map(|base| base.tables.values());
+        let tables: BTreeSet<&str> = tables.map(|entry| entry.location.as_str()).collect();
+        let unknown = objects.iter().flatten().filter_map(|object| {
+            let location = layout::table_folder(&object.path)?;
+            let below_log = object
+                .path
+                .strip_prefix(&self.tables.log_folder(location))?;
+            (below_log.starts_with('/') && !tables.contains(location)).then(|| location.to_string())
+        });
+        let unknown: BTreeSet<String> = unknown.collect();
         // read after the listing and up to the heads: whatever became published meanwhile is spared
-        let reached = self.reached(base, window.since.as_ref()).await?;
+        let mut reached = self.reached(base, window.since.as_ref()).await?;
+        for location in unknown {
+            reached.extend(self.reached_beside(&location).await?);
+        }
         let orphans = objects.into_iter().flatten().filter(|object| {
             match layout::protocol_claim(&object.path) {
                 Some(claim) => claim < window.claims.end,
@@ -191,13 +216,11 @@ impl Lake {
                 let same = known.filter(|known| {
                     (&known.table_id, &known.location) == (&entry.table_id, &entry.location)
                 });
-                let live = self.ever_live(entry, same.and_then(|known| known.version));
+                let since = same.and_then(|known| known.version);
+                let live = self.ever_live(&entry.location, entry.version, since);
                 match unless_lost(name, live.await)? {
                     Some(live) => Ok(live),
-                    None => {
-                        let all = self.store.list(&entry.location).await?;
-                        Ok::<_, Error>(all.into_iter().map(|object| object.path).collect())
-                    }
+                    None => self.all_in(&entry.location).await,
                 }
             })
             .buffered(AT_ONCE)
@@ -206,9 +229,28 @@ impl Lake {
         Ok(reached.into_iter().flatten().collect())
     }
 
-    async fn ever_live(&self, entry: &TableEntry, since: Option<u64>) -> Result<Vec<String>> {
+    /// The same of a table that no release has: a copy of one, or what a release began that was given up.
+    async fn reached_beside(&self, location: &str) -> Result<Vec<String>> {
+        match self.ever_live(location, None, None).await {
+            Err(error) if error.kind() == ErrorKind::Corrupt => self.all_in(location).await,
+            reached => reached,
+        }
+    }
+
+    async fn all_in(&self, location: &str) -> Result<Vec<String>> {
+        let all = self.store.list(location).await?;
+        Ok(all.into_iter().map(|object| object.path).collect())
+    }
+
+    /// `known`: a version that its log has.
+    async fn ever_live(
+        &self,
+        location: &str,
+        known: Option<u64>,
+        since: Option<u64>,
+    ) -> Result<Vec<String>> {
         let mut paths = Vec::new();
-        let newest = self.tables.head(&entry.location, entry.version).await?;
+        let newest = self.tables.head(location, known).await?;
         let Some(newest) = newest else {
             return Ok(paths);
         };
@@ -216,24 +258,24 @@ impl Lake {
         let mut oldest = newest;
         for version in (first..=newest).rev() {
             // entries before the oldest checkpoint may have been cleaned up
-            let Some(commit) = self.tables.commit(&entry.location, version).await? else {
+            let Some(commit) = self.tables.commit(location, version).await? else {
                 break;
             };
             let added = commit.adds.iter().map(|file| file.path.as_str());
-            paths.extend(added.map(|path| self.tables.file_path(&entry.location, path)));
+            paths.extend(added.map(|path| self.tables.file_path(location, path)));
             oldest = version;
         }
         if since.is_none() || oldest > first {
-            paths.extend(self.live(entry, oldest).await?);
+            paths.extend(self.live(location, oldest).await?);
         }
         Ok(paths)
     }
 
-    async fn live(&self, entry: &TableEntry, version: u64) -> Result<Vec<String>> {
-        let state = self.tables.state(&entry.location, version).await?;
+    async fn live(&self, location: &str, version: u64) -> Result<Vec<String>> {
+        let state = self.tables.state(location, version).await?;
         let paths = state.files.keys();
         Ok(paths
-            .map(|path| self.tables.file_path(&entry.location, path))
+            .map(|path| self.tables.file_path(location, path))
             .collect())
     }
 
@@ -338,6 +380,68 @@ mod tests {
         for release in fixture.lake.releases(9).await.unwrap() {
             fixture.contents(&release).await;
         }
+    }
+
+    #[tokio::test]
+    async fn what_one_sweep_after_the_other_left_that_died_is_swept_by_the_next_that_lives() {
+        let fixture = Fixture::new();
+        fixture.build(&[("gold.a", "a1")]).await.unwrap();
+        for _ in 0..9 {
+            let mut claim = fixture.claim().await.unwrap();
+            // declared from the sixth on, and the process dies
+            claim
+                .declare_sweep(KeepFailedRuns::default())
+                .await
+                .unwrap();
+            fixture
+                .write_file(&claim, &table("gold.a"), "failed")
+                .await
+                .unwrap();
+        }
+        assert_eq!(data_files(&fixture).await, 10);
+        let mut claim = fixture.claim().await.unwrap();
+        assert_eq!(sweep(&mut claim).await.files, 4);
+        let request = fixture.request(&claim, &[("gold.a", "a2")]).await.unwrap();
+        claim.stage_and_publish(request).await.unwrap();
+        // those before stay deleted: nobody looks for them again
+        failed_run(&fixture).await;
+        let mut claim = fixture.claim().await.unwrap();
+        assert_eq!(sweep(&mut claim).await.files, 1);
+    }
+
+    /// Files of copies have the names of ours.
+    #[tokio::test]
+    async fn copies_of_tables_and_other_lakes_that_lie_in_a_lake_are_left_alone() {
+        let fixture = Fixture::new();
+        fixture.build(&[("gold.a", "a1")]).await.unwrap();
+        for _ in 0..6 {
+            failed_run(&fixture).await;
+        }
+        let store = fixture.lake.store();
+        let log = fixture.tables.log_folder("gold/a");
+        let mut copies = 0;
+        for path in fixture.paths().await {
+            let is_log = path.starts_with(&log);
+            if is_log || CandidateName::claim_of(&path).is_some() {
+                let bytes = store.get(&path).await.unwrap().unwrap();
+                for copy in [
+                    path.replace("gold/a/", "gold/a_copy/"),
+                    format!("backup/{path}"),
+                ] {
+                    store.put(&copy, bytes.clone()).await.unwrap();
+                }
+                copies += 2;
+            }
+        }
+        let mut claim = fixture.claim().await.unwrap();
+        // what a dead run left, and the copy of it beside the table, which no log names
+        assert_eq!(sweep(&mut claim).await.files, 2);
+        assert!(copies > 12);
+        let left = fixture.paths().await;
+        let copied = left
+            .iter()
+            .filter(|path| path.starts_with("backup/") || path.starts_with("gold/a_copy/"));
+        assert_eq!(copied.count(), copies - 1);
     }
 
     /// A sweep reads what was committed since the last one, not the whole history of every table.

@@ -651,21 +651,30 @@ impl super::Lake {
             .map_err(|error| remains(name, location, error))
     }
 
-    /// Whether the log of a table can be read at its version, and every file is there.
+    /// The version from which the next build can go on with a table, whole: that of the release, or the newest where others have
+    /// merely compacted it since. `None`: it is lost.
     ///
     /// # Errors
     /// Of storage.
-    pub(crate) async fn is_table_whole(
+    pub(crate) async fn whole_at(
         &self,
+        release: &Release,
         name: &TableName,
         entry: &TableEntry,
-    ) -> Result<bool> {
+    ) -> Result<Option<u64>> {
         let Some(version) = entry.version else {
-            return Ok(true);
+            return Ok(None);
         };
-        match self.check_table(name, &entry.location, version).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(false),
+        let looking = async {
+            let drift = self.foreign_changes(release, name, entry).await?;
+            let is_followed = drift.changes.is_empty() && !drift.has_void();
+            let version = drift.head.filter(|_| is_followed).unwrap_or(version);
+            let checked = self.check_table(name, &entry.location, version).await;
+            checked.map(|_| version)
+        };
+        match looking.await {
+            Ok(version) => Ok(Some(version)),
+            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(None),
             Err(error) => Err(error),
         }
     }

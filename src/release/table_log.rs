@@ -126,6 +126,12 @@ pub(crate) trait TableLog: Send + Sync + Debug {
         Ok(Vec::new())
     }
 
+    /// Objects of the log that are of no use to us, whose table can be read up to `version` without them, and over which other
+    /// readers stumble: checkpoints that cannot be read, and a hint at one that is not there.
+    async fn misleading(&self, _location: &str, _version: u64) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
     /// Whether readers of that version would replay more entries than they should.
     async fn lacks_checkpoint(&self, _location: &str, _version: u64) -> Result<bool> {
         Ok(false)

@@ -127,7 +127,7 @@ impl Runner {
         let observation = match self.readable_if_exists(now)? {
             Some(catalog) => match observe::observe(self, &catalog, now).await {
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
-                    return unread_finding(catalog.lake(), error).await;
+                    return unread_finding("exports", catalog.lake(), error).await;
                 }
                 observed => observed?,
             },
@@ -168,17 +168,12 @@ impl Runner {
             findings.push(Finding::fail("lake", &error));
             return findings;
         }
-        let status = match lake.status().await {
-            Ok(status) => status,
+        let seen = async { Ok((lake.status().await?, lake.current().await?)) };
+        let (status, newest) = match seen.await {
+            Ok(seen) => seen,
             Err(error) => {
-                findings.push(Finding::fail("lake", &error));
-                return findings;
-            }
-        };
-        let newest = match lake.current().await {
-            Ok(newest) => newest,
-            Err(error) => {
-                findings.push(Finding::fail("lake", &error));
+                let unread = unread_finding("lake", lake, error).await;
+                findings.push(Finding::of("lake", unread));
                 return findings;
             }
         };
@@ -191,6 +186,8 @@ impl Runner {
         if let Some(newest) = newest.filter(|_| status.unsettled.is_none()) {
             findings.push(Finding::of("history", history_finding(lake).await));
             findings.push(Finding::of("files", files_finding(lake, &newest).await));
+            let checkpoints = checkpoints_finding(lake, &newest).await;
+            findings.push(Finding::of("checkpoints", checkpoints));
             findings.push(Finding::of("foreign", foreign_finding(lake, &newest).await));
             findings.push(Finding::of("records", records_finding(lake, &newest).await));
             findings.push(match self.upkeep_finding(lake, &newest).await {
@@ -216,14 +213,15 @@ impl Runner {
     async fn rights_finding(&self, store: &Store) -> Result<Finding> {
         let folder = self.probe_name();
         let path = format!("{folder}/object");
-        let may_not = |what: &str, error: Error| {
-            let kind = error.kind();
-            Error::new(
+        let may_not = |what: &str, error: Error| match error.kind() {
+            // storage that is away refuses no right
+            ErrorKind::Unavailable => error,
+            kind => Error::new(
                 kind,
                 format!("kilde may not {what} in {}", store.location()),
             )
             .caused_by(error)
-            .help("a build needs to read, write, list and delete there")
+            .help("a build needs to read, write, list and delete there"),
         };
         let content = Bytes::from_static(b"kilde doctor");
         let put = store.put(&path, content.clone()).await;
@@ -329,7 +327,21 @@ impl Runner {
     async fn upkeep_finding(&self, lake: &Lake, newest: &Release) -> Result<Finding> {
         let kept_since = self.project.keep.before(self.clock.now());
         let oldest = lake.oldest_seen_since(newest, kept_since).await?;
-        let floor = lake.retired_below().await?.0.max(1);
+        let declared = lake.declared_below().await?;
+        let floor = declared.0.max(1);
+        let told = match lake.told_retired().await {
+            Err(error) if error.kind() == ErrorKind::Corrupt => None,
+            told => Some(told?),
+        };
+        if told != Some(declared) {
+            return Ok(Finding::warn(
+                "upkeep",
+                format!(
+                    "releases before {floor} are no longer kept, and `_kilde/retired.json` does not say so: a maintenance did not end, or the file was changed"
+                ),
+                "`kilde maintain` goes on with it, and writes the file again",
+            ));
+        }
         let keep = &self.project.keep;
         Ok(match oldest.0.saturating_sub(floor) {
             0..=30 => Finding::ok(
@@ -379,14 +391,14 @@ fn release_finding(status: &LakeStatus, newest: Option<&Release>) -> Finding {
 }
 
 /// What keeps the newest release from being looked at stops no build where a decided one takes its place.
-async fn unread_finding(lake: &Lake, error: Error) -> Result<Finding> {
+async fn unread_finding(check: &'static str, lake: &Lake, error: Error) -> Result<Finding> {
     match lake.unfinished().await? {
         Some(Unfinished {
             obstacle: None,
             number,
             ..
-        }) => Ok(Finding::warn(
-            "exports",
+        }) if error.kind() == ErrorKind::Corrupt => Ok(Finding::warn(
+            check,
             error.brief(),
             format!("build: release {number} is decided, and does not need it"),
         )),
@@ -484,6 +496,26 @@ async fn files_finding(lake: &Lake, newest: &Release) -> Result<Finding> {
     Ok(Finding::ok("files", text))
 }
 
+/// kilde goes past them, so that nobody but other readers of the tables would notice.
+async fn checkpoints_finding(lake: &Lake, newest: &Release) -> Result<Finding> {
+    let misleading = lake.misleading(newest).await?;
+    let Some((_, first)) = misleading.first() else {
+        return Ok(Finding::ok(
+            "checkpoints",
+            "other readers can open every table",
+        ));
+    };
+    let count: usize = misleading.iter().map(|(_, paths)| paths.len()).sum();
+    Ok(Finding::warn(
+        "checkpoints",
+        format!(
+            "other readers stumble over {count} objects of tables' logs, the first {}",
+            first.first().map_or("", String::as_str)
+        ),
+        "no table needs them: `kilde maintain` deletes them",
+    ))
+}
+
 /// What a build reads of the lake log was looked at before: the rest is told, and stops nobody.
 async fn history_finding(lake: &Lake) -> Result<Finding> {
     match lake.check_history().await {
@@ -512,7 +544,7 @@ async fn records_finding(lake: &Lake, newest: &Release) -> Result<Finding> {
             "the records of {} kept releases are gone or cannot be read, the first of release {first}",
             lost.len()
         ),
-        "restore `_kilde/releases` from a copy of the lake: without them these releases cannot be read, nor `kilde maintain` give space back",
+        "restore `_kilde/releases` from a copy of the lake: without them these releases cannot be read, nor `kilde maintain` give space back until they are older than `keep`",
     ))
 }
 

@@ -22,7 +22,7 @@ use crate::catalog::Catalog;
 use crate::error::Result;
 use crate::ingest::{Drift, ReadRequest, drift_of};
 use crate::name::TableName;
-use crate::plan::{Action, ExportState, ObservedExport, Plan, evolved_columns};
+use crate::plan::{Action, EvolvedColumn, ExportState, ObservedExport, Plan, evolved_columns};
 use crate::project::{
     Column, ColumnType, Contract, Meaning, OnDrift, Source, Spanned, name_made_of,
 };
@@ -72,7 +72,8 @@ impl Observation {
             let mut contract = contract.clone();
             let release = self.observed.release.as_ref();
             let published = release.and_then(|release| release.tables.get(&source.table));
-            for (name, header) in published.map_or_else(Vec::new, evolved_columns) {
+            let came = published.map(evolved_columns).transpose()?;
+            for EvolvedColumn { name, header } in came.unwrap_or_default() {
                 let is_declared = contract.column(&name).is_some() || is_known(&contract, &header);
                 if !is_declared {
                     contract.evolved.push(evolved(name, header));

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
-use datafusion::arrow::array::RecordBatch;
 use tokio::sync::{OnceCell, Semaphore};
 
+use super::matching::Found;
 use super::observe::Observation;
 use super::ops_tables::Ingested;
 use super::report::{
@@ -36,8 +36,8 @@ pub(super) struct Execution {
     contents: Mutex<BTreeMap<TableName, Content>>,
     /// Ephemeral results that are read more than once.
     scratch: Mutex<BTreeMap<TableName, Arc<OnceCell<Content>>>>,
-    /// Rows of the tables of match steps, until each is written.
-    made: Mutex<BTreeMap<TableName, RecordBatch>>,
+    /// What match steps found, by the tables of their ids.
+    found: Mutex<BTreeMap<TableName, Arc<Found>>>,
     /// How often tables were computed again after a late hold.
     round: AtomicU32,
     /// One permit for each export that may be decoded at once.
@@ -133,7 +133,7 @@ impl Execution {
             listener,
             contents: Mutex::default(),
             scratch: Mutex::default(),
-            made: Mutex::default(),
+            found: Mutex::default(),
             round: AtomicU32::new(0),
             decoders: Arc::new(Semaphore::new(runner.resources.threads.max(1))),
             state: Mutex::default(),
@@ -219,7 +219,10 @@ impl Execution {
         {
             result.outcome = TableOutcome::TestsFailed;
         }
-        result = match self.hold_or_fail(plan, result, failure.as_ref()).await {
+        result = match self
+            .hold_or_fail(plan, result, failure.as_ref(), &self.failed_verdicts(plan))
+            .await
+        {
             Ok(result) => result,
             Err(error) => TableResult::new(
                 plan,
@@ -377,18 +380,18 @@ impl Execution {
             else {
                 continue;
             };
-            let (of_table, _): (Vec<_>, Vec<_>) =
-                verdicts.iter().cloned().partition(|v| v.table == *table);
             result.outcome = TableOutcome::TestsFailed;
-            let already = self.verdicts().len();
-            self.record(of_table);
-            let result = self.hold_or_fail(plan, result, None).await?;
+            let of_table = verdicts.iter().filter(|v| v.table == *table);
+            let mut all = self.verdicts();
+            all.extend(of_table.clone().cloned());
+            let result = self
+                .hold_or_fail(plan, result, None, &self.failed_of(plan, all))
+                .await?;
             if matches!(result.outcome, TableOutcome::Held(_)) {
+                self.record(of_table.cloned().collect());
                 self.lock_state().outcomes.insert(table.clone(), result);
                 return Ok(Some(table.clone()));
             }
-            // judged as it stands, with all others, below
-            self.lock_state().verdicts.truncate(already);
         }
         for table in &failed {
             if let Some(result) = self.lock_state().outcomes.get_mut(table) {
@@ -418,7 +421,7 @@ impl Execution {
         let is_undone = |table: &TableName| order.contains(table);
         self.lock_contents().retain(|table, _| !is_undone(table));
         self.lock_scratch().retain(|table, _| !is_undone(table));
-        self.lock_made().retain(|table, _| !is_undone(table));
+        self.lock_found().retain(|table, _| !is_undone(table));
         let mut state = self.lock_state();
         state.outcomes.retain(|table, _| !is_undone(table));
         state.verdicts.retain(|verdict| !is_undone(&verdict.table));
@@ -443,7 +446,7 @@ impl Execution {
         self.lock_state().outcomes.get(table).cloned()
     }
 
-    /// Tables that were made or tested in this run and have not failed.
+    /// What came of every table of this run.
     pub(super) fn results(&self) -> Vec<TableResult> {
         self.lock_state().outcomes.values().cloned().collect()
     }
@@ -454,8 +457,8 @@ impl Execution {
         self.scratch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn lock_made(&self) -> std::sync::MutexGuard<'_, BTreeMap<TableName, RecordBatch>> {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn lock_found(&self) -> std::sync::MutexGuard<'_, BTreeMap<TableName, Arc<Found>>> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_contents(&self) -> std::sync::MutexGuard<'_, BTreeMap<TableName, Content>> {

@@ -134,7 +134,7 @@ impl Runner {
     /// What storage gives.
     pub(crate) async fn exports(&self, of: Option<&TableName>) -> Result<Exports> {
         let now = self.clock.now();
-        let (observation, refused) = match self.readable_if_exists(self.clock.now())? {
+        let (observation, refused) = match self.readable_if_exists(now)? {
             Some(catalog) => {
                 let observation = observe::observe(self, &catalog, now).await?;
                 let refused = self.refused(&catalog, &observation).await?;
@@ -336,8 +336,12 @@ impl<'a> Listing<'a> {
         decision: Option<&Exclusion>,
     ) -> (ExportStatus, Option<String>) {
         if let Some(lost) = export.lost {
+            let what = match lost.were_adopted {
+                true => "another tool had added them, and no export has them: ",
+                false => "the file is gone: put it back, or ",
+            };
             let note = format!(
-                "a rollback took back {} of its records, and the file is gone: put it back, or `kilde exports {}`",
+                "a rollback took back {} of its records, and {what}`kilde exports {}`",
                 lost.records,
                 lost.verb()
             );

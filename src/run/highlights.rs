@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::diff::{DiffRequest, ReleaseDiff, TableDiff, compared};
 use super::story::{FailedRun, failed_between};
 use super::{Runner, ops_tables};
-use crate::catalog::{Catalog, View};
+use crate::catalog::{Catalog, View, count_of};
 use crate::error::Result;
 use crate::name::TableName;
 use crate::project::{Figures, Groups, People};
@@ -157,19 +157,16 @@ impl Reading<'_> {
             .catalog
             .query_versions(&before, &now, &people_sql(people))
             .await?;
-        let count = |column: usize| -> u64 {
-            let cell = rows.first().and_then(|row| row.get(column)?.as_deref());
-            cell.and_then(|cell| cell.parse().ok()).unwrap_or(0)
-        };
+        let count = |column: usize| count_of(rows.first().and_then(|row| row.get(column)));
         Ok(PeopleDiff {
-            records_before: count(0),
-            records: count(1),
-            before: count(2),
-            now: count(3),
-            came: count(4),
-            left: count(5),
-            merged: count(6),
-            split_off: count(7),
+            records_before: count(0)?,
+            records: count(1)?,
+            before: count(2)?,
+            now: count(3)?,
+            came: count(4)?,
+            left: count(5)?,
+            merged: count(6)?,
+            split_off: count(7)?,
         })
     }
 
@@ -177,12 +174,12 @@ impl Reading<'_> {
         let sql = groups_sql(groups);
         let mut members: BTreeMap<String, (u64, u64)> = BTreeMap::new();
         for row in self.texts(&sql, self.now).await? {
-            let (name, count) = name_and_count(&row);
+            let (name, count) = name_and_count(&row)?;
             members.entry(name).or_default().1 = count;
         }
         if self.before.table(&groups.table).is_some() {
             for row in self.texts(&sql, self.before).await? {
-                let (name, count) = name_and_count(&row);
+                let (name, count) = name_and_count(&row)?;
                 members.entry(name).or_default().0 = count;
             }
         }
@@ -256,13 +253,12 @@ impl Reading<'_> {
     }
 }
 
-fn name_and_count(row: &[Option<String>]) -> (String, u64) {
+fn name_and_count(row: &[Option<String>]) -> Result<(String, u64)> {
     let name = row.first().cloned().flatten();
-    let count = row.get(1).cloned().flatten();
-    (
+    Ok((
         name.unwrap_or_else(|| "none".to_string()),
-        count.and_then(|count| count.parse().ok()).unwrap_or(0),
-    )
+        count_of(row.get(1))?,
+    ))
 }
 
 /// Records and people of both versions, and what became of the people.

@@ -44,16 +44,18 @@ impl Execution {
         )
     }
 
-    /// A failure by this error, or by tests: held where the project says so and there is a version to hold.
+    /// A failure by this error, or by tests (`failed`: their verdicts): held where the project says so and there is a version to
+    /// hold.
     pub(super) async fn hold_or_fail(
         &self,
         plan: &TablePlan,
         mut result: TableResult,
         error: Option<&Error>,
+        failed: &[Verdict],
     ) -> Result<TableResult> {
         let reason = match &result.outcome {
             TableOutcome::Failed(failure) => failure.brief.clone(),
-            TableOutcome::TestsFailed => self.failed_tests(plan),
+            TableOutcome::TestsFailed => failed_tests(plan, failed),
             _ => return Ok(result),
         };
         let is_of_the_table = !matches!(
@@ -100,32 +102,15 @@ impl Execution {
         Ok(result.counting(published.rows, Some(published.rows)))
     }
 
-    /// The first test that failed, of the table or of an ephemeral step that is part of it, and how many more did.
-    fn failed_tests(&self, plan: &TablePlan) -> String {
-        let verdicts = self.failed_verdicts(plan);
-        let Some(first) = verdicts.first() else {
-            return "its tests failed".to_string();
-        };
-        let of_part = match first.table == plan.table {
-            true => String::new(),
-            false => format!(" of `{}`", first.table),
-        };
-        let more = match verdicts.len() {
-            1 => String::new(),
-            n => format!(", and {} more", n - 1),
-        };
-        format!(
-            "test `{}`{of_part} failed{}{more}",
-            first.test,
-            first.failed_by()
-        )
-    }
-
     /// Verdicts that fail a table: its own and those of the ephemeral steps within it.
     pub(super) fn failed_verdicts(&self, plan: &TablePlan) -> Vec<Verdict> {
+        self.failed_of(plan, self.verdicts())
+    }
+
+    /// Those of some verdicts that fail a table.
+    pub(super) fn failed_of(&self, plan: &TablePlan, verdicts: Vec<Verdict>) -> Vec<Verdict> {
         let within = self.plan.ephemerals_within(&plan.table);
-        let mut failed: Vec<Verdict> = self
-            .verdicts()
+        let mut failed: Vec<Verdict> = verdicts
             .into_iter()
             .filter(|verdict| verdict.table == plan.table || within.contains(&verdict.table))
             .filter(|verdict| self.request.fails(verdict))
@@ -244,4 +229,24 @@ pub(super) fn reports(held: &BTreeMap<TableName, Held>, plan: &Plan) -> Vec<Held
         readers: plan.standing_on(table).into_iter().collect(),
     });
     reports.collect()
+}
+
+/// The first test that failed, of the table or of an ephemeral step that is part of it, and how many more did.
+fn failed_tests(plan: &TablePlan, failed: &[Verdict]) -> String {
+    let Some(first) = failed.first() else {
+        return "its tests failed".to_string();
+    };
+    let of_part = match first.table == plan.table {
+        true => String::new(),
+        false => format!(" of `{}`", first.table),
+    };
+    let more = match failed.len() {
+        1 => String::new(),
+        n => format!(", and {} more", n - 1),
+    };
+    format!(
+        "test `{}`{of_part} failed{}{more}",
+        first.test,
+        first.failed_by()
+    )
 }

@@ -33,7 +33,7 @@ use crate::lake::{self, Layout, WriteSpec};
 use crate::name::{ReleaseNumber, TableName};
 use crate::release::{
     self, Claim, KeepFailedRuns, PublishRequest, Release, Removal, Retirement, Swept, TableChange,
-    TableKind, TableWrite, YieldReason,
+    TableKind, TableWrite, Unneeded, YieldReason,
 };
 
 /// A data file of fewer bytes is small.
@@ -76,6 +76,8 @@ pub(crate) struct MaintainReport {
     /// The release that holds what was compacted and dropped.
     pub(crate) release: Option<ReleaseNumber>,
     pub(crate) checkpoints: Vec<TableName>,
+    /// Objects of tables' logs over which other readers stumble, deleted.
+    pub(crate) misleading: u64,
     pub(crate) freed: Vec<Freed>,
     /// What runs left that published nothing.
     pub(crate) orphans: u64,
@@ -111,6 +113,7 @@ impl MaintainReport {
         self.retired > 0
             || self.orphans > 0
             || self.records > 0
+            || self.misleading > 0
             || !(self.compacted.is_empty()
                 && self.dropped.is_empty()
                 && self.checkpoints.is_empty()
@@ -147,17 +150,16 @@ impl Runner {
         if request.dry_run {
             let kept_since = self.project.keep.before(self.clock.now());
             let lake = catalog.lake();
-            let unneeded = lake
-                .unneeded(&survey.base, survey.floor, Some(kept_since))
-                .await?;
-            return Ok(MaintainReport {
-                is_dry_run: true,
-                freed: unneeded
-                    .iter()
-                    .map(|unneeded| freed(&unneeded.table, unneeded.total()))
-                    .collect(),
-                ..survey.report()
-            });
+            let unneeded = lake.unneeded(&survey.base, survey.floor, Some(kept_since));
+            let mut report = survey.report();
+            report.is_dry_run = true;
+            let unneeded = self.unless_unknown(unneeded.await, &mut report)?;
+            let freed = unneeded
+                .iter()
+                .flatten()
+                .map(|unneeded| freed(&unneeded.table, unneeded.total()));
+            report.freed = freed.collect();
+            return Ok(report);
         }
         tidy_spill_folder(&catalog);
         let operation = Operation::new(self, RunCommand::Maintain);
@@ -241,17 +243,44 @@ impl Runner {
     /// Whether several releases are out of date: two small reads.
     async fn is_retirement_due(&self, catalog: &Catalog, newest: &Release) -> Result<bool> {
         let floor = catalog.lake().retired_below().await?.0.max(1);
-        let other = ReleaseNumber(floor + RELEASES_AT_ONCE);
-        if other >= newest.number {
-            return Ok(false);
+        for other in floor + RELEASES_AT_ONCE..newest.number.0 {
+            match catalog.lake().release(ReleaseNumber(other)).await {
+                Ok(other) => {
+                    return Ok(other.published_at < self.project.keep.before(self.clock.now()));
+                }
+                // readers were not told that it is
+                Err(error) if error.kind() == ErrorKind::Config => return Ok(true),
+                // its record is lost: the next one tells
+                Err(error) if error.kind() == ErrorKind::Corrupt => {}
+                Err(error) => return Err(error),
+            }
         }
-        let other = catalog.lake().release(other).await?;
-        Ok(other.published_at < self.project.keep.before(self.clock.now()))
+        Ok(false)
+    }
+
+    /// What only retired releases need; `None`, with a note, where the record of a kept one is lost: what that one needs nobody
+    /// knows, so that all of it stays.
+    fn unless_unknown(
+        &self,
+        unneeded: Result<Vec<Unneeded>>,
+        report: &mut MaintainReport,
+    ) -> Result<Option<Vec<Unneeded>>> {
+        match unneeded {
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                report.notes.push(format!(
+                    "nothing is given back, since nobody knows what a kept release needs: {}; restore it from a copy of the lake, or wait until that release is older than `keep` ({})",
+                    error.brief(),
+                    self.project.keep
+                ));
+                Ok(None)
+            }
+            unneeded => unneeded.map(Some),
+        }
     }
 
     async fn survey(&self, catalog: &Catalog, base: Release, drop: &[TableName]) -> Result<Survey> {
         let kept_since = self.project.keep.before(self.clock.now());
-        let oldest = catalog.lake().retired_below().await?;
+        let oldest = catalog.lake().declared_below().await?;
         let floor = catalog.lake().oldest_seen_since(&base, kept_since).await?;
         let of_project: BTreeSet<&TableName> = self.project.tables().collect();
         let tables = base
@@ -310,6 +339,10 @@ impl Runner {
         let retirement = claim.declare_retired(survey.floor, &reason).await?;
         upkeep.publish(claim, survey).await?;
         if let Some(newest) = catalog.lake().current().await? {
+            // a look at every checkpoint is too much for each night
+            if !request.is_after_build && !upkeep.is_out_of_time() {
+                upkeep.report.misleading = catalog.lake().delete_misleading(&newest).await?;
+            }
             let has_time = || !upkeep.is_out_of_time();
             upkeep.report.checkpoints = catalog.lake().write_checkpoints(&newest, has_time).await?;
         }
@@ -481,7 +514,12 @@ impl Upkeep<'_> {
         retirement: &Retirement,
         foreign_before: chrono::DateTime<chrono::Utc>,
     ) -> Result<()> {
-        for unneeded in retirement.unneeded(Some(foreign_before)).await? {
+        let unneeded = retirement.unneeded(Some(foreign_before)).await;
+        let unneeded = self.runner.unless_unknown(unneeded, &mut self.report)?;
+        let Some(unneeded) = unneeded else {
+            return Ok(());
+        };
+        for unneeded in unneeded {
             if self.is_out_of_time() {
                 self.report
                     .notes

@@ -22,9 +22,9 @@ use crate::release::{Claim, Release, RollbackClass, RollbackRequest, YieldReason
 pub(crate) struct RollbackReport {
     /// The release published.
     pub(crate) release: ReleaseNumber,
-    /// Tables whose version changed.
+    /// Tables whose version changed, as `kilde releases` counts them: the lake's own are left out.
     pub(crate) went_back: u64,
-    /// Tables of class `keeps` that stayed.
+    /// Tables of class `keeps` that stayed, likewise.
     pub(crate) kept: u64,
     /// What was done below `latest/`, where anything was.
     pub(crate) latest: Option<super::LatestReport>,
@@ -109,11 +109,17 @@ impl Runner {
             lost: self.lost(&catalog).await,
             latest: self.follow_release(&catalog, &release).await,
             release: release.number,
-            went_back: release.changed.len() as u64,
+            went_back: release
+                .changed
+                .iter()
+                .filter(|table| !table.is_own())
+                .count() as u64,
             kept: release
                 .tables
-                .values()
-                .filter(|entry| entry.facts.rollback == RollbackClass::Keeps)
+                .iter()
+                .filter(|(table, entry)| {
+                    !table.is_own() && entry.facts.rollback == RollbackClass::Keeps
+                })
                 .count() as u64,
             warning,
         })
@@ -309,12 +315,8 @@ impl Runner {
         let wanted: BTreeSet<ReleaseNumber> = entries.map(|entry| entry.written_in).collect();
         let mut times = BTreeMap::new();
         for number in wanted {
-            match catalog.lake().release(number).await {
-                Ok(written) => {
-                    times.insert(number, written.published_at);
-                }
-                Err(error) if error.kind() == ErrorKind::Config => {}
-                Err(error) => return Err(error),
+            if let Some(written) = catalog.lake().kept_release(number).await? {
+                times.insert(number, written.published_at);
             }
         }
         Ok(times)

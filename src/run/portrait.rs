@@ -14,7 +14,7 @@ use datafusion::arrow::datatypes::{DataType, Int64Type, Schema};
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::Runner;
-use crate::catalog::{Catalog, Content};
+use crate::catalog::{Catalog, Content, count_of};
 use crate::engine::{self, Joins};
 use crate::error::{Error, Result};
 use crate::name::{ReleaseNumber, TableName};
@@ -649,10 +649,7 @@ impl Reader<'_> {
                      (select \"{contact}\" from {table} where {own})"
                 );
                 let rows = self.texts(&[table], &sql).await?;
-                let others = rows
-                    .first()
-                    .and_then(|row| row.first()?.as_ref()?.parse().ok());
-                let others: u64 = others.unwrap_or_default();
+                let others = count_of(rows.first().and_then(|row| row.first()))?;
                 let most = found.entry(*meaning).or_default();
                 *most = others.max(*most);
             }
@@ -725,14 +722,8 @@ fn retired(release: &Release) -> Error {
     ))
 }
 
+/// Their ids may be values of cells: they are not listed.
 fn several(ids: &BTreeSet<String>) -> Error {
-    const TOLD: usize = 10;
-    let told: Vec<&str> = ids.iter().take(TOLD).map(String::as_str).collect();
-    let more = ids.len().saturating_sub(TOLD);
-    let more = match more {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
     Error::config(format!("{} people go by that", ids.len()))
-        .help(format!("ask for one of them: {}{more}", told.join(", ")))
+        .help("ask by an id, or by a record with its system (crm:10442)")
 }

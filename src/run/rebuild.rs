@@ -51,7 +51,8 @@ impl BuildRequest {
                     table,
                 ));
             };
-            if catalog.lake().is_table_whole(table, entry).await? {
+            let whole = catalog.lake().whole_at(&newest, table, entry).await?;
+            if entry.version.is_none() || whole.is_some() {
                 return Err(not_lost(format!("nothing of `{table}` is lost"), table));
             }
             if let Some(lost) = lost_for_ever(project, table, entry)

@@ -213,9 +213,7 @@ impl Execution {
         if let Some(matched) = &plan.matched {
             let rows = match plan.kind {
                 Kind::Match => self.matched(plan, matched).await?,
-                _ => self.made(&plan.table).ok_or_else(|| {
-                    Error::internal(format!("`{}` was not made with the ids", plan.table))
-                })?,
+                _ => self.matched_beside(plan, matched)?,
             };
             return self.given_rows(plan, &rows, joins);
         }

@@ -117,8 +117,8 @@ impl Runner {
         let catalog = self.readable(self.clock.now())?;
         let release = catalog.lake().release(number).await?;
         let previous = match release.previous {
-            // maps that were retired are gone: then nothing is compared
-            Some(previous) => catalog.lake().release(previous).await.ok(),
+            // with one that is no longer kept nothing is compared
+            Some(previous) => catalog.lake().kept_release(previous).await?,
             None => None,
         };
         let report = report_of(&catalog, &release.run).await?;

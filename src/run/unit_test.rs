@@ -64,10 +64,10 @@ impl Runner {
     ) -> Result<Vec<UnitTestReport>> {
         let now = self.clock.now();
         let run = self.clock.run_id();
-        let observed = match self.readable(now) {
-            Ok(catalog) => observe::observe(self, &catalog, now).await?.observed,
+        let observed = match self.readable_if_exists(now)? {
+            Some(catalog) => observe::observe(self, &catalog, now).await?.observed,
             // nothing was built yet: the project alone is tested
-            Err(_) => Default::default(),
+            None => Default::default(),
         };
         let (tests, shapes) =
             plan::unit_tests(&self.project, &observed, selection, &self.functions)?;

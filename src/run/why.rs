@@ -80,10 +80,9 @@ impl Runner {
             (None, _) | (_, None) => None,
             (Some(now), Some(catalog)) => {
                 let lake = catalog.lake();
-                // maps of old releases may have been deleted
-                let then = lake.release(now.written_in).await.ok();
+                let then = lake.kept_release(now.written_in).await?;
                 let before = match then.as_ref().and_then(|release| release.previous) {
-                    Some(number) => lake.release(number).await.ok(),
+                    Some(number) => lake.kept_release(number).await?,
                     None => None,
                 };
                 Some(last_change(table, now, then.as_ref(), before.as_ref()))

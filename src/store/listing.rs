@@ -254,7 +254,7 @@ impl Walk {
         let is_first_link = self.room_behind_link.is_none() && is_link(file);
         let before = (self.found.files.len(), self.found.unreadable.len());
         if is_first_link {
-            self.room_behind_link = Some(self.most_behind_a_link);
+            self.room_behind_link = Some(self.most_behind_a_link + 1);
         }
         self.above.push(real);
         self.depth += 1;

@@ -213,7 +213,19 @@ fn a_rollback_pauses_the_lake_until_it_is_resumed_and_then_reads_what_waited() {
     );
     shop.kilde(&["build"]).ended(0);
     assert_eq!(shop.query("select count(*) from gold.countries")[0][0], "1");
-    shop.kilde(&["rollback", "1"]).ended(0);
+    let said = shop.kilde(&["rollback", "1"]).ended(0);
+    // what it says went back is what the list of releases says changed
+    let listed = shop.kilde(&["releases"]).ended(0).stdout;
+    let newest = listed.lines().next().unwrap();
+    let (before, _) = newest.split_once(" of ").unwrap();
+    let changed = before.split_whitespace().last().unwrap();
+    assert!(
+        said.stdout.contains(&format!(
+            "release 1 again; {changed} tables went back, 0 kept"
+        )),
+        "{newest}\n{}",
+        said.stdout
+    );
     assert_eq!(shop.query("select count(*) from gold.countries")[0][0], "2");
     assert_eq!(
         shop.query("select path, status from ops.files order by path"),

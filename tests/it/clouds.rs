@@ -53,7 +53,7 @@ fn a_lake_on_s3_needs_few_requests_and_shows_no_secret() {
         0,
         "{nothing:#?}"
     );
-    // six of them look whether a decided release waits to be finished
+    // five of them look whether a decided release waits to be finished
     assert!(nothing.len() <= 16, "{nothing:#?}");
 
     sell(&till, 2, 30);

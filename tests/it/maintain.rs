@@ -194,6 +194,83 @@ fn a_maintenance_that_was_killed_is_finished_by_the_next() {
     assert_eq!(till.query("select count(*) from bronze.sales"), [["47"]]);
 }
 
+/// What a disk or a hand has spoilt costs no release that is still kept; what helps is said.
+#[test]
+fn a_lost_record_a_spoilt_word_of_what_is_retired_and_stray_checkpoints_cost_no_kept_release() {
+    let till = nights(22, 9);
+    let kept = [9, 14, 22];
+    let before: BTreeMap<u64, _> = kept.map(|n| (n, contents(&till, n))).into();
+    std::fs::remove_file(till.path(&record(15))).unwrap();
+    till.write(
+        "lake/_kilde/retired.json",
+        r#"{"at":"2026-01-01T00:00:00Z","format":1,"releases_below":20,"run":"x"}"#,
+    );
+    let log = "lake/gold/stores/_delta_log";
+    till.write(
+        &format!("{log}/00000000000000000099.checkpoint.parquet"),
+        "PAR1",
+    );
+    till.write(
+        &format!("{log}/_last_checkpoint"),
+        r#"{"version":99,"size":3}"#,
+    );
+
+    let said = till.kilde(&["doctor"]).ended(0);
+    for words in [
+        "the first of release 15",
+        "over 2 objects of tables' logs, the first gold/stores/_delta_log/00000000000000000099",
+        "`_kilde/retired.json` does not say so",
+    ] {
+        assert!(said.stdout.contains(words), "{words}:\n{}", said.stdout);
+    }
+    for command in [
+        &["diff", "14", "15"][..],
+        &["query", "--release", "15", "select 1"],
+        &["rollback", "15"],
+    ] {
+        let said = till.kilde(command).ended(4);
+        assert!(
+            said.stderr.contains("the record of release 15 is missing"),
+            "{}",
+            said.stderr
+        );
+    }
+    let dry = till.kilde(&["maintain", "--dry-run"]).ended(0);
+    let said = till.kilde(&["maintain"]).ended(0);
+    for words in [
+        "8 releases w",
+        "since nobody knows what a kept release needs: _kilde/releases/00000015.json",
+    ] {
+        assert!(dry.stdout.contains(words), "{words}:\n{}", dry.stdout);
+        assert!(said.stdout.contains(words), "{words}:\n{}", said.stdout);
+    }
+    assert!(
+        said.stdout
+            .contains("2 objects of tables' logs that other readers stumble over"),
+        "{}",
+        said.stdout
+    );
+    for (number, rows) in &before {
+        assert_eq!(&contents(&till, *number), rows, "release {number}");
+    }
+    let said = till.kilde(&["doctor"]).ended(0);
+    for words in ["✓  checkpoints", "✓  upkeep           releases 9 to"] {
+        assert!(said.stdout.contains(words), "{words}:\n{}", said.stdout);
+    }
+    // the same release by the log and by what readers are told, whole or not
+    till.write("lake/_kilde/retired.json", "{");
+    for command in [
+        &["query", "--release", "8", "select 1"][..],
+        &["rollback", "8"],
+    ] {
+        let said = till.kilde(command).ended(2);
+        assert!(said.stderr.contains("K0717"), "{}", said.stderr);
+    }
+    assert_eq!(contents(&till, 9), before[&9]);
+    till.write("exports/sales_20260301.csv", "store,amount\nLund,1\n");
+    till.kilde(&["build"]).ended(0);
+}
+
 #[test]
 fn the_rows_of_a_table_that_left_go_when_it_is_dropped_and_no_kept_release_has_them() {
     let till = nights(2, 0);

@@ -856,7 +856,10 @@ fn why_adds_up_the_evidence_of_a_pair_and_shows_how_a_person_was_put_together() 
     );
 
     let said = club.kilde(&["why", "p001a", "nobody"]).ended(2).stderr;
-    assert!(said.contains("no record is called `nobody`"), "{said}");
+    assert!(
+        said.contains("no record goes by the second name") && !said.contains("nobody"),
+        "{said}"
+    );
     let said = club
         .kilde(&["why", "c_00000000000000000000"])
         .ended(2)
@@ -867,8 +870,8 @@ fn why_adds_up_the_evidence_of_a_pair_and_shows_how_a_person_was_put_together() 
     );
     for name in ["c_0000000000", "crm:10000"] {
         let said = club.kilde(&["why", name]).ended(2).stderr;
-        let told = format!("no id or record is called `{name}`");
-        assert!(said.contains(&told), "{said}");
+        assert!(said.contains("no id or record goes by that name"), "{said}");
+        assert!(!said.contains(name), "{said}");
     }
 
     // the person leaves
@@ -918,7 +921,7 @@ fn of_several_match_steps_the_one_that_knows_the_name_is_asked() {
         .ended(2)
         .stderr;
     assert!(
-        said.contains("no id or record is called `crm:nobody`"),
+        said.contains("no id or record goes by the second name") && !said.contains("crm:nobody"),
         "{said}"
     );
     let said = club.kilde(&["why", "crm:p001a", "p001a"]).ended(2).stderr;

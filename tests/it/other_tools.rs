@@ -90,6 +90,9 @@ fn a_table_that_another_tool_compacts_and_vacuums_is_followed() {
     // even where every older file is gone
     change(python, &company, "bronze/orders", &["optimize"]);
     change(python, &company, "bronze/orders", &["vacuum-all"]);
+    // nothing is lost that would have to be made anew
+    let said = company.kilde(&["build", "--rebuild", "orders"]).ended(2);
+    assert!(said.stderr.contains("K0725"), "{}", said.stderr);
     deliver(&company, 4);
     company.kilde(&["build"]).ended(0);
     assert_eq!(sales(&company), ["8", "120"]);
@@ -279,6 +282,17 @@ fn rows_whose_adoption_was_given_up_are_adopted_after_all() {
     company.kilde(&["adopt", "orders"]).ended(0);
     assert_eq!(sales(&company), ["5", "560"]);
     assert_sums(&company);
+    // no file of theirs can be put back
+    let said = company.kilde(&["rollback", "2"]).ended(0);
+    assert!(
+        said.stderr
+            .contains("that another tool had added, and no export has them: `kilde exports skip")
+            && !said.stderr.contains("put the file back"),
+        "{}",
+        said.stderr
+    );
+    let said = company.kilde(&["exports", "orders"]).ended(0);
+    assert!(!said.stdout.contains("put it back"), "{}", said.stdout);
 }
 
 /// A command that dies there.

@@ -86,7 +86,8 @@ pub(super) const CODES: &[Explanation] = &[
         code: Code(713),
         title: "there is no such release",
         text: "Releases are numbered 1, 2, 3… without gaps. Old ones are retired once they are past the\n\
-               retention (`keep` in kilde.yaml) and can then no longer be read or rolled back to. Nor can one be rolled back to of\n\
+               retention (`keep` in kilde.yaml) and can then no longer be read or rolled back to. One that is decided and not finished is\n\
+               not seen yet: `kilde doctor` says what to type. Nor can one be rolled back to of\n\
                which a table was lost and made anew since (`kilde build --rebuild TABLE`): another table lies in its folder.",
     },
     Explanation {

@@ -29,7 +29,7 @@ pub(crate) use nested::{camel_case, is_key};
 use record_rule::{ActingRule, record_rules};
 
 use super::cell::{Cell, CellColumn, CellKind};
-use super::key_order::KeyOrder;
+use super::key_order::{KeyOrder, order_of};
 use super::rule::{Fault, Rule};
 use crate::diagnostic::Place;
 use crate::error::{Error, Result};
@@ -160,6 +160,9 @@ impl Conformer {
         let key = contract.key_names().into_iter().filter_map(position);
         let key: Vec<usize> = key.collect();
         let schema = table_schema(contract);
+        let order = order_of(contract);
+        let order = order.iter().map(|name| schema.index_of(name));
+        let order = order.collect::<Result<_, _>>().map_err(internal)?;
         let mut captured = BTreeMap::new();
         for (at, target) in targets.iter().enumerate() {
             if let Some(text) = captures.columns.get(&target.name) {
@@ -169,7 +172,7 @@ impl Conformer {
         let mut rules = record_rules(contract)?;
         rules.resize_with(targets.len(), Vec::new);
         Ok(Self {
-            key_order: KeyOrder::new(&schema, key.clone()).map_err(internal)?,
+            key_order: KeyOrder::new(&schema, order).map_err(internal)?,
             key,
             key_required: load != Load::Append,
             rules,

@@ -12,7 +12,7 @@ use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::parquet::arrow::ProjectionMask;
 
-use super::parquet::{batch_rows, open, write_batch};
+use super::parquet::{batch_rows, open, write_batches};
 use super::{Decoding, Seen, layout};
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
@@ -80,12 +80,11 @@ impl DeltaFiles {
             .with_batch_size(rows)
             .build()
             .map_err(|error| damaged(error.into()))?;
-        for batch in reader {
+        let batches = reader.map(|batch| {
             let batch = batch.map_err(|error| damaged(error.into()))?;
-            let batch = self.batch(&batch, values, path)?;
-            write_batch(&batch, self.row, &self.found, &self.wanted, task)?;
-            self.row += batch.num_rows() as i64;
-        }
+            self.batch(&batch, values, path)
+        });
+        self.row = write_batches(batches, self.row, &self.found, &self.wanted, task)?;
         Ok(())
     }
 

@@ -43,7 +43,7 @@ pub(crate) use xlsx::{sheet_header, sheet_names, sheet_rows};
 /// Most rows of a batch.
 pub(super) const BATCH_ROWS: usize = 8192;
 
-/// Blocks of text that are decoded on one thread before others help: most exports have no more.
+/// Blocks of text, or batches, that are decoded on one thread before others help: most exports have no more.
 const ALONE: usize = 4;
 
 /// What a format needs besides the bytes.

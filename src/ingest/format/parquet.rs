@@ -4,7 +4,8 @@
 //! A text that a million rows share stands once in the file. It is read so too, as views of it, and only a few megabytes of
 //! rows at a time become texts of their own: how much that is in all, the output judges.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io::Read;
 use std::ops::Range;
@@ -21,12 +22,13 @@ use datafusion::parquet::errors::ParquetError;
 
 use super::layout;
 use super::scratch::copy;
-use super::{BATCH_ROWS, Decoding, Format, Seen, converter};
+use super::{ALONE, BATCH_ROWS, Decoding, Format, Seen, converter};
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
-use crate::ingest::conform::{Converter, Escaping};
-use crate::ingest::output::Place;
+use crate::ingest::conform::{Conformer, Converter, Escaping};
+use crate::ingest::output::{Judged, Output, Place, judge};
 use crate::ingest::reject::json_row;
+use crate::parallel;
 use crate::project::{Conversions, Encoding};
 
 /// Bytes of a batch, beyond which it is made of fewer rows.
@@ -74,12 +76,8 @@ impl Format for Parquet {
             .with_batch_size(rows)
             .build()
             .map_err(no_parquet)?;
-        let mut row = 1;
-        for batch in reader {
-            let batch = batch.map_err(|error| no_parquet(error.into()))?;
-            write_batch(&batch, row, &columns, &wanted, &mut task)?;
-            row += batch.num_rows() as i64;
-        }
+        let batches = reader.map(|batch| batch.map_err(|error| no_parquet(error.into())));
+        write_batches(batches, 1, &columns, &wanted, &mut task)?;
         Ok(layout::seen(&columns, names))
     }
 }
@@ -185,44 +183,72 @@ fn add_views(views: &[u128], bytes: &mut [u64]) {
     }
 }
 
-/// Hands over one batch, in pieces where its texts are long. `first_row`: row of the batch's first record, from 1. `columns`: where each column of the contract stands in the file,
-/// `None` where the path gives it. `wanted`: positions in the file of the batch's columns.
-pub(super) fn write_batch(
-    batch: &RecordBatch,
+/// Hands over batches, in pieces where their texts are long; they are converted on all threads. Gives the row behind the last.
+///
+/// `first_row`: row of the first record, the first being 1. `columns`: where each column of the contract stands in the file, `None`
+/// where the path gives it. `wanted`: positions in the file of the batches' columns.
+pub(super) fn write_batches(
+    mut batches: impl Iterator<Item = Result<RecordBatch>>,
     first_row: i64,
     columns: &[Option<usize>],
     wanted: &[usize],
     task: &mut Decoding<'_>,
-) -> Result<()> {
+) -> Result<i64> {
+    let (conformer, file, threads) = (task.conformer, task.file, task.threads);
+    let output = RefCell::new(&mut *task.output);
+    let (mut row, mut waiting) = (first_row, VecDeque::new());
+    parallel::in_order(
+        threads,
+        ALONE,
+        || {
+            while waiting.is_empty() {
+                let Some(batch) = batches.next().transpose()? else {
+                    return Ok(None);
+                };
+                let first = row;
+                row += batch.num_rows() as i64;
+                waiting.extend(cut(batch, first, &output.borrow())?);
+            }
+            Ok(waiting.pop_front())
+        },
+        |(piece, first)| judge_piece(&piece, first, columns, wanted, conformer, file),
+        |judged| output.borrow_mut().take(conformer, judged?),
+    )?;
+    Ok(row)
+}
+
+/// A batch in pieces whose texts are not too long, each with the row of its first record.
+fn cut(batch: RecordBatch, first_row: i64, output: &Output) -> Result<Vec<(RecordBatch, i64)>> {
     let mut bytes = vec![0_u64; batch.num_rows()];
     for column in batch.columns() {
         add_text_bytes(column, &mut bytes);
     }
-    task.output.expect(bytes.iter().sum())?;
+    output.expect(bytes.iter().sum())?;
     let pieces = pieces(&bytes);
     if pieces.len() == 1 {
-        return write_piece(batch, first_row, columns, wanted, task);
+        return Ok(vec![(batch, first_row)]);
     }
-    for rows in pieces {
+    let cut = pieces.into_iter().map(|rows| {
         let first = first_row + i64::from(rows.start);
         // not a slice: a slice of a list still holds the items of all rows
-        let piece = take_record_batch(batch, &UInt32Array::from_iter_values(rows));
+        let piece = take_record_batch(&batch, &UInt32Array::from_iter_values(rows));
         let piece = piece
             .map_err(|error| Error::internal("rows of a file cannot be taken").caused_by(error))?;
-        write_piece(&piece, first, columns, wanted, task)?;
-    }
-    Ok(())
+        Ok((piece, first))
+    });
+    cut.collect()
 }
 
-fn write_piece(
+/// What becomes of the records of one piece.
+fn judge_piece(
     batch: &RecordBatch,
     first_row: i64,
     columns: &[Option<usize>],
     wanted: &[usize],
-    task: &mut Decoding<'_>,
-) -> Result<()> {
+    conformer: &Conformer,
+    file: &str,
+) -> Result<Judged> {
     let rows = batch.num_rows();
-    let conformer = task.conformer;
     let conformed = conformer.hold(rows, BTreeMap::new(), |column| {
         let mut faults = Vec::new();
         let at = columns[column].and_then(|at| wanted.binary_search(&at).ok());
@@ -235,7 +261,7 @@ fn write_piece(
                     &conformer.targets[column].data_type,
                     &mut faults,
                 )
-                .map_err(|error| error.code(Code(403)).at(task.file))?,
+                .map_err(|error| error.code(Code(403)).at(file))?,
         };
         Ok((array, faults))
     })?;
@@ -254,10 +280,9 @@ fn write_piece(
         .map(|field| field.name().as_str())
         .zip(batch.columns())
         .collect();
-    task.output
-        .write(conformer, &conformed, &places, None, |row| {
-            json_row(shown.iter().copied(), row)
-        })
+    judge(conformer, &conformed, &places, None, |row| {
+        json_row(shown.iter().copied(), row)
+    })
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use super::events::accepted_rows;
 use super::plan::present_rows;
 use super::{LoadRequest, Loading, planning};
 use crate::error::{Error, Result};
+use crate::ingest::key_order::order_of;
 use crate::ingest::table_schema;
 
 pub(super) fn append(
@@ -23,8 +24,9 @@ pub(super) fn append(
         counts.inserted = report.accepted;
     }
     let table = table_schema(request.contract);
-    let key = request.contract.key_names();
-    let added = accepted_rows(context, &table, &key, request.ranges, &request.turns)?;
+    let order = order_of(request.contract);
+    let order: Vec<&str> = order.iter().map(String::as_str).collect();
+    let added = accepted_rows(context, &table, &order, request.ranges, &request.turns)?;
     let added = context.read_table(added).map_err(planning)?;
     match &request.present {
         Some(present) if !request.leaving.is_empty() => {

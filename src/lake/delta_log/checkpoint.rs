@@ -11,6 +11,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
+use serde::Deserialize;
 use url::Url;
 
 use super::action::{Add, MetaData, Protocol};
@@ -92,7 +93,7 @@ pub(super) async fn create(
     let folder = path::log_folder(location);
     for name in [
         format!("{version:020}.checkpoint.parquet"),
-        "_last_checkpoint".to_string(),
+        path::LAST_CHECKPOINT.to_string(),
     ] {
         let path = format!("{folder}/{name}");
         let made = part.get(&Path::from(path.as_str())).await;
@@ -108,6 +109,16 @@ pub(super) async fn create(
         store.put(&path, bytes).await?;
     }
     Ok(())
+}
+
+/// The version of the checkpoint at which a hint points; `None`: it cannot be read.
+pub(super) fn hinted(hint: &[u8]) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct LastCheckpoint {
+        version: u64,
+    }
+    let hint: LastCheckpoint = serde_json::from_slice(hint).ok()?;
+    Some(hint.version)
 }
 
 /// The state at the version of a checkpoint, whose files have these names, as delta-rs sees it.

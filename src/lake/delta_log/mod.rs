@@ -11,7 +11,7 @@ mod definition;
 mod entry;
 mod replay;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -391,6 +391,42 @@ impl TableLog for DeltaLog {
             version_of(name).is_some_and(|(version, _)| version < base)
         });
         Ok(older.map(|(_, object)| object).collect())
+    }
+
+    async fn misleading(&self, location: &str, version: u64) -> Result<Vec<String>> {
+        let objects = self.log_objects(location).await?;
+        let listing = Listing::of(objects.iter().map(|(name, _)| name.as_str()));
+        let entries = objects.iter().filter_map(|(name, _)| version_of(name));
+        let entries = entries.filter(|(_, kind)| *kind == "json");
+        let head = entries.map(|(version, _)| version).max();
+        // where entries are lost that a release needs, a checkpoint may be all that is left
+        let Some(head) = head.filter(|head| *head >= version) else {
+            return Ok(Vec::new());
+        };
+        let (mut readable, mut misleading) = (BTreeSet::new(), Vec::new());
+        for (base, files) in &listing.checkpoints {
+            let read = |_| checkpoint::replay(&self.store, location, *base, files);
+            match self.store.patiently(read).await {
+                Ok(_) => {
+                    readable.insert(*base);
+                }
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    if *base > head || self.state(location, *base).await.is_ok() {
+                        misleading.extend(files.iter().cloned());
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let folder = path::log_folder(location);
+        let hint = format!("{folder}/{}", path::LAST_CHECKPOINT);
+        if let Some(hint) = self.store.get(&hint).await?
+            && !checkpoint::hinted(&hint).is_some_and(|version| readable.contains(&version))
+        {
+            misleading.push(path::LAST_CHECKPOINT.to_string());
+        }
+        let paths = misleading.into_iter();
+        Ok(paths.map(|name| format!("{folder}/{name}")).collect())
     }
 
     async fn lacks_checkpoint(&self, location: &str, version: u64) -> Result<bool> {

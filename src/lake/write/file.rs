@@ -3,16 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::execution::memory_pool::MemoryReservation;
-use futures::future::BoxFuture;
 use object_store::ObjectStore;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
+use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::arrow::async_writer::AsyncFileWriter;
-use parquet::arrow::{ArrowSchemaConverter, AsyncArrowWriter};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
@@ -20,6 +17,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use tokio::io::AsyncWriteExt;
 
 use super::encoding::{LeafEncoding, encodings};
+use super::row_groups::RowGroups;
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
 use crate::store::failed_within;
@@ -75,26 +73,16 @@ fn writer_options(
         .with_skip_arrow_metadata(true))
 }
 
-/// Takes row groups as they are, where a plain writer would copy them.
-struct Upload(BufWriter);
-
-impl AsyncFileWriter for Upload {
-    fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<(), ParquetError>> {
-        Box::pin(async { self.0.put(bytes).await.map_err(ParquetError::from) })
-    }
-
-    fn complete(&mut self) -> BoxFuture<'_, Result<(), ParquetError>> {
-        Box::pin(async { self.0.shutdown().await.map_err(ParquetError::from) })
-    }
-}
-
 /// A file that is being written. Dropped before [`OpenFile::finish`], it leaves nothing behind.
 pub(super) struct OpenFile {
     /// Whole path in the store, for messages.
     path: Path,
-    /// `None` once finished or given up.
-    writer: Option<AsyncArrowWriter<Upload>>,
+    rows: RowGroups,
+    /// Takes row groups as they are. `None` once finished or given up.
+    upload: Option<BufWriter>,
     reservation: MemoryReservation,
+    /// That may encode it at once.
+    threads: usize,
 }
 
 impl OpenFile {
@@ -105,69 +93,93 @@ impl OpenFile {
         first_rows: &RecordBatch,
         personal: &BTreeSet<String>,
         reservation: MemoryReservation,
+        threads: usize,
     ) -> Result<Self> {
         let options = writer_options(first_rows, personal)?;
         let path = Path::parse(path)
             .map_err(|error| Error::internal("not the path of a data file").caused_by(error))?;
         let upload = BufWriter::with_capacity(Arc::clone(store), path.clone(), UPLOAD_PART)
             .with_max_concurrency(2);
-        let writer =
-            AsyncArrowWriter::try_new_with_options(Upload(upload), first_rows.schema(), options)
-                .map_err(|error| Error::internal("a data file cannot be begun").caused_by(error))?;
+        let rows = RowGroups::new(first_rows.schema(), options)
+            .map_err(|error| Error::internal("a data file cannot be begun").caused_by(error))?;
         Ok(Self {
             path,
-            writer: Some(writer),
+            rows,
+            upload: Some(upload),
             reservation,
+            threads,
         })
     }
 
-    /// Encodes a batch; ends the row group early where the pool has no memory left.
-    pub(super) async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        let Some(writer) = &mut self.writer else {
+    /// Encodes a batch; ends the row group early where the pool has no memory left. `beside` is done meanwhile.
+    pub(super) async fn write<R: Send>(
+        &mut self,
+        batch: &RecordBatch,
+        beside: impl FnOnce() -> R + Send,
+    ) -> Result<R> {
+        if self.upload.is_none() {
             return Err(Error::internal("a finished file is written to"));
-        };
+        }
         let result = async {
-            writer.write(batch).await?;
-            let held = |writer: &AsyncArrowWriter<Upload>| {
-                writer.memory_size() + writer.bytes_written().min(UPLOAD_PART)
-            };
-            if self.reservation.try_resize(held(writer)).is_err() {
-                if writer.in_progress_size() >= LEAST_ROW_GROUP {
-                    writer.flush().await?;
+            let ended = self.rows.ended();
+            let told = self.rows.write(batch, self.threads, beside)?;
+            if self.rows.ended() > ended {
+                self.send().await?;
+            }
+            if self.reservation.try_resize(self.held()).is_err() {
+                if self.rows.in_progress_size() >= LEAST_ROW_GROUP {
+                    self.rows.end(self.threads)?;
+                    self.send().await?;
                 }
                 // what is left cannot be given back, so it is counted whatever the pool says: others then spill
-                self.reservation.resize(held(writer));
+                self.reservation.resize(self.held());
             }
-            Ok(())
+            Ok(told)
         };
-        result.await.map_err(|error| failure(error, &self.path))
+        let result = result.await;
+        result.map_err(|error| failure(error, &self.path))
+    }
+
+    /// Bytes of memory, those of the upload among them.
+    fn held(&self) -> usize {
+        self.rows.memory_size() + self.rows.bytes_written().min(UPLOAD_PART)
+    }
+
+    /// Hands the row groups that have ended to the upload.
+    async fn send(&mut self) -> Result<(), ParquetError> {
+        let bytes = self.rows.take_bytes();
+        match &mut self.upload {
+            Some(upload) => upload.put(bytes).await.map_err(ParquetError::from),
+            None => Ok(()),
+        }
     }
 
     /// Bytes so far, what is still in the encoder among them.
     pub(super) fn size(&self) -> usize {
-        self.writer.as_ref().map_or(0, |writer| {
-            writer.bytes_written() + writer.in_progress_size()
-        })
+        self.rows.bytes_written() + self.rows.in_progress_size()
     }
 
     /// Writes the footer, ends the upload; size in bytes and the footer.
     pub(super) async fn finish(mut self) -> Result<(u64, ParquetMetaData)> {
         // an upload that failed in its last step cannot be aborted any more: the store says so by panicking
-        let Some(mut writer) = self.writer.take() else {
+        let Some(mut upload) = self.upload.take() else {
             return Err(Error::internal("a file is finished twice"));
         };
-        let footer = writer
-            .finish()
-            .await
-            .map_err(|error| failure(error, &self.path))?;
-        let size = writer.bytes_written() as u64;
-        Ok((size, footer))
+        let result = async {
+            let footer = self.rows.finish(self.threads)?;
+            upload.put(self.rows.take_bytes()).await?;
+            upload.shutdown().await?;
+            Ok(footer)
+        };
+        let result: Result<ParquetMetaData, ParquetError> = result.await;
+        let footer = result.map_err(|error| failure(error, &self.path))?;
+        Ok((self.rows.bytes_written() as u64, footer))
     }
 
     /// Gives the upload up.
     pub(super) async fn abort(mut self) {
-        if let Some(writer) = self.writer.take() {
-            abort(writer).await;
+        if let Some(upload) = self.upload.take() {
+            abort(upload).await;
         }
     }
 }
@@ -175,17 +187,17 @@ impl OpenFile {
 impl Drop for OpenFile {
     /// A cancelled task cannot wait, so the abort is left to the runtime.
     fn drop(&mut self) {
-        if let (Some(writer), Ok(runtime)) =
-            (self.writer.take(), tokio::runtime::Handle::try_current())
+        if let (Some(upload), Ok(runtime)) =
+            (self.upload.take(), tokio::runtime::Handle::try_current())
         {
-            runtime.spawn(abort(writer));
+            runtime.spawn(abort(upload));
         }
     }
 }
 
-async fn abort(writer: AsyncArrowWriter<Upload>) {
+async fn abort(mut upload: BufWriter) {
     // what cannot be aborted is an unfinished upload, which the store's own rules expire
-    let _ = writer.into_inner().0.abort().await;
+    let _ = upload.abort().await;
 }
 
 fn failure(error: ParquetError, path: &Path) -> Error {
@@ -233,9 +245,9 @@ mod tests {
         let memory = MemoryConsumer::new("file").register(&pool);
         let first = noise(&schema, 0);
         let mut file =
-            OpenFile::create(&store, "n.parquet", &first, &BTreeSet::new(), memory).unwrap();
+            OpenFile::create(&store, "n.parquet", &first, &BTreeSet::new(), memory, 2).unwrap();
         for seed in 0..20 {
-            file.write(&noise(&schema, seed)).await.unwrap();
+            file.write(&noise(&schema, seed), || ()).await.unwrap();
         }
         assert_eq!(entries(), 1, "the upload has begun");
         drop(file);

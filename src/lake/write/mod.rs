@@ -20,6 +20,7 @@ mod layout;
 mod node;
 mod partition;
 mod row;
+mod row_groups;
 mod statistics;
 mod total_order;
 mod whole;

@@ -116,9 +116,14 @@ impl ExecutionPlan for WriteExec {
         let input = self.input.execute(partition, Arc::clone(&context))?;
         let store = context.runtime_env().object_store(&self.spec.store)?;
         let spec = Arc::clone(&self.spec);
+        // several partitions keep the cores busy by themselves
+        let threads = match self.properties.output_partitioning().partition_count() {
+            1 => context.session_config().target_partitions(),
+            _ => 1,
+        };
         let rows = futures::stream::once(async move {
-            let rows =
-                write_partition(input, partition, spec, store, context.memory_pool()).await?;
+            let pool = context.memory_pool();
+            let rows = write_partition(input, partition, spec, store, pool, threads).await?;
             FileRow::to_batch(&rows)
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(

@@ -28,15 +28,16 @@ const CHUNK_ROWS: usize = 8192;
 /// A file is closed once it has this many bytes.
 const FILE_BYTES: usize = 256 << 20;
 
-/// Writes all that the stream yields.
+/// Writes all that the stream yields. `threads`: that may encode it at once.
 pub(super) async fn write_partition(
     mut input: SendableRecordBatchStream,
     bucket: usize,
     spec: Arc<WriteSpec>,
     store: Arc<dyn ObjectStore>,
     pool: &Arc<dyn MemoryPool>,
+    threads: usize,
 ) -> Result<Vec<FileRow>> {
-    let mut writer = PartitionWriter::new(spec, bucket, store, Arc::clone(pool))?;
+    let mut writer = PartitionWriter::new(spec, bucket, store, Arc::clone(pool), threads)?;
     let result = async {
         while let Some(batch) = input.next().await {
             writer.push(&batch?).await?;
@@ -58,6 +59,7 @@ struct PartitionWriter {
     bucket: usize,
     store: Arc<dyn ObjectStore>,
     pool: Arc<dyn MemoryPool>,
+    threads: usize,
     /// Positions in the spec's schema of the columns that go into files, and of those that are folders.
     file_columns: Vec<usize>,
     folder_columns: Vec<usize>,
@@ -86,6 +88,7 @@ impl PartitionWriter {
         bucket: usize,
         store: Arc<dyn ObjectStore>,
         pool: Arc<dyn MemoryPool>,
+        threads: usize,
     ) -> Result<Self> {
         let schema = &spec.schema;
         let folder_columns = spec
@@ -115,6 +118,7 @@ impl PartitionWriter {
             bucket,
             store,
             pool,
+            threads,
             file_columns,
             folder_columns,
             file_schema,
@@ -190,19 +194,31 @@ impl PartitionWriter {
             Some(current) => current,
             None => self.open(&rows)?,
         };
-        current.digest += self.hasher.digest(chunk).map_err(ours)?;
-        if let Some(duplicates) = &mut self.duplicates {
-            current.duplicate_keys += duplicates.count(chunk)?;
-        }
-        for (total, counter) in current.counters.iter_mut().zip(&self.spec.counters) {
-            let values = counter.evaluate(chunk)?.into_array(chunk.num_rows())?;
-            *total += as_boolean_array(&values)?.true_count() as u64;
-        }
-        let written = current.file.write(&rows).await;
+        let CurrentFile {
+            file,
+            digest,
+            counters,
+            duplicate_keys,
+            ..
+        } = &mut current;
+        let (hasher, duplicates) = (&mut self.hasher, &mut self.duplicates);
+        let spec = &self.spec;
+        let count = || -> Result<()> {
+            *digest += hasher.digest(chunk).map_err(ours)?;
+            if let Some(duplicates) = duplicates {
+                *duplicate_keys += duplicates.count(chunk)?;
+            }
+            for (total, counter) in counters.iter_mut().zip(&spec.counters) {
+                let values = counter.evaluate(chunk)?.into_array(chunk.num_rows())?;
+                *total += as_boolean_array(&values)?.true_count() as u64;
+            }
+            Ok(())
+        };
+        let written = file.write(&rows, count).await;
         let full = current.file.size() >= FILE_BYTES;
         // back in its place before an error leaves, so that it is aborted
         self.current = Some(current);
-        written.map_err(ours)?;
+        written.map_err(ours)??;
         if full {
             self.close().await?;
         }
@@ -231,6 +247,7 @@ impl PartitionWriter {
             first_rows,
             &spec.personal,
             memory,
+            self.threads,
         )
         .map_err(ours)?;
         Ok(CurrentFile {

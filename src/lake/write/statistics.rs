@@ -9,7 +9,7 @@ use datafusion::arrow::datatypes::{
     DataType, Date32Type, Int32Type, Int64Type, Schema, TimeUnit, TimestampMicrosecondType,
 };
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
-use parquet::errors::Result;
+use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::ParquetMetaData;
 use serde::Serialize;
 use serde_json::Value;
@@ -74,7 +74,7 @@ pub(super) fn delta_statistics(
             statistics.max_values.insert(column.clone(), highest);
         }
     }
-    Ok(serde_json::to_string(&statistics).unwrap_or_default())
+    serde_json::to_string(&statistics).map_err(|error| ParquetError::External(Box::new(error)))
 }
 
 fn has_bounds(data_type: &DataType) -> bool {

@@ -36,10 +36,11 @@ pub(crate) async fn write_whole(
         next.as_ref().unwrap_or(&none),
         personal,
         memory,
+        context.session_config().target_partitions(),
     )?;
     // an error drops the file, which gives the upload up
     while let Some(batch) = next {
-        file.write(&batch).await?;
+        file.write(&batch, || ()).await?;
         next = rows.try_next().await?;
     }
     let (bytes, _) = file.finish().await?;

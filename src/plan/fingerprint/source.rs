@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{Fingerprints, hash, test_fields};
+use crate::diagnostic::Code;
+use crate::error::{Error, Result};
 use crate::plan::PublishedTable;
 use crate::project::{
     Column, ColumnType, Contract, Conversions, DeltaVersion, Escape, Frame, Load, Negatives,
@@ -91,11 +93,34 @@ pub(super) fn loaded_parts(contract: &Contract, source: &Source) -> Vec<(String,
 /// The part that says which columns exports brought: of each its name and what exports call it, as a list of JSON.
 const EVOLVED: &str = "loaded:evolved";
 
-/// The columns of a published table that exports brought, and what these call them, in the order in which they came.
-pub(crate) fn evolved_columns(published: &PublishedTable) -> Vec<(String, String)> {
-    let part = published.fingerprints.parts.get(EVOLVED);
-    part.and_then(|list| serde_json::from_str(list).ok())
-        .unwrap_or_default()
+/// A column of a published table that exports brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct EvolvedColumn {
+    pub(crate) name: String,
+    /// What exports call it.
+    pub(crate) header: String,
+}
+
+/// The columns of a published table that exports brought, in the order in which they came.
+///
+/// # Errors
+/// `Corrupt` where the release does not tell them.
+pub(crate) fn evolved_columns(published: &PublishedTable) -> Result<Vec<EvolvedColumn>> {
+    let Some(list) = published.fingerprints.parts.get(EVOLVED) else {
+        return Ok(Vec::new());
+    };
+    let columns: Vec<(String, String)> = serde_json::from_str(list).map_err(|error| {
+        Error::corrupt(format!(
+            "the release does not tell which columns exports brought: its part `{EVOLVED}` of a source cannot be read"
+        ))
+        .code(Code(714))
+        .caused_by(error)
+        .help("restore the record of the newest release from a copy of the lake")
+    })?;
+    let columns = columns.into_iter();
+    Ok(columns
+        .map(|(name, header)| EvolvedColumn { name, header })
+        .collect())
 }
 
 /// How a contract gained columns and did nothing else.
@@ -147,7 +172,9 @@ pub(in crate::plan) fn growth(
     if kept != old || !is_same || must_be_there || new.is_empty() {
         return None;
     }
-    let came: BTreeMap<String, String> = evolved_columns(published).into_iter().collect();
+    // where the release does not tell them, all is read again
+    let came = evolved_columns(published).ok()?.into_iter();
+    let came: BTreeMap<String, String> = came.map(|column| (column.name, column.header)).collect();
     let mut growth = Growth::Declared;
     let is_judged = |name: &String| {
         let mut rules = contract.tests.iter().filter(|test| test.judges_records());

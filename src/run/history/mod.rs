@@ -193,8 +193,8 @@ impl Execution {
                     addition.void.insert(number.to_string());
                     addition.rows.push(ReleaseRow::of(&release).row());
                 }
-                // maps that were retired are gone
-                Err(error) if error.kind() == ErrorKind::Config => {}
+                // maps that were retired are gone, and no build has to stop for one that was lost
+                Err(error) if matches!(error.kind(), ErrorKind::Config | ErrorKind::Corrupt) => {}
                 Err(error) => return Err(error),
             }
         }

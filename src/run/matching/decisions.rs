@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use datafusion::arrow::array::{Array, RecordBatch, StringArray};
 
 use super::super::execute::Execution;
+use super::read::Keys;
 use super::tables::texts;
 use crate::diagnostic::Code;
 use crate::engine::{self, Joins};
@@ -92,11 +93,7 @@ fn way(same: &BTreeMap<u32, BTreeSet<u32>>, from: u32, to: u32) -> Option<Vec<Ro
 
 impl Execution {
     /// Decisions by rows of the records; those of records that are gone wait for them.
-    pub(super) async fn decisions(
-        &self,
-        matched: &MatchPlan,
-        keys: &[String],
-    ) -> Result<Decisions> {
+    pub(super) async fn decisions(&self, matched: &MatchPlan, keys: &Keys) -> Result<Decisions> {
         let Some(table) = &matched.matching.decisions else {
             return Ok(Decisions::default());
         };
@@ -141,11 +138,7 @@ fn sql_with(matched: &MatchPlan, table: &TableName, more: &[&str]) -> String {
 }
 
 /// Decisions by rows of the records that have these keys.
-pub(super) fn of_rows(
-    batch: &RecordBatch,
-    matched: &MatchPlan,
-    keys: &[String],
-) -> Result<Decisions> {
+pub(super) fn of_rows(batch: &RecordBatch, matched: &MatchPlan, keys: &Keys) -> Result<Decisions> {
     if batch.num_rows() == 0 {
         return Ok(Decisions::default());
     }
@@ -156,8 +149,7 @@ pub(super) fn of_rows(
         .collect::<Result<Vec<_>>>()?;
     let key = matched.matching.record_key.len();
     let (decided, made) = (&columns[2 * key], &columns[2 * key + 1]);
-    let rows = keys.iter().zip(0..).map(|(key, row)| (key.as_str(), row));
-    let rows: HashMap<&str, u32> = rows.collect();
+    let rows: HashMap<&str, u32> = keys.iter().zip(0..).collect();
     let row_of = |columns: &[StringArray], at: usize| {
         let parts = columns.iter().map(|c| c.is_valid(at).then(|| c.value(at)));
         let parts: Vec<&str> = parts.collect::<Option<_>>()?;

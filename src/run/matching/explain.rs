@@ -123,7 +123,10 @@ impl Runner {
         let table = self.knowing(&outline, table, &asked, as_of).await?;
         let step = Step::open(self, &outline, table.as_ref(), as_of).await?;
         let matched = Matched::read(&step, self.resources.threads).await?;
-        let (one, other) = (matched.row(records.0)?, matched.row(records.1)?);
+        let (one, other) = (
+            matched.row(records.0, "first")?,
+            matched.row(records.1, "second")?,
+        );
         if one == other {
             return Err(Error::config(
                 "a record is compared with another, not with itself",
@@ -267,7 +270,7 @@ impl Runner {
         }
         match (found.as_slice(), strange.first()) {
             ([step], _) => Ok(Some(step.matching().table.clone())),
-            ([], Some(name)) => Err(Error::config(format!("no id or record is called `{name}`"))
+            ([], Some(name)) => Err(nobody(asked, name)
                 .help("a record is called by the parts of its key with `:` between: `crm:10442`")),
             ([], None) => Err(
                 Error::config("the two are records of different match steps")
@@ -416,9 +419,10 @@ impl<'a> Step<'a> {
             return Ok(BTreeMap::new());
         };
         let ids = texts(ids)?;
-        let pairs = keys(key, matching)?.into_iter().zip(ids.iter());
+        let keys = keys(key, matching)?;
+        let pairs = keys.iter().zip(ids.iter());
         Ok(pairs
-            .filter_map(|(key, id)| Some((key, id?.to_string())))
+            .filter_map(|(key, id)| Some((key.to_string(), id?.to_string())))
             .collect())
     }
 
@@ -579,19 +583,19 @@ impl Matched {
 
     /// Pairs that people were asked about, by the keys of both: what the evidence says of them, and what people.
     pub(super) fn decided(&self) -> impl Iterator<Item = (&str, &str, f64, Decision)> {
-        let key = |row: u32| self.read.keys[row as usize].as_str();
+        let key = |row: u32| &self.read.keys[row as usize];
         let decided = self.explainer.decided().into_iter();
         decided.map(move |(one, other, weight, decision)| (key(one), key(other), weight, decision))
     }
 
-    /// The row of a record as people type it: the parts of its key with `:` between.
-    fn row(&self, record: &str) -> Result<u32> {
+    /// The row of a record as people type it: the parts of its key with `:` between. `which`: the first or second of two.
+    fn row(&self, record: &str, which: &str) -> Result<u32> {
         let parts = self.reading.key.max(1);
         let key: Vec<&str> = record.splitn(parts, ':').collect();
         let key = key.join("\u{1f}");
-        let place = self.read.keys.iter().position(|known| *known == key);
+        let place = self.read.keys.iter().position(|known| known == key);
         place.map(|row| row as u32).ok_or_else(|| {
-            Error::config(format!("no record is called `{record}`")).help(match parts {
+            Error::config(format!("no record goes by the {which} name")).help(match parts {
                 1 => "write the record's key".to_string(),
                 parts => format!(
                     "write the {parts} parts of the record's key with `:` between: `crm:10442`"
@@ -627,4 +631,14 @@ impl Matched {
 /// A text as SQL writes it.
 fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
+}
+
+/// What was typed may be an address: it is not repeated.
+fn nobody(asked: &[&str], name: &str) -> Error {
+    let which = match asked {
+        [_] => "that",
+        [first, ..] if *first == name => "the first",
+        _ => "the second",
+    };
+    Error::config(format!("no id or record goes by {which} name"))
 }

@@ -3,17 +3,20 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use datafusion::arrow::array::{Array, RecordBatch, StringArray};
+use futures::{StreamExt, TryStreamExt};
 
 use super::super::Runner;
 use super::model_file::rows_of_file;
 use super::read::{Read, model_rows, reading, records};
-use super::tables::{rule_name, speaks_of};
+use super::tables::{rule_name, speaks_of, texts};
 use super::{refused, settings};
 use crate::catalog::Catalog;
 use crate::engine::{self, Joins};
 use crate::error::{Error, Result};
-use crate::identity::{Model, ModelRow, forecast};
+use crate::identity::{Glance, Known, Model, ModelRow, forecast};
 use crate::name::TableName;
+use crate::parallel;
 use crate::plan::{Action, Kind, MatchPlan, Plan, Reason};
 use crate::project::MatchTable;
 use crate::release::Release;
@@ -31,6 +34,8 @@ pub(crate) struct MatchForecast {
     pub(crate) trained: Option<(String, u64)>,
     /// Bytes that the records need while they are compared, nearly.
     pub(crate) bytes: u64,
+    /// Seconds of one core, nearly.
+    pub(crate) seconds: f64,
     /// Why a build would refuse it.
     pub(crate) refused: Option<Error>,
 }
@@ -48,6 +53,29 @@ pub(crate) struct RulePairs {
     pub(crate) largest_share: f64,
     /// Pairs of blocks that are too large to belong to one person, and are left out.
     pub(crate) parked_pairs: u64,
+}
+
+/// Batches that are looked at together: enough that threads are worth beginning.
+const TOGETHER: usize = 24;
+
+fn look_at(glance: &mut Glance, batches: &[RecordBatch], threads: usize) -> Result<()> {
+    let columns = batches.first().map_or(0, RecordBatch::num_columns);
+    let batches = parallel::map(threads, batches, |batch| {
+        let columns = batch.columns().iter().map(texts);
+        columns.collect::<Result<Vec<StringArray>>>()
+    });
+    let batches: Vec<Vec<StringArray>> = batches.into_iter().collect::<Result<_>>()?;
+    glance.push(
+        &batches,
+        columns,
+        |batch| batch.first().map_or(0, Array::len),
+        |batch, column, row| {
+            let column = &batch[column];
+            column.is_valid(row).then(|| column.value(row))
+        },
+        threads,
+    );
+    Ok(())
 }
 
 impl Runner {
@@ -105,12 +133,6 @@ impl Runner {
         let reading = reading(matched);
         let tables = BTreeMap::from([(records_table.clone(), content.provider()?)]);
         let session = catalog.engine().session(&tables, Joins::Hash)?;
-        let frame = session.sql(&reading.sql).await.map_err(engine::failure)?;
-        let batches = vec![engine::collect_whole(frame).await?];
-        let threads = self.resources.threads;
-        let mut read = Read::of(batches, matching, &reading, threads)?;
-        let rows = records(matched, &reading, &mut read)?;
-        let bytes = rows.bytes_to_match();
         let is_retrained = plan
             .tables
             .get(&matching.table)
@@ -123,11 +145,23 @@ impl Runner {
             Some(pinned) => rows_of_file(&pinned.model),
             None => known,
         };
+        let threads = self.resources.threads;
         let settings = settings(matched, &reading, threads, as_of);
+        let nothing = records(matched, &reading, &mut Read::nothing(&reading))?;
         let known = speaks_of(&known, matched)
-            .then(|| Model::from_rows(&known, &rows.shapes(), &settings.rules))
+            .then(|| Model::from_rows(&known, &nothing.shapes(), &settings.rules))
             .flatten();
-        let counted = tokio::task::spawn_blocking(move || forecast(rows, known, &settings)).await;
+        let shared = known.as_ref().and_then(Known::shared);
+        let mut glance = Glance::new(&nothing, &reading.places, shared, content.rows);
+        let frame = session.sql(&reading.compared_sql()).await;
+        let (_, rows) = engine::stream(frame.map_err(engine::failure)?).await?;
+        let mut rows = std::pin::pin!(rows.try_chunks(TOGETHER));
+        while let Some(batches) = rows.next().await {
+            let batches = batches.map_err(|error| error.1)?;
+            look_at(&mut glance, &batches, threads)?;
+        }
+        let bytes = glance.bytes_to_match();
+        let counted = tokio::task::spawn_blocking(move || forecast(glance, known, &settings)).await;
         let counted =
             counted.map_err(|error| Error::internal("counting broke off").caused_by(error))?;
         let rules = counted.rules.iter().map(|rule| RulePairs {
@@ -146,6 +180,7 @@ impl Runner {
             max_pairs: matching.max_pairs,
             trained: counted.trained,
             bytes,
+            seconds: counted.seconds,
             refused: counted.refusal.map(|refusal| refused(&refusal, matched)),
         }))
     }

@@ -26,9 +26,10 @@ pub(crate) use review::{Review, ReviewPair};
 pub(crate) use train::{LearntLevel, ModelStory, TrainingStory};
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::compute::concat_batches;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 
@@ -44,44 +45,66 @@ use crate::diagnostic::Code;
 use crate::engine::Joins;
 use crate::error::{Error, Result};
 use crate::identity::{
-    Assigned, Event, Feature, Increment, LateShared, Model, Records, Refusal, Resolved, Rule,
-    Settings, assign, resolve, resolve_again,
+    Assigned, Event, Feature, Increment, Known, LateShared, Model, Records, Refusal, Resolved,
+    Rule, Settings, assign, resolve, resolve_again,
 };
 use crate::name::TableName;
-use crate::parallel;
 use crate::plan::{MatchPlan, Reason, TablePlan};
 use crate::project::{MatchTable, Matching, PinnedModel, Spanned};
 
 impl Execution {
-    /// The rows of a table that a match step makes; `None` where the step did not run in this build.
-    pub(in crate::run) fn made(&self, table: &TableName) -> Option<RecordBatch> {
-        self.lock_made().get(table).cloned()
-    }
-
-    /// The rows of the ids, with those of the tables beside them left for their turn.
+    /// The rows of the ids; what the match found is kept for the tables beside them.
     pub(in crate::run) async fn matched(
         &self,
         plan: &TablePlan,
         matched: &MatchPlan,
     ) -> Result<RecordBatch> {
-        if let Some(rows) = self.made(&plan.table) {
-            return Ok(rows);
-        }
+        let known = self.lock_found().get(&plan.table).cloned();
+        let found = match known {
+            Some(found) => found,
+            None => {
+                let found = Arc::new(self.find(plan, matched).await?);
+                let table = plan.table.clone();
+                self.lock_found().insert(table, Arc::clone(&found));
+                found
+            }
+        };
+        found.rows(plan, matched)
+    }
+
+    /// The rows of a table beside the ids, of what the match found in this build.
+    pub(in crate::run) fn matched_beside(
+        &self,
+        plan: &TablePlan,
+        matched: &MatchPlan,
+    ) -> Result<RecordBatch> {
+        let found = self.lock_found().get(&matched.matching.table).cloned();
+        let found = found.ok_or_else(|| {
+            Error::internal(format!("`{}` was not made with the ids", plan.table))
+        })?;
+        found.rows(plan, matched)
+    }
+
+    async fn find(&self, plan: &TablePlan, matched: &MatchPlan) -> Result<Found> {
         let matching = &matched.matching;
         let reading = reading(matched);
+        self.issued(matching).await?;
         let mut read = self.read_records(matching, &reading).await?;
-        let registry = self.registry(matching).await?;
-        let is_retrained = plan.reasons.contains(&Reason::Retrain);
-        let known = match &matching.model {
-            Some(pinned) => rows_of_file(&pinned.model),
-            None if is_retrained => Vec::new(),
-            None => self.known_model(matching).await?,
-        };
         let threads = self.runner.resources.threads;
         let settings = settings(matched, &reading, threads, self.request.as_of);
         let decisions = self.decisions(matched, &read.keys).await?;
-        let since = self.since(plan, matched, &reading, &read, &registry, &decisions);
-        let since = since.await?;
+        // before the match only where it is gone on from: it is as large as the records
+        let registry = match self.stands(plan, matching) {
+            true => Some(self.registry(matching).await?),
+            false => None,
+        };
+        let since = match &registry {
+            Some(registry) => {
+                let since = self.since(matched, &reading, &read, registry, &decisions);
+                since.await?
+            }
+            None => None,
+        };
         let changes = since.as_ref().map(|since| since.changes);
         let before = since.map(|since| {
             let appended = read.append(&since.gone, &reading);
@@ -90,9 +113,7 @@ impl Execution {
         let before = before.transpose()?;
         let mut records = records(matched, &reading, &mut read)?;
         let memory = self.memory_for(&records, matching)?;
-        let known = speaks_of(&known, matched)
-            .then(|| Model::from_rows(&known, &records.shapes(), &settings.rules))
-            .flatten();
+        let known = self.model_for(plan, matched, &records, &settings).await?;
         if let (Some(pinned), None) = (&matching.model, &known) {
             return Err(not_of_these_records(pinned, matching));
         }
@@ -112,7 +133,16 @@ impl Execution {
             .await
             .map_err(|error| Error::internal("matching broke off").caused_by(error))?
             .map_err(|refusal| refused(&refusal, matched))?;
-        let assigned = assign(&read.keys, &resolved.cluster_of, registry);
+        tracing::debug!("pairs and records are told of");
+        let registry = match registry {
+            Some(registry) => registry,
+            None => self.registry(matching).await?,
+        };
+        tracing::debug!("ids that were issued are known");
+        let keys: Vec<&str> = read.keys.iter().collect();
+        let assigned = assign(&keys, &resolved.cluster_of, registry, threads);
+        drop(keys);
+        tracing::debug!("records have their ids");
         check_churn(matching, &assigned)?;
         let mut note = summary(&assigned, &resolved);
         if let (Some(changes), Some(increment)) = (changes, resolved.increment) {
@@ -120,38 +150,35 @@ impl Execution {
         }
         self.record_note(&plan.table, note);
         drop(memory);
-        let key = &read.key;
-        let events = self.published_beside(matching, MatchTable::Events).await?;
-        let tables: Vec<(&MatchTable, &TableName)> = matching.tables.iter().collect();
-        let made = parallel::map(threads, &tables, |(part, table)| {
-            let columns = match part {
-                MatchTable::Ids => ids(key, &assigned),
-                MatchTable::Edges => edges(key, &resolved)?,
-                MatchTable::Review => review(key, &resolved, &decisions.collisions())?,
-                MatchTable::Redirects => redirects(&assigned),
-                MatchTable::Model => {
-                    let pairs = &resolved.pairs_of_rules;
-                    let mut rows = rows_of(&resolved.model, pairs, matched, &reading);
-                    rows.extend(LateShared::rows(&resolved.late_shared));
-                    model(&rows)
-                }
-                MatchTable::Events => {
-                    let now = self.request.as_of.timestamp_micros();
-                    new_events(&assigned, now)
-                }
-            };
-            let schema = &self.plan_of(table)?.schema;
-            let mut rows = batch(schema, columns)?;
-            if let (MatchTable::Events, Some(before)) = (part, &events) {
-                // what happened stays told
-                rows = concat_batches(schema, [before, &rows]).map_err(arrow)?;
-            }
-            Ok(((*table).clone(), rows))
-        });
-        let made: BTreeMap<TableName, RecordBatch> = made.into_iter().collect::<Result<_>>()?;
-        let rows = made.get(&plan.table).cloned();
-        self.lock_made().extend(made);
-        rows.ok_or_else(|| Error::internal(format!("`{}` was not made", plan.table)))
+        Ok(Found {
+            key: read.key,
+            assigned,
+            resolved,
+            collisions: decisions.collisions(),
+            reading,
+            events: self.published_beside(matching, MatchTable::Events).await?,
+            now: self.request.as_of.timestamp_micros(),
+        })
+    }
+
+    /// The model that an earlier build left, or that the project pins; `None` where another must be trained.
+    async fn model_for(
+        &self,
+        plan: &TablePlan,
+        matched: &MatchPlan,
+        records: &Records,
+        settings: &Settings,
+    ) -> Result<Option<Known>> {
+        let matching = &matched.matching;
+        let is_retrained = plan.reasons.contains(&Reason::Retrain);
+        let rows = match &matching.model {
+            Some(pinned) => rows_of_file(&pinned.model),
+            None if is_retrained => Vec::new(),
+            None => self.known_model(matching).await?,
+        };
+        let known = speaks_of(&rows, matched)
+            .then(|| Model::from_rows(&rows, &records.shapes(), &settings.rules));
+        Ok(known.flatten())
     }
 
     /// What records need while they are matched, taken from the memory that all of a build shares.
@@ -181,6 +208,54 @@ impl Execution {
     pub(super) fn plan_of(&self, table: &TableName) -> Result<&TablePlan> {
         let plan = self.plan.tables.get(table);
         plan.ok_or_else(|| Error::internal(format!("`{table}` has no plan")))
+    }
+}
+
+/// What a match found. Each of its tables is made of it when it is written: all of them at once would take more memory than the
+/// match.
+pub(in crate::run) struct Found {
+    /// The columns of the records' key.
+    key: Vec<ArrayRef>,
+    assigned: Assigned,
+    resolved: Resolved,
+    /// Where the decisions are written that cannot all hold, by the pairs that they are of.
+    collisions: BTreeMap<(u32, u32), Vec<String>>,
+    reading: Reading,
+    /// What happened before, as it is published.
+    events: Option<RecordBatch>,
+    /// Of the build, in microseconds.
+    now: i64,
+}
+
+impl Found {
+    fn rows(&self, plan: &TablePlan, matched: &MatchPlan) -> Result<RecordBatch> {
+        let mut tables = matched.matching.tables.iter();
+        let part = tables.find(|(_, table)| **table == plan.table);
+        let (part, table) =
+            part.ok_or_else(|| Error::internal(format!("`{}` is of no match", plan.table)))?;
+        tracing::debug!("rows of `{table}` are made");
+        let columns = match part {
+            MatchTable::Ids => ids(&self.key, &self.assigned),
+            MatchTable::Edges => edges(&self.key, &self.resolved)?,
+            MatchTable::Review => review(&self.key, &self.resolved, &self.collisions)?,
+            MatchTable::Redirects => redirects(&self.assigned),
+            MatchTable::Model => {
+                let pairs = &self.resolved.pairs_of_rules;
+                let mut rows = rows_of(&self.resolved.model, pairs, matched, &self.reading);
+                rows.extend(LateShared::rows(&self.resolved.late_shared));
+                model(&rows)
+            }
+            MatchTable::Events => new_events(&self.assigned, self.now),
+        };
+        let schema = &plan.schema;
+        let rows = batch(schema, columns)?;
+        match (part, &self.events) {
+            // what happened stays told
+            (MatchTable::Events, Some(before)) => {
+                concat_batches(schema, [before, &rows]).map_err(arrow)
+            }
+            _ => Ok(rows),
+        }
     }
 }
 

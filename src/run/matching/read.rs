@@ -1,10 +1,11 @@
 //! What a match step reads: the records, and what the builds before it left behind.
 
 use std::collections::BTreeMap;
+use std::ops::{Index, Range};
 use std::sync::{Mutex, PoisonError};
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, Float64Array, RecordBatch, StringArray, UInt32Array,
+    Array, ArrayRef, AsArray, Float64Array, RecordBatch, StringArray, StringBuilder, UInt32Array,
 };
 use datafusion::arrow::compute::{cast, concat_batches, take};
 use datafusion::arrow::datatypes::{Float64Type, Int64Type};
@@ -26,11 +27,13 @@ use crate::parallel;
 use crate::plan::MatchPlan;
 use crate::project::{self, Compare, CompareBy, DuplicateFree, MatchTable, Matching, Meaning};
 
-/// Columns of a query over the records: the key as it is, then as text, then what is compared as its meaning says, then
-/// what `compare` asks for besides, then what rules name.
+/// Columns of a query over the records: the key as it is, then as text, then what is compared as its meaning says, what
+/// `compare` asks for besides, and what rules name.
 pub(super) struct Reading {
     pub(super) sql: String,
     pub(super) key: usize,
+    /// Of each column of `fields`, `asked` and `own` its place behind the keys: what several name is read once.
+    pub(super) places: Vec<usize>,
     pub(super) fields: Vec<Field>,
     /// Columns of each comparison that `compare` asks for.
     asked: Vec<usize>,
@@ -49,12 +52,57 @@ pub(super) struct Read {
     /// The columns of the key as they are.
     pub(super) key: Vec<ArrayRef>,
     /// Each record's key as one text.
-    pub(super) keys: Vec<String>,
+    pub(super) keys: Keys,
     /// What is compared.
     pub(super) columns: Vec<Dictionary>,
 }
 
+/// Keys of records, each as one text, end to end; none is missing.
+#[derive(Clone, Debug)]
+pub(super) struct Keys(StringArray);
+
+impl Keys {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
+        (0..self.len()).map(|row| self.0.value(row))
+    }
+}
+
+impl Index<usize> for Keys {
+    type Output = str;
+
+    fn index(&self, row: usize) -> &str {
+        self.0.value(row)
+    }
+}
+
+impl Reading {
+    /// The query without the keys.
+    pub(super) fn compared_sql(&self) -> String {
+        let columns = (0..self.compared()).map(|at| format!("\"_{}\"", 2 * self.key + at));
+        let columns: Vec<String> = columns.collect();
+        format!("select {} from ({})", columns.join(", "), self.sql)
+    }
+
+    /// Columns behind the keys.
+    pub(super) fn compared(&self) -> usize {
+        self.places.iter().max().map_or(0, |last| last + 1)
+    }
+}
+
 impl Read {
+    /// No records, of the columns that a reading has.
+    pub(super) fn nothing(reading: &Reading) -> Self {
+        Self {
+            key: Vec::new(),
+            keys: Keys(StringArray::new_null(0)),
+            columns: vec![Dictionary::default(); reading.compared()],
+        }
+    }
+
     /// What a reading gave, in any order; at least one batch, which may be empty.
     pub(super) fn of(
         batches: Vec<RecordBatch>,
@@ -77,6 +125,15 @@ impl Read {
         }
         Ok(())
     }
+}
+
+/// A table of ids, as it is published.
+pub(super) struct Issued {
+    content: Content,
+    /// The column of the id.
+    id: String,
+    /// Whether a match wrote it, and no SQL.
+    is_own: bool,
 }
 
 /// Records while they come: their texts become numbers some batches at a time, and are never there as a whole.
@@ -137,13 +194,22 @@ impl Coming {
             return Err(Error::internal("records came without a batch"));
         };
         let all = concat_batches(&first.schema(), &self.keys).map_err(arrow)?;
-        self.keys.clear();
+        let mut rows = 0..0;
+        let batches = self.keys.drain(..).map(|batch| {
+            rows = rows.end..rows.end + batch.num_rows();
+            rows.clone()
+        });
+        let batches: Vec<Range<usize>> = batches.filter(|rows| !rows.is_empty()).collect();
         let mut key_columns = all.columns().to_vec();
-        let order = order_of_keys(&key_columns[..key]).map_err(arrow)?;
+        drop(all);
+        let order = order_of_keys(&key_columns[..key], batches).map_err(arrow)?;
         if let Some(order) = &order {
             let order = UInt32Array::from(order.clone());
-            let sorted = key_columns.iter().map(|column| take(column, &order, None));
+            let sorted = parallel::map(self.threads, &key_columns, |column| {
+                take(column, &order, None)
+            });
             key_columns = sorted
+                .into_iter()
                 .collect::<std::result::Result<_, _>>()
                 .map_err(arrow)?;
         }
@@ -162,16 +228,29 @@ impl Coming {
     }
 }
 
-/// The order of rows by the columns of their key; `None` where they stand in it.
-fn order_of_keys(key: &[ArrayRef]) -> std::result::Result<Option<Vec<u32>>, ArrowError> {
+/// The order of rows by the columns of their key; `None` where they stand in it. `batches`: rows that came together, which mostly
+/// are in order, and only the batches are not: each was read by one of several threads.
+fn order_of_keys(
+    key: &[ArrayRef],
+    mut batches: Vec<Range<usize>>,
+) -> std::result::Result<Option<Vec<u32>>, ArrowError> {
     let fields = key.iter();
     let fields = fields.map(|column| SortField::new(column.data_type().clone()));
     let converter = RowConverter::new(fields.collect())?;
     let rows = converter.convert_columns(key)?;
-    let whole = |row: u32| rows.row(row as usize);
-    let count = rows.num_rows() as u32;
-    if (1..count).all(|row| whole(row - 1) <= whole(row)) {
-        return Ok(None);
+    let whole = |row: usize| rows.row(row);
+    batches.sort_by(|one, other| {
+        let first = whole(one.start).cmp(&whole(other.start));
+        first.then(one.start.cmp(&other.start))
+    });
+    let in_batches = || batches.iter().flat_map(Range::clone);
+    let next = in_batches().skip(1);
+    if in_batches()
+        .zip(next)
+        .all(|(row, next)| whole(row) <= whole(next))
+    {
+        let is_as_it_came = batches.is_sorted_by_key(|rows| rows.start);
+        return Ok((!is_as_it_came).then(|| in_batches().map(|row| row as u32).collect()));
     }
     // the first bytes of a key tell it from nearly all others without a look at memory elsewhere
     let order = rows.iter().zip(0..).map(|(key, row)| {
@@ -184,7 +263,7 @@ fn order_of_keys(key: &[ArrayRef]) -> std::result::Result<Option<Vec<u32>>, Arro
     let mut order: Vec<(u128, u32)> = order.collect();
     order.sort_unstable_by(|one, other| {
         let first = one.0.cmp(&other.0);
-        first.then_with(|| whole(one.1).cmp(&whole(other.1)))
+        first.then_with(|| whole(one.1 as usize).cmp(&whole(other.1 as usize)))
     });
     Ok(Some(order.into_iter().map(|(_, row)| row).collect()))
 }
@@ -212,40 +291,49 @@ impl Execution {
 
     /// The ids that were issued before: by this step, or by SQL whose table it takes over, if that knows each record once by the
     /// same columns.
-    pub(super) async fn registry(&self, matching: &Matching) -> Result<Registry> {
-        let Some(ids) = self.published(&matching.table).await? else {
-            return Ok(Registry::default());
+    ///
+    /// # Errors
+    /// `Config` K0813 where they were issued to records of another key.
+    pub(super) async fn issued(&self, matching: &Matching) -> Result<Option<Issued>> {
+        let Some(content) = self.published(&matching.table).await? else {
+            return Ok(None);
         };
-        let schema = &ids.file_set.schema;
-        let names: Vec<&str> = schema
-            .fields()
-            .iter()
-            .map(|field| field.name().as_str())
-            .collect();
-        let key: Vec<&str> = matching
-            .record_key
-            .iter()
-            .map(|k| k.value.as_str())
-            .collect();
+        let names = content.file_set.schema.fields().iter();
+        let names: Vec<&str> = names.map(|field| field.name().as_str()).collect();
+        let key = matching.record_key.iter();
+        let key: Vec<&str> = key.map(|k| k.value.as_str()).collect();
         let has = |name: &&str| names.contains(name);
         let entity_id = matching.entity_id.value.as_str();
-        let id = match names.split_last() {
-            Some((id, before)) if before == key => *id,
-            _ if key.iter().all(has) && has(&entity_id) => entity_id,
+        let (id, is_own) = match names.split_last() {
+            Some((id, before)) if before == key => (id.to_string(), true),
+            _ if key.iter().all(has) && has(&entity_id) => (entity_id.to_string(), false),
             _ => return Err(other_key(matching)),
         };
-        let columns = key.iter().chain([&id]);
+        Ok(Some(Issued {
+            content,
+            id,
+            is_own,
+        }))
+    }
+
+    /// The ids that were [`issued`](Self::issued), each by its record.
+    pub(super) async fn registry(&self, matching: &Matching) -> Result<Registry> {
+        let Some(issued) = self.issued(matching).await? else {
+            return Ok(Registry::default());
+        };
+        let key = matching.record_key.iter().map(|k| &k.value);
+        let columns = key.chain([&issued.id]);
         let columns: Vec<String> = columns
             .map(|name| format!("cast(\"{name}\" as varchar)"))
             .collect();
-        let places: Vec<String> = (1..=key.len()).map(|place| place.to_string()).collect();
-        let sql = format!(
-            "select {} from {} order by {}",
-            columns.join(", "),
-            matching.table,
-            places.join(", ")
-        );
-        let rows = self.query_of(&ids, &sql).await?;
+        let mut sql = format!("select {} from {}", columns.join(", "), matching.table);
+        if !issued.is_own {
+            // so that two rows of one record stand side by side
+            let places = 1..columns.len();
+            let places: Vec<String> = places.map(|place| place.to_string()).collect();
+            sql.push_str(&format!(" order by {}", places.join(", ")));
+        }
+        let rows = self.query_of(&issued.content, &sql).await?;
         let (ids, key) = match rows.columns().split_last() {
             Some((ids, key)) => {
                 let key = keys(key, matching).map_err(|_| other_key(matching))?;
@@ -263,9 +351,9 @@ impl Execution {
                 pairs.filter_map(|(old, new)| Some((old?.to_string(), new.map(str::to_string))));
             redirects = pairs.collect();
         }
-        let known = key.into_iter().zip(ids.iter());
-        let known = known.filter_map(|(key, id)| Some((key, id?)));
-        Ok(Registry::new(known, redirects))
+        let threads = self.runner.resources.threads;
+        let known = Registry::of_columns(key.iter(), ids.iter(), redirects, threads);
+        Ok(known)
     }
 
     pub(super) async fn known_model(&self, matching: &Matching) -> Result<Vec<ModelRow>> {
@@ -361,11 +449,21 @@ pub(super) fn reading(matched: &MatchPlan) -> Reading {
     own.extend(once);
     let asked: Vec<Vec<String>> = matched.asked.iter().map(columns_sql).collect();
     let fields = matched.fields.iter();
+    let compared = fields.map(|(_, name)| text(name));
+    let compared = compared.chain(asked.iter().flatten().cloned());
+    let compared = compared.chain(own.iter().map(|own| text_sql(&own.name)));
+    let mut distinct: Vec<String> = Vec::new();
+    let places = compared.map(|column| {
+        let known = distinct.iter().position(|of| *of == column);
+        known.unwrap_or_else(|| {
+            distinct.push(column);
+            distinct.len() - 1
+        })
+    });
+    let places = places.collect();
     let columns = key.iter().map(|name| quoted(name));
     let columns = columns.chain(key.iter().map(|name| text(name)));
-    let columns = columns.chain(fields.map(|(_, name)| text(name)));
-    let columns = columns.chain(asked.iter().flatten().cloned());
-    let columns = columns.chain(own.iter().map(|own| text_sql(&own.name)));
+    let columns = columns.chain(distinct);
     // each by its place: two columns of one query cannot have one name
     let columns = columns
         .enumerate()
@@ -377,6 +475,7 @@ pub(super) fn reading(matched: &MatchPlan) -> Reading {
             matching.records.value
         ),
         key: key.len(),
+        places,
         fields: matched
             .fields
             .iter()
@@ -515,40 +614,51 @@ pub(super) fn field(meaning: Meaning) -> Option<Field> {
 }
 
 /// Each row's key as one text; no two rows share one.
-pub(super) fn keys(columns: &[ArrayRef], matching: &Matching) -> Result<Vec<String>> {
+pub(super) fn keys(columns: &[ArrayRef], matching: &Matching) -> Result<Keys> {
     let keys = keys_of(columns, matching)?;
     no_key_twice(&keys, matching)?;
     Ok(keys)
 }
 
 /// Two records of one key stand side by side.
-fn no_key_twice(keys: &[String], matching: &Matching) -> Result<()> {
-    match keys.windows(2).any(|two| two[0] == two[1]) {
+fn no_key_twice(keys: &Keys, matching: &Matching) -> Result<()> {
+    match keys
+        .iter()
+        .zip(keys.iter().skip(1))
+        .any(|(one, next)| one == next)
+    {
         true => Err(no_key(matching, "two records share their")),
         false => Ok(()),
     }
 }
 
 /// Each row's key as one text; a part cannot hold the sign between two.
-pub(super) fn keys_of(columns: &[ArrayRef], matching: &Matching) -> Result<Vec<String>> {
+pub(super) fn keys_of(columns: &[ArrayRef], matching: &Matching) -> Result<Keys> {
     let columns = columns.iter().map(texts).collect::<Result<Vec<_>>>()?;
+    if columns.iter().any(|column| column.null_count() > 0) {
+        return Err(no_key(matching, "some record has no value in"));
+    }
     let Some((first, rest)) = columns.split_first() else {
-        return Ok(Vec::new());
+        return Ok(Keys(StringArray::new_null(0)));
     };
-    let key = |row: usize| {
-        let value = |column: &StringArray| column.is_valid(row).then(|| column.value(row).len());
-        let lengths: Option<Vec<usize>> = rest.iter().map(value).collect();
-        let length: usize = lengths?.iter().map(|length| length + 1).sum();
-        let mut key = String::with_capacity(value(first)? + length);
+    if rest.is_empty() {
+        return Ok(Keys(first.clone()));
+    }
+    let bytes = columns
+        .iter()
+        .map(|column| column.value_data().len() + column.len());
+    let mut keys = StringBuilder::with_capacity(first.len(), bytes.sum());
+    let mut key = String::new();
+    for row in 0..first.len() {
+        key.clear();
         key.push_str(first.value(row));
         for column in rest {
             key.push('\u{1f}');
             key.push_str(column.value(row));
         }
-        Some(key)
-    };
-    let keys: Option<Vec<String>> = (0..first.len()).map(key).collect();
-    keys.ok_or_else(|| no_key(matching, "some record has no value in"))
+        keys.append_value(&key);
+    }
+    Ok(Keys(keys.finish()))
 }
 
 fn no_key(matching: &Matching, what: &str) -> Error {
@@ -578,7 +688,10 @@ fn other_key(matching: &Matching) -> Error {
 }
 
 pub(super) fn records(matched: &MatchPlan, reading: &Reading, read: &mut Read) -> Result<Records> {
-    let mut encoded = std::mem::take(&mut read.columns);
+    let columns = std::mem::take(&mut read.columns);
+    let encoded = reading.places.iter().map(|place| columns[*place].clone());
+    let mut encoded: Vec<Dictionary> = encoded.collect();
+    drop(columns);
     let mut besides = encoded.split_off(reading.fields.len());
     let own = besides.split_off(reading.asked.iter().sum());
     let own = reading.own.iter().zip(own).map(|(own, column)| OwnColumn {

@@ -63,10 +63,9 @@ struct Compared {
 }
 
 impl Execution {
-    /// What the build before found; `None` where there is nothing to go on from.
+    /// What the build before found, where its tables [`stand`](Self::stands); `None` where there is nothing to go on from.
     pub(super) async fn since(
         &self,
-        plan: &TablePlan,
         matched: &MatchPlan,
         reading: &Reading,
         read: &Read,
@@ -75,9 +74,6 @@ impl Execution {
     ) -> Result<Option<Since>> {
         let matching = &matched.matching;
         let records = &matching.records.value;
-        if !self.stands(plan, matching) {
-            return Ok(None);
-        }
         let model = self.known_model(matching).await?;
         let (Some(before), now) = (self.published(records).await?, self.content(records).await?)
         else {
@@ -119,7 +115,7 @@ impl Execution {
     }
 
     /// Whether the tables of the step are as this build would make them of the records and decisions of the release.
-    fn stands(&self, plan: &TablePlan, matching: &Matching) -> bool {
+    pub(super) fn stands(&self, plan: &TablePlan, matching: &Matching) -> bool {
         let is_asked_for =
             |reason: &Reason| matches!(reason, Reason::FullRefresh | Reason::Retrain);
         let Some(release) = self.observation.release.as_ref() else {
@@ -195,14 +191,14 @@ fn compare(
     if registry.records() != rows_before || keys.iter().any(|key| registry.id_of(key).is_none()) {
         return Ok(None);
     }
-    let places: HashMap<&str, usize> = keys.iter().map(String::as_str).zip(0..).collect();
+    let places: HashMap<&str, usize> = keys.iter().zip(0..).collect();
     let old = cells(before, reading)?;
     let mut is_gone = vec![true; keys.len()];
     let mut is_kept = Vec::with_capacity(read.keys.len());
     let mut changes = Changes::default();
     let mut in_both_files = 0;
     for (row, key) in read.keys.iter().enumerate() {
-        let place = places.get(key.as_str());
+        let place = places.get(key);
         let is_as_it_was = match place {
             Some(place) => is_equal(&old, *place, &read.columns, row),
             None => registry.id_of(key).is_some(),
@@ -277,9 +273,9 @@ fn pairs(
         texts(edges.column(2 * key + 1))?,
         texts(edges.column(2 * key + 2))?,
     );
-    let rows: HashMap<&str, u32> = read.keys.iter().map(String::as_str).zip(0..).collect();
-    let kept = |key: &String| {
-        let row = rows.get(key.as_str()).copied();
+    let rows: HashMap<&str, u32> = read.keys.iter().zip(0..).collect();
+    let kept = |key: &str| {
+        let row = rows.get(key).copied();
         row.filter(|row| is_kept[*row as usize])
     };
     let mut agreements: HashMap<&str, Arc<str>> = HashMap::new();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray,
+    Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray, StringBuilder,
     TimestampMicrosecondArray, UInt32Array, new_null_array,
 };
 use datafusion::arrow::compute::{cast, take};
@@ -22,10 +22,20 @@ use crate::plan::{MatchPlan, said_of};
 pub(super) const COLUMN: &str = "column";
 
 pub(super) fn ids(key: &[ArrayRef], assigned: &Assigned) -> Vec<ArrayRef> {
-    let ids = StringArray::from_iter_values(assigned.ids());
+    let ids = texts_of(assigned.ids());
     let mut columns = key.to_vec();
     columns.push(Arc::new(ids));
     columns
+}
+
+/// Texts in just as much memory as they take.
+fn texts_of<'a>(texts: impl Iterator<Item = &'a str> + Clone) -> StringArray {
+    let (rows, bytes) = texts
+        .clone()
+        .fold((0, 0), |(rows, bytes), text| (rows + 1, bytes + text.len()));
+    let mut column = StringBuilder::with_capacity(rows, bytes);
+    texts.for_each(|text| column.append_value(text));
+    column.finish()
 }
 
 /// Keys of both records, weight, what was decided and why.
@@ -87,8 +97,7 @@ fn pairs(
     }
     let weights: Float64Array = wanted.iter().map(|pair| pair.weight).collect();
     let words: StringArray = wanted.iter().map(|pair| Some(word(pair))).collect();
-    let agreement = wanted.iter().map(|pair| Some(&*pair.agreement));
-    let agreement: StringArray = agreement.collect();
+    let agreement = texts_of(wanted.iter().map(|pair| &*pair.agreement));
     columns.push(Arc::new(weights));
     columns.push(Arc::new(words));
     columns.push(Arc::new(agreement));
@@ -114,8 +123,8 @@ fn row_of(event: Event) -> (u32, &'static str, Option<u32>, Option<i64>) {
 pub(super) fn new_events(assigned: &Assigned, now: i64) -> Vec<ArrayRef> {
     let rows = || assigned.events.iter().copied().map(row_of);
     let name = |id: u32| assigned.name(id);
-    let ids = StringArray::from_iter_values(rows().map(|row| name(row.0)));
-    let events = StringArray::from_iter_values(rows().map(|row| row.1));
+    let ids = texts_of(rows().map(|row| name(row.0)));
+    let events = texts_of(rows().map(|row| row.1));
     let others: StringArray = rows().map(|row| row.2.map(name)).collect();
     let counts: Int64Array = rows().map(|row| row.3).collect();
     let times = TimestampMicrosecondArray::from(vec![now; assigned.events.len()]);

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::super::Runner;
 use super::explain::Step;
 use super::model_file::{said, text_of};
-use super::read::{Read, model_rows, reading, records};
+use super::read::{Keys, Read, model_rows, reading, records};
 use super::tables::{rows_of, speaks_of, texts};
 use super::{decisions, refused, settings};
 use crate::error::{Error, Result};
@@ -138,7 +138,8 @@ impl Runner {
         };
         let rows = rows_of(&resolved.model, &resolved.pairs_of_rules, plan, &reading);
         let pairs = changed_pairs(&read.keys, &resolved, &registry);
-        let assigned = assign(&read.keys, &resolved.cluster_of, registry);
+        let keys: Vec<&str> = read.keys.iter().collect();
+        let assigned = assign(&keys, &resolved.cluster_of, registry, threads);
         let count = |is: fn(&Event) -> bool| {
             let events = assigned.events.iter();
             events.filter(|event| is(event)).count() as u64
@@ -233,7 +234,7 @@ struct Pairs {
 
 /// Of records that have an id: their pairs now, under another model, and under both. Counted by ids and clusters, for the
 /// pairs themselves may be many.
-fn changed_pairs(keys: &[String], resolved: &Resolved, registry: &Registry) -> Pairs {
+fn changed_pairs(keys: &Keys, resolved: &Resolved, registry: &Registry) -> Pairs {
     let mut ids: HashMap<u32, u64> = HashMap::new();
     let mut clusters: HashMap<u32, u64> = HashMap::new();
     let mut cells: HashMap<(u32, u32), u64> = HashMap::new();

@@ -57,13 +57,18 @@ impl Execution {
             return Ok(BTreeMap::new());
         }
         let release = self.catalog.release(None).await?;
-        let Some(entry) = release.table(table).filter(|entry| entry.version.is_some()) else {
+        let Some(mut entry) = release.table(table).cloned() else {
             return Ok(BTreeMap::new());
         };
-        if !self.catalog.lake().is_table_whole(table, entry).await? {
+        entry.version = self
+            .catalog
+            .lake()
+            .whole_at(&release, table, &entry)
+            .await?;
+        if entry.version.is_none() {
             return Ok(BTreeMap::new());
         }
-        let content = self.catalog.content(table, entry).await?;
+        let content = self.catalog.content(table, &entry).await?;
         self.rows_by_export(&content).await
     }
 

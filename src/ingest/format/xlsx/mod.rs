@@ -32,7 +32,7 @@ use crate::diagnostic::{Code, nearest};
 use crate::error::{Error, Result};
 use crate::ingest::cell::{Cell, CellKind};
 use crate::ingest::conform::{Breach, Converter, Escaping, Origin, Records};
-use crate::ingest::output::Place;
+use crate::ingest::output::{Place, judge};
 use crate::ingest::rule::{Fault, Rule};
 use crate::ingest::zip::Archive;
 use crate::project::{Encoding, XlsxRead};
@@ -198,8 +198,8 @@ impl Batch {
             });
             format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
         };
-        task.output
-            .write(conformer, &conformed, &self.places, None, raw)
+        let judged = judge(conformer, &conformed, &self.places, None, raw)?;
+        task.output.take(conformer, judged)
     }
 }
 
