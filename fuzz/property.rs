@@ -1,6 +1,9 @@
 //! What holds of any bytes, whoever sent them: records in = accepted + rejected, or the whole is refused with a reason.
 //! Nothing panics, and no error is a bug of ours. Shared by the fuzz targets and by `tests/it/fuzzing.rs`.
 
+#[path = "archive.rs"]
+pub(crate) mod archive;
+
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -151,7 +154,7 @@ pub(crate) fn zip(bytes: &[u8]) {
         read("zip", bytes);
         return;
     }
-    let packed = archive(&[(b"a.csv", bytes)]);
+    let packed = archive::zip(&[("a.csv", bytes)]);
     let outer = read("zip", &packed);
     let account = read("csv", bytes);
     // what is read as another form by its first bytes is so in an archive, too
@@ -199,59 +202,20 @@ pub(crate) fn xlsx(bytes: &[u8]) {
 
 /// A workbook with one sheet and two shared texts.
 fn workbook(sheet: &[u8]) -> Vec<u8> {
-    archive(&[
+    let parts: [(&str, &[u8]); 4] = [
         (
-            b"xl/workbook.xml",
+            "xl/workbook.xml",
             b"<w><sheets><sheet name=\"S\" r:id=\"s\"/></sheets></w>",
         ),
         (
-            b"xl/_rels/workbook.xml.rels",
+            "xl/_rels/workbook.xml.rels",
             b"<r><Relationship Id=\"s\" Type=\"t/worksheet\" Target=\"s.xml\"/>\
               <Relationship Id=\"t\" Type=\"t/sharedStrings\" Target=\"t.xml\"/></r>",
         ),
-        (
-            b"xl/t.xml",
-            b"<sst><si><t>a</t></si><si><t>b</t></si></sst>",
-        ),
-        (b"xl/s.xml", sheet),
-    ])
-}
-
-/// An archive, nothing packed.
-fn archive(parts: &[(&[u8], &[u8])]) -> Vec<u8> {
-    let (mut out, mut list) = (Vec::new(), Vec::new());
-    for (name, bytes) in parts {
-        let mut crc = flate2::Crc::new();
-        crc.update(bytes);
-        let mut head = vec![20, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-        for number in [
-            crc.sum(),
-            bytes.len() as u32,
-            bytes.len() as u32,
-            name.len() as u32,
-        ] {
-            head.extend(number.to_le_bytes());
-        }
-        let offset = (out.len() as u32).to_le_bytes();
-        out.extend([b"PK\x03\x04", &head[..], name, bytes].concat());
-        list.extend([b"PK\x01\x02\x14\0", &head[..], &[0; 10], &offset, name].concat());
-    }
-    let start = (out.len() as u32).to_le_bytes();
-    let size = (list.len() as u32).to_le_bytes();
-    let count = (parts.len() as u16).to_le_bytes();
-    out.extend(
-        [
-            &list[..],
-            b"PK\x05\x06\0\0\0\0",
-            &count,
-            &count,
-            &size,
-            &start,
-            &[0, 0],
-        ]
-        .concat(),
-    );
-    out
+        ("xl/t.xml", b"<sst><si><t>a</t></si><si><t>b</t></si></sst>"),
+        ("xl/s.xml", sheet),
+    ];
+    archive::zip(&parts)
 }
 
 /// The bytes are a pipeline file.

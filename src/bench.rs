@@ -211,6 +211,7 @@ impl Writer {
             .map_err(engine::failure)?;
         let spec = WriteSpec {
             store: engine::lake_url()?,
+            folder: None,
             location: "gold/rows".to_string(),
             schema: first.schema(),
             key: key.iter().map(ToString::to_string).collect(),

@@ -122,6 +122,7 @@ fn render(diff: &ReleaseDiff, project: &Project) -> String {
     text.push_str(&tables(diff));
     text.push_str(&columns(diff));
     text.push_str(&rows(diff));
+    text.push_str(&consents(diff));
     for table in &diff.different {
         text.push_str(&sample(table));
     }
@@ -238,6 +239,23 @@ fn rows(diff: &ReleaseDiff) -> String {
         ]);
     }
     section("rows", &lines)
+}
+
+/// How many people agree, of purposes of which that changed.
+fn consents(diff: &ReleaseDiff) -> String {
+    let mut lines = Columns::new(&[false, false, true]);
+    for purpose in diff.consents.iter().filter(|one| one.before != one.now) {
+        let moved = purpose.now as i64 - purpose.before as i64;
+        lines.row(vec![
+            purpose.name.clone(),
+            format!(
+                "{} agree",
+                format::before_and_after(Some(purpose.before), Some(purpose.now))
+            ),
+            format::change(moved),
+        ]);
+    }
+    section("consents", &lines)
 }
 
 /// `email 30, city 12, 3 more`: in how many of the changed rows.

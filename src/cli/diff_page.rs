@@ -34,6 +34,10 @@ pub(super) fn render(page: &DiffPage, project: &Project) -> String {
     if !page.groups.is_empty() {
         body.push_str(&section("Groups", &bars(&page.groups)));
     }
+    if !page.diff.consents.is_empty() {
+        let title = "People who agree, by purpose";
+        body.push_str(&section(title, &bars(&page.diff.consents)));
+    }
     if !page.figures.is_empty() {
         let figures: String = page.figures.iter().map(figure).collect();
         body.push_str(&section(

@@ -6,6 +6,7 @@
 //! Of an archive no more is fetched than what is asked for. A file that was loaded and that the archive no longer has is an
 //! export without a record: whoever delivered the archive anew said so.
 
+use std::borrow::Cow;
 use std::io::{self, Read, Seek, SeekFrom};
 
 use bytes::Bytes;
@@ -20,7 +21,7 @@ use super::input::{HashedBytes, bounded, is_damage};
 use super::look::Look;
 use super::parts;
 use super::zip::Archive;
-use crate::diagnostic::Code;
+use crate::diagnostic::{Code, printable};
 use crate::error::{Error, Result};
 use crate::project::Source;
 use crate::store::{ObjectInfo, Store};
@@ -31,7 +32,7 @@ const PART: u64 = 4 << 20;
 /// A file of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ArchiveFile {
-    /// Its path in the archive.
+    /// Its path in the archive, as an export is called.
     pub(crate) name: String,
     /// Bytes, unpacked.
     pub(crate) size: u64,
@@ -47,7 +48,7 @@ pub(super) async fn files(raw: &ExportStore, archive: &str, size: u64) -> Result
         let archive = archive.map_err(|error| unreadable(error, &path))?;
         let files = archive.files().into_iter().map(|name| ArchiveFile {
             size: archive.sizes(name).map_or(0, |(unpacked, _)| unpacked),
-            name: name.to_string(),
+            name: called(name).into_owned(),
         });
         Ok(files.collect())
     })
@@ -73,10 +74,14 @@ pub(super) async fn read_file(raw: &ExportStore, request: ReadRequest) -> Result
             true => parts::changed(&location),
             false => unreadable(error, location.as_ref()),
         })?;
-        let Some((size, packed)) = archive.sizes(&wanted) else {
+        let part = part_called(&archive, &wanted);
+        let Some((size, packed)) = part.and_then(|part| archive.sizes(part)) else {
             return task.run_unpacked(io::empty(), nothing());
         };
-        let told = (size, hash_told(&archive, &wanted));
+        let told = (size, hash_told(&archive, part.unwrap_or_default()));
+        if part != Some(&wanted) {
+            return task.attempt(Err(unfit(&wanted, &location)), told, None);
+        }
         match archive.read(&wanted) {
             Ok(None) => task.run_unpacked(io::empty(), nothing()),
             Ok(Some(unpacked)) => task.run_unpacked(bounded(Box::new(unpacked), packed), told),
@@ -160,19 +165,48 @@ pub(super) async fn hash_of_file(raw: &ExportStore, archive: &str, name: &str) -
     let (path, wanted) = (archive.to_string(), name.to_string());
     opened(raw, archive, found.size, move |archive| {
         let archive = archive.map_err(|error| unreadable(error, &path))?;
-        let Some((_, packed)) = archive.sizes(&wanted) else {
+        let part = part_called(&archive, &wanted);
+        let Some((_, packed)) = part.and_then(|part| archive.sizes(part)) else {
             return Ok(nothing().1);
         };
-        let whole = match archive.read(&wanted) {
+        let wanted = part.unwrap_or_default();
+        if wanted.contains(char::is_control) {
+            return Ok(hash_told(&archive, wanted));
+        }
+        let whole = match archive.read(wanted) {
             Ok(None) => return Ok(nothing().1),
             Ok(Some(unpacked)) => HashedBytes::new(bounded(Box::new(unpacked), packed)).finish(),
             Err(error) if is_damage(&error) => Ok(None),
             Err(error) => Err(error),
         };
         let whole = whole.map_err(|error| unreadable(error, &path))?;
-        Ok(whole.map_or_else(|| hash_told(&archive, &wanted), |(_, hash)| hash))
+        Ok(whole.map_or_else(|| hash_told(&archive, wanted), |(_, hash)| hash))
     })
     .await
+}
+
+/// What a file of an archive is called as an export. One whose name would not stay on its line is called by what stands for the
+/// signs, and cannot be read: no ledger and no message could name it otherwise.
+fn called(name: &str) -> Cow<'_, str> {
+    match name.contains(char::is_control) {
+        true => printable(name),
+        false => Cow::Borrowed(name),
+    }
+}
+
+/// The part of an archive that is called so as an export.
+fn part_called<'a>(archive: &'a Archive, wanted: &str) -> Option<&'a str> {
+    archive
+        .files()
+        .into_iter()
+        .find(|name| called(name) == wanted)
+}
+
+fn unfit(name: &str, archive: &object_store::path::Path) -> Error {
+    Error::input("the name of a file of an archive holds control characters")
+        .code(Code(425))
+        .at(format!("{archive}!{name}"))
+        .help("let its sender choose a plain name")
 }
 
 /// Whether a file of an archive is an export of a source.

@@ -27,7 +27,7 @@ use super::scratch::ScratchFile;
 use crate::diagnostic::{Code, Place};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::RunId;
-use crate::project::{Captures, Contract, OnDrift, Read as Declared, Source};
+use crate::project::{Captures, Contract, Encoding, OnDrift, Read as Declared, Source};
 
 /// An export to be decoded.
 #[derive(Clone, Debug)]
@@ -49,6 +49,8 @@ pub(crate) struct ExportReport {
     pub(crate) path: String,
     /// It is a sheet of a workbook.
     pub(crate) is_sheet: bool,
+    /// As its source declares it, where it is a text.
+    pub(crate) encoding: Option<Encoding>,
     /// Bytes as they lie in storage.
     pub(crate) size: u64,
     /// blake3 of those bytes, in hexadecimal.
@@ -99,7 +101,7 @@ impl ExportReport {
             "{}:{}: {}, as in {count} of {} records",
             self.path, first.line, first.reason, self.records
         );
-        if let Some(remedy) = rule.remedy(count, self.records, self.is_sheet) {
+        if let Some(remedy) = rule.remedy(count, self.records, self.is_sheet, self.encoding) {
             text.push_str(&format!("; say {remedy}"));
         }
         Some(text)
@@ -119,6 +121,25 @@ pub(crate) struct DecodedExport {
     pub(crate) rejects: Arc<ScratchFile>,
     /// The key columns of the rejects whose key can be read.
     pub(crate) rejected_keys: Arc<ScratchFile>,
+}
+
+/// What is kept of an export once its rows are in the table, or are not wanted there.
+#[derive(Debug)]
+pub(crate) struct ReadExport {
+    pub(crate) report: ExportReport,
+    /// Rows of [`super::rejects_schema`].
+    pub(crate) rejects: Arc<ScratchFile>,
+}
+
+impl ReadExport {
+    /// Lets go of the accepted rows: before a release waits for the disk, nothing shall be left to write that nobody reads.
+    pub(crate) fn of(export: Arc<DecodedExport>) -> Arc<Self> {
+        let (report, rejects) = match Arc::try_unwrap(export) {
+            Ok(export) => (export.report, export.rejects),
+            Err(export) => (export.report.clone(), Arc::clone(&export.rejects)),
+        };
+        Arc::new(Self { report, rejects })
+    }
 }
 
 /// What a decoder may use.
@@ -190,7 +211,7 @@ pub(crate) fn is_unreadable(error: &Error) -> bool {
     error.kind() == ErrorKind::Input
         && matches!(
             code,
-            Some(191 | 354 | 356 | 402 | 403 | 405..=407 | 420..=424)
+            Some(191 | 354 | 356 | 402 | 403 | 405..=407 | 420..=425)
         )
 }
 
@@ -425,6 +446,7 @@ impl Task {
             fatal: written.fatal,
             path: self.request.export.path.clone(),
             is_sheet: matches!(self.request.source.read, Declared::Xlsx(_)),
+            encoding: self.request.source.read.encoding(),
             size,
             hash,
             modified_at: self.modified_at,
@@ -548,6 +570,7 @@ pub(crate) fn check_rejects(source: &Source, reports: &[&ExportReport], run: &Ru
                 report.rejects_by_rule.get(&rule).copied().unwrap_or(0),
                 report.records,
                 report.is_sheet,
+                report.encoding,
             ),
         ),
         None => (String::new(), String::new(), None),

@@ -40,8 +40,8 @@ pub(crate) use archive_file::ArchiveFile;
 pub(crate) use conform::{SOURCE_FILE, SOURCE_ROW, table_schema};
 pub(crate) use drift::{Drift, drift_of, must_fail};
 pub(crate) use export::{
-    Attempt, DecodedExport, Export, ExportReport, Limits, ReadRequest, UnreadableExport,
-    check_rejects, decode_export,
+    Attempt, DecodedExport, Export, ExportReport, Limits, ReadExport, ReadRequest,
+    UnreadableExport, check_rejects, decode_export,
 };
 pub(crate) use export_store::ExportStore;
 pub(crate) use format::{sheet_header, sheet_names, sheet_rows, text_of_avro};

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::project::Encoding;
+
 /// The one rule that a rejected record broke first. The names are stable: they are stored with the rejects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Rule {
@@ -25,6 +27,8 @@ pub(crate) enum Rule {
     SiblingRejected,
     /// A cell of a sheet that holds an error, such as `#N/A`.
     CellError,
+    /// A cell of a sheet that holds a formula and no result of it.
+    NoResult,
     /// A JSON value of another kind: an object where a number belongs.
     WrongType,
     /// Neither true nor false in any of the accepted spellings.
@@ -71,6 +75,7 @@ impl Rule {
             Self::NotAList => "not_a_list",
             Self::SiblingRejected => "sibling_rejected",
             Self::CellError => "cell_error",
+            Self::NoResult => "no_result",
             Self::WrongType => "wrong_type",
             Self::NotABoolean => "not_a_boolean",
             Self::NotAnInteger => "not_an_integer",
@@ -106,13 +111,21 @@ impl Rule {
     }
 
     /// What the project can say where an export, of whose records so many broke the rule, is most likely right and read
-    /// wrongly; `None` where the records are at fault. `is_sheet`: it is one of a workbook, which knows no delimiter.
-    pub(crate) fn remedy(self, broke: u64, records: u64, is_sheet: bool) -> Option<&'static str> {
+    /// wrongly; `None` where the records are at fault. `is_sheet`: it is one of a workbook, which knows no delimiter;
+    /// `encoding`: that of a text, as declared.
+    pub(crate) fn remedy(
+        self,
+        broke: u64,
+        records: u64,
+        is_sheet: bool,
+        encoding: Option<Encoding>,
+    ) -> Option<&'static str> {
         // of a date in a form of its own there are many; of a mistake by hand, few
         if self != Self::Encoding && broke * 10 < records {
             return None;
         }
         Some(match self {
+            Self::Encoding if encoding != Some(Encoding::Utf8) => return None,
             Self::Encoding => "`encoding: windows-1252`, if that is what the sender writes",
             Self::TooFewFields | Self::TooManyFields if is_sheet => {
                 "`header_rows: 2` or `skip_lines: 1`, if more rows come before the records"
@@ -141,6 +154,7 @@ impl Rule {
             Self::NotAList => "has no list of objects where `explode` says",
             Self::SiblingRejected => "has another item that is rejected",
             Self::CellError => "holds an error of the spreadsheet",
+            Self::NoResult => "holds a formula whose result was not saved",
             Self::WrongType => "is another kind of JSON value",
             Self::NotABoolean => "is neither true nor false",
             Self::NotAnInteger => "is not a whole number",
@@ -187,5 +201,18 @@ impl Fault {
             path: String::new(),
             is_fatal: false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_encoding_is_advised_only_for_what_is_read_as_utf_8() {
+        let advice = |encoding| Rule::Encoding.remedy(1, 1_000, false, encoding);
+        assert!(advice(Some(Encoding::Utf8)).is_some_and(|it| it.contains("windows-1252")));
+        assert_eq!(advice(Some(Encoding::Utf16)), None);
+        assert_eq!(advice(None), None, "Avro");
     }
 }

@@ -1,7 +1,8 @@
 //! Batches that wait on the builder's own disk: written once, read as a table, removed when nobody holds them.
 //!
 //! Arrow's file format under LZ4: a build of a large file needs about as much disk as the file, and a few nanoseconds a row for it. What need
-//! not be written is not: a text that all rows share, and the upper half of decimals that 64 bits hold.
+//! not be written is not: a text that all rows share, the upper half of decimals that 64 bits hold, and the first batches, as many as
+//! memory is set aside for: those of an ordinary night are all.
 
 use std::fmt;
 use std::fs::File;
@@ -9,6 +10,7 @@ use std::io::BufWriter;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Decimal128Type, Field, Int64Type, Schema, SchemaRef};
@@ -25,7 +27,9 @@ pub(crate) struct ScratchFile {
     shape: Shape,
     rows: u64,
     batches: usize,
-    /// `None` where nothing was written.
+    /// The first batches, as they are kept.
+    in_memory: InMemory,
+    /// Has the batches behind them; `None` where there are none.
     path: Option<PathBuf>,
     /// Its batches, where the rows stand in the order of their keys.
     ordered: Option<Ordered>,
@@ -78,11 +82,14 @@ impl ScratchFile {
         &self,
         range: Range<usize>,
     ) -> Result<impl Iterator<Item = Result<RecordBatch>> + Send + use<>> {
+        let first = self.in_memory.batches.len();
+        let kept = range.start.min(first)..range.end.min(first);
+        let written = range.start.max(first) - first..range.end.max(first) - first;
         let reader = match &self.path {
-            Some(path) if !range.is_empty() => {
+            Some(path) if !written.is_empty() => {
                 let file = File::open(path).map_err(|error| unavailable(path, error))?;
                 let reader = FileReader::try_new(file, None).and_then(|mut reader| {
-                    reader.set_index(range.start)?;
+                    reader.set_index(written.start)?;
                     Ok(reader)
                 });
                 Some(reader.map_err(|error| unavailable(path, error))?)
@@ -91,22 +98,24 @@ impl ScratchFile {
         };
         let path = self.path.clone().unwrap_or_default();
         let mut shape = self.shape.clone();
-        Ok(reader
-            .into_iter()
-            .flatten()
-            .take(range.len())
-            .map(move |batch| {
-                let rows = batch.and_then(|kept| shape.unpack(&kept));
-                rows.map_err(|error| unavailable(&path, error))
-            }))
+        let kept = self.in_memory.batches[kept].to_vec();
+        let written = reader.into_iter().flatten().take(written.len());
+        Ok(kept.into_iter().map(Ok).chain(written).map(move |batch| {
+            let rows = batch.and_then(|kept| shape.unpack(&kept));
+            rows.map_err(|error| unavailable(&path, error))
+        }))
     }
 }
 
 impl Drop for ScratchFile {
     fn drop(&mut self) {
-        if let Some(path) = &self.path {
-            // the folder goes with the run anyway; a file that stays until then does no harm
-            let _ = std::fs::remove_file(path);
+        let Some(path) = self.path.take() else { return };
+        // the folder goes with the run anyway; a file that stays until then does no harm
+        let remove = move || drop(std::fs::remove_file(path));
+        // to give back the memory that the system keeps a large file in takes a while
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(remove)),
+            Err(_) => remove(),
         }
     }
 }
@@ -114,6 +123,44 @@ impl Drop for ScratchFile {
 impl fmt::Debug for ScratchFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ScratchFile({} rows)", self.rows)
+    }
+}
+
+/// Bytes that all batches together may have which are kept in memory.
+const MOST_IN_MEMORY: usize = 64 << 20;
+
+/// Bytes that they have.
+static IN_MEMORY: AtomicUsize = AtomicUsize::new(0);
+
+/// Batches that are kept in memory, counted as long as they are.
+#[derive(Default)]
+struct InMemory {
+    batches: Vec<RecordBatch>,
+    bytes: usize,
+    /// One found no room: those behind it go to the disk, too.
+    is_full: bool,
+}
+
+impl InMemory {
+    /// Keeps a batch; `false` where there is no room for it.
+    fn keep(&mut self, batch: &RecordBatch) -> bool {
+        let bytes = batch.get_array_memory_size();
+        let room = |held: usize| held.checked_add(bytes).filter(|sum| *sum <= MOST_IN_MEMORY);
+        self.is_full = self.is_full
+            || IN_MEMORY
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, room)
+                .is_err();
+        if !self.is_full {
+            self.batches.push(batch.clone());
+            self.bytes += bytes;
+        }
+        !self.is_full
+    }
+}
+
+impl Drop for InMemory {
+    fn drop(&mut self) {
+        IN_MEMORY.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -216,7 +263,7 @@ pub(super) fn repeated(texts: &mut StringArray, rows: usize) -> StringArray {
     texts.slice(0, rows)
 }
 
-/// Writes a [`ScratchFile`]; the file appears with the first batch.
+/// Writes a [`ScratchFile`]; the file appears with the first batch that is not kept in memory.
 pub(crate) struct ScratchWriter {
     file: ScratchFile,
     wanted: PathBuf,
@@ -231,6 +278,7 @@ impl ScratchWriter {
                 shape: Shape::new(schema, None),
                 rows: 0,
                 batches: 0,
+                in_memory: InMemory::default(),
                 path: None,
                 ordered: None,
             },
@@ -253,6 +301,13 @@ impl ScratchWriter {
         if batch.num_rows() == 0 {
             return Ok(());
         }
+        let kept = self.file.shape.pack(batch);
+        let kept = kept.map_err(|error| unavailable(&self.wanted, error))?;
+        self.file.rows += batch.num_rows() as u64;
+        self.file.batches += 1;
+        if self.file.in_memory.keep(&kept) {
+            return Ok(());
+        }
         let writer = match &mut self.writer {
             Some(writer) => writer,
             none => {
@@ -270,12 +325,8 @@ impl ScratchWriter {
                 none.insert(writer)
             }
         };
-        let kept = self.file.shape.pack(batch);
-        kept.and_then(|kept| writer.write(&kept))
-            .map_err(|error| unavailable(&self.wanted, error))?;
-        self.file.rows += batch.num_rows() as u64;
-        self.file.batches += 1;
-        Ok(())
+        let written = writer.write(&kept);
+        written.map_err(|error| unavailable(&self.wanted, error))
     }
 
     /// Completes the file.
@@ -306,6 +357,37 @@ mod tests {
     use super::*;
 
     #[test]
+    fn batches_beyond_what_memory_has_room_for_are_read_from_disk_in_order() {
+        const ROWS: i64 = 1 << 20;
+        let folder = tempfile::tempdir().unwrap();
+        let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));
+        let path = folder.path().join("n.accepted");
+        let mut writer = ScratchWriter::new(path.clone(), &schema);
+        let count = MOST_IN_MEMORY as i64 / (ROWS * 8) + 2;
+        for batch in 0..count {
+            let numbers = (0..ROWS).map(|row| batch * ROWS + row);
+            let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(numbers));
+            let batch = RecordBatch::try_new(Arc::clone(&schema), vec![numbers]).unwrap();
+            writer.write(&batch).unwrap();
+        }
+        let file = writer.finish().unwrap();
+        assert!(path.exists() && file.count() == count as usize);
+        let firsts = |range: Range<usize>| -> Vec<i64> {
+            let batches = file.batches_in(range).unwrap();
+            let first = |batch: RecordBatch| batch.column(0).as_primitive::<Int64Type>().value(0);
+            batches.map(|batch| first(batch.unwrap()) / ROWS).collect()
+        };
+        let all: Vec<i64> = (0..count).collect();
+        assert_eq!(firsts(0..file.count()), all);
+        for start in 0..file.count() {
+            assert_eq!(firsts(start..start + 1), all[start..=start]);
+        }
+        assert!(firsts(3..3).is_empty());
+        drop(file);
+        assert!(!path.exists());
+    }
+
+    #[test]
     fn batches_come_back_as_written_and_take_less_room_than_in_memory() {
         let decimal = DataType::Decimal128(12, 2);
         let schema = Arc::new(Schema::new(vec![
@@ -332,6 +414,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("accepted");
         let mut writer = ScratchWriter::new(path.clone(), &schema).sharing("file", "day.csv");
+        writer.file.in_memory.is_full = true;
         let batches: Vec<_> = (0..4).map(|n| batch(n * 8192)).collect();
         for batch in &batches {
             writer.write(batch).unwrap();

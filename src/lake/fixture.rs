@@ -77,6 +77,7 @@ fn log(store: &Store) -> DeltaLog {
 pub(super) fn spec(schema: &SchemaRef) -> WriteSpec {
     WriteSpec {
         store: lake_url().unwrap(),
+        folder: None,
         location: LOCATION.into(),
         schema: Arc::clone(schema),
         key: vec!["id".into()],

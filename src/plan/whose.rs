@@ -572,7 +572,9 @@ impl<'a> Looking<'a> {
         if records == Some(table) {
             return Part::Records;
         }
-        if self.project.consent_tables().contains(table) {
+        let told = self.project.highlights.consents.as_ref();
+        let is_told = told.is_some_and(|consents| consents.table == *table);
+        if is_told || self.project.consent_tables().contains(table) {
             return Part::Consents;
         }
         match link {
@@ -666,7 +668,7 @@ mod tests {
         let kind = &kinds[0];
         let ids = kind.ids.as_ref().unwrap();
         assert_eq!(ids.table.to_string(), "identity.customer_ids");
-        assert_eq!(ids.keys.len(), 2, "{:?}", ids.keys);
+        assert_eq!(ids.keys.len(), 1, "{:?}", ids.keys);
         let part = |table: &str| kind.tables[&table.parse::<TableName>().unwrap()].part;
         assert_eq!(part("gold.customers"), Part::Person);
         assert_eq!(part("gold.rfm"), Part::Figures);

@@ -1,6 +1,5 @@
 //! The first bytes of a file, unpacked and as text: enough to tell what it is, and no more than fits into memory.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
@@ -8,6 +7,7 @@ use bzip2::bufread::MultiBzDecoder;
 use encoding_rs::{UTF_16BE, UTF_16LE, WINDOWS_1252};
 use flate2::bufread::MultiGzDecoder;
 
+use super::place::Place;
 use crate::error::{Error, Result};
 use crate::ingest::{Archive, text_of_avro};
 use crate::project::Encoding;
@@ -32,10 +32,10 @@ pub(super) enum Kind {
 }
 
 /// What the first bytes say.
-pub(super) fn kind(path: &Path) -> Result<Kind> {
+pub(super) fn kind(place: &Place) -> Result<Kind> {
     let mut start = Vec::new();
-    let unreadable = |error| unreadable(path, error);
-    let file = open(path)?;
+    let unreadable = |error| unreadable(&place.shown(), error);
+    let file = open(place)?;
     file.bytes
         .take(4096)
         .read_to_end(&mut start)
@@ -74,9 +74,9 @@ struct Opened {
     packed: Option<&'static str>,
 }
 
-fn open(path: &Path) -> Result<Opened> {
-    let unreadable = |error| unreadable(path, error);
-    let mut file = BufReader::with_capacity(1 << 16, File::open(path).map_err(unreadable)?);
+fn open(place: &Place) -> Result<Opened> {
+    let unreadable = |error| unreadable(&place.shown(), error);
+    let mut file = BufReader::with_capacity(1 << 16, place.open().map_err(unreadable)?);
     let start = file.fill_buf().map_err(unreadable)?;
     Ok(if start.starts_with(&[0x1f, 0x8b]) {
         Opened {
@@ -94,7 +94,7 @@ fn open(path: &Path) -> Result<Opened> {
             packed: Some("bzip2"),
         }
     } else if start.starts_with(b"PK\x03\x04")
-        && let Some(only) = only_file(path)
+        && let Some(only) = place.file().and_then(only_file)
     {
         Opened {
             bytes: Box::new(only),
@@ -121,9 +121,9 @@ fn only_file(path: &Path) -> Option<impl Read + use<>> {
 ///
 /// # Errors
 /// `Input` where the file cannot be read.
-pub(super) fn avro(path: &Path) -> Result<Content> {
-    let mut opened = open(path)?;
-    let name = path.display().to_string();
+pub(super) fn avro(place: &Place) -> Result<Content> {
+    let mut opened = open(place)?;
+    let name = place.shown().display().to_string();
     let (text, is_whole) = text_of_avro(&mut opened.bytes, &name, MOST_BYTES as usize)?;
     Ok(Content {
         text,
@@ -145,14 +145,14 @@ pub(super) fn unreadable(path: &Path, error: io::Error) -> Error {
 ///
 /// # Errors
 /// `Input` where the file cannot be read or unpacked.
-pub(super) fn read(path: &Path) -> Result<Content> {
-    let opened = open(path)?;
+pub(super) fn read(place: &Place) -> Result<Content> {
+    let opened = open(place)?;
     let mut bytes = Vec::new();
     opened
         .bytes
         .take(MOST_BYTES + 1)
         .read_to_end(&mut bytes)
-        .map_err(|error| unreadable(path, error))?;
+        .map_err(|error| unreadable(&place.shown(), error))?;
     let is_whole = bytes.len() as u64 <= MOST_BYTES;
     let (mut text, encoding, encoding_confidence, has_mark) = decoded(&bytes);
     if !is_whole && let Some(end) = text.rfind('\n') {

@@ -1,6 +1,6 @@
 //! A folder of unknown files → the tables in it: files that are one table from day to day belong together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -9,8 +9,11 @@ use super::delta;
 use super::join::{Join, joins};
 use super::look::{Looked, look};
 use super::path::{Shape, shape_of};
+use super::place::Place;
 use super::table::{Form, TableProfile, TableSketch};
+use crate::diagnostic::printable;
 use crate::error::{Error, Result};
+use crate::ingest::Archive;
 
 /// Folders below the one that is looked into.
 const DEEPEST: usize = 8;
@@ -62,10 +65,11 @@ pub(crate) async fn find(root: &Path) -> Result<Found> {
         (false, _) => here.files.push(name()),
     }
     let Gathered {
-        mut files,
+        files,
         mut delta_tables,
         mut skipped,
     } = here;
+    let files = in_archives(files, &mut skipped);
     if files.len() + skipped.len() > MOST_FILES {
         return Err(Error::config(format!(
             "`{}` holds more than {MOST_FILES} files",
@@ -73,14 +77,13 @@ pub(crate) async fn find(root: &Path) -> Result<Found> {
         ))
         .help("name the folder in which the exports lie"));
     }
-    files.sort();
     delta_tables.sort();
-    let mut groups: BTreeMap<Shape, Vec<(String, PathBuf)>> = BTreeMap::new();
-    for (path, file) in files {
+    let mut groups: BTreeMap<Shape, Vec<(String, Place)>> = BTreeMap::new();
+    for (path, place) in files {
         groups
             .entry(shape_of(&path))
             .or_default()
-            .push((path, file));
+            .push((path, place));
     }
     let groups = super::path::merged(groups);
     let mut tables = Vec::new();
@@ -146,10 +149,8 @@ impl Gathered {
                     true => self.gather(&file, &path, depth + 1)?,
                     false => self.skip(path, "too deep below the folder"),
                 }
-            } else if !name.contains('.') {
-                self.skip(path, "no ending that says what it is");
-            } else if is_no_data(&name) {
-                self.skip(path, "no data, by its name");
+            } else if let Some(why) = why_no_data(&name) {
+                self.skip(path, why);
             } else {
                 self.files.push((path, file));
             }
@@ -166,20 +167,72 @@ impl Gathered {
     }
 }
 
-fn is_no_data(name: &str) -> bool {
-    let ending = name.rsplit('.').next().unwrap_or_default().to_lowercase();
-    NO_DATA.contains(&ending.as_str())
+/// Why nobody sends a file of that name as data.
+fn why_no_data(name: &str) -> Option<&'static str> {
+    let Some((_, ending)) = name.rsplit_once('.') else {
+        return Some("no ending that says what it is");
+    };
+    let is_none = NO_DATA.contains(&ending.to_lowercase().as_str());
+    is_none.then_some("no data, by its name")
+}
+
+/// All files in order, and in place of archives of several files those that lie in them. Archives that are called alike are one
+/// kind, even if some nights bring one file.
+fn in_archives(files: Vec<(String, PathBuf)>, skipped: &mut Vec<Skipped>) -> Vec<(String, Place)> {
+    let archives = files
+        .iter()
+        .filter_map(|(path, file)| Some((path.clone(), parts_of(path, file)?)));
+    let archives: BTreeMap<String, Vec<String>> = archives.collect();
+    let several = archives.iter().filter(|(_, parts)| parts.len() > 1);
+    let several: BTreeSet<Shape> = several.map(|(path, _)| shape_of(path)).collect();
+    let mut all = Vec::new();
+    for (path, file) in files {
+        let parts = archives.get(&path);
+        let Some(parts) = parts.filter(|_| several.contains(&shape_of(&path))) else {
+            all.push((path, Place::on_disk(file)));
+            continue;
+        };
+        for part in parts {
+            let name = part.rsplit('/').next().unwrap_or_default();
+            let why = match part.contains(char::is_control) {
+                true => Some("its name holds control characters"),
+                false => why_no_data(name),
+            };
+            match why {
+                Some(why) => skipped.push(Skipped {
+                    path: format!("{path}!{}", printable(part)),
+                    why: why.to_string(),
+                }),
+                None => {
+                    let place = Place::in_archive(file.clone(), part);
+                    all.push((format!("{path}!{part}"), place));
+                }
+            }
+        }
+    }
+    all.sort();
+    all
+}
+
+/// The names of the files in an archive whose files a source can name; a workbook is none.
+fn parts_of(path: &str, file: &Path) -> Option<Vec<String>> {
+    if !path.to_lowercase().ends_with(".zip") {
+        return None;
+    }
+    let archive = Archive::open(file).ok()?;
+    let parts: Vec<String> = archive.files().into_iter().map(String::from).collect();
+    let is_workbook = parts.iter().any(|part| part == "xl/workbook.xml");
+    (!is_workbook).then_some(parts)
 }
 
 /// The tables of files that are called alike.
 fn tables_of(
     shape: &Shape,
-    files: &[(String, PathBuf)],
+    files: &[(String, Place)],
     skipped: &mut Vec<Skipped>,
 ) -> Result<Vec<TableProfile>> {
     // the largest file says most about its form
-    let size =
-        |(_, file): &&(String, PathBuf)| std::fs::metadata(file).map_or(0, |data| data.len());
+    let size = |(_, place): &&(String, Place)| place.size().unwrap_or(0);
     let Some(largest) = files.iter().max_by_key(size) else {
         return Ok(Vec::new());
     };
@@ -210,10 +263,10 @@ fn tables_of(
         let mut whole: Option<TableSketch> = None;
         let mut last: Option<TableSketch> = None;
         let mut others: Vec<TableSketch> = Vec::new();
-        for (path, file) in files {
+        for (path, place) in files {
             let looked = match path == &largest.0 {
                 true => Ok(Looked::Tables(vec![model.clone()])),
-                false => look(file, path, Some(&model.form)),
+                false => look(place, path, Some(&model.form)),
             };
             let table = match looked {
                 Ok(Looked::Tables(mut tables)) if !tables.is_empty() => tables.remove(0),
@@ -240,7 +293,7 @@ fn tables_of(
                 }
             };
             if !is_alike(&model, &table) {
-                others.extend(alone(file, path, skipped));
+                others.extend(alone(place, path, skipped));
                 continue;
             }
             match &mut whole {
@@ -273,8 +326,8 @@ fn tables_of(
 }
 
 /// A file that is no part of the table that its name belongs to.
-fn alone(file: &Path, path: &str, skipped: &mut Vec<Skipped>) -> Vec<TableSketch> {
-    let why = match look(file, path, None) {
+fn alone(place: &Place, path: &str, skipped: &mut Vec<Skipped>) -> Vec<TableSketch> {
+    let why = match look(place, path, None) {
         Ok(Looked::Tables(tables)) => return tables,
         Ok(Looked::Not(why)) => why,
         Err(error) => error.to_string(),

@@ -12,6 +12,7 @@ use super::dialect::{self, DialectGuess};
 use super::end;
 use super::json;
 use super::name::{identifier, unique};
+use super::place::Place;
 use super::table::{CsvForm, FileSeen, Form, SheetForm, TableSketch, TextForm};
 use crate::error::{Error, Result};
 use crate::ingest::{sheet_header, sheet_names, sheet_rows};
@@ -33,10 +34,10 @@ pub(super) enum Looked {
 ///
 /// # Errors
 /// `Input` where the file cannot be read.
-pub(super) fn look(file: &Path, path: &str, form: Option<&Form>) -> Result<Looked> {
-    let size = std::fs::metadata(file)
-        .map_err(|error| content::unreadable(file, error))?
-        .len();
+pub(super) fn look(place: &Place, path: &str, form: Option<&Form>) -> Result<Looked> {
+    let size = place
+        .size()
+        .map_err(|error| content::unreadable(&place.shown(), error))?;
     let seen = |is_whole: bool, packed: Option<&'static str>| FileSeen {
         path: path.to_string(),
         size,
@@ -46,8 +47,8 @@ pub(super) fn look(file: &Path, path: &str, form: Option<&Form>) -> Result<Looke
         columns: Vec::new(),
     };
     let not = |why: &str| Ok(Looked::Not(why.to_string()));
-    match content::kind(file)? {
-        Kind::Empty => match form {
+    match (content::kind(place)?, place.file()) {
+        (Kind::Empty, _) => match form {
             // an export without a record, as its ledger has it too
             Some(form) => {
                 let mut table = TableSketch::new(form.clone());
@@ -56,17 +57,20 @@ pub(super) fn look(file: &Path, path: &str, form: Option<&Form>) -> Result<Looke
             }
             None => not("empty"),
         },
-        Kind::OldWorkbook => not("an Excel workbook of before 2007: save it as .xlsx"),
-        Kind::Binary => not("no text, and no format that kilde reads"),
-        Kind::Zip => match sheets(file, &seen(true, None), form) {
+        (Kind::OldWorkbook, _) => not("an Excel workbook of before 2007: save it as .xlsx"),
+        (Kind::Binary, _) => not("no text, and no format that kilde reads"),
+        (Kind::Zip | Kind::Parquet, None) => not(
+            "a workbook, Parquet or an archive within an archive: `files: NAME.zip!PATTERN` of a source reads the first two",
+        ),
+        (Kind::Zip, Some(file)) => match sheets(file, &seen(true, None), form) {
             Ok(tables) if tables.is_empty() => not("a workbook without a filled sheet"),
             Ok(tables) => Ok(Looked::Tables(tables)),
             Err(_) => not(
                 "a ZIP archive of several files, or a damaged one: `files: NAME.zip!*.csv` of a source reads each that matches",
             ),
         },
-        Kind::Avro => {
-            let content = content::avro(file)?;
+        (Kind::Avro, _) => {
+            let content = content::avro(place)?;
             let seen = seen(content.is_whole, content.packed);
             let mut table = TableSketch::new(Form::Avro);
             for record in content.text.lines() {
@@ -78,9 +82,9 @@ pub(super) fn look(file: &Path, path: &str, form: Option<&Form>) -> Result<Looke
             table.close(seen);
             Ok(Looked::Tables(vec![table]))
         }
-        Kind::Parquet => Ok(Looked::Tables(vec![parquet(file, seen(true, None))?])),
-        Kind::Text => {
-            let content = content::read(file)?;
+        (Kind::Parquet, Some(file)) => Ok(Looked::Tables(vec![parquet(file, seen(true, None))?])),
+        (Kind::Text, _) => {
+            let content = content::read(place)?;
             if content.packed.is_none() && path.to_lowercase().ends_with(".zip") {
                 return not("it is no ZIP archive, as its name says, or its upload broke off");
             }

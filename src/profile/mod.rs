@@ -26,6 +26,7 @@ mod look;
 mod meaning;
 mod name;
 mod path;
+mod place;
 mod read;
 mod table;
 mod tally;

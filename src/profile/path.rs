@@ -1,7 +1,9 @@
 //! What the path of a file says: a day, a number; and which files are called alike but for that.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+
+use super::place::Place;
+use crate::project::in_archive;
 
 /// A path with what changes from day to day taken out.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,17 +29,45 @@ impl Shape {
         }
     }
 
-    /// What is left of the name: folder and stem, without the day and the endings.
+    /// What is left of the name: folder and stem, without the day and the endings. In an archive its files have names of their
+    /// own.
     pub(crate) fn stem(&self) -> String {
         let text = format!("{}{}", self.before, self.after);
-        let (folder, name) = match text.rsplit_once('/') {
-            Some((folder, name)) => (format!("{folder}/"), name.to_string()),
-            None => (String::new(), text),
-        };
-        let name = name.split('.').next().unwrap_or_default();
-        let name = name.trim_matches(['_', '-', ' ']);
-        format!("{folder}{name}").trim_end_matches('/').to_string()
+        match in_archive(&text) {
+            None => stem_of(&text),
+            Some((archive, within)) => match stem_of(within) {
+                stem if stem.is_empty() => stem_of(archive),
+                stem => stem,
+            },
+        }
     }
+
+    /// The same for any number at the end of a name within an archive whose own name says the day.
+    fn of_any_number(&self) -> Option<Self> {
+        in_archive(&self.after)?;
+        let (before, after) = number_in(&self.after)?;
+        self.format?;
+        Some(Self {
+            after: format!("{before}*{after}"),
+            ..self.clone()
+        })
+    }
+}
+
+fn stem_of(path: &str) -> String {
+    let (folder, name) = match path.rsplit_once('/') {
+        Some((folder, name)) => (format!("{folder}/"), name),
+        None => (String::new(), path),
+    };
+    let name = name.split('.').next().unwrap_or_default();
+    let name = name.trim_matches(['_', '-', ' ', '*']);
+    format!("{folder}{name}").trim_end_matches('/').to_string()
+}
+
+/// Where the name of a file begins in its path.
+fn name_at(path: &str) -> usize {
+    let archive = in_archive(path).map_or(0, |(archive, _)| archive.len() + 1);
+    path.rfind('/').map_or(0, |at| at + 1).max(archive)
 }
 
 /// A text as a pattern takes it: signs that mean something there match themselves, as any sign does.
@@ -56,7 +86,7 @@ const FORMATS: [(&str, &str); 5] = [
 
 /// The shape of a path.
 pub(super) fn shape_of(path: &str) -> Shape {
-    let name_at = path.rfind('/').map_or(0, |at| at + 1);
+    let name_at = name_at(path);
     // the name first, then its folders
     for range in [name_at..path.len(), 0..name_at] {
         for (layout, format) in FORMATS {
@@ -108,8 +138,18 @@ fn day_at(path: &str, range: std::ops::Range<usize>, layout: &str) -> Option<usi
 
 /// Files by shape, those put together that differ by a number behind the day (`_2`), or, without a day, by a number.
 pub(super) fn merged(
-    groups: BTreeMap<Shape, Vec<(String, PathBuf)>>,
-) -> BTreeMap<Shape, Vec<(String, PathBuf)>> {
+    groups: BTreeMap<Shape, Vec<(String, Place)>>,
+) -> BTreeMap<Shape, Vec<(String, Place)>> {
+    let mut groups = groups;
+    let mut within: BTreeMap<Shape, Vec<Shape>> = BTreeMap::new();
+    for shape in groups.keys() {
+        if let Some(any) = shape.of_any_number() {
+            within.entry(any).or_default().push(shape.clone());
+        }
+    }
+    for (any, shapes) in within {
+        join(&mut groups, any, &shapes);
+    }
     let mut numbered: BTreeMap<(String, Option<&'static str>, String), Vec<Shape>> =
         BTreeMap::new();
     for shape in groups.keys() {
@@ -132,31 +172,35 @@ pub(super) fn merged(
         };
         numbered.entry(key).or_default().push(shape.clone());
     }
-    let mut groups = groups;
     for ((before, format, after), shapes) in numbered {
-        if shapes.len() < 2 {
-            continue;
-        }
-        let files = shapes
-            .iter()
-            .filter_map(|shape| groups.remove(shape))
-            .flatten();
-        let mut files: Vec<_> = files.collect();
-        files.sort();
         let shape = Shape {
             before,
             format,
             after,
             has_more: true,
         };
-        groups.entry(shape).or_default().extend(files);
+        join(&mut groups, shape, &shapes);
     }
     groups
 }
 
+/// Puts the files of several shapes under one.
+fn join(groups: &mut BTreeMap<Shape, Vec<(String, Place)>>, whole: Shape, shapes: &[Shape]) {
+    if shapes.len() < 2 {
+        return;
+    }
+    let files = shapes
+        .iter()
+        .filter_map(|shape| groups.remove(shape))
+        .flatten();
+    let mut files: Vec<_> = files.collect();
+    files.sort();
+    groups.entry(whole).or_default().extend(files);
+}
+
 /// `orders_part-0001.csv` → `orders_part-` and `.csv`: what stands around the last number of the name.
 fn number_in(path: &str) -> Option<(String, String)> {
-    let name_at = path.rfind('/').map_or(0, |at| at + 1);
+    let name_at = name_at(path);
     let stem_end = path[name_at..]
         .find('.')
         .map_or(path.len(), |at| name_at + at);
@@ -204,9 +248,9 @@ mod tests {
     }
 
     fn merged_patterns(paths: &[&str]) -> Vec<String> {
-        let mut groups: BTreeMap<Shape, Vec<(String, PathBuf)>> = BTreeMap::new();
+        let mut groups: BTreeMap<Shape, Vec<(String, Place)>> = BTreeMap::new();
         for path in paths {
-            let file = ((*path).to_string(), PathBuf::from(path));
+            let file = ((*path).to_string(), Place::on_disk((*path).into()));
             groups.entry(shape_of(path)).or_default().push(file);
         }
         merged(groups).keys().map(Shape::pattern).collect()
@@ -223,5 +267,39 @@ mod tests {
             ["part-*.csv", "x.csv"]
         );
         assert_eq!(merged_patterns(&["top10.csv"]), ["top10.csv"]);
+    }
+
+    #[test]
+    fn files_of_archives_are_called_by_their_names_in_there() {
+        let stem = |path: &str| shape_of(path).stem();
+        assert_eq!(
+            pattern("in/dump_20260301.zip!data/orders.csv"),
+            "in/dump_{exported_on:%Y%m%d}.zip!data/orders.csv"
+        );
+        assert_eq!(
+            pattern("dump.zip!orders_20260301.csv"),
+            "dump.zip!orders_{exported_on:%Y%m%d}.csv"
+        );
+        assert_eq!(
+            stem("in/dump_20260301.zip!data/orders.csv.gz"),
+            "data/orders"
+        );
+        assert_eq!(stem("dump_20260301.zip!orders.csv"), "orders");
+        assert_eq!(stem("dump.zip!20260301.csv"), "dump");
+        let shops = [
+            "dump_20260301.zip!orders_1.csv",
+            "dump_20260301.zip!orders_2.csv",
+            "dump_20260302.zip!orders_1.csv",
+            "dump_20260302.zip!customers.csv",
+        ];
+        assert_eq!(
+            merged_patterns(&shops),
+            [
+                "dump_{exported_on:%Y%m%d}.zip!customers.csv",
+                "dump_{exported_on:%Y%m%d}.zip!orders_*.csv"
+            ]
+        );
+        let shops = ["dump.zip!orders_1.csv", "dump.zip!orders_2.csv"];
+        assert_eq!(merged_patterns(&shops), ["dump.zip!orders_*.csv"]);
     }
 }

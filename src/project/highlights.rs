@@ -7,6 +7,7 @@ use crate::name::TableName;
 pub(crate) struct Highlights {
     pub(crate) people: Option<People>,
     pub(crate) groups: Option<Groups>,
+    pub(crate) consents: Option<Consents>,
     pub(crate) figures: Option<Figures>,
 }
 
@@ -26,6 +27,14 @@ pub(crate) struct Groups {
     pub(crate) table: TableName,
     /// Column of the group's name.
     pub(crate) by: String,
+}
+
+/// A table of who said yes or no to what; the other fields are columns of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Consents {
+    pub(crate) table: TableName,
+    pub(crate) purpose: String,
+    pub(crate) granted: String,
 }
 
 /// A table of key figures over time; every other field is a column of it.

@@ -63,7 +63,7 @@ pub(crate) use due::{Covers, Due, Sender};
 pub(crate) use encoding::Encoding;
 pub(crate) use exposure::Exposure;
 pub(crate) use freshness::Freshness;
-pub(crate) use highlights::{Figures, Groups, Highlights, People};
+pub(crate) use highlights::{Consents, Figures, Groups, Highlights, People};
 pub(crate) use matching::{
     Compare, CompareBy, DuplicateFree, MatchTable, Matching, PinnedModel, Within,
 };

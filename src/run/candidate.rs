@@ -35,6 +35,7 @@ impl Execution {
         });
         Ok(WriteSpec {
             store: engine::lake_url()?,
+            folder: self.catalog.lake().store().folder(),
             location: plan.table.location(),
             schema: plan.schema.clone(),
             key: key.unwrap_or_default(),

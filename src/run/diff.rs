@@ -12,6 +12,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::Runner;
+use super::highlights::{GroupDiff, Reading};
 use super::story::{HeldTable, share_of};
 use crate::catalog::{Catalog, RowChanges, RowQuestion};
 use crate::diagnostic::{Code, nearest};
@@ -55,6 +56,8 @@ pub(crate) struct ReleaseDiff {
     /// Tables compared, the same ones among them.
     pub(crate) tables: u64,
     pub(crate) different: Vec<TableDiff>,
+    /// People who agree, by purpose; where the project says which table tells, and it is compared.
+    pub(crate) consents: Vec<GroupDiff>,
     /// Held in the newer release.
     pub(crate) held: Vec<HeldTable>,
 }
@@ -135,7 +138,26 @@ impl Runner {
             }
             different.push(diff);
         }
+        let told = self.project.highlights.consents.as_ref();
+        let consents = match told.filter(|told| tables.contains(&told.table)) {
+            Some(told) => {
+                let reading = Reading {
+                    catalog: &catalog,
+                    before: &before,
+                    now: &now,
+                };
+                match reading.consents(told).await {
+                    // that other columns or a lost version stand there, the table's own line says
+                    Err(error) if is_lost(&error) || error.kind() == ErrorKind::Config => {
+                        Vec::new()
+                    }
+                    consents => consents?,
+                }
+            }
+            None => Vec::new(),
+        };
         Ok(ReleaseDiff {
+            consents,
             before: ComparedRelease::of(&before),
             held: HeldTable::of(&now),
             now: ComparedRelease::of(&now),

@@ -19,6 +19,7 @@ use super::observe::Observation;
 use super::report::RunReport;
 use super::source::located;
 use crate::catalog::Catalog;
+use crate::diagnostic::printable;
 use crate::error::Result;
 use crate::ingest::{Drift, ReadRequest, drift_of};
 use crate::name::TableName;
@@ -51,6 +52,13 @@ impl Header {
 
     fn is_twice(&self, name: &str) -> bool {
         self.names.iter().filter(|other| *other == name).count() > 1
+    }
+
+    /// A name that the contract asks for and that comes more than once.
+    fn doubled(&self, contract: &Contract) -> Option<&String> {
+        let is_wanted = |name: &String| contract.columns.iter().any(|c| c.is_called(name));
+        let mut names = self.names.iter();
+        names.find(|name| self.is_twice(name) && is_wanted(name))
     }
 
     fn drift(&self, contract: &Contract) -> Vec<Drift> {
@@ -188,6 +196,11 @@ impl Runner {
                 if header.is_foreign(contract) {
                     let foreign = "no column of the contract is there: refuses the export";
                     words.extend((!words.iter().any(|w| w == foreign)).then(|| foreign.into()));
+                    continue;
+                }
+                if let Some(name) = header.doubled(contract) {
+                    let name = printable(name);
+                    words.push(format!("`{name}` is there more than once: cannot be read"));
                     continue;
                 }
                 for drift in header.drift(contract) {

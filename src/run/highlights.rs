@@ -12,7 +12,7 @@ use super::{Runner, ops_tables};
 use crate::catalog::{Catalog, View, count_of};
 use crate::error::Result;
 use crate::name::TableName;
-use crate::project::{Figures, Groups, People};
+use crate::project::{Consents, Figures, Groups, People};
 use crate::release::Release;
 
 /// Periods of a key figure shown, the newest.
@@ -143,10 +143,11 @@ fn noted<T>(found: Result<T>, table: &TableName, notes: &mut Vec<String>) -> Opt
     }
 }
 
-struct Reading<'a> {
-    catalog: &'a Catalog,
-    before: &'a Release,
-    now: &'a Release,
+/// Two releases that are read.
+pub(super) struct Reading<'a> {
+    pub(super) catalog: &'a Catalog,
+    pub(super) before: &'a Release,
+    pub(super) now: &'a Release,
 }
 
 impl Reading<'_> {
@@ -171,14 +172,23 @@ impl Reading<'_> {
     }
 
     async fn groups(&self, groups: &Groups) -> Result<Vec<GroupDiff>> {
-        let sql = groups_sql(groups);
+        self.members(&groups_sql(groups), &groups.table).await
+    }
+
+    /// People who agree, by purpose.
+    pub(super) async fn consents(&self, consents: &Consents) -> Result<Vec<GroupDiff>> {
+        self.members(&consents_sql(consents), &consents.table).await
+    }
+
+    /// Names and counts in both releases, the largest group first. `sql`: of a table that the older one may not have.
+    async fn members(&self, sql: &str, table: &TableName) -> Result<Vec<GroupDiff>> {
         let mut members: BTreeMap<String, (u64, u64)> = BTreeMap::new();
-        for row in self.texts(&sql, self.now).await? {
+        for row in self.texts(sql, self.now).await? {
             let (name, count) = name_and_count(&row)?;
             members.entry(name).or_default().1 = count;
         }
-        if self.before.table(&groups.table).is_some() {
-            for row in self.texts(&sql, self.before).await? {
+        if self.before.table(table).is_some() {
+            for row in self.texts(sql, self.before).await? {
                 let (name, count) = name_and_count(&row)?;
                 members.entry(name).or_default().0 = count;
             }
@@ -294,6 +304,18 @@ fn people_sql(people: &People) -> String {
 fn groups_sql(groups: &Groups) -> String {
     let (by, table) = (&groups.by, &groups.table);
     format!("select {by} as name, count(*) as members from {table} group by {by}")
+}
+
+/// A purpose to which nobody agrees counts none.
+fn consents_sql(consents: &Consents) -> String {
+    let Consents {
+        table,
+        purpose,
+        granted,
+    } = consents;
+    format!(
+        "select {purpose} as name, count(*) filter (where {granted}) as members from {table} group by {purpose}"
+    )
 }
 
 /// Every figure, period by period; what is not declared is null.

@@ -494,6 +494,7 @@ impl Upkeep<'_> {
         let has = |name: &String| schema.field_with_name(name).is_ok();
         Ok(WriteSpec {
             store: engine::lake_url()?,
+            folder: None,
             location: content.location.clone(),
             key: key.filter(has).collect(),
             partition_by: content.file_set.partition_columns.clone(),

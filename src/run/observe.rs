@@ -1,6 +1,5 @@
 //! The world before a build: the newest release, its ledger, and what lies in `raw`.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -12,7 +11,7 @@ use super::decision::Decisions;
 use super::delta;
 use super::report::UnreadableReport;
 use crate::catalog::Catalog;
-use crate::diagnostic::{Code, printable};
+use crate::diagnostic::Code;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::{ArchiveFile, ExportStore, FileStatus, Ledger, LedgerEntry};
 use crate::lake;
@@ -409,27 +408,15 @@ fn find_in_archives(
             continue;
         };
         let export = |name: &str, size: u64| {
-            let is_line = !name.chars().any(char::is_control);
-            let shown = if is_line {
-                Cow::Borrowed(name)
-            } else {
-                printable(name)
-            };
-            let path = format!("{}!{shown}", archive.path);
+            let path = format!("{}!{name}", archive.path);
             let mut patterns = source.patterns.iter().filter(|p| p.archive.is_some());
             let captures = patterns.find_map(|pattern| pattern.matches(&path))?;
-            if is_line {
-                let object = ObjectInfo {
-                    path,
-                    size,
-                    ..archive.clone()
-                };
-                return Some(FoundExport::readable(object, captures));
-            }
-            let error = Error::input("the name of a file of an archive holds control characters");
-            let error = error.code(Code(715)).at(path.as_str());
-            let error = error.help("let its sender choose a plain name");
-            Some(FoundExport::unreadable(path, error, captures))
+            let object = ObjectInfo {
+                path,
+                size,
+                ..archive.clone()
+            };
+            Some(FoundExport::readable(object, captures))
         };
         let files = archives.get(&archive.path).into_iter().flatten();
         let there = files.filter_map(|file| export(&file.name, file.size));

@@ -17,9 +17,7 @@ use super::report::{BrokenRule, ExportReport};
 use crate::catalog::{Candidate, Catalog, Content};
 use crate::engine::{self, FileSet, Joins};
 use crate::error::{Error, Result};
-use crate::ingest::{
-    self, DecodedExport, Drift, ExportReport as DecodedReport, Ledger, LedgerEntry,
-};
+use crate::ingest::{self, Drift, ExportReport as DecodedReport, Ledger, LedgerEntry, ReadExport};
 use crate::lake::{self, Layout, TableDefinition, TableIdentity, WriteSpec, Written};
 use crate::name::{ClaimNumber, OWN_SCHEMA, RunId, TableName};
 use crate::plan::{ExportState, ObservedExport};
@@ -42,7 +40,7 @@ pub(super) struct Ingested {
     /// Entries of exports that cannot be read and were left out.
     pub(super) unreadable: Vec<LedgerEntry>,
     /// The exports behind `entries`, without duplicates.
-    pub(super) decoded: Vec<Arc<DecodedExport>>,
+    pub(super) decoded: Vec<Arc<ReadExport>>,
     /// Exports whose earlier rejects are void: they left, or were read again.
     pub(super) replaced: BTreeSet<String>,
 }
@@ -453,6 +451,7 @@ impl<'a> OpsWriter<'a> {
             .map_err(engine::failure)?;
         let spec = WriteSpec {
             store: engine::lake_url()?,
+            folder: None,
             location: table.location(),
             schema: schema.clone(),
             key: Vec::new(),

@@ -36,6 +36,7 @@ use crate::location::Location;
 
 #[cfg(test)]
 pub(crate) use barrier::SIMULATED as SIMULATED_BARRIER;
+pub(crate) use barrier::hasten;
 pub(crate) use disk::free_bytes;
 pub(crate) use failure::{failed, failed_within};
 use listing::Fault;
@@ -207,6 +208,11 @@ impl Store {
     /// The location, for messages.
     pub(crate) fn location(&self) -> &Location {
         &self.location
+    }
+
+    /// The folder of this machine that the location is, if it is one.
+    pub(crate) fn folder(&self) -> Option<PathBuf> {
+        self.location.folder().map(FilePath::to_path_buf)
     }
 
     /// How the location is reached, as far as it is no secret; `None` for a folder.

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use crate::emulator::Kind;
 use crate::sandbox::{Sandbox, zip};
 
 const PIPELINE: &str = "sources:
@@ -121,6 +122,23 @@ fn each_file_of_an_archive_is_an_export_that_changes_fails_and_leaves_alone() {
     let said = place.kilde(&["build"]).ended(0).stdout;
     assert!(said.contains("Release 3 stands"), "{said}");
 
+    // a name that would not stay on its line: that file alone is left out
+    let steering = [
+        ("data/customers.csv", ids(0..4)),
+        ("data/orders_1.csv", ids(0..3)),
+        ("data/orders_\u{1b}[2J.csv", ids(0..9)),
+        ("data/orders_4.csv", ids(3..5)),
+    ];
+    deliver(&place, 1, &zip(&steering));
+    let said = place.kilde(&["build"]).ended(0).stdout;
+    let line = "dump_20260301.zip!data/orders_\\u{1b}[2J.csv cannot be read and is left out: the name of a file of an archive holds control characters";
+    assert!(said.contains(line), "{said}");
+    assert_eq!(counts(&place), [["1", "3"], ["4", "2"]]);
+    let said = place.kilde(&["build"]).ended(0).stdout;
+    assert!(said.contains("Release 4 stands"), "{said}");
+    deliver(&place, 1, &zip(&fewer));
+    place.kilde(&["build"]).ended(0);
+
     // half an archive, and one without a file that is meant: each is said, and loses nothing
     deliver(&place, 1, &zip(&fewer)[..90]);
     let other = [
@@ -135,6 +153,30 @@ fn each_file_of_an_archive_is_an_export_that_changes_fails_and_leaves_alone() {
         "{said}"
     );
     assert_eq!(counts(&place), [["1", "3"]]);
+}
+
+/// All of the test above runs in a bucket where `KILDE_TEST_STORE=s3` says so.
+#[test]
+fn an_archive_in_a_bucket_brings_its_files_and_what_changed_in_it() {
+    let Some(store) = Kind::S3.shared() else {
+        return;
+    };
+    let place = shop();
+    let day = |orders: std::ops::Range<u32>| {
+        zip(&[
+            ("data/customers.csv", ids(0..4)),
+            ("data/orders_1.csv", ids(orders)),
+            ("data/orders_2.csv", gzip(&ids(3..5))),
+        ])
+    };
+    deliver(&place, 1, &day(0..3));
+    let place = place.moved_to(store);
+    place.kilde(&["build"]).ended(0);
+    assert_eq!(counts(&place), [["1", "3"], ["2", "2"]]);
+    deliver(&place, 1, &day(0..7));
+    let said = place.kilde(&["build"]).ended(0).stdout;
+    assert!(said.contains("7 records = 7 accepted"), "{said}");
+    assert_eq!(counts(&place), [["1", "7"], ["2", "2"]]);
 }
 
 #[test]

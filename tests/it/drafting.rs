@@ -536,6 +536,26 @@ fn archives_avro_headers_of_two_rows_and_rows_of_sums_become_sources_that_build(
     std::fs::write(exports.join("shops.csv"), shops).unwrap();
     let padded = "nr || town   || since\n1  || Umeå   || 2026-01-02\n2  || Malmö  || 2026-02-03\n";
     std::fs::write(exports.join("padded.txt"), padded).unwrap();
+    let product = |no: u32| format!("{no};Sko {no};{no},50\n");
+    let order = |no: u32| format!("B{no};{no};{no}00,00\n");
+    for (day, no) in [("20260301", 1), ("20260302", 5)] {
+        let parts = [
+            (
+                "data/orders_1.csv",
+                format!("Bong;Vara;Summa\n{}", order(no)),
+            ),
+            (
+                "data/orders_2.csv",
+                format!("Bong;Vara;Summa\n{}{}", order(no + 1), order(no + 2)),
+            ),
+            (
+                "data/products.csv",
+                format!("Vara;Namn;Pris\n{}{}", product(1), product(no + 1)),
+            ),
+            ("readme.md", "as every night".to_string()),
+        ];
+        std::fs::write(exports.join(format!("dump_{day}.zip")), zip(&parts)).unwrap();
+    }
     let fixed = "Kundnr  Namn        Saldo\n10001   Åsa Ek      12.50\n10002   Bo         100.00\n10003   Cia Öst      3.00\n10004   Dan          7.25\n";
     std::fs::write(exports.join("balances.txt"), fixed).unwrap();
     let project = built_from(&exports);
@@ -545,12 +565,17 @@ fn archives_avro_headers_of_two_rows_and_rows_of_sums_become_sources_that_build(
     assert_eq!(read["padded.txt"], (2, 0));
     assert_eq!(read["balances.txt"], (4, 0));
     assert_eq!(read["budget.xlsx"], (2, 0));
+    assert_eq!(read["dump_20260301.zip!data/orders_1.csv"], (1, 0));
+    assert_eq!(read["dump_20260302.zip!data/orders_2.csv"], (2, 0));
+    assert_eq!(read["dump_20260302.zip!data/products.csv"], (2, 0));
     let pipeline = project.read("pipelines/exports.yaml");
     for proposed in [
         "{xlsx: {header_rows: 2}}",
         "comment: \"Delsumma\", until: \";;\"",
         "delimiter: \"||\", trim: true",
         "{fixed: {fields: {kundnr: 8, namn: 11, saldo: 6}, skip_lines: 1}}",
+        "files: \"dump_{exported_on:%Y%m%d}.zip!data/orders_*.csv\"",
+        "files: \"dump_{exported_on:%Y%m%d}.zip!data/products.csv\"",
     ] {
         assert!(pipeline.contains(proposed), "{proposed}: {pipeline}");
     }
@@ -676,4 +701,33 @@ fn consents_count_by_purpose_invoices_once_and_sums_of_sheets_not_at_all() {
     let pipeline = place.read("pipelines/exports.yaml");
     let read = "{xlsx: {header_rows: 2, skip_lines: 1, skip_footer: 1, comment: \"Delsumma\"}}";
     assert!(pipeline.contains(read), "{pipeline}");
+
+    consents_are_told(&place);
+}
+
+/// What the next night changes of consents, in a comparison and of one person.
+fn consents_are_told(place: &Sandbox) {
+    // the next night Ada says yes to the newsletter, and Dan no to advertising
+    place.write(
+        "in/Nyhetsbrev.csv",
+        "e-post;godkänt;datum\nADA@example.com;ja;2026-01-01\nada@example.com;nej;2026-02-01\ncia@example.com;ja;2026-01-05\nada@example.com;ja;2026-03-01\n",
+    );
+    let people = place.read("in/Kunder.csv");
+    place.write("in/Kunder.csv", people.replace("Öst;;ja;;", "Öst;;nej;;"));
+    place.kilde(&["build"]).ended(0);
+    let said = place.kilde(&["diff"]).ended(0).stdout;
+    let told = "consents\n  nyhetsbrev  0 → 1 agree  +1\n  reklam_ok   2 → 1 agree  −1\n";
+    assert!(said.contains(told), "{said}");
+    let said = place.kilde(&["customer", "ada@example.com"]).ended(0);
+    let consents = said.stdout.split("gold.consents").nth(1);
+    let told = consents.is_some_and(|text| text.contains("nyhetsbrev") && text.contains("true"));
+    assert!(told, "{}", said.stdout);
+    let json = place
+        .kilde(&["customer", "ada@example.com", "--json"])
+        .ended(0);
+    assert!(
+        json.stdout.contains("\"part\": \"consents\""),
+        "{}",
+        json.stdout
+    );
 }

@@ -80,6 +80,30 @@ fn an_alias_is_read_told_once_and_reads_nothing_again() {
 }
 
 #[test]
+fn a_plan_says_of_odd_headers_what_a_build_then_does() {
+    let crm = crm("");
+    crm.write(
+        "exports/people_20260102.csv",
+        "id;E-post;born_on\n3;c@x.se;1982-01-01\n",
+    );
+    let plan = crm.kilde(&["plan"]).ended(0).stdout;
+    assert!(!plan.contains("drift"), "{plan}");
+    crm.write(
+        "exports/people_20260103.csv",
+        "id,E-post,born_on,id\n4,d@x.se,1982-01-01,5\n",
+    );
+    let plan = crm.kilde(&["plan"]).ended(0).stdout;
+    let told = "drift: `id` is there more than once: cannot be read";
+    assert!(plan.contains(told), "{plan}");
+    let said = crm.kilde(&["build"]).ended(0).stdout;
+    assert!(
+        said.contains("people_20260103.csv cannot be read"),
+        "{said}"
+    );
+    assert_eq!(crm.query("select count(*) from bronze.people"), [["3"]]);
+}
+
+#[test]
 fn each_kind_of_drift_is_met_as_the_source_says() {
     let strict = "    on_error: hold\n    drift: {added: reject_file, missing: ignore, reordered: fail, retyped: reject_file}\n";
     let crm = crm(strict);

@@ -2,7 +2,7 @@
 //! the same ones each time, so that a failure is no accident. What a longer search found lies among the seeds.
 
 #[path = "../../fuzz/property.rs"]
-mod property;
+pub(crate) mod property;
 
 use std::path::Path;
 

@@ -2,14 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use flate2::Compression;
-use flate2::write::DeflateEncoder;
-
 use crate::emulator::{Emulator, Kind};
+pub(crate) use crate::fuzzing::property::archive::zip;
 use crate::time_limit;
 
 /// A folder of its own for one test; gone when the test ends.
@@ -295,52 +292,6 @@ fn temporary_folder() -> tempfile::TempDir {
         return folder;
     }
     tempfile::tempdir().unwrap()
-}
-
-/// A ZIP archive of these parts, packed.
-pub(crate) fn zip(parts: &[(&str, impl AsRef<[u8]>)]) -> Vec<u8> {
-    let (mut out, mut list) = (Vec::new(), Vec::new());
-    for (name, text) in parts {
-        let text = text.as_ref();
-        let mut deflate = DeflateEncoder::new(Vec::new(), Compression::fast());
-        deflate.write_all(text).unwrap();
-        let packed = deflate.finish().unwrap();
-        let mut crc = flate2::Crc::new();
-        crc.update(text);
-        let mut head = vec![20, 0, 0, 0, 8, 0, 0, 0, 0, 0];
-        for number in [crc.sum(), packed.len() as u32, text.len() as u32] {
-            head.extend(number.to_le_bytes());
-        }
-        head.extend((name.len() as u32).to_le_bytes());
-        let offset = (out.len() as u32).to_le_bytes();
-        out.extend([b"PK\x03\x04", &head[..], name.as_bytes(), &packed].concat());
-        list.extend(
-            [
-                b"PK\x01\x02\x14\0",
-                &head[..],
-                &[0; 10],
-                &offset,
-                name.as_bytes(),
-            ]
-            .concat(),
-        );
-    }
-    let start = (out.len() as u32).to_le_bytes();
-    let count = (parts.len() as u16).to_le_bytes();
-    let size = (list.len() as u32).to_le_bytes();
-    out.extend(
-        [
-            &list[..],
-            b"PK\x05\x06\0\0\0\0",
-            &count,
-            &count,
-            &size,
-            &start,
-            &[0, 0],
-        ]
-        .concat(),
-    );
-    out
 }
 
 pub(crate) fn copy_folder(from: &Path, to: &Path) {

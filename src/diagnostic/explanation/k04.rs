@@ -132,6 +132,15 @@ The texts of a workbook lie apart from its rows and must be held in memory whole
 refused. Let the sender write CSV or Parquet, which are read in pieces of any size.",
     },
     Explanation {
+        code: Code(425),
+        title: "the name of a file of an archive holds control characters",
+        text: "\
+An export is called by its path, in the ledger, in receipts and in every message; a line break or a sign that steers
+a terminal has no place there. The file is told by its name with such signs written out (`orders\\n.csv`), counts
+as one that cannot be read, and the other files of its archive are exports as ever. Let its sender choose a plain
+name, or go on without it: `kilde exports skip`.",
+    },
+    Explanation {
         code: Code(430),
         title: "the newest export of a source is too old",
         text: "\
@@ -312,8 +321,8 @@ for exports. Name a folder beside it, or the folder above: `kilde init --from ex
         title: "no file of the folder is a table",
         text: "\
 `kilde init --from` reads CSV and its kin, JSON (documents and lines), Excel (.xlsx), Avro and Parquet, packed by
-gzip, zstd or bzip2 or not, alone in a ZIP archive too, also in folders below. Old .xls workbooks must be saved as
-.xlsx, archives of several files unpacked.
+gzip, zstd or bzip2 or not, in ZIP archives too, also in folders below. Old .xls workbooks must be saved as
+.xlsx, and those within archives of several files unpacked.
 `kilde profile FOLDER` says of each file what it is.",
     },
 ];

@@ -189,8 +189,10 @@ impl Format for Csv {
                 return Ok(Seen::default());
             };
             let other = self.of_other_excel(&names);
+            // who only looks wants no column, and takes the names as a build would
+            let is_look = task.conformer.targets.is_empty();
             match (by_header(task.conformer, names, task.file), other) {
-                (Err(_), Some(names)) => {
+                (layout, Some(names)) if is_look || layout.is_err() => {
                     delimiter = Some(SEMICOLON);
                     by_header(task.conformer, names, task.file)?
                 }

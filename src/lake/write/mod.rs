@@ -26,6 +26,7 @@ mod total_order;
 mod whole;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -69,6 +70,9 @@ pub(crate) enum Layout {
 pub(crate) struct WriteSpec {
     /// Store of the plan's session; see `engine::lake_url` and `engine::scratch_url`.
     pub(crate) store: ObjectStoreUrl,
+    /// The store's root, where it is a folder of this machine and what is written will be published: large files then go to the
+    /// disk while others are still computed.
+    pub(crate) folder: Option<PathBuf>,
     /// Folder of the table below the store's root, no slash at either end.
     pub(crate) location: String,
     /// The contract's columns in its order, in published types; the plan yields columns of these names.

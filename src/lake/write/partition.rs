@@ -21,12 +21,16 @@ use crate::diagnostic::Code;
 use crate::error::Error;
 use crate::lake::{Digest, RowHasher, path};
 use crate::release::CandidateName;
+use crate::store::hasten;
 
 /// Rows encoded at once. Batches are cut to it anew, since their borders show in the encoded pages.
 const CHUNK_ROWS: usize = 8192;
 
 /// A file is closed once it has this many bytes.
 const FILE_BYTES: usize = 256 << 20;
+
+/// From here on a file is on its way to the disk before its release waits for it.
+const LARGE_FILE: u64 = 1 << 20;
 
 /// Writes all that the stream yields. `threads`: that may encode it at once.
 pub(super) async fn write_partition(
@@ -271,6 +275,9 @@ impl PartitionWriter {
             return Ok(());
         };
         let (size, footer) = current.file.finish().await.map_err(ours)?;
+        if let Some(folder) = self.spec.folder.as_ref().filter(|_| size >= LARGE_FILE) {
+            hasten(folder.join(&self.spec.location).join(&current.path));
+        }
         let statistics = delta_statistics(&footer, &self.file_schema, &self.statistics_columns)?;
         self.finished.push(FileRow {
             path: current.path,

@@ -156,6 +156,12 @@ impl Draft {
                 "vars: {{country: \"{country}\"}}           # guessed: where phone numbers and postcodes without a country belong\n"
             ));
         }
+        if !roles.consents.is_empty() {
+            text.push_str(
+                "highlights:                      # what `kilde diff` and `kilde customer` tell of\n  \
+                 consents: {table: gold.consents, purpose: purpose, granted: granted}\n",
+            );
+        }
         text
     }
 

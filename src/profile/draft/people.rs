@@ -386,6 +386,8 @@ fn changed(source: &SourceDraft) -> Option<String> {
             "registered",
             "opprettet",
             "date",
+            "datum",
+            "dato",
         ])
     })
     .map(|column| column.name.clone())

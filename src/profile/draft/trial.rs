@@ -10,7 +10,7 @@ use super::SourceDraft;
 use crate::error::{Error, Result};
 use crate::ingest::{Attempt, Export, ExportStore, Limits, ReadRequest, UnreadableExport};
 use crate::name::TableName;
-use crate::project::{Project, Read};
+use crate::project::{Project, Read, in_archive};
 use crate::store::Store;
 
 /// Bytes of a source's exports that are tried; of more, the first ones.
@@ -62,7 +62,8 @@ pub(crate) async fn trial(project: &Project, draft: &SourceDraft, scratch: &Path
             },
             _ => file.path.clone(),
         };
-        let location = object_store::path::Path::parse(&path).map_err(|error| {
+        let stored = in_archive(&path).map_or(path.as_str(), |(archive, _)| archive);
+        let location = object_store::path::Path::parse(stored).map_err(|error| {
             Error::input("the file has a name that storage cannot hold")
                 .at(&file.path)
                 .caused_by(error)

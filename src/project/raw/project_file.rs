@@ -113,6 +113,8 @@ section! {
         people: Option<RawPeople>,
         /// How many members each group has.
         groups: Option<RawGroups>,
+        /// How many people agree to each purpose; `kilde diff` says it too, and `kilde customer` tells the table's rows as consents.
+        consents: Option<RawConsents>,
         /// Key figures, with interval and target.
         figures: Option<RawFigures>,
     }
@@ -124,8 +126,21 @@ impl Default for RawHighlights {
         Self {
             people: None,
             groups: None,
+            consents: None,
             figures: None,
         }
+    }
+}
+
+section! {
+    /// The table of who said yes or no to what.
+    RawConsents {
+        /// One row per person and purpose.
+        table: Spanned<TableName>,
+        /// Column of the purpose.
+        purpose: Spanned<ColumnName>,
+        /// Column that is true where it is a yes.
+        granted: Spanned<ColumnName>,
     }
 }
 

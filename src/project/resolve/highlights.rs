@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::super::highlights::{Figures, Groups, Highlights, People};
+use super::super::highlights::{Consents, Figures, Groups, Highlights, People};
 use super::super::raw::{ColumnName, Mistake, RawHighlights, nearest_word};
 use super::super::{Contract, Matching, Spanned};
 use super::{blame, exposure};
@@ -40,6 +40,14 @@ pub(super) fn resolve(
             table: table.value,
         }
     });
+    let consents = raw.consents.map(|raw| {
+        let table = names.table(raw.table);
+        Consents {
+            purpose: names.column(&table, raw.purpose),
+            granted: names.column(&table, raw.granted),
+            table: table.value,
+        }
+    });
     let figures = raw.figures.map(|raw| {
         let table = names.table(raw.table);
         let mut column = |column| names.column(&table, column);
@@ -56,6 +64,7 @@ pub(super) fn resolve(
     Highlights {
         people: people.or_else(|| known.matches.values().next().map(of_match)),
         groups,
+        consents,
         figures,
     }
 }

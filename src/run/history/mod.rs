@@ -273,6 +273,7 @@ impl Execution {
         let plan = frame.map_err(engine::failure)?.create_physical_plan().await;
         let spec = WriteSpec {
             store: engine::lake_url()?,
+            folder: None,
             location: name.location(),
             schema: Arc::clone(schema),
             key: Vec::new(),

@@ -20,8 +20,8 @@ use crate::diagnostic::Code;
 use crate::engine::{self, Joins};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::{
-    self, Attempt, DecodedExport, Export, Ledger, LoadReport, LoadRequest, ReadRequest, Turn,
-    UnreadableExport,
+    self, Attempt, DecodedExport, Export, Ledger, LoadReport, LoadRequest, ReadExport, ReadRequest,
+    Turn, UnreadableExport,
 };
 use crate::lake::{self, Digest, Layout, Written};
 use crate::name::ReleaseNumber;
@@ -118,7 +118,7 @@ impl Execution {
                 entries,
                 retracted: self.retracted(&source, leaving)?,
                 unreadable,
-                decoded: unique,
+                decoded: unique.into_iter().map(ReadExport::of).collect(),
                 replaced,
             },
         );

@@ -11,7 +11,9 @@ use super::super::ops_tables::Ingested;
 use super::super::report::{RefusedExport, RunReport};
 use crate::diagnostic::{Code, printable};
 use crate::error::{Error, Result};
-use crate::ingest::{self, DecodedExport, FileCounts, FileStatus, Ledger, LedgerEntry, Shrunk};
+use crate::ingest::{
+    self, DecodedExport, FileCounts, FileStatus, Ledger, LedgerEntry, ReadExport, Shrunk,
+};
 use crate::name::TableName;
 use crate::plan::{ExportState, ObservedExport, TablePlan};
 use crate::project::{Load, Source};
@@ -168,7 +170,7 @@ impl Execution {
         };
         Ok(Ingested {
             entries: decoded.iter().map(entry).collect::<Result<_>>()?,
-            decoded,
+            decoded: decoded.into_iter().map(ReadExport::of).collect(),
             ..Ingested::default()
         })
     }

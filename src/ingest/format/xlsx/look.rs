@@ -58,7 +58,7 @@ pub(crate) fn sheet_rows(
             cells.push(match value {
                 Value::Text(text) | Value::Number(text) | Value::Moment(text) => text,
                 Value::Boolean(truth) => truth.to_string(),
-                Value::Error(_) => String::new(),
+                Value::Error(_) | Value::NoResult => String::new(),
             });
         }
         if !each(row.number, cells) {

@@ -133,13 +133,17 @@ impl Batch {
                 Value::Boolean(true) => (CellKind::Boolean, "true"),
                 Value::Boolean(false) => (CellKind::Boolean, "false"),
                 Value::Moment(text) => (CellKind::Iso, text.as_str()),
-                Value::Error(_) => {
+                Value::Error(_) | Value::NoResult => {
+                    let rule = match value {
+                        Value::NoResult => Rule::NoResult,
+                        _ => Rule::CellError,
+                    };
                     let target = layout
                         .origins
                         .iter()
                         .position(|origin| matches!(origin, Origin::Cell(at) if at == column));
                     if let Some(target) = target {
-                        let fault = Fault::new(record, Rule::CellError);
+                        let fault = Fault::new(record, rule);
                         self.breaches.entry(record).or_insert((Some(target), fault));
                     }
                     continue;
@@ -225,7 +229,7 @@ fn names(row: &Row) -> Vec<String> {
         names[*column] = match value {
             Value::Text(text) | Value::Number(text) | Value::Moment(text) => text.trim().into(),
             Value::Boolean(truth) => truth.to_string(),
-            Value::Error(_) => String::new(),
+            Value::Error(_) | Value::NoResult => String::new(),
         };
     }
     names

@@ -71,16 +71,18 @@ pub(super) fn number_text(text: &str) -> String {
 }
 
 /// Days since 1900 (or 1904) as ISO 8601: a date where it is midnight, a time of day below one day, else both. `None` for
-/// numbers that are no day.
+/// numbers that are no day. The 29 February that only Excel's 1900 had is shown as Excel shows it, and is no date to anybody.
 pub(super) fn moment_text(serial: f64, is_1904: bool) -> Option<String> {
     if (0.0..1.0).contains(&serial) && !is_1904 {
         return Some(clock(serial));
+    }
+    if (60.0..61.0).contains(&serial) && !is_1904 {
+        return Some("1900-02-29".to_string());
     }
     let days = serial + if is_1904 { FROM_1904 } else { 0.0 };
     if !(1.0..LAST).contains(&days) {
         return None;
     }
-    // 1900 had no 29 February, except in Excel
     let days = if days < 60.0 { days + 1.0 } else { days };
     let millis = TimeDelta::milliseconds((days * DAY_MILLIS).round() as i64);
     let epoch = NaiveDate::from_ymd_opt(1899, 12, 30)?.and_hms_opt(0, 0, 0)?;
@@ -143,6 +145,7 @@ mod tests {
         assert_eq!(text(45_935.268_194_444_44), "2025-10-05T06:26:12");
         assert_eq!(text(45_351.0), "2024-02-29");
         assert_eq!(text(59.0), "1900-02-28");
+        assert_eq!(text(60.0), "1900-02-29", "which reads as no date");
         assert_eq!(text(61.0), "1900-03-01");
         assert_eq!(text(0.5), "12:00:00");
         assert_eq!(moment_text(44_473.0, true).unwrap(), "2025-10-05");

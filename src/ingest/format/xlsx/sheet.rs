@@ -19,6 +19,8 @@ pub(super) enum Value {
     Moment(String),
     /// `#N/A` and its kin.
     Error(String),
+    /// A formula that nobody has computed yet, as programs write them that are no spreadsheet.
+    NoResult,
 }
 
 /// The last row and one past the last column (`XFD`) that a sheet has.
@@ -52,6 +54,7 @@ struct Open {
     style: usize,
     value: String,
     is_value: bool,
+    has_formula: bool,
     inline: TextParts,
 }
 
@@ -111,6 +114,7 @@ impl<'a, R: Read> Rows<'a, R> {
                     }
                     (name, Some(cell)) => {
                         cell.is_value |= name == b"v";
+                        cell.has_formula |= name == b"f";
                         cell.inline.open(name);
                     }
                     _ => {}
@@ -169,7 +173,9 @@ impl<'a, R: Read> Rows<'a, R> {
         let value = if cell.kind == "inlineStr" {
             Value::Text(cell.inline.take())
         } else if cell.value.is_empty() {
-            return Ok(None);
+            // a text may be the empty one
+            let is_open = cell.has_formula && cell.kind != "str";
+            return Ok(is_open.then_some(Value::NoResult));
         } else {
             let value = cell.value;
             match (cell.kind.as_str(), value.trim()) {

@@ -71,16 +71,21 @@ async fn errors_and_numbers_in_the_place_of_dates_reject_their_row() {
         r#"<c r="B5"><v>4</v></c><c r="G5" t="e"><v>#REF!</v></c>"#.into(),
         r#"<c r="B6"><v>5</v></c><c r="F6" t="str"><v>31.02.2024</v></c>"#.into(),
         r#"<c r="B7"><v>6</v></c><c r="F7" t="str"><v>28.02.2024</v></c>"#.into(),
+        r#"<c r="B8"><v>7</v></c><c r="D8"><f>1+1</f><v></v></c>"#.into(),
+        r#"<c r="B9"><v>8</v></c><c r="D9" t="str"><f>IF(A1,"")</f><v></v></c>"#.into(),
+        r#"<c r="B10"><v>9</v></c><c r="E10" s="2"><v>60</v></c>"#.into(),
     ];
     let bench = bench(xlsx());
     let decoded = bench.decode("a.xlsx", workbook(&[("Svar", &rows)])).await;
-    let good = ["4|-|-|-|-", "6|-|-|2024-02-27T23:00:00Z|-"];
+    let good = ["4|-|-|-|-", "6|-|-|2024-02-27T23:00:00Z|-", "8|-|-|-|-"];
     assert_eq!(accepted(&decoded), good);
     let expected = [
         (2, "amount", "cell_error"),
         (3, "day", "number_as_date"),
         (4, "day", "not_a_date"),
         (6, "at", "impossible_date"),
+        (8, "amount", "no_result"),
+        (10, "day", "impossible_date"),
     ];
     assert_eq!(
         rejects(&decoded),
