@@ -1,8 +1,8 @@
 //! Batches that wait on the builder's own disk: written once, read as a table, removed when nobody holds them.
 //!
-//! Arrow's file format under LZ4: a build of a large file needs about as much disk as the file, and a few nanoseconds a row for it. What need
-//! not be written is not: a text that all rows share, the upper half of decimals that 64 bits hold, and the first batches, as many as
-//! memory is set aside for: those of an ordinary night are all.
+//! Arrow's file format, so that a build of a large file needs about as much disk as the file. What need not be written is not: a text that
+//! all rows share, the upper half of decimals that 64 bits hold, and the first batches, as many as memory is set aside for: those of an
+//! ordinary night are all. Rows of a few bytes, which take several times their line there, are compressed.
 
 use std::fmt;
 use std::fs::File;
@@ -128,6 +128,10 @@ impl fmt::Debug for ScratchFile {
 
 /// Bytes that all batches together may have which are kept in memory.
 const MOST_IN_MEMORY: usize = 64 << 20;
+
+/// Bytes of a row under which rows are compressed. Wider ones take about as much as their line of text, and a fifth more computing
+/// would halve that; of narrow ones most is offsets and places that ascend, which LZ4 packs to a third for nothing.
+const NARROW: usize = 32;
 
 /// Bytes that they have.
 static IN_MEMORY: AtomicUsize = AtomicUsize::new(0);
@@ -315,9 +319,10 @@ impl ScratchWriter {
                 let file = File::create(path).map_err(|error| unavailable(path, error))?;
                 self.file.path = Some(self.wanted.clone());
                 let buffered = BufWriter::with_capacity(1 << 18, file);
-                let compressed = IpcWriteOptions::default()
-                    .try_with_compression(Some(CompressionType::LZ4_FRAME));
-                let writer = compressed
+                let is_narrow = kept.get_array_memory_size() / kept.num_rows() < NARROW;
+                let compression = is_narrow.then_some(CompressionType::LZ4_FRAME);
+                let writer = IpcWriteOptions::default()
+                    .try_with_compression(compression)
                     .and_then(|options| {
                         FileWriter::try_new_with_options(buffered, &self.file.shape.kept, options)
                     })
