@@ -15,6 +15,7 @@ mod between;
 mod bridge;
 mod canonical;
 mod cluster;
+mod column;
 mod comparison;
 mod dictionary;
 mod evaluate;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::canonical;
-use super::comparison::{Compared, Comparison, Digits, Emails, Names, Placed, Texts};
+use super::column::{Digits, Names, Placed, Texts};
+use super::comparison::{Compared, Comparison, Emails};
 use super::dictionary::{Dictionary, MISSING};
 use super::population::{Field, LateShared};
 use super::row::Columns;

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use super::comparison::Placed;
+use super::column::Placed;
 use super::dictionary::MISSING;
 use super::hash;
 use super::row::{Row, Rows};

@@ -1,8 +1,7 @@
 //! Candidate pairs to weights: what is worth keeping of the evidence.
 
-use super::comparison::{
-    Compared, Levels, Likeness, Pattern, Placed, SAYS_NOTHING, level_of, with_level,
-};
+use super::column::Placed;
+use super::comparison::{Compared, Levels, Likeness, Pattern, SAYS_NOTHING, level_of, with_level};
 use super::dictionary::{MISSING, Mark};
 use super::model::{Bits, Evidence, Model};
 use super::population::{Decision, Population, Verdict};
