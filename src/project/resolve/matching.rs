@@ -188,8 +188,11 @@ fn level_pin(
     let is_share = m_probability.is_some() || u_probability.is_some();
     let weight = match_weight.as_ref().and_then(|weight| weight.0.as_ref());
     if let Some(weight) = weight.filter(|_| is_share) {
-        let mistake = Mistake::new(450, "a weight is pinned beside a probability of the same level")
-            .help("the weight is log2 of m / u: write both probabilities, or the weight alone");
+        let mistake = Mistake::new(
+            450,
+            "a weight is pinned beside a probability of the same level",
+        )
+        .help("the weight is log2 of m / u: write both probabilities, or the weight alone");
         found.push(blame(file, weight.span, mistake));
         return None;
     }

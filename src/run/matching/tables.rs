@@ -210,7 +210,10 @@ pub(super) fn model(rows: &[ModelRow]) -> Vec<ArrayRef> {
         number(&|row| row.same),
         number(&|row| row.stranger),
         number(&|row| row.relative),
-        number(&|row| row.weight.or_else(|| Some((row.same? / row.stranger?).log2()))),
+        number(&|row| {
+            row.weight
+                .or_else(|| Some((row.same? / row.stranger?).log2()))
+        }),
         count(&|row| row.count),
     ]
 }
