@@ -510,7 +510,10 @@ fn a_random_sample_that_people_judged_says_how_right_the_match_is() {
         said.contains("people judged 24 pairs drawn at random"),
         "{said}"
     );
-    assert!(said.contains("one person from 1.25 bits on (now)"), "{said}");
+    assert!(
+        said.contains("one person from 1.25 bits on (now)"),
+        "{said}"
+    );
     // nobody is asked twice
     assert_eq!(draw("again.csv").lines().count(), 1);
 }
