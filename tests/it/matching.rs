@@ -568,7 +568,10 @@ fn a_random_sample_that_people_judged_says_how_right_the_match_is() {
         said.contains("people judged 24 pairs drawn at random"),
         "{said}"
     );
-    assert!(said.contains("one person from 1 bits on (now)"), "{said}");
+    assert!(
+        said.contains("one person from 1.25 bits on (now)"),
+        "{said}"
+    );
     // nobody is asked twice
     assert_eq!(draw("again.csv").lines().count(), 1);
 }
@@ -1061,7 +1064,8 @@ fn a_match_is_judged_against_a_truth_and_by_what_people_decided() {
         "{said}"
     );
     assert!(
-        said.matches("(now)").count() == 1 && said.contains("compared pairs from 1 bits on (now)"),
+        said.matches("(now)").count() == 1
+            && said.contains("compared pairs from 1.25 bits on (now)"),
         "{said}"
     );
     club.kilde(&["match", "evaluate", "--html", "match.html"])

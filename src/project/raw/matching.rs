@@ -313,7 +313,7 @@ impl FromText for Kilometres {
 section! {
     /// From which match weight on two records are one person. The weight is the log2 of the odds: 0 is even, 7 is 128 to 1.
     RawDecide {
-        /// From here on two records are one person. Default `1`.
+        /// From here on two records are one person. Default `1.25`.
         same_from: Option<Bits>,
         /// From here on a pair is told of in `…_edges`, and in `…_review` where it is not decided. Default `-4`.
         review_from: Option<Spanned<Bits>>,

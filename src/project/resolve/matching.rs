@@ -16,7 +16,7 @@ use super::{NO_MODEL, blame, pipeline_name};
 use crate::diagnostic::{Diagnostic, Place, SourceFile, Span};
 use crate::name::TableName;
 
-const SAME_FROM: f64 = 1.0;
+const SAME_FROM: f64 = 1.25;
 const REVIEW_FROM: f64 = -4.0;
 const MAX_PAIRS: u64 = 200_000_000;
 const MAX_BLOCK_SHARE: f64 = 0.25;
