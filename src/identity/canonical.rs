@@ -17,8 +17,26 @@ const FLAT_WORDS: &[&str] = &["lgh", "leil", "apt", "flat", "unit", "app"];
 /// Letters and digits of a name, folded; words apart by one space.
 pub(super) fn name(text: &str) -> Option<String> {
     let words = text.split(|c: char| c.is_whitespace() || c == '-' || c == '.');
-    let words: Vec<_> = words.filter_map(name_key).collect();
-    (!words.is_empty()).then(|| words.join(" "))
+    joined(words.filter_map(name_key), text.len())
+}
+
+/// Words apart by one space; `None` of no word. `length`: of the text that they are of.
+fn joined(words: impl Iterator<Item = impl AsRef<str>>, length: usize) -> Option<String> {
+    let mut found = String::with_capacity(length);
+    for word in words {
+        if !found.is_empty() {
+            found.push(' ');
+        }
+        found.push_str(word.as_ref());
+    }
+    (!found.is_empty()).then_some(found)
+}
+
+/// Those letters of a text that are wanted.
+fn letters(text: &str, is_wanted: impl Fn(&char) -> bool) -> String {
+    let mut found = String::with_capacity(text.len());
+    found.extend(text.chars().filter(is_wanted));
+    found
 }
 
 /// A name with its words run together, as the form in which it is equal to another.
@@ -53,14 +71,16 @@ pub(super) fn email(text: &str) -> Option<String> {
         return None;
     }
     // what stands behind a plus is a note of the owner's to themselves
-    let user = user.split('+').next().unwrap_or(user);
-    Some(format!("{user}@{host}"))
+    match user.split_once('+') {
+        Some((user, _)) => Some(format!("{user}@{host}")),
+        None => Some(text),
+    }
 }
 
 /// Letters and digits before the `@`.
 pub(super) fn email_user(email: &str) -> Option<String> {
     let (user, _) = email.rsplit_once('@')?;
-    let user: String = user.chars().filter(|c| c.is_alphanumeric()).collect();
+    let user = letters(user, |c| c.is_alphanumeric());
     (user.chars().count() >= 4).then_some(user)
 }
 
@@ -84,34 +104,30 @@ pub(super) fn stem(name: &str) -> Option<String> {
 }
 
 pub(super) fn phone(text: &str) -> Option<String> {
-    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    let mut digits = letters(text, char::is_ascii_digit);
     if digits.len() < LEAST_PHONE_DIGITS || is_placeholder_phone(text) {
         return None;
     }
-    Some(digits[digits.len().saturating_sub(PHONE_DIGITS)..].to_string())
+    digits.drain(..digits.len().saturating_sub(PHONE_DIGITS));
+    Some(digits)
 }
 
 /// Street and number without flat, floor and door, folded; words apart by one space.
 pub(super) fn address(text: &str) -> Option<String> {
     let street = text.split(',').next().unwrap_or(text);
-    let mut words = Vec::new();
-    for word in street.split(|c: char| c.is_whitespace() || matches!(c, '-' | '.' | '/')) {
-        let Some(word) = name_key(word) else { continue };
-        if FLAT_WORDS.contains(&&*word) {
-            break;
-        }
-        words.push(word);
-    }
-    (!words.is_empty()).then(|| words.join(" "))
+    let words = street.split(|c: char| c.is_whitespace() || matches!(c, '-' | '.' | '/'));
+    let words = words.filter_map(name_key);
+    let before_flat = words.take_while(|word| !FLAT_WORDS.contains(&&**word));
+    joined(before_flat, street.len())
 }
 
 /// Letters and digits, in capitals.
 pub(super) fn code(text: &str) -> Option<String> {
-    let found: String = text
-        .chars()
-        .filter(|c| c.is_alphanumeric())
-        .flat_map(char::to_uppercase)
-        .collect();
+    let mut found = letters(text, |c| c.is_alphanumeric());
+    match found.is_ascii() {
+        true => found.make_ascii_uppercase(),
+        false => found = found.chars().flat_map(char::to_uppercase).collect(),
+    }
     let says_something = found.chars().any(|c| c != '0');
     (!found.is_empty() && says_something).then_some(found)
 }

@@ -49,7 +49,8 @@ fn e164(from: Option<country::Id>, dialled: &str) -> Option<String> {
 /// A few such numbers exist (a taxi's 22 22 22 22); they identify no person either, so they are placeholders here.
 pub(crate) fn is_placeholder_phone(input: &str) -> bool {
     let international = input.trim_start().starts_with('+') || input.trim_start().starts_with("00");
-    let digits: String = input.chars().filter(char::is_ascii_digit).collect();
+    let mut digits = String::with_capacity(input.len());
+    digits.extend(input.chars().filter(char::is_ascii_digit));
     let national = digits.trim_start_matches('0');
     let national = match NEIGHBOURS
         .iter()
