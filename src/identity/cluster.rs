@@ -30,6 +30,7 @@ pub(crate) fn cluster(
     same_from: f64,
     threads: usize,
 ) -> Vec<u32> {
+    const AT_A_TIME: usize = 1000;
     let population = scorer.population();
     let rows = population.rows as usize;
     let mut of_row: Vec<u32> = (0..population.rows).collect();
@@ -39,28 +40,30 @@ pub(crate) fn cluster(
     }
     let components = forest.components();
     let within = edges.iter().filter_map(|edge| {
-        let (one, other) = (forest.root(edge.one), forest.root(edge.other));
-        (one == other).then_some((one, *edge))
+        let component = components.of_both(edge.one, edge.other)?;
+        // of two records nothing is left to ask
+        (components.members(component).len() > 2).then_some((component, *edge))
     });
-    let mut within: Vec<(u32, Edge)> = within.collect();
-    within.sort_by_key(|(root, _)| *root);
-    let chunks: Vec<&[Vec<u32>]> = components.chunks(1000).collect();
-    let found = parallel::map(threads, &chunks, |chunk| {
+    let mut within: Vec<(usize, Edge)> = within.collect();
+    within.sort_by_key(|(component, _)| *component);
+    let chunks: Vec<usize> = (0..components.len()).step_by(AT_A_TIME).collect();
+    let found = parallel::map(threads, &chunks, |first| {
         let mut likeness = Likeness::of_all(population);
-        let mut groups = Vec::new();
-        for members in *chunk {
-            let root = members[0];
-            let start = within.partition_point(|(of, _)| *of < root);
-            let own = within[start..].iter().take_while(|(of, _)| *of == root);
+        let mut clusters: Vec<(u32, u32)> = Vec::new();
+        let start = within.partition_point(|(of, _)| of < first);
+        let mut edges = within[start..].iter().peekable();
+        for component in *first..components.len().min(first + AT_A_TIME) {
+            let members = components.members(component);
+            let own = std::iter::from_fn(|| edges.next_if(|(of, _)| *of == component));
             let own: Vec<Edge> = own.map(|(_, edge)| *edge).collect();
-            groups.extend(refine(scorer, members, &own, same_from, &mut likeness));
+            for group in refine(scorer, members, &own, same_from, &mut likeness) {
+                clusters.extend(group.iter().map(|row| (*row, group[0])));
+            }
         }
-        groups
+        clusters
     });
-    for group in found.into_iter().flatten() {
-        for row in &group {
-            of_row[*row as usize] = group[0];
-        }
+    for (row, cluster) in found.into_iter().flatten() {
+        of_row[row as usize] = cluster;
     }
     of_row
 }
@@ -142,16 +145,17 @@ struct Linkage {
 }
 
 impl Linkage {
-    /// Each record alone. `edges`: pairs whose levels may be known already.
+    /// Each record alone. `edges`: pairs whose levels may be known already, in order.
     fn new(
         scorer: &Scorer<'_>,
         members: &[u32],
         edges: &[Edge],
         likeness: &mut [Likeness],
     ) -> Self {
-        let levels = edges.iter().filter(|edge| edge.pattern != 0);
-        let levels = levels.map(|edge| ((edge.one, edge.other), edge.pattern));
-        let known: BTreeMap<(u32, u32), Pattern> = levels.collect();
+        let known = |one: u32, other: u32| -> Option<Pattern> {
+            let place = edges.binary_search_by_key(&(one, other), |edge| (edge.one, edge.other));
+            Some(edges[place.ok()?].pattern).filter(|pattern| *pattern != 0)
+        };
         let mut between = BTreeMap::new();
         let mut decided = BTreeSet::new();
         for (at, one) in members.iter().enumerate() {
@@ -164,9 +168,8 @@ impl Linkage {
                 let told = match certain {
                     Some(weight) => Some(Between::certain(weight)),
                     None => {
-                        let known = known.get(&(*one, *other)).copied();
-                        let pattern =
-                            known.unwrap_or_else(|| scorer.pattern(*one, *other, likeness));
+                        let pattern = known(*one, *other)
+                            .unwrap_or_else(|| scorer.pattern(*one, *other, likeness));
                         Between::pair(scorer, pattern, *one, *other)
                     }
                 };
@@ -364,26 +367,67 @@ impl Forest {
         self.size[large as usize] += self.size[small as usize];
     }
 
-    /// Components of several rows, each sorted and behind its lowest row, which becomes its root.
-    fn components(&mut self) -> Vec<Vec<u32>> {
-        let mut of_root: Vec<(u32, u32)> = Vec::new();
+    /// Components of several rows, in the order of their lowest rows.
+    fn components(mut self) -> Components {
+        let mut of_row = vec![ALONE; self.parent.len()];
+        let mut places: Vec<u32> = Vec::new();
+        let mut total = 0;
         for row in 0..self.parent.len() as u32 {
-            let root = self.root(row);
-            if self.size[root as usize] > 1 {
-                of_root.push((root, row));
+            let root = self.root(row) as usize;
+            if self.size[root] == 1 {
+                continue;
+            }
+            if of_row[root] == ALONE {
+                of_row[root] = places.len() as u32;
+                places.push(total);
+                total += self.size[root];
+            }
+            of_row[row as usize] = of_row[root];
+        }
+        let mut rows = vec![0; total as usize];
+        for (component, row) in of_row.iter().zip(0..) {
+            if let Some(place) = places.get_mut(*component as usize) {
+                rows[*place as usize] = row;
+                *place += 1;
             }
         }
-        of_root.sort_unstable();
-        let groups = of_root.chunk_by(|one, other| one.0 == other.0);
-        let mut components: Vec<Vec<u32>> = groups
-            .map(|rows| rows.iter().map(|(_, row)| *row).collect())
-            .collect();
-        for members in &components {
-            for row in members {
-                self.parent[*row as usize] = members[0];
-            }
+        Components {
+            rows,
+            ends: places,
+            of_row,
         }
-        components.sort_unstable();
-        components
+    }
+}
+
+/// The component of a row that is in none.
+const ALONE: u32 = u32::MAX;
+
+/// Rows that hang together, several in each component.
+struct Components {
+    /// Those of one component after those of another, each in order.
+    rows: Vec<u32>,
+    /// By component: where its rows end.
+    ends: Vec<u32>,
+    /// By row: its component, or [`ALONE`].
+    of_row: Vec<u32>,
+}
+
+impl Components {
+    fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    fn members(&self, component: usize) -> &[u32] {
+        let start = component
+            .checked_sub(1)
+            .map_or(0, |before| self.ends[before]);
+        &self.rows[start as usize..self.ends[component] as usize]
+    }
+
+    /// The component that both rows are in.
+    fn of_both(&self, one: u32, other: u32) -> Option<usize> {
+        let component = self.of_row[one as usize];
+        let is_of_both = component != ALONE && component == self.of_row[other as usize];
+        is_of_both.then_some(component as usize)
     }
 }

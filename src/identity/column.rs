@@ -23,11 +23,13 @@ impl Placed {
         }
     }
 
+    #[inline]
     pub(super) fn text(&self, code: u32) -> Option<&str> {
         self.column.text(code)
     }
 
     /// The numbers of two rows, where neither is missing.
+    #[inline]
     pub(super) fn both(&self, one: &Row, other: &Row) -> Option<(u32, u32)> {
         both(self.place, one, other)
     }
@@ -62,6 +64,7 @@ impl Texts {
         }
     }
 
+    #[inline]
     pub(super) fn outline(&self, code: u32) -> Outline {
         self.outlines[code as usize]
     }
@@ -103,6 +106,7 @@ impl Digits {
     }
 
     /// 1 for equal texts, 2 for texts that are one edit apart, else as said of them.
+    #[inline]
     pub(super) fn level(
         &self,
         one: &Row,
@@ -127,6 +131,7 @@ impl Digits {
     }
 
     /// What `level` may say, by the numbers of the texts alone.
+    #[inline]
     pub(super) fn levels(&self, one: &Row, other: &Row, differing: Levels) -> Levels {
         match self.column.both(one, other) {
             None => any_of([0]),
@@ -157,14 +162,17 @@ impl Packed {
     }
 
     /// Whether one edit may lie between two texts: of equally long ones, it changes no more than two letters.
+    #[inline]
     fn may_be_one_edit_from(self, other: Self) -> bool {
         if self.0 == 0 || other.0 == 0 {
             return true;
         }
         match self.length().abs_diff(other.length()) {
             0 => {
-                let difference = (self.0 ^ other.0).to_be_bytes();
-                difference.iter().filter(|byte| **byte != 0).count() <= 2
+                // the letters are plain: seven bits each, and the eighth says of each whether it is another
+                const SEVEN_BITS: u128 = u128::from_ne_bytes([0x7f; 16]);
+                let differing = ((self.0 ^ other.0) + SEVEN_BITS) & !SEVEN_BITS;
+                differing.count_ones() <= 2
             }
             1 => true,
             _ => false,
@@ -172,6 +180,7 @@ impl Packed {
     }
 
     /// Year, month and day of a text of eight digits.
+    #[inline]
     pub(super) fn day(self) -> Option<(u32, u16, u16)> {
         let letters = self.0 as u64;
         let day = (

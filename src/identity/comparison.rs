@@ -28,11 +28,13 @@ const ALIKE_USER: f64 = 0.92;
 const ALIKE_STREET: f64 = 0.9;
 
 /// The level of one comparison in a pattern.
+#[inline]
 pub(super) fn level_of(pattern: Pattern, comparison: usize) -> usize {
     ((pattern >> (comparison * LEVEL_BITS)) & 0xf) as usize
 }
 
 /// Puts a level into a pattern that has none for the comparison yet.
+#[inline]
 pub(super) fn with_level(pattern: Pattern, comparison: usize, level: u8) -> Pattern {
     pattern | Pattern::from(level) << (comparison * LEVEL_BITS)
 }
@@ -138,6 +140,7 @@ impl Emails {
         }
     }
 
+    #[inline]
     fn are_names(&self, one: &Row, other: &Row) -> bool {
         one[self.is_name] == 1 && other[self.is_name] == 1
     }
@@ -162,6 +165,7 @@ impl Emails {
         }
     }
 
+    #[inline]
     fn levels(&self, one: &Row, other: &Row) -> Levels {
         match self.whole.column.both(one, other) {
             None => any_of([0]),
@@ -311,6 +315,7 @@ impl Comparison {
     }
 
     /// The levels that a pair of rows may have, by the numbers of their values alone: without a look at a text.
+    #[inline]
     pub(super) fn levels(&self, one: &Row, other: &Row) -> Levels {
         match self {
             Self::Given { given, family } => match given.texts.column.both(one, other) {
@@ -369,6 +374,16 @@ impl Comparison {
                 Some(_) => !any_of([0]),
             },
             Self::Levels(_) => !0,
+        }
+    }
+
+    /// How much there is to do until a level is known that the numbers of the values leave open.
+    pub(super) fn effort(&self) -> u8 {
+        match self {
+            Self::BirthDate(_) | Self::Exact(_) | Self::Number { .. } | Self::Levels(_) => 0,
+            Self::Given { .. } | Self::Family { .. } | Self::NationalId(_) => 1,
+            Self::Phone(_) | Self::Distance { .. } | Self::Text { .. } => 2,
+            Self::Address { .. } | Self::Email(_) => 3,
         }
     }
 

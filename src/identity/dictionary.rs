@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::hash;
 
 /// A hash of a text that is fast and the same on every run; no order that it makes shows anywhere.
+#[inline]
 pub(super) fn hash_of(text: &str) -> u64 {
     let (words, rest) = text.as_bytes().as_chunks::<8>();
     let mut found = text.len() as u64;
@@ -24,7 +25,7 @@ pub(super) fn hash_of(text: &str) -> u64 {
 /// Numbers of things in the order in which they are first seen: a table of open addresses that holds the numbers, and of each
 /// thing half of its hash, which tells nearly all others from it without a look at the thing.
 #[derive(Clone, Debug, Default)]
-struct Numbers {
+pub(super) struct Numbers {
     slots: Vec<u64>,
     count: u32,
 }
@@ -33,7 +34,8 @@ impl Numbers {
     const EMPTY: u64 = u64::MAX;
 
     /// The number of a thing, and whether it is new. `is_it`: whether it is the thing of a number.
-    fn of(&mut self, hash: u64, is_it: impl Fn(u32) -> bool) -> (u32, bool) {
+    #[inline]
+    pub(super) fn of(&mut self, hash: u64, is_it: impl Fn(u32) -> bool) -> (u32, bool) {
         if self.slots.len() * 3 <= self.count as usize * 4 {
             self.grow();
         }
@@ -56,6 +58,7 @@ impl Numbers {
     }
 
     /// The number of a thing, where it has one.
+    #[inline]
     fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
         let last = self.slots.len().checked_sub(1)?;
         let half = hash >> 32;
@@ -73,6 +76,7 @@ impl Numbers {
     }
 
     /// The first slot in which a thing may be.
+    #[inline]
     fn slot(&self, hash: u64) -> u64 {
         let last = self.slots.len().wrapping_sub(1);
         let slot = self.slots.get((hash >> 32) as usize & last);
@@ -141,6 +145,7 @@ impl Written {
         self.ends.push(self.letters.len());
     }
 
+    #[inline]
     fn text(&self, code: u32) -> Option<&str> {
         let at = code as usize;
         let end = *self.ends.get(at)?;
@@ -167,6 +172,7 @@ impl NumberedTexts {
         self.number_of_hash(hash_of(text), text)
     }
 
+    #[inline]
     fn number_of_hash(&mut self, hash: u64, text: &str) -> (u32, bool) {
         let Self { numbers, texts } = self;
         let (number, is_new) = numbers.of(hash, |code| texts.text(code) == Some(text));
@@ -177,12 +183,14 @@ impl NumberedTexts {
     }
 
     /// The number of a text that has one.
+    #[inline]
     pub(super) fn find(&self, text: &str) -> Option<u32> {
         let is_it = |code| self.texts.text(code) == Some(text);
         self.numbers.find(hash_of(text), is_it)
     }
 
     /// The text of a number that was given.
+    #[inline]
     pub(super) fn text(&self, number: u32) -> &str {
         let at = number as usize;
         let start = at
@@ -364,6 +372,7 @@ impl Dictionary {
     }
 
     /// The text of a number; `None` where it is missing.
+    #[inline]
     pub(super) fn text(&self, code: u32) -> Option<&str> {
         match &*self.texts {
             Texts::Written(texts) => texts.text(code),
@@ -372,6 +381,7 @@ impl Dictionary {
     }
 
     /// The text of a row; `None` where it is missing.
+    #[inline]
     pub(crate) fn text_of(&self, row: usize) -> Option<&str> {
         self.text(self.codes[row])
     }

@@ -387,6 +387,7 @@ impl Population {
     }
 
     /// The numbers of a record's values.
+    #[inline]
     pub(super) fn row(&self, row: u32) -> &Row {
         self.features.row(row)
     }
@@ -415,6 +416,7 @@ impl Population {
     }
 
     /// What people decided of a pair.
+    #[inline]
     pub(super) fn decision(&self, one: u32, other: u32) -> Option<Decision> {
         let is_decided = |row: u32| self.is_decided.get(row as usize) == Some(&true);
         if !is_decided(one) || !is_decided(other) {
@@ -428,6 +430,7 @@ impl Population {
     }
 
     /// What is decided of a pair whatever the evidence says: what people decided; two people, where `cannot` says so; else one.
+    #[inline]
     pub(super) fn verdict(&self, one: u32, other: u32) -> Option<Verdict> {
         match self.decision(one, other) {
             Some(Decision::Same) => return Some(Verdict::Same),
@@ -438,6 +441,7 @@ impl Population {
     }
 
     /// What rules without exception say of a pair.
+    #[inline]
     pub(super) fn ruled(&self, one: u32, other: u32) -> Option<Verdict> {
         let (one, other) = (self.row(one), self.row(other));
         let are_equal = |place: &usize| both(*place, one, other).map(|(a, b)| a == b);

@@ -162,6 +162,7 @@ impl Assigned {
     }
 
     /// The id of a number.
+    #[inline]
     pub(crate) fn name(&self, id: u32) -> &str {
         self.names.text(id)
     }

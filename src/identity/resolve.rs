@@ -1,16 +1,16 @@
 //! The whole way from records to clusters: count, train, score, cluster.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::comparison::{Likeness, Pattern, level_of};
+use super::dictionary::Numbers;
 use super::increment::Increment;
 use super::model::{Known, Model};
 use super::pin::Pins;
 use super::population::{Decision, LateShared, Population, Records};
 use super::rule::{BlockCount, Blocks, Rule};
 use super::score::{CERTAIN, Edge, Scorer, pattern_of};
-use super::{cluster, score, training};
+use super::{cluster, hash, score, training};
 use crate::parallel;
 
 /// What a match is to keep to.
@@ -259,11 +259,16 @@ fn agreements(population: &Population, edges: &[Edge], threads: usize) -> Vec<Ar
         };
         edges.iter().map(of).collect::<Vec<Pattern>>()
     });
-    let mut words: HashMap<Pattern, Arc<str>> = HashMap::new();
+    let mut numbers = Numbers::default();
+    let mut words: Vec<(Pattern, Arc<str>)> = Vec::new();
     let patterns = patterns.into_iter().flatten();
     let told = patterns.map(|pattern| {
-        let said = words.entry(pattern);
-        Arc::clone(said.or_insert_with(|| agreement(population, pattern)))
+        let is_it = |number: u32| words[number as usize].0 == pattern;
+        let (number, is_new) = numbers.of(hash(pattern), is_it);
+        if is_new {
+            words.push((pattern, agreement(population, pattern)));
+        }
+        Arc::clone(&words[number as usize].1)
     });
     told.collect()
 }

@@ -70,6 +70,7 @@ impl Rows {
         }
     }
 
+    #[inline]
     pub(super) fn row(&self, row: u32) -> &Row {
         let start = row as usize * self.width;
         &self.codes[start..start + self.width]
@@ -97,12 +98,26 @@ impl Rows {
         counts
     }
 
+    /// Of each of so many texts of a column, whether several rows have it.
+    pub(super) fn come_again(&self, place: usize, texts: usize) -> Vec<bool> {
+        let (mut came, mut came_again) = (vec![false; texts], vec![false; texts]);
+        for row in self.codes.chunks_exact(self.width) {
+            let code = row[place] as usize;
+            if let Some(came) = came.get_mut(code) {
+                came_again[code] |= *came;
+                *came = true;
+            }
+        }
+        came_again
+    }
+
     pub(super) fn count(&self) -> u32 {
         (self.codes.len() / self.width) as u32
     }
 }
 
 /// The numbers of two rows in a column, where neither is missing.
+#[inline]
 pub(super) fn both(place: usize, one: &Row, other: &Row) -> Option<(u32, u32)> {
     let (a, b) = (one[place], other[place]);
     (a != MISSING && b != MISSING).then_some((a, b))

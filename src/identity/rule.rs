@@ -3,7 +3,7 @@
 //! A rule is a list of features; records that agree on all of them, none missing, stand in one block, and every two of a
 //! block are a candidate pair. Pairs are counted exactly before one is made: a rule costs a sort to count.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::column::Placed;
@@ -124,6 +124,7 @@ impl Features {
         }
     }
 
+    #[inline]
     pub(super) fn row(&self, row: u32) -> &Row {
         self.rows.row(row)
     }
@@ -131,6 +132,11 @@ impl Features {
     /// Rows of each text of a column.
     pub(super) fn counts(&self, placed: &Placed) -> Vec<u32> {
         self.rows.counts(placed.place, placed.column.len())
+    }
+
+    /// By code of a column: whether several rows have it.
+    pub(super) fn come_again(&self, placed: &Placed) -> Vec<bool> {
+        self.rows.come_again(placed.place, placed.column.len())
     }
 
     /// Records, those that are gone among them.
@@ -321,13 +327,31 @@ impl BlockCount {
     }
 }
 
-/// Parts of a rule's blocks: a fixed number, so that no result depends on the number of threads.
-const PARTS: usize = 64;
+/// Parts of a rule's blocks: a fixed number, so that no result depends on the number of threads. The first bits of a key say
+/// which is its own.
+const PARTS: usize = 1 << PART_BITS;
+const PART_BITS: u32 = 6;
+
+/// A row and the key of its block.
+type Keyed = (u64, u32);
 
 impl Blocks {
     /// Sorts records into the blocks of a rule and counts their pairs.
     pub(super) fn new(rule: &Rule, features: &Features, rows: u32, threads: usize) -> Self {
         Self::with_largest(rule, features, rows, threads, rule.largest_block())
+    }
+
+    /// The same of several rules: the records are read once for all of them.
+    pub(super) fn of_rules(
+        rules: &[Rule],
+        features: &Features,
+        rows: u32,
+        threads: usize,
+    ) -> VecDeque<Self> {
+        let split = split(rules, features, rows, threads);
+        let blocks = rules.iter().zip(split);
+        let blocks = blocks.map(|(rule, split)| Self::of(&split, rule.largest_block(), threads));
+        blocks.collect()
     }
 
     /// The same where blocks of at most so many records are compared.
@@ -338,24 +362,17 @@ impl Blocks {
         threads: usize,
         largest_block: usize,
     ) -> Self {
-        let places = rule.places(features);
-        let chunks: Vec<(u32, u32)> = chunks_of(rows);
-        let split = parallel::map(threads, &chunks, |(from, to)| {
-            let mut parts = vec![Vec::new(); PARTS];
-            for row in *from..*to {
-                if let Some(key) = key(&places, features.row(row)) {
-                    parts[(key >> 58) as usize].push((key, row));
-                }
-            }
-            parts
-        });
+        let rule = std::slice::from_ref(rule);
+        let split = split(rule, features, rows, threads).pop();
+        Self::of(&split.unwrap_or_default(), largest_block, threads)
+    }
+
+    /// `split`: rows with their keys, each chunk in its parts.
+    fn of(split: &[Vec<Vec<Keyed>>], largest_block: usize, threads: usize) -> Self {
         let numbers: Vec<usize> = (0..PARTS).collect();
         let found = parallel::map(threads, &numbers, |number| {
-            let mut all: Vec<(u64, u32)> = Vec::new();
-            for part in &split {
-                all.extend_from_slice(&part[*number]);
-            }
-            all.sort_unstable();
+            let parts: Vec<&[Keyed]> = split.iter().map(|part| &*part[*number]).collect();
+            let all = in_order(&parts);
             let mut part = Part::default();
             let mut count = BlockCount::default();
             let mut parked = Vec::new();
@@ -396,7 +413,72 @@ impl Blocks {
     }
 }
 
+/// Rows with their keys, by rule: each chunk of the rows in its parts.
+fn split(
+    rules: &[Rule],
+    features: &Features,
+    rows: u32,
+    threads: usize,
+) -> Vec<Vec<Vec<Vec<Keyed>>>> {
+    let places: Vec<Vec<usize>> = rules.iter().map(|rule| rule.places(features)).collect();
+    let chunks: Vec<(u32, u32)> = chunks_of(rows);
+    let split = parallel::map(threads, &chunks, |(from, to)| {
+        // an eighth more than they get, if all rows have a key
+        let most = (to - from) as usize / PARTS * 9 / 8;
+        let parts = || std::iter::repeat_with(|| Vec::with_capacity(most)).take(PARTS);
+        let mut of_rules: Vec<Vec<Vec<Keyed>>> = rules.iter().map(|_| parts().collect()).collect();
+        for at in *from..*to {
+            let row = features.row(at);
+            for (places, parts) in places.iter().zip(&mut of_rules) {
+                if let Some(key) = key(places, row) {
+                    parts[(key >> (u64::BITS - PART_BITS)) as usize].push((key, at));
+                }
+            }
+        }
+        of_rules
+    });
+    let mut by_rule: Vec<Vec<Vec<Vec<Keyed>>>> = rules.iter().map(|_| Vec::new()).collect();
+    for of_rules in split {
+        for (all, of_chunk) in by_rule.iter_mut().zip(of_rules) {
+            all.push(of_chunk);
+        }
+    }
+    by_rule
+}
+
+/// Rows of one part, each list in their order, by key and then by row. Keys are hashes: where one belongs is nearly told by its
+/// first bits, and hardly anything is left to sort.
+fn in_order(lists: &[&[Keyed]]) -> Vec<Keyed> {
+    let count: usize = lists.iter().map(|list| list.len()).sum();
+    let bits = count.max(1).ilog2();
+    let place = |(key, _): &Keyed| (key << PART_BITS >> 1 >> (u64::BITS - 1 - bits)) as usize;
+    let mut starts = vec![0_u32; (1 << bits) + 1];
+    let all = || lists.iter().flat_map(|list| list.iter());
+    all().for_each(|row| starts[place(row) + 1] += 1);
+    let mut end = 0;
+    for start in &mut starts {
+        end += *start;
+        *start = end;
+    }
+    let mut ordered = vec![(0, 0); count];
+    for row in all() {
+        let next = &mut starts[place(row)];
+        ordered[*next as usize] = *row;
+        *next += 1;
+    }
+    let mut start = 0;
+    for end in starts {
+        let alike = &mut ordered[start as usize..end as usize];
+        if !alike.is_sorted() {
+            alike.sort_unstable();
+        }
+        start = end;
+    }
+    ordered
+}
+
 /// The block of a row, unless it has none.
+#[inline]
 pub(super) fn key(places: &[usize], row: &Row) -> Option<u64> {
     let mut key = 0;
     for place in places {
@@ -410,6 +492,7 @@ pub(super) fn key(places: &[usize], row: &Row) -> Option<u64> {
 }
 
 /// Whether two rows agree in all places, and miss none.
+#[inline]
 pub(super) fn agree(places: &[usize], one: &Row, other: &Row) -> bool {
     places
         .iter()
@@ -431,6 +514,7 @@ impl<'a> Earlier<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn make(&self, one: &Row, other: &Row) -> bool {
         self.rules.iter().any(|(places, parked)| {
             agree(places, one, other)

@@ -1,8 +1,10 @@
 //! Candidate pairs to weights: what is worth keeping of the evidence.
 
+use std::collections::VecDeque;
+
 use super::column::Placed;
 use super::comparison::{Compared, Levels, Likeness, Pattern, SAYS_NOTHING, level_of, with_level};
-use super::dictionary::{MISSING, Mark};
+use super::dictionary::MISSING;
 use super::model::{Bits, Evidence, Model};
 use super::population::{Decision, Population, Verdict};
 use super::resolve::{Refusal, Settings, refusal};
@@ -53,12 +55,14 @@ pub(super) struct Scorer<'a> {
     rarity: Vec<Vec<Option<Rarities<'a>>>>,
     /// By comparison: relatives agree on it by chance alone.
     is_own: Vec<bool>,
+    /// Comparisons in the order in which texts are looked at: what is quickly told first.
+    quickest_first: Vec<usize>,
 }
 
 /// How much likelier two strangers agree on each value than on any.
 struct Rarities<'a> {
     placed: &'a Placed,
-    /// By code, of values that are known to be common; empty where none is.
+    /// By code, of values that several records have; empty where none is known to be common.
     bits: Vec<f32>,
     rare: f32,
     /// Of any value; 0 at most.
@@ -177,23 +181,23 @@ impl<'a> Scorer<'a> {
             }
         }
         let found = parallel::map(threads, &wanted, |(_, _, rarity, common, placed)| {
-            let bits = |mark: Mark| match common.counts.get(&mark) {
-                Some(count) => rarity.bits(*count),
-                None => rarity.rare(),
+            let rare = rarity.rare();
+            let bits = |code: u32| {
+                let count = common.counts.get(&placed.column.mark(code));
+                count.map_or(rare, |count| rarity.bits(*count))
             };
             let bits: Vec<f32> = match common.counts.is_empty() {
                 true => Vec::new(),
-                false => placed.column.marks().into_iter().map(bits).collect(),
+                // on a value of one record no two agree, and its mark takes long
+                false => (0..)
+                    .zip(population.features.come_again(placed))
+                    .map(|(code, comes_again)| if comes_again { bits(code) } else { rare })
+                    .collect(),
             };
             Rarities {
-                least: bits
-                    .iter()
-                    .copied()
-                    .fold(rarity.rare(), f32::min)
-                    .min(0.0)
-                    .into(),
+                least: bits.iter().copied().fold(rare, f32::min).min(0.0).into(),
                 bits,
-                rare: rarity.rare(),
+                rare,
                 placed,
                 common,
             }
@@ -209,12 +213,16 @@ impl<'a> Scorer<'a> {
             rarity[at][place] = Some(found);
         }
         let is_own = model.comparisons.iter().map(|c| !c.shape.is_shared());
+        let comparisons = &population.comparisons;
+        let mut quickest_first: Vec<usize> = (0..comparisons.len()).collect();
+        quickest_first.sort_by_key(|at| comparisons[*at].by.effort());
         let mut scorer = Self {
             population,
             bits: Bits::new(model),
             gains: Vec::new(),
             rarity,
             is_own: is_own.collect(),
+            quickest_first,
         };
         let places = 0..scorer.rarity.len();
         scorer.gains = places.map(|at| scorer.gains_of(at)).collect();
@@ -379,12 +387,11 @@ impl<'a> Scorer<'a> {
                 most = most.plus(gains.most(levels));
             }
         }
-        while open != 0 {
+        let is_open = |at: &&usize| open >> **at & 1 == 1;
+        for at in self.quickest_first.iter().filter(is_open).copied() {
             if !most.may_reach(least) {
                 return None;
             }
-            let at = open.trailing_zeros() as usize;
-            open &= open - 1;
             let level = comparisons[at].by.level(a, b, &mut likeness[at]);
             pattern = with_level(pattern, at, level);
             let gains = &self.gains[at];
@@ -444,15 +451,22 @@ pub(super) fn score(
     keep_from: f64,
     settings: &Settings,
 ) -> Result<(Vec<Edge>, Vec<BlockCount>), Refusal> {
+    /// Rules whose blocks are sorted at once: fewer looks at all records, and more memory.
+    const TOGETHER: usize = 2;
     let (population, threads) = (scorer.population, settings.threads);
     let mut counts: Vec<BlockCount> = Vec::new();
     let mut parked: Vec<Parked> = Vec::new();
     let mut edges = Vec::new();
-    let mut sorted = blocks.into_iter();
-    for (at, rule) in rules.iter().enumerate() {
+    let mut sorted = VecDeque::from(blocks);
+    for at in 0..rules.len() {
         let (features, rows) = (&population.features, population.rows);
-        let blocks = sorted.next();
-        let blocks = blocks.unwrap_or_else(|| Blocks::new(rule, features, rows, threads));
+        if sorted.is_empty() {
+            let next = &rules[at..rules.len().min(at + TOGETHER)];
+            sorted = Blocks::of_rules(next, features, rows, threads);
+        }
+        let Some(blocks) = sorted.pop_front() else {
+            break;
+        };
         counts.push(blocks.count);
         if let Some(refusal) = refusal(&counts, settings) {
             return Err(refusal);

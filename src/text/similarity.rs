@@ -85,6 +85,7 @@ impl Outline {
     }
 
     /// Whether the [`edit_distance`] of the two texts can be as small.
+    #[inline]
     pub(crate) fn may_be_within(self, other: Self, edits: u32) -> bool {
         self.length.abs_diff(other.length) <= edits
             && self.without(other) <= edits
@@ -92,6 +93,7 @@ impl Outline {
     }
 
     /// Whether the [`jaro_winkler`] of the two texts can be as high.
+    #[inline]
     pub(crate) fn may_reach(self, other: Self, similarity: f64) -> bool {
         if self == other {
             return true;
