@@ -49,7 +49,7 @@ pub(crate) use explain::{DecidedBy, Explainer, Told};
 pub(crate) use forecast::forecast;
 pub(crate) use glance::Glance;
 pub(crate) use increment::{Before, Increment, KnownPair, resolve_again};
-pub(crate) use model::{Known, Model, ModelRow};
+pub(crate) use model::{COMMON_VALUE, CommonValues, Known, Model, ModelRow, ModelRows};
 pub(crate) use pin::{LevelPin, Pins};
 pub(crate) use population::{Asked, Decision, Field, LateShared, OwnColumn, Records};
 pub(crate) use registry::{Assigned, Event, Registry, assign};
@@ -57,6 +57,7 @@ pub(crate) use resolve::{Pair, Refusal, Resolved, Settings, Verdict, resolve};
 pub(crate) use rule::{Feature, Rule};
 
 /// Spreads a number over all 64 bits; the finaliser of `SplitMix64` (Steele, Lea & Flood 2014).
+#[inline]
 fn hash(number: u64) -> u64 {
     let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

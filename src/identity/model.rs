@@ -84,11 +84,70 @@ impl Known {
     }
 }
 
-/// A model as a table of one kind of row, for people to read and for the next build to read back.
+/// A model as its table has it, for people to read and for the next build to read back.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct ModelRows {
+    /// All but those of common values.
+    pub(crate) rows: Vec<ModelRow>,
+    /// By comparison and level. There may be as many values as records, and a row of texts for each would take long.
+    pub(crate) common: Vec<CommonValues>,
+}
+
+/// The common values of a level: rows of the part [`COMMON_VALUE`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct CommonValues {
+    /// The comparison.
+    pub(crate) name: String,
+    /// The level, from 1.
+    pub(crate) position: i64,
+    /// Records of each value.
+    counts: Vec<(Mark, u32)>,
+}
+
+/// The part of a row that says how common a value is.
+pub(crate) const COMMON_VALUE: &str = "common_value";
+
+impl ModelRows {
+    /// Adds a common value of a level by its mark as it is written, and how many records have it; says whether these are a mark and
+    /// a count.
+    pub(crate) fn add_common(&mut self, name: &str, position: i64, mark: &str, count: i64) -> bool {
+        let (Some(mark), Ok(count)) = (read(mark), u32::try_from(count)) else {
+            return false;
+        };
+        let is_it = |values: &CommonValues| values.name == name && values.position == position;
+        // rows of one level mostly follow one another
+        let last = self.common.last().is_some_and(is_it);
+        let known = match last {
+            true => Some(self.common.len() - 1),
+            false => self.common.iter().position(is_it),
+        };
+        let at = known.unwrap_or_else(|| {
+            self.common.push(CommonValues {
+                name: name.to_string(),
+                position,
+                counts: Vec::new(),
+            });
+            self.common.len() - 1
+        });
+        self.common[at].counts.push((mark, count));
+        true
+    }
+}
+
+impl CommonValues {
+    /// Marks as they are written, and how many records have each value.
+    pub(crate) fn counts(&self) -> impl ExactSizeIterator<Item = (String, u32)> + '_ {
+        self.counts
+            .iter()
+            .map(|(mark, count)| (written(*mark), *count))
+    }
+}
+
+/// One thing that a model says.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct ModelRow {
     /// `trained`, `prior`, `level`, `rule`, or `own_rule` for one of the project's own; `pin` for what was given of a level, or of
-    /// the prior; `values` of a level whose common values weigh less, each a `common_value`, and `chance` where u of the level is not
+    /// the prior; `values` of a level whose common values weigh less, each a [`COMMON_VALUE`], and `chance` where u of the level is not
     /// as they tell it; `shared_value` for one that says nothing; `column` where a caller adds what was compared.
     pub(crate) part: String,
     /// Of a level or its values: its comparison. Of a rule: its features. Of a shared value: its field.
@@ -108,7 +167,7 @@ pub(crate) struct ModelRow {
 
 impl Model {
     /// The model as rows; `pairs` are those of each rule, `rule_names` what rules of the project's own are called.
-    pub(crate) fn rows(&self, pairs: &[u64], rule_name: impl Fn(&Rule) -> String) -> Vec<ModelRow> {
+    pub(crate) fn rows(&self, pairs: &[u64], rule_name: impl Fn(&Rule) -> String) -> ModelRows {
         let mut rows = vec![
             ModelRow {
                 part: "trained".into(),
@@ -148,47 +207,51 @@ impl Model {
             ..ModelRow::default()
         }));
         rows.extend(self.pins.rows());
-        rows.extend(self.value_rows());
+        let mut rows = ModelRows {
+            rows,
+            common: Vec::new(),
+        };
+        self.add_values(&mut rows);
         rows
     }
 
-    fn value_rows(&self) -> Vec<ModelRow> {
-        let mut rows = Vec::new();
+    fn add_values(&self, to: &mut ModelRows) {
         for (comparison, levels) in self.comparisons.iter().zip(&self.values.common) {
             let levels = levels.iter().zip(1..);
             for (common, position) in levels.filter_map(|(c, at)| Some((c.as_ref()?, at))) {
-                let row = |part: &str| ModelRow {
-                    part: part.into(),
-                    name: comparison.shape.name.clone(),
+                let name = comparison.shape.name.clone();
+                to.rows.push(ModelRow {
+                    part: "values".into(),
+                    name: name.clone(),
                     position,
-                    ..ModelRow::default()
-                };
-                rows.push(ModelRow {
                     stranger: Some(common.equal_share),
                     count: Some(common.known as i64),
-                    ..row("values")
+                    ..ModelRow::default()
                 });
-                rows.extend(common.chance.map(|chance| ModelRow {
+                to.common.push(CommonValues {
+                    name,
+                    position,
+                    counts: common.counts.iter().map(|(m, n)| (*m, *n)).collect(),
+                });
+                to.rows.extend(common.chance.map(|chance| ModelRow {
+                    part: "chance".into(),
+                    name: comparison.shape.name.clone(),
+                    position,
                     stranger: Some(chance),
-                    ..row("chance")
-                }));
-                rows.extend(common.counts.iter().map(|(mark, count)| ModelRow {
-                    level: Some(written(*mark)),
-                    count: Some(i64::from(*count)),
-                    ..row("common_value")
+                    ..ModelRow::default()
                 }));
             }
         }
         for (field, marks) in &self.values.shared.0 {
-            rows.extend(marks.iter().zip(1..).map(|(mark, position)| ModelRow {
-                part: "shared_value".into(),
-                name: field.name().to_string(),
-                position,
-                level: Some(written(*mark)),
-                ..ModelRow::default()
-            }));
+            to.rows
+                .extend(marks.iter().zip(1..).map(|(mark, position)| ModelRow {
+                    part: "shared_value".into(),
+                    name: field.name().to_string(),
+                    position,
+                    level: Some(written(*mark)),
+                    ..ModelRow::default()
+                }));
         }
-        rows
     }
 
     /// kilde's own rules that rows say, in order.
@@ -205,11 +268,9 @@ impl Model {
     }
 
     /// The model that rows say; `None` where they do not fit what is compared now: then another must be trained.
-    pub(crate) fn from_rows(
-        rows: &[ModelRow],
-        shapes: &[Arc<Shape>],
-        own: &[Rule],
-    ) -> Option<Known> {
+    pub(crate) fn from_rows(rows: ModelRows, shapes: &[Arc<Shape>], own: &[Rule]) -> Option<Known> {
+        let ModelRows { rows, common } = rows;
+        let rows = rows.as_slice();
         let prior = rows.iter().find(|row| row.part == "prior")?;
         let comparison = |shape: &Arc<Shape>| {
             let mut levels: Vec<&ModelRow> = rows
@@ -247,7 +308,7 @@ impl Model {
                 let values = Values {
                     records: u64::try_from(row.count?).ok()?,
                     shared: Self::shared_values(rows)?,
-                    common: common(rows, shapes)?,
+                    common: common_of(rows, common, shapes)?,
                 };
                 (row.level.clone()?, values)
             }
@@ -284,32 +345,40 @@ impl Model {
 }
 
 /// How common values are, as rows say, by comparison and level; `None` where a row does not say it.
-fn common(rows: &[ModelRow], shapes: &[Arc<Shape>]) -> Option<Vec<Vec<Option<Common>>>> {
+fn common_of(
+    rows: &[ModelRow],
+    common: Vec<CommonValues>,
+    shapes: &[Arc<Shape>],
+) -> Option<Vec<Vec<Option<Common>>>> {
     let places: HashMap<&str, usize> = shapes.iter().map(|s| s.name.as_str()).zip(0..).collect();
     let levels = shapes.iter().map(|shape| vec![None; shape.levels.len()]);
     let mut found: Vec<Vec<Option<Common>>> = levels.collect();
-    let of_values =
-        |row: &&ModelRow| matches!(row.part.as_str(), "values" | "chance" | "common_value");
+    // values of a comparison that is none any more say nothing
+    let place = |name: &str| places.get(name).copied();
+    let of_values = |row: &&ModelRow| matches!(row.part.as_str(), "values" | "chance");
     for row in rows.iter().filter(of_values) {
-        // values of a comparison that is none any more say nothing
-        let Some(levels) = places.get(row.name.as_str()).map(|at| &mut found[*at]) else {
-            continue;
-        };
-        let place = usize::try_from(row.position - 1).ok()?;
-        let common: &mut Common = levels.get_mut(place)?.get_or_insert_default();
-        match row.part.as_str() {
-            "values" => {
-                common.known = u64::try_from(row.count?).ok()?;
-                common.equal_share = row.stranger?;
-            }
-            "chance" => common.chance = Some(row.stranger?),
-            _ => {
-                let mark = row.level.as_deref().and_then(read)?;
-                common.counts.insert(mark, u32::try_from(row.count?).ok()?);
-            }
+        let Some(at) = place(&row.name) else { continue };
+        let level = usize::try_from(row.position - 1).ok()?;
+        let common: &mut Common = found[at].get_mut(level)?.get_or_insert_default();
+        if row.part == "chance" {
+            common.chance = Some(row.stranger?);
+        } else {
+            common.known = u64::try_from(row.count?).ok()?;
+            common.equal_share = row.stranger?;
         }
     }
-    Some(found)
+    for values in common {
+        let Some(at) = place(&values.name) else {
+            continue;
+        };
+        let level = usize::try_from(values.position - 1).ok()?;
+        let common: &mut Common = found[at].get_mut(level)?.get_or_insert_default();
+        common.counts = values.counts.into_iter().collect();
+    }
+    // one that says no mark or no count
+    let mut unread = rows.iter().filter(|row| row.part == COMMON_VALUE);
+    let is_unread = unread.any(|row| place(&row.name).is_some());
+    (!is_unread).then_some(found)
 }
 
 /// A mark as a model writes it.
@@ -448,17 +517,17 @@ mod tests {
             trained_at: "2026-03-01".into(),
         };
         let mut rows = model.rows(&[7], |_| "family_name, birth_date".into());
-        rows.reverse();
+        rows.rows.reverse();
         let known = Known {
             model,
             knows_values: true,
         };
         assert_eq!(
-            Model::from_rows(&rows, &[Arc::clone(&phone)], &[]),
+            Model::from_rows(rows.clone(), &[Arc::clone(&phone)], &[]),
             Some(known)
         );
         assert_eq!(
-            Model::from_rows(&rows, &[phone, Arc::new(Shape::of(Kind::Email))], &[]),
+            Model::from_rows(rows, &[phone, Arc::new(Shape::of(Kind::Email))], &[]),
             None
         );
     }

@@ -481,7 +481,7 @@ pub(super) fn as_read(model: &Model, records: &Records) -> Known {
         names.join(", ")
     };
     let rows = model.rows(&vec![0; model.rules.len()], name);
-    Model::from_rows(&rows, &records.shapes(), &[]).unwrap()
+    Model::from_rows(rows, &records.shapes(), &[]).unwrap()
 }
 
 /// Two hundred customers whom a shop entered with its own e-mail and phone, behind the records of the shop itself.

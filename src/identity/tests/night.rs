@@ -246,7 +246,7 @@ fn increments_find_what_all_records_give_under_rules_of_ones_own_too() {
     assert!(is_told(Verdict::Same) && is_told(Verdict::Parted));
     let known = |records: &Records| {
         let rows = first.model.rows(&first.pairs_of_rules, |_| String::new());
-        Model::from_rows(&rows, &records.shapes(), &way.settings.rules).unwrap()
+        Model::from_rows(rows, &records.shapes(), &way.settings.rules).unwrap()
     };
     let (compared, made) = through(&nights, &way, known);
     assert!(compared * 4 < made, "{compared} of {made} pairs");

@@ -180,7 +180,7 @@ impl Runner {
         };
         let model = step.beside(MatchTable::Model)?;
         let learnt = step.query(model, &format!("select * from {model}")).await?;
-        let learnt = model_rows(&learnt)?;
+        let learnt = model_rows(&learnt)?.rows;
         let mut sizes: BTreeMap<u32, u64> = BTreeMap::new();
         for entity in &entities {
             *sizes.entry(*entity).or_default() += 1;

@@ -558,7 +558,7 @@ impl Matched {
         let rows = model_rows(&rows)?;
         let ids = step.ids().await?;
         let own = own_rules(step.plan, &reading);
-        let known = Model::from_rows(&rows, &records.shapes(), &own).ok_or_else(|| {
+        let known = Model::from_rows(rows, &records.shapes(), &own).ok_or_else(|| {
             Error::config(format!(
                 "`{}` was built with other comparisons",
                 matching.table

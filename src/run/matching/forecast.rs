@@ -14,7 +14,7 @@ use super::{refused, settings};
 use crate::catalog::Catalog;
 use crate::engine::{self, Joins};
 use crate::error::{Error, Result};
-use crate::identity::{Glance, Known, Model, ModelRow, forecast};
+use crate::identity::{Glance, Known, Model, ModelRows, forecast};
 use crate::name::TableName;
 use crate::parallel;
 use crate::plan::{Action, Kind, MatchPlan, Plan, Reason};
@@ -139,7 +139,7 @@ impl Runner {
             .is_some_and(|table| table.reasons.contains(&Reason::Retrain));
         let known = match matching.tables.get(&MatchTable::Model) {
             Some(model) if !is_retrained => self.known_model(catalog, release, model).await?,
-            _ => Vec::new(),
+            _ => ModelRows::default(),
         };
         let known = match &matching.model {
             Some(pinned) => rows_of_file(&pinned.model),
@@ -148,8 +148,8 @@ impl Runner {
         let threads = self.resources.threads;
         let settings = settings(matched, &reading, threads, as_of);
         let nothing = records(matched, &reading, &mut Read::nothing(&reading))?;
-        let known = speaks_of(&known, matched)
-            .then(|| Model::from_rows(&known, &nothing.shapes(), &settings.rules))
+        let known = speaks_of(&known.rows, matched)
+            .then(|| Model::from_rows(known, &nothing.shapes(), &settings.rules))
             .flatten();
         let shared = known.as_ref().and_then(Known::shared);
         let mut glance = Glance::new(&nothing, &reading.places, shared, content.rows);
@@ -191,9 +191,9 @@ impl Runner {
         catalog: &Catalog,
         release: &Release,
         model: &TableName,
-    ) -> Result<Vec<ModelRow>> {
+    ) -> Result<ModelRows> {
         let Some(entry) = release.table(model) else {
-            return Ok(Vec::new());
+            return Ok(ModelRows::default());
         };
         let content = catalog.content(model, entry).await?;
         let tables = BTreeMap::from([(model.clone(), content.provider()?)]);

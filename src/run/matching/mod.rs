@@ -45,8 +45,8 @@ use crate::diagnostic::Code;
 use crate::engine::Joins;
 use crate::error::{Error, Result};
 use crate::identity::{
-    Assigned, Event, Feature, Increment, Known, LateShared, LevelPin, Model, Pins, Records,
-    Refusal, Resolved, Rule, Settings, assign, resolve, resolve_again,
+    Assigned, Event, Feature, Increment, Known, LateShared, LevelPin, Model, ModelRows, Pins,
+    Records, Refusal, Resolved, Rule, Settings, assign, resolve, resolve_again,
 };
 use crate::name::TableName;
 use crate::plan::{MatchPlan, Reason, TablePlan};
@@ -173,11 +173,11 @@ impl Execution {
         let is_retrained = plan.reasons.contains(&Reason::Retrain);
         let rows = match &matching.model {
             Some(pinned) => rows_of_file(&pinned.model),
-            None if is_retrained => Vec::new(),
+            None if is_retrained => ModelRows::default(),
             None => self.known_model(matching).await?,
         };
-        let known = speaks_of(&rows, matched)
-            .then(|| Model::from_rows(&rows, &records.shapes(), &settings.rules));
+        let known = speaks_of(&rows.rows, matched)
+            .then(|| Model::from_rows(rows, &records.shapes(), &settings.rules));
         Ok(known.flatten())
     }
 
@@ -242,8 +242,9 @@ impl Found {
             MatchTable::Model => {
                 let pairs = &self.resolved.pairs_of_rules;
                 let mut rows = rows_of(&self.resolved.model, pairs, matched, &self.reading);
-                rows.extend(LateShared::rows(&self.resolved.late_shared));
-                model(&rows)
+                let late = LateShared::rows(&self.resolved.late_shared);
+                rows.rows.extend(late);
+                model(&rows)?
             }
             MatchTable::Events => new_events(&self.assigned, self.now),
         };

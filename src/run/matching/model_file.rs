@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::tables::COLUMN;
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
-use crate::identity::{LevelPin, ModelRow, Pins};
+use crate::identity::{COMMON_VALUE, LevelPin, ModelRow, ModelRows, Pins};
 use crate::project::{
     CommonValues, ComparedColumn, MODEL_FORM, ModelComparison, ModelFile, ModelLevel, PinnedLevel,
     PinnedPrior,
@@ -25,7 +25,8 @@ pub(super) fn said<T>(value: Option<T>, row: &ModelRow, what: &str) -> Result<T>
 }
 
 /// A model's rows as a file.
-fn file_of(rows: &[ModelRow]) -> Result<ModelFile> {
+fn file_of(model: &ModelRows) -> Result<ModelFile> {
+    let rows = &model.rows;
     let parts = |part: &'static str| {
         let mut rows: Vec<&ModelRow> = rows.iter().filter(|row| row.part == part).collect();
         rows.sort_by_key(|row| row.position);
@@ -56,7 +57,14 @@ fn file_of(rows: &[ModelRow]) -> Result<ModelFile> {
             values.chance = row.stranger;
         }
     }
-    for row in parts("common_value") {
+    for of_level in &model.common {
+        if let Some(values) = values.get_mut(&(of_level.name.as_str(), of_level.position)) {
+            let counts = of_level.counts();
+            values.common = counts.map(|(mark, n)| (mark, i64::from(n))).collect();
+        }
+    }
+    // of which the mark or the count cannot be read
+    for row in parts(COMMON_VALUE) {
         if let Some(values) = values.get_mut(&(row.name.as_str(), row.position)) {
             let mark = said(row.level.clone(), row, "level")?;
             values.common.insert(mark, said(row.count, row, "count")?);
@@ -119,15 +127,16 @@ fn file_of(rows: &[ModelRow]) -> Result<ModelFile> {
 }
 
 /// A file as it is written.
-pub(super) fn text_of(rows: &[ModelRow]) -> Result<String> {
-    let text = serde_json::to_string_pretty(&file_of(rows)?);
+pub(super) fn text_of(model: &ModelRows) -> Result<String> {
+    let text = serde_json::to_string_pretty(&file_of(model)?);
     let text =
         text.map_err(|error| Error::internal("a model cannot be written").caused_by(error))?;
     Ok(format!("{text}\n"))
 }
 
 /// The rows of a file.
-pub(super) fn rows_of_file(file: &ModelFile) -> Vec<ModelRow> {
+pub(super) fn rows_of_file(file: &ModelFile) -> ModelRows {
+    let mut common = ModelRows::default();
     let row = |part: &str, name: &str, position: i64| ModelRow {
         part: part.into(),
         name: name.into(),
@@ -181,11 +190,15 @@ pub(super) fn rows_of_file(file: &ModelFile) -> Vec<ModelRow> {
                 stranger: Some(chance),
                 ..row("chance", name, position)
             }));
-            rows.extend(values.common.iter().map(|(mark, count)| ModelRow {
-                level: Some(mark.clone()),
-                count: Some(*count),
-                ..row("common_value", name, position)
-            }));
+            for (mark, count) in &values.common {
+                if !common.add_common(name, position, mark, *count) {
+                    rows.push(ModelRow {
+                        level: Some(mark.clone()),
+                        count: Some(*count),
+                        ..row(COMMON_VALUE, name, position)
+                    });
+                }
+            }
         }
     }
     rows.extend(pins.rows());
@@ -204,5 +217,5 @@ pub(super) fn rows_of_file(file: &ModelFile) -> Vec<ModelRow> {
             ..row(COLUMN, &compared.name, position)
         });
     }
-    rows
+    ModelRows { rows, ..common }
 }

@@ -1,14 +1,16 @@
 //! What a match step reads: the records, and what the builds before it left behind.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::ops::{Index, Range};
 use std::sync::{Mutex, PoisonError};
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, Float64Array, RecordBatch, StringArray, StringBuilder, UInt32Array,
+    Array, ArrayRef, AsArray, DynComparator, Float64Array, RecordBatch, StringArray, StringBuilder,
+    UInt32Array, make_comparator,
 };
-use datafusion::arrow::compute::{cast, concat_batches, take};
-use datafusion::arrow::datatypes::{Float64Type, Int64Type};
+use datafusion::arrow::compute::{SortOptions, cast, concat_batches, take};
+use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::row::{RowConverter, SortField};
 use futures::TryStreamExt;
@@ -19,7 +21,10 @@ use crate::catalog::Content;
 use crate::diagnostic::Code;
 use crate::engine::{self, Joins};
 use crate::error::{Error, Result};
-use crate::identity::{Asked, Dictionary, Encoding, Field, ModelRow, OwnColumn, Records, Registry};
+use crate::identity::{
+    Asked, COMMON_VALUE, Dictionary, Encoding, Field, ModelRow, ModelRows, OwnColumn, Records,
+    Registry,
+};
 use crate::name::is_identifier;
 use crate::parallel;
 use crate::plan::MatchPlan;
@@ -139,6 +144,9 @@ struct Coming {
     /// Columns of the key, which come as they are and as texts.
     key: usize,
     threads: usize,
+    /// By column of the key: whether it is a text as it is.
+    is_text: Vec<bool>,
+    /// Columns of the key as texts, and behind them as they are those that are none.
     keys: Vec<RecordBatch>,
     waiting: Vec<RecordBatch>,
     columns: Vec<Mutex<Encoding>>,
@@ -149,6 +157,7 @@ impl Coming {
         Self {
             key,
             threads,
+            is_text: Vec::new(),
             keys: Vec::new(),
             waiting: Vec::new(),
             columns: Vec::new(),
@@ -158,7 +167,12 @@ impl Coming {
     fn push(&mut self, batch: RecordBatch) -> Result<()> {
         /// Batches: enough that threads are worth beginning.
         const TOGETHER: usize = 24;
-        let keys: Vec<usize> = (0..2 * self.key).collect();
+        if self.keys.is_empty() {
+            let key = batch.columns()[..self.key].iter();
+            self.is_text = key.map(is_text).collect();
+        }
+        let others = (0..self.key).filter(|at| !self.is_text[*at]);
+        let keys: Vec<usize> = (self.key..2 * self.key).chain(others).collect();
         self.keys.push(batch.project(&keys).map_err(arrow)?);
         self.waiting.push(batch);
         if self.waiting.len() < TOGETHER {
@@ -200,7 +214,17 @@ impl Coming {
         let batches: Vec<Range<usize>> = batches.filter(|rows| !rows.is_empty()).collect();
         let mut key_columns = all.columns().to_vec();
         drop(all);
-        let order = order_of_keys(&key_columns[..key], batches).map_err(arrow)?;
+        let as_it_is = |columns: &[ArrayRef]| -> Vec<ArrayRef> {
+            let (texts, others) = columns.split_at(key);
+            let mut others = others.iter();
+            let is_text = self.is_text.iter().zip(texts);
+            let columns = is_text.map(|(is_text, text)| match is_text {
+                true => Some(text),
+                false => others.next(),
+            });
+            columns.flatten().cloned().collect()
+        };
+        let order = order_of_keys(&as_it_is(&key_columns), batches).map_err(arrow)?;
         if let Some(order) = &order {
             let order = UInt32Array::from(order.clone());
             let sorted = parallel::map(self.threads, &key_columns, |column| {
@@ -215,15 +239,20 @@ impl Coming {
             let mut column = column.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *column).finish(order.as_deref())
         });
-        let keys = keys_of(&key_columns[key..], matching)?;
-        key_columns.truncate(key);
+        let keys = keys_of(&key_columns[..key], matching)?;
         no_key_twice(&keys, matching)?;
+        tracing::debug!("records are in the order of their keys");
         Ok(Read {
-            key: key_columns,
+            key: as_it_is(&key_columns),
             keys,
             columns,
         })
     }
+}
+
+fn is_text(column: &ArrayRef) -> bool {
+    use DataType::{LargeUtf8, Utf8, Utf8View};
+    matches!(column.data_type(), Utf8 | LargeUtf8 | Utf8View)
 }
 
 /// The order of rows by the columns of their key; `None` where they stand in it. `batches`: rows that came together, which mostly
@@ -232,24 +261,32 @@ fn order_of_keys(
     key: &[ArrayRef],
     mut batches: Vec<Range<usize>>,
 ) -> std::result::Result<Option<Vec<u32>>, ArrowError> {
-    let fields = key.iter();
-    let fields = fields.map(|column| SortField::new(column.data_type().clone()));
-    let converter = RowConverter::new(fields.collect())?;
-    let rows = converter.convert_columns(key)?;
-    let whole = |row: usize| rows.row(row);
+    let comparators = key.iter();
+    let comparators = comparators.map(|by| make_comparator(by, by, SortOptions::default()));
+    let comparators: Vec<DynComparator> = comparators.collect::<std::result::Result<_, _>>()?;
+    let compare = |one: usize, other: usize| {
+        let differing = comparators.iter().map(|compare| compare(one, other));
+        let mut differing = differing.skip_while(|found| found.is_eq());
+        differing.next().unwrap_or(Ordering::Equal)
+    };
     batches.sort_by(|one, other| {
-        let first = whole(one.start).cmp(&whole(other.start));
+        let first = compare(one.start, other.start);
         first.then(one.start.cmp(&other.start))
     });
     let in_batches = || batches.iter().flat_map(Range::clone);
     let next = in_batches().skip(1);
     if in_batches()
         .zip(next)
-        .all(|(row, next)| whole(row) <= whole(next))
+        .all(|(row, next)| compare(row, next).is_le())
     {
         let is_as_it_came = batches.is_sorted_by_key(|rows| rows.start);
         return Ok((!is_as_it_came).then(|| in_batches().map(|row| row as u32).collect()));
     }
+    let fields = key.iter();
+    let fields = fields.map(|column| SortField::new(column.data_type().clone()));
+    let converter = RowConverter::new(fields.collect())?;
+    let rows = converter.convert_columns(key)?;
+    let whole = |row: usize| rows.row(row);
     // the first bytes of a key tell it from nearly all others without a look at memory elsewhere
     let order = rows.iter().zip(0..).map(|(key, row)| {
         let mut first = [0; 16];
@@ -284,6 +321,7 @@ impl Execution {
         while let Some(batch) = rows.try_next().await? {
             coming.push(batch)?;
         }
+        tracing::debug!("records are read");
         coming.finish(matching)
     }
 
@@ -354,9 +392,9 @@ impl Execution {
         Ok(known)
     }
 
-    pub(super) async fn known_model(&self, matching: &Matching) -> Result<Vec<ModelRow>> {
+    pub(super) async fn known_model(&self, matching: &Matching) -> Result<ModelRows> {
         let Some(rows) = self.published_beside(matching, MatchTable::Model).await? else {
-            return Ok(Vec::new());
+            return Ok(ModelRows::default());
         };
         model_rows(&rows)
     }
@@ -394,18 +432,18 @@ impl Execution {
 }
 
 /// A model as its table has it; empty where that is none.
-pub(super) fn model_rows(rows: &RecordBatch) -> Result<Vec<ModelRow>> {
+pub(super) fn model_rows(rows: &RecordBatch) -> Result<ModelRows> {
     let text = |at: usize| texts(rows.column(at));
     let number = |at: usize| rows.column(at).as_primitive_opt::<Float64Type>().cloned();
     let count = |at: usize| rows.column(at).as_primitive_opt::<Int64Type>().cloned();
     let (parts, names, levels) = (text(0)?, text(1)?, text(3)?);
     let (Some(positions), Some(pairs)) = (count(2), count(8)) else {
-        return Ok(Vec::new());
+        return Ok(ModelRows::default());
     };
     let (Some(same), Some(stranger), Some(relative), Some(weight)) =
         (number(4), number(5), number(6), number(7))
     else {
-        return Ok(Vec::new());
+        return Ok(ModelRows::default());
     };
     let value = |array: &Float64Array, row: usize| array.is_valid(row).then(|| array.value(row));
     let row = |row: usize| ModelRow {
@@ -424,7 +462,16 @@ pub(super) fn model_rows(rows: &RecordBatch) -> Result<Vec<ModelRow>> {
         weight: value(&weight, row).filter(|_| same.is_null(row)),
         count: pairs.is_valid(row).then(|| pairs.value(row)),
     };
-    Ok((0..rows.num_rows()).map(row).collect())
+    let mut found = ModelRows::default();
+    for at in 0..rows.num_rows() {
+        let is_told = [names.is_valid(at), levels.is_valid(at), pairs.is_valid(at)];
+        let is_common = parts.value(at) == COMMON_VALUE && is_told == [true; 3];
+        let (name, mark) = (names.value(at), levels.value(at));
+        if !is_common || !found.add_common(name, positions.value(at), mark, pairs.value(at)) {
+            found.rows.push(row(at));
+        }
+    }
+    Ok(found)
 }
 
 pub(super) fn reading(matched: &MatchPlan) -> Reading {

@@ -95,7 +95,8 @@ impl Execution {
             return Ok(None);
         };
         let clusters = clusters(&compared.is_kept, read, registry);
-        let (Some(cluster_of), Some(pairs_of_rules)) = (clusters, pairs_of_rules(&model)) else {
+        let (Some(cluster_of), Some(pairs_of_rules)) = (clusters, pairs_of_rules(&model.rows))
+        else {
             return Ok(None);
         };
         let redecided = self.redecided(matched, read, decisions).await?;

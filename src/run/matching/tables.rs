@@ -2,20 +2,22 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::iter::repeat_n;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray, StringBuilder,
     TimestampMicrosecondArray, UInt32Array, new_null_array,
 };
-use datafusion::arrow::compute::{cast, take};
+use datafusion::arrow::compute::{cast, concat, take};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 
 use super::pins;
 use super::read::{Reading, field};
 use crate::error::{Error, Result};
 use crate::identity::{
-    Assigned, Decision, Event, Feature, Model, ModelRow, Pair, Pins, Resolved, Rule, Verdict,
+    Assigned, COMMON_VALUE, CommonValues, Decision, Event, Feature, Model, ModelRow, ModelRows,
+    Pair, Pins, Resolved, Rule, Verdict,
 };
 use crate::plan::{MatchPlan, said_of};
 
@@ -186,21 +188,75 @@ pub(super) fn rows_of(
     pairs: &[u64],
     matched: &MatchPlan,
     reading: &Reading,
-) -> Vec<ModelRow> {
+) -> ModelRows {
     let mut rows = model.rows(pairs, |rule: &Rule| rule_name(rule, reading));
-    rows.extend(columns(matched));
+    rows.rows.extend(columns(matched));
     rows
 }
 
-pub(super) fn model(rows: &[ModelRow]) -> Vec<ArrayRef> {
+/// In the order of the table.
+pub(super) fn model(model: &ModelRows) -> Result<Vec<ArrayRef>> {
+    let mut rows: Vec<&ModelRow> = model.rows.iter().collect();
+    rows.sort_by_key(|row| (&row.part, &row.name, row.position, &row.level));
+    let mut common: Vec<&CommonValues> = model.common.iter().collect();
+    common.sort_by_key(|values| (&values.name, values.position));
+    let place = rows.partition_point(|row| row.part.as_str() < COMMON_VALUE);
+    let (before, behind) = rows.split_at(place);
+    let (before, common, behind) = (
+        columns_of(before),
+        common_columns(&common),
+        columns_of(behind),
+    );
+    let columns = before.iter().zip(&common).zip(&behind);
+    let columns = columns.map(|((before, common), behind)| concat(&[before, common, behind]));
+    columns.collect::<Result<_, _>>().map_err(arrow)
+}
+
+/// The columns of a model's table, of common values alone.
+fn common_columns(common: &[&CommonValues]) -> Vec<ArrayRef> {
+    let levels = || {
+        let levels = common.iter();
+        levels.flat_map(|values| repeat_n(*values, values.counts().len()))
+    };
+    let counts = || common.iter().flat_map(|values| values.counts());
+    let parts: StringArray = levels().map(|_| Some(COMMON_VALUE)).collect();
+    let names: StringArray = levels().map(|values| Some(&values.name)).collect();
+    let positions = Int64Array::from_iter_values(levels().map(|values| values.position));
+    let marks: StringArray = counts().map(|(mark, _)| Some(mark)).collect();
+    let records = Int64Array::from_iter_values(counts().map(|(_, records)| i64::from(records)));
+    let nothing = new_null_array(&DataType::Float64, parts.len());
+    let (same, stranger, relative, weight) = (
+        Arc::clone(&nothing),
+        Arc::clone(&nothing),
+        Arc::clone(&nothing),
+        nothing,
+    );
+    vec![
+        Arc::new(parts),
+        Arc::new(names),
+        Arc::new(positions),
+        Arc::new(marks),
+        same,
+        stranger,
+        relative,
+        weight,
+        Arc::new(records),
+    ]
+}
+
+/// The columns of a model's table, of some of its rows.
+fn columns_of(rows: &[&ModelRow]) -> Vec<ArrayRef> {
     let text = |value: &dyn Fn(&ModelRow) -> Option<String>| -> ArrayRef {
-        Arc::new(rows.iter().map(value).collect::<StringArray>())
+        let values = rows.iter().map(|row| value(row));
+        Arc::new(values.collect::<StringArray>())
     };
     let number = |value: &dyn Fn(&ModelRow) -> Option<f64>| -> ArrayRef {
-        Arc::new(rows.iter().map(value).collect::<Float64Array>())
+        let values = rows.iter().map(|row| value(row));
+        Arc::new(values.collect::<Float64Array>())
     };
     let count = |value: &dyn Fn(&ModelRow) -> Option<i64>| -> ArrayRef {
-        Arc::new(rows.iter().map(value).collect::<Int64Array>())
+        let values = rows.iter().map(|row| value(row));
+        Arc::new(values.collect::<Int64Array>())
     };
     vec![
         text(&|row| Some(row.part.clone())),

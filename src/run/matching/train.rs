@@ -12,7 +12,9 @@ use super::read::{Keys, Read, model_rows, reading, records};
 use super::tables::{rows_of, speaks_of, texts};
 use super::{decisions, refused, settings};
 use crate::error::{Error, Result};
-use crate::identity::{Event, LevelPin, ModelRow, Pins, Registry, Resolved, assign, resolve};
+use crate::identity::{
+    Event, LevelPin, ModelRow, ModelRows, Pins, Registry, Resolved, assign, resolve,
+};
 use crate::name::TableName;
 use crate::plan::Outline;
 use crate::project::MatchTable;
@@ -91,20 +93,22 @@ impl Runner {
     ) -> Result<ModelStory> {
         let outline = Outline::new(&self.project, &self.functions, as_of);
         let step = Step::open(self, &outline, table, as_of).await?;
-        let rows = step.model_rows().await?;
+        let model = step.model_rows().await?;
+        let rows = &model.rows;
         let trained = rows.iter().find(|row| row.part == "trained");
-        let count = |part: &str| rows.iter().filter(|row| row.part == part).count();
+        let shared = rows.iter().filter(|row| row.part == "shared_value");
+        let common = model.common.iter().map(|values| values.counts().len());
         Ok(ModelStory {
             table: step.matching().table.to_string(),
             release: step.release(),
             trained_at: trained.and_then(|row| row.level.clone()),
             records: trained.and_then(|row| row.count),
-            prior: told_prior(&rows)?,
-            is_prior_pinned: Pins::of_rows(&rows).prior.is_some(),
-            levels: levels(&rows, &[])?,
-            common_values: count("common_value"),
-            shared_values: count("shared_value"),
-            file: text_of(&rows)?,
+            prior: told_prior(rows)?,
+            is_prior_pinned: Pins::of_rows(rows).prior.is_some(),
+            levels: levels(rows, &[])?,
+            common_values: common.sum(),
+            shared_values: shared.count(),
+            file: text_of(&model)?,
         })
     }
 
@@ -138,13 +142,13 @@ impl Runner {
             .map_err(|refusal| refused(&refusal, plan))?;
         let ids = step.ids().await?;
         let registry = Registry::new(ids.into_iter(), step.redirects().await?);
-        let now = step.model_rows().await?;
+        let now = step.model_rows().await?.rows;
         let now = if speaks_of(&now, plan) {
             now
         } else {
             Vec::new()
         };
-        let rows = rows_of(&resolved.model, &resolved.pairs_of_rules, plan, &reading);
+        let model = rows_of(&resolved.model, &resolved.pairs_of_rules, plan, &reading);
         let pairs = changed_pairs(&read.keys, &resolved, &registry);
         let keys: Vec<&str> = read.keys.iter().collect();
         let assigned = assign(&keys, &resolved.cluster_of, registry, threads);
@@ -159,7 +163,7 @@ impl Runner {
             prior: resolved.model.same,
             prior_now: prior(&now),
             is_prior_pinned: resolved.model.pins.prior.is_some(),
-            levels: levels(&rows, &now)?,
+            levels: levels(&model.rows, &now)?,
             pairs_now: pairs.now,
             pairs_joined: pairs.then - pairs.both,
             pairs_parted: pairs.now - pairs.both,
@@ -167,13 +171,13 @@ impl Runner {
             renamed_records: assigned.renamed_records,
             merged_ids: count(|event| matches!(event, Event::Merged { .. })),
             split_ids: count(|event| matches!(event, Event::Split { .. })),
-            file: text_of(&rows)?,
+            file: text_of(&model)?,
         })
     }
 }
 
 impl Step<'_> {
-    async fn model_rows(&self) -> Result<Vec<ModelRow>> {
+    async fn model_rows(&self) -> Result<ModelRows> {
         let model = self.beside(MatchTable::Model)?;
         let rows = self.query(model, &format!("select * from {model}")).await?;
         model_rows(&rows)
