@@ -5,8 +5,9 @@
 use std::fmt;
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{
     FairSpillPool, MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
 };
@@ -14,14 +15,25 @@ use datafusion::execution::memory_pool::{
 /// Where the machine does not say how much memory it has.
 const FALLBACK_LIMIT: usize = 2 << 30;
 
-/// DataFusion's fair pool, with one difference: a `RepartitionExec` is never refused.
+/// Of this share of the memory nothing is granted to operators that can spill: merges of what they sorted must find room, whoever else
+/// is still collecting. A merge encodes the rows that a sort holds once more, a sort counts its rows twice.
+const FOR_MERGES: usize = 3;
+
+/// DataFusion's fair pool, with two differences.
 ///
-/// A refused `RepartitionExec` spills, and a spilling one can wait for itself for ever (datafusion#24883, mended after
-/// 55.2). Its channels hold few batches, so what it takes is counted, always granted, and never shrinks the share of
-/// the operators that do spill well.
+/// A `RepartitionExec` is never refused: one that is spills, and a spilling one can wait for itself for ever (datafusion#24883,
+/// mended after 55.2). Its channels hold few batches, so what it takes is counted, always granted, and never shrinks the share of the
+/// operators that do spill well.
+///
+/// Operators that can spill share two thirds of the memory. The fair pool grants them all of it, and of many sorts side by side the
+/// first to spill found no memory for its merge, which cannot spill and fails.
 #[derive(Debug)]
 pub(crate) struct SpillPool {
     fair: FairSpillPool,
+    /// Bytes that operators which can spill have together.
+    for_spillers: usize,
+    /// How many of these there are.
+    spillers: AtomicUsize,
 }
 
 impl SpillPool {
@@ -29,7 +41,16 @@ impl SpillPool {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             fair: FairSpillPool::new(limit),
+            for_spillers: limit - limit / FOR_MERGES,
+            spillers: AtomicUsize::new(0),
         }
+    }
+
+    /// Whether the reservation is one of an operator that can spill and would have more than its share.
+    fn is_beyond_its_share(&self, reservation: &MemoryReservation, additional: usize) -> bool {
+        let spillers = self.spillers.load(Ordering::Relaxed).max(1);
+        reservation.consumer().can_spill()
+            && reservation.size() + additional > self.for_spillers / spillers
     }
 }
 
@@ -43,14 +64,22 @@ impl MemoryPool for SpillPool {
     }
 
     fn register(&self, consumer: &MemoryConsumer) {
-        if !is_always_granted(consumer) {
-            self.fair.register(consumer);
+        if is_always_granted(consumer) {
+            return;
+        }
+        self.fair.register(consumer);
+        if consumer.can_spill() {
+            self.spillers.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     fn unregister(&self, consumer: &MemoryConsumer) {
-        if !is_always_granted(consumer) {
-            self.fair.unregister(consumer);
+        if is_always_granted(consumer) {
+            return;
+        }
+        self.fair.unregister(consumer);
+        if consumer.can_spill() {
+            self.spillers.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
@@ -65,10 +94,14 @@ impl MemoryPool for SpillPool {
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
         if is_always_granted(reservation.consumer()) {
             self.fair.grow(reservation, additional);
-        } else {
-            self.fair.try_grow(reservation, additional)?;
+            return Ok(());
         }
-        Ok(())
+        if self.is_beyond_its_share(reservation, additional) {
+            let name = reservation.consumer().name();
+            let message = format!("{additional} bytes more are beyond the share of {name}");
+            return Err(DataFusionError::ResourcesExhausted(message));
+        }
+        self.fair.try_grow(reservation, additional)
     }
 
     fn reserved(&self) -> usize {
@@ -169,9 +202,17 @@ mod tests {
         let sort = MemoryConsumer::new("ExternalSorter[0]")
             .with_can_spill(true)
             .register(&pool);
-        // the repartition does not count as a spiller, so the sort has the whole pool
-        sort.try_grow(100).unwrap();
+        // the repartition does not count as a spiller, so the sort has all but what merges keep
+        sort.try_grow(67).unwrap();
         assert!(sort.try_grow(1).is_err());
+        let merge = MemoryConsumer::new("ExternalSorterMerge[0]").register(&pool);
+        merge.try_grow(33).unwrap();
+        assert!(merge.try_grow(1).is_err());
+        let _other = MemoryConsumer::new("ExternalSorter[1]")
+            .with_can_spill(true)
+            .register(&pool);
+        sort.shrink(34);
+        assert!(sort.try_grow(1).is_err(), "two share what one had");
     }
 
     #[test]
