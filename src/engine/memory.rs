@@ -15,9 +15,9 @@ use datafusion::execution::memory_pool::{
 /// Where the machine does not say how much memory it has.
 const FALLBACK_LIMIT: usize = 2 << 30;
 
-/// Of this share of the memory nothing is granted to operators that can spill: merges of what they sorted must find room, whoever else
-/// is still collecting. A merge encodes the rows that a sort holds once more, a sort counts its rows twice.
-const FOR_MERGES: usize = 3;
+/// One part of so many is not granted to operators that can spill: merges of what they sorted must find room, whoever else is still
+/// collecting. A sort counts its rows twice; a merge encodes them once more, and a sort sets memory aside for it before.
+const FOR_MERGES: usize = 2;
 
 /// DataFusion's fair pool, with two differences.
 ///
@@ -25,7 +25,7 @@ const FOR_MERGES: usize = 3;
 /// mended after 55.2). Its channels hold few batches, so what it takes is counted, always granted, and never shrinks the share of the
 /// operators that do spill well.
 ///
-/// Operators that can spill share two thirds of the memory. The fair pool grants them all of it, and of many sorts side by side the
+/// Operators that can spill share half of the memory. The fair pool grants them all of it, and of many sorts side by side the
 /// first to spill found no memory for its merge, which cannot spill and fails.
 #[derive(Debug)]
 pub(crate) struct SpillPool {
@@ -203,15 +203,15 @@ mod tests {
             .with_can_spill(true)
             .register(&pool);
         // the repartition does not count as a spiller, so the sort has all but what merges keep
-        sort.try_grow(67).unwrap();
+        sort.try_grow(50).unwrap();
         assert!(sort.try_grow(1).is_err());
         let merge = MemoryConsumer::new("ExternalSorterMerge[0]").register(&pool);
-        merge.try_grow(33).unwrap();
+        merge.try_grow(50).unwrap();
         assert!(merge.try_grow(1).is_err());
         let _other = MemoryConsumer::new("ExternalSorter[1]")
             .with_can_spill(true)
             .register(&pool);
-        sort.shrink(34);
+        sort.shrink(25);
         assert!(sort.try_grow(1).is_err(), "two share what one had");
     }
 
