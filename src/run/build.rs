@@ -87,8 +87,7 @@ impl Runner {
     /// What the run reported that published the release below; reports are deleted in time, and a rollback has none.
     async fn report_before(&self, catalog: &Catalog, report: &RunReport) -> Option<RunReport> {
         let run = report.base.as_ref()?.run.as_ref()?;
-        let bytes = catalog.lake().run_report(run).await.ok()??;
-        serde_json::from_slice(&bytes).ok()
+        RunReport::recall(run, catalog.lake()).await
     }
 
     /// The build itself; fills the report, and says where it claimed.

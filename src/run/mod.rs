@@ -26,6 +26,7 @@ mod give_up;
 mod highlights;
 mod history;
 mod hold;
+mod kept_report;
 mod latest;
 mod maintain;
 mod matching;
@@ -61,6 +62,7 @@ pub(crate) use exports::{ExportStatus, Exports, ListedExport, SourceExports};
 #[cfg(test)]
 pub(crate) use highlights::FigurePoint;
 pub(crate) use highlights::{DiffPage, FigureSeries, GroupDiff, PeopleDiff, SourceRejects};
+pub(crate) use kept_report::KeptReport;
 pub(crate) use latest::LatestReport;
 pub(crate) use maintain::{MaintainReport, MaintainRequest};
 #[cfg(test)]

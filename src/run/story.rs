@@ -5,6 +5,7 @@ use serde::Serialize;
 use chrono::{DateTime, Utc};
 
 use super::Runner;
+use super::kept_report::KeptReport;
 use super::report::{RunReport, TableOutcome};
 use crate::catalog::Catalog;
 use crate::error::Result;
@@ -121,7 +122,7 @@ impl Runner {
             Some(previous) => catalog.lake().kept_release(previous).await?,
             None => None,
         };
-        let report = report_of(&catalog, &release.run).await?;
+        let report = KeptReport::of(&release.run, catalog.lake()).await?.whole();
         let failed_runs = failed_between(&catalog, previous.as_ref(), &release).await?;
         Ok(story(
             &release,
@@ -130,11 +131,6 @@ impl Runner {
             failed_runs,
         ))
     }
-}
-
-async fn report_of(catalog: &Catalog, run: &RunId) -> Result<Option<RunReport>> {
-    let bytes = catalog.lake().run_report(run).await?;
-    Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }
 
 /// Runs that began after the one of `previous` and before the one of `release`: names of runs begin with their start.
@@ -148,10 +144,8 @@ pub(super) async fn failed_between(
         if run >= release.run || previous.is_some_and(|previous| run <= previous.run) {
             continue;
         }
-        if let Some(failure) = report_of(catalog, &run)
-            .await?
-            .and_then(|report| report.failure)
-        {
+        let report = KeptReport::of(&run, catalog.lake()).await?.whole();
+        if let Some(failure) = report.and_then(|report| report.failure) {
             failed.push(FailedRun { run, failure });
         }
     }

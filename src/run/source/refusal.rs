@@ -1,6 +1,6 @@
 //! What a source is refused for, though its exports can be read: too late, not ready, too many rejects, half a file.
 //!
-//! A refusal is remembered by the run's report: while export, contract and settings stay as they were, nothing is decoded
+//! A refusal is remembered by the run's report, as long as there is one: while export, contract and settings stay as they were, nothing is decoded
 //! again only to say the same.
 
 use std::collections::BTreeSet;
@@ -58,13 +58,10 @@ impl Execution {
     ) -> Option<Error> {
         let is_asked = self.request.selection.full_refresh || self.runner.verifies_exports;
         let held = self.observation.release.as_ref()?.held.get(&source.table)?;
-        let run = held.run.clone();
         if is_asked {
             return None;
         }
-        // a report that is gone or cannot be read remembers nothing
-        let bytes = self.catalog.lake().run_report(&run).await.ok()??;
-        let report: RunReport = serde_json::from_slice(&bytes).ok()?;
+        let report = RunReport::recall(&held.run, self.catalog.lake()).await?;
         let reports = report.sources.iter();
         let mut refused = reports
             .filter(|report| report.table == source.table)
