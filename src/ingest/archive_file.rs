@@ -13,7 +13,7 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 
 use super::archive::held;
-use super::export::{Attempt, Export, ReadRequest, Task, is_unreadable};
+use super::export::{Attempt, Export, ReadRequest, Task};
 use super::export_store::ExportStore;
 use super::format::unreadable;
 use super::hash::hash;

@@ -11,7 +11,7 @@ use std::path::Path;
 use futures::StreamExt;
 use tokio::runtime::Handle;
 
-use super::export::{Attempt, Export, ReadRequest, Task, is_unreadable};
+use super::export::{Attempt, Export, ReadRequest, Task};
 use super::export_store::ExportStore;
 use super::format::{DeltaColumn, DeltaFiles, Seen, format};
 use super::output::Written;

@@ -204,17 +204,6 @@ impl Attempt {
     }
 }
 
-/// Whether an error says that the file itself cannot be read: not that its columns are others than those of its contract, nor
-/// anything that may pass.
-pub(crate) fn is_unreadable(error: &Error) -> bool {
-    let code = error.number().map(|code| code.0);
-    error.kind() == ErrorKind::Input
-        && matches!(
-            code,
-            Some(191 | 354 | 356 | 402 | 403 | 405..=407 | 420..=425)
-        )
-}
-
 /// Decodes an export that must be readable.
 ///
 /// # Errors
