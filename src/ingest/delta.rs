@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 
 use super::export::{Attempt, Export, ReadRequest, Task};
 use super::export_store::ExportStore;
+use super::flaw::is_unreadable;
 use super::format::{DeltaColumn, DeltaFiles, Seen, format};
 use super::output::Written;
 use super::parts;

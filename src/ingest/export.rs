@@ -18,6 +18,7 @@ use super::archive::{is_archive, only_file};
 use super::conform::{Conformer, Converter};
 use super::drift::{Drift, drift_of, refuse_drift};
 use super::encoded::text;
+use super::flaw::is_unreadable;
 use super::format::{Damage, Decoding, Seen, format, unreadable};
 use super::input::{Chunk, HashedBytes, RawBytes, bounded, channel, content, packed_again};
 use super::output::{BrokenRules, FirstReject, Output, Written};
@@ -25,7 +26,7 @@ use super::parts;
 use super::rule::Rule;
 use super::scratch::ScratchFile;
 use crate::diagnostic::{Code, Place};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::name::RunId;
 use crate::project::{Captures, Contract, Encoding, OnDrift, Read as Declared, Source};
 

@@ -37,7 +37,7 @@ use crate::catalog::Content;
 use crate::engine::{self, DataFile, FileSet, Joins};
 use crate::error::{ErrorKind, Result};
 use crate::lake::{self, Layout, TableDefinition, TableIdentity, WriteSpec, Written};
-use crate::name::{ReleaseNumber, RunId, TableName};
+use crate::name::{ReleaseNumber, TableName};
 use crate::release::{LiveFile, TableChange, TableWrite};
 
 /// Reports read at once.
