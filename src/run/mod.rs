@@ -36,6 +36,7 @@ mod operations;
 mod ops_tables;
 mod overview;
 mod portrait;
+mod prospect;
 mod publication;
 mod rebuild;
 mod receipt;
