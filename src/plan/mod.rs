@@ -38,6 +38,7 @@ mod sample;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -146,6 +147,19 @@ pub(crate) enum Kind {
     Match,
     /// A table that a match step makes beside its ids; reads them, and is made when they are.
     MatchSide,
+}
+
+/// As lists call it.
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Source => "source",
+            Self::Table => "table",
+            Self::Seed => "seed",
+            Self::Ephemeral => "ephemeral",
+            Self::Match | Self::MatchSide => "match",
+        })
+    }
 }
 
 /// What a build does with a table.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::claim::{give_back, told_given_up, yield_reason};
+use super::claim::{Claimed, give_back, told_given_up, yield_reason};
 use super::dbt::Invocation;
 use super::execute::{Executed, Execution};
 use super::latest::LatestReport;
@@ -107,28 +107,20 @@ impl Runner {
             return Ok(());
         };
         let give_up = request.gives_up(&self.project);
-        let (mut claim, has_waited) = self
-            .claim(
-                &catalog,
-                &report.run,
-                (request.wait, give_up.as_ref()),
-                listener,
-            )
-            .await?;
-        course.claimed = Some(catalog.clone());
-        if let Some(base) = claim.base().filter(|_| claim.has_settled()) {
-            report.given_up = base.is_given_up().then_some(base.number);
-            report.overruled = OverruledReport::unasked(base, &BTreeSet::new());
-        }
-        let preparing = self.prepare(
-            request,
+        let claiming = self.claim_giving_up(
             &catalog,
-            (&mut claim, has_waited),
-            prospect,
-            report,
-            course,
+            &report.run,
+            request.wait,
+            give_up.as_ref(),
+            listener,
         );
-        let (prospect, sweep) = match preparing.await {
+        let mut claimed = claiming.await?;
+        course.claimed = Some(catalog.clone());
+        report.describe_settled(&claimed.claim);
+        let preparing = self.prepare(request, &catalog, &mut claimed, prospect, report, course);
+        let prepared = preparing.await;
+        let claim = claimed.claim;
+        let (prospect, sweep) = match prepared {
             Ok(Some(prepared)) => prepared,
             Ok(None) => return claim.yield_(YieldReason::NothingToDo).await,
             Err(error) => {
@@ -215,12 +207,12 @@ impl Runner {
     }
 
     /// What was found before the claim, or what is found now where another release came between; `None` where nothing is left
-    /// to do. `has_waited`: the lake is not what was looked at.
+    /// to do.
     async fn prepare(
         &self,
         request: &BuildRequest,
         catalog: &Catalog,
-        (claim, has_waited): (&mut Claim, bool),
+        Claimed { claim, has_waited }: &mut Claimed,
         mut prospect: Prospect,
         report: &mut RunReport,
         course: &mut Course,
@@ -229,7 +221,7 @@ impl Runner {
             return Err(observe::paused(&pause));
         }
         let base = claim.base().map(|base| base.number);
-        if has_waited || base != prospect.base() {
+        if *has_waited || base != prospect.base() {
             // a dead rival's release was settled, or one was published since we looked
             request.refuse_vain_rebuilds(&self.project, catalog).await?;
             let seen = (Sight::UnderClaim, self.observe_for(request, catalog).await?);
@@ -425,7 +417,15 @@ impl RunReport {
         }
     }
 
-    /// What became of the release below, in words.
+    /// What became of the release below, where this run's claim finished it or gave it up.
+    fn describe_settled(&mut self, claim: &Claim) {
+        if let Some(base) = claim.base().filter(|_| claim.has_settled()) {
+            self.given_up = base.is_given_up().then_some(base.number);
+            self.overruled = OverruledReport::unasked(base, &BTreeSet::new());
+        }
+    }
+
+    /// The same, in words.
     fn told_of_base(&self) -> impl Iterator<Item = String> {
         let given_up = self.given_up.map(told_given_up);
         let overruled = self.overruled.iter();

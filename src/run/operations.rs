@@ -1,7 +1,6 @@
 //! What changes the lake without building: rollback and resume; and what lists it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -96,9 +95,7 @@ impl Runner {
         // fail before anything is claimed
         let then = self.stop.unless(catalog.lake().release(to)).await?;
         let operation = Operation::new(self, RunCommand::Rollback);
-        let (claim, _) = self
-            .claim(&catalog, &operation.run, (wait, None), listener)
-            .await?;
+        let claim = self.claim(&catalog, &operation.run, wait, listener).await?;
         tell_of_base(&claim, listener);
         let ended = self.roll_back(&catalog, claim, &then).await;
         let warning = self
@@ -229,9 +226,7 @@ impl Runner {
             });
         }
         let operation = Operation::new(self, RunCommand::Resume);
-        let (mut claim, _) = self
-            .claim(&catalog, &operation.run, (wait, None), listener)
-            .await?;
+        let mut claim = self.claim(&catalog, &operation.run, wait, listener).await?;
         tell_of_base(&claim, listener);
         let base = claim.base().cloned();
         let base = base.ok_or_else(|| Error::internal("what was published is gone"))?;
@@ -320,17 +315,5 @@ impl Runner {
             }
         }
         Ok(times)
-    }
-}
-
-impl fmt::Display for plan::Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Source => "source",
-            Self::Table => "table",
-            Self::Seed => "seed",
-            Self::Ephemeral => "ephemeral",
-            Self::Match | Self::MatchSide => "match",
-        })
     }
 }
