@@ -57,7 +57,7 @@ impl Rollback {
                 ),
             });
         }
-        if let Some(warning) = &report.warning {
+        for warning in &report.warnings {
             style::warning(warning);
         }
         Ok(ExitCode::SUCCESS)

@@ -30,7 +30,7 @@ pub(crate) struct RollbackReport {
     /// Exports whose rows went back and that no build can read again, since the file is gone.
     pub(crate) lost: Vec<LostExport>,
     /// What went wrong and changes nothing.
-    pub(crate) warning: Option<String>,
+    pub(crate) warnings: Vec<String>,
 }
 
 /// An export whose rows a rollback took back, and whose file is gone.
@@ -102,8 +102,17 @@ impl Runner {
             .conclude_operation(&catalog, &operation, ended.as_ref())
             .await;
         let release = ended?;
+        let mut warnings: Vec<String> = warning.into_iter().collect();
+        // what is published stays published, whatever is known of `raw`
+        let lost = self.lost(&catalog).await.unwrap_or_else(|error| {
+            warnings.push(format!(
+                "whether exports are gone whose rows went back cannot be told now, `kilde plan` tells it later: {}",
+                error.brief()
+            ));
+            Vec::new()
+        });
         Ok(RollbackReport {
-            lost: self.lost(&catalog).await,
+            lost,
             latest: self.follow_release(&catalog, &release).await,
             release: release.number,
             went_back: release
@@ -118,7 +127,7 @@ impl Runner {
                     !table.is_own() && entry.facts.rollback == RollbackClass::Keeps
                 })
                 .count() as u64,
-            warning,
+            warnings,
         })
     }
 
@@ -173,13 +182,14 @@ impl Runner {
         ))
     }
 
-    /// What the next build will say too: where `raw` does not answer now, nothing.
-    async fn lost(&self, catalog: &Catalog) -> Vec<LostExport> {
-        let Ok(observation) = observe::observe(self, catalog, self.clock.now()).await else {
-            return Vec::new();
-        };
+    /// Exports that no build can read again, as the next one will say too.
+    ///
+    /// # Errors
+    /// What storage gives.
+    async fn lost(&self, catalog: &Catalog) -> Result<Vec<LostExport>> {
+        let observation = observe::observe(self, catalog, self.clock.now()).await?;
         let sources = self.project.sources.values();
-        sources
+        Ok(sources
             .flat_map(|source| {
                 let exports = observation.observed.exports.get(&source.table);
                 let lost = plan::lost(source.load, exports.map_or(&[], Vec::as_slice));
@@ -189,7 +199,7 @@ impl Runner {
                     lost,
                 })
             })
-            .collect()
+            .collect())
     }
 
     async fn rollback_request(
