@@ -14,11 +14,14 @@ use super::json;
 use super::name::{identifier, unique};
 use super::place::Place;
 use super::table::{CsvForm, FileSeen, Form, SheetForm, TableSketch, TextForm};
+use crate::diagnostic::Code;
 use crate::error::{Error, Result};
-use crate::ingest::{sheet_header, sheet_names, sheet_rows};
+use crate::ingest::{Archive, sheet_header, sheet_names, sheet_rows};
 
 /// Rows of a typed file that are looked at.
 pub(super) const MOST_ROWS: u64 = 2_000_000;
+/// A workbook of more shared texts than are held in memory.
+const TOO_LARGE: Code = Code(424);
 /// Rows of a sheet among which its header is looked for.
 const SHEET_BEGINNING: usize = 50;
 
@@ -65,9 +68,7 @@ pub(super) fn look(place: &Place, path: &str, form: Option<&Form>) -> Result<Loo
         (Kind::Zip, Some(file)) => match sheets(file, &seen(true, None), form) {
             Ok(tables) if tables.is_empty() => not("a workbook without a filled sheet"),
             Ok(tables) => Ok(Looked::Tables(tables)),
-            Err(_) => not(
-                "a ZIP archive of several files, or a damaged one: `files: NAME.zip!*.csv` of a source reads each that matches",
-            ),
+            Err(error) => not(&no_sheets(file, &error)),
         },
         (Kind::Avro, _) => {
             let content = content::avro(place)?;
@@ -251,6 +252,19 @@ fn sheets(file: &Path, seen: &FileSeen, form: Option<&Form>) -> Result<Vec<Table
         }
     }
     Ok(tables)
+}
+
+/// What an archive is, in words, whose sheets cannot be read.
+fn no_sheets(file: &Path, error: &Error) -> String {
+    let Ok(archive) = Archive::open(file) else {
+        return "a damaged ZIP archive or workbook, or its upload broke off".to_string();
+    };
+    let is_workbook = archive.files().iter().any(|part| part.starts_with("xl/"));
+    match is_workbook {
+        true if error.number() == Some(TOO_LARGE) => error.to_string(),
+        true => "a damaged Excel workbook: ask its sender to deliver it again".to_string(),
+        false => "a ZIP archive of several files: `files: NAME.zip!*.csv` of a source reads each that matches".to_string(),
+    }
 }
 
 fn sheet_table(
