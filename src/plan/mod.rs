@@ -47,7 +47,7 @@ use check::{Checked, check_project, check_runnable};
 pub(crate) use column_change::{Breaking, ColumnChange, Effect, column_changes};
 pub(crate) use consent::refused as hold_refused;
 pub(crate) use contract_draft::{contract_draft, contract_draft_of_source};
-pub(crate) use fingerprint::{EvolvedColumn, Fingerprints, evolved_columns};
+pub(crate) use fingerprint::{ContentPart, EvolvedColumn, Fingerprints, evolved_columns};
 pub(crate) use freshness::{Overdue, overdue};
 pub(crate) use graph::Graph;
 pub(crate) use lineage::{Branch, Decided, Export, Lineage, LineageColumn, LineageQuestion, Step};

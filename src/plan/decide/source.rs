@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Decider;
 use crate::diagnostic::{Code, Diagnostic, Span, some_of};
 use crate::name::TableName;
-use crate::plan::fingerprint::{Growth, changed_parts, growth};
+use crate::plan::fingerprint::{ContentPart, Growth, changed_parts, growth};
 use crate::plan::{Action, ExportState, ObservedExport, PublishedTable, Reason, TablePlan, lost};
 use crate::project::{Load, Source};
 
@@ -232,9 +232,10 @@ impl Decider<'_> {
         let parts = changed_parts(&published.fingerprints, &plan.fingerprints);
         let contract = self.project.contracts.get(&plan.table);
         let source = self.project.sources.get(&plan.table);
-        let path = if parts.contains("contract") || parts.contains("rules") {
+        let path = if parts.contains(&ContentPart::Contract) || parts.contains(&ContentPart::Rules)
+        {
             contract.map(|contract| contract.file.path.clone())
-        } else if parts.contains("read") {
+        } else if parts.contains(&ContentPart::Read) {
             source.map(|source| source.file.path.clone())
         } else {
             None
