@@ -129,7 +129,10 @@ fn what_is_no_table_is_listed_with_its_reason() {
         ("in/broken.json", "{\"a\": [1, 2"),
     ]);
     let lay = |name: &str, bytes: Vec<u8>| std::fs::write(here.path(name), bytes).unwrap();
-    let several = [("a.csv", b"id\n1\n".to_vec()), ("b.csv", b"id\n2\n".to_vec())];
+    let several = [
+        ("a.csv", b"id\n1\n".to_vec()),
+        ("b.csv", b"id\n2\n".to_vec()),
+    ];
     lay("in/several.dat", zip(&several));
     let workbook = [
         ("xl/workbook.xml", b"<workbook><sheets><sheet".to_vec()),
