@@ -10,7 +10,6 @@ use super::held;
 use super::log;
 use super::options::{Options, SelectionOptions, WaitOptions};
 use super::style::{self, BAD, DOUBT, FAINT, GOOD, STRONG, styled};
-use crate::clock::{Clock, SystemClock};
 use crate::diagnostic::printable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{ReleaseNumber, TableName};
@@ -97,11 +96,10 @@ impl Build {
         }
         let project = Arc::new(options.project()?);
         style::diagnostics(&project.warnings);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let runner = options
-            .runner(&project, &clock)?
+            .runner(&project)?
             .verifying_exports(self.selection.verify_exports);
-        let mut request = self.selection.request(&project, clock.as_ref())?;
+        let mut request = self.selection.request(&runner)?;
         request.fail_fast = self.fail_fast;
         request.warn_error = self.warn_error;
         request.wait = self.wait.time();

@@ -13,7 +13,6 @@ use super::format::{self, Columns, count, cut, plural};
 use super::options::{Options, as_of};
 use super::rows::{cells, json_rows};
 use super::style::{self, FAINT, STRONG, styled};
-use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::name::ReleaseNumber;
 use crate::plan::Part;
@@ -48,9 +47,8 @@ pub(super) struct Customer {
 impl Customer {
     pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
         let project = Arc::new(options.project()?);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let as_of = as_of(None, &project, clock.now())?;
-        let runner = options.runner(&project, &clock)?;
+        let runner = options.runner(&project)?;
+        let as_of = as_of(None, &runner)?;
         let matching = self.matching.as_deref().map(|name| project.table(name));
         let matching = matching.transpose()?;
         let request = PortraitRequest {

@@ -12,7 +12,6 @@ use super::options::Options;
 use super::page;
 use super::style::{self, BAD, DOUBT, FAINT, GOOD, STRONG, styled};
 use crate::catalog::{DifferentRow, RowChange, RowChanges};
-use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::name::ReleaseNumber;
 use crate::plan::Selection;
@@ -60,8 +59,7 @@ enum Form {
 impl Diff {
     pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
         let project = Arc::new(options.project()?);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let runner = options.runner(&project, &clock)?;
+        let runner = options.runner(&project)?;
         let mut request = self.request()?;
         if let Some(file) = &self.html {
             request.rows = RowsAsked::All;

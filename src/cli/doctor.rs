@@ -8,7 +8,6 @@ use clap::{Args, ValueEnum};
 use super::format::Columns;
 use super::options::Options;
 use super::style::{self, BAD, DOUBT, FAINT, GOOD, styled};
-use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::run::{Finding, Health};
 
@@ -29,8 +28,7 @@ impl Doctor {
     pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
         let project = Arc::new(options.project()?);
         style::diagnostics(&project.warnings);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let findings = options.runner(&project, &clock)?.doctor().await;
+        let findings = options.runner(&project)?.doctor().await;
         match self.format {
             Form::Json => {
                 let text = serde_json::to_string_pretty(&findings).map_err(|error| {

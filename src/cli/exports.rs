@@ -10,7 +10,6 @@ use clap::{Args, Subcommand};
 use super::format::{self, Columns};
 use super::options::Options;
 use super::style::{self, BAD, DOUBT, FAINT, GOOD, STRONG, styled};
-use crate::clock::{Clock, SystemClock};
 use crate::diagnostic::printable;
 use crate::error::{Error, Result};
 use crate::run::{
@@ -130,13 +129,12 @@ impl Exports {
 
     async fn list(self, options: &Options) -> Result<ExitCode> {
         let project = Arc::new(options.project()?);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let table = match &self.table {
             Some(name) => Some(project.source(name)?),
             None => None,
         };
         let runner = options
-            .runner(&project, &clock)?
+            .runner(&project)?
             .verifying_exports(self.verify);
         let found = runner.exports(table.as_ref()).await?;
         if self.json {
@@ -179,8 +177,7 @@ impl Reload {
 
 pub(super) async fn decide(request: &DecisionRequest, options: &Options) -> Result<ExitCode> {
     let project = Arc::new(options.project()?);
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let runner = options.runner(&project, &clock)?;
+    let runner = options.runner(&project)?;
     let decided = runner.decide(request).await?;
     if !options.quiet {
         style::told(&told(request, &decided));

@@ -11,7 +11,6 @@ use serde::Serialize;
 use super::format::{self, Columns};
 use super::options::Options;
 use super::style::{self, DOUBT, STRONG, styled};
-use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::name::ReleaseNumber;
 use crate::plan::{ListedTable, Selection};
@@ -85,8 +84,7 @@ impl Reader {
 impl Ls {
     pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
         let project = Arc::new(options.project()?);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let runner = options.runner(&project, &clock)?;
+        let runner = options.runner(&project)?;
         let words = [self.selection.as_slice(), &self.select].concat();
         let listed = runner.list(&Selection::parse(&words, &[])?).await?;
         let changes = match &listed.release {
@@ -103,7 +101,7 @@ impl Ls {
                 .map_err(|error| Error::internal("a list cannot be written").caused_by(error))?;
             style::out(&format!("{text}\n"));
         } else if self.long {
-            style::out(&long(&entries, clock.now()));
+            style::out(&long(&entries, runner.clock.now()));
         } else {
             style::out(&short(&entries));
         }

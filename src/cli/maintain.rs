@@ -9,7 +9,6 @@ use clap::Args;
 use super::format::{self, Columns};
 use super::options::{Options, duration};
 use super::style::{self, DOUBT, FAINT, STRONG, styled};
-use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::name::TableName;
 use crate::project::Project;
@@ -34,8 +33,7 @@ pub(super) struct Maintain {
 impl Maintain {
     pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
         let project = Arc::new(options.project()?);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let runner = options.runner(&project, &clock)?;
+        let runner = options.runner(&project)?;
         let request = MaintainRequest {
             dry_run: self.dry_run,
             budget: self.budget,

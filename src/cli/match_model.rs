@@ -11,7 +11,6 @@ use clap::Args;
 use super::format::{Columns, count, plural, share};
 use super::options::{Options, as_of};
 use super::style::{self, FAINT, STRONG, styled};
-use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::name::TableName;
 use crate::project::Project;
@@ -73,9 +72,9 @@ fn asked(
 ) -> Result<(Runner, Option<TableName>, DateTime<Utc>)> {
     let project = Arc::new(project);
     let table = table.map(|name| project.table(name)).transpose()?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let as_of = as_of(None, &project, clock.now())?;
-    Ok((options.runner(&project, &clock)?, table, as_of))
+    let runner = options.runner(&project)?;
+    let as_of = as_of(None, &runner)?;
+    Ok((runner, table, as_of))
 }
 
 fn json(found: &TrainingStory) -> Result<String> {

@@ -11,7 +11,6 @@ use super::match_model::{Model, Train};
 use super::options::{Options, as_of};
 use super::style::{self, STRONG, styled};
 use super::{match_page, page};
-use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::run::{AgainstTruth, EstimateStory, JudgedByPeople, MatchEvaluation, RatesStory};
 
@@ -61,9 +60,8 @@ impl Evaluate {
         let project = Arc::new(options.project()?);
         let table = self.table.as_deref().map(|name| project.table(name));
         let table = table.transpose()?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let as_of = as_of(None, &project, clock.now())?;
-        let runner = options.runner(&project, &clock)?;
+        let runner = options.runner(&project)?;
+        let as_of = as_of(None, &runner)?;
         let truth = self.truth.as_deref();
         let found = runner.evaluate_match(table.as_ref(), truth, as_of).await?;
         if let Some(file) = &self.html {

@@ -10,7 +10,6 @@ use super::format::{self, Columns};
 use super::held;
 use super::options::{Options, SelectionOptions};
 use super::style::{self, DOUBT, FAINT, GOOD, STRONG, styled};
-use crate::clock::{Clock, SystemClock};
 use crate::error::Result;
 use crate::name::TableName;
 use crate::plan::{Action, Kind, Observed, TablePlan};
@@ -34,11 +33,10 @@ impl Plan {
     pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
         let project = Arc::new(options.project()?);
         style::diagnostics(&project.warnings);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let runner = options
-            .runner(&project, &clock)?
+            .runner(&project)?
             .verifying_exports(self.selection.verify_exports);
-        let mut request = self.selection.request(&project, clock.as_ref())?;
+        let mut request = self.selection.request(&runner)?;
         let held = self.hold.iter().map(|name| project.table(name));
         request.hold = held.collect::<Result<_>>()?;
         let (observed, plan) = runner.plan(&request).await?;

@@ -13,7 +13,6 @@ use super::page;
 use super::style::{self, DOUBT, FAINT, STRONG, styled};
 use super::{overview_page, profile_page};
 use crate::catalog::View;
-use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::profile::{ColumnProfile, Found, LoadGuess, TableLook, TableProfile};
 use crate::run::Overview;
@@ -63,8 +62,7 @@ impl Profile {
     /// What the project knows of its customers.
     async fn whole_project(&self, options: &Options) -> Result<ExitCode> {
         let project = Arc::new(options.project()?);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let runner = options.runner(&project, &clock)?;
+        let runner = options.runner(&project)?;
         let overview = runner.overview(&options.catalog(&project)?).await?;
         if let Some(file) = &self.html {
             page::write(file, &overview_page::render(&project.name, &overview))?;

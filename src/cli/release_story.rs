@@ -8,7 +8,6 @@ use clap::Args;
 use super::format::{self, Columns};
 use super::options::Options;
 use super::style::{self, BAD, DOUBT, FAINT, GOOD, STRONG, styled};
-use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::name::ReleaseNumber;
 use crate::project::Project;
@@ -26,8 +25,7 @@ pub(super) struct Show {
 impl Show {
     pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
         let project = Arc::new(options.project()?);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let runner = options.runner(&project, &clock)?;
+        let runner = options.runner(&project)?;
         let story = runner.release_story(ReleaseNumber(self.release)).await?;
         if self.json {
             let text = serde_json::to_string_pretty(&story)

@@ -9,7 +9,6 @@ use super::format;
 use super::held;
 use super::options::Options;
 use super::style::{self, BAD, DOUBT, FAINT, STRONG, styled};
-use crate::clock::{Clock, SystemClock};
 use crate::error::Result;
 use crate::name::RunId;
 use crate::project::Project;
@@ -125,8 +124,7 @@ impl Status {
                 ),
             });
         }
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let runner = options.runner(&project, &clock)?;
+        let runner = options.runner(&project)?;
         for overdue in runner.overdue(&catalog).await? {
             text.push_str(&held::overdue_line(&overdue));
         }

@@ -10,7 +10,7 @@ use super::log;
 use super::options::Options;
 use super::progress::Progress;
 use super::style::{self, BAD, FAINT, GOOD, STRONG, styled};
-use crate::clock::{Clock, Stopwatch, SystemClock};
+use crate::clock::Stopwatch;
 use crate::error::{ErrorKind, Result};
 use crate::plan::Selection;
 use crate::quality::{Difference, RowDifference};
@@ -30,8 +30,7 @@ impl Test {
     pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
         let watch = Stopwatch::start();
         let project = Arc::new(options.project()?);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let runner = options.runner(&project, &clock)?;
+        let runner = options.runner(&project)?;
         let selection = Selection::parse(&self.select, &self.exclude)?;
         let progress = Progress::start(options.quiet);
         let reports = runner.test(&selection, &progress.listener()).await?;
