@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::format::Align::{Left, Right};
 use super::format::{self, Columns};
 use super::held;
 use super::log;
@@ -269,7 +270,7 @@ fn exports(report: &RunReport) -> String {
         format::count(sum(|source| source.accepted)),
         format::count(sum(|source| source.rejected)),
     ));
-    let mut columns = Columns::new(&[false, false, true, true, true, true, true, false]);
+    let mut columns = Columns::new([Left, Left, Right, Right, Right, Right, Right, Left]);
     for source in busy.iter().filter(|source| !is_held(&source.outcome)) {
         columns.row(source_row(source));
     }
@@ -420,7 +421,7 @@ fn steps(report: &RunReport) -> String {
         report.steps.len(),
         idle
     );
-    let mut columns = Columns::new(&[false, false, true, true, true, false]);
+    let mut columns = Columns::new([Left, Left, Right, Right, Right, Left]);
     for step in &busy {
         if !is_held(&step.outcome) {
             columns.row(step_row(step));

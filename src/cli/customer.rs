@@ -9,7 +9,8 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
 use serde_json::{Value, json};
 
-use super::format::{self, Columns, count, cut, plural};
+use super::format::Align::Left;
+use super::format::{self, Align, Columns, count, cut, plural};
 use super::options::{Options, as_of};
 use super::rows::{cells, json_rows};
 use super::style::{self, FAINT, STRONG, styled};
@@ -220,7 +221,7 @@ fn heading(table: &PortraitTable) -> String {
 /// A line for each column that has a value.
 fn one_row(table: &PortraitTable) -> Result<String> {
     let schema = table.rows.schema();
-    let mut columns = Columns::new(&[false, false]);
+    let mut columns = Columns::new([Left, Left]);
     for row in cells(&table.rows, "")? {
         for (field, cell) in schema.fields().iter().zip(row) {
             let is_id = table.found_by.contains(field.name());
@@ -249,8 +250,7 @@ fn rows(table: &PortraitTable, most: usize) -> Result<String> {
         return Ok(String::new());
     }
     let fields: Vec<_> = kept.iter().map(|at| schema.field(*at)).collect();
-    let right: Vec<bool> = fields.iter().map(|f| f.data_type().is_numeric()).collect();
-    let mut columns = Columns::new(&right);
+    let mut columns = Columns::new(fields.iter().map(|f| Align::of(f)).collect::<Vec<_>>());
     columns.row(
         fields
             .iter()
@@ -302,7 +302,7 @@ fn in_time(tables: &[&PortraitTable], id: &str, project: &Project, limit: usize)
     if limit > 0 {
         lines.truncate(limit);
     }
-    let mut columns = Columns::new(&[false, false, false]);
+    let mut columns = Columns::new([Left, Left, Left]);
     let shown = lines.len() as u64;
     for (_, _, line) in lines {
         columns.row(line);

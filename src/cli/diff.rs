@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 
 use super::diff_page;
+use super::format::Align::{Left, Right};
 use super::format::{self, Columns};
 use super::options::Options;
 use super::page;
@@ -168,7 +169,7 @@ fn tables(diff: &ReleaseDiff) -> String {
             format::plural(diff.tables, "table")
         );
     }
-    let mut lines = Columns::new(&[false, false, false, true]);
+    let mut lines = Columns::new([Left, Left, Left, Right]);
     for table in &diff.different {
         let mark = match table.difference {
             TableDifference::Added => styled(GOOD, "+"),
@@ -205,7 +206,7 @@ fn tables(diff: &ReleaseDiff) -> String {
 }
 
 fn columns(diff: &ReleaseDiff) -> String {
-    let mut lines = Columns::new(&[false, false]);
+    let mut lines = Columns::new([Left, Left]);
     for table in &diff.different {
         for change in &table.columns {
             lines.row(vec![table.table.to_string(), change.to_string()]);
@@ -215,7 +216,7 @@ fn columns(diff: &ReleaseDiff) -> String {
 }
 
 fn rows(diff: &ReleaseDiff) -> String {
-    let mut lines = Columns::new(&[false, true, true, true, false, false]);
+    let mut lines = Columns::new([Left, Right, Right, Right, Left, Left]);
     for table in &diff.different {
         let Some(changes) = &table.row_changes else {
             continue;
@@ -241,7 +242,7 @@ fn rows(diff: &ReleaseDiff) -> String {
 
 /// How many people agree, of purposes of which that changed.
 fn consents(diff: &ReleaseDiff) -> String {
-    let mut lines = Columns::new(&[false, false, true]);
+    let mut lines = Columns::new([Left, Left, Right]);
     for purpose in diff.consents.iter().filter(|one| one.before != one.now) {
         let moved = purpose.now as i64 - purpose.before as i64;
         lines.row(vec![

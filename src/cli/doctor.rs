@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
+use super::format::Align::Left;
 use super::format::Columns;
 use super::options::Options;
 use super::style::{self, BAD, DOUBT, FAINT, GOOD, styled};
@@ -43,7 +44,7 @@ impl Doctor {
 }
 
 fn render(findings: &[Finding]) -> String {
-    let mut lines = Columns::new(&[false, false, false]);
+    let mut lines = Columns::new([Left, Left, Left]);
     for finding in findings {
         let mark = match finding.health {
             Health::Ok => styled(GOOD, "✓"),

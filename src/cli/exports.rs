@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chrono_tz::Tz;
 use clap::{Args, Subcommand};
 
+use super::format::Align::{Left, Right};
 use super::format::{self, Columns};
 use super::options::Options;
 use super::style::{self, BAD, DOUBT, FAINT, GOOD, STRONG, styled};
@@ -133,9 +134,7 @@ impl Exports {
             Some(name) => Some(project.source(name)?),
             None => None,
         };
-        let runner = options
-            .runner(&project)?
-            .verifying_exports(self.verify);
+        let runner = options.runner(&project)?.verifying_exports(self.verify);
         let found = runner.exports(table.as_ref()).await?;
         if self.json {
             let text = serde_json::to_string_pretty(&found)
@@ -236,8 +235,7 @@ fn render(found: &Found, each: bool, zone: Tz) -> String {
         if let Some(overdue) = &source.overdue {
             text.push_str(&format!("  {} {overdue}\n", styled(DOUBT, "!")));
         }
-        let mut columns =
-            Columns::new(&[false, false, true, true, true, true, false, false, false]);
+        let mut columns = Columns::new([Left, Left, Right, Right, Right, Right, Left, Left, Left]);
         for export in source
             .exports
             .iter()
@@ -253,7 +251,7 @@ fn render(found: &Found, each: bool, zone: Tz) -> String {
             "{} that no source matches\n",
             styled(STRONG, format::plural(count, "file"))
         ));
-        let mut columns = Columns::new(&[false, true, false]);
+        let mut columns = Columns::new([Left, Right, Left]);
         for file in found.unmatched.iter().take(LISTED) {
             columns.row(vec![
                 printable(&file.path).into_owned(),
@@ -273,7 +271,7 @@ fn render(found: &Found, each: bool, zone: Tz) -> String {
             "{} that cannot be read and no source needs\n",
             styled(STRONG, format::plural(count, "file"))
         ));
-        let mut columns = Columns::new(&[false, false]);
+        let mut columns = Columns::new([Left, Left]);
         for file in found.unreadable.iter().take(LISTED) {
             columns.row(vec![
                 printable(&file.path).into_owned(),

@@ -1,6 +1,7 @@
 //! Numbers as people read them.
 
 use chrono::{DateTime, Utc};
+use datafusion::arrow::datatypes::Field;
 
 /// `262,027`.
 pub(super) fn count(number: u64) -> String {
@@ -136,18 +137,34 @@ pub(super) fn as_of(text: &str, zone: chrono_tz::Tz) -> String {
     }
 }
 
-/// Lines up cells: the first column to the left, numbers to the right. Every row has the same number of cells.
+/// To which side a column is lined up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Align {
+    Left,
+    Right,
+}
+
+impl Align {
+    /// As the values of a column of a table read best: numbers to the right.
+    pub(super) fn of(field: &Field) -> Self {
+        match field.data_type().is_numeric() {
+            true => Self::Right,
+            false => Self::Left,
+        }
+    }
+}
+
+/// Lines up cells. Every row has a cell for each column.
 pub(super) struct Columns {
     rows: Vec<Vec<String>>,
-    right: Vec<bool>,
+    align: Vec<Align>,
 }
 
 impl Columns {
-    /// `right[i]`: whether column `i` is aligned to the right.
-    pub(super) fn new(right: &[bool]) -> Self {
+    pub(super) fn new(align: impl Into<Vec<Align>>) -> Self {
         Self {
             rows: Vec::new(),
-            right: right.to_vec(),
+            align: align.into(),
         }
     }
 
@@ -157,7 +174,7 @@ impl Columns {
 
     /// One line a row, two spaces between cells, `indent` before each.
     pub(super) fn render(&self, indent: &str) -> String {
-        let widths: Vec<usize> = (0..self.right.len())
+        let widths: Vec<usize> = (0..self.align.len())
             .map(|i| {
                 self.rows
                     .iter()
@@ -171,12 +188,9 @@ impl Columns {
             let mut line = indent.to_string();
             for (i, cell) in row.iter().enumerate() {
                 let gap = " ".repeat(widths[i] - width(cell));
-                if self.right[i] {
-                    line.push_str(&gap);
-                    line.push_str(cell);
-                } else {
-                    line.push_str(cell);
-                    line.push_str(&gap);
+                match self.align[i] {
+                    Align::Left => line.extend([cell.as_str(), &gap]),
+                    Align::Right => line.extend([gap.as_str(), cell]),
                 }
                 if widths[i] > 0 {
                     line.push_str("  ");

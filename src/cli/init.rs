@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::format::Align::{Left, Right};
 use super::options::Options;
 use super::style::{self, BAD, DOUBT, STRONG, styled};
 use super::{Scaffold, format};
@@ -249,7 +250,7 @@ fn what_next(folder: &Path, files: usize) -> String {
 
 fn what_was_found(draft: &Draft, folder: &Path, files: usize) -> String {
     let mut text = String::new();
-    let mut lines = format::Columns::new(&[false, true, true, false]);
+    let mut lines = format::Columns::new([Left, Right, Right, Left]);
     for source in &draft.sources {
         let rejected = match source.rejected {
             0 => String::new(),

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
+use super::format::Align::Left;
 use super::format::{self, Columns};
 use super::options::Options;
 use super::style::{self, FAINT, STRONG, styled};
@@ -56,7 +57,7 @@ impl Lineage {
 /// Every column of a table with what it is made of, then what decides its rows.
 fn table(lineage: &Lines, question: &LineageQuestion, asked: &[Origin]) -> Result<String> {
     let table = lineage.table(&question.table)?;
-    let mut columns = Columns::new(&[false, false, false]);
+    let mut columns = Columns::new([Left, Left, Left]);
     for at in asked {
         let Some(column) = lineage.column(at) else {
             continue;
@@ -122,7 +123,7 @@ fn deciders(origins: &Origins) -> String {
     for (origin, how) in origins.deciders() {
         ways.entry(how).or_default().insert(origin);
     }
-    let mut columns = Columns::new(&[false, false]);
+    let mut columns = Columns::new([Left, Left]);
     for (how, origins) in ways {
         let mut words = how.words().to_string();
         for line in by_table(&origins).split(" · ") {
@@ -170,7 +171,7 @@ fn decided(lineage: &Lines, at: &Origin) -> Result<String> {
 }
 
 fn tree(lineage: &Lines, root: &Branch, words: &str) -> String {
-    let mut lines = Columns::new(&[false, false, false]);
+    let mut lines = Columns::new([Left, Left, Left]);
     let whole = root.at.path.len() == 1 && words.is_empty();
     let column = lineage.column(&root.at).filter(|_| whole);
     let about = column.map(about).unwrap_or_default();

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use serde::Serialize;
 
+use super::format::Align::{Left, Right};
 use super::format::{self, Columns};
 use super::options::Options;
 use super::style::{self, DOUBT, STRONG, styled};
@@ -149,7 +150,7 @@ fn owner<'a>(table: &ListedTable, project: &'a Project) -> Option<&'a Owner> {
 }
 
 fn short(entries: &[Entry]) -> String {
-    let mut columns = Columns::new(&[false, false, true, true, false]);
+    let mut columns = Columns::new([Left, Left, Right, Right, Left]);
     for entry in entries {
         let words = entry.grain.as_ref().or(entry.description.as_ref());
         columns.row(vec![
@@ -176,7 +177,7 @@ fn long(entries: &[Entry], now: DateTime<Utc>) -> String {
         "read by",
         "held",
     ];
-    let mut columns = Columns::new(&[false, false, true, true, false, false, false, false]);
+    let mut columns = Columns::new([Left, Left, Right, Right, Left, Left, Left, Left]);
     columns.row(head.map(|word| styled(STRONG, word)).to_vec());
     for entry in entries {
         let text = |text: &Option<String>| {

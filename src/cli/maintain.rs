@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::format::Align::{Left, Right};
 use super::format::{self, Columns};
 use super::options::{Options, duration};
 use super::style::{self, DOUBT, FAINT, STRONG, styled};
@@ -147,7 +148,7 @@ pub(super) fn render(report: &MaintainReport, project: &Project) -> String {
 }
 
 fn compacted(report: &MaintainReport) -> String {
-    let mut columns = Columns::new(&[false, false, true]);
+    let mut columns = Columns::new([Left, Left, Right]);
     for table in &report.compacted {
         let before = format::plural(table.files_before, "small file");
         columns.row(vec![
@@ -180,7 +181,7 @@ fn freed(report: &MaintainReport) -> String {
         format::bytes(bytes),
         format::plural(report.freed.len() as u64, "table"),
     );
-    let mut columns = Columns::new(&[false, true, true]);
+    let mut columns = Columns::new([Left, Right, Right]);
     for table in &report.freed {
         columns.row(vec![
             table.table.to_string(),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use clap::Args;
 
+use super::format::Align::{Left, Right};
 use super::format::{Columns, count, plural, share};
 use super::options::{Options, as_of};
 use super::style::{self, FAINT, STRONG, styled};
@@ -158,7 +159,7 @@ fn levels(levels: &[LearntLevel], prior: f64, now: Option<Option<f64>>) -> Strin
         (Some(_), None) => styled(FAINT, "new"),
     };
     let share = |share: f64| format!("{share:.3e}");
-    let mut columns = Columns::new(&[false, true, true, true, true]);
+    let mut columns = Columns::new([Left, Right, Right, Right, Right]);
     let heads = ["", "one person", "strangers", "bits", ""];
     columns.row(heads.map(String::from).to_vec());
     columns.row(vec![

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
+use super::format::Align::{Left, Right};
 use super::format::{Columns, count, plural};
 use super::match_model::{Model, Train};
 use super::options::{Options, as_of};
@@ -120,7 +121,7 @@ fn of_people(judged: &JudgedByPeople, found: &MatchEvaluation) -> String {
         plural(judged.answered, "pair"),
         found.review_from.min(found.same_from)
     );
-    let mut columns = Columns::new(&[false, false, false]);
+    let mut columns = Columns::new([Left, Left, Left]);
     columns.row(["", "precision", "recall"].map(String::from).to_vec());
     for (from, precision, recall) in &judged.by_threshold {
         let mark = if *from == found.same_from {
@@ -159,7 +160,7 @@ fn of_truth(truth: &AgainstTruth, same_from: f64) -> String {
         ));
     }
     text.push('\n');
-    let mut columns = Columns::new(&[false, true, true, true]);
+    let mut columns = Columns::new([Left, Right, Right, Right]);
     let heads = ["", "precision", "recall", "F1"];
     columns.row(heads.map(String::from).to_vec());
     let mut line = |name: String, rates: &RatesStory| {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::format::Align::{Left, Right};
 use super::format::{self, Columns};
 use super::held;
 use super::options::{Options, SelectionOptions};
@@ -58,7 +59,7 @@ fn render(
     hold: &BTreeSet<TableName>,
 ) -> String {
     let mut text = head(observed, plan);
-    let mut columns = Columns::new(&[false, false, false]);
+    let mut columns = Columns::new([Left, Left, Left]);
     let mut unchanged = 0;
     for table in plan.order.iter().filter_map(|table| plan.tables.get(table)) {
         match line(table, project, observed, hold) {
@@ -103,7 +104,7 @@ fn pairs(forecast: &MatchForecast) -> String {
         Some(_) => "  with the model that an older kilde trained\n".to_string(),
         None => "  with a model that is trained first\n".to_string(),
     });
-    let mut columns = Columns::new(&[false, true, true, false]);
+    let mut columns = Columns::new([Left, Right, Right, Left]);
     for rule in &forecast.rules {
         let mut block = format!(
             "largest block {}, {:.1} %",

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 use futures::StreamExt;
 
+use super::format::Align::{Left, Right};
 use super::format::{self, Columns, bytes, count, plural, share};
 use super::options::Options;
 use super::page;
@@ -82,7 +83,7 @@ impl Profile {
 }
 
 fn overview_text(overview: &Overview) -> String {
-    let mut lines = Columns::new(&[false, true, false]);
+    let mut lines = Columns::new([Left, Right, Left]);
     let mut line = |what: &str, number: u64, words: String| {
         lines.row(vec![what.to_string(), count(number), words]);
     };
@@ -172,7 +173,7 @@ fn render(found: &Found) -> String {
     }
     if !found.joins.is_empty() {
         text.push_str(&format!("{}\n", styled(STRONG, "joins that would fit")));
-        let mut lines = Columns::new(&[false, false, true]);
+        let mut lines = Columns::new([Left, Left, Right]);
         for join in &found.joins {
             lines.row(vec![
                 format!("{} · {}", join.table, join.column),
@@ -185,7 +186,7 @@ fn render(found: &Found) -> String {
     }
     if !found.skipped.is_empty() {
         text.push_str(&format!("{}\n", styled(STRONG, "not looked at")));
-        let mut lines = Columns::new(&[false, false]);
+        let mut lines = Columns::new([Left, Left]);
         for skipped in &found.skipped {
             lines.row(vec![skipped.path.clone(), skipped.why.clone()]);
         }
@@ -267,7 +268,7 @@ pub(super) fn next_file(table: &TableProfile) -> &'static str {
 }
 
 fn columns(table: &TableProfile) -> Columns {
-    let mut columns = Columns::new(&[false, false, true, true, false, false]);
+    let mut columns = Columns::new([Left, Left, Right, Right, Left, Left]);
     let heads = [
         "column",
         "type",

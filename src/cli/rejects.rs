@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 
 use super::exports::{self, Who};
+use super::format::Align::{Left, Right};
 use super::format::{self, Columns};
 use super::options::Options;
 use super::rows::{self, RowFormat};
@@ -109,7 +110,7 @@ impl Rejects {
                 format::count(records),
                 format::share(rejected, records),
             ));
-            let mut columns = Columns::new(&[true, false, false, false]);
+            let mut columns = Columns::new([Right, Left, Left, Left]);
             for group in mine {
                 columns.row(vec![
                     format::count(group.records),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::format::Align::{Left, Right};
 use super::format::{self, Columns};
 use super::options::Options;
 use super::style::{self, BAD, DOUBT, FAINT, GOOD, STRONG, styled};
@@ -72,7 +73,7 @@ fn head(story: &ReleaseStory, project: &Project) -> String {
 }
 
 fn moves(story: &ReleaseStory) -> String {
-    let mut columns = Columns::new(&[false, true, false]);
+    let mut columns = Columns::new([Left, Right, Left]);
     for table in &story.moves {
         columns.row(vec![
             table.table.to_string(),
@@ -97,7 +98,7 @@ fn changed(story: &ReleaseStory) -> String {
         story.changed.len(),
         format::plural(story.tables, "table"),
     );
-    let mut columns = Columns::new(&[false, false, true, false]);
+    let mut columns = Columns::new([Left, Left, Right, Left]);
     for table in &story.changed {
         columns.row(vec![
             table.table.to_string(),
@@ -128,7 +129,7 @@ fn sources(story: &ReleaseStory) -> String {
         format::plural(sum(|source| source.records), "record"),
         format::count(sum(|source| source.rejected)),
     );
-    let mut columns = Columns::new(&[false, true, true, false]);
+    let mut columns = Columns::new([Left, Right, Right, Left]);
     for source in story.sources.iter().filter(|source| source.rejected > 0) {
         columns.row(vec![
             source.table.to_string(),

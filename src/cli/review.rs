@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::format::Align::Left;
 use super::format::{self, Columns};
 use super::options::{Options, as_of};
 use super::{page, review_page, style};
@@ -79,7 +80,7 @@ fn list(queue: &Queue) -> String {
         format::plural(queue.pairs.len() as u64, "pair"),
         queue.release
     );
-    let mut columns = Columns::new(&[false, false, false]);
+    let mut columns = Columns::new([Left, Left, Left]);
     for pair in queue.pairs.iter().take(SHOWN) {
         columns.row(vec![
             pair.one.key.join(":"),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::format;
+use super::format::Align::{Left, Right};
 use super::held;
 use super::options::Options;
 use super::style::{self, BAD, DOUBT, FAINT, STRONG, styled};
@@ -53,7 +54,7 @@ fn drift(report: &RunReport) -> String {
 
 /// The last runs, a line for each.
 fn runs(last: &[(RunId, KeptReport)], project: &Project) -> String {
-    let mut columns = format::Columns::new(&[false, false, true, false]);
+    let mut columns = format::Columns::new([Left, Left, Right, Left]);
     for (run, report) in last {
         columns.row(match report {
             KeptReport::Gone => continue,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::format;
+use super::format::Align::Left;
 use super::log;
 use super::options::Options;
 use super::progress::Progress;
@@ -88,9 +89,7 @@ pub(super) fn render(report: &UnitTestReport) -> String {
 
 /// `~` rows came out otherwise (expected → got), `-` rows are missing, `+` rows are too many.
 fn table(difference: &Difference) -> String {
-    let mut alignment = vec![false; difference.columns.len() + 2];
-    alignment[0] = false;
-    let mut columns = format::Columns::new(&alignment);
+    let mut columns = format::Columns::new(vec![Left; difference.columns.len() + 2]);
     let mut head = vec![String::new()];
     head.extend(difference.columns.iter().cloned());
     head.push(String::new());

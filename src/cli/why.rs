@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use clap::Args;
 
+use super::format::Align::{Left, Right};
 use super::format::{self, Columns};
 use super::options::{Options, SelectionOptions, as_of};
 use super::style::{self, DOUBT, GOOD, STRONG, styled};
@@ -177,7 +178,7 @@ fn render(why: &Explained, project: &Project) -> String {
     }
     if !why.inputs.is_empty() {
         text.push_str("reads\n");
-        let mut columns = Columns::new(&[false, false, true, false]);
+        let mut columns = Columns::new([Left, Left, Right, Left]);
         for input in &why.inputs {
             columns.row(vec![
                 input.table.to_string(),
