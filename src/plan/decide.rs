@@ -193,16 +193,13 @@ fn modified(
             continue;
         };
         for part in changed_parts(before, now) {
-            let within = part.strip_prefix("within:").and_then(|p| p.split_once(':'));
-            match within.and_then(|(ephemeral, _)| ephemeral.parse().ok()) {
-                Some(ephemeral) if fingerprints.contains_key(&ephemeral) => {
-                    modified.insert(ephemeral);
-                }
-                _ if part == "as_of" => {}
-                _ => {
-                    modified.insert(table.clone());
-                }
-            }
+            let ephemeral: Option<TableName> = match part {
+                ContentPart::AsOf => continue,
+                ContentPart::Within(ephemeral, _) => ephemeral.parse().ok(),
+                _ => None,
+            };
+            let ephemeral = ephemeral.filter(|table| fingerprints.contains_key(table));
+            modified.insert(ephemeral.unwrap_or_else(|| table.clone()));
         }
         if before.tests != now.tests || before.words != now.words {
             modified.insert(table.clone());

@@ -15,7 +15,7 @@ mod trial;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use settle::write_file;
-pub(crate) use source::SourceDraft;
+use source::SourceDraft;
 
 use super::folder::Found;
 use super::read::quoted;
