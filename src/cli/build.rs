@@ -155,9 +155,7 @@ pub(super) async fn run(
     progress.finish();
     let report = report?;
     if shown.json {
-        let text = serde_json::to_string_pretty(&report)
-            .map_err(|error| Error::internal("the report cannot be shown").caused_by(error))?;
-        style::out(&format!("{text}\n"));
+        style::out(&format::json(&report)?);
     } else if !options.quiet && !log::is_json() {
         style::out(&render(&report, project));
     }

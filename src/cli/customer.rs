@@ -14,7 +14,7 @@ use super::format::{self, Align, Columns, count, cut, plural};
 use super::options::{Options, as_of};
 use super::rows::{cells, json_rows};
 use super::style::{self, FAINT, STRONG, styled};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::name::ReleaseNumber;
 use crate::plan::Part;
 use crate::project::{Meaning, Project};
@@ -100,9 +100,7 @@ fn as_json(portrait: &Portrait) -> Result<String> {
             .collect::<Vec<_>>(),
         "of_nobody": portrait.silent.iter().map(ToString::to_string).collect::<Vec<_>>(),
     });
-    let text = serde_json::to_string_pretty(&all)
-        .map_err(|error| Error::internal("a portrait cannot be written").caused_by(error))?;
-    Ok(format!("{text}\n"))
+    format::json(&all)
 }
 
 fn part(part: Part) -> &'static str {

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::diff_page;
 use super::format::Align::{Left, Right};
 use super::format::{self, Columns};
-use super::options::Options;
+use super::options::{JsonOptions, Options};
 use super::page;
 use super::style::{self, BAD, DOUBT, FAINT, GOOD, STRONG, styled};
 use crate::catalog::{DifferentRow, RowChange, RowChanges};
@@ -43,18 +43,11 @@ pub(super) struct Diff {
     /// Show personal columns as they are
     #[arg(long, requires = "rows")]
     raw: bool,
-    /// Form of the output
-    #[arg(long, value_enum, default_value = "text")]
-    format: Form,
+    #[command(flatten)]
+    json: JsonOptions,
     /// Write a page for people to a file: what changed, people, groups, key figures, what is held
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["rows", "format"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["rows", "json", "format"])]
     html: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Form {
-    Text,
-    Json,
 }
 
 impl Diff {
@@ -72,14 +65,9 @@ impl Diff {
             return Ok(ExitCode::SUCCESS);
         }
         let diff = runner.diff(&request).await?;
-        match self.format {
-            Form::Json => {
-                let text = serde_json::to_string_pretty(&diff).map_err(|error| {
-                    Error::internal("a comparison cannot be written").caused_by(error)
-                })?;
-                style::out(&format!("{text}\n"));
-            }
-            Form::Text => style::out(&render(&diff, &project)),
+        match self.json.is_asked() {
+            true => style::out(&format::json(&diff)?),
+            false => style::out(&render(&diff, &project)),
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -137,9 +137,7 @@ impl Exports {
         let runner = options.runner(&project)?.verifying_exports(self.verify);
         let found = runner.exports(table.as_ref()).await?;
         if self.json {
-            let text = serde_json::to_string_pretty(&found)
-                .map_err(|error| Error::internal("exports cannot be listed").caused_by(error))?;
-            style::out(&format!("{text}\n"));
+            style::out(&format::json(&found)?);
         } else {
             let each = self.all || table.is_some();
             style::out(&render(&found, each, project.time_zone));

@@ -1,7 +1,10 @@
-//! Numbers as people read them.
+//! Answers as people read them, and as programs do.
 
 use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::Field;
+use serde::Serialize;
+
+use crate::error::{Error, Result};
 
 /// `262,027`.
 pub(super) fn count(number: u64) -> String {
@@ -135,6 +138,16 @@ pub(super) fn as_of(text: &str, zone: chrono_tz::Tz) -> String {
         Ok(time) => moment(time.into(), zone),
         Err(_) => text.to_string(),
     }
+}
+
+/// A command's answer for programs.
+///
+/// # Errors
+/// `Internal` for what JSON cannot hold.
+pub(super) fn json(answer: &impl Serialize) -> Result<String> {
+    let text = serde_json::to_string_pretty(answer)
+        .map_err(|error| Error::internal("an answer cannot be written as JSON").caused_by(error))?;
+    Ok(text + "\n")
 }
 
 /// To which side a column is lined up.

@@ -11,7 +11,7 @@ use super::format::{self, Columns};
 use super::options::Options;
 use super::style::{self, FAINT, STRONG, styled};
 use crate::engine::{How, Origin, Origins};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::plan::{
     Branch, Decided, Export, Lineage as Lines, LineageColumn, LineageQuestion, Step,
 };
@@ -305,9 +305,7 @@ fn json(lineage: &Lines, question: &LineageQuestion, asked: &[Origin]) -> Result
         columns: met.into_iter().map(|at| reported(lineage, at)).collect(),
         edges: steps.iter().map(edge).collect(),
     };
-    let text = serde_json::to_string_pretty(&report)
-        .map_err(|error| Error::internal("a lineage cannot be written").caused_by(error))?;
-    Ok(format!("{text}\n"))
+    format::json(&report)
 }
 
 fn reported(lineage: &Lines, at: &Origin) -> ReportedColumn {

@@ -12,7 +12,7 @@ use super::format::Align::{Left, Right};
 use super::format::{self, Columns};
 use super::options::Options;
 use super::style::{self, DOUBT, STRONG, styled};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::name::ReleaseNumber;
 use crate::plan::{ListedTable, Selection};
 use crate::project::{Exposure, Owner, Project};
@@ -98,9 +98,7 @@ impl Ls {
             .map(|table| entry(table, &project, listed.release.as_ref(), &changes))
             .collect();
         if self.json {
-            let text = serde_json::to_string_pretty(&entries)
-                .map_err(|error| Error::internal("a list cannot be written").caused_by(error))?;
-            style::out(&format!("{text}\n"));
+            style::out(&format::json(&entries)?);
         } else if self.long {
             style::out(&long(&entries, runner.clock.now()));
         } else {

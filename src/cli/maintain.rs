@@ -47,9 +47,7 @@ impl Maintain {
         };
         let report = runner.maintain(&request).await?;
         if self.json {
-            let text = serde_json::to_string_pretty(&report)
-                .map_err(|error| Error::internal("a report cannot be written").caused_by(error))?;
-            style::out(&format!("{text}\n"));
+            style::out(&format::json(&report)?);
         } else if !options.quiet {
             style::out(&render(&report, &project));
         }

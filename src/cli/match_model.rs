@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 
 use super::format::Align::{Left, Right};
-use super::format::{Columns, count, plural, share};
+use super::format::{self, Columns, count, plural, share};
 use super::options::{Options, as_of};
 use super::style::{self, FAINT, STRONG, styled};
 use crate::error::{Error, Result};
@@ -44,7 +44,7 @@ impl Train {
             asked(self.table.as_deref(), options, options.untrained_project()?)?;
         let found = runner.train_match(table.as_ref(), as_of).await?;
         style::out(&match self.json {
-            true => format!("{}\n", json(&found)?),
+            true => format::json(&found)?,
             false => training(&found, self.write.as_deref()),
         });
         if let Some(file) = &self.write {
@@ -76,11 +76,6 @@ fn asked(
     let runner = options.runner(&project)?;
     let as_of = as_of(None, &runner)?;
     Ok((runner, table, as_of))
-}
-
-fn json(found: &TrainingStory) -> Result<String> {
-    serde_json::to_string_pretty(found)
-        .map_err(|error| Error::internal("a training cannot be written").caused_by(error))
 }
 
 fn write(file: &Path, text: &str) -> Result<()> {

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 
 use super::format::Align::{Left, Right};
-use super::format::{Columns, count, plural};
+use super::format::{self, Columns, count, plural};
 use super::match_model::{Model, Train};
 use super::options::{Options, as_of};
 use super::style::{self, STRONG, styled};
 use super::{match_page, page};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::run::{AgainstTruth, EstimateStory, JudgedByPeople, MatchEvaluation, RatesStory};
 
 #[derive(Debug, Args)]
@@ -73,12 +73,7 @@ impl Evaluate {
             return Ok(ExitCode::SUCCESS);
         }
         let text = match self.json {
-            true => {
-                let text = serde_json::to_string_pretty(&found).map_err(|error| {
-                    Error::internal("an evaluation cannot be written").caused_by(error)
-                })?;
-                format!("{text}\n")
-            }
+            true => format::json(&found)?,
             false => render(&found),
         };
         style::out(&text);

@@ -137,6 +137,28 @@ impl SelectionOptions {
     }
 }
 
+/// Whether a command answers in JSON: `--json`, or `--format json`, which two of them took first and still take.
+#[derive(Debug, Args)]
+pub(super) struct JsonOptions {
+    /// Print JSON, for programs
+    #[arg(long)]
+    json: bool,
+    #[arg(long, value_enum, hide = true, conflicts_with = "json")]
+    format: Option<Form>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    Text,
+    Json,
+}
+
+impl JsonOptions {
+    pub(super) fn is_asked(&self) -> bool {
+        self.json || self.format == Some(Form::Json)
+    }
+}
+
 /// A command whose switches take from the environment what people write there: `1`, `yes` and `on` beside `true`.
 pub(super) fn switches(command: clap::Command) -> clap::Command {
     let command = command.mut_args(|arg| match arg.get_action() {

@@ -49,9 +49,7 @@ impl Profile {
                 style::out(&format!("{} written\n", file.display()));
             }
         } else if self.json {
-            let text = serde_json::to_string_pretty(&found)
-                .map_err(|error| Error::internal("a profile cannot be written").caused_by(error))?;
-            style::out(&format!("{text}\n"));
+            style::out(&format::json(&found)?);
         } else {
             style::out(&render(&found));
         }
@@ -71,10 +69,7 @@ impl Profile {
                 style::out(&format!("{} written\n", file.display()));
             }
         } else if self.json {
-            let text = serde_json::to_string_pretty(&overview).map_err(|error| {
-                Error::internal("an overview cannot be written").caused_by(error)
-            })?;
-            style::out(&format!("{text}\n"));
+            style::out(&format::json(&overview)?);
         } else {
             style::out(&overview_text(&overview));
         }

@@ -13,7 +13,7 @@ use super::options::Options;
 use super::rows::{self, RowFormat};
 use super::style::{self, STRONG, styled};
 use crate::catalog::{RejectGroup, View};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::name::TableName;
 use crate::run::{DecisionRequest, Verb};
 
@@ -90,9 +90,7 @@ impl Rejects {
             let wanted =
                 |group: &&RejectGroup| wanted.iter().any(|t| t.to_string() == group.source);
             let groups: Vec<&RejectGroup> = groups.iter().filter(wanted).collect();
-            let text = serde_json::to_string_pretty(&groups)
-                .map_err(|error| Error::internal("rejects cannot be listed").caused_by(error))?;
-            style::out(&format!("{text}\n"));
+            style::out(&format::json(&groups)?);
             return Ok(ExitCode::SUCCESS);
         }
         let totals = catalog.record_counts(&view).await?;

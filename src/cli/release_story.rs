@@ -9,7 +9,7 @@ use super::format::Align::{Left, Right};
 use super::format::{self, Columns};
 use super::options::Options;
 use super::style::{self, BAD, DOUBT, FAINT, GOOD, STRONG, styled};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::name::ReleaseNumber;
 use crate::project::Project;
 use crate::run::ReleaseStory;
@@ -29,9 +29,7 @@ impl Show {
         let runner = options.runner(&project)?;
         let story = runner.release_story(ReleaseNumber(self.release)).await?;
         if self.json {
-            let text = serde_json::to_string_pretty(&story)
-                .map_err(|error| Error::internal("a story cannot be written").caused_by(error))?;
-            style::out(&format!("{text}\n"));
+            style::out(&format::json(&story)?);
         } else {
             style::out(&render(&story, &project));
         }

@@ -137,9 +137,7 @@ fn no_match(asked: &str) -> Error {
 }
 
 fn json(story: &impl serde::Serialize) -> Result<String> {
-    let text = serde_json::to_string_pretty(story)
-        .map_err(|error| Error::internal("a story cannot be written").caused_by(error))?;
-    Ok(format!("{text}\n"))
+    format::json(story)
 }
 
 fn render(why: &Explained, project: &Project) -> String {

@@ -6,7 +6,7 @@
 //! | asks | gone | cannot be decoded | storage does not answer |
 //! |---|---|---|---|
 //! | a person: [`KeptReport::of`] | none | none, which a list of runs shows | the command fails |
-//! | a build: [`RunReport::recall`] | none | none, and a warning | none, and a warning |
+//! | a build: [`RunReport::recall`] | none | none, and a line in its log | none, and a line in its log |
 //!
 //! Of a failed run's report `catalog` reads the one part that nothing can replace: where its candidates lie.
 

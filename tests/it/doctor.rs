@@ -9,7 +9,7 @@ use crate::sandbox::{Sandbox, copy_folder};
 use crate::time_limit;
 
 fn findings(till: &Sandbox) -> Vec<Value> {
-    let said = till.kilde(&["doctor", "--format", "json"]);
+    let said = till.kilde(&["doctor", "--json"]);
     serde_json::from_str(&said.stdout).unwrap()
 }
 
