@@ -57,16 +57,8 @@ impl Releases {
                 format::moment(release.published_at, project.time_zone),
                 format!(
                     "{} of {} tables changed",
-                    release
-                        .changed
-                        .iter()
-                        .filter(|table| !table.is_own())
-                        .count(),
-                    release
-                        .tables
-                        .keys()
-                        .filter(|table| !table.is_own())
-                        .count()
+                    release.changed_of_project().count(),
+                    release.tables_of_project().count()
                 ),
                 format::plural(count("exports"), "export"),
                 format!("{} rejected", format::count(count("rejected"))),

@@ -94,7 +94,7 @@ impl Status {
                     styled(STRONG, format_args!("release {number}")),
                     format::moment(release.published_at, project.time_zone),
                     format::as_of(&release.as_of, project.time_zone),
-                    format::plural(release.tables.len() as u64, "table"),
+                    format::plural(release.tables_of_project().count() as u64, "table"),
                 );
                 head + &held::of_release(&release)
             }

@@ -7,7 +7,7 @@ use super::claim::{Claimed, give_back, told_given_up, yield_reason};
 use super::dbt::Invocation;
 use super::execute::{Executed, Execution};
 use super::latest::LatestReport;
-use super::prospect::{Prospect, Sight};
+use super::prospect::{Prospect, When};
 use super::report::{
     BaseRelease, OverdueReport, OverruledReport, RunReport, TableOutcome, UnreadableReport,
 };
@@ -182,7 +182,7 @@ impl Runner {
             }
             observed => observed?,
         };
-        let seen = (Sight::BeforeClaim, observation);
+        let seen = (When::BeforeClaim, observation);
         let prospect = self
             .prospect(request, &catalog, seen, report, course)
             .await?;
@@ -224,7 +224,7 @@ impl Runner {
         if *has_waited || base != prospect.base() {
             // a dead rival's release was settled, or one was published since we looked
             request.refuse_vain_rebuilds(&self.project, catalog).await?;
-            let seen = (Sight::UnderClaim, self.observe_for(request, catalog).await?);
+            let seen = (When::UnderClaim, self.observe_for(request, catalog).await?);
             prospect = self
                 .prospect(request, catalog, seen, report, course)
                 .await?;
@@ -301,9 +301,8 @@ impl Runner {
                 report
                     .overruled
                     .extend(OverruledReport::unasked(&release, &answered));
-                let of_project = |table: &&TableName| !table.is_own();
-                report.changed_tables = release.changed.iter().filter(of_project).count() as u64;
-                report.tables = release.tables.keys().filter(of_project).count() as u64;
+                report.changed_tables = release.changed_of_project().count() as u64;
+                report.tables = release.tables_of_project().count() as u64;
                 report.latest = self.follow_release(&execution.catalog, &release).await;
                 Ok(())
             }

@@ -115,17 +115,10 @@ impl Runner {
             lost,
             latest: self.follow_release(&catalog, &release).await,
             release: release.number,
-            went_back: release
-                .changed
-                .iter()
-                .filter(|table| !table.is_own())
-                .count() as u64,
+            went_back: release.changed_of_project().count() as u64,
             kept: release
-                .tables
-                .iter()
-                .filter(|(table, entry)| {
-                    !table.is_own() && entry.facts.rollback == RollbackClass::Keeps
-                })
+                .tables_of_project()
+                .filter(|(_, entry)| entry.facts.rollback == RollbackClass::Keeps)
                 .count() as u64,
             warnings,
         })

@@ -24,7 +24,7 @@ pub(super) struct Prospect {
 
 /// When a build looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sight {
+pub(super) enum When {
     BeforeClaim,
     /// What was decided before is finished or given up by now: a request to give up or to overrule was not in vain for that.
     UnderClaim,
@@ -85,7 +85,7 @@ impl Runner {
         &self,
         request: &BuildRequest,
         catalog: &Catalog,
-        (sight, observation): (Sight, Observation),
+        (moment, observation): (When, Observation),
         report: &mut RunReport,
         course: &mut Course,
     ) -> Result<Prospect> {
@@ -93,11 +93,11 @@ impl Runner {
         report.base = release.map(BaseRelease::of);
         observation.refuse_without_raw(&self.project)?;
         observation.refuse_lost_decisions()?;
-        if request.give_up.is_none() || sight == Sight::UnderClaim {
+        if request.give_up.is_none() || moment == When::UnderClaim {
             // what cannot be finished is given up first, for nobody could resume before
             observation.refuse_if_paused()?;
         }
-        if sight == Sight::BeforeClaim {
+        if moment == When::BeforeClaim {
             request
                 .refuse_vain_give_up(&self.project, catalog, &observation)
                 .await?;
@@ -108,7 +108,7 @@ impl Runner {
         course.shapes = is_wanted.then(|| plan.shapes());
         request.refuse_holds(&plan, release)?;
         request.refuse_breaking(&plan)?;
-        if sight == Sight::BeforeClaim {
+        if moment == When::BeforeClaim {
             request
                 .refuse_vain_answers(&self.project, catalog, release)
                 .await?;

@@ -158,11 +158,8 @@ fn story(
     report: Option<&RunReport>,
     failed_runs: Vec<FailedRun>,
 ) -> ReleaseStory {
-    let own = |table: &&TableName| table.is_own();
     let changed: Vec<ChangedTable> = release
-        .changed
-        .iter()
-        .filter(|table| !own(table))
+        .changed_of_project()
         .map(|table| changed_table(table, release, previous, report))
         .collect();
     let verdicts = || report.iter().flat_map(|report| &report.verdicts);
@@ -176,11 +173,7 @@ fn story(
         seconds: report.map(|report| report.seconds),
         rollback_of: release.rollback_of,
         is_given_up: release.is_given_up(),
-        tables: release
-            .tables
-            .keys()
-            .filter(|table| !own(table) && release.table(table).is_some())
-            .count() as u64,
+        tables: release.tables_of_project().count() as u64,
         moves: moves(&changed),
         changed,
         sources: report.map(read_sources).unwrap_or_default(),

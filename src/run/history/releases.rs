@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use super::table::{Column, HistoryTable, Kind, Row};
+use super::table::{Column, Kind, HistoryTable, Row};
 use crate::name::{ReleaseNumber, RunId, TableName};
-use crate::release::{Release, TableChange, TableFacts, TableKind};
+use crate::release::{Release, TableChange, TableFacts};
 
 pub(super) const RELEASES: HistoryTable = HistoryTable {
     name: "releases",
@@ -30,7 +30,11 @@ pub(super) const RELEASES: HistoryTable = HistoryTable {
             "The release whose content it publishes again.",
         ),
         Column("tables", Kind::Number, "Tables that it holds."),
-        Column("changed_tables", Kind::Number, "Tables that it changed."),
+        Column(
+            "changed_tables",
+            Kind::Number,
+            "Tables that it changed.",
+        ),
         Column("changed", Kind::Text, "Their names."),
         Column(
             "held_tables",
@@ -68,14 +72,16 @@ pub(super) struct ReleaseRow {
 
 impl ReleaseRow {
     pub(super) fn of(release: &Release) -> Self {
-        let changed = release.changed.iter().filter(|table| !table.is_own());
         Self {
             number: release.number,
             run: release.run.clone(),
             published_at: Some(release.published_at),
             as_of: time(&release.as_of),
             rollback_of: release.rollback_of,
-            changed: changed.map(ToString::to_string).collect(),
+            changed: release
+                .changed_of_project()
+                .map(ToString::to_string)
+                .collect(),
             held: release.held.keys().map(ToString::to_string).collect(),
             tables: sizes(release),
             counts: release.counts.clone(),
@@ -146,9 +152,8 @@ impl ReleaseRow {
 }
 
 fn sizes(release: &Release) -> BTreeMap<TableName, (u64, u64)> {
-    let tables = release.tables.iter();
+    let tables = release.tables_of_project();
     tables
-        .filter(|(table, entry)| !table.is_own() && entry.kind != TableKind::Retired)
         .map(|(table, entry)| (table.clone(), size(&entry.facts)))
         .collect()
 }
