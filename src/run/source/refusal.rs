@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::super::execute::Execution;
 use super::super::ops_tables::Ingested;
 use super::super::report::{RefusedExport, RunReport};
+use super::{Intake, ReadExports};
 use crate::diagnostic::{Code, printable};
 use crate::error::{Error, Result};
 use crate::ingest::{
@@ -178,11 +179,10 @@ impl Execution {
     /// `Quality` K0432 where the newest export of a `replace` source has too few records, and nobody accepts it.
     pub(super) fn refuse_shrunk(
         &self,
-        source: &Source,
-        exports: &[ObservedExport],
-        decoded: &[Arc<DecodedExport>],
-        reload: bool,
+        intake: &Intake<'_>,
+        reading: &ReadExports,
     ) -> Result<BTreeSet<String>> {
+        let (source, exports) = (&intake.source, &reading.exports);
         if source.load != Load::Replace || self.request.accept.contains(&source.table) {
             return Ok(BTreeSet::new());
         }
@@ -191,7 +191,7 @@ impl Execution {
         let known = |path: &str| ledger?.entry(path).filter(|e| e.counts_in_table());
         let mut newest: Option<(i64, &LedgerEntry)> = None;
         for entry in ledger.into_iter().flat_map(Ledger::entries) {
-            if !reload && entry.counts_in_table() {
+            if !intake.reload && entry.counts_in_table() {
                 let ordinal = ordinals.of(&entry.path)?;
                 newest = newest
                     .filter(|(of, _)| *of > ordinal)
@@ -200,8 +200,8 @@ impl Execution {
         }
         let last = newest.map(|(_, entry)| (entry.path.clone(), entry.counts.records));
         let from = newest.map_or(i64::MIN, |(ordinal, _)| ordinal);
-        let mut reports = Vec::with_capacity(decoded.len());
-        for export in decoded {
+        let mut reports = Vec::with_capacity(reading.decoded.len());
+        for export in &reading.decoded {
             if ordinals.of(&export.report.path)? >= from {
                 reports.push(&export.report);
             }
@@ -233,24 +233,24 @@ impl Execution {
     /// `Input` K0208 then.
     pub(super) fn refuse_gone_fallback(
         &self,
-        source: &Source,
-        decoded: &[Arc<DecodedExport>],
-        passed_by: &BTreeSet<String>,
-        reload: bool,
+        intake: &Intake<'_>,
+        reading: &ReadExports,
     ) -> Result<()> {
-        if !reload || source.load != Load::Replace {
+        let source = &intake.source;
+        if !intake.reload || source.load != Load::Replace {
             return Ok(());
         }
         let exports = self.observation.observed.exports.get(&source.table);
         let gone = exports.into_iter().flatten().rfind(|export| {
-            let is_gone = export.state == ExportState::Gone || passed_by.contains(&export.path);
+            let is_gone =
+                export.state == ExportState::Gone || reading.passed_by.contains(&export.path);
             is_gone && !export.is_excluded
         });
         let Some(gone) = gone else { return Ok(()) };
         let ordinals = self.ordinals(source);
         let from = ordinals.of(&gone.path)?;
         let mut doubtful = None;
-        for export in decoded {
+        for export in &reading.decoded {
             if ordinals.of(&export.report.path)? < from {
                 continue;
             }
