@@ -9,7 +9,7 @@ use super::schema::stored_schema;
 use super::selection::Scope;
 use super::{
     Action, Cause, Checked, Kind, Observed, Plan, PublishedTable, Reason, Selection, TablePlan,
-    Unread, check_runnable, freshness, observed,
+    UnreadExport, check_runnable, freshness, observed,
 };
 use crate::diagnostic::{Code, Diagnostic};
 use crate::engine::FunctionRegistry;
@@ -296,7 +296,7 @@ impl<'a> Decider<'a> {
         Ok(plan)
     }
 
-    fn unread(&self, plan: &TablePlan) -> Option<Unread> {
+    fn unread(&self, plan: &TablePlan) -> Option<UnreadExport> {
         let source = self.project.sources.get(&plan.table)?;
         let exports = self.observed.exports.get(&plan.table)?;
         let read = match &plan.action {

@@ -56,7 +56,7 @@ pub(crate) use matching::{MatchPlan, decision_columns, said_of};
 pub use observed::Observed;
 pub(crate) use observed::{
     ExportState, LostRecords, ObservedExport, ObservedHold, ObservedRelease, PublishedTable,
-    Replay, Unread, lost,
+    Replay, UnreadExport, lost,
 };
 pub(crate) use outline::Outline;
 pub(crate) use readiness::{Unready, unready};
@@ -112,7 +112,7 @@ pub(crate) struct TablePlan {
     /// A source whose newest export is too old.
     pub(crate) overdue: Option<Overdue>,
     /// An export of a source that stands there as one that cannot be read, and that this build does not try again.
-    pub(crate) unread: Option<Unread>,
+    pub(crate) unread: Option<UnreadExport>,
     /// What to do instead where `action` is `Maybe` and it turns out not to be stale: `Retest`, `Redescribe` or `Unchanged`.
     pub(crate) otherwise: Action,
     /// Why, the weightiest first; empty for what is unchanged.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::content::{self, Content, Kind};
+use super::content::{self, Content, ContentKind};
 use super::delimited::{Field, Records};
 use super::dialect::{self, DialectGuess};
 use super::end;
@@ -51,7 +51,7 @@ pub(super) fn look(place: &Place, path: &str, form: Option<&Form>) -> Result<Loo
     };
     let not = |why: &str| Ok(Looked::Not(why.to_string()));
     match (content::kind(place)?, place.file()) {
-        (Kind::Empty, _) => match form {
+        (ContentKind::Empty, _) => match form {
             // an export without a record, as its ledger has it too
             Some(form) => {
                 let mut table = TableSketch::new(form.clone());
@@ -60,17 +60,17 @@ pub(super) fn look(place: &Place, path: &str, form: Option<&Form>) -> Result<Loo
             }
             None => not("empty"),
         },
-        (Kind::OldWorkbook, _) => not("an Excel workbook of before 2007: save it as .xlsx"),
-        (Kind::Binary, _) => not("no text, and no format that kilde reads"),
-        (Kind::Zip | Kind::Parquet, None) => not(
+        (ContentKind::OldWorkbook, _) => not("an Excel workbook of before 2007: save it as .xlsx"),
+        (ContentKind::Binary, _) => not("no text, and no format that kilde reads"),
+        (ContentKind::Zip | ContentKind::Parquet, None) => not(
             "a workbook, Parquet or an archive within an archive: `files: NAME.zip!PATTERN` of a source reads the first two",
         ),
-        (Kind::Zip, Some(file)) => match sheets(file, &seen(true, None), form) {
+        (ContentKind::Zip, Some(file)) => match sheets(file, &seen(true, None), form) {
             Ok(tables) if tables.is_empty() => not("a workbook without a filled sheet"),
             Ok(tables) => Ok(Looked::Tables(tables)),
             Err(error) => not(&no_sheets(file, &error)),
         },
-        (Kind::Avro, _) => {
+        (ContentKind::Avro, _) => {
             let content = content::avro(place)?;
             let seen = seen(content.is_whole, content.packed);
             let mut table = TableSketch::new(Form::Avro);
@@ -83,8 +83,10 @@ pub(super) fn look(place: &Place, path: &str, form: Option<&Form>) -> Result<Loo
             table.close(seen);
             Ok(Looked::Tables(vec![table]))
         }
-        (Kind::Parquet, Some(file)) => Ok(Looked::Tables(vec![parquet(file, seen(true, None))?])),
-        (Kind::Text, _) => {
+        (ContentKind::Parquet, Some(file)) => {
+            Ok(Looked::Tables(vec![parquet(file, seen(true, None))?]))
+        }
+        (ContentKind::Text, _) => {
             let content = content::read(place)?;
             if content.packed.is_none() && path.to_lowercase().ends_with(".zip") {
                 return not("it is no ZIP archive, as its name says, or its upload broke off");

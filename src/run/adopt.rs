@@ -24,7 +24,7 @@ use crate::lake::{self, Digest, Layout, RowHasher, Written};
 use crate::name::TableName;
 use crate::plan::{Action, Plan, TablePlan};
 use crate::project::{Load, Project};
-use crate::release::{Commit, Drift, Release, TableEntry};
+use crate::release::{Commit, ForeignChanges, Release, TableEntry};
 
 impl BuildRequest {
     /// Published tables of which foreign changes are answered: those to be published over, and those taken over.
@@ -181,7 +181,7 @@ impl Execution {
         let lake = self.catalog.lake();
         let base = self.observation.release.as_ref();
         let base = base.ok_or_else(|| Error::internal("rows are adopted without a release"))?;
-        let Drift {
+        let ForeignChanges {
             head,
             changes,
             void_from,

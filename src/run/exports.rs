@@ -151,7 +151,7 @@ impl Runner {
             .filter(|source| of.is_none_or(|of| *of == source.table))
             .map(|source| SourceExports {
                 table: source.table.clone(),
-                exports: Listing::new(source, &observation, &refused).exports(),
+                exports: SourceList::new(source, &observation, &refused).exports(),
                 overdue: overdue(&self.project, source, &observation.observed)
                     .map(|overdue| overdue.to_string()),
             })
@@ -266,14 +266,14 @@ impl Runner {
 }
 
 /// One source on its way to a list.
-struct Listing<'a> {
+struct SourceList<'a> {
     source: &'a Source,
     observation: &'a Observation,
     refused: &'a [RefusedExport],
     ledger: Option<&'a Ledger>,
 }
 
-impl<'a> Listing<'a> {
+impl<'a> SourceList<'a> {
     fn new(
         source: &'a Source,
         observation: &'a Observation,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use super::table::{Column, Kind, HistoryTable, Row};
+use super::table::{Column, ColumnKind, HistoryTable, Row};
 use crate::name::{ReleaseNumber, RunId, TableName};
 use crate::release::{Release, TableChange, TableFacts};
 
@@ -12,43 +12,43 @@ pub(super) const RELEASES: HistoryTable = HistoryTable {
     name: "releases",
     description: "Published releases, rollbacks among them. When the newest was decided, the next one tells. Tables are counted without kilde's own.",
     columns: &[
-        Column("release", Kind::Number, "Number of the release."),
-        Column("run", Kind::Text, "The run that published it."),
+        Column("release", ColumnKind::Number, "Number of the release."),
+        Column("run", ColumnKind::Text, "The run that published it."),
         Column(
             "published_at",
-            Kind::Time,
+            ColumnKind::Time,
             "When it was decided; null while only the next release can tell.",
         ),
         Column(
             "as_of",
-            Kind::Time,
+            ColumnKind::Time,
             "The date and time that its tables speak of.",
         ),
         Column(
             "rollback_of",
-            Kind::Number,
+            ColumnKind::Number,
             "The release whose content it publishes again.",
         ),
-        Column("tables", Kind::Number, "Tables that it holds."),
+        Column("tables", ColumnKind::Number, "Tables that it holds."),
         Column(
             "changed_tables",
-            Kind::Number,
+            ColumnKind::Number,
             "Tables that it changed.",
         ),
-        Column("changed", Kind::Text, "Their names."),
+        Column("changed", ColumnKind::Text, "Their names."),
         Column(
             "held_tables",
-            Kind::Number,
+            ColumnKind::Number,
             "Tables held at an older version.",
         ),
-        Column("held", Kind::Text, "Their names."),
-        Column("rows", Kind::Number, "Rows of all its tables."),
-        Column("bytes", Kind::Number, "Bytes of all its tables."),
-        Column("exports", Kind::Number, "Exports read for it."),
-        Column("records", Kind::Number, "Records in them."),
+        Column("held", ColumnKind::Text, "Their names."),
+        Column("rows", ColumnKind::Number, "Rows of all its tables."),
+        Column("bytes", ColumnKind::Number, "Bytes of all its tables."),
+        Column("exports", ColumnKind::Number, "Exports read for it."),
+        Column("records", ColumnKind::Number, "Records in them."),
         Column(
             "rejected",
-            Kind::Number,
+            ColumnKind::Number,
             "Records that broke their contract.",
         ),
     ],
