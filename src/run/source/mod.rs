@@ -50,7 +50,7 @@ impl Execution {
         if let Some(error) = self.refused_before(&intake.source, exports).await {
             return Err(error);
         }
-        let reading = self.read(&intake, exports).await?;
+        let reading = self.read_exports(&intake, exports).await?;
         if reading.exports.is_empty() && leaving.is_empty() && !reload {
             let ingested = Ingested {
                 unreadable: reading.unreadable,
@@ -95,7 +95,11 @@ impl Execution {
     ///
     /// # Errors
     /// Why one cannot be read that must not be left out.
-    async fn read(&self, intake: &Intake<'_>, exports: &[ObservedExport]) -> Result<ReadExports> {
+    async fn read_exports(
+        &self,
+        intake: &Intake<'_>,
+        exports: &[ObservedExport],
+    ) -> Result<ReadExports> {
         let source = &intake.source;
         let (decoded, unreadable) = match source.read {
             Read::Delta(_) if intake.reload => self.decode_backwards(source, exports).await?,
