@@ -85,7 +85,7 @@ impl Runner {
         &self,
         request: &BuildRequest,
         catalog: &Catalog,
-        (moment, observation): (When, Observation),
+        (when, observation): (When, Observation),
         report: &mut RunReport,
         course: &mut Course,
     ) -> Result<Prospect> {
@@ -93,11 +93,11 @@ impl Runner {
         report.base = release.map(BaseRelease::of);
         observation.refuse_without_raw(&self.project)?;
         observation.refuse_lost_decisions()?;
-        if request.give_up.is_none() || moment == When::UnderClaim {
+        if request.give_up.is_none() || when == When::UnderClaim {
             // what cannot be finished is given up first, for nobody could resume before
             observation.refuse_if_paused()?;
         }
-        if moment == When::BeforeClaim {
+        if when == When::BeforeClaim {
             request
                 .refuse_vain_give_up(&self.project, catalog, &observation)
                 .await?;
@@ -108,7 +108,7 @@ impl Runner {
         course.shapes = is_wanted.then(|| plan.shapes());
         request.refuse_holds(&plan, release)?;
         request.refuse_breaking(&plan)?;
-        if moment == When::BeforeClaim {
+        if when == When::BeforeClaim {
             request
                 .refuse_vain_answers(&self.project, catalog, release)
                 .await?;
