@@ -50,23 +50,24 @@ impl Execution {
         if let Some(error) = self.refused_before(&intake.source, exports).await {
             return Err(error);
         }
-        let reading = self.read_exports(&intake, exports).await?;
-        if reading.exports.is_empty() && leaving.is_empty() && !reload {
+        let arrivals = self.read_exports(&intake, exports).await?;
+        if arrivals.exports.is_empty() && leaving.is_empty() && !reload {
             let ingested = Ingested {
-                unreadable: reading.unreadable,
+                unreadable: arrivals.unreadable,
                 ..Ingested::default()
             };
             self.record_ingested(&plan.table, ingested);
             return Ok(TableResult::new(plan, TableOutcome::Unchanged));
         }
-        if let Err(error) = self.check_rejects(&intake.source, &reading.exports, &reading.decoded) {
-            let refused = self.refused(&intake.source, reading.decoded)?;
+        if let Err(error) = self.check_rejects(&intake.source, &arrivals.exports, &arrivals.decoded)
+        {
+            let refused = self.refused(&intake.source, arrivals.decoded)?;
             self.record_ingested(&plan.table, refused);
             return Err(error);
         }
-        self.refuse_gone_fallback(&intake, &reading)?;
-        let passed_over = self.refuse_shrunk(&intake, &reading)?;
-        self.take_in(&intake, reading, passed_over).await
+        self.refuse_gone_fallback(&intake, &arrivals)?;
+        let passed_over = self.refuse_shrunk(&intake, &arrivals)?;
+        self.take_in(&intake, arrivals, passed_over).await
     }
 
     /// What there is to do with a source, and the table as it is published.
@@ -99,7 +100,7 @@ impl Execution {
         &self,
         intake: &Intake<'_>,
         exports: &[ObservedExport],
-    ) -> Result<ReadExports> {
+    ) -> Result<Arrivals> {
         let source = &intake.source;
         let (decoded, unreadable) = match source.read {
             Read::Delta(_) if intake.reload => self.decode_backwards(source, exports).await?,
@@ -113,7 +114,7 @@ impl Execution {
             let is_unread = unreadable.iter().any(|entry| entry.path == export.path);
             !is_unread && !passed_by.contains(&export.path)
         };
-        Ok(ReadExports {
+        Ok(Arrivals {
             exports: exports.iter().filter(is_read).cloned().collect(),
             decoded,
             unreadable,
@@ -125,13 +126,13 @@ impl Execution {
     async fn take_in(
         &self,
         intake: &Intake<'_>,
-        reading: ReadExports,
+        arrivals: Arrivals,
         passed_over: BTreeSet<String>,
     ) -> Result<TableResult> {
         let (plan, source) = (intake.plan, &intake.source);
-        let replaced = self.replaced(source, &reading.exports, intake.leaving);
+        let replaced = self.replaced(source, &arrivals.exports, intake.leaving);
         let (unique, duplicates) =
-            self.without_duplicates(source, reading.decoded, intake.reload, &replaced)?;
+            self.without_duplicates(source, arrivals.decoded, intake.reload, &replaced)?;
         let counted = self.counted(plan)?;
         let leaving = match (&intake.present, source.load) {
             (Some(_), Load::Append) => self.in_table(source, &replaced),
@@ -151,8 +152,8 @@ impl Execution {
             && self
                 .is_renamed(intake, &written, &replaced, &entries)
                 .await?;
-        let mut unreadable = reading.unreadable;
-        unreadable.extend(self.not_asked_again(source, &reading.passed_by));
+        let mut unreadable = arrivals.unreadable;
+        unreadable.extend(self.not_asked_again(source, &arrivals.passed_by));
         self.record_ingested(
             &plan.table,
             Ingested {
@@ -415,7 +416,7 @@ struct Intake<'a> {
 }
 
 /// What came of reading exports.
-struct ReadExports {
+struct Arrivals {
     /// Those that were read, and can be.
     exports: Vec<ObservedExport>,
     decoded: Vec<Arc<DecodedExport>>,

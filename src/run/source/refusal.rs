@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::super::execute::Execution;
 use super::super::ops_tables::Ingested;
 use super::super::report::{RefusedExport, RunReport};
-use super::{Intake, ReadExports};
+use super::{Arrivals, Intake};
 use crate::diagnostic::{Code, printable};
 use crate::error::{Error, Result};
 use crate::ingest::{
@@ -180,9 +180,9 @@ impl Execution {
     pub(super) fn refuse_shrunk(
         &self,
         intake: &Intake<'_>,
-        reading: &ReadExports,
+        arrivals: &Arrivals,
     ) -> Result<BTreeSet<String>> {
-        let (source, exports) = (&intake.source, &reading.exports);
+        let (source, exports) = (&intake.source, &arrivals.exports);
         if source.load != Load::Replace || self.request.accept.contains(&source.table) {
             return Ok(BTreeSet::new());
         }
@@ -200,8 +200,8 @@ impl Execution {
         }
         let last = newest.map(|(_, entry)| (entry.path.clone(), entry.counts.records));
         let from = newest.map_or(i64::MIN, |(ordinal, _)| ordinal);
-        let mut reports = Vec::with_capacity(reading.decoded.len());
-        for export in &reading.decoded {
+        let mut reports = Vec::with_capacity(arrivals.decoded.len());
+        for export in &arrivals.decoded {
             if ordinals.of(&export.report.path)? >= from {
                 reports.push(&export.report);
             }
@@ -234,7 +234,7 @@ impl Execution {
     pub(super) fn refuse_gone_fallback(
         &self,
         intake: &Intake<'_>,
-        reading: &ReadExports,
+        arrivals: &Arrivals,
     ) -> Result<()> {
         let source = &intake.source;
         if !intake.reload || source.load != Load::Replace {
@@ -243,14 +243,14 @@ impl Execution {
         let exports = self.observation.observed.exports.get(&source.table);
         let gone = exports.into_iter().flatten().rfind(|export| {
             let is_gone =
-                export.state == ExportState::Gone || reading.passed_by.contains(&export.path);
+                export.state == ExportState::Gone || arrivals.passed_by.contains(&export.path);
             is_gone && !export.is_excluded
         });
         let Some(gone) = gone else { return Ok(()) };
         let ordinals = self.ordinals(source);
         let from = ordinals.of(&gone.path)?;
         let mut doubtful = None;
-        for export in &reading.decoded {
+        for export in &arrivals.decoded {
             if ordinals.of(&export.report.path)? < from {
                 continue;
             }
