@@ -10,6 +10,7 @@ pub mod name;
 
 mod catalog;
 mod column_type;
+mod comparison_shape;
 mod engine;
 mod identity;
 mod ingest;

@@ -97,7 +97,8 @@ fn training(found: &TrainingStory, file: Option<&Path>) -> String {
         plural(found.records, "record"),
         found.release
     );
-    text.push_str(&levels(&found.levels, found.prior, Some(found.prior_now)));
+    let prior = (found.prior, found.is_prior_pinned);
+    text.push_str(&levels(&found.levels, prior, Some(found.prior_now)));
     text.push_str(&format!(
         "of {} of one id {} would be parted, and {} more would be joined\n",
         plural(found.pairs_now, "pair"),
@@ -136,7 +137,8 @@ fn model(found: &ModelStory) -> String {
         styled(STRONG, &found.table),
         found.release
     );
-    text.push_str(&levels(&found.levels, found.prior, None));
+    let prior = (found.prior, found.is_prior_pinned);
+    text.push_str(&levels(&found.levels, prior, None));
     text.push_str(&format!(
         "{} weigh less for being common, {} say nothing of a person\n",
         plural(found.common_values as u64, "value"),
@@ -145,8 +147,12 @@ fn model(found: &ModelStory) -> String {
     text
 }
 
-/// The prior and every level in bits; beside another model where `now` is given.
-fn levels(levels: &[LearntLevel], prior: f64, now: Option<Option<f64>>) -> String {
+/// The prior, with whether it is pinned, and every level in bits; beside another model where `now` is given.
+fn levels(
+    levels: &[LearntLevel],
+    (prior, is_prior_pinned): (f64, bool),
+    now: Option<Option<f64>>,
+) -> String {
     let bits = |bits: f64| format!("{bits:+.2}");
     let beside = |weight: Option<f64>| match (now, weight) {
         (None, _) => String::new(),
@@ -154,8 +160,12 @@ fn levels(levels: &[LearntLevel], prior: f64, now: Option<Option<f64>>) -> Strin
         (Some(_), None) => styled(FAINT, "new"),
     };
     let share = |share: f64| format!("{share:.3e}");
-    let mut columns = Columns::new([Left, Right, Right, Right, Right]);
-    let heads = ["", "one person", "strangers", "bits", ""];
+    let pinned = |words: &[&str]| match words {
+        [] => String::new(),
+        words => styled(FAINT, format!("pinned: {}", words.join(", "))),
+    };
+    let mut columns = Columns::new([Left, Right, Right, Right, Right, Left]);
+    let heads = ["", "one person", "strangers", "bits", "", ""];
     columns.row(heads.map(String::from).to_vec());
     columns.row(vec![
         "two random records".to_string(),
@@ -163,6 +173,11 @@ fn levels(levels: &[LearntLevel], prior: f64, now: Option<Option<f64>>) -> Strin
         String::new(),
         bits(prior.log2()),
         beside(now.flatten().map(f64::log2)),
+        if is_prior_pinned {
+            pinned(&["probability_two_random_records_match"])
+        } else {
+            String::new()
+        },
     ]);
     for level in levels {
         columns.row(vec![
@@ -171,6 +186,7 @@ fn levels(levels: &[LearntLevel], prior: f64, now: Option<Option<f64>>) -> Strin
             share(level.stranger),
             bits(level.weight),
             beside(level.weight_now),
+            pinned(&level.pinned),
         ]);
     }
     columns.render("  ")

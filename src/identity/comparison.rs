@@ -12,7 +12,7 @@ use super::column::{Digits, Names, Placed, Texts};
 use super::dictionary::{Dictionary, MISSING};
 use super::population::Population;
 use super::row::{Columns, Row};
-use super::shape::{How, Kind, Shape, Within};
+use crate::comparison_shape::{How, Kind, Shape, Within};
 use crate::text::is_within_one_edit;
 
 /// Levels of all comparisons of a pair; see [`level_of`].

@@ -25,13 +25,13 @@ mod glance;
 mod increment;
 mod model;
 mod persons;
+mod pin;
 mod population;
 mod registry;
 mod resolve;
 mod row;
 mod rule;
 mod score;
-mod shape;
 mod touched;
 mod training;
 mod value;
@@ -50,11 +50,11 @@ pub(crate) use forecast::forecast;
 pub(crate) use glance::Glance;
 pub(crate) use increment::{Before, Increment, KnownPair, resolve_again};
 pub(crate) use model::{Known, Model, ModelRow};
+pub(crate) use pin::{LevelPin, Pins};
 pub(crate) use population::{Asked, Decision, Field, LateShared, OwnColumn, Records};
 pub(crate) use registry::{Assigned, Event, Registry, assign};
 pub(crate) use resolve::{Pair, Refusal, Resolved, Settings, Verdict, resolve};
 pub(crate) use rule::{Feature, Rule};
-pub(crate) use shape::{How, Kind, Within};
 
 /// Spreads a number over all 64 bits; the finaliser of `SplitMix64` (Steele, Lea & Flood 2014).
 fn hash(number: u64) -> u64 {

@@ -10,10 +10,11 @@ use std::sync::Arc;
 
 use super::comparison::{Pattern, level_of};
 use super::dictionary::Mark;
+use super::pin::Pins;
 use super::population::{Field, Population, Records};
 use super::rule::{Feature, Rule};
-use super::shape::Shape;
 use super::value::{Common, SharedValues, Values};
+use crate::comparison_shape::Shape;
 
 /// How often levels occur among pairs of one person, strangers and relatives.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,6 +42,8 @@ pub(crate) struct Model {
     /// Blocking rules in the order in which they are asked.
     pub(crate) rules: Vec<Rule>,
     pub(crate) values: Values,
+    /// What of it was given, and not learnt.
+    pub(crate) pins: Pins,
     /// When it was trained, in words.
     pub(crate) trained_at: String,
 }
@@ -73,7 +76,9 @@ impl Known {
         let population = Population::new(records, self.shared(), threads);
         let mut model = self.model;
         if !self.knows_values {
-            model.values = Values::of(&population, &model, threads);
+            let levels = model.comparisons.iter().map(|c| &c.levels);
+            let chance: Vec<Vec<f64>> = levels.map(|l| l.iter().map(|l| l.u).collect()).collect();
+            model.values = Values::of(&population, &model, &chance, threads);
         }
         (population, model)
     }
@@ -82,9 +87,9 @@ impl Known {
 /// A model as a table of one kind of row, for people to read and for the next build to read back.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct ModelRow {
-    /// `trained`, `prior`, `level`, `rule`, or `own_rule` for one of the project's own; `values` of a level whose common values
-    /// weigh less, each a `common_value`; `shared_value` for one that says nothing; `column` where a caller adds what was
-    /// compared.
+    /// `trained`, `prior`, `level`, `rule`, or `own_rule` for one of the project's own; `pin` for what was given of a level, or of
+    /// the prior; `values` of a level whose common values weigh less, each a `common_value`, and `chance` where u of the level is not
+    /// as they tell it; `shared_value` for one that says nothing; `column` where a caller adds what was compared.
     pub(crate) part: String,
     /// Of a level or its values: its comparison. Of a rule: its features. Of a shared value: its field.
     pub(crate) name: String,
@@ -95,6 +100,8 @@ pub(crate) struct ModelRow {
     pub(crate) same: Option<f64>,
     pub(crate) stranger: Option<f64>,
     pub(crate) relative: Option<f64>,
+    /// In bits, where it was given; else it follows from the shares.
+    pub(crate) weight: Option<f64>,
     /// Candidate pairs of a rule; records of a value, or that it was trained on.
     pub(crate) count: Option<i64>,
 }
@@ -140,6 +147,7 @@ impl Model {
             count: Some(*pairs as i64),
             ..ModelRow::default()
         }));
+        rows.extend(self.pins.rows());
         rows.extend(self.value_rows());
         rows
     }
@@ -160,6 +168,10 @@ impl Model {
                     count: Some(common.known as i64),
                     ..row("values")
                 });
+                rows.extend(common.chance.map(|chance| ModelRow {
+                    stranger: Some(chance),
+                    ..row("chance")
+                }));
                 rows.extend(common.counts.iter().map(|(mark, count)| ModelRow {
                     level: Some(written(*mark)),
                     count: Some(i64::from(*count)),
@@ -247,6 +259,7 @@ impl Model {
             comparisons: shapes.iter().map(comparison).collect::<Option<_>>()?,
             rules,
             values,
+            pins: Pins::of_rows(rows),
             trained_at,
         };
         Some(Known {
@@ -275,7 +288,8 @@ fn common(rows: &[ModelRow], shapes: &[Arc<Shape>]) -> Option<Vec<Vec<Option<Com
     let places: HashMap<&str, usize> = shapes.iter().map(|s| s.name.as_str()).zip(0..).collect();
     let levels = shapes.iter().map(|shape| vec![None; shape.levels.len()]);
     let mut found: Vec<Vec<Option<Common>>> = levels.collect();
-    let of_values = |row: &&ModelRow| matches!(row.part.as_str(), "values" | "common_value");
+    let of_values =
+        |row: &&ModelRow| matches!(row.part.as_str(), "values" | "chance" | "common_value");
     for row in rows.iter().filter(of_values) {
         // values of a comparison that is none any more say nothing
         let Some(levels) = places.get(row.name.as_str()).map(|at| &mut found[*at]) else {
@@ -283,12 +297,16 @@ fn common(rows: &[ModelRow], shapes: &[Arc<Shape>]) -> Option<Vec<Vec<Option<Com
         };
         let place = usize::try_from(row.position - 1).ok()?;
         let common: &mut Common = levels.get_mut(place)?.get_or_insert_default();
-        if row.part == "values" {
-            common.known = u64::try_from(row.count?).ok()?;
-            common.equal_share = row.stranger?;
-        } else {
-            let mark = row.level.as_deref().and_then(read)?;
-            common.counts.insert(mark, u32::try_from(row.count?).ok()?);
+        match row.part.as_str() {
+            "values" => {
+                common.known = u64::try_from(row.count?).ok()?;
+                common.equal_share = row.stranger?;
+            }
+            "chance" => common.chance = Some(row.stranger?),
+            _ => {
+                let mark = row.level.as_deref().and_then(read)?;
+                common.counts.insert(mark, u32::try_from(row.count?).ok()?);
+            }
         }
     }
     Some(found)
@@ -388,8 +406,8 @@ impl Bits {
 
 #[cfg(test)]
 mod tests {
-    use super::super::shape::Kind;
     use super::*;
+    use crate::comparison_shape::Kind;
 
     #[test]
     fn a_model_reads_back_from_its_rows_and_not_for_other_comparisons() {
@@ -416,11 +434,16 @@ mod tests {
                     Some(Common {
                         known: 8,
                         equal_share: 0.1,
+                        chance: Some(0.05),
                         counts: [(7, 4), (u64::MAX, 3)].into(),
                     }),
                     None,
                     None,
                 ]],
+            },
+            pins: Pins {
+                prior: Some(1e-5),
+                levels: Vec::new(),
             },
             trained_at: "2026-03-01".into(),
         };

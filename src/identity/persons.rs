@@ -10,8 +10,8 @@ use super::dictionary::{Dictionary, MISSING};
 use super::population::{Field, LateShared};
 use super::row::Columns;
 use super::rule::Feature;
-use super::shape::{Kind, Shape};
 use super::value::SharedValues;
+use crate::comparison_shape::{Kind, Shape};
 use crate::parallel;
 
 /// More different given names than this with one value, and the value says nothing of a person.

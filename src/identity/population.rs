@@ -9,8 +9,8 @@ use super::model::{ModelRow, written};
 use super::persons::{Persons, form_of};
 use super::row::{Columns, Row, both};
 use super::rule::{Feature, Features, Rule};
-use super::shape::{How, Kind, Shape};
 use super::value::SharedValues;
+use crate::comparison_shape::{How, Kind, Shape};
 use crate::parallel;
 
 /// What a column of records says.

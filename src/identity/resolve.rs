@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::comparison::{Likeness, Pattern, level_of};
 use super::increment::Increment;
 use super::model::{Known, Model};
+use super::pin::Pins;
 use super::population::{Decision, LateShared, Population, Records};
 use super::rule::{BlockCount, Blocks, Rule};
 use super::score::{CERTAIN, Edge, Scorer, pattern_of};
@@ -24,6 +25,8 @@ pub(crate) struct Settings {
     pub(crate) max_pairs: u64,
     /// Of a rule's pairs, in one block; rules of the project's own only.
     pub(crate) max_block_share: f64,
+    /// What a training takes as given.
+    pub(crate) pins: Pins,
     pub(crate) threads: usize,
     /// The time that a model trained now is of.
     pub(crate) now: String,

@@ -10,7 +10,7 @@ use super::column::Placed;
 use super::dictionary::MISSING;
 use super::hash;
 use super::row::{Row, Rows};
-use super::shape::Kind;
+use crate::comparison_shape::Kind;
 use crate::parallel;
 
 /// What a rule can ask two records to agree on.

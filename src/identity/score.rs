@@ -7,8 +7,8 @@ use super::model::{Bits, Evidence, Model};
 use super::population::{Decision, Population, Verdict};
 use super::resolve::{Refusal, Settings, refusal};
 use super::rule::{BlockCount, Blocks, Earlier, Parked, Rule};
-use super::shape::Kind;
 use super::value::{Common, Rarity};
+use crate::comparison_shape::Kind;
 use crate::parallel;
 
 /// A pair that was compared, the lower row first.

@@ -12,6 +12,7 @@ use super::rule::{Blocks, Earlier, Features, defaults};
 use super::score::{Scorer, pattern_of};
 use super::training::train;
 use super::*;
+use crate::comparison_shape::Kind;
 
 /// Columns in the order of [`FIELDS`]; an empty text is missing.
 type Row = [String; 6];
@@ -54,6 +55,7 @@ fn settings() -> Settings {
         review_from: -4.0,
         max_pairs: 1_000_000,
         max_block_share: 0.25,
+        pins: Pins::default(),
         threads: 2,
         now: "2026-03-01".to_string(),
     }
@@ -272,6 +274,116 @@ fn a_comparison_that_no_two_records_have_a_value_for_is_refused_by_its_name() {
     assert!(resolve(records(&rows), &settings(), None).is_ok());
     rows[1][4].clear();
     assert!(resolve(records(&rows[..100]), &settings(), None).is_ok());
+}
+
+#[test]
+fn what_is_pinned_is_not_learnt_and_the_rest_is_learnt_around_it() {
+    let (rows, _) = town(600);
+    let pin = |comparison: &str, level: &str| LevelPin {
+        comparison: comparison.into(),
+        level: level.into(),
+        ..LevelPin::default()
+    };
+    let pins = Pins {
+        prior: Some(1e-7),
+        levels: vec![
+            LevelPin {
+                m: Some(0.6),
+                u: Some(1e-3),
+                ..pin("birth_date", "equal")
+            },
+            LevelPin {
+                weight: Some(-9.0),
+                ..pin("email", "different")
+            },
+            LevelPin {
+                u: Some(0.01),
+                ..pin("given_name", "equal")
+            },
+        ],
+    };
+    let given = Settings {
+        pins: pins.clone(),
+        ..settings()
+    };
+    let free = resolve(records(&rows), &settings(), None).unwrap().model;
+    let resolved = resolve(records(&rows), &given, None).unwrap();
+    let model = &resolved.model;
+    let level = |model: &Model, comparison: &str, at: usize| {
+        let mut all = model.comparisons.iter();
+        all.find(|c| c.shape.name == comparison).unwrap().levels[at]
+    };
+    assert_eq!(model.same, 1e-7);
+    let date = level(model, "birth_date", 0);
+    assert_eq!((date.m, date.u), (0.6, 1e-3));
+    let mail = level(model, "email", 3);
+    assert!(((mail.m / mail.u).log2() + 9.0).abs() < 1e-6);
+    assert_eq!(level(model, "given_name", 0).u, 0.01);
+    for comparison in &model.comparisons {
+        let sum = |of: fn(&Level) -> f64| comparison.levels.iter().map(of).sum::<f64>();
+        assert!((sum(|l| l.m) - 1.0).abs() < 1e-6, "{comparison:?}");
+        assert!((sum(|l| l.u) - 1.0).abs() < 1e-6, "{comparison:?}");
+    }
+    // what is not pinned is learnt, with the pins at work: other pairs are of one person by them
+    assert_ne!(level(model, "phone", 0), level(&free, "phone", 0));
+    // it reads back as it is, and a rare name weighs more than a common one by as much as without the pin
+    let known = as_read(model, &records(&rows));
+    let read = known.model();
+    assert_eq!((&read.comparisons, &read.pins), (&model.comparisons, &pins));
+    assert_eq!(read.values.common, model.values.common);
+    let rarities = |model: &Model| {
+        let population = Population::new(records(&rows), None, 1);
+        let scorer = Scorer::new(&population, model, 1);
+        let mut likeness = Likeness::of_all(&population);
+        let pattern =
+            |row: u32, likeness: &mut [Likeness]| pattern_of(&population, row, row, likeness);
+        let of_name = (0..200).map(|row| {
+            let mut told = scorer.told(pattern(row, &mut likeness), row);
+            told.next().unwrap().1.stranger
+        });
+        of_name.collect::<Vec<f64>>()
+    };
+    let shift = (level(&free, "given_name", 0).u / 0.01).log2();
+    for (with, without) in rarities(model).iter().zip(rarities(&free)) {
+        assert!((without - with - shift).abs() < 0.3, "{with} {without}");
+    }
+}
+
+#[test]
+fn a_comparison_without_values_is_taken_where_its_levels_are_pinned() {
+    let (mut rows, _) = town(60);
+    for row in &mut rows {
+        row[4].clear();
+    }
+    let with = |levels: &[(&str, Option<f64>, Option<f64>)]| {
+        let levels = levels.iter().map(|(level, m, u)| LevelPin {
+            comparison: "phone".into(),
+            level: (*level).to_string(),
+            m: *m,
+            u: *u,
+            weight: None,
+        });
+        let settings = Settings {
+            pins: Pins {
+                prior: None,
+                levels: levels.collect(),
+            },
+            ..settings()
+        };
+        resolve(records(&rows), &settings, None)
+    };
+    let equal = ("equal", Some(0.8), Some(1e-6));
+    assert!(with(&[equal]).is_err());
+    assert!(with(&[equal, ("one slip", Some(0.05), None)]).is_err());
+    let model = with(&[equal, ("one slip", Some(0.05), Some(1e-5))])
+        .unwrap()
+        .model;
+    let phone = model
+        .comparisons
+        .iter()
+        .find(|c| c.shape.kind == Kind::Phone);
+    let different = phone.unwrap().levels[2];
+    assert!((different.m - 0.15).abs() < 1e-6 && (different.u - 0.999_989).abs() < 1e-6);
 }
 
 #[test]

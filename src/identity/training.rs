@@ -13,12 +13,13 @@ use super::comparison::{Compared, Comparison, Likeness, Pattern, level_of};
 use super::dictionary::MISSING;
 use super::hash;
 use super::model::{ComparisonModel, Level, Model};
+use super::pin::Pins;
 use super::population::Population;
 use super::resolve::{Refusal, Settings};
 use super::rule::{Blocks, Earlier, Features, Rule, defaults};
 use super::score::pattern_of;
-use super::shape::{Kind, Shape};
 use super::value::Values;
+use crate::comparison_shape::{Kind, Shape};
 use crate::parallel;
 
 /// Pairs drawn for u.
@@ -53,10 +54,10 @@ pub(super) fn train(
     population: &Population,
     settings: &Settings,
 ) -> Result<(Model, Vec<Blocks>), Refusal> {
-    if let Some(refusal) = untrainable(population) {
+    if let Some(refusal) = untrainable(population, &settings.pins) {
         return Err(refusal);
     }
-    let (own, threads) = (&settings.rules, settings.threads);
+    let (own, pins, threads) = (&settings.rules, &settings.pins, settings.threads);
     let all_pairs = levels_of_all(population, threads);
     let (mut samples, mut blocks_of_rules) = (Vec::new(), Vec::new());
     let mut candidates: BTreeMap<Pattern, f64> = BTreeMap::new();
@@ -80,43 +81,52 @@ pub(super) fn train(
     let samples: Vec<Sample<'_>> = samples.collect();
     tracing::debug!("rules are chosen, and their pairs sampled");
     let mut comparisons = before_training(&all_pairs, population);
-    fit(population, &samples, &mut comparisons);
-    let mut found = shares(population, &comparisons, &candidates);
+    let mut chance: Vec<Vec<f64>> = all_pairs.iter().map(|all| all.shares.clone()).collect();
+    hold(&mut comparisons, &chance, pins);
+    fit(population, &samples, &mut comparisons, &chance, pins);
+    let mut found = shares(population, &comparisons, &candidates, pins.prior);
     for _ in 0..CORRECTIONS {
-        let before = found.mix.same;
-        set_strangers(
-            &mut comparisons,
-            &without_matches(&all_pairs, &found.matched),
-        );
-        fit(population, &samples, &mut comparisons);
-        found = shares(population, &comparisons, &candidates);
-        if (found.mix.same / before - 1.0).abs() < SETTLED {
+        let before = found.same;
+        chance = without_matches(&all_pairs, &found.matched);
+        set_strangers(&mut comparisons, &chance);
+        hold(&mut comparisons, &chance, pins);
+        fit(population, &samples, &mut comparisons, &chance, pins);
+        found = shares(population, &comparisons, &candidates, pins.prior);
+        if (found.same / before - 1.0).abs() < SETTLED {
             break;
         }
     }
-    for level in comparisons.iter_mut().flat_map(|c| &mut c.levels) {
-        *level = Level {
-            m: rounded(level.m),
-            u: rounded(level.u),
-            h: rounded(level.h),
-        };
+    for comparison in &mut comparisons {
+        let levels = comparison.shape.levels.iter();
+        for (level, said) in comparison.levels.iter_mut().zip(levels) {
+            let pin = pins.of_level(&comparison.shape.name, &said.name);
+            *level = Level {
+                m: pin.and_then(|pin| pin.m).unwrap_or(rounded(level.m)),
+                u: pin.and_then(|pin| pin.u).unwrap_or(rounded(level.u)),
+                h: rounded(level.h),
+            };
+        }
+    }
+    for share in chance.iter_mut().flatten() {
+        *share = rounded(*share);
     }
     let mut model = Model {
-        same: rounded(found.mix.same),
+        same: pins.prior.unwrap_or(rounded(found.mix.same)),
         relative: rounded(found.mix.relative),
         comparisons,
         rules,
         values: Values::default(),
+        pins: pins.clone(),
         trained_at: settings.now.clone(),
     };
     tracing::debug!("levels are learnt");
-    model.values = Values::of(population, &model, threads);
+    model.values = Values::of(population, &model, &chance, threads);
     Ok((model, blocks_of_rules))
 }
 
-/// A comparison of which not two records have a value, if there is one: what its levels would weigh were a guess alone. Of few
-/// records everything is nearly that, and nothing is said.
-fn untrainable(population: &Population) -> Option<Refusal> {
+/// A comparison of which not two records have a value, and whose levels are not pinned, if there is one: what its levels would
+/// weigh were a guess alone. Of few records everything is nearly that, and nothing is said.
+fn untrainable(population: &Population, pins: &Pins) -> Option<Refusal> {
     if f64::from(population.rows) <= IMAGINED {
         return None;
     }
@@ -125,7 +135,7 @@ fn untrainable(population: &Population) -> Option<Refusal> {
             let rows = (0..population.rows).map(|row| population.row(row)[placed.place]);
             rows.filter(|code| *code != MISSING).take(2).count()
         });
-        values.is_some_and(|values| values < 2)
+        values.is_some_and(|values| values < 2) && !pins.say_all_of(&compared.shape)
     };
     let compared = population.comparisons.iter().find(is_unknown)?;
     Some(Refusal::Untrainable {
@@ -364,8 +374,21 @@ fn set_strangers(model: &mut [ComparisonModel], u: &[Vec<f64>]) {
     }
 }
 
+/// Sets what is pinned, and lets the other levels share the rest. `chance` is u of each level before that.
+fn hold(model: &mut [ComparisonModel], chance: &[Vec<f64>], pins: &Pins) {
+    for (comparison, chance) in model.iter_mut().zip(chance) {
+        pins.hold(comparison, chance);
+    }
+}
+
 /// m and h of every comparison, from those that the model has.
-fn fit(population: &Population, samples: &[Sample<'_>], model: &mut [ComparisonModel]) {
+fn fit(
+    population: &Population,
+    samples: &[Sample<'_>],
+    model: &mut [ComparisonModel],
+    chance: &[Vec<f64>],
+    pins: &Pins,
+) {
     let shapes = population.shapes();
     let given = shapes.iter().position(|s| s.kind == Kind::GivenName);
     let has_relatives = given.is_some() && shapes.iter().any(|shape| shape.is_shared());
@@ -409,7 +432,7 @@ fn fit(population: &Population, samples: &[Sample<'_>], model: &mut [ComparisonM
                 stranger: share(total - same - relative, start.stranger),
             };
         }
-        if maximise(model, &seen) < STILL {
+        if maximise(model, &seen, chance, pins) < STILL {
             break;
         }
     }
@@ -429,20 +452,27 @@ fn imagined(shape: &Shape) -> Vec<(f64, f64)> {
 }
 
 /// Sets m and h to what was seen; the largest change.
-fn maximise(model: &mut [ComparisonModel], seen: &[Vec<(f64, f64)>]) -> f64 {
+fn maximise(
+    model: &mut [ComparisonModel],
+    seen: &[Vec<(f64, f64)>],
+    chance: &[Vec<f64>],
+    pins: &Pins,
+) -> f64 {
     let mut change: f64 = 0.0;
-    for (comparison, seen) in model.iter_mut().zip(seen) {
+    for ((comparison, seen), chance) in model.iter_mut().zip(seen).zip(chance) {
         let same: f64 = seen.iter().map(|(s, _)| s).sum();
         let relative: f64 = seen.iter().map(|(_, r)| r).sum();
         let is_shared = comparison.shape.is_shared();
+        let before: Vec<f64> = comparison.levels.iter().map(|level| level.m).collect();
         for (level, (s, r)) in comparison.levels.iter_mut().zip(seen) {
-            let m = s / same;
-            change = change.max((m - level.m).abs());
-            level.m = m;
+            level.m = s / same;
             if is_shared {
                 level.h = r / relative;
             }
         }
+        pins.hold(comparison, chance);
+        let levels = comparison.levels.iter().zip(before);
+        change = levels.fold(change, |change, (level, m)| change.max((level.m - m).abs()));
     }
     change
 }
@@ -465,6 +495,8 @@ fn posterior(model: &[ComparisonModel], mix: Mix, pattern: Pattern, told: &[bool
 /// What candidates tell of all pairs there are.
 struct Found {
     mix: Mix,
+    /// Share of pairs of one person as the candidates tell it, whatever is pinned.
+    same: f64,
     /// Pairs of one person or of relatives, by comparison and level.
     matched: Vec<Vec<f64>>,
 }
@@ -474,14 +506,16 @@ fn shares(
     population: &Population,
     comparisons: &[ComparisonModel],
     candidates: &BTreeMap<Pattern, f64>,
+    prior: Option<f64>,
 ) -> Found {
     let rows = f64::from(population.rows).max(1.0);
     let pairs = pairs_of(u64::from(population.rows));
     let has_relatives = comparisons.iter().any(|c| c.shape.kind == Kind::GivenName)
         && comparisons.iter().any(|c| c.shape.is_shared());
     let told = vec![true; comparisons.len()];
+    let mut told_same = 1.0 / rows;
     let mut mix = Mix {
-        same: 1.0 / rows,
+        same: prior.unwrap_or(told_same),
         relative: if has_relatives { 0.5 / rows } else { 0.0 },
         stranger: 1.0,
     };
@@ -492,13 +526,14 @@ fn shares(
             same += count * s;
             relative += count * r;
         }
-        let next = Mix {
-            same: same / pairs,
+        let next = same / pairs;
+        mix = Mix {
+            same: prior.unwrap_or(next),
             relative: if has_relatives { relative / pairs } else { 0.0 },
             stranger: 1.0,
         };
-        let moved = (next.same / mix.same - 1.0).abs();
-        mix = next;
+        let moved = (next / told_same - 1.0).abs();
+        told_same = next;
         if moved < STILL {
             break;
         }
@@ -515,5 +550,9 @@ fn shares(
             }
         }
     }
-    Found { mix, matched }
+    Found {
+        mix,
+        same: told_same,
+        matched,
+    }
 }

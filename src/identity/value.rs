@@ -10,7 +10,7 @@ use super::comparison::Compared;
 use super::dictionary::{Dictionary, Mark};
 use super::model::Model;
 use super::population::{Field, Population};
-use super::shape::Kind;
+use crate::comparison_shape::Kind;
 use crate::parallel;
 
 /// Values that more people share than one would, by field: an address as street and postcode. Marks, sorted.
@@ -54,6 +54,9 @@ pub(crate) struct Common {
     pub(crate) known: u64,
     /// Share of their pairs in which both values are equal.
     pub(crate) equal_share: f64,
+    /// Share of strangers that are equal, where the model says another u of the level: a pinned one holds for a value of average
+    /// rarity, and how rare a value is follows from this.
+    pub(crate) chance: Option<f64>,
     /// Records of each value that is common enough to weigh less; every other, and every new one, is rare.
     pub(crate) counts: BTreeMap<Mark, u32>,
 }
@@ -86,6 +89,7 @@ pub(super) struct Rarity {
 impl Rarity {
     /// `level`: from 1. `own`: other records of the same person that a record has with an equal value.
     pub(super) fn new(kind: Kind, level: u8, common: &Common, u: f64, own: f64) -> Self {
+        let u = common.chance.unwrap_or(u);
         let known = (common.known as f64).max(2.0);
         Self {
             known,
@@ -113,18 +117,27 @@ impl Rarity {
 }
 
 impl Values {
-    /// What a population tells of its values to a model that was learnt from it.
-    pub(super) fn of(population: &Population, model: &Model, threads: usize) -> Self {
+    /// What a population tells of its values to a model that was learnt from it. `chance`: by comparison and level, how often
+    /// strangers show it, before anything was pinned.
+    pub(super) fn of(
+        population: &Population,
+        model: &Model,
+        chance: &[Vec<f64>],
+        threads: usize,
+    ) -> Self {
         let comparisons: Vec<(&Compared, usize)> = population.comparisons.iter().zip(0..).collect();
         let rows = f64::from(population.rows);
         let common = parallel::map(threads, &comparisons, |(compared, at)| {
             let levels = model.comparisons.get(*at).map(|c| c.levels.as_slice());
-            let levels = levels.unwrap_or_default().iter().zip(1..);
+            let levels = levels.unwrap_or_default().iter().zip(1_u8..);
+            let chance = chance.get(*at).map_or(&[][..], Vec::as_slice);
             let common = levels.map(|(share, level)| {
                 let placed = compared.agreed(level)?;
                 let column = &placed.column;
                 let counts = population.features.counts(placed);
                 let mut common = Common::of_counts(&counts);
+                let of_level = chance.get(usize::from(level) - 1).copied();
+                common.chance = of_level.filter(|chance| *chance != share.u);
                 let own = model.same * rows * share.m;
                 let rarity = Rarity::new(compared.shape.kind, level, &common, share.u, own);
                 let counts = counts.into_iter().zip(0..);
@@ -154,6 +167,7 @@ impl Common {
         Self {
             known,
             equal_share: equal.max(1) as f64 / pairs.max(1.0),
+            chance: None,
             counts: BTreeMap::new(),
         }
     }
@@ -168,7 +182,7 @@ mod tests {
         let common = Common {
             known: 200_000,
             equal_share: 1e-5,
-            counts: BTreeMap::new(),
+            ..Common::default()
         };
         let rare = |kind, level| Rarity::new(kind, level, &common, 1e-7, 1.0).rare();
         assert!(rare(Kind::Email, 1).abs() < 1e-6);

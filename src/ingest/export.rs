@@ -20,7 +20,7 @@ use super::drift::{Drift, drift_of, refuse_drift};
 use super::encoded::text;
 use super::flaw::is_unreadable;
 use super::format::{Damage, Decoding, Seen, format, unreadable};
-use super::input::{Chunk, HashedBytes, RawBytes, bounded, channel, content, packed_again};
+use super::input::{Chunk, HashedBytes, RawBytes, bounded, channel, packed_again, unpacked};
 use super::output::{BrokenRules, FirstReject, Output, Written};
 use super::parts;
 use super::rule::Rule;
@@ -344,13 +344,15 @@ impl Task {
     /// Every record, accepted or rejected.
     fn records(&self, raw: impl Read, position: &Position) -> Result<(Seen, Written)> {
         let path = &self.request.export.path;
-        let bytes = content(raw, path).map_err(|error| unreadable(error, path))?;
+        let (_, bytes) = unpacked(raw, path).map_err(|error| unreadable(error, path))?;
         let bytes = bounded(bytes, self.request.export.size);
         let packed = self.request.scratch.join("export.zip");
         let bytes: Box<dyn Read + '_> = match is_archive(bytes, &self.request.source.read, path)? {
             (true, bytes) => {
                 let only = only_file(bytes, self.request.source.member.as_ref(), path, &packed)?;
-                content(only, path).map_err(|error| unreadable(error, path))?
+                unpacked(only, path)
+                    .map_err(|error| unreadable(error, path))?
+                    .1
             }
             (false, bytes) => bytes,
         };

@@ -8,10 +8,10 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 
 use bytes::{Buf, Bytes};
 use bzip2::bufread::MultiBzDecoder;
-use flate2::bufread::MultiGzDecoder;
 use tokio::sync::mpsc;
 
 use super::archive::MAGICS;
+use super::gzip::Gzip;
 
 /// Chunks that wait between storage and decoder.
 const CHUNKS_UNDER_WAY: usize = 4;
@@ -188,6 +188,16 @@ enum Packing {
     Bzip2,
 }
 
+impl Packing {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+            Self::Bzip2 => "bzip2",
+        }
+    }
+}
+
 /// Bytes from which packed content and text are told.
 const LOOKED_AT: u64 = 512;
 /// Formats that are neither text nor packed as a whole.
@@ -229,35 +239,31 @@ fn packing(start: &[u8], file: &str) -> Option<Packing> {
     Some(named.next()?.1)
 }
 
-/// The export's content: decompressed where it begins as gzip, zstd or bzip2 does. An export without a byte is an export without a record.
+/// What an export is packed as, told by its first bytes, and its content. One without a byte is an export without a record.
 ///
 /// # Errors
 /// Those of storage.
-pub(super) fn content<'a>(raw: impl Read + 'a, file: &str) -> io::Result<Box<dyn Read + 'a>> {
+pub(crate) fn unpacked<'a>(
+    raw: impl Read + 'a,
+    file: &str,
+) -> io::Result<(Option<&'static str>, Box<dyn Read + 'a>)> {
     let mut buffered = BufReader::with_capacity(1 << 16, raw);
     let mut start = Vec::with_capacity(LOOKED_AT as usize);
     buffered.by_ref().take(LOOKED_AT).read_to_end(&mut start)?;
     let packing = packing(&start, file);
     let whole = Read::chain(Cursor::new(start), buffered);
-    Ok(match packing {
-        None => Box::new(whole),
-        Some(Packing::Bzip2) => Box::new(Decompressed {
-            name: "bzip2",
-            read: 0,
-            bytes: MultiBzDecoder::new(whole),
-        }),
+    let Some(packing) = packing else {
+        return Ok((None, Box::new(whole)));
+    };
+    let bytes: Box<dyn Read + 'a> = match packing {
+        Packing::Bzip2 => Box::new(MultiBzDecoder::new(whole)),
         // frames that want more than 128 MB of memory are refused
-        Some(Packing::Zstd) => Box::new(Decompressed {
-            name: "zstd",
-            read: 0,
-            bytes: zstd::Decoder::with_buffer(whole)?,
-        }),
-        Some(Packing::Gzip) => Box::new(Decompressed {
-            name: "gzip",
-            read: 0,
-            bytes: MultiGzDecoder::new(whole),
-        }),
-    })
+        Packing::Zstd => Box::new(zstd::Decoder::with_buffer(whole)?),
+        Packing::Gzip => Box::new(Gzip::new(whole)),
+    };
+    let (name, read) = (packing.name(), 0);
+    let content = Decompressed { name, read, bytes };
+    Ok((Some(name), Box::new(content)))
 }
 
 /// What unpacked content is packed as once more, and the content with its first bytes still in it. An export is packed once, or
@@ -273,9 +279,7 @@ pub(super) fn packed_again<'a>(
     content.by_ref().take(LOOKED_AT).read_to_end(&mut start)?;
     let is_archive = MAGICS.iter().any(|magic| start.starts_with(magic));
     let packed = match packing(&start, "") {
-        Some(Packing::Gzip) => Some("gzip"),
-        Some(Packing::Zstd) => Some("zstd"),
-        Some(Packing::Bzip2) => Some("bzip2"),
+        Some(packing) => Some(packing.name()),
         None if is_archive && !may_be_archive => Some("ZIP"),
         None => None,
     };

@@ -10,7 +10,7 @@ use super::archive::is_archive;
 use super::conform::Conformer;
 use super::export::{ReadRequest, feed, text_of};
 use super::format::{Decoding, format};
-use super::input::{channel, content};
+use super::input::{channel, unpacked};
 use super::output::Output;
 use super::parts;
 use crate::error::{Error, Result};
@@ -80,7 +80,7 @@ impl Look {
         let scratch = &self.scratch;
         let unreadable = |error| Error::unavailable("the export cannot be read").caused_by(error);
         std::fs::create_dir_all(scratch).map_err(unreadable)?;
-        let bytes = content(raw, &self.path).map_err(unreadable)?;
+        let (_, bytes) = unpacked(raw, &self.path).map_err(unreadable)?;
         // its list of contents is at its end
         let (false, bytes) = is_archive(bytes, &self.source.read, &self.path)? else {
             return Ok(None);

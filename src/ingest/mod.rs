@@ -20,6 +20,7 @@ mod export;
 mod export_store;
 mod flaw;
 mod format;
+mod gzip;
 mod hash;
 mod input;
 mod key_order;
@@ -47,6 +48,7 @@ pub(crate) use export::{
 pub(crate) use export_store::ExportStore;
 pub(crate) use flaw::Flaw;
 pub(crate) use format::{sheet_header, sheet_names, sheet_rows, text_of_avro};
+pub(crate) use input::unpacked;
 pub(crate) use ledger::{
     FileStatus, Ledger, LedgerEntry, Standing, Unread, ledger_batch, ledger_entries, ledger_schema,
 };

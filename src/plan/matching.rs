@@ -7,6 +7,8 @@ use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 
 use super::check::Surroundings;
 use super::contract_check::published_schema;
+use super::pin;
+use crate::comparison_shape::{Kind, Shape};
 use crate::diagnostic::{Code, Diagnostic, SourceFile, Span, nearest};
 use crate::engine::{Analysis, InputTable, OutputColumn, Statement};
 use crate::name::{TableName, is_identifier};
@@ -111,6 +113,7 @@ impl Checker<'_> {
                 found.push(nothing_to_block_on(matching));
             }
         }
+        found.extend(pin::mistakes(matching, &compared.fields, &compared.asked));
         if !found.is_empty() {
             return Err(found);
         }
@@ -238,8 +241,8 @@ impl Comparisons {
                     .iter()
                     .any(|(meaning, _)| self.fields.iter().any(|(field, _)| field == meaning));
                 if !is_taken {
-                    let of_fields = columns.iter().flat_map(|(meaning, _)| words(*meaning));
-                    names.extend(of_fields.map(|word| (*word).to_string()));
+                    let of_fields = columns.iter().flat_map(|(meaning, _)| kinds(*meaning));
+                    names.extend(of_fields.map(|kind| kind.name().to_string()));
                     let fields = columns.iter();
                     let fields = fields.map(|(meaning, column)| (*meaning, column.value.clone()));
                     self.fields.extend(fields);
@@ -275,18 +278,28 @@ impl Comparisons {
 }
 
 /// The comparisons that a column of a meaning makes.
-fn words(meaning: Meaning) -> &'static [&'static str] {
+fn kinds(meaning: Meaning) -> &'static [Kind] {
     match meaning {
-        Meaning::GivenName => &["given_name"],
-        Meaning::FamilyName => &["family_name"],
-        Meaning::Name => &["given_name", "family_name"],
-        Meaning::BirthDate => &["birth_date"],
-        Meaning::Email => &["email"],
-        Meaning::Phone => &["phone"],
-        Meaning::Address | Meaning::Postcode => &["address"],
-        Meaning::NationalId => &["national_id"],
+        Meaning::GivenName => &[Kind::GivenName],
+        Meaning::FamilyName => &[Kind::FamilyName],
+        Meaning::Name => &[Kind::GivenName, Kind::FamilyName],
+        Meaning::BirthDate => &[Kind::BirthDate],
+        Meaning::Email => &[Kind::Email],
+        Meaning::Phone => &[Kind::Phone],
+        Meaning::Address | Meaning::Postcode => &[Kind::Address],
+        Meaning::NationalId => &[Kind::NationalId],
         _ => &[],
     }
+}
+
+/// What is compared by name and levels: the comparisons of the fields, and those besides.
+pub(super) fn shapes(fields: &[(Meaning, String)], asked: &[Compare]) -> Vec<Shape> {
+    let of_fields = fields.iter().flat_map(|(meaning, _)| kinds(*meaning));
+    let of_fields: BTreeSet<Kind> = of_fields.copied().collect();
+    let of_fields = of_fields.into_iter().map(Shape::of);
+    let asked = asked.iter();
+    let asked = asked.map(|compare| Shape::asked(&compare.name, &compare.how()));
+    of_fields.chain(asked).collect()
 }
 
 fn unknown_columns(matching: &Matching, records: &InputTable) -> Vec<Diagnostic> {
@@ -487,6 +500,7 @@ pub(super) fn canonical(plan: &MatchPlan) -> Vec<String> {
             .iter()
             .map(|model| format!("model {}", model.digest)),
     );
+    said.extend(pinned(matching));
     said.extend(plan.expressions.iter().cloned());
     said.extend(
         matching
@@ -494,6 +508,21 @@ pub(super) fn canonical(plan: &MatchPlan) -> Vec<String> {
             .iter()
             .map(|free| format!("once {} {}", free.column.value, free.values.join("\u{1f}"))),
     );
+    said
+}
+
+/// What is pinned of the model, in an order that is not the project's.
+fn pinned(matching: &Matching) -> Vec<String> {
+    let pins = &matching.pins;
+    let share = |share: &Option<Spanned<f64>>| share.as_ref().map(|share| share.value);
+    let levels = pins.levels.iter().map(|pin| {
+        let given = (share(&pin.m), share(&pin.u), share(&pin.weight));
+        let (comparison, level) = (&pin.comparison.value, &pin.level.value);
+        format!("pin {comparison}\u{1f}{level} {given:?}")
+    });
+    let mut said: Vec<String> = levels.collect();
+    said.extend(pins.prior.map(|prior| format!("pin {prior}")));
+    said.sort_unstable();
     said
 }
 

@@ -22,6 +22,7 @@ mod list;
 mod matching;
 mod observed;
 mod outline;
+mod pin;
 mod readiness;
 mod reason;
 mod schema;

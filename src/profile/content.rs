@@ -3,13 +3,11 @@
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
-use bzip2::bufread::MultiBzDecoder;
 use encoding_rs::{UTF_16BE, UTF_16LE, WINDOWS_1252};
-use flate2::bufread::MultiGzDecoder;
 
 use super::place::Place;
 use crate::error::{Error, Result};
-use crate::ingest::{Archive, text_of_avro};
+use crate::ingest::{Archive, text_of_avro, unpacked};
 use crate::project::Encoding;
 
 /// Bytes of a text that are looked at; of a longer one, the lines that end within them.
@@ -80,34 +78,17 @@ fn open(place: &Place) -> Result<Opened> {
     let unreadable = |error| unreadable(&place.shown(), error);
     let mut file = BufReader::with_capacity(1 << 16, place.open().map_err(unreadable)?);
     let start = file.fill_buf().map_err(unreadable)?;
-    Ok(if start.starts_with(&[0x1f, 0x8b]) {
-        Opened {
-            bytes: Box::new(MultiGzDecoder::new(file)),
-            packed: Some("gzip"),
-        }
-    } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        Opened {
-            bytes: Box::new(zstd::Decoder::with_buffer(file).map_err(unreadable)?),
-            packed: Some("zstd"),
-        }
-    } else if start.starts_with(b"BZh") {
-        Opened {
-            bytes: Box::new(MultiBzDecoder::new(file)),
-            packed: Some("bzip2"),
-        }
-    } else if start.starts_with(b"PK\x03\x04")
+    if start.starts_with(b"PK\x03\x04")
         && let Some(only) = place.file().and_then(only_file)
     {
-        Opened {
+        return Ok(Opened {
             bytes: Box::new(only),
             packed: Some("zip"),
-        }
-    } else {
-        Opened {
-            bytes: Box::new(file),
-            packed: None,
-        }
-    })
+        });
+    }
+    let name = place.shown().display().to_string();
+    let (packed, bytes) = unpacked(file, &name).map_err(unreadable)?;
+    Ok(Opened { bytes, packed })
 }
 
 /// The file of an archive that holds one.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Meaning, ModelFile, Spanned};
+use crate::comparison_shape::{How, Kind, Within};
 use crate::diagnostic::{Place, Span};
 use crate::name::TableName;
 
@@ -32,6 +33,8 @@ pub(crate) struct Matching {
     pub(crate) decisions: Option<Spanned<TableName>>,
     /// The model to use; `None`: the one that the last release holds, or one that is trained.
     pub(crate) model: Option<PinnedModel>,
+    /// What a training takes as given.
+    pub(crate) pins: Pins,
     /// Records are one from this match weight on, in bits.
     pub(crate) same_from: f64,
     /// Pairs from this weight on are worth a look.
@@ -57,6 +60,25 @@ pub(crate) struct PinnedModel {
     /// Of the file.
     pub(crate) digest: String,
     pub(crate) model: Arc<ModelFile>,
+}
+
+/// Parameters of the model that are given, and not learnt.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pins {
+    /// The probability that two random records are one.
+    pub(crate) prior: Option<f64>,
+    pub(crate) levels: Vec<LevelPin>,
+}
+
+/// What is given of one level: its m, its u or both; or its weight.
+#[derive(Clone, Debug)]
+pub(crate) struct LevelPin {
+    pub(crate) comparison: Spanned<String>,
+    pub(crate) level: Spanned<String>,
+    pub(crate) m: Option<Spanned<f64>>,
+    pub(crate) u: Option<Spanned<f64>>,
+    /// In bits.
+    pub(crate) weight: Option<Spanned<f64>>,
 }
 
 /// Sources that know each person once.
@@ -103,14 +125,6 @@ pub(crate) enum CompareBy {
     Levels(Vec<Spanned<String>>),
 }
 
-/// How far apart two numbers may be.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Within {
-    Units(f64),
-    /// Of the larger of the two.
-    Share(f64),
-}
-
 impl Matching {
     /// Texts that are a column or SQL over one record.
     pub(crate) fn expressions(&self) -> impl Iterator<Item = &Spanned<String>> {
@@ -128,6 +142,31 @@ impl Matching {
 }
 
 impl Compare {
+    /// How it compares, without its columns.
+    pub(crate) fn how(&self) -> How {
+        match &self.by {
+            CompareBy::Meaning(columns) => How::Like(match columns.first().map(|(m, _)| *m) {
+                Some(Meaning::Email) => Kind::Email,
+                Some(Meaning::Phone) => Kind::Phone,
+                Some(Meaning::NationalId) => Kind::NationalId,
+                _ => Kind::BirthDate,
+            }),
+            CompareBy::Exact(_) => How::Exact,
+            CompareBy::Text { alike, .. } => How::Text {
+                alike: alike.clone(),
+            },
+            CompareBy::Number { within, .. } => How::Number {
+                within: within.clone(),
+            },
+            CompareBy::Distance { kilometres, .. } => How::Distance {
+                kilometres: kilometres.clone(),
+            },
+            CompareBy::Levels(levels) => How::Levels {
+                names: levels.iter().map(|level| level.value.clone()).collect(),
+            },
+        }
+    }
+
     /// Every column that it names outright.
     pub(crate) fn columns(&self) -> Vec<&Spanned<String>> {
         match &self.by {

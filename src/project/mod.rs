@@ -65,11 +65,11 @@ pub(crate) use exposure::Exposure;
 pub(crate) use freshness::Freshness;
 pub(crate) use highlights::{Consents, Figures, Groups, Highlights, People};
 pub(crate) use matching::{
-    Compare, CompareBy, DuplicateFree, MatchTable, Matching, PinnedModel, Within,
+    Compare, CompareBy, DuplicateFree, LevelPin, MatchTable, Matching, PinnedModel, Pins,
 };
 pub(crate) use model_file::{
     CommonValues, ComparedColumn, FORM as MODEL_FORM, ModelComparison, ModelFile, ModelLevel,
-    NotAModel,
+    NotAModel, PinnedLevel, PinnedPrior,
 };
 pub(crate) use notify::{Notify, Occasion, Webhook};
 pub(crate) use openlineage::OpenLineage;

@@ -19,6 +19,9 @@ pub(crate) struct ModelFile {
     pub(crate) compared: Vec<ComparedColumn>,
     pub(crate) same_share: f64,
     pub(crate) relative_share: f64,
+    /// What of the two was given, and not learnt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pinned: Option<PinnedPrior>,
     pub(crate) comparisons: Vec<ModelComparison>,
     /// kilde's own blocking rules; those of the project stand in the project.
     pub(crate) rules: Vec<Vec<String>>,
@@ -50,8 +53,30 @@ pub(crate) struct ModelLevel {
     pub(crate) same_share: f64,
     pub(crate) stranger_share: f64,
     pub(crate) relative_share: f64,
+    /// What of them was given, and not learnt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pinned: Option<PinnedLevel>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) values: Option<CommonValues>,
+}
+
+/// A prior that was given.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PinnedPrior {
+    pub(crate) probability_two_random_records_match: f64,
+}
+
+/// What was given of a level, in the words of `pin:`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PinnedLevel {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) m_probability: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) u_probability: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) match_weight: Option<f64>,
 }
 
 /// How common the values are on which a level agrees.
@@ -62,6 +87,9 @@ pub(crate) struct CommonValues {
     pub(crate) records: i64,
     /// Share of their pairs that are equal.
     pub(crate) equal_share: f64,
+    /// Share of strangers that are equal, where the level's own is not that: it, or another of its comparison, was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) chance: Option<f64>,
     /// Records of each common value, by its mark.
     pub(crate) common: BTreeMap<String, i64>,
 }

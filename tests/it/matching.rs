@@ -309,6 +309,64 @@ fn a_model_written_to_a_file_and_pinned_decides_as_it_did() {
 }
 
 #[test]
+fn what_is_pinned_of_a_model_is_kept_by_every_training_and_another_pin_trains_another() {
+    let pinned = |levels: &str| {
+        let club = sandbox(&format!(", pin: {levels}"), &people(0, 121));
+        club.kilde(&["build"]).ended(0);
+        club
+    };
+    let club = pinned(
+        "{probability_two_random_records_match: 1e-4, levels: [{comparison: email, level: equal, m_probability: 0.5,
+        u_probability: 0.0123456789}, {comparison: birth_date, level: different, match_weight: -2.5}]}",
+    );
+    let said = "select name, level, same_share, stranger_share, round(weight, 6) from identity.people_model
+        where part in ('prior', 'level') and (name is null or name = '' or (name = 'email' and level = 'equal')
+            or (name = 'birth_date' and level = 'different')) order by name, level";
+    let expected = |said: &[Vec<String>]| {
+        assert_eq!(said[0][2], "0.0001");
+        assert_eq!(said[1][4], "-2.5");
+        assert_eq!(said[2][2..4], ["0.5", "0.0123456789"]);
+    };
+    expected(&club.query(said));
+    let told = club.kilde(&["match", "model"]).ended(0).stdout;
+    for words in [
+        "pinned: probability_two_random_records_match",
+        "pinned: m_probability, u_probability",
+        "pinned: match_weight",
+    ] {
+        assert!(told.contains(words), "{told}");
+    }
+    let file = club.kilde(&["match", "model", "--json"]).ended(0).stdout;
+    assert!(file.contains("\"match_weight\": -2.5"), "{file}");
+    // it stays through nights, and a pin that changed trains another model
+    let plan = club.kilde(&["plan"]).ended(0).stdout;
+    assert!(
+        plan.contains("nothing to do") || plan.contains("up to date"),
+        "{plan}"
+    );
+    let step = fs::read_to_string(club.path("pipelines/club.yaml")).unwrap();
+    club.write("pipelines/club.yaml", step.replace("-2.5", "-3.5"));
+    let told = club.kilde(&["build"]).ended(0);
+    assert!(told.stdout.contains("model trained"), "{}", told.stdout);
+    assert_eq!(club.query(said)[1][4], "-3.5");
+
+    // as a file it is taken where the project pins the same, and refused where it pins something else
+    club.write("matching/people.json", &file);
+    let with_file = |step: &str| step.replace(", pin:", ", model: matching/people.json, pin:");
+    club.write("pipelines/club.yaml", with_file(&step));
+    club.kilde(&["build"]).ended(0);
+    assert_eq!(
+        club.kilde(&["match", "model", "--json"]).ended(0).stdout,
+        file
+    );
+    club.write(
+        "pipelines/club.yaml",
+        with_file(&step).replace("-2.5", "-3.5"),
+    );
+    refused(&club, &["build"], "K0433");
+}
+
+#[test]
 fn values_that_must_or_cannot_decide_whatever_the_evidence_says() {
     let mut rows = people(0, 100);
     // the same person to every eye, but for the country; and two who share nothing else
@@ -510,7 +568,10 @@ fn a_random_sample_that_people_judged_says_how_right_the_match_is() {
         said.contains("people judged 24 pairs drawn at random"),
         "{said}"
     );
-    assert!(said.contains("one person from 1 bits on (now)"), "{said}");
+    assert!(
+        said.contains("one person from 1.25 bits on (now)"),
+        "{said}"
+    );
     // nobody is asked twice
     assert_eq!(draw("again.csv").lines().count(), 1);
 }
@@ -1003,7 +1064,8 @@ fn a_match_is_judged_against_a_truth_and_by_what_people_decided() {
         "{said}"
     );
     assert!(
-        said.matches("(now)").count() == 1 && said.contains("compared pairs from 1 bits on (now)"),
+        said.matches("(now)").count() == 1
+            && said.contains("compared pairs from 1.25 bits on (now)"),
         "{said}"
     );
     club.kilde(&["match", "evaluate", "--html", "match.html"])

@@ -170,8 +170,8 @@ good export that comes later ends the matter by itself: the small one then chang
         code: Code(433),
         title: "a pinned model that does not fit what is compared",
         text: "\
-A model holds for the columns, and the comparisons of them, that it was trained for. Where the contract of the
-records or `compare` says otherwise now, `kilde match train --write FILE` trains another and shows what it would
+A model holds for the columns, the comparisons of them and the pins (`pin:`) that it was trained for. Where the
+contract of the records, `compare` or `pin` says otherwise now, `kilde match train --write FILE` trains another and shows what it would
 change; without `model:` the next build trains one by itself.",
     },
     Explanation {
@@ -224,8 +224,15 @@ would change, `kilde build --retrain TABLE` uses it.",
         text: "\
 A match learns from the records how often pairs of one person, of relatives and of strangers agree on each
 comparison. Where not two of more than a hundred records have a value, it would weigh them by a guess on the day
-when values come. Name the comparisons that count under `compare`, without this one; or pin a model, `model: FILE`,
-that was trained where the values are.",
+when values come. Name the comparisons that count under `compare`, without this one; say what its levels weigh, all
+but one of them:
+
+    pin:
+      levels:
+        - {comparison: phone, level: equal, m_probability: 0.8, u_probability: 1e-6}
+        - {comparison: phone, level: one slip, m_probability: 0.05, u_probability: 1e-5}
+
+or pin a model, `model: FILE`, that was trained where the values are.",
     },
     Explanation {
         code: Code(448),
@@ -233,6 +240,23 @@ that was trained where the values are.",
         text: "\
 A row of the table of a model misses a number that every model has: the table was changed by something else than
 kilde, or made by a first version of it. `kilde build --retrain TABLE` trains another.",
+    },
+    Explanation {
+        code: Code(449),
+        title: "a pin of what a match does not compare",
+        text: "\
+`pin: {levels: …}` in a match step names levels of comparisons as `kilde match model` names them: the comparison
+after its column or its meaning (`email`, `given_name`), the level in words (`equal`, `different`). Levels of
+`compare` follow from its settings: `alike from 0.95`, `within 10 km`.",
+    },
+    Explanation {
+        code: Code(450),
+        title: "pins of a match that cannot hold together",
+        text: "\
+Of one comparison m of all levels add up to 1, and u likewise: levels that are not pinned share what the pinned ones
+leave, so those must leave something. A weight is log2 of m / u: with `match_weight` both shares of its level
+follow from what the other levels leave. So of one comparison pin weights or probabilities, each level once, and leave
+one level without a weight.",
     },
     Explanation {
         code: Code(460),

@@ -4,10 +4,11 @@ use schemars::{Schema, json_schema};
 
 use super::super::Spanned;
 use super::declare::{choice, section};
-use super::decode::{AtLeastOne, FromText, Mistake, OneOrMany};
+use super::decode::{AtLeastOne, FromText, Mistake, OneOrMany, Tried};
 use super::scalar::ColumnName;
+use crate::comparison_shape::Within;
 use crate::name::TableName;
-use crate::project::{Limit, Within};
+use crate::project::Limit;
 
 section! {
     /// Which records describe the same person. Makes the table named, and beside it `…_edges`, `…_review`, `…_events`,
@@ -42,6 +43,34 @@ section! {
         /// A file of the project that holds the model to use, as `kilde match train --write` writes it. Default: the first
         /// build trains one, and every later build uses that.
         model: Option<Spanned<String>>,
+        /// Parameters of the model that are given: a training learns the others around them. Another pin trains another model.
+        pin: Option<RawPins>,
+    }
+}
+
+section! {
+    /// Parameters of a model that are given, and not learnt.
+    RawPins {
+        /// The probability that two records drawn at random are one: what a pair begins with.
+        probability_two_random_records_match: Option<Probability>,
+        /// Levels of comparisons, each named as `kilde match model` names it.
+        levels: OneOrMany<Spanned<RawLevelPin>>,
+    }
+}
+
+section! {
+    /// What is given of one level: its m, its u or both; or its weight.
+    RawLevelPin {
+        /// The comparison.
+        comparison: Spanned<String>,
+        /// Its level: `equal`, `different`, ….
+        level: Spanned<String>,
+        /// Share of pairs of one person, or of one entity, that show the level.
+        m_probability: Option<Tried<Spanned<Probability>>>,
+        /// Share of pairs of strangers that show it.
+        u_probability: Option<Tried<Spanned<Probability>>>,
+        /// What it says in bits: log2 of m / u.
+        match_weight: Option<Tried<Spanned<Bits>>>,
     }
 }
 
@@ -191,6 +220,26 @@ impl FromText for Expression {
     }
 }
 
+/// A probability that leaves room for the opposite.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Probability(pub(crate) f64);
+
+impl FromText for Probability {
+    const EXPECTED: &'static str = "a probability";
+
+    fn from_text(text: &str) -> Result<Self, Mistake> {
+        match text.parse::<f64>() {
+            Ok(share) if share > 0.0 && share < 1.0 => Ok(Self(share)),
+            _ => Err(Mistake::new(103, format!("`{text}` is not a probability"))
+                .help("a number between 0 and 1, and neither of the two: `0.9`, `1e-6`")),
+        }
+    }
+
+    fn text_schema() -> Schema {
+        json_schema!({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1})
+    }
+}
+
 /// How alike two texts are, from 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Similarity(pub(crate) f64);
@@ -264,7 +313,7 @@ impl FromText for Kilometres {
 section! {
     /// From which match weight on two records are one person. The weight is the log2 of the odds: 0 is even, 7 is 128 to 1.
     RawDecide {
-        /// From here on two records are one person. Default `1`.
+        /// From here on two records are one person. Default `1.25`.
         same_from: Option<Bits>,
         /// From here on a pair is told of in `…_edges`, and in `…_review` where it is not decided. Default `-4`.
         review_from: Option<Spanned<Bits>>,

@@ -29,7 +29,7 @@ mod unit_test;
 
 pub(in crate::project) use dbt::referenced;
 pub(in crate::project) use decode::{
-    Decode, FromText, Mistake, Named, OneOrMany, Sink, listed, nearest_word,
+    Decode, FromText, Mistake, Named, OneOrMany, Sink, Tried, listed, nearest_word,
 };
 pub(in crate::project) use drift::RawDrift;
 pub(in crate::project) use due::{RawDue, RawSender};
@@ -38,7 +38,7 @@ pub(in crate::project) use format::{
     EscapeSign, NegativeForm, RawCsv, RawDelta, RawFixed, RawRead, RawXlsx,
 };
 pub(in crate::project) use golden::{RawGolden, RawGoldenField, RawSurvivor, Take};
-pub(in crate::project) use matching::{Expression, RawCompare, RawMatch};
+pub(in crate::project) use matching::{Expression, Probability, RawCompare, RawLevelPin, RawMatch};
 pub(in crate::project) use pipeline_file::{
     RawExposure, RawFreshness, RawOwner, RawPipelineFile, RawReady, RawSource, RawStep,
 };

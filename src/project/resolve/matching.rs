@@ -5,17 +5,18 @@ use std::path::{Component, Path};
 use std::sync::Arc;
 
 use super::super::raw::{
-    ColumnName, Expression, Mistake, RawCompare, RawMatch, RawPipelineFile, RawStep,
+    ColumnName, Expression, Mistake, Probability, RawCompare, RawLevelPin, RawMatch,
+    RawPipelineFile, RawStep, Tried,
 };
 use super::super::{
-    Compare, CompareBy, DuplicateFree, Limit, MatchTable, Matching, Meaning, ModelFile, NotAModel,
-    PinnedModel, Spanned,
+    Compare, CompareBy, DuplicateFree, LevelPin, Limit, MatchTable, Matching, Meaning, ModelFile,
+    NotAModel, PinnedModel, Pins, Spanned,
 };
 use super::{NO_MODEL, blame, pipeline_name};
 use crate::diagnostic::{Diagnostic, Place, SourceFile, Span};
 use crate::name::TableName;
 
-const SAME_FROM: f64 = 1.0;
+const SAME_FROM: f64 = 1.25;
 const REVIEW_FROM: f64 = -4.0;
 const MAX_PAIRS: u64 = 200_000_000;
 const MAX_BLOCK_SHARE: f64 = 0.25;
@@ -113,6 +114,16 @@ fn matching(
             None
         }
     });
+    let pins = raw.pin.as_ref().map_or_else(Pins::default, |raw| {
+        let prior = raw.probability_two_random_records_match;
+        let levels = raw.levels.0.iter();
+        Pins {
+            prior: prior.map(|prior| prior.0),
+            levels: levels
+                .filter_map(|raw| level_pin(file, raw, found))
+                .collect(),
+        }
+    });
     let table = &raw.table.value;
     let beside = |part: MatchTable| {
         let name = format!("{}{}", table.name(), part.suffix());
@@ -146,6 +157,7 @@ fn matching(
         }),
         decisions: raw.decisions.clone(),
         model,
+        pins,
         same_from,
         review_from: review_from.map_or(REVIEW_FROM.min(same_from), |bits| bits.value.0),
         max_pairs: limits.and_then(|l| l.max_pairs).unwrap_or(MAX_PAIRS),
@@ -158,6 +170,55 @@ fn matching(
         },
         tables: MatchTable::ALL.into_iter().filter_map(beside).collect(),
     }
+}
+
+/// What is given of a level; `None` after saying that nothing is, or too much.
+fn level_pin(
+    file: &Arc<SourceFile>,
+    raw: &Spanned<RawLevelPin>,
+    found: &mut Vec<Diagnostic>,
+) -> Option<LevelPin> {
+    let RawLevelPin {
+        comparison,
+        level,
+        m_probability,
+        u_probability,
+        match_weight,
+    } = &raw.value;
+    let is_share = m_probability.is_some() || u_probability.is_some();
+    let weight = match_weight.as_ref().and_then(|weight| weight.0.as_ref());
+    if let Some(weight) = weight.filter(|_| is_share) {
+        let mistake = Mistake::new(
+            450,
+            "a weight is pinned beside a probability of the same level",
+        )
+        .help("the weight is log2 of m / u: write both probabilities, or the weight alone");
+        found.push(blame(file, weight.span, mistake));
+        return None;
+    }
+    if match_weight.is_none() && !is_share {
+        let mistake = Mistake::new(450, format!("nothing is pinned of `{}`", level.value))
+            .help("write `m_probability`, `u_probability` or both, or `match_weight` in bits");
+        found.push(blame(file, raw.span, mistake));
+        return None;
+    }
+    let share = |share: &Option<Tried<Spanned<Probability>>>| {
+        let share = share.as_ref().and_then(|share| share.0.as_ref());
+        share.map(|share| Spanned {
+            value: share.value.0,
+            span: share.span,
+        })
+    };
+    Some(LevelPin {
+        comparison: comparison.clone(),
+        level: level.clone(),
+        m: share(m_probability),
+        u: share(u_probability),
+        weight: weight.map(|weight| Spanned {
+            value: weight.value.0,
+            span: weight.span,
+        }),
+    })
 }
 
 /// The model of a file of the project.

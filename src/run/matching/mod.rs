@@ -45,8 +45,8 @@ use crate::diagnostic::Code;
 use crate::engine::Joins;
 use crate::error::{Error, Result};
 use crate::identity::{
-    Assigned, Event, Feature, Increment, Known, LateShared, Model, Records, Refusal, Resolved,
-    Rule, Settings, assign, resolve, resolve_again,
+    Assigned, Event, Feature, Increment, Known, LateShared, LevelPin, Model, Pins, Records,
+    Refusal, Resolved, Rule, Settings, assign, resolve, resolve_again,
 };
 use crate::name::TableName;
 use crate::plan::{MatchPlan, Reason, TablePlan};
@@ -285,8 +285,25 @@ fn settings(
         review_from: matching.review_from,
         max_pairs: matching.max_pairs,
         max_block_share: matching.max_block_share,
+        pins: pins(matching),
         threads,
         now: as_of.format("%Y-%m-%dT%H:%M:%SZ").to_string(),
+    }
+}
+
+/// What the project pins of the model.
+fn pins(matching: &Matching) -> Pins {
+    let share = |share: &Option<Spanned<f64>>| share.as_ref().map(|share| share.value);
+    let levels = matching.pins.levels.iter().map(|pin| LevelPin {
+        comparison: pin.comparison.value.clone(),
+        level: pin.level.value.clone(),
+        m: share(&pin.m),
+        u: share(&pin.u),
+        weight: share(&pin.weight),
+    });
+    Pins {
+        prior: matching.pins.prior,
+        levels: levels.collect(),
     }
 }
 
@@ -317,18 +334,21 @@ fn refused(refusal: &Refusal, matched: &MatchPlan) -> Error {
             levels.join(", ")
         ))
         .code(Code(447))
-        .help("leave it out: `compare` names those that count. Or give `model` one that was trained where there are values"),
+        .help(format!(
+            "leave it out: `compare` names those that count. Or pin what all its levels but one weigh: `pin: {{levels: [{{comparison: {comparison}, level: {}, m_probability: …, u_probability: …}}]}}`; or give `model` one that was trained where there are values",
+            levels.first().map_or("equal", String::as_str)
+        )),
     };
     error.at(matching.declared_at.location())
 }
 
 fn not_of_these_records(pinned: &PinnedModel, matching: &Matching) -> Error {
     let path = &pinned.path;
-    Error::config(format!("the model `{path}` was trained for other comparisons"))
+    Error::config(format!("the model `{path}` was trained for other comparisons, or with other pins"))
         .code(Code(433))
         .at(matching.declared_at.location())
         .help(format!(
-            "`kilde match train {} --write {path}` trains one for the columns of now; or go back to those that it names under `compared`",
+            "`kilde match train {} --write {path}` trains one for the columns and pins of now; or go back to those that it names under `compared` and `pinned`",
             matching.table
         ))
 }

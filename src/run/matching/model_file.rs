@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use super::tables::COLUMN;
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
-use crate::identity::ModelRow;
+use crate::identity::{LevelPin, ModelRow, Pins};
 use crate::project::{
-    CommonValues, ComparedColumn, MODEL_FORM, ModelComparison, ModelFile, ModelLevel,
+    CommonValues, ComparedColumn, MODEL_FORM, ModelComparison, ModelFile, ModelLevel, PinnedLevel,
+    PinnedPrior,
 };
 
 /// What a row of a model says; every model says it.
@@ -45,9 +46,15 @@ fn file_of(rows: &[ModelRow]) -> Result<ModelFile> {
         let known = CommonValues {
             records: said(row.count, row, "count")?,
             equal_share: said(row.stranger, row, "stranger")?,
+            chance: None,
             common: BTreeMap::new(),
         };
         values.insert((&row.name, row.position), known);
+    }
+    for row in parts("chance") {
+        if let Some(values) = values.get_mut(&(row.name.as_str(), row.position)) {
+            values.chance = row.stranger;
+        }
     }
     for row in parts("common_value") {
         if let Some(values) = values.get_mut(&(row.name.as_str(), row.position)) {
@@ -55,10 +62,18 @@ fn file_of(rows: &[ModelRow]) -> Result<ModelFile> {
             values.common.insert(mark, said(row.count, row, "count")?);
         }
     }
+    let pins = Pins::of_rows(rows);
     let mut levels: BTreeMap<&str, Vec<ModelLevel>> = BTreeMap::new();
     for row in parts("level") {
+        let level = said(row.level.clone(), row, "level")?;
+        let pin = pins.of_level(&row.name, &level);
         levels.entry(&row.name).or_default().push(ModelLevel {
-            level: said(row.level.clone(), row, "level")?,
+            pinned: pin.map(|pin| PinnedLevel {
+                m_probability: pin.m,
+                u_probability: pin.u,
+                match_weight: pin.weight,
+            }),
+            level,
             same_share: said(row.same, row, "same")?,
             stranger_share: said(row.stranger, row, "stranger")?,
             relative_share: said(row.relative, row, "relative")?,
@@ -88,6 +103,9 @@ fn file_of(rows: &[ModelRow]) -> Result<ModelFile> {
         compared: compared.collect::<Result<_>>()?,
         same_share: said(prior.same, prior, "same")?,
         relative_share: said(prior.relative, prior, "relative")?,
+        pinned: pins.prior.map(|prior| PinnedPrior {
+            probability_two_random_records_match: prior,
+        }),
         comparisons: levels
             .into_iter()
             .map(|(name, levels)| ModelComparison {
@@ -128,6 +146,11 @@ pub(super) fn rows_of_file(file: &ModelFile) -> Vec<ModelRow> {
             ..row("prior", "", 1)
         },
     ];
+    let pinned = file.pinned.as_ref();
+    let mut pins = Pins {
+        prior: pinned.map(|pinned| pinned.probability_two_random_records_match),
+        levels: Vec::new(),
+    };
     for comparison in &file.comparisons {
         for (level, position) in comparison.levels.iter().zip(1..) {
             let name = comparison.name.as_str();
@@ -138,6 +161,14 @@ pub(super) fn rows_of_file(file: &ModelFile) -> Vec<ModelRow> {
                 relative: Some(level.relative_share),
                 ..row("level", name, position)
             });
+            pins.levels
+                .extend(level.pinned.as_ref().map(|pinned| LevelPin {
+                    comparison: comparison.name.clone(),
+                    level: level.level.clone(),
+                    m: pinned.m_probability,
+                    u: pinned.u_probability,
+                    weight: pinned.match_weight,
+                }));
             let Some(values) = &level.values else {
                 continue;
             };
@@ -146,6 +177,10 @@ pub(super) fn rows_of_file(file: &ModelFile) -> Vec<ModelRow> {
                 count: Some(values.records),
                 ..row("values", name, position)
             });
+            rows.extend(values.chance.map(|chance| ModelRow {
+                stranger: Some(chance),
+                ..row("chance", name, position)
+            }));
             rows.extend(values.common.iter().map(|(mark, count)| ModelRow {
                 level: Some(mark.clone()),
                 count: Some(*count),
@@ -153,6 +188,7 @@ pub(super) fn rows_of_file(file: &ModelFile) -> Vec<ModelRow> {
             }));
         }
     }
+    rows.extend(pins.rows());
     for (rule, position) in file.rules.iter().zip(1..) {
         rows.push(row("rule", &rule.join(", "), position));
     }

@@ -19,13 +19,11 @@ use crate::catalog::Content;
 use crate::diagnostic::Code;
 use crate::engine::{self, Joins};
 use crate::error::{Error, Result};
-use crate::identity::{
-    Asked, Dictionary, Encoding, Field, How, Kind, ModelRow, OwnColumn, Records, Registry, Within,
-};
+use crate::identity::{Asked, Dictionary, Encoding, Field, ModelRow, OwnColumn, Records, Registry};
 use crate::name::is_identifier;
 use crate::parallel;
 use crate::plan::MatchPlan;
-use crate::project::{self, Compare, CompareBy, DuplicateFree, MatchTable, Matching, Meaning};
+use crate::project::{Compare, CompareBy, DuplicateFree, MatchTable, Matching, Meaning};
 
 /// Columns of a query over the records: the key as it is, then as text, then what is compared as its meaning says, what
 /// `compare` asks for besides, and what rules name.
@@ -404,7 +402,9 @@ pub(super) fn model_rows(rows: &RecordBatch) -> Result<Vec<ModelRow>> {
     let (Some(positions), Some(pairs)) = (count(2), count(8)) else {
         return Ok(Vec::new());
     };
-    let (Some(same), Some(stranger), Some(relative)) = (number(4), number(5), number(6)) else {
+    let (Some(same), Some(stranger), Some(relative), Some(weight)) =
+        (number(4), number(5), number(6), number(7))
+    else {
         return Ok(Vec::new());
     };
     let value = |array: &Float64Array, row: usize| array.is_valid(row).then(|| array.value(row));
@@ -420,6 +420,8 @@ pub(super) fn model_rows(rows: &RecordBatch) -> Result<Vec<ModelRow>> {
         same: value(&same, row),
         stranger: value(&stranger, row),
         relative: value(&relative, row),
+        // of shares it only follows from them
+        weight: value(&weight, row).filter(|_| same.is_null(row)),
         count: pairs.is_valid(row).then(|| pairs.value(row)),
     };
     Ok((0..rows.num_rows()).map(row).collect())
@@ -562,37 +564,6 @@ fn own_column(matched: &MatchPlan, expression: &str) -> Own {
     }
 }
 
-/// How identity is told to compare what `compare` asks for.
-fn how(compare: &Compare) -> How {
-    match &compare.by {
-        CompareBy::Meaning(columns) => How::Like(match columns.first().map(|(m, _)| *m) {
-            Some(Meaning::Email) => Kind::Email,
-            Some(Meaning::Phone) => Kind::Phone,
-            Some(Meaning::NationalId) => Kind::NationalId,
-            _ => Kind::BirthDate,
-        }),
-        CompareBy::Exact(_) => How::Exact,
-        CompareBy::Text { alike, .. } => How::Text {
-            alike: alike.clone(),
-        },
-        CompareBy::Number { within, .. } => How::Number {
-            within: within
-                .iter()
-                .map(|within| match within {
-                    project::Within::Units(units) => Within::Units(*units),
-                    project::Within::Share(share) => Within::Share(*share),
-                })
-                .collect(),
-        },
-        CompareBy::Distance { kilometres, .. } => How::Distance {
-            kilometres: kilometres.clone(),
-        },
-        CompareBy::Levels(levels) => How::Levels {
-            names: levels.iter().map(|level| level.value.clone()).collect(),
-        },
-    }
-}
-
 pub(super) fn field(meaning: Meaning) -> Option<Field> {
     Some(match meaning {
         Meaning::GivenName => Field::GivenName,
@@ -705,7 +676,7 @@ pub(super) fn records(matched: &MatchPlan, reading: &Reading, read: &mut Read) -
     let asked = matched.asked.iter().zip(&reading.asked);
     let asked = asked.map(|(compare, columns)| Asked {
         name: compare.name.clone(),
-        how: how(compare),
+        how: compare.how(),
         columns: besides.by_ref().take(*columns).collect(),
         counts_rarity: compare.term_frequency,
     });

@@ -11,10 +11,11 @@ use datafusion::arrow::array::{
 use datafusion::arrow::compute::{cast, take};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 
+use super::pins;
 use super::read::{Reading, field};
 use crate::error::{Error, Result};
 use crate::identity::{
-    Assigned, Decision, Event, Feature, Model, ModelRow, Pair, Resolved, Rule, Verdict,
+    Assigned, Decision, Event, Feature, Model, ModelRow, Pair, Pins, Resolved, Rule, Verdict,
 };
 use crate::plan::{MatchPlan, said_of};
 
@@ -161,12 +162,12 @@ fn columns(matched: &MatchPlan) -> Vec<ModelRow> {
     rows.chain(asked).collect()
 }
 
-/// Whether a model was made for the columns that are compared now.
+/// Whether a model was made for the columns that are compared now, with what is pinned now.
 pub(super) fn speaks_of(model: &[ModelRow], matched: &MatchPlan) -> bool {
     let of_columns = model.iter().filter(|row| row.part == COLUMN).cloned();
     let mut of_columns: Vec<ModelRow> = of_columns.collect();
     of_columns.sort_by_key(|row| row.position);
-    of_columns == columns(matched)
+    of_columns == columns(matched) && Pins::of_rows(model).agree(&pins(&matched.matching))
 }
 
 /// A rule by what it asks two records to agree on.
@@ -209,7 +210,10 @@ pub(super) fn model(rows: &[ModelRow]) -> Vec<ArrayRef> {
         number(&|row| row.same),
         number(&|row| row.stranger),
         number(&|row| row.relative),
-        number(&|row| Some((row.same? / row.stranger?).log2())),
+        number(&|row| {
+            row.weight
+                .or_else(|| Some((row.same? / row.stranger?).log2()))
+        }),
         count(&|row| row.count),
     ]
 }

@@ -12,7 +12,7 @@ use super::read::{Keys, Read, model_rows, reading, records};
 use super::tables::{rows_of, speaks_of, texts};
 use super::{decisions, refused, settings};
 use crate::error::{Error, Result};
-use crate::identity::{Event, ModelRow, Registry, Resolved, assign, resolve};
+use crate::identity::{Event, LevelPin, ModelRow, Pins, Registry, Resolved, assign, resolve};
 use crate::name::TableName;
 use crate::plan::Outline;
 use crate::project::MatchTable;
@@ -28,6 +28,8 @@ pub(crate) struct ModelStory {
     /// Records that it was trained on.
     pub(crate) records: Option<i64>,
     pub(crate) prior: f64,
+    /// Whether that was given, and not learnt.
+    pub(crate) is_prior_pinned: bool,
     pub(crate) levels: Vec<LearntLevel>,
     pub(crate) common_values: usize,
     pub(crate) shared_values: usize,
@@ -46,6 +48,9 @@ pub(crate) struct LearntLevel {
     pub(crate) weight: f64,
     /// In the model of now; `None` where it does not know the level.
     pub(crate) weight_now: Option<f64>,
+    /// What of them was given, and not learnt, in the words of `pin:`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) pinned: Vec<&'static str>,
 }
 
 /// What another model would change.
@@ -58,6 +63,8 @@ pub(crate) struct TrainingStory {
     /// Share of pairs of one person among all there are.
     pub(crate) prior: f64,
     pub(crate) prior_now: Option<f64>,
+    /// Whether the prior was given, and not learnt.
+    pub(crate) is_prior_pinned: bool,
     pub(crate) levels: Vec<LearntLevel>,
     /// Pairs of records with one id now, and under the new model.
     pub(crate) pairs_now: u64,
@@ -93,6 +100,7 @@ impl Runner {
             trained_at: trained.and_then(|row| row.level.clone()),
             records: trained.and_then(|row| row.count),
             prior: told_prior(&rows)?,
+            is_prior_pinned: Pins::of_rows(&rows).prior.is_some(),
             levels: levels(&rows, &[])?,
             common_values: count("common_value"),
             shared_values: count("shared_value"),
@@ -150,6 +158,7 @@ impl Runner {
             records: read.keys.len() as u64,
             prior: resolved.model.same,
             prior_now: prior(&now),
+            is_prior_pinned: resolved.model.pins.prior.is_some(),
             levels: levels(&rows, &now)?,
             pairs_now: pairs.now,
             pairs_joined: pairs.then - pairs.both,
@@ -209,6 +218,20 @@ fn levels(rows: &[ModelRow], now: &[ModelRow]) -> Result<Vec<LearntLevel>> {
         .into_iter()
         .map(|row| ((row.name.clone(), row.level.clone()), weight(&row)))
         .collect();
+    let pins = Pins::of_rows(rows);
+    let pinned = |row: &ModelRow| {
+        let pin = pins.of_level(&row.name, row.level.as_deref().unwrap_or_default());
+        let of = |pin: &LevelPin| {
+            let words = [
+                (pin.m, "m_probability"),
+                (pin.u, "u_probability"),
+                (pin.weight, "match_weight"),
+            ];
+            let given = words.into_iter().filter(|(given, _)| given.is_some());
+            given.map(|(_, word)| word).collect::<Vec<_>>()
+        };
+        pin.map(of).unwrap_or_default()
+    };
     let learnt = of_levels(rows).into_iter().map(|row| {
         Ok(LearntLevel {
             same: said(row.same, &row, "same")?,
@@ -218,6 +241,7 @@ fn levels(rows: &[ModelRow], now: &[ModelRow]) -> Result<Vec<LearntLevel>> {
                 .get(&(row.name.clone(), row.level.clone()))
                 .copied()
                 .flatten(),
+            pinned: pinned(&row),
             level: said(row.level.clone(), &row, "level")?,
             comparison: row.name,
         })

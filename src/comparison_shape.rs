@@ -19,11 +19,11 @@ pub(crate) enum Kind {
 /// A level before anything is known of the data.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct LevelPrior {
-    pub(super) name: Cow<'static, str>,
+    pub(crate) name: Cow<'static, str>,
     /// Share among pairs of one person.
-    pub(super) same: f64,
+    pub(crate) same: f64,
     /// Share among pairs of relatives: people who share a home, a name, a phone. `None` where they are like strangers.
-    pub(super) relative: Option<f64>,
+    pub(crate) relative: Option<f64>,
 }
 
 const fn level(name: &'static str, same: f64) -> LevelPrior {
@@ -58,7 +58,7 @@ impl Kind {
     }
 
     /// Its levels, the strongest first; what is true of most registers of persons, and where training starts from.
-    pub(super) fn levels(self) -> &'static [LevelPrior] {
+    pub(crate) fn levels(self) -> &'static [LevelPrior] {
         match self {
             Self::GivenName => {
                 const {
@@ -178,7 +178,7 @@ pub(crate) struct Shape {
 
 impl Shape {
     /// One of kilde's own comparisons.
-    pub(super) fn of(kind: Kind) -> Self {
+    pub(crate) fn of(kind: Kind) -> Self {
         Self {
             name: kind.name().to_string(),
             kind,
@@ -187,7 +187,7 @@ impl Shape {
     }
 
     /// A comparison that the project asks for.
-    pub(super) fn asked(name: &str, how: &How) -> Self {
+    pub(crate) fn asked(name: &str, how: &How) -> Self {
         let (kind, levels) = match how {
             How::Like(kind) => (*kind, kind.levels().to_vec()),
             How::Exact => (Kind::Own, graded("equal", &[])),
@@ -228,7 +228,7 @@ impl Shape {
     }
 
     /// Whether relatives are unlike strangers in it.
-    pub(super) fn is_shared(&self) -> bool {
+    pub(crate) fn is_shared(&self) -> bool {
         self.levels.iter().any(|level| level.relative.is_some())
     }
 }
