@@ -132,7 +132,8 @@ fn untrainable(population: &Population, pins: &Pins) -> Option<Refusal> {
         return None;
     }
     let is_unknown = |compared: &&Compared| {
-        let values = compared.by.agreed(1).map(|placed| {
+        let asked = compared.by.agreed(1).or(compared.by.measured());
+        let values = asked.map(|placed| {
             let rows = (0..population.rows).map(|row| population.row(row)[placed.place]);
             rows.filter(|code| *code != MISSING).take(2).count()
         });
