@@ -390,7 +390,7 @@ fn values_that_must_or_cannot_decide_whatever_the_evidence_says() {
             None => format!("{line}\n"),
         })
         .collect();
-    let club = sandbox(", must: [country], block: [email, country]", &rows);
+    let club = sandbox(", must: [country], block: [email]", &rows);
     club.kilde(&["build"]).ended(0);
     let same =
         "select count(distinct entity_id) from identity.people where record_id in ('z1', 'z2')";
