@@ -89,8 +89,8 @@ impl Registry {
         Some(self.id_of[key as usize]).filter(|id| *id != MISSING)
     }
 
-    /// The lost id that was the hash of a key: of several that it gave, the last; with whether its number is new.
-    fn lost_id_of(&mut self, key: &str) -> Option<(u32, bool)> {
+    /// The number of the lost id that was the hash of a key: of several that it gave, of the last.
+    fn lost_id_of(&mut self, key: &str) -> Option<u32> {
         let mut lost = None;
         for attempt in 0.. {
             let id = id_of_key(key, attempt);
@@ -103,10 +103,8 @@ impl Registry {
             }
         }
         let id = lost?;
-        Some(
-            self.ids
-                .number(std::str::from_utf8(&id).unwrap_or_default()),
-        )
+        let text = std::str::from_utf8(&id).unwrap_or_default();
+        Some(self.ids.number(text).0)
     }
 
     /// Gives out an id that was never issued: the hash of a key, and of the key with a number behind it while that was.
