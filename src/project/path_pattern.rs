@@ -264,7 +264,16 @@ fn parse_capture(text: &str) -> Result<Capture, PatternError> {
 }
 
 fn check_time_format(format: &str) -> Result<(), PatternError> {
-    time_format::check_date(format).map_err(|wrong| error(wrong.message, wrong.help))
+    time_format::check_date(format).map_err(|wrong| error(wrong.message, wrong.help))?;
+    // what it writes of a day, it must be able to read
+    let some_day = chrono::DateTime::UNIX_EPOCH.fixed_offset();
+    match parse_time(&some_day.format(format).to_string(), format) {
+        Some(_) => Ok(()),
+        None => Err(error(
+            format!("`{format}` does not say which day a path means"),
+            "a year, a month, a date, or a week with its day: `%Y`, `%Y-%m`, `%Y%m%d`, `%G-W%V-%u`",
+        )),
+    }
 }
 
 fn check_new(capture: &Capture, before: &[Capture]) -> Result<(), PatternError> {
@@ -489,6 +498,10 @@ mod tests {
             "{a:x}.csv",
             "{a:%Q}.csv",
             "{a:%H}.csv",
+            "{a:%G%V}.csv",
+            "{a:%Y%m%d%I%M}.csv",
+            "{a:%Y%m%d%Z}.csv",
+            "{a:%Y%m%d%H%M%S%f}.csv",
             "{a}{a}",
             "{csv,gz}",
             "{a:%Y}{b:%Y}",
