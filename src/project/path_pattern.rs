@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::format::{Item, Numeric, Parsed, StrftimeItems};
-use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 use regex::Regex;
 
 use super::time_format;
@@ -265,9 +265,10 @@ fn parse_capture(text: &str) -> Result<Capture, PatternError> {
 
 fn check_time_format(format: &str) -> Result<(), PatternError> {
     time_format::check_date(format).map_err(|wrong| error(wrong.message, wrong.help))?;
-    // what it writes of a day, it must be able to read
-    let some_day = chrono::DateTime::UNIX_EPOCH.fixed_offset();
-    match parse_time(&some_day.format(format).to_string(), format) {
+    // what it writes of a day that is the first of nothing, it must be able to read
+    let some_day = DateTime::UNIX_EPOCH + TimeDelta::hours(492_733);
+    let written = some_day.fixed_offset().format(format).to_string();
+    match parse_time(&written, format) {
         Some(_) => Ok(()),
         None => Err(error(
             format!("`{format}` does not say which day a path means"),
@@ -499,6 +500,7 @@ mod tests {
             "{a:%Q}.csv",
             "{a:%H}.csv",
             "{a:%G%V}.csv",
+            "{a:%Y-%U}.csv",
             "{a:%Y%m%d%I%M}.csv",
             "{a:%Y%m%d%Z}.csv",
             "{a:%Y%m%d%H%M%S%f}.csv",

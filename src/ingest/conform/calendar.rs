@@ -104,7 +104,7 @@ impl Pattern {
     }
 
     /// The same for numbers of a workbook whose days count from 1904.
-    pub(crate) fn from_1904(&self) -> Self {
+    pub(crate) fn counted_from_1904(&self) -> Self {
         match self {
             Self::Excel { .. } => Self::Excel { from_1904: true },
             other => other.clone(),
@@ -782,7 +782,7 @@ mod tests {
         for wrong in ["0", "2958466", "45351.5", "-1", "x", "20240229"] {
             assert!(day(wrong, "excel").is_err(), "{wrong}");
         }
-        let from_1904 = [compile("excel").from_1904()];
+        let from_1904 = [compile("excel").counted_from_1904()];
         assert_eq!(date(b"44620", &from_1904), date(b"2026-03-01", &[Pattern::Iso]));
         assert_eq!(date(b"0", &from_1904), date(b"1904-01-01", &[Pattern::Iso]));
         assert!(date(b"2957004", &from_1904).is_err());

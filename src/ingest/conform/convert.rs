@@ -57,7 +57,7 @@ impl OfNumbers {
         let reads_numbers = |pattern: &&Pattern| pattern.reads_numbers();
         let from_1900: Vec<Pattern> = patterns.iter().filter(reads_numbers).cloned().collect();
         Self {
-            from_1904: from_1900.iter().map(Pattern::from_1904).collect(),
+            from_1904: from_1900.iter().map(Pattern::counted_from_1904).collect(),
             from_1900,
         }
     }

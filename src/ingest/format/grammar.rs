@@ -87,7 +87,8 @@ impl Grammar {
                     self.next = Next::Number(part);
                     continue;
                 }
-                if !part.is_whole() {
+                let is_octal = part == Part::Zero && byte.is_ascii_digit();
+                if is_octal || !part.is_whole() {
                     return Err(at);
                 }
                 self.next = Next::Comma;

@@ -257,6 +257,8 @@ enum Before {
     Value,
     /// A broken element, and perhaps the comma behind it.
     Broken,
+    /// A comma too many; more of them are the same mistake.
+    TooMany,
 }
 
 #[derive(Default, PartialEq, Eq)]
@@ -314,7 +316,10 @@ fn scan(
                 pass.state = State::Closed;
                 return pass;
             }
-            *before = Before::Comma;
+            *before = match is_empty || *before == Before::TooMany {
+                true => Before::TooMany,
+                false => Before::Comma,
+            };
             continue;
         }
         let found = element(text, start, window.is_last());
@@ -495,7 +500,7 @@ mod tests {
         let broken = [2, 3].map(|line| (line, String::new(), "malformed_json".into()));
         assert_eq!(rejects(&decoded), broken);
         assert_eq!(decoded.report.records, 4);
-        let decoded = bench.decode("a", "[,{\"id\":\"a\"}\n, ]").await;
+        let decoded = bench.decode("a", "[, ,,{\"id\":\"a\"}\n, ]").await;
         assert_eq!(accepted(&decoded), ["a|-|-"]);
         assert_eq!(decoded.report.rejected, 2);
         for none in ["[]", " [ \n] "] {

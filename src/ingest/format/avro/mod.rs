@@ -103,10 +103,8 @@ impl Format for Avro {
             refused(Fault::Damage(Damage { byte, what }))
         })?;
         self.refuse_missing(&schema, &task)?;
-        let mut paths = Paths {
-            has_bytes: true,
-            ..Paths::of(task.conformer, self.read.explode.as_deref())
-        };
+        let mut paths = Paths::of(task.conformer, self.read.explode.as_deref());
+        paths.has_bytes = true;
         let mut batch = Batch::default();
         while let Some(block) = container.next().map_err(refused)? {
             let mut values = Values::new(&block.bytes, task.max_record_bytes);

@@ -67,9 +67,10 @@ async fn numbers_that_the_source_calls_days_are_counted_as_the_workbook_counts()
     let cells = r#"<c><v>1</v></c><c><v>44620</v></c><c><v>44620.5</v></c><c><v>44620</v></c>"#;
     let rows = format!("<row>{}</row><row>{cells}</row>", names.concat());
     let days = |dates: &[&str]| {
-        let dates = dates.iter().map(|format| (*format).to_string()).collect();
+        let formats = dates.iter().map(|format| (*format).to_string());
         let conversions = Conversions {
-            dates,
+            dates: formats.clone().collect(),
+            times: formats.collect(),
             ..xlsx().conversions
         };
         let columns = [
