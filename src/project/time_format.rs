@@ -22,11 +22,7 @@ pub(crate) fn check_time(text: &str) -> Result<(), FormatError> {
 }
 
 /// Checks a format, a part of which `holds` what is needed.
-fn check(
-    text: &str,
-    holds: impl Fn(&Item<'_>) -> bool,
-    needed: &str,
-) -> Result<(), FormatError> {
+fn check(text: &str, holds: impl Fn(&Item<'_>) -> bool, needed: &str) -> Result<(), FormatError> {
     let items: Vec<Item<'_>> = StrftimeItems::new(text).collect();
     if items.iter().any(|item| matches!(item, Item::Error)) {
         return Err(FormatError {
@@ -40,7 +36,9 @@ fn check(
             help: help.into(),
         });
     }
-    if items.iter().any(|item| matches!(item, Item::Numeric(Numeric::Hour12, _)))
+    if items
+        .iter()
+        .any(|item| matches!(item, Item::Numeric(Numeric::Hour12, _)))
         && !items.iter().any(is_half_of_a_day)
     {
         return Err(FormatError {
@@ -78,9 +76,7 @@ fn what_is_not_read(item: &Item<'_>) -> Option<(&'static str, &'static str)> {
 }
 
 fn holds_a_year(item: &Item<'_>) -> bool {
-    use Numeric::{
-        IsoYear, IsoYearDiv100, IsoYearMod100, Timestamp, Year, YearDiv100, YearMod100,
-    };
+    use Numeric::{IsoYear, IsoYearDiv100, IsoYearMod100, Timestamp, Year, YearDiv100, YearMod100};
     match item {
         Item::Numeric(numeric, _) => matches!(
             numeric,
@@ -93,7 +89,10 @@ fn holds_a_year(item: &Item<'_>) -> bool {
 fn holds_an_hour(item: &Item<'_>) -> bool {
     match item {
         Item::Numeric(numeric, _) => {
-            matches!(numeric, Numeric::Hour | Numeric::Hour12 | Numeric::Timestamp)
+            matches!(
+                numeric,
+                Numeric::Hour | Numeric::Hour12 | Numeric::Timestamp
+            )
         }
         item => is_whole_time(item),
     }
@@ -152,10 +151,23 @@ mod tests {
     fn a_date_needs_a_year_and_a_time_an_hour() {
         assert!(check_date("%d.%m.%-Y").is_ok() && check_date("%d.%m").is_err());
         assert!(check_time("%Y-%m-%d %H:%M").is_ok() && check_time("%Y-%m-%d").is_err());
-        for year in ["%y%m%d", "%F", "%D", "%x", "%G-W%V-%u", "%v", "%c", "%+", "%s", "%_Y"] {
+        for year in [
+            "%y%m%d",
+            "%F",
+            "%D",
+            "%x",
+            "%G-W%V-%u",
+            "%v",
+            "%c",
+            "%+",
+            "%s",
+            "%_Y",
+        ] {
             assert_eq!(check_date(year), Ok(()), "{year}");
         }
-        for hour in ["%k", "%T", "%R", "%r", "%X", "%c", "%+", "%s", "%I %P", "%-l %p"] {
+        for hour in [
+            "%k", "%T", "%R", "%r", "%X", "%c", "%+", "%s", "%I %P", "%-l %p",
+        ] {
             assert_eq!(check_time(hour), Ok(()), "{hour}");
         }
         for none in ["%%Y", "%m", "%T"] {
@@ -170,7 +182,13 @@ mod tests {
         assert!(help("%F %T.%f").contains("`%S%.f`"));
         assert!(help("%F %I:%M:%S").contains("`%p`"));
         assert!(help("%F %l").contains("`%p`"));
-        for right in ["%F %T%.f", "%F %T,%3f", "%F %T%.6f %z", "%F %r", "%F %T %:z"] {
+        for right in [
+            "%F %T%.f",
+            "%F %T,%3f",
+            "%F %T%.6f %z",
+            "%F %r",
+            "%F %T %:z",
+        ] {
             assert_eq!(check_time(right), Ok(()), "{right}");
         }
     }

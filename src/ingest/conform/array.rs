@@ -127,7 +127,8 @@ impl Converter {
             DataType::Timestamp(_, Some(zone)) => (Some(Arc::clone(zone)), true),
             _ => (None, false),
         };
-        let times = cast(array, &DataType::Timestamp(TimeUnit::Microsecond, zone)).map_err(unreadable)?;
+        let times =
+            cast(array, &DataType::Timestamp(TimeUnit::Microsecond, zone)).map_err(unreadable)?;
         let times = times.as_primitive::<TimestampMicrosecondType>();
         let dates = times.unary_opt::<_, Date32Type>(|time| {
             let wall = if is_zoned { self.of_utc(time) } else { time };
@@ -306,7 +307,13 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_none_in_a_column_of_doubles_either() {
-        let numbers = vec![Some(1.5), Some(f64::NAN), None, Some(f64::INFINITY), Some(-0.0)];
+        let numbers = vec![
+            Some(1.5),
+            Some(f64::NAN),
+            None,
+            Some(f64::INFINITY),
+            Some(-0.0),
+        ];
         let (values, rules) = convert(Float64Array::from(numbers), &ColumnType::Double);
         assert_eq!(rules, [Rule::NotANumber, Rule::NotANumber]);
         let values = values.as_primitive::<Float64Type>();

@@ -716,7 +716,8 @@ mod tests {
                 assert_eq!(found, Err(Rule::NotATimestamp), "{format}: {misfit}");
             }
         }
-        let rule = |text: &str, format: &str| time(text.as_bytes(), &[compile(format)]).unwrap_err();
+        let rule =
+            |text: &str, format: &str| time(text.as_bytes(), &[compile(format)]).unwrap_err();
         for (text, format) in [
             ("02/31/2026 01:00 PM", "%m/%d/%Y %I:%M %p"),
             ("13/01/2026 01:00 PM", "%m/%d/%Y %I:%M %p"),
@@ -783,7 +784,10 @@ mod tests {
             assert!(day(wrong, "excel").is_err(), "{wrong}");
         }
         let from_1904 = [compile("excel").counted_from_1904()];
-        assert_eq!(date(b"44620", &from_1904), date(b"2026-03-01", &[Pattern::Iso]));
+        assert_eq!(
+            date(b"44620", &from_1904),
+            date(b"2026-03-01", &[Pattern::Iso])
+        );
         assert_eq!(date(b"0", &from_1904), date(b"1904-01-01", &[Pattern::Iso]));
         assert!(date(b"2957004", &from_1904).is_err());
         let noon = (local("2024-02-29 12:00:00"), None);

@@ -18,18 +18,29 @@ pub(super) struct Grammar {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
     /// A value; `may_close`: or the bracket of an array that has none yet.
-    Value { may_close: bool },
+    Value {
+        may_close: bool,
+    },
     /// A key; `may_close`: or the bracket of an object that has none yet.
-    Key { may_close: bool },
+    Key {
+        may_close: bool,
+    },
     Colon,
     /// A comma, or the bracket that is open last.
     Comma,
     /// The rest of a word.
     Word(&'static [u8]),
-    Text { is_key: bool },
-    Escaped { is_key: bool },
+    Text {
+        is_key: bool,
+    },
+    Escaped {
+        is_key: bool,
+    },
     /// So many hexadecimal digits.
-    Hex { is_key: bool, digits: u8 },
+    Hex {
+        is_key: bool,
+        digits: u8,
+    },
     Number(Part),
 }
 
@@ -63,7 +74,10 @@ impl Part {
 
     /// Whether a number may end here.
     fn is_whole(self) -> bool {
-        matches!(self, Self::Zero | Self::Whole | Self::Fraction | Self::Exponent)
+        matches!(
+            self,
+            Self::Zero | Self::Whole | Self::Fraction | Self::Exponent
+        )
     }
 }
 
@@ -143,8 +157,12 @@ impl Grammar {
             (Next::Key { may_close: true }, b'}') => self.closed(b'{')?,
             (Next::Comma, b']') => self.closed(b'[')?,
             (Next::Comma, b'}') => self.closed(b'{')?,
-            (Next::Comma, b',') if self.open.last() == Some(&b'[') => Next::Value { may_close: false },
-            (Next::Comma, b',') if self.open.last() == Some(&b'{') => Next::Key { may_close: false },
+            (Next::Comma, b',') if self.open.last() == Some(&b'[') => {
+                Next::Value { may_close: false }
+            }
+            (Next::Comma, b',') if self.open.last() == Some(&b'{') => {
+                Next::Key { may_close: false }
+            }
             _ => return Err(Malformed),
         };
         Ok(())
@@ -209,7 +227,9 @@ mod tests {
         let mut found = Ok(None);
         let mut at = 0;
         while found == Ok(None) && at < text.len() {
-            found = grammar.within(&text.as_bytes()[at..=at]).map(|end| end.map(|end| at + end));
+            found = grammar
+                .within(&text.as_bytes()[at..=at])
+                .map(|end| end.map(|end| at + end));
             at += 1;
         }
         let whole = Grammar::value().within(text.as_bytes());
@@ -220,15 +240,46 @@ mod tests {
     #[test]
     fn values_are_passed_over_and_what_is_none_is_found() {
         for right in [
-            "null", "true", "-0.5e+10", "0", "120", "\"a\\u00e5\\n\"", "[]", "{}", " [1, [2]]",
+            "null",
+            "true",
+            "-0.5e+10",
+            "0",
+            "120",
+            "\"a\\u00e5\\n\"",
+            "[]",
+            "{}",
+            " [1, [2]]",
             "{\"a\": {\"b\": [true, null]}, \"c\": \"}\"}",
         ] {
             assert_eq!(length(right), Some(right.len()), "{right}");
         }
         for wrong in [
-            "tru", "nul", "01", "1.", "-", "1e", ".5", "+1", "'a'", "\"\\x\"", "\"\\u12\"", "\"\t\"",
-            "[1,]", "[,1]", "[1,,2]", "[1 2]", "[1}", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}",
-            "{,}", "]", "NaN", "[1", "\"a",
+            "tru",
+            "nul",
+            "01",
+            "1.",
+            "-",
+            "1e",
+            ".5",
+            "+1",
+            "'a'",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"\t\"",
+            "[1,]",
+            "[,1]",
+            "[1,,2]",
+            "[1 2]",
+            "[1}",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1,}",
+            "{a:1}",
+            "{,}",
+            "]",
+            "NaN",
+            "[1",
+            "\"a",
         ] {
             assert_eq!(length(wrong), None, "{wrong}");
         }

@@ -529,7 +529,10 @@ mod tests {
             format!("{{{array}\n\"x\":1}}"),
         ] {
             let refusal = bench.refusal("a", &wrong).await;
-            assert!(refusal.contains("no JSON outside its array"), "{wrong}: {refusal}");
+            assert!(
+                refusal.contains("no JSON outside its array"),
+                "{wrong}: {refusal}"
+            );
             assert!(refusal.contains("a:2"), "{wrong}: {refusal}");
         }
     }

@@ -271,10 +271,7 @@ mod tests {
 {"id":"h","buyer":""}
 {"id":"i","customer":["c3"]}
 "#;
-        let bench = Bench::new(
-            source(ndjson(), Load::Append),
-            contract(&["id"], &columns),
-        );
+        let bench = Bench::new(source(ndjson(), Load::Append), contract(&["id"], &columns));
         let decoded = bench.decode("a", text).await;
         let expected = ["a|a@x|c1", "f|-|c2", "g|-|-", "h|-|-"];
         assert_eq!(accepted(&decoded), expected);

@@ -70,7 +70,10 @@ impl Objects {
         let cells = self.cells[row * width..].chunks_exact_mut(width.max(1));
         for (at, cells) in (row..).zip(cells) {
             for (column, cell) in cells.iter_mut().enumerate() {
-                if converter.decoder.is_text(&text[cell.start as usize..cell.end as usize]) {
+                if converter
+                    .decoder
+                    .is_text(&text[cell.start as usize..cell.end as usize])
+                {
                     continue;
                 }
                 *cell = Cell::MISSING;

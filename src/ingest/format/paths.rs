@@ -208,9 +208,8 @@ impl Paths {
             rule,
         };
         let doubled = doubled.map(|column| of_record(Rule::DoubledKey, column));
-        let wrong_type = |column: Option<usize>| {
-            column.map(|column| of_record(Rule::WrongType, Some(column)))
-        };
+        let wrong_type =
+            |column: Option<usize>| column.map(|column| of_record(Rule::WrongType, Some(column)));
         let Some(item) = &self.explode else {
             return Ok(Rows::of(1, doubled.or(wrong_type(unread))));
         };
@@ -233,9 +232,16 @@ impl Paths {
             let whole = items.value()?;
             cells.extend_from_slice(&around);
             let row = cells.len() - around.len();
-            let mut found = Found::new(&mut cells[row..], ranks.clone(), &mut self.ignored, converter);
+            let mut found = Found::new(
+                &mut cells[row..],
+                ranks.clone(),
+                &mut self.ignored,
+                converter,
+            );
             found.item(text, whole, item)?;
-            let doubled = found.doubled.map(|column| of_record(Rule::DoubledKey, column));
+            let doubled = found
+                .doubled
+                .map(|column| of_record(Rule::DoubledKey, column));
             let fault = doubled.or_else(|| wrong_type(found.wrong_type(&unreached)));
             if let (None, Some(fault)) = (rows.fault, fault) {
                 rows.fault = Some(RowFault {
@@ -417,7 +423,8 @@ impl<'a> Found<'a> {
     /// Remembers what was not reached.
     fn miss(&mut self, key: &Key) {
         self.no_list |= key.is_exploded;
-        self.unreached.extend(key.columns.iter().map(|(column, _)| *column));
+        self.unreached
+            .extend(key.columns.iter().map(|(column, _)| *column));
         key.keys.iter().for_each(|key| self.miss(key));
     }
 

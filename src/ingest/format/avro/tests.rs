@@ -134,7 +134,12 @@ async fn a_record_that_breaks_the_contract_is_a_reject_and_those_beside_it_are_t
 async fn bytes_that_are_no_text_concern_a_column_that_reads_them_alone() {
     const PICTURES: &str = r#"{"type": "record", "name": "row", "fields": [
         {"name": "id", "type": "long"}, {"name": "name", "type": "string"}, {"name": "picture", "type": "bytes"}]}"#;
-    let row = |id: i64, picture: &[u8]| Values::default().long(id).bytes("å".as_bytes()).bytes(picture);
+    let row = |id: i64, picture: &[u8]| {
+        Values::default()
+            .long(id)
+            .bytes("å".as_bytes())
+            .bytes(picture)
+    };
     let block = [row(1, b"\xff\xfe\"\0").0, row(2, b"ok").0].concat();
     let export = container(PICTURES, "null", &[(2, block)]);
     let read = |columns: &[(&str, ColumnType)]| {
