@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::format::{Item, Numeric, Parsed, StrftimeItems};
-use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 use regex::Regex;
 
 use super::time_format;
@@ -301,7 +301,17 @@ fn parse_capture(text: &str) -> Result<Capture, PatternError> {
 }
 
 fn check_time_format(format: &str) -> Result<(), PatternError> {
-    time_format::check_date(format).map_err(|wrong| error(wrong.message, wrong.help))
+    time_format::check_date(format).map_err(|wrong| error(wrong.message, wrong.help))?;
+    // what it writes of a day that is the first of nothing, it must be able to read
+    let some_day = DateTime::UNIX_EPOCH + TimeDelta::hours(492_733);
+    let written = some_day.fixed_offset().format(format).to_string();
+    match parse_time(&written, format) {
+        Some(_) => Ok(()),
+        None => Err(error(
+            format!("`{format}` does not say which day a path means"),
+            "a year, a month, a date, or a week with its day: `%Y`, `%Y-%m`, `%Y%m%d`, `%G-W%V-%u`",
+        )),
+    }
 }
 
 fn check_new(capture: &Capture, before: &[Capture]) -> Result<(), PatternError> {
@@ -551,6 +561,11 @@ mod tests {
             "{a:x}.csv",
             "{a:%Q}.csv",
             "{a:%H}.csv",
+            "{a:%G%V}.csv",
+            "{a:%Y-%U}.csv",
+            "{a:%Y%m%d%I%M}.csv",
+            "{a:%Y%m%d%Z}.csv",
+            "{a:%Y%m%d%H%M%S%f}.csv",
             "{a}{a}",
             "{csv,gz}",
             "{a:%Y}{b:%Y}",
