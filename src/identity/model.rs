@@ -267,8 +267,14 @@ impl Model {
         rules.iter().map(rule).collect()
     }
 
-    /// The model that rows say; `None` where they do not fit what is compared now: then another must be trained.
-    pub(crate) fn from_rows(rows: ModelRows, shapes: &[Arc<Shape>], own: &[Rule]) -> Option<Known> {
+    /// The model that rows say; `None` where they do not fit what is compared now: then another must be trained. `own` and
+    /// `must` are the rules that the project writes, which no model says.
+    pub(crate) fn from_rows(
+        rows: ModelRows,
+        shapes: &[Arc<Shape>],
+        own: &[Rule],
+        must: &[Rule],
+    ) -> Option<Known> {
         let ModelRows { rows, common } = rows;
         let rows = rows.as_slice();
         let prior = rows.iter().find(|row| row.part == "prior")?;
@@ -301,6 +307,7 @@ impl Model {
         if rules.is_empty() {
             return None;
         }
+        let rules = [rules.as_slice(), must].concat();
         let trained = rows.iter().find(|row| row.part == "trained");
         // models of the first versions neither say when they were trained nor know of values
         let (trained_at, values) = match trained {
@@ -523,11 +530,11 @@ mod tests {
             knows_values: true,
         };
         assert_eq!(
-            Model::from_rows(rows.clone(), &[Arc::clone(&phone)], &[]),
+            Model::from_rows(rows.clone(), &[Arc::clone(&phone)], &[], &[]),
             Some(known)
         );
         assert_eq!(
-            Model::from_rows(rows, &[phone, Arc::new(Shape::of(Kind::Email))], &[]),
+            Model::from_rows(rows, &[phone, Arc::new(Shape::of(Kind::Email))], &[], &[]),
             None
         );
     }

@@ -468,7 +468,7 @@ pub(super) fn score(
             break;
         };
         counts.push(blocks.count);
-        if let Some(refusal) = refusal(&counts, settings) {
+        if let Some(refusal) = refusal(rules, &counts, settings) {
             return Err(refusal);
         }
         let earlier = Earlier::new(&rules[..at], features, &parked);
