@@ -719,9 +719,11 @@ fn a_pair_is_counted_and_made_once_per_rule_and_belongs_to_the_first() {
     let rules = [
         Rule {
             features: vec![Feature::Email],
+            ..Rule::default()
         },
         Rule {
             features: vec![Feature::Family, Feature::BirthDate],
+            ..Rule::default()
         },
     ];
     let mut parked = Vec::new();

@@ -65,7 +65,7 @@ pub(crate) use exposure::Exposure;
 pub(crate) use freshness::Freshness;
 pub(crate) use highlights::{Consents, Figures, Groups, Highlights, People};
 pub(crate) use matching::{
-    Compare, CompareBy, DuplicateFree, LevelPin, MatchTable, Matching, PinnedModel, Pins,
+    BlockRule, Compare, CompareBy, DuplicateFree, LevelPin, MatchTable, Matching, PinnedModel, Pins,
 };
 pub(crate) use model_file::{
     CommonValues, ComparedColumn, FORM as MODEL_FORM, ModelComparison, ModelFile, ModelLevel,

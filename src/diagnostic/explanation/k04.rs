@@ -259,6 +259,13 @@ follow from what the other levels leave. So of one comparison pin weights or pro
 one level without a weight.",
     },
     Explanation {
+        code: Code(451),
+        title: "a refinement of blocks that refines nothing",
+        text: "\
+`block: [{on: [postcode], refine: [birth_date], over: 500}]` splits each block of more than `over` records by the date
+of birth. What all records of a block agree on splits none, and a block of one record needs no split.",
+    },
+    Explanation {
         code: Code(460),
         title: "`drift` asks for what cannot be",
         text: "\

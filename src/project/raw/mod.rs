@@ -38,7 +38,9 @@ pub(in crate::project) use format::{
     EscapeSign, NegativeForm, RawCsv, RawDelta, RawFixed, RawRead, RawXlsx,
 };
 pub(in crate::project) use golden::{RawGolden, RawGoldenField, RawSurvivor, Take};
-pub(in crate::project) use matching::{Expression, Probability, RawCompare, RawLevelPin, RawMatch};
+pub(in crate::project) use matching::{
+    Expression, Probability, RawBlockRule, RawCompare, RawLevelPin, RawMatch,
+};
 pub(in crate::project) use pipeline_file::{
     RawExposure, RawFreshness, RawOwner, RawPipelineFile, RawReady, RawSource, RawStep,
 };

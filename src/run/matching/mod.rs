@@ -19,7 +19,7 @@ pub(crate) use evaluate::{
     AgainstTruth, EstimateStory, JudgedByPeople, LevelStory, MatchEvaluation, RatesStory,
 };
 pub(crate) use explain::{EntityStory, MergeStory, PairStory};
-pub(crate) use forecast::MatchForecast;
+pub(crate) use forecast::{MatchForecast, RefinedBlocks};
 #[cfg(test)]
 pub(crate) use review::ReviewRecord;
 pub(crate) use review::{Review, ReviewPair};
@@ -45,12 +45,12 @@ use crate::diagnostic::Code;
 use crate::engine::Joins;
 use crate::error::{Error, Result};
 use crate::identity::{
-    Assigned, Event, Feature, Increment, Known, LateShared, LevelPin, Model, Pins, Records,
+    Assigned, Event, Feature, Increment, Known, LateShared, LevelPin, Model, Pins, Records, Refine,
     Refusal, Resolved, Rule, Settings, assign, resolve, resolve_again,
 };
 use crate::name::TableName;
 use crate::plan::{MatchPlan, Reason, TablePlan};
-use crate::project::{MatchTable, Matching, PinnedModel, Spanned};
+use crate::project::{BlockRule, MatchTable, Matching, PinnedModel, Spanned};
 
 impl Execution {
     /// The rows of the ids; what the match found is kept for the tables beside them.
@@ -261,13 +261,18 @@ impl Found {
 
 /// The blocking rules that the project writes.
 fn own_rules(matched: &MatchPlan, reading: &Reading) -> Vec<Rule> {
-    let place = |name: &String| place_of(reading, name);
-    let rule = |names: &Vec<Spanned<String>>| Rule {
-        features: names
+    let features = |expressions: &[Spanned<String>]| {
+        let places = expressions
             .iter()
-            .filter_map(|c| place(&c.value))
-            .map(Feature::Own)
-            .collect(),
+            .filter_map(|e| place_of(reading, &e.value));
+        places.map(Feature::Own).collect::<Vec<Feature>>()
+    };
+    let rule = |rule: &BlockRule| Rule {
+        features: features(&rule.on),
+        refine: (!rule.refine.is_empty()).then(|| Refine {
+            over: rule.over,
+            keys: features(&rule.refine),
+        }),
     };
     matched.matching.block.iter().map(rule).collect()
 }
@@ -311,8 +316,14 @@ fn refused(refusal: &Refusal, matched: &MatchPlan) -> Error {
     let matching = &matched.matching;
     let error = match refusal {
         Refusal::LargeBlock { rule, count } => {
-            let columns = matching.block.get(*rule).into_iter().flatten();
+            let rule = matching.block.get(*rule);
+            let columns = rule.into_iter().flat_map(BlockRule::expressions);
             let columns: Vec<&str> = columns.map(|column| column.value.as_str()).collect();
+            let is_refined = rule.is_some_and(|rule| !rule.refine.is_empty());
+            let help = match is_refined {
+                true => "name a further key in `refine`, make the value null where it says nothing, or raise `limits: {max_block_share}`",
+                false => "let a further column split such blocks, `block: [{on: …, refine: …}]`; add a column to the rule, make the value null where it says nothing, or raise `limits: {max_block_share}`",
+            };
             let share = 100.0 * count.largest_pairs as f64 / count.pairs.max(1) as f64;
             Error::config(format!(
                 "blocking rule ({}) would make {} pairs, {share:.0} % of them from one value that {} records share",
@@ -321,7 +332,7 @@ fn refused(refusal: &Refusal, matched: &MatchPlan) -> Error {
                 count.largest_records
             ))
             .code(Code(811))
-            .help("add a column to the rule, make the value null where it says nothing, or raise `limits: {max_block_share}`")
+            .help(help)
         }
         Refusal::ManyPairs { pairs } => Error::config(format!(
             "the blocking rules would make {pairs} pairs, more than `max_pairs` ({})",
