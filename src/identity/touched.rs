@@ -55,16 +55,20 @@ impl TouchedBlock {
     /// Its records by the next key; those without it stand in none.
     fn split(&self, step: &Step, features: &Features) -> Vec<Self> {
         let mut blocks: BTreeMap<u64, Self> = BTreeMap::new();
-        let lists: [(&[u32], fn(&mut Self) -> &mut Vec<u32>); 3] = [
-            (&self.kept, |block| &mut block.kept),
-            (&self.fresh, |block| &mut block.fresh),
-            (&self.gone, |block| &mut block.gone),
-        ];
-        for (rows, list) in lists {
-            for row in rows {
-                if let Some(key) = key(&step.places, features.row(*row)) {
-                    list(blocks.entry(key).or_default()).push(*row);
-                }
+        let key_of = |row: &u32| key(&step.places, features.row(*row));
+        for row in &self.kept {
+            if let Some(key) = key_of(row) {
+                blocks.entry(key).or_default().kept.push(*row);
+            }
+        }
+        for row in &self.fresh {
+            if let Some(key) = key_of(row) {
+                blocks.entry(key).or_default().fresh.push(*row);
+            }
+        }
+        for row in &self.gone {
+            if let Some(key) = key_of(row) {
+                blocks.entry(key).or_default().gone.push(*row);
             }
         }
         blocks.into_values().collect()
