@@ -10,6 +10,7 @@
     reason = "keys of later features are decoded and checked before they are refused, so nothing reads them yet"
 )]
 
+mod correct;
 mod dbt;
 pub(in crate::project) mod declare;
 pub(in crate::project) mod decode;
@@ -27,6 +28,7 @@ mod test;
 pub(in crate::project) mod tree;
 mod unit_test;
 
+pub(in crate::project) use correct::RawCorrect;
 pub(in crate::project) use dbt::referenced;
 pub(in crate::project) use decode::{
     Decode, FromText, Mistake, Named, OneOrMany, Sink, Tried, listed, nearest_word,
