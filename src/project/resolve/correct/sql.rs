@@ -135,15 +135,10 @@ impl Corrected<'_> {
             }
         });
         let values: Vec<String> = values.collect();
+        // one that the source says by now as well is still what people know
         let corrected = columns.iter().map(|column| {
             let name = &column.name.value;
-            format!(
-                "case when fixed.{} and fixed.{} is distinct from source.{} then {} end",
-                is(name),
-                to(name),
-                quoted(name),
-                literal(name)
-            )
+            format!("case when fixed.{} then {} end", is(name), literal(name))
         });
         let corrected: Vec<String> = corrected.collect();
         format!(
