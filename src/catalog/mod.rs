@@ -134,27 +134,30 @@ impl Catalog {
 
     /// Why the log of a table does not tell a version, and what helps: what an older release pins may be lost for it alone.
     async fn lost(&self, name: &TableName, entry: &TableEntry, error: Error) -> Error {
-        let newest = self.lake.current().await;
-        let newest = newest.ok().flatten();
-        match newest.as_ref().and_then(|newest| newest.tables.get(name)) {
+        let newest = match self.lake.current().await {
+            Ok(Some(newest)) => newest,
+            // then the table is not all that is lost, and no build could make it anew
+            Ok(None) | Err(_) => {
+                return error.help(
+                    "`kilde doctor` says what else of the lake cannot be read, and what to type",
+                );
+            }
+        };
+        match newest.tables.get(name) {
             Some(now) if now.table_id != entry.table_id => {
                 content::another_table(name, entry).caused_by(error.to_string())
             }
-            Some(now) if now.version > entry.version => error.help(
-                "restore the table's folder from a copy of the lake; `kilde doctor` tells whether newer releases need it too, and what to type",
-            ),
-            _ => {
+            Some(now) if now.version.is_some() && now.version <= entry.version => {
                 // who is told of one table alone comes back for the next
                 let mut lost = BTreeSet::from([name.clone()]);
-                if let Some(newest) = &newest
-                    && let Ok(all) = self.lake.lost_tables(newest).await
-                {
-                    lost.extend(all);
-                }
+                lost.extend(self.lake.lost_tables(&newest).await.unwrap_or_default());
                 let lost = lost.difference(&self.asked.anew);
                 let lost: Vec<&TableName> = lost.collect();
                 error.help(restore_or_rebuild_by(&self.asked.command, &lost))
             }
+            Some(_) | None => error.help(
+                "restore the table's folder from a copy of the lake; `kilde doctor` tells whether newer releases need it too, and what to type",
+            ),
         }
     }
 }

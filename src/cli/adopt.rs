@@ -7,7 +7,6 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::options::{Options, SelectionOptions, WaitOptions};
-use crate::clock::{Clock, SystemClock};
 use crate::error::Result;
 use crate::name::TableName;
 
@@ -33,8 +32,7 @@ pub(super) struct Adopt {
 impl Adopt {
     pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
         let project = Arc::new(options.project()?);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let runner = options.runner(&project, &clock)?;
+        let runner = options.runner(&project)?;
         let table = project.table(&self.table)?;
         let rebuilt = self.rebuild.iter().map(|name| project.table(name));
         let rebuilt: BTreeSet<TableName> = rebuilt.collect::<Result<_>>()?;
@@ -48,7 +46,7 @@ impl Adopt {
             verify_exports: false,
             as_of: None,
         };
-        let mut request = selection.request(&project, clock.as_ref())?;
+        let mut request = selection.request(&runner)?;
         request.adopt.insert(table);
         request.rebuild = rebuilt;
         request.wait = self.wait.time();

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::format::Align::{Left, Right};
 use super::format::{self, Columns};
 use super::held;
 use super::log;
 use super::options::{Options, SelectionOptions, WaitOptions};
 use super::style::{self, BAD, DOUBT, FAINT, GOOD, STRONG, styled};
-use crate::clock::{Clock, SystemClock};
 use crate::diagnostic::printable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{ReleaseNumber, TableName};
@@ -97,11 +97,10 @@ impl Build {
         }
         let project = Arc::new(options.project()?);
         style::diagnostics(&project.warnings);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let runner = options
-            .runner(&project, &clock)?
+            .runner(&project)?
             .verifying_exports(self.selection.verify_exports);
-        let mut request = self.selection.request(&project, clock.as_ref())?;
+        let mut request = self.selection.request(&runner)?;
         request.fail_fast = self.fail_fast;
         request.warn_error = self.warn_error;
         request.wait = self.wait.time();
@@ -156,9 +155,7 @@ pub(super) async fn run(
     progress.finish();
     let report = report?;
     if shown.json {
-        let text = serde_json::to_string_pretty(&report)
-            .map_err(|error| Error::internal("the report cannot be shown").caused_by(error))?;
-        style::out(&format!("{text}\n"));
+        style::out(&format::json(&report)?);
     } else if !options.quiet && !log::is_json() {
         style::out(&render(&report, project));
     }
@@ -271,7 +268,7 @@ fn exports(report: &RunReport) -> String {
         format::count(sum(|source| source.accepted)),
         format::count(sum(|source| source.rejected)),
     ));
-    let mut columns = Columns::new(&[false, false, true, true, true, true, true, false]);
+    let mut columns = Columns::new([Left, Left, Right, Right, Right, Right, Right, Left]);
     for source in busy.iter().filter(|source| !is_held(&source.outcome)) {
         columns.row(source_row(source));
     }
@@ -422,7 +419,7 @@ fn steps(report: &RunReport) -> String {
         report.steps.len(),
         idle
     );
-    let mut columns = Columns::new(&[false, false, true, true, true, false]);
+    let mut columns = Columns::new([Left, Left, Right, Right, Right, Left]);
     for step in &busy {
         if !is_held(&step.outcome) {
             columns.row(step_row(step));

@@ -9,7 +9,7 @@ use super::format;
 use super::options::Options;
 use super::progress::Progress;
 use super::style;
-use crate::clock::{Clock, Stopwatch, SystemClock};
+use crate::clock::Stopwatch;
 use crate::error::Result;
 
 #[derive(Debug, Args)]
@@ -19,8 +19,7 @@ impl Check {
     pub(super) fn run(self, options: &Options) -> Result<ExitCode> {
         let watch = Stopwatch::start();
         let project = Arc::new(options.project()?);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let runner = options.runner(&project, &clock)?;
+        let runner = options.runner(&project)?;
         let warnings = runner.check(&Progress::start(options.quiet).listener())?;
         style::diagnostics(&project.warnings);
         style::diagnostics(&warnings);

@@ -7,7 +7,6 @@ use clap::Args;
 
 use super::options::Options;
 use super::style;
-use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 
 #[derive(Debug, Args)]
@@ -23,8 +22,7 @@ impl Contract {
     pub(super) async fn run(&self, options: &Options) -> Result<ExitCode> {
         let project = Arc::new(options.draft_project()?);
         let table = project.table(&self.table)?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let runner = options.runner(&project, &clock)?;
+        let runner = options.runner(&project)?;
         let draft = runner.draft_contract(&table).await?;
         let path = format!("schemas/{}.yaml", table.location());
         let existing = project.contracts.get(&table).map(|contract| &contract.file);

@@ -9,12 +9,12 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
 use serde_json::{Value, json};
 
-use super::format::{self, Columns, count, cut, plural};
+use super::format::Align::Left;
+use super::format::{self, Align, Columns, count, cut, plural};
 use super::options::{Options, as_of};
 use super::rows::{cells, json_rows};
 use super::style::{self, FAINT, STRONG, styled};
-use crate::clock::{Clock, SystemClock};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::name::ReleaseNumber;
 use crate::plan::Part;
 use crate::project::{Meaning, Project};
@@ -48,9 +48,8 @@ pub(super) struct Customer {
 impl Customer {
     pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
         let project = Arc::new(options.project()?);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let as_of = as_of(None, &project, clock.now())?;
-        let runner = options.runner(&project, &clock)?;
+        let runner = options.runner(&project)?;
+        let as_of = as_of(None, &runner)?;
         let matching = self.matching.as_deref().map(|name| project.table(name));
         let matching = matching.transpose()?;
         let request = PortraitRequest {
@@ -101,9 +100,7 @@ fn as_json(portrait: &Portrait) -> Result<String> {
             .collect::<Vec<_>>(),
         "of_nobody": portrait.silent.iter().map(ToString::to_string).collect::<Vec<_>>(),
     });
-    let text = serde_json::to_string_pretty(&all)
-        .map_err(|error| Error::internal("a portrait cannot be written").caused_by(error))?;
-    Ok(format!("{text}\n"))
+    format::json(&all)
 }
 
 fn part(part: Part) -> &'static str {
@@ -222,7 +219,7 @@ fn heading(table: &PortraitTable) -> String {
 /// A line for each column that has a value.
 fn one_row(table: &PortraitTable) -> Result<String> {
     let schema = table.rows.schema();
-    let mut columns = Columns::new(&[false, false]);
+    let mut columns = Columns::new([Left, Left]);
     for row in cells(&table.rows, "")? {
         for (field, cell) in schema.fields().iter().zip(row) {
             let is_id = table.found_by.contains(field.name());
@@ -251,8 +248,7 @@ fn rows(table: &PortraitTable, most: usize) -> Result<String> {
         return Ok(String::new());
     }
     let fields: Vec<_> = kept.iter().map(|at| schema.field(*at)).collect();
-    let right: Vec<bool> = fields.iter().map(|f| f.data_type().is_numeric()).collect();
-    let mut columns = Columns::new(&right);
+    let mut columns = Columns::new(fields.iter().map(|f| Align::of(f)).collect::<Vec<_>>());
     columns.row(
         fields
             .iter()
@@ -304,7 +300,7 @@ fn in_time(tables: &[&PortraitTable], id: &str, project: &Project, limit: usize)
     if limit > 0 {
         lines.truncate(limit);
     }
-    let mut columns = Columns::new(&[false, false, false]);
+    let mut columns = Columns::new([Left, Left, Left]);
     let shown = lines.len() as u64;
     for (_, _, line) in lines {
         columns.row(line);

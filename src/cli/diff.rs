@@ -4,15 +4,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::diff_page;
+use super::format::Align::{Left, Right};
 use super::format::{self, Columns};
-use super::options::Options;
+use super::options::{JsonOptions, Options};
 use super::page;
 use super::style::{self, BAD, DOUBT, FAINT, GOOD, STRONG, styled};
 use crate::catalog::{DifferentRow, RowChange, RowChanges};
-use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::name::ReleaseNumber;
 use crate::plan::Selection;
@@ -43,25 +43,17 @@ pub(super) struct Diff {
     /// Show personal columns as they are
     #[arg(long, requires = "rows")]
     raw: bool,
-    /// Form of the output
-    #[arg(long, value_enum, default_value = "text")]
-    format: Form,
+    #[command(flatten)]
+    json: JsonOptions,
     /// Write a page for people to a file: what changed, people, groups, key figures, what is held
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["rows", "format"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["rows", "json", "format"])]
     html: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Form {
-    Text,
-    Json,
 }
 
 impl Diff {
     pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
         let project = Arc::new(options.project()?);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let runner = options.runner(&project, &clock)?;
+        let runner = options.runner(&project)?;
         let mut request = self.request()?;
         if let Some(file) = &self.html {
             request.rows = RowsAsked::All;
@@ -73,14 +65,9 @@ impl Diff {
             return Ok(ExitCode::SUCCESS);
         }
         let diff = runner.diff(&request).await?;
-        match self.format {
-            Form::Json => {
-                let text = serde_json::to_string_pretty(&diff).map_err(|error| {
-                    Error::internal("a comparison cannot be written").caused_by(error)
-                })?;
-                style::out(&format!("{text}\n"));
-            }
-            Form::Text => style::out(&render(&diff, &project)),
+        match self.json.is_asked() {
+            true => style::out(&format::json(&diff)?),
+            false => style::out(&render(&diff, &project)),
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -170,7 +157,7 @@ fn tables(diff: &ReleaseDiff) -> String {
             format::plural(diff.tables, "table")
         );
     }
-    let mut lines = Columns::new(&[false, false, false, true]);
+    let mut lines = Columns::new([Left, Left, Left, Right]);
     for table in &diff.different {
         let mark = match table.difference {
             TableDifference::Added => styled(GOOD, "+"),
@@ -207,7 +194,7 @@ fn tables(diff: &ReleaseDiff) -> String {
 }
 
 fn columns(diff: &ReleaseDiff) -> String {
-    let mut lines = Columns::new(&[false, false]);
+    let mut lines = Columns::new([Left, Left]);
     for table in &diff.different {
         for change in &table.columns {
             lines.row(vec![table.table.to_string(), change.to_string()]);
@@ -217,7 +204,7 @@ fn columns(diff: &ReleaseDiff) -> String {
 }
 
 fn rows(diff: &ReleaseDiff) -> String {
-    let mut lines = Columns::new(&[false, true, true, true, false, false]);
+    let mut lines = Columns::new([Left, Right, Right, Right, Left, Left]);
     for table in &diff.different {
         let Some(changes) = &table.row_changes else {
             continue;
@@ -243,7 +230,7 @@ fn rows(diff: &ReleaseDiff) -> String {
 
 /// How many people agree, of purposes of which that changed.
 fn consents(diff: &ReleaseDiff) -> String {
-    let mut lines = Columns::new(&[false, false, true]);
+    let mut lines = Columns::new([Left, Left, Right]);
     for purpose in diff.consents.iter().filter(|one| one.before != one.now) {
         let moved = purpose.now as i64 - purpose.before as i64;
         lines.row(vec![

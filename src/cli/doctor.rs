@@ -3,49 +3,36 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use super::format::Columns;
-use super::options::Options;
+use super::format::Align::Left;
+use super::format::{self, Columns};
+use super::options::{JsonOptions, Options};
 use super::style::{self, BAD, DOUBT, FAINT, GOOD, styled};
-use crate::clock::{Clock, SystemClock};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::run::{Finding, Health};
 
 #[derive(Debug, Args)]
 pub(super) struct Doctor {
-    /// Form of the output
-    #[arg(long, value_enum, default_value = "text")]
-    format: Form,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Form {
-    Text,
-    Json,
+    #[command(flatten)]
+    json: JsonOptions,
 }
 
 impl Doctor {
     pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
         let project = Arc::new(options.project()?);
         style::diagnostics(&project.warnings);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let findings = options.runner(&project, &clock)?.doctor().await;
-        match self.format {
-            Form::Json => {
-                let text = serde_json::to_string_pretty(&findings).map_err(|error| {
-                    Error::internal("what was found cannot be written").caused_by(error)
-                })?;
-                style::out(&format!("{text}\n"));
-            }
-            Form::Text => style::out(&render(&findings)),
+        let findings = options.runner(&project)?.doctor().await;
+        match self.json.is_asked() {
+            true => style::out(&format::json(&findings)?),
+            false => style::out(&render(&findings)),
         }
         Ok(ExitCode::from(exit_code(&findings)))
     }
 }
 
 fn render(findings: &[Finding]) -> String {
-    let mut lines = Columns::new(&[false, false, false]);
+    let mut lines = Columns::new([Left, Left, Left]);
     for finding in findings {
         let mark = match finding.health {
             Health::Ok => styled(GOOD, "✓"),

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use chrono_tz::Tz;
 use clap::{Args, Subcommand};
 
+use super::format::Align::{Left, Right};
 use super::format::{self, Columns};
 use super::options::Options;
 use super::style::{self, BAD, DOUBT, FAINT, GOOD, STRONG, styled};
-use crate::clock::{Clock, SystemClock};
 use crate::diagnostic::printable;
 use crate::error::{Error, Result};
 use crate::run::{
@@ -130,19 +130,14 @@ impl Exports {
 
     async fn list(self, options: &Options) -> Result<ExitCode> {
         let project = Arc::new(options.project()?);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let table = match &self.table {
             Some(name) => Some(project.source(name)?),
             None => None,
         };
-        let runner = options
-            .runner(&project, &clock)?
-            .verifying_exports(self.verify);
+        let runner = options.runner(&project)?.verifying_exports(self.verify);
         let found = runner.exports(table.as_ref()).await?;
         if self.json {
-            let text = serde_json::to_string_pretty(&found)
-                .map_err(|error| Error::internal("exports cannot be listed").caused_by(error))?;
-            style::out(&format!("{text}\n"));
+            style::out(&format::json(&found)?);
         } else {
             let each = self.all || table.is_some();
             style::out(&render(&found, each, project.time_zone));
@@ -179,8 +174,7 @@ impl Reload {
 
 pub(super) async fn decide(request: &DecisionRequest, options: &Options) -> Result<ExitCode> {
     let project = Arc::new(options.project()?);
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let runner = options.runner(&project, &clock)?;
+    let runner = options.runner(&project)?;
     let decided = runner.decide(request).await?;
     if !options.quiet {
         style::told(&told(request, &decided));
@@ -239,8 +233,7 @@ fn render(found: &Found, each: bool, zone: Tz) -> String {
         if let Some(overdue) = &source.overdue {
             text.push_str(&format!("  {} {overdue}\n", styled(DOUBT, "!")));
         }
-        let mut columns =
-            Columns::new(&[false, false, true, true, true, true, false, false, false]);
+        let mut columns = Columns::new([Left, Left, Right, Right, Right, Right, Left, Left, Left]);
         for export in source
             .exports
             .iter()
@@ -256,7 +249,7 @@ fn render(found: &Found, each: bool, zone: Tz) -> String {
             "{} that no source matches\n",
             styled(STRONG, format::plural(count, "file"))
         ));
-        let mut columns = Columns::new(&[false, true, false]);
+        let mut columns = Columns::new([Left, Right, Left]);
         for file in found.unmatched.iter().take(LISTED) {
             columns.row(vec![
                 printable(&file.path).into_owned(),
@@ -276,7 +269,7 @@ fn render(found: &Found, each: bool, zone: Tz) -> String {
             "{} that cannot be read and no source needs\n",
             styled(STRONG, format::plural(count, "file"))
         ));
-        let mut columns = Columns::new(&[false, false]);
+        let mut columns = Columns::new([Left, Left]);
         for file in found.unreadable.iter().take(LISTED) {
             columns.row(vec![
                 printable(&file.path).into_owned(),

@@ -1,6 +1,10 @@
-//! Numbers as people read them.
+//! Answers as people read them, and as programs do.
 
 use chrono::{DateTime, Utc};
+use datafusion::arrow::datatypes::Field;
+use serde::Serialize;
+
+use crate::error::{Error, Result};
 
 /// `262,027`.
 pub(super) fn count(number: u64) -> String {
@@ -136,18 +140,44 @@ pub(super) fn as_of(text: &str, zone: chrono_tz::Tz) -> String {
     }
 }
 
-/// Lines up cells: the first column to the left, numbers to the right. Every row has the same number of cells.
+/// A command's answer for programs.
+///
+/// # Errors
+/// `Internal` for what JSON cannot hold.
+pub(super) fn json(answer: &impl Serialize) -> Result<String> {
+    let text = serde_json::to_string_pretty(answer)
+        .map_err(|error| Error::internal("an answer cannot be written as JSON").caused_by(error))?;
+    Ok(text + "\n")
+}
+
+/// To which side a column is lined up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Align {
+    Left,
+    Right,
+}
+
+impl Align {
+    /// As the values of a column of a table read best: numbers to the right.
+    pub(super) fn of(field: &Field) -> Self {
+        match field.data_type().is_numeric() {
+            true => Self::Right,
+            false => Self::Left,
+        }
+    }
+}
+
+/// Lines up cells. Every row has a cell for each column.
 pub(super) struct Columns {
     rows: Vec<Vec<String>>,
-    right: Vec<bool>,
+    align: Vec<Align>,
 }
 
 impl Columns {
-    /// `right[i]`: whether column `i` is aligned to the right.
-    pub(super) fn new(right: &[bool]) -> Self {
+    pub(super) fn new(align: impl Into<Vec<Align>>) -> Self {
         Self {
             rows: Vec::new(),
-            right: right.to_vec(),
+            align: align.into(),
         }
     }
 
@@ -157,7 +187,7 @@ impl Columns {
 
     /// One line a row, two spaces between cells, `indent` before each.
     pub(super) fn render(&self, indent: &str) -> String {
-        let widths: Vec<usize> = (0..self.right.len())
+        let widths: Vec<usize> = (0..self.align.len())
             .map(|i| {
                 self.rows
                     .iter()
@@ -171,12 +201,9 @@ impl Columns {
             let mut line = indent.to_string();
             for (i, cell) in row.iter().enumerate() {
                 let gap = " ".repeat(widths[i] - width(cell));
-                if self.right[i] {
-                    line.push_str(&gap);
-                    line.push_str(cell);
-                } else {
-                    line.push_str(cell);
-                    line.push_str(&gap);
+                match self.align[i] {
+                    Align::Left => line.extend([cell.as_str(), &gap]),
+                    Align::Right => line.extend([gap.as_str(), cell]),
                 }
                 if widths[i] > 0 {
                     line.push_str("  ");

@@ -2,17 +2,16 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Args;
 
+use super::format::Align::{Left, Right};
 use super::options::Options;
 use super::style::{self, BAD, DOUBT, STRONG, styled};
 use super::{Scaffold, format};
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
-use crate::profile::{Draft, SourceDraft, is_delta_table, trial};
-use crate::project::{Project, Variables};
+use crate::profile::{Draft, is_delta_table, write_file};
 
 #[derive(Debug, Args)]
 pub(super) struct Init {
@@ -26,10 +25,6 @@ pub(super) struct Init {
 
 /// What kilde writes beside a project and nobody should commit.
 const GITIGNORE: &[u8] = b"/lake\n/.kilde\n";
-/// Where exports of a draft are read for a trial, below the new project.
-const SCRATCH: &str = ".kilde/trial";
-/// Times that types are guessed again, before the rest is text.
-const ROUNDS: usize = 4;
 
 impl Init {
     /// Whether files are to be looked into.
@@ -42,7 +37,7 @@ impl Init {
         let mut files = scaffold();
         files.push((".gitignore".to_string(), GITIGNORE));
         for (path, bytes) in &files {
-            write(&self.folder.join(path), bytes)?;
+            write_file(&self.folder.join(path), bytes)?;
         }
         if !quiet {
             style::out(&what_next(&self.folder, files.len()));
@@ -114,80 +109,12 @@ impl Init {
                 .into_owned()
         };
         let mut draft = Draft::new(&found, &name(&root), &raw.replace('\\', "/"), &name(&from));
-        let files = settle(&mut draft, &root).await?;
+        let files = draft.settle(&root).await?;
         if !options.quiet {
             style::out(&what_was_found(&draft, &self.folder, files));
         }
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// Writes the project, and tries it on its exports until every type holds. Returns the number of files.
-async fn settle(draft: &mut Draft, root: &Path) -> Result<usize> {
-    let mut written = std::collections::BTreeSet::new();
-    for round in 0..=ROUNDS {
-        let files = draft.files();
-        // a source that was left out takes its files along
-        for path in written
-            .iter()
-            .filter(|path: &&String| !files.contains_key(*path))
-        {
-            let _gone = std::fs::remove_file(root.join(path));
-        }
-        for (path, text) in &files {
-            write(&root.join(path), text.as_bytes())?;
-        }
-        written = files.keys().cloned().collect();
-        let project = Arc::new(Project::load(root, &Variables::default())?);
-        if round == ROUNDS || !tried(draft, &project, root).await? {
-            break;
-        }
-    }
-    let _left = std::fs::remove_dir_all(root.join(".kilde"));
-    Ok(written.len())
-}
-
-/// Tries every source; whether one of them had to be changed.
-async fn tried(draft: &mut Draft, project: &Project, root: &Path) -> Result<bool> {
-    let mut has_changed = false;
-    let scratch = root.join(SCRATCH);
-    let tables: Vec<String> = draft
-        .sources
-        .iter()
-        .map(|source| source.table.clone())
-        .collect();
-    for table in tables {
-        let Some(source) = draft
-            .sources
-            .iter_mut()
-            .find(|source| source.table == table)
-        else {
-            continue;
-        };
-        let trial = trial(project, source, &scratch).await?;
-        if let Some(failure) = trial.failure {
-            let why = match failure.location() {
-                Some(file) => format!("{file}: {failure}"),
-                None => failure.to_string(),
-            };
-            draft.leave_out(&table, &why);
-            has_changed = true;
-            continue;
-        }
-        (source.records, source.rejected) = (trial.records, trial.rejected);
-        for (column, rejects) in &trial.by_column {
-            if *rejects > tolerated(source, column) {
-                source.make_text(column);
-                has_changed = true;
-            }
-        }
-    }
-    Ok(has_changed)
-}
-
-/// Records that a column may reject: as many as were seen to be of another kind.
-fn tolerated(source: &SourceDraft, column: &str) -> u64 {
-    source.column(column).map_or(0, |column| column.misfits)
 }
 
 /// `but`: a folder below it that may be there.
@@ -216,17 +143,6 @@ fn refuse_what_is_there(folder: &Path, but: Option<&Path>) -> Result<()> {
     }
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let parent = path.parent().unwrap_or(path);
-    std::fs::create_dir_all(parent)
-        .and_then(|()| std::fs::write(path, bytes))
-        .map_err(|error| {
-            Error::config("a file of the project cannot be written")
-                .at(path.display().to_string())
-                .caused_by(error)
-        })
-}
-
 fn enter(folder: &Path) -> String {
     match folder == Path::new(".") {
         true => String::new(),
@@ -249,7 +165,7 @@ fn what_next(folder: &Path, files: usize) -> String {
 
 fn what_was_found(draft: &Draft, folder: &Path, files: usize) -> String {
     let mut text = String::new();
-    let mut lines = format::Columns::new(&[false, true, true, false]);
+    let mut lines = format::Columns::new([Left, Right, Right, Left]);
     for source in &draft.sources {
         let rejected = match source.rejected {
             0 => String::new(),

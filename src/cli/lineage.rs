@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
+use super::format::Align::Left;
 use super::format::{self, Columns};
 use super::options::Options;
 use super::style::{self, FAINT, STRONG, styled};
 use crate::engine::{How, Origin, Origins};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::plan::{
     Branch, Decided, Export, Lineage as Lines, LineageColumn, LineageQuestion, Step,
 };
@@ -56,7 +57,7 @@ impl Lineage {
 /// Every column of a table with what it is made of, then what decides its rows.
 fn table(lineage: &Lines, question: &LineageQuestion, asked: &[Origin]) -> Result<String> {
     let table = lineage.table(&question.table)?;
-    let mut columns = Columns::new(&[false, false, false]);
+    let mut columns = Columns::new([Left, Left, Left]);
     for at in asked {
         let Some(column) = lineage.column(at) else {
             continue;
@@ -122,7 +123,7 @@ fn deciders(origins: &Origins) -> String {
     for (origin, how) in origins.deciders() {
         ways.entry(how).or_default().insert(origin);
     }
-    let mut columns = Columns::new(&[false, false]);
+    let mut columns = Columns::new([Left, Left]);
     for (how, origins) in ways {
         let mut words = how.words().to_string();
         for line in by_table(&origins).split(" · ") {
@@ -170,7 +171,7 @@ fn decided(lineage: &Lines, at: &Origin) -> Result<String> {
 }
 
 fn tree(lineage: &Lines, root: &Branch, words: &str) -> String {
-    let mut lines = Columns::new(&[false, false, false]);
+    let mut lines = Columns::new([Left, Left, Left]);
     let whole = root.at.path.len() == 1 && words.is_empty();
     let column = lineage.column(&root.at).filter(|_| whole);
     let about = column.map(about).unwrap_or_default();
@@ -304,9 +305,7 @@ fn json(lineage: &Lines, question: &LineageQuestion, asked: &[Origin]) -> Result
         columns: met.into_iter().map(|at| reported(lineage, at)).collect(),
         edges: steps.iter().map(edge).collect(),
     };
-    let text = serde_json::to_string_pretty(&report)
-        .map_err(|error| Error::internal("a lineage cannot be written").caused_by(error))?;
-    Ok(format!("{text}\n"))
+    format::json(&report)
 }
 
 fn reported(lineage: &Lines, at: &Origin) -> ReportedColumn {

@@ -8,11 +8,11 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use serde::Serialize;
 
+use super::format::Align::{Left, Right};
 use super::format::{self, Columns};
 use super::options::Options;
 use super::style::{self, DOUBT, STRONG, styled};
-use crate::clock::{Clock, SystemClock};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::name::ReleaseNumber;
 use crate::plan::{ListedTable, Selection};
 use crate::project::{Exposure, Owner, Project};
@@ -85,8 +85,7 @@ impl Reader {
 impl Ls {
     pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
         let project = Arc::new(options.project()?);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let runner = options.runner(&project, &clock)?;
+        let runner = options.runner(&project)?;
         let words = [self.selection.as_slice(), &self.select].concat();
         let listed = runner.list(&Selection::parse(&words, &[])?).await?;
         let changes = match &listed.release {
@@ -99,11 +98,9 @@ impl Ls {
             .map(|table| entry(table, &project, listed.release.as_ref(), &changes))
             .collect();
         if self.json {
-            let text = serde_json::to_string_pretty(&entries)
-                .map_err(|error| Error::internal("a list cannot be written").caused_by(error))?;
-            style::out(&format!("{text}\n"));
+            style::out(&format::json(&entries)?);
         } else if self.long {
-            style::out(&long(&entries, clock.now()));
+            style::out(&long(&entries, runner.clock.now()));
         } else {
             style::out(&short(&entries));
         }
@@ -151,7 +148,7 @@ fn owner<'a>(table: &ListedTable, project: &'a Project) -> Option<&'a Owner> {
 }
 
 fn short(entries: &[Entry]) -> String {
-    let mut columns = Columns::new(&[false, false, true, true, false]);
+    let mut columns = Columns::new([Left, Left, Right, Right, Left]);
     for entry in entries {
         let words = entry.grain.as_ref().or(entry.description.as_ref());
         columns.row(vec![
@@ -178,7 +175,7 @@ fn long(entries: &[Entry], now: DateTime<Utc>) -> String {
         "read by",
         "held",
     ];
-    let mut columns = Columns::new(&[false, false, true, true, false, false, false, false]);
+    let mut columns = Columns::new([Left, Left, Right, Right, Left, Left, Left, Left]);
     columns.row(head.map(|word| styled(STRONG, word)).to_vec());
     for entry in entries {
         let text = |text: &Option<String>| {

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::format::Align::{Left, Right};
 use super::format::{self, Columns};
 use super::options::{Options, duration};
 use super::style::{self, DOUBT, FAINT, STRONG, styled};
-use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::name::TableName;
 use crate::project::Project;
@@ -34,8 +34,7 @@ pub(super) struct Maintain {
 impl Maintain {
     pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
         let project = Arc::new(options.project()?);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let runner = options.runner(&project, &clock)?;
+        let runner = options.runner(&project)?;
         let request = MaintainRequest {
             dry_run: self.dry_run,
             budget: self.budget,
@@ -48,9 +47,7 @@ impl Maintain {
         };
         let report = runner.maintain(&request).await?;
         if self.json {
-            let text = serde_json::to_string_pretty(&report)
-                .map_err(|error| Error::internal("a report cannot be written").caused_by(error))?;
-            style::out(&format!("{text}\n"));
+            style::out(&format::json(&report)?);
         } else if !options.quiet {
             style::out(&render(&report, &project));
         }
@@ -149,7 +146,7 @@ pub(super) fn render(report: &MaintainReport, project: &Project) -> String {
 }
 
 fn compacted(report: &MaintainReport) -> String {
-    let mut columns = Columns::new(&[false, false, true]);
+    let mut columns = Columns::new([Left, Left, Right]);
     for table in &report.compacted {
         let before = format::plural(table.files_before, "small file");
         columns.row(vec![
@@ -182,7 +179,7 @@ fn freed(report: &MaintainReport) -> String {
         format::bytes(bytes),
         format::plural(report.freed.len() as u64, "table"),
     );
-    let mut columns = Columns::new(&[false, true, true]);
+    let mut columns = Columns::new([Left, Right, Right]);
     for table in &report.freed {
         columns.row(vec![
             table.table.to_string(),

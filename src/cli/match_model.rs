@@ -8,10 +8,10 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use clap::Args;
 
-use super::format::{Columns, count, plural, share};
+use super::format::Align::{Left, Right};
+use super::format::{self, Columns, count, plural, share};
 use super::options::{Options, as_of};
 use super::style::{self, FAINT, STRONG, styled};
-use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::name::TableName;
 use crate::project::Project;
@@ -44,7 +44,7 @@ impl Train {
             asked(self.table.as_deref(), options, options.untrained_project()?)?;
         let found = runner.train_match(table.as_ref(), as_of).await?;
         style::out(&match self.json {
-            true => format!("{}\n", json(&found)?),
+            true => format::json(&found)?,
             false => training(&found, self.write.as_deref()),
         });
         if let Some(file) = &self.write {
@@ -73,14 +73,9 @@ fn asked(
 ) -> Result<(Runner, Option<TableName>, DateTime<Utc>)> {
     let project = Arc::new(project);
     let table = table.map(|name| project.table(name)).transpose()?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let as_of = as_of(None, &project, clock.now())?;
-    Ok((options.runner(&project, &clock)?, table, as_of))
-}
-
-fn json(found: &TrainingStory) -> Result<String> {
-    serde_json::to_string_pretty(found)
-        .map_err(|error| Error::internal("a training cannot be written").caused_by(error))
+    let runner = options.runner(&project)?;
+    let as_of = as_of(None, &runner)?;
+    Ok((runner, table, as_of))
 }
 
 fn write(file: &Path, text: &str) -> Result<()> {
@@ -169,7 +164,7 @@ fn levels(
         [] => String::new(),
         words => styled(FAINT, format!("pinned: {}", words.join(", "))),
     };
-    let mut columns = Columns::new(&[false, true, true, true, true, false]);
+    let mut columns = Columns::new([Left, Right, Right, Right, Right, Left]);
     let heads = ["", "one person", "strangers", "bits", "", ""];
     columns.row(heads.map(String::from).to_vec());
     columns.row(vec![

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
-use super::format::{Columns, count, plural};
+use super::format::Align::{Left, Right};
+use super::format::{self, Columns, count, plural};
 use super::match_model::{Model, Train};
 use super::options::{Options, as_of};
 use super::style::{self, STRONG, styled};
 use super::{match_page, page};
-use crate::clock::{Clock, SystemClock};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::run::{AgainstTruth, EstimateStory, JudgedByPeople, MatchEvaluation, RatesStory};
 
 #[derive(Debug, Args)]
@@ -61,9 +61,8 @@ impl Evaluate {
         let project = Arc::new(options.project()?);
         let table = self.table.as_deref().map(|name| project.table(name));
         let table = table.transpose()?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let as_of = as_of(None, &project, clock.now())?;
-        let runner = options.runner(&project, &clock)?;
+        let runner = options.runner(&project)?;
+        let as_of = as_of(None, &runner)?;
         let truth = self.truth.as_deref();
         let found = runner.evaluate_match(table.as_ref(), truth, as_of).await?;
         if let Some(file) = &self.html {
@@ -74,12 +73,7 @@ impl Evaluate {
             return Ok(ExitCode::SUCCESS);
         }
         let text = match self.json {
-            true => {
-                let text = serde_json::to_string_pretty(&found).map_err(|error| {
-                    Error::internal("an evaluation cannot be written").caused_by(error)
-                })?;
-                format!("{text}\n")
-            }
+            true => format::json(&found)?,
             false => render(&found),
         };
         style::out(&text);
@@ -122,7 +116,7 @@ fn of_people(judged: &JudgedByPeople, found: &MatchEvaluation) -> String {
         plural(judged.answered, "pair"),
         found.review_from.min(found.same_from)
     );
-    let mut columns = Columns::new(&[false, false, false]);
+    let mut columns = Columns::new([Left, Left, Left]);
     columns.row(["", "precision", "recall"].map(String::from).to_vec());
     for (from, precision, recall) in &judged.by_threshold {
         let mark = if *from == found.same_from {
@@ -161,7 +155,7 @@ fn of_truth(truth: &AgainstTruth, same_from: f64) -> String {
         ));
     }
     text.push('\n');
-    let mut columns = Columns::new(&[false, true, true, true]);
+    let mut columns = Columns::new([Left, Right, Right, Right]);
     let heads = ["", "precision", "recall", "F1"];
     columns.row(heads.map(String::from).to_vec());
     let mut line = |name: String, rates: &RatesStory| {

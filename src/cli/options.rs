@@ -11,7 +11,7 @@ use clap::{ArgAction, Args, ValueEnum};
 
 use super::log;
 use crate::catalog::Catalog;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::SystemClock;
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
 use crate::name::TableName;
@@ -126,13 +126,36 @@ impl WaitOptions {
 
 impl SelectionOptions {
     /// What is asked of a build or a plan.
-    pub(super) fn request(&self, project: &Project, clock: &dyn Clock) -> Result<BuildRequest> {
+    pub(super) fn request(&self, runner: &Runner) -> Result<BuildRequest> {
         let mut selection = Selection::parse(&self.select, &self.exclude)?;
         selection.full_refresh = self.full_refresh;
-        let retrained = self.retrain.iter().map(|name| matched(project, name));
+        let retrained = self.retrain.iter();
+        let retrained = retrained.map(|name| matched(&runner.project, name));
         selection.retrain = retrained.collect::<Result<_>>()?;
-        let as_of = as_of(self.as_of.as_deref(), project, clock.now())?;
+        let as_of = as_of(self.as_of.as_deref(), runner)?;
         Ok(BuildRequest::of(selection, as_of))
+    }
+}
+
+/// Whether a command answers in JSON: `--json`, or `--format json`, which two of them took first and still take.
+#[derive(Debug, Args)]
+pub(super) struct JsonOptions {
+    /// Print JSON, for programs
+    #[arg(long)]
+    json: bool,
+    #[arg(long, value_enum, hide = true, conflicts_with = "json")]
+    format: Option<Form>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    Text,
+    Json,
+}
+
+impl JsonOptions {
+    pub(super) fn is_asked(&self) -> bool {
+        self.json || self.format == Some(Form::Json)
     }
 }
 
@@ -213,15 +236,15 @@ impl Options {
         })
     }
 
-    /// What changes the lake.
-    pub(super) fn runner(&self, project: &Arc<Project>, clock: &Arc<dyn Clock>) -> Result<Runner> {
+    /// What changes the lake, by the clock of this machine.
+    pub(super) fn runner(&self, project: &Arc<Project>) -> Result<Runner> {
         let resources = Resources {
             threads: self.threads(),
             memory_limit: self.memory_limit,
             spill_dir: self.spill_dir.clone(),
             spill_limit: self.spill_limit,
         };
-        let runner = Runner::new(Arc::clone(project), Arc::clone(clock), resources)?;
+        let runner = Runner::new(Arc::clone(project), Arc::new(SystemClock), resources)?;
         let folder = match &self.target_path {
             Some(folder) => folder.clone(),
             None => project.root.join(".kilde/target"),
@@ -231,9 +254,8 @@ impl Options {
 
     /// What reads the lake; `now()` answers with the midnight that began today.
     pub(super) fn catalog(&self, project: &Arc<Project>) -> Result<Catalog> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let as_of = as_of(None, project, clock.now())?;
-        self.runner(project, &clock)?.readable(as_of)
+        let runner = self.runner(project)?;
+        runner.readable(as_of(None, &runner)?)
     }
 
     /// Threads to use: as asked, else one per core.
@@ -275,16 +297,12 @@ impl Options {
 /// as one.
 const LOGGED: &str = "error,buoyant_kernel=off,delta_kernel=off";
 
-/// `--as-of` in the project's zone: a date means its midnight; a time with an offset is itself.
-pub(super) fn as_of(
-    text: Option<&str>,
-    project: &Project,
-    now: DateTime<Utc>,
-) -> Result<DateTime<Utc>> {
-    let zone = project.time_zone;
+/// `--as-of` in the project's zone: a date means its midnight, a time with an offset is itself; without one, today's midnight.
+pub(super) fn as_of(text: Option<&str>, runner: &Runner) -> Result<DateTime<Utc>> {
+    let zone = runner.project.time_zone;
     match text {
         None => {
-            let today = now.with_timezone(&zone).date_naive();
+            let today = runner.clock.now().with_timezone(&zone).date_naive();
             local_instant(today.and_time(chrono::NaiveTime::MIN), zone)
                 .ok_or_else(|| Error::config(format!("{today} does not exist in {zone}")))
         }

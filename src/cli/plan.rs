@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::format::Align::{Left, Right};
 use super::format::{self, Columns};
 use super::held;
 use super::options::{Options, SelectionOptions};
 use super::style::{self, DOUBT, FAINT, GOOD, STRONG, styled};
-use crate::clock::{Clock, SystemClock};
 use crate::error::Result;
 use crate::name::TableName;
 use crate::plan::{Action, Kind, Observed, TablePlan};
@@ -34,11 +34,10 @@ impl Plan {
     pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
         let project = Arc::new(options.project()?);
         style::diagnostics(&project.warnings);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let runner = options
-            .runner(&project, &clock)?
+            .runner(&project)?
             .verifying_exports(self.selection.verify_exports);
-        let mut request = self.selection.request(&project, clock.as_ref())?;
+        let mut request = self.selection.request(&runner)?;
         let held = self.hold.iter().map(|name| project.table(name));
         request.hold = held.collect::<Result<_>>()?;
         let (observed, plan) = runner.plan(&request).await?;
@@ -60,7 +59,7 @@ fn render(
     hold: &BTreeSet<TableName>,
 ) -> String {
     let mut text = head(observed, plan);
-    let mut columns = Columns::new(&[false, false, false]);
+    let mut columns = Columns::new([Left, Left, Left]);
     let mut unchanged = 0;
     for table in plan.order.iter().filter_map(|table| plan.tables.get(table)) {
         match line(table, project, observed, hold) {
@@ -105,7 +104,7 @@ fn pairs(forecast: &MatchForecast) -> String {
         Some(_) => "  with the model that an older kilde trained\n".to_string(),
         None => "  with a model that is trained first\n".to_string(),
     });
-    let mut columns = Columns::new(&[false, true, true, false]);
+    let mut columns = Columns::new([Left, Right, Right, Left]);
     for rule in &forecast.rules {
         let mut block = format!(
             "largest block {}, {:.1} %",

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use clap::Args;
 use futures::StreamExt;
 
+use super::format::Align::{Left, Right};
 use super::format::{self, Columns, bytes, count, plural, share};
 use super::options::Options;
 use super::page;
 use super::style::{self, DOUBT, FAINT, STRONG, styled};
 use super::{overview_page, profile_page};
 use crate::catalog::View;
-use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::profile::{ColumnProfile, Found, LoadGuess, TableLook, TableProfile};
 use crate::run::Overview;
@@ -49,9 +49,7 @@ impl Profile {
                 style::out(&format!("{} written\n", file.display()));
             }
         } else if self.json {
-            let text = serde_json::to_string_pretty(&found)
-                .map_err(|error| Error::internal("a profile cannot be written").caused_by(error))?;
-            style::out(&format!("{text}\n"));
+            style::out(&format::json(&found)?);
         } else {
             style::out(&render(&found));
         }
@@ -63,8 +61,7 @@ impl Profile {
     /// What the project knows of its customers.
     async fn whole_project(&self, options: &Options) -> Result<ExitCode> {
         let project = Arc::new(options.project()?);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let runner = options.runner(&project, &clock)?;
+        let runner = options.runner(&project)?;
         let overview = runner.overview(&options.catalog(&project)?).await?;
         if let Some(file) = &self.html {
             page::write(file, &overview_page::render(&project.name, &overview))?;
@@ -72,10 +69,7 @@ impl Profile {
                 style::out(&format!("{} written\n", file.display()));
             }
         } else if self.json {
-            let text = serde_json::to_string_pretty(&overview).map_err(|error| {
-                Error::internal("an overview cannot be written").caused_by(error)
-            })?;
-            style::out(&format!("{text}\n"));
+            style::out(&format::json(&overview)?);
         } else {
             style::out(&overview_text(&overview));
         }
@@ -84,7 +78,7 @@ impl Profile {
 }
 
 fn overview_text(overview: &Overview) -> String {
-    let mut lines = Columns::new(&[false, true, false]);
+    let mut lines = Columns::new([Left, Right, Left]);
     let mut line = |what: &str, number: u64, words: String| {
         lines.row(vec![what.to_string(), count(number), words]);
     };
@@ -174,7 +168,7 @@ fn render(found: &Found) -> String {
     }
     if !found.joins.is_empty() {
         text.push_str(&format!("{}\n", styled(STRONG, "joins that would fit")));
-        let mut lines = Columns::new(&[false, false, true]);
+        let mut lines = Columns::new([Left, Left, Right]);
         for join in &found.joins {
             lines.row(vec![
                 format!("{} · {}", join.table, join.column),
@@ -187,7 +181,7 @@ fn render(found: &Found) -> String {
     }
     if !found.skipped.is_empty() {
         text.push_str(&format!("{}\n", styled(STRONG, "not looked at")));
-        let mut lines = Columns::new(&[false, false]);
+        let mut lines = Columns::new([Left, Left]);
         for skipped in &found.skipped {
             lines.row(vec![skipped.path.clone(), skipped.why.clone()]);
         }
@@ -269,7 +263,7 @@ pub(super) fn next_file(table: &TableProfile) -> &'static str {
 }
 
 fn columns(table: &TableProfile) -> Columns {
-    let mut columns = Columns::new(&[false, false, true, true, false, false]);
+    let mut columns = Columns::new([Left, Left, Right, Right, Left, Left]);
     let heads = [
         "column",
         "type",

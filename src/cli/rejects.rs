@@ -7,12 +7,13 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 
 use super::exports::{self, Who};
+use super::format::Align::{Left, Right};
 use super::format::{self, Columns};
 use super::options::Options;
 use super::rows::{self, RowFormat};
 use super::style::{self, STRONG, styled};
 use crate::catalog::{RejectGroup, View};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::name::TableName;
 use crate::run::{DecisionRequest, Verb};
 
@@ -89,9 +90,7 @@ impl Rejects {
             let wanted =
                 |group: &&RejectGroup| wanted.iter().any(|t| t.to_string() == group.source);
             let groups: Vec<&RejectGroup> = groups.iter().filter(wanted).collect();
-            let text = serde_json::to_string_pretty(&groups)
-                .map_err(|error| Error::internal("rejects cannot be listed").caused_by(error))?;
-            style::out(&format!("{text}\n"));
+            style::out(&format::json(&groups)?);
             return Ok(ExitCode::SUCCESS);
         }
         let totals = catalog.record_counts(&view).await?;
@@ -109,7 +108,7 @@ impl Rejects {
                 format::count(records),
                 format::share(rejected, records),
             ));
-            let mut columns = Columns::new(&[true, false, false, false]);
+            let mut columns = Columns::new([Right, Left, Left, Left]);
             for group in mine {
                 columns.row(vec![
                     format::count(group.records),

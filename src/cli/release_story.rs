@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::format::Align::{Left, Right};
 use super::format::{self, Columns};
 use super::options::Options;
 use super::style::{self, BAD, DOUBT, FAINT, GOOD, STRONG, styled};
-use crate::clock::{Clock, SystemClock};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::name::ReleaseNumber;
 use crate::project::Project;
 use crate::run::ReleaseStory;
@@ -26,13 +26,10 @@ pub(super) struct Show {
 impl Show {
     pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
         let project = Arc::new(options.project()?);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let runner = options.runner(&project, &clock)?;
+        let runner = options.runner(&project)?;
         let story = runner.release_story(ReleaseNumber(self.release)).await?;
         if self.json {
-            let text = serde_json::to_string_pretty(&story)
-                .map_err(|error| Error::internal("a story cannot be written").caused_by(error))?;
-            style::out(&format!("{text}\n"));
+            style::out(&format::json(&story)?);
         } else {
             style::out(&render(&story, &project));
         }
@@ -74,7 +71,7 @@ fn head(story: &ReleaseStory, project: &Project) -> String {
 }
 
 fn moves(story: &ReleaseStory) -> String {
-    let mut columns = Columns::new(&[false, true, false]);
+    let mut columns = Columns::new([Left, Right, Left]);
     for table in &story.moves {
         columns.row(vec![
             table.table.to_string(),
@@ -99,7 +96,7 @@ fn changed(story: &ReleaseStory) -> String {
         story.changed.len(),
         format::plural(story.tables, "table"),
     );
-    let mut columns = Columns::new(&[false, false, true, false]);
+    let mut columns = Columns::new([Left, Left, Right, Left]);
     for table in &story.changed {
         columns.row(vec![
             table.table.to_string(),
@@ -130,7 +127,7 @@ fn sources(story: &ReleaseStory) -> String {
         format::plural(sum(|source| source.records), "record"),
         format::count(sum(|source| source.rejected)),
     );
-    let mut columns = Columns::new(&[false, true, true, false]);
+    let mut columns = Columns::new([Left, Right, Right, Left]);
     for source in story.sources.iter().filter(|source| source.rejected > 0) {
         columns.row(vec![
             source.table.to_string(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
+use super::format::Align::{Left, Right};
 use super::format::{self, Columns};
 use super::held;
 use super::options::Options;
@@ -35,7 +36,7 @@ impl Releases {
         let project = Arc::new(options.project()?);
         let catalog = options.catalog(&project)?;
         let releases = catalog.lake().releases(self.limit).await?;
-        let mut columns = Columns::new(&[true, false, true, true, true, false, false]);
+        let mut columns = Columns::new([Right, Left, Right, Right, Right, Left, Left]);
         for release in &releases {
             let count = |name: &str| release.counts.get(name).copied().unwrap_or(0);
             let mut notes = Vec::new();
@@ -56,16 +57,8 @@ impl Releases {
                 format::moment(release.published_at, project.time_zone),
                 format!(
                     "{} of {} tables changed",
-                    release
-                        .changed
-                        .iter()
-                        .filter(|table| !table.is_own())
-                        .count(),
-                    release
-                        .tables
-                        .keys()
-                        .filter(|table| !table.is_own())
-                        .count()
+                    release.changed_of_project().count(),
+                    release.tables_of_project().count()
                 ),
                 format::plural(count("exports"), "export"),
                 format!("{} rejected", format::count(count("rejected"))),

@@ -8,7 +8,6 @@ use clap::Args;
 use super::options::{Options, WaitOptions};
 use super::progress::Progress;
 use super::style;
-use crate::clock::{Clock, SystemClock};
 use crate::error::Result;
 
 #[derive(Debug, Args)]
@@ -20,8 +19,7 @@ pub(super) struct Resume {
 impl Resume {
     pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
         let project = Arc::new(options.project()?);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let runner = options.runner(&project, &clock)?;
+        let runner = options.runner(&project)?;
         let listener = Progress::start(options.quiet).listener();
         let report = runner.resume(self.wait.time(), &listener).await?;
         if !options.quiet {

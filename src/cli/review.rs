@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::format::Align::Left;
 use super::format::{self, Columns};
 use super::options::{Options, as_of};
 use super::{page, review_page, style};
-use crate::clock::{Clock, SystemClock};
 use crate::error::Result;
 use crate::run::{Review as Queue, ReviewPair};
 use crate::text::guarded;
@@ -38,9 +38,8 @@ impl Review {
         let project = Arc::new(options.project()?);
         let table = self.table.as_deref().map(|name| project.table(name));
         let table = table.transpose()?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let as_of = as_of(None, &project, clock.now())?;
-        let runner = options.runner(&project, &clock)?;
+        let runner = options.runner(&project)?;
+        let as_of = as_of(None, &runner)?;
         let queue = runner
             .review(table.as_ref(), self.sample.map(usize::from), as_of)
             .await?;
@@ -81,7 +80,7 @@ fn list(queue: &Queue) -> String {
         format::plural(queue.pairs.len() as u64, "pair"),
         queue.release
     );
-    let mut columns = Columns::new(&[false, false, false]);
+    let mut columns = Columns::new([Left, Left, Left]);
     for pair in queue.pairs.iter().take(SHOWN) {
         columns.row(vec![
             pair.one.key.join(":"),

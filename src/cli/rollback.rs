@@ -9,7 +9,6 @@ use super::format;
 use super::options::{Options, WaitOptions};
 use super::progress::Progress;
 use super::style::{self, STRONG, styled};
-use crate::clock::{Clock, SystemClock};
 use crate::diagnostic::printable;
 use crate::error::Result;
 use crate::name::ReleaseNumber;
@@ -25,8 +24,7 @@ pub(super) struct Rollback {
 impl Rollback {
     pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
         let project = Arc::new(options.project()?);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let runner = options.runner(&project, &clock)?;
+        let runner = options.runner(&project)?;
         let listener = Progress::start(options.quiet).listener();
         let to = ReleaseNumber(self.release);
         let report = runner.rollback(to, self.wait.time(), &listener).await?;
@@ -57,7 +55,7 @@ impl Rollback {
                 ),
             });
         }
-        if let Some(warning) = &report.warning {
+        for warning in &report.warnings {
             style::warning(warning);
         }
         Ok(ExitCode::SUCCESS)

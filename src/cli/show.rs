@@ -9,7 +9,6 @@ use super::format;
 use super::options::{Options, as_of};
 use super::rows::{self, RowFormat};
 use super::style;
-use crate::clock::{Clock, SystemClock};
 use crate::error::Result;
 use crate::run::Shown;
 
@@ -32,9 +31,8 @@ impl Show {
     pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
         let project = Arc::new(options.draft_project()?);
         let table = project.table(&self.table)?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let as_of = as_of(self.as_of.as_deref(), &project, clock.now())?;
-        let runner = options.runner(&project, &clock)?;
+        let runner = options.runner(&project)?;
+        let as_of = as_of(self.as_of.as_deref(), &runner)?;
         let limit = (self.limit > 0).then_some(self.limit);
         let shown = runner.show(&table, limit, as_of).await?;
         let remarks = self.remarks(&shown);

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::format;
+use super::format::Align::{Left, Right};
 use super::held;
 use super::options::Options;
 use super::style::{self, BAD, DOUBT, FAINT, STRONG, styled};
-use crate::clock::{Clock, SystemClock};
 use crate::error::Result;
-use crate::release::Builder;
-use crate::run::RunReport;
+use crate::name::RunId;
+use crate::project::Project;
+use crate::release::{Builder, Lake};
+use crate::run::{KeptReport, RunReport};
 
 #[derive(Debug, Args)]
 pub(super) struct Status {}
@@ -20,16 +22,20 @@ pub(super) struct Status {}
 /// Runs shown.
 const RUNS: usize = 7;
 
-/// How exports have differed from their contracts and were taken all the same, by the report of the newest run.
-async fn drift(lake: &crate::release::Lake) -> Result<String> {
-    let runs = lake.run_reports().await?;
-    let Some(newest) = runs.iter().next_back() else {
-        return Ok(String::new());
-    };
-    let bytes = lake.run_report(newest).await?;
-    let report = bytes.and_then(|bytes| serde_json::from_slice::<RunReport>(&bytes).ok());
+/// The last runs with what the lake has of their reports, the newest first.
+async fn last_runs(lake: &Lake) -> Result<Vec<(RunId, KeptReport)>> {
+    let mut last = Vec::new();
+    for run in lake.run_reports().await?.into_iter().rev().take(RUNS) {
+        let report = KeptReport::of(&run, lake).await?;
+        last.push((run, report));
+    }
+    Ok(last)
+}
+
+/// How exports have differed from their contracts and were taken all the same, as a run reports it.
+fn drift(report: &RunReport) -> String {
     let mut text = String::new();
-    for source in report.iter().flat_map(|report| &report.sources) {
+    for source in &report.sources {
         let mut words: Vec<String> = source.drift.iter().cloned().collect();
         match source.ignored_columns.len() {
             0 => {}
@@ -43,7 +49,34 @@ async fn drift(lake: &crate::release::Lake) -> Result<String> {
             text.push_str(&format!("{}\n", styled(FAINT, line)));
         }
     }
-    Ok(text)
+    text
+}
+
+/// The last runs, a line for each.
+fn runs(last: &[(RunId, KeptReport)], project: &Project) -> String {
+    let mut columns = format::Columns::new([Left, Left, Right, Left]);
+    for (run, report) in last {
+        columns.row(match report {
+            KeptReport::Gone => continue,
+            KeptReport::Unreadable(_) => vec![
+                run.to_string(),
+                "?".into(),
+                String::new(),
+                "unreadable report".into(),
+            ],
+            KeptReport::Whole(report) => vec![
+                run.to_string(),
+                format::moment(report.started_at, project.time_zone),
+                format::seconds(report.seconds),
+                match (&report.release, &report.failure) {
+                    (Some(release), _) => format!("release {release}"),
+                    (None, Some(failure)) => styled(BAD, failure),
+                    (None, None) => "nothing to publish".to_string(),
+                },
+            ],
+        });
+    }
+    format!("last runs\n{}", columns.render("  "))
 }
 
 impl Status {
@@ -61,7 +94,7 @@ impl Status {
                     styled(STRONG, format_args!("release {number}")),
                     format::moment(release.published_at, project.time_zone),
                     format::as_of(&release.as_of, project.time_zone),
-                    format::plural(release.tables.len() as u64, "table"),
+                    format::plural(release.tables_of_project().count() as u64, "table"),
                 );
                 head + &held::of_release(&release)
             }
@@ -92,49 +125,17 @@ impl Status {
                 ),
             });
         }
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let runner = options.runner(&project, &clock)?;
+        let runner = options.runner(&project)?;
         for overdue in runner.overdue(&catalog).await? {
             text.push_str(&held::overdue_line(&overdue));
         }
         text.push_str(&held::unreadable(&runner.unreadable(&catalog).await?));
-        text.push_str(&drift(lake).await?);
-        text.push_str(&self.runs(lake, &project).await?);
+        let last = last_runs(lake).await?;
+        if let Some((_, KeptReport::Whole(newest))) = last.first() {
+            text.push_str(&drift(newest));
+        }
+        text.push_str(&runs(&last, &project));
         style::out(&text);
         Ok(ExitCode::SUCCESS)
-    }
-
-    async fn runs(
-        &self,
-        lake: &crate::release::Lake,
-        project: &crate::project::Project,
-    ) -> Result<String> {
-        let runs = lake.run_reports().await?;
-        let mut columns = format::Columns::new(&[false, false, true, false]);
-        for run in runs.iter().rev().take(RUNS) {
-            let Some(bytes) = lake.run_report(run).await? else {
-                continue;
-            };
-            let Ok(report) = serde_json::from_slice::<RunReport>(&bytes) else {
-                columns.row(vec![
-                    run.to_string(),
-                    "?".into(),
-                    String::new(),
-                    "unreadable report".into(),
-                ]);
-                continue;
-            };
-            columns.row(vec![
-                run.to_string(),
-                format::moment(report.started_at, project.time_zone),
-                format::seconds(report.seconds),
-                match (&report.release, &report.failure) {
-                    (Some(release), _) => format!("release {release}"),
-                    (None, Some(failure)) => styled(BAD, failure),
-                    (None, None) => "nothing to publish".to_string(),
-                },
-            ]);
-        }
-        Ok(format!("last runs\n{}", columns.render("  ")))
     }
 }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::format;
+use super::format::Align::Left;
 use super::log;
 use super::options::Options;
 use super::progress::Progress;
 use super::style::{self, BAD, FAINT, GOOD, STRONG, styled};
-use crate::clock::{Clock, Stopwatch, SystemClock};
+use crate::clock::Stopwatch;
 use crate::error::{ErrorKind, Result};
 use crate::plan::Selection;
 use crate::quality::{Difference, RowDifference};
@@ -30,8 +31,7 @@ impl Test {
     pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
         let watch = Stopwatch::start();
         let project = Arc::new(options.project()?);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let runner = options.runner(&project, &clock)?;
+        let runner = options.runner(&project)?;
         let selection = Selection::parse(&self.select, &self.exclude)?;
         let progress = Progress::start(options.quiet);
         let reports = runner.test(&selection, &progress.listener()).await?;
@@ -89,9 +89,7 @@ pub(super) fn render(report: &UnitTestReport) -> String {
 
 /// `~` rows came out otherwise (expected → got), `-` rows are missing, `+` rows are too many.
 fn table(difference: &Difference) -> String {
-    let mut alignment = vec![false; difference.columns.len() + 2];
-    alignment[0] = false;
-    let mut columns = format::Columns::new(&alignment);
+    let mut columns = format::Columns::new(vec![Left; difference.columns.len() + 2]);
     let mut head = vec![String::new()];
     head.extend(difference.columns.iter().cloned());
     head.push(String::new());

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use clap::Args;
 
+use super::format::Align::{Left, Right};
 use super::format::{self, Columns};
 use super::options::{Options, SelectionOptions, as_of};
 use super::style::{self, DOUBT, GOOD, STRONG, styled};
 use super::{page, why_match, why_page};
-use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::name::TableName;
 use crate::plan::{Action, Reason};
@@ -43,19 +43,18 @@ pub(super) struct Why {
 impl Why {
     pub(super) async fn run(self, options: &Options) -> Result<ExitCode> {
         let project = Arc::new(options.project()?);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let runner = options.runner(&project, &clock)?;
+        let runner = options.runner(&project)?;
         let is_of_person = self.other.is_some() || why_match::is_id(&self.asked);
         if is_of_person && project.matches.is_empty() {
             return Err(no_match(&self.asked));
         }
         if is_of_person {
-            let as_of = as_of(self.as_of.as_deref(), &project, clock.now())?;
+            let as_of = as_of(self.as_of.as_deref(), &runner)?;
             return self.who_is_who(options, &project, &runner, as_of).await;
         }
         let table = match project.table(&self.asked) {
             Err(_) if !project.matches.is_empty() && why_match::is_of_person(&self.asked) => {
-                let as_of = as_of(self.as_of.as_deref(), &project, clock.now())?;
+                let as_of = as_of(self.as_of.as_deref(), &runner)?;
                 return self.who_is_who(options, &project, &runner, as_of).await;
             }
             Err(_) if why_match::is_of_person(&self.asked) => return Err(no_match(&self.asked)),
@@ -73,7 +72,7 @@ impl Why {
             verify_exports: false,
             as_of: self.as_of,
         };
-        let request = selection.request(&project, clock.as_ref())?;
+        let request = selection.request(&runner)?;
         let why = runner.why(&table, &request).await?;
         style::out(&render(&why, &project));
         Ok(ExitCode::SUCCESS)
@@ -138,9 +137,7 @@ fn no_match(asked: &str) -> Error {
 }
 
 fn json(story: &impl serde::Serialize) -> Result<String> {
-    let text = serde_json::to_string_pretty(story)
-        .map_err(|error| Error::internal("a story cannot be written").caused_by(error))?;
-    Ok(format!("{text}\n"))
+    format::json(story)
 }
 
 fn render(why: &Explained, project: &Project) -> String {
@@ -179,7 +176,7 @@ fn render(why: &Explained, project: &Project) -> String {
     }
     if !why.inputs.is_empty() {
         text.push_str("reads\n");
-        let mut columns = Columns::new(&[false, false, true, false]);
+        let mut columns = Columns::new([Left, Left, Right, Left]);
         for input in &why.inputs {
             columns.row(vec![
                 input.table.to_string(),

@@ -1,5 +1,6 @@
 //! `kilde why A B` and `kilde why ENTITY`: who is who, and why.
 
+use super::format::Align::{Left, Right};
 use super::format::{Columns, plural};
 use super::style::{DOUBT, FAINT, GOOD, STRONG, styled};
 use crate::run::{EntityStory, MergeStory, PairStory};
@@ -47,7 +48,7 @@ pub(super) fn pair_text(story: &PairStory) -> String {
         .iter()
         .map(|line| line.bits.abs())
         .fold(WIDEST, f64::max);
-    let mut columns = Columns::new(&[false, true, false]);
+    let mut columns = Columns::new([Left, Right, Left]);
     for line in &lines {
         let length = (line.bits.abs() / widest * BAR as f64).round() as usize;
         let bar = "█".repeat(length);
@@ -67,7 +68,7 @@ pub(super) fn pair_text(story: &PairStory) -> String {
     for remark in remarks(story) {
         text.push_str(&format!("{remark}\n"));
     }
-    let mut columns = Columns::new(&[false, false, false]);
+    let mut columns = Columns::new([Left, Left, Left]);
     columns.row(vec![
         String::new(),
         story.one.record.clone(),
@@ -225,7 +226,7 @@ pub(super) fn entity_text(story: &EntityStory) -> String {
     if story.merges.is_empty() {
         text.push_str(&format!("  {}\n", story.records.join(" ")));
     }
-    let mut columns = Columns::new(&[true, false, true, false]);
+    let mut columns = Columns::new([Right, Left, Right, Left]);
     for (at, merge) in story.merges.iter().enumerate() {
         let before = &story.merges[..at];
         let joined = format!(

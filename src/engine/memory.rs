@@ -5,8 +5,9 @@
 use std::fmt;
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{
     FairSpillPool, MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
 };
@@ -14,14 +15,48 @@ use datafusion::execution::memory_pool::{
 /// Where the machine does not say how much memory it has.
 const FALLBACK_LIMIT: usize = 2 << 30;
 
-/// DataFusion's fair pool, with one difference: a `RepartitionExec` is never refused.
+/// DataFusion's fair pool, with three differences.
 ///
-/// A refused `RepartitionExec` spills, and a spilling one can wait for itself for ever (datafusion#24883, mended after
-/// 55.2). Its channels hold few batches, so what it takes is counted, always granted, and never shrinks the share of
-/// the operators that do spill well.
+/// A `RepartitionExec` is never refused: one that is spills, and a spilling one can wait for itself for ever (datafusion#24883,
+/// mended after 55.2). Its channels hold few batches, so what it takes is counted, always granted, and never shrinks the share of the
+/// operators that do spill well.
+///
+/// Operators that can spill share half of the memory, and the merges of what they sorted the other half. The fair pool grants
+/// the first all of it, and merges as much as is left: of many sorts side by side, as a large table without a key needs, one found nothing
+/// left for its merge, which cannot spill and fails. A sort counts its rows twice and a merge encodes them once more, so that half of
+/// the memory is always enough.
 #[derive(Debug)]
 pub(crate) struct SpillPool {
     fair: FairSpillPool,
+    limit: usize,
+    /// How many operators there are that can spill.
+    spillers: AtomicUsize,
+    /// How many of these are sorts, each with one merge.
+    merges: AtomicUsize,
+}
+
+/// How a consumer is treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Claim {
+    /// Always granted.
+    Exchange,
+    /// Granted up to an equal share of half of the memory.
+    Merge,
+    /// The same, as far as anything is left.
+    Spiller,
+    /// Whatever is left.
+    Other,
+}
+
+impl Claim {
+    fn of(consumer: &MemoryConsumer) -> Self {
+        match consumer.name() {
+            name if name.starts_with("RepartitionExec") => Self::Exchange,
+            name if name.starts_with("ExternalSorterMerge") => Self::Merge,
+            _ if consumer.can_spill() => Self::Spiller,
+            _ => Self::Other,
+        }
+    }
 }
 
 impl SpillPool {
@@ -29,12 +64,33 @@ impl SpillPool {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             fair: FairSpillPool::new(limit),
+            limit,
+            spillers: AtomicUsize::new(0),
+            merges: AtomicUsize::new(0),
         }
     }
-}
 
-fn is_always_granted(consumer: &MemoryConsumer) -> bool {
-    consumer.name().starts_with("RepartitionExec")
+    /// How many there are of a kind that shares; `None` for the others.
+    fn count(&self, claim: Claim) -> Option<&AtomicUsize> {
+        match claim {
+            Claim::Spiller => Some(&self.spillers),
+            Claim::Merge => Some(&self.merges),
+            Claim::Exchange | Claim::Other => None,
+        }
+    }
+
+    fn is_beyond_its_share(
+        &self,
+        claim: Claim,
+        reservation: &MemoryReservation,
+        additional: usize,
+    ) -> bool {
+        let Some(count) = self.count(claim) else {
+            return false;
+        };
+        let share = self.limit / 2 / count.load(Ordering::Relaxed).max(1);
+        reservation.size() + additional > share
+    }
 }
 
 impl MemoryPool for SpillPool {
@@ -43,14 +99,22 @@ impl MemoryPool for SpillPool {
     }
 
     fn register(&self, consumer: &MemoryConsumer) {
-        if !is_always_granted(consumer) {
+        let claim = Claim::of(consumer);
+        if claim != Claim::Exchange {
             self.fair.register(consumer);
+        }
+        if let Some(count) = self.count(claim) {
+            count.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     fn unregister(&self, consumer: &MemoryConsumer) {
-        if !is_always_granted(consumer) {
+        let claim = Claim::of(consumer);
+        if claim != Claim::Exchange {
             self.fair.unregister(consumer);
+        }
+        if let Some(count) = self.count(claim) {
+            count.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
@@ -63,12 +127,19 @@ impl MemoryPool for SpillPool {
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
-        if is_always_granted(reservation.consumer()) {
-            self.fair.grow(reservation, additional);
-        } else {
-            self.fair.try_grow(reservation, additional)?;
+        let claim = Claim::of(reservation.consumer());
+        if self.is_beyond_its_share(claim, reservation, additional) {
+            let name = reservation.consumer().name();
+            let message = format!("{additional} bytes more are beyond the share of {name}");
+            return Err(DataFusionError::ResourcesExhausted(message));
         }
-        Ok(())
+        match claim {
+            Claim::Exchange | Claim::Merge => {
+                self.fair.grow(reservation, additional);
+                Ok(())
+            }
+            Claim::Spiller | Claim::Other => self.fair.try_grow(reservation, additional),
+        }
     }
 
     fn reserved(&self) -> usize {
@@ -169,9 +240,31 @@ mod tests {
         let sort = MemoryConsumer::new("ExternalSorter[0]")
             .with_can_spill(true)
             .register(&pool);
-        // the repartition does not count as a spiller, so the sort has the whole pool
-        sort.try_grow(100).unwrap();
+        // the repartition does not count as a spiller, so the sort has all that spillers share
+        sort.try_grow(50).unwrap();
         assert!(sort.try_grow(1).is_err());
+        let _other = MemoryConsumer::new("ExternalSorter[1]")
+            .with_can_spill(true)
+            .register(&pool);
+        sort.shrink(25);
+        assert!(sort.try_grow(1).is_err(), "two share what one had");
+    }
+
+    #[test]
+    fn a_merge_has_its_share_whatever_others_hold() {
+        let pool: Arc<dyn MemoryPool> = Arc::new(SpillPool::new(100));
+        let merges = [0, 1].map(|n| {
+            let name = format!("ExternalSorterMerge[{n}]");
+            MemoryConsumer::new(name).register(&pool)
+        });
+        let other = MemoryConsumer::new("a file").register(&pool);
+        other.try_grow(100).unwrap();
+        for merge in &merges {
+            merge.try_grow(25).unwrap();
+            assert!(merge.try_grow(1).is_err());
+        }
+        assert_eq!(pool.reserved(), 150);
+        assert!(other.try_grow(1).is_err());
     }
 
     #[test]

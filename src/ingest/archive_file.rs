@@ -13,8 +13,9 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 
 use super::archive::held;
-use super::export::{Attempt, Export, ReadRequest, Task, is_unreadable};
+use super::export::{Attempt, Export, ReadRequest, Task};
 use super::export_store::ExportStore;
+use super::flaw::is_unreadable;
 use super::format::unreadable;
 use super::hash::hash;
 use super::input::{HashedBytes, bounded, is_damage};

@@ -11,8 +11,9 @@ use std::path::Path;
 use futures::StreamExt;
 use tokio::runtime::Handle;
 
-use super::export::{Attempt, Export, ReadRequest, Task, is_unreadable};
+use super::export::{Attempt, Export, ReadRequest, Task};
 use super::export_store::ExportStore;
+use super::flaw::is_unreadable;
 use super::format::{DeltaColumn, DeltaFiles, Seen, format};
 use super::output::Written;
 use super::parts;

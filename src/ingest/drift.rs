@@ -8,7 +8,8 @@
 
 use std::fmt;
 
-use super::export::{ExportReport, is_unreadable};
+use super::export::ExportReport;
+use super::flaw::Flaw;
 use crate::diagnostic::{Code, Place, printable};
 use crate::error::{Error, Result};
 use crate::project::{Column, Contract, OnDrift, OnUnreadable, Source, Spanned};
@@ -180,15 +181,15 @@ fn place(source: &Source, mode: &Spanned<OnDrift>) -> String {
 
 /// Whether a source says that an export refused so stops the build, whatever `on_error` says.
 pub(crate) fn must_fail(source: &Source, error: &Error) -> bool {
-    if is_unreadable(error) {
-        return source.unreadable == OnUnreadable::Fail;
-    }
-    let mode = match error.number() {
-        Some(Code(401)) => &source.drift.missing,
-        Some(Code(461)) => &source.drift.added,
-        Some(Code(462)) => &source.drift.reordered,
-        Some(Code(463)) => &source.drift.retyped,
-        _ => return false,
+    let mode = match Flaw::of(error) {
+        Some(Flaw::Unreadable | Flaw::UnreadableVersion) => {
+            return source.unreadable == OnUnreadable::Fail;
+        }
+        Some(Flaw::MissingColumn) => &source.drift.missing,
+        Some(Flaw::AddedColumn) => &source.drift.added,
+        Some(Flaw::Reordered) => &source.drift.reordered,
+        Some(Flaw::Retyped) => &source.drift.retyped,
+        Some(Flaw::MisfitPath) | None => return false,
     };
     mode.value == OnDrift::Fail
 }

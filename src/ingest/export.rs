@@ -18,6 +18,7 @@ use super::archive::{is_archive, only_file};
 use super::conform::{Conformer, Converter};
 use super::drift::{Drift, drift_of, refuse_drift};
 use super::encoded::text;
+use super::flaw::is_unreadable;
 use super::format::{Damage, Decoding, Seen, format, unreadable};
 use super::input::{Chunk, HashedBytes, RawBytes, bounded, channel, packed_again, unpacked};
 use super::output::{BrokenRules, FirstReject, Output, Written};
@@ -25,7 +26,7 @@ use super::parts;
 use super::rule::Rule;
 use super::scratch::ScratchFile;
 use crate::diagnostic::{Code, Place};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::name::RunId;
 use crate::project::{Captures, Contract, Encoding, OnDrift, Read as Declared, Source};
 
@@ -202,17 +203,6 @@ impl Attempt {
             Self::Unreadable(unreadable) => unreadable.size,
         }
     }
-}
-
-/// Whether an error says that the file itself cannot be read: not that its columns are others than those of its contract, nor
-/// anything that may pass.
-pub(crate) fn is_unreadable(error: &Error) -> bool {
-    let code = error.number().map(|code| code.0);
-    error.kind() == ErrorKind::Input
-        && matches!(
-            code,
-            Some(191 | 354 | 356 | 402 | 403 | 405..=407 | 420..=425)
-        )
 }
 
 /// Decodes an export that must be readable.

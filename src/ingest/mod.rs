@@ -18,6 +18,7 @@ mod encoded;
 mod encoding;
 mod export;
 mod export_store;
+mod flaw;
 mod format;
 mod gzip;
 mod hash;
@@ -45,6 +46,7 @@ pub(crate) use export::{
     UnreadableExport, check_rejects, decode_export,
 };
 pub(crate) use export_store::ExportStore;
+pub(crate) use flaw::Flaw;
 pub(crate) use format::{sheet_header, sheet_names, sheet_rows, text_of_avro};
 pub(crate) use input::unpacked;
 pub(crate) use ledger::{

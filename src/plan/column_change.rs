@@ -12,7 +12,7 @@ use std::fmt;
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 use serde::Serialize;
 
-use super::{Action, Kind, Observed, Plan, Reason, Selection, TablePlan};
+use super::{Action, ContentPart, Kind, Observed, Plan, Reason, Selection, TablePlan};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::name::TableName;
 use crate::project::{ColumnType, Project};
@@ -80,7 +80,6 @@ impl Plan {
         let Some(release) = &observed.release else {
             return Vec::new();
         };
-        let layout = |parts: &BTreeMap<String, String>| parts.get("contract").cloned();
         let made = self
             .tables
             .values()
@@ -88,7 +87,8 @@ impl Plan {
         made.filter(|table| {
             let published = release.tables.get(&table.table);
             published.is_some_and(|published| {
-                layout(&published.fingerprints.parts) != layout(&table.fingerprints.parts)
+                let (before, now) = (&published.fingerprints, &table.fingerprints);
+                !before.agrees(now, &[ContentPart::Contract])
             })
         })
         .map(|table| table.table.clone())

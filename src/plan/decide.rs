@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 mod source;
 
-use super::fingerprint::{self, Fingerprints, StepInputs, changed_parts};
+use super::fingerprint::{self, ContentPart, Fingerprints, StepInputs, changed_parts};
 use super::schema::stored_schema;
 use super::selection::Scope;
 use super::{
     Action, Cause, Checked, Kind, Observed, Plan, PublishedTable, Reason, Selection, TablePlan,
-    Unread, check_runnable, freshness, observed,
+    UnreadExport, check_runnable, freshness, observed,
 };
 use crate::diagnostic::{Code, Diagnostic};
 use crate::engine::FunctionRegistry;
@@ -193,16 +193,13 @@ fn modified(
             continue;
         };
         for part in changed_parts(before, now) {
-            let within = part.strip_prefix("within:").and_then(|p| p.split_once(':'));
-            match within.and_then(|(ephemeral, _)| ephemeral.parse().ok()) {
-                Some(ephemeral) if fingerprints.contains_key(&ephemeral) => {
-                    modified.insert(ephemeral);
-                }
-                _ if part == "as_of" => {}
-                _ => {
-                    modified.insert(table.clone());
-                }
-            }
+            let ephemeral: Option<TableName> = match part {
+                ContentPart::AsOf => continue,
+                ContentPart::Within(ephemeral, _) => ephemeral.parse().ok(),
+                _ => None,
+            };
+            let ephemeral = ephemeral.filter(|table| fingerprints.contains_key(table));
+            modified.insert(ephemeral.unwrap_or_else(|| table.clone()));
         }
         if before.tests != now.tests || before.words != now.words {
             modified.insert(table.clone());
@@ -299,7 +296,7 @@ impl<'a> Decider<'a> {
         Ok(plan)
     }
 
-    fn unread(&self, plan: &TablePlan) -> Option<Unread> {
+    fn unread(&self, plan: &TablePlan) -> Option<UnreadExport> {
         let source = self.project.sources.get(&plan.table)?;
         let exports = self.observed.exports.get(&plan.table)?;
         let read = match &plan.action {
@@ -450,37 +447,40 @@ impl<'a> Decider<'a> {
         let (before, now) = (&published.fingerprints, &plan.fingerprints);
         let mut reasons = Vec::new();
         for part in changed_parts(before, now) {
-            let in_both = before.parts.contains_key(part) && now.parts.contains_key(part);
-            let (kind, rest) = part.split_once(':').unwrap_or((part, ""));
+            let in_both = before.part(part).is_some() && now.part(part).is_some();
             let table = |text: &str| text.parse::<TableName>().ok();
-            let reason = match kind {
-                "sql" => self
+            let reason = match part {
+                ContentPart::Sql => self
                     .path_of_step(plan)
                     .map(|path| Reason::SqlChanged { path }),
-                "match" => plan.matched.as_ref().map(|plan| Reason::MatchChanged {
+                ContentPart::Match => plan.matched.as_ref().map(|plan| Reason::MatchChanged {
                     path: plan.matching.declared_at.file.path.clone(),
                 }),
-                "seed" => self
-                    .project
-                    .seeds
-                    .get(&plan.table)
-                    .map(|seed| Reason::SeedChanged {
-                        path: seed.file.path.clone(),
-                    }),
-                "contract" => self
+                ContentPart::Seed => {
+                    self.project
+                        .seeds
+                        .get(&plan.table)
+                        .map(|seed| Reason::SeedChanged {
+                            path: seed.file.path.clone(),
+                        })
+                }
+                ContentPart::Contract => self
                     .path_of_contract(plan)
                     .map(|path| Reason::ContractChanged { path }),
-                "input" if in_both => {
-                    table(rest).map(|table| Reason::InputColumnsChanged { table })
+                ContentPart::Input(input) if in_both => {
+                    table(input).map(|table| Reason::InputColumnsChanged { table })
                 }
-                "within" => rest
-                    .split_once(':')
-                    .and_then(|(ephemeral, _)| table(ephemeral))
-                    .map(|table| Reason::EphemeralChanged { table }),
-                "function" if in_both => Some(Reason::FunctionChanged { name: rest.into() }),
-                "var" if in_both => Some(Reason::VarChanged { name: rest.into() }),
-                "as_of" if in_both => Some(Reason::AsOfMoved),
-                "functions" | "kind" if in_both => Some(Reason::SemanticsChanged),
+                ContentPart::Within(ephemeral, _) => {
+                    table(ephemeral).map(|table| Reason::EphemeralChanged { table })
+                }
+                ContentPart::Function(name) if in_both => {
+                    Some(Reason::FunctionChanged { name: name.into() })
+                }
+                ContentPart::Var(name) if in_both => Some(Reason::VarChanged { name: name.into() }),
+                ContentPart::AsOf if in_both => Some(Reason::AsOfMoved),
+                ContentPart::Functions | ContentPart::Kind if in_both => {
+                    Some(Reason::SemanticsChanged)
+                }
                 _ => None,
             };
             reasons.extend(reason);

@@ -15,9 +15,12 @@ use crate::engine::{Analysis, FunctionRegistry};
 use crate::name::TableName;
 use crate::project::{ColumnType, Contract, Limit, Project, TestKind, TestSeverity};
 
+mod part;
 mod source;
 mod unit_test;
 
+pub(crate) use part::ContentPart;
+use part::Loaded;
 pub(crate) use source::{EvolvedColumn, evolved_columns};
 pub(super) use source::{Growth, growth};
 
@@ -42,10 +45,27 @@ pub(crate) struct Fingerprints {
     pub(crate) tests: String,
     /// Changed: its metadata is committed again.
     pub(crate) words: String,
-    /// What `content` is made of, and (`loaded:…`) of a source what tells whether a contract only grew: `sql`, `contract`, `input:TABLE`, `var:NAME`, `function:NAME` (of those
-    /// written in SQL), `as_of`, `functions`, `kind`, `match`, `read`, `rules`, `seed`; those of
-    /// ephemeral steps that are part of it as `within:TABLE:…`, unless they are inputs, variables or the instant.
+    /// What `content` is made of, by the names of [`ContentPart`]s, and of a source what tells whether its contract only grew.
     pub(crate) parts: BTreeMap<String, String>,
+}
+
+impl Fingerprints {
+    pub(super) fn part(&self, part: ContentPart<'_>) -> Option<&String> {
+        self.parts.get(&part.to_string())
+    }
+
+    /// Whether some parts are what they are in another.
+    pub(super) fn agrees(&self, other: &Self, parts: &[ContentPart<'_>]) -> bool {
+        parts
+            .iter()
+            .all(|part| self.part(*part) == other.part(*part))
+    }
+
+    /// Of a source: whether records replace each other by the same key, and rows lie in the same partitions.
+    pub(crate) fn has_layout_of(&self, other: &Self) -> bool {
+        let layout = [Loaded::Key, Loaded::PartitionBy].map(ContentPart::Loaded);
+        self.agrees(other, &layout)
+    }
 }
 
 /// What a step's fingerprint needs beside the project.
@@ -69,9 +89,15 @@ pub(super) fn of_step(
     let analysis = step.analysis;
     let contract = project.contracts.get(step.table);
     let mut parts = BTreeMap::from([
-        ("sql".to_string(), hash(&[&analysis.canonical])),
-        ("contract".to_string(), layout(step.schema, contract)),
-        ("kind".to_string(), semantics(step.kind).to_string()),
+        (ContentPart::Sql.to_string(), hash(&[&analysis.canonical])),
+        (
+            ContentPart::Contract.to_string(),
+            layout(step.schema, contract),
+        ),
+        (
+            ContentPart::Kind.to_string(),
+            semantics(step.kind).to_string(),
+        ),
     ]);
     for input in &analysis.inputs {
         match step.ephemerals.get(input) {
@@ -80,18 +106,19 @@ pub(super) fn of_step(
             }
             None => {
                 let columns = step.schemas.get(input).map(columns).unwrap_or_default();
-                parts.insert(format!("input:{input}"), hash(&[&columns]));
+                let part = ContentPart::Input(&input.to_string()).to_string();
+                parts.insert(part, hash(&[&columns]));
             }
         }
     }
     for name in &analysis.vars {
         let value = project.vars.get(name).map_or("", String::as_str);
-        parts.insert(format!("var:{name}"), hash(&[value]));
+        parts.insert(ContentPart::Var(name).to_string(), hash(&[value]));
     }
     if analysis.uses_as_of {
         let instant = as_of.timestamp_micros().to_string();
         let zone = project.time_zone.name();
-        parts.insert("as_of".to_string(), hash(&[&instant, zone]));
+        parts.insert(ContentPart::AsOf.to_string(), hash(&[&instant, zone]));
     }
     parts.extend(parts_of_functions(functions, &analysis.functions));
     let mut tests = tests_hash(contract);
@@ -114,13 +141,13 @@ fn parts_of_functions(
     let (texts, called) = functions.sql().within(called);
     let texts = texts.iter();
     let mut parts: BTreeMap<String, String> = texts
-        .map(|(name, text)| (format!("function:{name}"), hash(&[text])))
+        .map(|(name, text)| (ContentPart::Function(name).to_string(), hash(&[text])))
         .collect();
     let numbers = functions.semantics(&called);
     if !numbers.is_empty() {
         let fields: Vec<String> = numbers.iter().map(|(f, n)| format!("{f} {n}")).collect();
         let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
-        parts.insert("functions".to_string(), hash(&fields));
+        parts.insert(ContentPart::Functions.to_string(), hash(&fields));
     }
     parts
 }
@@ -144,17 +171,16 @@ pub(super) fn with_functions_of_tests(
 
 /// The parts of an ephemeral step, as parts of its reader.
 fn parts_within(table: &TableName, fingerprints: &Fingerprints) -> BTreeMap<String, String> {
-    let shared = |name: &str| {
-        name == "as_of"
-            || ["var:", "input:", "function:", "within:"]
-                .iter()
-                .any(|p| name.starts_with(p))
-    };
+    let table = table.to_string();
     let parts = fingerprints.parts.iter().map(|(name, value)| {
-        let name = if shared(name) {
-            name.clone()
-        } else {
-            format!("within:{table}:{name}")
+        let name = match ContentPart::named(name) {
+            // the same wherever it is read
+            ContentPart::AsOf
+            | ContentPart::Var(_)
+            | ContentPart::Input(_)
+            | ContentPart::Function(_)
+            | ContentPart::Within(..) => name.clone(),
+            _ => ContentPart::Within(&table, name).to_string(),
         };
         (name, value.clone())
     });
@@ -165,12 +191,19 @@ fn parts_within(table: &TableName, fingerprints: &Fingerprints) -> BTreeMap<Stri
 pub(super) fn of_source(project: &Project, table: &TableName) -> Fingerprints {
     let contract = project.contracts.get(table);
     let source = project.sources.get(table);
-    let mut parts = BTreeMap::from([("kind".to_string(), semantics(Kind::Source).to_string())]);
+    let kind = semantics(Kind::Source).to_string();
+    let mut parts = BTreeMap::from([(ContentPart::Kind.to_string(), kind)]);
     if let (Some(contract), Some(source)) = (contract, source) {
-        let contract_part = source::contract_part(contract, source);
-        parts.insert("contract".to_string(), contract_part);
-        parts.insert("read".to_string(), source::read_part(source));
-        parts.insert("rules".to_string(), source::rules_part(contract));
+        for (part, value) in [
+            (
+                ContentPart::Contract,
+                source::contract_part(contract, source),
+            ),
+            (ContentPart::Read, source::read_part(source)),
+            (ContentPart::Rules, source::rules_part(contract)),
+        ] {
+            parts.insert(part.to_string(), value);
+        }
     }
     let content = of_parts(&parts);
     if let (Some(contract), Some(source)) = (contract, source) {
@@ -191,9 +224,10 @@ pub(super) fn of_seed(
     schema: Option<&SchemaRef>,
 ) -> Fingerprints {
     let contract = project.contracts.get(table);
-    let mut parts = BTreeMap::from([("kind".to_string(), semantics(Kind::Seed).to_string())]);
+    let kind = semantics(Kind::Seed).to_string();
+    let mut parts = BTreeMap::from([(ContentPart::Kind.to_string(), kind)]);
     if let Some(schema) = schema {
-        parts.insert("contract".to_string(), layout(schema, contract));
+        parts.insert(ContentPart::Contract.to_string(), layout(schema, contract));
     }
     if let Some(seed) = project.seeds.get(table) {
         let lines = std::iter::once(&seed.header).chain(&seed.rows);
@@ -201,7 +235,10 @@ pub(super) fn of_seed(
             Some(text) => ["=", text.as_str()],
             None => ["null", ""],
         });
-        parts.insert("seed".to_string(), hash(&cells.collect::<Vec<_>>()));
+        parts.insert(
+            ContentPart::Seed.to_string(),
+            hash(&cells.collect::<Vec<_>>()),
+        );
     }
     Fingerprints {
         content: of_parts(&parts),
@@ -223,16 +260,20 @@ pub(super) fn of_match(
     let said = matching::canonical(plan);
     let said: Vec<&str> = said.iter().map(String::as_str).collect();
     let mut parts = BTreeMap::from([
-        ("kind".to_string(), semantics(Kind::Match).to_string()),
-        ("match".to_string(), hash(&said)),
+        (
+            ContentPart::Kind.to_string(),
+            semantics(Kind::Match).to_string(),
+        ),
+        (ContentPart::Match.to_string(), hash(&said)),
     ]);
     for input in plan.matching.inputs() {
         let columns = schemas.get(&input.value).map(columns).unwrap_or_default();
-        parts.insert(format!("input:{}", input.value), hash(&[&columns]));
+        let part = ContentPart::Input(&input.value.to_string()).to_string();
+        parts.insert(part, hash(&[&columns]));
     }
     parts.extend(parts_of_functions(functions, &plan.functions));
     if let Some(schema) = schemas.get(table) {
-        parts.insert("contract".to_string(), layout(schema, contract));
+        parts.insert(ContentPart::Contract.to_string(), layout(schema, contract));
     }
     Fingerprints {
         content: of_parts(&parts),
@@ -246,12 +287,12 @@ pub(super) fn of_match(
 pub(super) fn changed_parts<'a>(
     before: &'a Fingerprints,
     now: &'a Fingerprints,
-) -> BTreeSet<&'a str> {
+) -> BTreeSet<ContentPart<'a>> {
     let names = before.parts.keys().chain(now.parts.keys());
     names
-        .filter(|name| !name.starts_with(source::LOADED))
         .filter(|name| before.parts.get(*name) != now.parts.get(*name))
-        .map(String::as_str)
+        .map(|name| ContentPart::named(name))
+        .filter(|part| !matches!(part, ContentPart::Loaded(_)))
         .collect()
 }
 

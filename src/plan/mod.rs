@@ -39,6 +39,7 @@ mod sample;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -47,7 +48,7 @@ use check::{Checked, check_project, check_runnable};
 pub(crate) use column_change::{Breaking, ColumnChange, Effect, column_changes};
 pub(crate) use consent::refused as hold_refused;
 pub(crate) use contract_draft::{contract_draft, contract_draft_of_source};
-pub(crate) use fingerprint::{EvolvedColumn, Fingerprints, evolved_columns};
+pub(crate) use fingerprint::{ContentPart, EvolvedColumn, Fingerprints, evolved_columns};
 pub(crate) use freshness::{Overdue, overdue};
 pub(crate) use graph::Graph;
 pub(crate) use lineage::{Branch, Decided, Export, Lineage, LineageColumn, LineageQuestion, Step};
@@ -56,7 +57,7 @@ pub(crate) use matching::{MatchPlan, decision_columns, said_of};
 pub use observed::Observed;
 pub(crate) use observed::{
     ExportState, LostRecords, ObservedExport, ObservedHold, ObservedRelease, PublishedTable,
-    Replay, Unread, lost,
+    Replay, UnreadExport, lost,
 };
 pub(crate) use outline::Outline;
 pub(crate) use readiness::{Unready, unready};
@@ -112,7 +113,7 @@ pub(crate) struct TablePlan {
     /// A source whose newest export is too old.
     pub(crate) overdue: Option<Overdue>,
     /// An export of a source that stands there as one that cannot be read, and that this build does not try again.
-    pub(crate) unread: Option<Unread>,
+    pub(crate) unread: Option<UnreadExport>,
     /// What to do instead where `action` is `Maybe` and it turns out not to be stale: `Retest`, `Redescribe` or `Unchanged`.
     pub(crate) otherwise: Action,
     /// Why, the weightiest first; empty for what is unchanged.
@@ -147,6 +148,19 @@ pub(crate) enum Kind {
     Match,
     /// A table that a match step makes beside its ids; reads them, and is made when they are.
     MatchSide,
+}
+
+/// As lists call it.
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Source => "source",
+            Self::Table => "table",
+            Self::Seed => "seed",
+            Self::Ephemeral => "ephemeral",
+            Self::Match | Self::MatchSide => "match",
+        })
+    }
 }
 
 /// What a build does with a table.

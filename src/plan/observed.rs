@@ -138,7 +138,7 @@ pub(crate) fn lost(load: Load, exports: &[ObservedExport]) -> Vec<(String, LostR
 
 /// An export that was tried once, cannot be read, and is as it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Unread {
+pub(crate) struct UnreadExport {
     pub(crate) path: String,
     /// Its source does not allow that it is left out.
     pub(crate) is_refused: bool,
@@ -150,7 +150,7 @@ pub(crate) fn unread(
     source: &Source,
     exports: &[ObservedExport],
     read: &[ObservedExport],
-) -> Option<Unread> {
+) -> Option<UnreadExport> {
     let is_read = |export: &ObservedExport| read.iter().any(|one| one.path == export.path);
     let counts =
         |export: &ObservedExport| is_read(export) || (export.is_in_table() && !export.is_excluded);
@@ -163,12 +163,12 @@ pub(crate) fn unread(
             Load::Changes => false,
             Load::Replace => newest > Some(at),
         };
-        Unread {
+        UnreadExport {
             path: export.path.clone(),
             is_refused: source.unreadable != OnUnreadable::Warn || !others_stand,
         }
     });
-    let mut judged: Vec<Unread> = judged.collect();
+    let mut judged: Vec<UnreadExport> = judged.collect();
     judged.sort_by_key(|unread| !unread.is_refused);
     judged.into_iter().next()
 }

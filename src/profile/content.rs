@@ -15,7 +15,7 @@ pub(super) const MOST_BYTES: u64 = 64 << 20;
 
 /// What the first bytes say of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ContentKind {
     /// Nothing in it.
     Empty,
     Text,
@@ -30,7 +30,7 @@ pub(super) enum Kind {
 }
 
 /// What the first bytes say.
-pub(super) fn kind(place: &Place) -> Result<Kind> {
+pub(super) fn kind(place: &Place) -> Result<ContentKind> {
     let mut start = Vec::new();
     let unreadable = |error| unreadable(&place.shown(), error);
     let file = open(place)?;
@@ -39,16 +39,18 @@ pub(super) fn kind(place: &Place) -> Result<Kind> {
         .read_to_end(&mut start)
         .map_err(unreadable)?;
     Ok(match &start[..] {
-        [] => Kind::Empty,
-        [b'P', b'A', b'R', b'1', ..] => Kind::Parquet,
-        [b'O', b'b', b'j', 1, ..] => Kind::Avro,
-        [b'P', b'K', 3 | 5, ..] => Kind::Zip,
-        [0xd0, 0xcf, 0x11, 0xe0, ..] => Kind::OldWorkbook,
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Kind::Text,
-        start if looks_like_utf_16(start).is_some() => Kind::Text,
+        [] => ContentKind::Empty,
+        [b'P', b'A', b'R', b'1', ..] => ContentKind::Parquet,
+        [b'O', b'b', b'j', 1, ..] => ContentKind::Avro,
+        [b'P', b'K', 3 | 5, ..] => ContentKind::Zip,
+        [0xd0, 0xcf, 0x11, 0xe0, ..] => ContentKind::OldWorkbook,
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => ContentKind::Text,
+        start if looks_like_utf_16(start).is_some() => ContentKind::Text,
         // a text may hold a stray NUL, hardly two in a hundred bytes
-        start if start.iter().filter(|byte| **byte == 0).count() * 50 > start.len() => Kind::Binary,
-        _ => Kind::Text,
+        start if start.iter().filter(|byte| **byte == 0).count() * 50 > start.len() => {
+            ContentKind::Binary
+        }
+        _ => ContentKind::Text,
     })
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::content::{self, Content, Kind};
+use super::content::{self, Content, ContentKind};
 use super::delimited::{Field, Records};
 use super::dialect::{self, DialectGuess};
 use super::end;
@@ -14,11 +14,14 @@ use super::json;
 use super::name::{identifier, unique};
 use super::place::Place;
 use super::table::{CsvForm, FileSeen, Form, SheetForm, TableSketch, TextForm};
+use crate::diagnostic::Code;
 use crate::error::{Error, Result};
-use crate::ingest::{sheet_header, sheet_names, sheet_rows};
+use crate::ingest::{Archive, sheet_header, sheet_names, sheet_rows};
 
 /// Rows of a typed file that are looked at.
 pub(super) const MOST_ROWS: u64 = 2_000_000;
+/// A workbook of more shared texts than are held in memory.
+const TOO_LARGE: Code = Code(424);
 /// Rows of a sheet among which its header is looked for.
 const SHEET_BEGINNING: usize = 50;
 
@@ -48,7 +51,7 @@ pub(super) fn look(place: &Place, path: &str, form: Option<&Form>) -> Result<Loo
     };
     let not = |why: &str| Ok(Looked::Not(why.to_string()));
     match (content::kind(place)?, place.file()) {
-        (Kind::Empty, _) => match form {
+        (ContentKind::Empty, _) => match form {
             // an export without a record, as its ledger has it too
             Some(form) => {
                 let mut table = TableSketch::new(form.clone());
@@ -57,19 +60,17 @@ pub(super) fn look(place: &Place, path: &str, form: Option<&Form>) -> Result<Loo
             }
             None => not("empty"),
         },
-        (Kind::OldWorkbook, _) => not("an Excel workbook of before 2007: save it as .xlsx"),
-        (Kind::Binary, _) => not("no text, and no format that kilde reads"),
-        (Kind::Zip | Kind::Parquet, None) => not(
+        (ContentKind::OldWorkbook, _) => not("an Excel workbook of before 2007: save it as .xlsx"),
+        (ContentKind::Binary, _) => not("no text, and no format that kilde reads"),
+        (ContentKind::Zip | ContentKind::Parquet, None) => not(
             "a workbook, Parquet or an archive within an archive: `files: NAME.zip!PATTERN` of a source reads the first two",
         ),
-        (Kind::Zip, Some(file)) => match sheets(file, &seen(true, None), form) {
+        (ContentKind::Zip, Some(file)) => match sheets(file, &seen(true, None), form) {
             Ok(tables) if tables.is_empty() => not("a workbook without a filled sheet"),
             Ok(tables) => Ok(Looked::Tables(tables)),
-            Err(_) => not(
-                "a ZIP archive of several files, or a damaged one: `files: NAME.zip!*.csv` of a source reads each that matches",
-            ),
+            Err(error) => not(&no_sheets(file, &error)),
         },
-        (Kind::Avro, _) => {
+        (ContentKind::Avro, _) => {
             let content = content::avro(place)?;
             let seen = seen(content.is_whole, content.packed);
             let mut table = TableSketch::new(Form::Avro);
@@ -82,8 +83,10 @@ pub(super) fn look(place: &Place, path: &str, form: Option<&Form>) -> Result<Loo
             table.close(seen);
             Ok(Looked::Tables(vec![table]))
         }
-        (Kind::Parquet, Some(file)) => Ok(Looked::Tables(vec![parquet(file, seen(true, None))?])),
-        (Kind::Text, _) => {
+        (ContentKind::Parquet, Some(file)) => {
+            Ok(Looked::Tables(vec![parquet(file, seen(true, None))?]))
+        }
+        (ContentKind::Text, _) => {
             let content = content::read(place)?;
             if content.packed.is_none() && path.to_lowercase().ends_with(".zip") {
                 return not("it is no ZIP archive, as its name says, or its upload broke off");
@@ -251,6 +254,19 @@ fn sheets(file: &Path, seen: &FileSeen, form: Option<&Form>) -> Result<Vec<Table
         }
     }
     Ok(tables)
+}
+
+/// What an archive is, in words, whose sheets cannot be read.
+fn no_sheets(file: &Path, error: &Error) -> String {
+    let Ok(archive) = Archive::open(file) else {
+        return "a damaged ZIP archive or workbook, or its upload broke off".to_string();
+    };
+    let is_workbook = archive.files().iter().any(|part| part.starts_with("xl/"));
+    match is_workbook {
+        true if error.number() == Some(TOO_LARGE) => error.to_string(),
+        true => "a damaged Excel workbook: ask its sender to deliver it again".to_string(),
+        false => "a ZIP archive of several files: `files: NAME.zip!*.csv` of a source reads each that matches".to_string(),
+    }
 }
 
 fn sheet_table(

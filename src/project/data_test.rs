@@ -95,6 +95,47 @@ pub(crate) enum TestKind {
     },
 }
 
+impl TestKind {
+    /// As contracts call it.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::NotNull { .. } => "not_null",
+            Self::Unique { .. } => "unique",
+            Self::AcceptedValues { .. } => "accepted_values",
+            Self::Matches { .. } => "matches",
+            Self::Range { .. } => "range",
+            Self::Relationships { .. } => "relationships",
+            Self::RowCount { .. } => "row_count",
+            Self::Keeps { .. } => "keeps",
+            Self::Sql { .. } => "sql",
+        }
+    }
+
+    /// What it looks at: columns, and another table; nothing where that is the whole table.
+    pub(crate) fn subject(&self) -> String {
+        match self {
+            Self::NotNull { column }
+            | Self::AcceptedValues { column, .. }
+            | Self::Matches { column, .. }
+            | Self::Range { column, .. } => column.clone(),
+            Self::Unique { columns } => columns.join(", "),
+            Self::Relationships { columns, to, .. } => format!("{} to {to}", columns.join(", ")),
+            Self::Keeps { columns, keys_of } => format!("{} of {keys_of}", columns.join(", ")),
+            Self::RowCount { .. } | Self::Sql { .. } => String::new(),
+        }
+    }
+}
+
+/// As people write it: `not_null(email)`, `row_count`.
+impl fmt::Display for TestKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.subject().as_str() {
+            "" => f.write_str(self.word()),
+            subject => write!(f, "{}({subject})", self.word()),
+        }
+    }
+}
+
 /// What a failing test does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -4,7 +4,7 @@ use super::Spanned;
 
 /// One mode for each way in which columns may differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Drift {
+pub(crate) struct DriftModes {
     /// A column that the contract does not know: `Ignore`, `Evolve`, `RejectFile` or `Fail`.
     pub(crate) added: Spanned<OnDrift>,
     /// A column that the export lacks: `Ignore` (null in its records), `RejectFile` or `Fail`.
@@ -31,7 +31,7 @@ pub(crate) enum OnDrift {
     Fail,
 }
 
-impl Default for Drift {
+impl Default for DriftModes {
     fn default() -> Self {
         let nowhere = |value| Spanned {
             value,

@@ -118,7 +118,7 @@ fn sort(found: &mut [Diagnostic]) {
 
 /// What a file is, by where it lies.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum FileKind {
     Project,
     Pipeline,
     Schema,
@@ -142,12 +142,12 @@ fn read(root: PathBuf) -> Result<Files> {
         return Err(no_project(&root));
     }
     let mut found = Vec::new();
-    let mut paths = vec![("kilde.yaml".to_string(), Kind::Project)];
+    let mut paths = vec![("kilde.yaml".to_string(), FileKind::Project)];
     for (folder, kind) in [
-        ("pipelines", Kind::Pipeline),
-        ("schemas", Kind::Schema),
-        ("sql", Kind::Sql),
-        ("seeds", Kind::Seed),
+        ("pipelines", FileKind::Pipeline),
+        ("schemas", FileKind::Schema),
+        ("sql", FileKind::Sql),
+        ("seeds", FileKind::Seed),
     ] {
         let mut listed = Vec::new();
         list(&root, folder, 0, &mut listed).map_err(|error| unlisted(folder, error))?;
@@ -248,11 +248,11 @@ fn unlisted(folder: &str, error: std::io::Error) -> Error {
 }
 
 /// Whether a file is one of ours; files of other kinds (a README) are no business of kilde.
-fn accept(path: &str, kind: Kind) -> Result<bool, Mistake> {
+fn accept(path: &str, kind: FileKind) -> Result<bool, Mistake> {
     let extension = match kind {
-        Kind::Sql => ".sql",
-        Kind::Seed => ".csv",
-        Kind::Project | Kind::Pipeline | Kind::Schema => ".yaml",
+        FileKind::Sql => ".sql",
+        FileKind::Seed => ".csv",
+        FileKind::Project | FileKind::Pipeline | FileKind::Schema => ".yaml",
     };
     if let (Some(stem), ".yaml") = (path.strip_suffix(".yml"), extension) {
         return Err(Mistake::new(120, "kilde reads `.yaml`, not `.yml`")
@@ -263,14 +263,14 @@ fn accept(path: &str, kind: Kind) -> Result<bool, Mistake> {
     };
     let parts: Vec<&str> = stem.split('/').collect();
     match kind {
-        Kind::Sql if parts.get(1) == Some(&"functions") => match parts.len() {
+        FileKind::Sql if parts.get(1) == Some(&"functions") => match parts.len() {
             3 => Ok(true),
             _ => Err(
                 Mistake::new(120, "a function in a folder below `sql/functions/`")
                     .help("move its file to `sql/functions/`"),
             ),
         },
-        Kind::Pipeline if parts.len() != 2 => {
+        FileKind::Pipeline if parts.len() != 2 => {
             Err(
                 Mistake::new(120, "a pipeline in a folder below `pipelines/`").help(format!(
                     "move it to `pipelines/{}.yaml`",
@@ -278,7 +278,7 @@ fn accept(path: &str, kind: Kind) -> Result<bool, Mistake> {
                 )),
             )
         }
-        Kind::Schema | Kind::Sql | Kind::Seed if parts.len() != 3 => {
+        FileKind::Schema | FileKind::Sql | FileKind::Seed if parts.len() != 3 => {
             let folder = parts[0];
             Err(
                 Mistake::new(120, "the path does not name a table").help(format!(
@@ -286,12 +286,12 @@ fn accept(path: &str, kind: Kind) -> Result<bool, Mistake> {
                 )),
             )
         }
-        Kind::Pipeline => raw::identifier(parts[1], "pipeline").map(|_| true),
-        Kind::Schema | Kind::Sql | Kind::Seed => {
+        FileKind::Pipeline => raw::identifier(parts[1], "pipeline").map(|_| true),
+        FileKind::Schema | FileKind::Sql | FileKind::Seed => {
             raw::identifier(parts[1], "schema")?;
             raw::identifier(parts[2], "table").map(|_| true)
         }
-        Kind::Project => Ok(true),
+        FileKind::Project => Ok(true),
     }
 }
 
@@ -303,7 +303,7 @@ fn whole_file(path: String) -> Arc<SourceFile> {
     })
 }
 
-fn decode_all(root: &Path, paths: &[(String, Kind)]) -> Vec<(Sink, Decoded)> {
+fn decode_all(root: &Path, paths: &[(String, FileKind)]) -> Vec<(Sink, Decoded)> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = (paths.len() / FILES_PER_THREAD).clamp(1, cores.min(MAX_THREADS));
     let next = AtomicUsize::new(0);
@@ -329,7 +329,7 @@ fn decode_all(root: &Path, paths: &[(String, Kind)]) -> Vec<(Sink, Decoded)> {
     decoded.into_iter().map(|(_, decoded)| decoded).collect()
 }
 
-fn decode(root: &Path, path: &str, kind: Kind) -> (Sink, Decoded) {
+fn decode(root: &Path, path: &str, kind: FileKind) -> (Sink, Decoded) {
     let (file, unreadable) = match read_text(&root.join(path)) {
         Ok(text) => (
             Arc::new(SourceFile {
@@ -344,19 +344,19 @@ fn decode(root: &Path, path: &str, kind: Kind) -> (Sink, Decoded) {
     if let Some(mistake) = unreadable {
         sink.report(Span::default(), mistake);
         let nothing = match kind {
-            Kind::Project => Decoded::Project(Box::default()),
-            Kind::Pipeline => Decoded::Pipeline(None),
-            Kind::Schema => Decoded::Schema(None),
-            Kind::Sql => Decoded::Sql,
-            Kind::Seed => Decoded::Unread,
+            FileKind::Project => Decoded::Project(Box::default()),
+            FileKind::Pipeline => Decoded::Pipeline(None),
+            FileKind::Schema => Decoded::Schema(None),
+            FileKind::Sql => Decoded::Sql,
+            FileKind::Seed => Decoded::Unread,
         };
         return (sink, nothing);
     }
     let decoded = match kind {
-        Kind::Project => Decoded::Project(Box::new(raw::read(&mut sink))),
-        Kind::Pipeline => Decoded::Pipeline(raw::read(&mut sink)),
-        Kind::Schema => Decoded::Schema(raw::read(&mut sink)),
-        Kind::Sql => {
+        FileKind::Project => Decoded::Project(Box::new(raw::read(&mut sink))),
+        FileKind::Pipeline => Decoded::Pipeline(raw::read(&mut sink)),
+        FileKind::Schema => Decoded::Schema(raw::read(&mut sink)),
+        FileKind::Sql => {
             let whole = Span {
                 start: 0,
                 end: file.text.len(),
@@ -364,7 +364,7 @@ fn decode(root: &Path, path: &str, kind: Kind) -> (Sink, Decoded) {
             jinja::refuse(&file.text, whole, &mut sink);
             Decoded::Sql
         }
-        Kind::Seed => Decoded::Seed,
+        FileKind::Seed => Decoded::Seed,
     };
     (sink, decoded)
 }

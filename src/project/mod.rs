@@ -58,7 +58,7 @@ pub(crate) use unit_test::FixtureRow;
 pub(crate) use unit_test::{Cell, Fixture, FixtureCell, FixtureRows, UnitTest};
 
 pub(crate) use data_test::{DataTest, Limit, RowAction, RowChange, TestKind, TestSeverity};
-pub(crate) use drift::{Drift, OnDrift};
+pub(crate) use drift::{DriftModes, OnDrift};
 pub(crate) use due::{Covers, Due, Sender};
 pub(crate) use encoding::Encoding;
 pub(crate) use exposure::Exposure;

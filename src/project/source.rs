@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::{Drift, Due, Encoding, Freshness, Limit, OnError, PathPattern, Ready, Sender, Spanned};
+use super::{
+    DriftModes, Due, Encoding, Freshness, Limit, OnError, PathPattern, Ready, Sender, Spanned,
+};
 use crate::diagnostic::{SourceFile, Span};
 use crate::name::TableName;
 
@@ -25,7 +27,7 @@ pub(crate) struct Source {
     pub(crate) load: Load,
     /// More rejects than this in one build's exports of the source fail the build.
     pub(crate) max_rejects: Option<Limit>,
-    pub(crate) drift: Drift,
+    pub(crate) drift: DriftModes,
     pub(crate) freshness: Freshness,
     pub(crate) due: Option<Due>,
     pub(crate) sender: Option<Sender>,

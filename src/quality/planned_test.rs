@@ -8,6 +8,8 @@ use crate::project::{Contract, DataTest, Limit, Load, RowChange, TestKind, TestS
 /// One promise of a contract, ready to be counted.
 #[derive(Clone, Debug)]
 pub(crate) struct PlannedTest {
+    /// What is promised.
+    pub(crate) kind: TestKind,
     /// As people write it: `not_null(email)`, `unique(customer_id)`.
     pub(crate) name: String,
     pub(crate) check: Check,
@@ -74,26 +76,22 @@ pub(crate) fn planned_tests(
             .into_iter()
             .map(str::to_string)
             .collect();
-        for column in &key {
-            tests.push(PlannedTest {
-                name: format!("not_null({column})"),
-                check: Check::Row {
-                    failing: sql::null_sql(column),
-                },
-                severity: TestSeverity::Error,
-                at_most: None,
-                declared_at: declared_at.clone(),
-            });
-        }
-        tests.push(PlannedTest {
-            name: format!("unique({})", key.join(", ")),
-            check: Check::Key {
-                failures: sql::duplicates_sql(&contract.table, &key, None),
-            },
+        let of_key = |kind: TestKind, check: Check| PlannedTest {
+            name: kind.to_string(),
+            kind,
+            check,
             severity: TestSeverity::Error,
             at_most: None,
-            declared_at,
-        });
+            declared_at: declared_at.clone(),
+        };
+        for column in &key {
+            let failing = sql::null_sql(column);
+            let column = column.clone();
+            tests.push(of_key(TestKind::NotNull { column }, Check::Row { failing }));
+        }
+        let failures = sql::duplicates_sql(&contract.table, &key, None);
+        let kind = TestKind::Unique { columns: key };
+        tests.push(of_key(kind, Check::Key { failures }));
     }
     for (position, test) in contract.tests.iter().enumerate() {
         if load.is_none() || !test.is_row_rule() {
@@ -119,68 +117,45 @@ fn planned(contract: &Contract, test: &DataTest, bound: Option<&str>) -> Planned
             None => failing,
         },
     };
-    let (name, check) = match &test.kind {
-        TestKind::NotNull { column } => (format!("not_null({column})"), row(sql::null_sql(column))),
-        TestKind::AcceptedValues { column, values } => (
-            format!("accepted_values({column})"),
-            row(sql::not_among_sql(
-                column,
-                values,
-                data_type(column).as_ref(),
-            )),
-        ),
-        TestKind::Matches { column, pattern } => (
-            format!("matches({column})"),
-            row(sql::mismatch_sql(column, pattern)),
-        ),
-        TestKind::Range { column, min, max } => (
-            format!("range({column})"),
-            row(sql::outside_sql(
-                column,
-                min.as_deref(),
-                max.as_deref(),
-                data_type(column).as_ref(),
-            )),
-        ),
-        TestKind::Unique { columns } => (
-            format!("unique({})", columns.join(", ")),
-            Check::Query {
-                failures: sql::duplicates_sql(table, columns, condition),
-            },
-        ),
+    let check = match &test.kind {
+        TestKind::NotNull { column } => row(sql::null_sql(column)),
+        TestKind::AcceptedValues { column, values } => row(sql::not_among_sql(
+            column,
+            values,
+            data_type(column).as_ref(),
+        )),
+        TestKind::Matches { column, pattern } => row(sql::mismatch_sql(column, pattern)),
+        TestKind::Range { column, min, max } => row(sql::outside_sql(
+            column,
+            min.as_deref(),
+            max.as_deref(),
+            data_type(column).as_ref(),
+        )),
+        TestKind::Unique { columns } => Check::Query {
+            failures: sql::duplicates_sql(table, columns, condition),
+        },
         TestKind::Relationships {
             columns,
             to,
             fields,
-        } => (
-            format!("relationships({} to {to})", columns.join(", ")),
-            Check::Query {
-                failures: sql::orphans_sql(table, columns, to, fields, condition),
-            },
-        ),
-        TestKind::RowCount { min, max, change } => (
-            "row_count".to_string(),
-            Check::RowCount {
-                min: *min,
-                max: *max,
-                change: *change,
-            },
-        ),
-        TestKind::Keeps { columns, keys_of } => (
-            format!("keeps({} of {keys_of})", columns.join(", ")),
-            Check::Keys {
-                failures: sql::missing_keys_sql(table, columns, keys_of, condition),
-            },
-        ),
-        TestKind::Sql { query, .. } => (
-            "sql".to_string(),
-            Check::Query {
-                failures: bound.unwrap_or(query).trim_end_matches(';').to_string(),
-            },
-        ),
+        } => Check::Query {
+            failures: sql::orphans_sql(table, columns, to, fields, condition),
+        },
+        TestKind::RowCount { min, max, change } => Check::RowCount {
+            min: *min,
+            max: *max,
+            change: *change,
+        },
+        TestKind::Keeps { columns, keys_of } => Check::Keys {
+            failures: sql::missing_keys_sql(table, columns, keys_of, condition),
+        },
+        TestKind::Sql { query, .. } => Check::Query {
+            failures: bound.unwrap_or(query).trim_end_matches(';').to_string(),
+        },
     };
     PlannedTest {
-        name,
+        name: test.kind.to_string(),
+        kind: test.kind.clone(),
         check,
         severity: test.severity,
         at_most: test.at_most,

@@ -76,7 +76,7 @@ pub(crate) struct ForeignWork {
 
 /// What became of a table's log since it was pinned.
 #[derive(Debug)]
-pub(crate) struct Drift {
+pub(crate) struct ForeignChanges {
     /// The newest version; `None`: no such table.
     pub(crate) head: Option<u64>,
     /// Foreign commits that are not neutral.
@@ -85,7 +85,7 @@ pub(crate) struct Drift {
     pub(crate) void_from: Option<u64>,
 }
 
-impl Drift {
+impl ForeignChanges {
     /// Whether something stands there of a release that was given up.
     pub(super) fn has_void(&self) -> bool {
         self.void_from.is_some()
@@ -102,7 +102,7 @@ impl Lake {
         release: &Release,
         table: &TableName,
         entry: &TableEntry,
-    ) -> Result<Drift> {
+    ) -> Result<ForeignChanges> {
         let void = &release.given_up;
         self.drift(table, &entry.location, entry.version, void)
             .await
@@ -184,9 +184,9 @@ impl Lake {
         location: &str,
         pinned: Option<u64>,
         void: &BTreeSet<ReleaseNumber>,
-    ) -> Result<Drift> {
+    ) -> Result<ForeignChanges> {
         let head = self.tables.head(location, pinned).await?;
-        let mut drift = Drift {
+        let mut drift = ForeignChanges {
             head,
             changes: Vec::new(),
             void_from: None,
@@ -228,8 +228,8 @@ impl Claim {
         table: &TableName,
         location: &str,
         pinned: Option<u64>,
-        ahead: &mut BTreeMap<TableName, Drift>,
-    ) -> Result<Drift> {
+        ahead: &mut BTreeMap<TableName, ForeignChanges>,
+    ) -> Result<ForeignChanges> {
         match ahead.remove(table) {
             Some(drift) => Ok(drift),
             None => {
@@ -270,8 +270,8 @@ impl Claim {
         table: &TableName,
         location: &str,
         pinned: Option<u64>,
-        ahead: &mut BTreeMap<TableName, Drift>,
-    ) -> Result<Drift> {
+        ahead: &mut BTreeMap<TableName, ForeignChanges>,
+    ) -> Result<ForeignChanges> {
         let drift = self.drift_of(table, location, pinned, ahead).await?;
         let refused = self.lake.refused(table, location, pinned, &drift.changes);
         match refused.await {

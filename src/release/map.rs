@@ -60,6 +60,17 @@ impl Release {
             .get(name)
             .filter(|entry| entry.kind != TableKind::Retired)
     }
+
+    /// The tables of the project that readers of this release see: without kilde's own.
+    pub(crate) fn tables_of_project(&self) -> impl Iterator<Item = (&TableName, &TableEntry)> {
+        let tables = self.tables.iter();
+        tables.filter(|(name, entry)| !name.is_own() && entry.kind != TableKind::Retired)
+    }
+
+    /// Those of the project whose version is new, removed ones among them.
+    pub(crate) fn changed_of_project(&self) -> impl Iterator<Item = &TableName> {
+        self.changed.iter().filter(|name| !name.is_own())
+    }
 }
 
 /// A table at its last good version.

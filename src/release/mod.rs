@@ -41,7 +41,7 @@ mod table_log;
 pub(crate) use claim::{Claim, YieldReason};
 pub(crate) use decision::Decision;
 pub(crate) use failpoint::{Boundary, Failpoint};
-pub(crate) use foreign::{Drift, restore_or_rebuild, restore_or_rebuild_by};
+pub(crate) use foreign::{ForeignChanges, restore_or_rebuild, restore_or_rebuild_by};
 pub(crate) use give_up::{GiveUp, Planned, Unfinished};
 pub(crate) use lake::{Builder, Lake, LakeStatus, Pause};
 pub(crate) use layout::{CandidateName, LATEST, probe};

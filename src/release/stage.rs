@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::claim::Claim;
 use super::create::{Creation, create};
 use super::failpoint::Boundary;
-use super::foreign::{Drift, restore_or_rebuild};
+use super::foreign::{ForeignChanges, restore_or_rebuild};
 use super::log::{self, CarriedView, Publish};
 use super::map::{Release, StagedCommit, StagedMap, TableEntry, TableKind};
 use super::request::{PublishRequest, Removal, TableChange, TableWrite};
@@ -41,7 +41,7 @@ pub(super) struct Draft {
     /// Tables that are made anew, whatever lies in their folders.
     pub(super) anew: BTreeSet<TableName>,
     /// What became of tables' logs, where it was looked up ahead.
-    pub(super) drifts: BTreeMap<TableName, Drift>,
+    pub(super) drifts: BTreeMap<TableName, ForeignChanges>,
 }
 
 /// Which foreign changes are published over, and recorded; all others stop the release.
@@ -211,7 +211,7 @@ impl Claim {
             .map(|(name, entry)| (name.clone(), entry.clone()))
             .collect();
         let (lake, void) = (&self.lake, self.given_up());
-        let drifts: Vec<Result<Drift>> = stream::iter(&others)
+        let drifts: Vec<Result<ForeignChanges>> = stream::iter(&others)
             .map(|(name, entry)| lake.drift(name, &entry.location, entry.version, void))
             .buffered(AT_ONCE)
             .collect()
@@ -239,7 +239,10 @@ impl Claim {
 
     /// Heads and states of all tables that a request reads or writes, many at once: one by one, each would cost the way to
     /// the storage and back while everybody waits.
-    async fn look_ahead(&self, request: &PublishRequest) -> Result<BTreeMap<TableName, Drift>> {
+    async fn look_ahead(
+        &self,
+        request: &PublishRequest,
+    ) -> Result<BTreeMap<TableName, ForeignChanges>> {
         let pinned = |name: &TableName| self.base.as_ref()?.tables.get(name);
         let read = request.reads.iter().filter_map(|name| {
             let entry = pinned(name)?;

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{Expr, cast, ident, lit};
@@ -19,11 +20,11 @@ use crate::diagnostic::Code;
 use crate::engine::{self, Joins};
 use crate::error::{Error, Result};
 use crate::ingest::{FileCounts, FileStatus, Ledger, LedgerEntry, SOURCE_FILE, SOURCE_ROW};
-use crate::lake::{self, Digest, Layout, RowHasher};
+use crate::lake::{self, Digest, Layout, RowHasher, Written};
 use crate::name::TableName;
 use crate::plan::{Action, Plan, TablePlan};
 use crate::project::{Load, Project};
-use crate::release::{Commit, Drift, Release, TableEntry};
+use crate::release::{Commit, ForeignChanges, Release, TableEntry};
 
 impl BuildRequest {
     /// Published tables of which foreign changes are answered: those to be published over, and those taken over.
@@ -124,6 +125,17 @@ fn nothing_to_answer(table: &str) -> Error {
         .help("`kilde build` builds as ever; compactions by other tools are followed by themselves")
 }
 
+/// What another tool added to a table, to be taken over as if it had come in an export.
+struct ForeignRows {
+    /// The version up to which it wrote.
+    head: u64,
+    /// The entry of the table's log that began it: its name in the ledger.
+    export: String,
+    written_at: Option<DateTime<Utc>>,
+    /// Of the files that it added.
+    bytes: u64,
+}
+
 impl Execution {
     /// The table with the rows that another tool added to it; its new exports wait for the next build.
     pub(super) async fn adopt(&self, plan: &TablePlan) -> Result<TableResult> {
@@ -131,14 +143,49 @@ impl Execution {
         let entry = self
             .entry(table)
             .ok_or_else(|| Error::internal(format!("`{table}` is adopted and not published")))?;
+        let foreign = self.foreign_rows(table, entry).await?;
+        let theirs = TableEntry {
+            version: Some(foreign.head),
+            ..entry.clone()
+        };
+        let content = async |entry: &TableEntry| {
+            let content = self.catalog.content(table, entry).await?;
+            Ok::<_, Error>(content.with_columns(plan.schema.clone()))
+        };
+        let (theirs, present) = (content(&theirs).await?, content(entry).await?);
+        let written = self.write_added(plan, &foreign, &theirs, &present).await?;
+        let (content, outcome) = self.appended(plan, &present, &written)?;
+        self.record_ingested(
+            table,
+            Ingested {
+                entries: vec![self.entry_of_foreign_rows(table, entry, foreign, written.rows)],
+                ..Ingested::default()
+            },
+        );
+        let result = TableResult::new(plan, outcome);
+        let mut result = result.counting(content.rows, Some(present.rows));
+        result.built_from.clear();
+        // no export was held to these rules: the rows are
+        let counted = self.counted_as_any(plan)?;
+        self.test(plan, &counted, &content, None, &mut result)
+            .await?;
+        result.content = Some(content);
+        Ok(result)
+    }
+
+    /// What another tool added to a table.
+    ///
+    /// # Errors
+    /// `Config` K0719 where it added nothing, K0718 where it did what cannot be taken over.
+    async fn foreign_rows(&self, table: &TableName, entry: &TableEntry) -> Result<ForeignRows> {
+        let lake = self.catalog.lake();
         let base = self.observation.release.as_ref();
         let base = base.ok_or_else(|| Error::internal("rows are adopted without a release"))?;
-        let changes = self.catalog.lake().foreign_changes(base, table, entry);
-        let Drift {
+        let ForeignChanges {
             head,
             changes,
             void_from,
-        } = changes.await?;
+        } = lake.foreign_changes(base, table, entry).await?;
         let (Some(head), Some(first)) = (head, changes.first()) else {
             return Err(nothing_to_answer(&table.to_string()));
         };
@@ -158,18 +205,29 @@ impl Execution {
         if changes.iter().any(|commit| redefining(&commit)) {
             return Err(not_adoptable(table, "changed its columns or properties"));
         }
-        let theirs = TableEntry {
-            version: Some(head),
-            ..entry.clone()
-        };
-        let theirs = self.catalog.content(table, &theirs).await?;
-        let theirs = theirs.with_columns(plan.schema.clone());
-        let present = self.catalog.content(table, entry).await?;
-        let present = present.with_columns(plan.schema.clone());
-        let session = self
-            .catalog
-            .engine()
-            .session(&std::collections::BTreeMap::new(), Joins::Hash)?;
+        let files = changes.iter().flat_map(|commit| &commit.adds);
+        Ok(ForeignRows {
+            head,
+            export: lake.table_entry(entry, first.version),
+            written_at: first.written_at,
+            bytes: files.map(|file| file.size).sum(),
+        })
+    }
+
+    /// Writes the rows that were added. `theirs`: the table as the other tool left it; `present`: as it is published.
+    ///
+    /// # Errors
+    /// `Config` K0718 where other rows are not what they were, or none was added.
+    async fn write_added(
+        &self,
+        plan: &TablePlan,
+        foreign: &ForeignRows,
+        theirs: &Content,
+        present: &Content,
+    ) -> Result<Written> {
+        let table = &plan.table;
+        let engine = self.catalog.engine();
+        let session = engine.session(&BTreeMap::new(), Joins::Hash)?;
         let rows = |content: &Content| -> Result<DataFrame> {
             session
                 .read_table(content.provider()?)
@@ -177,21 +235,20 @@ impl Execution {
                 .map_err(engine::failure)
         };
         let ours = self.is_ours(table);
-        let staying = rows(&theirs)?.filter(ours.clone().is_true());
+        let staying = rows(theirs)?.filter(ours.clone().is_true());
         let staying = digest(staying.map_err(engine::failure)?).await?;
-        if staying != digest(rows(&present)?).await? {
+        if staying != digest(rows(present)?).await? {
             return Err(not_adoptable(
                 table,
                 "deleted or changed rows of exports, or wrote rows in the name of one",
             ));
         }
-        let export = self.catalog.lake().table_entry(entry, first.version);
         let provenance = |name: &str| match name {
-            SOURCE_FILE => Some(lit(export.as_str())),
+            SOURCE_FILE => Some(lit(foreign.export.as_str())),
             SOURCE_ROW => Some(lit(ScalarValue::Int64(None))),
             _ => None,
         };
-        let added = rows(&theirs)?
+        let added = rows(theirs)?
             .filter(ours.is_not_true())
             .and_then(|rows| rows.select(columns(plan, provenance)))
             .map_err(engine::failure)?;
@@ -199,54 +256,46 @@ impl Execution {
             .create_physical_plan()
             .await
             .map_err(engine::failure)?;
-        let bytes = changes.iter().flat_map(|commit| &commit.adds);
-        let bytes: u64 = bytes.map(|file| file.size).sum();
-        let buckets = super::step::buckets(bytes);
+        let buckets = super::step::buckets(foreign.bytes);
         let spec = self.write_spec(plan, Layout::Sorted { buckets }, 0)?;
         let written = lake::write_table(session.task_ctx(), physical, &spec).await?;
-        if written.rows == 0 {
-            return Err(not_adoptable(table, "added no row"));
+        match written.rows {
+            0 => Err(not_adoptable(table, "added no row")),
+            _ => Ok(written),
         }
-        let (content, outcome) = self.appended(plan, &present, &written)?;
-        self.record_ingested(
-            table,
-            Ingested {
-                entries: vec![LedgerEntry {
-                    source: table.clone(),
-                    hash: blake3::hash(format!("{} {export}", entry.table_id).as_bytes())
-                        .to_hex()
-                        .to_string(),
-                    path: export,
-                    size: bytes,
-                    modified_at: first.written_at.unwrap_or(self.observation.observed.now),
-                    tag: None,
-                    ordered_at: None,
-                    status: FileStatus::Adopted,
-                    duplicate_of: None,
-                    counts: FileCounts {
-                        records: written.rows,
-                        inserted: written.rows,
-                        ..FileCounts::default()
-                    },
-                    release: self.next_release(),
-                    run_id: self.run.clone(),
-                    as_of: self.request.as_of,
-                    decision: 0,
-                    taken_back: 0,
-                    unread: None,
-                }],
-                ..Ingested::default()
+    }
+
+    /// What the ledger says of rows that were taken over, as of an export.
+    fn entry_of_foreign_rows(
+        &self,
+        table: &TableName,
+        entry: &TableEntry,
+        foreign: ForeignRows,
+        rows: u64,
+    ) -> LedgerEntry {
+        let named = format!("{} {}", entry.table_id, foreign.export);
+        LedgerEntry {
+            source: table.clone(),
+            hash: blake3::hash(named.as_bytes()).to_hex().to_string(),
+            path: foreign.export,
+            size: foreign.bytes,
+            modified_at: foreign.written_at.unwrap_or(self.observation.observed.now),
+            tag: None,
+            ordered_at: None,
+            status: FileStatus::Adopted,
+            duplicate_of: None,
+            counts: FileCounts {
+                records: rows,
+                inserted: rows,
+                ..FileCounts::default()
             },
-        );
-        let result = TableResult::new(plan, outcome);
-        let mut result = result.counting(content.rows, Some(present.rows));
-        result.built_from.clear();
-        // no export was held to these rules: the rows are
-        let counted = self.counted_as_any(plan)?;
-        self.test(plan, &counted, &content, None, &mut result)
-            .await?;
-        result.content = Some(content);
-        Ok(result)
+            release: self.next_release(),
+            run_id: self.run.clone(),
+            as_of: self.request.as_of,
+            decision: 0,
+            taken_back: 0,
+            unread: None,
+        }
     }
 
     /// Whether a row came in an export that counts.

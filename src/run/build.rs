@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::claim::{give_back, told_given_up, yield_reason};
+use super::claim::{Claimed, give_back, told_given_up, yield_reason};
 use super::dbt::Invocation;
 use super::execute::{Executed, Execution};
 use super::latest::LatestReport;
-use super::observe::Observation;
+use super::prospect::{Prospect, When};
 use super::report::{
     BaseRelease, OverdueReport, OverruledReport, RunReport, TableOutcome, UnreadableReport,
 };
@@ -17,7 +17,7 @@ use crate::catalog::{Asked, Catalog};
 use crate::clock::Stopwatch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{RunId, TableName};
-use crate::plan::{Action, Plan, Shapes, TablePlan};
+use crate::plan::{Action, Plan, Shapes};
 use crate::release::{Claim, KeepFailedRuns, Release, Sweep, YieldReason};
 
 impl Runner {
@@ -87,8 +87,7 @@ impl Runner {
     /// What the run reported that published the release below; reports are deleted in time, and a rollback has none.
     async fn report_before(&self, catalog: &Catalog, report: &RunReport) -> Option<RunReport> {
         let run = report.base.as_ref()?.run.as_ref()?;
-        let bytes = catalog.lake().run_report(run).await.ok()??;
-        serde_json::from_slice(&bytes).ok()
+        RunReport::recall(run, catalog.lake()).await
     }
 
     /// The build itself; fills the report, and says where it claimed.
@@ -101,36 +100,27 @@ impl Runner {
     ) -> Result<()> {
         let look = self.look(request, listener, report, course);
         let looked = self.stop.unless(look).await?;
-        let Some((catalog, observation, plan)) = looked else {
+        let Some((catalog, prospect)) = looked else {
             if let Some(catalog) = course.stale.take() {
                 report.latest = self.mend_latest(&catalog, &report.run, listener).await?;
             }
             return Ok(());
         };
         let give_up = request.gives_up(&self.project);
-        let (mut claim, has_waited) = self
-            .claim(
-                &catalog,
-                &report.run,
-                (request.wait, give_up.as_ref()),
-                listener,
-            )
-            .await?;
+        let claiming = self.claim_giving_up(
+            &catalog,
+            &report.run,
+            request.wait,
+            give_up.as_ref(),
+            listener,
+        );
+        let mut claimed = claiming.await?;
         course.claimed = Some(catalog.clone());
-        if let Some(base) = claim.base().filter(|_| claim.has_settled()) {
-            report.given_up = base.is_given_up().then_some(base.number);
-            report.overruled = OverruledReport::unasked(base, &BTreeSet::new());
-        }
-        let prepared = self
-            .prepare(
-                request,
-                &catalog,
-                &mut claim,
-                (observation, plan, has_waited),
-                report,
-            )
-            .await;
-        let (observation, plan, sweep) = match prepared {
+        report.describe_settled(&claimed.claim);
+        let preparing = self.prepare(request, &catalog, &mut claimed, prospect, report, course);
+        let prepared = preparing.await;
+        let claim = claimed.claim;
+        let (prospect, sweep) = match prepared {
             Ok(Some(prepared)) => prepared,
             Ok(None) => return claim.yield_(YieldReason::NothingToDo).await,
             Err(error) => {
@@ -147,8 +137,7 @@ impl Runner {
             request,
             &catalog,
             &claim,
-            observation,
-            plan,
+            prospect,
             Arc::clone(listener),
         );
         let executed = self.stop.unless(Arc::clone(&execution).run()).await;
@@ -170,7 +159,7 @@ impl Runner {
         listener: &Listener,
         report: &mut RunReport,
         course: &mut Course,
-    ) -> Result<Option<(Catalog, Observation, Plan)>> {
+    ) -> Result<Option<(Catalog, Prospect)>> {
         observe::refuse_without_raw(&self.project)?;
         let catalog = self.catalog(request.as_of)?.asked_for(Asked {
             command: request.once_more(&[]),
@@ -185,44 +174,26 @@ impl Runner {
             self.finish_unseen(&catalog, &report.run, request.wait, listener)
                 .await?;
         }
-        let anew = request.anew(&self.project);
-        let observing = observe::observe_without(self, &catalog, request.as_of, &anew);
-        let mut observation = match observing.await {
+        let observation = match self.observe_for(request, &catalog).await {
             Err(error) if error.kind() == ErrorKind::Corrupt => {
                 self.finish_decided(request, &catalog, &report.run, error, listener)
                     .await?;
-                observe::observe_without(self, &catalog, request.as_of, &anew).await?
+                self.observe_for(request, &catalog).await?
             }
             observed => observed?,
         };
-        observation.observed.adopts.clone_from(&request.adopt);
-        report.base = observation.release.as_ref().map(BaseRelease::of);
-        observation.refuse_without_raw(&self.project)?;
-        observation.refuse_lost_decisions()?;
-        if request.give_up.is_none() {
-            // what cannot be finished is given up first, for nobody could resume before
-            observation.refuse_if_paused()?;
-        }
-        request
-            .refuse_vain_give_up(&self.project, &catalog, &observation)
+        let seen = (When::BeforeClaim, observation);
+        let prospect = self
+            .prospect(request, &catalog, seen, report, course)
             .await?;
-        let plan = self.plan_on(Some(&catalog), &observation, request).await?;
-        request.refuse_unselected_rebuilds(&plan)?;
-        let is_wanted = self.artifacts.is_some() || self.project.openlineage.is_some();
-        course.shapes = is_wanted.then(|| plan.shapes());
-        request.refuse_holds(&plan, observation.release.as_ref())?;
-        request.refuse_breaking(&plan)?;
-        request
-            .refuse_vain_answers(&self.project, &catalog, observation.release.as_ref())
-            .await?;
-        if !has_work(&plan, request, observation.release.as_ref()) {
+        if !prospect.has_work(request) {
             let finishing = self.finish_unseen(&catalog, &report.run, request.wait, listener);
             if finishing.await? {
                 // it may be a rollback, or say more of the exports than the one before
                 return Box::pin(self.look(request, listener, report, course)).await;
             }
-            report.describe_unchanged(&plan, &observation);
-            if let Some(release) = &observation.release {
+            report.describe_unchanged(&prospect);
+            if let Some(release) = &prospect.observation.release {
                 match self.has_stale_files(&catalog, release).await {
                     Ok(true) => course.stale = Some(catalog),
                     Ok(false) => {}
@@ -231,50 +202,47 @@ impl Runner {
             }
             return Ok(None);
         }
-        report.unit_tests = self.run_unit_tests(&plan.unit_tests()).await?;
-        report.failure = report.unit_test_failure();
-        Ok(report
-            .failure
-            .is_none()
-            .then_some((catalog, observation, plan)))
+        let has_passed = self.pass_unit_tests(&prospect.plan, report).await?;
+        Ok(has_passed.then_some((catalog, prospect)))
     }
 
-    /// What was planned, or planned again where another release came between; `None` where nothing is left to do.
+    /// What was found before the claim, or what is found now where another release came between; `None` where nothing is left
+    /// to do.
     async fn prepare(
         &self,
         request: &BuildRequest,
         catalog: &Catalog,
-        claim: &mut Claim,
-        (mut observation, mut plan, is_old): (Observation, Plan, bool),
+        Claimed { claim, has_waited }: &mut Claimed,
+        mut prospect: Prospect,
         report: &mut RunReport,
-    ) -> Result<Option<(Observation, Plan, Option<Sweep>)>> {
+        course: &mut Course,
+    ) -> Result<Option<(Prospect, Option<Sweep>)>> {
         if let Some(pause) = claim.pause() {
             return Err(observe::paused(&pause));
         }
         let base = claim.base().map(|base| base.number);
-        let planned_on = observation.release.as_ref().map(|release| release.number);
-        if is_old || base != planned_on {
+        if *has_waited || base != prospect.base() {
             // a dead rival's release was settled, or one was published since we looked
             request.refuse_vain_rebuilds(&self.project, catalog).await?;
-            let anew = request.anew(&self.project);
-            observation = observe::observe_without(self, catalog, request.as_of, &anew).await?;
-            observation.observed.adopts.clone_from(&request.adopt);
-            observation.refuse_without_raw(&self.project)?;
-            report.base = observation.release.as_ref().map(BaseRelease::of);
-            plan = self.plan_on(Some(catalog), &observation, request).await?;
-            request.refuse_holds(&plan, observation.release.as_ref())?;
-            request.refuse_breaking(&plan)?;
-            if !has_work(&plan, request, observation.release.as_ref()) {
-                report.describe_unchanged(&plan, &observation);
+            let seen = (When::UnderClaim, self.observe_for(request, catalog).await?);
+            prospect = self
+                .prospect(request, catalog, seen, report, course)
+                .await?;
+            if !prospect.has_work(request) {
+                report.describe_unchanged(&prospect);
+                return Ok(None);
+            }
+            if !self.pass_unit_tests(&prospect.plan, report).await? {
                 return Ok(None);
             }
         }
-        let following = observation.follow_foreign_work(catalog);
+        let following = prospect.observation.follow_foreign_work(catalog);
         let changed = self.stop.unless(following).await?;
-        request.refuse_foreign_changes(&plan, observation.release.as_ref(), changed)?;
+        let release = prospect.observation.release.as_ref();
+        request.refuse_foreign_changes(&prospect.plan, release, changed)?;
         let sweep = claim.declare_sweep(KeepFailedRuns::default());
         let sweep = self.to_its_end(catalog, sweep).await?;
-        Ok(Some((observation, plan, sweep)))
+        Ok(Some((prospect, sweep)))
     }
 
     /// Publishes what was executed, or gives the claim back; fills the report either way.
@@ -333,9 +301,8 @@ impl Runner {
                 report
                     .overruled
                     .extend(OverruledReport::unasked(&release, &answered));
-                let of_project = |table: &&TableName| !table.is_own();
-                report.changed_tables = release.changed.iter().filter(of_project).count() as u64;
-                report.tables = release.tables.keys().filter(of_project).count() as u64;
+                report.changed_tables = release.changed_of_project().count() as u64;
+                report.tables = release.tables_of_project().count() as u64;
                 report.latest = self.follow_release(&execution.catalog, &release).await;
                 Ok(())
             }
@@ -378,50 +345,16 @@ impl Runner {
 
 /// How far a build has come.
 #[derive(Default)]
-struct Course {
+pub(super) struct Course {
     /// The project's tables, once planned; where anybody asks for them.
-    shapes: Option<Shapes>,
+    pub(super) shapes: Option<Shapes>,
     /// The lake, once claimed.
     claimed: Option<Catalog>,
     /// The lake, where nothing is to be built and files of `latest/` are behind.
     stale: Option<Catalog>,
 }
 
-/// Whether anything may change: only then the lake is claimed.
-fn has_work(plan: &Plan, request: &BuildRequest, base: Option<&Release>) -> bool {
-    (request.selection.is_all() && !plan.retired.is_empty())
-        || !request.overrule.is_empty()
-        || !request.rebuild.is_empty()
-        || request.give_up.is_some()
-        || !request.adopt.is_empty()
-        || hold::any_ended(plan, base)
-        || plan.tables.values().any(TablePlan::is_overdue)
-        || plan
-            .tables
-            .values()
-            .any(|table| table.is_refused(request.warn_error))
-        || plan.tables.values().any(|table| match &table.action {
-            Action::Ingest {
-                exports,
-                reload,
-                leaving,
-            } => *reload || !exports.is_empty() || !leaving.is_empty(),
-            Action::Build | Action::Retest | Action::Redescribe => true,
-            // possible only where something above is certain
-            Action::Maybe | Action::Unchanged | Action::NotSelected => false,
-        })
-}
-
 impl RunReport {
-    fn unit_test_failure(&self) -> Option<String> {
-        let failed = self.unit_tests.iter().filter(|test| !test.has_passed());
-        match failed.count() {
-            0 => None,
-            1 => Some("1 unit test failed; no data was read".to_string()),
-            n => Some(format!("{n} unit tests failed; no data was read")),
-        }
-    }
-
     /// Exports that cannot be read: those that were known to be so, and not tried again, and those of this run.
     fn describe_unreadable(&mut self, execution: &Execution, executed: &Executed) {
         let tried = |report: &UnreadableReport| {
@@ -463,7 +396,7 @@ impl RunReport {
             .collect();
     }
 
-    fn describe_unchanged(&mut self, plan: &Plan, observation: &Observation) {
+    fn describe_unchanged(&mut self, Prospect { observation, plan }: &Prospect) {
         self.unreadable = observation.unreadable();
         if let Some(base) = &observation.release {
             self.held = hold::reports(&base.held, plan);
@@ -483,7 +416,15 @@ impl RunReport {
         }
     }
 
-    /// What became of the release below, in words.
+    /// What became of the release below, where this run's claim finished it or gave it up.
+    fn describe_settled(&mut self, claim: &Claim) {
+        if let Some(base) = claim.base().filter(|_| claim.has_settled()) {
+            self.given_up = base.is_given_up().then_some(base.number);
+            self.overruled = OverruledReport::unasked(base, &BTreeSet::new());
+        }
+    }
+
+    /// The same, in words.
     fn told_of_base(&self) -> impl Iterator<Item = String> {
         let given_up = self.given_up.map(told_given_up);
         let overruled = self.overruled.iter();

@@ -17,6 +17,13 @@ const BUSY: Code = Code(706);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
+/// A lake that is claimed.
+pub(super) struct Claimed {
+    pub(super) claim: Claim,
+    /// Whether another run had to be waited for: then the lake is not what was looked at before.
+    pub(super) has_waited: bool,
+}
+
 impl Runner {
     /// What changes the lake log, and ends by itself though the run shall end; but a store that is away may keep it for longer than
     /// anybody waits.
@@ -31,8 +38,7 @@ impl Runner {
         }
     }
 
-    /// The claim, once another run is done with the lake, if it is within `wait`; and whether it was waited for: then the lake
-    /// is not what was looked at before.
+    /// The claim, once another run is done with the lake, if it is within `wait`.
     ///
     /// # Errors
     /// `Conflict` K0706 where another run holds the lake for longer.
@@ -40,16 +46,37 @@ impl Runner {
         &self,
         catalog: &Catalog,
         run: &RunId,
-        (wait, give_up): (Duration, Option<&GiveUp>),
+        wait: Duration,
         listener: &Listener,
-    ) -> Result<(Claim, bool)> {
+    ) -> Result<Claim> {
+        let claimed = self.claim_giving_up(catalog, run, wait, None, listener);
+        Ok(claimed.await?.claim)
+    }
+
+    /// The same, which gets a decided release out of the way that nobody can finish.
+    ///
+    /// # Errors
+    /// As of [`Runner::claim`].
+    pub(super) async fn claim_giving_up(
+        &self,
+        catalog: &Catalog,
+        run: &RunId,
+        wait: Duration,
+        give_up: Option<&GiveUp>,
+        listener: &Listener,
+    ) -> Result<Claimed> {
         let watch = Stopwatch::start();
         let mut pause = FIRST_PAUSE;
         loop {
             // dropped half way, a claim would leave its entry behind
             let claiming = self.to_its_end(catalog, catalog.lake().claim_giving_up(run, give_up));
             let error = match claiming.await {
-                Ok(claim) => return Ok((claim, pause != FIRST_PAUSE)),
+                Ok(claim) => {
+                    return Ok(Claimed {
+                        claim,
+                        has_waited: pause != FIRST_PAUSE,
+                    });
+                }
                 Err(error) if error.number() == Some(BUSY) => error,
                 Err(error) => return Err(error),
             };
@@ -87,8 +114,8 @@ impl Runner {
         if let Some(obstacle) = unfinished.obstacle {
             return Err(obstacle);
         }
-        match self.claim(catalog, run, (wait, None), listener).await {
-            Ok((claim, _)) => {
+        match self.claim(catalog, run, wait, listener).await {
+            Ok(claim) => {
                 tell_of_base(&claim, listener);
                 claim.yield_(YieldReason::NothingToDo).await?;
                 Ok(true)

@@ -11,7 +11,7 @@ use crate::diagnostic::{Code, printable};
 use crate::error::{Error, Result};
 use crate::ingest::{FileStatus, Ledger};
 use crate::name::TableName;
-use crate::plan::{Fingerprints, Observed, ObservedExport, Plan, Replay, Selection};
+use crate::plan::{Observed, ObservedExport, Plan, Replay, Selection};
 use crate::project::{Load, Project, in_archive};
 
 /// What a person asks for.
@@ -130,11 +130,8 @@ impl Runner {
         let planned = plan.tables.get(source);
         let planned = planned.ok_or_else(|| Error::internal("a source is not planned"))?;
         let schema = catalog.content(source, entry).await?.file_set.schema;
-        let part = |fingerprints: &Fingerprints, name: &str| fingerprints.parts.get(name).cloned();
-        let differs = ["loaded:key", "loaded:partition_by"]
-            .iter()
-            .any(|name| part(&published.fingerprints, name) != part(&planned.fingerprints, name));
-        if differs || !planned.is_read_alike(&schema) {
+        let has_layout = published.fingerprints.has_layout_of(&planned.fingerprints);
+        if !has_layout || !planned.is_read_alike(&schema) {
             return Err(no_replay(format!(
                 "the contract of `{source}` has other columns, types or another key than what is published"
             ))

@@ -195,9 +195,8 @@ impl Runner {
     ) -> Result<BTreeSet<TableName>> {
         let all: BTreeSet<TableName> = [before, now]
             .into_iter()
-            .flat_map(|release| release.tables.keys().map(move |name| (release, name)))
-            .filter(|(release, name)| !name.is_own() && release.table(name).is_some())
-            .map(|(_, name)| name.clone())
+            .flat_map(Release::tables_of_project)
+            .map(|(name, _)| name.clone())
             .collect();
         if let RowsAsked::Of(name) = &request.rows {
             return Ok(BTreeSet::from([named(name, &all)?]));

@@ -377,7 +377,11 @@ fn release_finding(status: &LakeStatus, newest: Option<&Release>) -> Finding {
     match newest.held.len() {
         0 => Finding::ok(
             "release",
-            format!("release {}, {} tables", newest.number, newest.tables.len()),
+            format!(
+                "release {}, {} tables",
+                newest.number,
+                newest.tables_of_project().count()
+            ),
         ),
         n => Finding::warn(
             "release",

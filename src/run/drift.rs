@@ -220,8 +220,7 @@ impl Runner {
         observation: &Observation,
     ) -> Option<RunReport> {
         let release = observation.release.as_ref()?;
-        let bytes = catalog.lake().run_report(&release.run).await.ok()??;
-        serde_json::from_slice(&bytes).ok()
+        RunReport::recall(&release.run, catalog.lake()).await
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use super::matching::Found;
 use super::observe::Observation;
 use super::ops_tables::Ingested;
+use super::prospect::Prospect;
 use super::report::{
     ExportReport, FailureReport, RefusedExport, RunReport, SourceReport, StepReport, TableOutcome,
 };
@@ -115,10 +116,10 @@ impl Execution {
         request: &BuildRequest,
         catalog: &Catalog,
         claim: &Claim,
-        observation: Observation,
-        plan: Plan,
+        prospect: Prospect,
         listener: Listener,
     ) -> Arc<Self> {
+        let Prospect { observation, plan } = prospect;
         Arc::new(Self {
             runner: Runner {
                 project: Arc::clone(&observation.project),

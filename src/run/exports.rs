@@ -6,8 +6,9 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::Serialize;
 
 use super::decision::Exclusion;
+use super::kept_report::KeptReport;
 use super::observe::{self, Observation};
-use super::report::{RefusedExport, RunReport, TableOutcome};
+use super::report::{RefusedExport, TableOutcome};
 use super::{Runner, receipt};
 use crate::catalog::Catalog;
 use crate::error::Result;
@@ -150,7 +151,7 @@ impl Runner {
             .filter(|source| of.is_none_or(|of| *of == source.table))
             .map(|source| SourceExports {
                 table: source.table.clone(),
-                exports: Listing::new(source, &observation, &refused).exports(),
+                exports: SourceList::new(source, &observation, &refused).exports(),
                 overdue: overdue(&self.project, source, &observation.observed)
                     .map(|overdue| overdue.to_string()),
             })
@@ -235,11 +236,7 @@ impl Runner {
         }
         let runs = catalog.lake().run_reports().await?;
         for run in runs.iter().rev().take(RUNS_ASKED) {
-            let Some(bytes) = catalog.lake().run_report(run).await? else {
-                continue;
-            };
-            // a report that cannot be read says nothing
-            let Ok(report) = serde_json::from_slice::<RunReport>(&bytes) else {
+            let Some(report) = KeptReport::of(run, catalog.lake()).await?.whole() else {
                 continue;
             };
             // those left out alone are in no ledger, where nothing was published
@@ -269,14 +266,14 @@ impl Runner {
 }
 
 /// One source on its way to a list.
-struct Listing<'a> {
+struct SourceList<'a> {
     source: &'a Source,
     observation: &'a Observation,
     refused: &'a [RefusedExport],
     ledger: Option<&'a Ledger>,
 }
 
-impl<'a> Listing<'a> {
+impl<'a> SourceList<'a> {
     fn new(
         source: &'a Source,
         observation: &'a Observation,

@@ -244,8 +244,7 @@ impl Runner {
             // then it is something else that cannot be read
             return Err(if is_asked { unread } else { obstacle });
         }
-        let claiming = self.claim(catalog, run, (request.wait, None), listener);
-        let (claim, _) = claiming.await?;
+        let claim = self.claim(catalog, run, request.wait, listener).await?;
         tell_of_base(&claim, listener);
         claim.yield_(YieldReason::NothingToDo).await
     }

@@ -124,11 +124,8 @@ impl Runner {
         run: &RunId,
         listener: &Listener,
     ) -> Result<Option<LatestReport>> {
-        let claim = match self
-            .claim(catalog, run, (Duration::ZERO, None), listener)
-            .await
-        {
-            Ok((claim, _)) => claim,
+        let claim = match self.claim(catalog, run, Duration::ZERO, listener).await {
+            Ok(claim) => claim,
             Err(error) if error.kind() == ErrorKind::Conflict => return Ok(None),
             Err(error) => return Ok(Some(LatestReport::failed(&error))),
         };

@@ -164,8 +164,8 @@ impl Runner {
         tidy_spill_folder(&catalog);
         let operation = Operation::new(self, RunCommand::Maintain);
         let nobody: Listener = Arc::new(|_| {});
-        let (mut claim, _) = self
-            .claim(&catalog, operation.run(), (Duration::ZERO, None), &nobody)
+        let mut claim = self
+            .claim(&catalog, operation.run(), Duration::ZERO, &nobody)
             .await?;
         let mut base = survey.base.clone();
         let ended = async {

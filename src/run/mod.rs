@@ -26,6 +26,7 @@ mod give_up;
 mod highlights;
 mod history;
 mod hold;
+mod kept_report;
 mod latest;
 mod maintain;
 mod matching;
@@ -35,6 +36,7 @@ mod operations;
 mod ops_tables;
 mod overview;
 mod portrait;
+mod prospect;
 mod publication;
 mod rebuild;
 mod receipt;
@@ -61,6 +63,7 @@ pub(crate) use exports::{ExportStatus, Exports, ListedExport, SourceExports};
 #[cfg(test)]
 pub(crate) use highlights::FigurePoint;
 pub(crate) use highlights::{DiffPage, FigureSeries, GroupDiff, PeopleDiff, SourceRejects};
+pub(crate) use kept_report::KeptReport;
 pub(crate) use latest::LatestReport;
 pub(crate) use maintain::{MaintainReport, MaintainRequest};
 #[cfg(test)]
@@ -86,7 +89,7 @@ pub(crate) use unit_test::{UnitTestOutcome, UnitTestReport};
 pub(crate) use why::Why;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -389,25 +392,47 @@ impl Runner {
 }
 
 /// Tests stop the process at a boundary of the protocol by `KILDE_FAILPOINT=after_staging`; with the prefix `pause_` it sleeps
-/// there for a minute first, with `slow_` or `long_` for some seconds and goes on. Unset, and for everyone else, nothing happens.
+/// there for a minute first. With `held_` it lays down the file `KILDE_FAILPOINT_FILE` and goes on once somebody takes it away, or
+/// after a minute. Unset, and for everyone else, nothing happens.
 fn failpoint_of_environment() -> Failpoint {
     let Ok(wanted) = std::env::var("KILDE_FAILPOINT") else {
         return Failpoint::default();
     };
-    let (name, seconds, ends) = match wanted.split_once('_') {
-        Some(("pause", name)) => (name.to_string(), 60, true),
-        Some(("slow", name)) => (name.to_string(), 2, false),
-        Some(("long", name)) => (name.to_string(), 8, false),
-        _ => (wanted, 0, true),
-    };
-    Failpoint::new(move |boundary: Boundary| {
-        if boundary.name() == name {
-            std::thread::sleep(Duration::from_secs(seconds));
-            if ends {
+    let file = std::env::var_os("KILDE_FAILPOINT_FILE").map(PathBuf::from);
+    let is_at = |name: &str, boundary: Boundary| boundary.name() == name;
+    match (wanted.strip_prefix("held_").map(str::to_string), file) {
+        (Some(name), Some(file)) => Failpoint::new(move |boundary| {
+            if is_at(&name, boundary) {
+                wait_until_taken_away(&file)?;
+            }
+            Ok(())
+        }),
+        _ => Failpoint::new(move |boundary| {
+            let pauses = wanted.strip_prefix("pause_");
+            if is_at(pauses.unwrap_or(&wanted), boundary) {
+                let seconds = if pauses.is_some() { 60 } else { 0 };
+                std::thread::sleep(Duration::from_secs(seconds));
                 // as a kill does: no destructor runs, nothing is given back
                 std::process::abort();
             }
+            Ok(())
+        }),
+    }
+}
+
+/// Says by a file that a boundary is reached, and waits there.
+fn wait_until_taken_away(file: &Path) -> Result<()> {
+    let place = || file.display().to_string();
+    std::fs::write(file, "").map_err(|error| {
+        Error::unavailable("a boundary cannot be told of")
+            .at(place())
+            .caused_by(error)
+    })?;
+    for _ in 0..12_000 {
+        if !file.exists() {
+            return Ok(());
         }
-        Ok(())
-    })
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Err(Error::internal("nobody lets the process go on").at(place()))
 }

@@ -1,28 +1,33 @@
 //! The world before a build: the newest release, its ledger, and what lies in `raw`.
+//!
+//!   `raw` ─found▶ exports by source ─┐
+//!   ledger, decisions ───────────────┴─sight▶ the state of each export
+
+mod found;
+mod sight;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use futures::stream::{self, StreamExt, TryStreamExt};
+use chrono::{DateTime, Utc};
 
 use super::Runner;
 use super::decision::Decisions;
-use super::delta;
 use super::report::UnreadableReport;
 use crate::catalog::Catalog;
 use crate::diagnostic::Code;
-use crate::error::{Error, ErrorKind, Result};
-use crate::ingest::{ArchiveFile, ExportStore, FileStatus, Ledger, LedgerEntry};
-use crate::lake;
+use crate::error::{Error, Result};
+use crate::ingest::{ArchiveFile, ExportStore, Ledger};
 use crate::name::TableName;
-use crate::plan::{
-    ExportState, Fingerprints, LostRecords, Observed, ObservedExport, ObservedHold,
-    ObservedRelease, PublishedTable, Unready, unready,
-};
-use crate::project::{Captures, PathPattern, Project, Read, Source, in_archive};
+use crate::plan::{Fingerprints, Observed, ObservedHold, ObservedRelease, PublishedTable};
+use crate::project::Project;
 use crate::release::{Pause, Release, TableEntry, TableKind};
-use crate::store::{Listing, ObjectInfo, Store};
+use crate::store::{ObjectInfo, Store};
+
+use found::InRaw;
+pub(super) use found::{FoundExport, address, is_of_source};
+pub(super) use sight::looks_the_same;
+use sight::{Remembered, Sight, lasting_tag};
 
 /// Everything observed, for the plan and for those who execute it.
 #[derive(Clone, Debug)]
@@ -50,50 +55,6 @@ pub(super) struct Observation {
     /// Every export that the ledger knows is read to see whether it is the same.
     verifies: bool,
 }
-
-/// An export that lies in `raw`.
-#[derive(Clone, Debug)]
-pub(super) struct FoundExport {
-    pub(super) object: ObjectInfo,
-    pub(super) captures: Captures,
-    /// Where it cannot be read: why. It may be a folder, of which nobody knows what lies in it.
-    pub(super) unreadable: Option<Error>,
-}
-
-impl FoundExport {
-    pub(super) fn readable(object: ObjectInfo, captures: Captures) -> Self {
-        Self {
-            object,
-            captures,
-            unreadable: None,
-        }
-    }
-
-    /// What is there, is wanted, and cannot be read. Of its size and age nobody knows.
-    pub(super) fn unreadable(path: String, why: Error, captures: Captures) -> Self {
-        Self {
-            object: ObjectInfo {
-                path,
-                size: 0,
-                modified_at: DateTime::UNIX_EPOCH,
-                changed_at: DateTime::UNIX_EPOCH,
-                tag: None,
-            },
-            captures,
-            unreadable: Some(why),
-        }
-    }
-}
-
-/// How a file is told from other content under its path.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Remembered {
-    pub(super) modified_at: DateTime<Utc>,
-    pub(super) tag: Option<String>,
-}
-
-/// Longer than a tick of any disk's clock.
-const CLOCK_TICK: TimeDelta = TimeDelta::seconds(2);
 
 impl Observation {
     /// Fills in what is known of the exports of every source; to be done again where decisions are others.
@@ -274,36 +235,20 @@ pub(super) async fn observe_without_lake(
 async fn look(runner: &Runner, lake: Published, as_of: DateTime<Utc>) -> Result<Observation> {
     let project = &runner.project;
     let raw = Store::open_if_exists(&project.raw)?.map(ExportStore::new);
-    let (mut found, mut markers) = (BTreeMap::new(), BTreeMap::new());
-    let (listing, archives) = match &raw {
-        Some(raw) => {
-            let listing = list(&raw.store, project).await?;
-            let archives = list_archives(raw, project, &listing).await?;
-            (listing, archives)
-        }
-        None => (Listing::default(), BTreeMap::new()),
+    let InRaw {
+        exports,
+        markers,
+        archives,
+        is_nothing,
+    } = match &raw {
+        Some(raw) => found::find(raw, project, &lake.ledger).await?,
+        None => InRaw::default(),
     };
-    for source in project.sources.values() {
-        let exports = match &source.read {
-            Read::Delta(read) => {
-                let known = lake.ledger.get(&source.table);
-                let versions = delta::find_versions(&listing, source, read.at, known);
-                let named = versions.into_iter();
-                named.map(|one| (one.object.path.clone(), one)).collect()
-            }
-            _ => {
-                let known = lake.ledger.get(&source.table);
-                let in_archives = find_in_archives(&listing, &archives, source, known);
-                find_exports(&listing, source, in_archives, &mut markers)
-            }
-        };
-        found.insert(source.table.clone(), exports);
-    }
-    let is_empty = match &raw {
-        Some(raw) if listing.files.is_empty() => raw.store.is_missing().await?,
+    let is_missing = match &raw {
+        Some(raw) if is_nothing => raw.store.is_missing().await?,
         _ => false,
     };
-    let raw = raw.filter(|_| !is_empty);
+    let raw = raw.filter(|_| !is_missing);
     let is_paused = lake.pause.is_some();
     let release = lake.release.as_ref();
     let mut observation = Observation {
@@ -321,7 +266,7 @@ async fn look(runner: &Runner, lake: Published, as_of: DateTime<Utc>) -> Result<
         pause: lake.pause,
         ledger: lake.ledger,
         decisions: lake.decisions,
-        found,
+        found: exports,
         markers,
         archives,
         raw,
@@ -331,420 +276,6 @@ async fn look(runner: &Runner, lake: Published, as_of: DateTime<Utc>) -> Result<
     observation.see_exports(project).await?;
     observation.evolve(runner).await?;
     Ok(observation)
-}
-
-/// Folders listed at once.
-const LISTINGS_AT_ONCE: usize = 16;
-
-/// All that lies in the folders in which a source looks, by path; each folder is listed once, however many look there.
-async fn list(raw: &Store, project: &Project) -> Result<Listing> {
-    let sources = project.sources.values();
-    let patterns = sources.flat_map(|source| &source.patterns);
-    let folders: BTreeSet<&str> = patterns.map(|pattern| pattern.prefix()).collect();
-    let is_within = |inner: &str, outer: &str| {
-        outer.is_empty()
-            || inner
-                .strip_prefix(outer)
-                .is_some_and(|rest| rest.starts_with('/'))
-    };
-    let is_listed_above = |folder: &str| {
-        let others = folders.iter().filter(|other| **other != folder);
-        others.into_iter().any(|other| is_within(folder, other))
-    };
-    let wanted: Vec<&str> = folders
-        .iter()
-        .copied()
-        .filter(|folder| !is_listed_above(folder))
-        .collect();
-    let listed: Vec<Listing> = stream::iter(wanted)
-        .map(|folder| raw.survey(folder))
-        .buffered(LISTINGS_AT_ONCE)
-        .try_collect()
-        .await?;
-    let mut all = Listing::default();
-    for one in listed {
-        all.files.extend(one.files);
-        all.unreadable.extend(one.unreadable);
-    }
-    Ok(all)
-}
-
-/// The files of each archive of which some source takes files; of a damaged one none.
-async fn list_archives(
-    raw: &ExportStore,
-    project: &Project,
-    listing: &Listing,
-) -> Result<BTreeMap<String, Vec<ArchiveFile>>> {
-    let patterns = || project.sources.values().flat_map(|source| &source.patterns);
-    let patterns = || patterns().filter_map(|pattern| pattern.archive.as_deref());
-    let is_wanted = |object: &&ObjectInfo| patterns().any(|p| p.matches(&object.path).is_some());
-    let wanted: Vec<&ObjectInfo> = listing.files.iter().filter(is_wanted).collect();
-    stream::iter(wanted)
-        .map(|archive| async move {
-            let files = match raw.files_of(&archive.path, archive.size).await {
-                // whoever reads it says what is wrong with it
-                Err(error) if error.kind() == ErrorKind::Input => Vec::new(),
-                files => files?,
-            };
-            Ok((archive.path.clone(), files))
-        })
-        .buffered(LISTINGS_AT_ONCE)
-        .try_collect()
-        .await
-}
-
-/// Files of archives that are exports of a source. An archive of which none is, damaged or not, is one itself: whoever reads it
-/// says what is wrong with it. A file that was loaded and is gone from an archive that has others is one without a byte.
-fn find_in_archives(
-    listing: &Listing,
-    archives: &BTreeMap<String, Vec<ArchiveFile>>,
-    source: &Source,
-    known: Option<&Ledger>,
-) -> BTreeMap<String, FoundExport> {
-    let mut found = BTreeMap::new();
-    for archive in &listing.files {
-        let mut patterns = source.patterns.iter().filter_map(|p| p.archive.as_deref());
-        let Some(captures) = patterns.find_map(|pattern| pattern.matches(&archive.path)) else {
-            continue;
-        };
-        let export = |name: &str, size: u64| {
-            let path = format!("{}!{name}", archive.path);
-            let mut patterns = source.patterns.iter().filter(|p| p.archive.is_some());
-            let captures = patterns.find_map(|pattern| pattern.matches(&path))?;
-            let object = ObjectInfo {
-                path,
-                size,
-                ..archive.clone()
-            };
-            Some(FoundExport::readable(object, captures))
-        };
-        let files = archives.get(&archive.path).into_iter().flatten();
-        let there = files.filter_map(|file| export(&file.name, file.size));
-        let there: BTreeMap<String, FoundExport> =
-            there.map(|one| (one.object.path.clone(), one)).collect();
-        if there.is_empty() {
-            let whole = FoundExport::readable(archive.clone(), captures);
-            found.insert(archive.path.clone(), whole);
-            continue;
-        }
-        let loaded = known.into_iter().flat_map(Ledger::entries);
-        let gone = loaded.filter_map(|entry| match in_archive(&entry.path)? {
-            (of, name) if of == archive.path && entry.counts_in_table() => export(name, 0),
-            _ => None,
-        });
-        found.extend(gone.map(|one| (one.object.path.clone(), one)));
-        found.extend(there);
-    }
-    found
-}
-
-/// The exports of a source, and the markers beside them. `found`: those in archives.
-fn find_exports(
-    listing: &Listing,
-    source: &Source,
-    mut found: BTreeMap<String, FoundExport>,
-    markers: &mut BTreeMap<String, ObjectInfo>,
-) -> BTreeMap<String, FoundExport> {
-    for pattern in &source.patterns {
-        for object in &listing.files {
-            if let Some(captures) = pattern.matches(&object.path) {
-                let export = FoundExport::readable(object.clone(), captures);
-                found.entry(object.path.clone()).or_insert(export);
-            }
-        }
-        let in_raw = pattern.archive.as_deref().unwrap_or(pattern);
-        for one in &listing.unreadable {
-            let captures = match in_raw.matches(&one.path) {
-                None if one.is_folder && pattern.may_reach_into(&one.path) => Captures::default(),
-                None => continue,
-                Some(captures) => captures,
-            };
-            let export = FoundExport::unreadable(one.path.clone(), one.error(), captures);
-            found.entry(one.path.clone()).or_insert(export);
-        }
-        if let Some(marker) = &source.ready.marker {
-            let wanted: BTreeSet<String> = found.keys().map(|path| marker.beside(path)).collect();
-            let there = listing.files.iter().filter(|o| wanted.contains(&o.path));
-            markers.extend(there.map(|object| (object.path.clone(), object.clone())));
-        }
-    }
-    // a marker may match the pattern too, such as `crm/*`
-    found.retain(|path, _| !markers.contains_key(path));
-    found
-}
-
-/// Whether a source takes a file, as an export or as a part of one.
-pub(super) fn is_of_source(source: &Source, path: &str) -> bool {
-    match source.read {
-        Read::Delta(_) => delta::is_of_table(source, path),
-        _ => {
-            let is_part = |pattern: &PathPattern| {
-                let archive = pattern.archive.as_deref();
-                pattern.matches(path).is_some()
-                    || archive.is_some_and(|a| a.matches(path).is_some())
-            };
-            source.patterns.iter().any(is_part)
-        }
-    }
-}
-
-/// All that is known of one source's exports.
-struct Sight<'a> {
-    source: &'a Source,
-    raw: Option<&'a ExportStore>,
-    found: &'a BTreeMap<String, FoundExport>,
-    known: &'a Ledger,
-    decisions: &'a Decisions,
-    markers: &'a BTreeMap<String, ObjectInfo>,
-    now: DateTime<Utc>,
-    verifies: bool,
-}
-
-impl Sight<'_> {
-    /// In the order in which they are read: by captured time, then path.
-    async fn exports(&self) -> Result<Vec<ObservedExport>> {
-        let mut exports = Vec::new();
-        for (path, export) in self.found {
-            let entry = self.known.entry(path);
-            let unready = self.unready(path, export, entry);
-            let state = match &unready {
-                // half a file need not be read to see whether it is the same
-                Some(_) if entry.is_some_and(LedgerEntry::counts_in_table) => ExportState::Changed,
-                _ => self.state(path, export, entry).await?,
-            };
-            exports.push(ObservedExport {
-                size: export.object.size,
-                modified_at: export.object.modified_at,
-                ordered_at: export.captures.ordered_at,
-                unready,
-                // not where the content that was loaded is back
-                is_spoilt: entry.is_some_and(|entry| {
-                    entry.counts_in_table()
-                        && entry.unread.is_some()
-                        && looks_the_same(entry, &export.object)
-                }),
-                ..self.observed(path, state).await?
-            });
-        }
-        for entry in self.known.entries() {
-            if self.found.contains_key(&entry.path) || self.was_mended(entry) {
-                continue;
-            }
-            let state = match entry.counts_in_table() && !self.is_ahead(entry) {
-                true => ExportState::Gone,
-                false => ExportState::Out,
-            };
-            exports.push(ObservedExport {
-                size: entry.size,
-                modified_at: entry.modified_at,
-                ordered_at: entry.ordered_at,
-                ..self.observed(&entry.path, state).await?
-            });
-        }
-        exports.sort_by(|a, b| (a.ordered_at, &a.path).cmp(&(b.ordered_at, &b.path)));
-        Ok(exports)
-    }
-
-    /// Whether it is an archive that could not be read, of which files are exports now.
-    fn was_mended(&self, entry: &LedgerEntry) -> bool {
-        let is_in = |path: &String| in_archive(path).is_some_and(|(of, _)| of == entry.path);
-        entry.status == FileStatus::Unreadable && self.found.keys().any(is_in)
-    }
-
-    /// Whether it is a version of a Delta table that is newer than the one which `read` asks for.
-    fn is_ahead(&self, entry: &LedgerEntry) -> bool {
-        match &self.source.read {
-            Read::Delta(read) => delta::is_ahead(entry, read.at, self.found.values()),
-            _ => false,
-        }
-    }
-
-    /// What an export waits for; `None` also for one that was read as it lies there.
-    fn unready(
-        &self,
-        path: &str,
-        export: &FoundExport,
-        entry: Option<&LedgerEntry>,
-    ) -> Option<Unready> {
-        let ready = &self.source.ready;
-        let entry =
-            entry.filter(|entry| entry.counts_in_table() || entry.status == FileStatus::Unreadable);
-        let is_readable = export.unreadable.is_none();
-        if !is_readable
-            || self.is_excluded(path)
-            || entry.is_some_and(|e| looks_the_same(e, &export.object))
-        {
-            return None;
-        }
-        let marker = ready.marker.as_ref().map(|marker| marker.beside(path));
-        let marker_at = marker.and_then(|marker| Some(self.markers.get(&marker)?.modified_at));
-        unready(ready, path, export.object.modified_at, marker_at, self.now)
-    }
-
-    async fn state(
-        &self,
-        path: &str,
-        export: &FoundExport,
-        entry: Option<&LedgerEntry>,
-    ) -> Result<ExportState> {
-        let is_excluded = self.is_excluded(path);
-        // a file that was loaded and cannot be read now has other content, as far as anybody knows
-        let is_readable = export.unreadable.is_none();
-        let Some(counting) = entry.filter(|entry| entry.counts_in_table()) else {
-            return Ok(match (is_excluded, entry) {
-                (true, _) => ExportState::Out,
-                (false, Some(entry)) if self.is_tried(entry, export).await? => {
-                    ExportState::Unreadable
-                }
-                (false, _) => ExportState::New,
-            });
-        };
-        let entry = counting;
-        // what does not count need not be read to see whether it was touched, or replaced
-        if is_excluded || (!self.verifies && is_same_file(entry, &export.object)) {
-            return Ok(ExportState::Known);
-        }
-        match self.raw {
-            Some(raw) if is_readable && hash(raw, &export.object).await? == entry.hash => {
-                Ok(ExportState::Known)
-            }
-            _ => Ok(ExportState::Changed),
-        }
-    }
-
-    /// Whether a file is the one that could not be read. Who wants all exports looked at wants it tried again.
-    async fn is_tried(&self, entry: &LedgerEntry, export: &FoundExport) -> Result<bool> {
-        if entry.status != FileStatus::Unreadable || self.verifies || export.unreadable.is_some() {
-            return Ok(false);
-        }
-        if is_same_file(entry, &export.object) {
-            return Ok(true);
-        }
-        match self.raw {
-            Some(raw) if export.object.size == entry.size => {
-                Ok(hash(raw, &export.object).await? == entry.hash)
-            }
-            _ => Ok(false),
-        }
-    }
-
-    /// What is decided about an export, and what the ledger says of it.
-    async fn observed(&self, path: &str, state: ExportState) -> Result<ObservedExport> {
-        let known = self.known.entry(path);
-        let entry = known.filter(|e| e.counts_in_table());
-        let reload = self.decisions.reload(&self.source.table, path);
-        let can_be_reloaded = known.filter(|e| e.counts_in_table() || e.unread.is_some());
-        Ok(ObservedExport {
-            path: path.to_string(),
-            state,
-            is_excluded: self.is_excluded(path),
-            is_reloaded: can_be_reloaded.is_some_and(|entry| entry.decision < reload),
-            is_replayed: entry.is_some_and(|entry| {
-                entry.decision < self.decisions.replay(&self.source.table, path)
-            }),
-            duplicate_of: entry.and_then(|entry| entry.duplicate_of.clone()),
-            lost: self.lost(path).await?,
-            ..ObservedExport::default()
-        })
-    }
-
-    /// What only this file could bring again, where it is gone, nobody goes on without it, and its content is in no other.
-    async fn lost(&self, path: &str) -> Result<Option<LostRecords>> {
-        let Some(entry) = self.known.entry(path) else {
-            return Ok(None);
-        };
-        if entry.taken_back == 0 || self.found.contains_key(path) || self.is_excluded(path) {
-            return Ok(None);
-        }
-        // nobody asks for it
-        if self.is_ahead(entry) {
-            return Ok(None);
-        }
-        let waits = matches!(
-            entry.status,
-            FileStatus::RolledBack | FileStatus::Unreadable
-        );
-        let mut loaded = self.known.entries();
-        if waits && loaded.any(|other| other.counts_in_table() && other.hash == entry.hash) {
-            return Ok(None);
-        }
-        // a copy, or the file itself under another name
-        let others = self.found.iter().filter(|(path, other)| {
-            waits
-                && other.object.size == entry.size
-                && other.unreadable.is_none()
-                && !self.is_excluded(path)
-        });
-        for (_, other) in others {
-            if let Some(raw) = self.raw
-                && hash(raw, &other.object).await? == entry.hash
-            {
-                return Ok(None);
-            }
-        }
-        let table = &self.source.table;
-        Ok(Some(LostRecords {
-            were_adopted: lake::is_log_entry(&table.location(), path)
-                && !matches!(self.source.read, Read::Delta(_)),
-            records: entry.taken_back,
-            release: waits.then_some(entry.release),
-        }))
-    }
-
-    fn is_excluded(&self, path: &str) -> bool {
-        let exclusion = self.decisions.exclusion(&self.source.table, path);
-        exclusion.is_some()
-    }
-}
-
-/// Whether a file that was listed is surely the one that was read, without reading it again.
-fn is_same_file(entry: &LedgerEntry, object: &ObjectInfo) -> bool {
-    looks_the_same(entry, object) && entry.tag.as_deref() != Some("")
-}
-
-/// Whether nothing speaks for it that a file was written to since it was read.
-pub(super) fn looks_the_same(entry: &LedgerEntry, object: &ObjectInfo) -> bool {
-    // tables hold microseconds
-    let micros = |time: DateTime<Utc>| time.timestamp_micros();
-    let is_same_tag = match (entry.tag.as_deref(), &object.tag) {
-        // a ledger or a disk that knows none, or one that is worth nothing
-        (None | Some(""), _) | (_, None) => true,
-        (Some(then), Some(now)) => then == now,
-    };
-    entry.size == object.size
-        && micros(entry.modified_at) == micros(object.modified_at)
-        && is_same_tag
-}
-
-/// The tag to remember of a file that was looked at. Clocks of disks tick coarsely: a file that was changed just before may be
-/// changed once more within the same tick, so that its tag is worth nothing.
-fn lasting_tag(object: &ObjectInfo, looked_at: DateTime<Utc>) -> Option<String> {
-    let is_lasting = object.changed_at < looked_at - CLOCK_TICK;
-    let tag = object.tag.as_ref()?;
-    Some(match is_lasting {
-        true => tag.clone(),
-        false => String::new(),
-    })
-}
-
-async fn hash(raw: &ExportStore, object: &ObjectInfo) -> Result<String> {
-    let location = address(&object.path)?;
-    raw.hash(&object.path, &location, object.size).await
-}
-
-/// Where storage has an export; of a file of an archive, the archive.
-///
-/// # Errors
-/// `Input` K0218 for a path that storage lists and does not take.
-pub(super) fn address(path: &str) -> Result<object_store::path::Path> {
-    let path = in_archive(path).map_or(path, |(archive, _)| archive);
-    object_store::path::Path::parse(path).map_err(|error| {
-        Error::input("the export's name cannot be addressed")
-            .code(Code(218))
-            .at(path)
-            .help("rename the file, or let its sender choose a plain name")
-            .caused_by(error)
-    })
 }
 
 fn observed_release(release: &Release, is_paused: bool) -> ObservedRelease {

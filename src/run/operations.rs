@@ -1,7 +1,6 @@
 //! What changes the lake without building: rollback and resume; and what lists it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -31,7 +30,7 @@ pub(crate) struct RollbackReport {
     /// Exports whose rows went back and that no build can read again, since the file is gone.
     pub(crate) lost: Vec<LostExport>,
     /// What went wrong and changes nothing.
-    pub(crate) warning: Option<String>,
+    pub(crate) warnings: Vec<String>,
 }
 
 /// An export whose rows a rollback took back, and whose file is gone.
@@ -96,32 +95,32 @@ impl Runner {
         // fail before anything is claimed
         let then = self.stop.unless(catalog.lake().release(to)).await?;
         let operation = Operation::new(self, RunCommand::Rollback);
-        let (claim, _) = self
-            .claim(&catalog, &operation.run, (wait, None), listener)
-            .await?;
+        let claim = self.claim(&catalog, &operation.run, wait, listener).await?;
         tell_of_base(&claim, listener);
         let ended = self.roll_back(&catalog, claim, &then).await;
         let warning = self
             .conclude_operation(&catalog, &operation, ended.as_ref())
             .await;
         let release = ended?;
+        let mut warnings: Vec<String> = warning.into_iter().collect();
+        // what is published stays published, whatever is known of `raw`
+        let lost = self.lost(&catalog).await.unwrap_or_else(|error| {
+            warnings.push(format!(
+                "whether exports are gone whose rows went back cannot be told now, `kilde plan` tells it later: {}",
+                error.brief()
+            ));
+            Vec::new()
+        });
         Ok(RollbackReport {
-            lost: self.lost(&catalog).await,
+            lost,
             latest: self.follow_release(&catalog, &release).await,
             release: release.number,
-            went_back: release
-                .changed
-                .iter()
-                .filter(|table| !table.is_own())
-                .count() as u64,
+            went_back: release.changed_of_project().count() as u64,
             kept: release
-                .tables
-                .iter()
-                .filter(|(table, entry)| {
-                    !table.is_own() && entry.facts.rollback == RollbackClass::Keeps
-                })
+                .tables_of_project()
+                .filter(|(_, entry)| entry.facts.rollback == RollbackClass::Keeps)
                 .count() as u64,
-            warning,
+            warnings,
         })
     }
 
@@ -176,13 +175,14 @@ impl Runner {
         ))
     }
 
-    /// What the next build will say too: where `raw` does not answer now, nothing.
-    async fn lost(&self, catalog: &Catalog) -> Vec<LostExport> {
-        let Ok(observation) = observe::observe(self, catalog, self.clock.now()).await else {
-            return Vec::new();
-        };
+    /// Exports that no build can read again, as the next one will say too.
+    ///
+    /// # Errors
+    /// What storage gives.
+    async fn lost(&self, catalog: &Catalog) -> Result<Vec<LostExport>> {
+        let observation = observe::observe(self, catalog, self.clock.now()).await?;
         let sources = self.project.sources.values();
-        sources
+        Ok(sources
             .flat_map(|source| {
                 let exports = observation.observed.exports.get(&source.table);
                 let lost = plan::lost(source.load, exports.map_or(&[], Vec::as_slice));
@@ -192,7 +192,7 @@ impl Runner {
                     lost,
                 })
             })
-            .collect()
+            .collect())
     }
 
     async fn rollback_request(
@@ -229,9 +229,7 @@ impl Runner {
             });
         }
         let operation = Operation::new(self, RunCommand::Resume);
-        let (mut claim, _) = self
-            .claim(&catalog, &operation.run, (wait, None), listener)
-            .await?;
+        let mut claim = self.claim(&catalog, &operation.run, wait, listener).await?;
         tell_of_base(&claim, listener);
         let base = claim.base().cloned();
         let base = base.ok_or_else(|| Error::internal("what was published is gone"))?;
@@ -320,17 +318,5 @@ impl Runner {
             }
         }
         Ok(times)
-    }
-}
-
-impl fmt::Display for plan::Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Source => "source",
-            Self::Table => "table",
-            Self::Seed => "seed",
-            Self::Ephemeral => "ephemeral",
-            Self::Match | Self::MatchSide => "match",
-        })
     }
 }

@@ -9,7 +9,7 @@ use super::UnitTestReport;
 use crate::catalog::Candidate;
 use crate::diagnostic::Code;
 use crate::error::{Error, ErrorKind};
-use crate::ingest::LedgerEntry;
+use crate::ingest::{Flaw, LedgerEntry};
 use crate::name::{ReleaseNumber, RunId, TableName};
 use crate::plan::Overdue;
 use crate::quality::{Outcome, Verdict};
@@ -332,10 +332,9 @@ pub(crate) struct Refusal {
 impl Refusal {
     /// What an error says of an export that has it whenever it is read; `None` for what may pass, or depends on more.
     pub(super) fn of(error: &Error, judged_by: &str) -> Option<Self> {
-        let code = error.number()?.0;
-        let is_of_the_file =
-            matches!(code, 354 | 356 | 401..=403 | 405..=407 | 409..=410 | 420..=424 | 461..=463);
-        (error.kind() == ErrorKind::Input && is_of_the_file).then(|| Self {
+        let flaw = Flaw::of(error).filter(|flaw| flaw.is_lasting());
+        let code = flaw.and(error.number())?.0;
+        Some(Self {
             judged_by: judged_by.to_string(),
             code,
             message: error.to_string(),

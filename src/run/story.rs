@@ -5,6 +5,7 @@ use serde::Serialize;
 use chrono::{DateTime, Utc};
 
 use super::Runner;
+use super::kept_report::KeptReport;
 use super::report::{RunReport, TableOutcome};
 use crate::catalog::Catalog;
 use crate::error::Result;
@@ -121,7 +122,7 @@ impl Runner {
             Some(previous) => catalog.lake().kept_release(previous).await?,
             None => None,
         };
-        let report = report_of(&catalog, &release.run).await?;
+        let report = KeptReport::of(&release.run, catalog.lake()).await?.whole();
         let failed_runs = failed_between(&catalog, previous.as_ref(), &release).await?;
         Ok(story(
             &release,
@@ -130,11 +131,6 @@ impl Runner {
             failed_runs,
         ))
     }
-}
-
-async fn report_of(catalog: &Catalog, run: &RunId) -> Result<Option<RunReport>> {
-    let bytes = catalog.lake().run_report(run).await?;
-    Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }
 
 /// Runs that began after the one of `previous` and before the one of `release`: names of runs begin with their start.
@@ -148,10 +144,8 @@ pub(super) async fn failed_between(
         if run >= release.run || previous.is_some_and(|previous| run <= previous.run) {
             continue;
         }
-        if let Some(failure) = report_of(catalog, &run)
-            .await?
-            .and_then(|report| report.failure)
-        {
+        let report = KeptReport::of(&run, catalog.lake()).await?.whole();
+        if let Some(failure) = report.and_then(|report| report.failure) {
             failed.push(FailedRun { run, failure });
         }
     }
@@ -164,11 +158,8 @@ fn story(
     report: Option<&RunReport>,
     failed_runs: Vec<FailedRun>,
 ) -> ReleaseStory {
-    let own = |table: &&TableName| table.is_own();
     let changed: Vec<ChangedTable> = release
-        .changed
-        .iter()
-        .filter(|table| !own(table))
+        .changed_of_project()
         .map(|table| changed_table(table, release, previous, report))
         .collect();
     let verdicts = || report.iter().flat_map(|report| &report.verdicts);
@@ -182,11 +173,7 @@ fn story(
         seconds: report.map(|report| report.seconds),
         rollback_of: release.rollback_of,
         is_given_up: release.is_given_up(),
-        tables: release
-            .tables
-            .keys()
-            .filter(|table| !own(table) && release.table(table).is_some())
-            .count() as u64,
+        tables: release.tables_of_project().count() as u64,
         moves: moves(&changed),
         changed,
         sources: report.map(read_sources).unwrap_or_default(),

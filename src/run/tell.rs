@@ -22,10 +22,7 @@ impl Runner {
         report: &RunReport,
         summary: &RunSummary,
     ) -> Result<()> {
-        let whole = serde_json::to_vec_pretty(report)
-            .map_err(|error| Error::internal("a report cannot be written").caused_by(error))?;
-        let lake = catalog.lake();
-        lake.write_run_report(&report.run, whole.into()).await?;
+        report.keep(catalog.lake()).await?;
         self.keep_summary(catalog, summary).await
     }
 

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use super::{BuildRequest, Runner};
 use crate::error::{Error, Result};
 use crate::name::{ReleaseNumber, TableName};
-use crate::plan::{Action, Plan, Reason, TablePlan};
+use crate::plan::{Action, ContentPart, Plan, Reason, TablePlan};
 use crate::release::{Release, TableEntry};
 
 /// All that explains the state of one table.
@@ -164,23 +164,22 @@ fn differences(old: &TableEntry, new: &TableEntry) -> Vec<String> {
         if before.get(part) == Some(value) {
             continue;
         }
-        let (kind, rest) = part.split_once(':').unwrap_or((part, ""));
-        // says nothing that `contract` and `rules` do not
-        if kind == "loaded" {
-            continue;
-        }
-        words.insert(match kind {
-            "sql" => "its SQL changed".to_string(),
-            "contract" => "its contract changed".to_string(),
-            "as_of" => "$as_of moved".to_string(),
-            "read" | "rules" => "its exports are read otherwise".to_string(),
-            "input" => format!("columns of {rest} changed"),
-            "var" => format!("variable {rest} changed"),
-            "within" => {
-                let ephemeral = rest.split(':').next().unwrap_or(rest);
-                format!("{ephemeral}, part of it, changed")
+        words.insert(match ContentPart::named(part) {
+            // says nothing that the contract and the rules do not
+            ContentPart::Loaded(_) => continue,
+            ContentPart::Sql => "its SQL changed".to_string(),
+            ContentPart::Contract => "its contract changed".to_string(),
+            ContentPart::AsOf => "$as_of moved".to_string(),
+            ContentPart::Read | ContentPart::Rules => "its exports are read otherwise".to_string(),
+            ContentPart::Input(table) => format!("columns of {table} changed"),
+            ContentPart::Var(name) => format!("variable {name} changed"),
+            ContentPart::Within(ephemeral, _) => format!("{ephemeral}, part of it, changed"),
+            ContentPart::Function(name) => format!("function {name} changed"),
+            ContentPart::Match => "its match changed".to_string(),
+            ContentPart::Seed => "its cells changed".to_string(),
+            ContentPart::Kind | ContentPart::Functions | ContentPart::Unknown(_) => {
+                "kilde computes it otherwise".to_string()
             }
-            _ => "kilde computes it otherwise".to_string(),
         });
     }
     let inputs: &BTreeMap<String, String> = &old.facts.built_from;

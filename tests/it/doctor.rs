@@ -9,7 +9,7 @@ use crate::sandbox::{Sandbox, copy_folder};
 use crate::time_limit;
 
 fn findings(till: &Sandbox) -> Vec<Value> {
-    let said = till.kilde(&["doctor", "--format", "json"]);
+    let said = till.kilde(&["doctor", "--json"]);
     serde_json::from_str(&said.stdout).unwrap()
 }
 
@@ -281,23 +281,14 @@ fn what_another_tool_writes_while_a_release_is_published_is_told() {
     till.kilde(&["build"]).ended(0);
     till.write("exports/sales_20260102.csv", "store,amount\nLund,1\n");
     let mut build = till.command(&["build"]);
-    build.env("KILDE_FAILPOINT", "slow_after_staging");
+    till.stops_at(&mut build, "held_after_staging");
     let build = std::thread::spawn(move || time_limit::output(&mut build).unwrap());
-    let staged = till.path("lake/_kilde/staged");
-    for _ in 0..2_000 {
-        let maps = std::fs::read_dir(&staged).into_iter().flatten().flatten();
-        if maps
-            .into_iter()
-            .any(|run| run.path().join("map.json").exists())
-        {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+    till.is_held();
     till.write(
         "lake/gold/stores/_delta_log/00000000000000000001.json",
         "{\"commitInfo\":{\"engineInfo\":\"another tool 1.2\"}}\n{\"remove\":{\"path\":\"x.parquet\",\"dataChange\":true,\"deletionTimestamp\":1}}\n",
     );
+    till.lets_go();
     let output = build.join().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{said}");

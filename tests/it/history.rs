@@ -86,6 +86,22 @@ fn every_run_is_in_the_history_of_the_next_release_failed_ones_too() {
 }
 
 #[test]
+fn a_report_that_cannot_be_read_is_told_and_stops_nothing() {
+    let till = till();
+    till.kilde(&["build"]).ended(0);
+    let run = till.last_run();
+    till.write(&format!("lake/_kilde/runs/{run}.json"), "{");
+    let said = till.kilde(&["status"]).ended(0).stdout;
+    assert!(said.contains("unreadable report"), "{said}");
+    till.write("exports/sales_20260102.csv", "store,amount\nLund,30\n");
+    till.kilde(&["plan"]).ended(0);
+    till.kilde(&["build"]).ended(0);
+    till.kilde(&["releases", "show", "1"]).ended(0);
+    let runs = "select release from ops.runs order by started_at";
+    assert_eq!(till.query(runs), [["1"], ["2"]]);
+}
+
+#[test]
 fn a_rollback_is_a_release_of_the_history_and_takes_none_of_it_back() {
     let till = till();
     till.kilde(&["build"]).ended(0);

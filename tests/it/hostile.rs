@@ -609,3 +609,20 @@ fn links_are_followed_out_of_the_folder_and_what_no_source_needs_is_only_listed(
         "{listed}"
     );
 }
+
+/// A table without a key is sorted by all its columns, in many buckets side by side.
+#[test]
+fn a_large_export_without_a_key_is_sorted_in_little_memory() {
+    use std::fmt::Write;
+
+    let mut rows = "id,amount\n".to_string();
+    for row in 0_u64..300_000 {
+        let mixed = row.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let _ = writeln!(rows, "text {mixed},{}.{:02}", mixed >> 44, row % 100);
+    }
+    let company = company(&[case("rows", "csv", rows, Read(300_000, 0))]);
+    let build = ["build", "--memory-limit", "16MiB", "--threads", "2"];
+    company.kilde(&build).ended(0);
+    let found = company.query("select count(*), count(distinct id) from bronze.rows");
+    assert_eq!(found, [["300000", "300000"]]);
+}

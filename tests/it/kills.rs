@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::emulator::Emulator;
 use crate::foreign;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, until};
 use crate::time_limit;
 
 const PIPELINE: &str = "
@@ -292,7 +292,7 @@ fn a_build_killed_at_each_boundary_of_the_protocol_leaves_one_whole_release() {
 fn start(shop: &Sandbox, failpoint: Option<&str>, arguments: &[&str]) -> Child {
     let mut command = shop.command(arguments);
     if let Some(failpoint) = failpoint {
-        command.env("KILDE_FAILPOINT", failpoint);
+        shop.stops_at(&mut command, failpoint);
     }
     command
         .stdout(Stdio::piped())
@@ -308,25 +308,22 @@ pub(crate) fn signal(build: &Child, name: &str) {
     assert!(sent.unwrap().success());
 }
 
-/// Until the lake log has so many entries.
-fn await_entries(shop: &Sandbox, entries: usize) {
-    let watch = kilde::clock::Stopwatch::start();
-    let log = shop.path("lake/_kilde/log");
-    while log.read_dir().map_or(0, Iterator::count) < entries {
-        assert!(watch.elapsed() < Duration::from_secs(60), "no entry came");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
 #[test]
 fn of_eight_builders_at_once_one_builds_and_seven_are_told_to_come_back() {
     let shop = shop();
     deliver(&shop, 0);
     let watch = kilde::clock::Stopwatch::start();
-    // whoever claims first works for a while
-    let builders: Vec<Child> = (0..8)
-        .map(|_| start(&shop, Some("long_after_claim"), &["build"]))
+    // whoever claims first works until all others were told
+    let mut builders: Vec<Child> = (0..8)
+        .map(|_| start(&shop, Some("held_after_claim"), &["build"]))
         .collect();
+    until(|| {
+        let ended = builders.iter_mut().map(|one| one.try_wait().unwrap());
+        ended.flatten().count() == 7
+    });
+    // they may have been told before it came to its boundary
+    shop.is_held();
+    shop.lets_go();
     let mut codes = Vec::new();
     for builder in builders {
         let ended = builder.wait_with_output().unwrap();
@@ -351,16 +348,19 @@ fn of_eight_builders_at_once_one_builds_and_seven_are_told_to_come_back() {
 fn builders_that_wait_build_one_after_the_other() {
     let shop = shop();
     deliver(&shop, 0);
-    let first = start(&shop, Some("long_after_claim"), &["build"]);
-    await_entries(&shop, 1);
+    let first = start(&shop, Some("held_after_claim"), &["build"]);
+    shop.is_held();
     let waiting = [
         start(&shop, None, &["build", "--wait", "2m"]),
         start(&shop, None, &["build", "--wait", "2m"]),
-        start(&shop, None, &["build", "--wait", "1s"]),
     ];
-    std::thread::sleep(Duration::from_millis(500));
+    // by then the others wait
+    let impatient = start(&shop, None, &["build", "--wait", "1s"]);
+    let impatient = impatient.wait_with_output().unwrap();
+    assert_eq!(impatient.status.code(), Some(75));
     // it lies there before the second claims: who has waited looks again
     deliver(&shop, 1);
+    shop.lets_go();
     let mut codes = vec![first.wait_with_output().unwrap().status.code()];
     let mut told = String::new();
     for build in waiting {
@@ -368,7 +368,7 @@ fn builders_that_wait_build_one_after_the_other() {
         codes.push(ended.status.code());
         told.push_str(&String::from_utf8(ended.stderr).unwrap());
     }
-    assert_eq!(codes, [Some(0), Some(0), Some(0), Some(75)], "{told}");
+    assert_eq!(codes, [Some(0), Some(0), Some(0)], "{told}");
     assert!(
         told.contains("waiting: run ") && told.contains("holds the lake"),
         "{told}"
@@ -388,23 +388,15 @@ fn builders_that_wait_build_one_after_the_other() {
 #[test]
 fn a_builder_frozen_beyond_a_take_over_publishes_nothing() {
     // before it has written anything, and with all of it staged: the next step would be the decision
-    for boundary in ["long_after_claim", "long_after_staging"] {
+    for boundary in ["held_after_claim", "held_after_staging"] {
         let shop = shop();
         deliver(&shop, 0);
         shop.kilde(&["build"]).ended(0);
         deliver(&shop, 1);
         let frozen = start(&shop, Some(boundary), &["build"]);
-        // claim and publish of the first build, and this claim
-        await_entries(&shop, 3);
-        let staged = shop.path("lake/_kilde/staged");
-        while boundary == "long_after_staging"
-            && !staged.read_dir().is_ok_and(|mut folders| {
-                folders.any(|folder| folder.unwrap().path().join("map.json").exists())
-            })
-        {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        shop.is_held();
         signal(&frozen, "-STOP");
+        shop.lets_go();
         // the disk forgets its lock, as one on a network does when a machine is silent for long
         std::fs::remove_file(shop.path("lake/_kilde/lock")).unwrap();
         deliver(&shop, 2);

@@ -1,8 +1,9 @@
 //! Other tools on the tables of a lake: what they compact is followed, what they change is told and answered by a person; and
 //! readers without the right to write.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use crate::foreign;
 use crate::kills::signal;
@@ -11,6 +12,11 @@ use crate::time_limit;
 
 /// Orders of two nights, in two files of one table, and their sum.
 fn company() -> Sandbox {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    Sandbox::copied(&BUILT, "two nights of other tools", built)
+}
+
+fn built() -> Sandbox {
     let company = Sandbox::with(&[
         (
             "kilde.yaml",
@@ -240,14 +246,11 @@ fn a_restore_is_overruled_and_rows_are_adopted_with_what_stands_on_them_though_n
     change(python, &company, "bronze/orders", &["append", rows]);
     // the publish stands before the signal comes, so it is carried out
     let mut adopting = company.command(&["adopt", "orders"]);
-    adopting.env("KILDE_FAILPOINT", "slow_after_publish_entry");
+    company.stops_at(&mut adopting, "held_after_publish_entry");
     let adopting = adopting.stdout(Stdio::null()).spawn().unwrap();
-    let entries = company.path("lake/_kilde/log");
-    // two builds of two entries each, then claim and publish
-    while std::fs::read_dir(&entries).unwrap().count() < 6 {
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+    company.is_held();
     signal(&adopting, "-TERM");
+    company.lets_go();
     let adopted = adopting.wait_with_output().unwrap();
     assert_eq!(adopted.status.code(), Some(0));
     assert_eq!(sales(&company), ["5", "560"]);

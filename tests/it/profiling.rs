@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, zip};
 
 fn profile(sandbox: &Sandbox, what: &str) -> Value {
     let said = sandbox.kilde(&["profile", what, "--json"]).ended(0);
@@ -128,6 +128,17 @@ fn what_is_no_table_is_listed_with_its_reason() {
         ("in/archive.dat", "PK\u{3}\u{4}nothing"),
         ("in/broken.json", "{\"a\": [1, 2"),
     ]);
+    let lay = |name: &str, bytes: Vec<u8>| std::fs::write(here.path(name), bytes).unwrap();
+    let several = [
+        ("a.csv", b"id\n1\n".to_vec()),
+        ("b.csv", b"id\n2\n".to_vec()),
+    ];
+    lay("in/several.dat", zip(&several));
+    let workbook = [
+        ("xl/workbook.xml", b"<workbook><sheets><sheet".to_vec()),
+        ("xl/worksheets/sheet1.xml", Vec::new()),
+    ];
+    lay("in/torn.xlsx", zip(&workbook));
     let found = profile(&here, "in");
     assert_eq!(found["tables"].as_array().unwrap().len(), 1);
     let why: Vec<String> = found["skipped"]
@@ -138,7 +149,9 @@ fn what_is_no_table_is_listed_with_its_reason() {
         .collect();
     for expected in [
         "README: no ending that says what it is",
-        "archive.dat: a ZIP archive of several files, or a damaged one: `files: NAME.zip!*.csv` of a source reads each that matches",
+        "archive.dat: a damaged ZIP archive or workbook, or its upload broke off",
+        "several.dat: a ZIP archive of several files: `files: NAME.zip!*.csv` of a source reads each that matches",
+        "torn.xlsx: a damaged Excel workbook: ask its sender to deliver it again",
         "broken.json: JSON without a list of records, or broken JSON",
         "contract.pdf: no data, by its name",
         "empty.csv: empty",

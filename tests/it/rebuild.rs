@@ -1,13 +1,31 @@
 //! Tables of which somebody deleted a part: what a build says, and how an operator gets them back.
 
 use std::fs;
+use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use crate::other_tools::deliver;
 use crate::sandbox::{Said, Sandbox};
 use crate::time_limit;
 
-/// Orders of each night, a table of SQL, and one that never goes back.
+/// Orders of two nights, a table of SQL, and one that never goes back.
 fn company() -> Sandbox {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    Sandbox::copied(&BUILT, "two nights of rebuild", built)
+}
+
+/// The same with a release of a third night that is decided, and that nobody finished.
+fn decided() -> Sandbox {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    Sandbox::copied(&BUILT, "a decided release of rebuild", || {
+        let company = company();
+        deliver(&company, 3);
+        decide(&company);
+        company
+    })
+}
+
+fn built() -> Sandbox {
     let company = Sandbox::with(&[
         (
             "kilde.yaml",
@@ -197,9 +215,7 @@ fn newest_file(company: &Sandbox, table: &str) -> String {
 
 #[test]
 fn a_decided_release_of_which_a_part_is_lost_is_given_up_and_what_lies_there_is_read_again() {
-    let company = company();
-    deliver(&company, 3);
-    decide(&company);
+    let company = decided();
     company.kilde(&["doctor"]).ended(0);
     // as a VACUUM without retention leaves it
     let file = newest_file(&company, "gold/sales");
@@ -340,9 +356,7 @@ fn whatever_a_decided_release_and_the_one_before_have_lost_every_error_says_what
         }),
     ];
     for (words, lost) in losses {
-        let company = company();
-        deliver(&company, 3);
-        decide(&company);
+        let company = decided();
         for path in lost(&company) {
             lose(&company, &path);
         }
@@ -403,9 +417,7 @@ fn assert_whole_rows(company: &Sandbox, orders: &str) {
 
 #[test]
 fn a_table_that_is_carried_over_by_a_decided_release_is_looked_at_by_doctor() {
-    let company = company();
-    deliver(&company, 3);
-    decide(&company);
+    let company = decided();
     lose(&company, &entry("ops/rejects", 0));
     let said = company.kilde(&["doctor"]).ended(4);
     let advice = "kilde build --rebuild ops.rejects";

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use crate::emulator::{Emulator, Kind};
 pub(crate) use crate::fuzzing::property::archive::zip;
@@ -66,6 +68,23 @@ impl Sandbox {
         for (path, text) in files {
             sandbox.write(path, text);
         }
+        sandbox
+    }
+
+    /// A copy of a project that `make` gives, built and all: it is made once for all tests, and kept under that name.
+    pub(crate) fn copied(
+        made: &'static OnceLock<PathBuf>,
+        name: &str,
+        make: impl FnOnce() -> Self,
+    ) -> Self {
+        let made = made.get_or_init(|| {
+            let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+            let _ = fs::remove_dir_all(&kept);
+            copy_folder(make().root(), &kept);
+            kept
+        });
+        let sandbox = Self::empty();
+        copy_folder(made, sandbox.root());
         sandbox
     }
 
@@ -204,6 +223,24 @@ impl Sandbox {
         command
     }
 
+    /// Lets a command stop at a boundary of the protocol; at one with the prefix `held_` it waits until [`Sandbox::lets_go`].
+    pub(crate) fn stops_at(&self, command: &mut Command, failpoint: &str) {
+        command
+            .env("KILDE_FAILPOINT", failpoint)
+            .env("KILDE_FAILPOINT_FILE", self.path("held"));
+    }
+
+    /// Waits until a command has reached its boundary.
+    #[track_caller]
+    pub(crate) fn is_held(&self) {
+        until(|| self.path("held").exists());
+    }
+
+    /// Lets a command go on that waits at its boundary.
+    pub(crate) fn lets_go(&self) {
+        fs::remove_file(self.path("held")).unwrap();
+    }
+
     pub(crate) fn kilde(&self, arguments: &[&str]) -> Said {
         Said::of(time_limit::output(&mut self.command(arguments)).unwrap())
     }
@@ -294,6 +331,19 @@ fn temporary_folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 
+/// Waits until something is so, for a minute.
+#[track_caller]
+pub(crate) fn until(mut is_so: impl FnMut() -> bool) {
+    for _ in 0..12_000 {
+        if is_so() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("it does not come");
+}
+
+/// Copies all below a folder; files keep their times.
 pub(crate) fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
@@ -302,7 +352,10 @@ pub(crate) fn copy_folder(from: &Path, to: &Path) {
         if entry.file_type().unwrap().is_dir() {
             copy_folder(&entry.path(), &target);
         } else {
-            fs::copy(entry.path(), target).unwrap();
+            fs::copy(entry.path(), &target).unwrap();
+            let modified = entry.metadata().unwrap().modified().unwrap();
+            let copy = fs::File::options().append(true).open(&target).unwrap();
+            copy.set_modified(modified).unwrap();
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What comes in can be steered: exports skipped, retracted, read again; and nothing of it lost by a crash or a rollback.
 
+use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::OnceLock;
 
 use crate::sandbox::{Said, Sandbox};
 use crate::time_limit;
@@ -64,6 +66,11 @@ fn deliver(company: &Sandbox, file: &str, lines: &[&str]) {
 
 /// Two nights of everything; each night's orders have one that is no order.
 fn two_nights() -> Sandbox {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    Sandbox::copied(&BUILT, "two nights of steering", built)
+}
+
+fn built() -> Sandbox {
     let company = company();
     deliver(&company, "orders_20260101", &["1,10", "2,20", "x,1"]);
     deliver(&company, "stores_20260101", &["1,Lund", "2,Malmö"]);

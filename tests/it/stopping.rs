@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, until};
 
 const PIPELINE: &str = "
 sources:
@@ -62,7 +62,7 @@ impl<'a> Build<'a> {
     fn start(project: &'a Sandbox, failpoint: Option<&str>) -> Self {
         let mut command = project.command(&["build", "--log-format", "json"]);
         if let Some(failpoint) = failpoint {
-            command.env("KILDE_FAILPOINT", failpoint);
+            project.stops_at(&mut command, failpoint);
         }
         let child = command
             .stdin(Stdio::null())
@@ -149,14 +149,15 @@ fn stopped(project: &Sandbox, ended: (Option<i32>, Duration, Vec<Value>), code: 
 #[test]
 fn a_signal_while_the_lake_is_being_claimed_gives_the_claim_back() {
     for (failpoint, signal, code) in [
-        ("slow_before_claim", "-TERM", 143),
-        ("slow_after_claim", "-INT", 130),
+        ("held_before_claim", "-TERM", 143),
+        ("held_after_claim", "-INT", 130),
     ] {
         let project = numbers(QUICK, "");
         let build = Build::start(&project, Some(failpoint));
-        build.wait_for("run_started", None);
-        sleep(Duration::from_millis(500));
+        project.is_held();
         build.signal(signal);
+        build.wait_for("stopping", None);
+        project.lets_go();
         stopped(&project, build.ends(), code);
     }
 }
@@ -213,12 +214,13 @@ fn a_signal_while_a_test_runs_publishes_nothing() {
 
 #[test]
 fn a_signal_after_the_decision_lets_the_release_be_settled() {
-    for failpoint in ["slow_after_publish_entry", "slow_before_release"] {
+    for failpoint in ["held_after_publish_entry", "held_before_release"] {
         let project = numbers(QUICK, "");
         let build = Build::start(&project, Some(failpoint));
-        build.wait_for("publishing", None);
-        sleep(Duration::from_millis(700));
+        project.is_held();
         build.signal("-TERM");
+        build.wait_for("stopping", None);
+        project.lets_go();
         let (code, _, events) = build.ends();
         assert_eq!(code, Some(0), "{events:?}");
         let last = events.last().unwrap();
@@ -233,9 +235,8 @@ fn a_signal_after_the_decision_lets_the_release_be_settled() {
 #[test]
 fn a_second_signal_ends_at_once_and_the_next_build_settles_what_was_decided() {
     let project = numbers(QUICK, "");
-    let build = Build::start(&project, Some("pause_after_publish_entry"));
-    build.wait_for("publishing", None);
-    sleep(Duration::from_millis(700));
+    let build = Build::start(&project, Some("held_after_publish_entry"));
+    project.is_held();
     build.signal("-INT");
     build.wait_for("stopping", None);
     build.signal("-INT");
@@ -270,17 +271,22 @@ fn a_reader_ends_with_the_first_signal_and_its_exit_code() {
 #[test]
 fn a_build_waits_for_another_as_long_as_it_is_told_to() {
     let project = numbers(QUICK, "");
-    let first = Build::start(&project, Some("slow_after_claim"));
-    first.wait_for("run_started", None);
-    sleep(Duration::from_millis(1_000));
+    let first = Build::start(&project, Some("held_after_claim"));
+    project.is_held();
     let busy = project.kilde(&["build"]).ended(75);
     assert!(busy.stderr.contains("K0706"), "{}", busy.stderr);
-    let second = project.kilde(&["build", "--wait", "2m"]).ended(0);
-    assert!(second.stderr.contains("waiting: run "), "{}", second.stderr);
-    assert!(
-        second.stdout.contains("Release 1 stands"),
-        "{}",
-        second.stdout
-    );
+    let told = project.path("told");
+    let second = project
+        .command(&["build", "--wait", "2m"])
+        .stdout(Stdio::piped())
+        .stderr(File::create(&told).unwrap())
+        .spawn()
+        .unwrap();
+    until(|| fs::read_to_string(&told).unwrap().contains("waiting: run "));
+    project.lets_go();
+    let second = second.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&second.stdout);
+    assert_eq!(second.status.code(), Some(0), "{said}");
+    assert!(said.contains("Release 1 stands"), "{said}");
     assert_eq!(first.ends().0, Some(0));
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::format;
 use super::{Lake, Pinned};
 use crate::catalog::Content;
 use crate::engine::DataFile;
@@ -42,9 +43,7 @@ pub(super) fn pbids(pinned: &Pinned) -> Result<String> {
             "mode": "Import",
         }],
     });
-    serde_json::to_string_pretty(&file)
-        .map(|text| format!("{text}\n"))
-        .map_err(|error| Error::internal("a connection cannot be written").caused_by(error))
+    format::json(&file)
 }
 
 /// One query that lists the tables; each is the release's files, one after another.

@@ -5,7 +5,7 @@ use std::io::Write;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 
-use super::super::format::{Columns, count, plural};
+use super::super::format::{Align, Columns, count, plural};
 use super::{RowWriter, cells, output_failure};
 use crate::error::Result;
 
@@ -25,8 +25,7 @@ pub(super) struct Table<W> {
 impl<W: Write> Table<W> {
     pub(super) fn new(schema: &SchemaRef, target: W) -> Self {
         let fields = || schema.fields().iter();
-        let right: Vec<bool> = fields().map(|f| f.data_type().is_numeric()).collect();
-        let mut columns = Columns::new(&right);
+        let mut columns = Columns::new(fields().map(|f| Align::of(f)).collect::<Vec<_>>());
         let rule = |name: &String| "─".repeat(name.chars().count());
         columns.row(fields().map(|field| field.name().clone()).collect());
         columns.row(fields().map(|field| rule(field.name())).collect());

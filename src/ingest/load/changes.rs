@@ -8,7 +8,7 @@
 use datafusion::prelude::SessionContext;
 
 use super::accounting::{Fate, opening_counts};
-use super::events::Kind;
+use super::events::EventKind;
 use super::fold::{Event, Group, RowRef, Rows};
 use super::plan::{Folding, folded};
 use super::{LoadRequest, Loading};
@@ -69,7 +69,7 @@ impl Group for Newest {
             self.close_turn(rows);
         }
         match event.kind {
-            Kind::Present => {
+            EventKind::Present => {
                 self.close_turn(rows);
                 // what came before the published row is older than it
                 for (_, fate) in &mut self.fates {
@@ -77,12 +77,12 @@ impl Group for Newest {
                 }
                 self.state = Some(event.row);
             }
-            Kind::Accepted => {
+            EventKind::Accepted => {
                 if let Some((turn, _)) = self.winner.replace((event.turn, event.row)) {
                     self.fates.push((turn, Fate::Superseded));
                 }
             }
-            Kind::RejectedKey => {}
+            EventKind::RejectedKey => {}
         }
     }
 

@@ -27,12 +27,12 @@ use crate::ingest::scratch::ScratchFile;
 
 /// Column of an event: the turn of its export.
 pub(super) const TURN: &str = "_kilde_turn";
-/// Column of an event: what it says, see [`Kind`].
+/// Column of an event: what it says, see [`EventKind`].
 pub(super) const KIND: &str = "_kilde_event";
 
 /// What an event says of its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum EventKind {
     /// The table has this row.
     Present,
     /// The export has this row.
@@ -41,7 +41,7 @@ pub(super) enum Kind {
     RejectedKey,
 }
 
-impl Kind {
+impl EventKind {
     /// As stored in [`KIND`].
     pub(super) fn number(self) -> i8 {
         match self {
@@ -134,7 +134,7 @@ pub(super) fn ordered_events(
 ) -> Result<Option<Arc<dyn TableProvider>>> {
     let parts = [Part::whole(
         &turn.export.accepted,
-        Some((number, Kind::Accepted)),
+        Some((number, EventKind::Accepted)),
     )];
     let Some(batches) = in_key_order(&parts).filter(|_| !key.is_empty()) else {
         return Ok(None);
@@ -230,10 +230,13 @@ pub(super) fn exported_events(
     let mut parts = Vec::new();
     for (number, turn) in turns {
         let event = |kind| Some((*number, kind));
-        parts.push(Part::whole(&turn.export.accepted, event(Kind::Accepted)));
+        parts.push(Part::whole(
+            &turn.export.accepted,
+            event(EventKind::Accepted),
+        ));
         if with_rejected_keys {
             let keys = &turn.export.rejected_keys;
-            parts.push(Part::whole(keys, event(Kind::RejectedKey)));
+            parts.push(Part::whole(keys, event(EventKind::RejectedKey)));
         }
     }
     stream(context, &event_schema(table), parts)
@@ -288,7 +291,7 @@ pub(crate) fn scratch_table(
 struct Part {
     file: Arc<ScratchFile>,
     batches: Range<usize>,
-    event: Option<(i64, Kind)>,
+    event: Option<(i64, EventKind)>,
 }
 
 /// Scratch files one after the other.
@@ -331,7 +334,7 @@ impl PartitionStream for ScratchStream {
 }
 
 impl Part {
-    fn whole(file: &Arc<ScratchFile>, event: Option<(i64, Kind)>) -> Self {
+    fn whole(file: &Arc<ScratchFile>, event: Option<(i64, EventKind)>) -> Self {
         Self {
             batches: 0..file.count(),
             file: Arc::clone(file),

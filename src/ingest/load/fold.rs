@@ -13,7 +13,7 @@ use datafusion::arrow::row::{Row, RowConverter, SortField};
 use datafusion::common::Result;
 
 use super::accounting::Counts;
-use super::events::Kind;
+use super::events::EventKind;
 use super::plan::broken;
 
 /// Rows of an output batch.
@@ -32,7 +32,7 @@ pub(super) struct RowRef {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Event {
     pub(super) turn: i64,
-    pub(super) kind: Kind,
+    pub(super) kind: EventKind,
     pub(super) row: RowRef,
 }
 
@@ -164,10 +164,11 @@ impl Folder {
             }
             let event = Event {
                 turn: turns.value(row),
-                kind: Kind::of(kinds.value(row)).ok_or_else(|| broken("an event of no kind"))?,
+                kind: EventKind::of(kinds.value(row))
+                    .ok_or_else(|| broken("an event of no kind"))?,
                 row: RowRef { batch, row },
             };
-            self.counts.present += u64::from(event.kind == Kind::Present);
+            self.counts.present += u64::from(event.kind == EventKind::Present);
             self.group.event(event, &self.rows);
         }
         if self.output.len() >= OUTPUT_ROWS || self.rows.batches.len() > HELD_BATCHES {

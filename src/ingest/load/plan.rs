@@ -32,7 +32,7 @@ use datafusion::prelude::{DataFrame, SessionContext};
 use futures::StreamExt;
 
 use super::accounting::{Accounting, FileCounts, Tally};
-use super::events::{KIND, Kind, TURN, event_schema, exported_events, ordered_events};
+use super::events::{EventKind, KIND, TURN, event_schema, exported_events, ordered_events};
 use super::fold::{Columns, Folder, Group};
 use super::{LoadRequest, Loading, Turn, planning};
 use crate::error::{Error, Result};
@@ -133,7 +133,7 @@ fn present_events(
 ) -> Result<DataFrame> {
     let mut columns = present_columns(&present.schema(), table);
     columns.push(turn_of_present(loaded).alias(TURN));
-    columns.push(lit(Kind::Present.number()).alias(KIND));
+    columns.push(lit(EventKind::Present.number()).alias(KIND));
     let rows = context.read_table(present).map_err(planning)?;
     rows.select(columns).map_err(planning)
 }

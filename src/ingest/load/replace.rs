@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use datafusion::prelude::SessionContext;
 
 use super::accounting::{Counts, Fate, opening_counts};
-use super::events::Kind;
+use super::events::EventKind;
 use super::fold::{Event, Group, RowRef, Rows};
 use super::plan::{Folding, folded};
 use super::{LoadRequest, Loading, Turn};
@@ -120,17 +120,17 @@ impl Group for Snapshot {
     fn event(&mut self, event: Event, rows: &Rows) {
         self.go_to(event.turn, rows);
         match event.kind {
-            Kind::Present => {
+            EventKind::Present => {
                 self.end();
                 self.state = Some(event.row);
                 self.was_present = true;
             }
-            Kind::Accepted => {
+            EventKind::Accepted => {
                 if self.winner.replace(event.row).is_some() {
                     self.fates.push((event.turn, Fate::Superseded));
                 }
             }
-            Kind::RejectedKey => self.is_rejected = true,
+            EventKind::RejectedKey => self.is_rejected = true,
         }
     }
 
@@ -208,12 +208,12 @@ impl Group for Bag {
     fn event(&mut self, event: Event, _: &Rows) {
         self.go_to(event.turn);
         match event.kind {
-            Kind::Present => {
+            EventKind::Present => {
                 self.state.push_back(event.row);
                 self.present += 1;
                 self.survivors += 1;
             }
-            Kind::Accepted => {
+            EventKind::Accepted => {
                 if self.count < self.state.len() {
                     self.fates.push((event.turn, Fate::Unchanged));
                 } else {
@@ -222,7 +222,7 @@ impl Group for Bag {
                 }
                 self.count += 1;
             }
-            Kind::RejectedKey => {}
+            EventKind::RejectedKey => {}
         }
     }
 

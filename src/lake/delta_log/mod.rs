@@ -54,13 +54,13 @@ pub(crate) struct DeltaLog {
 
 /// What lies in `_delta_log`.
 #[derive(Debug, Default)]
-struct Listing {
+struct LogListing {
     newest: Option<u64>,
     /// Names of the files of each, of whole ones: whoever writes one in parts may die before the last.
     checkpoints: BTreeMap<u64, Vec<String>>,
 }
 
-impl Listing {
+impl LogListing {
     /// Of the objects of a log, by name.
     fn of<'a>(names: impl Iterator<Item = &'a str>) -> Self {
         let mut listing = Self::default();
@@ -235,9 +235,11 @@ impl DeltaLog {
         Ok(named.collect())
     }
 
-    async fn list(&self, location: &str) -> Result<Listing> {
+    async fn list(&self, location: &str) -> Result<LogListing> {
         let objects = self.log_objects(location).await?;
-        Ok(Listing::of(objects.iter().map(|(name, _)| name.as_str())))
+        Ok(LogListing::of(
+            objects.iter().map(|(name, _)| name.as_str()),
+        ))
     }
 
     /// The newest checkpoint at or below a version that can be read, and what it holds; without one the base is empty. And what
@@ -249,7 +251,7 @@ impl DeltaLog {
         &self,
         location: &str,
         version: u64,
-        listing: &Listing,
+        listing: &LogListing,
     ) -> Result<(Option<u64>, Replay, Option<Error>)> {
         let mut spoilt = None;
         for (base, files) in listing.checkpoints.range(..=version).rev() {
@@ -361,7 +363,7 @@ impl TableLog for DeltaLog {
     fn entries_read(&self, location: &str, version: u64, listed: &[ObjectInfo]) -> Vec<String> {
         let folder = path::log_folder(location);
         let paths = listed.iter().map(|object| object.path.as_str());
-        let listing = Listing::of(paths.filter_map(|path| name_in(&folder, path)));
+        let listing = LogListing::of(paths.filter_map(|path| name_in(&folder, path)));
         let first = listing.base_of(version).map_or(0, |(base, _)| base + 1);
         let entries = first..=version;
         entries
@@ -375,7 +377,7 @@ impl TableLog for DeltaLog {
 
     async fn unneeded_entries(&self, location: &str, oldest: u64) -> Result<Vec<ObjectInfo>> {
         let objects = self.log_objects(location).await?;
-        let listing = Listing::of(objects.iter().map(|(name, _)| name.as_str()));
+        let listing = LogListing::of(objects.iter().map(|(name, _)| name.as_str()));
         let first = objects.iter().filter_map(|(name, _)| version_of(name));
         let first = first.map(|(version, _)| version).min();
         let newest = listing.base_of(oldest).map(|(base, _)| base);
@@ -395,7 +397,7 @@ impl TableLog for DeltaLog {
 
     async fn misleading(&self, location: &str, version: u64) -> Result<Vec<String>> {
         let objects = self.log_objects(location).await?;
-        let listing = Listing::of(objects.iter().map(|(name, _)| name.as_str()));
+        let listing = LogListing::of(objects.iter().map(|(name, _)| name.as_str()));
         let entries = objects.iter().filter_map(|(name, _)| version_of(name));
         let entries = entries.filter(|(_, kind)| *kind == "json");
         let head = entries.map(|(version, _)| version).max();

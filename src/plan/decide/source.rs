@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Decider;
 use crate::diagnostic::{Code, Diagnostic, Span, some_of};
 use crate::name::TableName;
-use crate::plan::fingerprint::{Growth, changed_parts, growth};
+use crate::plan::fingerprint::{ContentPart, Growth, changed_parts, growth};
 use crate::plan::{Action, ExportState, ObservedExport, PublishedTable, Reason, TablePlan, lost};
 use crate::project::{Load, Source};
 
@@ -40,34 +40,123 @@ impl Cause {
     }
 }
 
-impl Decider<'_> {
-    pub(super) fn source(&mut self, plan: &TablePlan) -> (Action, Vec<Reason>) {
-        let exports = self.observed.exports.get(&plan.table);
-        let exports = exports.map_or(&[][..], Vec::as_slice);
-        let is_paused = self.observed.release.as_ref().is_some_and(|r| r.is_paused);
-        let is_new = |export: &ObservedExport| {
-            matches!(export.state, ExportState::New | ExportState::Changed)
-        };
-        let (available, waiting): (Vec<&ObservedExport>, Vec<&ObservedExport>) = exports
+/// The exports of a source, by what becomes of them.
+struct Offer<'e> {
+    /// Those that can be read now, in their order.
+    available: Vec<&'e ObservedExport>,
+    /// New ones that wait for the lake to be resumed.
+    waiting: usize,
+    /// Paths of those whose rows leave the table.
+    leaving: Vec<String>,
+    /// Paths of copies that are read since their original no longer counts.
+    orphans: BTreeSet<&'e str>,
+}
+
+impl<'e> Offer<'e> {
+    /// Without orphans: they matter only where not all is read anew.
+    fn of(exports: &'e [ObservedExport], is_paused: bool) -> Self {
+        let (available, waiting): (Vec<_>, Vec<_>) = exports
             .iter()
             .filter(|export| export.is_available())
             // of what is in the table, a reload needs even what is being written again: the build then says so
             .filter(|export| export.unready.is_none() || export.is_in_table())
             .partition(|export| !(is_paused && is_new(export)));
-        let leaving: Vec<String> = exports
-            .iter()
-            .filter(|export| export.is_excluded && export.is_in_table())
-            .map(|export| export.path.clone())
-            .collect();
-        let reload = |leaving: Vec<String>| Action::Ingest {
-            exports: available.iter().copied().cloned().collect(),
+        let leaving = exports.iter();
+        let leaving = leaving.filter(|export| export.is_excluded && export.is_in_table());
+        Self {
+            available,
+            waiting: waiting.len(),
+            leaving: leaving.map(|export| export.path.clone()).collect(),
+            orphans: BTreeSet::new(),
+        }
+    }
+
+    /// The table starts empty, and every export is read.
+    fn all_anew(self) -> Action {
+        Action::Ingest {
+            exports: self.available.into_iter().cloned().collect(),
             reload: true,
-            leaving,
+            leaving: self.leaving,
+        }
+    }
+
+    /// What is new, what changed and what is to be read again.
+    fn what_came(self) -> Action {
+        let read = self.available.iter().filter(|export| {
+            export.unready.is_none() && (is_new(export) || self.is_read_again(export))
+        });
+        Action::Ingest {
+            exports: read.copied().cloned().collect(),
+            reload: false,
+            leaving: self.leaving,
+        }
+    }
+
+    fn is_read_again(&self, export: &ObservedExport) -> bool {
+        export.is_reloaded || self.orphans.contains(export.path.as_str())
+    }
+
+    fn in_state(&self, state: ExportState) -> impl Iterator<Item = &'e ObservedExport> {
+        let ready = self.available.iter().copied();
+        ready.filter(move |export| export.unready.is_none() && export.state == state)
+    }
+
+    /// Why the source is read; none where nothing came.
+    fn reasons(&self) -> Vec<Reason> {
+        let new = self.in_state(ExportState::New).count();
+        let changed = self.in_state(ExportState::Changed).count();
+        let leaving = self.leaving.len();
+        let again = self.available.iter();
+        let again = again.filter(|export| self.is_read_again(export)).count();
+        let bytes = self.in_state(ExportState::New).map(|export| export.size);
+        let came = Reason::NewExports {
+            count: new,
+            bytes: bytes.sum(),
         };
+        [
+            (new, came),
+            (changed, Reason::ChangedExports { count: changed }),
+            (leaving, Reason::RetractedExports { count: leaving }),
+            (again, Reason::ReadAgain { count: again }),
+        ]
+        .into_iter()
+        .filter_map(|(count, reason)| (count > 0).then_some(reason))
+        .collect()
+    }
+
+    /// Why every export must be read again: what took the place of other records cannot be taken out alone.
+    fn why_all(&self, load: Load) -> Option<Cause> {
+        let asked = self.available.iter();
+        let asked = asked.filter(|export| export.is_reloaded && export.is_in_table());
+        let mut asked = asked.peekable();
+        match load {
+            Load::Append => None,
+            _ if !self.leaving.is_empty() => Some(Cause::Retracted),
+            Load::Changes if asked.peek().is_some() => Some(Cause::Asked),
+            // the newest export, read again for its rejects, says what is true
+            _ if asked.any(|export| !export.is_replayed) => Some(Cause::Asked),
+            Load::Changes if self.in_state(ExportState::Changed).next().is_some() => {
+                Some(Cause::Changed)
+            }
+            Load::Changes | Load::Replace => None,
+        }
+    }
+}
+
+fn is_new(export: &ObservedExport) -> bool {
+    matches!(export.state, ExportState::New | ExportState::Changed)
+}
+
+impl Decider<'_> {
+    pub(super) fn source(&mut self, plan: &TablePlan) -> (Action, Vec<Reason>) {
+        let exports = self.observed.exports.get(&plan.table);
+        let exports = exports.map_or(&[][..], Vec::as_slice);
+        let is_paused = self.observed.release.as_ref().is_some_and(|r| r.is_paused);
+        let mut offer = Offer::of(exports, is_paused);
         self.refuse_lost(plan, exports);
         let Some(published) = self.published(&plan.table) else {
             self.refuse_reload_of_gone(plan, exports, Cause::Returned);
-            return (reload(leaving), vec![Reason::New]);
+            return (offer.all_anew(), vec![Reason::New]);
         };
         let grows = self.grows(plan, published);
         let (before, now) = (&published.fingerprints.content, &plan.fingerprints.content);
@@ -77,42 +166,14 @@ impl Decider<'_> {
         if differs || self.selection.full_refresh {
             self.refuse_reload_of_gone(plan, exports, Cause::Contract);
             let reason = if differs {
-                self.reload_reason(plan, published, available.len())
+                self.reload_reason(plan, published, offer.available.len())
             } else {
                 Reason::FullRefresh
             };
-            return (reload(leaving), vec![reason]);
+            return (offer.all_anew(), vec![reason]);
         }
-        let in_state = |state| {
-            let ready = available.iter().filter(|export| export.unready.is_none());
-            ready.filter(move |export| export.state == state)
-        };
-        let orphans = self.orphans(plan, exports, is_paused);
-        let is_orphan = |export: &ObservedExport| orphans.contains(export.path.as_str());
-        let asked = available
-            .iter()
-            .filter(|e| e.is_reloaded || is_orphan(e))
-            .count();
-        let changed = in_state(ExportState::Changed).count();
-        let mut reasons = Vec::new();
-        let new = in_state(ExportState::New).count();
-        if new > 0 {
-            reasons.push(Reason::NewExports {
-                count: new,
-                bytes: in_state(ExportState::New).map(|export| export.size).sum(),
-            });
-        }
-        if changed > 0 {
-            reasons.push(Reason::ChangedExports { count: changed });
-        }
-        if !leaving.is_empty() {
-            reasons.push(Reason::RetractedExports {
-                count: leaving.len(),
-            });
-        }
-        if asked > 0 {
-            reasons.push(Reason::ReadAgain { count: asked });
-        }
+        offer.orphans = self.orphans(plan, exports, is_paused);
+        let mut reasons = offer.reasons();
         let grown = (grows == Some(Growth::New)).then(|| grown(&plan.table, exports));
         if reasons.is_empty() {
             let (action, mut reasons) = self.beside_content(plan, published);
@@ -120,9 +181,9 @@ impl Decider<'_> {
                 reasons = vec![grown];
             }
             reasons.extend(set_aside(exports));
-            if !waiting.is_empty() {
+            if offer.waiting > 0 {
                 reasons.push(Reason::ExportsWait {
-                    count: waiting.len(),
+                    count: offer.waiting,
                 });
             }
             return (action, reasons);
@@ -130,36 +191,11 @@ impl Decider<'_> {
         reasons.extend(grown);
         reasons.extend(set_aside(exports));
         let load = self.project.sources.get(&plan.table).map(|s| s.load);
-        let is_read_again = |export: &&ObservedExport| export.is_reloaded && export.is_in_table();
-        let again = || available.iter().copied().filter(is_read_again);
-        // what took the place of other records cannot be taken out alone
-        let cause = match load {
-            None | Some(Load::Append) => None,
-            Some(_) if !leaving.is_empty() => Some(Cause::Retracted),
-            Some(Load::Changes) if again().next().is_some() => Some(Cause::Asked),
-            // the newest export, read again for its rejects, says what is true
-            Some(_) if again().any(|e| !e.is_replayed) => Some(Cause::Asked),
-            Some(Load::Changes) if changed > 0 => Some(Cause::Changed),
-            Some(_) => None,
-        };
-        if let Some(cause) = cause {
+        if let Some(cause) = load.and_then(|load| offer.why_all(load)) {
             self.refuse_reload_of_gone(plan, exports, cause);
-            return (reload(leaving), reasons);
+            return (offer.all_anew(), reasons);
         }
-        let is_read =
-            |export: &&&ObservedExport| is_new(export) || export.is_reloaded || is_orphan(export);
-        let action = Action::Ingest {
-            exports: available
-                .iter()
-                .filter(|export| export.unready.is_none())
-                .filter(is_read)
-                .copied()
-                .cloned()
-                .collect(),
-            reload: false,
-            leaving,
-        };
-        (action, reasons)
+        (offer.what_came(), reasons)
     }
 
     /// Whether the contract of a source gained columns, and nothing else, so that what is loaded need not be read again.
@@ -232,9 +268,10 @@ impl Decider<'_> {
         let parts = changed_parts(&published.fingerprints, &plan.fingerprints);
         let contract = self.project.contracts.get(&plan.table);
         let source = self.project.sources.get(&plan.table);
-        let path = if parts.contains("contract") || parts.contains("rules") {
+        let path = if parts.contains(&ContentPart::Contract) || parts.contains(&ContentPart::Rules)
+        {
             contract.map(|contract| contract.file.path.clone())
-        } else if parts.contains("read") {
+        } else if parts.contains(&ContentPart::Read) {
             source.map(|source| source.file.path.clone())
         } else {
             None

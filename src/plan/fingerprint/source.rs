@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Fingerprints, hash, test_fields};
+use super::{ContentPart, Fingerprints, Loaded, hash, test_fields};
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
 use crate::plan::PublishedTable;
@@ -41,10 +41,6 @@ pub(super) fn rules_part(contract: &Contract) -> String {
     hash(&fields.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// Begins the names of parts that are no part of the content: each column in the clear, where `contract` and `rules` only say
-/// that something is other than it was.
-pub(super) const LOADED: &str = "loaded:";
-
 /// Key and layout, the order of the columns, and of each column what decides which values it takes.
 pub(super) fn loaded_parts(contract: &Contract, source: &Source) -> Vec<(String, String)> {
     let names = |columns: &[Spanned<String>]| {
@@ -57,12 +53,9 @@ pub(super) fn loaded_parts(contract: &Contract, source: &Source) -> Vec<(String,
         .map(|c| c.name.value.as_str())
         .collect();
     let mut parts = vec![
-        (format!("{LOADED}key"), names(&contract.key)),
-        (
-            format!("{LOADED}partition_by"),
-            names(&contract.partition_by),
-        ),
-        (format!("{LOADED}columns"), order.join(" ")),
+        (Loaded::Key, names(&contract.key)),
+        (Loaded::PartitionBy, names(&contract.partition_by)),
+        (Loaded::Columns, order.join(" ")),
     ];
     for column in &contract.columns {
         let mut fields = vec![column.data_type.to_string()];
@@ -74,10 +67,7 @@ pub(super) fn loaded_parts(contract: &Contract, source: &Source) -> Vec<(String,
             fields.extend(rule);
         }
         let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
-        parts.push((
-            format!("{LOADED}column {}", column.name.value),
-            hash(&fields),
-        ));
+        parts.push((Loaded::Column(&column.name.value), hash(&fields)));
     }
     if !contract.evolved.is_empty() {
         let columns = contract.evolved.iter().map(|column| {
@@ -85,13 +75,16 @@ pub(super) fn loaded_parts(contract: &Contract, source: &Source) -> Vec<(String,
             serde_json::json!([column.name.value, header])
         });
         let list = serde_json::Value::from_iter(columns);
-        parts.push((EVOLVED.to_string(), list.to_string()));
+        parts.push((Loaded::Evolved, list.to_string()));
     }
+    let parts = parts.into_iter();
     parts
+        .map(|(part, value)| (ContentPart::Loaded(part).to_string(), value))
+        .collect()
 }
 
-/// The part that says which columns exports brought: of each its name and what exports call it, as a list of JSON.
-const EVOLVED: &str = "loaded:evolved";
+/// Says which columns exports brought.
+const EVOLVED: ContentPart<'_> = ContentPart::Loaded(Loaded::Evolved);
 
 /// A column of a published table that exports brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,7 +99,7 @@ pub(crate) struct EvolvedColumn {
 /// # Errors
 /// `Corrupt` where the release does not tell them.
 pub(crate) fn evolved_columns(published: &PublishedTable) -> Result<Vec<EvolvedColumn>> {
-    let Some(list) = published.fingerprints.parts.get(EVOLVED) else {
+    let Some(list) = published.fingerprints.part(EVOLVED) else {
         return Ok(Vec::new());
     };
     let columns: Vec<(String, String)> = serde_json::from_str(list).map_err(|error| {
@@ -142,29 +135,24 @@ pub(in crate::plan) fn growth(
     contract: &Contract,
 ) -> Option<Growth> {
     let before = &published.fingerprints;
-    let is_known = before.parts.contains_key(&format!("{LOADED}columns"));
     let changed = super::changed_parts(before, now);
     let is_growth = changed
         .iter()
-        .all(|part| matches!(*part, "contract" | "rules"));
-    if !is_known || !is_growth {
+        .all(|part| matches!(part, ContentPart::Contract | ContentPart::Rules));
+    let columns = |of: &Fingerprints| -> Option<Vec<String>> {
+        let order = of.part(ContentPart::Loaded(Loaded::Columns))?;
+        Some(order.split_whitespace().map(str::to_string).collect())
+    };
+    let (old, all) = (columns(before)?, columns(now)?);
+    if !is_growth {
         return None;
     }
-    let columns = |parts: &BTreeMap<String, String>| -> Vec<String> {
-        let order = parts
-            .get(&format!("{LOADED}columns"))
-            .map_or("", String::as_str);
-        order.split_whitespace().map(str::to_string).collect()
-    };
-    let (old, all) = (columns(&before.parts), columns(&now.parts));
     let (kept, new): (Vec<String>, Vec<String>) =
         all.into_iter().partition(|column| old.contains(column));
-    let mut names = vec!["key".to_string(), "partition_by".to_string()];
-    names.extend(old.iter().map(|column| format!("column {column}")));
-    let is_same = names.iter().all(|name| {
-        let name = format!("{LOADED}{name}");
-        before.parts.get(&name) == now.parts.get(&name)
-    });
+    let columns = old
+        .iter()
+        .map(|column| ContentPart::Loaded(Loaded::Column(column)));
+    let is_same = before.has_layout_of(now) && before.agrees(now, &columns.collect::<Vec<_>>());
     let must_be_there = contract.tests.iter().any(|test| match &test.kind {
         TestKind::NotNull { column } => test.judges_records() && new.contains(column),
         _ => false,

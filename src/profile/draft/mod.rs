@@ -3,18 +3,19 @@
 //!
 //!   [`Found`] ─source▶ sources, contracts ─trial▶ types that hold ─people▶ who is in them ─▶ files of the project
 //!
-//! Texts only; who writes them, and where, is somebody else's business.
+//! Texts, but for `settle`, which writes them and mends what does not hold.
 
 mod customers;
 mod people;
+mod settle;
 mod source;
 mod sql;
 mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(crate) use source::SourceDraft;
-pub(crate) use trial::trial;
+pub(crate) use settle::write_file;
+use source::SourceDraft;
 
 use super::folder::Found;
 use super::read::quoted;
@@ -114,7 +115,7 @@ impl Draft {
     }
 
     /// Leaves a source out, since it cannot be read.
-    pub(crate) fn leave_out(&mut self, table: &str, why: &str) {
+    fn leave_out(&mut self, table: &str, why: &str) {
         self.sources.retain(|source| source.table != table);
         self.left_out.push((table.to_string(), why.to_string()));
     }
@@ -125,7 +126,7 @@ impl Draft {
     }
 
     /// The files of the project by path.
-    pub(crate) fn files(&self) -> BTreeMap<String, String> {
+    fn files(&self) -> BTreeMap<String, String> {
         let roles = Roles::of(&self.sources);
         let mut files = BTreeMap::new();
         files.insert("kilde.yaml".to_string(), self.project_file(&roles));

@@ -18,20 +18,20 @@ const MOST_BYTES: u64 = 512 << 20;
 
 /// How a source's exports were read.
 #[derive(Debug, Default)]
-pub(crate) struct Trial {
-    pub(crate) records: u64,
-    pub(crate) rejected: u64,
+pub(super) struct Trial {
+    pub(super) records: u64,
+    pub(super) rejected: u64,
     /// Rejects by the column that broke them.
-    pub(crate) by_column: BTreeMap<String, u64>,
+    pub(super) by_column: BTreeMap<String, u64>,
     /// The first export that could not be read at all.
-    pub(crate) failure: Option<Error>,
+    pub(super) failure: Option<Error>,
 }
 
 /// Reads the exports of a source as the project says. `scratch`: a folder that may be written.
 ///
 /// # Errors
 /// `Unavailable` where storage or disk fail; exports that cannot be read are part of the result.
-pub(crate) async fn trial(project: &Project, draft: &SourceDraft, scratch: &Path) -> Result<Trial> {
+pub(super) async fn trial(project: &Project, draft: &SourceDraft, scratch: &Path) -> Result<Trial> {
     let table = TableName::new("bronze", &draft.table).map_err(Error::internal)?;
     let (Some(source), Some(contract)) =
         (project.sources.get(&table), project.contracts.get(&table))

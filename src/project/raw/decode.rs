@@ -307,13 +307,13 @@ impl<T: Decode> Decode for Tried<T> {
 
 /// A list whose items stand or fall alone.
 #[derive(Clone, Debug)]
-pub(crate) struct Listing<T> {
+pub(crate) struct Items<T> {
     pub(crate) items: Vec<T>,
     /// Whether every item could be read: where not, nothing can be said of what is absent.
     pub(crate) whole: bool,
 }
 
-impl<T> Default for Listing<T> {
+impl<T> Default for Items<T> {
     fn default() -> Self {
         Self {
             items: Vec::new(),
@@ -322,7 +322,7 @@ impl<T> Default for Listing<T> {
     }
 }
 
-impl<T: Decode> Decode for Listing<T> {
+impl<T: Decode> Decode for Items<T> {
     const REQUIRED: bool = false;
 
     fn decode(node: &Node, sink: &mut Sink) -> Option<Self> {

@@ -56,7 +56,9 @@ pub(in crate::project) use scalar::{
 pub(in crate::project) use schema_file::{
     RawColumn, RawMaterialization, RawSchemaFile, RawSubject,
 };
-pub(in crate::project) use test::{RawColumnTest, RawKeeps, RawTableTest};
+pub(in crate::project) use test::{
+    RawColumnTest, RawKeeps, RawRowCount, RawSqlTest, RawTableTest, RawTestSettings,
+};
 pub(in crate::project) use unit_test::{RawFixture, RawUnitTest};
 
 use crate::diagnostic::Span;

@@ -3,7 +3,7 @@
 use super::super::Spanned;
 use super::correct::RawCorrect;
 use super::declare::{choice, section, words};
-use super::decode::{Anything, AtLeastOne, Boxed, Later, Listing, OneOrMany};
+use super::decode::{Anything, AtLeastOne, Boxed, Items, Later, OneOrMany};
 use super::drift::RawDrift;
 use super::due::{RawDue, RawSender};
 use super::format::RawRead;
@@ -26,11 +26,11 @@ section! {
         /// Words to select by: `tag:nightly`.
         tags: OneOrMany<String>,
         /// Kinds of raw exports.
-        sources: Listing<Spanned<RawSource>>,
+        sources: Items<Spanned<RawSource>>,
         /// What makes tables of them.
-        steps: Listing<Spanned<RawStep>>,
+        steps: Items<Spanned<RawStep>>,
         /// Who reads what is published.
-        exposures: Listing<Spanned<RawExposure>>,
+        exposures: Items<Spanned<RawExposure>>,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::Spanned;
 use super::declare::{choice, section, words};
-use super::decode::{Anything, AtLeastOne, Later, Listing, OneOrMany, Tried};
+use super::decode::{Anything, AtLeastOne, Items, Later, OneOrMany, Tried};
 use super::later::RawIncremental;
 use super::pipeline_file::RawOwner;
 use super::scalar::ColumnName;
@@ -40,11 +40,11 @@ section! {
         /// Words to select by.
         tags: OneOrMany<String>,
         /// Every column in published order; required for sources.
-        columns: Listing<Spanned<RawColumn>>,
+        columns: Items<Spanned<RawColumn>>,
         /// Tests of the table.
-        data_tests: Listing<Spanned<RawTableTest>>,
+        data_tests: Items<Spanned<RawTableTest>>,
         /// The step, given rows and expected rows.
-        unit_tests: Listing<RawUnitTest>,
+        unit_tests: Items<RawUnitTest>,
     }
 }
 
@@ -68,7 +68,7 @@ section! {
         /// Purposes of the column. Default: the table's.
         purpose: OneOrMany<Spanned<String>>,
         /// Tests of the column.
-        data_tests: Listing<Spanned<RawColumnTest>>,
+        data_tests: Items<Spanned<RawColumnTest>>,
     }
 }
 

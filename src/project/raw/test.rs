@@ -8,6 +8,70 @@ use super::tree::{Node, Value};
 use crate::name::TableName;
 use crate::project::{Limit, RowAction, RowChange, TestSeverity};
 
+/// What a test says beside what it tests.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RawTestSettings {
+    pub(crate) severity: Option<TestSeverity>,
+    pub(crate) at_most: Option<Limit>,
+    pub(crate) condition: Option<String>,
+    pub(crate) action: Option<Spanned<RowAction>>,
+}
+
+/// A test, with the settings that every test of rows has after its own keys.
+macro_rules! table_test {
+    ($(#[doc = $about:literal])* $name:ident { $($own:tt)* }) => {
+        section! {
+            $(#[doc = $about])*
+            $name {
+                $($own)*
+                /// `error` (nothing is published) or `warn`. Default `error`.
+                severity: Option<TestSeverity>,
+                /// Failures up to this do not count: rows (`10`) or a share (`1%`). Default 0.
+                at_most: Option<Limit>,
+                /// SQL condition: only rows where it holds are tested.
+                condition ("where"): Option<String>,
+            }
+        }
+
+        impl $name {
+            /// The settings, but for an action.
+            pub(crate) fn settings(&self) -> RawTestSettings {
+                RawTestSettings {
+                    severity: self.severity,
+                    at_most: self.at_most,
+                    condition: self.condition.clone(),
+                    action: None,
+                }
+            }
+        }
+    };
+}
+
+/// A test that may also be a rule which each record of an export is held to.
+macro_rules! record_test {
+    ($(#[doc = $about:literal])* $name:ident { $($own:tt)* }) => {
+        table_test! {
+            $(#[doc = $about])*
+            $name {
+                $($own)*
+                /// What becomes of a record of an export that breaks it: `warn` (taken, and reported), `reject` (a reject) or `fail` (its
+                /// export is refused). Default `reject`. Only in contracts of sources, and without the keys below.
+                action: Option<Spanned<RowAction>>,
+            }
+        }
+
+        impl $name {
+            /// The settings, with what becomes of a record.
+            pub(crate) fn rule(&self) -> RawTestSettings {
+                RawTestSettings {
+                    action: self.action.clone(),
+                    ..self.settings()
+                }
+            }
+        }
+    };
+}
+
 choice! {
     /// A test of one column.
     RawColumnTest ("a test") {
@@ -50,146 +114,77 @@ choice! {
     }
 }
 
-section! {
+record_test! {
     /// A test without settings of its own.
     RawPlain {
-        /// What becomes of a record of an export that breaks it: `warn` (taken, and reported), `reject` (a reject) or `fail` (its
-        /// export is refused). Default `reject`. Only in contracts of sources, and without the keys below.
-        action: Option<Spanned<RowAction>>,
-        /// `error` (nothing is published) or `warn`. Default `error`.
-        severity: Option<TestSeverity>,
-        /// Failures up to this do not count: rows (`10`) or a share (`1%`). Default 0.
-        at_most: Option<Limit>,
-        /// SQL condition: only rows where it holds are tested.
-        condition ("where"): Option<String>,
     }
 }
 
-section! {
+record_test! {
     /// Values that a column may have.
     RawColumnValues {
         /// The values, as text, typed by the column.
         values: AtLeastOne<Spanned<String>>,
-        /// What becomes of a record of an export that breaks it: `warn` (taken, and reported), `reject` (a reject) or `fail` (its
-        /// export is refused). Default `reject`. Only in contracts of sources, and without the keys below.
-        action: Option<Spanned<RowAction>>,
-        /// `error` (nothing is published) or `warn`. Default `error`.
-        severity: Option<TestSeverity>,
-        /// Failures up to this do not count: rows (`10`) or a share (`1%`). Default 0.
-        at_most: Option<Limit>,
-        /// SQL condition: only rows where it holds are tested.
-        condition ("where"): Option<String>,
     }
 }
 
-section! {
+record_test! {
     /// A regular expression for a column.
     RawColumnMatches {
         /// The expression; it may match anywhere in the text unless it says `^` and `$`.
         pattern: Pattern,
-        /// What becomes of a record of an export that breaks it: `warn` (taken, and reported), `reject` (a reject) or `fail` (its
-        /// export is refused). Default `reject`. Only in contracts of sources, and without the keys below.
-        action: Option<Spanned<RowAction>>,
-        /// `error` (nothing is published) or `warn`. Default `error`.
-        severity: Option<TestSeverity>,
-        /// Failures up to this do not count: rows (`10`) or a share (`1%`). Default 0.
-        at_most: Option<Limit>,
-        /// SQL condition: only rows where it holds are tested.
-        condition ("where"): Option<String>,
     }
 }
 
-section! {
+record_test! {
     /// Bounds of a column, both included; one may be left out.
     RawColumnRange {
         /// Lower bound, typed by the column.
         min: Option<Spanned<String>>,
         /// Upper bound, typed by the column.
         max: Option<Spanned<String>>,
-        /// What becomes of a record of an export that breaks it: `warn` (taken, and reported), `reject` (a reject) or `fail` (its
-        /// export is refused). Default `reject`. Only in contracts of sources, and without the keys below.
-        action: Option<Spanned<RowAction>>,
-        /// `error` (nothing is published) or `warn`. Default `error`.
-        severity: Option<TestSeverity>,
-        /// Failures up to this do not count: rows (`10`) or a share (`1%`). Default 0.
-        at_most: Option<Limit>,
-        /// SQL condition: only rows where it holds are tested.
-        condition ("where"): Option<String>,
     }
 }
 
-section! {
+table_test! {
     /// Another table in which a column's values occur.
     RawColumnRelationships {
         /// The other table.
         to: Spanned<TableName>,
         /// Its column. Default: its key, where that is one column, else the column of the same name.
         field: Option<Spanned<ColumnName>>,
-        /// `error` (nothing is published) or `warn`. Default `error`.
-        severity: Option<TestSeverity>,
-        /// Failures up to this do not count: rows (`10`) or a share (`1%`). Default 0.
-        at_most: Option<Limit>,
-        /// SQL condition: only rows where it holds are tested.
-        condition ("where"): Option<String>,
     }
 }
 
-section! {
+record_test! {
     /// Columns that a test looks at.
     RawColumns {
         /// The columns.
         columns: AtLeastOne<Spanned<ColumnName>>,
-        /// What becomes of a record of an export that breaks it: `warn` (taken, and reported), `reject` (a reject) or `fail` (its
-        /// export is refused). Default `reject`. Only in contracts of sources, and without the keys below.
-        action: Option<Spanned<RowAction>>,
-        /// `error` (nothing is published) or `warn`. Default `error`.
-        severity: Option<TestSeverity>,
-        /// Failures up to this do not count: rows (`10`) or a share (`1%`). Default 0.
-        at_most: Option<Limit>,
-        /// SQL condition: only rows where it holds are tested.
-        condition ("where"): Option<String>,
     }
 }
 
-section! {
+record_test! {
     /// Values that a column may have.
     RawValues {
         /// The column.
         column: Spanned<ColumnName>,
         /// The values, as text, typed by the column.
         values: AtLeastOne<Spanned<String>>,
-        /// What becomes of a record of an export that breaks it: `warn` (taken, and reported), `reject` (a reject) or `fail` (its
-        /// export is refused). Default `reject`. Only in contracts of sources, and without the keys below.
-        action: Option<Spanned<RowAction>>,
-        /// `error` (nothing is published) or `warn`. Default `error`.
-        severity: Option<TestSeverity>,
-        /// Failures up to this do not count: rows (`10`) or a share (`1%`). Default 0.
-        at_most: Option<Limit>,
-        /// SQL condition: only rows where it holds are tested.
-        condition ("where"): Option<String>,
     }
 }
 
-section! {
+record_test! {
     /// A regular expression for a column.
     RawMatches {
         /// The column.
         column: Spanned<ColumnName>,
         /// The expression; it may match anywhere in the text unless it says `^` and `$`.
         pattern: Pattern,
-        /// What becomes of a record of an export that breaks it: `warn` (taken, and reported), `reject` (a reject) or `fail` (its
-        /// export is refused). Default `reject`. Only in contracts of sources, and without the keys below.
-        action: Option<Spanned<RowAction>>,
-        /// `error` (nothing is published) or `warn`. Default `error`.
-        severity: Option<TestSeverity>,
-        /// Failures up to this do not count: rows (`10`) or a share (`1%`). Default 0.
-        at_most: Option<Limit>,
-        /// SQL condition: only rows where it holds are tested.
-        condition ("where"): Option<String>,
     }
 }
 
-section! {
+record_test! {
     /// Bounds of a column, both included; one may be left out.
     RawRange {
         /// The column.
@@ -198,19 +193,10 @@ section! {
         min: Option<Spanned<String>>,
         /// Upper bound, typed by the column.
         max: Option<Spanned<String>>,
-        /// What becomes of a record of an export that breaks it: `warn` (taken, and reported), `reject` (a reject) or `fail` (its
-        /// export is refused). Default `reject`. Only in contracts of sources, and without the keys below.
-        action: Option<Spanned<RowAction>>,
-        /// `error` (nothing is published) or `warn`. Default `error`.
-        severity: Option<TestSeverity>,
-        /// Failures up to this do not count: rows (`10`) or a share (`1%`). Default 0.
-        at_most: Option<Limit>,
-        /// SQL condition: only rows where it holds are tested.
-        condition ("where"): Option<String>,
     }
 }
 
-section! {
+table_test! {
     /// Another table in which the columns' values occur.
     RawRelationships {
         /// The columns.
@@ -219,12 +205,6 @@ section! {
         to: Spanned<TableName>,
         /// Its columns, in the same order. Default: its key, where that has as many columns, else those of the same names.
         fields: OneOrMany<Spanned<ColumnName>>,
-        /// `error` (nothing is published) or `warn`. Default `error`.
-        severity: Option<TestSeverity>,
-        /// Failures up to this do not count: rows (`10`) or a share (`1%`). Default 0.
-        at_most: Option<Limit>,
-        /// SQL condition: only rows where it holds are tested.
-        condition ("where"): Option<String>,
     }
 }
 

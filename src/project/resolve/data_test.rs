@@ -1,9 +1,10 @@
 //! `data_tests:` → [`DataTest`]s whose columns exist and whose values are of their columns' types.
 
-use super::super::raw::{ColumnName, Mistake, RawColumnTest, RawKeeps, RawTableTest, Sink};
-use super::super::{
-    ColumnType, DataTest, Limit, RowAction, Spanned, TestKind, TestSeverity, jinja,
+use super::super::raw::{
+    ColumnName, Mistake, RawColumnTest, RawKeeps, RawRowCount, RawSqlTest, RawTableTest,
+    RawTestSettings, Sink,
 };
+use super::super::{ColumnType, DataTest, Spanned, TestKind, jinja};
 use super::contract::Check;
 use super::value;
 use crate::diagnostic::Span;
@@ -21,73 +22,43 @@ pub(super) struct Reference {
     pub(super) types: Vec<Option<ColumnType>>,
 }
 
-/// What every test may say.
-struct Settings {
-    severity: Option<TestSeverity>,
-    at_most: Option<Limit>,
-    condition: Option<String>,
-    action: Option<Spanned<RowAction>>,
-}
-
-macro_rules! settings {
-    ($raw:ident) => {
-        Settings {
-            severity: $raw.severity,
-            at_most: $raw.at_most,
-            condition: $raw.condition,
-            action: None,
-        }
-    };
-}
-
-/// The same of tests that can be rules of a record.
-macro_rules! rule {
-    ($raw:ident) => {
-        Settings {
-            severity: $raw.severity,
-            at_most: $raw.at_most,
-            condition: $raw.condition,
-            action: $raw.action,
-        }
-    };
-}
-
-impl Settings {
-    /// The test, once what it says of an action can be meant.
-    fn checked(self, check: &mut Check<'_>, kind: TestKind, span: Span) -> DataTest {
-        if let Some(action) = &self.action {
-            let is_test =
-                self.severity.is_some() || self.at_most.is_some() || self.condition.is_some();
-            let mistake = if matches!(kind, TestKind::Unique { .. }) {
-                Some((
-                    "`unique` compares rows: no record breaks it alone",
-                    "remove `action`; `severity: warn` reports and goes on",
-                ))
-            } else if is_test {
-                Some((
-                    "a rule with an `action` is held by each record as it comes, and is no test of the table",
-                    "keep `action`, or `severity`, `at_most` and `where`",
-                ))
-            } else {
-                None
-            };
-            if let Some((message, help)) = mistake {
-                check.report(action.span, Mistake::new(464, message).help(help));
-            }
-        }
-        self.test(kind, span)
-    }
-
-    fn test(self, kind: TestKind, span: Span) -> DataTest {
-        DataTest {
-            kind,
-            severity: self.severity.unwrap_or_default(),
-            at_most: self.at_most,
-            condition: self.condition,
-            action: self.action.map(|action| action.value),
-            span,
+/// Adds a test, once what it says of an action can be meant.
+fn add(
+    check: &mut Check<'_>,
+    settings: RawTestSettings,
+    kind: TestKind,
+    span: Span,
+    tests: &mut Vec<DataTest>,
+) {
+    if let Some(action) = &settings.action {
+        let is_test = settings.severity.is_some()
+            || settings.at_most.is_some()
+            || settings.condition.is_some();
+        let mistake = if matches!(kind, TestKind::Unique { .. }) {
+            Some((
+                "`unique` compares rows: no record breaks it alone",
+                "remove `action`; `severity: warn` reports and goes on",
+            ))
+        } else if is_test {
+            Some((
+                "a rule with an `action` is held by each record as it comes, and is no test of the table",
+                "keep `action`, or `severity`, `at_most` and `where`",
+            ))
+        } else {
+            None
+        };
+        if let Some((message, help)) = mistake {
+            check.report(action.span, Mistake::new(464, message).help(help));
         }
     }
+    tests.push(DataTest {
+        kind,
+        severity: settings.severity.unwrap_or_default(),
+        at_most: settings.at_most,
+        condition: settings.condition,
+        action: settings.action.map(|action| action.value),
+        span,
+    });
 }
 
 /// Adds a column's test.
@@ -99,67 +70,26 @@ pub(super) fn of_column(
     references: &mut Vec<Reference>,
 ) {
     let span = test.span;
-    let name = column.value.0.clone();
+    let own = std::slice::from_ref(column);
     let (settings, kind) = match test.value {
-        RawColumnTest::NotNull(raw) => (rule!(raw), TestKind::NotNull { column: name }),
-        RawColumnTest::Unique(raw) => {
-            unique(check, std::slice::from_ref(column), span);
-            (
-                rule!(raw),
-                TestKind::Unique {
-                    columns: vec![name],
-                },
-            )
+        RawColumnTest::NotNull(raw) => {
+            let column = column.value.0.clone();
+            (raw.rule(), TestKind::NotNull { column })
         }
+        RawColumnTest::Unique(raw) => (raw.rule(), unique(check, own, span)),
         RawColumnTest::AcceptedValues(raw) => {
-            let values = accepted(check, column, raw.values.0);
-            (
-                rule!(raw),
-                TestKind::AcceptedValues {
-                    column: name,
-                    values,
-                },
-            )
+            (raw.rule(), accepted_values(check, column, raw.values.0))
         }
-        RawColumnTest::Matches(raw) => {
-            matches(check, column, span);
-            let pattern = raw.pattern.0.clone();
-            (
-                rule!(raw),
-                TestKind::Matches {
-                    column: name,
-                    pattern,
-                },
-            )
-        }
-        RawColumnTest::Range(raw) => {
-            let (min, max) = range(check, column, raw.min, raw.max, span);
-            (
-                rule!(raw),
-                TestKind::Range {
-                    column: name,
-                    min,
-                    max,
-                },
-            )
-        }
+        RawColumnTest::Matches(raw) => (raw.rule(), matches(check, column, raw.pattern.0, span)),
+        RawColumnTest::Range(raw) => (raw.rule(), range(check, column, (raw.min, raw.max), span)),
         RawColumnTest::Relationships(raw) => {
-            references.push(Reference {
-                test: tests.len(),
-                to: raw.to.clone(),
-                fields: raw.field.into_iter().collect(),
-                types: vec![check.column(column)],
-            });
-            let kind = TestKind::Relationships {
-                columns: vec![name],
-                to: raw.to.value,
-                fields: Vec::new(),
-            };
-            (settings!(raw), kind)
+            let settings = raw.settings();
+            let fields = raw.field.into_iter().collect();
+            references.push(reference(check, own, &raw.to, fields, tests.len()));
+            (settings, relationships(own, raw.to))
         }
     };
-    let test = settings.checked(check, kind, span);
-    tests.push(test);
+    add(check, settings, kind, span, tests);
 }
 
 /// Adds a table's test; `not_null` of several columns becomes one test a column.
@@ -174,109 +104,88 @@ pub(super) fn of_table(
         RawTableTest::NotNull(raw) => {
             for column in &raw.columns.0 {
                 check.column(column);
-                let settings = Settings {
-                    severity: raw.severity,
-                    at_most: raw.at_most,
-                    condition: raw.condition.clone(),
-                    action: raw.action.clone(),
-                };
                 let column = column.value.0.clone();
-                let test = settings.checked(check, TestKind::NotNull { column }, span);
-                tests.push(test);
+                add(check, raw.rule(), TestKind::NotNull { column }, span, tests);
             }
             return;
         }
-        RawTableTest::Unique(raw) => {
-            unique(check, &raw.columns.0, span);
-            let columns = raw
-                .columns
-                .0
-                .iter()
-                .map(|column| column.value.0.clone())
-                .collect();
-            (rule!(raw), TestKind::Unique { columns })
-        }
-        RawTableTest::AcceptedValues(raw) => {
-            let values = accepted(check, &raw.column, raw.values.0);
-            let column = raw.column.value.0;
-            (rule!(raw), TestKind::AcceptedValues { column, values })
-        }
+        RawTableTest::Unique(raw) => (raw.rule(), unique(check, &raw.columns.0, span)),
+        RawTableTest::AcceptedValues(raw) => (
+            raw.rule(),
+            accepted_values(check, &raw.column, raw.values.0),
+        ),
         RawTableTest::Matches(raw) => {
-            matches(check, &raw.column, raw.column.span);
-            let kind = TestKind::Matches {
-                column: raw.column.value.0,
-                pattern: raw.pattern.0,
-            };
-            (rule!(raw), kind)
+            let blamed = raw.column.span;
+            (
+                raw.rule(),
+                matches(check, &raw.column, raw.pattern.0, blamed),
+            )
         }
-        RawTableTest::Range(raw) => {
-            let (min, max) = range(check, &raw.column, raw.min, raw.max, span);
-            let column = raw.column.value.0;
-            (rule!(raw), TestKind::Range { column, min, max })
-        }
+        RawTableTest::Range(raw) => (
+            raw.rule(),
+            range(check, &raw.column, (raw.min, raw.max), span),
+        ),
         RawTableTest::Relationships(raw) => {
-            references.push(Reference {
-                test: tests.len(),
-                to: raw.to.clone(),
-                fields: raw.fields.0,
-                types: raw
-                    .columns
-                    .0
-                    .iter()
-                    .map(|column| check.column(column))
-                    .collect(),
-            });
-            let kind = TestKind::Relationships {
-                columns: raw
-                    .columns
-                    .0
-                    .into_iter()
-                    .map(|column| column.value.0)
-                    .collect(),
-                to: raw.to.value,
-                fields: Vec::new(),
-            };
-            (settings!(raw), kind)
+            let (settings, columns) = (raw.settings(), &raw.columns.0);
+            references.push(reference(
+                check,
+                columns,
+                &raw.to,
+                raw.fields.0,
+                tests.len(),
+            ));
+            (settings, relationships(columns, raw.to))
         }
         RawTableTest::RowCount(raw) => {
-            let (min, max) = (raw.min, raw.max);
-            row_count(check, min, max, raw.change.is_some(), span);
-            let change = raw.change.and_then(|change| change.0);
-            let settings = Settings {
+            let settings = RawTestSettings {
                 severity: raw.severity,
-                at_most: None,
-                condition: None,
-                action: None,
+                ..RawTestSettings::default()
             };
-            (settings, TestKind::RowCount { min, max, change })
+            (settings, row_count(check, raw, span))
         }
         RawTableTest::Keeps(raw) => {
             let kind = keeps(check, &raw, tests.len(), span, references);
-            (settings!(raw), kind)
-        }
-        RawTableTest::Sql(raw) => {
-            let query = raw.0.query;
-            let mut sink = Sink::new(check.file);
-            jinja::refuse(&query.value, query.span, &mut sink);
-            check.adopt(sink.found);
-            let settings = Settings {
-                severity: raw.0.severity,
-                at_most: raw.0.at_most,
-                condition: None,
+            let settings = RawTestSettings {
+                severity: raw.severity,
+                at_most: raw.at_most,
+                condition: raw.condition,
                 action: None,
             };
+            (settings, kind)
+        }
+        RawTableTest::Sql(RawSqlTest(raw)) => {
+            let mut sink = Sink::new(check.file);
+            jinja::refuse(&raw.query.value, raw.query.span, &mut sink);
+            check.adopt(sink.found);
+            let settings = RawTestSettings {
+                severity: raw.severity,
+                at_most: raw.at_most,
+                ..RawTestSettings::default()
+            };
             let kind = TestKind::Sql {
-                query: query.value,
-                query_span: query.span,
+                query_span: raw.query.span,
+                query: raw.query.value,
             };
             (settings, kind)
         }
     };
-    let test = settings.checked(check, kind, span);
-    tests.push(test);
+    add(check, settings, kind, span, tests);
 }
 
-fn unique(check: &mut Check<'_>, columns: &[Spanned<ColumnName>], span: Span) {
+fn names(columns: &[Spanned<ColumnName>]) -> Vec<String> {
+    let columns = columns.iter();
+    columns.map(|column| column.value.0.clone()).collect()
+}
+
+fn unique(check: &mut Check<'_>, columns: &[Spanned<ColumnName>], span: Span) -> TestKind {
+    refuse_nested(check, columns, span);
+    TestKind::Unique {
+        columns: names(columns),
+    }
+}
+
+/// Only plain values are told apart.
+fn refuse_nested(check: &mut Check<'_>, columns: &[Spanned<ColumnName>], span: Span) {
     for column in columns {
         if let Some(data_type @ (ColumnType::List(_) | ColumnType::Struct(_))) =
             check.column(column)
@@ -286,10 +195,43 @@ fn unique(check: &mut Check<'_>, columns: &[Spanned<ColumnName>], span: Span) {
     }
 }
 
-fn matches(check: &mut Check<'_>, column: &Spanned<ColumnName>, span: Span) {
+fn matches(
+    check: &mut Check<'_>,
+    column: &Spanned<ColumnName>,
+    pattern: String,
+    span: Span,
+) -> TestKind {
     match check.column(column) {
         None | Some(ColumnType::Varchar) => {}
         Some(data_type) => misfit(check, "matches", column, &data_type, span),
+    }
+    TestKind::Matches {
+        column: column.value.0.clone(),
+        pattern,
+    }
+}
+
+/// What has to be settled once the other table is known.
+fn reference(
+    check: &mut Check<'_>,
+    columns: &[Spanned<ColumnName>],
+    to: &Spanned<TableName>,
+    fields: Vec<Spanned<ColumnName>>,
+    test: usize,
+) -> Reference {
+    Reference {
+        test,
+        to: to.clone(),
+        fields,
+        types: columns.iter().map(|column| check.column(column)).collect(),
+    }
+}
+
+fn relationships(columns: &[Spanned<ColumnName>], to: Spanned<TableName>) -> TestKind {
+    TestKind::Relationships {
+        columns: names(columns),
+        to: to.value,
+        fields: Vec::new(),
     }
 }
 
@@ -315,17 +257,20 @@ fn misfit(
     check.report(span, mistake.help(help));
 }
 
-fn accepted(
+fn accepted_values(
     check: &mut Check<'_>,
     column: &Spanned<ColumnName>,
     values: Vec<Spanned<String>>,
-) -> Vec<String> {
+) -> TestKind {
     if let Some(data_type) = check.column(column) {
         for value in &values {
             fits(check, value, column, &data_type);
         }
     }
-    values.into_iter().map(|value| value.value).collect()
+    TestKind::AcceptedValues {
+        column: column.value.0.clone(),
+        values: values.into_iter().map(|value| value.value).collect(),
+    }
 }
 
 fn fits(
@@ -351,10 +296,9 @@ fn fits(
 fn range(
     check: &mut Check<'_>,
     column: &Spanned<ColumnName>,
-    min: Option<Spanned<String>>,
-    max: Option<Spanned<String>>,
+    (min, max): (Option<Spanned<String>>, Option<Spanned<String>>),
     span: Span,
-) -> (Option<String>, Option<String>) {
+) -> TestKind {
     if min.is_none() && max.is_none() {
         let mistake = Mistake::new(106, "`range` needs `min` or `max`");
         check.report(span, mistake.help("for example `range: {min: 0}`"));
@@ -378,7 +322,11 @@ fn range(
             }
         }
     }
-    (min.map(|bound| bound.value), max.map(|bound| bound.value))
+    TestKind::Range {
+        column: column.value.0.clone(),
+        min: min.map(|bound| bound.value),
+        max: max.map(|bound| bound.value),
+    }
 }
 
 /// Another table must have the columns, of kinds that compare; that is settled once every contract is known.
@@ -400,29 +348,20 @@ fn keeps(
             mistake.help("name the columns that hold the key in both tables"),
         );
     }
-    unique(check, &columns, span);
+    refuse_nested(check, &columns, span);
     if raw.keys_of.value != *check.table() && !columns.is_empty() {
-        references.push(Reference {
-            test,
-            to: raw.keys_of.clone(),
-            types: columns.iter().map(|column| check.column(column)).collect(),
-            fields: columns.clone(),
-        });
+        let fields = columns.clone();
+        references.push(reference(check, &columns, &raw.keys_of, fields, test));
     }
     TestKind::Keeps {
-        columns: columns.into_iter().map(|column| column.value.0).collect(),
+        columns: names(&columns),
         keys_of: raw.keys_of.value.clone(),
     }
 }
 
-fn row_count(
-    check: &mut Check<'_>,
-    min: Option<u64>,
-    max: Option<u64>,
-    has_change: bool,
-    span: Span,
-) {
-    if min.is_none() && max.is_none() && !has_change {
+fn row_count(check: &mut Check<'_>, raw: RawRowCount, span: Span) -> TestKind {
+    let (min, max) = (raw.min, raw.max);
+    if min.is_none() && max.is_none() && raw.change.is_none() {
         let mistake = Mistake::new(106, "`row_count` needs `min`, `max` or `change`");
         check.report(span, mistake.help("for example `row_count: {min: 1}`"));
     }
@@ -434,4 +373,6 @@ fn row_count(
             Mistake::new(127, "`max` lies below `min`: no table can pass"),
         );
     }
+    let change = raw.change.and_then(|change| change.0);
+    TestKind::RowCount { min, max, change }
 }

@@ -10,7 +10,7 @@ use super::super::raw::{
     RawXlsx, Signs, Texts, TimeFormat, Unit,
 };
 use super::super::{
-    AvroRead, Conversions, CsvRead, DeltaRead, DeltaVersion, Drift, Due, Encoding, Escape,
+    AvroRead, Conversions, CsvRead, DeltaRead, DeltaVersion, DriftModes, Due, Encoding, Escape,
     FixedRead, Frame, Freshness, JsonRead, Load, Marker, NdjsonRead, Negatives, OnDrift,
     OnUnreadable, ParquetRead, PathPattern, Read, Ready, Sender, Source, Spanned, XlsxRead,
 };
@@ -247,8 +247,8 @@ impl Check<'_> {
     }
 
     /// The modes of a source, each one that its key has and its format can keep.
-    fn drift(&mut self, raw: Option<Spanned<RawDrift>>, read: &Read) -> Drift {
-        let defaults = Drift::default();
+    fn drift(&mut self, raw: Option<Spanned<RawDrift>>, read: &Read) -> DriftModes {
+        let defaults = DriftModes::default();
         let Some(raw) = raw else { return defaults };
         let RawDrift {
             added,
@@ -270,7 +270,7 @@ impl Check<'_> {
         let ways = [Ignore, RejectFile, Fail];
         let with_evolve = [Ignore, Evolve, RejectFile, Fail];
         let words = "`ignore`, `reject_file` or `fail`";
-        Drift {
+        DriftModes {
             added: self.mode(
                 of_file(added),
                 "added",

@@ -1,5 +1,17 @@
 //! What must hold after every step. Every object of the protocol is immutable, so it is enough to look at each change:
 //! one more log entry, table version or release, or one file less.
+//!
+//! What a violation is called by:
+//!
+//! - I1: the numbers of releases are dense, and each has exactly one publish.
+//! - I2: each version that a release pins holds what was decided, and every file of it is there.
+//! - I3: no version that a release pins holds anything of a later one.
+//! - I4: the ledger of a release names exactly the exports whose rows are in it.
+//! - I5: a release that a builder was told of stands, whatever comes after.
+//! - I6: a claim publishes once at most, and never after another one fenced it.
+//! - I7: nothing that is retired is named again.
+//! - I8: what a reader pins is one release that is whole.
+//! - I9: the digest of a table is the sum of its rows' hashes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -162,7 +174,7 @@ impl Checker {
         let is_newer = entry.format > FORMAT;
         self.ensure(
             is_newer || !self.has_newer,
-            "R16 written after a newer kilde",
+            "written after a newer kilde",
             path,
         );
         self.has_newer |= is_newer;
@@ -223,7 +235,7 @@ impl Checker {
         let carried = CarriedView::of(&view).unwrap();
         self.ensure(
             publish.log.as_ref() == Some(&carried),
-            "R2 a publish entry says of those before it what is not so",
+            "a publish entry says of those before it what is not so",
             number,
         );
         let Some(bytes) = read(&publish.map) else {
@@ -271,7 +283,7 @@ impl Checker {
         for (name, entry) in newest.into_iter().flat_map(|newest| newest.tables) {
             if entry.facts.rollback == RollbackClass::Keeps {
                 let equal = kept.get(&name) == expected.get(&name);
-                self.ensure(equal, "R10 a rollback took back what keeps", &name);
+                self.ensure(equal, "a rollback took back what keeps", &name);
             }
         }
         let Some(then) = self.releases.get(to.0 as usize - 1).cloned() else {

@@ -160,7 +160,7 @@ impl Actor {
                 .await?;
         }
         if self.variant == Variant::AnyTail {
-            // what rule R2 forbids: to go on at the end of whatever others wrote
+            // what no claimant may do: append anywhere but right behind its own last entry, at the end of whatever others wrote
             build.claim.view = self.lake.log().await?;
         }
         let mut request = std::mem::take(&mut build.request);
@@ -190,7 +190,7 @@ impl Actor {
                 let keep = KeepFailedRuns { runs, days: 7 };
                 return claim.declare_sweep(keep).await;
             }
-            // what rule R8 forbids: to delete without a word, or whatever looks like an orphan
+            // what no maintenance may do: delete before the log says what is given up, or whatever looks like an orphan
             Variant::UndeclaredSweep => {
                 self.delete_below(base.as_ref(), claim.number()).await?;
             }

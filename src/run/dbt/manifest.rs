@@ -358,26 +358,10 @@ impl Describer<'_> {
     /// The column that a test is about, the test as dbt and its packages call it, and what else it reads. A test that is SQL
     /// has no name there.
     fn promise(&self, test: &TestNode<'_>) -> (Option<String>, Option<Value>, Vec<TableName>) {
-        let key = || {
-            test.contract
-                .key_names()
-                .iter()
-                .map(ToString::to_string)
-                .collect()
-        };
-        let kind = match test.declared.map(|declared| &declared.kind) {
-            Some(kind) => kind.clone(),
-            None => match test.planned.name.strip_prefix("not_null(") {
-                Some(column) => TestKind::NotNull {
-                    column: column.trim_end_matches(')').to_string(),
-                },
-                None => TestKind::Unique { columns: key() },
-            },
-        };
         let named = |namespace: Option<&str>, name: &str, kwargs: Value| {
             Some(json!({"name": name, "kwargs": kwargs, "namespace": namespace}))
         };
-        match kind {
+        match test.planned.kind.clone() {
             TestKind::NotNull { column } => {
                 let metadata = named(None, "not_null", json!({"column_name": column}));
                 (Some(column), metadata, Vec::new())

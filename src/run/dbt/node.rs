@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::name::TableName;
 use crate::plan::{Kind, Shape, Shapes};
-use crate::project::{Contract, DataTest, Load, Project};
+use crate::project::{Contract, DataTest, Load, Project, TestKind};
 use crate::quality::{PlannedTest, planned_tests};
 
 /// Ids of a project's tables and tests.
@@ -67,7 +67,7 @@ impl<'a> Names<'a> {
         };
         let mut seen: BTreeMap<String, usize> = BTreeMap::new();
         for (position, planned) in all.into_iter().enumerate().skip(skipped) {
-            let slug = slug(&contract.table, &planned.name);
+            let slug = slug(&contract.table, &planned.kind);
             let count = seen.entry(slug.clone()).or_default();
             *count += 1;
             let hash = short_hash(&format!("{slug} {count}"));
@@ -133,9 +133,9 @@ impl<'a> Names<'a> {
 }
 
 /// `not_null_gold_customers_email` of `not_null(email)`.
-fn slug(table: &TableName, test: &str) -> String {
-    let (kind, columns) = test.split_once('(').unwrap_or((test, ""));
-    let text = format!("{kind}_{}_{}_{columns}", table.schema(), table.name());
+fn slug(table: &TableName, test: &TestKind) -> String {
+    let (word, subject) = (test.word(), test.subject());
+    let text = format!("{word}_{}_{}_{subject}", table.schema(), table.name());
     let words = text.split(|c: char| !c.is_alphanumeric());
     let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
     words.join("_")

@@ -37,7 +37,7 @@ use crate::catalog::Content;
 use crate::engine::{self, DataFile, FileSet, Joins};
 use crate::error::{ErrorKind, Result};
 use crate::lake::{self, Layout, TableDefinition, TableIdentity, WriteSpec, Written};
-use crate::name::{ReleaseNumber, RunId, TableName};
+use crate::name::{ReleaseNumber, TableName};
 use crate::release::{LiveFile, TableChange, TableWrite};
 
 /// Reports read at once.
@@ -150,29 +150,11 @@ impl Execution {
             .into_iter()
             .filter(|run| *run != self.run && known.get(&run.to_string()) != Some(&true));
         let reports: Vec<Option<RunReport>> = stream::iter(unknown)
-            .map(|run| async move { self.report_of(&run).await })
+            .map(|run| async move { RunReport::recall(&run, self.catalog.lake()).await })
             .buffered(AT_ONCE)
             .collect()
             .await;
         Ok(reports.into_iter().flatten().collect())
-    }
-
-    /// A report that cannot be read is passed over: it must not keep the next release from being published.
-    async fn report_of(&self, run: &RunId) -> Option<RunReport> {
-        let bytes = match self.catalog.lake().run_report(run).await {
-            Ok(bytes) => bytes?,
-            Err(error) => {
-                tracing::warn!("the report of run {run} is left out: {}", error.render());
-                return None;
-            }
-        };
-        match serde_json::from_slice(&bytes) {
-            Ok(report) => Some(report),
-            Err(error) => {
-                tracing::warn!("the report of run {run} is left out: {error}");
-                None
-            }
-        }
     }
 
     /// Releases since the newest that the table knows whole, as rows; a rollback publishes without a history of its own.

@@ -4,47 +4,51 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use super::table::{Column, HistoryTable, Kind, Row};
+use super::table::{Column, ColumnKind, HistoryTable, Row};
 use crate::name::{ReleaseNumber, RunId, TableName};
-use crate::release::{Release, TableChange, TableFacts, TableKind};
+use crate::release::{Release, TableChange, TableFacts};
 
 pub(super) const RELEASES: HistoryTable = HistoryTable {
     name: "releases",
     description: "Published releases, rollbacks among them. When the newest was decided, the next one tells. Tables are counted without kilde's own.",
     columns: &[
-        Column("release", Kind::Number, "Number of the release."),
-        Column("run", Kind::Text, "The run that published it."),
+        Column("release", ColumnKind::Number, "Number of the release."),
+        Column("run", ColumnKind::Text, "The run that published it."),
         Column(
             "published_at",
-            Kind::Time,
+            ColumnKind::Time,
             "When it was decided; null while only the next release can tell.",
         ),
         Column(
             "as_of",
-            Kind::Time,
+            ColumnKind::Time,
             "The date and time that its tables speak of.",
         ),
         Column(
             "rollback_of",
-            Kind::Number,
+            ColumnKind::Number,
             "The release whose content it publishes again.",
         ),
-        Column("tables", Kind::Number, "Tables that it holds."),
-        Column("changed_tables", Kind::Number, "Tables that it changed."),
-        Column("changed", Kind::Text, "Their names."),
+        Column("tables", ColumnKind::Number, "Tables that it holds."),
+        Column(
+            "changed_tables",
+            ColumnKind::Number,
+            "Tables that it changed.",
+        ),
+        Column("changed", ColumnKind::Text, "Their names."),
         Column(
             "held_tables",
-            Kind::Number,
+            ColumnKind::Number,
             "Tables held at an older version.",
         ),
-        Column("held", Kind::Text, "Their names."),
-        Column("rows", Kind::Number, "Rows of all its tables."),
-        Column("bytes", Kind::Number, "Bytes of all its tables."),
-        Column("exports", Kind::Number, "Exports read for it."),
-        Column("records", Kind::Number, "Records in them."),
+        Column("held", ColumnKind::Text, "Their names."),
+        Column("rows", ColumnKind::Number, "Rows of all its tables."),
+        Column("bytes", ColumnKind::Number, "Bytes of all its tables."),
+        Column("exports", ColumnKind::Number, "Exports read for it."),
+        Column("records", ColumnKind::Number, "Records in them."),
         Column(
             "rejected",
-            Kind::Number,
+            ColumnKind::Number,
             "Records that broke their contract.",
         ),
     ],
@@ -68,14 +72,16 @@ pub(super) struct ReleaseRow {
 
 impl ReleaseRow {
     pub(super) fn of(release: &Release) -> Self {
-        let changed = release.changed.iter().filter(|table| !table.is_own());
         Self {
             number: release.number,
             run: release.run.clone(),
             published_at: Some(release.published_at),
             as_of: time(&release.as_of),
             rollback_of: release.rollback_of,
-            changed: changed.map(ToString::to_string).collect(),
+            changed: release
+                .changed_of_project()
+                .map(ToString::to_string)
+                .collect(),
             held: release.held.keys().map(ToString::to_string).collect(),
             tables: sizes(release),
             counts: release.counts.clone(),
@@ -146,9 +152,8 @@ impl ReleaseRow {
 }
 
 fn sizes(release: &Release) -> BTreeMap<TableName, (u64, u64)> {
-    let tables = release.tables.iter();
+    let tables = release.tables_of_project();
     tables
-        .filter(|(table, entry)| !table.is_own() && entry.kind != TableKind::Retired)
         .map(|(table, entry)| (table.clone(), size(&entry.facts)))
         .collect()
 }

@@ -1,7 +1,7 @@
 //! `ops.runs`: one row for each run that claimed the lake, whatever its end.
 
 use super::Told;
-use super::table::{Column, HistoryTable, Kind, Row};
+use super::table::{Column, ColumnKind, HistoryTable, Row};
 use crate::quality::Outcome;
 use crate::run::report::RunReport;
 
@@ -9,61 +9,65 @@ pub(super) const RUNS: HistoryTable = HistoryTable {
     name: "runs",
     description: "Runs that claimed the lake, whatever their end. How the newest release's own run ended, the next release tells.",
     columns: &[
-        Column("run", Kind::Text, "Names the run."),
-        Column("started_at", Kind::Time, "When it started."),
+        Column("run", ColumnKind::Text, "Names the run."),
+        Column("started_at", ColumnKind::Time, "When it started."),
         Column(
             "ended_at",
-            Kind::Time,
+            ColumnKind::Time,
             "When it ended; null while only the next release can tell.",
         ),
         Column(
             "seconds",
-            Kind::Real,
+            ColumnKind::Real,
             "How long it took; null as `ended_at` is.",
         ),
         Column(
             "as_of",
-            Kind::Time,
+            ColumnKind::Time,
             "The date and time that its tables speak of.",
         ),
         Column(
             "outcome",
-            Kind::Text,
+            ColumnKind::Text,
             "published, nothing_to_publish or failed.",
         ),
-        Column("release", Kind::Number, "The release that it published."),
+        Column(
+            "release",
+            ColumnKind::Number,
+            "The release that it published.",
+        ),
         Column(
             "base_release",
-            Kind::Number,
+            ColumnKind::Number,
             "The release that it built on.",
         ),
-        Column("exports", Kind::Number, "Exports read."),
-        Column("records", Kind::Number, "Records in them."),
+        Column("exports", ColumnKind::Number, "Exports read."),
+        Column("records", ColumnKind::Number, "Records in them."),
         Column(
             "accepted",
-            Kind::Number,
+            ColumnKind::Number,
             "Records that kept their contract.",
         ),
-        Column("rejected", Kind::Number, "Records that broke it."),
+        Column("rejected", ColumnKind::Number, "Records that broke it."),
         Column(
             "changed_tables",
-            Kind::Number,
+            ColumnKind::Number,
             "Tables of the project written; null as `ended_at` is.",
         ),
-        Column("tests_passed", Kind::Number, "Tests that passed."),
-        Column("tests_warned", Kind::Number, "Tests that warned."),
-        Column("tests_failed", Kind::Number, "Tests that failed."),
+        Column("tests_passed", ColumnKind::Number, "Tests that passed."),
+        Column("tests_warned", ColumnKind::Number, "Tests that warned."),
+        Column("tests_failed", ColumnKind::Number, "Tests that failed."),
         Column(
             "peak_bytes",
-            Kind::Number,
+            ColumnKind::Number,
             "Most memory that the process held; null as `ended_at` is.",
         ),
         Column(
             "failure_kind",
-            Kind::Text,
+            ColumnKind::Text,
             "Who has to act: config, input, quality, conflict, unavailable, corrupt, internal, interrupted.",
         ),
-        Column("failure", Kind::Text, "Why nothing was published."),
+        Column("failure", ColumnKind::Text, "Why nothing was published."),
     ],
 };
 

@@ -1,7 +1,7 @@
 //! `ops.steps`: one row for each table that a run worked on.
 
 use super::Told;
-use super::table::{Cell, Column, HistoryTable, Kind, Row};
+use super::table::{Cell, Column, ColumnKind, HistoryTable, Row};
 use crate::name::TableName;
 use crate::project::Project;
 use crate::run::report::TableOutcome;
@@ -10,40 +10,44 @@ pub(super) const STEPS: HistoryTable = HistoryTable {
     name: "steps",
     description: "What each run did with each table that it worked on; a table with nothing to do has no row.",
     columns: &[
-        Column("run", Kind::Text, "The run."),
-        Column("started_at", Kind::Time, "When the run started."),
+        Column("run", ColumnKind::Text, "The run."),
+        Column("started_at", ColumnKind::Time, "When the run started."),
         Column(
             "release",
-            Kind::Number,
+            ColumnKind::Number,
             "The release that the run published.",
         ),
-        Column("table_name", Kind::Text, "The table."),
-        Column("kind", Kind::Text, "source or step."),
-        Column("pipeline", Kind::Text, "The pipeline that owns the table."),
+        Column("table_name", ColumnKind::Text, "The table."),
+        Column("kind", ColumnKind::Text, "source or step."),
+        Column(
+            "pipeline",
+            ColumnKind::Text,
+            "The pipeline that owns the table.",
+        ),
         Column(
             "outcome",
-            Kind::Text,
+            ColumnKind::Text,
             "written, same_result, tested, tests_failed, failed or skipped.",
         ),
         Column(
             "reason",
-            Kind::Text,
+            ColumnKind::Text,
             "Why the run worked on it, or why it failed.",
         ),
-        Column("rows", Kind::Number, "Rows of the table."),
+        Column("rows", ColumnKind::Number, "Rows of the table."),
         Column(
             "row_change",
-            Kind::Number,
+            ColumnKind::Number,
             "Rows more, or fewer, than the release before.",
         ),
-        Column("exports", Kind::Number, "Exports read, of a source."),
-        Column("records", Kind::Number, "Records in them."),
+        Column("exports", ColumnKind::Number, "Exports read, of a source."),
+        Column("records", ColumnKind::Number, "Records in them."),
         Column(
             "rejected",
-            Kind::Number,
+            ColumnKind::Number,
             "Records that broke their contract.",
         ),
-        Column("seconds", Kind::Real, "How long it took."),
+        Column("seconds", ColumnKind::Real, "How long it took."),
     ],
 };
 

@@ -25,13 +25,13 @@ pub(super) struct HistoryTable {
 #[derive(Debug)]
 pub(super) struct Column(
     pub(super) &'static str,
-    pub(super) Kind,
+    pub(super) ColumnKind,
     pub(super) &'static str,
 );
 
 /// The types that a history needs; every reader knows them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ColumnKind {
     Text,
     Number,
     Real,
@@ -59,10 +59,10 @@ impl HistoryTable {
     pub(super) fn schema(&self) -> SchemaRef {
         let fields = self.columns.iter().map(|Column(name, kind, _)| {
             let data_type = match kind {
-                Kind::Text => DataType::Utf8,
-                Kind::Number => DataType::Int64,
-                Kind::Real => DataType::Float64,
-                Kind::Time => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+                ColumnKind::Text => DataType::Utf8,
+                ColumnKind::Number => DataType::Int64,
+                ColumnKind::Real => DataType::Float64,
+                ColumnKind::Time => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
             };
             Field::new(*name, data_type, true)
         });
@@ -89,21 +89,21 @@ impl HistoryTable {
 }
 
 /// The cells as a column; `None` where one is of another type.
-fn array<'a>(kind: Kind, cells: impl Iterator<Item = &'a Cell>) -> Option<ArrayRef> {
+fn array<'a>(kind: ColumnKind, cells: impl Iterator<Item = &'a Cell>) -> Option<ArrayRef> {
     Some(match kind {
-        Kind::Text => Arc::new(StringArray::from(values(cells, |cell| match cell {
+        ColumnKind::Text => Arc::new(StringArray::from(values(cells, |cell| match cell {
             Cell::Text(text) => Some(text.clone()),
             _ => None,
         })?)),
-        Kind::Number => Arc::new(Int64Array::from(values(cells, |cell| match cell {
+        ColumnKind::Number => Arc::new(Int64Array::from(values(cells, |cell| match cell {
             Cell::Number(number) => Some(*number),
             _ => None,
         })?)),
-        Kind::Real => Arc::new(Float64Array::from(values(cells, |cell| match cell {
+        ColumnKind::Real => Arc::new(Float64Array::from(values(cells, |cell| match cell {
             Cell::Real(real) => Some(*real),
             _ => None,
         })?)),
-        Kind::Time => {
+        ColumnKind::Time => {
             let times = values(cells, |cell| match cell {
                 Cell::Time(time) => Some(time.timestamp_micros()),
                 _ => None,
@@ -176,8 +176,8 @@ mod tests {
         name: "example",
         description: "",
         columns: &[
-            Column("run", Kind::Text, ""),
-            Column("rows", Kind::Number, ""),
+            Column("run", ColumnKind::Text, ""),
+            Column("rows", ColumnKind::Number, ""),
         ],
     };
 

@@ -1,29 +1,29 @@
 //! `ops.tests`: one row for each test that a run judged.
 
 use super::Told;
-use super::table::{Column, HistoryTable, Kind, Row};
+use super::table::{Column, ColumnKind, HistoryTable, Row};
 use crate::quality::Outcome;
 
 pub(super) const TESTS: HistoryTable = HistoryTable {
     name: "tests",
     description: "Every test of every run, and how it ended.",
     columns: &[
-        Column("run", Kind::Text, "The run."),
-        Column("started_at", Kind::Time, "When the run started."),
+        Column("run", ColumnKind::Text, "The run."),
+        Column("started_at", ColumnKind::Time, "When the run started."),
         Column(
             "release",
-            Kind::Number,
+            ColumnKind::Number,
             "The release that the run published.",
         ),
-        Column("table_name", Kind::Text, "The table tested."),
-        Column("test", Kind::Text, "The test, as `not_null(email)`."),
-        Column("severity", Kind::Text, "error or warn."),
-        Column("outcome", Kind::Text, "passed, warned or failed."),
-        Column("failures", Kind::Number, "Rows that failed."),
-        Column("rows", Kind::Number, "Rows tested."),
+        Column("table_name", ColumnKind::Text, "The table tested."),
+        Column("test", ColumnKind::Text, "The test, as `not_null(email)`."),
+        Column("severity", ColumnKind::Text, "error or warn."),
+        Column("outcome", ColumnKind::Text, "passed, warned or failed."),
+        Column("failures", ColumnKind::Number, "Rows that failed."),
+        Column("rows", ColumnKind::Number, "Rows tested."),
         Column(
             "declared_at",
-            Kind::Text,
+            ColumnKind::Text,
             "File, line and column of the test.",
         ),
     ],

@@ -20,8 +20,8 @@ use crate::diagnostic::Code;
 use crate::engine::{self, Joins};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::{
-    self, Attempt, DecodedExport, Export, Ledger, LoadReport, LoadRequest, ReadExport, ReadRequest,
-    Turn, UnreadableExport,
+    self, Attempt, DecodedExport, Export, Ledger, LedgerEntry, LoadReport, LoadRequest, ReadExport,
+    ReadRequest, Turn, UnreadableExport,
 };
 use crate::lake::{self, Digest, Layout, Written};
 use crate::name::ReleaseNumber;
@@ -45,105 +45,162 @@ impl Execution {
             Action::Redescribe => return self.redescribe(plan).await,
             _ => return Ok(TableResult::new(plan, TableOutcome::Unchanged)),
         };
-        let source = self.runner.project.sources.get(&plan.table);
-        let source = Arc::new(source.cloned().ok_or_else(|| no_source(plan))?);
-        let published = self.published(&plan.table).await?;
-        // a contract that grew reads what is loaded with null in the new columns
-        let present = published.clone().filter(|_| !reload);
-        let present = present.map(|content| content.with_columns(plan.schema.clone()));
-        let present = present.as_ref();
-
-        self.refuse_unready(&source, exports)?;
-        if let Some(error) = self.refused_before(&source, exports).await {
+        let intake = self.intake(plan, reload, leaving).await?;
+        self.refuse_unready(&intake.source, exports)?;
+        if let Some(error) = self.refused_before(&intake.source, exports).await {
             return Err(error);
         }
-        let (decoded, unreadable) = match source.read {
-            Read::Delta(_) if reload => self.decode_backwards(&source, exports).await?,
-            _ => self.decode(&source, exports, 0).await?,
-        };
-        let passed_by = passed_by(exports, &decoded, &unreadable);
-        let is_first = published.is_none();
-        let situation = (is_first, reload, leaving.as_slice());
-        let unreadable = self.leave_out(&source, exports, &decoded, unreadable, situation);
-        let mut unreadable = unreadable.await?;
-        self.tell_given_up(&source).await?;
-        let is_read = |export: &&ObservedExport| {
-            let is_unread = unreadable.iter().any(|entry| entry.path == export.path);
-            !is_unread && !passed_by.contains(&export.path)
-        };
-        let exports: &[ObservedExport] =
-            &exports.iter().filter(is_read).cloned().collect::<Vec<_>>();
-        if exports.is_empty() && leaving.is_empty() && !reload {
+        let arrivals = self.read_exports(&intake, exports).await?;
+        if arrivals.exports.is_empty() && leaving.is_empty() && !reload {
             let ingested = Ingested {
-                unreadable,
+                unreadable: arrivals.unreadable,
                 ..Ingested::default()
             };
             self.record_ingested(&plan.table, ingested);
             return Ok(TableResult::new(plan, TableOutcome::Unchanged));
         }
-        if let Err(error) = self.check_rejects(&source, exports, &decoded) {
-            self.record_ingested(&plan.table, self.refused(&source, decoded)?);
+        if let Err(error) = self.check_rejects(&intake.source, &arrivals.exports, &arrivals.decoded)
+        {
+            let refused = self.refused(&intake.source, arrivals.decoded)?;
+            self.record_ingested(&plan.table, refused);
             return Err(error);
         }
-        self.refuse_gone_fallback(&source, &decoded, &passed_by, reload)?;
-        unreadable.extend(self.not_asked_again(&source, &passed_by));
-        let passed_over = self.refuse_shrunk(&source, exports, &decoded, reload)?;
-        let replaced = self.replaced(&source, exports, leaving);
-        let (unique, duplicates) = self.without_duplicates(&source, decoded, reload, &replaced)?;
+        self.refuse_gone_fallback(&intake, &arrivals)?;
+        let passed_over = self.refuse_shrunk(&intake, &arrivals)?;
+        self.take_in(&intake, arrivals, passed_over).await
+    }
+
+    /// What there is to do with a source, and the table as it is published.
+    async fn intake<'a>(
+        &self,
+        plan: &'a TablePlan,
+        reload: bool,
+        leaving: &'a [String],
+    ) -> Result<Intake<'a>> {
+        let source = self.runner.project.sources.get(&plan.table);
+        let source = source.cloned().ok_or_else(|| no_source(plan))?;
+        let published = self.published(&plan.table).await?;
+        let present = published.clone().filter(|_| !reload);
+        Ok(Intake {
+            plan,
+            source: Arc::new(source),
+            // a contract that grew reads what is loaded with null in the new columns
+            present: present.map(|content| content.with_columns(plan.schema.clone())),
+            published,
+            reload,
+            leaving,
+        })
+    }
+
+    /// Decodes exports; those that cannot be read are left out where that loses nothing.
+    ///
+    /// # Errors
+    /// Why one cannot be read that must not be left out.
+    async fn read_exports(
+        &self,
+        intake: &Intake<'_>,
+        exports: &[ObservedExport],
+    ) -> Result<Arrivals> {
+        let source = &intake.source;
+        let (decoded, unreadable) = match source.read {
+            Read::Delta(_) if intake.reload => self.decode_backwards(source, exports).await?,
+            _ => self.decode(source, exports, 0).await?,
+        };
+        let passed_by = passed_by(exports, &decoded, &unreadable);
+        let leaving_out = self.leave_out(intake, exports, &decoded, unreadable);
+        let unreadable = leaving_out.await?;
+        self.tell_given_up(source).await?;
+        let is_read = |export: &&ObservedExport| {
+            let is_unread = unreadable.iter().any(|entry| entry.path == export.path);
+            !is_unread && !passed_by.contains(&export.path)
+        };
+        Ok(Arrivals {
+            exports: exports.iter().filter(is_read).cloned().collect(),
+            decoded,
+            unreadable,
+            passed_by,
+        })
+    }
+
+    /// Folds what was read into the table, accounts for it, and tests the table. `passed_over`: exports that change nothing.
+    async fn take_in(
+        &self,
+        intake: &Intake<'_>,
+        arrivals: Arrivals,
+        passed_over: BTreeSet<String>,
+    ) -> Result<TableResult> {
+        let (plan, source) = (intake.plan, &intake.source);
+        let replaced = self.replaced(source, &arrivals.exports, intake.leaving);
+        let (unique, duplicates) =
+            self.without_duplicates(source, arrivals.decoded, intake.reload, &replaced)?;
         let counted = self.counted(plan)?;
-        let leaving_rows = match (present, source.load) {
-            (Some(_), Load::Append) => self.in_table(&source, &replaced),
+        let leaving = match (&intake.present, source.load) {
+            (Some(_), Load::Append) => self.in_table(source, &replaced),
             _ => BTreeMap::new(),
         };
-        let rewrites = !leaving_rows.is_empty();
+        // what was counted while writing speaks of the whole table only where all of it was written
+        let is_whole =
+            source.load != Load::Append || intake.present.is_none() || !leaving.is_empty();
         let merging = Merging {
-            present,
             exports: &unique,
             passed_over,
-            leaving: leaving_rows,
-            reload,
+            leaving,
         };
-        let (written, report) = self.merge(plan, &source, merging, &counted).await?;
-        let entries = self.entries(&source, &unique, duplicates, &report)?;
-        // equal content that other exports brought is written all the same
-        let moves = match &published {
-            Some(old) if old.digest == written.digest.to_string() => {
-                !self.names_stand(&source, old, &replaced, &entries).await?
-            }
-            _ => false,
-        };
+        let (written, report) = self.merge(intake, merging, &counted).await?;
+        let entries = self.entries(source, &unique, duplicates, &report)?;
+        let is_renamed = is_whole
+            && self
+                .is_renamed(intake, &written, &replaced, &entries)
+                .await?;
+        let mut unreadable = arrivals.unreadable;
+        unreadable.extend(self.not_asked_again(source, &arrivals.passed_by));
         self.record_ingested(
             &plan.table,
             Ingested {
                 entries,
-                retracted: self.retracted(&source, leaving)?,
+                retracted: self.retracted(source, intake.leaving)?,
                 unreadable,
                 decoded: unique.into_iter().map(ReadExport::of).collect(),
                 replaced,
             },
         );
-
-        let rows_before = published.as_ref().map(|content| content.rows);
-        // what was counted while writing speaks of the whole table only where all of it was written
-        let is_whole = source.load != Load::Append || present.is_none() || rewrites;
-        let whole = is_whole.then_some(&written);
-        let (content, outcome) = match present {
+        let (content, outcome) = match &intake.present {
             Some(present) if !is_whole => self.appended(plan, present, &written)?,
-            _ if moves => {
-                let candidate = self.candidate(plan, published.as_ref(), &written)?;
+            _ if is_renamed => {
+                let candidate = self.candidate(plan, intake.published.as_ref(), &written)?;
                 (candidate, TableOutcome::Written)
             }
             _ => {
-                self.settle_content(plan, published.clone(), &written)
+                self.settle_content(plan, intake.published.clone(), &written)
                     .await?
             }
         };
+        let rows_before = intake.published.as_ref().map(|content| content.rows);
         let mut result = TableResult::new(plan, outcome).counting(content.rows, rows_before);
         result.built_from = BTreeMap::new();
+        let whole = is_whole.then_some(&written);
         self.test(plan, &counted, &content, whole, &mut result)
             .await?;
         result.content = Some(content);
         Ok(result)
+    }
+
+    /// Whether the rows that were written are those of the published table, and came in other exports: then they are written all
+    /// the same.
+    async fn is_renamed(
+        &self,
+        intake: &Intake<'_>,
+        written: &Written,
+        replaced: &BTreeSet<String>,
+        entries: &[LedgerEntry],
+    ) -> Result<bool> {
+        match &intake.published {
+            Some(old) if old.digest == written.digest.to_string() => {
+                let stand = self.names_stand(&intake.source, old, replaced, entries);
+                Ok(!stand.await?)
+            }
+            _ => Ok(false),
+        }
     }
 
     /// Decodes what a Delta table says, where all of it is read again. The newest version is the whole truth; those before it
@@ -241,11 +298,12 @@ impl Execution {
     /// Folds the exports into the table and writes it; for `append` only the new rows, where all others stay.
     async fn merge(
         &self,
-        plan: &TablePlan,
-        source: &Source,
+        intake: &Intake<'_>,
         merging: Merging<'_>,
         counted: &super::testing::Counted,
     ) -> Result<(Written, LoadReport)> {
+        let (plan, source) = (intake.plan, &intake.source);
+        let present = intake.present.as_ref();
         let contract = self.contract(&plan.table).ok_or_else(|| no_source(plan))?;
         let ordinals = self.ordinals(source);
         let turns = merging.exports.iter().map(|export| {
@@ -261,15 +319,12 @@ impl Execution {
             .into_iter()
             .flat_map(Ledger::entries);
         let loaded = known
-            .filter(|entry| !merging.reload && entry.counts_in_table())
+            .filter(|entry| !intake.reload && entry.counts_in_table())
             .map(|entry| Ok((entry.path.clone(), ordinals.of(&entry.path)?)));
         let is_added = source.load == Load::Append && merging.leaving.is_empty();
         let sizes = merging.exports.iter().map(|export| export.report.size);
         let new_bytes: u64 = sizes.sum();
-        let old_bytes = merging
-            .present
-            .filter(|_| !is_added)
-            .map_or(0, Content::bytes);
+        let old_bytes = present.filter(|_| !is_added).map_or(0, Content::bytes);
         let buckets = super::step::buckets(new_bytes + old_bytes);
         let session = self
             .catalog
@@ -280,7 +335,7 @@ impl Execution {
             LoadRequest {
                 contract,
                 load: source.load,
-                present: merging.present.map(Content::provider).transpose()?,
+                present: present.map(Content::provider).transpose()?,
                 turns: turns.collect::<Result<_>>()?,
                 loaded: loaded.collect::<Result<_>>()?,
                 leaving: merging.leaving.clone(),
@@ -296,7 +351,7 @@ impl Execution {
         let mut spec = self.write_spec(plan, Layout::Sorted { buckets }, 0)?;
         spec.counters = counted.expressions(&session, &plan.schema)?;
         let written = lake::write_table(session.task_ctx(), physical, &spec).await?;
-        let before = merging.present.map_or(0, |present| present.rows);
+        let before = present.map_or(0, |present| present.rows);
         let report = loading.accounting.finish(before, written.rows)?;
         Ok((written, report))
     }
@@ -346,16 +401,38 @@ impl Execution {
     }
 }
 
+/// What there is to do with a source.
+struct Intake<'a> {
+    plan: &'a TablePlan,
+    source: Arc<Source>,
+    /// The table as published; `None`: it never was.
+    published: Option<Content>,
+    /// The same with the columns that are declared now; `None`: the table starts empty.
+    present: Option<Content>,
+    /// All of it is made anew.
+    reload: bool,
+    /// Exports whose rows leave.
+    leaving: &'a [String],
+}
+
+/// What came of reading exports.
+struct Arrivals {
+    /// Those that were read, and can be.
+    exports: Vec<ObservedExport>,
+    decoded: Vec<Arc<DecodedExport>>,
+    /// What the ledger will say of those that cannot.
+    unreadable: Vec<LedgerEntry>,
+    /// Those that were to be read again and were not.
+    passed_by: BTreeSet<String>,
+}
+
 /// What is folded into a source's table.
 struct Merging<'a> {
-    /// The table as published, unless it starts empty.
-    present: Option<&'a Content>,
     exports: &'a [Arc<DecodedExport>],
     /// `append`: exports whose published rows do not stay, and how many each has.
     leaving: BTreeMap<String, u64>,
     /// `replace`: exports that change nothing.
     passed_over: BTreeSet<String>,
-    reload: bool,
 }
 
 /// Position of each export among all that its source ever had, by path.

@@ -1,6 +1,6 @@
 //! What a source is refused for, though its exports can be read: too late, not ready, too many rejects, half a file.
 //!
-//! A refusal is remembered by the run's report: while export, contract and settings stay as they were, nothing is decoded
+//! A refusal is remembered by the run's report, as long as there is one: while export, contract and settings stay as they were, nothing is decoded
 //! again only to say the same.
 
 use std::collections::BTreeSet;
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::super::execute::Execution;
 use super::super::ops_tables::Ingested;
 use super::super::report::{RefusedExport, RunReport};
+use super::{Arrivals, Intake};
 use crate::diagnostic::{Code, printable};
 use crate::error::{Error, Result};
 use crate::ingest::{
@@ -58,13 +59,10 @@ impl Execution {
     ) -> Option<Error> {
         let is_asked = self.request.selection.full_refresh || self.runner.verifies_exports;
         let held = self.observation.release.as_ref()?.held.get(&source.table)?;
-        let run = held.run.clone();
         if is_asked {
             return None;
         }
-        // a report that is gone or cannot be read remembers nothing
-        let bytes = self.catalog.lake().run_report(&run).await.ok()??;
-        let report: RunReport = serde_json::from_slice(&bytes).ok()?;
+        let report = RunReport::recall(&held.run, self.catalog.lake()).await?;
         let reports = report.sources.iter();
         let mut refused = reports
             .filter(|report| report.table == source.table)
@@ -181,11 +179,10 @@ impl Execution {
     /// `Quality` K0432 where the newest export of a `replace` source has too few records, and nobody accepts it.
     pub(super) fn refuse_shrunk(
         &self,
-        source: &Source,
-        exports: &[ObservedExport],
-        decoded: &[Arc<DecodedExport>],
-        reload: bool,
+        intake: &Intake<'_>,
+        arrivals: &Arrivals,
     ) -> Result<BTreeSet<String>> {
+        let (source, exports) = (&intake.source, &arrivals.exports);
         if source.load != Load::Replace || self.request.accept.contains(&source.table) {
             return Ok(BTreeSet::new());
         }
@@ -194,7 +191,7 @@ impl Execution {
         let known = |path: &str| ledger?.entry(path).filter(|e| e.counts_in_table());
         let mut newest: Option<(i64, &LedgerEntry)> = None;
         for entry in ledger.into_iter().flat_map(Ledger::entries) {
-            if !reload && entry.counts_in_table() {
+            if !intake.reload && entry.counts_in_table() {
                 let ordinal = ordinals.of(&entry.path)?;
                 newest = newest
                     .filter(|(of, _)| *of > ordinal)
@@ -203,8 +200,8 @@ impl Execution {
         }
         let last = newest.map(|(_, entry)| (entry.path.clone(), entry.counts.records));
         let from = newest.map_or(i64::MIN, |(ordinal, _)| ordinal);
-        let mut reports = Vec::with_capacity(decoded.len());
-        for export in decoded {
+        let mut reports = Vec::with_capacity(arrivals.decoded.len());
+        for export in &arrivals.decoded {
             if ordinals.of(&export.report.path)? >= from {
                 reports.push(&export.report);
             }
@@ -236,24 +233,24 @@ impl Execution {
     /// `Input` K0208 then.
     pub(super) fn refuse_gone_fallback(
         &self,
-        source: &Source,
-        decoded: &[Arc<DecodedExport>],
-        passed_by: &BTreeSet<String>,
-        reload: bool,
+        intake: &Intake<'_>,
+        arrivals: &Arrivals,
     ) -> Result<()> {
-        if !reload || source.load != Load::Replace {
+        let source = &intake.source;
+        if !intake.reload || source.load != Load::Replace {
             return Ok(());
         }
         let exports = self.observation.observed.exports.get(&source.table);
         let gone = exports.into_iter().flatten().rfind(|export| {
-            let is_gone = export.state == ExportState::Gone || passed_by.contains(&export.path);
+            let is_gone =
+                export.state == ExportState::Gone || arrivals.passed_by.contains(&export.path);
             is_gone && !export.is_excluded
         });
         let Some(gone) = gone else { return Ok(()) };
         let ordinals = self.ordinals(source);
         let from = ordinals.of(&gone.path)?;
         let mut doubtful = None;
-        for export in decoded {
+        for export in &arrivals.decoded {
             if ordinals.of(&export.report.path)? < from {
                 continue;
             }

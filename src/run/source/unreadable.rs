@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::execute::Execution;
+use super::Intake;
 use crate::diagnostic::{Code, printable};
 use crate::error::{Error, Result};
 use crate::ingest::{
@@ -20,21 +21,20 @@ use crate::plan::{ObservedExport, TablePlan};
 use crate::project::{Load, OnUnreadable, Source};
 
 impl Execution {
-    /// The ledger's entries of exports that cannot be read and are left out. `is_first`: the table was never published.
-    /// `reload`: all of it is made anew. `leaving`: exports whose rows leave.
+    /// The ledger's entries of exports that cannot be read and are left out.
     ///
     /// # Errors
     /// Why one cannot be read that must not be left out.
     pub(super) async fn leave_out(
         &self,
-        source: &Source,
+        intake: &Intake<'_>,
         exports: &[ObservedExport],
         decoded: &[Arc<DecodedExport>],
         unreadable: Vec<UnreadableExport>,
-        (is_first, reload, leaving): (bool, bool, &[String]),
     ) -> Result<Vec<LedgerEntry>> {
+        let (source, reload, leaving) = (&intake.source, intake.reload, intake.leaving);
         let mut entries = Vec::new();
-        let is_nothing = is_first && decoded.is_empty();
+        let is_nothing = intake.published.is_none() && decoded.is_empty();
         // where the ledger is given up, nothing but the rows tells what each export brought
         let mut rows_given_up = match self.observation.ledger.contains_key(&source.table) {
             false if source.load == Load::Append && !unreadable.is_empty() => {
