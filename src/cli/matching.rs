@@ -154,6 +154,12 @@ fn of_truth(truth: &AgainstTruth, same_from: f64) -> String {
             count(truth.unknown_records)
         ));
     }
+    if truth.without_person > 0 {
+        text.push_str(&format!(
+            "; {} without a person or a record are left out",
+            plural(truth.without_person, "row")
+        ));
+    }
     text.push('\n');
     let mut columns = Columns::new([Left, Right, Right, Right]);
     let heads = ["", "precision", "recall", "F1"];

@@ -57,9 +57,11 @@ fn of_engine(error: &DataFusionError) -> Error {
         DataFusionError::ParquetError(parquet) => of_parquet(parquet),
         DataFusionError::ArrowError(arrow, _) => of_arrow(arrow),
         DataFusionError::IoError(io) => of_io(io),
-        DataFusionError::ExecutionJoin(_)
-        | DataFusionError::Internal(_)
-        | DataFusionError::NotImplemented(_) => Error::internal(redact(&error.strip_backtrace())),
+        DataFusionError::NotImplemented(text) => Error::config(redact(text))
+            .help("the engine cannot do this: write the expression in another way"),
+        DataFusionError::ExecutionJoin(_) | DataFusionError::Internal(_) => {
+            Error::internal(redact(&error.strip_backtrace()))
+        }
         value => of_value(&value.strip_backtrace()),
     }
 }
@@ -97,7 +99,7 @@ pub(crate) const FIND_THE_ROW: &str =
 /// A value is to blame.
 fn of_value(text: &str) -> Error {
     // its apostrophe would open a quote
-    let text = text.replace("Can't", "Cannot");
+    let text = without_pattern(text).replace("Can't", "Cannot");
     Error::new(ErrorKind::Quality, redact(&text))
         .code(Code(805))
         .help(FIND_THE_ROW)
@@ -183,6 +185,22 @@ fn out_of_memory(text: &str) -> Error {
         })
 }
 
+/// A regular expression that was made of cells is told again where it is none: what is wrong with it alone is left.
+fn without_pattern(text: &str) -> String {
+    if !text.contains("regex parse error:") {
+        return text.to_string();
+    }
+    // lines of the pattern are indented, or numbered
+    let why = text
+        .lines()
+        .rev()
+        .find_map(|line| line.strip_prefix("error: "));
+    format!(
+        "a pattern is no regular expression: {}",
+        why.unwrap_or("it cannot be read")
+    )
+}
+
 /// The text without what stands in quotes and without numbers, either of which may be a cell; type names stay.
 fn redact(text: &str) -> String {
     let mut redacted = String::with_capacity(text.len());
@@ -231,6 +249,22 @@ mod tests {
         assert!(text.contains("Int64"), "{text}");
         assert_eq!(error.kind(), ErrorKind::Quality);
         assert_eq!(redact("overflow at 46701234567 * 2.5"), "overflow at # * #");
+    }
+
+    #[test]
+    fn a_pattern_made_of_cells_is_not_told() {
+        for text in [
+            "regex parse error:\n    anna.secret@x.se(\n                    ^\nerror: unclosed group",
+            "Compute error: Regular expression did not compile: Syntax(\n~~~\nregex parse error:\n1: anna\n2: error: anna(\n~~~\n\
+             error: unclosed group\n~~~\n)",
+        ] {
+            let told = failure(DataFusionError::Execution(text.into())).render();
+            assert!(!told.contains("anna"), "{told}");
+            assert!(
+                told.contains("no regular expression: unclosed group"),
+                "{told}"
+            );
+        }
     }
 
     #[test]

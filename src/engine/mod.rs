@@ -38,7 +38,7 @@ pub(crate) use scan::scan;
 pub(crate) use session::{Engine, EngineOptions, Joins, lake_url, scratch_url};
 pub(crate) use spill_folder::{Abandoned, SpillFolder};
 pub use statement::readable_sql;
-pub(crate) use statement::{Statement, TableUse};
+pub(crate) use statement::{Statement, TableUse, is_plain_name};
 pub(crate) use typed_rows::{WrongCell, rows_as_table, typed_rows};
 pub use udf::register_udfs;
 pub(crate) use watchdog::watched;

@@ -22,10 +22,12 @@ mod definition;
 mod exponent;
 mod foreign_syntax;
 mod order_by_all;
+mod plain_name;
 mod size;
 mod table_use;
 
 pub(super) use definition::{ARGUMENTS, Definition, Parameter, definitions};
+pub(crate) use plain_name::is_plain_name;
 pub(crate) use table_use::TableUse;
 pub(super) use table_use::normal;
 

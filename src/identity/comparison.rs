@@ -387,6 +387,14 @@ impl Comparison {
             _ => None,
         }
     }
+
+    /// The column of numbers or places, of which none may be read from texts of another kind.
+    pub(super) fn measured(&self) -> Option<&Placed> {
+        match self {
+            Self::Number { column, .. } | Self::Distance { column, .. } => Some(column),
+            _ => None,
+        }
+    }
 }
 
 /// The level of the first bound that holds; the one behind the last where none does.

@@ -43,12 +43,14 @@ pub(crate) struct RuleForecast {
 pub(crate) fn forecast(records: Glance, known: Option<Known>, settings: &Settings) -> Forecast {
     let (rows, threads) = (records.rows(), settings.threads);
     let features = records.into_features(threads);
-    let rules = match (settings.rules.is_empty(), &known) {
-        (true, Some(known)) => &known.model().rules,
-        _ => &settings.rules,
+    let mut rules = match (settings.rules.is_empty(), &known) {
+        (true, Some(known)) => known.model().rules.clone(),
+        _ => settings.rules.clone(),
     };
+    rules.retain(|rule| !settings.must.contains(rule));
+    let must = &settings.must;
     let mut found: Vec<(BlockCount, u64)> = Vec::new();
-    let rules = choose_rules(rules, &features, rows, threads, |blocks, earlier| {
+    let rules = choose_rules(&rules, must, &features, rows, threads, |blocks, earlier| {
         let rate = (LOOKED_AT as f64 / blocks.count.pairs.max(1) as f64).min(1.0);
         let limit = (rate * u64::MAX as f64) as u64;
         // a rule that would be refused makes more pairs than can be looked at
@@ -85,6 +87,7 @@ pub(crate) fn forecast(records: Glance, known: Option<Known>, settings: &Setting
         })
         .collect();
     let counts: Vec<BlockCount> = found.iter().map(|rule| rule.count).collect();
+    let rules: Vec<Rule> = found.iter().map(|rule| rule.rule.clone()).collect();
     let pairs: u64 = counts.iter().map(|count| count.pairs).sum();
     let of_a_record = match known {
         Some(_) => SECONDS_OF_A_RECORD,
@@ -92,7 +95,7 @@ pub(crate) fn forecast(records: Glance, known: Option<Known>, settings: &Setting
     };
     Forecast {
         records: u64::from(rows),
-        refusal: refusal(&counts, settings),
+        refusal: refusal(&rules, &counts, settings),
         rules: found,
         seconds: of_a_record * f64::from(rows) + SECONDS_OF_A_PAIR * pairs as f64,
         trained: known.map(|known| {

@@ -27,6 +27,8 @@ pub(crate) struct Glance {
     /// Columns that a match holds, some of them twice.
     columns: Vec<usize>,
     has_postcode: bool,
+    /// Own columns that decide alone, and the field of which they are.
+    silenced: Vec<(usize, Field)>,
     /// Marks of addresses that say nothing, sorted.
     shared_addresses: Vec<Mark>,
     /// Where the number of the whole given name stands; only while values that many share are looked for.
@@ -158,7 +160,9 @@ impl Reading {
             true => 0,
             false => mark_of(&form),
         };
+        let is_shared = || self.shared.binary_search(&mark()).is_ok();
         match self.meaning {
+            Meaning::Own(_) if !self.shared.is_empty() && is_shared() => NONE,
             Meaning::Own(_) => [whole, 0, 0],
             Meaning::Field(field) => match field {
                 Field::GivenName | Field::FullName => [
@@ -174,7 +178,7 @@ impl Reading {
                 Field::BirthDate => [whole, part(form.get(..4).map(str::to_string)), 0],
                 Field::Address | Field::Postcode => [whole, mark(), 0],
                 Field::Email | Field::Phone | Field::NationalId => {
-                    if !self.shared.is_empty() && self.shared.binary_search(&mark()).is_ok() {
+                    if !self.shared.is_empty() && is_shared() {
                         return NONE;
                     }
                     match field {
@@ -221,6 +225,7 @@ impl Glance {
                 field => marks(field),
             },
         });
+        let silenced = records.silenced();
         let places_of_own = &places[places.len() - records.own.len()..];
         let own = records.own.iter().zip(places_of_own).enumerate();
         let own = own.map(|(at, (own, place))| Reading {
@@ -230,7 +235,10 @@ impl Glance {
                 [field] if own.is_whole => form_of(*field),
                 _ => as_it_is,
             },
-            shared: Vec::new(),
+            shared: match silenced.iter().find(|(of, _)| *of == at) {
+                Some((_, field)) => marks(*field),
+                None => Vec::new(),
+            },
         });
         let readings: Vec<Reading> = of_fields.chain(own).collect();
         let features = features_of(&readings);
@@ -242,6 +250,7 @@ impl Glance {
             readings,
             features,
             columns: places.to_vec(),
+            silenced,
             has_postcode: fields.contains(&Field::Postcode),
             shared_addresses: marks(Field::Address),
             given,
@@ -430,9 +439,23 @@ impl Glance {
                 });
                 bad
             });
-            features.forget(forgotten, &found.concat());
+            let own = self.silenced.iter();
+            let own = own.filter(|(_, field)| feature_of(*field) == Some(feature));
+            let own = own.map(|(at, _)| Feature::Own(*at));
+            let forgotten: Vec<Feature> = forgotten.iter().copied().chain(own).collect();
+            features.forget(&forgotten, &found.concat());
         }
         features
+    }
+}
+
+/// The feature that is a field as a whole, of those that many may share.
+fn feature_of(field: Field) -> Option<Feature> {
+    match field {
+        Field::Email => Some(Feature::Email),
+        Field::Phone => Some(Feature::Phone),
+        Field::NationalId => Some(Feature::NationalId),
+        _ => None,
     }
 }
 

@@ -87,7 +87,7 @@ pub(crate) fn resolve_again(
         .map(|rule| TouchedBlocks::new(rule, &features, &before.is_kept, threads));
     let touched: Vec<TouchedBlocks> = touched.collect();
     let counts = counts(rules, &touched, &before, &features, threads);
-    if let Some(refusal) = refusal(&counts, settings) {
+    if let Some(refusal) = refusal(rules, &counts, settings) {
         return Err(refusal);
     }
 

@@ -205,11 +205,13 @@ impl Model {
         rules.iter().map(rule).collect()
     }
 
-    /// The model that rows say; `None` where they do not fit what is compared now: then another must be trained.
+    /// The model that rows say; `None` where they do not fit what is compared now: then another must be trained. `own` and
+    /// `must` are the rules that the project writes, which no model says.
     pub(crate) fn from_rows(
         rows: &[ModelRow],
         shapes: &[Arc<Shape>],
         own: &[Rule],
+        must: &[Rule],
     ) -> Option<Known> {
         let prior = rows.iter().find(|row| row.part == "prior")?;
         let comparison = |shape: &Arc<Shape>| {
@@ -241,6 +243,7 @@ impl Model {
         if rules.is_empty() {
             return None;
         }
+        let rules = [rules.as_slice(), must].concat();
         let trained = rows.iter().find(|row| row.part == "trained");
         // models of the first versions neither say when they were trained nor know of values
         let (trained_at, values) = match trained {
@@ -456,11 +459,11 @@ mod tests {
             knows_values: true,
         };
         assert_eq!(
-            Model::from_rows(&rows, &[Arc::clone(&phone)], &[]),
+            Model::from_rows(&rows, &[Arc::clone(&phone)], &[], &[]),
             Some(known)
         );
         assert_eq!(
-            Model::from_rows(&rows, &[phone, Arc::new(Shape::of(Kind::Email))], &[]),
+            Model::from_rows(&rows, &[phone, Arc::new(Shape::of(Kind::Email))], &[], &[]),
             None
         );
     }

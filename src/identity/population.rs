@@ -151,6 +151,35 @@ impl OwnColumn {
     }
 }
 
+/// Fields of which a value that many share says nothing, wherever it is asked for.
+const SILENCED: [Field; 3] = [Field::Email, Field::Phone, Field::NationalId];
+
+impl Records {
+    /// Places in `own` of columns that decide alone and are of a field of which some values say nothing, and the field.
+    pub(super) fn silenced(&self) -> Vec<(usize, Field)> {
+        let deciding = self.must.iter().chain(&self.cannot);
+        let fields = deciding.filter_map(|at| {
+            let own = self.own.get(*at).filter(|own| own.is_whole)?;
+            let [field] = own.fields.as_slice() else {
+                return None;
+            };
+            SILENCED.contains(field).then_some((*at, *field))
+        });
+        fields.collect()
+    }
+}
+
+/// Makes values missing that say nothing, in columns that decide alone.
+fn silence(own: &mut [OwnColumn], silenced: &[(usize, Field)], shared: &SharedValues) {
+    for (at, field) in silenced {
+        let column = &mut own[*at].column;
+        let codes = shared.codes(*field, column);
+        if !codes.is_empty() {
+            column.forget(|code| codes.binary_search(&code).is_ok());
+        }
+    }
+}
+
 /// Features that are one number each.
 fn alone(places: BTreeMap<Feature, usize>) -> BTreeMap<Feature, Vec<usize>> {
     let places = places.into_iter();
@@ -294,6 +323,7 @@ impl Records {
 impl Population {
     /// Prepares records. `shared` are values that say nothing of a person, where a model knows them; else they are found.
     pub(crate) fn new(records: Records, shared: Option<&SharedValues>, threads: usize) -> Self {
+        let silenced = records.silenced();
         let Records {
             rows,
             fields: columns,
@@ -317,12 +347,13 @@ impl Population {
             is_decided[*one as usize] = true;
             is_decided[*other as usize] = true;
         }
-        let (own, mut persons) = parallel::both(
+        let (mut own, mut persons) = parallel::both(
             threads,
             || canonical(own),
             || Persons::new(columns, rows, shared, threads),
         );
         let shared = persons.shared.clone();
+        silence(&mut own, &silenced, &shared);
         let late = std::mem::take(&mut persons.late);
         let mut columns = Columns::default();
         let derived = persons.derived(threads);
@@ -376,8 +407,10 @@ impl Population {
         shared: Option<&SharedValues>,
         threads: usize,
     ) -> (Features, Vec<LateShared>) {
-        let own = canonical(records.own);
+        let silenced = records.silenced();
+        let mut own = canonical(records.own);
         let persons = Persons::new(records.fields, records.rows, shared, threads);
+        silence(&mut own, &silenced, &persons.shared);
         let mut columns = Columns::default();
         let mut places = persons.places(&persons.derived(threads), &mut columns);
         let own = own.iter().map(|own| columns.place(&own.column));

@@ -7,8 +7,11 @@
 //! Pairs of an old id and a new cluster are taken by how many records they share, then by the share of the old id's
 //! records, then the smaller id first; a cluster takes one id, an id goes to one cluster. A cluster without one gets the
 //! hash of its first record's key, so that two rebuilds of the same records issue the same id.
+//!
+//! An id whose records were all lost leads nowhere. The record that it is the hash of brings it back: to a cluster without
+//! an id it is the id again; where the cluster has one, it leads there.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::dictionary::{Encoding, MISSING, NumberedTexts};
 use crate::parallel;
@@ -86,6 +89,24 @@ impl Registry {
         Some(self.id_of[key as usize]).filter(|id| *id != MISSING)
     }
 
+    /// The number of the lost id that was the hash of a key: of several that it gave, of the last.
+    fn lost_id_of(&mut self, key: &str) -> Option<u32> {
+        let mut lost = None;
+        for attempt in 0.. {
+            let id = id_of_key(key, attempt);
+            let text = std::str::from_utf8(&id).unwrap_or_default();
+            match self.redirects.get(text) {
+                Some(None) => lost = Some(id),
+                Some(Some(_)) => {}
+                None if self.ids.find(text).is_some() => {}
+                None => break,
+            }
+        }
+        let id = lost?;
+        let text = std::str::from_utf8(&id).unwrap_or_default();
+        Some(self.ids.number(text).0)
+    }
+
     /// Gives out an id that was never issued: the hash of a key, and of the key with a number behind it while that was.
     /// `first`: what [`id_of_key`] gives at the first attempt.
     fn issue(&mut self, key: &str, first: IdText) -> u32 {
@@ -132,6 +153,8 @@ pub(crate) enum Event {
     Merged { id: u32, into: u32 },
     /// Issued to records that had another id, which lives on without them.
     Split { id: u32, from: u32, records: u64 },
+    /// Its records were lost and are there again, so many now.
+    Restored { id: u32, records: u64 },
     /// None of its records is left.
     Retired { id: u32 },
 }
@@ -191,6 +214,14 @@ pub(crate) fn assign<K: AsRef<str> + Sync>(
         is_living[*id as usize] = true;
     }
     let mut of_cluster = taken;
+    let lost = lost_ids(keys, &old, &mut registry);
+    let mut restored: BTreeSet<u32> = BTreeSet::new();
+    for (row, id) in &lost {
+        let of_cluster = &mut of_cluster[cluster_of[*row as usize] as usize];
+        if of_cluster.is_none() && restored.insert(*id) {
+            *of_cluster = Some(*id);
+        }
+    }
     // clusters are named by their lowest rows, and so come in the order in which their ids are given out
     let rows = cluster_of.iter().zip(0..);
     let fresh = rows.filter(|(cluster, row)| **cluster == *row);
@@ -217,7 +248,9 @@ pub(crate) fn assign<K: AsRef<str> + Sync>(
         names: &registry.ids,
     };
     let gone = gone(&moves, &is_living);
-    let mut events = new_ids(&moves, cluster_of, known);
+    let found = lost.iter().map(|(row, id)| (*id, ids[*row as usize]));
+    let found: BTreeMap<u32, u32> = found.filter(|(id, heir)| id != heir).collect();
+    let mut events = new_ids(&moves, cluster_of, known, &restored);
     let entities = cluster_of.iter().zip(0..).filter(|(c, row)| **c == *row);
     let entities = entities.count() as u64;
     let is_told = |id: u32| registry.redirects.contains_key(registry.ids.text(id));
@@ -226,6 +259,8 @@ pub(crate) fn assign<K: AsRef<str> + Sync>(
         Some(into) => Event::Merged { id: *id, into },
         None => Event::Retired { id: *id },
     }));
+    let led = found.iter().map(|(id, into)| (*id, *into));
+    events.extend(led.map(|(id, into)| Event::Merged { id, into }));
     sort(&mut events, &registry.ids);
     let renamed = old.iter().zip(&ids).filter(|(old, id)| match old {
         Some(old) => old != *id,
@@ -234,12 +269,29 @@ pub(crate) fn assign<K: AsRef<str> + Sync>(
     Assigned {
         entities,
         events,
-        redirects: redirects(&gone, &registry),
+        redirects: redirects(&gone, &restored, &found, &registry),
         known_records: old.iter().flatten().count() as u64,
         renamed_records: renamed.count() as u64,
         names: registry.ids,
         ids,
     }
+}
+
+/// Lost ids that records bring back which had none before, each with the row of the record.
+fn lost_ids<K: AsRef<str>>(
+    keys: &[K],
+    old: &[Option<u32>],
+    registry: &mut Registry,
+) -> Vec<(u32, u32)> {
+    if registry.redirects.values().all(Option::is_some) {
+        return Vec::new();
+    }
+    let came = old.iter().zip(0_u32..).filter(|(old, _)| old.is_none());
+    let lost = came.filter_map(|(_, row)| {
+        let id = registry.lost_id_of(keys[row as usize].as_ref())?;
+        Some((row, id))
+    });
+    lost.collect()
 }
 
 /// Sorts events. There is one for every person of a first build, and a look at the text of each, again and again, would take
@@ -249,7 +301,8 @@ fn sort(events: &mut [Event], names: &NumberedTexts) {
         Event::Created { id, .. } => (0_u8, id),
         Event::Merged { id, .. } => (1, id),
         Event::Split { id, .. } => (2, id),
-        Event::Retired { id } => (3, id),
+        Event::Restored { id, .. } => (3, id),
+        Event::Retired { id } => (4, id),
     };
     let number = |event: &Event| {
         let (kind, id) = kind_and_id(event);
@@ -358,26 +411,41 @@ fn gone(moves: &Moves<'_>, is_living: &[bool]) -> BTreeMap<u32, Option<u32>> {
     gone
 }
 
-/// Every id that is gone leads to a living one, or nowhere; chains are closed.
+/// Every id that is gone leads to a living one, or nowhere; chains are closed. Of lost ones those that are back lead nowhere
+/// else, and those `found` lead to the id that has their record.
 fn redirects(
     gone: &BTreeMap<u32, Option<u32>>,
+    restored: &BTreeSet<u32>,
+    found: &BTreeMap<u32, u32>,
     registry: &Registry,
 ) -> BTreeMap<String, Option<String>> {
     let name = |id: u32| registry.ids.text(id).to_string();
     let now = gone.iter().map(|(id, heir)| (name(*id), heir.map(name)));
     let mut all: BTreeMap<String, Option<String>> = now.collect();
-    for (id, heir) in &registry.redirects {
+    let is_restored = |id: &str| {
+        let number = registry.ids.find(id);
+        number.is_some_and(|number| restored.contains(&number))
+    };
+    let before = registry.redirects.iter();
+    for (id, heir) in before.filter(|(id, _)| !is_restored(id)) {
         let next = heir.as_ref().and_then(|heir| match all.get(heir) {
             Some(further) => further.clone(),
             None => Some(heir.clone()),
         });
         all.insert(id.clone(), next);
     }
+    let found = found.iter();
+    all.extend(found.map(|(id, heir)| (name(*id), Some(name(*heir)))));
     all
 }
 
-/// What is told of clusters that got a new id: of a number that is none of the `known` ones.
-fn new_ids(moves: &Moves<'_>, cluster_of: &[u32], known: usize) -> Vec<Event> {
+/// What is told of clusters that got a new id, of a number that is none of the `known` ones, or one that is back.
+fn new_ids(
+    moves: &Moves<'_>,
+    cluster_of: &[u32],
+    known: usize,
+    restored: &BTreeSet<u32>,
+) -> Vec<Event> {
     let is_new = |cluster: u32| moves.ids[cluster as usize] as usize >= known;
     // the old id that most records of a new one come from, of several the smallest
     let mut origins: HashMap<u32, &Move> = HashMap::new();
@@ -397,6 +465,9 @@ fn new_ids(moves: &Moves<'_>, cluster_of: &[u32], known: usize) -> Vec<Event> {
     let fresh = clusters.filter(|(cluster, records)| *records > 0 && is_new(*cluster));
     let events = fresh.map(|(cluster, records)| {
         let id = moves.ids[cluster as usize];
+        if restored.contains(&id) {
+            return Event::Restored { id, records };
+        }
         match origins.get(&cluster) {
             Some(moved) => Event::Split {
                 id,
@@ -411,8 +482,6 @@ fn new_ids(moves: &Moves<'_>, cluster_of: &[u32], known: usize) -> Vec<Event> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -439,6 +508,7 @@ mod tests {
             Event::Split { id, from, records } => {
                 format!("{} from {} of {records}", name(id), name(from))
             }
+            Event::Restored { id, records } => format!("{} back, of {records}", name(id)),
             Event::Retired { id } => format!("{} retired", name(id)),
         });
         events.collect()
@@ -501,7 +571,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_without_records_is_retired_and_never_issued_again() {
+    fn an_id_without_records_is_retired_until_its_records_are_there_again() {
         let all = keys(&["a", "b"]);
         let first = assign(&all, &[0, 1], Registry::default(), 2);
         let rest = keys(&["b"]);
@@ -509,8 +579,35 @@ mod tests {
         let was = ids(&first)[0];
         assert_eq!(told(&second), [format!("{was} retired")]);
         let third = assign(&all, &[0, 1], after(&rest, &second), 2);
-        assert_ne!(ids(&third)[0], was);
-        assert_eq!(third.redirects[was], None);
+        assert_eq!(ids(&third), ids(&first));
+        assert_eq!(told(&third), [format!("{was} back, of 1")]);
+        assert!(third.redirects.is_empty());
+        assert_eq!((third.known_records, third.renamed_records), (1, 0));
+    }
+
+    #[test]
+    fn a_lost_id_goes_to_its_own_records_alone_whoever_stands_beside_them() {
+        let all = keys(&["b", "c", "d"]);
+        let first = assign(&all, &[0, 0, 2], Registry::default(), 2);
+        let (was, other) = (ids(&first)[0], ids(&first)[2]);
+        let rest = keys(&["d"]);
+        let second = assign(&rest, &[0], after(&all, &first), 2);
+        let lost = || after(&rest, &second);
+        // a stranger before them in order takes nothing away
+        let more = keys(&["a", "b", "c", "d"]);
+        let third = assign(&more, &[0, 0, 0, 3], lost(), 2);
+        assert_eq!(ids(&third), [was, was, was, other]);
+        // of two that were lost and are one now, both lead to the one
+        let rest = keys(&["x"]);
+        let none = assign(&rest, &[0], after(&all, &first), 2);
+        let joined = assign(&keys(&["b", "d", "x"]), &[0, 0, 2], after(&rest, &none), 2);
+        assert_eq!(ids(&joined)[..2], [was, was]);
+        assert_eq!(joined.redirects[other].as_deref(), Some(was));
+        // and where a living one has them, the lost id leads there
+        let joined = assign(&keys(&["b", "d"]), &[0, 0], lost(), 2);
+        assert_eq!(ids(&joined), [other, other]);
+        assert_eq!(joined.redirects[was].as_deref(), Some(other));
+        assert_eq!(told(&joined), [format!("{was} into {other}")]);
     }
 
     /// The cluster of each row by its lowest row, from any numbering of clusters.
@@ -522,17 +619,21 @@ mod tests {
     proptest! {
         #[test]
         fn every_id_ever_issued_resolves_and_none_names_two_clusters(
-            nights in prop::collection::vec(prop::collection::vec(0u8..5, 8), 1..6),
+            nights in prop::collection::vec(prop::collection::vec((0u8..5, 0u8..4), 8), 1..6),
         ) {
-            let keys: Vec<String> = (0..8).map(|n| format!("r{n}")).collect();
             let mut registry = Registry::default();
             let mut issued: BTreeSet<String> = BTreeSet::new();
-            for groups in nights {
+            for night in nights {
+                // some records are lost for a night, or for some
+                let there = (0..).zip(&night).filter(|(_, (_, lost))| *lost > 0);
+                let there: Vec<(u8, u8)> = there.map(|(n, (group, _))| (n, *group)).collect();
+                let keys: Vec<String> = there.iter().map(|(n, _)| format!("r{n}")).collect();
+                let groups: Vec<u8> = there.iter().map(|(_, group)| *group).collect();
                 let clusters = lowest(&groups);
                 let assigned = assign(&keys, &clusters, registry, 2);
                 let ids = ids(&assigned);
-                for one in 0..8 {
-                    for other in 0..8 {
+                for one in 0..keys.len() {
+                    for other in 0..keys.len() {
                         let is_one = clusters[one] == clusters[other];
                         prop_assert_eq!(ids[one] == ids[other], is_one);
                     }

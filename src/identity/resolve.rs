@@ -18,6 +18,8 @@ use crate::parallel;
 pub(crate) struct Settings {
     /// The project's own blocking rules; empty: kilde's.
     pub(crate) rules: Vec<Rule>,
+    /// One for each column of `must` that is no rule already: a pair that decides alone has to be made.
+    pub(crate) must: Vec<Rule>,
     /// Records are one from this weight on, in bits.
     pub(crate) same_from: f64,
     /// Pairs from this weight on are told of.
@@ -36,7 +38,7 @@ pub(crate) struct Settings {
 #[derive(Clone, Debug)]
 pub(crate) enum Refusal {
     /// One value makes too many of a rule's pairs.
-    LargeBlock { rule: usize, count: BlockCount },
+    LargeBlock { rule: Rule, count: BlockCount },
     /// All rules together make too many pairs.
     ManyPairs { pairs: u64 },
     /// Nothing tells how often the levels of a comparison occur: not two of the records have a value for it.
@@ -104,7 +106,8 @@ pub(crate) fn resolve(
 ) -> Result<Resolved, Refusal> {
     let threads = settings.threads;
     let is_trained = known.is_none();
-    let refuse_own = |population: &Population| check(population, &settings.rules, settings);
+    let own = [settings.rules.as_slice(), settings.must.as_slice()].concat();
+    let refuse_own = |population: &Population| check(population, &own, settings);
     let (population, model, blocks) = match known {
         Some(known) => {
             let (population, model) = known.at_work(records, threads);
@@ -229,18 +232,22 @@ fn check(population: &Population, rules: &[Rule], settings: &Settings) -> Result
         .count
     };
     let counts: Vec<BlockCount> = rules.iter().map(count).collect();
-    match refusal(&counts, settings) {
+    match refusal(rules, &counts, settings) {
         Some(refusal) => Err(refusal),
         None => Ok(()),
     }
 }
 
 /// Why rules that would make so many pairs are refused, if they are.
-pub(super) fn refusal(counts: &[BlockCount], settings: &Settings) -> Option<Refusal> {
-    let mut rules = counts.iter().enumerate();
-    let lopsided = rules.find(|(_, count)| count.is_lopsided(settings.max_block_share));
+pub(super) fn refusal(
+    rules: &[Rule],
+    counts: &[BlockCount],
+    settings: &Settings,
+) -> Option<Refusal> {
+    let mut counted = rules.iter().zip(counts);
+    let lopsided = counted.find(|(_, count)| count.is_lopsided(settings.max_block_share));
     if let Some((rule, count)) = lopsided {
-        let count = *count;
+        let (rule, count) = (rule.clone(), *count);
         return Some(Refusal::LargeBlock { rule, count });
     }
     let pairs = counts.iter().map(|count| count.pairs).sum();

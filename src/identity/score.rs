@@ -454,7 +454,7 @@ pub(super) fn score(
         let blocks = sorted.next();
         let blocks = blocks.unwrap_or_else(|| Blocks::new(rule, features, rows, threads));
         counts.push(blocks.count);
-        if let Some(refusal) = refusal(&counts, settings) {
+        if let Some(refusal) = refusal(rules, &counts, settings) {
             return Err(refusal);
         }
         let earlier = Earlier::new(&rules[..at], features, &parked);

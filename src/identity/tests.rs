@@ -51,6 +51,7 @@ fn row(cells: [&str; 6]) -> Row {
 fn settings() -> Settings {
     Settings {
         rules: Vec::new(),
+        must: Vec::new(),
         same_from: 1.0,
         review_from: -4.0,
         max_pairs: 1_000_000,
@@ -481,7 +482,7 @@ pub(super) fn as_read(model: &Model, records: &Records) -> Known {
         names.join(", ")
     };
     let rows = model.rows(&vec![0; model.rules.len()], name);
-    Model::from_rows(&rows, &records.shapes(), &[]).unwrap()
+    Model::from_rows(&rows, &records.shapes(), &[], &[]).unwrap()
 }
 
 /// Two hundred customers whom a shop entered with its own e-mail and phone, behind the records of the shop itself.
@@ -542,15 +543,85 @@ fn a_shop_of_hundreds_of_records_swallows_nobody_whether_it_was_there_when_the_m
     }
 }
 
+fn own_column(column: Dictionary, fields: &[Field]) -> OwnColumn {
+    OwnColumn {
+        column,
+        is_whole: true,
+        fields: fields.to_vec(),
+        asked: Vec::new(),
+    }
+}
+
+#[test]
+fn must_joins_records_that_no_other_rule_compares_but_not_by_a_value_that_many_people_share() {
+    const SWITCHBOARD: &str = "0701112233";
+    let (mut rows, _) = town(300);
+    let letters = |n: usize| format!("q{}{}", char::from(b'a' + n as u8), "zq");
+    for (n, row) in rows.iter_mut().skip(100).take(25).enumerate() {
+        (row[0], row[4]) = (letters(n), SWITCHBOARD.to_string());
+    }
+    let club = (0..rows.len()).map(|at| [3, 60].contains(&at).then_some("k1"));
+    let read = Records {
+        own: vec![
+            own_column(Dictionary::encode(club), &[]),
+            own_column(records(&rows).fields.swap_remove(4).1, &[Field::Phone]),
+        ],
+        must: vec![0, 1],
+        ..records(&rows)
+    };
+    let must = |at| Rule {
+        features: vec![Feature::Own(at)],
+        refine: None,
+    };
+    let by_rules = Settings {
+        must: vec![must(0), must(1)],
+        ..settings()
+    };
+    let found = resolve(read.clone(), &by_rules, None).unwrap();
+    assert_eq!(found.cluster_of[3], found.cluster_of[60]);
+    let called: BTreeSet<u32> = found.cluster_of[100..125].iter().copied().collect();
+    assert!(called.len() > 10, "{} persons of 25", called.len());
+    let rules = &found.model.rules;
+    assert_eq!(rules[rules.len() - 2..], by_rules.must);
+    assert_eq!(found.pairs_of_rules.len(), rules.len());
+    // of one value that hundreds share nobody wants all pairs
+    let all = std::iter::repeat_n(Some("k"), rows.len());
+    let crowd = Records {
+        own: vec![own_column(Dictionary::encode(all), &[])],
+        must: vec![0],
+        ..read
+    };
+    let by_rules = Settings {
+        must: vec![must(0)],
+        ..settings()
+    };
+    match resolve(crowd, &by_rules, None) {
+        Err(Refusal::LargeBlock { rule, .. }) => assert_eq!(rule, must(0)),
+        other => panic!("{:?}", other.map(|resolved| resolved.cluster_of.len())),
+    }
+}
+
 #[test]
 fn a_glance_counts_the_pairs_that_a_match_makes() {
     let (mut rows, _) = town(500);
     rows.extend(entered_by_a_shop(&rows).0);
-    let all = records(&rows);
+    let with_must = |rows: &[Row]| {
+        let phone = records(rows).fields.swap_remove(4).1;
+        Records {
+            own: vec![own_column(phone, &[Field::Phone])],
+            must: vec![0],
+            ..records(rows)
+        }
+    };
+    let all = with_must(&rows);
+    let of_must = Rule {
+        features: vec![Feature::Own(0)],
+        refine: None,
+    };
     let known = as_read(&model_of(&rows, 2), &all);
     for shared in [None, known.shared()] {
         let (features, _) = Population::features_of(all.clone(), shared, 2);
-        let mut glance = Glance::new(&records(&[]), &[0, 1, 2, 3, 4, 5], shared, 10);
+        let mut glance = Glance::new(&with_must(&[]), &[0, 1, 2, 3, 4, 5, 4], shared, 10);
         for some in rows.chunks(1_000) {
             let batches: Vec<&[Row]> = some.chunks(100).collect();
             glance.push(
@@ -567,7 +638,7 @@ fn a_glance_counts_the_pairs_that_a_match_makes() {
         let seen = glance.into_features(2);
         let (narrow, broad) = defaults(&features);
         assert_eq!(defaults(&seen), (narrow.clone(), broad.clone()));
-        for rule in narrow.iter().chain(&broad) {
+        for rule in narrow.iter().chain(&broad).chain([&of_must]) {
             let count = |features: &Features| Blocks::new(rule, features, all.rows, 2).count;
             assert_eq!(count(&seen), count(&features), "{rule:?}");
         }

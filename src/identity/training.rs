@@ -65,6 +65,7 @@ pub(super) fn train(
     let features = &population.features;
     let rules = choose_rules(
         own,
+        &[],
         features,
         population.rows,
         threads,
@@ -121,7 +122,7 @@ pub(super) fn train(
         same: pins.prior.unwrap_or(rounded(found.mix.same)),
         relative: rounded(found.mix.relative),
         comparisons,
-        rules,
+        rules: [rules.as_slice(), settings.must.as_slice()].concat(),
         values: Values::default(),
         pins: pins.clone(),
         trained_at: settings.now.clone(),
@@ -138,7 +139,8 @@ fn untrainable(population: &Population, pins: &Pins) -> Option<Refusal> {
         return None;
     }
     let is_unknown = |compared: &&Compared| {
-        let values = compared.by.agreed(1).map(|placed| {
+        let asked = compared.by.agreed(1).or(compared.by.measured());
+        let values = asked.map(|placed| {
             let rows = (0..population.rows).map(|row| population.row(row)[placed.place]);
             rows.filter(|code| *code != MISSING).take(2).count()
         });
@@ -162,10 +164,11 @@ fn rounded(share: f64) -> f64 {
     format!("{share:.8e}").parse().unwrap_or(share)
 }
 
-/// The project's own rules; where it has none, narrow ones, and broad ones while their pairs are few enough. Each that is
-/// taken is given with its blocks and the rules before it, so that none is sorted twice.
+/// The project's own rules; where it has none, narrow ones, and broad ones while their pairs are few enough; then those of
+/// `must`. Each that is taken is given with its blocks and the rules before it, so that none is sorted twice.
 pub(super) fn choose_rules(
     own: &[Rule],
+    must: &[Rule],
     features: &Features,
     rows: u32,
     threads: usize,
@@ -175,17 +178,18 @@ pub(super) fn choose_rules(
         true => defaults(features),
         false => (own.to_vec(), Vec::new()),
     };
-    let narrow_ones = narrow.len();
+    let broad_ones = narrow.len()..narrow.len() + broad.len();
     let (mut chosen, mut parked) = (Vec::new(), Vec::new());
     let mut total = 0;
     let rows_of_all = u64::from(rows);
-    for (at, rule) in narrow.into_iter().chain(broad).enumerate() {
+    let rules = narrow.into_iter().chain(broad).chain(must.to_vec());
+    for (at, rule) in rules.enumerate() {
         let blocks = Blocks::new(&rule, features, rows, threads);
         let count = blocks.count;
         let is_worth_it = count.parked_pairs <= rows_of_all
             && count.pairs <= BROAD_PAIRS * rows_of_all
             && total + count.pairs <= ALL_PAIRS * rows_of_all;
-        if at >= narrow_ones && !is_worth_it {
+        if broad_ones.contains(&at) && !is_worth_it {
             continue;
         }
         let of_rule = Arc::clone(&blocks.parked);

@@ -18,6 +18,8 @@ pub(crate) enum CellKind {
     Escaped,
     /// A JSON number; its decimal sign is `.` whatever the export's is.
     Number,
+    /// The same, in a workbook whose days count from 1904.
+    NumberFrom1904,
     /// JSON's `true` or `false`.
     Boolean,
     /// A date or time in ISO 8601, whatever the export's formats are.

@@ -88,10 +88,15 @@ mod tests {
     }
 
     #[test]
-    fn unassigned_bytes_of_windows_1252_become_controls_and_those_of_others_are_no_text() {
+    fn bytes_that_a_code_page_leaves_free_are_no_text() {
         let western = TextDecoder::new(Encoding::WINDOWS_1252);
-        assert_eq!(western.lossy(b"\x81\x9d"), "\u{81}\u{9d}");
-        assert!(western.is_text(b"\x81\x9d"));
+        for free in [b"\x81", b"\x8d", b"\x8f", b"\x90", b"\x9d"] {
+            assert_eq!(western.lossy(free), "\u{fffd}");
+            assert!(!western.is_text(free));
+        }
+        assert!(western.is_text(b"\x80\x8e\x9e\xff"));
+        let latin = TextDecoder::new(Encoding::ISO_8859_1);
+        assert!(latin.is_text(b"\x81"), "a control character of its own");
         let greek = TextDecoder::new(Encoding::named("windows-1253").unwrap());
         assert!(greek.is_text(b"\xc1a") && !greek.is_text(b"a\xd2"));
         assert_eq!(greek.lossy(b"\xc1\xd2"), "Α\u{fffd}");

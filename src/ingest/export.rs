@@ -52,6 +52,8 @@ pub(crate) struct ExportReport {
     pub(crate) is_sheet: bool,
     /// As its source declares it, where it is a text.
     pub(crate) encoding: Option<Encoding>,
+    /// The decimal sign that the source declares.
+    pub(crate) decimal: char,
     /// Bytes as they lie in storage.
     pub(crate) size: u64,
     /// blake3 of those bytes, in hexadecimal.
@@ -102,7 +104,13 @@ impl ExportReport {
             "{}:{}: {}, as in {count} of {} records",
             self.path, first.line, first.reason, self.records
         );
-        if let Some(remedy) = rule.remedy(count, self.records, self.is_sheet, self.encoding) {
+        if let Some(remedy) = rule.remedy(
+            count,
+            self.records,
+            self.is_sheet,
+            self.encoding,
+            self.decimal,
+        ) {
             text.push_str(&format!("; say {remedy}"));
         }
         Some(text)
@@ -439,6 +447,7 @@ impl Task {
             path: self.request.export.path.clone(),
             is_sheet: matches!(self.request.source.read, Declared::Xlsx(_)),
             encoding: self.request.source.read.encoding(),
+            decimal: self.request.source.read.conversions().decimal,
             size,
             hash,
             modified_at: self.modified_at,
@@ -563,6 +572,7 @@ pub(crate) fn check_rejects(source: &Source, reports: &[&ExportReport], run: &Ru
                 report.records,
                 report.is_sheet,
                 report.encoding,
+                report.decimal,
             ),
         ),
         None => (String::new(), String::new(), None),

@@ -112,13 +112,14 @@ impl Rule {
 
     /// What the project can say where an export, of whose records so many broke the rule, is most likely right and read
     /// wrongly; `None` where the records are at fault. `is_sheet`: it is one of a workbook, which knows no delimiter;
-    /// `encoding`: that of a text, as declared.
+    /// `encoding`: that of a text, as declared; `decimal`: the sign of numbers, likewise.
     pub(crate) fn remedy(
         self,
         broke: u64,
         records: u64,
         is_sheet: bool,
         encoding: Option<Encoding>,
+        decimal: char,
     ) -> Option<&'static str> {
         // of a date in a form of its own there are many; of a mistake by hand, few
         if self != Self::Encoding && broke * 10 < records {
@@ -134,6 +135,9 @@ impl Rule {
                 "`delimiter: \";\"`, if fields are divided otherwise"
             }
             Self::UnclosedQuote => "`quote: \"\"`, if the export puts no fields in quotes",
+            Self::NotANumber if decimal != '.' => {
+                "`thousands`, `units` or `negatives`, if numbers are written with them"
+            }
             Self::NotANumber => "`decimal: \",\"`, if numbers are written so",
             Self::NotADate => "`dates: [\"%d.%m.%Y\"]`, in the form that the export has",
             Self::NotATimestamp => "`times: [\"%d.%m.%Y %H:%M\"]`, in the form that the export has",
@@ -210,9 +214,16 @@ mod tests {
 
     #[test]
     fn another_encoding_is_advised_only_for_what_is_read_as_utf_8() {
-        let advice = |encoding| Rule::Encoding.remedy(1, 1_000, false, encoding);
+        let advice = |encoding| Rule::Encoding.remedy(1, 1_000, false, encoding, '.');
         assert!(advice(Some(Encoding::Utf8)).is_some_and(|it| it.contains("windows-1252")));
         assert_eq!(advice(Some(Encoding::Utf16)), None);
         assert_eq!(advice(None), None, "Avro");
+    }
+
+    #[test]
+    fn a_decimal_comma_is_not_advised_to_who_has_declared_it() {
+        let advice = |decimal| Rule::NotANumber.remedy(500, 1_000, false, None, decimal);
+        assert!(advice('.').is_some_and(|it| it.contains("`decimal: ")));
+        assert!(advice(',').is_some_and(|it| !it.contains("`decimal: ") && it.contains("`units`")));
     }
 }

@@ -501,6 +501,13 @@ pub(super) fn canonical(plan: &MatchPlan) -> Vec<String> {
     // what is not written leaves no trace, so that a new key makes no table stale
     said.extend(plan.without_rarity.iter().map(|m| format!("plain {m:?}")));
     said.extend(plan.asked.iter().map(said_of));
+    // since it makes pairs of its own, the tables of before are stale
+    said.extend(
+        matching
+            .must
+            .first()
+            .map(|_| "must makes pairs".to_string()),
+    );
     said.extend(
         matching
             .model

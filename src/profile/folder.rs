@@ -87,8 +87,15 @@ pub(crate) async fn find(root: &Path) -> Result<Found> {
     }
     let groups = super::path::merged(groups);
     let mut tables = Vec::new();
-    for (shape, files) in groups {
-        tables.extend(tables_of(&shape, &files, &mut skipped)?);
+    for (shape, files) in &groups {
+        let others = groups.iter().filter(|(other, _)| *other != shape);
+        let mut others = others.flat_map(|(_, files)| files);
+        let is_theirs_alone = !shape.takes_others(others.by_ref().map(|(path, _)| path.as_str()));
+        let mut found = tables_of(shape, files, &mut skipped)?;
+        if !is_theirs_alone {
+            found.iter_mut().for_each(|table| table.shape = None);
+        }
+        tables.extend(found);
     }
     for (path, folder) in delta_tables {
         match delta::look(&folder, &path).await {

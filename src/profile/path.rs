@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::place::Place;
-use crate::project::in_archive;
+use crate::project::{PathPattern, in_archive, literal};
 
 /// A path with what changes from day to day taken out.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,25 +14,44 @@ pub(crate) struct Shape {
     pub(crate) after: String,
     /// Something more may stand behind the day, or in place of a number.
     pub(crate) has_more: bool,
+    /// What stands behind any number that follows `after`.
+    pub(crate) behind_number: Option<String>,
 }
 
 impl Shape {
     /// As `files:` of a source writes it.
     pub(crate) fn pattern(&self) -> String {
         let more = if self.has_more { "*" } else { "" };
-        match self.format {
-            Some(format) => {
-                let (before, after) = (literal(&self.before), literal(&self.after));
-                format!("{before}{{exported_on:{format}}}{more}{after}")
-            }
-            None => format!("{}{more}{}", literal(&self.before), literal(&self.after)),
+        let (before, mut after) = (literal(&self.before), literal(&self.after));
+        if let Some(behind) = &self.behind_number {
+            after = format!("{after}*{}", literal(behind));
         }
+        match self.format {
+            Some(format) => format!("{before}{{exported_on:{format}}}{more}{after}"),
+            None => format!("{before}{more}{after}"),
+        }
+    }
+
+    /// Whether it matches one of the paths of other tables as well.
+    pub(super) fn takes_others<'p>(&self, mut others: impl Iterator<Item = &'p str>) -> bool {
+        let is_open = self.format.is_some() || self.has_more || self.behind_number.is_some();
+        let ending = self.behind_number.as_deref().unwrap_or(&self.after);
+        let pattern = is_open
+            .then(|| PathPattern::parse(&self.pattern()).ok())
+            .flatten();
+        pattern.is_some_and(|pattern| {
+            others.any(|path| {
+                let is_near = path.starts_with(&self.before) && path.ends_with(ending);
+                is_near && pattern.matches(path).is_some()
+            })
+        })
     }
 
     /// What is left of the name: folder and stem, without the day and the endings. In an archive its files have names of their
     /// own.
     pub(crate) fn stem(&self) -> String {
-        let text = format!("{}{}", self.before, self.after);
+        let behind = self.behind_number.as_deref().unwrap_or_default();
+        let text = format!("{}{}{behind}", self.before, self.after);
         match in_archive(&text) {
             None => stem_of(&text),
             Some((archive, within)) => match stem_of(within) {
@@ -48,7 +67,8 @@ impl Shape {
         let (before, after) = number_in(&self.after)?;
         self.format?;
         Some(Self {
-            after: format!("{before}*{after}"),
+            after: before,
+            behind_number: Some(after),
             ..self.clone()
         })
     }
@@ -60,7 +80,7 @@ fn stem_of(path: &str) -> String {
         None => (String::new(), path),
     };
     let name = name.split('.').next().unwrap_or_default();
-    let name = name.trim_matches(['_', '-', ' ', '*']);
+    let name = name.trim_matches(['_', '-', ' ']);
     format!("{folder}{name}").trim_end_matches('/').to_string()
 }
 
@@ -68,11 +88,6 @@ fn stem_of(path: &str) -> String {
 fn name_at(path: &str) -> usize {
     let archive = in_archive(path).map_or(0, |(archive, _)| archive.len() + 1);
     path.rfind('/').map_or(0, |at| at + 1).max(archive)
-}
-
-/// A text as a pattern takes it: signs that mean something there match themselves, as any sign does.
-pub(crate) fn literal(text: &str) -> String {
-    text.replace(['*', '?', '[', ']', '{', '}', '\\'], "*")
 }
 
 /// The formats of days in names, and how they are laid out: `9` stands for a digit.
@@ -96,6 +111,7 @@ pub(super) fn shape_of(path: &str) -> Shape {
                     format: Some(format),
                     after: path[at + layout.len()..].to_string(),
                     has_more: false,
+                    behind_number: None,
                 };
             }
         }
@@ -105,6 +121,7 @@ pub(super) fn shape_of(path: &str) -> Shape {
         format: None,
         after: String::new(),
         has_more: false,
+        behind_number: None,
     }
 }
 
@@ -150,10 +167,9 @@ pub(super) fn merged(
     for (any, shapes) in within {
         join(&mut groups, any, &shapes);
     }
-    let mut numbered: BTreeMap<(String, Option<&'static str>, String), Vec<Shape>> =
-        BTreeMap::new();
+    let mut numbered: BTreeMap<Shape, Vec<Shape>> = BTreeMap::new();
     for shape in groups.keys() {
-        let key = match shape.format {
+        let (before, format, after) = match shape.format {
             Some(format) => {
                 let after = shape.after.trim_start_matches(['_', '-', ' ', '(']);
                 let rest = after.trim_start_matches(|c: char| c.is_ascii_digit());
@@ -170,16 +186,17 @@ pub(super) fn merged(
                 None => continue,
             },
         };
-        numbered.entry(key).or_default().push(shape.clone());
-    }
-    for ((before, format, after), shapes) in numbered {
-        let shape = Shape {
+        let whole = Shape {
             before,
             format,
             after,
             has_more: true,
+            behind_number: shape.behind_number.clone(),
         };
-        join(&mut groups, shape, &shapes);
+        numbered.entry(whole).or_default().push(shape.clone());
+    }
+    for (whole, shapes) in numbered {
+        join(&mut groups, whole, &shapes);
     }
     groups
 }
@@ -229,7 +246,7 @@ mod tests {
         assert_eq!(stem("crm/customers_20260101.csv.gz"), "crm/customers");
         assert_eq!(stem("2010-12-01.csv"), "");
         assert_eq!(stem("2024-05/sales.csv"), "/sales");
-        assert_eq!(shape_of("a [1].csv").pattern(), "a *1*.csv");
+        assert_eq!(shape_of("a [1].csv").pattern(), "a [[]1[]].csv");
     }
 
     #[test]
@@ -267,6 +284,30 @@ mod tests {
             ["part-*.csv", "x.csv"]
         );
         assert_eq!(merged_patterns(&["top10.csv"]), ["top10.csv"]);
+    }
+
+    #[test]
+    fn a_shape_that_takes_the_files_of_others_says_so() {
+        let groups = [
+            "orders_1.csv",
+            "orders_2.csv",
+            "orders_new.csv",
+            "orders.csv",
+        ];
+        let others = |path: &&str| !["orders_1.csv", "orders_2.csv"].contains(path);
+        let shape = |text: &str| Shape {
+            has_more: true,
+            after: ".csv".to_string(),
+            ..shape_of(text)
+        };
+        let takes = |shape: Shape, paths: &[&str]| shape.takes_others(paths.iter().copied());
+        let others: Vec<&str> = groups.into_iter().filter(others).collect();
+        assert!(takes(shape("orders_"), &others));
+        assert!(!takes(
+            shape("orders_"),
+            &["orders.csv", "old/orders_3.csv"]
+        ));
+        assert!(!takes(shape_of("orders_1.csv"), &others));
     }
 
     #[test]

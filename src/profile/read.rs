@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::dialect::DialectGuess;
 use super::table::{Form, TableProfile, TextForm};
 use super::tally::TypeGuess;
+use crate::name::is_identifier;
 use crate::project::Encoding;
 
 /// A text as YAML takes it in double quotes.
@@ -22,6 +23,16 @@ pub(crate) fn quoted(text: &str) -> String {
     }
     out.push('"');
     out
+}
+
+/// A name as YAML reads it back as a text: in quotes where it might be taken for something else.
+pub(crate) fn plain_or_quoted(name: &str) -> String {
+    // what one version of YAML or another takes for no text
+    const WORDS: [&str; 9] = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
+    match is_identifier(name) && !WORDS.contains(&name) {
+        true => name.to_string(),
+        false => quoted(name),
+    }
 }
 
 fn until(form: &Form) -> Option<String> {
@@ -47,7 +58,7 @@ pub(super) fn flow(table: &TableProfile) -> String {
             let names = names.chain((names_given(guess)..).map(|at| format!("column_{}", at + 1)));
             let fields = names.zip(&dialect.widths);
             let fields: Vec<String> = fields
-                .map(|(name, width)| format!("{name}: {width}"))
+                .map(|(name, width)| format!("{}: {width}", plain_or_quoted(&name)))
                 .collect();
             keys.push(format!("fields: {{{}}}", fields.join(", ")));
             let skip_lines =
@@ -226,6 +237,17 @@ fn conversions(table: &TableProfile, keys: &mut Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_yaml_takes_for_something_else_stands_in_quotes() {
+        let plain = ["id", "null_2", "e_post", "yesterday"];
+        assert_eq!(plain.map(plain_or_quoted), plain);
+        for name in [
+            "null", "no", "true", "~", "2024", "1e3", "a: b", "-", "a b", "",
+        ] {
+            assert_eq!(plain_or_quoted(name), quoted(name));
+        }
+    }
 
     #[test]
     fn signs_are_written_as_yaml_reads_them_back() {

@@ -8,9 +8,10 @@ use super::distinct::Distinct;
 use super::end::Sums;
 use super::json::Node;
 use super::meaning;
-use super::path::{Shape, literal, shape_of};
+use super::path::{Shape, shape_of};
 use super::tally::{NumberStyle, number_style};
 use crate::column_type::ColumnType;
+use crate::project::literal;
 use crate::project::{Encoding, Meaning};
 
 /// Columns that, from the first on, may name a row together.

@@ -133,7 +133,11 @@ impl Encoding {
             Self::Web(encoding) | Self::Iso(encoding) => {
                 let bytes = [byte];
                 let (text, _) = encoding.decode_without_bom_handling(&bytes);
-                text.into_owned()
+                // to browsers, what a code page of Windows leaves free is a control character; to its senders it is nothing
+                match text.contains(|c| matches!(c, '\u{80}'..='\u{9f}')) {
+                    true => char::REPLACEMENT_CHARACTER.to_string(),
+                    false => text.into_owned(),
+                }
             }
             Self::Utf8 | Self::Utf16 => char::REPLACEMENT_CHARACTER.to_string(),
         }

@@ -73,7 +73,7 @@ pub(crate) use model_file::{
 };
 pub(crate) use notify::{Notify, Occasion, Webhook};
 pub(crate) use openlineage::OpenLineage;
-pub(crate) use path_pattern::{Captures, PathPattern, in_archive};
+pub(crate) use path_pattern::{Captures, PathPattern, in_archive, literal};
 pub(crate) use period::Period;
 pub(crate) use publish::ParquetTables;
 pub(crate) use purpose::Ground;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The only form there is so far.
 pub(crate) const FORM: u32 = 1;
@@ -17,7 +18,9 @@ pub(crate) struct ModelFile {
     pub(crate) records: i64,
     /// Columns by what they are compared as, in order.
     pub(crate) compared: Vec<ComparedColumn>,
+    #[serde(deserialize_with = "share")]
     pub(crate) same_share: f64,
+    #[serde(deserialize_with = "share")]
     pub(crate) relative_share: f64,
     /// What of the two was given, and not learnt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -50,8 +53,11 @@ pub(crate) struct ModelComparison {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ModelLevel {
     pub(crate) level: String,
+    #[serde(deserialize_with = "share")]
     pub(crate) same_share: f64,
+    #[serde(deserialize_with = "share")]
     pub(crate) stranger_share: f64,
+    #[serde(deserialize_with = "share")]
     pub(crate) relative_share: f64,
     /// What of them was given, and not learnt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,6 +100,14 @@ pub(crate) struct CommonValues {
     pub(crate) common: BTreeMap<String, i64>,
 }
 
+fn share<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    let share = f64::deserialize(from)?;
+    match (0.0..=1.0).contains(&share) {
+        true => Ok(share),
+        false => Err(D::Error::custom("a share lies outside 0 to 1")),
+    }
+}
+
 /// What is wrong with a file, and where in it.
 #[derive(Debug)]
 pub(crate) struct NotAModel {
@@ -114,23 +128,13 @@ impl ModelFile {
             column: error.column(),
             what: error.to_string(),
         })?;
-        let shares = file.comparisons.iter().flat_map(|c| &c.levels);
-        let shares = shares.flat_map(|l| [l.same_share, l.stranger_share, l.relative_share]);
-        let is_share = |share: f64| (0.0..=1.0).contains(&share);
-        let what = if file.kilde_model != FORM {
-            format!("form {} of a model is not known", file.kilde_model)
-        } else if !shares
-            .chain([file.same_share, file.relative_share])
-            .all(is_share)
-        {
-            "a share lies outside 0 to 1".to_string()
-        } else {
+        if file.kilde_model == FORM {
             return Ok(file);
-        };
+        }
         Err(NotAModel {
             line: 1,
             column: 1,
-            what,
+            what: format!("form {} of a model is not known", file.kilde_model),
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::format::{Item, Numeric, Parsed, StrftimeItems};
-use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 use regex::Regex;
 
 use super::time_format;
@@ -13,8 +13,8 @@ use crate::name::is_identifier;
 ///
 /// `dump_*.zip!orders*.csv` means files of archives: what stands before `!` matches the archive, the rest its path in there.
 ///
-/// `*` and captures never cross a `/`; `**/` also matches no folder at all. Everything else stands for itself, upper and
-/// lower case apart.
+/// `*` and captures never cross a `/`; `**/` also matches no folder at all. One sign in brackets is that sign: `[*]`, `[[]`,
+/// `[{]`. Everything else stands for itself, upper and lower case apart.
 #[derive(Clone, Debug)]
 pub(crate) struct PathPattern {
     /// As written.
@@ -56,7 +56,7 @@ impl PathPattern {
     /// The pattern that `text` writes.
     ///
     /// # Errors
-    /// Empty, absolute, leading out of `raw`, `?` or `[…]`, unclosed braces, a wrong name or format, two times.
+    /// Empty, absolute, leading out of `raw`, `?` or several signs in `[…]`, unclosed braces, a wrong name or format, two times.
     pub(crate) fn parse(text: &str) -> Result<Self, PatternError> {
         check_path(text)?;
         let archive = match in_archive(text) {
@@ -83,6 +83,9 @@ impl PathPattern {
             } else if first == '*' {
                 regex.push_str("[^/]*");
                 rest = &rest[1..];
+            } else if let Some((sign, after)) = bracketed(rest) {
+                regex.push_str(&regex::escape(sign.encode_utf8(&mut [0; 4])));
+                rest = after;
             } else if first == '{' {
                 let end = rest.find('}').ok_or_else(|| {
                     error(
@@ -158,7 +161,7 @@ impl PathPattern {
     /// The folder below which every match lies, to list no more than needed: `crm` of `crm/a_*.csv`; empty for all of `raw`.
     pub(crate) fn prefix(&self) -> &str {
         let text = self.in_raw();
-        let literal = text.find(['*', '{']).unwrap_or(text.len());
+        let literal = text.find(['*', '{', '[']).unwrap_or(text.len());
         text[..literal].rfind('/').map_or("", |end| &text[..end])
     }
 
@@ -180,6 +183,39 @@ pub(crate) fn in_archive(path: &str) -> Option<(&str, &str)> {
     Some((&path[..sign], &path[sign + 1..]))
 }
 
+/// The path as a pattern that matches it and no other.
+pub(crate) fn literal(path: &str) -> String {
+    let mut text = String::with_capacity(path.len());
+    for sign in path.chars() {
+        match sign {
+            '*' | '?' | '[' | ']' | '{' | '}' | '\\' => text.extend(['[', sign, ']']),
+            sign => text.push(sign),
+        }
+    }
+    text
+}
+
+/// `[x]` at the beginning: the sign, and what stands behind.
+fn bracketed(text: &str) -> Option<(char, &str)> {
+    let mut signs = text.strip_prefix('[')?.chars();
+    let sign = signs.next().filter(|sign| *sign != '/')?;
+    Some((sign, signs.as_str().strip_prefix(']')?))
+}
+
+/// The text with a letter in place of each sign in brackets.
+fn without_brackets(mut text: &str) -> String {
+    let mut bare = String::with_capacity(text.len());
+    while let Some(first) = text.chars().next() {
+        let (sign, rest) = match bracketed(text) {
+            Some((_, rest)) => ('x', rest),
+            None => (first, &text[first.len_utf8()..]),
+        };
+        bare.push(sign);
+        text = rest;
+    }
+    bare
+}
+
 fn error(message: impl Into<String>, help: impl Into<String>) -> PatternError {
     PatternError {
         message: message.into(),
@@ -195,7 +231,8 @@ fn check_path(text: &str) -> Result<(), PatternError> {
             "a path below the folder: `crm/customers_*.csv`",
         ));
     }
-    if text.contains('\\') {
+    let bare = without_brackets(text);
+    if bare.contains('\\') {
         return Err(error(
             format!("{shown} has a `\\`"),
             "folders are separated by `/`",
@@ -225,13 +262,13 @@ fn check_path(text: &str) -> Result<(), PatternError> {
             format!("name its files: `{}/*`", text.trim_end_matches('/')),
         ));
     }
-    if text.contains(['?', '[', ']']) {
+    if bare.contains(['?', '[', ']']) {
         return Err(error(
-            format!("{shown}: `?` and `[…]` are not known in paths"),
-            "`*` matches within a folder, `**` across folders, `{column}` captures",
+            format!("{shown}: `?` and sets in `[…]` are not known in paths"),
+            "`*` matches within a folder, `**` across folders, `{column}` captures; `[?]` is the sign itself, `[[]` a bracket",
         ));
     }
-    let without_braces = text.find('{').map_or(text, |open| &text[..open]);
+    let without_braces = bare.find('{').map_or(&bare[..], |open| &bare[..open]);
     if without_braces.contains('}') {
         return Err(error(
             format!("{shown} closes a brace that it did not open"),
@@ -264,7 +301,17 @@ fn parse_capture(text: &str) -> Result<Capture, PatternError> {
 }
 
 fn check_time_format(format: &str) -> Result<(), PatternError> {
-    time_format::check_date(format).map_err(|wrong| error(wrong.message, wrong.help))
+    time_format::check_date(format).map_err(|wrong| error(wrong.message, wrong.help))?;
+    // what it writes of a day that is the first of nothing, it must be able to read
+    let some_day = DateTime::UNIX_EPOCH + TimeDelta::hours(492_733);
+    let written = some_day.fixed_offset().format(format).to_string();
+    match parse_time(&written, format) {
+        Some(_) => Ok(()),
+        None => Err(error(
+            format!("`{format}` does not say which day a path means"),
+            "a year, a month, a date, or a week with its day: `%Y`, `%Y-%m`, `%Y%m%d`, `%G-W%V-%u`",
+        )),
+    }
 }
 
 fn check_new(capture: &Capture, before: &[Capture]) -> Result<(), PatternError> {
@@ -384,6 +431,28 @@ mod tests {
     }
 
     #[test]
+    fn a_sign_in_brackets_stands_for_itself() {
+        assert!(matches("orders[[]1[]].csv", "orders[1].csv"));
+        assert!(!matches("orders[[]1[]].csv", "orders_2021.csv"));
+        assert!(matches("a[*].csv", "a*.csv") && !matches("a[*].csv", "ab.csv"));
+        assert!(matches("[{]a[}]_{d:%Y}.csv", "{a}_2026.csv"));
+        assert!(matches("a[\\]b.csv", "a\\b.csv"));
+        assert_eq!(pattern("a/[[]b/c.csv").prefix(), "a");
+        for path in [
+            "orders[1].csv",
+            "a?b.csv",
+            "{x}*.csv",
+            "]\\[.csv",
+            "åäö (1).csv",
+            "a[[]b",
+        ] {
+            let exact = pattern(&literal(path));
+            assert!(exact.matches(path).is_some(), "{path}");
+            assert!(exact.captures.is_empty() && exact.matches("orders_1_.csv").is_none());
+        }
+    }
+
+    #[test]
     fn lock_files_of_open_workbooks_never_match() {
         assert!(matches("survey/*.xlsx", "survey/nps.xlsx"));
         assert!(!matches("survey/*.xlsx", "survey/~$nps.xlsx"));
@@ -481,7 +550,10 @@ mod tests {
             "a\\b.csv",
             "a/",
             "a?.csv",
-            "a[1].csv",
+            "a[12].csv",
+            "a[/]b.csv",
+            "a[].csv",
+            "a[1.csv",
             "{a",
             "a}",
             "{A}.csv",
@@ -489,6 +561,11 @@ mod tests {
             "{a:x}.csv",
             "{a:%Q}.csv",
             "{a:%H}.csv",
+            "{a:%G%V}.csv",
+            "{a:%Y-%U}.csv",
+            "{a:%Y%m%d%I%M}.csv",
+            "{a:%Y%m%d%Z}.csv",
+            "{a:%Y%m%d%H%M%S%f}.csv",
             "{a}{a}",
             "{csv,gz}",
             "{a:%Y}{b:%Y}",

@@ -207,14 +207,64 @@ impl Reader<'_> {
 
     /// `column = value`, such that files without it are passed over where the column holds text.
     fn equals(&self, table: &TableName, column: &str, value: &str) -> String {
+        format!(
+            "{} = {}",
+            self.text(table, column, &format!("\"{column}\"")),
+            text_sql(value)
+        )
+    }
+
+    /// A column as text; `place`: how SQL names it.
+    fn text(&self, table: &TableName, column: &str, place: &str) -> String {
         let field = self
             .schema(table)
             .and_then(|s| s.field_with_name(column).ok());
-        let is_text = field.is_some_and(|field| *field.data_type() == DataType::Utf8);
-        let value = format!("'{}'", value.replace('\'', "''"));
-        match is_text {
-            true => format!("\"{column}\" = {value}"),
-            false => format!("cast(\"{column}\" as varchar) = {value}"),
+        match field.is_some_and(|field| *field.data_type() == DataType::Utf8) {
+            true => place.to_string(),
+            false => format!("cast({place} as varchar)"),
+        }
+    }
+
+    /// How the rows of a table stand beside ids; `None` where only one person's can be told.
+    fn beside_ids(&self, kind: &EntityKind, table: &TableName) -> Option<BesideIds> {
+        let rows = kind.tables.get(table)?;
+        match &rows.link {
+            Link::Id(id) => self.has(table, id).then(|| BesideIds {
+                id: format!("r.\"{id}\""),
+                from: format!("{table} as r"),
+                tables: vec![table.clone()],
+            }),
+            Link::Record { columns, system } => {
+                let ids = kind.ids.as_ref()?;
+                let key = match system {
+                    Some(_) => ids.keys.iter().find(|key| key.len() == 2)?,
+                    None => ids.keys.first()?,
+                };
+                let mut key: Vec<&String> = key.iter().collect();
+                let is_there = columns.iter().all(|column| self.has(table, column))
+                    && key.iter().all(|column| self.has(&ids.table, column))
+                    && self.has(&ids.table, &ids.id);
+                let of_ids =
+                    |column: &str| self.text(&ids.table, column, &format!("i.\"{column}\""));
+                let mut equal = Vec::new();
+                if let Some(system) = system {
+                    equal.push(format!("{} = {}", of_ids(key.remove(0)), text_sql(system)));
+                }
+                equal.extend(key.iter().zip(columns).map(|(key, column)| {
+                    let own = self.text(table, column, &format!("r.\"{column}\""));
+                    format!("{} = {own}", of_ids(key))
+                }));
+                (is_there && key.len() == columns.len()).then(|| BesideIds {
+                    id: format!("i.\"{}\"", ids.id),
+                    from: format!(
+                        "{table} as r join {} as i on {}",
+                        ids.table,
+                        equal.join(" and ")
+                    ),
+                    tables: vec![table.clone(), ids.table.clone()],
+                })
+            }
+            Link::Through { .. } | Link::Contact(_) => None,
         }
     }
 
@@ -306,25 +356,42 @@ impl Reader<'_> {
         Ok(found)
     }
 
-    /// Ids of those who have an address or number, in any table that tells both.
+    /// Ids of those who have an address or number, in any table that tells both or whose records have ids: as it was typed, and
+    /// where nobody has it so, in any form that means the same.
     async fn of_identifier(&self, kind: &EntityKind, asked: &str) -> Result<BTreeSet<String>> {
         let mut found = BTreeSet::new();
-        let address = normalize_email(asked).map(|address| address.into_owned());
-        for (table, rows) in &kind.tables {
-            let Link::Id(id) = &rows.link else { continue };
-            let columns = rows.meanings.iter();
-            let columns = columns.filter(|(meaning, column)| {
-                is_identifier(*meaning) && column != id && self.has(table, column)
-            });
-            let equal: Vec<String> = columns
-                .flat_map(|(_, column)| {
-                    let both = std::iter::once(asked).chain(address.as_deref());
-                    both.map(|value| self.equals(table, column, value))
-                        .collect::<Vec<_>>()
-                })
-                .collect();
-            if !equal.is_empty() && self.has(table, id) {
-                found.extend(self.ids_where(table, id, &equal.join(" or ")).await?);
+        for is_as_typed in [true, false] {
+            for (table, rows) in &kind.tables {
+                let Some(beside) = self.beside_ids(kind, table) else {
+                    continue;
+                };
+                let columns = rows.meanings.iter().filter(|(meaning, column)| {
+                    is_identifier(*meaning)
+                        && rows.link != Link::Id(column.clone())
+                        && self.has(table, column)
+                });
+                let conditions = columns.filter_map(|(meaning, column)| {
+                    let text = self.text(table, column, &format!("r.\"{column}\""));
+                    match is_as_typed {
+                        true => Some(format!("{text} = {}", text_sql(asked))),
+                        false => means_sql(*meaning, &text, asked),
+                    }
+                });
+                let conditions: Vec<String> = conditions.collect();
+                if conditions.is_empty() {
+                    continue;
+                }
+                let BesideIds { id, from, tables } = &beside;
+                let sql = format!(
+                    "select distinct {id} from {from} where {}",
+                    conditions.join(" or ")
+                );
+                let tables: Vec<&TableName> = tables.iter().collect();
+                let rows = self.texts(&tables, &sql).await?;
+                found.extend(rows.into_iter().filter_map(|mut row| row.pop()?));
+            }
+            if !found.is_empty() {
+                break;
             }
         }
         Ok(found)
@@ -632,23 +699,35 @@ impl Reader<'_> {
     async fn shared(&self, kind: &EntityKind, id: &str) -> Result<Vec<SharedContact>> {
         let mut found: BTreeMap<Meaning, u64> = BTreeMap::new();
         for (table, rows) in &kind.tables {
-            let Link::Id(column) = &rows.link else {
+            let is_asked = match &rows.link {
+                Link::Id(_) => rows.part == Part::Person,
+                Link::Record { system, .. } => system.is_none(),
+                _ => false,
+            };
+            let Some(beside) = self.beside_ids(kind, table).filter(|_| is_asked) else {
                 continue;
             };
-            if rows.part != Part::Person || !self.has(table, column) {
-                continue;
-            }
+            let BesideIds {
+                id: of,
+                from,
+                tables,
+            } = &beside;
+            let tables: Vec<&TableName> = tables.iter().collect();
             for (meaning, contact) in &rows.meanings {
                 if !matches!(meaning, Meaning::Email | Meaning::Phone) || !self.has(table, contact)
                 {
                     continue;
                 }
-                let own = self.equals(table, column, id);
-                let sql = format!(
-                    "select cast(count(distinct \"{column}\") as varchar) from {table} where not ({own}) and \"{contact}\" in \
-                     (select \"{contact}\" from {table} where {own})"
+                let own = format!("cast({of} as varchar) = {}", text_sql(id));
+                let form = form_sql(
+                    *meaning,
+                    &self.text(table, contact, &format!("r.\"{contact}\"")),
                 );
-                let rows = self.texts(&[table], &sql).await?;
+                let sql = format!(
+                    "select cast(count(distinct {of}) as varchar) from {from} where not ({own}) and {form} in \
+                     (select {form} from {from} where {own} and {form} <> '')"
+                );
+                let rows = self.texts(&tables, &sql).await?;
                 let others = count_of(rows.first().and_then(|row| row.first()))?;
                 let most = found.entry(*meaning).or_default();
                 *most = others.max(*most);
@@ -658,6 +737,69 @@ impl Reader<'_> {
         Ok(shared
             .map(|(meaning, others)| SharedContact { meaning, others })
             .collect())
+    }
+}
+
+/// Rows of a table `r`, each beside its id.
+struct BesideIds {
+    /// The id, as SQL.
+    id: String,
+    /// What stands behind `from`.
+    from: String,
+    tables: Vec<TableName>,
+}
+
+fn text_sql(value: &str) -> String {
+    format!("'{}'", value.replace('\'', "''"))
+}
+
+/// The form in which addresses and numbers are equal however they are written: an address in small letters, of a number the digits
+/// without zeros before them.
+fn form_sql(meaning: Meaning, text: &str) -> String {
+    match meaning {
+        Meaning::Phone => format!("ltrim(regexp_replace({text}, '[^0-9]', '', 'g'), '0')"),
+        Meaning::NationalId => format!("upper(regexp_replace({text}, '[^0-9A-Za-z]', '', 'g'))"),
+        _ => format!("lower(trim({text}))"),
+    }
+}
+
+/// Digits of a phone number without its country, at least: fewer are no number that one person alone has.
+const LEAST_DIGITS: usize = 8;
+
+/// Whether a text means what was typed, as SQL; `None` where what was typed is no such thing.
+fn means_sql(meaning: Meaning, text: &str, asked: &str) -> Option<String> {
+    let form = form_sql(meaning, text);
+    match meaning {
+        Meaning::Email => {
+            let address = normalize_email(asked)?;
+            Some(format!("{form} = {}", text_sql(&address.to_lowercase())))
+        }
+        Meaning::Phone => {
+            let digits: String = asked.chars().filter(char::is_ascii_digit).collect();
+            let digits = digits.trim_start_matches('0');
+            let is_number = asked
+                .chars()
+                .all(|c| c.is_ascii_digit() || "+-()/. \u{a0}".contains(c));
+            if !is_number || digits.len() < LEAST_DIGITS {
+                return None;
+            }
+            // one of the two may have a calling code before it, which has up to three digits
+            let (typed, length) = (text_sql(digits), digits.len());
+            let with_code = format!(
+                "ends_with({form}, {typed}) and character_length({form}) <= {}",
+                length + 3
+            );
+            let without_code = format!(
+                "ends_with({typed}, {form}) and character_length({form}) >= {}",
+                LEAST_DIGITS.max(length.saturating_sub(3))
+            );
+            Some(format!("({with_code} or {without_code})"))
+        }
+        Meaning::NationalId => {
+            let code: String = asked.chars().filter(char::is_ascii_alphanumeric).collect();
+            (!code.is_empty()).then(|| format!("{form} = {}", text_sql(&code.to_uppercase())))
+        }
+        _ => None,
     }
 }
 
@@ -710,8 +852,12 @@ fn no_ids(project: &Project, outline: &Outline, table: Option<&TableName>) -> Er
 
 /// What was typed may be an address: it is not repeated.
 fn nobody(release: &Release) -> Error {
-    Error::config(format!("release {} knows nobody of that name", release.number)).help(
-        "give an id (c_…), a record with its system (crm:10442), or an address or number as the tables write it",
+    Error::config(format!(
+        "release {} knows nobody of that name",
+        release.number
+    ))
+    .help(
+        "give an id (c_…), a record with its system (crm:10442), or an address or number of theirs",
     )
 }
 

@@ -137,6 +137,10 @@ fn an_id_that_is_gone_leads_to_its_heir_and_nobody_is_told_without_a_word_of_wha
     let now = ids(&club);
     assert_eq!(now[0], now[1]);
     let gone = before.iter().find(|id| **id != now[0]).unwrap();
+    // an address that stands in a record alone, and not as it was typed
+    let by_id = club.kilde(&["customer", &now[0][0]]).ended(0).stdout;
+    let by_record = club.kilde(&["customer", " SOL.1x@Mail.Example"]).ended(0);
+    assert_eq!(by_record.stdout, by_id);
     let shown = club.kilde(&["customer", &gone[0]]).ended(0).stdout;
     assert!(
         shown.contains(&now[0][0]) && shown.contains("this one stands for it"),

@@ -236,7 +236,7 @@ fn json_cases() -> Vec<Case> {
             "commas",
             "json",
             format!("[{},{good}]", ",".repeat(1 << 20)),
-            Read(1, 0),
+            Read(1, 1),
         ),
     ]
 }

@@ -390,7 +390,7 @@ fn values_that_must_or_cannot_decide_whatever_the_evidence_says() {
             None => format!("{line}\n"),
         })
         .collect();
-    let club = sandbox(", must: [country], block: [email, country]", &rows);
+    let club = sandbox(", must: [country], block: [email]", &rows);
     club.kilde(&["build"]).ended(0);
     let same =
         "select count(distinct entity_id) from identity.people where record_id in ('z1', 'z2')";
@@ -1055,7 +1055,7 @@ fn a_match_is_judged_against_a_truth_and_by_what_people_decided() {
         let person = if key == "p004b" { "p999" } else { &key[..4] };
         let _ = writeln!(truth, "{person},{key}");
     }
-    truth.push_str("p888,gone\n");
+    truth.push_str("p888,gone\n,gone\n");
     club.write("truth.csv", truth);
     let json = club
         .kilde(&["match", "evaluate", "--truth", "truth.csv", "--json"])
@@ -1076,6 +1076,7 @@ fn a_match_is_judged_against_a_truth_and_by_what_people_decided() {
     assert_eq!(truth["exact"], 59);
     assert_eq!(truth["mixed"], 1);
     assert_eq!(truth["unknown_records"], 1);
+    assert_eq!(truth["without_person"], 1);
     assert!(
         found["judged"].is_null(),
         "what stewards chose to decide is no random sample"

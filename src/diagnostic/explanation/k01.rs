@@ -82,7 +82,9 @@ pub(super) const CODES: &[Explanation] = &[
     Explanation {
         code: Code(113),
         title: "not a time format",
-        text: "Formats are written as in strftime: `%Y-%m-%d`, `%d.%m.%Y %H:%M:%S`. A date needs a year, a time an hour.",
+        text: "Formats are written as in strftime: `%Y-%m-%d`, `%d.%m.%Y %H:%M:%S`. A date needs a year, a time an hour, and\n\
+               `%I` (1 to 12) a `%p` (AM, PM). `%Z` (names of zones, which mean several) and `%f` (nanoseconds: `.5` would be five\n\
+               of them) are refused: an offset is `%z`, a fraction `%.f`, as in `%S%.f`.",
     },
     Explanation {
         code: Code(114),

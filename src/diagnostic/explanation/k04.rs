@@ -350,6 +350,14 @@ it is not for other columns, types, or another key: then all exports are read ag
 anything to replay where no record is rejected, or the files are gone.",
     },
     Explanation {
+        code: Code(470),
+        title: "a JSON document is broken outside its array",
+        text: "\
+What stands around the array of records is no JSON: a comma too many, a word that is none, a key without a
+value. A broken element of the array is a reject; here nobody can say whether the array itself is whole, or
+is the one that `path` means, so that nothing was taken. Ask the sender to deliver it again.",
+    },
+    Explanation {
         code: Code(480),
         title: "`--from` names no folder",
         text: "\

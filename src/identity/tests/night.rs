@@ -232,7 +232,8 @@ fn increments_find_what_all_records_give_under_rules_of_ones_own_too() {
     };
     let way = Way {
         settings: Settings {
-            rules: vec![own(&[0]), own(&[1]), own(&[2])],
+            rules: vec![own(&[0]), own(&[1])],
+            must: vec![own(&[2])],
             ..settings()
         },
         rules_of: own_columns,
@@ -247,7 +248,8 @@ fn increments_find_what_all_records_give_under_rules_of_ones_own_too() {
     assert!(is_told(Verdict::Same) && is_told(Verdict::Parted));
     let known = |records: &Records| {
         let rows = first.model.rows(&first.pairs_of_rules, |_| String::new());
-        Model::from_rows(&rows, &records.shapes(), &way.settings.rules).unwrap()
+        let (own, must) = (&way.settings.rules, &way.settings.must);
+        Model::from_rows(&rows, &records.shapes(), own, must).unwrap()
     };
     let (compared, made) = through(&nights, &way, known);
     assert!(compared * 4 < made, "{compared} of {made} pairs");
@@ -323,7 +325,7 @@ fn increments_find_what_all_records_give_where_blocks_come_to_be_split_and_whole
     let first = resolve(trained, &way.settings, None).unwrap();
     let known = |records: &Records| {
         let rows = first.model.rows(&first.pairs_of_rules, |_| String::new());
-        Model::from_rows(&rows, &records.shapes(), &way.settings.rules).unwrap()
+        Model::from_rows(&rows, &records.shapes(), &way.settings.rules, &[]).unwrap()
     };
     through(&nights, &way, known);
 

@@ -6,12 +6,12 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, ListArray, StringArray, StructArray, TimestampMicrosecondArray,
-    new_null_array,
+    Array, ArrayRef, AsArray, ListArray, PrimitiveArray, StringArray, StructArray,
+    TimestampMicrosecondArray, new_null_array,
 };
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
-    DataType, Date32Type, Field, TimeUnit, TimestampMicrosecondType,
+    DataType, Date32Type, Field, Float64Type, TimeUnit, TimestampMicrosecondType,
 };
 use datafusion::arrow::error::ArrowError;
 
@@ -57,13 +57,14 @@ impl Converter {
             }
             (from, ColumnType::Timestamp) if from.is_temporal() => self.convert_time(array, faults),
             (DataType::Timestamp(_, _) | DataType::Date64, ColumnType::Date) => {
-                midnight_dates(array, faults)
+                self.midnight_dates(array, faults)
             }
             (from, ColumnType::Date | ColumnType::Timestamp)
                 if from.is_numeric() && !self.reads_numbers_as(data_type) =>
             {
                 Ok(refuse_all(array, data_type, Rule::NumberAsDate, faults))
             }
+            (from, ColumnType::Double) if from.is_floating() => finite_numbers(array, faults),
             (from, _) if loses_nothing(from, data_type) => {
                 checked_cast(array, &data_type.arrow(), Rule::OutOfRange, faults)
             }
@@ -118,6 +119,24 @@ impl Converter {
             .as_primitive::<TimestampMicrosecondType>()
             .unary(|time| self.to_utc(time));
         Ok(Arc::new(times.with_data_type(utc)))
+    }
+
+    /// Times that stand for days, as data frames write them: midnight, of those with a zone on the export's clock, else a fault.
+    fn midnight_dates(&self, array: &ArrayRef, faults: &mut Vec<Fault>) -> Result<ArrayRef> {
+        let (zone, is_zoned) = match array.data_type() {
+            DataType::Timestamp(_, Some(zone)) => (Some(Arc::clone(zone)), true),
+            _ => (None, false),
+        };
+        let times =
+            cast(array, &DataType::Timestamp(TimeUnit::Microsecond, zone)).map_err(unreadable)?;
+        let times = times.as_primitive::<TimestampMicrosecondType>();
+        let dates = times.unary_opt::<_, Date32Type>(|time| {
+            let wall = if is_zoned { self.of_utc(time) } else { time };
+            (wall % DAY_MICROS == 0).then(|| i32::try_from(wall / DAY_MICROS).ok())?
+        });
+        let lost = (0..array.len()).filter(|row| dates.is_null(*row) && array.is_valid(*row));
+        faults.extend(lost.map(|row| Fault::new(row, Rule::NotADate)));
+        Ok(Arc::new(dates))
     }
 
     fn convert_list(
@@ -245,17 +264,18 @@ fn refuse_all(
     new_null_array(&data_type.arrow(), array.len())
 }
 
-/// Times that stand for days, as data frames write them: midnight, else a fault.
-fn midnight_dates(array: &ArrayRef, faults: &mut Vec<Fault>) -> Result<ArrayRef> {
-    let wall = DataType::Timestamp(TimeUnit::Microsecond, None);
-    let times = cast(array, &wall).map_err(unreadable)?;
-    let times = times.as_primitive::<TimestampMicrosecondType>();
-    let dates = times.unary_opt::<_, Date32Type>(|time| {
-        (time % DAY_MICROS == 0).then(|| i32::try_from(time / DAY_MICROS).ok())?
-    });
-    let lost = (0..array.len()).filter(|row| dates.is_null(*row) && array.is_valid(*row));
-    faults.extend(lost.map(|row| Fault::new(row, Rule::NotADate)));
-    Ok(Arc::new(dates))
+/// Numbers of floating point; what is none, or infinite, is a fault, as its text would be.
+fn finite_numbers(array: &ArrayRef, faults: &mut Vec<Fault>) -> Result<ArrayRef> {
+    let numbers = cast(array, &DataType::Float64).map_err(unreadable)?;
+    let floats = numbers.as_primitive::<Float64Type>();
+    if floats.values().iter().all(|number| number.is_finite()) {
+        return Ok(numbers);
+    }
+    let finite: PrimitiveArray<Float64Type> =
+        floats.unary_opt(|number| number.is_finite().then_some(number));
+    let lost = (0..array.len()).filter(|row| finite.is_null(*row) && array.is_valid(*row));
+    faults.extend(lost.map(|row| Fault::new(row, Rule::NotANumber)));
+    Ok(Arc::new(finite))
 }
 
 fn unreadable(error: ArrowError) -> Error {
@@ -283,6 +303,34 @@ mod tests {
             .unwrap();
         assert_eq!(result.data_type(), &data_type.arrow());
         (result, faults.iter().map(|fault| fault.rule).collect())
+    }
+
+    #[test]
+    fn what_is_no_number_is_none_in_a_column_of_doubles_either() {
+        let numbers = vec![
+            Some(1.5),
+            Some(f64::NAN),
+            None,
+            Some(f64::INFINITY),
+            Some(-0.0),
+        ];
+        let (values, rules) = convert(Float64Array::from(numbers), &ColumnType::Double);
+        assert_eq!(rules, [Rule::NotANumber, Rule::NotANumber]);
+        let values = values.as_primitive::<Float64Type>();
+        assert_eq!((values.null_count(), values.value(0)), (3, 1.5));
+    }
+
+    #[test]
+    fn an_instant_is_a_day_where_it_is_midnight_on_the_clock_of_the_source() {
+        // midnights of Stockholm, in winter and in summer, and one of UTC
+        let instants = vec![1_772_319_600_000, 1_782_856_800_000, 1_772_323_200_000];
+        for zone in ["UTC", "Europe/Stockholm", "America/New_York"] {
+            let times = TimestampMillisecondArray::from(instants.clone()).with_timezone(zone);
+            let (days, rules) = convert(times, &ColumnType::Date);
+            assert_eq!(rules, [Rule::NotADate], "{zone}");
+            let days = days.as_primitive::<Date32Type>();
+            assert_eq!((days.value(0), days.value(1)), (20_513, 20_635), "{zone}");
+        }
     }
 
     #[test]

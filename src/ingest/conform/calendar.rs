@@ -3,8 +3,11 @@
 //! Formats are compiled once. What they hold in practice (years, months, days, clock, offset) is matched by hand; anything
 //! rarer (names of months, weeks) goes to chrono. Both say whether the shape or the calendar is at fault.
 
-use chrono::format::ParseErrorKind;
-use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Timelike};
+use chrono::format::{
+    Item, Numeric, ParseError, ParseErrorKind, ParseResult, Parsed, StrftimeItems, parse,
+    parse_and_remainder,
+};
+use chrono::{DateTime, Datelike, Timelike};
 
 use crate::ingest::rule::Rule;
 
@@ -88,8 +91,8 @@ pub(crate) enum Pattern {
     Fields(Vec<Field>),
     /// A strftime format that only chrono reads.
     Chrono(String),
-    /// Days since 1900 as spreadsheets count them; the fraction is the time of day.
-    Excel,
+    /// Days since 1900, or since 1904, as spreadsheets count them; the fraction is the time of day.
+    Excel { from_1904: bool },
     /// So many units of a second since 1970 in UTC.
     Epoch { units: i64 },
 }
@@ -97,7 +100,15 @@ pub(crate) enum Pattern {
 impl Pattern {
     /// Whether it reads bare numbers.
     pub(crate) fn reads_numbers(&self) -> bool {
-        matches!(self, Self::Excel | Self::Epoch { .. })
+        matches!(self, Self::Excel { .. } | Self::Epoch { .. })
+    }
+
+    /// The same for numbers of a workbook whose days count from 1904.
+    pub(crate) fn counted_from_1904(&self) -> Self {
+        match self {
+            Self::Excel { .. } => Self::Excel { from_1904: true },
+            other => other.clone(),
+        }
     }
 }
 
@@ -120,7 +131,7 @@ pub(crate) enum Field {
 /// Compiles a strftime format, or the name of a way to count.
 pub(crate) fn compile(format: &str) -> Pattern {
     match format {
-        "excel" => return Pattern::Excel,
+        "excel" => return Pattern::Excel { from_1904: false },
         "epoch" => return Pattern::Epoch { units: 1 },
         "epoch_ms" => return Pattern::Epoch { units: 1_000 },
         "epoch_us" => return Pattern::Epoch { units: MICROS },
@@ -264,18 +275,20 @@ fn attempt(text: &[u8], pattern: &Pattern, with_time: bool) -> Attempt {
         Pattern::Iso => iso(text, with_time),
         Pattern::Fields(fields) => by_fields(text, fields),
         Pattern::Chrono(format) => return by_chrono(text, format, with_time),
-        Pattern::Excel => return by_excel(text, with_time),
+        Pattern::Excel { from_1904 } => return by_excel(text, *from_1904, with_time),
         Pattern::Epoch { units } => return by_epoch(text, *units),
     };
     found.map_or(Attempt::Other, Attempt::Found)
 }
 
-/// Days since 1900, to the millisecond: what lies beyond is noise of doubles. A date is a whole day.
-fn by_excel(text: &[u8], with_time: bool) -> Attempt {
+/// Days since 1900 or 1904, to the millisecond: what lies beyond is noise of doubles. A date is a whole day.
+fn by_excel(text: &[u8], from_1904: bool, with_time: bool) -> Attempt {
     const FIRST: f64 = 1.0;
     /// The day after 9999-12-31.
     const END: f64 = 2_958_466.0;
     const DAY_MILLIS: f64 = 86_400_000.0;
+    /// Days between the two calendars of spreadsheets.
+    const FROM_1904: f64 = 1_462.0;
     /// Days from the first of spreadsheets, 1899-12-30 from March 1900 on, to 1970.
     const TO_1970: i64 = 25_569;
     let is_positive = text.first().is_some_and(u8::is_ascii_digit);
@@ -283,6 +296,7 @@ fn by_excel(text: &[u8], with_time: bool) -> Attempt {
         .ok()
         .filter(|_| is_positive && is_number(text));
     let days = days.and_then(|text| text.replace(',', ".").parse::<f64>().ok());
+    let days = days.map(|days| if from_1904 { days + FROM_1904 } else { days });
     let Some(days) = days.filter(|days| (FIRST..END).contains(days)) else {
         return Attempt::Other;
     };
@@ -528,41 +542,76 @@ fn by_chrono(text: &[u8], format: &str, with_time: bool) -> Attempt {
     let Ok(text) = std::str::from_utf8(text) else {
         return Attempt::Other;
     };
-    let zoned = with_time
-        .then(|| DateTime::parse_from_str(text, format).ok())
-        .flatten();
-    if let Some(time) = zoned {
-        let offset = time.offset().local_minus_utc();
-        return Attempt::Found(moment_of(time.naive_local(), Some(offset)));
+    let mut parsed = Parsed::new();
+    if let Err(error) = parse(&mut parsed, text, StrftimeItems::new(format)) {
+        return match is_of_the_calendar(error) && has_shape(text, format) {
+            true => Attempt::Impossible,
+            false => Attempt::Other,
+        };
     }
-    let time = NaiveDateTime::parse_from_str(text, format);
-    if let (true, Ok(time)) = (with_time, time) {
-        return Attempt::Found(moment_of(time, None));
-    }
-    match NaiveDate::parse_from_str(text, format) {
-        Ok(date) => Attempt::Found(moment_of(date.into(), None)),
-        Err(error) => match error.kind() {
-            ParseErrorKind::OutOfRange | ParseErrorKind::Impossible => Attempt::Impossible,
-            _ => Attempt::Other,
-        },
+    match moment_of(parsed, with_time) {
+        Ok(moment) => Attempt::Found(moment),
+        Err(error) if is_of_the_calendar(error) => Attempt::Impossible,
+        Err(_) => Attempt::Other,
     }
 }
 
-fn moment_of(time: NaiveDateTime, offset: Option<i32>) -> Moment {
-    Moment {
+fn is_of_the_calendar(error: ParseError) -> bool {
+    matches!(
+        error.kind(),
+        ParseErrorKind::OutOfRange | ParseErrorKind::Impossible
+    )
+}
+
+/// Whether a text is of a format's shape, be it with numbers that no calendar and no clock has.
+fn has_shape(mut text: &str, format: &str) -> bool {
+    for item in StrftimeItems::new(format) {
+        let rest = parse_and_remainder(&mut Parsed::new(), text, std::iter::once(&item));
+        text = match (rest, &item) {
+            (Ok(rest), _) => rest,
+            (Err(error), Item::Numeric(numeric, _)) if is_of_the_calendar(error) => {
+                let most = match numeric {
+                    Numeric::Ordinal => 3,
+                    Numeric::NumDaysFromSun | Numeric::WeekdayFromMon => 1,
+                    _ => 2,
+                };
+                let number = text.trim_start();
+                let digits = number.bytes().take(most).take_while(u8::is_ascii_digit);
+                &number[digits.count()..]
+            }
+            (Err(_), _) => return false,
+        };
+    }
+    text.is_empty()
+}
+
+/// What was read of a text; of a time without its minutes, the beginning of the hour.
+fn moment_of(mut parsed: Parsed, with_time: bool) -> ParseResult<Moment> {
+    let offset = parsed.offset().or(parsed.timestamp().map(|_| 0));
+    let time = if with_time {
+        if parsed.hour_mod_12().is_some() && parsed.minute().is_none() {
+            parsed.set_minute(0)?;
+        }
+        parsed.to_naive_datetime_with_offset(offset.unwrap_or(0))?
+    } else {
+        parsed.to_naive_date()?.into()
+    };
+    Ok(Moment {
         year: time.year(),
         month: time.month(),
         day: time.day(),
         hour: time.hour(),
         minute: time.minute(),
-        second: time.second(),
+        // chrono counts a leap second as the one before, and more than a second
+        second: time.second() + time.nanosecond() / 1_000_000_000,
         micros: time.nanosecond() / 1000 % 1_000_000,
-        offset,
-    }
+        offset: offset.filter(|_| with_time),
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::{NaiveDate, NaiveDateTime};
     use proptest::prelude::*;
 
     use super::*;
@@ -659,6 +708,38 @@ mod tests {
     }
 
     #[test]
+    fn a_misfit_is_told_from_a_time_that_no_clock_shows_whoever_reads_the_format() {
+        for format in ["%m/%d/%Y %I:%M %p", "%e.%m.%Y %k:%M:%S", "%d %b %Y %H:%M"] {
+            let patterns = [compile(format)];
+            for misfit in ["2026-03-01 02:30:00", "soon", "99/99", "", "31.12.2026"] {
+                let found = time(misfit.as_bytes(), &patterns);
+                assert_eq!(found, Err(Rule::NotATimestamp), "{format}: {misfit}");
+            }
+        }
+        let rule =
+            |text: &str, format: &str| time(text.as_bytes(), &[compile(format)]).unwrap_err();
+        for (text, format) in [
+            ("02/31/2026 01:00 PM", "%m/%d/%Y %I:%M %p"),
+            ("13/01/2026 01:00 PM", "%m/%d/%Y %I:%M %p"),
+            ("02/01/2026 13:00 PM", "%m/%d/%Y %I:%M %p"),
+            ("1.3.2026 25:00:00", "%e.%m.%Y %k:%M:%S"),
+            ("1.3.2026 12:30:60", "%e.%m.%Y %k:%M:%S"),
+            ("1 Mar 2026 12:60", "%d %b %Y %H:%M"),
+        ] {
+            assert_eq!(rule(text, format), Rule::ImpossibleDate, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_hour_alone_is_its_beginning() {
+        let base = i64::from(day("2026-03-01")) * DAY_SECONDS * MICROS;
+        let two = Ok((base + 14 * 3_600 * MICROS, None));
+        assert_eq!(time(b"2026-03-01 02 PM", &[compile("%F %I %p")]), two);
+        assert_eq!(time(b"2026-03-01 14", &[compile("%F %H")]), two);
+        assert_eq!(time(b"1 Mar 2026 14", &[compile("%d %b %Y %H")]), two);
+    }
+
+    #[test]
     fn declared_times_are_matched_by_field() {
         let pattern = [compile("%d.%m.%Y %H:%M")];
         let expected = i64::from(day("2026-03-01")) * DAY_SECONDS * MICROS + 3_720 * MICROS;
@@ -702,6 +783,13 @@ mod tests {
         for wrong in ["0", "2958466", "45351.5", "-1", "x", "20240229"] {
             assert!(day(wrong, "excel").is_err(), "{wrong}");
         }
+        let from_1904 = [compile("excel").counted_from_1904()];
+        assert_eq!(
+            date(b"44620", &from_1904),
+            date(b"2026-03-01", &[Pattern::Iso])
+        );
+        assert_eq!(date(b"0", &from_1904), date(b"1904-01-01", &[Pattern::Iso]));
+        assert!(date(b"2957004", &from_1904).is_err());
         let noon = (local("2024-02-29 12:00:00"), None);
         assert_eq!(instant("45351.5", "excel"), Ok(noon));
         assert_eq!(instant("45351,4999999999", "excel"), Ok(noon));

@@ -39,9 +39,32 @@ pub(crate) struct Converter {
     dates: Vec<Pattern>,
     times: Vec<Pattern>,
     /// Those of them that read bare numbers.
-    number_dates: Vec<Pattern>,
-    number_times: Vec<Pattern>,
+    number_dates: OfNumbers,
+    number_times: OfNumbers,
     local: LocalTime,
+}
+
+/// The formats that read bare numbers.
+#[derive(Debug)]
+struct OfNumbers {
+    from_1900: Vec<Pattern>,
+    /// In workbooks whose days count from 1904.
+    from_1904: Vec<Pattern>,
+}
+
+impl OfNumbers {
+    fn of(patterns: &[Pattern]) -> Self {
+        let reads_numbers = |pattern: &&Pattern| pattern.reads_numbers();
+        let from_1900: Vec<Pattern> = patterns.iter().filter(reads_numbers).cloned().collect();
+        Self {
+            from_1904: from_1900.iter().map(Pattern::counted_from_1904).collect(),
+            from_1900,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.from_1900.is_empty()
+    }
 }
 
 /// What makes a sign of delimited text an ordinary character, in the bytes of the export.
@@ -103,10 +126,6 @@ impl Converter {
             formats => formats.iter().map(|f| calendar::compile(f)).collect(),
         };
         let (dates, times) = (compile(&conversions.dates), compile(&conversions.times));
-        let of_numbers = |patterns: &[Pattern]| {
-            let patterns = patterns.iter().filter(|pattern| pattern.reads_numbers());
-            patterns.cloned().collect()
-        };
         Self {
             decoder: TextDecoder::new(encoding),
             escaping,
@@ -128,8 +147,8 @@ impl Converter {
                 .map(|text| text.clone().into_bytes())
                 .collect(),
             empty_is_null: conversions.nulls.iter().any(String::is_empty),
-            number_dates: of_numbers(&dates),
-            number_times: of_numbers(&times),
+            number_dates: OfNumbers::of(&dates),
+            number_times: OfNumbers::of(&times),
             dates,
             times,
             local: LocalTime::new(conversions.zone),
@@ -156,6 +175,11 @@ impl Converter {
     /// Microseconds in UTC of a time on the export's local clock.
     pub(super) fn to_utc(&self, local: i64) -> i64 {
         self.local.to_utc(local)
+    }
+
+    /// Microseconds on the export's local clock of a time in UTC.
+    pub(super) fn of_utc(&self, utc: i64) -> i64 {
+        self.local.of_utc(utc)
     }
 
     /// The column's values; a row that has none of the type is null and named in `faults`.
@@ -235,7 +259,7 @@ impl Converter {
     /// The style of a number: JSON's own numbers are written alike everywhere.
     fn style(&self, cell: &Plain<'_>) -> Result<&NumberStyle, Rule> {
         match cell.kind {
-            CellKind::Number => Ok(&number::PLAIN),
+            CellKind::Number | CellKind::NumberFrom1904 => Ok(&number::PLAIN),
             CellKind::Boolean | CellKind::Json => Err(Rule::WrongType),
             _ => Ok(&self.numbers),
         }
@@ -265,7 +289,8 @@ impl Converter {
         (!self.is_null(text)).then_some(Plain { kind, text })
     }
 
-    fn is_null(&self, text: &[u8]) -> bool {
+    /// Whether a text means null.
+    pub(crate) fn is_null(&self, text: &[u8]) -> bool {
         match text.is_empty() {
             true => self.empty_is_null,
             false => self.nulls.iter().any(|null| null == text),
@@ -392,11 +417,12 @@ fn without(rows: usize, missing: &[usize]) -> Option<NullBuffer> {
 fn patterns<'a>(
     cell: &Plain<'_>,
     declared: &'a [Pattern],
-    of_numbers: &'a [Pattern],
+    of_numbers: &'a OfNumbers,
 ) -> &'a [Pattern] {
     match cell.kind {
         CellKind::Iso => &[Pattern::Iso],
-        CellKind::Number => of_numbers,
+        CellKind::Number => &of_numbers.from_1900,
+        CellKind::NumberFrom1904 => &of_numbers.from_1904,
         _ => declared,
     }
 }
@@ -412,7 +438,9 @@ fn units(declared: &[String]) -> Vec<Vec<u8>> {
 /// The text of a date or time: numbers are none, unless the source says what they count.
 fn date_text<'a>(cell: &Plain<'a>, patterns: &[Pattern]) -> Result<&'a [u8], Rule> {
     match cell.kind {
-        CellKind::Number if patterns.is_empty() => Err(Rule::NumberAsDate),
+        CellKind::Number | CellKind::NumberFrom1904 if patterns.is_empty() => {
+            Err(Rule::NumberAsDate)
+        }
         CellKind::Boolean | CellKind::Json => Err(Rule::WrongType),
         _ => Ok(cell.text),
     }

@@ -40,6 +40,15 @@ impl LocalTime {
         local - self.offset(local.div_euclid(MICROS)) * MICROS
     }
 
+    /// Local microseconds of a time in UTC.
+    pub(crate) fn of_utc(&self, utc: i64) -> i64 {
+        let offset = DateTime::from_timestamp_micros(utc).map_or(0, |time| {
+            let offset = self.zone.offset_from_utc_datetime(&time.naive_utc());
+            i64::from(offset.fix().local_minus_utc())
+        });
+        utc.saturating_add(offset * MICROS)
+    }
+
     /// Seconds east of UTC at a local second.
     fn offset(&self, local: i64) -> i64 {
         let quarter = local.div_euclid(QUARTER);

@@ -117,8 +117,10 @@ impl NumberStyle {
         let first = groups.next().unwrap_or_default();
         let mut out = first.as_bytes().to_vec();
         let grouped = groups.peek().is_some();
-        let first_digits = first.trim_start_matches(['+', '-']).len();
-        if grouped && !(1..=3).contains(&first_digits) {
+        let leading = first.trim_start_matches(['+', '-']);
+        // `0.125` is no hundred and twenty-five: nobody groups what begins with a zero, so its sign is a decimal one
+        let is_group = (1..=3).contains(&leading.len()) && !leading.starts_with('0');
+        if grouped && !is_group {
             return Err(Rule::NotANumber);
         }
         for group in groups {
@@ -556,6 +558,25 @@ mod tests {
         assert_eq!(decimal(b"59.60", &COMMA, 12, 2), Err(Rule::NotANumber));
         assert_eq!(decimal(b"1.234,5", &GROUPED, 12, 2), Ok(123_450));
         assert_eq!(decimal(b"12.34,5", &GROUPED, 12, 2), Err(Rule::NotANumber));
+        for wrong in [
+            "0.125",
+            "0.001",
+            "0.123.456",
+            "-0.125",
+            "012.345",
+            ".125",
+            "1234.567",
+        ] {
+            let found = decimal(wrong.as_bytes(), &GROUPED, 12, 3);
+            assert_eq!(found, Err(Rule::NotANumber), "{wrong}");
+            assert_eq!(double(wrong.as_bytes(), &GROUPED), Err(Rule::NotANumber));
+            assert_eq!(integer(wrong.as_bytes(), &GROUPED), Err(Rule::NotAnInteger));
+        }
+        assert_eq!(decimal(b"0,125", &GROUPED, 12, 3), Ok(125));
+        assert_eq!(
+            decimal("0 125".as_bytes(), &SPACED, 12, 3),
+            Err(Rule::NotANumber)
+        );
         assert_eq!(decimal(b"1234,5", &GROUPED, 12, 2), Ok(123_450));
         assert_eq!(
             decimal("1\u{a0}234,50".as_bytes(), &SPACED, 12, 2),

@@ -70,6 +70,7 @@ impl Csv {
             },
             width,
             limit,
+            quiet: Default::default(),
         }
     }
 
@@ -110,6 +111,7 @@ impl Csv {
                 continue;
             }
             let mut cells = Vec::new();
+            dialect.begin(window.offset());
             match dialect.scan(window.rest(), 0, window.is_last(), &mut cells) {
                 Scanned::Record { end, lines } => {
                     let converter = &task.conformer.converter;

@@ -6,7 +6,7 @@
 use crate::ingest::cell::{Cell, CellKind};
 
 /// Nesting beyond this is refused: no export needs it, and it protects the stack.
-const MAX_DEPTH: usize = 64;
+pub(super) const MAX_DEPTH: usize = 64;
 
 /// The text is not JSON; the caller names the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

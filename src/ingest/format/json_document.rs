@@ -2,12 +2,14 @@
 //!
 //!   document ─▶ the array (at its top, or where `path` leads) ─▶ elements ─▶ as NDJSON's lines
 //!
-//! A broken element is a reject, and reading goes on at the next element: behind its closing bracket if that stands on the
-//! same line, else at the next line that begins as the broken element did. A document whose array is never closed was
-//! cut off, and is refused as a whole, as half a gzip stream is.
+//! A broken element is a reject, as is a place between commas where none stands, and reading goes on at the next element:
+//! behind its closing bracket if that stands on the same line, else at the next line that begins as the broken element did.
+//! A document whose array is never closed was cut off, and is refused as a whole, as half a gzip stream is, and as one is
+//! that is no JSON around its array.
 
 use std::io::Read;
 
+use super::grammar::Grammar;
 use super::json::{JsonReader, Malformed};
 use super::lines::Window;
 use super::objects::Objects;
@@ -45,7 +47,7 @@ impl JsonDocument {
                 return Err(self.no_array(depth, file));
             }
             window.advance(1, 0);
-            if !find_key(window, key, file)? {
+            if !find_key(window, key, Member::First, file)? {
                 return Err(self.no_array(depth + 1, file));
             }
             first = next_byte(window, file)?.unwrap_or_default();
@@ -86,7 +88,7 @@ fn place_of(keys: &[String]) -> String {
 fn next_byte(window: &mut Window<'_>, file: &str) -> Result<Option<u8>> {
     loop {
         let text = window.rest();
-        let space = text.iter().position(|byte| !byte.is_ascii_whitespace());
+        let space = text.iter().position(|byte| !is_space(byte));
         let taken = space.unwrap_or(text.len());
         let lines = count_lines(&text[..taken]);
         let found = space.map(|at| text[at]);
@@ -98,17 +100,38 @@ fn next_byte(window: &mut Window<'_>, file: &str) -> Result<Option<u8>> {
     }
 }
 
-/// Walks through the object that was entered to the value of `key`; `false` where it is not there.
-fn find_key(window: &mut Window<'_>, key: &str, file: &str) -> Result<bool> {
+/// A space of JSON.
+fn is_space(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+/// Which member of an object may come next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Member {
+    /// The first, if it has any.
+    First,
+    /// One more, behind a comma.
+    More,
+}
+
+/// Walks through the object that was entered to the value of `key`; `false` at the bracket that closes it.
+fn find_key(window: &mut Window<'_>, key: &str, member: Member, file: &str) -> Result<bool> {
+    let mut member = member;
     loop {
-        match next_byte(window, file)? {
-            Some(b',') => {
-                window.advance(1, 0);
-                continue;
-            }
+        let mut first = next_byte(window, file)?;
+        if first == Some(b'}') {
+            return Ok(false);
+        }
+        if member == Member::More && first == Some(b',') {
+            window.advance(1, 0);
+            first = next_byte(window, file)?;
+        } else if member == Member::More && first.is_some() {
+            return Err(broken(window, file));
+        }
+        match first {
             Some(b'"') => {}
-            Some(b'}') => return Ok(false),
-            _ => return Err(cut_off(file)),
+            Some(_) => return Err(broken(window, file)),
+            None => return Err(cut_off(file)),
         }
         // each of its characters may be escaped
         let longest = key.len() * 6 + 2;
@@ -118,17 +141,27 @@ fn find_key(window: &mut Window<'_>, key: &str, file: &str) -> Result<bool> {
         let text = &window.rest()[..window.rest().len().min(longest)];
         let name = JsonReader::new(text, 0).value();
         let is_wanted = name.is_ok_and(|name| is_key(text, name, key));
-        Skip::value().pass(window, file)?;
-        if next_byte(window, file)? != Some(b':') {
-            return Err(cut_off(file));
+        Grammar::value().pass(window, file)?;
+        match next_byte(window, file)? {
+            Some(b':') => window.advance(1, 0),
+            Some(_) => return Err(broken(window, file)),
+            None => return Err(cut_off(file)),
         }
-        window.advance(1, 0);
         next_byte(window, file)?;
         if is_wanted {
             return Ok(true);
         }
-        Skip::value().pass(window, file)?;
+        Grammar::value().pass(window, file)?;
+        member = Member::More;
     }
+}
+
+/// What stands around the array is no JSON.
+pub(super) fn broken(window: &Window<'_>, file: &str) -> Error {
+    Error::input("the document is no JSON outside its array")
+        .code(Code(470))
+        .at(format!("{file}:{}", window.line()))
+        .help("ask its sender to deliver it again; nothing of it was taken")
 }
 
 fn count_lines(text: &[u8]) -> i64 {
@@ -215,6 +248,19 @@ struct Pass {
     state: State,
 }
 
+/// What was read last of the array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Before {
+    /// The bracket that opens it.
+    Bracket,
+    Comma,
+    Value,
+    /// A broken element, and perhaps the comma behind it.
+    Broken,
+    /// A comma too many; more of them are the same mistake.
+    TooMany,
+}
+
 #[derive(Default, PartialEq, Eq)]
 enum State {
     #[default]
@@ -226,29 +272,55 @@ enum State {
 }
 
 /// Reads elements until the batch is full or no whole element is left.
-fn scan(window: &Window<'_>, paths: &mut Paths, converter: &Converter, limit: usize) -> Pass {
+fn scan(
+    window: &Window<'_>,
+    before: &mut Before,
+    paths: &mut Paths,
+    converter: &Converter,
+    limit: usize,
+) -> Pass {
     let mut pass = Pass::default();
     let text = window.rest();
     while !pass.objects.is_full() {
         let rest = &text[pass.end..];
-        let gap = rest
-            .iter()
-            .position(|byte| !byte.is_ascii_whitespace() && *byte != b',');
+        let gap = rest.iter().position(|byte| !is_space(byte));
         let gap = gap.unwrap_or(rest.len());
         pass.lines += count_lines(&rest[..gap]);
         pass.end += gap;
         let start = pass.end;
-        match text.get(start) {
+        let place = |end| Place {
+            start,
+            end,
+            line: window.line() + pass.lines,
+            byte: Some(window.offset() as i64 + start as i64),
+        };
+        let sign = match text.get(start) {
             None => {
                 pass.state = State::NeedsMore;
                 return pass;
             }
-            Some(b']') => {
-                pass.end += 1;
+            Some(sign) => *sign,
+        };
+        if matches!(sign, b',' | b']') {
+            let is_empty = match sign {
+                b',' => matches!(before, Before::Bracket | Before::Comma),
+                _ => *before == Before::Comma,
+            };
+            if is_empty {
+                let place = place(start + 1);
+                let rule = Rule::MalformedJson;
+                pass.objects.reject(text, place, rule, converter);
+            }
+            pass.end += 1;
+            if sign == b']' {
                 pass.state = State::Closed;
                 return pass;
             }
-            Some(_) => {}
+            *before = match is_empty || *before == Before::TooMany {
+                true => Before::TooMany,
+                false => Before::Comma,
+            };
+            continue;
         }
         let found = element(text, start, window.is_last());
         let end = match found {
@@ -263,12 +335,11 @@ fn scan(window: &Window<'_>, paths: &mut Paths, converter: &Converter, limit: us
                 return pass;
             }
         };
-        let place = Place {
-            start,
-            end,
-            line: window.line() + pass.lines,
-            byte: Some(window.offset() as i64 + start as i64),
+        *before = match found {
+            Element::Value(_) => Before::Value,
+            _ => Before::Broken,
         };
+        let place = place(end);
         if end - start > limit {
             pass.objects
                 .reject(text, place, Rule::RecordTooLong, converter);
@@ -299,9 +370,11 @@ impl Format for JsonDocument {
         if !self.enter(&mut window, task.file)? {
             return Ok(Seen::default());
         }
+        let mut before = Before::Bracket;
         loop {
             let converter = &task.conformer.converter;
-            let mut pass = scan(&window, &mut paths, converter, task.max_record_bytes);
+            let limit = task.max_record_bytes;
+            let mut pass = scan(&window, &mut before, &mut paths, converter, limit);
             let is_stuck = pass.end == 0;
             if pass.state == State::TooLong && is_stuck {
                 let place = Place {
@@ -314,6 +387,7 @@ impl Format for JsonDocument {
                 objects.reject(window.rest(), place, Rule::RecordTooLong, converter);
                 pass.objects.write(window.rest(), paths.width, &mut task)?;
                 Skip::value().pass(&mut window, task.file)?;
+                before = Before::Broken;
                 continue;
             }
             pass.objects.write(window.rest(), paths.width, &mut task)?;
@@ -340,7 +414,7 @@ impl JsonDocument {
         let path = &self.read.path;
         for (depth, key) in path.iter().enumerate().rev() {
             let line = window.line();
-            if find_key(window, key, file)? {
+            if find_key(window, key, Member::More, file)? {
                 let keys = path[..=depth].join(".");
                 return Err(
                     Error::input(format!("the document has `{keys}` more than once"))
@@ -414,6 +488,53 @@ mod tests {
             Some(r#"{"id":"g","minutes":nan}"#)
         );
         assert_eq!(decoded.report.records, 10);
+    }
+
+    #[tokio::test]
+    async fn a_place_between_commas_where_no_element_stands_is_a_reject() {
+        let bench = tickets(json());
+        let decoded = bench
+            .decode("a", "[{\"id\":\"a\"},\n,{\"id\":\"b\"},\n]")
+            .await;
+        assert_eq!(accepted(&decoded), ["a|-|-", "b|-|-"]);
+        let broken = [2, 3].map(|line| (line, String::new(), "malformed_json".into()));
+        assert_eq!(rejects(&decoded), broken);
+        assert_eq!(decoded.report.records, 4);
+        let decoded = bench.decode("a", "[, ,,{\"id\":\"a\"}\n, ]").await;
+        assert_eq!(accepted(&decoded), ["a|-|-"]);
+        assert_eq!(decoded.report.rejected, 2);
+        for none in ["[]", " [ \n] "] {
+            assert_eq!(bench.decode("a", none).await.report.records, 0, "{none}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_stands_around_the_array_must_be_json_too() {
+        let bench = tickets(at(&["data", "items"]));
+        let array = r#""data":{"items":[{"id":"a"}]}"#;
+        for right in [
+            format!("{{{array}}}"),
+            format!("{{\"x\":[1,{{}}],\"y\":\"]}}\",{array},\"z\":-1.5e3 }}"),
+        ] {
+            let decoded = bench.decode("a", &right).await;
+            assert_eq!(accepted(&decoded), ["a|-|-"], "{right}");
+        }
+        for wrong in [
+            format!("{{{array},\n\"y\":tru}}"),
+            format!("{{\n\"y\":tru,{array}}}"),
+            format!("{{\n,{array}}}"),
+            format!("{{{array}\n,}}"),
+            format!("{{\n\"x\":[1,],{array}}}"),
+            format!("{{\n\"x\":1 {array}}}"),
+            format!("{{{array}\n\"x\":1}}"),
+        ] {
+            let refusal = bench.refusal("a", &wrong).await;
+            assert!(
+                refusal.contains("no JSON outside its array"),
+                "{wrong}: {refusal}"
+            );
+            assert!(refusal.contains("a:2"), "{wrong}: {refusal}");
+        }
     }
 
     #[tokio::test]

@@ -198,13 +198,31 @@ pub(super) fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> Strin
     }
 }
 
-/// A name that an export gives, on one line.
+/// A name that an export gives, on one line; what would not be seen of it is written as YAML and JSON write it: `\ufeffid`.
 fn shown(name: &str) -> String {
     const LONGEST: usize = 80;
     match name.char_indices().nth(LONGEST) {
-        None => printable(name).into_owned(),
-        Some((end, _)) => printable(&name[..end]).into_owned() + "…",
+        None => visible(name),
+        Some((end, _)) => visible(&name[..end]) + "…",
     }
+}
+
+/// The text with the characters that nobody sees, or takes for others, as escapes.
+fn visible(text: &str) -> String {
+    // spaces but the plain one, marks that have no width, and accents that stand behind their letter
+    let is_hidden = |c: char| {
+        matches!(c, '\u{a0}' | '\u{ad}' | '\u{180e}' | '\u{2000}'..='\u{200f}' | '\u{202f}' | '\u{205f}'..='\u{2064}')
+            || matches!(c, '\u{300}'..='\u{36f}' | '\u{3000}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
+    };
+    let text = printable(text);
+    if !text.contains(is_hidden) {
+        return text.into_owned();
+    }
+    let characters = text.chars().map(|c| match is_hidden(c) {
+        true => format!("\\u{:04x}", u32::from(c)),
+        false => c.to_string(),
+    });
+    characters.collect()
 }
 
 /// The refusal of an export that has no column of the contract: what it has may be a record, so none of it is shown.
@@ -239,7 +257,8 @@ fn missing_columns(
         "columns"
     };
     let names: Vec<&str> = missing.iter().map(|(name, _)| name.as_str()).collect();
-    let mut message = format!("the export has no {noun} `{}`", names.join("`, `"));
+    let listed_names: Vec<String> = names.iter().map(|name| visible(name)).collect();
+    let mut message = format!("the export has no {noun} `{}`", listed_names.join("`, `"));
     let mut help = format!(
         "its columns are {}",
         listed(seen.iter().map(String::as_str))
@@ -253,11 +272,11 @@ fn missing_columns(
             Some(renamed) => {
                 let now = shown(renamed);
                 message = format!("{message} (now `{now}`)");
-                let mut aliases = target.aliases.clone();
-                aliases.push(renamed.to_string());
+                let aliases = target.aliases.iter().map(String::as_str);
+                let aliases = aliases.chain([renamed]).map(in_yaml);
                 format!(
                     "`{now}` is meant, write `aliases: [{}]`",
-                    printable(&aliases.join(", "))
+                    aliases.collect::<Vec<_>>().join(", ")
                 )
             }
             None => "one of them is meant, name it in `from`".to_string(),
@@ -265,6 +284,15 @@ fn missing_columns(
         help = format!("if {meant} at {}; {help}", target.declared_at);
     }
     Error::input(message).code(Code(401)).at(file).help(help)
+}
+
+/// A name as a contract writes it: in quotes where something of it is written as an escape.
+fn in_yaml(name: &str) -> String {
+    let shown = visible(name);
+    match shown == name {
+        true => shown,
+        false => format!("\"{shown}\""),
+    }
 }
 
 /// The encoding in which the header most likely is, where it is not the declared one.
@@ -309,4 +337,17 @@ fn ambiguous(name: &str, file: &str) -> Error {
         .code(Code(406))
         .at(file)
         .help("ask its sender for distinct names, or read it with `header: false` and `skip_lines: 1`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_sees_of_a_name_is_written_as_an_escape() {
+        assert_eq!(in_yaml("Förnamn å"), "Förnamn å");
+        assert_eq!(in_yaml("Fo\u{308}rnamn"), r#""Fo\u0308rnamn""#);
+        assert_eq!(in_yaml("\u{feff}id"), r#""\ufeffid""#);
+        assert_eq!(in_yaml("\u{200b}t\u{a0}x"), r#""\u200bt\u00a0x""#);
+    }
 }

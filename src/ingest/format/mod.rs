@@ -12,6 +12,7 @@ mod conformance;
 mod csv;
 mod delta;
 mod fixed;
+mod grammar;
 pub(crate) mod json;
 mod json_document;
 mod layout;

@@ -255,6 +255,38 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_lies_within_something_that_is_no_object_rejects_the_record() {
+        let columns = [
+            ("id", ColumnType::Varchar),
+            ("email<buyer.email", ColumnType::Varchar),
+            ("customer<customer.id|customer", ColumnType::Varchar),
+        ];
+        let text = r#"{"id":"a","buyer":{"email":"a@x"},"customer":{"id":"c1"}}
+{"id":"b","buyer":[{"email":"b@x"}]}
+{"id":"c","buyer":"c@x"}
+{"id":"d","buyer":7}
+{"id":"e","buyer":[]}
+{"id":"f","buyer":null,"customer":"c2"}
+{"id":"g","customer":null}
+{"id":"h","buyer":""}
+{"id":"i","customer":["c3"]}
+"#;
+        let bench = Bench::new(source(ndjson(), Load::Append), contract(&["id"], &columns));
+        let decoded = bench.decode("a", text).await;
+        let expected = ["a|a@x|c1", "f|-|c2", "g|-|-", "h|-|-"];
+        assert_eq!(accepted(&decoded), expected);
+        let email = [2, 3, 4, 5].map(|line| (line, "email"));
+        let expected: Vec<_> = email.into_iter().chain([(9, "customer")]).collect();
+        let found = rejects(&decoded);
+        let rule = "wrong_type".to_string();
+        let expected: Vec<_> = expected
+            .into_iter()
+            .map(|(line, column)| (line, column.to_string(), rule.clone()))
+            .collect();
+        assert_eq!(found, expected);
+    }
+
+    #[tokio::test]
     async fn a_line_beyond_the_limit_and_bytes_that_are_no_utf_8_cost_one_record_each() {
         let mut bench = orders();
         bench.max_record_bytes = 1 << 10;

@@ -40,7 +40,8 @@ impl Objects {
     ) {
         let record = &text[..end];
         let row = self.places.len();
-        if !converter.decoder.is_text(&record[place.start..]) {
+        let is_text = converter.decoder.is_text(&record[place.start..]);
+        if !is_text && !paths.has_bytes {
             let fault = Fault::new(row, Rule::Encoding);
             self.breaches.insert(row, (None, fault));
             let width = self.cells.len() + paths.width;
@@ -48,7 +49,7 @@ impl Objects {
             self.places.push(place);
             return;
         }
-        match paths.read(record, place.start, &mut self.cells) {
+        match paths.read(record, place.start, converter, &mut self.cells) {
             Ok(Rows { count, fault }) => {
                 if let Some(fault) = fault {
                     let at = row + fault.row;
@@ -56,8 +57,29 @@ impl Objects {
                     self.breaches.insert(at, breach);
                 }
                 self.places.extend(std::iter::repeat_n(place, count));
+                if !is_text {
+                    self.hide_bytes(record, row, paths.width, converter);
+                }
             }
             Err(Malformed) => self.reject(text, place, Rule::MalformedJson, converter),
+        }
+    }
+
+    /// Takes away what a column wants of the last record, from `row` on, and is no text; the record is rejected for it.
+    fn hide_bytes(&mut self, text: &[u8], row: usize, width: usize, converter: &Converter) {
+        let cells = self.cells[row * width..].chunks_exact_mut(width.max(1));
+        for (at, cells) in (row..).zip(cells) {
+            for (column, cell) in cells.iter_mut().enumerate() {
+                if converter
+                    .decoder
+                    .is_text(&text[cell.start as usize..cell.end as usize])
+                {
+                    continue;
+                }
+                *cell = Cell::MISSING;
+                let breach = (Some(column), Fault::new(at, Rule::Encoding));
+                self.breaches.entry(at).or_insert(breach);
+            }
         }
     }
 

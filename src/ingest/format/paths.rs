@@ -1,7 +1,9 @@
 //! From objects to cells: which key of a JSON record is which column.
 //!
 //! Columns are found by path: `address.postalCode` walks into objects. A column without `from` takes the key of its own
-//! name, else that name in camelCase; a key that is not there is null.
+//! name, else that name in camelCase; a key that is not there is null, and so is one within what is not there or null.
+//! What lies within something else that is no object is not there to be read: such a record is a reject, unless an
+//! alternative of the column has a value.
 //!
 //! Where a list is exploded, each of its items is a row. A path that begins with the list's reaches into the item, every
 //! other into the record around it; a column without `from` is looked for in the item first.
@@ -10,7 +12,7 @@ use std::collections::BTreeSet;
 
 use super::json::{JsonReader, Malformed};
 use crate::ingest::cell::{Cell, CellKind};
-use crate::ingest::conform::{Conformer, camel_case, is_key};
+use crate::ingest::conform::{Conformer, Converter, camel_case, is_key};
 use crate::ingest::rule::Rule;
 
 /// Names of ignored keys that are remembered.
@@ -31,6 +33,8 @@ struct Key {
 pub(super) struct Paths {
     keys: Vec<Key>,
     pub(super) width: usize,
+    /// Whether the format has values of bytes, so that what is no text in a record concerns who wants it alone.
+    pub(super) has_bytes: bool,
     explode: Option<Item>,
     ignored: Ignored,
 }
@@ -159,6 +163,7 @@ impl Paths {
         Self {
             keys,
             width: conformer.targets.len(),
+            has_bytes: false,
             explode: item,
             ignored: Ignored::default(),
         }
@@ -177,6 +182,7 @@ impl Paths {
         &mut self,
         text: &[u8],
         at: usize,
+        converter: &Converter,
         cells: &mut Vec<Cell>,
     ) -> Result<Rows, Malformed> {
         let first = cells.len();
@@ -185,10 +191,13 @@ impl Paths {
             &mut cells[first..],
             vec![u8::MAX; self.width],
             &mut self.ignored,
+            converter,
         );
         let mut reader = JsonReader::new(text, at);
         let result = found.object(&mut reader, text, &self.keys, "");
+        let unread = found.wrong_type(&[]);
         let (list, ranks, doubled) = (found.list, found.ranks, found.doubled);
+        let (unreached, no_list) = (found.unreached, found.no_list);
         if result.is_err() || !reader.is_done() {
             cells.truncate(first);
             return Err(Malformed);
@@ -199,17 +208,22 @@ impl Paths {
             rule,
         };
         let doubled = doubled.map(|column| of_record(Rule::DoubledKey, column));
+        let wrong_type =
+            |column: Option<usize>| column.map(|column| of_record(Rule::WrongType, Some(column)));
         let Some(item) = &self.explode else {
-            return Ok(Rows::of(1, doubled));
+            return Ok(Rows::of(1, doubled.or(wrong_type(unread))));
         };
+        let not_a_list = Some(of_record(Rule::NotAList, None));
+        if no_list {
+            return Ok(Rows::of(1, doubled.or(not_a_list)));
+        }
         if matches!(list.kind, CellKind::Missing | CellKind::Null) {
             let count = usize::from(doubled.is_some());
             cells.truncate(first + count * self.width);
             return Ok(Rows::of(count, doubled));
         }
-        let no_list = Some(of_record(Rule::NotAList, None));
         if list.kind != CellKind::Json || text.get(list.start as usize) != Some(&b'[') {
-            return Ok(Rows::of(1, doubled.or(no_list)));
+            return Ok(Rows::of(1, doubled.or(not_a_list)));
         }
         let around = cells.split_off(first);
         let mut rows = Rows::of(0, doubled);
@@ -218,10 +232,18 @@ impl Paths {
             let whole = items.value()?;
             cells.extend_from_slice(&around);
             let row = cells.len() - around.len();
-            let mut found = Found::new(&mut cells[row..], ranks.clone(), &mut self.ignored);
+            let mut found = Found::new(
+                &mut cells[row..],
+                ranks.clone(),
+                &mut self.ignored,
+                converter,
+            );
             found.item(text, whole, item)?;
-            if let (None, Some(column)) = (rows.fault, found.doubled) {
-                let fault = of_record(Rule::DoubledKey, column);
+            let doubled = found
+                .doubled
+                .map(|column| of_record(Rule::DoubledKey, column));
+            let fault = doubled.or_else(|| wrong_type(found.wrong_type(&unreached)));
+            if let (None, Some(fault)) = (rows.fault, fault) {
                 rows.fault = Some(RowFault {
                     row: rows.count,
                     ..fault
@@ -233,7 +255,7 @@ impl Paths {
         if result.is_err() || (rows.count == 0 && rows.fault.is_some()) {
             cells.truncate(first);
             cells.extend_from_slice(&around);
-            return Ok(Rows::of(1, doubled.or(no_list)));
+            return Ok(Rows::of(1, doubled.or(not_a_list)));
         }
         Ok(rows)
     }
@@ -293,18 +315,37 @@ struct Found<'a> {
     list: Cell,
     /// A key that an object has twice, which of the two counts nobody can say; with the column that wants it.
     doubled: Option<Option<usize>>,
+    /// Columns that lie within what is no object, and so were not reached.
+    unreached: Vec<usize>,
+    /// Whether the exploded list is one of these.
+    no_list: bool,
     ignored: &'a mut Ignored,
+    converter: &'a Converter,
 }
 
 impl<'a> Found<'a> {
-    fn new(cells: &'a mut [Cell], ranks: Vec<u8>, ignored: &'a mut Ignored) -> Self {
+    fn new(
+        cells: &'a mut [Cell],
+        ranks: Vec<u8>,
+        ignored: &'a mut Ignored,
+        converter: &'a Converter,
+    ) -> Self {
         Self {
             cells,
             ranks,
             list: Cell::MISSING,
             doubled: None,
+            unreached: Vec::new(),
+            no_list: false,
             ignored,
+            converter,
         }
+    }
+
+    /// The first column that lies within what is no object, and has no value from elsewhere.
+    fn wrong_type(&self, around: &[usize]) -> Option<usize> {
+        let mut unreached = around.iter().chain(&self.unreached).copied();
+        unreached.find(|column| self.cells[*column].kind == CellKind::Missing)
     }
 
     fn object(
@@ -367,7 +408,24 @@ impl<'a> Found<'a> {
             let mut inner = JsonReader::new(text, cell.start as usize);
             return self.object(&mut inner, text, &key.keys, &below(path));
         }
+        let bytes = &text[cell.start as usize..cell.end as usize];
+        let is_null = match cell.kind {
+            CellKind::Null => true,
+            CellKind::Text => self.converter.is_null(bytes),
+            _ => false,
+        };
+        if !is_object && !is_null {
+            key.keys.iter().for_each(|key| self.miss(key));
+        }
         Ok(())
+    }
+
+    /// Remembers what was not reached.
+    fn miss(&mut self, key: &Key) {
+        self.no_list |= key.is_exploded;
+        self.unreached
+            .extend(key.columns.iter().map(|(column, _)| *column));
+        key.keys.iter().for_each(|key| self.miss(key));
     }
 
     /// The columns of an exploded list's item.

@@ -25,6 +25,9 @@ pub(super) trait Scan {
     /// Fields of a record.
     fn width(&self) -> usize;
 
+    /// The text that is scanned next begins at this byte of the export.
+    fn begin(&self, _offset: u64) {}
+
     /// Reads what begins at byte `at`; `is_last`: nothing follows the text. Cells are appended only for records and
     /// broken records.
     fn scan(&self, text: &[u8], at: usize, is_last: bool, cells: &mut Vec<Cell>) -> Scanned;
@@ -224,6 +227,7 @@ fn next<S: Scan>(
 ) -> Result<Option<Found>> {
     loop {
         let mut batch = Batch::default();
+        scanner.begin(window.offset());
         let stop = scan(window, scanner, &mut batch);
         let (end, lines) = (batch.end, batch.lines);
         let text = window.share(end);

@@ -62,10 +62,18 @@ fn one_register(register: &Register, roles: &Roles) -> String {
     });
     format!(
         "{} as (\n    select\n        {}\n    from bronze.{}\n)",
-        register.table,
+        name_within(&register.table),
         columns.join(",\n        "),
         register.table,
     )
+}
+
+/// What a register is called within the query of all people.
+fn name_within(table: &str) -> String {
+    match table {
+        "records" | "located" => format!("{table}_file"),
+        table => named(table),
+    }
 }
 
 fn people(roles: &Roles) -> String {
@@ -77,7 +85,7 @@ fn people(roles: &Roles) -> String {
     let all: Vec<String> = roles
         .registers
         .iter()
-        .map(|register| format!("    select * from {}", register.table))
+        .map(|register| format!("    select * from {}", name_within(&register.table)))
         .collect();
     let known = roles.known();
     let has = |part: &str| known.iter().any(|(other, _, _)| *other == part);

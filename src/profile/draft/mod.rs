@@ -18,68 +18,9 @@ pub(crate) use settle::write_file;
 use source::SourceDraft;
 
 use super::folder::Found;
-use super::read::quoted;
+use super::read::{plain_or_quoted, quoted};
+use crate::engine::is_plain_name;
 use people::Roles;
-
-/// Words that no plain column name may be in SQL.
-pub(super) const RESERVED: [&str; 56] = [
-    "all",
-    "and",
-    "any",
-    "array",
-    "as",
-    "asc",
-    "between",
-    "by",
-    "case",
-    "cast",
-    "check",
-    "column",
-    "create",
-    "cross",
-    "current",
-    "date",
-    "default",
-    "desc",
-    "distinct",
-    "else",
-    "end",
-    "except",
-    "exists",
-    "false",
-    "filter",
-    "for",
-    "from",
-    "full",
-    "group",
-    "having",
-    "in",
-    "inner",
-    "interval",
-    "into",
-    "is",
-    "join",
-    "left",
-    "like",
-    "limit",
-    "natural",
-    "not",
-    "null",
-    "offset",
-    "on",
-    "or",
-    "order",
-    "outer",
-    "right",
-    "select",
-    "table",
-    "then",
-    "time",
-    "timestamp",
-    "true",
-    "union",
-    "user",
-];
 
 /// A project that is to be written.
 #[derive(Debug)]
@@ -104,13 +45,18 @@ impl Draft {
             .map(|table| SourceDraft::new(table, folder, &mut taken))
             .collect();
         let skipped = found.skipped.iter();
+        let skipped = skipped.map(|skipped| (skipped.path.clone(), skipped.why.clone()));
+        let empty = found.tables.iter().filter(|table| table.columns.is_empty());
+        let files = empty.flat_map(|table| &table.files);
+        let empty = files.map(|file| {
+            let why = "no column was found in it: it holds no records";
+            (file.path.clone(), why.to_string())
+        });
         Self {
             name: super::name::identifier(name, "p_"),
             raw: raw.to_string(),
             sources,
-            left_out: skipped
-                .map(|skipped| (skipped.path.clone(), skipped.why.clone()))
-                .collect(),
+            left_out: skipped.chain(empty).collect(),
         }
     }
 
@@ -149,7 +95,7 @@ impl Draft {
              time_zone: UTC                   # of times without a zone; yours may be Europe/Stockholm\n\
              raw: {}\n\
              lake: lake/\n",
-            self.name,
+            plain_or_quoted(&self.name),
             quoted(&self.raw),
         );
         if let Some(country) = roles.country {
@@ -198,8 +144,8 @@ pub(super) fn one_line(text: &str) -> String {
 
 /// A column's name as SQL takes it.
 pub(super) fn named(column: &str) -> String {
-    match RESERVED.contains(&column) {
-        true => format!("\"{column}\""),
-        false => column.to_string(),
+    match is_plain_name(column) {
+        true => column.to_string(),
+        false => format!("\"{}\"", column.replace('"', "\"\"")),
     }
 }

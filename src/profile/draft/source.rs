@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::column::ColumnProfile;
 use super::super::name::{identifier, unique};
-use super::super::read::quoted;
+use super::super::read::{plain_or_quoted, quoted};
 use super::super::table::{Form, LoadGuess, TableProfile};
 use super::one_line;
 use crate::column_type::ColumnType;
@@ -249,7 +249,11 @@ impl SourceDraft {
         } else {
             text.push_str(&format!(
                 "key: [{}]   # guessed: no value came twice within a file\n",
-                self.key.join(", ")
+                self.key
+                    .iter()
+                    .map(|name| plain_or_quoted(name))
+                    .collect::<Vec<_>>()
+                    .join(", ")
             ));
         }
         text.push_str("columns:\n");
@@ -321,7 +325,7 @@ impl ColumnDraft {
     }
 
     fn item(&self) -> String {
-        let mut keys = vec![format!("name: {}", self.name)];
+        let mut keys = vec![format!("name: {}", plain_or_quoted(&self.name))];
         match &self.from[..] {
             [] => {}
             [one] if *one == self.name => {}

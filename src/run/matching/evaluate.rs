@@ -10,7 +10,7 @@ use super::super::Runner;
 use super::explain::Step;
 use super::read::model_rows;
 use super::sample::{band_of, bands, judged};
-use super::truth::{self, TruthRow};
+use super::truth::{self, Truth};
 use crate::error::{Error, Result};
 use crate::identity::{
     Drawn, Estimate, ModelRow, Rates, bridges, by_threshold, judge, judge_group, pairs_of_people,
@@ -56,6 +56,8 @@ pub(crate) struct AgainstTruth {
     pub(crate) records: u64,
     /// Records of the truth that the match does not know.
     pub(crate) unknown_records: u64,
+    /// Rows of the truth that name no person, or no record: left out.
+    pub(crate) without_person: u64,
     pub(crate) people: u64,
     pub(crate) pairs: RatesStory,
     pub(crate) b_cubed: RatesStory,
@@ -272,7 +274,7 @@ fn story(estimate: Estimate) -> EstimateStory {
 }
 
 fn against(
-    truth: &[TruthRow],
+    truth: &Truth,
     rows: &HashMap<&str, u32>,
     entities: &[u32],
     (weighed, same_from): (&[(u32, u32, f64)], f64),
@@ -281,7 +283,7 @@ fn against(
     let mut numbers: HashMap<&str, u32> = HashMap::new();
     let mut person_of: Vec<Option<u32>> = vec![None; entities.len()];
     let mut unknown_records = 0;
-    for (key, person) in truth {
+    for (key, person) in &truth.people {
         let next = numbers.len() as u32;
         let number = *numbers.entry(person).or_insert(next);
         match rows.get(key.as_str()) {
@@ -331,6 +333,7 @@ fn against(
     Ok(AgainstTruth {
         records: judged.records,
         unknown_records,
+        without_person: truth.without_person,
         people: judged.people,
         pairs: told(judged.pairs),
         b_cubed: told(judged.records_mean),

@@ -10,7 +10,7 @@ use super::super::Runner;
 use super::read::{Read, Reading, keys, model_rows, reading, records, text_sql};
 use super::review::{chosen, compared_columns, not_built};
 use super::tables::{rule_name, texts};
-use super::{decisions, own_rules};
+use super::{decisions, must_rules, own_rules};
 use crate::catalog::Catalog;
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
@@ -558,7 +558,8 @@ impl Matched {
         let rows = model_rows(&rows)?;
         let ids = step.ids().await?;
         let own = own_rules(step.plan, &reading);
-        let known = Model::from_rows(&rows, &records.shapes(), &own).ok_or_else(|| {
+        let must = must_rules(step.plan, &reading);
+        let known = Model::from_rows(&rows, &records.shapes(), &own, &must).ok_or_else(|| {
             Error::config(format!(
                 "`{}` was built with other comparisons",
                 matching.table

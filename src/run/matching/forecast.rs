@@ -171,7 +171,10 @@ impl Runner {
         let settings = settings(matched, &reading, threads, as_of);
         let nothing = records(matched, &reading, &mut Read::nothing(&reading))?;
         let known = speaks_of(&known, matched)
-            .then(|| Model::from_rows(&known, &nothing.shapes(), &settings.rules))
+            .then(|| {
+                let (own, must) = (&settings.rules, &settings.must);
+                Model::from_rows(&known, &nothing.shapes(), own, must)
+            })
             .flatten();
         let shared = known.as_ref().and_then(Known::shared);
         let mut glance = Glance::new(&nothing, &reading.places, shared, content.rows);

@@ -37,7 +37,8 @@ use model_file::rows_of_file;
 use read::{Reading, place_of, reading, records};
 use since::Changes;
 use tables::{
-    arrow, batch, edges, ids, model, new_events, redirects, review, rows_of, speaks_of, to_review,
+    arrow, batch, edges, ids, model, new_events, redirects, review, rows_of, rule_name, speaks_of,
+    to_review,
 };
 
 use super::execute::Execution;
@@ -177,7 +178,7 @@ impl Execution {
             None => self.known_model(matching).await?,
         };
         let known = speaks_of(&rows, matched)
-            .then(|| Model::from_rows(&rows, &records.shapes(), &settings.rules));
+            .then(|| Model::from_rows(&rows, &records.shapes(), &settings.rules, &settings.must));
         Ok(known.flatten())
     }
 
@@ -277,6 +278,18 @@ fn own_rules(matched: &MatchPlan, reading: &Reading) -> Vec<Rule> {
     matched.matching.block.iter().map(rule).collect()
 }
 
+/// A rule for each column of `must` that the project blocks on in no other way.
+fn must_rules(matched: &MatchPlan, reading: &Reading) -> Vec<Rule> {
+    let own = own_rules(matched, reading);
+    let columns = matched.matching.must.iter();
+    let rules = columns.filter_map(|column| place_of(reading, &column.value));
+    let rules = rules.map(|place| Rule {
+        features: vec![Feature::Own(place)],
+        refine: None,
+    });
+    rules.filter(|rule| !own.contains(rule)).collect()
+}
+
 fn settings(
     matched: &MatchPlan,
     reading: &Reading,
@@ -286,6 +299,7 @@ fn settings(
     let matching = &matched.matching;
     Settings {
         rules: own_rules(matched, reading),
+        must: must_rules(matched, reading),
         same_from: matching.same_from,
         review_from: matching.review_from,
         max_pairs: matching.max_pairs,
@@ -316,23 +330,29 @@ fn refused(refusal: &Refusal, matched: &MatchPlan) -> Error {
     let matching = &matched.matching;
     let error = match refusal {
         Refusal::LargeBlock { rule, count } => {
-            let rule = matching.block.get(*rule);
-            let columns = rule.into_iter().flat_map(BlockRule::expressions);
-            let columns: Vec<&str> = columns.map(|column| column.value.as_str()).collect();
-            let is_refined = rule.is_some_and(|rule| !rule.refine.is_empty());
-            let help = match is_refined {
-                true => "name a further key in `refine`, make the value null where it says nothing, or raise `limits: {max_block_share}`",
-                false => "let a further column split such blocks, `block: [{on: …, refine: …}]`; add a column to the rule, make the value null where it says nothing, or raise `limits: {max_block_share}`",
-            };
+            let reading = reading(matched);
+            let columns = rule_name(rule, &reading);
             let share = 100.0 * count.largest_pairs as f64 / count.pairs.max(1) as f64;
+            let is_written = own_rules(matched, &reading).contains(rule);
+            let (what, add) = match is_written {
+                true if rule.refine.is_some() => (
+                    format!("blocking rule ({columns})"),
+                    "name a further key in `refine`, ",
+                ),
+                true => (
+                    format!("blocking rule ({columns})"),
+                    "let a further column split such blocks, `block: [{on: …, refine: …}]`; add a column to the rule, ",
+                ),
+                false => (format!("`must: [{columns}]`"), ""),
+            };
             Error::config(format!(
-                "blocking rule ({}) would make {} pairs, {share:.0} % of them from one value that {} records share",
-                columns.join(", "),
-                count.pairs,
-                count.largest_records
+                "{what} would make {} pairs, {share:.0} % of them from one value that {} records share",
+                count.pairs, count.largest_records
             ))
             .code(Code(811))
-            .help(help)
+            .help(format!(
+                "{add}make the value null where it says nothing, or raise `limits: {{max_block_share}}`"
+            ))
         }
         Refusal::ManyPairs { pairs } => Error::config(format!(
             "the blocking rules would make {pairs} pairs, more than `max_pairs` ({})",
@@ -420,6 +440,10 @@ fn summary(assigned: &Assigned, resolved: &Resolved) -> String {
             "merged",
         ),
         (count(|event| matches!(event, Event::Split { .. })), "split"),
+        (
+            count(|event| matches!(event, Event::Restored { .. })),
+            "back",
+        ),
         (
             count(|event| matches!(event, Event::Retired { .. })),
             "retired",

@@ -18,7 +18,7 @@ use super::tables::{arrow, batch, texts};
 use crate::catalog::Content;
 use crate::diagnostic::Code;
 use crate::engine::{self, Joins};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::identity::{Asked, Dictionary, Encoding, Field, ModelRow, OwnColumn, Records, Registry};
 use crate::name::is_identifier;
 use crate::parallel;
@@ -276,12 +276,15 @@ impl Execution {
         let (provider, _) = self.input(table, Joins::Hash).await?;
         let tables = BTreeMap::from([(table.clone(), provider)]);
         let session = self.catalog.engine().session(&tables, Joins::Hash)?;
-        let frame = session.sql(&reading.sql).await.map_err(engine::failure)?;
-        let (schema, rows) = engine::stream(frame).await?;
+        let broken = |error| broken_by_a_value(error, matching);
+        let frame = session.sql(&reading.sql).await.map_err(engine::failure);
+        let (schema, rows) = engine::stream(frame.map_err(broken)?)
+            .await
+            .map_err(broken)?;
         let mut rows = std::pin::pin!(rows);
         let mut coming = Coming::new(reading.key, self.runner.resources.threads);
         coming.push(RecordBatch::new_empty(schema))?;
-        while let Some(batch) = rows.try_next().await? {
+        while let Some(batch) = rows.try_next().await.map_err(broken)? {
             coming.push(batch)?;
         }
         coming.finish(matching)
@@ -631,6 +634,16 @@ pub(super) fn keys_of(columns: &[ArrayRef], matching: &Matching) -> Result<Keys>
         keys.append_value(&key);
     }
     Ok(Keys(keys.finish()))
+}
+
+/// Says where the step is whose SQL broke on a record: the records were written without a fault.
+fn broken_by_a_value(error: Error, matching: &Matching) -> Error {
+    match error.kind() {
+        ErrorKind::Quality => error.at(matching.declared_at.location()).help(
+            "SQL in `block` or `levels` cannot be worked out for some record: `try_cast` gives null instead, and so does `nullif(x, 0)` before a division",
+        ),
+        _ => error,
+    }
 }
 
 fn no_key(matching: &Matching, what: &str) -> Error {

@@ -117,6 +117,7 @@ fn row_of(event: Event) -> (u32, &'static str, Option<u32>, Option<i64>) {
         Event::Created { id, records } => (id, "created", None, Some(records as i64)),
         Event::Merged { id, into } => (id, "merged", Some(into), None),
         Event::Split { id, from, records } => (id, "split", Some(from), Some(records as i64)),
+        Event::Restored { id, records } => (id, "restored", None, Some(records as i64)),
         Event::Retired { id } => (id, "retired", None, None),
     }
 }

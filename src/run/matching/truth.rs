@@ -1,5 +1,6 @@
 //! A file that says who is behind each record: CSV or Parquet, with the columns of the record's key and one of the person.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
@@ -10,14 +11,42 @@ use super::tables::texts;
 use crate::error::{Error, Result};
 use crate::project::Matching;
 
-/// Who is behind a record: the parts of its key with the sign of keys between, then the person.
-pub(super) type TruthRow = (String, String);
+/// Who is behind each record.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Truth {
+    /// The person by the parts of the record's key, with the sign of keys between.
+    pub(super) people: BTreeMap<String, String>,
+    /// Rows that name no record, or no person: of those nothing is known.
+    pub(super) without_person: u64,
+}
+
+impl Truth {
+    /// Adds a row; `line`: where it stands, from 1.
+    fn add(&mut self, key: &[Option<&str>], person: Option<&str>, line: usize) -> Result<()> {
+        let has_text = |text: &Option<&str>| text.is_some_and(|text| !text.trim().is_empty());
+        if !key.iter().all(has_text) || !has_text(&person) {
+            self.without_person += 1;
+            return Ok(());
+        }
+        let key: Vec<&str> = key.iter().copied().flatten().collect();
+        let person = person.unwrap_or_default().trim();
+        let known = self.people.entry(key.join("\u{1f}"));
+        match known.or_insert_with(|| person.to_string()) == person {
+            true => Ok(()),
+            false => Err(Error::config(format!(
+                "row {line} of the truth names another person for a record than a row before it"
+            ))
+            .help("a record is of one person: leave out the row that is wrong, or both")),
+        }
+    }
+}
 
 /// Reads a truth.
 ///
 /// # Errors
-/// `Config` for a file that cannot be read, or that lacks a column of the key.
-pub(super) fn read(path: &Path, matching: &Matching) -> Result<Vec<TruthRow>> {
+/// `Config` for a file that cannot be read, or that lacks a column of the key; for a row with more or fewer cells than the
+/// header, and for a record with two persons.
+pub(super) fn read(path: &Path, matching: &Matching) -> Result<Truth> {
     let at = |error: Error| error.at(path.display().to_string());
     let open = || {
         File::open(path)
@@ -66,17 +95,28 @@ fn places(header: &[String], matching: &Matching) -> Result<Vec<usize>> {
     }
 }
 
-fn of_csv(text: &str, matching: &Matching) -> Result<Vec<TruthRow>> {
+fn of_csv(text: &str, matching: &Matching) -> Result<Truth> {
     let mut rows = lines(text).into_iter();
     let header = rows.next().unwrap_or_default();
     let places = places(&header, matching)?;
-    let row = |cells: Vec<String>| {
-        let wanted = places.iter().map(|at| cells.get(*at).cloned());
-        let mut wanted: Vec<String> = wanted.collect::<Option<_>>()?;
-        let person = wanted.pop()?;
-        Some((wanted.join("\u{1f}"), person))
-    };
-    Ok(rows.filter_map(row).collect())
+    let mut truth = Truth::default();
+    for (cells, row) in rows.zip(2..) {
+        if cells.len() != header.len() {
+            return Err(Error::config(format!(
+                "row {row} of the truth has {} cells, and its header {}",
+                cells.len(),
+                header.len()
+            ))
+            .help("a cell with a comma or a line break in it stands in double quotes"));
+        }
+        let mut wanted: Vec<Option<&str>> = places
+            .iter()
+            .map(|at| cells.get(*at).map(String::as_str))
+            .collect();
+        let person = wanted.pop().flatten();
+        truth.add(&wanted, person, row)?;
+    }
+    Ok(truth)
 }
 
 /// The cells of CSV (RFC 4180), line by line; empty lines are none.
@@ -108,7 +148,7 @@ fn lines(text: &str) -> Vec<Vec<String>> {
     rows
 }
 
-fn of_parquet(file: File, matching: &Matching) -> Result<Vec<TruthRow>> {
+fn of_parquet(file: File, matching: &Matching) -> Result<Truth> {
     let unreadable =
         |error| Error::config("the truth is no readable Parquet file").caused_by(error);
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(unreadable)?;
@@ -116,7 +156,8 @@ fn of_parquet(file: File, matching: &Matching) -> Result<Vec<TruthRow>> {
     let header: Vec<String> = fields.map(|field| field.name().clone()).collect();
     let places = places(&header, matching)?;
     let reader = builder.build().map_err(unreadable)?;
-    let mut rows = Vec::new();
+    let mut truth = Truth::default();
+    let mut rows = 0;
     for batch in reader {
         let batch: RecordBatch = batch.map_err(|error| {
             Error::config("the truth is no readable Parquet file").caused_by(error)
@@ -124,13 +165,35 @@ fn of_parquet(file: File, matching: &Matching) -> Result<Vec<TruthRow>> {
         let columns = places.iter().map(|at| texts(batch.column(*at)));
         let columns = columns.collect::<Result<Vec<StringArray>>>()?;
         for row in 0..batch.num_rows() {
-            if columns.iter().any(|column| column.is_null(row)) {
-                continue;
-            }
-            let mut cells: Vec<&str> = columns.iter().map(|column| column.value(row)).collect();
-            let person = cells.pop().unwrap_or_default().to_string();
-            rows.push((cells.join("\u{1f}"), person));
+            let cell = |column: &'_ StringArray| {
+                column.is_valid(row).then(|| column.value(row).to_string())
+            };
+            let cells: Vec<Option<String>> = columns.iter().map(cell).collect();
+            let mut cells: Vec<Option<&str>> = cells.iter().map(Option::as_deref).collect();
+            let person = cells.pop().flatten();
+            rows += 1;
+            truth.add(&cells, person, rows)?;
         }
     }
-    Ok(rows)
+    Ok(truth)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_without_a_person_are_counted_and_a_record_of_two_persons_is_refused() {
+        let mut truth = Truth::default();
+        truth.add(&[Some("crm"), Some("1")], Some("p1"), 2).unwrap();
+        truth
+            .add(&[Some("crm"), Some("1")], Some(" p1 "), 3)
+            .unwrap();
+        truth.add(&[Some("crm"), Some("2")], Some(" "), 4).unwrap();
+        truth.add(&[Some("crm"), None], Some("p2"), 5).unwrap();
+        assert_eq!((truth.people.len(), truth.without_person), (1, 2));
+        let refused = truth.add(&[Some("crm"), Some("1")], Some("p2"), 6);
+        let told = refused.unwrap_err().to_string();
+        assert!(told.contains("row 6") && !told.contains("p2"), "{told}");
+    }
 }

@@ -104,6 +104,7 @@ impl Format for Avro {
         })?;
         self.refuse_missing(&schema, &task)?;
         let mut paths = Paths::of(task.conformer, self.read.explode.as_deref());
+        paths.has_bytes = true;
         let mut batch = Batch::default();
         while let Some(block) = container.next().map_err(refused)? {
             let mut values = Values::new(&block.bytes, task.max_record_bytes);

@@ -131,6 +131,33 @@ async fn a_record_that_breaks_the_contract_is_a_reject_and_those_beside_it_are_t
 }
 
 #[tokio::test]
+async fn bytes_that_are_no_text_concern_a_column_that_reads_them_alone() {
+    const PICTURES: &str = r#"{"type": "record", "name": "row", "fields": [
+        {"name": "id", "type": "long"}, {"name": "name", "type": "string"}, {"name": "picture", "type": "bytes"}]}"#;
+    let row = |id: i64, picture: &[u8]| {
+        Values::default()
+            .long(id)
+            .bytes("å".as_bytes())
+            .bytes(picture)
+    };
+    let block = [row(1, b"\xff\xfe\"\0").0, row(2, b"ok").0].concat();
+    let export = container(PICTURES, "null", &[(2, block)]);
+    let read = |columns: &[(&str, ColumnType)]| {
+        let contract = contract(&["id"], columns);
+        Bench::new(source(avro(), Load::Append), contract)
+    };
+    let without = [("id", ColumnType::Bigint), ("name", ColumnType::Varchar)];
+    let decoded = read(&without).decode("a", &export).await;
+    assert_eq!(accepted(&decoded), ["1|å", "2|å"]);
+    assert_eq!(decoded.report.rejected, 0);
+    let with = [("id", ColumnType::Bigint), ("picture", ColumnType::Varchar)];
+    let decoded = read(&with).decode("a", &export).await;
+    assert_eq!(accepted(&decoded), ["2|ok"]);
+    let fault = (1, "picture".to_string(), "encoding".to_string());
+    assert_eq!(rejects(&decoded), [fault]);
+}
+
+#[tokio::test]
 async fn a_damaged_block_is_named_by_its_byte_and_nothing_of_the_file_is_taken() {
     let values = order(7, &[0x04, 0xd2]).0;
     let bench = orders();

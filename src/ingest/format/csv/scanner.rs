@@ -5,6 +5,8 @@
 //! record then ran over lines without coming out right, the doubt is settled by what follows: the record is taken to end
 //! before the first line that by itself begins a record with the right number of fields.
 
+use std::cell::Cell as Memo;
+
 use crate::ingest::cell::{Cell, CellKind};
 use crate::ingest::format::records::{Edges, LineEnd, Scan, Scanned, count_lines, line_end};
 use crate::ingest::rule::Rule;
@@ -13,7 +15,7 @@ use crate::ingest::rule::Rule;
 const PROOF: usize = 1 << 20;
 
 /// How the text is delimited; signs in the bytes of the export.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Dialect<'a> {
     /// Never empty.
     pub(super) delimiter: &'a [u8],
@@ -26,6 +28,18 @@ pub(super) struct Dialect<'a> {
     pub(super) width: usize,
     /// Bytes of the longest record.
     pub(super) limit: usize,
+    pub(super) quiet: Memo<Quiet>,
+}
+
+/// A stretch of the export in which no quote closes, as far as quotes stand in quotes as they are. Every line may open one that
+/// is never closed: without this, the rest of the export would be looked through again for each of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Quiet {
+    /// Byte of the export at which the text begins that is scanned.
+    text: u64,
+    /// Bytes of the export.
+    start: u64,
+    end: u64,
 }
 
 /// How a quote stands within quotes.
@@ -76,12 +90,19 @@ impl Scan for Dialect<'_> {
         self.width
     }
 
+    fn begin(&self, offset: u64) {
+        self.quiet.set(Quiet {
+            text: offset,
+            ..self.quiet.get()
+        });
+    }
+
     fn scan(&self, text: &[u8], at: usize, is_last: bool, cells: &mut Vec<Cell>) -> Scanned {
         if let Some(scanned) = self.edges.scan(text, at, is_last, self.limit) {
             return scanned;
         }
         let first_cell = cells.len();
-        let parsed = self.parse(text, at, is_last, cells);
+        let parsed = self.parse(text, at, is_last, self.limit, cells);
         let (end, fields, stray, may_span_lines) = match parsed {
             Parsed::Complete {
                 end,
@@ -212,11 +233,7 @@ impl Dialect<'_> {
             return Some(true);
         }
         spare.clear();
-        let proof = Self {
-            limit: self.limit.min(PROOF),
-            ..*self
-        };
-        match proof.parse(text, at, is_last, spare) {
+        match self.parse(text, at, is_last, self.limit.min(PROOF), spare) {
             // a record that breaks only in its quotes still begins here
             Parsed::Complete { fields, .. } => Some(fields == self.width),
             Parsed::Incomplete => None,
@@ -224,9 +241,16 @@ impl Dialect<'_> {
         }
     }
 
-    /// Reads fields to the end of the record.
-    fn parse(&self, text: &[u8], at: usize, is_last: bool, cells: &mut Vec<Cell>) -> Parsed {
-        let limit = at.saturating_add(self.limit);
+    /// Reads fields to the end of the record, of so many bytes at most.
+    fn parse(
+        &self,
+        text: &[u8],
+        at: usize,
+        is_last: bool,
+        limit: usize,
+        cells: &mut Vec<Cell>,
+    ) -> Parsed {
+        let limit = at.saturating_add(limit);
         let bounded = &text[..text.len().min(limit)];
         let is_cut = bounded.len() < text.len();
         // at the end of what is there: the end of the export, of the limit, or of what was read so far
@@ -409,7 +433,11 @@ impl Dialect<'_> {
         loop {
             at += match self.escape {
                 Escape::Sign(escape) => memchr::memchr2(quote[0], escape[0], text.get(at..)?)?,
-                Escape::Doubled | Escape::Bare => memchr::memchr(quote[0], text.get(at..)?)?,
+                Escape::Doubled => memchr::memchr(quote[0], text.get(at..)?)?,
+                Escape::Bare => {
+                    let found = self.closing_bare_quote(text, from, quote)?;
+                    return Some((found, kind));
+                }
             };
             let rest = &text[at..];
             match self.escape {
@@ -426,10 +454,53 @@ impl Dialect<'_> {
                     kind = CellKind::Doubled;
                     at += quote.len() * 2;
                 }
-                Escape::Bare if !self.ends_field(&rest[quote.len()..]) => at += quote.len(),
                 _ => return Some((at, kind)),
             }
         }
+    }
+
+    /// The byte of the first quote behind which a field ends.
+    fn closing_bare_quote(&self, text: &[u8], from: usize, quote: &[u8]) -> Option<usize> {
+        let known = self.quiet.get();
+        let known_to = self.known_to(text, quote);
+        let byte = known.text + from as u64;
+        let is_within = (known.start..=known.end).contains(&byte);
+        let (start, mut at) = match is_within {
+            true => {
+                let end = (known.end - known.text) as usize;
+                (known.start, from.max(end.min(known_to)))
+            }
+            false => (byte, from),
+        };
+        let closes = |at: &usize| {
+            let rest = &text[*at..];
+            rest.starts_with(quote) && self.ends_field(&rest[quote.len()..])
+        };
+        let searched = text.get(at..)?;
+        at = memchr::memchr_iter(quote[0], searched)
+            .map(|length| at + length)
+            .find(closes)
+            .unwrap_or(text.len());
+        let end = known.text + at.min(known_to).max(from) as u64;
+        self.quiet.set(Quiet {
+            text: known.text,
+            start,
+            end: if is_within { end.max(known.end) } else { end },
+        });
+        (at < text.len()).then_some(at)
+    }
+
+    /// Up to where it is certain whether a quote closes: behind that, more text might tell otherwise.
+    fn known_to(&self, text: &[u8], quote: &[u8]) -> usize {
+        let without_blanks = |length: usize| {
+            let kept = text[..length].iter().rposition(|byte| !is_blank(byte));
+            match self.trim {
+                true => kept.map_or(0, |last| last + 1),
+                false => length,
+            }
+        };
+        let end = without_blanks(text.len()).saturating_sub(self.delimiter.len());
+        without_blanks(end).saturating_sub(quote.len())
     }
 
     /// Whether a field ends before this text, of which more may follow.
@@ -558,6 +629,7 @@ mod tests {
             },
             width,
             limit: 1 << 20,
+            quiet: Memo::default(),
         }
     }
 
@@ -687,14 +759,39 @@ mod tests {
         assert_eq!(found.len(), 2);
     }
 
+    fn bare(width: usize) -> Dialect<'static> {
+        Dialect {
+            escape: Escape::Bare,
+            ..dialect(width)
+        }
+    }
+
+    #[test]
+    fn quotes_that_never_close_cost_no_more_than_their_lines() {
+        // if each of them looked through all that follows, this would take minutes
+        let long = || Dialect {
+            limit: 16 << 20,
+            ..bare(2)
+        };
+        let mut text: String = (0..50_000).map(|i| format!("{i};\"abc def\n")).collect();
+        assert_eq!(read(&text, long()), [(1, Err(Rule::UnclosedQuote))]);
+        for i in 0..3_000 {
+            text += &format!("{i};\"5 inch\n");
+            text += &"1;abc\n".repeat(29);
+        }
+        let found = read(&text, long());
+        let broken = found.iter().filter(|(_, record)| record.is_err()).count();
+        assert_eq!((found.len(), broken), (90_000, 3_000));
+    }
+
     #[test]
     fn without_quoting_quotes_are_letters() {
-        let bare = Dialect {
+        let plain = Dialect {
             quote: None,
             ..dialect(2)
         };
         assert_eq!(
-            read("\"a;b\n", bare)[0].1,
+            read("\"a;b\n", plain)[0].1,
             Ok(vec!["\"a".into(), "b".into()])
         );
     }
@@ -757,6 +854,25 @@ mod tests {
                 }
             }
             prop_assert_eq!(pieces, whole);
+        }
+
+        #[test]
+        fn what_was_looked_through_before_changes_nothing(
+            text in "[ab;\"\n ]{0,24}", width in 1_usize..4, trim in any::<bool>(), limit in 1_usize..30
+        ) {
+            let dialect = || Dialect { trim, limit, ..bare(width) };
+            let remembers = dialect();
+            let bytes = text.as_bytes();
+            for is_last in [false, true] {
+                for at in 0..bytes.len() {
+                    let (mut cells, mut others) = (Vec::new(), Vec::new());
+                    for shown in (at + 1)..=bytes.len() {
+                        let found = remembers.scan(&bytes[..shown], at, is_last && shown == bytes.len(), &mut cells);
+                        let fresh = dialect().scan(&bytes[..shown], at, is_last && shown == bytes.len(), &mut others);
+                        prop_assert_eq!(found, fresh);
+                    }
+                }
+            }
         }
 
         #[test]

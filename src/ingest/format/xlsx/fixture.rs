@@ -33,6 +33,15 @@ pub(in crate::ingest::format) fn workbook(sheets: &[(&str, &[String])]) -> Vec<u
 
 /// A workbook of sheets by name, each with the XML of its rows.
 pub(in crate::ingest::format) fn workbook_of(sheets: &[(&str, String)]) -> Vec<u8> {
+    workbook_with("<workbookPr/>", sheets)
+}
+
+/// The same with days that count from 1904.
+pub(super) fn workbook_from_1904(sheets: &[(&str, String)]) -> Vec<u8> {
+    workbook_with(r#"<workbookPr date1904="1"/>"#, sheets)
+}
+
+fn workbook_with(properties: &str, sheets: &[(&str, String)]) -> Vec<u8> {
     let mut parts = vec![
         ("[Content_Types].xml".to_string(), TYPES.to_string()),
         ("xl/styles.xml".to_string(), STYLES.to_string()),
@@ -53,7 +62,7 @@ pub(in crate::ingest::format) fn workbook_of(sheets: &[(&str, String)]) -> Vec<u
         parts.push((format!("xl/worksheets/{at}.xml"), sheet));
     }
     relations += r#"<Relationship Id="a" Type="t/styles" Target="styles.xml"/><Relationship Id="b" Type="t/sharedStrings" Target="/xl/sharedStrings.xml"/>"#;
-    let book = format!("<workbook><workbookPr/><sheets>{tabs}</sheets></workbook>");
+    let book = format!("<workbook>{properties}<sheets>{tabs}</sheets></workbook>");
     parts.push(("xl/workbook.xml".to_string(), book));
     let relations = format!("<Relationships>{relations}</Relationships>");
     parts.push(("xl/_rels/workbook.xml.rels".to_string(), relations));

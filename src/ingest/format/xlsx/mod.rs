@@ -108,9 +108,18 @@ struct Batch {
     cells: Vec<Cell>,
     places: Vec<Place>,
     breaches: BTreeMap<usize, Breach>,
+    /// Whether days count from 1904.
+    is_1904: bool,
 }
 
 impl Batch {
+    fn of(workbook: &Workbook) -> Self {
+        Self {
+            is_1904: workbook.is_1904,
+            ..Self::default()
+        }
+    }
+
     /// Takes a row, unless it holds nothing.
     fn push(&mut self, row: &Row, layout: &Layout) {
         if row.is_too_long {
@@ -129,6 +138,7 @@ impl Batch {
         for (column, value) in row.cells.iter().filter(is_within) {
             let (kind, text) = match value {
                 Value::Text(text) => (CellKind::Text, text.as_str()),
+                Value::Number(text) if self.is_1904 => (CellKind::NumberFrom1904, text.as_str()),
                 Value::Number(text) => (CellKind::Number, text.as_str()),
                 Value::Boolean(true) => (CellKind::Boolean, "true"),
                 Value::Boolean(false) => (CellKind::Boolean, "false"),
@@ -280,11 +290,11 @@ impl Format for Xlsx {
                 by_header(task.conformer, names, file)?
             }
         };
-        let mut batch = Batch::default();
+        let mut batch = Batch::of(&workbook);
         while let Some(row) = rows.record().map_err(damaged)? {
             batch.push(&row, &layout);
             if batch.is_full() {
-                std::mem::take(&mut batch).write(&layout, &mut task)?;
+                std::mem::replace(&mut batch, Batch::of(&workbook)).write(&layout, &mut task)?;
             }
         }
         batch.write(&layout, &mut task)?;

@@ -1,4 +1,4 @@
-use super::fixture::{text_cell, workbook, workbook_of};
+use super::fixture::{text_cell, workbook, workbook_from_1904, workbook_of};
 use crate::ingest::testing::{Bench, accepted, contract, rejects, source, xlsx};
 use crate::project::{ColumnType, Conversions, Frame, Load, Read, XlsxRead};
 
@@ -59,6 +59,51 @@ async fn cells_are_read_as_what_they_are_and_texts_as_declared() {
         ]
     );
     assert_eq!(decoded.report.ignored_columns, ["Extra"]);
+}
+
+#[tokio::test]
+async fn numbers_that_the_source_calls_days_are_counted_as_the_workbook_counts() {
+    let names = ["Nr", "Dag", "Tid", "Belopp"].map(|name| text_cell(Some(name)));
+    let cells = r#"<c><v>1</v></c><c><v>44620</v></c><c><v>44620.5</v></c><c><v>44620</v></c>"#;
+    let rows = format!("<row>{}</row><row>{cells}</row>", names.concat());
+    let days = |dates: &[&str]| {
+        let formats = dates.iter().map(|format| (*format).to_string());
+        let conversions = Conversions {
+            dates: formats.clone().collect(),
+            times: formats.collect(),
+            ..xlsx().conversions
+        };
+        let columns = [
+            ("day<Dag", ColumnType::Date),
+            ("at<Tid", ColumnType::Timestamp),
+            ("amount<Belopp", ColumnType::Bigint),
+        ];
+        let read = XlsxRead {
+            conversions,
+            ..xlsx()
+        };
+        Bench::new(
+            source(Read::Xlsx(read), Load::Append),
+            contract(&[], &columns),
+        )
+    };
+    let sheets = [("Svar", rows)];
+    let excel = days(&["excel"]);
+    let decoded = excel.decode("a.xlsx", workbook_from_1904(&sheets)).await;
+    assert_eq!(
+        accepted(&decoded),
+        ["2026-03-01|2026-03-01T12:00:00Z|44620"]
+    );
+    let decoded = excel.decode("a.xlsx", workbook_of(&sheets)).await;
+    assert_eq!(
+        accepted(&decoded),
+        ["2022-02-28|2022-02-28T12:00:00Z|44620"]
+    );
+    let decoded = days(&["%d.%m.%Y"])
+        .decode("a.xlsx", workbook_from_1904(&sheets))
+        .await;
+    let rule = (2, "day".to_string(), "number_as_date".to_string());
+    assert_eq!(rejects(&decoded), [rule]);
 }
 
 #[tokio::test]
