@@ -26,6 +26,8 @@ impl Contract {
         let draft = runner.draft_contract(&table).await?;
         let path = format!("schemas/{}.yaml", table.location());
         let existing = project.contracts.get(&table).map(|contract| &contract.file);
+        // what a step says of its own table is no file to add to
+        let existing = existing.filter(|file| file.path == path);
         let text = match existing {
             None => Some(draft.text()),
             Some(file) => draft.added_to(&file.text, &path)?,

@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::name::TableName;
 use crate::plan::{Action, Kind, Observed, TablePlan};
 use crate::project::Project;
-use crate::run::MatchForecast;
+use crate::run::{MatchForecast, RefinedBlocks};
 
 #[derive(Debug, Args)]
 pub(super) struct Plan {
@@ -116,6 +116,21 @@ fn pairs(forecast: &MatchForecast) -> String {
             block.push_str(&format!(
                 " · {parked} of blocks too large for one person left out"
             ));
+        }
+        if let Some(RefinedBlocks { over, by, found }) = &rule.refined {
+            block.push_str(&format!(
+                " · {} of over {} records ({} the largest) refined by {}: {} before, {} after",
+                format::plural(found.blocks, "block"),
+                format::count(*over),
+                format::count(found.largest_records),
+                by.join(", then "),
+                format::plural(found.pairs_before, "pair"),
+                format::count(found.pairs),
+            ));
+            if found.without_key > 0 {
+                let without = format::plural(found.without_key, "record");
+                block.push_str(&format!(", {without} without it make none"));
+            }
         }
         columns.row(vec![
             rule.name.clone(),

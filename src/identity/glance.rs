@@ -14,7 +14,7 @@ use super::persons::{
 };
 use super::population::{Field, Records, bytes_to_match};
 use super::row::Rows;
-use super::rule::{Blocks, Feature, Features, Rule};
+use super::rule::{Blocks, Feature, Features};
 use super::value::SharedValues;
 use crate::parallel;
 
@@ -419,13 +419,10 @@ impl Glance {
             ),
         ];
         for (feature, most, forgotten) in looked_for {
-            let rule = Rule {
-                features: vec![feature],
-            };
-            if rule.places(&features).is_empty() {
+            if !features.has(feature) {
                 continue;
             }
-            let blocks = Blocks::with_largest(&rule, &features, rows, threads, usize::MAX);
+            let blocks = Blocks::of_any_size(feature, &features, rows, threads);
             let found = parallel::map(threads, blocks.parts(), |part| {
                 let mut bad = Vec::new();
                 part.blocks(|block| {

@@ -3,7 +3,7 @@
 //!
 //! What two records weigh hangs on the model and on the two alone, and a cluster on nothing outside its component. So what the
 //! build before found of two records that are as they were still holds, unless a block that both stand in outgrew what is
-//! compared, or shrank to it, or people decided otherwise of the pair: those pairs are looked at again. A component is
+//! compared as it is, or shrank to it, or people decided otherwise of the pair: those pairs are looked at again. A component is
 //! touched by a record that came, changed or went, and by a pair that was looked at again; of all others the clusters
 //! stand.
 
@@ -92,7 +92,8 @@ pub(crate) fn resolve_again(
     }
 
     let mut open = before.redecided.clone();
-    let outgrown: BTreeSet<u32> = touched.iter().flat_map(TouchedBlocks::outgrown).collect();
+    let outgrown = touched.iter().flat_map(|blocks| blocks.outgrown(&features));
+    let outgrown: BTreeSet<u32> = outgrown.collect();
     let is_outgrown = |pair: &&KnownPair| {
         !outgrown.is_empty() && outgrown.contains(&pair.one) && outgrown.contains(&pair.other)
     };
@@ -102,7 +103,7 @@ pub(crate) fn resolve_again(
     open.dedup();
     let mut candidates: Vec<(u32, u32)> = Vec::new();
     for blocks in &touched {
-        blocks.pairs(|one, other| candidates.push((one, other)));
+        blocks.pairs(&features, |one, other| candidates.push((one, other)));
         candidates.sort_unstable();
         candidates.dedup();
     }

@@ -54,7 +54,7 @@ pub(crate) use pin::{LevelPin, Pins};
 pub(crate) use population::{Asked, Decision, Field, LateShared, OwnColumn, Records};
 pub(crate) use registry::{Assigned, Event, Registry, assign};
 pub(crate) use resolve::{Pair, Refusal, Resolved, Settings, Verdict, resolve};
-pub(crate) use rule::{Feature, Rule};
+pub(crate) use rule::{Feature, Refine, Refined, Rule};
 
 /// Spreads a number over all 64 bits; the finaliser of `SplitMix64` (Steele, Lea & Flood 2014).
 #[inline]

@@ -262,6 +262,7 @@ impl Model {
             let features = row.name.split(", ").map(Feature::named);
             Some(Rule {
                 features: features.collect::<Option<_>>()?,
+                refine: None,
             })
         };
         rules.iter().map(rule).collect()
@@ -502,6 +503,7 @@ mod tests {
             }],
             rules: vec![Rule {
                 features: vec![Feature::Family, Feature::BirthDate],
+                refine: None,
             }],
             values: Values {
                 records: 9,

@@ -1,7 +1,8 @@
 //! Blocking rules: which records are worth comparing.
 //!
 //! A rule is a list of features; records that agree on all of them, none missing, stand in one block, and every two of a
-//! block are a candidate pair. Pairs are counted exactly before one is made: a rule costs a sort to count.
+//! block are a candidate pair. Where the project says so a block of too many records is split by one key more, and what is
+//! still too large by the next. Pairs are counted exactly before one is made: a rule costs a sort to count.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -117,8 +118,7 @@ impl Features {
 
     /// Makes some features of some rows missing.
     pub(super) fn forget(&mut self, features: &[Feature], rows: &[u32]) {
-        let places = features.iter().filter_map(|f| self.places.get(f));
-        let places: Vec<usize> = places.flatten().copied().collect();
+        let places = self.places(features);
         for row in rows {
             self.rows.forget(*row, &places);
         }
@@ -144,7 +144,13 @@ impl Features {
         self.rows.count()
     }
 
-    fn has(&self, feature: Feature) -> bool {
+    /// Where some features stand in a row.
+    fn places(&self, features: &[Feature]) -> Vec<usize> {
+        let places = features.iter().filter_map(|f| self.places.get(f));
+        places.flatten().copied().collect()
+    }
+
+    pub(super) fn has(&self, feature: Feature) -> bool {
         self.places.contains_key(&feature)
     }
 
@@ -156,9 +162,28 @@ impl Features {
 }
 
 /// Features that two records must agree on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rule {
     pub(crate) features: Vec<Feature>,
+    /// What a block that is too large is split by, where the project says so.
+    pub(crate) refine: Option<Refine>,
+}
+
+/// How blocks of too many records are split.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refine {
+    /// Of more records than this.
+    pub(crate) over: usize,
+    /// By the first of these, and what is still too large by the next. Records without it make no pair by the rule.
+    pub(crate) keys: Vec<Feature>,
+}
+
+/// One look at which block a row stands in: the next is taken only where the block is too large.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    pub(super) places: Vec<usize>,
+    /// Records of the largest block that is compared as it is.
+    pub(super) largest: usize,
 }
 
 impl Rule {
@@ -167,20 +192,42 @@ impl Rule {
         self.features.iter().any(|f| matches!(f, Feature::Own(_)))
     }
 
-    /// Records of the largest block that is compared. Blocks of the rules that were not asked for are left out where they
-    /// belong to no person; those of the project's own rules are compared, or refused by their count.
-    pub(super) fn largest_block(&self) -> usize {
-        if self.is_own() {
+    /// Which blocks a row is looked for in. Blocks of the rules that were not asked for are left out where they belong to no
+    /// person; those of the project's own rules are split where it says so, and else compared, or refused by their count.
+    pub(super) fn steps(&self, features: &Features) -> Vec<Step> {
+        let last = if self.is_own() {
             usize::MAX
         } else {
             LARGEST_BLOCK
+        };
+        let over = self.refine.as_ref().map_or(last, |refine| refine.over);
+        let keys = self.refine.iter().flat_map(|refine| &refine.keys);
+        let mut steps = vec![Step {
+            places: features.places(&self.features),
+            largest: over,
+        }];
+        steps.extend(keys.map(|key| Step {
+            places: features.places(&[*key]),
+            largest: over,
+        }));
+        if let Some(step) = steps.last_mut() {
+            step.largest = last;
         }
+        steps
     }
 
-    /// Where its features stand in a row.
+    /// The same without a look at how large a block is: what two records agree on that it makes a pair.
     pub(super) fn places(&self, features: &Features) -> Vec<usize> {
-        let places = self.features.iter().filter_map(|f| features.places.get(f));
-        places.flatten().copied().collect()
+        features.places(&self.features)
+    }
+
+    /// The rule of blocks that were split: two records of one agree on the keys as well.
+    pub(super) fn refined(&self) -> Self {
+        let keys = self.refine.iter().flat_map(|refine| &refine.keys);
+        Self {
+            features: self.features.iter().chain(keys).copied().collect(),
+            refine: None,
+        }
     }
 }
 
@@ -224,6 +271,7 @@ pub(super) fn defaults(features: &Features) -> (Vec<Rule>, Vec<Rule>) {
         known
             .map(|list| Rule {
                 features: list.to_vec(),
+                refine: None,
             })
             .collect()
     };
@@ -242,7 +290,7 @@ pub(super) struct Blocks {
     pub(super) parked: Parked,
 }
 
-/// Keys of blocks that are too large to compare.
+/// Keys of blocks that are too large to compare as they are: left out, or split by the next key.
 pub(super) type Parked = Arc<HashSet<u64>>;
 
 /// Some blocks of a rule, one after the other.
@@ -307,6 +355,22 @@ pub(crate) struct BlockCount {
     pub(crate) largest_records: u64,
     /// In blocks that are too large to compare.
     pub(crate) parked_pairs: u64,
+    /// Blocks that were split.
+    pub(crate) refined: Refined,
+}
+
+/// Blocks of a rule that were too large, and were split.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Refined {
+    pub(crate) blocks: u64,
+    /// Records of the largest, before it was split.
+    pub(crate) largest_records: u64,
+    /// Pairs that they would have made.
+    pub(crate) pairs_before: u64,
+    /// Pairs that they make; they are among those of the rule.
+    pub(crate) pairs: u64,
+    /// Records that stand in no block for want of the next key.
+    pub(crate) without_key: u64,
 }
 
 impl BlockCount {
@@ -316,6 +380,12 @@ impl BlockCount {
         self.largest_pairs = self.largest_pairs.max(other.largest_pairs);
         self.largest_records = self.largest_records.max(other.largest_records);
         self.parked_pairs += other.parked_pairs;
+        let (refined, other) = (&mut self.refined, other.refined);
+        refined.blocks += other.blocks;
+        refined.largest_records = refined.largest_records.max(other.largest_records);
+        refined.pairs_before += other.pairs_before;
+        refined.pairs += other.pairs;
+        refined.without_key += other.without_key;
     }
 
     /// Whether one value makes more than a share of all pairs, and enough of them to matter. Blocks that are left out anyway
@@ -338,7 +408,7 @@ type Keyed = (u64, u32);
 impl Blocks {
     /// Sorts records into the blocks of a rule and counts their pairs.
     pub(super) fn new(rule: &Rule, features: &Features, rows: u32, threads: usize) -> Self {
-        Self::with_largest(rule, features, rows, threads, rule.largest_block())
+        Self::by(rule.steps(features), features, rows, threads)
     }
 
     /// The same of several rules: the records are read once for all of them.
@@ -348,49 +418,44 @@ impl Blocks {
         rows: u32,
         threads: usize,
     ) -> VecDeque<Self> {
-        let split = split(rules, features, rows, threads);
-        let blocks = rules.iter().zip(split);
-        let blocks = blocks.map(|(rule, split)| Self::of(&split, rule.largest_block(), threads));
+        let steps: Vec<Vec<Step>> = rules.iter().map(|rule| rule.steps(features)).collect();
+        let split = split(&steps, features, rows, threads);
+        let blocks = steps.iter().zip(split);
+        let blocks = blocks.map(|(steps, split)| Self::of(&split, steps, features, threads));
         blocks.collect()
     }
 
-    /// The same where blocks of at most so many records are compared.
-    pub(super) fn with_largest(
-        rule: &Rule,
+    /// The same of records that agree on a feature, however many they are.
+    pub(super) fn of_any_size(
+        feature: Feature,
         features: &Features,
         rows: u32,
         threads: usize,
-        largest_block: usize,
     ) -> Self {
-        let rule = std::slice::from_ref(rule);
-        let split = split(rule, features, rows, threads).pop();
-        Self::of(&split.unwrap_or_default(), largest_block, threads)
+        let step = Step {
+            places: features.places(&[feature]),
+            largest: usize::MAX,
+        };
+        Self::by(vec![step], features, rows, threads)
+    }
+
+    fn by(steps: Vec<Step>, features: &Features, rows: u32, threads: usize) -> Self {
+        let steps = [steps];
+        let split = split(&steps, features, rows, threads).pop();
+        Self::of(&split.unwrap_or_default(), &steps[0], features, threads)
     }
 
     /// `split`: rows with their keys, each chunk in its parts.
-    fn of(split: &[Vec<Vec<Keyed>>], largest_block: usize, threads: usize) -> Self {
+    fn of(split: &[Vec<Vec<Keyed>>], steps: &[Step], features: &Features, threads: usize) -> Self {
         let numbers: Vec<usize> = (0..PARTS).collect();
         let found = parallel::map(threads, &numbers, |number| {
             let parts: Vec<&[Keyed]> = split.iter().map(|part| &*part[*number]).collect();
             let all = in_order(&parts);
-            let mut part = Part::default();
-            let mut count = BlockCount::default();
-            let mut parked = Vec::new();
+            let mut sorted = Sorted::default();
             for block in all.chunk_by(|one, other| one.0 == other.0) {
-                let records = block.len() as u64;
-                let pairs = records * (records - 1) / 2;
-                count.largest_pairs = count.largest_pairs.max(pairs);
-                count.largest_records = count.largest_records.max(records);
-                if block.len() > largest_block {
-                    count.parked_pairs += pairs;
-                    parked.push(block[0].0);
-                } else if records > 1 {
-                    count.pairs += pairs;
-                    part.rows.extend(block.iter().map(|(_, row)| *row));
-                    part.ends.push(part.rows.len() as u32);
-                }
+                sorted.take(block, steps, features);
             }
-            (part, count, parked)
+            (sorted.part, sorted.count, sorted.parked)
         });
         let mut blocks = Self {
             parts: Vec::with_capacity(PARTS),
@@ -413,14 +478,15 @@ impl Blocks {
     }
 }
 
-/// Rows with their keys, by rule: each chunk of the rows in its parts.
+/// Rows with their keys, by rule, of which the first steps decide: each chunk of the rows in its parts.
 fn split(
-    rules: &[Rule],
+    rules: &[Vec<Step>],
     features: &Features,
     rows: u32,
     threads: usize,
 ) -> Vec<Vec<Vec<Vec<Keyed>>>> {
-    let places: Vec<Vec<usize>> = rules.iter().map(|rule| rule.places(features)).collect();
+    let first = |steps: &Vec<Step>| steps.first().map_or(Vec::new(), |step| step.places.clone());
+    let places: Vec<Vec<usize>> = rules.iter().map(first).collect();
     let chunks: Vec<(u32, u32)> = chunks_of(rows);
     let split = parallel::map(threads, &chunks, |(from, to)| {
         // an eighth more than they get, if all rows have a key
@@ -477,10 +543,89 @@ fn in_order(lists: &[&[Keyed]]) -> Vec<Keyed> {
     ordered
 }
 
+/// Blocks of one part, as they are taken one by one.
+#[derive(Default)]
+struct Sorted {
+    part: Part,
+    count: BlockCount,
+    parked: Vec<u64>,
+}
+
+impl Sorted {
+    /// Takes a block, rows with its key, and splits it where it is too large.
+    fn take(&mut self, block: &[Keyed], steps: &[Step], features: &Features) {
+        let [step, next @ ..] = steps else {
+            return;
+        };
+        if block.len() <= step.largest {
+            return self.add(block);
+        }
+        let records = block.len() as u64;
+        let pairs_before = records * (records - 1) / 2;
+        self.parked.push(block[0].0);
+        if next.is_empty() {
+            self.count.parked_pairs += pairs_before;
+            self.largest(records);
+            return;
+        }
+        let pairs = self.count.pairs;
+        self.split(block, next, features);
+        let pairs = self.count.pairs - pairs;
+        let refined = &mut self.count.refined;
+        refined.blocks += 1;
+        refined.largest_records = refined.largest_records.max(records);
+        refined.pairs_before += pairs_before;
+        refined.pairs += pairs;
+    }
+
+    fn split(&mut self, block: &[Keyed], steps: &[Step], features: &Features) {
+        let Some(step) = steps.first() else {
+            return;
+        };
+        let keyed = block.iter().filter_map(|(key, row)| {
+            let key = key_from(*key, &step.places, features.row(*row))?;
+            Some((key, *row))
+        });
+        let mut keyed: Vec<Keyed> = keyed.collect();
+        self.count.refined.without_key += (block.len() - keyed.len()) as u64;
+        keyed.sort_unstable();
+        for block in keyed.chunk_by(|one, other| one.0 == other.0) {
+            if block.len() <= step.largest {
+                self.add(block);
+            } else {
+                self.parked.push(block[0].0);
+                self.split(block, &steps[1..], features);
+            }
+        }
+    }
+
+    /// Adds a block that is compared.
+    fn add(&mut self, block: &[Keyed]) {
+        let records = block.len() as u64;
+        self.largest(records);
+        if records > 1 {
+            self.count.pairs += records * (records - 1) / 2;
+            self.part.rows.extend(block.iter().map(|(_, row)| *row));
+            self.part.ends.push(self.part.rows.len() as u32);
+        }
+    }
+
+    fn largest(&mut self, records: u64) {
+        let count = &mut self.count;
+        count.largest_records = count.largest_records.max(records);
+        count.largest_pairs = count.largest_pairs.max(records * (records - 1) / 2);
+    }
+}
+
 /// The block of a row, unless it has none.
 #[inline]
 pub(super) fn key(places: &[usize], row: &Row) -> Option<u64> {
-    let mut key = 0;
+    key_from(0, places, row)
+}
+
+/// The block of a row within another block.
+pub(super) fn key_from(within: u64, places: &[usize], row: &Row) -> Option<u64> {
+    let mut key = within;
     for place in places {
         let code = row[*place];
         if code == MISSING {
@@ -501,7 +646,7 @@ pub(super) fn agree(places: &[usize], one: &Row, other: &Row) -> bool {
 
 /// Rules before another one, asked whether they make a pair too.
 pub(super) struct Earlier<'a> {
-    rules: Vec<(Vec<usize>, &'a Parked)>,
+    rules: Vec<(Vec<Step>, &'a Parked)>,
 }
 
 impl<'a> Earlier<'a> {
@@ -509,18 +654,34 @@ impl<'a> Earlier<'a> {
         let rules = rules.iter().zip(parked);
         Self {
             rules: rules
-                .map(|(rule, parked)| (rule.places(features), parked))
+                .map(|(rule, parked)| (rule.steps(features), parked))
                 .collect(),
         }
     }
 
     #[inline]
     pub(super) fn make(&self, one: &Row, other: &Row) -> bool {
-        self.rules.iter().any(|(places, parked)| {
-            agree(places, one, other)
-                && (parked.is_empty() || key(places, one).is_some_and(|k| !parked.contains(&k)))
-        })
+        let mut rules = self.rules.iter();
+        rules.any(|(steps, parked)| is_made(steps, parked, one, other))
     }
+}
+
+/// Whether two rows stand in one block that is not too large.
+fn is_made(steps: &[Step], parked: &Parked, one: &Row, other: &Row) -> bool {
+    let mut block = 0;
+    for step in steps {
+        if !agree(&step.places, one, other) {
+            return false;
+        }
+        if parked.is_empty() {
+            return true;
+        }
+        match key_from(block, &step.places, one) {
+            Some(key) if parked.contains(&key) => block = key,
+            found => return found.is_some(),
+        }
+    }
+    false
 }
 
 /// Ranges of rows of equal size.

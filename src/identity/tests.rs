@@ -571,6 +571,7 @@ fn must_joins_records_that_no_other_rule_compares_but_not_by_a_value_that_many_p
     };
     let must = |at| Rule {
         features: vec![Feature::Own(at)],
+        refine: None,
     };
     let by_rules = Settings {
         must: vec![must(0), must(1)],
@@ -615,6 +616,7 @@ fn a_glance_counts_the_pairs_that_a_match_makes() {
     let all = with_must(&rows);
     let of_must = Rule {
         features: vec![Feature::Own(0)],
+        refine: None,
     };
     let known = as_read(&model_of(&rows, 2), &all);
     for shared in [None, known.shared()] {
@@ -788,9 +790,11 @@ fn a_pair_is_counted_and_made_once_per_rule_and_belongs_to_the_first() {
     let rules = [
         Rule {
             features: vec![Feature::Email],
+            ..Rule::default()
         },
         Rule {
             features: vec![Feature::Family, Feature::BirthDate],
+            ..Rule::default()
         },
     ];
     let mut parked = Vec::new();

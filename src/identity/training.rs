@@ -41,8 +41,9 @@ const ALL_PAIRS: u64 = 16;
 /// Counts of patterns in the blocks of one rule, or of all.
 type Counts = BTreeMap<Pattern, u64>;
 
-struct Sample<'a> {
-    rule: &'a Rule,
+struct Sample {
+    /// With the keys by which its blocks were split, where some were.
+    rule: Rule,
     counts: Vec<(Pattern, f64)>,
 }
 
@@ -77,9 +78,15 @@ pub(super) fn train(
             blocks_of_rules.push(blocks);
         },
     );
-    let samples = rules.iter().zip(samples);
+    let blocked = rules.iter().zip(&blocks_of_rules).map(|(rule, blocks)| {
+        match blocks.count.refined.blocks {
+            0 => rule.clone(),
+            _ => rule.refined(),
+        }
+    });
+    let samples = blocked.zip(samples);
     let samples = samples.map(|(rule, counts)| Sample { rule, counts });
-    let samples: Vec<Sample<'_>> = samples.collect();
+    let samples: Vec<Sample> = samples.collect();
     tracing::debug!("rules are chosen, and their pairs sampled");
     let mut comparisons = before_training(&all_pairs, population);
     let mut chance: Vec<Vec<f64>> = all_pairs.iter().map(|all| all.shares.clone()).collect();
@@ -388,7 +395,7 @@ fn hold(model: &mut [ComparisonModel], chance: &[Vec<f64>], pins: &Pins) {
 /// m and h of every comparison, from those that the model has.
 fn fit(
     population: &Population,
-    samples: &[Sample<'_>],
+    samples: &[Sample],
     model: &mut [ComparisonModel],
     chance: &[Vec<f64>],
     pins: &Pins,
@@ -400,7 +407,7 @@ fn fit(
     // two relatives of one given name cannot be told from one person
     let starts = samples.iter().map(|sample| Mix {
         same: 0.4,
-        relative: if has_relatives && !is_on_given(sample.rule) {
+        relative: if has_relatives && !is_on_given(&sample.rule) {
             0.2
         } else {
             0.0
@@ -414,7 +421,7 @@ fn fit(
         for ((sample, mix), start) in samples.iter().zip(&mut mixes).zip(&starts) {
             let (mut same, mut relative, mut total) = (0.0, 0.0, 0.0);
             let told: Vec<bool> = (0..shapes.len())
-                .map(|at| !population.is_blocked_on(sample.rule, at))
+                .map(|at| !population.is_blocked_on(&sample.rule, at))
                 .collect();
             for (pattern, count) in &sample.counts {
                 let (s, r) = posterior(model, *mix, *pattern, &told);

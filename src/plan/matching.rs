@@ -480,7 +480,14 @@ pub(super) fn canonical(plan: &MatchPlan) -> Vec<String> {
         .fields
         .iter()
         .map(|(meaning, column)| format!("{meaning:?} {column}"));
-    let block: Vec<String> = matching.block.iter().map(|rule| list(rule)).collect();
+    let block = matching.block.iter().map(|rule| {
+        let on = list(&rule.on);
+        match rule.refine.is_empty() {
+            true => on,
+            false => format!("{on} over {} by {}", rule.over, list(&rule.refine)),
+        }
+    });
+    let block: Vec<String> = block.collect();
     let mut said = vec![
         matching.records.value.to_string(),
         list(&matching.record_key),

@@ -19,8 +19,8 @@ pub(crate) struct Matching {
     pub(crate) record_key: Vec<Spanned<String>>,
     /// Column of the id.
     pub(crate) entity_id: Spanned<String>,
-    /// Blocking rules, each a list of columns or of SQL over one record; empty: kilde's own.
-    pub(crate) block: Vec<Vec<Spanned<String>>>,
+    /// Blocking rules; empty: kilde's own.
+    pub(crate) block: Vec<BlockRule>,
     /// Comparisons; empty: those that the columns' meanings make.
     pub(crate) compare: Vec<Compare>,
     /// Columns in which equal values make one person.
@@ -60,6 +60,15 @@ pub(crate) struct PinnedModel {
     /// Of the file.
     pub(crate) digest: String,
     pub(crate) model: Arc<ModelFile>,
+}
+
+/// A blocking rule: columns, or SQL over one record, on which two records agree.
+#[derive(Clone, Debug)]
+pub(crate) struct BlockRule {
+    pub(crate) on: Vec<Spanned<String>>,
+    /// What blocks of more than `over` records are split by, one after the other; empty: they are not split.
+    pub(crate) refine: Vec<Spanned<String>>,
+    pub(crate) over: usize,
 }
 
 /// Parameters of the model that are given, and not learnt.
@@ -132,12 +141,20 @@ impl Matching {
             CompareBy::Levels(levels) => Some(levels),
             _ => None,
         });
-        self.block.iter().chain(levels).flatten()
+        let rules = self.block.iter().flat_map(BlockRule::expressions);
+        rules.chain(levels.flatten())
     }
 
     /// What it reads.
     pub(crate) fn inputs(&self) -> impl Iterator<Item = &Spanned<TableName>> {
         std::iter::once(&self.records).chain(&self.decisions)
+    }
+}
+
+impl BlockRule {
+    /// All that it asks of a record.
+    pub(crate) fn expressions(&self) -> impl Iterator<Item = &Spanned<String>> {
+        self.on.iter().chain(&self.refine)
     }
 }
 

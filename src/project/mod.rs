@@ -65,7 +65,7 @@ pub(crate) use exposure::Exposure;
 pub(crate) use freshness::Freshness;
 pub(crate) use highlights::{Consents, Figures, Groups, Highlights, People};
 pub(crate) use matching::{
-    Compare, CompareBy, DuplicateFree, LevelPin, MatchTable, Matching, PinnedModel, Pins,
+    BlockRule, Compare, CompareBy, DuplicateFree, LevelPin, MatchTable, Matching, PinnedModel, Pins,
 };
 pub(crate) use model_file::{
     CommonValues, ComparedColumn, FORM as MODEL_FORM, ModelComparison, ModelFile, ModelLevel,
@@ -190,21 +190,21 @@ impl SqlStep {
 }
 
 impl Project {
-    /// The columns of a table beside a golden record that hold values of its fields, whichever these are.
+    /// The columns of a table beside a golden record, or a corrected table, that hold values of its fields, whichever these are.
     pub(crate) fn golden_values(&self, table: &TableName) -> &'static [&'static str] {
-        let is_beside = |step: &SqlStep| {
-            let name = table.name();
-            step.is_generated() && (name.ends_with("_sources") || name.ends_with("_review"))
-        };
-        match self.steps.get(table).is_some_and(is_beside) {
-            true => &["value", "lost_values", "other_value"],
-            false => &[],
+        let name = table.name();
+        match self.steps.get(table).is_some_and(SqlStep::is_generated) {
+            true if name.ends_with("_corrections") => &["value", "source_value"],
+            true if name.ends_with("_sources") || name.ends_with("_review") => {
+                &["value", "lost_values", "other_value"]
+            }
+            _ => &[],
         }
     }
 
     /// Whether a column of such a table speaks of how a value was chosen, and of no value.
     pub(crate) fn is_of_golden_choice(&self, table: &TableName, column: &str) -> bool {
-        let words = ["field", "rule", "reason", "is_conflict"];
+        let words = ["field", "rule", "reason", "is_conflict", "outcome"];
         !self.golden_values(table).is_empty() && words.contains(&column)
     }
 

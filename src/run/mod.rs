@@ -70,8 +70,8 @@ pub(crate) use maintain::{MaintainReport, MaintainRequest};
 pub(crate) use matching::ReviewRecord;
 pub(crate) use matching::{
     AgainstTruth, EntityStory, EstimateStory, JudgedByPeople, LearntLevel, LevelStory,
-    MatchEvaluation, MatchForecast, MergeStory, ModelStory, PairStory, RatesStory, Review,
-    ReviewPair, TrainingStory,
+    MatchEvaluation, MatchForecast, MergeStory, ModelStory, PairStory, RatesStory, RefinedBlocks,
+    Review, ReviewPair, TrainingStory,
 };
 pub(crate) use overview::{Overview, PeopleCount};
 pub(crate) use portrait::{Portrait, PortraitRequest, PortraitTable};

@@ -411,6 +411,42 @@ fn a_rule_that_explodes_is_refused_with_the_share_of_its_value_before_a_pair_is_
         "{}",
         said.stderr
     );
+    assert!(said.stderr.contains("refine"), "{}", said.stderr);
+
+    // told so, the block of that value is split by another column, and that one alone
+    let club = sandbox(
+        ", block: [{on: [country], refine: [family_name, birth_date], over: 100}, [email]]",
+        &rows,
+    );
+    club.kilde(&["build"]).ended(0);
+    let rule = "select replace(name, ',', ';'), pairs_count from identity.people_model where part = 'own_rule' and position = 1";
+    let split = "select sum(n * (n - 1) / 2) from (
+            select count(*) as n from ref.people group by family_name having count(*) <= 100 union all
+            select count(*) from ref.people where family_name in
+                (select family_name from ref.people group by family_name having count(*) > 100)
+            group by family_name, birth_date)";
+    let made = club.query(rule);
+    assert_eq!(made[0][0], "country (over 100: family_name; birth_date)");
+    assert_eq!(made[0][1], value(&club, split));
+    let written = fs::read_to_string(club.path("pipelines/club.yaml")).unwrap();
+    club.write(
+        "pipelines/club.yaml",
+        written.replace("over: 100", "over: 110"),
+    );
+    let plan = club.kilde(&["plan"]).ended(0).stdout;
+    let said = "1 block of over 110 records (1,200 the largest) refined by family_name, then birth_date: 719,400 pairs before";
+    assert!(plan.contains(said), "{plan}");
+    // a key that does not split it leaves what is refused
+    club.write(
+        "pipelines/club.yaml",
+        written.replace("[family_name, birth_date]", "[\"'x'\"]"),
+    );
+    let said = club.kilde(&["build"]).ended(2).stderr;
+    assert!(
+        said.contains("K0811") && said.contains("a further key in `refine`"),
+        "{said}"
+    );
+
     let club = sandbox(", limits: {max_pairs: 3}", &people(0, 60));
     let said = club.kilde(&["build"]).ended(2);
     assert!(

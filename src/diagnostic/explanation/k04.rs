@@ -259,6 +259,29 @@ follow from what the other levels leave. So of one comparison pin weights or pro
 one level without a weight.",
     },
     Explanation {
+        code: Code(451),
+        title: "a refinement of blocks that refines nothing",
+        text: "\
+`block: [{on: [postcode], refine: [birth_date], over: 500}]` splits each block of more than `over` records by the date
+of birth. What all records of a block agree on splits none, and a block of one record needs no split.",
+    },
+    Explanation {
+        code: Code(452),
+        title: "a table that cannot be corrected",
+        text: "\
+`- correct: {table: …, of: bronze.crm_customers, corrections: …}` puts values that people know better in the place of
+those of a table. A correction names a record by the `key` of the table's contract, and its value becomes what the
+contract says of the column: so the contract declares both, and a column beside the key. A table is corrected by one
+step, which as many others as want to can read. `corrected_columns` is a name of the step's own.",
+    },
+    Explanation {
+        code: Code(453),
+        title: "corrections that do not say enough",
+        text: "\
+A row of corrections says in `table`, `key`, `column` and `value` which value of which record is another one, and in
+`on` since when, for the newest of a cell stands. `by` and `reason` are shown where there are such columns.",
+    },
+    Explanation {
         code: Code(460),
         title: "`drift` asks for what cannot be",
         text: "\

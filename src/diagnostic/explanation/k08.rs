@@ -76,7 +76,10 @@ pub(super) const CODES: &[Explanation] = &[
         title: "a match that would compare too many pairs",
         text: "Pairs are counted exactly before one is made. A value that many records share (a placeholder, a country, a date\n\
                typed to get past a form) makes a block whose pairs grow with its square. Make such values null where the records\n\
-               are cleaned, add a column to the rule, or raise the limit knowingly.",
+               are cleaned, add a column to the rule, raise the limit knowingly, or let a further column split large blocks alone:\n\n    \
+               block: [{on: [postcode], refine: [birth_date]}]\n\n\
+               splits each block of over 500 records (`over:` says another number) by the date. Records that lack it make no pair\n\
+               there. What is still large is split by the next key of `refine`, and refused where there is none.",
     },
     Explanation {
         code: Code(812),

@@ -1,6 +1,6 @@
 //! Night after night some records come, change and go: what is gone on from is what all of them give.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::*;
 use crate::identity::increment::{Before, KnownPair, resolve_again};
@@ -228,6 +228,7 @@ fn own_columns(rows: &[Row], read: &mut Records) {
 fn increments_find_what_all_records_give_under_rules_of_ones_own_too() {
     let own = |places: &[usize]| Rule {
         features: places.iter().copied().map(Feature::Own).collect(),
+        refine: None,
     };
     let way = Way {
         settings: Settings {
@@ -252,6 +253,115 @@ fn increments_find_what_all_records_give_under_rules_of_ones_own_too() {
     };
     let (compared, made) = through(&nights, &way, known);
     assert!(compared * 4 < made, "{compared} of {made} pairs");
+}
+
+/// Columns of a rule that is refined: the first letter of a family name, and the year of birth and a given name, which some
+/// records lack.
+fn refining_columns(rows: &[Row], read: &mut Records) {
+    let own = |text: &dyn Fn(&Row) -> Option<String>| {
+        let texts: Vec<Option<String>> = rows.iter().map(text).collect();
+        OwnColumn {
+            column: Dictionary::encode(texts.iter().map(Option::as_deref)),
+            is_whole: false,
+            fields: Vec::new(),
+            asked: Vec::new(),
+        }
+    };
+    read.own = vec![
+        own(&|row| Some(row[1][..1].to_string())),
+        own(&|row| Some(row[2].get(..4)?.to_string()).filter(|_| !row[4].ends_with('7'))),
+        own(&|row| Some(row[0][..1].to_string()).filter(|_| !row[4].ends_with('3'))),
+        own(&|row| Some(row[3].clone())),
+    ];
+}
+
+#[test]
+fn increments_find_what_all_records_give_where_blocks_come_to_be_split_and_whole_again() {
+    const OVER: usize = 26;
+    let refined = Rule {
+        features: vec![Feature::Own(0)],
+        refine: Some(Refine {
+            over: OVER,
+            keys: vec![Feature::Own(2), Feature::Own(1)],
+        }),
+    };
+    let mail = Rule {
+        features: vec![Feature::Own(3)],
+        refine: None,
+    };
+    let way = Way {
+        settings: Settings {
+            rules: vec![refined.clone(), mail],
+            ..settings()
+        },
+        rules_of: refining_columns,
+        ..Way::without_rules(&[0, 1, 2, 3, 4, 5])
+    };
+    let mut nights = nights();
+    // and all the way back
+    nights.truncate(7);
+    nights.extend(nights.clone().into_iter().rev().skip(1));
+    // which blocks are too large, by letter and by both keys, changes both ways
+    let too_large = |night: &Night, key: fn(&Row) -> Option<String>| {
+        let mut sizes: BTreeMap<String, usize> = BTreeMap::new();
+        for key in night.rows.values().filter_map(key) {
+            *sizes.entry(key).or_default() += 1;
+        }
+        sizes.retain(|_, size| *size > OVER);
+        sizes.into_keys().collect::<BTreeSet<String>>()
+    };
+    let letter: fn(&Row) -> Option<String> = |row| Some(row[1][..1].to_string());
+    let steps = nights.windows(2).map(|two| {
+        let (before, now) = (too_large(&two[0], letter), too_large(&two[1], letter));
+        (
+            now.difference(&before).count(),
+            before.difference(&now).count(),
+        )
+    });
+    let (grown, shrunk) = steps.fold((0, 0), |all, step| (all.0 + step.0, all.1 + step.1));
+    assert!(grown > 0 && shrunk > 0, "{grown} grown, {shrunk} shrunk");
+
+    let trained = nights[0].records(&way, &[]);
+    let first = resolve(trained, &way.settings, None).unwrap();
+    let known = |records: &Records| {
+        let rows = first.model.rows(&first.pairs_of_rules, |_| String::new());
+        Model::from_rows(rows, &records.shapes(), &way.settings.rules, &[]).unwrap()
+    };
+    through(&nights, &way, known);
+
+    // a record makes a pair with all of a small block, and with those alone of a large one that have its keys too
+    let read = nights[0].records(&way, &[]);
+    let population = Population::new(read, None, 2);
+    let blocks = Blocks::new(&refined, &population.features, population.rows, 2);
+    let mut made = BTreeSet::new();
+    for part in blocks.parts() {
+        part.pairs(|one, other| assert!(made.insert((one, other))));
+    }
+    let rows: Vec<&Row> = nights[0].rows.values().collect();
+    let initial: fn(&Row) -> Option<String> =
+        |row| Some(row[0][..1].to_string()).filter(|_| !row[4].ends_with('3'));
+    let year: fn(&Row) -> Option<String> =
+        |row| Some(row[2].get(..4)?.to_string()).filter(|_| !row[4].ends_with('7'));
+    let is_one = |a: &Row, b: &Row, keys: &[fn(&Row) -> Option<String>]| {
+        keys.iter().all(|key| key(a).is_some() && key(a) == key(b))
+    };
+    let size = |of: &Row, keys: &[fn(&Row) -> Option<String>]| {
+        rows.iter().filter(|row| is_one(of, row, keys)).count()
+    };
+    let mut expected = BTreeSet::new();
+    for (at, one) in rows.iter().enumerate() {
+        let keys = [letter, initial, year];
+        let depth = (1..3).find(|depth| size(one, &keys[..*depth]) <= OVER);
+        for (other_at, other) in rows.iter().enumerate().skip(at + 1) {
+            if is_one(one, other, &keys[..depth.unwrap_or(3)]) {
+                expected.insert((at as u32, other_at as u32));
+            }
+        }
+    }
+    assert_eq!(made, expected);
+    assert_eq!(blocks.count.pairs, made.len() as u64);
+    let split = blocks.count.refined;
+    assert!(split.blocks > 0 && split.pairs < split.pairs_before && split.without_key > 0);
 }
 
 #[test]

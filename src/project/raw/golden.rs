@@ -72,6 +72,9 @@ words! {
 choice! {
     /// Which of two values is better.
     RawSurvivor ("a rule") {
+        /// That of a record of which people corrected the field: the column names what they corrected, as the
+        /// `corrected_columns` of a `correct` step does.
+        Corrected("corrected"): Spanned<ColumnName>,
         /// That of a record whose column is true.
         Verified("verified"): Spanned<ColumnName>,
         /// That of the source which is trusted more.

@@ -1,11 +1,12 @@
 //! `- match:` as written.
 
-use schemars::{Schema, json_schema};
+use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::super::Spanned;
 use super::declare::{choice, section};
-use super::decode::{AtLeastOne, FromText, Mistake, OneOrMany, Tried};
+use super::decode::{AtLeastOne, Decode, FromText, Mistake, OneOrMany, Sink, Tried};
 use super::scalar::ColumnName;
+use super::tree::{Node, Value};
 use crate::comparison_shape::Within;
 use crate::name::TableName;
 use crate::project::Limit;
@@ -23,8 +24,8 @@ section! {
         /// Column of the id. Default `entity_id`.
         entity_id: Option<Spanned<ColumnName>>,
         /// Blocking rules, each a column, SQL over the columns of one record, or a list of these: two records that agree on
-        /// all of it are compared. Default: rules made of what the columns mean.
-        block: OneOrMany<AtLeastOne<Spanned<Expression>>>,
+        /// all of it are compared. With `on` and `refine` its large blocks are split. Default: rules made of what the columns mean.
+        block: OneOrMany<RawBlockRule>,
         /// Comparisons. Default: what the columns mean, compared as such columns are.
         compare: OneOrMany<Spanned<RawCompare>>,
         /// Columns in which equal values make one person, such as a valid national id.
@@ -71,6 +72,41 @@ section! {
         u_probability: Option<Tried<Spanned<Probability>>>,
         /// What it says in bits: log2 of m / u.
         match_weight: Option<Tried<Spanned<Bits>>>,
+    }
+}
+
+section! {
+    /// A blocking rule whose large blocks are split.
+    RawRefinedRule {
+        /// Columns, or SQL over the columns of one record: two records that agree on all of it are compared.
+        on: AtLeastOne<Spanned<Expression>>,
+        /// What two records of a large block must agree on as well: the first of these, and where that leaves a block that is
+        /// still large, the next too. A record without it makes no pair in such a block.
+        refine: AtLeastOne<Spanned<Expression>>,
+        /// Blocks of more records than this are large. Default `500`.
+        over: Option<Spanned<u64>>,
+    }
+}
+
+/// A blocking rule: what two records agree on, or that and what splits large blocks.
+#[derive(Clone, Debug)]
+pub(crate) enum RawBlockRule {
+    On(AtLeastOne<Spanned<Expression>>),
+    Refined(RawRefinedRule),
+}
+
+impl Decode for RawBlockRule {
+    fn decode(node: &Node, sink: &mut Sink) -> Option<Self> {
+        match &node.value {
+            Value::Map(_) => RawRefinedRule::decode(node, sink).map(Self::Refined),
+            _ => AtLeastOne::decode(node, sink).map(Self::On),
+        }
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        let on = AtLeastOne::<Spanned<Expression>>::schema(generator);
+        let refined = RawRefinedRule::schema(generator);
+        json_schema!({"anyOf": [on, refined]})
     }
 }
 

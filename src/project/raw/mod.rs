@@ -10,6 +10,7 @@
     reason = "keys of later features are decoded and checked before they are refused, so nothing reads them yet"
 )]
 
+mod correct;
 mod dbt;
 pub(in crate::project) mod declare;
 pub(in crate::project) mod decode;
@@ -27,6 +28,7 @@ mod test;
 pub(in crate::project) mod tree;
 mod unit_test;
 
+pub(in crate::project) use correct::RawCorrect;
 pub(in crate::project) use dbt::referenced;
 pub(in crate::project) use decode::{
     Decode, FromText, Mistake, Named, OneOrMany, Sink, Tried, listed, nearest_word,
@@ -38,7 +40,9 @@ pub(in crate::project) use format::{
     EscapeSign, NegativeForm, RawCsv, RawDelta, RawFixed, RawRead, RawXlsx,
 };
 pub(in crate::project) use golden::{RawGolden, RawGoldenField, RawSurvivor, Take};
-pub(in crate::project) use matching::{Expression, Probability, RawCompare, RawLevelPin, RawMatch};
+pub(in crate::project) use matching::{
+    Expression, Probability, RawBlockRule, RawCompare, RawLevelPin, RawMatch,
+};
 pub(in crate::project) use pipeline_file::{
     RawExposure, RawFreshness, RawOwner, RawPipelineFile, RawReady, RawSource, RawStep,
 };

@@ -1,6 +1,7 @@
 //! `pipelines/*.yaml` as written.
 
 use super::super::Spanned;
+use super::correct::RawCorrect;
 use super::declare::{choice, section, words};
 use super::decode::{Anything, AtLeastOne, Boxed, Items, Later, OneOrMany};
 use super::drift::RawDrift;
@@ -138,6 +139,8 @@ choice! {
         Sql("sql"): Spanned<SqlGlob>,
         /// Which records describe the same person.
         Match("match"): Boxed<RawMatch>,
+        /// A table as people corrected it.
+        Correct("correct"): Boxed<RawCorrect>,
         /// The best-known value of each field of an entity.
         Golden("golden"): Boxed<RawGolden>,
         /// Entities that meet a condition.

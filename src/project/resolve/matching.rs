@@ -5,12 +5,12 @@ use std::path::{Component, Path};
 use std::sync::Arc;
 
 use super::super::raw::{
-    ColumnName, Expression, Mistake, Probability, RawCompare, RawLevelPin, RawMatch,
+    ColumnName, Expression, Mistake, Probability, RawBlockRule, RawCompare, RawLevelPin, RawMatch,
     RawPipelineFile, RawStep, Tried,
 };
 use super::super::{
-    Compare, CompareBy, DuplicateFree, LevelPin, Limit, MatchTable, Matching, Meaning, ModelFile,
-    NotAModel, PinnedModel, Pins, Spanned,
+    BlockRule, Compare, CompareBy, DuplicateFree, LevelPin, Limit, MatchTable, Matching, Meaning,
+    ModelFile, NotAModel, PinnedModel, Pins, Spanned,
 };
 use super::{NO_MODEL, blame, pipeline_name};
 use crate::diagnostic::{Diagnostic, Place, SourceFile, Span};
@@ -20,6 +20,7 @@ const SAME_FROM: f64 = 1.25;
 const REVIEW_FROM: f64 = -4.0;
 const MAX_PAIRS: u64 = 200_000_000;
 const MAX_BLOCK_SHARE: f64 = 0.25;
+const REFINE_OVER: u64 = 500;
 const ENTITY_ID: &str = "entity_id";
 
 /// The match steps of a project.
@@ -146,7 +147,7 @@ fn matching(
             .block
             .0
             .iter()
-            .map(|rule| rule.0.iter().map(text).collect())
+            .map(|rule| block_rule(file, rule, found))
             .collect(),
         compare,
         must: names(&raw.must.0),
@@ -169,6 +170,49 @@ fn matching(
             span,
         },
         tables: MatchTable::ALL.into_iter().filter_map(beside).collect(),
+    }
+}
+
+/// A blocking rule; what splits its blocks is something else than what they agree on.
+fn block_rule(
+    file: &Arc<SourceFile>,
+    raw: &RawBlockRule,
+    found: &mut Vec<Diagnostic>,
+) -> BlockRule {
+    let refined = match raw {
+        RawBlockRule::On(on) => {
+            return BlockRule {
+                on: on.0.iter().map(text).collect(),
+                refine: Vec::new(),
+                over: 0,
+            };
+        }
+        RawBlockRule::Refined(refined) => refined,
+    };
+    let on: Vec<Spanned<String>> = refined.on.0.iter().map(text).collect();
+    let refine: Vec<Spanned<String>> = refined.refine.0.iter().map(text).collect();
+    for (at, key) in refine.iter().enumerate() {
+        let before = on.iter().chain(&refine[..at]);
+        if before.into_iter().any(|other| other.value == key.value) {
+            let message = format!("`{}` splits no block: its records agree on it", key.value);
+            let mistake = Mistake::new(451, message)
+                .help("name a column that `on` and the keys before do not");
+            found.push(blame(file, key.span, mistake));
+        }
+    }
+    let over = refined.over.as_ref();
+    if let Some(over) = over.filter(|over| over.value < 2) {
+        let mistake = Mistake::new(
+            451,
+            "a block of one record makes no pair, and needs no split",
+        )
+        .help(format!("at least 2; the default is {REFINE_OVER}"));
+        found.push(blame(file, over.span, mistake));
+    }
+    BlockRule {
+        on,
+        refine,
+        over: usize::try_from(over.map_or(REFINE_OVER, |over| over.value)).unwrap_or(usize::MAX),
     }
 }
 

@@ -4,6 +4,7 @@
 //! settings. Where a file could not be decoded, nothing is said of what it might have held: one mistake, one message.
 
 mod contract;
+mod correct;
 mod data_test;
 mod explode;
 mod exposure;
@@ -74,13 +75,20 @@ pub(crate) fn project(
         Err(refused) => return (None, vec![refused]),
     };
 
-    let contracts = contract::resolve(files.schemas, &settings, &mut found);
+    let mut contracts = contract::resolve(files.schemas, &settings, &mut found);
     let mut owned = ownership::resolve(&files.pipelines, &files.sql, &mut found);
     let matches = matching::resolve(&files.root, &files.pipelines, &mut found);
     golden::resolve(
         &files.pipelines,
         &matches,
         &contracts,
+        &mut owned,
+        &mut found,
+    );
+    correct::resolve(
+        &files.pipelines,
+        &matches,
+        &mut contracts,
         &mut owned,
         &mut found,
     );

@@ -57,7 +57,7 @@ fn claim(
     let glob = match &step.value {
         RawStep::Sql(glob) => glob,
         // makes tables without a file of their own
-        RawStep::Match(_) | RawStep::Golden(_) => return,
+        RawStep::Match(_) | RawStep::Golden(_) | RawStep::Correct(_) => return,
         RawStep::Segment(later) => later.never(),
         RawStep::Audience(later) => later.never(),
         RawStep::LifetimeValue(later) | RawStep::Recommend(later) | RawStep::Twins(later) => {

@@ -8,13 +8,13 @@ use futures::{StreamExt, TryStreamExt};
 
 use super::super::Runner;
 use super::model_file::rows_of_file;
-use super::read::{Read, model_rows, reading, records};
-use super::tables::{rule_name, speaks_of, texts};
+use super::read::{Read, Reading, model_rows, reading, records};
+use super::tables::{feature_name, rule_name, speaks_of, texts};
 use super::{refused, settings};
 use crate::catalog::Catalog;
 use crate::engine::{self, Joins};
 use crate::error::{Error, Result};
-use crate::identity::{Glance, Known, Model, ModelRows, forecast};
+use crate::identity::{Glance, Known, Model, ModelRows, Refined, Rule, forecast};
 use crate::name::TableName;
 use crate::parallel;
 use crate::plan::{Action, Kind, MatchPlan, Plan, Reason};
@@ -53,6 +53,18 @@ pub(crate) struct RulePairs {
     pub(crate) largest_share: f64,
     /// Pairs of blocks that are too large to belong to one person, and are left out.
     pub(crate) parked_pairs: u64,
+    /// Blocks that are split, and by what; `None` where none is.
+    pub(crate) refined: Option<RefinedBlocks>,
+}
+
+/// Blocks of a rule that are too large as they are, and are split.
+#[derive(Debug)]
+pub(crate) struct RefinedBlocks {
+    /// Of more records than this.
+    pub(crate) over: u64,
+    /// What they are split by, one after the other.
+    pub(crate) by: Vec<String>,
+    pub(crate) found: Refined,
 }
 
 /// Batches that are looked at together: enough that threads are worth beginning.
@@ -76,6 +88,16 @@ fn look_at(glance: &mut Glance, batches: &[RecordBatch], threads: usize) -> Resu
         threads,
     );
     Ok(())
+}
+
+fn refined(rule: &Rule, found: Refined, reading: &Reading) -> Option<RefinedBlocks> {
+    let refine = rule.refine.as_ref().filter(|_| found.blocks > 0)?;
+    let keys = refine.keys.iter();
+    Some(RefinedBlocks {
+        over: refine.over as u64,
+        by: keys.map(|key| feature_name(key, reading)).collect(),
+        found,
+    })
 }
 
 impl Runner {
@@ -175,6 +197,7 @@ impl Runner {
             largest_share: rule.count.largest_pairs as f64
                 / (rule.count.pairs + rule.count.parked_pairs).max(1) as f64,
             parked_pairs: rule.count.parked_pairs,
+            refined: refined(&rule.rule, rule.count.refined, &reading),
         });
         Ok(Some(MatchForecast {
             table: matching.table.clone(),

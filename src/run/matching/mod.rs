@@ -19,7 +19,7 @@ pub(crate) use evaluate::{
     AgainstTruth, EstimateStory, JudgedByPeople, LevelStory, MatchEvaluation, RatesStory,
 };
 pub(crate) use explain::{EntityStory, MergeStory, PairStory};
-pub(crate) use forecast::MatchForecast;
+pub(crate) use forecast::{MatchForecast, RefinedBlocks};
 #[cfg(test)]
 pub(crate) use review::ReviewRecord;
 pub(crate) use review::{Review, ReviewPair};
@@ -47,11 +47,11 @@ use crate::engine::Joins;
 use crate::error::{Error, Result};
 use crate::identity::{
     Assigned, Event, Feature, Increment, Known, LateShared, LevelPin, Model, ModelRows, Pins,
-    Records, Refusal, Resolved, Rule, Settings, assign, resolve, resolve_again,
+    Records, Refine, Refusal, Resolved, Rule, Settings, assign, resolve, resolve_again,
 };
 use crate::name::TableName;
 use crate::plan::{MatchPlan, Reason, TablePlan};
-use crate::project::{MatchTable, Matching, PinnedModel, Spanned};
+use crate::project::{BlockRule, MatchTable, Matching, PinnedModel, Spanned};
 
 impl Execution {
     /// The rows of the ids; what the match found is kept for the tables beside them.
@@ -263,13 +263,18 @@ impl Found {
 
 /// The blocking rules that the project writes.
 fn own_rules(matched: &MatchPlan, reading: &Reading) -> Vec<Rule> {
-    let place = |name: &String| place_of(reading, name);
-    let rule = |names: &Vec<Spanned<String>>| Rule {
-        features: names
+    let features = |expressions: &[Spanned<String>]| {
+        let places = expressions
             .iter()
-            .filter_map(|c| place(&c.value))
-            .map(Feature::Own)
-            .collect(),
+            .filter_map(|e| place_of(reading, &e.value));
+        places.map(Feature::Own).collect::<Vec<Feature>>()
+    };
+    let rule = |rule: &BlockRule| Rule {
+        features: features(&rule.on),
+        refine: (!rule.refine.is_empty()).then(|| Refine {
+            over: rule.over,
+            keys: features(&rule.refine),
+        }),
     };
     matched.matching.block.iter().map(rule).collect()
 }
@@ -281,6 +286,7 @@ fn must_rules(matched: &MatchPlan, reading: &Reading) -> Vec<Rule> {
     let rules = columns.filter_map(|column| place_of(reading, &column.value));
     let rules = rules.map(|place| Rule {
         features: vec![Feature::Own(place)],
+        refine: None,
     });
     rules.filter(|rule| !own.contains(rule)).collect()
 }
@@ -325,14 +331,19 @@ fn refused(refusal: &Refusal, matched: &MatchPlan) -> Error {
     let matching = &matched.matching;
     let error = match refusal {
         Refusal::LargeBlock { rule, count } => {
-            let columns = rule_name(rule, &reading(matched));
+            let reading = reading(matched);
+            let columns = rule_name(rule, &reading);
             let share = 100.0 * count.largest_pairs as f64 / count.pairs.max(1) as f64;
-            let is_written = matching.block.iter().any(|block| {
-                let block: Vec<&str> = block.iter().map(|column| column.value.as_str()).collect();
-                block.join(", ") == columns
-            });
+            let is_written = own_rules(matched, &reading).contains(rule);
             let (what, add) = match is_written {
-                true => (format!("blocking rule ({columns})"), "add a column to the rule, "),
+                true if rule.refine.is_some() => (
+                    format!("blocking rule ({columns})"),
+                    "name a further key in `refine`, ",
+                ),
+                true => (
+                    format!("blocking rule ({columns})"),
+                    "let a further column split such blocks, `block: [{on: …, refine: …}]`; add a column to the rule, ",
+                ),
                 false => (format!("`must: [{columns}]`"), ""),
             };
             Error::config(format!(

@@ -28,7 +28,7 @@ use crate::identity::{
 use crate::name::is_identifier;
 use crate::parallel;
 use crate::plan::MatchPlan;
-use crate::project::{Compare, CompareBy, DuplicateFree, MatchTable, Matching, Meaning};
+use crate::project::{BlockRule, Compare, CompareBy, DuplicateFree, MatchTable, Matching, Meaning};
 
 /// Columns of a query over the records: the key as it is, then as text, then what is compared as its meaning says, what
 /// `compare` asks for besides, and what rules name.
@@ -488,7 +488,8 @@ pub(super) fn reading(matched: &MatchPlan) -> Reading {
         .collect();
     let mut own: Vec<Own> = Vec::new();
     let rules = matching.must.iter().chain(&matching.cannot);
-    for rule in rules.chain(matching.block.iter().flatten()) {
+    let block = matching.block.iter().flat_map(BlockRule::expressions);
+    for rule in rules.chain(block) {
         if !own.iter().any(|own| own.name == rule.value) {
             own.push(own_column(matched, &rule.value));
         }

@@ -173,14 +173,24 @@ pub(super) fn speaks_of(model: &[ModelRow], matched: &MatchPlan) -> bool {
     of_columns == columns(matched) && Pins::of_rows(model).agree(&pins(&matched.matching))
 }
 
-/// A rule by what it asks two records to agree on.
-pub(super) fn rule_name(rule: &Rule, reading: &Reading) -> String {
-    let name = |feature: &Feature| match feature {
+/// What a rule asks of a record, in words.
+pub(super) fn feature_name(feature: &Feature, reading: &Reading) -> String {
+    match feature {
         Feature::Own(at) => reading.own.get(*at).map_or("", |own| own.name.as_str()),
         feature => feature.name(),
-    };
-    let names: Vec<&str> = rule.features.iter().map(name).collect();
-    names.join(", ")
+    }
+    .to_string()
+}
+
+/// A rule by what it asks two records to agree on.
+pub(super) fn rule_name(rule: &Rule, reading: &Reading) -> String {
+    let name = |feature: &Feature| feature_name(feature, reading);
+    let list = |features: &[Feature]| features.iter().map(name).collect::<Vec<_>>().join(", ");
+    let on = list(&rule.features);
+    match &rule.refine {
+        Some(refine) => format!("{on} (over {}: {})", refine.over, list(&refine.keys)),
+        None => on,
+    }
 }
 
 /// A model and what it was made for.

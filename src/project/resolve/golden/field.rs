@@ -92,6 +92,15 @@ fn rule_of<'a>(raw: &'a RawSurvivor, columns: &[&str], read: &mut Vec<&'a str>) 
             let sql = format!("case when {} then 0 else 1 end", column(is_verified));
             rule("verified", sql, false)
         }
+        RawSurvivor::Corrected(corrected) => {
+            let corrected = column(corrected);
+            let is_among = columns
+                .iter()
+                .map(|column| format!("concat(', ', {corrected}, ', ') like '%, {column}, %'"));
+            let is_any = is_among.collect::<Vec<_>>().join(" or ");
+            let sql = format!("case when {corrected} is not null and ({is_any}) then 0 else 1 end");
+            rule("corrected", sql, false)
+        }
         RawSurvivor::Trusted(trusted) => {
             let source = column(&trusted.column);
             let ranks = trusted.order.0.iter().enumerate();

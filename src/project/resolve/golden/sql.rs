@@ -255,8 +255,15 @@ impl Golden<'_> {
 
     /// Which record gave the value, by which rule, and what it won over; a correction is of no record.
     fn source_sql(&self, at: usize, field: &Field<'_>) -> String {
+        let corrected = field.rules.iter().position(|rule| rule.name == "corrected");
+        let alone = match corrected {
+            Some(rule) => {
+                format!("case when won.\"_rule_{rule}\" = 0 then 'corrected' else 'only value' end")
+            }
+            None => "'only value'".to_string(),
+        };
         let decided = format!(
-            "case when lost.\"_entity\" is null then 'only value' {} else 'smallest value' end",
+            "case when lost.\"_entity\" is null then {alone} {} else 'smallest value' end",
             deciding_rule(field)
         );
         let key = self.key();
