@@ -38,7 +38,7 @@ pub(crate) struct Settings {
 #[derive(Clone, Debug)]
 pub(crate) enum Refusal {
     /// One value makes too many of a rule's pairs.
-    LargeBlock { rule: Rule, count: BlockCount },
+    LargeBlock { rule: Rule, count: Box<BlockCount> },
     /// All rules together make too many pairs.
     ManyPairs { pairs: u64 },
     /// Nothing tells how often the levels of a comparison occur: not two of the records have a value for it.
@@ -247,7 +247,7 @@ pub(super) fn refusal(
     let mut counted = rules.iter().zip(counts);
     let lopsided = counted.find(|(_, count)| count.is_lopsided(settings.max_block_share));
     if let Some((rule, count)) = lopsided {
-        let (rule, count) = (rule.clone(), *count);
+        let (rule, count) = (rule.clone(), Box::new(*count));
         return Some(Refusal::LargeBlock { rule, count });
     }
     let pairs = counts.iter().map(|count| count.pairs).sum();
