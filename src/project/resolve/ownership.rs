@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::super::raw::{Mistake, RawPipelineFile, RawStep, listed, nearest_word};
 use super::super::{Spanned, SqlStep};
+use super::matching::Matches;
 use super::{blame, pipeline_name, table_of};
 use crate::diagnostic::{Diagnostic, Place, SourceFile, Span};
 use crate::name::TableName;
@@ -16,6 +17,36 @@ pub(super) struct Owned {
     pub(super) steps: BTreeMap<TableName, SqlStep>,
     /// All of them.
     pub(super) files: BTreeMap<TableName, Arc<SourceFile>>,
+}
+
+impl Owned {
+    /// Adds a step whose SQL a key of a pipeline stands for; `false` where another step makes the table.
+    pub(super) fn add_made(
+        &mut self,
+        table: TableName,
+        sql: String,
+        declared_at: &Place,
+        matches: &Matches,
+    ) -> bool {
+        if self.files.contains_key(&table)
+            || self.steps.contains_key(&table)
+            || matches.made.contains_key(&table)
+        {
+            return false;
+        }
+        let file = SourceFile {
+            path: declared_at.file.path.clone(),
+            text: sql,
+        };
+        let step = SqlStep {
+            table: table.clone(),
+            file: Arc::new(file),
+            pipeline: pipeline_name(&declared_at.file),
+            declared_at: declared_at.clone(),
+        };
+        self.steps.insert(table, step);
+        true
+    }
 }
 
 /// Matches the steps of every pipeline with the files.

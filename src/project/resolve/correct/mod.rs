@@ -11,13 +11,12 @@ use std::sync::Arc;
 
 use super::super::raw::{Mistake, RawCorrect, RawPipelineFile, RawStep, listed};
 use super::super::{
-    Contract, DataTest, Materialization, OnError, RollbackClass, Spanned, SqlStep, TestKind,
-    TestSeverity,
+    Contract, DataTest, Materialization, OnError, RollbackClass, Spanned, TestKind, TestSeverity,
 };
+use super::blame;
 use super::contract::{Contracts, Draft};
 use super::matching::Matches;
 use super::ownership::Owned;
-use super::{blame, pipeline_name};
 use crate::diagnostic::{Diagnostic, Place, SourceFile, Span};
 use crate::name::TableName;
 use sql::{CORRECTED, Corrected, FINE, can_be_corrected};
@@ -144,26 +143,11 @@ fn add(
     ];
     let mut mistakes = Mistakes::new();
     for (table, sql) in made {
-        let is_made = owned.files.contains_key(&table)
-            || owned.steps.contains_key(&table)
-            || matches.made.contains_key(&table);
-        if is_made {
+        if !owned.add_made(table.clone(), sql, place, matches) {
             let mistake = Mistake::new(140, format!("`{table}` is made twice"))
                 .help("another step makes it too: give the corrected table another name");
             mistakes.push((correct.table.span, mistake));
-            continue;
         }
-        let file = SourceFile {
-            path: place.file.path.clone(),
-            text: sql,
-        };
-        let step = SqlStep {
-            table: table.clone(),
-            file: Arc::new(file),
-            pipeline: pipeline_name(&place.file),
-            declared_at: place.clone(),
-        };
-        owned.steps.insert(table, step);
     }
     // a copy of the table is kept only where its contract says so
     let ephemeral = contract(table, place, Materialization::Ephemeral);

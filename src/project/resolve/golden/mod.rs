@@ -10,11 +10,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::super::raw::{ColumnName, Mistake, RawGolden, RawPipelineFile, RawStep, Take, listed};
-use super::super::{ColumnType, Contract, Matching, Spanned, SqlStep};
+use super::super::{ColumnType, Contract, Matching, Spanned};
+use super::blame;
 use super::contract::Contracts;
 use super::matching::Matches;
 use super::ownership::Owned;
-use super::{blame, pipeline_name};
 use crate::diagnostic::{Diagnostic, Place, SourceFile, Span, nearest};
 use crate::name::TableName;
 use field::Field;
@@ -89,26 +89,11 @@ fn add(
     }
     for (table, sql) in made {
         let Some(table) = table else { continue };
-        if owned.files.contains_key(&table)
-            || owned.steps.contains_key(&table)
-            || matches.made.contains_key(&table)
-        {
+        if !owned.add_made(table.clone(), sql, declared_at, matches) {
             let mistake = Mistake::new(140, format!("`{table}` is made twice"))
                 .help("another step makes it too: give the golden record another name");
             mistakes.push((golden.table.span, mistake));
-            continue;
         }
-        let file = SourceFile {
-            path: declared_at.file.path.clone(),
-            text: sql,
-        };
-        let step = SqlStep {
-            table: table.clone(),
-            file: Arc::new(file),
-            pipeline: pipeline_name(&declared_at.file),
-            declared_at: declared_at.clone(),
-        };
-        owned.steps.insert(table, step);
     }
     mistakes
 }
