@@ -22,6 +22,7 @@ mod evaluate;
 mod explain;
 mod forecast;
 mod glance;
+mod held;
 mod increment;
 mod model;
 mod persons;
