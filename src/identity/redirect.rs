@@ -1,16 +1,20 @@
 //! Where ids lead that are gone.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Where an id leads that is gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Redirect {
     /// To an id that lives.
     To(String),
-    /// Nowhere while all records of an id are lost: of this one, or of the one that it was merged into last. With the first of
-    /// them the lost id comes back, and whatever waits for it leads there.
-    Lost(String),
-    /// Nowhere: the record that it was made of had left it before the others were lost.
+    /// Nowhere while all records of an id are lost.
+    Lost {
+        /// This one, or the one that it was merged into last. When that comes back, this one leads there.
+        id: String,
+        /// Of an id that is lost itself: the hashes of the keys of its last records. Any of them brings it back.
+        records: BTreeSet<String>,
+    },
+    /// Nowhere.
     Nowhere,
 }
 
@@ -19,11 +23,26 @@ pub(crate) type Redirects = BTreeMap<String, Redirect>;
 
 impl Redirect {
     /// As a table says it.
-    pub(crate) fn of(new: Option<&str>, lost: Option<&str>) -> Self {
+    pub(crate) fn of(new: Option<&str>, lost: Option<&str>, records: Option<&str>) -> Self {
         match (new, lost) {
             (Some(new), _) => Self::To(new.to_string()),
-            (None, Some(lost)) => Self::Lost(lost.to_string()),
+            (None, Some(lost)) => Self::Lost {
+                id: lost.to_string(),
+                records: records
+                    .unwrap_or("")
+                    .split_whitespace()
+                    .map(str::to_string)
+                    .collect(),
+            },
             (None, None) => Self::Nowhere,
+        }
+    }
+
+    /// Nowhere until an id comes back that was lost.
+    pub(super) fn waits_for(id: &str) -> Self {
+        Self::Lost {
+            id: id.to_string(),
+            records: BTreeSet::new(),
         }
     }
 
@@ -31,15 +50,26 @@ impl Redirect {
     pub(crate) fn to(&self) -> Option<&str> {
         match self {
             Self::To(id) => Some(id),
-            Self::Lost(_) | Self::Nowhere => None,
+            Self::Lost { .. } | Self::Nowhere => None,
         }
     }
 
     /// The lost id that it waits for.
     pub(crate) fn lost(&self) -> Option<&str> {
         match self {
-            Self::Lost(id) => Some(id),
+            Self::Lost { id, .. } => Some(id),
             Self::To(_) | Self::Nowhere => None,
+        }
+    }
+
+    /// The hashes of its last records, where it is lost itself, as a table says them.
+    pub(crate) fn records(&self) -> Option<String> {
+        match self {
+            Self::Lost { records, .. } if !records.is_empty() => {
+                let records = records.iter().map(String::as_str);
+                Some(records.collect::<Vec<_>>().join(" "))
+            }
+            _ => None,
         }
     }
 }
@@ -48,8 +78,8 @@ impl Redirect {
 pub(crate) type Happened<'a> = (&'a str, &'a str, Option<&'a str>);
 
 /// The redirects of a table that names no lost ids, as older versions wrote it. What happened to an id last, of events in
-/// their order, tells whether its own records were lost or those of the id that it was merged into. Whether the first record was
-/// among the last nobody noted: it may come back.
+/// their order, tells whether its own records were lost or those of the id that it was merged into. Nobody noted which records
+/// those were: the one that the id was made of, whose hash it is, brings it back.
 pub(crate) fn by_events<'a>(
     new_ids: &BTreeMap<String, Option<String>>,
     events: impl Iterator<Item = Happened<'a>>,
@@ -61,8 +91,8 @@ pub(crate) fn by_events<'a>(
             None => merged.remove(id),
         };
     }
-    let last = |id: &str| {
-        let (mut id, mut steps) = (id.to_string(), 0);
+    let last = |of: &str| {
+        let (mut id, mut steps) = (of.to_string(), 0);
         loop {
             match new_ids.get(&id) {
                 None => return Redirect::To(id),
@@ -71,13 +101,23 @@ pub(crate) fn by_events<'a>(
             }
             match merged.get(&*id) {
                 Some(into) if steps < merged.len() => id = (*into).to_string(),
-                _ => return Redirect::Lost(id),
+                _ => break,
             }
             steps += 1;
+        }
+        let records = hash_of_id(&id).filter(|_| id == of).map(str::to_string);
+        Redirect::Lost {
+            records: records.into_iter().collect(),
+            id,
         }
     };
     let ids = new_ids.keys();
     ids.map(|id| (id.clone(), last(id))).collect()
+}
+
+/// The hash of a record's key in the id that it gave.
+fn hash_of_id(id: &str) -> Option<&str> {
+    id.strip_prefix("c_")
 }
 
 #[cfg(test)]
@@ -87,6 +127,7 @@ mod tests {
     #[test]
     fn of_an_older_table_what_happened_last_tells_which_id_was_lost() {
         let led = [
+            ("c_01", None),
             ("lost", None),
             ("absorbed", None),
             ("absorbed earlier", None),
@@ -106,9 +147,10 @@ mod tests {
             ("in a circle", "merged", Some("in a circle")),
         ];
         let found = by_events(&led.into(), events.into_iter());
-        let lost = |id: &str| Redirect::Lost(id.to_string());
+        let lost = Redirect::waits_for;
         let to = |id: &str| Redirect::To(id.to_string());
         let expected = [
+            ("c_01", Redirect::of(None, Some("c_01"), Some("01"))),
             ("lost", lost("lost")),
             ("absorbed", lost("lost")),
             ("absorbed earlier", lost("lost")),

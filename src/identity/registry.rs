@@ -8,9 +8,12 @@
 //! records, then the smaller id first; a cluster takes one id, an id goes to one cluster. A cluster without one gets the
 //! hash of its first record's key, so that two rebuilds of the same records issue the same id.
 //!
-//! An id whose records were all lost leads nowhere. Where the record that it is the hash of was among the last of them, that
-//! record brings it back: to a cluster without an id it is the id again; where the cluster has one, it leads there. Ids that were
-//! merged into it follow.
+//! An id whose records were all lost leads nowhere, and the hashes of their keys are kept. Should any of them come back, they vote for
+//! it as the records of any old id do, behind those of ids that live: to a cluster without an id it is the id again; where the cluster has
+//! one, it leads there. Ids that were merged into it follow.
+//!
+//! Of records that leave an id which theirs was merged into, the one that it was made of takes it along: what was merged by
+//! mistake and is parted again has its own id.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -29,6 +32,8 @@ pub(crate) struct Registry {
     ids: NumberedTexts,
     /// Ids that are gone.
     redirects: Redirects,
+    /// By the hash of the key of a record that is lost with all of its person: the number of their id.
+    lost: HashMap<IdText, u32>,
 }
 
 impl Registry {
@@ -48,7 +53,23 @@ impl Registry {
                 (known, false) => registry.id_of[known as usize] = id,
             }
         }
+        registry.number_lost();
         registry
+    }
+
+    /// Numbers the ids that are lost, by their records.
+    fn number_lost(&mut self) {
+        for (id, to) in &self.redirects {
+            let Redirect::Lost { id: lost, records } = to else {
+                continue;
+            };
+            if lost != id || records.is_empty() {
+                continue;
+            }
+            let (id, _) = self.ids.number(id);
+            let hashes = records.iter().filter_map(|record| text_of_hash(record));
+            self.lost.extend(hashes.map(|hash| (hash, id)));
+        }
     }
 
     /// The same of two columns, on two threads.
@@ -72,12 +93,15 @@ impl Registry {
         for (record, id) in records.into_iter().zip(of_records) {
             id_of[record as usize] = id;
         }
-        Self {
+        let mut registry = Self {
             keys,
             id_of,
             ids,
             redirects,
-        }
+            lost: HashMap::new(),
+        };
+        registry.number_lost();
+        registry
     }
 
     /// Records that have an id.
@@ -102,31 +126,38 @@ impl Registry {
         ids.take_while(|id| self.was_issued(text_of(id)))
     }
 
-    /// The number of the lost id that a key brings back: of several that it gave, of the last.
-    fn lost_id_of(&mut self, key: &str) -> Option<u32> {
-        let is_lost = |id: &IdText| {
-            let id = text_of(id);
-            self.redirects
-                .get(id)
-                .is_some_and(|to| to.lost() == Some(id))
-        };
-        let id = self.ids_of_key(key).filter(is_lost).last()?;
-        Some(self.ids.number(text_of(&id)).0)
+    /// The number of the lost id that a record had.
+    fn lost_id_of(&self, key: &str) -> Option<u32> {
+        match self.lost.is_empty() {
+            true => None,
+            false => self.lost.get(&id_of_key(key, 0)).copied(),
+        }
     }
 
-    /// Ids of which no record is left, the first record of each among those that had it to the last.
-    fn lost_with_their_first(&self, moves: &[Move]) -> BTreeSet<u32> {
+    /// Ids of which no record is left: the hashes of the keys of all that they had.
+    fn last_records(&self, moves: &[Move]) -> BTreeMap<u32, BTreeSet<String>> {
         let mut is_left = vec![false; self.ids.len()];
         for moved in moves {
             is_left[moved.from as usize] = true;
         }
         let records = self.id_of.iter().zip(0..);
-        let lost = records.filter(|(id, _)| is_left.get(**id as usize) == Some(&false));
-        let firsts = lost.filter(|(id, key)| {
-            let mut given = self.ids_of_key(self.keys.text(*key));
-            given.any(|given| text_of(&given) == self.ids.text(**id))
-        });
-        firsts.map(|(id, _)| *id).collect()
+        let gone = records.filter(|(id, _)| is_left.get(**id as usize) == Some(&false));
+        let mut last: BTreeMap<u32, BTreeSet<String>> = BTreeMap::new();
+        for (id, key) in gone {
+            let hash = hash_of(&id_of_key(self.keys.text(key), 0)).to_string();
+            last.entry(*id).or_default().insert(hash);
+        }
+        last
+    }
+
+    /// The id that a key gave, which was merged into one that lives under this number.
+    fn merged_into(&self, key: &str, id: u32) -> Option<IdText> {
+        let into = self.ids.text(id);
+        let leads_there = |given: &IdText| {
+            let to = self.redirects.get(text_of(given));
+            to.and_then(Redirect::to) == Some(into)
+        };
+        self.ids_of_key(key).filter(leads_there).last()
     }
 
     /// Forgets the records: their ids alone are asked for from here on.
@@ -157,6 +188,16 @@ type IdText = [u8; 22];
 
 fn text_of(id: &IdText) -> &str {
     std::str::from_utf8(id).unwrap_or_default()
+}
+
+/// The hash in an id, without the letter before it.
+fn hash_of(id: &IdText) -> &str {
+    text_of(id).get(2..).unwrap_or_default()
+}
+
+/// The id of a hash; `None` for what is none.
+fn text_of_hash(hash: &str) -> Option<IdText> {
+    format!("c_{hash}").into_bytes().try_into().ok()
 }
 
 /// The id that a key gives at some attempt.
@@ -237,29 +278,33 @@ pub(crate) fn assign<K: AsRef<str> + Sync>(
     let known = registry.ids.len();
     let moves = moves(&old, cluster_of);
     let mut of_cluster = take_over(&moves, keys.len(), &registry);
-    let lost_whole = registry.lost_with_their_first(&moves);
+    let last_records = registry.last_records(&moves);
     registry.forget_records();
-    let mut is_living = vec![false; known];
-    for id in of_cluster.iter().flatten() {
-        is_living[*id as usize] = true;
-    }
-    let lost = lost_ids(keys, &old, &mut registry);
-    let restored = bring_back(&lost, cluster_of, &mut of_cluster);
+    take_along(keys, &old, cluster_of, &mut of_cluster, &mut registry);
     issue_missing(keys, cluster_of, &mut of_cluster, &mut registry, threads);
     let rows = cluster_of.iter();
     let rows = rows.map(|cluster| of_cluster[*cluster as usize].unwrap_or(MISSING));
     let ids: Vec<u32> = rows.collect();
+    let followed = followed(keys, &old, &ids, &mut registry);
+    let mut is_living = vec![false; registry.ids.len()];
+    for id in of_cluster.iter().flatten() {
+        is_living[*id as usize] = true;
+    }
     let moves = Moves {
         all: &moves,
         ids: &ids,
         names: &registry.ids,
     };
-    let found = lost.iter().map(|(row, id)| (*id, ids[*row as usize]));
     let change = Change {
-        gone: gone(&moves, &is_living),
-        lost_whole,
-        found: found.filter(|(id, heir)| id != heir).collect(),
-        restored,
+        gone: gone(&moves, &is_living[..known]),
+        last_records,
+        followed,
+        restored: registry
+            .lost
+            .values()
+            .copied()
+            .filter(|id| is_living[*id as usize])
+            .collect(),
     };
     let mut events = new_ids(&moves, cluster_of, known, &change.restored);
     events.extend(change.gone_ids(&registry));
@@ -270,7 +315,7 @@ pub(crate) fn assign<K: AsRef<str> + Sync>(
     Assigned {
         entities: clusters.count() as u64,
         events,
-        redirects: change.redirects(&registry),
+        redirects: change.redirects(&registry, &is_living),
         known_records: old.iter().flatten().count() as u64,
         renamed_records: renamed.count() as u64,
         names: registry.ids,
@@ -278,7 +323,7 @@ pub(crate) fn assign<K: AsRef<str> + Sync>(
     }
 }
 
-/// By row: the id that it had before.
+/// By row: the id that it had before, or was lost with.
 fn ids_before<K: AsRef<str> + Sync>(
     keys: &[K],
     registry: &Registry,
@@ -286,43 +331,47 @@ fn ids_before<K: AsRef<str> + Sync>(
 ) -> Vec<Option<u32>> {
     let chunks: Vec<&[K]> = keys.chunks(AT_A_TIME).collect();
     let old = parallel::map(threads, &chunks, |keys| {
-        let old = keys.iter().map(|key| registry.id_of(key.as_ref()));
+        let old = keys.iter().map(AsRef::as_ref);
+        let old = old.map(|key| registry.id_of(key).or_else(|| registry.lost_id_of(key)));
         old.collect::<Vec<Option<u32>>>()
     });
     old.concat()
 }
 
-/// Lost ids that records bring back which had none before, each with the row of the record.
-fn lost_ids<K: AsRef<str>>(
+/// Gives clusters that left an id the one that a record of theirs was made for, where it was merged into that which they left.
+fn take_along<K: AsRef<str>>(
     keys: &[K],
     old: &[Option<u32>],
-    registry: &mut Registry,
-) -> Vec<(u32, u32)> {
-    if registry.redirects.values().all(|to| to.lost().is_none()) {
-        return Vec::new();
-    }
-    let came = old.iter().zip(0_u32..).filter(|(old, _)| old.is_none());
-    let lost = came.filter_map(|(_, row)| {
-        let id = registry.lost_id_of(keys[row as usize].as_ref())?;
-        Some((row, id))
-    });
-    lost.collect()
-}
-
-/// Gives lost ids back to the clusters of their records that have none; which those are.
-fn bring_back(
-    lost: &[(u32, u32)],
     cluster_of: &[u32],
     of_cluster: &mut [Option<u32>],
-) -> BTreeSet<u32> {
-    let mut restored = BTreeSet::new();
-    for (row, id) in lost {
-        let of_cluster = &mut of_cluster[cluster_of[*row as usize] as usize];
-        if of_cluster.is_none() && restored.insert(*id) {
-            *of_cluster = Some(*id);
+    registry: &mut Registry,
+) {
+    for ((key, old), cluster) in keys.iter().zip(old).zip(cluster_of) {
+        let of_cluster = &mut of_cluster[*cluster as usize];
+        let (None, Some(old)) = (&of_cluster, *old) else {
+            continue;
+        };
+        if let Some(id) = registry.merged_into(key.as_ref(), old) {
+            *of_cluster = Some(registry.ids.number(text_of(&id)).0);
         }
     }
-    restored
+}
+
+/// Ids that are gone and follow the record that they were made of, from the id that they were merged into to another.
+fn followed<K: AsRef<str>>(
+    keys: &[K],
+    old: &[Option<u32>],
+    ids: &[u32],
+    registry: &mut Registry,
+) -> BTreeMap<u32, u32> {
+    let rows = keys.iter().zip(old).zip(ids);
+    let moved = rows.filter_map(|((key, old), id)| {
+        let old = (*old).filter(|old| old != id)?;
+        let given = registry.merged_into(key.as_ref(), old)?;
+        let (given, _) = registry.ids.number(text_of(&given));
+        (given != *id).then_some((given, *id))
+    });
+    moved.collect()
 }
 
 /// Issues an id to every cluster that has none.
@@ -354,58 +403,81 @@ fn issue_missing<K: AsRef<str> + Sync>(
 
 /// What became of ids that are gone, and of those that were.
 struct Change {
-    /// Gone now, each with the living id that has most of its records.
+    /// Gone now, or still, each with the living id that has most of its records.
     gone: BTreeMap<u32, Option<u32>>,
-    /// Those among them whose records are all lost, the first of them among the last.
-    lost_whole: BTreeSet<u32>,
-    /// Lost ids whose first record is there again with a cluster that has another id, which they lead to.
-    found: BTreeMap<u32, u32>,
+    /// Of those whose records are all lost now: the hashes of their keys.
+    last_records: BTreeMap<u32, BTreeSet<String>>,
+    /// Gone before, each with the id that has the record which it was made of, and had not.
+    followed: BTreeMap<u32, u32>,
     /// Lost ids that are back.
     restored: BTreeSet<u32>,
 }
 
 impl Change {
     /// What is told of ids that lead elsewhere, or nowhere, from now on.
-    fn gone_ids(&self, registry: &Registry) -> impl Iterator<Item = Event> {
-        let is_told = |id: u32| registry.redirects.contains_key(registry.ids.text(id));
-        let gone = self.gone.iter().filter(move |(id, _)| !is_told(**id));
-        let gone = gone.map(|(id, heir)| match *heir {
-            Some(into) => Event::Merged { id: *id, into },
-            None => Event::Retired { id: *id },
+    fn gone_ids(&self, registry: &Registry) -> Vec<Event> {
+        let was_lost = |id: u32| registry.redirects.contains_key(registry.ids.text(id));
+        let gone = self.gone.iter().map(|(id, heir)| (*id, *heir));
+        let gone = gone.filter_map(|(id, heir)| match heir {
+            Some(into) => Some(Event::Merged { id, into }),
+            None => (!was_lost(id)).then_some(Event::Retired { id }),
         });
-        let found = self.found.iter();
-        gone.chain(found.map(|(id, into)| Event::Merged {
+        let followed = self.followed.iter();
+        let followed = followed.map(|(id, into)| Event::Merged {
             id: *id,
             into: *into,
-        }))
+        });
+        gone.chain(followed).collect()
     }
 
-    /// Every id that is gone leads to a living one, or nowhere; chains are closed. Of lost ones those that are back lead nowhere
-    /// else, those `found` lead to the id that has their record, and whatever was merged into either leads to the same.
-    fn redirects(&self, registry: &Registry) -> Redirects {
-        let name = |id: u32| registry.ids.text(id).to_string();
-        let now = self.gone.iter().map(|(id, heir)| {
-            let to = match heir {
-                Some(heir) => Redirect::To(name(*heir)),
-                None if self.lost_whole.contains(id) => Redirect::Lost(name(*id)),
-                None => Redirect::Nowhere,
+    /// Every id that is gone leads to a living one, or nowhere; chains are closed. What was merged into one that is back, or
+    /// leads elsewhere, leads to the same.
+    fn redirects(&self, registry: &Registry, is_living: &[bool]) -> Redirects {
+        let name = |id: u32| registry.ids.text(id);
+        let lives = |id: &str| {
+            let id = registry.ids.find(id);
+            id.is_some_and(|id| is_living[id as usize])
+        };
+        let heirs = self.gone.iter();
+        let heirs = heirs.filter_map(|(id, heir)| Some((name(*id), name((*heir)?))));
+        let heirs: BTreeMap<&str, &str> = heirs.collect();
+        let followed = self.followed.iter();
+        let followed: BTreeMap<&str, &str> = followed
+            .map(|(id, into)| (name(*id), name(*into)))
+            .collect();
+        let mut all = Redirects::new();
+        for (id, heir) in &self.gone {
+            let to = match (heir, self.last_records.get(id)) {
+                (Some(heir), _) => Redirect::To(name(*heir).to_string()),
+                (None, Some(records)) => Redirect::Lost {
+                    id: name(*id).to_string(),
+                    records: records.clone(),
+                },
+                (None, None) => continue,
             };
-            (name(*id), to)
-        });
-        let mut all: Redirects = now.collect();
-        let restored = self.restored.iter().map(|id| (name(*id), name(*id)));
-        let found = self.found.iter().map(|(id, heir)| (name(*id), name(*heir)));
-        let back: BTreeMap<String, String> = restored.chain(found).collect();
+            all.insert(name(*id).to_string(), to);
+        }
         for (id, to) in &registry.redirects {
-            if back.get(id) == Some(id) {
+            if lives(id) || heirs.contains_key(&**id) {
                 continue;
             }
-            let further = match to {
-                Redirect::To(heir) => all.get(heir).cloned(),
-                Redirect::Lost(lost) => back.get(lost).cloned().map(Redirect::To),
-                Redirect::Nowhere => None,
+            let leads = match to {
+                Redirect::To(_) if followed.contains_key(&**id) => {
+                    Redirect::To(followed[&**id].to_string())
+                }
+                Redirect::To(heir) if lives(heir) => to.clone(),
+                Redirect::To(heir) => match heirs.get(&**heir) {
+                    Some(further) => Redirect::To((*further).to_string()),
+                    None => Redirect::waits_for(heir),
+                },
+                Redirect::Lost { id: lost, .. } if lives(lost) => Redirect::To(lost.clone()),
+                Redirect::Lost { id: lost, .. } => match heirs.get(&**lost) {
+                    Some(further) => Redirect::To((*further).to_string()),
+                    None => to.clone(),
+                },
+                Redirect::Nowhere => Redirect::Nowhere,
             };
-            all.insert(id.clone(), further.unwrap_or_else(|| to.clone()));
+            all.insert(id.clone(), leads);
         }
         all
     }
@@ -472,8 +544,13 @@ fn moves(old: &[Option<u32>], cluster_of: &[u32]) -> Vec<Move> {
 /// By cluster: the old id that it goes on with.
 fn take_over(moves: &[Move], rows: usize, registry: &Registry) -> Vec<Option<u32>> {
     let mut held: Vec<u64> = vec![0; registry.ids.len()];
+    let mut is_lost = vec![false; registry.ids.len()];
     for id in registry.id_of.iter().filter(|id| **id != MISSING) {
         held[*id as usize] += 1;
+    }
+    for id in registry.lost.values() {
+        held[*id as usize] += 1;
+        is_lost[*id as usize] = true;
     }
     let held = |moved: &Move| held[moved.from as usize];
     let name = |moved: &Move| registry.ids.text(moved.from);
@@ -494,9 +571,11 @@ fn take_over(moves: &[Move], rows: usize, registry: &Registry) -> Vec<Option<u32
     let overlaps = moves.iter().filter(|moved| !is_alone(moved)).copied();
     let mut overlaps: Vec<Move> = overlaps.collect();
     overlaps.sort_unstable_by(|a, b| {
-        // more records first, then the greater share: a fraction compared crosswise
-        b.records
-            .cmp(&a.records)
+        // what lives goes before what was lost; then more records, then the greater share: a fraction compared crosswise
+        let is_lost = |moved: &Move| is_lost[moved.from as usize];
+        is_lost(a)
+            .cmp(&is_lost(b))
+            .then_with(|| b.records.cmp(&a.records))
             .then_with(|| (b.records * held(a)).cmp(&(a.records * held(b))))
             .then_with(|| name(a).cmp(name(b)))
             .then_with(|| a.cluster.cmp(&b.cluster))
@@ -551,8 +630,9 @@ fn new_ids(
         sizes[*cluster as usize] += 1;
     }
     let clusters = (0..).zip(sizes);
-    let fresh = clusters.filter(|(cluster, records)| *records > 0 && is_new(*cluster));
-    let events = fresh.map(|(cluster, records)| {
+    let is_told = |cluster: u32| is_new(cluster) || restored.contains(&moves.ids[cluster as usize]);
+    let told = clusters.filter(|(cluster, records)| *records > 0 && is_told(*cluster));
+    let events = told.map(|(cluster, records)| {
         let id = moves.ids[cluster as usize];
         if restored.contains(&id) {
             return Event::Restored { id, records };

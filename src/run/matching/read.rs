@@ -403,7 +403,7 @@ impl Execution {
         };
         let names = content.file_set.schema.fields().iter();
         let names: Vec<&str> = names.map(|field| field.name().as_str()).collect();
-        if names != ["old_id", "new_id"] {
+        if !names.starts_with(&["old_id", "new_id"]) {
             return Ok(Redirects::new());
         }
         let sql = format!("select old_id, new_id from {table}");
@@ -473,15 +473,20 @@ impl Execution {
 
 /// Where ids lead that are gone, as the table of now says it.
 pub(super) fn redirects_of(rows: &RecordBatch) -> Result<Redirects> {
-    let (old, new, lost) = (
+    let (old, new, lost, records) = (
         texts(rows.column(0))?,
         texts(rows.column(1))?,
         texts(rows.column(2))?,
+        texts(rows.column(3))?,
     );
-    let rows = old.iter().zip(new.iter()).zip(lost.iter());
-    let rows = rows.filter_map(|((old, new), lost)| {
+    let rows = old
+        .iter()
+        .zip(new.iter())
+        .zip(lost.iter())
+        .zip(records.iter());
+    let rows = rows.filter_map(|(((old, new), lost), records)| {
         let old = old?.to_string();
-        Some((old, Redirect::of(new, lost)))
+        Some((old, Redirect::of(new, lost, records)))
     });
     Ok(rows.collect())
 }

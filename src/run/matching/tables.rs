@@ -111,7 +111,14 @@ pub(super) fn redirects(assigned: &Assigned) -> Vec<ArrayRef> {
     let old: StringArray = assigned.redirects.keys().map(Some).collect();
     let new: StringArray = assigned.redirects.values().map(Redirect::to).collect();
     let lost: StringArray = assigned.redirects.values().map(Redirect::lost).collect();
-    vec![Arc::new(old), Arc::new(new), Arc::new(lost)]
+    let records = assigned.redirects.values().map(Redirect::records);
+    let records: StringArray = records.collect();
+    vec![
+        Arc::new(old),
+        Arc::new(new),
+        Arc::new(lost),
+        Arc::new(records),
+    ]
 }
 
 /// The id of an event, its word, the other id and how many records.

@@ -186,7 +186,9 @@ impl Step<'_> {
     /// Without lost ids, which a table of an older version does not name: none of the records of the release brings one back.
     async fn redirects(&self) -> Result<Redirects> {
         let table = self.beside(MatchTable::Redirects)?;
-        let sql = format!("select old_id, new_id, cast(null as varchar) from {table}");
+        let sql = format!(
+            "select old_id, new_id, cast(null as varchar), cast(null as varchar) from {table}"
+        );
         redirects_of(&self.query(table, &sql).await?)
     }
 }
