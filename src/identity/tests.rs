@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+mod full_names;
 mod night;
 
 use super::comparison::{Likeness, level_of};

@@ -35,6 +35,15 @@ pub(crate) struct MatchPlan {
     pub(super) functions: BTreeSet<String>,
 }
 
+impl MatchPlan {
+    /// The column of the records that is compared as a meaning, where one is.
+    pub(crate) fn column_of(&self, meaning: Meaning) -> Option<&str> {
+        let mut fields = self.fields.iter();
+        let (_, column) = fields.find(|(of, _)| *of == meaning)?;
+        Some(column)
+    }
+}
+
 /// Columns that say when a decision was made.
 const DECIDED: &[&str] = &["decided_at", "decided_on"];
 
@@ -501,6 +510,9 @@ pub(super) fn canonical(plan: &MatchPlan) -> Vec<String> {
     // what is not written leaves no trace, so that a new key makes no table stale
     said.extend(plan.without_rarity.iter().map(|m| format!("plain {m:?}")));
     said.extend(plan.asked.iter().map(said_of));
+    // since full names give the parts that records lack, the tables of before are stale
+    let is_named_in_full = plan.column_of(Meaning::Name).is_some();
+    said.extend(is_named_in_full.then(|| "full names give what is missing".to_string()));
     // since it makes pairs of its own, the tables of before are stale
     said.extend(
         matching

@@ -110,6 +110,60 @@ fn records_of_one_person_share_an_id_and_the_tables_beside_say_why() {
 }
 
 #[test]
+fn a_register_of_full_names_is_matched_by_them_beside_one_of_their_parts_and_plan_and_why_say_so() {
+    let club = sandbox("", "");
+    let with_name = CONTRACT.replace(
+        "  - {name: birth_date",
+        "  - {name: name, data_type: varchar, personal: name}\n  - {name: birth_date",
+    );
+    club.write("schemas/ref/people.yaml", with_name);
+    let parts = people(0, 150);
+    let rows: Vec<String> = parts
+        .lines()
+        .map(|line| {
+            let cells: Vec<&str> = line.split(',').collect();
+            let [id, given, family, born, email, country] = cells[..] else {
+                panic!("{line}");
+            };
+            match id.ends_with('b') {
+                // the other register knows neither parts nor e-mails
+                true => format!("{id},,,{given} {family},{born},,{country}\n"),
+                false => format!("{id},{given},{family},,{born},{email},{country}\n"),
+            }
+        })
+        .collect();
+    let header = "record_id,given_name,family_name,name,birth_date,email,country\n";
+    club.write("seeds/ref/people.csv", header.to_string() + &rows.concat());
+    club.kilde(&["build"]).ended(0);
+    let by_names = "select count(*) from identity.people_edges where verdict = 'same'
+        and agreement like '%given_name equal%' and agreement like '%family_name alike%'";
+    assert_eq!(value(&club, by_names), "100");
+    let said = club.kilde(&["why", "p001a", "p001b"]).ended(0).stdout;
+    assert!(
+        said.contains("the name of p001b, or a part that is missing, is read from `name`\n"),
+        "{said}"
+    );
+    let rules = "select count(*) from identity.people_model where part = 'rule' and name = 'given_name, birth_date' and pairs_count = 100";
+    assert_eq!(value(&club, rules), "1");
+    let step = format!(
+        "{KEY_AND_RECORDS}, compare: [{{name: {{given: given_name, family: family_name, full: name}}}}, {{date: {{column: birth_date}}}}]"
+    );
+    club.write(
+        "pipelines/club.yaml",
+        format!("steps:\n  - match: {{{step}}}\n"),
+    );
+    let said = club.kilde(&["plan"]).ended(0).stdout;
+    assert!(
+        said.contains(
+            "  of 100 records the name, or a part that is missing, is read from `name`\n"
+        ),
+        "{said}"
+    );
+    club.kilde(&["build"]).ended(0);
+    assert_eq!(value(&club, by_names), "100");
+}
+
+#[test]
 fn ids_that_sql_issued_live_on_when_a_match_takes_the_table_over() {
     let club = sandbox("", &people(0, 60));
     let by_match = club.read("pipelines/club.yaml");

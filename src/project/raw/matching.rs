@@ -155,7 +155,8 @@ section! {
         given: Option<Spanned<ColumnName>>,
         /// The family name.
         family: Option<Spanned<ColumnName>>,
-        /// Both in one: given names first, or the family name, a comma and the given names.
+        /// Both in one: given names first, or the family name, a comma and the given names. Beside `given` or `family` it
+        /// says what a record lacks of them.
         full: Option<Spanned<ColumnName>>,
         /// Whether agreeing on a rare name is worth more than on a common one. Default `true`.
         term_frequency: Option<bool>,

@@ -14,10 +14,10 @@ use super::{decisions, must_rules, own_rules};
 use crate::catalog::Catalog;
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
-use crate::identity::{DecidedBy, Decision, Explainer, Model, Told};
+use crate::identity::{DecidedBy, Decision, Explainer, Model, Told, is_named_in_full};
 use crate::name::TableName;
 use crate::plan::{MatchPlan, Outline};
-use crate::project::{MatchTable, Matching};
+use crate::project::{MatchTable, Matching, Meaning};
 use crate::release::Release;
 
 /// Two records, and what is known of whether they are one.
@@ -46,9 +46,19 @@ pub(crate) struct PairStory {
     pub(crate) rules: Vec<String>,
     /// Columns that are compared, and both records' values.
     pub(crate) values: Vec<(String, Option<String>, Option<String>)>,
+    /// Of which of the two the name, or a part of it, is read from a column of full names; `None` where of none.
+    pub(crate) named_in_full: Option<FullNames>,
     /// Whether the project has other match steps.
     #[serde(skip)]
     pub(crate) is_one_of_several: bool,
+}
+
+/// Records whose names, or a part of them, are read from a column of full names.
+#[derive(Debug, Serialize)]
+pub(crate) struct FullNames {
+    pub(crate) column: String,
+    /// As they are typed.
+    pub(crate) records: Vec<String>,
 }
 
 /// A record and whose it is.
@@ -134,13 +144,15 @@ impl Runner {
         }
         let evidence = matched.explainer.pair(one, other);
         let values = step.values(&matched, one, other).await?;
+        let (stored_one, stored_other) = (matched.stored(one), matched.stored(other));
+        let named_in_full = full_names(step.plan(), &values, [&stored_one, &stored_other]);
         let contradicted_by = match evidence.decided_by {
             Some(DecidedBy::Person(decision)) => {
                 step.contradiction(&matched, (one, other), decision).await?
             }
             _ => None,
         };
-        let (one, other) = (matched.stored(one), matched.stored(other));
+        let (one, other) = (stored_one, stored_other);
         let matching = step.matching();
         let rules = evidence.rules.iter();
         Ok(PairStory {
@@ -161,6 +173,7 @@ impl Runner {
                 .collect(),
             comparisons: evidence.told.into_iter().map(story).collect(),
             values,
+            named_in_full,
         })
     }
 
@@ -295,6 +308,38 @@ fn words(decided_by: DecidedBy) -> &'static str {
         DecidedBy::Must => "`must`: equal values make one person",
         DecidedBy::Cannot => "`cannot` or `duplicate_free`: these are two, whatever agrees",
     }
+}
+
+/// Which of two records' names are read from a column of full names, where there are columns of the parts beside it.
+fn full_names(
+    plan: &MatchPlan,
+    values: &[(String, Option<String>, Option<String>)],
+    records: [&StoredRecord; 2],
+) -> Option<FullNames> {
+    let of = |meaning: Meaning| {
+        let column = plan.column_of(meaning)?;
+        values.iter().find(|(of, ..)| of == column)
+    };
+    let (given, family) = (of(Meaning::GivenName), of(Meaning::FamilyName));
+    let (column, full_one, full_other) = of(Meaning::Name)?;
+    given.or(family)?;
+    let cells = |at: usize| {
+        [given, family].map(|part| {
+            let (_, one, other) = part?;
+            [one, other][at].as_deref()
+        })
+    };
+    let fulls = [full_one, full_other].into_iter().zip(records).enumerate();
+    let named = fulls.filter(|(at, (full, _))| {
+        let [given, family] = cells(*at);
+        full.as_deref()
+            .is_some_and(|full| is_named_in_full(given, family, full))
+    });
+    let records: Vec<String> = named.map(|(_, (_, of))| of.record.clone()).collect();
+    (!records.is_empty()).then(|| FullNames {
+        column: column.clone(),
+        records,
+    })
 }
 
 fn story(told: Told) -> ComparisonStory {
