@@ -23,6 +23,7 @@ mod explain;
 mod forecast;
 mod full_name;
 mod glance;
+mod hardly_seen;
 mod increment;
 mod model;
 mod persons;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 mod full_names;
 mod night;
+mod unseen;
 
 use super::comparison::{Likeness, level_of};
 use super::model::{ComparisonModel, Known, Level};
