@@ -1123,6 +1123,16 @@ fn a_match_is_judged_against_a_truth_and_by_what_people_decided() {
         said.contains("they must be record_id and one that names the person"),
         "{said}"
     );
+    // without a header the first line is of a person
+    club.write("other.csv", "x7,Anna Lind\n");
+    let said = club
+        .kilde(&["match", "evaluate", "--truth", "other.csv"])
+        .ended(2)
+        .stderr;
+    assert!(
+        said.contains("its first line has 2 cells") && !said.contains("Lind"),
+        "{said}"
+    );
 }
 
 #[test]
