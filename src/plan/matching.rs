@@ -481,7 +481,7 @@ fn output(matching: &Matching, part: MatchTable, records: &Schema) -> Vec<Output
             count("records_count"),
             ("occurred_at".to_string(), ColumnType::Timestamp.arrow()),
         ],
-        MatchTable::Redirects => vec![text("old_id"), text("new_id")],
+        MatchTable::Redirects => vec![text("old_id"), text("new_id"), text("lost_id")],
         MatchTable::Model => vec![
             text("part"),
             text("name"),

@@ -103,6 +103,14 @@ pub(super) const CODES: &[Explanation] = &[
                column that holds something else than was thought; `least(n, 1000)` bounds it.",
     },
     Explanation {
+        code: Code(815),
+        title: "a value of `must` that holds hundreds of records",
+        text: "Equal values in a column of `must` make one person, and more than 500 records of one person are rare: such a value is\n\
+               mostly a placeholder, or the number of a shop. Nothing is refused, since a company may have as many. No two of the\n\
+               records that `cannot`, `duplicate_free` or a decision keeps apart become one; all others do. Count the records of each\n\
+               value where the column comes from, and make it null where it says nothing.",
+    },
+    Explanation {
         code: Code(850),
         title: "a match that does not say which records to compare",
         text: "Comparing every record with every other grows with the square. Where `compare` names nothing that says who a person\n\
