@@ -24,6 +24,7 @@ use crate::name::{ReleaseNumber, TableName};
 use crate::plan::{EntityKind, IdTable, Link, Outline, Part, RowsOf, entity_kinds};
 use crate::project::{MatchTable, Meaning, Project};
 use crate::release::Release;
+use crate::sql_text::literal_sql;
 
 /// Tables asked at once.
 const AT_ONCE: usize = 8;
@@ -206,7 +207,7 @@ impl Reader<'_> {
         format!(
             "{} = {}",
             self.text(table, column, &format!("\"{column}\"")),
-            text_sql(value)
+            literal_sql(value)
         )
     }
 
@@ -244,7 +245,11 @@ impl Reader<'_> {
                     |column: &str| self.text(&ids.table, column, &format!("i.\"{column}\""));
                 let mut equal = Vec::new();
                 if let Some(system) = system {
-                    equal.push(format!("{} = {}", of_ids(key.remove(0)), text_sql(system)));
+                    equal.push(format!(
+                        "{} = {}",
+                        of_ids(key.remove(0)),
+                        literal_sql(system)
+                    ));
                 }
                 equal.extend(key.iter().zip(columns).map(|(key, column)| {
                     let own = self.text(table, column, &format!("r.\"{column}\""));
@@ -586,7 +591,7 @@ impl Reader<'_> {
                 {
                     continue;
                 }
-                let own = format!("cast({of} as varchar) = {}", text_sql(id));
+                let own = format!("cast({of} as varchar) = {}", literal_sql(id));
                 let form = form_sql(
                     *meaning,
                     &self.text(table, contact, &format!("r.\"{contact}\"")),
@@ -615,10 +620,6 @@ struct BesideIds {
     /// What stands behind `from`.
     from: String,
     tables: Vec<TableName>,
-}
-
-fn text_sql(value: &str) -> String {
-    format!("'{}'", value.replace('\'', "''"))
 }
 
 /// The rows without the column that counts them, and what it says.

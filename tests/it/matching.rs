@@ -1326,6 +1326,16 @@ fn a_match_is_judged_against_a_truth_and_by_what_people_decided() {
         said.contains("they must be record_id and one that names the person"),
         "{said}"
     );
+    // without a header the first line is of a person
+    club.write("other.csv", "x7,Anna Lind\n");
+    let said = club
+        .kilde(&["match", "evaluate", "--truth", "other.csv"])
+        .ended(2)
+        .stderr;
+    assert!(
+        said.contains("its first line has 2 cells") && !said.contains("Lind"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -1631,6 +1641,91 @@ columns:
             assert!(!said.contains(value), "{table} shows {value}: {said}");
         }
     }
+}
+
+/// A golden record over corrections whose files say when they landed.
+fn corrected_golden() -> Sandbox {
+    let club = golden(
+        "        - {columns: email, rules: {newest: changed_on}}
+        - {columns: birth_date}
+      corrections: stewardship.corrections
+",
+    );
+    let written = fs::read_to_string(club.path("pipelines/club.yaml")).unwrap();
+    let source = "sources:\n  - {table: stewardship.corrections, files: 'stewardship/{landed:%d%m%Y}.csv', read: csv}\n";
+    club.write("pipelines/club.yaml", source.to_string() + &written);
+    club.write(
+        "schemas/stewardship/corrections.yaml",
+        "description: What people know better.
+rollback: keeps
+columns:
+  - {name: record_id, data_type: varchar}
+  - {name: field, data_type: varchar}
+  - {name: value, data_type: varchar}
+  - {name: corrected_on, data_type: date}
+  - {name: landed, data_type: date}
+",
+    );
+    club
+}
+
+#[test]
+fn a_correction_that_cannot_be_read_hides_no_older_one_of_the_same_field() {
+    let club = corrected_golden();
+    club.write(
+        "exports/stewardship/01032026.csv",
+        "record_id,field,value,corrected_on\ng1,birth_date,1971-06-05,2026-03-01\ng1,birth_date,soon,2026-03-02\n",
+    );
+    club.kilde(&["build"]).ended(0);
+    let id = "entity_id = (select entity_id from identity.people where record_id = 'g1')";
+    let known = format!("select birth_date from silver.known where {id}");
+    assert_eq!(value(&club, &known), "1971-06-05");
+    let told = format!(
+        "select \"value\", reason from silver.known_review where {id} and reason like '%correction%'"
+    );
+    let expected = ["soon", "the correction is no value of the field's type"];
+    assert_eq!(club.query(&told), [expected.map(String::from)]);
+    // a later one that can be read settles it
+    club.write(
+        "exports/stewardship/03032026.csv",
+        "record_id,field,value,corrected_on\ng2,birth_date,1971-06-07,2026-03-03\n",
+    );
+    club.kilde(&["build"]).ended(0);
+    assert_eq!(value(&club, &known), "1971-06-07");
+    assert!(club.query(&told).is_empty());
+}
+
+#[test]
+fn of_two_corrections_of_a_person_on_one_day_the_one_that_landed_last_stands_and_the_other_is_told()
+{
+    let club = corrected_golden();
+    let say = |day: &str, row: &str| {
+        let text = format!("record_id,field,value,corrected_on\n{row}\n");
+        club.write(&format!("exports/stewardship/{day}.csv"), text);
+    };
+    // neither the smallest value nor the last path
+    say("28022026", "g1,email,a@mail.example,2026-02-20");
+    say("01032026", "g2,email,b@mail.example,2026-02-20");
+    club.kilde(&["build"]).ended(0);
+    let id = "entity_id = (select entity_id from identity.people where record_id = 'g1')";
+    let known = format!("select email from silver.known where {id}");
+    assert_eq!(value(&club, &known), "b@mail.example");
+    let told = format!(
+        "select \"value\", record_id, other_value, other_record_id, reason from silver.known_review
+         where {id} and reason like '%correction%'"
+    );
+    let expected = [
+        "b@mail.example",
+        "g2",
+        "a@mail.example",
+        "g1",
+        "two corrections of one day contradict each other: the one that landed last stands",
+    ];
+    assert_eq!(club.query(&told), [expected.map(String::from)]);
+    say("04032026", "g3,email,b@mail.example,2026-03-03");
+    club.kilde(&["build"]).ended(0);
+    assert_eq!(value(&club, &known), "b@mail.example");
+    assert!(club.query(&told).is_empty());
 }
 
 #[test]

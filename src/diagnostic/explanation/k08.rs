@@ -134,7 +134,8 @@ pub(super) const CODES: &[Explanation] = &[
         title: "decisions without the columns of a decision",
         text: "A decision names two records and says `same`, `different` or `cannot_say`: the columns of `record_key`, the same\n\
                behind `other_`, and `decision`. `kilde review --csv FILE` writes a file of this form; declare it as an `append`\n\
-               source, so that decisions are kept for ever.",
+               source, so that decisions are kept for ever. `decided_at` or `decided_on`, by which the latest counts, is a\n\
+               `date` or a `timestamp`: texts have another order than the days that they write.",
     },
     Explanation {
         code: Code(855),
@@ -172,8 +173,9 @@ pub(super) const CODES: &[Explanation] = &[
         code: Code(860),
         title: "corrections without the columns of a correction",
         text: "A correction names a record and says what a field of its person is: the columns of `record_key`, `field` (a column\n\
-               of the records), `value` (as text; empty: there is none) and `corrected_on`, by which the newest counts. Declare\n\
-               the table as an `append` source with `rollback: keeps`, so that corrections are kept for ever.",
+               of the records), `value` (as text; empty: there is none) and `corrected_on`, by which the newest counts: a `date`\n\
+               or a `timestamp`, since texts have another order than the days that they write. The contract declares them. Make\n\
+               the table an `append` source with `rollback: keeps`, so that corrections are kept for ever.",
     },
     Explanation {
         code: Code(861),

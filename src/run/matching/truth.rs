@@ -83,9 +83,12 @@ fn places(header: &[String], matching: &Matching) -> Result<Vec<usize>> {
         }
         _ => {
             let key: Vec<&str> = key.iter().map(|name| name.as_str()).collect();
+            // a file without a header has a person in its first line: none of its cells is repeated
             Err(Error::config(format!(
-                "the columns of the truth are {}",
-                header.join(", ")
+                "the truth has no header of {} columns that names {}: its first line has {} cells",
+                key.len() + 1,
+                key.join(", "),
+                header.len()
             ))
             .help(format!(
                 "they must be {} and one that names the person",

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::{BesideIds, Reader, text_sql};
+use super::{BesideIds, Reader};
 use crate::error::{Error, Result};
 use crate::name::TableName;
 use crate::plan::{EntityKind, Link, Part, is_identifier};
 use crate::project::{MatchTable, Meaning};
 use crate::release::Release;
+use crate::sql_text::literal_sql;
 use crate::text::normalize_email;
 
 /// Who was found.
@@ -115,7 +116,7 @@ impl Reader<'_> {
                 let conditions = columns.filter_map(|(meaning, column)| {
                     let text = self.text(table, column, &format!("r.\"{column}\""));
                     match is_as_typed {
-                        true => Some(format!("{text} = {}", text_sql(asked))),
+                        true => Some(format!("{text} = {}", literal_sql(asked))),
                         false => means_sql(*meaning, &text, asked),
                     }
                 });
@@ -165,7 +166,7 @@ fn means_sql(meaning: Meaning, text: &str, asked: &str) -> Option<String> {
     match meaning {
         Meaning::Email => {
             let address = normalize_email(asked)?;
-            Some(format!("{form} = {}", text_sql(&address.to_lowercase())))
+            Some(format!("{form} = {}", literal_sql(&address.to_lowercase())))
         }
         Meaning::Phone => {
             let digits: String = asked.chars().filter(char::is_ascii_digit).collect();
@@ -177,7 +178,7 @@ fn means_sql(meaning: Meaning, text: &str, asked: &str) -> Option<String> {
                 return None;
             }
             // one of the two may have a calling code before it, which has up to three digits
-            let (typed, length) = (text_sql(digits), digits.len());
+            let (typed, length) = (literal_sql(digits), digits.len());
             let with_code = format!(
                 "ends_with({form}, {typed}) and character_length({form}) <= {}",
                 length + 3
@@ -190,7 +191,7 @@ fn means_sql(meaning: Meaning, text: &str, asked: &str) -> Option<String> {
         }
         Meaning::NationalId => {
             let code: String = asked.chars().filter(char::is_ascii_alphanumeric).collect();
-            (!code.is_empty()).then(|| format!("{form} = {}", text_sql(&code.to_uppercase())))
+            (!code.is_empty()).then(|| format!("{form} = {}", literal_sql(&code.to_uppercase())))
         }
         _ => None,
     }
