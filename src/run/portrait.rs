@@ -24,6 +24,7 @@ use crate::name::{ReleaseNumber, TableName};
 use crate::plan::{EntityKind, IdTable, Link, Outline, Part, RowsOf, entity_kinds};
 use crate::project::{MatchTable, Meaning, Project};
 use crate::release::Release;
+use crate::sql_text::literal_sql;
 use crate::text::is_same_phone;
 
 /// Tables asked at once.
@@ -207,7 +208,7 @@ impl Reader<'_> {
         format!(
             "{} = {}",
             self.text(table, column, &format!("\"{column}\"")),
-            text_sql(value)
+            literal_sql(value)
         )
     }
 
@@ -245,7 +246,11 @@ impl Reader<'_> {
                     |column: &str| self.text(&ids.table, column, &format!("i.\"{column}\""));
                 let mut equal = Vec::new();
                 if let Some(system) = system {
-                    equal.push(format!("{} = {}", of_ids(key.remove(0)), text_sql(system)));
+                    equal.push(format!(
+                        "{} = {}",
+                        of_ids(key.remove(0)),
+                        literal_sql(system)
+                    ));
                 }
                 equal.extend(key.iter().zip(columns).map(|(key, column)| {
                     let own = self.text(table, column, &format!("r.\"{column}\""));
@@ -617,7 +622,7 @@ impl Reader<'_> {
         let sql = format!(
             "select distinct {of} as \"_0\", {text} as \"_1\" from {from} \
              where {may_be} and cast({of} as varchar) <> {}",
-            text_sql(id)
+            literal_sql(id)
         );
         let tables: Vec<&TableName> = tables.iter().collect();
         let rows = self.texts(&tables, &sql).await?;
@@ -635,7 +640,7 @@ impl Known {
     fn may_be_sql(&self, meaning: Meaning, text: &str) -> Option<String> {
         match meaning {
             Meaning::Email if !self.emails.is_empty() => {
-                let form = |email: &String| text_sql(&email.trim().to_lowercase());
+                let form = |email: &String| literal_sql(&email.trim().to_lowercase());
                 let forms: Vec<String> = self.emails.iter().map(form).collect();
                 Some(format!("{} in ({})", email_sql(text), forms.join(", ")))
             }
@@ -660,10 +665,6 @@ struct BesideIds {
     /// What stands behind `from`.
     from: String,
     tables: Vec<TableName>,
-}
-
-fn text_sql(value: &str) -> String {
-    format!("'{}'", value.replace('\'', "''"))
 }
 
 /// The rows without the column that counts them, and what it says.

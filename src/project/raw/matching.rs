@@ -39,7 +39,8 @@ section! {
         /// Bounds against an explosion, and against renaming customers.
         limits: Option<RawMatchLimits>,
         /// The table of stewards' decisions: the key of both records (the second behind `other_`) and `decision`, which is
-        /// `same`, `different` or `cannot_say`. With `decided_at` or `decided_on` the latest of a pair counts.
+        /// `same`, `different` or `cannot_say`. With `decided_at` or `decided_on` (a `date` or
+        /// `timestamp`) the latest of a pair counts.
         decisions: Option<Spanned<TableName>>,
         /// A file of the project that holds the model to use, as `kilde match train --write` writes it. Default: the first
         /// build trains one, and every later build uses that.

@@ -19,6 +19,7 @@ use crate::name::TableName;
 use crate::plan::{MatchPlan, Outline};
 use crate::project::{MatchTable, Matching};
 use crate::release::Release;
+use crate::sql_text::literal_sql;
 
 /// Two records, and what is known of whether they are one.
 #[derive(Debug, Serialize)]
@@ -375,7 +376,7 @@ impl<'a> Step<'a> {
     /// Where an id that is gone leads; `None` for one that is not.
     async fn redirect(&self, id: &str) -> Result<Option<Option<String>>> {
         let table = self.beside(MatchTable::Redirects)?;
-        let wanted = literal(id);
+        let wanted = literal_sql(id);
         let sql = format!("select new_id from {table} where old_id = {wanted}");
         let rows = self.query(table, &sql).await?;
         let new = texts(rows.column(0))?;
@@ -385,7 +386,7 @@ impl<'a> Step<'a> {
     async fn has_records(&self, id: &str) -> Result<bool> {
         let matching = self.matching();
         let (table, column) = (&matching.table, &matching.entity_id.value);
-        let wanted = literal(id);
+        let wanted = literal_sql(id);
         let sql = format!("select 1 from {table} where \"{column}\" = {wanted} limit 1");
         Ok(self.query(table, &sql).await?.num_rows() > 0)
     }
@@ -445,7 +446,9 @@ impl<'a> Step<'a> {
             let parts = matched.read.keys[row as usize].split('\u{1f}');
             let key = matching.record_key.iter().zip(parts);
             let equal: Vec<String> = key
-                .map(|(column, part)| format!("{} = {}", text_sql(&column.value), literal(part)))
+                .map(|(column, part)| {
+                    format!("{} = {}", text_sql(&column.value), literal_sql(part))
+                })
                 .collect();
             let (wanted, equal) = (wanted.join(", "), equal.join(" and "));
             let sql = format!("select {wanted} from {records} where {equal}");
@@ -516,7 +519,7 @@ impl Step<'_> {
                 .zip(parts)
                 .map(|(column, part)| {
                     let name = format!("{prefix}{}", column.value);
-                    format!("{} = {}", text_sql(&name), literal(part))
+                    format!("{} = {}", text_sql(&name), literal_sql(part))
                 })
                 .collect();
             equal.join(" and ")
@@ -627,11 +630,6 @@ impl Matched {
             id: self.id(row).to_string(),
         }
     }
-}
-
-/// A text as SQL writes it.
-fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
 }
 
 /// What was typed may be an address: it is not repeated.

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::{BesideIds, Reader, text_sql};
+use super::{BesideIds, Reader};
 use crate::error::{Error, Result};
 use crate::name::TableName;
 use crate::plan::{EntityKind, Link, Part, is_identifier};
 use crate::project::{MatchTable, Meaning};
 use crate::release::Release;
+use crate::sql_text::literal_sql;
 use crate::text::{is_same_phone, normalize_email};
 
 /// Who was found.
@@ -152,16 +153,16 @@ struct Wanted {
 impl Wanted {
     /// Adds a column, by its meaning and how SQL reads it as text.
     fn add(&mut self, meaning: Meaning, text: &str, asked: &str) {
-        self.equal.push(format!("{text} = {}", text_sql(asked)));
+        self.equal.push(format!("{text} = {}", literal_sql(asked)));
         match meaning {
             Meaning::Email => {
                 let address = normalize_email(asked);
-                let address = address.map(|address| text_sql(&address.to_lowercase()));
+                let address = address.map(|address| literal_sql(&address.to_lowercase()));
                 let equal = address.map(|address| format!("{} = {address}", email_sql(text)));
                 self.equal.extend(equal);
             }
             Meaning::NationalId => {
-                let form = national_id_form(asked).map(|form| text_sql(&form));
+                let form = national_id_form(asked).map(|form| literal_sql(&form));
                 let equal = form.map(|form| format!("{} = {form}", national_id_sql(text)));
                 self.equal.extend(equal);
             }
@@ -241,7 +242,7 @@ pub(super) fn may_be_phone_sql<'a>(
     let ends = numbers.into_iter().filter_map(|number| {
         let digits = digits(number);
         let from = digits.len().checked_sub(LAST_DIGITS)?;
-        Some(text_sql(&digits[from..]))
+        Some(literal_sql(&digits[from..]))
     });
     let ends: BTreeSet<String> = ends.collect();
     let ends: Vec<String> = ends.into_iter().collect();
