@@ -1297,8 +1297,8 @@ fn a_match_is_judged_against_a_truth_and_by_what_people_decided() {
     let pairs = said
         .lines()
         .find(|line| line.trim_start().starts_with("pairs "));
-    let rates: Vec<&str> = pairs.unwrap_or_default().split_whitespace().collect();
-    assert_eq!(rates.get(1), Some(&"0.9750"), "{said}");
+    let pairs: Vec<&str> = pairs.unwrap_or_default().split_whitespace().collect();
+    assert_eq!(pairs, ["pairs", "0.9750", "1.0000", "0.9873"], "{said}");
     assert!(
         said.contains("nobody judged pairs drawn at random"),
         "{said}"
@@ -1326,15 +1326,58 @@ fn a_match_is_judged_against_a_truth_and_by_what_people_decided() {
         said.contains("they must be record_id and one that names the person"),
         "{said}"
     );
-    // without a header the first line is of a person
-    club.write("other.csv", "x7,Anna Lind\n");
-    let said = club
-        .kilde(&["match", "evaluate", "--truth", "other.csv"])
-        .ended(2)
-        .stderr;
-    assert!(
-        said.contains("its first line has 2 cells") && !said.contains("Lind"),
-        "{said}"
+}
+
+#[test]
+fn a_truth_that_cannot_be_read_is_refused_where_it_breaks_and_no_person_is_shown() {
+    let club = sandbox("", &people(0, 60));
+    club.kilde(&["build"]).ended(0);
+    let evaluate = ["match", "evaluate", "--truth", "truth.csv", "--json"];
+    let refused = |truth: &str| {
+        club.write("truth.csv", truth);
+        let said = club.kilde(&evaluate).ended(2);
+        for personal in ["p001", "Anna", "Lind"] {
+            assert!(!said.stderr.contains(personal), "{}", said.stderr);
+        }
+        said.stderr
+    };
+    let rows = "p001a,Anna 1\np001b,\"Anna 1\np002a,Anna 2\np002b,Anna 2\n";
+    let said = refused(&format!("record_id,person\n{rows}"));
+    insta::assert_snapshot!(said, @r"
+    error[K0870]: a quote opens in column `person` and does not close where the cell ends
+      --> truth.csv:3
+    help: a cell in double quotes has a double quote before it and one behind it; one within it stands twice
+    ");
+    let said = refused("record_id,person\np001a,\"Anna 1\np001b,Anna\"\np002a,Anna 2\n");
+    insta::assert_snapshot!(said, @r"
+    error[K0870]: a quote opens in column `person` and closes some lines further down
+      --> truth.csv:2
+    help: no key and no person has a line break in it: close the quote where the cell ends
+    ");
+    // without a header the first record stands in its place
+    let said = refused("p001a,Anna Lind\np001b,Anna Lind\n");
+    insta::assert_snapshot!(said, @r"
+    error[K0870]: the truth has 2 columns, and no column `record_id`
+      --> truth.csv
+    help: its first line names its columns: they must be record_id and one that names the person
+    ");
+    let said = refused("record_id,person\np001a,Anna\np001a,Lind\n");
+    insta::assert_snapshot!(said, @r"
+    error[K0870]: this row of the truth names another person for a record than a row before it
+      --> truth.csv:3
+    help: a record is of one person: leave out the row that is wrong, or both
+    ");
+
+    // as a spreadsheet of the north saves it
+    club.write(
+        "truth.csv",
+        "\u{feff}person;record_id\r\nAnna;p001a\r\nAnna;p001b\r\n\"Lind; Eva\";p002a\r\n",
+    );
+    let said = club.kilde(&evaluate).ended(0).stdout;
+    let found: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(
+        (&found["truth"]["records"], &found["truth"]["people"]),
+        (&3.into(), &2.into())
     );
 }
 

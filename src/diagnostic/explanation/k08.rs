@@ -183,4 +183,12 @@ pub(super) const CODES: &[Explanation] = &[
         text: "Corrections are texts in a spreadsheet; what becomes of them follows from the type of the column in the contract of\n\
                the records. Declare the column there.",
     },
+    Explanation {
+        code: Code(870),
+        title: "a truth that cannot be read",
+        text: "`kilde match evaluate --truth FILE` reads who is behind each record: a header with the columns of `record_key` and one\n\
+               more, the person's, and below it a row for each record. Commas, semicolons or tabs stand between cells; a cell with\n\
+               such a sign or a line break in it stands in double quotes. A row that cannot be read would make all figures wrong,\n\
+               so none is left out.",
+    },
 ];
