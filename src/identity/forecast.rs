@@ -15,6 +15,8 @@ const LOOKED_AT: u64 = 100_000;
 #[derive(Debug)]
 pub(crate) struct Forecast {
     pub(crate) records: u64,
+    /// Those of which a part of the name is read from the full one, though there are columns of the parts.
+    pub(crate) named_in_full: u64,
     pub(crate) rules: Vec<RuleForecast>,
     /// Why it would be refused.
     pub(crate) refusal: Option<Refusal>,
@@ -42,6 +44,7 @@ pub(crate) struct RuleForecast {
 /// Counts what rules would make: the project's own, those of a model, or those that a training would choose.
 pub(crate) fn forecast(records: Glance, known: Option<Known>, settings: &Settings) -> Forecast {
     let (rows, threads) = (records.rows(), settings.threads);
+    let named_in_full = records.named_in_full();
     let features = records.into_features(threads);
     let mut rules = match (settings.rules.is_empty(), &known) {
         (true, Some(known)) => known.model().rules.clone(),
@@ -102,6 +105,7 @@ pub(crate) fn forecast(records: Glance, known: Option<Known>, settings: &Setting
     };
     Forecast {
         records: u64::from(rows),
+        named_in_full,
         refusal: refusal(&rules, &counts, settings),
         rules: found,
         seconds: of_a_record * f64::from(rows) + SECONDS_OF_A_PAIR * pairs as f64,

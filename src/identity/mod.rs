@@ -21,7 +21,9 @@ mod dictionary;
 mod evaluate;
 mod explain;
 mod forecast;
+mod full_name;
 mod glance;
+mod hardly_seen;
 mod held;
 mod increment;
 mod model;
@@ -49,6 +51,7 @@ pub(crate) use evaluate::{
 };
 pub(crate) use explain::{DecidedBy, Explainer, Told};
 pub(crate) use forecast::forecast;
+pub(crate) use full_name::is_named_in_full;
 pub(crate) use glance::Glance;
 pub(crate) use increment::{Before, Increment, KnownPair, resolve_again};
 pub(crate) use model::{COMMON_VALUE, CommonValues, Known, Model, ModelRow, ModelRows};

@@ -7,6 +7,7 @@ use super::canonical;
 use super::column::{Digits, Names, Placed, Texts};
 use super::comparison::{Compared, Comparison, Emails};
 use super::dictionary::{Dictionary, MISSING};
+use super::full_name::{family_of, given_of, names_of};
 use super::population::{Field, LateShared};
 use super::row::Columns;
 use super::rule::Feature;
@@ -46,7 +47,7 @@ impl Persons {
         known: Option<&SharedValues>,
         threads: usize,
     ) -> Self {
-        let mut forms = in_their_forms(columns, threads);
+        let (mut forms, full) = in_their_forms(columns, threads);
         let mut take = |field| {
             let place = forms.iter().position(|(of, _)| *of == field)?;
             Some(forms.swap_remove(place).1)
@@ -55,7 +56,7 @@ impl Persons {
         let (street, postcode) = (take(Field::Address), take(Field::Postcode));
         let ((given, family), place) = parallel::both(
             threads,
-            || in_one_numbering(given, family),
+            || names_of(given, family, full, threads),
             || place_of(&street, &postcode),
         );
         let mut persons = Self {
@@ -344,9 +345,12 @@ pub(super) fn form_of(field: Field) -> Form {
     }
 }
 
-/// Columns in the forms in which they are compared.
-fn in_their_forms(columns: Vec<(Field, Dictionary)>, threads: usize) -> Vec<(Field, Dictionary)> {
-    let (readings, columns) = readings(columns);
+/// Columns in the forms in which they are compared; besides, the full names that are read of records which lack a part alone.
+fn in_their_forms(
+    columns: Vec<(Field, Dictionary)>,
+    threads: usize,
+) -> (Vec<(Field, Dictionary)>, Option<Dictionary>) {
+    let (readings, columns, full) = readings(columns);
     // each column goes when it was read: all of them in both forms would be there at once
     let columns: Vec<Mutex<Option<Dictionary>>> =
         columns.into_iter().map(Some).map(Mutex::new).collect();
@@ -358,70 +362,71 @@ fn in_their_forms(columns: Vec<(Field, Dictionary)>, threads: usize) -> Vec<(Fie
     });
     let fields = readings.iter().map(|reading| reading.field);
     let read = fields.zip(read);
-    read.filter_map(|(field, column)| Some((field, column?)))
-        .collect()
+    let forms = read.filter_map(|(field, column)| Some((field, column?)));
+    (forms.collect(), full)
 }
 
-/// How columns are read, and each column beside.
-fn readings(columns: Vec<(Field, Dictionary)>) -> (Vec<Reading>, Vec<Dictionary>) {
+/// How columns are read, and each column beside; and those full names.
+fn readings(
+    columns: Vec<(Field, Dictionary)>,
+) -> (Vec<Reading>, Vec<Dictionary>, Option<Dictionary>) {
     let fields: Vec<Field> = columns.iter().map(|(field, _)| *field).collect();
-    let readings = readings_of(&fields).into_iter();
-    let readings = readings.map(|(at, field, form)| {
-        let (_, column) = &columns[at];
-        (Reading { field, form }, column.clone())
-    });
-    readings.unzip()
-}
-
-/// How columns of some fields are read: each by its place, what it gives, and in which form. A full name gives what no column
-/// of its own does.
-pub(super) fn readings_of(fields: &[Field]) -> Vec<(usize, Field, Form)> {
-    let mut readings = Vec::new();
-    for (at, field) in fields.iter().enumerate() {
-        if *field == Field::FullName {
-            let parts: [(Field, Form); 2] =
-                [(Field::GivenName, given_of), (Field::FamilyName, family_of)];
-            let parts = parts.into_iter().filter(|(part, _)| !fields.contains(part));
-            readings.extend(parts.map(|(part, form)| (at, part, form)));
+    let (mut readings, mut read, mut full) = (Vec::new(), Vec::new(), None);
+    for FieldReading {
+        column,
+        field,
+        form,
+        is_rest,
+    } in readings_of(&fields)
+    {
+        let column = columns[column].1.clone();
+        if is_rest {
+            full = Some(column);
         } else {
-            readings.push((at, *field, form_of(*field)));
+            readings.push(Reading { field, form });
+            read.push(column);
         }
     }
+    (readings, read, full)
+}
+
+/// How a column of a field is read.
+pub(super) struct FieldReading {
+    /// Its place.
+    pub(super) column: usize,
+    /// What it gives.
+    pub(super) field: Field,
+    pub(super) form: Form,
+    /// Whether it gives that only to records which have no part of a name of their own, or lack one; see `full_name`.
+    pub(super) is_rest: bool,
+}
+
+/// How columns of some fields are read, full names last. These give both parts of a name; where there is a column of either part,
+/// only to records that lack one.
+pub(super) fn readings_of(fields: &[Field]) -> Vec<FieldReading> {
+    let is_rest = fields.contains(&Field::GivenName) || fields.contains(&Field::FamilyName);
+    let (mut readings, mut of_full) = (Vec::new(), Vec::new());
+    for (column, field) in fields.iter().copied().enumerate() {
+        if field == Field::FullName {
+            let parts: [(Field, Form); 2] =
+                [(Field::GivenName, given_of), (Field::FamilyName, family_of)];
+            of_full.extend(parts.map(|(field, form)| FieldReading {
+                column,
+                field,
+                form,
+                is_rest,
+            }));
+        } else {
+            readings.push(FieldReading {
+                column,
+                field,
+                form: form_of(field),
+                is_rest: false,
+            });
+        }
+    }
+    readings.extend(of_full);
     readings
-}
-
-/// Names whose equal texts have equal numbers in both columns.
-fn in_one_numbering(
-    given: Option<Dictionary>,
-    family: Option<Dictionary>,
-) -> (Option<Dictionary>, Option<Dictionary>) {
-    let (Some(given), Some(family)) = (&given, &family) else {
-        return (given, family);
-    };
-    let texts = |column: &Dictionary| 0..column.len() as u32;
-    let all = texts(given).map(|code| given.text(code));
-    let both = Dictionary::encode(all.chain(texts(family).map(|code| family.text(code))));
-    let (first, second) = both.codes.split_at(given.len());
-    let numbered = |column: &Dictionary, numbers: &[u32]| {
-        let rows = column.codes.iter();
-        let rows = rows.map(|code| numbers.get(*code as usize).copied());
-        both.with_rows(rows.map(|code| code.unwrap_or(MISSING)).collect())
-    };
-    (Some(numbered(given, first)), Some(numbered(family, second)))
-}
-
-fn given_of(full: &str) -> Option<String> {
-    match full.split_once(',') {
-        Some((_, given)) => canonical::name(given),
-        None => canonical::name(full.trim().rsplit_once(char::is_whitespace)?.0),
-    }
-}
-
-fn family_of(full: &str) -> Option<String> {
-    match full.split_once(',') {
-        Some((family, _)) => canonical::name(family),
-        None => canonical::name(full.trim().rsplit(char::is_whitespace).next()?),
-    }
 }
 
 /// The codes of values that more people share than one would, sorted, and the records of each; of the first `rows`.

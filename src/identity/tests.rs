@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+mod full_names;
 mod night;
+mod unseen;
 
 use super::comparison::{Likeness, level_of};
 use super::model::{ComparisonModel, Known, Level};

@@ -4,13 +4,14 @@
 //! expectation–maximisation (Dempster, Laird & Rubin 1977) over the counts of patterns in the blocks of every narrow rule
 //! at once: the rules share m and h, each has its own share of pairs of one person, relatives and strangers, and says
 //! nothing of the comparisons that it blocks on. Counts begin with a few imagined pairs, so that a level that was never
-//! seen is unlikely and not impossible.
+//! seen is unlikely and not impossible; one that was hardly seen for want of a missing value is weighed by what is there.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::comparison::{Compared, Comparison, Likeness, Pattern, level_of};
 use super::dictionary::MISSING;
+use super::hardly_seen;
 use super::hash;
 use super::model::{ComparisonModel, Level, Model};
 use super::pin::Pins;
@@ -92,19 +93,26 @@ pub(super) fn train(
     let mut comparisons = before_training(&all_pairs, population);
     let mut chance: Vec<Vec<f64>> = all_pairs.iter().map(|all| all.shares.clone()).collect();
     hold(&mut comparisons, &chance, pins);
-    fit(population, &samples, &mut comparisons, &chance, pins);
+    let mut seen = fit(population, &samples, &mut comparisons, &chance, pins);
     let mut found = shares(population, &comparisons, &candidates, pins.prior);
     for _ in 0..CORRECTIONS {
         let before = found.same;
         chance = without_matches(&all_pairs, &found.matched);
         set_strangers(&mut comparisons, &chance);
         hold(&mut comparisons, &chance, pins);
-        fit(population, &samples, &mut comparisons, &chance, pins);
+        seen = fit(population, &samples, &mut comparisons, &chance, pins);
         found = shares(population, &comparisons, &candidates, pins.prior);
         if (found.same / before - 1.0).abs() < SETTLED {
             break;
         }
     }
+    weigh_hardly_seen(
+        population,
+        &mut comparisons,
+        &mut chance,
+        (&seen, &found),
+        pins,
+    );
     for comparison in &mut comparisons {
         let levels = comparison.shape.levels.iter();
         for (level, said) in comparison.levels.iter_mut().zip(levels) {
@@ -402,14 +410,37 @@ fn hold(model: &mut [ComparisonModel], chance: &[Vec<f64>], pins: &Pins) {
     }
 }
 
-/// m and h of every comparison, from those that the model has.
+/// Sets levels of which too few pairs tell, from what pairs tell of other levels.
+fn weigh_hardly_seen(
+    population: &Population,
+    model: &mut [ComparisonModel],
+    chance: &mut [Vec<f64>],
+    (seen, found): (&[Seen], &Found),
+    pins: &Pins,
+) {
+    for (at, (comparison, chance)) in model.iter_mut().zip(chance).enumerate() {
+        let pairs = hardly_seen::Pairs {
+            same: &seen[at],
+            imagined: &imagined(&comparison.shape),
+            matched: &found.matched[at],
+        };
+        if hardly_seen::weigh(population, at, comparison, chance, &pairs) {
+            pins.hold(comparison, chance);
+        }
+    }
+}
+
+/// Pairs of one person and of relatives at each level of a comparison, imagined ones among them.
+type Seen = Vec<(f64, f64)>;
+
+/// m and h of every comparison, from those that the model has; and what was seen of one person and relatives.
 fn fit(
     population: &Population,
     samples: &[Sample],
     model: &mut [ComparisonModel],
     chance: &[Vec<f64>],
     pins: &Pins,
-) {
+) -> Vec<Seen> {
     let shapes = population.shapes();
     let given = shapes.iter().position(|s| s.kind == Kind::GivenName);
     let has_relatives = given.is_some() && shapes.iter().any(|shape| shape.is_shared());
@@ -426,8 +457,9 @@ fn fit(
     });
     let starts: Vec<Mix> = starts.collect();
     let mut mixes = starts.clone();
+    let mut seen = Vec::new();
     for _ in 0..ROUNDS {
-        let mut seen: Vec<Vec<(f64, f64)>> = shapes.iter().map(|shape| imagined(shape)).collect();
+        seen = shapes.iter().map(|shape| imagined(shape)).collect();
         for ((sample, mix), start) in samples.iter().zip(&mut mixes).zip(&starts) {
             let (mut same, mut relative, mut total) = (0.0, 0.0, 0.0);
             let told: Vec<bool> = (0..shapes.len())
@@ -457,10 +489,11 @@ fn fit(
             break;
         }
     }
+    seen
 }
 
 /// Pairs of one person and of relatives by level, before any was seen.
-fn imagined(shape: &Shape) -> Vec<(f64, f64)> {
+fn imagined(shape: &Shape) -> Seen {
     let levels = shape.levels.iter();
     levels
         .map(|level| {
@@ -473,12 +506,7 @@ fn imagined(shape: &Shape) -> Vec<(f64, f64)> {
 }
 
 /// Sets m and h to what was seen; the largest change.
-fn maximise(
-    model: &mut [ComparisonModel],
-    seen: &[Vec<(f64, f64)>],
-    chance: &[Vec<f64>],
-    pins: &Pins,
-) -> f64 {
+fn maximise(model: &mut [ComparisonModel], seen: &[Seen], chance: &[Vec<f64>], pins: &Pins) -> f64 {
     let mut change: f64 = 0.0;
     for ((comparison, seen), chance) in model.iter_mut().zip(seen).zip(chance) {
         let same: f64 = seen.iter().map(|(s, _)| s).sum();

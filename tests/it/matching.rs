@@ -110,6 +110,60 @@ fn records_of_one_person_share_an_id_and_the_tables_beside_say_why() {
 }
 
 #[test]
+fn a_register_of_full_names_is_matched_by_them_beside_one_of_their_parts_and_plan_and_why_say_so() {
+    let club = sandbox("", "");
+    let with_name = CONTRACT.replace(
+        "  - {name: birth_date",
+        "  - {name: name, data_type: varchar, personal: name}\n  - {name: birth_date",
+    );
+    club.write("schemas/ref/people.yaml", with_name);
+    let parts = people(0, 150);
+    let rows: Vec<String> = parts
+        .lines()
+        .map(|line| {
+            let cells: Vec<&str> = line.split(',').collect();
+            let [id, given, family, born, email, country] = cells[..] else {
+                panic!("{line}");
+            };
+            match id.ends_with('b') {
+                // the other register knows neither parts nor e-mails
+                true => format!("{id},,,{given} {family},{born},,{country}\n"),
+                false => format!("{id},{given},{family},,{born},{email},{country}\n"),
+            }
+        })
+        .collect();
+    let header = "record_id,given_name,family_name,name,birth_date,email,country\n";
+    club.write("seeds/ref/people.csv", header.to_string() + &rows.concat());
+    club.kilde(&["build"]).ended(0);
+    let by_names = "select count(*) from identity.people_edges where verdict = 'same'
+        and agreement like '%given_name equal%' and agreement like '%family_name alike%'";
+    assert_eq!(value(&club, by_names), "100");
+    let said = club.kilde(&["why", "p001a", "p001b"]).ended(0).stdout;
+    assert!(
+        said.contains("the name of p001b, or a part that is missing, is read from `name`\n"),
+        "{said}"
+    );
+    let rules = "select count(*) from identity.people_model where part = 'rule' and name = 'given_name, birth_date' and pairs_count = 100";
+    assert_eq!(value(&club, rules), "1");
+    let step = format!(
+        "{KEY_AND_RECORDS}, compare: [{{name: {{given: given_name, family: family_name, full: name}}}}, {{date: {{column: birth_date}}}}]"
+    );
+    club.write(
+        "pipelines/club.yaml",
+        format!("steps:\n  - match: {{{step}}}\n"),
+    );
+    let said = club.kilde(&["plan"]).ended(0).stdout;
+    assert!(
+        said.contains(
+            "  of 100 records the name, or a part that is missing, is read from `name`\n"
+        ),
+        "{said}"
+    );
+    club.kilde(&["build"]).ended(0);
+    assert_eq!(value(&club, by_names), "100");
+}
+
+#[test]
 fn ids_that_sql_issued_live_on_when_a_match_takes_the_table_over() {
     let club = sandbox("", &people(0, 60));
     let by_match = club.read("pipelines/club.yaml");
@@ -1243,8 +1297,8 @@ fn a_match_is_judged_against_a_truth_and_by_what_people_decided() {
     let pairs = said
         .lines()
         .find(|line| line.trim_start().starts_with("pairs "));
-    let rates: Vec<&str> = pairs.unwrap_or_default().split_whitespace().collect();
-    assert_eq!(rates.get(1), Some(&"0.9750"), "{said}");
+    let pairs: Vec<&str> = pairs.unwrap_or_default().split_whitespace().collect();
+    assert_eq!(pairs, ["pairs", "0.9750", "1.0000", "0.9873"], "{said}");
     assert!(
         said.contains("nobody judged pairs drawn at random"),
         "{said}"
@@ -1271,6 +1325,59 @@ fn a_match_is_judged_against_a_truth_and_by_what_people_decided() {
     assert!(
         said.contains("they must be record_id and one that names the person"),
         "{said}"
+    );
+}
+
+#[test]
+fn a_truth_that_cannot_be_read_is_refused_where_it_breaks_and_no_person_is_shown() {
+    let club = sandbox("", &people(0, 60));
+    club.kilde(&["build"]).ended(0);
+    let evaluate = ["match", "evaluate", "--truth", "truth.csv", "--json"];
+    let refused = |truth: &str| {
+        club.write("truth.csv", truth);
+        let said = club.kilde(&evaluate).ended(2);
+        for personal in ["p001", "Anna", "Lind"] {
+            assert!(!said.stderr.contains(personal), "{}", said.stderr);
+        }
+        said.stderr
+    };
+    let rows = "p001a,Anna 1\np001b,\"Anna 1\np002a,Anna 2\np002b,Anna 2\n";
+    let said = refused(&format!("record_id,person\n{rows}"));
+    insta::assert_snapshot!(said, @r"
+    error[K0870]: a quote opens in column `person` and does not close where the cell ends
+      --> truth.csv:3
+    help: a cell in double quotes has a double quote before it and one behind it; one within it stands twice
+    ");
+    let said = refused("record_id,person\np001a,\"Anna 1\np001b,Anna\"\np002a,Anna 2\n");
+    insta::assert_snapshot!(said, @r"
+    error[K0870]: a quote opens in column `person` and closes some lines further down
+      --> truth.csv:2
+    help: no key and no person has a line break in it: close the quote where the cell ends
+    ");
+    // without a header the first record stands in its place
+    let said = refused("p001a,Anna Lind\np001b,Anna Lind\n");
+    insta::assert_snapshot!(said, @r"
+    error[K0870]: the truth has 2 columns, and no column `record_id`
+      --> truth.csv
+    help: its first line names its columns: they must be record_id and one that names the person
+    ");
+    let said = refused("record_id,person\np001a,Anna\np001a,Lind\n");
+    insta::assert_snapshot!(said, @r"
+    error[K0870]: this row of the truth names another person for a record than a row before it
+      --> truth.csv:3
+    help: a record is of one person: leave out the row that is wrong, or both
+    ");
+
+    // as a spreadsheet of the north saves it
+    club.write(
+        "truth.csv",
+        "\u{feff}person;record_id\r\nAnna;p001a\r\nAnna;p001b\r\n\"Lind; Eva\";p002a\r\n",
+    );
+    let said = club.kilde(&evaluate).ended(0).stdout;
+    let found: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(
+        (&found["truth"]["records"], &found["truth"]["people"]),
+        (&3.into(), &2.into())
     );
 }
 
@@ -1577,6 +1684,91 @@ columns:
             assert!(!said.contains(value), "{table} shows {value}: {said}");
         }
     }
+}
+
+/// A golden record over corrections whose files say when they landed.
+fn corrected_golden() -> Sandbox {
+    let club = golden(
+        "        - {columns: email, rules: {newest: changed_on}}
+        - {columns: birth_date}
+      corrections: stewardship.corrections
+",
+    );
+    let written = fs::read_to_string(club.path("pipelines/club.yaml")).unwrap();
+    let source = "sources:\n  - {table: stewardship.corrections, files: 'stewardship/{landed:%d%m%Y}.csv', read: csv}\n";
+    club.write("pipelines/club.yaml", source.to_string() + &written);
+    club.write(
+        "schemas/stewardship/corrections.yaml",
+        "description: What people know better.
+rollback: keeps
+columns:
+  - {name: record_id, data_type: varchar}
+  - {name: field, data_type: varchar}
+  - {name: value, data_type: varchar}
+  - {name: corrected_on, data_type: date}
+  - {name: landed, data_type: date}
+",
+    );
+    club
+}
+
+#[test]
+fn a_correction_that_cannot_be_read_hides_no_older_one_of_the_same_field() {
+    let club = corrected_golden();
+    club.write(
+        "exports/stewardship/01032026.csv",
+        "record_id,field,value,corrected_on\ng1,birth_date,1971-06-05,2026-03-01\ng1,birth_date,soon,2026-03-02\n",
+    );
+    club.kilde(&["build"]).ended(0);
+    let id = "entity_id = (select entity_id from identity.people where record_id = 'g1')";
+    let known = format!("select birth_date from silver.known where {id}");
+    assert_eq!(value(&club, &known), "1971-06-05");
+    let told = format!(
+        "select \"value\", reason from silver.known_review where {id} and reason like '%correction%'"
+    );
+    let expected = ["soon", "the correction is no value of the field's type"];
+    assert_eq!(club.query(&told), [expected.map(String::from)]);
+    // a later one that can be read settles it
+    club.write(
+        "exports/stewardship/03032026.csv",
+        "record_id,field,value,corrected_on\ng2,birth_date,1971-06-07,2026-03-03\n",
+    );
+    club.kilde(&["build"]).ended(0);
+    assert_eq!(value(&club, &known), "1971-06-07");
+    assert!(club.query(&told).is_empty());
+}
+
+#[test]
+fn of_two_corrections_of_a_person_on_one_day_the_one_that_landed_last_stands_and_the_other_is_told()
+{
+    let club = corrected_golden();
+    let say = |day: &str, row: &str| {
+        let text = format!("record_id,field,value,corrected_on\n{row}\n");
+        club.write(&format!("exports/stewardship/{day}.csv"), text);
+    };
+    // neither the smallest value nor the last path
+    say("28022026", "g1,email,a@mail.example,2026-02-20");
+    say("01032026", "g2,email,b@mail.example,2026-02-20");
+    club.kilde(&["build"]).ended(0);
+    let id = "entity_id = (select entity_id from identity.people where record_id = 'g1')";
+    let known = format!("select email from silver.known where {id}");
+    assert_eq!(value(&club, &known), "b@mail.example");
+    let told = format!(
+        "select \"value\", record_id, other_value, other_record_id, reason from silver.known_review
+         where {id} and reason like '%correction%'"
+    );
+    let expected = [
+        "b@mail.example",
+        "g2",
+        "a@mail.example",
+        "g1",
+        "two corrections of one day contradict each other: the one that landed last stands",
+    ];
+    assert_eq!(club.query(&told), [expected.map(String::from)]);
+    say("04032026", "g3,email,b@mail.example,2026-03-03");
+    club.kilde(&["build"]).ended(0);
+    assert_eq!(value(&club, &known), "b@mail.example");
+    assert!(club.query(&told).is_empty());
 }
 
 #[test]

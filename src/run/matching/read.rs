@@ -29,6 +29,7 @@ use crate::name::is_identifier;
 use crate::parallel;
 use crate::plan::MatchPlan;
 use crate::project::{BlockRule, Compare, CompareBy, DuplicateFree, MatchTable, Matching, Meaning};
+use crate::sql_text::literal_sql;
 
 /// Columns of a query over the records: the key as it is, then as text, then what is compared as its meaning says, what
 /// `compare` asks for besides, and what rules name.
@@ -614,9 +615,7 @@ fn once_sql(free: &DuplicateFree) -> String {
         return column.clone();
     }
     let values = free.values.iter();
-    let values: Vec<String> = values
-        .map(|v| format!("'{}'", v.replace('\'', "''")))
-        .collect();
+    let values: Vec<String> = values.map(|value| literal_sql(value)).collect();
     let values = values.join(", ");
     format!("case when cast(\"{column}\" as varchar) in ({values}) then \"{column}\" end")
 }
