@@ -173,4 +173,11 @@ pub(super) const CODES: &[Explanation] = &[
         text: "Corrections are texts in a spreadsheet; what becomes of them follows from the type of the column in the contract of\n\
                the records. Declare the column there.",
     },
+    Explanation {
+        code: Code(871),
+        title: "decisions that name records which are not there",
+        text: "A decision counts while both of its records are there; one of a record that is gone waits for it. Where the records were\n\
+               never gone, their keys are written otherwise: a spreadsheet saved `00100708` as 100708, or a letter is wrong. The files of\n\
+               `kilde review` keep such keys behind an apostrophe, which stays there.",
+    },
 ];
