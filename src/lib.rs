@@ -24,6 +24,7 @@ mod project;
 mod quality;
 mod release;
 mod run;
+mod sql_text;
 mod store;
 mod text;
 

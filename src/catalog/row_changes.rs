@@ -23,6 +23,7 @@ use super::{Catalog, Content, View};
 use crate::engine::{self, Joins};
 use crate::error::{Error, Result};
 use crate::name::TableName;
+use crate::sql_text::{literal_sql, name_sql};
 
 /// Columns that tell where a row came from.
 const OF_KILDE: &str = "_kilde_";
@@ -220,8 +221,8 @@ impl Common {
     fn shown_sql(&self, cell: &str, question: &RowQuestion) -> String {
         match question.masked.get(&self.name) {
             Some(mask) => {
-                let mask = mask.replace('\'', "''");
-                format!("case when {cell} is null then null else '{mask}' end")
+                let mask = literal_sql(mask);
+                format!("case when {cell} is null then null else {mask} end")
             }
             None => cell.to_string(),
         }
@@ -238,7 +239,7 @@ fn common(before: &Schema, now: &Schema) -> Vec<Common> {
             let alike = old == new || (old.is_numeric() && new.is_numeric());
             Some(Common {
                 name: field.name().clone(),
-                quoted: format!("\"{}\"", field.name().replace('"', "\"\"")),
+                quoted: name_sql(field.name()),
                 as_text: !alike,
                 is_nested: new.is_nested(),
             })

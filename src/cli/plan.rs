@@ -104,6 +104,12 @@ fn pairs(forecast: &MatchForecast) -> String {
         Some(_) => "  with the model that an older kilde trained\n".to_string(),
         None => "  with a model that is trained first\n".to_string(),
     });
+    if let Some((records, column)) = &forecast.named_in_full {
+        let records = format::plural(*records, "record");
+        text.push_str(&format!(
+            "  of {records} the name, or a part that is missing, is read from `{column}`\n"
+        ));
+    }
     let mut columns = Columns::new([Left, Right, Right, Left]);
     for rule in &forecast.rules {
         let mut block = format!(

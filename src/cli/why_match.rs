@@ -167,6 +167,13 @@ pub(super) fn remarks(story: &PairStory) -> Vec<String> {
         )),
         (None, _, _) => {}
     }
+    remarks.extend(story.named_in_full.as_ref().map(|named| {
+        format!(
+            "the name of {}, or a part that is missing, is read from `{}`",
+            named.records.join(" and "),
+            named.column
+        )
+    }));
     let mut changes: Vec<String> = Vec::new();
     for told in &story.comparisons {
         if is_same && told.level.is_some() && told.without < story.same_from {

@@ -9,11 +9,14 @@
 //! 3. Groups of which people decided that a record of one and a record of the other are one become one, whatever the
 //!    evidence says of the others; unless a verdict says of any two between them that they are two. So a decision joins
 //!    whole groups, or does nothing: it never takes a record from its own.
+//! 4. A component of very many records is cut by raising the threshold first. What no threshold cuts is held together by verdicts
+//!    alone, and is joined pair by pair, where no other verdict keeps two apart ([`held`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::between::Between;
 use super::comparison::{Likeness, Pattern};
+use super::held;
 use super::model::Evidence;
 use super::score::{CERTAIN, Edge, Scorer};
 use crate::parallel;
@@ -114,8 +117,8 @@ fn refine(
     if members.len() > LARGEST_COMPONENT {
         let mut holding = edges.iter().map(|edge| f64::from(edge.weight));
         if holding.all(|weight| weight < same_from || weight >= CERTAIN) {
-            // what holds them together is verdicts alone: no threshold parts them
-            return vec![members.to_vec()];
+            // what holds them together is verdicts alone: no threshold parts them, other verdicts do
+            return held::hold(scorer, members, edges);
         }
         let mut parts = Vec::new();
         for part in cut(members, edges, same_from + 1.0) {

@@ -114,6 +114,15 @@ pub(super) enum Comparison {
     Levels(Vec<Placed>),
 }
 
+/// One of several values that a comparison is of.
+pub(super) struct PartAgreed<'a> {
+    pub(super) column: &'a Placed,
+    /// Levels of pairs that know all values and agree on this one; the first of all levels agrees on every one.
+    pub(super) agree: Levels,
+    /// Likewise of those that differ in it.
+    pub(super) differ: Levels,
+}
+
 /// A column of e-mail addresses.
 #[derive(Debug)]
 pub(super) struct Emails {
@@ -399,6 +408,31 @@ impl Comparison {
             (Self::Exact(column), 1) => Some(column),
             (Self::Text { texts, .. }, 1) => Some(&texts.column),
             (Self::Levels(columns), level) => columns.get(usize::from(level).wrapping_sub(1)),
+            _ => None,
+        }
+    }
+
+    /// Of a level that agrees on one value where another is missing: what the value that agrees says by itself.
+    pub(super) fn part_of(&self, level: u8) -> Option<PartAgreed<'_>> {
+        let Self::Address {
+            street: Some(street),
+            postcode: Some(postcode),
+            ..
+        } = self
+        else {
+            return None;
+        };
+        match level {
+            3 => Some(PartAgreed {
+                column: &street.column,
+                agree: any_of([1]),
+                differ: any_of([2, 5, 6]),
+            }),
+            4 => Some(PartAgreed {
+                column: postcode,
+                agree: any_of([1, 2, 5]),
+                differ: any_of([3, 6]),
+            }),
             _ => None,
         }
     }

@@ -15,6 +15,8 @@ const LOOKED_AT: u64 = 100_000;
 #[derive(Debug)]
 pub(crate) struct Forecast {
     pub(crate) records: u64,
+    /// Those of which a part of the name is read from the full one, though there are columns of the parts.
+    pub(crate) named_in_full: u64,
     pub(crate) rules: Vec<RuleForecast>,
     /// Why it would be refused.
     pub(crate) refusal: Option<Refusal>,
@@ -42,6 +44,7 @@ pub(crate) struct RuleForecast {
 /// Counts what rules would make: the project's own, those of a model, or those that a training would choose.
 pub(crate) fn forecast(records: Glance, known: Option<Known>, settings: &Settings) -> Forecast {
     let (rows, threads) = (records.rows(), settings.threads);
+    let named_in_full = records.named_in_full();
     let features = records.into_features(threads);
     let mut rules = match (settings.rules.is_empty(), &known) {
         (true, Some(known)) => known.model().rules.clone(),
@@ -50,33 +53,40 @@ pub(crate) fn forecast(records: Glance, known: Option<Known>, settings: &Setting
     rules.retain(|rule| !settings.must.contains(rule));
     let must = &settings.must;
     let mut found: Vec<(BlockCount, u64)> = Vec::new();
-    let rules = choose_rules(&rules, must, &features, rows, threads, |blocks, earlier| {
-        let rate = (LOOKED_AT as f64 / blocks.count.pairs.max(1) as f64).min(1.0);
-        let limit = (rate * u64::MAX as f64) as u64;
-        // a rule that would be refused makes more pairs than can be looked at
-        let is_looked_at = blocks.count.pairs <= settings.max_pairs;
-        let parts = if is_looked_at { blocks.parts() } else { &[] };
-        let counted = parallel::map(threads, parts, |part| {
-            let (mut all, mut first) = (0_u64, 0_u64);
-            part.pairs(|one, other| {
-                if hash(u64::from(one) << 32 | u64::from(other)) <= limit {
-                    all += 1;
-                    let is_made = earlier.make(features.row(one), features.row(other));
-                    first += u64::from(!is_made);
-                }
+    let rules = choose_rules(
+        &rules,
+        must,
+        &features,
+        rows,
+        threads,
+        |_, blocks, earlier| {
+            let rate = (LOOKED_AT as f64 / blocks.count.pairs.max(1) as f64).min(1.0);
+            let limit = (rate * u64::MAX as f64) as u64;
+            // a rule that would be refused makes more pairs than can be looked at
+            let is_looked_at = blocks.count.pairs <= settings.max_pairs;
+            let parts = if is_looked_at { blocks.parts() } else { &[] };
+            let counted = parallel::map(threads, parts, |part| {
+                let (mut all, mut first) = (0_u64, 0_u64);
+                part.pairs(|one, other| {
+                    if hash(u64::from(one) << 32 | u64::from(other)) <= limit {
+                        all += 1;
+                        let is_made = earlier.make(features.row(one), features.row(other));
+                        first += u64::from(!is_made);
+                    }
+                });
+                (all, first)
             });
-            (all, first)
-        });
-        let all: u64 = counted.iter().map(|(all, _)| all).sum();
-        let first: u64 = counted.iter().map(|(_, first)| first).sum();
-        let share = if all == 0 {
-            1.0
-        } else {
-            first as f64 / all as f64
-        };
-        let new_pairs = (share * blocks.count.pairs as f64).round() as u64;
-        found.push((blocks.count, new_pairs));
-    });
+            let all: u64 = counted.iter().map(|(all, _)| all).sum();
+            let first: u64 = counted.iter().map(|(_, first)| first).sum();
+            let share = if all == 0 {
+                1.0
+            } else {
+                first as f64 / all as f64
+            };
+            let new_pairs = (share * blocks.count.pairs as f64).round() as u64;
+            found.push((blocks.count, new_pairs));
+        },
+    );
     let found: Vec<RuleForecast> = rules
         .into_iter()
         .zip(found)
@@ -95,6 +105,7 @@ pub(crate) fn forecast(records: Glance, known: Option<Known>, settings: &Setting
     };
     Forecast {
         records: u64::from(rows),
+        named_in_full,
         refusal: refusal(&rules, &counts, settings),
         rules: found,
         seconds: of_a_record * f64::from(rows) + SECONDS_OF_A_PAIR * pairs as f64,

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::canonical;
 use super::dictionary::{MISSING, Mark, hash_of, mark_of};
+use super::full_name::says_rest;
 use super::hash;
 use super::persons::{
     Form, MOST_PEOPLE_OF_A_CONTACT, MOST_PEOPLE_OF_AN_ADDRESS, form_of, readings_of,
@@ -35,6 +36,8 @@ pub(crate) struct Glance {
     given: Option<usize>,
     width: usize,
     rows: u32,
+    /// Records of which a part of the name is read from the full one.
+    named_in_full: u64,
     codes: Vec<u32>,
     sizes: Vec<Size>,
     /// Of each who works on rows, by reading.
@@ -50,6 +53,8 @@ struct Reading {
     column: usize,
     meaning: Meaning,
     form: Form,
+    /// Whether it says a part of a name only of records that lack it.
+    is_rest: bool,
     /// Marks of values that say nothing, sorted.
     shared: Vec<Mark>,
 }
@@ -59,6 +64,12 @@ enum Meaning {
     Field(Field),
     Own(usize),
 }
+
+/// The parts of a name.
+const NAME: [Meaning; 2] = [
+    Meaning::Field(Field::GivenName),
+    Meaning::Field(Field::FamilyName),
+];
 
 impl Meaning {
     /// Fields that there are.
@@ -150,6 +161,15 @@ impl Reading {
         matches!(self.meaning, Meaning::Field(field) if !rarely.contains(&field))
     }
 
+    /// Whether a full name says the part that it is asked for, of a record of which that much was found.
+    fn is_asked(&self, full: &str, found: &[Hashes]) -> bool {
+        let has = |part: Meaning| found[part.slot()] != NONE;
+        let has_other = NAME
+            .into_iter()
+            .any(|part| part != self.meaning && has(part));
+        !has(self.meaning) && says_rest(full, has_other)
+    }
+
     fn hashes(&self, text: &str) -> Hashes {
         let Some(form) = (self.form)(text) else {
             return NONE;
@@ -215,11 +235,12 @@ impl Glance {
             shared.cloned().unwrap_or_default()
         };
         let of_fields = readings_of(&fields).into_iter();
-        let of_fields = of_fields.map(|(at, field, form)| Reading {
-            column: places[at],
-            meaning: Meaning::Field(field),
-            form,
-            shared: match field {
+        let of_fields = of_fields.map(|reading| Reading {
+            column: places[reading.column],
+            meaning: Meaning::Field(reading.field),
+            form: reading.form,
+            is_rest: reading.is_rest,
+            shared: match reading.field {
                 // an address is street and postcode
                 Field::Postcode => marks(Field::Address),
                 field => marks(field),
@@ -235,6 +256,7 @@ impl Glance {
                 [field] if own.is_whole => form_of(*field),
                 _ => as_it_is,
             },
+            is_rest: false,
             shared: match silenced.iter().find(|(of, _)| *of == at) {
                 Some((_, field)) => marks(*field),
                 None => Vec::new(),
@@ -256,6 +278,7 @@ impl Glance {
             given,
             width,
             rows: 0,
+            named_in_full: 0,
             codes: Vec::with_capacity(rows as usize * width),
             sizes: Vec::new(),
             lately: Vec::new(),
@@ -291,6 +314,8 @@ impl Glance {
                 .iter()
                 .filter(|f| matches!(f, Feature::Own(_)));
             let mut found = vec![NONE; Meaning::FIELDS + own.count()];
+            let has_rest = self.readings.iter().any(|reading| reading.is_rest);
+            let mut named_in_full = 0;
             for batch in batches {
                 for row in 0..rows(batch) {
                     for (column, slot) in texts.iter_mut().enumerate() {
@@ -301,24 +326,37 @@ impl Glance {
                         }
                         *slot = (text, hash);
                     }
+                    if has_rest {
+                        NAME.iter().for_each(|part| found[part.slot()] = NONE);
+                    }
+                    let mut is_named_in_full = false;
                     for (reading, lately) in self.readings.iter().zip(lately.iter_mut()) {
-                        found[reading.meaning.slot()] = match texts[reading.column] {
-                            (None, _) => NONE,
-                            (Some(text), hash) if reading.comes_again() => {
+                        let (text, hash) = texts[reading.column];
+                        let is_asked = |full| reading.is_asked(full, &found);
+                        if reading.is_rest && !text.is_some_and(is_asked) {
+                            continue;
+                        }
+                        let hashes = match text {
+                            None => NONE,
+                            Some(text) if reading.comes_again() => {
                                 lately.of(some(hash), || reading.hashes(text))
                             }
-                            (Some(text), _) => reading.hashes(text),
+                            Some(text) => reading.hashes(text),
                         };
+                        is_named_in_full |= reading.is_rest && hashes != NONE;
+                        found[reading.meaning.slot()] = hashes;
                     }
+                    named_in_full += u64::from(is_named_in_full);
                     self.write_row(&found, &mut codes);
                 }
             }
-            (codes, count, drawn)
+            (codes, count, named_in_full, drawn)
         });
         self.lately = lately;
-        for (codes, count, drawn) in seen {
+        for (codes, count, named_in_full, drawn) in seen {
             self.codes.extend_from_slice(&codes);
             self.rows += count as u32;
+            self.named_in_full += named_in_full;
             for (column, hash, letters) in drawn {
                 self.sizes[column].add(hash, letters);
             }
@@ -388,6 +426,11 @@ impl Glance {
 
     pub(super) fn rows(&self) -> u32 {
         self.rows
+    }
+
+    /// Records of which a part of the name is read from the full one, though there are columns of the parts.
+    pub(crate) fn named_in_full(&self) -> u64 {
+        self.named_in_full
     }
 
     /// What rules can ask of the records; without a model that knows them, values that many share are found, and are missing.

@@ -15,7 +15,7 @@ use super::comparison::Likeness;
 use super::model::Known;
 use super::population::{Decision, Population, Records};
 use super::resolve::{
-    Pair, Refusal, Resolved, Settings, Verdict, contradicted, decided_edges, refusal, told,
+    Pair, Refusal, Resolved, Settings, Verdict, contradicted, crowds, decided_edges, refusal, told,
 };
 use super::rule::{BlockCount, Blocks, Rule};
 use super::score::{Edge, Scorer};
@@ -136,6 +136,7 @@ pub(crate) fn resolve_again(
         return Ok(None);
     };
     resolved.pairs_of_rules = counts.iter().map(|count| count.pairs).collect();
+    resolved.crowds = crowds(rules, &counts, &records.must);
     resolved.increment = Some(Increment {
         compared: candidates.len() as u64,
         kept: kept.len() as u64,
@@ -223,6 +224,50 @@ impl Part {
     fn place(&self, row: u32) -> Option<u32> {
         self.rows.binary_search(&row).ok().map(|place| place as u32)
     }
+
+    /// Pairs of places as pairs of rows.
+    fn in_rows(&self, pairs: Vec<Pair>) -> impl Iterator<Item = Pair> {
+        let row = |place: u32| self.rows[place as usize];
+        pairs.into_iter().map(move |pair| Pair {
+            one: row(pair.one),
+            other: row(pair.other),
+            ..pair
+        })
+    }
+
+    /// Edges by places, in order: pairs that were known, new ones, and those that people decided. `None` where one is not in the
+    /// part.
+    fn edges(
+        &self,
+        scorer: &Scorer<'_>,
+        known: &[&KnownPair],
+        new: Vec<Edge>,
+        likeness: &mut [Likeness],
+    ) -> Option<Vec<Edge>> {
+        let mut edges: Vec<Edge> = Vec::new();
+        for pair in known {
+            let (one, other) = (self.place(pair.one)?, self.place(pair.other)?);
+            if let Some(weight) = scorer.weight(one, other, likeness) {
+                edges.push(Edge {
+                    one,
+                    other,
+                    weight: weight as f32,
+                    pattern: 0,
+                });
+            }
+        }
+        for edge in new {
+            edges.push(Edge {
+                one: self.place(edge.one)?,
+                other: self.place(edge.other)?,
+                ..edge
+            });
+        }
+        edges.extend(decided_edges(&self.population));
+        edges.sort_unstable_by_key(|edge| (edge.one, edge.other));
+        edges.dedup_by_key(|edge| (edge.one, edge.other));
+        Some(edges)
+    }
 }
 
 impl Again<'_> {
@@ -276,88 +321,27 @@ impl Again<'_> {
         edges: Vec<Edge>,
         is_touched: &[bool],
     ) -> Option<(Resolved, u64)> {
-        let (settings, threads) = (self.settings, self.settings.threads);
+        let settings = self.settings;
         let touches = |one: u32, other: u32| is_touched[one as usize] || is_touched[other as usize];
         let (again, standing): (Vec<&KnownPair>, Vec<&KnownPair>) =
             kept.iter().partition(|pair| touches(pair.one, pair.other));
-        let touched = (0..self.records.rows).filter(|row| is_touched[*row as usize]);
-        let decided = self.records.decisions.iter();
-        let decided = decided.flat_map(|(one, other, _)| [*one, *other]);
-        let beside = again.iter().flat_map(|pair| [pair.one, pair.other]);
-        let part = self.part(touched.chain(decided).chain(beside).collect());
-        let scorer = Scorer::new(&part.population, self.known.model(), threads);
+        let part = self.part_to_cluster(&again, is_touched);
+        let scorer = Scorer::new(&part.population, self.known.model(), settings.threads);
         let mut likeness = Likeness::of_all(&part.population);
-        let mut within: Vec<Edge> = Vec::new();
-        for pair in again {
-            let (one, other) = (part.place(pair.one)?, part.place(pair.other)?);
-            if let Some(weight) = scorer.weight(one, other, &mut likeness) {
-                within.push(Edge {
-                    one,
-                    other,
-                    weight: weight as f32,
-                    pattern: 0,
-                });
-            }
-        }
-        for edge in edges {
-            within.push(Edge {
-                one: part.place(edge.one)?,
-                other: part.place(edge.other)?,
-                ..edge
-            });
-        }
-        within.extend(decided_edges(&part.population));
-        within.sort_unstable_by_key(|edge| (edge.one, edge.other));
-        within.dedup_by_key(|edge| (edge.one, edge.other));
-        let found = cluster::cluster(&scorer, &within, settings.same_from, threads);
+        let mut within = part.edges(&scorer, &again, edges, &mut likeness)?;
+        let found = cluster::cluster(&scorer, &within, settings.same_from, settings.threads);
+        let cluster_of = self.cluster_of(before, &part, &found, is_touched)?;
 
-        let mut first_of: HashMap<u32, u32> = HashMap::new();
-        let rows = 0..self.records.rows;
-        let cluster_of = rows.map(|row| match is_touched[row as usize] {
-            true => Some(part.rows[found[part.place(row)? as usize] as usize]),
-            false => {
-                let known = before.cluster_of.get(row as usize).copied().flatten()?;
-                Some(*first_of.entry(known).or_insert(row))
-            }
-        });
-        let cluster_of: Vec<u32> = cluster_of.collect::<Option<_>>()?;
         let row = |place: u32| part.rows[place as usize];
         within.retain(|edge| touches(row(edge.one), row(edge.other)));
         let is_one =
             |one: u32, other: u32| cluster_of[row(one) as usize] == cluster_of[row(other) as usize];
-        let new = told(&part.population, &within, is_one, settings);
-        // records of which something was decided are all in the part: of others nothing was
-        let decision = |pair: &KnownPair| {
-            if self.records.decisions.is_empty() {
-                return None;
-            }
-            let (one, other) = (part.place(pair.one)?, part.place(pair.other)?);
-            part.population.decision(one, other)
-        };
-        let mut pairs: Vec<Pair> = standing
-            .into_iter()
-            .map(|pair| Pair {
-                one: pair.one,
-                other: pair.other,
-                weight: pair.weight,
-                verdict: pair.verdict,
-                agreement: Arc::clone(&pair.agreement),
-                decision: decision(pair),
-            })
-            .collect();
-        pairs.extend(new.into_iter().map(|pair| Pair {
-            one: row(pair.one),
-            other: row(pair.other),
-            ..pair
-        }));
+        let standing = standing.into_iter();
+        let mut pairs: Vec<Pair> = standing.map(|pair| self.standing(pair, &part)).collect();
+        pairs.extend(part.in_rows(told(&part.population, &within, is_one, settings)));
         pairs.sort_unstable_by_key(|pair| (pair.one, pair.other));
         let contradicted = contradicted(&part.population, is_one, &mut likeness);
-        let contradicted = contradicted.into_iter().map(|pair| Pair {
-            one: row(pair.one),
-            other: row(pair.other),
-            ..pair
-        });
-        let contradicted = contradicted.collect();
+        let contradicted = part.in_rows(contradicted).collect();
         let of_touched = (0..self.records.rows).filter(|row| is_touched[*row as usize]);
         let clusters = of_touched.filter(|row| cluster_of[*row as usize] == *row);
         let clusters = clusters.count() as u64;
@@ -368,5 +352,51 @@ impl Again<'_> {
             ..Resolved::default()
         };
         Some((resolved, clusters))
+    }
+
+    /// What is looked at to cluster anew: touched records, those of the pairs `again`, and all of which something was decided.
+    fn part_to_cluster(&self, again: &[&KnownPair], is_touched: &[bool]) -> Part {
+        let touched = (0..self.records.rows).filter(|row| is_touched[*row as usize]);
+        let decided = self.records.decisions.iter();
+        let decided = decided.flat_map(|(one, other, _)| [*one, *other]);
+        let beside = again.iter().flat_map(|pair| [pair.one, pair.other]);
+        self.part(touched.chain(decided).chain(beside).collect())
+    }
+
+    /// By row: the lowest row of its cluster; of records that are not touched that of before. `found`: by place in the part.
+    fn cluster_of(
+        &self,
+        before: &Before,
+        part: &Part,
+        found: &[u32],
+        is_touched: &[bool],
+    ) -> Option<Vec<u32>> {
+        let mut first_of: HashMap<u32, u32> = HashMap::new();
+        let rows = 0..self.records.rows;
+        let cluster_of = rows.map(|row| match is_touched[row as usize] {
+            true => Some(part.rows[found[part.place(row)? as usize] as usize]),
+            false => {
+                let known = before.cluster_of.get(row as usize).copied().flatten()?;
+                Some(*first_of.entry(known).or_insert(row))
+            }
+        });
+        cluster_of.collect()
+    }
+
+    /// A pair that is as it was, but for what people decided of it.
+    fn standing(&self, pair: &KnownPair, part: &Part) -> Pair {
+        // records of which something was decided are all in the part: of others nothing was
+        let places = match self.records.decisions.is_empty() {
+            true => None,
+            false => part.place(pair.one).zip(part.place(pair.other)),
+        };
+        Pair {
+            one: pair.one,
+            other: pair.other,
+            weight: pair.weight,
+            verdict: pair.verdict,
+            agreement: Arc::clone(&pair.agreement),
+            decision: places.and_then(|(one, other)| part.population.decision(one, other)),
+        }
     }
 }

@@ -434,25 +434,34 @@ pub(super) struct Bits {
     levels: Vec<Vec<Evidence>>,
 }
 
-/// Nothing is impossible: no evidence is infinite.
-const LEAST: f64 = 1e-12;
+/// Nothing is impossible: no evidence is infinite. What a model says counts as far as anybody writes it.
+const LEAST: f64 = 1e-300;
+/// The same of relatives, of whom little is seen: a level that none of them showed is not much rarer than that.
+const LEAST_OF_RELATIVES: f64 = 1e-12;
 
 impl Bits {
     pub(super) fn new(model: &Model) -> Self {
         let bits = |share: f64| share.max(LEAST).log2();
-        let of = |level: &Level| Evidence {
-            same: bits(level.m),
-            stranger: bits(level.u),
-            relative: bits(level.h),
+        let of = |comparison: &ComparisonModel| {
+            let least = match comparison.shape.is_shared() {
+                true => LEAST_OF_RELATIVES,
+                // in this relatives are strangers
+                false => LEAST,
+            };
+            let levels = comparison.levels.iter().map(|level| Evidence {
+                same: bits(level.m),
+                stranger: bits(level.u),
+                relative: bits(level.h.max(least)),
+            });
+            levels.collect::<Vec<Evidence>>()
         };
-        let rows = model.comparisons.iter();
         Self {
             prior: Evidence {
                 same: bits(model.same),
                 stranger: 0.0,
-                relative: model.relative.max(1e-300).log2(),
+                relative: bits(model.relative),
             },
-            levels: rows.map(|c| c.levels.iter().map(of).collect()).collect(),
+            levels: model.comparisons.iter().map(of).collect(),
         }
     }
 

@@ -7,6 +7,7 @@ use super::canonical;
 use super::column::{Digits, Names, Placed, Texts};
 use super::comparison::{Compared, Comparison, Emails};
 use super::dictionary::{Dictionary, MISSING};
+use super::full_name::{family_of, given_of, names_of};
 use super::population::{Field, LateShared};
 use super::row::Columns;
 use super::rule::Feature;
@@ -46,103 +47,87 @@ impl Persons {
         known: Option<&SharedValues>,
         threads: usize,
     ) -> Self {
-        let (readings, columns) = readings(columns);
-        // each column goes when it was read: all of them in both forms would be there at once
-        let columns: Vec<Mutex<Option<Dictionary>>> =
-            columns.into_iter().map(Some).map(Mutex::new).collect();
-        let numbered: Vec<(&Reading, &Mutex<Option<Dictionary>>)> =
-            readings.iter().zip(&columns).collect();
-        let read = parallel::map(threads, &numbered, |(reading, column)| {
-            let column = column.lock().unwrap_or_else(PoisonError::into_inner).take();
-            column.map(|column| column.map(reading.form))
-        });
-        let fields = readings.iter().map(|reading| reading.field);
-        let read = fields.zip(read);
-        let mut forms: Vec<(Field, Dictionary)> = read
-            .filter_map(|(field, column)| Some((field, column?)))
-            .collect();
+        let (mut forms, full) = in_their_forms(columns, threads);
         let mut take = |field| {
             let place = forms.iter().position(|(of, _)| *of == field)?;
             Some(forms.swap_remove(place).1)
         };
         let (given, family) = (take(Field::GivenName), take(Field::FamilyName));
-        let birth_date = take(Field::BirthDate);
-        let (mut email, mut phone) = (take(Field::Email), take(Field::Phone));
-        let (mut street, postcode) = (take(Field::Address), take(Field::Postcode));
-        let mut national_id = take(Field::NationalId);
-        let ((given, family), mut place) = parallel::both(
+        let (street, postcode) = (take(Field::Address), take(Field::Postcode));
+        let ((given, family), place) = parallel::both(
             threads,
-            || in_one_numbering(given, family),
+            || names_of(given, family, full, threads),
             || place_of(&street, &postcode),
         );
-        let mut shared = SharedValues::default();
-        let mut late = Vec::new();
-        let find = |field, column: &Dictionary, most| {
-            let bad = given
-                .as_ref()
-                .map(|given| bad_codes(column, given, rows, most));
-            let bad = bad.unwrap_or_default();
-            let codes: Vec<u32> = match known {
-                Some(known) => known.codes(field, column),
-                None => bad.iter().map(|(code, _)| *code).collect(),
-            };
-            let unknown = bad
-                .iter()
-                .filter(|(code, _)| codes.binary_search(code).is_err());
-            let late = unknown.map(|(code, records)| LateShared {
-                field,
-                mark: column.mark(*code),
-                records: *records,
-            });
-            let late: Vec<LateShared> = late.collect();
-            (codes, late)
-        };
-        let wanted = [
-            // what takes longest first
-            (Field::Address, &place, MOST_PEOPLE_OF_AN_ADDRESS),
-            (Field::Email, &email, MOST_PEOPLE_OF_A_CONTACT),
-            (Field::Phone, &phone, MOST_PEOPLE_OF_A_CONTACT),
-            (Field::NationalId, &national_id, MOST_PEOPLE_OF_A_CONTACT),
-        ];
-        let found = parallel::map(threads, &wanted, |(field, column, most)| {
-            let column = column.as_ref()?;
-            Some((*field, find(*field, column, *most)))
-        });
-        let mut found: Vec<_> = found.into_iter().flatten().collect();
-        found.sort_by_key(|(field, _)| *field == Field::Address);
-        for (field, (bad, of_field)) in found {
-            late.extend(of_field);
-            let is_bad = |code: u32| bad.binary_search(&code).is_ok();
-            let column = match field {
-                Field::Email => &mut email,
-                Field::Phone => &mut phone,
-                Field::NationalId => &mut national_id,
-                _ => &mut place,
-            };
-            let Some(column) = column else { continue };
-            shared.insert(field, column, &bad);
-            if bad.is_empty() {
-                continue;
-            }
-            if field != Field::Address {
-                column.forget(is_bad);
-            } else if let Some(street) = &mut street {
-                street.forget_rows(|row| is_bad(column.codes[row]));
-                place = place_of(&Some(street.clone()), &postcode);
-            }
-        }
-        Self {
+        let mut persons = Self {
             given,
             family,
-            birth_date,
-            email,
-            phone,
+            birth_date: take(Field::BirthDate),
+            email: take(Field::Email),
+            phone: take(Field::Phone),
             street,
             postcode,
             place,
-            national_id,
-            shared,
-            late,
+            national_id: take(Field::NationalId),
+            shared: SharedValues::default(),
+            late: Vec::new(),
+        };
+        for silent in persons.find_silent(rows, known, threads) {
+            persons.silence(silent);
+        }
+        persons
+    }
+
+    /// Values that more people share than one would, by field; addresses last.
+    fn find_silent(&self, rows: u32, known: Option<&SharedValues>, threads: usize) -> Vec<Silent> {
+        let wanted = [
+            // what takes longest first
+            (Field::Address, &self.place, MOST_PEOPLE_OF_AN_ADDRESS),
+            (Field::Email, &self.email, MOST_PEOPLE_OF_A_CONTACT),
+            (Field::Phone, &self.phone, MOST_PEOPLE_OF_A_CONTACT),
+            (
+                Field::NationalId,
+                &self.national_id,
+                MOST_PEOPLE_OF_A_CONTACT,
+            ),
+        ];
+        let given = self.given.as_ref();
+        let found = parallel::map(threads, &wanted, |(field, column, most)| {
+            let column = column.as_ref()?;
+            let shared = given.map(|given| bad_codes(column, given, rows, *most));
+            Some(Silent::of(
+                *field,
+                column,
+                &shared.unwrap_or_default(),
+                known,
+            ))
+        });
+        let mut found: Vec<Silent> = found.into_iter().flatten().collect();
+        found.sort_by_key(|silent| silent.field == Field::Address);
+        found
+    }
+
+    /// Forgets values of a field; of an address the street, since a postcode says what it says.
+    fn silence(&mut self, silent: Silent) {
+        let Silent { field, codes, late } = silent;
+        self.late.extend(late);
+        let column = match field {
+            Field::Email => &mut self.email,
+            Field::Phone => &mut self.phone,
+            Field::NationalId => &mut self.national_id,
+            _ => &mut self.place,
+        };
+        let Some(column) = column else { return };
+        self.shared.insert(field, column, &codes);
+        if codes.is_empty() {
+            return;
+        }
+        let is_silent = |code: u32| codes.binary_search(&code).is_ok();
+        if field != Field::Address {
+            column.forget(is_silent);
+        } else if let Some(street) = &mut self.street {
+            street.forget_rows(|row| is_silent(column.codes[row]));
+            self.place = place_of(&Some(street.clone()), &self.postcode);
         }
     }
 
@@ -272,6 +257,42 @@ impl Persons {
     }
 }
 
+/// Values of a field that say nothing of a person.
+struct Silent {
+    field: Field,
+    /// Sorted.
+    codes: Vec<u32>,
+    /// Those that the model does not know; it takes them for somebody's own.
+    late: Vec<LateShared>,
+}
+
+impl Silent {
+    /// What the model knows, or else what was found: `shared`, codes and the records of each.
+    fn of(
+        field: Field,
+        column: &Dictionary,
+        shared: &[(u32, u32)],
+        known: Option<&SharedValues>,
+    ) -> Self {
+        let codes: Vec<u32> = match known {
+            Some(known) => known.codes(field, column),
+            None => shared.iter().map(|(code, _)| *code).collect(),
+        };
+        let unknown = shared.iter();
+        let unknown = unknown.filter(|(code, _)| codes.binary_search(code).is_err());
+        let late = unknown.map(|(code, records)| LateShared {
+            field,
+            mark: column.mark(*code),
+            records: *records,
+        });
+        Self {
+            field,
+            late: late.collect(),
+            codes,
+        }
+    }
+}
+
 /// By row, 1 where the user of its e-mail is made of its name.
 fn is_made_of_names(
     users: &Dictionary,
@@ -324,66 +345,88 @@ pub(super) fn form_of(field: Field) -> Form {
     }
 }
 
-/// How columns are read, and each column beside.
-fn readings(columns: Vec<(Field, Dictionary)>) -> (Vec<Reading>, Vec<Dictionary>) {
-    let fields: Vec<Field> = columns.iter().map(|(field, _)| *field).collect();
-    let readings = readings_of(&fields).into_iter();
-    let readings = readings.map(|(at, field, form)| {
-        let (_, column) = &columns[at];
-        (Reading { field, form }, column.clone())
+/// Columns in the forms in which they are compared; besides, the full names that are read of records which lack a part alone.
+fn in_their_forms(
+    columns: Vec<(Field, Dictionary)>,
+    threads: usize,
+) -> (Vec<(Field, Dictionary)>, Option<Dictionary>) {
+    let (readings, columns, full) = readings(columns);
+    // each column goes when it was read: all of them in both forms would be there at once
+    let columns: Vec<Mutex<Option<Dictionary>>> =
+        columns.into_iter().map(Some).map(Mutex::new).collect();
+    let numbered: Vec<(&Reading, &Mutex<Option<Dictionary>>)> =
+        readings.iter().zip(&columns).collect();
+    let read = parallel::map(threads, &numbered, |(reading, column)| {
+        let column = column.lock().unwrap_or_else(PoisonError::into_inner).take();
+        column.map(|column| column.map(reading.form))
     });
-    readings.unzip()
+    let fields = readings.iter().map(|reading| reading.field);
+    let read = fields.zip(read);
+    let forms = read.filter_map(|(field, column)| Some((field, column?)));
+    (forms.collect(), full)
 }
 
-/// How columns of some fields are read: each by its place, what it gives, and in which form. A full name gives what no column
-/// of its own does.
-pub(super) fn readings_of(fields: &[Field]) -> Vec<(usize, Field, Form)> {
-    let mut readings = Vec::new();
-    for (at, field) in fields.iter().enumerate() {
-        if *field == Field::FullName {
-            let parts: [(Field, Form); 2] =
-                [(Field::GivenName, given_of), (Field::FamilyName, family_of)];
-            let parts = parts.into_iter().filter(|(part, _)| !fields.contains(part));
-            readings.extend(parts.map(|(part, form)| (at, part, form)));
+/// How columns are read, and each column beside; and those full names.
+fn readings(
+    columns: Vec<(Field, Dictionary)>,
+) -> (Vec<Reading>, Vec<Dictionary>, Option<Dictionary>) {
+    let fields: Vec<Field> = columns.iter().map(|(field, _)| *field).collect();
+    let (mut readings, mut read, mut full) = (Vec::new(), Vec::new(), None);
+    for FieldReading {
+        column,
+        field,
+        form,
+        is_rest,
+    } in readings_of(&fields)
+    {
+        let column = columns[column].1.clone();
+        if is_rest {
+            full = Some(column);
         } else {
-            readings.push((at, *field, form_of(*field)));
+            readings.push(Reading { field, form });
+            read.push(column);
         }
     }
+    (readings, read, full)
+}
+
+/// How a column of a field is read.
+pub(super) struct FieldReading {
+    /// Its place.
+    pub(super) column: usize,
+    /// What it gives.
+    pub(super) field: Field,
+    pub(super) form: Form,
+    /// Whether it gives that only to records which have no part of a name of their own, or lack one; see `full_name`.
+    pub(super) is_rest: bool,
+}
+
+/// How columns of some fields are read, full names last. These give both parts of a name; where there is a column of either part,
+/// only to records that lack one.
+pub(super) fn readings_of(fields: &[Field]) -> Vec<FieldReading> {
+    let is_rest = fields.contains(&Field::GivenName) || fields.contains(&Field::FamilyName);
+    let (mut readings, mut of_full) = (Vec::new(), Vec::new());
+    for (column, field) in fields.iter().copied().enumerate() {
+        if field == Field::FullName {
+            let parts: [(Field, Form); 2] =
+                [(Field::GivenName, given_of), (Field::FamilyName, family_of)];
+            of_full.extend(parts.map(|(field, form)| FieldReading {
+                column,
+                field,
+                form,
+                is_rest,
+            }));
+        } else {
+            readings.push(FieldReading {
+                column,
+                field,
+                form: form_of(field),
+                is_rest: false,
+            });
+        }
+    }
+    readings.extend(of_full);
     readings
-}
-
-/// Names whose equal texts have equal numbers in both columns.
-fn in_one_numbering(
-    given: Option<Dictionary>,
-    family: Option<Dictionary>,
-) -> (Option<Dictionary>, Option<Dictionary>) {
-    let (Some(given), Some(family)) = (&given, &family) else {
-        return (given, family);
-    };
-    let texts = |column: &Dictionary| 0..column.len() as u32;
-    let all = texts(given).map(|code| given.text(code));
-    let both = Dictionary::encode(all.chain(texts(family).map(|code| family.text(code))));
-    let (first, second) = both.codes.split_at(given.len());
-    let numbered = |column: &Dictionary, numbers: &[u32]| {
-        let rows = column.codes.iter();
-        let rows = rows.map(|code| numbers.get(*code as usize).copied());
-        both.with_rows(rows.map(|code| code.unwrap_or(MISSING)).collect())
-    };
-    (Some(numbered(given, first)), Some(numbered(family, second)))
-}
-
-fn given_of(full: &str) -> Option<String> {
-    match full.split_once(',') {
-        Some((_, given)) => canonical::name(given),
-        None => canonical::name(full.trim().rsplit_once(char::is_whitespace)?.0),
-    }
-}
-
-fn family_of(full: &str) -> Option<String> {
-    match full.split_once(',') {
-        Some((family, _)) => canonical::name(family),
-        None => canonical::name(full.trim().rsplit(char::is_whitespace).next()?),
-    }
 }
 
 /// The codes of values that more people share than one would, sorted, and the records of each; of the first `rows`.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::comparison::{Compared, Comparison};
-use super::dictionary::{self, Dictionary, Mark};
+use super::dictionary::{self, Dictionary, MISSING, Mark};
 use super::model::{ModelRow, written};
 use super::persons::{Persons, form_of};
 use super::row::{Columns, Row, both};
@@ -471,6 +471,22 @@ impl Population {
             Some(Decision::Open) | None => {}
         }
         self.ruled(one, other)
+    }
+
+    /// Values of a record, of each of which a person has one: two that differ make two people.
+    pub(super) fn one_of_a_person(&self, row: u32) -> impl Iterator<Item = Option<u32>> {
+        self.values(&self.cannot, row)
+    }
+
+    /// Values of a record that only one record of a person has: two that are equal make two people.
+    pub(super) fn once_of_a_person(&self, row: u32) -> impl Iterator<Item = Option<u32>> {
+        self.values(&self.once, row)
+    }
+
+    fn values(&self, places: &[usize], row: u32) -> impl Iterator<Item = Option<u32>> {
+        let row = self.row(row);
+        let values = places.iter().map(|place| row[*place]);
+        values.map(|code| (code != MISSING).then_some(code))
     }
 
     /// What rules without exception say of a pair.

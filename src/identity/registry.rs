@@ -8,12 +8,14 @@
 //! records, then the smaller id first; a cluster takes one id, an id goes to one cluster. A cluster without one gets the
 //! hash of its first record's key, so that two rebuilds of the same records issue the same id.
 //!
-//! An id whose records were all lost leads nowhere. The record that it is the hash of brings it back: to a cluster without
-//! an id it is the id again; where the cluster has one, it leads there.
+//! An id whose records were all lost leads nowhere. Where the record that it is the hash of was among the last of them, that
+//! record brings it back: to a cluster without an id it is the id again; where the cluster has one, it leads there. Ids that were
+//! merged into it follow.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::dictionary::{Encoding, MISSING, NumberedTexts};
+use super::redirect::{Redirect, Redirects};
 use crate::parallel;
 
 /// Which ids were issued, and to which records. A register has as many as there are records: texts lie end to end, and what
@@ -25,15 +27,15 @@ pub(crate) struct Registry {
     /// By the number of a key: the number of the record's id.
     id_of: Vec<u32>,
     ids: NumberedTexts,
-    /// Each id that is gone → the one that stands for it, if any.
-    redirects: BTreeMap<String, Option<String>>,
+    /// Ids that are gone.
+    redirects: Redirects,
 }
 
 impl Registry {
     /// The id of each record, by its key, and where ids lead that are gone.
     pub(crate) fn new<K: AsRef<str>, I: AsRef<str>>(
         records: impl Iterator<Item = (K, I)>,
-        redirects: BTreeMap<String, Option<String>>,
+        redirects: Redirects,
     ) -> Self {
         let mut registry = Self {
             redirects,
@@ -53,7 +55,7 @@ impl Registry {
     pub(crate) fn of_columns<'a>(
         records: impl Iterator<Item = &'a str> + Send,
         ids: impl Iterator<Item = Option<&'a str>>,
-        redirects: BTreeMap<String, Option<String>>,
+        redirects: Redirects,
         threads: usize,
     ) -> Self {
         let numbered = || {
@@ -89,22 +91,48 @@ impl Registry {
         Some(self.id_of[key as usize]).filter(|id| *id != MISSING)
     }
 
-    /// The number of the lost id that was the hash of a key: of several that it gave, of the last.
+    /// Whether an id is another's already.
+    fn was_issued(&self, id: &str) -> bool {
+        self.redirects.contains_key(id) || self.ids.find(id).is_some()
+    }
+
+    /// The ids that a key gave, in the order in which it did.
+    fn ids_of_key(&self, key: &str) -> impl Iterator<Item = IdText> {
+        let ids = (0..).map(|attempt| id_of_key(key, attempt));
+        ids.take_while(|id| self.was_issued(text_of(id)))
+    }
+
+    /// The number of the lost id that a key brings back: of several that it gave, of the last.
     fn lost_id_of(&mut self, key: &str) -> Option<u32> {
-        let mut lost = None;
-        for attempt in 0.. {
-            let id = id_of_key(key, attempt);
-            let text = std::str::from_utf8(&id).unwrap_or_default();
-            match self.redirects.get(text) {
-                Some(None) => lost = Some(id),
-                Some(Some(_)) => {}
-                None if self.ids.find(text).is_some() => {}
-                None => break,
-            }
+        let is_lost = |id: &IdText| {
+            let id = text_of(id);
+            self.redirects
+                .get(id)
+                .is_some_and(|to| to.lost() == Some(id))
+        };
+        let id = self.ids_of_key(key).filter(is_lost).last()?;
+        Some(self.ids.number(text_of(&id)).0)
+    }
+
+    /// Ids of which no record is left, the first record of each among those that had it to the last.
+    fn lost_with_their_first(&self, moves: &[Move]) -> BTreeSet<u32> {
+        let mut is_left = vec![false; self.ids.len()];
+        for moved in moves {
+            is_left[moved.from as usize] = true;
         }
-        let id = lost?;
-        let text = std::str::from_utf8(&id).unwrap_or_default();
-        Some(self.ids.number(text).0)
+        let records = self.id_of.iter().zip(0..);
+        let lost = records.filter(|(id, _)| is_left.get(**id as usize) == Some(&false));
+        let firsts = lost.filter(|(id, key)| {
+            let mut given = self.ids_of_key(self.keys.text(*key));
+            given.any(|given| text_of(&given) == self.ids.text(**id))
+        });
+        firsts.map(|(id, _)| *id).collect()
+    }
+
+    /// Forgets the records: their ids alone are asked for from here on.
+    fn forget_records(&mut self) {
+        self.keys = NumberedTexts::default();
+        self.id_of = Vec::new();
     }
 
     /// Gives out an id that was never issued: the hash of a key, and of the key with a number behind it while that was.
@@ -112,7 +140,7 @@ impl Registry {
     fn issue(&mut self, key: &str, first: IdText) -> u32 {
         let (mut id, mut attempt) = (first, 0);
         loop {
-            let text = std::str::from_utf8(&id).unwrap_or_default();
+            let text = text_of(&id);
             if !self.redirects.contains_key(text)
                 && let (number, true) = self.ids.number(text)
             {
@@ -126,6 +154,10 @@ impl Registry {
 
 /// An id as it is written.
 type IdText = [u8; 22];
+
+fn text_of(id: &IdText) -> &str {
+    std::str::from_utf8(id).unwrap_or_default()
+}
 
 /// The id that a key gives at some attempt.
 fn id_of_key(key: &str, attempt: u32) -> IdText {
@@ -171,7 +203,7 @@ pub(crate) struct Assigned {
     /// By kind, then by id.
     pub(crate) events: Vec<Event>,
     /// Every id that is gone, each leading to one that lives, or nowhere.
-    pub(crate) redirects: BTreeMap<String, Option<String>>,
+    pub(crate) redirects: Redirects,
     /// Records that had an id before.
     pub(crate) known_records: u64,
     /// Those among them whose id is another now.
@@ -191,6 +223,9 @@ impl Assigned {
     }
 }
 
+/// Records whose ids are worked out at a time.
+const AT_A_TIME: usize = 1 << 14;
+
 /// Gives every record the id of its cluster. `cluster_of` names a cluster by its lowest row; rows are in order of `keys`.
 pub(crate) fn assign<K: AsRef<str> + Sync>(
     keys: &[K],
@@ -198,31 +233,106 @@ pub(crate) fn assign<K: AsRef<str> + Sync>(
     mut registry: Registry,
     threads: usize,
 ) -> Assigned {
-    const AT_A_TIME: usize = 1 << 14;
+    let old = ids_before(keys, &registry, threads);
+    let known = registry.ids.len();
+    let moves = moves(&old, cluster_of);
+    let mut of_cluster = take_over(&moves, keys.len(), &registry);
+    let lost_whole = registry.lost_with_their_first(&moves);
+    registry.forget_records();
+    let mut is_living = vec![false; known];
+    for id in of_cluster.iter().flatten() {
+        is_living[*id as usize] = true;
+    }
+    let lost = lost_ids(keys, &old, &mut registry);
+    let restored = bring_back(&lost, cluster_of, &mut of_cluster);
+    issue_missing(keys, cluster_of, &mut of_cluster, &mut registry, threads);
+    let rows = cluster_of.iter();
+    let rows = rows.map(|cluster| of_cluster[*cluster as usize].unwrap_or(MISSING));
+    let ids: Vec<u32> = rows.collect();
+    let moves = Moves {
+        all: &moves,
+        ids: &ids,
+        names: &registry.ids,
+    };
+    let found = lost.iter().map(|(row, id)| (*id, ids[*row as usize]));
+    let change = Change {
+        gone: gone(&moves, &is_living),
+        lost_whole,
+        found: found.filter(|(id, heir)| id != heir).collect(),
+        restored,
+    };
+    let mut events = new_ids(&moves, cluster_of, known, &change.restored);
+    events.extend(change.gone_ids(&registry));
+    sort(&mut events, &registry.ids);
+    let clusters = cluster_of.iter().zip(0..).filter(|(c, row)| **c == *row);
+    let renamed = old.iter().zip(&ids);
+    let renamed = renamed.filter(|(old, id)| old.is_some_and(|old| old != **id));
+    Assigned {
+        entities: clusters.count() as u64,
+        events,
+        redirects: change.redirects(&registry),
+        known_records: old.iter().flatten().count() as u64,
+        renamed_records: renamed.count() as u64,
+        names: registry.ids,
+        ids,
+    }
+}
+
+/// By row: the id that it had before.
+fn ids_before<K: AsRef<str> + Sync>(
+    keys: &[K],
+    registry: &Registry,
+    threads: usize,
+) -> Vec<Option<u32>> {
     let chunks: Vec<&[K]> = keys.chunks(AT_A_TIME).collect();
     let old = parallel::map(threads, &chunks, |keys| {
         let old = keys.iter().map(|key| registry.id_of(key.as_ref()));
         old.collect::<Vec<Option<u32>>>()
     });
-    let old = old.concat();
-    let known = registry.ids.len();
-    let moves = moves(&old, cluster_of);
-    let taken = take_over(&moves, keys.len(), &registry);
-    registry.keys = NumberedTexts::default();
-    registry.id_of = Vec::new();
-    let mut is_living = vec![false; known];
-    for id in taken.iter().flatten() {
-        is_living[*id as usize] = true;
+    old.concat()
+}
+
+/// Lost ids that records bring back which had none before, each with the row of the record.
+fn lost_ids<K: AsRef<str>>(
+    keys: &[K],
+    old: &[Option<u32>],
+    registry: &mut Registry,
+) -> Vec<(u32, u32)> {
+    if registry.redirects.values().all(|to| to.lost().is_none()) {
+        return Vec::new();
     }
-    let mut of_cluster = taken;
-    let lost = lost_ids(keys, &old, &mut registry);
-    let mut restored: BTreeSet<u32> = BTreeSet::new();
-    for (row, id) in &lost {
+    let came = old.iter().zip(0_u32..).filter(|(old, _)| old.is_none());
+    let lost = came.filter_map(|(_, row)| {
+        let id = registry.lost_id_of(keys[row as usize].as_ref())?;
+        Some((row, id))
+    });
+    lost.collect()
+}
+
+/// Gives lost ids back to the clusters of their records that have none; which those are.
+fn bring_back(
+    lost: &[(u32, u32)],
+    cluster_of: &[u32],
+    of_cluster: &mut [Option<u32>],
+) -> BTreeSet<u32> {
+    let mut restored = BTreeSet::new();
+    for (row, id) in lost {
         let of_cluster = &mut of_cluster[cluster_of[*row as usize] as usize];
         if of_cluster.is_none() && restored.insert(*id) {
             *of_cluster = Some(*id);
         }
     }
+    restored
+}
+
+/// Issues an id to every cluster that has none.
+fn issue_missing<K: AsRef<str> + Sync>(
+    keys: &[K],
+    cluster_of: &[u32],
+    of_cluster: &mut [Option<u32>],
+    registry: &mut Registry,
+    threads: usize,
+) {
     // clusters are named by their lowest rows, and so come in the order in which their ids are given out
     let rows = cluster_of.iter().zip(0..);
     let fresh = rows.filter(|(cluster, row)| **cluster == *row);
@@ -240,59 +350,65 @@ pub(crate) fn assign<K: AsRef<str> + Sync>(
         let row = *row as usize;
         of_cluster[row] = Some(registry.issue(keys[row].as_ref(), first));
     }
-    let rows = cluster_of.iter();
-    let rows = rows.map(|cluster| of_cluster[*cluster as usize].unwrap_or(MISSING));
-    let ids: Vec<u32> = rows.collect();
-    let moves = Moves {
-        all: &moves,
-        ids: &ids,
-        names: &registry.ids,
-    };
-    let gone = gone(&moves, &is_living);
-    let found = lost.iter().map(|(row, id)| (*id, ids[*row as usize]));
-    let found: BTreeMap<u32, u32> = found.filter(|(id, heir)| id != heir).collect();
-    let mut events = new_ids(&moves, cluster_of, known, &restored);
-    let entities = cluster_of.iter().zip(0..).filter(|(c, row)| **c == *row);
-    let entities = entities.count() as u64;
-    let is_told = |id: u32| registry.redirects.contains_key(registry.ids.text(id));
-    let told = gone.iter().filter(|(id, _)| !is_told(**id));
-    events.extend(told.map(|(id, heir)| match *heir {
-        Some(into) => Event::Merged { id: *id, into },
-        None => Event::Retired { id: *id },
-    }));
-    let led = found.iter().map(|(id, into)| (*id, *into));
-    events.extend(led.map(|(id, into)| Event::Merged { id, into }));
-    sort(&mut events, &registry.ids);
-    let renamed = old.iter().zip(&ids).filter(|(old, id)| match old {
-        Some(old) => old != *id,
-        None => false,
-    });
-    Assigned {
-        entities,
-        events,
-        redirects: redirects(&gone, &restored, &found, &registry),
-        known_records: old.iter().flatten().count() as u64,
-        renamed_records: renamed.count() as u64,
-        names: registry.ids,
-        ids,
-    }
 }
 
-/// Lost ids that records bring back which had none before, each with the row of the record.
-fn lost_ids<K: AsRef<str>>(
-    keys: &[K],
-    old: &[Option<u32>],
-    registry: &mut Registry,
-) -> Vec<(u32, u32)> {
-    if registry.redirects.values().all(Option::is_some) {
-        return Vec::new();
+/// What became of ids that are gone, and of those that were.
+struct Change {
+    /// Gone now, each with the living id that has most of its records.
+    gone: BTreeMap<u32, Option<u32>>,
+    /// Those among them whose records are all lost, the first of them among the last.
+    lost_whole: BTreeSet<u32>,
+    /// Lost ids whose first record is there again with a cluster that has another id, which they lead to.
+    found: BTreeMap<u32, u32>,
+    /// Lost ids that are back.
+    restored: BTreeSet<u32>,
+}
+
+impl Change {
+    /// What is told of ids that lead elsewhere, or nowhere, from now on.
+    fn gone_ids(&self, registry: &Registry) -> impl Iterator<Item = Event> {
+        let is_told = |id: u32| registry.redirects.contains_key(registry.ids.text(id));
+        let gone = self.gone.iter().filter(move |(id, _)| !is_told(**id));
+        let gone = gone.map(|(id, heir)| match *heir {
+            Some(into) => Event::Merged { id: *id, into },
+            None => Event::Retired { id: *id },
+        });
+        let found = self.found.iter();
+        gone.chain(found.map(|(id, into)| Event::Merged {
+            id: *id,
+            into: *into,
+        }))
     }
-    let came = old.iter().zip(0_u32..).filter(|(old, _)| old.is_none());
-    let lost = came.filter_map(|(_, row)| {
-        let id = registry.lost_id_of(keys[row as usize].as_ref())?;
-        Some((row, id))
-    });
-    lost.collect()
+
+    /// Every id that is gone leads to a living one, or nowhere; chains are closed. Of lost ones those that are back lead nowhere
+    /// else, those `found` lead to the id that has their record, and whatever was merged into either leads to the same.
+    fn redirects(&self, registry: &Registry) -> Redirects {
+        let name = |id: u32| registry.ids.text(id).to_string();
+        let now = self.gone.iter().map(|(id, heir)| {
+            let to = match heir {
+                Some(heir) => Redirect::To(name(*heir)),
+                None if self.lost_whole.contains(id) => Redirect::Lost(name(*id)),
+                None => Redirect::Nowhere,
+            };
+            (name(*id), to)
+        });
+        let mut all: Redirects = now.collect();
+        let restored = self.restored.iter().map(|id| (name(*id), name(*id)));
+        let found = self.found.iter().map(|(id, heir)| (name(*id), name(*heir)));
+        let back: BTreeMap<String, String> = restored.chain(found).collect();
+        for (id, to) in &registry.redirects {
+            if back.get(id) == Some(id) {
+                continue;
+            }
+            let further = match to {
+                Redirect::To(heir) => all.get(heir).cloned(),
+                Redirect::Lost(lost) => back.get(lost).cloned().map(Redirect::To),
+                Redirect::Nowhere => None,
+            };
+            all.insert(id.clone(), further.unwrap_or_else(|| to.clone()));
+        }
+        all
+    }
 }
 
 /// Sorts events. There is one for every person of a first build, and a look at the text of each, again and again, would take
@@ -412,34 +528,6 @@ fn gone(moves: &Moves<'_>, is_living: &[bool]) -> BTreeMap<u32, Option<u32>> {
     gone
 }
 
-/// Every id that is gone leads to a living one, or nowhere; chains are closed. Of lost ones those that are back lead nowhere
-/// else, and those `found` lead to the id that has their record.
-fn redirects(
-    gone: &BTreeMap<u32, Option<u32>>,
-    restored: &BTreeSet<u32>,
-    found: &BTreeMap<u32, u32>,
-    registry: &Registry,
-) -> BTreeMap<String, Option<String>> {
-    let name = |id: u32| registry.ids.text(id).to_string();
-    let now = gone.iter().map(|(id, heir)| (name(*id), heir.map(name)));
-    let mut all: BTreeMap<String, Option<String>> = now.collect();
-    let is_restored = |id: &str| {
-        let number = registry.ids.find(id);
-        number.is_some_and(|number| restored.contains(&number))
-    };
-    let before = registry.redirects.iter();
-    for (id, heir) in before.filter(|(id, _)| !is_restored(id)) {
-        let next = heir.as_ref().and_then(|heir| match all.get(heir) {
-            Some(further) => further.clone(),
-            None => Some(heir.clone()),
-        });
-        all.insert(id.clone(), next);
-    }
-    let found = found.iter();
-    all.extend(found.map(|(id, heir)| (name(*id), Some(name(*heir)))));
-    all
-}
-
 /// What is told of clusters that got a new id, of a number that is none of the `known` ones, or one that is back.
 fn new_ids(
     moves: &Moves<'_>,
@@ -482,174 +570,4 @@ fn new_ids(
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn keys(names: &[&str]) -> Vec<String> {
-        names.iter().map(ToString::to_string).collect()
-    }
-
-    /// The registry that an outcome leaves behind.
-    fn after(keys: &[String], assigned: &Assigned) -> Registry {
-        Registry::new(keys.iter().zip(assigned.ids()), assigned.redirects.clone())
-    }
-
-    fn ids(assigned: &Assigned) -> Vec<&str> {
-        assigned.ids().collect()
-    }
-
-    /// What happened, in words.
-    fn told(assigned: &Assigned) -> Vec<String> {
-        let name = |id: u32| assigned.name(id);
-        let events = assigned.events.iter().map(|event| match *event {
-            Event::Created { id, records } => format!("{} of {records}", name(id)),
-            Event::Merged { id, into } => format!("{} into {}", name(id), name(into)),
-            Event::Split { id, from, records } => {
-                format!("{} from {} of {records}", name(id), name(from))
-            }
-            Event::Restored { id, records } => format!("{} back, of {records}", name(id)),
-            Event::Retired { id } => format!("{} retired", name(id)),
-        });
-        events.collect()
-    }
-
-    #[test]
-    fn a_second_run_over_the_same_clusters_changes_nothing() {
-        let keys = keys(&["a", "b", "c"]);
-        let first = assign(&keys, &[0, 0, 2], Registry::default(), 2);
-        let second = assign(&keys, &[0, 0, 2], after(&keys, &first), 2);
-        assert_eq!(ids(&second), ids(&first));
-        assert_eq!(second.events, []);
-        assert_eq!((second.known_records, second.renamed_records), (3, 0));
-    }
-
-    #[test]
-    fn a_new_record_takes_the_id_of_those_it_joins_even_where_its_key_is_smaller() {
-        let before = keys(&["b", "c"]);
-        let first = assign(&before, &[0, 0], Registry::default(), 2);
-        let now = keys(&["a", "b", "c"]);
-        let second = assign(&now, &[0, 0, 0], after(&before, &first), 2);
-        assert_eq!(ids(&second)[0], ids(&first)[0]);
-        assert_eq!(second.events, []);
-    }
-
-    #[test]
-    fn of_two_that_merge_the_larger_keeps_its_id_and_the_other_leads_to_it() {
-        let keys = keys(&["a", "b", "c"]);
-        let first = assign(&keys, &[0, 1, 1], Registry::default(), 2);
-        let second = assign(&keys, &[0, 0, 0], after(&keys, &first), 2);
-        let names = ids(&first);
-        assert_eq!(ids(&second), [names[1]; 3]);
-        assert_eq!(told(&second), [format!("{} into {}", names[0], names[1])]);
-        assert_eq!(second.redirects[names[0]].as_deref(), Some(names[1]));
-        assert_eq!(second.renamed_records, 1);
-    }
-
-    #[test]
-    fn of_a_split_the_larger_part_keeps_the_id_and_the_other_gets_one_never_issued() {
-        let keys = keys(&["a", "b", "c"]);
-        let first = assign(&keys, &[0, 0, 0], Registry::default(), 2);
-        // the first record, whose hash the id is, leaves
-        let second = assign(&keys, &[0, 1, 1], after(&keys, &first), 2);
-        let (was, is) = (ids(&first)[0], ids(&second));
-        assert_eq!(is[1], was);
-        assert_ne!(is[0], was);
-        assert_eq!(told(&second), [format!("{} from {was} of 1", is[0])]);
-    }
-
-    #[test]
-    fn redirects_lead_to_the_living_through_every_merge() {
-        let keys = keys(&["a", "b", "c", "d", "e", "f", "g"]);
-        let first = assign(&keys, &[0, 1, 1, 3, 3, 3, 3], Registry::default(), 2);
-        let second = assign(&keys, &[0, 0, 0, 3, 3, 3, 3], after(&keys, &first), 2);
-        let third = assign(&keys, &[0; 7], after(&keys, &second), 2);
-        let names = ids(&first);
-        let living = Some(names[3]);
-        assert_eq!(third.redirects[names[0]].as_deref(), living);
-        assert_eq!(third.redirects[names[1]].as_deref(), living);
-    }
-
-    #[test]
-    fn an_id_without_records_is_retired_until_its_records_are_there_again() {
-        let all = keys(&["a", "b"]);
-        let first = assign(&all, &[0, 1], Registry::default(), 2);
-        let rest = keys(&["b"]);
-        let second = assign(&rest, &[0], after(&all, &first), 2);
-        let was = ids(&first)[0];
-        assert_eq!(told(&second), [format!("{was} retired")]);
-        let third = assign(&all, &[0, 1], after(&rest, &second), 2);
-        assert_eq!(ids(&third), ids(&first));
-        assert_eq!(told(&third), [format!("{was} back, of 1")]);
-        assert!(third.redirects.is_empty());
-        assert_eq!((third.known_records, third.renamed_records), (1, 0));
-    }
-
-    #[test]
-    fn a_lost_id_goes_to_its_own_records_alone_whoever_stands_beside_them() {
-        let all = keys(&["b", "c", "d"]);
-        let first = assign(&all, &[0, 0, 2], Registry::default(), 2);
-        let (was, other) = (ids(&first)[0], ids(&first)[2]);
-        let rest = keys(&["d"]);
-        let second = assign(&rest, &[0], after(&all, &first), 2);
-        let lost = || after(&rest, &second);
-        // a stranger before them in order takes nothing away
-        let more = keys(&["a", "b", "c", "d"]);
-        let third = assign(&more, &[0, 0, 0, 3], lost(), 2);
-        assert_eq!(ids(&third), [was, was, was, other]);
-        // of two that were lost and are one now, both lead to the one
-        let rest = keys(&["x"]);
-        let none = assign(&rest, &[0], after(&all, &first), 2);
-        let joined = assign(&keys(&["b", "d", "x"]), &[0, 0, 2], after(&rest, &none), 2);
-        assert_eq!(ids(&joined)[..2], [was, was]);
-        assert_eq!(joined.redirects[other].as_deref(), Some(was));
-        // and where a living one has them, the lost id leads there
-        let joined = assign(&keys(&["b", "d"]), &[0, 0], lost(), 2);
-        assert_eq!(ids(&joined), [other, other]);
-        assert_eq!(joined.redirects[was].as_deref(), Some(other));
-        assert_eq!(told(&joined), [format!("{was} into {other}")]);
-    }
-
-    /// The cluster of each row by its lowest row, from any numbering of clusters.
-    fn lowest(groups: &[u8]) -> Vec<u32> {
-        let first = |group: &u8| groups.iter().position(|g| g == group).unwrap_or_default();
-        groups.iter().map(|group| first(group) as u32).collect()
-    }
-
-    proptest! {
-        #[test]
-        fn every_id_ever_issued_resolves_and_none_names_two_clusters(
-            nights in prop::collection::vec(prop::collection::vec((0u8..5, 0u8..4), 8), 1..6),
-        ) {
-            let mut registry = Registry::default();
-            let mut issued: BTreeSet<String> = BTreeSet::new();
-            for night in nights {
-                // some records are lost for a night, or for some
-                let there = (0..).zip(&night).filter(|(_, (_, lost))| *lost > 0);
-                let there: Vec<(u8, u8)> = there.map(|(n, (group, _))| (n, *group)).collect();
-                let keys: Vec<String> = there.iter().map(|(n, _)| format!("r{n}")).collect();
-                let groups: Vec<u8> = there.iter().map(|(_, group)| *group).collect();
-                let clusters = lowest(&groups);
-                let assigned = assign(&keys, &clusters, registry, 2);
-                let ids = ids(&assigned);
-                for one in 0..keys.len() {
-                    for other in 0..keys.len() {
-                        let is_one = clusters[one] == clusters[other];
-                        prop_assert_eq!(ids[one] == ids[other], is_one);
-                    }
-                }
-                issued.extend(ids.iter().map(ToString::to_string));
-                for id in &issued {
-                    let is_living = ids.contains(&id.as_str());
-                    let leads_to = assigned.redirects.get(id);
-                    prop_assert_eq!(is_living, leads_to.is_none());
-                    if let Some(Some(heir)) = leads_to {
-                        prop_assert!(ids.contains(&heir.as_str()));
-                    }
-                }
-                registry = after(&keys, &assigned);
-            }
-        }
-    }
-}
+mod tests;

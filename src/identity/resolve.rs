@@ -8,7 +8,7 @@ use super::increment::Increment;
 use super::model::{Known, Model};
 use super::pin::Pins;
 use super::population::{Decision, LateShared, Population, Records};
-use super::rule::{BlockCount, Blocks, Rule};
+use super::rule::{BlockCount, Blocks, Feature, LARGEST_BLOCK, Rule};
 use super::score::{CERTAIN, Edge, Scorer, pattern_of};
 use super::{cluster, hash, score, training};
 use crate::parallel;
@@ -87,6 +87,8 @@ pub(crate) struct Resolved {
     pub(crate) increment: Option<Increment>,
     /// Candidate pairs of each rule.
     pub(crate) pairs_of_rules: Vec<u64>,
+    /// Rules of `must` of which one value holds more records than a person has, and how many the largest does.
+    pub(crate) crowds: Vec<(Rule, u64)>,
     /// The lowest row of each row's cluster.
     pub(crate) cluster_of: Vec<u32>,
     /// Sorted by rows.
@@ -108,6 +110,7 @@ pub(crate) fn resolve(
     let is_trained = known.is_none();
     let own = [settings.rules.as_slice(), settings.must.as_slice()].concat();
     let refuse_own = |population: &Population| check(population, &own, settings);
+    let must = records.must.clone();
     let (population, model, blocks) = match known {
         Some(known) => {
             let (population, model) = known.at_work(records, threads);
@@ -143,11 +146,26 @@ pub(crate) fn resolve(
         contradicted,
         cluster_of,
         pairs_of_rules: counts.iter().map(|count| count.pairs).collect(),
+        crowds: crowds(&model.rules, &counts, &must),
         model,
         is_trained,
         late_shared: population.late.clone(),
         increment: None,
     })
+}
+
+/// Rules of `must`, columns by their places, of which one value holds more records than a person has.
+pub(super) fn crowds(rules: &[Rule], counts: &[BlockCount], must: &[usize]) -> Vec<(Rule, u64)> {
+    let is_must = |rule: &Rule| {
+        let mut columns = must.iter();
+        columns.any(|at| rule.features == [Feature::Own(*at)])
+    };
+    let crowds = rules.iter().zip(counts).filter(|(rule, count)| {
+        let is_whole = count.refined.blocks == 0;
+        is_must(rule) && is_whole && count.largest_records > LARGEST_BLOCK as u64
+    });
+    let crowds = crowds.map(|(rule, count)| (rule.clone(), count.largest_records));
+    crowds.collect()
 }
 
 /// Edges as they are told.

@@ -221,11 +221,16 @@ impl Rule {
         features.places(&self.features)
     }
 
-    /// The rule of blocks that were split: two records of one agree on the keys as well.
-    pub(super) fn refined(&self) -> Self {
+    /// The rule of blocks that were split so many times: two records of one agree on as many keys as well.
+    pub(super) fn refined(&self, times: usize) -> Self {
         let keys = self.refine.iter().flat_map(|refine| &refine.keys);
         Self {
-            features: self.features.iter().chain(keys).copied().collect(),
+            features: self
+                .features
+                .iter()
+                .chain(keys.take(times))
+                .copied()
+                .collect(),
             refine: None,
         }
     }
@@ -279,7 +284,7 @@ pub(super) fn defaults(features: &Features) -> (Vec<Rule>, Vec<Rule>) {
 }
 
 /// Blocks of more records than this belong to no person; the other rules see their records.
-const LARGEST_BLOCK: usize = 500;
+pub(super) const LARGEST_BLOCK: usize = 500;
 
 /// Records by block, in parts of nearly equal size that are worked on one by one. Records that are alone in a block, and
 /// blocks that are too large to compare, are left out.
@@ -305,7 +310,7 @@ pub(super) struct Part {
 impl Part {
     /// Every pair, the lower row first.
     pub(super) fn pairs(&self, mut each: impl FnMut(u32, u32)) {
-        self.blocks(|block| pairs_of(block, &mut each));
+        self.blocks(|block| pairs_of_block(block, &mut each));
     }
 
     /// The same, where both records of nearly every pair are looked at. Those of a block stand anywhere in memory: some are
@@ -320,7 +325,7 @@ impl Part {
                 asked_for = until.min(self.rows.len());
                 features.rows.bring_near(&self.rows[start..asked_for]);
             }
-            pairs_of(block, &mut each);
+            pairs_of_block(block, &mut each);
             start += block.len();
         });
     }
@@ -336,7 +341,7 @@ impl Part {
 }
 
 /// Every pair of a block, the lower row first.
-fn pairs_of(block: &[u32], each: &mut impl FnMut(u32, u32)) {
+pub(super) fn pairs_of_block(block: &[u32], each: &mut impl FnMut(u32, u32)) {
     for (at, one) in block.iter().enumerate() {
         for other in &block[at + 1..] {
             each(*one, *other);
@@ -663,6 +668,22 @@ impl<'a> Earlier<'a> {
     pub(super) fn make(&self, one: &Row, other: &Row) -> bool {
         let mut rules = self.rules.iter();
         rules.any(|(steps, parked)| is_made(steps, parked, one, other))
+    }
+}
+
+/// How many times a block was split for one that is compared, of which a row is.
+pub(super) fn times_split(steps: &[Step], parked: &Parked, row: &Row) -> usize {
+    let mut block = 0;
+    let is_split = |step: &&Step| match key_from(block, &step.places, row) {
+        Some(key) if parked.contains(&key) => {
+            block = key;
+            true
+        }
+        _ => false,
+    };
+    match parked.is_empty() {
+        true => 0,
+        false => steps.iter().take_while(is_split).count(),
     }
 }
 

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+mod full_names;
 mod night;
+mod unseen;
 
 use super::comparison::{Likeness, level_of};
 use super::model::{ComparisonModel, Known, Level};
@@ -477,12 +479,17 @@ fn one_person_of_hundreds_of_records_swallows_nobody() {
 
 /// A model as the next build reads it from its table.
 pub(super) fn as_read(model: &Model, records: &Records) -> Known {
+    as_read_with(model, records, &[])
+}
+
+/// The same where the project has columns of `must`.
+fn as_read_with(model: &Model, records: &Records, must: &[Rule]) -> Known {
     let name = |rule: &Rule| {
         let names: Vec<&str> = rule.features.iter().map(|f| f.name()).collect();
         names.join(", ")
     };
     let rows = model.rows(&vec![0; model.rules.len()], name);
-    Model::from_rows(rows, &records.shapes(), &[], &[]).unwrap()
+    Model::from_rows(rows, &records.shapes(), &[], must).unwrap()
 }
 
 /// Two hundred customers whom a shop entered with its own e-mail and phone, behind the records of the shop itself.
@@ -599,6 +606,96 @@ fn must_joins_records_that_no_other_rule_compares_but_not_by_a_value_that_many_p
         Err(Refusal::LargeBlock { rule, .. }) => assert_eq!(rule, must(0)),
         other => panic!("{:?}", other.map(|resolved| resolved.cluster_of.len())),
     }
+}
+
+/// What a rule without exception, or what people decided, does not allow: two records of one cluster that are two people.
+fn forbidden(records: &Records, cluster_of: &[u32]) -> Vec<(u32, u32)> {
+    let population = Population::new(records.clone(), None, 2);
+    let mut people: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for (row, cluster) in (0..).zip(cluster_of) {
+        people.entry(*cluster).or_default().push(row);
+    }
+    let mut found = Vec::new();
+    for rows in people.values() {
+        for (at, one) in rows.iter().enumerate() {
+            let others = rows[at + 1..].iter();
+            let parted = others.filter(|other| {
+                population.verdict(*one, **other) == Some(population::Verdict::Different)
+            });
+            found.extend(parted.map(|other| (*one, *other)));
+        }
+    }
+    found
+}
+
+#[test]
+fn must_holds_hundreds_of_records_together_but_no_two_that_rules_or_people_keep_apart() {
+    const RECORDS: u32 = 601;
+    const LAST: u32 = RECORDS / 2;
+    let (rows, _) = town(301);
+    let rows = &rows[..RECORDS as usize];
+    let column = |text: &dyn Fn(u32) -> Option<&'static str>| {
+        own_column(Dictionary::encode((0..RECORDS).map(text)), &[])
+    };
+    // one record stands in both, and so no value makes more than 500 records one
+    let club = column(&|row| (row <= LAST).then_some("club"));
+    let card = column(&|row| (row >= LAST).then_some("card"));
+    let id = column(&|row| {
+        [None, Some("x"), Some("y")][usize::from(row == 5) + 2 * usize::from(row == 450)]
+    });
+    let source = column(&|row| [5, 450].contains(&row).then_some("loyalty"));
+    let held = Records {
+        own: vec![club, card, id, source],
+        must: vec![0, 1],
+        ..records(rows)
+    };
+    let must = |at| Rule {
+        features: vec![Feature::Own(at)],
+        refine: None,
+    };
+    let by_rules = Settings {
+        must: vec![must(0), must(1)],
+        ..settings()
+    };
+    let model = resolve(held.clone(), &by_rules, None).unwrap().model;
+    let people = |records: &Records| {
+        let known = as_read_with(&model, records, &by_rules.must);
+        let found = resolve(records.clone(), &by_rules, Some(known)).unwrap();
+        assert_eq!(forbidden(records, &found.cluster_of), []);
+        let people: BTreeSet<u32> = found.cluster_of.iter().copied().collect();
+        let is_one = found.cluster_of[5] == found.cluster_of[450];
+        (people.len(), is_one)
+    };
+    assert_eq!(people(&held), (1, true));
+    let cannot = Records {
+        cannot: vec![2],
+        ..held.clone()
+    };
+    assert_eq!(people(&cannot), (2, false));
+    let once = Records {
+        once: vec![3],
+        ..held.clone()
+    };
+    assert_eq!(people(&once), (2, false));
+    for decision in [Decision::Different, Decision::Contested] {
+        let decided = Records {
+            decisions: vec![(5, 450, decision)],
+            ..held.clone()
+        };
+        assert_eq!(people(&decided), (2, false));
+    }
+    // what people say of the very pair is above `cannot`, unless others of the two people stand against it
+    let decided = Records {
+        decisions: vec![(5, 450, Decision::Same)],
+        ..cannot.clone()
+    };
+    assert_eq!(people(&decided), (1, true));
+    let decided = Records {
+        decisions: vec![(4, 451, Decision::Different), (5, 450, Decision::Same)],
+        ..cannot
+    };
+    let (count, _) = people(&decided);
+    assert!(count > 1);
 }
 
 #[test]
@@ -830,6 +927,91 @@ fn a_pair_is_counted_and_made_once_per_rule_and_belongs_to_the_first() {
     }
     made.sort_unstable();
     assert_eq!(made, expected);
+}
+
+#[test]
+fn what_a_model_says_counts_as_far_as_it_is_written() {
+    type Change<'a> = &'a dyn Fn(&mut Model, f64);
+    let (rows, _) = town(300);
+    let model = model_of(&rows, 2);
+    let mut comparisons = model.comparisons.iter();
+    let given = comparisons.position(|c| c.shape.kind == Kind::GivenName);
+    let given = given.unwrap();
+    let levels = model.comparisons[given].levels.len();
+    let population = Population::new(records(&rows), None, 1);
+    let mut likeness = Likeness::of_all(&population);
+    let mut others = 1..600;
+    let stranger = others
+        .find(|other| level_of(pattern_of(&population, 0, *other, &mut likeness), given) == levels);
+    let stranger = stranger.unwrap();
+    let weight = |change: Change<'_>, share: f64| {
+        let mut changed = model.clone();
+        change(&mut changed, share);
+        weight_of(&changed, &rows, 0, stranger).unwrap()
+    };
+    let same =
+        |model: &mut Model, share: f64| model.comparisons[given].levels[levels - 1].m = share;
+    let stranger = |model: &mut Model, share: f64| {
+        let level = &mut model.comparisons[given].levels[levels - 1];
+        (level.u, level.h) = (share, share);
+    };
+    let prior = |model: &mut Model, share: f64| model.same = share;
+    let changes: [(Change<'_>, f64); 3] = [(&same, -1.0), (&stranger, 1.0), (&prior, -1.0)];
+    for (change, sign) in changes {
+        let found = weight(change, 1e-24) - weight(change, 1e-6);
+        let written = sign * 1e18_f64.log2();
+        assert!((found - written).abs() < 1e-6, "{found}, not {written}");
+    }
+}
+
+#[test]
+fn one_block_that_is_split_does_not_keep_a_training_from_what_all_others_tell_of_its_key() {
+    let (mut rows, _) = town(600);
+    // a third of the second records has a slip in the year
+    for person in 0..600 {
+        let year: u32 = rows[2 * person][2][..4].parse().unwrap();
+        let slip = u32::from(person % 3 == 0);
+        rows[2 * person + 1][2].replace_range(..4, &format!("{:04}", year + slip));
+        let day = rows[2 * person][2][4..].to_string();
+        rows[2 * person + 1][2].replace_range(4.., &day);
+    }
+    let learnt = |rows: &[Row]| {
+        let column = |at: usize| records(rows).fields.swap_remove(at).1;
+        let given = Records {
+            own: vec![
+                own_column(column(5), &[Field::Address]),
+                own_column(column(2), &[Field::BirthDate]),
+            ],
+            ..records(rows)
+        };
+        let by_home = Settings {
+            rules: vec![Rule {
+                features: vec![Feature::Own(0)],
+                refine: Some(Refine {
+                    over: 20,
+                    keys: vec![Feature::Own(1)],
+                }),
+            }],
+            ..settings()
+        };
+        let population = Population::new(given, None, 2);
+        let (model, blocks) = train(&population, &by_home).unwrap();
+        let mut comparisons = model.comparisons.iter();
+        let dates = comparisons.find(|c| c.shape.kind == Kind::BirthDate);
+        (dates.unwrap().levels[0].m, blocks[0].count.refined.blocks)
+    };
+    let (alone, split) = learnt(&rows);
+    assert!(
+        (alone - 2.0 / 3.0).abs() < 0.04 && split == 0,
+        "{alone}, {split} split"
+    );
+    // one address of many people
+    for row in &mut rows[..30] {
+        row[5] = "box 1".into();
+    }
+    let (beside, split) = learnt(&rows);
+    assert_eq!(split, 1);
+    assert!((beside - alone).abs() < 0.02, "{alone}, {beside}");
 }
 
 #[test]

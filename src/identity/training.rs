@@ -4,19 +4,20 @@
 //! expectation–maximisation (Dempster, Laird & Rubin 1977) over the counts of patterns in the blocks of every narrow rule
 //! at once: the rules share m and h, each has its own share of pairs of one person, relatives and strangers, and says
 //! nothing of the comparisons that it blocks on. Counts begin with a few imagined pairs, so that a level that was never
-//! seen is unlikely and not impossible.
+//! seen is unlikely and not impossible; one that was hardly seen for want of a missing value is weighed by what is there.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::comparison::{Compared, Comparison, Likeness, Pattern, level_of};
 use super::dictionary::MISSING;
+use super::hardly_seen;
 use super::hash;
 use super::model::{ComparisonModel, Level, Model};
 use super::pin::Pins;
 use super::population::Population;
 use super::resolve::{Refusal, Settings};
-use super::rule::{Blocks, Earlier, Features, Rule, defaults};
+use super::rule::{Blocks, Earlier, Features, Rule, defaults, pairs_of_block, times_split};
 use super::score::pattern_of;
 use super::value::Values;
 use crate::comparison_shape::{Kind, Shape};
@@ -41,8 +42,9 @@ const ALL_PAIRS: u64 = 16;
 /// Counts of patterns in the blocks of one rule, or of all.
 type Counts = BTreeMap<Pattern, u64>;
 
+/// Pairs of a rule in blocks that were split as many times: what they agree on says nothing of them, and of others it does.
 struct Sample {
-    /// With the keys by which its blocks were split, where some were.
+    /// With the keys by which its blocks were split.
     rule: Rule,
     counts: Vec<(Pattern, f64)>,
 }
@@ -60,7 +62,8 @@ pub(super) fn train(
     }
     let (own, pins, threads) = (&settings.rules, &settings.pins, settings.threads);
     let all_pairs = levels_of_all(population, threads);
-    let (mut samples, mut blocks_of_rules) = (Vec::new(), Vec::new());
+    let mut samples: Vec<Vec<Counts>> = Vec::new();
+    let mut blocks_of_rules = Vec::new();
     let mut candidates: BTreeMap<Pattern, f64> = BTreeMap::new();
     let features = &population.features;
     let rules = choose_rules(
@@ -69,41 +72,47 @@ pub(super) fn train(
         features,
         population.rows,
         threads,
-        |blocks, earlier| {
-            let (own, first, rate) = sample(population, &blocks, earlier, threads);
+        |rule, blocks, earlier| {
+            let (own, first, rate) = sample(population, rule, &blocks, earlier, threads);
             for (pattern, count) in first {
                 *candidates.entry(pattern).or_default() += count as f64 / rate;
             }
-            samples.push(own.into_iter().map(|(p, n)| (p, n as f64)).collect());
+            samples.push(own);
             blocks_of_rules.push(blocks);
         },
     );
-    let blocked = rules.iter().zip(&blocks_of_rules).map(|(rule, blocks)| {
-        match blocks.count.refined.blocks {
-            0 => rule.clone(),
-            _ => rule.refined(),
-        }
+    let samples = rules.iter().zip(samples).flat_map(|(rule, samples)| {
+        let samples = samples.into_iter().enumerate();
+        samples.map(|(times, counts)| Sample {
+            rule: rule.refined(times),
+            counts: counts.into_iter().map(|(p, n)| (p, n as f64)).collect(),
+        })
     });
-    let samples = blocked.zip(samples);
-    let samples = samples.map(|(rule, counts)| Sample { rule, counts });
     let samples: Vec<Sample> = samples.collect();
     tracing::debug!("rules are chosen, and their pairs sampled");
     let mut comparisons = before_training(&all_pairs, population);
     let mut chance: Vec<Vec<f64>> = all_pairs.iter().map(|all| all.shares.clone()).collect();
     hold(&mut comparisons, &chance, pins);
-    fit(population, &samples, &mut comparisons, &chance, pins);
+    let mut seen = fit(population, &samples, &mut comparisons, &chance, pins);
     let mut found = shares(population, &comparisons, &candidates, pins.prior);
     for _ in 0..CORRECTIONS {
         let before = found.same;
         chance = without_matches(&all_pairs, &found.matched);
         set_strangers(&mut comparisons, &chance);
         hold(&mut comparisons, &chance, pins);
-        fit(population, &samples, &mut comparisons, &chance, pins);
+        seen = fit(population, &samples, &mut comparisons, &chance, pins);
         found = shares(population, &comparisons, &candidates, pins.prior);
         if (found.same / before - 1.0).abs() < SETTLED {
             break;
         }
     }
+    weigh_hardly_seen(
+        population,
+        &mut comparisons,
+        &mut chance,
+        (&seen, &found),
+        pins,
+    );
     for comparison in &mut comparisons {
         let levels = comparison.shape.levels.iter();
         for (level, said) in comparison.levels.iter_mut().zip(levels) {
@@ -172,7 +181,7 @@ pub(super) fn choose_rules(
     features: &Features,
     rows: u32,
     threads: usize,
-    mut take: impl FnMut(Blocks, &Earlier<'_>),
+    mut take: impl FnMut(&Rule, Blocks, &Earlier<'_>),
 ) -> Vec<Rule> {
     let (narrow, broad) = match own.is_empty() {
         true => defaults(features),
@@ -193,7 +202,7 @@ pub(super) fn choose_rules(
             continue;
         }
         let of_rule = Arc::clone(&blocks.parked);
-        take(blocks, &Earlier::new(&chosen, features, &parked));
+        take(&rule, blocks, &Earlier::new(&chosen, features, &parked));
         total += count.pairs;
         chosen.push(rule);
         parked.push(of_rule);
@@ -201,33 +210,42 @@ pub(super) fn choose_rules(
     chosen
 }
 
-/// Patterns in the blocks of a rule: all, and those that no earlier rule makes; and the share of pairs looked at.
+/// Patterns in the blocks of a rule: all, by how many times their blocks were split, and those that no earlier rule makes; and
+/// the share of pairs looked at.
 fn sample(
     population: &Population,
+    rule: &Rule,
     blocks: &Blocks,
     earlier: &Earlier<'_>,
     threads: usize,
-) -> (Counts, Counts, f64) {
+) -> (Vec<Counts>, Counts, f64) {
     let pairs = blocks.count.pairs.max(1);
     let rate = (PAIRS_OF_A_RULE as f64 / pairs as f64).min(1.0);
     let limit = (rate * u64::MAX as f64) as u64;
+    let steps = rule.steps(&population.features);
+    let last = steps.len() - 1;
     let counted = parallel::map(threads, blocks.parts(), |part| {
         let mut likeness = Likeness::of_all(population);
-        let mut seen = Vec::new();
-        part.pairs(|one, other| {
-            if hash(u64::from(one) << 32 | u64::from(other)) > limit {
-                return;
-            }
-            let pattern = pattern_of(population, one, other, &mut likeness);
-            let is_first = !earlier.make(population.row(one), population.row(other));
-            seen.push((pattern, is_first));
+        let mut seen = vec![Vec::new(); steps.len()];
+        part.blocks(|block| {
+            let times = times_split(&steps, &blocks.parked, population.row(block[0]));
+            pairs_of_block(block, &mut |one, other| {
+                if hash(u64::from(one) << 32 | u64::from(other)) > limit {
+                    return;
+                }
+                let pattern = pattern_of(population, one, other, &mut likeness);
+                let is_first = !earlier.make(population.row(one), population.row(other));
+                seen[times.min(last)].push((pattern, is_first));
+            });
         });
-        counts_of(seen)
+        seen.into_iter().map(counts_of).collect::<Vec<_>>()
     });
-    let (mut own, mut first) = (Counts::new(), Counts::new());
-    for (part_own, part_first) in counted {
-        add(&mut own, part_own);
-        add(&mut first, part_first);
+    let (mut own, mut first) = (vec![Counts::new(); steps.len()], Counts::new());
+    for part in counted {
+        for (own, (part_own, part_first)) in own.iter_mut().zip(part) {
+            add(own, part_own);
+            add(&mut first, part_first);
+        }
     }
     (own, first, rate)
 }
@@ -392,14 +410,37 @@ fn hold(model: &mut [ComparisonModel], chance: &[Vec<f64>], pins: &Pins) {
     }
 }
 
-/// m and h of every comparison, from those that the model has.
+/// Sets levels of which too few pairs tell, from what pairs tell of other levels.
+fn weigh_hardly_seen(
+    population: &Population,
+    model: &mut [ComparisonModel],
+    chance: &mut [Vec<f64>],
+    (seen, found): (&[Seen], &Found),
+    pins: &Pins,
+) {
+    for (at, (comparison, chance)) in model.iter_mut().zip(chance).enumerate() {
+        let pairs = hardly_seen::Pairs {
+            same: &seen[at],
+            imagined: &imagined(&comparison.shape),
+            matched: &found.matched[at],
+        };
+        if hardly_seen::weigh(population, at, comparison, chance, &pairs) {
+            pins.hold(comparison, chance);
+        }
+    }
+}
+
+/// Pairs of one person and of relatives at each level of a comparison, imagined ones among them.
+type Seen = Vec<(f64, f64)>;
+
+/// m and h of every comparison, from those that the model has; and what was seen of one person and relatives.
 fn fit(
     population: &Population,
     samples: &[Sample],
     model: &mut [ComparisonModel],
     chance: &[Vec<f64>],
     pins: &Pins,
-) {
+) -> Vec<Seen> {
     let shapes = population.shapes();
     let given = shapes.iter().position(|s| s.kind == Kind::GivenName);
     let has_relatives = given.is_some() && shapes.iter().any(|shape| shape.is_shared());
@@ -416,8 +457,9 @@ fn fit(
     });
     let starts: Vec<Mix> = starts.collect();
     let mut mixes = starts.clone();
+    let mut seen = Vec::new();
     for _ in 0..ROUNDS {
-        let mut seen: Vec<Vec<(f64, f64)>> = shapes.iter().map(|shape| imagined(shape)).collect();
+        seen = shapes.iter().map(|shape| imagined(shape)).collect();
         for ((sample, mix), start) in samples.iter().zip(&mut mixes).zip(&starts) {
             let (mut same, mut relative, mut total) = (0.0, 0.0, 0.0);
             let told: Vec<bool> = (0..shapes.len())
@@ -447,10 +489,11 @@ fn fit(
             break;
         }
     }
+    seen
 }
 
 /// Pairs of one person and of relatives by level, before any was seen.
-fn imagined(shape: &Shape) -> Vec<(f64, f64)> {
+fn imagined(shape: &Shape) -> Seen {
     let levels = shape.levels.iter();
     levels
         .map(|level| {
@@ -463,12 +506,7 @@ fn imagined(shape: &Shape) -> Vec<(f64, f64)> {
 }
 
 /// Sets m and h to what was seen; the largest change.
-fn maximise(
-    model: &mut [ComparisonModel],
-    seen: &[Vec<(f64, f64)>],
-    chance: &[Vec<f64>],
-    pins: &Pins,
-) -> f64 {
+fn maximise(model: &mut [ComparisonModel], seen: &[Seen], chance: &[Vec<f64>], pins: &Pins) -> f64 {
     let mut change: f64 = 0.0;
     for ((comparison, seen), chance) in model.iter_mut().zip(seen).zip(chance) {
         let same: f64 = seen.iter().map(|(s, _)| s).sum();

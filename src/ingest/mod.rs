@@ -47,7 +47,9 @@ pub(crate) use export::{
 };
 pub(crate) use export_store::ExportStore;
 pub(crate) use flaw::Flaw;
-pub(crate) use format::{sheet_header, sheet_names, sheet_rows, text_of_avro};
+pub(crate) use format::{
+    WrittenTable, read_table, sheet_header, sheet_names, sheet_rows, text_of_avro,
+};
 pub(crate) use input::unpacked;
 pub(crate) use ledger::{
     FileStatus, Ledger, LedgerEntry, Standing, Unread, ledger_batch, ledger_entries, ledger_schema,

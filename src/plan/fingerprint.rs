@@ -32,7 +32,8 @@ fn semantics(kind: Kind) -> u32 {
         // 3: a decision `same` joins whole groups or nobody; records that it tore from their own come together again
         // 4: a rare e-mail or number is as rare as it looks; a record that knows an address alone speaks against nobody
         // 5: what pairs of two groups say is averaged comparison by comparison, and reaches `same_from` itself
-        Kind::Match | Kind::MatchSide => 5,
+        // 6: no two records that `cannot` or people keep apart are joined, however many `must` holds; redirects wait for lost ids
+        Kind::Match | Kind::MatchSide => 6,
     }
 }
 

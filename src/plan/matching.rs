@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::check::Surroundings;
 use super::contract_check::published_schema;
@@ -33,6 +33,15 @@ pub(crate) struct MatchPlan {
     expressions: Vec<String>,
     /// The functions that these call.
     pub(super) functions: BTreeSet<String>,
+}
+
+impl MatchPlan {
+    /// The column of the records that is compared as a meaning, where one is.
+    pub(crate) fn column_of(&self, meaning: Meaning) -> Option<&str> {
+        let mut fields = self.fields.iter();
+        let (_, column) = fields.find(|(of, _)| *of == meaning)?;
+        Some(column)
+    }
 }
 
 /// Columns that say when a decision was made.
@@ -124,10 +133,10 @@ impl Checker<'_> {
             without_rarity: compared.without_rarity,
             asked: compared.asked,
             meanings: meanings.collect(),
-            decided: self.decisions.and_then(|table| {
-                let has = |name: &&&str| table.schema.column_with_name(name).is_some();
-                DECIDED.iter().find(has).map(|name| (*name).to_string())
-            }),
+            decided: self
+                .decisions
+                .and_then(decided)
+                .map(|(name, _)| name.to_string()),
             expressions,
             functions,
         };
@@ -370,18 +379,51 @@ fn not_of_decisions(matching: &Matching, table: &InputTable) -> Option<Diagnosti
         .iter()
         .filter(|name| table.schema.column_with_name(name).is_none());
     let missing: Vec<String> = missing.map(|name| format!("`{name}`")).collect();
-    if missing.is_empty() {
-        return None;
-    }
-    let message = format!("`{}` lacks {}", decisions.value, missing.join(", "));
-    Some(
-        Diagnostic::error(Code(854), message)
-            .at(&matching.declared_at.file, decisions.span)
-            .help(format!(
+    let (message, help) = if missing.is_empty() {
+        timeless(decisions, table)?
+    } else {
+        (
+            format!("`{}` lacks {}", decisions.value, missing.join(", ")),
+            format!(
                 "a row says of two records what they are: {}; `kilde review --csv` writes such rows",
                 wanted.join(", ")
-            )),
+            ),
+        )
+    };
+    let mistake = Diagnostic::error(Code(854), message);
+    Some(
+        mistake
+            .at(&matching.declared_at.file, decisions.span)
+            .help(help),
     )
+}
+
+/// What is wrong with the column that says when a decision was made: as text, none is the latest.
+fn timeless(decisions: &Spanned<TableName>, table: &InputTable) -> Option<(String, String)> {
+    let (name, field) = decided(table)?;
+    let data_type = field.data_type();
+    let is_time = matches!(
+        data_type,
+        DataType::Date32 | DataType::Date64 | DataType::Timestamp(..)
+    );
+    if is_time {
+        return None;
+    }
+    let written = ColumnType::of_arrow(data_type);
+    let written = written.map_or_else(|| data_type.to_string(), |written| written.to_string());
+    Some((
+        format!(
+            "`{name}` of `{}` is `{written}`, by which nothing is the latest",
+            decisions.value
+        ),
+        "declare it as `date` or `timestamp`: as texts, 31.01. comes after 01.03.".to_string(),
+    ))
+}
+
+/// The column of decisions that says when each was made, where there is one.
+fn decided(table: &InputTable) -> Option<(&'static str, &Field)> {
+    let mut names = DECIDED.iter();
+    names.find_map(|name| Some((*name, table.schema.column_with_name(name)?.1)))
 }
 
 /// The columns of decisions: both keys, and what was decided.
@@ -448,7 +490,7 @@ fn output(matching: &Matching, part: MatchTable, records: &Schema) -> Vec<Output
             count("records_count"),
             ("occurred_at".to_string(), ColumnType::Timestamp.arrow()),
         ],
-        MatchTable::Redirects => vec![text("old_id"), text("new_id")],
+        MatchTable::Redirects => vec![text("old_id"), text("new_id"), text("lost_id")],
         MatchTable::Model => vec![
             text("part"),
             text("name"),
@@ -501,6 +543,9 @@ pub(super) fn canonical(plan: &MatchPlan) -> Vec<String> {
     // what is not written leaves no trace, so that a new key makes no table stale
     said.extend(plan.without_rarity.iter().map(|m| format!("plain {m:?}")));
     said.extend(plan.asked.iter().map(said_of));
+    // since full names give the parts that records lack, the tables of before are stale
+    let is_named_in_full = plan.column_of(Meaning::Name).is_some();
+    said.extend(is_named_in_full.then(|| "full names give what is missing".to_string()));
     // since it makes pairs of its own, the tables of before are stale
     said.extend(
         matching

@@ -160,8 +160,12 @@ const WORDS: &[(Meaning, &[&str])] = &[
             "dob",
             "birthday",
             "fodelsedatum",
+            "fodelsedag",
             "fodd",
             "fodselsdato",
+            "fodselsdag",
+            "fodt",
+            "born",
             "geburtsdatum",
             "birth",
         ],
@@ -523,7 +527,17 @@ mod tests {
         assert_eq!(by_name("property_email"), Some(Meaning::Email));
         assert_eq!(by_name("property_firstname"), Some(Meaning::GivenName));
         assert_eq!(by_name("name.last"), Some(Meaning::FamilyName));
-        assert_eq!(by_name("Födelsedatum"), Some(Meaning::BirthDate));
+        for day in [
+            "Födelsedatum",
+            "born",
+            "Född",
+            "fødselsdato",
+            "Født",
+            "member.dob",
+            "birthday",
+        ] {
+            assert_eq!(by_name(day), Some(Meaning::BirthDate), "{day}");
+        }
         assert_eq!(by_name("CustomerID"), Some(Meaning::CustomerNumber));
         assert_eq!(by_name("company_name"), None);
         assert_eq!(by_name("Butik Namn"), None);

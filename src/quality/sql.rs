@@ -2,14 +2,10 @@
 
 use crate::column_type::ColumnType;
 use crate::name::TableName;
-
-/// A name that needs no care, whatever it is.
-fn quoted(column: &str) -> String {
-    format!("\"{}\"", column.replace('"', "\"\""))
-}
+use crate::sql_text::{literal_sql, name_sql};
 
 fn literal(text: &str, data_type: Option<&ColumnType>) -> String {
-    let text = format!("'{}'", text.replace('\'', "''"));
+    let text = literal_sql(text);
     match data_type {
         None | Some(ColumnType::Varchar) => text,
         Some(ColumnType::Decimal { precision, scale }) => {
@@ -24,7 +20,7 @@ fn literal(text: &str, data_type: Option<&ColumnType>) -> String {
 
 /// True where the column is null.
 pub(super) fn null_sql(column: &str) -> String {
-    format!("{} is null", quoted(column))
+    format!("{} is null", name_sql(column))
 }
 
 /// True where the column holds something else than the values; null passes.
@@ -37,14 +33,14 @@ pub(super) fn not_among_sql(
         .iter()
         .map(|value| literal(value, data_type))
         .collect();
-    format!("{} not in ({})", quoted(column), values.join(", "))
+    format!("{} not in ({})", name_sql(column), values.join(", "))
 }
 
 /// True where the text does not match the regular expression; null passes.
 pub(super) fn mismatch_sql(column: &str, pattern: &str) -> String {
     format!(
         "not regexp_like({}, {})",
-        quoted(column),
+        name_sql(column),
         literal(pattern, None)
     )
 }
@@ -56,7 +52,7 @@ pub(super) fn outside_sql(
     max: Option<&str>,
     data_type: Option<&ColumnType>,
 ) -> String {
-    let column = quoted(column);
+    let column = name_sql(column);
     let below = min.map(|min| format!("{column} < {}", literal(min, data_type)));
     let above = max.map(|max| format!("{column} > {}", literal(max, data_type)));
     let sides: Vec<String> = below.into_iter().chain(above).collect();
@@ -73,7 +69,7 @@ pub(super) fn duplicates_sql(
     columns: &[String],
     condition: Option<&str>,
 ) -> String {
-    let names: Vec<String> = columns.iter().map(|column| quoted(column)).collect();
+    let names: Vec<String> = columns.iter().map(|column| name_sql(column)).collect();
     let present: Vec<String> = names
         .iter()
         .map(|name| format!("{name} is not null"))
@@ -97,12 +93,12 @@ pub(super) fn orphans_sql(
 ) -> String {
     let present: Vec<String> = columns
         .iter()
-        .map(|column| format!("child.{} is not null", quoted(column)))
+        .map(|column| format!("child.{} is not null", name_sql(column)))
         .collect();
     let equal: Vec<String> = columns
         .iter()
         .zip(fields)
-        .map(|(column, field)| format!("child.{} = parent.{}", quoted(column), quoted(field)))
+        .map(|(column, field)| format!("child.{} = parent.{}", name_sql(column), name_sql(field)))
         .collect();
     let rows = match condition {
         Some(condition) => format!("(select * from {table} where {condition})"),
@@ -126,7 +122,7 @@ pub(super) fn missing_keys_sql(
         true => table.as_published(),
         false => keys_of.clone(),
     };
-    let names: Vec<String> = columns.iter().map(|column| quoted(column)).collect();
+    let names: Vec<String> = columns.iter().map(|column| name_sql(column)).collect();
     let present: Vec<String> = names
         .iter()
         .map(|name| format!("{name} is not null"))

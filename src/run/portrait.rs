@@ -15,15 +15,17 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Int64Type, Schema};
 use futures::stream::{self, StreamExt, TryStreamExt};
 
-use self::find::{Found, form_sql};
+use self::find::{Found, email_sql, may_be_phone_sql};
 use super::Runner;
-use crate::catalog::{Catalog, Content, count_of};
+use crate::catalog::{Catalog, Content};
 use crate::engine::{self, Joins};
 use crate::error::{Error, Result};
 use crate::name::{ReleaseNumber, TableName};
 use crate::plan::{EntityKind, IdTable, Link, Outline, Part, RowsOf, entity_kinds};
 use crate::project::{MatchTable, Meaning, Project};
 use crate::release::Release;
+use crate::sql_text::literal_sql;
+use crate::text::is_same_phone;
 
 /// Tables asked at once.
 const AT_ONCE: usize = 8;
@@ -206,7 +208,7 @@ impl Reader<'_> {
         format!(
             "{} = {}",
             self.text(table, column, &format!("\"{column}\"")),
-            text_sql(value)
+            literal_sql(value)
         )
     }
 
@@ -244,7 +246,11 @@ impl Reader<'_> {
                     |column: &str| self.text(&ids.table, column, &format!("i.\"{column}\""));
                 let mut equal = Vec::new();
                 if let Some(system) = system {
-                    equal.push(format!("{} = {}", of_ids(key.remove(0)), text_sql(system)));
+                    equal.push(format!(
+                        "{} = {}",
+                        of_ids(key.remove(0)),
+                        literal_sql(system)
+                    ));
                 }
                 equal.extend(key.iter().zip(columns).map(|(key, column)| {
                     let own = self.text(table, column, &format!("r.\"{column}\""));
@@ -324,7 +330,7 @@ impl Reader<'_> {
         let silent = self.project.tables().filter(named);
         let silent = silent.filter(|table| self.release.table(table).is_some());
         Ok(Portrait {
-            shared: self.shared(kind, id).await?,
+            shared: self.shared(kind, id, known).await?,
             silent: silent.cloned().collect(),
             id: found.id.clone(),
             is_redirected: found.is_redirected,
@@ -563,9 +569,14 @@ impl Reader<'_> {
         )
     }
 
-    /// Addresses and numbers of the person that other people have too.
-    async fn shared(&self, kind: &EntityKind, id: &str) -> Result<Vec<SharedContact>> {
-        let mut found: BTreeMap<Meaning, u64> = BTreeMap::new();
+    /// Addresses and numbers of the person that other people have too, in whatever form and table.
+    async fn shared(
+        &self,
+        kind: &EntityKind,
+        id: &str,
+        known: &Known,
+    ) -> Result<Vec<SharedContact>> {
+        let mut found: BTreeMap<Meaning, BTreeSet<String>> = BTreeMap::new();
         for (table, rows) in &kind.tables {
             let is_asked = match &rows.link {
                 Link::Id(_) => rows.part == Part::Person,
@@ -575,36 +586,75 @@ impl Reader<'_> {
             let Some(beside) = self.beside_ids(kind, table).filter(|_| is_asked) else {
                 continue;
             };
-            let BesideIds {
-                id: of,
-                from,
-                tables,
-            } = &beside;
-            let tables: Vec<&TableName> = tables.iter().collect();
-            for (meaning, contact) in &rows.meanings {
-                if !matches!(meaning, Meaning::Email | Meaning::Phone) || !self.has(table, contact)
-                {
-                    continue;
+            let columns = rows.meanings.iter();
+            for (meaning, column) in columns.filter(|(_, column)| self.has(table, column)) {
+                let text = self.text(table, column, &format!("r.\"{column}\""));
+                if let Some(may_be) = known.may_be_sql(*meaning, &text) {
+                    let others = self.others(&beside, id, &text, &may_be, *meaning, known);
+                    found.entry(*meaning).or_default().extend(others.await?);
                 }
-                let own = format!("cast({of} as varchar) = {}", text_sql(id));
-                let form = form_sql(
-                    *meaning,
-                    &self.text(table, contact, &format!("r.\"{contact}\"")),
-                );
-                let sql = format!(
-                    "select cast(count(distinct {of}) as varchar) from {from} where not ({own}) and {form} in \
-                     (select {form} from {from} where {own} and {form} <> '')"
-                );
-                let rows = self.texts(&tables, &sql).await?;
-                let others = count_of(rows.first().and_then(|row| row.first()))?;
-                let most = found.entry(*meaning).or_default();
-                *most = others.max(*most);
             }
         }
-        let shared = found.into_iter().filter(|(_, others)| *others > 0);
+        let shared = found.into_iter().filter(|(_, others)| !others.is_empty());
         Ok(shared
-            .map(|(meaning, others)| SharedContact { meaning, others })
+            .map(|(meaning, others)| SharedContact {
+                meaning,
+                others: others.len() as u64,
+            })
             .collect())
+    }
+
+    /// Ids of others in whose rows a text is one of the person's addresses or numbers. `may_be`: which rows to look at.
+    async fn others(
+        &self,
+        beside: &BesideIds,
+        id: &str,
+        text: &str,
+        may_be: &str,
+        meaning: Meaning,
+        known: &Known,
+    ) -> Result<Vec<String>> {
+        let BesideIds {
+            id: of,
+            from,
+            tables,
+        } = beside;
+        let sql = format!(
+            "select distinct {of} as \"_0\", {text} as \"_1\" from {from} \
+             where {may_be} and cast({of} as varchar) <> {}",
+            literal_sql(id)
+        );
+        let tables: Vec<&TableName> = tables.iter().collect();
+        let rows = self.texts(&tables, &sql).await?;
+        let others = rows.into_iter().filter_map(|row| {
+            let mut cells = row.into_iter();
+            let (id, text) = (cells.next()??, cells.next()??);
+            known.has(meaning, &text).then_some(id)
+        });
+        Ok(others.collect())
+    }
+}
+
+impl Known {
+    /// Which rows may hold one of the person's addresses or numbers in this column; `None` where they have none of its meaning.
+    fn may_be_sql(&self, meaning: Meaning, text: &str) -> Option<String> {
+        match meaning {
+            Meaning::Email if !self.emails.is_empty() => {
+                let form = |email: &String| literal_sql(&email.trim().to_lowercase());
+                let forms: Vec<String> = self.emails.iter().map(form).collect();
+                Some(format!("{} in ({})", email_sql(text), forms.join(", ")))
+            }
+            Meaning::Phone => may_be_phone_sql(text, self.phones.iter().map(String::as_str)),
+            _ => None,
+        }
+    }
+
+    /// Whether a text that may be one of the person's addresses or numbers is one.
+    fn has(&self, meaning: Meaning, text: &str) -> bool {
+        match meaning {
+            Meaning::Phone => self.phones.iter().any(|own| is_same_phone(own, text)),
+            _ => !text.trim().is_empty(),
+        }
     }
 }
 
@@ -615,10 +665,6 @@ struct BesideIds {
     /// What stands behind `from`.
     from: String,
     tables: Vec<TableName>,
-}
-
-fn text_sql(value: &str) -> String {
-    format!("'{}'", value.replace('\'', "''"))
 }
 
 /// The rows without the column that counts them, and what it says.

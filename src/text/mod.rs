@@ -25,7 +25,7 @@ pub(crate) use mojibake::repair_mojibake;
 pub(crate) use name::name_key;
 pub(crate) use national_id::{is_valid_national_id, normalize_national_id};
 pub(crate) use nickname::nickname_groups;
-pub(crate) use phone::{is_placeholder_phone, normalize_phone};
+pub(crate) use phone::{is_placeholder_phone, is_same_phone, normalize_phone};
 pub(crate) use postcode::normalize_postcode;
 pub(crate) use similarity::{Outline, edit_distance, is_within_one_edit, jaro_winkler};
 pub(crate) use spreadsheet::{guarded, guarded_key, unguarded};

@@ -20,20 +20,73 @@ pub(crate) fn normalize_phone(
     default_country: Option<Country>,
 ) -> Option<Cow<'_, str>> {
     let home = default_country.and_then(|country| DATABASE.by_id(country.code()));
-    let dialled = dialled(input, home)?;
-    let number = if dialled.starts_with('+') {
-        e164(None, &dialled)?
-    } else {
-        // The library takes the first digits of a Norwegian `47 12 34 56 78` for the calling code, so it is put before.
-        let home = home?;
-        e164(None, &format!("+{}{dialled}", home.country_code()))
-            .or_else(|| e164(home.id().parse().ok(), &dialled))?
-    };
+    let number = number(&dialled(input, home)?, home)?;
     Some(if number == input {
         Cow::Borrowed(input)
     } else {
         Cow::Owned(number)
     })
+}
+
+/// The number in E.164 that is dialled in a country.
+fn number(dialled: &str, home: Option<&Metadata>) -> Option<String> {
+    if dialled.starts_with('+') {
+        return e164(None, dialled);
+    }
+    // The library takes the first digits of a Norwegian `47 12 34 56 78` for the calling code, so it is put before.
+    let home = home?;
+    e164(None, &format!("+{}{dialled}", home.country_code()))
+        .or_else(|| e164(home.id().parse().ok(), dialled))
+}
+
+/// Whether two texts are one phone number, however each is written, where nobody knows in which country.
+///
+/// They are where a country is that reads the same number in both: that of the calling code where one has it, else one of the
+/// Nordic ones. So `073-123 45 67` is `+46731234567`, and `31 23 45 67`, which a Dane and a Norwegian write so, is `+4531234567` and
+/// `+4731234567`; it is no part of a longer number. Texts that no country reads are one number where their digits are.
+pub(crate) fn is_same_phone(one: &str, other: &str) -> bool {
+    let (Some(one), Some(other)) = (dialled(one, None), dialled(other, None)) else {
+        return false;
+    };
+    if one == other {
+        return true;
+    }
+    let reads_same = |home: &Metadata| {
+        let read = |dialled: &str| {
+            is_whole_in(dialled, home)
+                .then(|| number(dialled, Some(home)))
+                .flatten()
+        };
+        read(&one).is_some_and(|number| read(&other) == Some(number))
+    };
+    match [&one, &other]
+        .iter()
+        .find(|dialled| dialled.starts_with('+'))
+    {
+        Some(dialled) => country_of(dialled).is_some_and(reads_same),
+        None => {
+            let codes = NEIGHBOURS.iter().filter_map(|code| code.parse().ok());
+            let homes = codes
+                .filter_map(|code: u16| DATABASE.by_code(&code))
+                .flatten();
+            homes.into_iter().any(reads_same)
+        }
+    }
+}
+
+/// The country of a number with a calling code.
+fn country_of(dialled: &str) -> Option<&'static Metadata> {
+    let number = phonenumber::parse(None, dialled).ok()?;
+    DATABASE.by_id(number.country().id()?.as_ref())
+}
+
+/// Whether nothing is missing before a number that is dialled in a country. A spreadsheet takes the zero away that many countries
+/// begin with; eight digits without it are a whole number elsewhere: those of Gothenburg's `031-23 45 67` are a Dane's.
+fn is_whole_in(dialled: &str, home: &Metadata) -> bool {
+    const MORE_THAN_A_WHOLE_ONE: usize = 9;
+    let prefix = home.national_prefix();
+    dialled.len() >= MORE_THAN_A_WHOLE_ONE
+        || prefix.is_none_or(|prefix| dialled.starts_with(prefix) || dialled.starts_with('+'))
 }
 
 /// A number that exists, dialled in a country; without one it begins with `+`. (With one, the library would strip that
@@ -220,6 +273,44 @@ mod tests {
             "ööööööööö",
         ] {
             assert_eq!(read(text, "SE"), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_the_same_in_every_form_and_no_part_of_another() {
+        for (one, other) in [
+            ("073-123 45 67", "+46731234567"),
+            ("073-123 45 67", "0046 (0)73 123 45 67"),
+            ("0731234567", "731234567"),
+            ("46731234567", "tel:+46-73-123 45 67"),
+            ("31 23 45 67", "+4531234567"),
+            ("31 23 45 67", "0047 31 23 45 67"),
+            ("31234567", "31-23-45-67"),
+            ("581 2345", "+354 581 2345"),
+            ("040 123 4567", "+358 40 1234567"),
+            ("0171 1234567", "+49 171 1234567"),
+            ("12345678901", "123-456-789-01"),
+        ] {
+            assert!(
+                is_same_phone(one, other) && is_same_phone(other, one),
+                "{one} {other}"
+            );
+        }
+        for (one, other) in [
+            ("31 23 45 67", "073-123 45 67"),
+            ("31 23 45 67", "031-23 45 67"),
+            ("31 23 45 67", "+46 31 23 45 67"),
+            ("31 23 45 67", "+46 73 123 45 67"),
+            ("+45 31 23 45 67", "+47 31 23 45 67"),
+            ("0731234567", "31234567"),
+            ("1231234567", "31234567"),
+            ("anna@example.com", "anna@example.com"),
+            ("", ""),
+        ] {
+            assert!(
+                !is_same_phone(one, other) && !is_same_phone(other, one),
+                "{one} {other}"
+            );
         }
     }
 

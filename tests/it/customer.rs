@@ -1,9 +1,10 @@
 //! `kilde customer`: one person in every table of a project, found by what its contracts and its SQL say.
 
 use crate::matching::{people, sandbox, seed};
+use crate::sandbox::Sandbox;
 
 /// People by a match, customers, orders, their lines, and what people allowed, as nobody at kilde named them.
-fn club() -> crate::sandbox::Sandbox {
+fn club() -> Sandbox {
     let mut rows = people(0, 60);
     rows.push_str("x1,Tora,Nygaard,1971-05-06,sol.1x@mail.example,SE\nx2,Tora,Solheim,,maane.2x@post.example,NO\n");
     rows.push_str("x5,Liv,Aakre,1950-01-01,lindh.1x@mail.example,SE\n");
@@ -124,7 +125,7 @@ fn a_person_is_found_by_any_name_and_shown_with_what_every_table_holds_of_them()
 fn an_id_that_is_gone_leads_to_its_heir_and_nobody_is_told_without_a_word_of_what_was_typed() {
     let club = club();
     club.kilde(&["build"]).ended(0);
-    let ids = |club: &crate::sandbox::Sandbox| {
+    let ids = |club: &Sandbox| {
         club.query("select member_id from identity.people where record_id in ('x1', 'x2') order by record_id")
     };
     let before = ids(&club);
@@ -174,10 +175,150 @@ fn an_id_that_is_gone_leads_to_its_heir_and_nobody_is_told_without_a_word_of_wha
     );
 }
 
+/// People whose ids are there, and contacts of them in a table of their own: no match.
+fn register(people: &str, contacts: &str) -> Sandbox {
+    let register = Sandbox::with(&[
+        ("kilde.yaml", "project: club\nraw: exports/\nlake: lake/\n"),
+        (
+            "schemas/ref/people.yaml",
+            "description: Everyone.\nkey: [no]\nsubject: {customer: no}\ncolumns:\n  - {name: no, data_type: varchar}\n  \
+             - {name: called, data_type: varchar, personal: name}\n  - {name: phone, data_type: varchar, personal: phone}\n  \
+             - {name: code, data_type: varchar, personal: national_id}\n",
+        ),
+        (
+            "schemas/ref/contacts.yaml",
+            "description: How else people are reached.\nkey: [no, phone]\nsubject: {customer: no}\ncolumns:\n  \
+             - {name: no, data_type: varchar}\n  - {name: phone, data_type: varchar, personal: phone}\n",
+        ),
+    ]);
+    register.write(
+        "seeds/ref/people.csv",
+        format!("no,called,phone,code\n{people}"),
+    );
+    register.write("seeds/ref/contacts.csv", format!("no,phone\n{contacts}"));
+    register.kilde(&["build"]).ended(0);
+    register
+}
+
+/// Whose portrait is shown; `None` where nobody's is.
+fn portrait_of(register: &Sandbox, asked: &str) -> Option<String> {
+    let said = register.kilde(&["customer", asked, "--json"]);
+    if said.code != 0 {
+        assert!(
+            said.stderr.contains("knows nobody of that name"),
+            "{asked}: {}",
+            said.stderr
+        );
+        return None;
+    }
+    let portrait: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+    portrait["id"].as_str().map(str::to_string)
+}
+
+#[test]
+fn a_phone_number_finds_its_owner_in_any_form_and_nobody_whose_number_ends_alike() {
+    let register = register(
+        "swede,Tora,073-123 45 67,\nexcel,Liv,701740605,\ndane,Kim,+4520123456,\ngothenburg,Ek,031-40 50 60,\n",
+        "dane,28 28 28 29\nswede,+46 8 123 456 78\n",
+    );
+    for (asked, found) in [
+        ("073-123 45 67", Some("swede")),
+        ("0731234567", Some("swede")),
+        ("+46 (0)73 123 45 67", Some("swede")),
+        ("0046731234567", Some("swede")),
+        ("08-123 456 78", Some("swede")),
+        ("070-174 06 05", Some("excel")),
+        ("+46701740605", Some("excel")),
+        ("20 12 34 56", Some("dane")),
+        ("+45 28282829", Some("dane")),
+        // as a Dane or a Norwegian writes it: the end of the Swede's, and a Swede's without its zero
+        ("31 23 45 67", None),
+        ("31 40 50 60", None),
+        ("+46 20 12 34 56", None),
+        ("020 12 34 56", None),
+        ("123 45 67", None),
+    ] {
+        assert_eq!(portrait_of(&register, asked).as_deref(), found, "{asked}");
+    }
+}
+
+#[test]
+fn a_national_id_finds_its_owner_with_and_without_its_signs_and_its_century() {
+    let register = register(
+        "swede,Tora,,19660603-9805\nfinn,Aino,,131052-308T\nold,Ek,,180102-9805\n",
+        "",
+    );
+    for (asked, found) in [
+        ("19660603-9805", Some("swede")),
+        ("196606039805", Some("swede")),
+        ("660603-9805", Some("swede")),
+        ("131052308t", Some("finn")),
+        ("18010298 05", Some("old")),
+        ("660603-9806", None),
+        ("9805", None),
+    ] {
+        assert_eq!(portrait_of(&register, asked).as_deref(), found, "{asked}");
+    }
+}
+
+#[test]
+fn several_who_have_an_address_or_number_are_counted_in_whatever_form_they_have_it() {
+    let register = register(
+        "one,Tora,+46701234567,\nother,Liv,070-123 45 67,\nthird,Kim,+4531234567,\nfourth,Ek,+4731234567,\n",
+        "third,0701234567\n",
+    );
+    for (asked, people) in [
+        ("+46701234567", 3),
+        ("070-123 45 67", 3),
+        ("0046 70 123 45 67", 3),
+        // of Denmark or of Norway
+        ("31 23 45 67", 2),
+    ] {
+        let said = register.kilde(&["customer", asked]).ended(2);
+        let told = format!("{people} people go by that");
+        assert!(
+            said.stderr.contains(&told) && said.stdout.is_empty(),
+            "{asked}: {}",
+            said.stderr
+        );
+        assert!(!said.stderr.contains(asked), "{}", said.stderr);
+    }
+    // each of them alone is told how many others are known by it, as their own rows say
+    for (id, others) in [("one", 1), ("other", 1), ("third", 0), ("fourth", 0)] {
+        let said = register.kilde(&["customer", id, "--json"]).ended(0);
+        let portrait: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+        let shared = &portrait["shared_contacts"];
+        let expected = match others {
+            0 => serde_json::json!([]),
+            others => serde_json::json!([{"meaning": "phone", "others": others}]),
+        };
+        assert_eq!(*shared, expected, "{id}");
+    }
+}
+
+#[test]
+fn records_of_a_match_share_a_number_whatever_form_each_system_writes() {
+    let rows =
+        "x1,Tora,Nygaard,1971-05-06,+46701234567,SE\nx2,Liv,Aakre,1950-01-01,070-123 45 67,NO\n";
+    let club = sandbox("", &(people(0, 60) + rows));
+    let contract = club.read("schemas/ref/people.yaml");
+    // what was the e-mail is a number
+    let contract = contract.replace("personal: email", "personal: phone");
+    club.write("schemas/ref/people.yaml", contract);
+    club.kilde(&["build"]).ended(0);
+    let said = club.kilde(&["customer", "x1"]).ended(0).stdout;
+    assert!(said.contains("another person has the same phone"), "{said}");
+    let said = club.kilde(&["customer", "0701234567"]).ended(2);
+    assert!(
+        said.stderr.contains("2 people go by that"),
+        "{}",
+        said.stderr
+    );
+}
+
 #[test]
 fn why_of_an_id_that_sql_made_leads_to_the_customer() {
-    let place =
-        crate::sandbox::Sandbox::with(&[("kilde.yaml", "project: club\nraw: in/\nlake: lake/\n")]);
+    let place = Sandbox::with(&[("kilde.yaml", "project: club\nraw: in/\nlake: lake/\n")]);
     for asked in [
         &["why", "c_08be1be98f249efd"][..],
         &["why", "crm:1", "crm:2"],

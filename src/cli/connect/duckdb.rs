@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use super::{Lake, Pinned};
 use crate::location::{Bucket, Provider};
+use crate::sql_text::literal_sql;
 use crate::store::Reach;
 
 pub(super) fn script(pinned: &Pinned) -> String {
@@ -23,7 +24,7 @@ pub(super) fn script(pinned: &Pinned) -> String {
     for (name, table) in &pinned.tables {
         text.push_str(&format!(
             "create or replace view {name} as from delta_scan({}, version := {});\n",
-            quoted(&pinned.path(&table.location)),
+            literal_sql(&pinned.path(&table.location)),
             table.version,
         ));
     }
@@ -50,20 +51,20 @@ fn secret(bucket: &Bucket, reach: &Reach) -> String {
     let mut options = vec![
         format!("type {kind}"),
         "provider credential_chain".to_string(),
-        format!("scope {}", quoted(&scope.to_string())),
+        format!("scope {}", literal_sql(&scope.to_string())),
     ];
     if let Some(region) = &reach.region {
-        options.push(format!("region {}", quoted(region)));
+        options.push(format!("region {}", literal_sql(region)));
     }
     if let Some(account) = &reach.account {
-        options.push(format!("account_name {}", quoted(account)));
+        options.push(format!("account_name {}", literal_sql(account)));
     }
     let endpoint = reach
         .endpoint
         .as_deref()
         .filter(|_| bucket.provider == Provider::S3);
     if let Some((scheme, host)) = endpoint.and_then(|endpoint| endpoint.split_once("://")) {
-        options.push(format!("endpoint {}", quoted(host)));
+        options.push(format!("endpoint {}", literal_sql(host)));
         options.push("url_style 'path'".to_string());
         options.push(format!("use_ssl {}", scheme != "http"));
     }
@@ -72,8 +73,4 @@ fn secret(bucket: &Bucket, reach: &Reach) -> String {
         options.join(", ")
     ));
     text
-}
-
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
 }

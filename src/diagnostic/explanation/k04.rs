@@ -279,7 +279,8 @@ step, which as many others as want to can read. `corrected_columns` is a name of
         title: "corrections that do not say enough",
         text: "\
 A row of corrections says in `table`, `key`, `column` and `value` which value of which record is another one, and in
-`on` since when, for the newest of a cell stands. `by` and `reason` are shown where there are such columns.",
+`on` since when, for the newest of a cell stands. `on` is a `date` or a `timestamp`: texts have another order than the
+days that they write. The contract declares these columns. `by` and `reason` are shown where there are such columns.",
     },
     Explanation {
         code: Code(460),

@@ -103,6 +103,14 @@ pub(super) const CODES: &[Explanation] = &[
                column that holds something else than was thought; `least(n, 1000)` bounds it.",
     },
     Explanation {
+        code: Code(815),
+        title: "a value of `must` that holds hundreds of records",
+        text: "Equal values in a column of `must` make one person, and more than 500 records of one person are rare: such a value is\n\
+               mostly a placeholder, or the number of a shop. Nothing is refused, since a company may have as many. No two of the\n\
+               records that `cannot`, `duplicate_free` or a decision keeps apart become one; all others do. Count the records of each\n\
+               value where the column comes from, and make it null where it says nothing.",
+    },
+    Explanation {
         code: Code(850),
         title: "a match that does not say which records to compare",
         text: "Comparing every record with every other grows with the square. Where `compare` names nothing that says who a person\n\
@@ -126,7 +134,8 @@ pub(super) const CODES: &[Explanation] = &[
         title: "decisions without the columns of a decision",
         text: "A decision names two records and says `same`, `different` or `cannot_say`: the columns of `record_key`, the same\n\
                behind `other_`, and `decision`. `kilde review --csv FILE` writes a file of this form; declare it as an `append`\n\
-               source, so that decisions are kept for ever.",
+               source, so that decisions are kept for ever. `decided_at` or `decided_on`, by which the latest counts, is a\n\
+               `date` or a `timestamp`: texts have another order than the days that they write.",
     },
     Explanation {
         code: Code(855),
@@ -164,14 +173,23 @@ pub(super) const CODES: &[Explanation] = &[
         code: Code(860),
         title: "corrections without the columns of a correction",
         text: "A correction names a record and says what a field of its person is: the columns of `record_key`, `field` (a column\n\
-               of the records), `value` (as text; empty: there is none) and `corrected_on`, by which the newest counts. Declare\n\
-               the table as an `append` source with `rollback: keeps`, so that corrections are kept for ever.",
+               of the records), `value` (as text; empty: there is none) and `corrected_on`, by which the newest counts: a `date`\n\
+               or a `timestamp`, since texts have another order than the days that they write. The contract declares them. Make\n\
+               the table an `append` source with `rollback: keeps`, so that corrections are kept for ever.",
     },
     Explanation {
         code: Code(861),
         title: "a correction of a column without a declared type",
         text: "Corrections are texts in a spreadsheet; what becomes of them follows from the type of the column in the contract of\n\
                the records. Declare the column there.",
+    },
+    Explanation {
+        code: Code(870),
+        title: "a truth that cannot be read",
+        text: "`kilde match evaluate --truth FILE` reads who is behind each record: a header with the columns of `record_key` and one\n\
+               more, the person's, and below it a row for each record. Commas, semicolons or tabs stand between cells; a cell with\n\
+               such a sign or a line break in it stands in double quotes. A row that cannot be read would make all figures wrong,\n\
+               so none is left out.",
     },
     Explanation {
         code: Code(871),

@@ -16,6 +16,7 @@ use datafusion::sql::sqlparser::tokenizer::Span as SqlSpan;
 use super::Question;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::engine::statement::did_you_mean;
+use crate::sql_text::literal_sql;
 
 /// The name of the build's instant.
 const AS_OF: &str = "as_of";
@@ -55,7 +56,7 @@ pub(super) fn bind(question: &Question<'_>) -> Result<Bound, Vec<Diagnostic>> {
     if !unknown.is_empty() {
         return Err(unknown);
     }
-    let text = statement.sql_with(|name| literal_sql(name, question));
+    let text = statement.sql_with(|name| value_sql(name, question));
     let mut query = Box::new(statement.query().clone());
     let _ = query.visit(&mut Binder { question });
     let uses_as_of = placeholders.iter().any(|p| p.name == AS_OF);
@@ -69,9 +70,9 @@ pub(super) fn bind(question: &Question<'_>) -> Result<Bound, Vec<Diagnostic>> {
 }
 
 /// What a placeholder stands for, as SQL text.
-fn literal_sql(name: &str, question: &Question<'_>) -> String {
+fn value_sql(name: &str, question: &Question<'_>) -> String {
     match question.vars.get(name) {
-        Some(text) if name != AS_OF => format!("'{}'", text.replace('\'', "''")),
+        Some(text) if name != AS_OF => literal_sql(text),
         _ => format!(
             "arrow_cast('{}', '{INSTANT_TYPE}')",
             instant_text(question.as_of)

@@ -122,9 +122,11 @@ fn through(nights: &[Night], way: &Way, known: impl Fn(&Records) -> Known) -> (u
         let records = two[1].records(way, &[]);
         let all = resolve(records.clone(), settings, Some(known(&records))).unwrap();
         assert_eq!(again.pairs_of_rules, all.pairs_of_rules);
+        assert_eq!(again.crowds, all.crowds);
         assert_eq!(again.pairs, all.pairs);
         assert_eq!(again.contradicted, all.contradicted);
         assert_eq!(again.cluster_of, all.cluster_of);
+        assert_eq!(forbidden(&records, &all.cluster_of), []);
         compared += again.increment.map_or(0, |increment| increment.compared);
         made += all.pairs_of_rules.iter().sum::<u64>();
         // the next night goes on from the increment
@@ -135,17 +137,22 @@ fn through(nights: &[Night], way: &Way, known: impl Fn(&Records) -> Known) -> (u
 
 /// Seven nights of a town, and one in which nothing comes.
 fn nights() -> Vec<Night> {
-    const PEOPLE: u64 = 260;
-    let (rows, _) = town(PEOPLE);
+    nights_from(360)
+}
+
+/// The same, with so many records in the first.
+fn nights_from(first: u64) -> Vec<Night> {
+    let people = first / 2 + 80;
+    let (rows, _) = town(people);
     let key = |row: u64| format!("{:05}", hash(row) % 90_000);
     let mut night = Night::default();
-    for row in 0..360 {
+    for row in 0..first {
         night.rows.insert(key(row), rows[row as usize].clone());
     }
     let mut nights = vec![night];
     for number in 1..8_u64 {
         let mut night = nights[nights.len() - 1].clone();
-        for row in 340 + 20 * number..360 + 20 * number {
+        for row in first - 20 + 20 * number..first + 20 * number {
             night.rows.insert(key(row), rows[row as usize].clone());
         }
         let drawn = |purpose: u64, of: u64| {
@@ -157,7 +164,7 @@ fn nights() -> Vec<Night> {
         let (one, other) = (drawn(33, 0), drawn(33, 1));
         for (key, of) in changed.iter().zip(0..) {
             // somebody else's name, date, mail, phone or home
-            let from = rows[draw(34, 100 * number + of, 2 * PEOPLE) as usize].clone();
+            let from = rows[draw(34, 100 * number + of, 2 * people) as usize].clone();
             let place = draw(35, 100 * number + of, 6) as usize;
             night.rows.get_mut(key).unwrap()[place].clone_from(&from[place]);
         }
@@ -253,6 +260,49 @@ fn increments_find_what_all_records_give_under_rules_of_ones_own_too() {
     };
     let (compared, made) = through(&nights, &way, known);
     assert!(compared * 4 < made, "{compared} of {made} pairs");
+}
+
+/// Two columns of `must` in which most records have the one value there is, so that more hang together than are taken apart; and
+/// those that part people as in [`own_columns`].
+fn crowding_columns(rows: &[Row], read: &mut Records) {
+    own_columns(rows, read);
+    let value = |row: &Row, column: usize, text: &'static str| {
+        let number = row[column]
+            .bytes()
+            .fold(7, |all, byte| hash(all ^ u64::from(byte)));
+        (number % 3 < 2).then_some(text)
+    };
+    for (place, column) in [(0, 4), (1, 1)] {
+        let texts = rows.iter().map(|row| value(row, column, "all"));
+        read.own[place] = own_column(Dictionary::encode(texts), &[]);
+    }
+    read.must = vec![0, 1];
+}
+
+#[test]
+fn increments_find_what_all_records_give_where_must_holds_hundreds_and_rules_part_them() {
+    let own = |place: usize| Rule {
+        features: vec![Feature::Own(place)],
+        refine: None,
+    };
+    let way = Way {
+        settings: Settings {
+            must: vec![own(0), own(1)],
+            ..settings()
+        },
+        rules_of: crowding_columns,
+        ..Way::without_rules(&[0, 1, 2, 3, 4, 5])
+    };
+    let nights = nights_from(620);
+    let trained = nights[0].records(&way, &[]);
+    let first = resolve(trained, &way.settings, None).unwrap();
+    let certain = first.pairs.iter().filter(|pair| pair.weight.is_none());
+    let held: BTreeSet<u32> = certain.clone().flat_map(|p| [p.one, p.other]).collect();
+    assert!(held.len() > 500, "{}", held.len());
+    assert!(certain.clone().any(|pair| pair.verdict == Verdict::Parted));
+    through(&nights[..3], &way, |records| {
+        as_read_with(&first.model, records, &way.settings.must)
+    });
 }
 
 /// Columns of a rule that is refined: the first letter of a family name, and the year of birth and a given name, which some

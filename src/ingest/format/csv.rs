@@ -3,6 +3,7 @@
 //! Columns are found by the header's names, of one row or several; without a header they stand in the contract's order.
 
 mod scanner;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::ingest::conform::{Converter, Escaping};
 use crate::project::{CsvRead, Encoding, Escape};
 use scanner::Dialect;
+pub(crate) use table::{WrittenTable, read_table};
 
 /// Delimited text, read as a source declares.
 pub(super) struct Csv {

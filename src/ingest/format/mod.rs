@@ -36,6 +36,7 @@ use crate::project::{Conversions, Encoding, Read as Declared};
 
 pub(super) use avro::Damage;
 pub(crate) use avro::text_of_avro;
+pub(crate) use csv::{WrittenTable, read_table};
 pub(super) use delta::{DeltaColumn, DeltaFiles};
 pub(super) use lines::unreadable;
 pub(super) use scratch::copy;

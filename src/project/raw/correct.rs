@@ -14,7 +14,8 @@ section! {
         /// The table that is corrected, as a source lands it. Its contract says what names a record, `key`, and which types
         /// values have.
         of: Spanned<TableName>,
-        /// The table of corrections: `table`, `key`, `column`, `value` and `on`, and where wanted `by` and `reason`.
+        /// The table of corrections: `table`, `key`, `column`, `value` and `on` (a `date` or `timestamp`), and where wanted `by`
+        /// and `reason`.
         corrections: Spanned<TableName>,
     }
 }

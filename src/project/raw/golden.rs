@@ -19,7 +19,8 @@ section! {
         of: Spanned<TableName>,
         /// The fields, each with its rules.
         fields: AtLeastOne<Spanned<RawGoldenField>>,
-        /// A table of what people know better: the columns of `record_key`, `field`, `value` and `corrected_on`.
+        /// A table of what people know better: the columns of `record_key`, `field`, `value` and `corrected_on` (a `date` or
+        /// `timestamp`).
         corrections: Option<Spanned<TableName>>,
     }
 }

@@ -39,7 +39,8 @@ section! {
         /// Bounds against an explosion, and against renaming customers.
         limits: Option<RawMatchLimits>,
         /// The table of stewards' decisions: the key of both records (the second behind `other_`) and `decision`, which is
-        /// `same`, `different` or `cannot_say`. With `decided_at` or `decided_on` the latest of a pair counts.
+        /// `same`, `different` or `cannot_say`. With `decided_at` or `decided_on` (a `date` or
+        /// `timestamp`) the latest of a pair counts.
         decisions: Option<Spanned<TableName>>,
         /// A file of the project that holds the model to use, as `kilde match train --write` writes it. Default: the first
         /// build trains one, and every later build uses that.
@@ -155,7 +156,8 @@ section! {
         given: Option<Spanned<ColumnName>>,
         /// The family name.
         family: Option<Spanned<ColumnName>>,
-        /// Both in one: given names first, or the family name, a comma and the given names.
+        /// Both in one: given names first, or the family name, a comma and the given names. Beside `given` or `family` it
+        /// says what a record lacks of them.
         full: Option<Spanned<ColumnName>>,
         /// Whether agreeing on a rare name is worth more than on a common one. Default `true`.
         term_frequency: Option<bool>,

@@ -5,6 +5,7 @@
 
 mod contract;
 mod correct;
+mod correction;
 mod data_test;
 mod explode;
 mod exposure;
@@ -78,38 +79,31 @@ pub(crate) fn project(
     let mut contracts = contract::resolve(files.schemas, &settings, &mut found);
     let mut owned = ownership::resolve(&files.pipelines, &files.sql, &mut found);
     let matches = matching::resolve(&files.root, &files.pipelines, &mut found);
-    golden::resolve(
-        &files.pipelines,
-        &matches,
-        &contracts,
-        &mut owned,
-        &mut found,
-    );
+    let sources = source::resolve(&mut files.pipelines, &settings, &mut found);
+    let known = golden::Known {
+        matches: &matches,
+        sources: &sources,
+        contracts: &contracts,
+        zone: settings.time_zone,
+    };
+    golden::resolve(&files.pipelines, &known, &mut owned, &mut found);
+    let known = correct::Known {
+        matches: &matches,
+        sources: &sources,
+        zone: settings.time_zone,
+    };
     correct::resolve(
         &files.pipelines,
-        &matches,
+        &known,
         &mut contracts,
         &mut owned,
         &mut found,
     );
     let mut pipelines = Vec::new();
-    let mut sources = source::Sources::default();
     let mut exposures = Vec::new();
     for (file, raw) in files.pipelines {
-        let Some(raw) = raw else {
-            sources.whole = false;
-            continue;
-        };
+        let Some(raw) = raw else { continue };
         let name = pipeline_name(&file);
-        sources.whole &= raw.sources.whole;
-        source::resolve(
-            &file,
-            &name,
-            raw.sources.items,
-            &settings,
-            &mut sources,
-            &mut found,
-        );
         exposures.push((file, raw.exposures.items));
         pipelines.push(Pipeline {
             name,

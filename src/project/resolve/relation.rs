@@ -63,6 +63,7 @@ pub(super) fn check(
             found.push(blame(&at.file, at.span, mistake));
         }
     }
+    check_made(sources, owned, seeds, found);
     for (table, draft) in &drafts {
         if matches.made.contains_key(table) {
             check_match_contract(draft, found);
@@ -121,6 +122,23 @@ fn orphan(table: &TableName, draft: &Draft, tables: &BTreeSet<&TableName>) -> Di
         )),
     };
     blame(&draft.contract.file, Span::default(), mistake)
+}
+
+/// Tables that a key of a pipeline stands for: that no export and no seed brings them too.
+fn check_made(sources: &Sources, owned: &Owned, seeds: &Seeds, found: &mut Vec<Diagnostic>) {
+    let made = owned.steps.iter();
+    for (table, step) in made.filter(|(table, _)| !owned.files.contains_key(*table)) {
+        let at = &step.declared_at;
+        if RESERVED.contains(&table.schema()) {
+            found.push(blame(&at.file, at.span, reserved(table)));
+        }
+        let source = sources.by_table.get(table).map(|source| &source.file);
+        if let Some(other) = source.or(seeds.files.get(table)) {
+            let mistake = Mistake::new(140, format!("`{table}` is made twice"))
+                .help(format!("{} makes it too: keep one", other.path));
+            found.push(blame(&at.file, at.span, mistake));
+        }
+    }
 }
 
 fn check_source(

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::super::instant::instant;
 use super::super::raw::{
     DateFormat, EscapeSign, JsonPath, Mistake, NegativeForm, NumberSign, OneOrMany, RawCsv,
-    RawDelta, RawDrift, RawDue, RawFixed, RawFreshness, RawRead, RawReady, RawSender, RawSource,
-    RawXlsx, Signs, Texts, TimeFormat, Unit,
+    RawDelta, RawDrift, RawDue, RawFixed, RawFreshness, RawPipelineFile, RawRead, RawReady,
+    RawSender, RawSource, RawXlsx, Signs, Texts, TimeFormat, Unit,
 };
 use super::super::{
     AvroRead, Conversions, CsvRead, DeltaRead, DeltaVersion, DriftModes, Due, Encoding, Escape,
@@ -15,7 +15,7 @@ use super::super::{
     OnUnreadable, ParquetRead, PathPattern, Read, Ready, Sender, Source, Spanned, XlsxRead,
 };
 use super::settings::SECRET;
-use super::{Settings, blame};
+use super::{Settings, blame, pipeline_name};
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
 use crate::location::Location;
 use crate::name::TableName;
@@ -48,8 +48,28 @@ impl Default for Sources {
     }
 }
 
-/// Adds the sources of one pipeline.
+/// Takes the sources out of every pipeline as written.
 pub(super) fn resolve(
+    pipelines: &mut [(Arc<SourceFile>, Option<RawPipelineFile>)],
+    settings: &Settings,
+    found: &mut Vec<Diagnostic>,
+) -> Sources {
+    let mut sources = Sources::default();
+    for (file, raw) in pipelines {
+        let Some(raw) = raw else {
+            sources.whole = false;
+            continue;
+        };
+        sources.whole &= raw.sources.whole;
+        let items = std::mem::take(&mut raw.sources.items);
+        let pipeline = pipeline_name(file);
+        of_pipeline(file, &pipeline, items, settings, &mut sources, found);
+    }
+    sources
+}
+
+/// Adds the sources of one pipeline.
+fn of_pipeline(
     file: &Arc<SourceFile>,
     pipeline: &str,
     items: Vec<Spanned<RawSource>>,

@@ -14,11 +14,12 @@ use super::{decisions, must_rules, own_rules};
 use crate::catalog::Catalog;
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
-use crate::identity::{DecidedBy, Decision, Explainer, Model, Told};
+use crate::identity::{DecidedBy, Decision, Explainer, Model, Told, is_named_in_full};
 use crate::name::TableName;
 use crate::plan::{MatchPlan, Outline};
-use crate::project::{MatchTable, Matching};
+use crate::project::{MatchTable, Matching, Meaning};
 use crate::release::Release;
+use crate::sql_text::literal_sql;
 
 /// Two records, and what is known of whether they are one.
 #[derive(Debug, Serialize)]
@@ -46,9 +47,19 @@ pub(crate) struct PairStory {
     pub(crate) rules: Vec<String>,
     /// Columns that are compared, and both records' values.
     pub(crate) values: Vec<(String, Option<String>, Option<String>)>,
+    /// Of which of the two the name, or a part of it, is read from a column of full names; `None` where of none.
+    pub(crate) named_in_full: Option<FullNames>,
     /// Whether the project has other match steps.
     #[serde(skip)]
     pub(crate) is_one_of_several: bool,
+}
+
+/// Records whose names, or a part of them, are read from a column of full names.
+#[derive(Debug, Serialize)]
+pub(crate) struct FullNames {
+    pub(crate) column: String,
+    /// As they are typed.
+    pub(crate) records: Vec<String>,
 }
 
 /// A record and whose it is.
@@ -134,13 +145,15 @@ impl Runner {
         }
         let evidence = matched.explainer.pair(one, other);
         let values = step.values(&matched, one, other).await?;
+        let (stored_one, stored_other) = (matched.stored(one), matched.stored(other));
+        let named_in_full = full_names(step.plan(), &values, [&stored_one, &stored_other]);
         let contradicted_by = match evidence.decided_by {
             Some(DecidedBy::Person(decision)) => {
                 step.contradiction(&matched, (one, other), decision).await?
             }
             _ => None,
         };
-        let (one, other) = (matched.stored(one), matched.stored(other));
+        let (one, other) = (stored_one, stored_other);
         let matching = step.matching();
         let rules = evidence.rules.iter();
         Ok(PairStory {
@@ -161,6 +174,7 @@ impl Runner {
                 .collect(),
             comparisons: evidence.told.into_iter().map(story).collect(),
             values,
+            named_in_full,
         })
     }
 
@@ -297,6 +311,38 @@ fn words(decided_by: DecidedBy) -> &'static str {
     }
 }
 
+/// Which of two records' names are read from a column of full names, where there are columns of the parts beside it.
+fn full_names(
+    plan: &MatchPlan,
+    values: &[(String, Option<String>, Option<String>)],
+    records: [&StoredRecord; 2],
+) -> Option<FullNames> {
+    let of = |meaning: Meaning| {
+        let column = plan.column_of(meaning)?;
+        values.iter().find(|(of, ..)| of == column)
+    };
+    let (given, family) = (of(Meaning::GivenName), of(Meaning::FamilyName));
+    let (column, full_one, full_other) = of(Meaning::Name)?;
+    given.or(family)?;
+    let cells = |at: usize| {
+        [given, family].map(|part| {
+            let (_, one, other) = part?;
+            [one, other][at].as_deref()
+        })
+    };
+    let fulls = [full_one, full_other].into_iter().zip(records).enumerate();
+    let named = fulls.filter(|(at, (full, _))| {
+        let [given, family] = cells(*at);
+        full.as_deref()
+            .is_some_and(|full| is_named_in_full(given, family, full))
+    });
+    let records: Vec<String> = named.map(|(_, (_, of))| of.record.clone()).collect();
+    (!records.is_empty()).then(|| FullNames {
+        column: column.clone(),
+        records,
+    })
+}
+
 fn story(told: Told) -> ComparisonStory {
     ComparisonStory {
         name: told.name,
@@ -375,7 +421,7 @@ impl<'a> Step<'a> {
     /// Where an id that is gone leads; `None` for one that is not.
     async fn redirect(&self, id: &str) -> Result<Option<Option<String>>> {
         let table = self.beside(MatchTable::Redirects)?;
-        let wanted = literal(id);
+        let wanted = literal_sql(id);
         let sql = format!("select new_id from {table} where old_id = {wanted}");
         let rows = self.query(table, &sql).await?;
         let new = texts(rows.column(0))?;
@@ -385,7 +431,7 @@ impl<'a> Step<'a> {
     async fn has_records(&self, id: &str) -> Result<bool> {
         let matching = self.matching();
         let (table, column) = (&matching.table, &matching.entity_id.value);
-        let wanted = literal(id);
+        let wanted = literal_sql(id);
         let sql = format!("select 1 from {table} where \"{column}\" = {wanted} limit 1");
         Ok(self.query(table, &sql).await?.num_rows() > 0)
     }
@@ -445,7 +491,9 @@ impl<'a> Step<'a> {
             let parts = matched.read.keys[row as usize].split('\u{1f}');
             let key = matching.record_key.iter().zip(parts);
             let equal: Vec<String> = key
-                .map(|(column, part)| format!("{} = {}", text_sql(&column.value), literal(part)))
+                .map(|(column, part)| {
+                    format!("{} = {}", text_sql(&column.value), literal_sql(part))
+                })
                 .collect();
             let (wanted, equal) = (wanted.join(", "), equal.join(" and "));
             let sql = format!("select {wanted} from {records} where {equal}");
@@ -516,7 +564,7 @@ impl Step<'_> {
                 .zip(parts)
                 .map(|(column, part)| {
                     let name = format!("{prefix}{}", column.value);
-                    format!("{} = {}", text_sql(&name), literal(part))
+                    format!("{} = {}", text_sql(&name), literal_sql(part))
                 })
                 .collect();
             equal.join(" and ")
@@ -627,11 +675,6 @@ impl Matched {
             id: self.id(row).to_string(),
         }
     }
-}
-
-/// A text as SQL writes it.
-fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
 }
 
 /// What was typed may be an address: it is not repeated.

@@ -18,7 +18,7 @@ use crate::identity::{Glance, Known, Model, ModelRows, Refined, Rule, forecast};
 use crate::name::TableName;
 use crate::parallel;
 use crate::plan::{Action, Kind, MatchPlan, Plan, Reason};
-use crate::project::MatchTable;
+use crate::project::{MatchTable, Meaning};
 use crate::release::Release;
 
 /// Candidate pairs of a match step, over its records as the newest release holds them.
@@ -27,6 +27,8 @@ pub(crate) struct MatchForecast {
     /// The table of the ids.
     pub(crate) table: TableName,
     pub(crate) records: u64,
+    /// Those of which a part of the name is read from a column of full names, and that column; `None` where none is.
+    pub(crate) named_in_full: Option<(u64, String)>,
     /// In the order in which they are asked.
     pub(crate) rules: Vec<RulePairs>,
     pub(crate) max_pairs: u64,
@@ -202,6 +204,10 @@ impl Runner {
         Ok(Some(MatchForecast {
             table: matching.table.clone(),
             records: counted.records,
+            named_in_full: matched
+                .column_of(Meaning::Name)
+                .filter(|_| counted.named_in_full > 0)
+                .map(|column| (counted.named_in_full, column.to_string())),
             rules: rules.collect(),
             max_pairs: matching.max_pairs,
             trained: counted.trained,

@@ -147,6 +147,7 @@ impl Execution {
         check_churn(matching, &assigned)?;
         let mut note = summary(&assigned, &resolved);
         note.push_str(&decisions.unknown());
+        note.push_str(&crowded(&resolved, &reading));
         if let (Some(changes), Some(increment)) = (changes, resolved.increment) {
             note.push_str(&told_of(changes, increment));
         }
@@ -428,6 +429,15 @@ fn told_of(changes: Changes, increment: Increment) -> String {
         increment.kept,
         increment.clusters
     )
+}
+
+/// `; one value of `must: [loyalty_no]` holds 612 records (K0815)`.
+fn crowded(resolved: &Resolved, reading: &Reading) -> String {
+    let crowds = resolved.crowds.iter().map(|(rule, records)| {
+        let column = rule_name(rule, reading);
+        format!("; one value of `must: [{column}]` holds {records} records (K0815)")
+    });
+    crowds.collect()
 }
 
 /// `2,011 ids: 31 new, 4 merged, 17 pairs to review`.

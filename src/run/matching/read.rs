@@ -23,12 +23,13 @@ use crate::engine::{self, Joins};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::{
     Asked, COMMON_VALUE, Dictionary, Encoding, Field, ModelRow, ModelRows, OwnColumn, Records,
-    Registry,
+    Redirect, Redirects, Registry, by_events,
 };
 use crate::name::is_identifier;
 use crate::parallel;
 use crate::plan::MatchPlan;
 use crate::project::{BlockRule, Compare, CompareBy, DuplicateFree, MatchTable, Matching, Meaning};
+use crate::sql_text::literal_sql;
 
 /// Columns of a query over the records: the key as it is, then as text, then what is compared as its meaning says, what
 /// `compare` asks for besides, and what rules name.
@@ -381,18 +382,55 @@ impl Execution {
             None => return Ok(Registry::default()),
         };
         drop(rows);
-        let mut redirects = BTreeMap::new();
-        let beside = self.published_beside(matching, MatchTable::Redirects);
-        if let Some(rows) = beside.await? {
-            let (old, new) = (texts(rows.column(0))?, texts(rows.column(1))?);
-            let pairs = old.iter().zip(new.iter());
-            let pairs =
-                pairs.filter_map(|(old, new)| Some((old?.to_string(), new.map(str::to_string))));
-            redirects = pairs.collect();
-        }
+        let redirects = self.redirects(matching).await?;
         let threads = self.runner.resources.threads;
         let known = Registry::of_columns(key.iter(), ids.iter(), redirects, threads);
         Ok(known)
+    }
+
+    /// Where ids lead that are gone. A table of an older version names no lost ids: they follow from what happened.
+    async fn redirects(&self, matching: &Matching) -> Result<Redirects> {
+        if let Some(rows) = self
+            .published_beside(matching, MatchTable::Redirects)
+            .await?
+        {
+            return redirects_of(&rows);
+        }
+        let Some(table) = matching.tables.get(&MatchTable::Redirects) else {
+            return Ok(Redirects::new());
+        };
+        let Some(content) = self.published(table).await? else {
+            return Ok(Redirects::new());
+        };
+        let names = content.file_set.schema.fields().iter();
+        let names: Vec<&str> = names.map(|field| field.name().as_str()).collect();
+        if names != ["old_id", "new_id"] {
+            return Ok(Redirects::new());
+        }
+        let sql = format!("select old_id, new_id from {table}");
+        let rows = self.query_of(&content, &sql).await?;
+        let (old, new) = (texts(rows.column(0))?, texts(rows.column(1))?);
+        let pairs = old.iter().zip(new.iter());
+        let pairs = pairs.filter_map(|(old, new)| Some((old?.to_string(), new.map(String::from))));
+        let new_ids = pairs.collect();
+        let events = self.published_beside(matching, MatchTable::Events);
+        let Some(events) = events.await? else {
+            return Ok(by_events(&new_ids, std::iter::empty()));
+        };
+        let (ids, words, others) = (
+            texts(events.column(0))?,
+            texts(events.column(1))?,
+            texts(events.column(2))?,
+        );
+        let times = cast(events.column(4), &DataType::Int64).map_err(arrow)?;
+        let times = times.as_primitive_opt::<Int64Type>();
+        let mut order: Vec<usize> = (0..events.num_rows()).collect();
+        order.sort_by_key(|row| times.map(|times| times.value(*row)));
+        let events = order.into_iter().map(|row| {
+            let other = others.is_valid(row).then(|| others.value(row));
+            (ids.value(row), words.value(row), other)
+        });
+        Ok(by_events(&new_ids, events))
     }
 
     pub(super) async fn known_model(&self, matching: &Matching) -> Result<ModelRows> {
@@ -432,6 +470,21 @@ impl Execution {
         let frame = session.sql(sql).await.map_err(engine::failure)?;
         engine::collect_whole(frame).await
     }
+}
+
+/// Where ids lead that are gone, as the table of now says it.
+pub(super) fn redirects_of(rows: &RecordBatch) -> Result<Redirects> {
+    let (old, new, lost) = (
+        texts(rows.column(0))?,
+        texts(rows.column(1))?,
+        texts(rows.column(2))?,
+    );
+    let rows = old.iter().zip(new.iter()).zip(lost.iter());
+    let rows = rows.filter_map(|((old, new), lost)| {
+        let old = old?.to_string();
+        Some((old, Redirect::of(new, lost)))
+    });
+    Ok(rows.collect())
 }
 
 /// A model as its table has it; empty where that is none.
@@ -557,9 +610,7 @@ fn once_sql(free: &DuplicateFree) -> String {
         return column.clone();
     }
     let values = free.values.iter();
-    let values: Vec<String> = values
-        .map(|v| format!("'{}'", v.replace('\'', "''")))
-        .collect();
+    let values: Vec<String> = values.map(|value| literal_sql(value)).collect();
     let values = values.join(", ");
     format!("case when cast(\"{column}\" as varchar) in ({values}) then \"{column}\" end")
 }

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::name::{ReleaseNumber, TableName};
 use crate::plan::{MatchPlan, Outline};
 use crate::project::{Compare, CompareBy, MatchTable, Matching, Project};
+use crate::sql_text::literal_sql;
 
 /// The queue of a match step, as the newest release holds it.
 #[derive(Debug)]
@@ -225,8 +226,11 @@ fn drawn_sql(matching: &Matching, drawn: &[&Weighed]) -> String {
     names.extend(keys().map(|key| format!("other_{key}")));
     names.extend(["weight", "reason", "agreement"].map(String::from));
     let row = |place: usize, pair: Option<&Weighed>| {
-        let text = |text: &str| format!("'{}'", text.replace('\'', "''"));
-        let parts = |key: &str| key.split('\u{1f}').map(text).collect::<Vec<String>>();
+        let parts = |key: &str| {
+            key.split('\u{1f}')
+                .map(literal_sql)
+                .collect::<Vec<String>>()
+        };
         let nothing = || keys().map(|_| "''".to_string()).collect();
         let mut cells = vec![place.to_string()];
         cells.extend(pair.map_or_else(nothing, |pair| parts(&pair.one)));
@@ -236,8 +240,8 @@ fn drawn_sql(matching: &Matching, drawn: &[&Weighed]) -> String {
             .filter(|weight| weight.is_finite());
         let weight = weight.map_or("null".to_string(), |weight| format!("{weight:.4}"));
         cells.push(format!("cast({weight} as double)"));
-        cells.push(text("drawn to judge the match"));
-        cells.push(text(pair.map_or("", |pair| &pair.agreement)));
+        cells.push(literal_sql("drawn to judge the match"));
+        cells.push(literal_sql(pair.map_or("", |pair| &pair.agreement)));
         format!("({})", cells.join(", "))
     };
     let rows = drawn.iter().enumerate();

@@ -6,12 +6,14 @@
 
 use std::collections::HashMap;
 
-use datafusion::arrow::array::Array;
+use datafusion::arrow::array::{Array, AsArray};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Float64Type};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::explain::{Matched, Step};
 use super::read::text_sql;
-use super::tables::texts;
+use super::tables::{arrow, texts};
 use crate::error::{Error, Result};
 use crate::identity::{Decision, Drawn, probability};
 use crate::project::{MatchTable, Matching};
@@ -172,16 +174,17 @@ impl Step<'_> {
         let key = matching.record_key.iter().map(|column| &column.value);
         let mut columns: Vec<String> = key.clone().map(|column| text_sql(column)).collect();
         columns.extend(key.map(|column| text_sql(&format!("other_{column}"))));
-        columns.extend(["cast(weight as varchar)", "agreement"].map(String::from));
+        columns.extend(["agreement", "weight"].map(String::from));
         let columns = columns.iter().enumerate();
         let columns: Vec<String> = columns.map(|(at, c)| format!("{c} as \"_{at}\"")).collect();
         let sql = format!("select {} from {edges}", columns.join(", "));
         let batch = self.query(edges, &sql).await?;
-        let columns = batch.columns().iter().map(texts);
-        let columns = columns.collect::<Result<Vec<_>>>()?;
         let parts = matching.record_key.len();
-        let (Some(weights), Some(agreement)) = (columns.get(2 * parts), columns.get(2 * parts + 1))
-        else {
+        let columns = batch.columns()[..=2 * parts].iter().map(texts);
+        let columns = columns.collect::<Result<Vec<_>>>()?;
+        let agreement = &columns[2 * parts];
+        let weights = cast(batch.column(2 * parts + 1), &DataType::Float64).map_err(arrow)?;
+        let Some(weights) = weights.as_primitive_opt::<Float64Type>() else {
             return Err(Error::internal("edges without a weight"));
         };
         let key = |from: usize, row: usize| {
@@ -193,7 +196,7 @@ impl Step<'_> {
             one: key(0, row),
             other: key(parts, row),
             weight: match weights.is_valid(row) {
-                true => weights.value(row).parse().unwrap_or(f64::INFINITY),
+                true => weights.value(row),
                 false => f64::INFINITY,
             },
             agreement: agreement.value(row).to_string(),

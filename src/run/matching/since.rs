@@ -251,10 +251,11 @@ fn clusters(is_kept: &[bool], read: &Read, registry: &Registry) -> Option<Vec<Op
     clusters.collect()
 }
 
-/// Pairs of the release of records that are kept, and the records that stood in one with another; `None` where the table is
-/// none that this version writes.
+/// Pairs of records that are kept, and kept records that stood in one with another.
 type Pairs = (Vec<KnownPair>, Vec<u32>);
 
+/// Pairs of the release of records that are kept, and the records that stood in one with another; `None` where the table is
+/// none that this version writes.
 fn pairs(
     edges: &RecordBatch,
     is_kept: &[bool],

@@ -17,7 +17,7 @@ use super::read::{Reading, field};
 use crate::error::{Error, Result};
 use crate::identity::{
     Assigned, COMMON_VALUE, CommonValues, Decision, Event, Feature, Model, ModelRow, ModelRows,
-    Pair, Pins, Resolved, Rule, Verdict,
+    Pair, Pins, Redirect, Resolved, Rule, Verdict,
 };
 use crate::plan::{MatchPlan, said_of};
 
@@ -109,8 +109,9 @@ fn pairs(
 
 pub(super) fn redirects(assigned: &Assigned) -> Vec<ArrayRef> {
     let old: StringArray = assigned.redirects.keys().map(Some).collect();
-    let new: StringArray = assigned.redirects.values().map(Option::as_ref).collect();
-    vec![Arc::new(old), Arc::new(new)]
+    let new: StringArray = assigned.redirects.values().map(Redirect::to).collect();
+    let lost: StringArray = assigned.redirects.values().map(Redirect::lost).collect();
+    vec![Arc::new(old), Arc::new(new), Arc::new(lost)]
 }
 
 /// The id of an event, its word, the other id and how many records.

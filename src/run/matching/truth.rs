@@ -8,7 +8,9 @@ use datafusion::arrow::array::{Array, RecordBatch, StringArray};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::tables::texts;
+use crate::diagnostic::Code;
 use crate::error::{Error, Result};
+use crate::ingest::{WrittenTable, read_table};
 use crate::project::Matching;
 
 /// Who is behind each record.
@@ -21,8 +23,11 @@ pub(super) struct Truth {
 }
 
 impl Truth {
-    /// Adds a row; `line`: where it stands, from 1.
-    fn add(&mut self, key: &[Option<&str>], person: Option<&str>, line: usize) -> Result<()> {
+    /// Adds a row.
+    ///
+    /// # Errors
+    /// `Input` where it names another person for a record than a row before it.
+    fn add(&mut self, key: &[Option<&str>], person: Option<&str>) -> Result<()> {
         let has_text = |text: &Option<&str>| text.is_some_and(|text| !text.trim().is_empty());
         if !key.iter().all(has_text) || !has_text(&person) {
             self.without_person += 1;
@@ -33,9 +38,9 @@ impl Truth {
         let known = self.people.entry(key.join("\u{1f}"));
         match known.or_insert_with(|| person.to_string()) == person {
             true => Ok(()),
-            false => Err(Error::config(format!(
-                "row {line} of the truth names another person for a record than a row before it"
-            ))
+            false => Err(Error::input(
+                "this row of the truth names another person for a record than a row before it",
+            )
             .help("a record is of one person: leave out the row that is wrong, or both")),
         }
     }
@@ -44,124 +49,120 @@ impl Truth {
 /// Reads a truth.
 ///
 /// # Errors
-/// `Config` for a file that cannot be read, or that lacks a column of the key; for a row with more or fewer cells than the
-/// header, and for a record with two persons.
+/// `Config` for a file that cannot be read. `Input` (K0870), with the line: for a header without a column of the key, for a row with
+/// more or fewer cells than the header or with a quote that does not close, and for a record with two persons.
 pub(super) fn read(path: &Path, matching: &Matching) -> Result<Truth> {
-    let at = |error: Error| error.at(path.display().to_string());
-    let open = || {
-        File::open(path)
-            .map_err(|error| at(Error::config("the truth cannot be read").caused_by(error)))
+    let file = path.display().to_string();
+    let unreadable = |error| {
+        Error::config("the truth cannot be read")
+            .caused_by(error)
+            .at(&file)
     };
-    match path.extension().and_then(|extension| extension.to_str()) {
+    let truth = match path.extension().and_then(|extension| extension.to_str()) {
         Some("csv") => {
-            open()?;
-            let text = std::fs::read_to_string(path);
-            let text = text
-                .map_err(|error| at(Error::config("the truth cannot be read").caused_by(error)))?;
-            of_csv(text.trim_start_matches('\u{feff}'), matching).map_err(at)
+            let bytes = std::fs::read(path).map_err(unreadable)?;
+            of_csv(bytes, &file, matching)
         }
-        Some("parquet") => of_parquet(open()?, matching).map_err(at),
-        _ => Err(at(Error::config("a truth is a .csv or a .parquet file"))),
-    }
+        Some("parquet") => of_parquet(File::open(path).map_err(unreadable)?, &file, matching),
+        _ => {
+            return Err(Error::config("a truth is a .csv or a .parquet file").at(file));
+        }
+    };
+    truth.map_err(|error| error.code(NO_TRUTH))
+}
+
+/// A truth that cannot be read.
+const NO_TRUTH: Code = Code(870);
+
+/// Places of the key's columns; `None` where a header lacks one.
+fn places_of_key(header: &[String], matching: &Matching) -> Option<Vec<usize>> {
+    let key = matching.record_key.iter();
+    let places = key.map(|name| header.iter().position(|column| *column == name.value));
+    places.collect()
 }
 
 /// Places of the key's columns, then of the person's: the column that is left.
 fn places(header: &[String], matching: &Matching) -> Result<Vec<usize>> {
-    let place = |name: &String| header.iter().position(|column| column == name);
-    let key: Vec<&String> = matching
-        .record_key
-        .iter()
-        .map(|column| &column.value)
-        .collect();
-    let found: Option<Vec<usize>> = key.iter().map(|name| place(name)).collect();
-    let rest = (0..header.len()).filter(|at| !key.contains(&&header[*at]));
-    let rest: Vec<usize> = rest.collect();
-    match (found, rest.as_slice()) {
-        (Some(mut places), [person]) => {
-            places.push(*person);
-            Ok(places)
-        }
-        _ => {
-            let key: Vec<&str> = key.iter().map(|name| name.as_str()).collect();
-            Err(Error::config(format!(
-                "the columns of the truth are {}",
-                header.join(", ")
-            ))
-            .help(format!(
-                "they must be {} and one that names the person",
-                key.join(", ")
-            )))
+    let found = places_of_key(header, matching);
+    if let Some(mut places) = found.clone() {
+        let mut rest = (0..header.len()).filter(|at| !places.contains(at));
+        if let (Some(person), None) = (rest.next(), rest.next()) {
+            places.push(person);
+            return Ok(places);
         }
     }
+    let key = matching.record_key.iter();
+    let key: Vec<&str> = key.map(|name| name.value.as_str()).collect();
+    // what stands there may be a record: a truth without a header would show a person
+    let what = match found {
+        Some(_) => "not one column beside the key".to_string(),
+        None => {
+            let is_there = |name: &&str| header.iter().any(|column| column == name);
+            let lacking: Vec<&str> = key.iter().copied().filter(|name| !is_there(name)).collect();
+            format!("no column `{}`", lacking.join("`, `"))
+        }
+    };
+    let columns = match header.len() {
+        1 => "1 column".to_string(),
+        columns => format!("{columns} columns"),
+    };
+    Err(
+        Error::input(format!("the truth has {columns}, and {what}")).help(format!(
+            "its first line names its columns: they must be {} and one that names the person",
+            key.join(", ")
+        )),
+    )
 }
 
-fn of_csv(text: &str, matching: &Matching) -> Result<Truth> {
-    let mut rows = lines(text).into_iter();
-    let header = rows.next().unwrap_or_default();
-    let places = places(&header, matching)?;
+fn of_csv(bytes: Vec<u8>, file: &str, matching: &Matching) -> Result<Truth> {
+    let text = String::from_utf8(bytes).map_err(|_| {
+        Error::input("the truth is no text in UTF-8")
+            .at(file)
+            .help("save it as `CSV UTF-8`")
+    })?;
+    let is_of_key = |header: &[String]| places_of_key(header, matching).is_some();
+    let WrittenTable { header, rows } = read_table(&text, file, is_of_key)?;
+    let places = places(&header, matching).map_err(|error| error.at(file))?;
     let mut truth = Truth::default();
-    for (cells, row) in rows.zip(2..) {
-        if cells.len() != header.len() {
-            return Err(Error::config(format!(
-                "row {row} of the truth has {} cells, and its header {}",
-                cells.len(),
-                header.len()
-            ))
-            .help("a cell with a comma or a line break in it stands in double quotes"));
-        }
-        let mut wanted: Vec<Option<&str>> = places
+    for row in rows {
+        let place = format!("{file}:{}", row.line);
+        let cell = |at: &usize| row.cells.get(*at).map(String::as_str);
+        let mut wanted: Vec<Option<&str>> = places.iter().map(cell).collect();
+        let broken = places
             .iter()
-            .map(|at| cells.get(*at).map(String::as_str))
-            .collect();
+            .find(|at| cell(at).is_some_and(|cell| cell.contains('\n')));
+        if let Some(at) = broken {
+            // two quotes that were forgotten have whole rows between them
+            let column = &header[*at];
+            return Err(Error::input(format!(
+                "a quote opens in column `{column}` and closes some lines further down"
+            ))
+            .at(place)
+            .help(
+                "no key and no person has a line break in it: close the quote where the cell ends",
+            ));
+        }
         let person = wanted.pop().flatten();
-        truth.add(&wanted, person, row)?;
+        truth
+            .add(&wanted, person)
+            .map_err(|error| error.at(place))?;
     }
     Ok(truth)
 }
 
-/// The cells of CSV (RFC 4180), line by line; empty lines are none.
-fn lines(text: &str) -> Vec<Vec<String>> {
-    let mut rows = Vec::new();
-    let mut row: Vec<String> = Vec::new();
-    let mut cell = String::new();
-    let mut is_quoted = false;
-    let mut signs = text.chars().peekable();
-    while let Some(sign) = signs.next() {
-        match sign {
-            '"' if is_quoted && signs.peek() == Some(&'"') => {
-                signs.next();
-                cell.push('"');
-            }
-            '"' => is_quoted = !is_quoted,
-            ',' if !is_quoted => row.push(std::mem::take(&mut cell)),
-            '\n' if !is_quoted => {
-                row.push(std::mem::take(&mut cell));
-                rows.push(std::mem::take(&mut row));
-            }
-            '\r' if !is_quoted => {}
-            sign => cell.push(sign),
-        }
-    }
-    row.push(cell);
-    rows.push(row);
-    rows.retain(|row| row.len() > 1 || row.iter().any(|cell| !cell.is_empty()));
-    rows
-}
-
-fn of_parquet(file: File, matching: &Matching) -> Result<Truth> {
-    let unreadable =
-        |error| Error::config("the truth is no readable Parquet file").caused_by(error);
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(unreadable)?;
+fn of_parquet(bytes: File, file: &str, matching: &Matching) -> Result<Truth> {
+    let what = "the truth is no readable Parquet file";
+    let unreadable = |error| Error::input(what).at(file).caused_by(error);
+    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(unreadable)?;
     let fields = builder.schema().fields().iter();
     let header: Vec<String> = fields.map(|field| field.name().clone()).collect();
-    let places = places(&header, matching)?;
+    let places = places(&header, matching).map_err(|error| error.at(file))?;
     let reader = builder.build().map_err(unreadable)?;
     let mut truth = Truth::default();
     let mut rows = 0;
     for batch in reader {
-        let batch: RecordBatch = batch.map_err(|error| {
-            Error::config("the truth is no readable Parquet file").caused_by(error)
-        })?;
+        let batch: RecordBatch =
+            batch.map_err(|error| Error::input(what).at(file).caused_by(error))?;
         let columns = places.iter().map(|at| texts(batch.column(*at)));
         let columns = columns.collect::<Result<Vec<StringArray>>>()?;
         for row in 0..batch.num_rows() {
@@ -172,7 +173,10 @@ fn of_parquet(file: File, matching: &Matching) -> Result<Truth> {
             let mut cells: Vec<Option<&str>> = cells.iter().map(Option::as_deref).collect();
             let person = cells.pop().flatten();
             rows += 1;
-            truth.add(&cells, person, rows)?;
+            let place = || format!("{file}, row {rows}");
+            truth
+                .add(&cells, person)
+                .map_err(|error| error.at(place()))?;
         }
     }
     Ok(truth)
@@ -185,15 +189,13 @@ mod tests {
     #[test]
     fn rows_without_a_person_are_counted_and_a_record_of_two_persons_is_refused() {
         let mut truth = Truth::default();
-        truth.add(&[Some("crm"), Some("1")], Some("p1"), 2).unwrap();
-        truth
-            .add(&[Some("crm"), Some("1")], Some(" p1 "), 3)
-            .unwrap();
-        truth.add(&[Some("crm"), Some("2")], Some(" "), 4).unwrap();
-        truth.add(&[Some("crm"), None], Some("p2"), 5).unwrap();
+        truth.add(&[Some("crm"), Some("1")], Some("p1")).unwrap();
+        truth.add(&[Some("crm"), Some("1")], Some(" p1 ")).unwrap();
+        truth.add(&[Some("crm"), Some("2")], Some(" ")).unwrap();
+        truth.add(&[Some("crm"), None], Some("p2")).unwrap();
         assert_eq!((truth.people.len(), truth.without_person), (1, 2));
-        let refused = truth.add(&[Some("crm"), Some("1")], Some("p2"), 6);
+        let refused = truth.add(&[Some("crm"), Some("1")], Some("p2"));
         let told = refused.unwrap_err().to_string();
-        assert!(told.contains("row 6") && !told.contains("p2"), "{told}");
+        assert!(!told.contains("p2") && !told.contains("p1"), "{told}");
     }
 }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::{BesideIds, Reader, text_sql};
+use super::{BesideIds, Reader};
 use crate::error::{Error, Result};
 use crate::name::TableName;
 use crate::plan::{EntityKind, Link, Part, is_identifier};
 use crate::project::{MatchTable, Meaning};
 use crate::release::Release;
-use crate::text::normalize_email;
+use crate::sql_text::literal_sql;
+use crate::text::{is_same_phone, normalize_email};
 
 /// Who was found.
 pub(super) struct Found {
@@ -98,43 +99,37 @@ impl Reader<'_> {
         Ok(found)
     }
 
-    /// Ids of those who have an address or number, in any table that tells both or whose records have ids: as it was typed, and
-    /// where nobody has it so, in any form that means the same.
+    /// Ids of those who have an address or number, in any table that tells both or whose records have ids: as it was typed, and in
+    /// any form that means the same. Whoever has it in another form is one of those who go by it.
     async fn of_identifier(&self, kind: &EntityKind, asked: &str) -> Result<BTreeSet<String>> {
         let mut found = BTreeSet::new();
-        for is_as_typed in [true, false] {
-            for (table, rows) in &kind.tables {
-                let Some(beside) = self.beside_ids(kind, table) else {
-                    continue;
-                };
-                let columns = rows.meanings.iter().filter(|(meaning, column)| {
-                    is_identifier(*meaning)
-                        && rows.link != Link::Id(column.clone())
-                        && self.has(table, column)
-                });
-                let conditions = columns.filter_map(|(meaning, column)| {
-                    let text = self.text(table, column, &format!("r.\"{column}\""));
-                    match is_as_typed {
-                        true => Some(format!("{text} = {}", text_sql(asked))),
-                        false => means_sql(*meaning, &text, asked),
-                    }
-                });
-                let conditions: Vec<String> = conditions.collect();
-                if conditions.is_empty() {
-                    continue;
-                }
-                let BesideIds { id, from, tables } = &beside;
-                let sql = format!(
-                    "select distinct {id} from {from} where {}",
-                    conditions.join(" or ")
-                );
-                let tables: Vec<&TableName> = tables.iter().collect();
-                let rows = self.texts(&tables, &sql).await?;
-                found.extend(rows.into_iter().filter_map(|mut row| row.pop()?));
+        for (table, rows) in &kind.tables {
+            let Some(beside) = self.beside_ids(kind, table) else {
+                continue;
+            };
+            let columns = rows.meanings.iter().filter(|(meaning, column)| {
+                is_identifier(*meaning)
+                    && rows.link != Link::Id(column.clone())
+                    && self.has(table, column)
+            });
+            let mut wanted = Wanted::default();
+            for (meaning, column) in columns {
+                let text = self.text(table, column, &format!("r.\"{column}\""));
+                wanted.add(*meaning, &text, asked);
             }
-            if !found.is_empty() {
-                break;
-            }
+            let Some(sql) = wanted.sql(&beside) else {
+                continue;
+            };
+            let tables: Vec<&TableName> = beside.tables.iter().collect();
+            let rows = self.texts(&tables, &sql).await?;
+            found.extend(rows.into_iter().filter_map(|row| {
+                let mut cells = row.into_iter();
+                let (id, is_it) = (cells.next()??, cells.next()?);
+                let mut numbers = cells.flatten();
+                let is_it = is_it.as_deref() == Some("true")
+                    || numbers.any(|number| is_same_phone(&number, asked));
+                is_it.then_some(id)
+            }));
         }
         Ok(found)
     }
@@ -146,54 +141,117 @@ impl Reader<'_> {
     }
 }
 
-/// The form in which addresses and numbers are equal however they are written: an address in small letters, of a number the digits
-/// without zeros before them.
-pub(super) fn form_sql(meaning: Meaning, text: &str) -> String {
-    match meaning {
-        Meaning::Phone => format!("ltrim(regexp_replace({text}, '[^0-9]', '', 'g'), '0')"),
-        Meaning::NationalId => format!("upper(regexp_replace({text}, '[^0-9A-Za-z]', '', 'g'))"),
-        _ => format!("lower(trim({text}))"),
+/// What is asked of a table to find those who have an address or number.
+#[derive(Default)]
+struct Wanted {
+    /// Each alone says that a row is of such a person.
+    equal: Vec<String>,
+    /// Columns of phone numbers, and which rows of them may have the one that was typed.
+    numbers: Vec<(String, String)>,
+}
+
+impl Wanted {
+    /// Adds a column, by its meaning and how SQL reads it as text.
+    fn add(&mut self, meaning: Meaning, text: &str, asked: &str) {
+        self.equal.push(format!("{text} = {}", literal_sql(asked)));
+        match meaning {
+            Meaning::Email => {
+                let address = normalize_email(asked);
+                let address = address.map(|address| literal_sql(&address.to_lowercase()));
+                let equal = address.map(|address| format!("{} = {address}", email_sql(text)));
+                self.equal.extend(equal);
+            }
+            Meaning::NationalId => {
+                let form = national_id_form(asked).map(|form| literal_sql(&form));
+                let equal = form.map(|form| format!("{} = {form}", national_id_sql(text)));
+                self.equal.extend(equal);
+            }
+            Meaning::Phone if digits(asked).len() >= LEAST_DIGITS => {
+                let may_be = may_be_phone_sql(text, [asked]);
+                let number = may_be.map(|may_be| (text.to_string(), may_be));
+                self.numbers.extend(number);
+            }
+            _ => {}
+        }
+    }
+
+    /// Ids, whether an address or number of theirs is the one that was typed, and phone numbers that may be; `None` where there is
+    /// no column to ask.
+    fn sql(&self, beside: &BesideIds) -> Option<String> {
+        if self.equal.is_empty() {
+            return None;
+        }
+        let equal = self.equal.join(" or ");
+        let mut columns = vec![beside.id.clone(), format!("({equal})")];
+        columns.extend(self.numbers.iter().map(|(number, _)| number.clone()));
+        let columns = columns.iter().enumerate();
+        let columns: Vec<String> = columns.map(|(at, c)| format!("{c} as \"_{at}\"")).collect();
+        let numbers = self
+            .numbers
+            .iter()
+            .map(|(_, may_be)| format!(" or {may_be}"));
+        Some(format!(
+            "select distinct {} from {} where {equal}{}",
+            columns.join(", "),
+            beside.from,
+            numbers.collect::<String>()
+        ))
     }
 }
 
-/// Digits of a phone number without its country, at least: fewer are no number that one person alone has.
-const LEAST_DIGITS: usize = 8;
+/// The form in which e-mail addresses are equal however they are written.
+pub(super) fn email_sql(text: &str) -> String {
+    format!("lower(trim({text}))")
+}
 
-/// Whether a text means what was typed, as SQL; `None` where what was typed is no such thing.
-fn means_sql(meaning: Meaning, text: &str, asked: &str) -> Option<String> {
-    let form = form_sql(meaning, text);
-    match meaning {
-        Meaning::Email => {
-            let address = normalize_email(asked)?;
-            Some(format!("{form} = {}", text_sql(&address.to_lowercase())))
-        }
-        Meaning::Phone => {
-            let digits: String = asked.chars().filter(char::is_ascii_digit).collect();
-            let digits = digits.trim_start_matches('0');
-            let is_number = asked
-                .chars()
-                .all(|c| c.is_ascii_digit() || "+-()/. \u{a0}".contains(c));
-            if !is_number || digits.len() < LEAST_DIGITS {
-                return None;
-            }
-            // one of the two may have a calling code before it, which has up to three digits
-            let (typed, length) = (text_sql(digits), digits.len());
-            let with_code = format!(
-                "ends_with({form}, {typed}) and character_length({form}) <= {}",
-                length + 3
-            );
-            let without_code = format!(
-                "ends_with({typed}, {form}) and character_length({form}) >= {}",
-                LEAST_DIGITS.max(length.saturating_sub(3))
-            );
-            Some(format!("({with_code} or {without_code})"))
-        }
-        Meaning::NationalId => {
-            let code: String = asked.chars().filter(char::is_ascii_alphanumeric).collect();
-            (!code.is_empty()).then(|| format!("{form} = {}", text_sql(&code.to_uppercase())))
-        }
-        _ => None,
-    }
+/// The form in which national ids are equal however they are written: letters and digits, and of twelve digits without the
+/// century, which many leave out.
+fn national_id_sql(text: &str) -> String {
+    let code = format!("upper(regexp_replace({text}, '[^0-9A-Za-z]', '', 'g'))");
+    format!("regexp_replace({code}, '^(18|19|20)([0-9]{{10}})$', '\\2')")
+}
+
+/// As [`national_id_sql`], of what was typed; `None` where that is no such thing.
+fn national_id_form(asked: &str) -> Option<String> {
+    let code: String = asked.chars().filter(char::is_ascii_alphanumeric).collect();
+    let code = code.to_uppercase();
+    let century = ["18", "19", "20"]
+        .iter()
+        .find_map(|of| code.strip_prefix(of));
+    let short = century.filter(|rest| rest.len() == 10 && rest.bytes().all(|b| b.is_ascii_digit()));
+    (!code.is_empty()).then(|| short.unwrap_or(&code).to_string())
+}
+
+/// Digits of a phone number as one types it, at least: an Icelandic one has no more, and fewer are no number that one person alone
+/// has.
+const LEAST_DIGITS: usize = 7;
+
+/// Digits in which two forms of a phone number end alike, whatever stands before.
+const LAST_DIGITS: usize = 6;
+
+fn digits(number: &str) -> String {
+    number.chars().filter(char::is_ascii_digit).collect()
+}
+
+/// Whether a text may be one of these phone numbers, since it ends as they do; [`is_same_phone`] says whether it is. `None` where
+/// none of them is a number.
+pub(super) fn may_be_phone_sql<'a>(
+    text: &str,
+    numbers: impl IntoIterator<Item = &'a str>,
+) -> Option<String> {
+    let ends = numbers.into_iter().filter_map(|number| {
+        let digits = digits(number);
+        let from = digits.len().checked_sub(LAST_DIGITS)?;
+        Some(literal_sql(&digits[from..]))
+    });
+    let ends: BTreeSet<String> = ends.collect();
+    let ends: Vec<String> = ends.into_iter().collect();
+    (!ends.is_empty()).then(|| {
+        format!(
+            "right(regexp_replace({text}, '[^0-9]', '', 'g'), {LAST_DIGITS}) in ({})",
+            ends.join(", ")
+        )
+    })
 }
 
 /// Tables that hold every id: that of the ids, else those of the people.

@@ -4,75 +4,60 @@
 //! like any other, so that it is planned, explained and kept up to date as SQL that somebody wrote. It reads the table of what became of
 //! each correction and not the corrections themselves: one of another table, or one that changes nothing, makes nothing stale.
 
+mod report;
 mod sql;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::super::raw::{Mistake, RawCorrect, RawPipelineFile, RawStep, listed};
-use super::super::{
-    Contract, DataTest, Materialization, OnError, RollbackClass, Spanned, TestKind, TestSeverity,
-};
+use chrono_tz::Tz;
+
+use super::super::raw::{Mistake, RawCorrect, RawPipelineFile, RawStep};
+use super::super::{Contract, Materialization};
 use super::blame;
-use super::contract::{Contracts, Draft};
+use super::contract::Contracts;
+use super::correction::{Landing, misfit};
 use super::matching::Matches;
 use super::ownership::Owned;
+use super::source::Sources;
 use crate::diagnostic::{Diagnostic, Place, SourceFile, Span};
 use crate::name::TableName;
-use sql::{CORRECTED, Corrected, FINE, can_be_corrected};
+use report::{draft, draft_of_report, outcomes};
+use sql::{CORRECTED, Corrected, can_be_corrected};
+
+/// The column of corrections that says when.
+const ON: &str = "on";
 
 /// Columns that say what a correction is.
-const WANTED: [&str; 5] = ["table", "key", "column", "value", "on"];
+const WANTED: [&str; 5] = ["table", "key", "column", "value", ON];
+
+/// What corrected tables are made of, besides contracts.
+pub(super) struct Known<'a> {
+    pub(super) matches: &'a Matches,
+    pub(super) sources: &'a Sources,
+    /// The project's.
+    pub(super) zone: Tz,
+}
 
 /// Adds the steps of every corrected table.
 pub(super) fn resolve(
     pipelines: &[(Arc<SourceFile>, Option<RawPipelineFile>)],
-    matches: &Matches,
+    known: &Known<'_>,
     contracts: &mut Contracts,
     owned: &mut Owned,
     found: &mut Vec<Diagnostic>,
 ) {
-    let mut asked = Vec::new();
-    let mut landed = BTreeSet::new();
-    for (file, raw) in pipelines {
-        let Some(raw) = raw else { continue };
-        let sources = raw.sources.items.iter();
-        landed.extend(sources.map(|source| &source.value.table.value));
-        for step in &raw.steps.items {
-            if let RawStep::Correct(correct) = &step.value {
-                asked.push(Asked {
-                    correct: &correct.0,
-                    place: Place {
-                        file: Arc::clone(file),
-                        span: step.span,
-                    },
-                });
-            }
-        }
-    }
-    asked.sort_by(|one, other| one.correct.table.value.cmp(&other.correct.table.value));
-    for (at, Asked { correct, place }) in asked.iter().enumerate() {
+    let asked = asked(pipelines);
+    for (at, one) in asked.iter().enumerate() {
         let before = &asked[..at];
-        let is_of_same =
-            |other: &Asked<'_>| other.correct.corrections.value == correct.corrections.value;
-        let known = asked.iter().filter(|other| is_of_same(other));
-        let known = known.map(|other| &other.correct.of.value);
-        let corrected = Corrected {
-            of: &correct.of.value,
-            corrections: &correct.corrections.value,
-            // corrections of tables that nobody corrects are told once
-            known: (!before.iter().any(is_of_same)).then(|| known.collect()),
-            is_landed: landed.contains(&correct.corrections.value),
-        };
-        let mut mistakes = add(correct, place, &corrected, matches, contracts, owned);
-        let of = |other: &Asked<'_>| other.correct.of.value == correct.of.value;
-        if before.iter().any(of) {
-            let message = format!("`{}` is corrected twice", correct.of.value);
-            let mistake = Mistake::new(452, message).help("keep one: several steps can read it");
-            mistakes.push((correct.of.span, mistake));
+        let misfits = [one.misfit(contracts), one.misfit_of_corrections(contracts)];
+        let is_fit = misfits.iter().all(Option::is_none);
+        let mut mistakes: Mistakes = misfits.into_iter().flatten().collect();
+        mistakes.extend(one.again(before));
+        if is_fit {
+            mistakes.extend(one.add(&asked, before, known, contracts, owned));
         }
         let mistakes = mistakes.into_iter();
-        found.extend(mistakes.map(|(span, mistake)| blame(&place.file, span, mistake)));
+        found.extend(mistakes.map(|(span, mistake)| blame(&one.place.file, span, mistake)));
     }
 }
 
@@ -84,118 +69,154 @@ struct Asked<'a> {
 
 type Mistakes = Vec<(Span, Mistake)>;
 
-fn add(
-    correct: &RawCorrect,
-    place: &Place,
-    corrected: &Corrected<'_>,
-    matches: &Matches,
-    contracts: &mut Contracts,
-    owned: &mut Owned,
-) -> Mistakes {
-    let contract_of = |table: &TableName| contracts.drafts.get(table).map(|draft| &draft.contract);
-    let Some(of) =
-        contract_of(corrected.of).filter(|of| !of.key.is_empty() && !of.columns.is_empty())
-    else {
-        let message = format!("nothing says how a record of `{}` is named", corrected.of);
-        let mistake = Mistake::new(452, message).help(format!(
-            "declare its `key` and its columns in schemas/{}.yaml: a correction names a record by them",
-            corrected.of.location()
-        ));
-        return vec![(correct.of.span, mistake)];
-    };
-    if of.column(CORRECTED).is_some() {
-        let message = format!("`{}` has a column `{CORRECTED}` of its own", corrected.of);
-        let help = "it says which columns of a row were corrected: call the other otherwise";
-        return vec![(correct.of.span, Mistake::new(452, message).help(help))];
-    }
-    if !can_be_corrected(of) {
-        let message = format!(
-            "`{}` has no column beside its key that a text can correct",
-            corrected.of
-        );
-        let help = "a key names a record, and lists and structs hold more than one value";
-        return vec![(correct.of.span, Mistake::new(452, message).help(help))];
-    }
-    let said = contract_of(corrected.corrections);
-    let said = said.filter(|said| !said.columns.is_empty());
-    let missing = said.map(|said| {
-        let missing = WANTED.iter().filter(|name| said.column(name).is_none());
-        missing.map(|name| format!("`{name}`")).collect::<Vec<_>>()
-    });
-    if let Some(missing) = missing.filter(|missing| !missing.is_empty()) {
-        let message = format!("`{}` lacks {}", corrected.corrections, missing.join(", "));
-        let mistake = Mistake::new(453, message).help(format!(
-            "a correction says of which table, record and column which value stands, and since when: {}",
-            listed(&WANTED)
-        ));
-        return vec![(correct.corrections.span, mistake)];
-    }
-    let has = |name: &str| said.is_some_and(|said| said.column(name).is_some());
-    let optional = ["by", "reason"].map(|name| has(name).then_some(name));
-    let table = &correct.table.value;
-    let name = format!("{}_corrections", table.name());
-    let Ok(report) = TableName::new(table.schema(), &name) else {
-        return Mistakes::new();
-    };
-    let made = [
-        (report.clone(), corrected.report_sql(of, optional)),
-        (table.clone(), corrected.values_sql(of, &report)),
-    ];
-    let mut mistakes = Mistakes::new();
-    for (table, sql) in made {
-        if !owned.add_made(table.clone(), sql, place, matches) {
-            let mistake = Mistake::new(140, format!("`{table}` is made twice"))
-                .help("another step makes it too: give the corrected table another name");
-            mistakes.push((correct.table.span, mistake));
+/// Every such step, by the table that it makes.
+fn asked(pipelines: &[(Arc<SourceFile>, Option<RawPipelineFile>)]) -> Vec<Asked<'_>> {
+    let mut asked = Vec::new();
+    for (file, raw) in pipelines {
+        let steps = raw.iter().flat_map(|raw| &raw.steps.items);
+        for step in steps {
+            if let RawStep::Correct(correct) = &step.value {
+                let place = Place {
+                    file: Arc::clone(file),
+                    span: step.span,
+                };
+                asked.push(Asked {
+                    correct: &correct.0,
+                    place,
+                });
+            }
         }
     }
-    // a copy of the table is kept only where its contract says so
-    let ephemeral = contract(table, place, Materialization::Ephemeral);
-    contracts.drafts.entry(table.clone()).or_insert(ephemeral);
-    let draft = contract(&report, place, Materialization::Table);
-    let draft = contracts.drafts.entry(report).or_insert(draft);
-    draft.contract.tests.push(DataTest {
-        kind: TestKind::AcceptedValues {
-            column: "outcome".to_string(),
-            values: FINE.map(String::from).to_vec(),
-        },
-        severity: TestSeverity::Warn,
-        action: None,
-        at_most: None,
-        condition: None,
-        span: correct.table.span,
-    });
-    mistakes
+    asked.sort_by(|one, other| one.correct.table.value.cmp(&other.correct.table.value));
+    asked
 }
 
-/// What stands where nobody wrote a contract.
-fn contract(table: &TableName, place: &Place, materialized: Materialization) -> Draft {
-    Draft {
-        contract: Contract {
-            table: table.clone(),
-            file: Arc::clone(&place.file),
-            description: None,
-            grain: None,
-            key: Vec::new(),
-            materialized,
-            partition_by: Vec::new(),
-            rollback: RollbackClass::Follows,
-            on_error: Spanned {
-                value: OnError::Stop,
-                span: place.span,
-            },
-            owner: None,
-            tags: Vec::new(),
-            purpose: Vec::new(),
-            subject: None,
-            columns: Vec::new(),
-            evolved: Vec::new(),
-            tests: Vec::new(),
-            unit_tests: Vec::new(),
-        },
-        whole: true,
-        clean: true,
-        materialized_at: None,
-        references: Vec::new(),
+impl Asked<'_> {
+    fn of(&self) -> &TableName {
+        &self.correct.of.value
     }
+
+    fn corrections(&self) -> &TableName {
+        &self.correct.corrections.value
+    }
+
+    /// Why the table cannot be corrected.
+    fn misfit(&self, contracts: &Contracts) -> Option<(Span, Mistake)> {
+        let of = self.of();
+        let (message, help) = match contract_of(of, contracts) {
+            Some(contract) if contract.column(CORRECTED).is_some() => (
+                format!("`{of}` has a column `{CORRECTED}` of its own"),
+                "it says which columns of a row were corrected: call the other otherwise"
+                    .to_string(),
+            ),
+            Some(contract) if !can_be_corrected(contract) => (
+                format!("`{of}` has no column beside its key that a text can correct"),
+                "a key names a record, and lists and structs hold more than one value".to_string(),
+            ),
+            Some(_) => return None,
+            None => (
+                format!("nothing says how a record of `{of}` is named"),
+                format!(
+                    "declare its `key` and its columns in schemas/{}.yaml: a correction names a record by them",
+                    of.location()
+                ),
+            ),
+        };
+        Some((self.correct.of.span, Mistake::new(452, message).help(help)))
+    }
+
+    fn misfit_of_corrections(&self, contracts: &Contracts) -> Option<(Span, Mistake)> {
+        let must_say = "a correction says of which table, record and column which value stands, and since when";
+        let mistake = misfit(self.corrections(), &WANTED, ON, contracts, (453, must_say))?;
+        Some((self.correct.corrections.span, mistake))
+    }
+
+    /// Whether a step before corrects the same table.
+    fn again(&self, before: &[Asked<'_>]) -> Option<(Span, Mistake)> {
+        let is_again = before.iter().any(|other| other.of() == self.of());
+        is_again.then(|| {
+            let message = format!("`{}` is corrected twice", self.of());
+            let mistake = Mistake::new(452, message).help("keep one: several steps can read it");
+            (self.correct.of.span, mistake)
+        })
+    }
+
+    /// Adds the report and the corrected table, with what their contracts say where nobody wrote one.
+    fn add(
+        &self,
+        asked: &[Asked<'_>],
+        before: &[Asked<'_>],
+        known: &Known<'_>,
+        contracts: &mut Contracts,
+        owned: &mut Owned,
+    ) -> Mistakes {
+        let table = &self.correct.table.value;
+        let report = format!("{}_corrections", table.name());
+        let (Some(of), Ok(report)) = (
+            contract_of(self.of(), contracts),
+            // a name with letters behind it is one
+            TableName::new(table.schema(), &report),
+        ) else {
+            return Mistakes::new();
+        };
+        let said = contract_of_any(self.corrections(), contracts);
+        let has = |name: &str| said.is_some_and(|said| said.column(name).is_some());
+        let optional = ["by", "reason"].map(|name| has(name).then_some(name));
+        let corrected = self.corrected(asked, before, known);
+        let made = [
+            (&report, corrected.report_sql(of, optional)),
+            (table, corrected.values_sql(of, &report)),
+        ];
+        let mut mistakes = Mistakes::new();
+        for (table, sql) in made {
+            if !owned.add_made(table.clone(), sql, &self.place, known.matches) {
+                let mistake = Mistake::new(140, format!("`{table}` is made twice"))
+                    .help("another step makes it too: give the corrected table another name");
+                mistakes.push((self.correct.table.span, mistake));
+            }
+        }
+        let on = said.and_then(|said| said.column(ON));
+        let drafted = draft_of_report(&report, of, on, &self.place);
+        let draft_of_report = contracts.drafts.entry(report).or_insert(drafted);
+        draft_of_report
+            .contract
+            .tests
+            .push(outcomes(self.correct.table.span));
+        let drafted = draft(table, &self.place, Materialization::Ephemeral);
+        let draft = contracts.drafts.entry(table.clone()).or_insert(drafted);
+        if draft.materialized_at.is_none() {
+            // a copy of the table is kept only where its contract says so
+            draft.contract.materialized = Materialization::Ephemeral;
+        }
+        mistakes
+    }
+
+    fn corrected<'a>(
+        &'a self,
+        asked: &'a [Asked<'_>],
+        before: &[Asked<'_>],
+        known: &Known<'_>,
+    ) -> Corrected<'a> {
+        let is_of_same = |other: &&Asked<'_>| other.corrections() == self.corrections();
+        let all = asked.iter().filter(is_of_same).map(Asked::of);
+        let source = known.sources.by_table.get(self.of());
+        Corrected {
+            of: self.of(),
+            corrections: self.corrections(),
+            // corrections of tables that nobody corrects are told once
+            known: (!before.iter().any(|other| is_of_same(&other))).then(|| all.collect()),
+            landing: Landing::of(self.corrections(), known.sources),
+            zone: source.map_or(known.zone, |source| source.read.conversions().zone),
+        }
+    }
+}
+
+fn contract_of_any<'a>(table: &TableName, contracts: &'a Contracts) -> Option<&'a Contract> {
+    contracts.drafts.get(table).map(|draft| &draft.contract)
+}
+
+/// The contract of a table of which it says how records are named.
+fn contract_of<'a>(table: &TableName, contracts: &'a Contracts) -> Option<&'a Contract> {
+    let contract = contract_of_any(table, contracts);
+    contract.filter(|contract| !contract.key.is_empty() && !contract.columns.is_empty())
 }

@@ -2,7 +2,7 @@
 
 use super::super::super::Spanned;
 use super::super::super::raw::{ColumnName, RawGoldenField, RawSurvivor, Take};
-use super::sql::quoted;
+use crate::sql_text::{literal_sql, name_sql};
 
 /// A field and how its values compare.
 pub(super) struct Field<'a> {
@@ -79,14 +79,14 @@ impl<'a> Field<'a> {
 fn rule_of<'a>(raw: &'a RawSurvivor, columns: &[&str], read: &mut Vec<&'a str>) -> Rule {
     let mut column = |column: &'a Spanned<ColumnName>| {
         read.push(&column.value.0);
-        quoted(&column.value.0)
+        name_sql(&column.value.0)
     };
     let rule = |name, sql, is_descending| Rule {
         name,
         sql,
         is_descending,
     };
-    let first = quoted(columns.first().copied().unwrap_or_default());
+    let first = name_sql(columns.first().copied().unwrap_or_default());
     match raw {
         RawSurvivor::Verified(is_verified) => {
             let sql = format!("case when {} then 0 else 1 end", column(is_verified));
@@ -104,8 +104,7 @@ fn rule_of<'a>(raw: &'a RawSurvivor, columns: &[&str], read: &mut Vec<&'a str>) 
         RawSurvivor::Trusted(trusted) => {
             let source = column(&trusted.column);
             let ranks = trusted.order.0.iter().enumerate();
-            let ranks =
-                ranks.map(|(at, name)| format!("when '{}' then {at}", name.replace('\'', "''")));
+            let ranks = ranks.map(|(at, name)| format!("when {} then {at}", literal_sql(name)));
             let (ranks, last) = (ranks.collect::<Vec<_>>().join(" "), trusted.order.0.len());
             let sql = format!("case cast({source} as varchar) {ranks} else {last} end");
             rule("trusted", sql, false)
@@ -115,7 +114,8 @@ fn rule_of<'a>(raw: &'a RawSurvivor, columns: &[&str], read: &mut Vec<&'a str>) 
         RawSurvivor::MostFrequent(_) => most_frequent(),
         RawSurvivor::MostComplete(_) => {
             let there = columns.iter();
-            let there = there.map(|c| format!("case when {} is null then 0 else 1 end", quoted(c)));
+            let there =
+                there.map(|c| format!("case when {} is null then 0 else 1 end", name_sql(c)));
             let sql = there.collect::<Vec<_>>().join(" + ");
             rule("most_complete", sql, true)
         }
@@ -135,7 +135,7 @@ fn most_frequent() -> Rule {
 
 fn longest(columns: &[&str]) -> Rule {
     let letters = columns.iter();
-    let letters = letters.map(|c| format!("coalesce(length(cast({} as varchar)), 0)", quoted(c)));
+    let letters = letters.map(|c| format!("coalesce(length(cast({} as varchar)), 0)", name_sql(c)));
     Rule {
         name: "longest",
         sql: letters.collect::<Vec<_>>().join(" + "),

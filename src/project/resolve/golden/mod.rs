@@ -9,22 +9,37 @@ mod sql;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::super::raw::{ColumnName, Mistake, RawGolden, RawPipelineFile, RawStep, Take, listed};
+use chrono_tz::Tz;
+
+use super::super::raw::{ColumnName, Mistake, RawGolden, RawPipelineFile, RawStep, Take};
 use super::super::{ColumnType, Contract, Matching, Spanned};
 use super::blame;
 use super::contract::Contracts;
+use super::correction::{Landing, misfit};
 use super::matching::Matches;
 use super::ownership::Owned;
+use super::source::Sources;
 use crate::diagnostic::{Diagnostic, Place, SourceFile, Span, nearest};
 use crate::name::TableName;
 use field::Field;
 use sql::{Corrections, Golden};
 
+/// The column of corrections that says when.
+const ON: &str = "corrected_on";
+
+/// What a golden record is made of.
+pub(super) struct Known<'a> {
+    pub(super) matches: &'a Matches,
+    pub(super) sources: &'a Sources,
+    pub(super) contracts: &'a Contracts,
+    /// The project's.
+    pub(super) zone: Tz,
+}
+
 /// Adds the steps of every golden record.
 pub(super) fn resolve(
     pipelines: &[(Arc<SourceFile>, Option<RawPipelineFile>)],
-    matches: &Matches,
-    contracts: &Contracts,
+    known: &Known<'_>,
     owned: &mut Owned,
     found: &mut Vec<Diagnostic>,
 ) {
@@ -36,7 +51,7 @@ pub(super) fn resolve(
                     file: Arc::clone(file),
                     span: step.span,
                 };
-                let mistakes = add(&golden.0, &declared_at, matches, contracts, owned);
+                let mistakes = add(&golden.0, &declared_at, known, owned);
                 found.extend(mistakes.into_iter().map(|(span, m)| blame(file, span, m)));
             }
         }
@@ -45,32 +60,14 @@ pub(super) fn resolve(
 
 type Mistakes = Vec<(Span, Mistake)>;
 
-fn add(
-    golden: &RawGolden,
-    declared_at: &Place,
-    matches: &Matches,
-    contracts: &Contracts,
-    owned: &mut Owned,
-) -> Mistakes {
+fn add(golden: &RawGolden, declared_at: &Place, known: &Known<'_>, owned: &mut Owned) -> Mistakes {
+    let matches = known.matches;
     let Some(matching) = matches.by_table.get(&golden.of.value) else {
         return vec![(golden.of.span, no_ids(golden, matches))];
     };
     let mut mistakes = twice(golden, matching);
     mistakes.extend(golden.fields.0.iter().flat_map(misfits));
-    let contract_of = |table: &TableName| contracts.drafts.get(table).map(|draft| &draft.contract);
-    let corrections = golden.corrections.as_ref().map(|table| {
-        let records = contract_of(&matching.records.value);
-        mistakes.extend(not_of_corrections(
-            table,
-            matching,
-            contract_of(&table.value),
-        ));
-        mistakes.extend(untyped(golden, matching, records));
-        Corrections {
-            table: table.value.clone(),
-            types: types(records),
-        }
-    });
+    let corrections = corrections(golden, matching, known, &mut mistakes);
     let fields = golden.fields.0.iter();
     let whole = Golden {
         matching,
@@ -96,6 +93,36 @@ fn add(
         }
     }
     mistakes
+}
+
+/// What people know better, if anything of the golden record can be put right.
+fn corrections(
+    golden: &RawGolden,
+    matching: &Matching,
+    known: &Known<'_>,
+    mistakes: &mut Mistakes,
+) -> Option<Corrections> {
+    let table = golden.corrections.as_ref()?;
+    let records = known.contracts.drafts.get(&matching.records.value);
+    let records = records.map(|draft| &draft.contract);
+    mistakes.extend(not_of_corrections(table, matching, known.contracts));
+    mistakes.extend(untyped(golden, matching, records));
+    let mut fields = golden.fields.0.iter();
+    if fields.all(|field| field.value.take.unwrap_or_default() != Take::Best) {
+        let mistake = Mistake::new(
+            859,
+            "a correction is the best value, and no field takes that",
+        )
+        .help("leave `corrections` out, or `take` of a field");
+        mistakes.push((table.span, mistake));
+        return None;
+    }
+    Some(Corrections {
+        table: table.value.clone(),
+        landing: Landing::of(&table.value, known.sources),
+        zone: known.zone,
+        types: types(records),
+    })
 }
 
 fn no_ids(golden: &RawGolden, matches: &Matches) -> Mistake {
@@ -152,31 +179,19 @@ fn misfits(field: &Spanned<super::super::raw::RawGoldenField>) -> Mistakes {
     mistakes
 }
 
-/// Corrections without the columns that say of which record, which field and what.
+/// Corrections without the columns that say of which record, which field and what, or without a day.
 fn not_of_corrections(
     table: &Spanned<TableName>,
     matching: &Matching,
-    contract: Option<&Contract>,
+    contracts: &Contracts,
 ) -> Mistakes {
-    let Some(contract) = contract.filter(|contract| !contract.columns.is_empty()) else {
-        return Mistakes::new();
-    };
-    let wanted = matching
-        .record_key
-        .iter()
-        .map(|column| column.value.as_str());
-    let wanted: Vec<&str> = wanted.chain(["field", "value", "corrected_on"]).collect();
-    let missing = wanted.iter().filter(|name| contract.column(name).is_none());
-    let missing: Vec<String> = missing.map(|name| format!("`{name}`")).collect();
-    if missing.is_empty() {
-        return Mistakes::new();
-    }
-    let message = format!("`{}` lacks {}", table.value, missing.join(", "));
-    let mistake = Mistake::new(860, message).help(format!(
-        "a correction says of a record's person which field has which value: {}",
-        listed(&wanted)
-    ));
-    vec![(table.span, mistake)]
+    let key = matching.record_key.iter();
+    let key = key.map(|column| column.value.as_str());
+    let wanted: Vec<&str> = key.chain(["field", "value", ON]).collect();
+    let must_say = "a correction says of a record's person which field has which value";
+    let mistake = misfit(&table.value, &wanted, ON, contracts, (860, must_say));
+    let mistakes = mistake.into_iter();
+    mistakes.map(|mistake| (table.span, mistake)).collect()
 }
 
 /// Columns of which nothing says what a text must become.

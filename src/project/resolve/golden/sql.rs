@@ -2,14 +2,18 @@
 //!
 //!   `_records` (with their ids) ──▶ `_ranked_N` (every value of field N, the best of each id first)
 //!     ──▶ values · `_lost_N` (the others) ──▶ sources, review
-//!   `_said` (corrections, with the ids of their records) ──▶ `_fixed` (the newest of each field, one row for each id)
+//!   `_said` (corrections, with the ids of their records) ──▶ [which stands](super::super::correction) ──▶ `_fixed` (one row for each id)
 
 use std::collections::BTreeSet;
 
+use chrono_tz::Tz;
+
 use super::super::super::raw::Take;
 use super::super::super::{ColumnType, Matching};
+use super::super::correction::{CONTRADICTS, Cells, Landing, Target, corrected_sql, is_fixed_sql};
 use super::field::Field;
 use crate::name::TableName;
+use crate::sql_text::{literal_sql, name_sql};
 
 /// All that the queries are made of.
 pub(super) struct Golden<'a> {
@@ -21,6 +25,9 @@ pub(super) struct Golden<'a> {
 /// A table of what people know better.
 pub(super) struct Corrections {
     pub(super) table: TableName,
+    pub(super) landing: Landing,
+    /// Of times without one.
+    pub(super) zone: Tz,
     /// Of the records' columns.
     pub(super) types: Vec<(String, ColumnType)>,
 }
@@ -39,7 +46,7 @@ impl Golden<'_> {
         parts.extend(self.corrections_sql());
         let mut columns = vec![format!(
             "entity.\"_entity\" as {}",
-            quoted(&self.matching.entity_id.value)
+            name_sql(&self.matching.entity_id.value)
         )];
         let mut joins = String::new();
         let mut join = |table: &str, alias: &str, also: &str| {
@@ -60,8 +67,8 @@ impl Golden<'_> {
                     );
                     columns.extend(field.named().map(|(column, name)| {
                         let value =
-                            self.corrected_sql(column, &format!("{from}.{}", quoted(column)));
-                        format!("{value} as {}", quoted(name))
+                            self.corrected_sql(column, &format!("{from}.{}", name_sql(column)));
+                        format!("{value} as {}", name_sql(name))
                     }));
                 }
                 Take::List => {
@@ -72,19 +79,19 @@ impl Golden<'_> {
                         field
                             .names
                             .iter()
-                            .map(|name| format!("{from}.\"_items\" as {}", quoted(name))),
+                            .map(|name| format!("{from}.\"_items\" as {}", name_sql(name))),
                     );
                 }
                 take => {
                     sums.extend(field.named().map(|(column, name)| {
-                        let (column, name) = (quoted(column), quoted(name));
+                        let (column, name) = (name_sql(column), name_sql(name));
                         format!("{}({column}) as {name}", aggregate(take))
                     }));
                     columns.extend(
                         field
                             .names
                             .iter()
-                            .map(|name| format!("sums.{}", quoted(name))),
+                            .map(|name| format!("sums.{}", name_sql(name))),
                     );
                 }
             }
@@ -134,6 +141,7 @@ impl Golden<'_> {
             .collect();
         if self.corrections.is_some() {
             selects.extend(self.best().map(|(at, field)| self.caught_up_sql(at, field)));
+            selects.push(self.contradicting_sql());
             selects.push(self.unusable_sql());
         }
         format!(
@@ -173,15 +181,15 @@ impl Golden<'_> {
         let wanted = distinct(key.iter().copied().chain(columns.copied()));
         let wanted: Vec<String> = wanted
             .iter()
-            .map(|column| format!("record.{name} as {name}", name = quoted(column)))
+            .map(|column| format!("record.{name} as {name}", name = name_sql(column)))
             .collect();
         let equal: Vec<String> = key
             .iter()
-            .map(|column| format!("record.{name} = id.{name}", name = quoted(column)))
+            .map(|column| format!("record.{name} = id.{name}", name = name_sql(column)))
             .collect();
         format!(
             "\"_records\" as (\n  select id.{} as \"_entity\", {}\n  from {} as id join {} as record on {})",
-            quoted(&self.matching.entity_id.value),
+            name_sql(&self.matching.entity_id.value),
             wanted.join(", "),
             self.matching.table,
             self.matching.records.value,
@@ -202,7 +210,7 @@ impl Golden<'_> {
         let any: Vec<String> = field
             .columns
             .iter()
-            .map(|c| format!("{} is not null", quoted(c)))
+            .map(|c| format!("{} is not null", name_sql(c)))
             .collect();
         let rules = field.rules.iter().enumerate();
         let terms: Vec<String> = rules
@@ -220,9 +228,9 @@ impl Golden<'_> {
             field
                 .columns
                 .iter()
-                .map(|column| format!("{} nulls last", quoted(column))),
+                .map(|column| format!("{} nulls last", name_sql(column))),
         );
-        order.extend(key.iter().map(|column| quoted(column)));
+        order.extend(key.iter().map(|column| name_sql(column)));
         format!(
             "\"_counted_{at}\" as (\n  select \"_entity\", {wanted}, count(*) over (partition by \"_entity\", {columns}) as \"_same\"\n  \
              from \"_records\" where {any}),\n\
@@ -231,7 +239,7 @@ impl Golden<'_> {
              from \"_weighed_{at}\")",
             columns = list(&field.columns),
             any = any.join(" or "),
-            value = field.value_sql(quoted),
+            value = field.value_sql(name_sql),
             terms = terms.join(", "),
             order = order.join(", "),
         )
@@ -241,7 +249,9 @@ impl Golden<'_> {
     fn lost_sql(&self, at: usize, field: &Field<'_>) -> String {
         let rules = (0..field.rules.len()).map(|rule| format!("other.\"_rule_{rule}\""));
         let key = self.key();
-        let key = key.iter().map(|column| format!("other.{}", quoted(column)));
+        let key = key
+            .iter()
+            .map(|column| format!("other.{}", name_sql(column)));
         let columns: Vec<String> = key.chain(rules).collect();
         format!(
             "\"_lost_{at}\" as (\n  select other.\"_entity\", other.\"_value\", {},\n    \
@@ -267,9 +277,9 @@ impl Golden<'_> {
             deciding_rule(field)
         );
         let key = self.key();
-        let key = key.iter().map(|column| format!("won.{}", quoted(column)));
-        let entity = quoted(&self.matching.entity_id.value);
-        let name = field.name();
+        let key = key.iter().map(|column| format!("won.{}", name_sql(column)));
+        let entity = name_sql(&self.matching.entity_id.value);
+        let name = literal_sql(&field.name());
         let conflict = conflict(field);
         let joins = format!(
             "left join \"_lost_{at}\" as lost on lost.\"_entity\" = won.\"_entity\" and lost.\"_place\" = 1\n\
@@ -285,7 +295,7 @@ impl Golden<'_> {
         if self.corrections.is_none() {
             let key: Vec<String> = key.collect();
             return format!(
-                "select won.\"_entity\" as {entity}, '{name}' as \"field\", won.\"_value\" as \"value\", {},\n  \
+                "select won.\"_entity\" as {entity}, {name} as \"field\", won.\"_value\" as \"value\", {},\n  \
                  {decided} as \"rule\",\n  {} as \"lost_values\", {conflict} as \"is_conflict\"\n\
                  from \"_ranked_{at}\" as won\n{joins}\nwhere won.\"_rank\" = 1",
                 key.join(", "),
@@ -294,18 +304,18 @@ impl Golden<'_> {
         }
         let is_fixed = self.is_fixed_sql(field);
         let value = field
-            .value_sql(|column| self.corrected_sql(column, &format!("won.{}", quoted(column))));
+            .value_sql(|column| self.corrected_sql(column, &format!("won.{}", name_sql(column))));
         let key: Vec<String> = key
             .zip(self.key())
             .map(|(key, name)| {
                 format!(
                     "case when {is_fixed} then null else {key} end as {}",
-                    quoted(name)
+                    name_sql(name)
                 )
             })
             .collect();
         format!(
-            "select entity.\"_entity\" as {entity}, '{name}' as \"field\", {value} as \"value\", {},\n  \
+            "select entity.\"_entity\" as {entity}, {name} as \"field\", {value} as \"value\", {},\n  \
              case when {is_fixed} then 'corrected' else {decided} end as \"rule\",\n  \
              case when {is_fixed} and {value} is null then found.\"_values\" else {} end as \"lost_values\",\n  \
              {conflict} and not {is_fixed} as \"is_conflict\"\n\
@@ -348,7 +358,7 @@ impl Golden<'_> {
     /// Corrections that the rules would say too: they are no longer needed.
     fn caught_up_sql(&self, at: usize, field: &Field<'_>) -> String {
         let value = field
-            .value_sql(|column| self.corrected_sql(column, &format!("won.{}", quoted(column))));
+            .value_sql(|column| self.corrected_sql(column, &format!("won.{}", name_sql(column))));
         format!(
             "select {},\n  'the records say so by now: the correction can go' as \"reason\"\n\
              from \"_ranked_{at}\" as won join \"_fixed\" as fixed on fixed.\"_entity\" = won.\"_entity\"\n\
@@ -364,34 +374,52 @@ impl Golden<'_> {
         )
     }
 
-    /// Corrections of no field, and those whose value is none of its type.
-    fn unusable_sql(&self) -> String {
-        let columns = self.corrected_columns();
-        let names: Vec<String> = columns.iter().map(|column| literal(column)).collect();
-        let unreadable = columns.iter().map(|column| {
+    /// Corrections that are put aside by another of their day: two people, or two files, say otherwise.
+    fn contradicting_sql(&self) -> String {
+        let entity = name_sql(&self.matching.entity_id.value);
+        let key = self.key();
+        let own = key.iter().map(|c| format!("stands.{}", name_sql(c)));
+        let own: Vec<String> = own.collect();
+        let others = key.iter().map(|c| {
             format!(
-                "(\"_field\" = {} and \"_value\" is not null and {} is null)",
-                literal(column),
-                self.typed_sql(column, "\"_value\"")
+                "other.{} as {}",
+                name_sql(c),
+                name_sql(&format!("other_{c}"))
             )
         });
-        let unreadable: Vec<String> = unreadable.collect();
+        let others: Vec<String> = others.collect();
+        format!(
+            "select other.\"_entity\" as {entity}, other.\"_column\" as \"field\", stands.\"_value\" as \"value\", {},\n  \
+             other.\"_value\" as \"other_value\", {},\n  \
+             'two corrections of one day contradict each other: the one that landed last stands' as \"reason\"\n\
+             from (select * from \"_ranked\" where {CONTRADICTS}) as other\n\
+             join \"_standing\" as stands on stands.\"_entity\" = other.\"_entity\" and stands.\"_column\" = other.\"_column\"",
+            own.join(", "),
+            others.join(", "),
+        )
+    }
+
+    /// Corrections of no field, and those whose value is none of its type; until a later one of the same field can be read.
+    fn unusable_sql(&self) -> String {
         let mut said = vec![
-            format!("\"_entity\" as {}", quoted(&self.matching.entity_id.value)),
-            "\"_field\" as \"field\"".to_string(),
+            format!(
+                "\"_entity\" as {}",
+                name_sql(&self.matching.entity_id.value)
+            ),
+            "\"_column\" as \"field\"".to_string(),
             "\"_value\" as \"value\"".to_string(),
         ];
-        said.extend(self.key().iter().map(|column| quoted(column)));
+        said.extend(self.key().iter().map(|column| name_sql(column)));
         said.push("cast(null as varchar) as \"other_value\"".to_string());
         let others = self.key().into_iter();
-        said.extend(others.map(|c| format!("{} as {}", quoted(c), quoted(&format!("other_{c}")))));
+        said.extend(
+            others.map(|c| format!("{} as {}", name_sql(c), name_sql(&format!("other_{c}")))),
+        );
         format!(
-            "select {},\n  case when \"_field\" in ({names}) then 'the correction is no value of the field''s type'\n    \
+            "select {},\n  case \"_fault\" when 'not_a_value' then 'the correction is no value of the field''s type'\n    \
              else 'the correction is of no field of the golden record' end as \"reason\"\n\
-             from \"_said\" where \"_place\" = 1 and (\"_field\" is null or \"_field\" not in ({names}) or {})",
+             from \"_ranked\" where \"_place\" = 1 and \"_fault\" is not null",
             said.join(", "),
-            unreadable.join(" or "),
-            names = names.join(", "),
         )
     }
 
@@ -405,23 +433,23 @@ impl Golden<'_> {
         loser: Option<&str>,
     ) -> String {
         let mut columns = vec![
-            format!("{entity} as {}", quoted(&self.matching.entity_id.value)),
-            format!("{} as \"field\"", literal(&field.name())),
+            format!("{entity} as {}", name_sql(&self.matching.entity_id.value)),
+            format!("{} as \"field\"", literal_sql(&field.name())),
             format!("{value} as \"value\""),
         ];
         let key = self.key();
         columns.extend(
             key.iter()
-                .map(|c| format!("won.{name} as {name}", name = quoted(c))),
+                .map(|c| format!("won.{name} as {name}", name = name_sql(c))),
         );
         columns.push(format!("{other} as \"other_value\""));
         columns.extend(key.iter().map(|c| {
             let of = match loser {
-                Some(loser) => format!("{loser}.{}", quoted(c)),
+                Some(loser) => format!("{loser}.{}", name_sql(c)),
                 // of the type of the key
-                None => format!("nullif(won.{name}, won.{name})", name = quoted(c)),
+                None => format!("nullif(won.{name}, won.{name})", name = name_sql(c)),
             };
-            format!("{of} as {}", quoted(&format!("other_{c}")))
+            format!("{of} as {}", name_sql(&format!("other_{c}")))
         }));
         columns.join(", ")
     }
@@ -434,88 +462,80 @@ impl Golden<'_> {
         )
     }
 
-    /// Corrections with the ids of their records, and the newest of each field in one row for each id.
-    fn corrections_sql(&self) -> Option<String> {
-        let corrections = self.corrections.as_ref()?;
+    /// Corrections with the ids of their records, which of each field stands, and those in one row for each id.
+    fn corrections_sql(&self) -> Vec<String> {
+        let (Some(corrections), Some(cells)) = (&self.corrections, self.cells()) else {
+            return Vec::new();
+        };
         let key = self.key();
         let equal: Vec<String> = key
             .iter()
             .map(|c| {
                 format!(
                     "cast(id.{name} as varchar) = cast(said.{name} as varchar)",
-                    name = quoted(c)
+                    name = name_sql(c)
                 )
             })
             .collect();
         let own: Vec<String> = key
             .iter()
-            .map(|c| format!("id.{name} as {name}", name = quoted(c)))
+            .map(|c| format!("id.{name} as {name}", name = name_sql(c)))
             .collect();
-        let order: Vec<String> = key.iter().map(|c| format!("id.{}", quoted(c))).collect();
-        let field = "lower(trim(cast(said.\"field\" as varchar)))";
-        let value = "nullif(trim(cast(said.\"value\" as varchar)), '')";
-        let pivoted = self.corrected_columns().into_iter().map(|column| {
-            let (is, to) = (quoted(&format!("_is_{column}")), quoted(&format!("_to_{column}")));
-            let typed = self.typed_sql(column, "\"_value\"");
-            let name = literal(column);
-            format!(
-                "coalesce(bool_or(\"_field\" = {name} and (\"_value\" is null or {typed} is not null)), false) as {is},\n    \
-                 max({typed}) filter (where \"_field\" = {name}) as {to}"
-            )
-        });
-        let pivoted: Vec<String> = pivoted.collect();
-        Some(format!(
-            "\"_said\" as (\n  select id.{entity} as \"_entity\", {field} as \"_field\", {value} as \"_value\", {own},\n    \
-             row_number() over (partition by id.{entity}, {field} order by said.\"corrected_on\" desc nulls last, {value}, {order}) as \"_place\"\n  \
-             from {table} as said join {ids} as id on {equal}),\n\
-             \"_fixed\" as (\n  select \"_entity\", {pivoted}\n  from \"_said\" where \"_place\" = 1 group by \"_entity\")",
-            entity = quoted(&self.matching.entity_id.value),
+        let mut parts = vec![format!(
+            "\"_said\" as (\n  select id.{entity} as \"_entity\", lower(trim(cast(said.\"field\" as varchar))) as \"_column\",\n    \
+             nullif(trim(cast(said.\"value\" as varchar)), '') as \"_value\", said.\"corrected_on\" as \"_on\", {landing}, {own}\n  \
+             from {table} as said join {ids} as id on {equal})",
+            entity = name_sql(&self.matching.entity_id.value),
+            landing = corrections.landing.columns_sql(),
             own = own.join(", "),
-            order = order.join(", "),
             table = corrections.table,
             ids = self.matching.table,
             equal = equal.join(" and "),
-            pivoted = pivoted.join(",\n    "),
-        ))
+        )];
+        parts.extend(cells.ranked_sql());
+        parts.push(format!(
+            "\"_fixed\" as (\n  select \"_entity\", {}\n  from \"_standing\" group by \"_entity\")",
+            cells.pivot_sql("\"_column\"", "\"_value\"")
+        ));
+        parts
+    }
+
+    /// What corrections may say.
+    fn cells(&self) -> Option<Cells<'_>> {
+        let corrections = self.corrections.as_ref()?;
+        let columns = self.corrected_columns().into_iter();
+        let targets = columns.map(|name| {
+            let declared = corrections.types.iter().find(|(known, _)| known == name);
+            Target {
+                name,
+                // a column of which nothing says it is refused
+                data_type: declared.map_or(&ColumnType::Varchar, |(_, data_type)| data_type),
+            }
+        });
+        let mut ties = vec!["_value"];
+        ties.extend(self.key());
+        Some(Cells {
+            whose: &["_entity"],
+            targets: targets.collect(),
+            zone: corrections.zone,
+            faults: String::new(),
+            ties,
+        })
     }
 
     /// What stands in a column, corrected.
     fn corrected_sql(&self, column: &str, value: &str) -> String {
         match self.corrections {
             None => value.to_string(),
-            Some(_) => format!(
-                "case when fixed.{} then fixed.{} else {value} end",
-                quoted(&format!("_is_{column}")),
-                quoted(&format!("_to_{column}"))
-            ),
+            Some(_) => corrected_sql(column, value),
         }
     }
 
     /// Whether any column of a field is corrected; never null.
     fn is_fixed_sql(&self, field: &Field<'_>) -> String {
         let columns = field.columns.iter();
-        let columns = columns.map(|column| {
-            format!(
-                "coalesce(fixed.{}, false)",
-                quoted(&format!("_is_{column}"))
-            )
-        });
+        let columns = columns.map(|column| format!("coalesce({}, false)", is_fixed_sql(column)));
         format!("({})", columns.collect::<Vec<_>>().join(" or "))
-    }
-
-    /// A text as a value of a column; null where it is none.
-    fn typed_sql(&self, column: &str, text: &str) -> String {
-        let types = self
-            .corrections
-            .iter()
-            .flat_map(|corrections| &corrections.types);
-        let mut types = types.filter(|(name, _)| name == column);
-        match types.next() {
-            Some((_, data_type)) if *data_type != ColumnType::Varchar => {
-                format!("try_cast({text} as {data_type})")
-            }
-            _ => text.to_string(),
-        }
     }
 }
 
@@ -567,14 +587,6 @@ fn distinct<'a>(columns: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
 }
 
 fn list(columns: &[&str]) -> String {
-    let quoted: Vec<String> = columns.iter().map(|column| quoted(column)).collect();
-    quoted.join(", ")
-}
-
-pub(super) fn quoted(column: &str) -> String {
-    format!("\"{column}\"")
-}
-
-fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
+    let names: Vec<String> = columns.iter().map(|column| name_sql(column)).collect();
+    names.join(", ")
 }
