@@ -12,7 +12,7 @@ use super::options::{Options, as_of};
 use super::{page, review_page, style};
 use crate::error::Result;
 use crate::run::{Review as Queue, ReviewPair};
-use crate::text::guarded;
+use crate::text::{guarded, guarded_key};
 
 /// Pairs shown on a terminal.
 const SHOWN: usize = 20;
@@ -109,14 +109,16 @@ pub(super) fn decision_header(queue: &Queue) -> Vec<String> {
     header
 }
 
-/// One line for each pair, what is to be filled in empty, then the two records column by column; no weights.
+/// One line for each pair, what is to be filled in empty, then the two records column by column; no weights, and nothing that a
+/// spreadsheet computes.
 fn spreadsheet(queue: &Queue) -> String {
     let mut header = decision_header(queue);
     for column in &queue.columns {
         header.push(column.clone());
         header.push(format!("other {column}"));
     }
-    let mut text = line(&header);
+    // with the mark a spreadsheet reads UTF-8
+    let mut text = format!("\u{feff}{}", line(&header));
     for pair in &queue.pairs {
         text.push_str(&line(&cells(pair)));
     }
@@ -125,22 +127,23 @@ fn spreadsheet(queue: &Queue) -> String {
 
 fn cells(pair: &ReviewPair) -> Vec<String> {
     let keys = pair.one.key.iter().chain(&pair.other.key);
-    let mut cells: Vec<String> = keys.cloned().collect();
+    let mut cells: Vec<String> = keys.map(|key| guarded_key(key).into_owned()).collect();
     cells.extend(std::iter::repeat_n(String::new(), 4));
     for (one, other) in pair.one.values.iter().zip(&pair.other.values) {
-        cells.extend([one, other].map(|value| value.clone().unwrap_or_default()));
+        let value = |value: &Option<String>| guarded(value.as_deref().unwrap_or("")).into_owned();
+        cells.extend([one, other].map(value));
     }
     cells
 }
 
-/// A line of CSV (RFC 4180), in which nothing is a formula.
+/// A line of CSV (RFC 4180).
 fn line(cells: &[String]) -> String {
-    let quoted = cells.iter().map(|cell| guarded(cell)).map(|cell| {
-        match cell.contains(['"', ',', '\n', '\r']) {
+    let quoted = cells
+        .iter()
+        .map(|cell| match cell.contains(['"', ',', '\n', '\r']) {
             true => format!("\"{}\"", cell.replace('"', "\"\"")),
-            false => cell.into_owned(),
-        }
-    });
+            false => cell.clone(),
+        });
     let mut line = quoted.collect::<Vec<_>>().join(",");
     line.push_str("\r\n");
     line

@@ -8,7 +8,7 @@ use super::page::{document, escaped};
 use super::review::decision_header;
 use crate::project::Project;
 use crate::run::{Review, ReviewPair};
-use crate::text::guarded;
+use crate::text::guarded_key;
 
 /// The page.
 pub(super) fn render(review: &Review, project: &Project) -> String {
@@ -75,7 +75,7 @@ fn card(review: &Review, at: usize, pair: &ReviewPair) -> String {
 fn answers(review: &Review) -> String {
     let keys = review.pairs.iter().map(|pair| {
         let keys = pair.one.key.iter().chain(&pair.other.key);
-        let cells = keys.map(|key| guarded(key).into_owned());
+        let cells = keys.map(|key| guarded_key(key).into_owned());
         cells.collect::<Vec<String>>()
     });
     let said = serde_json::json!({
@@ -133,7 +133,7 @@ document.getElementById("save").addEventListener("click", () => {
 ") + "
 ";
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+  link.href = URL.createObjectURL(new Blob(["\ufeff" + text], { type: "text/csv" }));
   link.download = review.file;
   link.click();
 });

@@ -28,4 +28,4 @@ pub(crate) use nickname::nickname_groups;
 pub(crate) use phone::{is_placeholder_phone, is_same_phone, normalize_phone};
 pub(crate) use postcode::normalize_postcode;
 pub(crate) use similarity::{Outline, edit_distance, is_within_one_edit, jaro_winkler};
-pub(crate) use spreadsheet::{guarded, unguarded};
+pub(crate) use spreadsheet::{guarded, guarded_key, unguarded};

@@ -772,7 +772,7 @@ fn a_random_sample_that_people_judged_says_how_right_the_match_is() {
     let drawn = draw("sample.csv");
     let (header, pairs) = drawn.split_once('\n').unwrap();
     assert!(
-        header.starts_with("record_id,other_record_id,decision,"),
+        header.starts_with("\u{feff}record_id,other_record_id,decision,"),
         "{header}"
     );
     assert!(
@@ -1034,7 +1034,7 @@ fn the_review_is_a_spreadsheet_and_a_page_without_weights_and_comes_back_as_deci
         format!("review.csv written: {waiting} pairs to decide on\n")
     );
     let csv = fs::read_to_string(club.path("review.csv")).unwrap();
-    let header = "record_id,other_record_id,decision,decided_by,decided_on,note,given_name,other given_name,";
+    let header = "\u{feff}record_id,other_record_id,decision,decided_by,decided_on,note,given_name,other given_name,";
     assert!(csv.starts_with(header), "{csv}");
     assert_eq!(csv.lines().count(), waiting + 1);
     // nothing that a spreadsheet would compute
@@ -1084,6 +1084,66 @@ columns:
         "{}",
         said.stdout
     );
+}
+
+/// What a spreadsheet saves of a cell that it reads: of a number its first fifteen digits, without zeros before them.
+fn saved_by_a_spreadsheet(cell: &str) -> String {
+    let is_number = !cell.is_empty() && cell.bytes().all(|byte| byte.is_ascii_digit());
+    match is_number {
+        true if cell.len() > 15 => format!("{},{}E+{}", &cell[..1], &cell[1..6], cell.len() - 1),
+        true => cell.trim_start_matches('0').to_string(),
+        false => cell.to_string(),
+    }
+}
+
+#[test]
+fn decisions_come_back_from_a_spreadsheet_that_would_write_their_keys_anew_and_a_wrong_key_is_told()
+{
+    let mut rows = people(0, 60);
+    rows.push_str("00100708,Liv,Aakre,1950-01-01,one@mail.example,SE\n");
+    rows.push_str("9752128217029438,Liv,Aakre,1988-09-09,two@mail.example,SE\n");
+    let club = with_stewards(&rows);
+    let narrow = club.read("pipelines/club.yaml");
+    let wide = narrow.replace(
+        ", decisions:",
+        ", decide: {same_from: 30, review_from: -40}, decisions:",
+    );
+    club.write("pipelines/club.yaml", wide);
+    club.kilde(&["build"]).ended(0);
+    club.kilde(&["review", "--csv", "review.csv"]).ended(0);
+    club.write("pipelines/club.yaml", narrow);
+    let csv = club.read("review.csv");
+    let of_liv = |line: &&str| line.contains("00100708") && line.contains("9752128217029438");
+    let keys = csv.lines().find(of_liv).expect("they are asked about");
+    let keys: Vec<String> = keys
+        .split(',')
+        .take(2)
+        .map(saved_by_a_spreadsheet)
+        .collect();
+    decide(
+        &club,
+        "liv.csv",
+        "2026-03-01",
+        &[(&keys[0], &keys[1], "same")],
+    );
+    let built = club.kilde(&["build"]).ended(0).stdout;
+    assert!(!built.contains("K0871"), "{built}");
+    let people = "select count(distinct entity_id) from identity.people where record_id in ('00100708', '9752128217029438')";
+    assert_eq!(value(&club, people), "1");
+
+    // of a key that nobody guarded a spreadsheet makes another
+    decide(
+        &club,
+        "by_hand.csv",
+        "2026-03-02",
+        &[
+            ("p001a", "100708", "same"),
+            ("p001a", "100709", "different"),
+        ],
+    );
+    let built = club.kilde(&["build"]).ended(0).stdout;
+    let told = "2 decisions name a record that is not there, the first in stewardship/by_hand.csv:2 (K0871)";
+    assert!(built.contains(told), "{built}");
 }
 
 #[test]

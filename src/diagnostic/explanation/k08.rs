@@ -191,4 +191,11 @@ pub(super) const CODES: &[Explanation] = &[
                such a sign or a line break in it stands in double quotes. A row that cannot be read would make all figures wrong,\n\
                so none is left out.",
     },
+    Explanation {
+        code: Code(871),
+        title: "decisions that name records which are not there",
+        text: "A decision counts while both of its records are there; one of a record that is gone waits for it. Where the records were\n\
+               never gone, their keys are written otherwise: a spreadsheet saved `00100708` as 100708, or a letter is wrong. The files of\n\
+               `kilde review` keep such keys behind an apostrophe, which stays there.",
+    },
 ];

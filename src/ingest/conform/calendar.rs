@@ -7,7 +7,7 @@ use chrono::format::{
     Item, Numeric, ParseError, ParseErrorKind, ParseResult, Parsed, StrftimeItems, parse,
     parse_and_remainder,
 };
-use chrono::{DateTime, Datelike, Timelike};
+use chrono::{DateTime, Datelike, Timelike, Weekday};
 
 use crate::ingest::rule::Rule;
 
@@ -587,6 +587,7 @@ fn has_shape(mut text: &str, format: &str) -> bool {
 
 /// What was read of a text; of a time without its minutes, the beginning of the hour.
 fn moment_of(mut parsed: Parsed, with_time: bool) -> ParseResult<Moment> {
+    begin_at_the_first_day(&mut parsed)?;
     let offset = parsed.offset().or(parsed.timestamp().map(|_| 0));
     let time = if with_time {
         if parsed.hour_mod_12().is_some() && parsed.minute().is_none() {
@@ -607,6 +608,23 @@ fn moment_of(mut parsed: Parsed, with_time: bool) -> ParseResult<Moment> {
         micros: time.nanosecond() / 1000 % 1_000_000,
         offset: offset.filter(|_| with_time),
     })
+}
+
+/// A month without a day is its first, as for formats that are matched by hand; a week without one is its Monday.
+fn begin_at_the_first_day(parsed: &mut Parsed) -> ParseResult<()> {
+    let has_day = parsed.day().is_some()
+        || parsed.ordinal().is_some()
+        || parsed.weekday().is_some()
+        || parsed.timestamp().is_some();
+    if has_day {
+        return Ok(());
+    }
+    if parsed.month().is_some() {
+        parsed.set_day(1)?;
+    } else if parsed.isoweek().is_some() {
+        parsed.set_weekday(Weekday::Mon)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -652,6 +670,27 @@ mod tests {
         assert_eq!(date(b"02/01/2024", &either), Ok(day("2024-01-02")));
         assert_eq!(date(b"2 Jan 2024", &either), Ok(day("2024-01-02")));
         assert_eq!(date(b"31 Feb 2024", &either), Err(Rule::ImpossibleDate));
+    }
+
+    #[test]
+    fn a_month_or_a_week_without_a_day_is_its_first() {
+        for (text, format, first) in [
+            ("2026-03", "%Y-%m", "2026-03-01"),
+            ("Mar 2026", "%b %Y", "2026-03-01"),
+            ("2026-W09", "%G-W%V", "2026-02-23"),
+            ("2020-W53", "%G-W%V", "2020-12-28"),
+            ("2026-W09-7", "%G-W%V-%u", "2026-03-01"),
+        ] {
+            let found = date(text.as_bytes(), &[compile(format)]);
+            assert_eq!(found, Ok(day(first)), "{text}");
+        }
+        let weeks = [compile("%G-W%V")];
+        assert_eq!(date(b"2026-W54", &weeks), Err(Rule::ImpossibleDate));
+        assert_eq!(
+            date(b"2026-W53", &[compile("%G-W%V")]),
+            Ok(day("2026-12-28"))
+        );
+        assert_eq!(date(b"2025-W53", &weeks), Err(Rule::ImpossibleDate));
     }
 
     #[test]

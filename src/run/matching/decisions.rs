@@ -28,9 +28,23 @@ pub(super) struct Decisions {
     pub(super) of_pairs: Vec<(u32, u32, Decision)>,
     /// Each decision of a pair that said something, by file and line, where the table knows them.
     places: BTreeMap<Rows, Vec<String>>,
+    /// How many of them name a record that is not there, and where the first by name and line is written.
+    unknown: (usize, Option<String>),
 }
 
 impl Decisions {
+    /// `; 58 decisions name a record that is not there, the first in stewardship/review.csv:2 (K0871)`; empty where none does.
+    pub(super) fn unknown(&self) -> String {
+        let (count, first) = &self.unknown;
+        let first = first.as_ref();
+        let first = first.map_or(String::new(), |first| format!(", the first in {first}"));
+        match count {
+            0 => String::new(),
+            1 => format!("; 1 decision names a record that is not there{first} (K0871)"),
+            _ => format!("; {count} decisions name a record that is not there{first} (K0871)"),
+        }
+    }
+
     /// The decisions that collide with one, or with themselves: where they are written. Empty where only records, or rules
     /// without exception, speak against it.
     pub(super) fn collisions(&self) -> BTreeMap<Rows, Vec<String>> {
@@ -154,13 +168,17 @@ pub(super) fn of_rows(batch: &RecordBatch, matched: &MatchPlan, keys: &Keys) -> 
         let parts = columns.iter().map(|c| c.is_valid(at).then(|| c.value(at)));
         let parts: Vec<&str> = parts.collect::<Option<_>>()?;
         let row = |parts: &[&str]| rows.get(parts.join("\u{1f}").as_str()).copied();
-        // a spreadsheet of the review guards keys that look like formulas
+        // a spreadsheet of the review guards keys that it would compute or write anew
         let unguarded: Vec<&str> = parts.iter().map(|part| unguarded(part)).collect();
         row(&parts).or_else(|| row(&unguarded))
     };
     let mut latest: BTreeMap<Rows, Latest<'_>> = BTreeMap::new();
     let mut places: BTreeMap<Rows, Vec<String>> = BTreeMap::new();
-    let mut unreadable = 0;
+    let (mut unreadable, mut unknown) = (0, Vec::new());
+    let written = |at: usize| {
+        let place = columns.get(2 * key + 2).filter(|place| place.is_valid(at));
+        place.map(|place| place.value(at))
+    };
     for at in 0..batch.num_rows() {
         let word = if decided.is_valid(at) {
             decided.value(at)
@@ -176,6 +194,7 @@ pub(super) fn of_rows(batch: &RecordBatch, matched: &MatchPlan, keys: &Keys) -> 
             row_of(&columns[key..2 * key], at),
         );
         let (Some(one), Some(other)) = (one, other) else {
+            unknown.push(written(at));
             continue;
         };
         if one == other {
@@ -187,12 +206,8 @@ pub(super) fn of_rows(batch: &RecordBatch, matched: &MatchPlan, keys: &Keys) -> 
             ""
         };
         let pair = (one.min(other), one.max(other));
-        let place = columns.get(2 * key + 2).filter(|place| place.is_valid(at));
-        if let Some(place) = place {
-            places
-                .entry(pair)
-                .or_default()
-                .push(place.value(at).to_string());
+        if let Some(place) = written(at) {
+            places.entry(pair).or_default().push(place.to_string());
         }
         latest
             .entry(pair)
@@ -207,7 +222,17 @@ pub(super) fn of_rows(batch: &RecordBatch, matched: &MatchPlan, keys: &Keys) -> 
     Ok(Decisions {
         of_pairs: decisions.collect(),
         places,
+        unknown: (unknown.len(), first(unknown.into_iter().flatten())),
     })
+}
+
+/// Of places as `FILE:LINE` the first.
+fn first<'a>(places: impl Iterator<Item = &'a str>) -> Option<String> {
+    let in_order = |place: &&str| {
+        let (file, line) = place.rsplit_once(':').unwrap_or((place, ""));
+        (file.to_string(), line.parse::<u64>().ok())
+    };
+    places.min_by_key(in_order).map(str::to_string)
 }
 
 fn word_of(word: &str) -> Option<Decision> {

@@ -146,6 +146,7 @@ impl Execution {
         tracing::debug!("records have their ids");
         check_churn(matching, &assigned)?;
         let mut note = summary(&assigned, &resolved);
+        note.push_str(&decisions.unknown());
         note.push_str(&crowded(&resolved, &reading));
         if let (Some(changes), Some(increment)) = (changes, resolved.increment) {
             note.push_str(&told_of(changes, increment));
