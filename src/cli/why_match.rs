@@ -174,6 +174,10 @@ pub(super) fn remarks(story: &PairStory) -> Vec<String> {
             named.column
         )
     }));
+    let silent = story.silent_must.iter().map(|column| {
+        format!("`must: [{column}]` says nothing here: more people share the value than one has")
+    });
+    remarks.extend(silent);
     let mut changes: Vec<String> = Vec::new();
     for told in &story.comparisons {
         if is_same && told.level.is_some() && told.without < story.same_from {

@@ -90,28 +90,41 @@ pub(crate) fn judge(found: &[u32], truth: &[u32]) -> Judgement {
     }
 }
 
-/// Rates over the pairs in which a record of a group takes part.
-pub(crate) fn judge_group(found: &[u32], truth: &[u32], is_in: &[bool]) -> Rates {
+/// Rates of each of so many groups over the pairs in which a record of it takes part. `group`: of each record, from 0.
+pub(crate) fn judge_groups(
+    found: &[u32],
+    truth: &[u32],
+    group: &[u32],
+    groups: usize,
+) -> Vec<Rates> {
     let cells = found.iter().copied().zip(truth.iter().copied());
-    Rates::of(
-        pairs_with(cells, is_in),
-        pairs_with(found.iter().copied(), is_in),
-        pairs_with(truth.iter().copied(), is_in),
-    )
+    let hits = pairs_with(cells, group, groups);
+    let found = pairs_with(found.iter().copied(), group, groups);
+    let made = pairs_with(truth.iter().copied(), group, groups);
+    let rates = hits.iter().zip(&found).zip(&made);
+    rates
+        .map(|((hits, found), made)| Rates::of(*hits, *found, *made))
+        .collect()
 }
 
-/// Pairs of equal things of which at least one is in the group.
-fn pairs_with<K: Ord + Copy>(things: impl Iterator<Item = K>, is_in: &[bool]) -> f64 {
-    let mut sizes: BTreeMap<K, (u64, u64)> = BTreeMap::new();
-    for (thing, is_in) in things.zip(is_in) {
-        let size = sizes.entry(thing).or_default();
-        size.0 += 1;
-        size.1 += u64::from(!is_in);
+/// Of each group the pairs of equal things of which at least one is in it.
+fn pairs_with<K: Ord + Copy>(
+    things: impl Iterator<Item = K>,
+    group: &[u32],
+    groups: usize,
+) -> Vec<f64> {
+    let mut sizes: BTreeMap<K, BTreeMap<u32, u64>> = BTreeMap::new();
+    for (thing, group) in things.zip(group) {
+        *sizes.entry(thing).or_default().entry(*group).or_default() += 1;
     }
-    let with = sizes
-        .values()
-        .map(|(all, outside)| pairs(*all) - pairs(*outside));
-    with.sum()
+    let mut with = vec![0.0; groups];
+    for of_groups in sizes.values() {
+        let all: u64 = of_groups.values().sum();
+        for (group, inside) in of_groups {
+            with[*group as usize] += pairs(all) - pairs(all - inside);
+        }
+    }
+    with
 }
 
 /// Rates of pairs that were weighed, were the threshold at each of some weights. `weighed` are weights with whether the pair
@@ -311,15 +324,10 @@ mod tests {
         assert!((judged.records_mean.precision - precision).abs() < 1e-12);
         assert!((judged.records_mean.recall - recall).abs() < 1e-12);
         assert_eq!((judged.exact, judged.mixed, judged.torn), (1, 1, 1));
-        // pairs with c: found cd, ce; made ac, bc
-        let with_c = judge_group(&found, &truth, &[false, false, true, false, false, false]);
-        assert_eq!(
-            with_c,
-            Rates {
-                precision: 0.0,
-                recall: 0.0
-            }
-        );
+        // pairs with c: found cd, ce; made ac, bc. Pairs with another: found all; made all
+        let rates = judge_groups(&found, &truth, &[0, 0, 1, 0, 0, 0], 2);
+        let rate = |precision, recall| Rates { precision, recall };
+        assert_eq!(rates, [rate(0.5, 0.5), rate(0.0, 0.0)]);
     }
 
     #[test]

@@ -4,18 +4,27 @@
 //! a household shares is told last, since it is told of all comparisons together: the bits that two relatives would show
 //! as well.
 
+use std::collections::BTreeSet;
+
 use super::cluster::{Join, joins};
 use super::comparison::{Likeness, Pattern, level_of, with_level};
+use super::dictionary::MISSING;
 use super::model::{Known, Model};
-use super::population::{Decision, Population, Records, Verdict};
-use super::rule::{Blocks, Earlier, Parked, Rule};
+use super::population::{Decision, Field, Population, Records, Verdict};
+use super::rule::{Blocks, Earlier, Feature, Parked, Rule, agree};
 use super::score::{CERTAIN, Scorer, pattern_of};
+use super::value::SharedValues;
 
-/// A population and the model that its clusters were made with.
+/// Records and the model that their clusters were made with. The model says all that a pair weighs: whether others are there makes
+/// no difference, unless it is one of the first versions.
 #[derive(Debug)]
 pub(crate) struct Explainer {
     population: Population,
     model: Model,
+    /// Whether these are all records there are, since the model does not say all.
+    is_of_all: bool,
+    /// Columns of `must` of which some values say nothing: by place among the project's own, the codes of those values by row.
+    silent: Vec<(usize, Vec<u32>)>,
     threads: usize,
 }
 
@@ -40,8 +49,8 @@ pub(crate) struct PairEvidence {
     /// The sum of all.
     pub(crate) weight: f64,
     pub(crate) decided_by: Option<DecidedBy>,
-    /// Blocking rules that make the pair.
-    pub(crate) rules: Vec<Rule>,
+    /// Columns of `must`, by place among the project's own, in which both have one value that says nothing.
+    pub(crate) silent_must: Vec<usize>,
 }
 
 /// What one comparison says.
@@ -74,12 +83,24 @@ pub(crate) struct Merge {
 }
 
 impl Explainer {
+    /// `records`: those that are asked about; all there are, where the model is not [whole](Known::is_whole).
     pub(crate) fn new(records: Records, known: Known, threads: usize) -> Self {
+        let is_of_all = !known.is_whole();
+        let silent = known.shared().map(|shared| records.silent_must(shared));
         let (population, model) = known.at_work(records, threads);
         Self {
             population,
             model,
+            is_of_all,
+            silent: silent.unwrap_or_default(),
             threads,
+        }
+    }
+
+    fn scorer(&self) -> Scorer<'_> {
+        match self.is_of_all {
+            true => Scorer::new(&self.population, &self.model, self.threads),
+            false => Scorer::of_some(&self.population, &self.model, self.threads),
         }
     }
 
@@ -87,7 +108,7 @@ impl Explainer {
     pub(crate) fn pair(&self, one: u32, other: u32) -> PairEvidence {
         let population = &self.population;
         let (one, other) = (one.min(other), one.max(other));
-        let scorer = Scorer::new(population, &self.model, self.threads);
+        let scorer = self.scorer();
         let pattern = pattern_of(population, one, other, &mut Likeness::of_all(population));
         let against_chance = |pattern: Pattern| {
             let evidence = scorer.evidence(pattern, one);
@@ -120,14 +141,14 @@ impl Explainer {
             household: weight - whole,
             weight,
             decided_by: self.decided_by(one, other),
-            rules: self.rules(one, other),
+            silent_must: self.silent_must(one, other),
         }
     }
 
     /// Pairs that people were asked about: what the evidence alone says of them, and what people.
     pub(crate) fn decided(&self) -> Vec<(u32, u32, f64, Decision)> {
         let mut likeness = Likeness::of_all(&self.population);
-        let scorer = Scorer::new(&self.population, &self.model, self.threads);
+        let scorer = self.scorer();
         let decided = self.population.decisions().iter();
         decided
             .map(|(one, other, decision)| {
@@ -165,7 +186,44 @@ impl Explainer {
         }
     }
 
-    fn rules(&self, one: u32, other: u32) -> Vec<Rule> {
+    fn silent_must(&self, one: u32, other: u32) -> Vec<usize> {
+        let (one, other) = (one as usize, other as usize);
+        let equal = self
+            .silent
+            .iter()
+            .filter(|(_, codes)| codes[one] == codes[other] && codes[one] != MISSING);
+        equal.map(|(at, _)| *at).collect()
+    }
+
+    /// The blocks in which two rows may stand together.
+    pub(crate) fn shared_blocks(&self, one: u32, other: u32) -> SharedBlocks {
+        let features = &self.population.features;
+        let (a, b) = (features.row(one), features.row(other));
+        if self.is_of_all {
+            let rules = self.rules(one, other).into_iter();
+            return SharedBlocks {
+                rules: rules.map(SharedBlock::certain).collect(),
+                shared: SharedValues::default(),
+            };
+        }
+        let rules = self.model.rules.iter().filter_map(|rule| {
+            let steps = rule.steps(features);
+            let agreed = steps.iter().take_while(|step| agree(&step.places, a, b));
+            let largest: Vec<usize> = agreed.map(|step| step.largest).collect();
+            (!largest.is_empty()).then(|| SharedBlock {
+                rule: rule.clone(),
+                records: vec![0; largest.len()],
+                largest,
+            })
+        });
+        SharedBlocks {
+            rules: rules.collect(),
+            shared: self.model.values.shared.clone(),
+        }
+    }
+
+    /// Rules that make a pair, where all records are there.
+    pub(super) fn rules(&self, one: u32, other: u32) -> Vec<Rule> {
         let Population { features, rows, .. } = &self.population;
         let (a, b) = (features.row(one), features.row(other));
         let makes = |rule: &&Rule| {
@@ -183,7 +241,7 @@ impl Explainer {
     /// How records became one cluster: the joins in their order. `same_from`: from this weight on records are one.
     pub(crate) fn merges(&self, members: &[u32], same_from: f64) -> Vec<Merge> {
         let mut likeness = Likeness::of_all(&self.population);
-        let scorer = Scorer::new(&self.population, &self.model, self.threads);
+        let scorer = self.scorer();
         let mut found = Vec::new();
         let joined = |join: Join<'_>| {
             found.push((join.one.to_vec(), join.other.to_vec(), join.weight));
@@ -207,5 +265,91 @@ impl Explainer {
             }
         });
         merges.collect()
+    }
+}
+
+/// Blocks of rules in which two records may stand together. They do where a block is not too large: how many others stand there
+/// is [counted](Self::count) some records at a time.
+#[derive(Debug)]
+pub(crate) struct SharedBlocks {
+    rules: Vec<SharedBlock>,
+    /// Values that say nothing of a person.
+    shared: SharedValues,
+}
+
+/// The blocks of one rule, each within the one before it.
+#[derive(Debug)]
+struct SharedBlock {
+    rule: Rule,
+    /// Records of the largest that is compared, by step; of the steps in which the two agree.
+    largest: Vec<usize>,
+    /// Records counted so far.
+    records: Vec<usize>,
+}
+
+impl SharedBlock {
+    /// Of a rule that makes the pair.
+    fn certain(rule: Rule) -> Self {
+        Self {
+            rule,
+            largest: vec![usize::MAX],
+            records: vec![0],
+        }
+    }
+}
+
+impl SharedBlocks {
+    /// Whether something hangs on how many others stand there.
+    pub(crate) fn hang_on_others(&self) -> bool {
+        let mut rules = self.rules.iter();
+        rules.any(|block| block.largest.first() != Some(&usize::MAX))
+    }
+
+    /// Fields that say where a record stands.
+    pub(crate) fn fields(&self) -> BTreeSet<Field> {
+        self.features().flat_map(Feature::fields).copied().collect()
+    }
+
+    /// The project's own columns that say where a record stands, by place.
+    pub(crate) fn own(&self) -> BTreeSet<usize> {
+        let own = self.features().filter_map(|feature| match feature {
+            Feature::Own(at) => Some(at),
+            _ => None,
+        });
+        own.collect()
+    }
+
+    fn features(&self) -> impl Iterator<Item = Feature> + '_ {
+        let rules = self.rules.iter().map(|block| &block.rule);
+        rules.flat_map(|rule| {
+            let keys = rule.refine.iter().flat_map(|refine| &refine.keys);
+            rule.features.iter().chain(keys).copied()
+        })
+    }
+
+    /// Counts more records. The two stand before them, first of all.
+    pub(crate) fn count(&mut self, records: Records, threads: usize) {
+        let (features, _) = Population::features_of(records, Some(&self.shared), threads);
+        for block in &mut self.rules {
+            let steps = block.rule.steps(&features);
+            for row in 2..features.count() {
+                let (one, row) = (features.row(0), features.row(row));
+                let agreed = steps
+                    .iter()
+                    .take_while(|step| agree(&step.places, one, row));
+                for (records, _) in block.records.iter_mut().zip(agreed) {
+                    *records += 1;
+                }
+            }
+        }
+    }
+
+    /// Rules that make the pair, once all records are counted.
+    pub(crate) fn rules(&self) -> Vec<Rule> {
+        let made = self.rules.iter().filter(|block| {
+            let mut steps = block.records.iter().zip(&block.largest);
+            steps.any(|(records, largest)| records <= largest)
+        });
+        made.map(|block| block.rule.clone()).collect()
     }
 }

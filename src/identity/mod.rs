@@ -46,7 +46,7 @@ mod tests;
 pub(crate) use bridge::bridges;
 pub(crate) use dictionary::{Dictionary, Encoding};
 pub(crate) use evaluate::{
-    Drawn, Estimate, Rates, by_threshold, judge, judge_group, pairs_of_people, precision,
+    Drawn, Estimate, Rates, by_threshold, judge, judge_groups, pairs_of_people, precision,
     probability, recall,
 };
 pub(crate) use explain::{DecidedBy, Explainer, Told};

@@ -169,6 +169,27 @@ impl Records {
     }
 }
 
+impl Records {
+    /// Columns of `must` of which some values say nothing, by place in `own`: by row the code of such a value, else [`MISSING`].
+    pub(super) fn silent_must(&self, shared: &SharedValues) -> Vec<(usize, Vec<u32>)> {
+        let silenced = self.silenced().into_iter();
+        let of_must = silenced.filter(|(at, _)| self.must.contains(at));
+        let rows = of_must.map(|(at, field)| {
+            let column = self.own[at].clone().canonical().column;
+            let silent = shared.codes(field, &column);
+            let codes = column
+                .codes
+                .iter()
+                .map(|code| match silent.binary_search(code) {
+                    Ok(_) => *code,
+                    Err(_) => MISSING,
+                });
+            (at, codes.collect())
+        });
+        rows.collect()
+    }
+}
+
 /// Makes values missing that say nothing, in columns that decide alone.
 fn silence(own: &mut [OwnColumn], silenced: &[(usize, Field)], shared: &SharedValues) {
     for (at, field) in silenced {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::column::Placed;
 use super::dictionary::MISSING;
 use super::hash;
+use super::population::Field;
 use super::row::{Row, Rows};
 use crate::comparison_shape::Kind;
 use crate::parallel;
@@ -80,6 +81,22 @@ impl Feature {
             Self::Postcode => "postcode",
             Self::Place => "address",
             Self::Own(_) => "column",
+        }
+    }
+
+    /// The fields that say it of a record. What many share at one address says nothing, and an address is its postcode too.
+    pub(super) fn fields(self) -> &'static [Field] {
+        match self {
+            Self::Own(_) => &[],
+            Self::NationalId => &[Field::NationalId],
+            Self::Email | Self::EmailUser => &[Field::Email],
+            Self::Phone => &[Field::Phone],
+            Self::BirthDate | Self::BirthYear => &[Field::BirthDate],
+            Self::Given | Self::GivenInitial => &[Field::GivenName, Field::FullName],
+            Self::Family | Self::FamilyBeginning => &[Field::FamilyName, Field::FullName],
+            Self::Names => &[Field::GivenName, Field::FamilyName, Field::FullName],
+            Self::Street | Self::Place => &[Field::Address, Field::Postcode],
+            Self::Postcode => &[Field::Postcode],
         }
     }
 

@@ -157,7 +157,25 @@ impl Gains {
 }
 
 impl<'a> Scorer<'a> {
+    /// Of all records there are.
     pub(super) fn new(population: &'a Population, model: &'a Model, threads: usize) -> Self {
+        let come_again = |placed: &Placed| population.features.come_again(placed);
+        Self::with(population, model, threads, come_again)
+    }
+
+    /// Of a few of them: what stands in one may stand in others that are not there.
+    pub(super) fn of_some(population: &'a Population, model: &'a Model, threads: usize) -> Self {
+        let all = |placed: &Placed| vec![true; placed.column.len()];
+        Self::with(population, model, threads, all)
+    }
+
+    /// `come_again`: by code of a column, whether two records may agree on it.
+    fn with(
+        population: &'a Population,
+        model: &'a Model,
+        threads: usize,
+        come_again: impl Fn(&Placed) -> Vec<bool> + Sync,
+    ) -> Self {
         let mut wanted = Vec::new();
         for (at, (compared, learnt)) in population
             .comparisons
@@ -190,7 +208,7 @@ impl<'a> Scorer<'a> {
                 true => Vec::new(),
                 // on a value of one record no two agree, and its mark takes long
                 false => (0..)
-                    .zip(population.features.come_again(placed))
+                    .zip(come_again(placed))
                     .map(|(code, comes_again)| if comes_again { bits(code) } else { rare })
                     .collect(),
             };

@@ -845,6 +845,93 @@ fn what_two_records_weigh_does_not_change_because_others_came() {
 }
 
 #[test]
+fn why_two_records_are_one_is_told_by_the_two_alone_as_it_is_among_all() {
+    let (mut rows, _) = town(400);
+    let (more, _) = entered_by_a_shop(&rows);
+    rows.extend(more);
+    // a family of which a block is too large
+    for row in rows.iter_mut().take(700).skip(100) {
+        row[1] = "Kvist".to_string();
+    }
+    let digit = |modulo: usize| {
+        let texts: Vec<String> = (0..rows.len())
+            .map(|at| (at % modulo).to_string())
+            .collect();
+        Dictionary::encode(texts.iter().map(|text| Some(text.as_str())))
+    };
+    let read = Records {
+        own: vec![
+            own_column(records(&rows).fields.swap_remove(4).1, &[Field::Phone]),
+            own_column(digit(2), &[]),
+            own_column(digit(7), &[]),
+        ],
+        must: vec![0],
+        ..records(&rows)
+    };
+    let rule = |features: &[Feature], refine| Rule {
+        features: features.to_vec(),
+        refine,
+    };
+    let refine = |over| Refine {
+        over,
+        keys: vec![Feature::Own(2), Feature::BirthDate],
+    };
+    let by_rules = Settings {
+        rules: vec![
+            rule(&[Feature::Email], None),
+            rule(&[Feature::Names], None),
+            rule(&[Feature::Family], None),
+            rule(&[Feature::Own(1)], Some(refine(50))),
+            rule(&[Feature::Own(1), Feature::Given], Some(refine(3))),
+        ],
+        must: vec![rule(&[Feature::Own(0)], None)],
+        ..settings()
+    };
+    let model = resolve(read.clone(), &by_rules, None).unwrap().model;
+    let told = model.rows(&vec![0; model.rules.len()], |_| String::new());
+    let known = Model::from_rows(told, &read.shapes(), &by_rules.rules, &by_rules.must).unwrap();
+    let shared = Some(&model.values.shared);
+    let population = Population::new(read.clone(), shared, 2);
+    let scorer = Scorer::new(&population, &model, 2);
+    let mut likeness = Likeness::of_all(&population);
+    let all = Explainer::new(read.clone(), known.clone(), 2);
+    let last = rows.len() as u32;
+    let pairs = (0..40).flat_map(|at| {
+        [
+            (at * 2, at * 2 + 1),
+            (at * 5, at * 5 + 14),
+            (at, last - 1 - at),
+        ]
+    });
+    let (mut silent, mut made) = (0, [0; 6]);
+    for (one, other) in pairs.chain([(last - 300, last - 260)]) {
+        let alone = Explainer::new(read.of_rows(&[one, other]), known.clone(), 1);
+        let (of_all, of_two) = (all.pair(one, other), alone.pair(0, 1));
+        assert_eq!(format!("{of_two:?}"), format!("{of_all:?}"));
+        let pattern = pattern_of(&population, one, other, &mut likeness);
+        assert_eq!(of_two.weight, scorer.evidence(pattern, one).weight());
+        silent += of_two.silent_must.len();
+        let mut blocks = alone.shared_blocks(0, 1);
+        for from in (0..last).step_by(300) {
+            let more = from..last.min(from + 300);
+            let more: Vec<u32> = [one, other].into_iter().chain(more).collect();
+            blocks.count(read.of_rows(&more), 1);
+        }
+        let rules = all.rules(one, other);
+        assert_eq!(blocks.rules(), rules, "{one} {other}");
+        for (rule, count) in model.rules.iter().zip(&mut made) {
+            *count += usize::from(rules.contains(rule));
+        }
+    }
+    assert!(silent > 0);
+    // the shop's phone says nothing, and of one family there are too many
+    assert!(
+        made[0] > 0 && made[1] > 0 && made[3] > 0 && made[4] > 0,
+        "{made:?}"
+    );
+}
+
+#[test]
 fn a_pair_that_may_weigh_enough_is_weighed_in_full_and_no_other_is_worth_keeping() {
     let (mut rows, _) = town(60);
     let model = model_of(&rows, 2);

@@ -8,12 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::common::Column;
 use datafusion::dataframe::DataFrame;
 use datafusion::datasource::ViewTable;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::prelude::SessionContext;
+use futures::Stream;
 use futures::future::BoxFuture;
 
 use super::Runner;
@@ -107,6 +109,32 @@ impl Catalog {
         tables: &[&TableName],
         sql: &str,
     ) -> Result<RecordBatch> {
+        let frame = self.frame_over(outline, release, tables, sql).await?;
+        engine::collect_whole(frame).await
+    }
+
+    /// The same, its rows as they come.
+    pub(super) async fn stream_over(
+        &self,
+        outline: &Outline,
+        release: Option<&Release>,
+        tables: &[&TableName],
+        sql: &str,
+    ) -> Result<(
+        SchemaRef,
+        impl Stream<Item = Result<RecordBatch>> + Send + use<>,
+    )> {
+        let frame = self.frame_over(outline, release, tables, sql).await?;
+        engine::stream(frame).await
+    }
+
+    async fn frame_over(
+        &self,
+        outline: &Outline,
+        release: Option<&Release>,
+        tables: &[&TableName],
+        sql: &str,
+    ) -> Result<DataFrame> {
         let showing = Showing {
             outline,
             catalog: self,
@@ -118,8 +146,7 @@ impl Catalog {
             inputs.insert((*table).clone(), showing.input(table).await?);
         }
         let frame = showing.session(&inputs)?.sql(sql).await;
-        let frame = frame.map_err(engine::failure)?;
-        engine::collect_whole(frame).await
+        frame.map_err(engine::failure)
     }
 }
 

@@ -1389,6 +1389,57 @@ fn a_match_is_judged_against_a_truth_and_by_what_people_decided() {
 }
 
 #[test]
+fn a_match_is_judged_by_source_where_the_first_part_of_its_key_names_some_few() {
+    for (key, sources) in [("country, record_id", 2), ("record_id, country", 0)] {
+        let rows = people(0, 60).replacen("mail.example,SE", "mail.example,NO", 9);
+        let club = sandbox("", &rows);
+        let step = format!(
+            "steps:\n  - match: {{table: identity.people, records: ref.people, record_key: [{key}]}}\n"
+        );
+        club.write("pipelines/club.yaml", step);
+        club.kilde(&["build"]).ended(0);
+        let keys = club.query("select record_id, country from identity.people");
+        let mut truth = "record_id,country,person\n".to_string();
+        for row in keys {
+            let _ = writeln!(truth, "{},{},{}", row[0], row[1], &row[0][..4]);
+        }
+        club.write("truth.csv", truth);
+        let json = club.kilde(&["match", "evaluate", "--truth", "truth.csv", "--json"]);
+        let found: serde_json::Value = serde_json::from_str(&json.ended(0).stdout).unwrap();
+        let by_source = found["truth"]["by_source"].as_array().unwrap();
+        assert_eq!(by_source.len(), sources, "{by_source:?}");
+        assert_eq!(found["truth"]["records"], 100);
+    }
+}
+
+#[test]
+fn why_says_that_must_is_silent_about_a_value_that_too_many_share() {
+    let mut rows = people(0, 60);
+    for n in 0..25_u8 {
+        let given = format!("Q{}zu", char::from(b'a' + n));
+        let _ = writeln!(
+            rows,
+            "s{n:02},{given},Sund,19{:02}-03-04,desk@shop.example,SE",
+            50 + n
+        );
+    }
+    let club = sandbox(", must: [email]", &rows);
+    club.kilde(&["build"]).ended(0);
+    let said = club.kilde(&["why", "s01", "s02"]).ended(0).stdout;
+    let silent = "`must: [email]` says nothing here: more people share the value than one has";
+    assert!(
+        said.starts_with("two persons") && said.contains(silent),
+        "{said}"
+    );
+    assert!(!said.contains("the weight does not count"), "{said}");
+    let said = club.kilde(&["why", "p001a", "p001b"]).ended(0).stdout;
+    assert!(
+        said.contains("the weight does not count: `must`") && !said.contains(silent),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_truth_that_cannot_be_read_is_refused_where_it_breaks_and_no_person_is_shown() {
     let club = sandbox("", &people(0, 60));
     club.kilde(&["build"]).ended(0);

@@ -202,7 +202,9 @@ train their own.",
         text: "\
 Records are compared as numbers, and the texts behind them are in memory once: some hundred bytes a record, as
 `kilde plan` says beforehand. `--memory-limit` bounds what a build takes, and a match takes its part of that or is
-refused; it is never killed half done. Raise the limit, or compare fewer columns.",
+refused; it is never killed half done. `kilde match evaluate` and a sample of `kilde review` take all ids and all pairs
+that were weighed likewise; `kilde why` reads the records that it is asked about, and the model. Raise the limit, or
+compare fewer columns.",
     },
     Explanation {
         code: Code(446),

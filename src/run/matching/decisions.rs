@@ -151,6 +151,25 @@ fn sql_with(matched: &MatchPlan, table: &TableName, more: &[&str]) -> String {
     format!("select {} from {table}", columns.join(", "))
 }
 
+/// Keys of the records that decisions speak of, as they are written and without a spreadsheet's guards.
+pub(super) fn keys(batch: &RecordBatch, matched: &MatchPlan) -> Result<BTreeSet<String>> {
+    let columns = batch.columns().iter().map(texts);
+    let columns = columns.collect::<Result<Vec<StringArray>>>()?;
+    let parts = matched.matching.record_key.len();
+    let mut found = BTreeSet::new();
+    for key in columns.chunks(parts.max(1)).take(2) {
+        for row in 0..batch.num_rows() {
+            let cells = key.iter().map(|c| c.is_valid(row).then(|| c.value(row)));
+            let Some(cells) = cells.collect::<Option<Vec<&str>>>() else {
+                continue;
+            };
+            let plain: Vec<&str> = cells.iter().map(|cell| unguarded(cell)).collect();
+            found.extend([cells, plain].map(|cells| cells.join("\u{1f}")));
+        }
+    }
+    Ok(found)
+}
+
 /// Decisions by rows of the records that have these keys.
 pub(super) fn of_rows(batch: &RecordBatch, matched: &MatchPlan, keys: &Keys) -> Result<Decisions> {
     if batch.num_rows() == 0 {

@@ -1,24 +1,22 @@
 //! How right a match step is, as the newest release holds it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::super::Runner;
-use super::explain::Step;
-use super::read::model_rows;
-use super::sample::{band_of, bands, judged};
+use super::sample::{Pairs, band_of, bands};
+use super::step::{Ids, Step};
 use super::truth::{self, Truth};
 use crate::error::{Error, Result};
 use crate::identity::{
-    Drawn, Estimate, ModelRow, Rates, bridges, by_threshold, judge, judge_group, pairs_of_people,
+    Drawn, Estimate, ModelRow, Rates, bridges, by_threshold, judge, judge_groups, pairs_of_people,
     precision, probability, recall,
 };
 use crate::name::TableName;
 use crate::plan::Outline;
-use crate::project::MatchTable;
 
 /// What is known of how right a match is.
 #[derive(Debug, Serialize)]
@@ -65,7 +63,8 @@ pub(crate) struct AgainstTruth {
     pub(crate) exact: u64,
     pub(crate) mixed: u64,
     pub(crate) torn: u64,
-    /// By the first part of the key, where it has several: pairs in which a record of it takes part.
+    /// By the first part of the key, where it has several and this one names some few sources: pairs in which a record of it takes
+    /// part.
     pub(crate) by_source: Vec<(String, RatesStory)>,
     /// Pairs that were weighed, were the threshold at these bits.
     pub(crate) by_threshold: Vec<(f64, RatesStory)>,
@@ -149,79 +148,97 @@ impl Runner {
         let outline = Outline::new(&self.project, &self.functions, as_of);
         let step = Step::open(self, &outline, table, as_of).await?;
         let matching = step.matching();
-        let ids = step.ids().await?;
-        let rows: HashMap<&str, u32> = ids.keys().map(String::as_str).zip(0..).collect();
-        let mut numbers: HashMap<&str, u32> = HashMap::new();
-        let entities: Vec<u32> = ids
-            .values()
-            .map(|id| {
-                let next = numbers.len() as u32;
-                *numbers.entry(id).or_insert(next)
-            })
-            .collect();
+        let truth = truth.map(|file| truth::read(file, matching)).transpose()?;
         let pairs = step.pairs(self.resources.threads).await?;
-        let row_of = |key: &String| rows.get(key.as_str()).copied();
-        let weighed = pairs
-            .iter()
-            .filter_map(|pair| Some((row_of(&pair.one)?, row_of(&pair.other)?, pair.weight)));
-        let weighed: Vec<(u32, u32, f64)> = weighed.collect();
+        let found = Found::of(&pairs);
+        let truth = truth.map(|truth| against(&truth, &found, matching.same_from));
         let bands = bands(matching);
-        let (drawn, cannot_say) = judged(&pairs, &bands);
-        let truth = match truth {
-            Some(file) => {
-                let truth = truth::read(file, matching)?;
-                Some(against(
-                    &truth,
-                    &rows,
-                    &entities,
-                    (&weighed, matching.same_from),
-                    &ids,
-                )?)
-            }
-            None => None,
-        };
-        let model = step.beside(MatchTable::Model)?;
-        let learnt = step.query(model, &format!("select * from {model}")).await?;
-        let learnt = model_rows(&learnt)?.rows;
-        let mut sizes: BTreeMap<u32, u64> = BTreeMap::new();
-        for entity in &entities {
-            *sizes.entry(*entity).or_default() += 1;
+        let (drawn, cannot_say) = pairs.judged(&bands);
+        let (believed_precision, believed_recall) = found.believed(matching.same_from);
+        let (model, _memory) = step.model().await?;
+        let sizes = found.sizes();
+        let (bridges, bridges_count) = found.bridges();
+        Ok(MatchEvaluation {
+            table: matching.table.to_string(),
+            release: step.release(),
+            records: found.entities.len() as u64,
+            entities: sizes.values().sum(),
+            same_from: matching.same_from,
+            review_from: matching.review_from,
+            truth: truth.transpose()?,
+            strata: strata(&drawn, &bands),
+            believed_precision,
+            believed_recall,
+            judged: by_people(&drawn, cannot_say, &bands, matching.same_from),
+            sizes,
+            bridges,
+            bridges_count,
+            rules: rules(&model.rows),
+            levels: levels(&model.rows),
+        })
+    }
+}
+
+/// What a match found, in numbers: its records in the order of their keys.
+struct Found<'a> {
+    ids: &'a Ids,
+    /// Of each record the number of its entity.
+    entities: Vec<u32>,
+    /// Rows of the pairs that were weighed, and the weights.
+    weighed: Vec<(u32, u32, f64)>,
+}
+
+impl<'a> Found<'a> {
+    fn of(pairs: &'a Pairs) -> Self {
+        let ids = &pairs.ids;
+        let mut numbers: HashMap<&str, u32> = HashMap::new();
+        let entities = ids.iter().map(|id| {
+            let next = numbers.len() as u32;
+            *numbers.entry(id).or_insert(next)
+        });
+        let weighed = pairs.weighed.iter();
+        Self {
+            ids,
+            entities: entities.collect(),
+            weighed: weighed
+                .map(|pair| (pair.one, pair.other, pair.weight))
+                .collect(),
         }
-        let mut of_size: BTreeMap<u64, u64> = BTreeMap::new();
-        for size in sizes.values() {
-            *of_size.entry(*size).or_default() += 1;
+    }
+
+    /// As the model believes: of the pairs from the threshold on the share of one person, and of the pairs of one person the share
+    /// that is from the threshold on.
+    fn believed(&self, same_from: f64) -> (f64, f64) {
+        let weights = || self.weighed.iter().map(|pair| pair.2);
+        let above = || weights().filter(|weight| *weight >= same_from);
+        let hits: f64 = above().map(probability).sum();
+        let all: f64 = weights().map(probability).sum();
+        let share = |whole: f64| if whole > 0.0 { hits / whole } else { 1.0 };
+        (share(above().count() as f64), share(all))
+    }
+
+    /// Records of an entity → entities.
+    fn sizes(&self) -> BTreeMap<u64, u64> {
+        let mut records: BTreeMap<u32, u64> = BTreeMap::new();
+        for entity in &self.entities {
+            *records.entry(*entity).or_default() += 1;
         }
-        let believed =
-            |weights: &mut dyn Iterator<Item = f64>| -> f64 { weights.map(probability).sum() };
-        let weights = || weighed.iter().map(|pair| pair.2);
-        let above = || weights().filter(|weight| *weight >= matching.same_from);
-        let (hits, all) = (believed(&mut above()), believed(&mut weights()));
-        let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 1.0 };
-        let held = bridges(&weighed, &entities);
-        let id_of: Vec<&String> = ids.values().collect();
+        let mut sizes: BTreeMap<u64, u64> = BTreeMap::new();
+        for records in records.values() {
+            *sizes.entry(*records).or_default() += 1;
+        }
+        sizes
+    }
+
+    /// Ids that one pair alone holds together, the weakest first, and how many there are.
+    fn bridges(&self) -> (Vec<BridgeStory>, u64) {
+        let held = bridges(&self.weighed, &self.entities);
         let told = held.iter().take(BRIDGES).map(|bridge| BridgeStory {
-            id: id_of[bridge.one as usize].clone(),
+            id: self.ids.id(bridge.one).to_string(),
             weight: bridge.weight.is_finite().then_some(bridge.weight),
             parts: bridge.parts,
         });
-        Ok(MatchEvaluation {
-            bridges: told.collect(),
-            bridges_count: held.len() as u64,
-            table: matching.table.to_string(),
-            release: step.release(),
-            records: ids.len() as u64,
-            entities: sizes.len() as u64,
-            same_from: matching.same_from,
-            review_from: matching.review_from,
-            truth,
-            believed_precision: share(hits, above().count() as f64),
-            believed_recall: share(hits, all),
-            judged: by_people(&drawn, cannot_say, &bands, matching.same_from),
-            strata: strata(&drawn, &bands),
-            sizes: of_size,
-            rules: rules(&learnt),
-            levels: levels(&learnt),
-        })
+        (told.collect(), held.len() as u64)
     }
 }
 
@@ -273,27 +290,29 @@ fn story(estimate: Estimate) -> EstimateStory {
     }
 }
 
-fn against(
-    truth: &Truth,
-    rows: &HashMap<&str, u32>,
-    entities: &[u32],
-    (weighed, same_from): (&[(u32, u32, f64)], f64),
-    ids: &BTreeMap<String, String>,
-) -> Result<AgainstTruth> {
+/// Of each record the number of its person; `None` where the truth does not know it. And records that only the truth knows.
+fn people_of(truth: &Truth, ids: &Ids) -> (Vec<Option<u32>>, u64) {
+    let rows = ids.rows();
     let mut numbers: HashMap<&str, u32> = HashMap::new();
-    let mut person_of: Vec<Option<u32>> = vec![None; entities.len()];
-    let mut unknown_records = 0;
+    let mut person_of: Vec<Option<u32>> = vec![None; rows.len()];
+    let mut unknown = 0;
     for (key, person) in &truth.people {
         let next = numbers.len() as u32;
         let number = *numbers.entry(person).or_insert(next);
         match rows.get(key.as_str()) {
             Some(row) => person_of[*row as usize] = Some(number),
-            None => unknown_records += 1,
+            None => unknown += 1,
         }
     }
-    let known = person_of.iter().zip(entities).zip(ids.keys());
+    (person_of, unknown)
+}
+
+fn against(truth: &Truth, found: &Found<'_>, same_from: f64) -> Result<AgainstTruth> {
+    let (person_of, unknown_records) = people_of(truth, found.ids);
+    let known = person_of.iter().zip(&found.entities);
+    let known = known.zip(found.ids.keys.iter());
     let known = known.filter_map(|((person, entity), key)| Some((*entity, (*person)?, key)));
-    let known: Vec<(u32, u32, &String)> = known.collect();
+    let known: Vec<(u32, u32, &str)> = known.collect();
     if known.is_empty() {
         return Err(
             Error::config("not one record of the truth is a record of the match").help(
@@ -301,35 +320,23 @@ fn against(
             ),
         );
     }
-    let found: Vec<u32> = known.iter().map(|(entity, _, _)| *entity).collect();
+    let entities: Vec<u32> = known.iter().map(|(entity, ..)| *entity).collect();
     let people: Vec<u32> = known.iter().map(|(_, person, _)| *person).collect();
-    let judged = judge(&found, &people);
-    let source = |key: &String| {
-        key.split_once('\u{1f}')
-            .map(|(source, _)| source.to_string())
+    let judged = judge(&entities, &people);
+    let by_source = match sources(known.iter().map(|(.., key)| *key)) {
+        Some((names, source)) => {
+            let rates = judge_groups(&entities, &people, &source, names.len());
+            let names = names.into_iter().map(str::to_string);
+            names.zip(rates.into_iter().map(told)).collect()
+        }
+        None => Vec::new(),
     };
-    let mut sources: Vec<String> = known.iter().filter_map(|(_, _, key)| source(key)).collect();
-    sources.sort();
-    sources.dedup();
-    let by_source = sources.into_iter().map(|name| {
-        let is_in: Vec<bool> = known
-            .iter()
-            .map(|(_, _, key)| source(key).as_ref() == Some(&name))
-            .collect();
-        let rates = judge_group(&found, &people, &is_in);
-        (name, told(rates))
-    });
-    let of_truth = weighed.iter().filter_map(|(one, other, weight)| {
+    let of_truth = found.weighed.iter().filter_map(|(one, other, weight)| {
         let (a, b) = (person_of[*one as usize]?, person_of[*other as usize]?);
         Some((*weight, a == b))
     });
     let of_truth: Vec<(f64, bool)> = of_truth.collect();
-    let mut thresholds: Vec<f64> = (-4..=20).step_by(2).map(f64::from).collect();
-    if !thresholds.contains(&same_from) {
-        thresholds.push(same_from);
-        thresholds.sort_by(f64::total_cmp);
-    }
-    let by_threshold = by_threshold(&of_truth, pairs_of_people(&people), &thresholds);
+    let by_threshold = by_threshold(&of_truth, pairs_of_people(&people), &thresholds(same_from));
     Ok(AgainstTruth {
         records: judged.records,
         unknown_records,
@@ -340,12 +347,41 @@ fn against(
         exact: judged.exact,
         mixed: judged.mixed,
         torn: judged.torn,
-        by_source: by_source.collect(),
+        by_source,
         by_threshold: by_threshold
             .into_iter()
             .map(|(at, rates)| (at, told(rates)))
             .collect(),
     })
+}
+
+/// Values of the first part of a key, at most: of more it is no source, such as the number of a customer.
+const MOST_SOURCES: usize = 50;
+
+/// The first parts of keys, sorted, and the number of that of each key; `None` where keys have one part, or it is no source.
+fn sources<'a>(keys: impl Iterator<Item = &'a str> + Clone) -> Option<(Vec<&'a str>, Vec<u32>)> {
+    let mut names: BTreeSet<&str> = BTreeSet::new();
+    let firsts = keys.map(|key| Some(key.split_once('\u{1f}')?.0));
+    for first in firsts.clone() {
+        names.insert(first?);
+        if names.len() > MOST_SOURCES {
+            return None;
+        }
+    }
+    let names: Vec<&str> = names.into_iter().collect();
+    let place = |first| names.binary_search(&first).unwrap_or_default() as u32;
+    let source = firsts.flatten().map(place).collect();
+    Some((names, source))
+}
+
+/// Thresholds that are looked at, that of the step among them.
+fn thresholds(same_from: f64) -> Vec<f64> {
+    let mut thresholds: Vec<f64> = (-4..=20).step_by(2).map(f64::from).collect();
+    if !thresholds.contains(&same_from) {
+        thresholds.push(same_from);
+        thresholds.sort_by(f64::total_cmp);
+    }
+    thresholds
 }
 
 fn told(rates: Rates) -> RatesStory {

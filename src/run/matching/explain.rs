@@ -1,25 +1,25 @@
 //! Why two records are one person or two, and how a person was put together: the newest release's records under its model.
+//!
+//! What a pair weighs hangs on the model and the two records alone, so no others are read; only of the blocks that a pair may stand
+//! in all records are counted, as they stream by.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use datafusion::arrow::array::{Array, RecordBatch};
+use datafusion::arrow::array::Array;
 use serde::Serialize;
 
 use super::super::Runner;
-use super::read::{Read, Reading, keys, model_rows, reading, records, text_sql};
-use super::review::{chosen, compared_columns, not_built};
+use super::members::Members;
+use super::read::text_sql;
+use super::review::{compared_columns, not_built};
+use super::step::{Step, shown};
 use super::tables::{rule_name, texts};
-use super::{decisions, must_rules, own_rules};
-use crate::catalog::Catalog;
-use crate::diagnostic::Code;
 use crate::error::{Error, Result};
-use crate::identity::{DecidedBy, Decision, Explainer, Model, Told, is_named_in_full};
+use crate::identity::{DecidedBy, Decision, Told, is_named_in_full};
 use crate::name::TableName;
 use crate::plan::{MatchPlan, Outline};
-use crate::project::{MatchTable, Matching, Meaning};
-use crate::release::Release;
-use crate::sql_text::literal_sql;
+use crate::project::{MatchTable, Meaning};
 
 /// Two records, and what is known of whether they are one.
 #[derive(Debug, Serialize)]
@@ -45,6 +45,8 @@ pub(crate) struct PairStory {
     pub(crate) household: f64,
     /// Blocking rules that make the pair.
     pub(crate) rules: Vec<String>,
+    /// Columns of `must` in which both have one value that says nothing, since too many share it.
+    pub(crate) silent_must: Vec<String>,
     /// Columns that are compared, and both records' values.
     pub(crate) values: Vec<(String, Option<String>, Option<String>)>,
     /// Of which of the two the name, or a part of it, is read from a column of full names; `None` where of none.
@@ -133,29 +135,35 @@ impl Runner {
         let asked = [records.0, records.1];
         let table = self.knowing(&outline, table, &asked, as_of).await?;
         let step = Step::open(self, &outline, table.as_ref(), as_of).await?;
-        let matched = Matched::read(&step, self.resources.threads).await?;
+        let threads = self.resources.threads;
+        let keys = asked.map(|name| step.key_of(name));
+        let pair = BTreeSet::from(keys.clone());
+        let members = Members::of(&step, &pair, threads).await?;
+        let [one, other] = [(&keys[0], "first"), (&keys[1], "second")];
         let (one, other) = (
-            matched.row(records.0, "first")?,
-            matched.row(records.1, "second")?,
+            members.row(&step, one.0, one.1)?,
+            members.row(&step, other.0, other.1)?,
         );
         if one == other {
             return Err(Error::config(
                 "a record is compared with another, not with itself",
             ));
         }
-        let evidence = matched.explainer.pair(one, other);
-        let values = step.values(&matched, one, other).await?;
-        let (stored_one, stored_other) = (matched.stored(one), matched.stored(other));
-        let named_in_full = full_names(step.plan(), &values, [&stored_one, &stored_other]);
+        let evidence = members.explainer.pair(one, other);
+        let values = step.values([&keys[0], &keys[1]]).await?;
+        let rules = members.rules(&step, one, other, threads).await?;
+        let (one, other) = (members.stored(one), members.stored(other));
+        let named_in_full = full_names(step.plan(), &values, [&one, &other]);
         let contradicted_by = match evidence.decided_by {
             Some(DecidedBy::Person(decision)) => {
-                step.contradiction(&matched, (one, other), decision).await?
+                let ids = [one.id.as_str(), other.id.as_str()];
+                step.contradiction(&pair, ids, decision, threads).await?
             }
             _ => None,
         };
-        let (one, other) = (stored_one, stored_other);
         let matching = step.matching();
-        let rules = evidence.rules.iter();
+        let name = |rule| rule_name(rule, &members.reading);
+        let silent = evidence.silent_must.iter();
         Ok(PairStory {
             table: matching.table.to_string(),
             is_one_of_several: self.project.matches.len() > 1,
@@ -169,8 +177,9 @@ impl Runner {
             contradicted_by,
             start: evidence.start,
             household: evidence.household,
-            rules: rules
-                .map(|rule| rule_name(rule, &matched.reading))
+            rules: rules.iter().map(name).collect(),
+            silent_must: silent
+                .map(|at| members.reading.own[*at].name.clone())
                 .collect(),
             comparisons: evidence.told.into_iter().map(story).collect(),
             values,
@@ -194,7 +203,7 @@ impl Runner {
         let step = Step::open(self, &outline, table.as_ref(), as_of).await?;
         let of_record = match step.knows_id(asked).await? {
             true => None,
-            false => step.ids().await?.remove(&step.key_of(asked)),
+            false => step.id_of(&step.key_of(asked)).await?,
         };
         let id = of_record.as_deref().unwrap_or(asked);
         let living = match step.redirect(id).await? {
@@ -214,17 +223,18 @@ impl Runner {
         let Some(living) = living else {
             return Ok(Some(story));
         };
-        if !step.has_records(&living).await? {
+        let keys = step.keys_of(&[&living]).await?;
+        if keys.is_empty() {
             return Ok(None);
         }
-        let matched = Matched::read(&step, self.resources.threads).await?;
-        let members = matched.members(&living);
-        let name = |row: &u32| matched.name(*row);
+        let members = Members::of(&step, &keys, self.resources.threads).await?;
+        let rows = members.rows();
+        let name = |row: &u32| shown(members.key(*row));
         let names = |rows: &[u32]| rows.iter().map(name).collect::<Vec<String>>();
-        story.records = names(&members);
-        let merges = matched
+        story.records = names(&rows);
+        let merges = members
             .explainer
-            .merges(&members, matching.same_from)
+            .merges(&rows, matching.same_from)
             .into_iter();
         story.merges = merges
             .map(|merge| MergeStory {
@@ -274,10 +284,14 @@ impl Runner {
         let mut strange: Vec<&str> = asked.to_vec();
         if found.is_empty() {
             for step in &steps {
-                let ids = step.ids().await?;
-                let is_known = |name: &str| ids.contains_key(&step.key_of(name));
-                strange.retain(|name| !is_known(name));
-                if asked.iter().all(|name| is_known(name)) {
+                let mut known = BTreeSet::new();
+                for name in asked {
+                    if step.id_of(&step.key_of(name)).await?.is_some() {
+                        known.insert(*name);
+                    }
+                }
+                strange.retain(|name| !known.contains(name));
+                if asked.iter().all(|name| known.contains(name)) {
                     found.push(step);
                 }
             }
@@ -355,147 +369,21 @@ fn story(told: Told) -> ComparisonStory {
     }
 }
 
-/// A match step as the newest release holds it.
-pub(super) struct Step<'a> {
-    outline: &'a Outline,
-    plan: &'a MatchPlan,
-    catalog: Catalog,
-    release: Release,
-}
-
-impl<'a> Step<'a> {
-    pub(super) async fn open(
-        runner: &Runner,
-        outline: &'a Outline,
-        table: Option<&TableName>,
-        as_of: DateTime<Utc>,
-    ) -> Result<Self> {
-        let matching = chosen(&runner.project, table)?;
-        let step = Self::built(runner, outline, matching, as_of).await?;
-        step.ok_or_else(|| not_built(matching))
-    }
-
-    /// `None` where the step was never built.
-    async fn built(
-        runner: &Runner,
-        outline: &'a Outline,
-        matching: &Matching,
-        as_of: DateTime<Utc>,
-    ) -> Result<Option<Self>> {
-        let plan = outline.matching(&matching.table)?;
-        let catalog = runner.readable(as_of)?;
-        let release = catalog.lake().current().await?;
-        let release = release.filter(|release| release.table(&matching.table).is_some());
-        Ok(release.map(|release| Self {
-            outline,
-            plan,
-            catalog,
-            release,
-        }))
-    }
-
-    pub(super) fn plan(&self) -> &MatchPlan {
-        self.plan
-    }
-
-    pub(super) fn matching(&self) -> &Matching {
-        &self.plan.matching
-    }
-
-    pub(super) fn beside(&self, part: MatchTable) -> Result<&TableName> {
-        let table = self.matching().tables.get(&part);
-        table.ok_or_else(|| Error::internal("a match without its tables"))
-    }
-
-    pub(super) fn release(&self) -> u64 {
-        self.release.number.0
-    }
-
-    pub(super) async fn query(&self, table: &TableName, sql: &str) -> Result<RecordBatch> {
-        let release = Some(&self.release);
-        self.catalog
-            .query_over(self.outline, release, &[table], sql)
-            .await
-    }
-
-    /// Where an id that is gone leads; `None` for one that is not.
-    async fn redirect(&self, id: &str) -> Result<Option<Option<String>>> {
-        let table = self.beside(MatchTable::Redirects)?;
-        let wanted = literal_sql(id);
-        let sql = format!("select new_id from {table} where old_id = {wanted}");
-        let rows = self.query(table, &sql).await?;
-        let new = texts(rows.column(0))?;
-        Ok(new.iter().next().map(|heir| heir.map(str::to_string)))
-    }
-
-    async fn has_records(&self, id: &str) -> Result<bool> {
-        let matching = self.matching();
-        let (table, column) = (&matching.table, &matching.entity_id.value);
-        let wanted = literal_sql(id);
-        let sql = format!("select 1 from {table} where \"{column}\" = {wanted} limit 1");
-        Ok(self.query(table, &sql).await?.num_rows() > 0)
-    }
-
-    /// Whether an id was ever issued.
-    async fn knows_id(&self, id: &str) -> Result<bool> {
-        Ok(self.has_records(id).await? || self.redirect(id).await?.is_some())
-    }
-
-    /// The key of a record as people type it: its parts with `:` between.
-    fn key_of(&self, record: &str) -> String {
-        let parts = self.matching().record_key.len().max(1);
-        let key: Vec<&str> = record.splitn(parts, ':').collect();
-        key.join("\u{1f}")
-    }
-
-    /// Key → id of every record.
-    pub(super) async fn ids(&self) -> Result<BTreeMap<String, String>> {
-        let matching = self.matching();
-        let key = matching
-            .record_key
-            .iter()
-            .map(|column| text_sql(&column.value));
-        let mut columns: Vec<String> = key.collect();
-        columns.push(format!("\"{}\"", matching.entity_id.value));
-        let columns = columns.iter().enumerate();
-        let columns: Vec<String> = columns.map(|(at, c)| format!("{c} as \"_{at}\"")).collect();
-        let sql = format!("select {} from {}", columns.join(", "), matching.table);
-        let rows = self.query(&matching.table, &sql).await?;
-        let Some((ids, key)) = rows.columns().split_last() else {
-            return Ok(BTreeMap::new());
-        };
-        let ids = texts(ids)?;
-        let keys = keys(key, matching)?;
-        let pairs = keys.iter().zip(ids.iter());
-        Ok(pairs
-            .filter_map(|(key, id)| Some((key.to_string(), id?.to_string())))
-            .collect())
-    }
-
+impl Step<'_> {
     /// What is compared, of two records.
     async fn values(
         &self,
-        matched: &Matched,
-        one: u32,
-        other: u32,
+        keys: [&str; 2],
     ) -> Result<Vec<(String, Option<String>, Option<String>)>> {
-        let matching = self.matching();
-        let columns = compared_columns(self.plan);
+        let columns = compared_columns(self.plan());
         let wanted = columns.iter().enumerate();
         let wanted: Vec<String> = wanted
             .map(|(at, column)| format!("{} as \"_{at}\"", text_sql(column)))
             .collect();
-        let records = &matching.records.value;
+        let records = &self.matching().records.value;
         let mut both = Vec::new();
-        for row in [one, other] {
-            let parts = matched.read.keys[row as usize].split('\u{1f}');
-            let key = matching.record_key.iter().zip(parts);
-            let equal: Vec<String> = key
-                .map(|(column, part)| {
-                    format!("{} = {}", text_sql(&column.value), literal_sql(part))
-                })
-                .collect();
-            let (wanted, equal) = (wanted.join(", "), equal.join(" and "));
+        for key in keys {
+            let (wanted, equal) = (wanted.join(", "), self.equal_sql(key, ""));
             let sql = format!("select {wanted} from {records} where {equal}");
             let rows = self.query(records, &sql).await?;
             let cells = rows
@@ -516,17 +404,16 @@ impl<'a> Step<'a> {
             .map(|(column, (one, other))| (column, one, other))
             .collect())
     }
-}
 
-impl Step<'_> {
-    /// What a decision about two records collides with; `None` where it holds.
+    /// What a decision about two records collides with; `None` where it holds. `pair`: their keys; `ids`: whose they are.
     async fn contradiction(
         &self,
-        matched: &Matched,
-        (one, other): (u32, u32),
+        pair: &BTreeSet<String>,
+        ids: [&str; 2],
         decision: Decision,
+        threads: usize,
     ) -> Result<Option<String>> {
-        let (id, other_id) = (matched.id(one), matched.id(other));
+        let [id, other_id] = ids;
         let holds = match decision {
             Decision::Same => id == other_id,
             Decision::Different => id != other_id,
@@ -537,143 +424,37 @@ impl Step<'_> {
         }
         let mut against = Vec::new();
         if decision == Decision::Same {
-            let (one, other) = (matched.members(id), matched.members(other_id));
-            let apart = matched.explainer.kept_apart(&one, &other);
+            let keys = self.keys_of(&ids).await?;
+            let members = Members::of(self, &keys, threads).await?;
+            let apart = members
+                .explainer
+                .kept_apart(&members.rows_of(id), &members.rows_of(other_id));
             against.extend(apart.map(|(a, b, by)| {
-                format!(
-                    "{} and {} are two: {}",
-                    matched.name(a),
-                    matched.name(b),
-                    words(by)
-                )
+                let (a, b) = (shown(members.key(a)), shown(members.key(b)));
+                format!("{a} and {b} are two: {}", words(by))
             }));
         }
-        let written = self.collision(matched, one, other).await?;
+        let written = self.collision(pair).await?;
         against.extend(written.map(|reason| format!("the review says: {reason}")));
         Ok((!against.is_empty()).then(|| against.join(" · ")))
     }
 
     /// What the review says of a decision that cannot hold: with the rows of the exports where those are that collide.
-    async fn collision(&self, matched: &Matched, one: u32, other: u32) -> Result<Option<String>> {
+    async fn collision(&self, pair: &BTreeSet<String>) -> Result<Option<String>> {
         let review = self.beside(MatchTable::Review)?;
-        let columns = &self.matching().record_key;
-        let equal = |row: u32, prefix: &str| {
-            let parts = matched.read.keys[row as usize].split('\u{1f}');
-            let equal: Vec<String> = columns
-                .iter()
-                .zip(parts)
-                .map(|(column, part)| {
-                    let name = format!("{prefix}{}", column.value);
-                    format!("{} = {}", text_sql(&name), literal_sql(part))
-                })
-                .collect();
-            equal.join(" and ")
+        let (Some(one), Some(other)) = (pair.first(), pair.last()) else {
+            return Ok(None);
         };
-        let (one, other) = (one.min(other), one.max(other));
-        let sql = format!(
-            "select reason from {review} where weight is null and {} and {}",
-            equal(one, ""),
-            equal(other, "other_")
-        );
+        // which of two is named first, the order of their keys says as they are, be they texts or not
+        let [there, back] = [(one, other), (other, one)].map(|(one, other)| {
+            let (one, other) = (self.equal_sql(one, ""), self.equal_sql(other, "other_"));
+            format!("({one} and {other})")
+        });
+        let sql =
+            format!("select reason from {review} where weight is null and ({there} or {back})");
         let rows = self.query(review, &sql).await?;
         let reasons = texts(rows.column(0))?;
         Ok(reasons.iter().flatten().next().map(str::to_string))
-    }
-}
-
-/// All records of a step, ready to compare, and whose they are.
-pub(super) struct Matched {
-    read: Read,
-    reading: Reading,
-    ids: BTreeMap<String, String>,
-    explainer: Explainer,
-}
-
-impl Matched {
-    pub(super) async fn read(step: &Step<'_>, threads: usize) -> Result<Self> {
-        let matching = step.matching();
-        let reading = reading(step.plan);
-        let batch = step.query(&matching.records.value, &reading.sql).await?;
-        let mut read = Read::of(vec![batch], matching, &reading, threads)?;
-        let mut records = records(step.plan, &reading, &mut read)?;
-        if let Some(table) = &matching.decisions {
-            let sql = decisions::sql(step.plan, &table.value);
-            let rows = step.query(&table.value, &sql).await?;
-            records.decisions = decisions::of_rows(&rows, step.plan, &read.keys)?.of_pairs;
-        }
-        let model = step.beside(MatchTable::Model)?;
-        let rows = step.query(model, &format!("select * from {model}")).await?;
-        let rows = model_rows(&rows)?;
-        let ids = step.ids().await?;
-        let own = own_rules(step.plan, &reading);
-        let must = must_rules(step.plan, &reading);
-        let known = Model::from_rows(rows, &records.shapes(), &own, &must).ok_or_else(|| {
-            Error::config(format!(
-                "`{}` was built with other comparisons",
-                matching.table
-            ))
-            .code(Code(857))
-            .help(format!(
-                "`kilde build -s {}` makes it as the project says now",
-                matching.table
-            ))
-        })?;
-        let explainer =
-            tokio::task::spawn_blocking(move || Explainer::new(records, known, threads))
-                .await
-                .map_err(|error| Error::internal("explaining broke off").caused_by(error))?;
-        Ok(Self {
-            read,
-            reading,
-            ids,
-            explainer,
-        })
-    }
-
-    /// Pairs that people were asked about, by the keys of both: what the evidence says of them, and what people.
-    pub(super) fn decided(&self) -> impl Iterator<Item = (&str, &str, f64, Decision)> {
-        let key = |row: u32| &self.read.keys[row as usize];
-        let decided = self.explainer.decided().into_iter();
-        decided.map(move |(one, other, weight, decision)| (key(one), key(other), weight, decision))
-    }
-
-    /// The row of a record as people type it: the parts of its key with `:` between. `which`: the first or second of two.
-    fn row(&self, record: &str, which: &str) -> Result<u32> {
-        let parts = self.reading.key.max(1);
-        let key: Vec<&str> = record.splitn(parts, ':').collect();
-        let key = key.join("\u{1f}");
-        let place = self.read.keys.iter().position(|known| known == key);
-        place.map(|row| row as u32).ok_or_else(|| {
-            Error::config(format!("no record goes by the {which} name")).help(match parts {
-                1 => "write the record's key".to_string(),
-                parts => format!(
-                    "write the {parts} parts of the record's key with `:` between: `crm:10442`"
-                ),
-            })
-        })
-    }
-
-    fn name(&self, row: u32) -> String {
-        self.read.keys[row as usize].replace('\u{1f}', ":")
-    }
-
-    /// The records of an id.
-    fn members(&self, id: &str) -> Vec<u32> {
-        let rows = 0..self.read.keys.len() as u32;
-        rows.filter(|row| self.id(*row) == id).collect()
-    }
-
-    /// Empty for a record that came after the ids.
-    fn id(&self, row: u32) -> &str {
-        let id = self.ids.get(&self.read.keys[row as usize]);
-        id.map_or("", String::as_str)
-    }
-
-    fn stored(&self, row: u32) -> StoredRecord {
-        StoredRecord {
-            record: self.name(row),
-            id: self.id(row).to_string(),
-        }
     }
 }
 

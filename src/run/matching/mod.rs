@@ -6,11 +6,13 @@ mod decisions;
 mod evaluate;
 mod explain;
 mod forecast;
+mod members;
 mod model_file;
 mod read;
 mod review;
 mod sample;
 mod since;
+mod step;
 mod tables;
 mod train;
 mod truth;
@@ -42,6 +44,7 @@ use tables::{
 };
 
 use super::execute::Execution;
+use crate::catalog::Catalog;
 use crate::diagnostic::Code;
 use crate::engine::Joins;
 use crate::error::{Error, Result};
@@ -186,25 +189,8 @@ impl Execution {
 
     /// What records need while they are matched, taken from the memory that all of a build shares.
     fn memory_for(&self, records: &Records, matching: &Matching) -> Result<MemoryReservation> {
-        let session = self
-            .catalog
-            .engine()
-            .session(&BTreeMap::new(), Joins::Hash)?;
-        let context = session.task_ctx();
-        let memory = MemoryConsumer::new(format!("match {}", matching.table));
-        let memory = memory.register(context.memory_pool());
-        let bytes = records.bytes_to_match();
-        memory.try_grow(bytes as usize).map_err(|error| {
-            Error::config(format!(
-                "to match {} records takes about {} MiB of memory, and so much is not left",
-                records.rows,
-                bytes >> 20
-            ))
-            .code(Code(438))
-            .at(matching.declared_at.location())
-            .help("raise `--memory-limit`, or leave columns out that tell little: `compare` names those that count")
-            .caused_by(error)
-        })?;
+        let memory = reservation(&self.catalog, matching)?;
+        for_records(&memory, records, matching)?;
         Ok(memory)
     }
 
@@ -212,6 +198,33 @@ impl Execution {
         let plan = self.plan.tables.get(table);
         plan.ok_or_else(|| Error::internal(format!("`{table}` has no plan")))
     }
+}
+
+/// A part of the memory that all queries share, nothing at first.
+fn reservation(catalog: &Catalog, matching: &Matching) -> Result<MemoryReservation> {
+    let session = catalog.engine().session(&BTreeMap::new(), Joins::Hash)?;
+    let context = session.task_ctx();
+    let memory = MemoryConsumer::new(format!("match {}", matching.table));
+    Ok(memory.register(context.memory_pool()))
+}
+
+/// Takes what records need while they are compared.
+fn for_records(memory: &MemoryReservation, records: &Records, matching: &Matching) -> Result<()> {
+    let bytes = records.bytes_to_match();
+    memory.try_grow(bytes as usize).map_err(|error| {
+        let what = format!("to match {} records", records.rows);
+        no_memory(&what, bytes, matching).caused_by(error)
+    })
+}
+
+fn no_memory(what: &str, bytes: u64, matching: &Matching) -> Error {
+    Error::config(format!(
+        "{what} takes about {} MiB of memory, and so much is not left",
+        bytes >> 20
+    ))
+    .code(Code(438))
+    .at(matching.declared_at.location())
+    .help("raise `--memory-limit`, or leave columns out that tell little: `compare` names those that count")
 }
 
 /// What a match found. Each of its tables is made of it when it is written: all of them at once would take more memory than the

@@ -1,7 +1,7 @@
 //! What a match step reads: the records, and what the builds before it left behind.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Index, Range};
 use std::sync::{Mutex, PoisonError};
 
@@ -10,10 +10,10 @@ use datafusion::arrow::array::{
     UInt32Array, make_comparator,
 };
 use datafusion::arrow::compute::{SortOptions, cast, concat_batches, take};
-use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type};
+use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::row::{RowConverter, SortField};
-use futures::TryStreamExt;
+use futures::{Stream, TryStreamExt};
 
 use super::super::execute::Execution;
 use super::tables::{arrow, batch, texts};
@@ -66,6 +66,11 @@ pub(super) struct Read {
 pub(super) struct Keys(StringArray);
 
 impl Keys {
+    #[cfg(test)]
+    pub(super) fn of(keys: Vec<String>) -> Self {
+        Self(StringArray::from(keys))
+    }
+
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
@@ -87,6 +92,27 @@ impl Reading {
     /// The query without the keys.
     pub(super) fn compared_sql(&self) -> String {
         let columns = (0..self.compared()).map(|at| format!("\"_{}\"", 2 * self.key + at));
+        let columns: Vec<String> = columns.collect();
+        format!("select {} from ({})", columns.join(", "), self.sql)
+    }
+
+    /// The query with the keys and what is named; all else is null, and is not read.
+    pub(super) fn sql_of(&self, fields: &BTreeSet<Field>, own: &BTreeSet<usize>) -> String {
+        let asked: usize = self.asked.iter().sum();
+        let before_own = self.fields.len() + asked;
+        let is_named = |at: &usize| match self.fields.get(*at) {
+            Some(field) => fields.contains(field),
+            None => at
+                .checked_sub(before_own)
+                .is_some_and(|at| own.contains(&at)),
+        };
+        let named = (0..self.places.len()).filter(is_named);
+        let named: BTreeSet<usize> = named.map(|at| 2 * self.key + self.places[at]).collect();
+        let column = |at: usize| match at < 2 * self.key || named.contains(&at) {
+            true => format!("\"_{at}\""),
+            false => format!("cast(null as varchar) as \"_{at}\""),
+        };
+        let columns = (0..2 * self.key + self.compared()).map(column);
         let columns: Vec<String> = columns.collect();
         format!("select {} from ({})", columns.join(", "), self.sql)
     }
@@ -119,6 +145,43 @@ impl Read {
             coming.push(batch)?;
         }
         coming.finish(matching)
+    }
+
+    /// What a query of a reading gives, as it comes.
+    pub(super) async fn of_stream(
+        schema: SchemaRef,
+        rows: impl Stream<Item = Result<RecordBatch>>,
+        matching: &Matching,
+        reading: &Reading,
+        threads: usize,
+    ) -> Result<Self> {
+        let mut rows = std::pin::pin!(rows);
+        let mut coming = Coming::new(reading.key, threads);
+        coming.push(RecordBatch::new_empty(schema))?;
+        while let Some(batch) = rows.try_next().await? {
+            coming.push(batch)?;
+        }
+        tracing::debug!("records are read");
+        coming.finish(matching)
+    }
+
+    /// The rows of one batch in the order in which they stand there, some of them perhaps twice; without the key as it is.
+    pub(super) fn as_it_came(
+        batch: &RecordBatch,
+        matching: &Matching,
+        reading: &Reading,
+    ) -> Result<Self> {
+        let (keys, columns) = batch.columns().split_at(2 * reading.key);
+        let encoded = columns.iter().map(|column| {
+            let mut encoding = Encoding::default();
+            encoding.push_all(texts(column)?.iter());
+            Ok(encoding.finish(None))
+        });
+        Ok(Self {
+            key: Vec::new(),
+            keys: keys_of(&keys[reading.key..], matching)?,
+            columns: encoded.collect::<Result<_>>()?,
+        })
     }
 
     /// Records that are gone, behind those that are there: in the columns alone, so that both are in one numbering.
@@ -319,14 +382,8 @@ impl Execution {
         let (schema, rows) = engine::stream(frame.map_err(broken)?)
             .await
             .map_err(broken)?;
-        let mut rows = std::pin::pin!(rows);
-        let mut coming = Coming::new(reading.key, self.runner.resources.threads);
-        coming.push(RecordBatch::new_empty(schema))?;
-        while let Some(batch) = rows.try_next().await.map_err(broken)? {
-            coming.push(batch)?;
-        }
-        tracing::debug!("records are read");
-        coming.finish(matching)
+        let threads = self.runner.resources.threads;
+        Read::of_stream(schema, rows.map_err(broken), matching, reading, threads).await
     }
 
     /// The ids that were issued before: by this step, or by SQL whose table it takes over, if that knows each record once by the
@@ -615,7 +672,7 @@ fn once_sql(free: &DuplicateFree) -> String {
         return column.clone();
     }
     let values = free.values.iter();
-    let values: Vec<String> = values.map(|value| literal_sql(value)).collect();
+    let values: Vec<String> = values.map(|v| literal_sql(v)).collect();
     let values = values.join(", ");
     format!("case when cast(\"{column}\" as varchar) in ({values}) then \"{column}\" end")
 }

@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 use datafusion::arrow::array::{Array, StringArray};
 
 use super::super::Runner;
-use super::explain::Step;
 use super::read::text_sql;
-use super::sample::{Weighed, bands, to_ask};
+use super::sample::{Pairs, Weighed, bands};
+use super::step::Step;
 use super::tables::texts;
 use crate::error::{Error, Result};
 use crate::name::{ReleaseNumber, TableName};
@@ -103,7 +103,7 @@ impl Runner {
             Some(size) => {
                 let step = Step::open(self, &outline, table, as_of).await?;
                 let pairs = step.pairs(self.resources.threads).await?;
-                drawn_sql(matching, &to_ask(&pairs, &bands(matching), size))
+                drawn_sql(matching, &pairs, &pairs.to_ask(&bands(matching), size))
             }
         };
         let order = match sample {
@@ -214,7 +214,7 @@ fn sql(matching: &Matching, wanted_pairs: &str, first: &str, columns: &[String])
 }
 
 /// Pairs that were drawn, in their order, as rows of a review.
-fn drawn_sql(matching: &Matching, drawn: &[&Weighed]) -> String {
+fn drawn_sql(matching: &Matching, pairs: &Pairs, drawn: &[&Weighed]) -> String {
     let keys = || {
         matching
             .record_key
@@ -233,15 +233,15 @@ fn drawn_sql(matching: &Matching, drawn: &[&Weighed]) -> String {
         };
         let nothing = || keys().map(|_| "''".to_string()).collect();
         let mut cells = vec![place.to_string()];
-        cells.extend(pair.map_or_else(nothing, |pair| parts(&pair.one)));
-        cells.extend(pair.map_or_else(nothing, |pair| parts(&pair.other)));
+        cells.extend(pair.map_or_else(nothing, |pair| parts(pairs.key(pair.one))));
+        cells.extend(pair.map_or_else(nothing, |pair| parts(pairs.key(pair.other))));
         let weight = pair
             .map(|pair| pair.weight)
             .filter(|weight| weight.is_finite());
         let weight = weight.map_or("null".to_string(), |weight| format!("{weight:.4}"));
         cells.push(format!("cast({weight} as double)"));
         cells.push(literal_sql("drawn to judge the match"));
-        cells.push(literal_sql(pair.map_or("", |pair| &pair.agreement)));
+        cells.push(literal_sql(pair.map_or("", |pair| pairs.agreement(pair))));
         format!("({})", cells.join(", "))
     };
     let rows = drawn.iter().enumerate();

@@ -6,9 +6,9 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::super::Runner;
-use super::explain::Step;
 use super::model_file::{said, text_of};
 use super::read::{Keys, Read, model_rows, reading, records, redirects_of};
+use super::step::Step;
 use super::tables::{rows_of, speaks_of};
 use super::{decisions, refused, settings};
 use crate::error::{Error, Result};
@@ -140,8 +140,9 @@ impl Runner {
             .await
             .map_err(|error| Error::internal("training broke off").caused_by(error))?
             .map_err(|refusal| refused(&refusal, plan))?;
-        let ids = step.ids().await?;
-        let registry = Registry::new(ids.into_iter(), step.redirects().await?);
+        let (ids, _memory) = step.ids().await?;
+        let issued = ids.keys.iter().zip(ids.iter());
+        let registry = Registry::new(issued, step.redirects().await?);
         let now = step.model_rows().await?.rows;
         let now = if speaks_of(&now, plan) {
             now
