@@ -1416,11 +1416,14 @@ fn a_match_is_judged_by_source_where_the_first_part_of_its_key_names_some_few() 
 fn why_says_that_must_is_silent_about_a_value_that_too_many_share() {
     let mut rows = people(0, 60);
     for n in 0..25_u8 {
-        let given = format!("Q{}zu", char::from(b'a' + n));
+        let sign = char::from(b'a' + n);
+        let given = format!("{}{sign}ol{sign}", sign.to_uppercase());
         let _ = writeln!(
             rows,
-            "s{n:02},{given},Sund,19{:02}-03-04,desk@shop.example,SE",
-            50 + n
+            "s{n:02},{given},Sund,19{:02}-{:02}-{:02},desk@shop.example,SE",
+            50 + n,
+            1 + n % 12,
+            3 + n,
         );
     }
     let club = sandbox(", must: [email]", &rows);

@@ -188,7 +188,7 @@ impl Step<'_> {
     async fn redirects(&self) -> Result<Redirects> {
         let table = self.beside(MatchTable::Redirects)?;
         let sql = format!(
-            "select old_id, new_id, cast(null as varchar), cast(null as varchar) from {table}"
+            "select old_id, new_id, cast(null as varchar) as lost_id, cast(null as varchar) as lost_records from {table}"
         );
         redirects_of(&self.query(table, &sql).await?)
     }
