@@ -115,19 +115,24 @@ pub(crate) fn by_events<'a>(
     ids.map(|id| (id.clone(), last(id))).collect()
 }
 
-/// The hash of a record's key in the id that it gave.
-fn hash_of_id(id: &str) -> Option<&str> {
-    id.strip_prefix("c_")
+/// The hash of a record's key in the id that it gave; `None` for an id that no match issued.
+pub(crate) fn hash_of_id(id: &str) -> Option<&str> {
+    let hash = id.strip_prefix("c_")?;
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    (hash.len() == 20 && hash.bytes().all(is_digit)).then_some(hash)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// An id that a match issued.
+    const FIRST: &str = "c_e9e0be07ae30eb997d39";
+
     #[test]
     fn of_an_older_table_what_happened_last_tells_which_id_was_lost() {
         let led = [
-            ("c_01", None),
+            (FIRST, None),
             ("lost", None),
             ("absorbed", None),
             ("absorbed earlier", None),
@@ -150,7 +155,10 @@ mod tests {
         let lost = Redirect::waits_for;
         let to = |id: &str| Redirect::To(id.to_string());
         let expected = [
-            ("c_01", Redirect::of(None, Some("c_01"), Some("01"))),
+            (
+                FIRST,
+                Redirect::of(None, Some(FIRST), FIRST.strip_prefix("c_")),
+            ),
             ("lost", lost("lost")),
             ("absorbed", lost("lost")),
             ("absorbed earlier", lost("lost")),

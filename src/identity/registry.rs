@@ -18,7 +18,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::dictionary::{Encoding, MISSING, NumberedTexts};
-use super::redirect::{Redirect, Redirects};
+use super::redirect::{Redirect, Redirects, hash_of_id};
 use crate::parallel;
 
 /// Which ids were issued, and to which records. A register has as many as there are records: texts lie end to end, and what
@@ -144,8 +144,9 @@ impl Registry {
         let gone = records.filter(|(id, _)| is_left.get(**id as usize) == Some(&false));
         let mut last: BTreeMap<u32, BTreeSet<String>> = BTreeMap::new();
         for (id, key) in gone {
-            let hash = hash_of(&id_of_key(self.keys.text(key), 0)).to_string();
-            last.entry(*id).or_default().insert(hash);
+            let given = id_of_key(self.keys.text(key), 0);
+            let hash = hash_of_id(text_of(&given)).map(str::to_string);
+            last.entry(*id).or_default().extend(hash);
         }
         last
     }
@@ -188,11 +189,6 @@ type IdText = [u8; 22];
 
 fn text_of(id: &IdText) -> &str {
     std::str::from_utf8(id).unwrap_or_default()
-}
-
-/// The hash in an id, without the letter before it.
-fn hash_of(id: &IdText) -> &str {
-    text_of(id).get(2..).unwrap_or_default()
 }
 
 /// The id of a hash; `None` for what is none.

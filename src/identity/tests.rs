@@ -576,12 +576,8 @@ fn must_joins_records_that_no_other_rule_compares_but_not_by_a_value_that_many_p
         must: vec![0, 1],
         ..records(&rows)
     };
-    let must = |at| Rule {
-        features: vec![Feature::Own(at)],
-        refine: None,
-    };
     let by_rules = Settings {
-        must: vec![must(0), must(1)],
+        must: vec![must_of(0), must_of(1)],
         ..settings()
     };
     let found = resolve(read.clone(), &by_rules, None).unwrap();
@@ -599,11 +595,11 @@ fn must_joins_records_that_no_other_rule_compares_but_not_by_a_value_that_many_p
         ..read
     };
     let by_rules = Settings {
-        must: vec![must(0)],
+        must: vec![must_of(0)],
         ..settings()
     };
     match resolve(crowd, &by_rules, None) {
-        Err(Refusal::LargeBlock { rule, .. }) => assert_eq!(rule, must(0)),
+        Err(Refusal::LargeBlock { rule, .. }) => assert_eq!(rule, must_of(0)),
         other => panic!("{:?}", other.map(|resolved| resolved.cluster_of.len())),
     }
 }
@@ -649,12 +645,8 @@ fn must_holds_hundreds_of_records_together_but_no_two_that_rules_or_people_keep_
         must: vec![0, 1],
         ..records(rows)
     };
-    let must = |at| Rule {
-        features: vec![Feature::Own(at)],
-        refine: None,
-    };
     let by_rules = Settings {
-        must: vec![must(0), must(1)],
+        must: vec![must_of(0), must_of(1)],
         ..settings()
     };
     let model = resolve(held.clone(), &by_rules, None).unwrap().model;
@@ -698,6 +690,14 @@ fn must_holds_hundreds_of_records_together_but_no_two_that_rules_or_people_keep_
     assert!(count > 1);
 }
 
+/// The blocking rule that a column of `must` is.
+fn must_of(at: usize) -> Rule {
+    Rule {
+        features: vec![Feature::Own(at)],
+        refine: None,
+    }
+}
+
 #[test]
 fn a_glance_counts_the_pairs_that_a_match_makes() {
     let (mut rows, _) = town(500);
@@ -711,10 +711,7 @@ fn a_glance_counts_the_pairs_that_a_match_makes() {
         }
     };
     let all = with_must(&rows);
-    let of_must = Rule {
-        features: vec![Feature::Own(0)],
-        refine: None,
-    };
+    let of_must = must_of(0);
     let known = as_read(&model_of(&rows, 2), &all);
     for shared in [None, known.shared()] {
         let (features, _) = Population::features_of(all.clone(), shared, 2);

@@ -706,6 +706,7 @@ fn nobody(release: &Release) -> Error {
         release.number
     ))
     .help(
-        "give an id (c_…), a record with its system (crm:10442), or an address or number of theirs",
+        "give an id (c_…), a record as its table writes the system and the key (crm:10442), or an address or number of theirs; \
+         names are not searched",
     )
 }

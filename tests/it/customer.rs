@@ -309,10 +309,18 @@ fn records_of_a_match_share_a_number_whatever_form_each_system_writes() {
     let said = club.kilde(&["customer", "x1"]).ended(0).stdout;
     assert!(said.contains("another person has the same phone"), "{said}");
     let said = club.kilde(&["customer", "0701234567"]).ended(2);
+    let ids = club
+        .query("select entity_id from identity.people where record_id in ('x1', 'x2') order by 1");
+    let listed = format!("ask by one of their ids: {}, {}", ids[0][0], ids[1][0]);
     assert!(
-        said.stderr.contains("2 people go by that"),
+        said.stderr.contains("2 people go by that") && said.stderr.contains(&listed),
         "{}",
         said.stderr
+    );
+    let said = club.kilde(&["customer", "Tora Nygaard"]).ended(2).stderr;
+    assert!(
+        said.contains("names are not searched") && !said.contains("Tora"),
+        "{said}"
     );
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{BesideIds, Reader};
 use crate::error::{Error, Result};
+use crate::identity::hash_of_id;
 use crate::name::TableName;
 use crate::plan::{EntityKind, Link, Part, is_identifier};
 use crate::project::{MatchTable, Meaning};
@@ -276,8 +277,21 @@ fn retired(release: &Release) -> Error {
     ))
 }
 
-/// Their ids may be values of cells: they are not listed.
+/// Ids that a match issued are listed; others may be values of cells.
 fn several(ids: &BTreeSet<String>) -> Error {
-    Error::config(format!("{} people go by that", ids.len()))
-        .help("ask by an id, or by a record with its system (crm:10442)")
+    /// Ids that are listed.
+    const LISTED: usize = 5;
+    let told = Error::config(format!("{} people go by that", ids.len()));
+    if ids.iter().any(|id| hash_of_id(id).is_none()) {
+        return told.help("ask by an id, or by a record with its system (crm:10442)");
+    }
+    let listed: Vec<&str> = ids.iter().take(LISTED).map(String::as_str).collect();
+    let more = match ids.len().saturating_sub(LISTED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    told.help(format!(
+        "ask by one of their ids: {}{more}",
+        listed.join(", ")
+    ))
 }
