@@ -21,7 +21,7 @@ const SHOWN: usize = 20;
 pub(super) struct Review {
     /// The table of the ids, short where unique [default: that of the only match step]
     table: Option<String>,
-    /// Instead of what waits, draw a random sample of so many pairs from every band of weights: what people say of it tells
+    /// Instead of what waits, draw a random sample of so many pairs, some from every band of weights: what people say of it tells
     /// `match evaluate` how right the match is
     #[arg(long, value_name = "PAIRS", value_parser = clap::value_parser!(u16).range(1..))]
     sample: Option<u16>,

@@ -446,7 +446,15 @@ impl<'a> Decider<'a> {
     fn content_reasons(&self, plan: &TablePlan, published: &PublishedTable) -> Vec<Reason> {
         let (before, now) = (&published.fingerprints, &plan.fingerprints);
         let mut reasons = Vec::new();
-        for part in changed_parts(before, now) {
+        let changed = changed_parts(before, now);
+        // another text calls other functions
+        let is_rewritten = changed.iter().any(|part| {
+            matches!(
+                part,
+                ContentPart::Sql | ContentPart::Match | ContentPart::Within(..)
+            )
+        });
+        for part in changed {
             let in_both = before.part(part).is_some() && now.part(part).is_some();
             let table = |text: &str| text.parse::<TableName>().ok();
             let reason = match part {
@@ -478,9 +486,14 @@ impl<'a> Decider<'a> {
                 }
                 ContentPart::Var(name) if in_both => Some(Reason::VarChanged { name: name.into() }),
                 ContentPart::AsOf if in_both => Some(Reason::AsOfMoved),
+                ContentPart::Functions if in_both && is_rewritten => None,
                 ContentPart::Functions | ContentPart::Kind if in_both => {
                     Some(Reason::SemanticsChanged)
                 }
+                // a match names its inputs: one that comes or goes was written
+                ContentPart::Input(_) => plan.matched.as_ref().map(|plan| Reason::MatchChanged {
+                    path: plan.matching.declared_at.file.path.clone(),
+                }),
                 _ => None,
             };
             reasons.extend(reason);

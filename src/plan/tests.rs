@@ -102,6 +102,24 @@ fn changed_sql_rebuilds_the_step_and_perhaps_what_stands_on_it() {
 }
 
 #[test]
+fn sql_that_calls_other_functions_of_kilde_is_changed_sql_and_nothing_else() {
+    let calling = |function: &str| {
+        let text =
+            format!("select customer_id, {function}(email) as email, country from bronze.people");
+        shop().sql("silver.people", &text)
+    };
+    let before = published(&calling("normalize_email").plan(&nothing()));
+    let plan = calling("name_key").plan(&before);
+    let told = summary(&plan);
+    let first = told.lines().next();
+    assert_eq!(
+        first,
+        Some("silver.people: Build, SQL changed sql/silver/people.sql"),
+        "{told}"
+    );
+}
+
+#[test]
 fn a_maybe_is_decided_by_the_digests_of_its_inputs() {
     let before = published(&shop().plan(&nothing()));
     let plan = shop()

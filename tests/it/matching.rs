@@ -1753,8 +1753,8 @@ columns:
     let lost = "new@mail.example;old@mail.example";
     let expected = ["right@mail.example", "-", "corrected", lost];
     assert_eq!(source, [expected.map(String::from)]);
-    let reasons = "select field, record_id, reason from silver.known_review where field in ('shoe_size', 'birth_date', 'email')
-        and reason like '%correction%' order by field";
+    let reasons = "select field, coalesce(record_id, other_value), reason from silver.known_review
+        where field in ('shoe_size', 'birth_date', 'email') and reason like '%correction%' order by field, reason";
     let unusable = club.query(reasons);
     let no_value = [
         "birth_date",
@@ -1764,11 +1764,16 @@ columns:
     let no_field = [
         "shoe_size",
         "g2",
-        "the correction is of no field of the golden record",
+        "the correction is of no field of which the best value is taken",
+    ];
+    let no_record = [
+        "email",
+        "gone",
+        "the correction names no record: other_value is the key that it says",
     ];
     assert_eq!(
         unusable,
-        [no_value, no_field].map(|row| row.map(String::from))
+        [no_value, no_record, no_field].map(|row| row.map(String::from))
     );
 
     // a later one wins, a rebuild from scratch changes nothing, and one that the records say too is told
@@ -1784,7 +1789,7 @@ columns:
     let expected = ["Tora", "Nygaard", "new@mail.example", "1971-06-05"];
     assert_eq!(club.query(&known), [expected.map(String::from)]);
     let told = club.query(reasons);
-    assert!(told.len() == 3 && told[1][2].contains("can go"), "{told:?}");
+    assert!(told.len() == 4 && told[2][2].contains("can go"), "{told:?}");
 
     // a comparison shows nobody's values, neither of the golden record nor of what stands beside it
     for table in [

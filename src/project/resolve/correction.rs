@@ -9,7 +9,7 @@
 use chrono_tz::Tz;
 
 use super::super::ColumnType;
-use super::super::raw::{Mistake, listed};
+use super::super::raw::{Mistake, listed, nearest_word};
 use super::contract::Contracts;
 use super::source::Sources;
 use crate::name::TableName;
@@ -227,7 +227,8 @@ pub(super) fn misfit(
         let is_whole = draft.is_none_or(|draft| draft.whole);
         let message = format!("nothing says which columns `{table}` has");
         let help = format!(
-            "declare them in schemas/{}.yaml: {must_say}: {}",
+            "{}declare them in schemas/{}.yaml: {must_say}: {}",
+            meant(table, contracts),
             table.location(),
             listed(wanted)
         );
@@ -247,4 +248,22 @@ pub(super) fn misfit(
     let message = format!("`{on}` of `{table}` is `{data_type}`, by which nothing is the newest");
     let help = "declare it as `date` or `timestamp`: as texts, 31.01. comes after 01.03.";
     Some(Mistake::new(code, message).help(help))
+}
+
+/// `did you mean `bronze.customers`? else `, where a table that has a contract is called nearly so; empty where none is.
+pub(super) fn meant(table: &TableName, contracts: &Contracts) -> String {
+    if contracts.drafts.contains_key(table) {
+        return String::new();
+    }
+    let known: Vec<String> = contracts.drafts.keys().map(ToString::to_string).collect();
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    match nearest_word(&table.to_string(), &known) {
+        Some(near) => format!("did you mean `{near}`? else "),
+        None => String::new(),
+    }
+}
+
+/// A text of a key, without the apostrophe behind which the files of a review keep what a spreadsheet would compute or write anew.
+pub(super) fn unguarded_sql(text: &str) -> String {
+    format!("regexp_replace({text}, '^''([-=+@0-9.,])', '\\1')")
 }

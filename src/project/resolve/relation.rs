@@ -75,7 +75,7 @@ pub(super) fn check(
             check_seed_contract(draft, found);
         }
         if !tables.contains(table) && sources.whole {
-            found.push(orphan(table, draft, &tables));
+            found.push(orphan(table, draft, &tables, &drafts));
         }
     }
     let fields: BTreeMap<TableName, Vec<Vec<String>>> = drafts
@@ -104,23 +104,33 @@ fn reserved(table: &TableName) -> Mistake {
 }
 
 /// A schema file that describes nothing.
-fn orphan(table: &TableName, draft: &Draft, tables: &BTreeSet<&TableName>) -> Diagnostic {
+fn orphan(
+    table: &TableName,
+    draft: &Draft,
+    tables: &BTreeSet<&TableName>,
+    drafts: &BTreeMap<TableName, Draft>,
+) -> Diagnostic {
     let known: Vec<String> = tables.iter().map(ToString::to_string).collect();
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
     let mistake = Mistake::new(
         144,
         format!("nothing makes `{table}`, which this file describes"),
     );
-    let mistake = match nearest_word(&table.to_string(), &known) {
-        Some(near) => mistake.help(format!(
-            "did you mean `{near}`? then call it schemas/{}.yaml",
-            near.replacen('.', "/", 1)
-        )),
-        None => mistake.help(format!(
-            "write sql/{}.sql, or a source with `table: {table}`",
-            table.location()
-        )),
+    let made = format!(
+        "write sql/{}.sql, or a source with `table: {table}`",
+        table.location()
+    );
+    let help = match nearest_word(&table.to_string(), &known) {
+        Some(near) => {
+            let file = format!("schemas/{}.yaml", near.replacen('.', "/", 1));
+            match drafts.keys().any(|other| other.to_string() == near) {
+                true => format!("did you mean `{near}`? {file} describes it already; else {made}"),
+                false => format!("did you mean `{near}`? then call it {file}"),
+            }
+        }
+        None => made,
     };
+    let mistake = mistake.help(help);
     blame(&draft.contract.file, Span::default(), mistake)
 }
 

@@ -275,6 +275,7 @@ fn retired(release: &Release) -> Error {
         "this id is retired: in release {} no record is left of it",
         release.number
     ))
+    .help("`--release N` shows the person as an older release knew them")
 }
 
 /// Ids that a match issued are listed; others may be values of cells.

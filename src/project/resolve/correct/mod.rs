@@ -15,7 +15,7 @@ use super::super::raw::{Mistake, RawCorrect, RawPipelineFile, RawStep};
 use super::super::{Contract, Materialization};
 use super::blame;
 use super::contract::Contracts;
-use super::correction::{Landing, misfit};
+use super::correction::{Landing, meant, misfit};
 use super::matching::Matches;
 use super::ownership::Owned;
 use super::source::Sources;
@@ -117,7 +117,8 @@ impl Asked<'_> {
             None => (
                 format!("nothing says how a record of `{of}` is named"),
                 format!(
-                    "declare its `key` and its columns in schemas/{}.yaml: a correction names a record by them",
+                    "{}declare its `key` and its columns in schemas/{}.yaml: a correction names a record by them",
+                    meant(of, contracts),
                     of.location()
                 ),
             ),

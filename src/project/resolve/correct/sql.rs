@@ -8,6 +8,7 @@ use chrono_tz::Tz;
 use super::super::super::{ColumnType, Contract};
 use super::super::correction::{
     CONTRADICTS, Cells, IS_BEHIND, Landing, STANDS, Target, corrected_sql, is_fixed_sql,
+    unguarded_sql,
 };
 use crate::name::TableName;
 use crate::sql_text::{literal_sql, name_sql};
@@ -68,13 +69,14 @@ impl Corrected<'_> {
         });
         let others: String = others.collect();
         format!(
-            "\"_said\" as (\n  select {named} as \"_table\", trim(cast(said.\"key\" as varchar)) as \"_key\",\n    \
+            "\"_said\" as (\n  select {named} as \"_table\", {key} as \"_key\",\n    \
              lower(trim(cast(said.\"column\" as varchar))) as \"_column\", nullif(trim(cast(said.\"value\" as varchar)), '') as \"_value\",\n    \
              said.\"on\" as \"_on\", {by} as \"_by\", {reason} as \"_reason\", {}\n  \
              from {} as said\n  where {named} = {}{others})",
             self.landing.columns_sql(),
             self.corrections,
             literal_sql(&self.of.to_string()),
+            key = unguarded_sql("trim(cast(said.\"key\" as varchar))"),
         )
     }
 
@@ -258,7 +260,7 @@ columns:
     fn the_report_ranks_the_corrections_of_each_cell_and_meets_those_that_stand_with_the_table() {
         insta::assert_snapshot!(sql_of("silver.shop_corrections"), @r#"
         with "_said" as (
-          select coalesce(lower(trim(cast(said."table" as varchar))), '') as "_table", trim(cast(said."key" as varchar)) as "_key",
+          select coalesce(lower(trim(cast(said."table" as varchar))), '') as "_table", regexp_replace(trim(cast(said."key" as varchar)), '^''([-=+@0-9.,])', '\1') as "_key",
             lower(trim(cast(said."column" as varchar))) as "_column", nullif(trim(cast(said."value" as varchar)), '') as "_value",
             said."on" as "_on", cast(said."by" as varchar) as "_by", cast(null as varchar) as "_reason", said."landed" as "_landed", said."_kilde_source_file" as "_file", said."_kilde_source_row" as "_row"
           from stewardship.corrections as said

@@ -10,7 +10,9 @@ use chrono_tz::Tz;
 
 use super::super::super::raw::Take;
 use super::super::super::{ColumnType, Matching};
-use super::super::correction::{CONTRADICTS, Cells, Landing, Target, corrected_sql, is_fixed_sql};
+use super::super::correction::{
+    CONTRADICTS, Cells, Landing, Target, corrected_sql, is_fixed_sql, unguarded_sql,
+};
 use super::field::Field;
 use crate::name::TableName;
 use crate::sql_text::{literal_sql, name_sql};
@@ -143,6 +145,7 @@ impl Golden<'_> {
             selects.extend(self.best().map(|(at, field)| self.caught_up_sql(at, field)));
             selects.push(self.contradicting_sql());
             selects.push(self.unusable_sql());
+            selects.extend(self.unknown_sql());
         }
         format!(
             "with {}\n{}",
@@ -417,10 +420,51 @@ impl Golden<'_> {
         );
         format!(
             "select {},\n  case \"_fault\" when 'not_a_value' then 'the correction is no value of the field''s type'\n    \
-             else 'the correction is of no field of the golden record' end as \"reason\"\n\
+             else 'the correction is of no field of which the best value is taken' end as \"reason\"\n\
              from \"_ranked\" where \"_place\" = 1 and \"_fault\" is not null",
             said.join(", "),
         )
+    }
+
+    /// Corrections by a record that is not there: its key as it is written stands in the place of another value.
+    fn unknown_sql(&self) -> Option<String> {
+        let corrections = self.corrections.as_ref()?;
+        let key = self.key();
+        let of_nobody = |prefix: &str| {
+            let columns = key.iter().map(|c| {
+                let name = name_sql(c);
+                format!("id.{name} as {}", name_sql(&format!("{prefix}{c}")))
+            });
+            columns.collect::<Vec<_>>().join(", ")
+        };
+        let written = key
+            .iter()
+            .map(|c| format!("cast(said.{} as varchar)", name_sql(c)));
+        let entity = name_sql(&self.matching.entity_id.value);
+        Some(format!(
+            "select id.{entity} as {entity}, lower(trim(cast(said.\"field\" as varchar))) as \"field\",\n  \
+             nullif(trim(cast(said.\"value\" as varchar)), '') as \"value\", {},\n  concat_ws(':', {}) as \"other_value\", {},\n  \
+             'the correction names no record: other_value is the key that it says' as \"reason\"\n\
+             from {} as said left join {} as id on {}\nwhere id.{entity} is null",
+            of_nobody(""),
+            written.collect::<Vec<_>>().join(", "),
+            of_nobody("other_"),
+            corrections.table,
+            self.matching.table,
+            self.names_sql(),
+        ))
+    }
+
+    /// Whether a correction `said` names the record of an `id`.
+    fn names_sql(&self) -> String {
+        let equal = self.key().into_iter().map(|c| {
+            format!(
+                "cast(id.{} as varchar) = {}",
+                name_sql(c),
+                unguarded_sql(&format!("cast(said.{} as varchar)", name_sql(c)))
+            )
+        });
+        equal.collect::<Vec<_>>().join(" and ")
     }
 
     /// The columns of the review before its reason; keys are of the record that won, and of the other.
@@ -468,15 +512,6 @@ impl Golden<'_> {
             return Vec::new();
         };
         let key = self.key();
-        let equal: Vec<String> = key
-            .iter()
-            .map(|c| {
-                format!(
-                    "cast(id.{name} as varchar) = cast(said.{name} as varchar)",
-                    name = name_sql(c)
-                )
-            })
-            .collect();
         let own: Vec<String> = key
             .iter()
             .map(|c| format!("id.{name} as {name}", name = name_sql(c)))
@@ -490,7 +525,7 @@ impl Golden<'_> {
             own = own.join(", "),
             table = corrections.table,
             ids = self.matching.table,
-            equal = equal.join(" and "),
+            equal = self.names_sql(),
         )];
         parts.extend(cells.ranked_sql());
         parts.push(format!(
