@@ -7,8 +7,9 @@ use datafusion::arrow::array::{Array, RecordBatch, StringArray};
 use futures::{StreamExt, TryStreamExt};
 
 use super::super::Runner;
+use super::issued::model_rows;
 use super::model_file::rows_of_file;
-use super::read::{Read, Reading, model_rows, reading, records};
+use super::read::{Read, Reading, reading, records};
 use super::tables::{feature_name, rule_name, speaks_of, texts};
 use super::{refused, settings};
 use crate::catalog::Catalog;

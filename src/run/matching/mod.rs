@@ -6,6 +6,7 @@ mod decisions;
 mod evaluate;
 mod explain;
 mod forecast;
+mod issued;
 mod members;
 mod model_file;
 mod read;

@@ -13,7 +13,8 @@ use datafusion::execution::memory_pool::MemoryReservation;
 use futures::{Stream, TryStreamExt};
 
 use super::super::Runner;
-use super::read::{Keys, keys, model_rows, text_sql};
+use super::issued::model_rows;
+use super::read::{Keys, keys, text_sql};
 use super::review::{chosen, not_built};
 use super::tables::{arrow, texts};
 use super::{no_memory, reservation};

@@ -6,8 +6,9 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::super::Runner;
+use super::issued::{model_rows, redirects_of};
 use super::model_file::{said, text_of};
-use super::read::{Keys, Read, model_rows, reading, records, redirects_of};
+use super::read::{Keys, Read, reading, records};
 use super::step::Step;
 use super::tables::{rows_of, speaks_of};
 use super::{decisions, refused, settings};
