@@ -3,6 +3,8 @@
 //! In: offsets into one block of text. Out: views that the conversions read column by column. Nothing here is copied,
 //! unescaped or decoded: that happens when, and only when, a column wants it.
 
+use super::tape::{NOTHING, Tape};
+
 /// What kind of text a cell is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CellKind {
@@ -59,6 +61,7 @@ impl Cell {
 pub(crate) struct CellColumn<'a> {
     text: &'a [u8],
     cells: &'a [Cell],
+    tape: &'a Tape,
     width: usize,
     at: usize,
 }
@@ -70,9 +73,20 @@ impl<'a> CellColumn<'a> {
         Self {
             text,
             cells,
+            tape: &NOTHING,
             width,
             at,
         }
+    }
+
+    /// The same, where the cells that are JSON were recorded.
+    pub(crate) fn with_tape(self, tape: &'a Tape) -> Self {
+        Self { tape, ..self }
+    }
+
+    /// Where the cells that are JSON were recorded.
+    pub(crate) fn tape(&self) -> &'a Tape {
+        self.tape
     }
 
     /// Number of records.

@@ -34,6 +34,7 @@ mod rule;
 #[cfg(test)]
 mod sample;
 mod scratch;
+mod tape;
 #[cfg(test)]
 mod testing;
 mod zip;

@@ -291,12 +291,33 @@ impl<'a> Cells<'a> {
                 let cell = 1 + self.width();
                 lengths.iter_mut().for_each(|length| *length += cell);
             }
+            Self::List(list, items) if nulls.is_none() => {
+                let ends = &list.value_offsets()[rows.start..=rows.end];
+                let of_items = items.lengths(ends[0] as usize..ends[rows.len()] as usize);
+                let at = |end: i32| (end - ends[0]) as usize;
+                for (length, ends) in lengths.iter_mut().zip(ends.windows(2)) {
+                    let items = &of_items[at(ends[0])..at(ends[1])];
+                    *length += 5 + items.iter().sum::<usize>();
+                }
+            }
+            Self::Struct(_, fields) if nulls.is_none() => {
+                lengths.iter_mut().for_each(|length| *length += 1);
+                for field in fields {
+                    field.measure(rows.clone(), lengths);
+                }
+            }
             _ => {
                 for (row, length) in rows.zip(lengths) {
                     *length += self.length(row);
                 }
             }
         }
+    }
+
+    fn lengths(&self, rows: Range<usize>) -> Vec<usize> {
+        let mut lengths = vec![0; rows.len()];
+        self.measure(rows, &mut lengths);
+        lengths
     }
 
     /// Bytes of a cell.
@@ -322,6 +343,9 @@ impl<'a> Cells<'a> {
 
     /// Writes each row's cell where the row is, and moves that on.
     fn write(&self, rows: Range<usize>, out: &mut [u8], at: &mut [usize]) {
+        if rows.is_empty() {
+            return;
+        }
         /// Values that are as long as their arrays: one loop for a column.
         macro_rules! fixed {
             ($array:expr, $tag:expr, $bytes:expr) => {{
@@ -352,6 +376,27 @@ impl<'a> Cells<'a> {
                     } else {
                         put_bytes(out, at, VARCHAR, texts.value(row).as_bytes());
                     }
+                }
+            }
+            Self::List(list, items) if list.null_count() == 0 => {
+                let of_all = item_range(list, rows.start).start..item_range(list, rows.end - 1).end;
+                let mut lengths = items.lengths(of_all.clone()).into_iter();
+                let mut at_items = Vec::with_capacity(of_all.len());
+                for (row, at) in rows.zip(at) {
+                    let count = item_range(list, row).len();
+                    // the offsets of a list are of 32 bits
+                    put(out, at, LIST, (count as i32).to_le_bytes());
+                    for length in lengths.by_ref().take(count) {
+                        at_items.push(*at);
+                        *at += length;
+                    }
+                }
+                items.write(of_all, out, &mut at_items);
+            }
+            Self::Struct(array, fields) if array.null_count() == 0 => {
+                at.iter_mut().for_each(|at| put(out, at, STRUCT, []));
+                for field in fields {
+                    field.write(rows.clone(), out, at);
                 }
             }
             _ => {

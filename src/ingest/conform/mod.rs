@@ -31,6 +31,7 @@ use record_rule::{ActingRule, record_rules};
 use super::cell::{Cell, CellColumn, CellKind};
 use super::key_order::{KeyOrder, order_of};
 use super::rule::{Fault, Rule};
+use super::tape::{NOTHING, Tape};
 use crate::diagnostic::Place;
 use crate::error::{Error, Result};
 use crate::project::{Captures, ColumnType, Contract, Load, RowAction};
@@ -82,10 +83,22 @@ pub(crate) enum Origin {
 pub(crate) struct Records<'a> {
     pub(crate) text: &'a [u8],
     pub(crate) cells: &'a [Cell],
+    /// Those of them that are JSON, opened.
+    pub(crate) tape: &'a Tape,
     pub(crate) width: usize,
 }
 
-impl Records<'_> {
+impl<'a> Records<'a> {
+    /// Records none of whose cells is JSON.
+    pub(crate) fn new(text: &'a [u8], cells: &'a [Cell], width: usize) -> Self {
+        Self {
+            text,
+            cells,
+            tape: &NOTHING,
+            width,
+        }
+    }
+
     /// Number of records.
     pub(crate) fn len(&self) -> usize {
         self.cells.len() / self.width.max(1)
@@ -238,7 +251,8 @@ impl Conformer {
             Origin::Captured => return self.captured_column(column, records.len()),
             Origin::Cell(at) => *at,
         };
-        let cells = CellColumn::new(records.text, records.cells, records.width, at);
+        let cells =
+            CellColumn::new(records.text, records.cells, records.width, at).with_tape(records.tape);
         let array = self
             .converter
             .convert(cells, &self.targets[column].data_type, faults)?;

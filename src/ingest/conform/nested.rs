@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::ingest::cell::{Cell, CellColumn, CellKind};
 use crate::ingest::format::json::{JsonReader, unescape};
 use crate::ingest::rule::{Fault, Rule};
+use crate::ingest::tape::Tape;
 use crate::project::ColumnType;
 
 /// `unit_price` → `unitPrice`.
@@ -47,29 +48,30 @@ impl Converter {
         item: &ColumnType,
         faults: &mut Vec<Fault>,
     ) -> Result<ArrayRef> {
-        if let Some((text, cells)) = self.json_in_text(column, faults) {
-            return self.list(CellColumn::new(&text, &cells, 1, 0), item, faults);
+        if let Some((text, cells, tape)) = self.json_in_text(column, faults) {
+            let column = CellColumn::new(&text, &cells, 1, 0).with_tape(&tape);
+            return self.list(column, item, faults);
         }
-        let text = column.text();
+        let (text, tape) = (column.text(), column.tape());
+        let mut near = 0;
         let mut items = Vec::with_capacity(column.len() * 2);
         let mut offsets = Vec::with_capacity(column.len() + 1);
         let mut nulls = NullBufferBuilder::new(column.len());
         offsets.push(0_i32);
         for row in 0..column.len() {
             let cell = column.cell(row);
-            let is_list = opens_with(text, cell, b'[');
-            if is_list {
-                let mut reader = JsonReader::new(text, cell.start as usize);
-                // the format has read the value once, so that it cannot be malformed
-                let _ = reader.array(|reader| reader.value().map(|item| items.push(item)));
+            let list = opened(column, cell, b'[', &mut near)?;
+            if let Some(place) = list {
+                items.extend(tape.items(place).map(|item| tape.cell(item)));
             } else if !matches!(cell.kind, CellKind::Missing | CellKind::Null) {
                 faults.push(Fault::new(row, Rule::WrongType));
             }
-            nulls.append(is_list);
+            nulls.append(list.is_some());
             offsets.push(items.len() as i32);
         }
         let mut found = Vec::new();
-        let values = self.convert(CellColumn::new(text, &items, 1, 0), item, &mut found)?;
+        let values = CellColumn::new(text, &items, 1, 0).with_tape(tape);
+        let values = self.convert(values, item, &mut found)?;
         for fault in found {
             let row = offsets.partition_point(|offset| *offset as usize <= fault.row) - 1;
             let at = fault.row - offsets[row] as usize;
@@ -89,10 +91,12 @@ impl Converter {
         fields: &[(String, ColumnType)],
         faults: &mut Vec<Fault>,
     ) -> Result<ArrayRef> {
-        if let Some((text, cells)) = self.json_in_text(column, faults) {
-            return self.structure(CellColumn::new(&text, &cells, 1, 0), fields, faults);
+        if let Some((text, cells, tape)) = self.json_in_text(column, faults) {
+            let column = CellColumn::new(&text, &cells, 1, 0).with_tape(&tape);
+            return self.structure(column, fields, faults);
         }
-        let text = column.text();
+        let (text, tape) = (column.text(), column.tape());
+        let mut near = 0;
         let names: Vec<(&str, String)> = fields
             .iter()
             .map(|(name, _)| (name.as_str(), camel_case(name)))
@@ -103,10 +107,10 @@ impl Converter {
         let mut seen = vec![Spelling::None; width];
         for row in 0..column.len() {
             let cell = column.cell(row);
-            let is_object = opens_with(text, cell, b'{');
-            if is_object {
+            let object = opened(column, cell, b'{', &mut near)?;
+            if let Some(place) = object {
                 let cells = &mut cells[row * width..(row + 1) * width];
-                if let Some(at) = open_object(text, cell, &names, cells, &mut seen) {
+                if let Some(at) = open_object(text, tape, place, &names, cells, &mut seen) {
                     faults.push(Fault {
                         path: format!(".{}", names[at].0),
                         ..Fault::new(row, Rule::DoubledKey)
@@ -115,12 +119,12 @@ impl Converter {
             } else if !matches!(cell.kind, CellKind::Missing | CellKind::Null) {
                 faults.push(Fault::new(row, Rule::WrongType));
             }
-            nulls.append(is_object);
+            nulls.append(object.is_some());
         }
         let mut arrays = Vec::with_capacity(width);
         for (at, (name, data_type)) in fields.iter().enumerate() {
             let mut found = Vec::new();
-            let values = CellColumn::new(text, &cells, width, at);
+            let values = CellColumn::new(text, &cells, width, at).with_tape(tape);
             arrays.push(self.convert(values, data_type, &mut found)?);
             faults.extend(found.into_iter().map(|fault| Fault {
                 path: format!(".{name}{}", fault.path),
@@ -135,17 +139,17 @@ impl Converter {
             .map_err(|error| Error::internal("a struct does not fit together").caused_by(error))
     }
 
-    /// Where a column's cells are text that holds JSON (a field of a delimited export): that JSON, and its cells.
+    /// Where a column's cells are text that holds JSON (a field of a delimited export): that JSON, its cells, and these opened.
     fn json_in_text(
         &self,
         column: CellColumn<'_>,
         faults: &mut Vec<Fault>,
-    ) -> Option<(Vec<u8>, Vec<Cell>)> {
+    ) -> Option<(Vec<u8>, Vec<Cell>, Tape)> {
         let is_text = |kind| matches!(kind, CellKind::Text | CellKind::Doubled | CellKind::Escaped);
         if !column.iter().any(|(kind, _)| is_text(kind)) {
             return None;
         }
-        let mut text = Vec::new();
+        let (mut text, mut tape) = (Vec::new(), Tape::default());
         let mut cells = Vec::with_capacity(column.len());
         let mut scratch = Vec::new();
         for (row, cell) in column.iter().enumerate() {
@@ -155,8 +159,9 @@ impl Converter {
             };
             let start = text.len();
             text.extend_from_slice(plain.text());
+            let place = tape.end();
             let mut reader = JsonReader::new(&text, start);
-            match reader.value() {
+            match reader.record(&mut tape) {
                 Ok(value)
                     if matches!(value.kind, CellKind::Json | CellKind::Null)
                         && reader.is_done() =>
@@ -164,17 +169,31 @@ impl Converter {
                     cells.push(value);
                 }
                 _ => {
+                    tape.rewind(place);
                     cells.push(Cell::MISSING);
                     faults.push(Fault::new(row, Rule::WrongType));
                 }
             }
         }
-        Some((text, cells))
+        Some((text, cells, tape))
     }
 }
 
-fn opens_with(text: &[u8], cell: Cell, byte: u8) -> bool {
-    cell.kind == CellKind::Json && text.get(cell.start as usize) == Some(&byte)
+/// The place of an array or object that begins with this bracket; `None` for all else. `near`: where the one before it
+/// ends; the next is mostly there.
+fn opened(
+    column: CellColumn<'_>,
+    cell: Cell,
+    bracket: u8,
+    near: &mut usize,
+) -> Result<Option<usize>> {
+    if cell.kind != CellKind::Json || column.text().get(cell.start as usize) != Some(&bracket) {
+        return Ok(None);
+    }
+    let place = column.tape().find(cell, *near);
+    let place = place.ok_or_else(|| Error::internal("a JSON value was not recorded"))?;
+    *near = column.tape().after(place);
+    Ok(Some(place))
 }
 
 /// How the key of a field was spelled.
@@ -189,18 +208,17 @@ enum Spelling {
 /// comes twice in one spelling. `seen` has room for each field.
 fn open_object(
     text: &[u8],
-    cell: Cell,
+    tape: &Tape,
+    place: usize,
     names: &[(&str, String)],
     cells: &mut [Cell],
     seen: &mut [Spelling],
 ) -> Option<usize> {
-    let mut reader = JsonReader::new(text, cell.start as usize);
     seen.fill(Spelling::None);
     let mut doubled = None;
     // senders write the fields in one order: the next one is most likely the one after the last
     let mut likely = 0;
-    let _ = reader.object(|reader, key| {
-        let value = reader.value()?;
+    for (key, value) in tape.members(place) {
         for offset in 0..names.len() {
             let at = (likely + offset) % names.len();
             let (exact, camel) = &names[at];
@@ -214,12 +232,11 @@ fn open_object(
             if seen[at] == spelling {
                 doubled = doubled.or(Some(at));
             }
-            (cells[at], seen[at]) = (value, spelling);
+            (cells[at], seen[at]) = (tape.cell(value), spelling);
             likely = at + 1;
             break;
         }
-        Ok(())
-    });
+    }
     doubled
 }
 

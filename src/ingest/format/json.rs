@@ -1,9 +1,10 @@
 //! A JSON reader over bytes that finds values without building them: spans in, spans out.
 //!
-//! The whole grammar is checked (RFC 8259), so that what it accepts every reader accepts; values that nobody wants are
-//! skipped, not kept. The bytes may be in any encoding that holds ASCII unchanged.
+//! The whole grammar is checked (RFC 8259), so that what it accepts every reader accepts. The bytes may be in any encoding
+//! that holds ASCII unchanged. A text is read once: what is wanted of it is found on the [`Tape`] it leaves.
 
 use crate::ingest::cell::{Cell, CellKind};
+use crate::ingest::tape::{Tape, Track};
 
 /// Nesting beyond this is refused: no export needs it, and it protects the stack.
 pub(super) const MAX_DEPTH: usize = 64;
@@ -12,18 +13,20 @@ pub(super) const MAX_DEPTH: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
+/// What was read; or the byte at which the text is no JSON.
+type Read<T> = std::result::Result<T, usize>;
+
 /// Reads values off a text.
 #[derive(Debug)]
 pub(crate) struct JsonReader<'a> {
     text: &'a [u8],
     at: usize,
-    depth: usize,
 }
 
 impl<'a> JsonReader<'a> {
     /// Reads `text` from byte `at` on; all offsets are offsets in `text`.
     pub(crate) fn new(text: &'a [u8], at: usize) -> Self {
-        Self { text, at, depth: 0 }
+        Self { text, at }
     }
 
     /// Offset of the next byte.
@@ -33,10 +36,16 @@ impl<'a> JsonReader<'a> {
 
     /// The next byte that is no space, not consumed.
     pub(crate) fn peek(&mut self) -> Option<u8> {
-        while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.text.get(self.at) {
-            self.at += 1;
+        match next(self.text, self.at) {
+            Ok((byte, at)) => {
+                self.at = at;
+                Some(byte)
+            }
+            Err(end) => {
+                self.at = end;
+                None
+            }
         }
-        self.text.get(self.at).copied()
     }
 
     /// Whether nothing but space is left.
@@ -44,159 +53,191 @@ impl<'a> JsonReader<'a> {
         self.peek().is_none()
     }
 
-    fn expect(&mut self, byte: u8) -> Result<(), Malformed> {
-        if self.peek() != Some(byte) {
-            return Err(Malformed);
-        }
-        self.at += 1;
-        Ok(())
-    }
-
     /// Any value: strings as [`CellKind::Text`] or [`CellKind::Escaped`] without their quotes, arrays and objects whole.
     pub(crate) fn value(&mut self) -> Result<Cell, Malformed> {
-        let first = self.peek().ok_or(Malformed)?;
-        let start = self.at;
-        let kind = match first {
-            b'"' => return self.string(),
-            b'{' => {
-                self.object(|reader, _| reader.value().map(|_| ()))?;
-                CellKind::Json
-            }
-            b'[' => {
-                self.array(|reader| reader.value().map(|_| ()))?;
-                CellKind::Json
-            }
-            b't' => self.word(b"true", CellKind::Boolean)?,
-            b'f' => self.word(b"false", CellKind::Boolean)?,
-            b'n' => self.word(b"null", CellKind::Null)?,
-            _ => self.number()?,
+        self.read(&mut ())
+    }
+
+    /// The same, and all that lies within it goes onto the tape. Of a text that is malformed something may be left there.
+    pub(crate) fn record(&mut self, tape: &mut Tape) -> Result<Cell, Malformed> {
+        self.read(tape)
+    }
+
+    fn read(&mut self, track: &mut impl Track) -> Result<Cell, Malformed> {
+        let (at, found) = match value(self.text, self.at, track) {
+            Ok((cell, end)) => (end, Ok(cell)),
+            Err(at) => (at, Err(Malformed)),
         };
-        Ok(Cell::new(start, self.at, kind))
+        self.at = at;
+        found
     }
+}
 
-    /// An object: `visit` gets each key and must consume its value.
-    pub(crate) fn object(
-        &mut self,
-        mut visit: impl FnMut(&mut Self, Cell) -> Result<(), Malformed>,
-    ) -> Result<(), Malformed> {
-        self.enter(b'{')?;
-        if self.peek() == Some(b'}') {
-            return self.leave();
-        }
-        loop {
-            if self.peek() != Some(b'"') {
-                return Err(Malformed);
-            }
-            let key = self.string()?;
-            self.expect(b':')?;
-            visit(self, key)?;
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(b'}') => return self.leave(),
-                _ => return Err(Malformed),
-            }
-        }
-    }
+/// An array or object that is not closed yet: its place on the tape, and its first byte.
+#[derive(Clone, Copy, Default)]
+struct Open {
+    place: u32,
+    start: u32,
+    is_object: bool,
+}
 
-    /// An array: `visit` must consume each element.
-    pub(crate) fn array(
-        &mut self,
-        mut visit: impl FnMut(&mut Self) -> Result<(), Malformed>,
-    ) -> Result<(), Malformed> {
-        self.enter(b'[')?;
-        if self.peek() == Some(b']') {
-            return self.leave();
-        }
-        loop {
-            visit(self)?;
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(b']') => return self.leave(),
-                _ => return Err(Malformed),
-            }
-        }
-    }
-
-    fn enter(&mut self, open: u8) -> Result<(), Malformed> {
-        self.expect(open)?;
-        self.depth += 1;
-        if self.depth > MAX_DEPTH {
-            return Err(Malformed);
-        }
-        Ok(())
-    }
-
-    /// Consumes the closing byte, which has been seen.
-    fn leave(&mut self) -> Result<(), Malformed> {
-        self.at += 1;
-        self.depth -= 1;
-        Ok(())
-    }
-
-    fn word(&mut self, word: &[u8], kind: CellKind) -> Result<CellKind, Malformed> {
-        if !self.text[self.at..].starts_with(word) {
-            return Err(Malformed);
-        }
-        self.at += word.len();
-        Ok(kind)
-    }
-
-    fn number(&mut self) -> Result<CellKind, Malformed> {
-        if self.text.get(self.at) == Some(&b'-') {
-            self.at += 1;
-        }
-        let start = self.at;
-        self.digits()?;
-        if self.text[start] == b'0' && self.at > start + 1 {
-            return Err(Malformed);
-        }
-        if self.text.get(self.at) == Some(&b'.') {
-            self.at += 1;
-            self.digits()?;
-        }
-        if let Some(b'e' | b'E') = self.text.get(self.at) {
-            self.at += 1;
-            if let Some(b'+' | b'-') = self.text.get(self.at) {
-                self.at += 1;
-            }
-            self.digits()?;
-        }
-        Ok(CellKind::Number)
-    }
-
-    /// One digit or more.
-    fn digits(&mut self) -> Result<(), Malformed> {
-        let start = self.at;
-        while self.text.get(self.at).is_some_and(u8::is_ascii_digit) {
-            self.at += 1;
-        }
-        if self.at == start {
-            Err(Malformed)
-        } else {
-            Ok(())
-        }
-    }
-
-    /// A string whose opening quote comes next.
-    fn string(&mut self) -> Result<Cell, Malformed> {
-        self.at += 1;
-        let start = self.at;
-        let mut kind = CellKind::Text;
-        loop {
-            self.at = after_letters(self.text, self.at);
-            match self.text.get(self.at).ok_or(Malformed)? {
-                b'"' => {
-                    self.at += 1;
-                    return Ok(Cell::new(start, self.at - 1, kind));
+/// The value that begins behind spaces at `at`, and the byte behind it. One loop instead of calls that call themselves: every byte
+/// of an export comes by here.
+fn value(text: &[u8], mut at: usize, track: &mut impl Track) -> Read<(Cell, usize)> {
+    let mut open = [Open::default(); MAX_DEPTH];
+    let mut depth = 0;
+    loop {
+        let (first, start) = next(text, at)?;
+        let mut cell = match first {
+            b'{' | b'[' => {
+                *open.get_mut(depth).ok_or(start)? = Open {
+                    place: track.open(),
+                    start: start as u32,
+                    is_object: first == b'{',
+                };
+                depth += 1;
+                at = start + 1;
+                let (inner, inner_at) = next(text, at)?;
+                if !is_closing(inner, first == b'{') {
+                    if first == b'{' {
+                        at = key(text, inner_at, track)?;
+                    }
+                    continue;
                 }
-                b'\\' => {
-                    kind = CellKind::Escaped;
-                    self.at = escape(self.text, self.at).ok_or(Malformed)?.1;
-                }
-                control if *control < 0x20 => return Err(Malformed),
-                _ => self.at += 1,
+                at = inner_at + 1;
+                depth -= 1;
+                let empty = Cell::new(start, at, CellKind::Json);
+                track.close(open[depth].place, empty);
+                empty
             }
+            _ => {
+                let (cell, end) = scalar(text, first, start)?;
+                at = end;
+                track.add(cell);
+                cell
+            }
+        };
+        // it may have been the last of what it lies in, and that the last of its own
+        loop {
+            let Some(last) = depth.checked_sub(1) else {
+                return Ok((cell, at));
+            };
+            let parent = open[last];
+            let (byte, end) = next(text, at)?;
+            at = end + 1;
+            if byte == b',' {
+                if parent.is_object {
+                    at = key(text, next(text, at)?.1, track)?;
+                }
+                break;
+            }
+            if !is_closing(byte, parent.is_object) {
+                return Err(end);
+            }
+            depth = last;
+            cell = Cell::new(parent.start as usize, at, CellKind::Json);
+            track.close(parent.place, cell);
         }
+    }
+}
+
+fn is_closing(byte: u8, is_object: bool) -> bool {
+    byte == if is_object { b'}' } else { b']' }
+}
+
+/// The next byte that is no space, and where it stands.
+#[inline(always)]
+fn next(text: &[u8], mut at: usize) -> Read<(u8, usize)> {
+    loop {
+        let byte = *text.get(at).ok_or(at)?;
+        // most bytes are above all kinds of space
+        if byte > b' ' || !matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
+            return Ok((byte, at));
+        }
+        at += 1;
+    }
+}
+
+/// Takes the key at `at`, and its colon; the byte behind that.
+#[inline(always)]
+fn key(text: &[u8], at: usize, track: &mut impl Track) -> Read<usize> {
+    if text.get(at) != Some(&b'"') {
+        return Err(at);
+    }
+    let (key, end) = string(text, at + 1)?;
+    track.add(key);
+    match next(text, end)? {
+        (b':', colon) => Ok(colon + 1),
+        (_, other) => Err(other),
+    }
+}
+
+/// A value without parts that begins with this byte, and the byte behind it.
+#[inline(always)]
+fn scalar(text: &[u8], first: u8, start: usize) -> Read<(Cell, usize)> {
+    let (kind, end) = match first {
+        b'"' => return string(text, start + 1),
+        b't' => (CellKind::Boolean, word(text, start, b"true")?),
+        b'f' => (CellKind::Boolean, word(text, start, b"false")?),
+        b'n' => (CellKind::Null, word(text, start, b"null")?),
+        _ => (CellKind::Number, number(text, start)?),
+    };
+    Ok((Cell::new(start, end, kind), end))
+}
+
+/// The rest of a string whose opening quote was consumed, and the byte behind the closing one.
+#[inline(always)]
+fn string(text: &[u8], start: usize) -> Read<(Cell, usize)> {
+    let mut kind = CellKind::Text;
+    let mut at = start;
+    loop {
+        at = after_letters(text, at);
+        match text.get(at).ok_or(at)? {
+            b'"' => return Ok((Cell::new(start, at, kind), at + 1)),
+            b'\\' => {
+                kind = CellKind::Escaped;
+                at = escape(text, at).ok_or(at)?.1;
+            }
+            control if *control < 0x20 => return Err(at),
+            _ => at += 1,
+        }
+    }
+}
+
+fn word(text: &[u8], at: usize, word: &[u8]) -> Read<usize> {
+    match text[at..].starts_with(word) {
+        true => Ok(at + word.len()),
+        false => Err(at),
+    }
+}
+
+#[inline(always)]
+fn number(text: &[u8], at: usize) -> Read<usize> {
+    let start = at + usize::from(text[at] == b'-');
+    let mut at = digits(text, start)?;
+    if text[start] == b'0' && at > start + 1 {
+        return Err(at);
+    }
+    if text.get(at) == Some(&b'.') {
+        at = digits(text, at + 1)?;
+    }
+    if let Some(b'e' | b'E') = text.get(at) {
+        let has_sign = matches!(text.get(at + 1), Some(b'+' | b'-'));
+        at = digits(text, at + 1 + usize::from(has_sign))?;
+    }
+    Ok(at)
+}
+
+/// One digit or more.
+#[inline(always)]
+fn digits(text: &[u8], start: usize) -> Read<usize> {
+    let mut at = start;
+    while text.get(at).is_some_and(u8::is_ascii_digit) {
+        at += 1;
+    }
+    match at > start {
+        true => Ok(at),
+        false => Err(at),
     }
 }
 

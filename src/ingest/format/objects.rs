@@ -13,11 +13,14 @@ use crate::ingest::cell::Cell;
 use crate::ingest::conform::{Breach, Conformer, Converter, Origin, Records};
 use crate::ingest::output::{BrokenRecord, BrokenRecords, Judged, Place, judge};
 use crate::ingest::rule::{Fault, Rule};
+use crate::ingest::tape::Tape;
 
 /// Records found in one pass over the window.
 #[derive(Default)]
 pub(super) struct Objects {
     cells: Vec<Cell>,
+    /// The records, opened.
+    tape: Tape,
     /// Of each row; those of one record stand together and share it.
     places: Vec<Place>,
     broken: Vec<BrokenRecord>,
@@ -49,7 +52,13 @@ impl Objects {
             self.places.push(place);
             return;
         }
-        match paths.read(record, place.start, converter, &mut self.cells) {
+        match paths.read(
+            record,
+            place.start,
+            converter,
+            &mut self.cells,
+            &mut self.tape,
+        ) {
             Ok(Rows { count, fault }) => {
                 if let Some(fault) = fault {
                     let at = row + fault.row;
@@ -115,6 +124,7 @@ impl Objects {
         let records = Records {
             text,
             cells: &self.cells,
+            tape: &self.tape,
             width,
         };
         let mut conformed = conformer.conform(records, &origins, self.breaches)?;

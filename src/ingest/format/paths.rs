@@ -14,6 +14,7 @@ use super::json::{JsonReader, Malformed};
 use crate::ingest::cell::{Cell, CellKind};
 use crate::ingest::conform::{Conformer, Converter, camel_case, is_key};
 use crate::ingest::rule::Rule;
+use crate::ingest::tape::Tape;
 
 /// Names of ignored keys that are remembered.
 const MAX_IGNORED: usize = 100;
@@ -22,6 +23,8 @@ const MAX_IGNORED: usize = 100;
 #[derive(Debug, Default)]
 struct Key {
     name: String,
+    /// How a key within it is told: this before its name.
+    prefix: String,
     /// Column and rank among its alternatives, the lowest wins.
     columns: Vec<(usize, u8)>,
     keys: Vec<Key>,
@@ -37,6 +40,8 @@ pub(super) struct Paths {
     pub(super) has_bytes: bool,
     explode: Option<Item>,
     ignored: Ignored,
+    /// Of each column the rank of what the row at hand has so far; in two places, for a record and the items of its list.
+    ranks: [Vec<u8>; 2],
 }
 
 /// The first names of keys that the contract does not want.
@@ -140,25 +145,25 @@ impl Paths {
             for (rank, path) in wanted.iter().chain(&target.aliases).enumerate() {
                 let column = (column, rank.min(254) as u8);
                 let Some(item) = &mut item else {
-                    insert(&mut keys, path, column);
+                    insert(&mut keys, "", path, column);
                     continue;
                 };
                 match item.within(path) {
                     Some("") => item.whole.push(column),
-                    Some(rest) => insert(&mut item.keys, rest, column),
+                    Some(rest) => insert(&mut item.keys, &item.prefix, rest, column),
                     None => {
                         if is_own {
-                            insert(&mut item.keys, path, column);
+                            insert(&mut item.keys, &item.prefix, path, column);
                         }
                         // what the item has wins over the record around it
                         let rank = column.1 + u8::from(is_own) * 2;
-                        insert(&mut keys, path, (column.0, rank));
+                        insert(&mut keys, "", path, (column.0, rank));
                     }
                 }
             }
         }
         if let Some(path) = explode {
-            mark(&mut keys, path);
+            mark(&mut keys, "", path);
         }
         Self {
             keys,
@@ -166,6 +171,7 @@ impl Paths {
             has_bytes: false,
             explode: item,
             ignored: Ignored::default(),
+            ranks: [const { Vec::new() }; 2],
         }
     }
 
@@ -174,7 +180,7 @@ impl Paths {
         self.ignored.into_names()
     }
 
-    /// Appends the cells of the object that `text` holds from `at` on, and nothing where it is none.
+    /// Appends the cells of the object that `text` holds from `at` on, and records it; nothing where it is none.
     ///
     /// # Errors
     /// [`Malformed`] where `text` is not one object.
@@ -184,24 +190,30 @@ impl Paths {
         at: usize,
         converter: &Converter,
         cells: &mut Vec<Cell>,
+        tape: &mut Tape,
     ) -> Result<Rows, Malformed> {
-        let first = cells.len();
-        cells.resize(first + self.width, Cell::MISSING);
-        let mut found = Found::new(
-            &mut cells[first..],
-            vec![u8::MAX; self.width],
-            &mut self.ignored,
-            converter,
-        );
+        let record = tape.end();
         let mut reader = JsonReader::new(text, at);
-        let result = found.object(&mut reader, text, &self.keys, "");
-        let unread = found.wrong_type(&[]);
-        let (list, ranks, doubled) = (found.list, found.ranks, found.doubled);
-        let (unreached, no_list) = (found.unreached, found.no_list);
-        if result.is_err() || !reader.is_done() {
-            cells.truncate(first);
+        let is_object = reader.peek() == Some(b'{');
+        if !is_object || reader.record(tape).is_err() || !reader.is_done() {
+            tape.rewind(record);
             return Err(Malformed);
         }
+        let first = cells.len();
+        cells.resize(first + self.width, Cell::MISSING);
+        let json = Json {
+            text,
+            tape,
+            converter,
+        };
+        let [ranks, of_item] = &mut self.ranks;
+        ranks.clear();
+        ranks.resize(self.width, u8::MAX);
+        let mut found = Found::new(&mut cells[first..], ranks, &mut self.ignored, json);
+        found.object(record, &self.keys, "");
+        let unread = found.wrong_type(&[]);
+        let (list, doubled) = (found.list, found.doubled);
+        let (unreached, no_list) = (found.unreached, found.no_list);
         let of_record = |rule, column| RowFault {
             row: 0,
             column,
@@ -217,28 +229,25 @@ impl Paths {
         if no_list {
             return Ok(Rows::of(1, doubled.or(not_a_list)));
         }
-        if matches!(list.kind, CellKind::Missing | CellKind::Null) {
+        let list = list.filter(|list| tape.cell(*list).kind != CellKind::Null);
+        let Some(list) = list else {
             let count = usize::from(doubled.is_some());
             cells.truncate(first + count * self.width);
             return Ok(Rows::of(count, doubled));
-        }
-        if list.kind != CellKind::Json || text.get(list.start as usize) != Some(&b'[') {
+        };
+        // an item that is no object has no fields
+        let is_row = |at: usize| !item.whole.is_empty() || json.is(at, b'{');
+        if !json.is(list, b'[') || !tape.items(list).all(is_row) {
             return Ok(Rows::of(1, doubled.or(not_a_list)));
         }
         let around = cells.split_off(first);
         let mut rows = Rows::of(0, doubled);
-        let mut items = JsonReader::new(text, list.start as usize);
-        let result = items.array(|items| {
-            let whole = items.value()?;
+        for at in tape.items(list) {
             cells.extend_from_slice(&around);
             let row = cells.len() - around.len();
-            let mut found = Found::new(
-                &mut cells[row..],
-                ranks.clone(),
-                &mut self.ignored,
-                converter,
-            );
-            found.item(text, whole, item)?;
+            of_item.clone_from(ranks);
+            let mut found = Found::new(&mut cells[row..], of_item, &mut self.ignored, json);
+            found.item(at, item);
             let doubled = found
                 .doubled
                 .map(|column| of_record(Rule::DoubledKey, column));
@@ -250,12 +259,10 @@ impl Paths {
                 });
             }
             rows.count += 1;
-            Ok(())
-        });
-        if result.is_err() || (rows.count == 0 && rows.fault.is_some()) {
-            cells.truncate(first);
+        }
+        if rows.count == 0 && rows.fault.is_some() {
             cells.extend_from_slice(&around);
-            return Ok(Rows::of(1, doubled.or(not_a_list)));
+            return Ok(Rows::of(1, doubled));
         }
         Ok(rows)
     }
@@ -279,27 +286,35 @@ impl Item {
     }
 }
 
-fn insert(keys: &mut Vec<Key>, path: &str, column: (usize, u8)) {
+/// `prefix`: how the keys are told.
+fn insert(keys: &mut Vec<Key>, prefix: &str, path: &str, column: (usize, u8)) {
     match path.split_once('.') {
-        None => entry(keys, path).columns.push(column),
-        Some((name, rest)) => insert(&mut entry(keys, name).keys, rest, column),
+        None => entry(keys, prefix, path).columns.push(column),
+        Some((name, rest)) => {
+            let key = entry(keys, prefix, name);
+            insert(&mut key.keys, &key.prefix, rest, column);
+        }
     }
 }
 
 /// Marks the list that is exploded.
-fn mark(keys: &mut Vec<Key>, path: &[String]) {
+fn mark(keys: &mut Vec<Key>, prefix: &str, path: &[String]) {
     match path {
         [] => {}
-        [last] => entry(keys, last).is_exploded = true,
-        [first, rest @ ..] => mark(&mut entry(keys, first).keys, rest),
+        [last] => entry(keys, prefix, last).is_exploded = true,
+        [first, rest @ ..] => {
+            let key = entry(keys, prefix, first);
+            mark(&mut key.keys, &key.prefix, rest);
+        }
     }
 }
 
-fn entry<'a>(keys: &'a mut Vec<Key>, name: &str) -> &'a mut Key {
+fn entry<'a>(keys: &'a mut Vec<Key>, prefix: &str, name: &str) -> &'a mut Key {
     let at = keys.iter().position(|key| key.name == name);
     let at = at.unwrap_or_else(|| {
         keys.push(Key {
             name: name.to_string(),
+            prefix: format!("{prefix}{name}."),
             ..Key::default()
         });
         keys.len() - 1
@@ -307,12 +322,29 @@ fn entry<'a>(keys: &'a mut Vec<Key>, name: &str) -> &'a mut Key {
     &mut keys[at]
 }
 
+/// A record as it was read.
+#[derive(Clone, Copy)]
+struct Json<'a> {
+    text: &'a [u8],
+    tape: &'a Tape,
+    converter: &'a Converter,
+}
+
+impl Json<'_> {
+    /// Whether the value at a place begins with this bracket.
+    fn is(&self, place: usize, bracket: u8) -> bool {
+        let cell = self.tape.cell(place);
+        cell.kind == CellKind::Json && self.text.get(cell.start as usize) == Some(&bracket)
+    }
+}
+
 /// The cells of one row as they are found.
 struct Found<'a> {
+    json: Json<'a>,
     cells: &'a mut [Cell],
-    ranks: Vec<u8>,
-    /// The list that is exploded.
-    list: Cell,
+    ranks: &'a mut [u8],
+    /// The place of the list that is exploded.
+    list: Option<usize>,
     /// A key that an object has twice, which of the two counts nobody can say; with the column that wants it.
     doubled: Option<Option<usize>>,
     /// Columns that lie within what is no object, and so were not reached.
@@ -320,25 +352,24 @@ struct Found<'a> {
     /// Whether the exploded list is one of these.
     no_list: bool,
     ignored: &'a mut Ignored,
-    converter: &'a Converter,
 }
 
 impl<'a> Found<'a> {
     fn new(
         cells: &'a mut [Cell],
-        ranks: Vec<u8>,
+        ranks: &'a mut [u8],
         ignored: &'a mut Ignored,
-        converter: &'a Converter,
+        json: Json<'a>,
     ) -> Self {
         Self {
+            json,
             cells,
             ranks,
-            list: Cell::MISSING,
+            list: None,
             doubled: None,
             unreached: Vec::new(),
             no_list: false,
             ignored,
-            converter,
         }
     }
 
@@ -348,31 +379,26 @@ impl<'a> Found<'a> {
         unreached.find(|column| self.cells[*column].kind == CellKind::Missing)
     }
 
-    fn object(
-        &mut self,
-        reader: &mut JsonReader<'_>,
-        text: &[u8],
-        keys: &[Key],
-        path: &str,
-    ) -> Result<(), Malformed> {
+    /// The columns of the object at a place.
+    fn object(&mut self, place: usize, keys: &[Key], prefix: &str) {
+        let Json { text, tape, .. } = self.json;
         // senders write the keys in one order: the next one is most likely the one after the last
         let mut likely = 0;
         let mut seen = SeenKeys::new(keys.len());
-        reader.object(|reader, name| {
-            let found = (0..keys.len())
-                .map(|offset| (likely + offset) % keys.len())
+        for (name, value) in tape.members(place) {
+            let found = (likely..keys.len())
+                .chain(0..likely)
                 .find(|at| is_key(text, name, &keys[*at].name));
             let Some(at) = found else {
-                self.ignore(text, name, path);
-                return reader.value().map(|_| ());
+                self.ignore(name, prefix);
+                continue;
             };
             likely = at + 1;
-            self.value(reader, text, &keys[at], path)?;
+            self.value(value, &keys[at]);
             if !seen.insert(at) {
                 self.forget(&keys[at]);
             }
-            Ok(())
-        })
+        }
     }
 
     /// Takes back what a key gave that came twice, so that no key of a record is read from it.
@@ -386,38 +412,30 @@ impl<'a> Found<'a> {
         }
     }
 
-    fn value(
-        &mut self,
-        reader: &mut JsonReader<'_>,
-        text: &[u8],
-        key: &Key,
-        path: &str,
-    ) -> Result<(), Malformed> {
-        let is_object = reader.peek() == Some(b'{');
+    fn value(&mut self, place: usize, key: &Key) {
         if key.is_exploded {
-            self.list = reader.value()?;
-            return Ok(());
+            self.list = Some(place);
+            return;
         }
-        let below = |path: &str| format!("{path}{}.", key.name);
-        if is_object && key.columns.is_empty() {
-            return self.object(reader, text, &key.keys, &below(path));
-        }
-        let cell = reader.value()?;
+        let cell = self.json.tape.cell(place);
         self.take(cell, &key.columns);
-        if is_object && !key.keys.is_empty() {
-            let mut inner = JsonReader::new(text, cell.start as usize);
-            return self.object(&mut inner, text, &key.keys, &below(path));
+        if key.keys.is_empty() {
+            return;
         }
-        let bytes = &text[cell.start as usize..cell.end as usize];
+        if self.json.is(place, b'{') {
+            return self.object(place, &key.keys, &key.prefix);
+        }
         let is_null = match cell.kind {
             CellKind::Null => true,
-            CellKind::Text => self.converter.is_null(bytes),
+            CellKind::Text => {
+                let bytes = &self.json.text[cell.start as usize..cell.end as usize];
+                self.json.converter.is_null(bytes)
+            }
             _ => false,
         };
-        if !is_object && !is_null {
+        if !is_null {
             key.keys.iter().for_each(|key| self.miss(key));
         }
-        Ok(())
     }
 
     /// Remembers what was not reached.
@@ -429,17 +447,11 @@ impl<'a> Found<'a> {
     }
 
     /// The columns of an exploded list's item.
-    fn item(&mut self, text: &[u8], whole: Cell, item: &Item) -> Result<(), Malformed> {
-        self.take(whole, &item.whole);
-        let mut reader = JsonReader::new(text, whole.start as usize);
-        if whole.kind == CellKind::Json && reader.peek() == Some(b'{') {
-            return self.object(&mut reader, text, &item.keys, &item.prefix);
+    fn item(&mut self, place: usize, item: &Item) {
+        self.take(self.json.tape.cell(place), &item.whole);
+        if self.json.is(place, b'{') {
+            self.object(place, &item.keys, &item.prefix);
         }
-        // an item that is no object has no fields
-        if item.whole.is_empty() {
-            return Err(Malformed);
-        }
-        Ok(())
     }
 
     fn take(&mut self, cell: Cell, columns: &[(usize, u8)]) {
@@ -451,10 +463,11 @@ impl<'a> Found<'a> {
         }
     }
 
-    fn ignore(&mut self, text: &[u8], name: Cell, path: &str) {
+    fn ignore(&mut self, name: Cell, prefix: &str) {
         if !self.ignored.is_full() {
-            let name = String::from_utf8_lossy(&text[name.start as usize..name.end as usize]);
-            self.ignored.0.insert(format!("{path}{name}"));
+            let name = &self.json.text[name.start as usize..name.end as usize];
+            let name = String::from_utf8_lossy(name);
+            self.ignored.0.insert(format!("{prefix}{name}"));
         }
     }
 }

@@ -331,11 +331,7 @@ fn judge_batch(
     conformer: &Conformer,
 ) -> Result<Judged> {
     let breaches = hide_broken_text(text, &mut batch, layout.width, conformer);
-    let records = Records {
-        text,
-        cells: &batch.cells,
-        width: layout.width,
-    };
+    let records = Records::new(text, &batch.cells, layout.width);
     let conformed = conformer.conform(records, &layout.origins, breaches)?;
     let raw = |place: &Place| raw_text(text, place, &conformer.converter);
     let broken = if batch.broken.is_empty() {
@@ -345,11 +341,7 @@ fn judge_batch(
             record.raw = raw(&record.place);
         }
         trust_leading_keys(&mut batch, layout, conformer);
-        let records = Records {
-            text,
-            cells: &batch.broken_cells,
-            width: layout.width,
-        };
+        let records = Records::new(text, &batch.broken_cells, layout.width);
         let (keys, readable) = conformer.read_keys(records, &layout.origins)?;
         Some(BrokenRecords {
             records: std::mem::take(&mut batch.broken),
@@ -419,22 +411,14 @@ pub(super) fn raw_text(text: &[u8], place: &Place, converter: &Converter) -> Str
 /// A reject for a line that is longer than any record may be.
 fn judge_long_line(broken: BrokenRecord, layout: &Layout, conformer: &Conformer) -> Result<Judged> {
     let cells = vec![Cell::MISSING; layout.width];
-    let records = Records {
-        text: &[],
-        cells: &cells,
-        width: layout.width,
-    };
+    let records = Records::new(&[], &cells, layout.width);
     let (keys, readable) = conformer.read_keys(records, &layout.origins)?;
     let broken = BrokenRecords {
         records: vec![broken],
         keys,
         readable,
     };
-    let none = Records {
-        text: &[],
-        cells: &[],
-        width: layout.width,
-    };
+    let none = Records::new(&[], &[], layout.width);
     let conformed = conformer.conform(none, &layout.origins, BTreeMap::new())?;
     judge(conformer, &conformed, &[], Some(broken), |_| String::new())
 }

@@ -3,6 +3,7 @@
 //! Holds the batches that a live row points into, and no others.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -20,6 +21,8 @@ use super::plan::broken;
 const OUTPUT_ROWS: usize = 8192;
 /// Batches held before output is made of what there is.
 const HELD_BATCHES: usize = 8;
+/// Runs of so many rows are cut out of their batches; shorter ones are copied together.
+const LONG_RUN: usize = 256;
 
 /// A row of a held batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,8 +142,8 @@ impl Folder {
         })
     }
 
-    /// Takes a batch of events; returns rows that are final.
-    pub(super) fn push(&mut self, events: &RecordBatch) -> Result<Option<RecordBatch>> {
+    /// Takes a batch of events; returns rows that are final, if it has some.
+    pub(super) fn push(&mut self, events: &RecordBatch) -> Result<Vec<RecordBatch>> {
         let group = self.columns.group.iter();
         let group: Vec<_> = group.map(|at| Arc::clone(events.column(*at))).collect();
         let keys = self.by_group.convert_columns(&group)?;
@@ -172,13 +175,13 @@ impl Folder {
             self.group.event(event, &self.rows);
         }
         if self.output.len() >= OUTPUT_ROWS || self.rows.batches.len() > HELD_BATCHES {
-            return self.emit().map(Some);
+            return self.emit();
         }
-        Ok(None)
+        Ok(Vec::new())
     }
 
     /// Ends the last key's history; returns the remaining rows.
-    pub(super) fn finish(&mut self) -> Result<RecordBatch> {
+    pub(super) fn finish(&mut self) -> Result<Vec<RecordBatch>> {
         if self.key.is_some() {
             self.close_group();
         }
@@ -194,30 +197,22 @@ impl Folder {
             .close(&self.rows, &mut self.counts, &mut |row| output.push(row));
     }
 
-    /// Makes a batch of the rows that are final and lets go of what nobody points to.
-    fn emit(&mut self) -> Result<RecordBatch> {
-        let positions: BTreeMap<usize, usize> =
-            self.rows.batches.keys().copied().zip(0..).collect();
-        let batches: Vec<&RecordBatch> =
-            self.rows.batches.values().map(|held| &held.batch).collect();
-        let indices: Vec<(usize, usize)> = self
-            .output
-            .drain(..)
-            .map(|row| match positions.get(&row.batch) {
-                Some(position) => Ok((*position, row.row)),
-                None => Err(broken("a row of the new table was let go")),
-            })
-            .collect::<Result<_>>()?;
+    /// Makes batches of the rows that are final and lets go of what nobody points to.
+    fn emit(&mut self) -> Result<Vec<RecordBatch>> {
         if self.rows.has_lost.load(Ordering::Relaxed) {
             return Err(broken("a row cannot be compared, or had been let go"));
         }
-        let result = match (batches.as_slice(), indices.is_empty()) {
-            (_, true) | ([], _) => RecordBatch::new_empty(Arc::clone(&self.columns.table)),
-            ([only], false) => {
-                let rows = indices.iter().map(|(_, row)| *row as u32);
-                take_record_batch(only, &UInt32Array::from_iter_values(rows))?
+        let rows = std::mem::take(&mut self.output);
+        let result = match runs(&rows) {
+            // as most exports bring them: in order, one row a key
+            Some(runs) => {
+                let cut = runs.into_iter().map(|(first, length)| {
+                    let batch = self.held(first.batch)?;
+                    Ok(batch.slice(first.row, length))
+                });
+                cut.collect::<Result<_>>()?
             }
-            _ => interleave_record_batch(&batches, &indices)?,
+            None => vec![self.together(&rows)?],
         };
         let mut live = std::collections::BTreeSet::new();
         self.group.held(&mut |row| {
@@ -226,4 +221,56 @@ impl Folder {
         self.rows.batches.retain(|batch, _| live.contains(batch));
         Ok(result)
     }
+
+    fn held(&self, batch: usize) -> Result<&RecordBatch> {
+        let held = self.rows.batches.get(&batch);
+        held.map(|held| &held.batch)
+            .ok_or_else(|| broken("a row of the new table was let go"))
+    }
+
+    /// Rows that lie here and there, copied into one batch.
+    fn together(&self, rows: &[RowRef]) -> Result<RecordBatch> {
+        let mut positions = BTreeMap::new();
+        let mut batches = Vec::new();
+        for row in rows {
+            if let Entry::Vacant(vacant) = positions.entry(row.batch) {
+                vacant.insert(batches.len());
+                batches.push(self.held(row.batch)?);
+            }
+        }
+        match batches.as_slice() {
+            [only] => {
+                let rows = rows.iter().map(|row| row.row as u32);
+                Ok(take_record_batch(
+                    only,
+                    &UInt32Array::from_iter_values(rows),
+                )?)
+            }
+            batches => {
+                let rows = rows.iter().map(|row| (positions[&row.batch], row.row));
+                let rows: Vec<(usize, usize)> = rows.collect();
+                Ok(interleave_record_batch(batches, &rows)?)
+            }
+        }
+    }
+}
+
+/// Rows that stand side by side in their batches: each run's first, and how many; `None` where the runs are short.
+fn runs(rows: &[RowRef]) -> Option<Vec<(RowRef, usize)>> {
+    let most = rows.len() / LONG_RUN + 1;
+    let mut runs: Vec<(RowRef, usize)> = Vec::new();
+    for row in rows {
+        if let Some((first, length)) = runs.last_mut()
+            && first.batch == row.batch
+            && first.row + *length == row.row
+        {
+            *length += 1;
+            continue;
+        }
+        if runs.len() == most {
+            return None;
+        }
+        runs.push((*row, 1));
+    }
+    Some(runs)
 }

@@ -1,11 +1,11 @@
 //! The fold as part of a query plan: a table whose scan sorts the events and folds them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use datafusion::arrow::array::{ArrayRef, AsArray, Int64Array};
+use datafusion::arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
 use datafusion::arrow::compute::SortOptions;
 use datafusion::arrow::datatypes::{DataType, Field, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
@@ -406,6 +406,7 @@ impl ExecutionPlan for FoldExec {
         let work = Work {
             input,
             folder: Some(Folder::new(self.columns.clone(), (self.new_group)())?),
+            ready: VecDeque::new(),
             partition,
             partitions: self.input.output_partitioning().partition_count(),
             tally: Arc::clone(&self.tally),
@@ -423,25 +424,30 @@ struct Work {
     input: SendableRecordBatchStream,
     /// `None` when all is said.
     folder: Option<Folder>,
+    /// Rows that are final.
+    ready: VecDeque<RecordBatch>,
     partition: usize,
     partitions: usize,
     tally: Arc<Tally>,
 }
 
 impl Work {
-    async fn next(mut self) -> PlanResult<Option<(datafusion::arrow::array::RecordBatch, Self)>> {
-        let Some(folder) = &mut self.folder else {
-            return Ok(None);
-        };
-        while let Some(events) = self.input.next().await {
-            if let Some(rows) = folder.push(&events?)? {
+    async fn next(mut self) -> PlanResult<Option<(RecordBatch, Self)>> {
+        loop {
+            if let Some(rows) = self.ready.pop_front() {
                 return Ok(Some((rows, self)));
             }
+            let Some(folder) = &mut self.folder else {
+                return Ok(None);
+            };
+            if let Some(events) = self.input.next().await {
+                self.ready.extend(folder.push(&events?)?);
+                continue;
+            }
+            self.ready.extend(folder.finish()?);
+            let counts = std::mem::take(&mut folder.counts);
+            self.tally.note(self.partition, self.partitions, counts);
+            self.folder = None;
         }
-        let rows = folder.finish()?;
-        let counts = std::mem::take(&mut folder.counts);
-        self.tally.note(self.partition, self.partitions, counts);
-        self.folder = None;
-        Ok(Some((rows, self)))
     }
 }

@@ -58,11 +58,10 @@ fn writer_options(
             let differences = Encoding::DELTA_BINARY_PACKED;
             properties = properties.set_column_encoding(path.clone(), differences);
         }
-        if path
-            .parts()
-            .first()
-            .is_some_and(|root| personal.contains(root))
-        {
+        // of what lies within lists no reader asks which rows to pass over
+        let is_in_list = leaf.max_rep_level() > 0;
+        let root = path.parts().first();
+        if is_in_list || root.is_some_and(|root| personal.contains(root)) {
             properties =
                 properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
         }

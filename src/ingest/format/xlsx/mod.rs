@@ -192,11 +192,7 @@ impl Batch {
             return Ok(());
         }
         let conformer = task.conformer;
-        let records = Records {
-            text: &self.text,
-            cells: &self.cells,
-            width: layout.width,
-        };
+        let records = Records::new(&self.text, &self.cells, layout.width);
         let conformed = conformer.conform(records, &layout.origins, self.breaches)?;
         let (text, cells) = (&self.text, &self.cells);
         let raw = |row: usize| {
