@@ -320,9 +320,9 @@ fn nothing_taken(source: &SourceReport) -> String {
         return String::new();
     }
     format!(
-        "  {} {}: every record was rejected: is `read` of the source right?\n",
+        "  {} {table}: every record was rejected: `kilde rejects {table}` says why\n",
         styled(BAD, "!"),
-        source.table
+        table = source.table
     )
 }
 

@@ -151,6 +151,15 @@ impl Registry {
         last
     }
 
+    /// By the number of an id: how many records it has.
+    fn records_of_ids(&self) -> Vec<u32> {
+        let mut held = vec![0; self.ids.len()];
+        for id in self.id_of.iter().filter(|id| **id != MISSING) {
+            held[*id as usize] += 1;
+        }
+        held
+    }
+
     /// The id that a key gave, which was merged into one that lives under this number.
     fn merged_into(&self, key: &str, id: u32) -> Option<IdText> {
         let into = self.ids.text(id);
@@ -226,6 +235,33 @@ pub(crate) enum Event {
     Restored { id: u32, records: u64 },
     /// None of its records is left.
     Retired { id: u32 },
+    /// Lives on, with so many records that had another id, or none.
+    Absorbed {
+        id: u32,
+        from: Option<u32>,
+        records: u64,
+    },
+    /// Lives on, without so many records that have another id now, or are gone.
+    Lost {
+        id: u32,
+        into: Option<u32>,
+        records: u64,
+    },
+}
+
+impl Event {
+    /// The id that it happened to, and the other one.
+    fn ids(self) -> (u32, Option<u32>) {
+        match self {
+            Self::Created { id, .. } | Self::Restored { id, .. } | Self::Retired { id } => {
+                (id, None)
+            }
+            Self::Merged { id, into } => (id, Some(into)),
+            Self::Split { id, from, .. } => (id, Some(from)),
+            Self::Absorbed { id, from, .. } => (id, from),
+            Self::Lost { id, into, .. } => (id, into),
+        }
+    }
 }
 
 /// The outcome.
@@ -275,6 +311,7 @@ pub(crate) fn assign<K: AsRef<str> + Sync>(
     let moves = moves(&old, cluster_of);
     let mut of_cluster = take_over(&moves, keys.len(), &registry);
     let last_records = registry.last_records(&moves);
+    let held = registry.records_of_ids();
     registry.forget_records();
     take_along(keys, &old, cluster_of, &mut of_cluster, &mut registry);
     issue_missing(keys, cluster_of, &mut of_cluster, &mut registry, threads);
@@ -304,6 +341,7 @@ pub(crate) fn assign<K: AsRef<str> + Sync>(
     };
     let mut events = new_ids(&moves, cluster_of, known, &change.restored);
     events.extend(change.gone_ids(&registry));
+    events.extend(change.moved_records(held, &old, &ids, &is_living));
     sort(&mut events, &registry.ids);
     let clusters = cluster_of.iter().zip(0..).filter(|(c, row)| **c == *row);
     let renamed = old.iter().zip(&ids);
@@ -426,6 +464,53 @@ impl Change {
         gone.chain(followed).collect()
     }
 
+    /// What ids that lived before and live on got, and what they gave away. `held`: by id, the records that it had before; `old`
+    /// and `ids`: by row, the id before and now. What an id got of one that was merged into it, the merger tells.
+    fn moved_records(
+        &self,
+        mut held: Vec<u32>,
+        old: &[Option<u32>],
+        ids: &[u32],
+        is_living: &[bool],
+    ) -> Vec<Event> {
+        let lived = |held: &[u32], id: u32| held.get(id as usize).is_some_and(|held| *held > 0);
+        let lives_on: Vec<bool> = (0..held.len() as u32)
+            .map(|id| is_living[id as usize] && lived(&held, id))
+            .collect();
+        let lives_on = |id: u32| lives_on.get(id as usize) == Some(&true);
+        let mut absorbed: BTreeMap<(u32, Option<u32>), u64> = BTreeMap::new();
+        let mut lost: BTreeMap<(u32, Option<u32>), u64> = BTreeMap::new();
+        for (old, id) in old.iter().zip(ids) {
+            // what is counted down to the end is gone from the sources
+            if let Some(left) = old.and_then(|old| held.get_mut(old as usize)) {
+                *left = left.saturating_sub(1);
+            }
+            if *old == Some(*id) {
+                continue;
+            }
+            let is_merger = old.is_some_and(|old| {
+                let heir = self.gone.get(&old).copied().flatten();
+                heir.or(self.followed.get(&old).copied()) == Some(*id)
+            });
+            if lives_on(*id) && !is_merger {
+                *absorbed.entry((*id, *old)).or_default() += 1;
+            }
+            if let Some(old) = old.filter(|old| lives_on(*old)) {
+                *lost.entry((old, Some(*id))).or_default() += 1;
+            }
+        }
+        let gone = (0..)
+            .zip(&held)
+            .filter(|(id, left)| **left > 0 && lives_on(*id));
+        lost.extend(gone.map(|(id, left)| ((id, None), u64::from(*left))));
+        let absorbed = absorbed.into_iter();
+        let absorbed = absorbed.map(|((id, from), records)| Event::Absorbed { id, from, records });
+        let lost = lost.into_iter();
+        absorbed
+            .chain(lost.map(|((id, into), records)| Event::Lost { id, into, records }))
+            .collect()
+    }
+
     /// Every id that is gone leads to a living one, or nowhere; chains are closed. What was merged into one that is back, or
     /// leads elsewhere, leads to the same.
     fn redirects(&self, registry: &Registry, is_living: &[bool]) -> Redirects {
@@ -482,27 +567,28 @@ impl Change {
 /// Sorts events. There is one for every person of a first build, and a look at the text of each, again and again, would take
 /// longer than all else: first comes a number that nearly always decides.
 fn sort(events: &mut [Event], names: &NumberedTexts) {
-    let kind_and_id = |event: &Event| match *event {
-        Event::Created { id, .. } => (0_u8, id),
-        Event::Merged { id, .. } => (1, id),
-        Event::Split { id, .. } => (2, id),
-        Event::Restored { id, .. } => (3, id),
-        Event::Retired { id } => (4, id),
+    let kind = |event: &Event| match *event {
+        Event::Created { .. } => 0_u8,
+        Event::Merged { .. } => 1,
+        Event::Split { .. } => 2,
+        Event::Restored { .. } => 3,
+        Event::Retired { .. } => 4,
+        Event::Absorbed { .. } => 5,
+        Event::Lost { .. } => 6,
     };
     let number = |event: &Event| {
-        let (kind, id) = kind_and_id(event);
         let mut first = [0; 16];
-        for (to, from) in first.iter_mut().zip(names.text(id).bytes()) {
+        for (to, from) in first.iter_mut().zip(names.text(event.ids().0).bytes()) {
             *to = from;
         }
-        (kind, u128::from_be_bytes(first))
+        (kind(event), u128::from_be_bytes(first))
     };
     events.sort_by_cached_key(number);
     for alike in events.chunk_by_mut(|one, other| number(one) == number(other)) {
-        // nothing happens to one id twice
-        alike.sort_by(|one, other| {
-            let text = |event: &Event| names.text(kind_and_id(event).1);
-            text(one).cmp(text(other))
+        // one id may get records of several others
+        alike.sort_by_key(|event| {
+            let (id, other) = event.ids();
+            (names.text(id), other.map(|other| names.text(other)))
         });
     }
 }

@@ -502,6 +502,7 @@ fn a_model_written_to_a_file_and_pinned_decides_as_it_did() {
         "matching/people.json",
         text.replace("\"email\"", "\"emails\""),
     );
+    refused(&pinned, &["plan"], "K0433");
     refused(&pinned, &["build"], "K0433");
     pinned.write(
         "matching/people.json",
@@ -566,6 +567,7 @@ fn what_is_pinned_of_a_model_is_kept_by_every_training_and_another_pin_trains_an
         "pipelines/club.yaml",
         with_file(&step).replace("-2.5", "-3.5"),
     );
+    refused(&club, &["plan"], "K0433");
     refused(&club, &["build"], "K0433");
 }
 

@@ -189,7 +189,7 @@ fn an_export_in_another_encoding_is_doubted_in_a_line_of_its_own() {
         .stdout
         .lines()
         .find(|line| line.contains("every record"));
-    insta::assert_snapshot!(marked.unwrap_or_default(), @"  ! bronze.lines: every record was rejected: is `read` of the source right?");
+    insta::assert_snapshot!(marked.unwrap_or_default(), @"  ! bronze.lines: every record was rejected: `kilde rejects bronze.lines` says why");
 }
 
 #[test]

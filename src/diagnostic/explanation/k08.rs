@@ -148,7 +148,7 @@ pub(super) const CODES: &[Explanation] = &[
         title: "decisions that contradict each other",
         text: "Two stewards decided otherwise of one pair, or A is B, B is C, and A is not C, or `cannot`, or a decision, keeps a\n\
                record of one person from a record of the other that was decided to be the same. What says different wins until people agree. The pairs are in the table of the review, with the reason:\n\
-               decide them again; with `decided_at` the latest decision of a pair counts.",
+               decide them again; with `decided_at`, or `decided_on`, the latest decision of a pair counts.",
     },
     Explanation {
         code: Code(857),

@@ -31,6 +31,14 @@ fn told(assigned: &Assigned) -> Vec<String> {
         }
         Event::Restored { id, records } => format!("{} back, of {records}", name(id)),
         Event::Retired { id } => format!("{} retired", name(id)),
+        Event::Absorbed { id, from, records } => {
+            let from = from.map_or("nobody", name);
+            format!("{} got {records} from {from}", name(id))
+        }
+        Event::Lost { id, into, records } => {
+            let into = into.map_or("nobody", name);
+            format!("{} gave {records} to {into}", name(id))
+        }
     });
     events.collect()
 }
@@ -51,8 +59,34 @@ fn a_new_record_takes_the_id_of_those_it_joins_even_where_its_key_is_smaller() {
     let first = assign(&before, &[0, 0], Registry::default(), 2);
     let now = keys(&["a", "b", "c"]);
     let second = assign(&now, &[0, 0, 0], after(&before, &first), 2);
-    assert_eq!(ids(&second)[0], ids(&first)[0]);
-    assert_eq!(second.events, []);
+    let id = ids(&first)[0];
+    assert_eq!(ids(&second)[0], id);
+    assert_eq!(told(&second), [format!("{id} got 1 from nobody")]);
+}
+
+#[test]
+fn what_ids_that_live_on_give_and_get_is_told_of_both() {
+    let before = keys(&["a", "b", "c", "d", "e", "f", "g"]);
+    let first = assign(&before, &[0, 0, 0, 3, 3, 3, 3], Registry::default(), 2);
+    let (one, other) = (ids(&first)[0].to_string(), ids(&first)[3].to_string());
+    // `c` goes from one to the other, `g` is gone, and `h` and `i` are new
+    let now = keys(&["a", "b", "c", "d", "e", "f", "h", "i"]);
+    let second = assign(&now, &[0, 0, 2, 2, 2, 2, 2, 0], after(&before, &first), 2);
+    assert_eq!(
+        ids(&second),
+        [&*one, &one, &other, &other, &other, &other, &other, &one]
+    );
+    let mut expected = [
+        format!("{one} got 1 from nobody"),
+        format!("{other} got 1 from nobody"),
+        format!("{other} got 1 from {one}"),
+        format!("{one} gave 1 to {other}"),
+        format!("{other} gave 1 to nobody"),
+    ];
+    let mut found = told(&second);
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
 }
 
 #[test]
@@ -76,7 +110,11 @@ fn of_a_split_the_larger_part_keeps_the_id_and_the_other_gets_one_never_issued()
     let (was, is) = (ids(&first)[0], ids(&second));
     assert_eq!(is[1], was);
     assert_ne!(is[0], was);
-    assert_eq!(told(&second), [format!("{} from {was} of 1", is[0])]);
+    let expected = [
+        format!("{} from {was} of 1", is[0]),
+        format!("{was} gave 1 to {}", is[0]),
+    ];
+    assert_eq!(told(&second), expected);
 }
 
 #[test]
@@ -292,6 +330,7 @@ impl Lives {
         let name = |id: u32| assigned.name(id).to_string();
         for event in &assigned.events {
             let (id, fate) = match *event {
+                Event::Absorbed { .. } | Event::Lost { .. } => continue,
                 Event::Merged { id, into } => (id, Fate::MergedInto(name(into))),
                 Event::Retired { id } => (id, Fate::Retired),
                 Event::Created { id, .. } | Event::Split { id, .. } => (id, Fate::Lives),

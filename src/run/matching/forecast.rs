@@ -11,7 +11,7 @@ use super::issued::model_rows;
 use super::model_file::rows_of_file;
 use super::read::{Read, Reading, reading, records};
 use super::tables::{feature_name, rule_name, speaks_of, texts};
-use super::{refused, settings};
+use super::{not_of_these_records, refused, settings};
 use crate::catalog::Catalog;
 use crate::engine::{self, Joins};
 use crate::error::{Error, Result};
@@ -173,7 +173,11 @@ impl Runner {
         let threads = self.resources.threads;
         let settings = settings(matched, &reading, threads, as_of);
         let nothing = records(matched, &reading, &mut Read::nothing(&reading))?;
-        let known = speaks_of(&known.rows, matched)
+        let is_of_these = speaks_of(&known.rows, matched);
+        if let (Some(pinned), false) = (&matching.model, is_of_these) {
+            return Err(not_of_these_records(pinned, matching));
+        }
+        let known = is_of_these
             .then(|| {
                 let (own, must) = (&settings.rules, &settings.must);
                 Model::from_rows(known, &nothing.shapes(), own, must)

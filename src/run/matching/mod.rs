@@ -474,7 +474,13 @@ fn summary(assigned: &Assigned, resolved: &Resolved) -> String {
             count(|event| matches!(event, Event::Retired { .. })),
             "retired",
         ),
-        (doubtful, "pairs to review"),
+        (
+            doubtful,
+            match doubtful {
+                1 => "pair to review",
+                _ => "pairs to review",
+            },
+        ),
         (
             resolved.contradicted.len(),
             "of them decisions contradicted (K0856)",
@@ -488,7 +494,10 @@ fn summary(assigned: &Assigned, resolved: &Resolved) -> String {
     let told: Vec<String> = told
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
-    let mut text = format!("{} ids", assigned.entities);
+    let mut text = match assigned.entities {
+        1 => "1 id".to_string(),
+        entities => format!("{entities} ids"),
+    };
     if !told.is_empty() {
         text.push_str(&format!(": {}", told.join(", ")));
     }

@@ -129,6 +129,8 @@ fn row_of(event: Event) -> (u32, &'static str, Option<u32>, Option<i64>) {
         Event::Split { id, from, records } => (id, "split", Some(from), Some(records as i64)),
         Event::Restored { id, records } => (id, "restored", None, Some(records as i64)),
         Event::Retired { id } => (id, "retired", None, None),
+        Event::Absorbed { id, from, records } => (id, "absorbed", from, Some(records as i64)),
+        Event::Lost { id, into, records } => (id, "lost", into, Some(records as i64)),
     }
 }
 
