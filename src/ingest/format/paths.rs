@@ -96,6 +96,26 @@ pub(super) struct RowFault {
     pub(super) rule: Rule,
 }
 
+impl RowFault {
+    const NOT_A_LIST: Self = Self::of_record(Rule::NotAList, None);
+
+    const fn of_record(rule: Rule, column: Option<usize>) -> Self {
+        Self {
+            row: 0,
+            column,
+            rule,
+        }
+    }
+
+    fn doubled(column: Option<usize>) -> Self {
+        Self::of_record(Rule::DoubledKey, column)
+    }
+
+    fn wrong_type(column: usize) -> Self {
+        Self::of_record(Rule::WrongType, Some(column))
+    }
+}
+
 impl Rows {
     fn of(count: usize, fault: Option<RowFault>) -> Self {
         Self { count, fault }
@@ -192,13 +212,7 @@ impl Paths {
         cells: &mut Vec<Cell>,
         tape: &mut Tape,
     ) -> Result<Rows, Malformed> {
-        let record = tape.end();
-        let mut reader = JsonReader::new(text, at);
-        let is_object = reader.peek() == Some(b'{');
-        if !is_object || reader.record(tape).is_err() || !reader.is_done() {
-            tape.rewind(record);
-            return Err(Malformed);
-        }
+        let record = whole(text, at, tape).ok_or(Malformed)?;
         let first = cells.len();
         cells.resize(first + self.width, Cell::MISSING);
         let json = Json {
@@ -212,60 +226,56 @@ impl Paths {
         let mut found = Found::new(&mut cells[first..], ranks, &mut self.ignored, json);
         found.object(record, &self.keys, "");
         let unread = found.wrong_type(&[]);
-        let (list, doubled) = (found.list, found.doubled);
-        let (unreached, no_list) = (found.unreached, found.no_list);
-        let of_record = |rule, column| RowFault {
-            row: 0,
-            column,
-            rule,
-        };
-        let doubled = doubled.map(|column| of_record(Rule::DoubledKey, column));
-        let wrong_type =
-            |column: Option<usize>| column.map(|column| of_record(Rule::WrongType, Some(column)));
+        let doubled = found.doubled.map(RowFault::doubled);
+        let (list, unreached, no_list) = (found.list, found.unreached, found.no_list);
         let Some(item) = &self.explode else {
-            return Ok(Rows::of(1, doubled.or(wrong_type(unread))));
+            return Ok(Rows::of(1, doubled.or(unread.map(RowFault::wrong_type))));
         };
-        let not_a_list = Some(of_record(Rule::NotAList, None));
-        if no_list {
-            return Ok(Rows::of(1, doubled.or(not_a_list)));
-        }
         let list = list.filter(|list| tape.cell(*list).kind != CellKind::Null);
-        let Some(list) = list else {
-            let count = usize::from(doubled.is_some());
-            cells.truncate(first + count * self.width);
-            return Ok(Rows::of(count, doubled));
+        let list = match list {
+            None if !no_list => {
+                let count = usize::from(doubled.is_some());
+                cells.truncate(first + count * self.width);
+                return Ok(Rows::of(count, doubled));
+            }
+            Some(list) if !no_list && json.is_list_of_rows(list, item) => list,
+            _ => return Ok(Rows::of(1, doubled.or(Some(RowFault::NOT_A_LIST)))),
         };
-        // an item that is no object has no fields
-        let is_row = |at: usize| !item.whole.is_empty() || json.is(at, b'{');
-        if !json.is(list, b'[') || !tape.items(list).all(is_row) {
-            return Ok(Rows::of(1, doubled.or(not_a_list)));
-        }
         let around = cells.split_off(first);
         let mut rows = Rows::of(0, doubled);
         for at in tape.items(list) {
+            let row = cells.len();
             cells.extend_from_slice(&around);
-            let row = cells.len() - around.len();
             of_item.clone_from(ranks);
             let mut found = Found::new(&mut cells[row..], of_item, &mut self.ignored, json);
             found.item(at, item);
-            let doubled = found
-                .doubled
-                .map(|column| of_record(Rule::DoubledKey, column));
-            let fault = doubled.or_else(|| wrong_type(found.wrong_type(&unreached)));
-            if let (None, Some(fault)) = (rows.fault, fault) {
-                rows.fault = Some(RowFault {
-                    row: rows.count,
-                    ..fault
-                });
-            }
+            let unread = found.wrong_type(&unreached).map(RowFault::wrong_type);
+            let fault = found.doubled.map(RowFault::doubled).or(unread);
+            let fault = fault.map(|fault| RowFault {
+                row: rows.count,
+                ..fault
+            });
+            rows.fault = rows.fault.or(fault);
             rows.count += 1;
         }
         if rows.count == 0 && rows.fault.is_some() {
             cells.extend_from_slice(&around);
-            return Ok(Rows::of(1, doubled));
+            rows.count = 1;
         }
         Ok(rows)
     }
+}
+
+/// Records the object that `text` holds from `at` on, and nothing else; its place.
+fn whole(text: &[u8], at: usize, tape: &mut Tape) -> Option<usize> {
+    let place = tape.end();
+    let mut reader = JsonReader::new(text, at);
+    let is_object = reader.peek() == Some(b'{');
+    if is_object && reader.record(tape).is_ok() && reader.is_done() {
+        return Some(place);
+    }
+    tape.rewind(place);
+    None
 }
 
 impl Key {
@@ -335,6 +345,12 @@ impl Json<'_> {
     fn is(&self, place: usize, bracket: u8) -> bool {
         let cell = self.tape.cell(place);
         cell.kind == CellKind::Json && self.text.get(cell.start as usize) == Some(&bracket)
+    }
+
+    /// Whether the value at a place is a list whose items can be rows: one that is no object has no fields.
+    fn is_list_of_rows(&self, place: usize, item: &Item) -> bool {
+        let is_row = |at| !item.whole.is_empty() || self.is(at, b'{');
+        self.is(place, b'[') && self.tape.items(place).all(is_row)
     }
 }
 
