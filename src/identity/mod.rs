@@ -57,7 +57,7 @@ pub(crate) use increment::{Before, Increment, KnownPair, resolve_again};
 pub(crate) use model::{COMMON_VALUE, CommonValues, Known, Model, ModelRow, ModelRows};
 pub(crate) use pin::{LevelPin, Pins};
 pub(crate) use population::{Asked, Decision, Field, LateShared, OwnColumn, Records};
-pub(crate) use redirect::{Redirect, Redirects, by_events, hash_of_id};
+pub(crate) use redirect::{Happened, Redirect, Redirects, by_events, hash_of_id};
 pub(crate) use registry::{Assigned, Event, Registry, assign};
 pub(crate) use resolve::{Pair, Refusal, Resolved, Settings, Verdict, resolve};
 pub(crate) use rule::{Feature, Refine, Refined, Rule};

@@ -5,8 +5,9 @@
 //! equal records and equal registry give equal ids.
 //!
 //! Pairs of an old id and a new cluster are taken by how many records they share, then by the share of the old id's
-//! records, then the smaller id first; a cluster takes one id, an id goes to one cluster. A cluster without one gets the
-//! hash of its first record's key, so that two rebuilds of the same records issue the same id.
+//! records, then the id that was issued earlier, the cluster with the record that the id was made of, the smaller id; a cluster
+//! takes one id, an id goes to one cluster. A cluster without one gets the hash of its first record's key, so that two rebuilds of
+//! the same records issue the same id. So halves that were joined, or parted, for a night are who they were the night after.
 //!
 //! An id whose records were all lost leads nowhere, and the hashes of their keys are kept. Should any of them come back, they vote for
 //! it as the records of any old id do, behind those of ids that live: to a cluster without an id it is the id again; where the cluster has
@@ -170,6 +171,12 @@ impl Registry {
         self.ids_of_key(key).filter(leads_there).last()
     }
 
+    /// Whether an id of this number was made of a key.
+    fn is_made_of(&self, id: u32, key: &str) -> bool {
+        let id = self.ids.text(id);
+        self.ids_of_key(key).any(|given| text_of(&given) == id)
+    }
+
     /// Forgets the records: their ids alone are asked for from here on.
     fn forget_records(&mut self) {
         self.keys = NumberedTexts::default();
@@ -296,6 +303,9 @@ impl Assigned {
     }
 }
 
+/// When ids were issued, of those that are asked for and of which that is known: the later, the larger.
+pub(crate) type IssuedAt<'a> = dyn Fn(&BTreeSet<&str>) -> HashMap<String, i64> + 'a;
+
 /// Records whose ids are worked out at a time.
 const AT_A_TIME: usize = 1 << 14;
 
@@ -304,12 +314,14 @@ pub(crate) fn assign<K: AsRef<str> + Sync>(
     keys: &[K],
     cluster_of: &[u32],
     mut registry: Registry,
+    issued_at: &IssuedAt<'_>,
     threads: usize,
 ) -> Assigned {
     let old = ids_before(keys, &registry, threads);
     let known = registry.ids.len();
     let moves = moves(&old, cluster_of);
-    let mut of_cluster = take_over(&moves, keys.len(), &registry);
+    let claims = Claims::of(&moves, keys, &old, cluster_of, &registry);
+    let mut of_cluster = claims.settle(&registry, issued_at);
     let last_records = registry.last_records(&moves);
     let held = registry.records_of_ids();
     registry.forget_records();
@@ -623,53 +635,91 @@ fn moves(old: &[Option<u32>], cluster_of: &[u32]) -> Vec<Move> {
     moves.collect()
 }
 
-/// By cluster: the old id that it goes on with.
-fn take_over(moves: &[Move], rows: usize, registry: &Registry) -> Vec<Option<u32>> {
-    let mut held: Vec<u64> = vec![0; registry.ids.len()];
-    let mut is_lost = vec![false; registry.ids.len()];
-    for id in registry.id_of.iter().filter(|id| **id != MISSING) {
-        held[*id as usize] += 1;
-    }
-    for id in registry.lost.values() {
-        held[*id as usize] += 1;
-        is_lost[*id as usize] = true;
-    }
-    let held = |moved: &Move| held[moved.from as usize];
-    let name = |moved: &Move| registry.ids.text(moved.from);
-    let mut taken: Vec<Option<u32>> = vec![None; rows];
-    let mut is_used = vec![false; registry.ids.len()];
-    // of an id that went to one cluster, which nobody else came to, there is nothing to decide; that is nearly every one
-    let (mut of_id, mut to_cluster) = (vec![0_u32; registry.ids.len()], vec![0_u32; rows]);
-    for moved in moves {
-        of_id[moved.from as usize] += 1;
-        to_cluster[moved.cluster as usize] += 1;
-    }
-    let is_alone =
-        |moved: &Move| of_id[moved.from as usize] == 1 && to_cluster[moved.cluster as usize] == 1;
-    for moved in moves.iter().filter(|moved| is_alone(moved)) {
-        is_used[moved.from as usize] = true;
-        taken[moved.cluster as usize] = Some(moved.from);
-    }
-    let overlaps = moves.iter().filter(|moved| !is_alone(moved)).copied();
-    let mut overlaps: Vec<Move> = overlaps.collect();
-    overlaps.sort_unstable_by(|a, b| {
-        // what lives goes before what was lost; then more records, then the greater share: a fraction compared crosswise
-        let is_lost = |moved: &Move| is_lost[moved.from as usize];
-        is_lost(a)
-            .cmp(&is_lost(b))
-            .then_with(|| b.records.cmp(&a.records))
-            .then_with(|| (b.records * held(a)).cmp(&(a.records * held(b))))
-            .then_with(|| name(a).cmp(name(b)))
-            .then_with(|| a.cluster.cmp(&b.cluster))
-    });
-    for moved in overlaps {
-        let (id, cluster) = (moved.from, moved.cluster as usize);
-        if taken[cluster].is_none() && !is_used[id as usize] {
-            is_used[id as usize] = true;
-            taken[cluster] = Some(id);
+/// Who wants which id.
+struct Claims {
+    /// By cluster: the id that it goes on with, where nobody else wants it and it wants no other. That is nearly every one.
+    alone: Vec<Option<u32>>,
+    /// The others.
+    contested: Vec<Move>,
+    /// The id and the cluster of those among them where the cluster has the record that the id was made of.
+    of_makers: BTreeSet<(u32, u32)>,
+}
+
+impl Claims {
+    fn of<K: AsRef<str>>(
+        moves: &[Move],
+        keys: &[K],
+        old: &[Option<u32>],
+        cluster_of: &[u32],
+        registry: &Registry,
+    ) -> Self {
+        let rows = cluster_of.len();
+        let (mut of_id, mut to_cluster) = (vec![0_u32; registry.ids.len()], vec![0_u32; rows]);
+        for moved in moves {
+            of_id[moved.from as usize] += 1;
+            to_cluster[moved.cluster as usize] += 1;
+        }
+        let is_parted = |id: u32| of_id[id as usize] > 1;
+        let is_alone =
+            |moved: &&Move| !is_parted(moved.from) && to_cluster[moved.cluster as usize] == 1;
+        let mut alone: Vec<Option<u32>> = vec![None; rows];
+        for moved in moves.iter().filter(is_alone) {
+            alone[moved.cluster as usize] = Some(moved.from);
+        }
+        let contested = moves.iter().filter(|moved| !is_alone(moved)).copied();
+        let of_parted = keys.iter().zip(old).zip(cluster_of);
+        let of_parted = of_parted.filter_map(|((key, old), cluster)| {
+            let old = (*old).filter(|old| is_parted(*old))?;
+            registry
+                .is_made_of(old, key.as_ref())
+                .then_some((old, *cluster))
+        });
+        Self {
+            alone,
+            contested: contested.collect(),
+            of_makers: of_parted.collect(),
         }
     }
-    taken
+
+    /// By cluster: the old id that it goes on with.
+    fn settle(self, registry: &Registry, issued_at: &IssuedAt<'_>) -> Vec<Option<u32>> {
+        let (mut taken, mut contested) = (self.alone, self.contested);
+        if contested.is_empty() {
+            return taken;
+        }
+        let name = |moved: &Move| registry.ids.text(moved.from);
+        let issued_at = issued_at(&contested.iter().map(name).collect());
+        let mut held = registry.records_of_ids();
+        let mut is_lost = vec![false; registry.ids.len()];
+        for id in registry.lost.values() {
+            held[*id as usize] += 1;
+            is_lost[*id as usize] = true;
+        }
+        let held = |moved: &Move| u64::from(held[moved.from as usize]);
+        let age = |moved: &Move| issued_at.get(name(moved)).copied().unwrap_or(i64::MAX);
+        let has_maker = |moved: &Move| self.of_makers.contains(&(moved.from, moved.cluster));
+        contested.sort_unstable_by(|a, b| {
+            // what lives goes before what was lost; then more records, then the greater share: a fraction compared crosswise
+            let is_lost = |moved: &Move| is_lost[moved.from as usize];
+            is_lost(a)
+                .cmp(&is_lost(b))
+                .then_with(|| b.records.cmp(&a.records))
+                .then_with(|| (b.records * held(a)).cmp(&(a.records * held(b))))
+                .then_with(|| age(a).cmp(&age(b)))
+                .then_with(|| has_maker(b).cmp(&has_maker(a)))
+                .then_with(|| name(a).cmp(name(b)))
+                .then_with(|| a.cluster.cmp(&b.cluster))
+        });
+        let mut is_used = vec![false; registry.ids.len()];
+        for moved in contested {
+            let (id, cluster) = (moved.from, moved.cluster as usize);
+            if taken[cluster].is_none() && !is_used[id as usize] {
+                is_used[id as usize] = true;
+                taken[cluster] = Some(id);
+            }
+        }
+        taken
+    }
 }
 
 /// Ids that are gone now, each with the living id that has most of its records, of several the smallest.

@@ -1,6 +1,6 @@
 //! The whole way on populations whose truth is known, since they were made here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 mod full_names;
@@ -619,11 +619,18 @@ fn of_a_twentieth_more_records_hardly_anybody_gets_another_id() {
     let old_rows: Vec<Row> = old.iter().map(|at| rows[*at].clone()).collect();
     let old_keys: Vec<String> = old.iter().map(|at| keys[*at].clone()).collect();
     let first = resolve(records(&old_rows), &settings(), None).unwrap();
-    let before = assign(&old_keys, &first.cluster_of, Registry::default(), 2);
+    let unknown = |_: &BTreeSet<&str>| HashMap::new();
+    let before = assign(
+        &old_keys,
+        &first.cluster_of,
+        Registry::default(),
+        &unknown,
+        2,
+    );
     let registry = Registry::new(old_keys.iter().zip(before.ids()), before.redirects.clone());
     let known = as_read(&first.model, &records(&rows));
     let second = resolve(records(&rows), &settings(), Some(known)).unwrap();
-    let now = assign(&keys, &second.cluster_of, registry, 2);
+    let now = assign(&keys, &second.cluster_of, registry, &unknown, 2);
     let gone = now.redirects.len() as f64 / before.entities as f64;
     let renamed = now.renamed_records as f64 / now.known_records as f64;
     assert!(

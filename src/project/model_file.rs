@@ -55,7 +55,7 @@ pub(crate) struct ModelLevel {
     pub(crate) level: String,
     #[serde(deserialize_with = "share")]
     pub(crate) same_share: f64,
-    #[serde(deserialize_with = "share")]
+    #[serde(deserialize_with = "share_of_strangers")]
     pub(crate) stranger_share: f64,
     #[serde(deserialize_with = "share")]
     pub(crate) relative_share: f64,
@@ -108,6 +108,16 @@ fn share<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
     }
 }
 
+/// Weights are shares among pairs of one person by those among strangers.
+fn share_of_strangers<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    match share(from)? {
+        0.0 => Err(D::Error::custom(
+            "a share of strangers is 0: what two agree on would weigh without end",
+        )),
+        share => Ok(share),
+    }
+}
+
 /// What is wrong with a file, and where in it.
 #[derive(Debug)]
 pub(crate) struct NotAModel {
@@ -128,13 +138,17 @@ impl ModelFile {
             column: error.column(),
             what: error.to_string(),
         })?;
-        if file.kilde_model == FORM {
+        let what = if file.kilde_model != FORM {
+            format!("form {} of a model is not known", file.kilde_model)
+        } else if file.same_share + file.relative_share >= 1.0 {
+            "`same_share` and `relative_share` leave no pair of strangers".to_string()
+        } else {
             return Ok(file);
-        }
+        };
         Err(NotAModel {
             line: 1,
             column: 1,
-            what: format!("form {} of a model is not known", file.kilde_model),
+            what,
         })
     }
 }

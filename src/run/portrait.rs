@@ -118,8 +118,14 @@ impl Runner {
         reader
             .open(kinds.iter().flat_map(|kind| kind.tables.keys()))
             .await?;
+        // an id of people may be the key of a record where households are matched
         for kind in &kinds {
-            if let Some(found) = reader.find(kind, request.asked).await? {
+            if let Some(found) = reader.find_id(kind, request.asked).await? {
+                return reader.portrait(kind, found, request.limit).await;
+            }
+        }
+        for kind in &kinds {
+            if let Some(found) = reader.find_owner(kind, request.asked).await? {
                 return reader.portrait(kind, found, request.limit).await;
             }
         }

@@ -122,6 +122,33 @@ fn a_person_is_found_by_any_name_and_shown_with_what_every_table_holds_of_them()
 }
 
 #[test]
+fn an_id_of_people_is_a_persons_and_not_the_household_whose_member_it_is() {
+    let club = sandbox(", entity_id: member_id", &people(0, 60));
+    let households = "  - sql: club/*\n  - match: {table: identity.a_household, records: club.members, record_key: [member_id], \
+                      entity_id: household_id, compare: [{text: {column: family_name, alike: [0.9]}}, {exact: {column: email}}], \
+                      block: [[family_name]]}\n";
+    let pipeline = club.read("pipelines/club.yaml");
+    club.write("pipelines/club.yaml", pipeline + households);
+    club.write(
+        "sql/club/members.sql",
+        "-- club.members: one row per member.\nselect ids.member_id, min(people.family_name) as family_name, min(people.email) as email\n\
+         from identity.people as ids join ref.people as people on people.record_id = ids.record_id\ngroup by ids.member_id\n",
+    );
+    club.write(
+        "schemas/club/members.yaml",
+        "description: Of the club.\nkey: [member_id]\ncolumns:\n  - {name: member_id, data_type: varchar}\n  \
+         - {name: family_name, data_type: varchar, personal: family_name}\n  - {name: email, data_type: varchar, personal: email}\n",
+    );
+    club.kilde(&["build"]).ended(0);
+    let ids = "select member_id, record_id from identity.people order by record_id limit 1";
+    let rows = club.query(ids);
+    let (id, record) = (&rows[0][0], &rows[0][1]);
+    let shown = club.kilde(&["customer", id]).ended(0).stdout;
+    let head = shown.lines().next().unwrap_or_default();
+    assert!(head.contains(&**id) && shown.contains(&**record), "{shown}");
+}
+
+#[test]
 fn an_id_that_is_gone_leads_to_its_heir_and_nobody_is_told_without_a_word_of_what_was_typed() {
     let club = club();
     club.kilde(&["build"]).ended(0);

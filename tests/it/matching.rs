@@ -461,6 +461,23 @@ fn a_model_is_kept_until_another_is_asked_for_and_its_change_is_shown_beforehand
 }
 
 #[test]
+fn a_model_of_a_nearly_empty_first_night_is_told_of_until_another_is_trained() {
+    let club = sandbox("", &people(0, 2));
+    club.kilde(&["build"]).ended(0);
+    seed(&club, &people(0, 120));
+    let said = club.kilde(&["build"]).ended(0).stdout;
+    assert!(
+        said.contains("`--retrain identity.people` learns from all"),
+        "{said}"
+    );
+    let said = club
+        .kilde(&["build", "--retrain", "identity.people"])
+        .ended(0)
+        .stdout;
+    assert!(!said.contains("learns from all"), "{said}");
+}
+
+#[test]
 fn a_model_written_to_a_file_and_pinned_decides_as_it_did() {
     let club = sandbox("", &people(0, 120));
     club.kilde(&["build"]).ended(0);
@@ -504,6 +521,20 @@ fn a_model_written_to_a_file_and_pinned_decides_as_it_did() {
     );
     refused(&pinned, &["plan"], "K0433");
     refused(&pinned, &["build"], "K0433");
+    // a comparison that the file lacks
+    let mut file: serde_json::Value = serde_json::from_str(&text).unwrap();
+    file["comparisons"].as_array_mut().unwrap().pop();
+    pinned.write("matching/people.json", file.to_string());
+    refused(&pinned, &["plan"], "K0433");
+    // shares by which nothing can be weighed
+    let mut file: serde_json::Value = serde_json::from_str(&text).unwrap();
+    file["comparisons"][0]["levels"][0]["stranger_share"] = 0.into();
+    pinned.write("matching/people.json", file.to_string());
+    refused(&pinned, &["check"], "K0435");
+    let mut file: serde_json::Value = serde_json::from_str(&text).unwrap();
+    file["same_share"] = 1.into();
+    pinned.write("matching/people.json", file.to_string());
+    refused(&pinned, &["check"], "K0435");
     pinned.write(
         "matching/people.json",
         "{\"kilde_model\": 1,\n \"prior\": 2}",

@@ -285,6 +285,15 @@ A row of corrections says in `table`, `key`, `column` and `value` which value of
 days that they write. The contract declares these columns. `by` and `reason` are shown where there are such columns.",
     },
     Explanation {
+        code: Code(454),
+        title: "a match would make a table with two columns of one name",
+        text: "\
+The tables of a match have columns of their own beside the key of the records and the id: `weight`, `verdict`,
+`agreement` and `reason` beside pairs, with the key once more as `other_…`; `event`, `other_id`, `records_count` and
+`occurred_at` beside ids. A key that has such a name gets another one in SQL, before the match; for the id `entity_id`
+names another.",
+    },
+    Explanation {
         code: Code(460),
         title: "`drift` asks for what cannot be",
         text: "\

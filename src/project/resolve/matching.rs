@@ -125,6 +125,15 @@ fn matching(
                 .collect(),
         }
     });
+    let record_key = names(&raw.record_key.0);
+    let entity_id = raw.entity_id.as_ref().map_or_else(
+        || Spanned {
+            value: ENTITY_ID.to_string(),
+            span: raw.table.span,
+        },
+        name,
+    );
+    clashes(file, &record_key, &entity_id, found);
     let table = &raw.table.value;
     let beside = |part: MatchTable| {
         let name = format!("{}{}", table.name(), part.suffix());
@@ -135,14 +144,8 @@ fn matching(
     Matching {
         table: table.clone(),
         records: raw.records.clone(),
-        record_key: names(&raw.record_key.0),
-        entity_id: raw.entity_id.as_ref().map_or_else(
-            || Spanned {
-                value: ENTITY_ID.to_string(),
-                span: raw.table.span,
-            },
-            name,
-        ),
+        record_key,
+        entity_id,
         block: raw
             .block
             .0
@@ -170,6 +173,39 @@ fn matching(
             span,
         },
         tables: MatchTable::ALL.into_iter().filter_map(beside).collect(),
+    }
+}
+
+/// Columns that the tables of pairs have of their own, and those of what happens to ids.
+const OF_PAIRS: [&str; 4] = ["weight", "verdict", "agreement", "reason"];
+const OF_EVENTS: [&str; 4] = ["event", "other_id", "records_count", "occurred_at"];
+
+/// Names of the key and of the id that a table of the match would have twice.
+fn clashes(
+    file: &Arc<SourceFile>,
+    key: &[Spanned<String>],
+    id: &Spanned<String>,
+    found: &mut Vec<Diagnostic>,
+) {
+    let mut clash = |of: &Spanned<String>, whose: &str, help: &str| {
+        let message = format!("`{}` is {whose}, and a table has each name once", of.value);
+        found.push(blame(file, of.span, Mistake::new(454, message).help(help)));
+    };
+    let other_id = "name the id otherwise: `entity_id: person_id`";
+    if key.iter().any(|column| column.value == id.value) {
+        clash(id, "a column of the records' key", other_id);
+    }
+    if OF_EVENTS.contains(&&*id.value) {
+        clash(id, "a column of the events of ids", other_id);
+    }
+    for column in key {
+        let is_other = key
+            .iter()
+            .any(|other| column.value.strip_prefix("other_") == Some(&*other.value));
+        if is_other || OF_PAIRS.contains(&&*column.value) {
+            let help = "give the records another name for it, by a SQL step before the match";
+            clash(column, "a column of the match's pairs", help);
+        }
     }
 }
 

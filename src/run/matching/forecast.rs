@@ -173,16 +173,15 @@ impl Runner {
         let threads = self.resources.threads;
         let settings = settings(matched, &reading, threads, as_of);
         let nothing = records(matched, &reading, &mut Read::nothing(&reading))?;
-        let is_of_these = speaks_of(&known.rows, matched);
-        if let (Some(pinned), false) = (&matching.model, is_of_these) {
-            return Err(not_of_these_records(pinned, matching));
-        }
-        let known = is_of_these
+        let known = speaks_of(&known.rows, matched)
             .then(|| {
                 let (own, must) = (&settings.rules, &settings.must);
                 Model::from_rows(known, &nothing.shapes(), own, must)
             })
             .flatten();
+        if let (Some(pinned), None) = (&matching.model, &known) {
+            return Err(not_of_these_records(pinned, matching));
+        }
         let shared = known.as_ref().and_then(Known::shared);
         let mut glance = Glance::new(&nothing, &reading.places, shared, content.rows);
         let frame = session.sql(&reading.compared_sql()).await;

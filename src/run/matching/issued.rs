@@ -1,8 +1,10 @@
 //! What builds before left of a match: the ids that were issued, where those lead that are gone, the model that was learnt.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use datafusion::arrow::array::{Array, AsArray, Float64Array, RecordBatch};
+use datafusion::arrow::array::{
+    Array, AsArray, Float64Array, Int64Array, RecordBatch, StringArray,
+};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type};
 
@@ -14,7 +16,7 @@ use crate::diagnostic::Code;
 use crate::engine::{self, Joins};
 use crate::error::{Error, Result};
 use crate::identity::{
-    COMMON_VALUE, ModelRow, ModelRows, Redirect, Redirects, Registry, by_events,
+    COMMON_VALUE, Happened, ModelRow, ModelRows, Redirect, Redirects, Registry, by_events,
 };
 use crate::project::{MatchTable, Matching};
 
@@ -25,6 +27,54 @@ pub(super) struct Issued {
     id: String,
     /// Whether a match wrote it, and no SQL.
     is_own: bool,
+}
+
+/// What happened to ids in the builds before.
+pub(super) struct Told {
+    ids: StringArray,
+    events: StringArray,
+    others: StringArray,
+    /// Microseconds.
+    times: Int64Array,
+}
+
+impl Told {
+    /// Of the rows of `…_events`.
+    pub(super) fn of(events: &RecordBatch) -> Result<Self> {
+        let times = cast(events.column(4), &DataType::Int64).map_err(arrow)?;
+        Ok(Self {
+            ids: texts(events.column(0))?,
+            events: texts(events.column(1))?,
+            others: texts(events.column(2))?,
+            times: times.as_primitive::<Int64Type>().clone(),
+        })
+    }
+
+    /// When these ids were told of first, which is when they were issued.
+    pub(super) fn first_times(&self, ids: &BTreeSet<&str>) -> HashMap<String, i64> {
+        let mut first = HashMap::new();
+        for (row, id) in self.ids.iter().enumerate() {
+            let Some(id) = id.filter(|id| ids.contains(id)) else {
+                continue;
+            };
+            let time = self.times.value(row);
+            first
+                .entry(id.to_string())
+                .and_modify(|first: &mut i64| *first = time.min(*first))
+                .or_insert(time);
+        }
+        first
+    }
+
+    /// All of it, as it happened one after the other.
+    fn in_order(&self) -> impl Iterator<Item = Happened<'_>> {
+        let mut order: Vec<usize> = (0..self.ids.len()).collect();
+        order.sort_by_key(|row| self.times.value(*row));
+        order.into_iter().map(|row| {
+            let other = self.others.is_valid(row).then(|| self.others.value(row));
+            (self.ids.value(row), self.events.value(row), other)
+        })
+    }
 }
 
 impl Execution {
@@ -116,20 +166,7 @@ impl Execution {
         let Some(events) = events.await? else {
             return Ok(by_events(&new_ids, std::iter::empty()));
         };
-        let (ids, words, others) = (
-            texts(events.column(0))?,
-            texts(events.column(1))?,
-            texts(events.column(2))?,
-        );
-        let times = cast(events.column(4), &DataType::Int64).map_err(arrow)?;
-        let times = times.as_primitive_opt::<Int64Type>();
-        let mut order: Vec<usize> = (0..events.num_rows()).collect();
-        order.sort_by_key(|row| times.map(|times| times.value(*row)));
-        let events = order.into_iter().map(|row| {
-            let other = others.is_valid(row).then(|| others.value(row));
-            (ids.value(row), words.value(row), other)
-        });
-        Ok(by_events(&new_ids, events))
+        Ok(by_events(&new_ids, Told::of(&events)?.in_order()))
     }
 
     pub(super) async fn known_model(&self, matching: &Matching) -> Result<ModelRows> {

@@ -28,7 +28,7 @@ pub(crate) use review::ReviewRecord;
 pub(crate) use review::{Review, ReviewPair};
 pub(crate) use train::{LearntLevel, ModelStory, TrainingStory};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -36,6 +36,7 @@ use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::compute::concat_batches;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 
+use issued::Told;
 use model_file::rows_of_file;
 use read::{Reading, place_of, reading, records};
 use since::Changes;
@@ -144,12 +145,18 @@ impl Execution {
             None => self.registry(matching).await?,
         };
         tracing::debug!("ids that were issued are known");
+        let events = self.published_beside(matching, MatchTable::Events).await?;
+        let told = events.as_ref().map(Told::of).transpose()?;
+        let issued_at = |ids: &BTreeSet<&str>| {
+            let told = told.as_ref();
+            told.map_or_else(HashMap::new, |told| told.first_times(ids))
+        };
         let keys: Vec<&str> = read.keys.iter().collect();
-        let assigned = assign(&keys, &resolved.cluster_of, registry, threads);
+        let assigned = assign(&keys, &resolved.cluster_of, registry, &issued_at, threads);
         drop(keys);
         tracing::debug!("records have their ids");
         check_churn(matching, &assigned)?;
-        let mut note = summary(&assigned, &resolved);
+        let mut note = summary(matching, &assigned, &resolved);
         note.push_str(&decisions.unknown());
         note.push_str(&crowded(&resolved, &reading));
         if let (Some(changes), Some(increment)) = (changes, resolved.increment) {
@@ -163,7 +170,7 @@ impl Execution {
             resolved,
             collisions: decisions.collisions(),
             reading,
-            events: self.published_beside(matching, MatchTable::Events).await?,
+            events,
             now: self.request.as_of.timestamp_micros(),
         })
     }
@@ -454,8 +461,11 @@ fn crowded(resolved: &Resolved, reading: &Reading) -> String {
     crowds.collect()
 }
 
+/// A model that was trained on fewer records, and of them a tenth of those of now, is worth a word.
+const ENOUGH_TO_LEARN: usize = 10_000;
+
 /// `2,011 ids: 31 new, 4 merged, 17 pairs to review`.
-fn summary(assigned: &Assigned, resolved: &Resolved) -> String {
+fn summary(matching: &Matching, assigned: &Assigned, resolved: &Resolved) -> String {
     let count = |is: fn(&Event) -> bool| assigned.events.iter().filter(|event| is(event)).count();
     // as many as the review has rows
     let doubtful = to_review(resolved).count() + resolved.contradicted.len();
@@ -501,8 +511,18 @@ fn summary(assigned: &Assigned, resolved: &Resolved) -> String {
     if !told.is_empty() {
         text.push_str(&format!(": {}", told.join(", ")));
     }
+    let trained_on = resolved.model.values.records as usize;
     if resolved.is_trained {
         text.push_str("; model trained");
+    } else if matching.model.is_none()
+        && trained_on < ENOUGH_TO_LEARN
+        && trained_on * 10 <= assigned.ids().len()
+    {
+        // the first night of a source may be nearly empty, and its model would stand for ever
+        text.push_str(&format!(
+            "; model trained on {trained_on} records: `--retrain {}` learns from all",
+            matching.table
+        ));
     }
     text
 }

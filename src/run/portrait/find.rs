@@ -19,21 +19,25 @@ pub(super) struct Found {
 }
 
 impl Reader<'_> {
-    /// Whose id, record, address or number was typed.
-    pub(super) async fn find(&self, kind: &EntityKind, asked: &str) -> Result<Option<Found>> {
+    /// Whose id was typed, or one that theirs replaced.
+    pub(super) async fn find_id(&self, kind: &EntityKind, asked: &str) -> Result<Option<Found>> {
         if self.is_id(kind, asked).await? {
             return Ok(Some(Found {
                 id: asked.to_string(),
                 is_redirected: false,
             }));
         }
-        if let Some(heir) = self.redirect(kind, asked).await? {
-            let id = heir.ok_or_else(|| retired(self.release))?;
-            return Ok(Some(Found {
-                id,
-                is_redirected: true,
-            }));
-        }
+        let Some(heir) = self.redirect(kind, asked).await? else {
+            return Ok(None);
+        };
+        Ok(Some(Found {
+            id: heir.ok_or_else(|| retired(self.release))?,
+            is_redirected: true,
+        }))
+    }
+
+    /// Whose record, address or number was typed.
+    pub(super) async fn find_owner(&self, kind: &EntityKind, asked: &str) -> Result<Option<Found>> {
         let mut ids = self.of_record(kind, asked).await?;
         if ids.is_empty() {
             ids = self.of_identifier(kind, asked).await?;
