@@ -5,7 +5,7 @@
 //! equal records and equal registry give equal ids.
 //!
 //! Pairs of an old id and a new cluster are taken by how many records they share, then by the share of the old id's
-//! records, then the id that was issued earlier, the cluster with the record that the id was made of, the smaller id; a cluster
+//! records, then the id that was issued earlier, the cluster with the record that the id was made of, of several the first; a cluster
 //! takes one id, an id goes to one cluster. A cluster without one gets the hash of its first record's key, so that two rebuilds of
 //! the same records issue the same id. So halves that were joined, or parted, for a night are who they were the night after.
 //!
@@ -171,12 +171,6 @@ impl Registry {
         self.ids_of_key(key).filter(leads_there).last()
     }
 
-    /// Whether an id of this number was made of a key.
-    fn is_made_of(&self, id: u32, key: &str) -> bool {
-        let id = self.ids.text(id);
-        self.ids_of_key(key).any(|given| text_of(&given) == id)
-    }
-
     /// Forgets the records: their ids alone are asked for from here on.
     fn forget_records(&mut self) {
         self.keys = NumberedTexts::default();
@@ -320,7 +314,7 @@ pub(crate) fn assign<K: AsRef<str> + Sync>(
     let old = ids_before(keys, &registry, threads);
     let known = registry.ids.len();
     let moves = moves(&old, cluster_of);
-    let claims = Claims::of(&moves, keys, &old, cluster_of, &registry);
+    let mut claims = Claims::of(&moves, keys, &old, cluster_of, &registry);
     let mut of_cluster = claims.settle(&registry, issued_at);
     let last_records = registry.last_records(&moves);
     let held = registry.records_of_ids();
@@ -341,7 +335,7 @@ pub(crate) fn assign<K: AsRef<str> + Sync>(
         names: &registry.ids,
     };
     let change = Change {
-        gone: gone(&moves, &is_living[..known]),
+        gone: gone(&moves, &is_living[..known], &claims),
         last_records,
         followed,
         restored: registry
@@ -641,8 +635,8 @@ struct Claims {
     alone: Vec<Option<u32>>,
     /// The others.
     contested: Vec<Move>,
-    /// The id and the cluster of those among them where the cluster has the record that the id was made of.
-    of_makers: BTreeSet<(u32, u32)>,
+    /// By the id and the cluster of those among them where the cluster has the record that the id was made of: its row.
+    makers: BTreeMap<(u32, u32), u32>,
 }
 
 impl Claims {
@@ -667,23 +661,39 @@ impl Claims {
             alone[moved.cluster as usize] = Some(moved.from);
         }
         let contested = moves.iter().filter(|moved| !is_alone(moved)).copied();
-        let of_parted = keys.iter().zip(old).zip(cluster_of);
-        let of_parted = of_parted.filter_map(|((key, old), cluster)| {
-            let old = (*old).filter(|old| is_parted(*old))?;
-            registry
-                .is_made_of(old, key.as_ref())
-                .then_some((old, *cluster))
+        let contested: Vec<Move> = contested.collect();
+        let pairs = contested.iter().map(|moved| (moved.from, moved.cluster));
+        let pairs: BTreeSet<(u32, u32)> = pairs.collect();
+        let rows = (0..).zip(keys).zip(old).zip(cluster_of);
+        let contested_rows = rows.filter(|((_, old), cluster)| {
+            old.is_some_and(is_parted) || to_cluster[**cluster as usize] > 1
         });
+        let mut makers = BTreeMap::new();
+        for (((row, key), _), cluster) in contested_rows {
+            let made = registry.ids_of_key(key.as_ref());
+            let made = made.filter_map(|id| registry.ids.find(text_of(&id)));
+            for pair in made.map(|id| (id, *cluster)) {
+                if pairs.contains(&pair) {
+                    makers.entry(pair).or_insert(row);
+                }
+            }
+        }
         Self {
             alone,
-            contested: contested.collect(),
-            of_makers: of_parted.collect(),
+            contested,
+            makers,
         }
     }
 
+    /// The row of the record that an id was made of, where it is in this cluster.
+    fn maker(&self, moved: &Move) -> Option<u32> {
+        self.makers.get(&(moved.from, moved.cluster)).copied()
+    }
+
     /// By cluster: the old id that it goes on with.
-    fn settle(self, registry: &Registry, issued_at: &IssuedAt<'_>) -> Vec<Option<u32>> {
-        let (mut taken, mut contested) = (self.alone, self.contested);
+    fn settle(&mut self, registry: &Registry, issued_at: &IssuedAt<'_>) -> Vec<Option<u32>> {
+        let mut taken = std::mem::take(&mut self.alone);
+        let mut contested = std::mem::take(&mut self.contested);
         if contested.is_empty() {
             return taken;
         }
@@ -697,7 +707,7 @@ impl Claims {
         }
         let held = |moved: &Move| u64::from(held[moved.from as usize]);
         let age = |moved: &Move| issued_at.get(name(moved)).copied().unwrap_or(i64::MAX);
-        let has_maker = |moved: &Move| self.of_makers.contains(&(moved.from, moved.cluster));
+        let maker = |moved: &Move| self.maker(moved).unwrap_or(u32::MAX);
         contested.sort_unstable_by(|a, b| {
             // what lives goes before what was lost; then more records, then the greater share: a fraction compared crosswise
             let is_lost = |moved: &Move| is_lost[moved.from as usize];
@@ -706,7 +716,7 @@ impl Claims {
                 .then_with(|| b.records.cmp(&a.records))
                 .then_with(|| (b.records * held(a)).cmp(&(a.records * held(b))))
                 .then_with(|| age(a).cmp(&age(b)))
-                .then_with(|| has_maker(b).cmp(&has_maker(a)))
+                .then_with(|| maker(a).cmp(&maker(b)))
                 .then_with(|| name(a).cmp(name(b)))
                 .then_with(|| a.cluster.cmp(&b.cluster))
         });
@@ -722,19 +732,24 @@ impl Claims {
     }
 }
 
-/// Ids that are gone now, each with the living id that has most of its records, of several the smallest.
-fn gone(moves: &Moves<'_>, is_living: &[bool]) -> BTreeMap<u32, Option<u32>> {
+/// Ids that are gone now, each with the living id that has most of its records; of several the one with the record that the id
+/// was made of, then the smallest.
+fn gone(moves: &Moves<'_>, is_living: &[bool], claims: &Claims) -> BTreeMap<u32, Option<u32>> {
     let ids = (0..).zip(is_living).filter(|(_, is_living)| !**is_living);
     let mut gone: BTreeMap<u32, Option<u32>> = ids.map(|(id, _)| (id, None)).collect();
     for moved in moves.all.chunk_by(|one, other| one.from == other.from) {
         let Some(heir) = gone.get_mut(&moved[0].from) else {
             continue;
         };
-        let heirs = moved.iter();
-        let heirs = heirs.map(|moved| (moved.records, moves.ids[moved.cluster as usize]));
-        let name = |id: u32| moves.names.text(id);
-        let most = heirs.max_by(|a, b| a.0.cmp(&b.0).then_with(|| name(b.1).cmp(name(a.1))));
-        *heir = most.map(|(_, id)| id);
+        let id = |moved: &Move| moves.ids[moved.cluster as usize];
+        let has_maker = |moved: &Move| claims.maker(moved).is_some();
+        let name = |moved: &Move| moves.names.text(id(moved));
+        let most = moved.iter().max_by(|a, b| {
+            (a.records.cmp(&b.records))
+                .then_with(|| has_maker(a).cmp(&has_maker(b)))
+                .then_with(|| name(b).cmp(name(a)))
+        });
+        *heir = most.map(id);
     }
     gone
 }

@@ -170,6 +170,17 @@ fn halves_of_one_who_were_taken_for_two_for_a_night_have_the_id_of_before() {
 }
 
 #[test]
+fn of_ids_of_one_age_the_one_stays_that_a_first_build_would_issue() {
+    for names in [["a", "b", "c"], ["k", "m", "x"], ["1", "2", "3"]] {
+        let all = keys(&names);
+        let first = assign(&all, &[0, 0, 0], Registry::default(), 2);
+        let parted = assign(&all, &[0, 1, 2], after(&all, &first), 2);
+        let healed = assign(&all, &[0, 0, 0], after(&all, &parted), 2);
+        assert_eq!(ids(&healed), ids(&first));
+    }
+}
+
+#[test]
 fn redirects_lead_to_the_living_through_every_merge() {
     let keys = keys(&["a", "b", "c", "d", "e", "f", "g"]);
     let first = assign(&keys, &[0, 1, 1, 3, 3, 3, 3], Registry::default(), 2);
