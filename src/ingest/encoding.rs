@@ -48,18 +48,12 @@ impl TextDecoder {
     }
 
     /// Appends the text as UTF-8. What claims to be UTF-8 is appended as it is: whoever calls has checked it.
+    #[inline(always)]
     pub(crate) fn append(&self, bytes: &[u8], out: &mut Vec<u8>) {
-        let Some(upper_half) = &self.upper_half else {
-            out.extend_from_slice(bytes);
-            return;
-        };
-        let mut rest = bytes;
-        while let Some(at) = rest.iter().position(|byte| !byte.is_ascii()) {
-            out.extend_from_slice(&rest[..at]);
-            out.extend_from_slice(upper_half[usize::from(rest[at] - 0x80)].as_bytes());
-            rest = &rest[at + 1..];
+        match &self.upper_half {
+            None => out.extend_from_slice(bytes),
+            Some(upper_half) => append_decoded(upper_half, bytes, out),
         }
-        out.extend_from_slice(rest);
     }
 
     /// The text for people; bytes that are no character are shown as U+FFFD.
@@ -69,6 +63,16 @@ impl TextDecoder {
         String::from_utf8(out)
             .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
     }
+}
+
+fn append_decoded(upper_half: &[String; 128], bytes: &[u8], out: &mut Vec<u8>) {
+    let mut rest = bytes;
+    while let Some(at) = rest.iter().position(|byte| !byte.is_ascii()) {
+        out.extend_from_slice(&rest[..at]);
+        out.extend_from_slice(upper_half[usize::from(rest[at] - 0x80)].as_bytes());
+        rest = &rest[at + 1..];
+    }
+    out.extend_from_slice(rest);
 }
 
 #[cfg(test)]

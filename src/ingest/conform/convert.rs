@@ -377,6 +377,11 @@ impl Converter {
                     faults.push(Fault::new(row, Rule::WrongType));
                     false
                 }
+                // most is text as it stands
+                CellKind::Text => {
+                    self.decoder.append(bytes, &mut values);
+                    true
+                }
                 _ => {
                     self.append(kind, bytes, &mut values);
                     true

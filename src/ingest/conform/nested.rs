@@ -31,14 +31,39 @@ pub(crate) fn camel_case(name: &str) -> String {
 }
 
 /// Whether an object's key is the given name.
+#[inline(always)]
 pub(crate) fn is_key(text: &[u8], key: Cell, name: &str) -> bool {
     let bytes = &text[key.start as usize..key.end as usize];
-    if key.kind != CellKind::Escaped {
-        return bytes == name.as_bytes();
+    match key.kind {
+        CellKind::Escaped => is_escaped_key(bytes, name),
+        _ => is_same(bytes, name.as_bytes()),
     }
+}
+
+fn is_escaped_key(bytes: &[u8], name: &str) -> bool {
     let mut plain = Vec::new();
     unescape(bytes, &mut plain, |part, out| out.extend_from_slice(part));
     plain == name.as_bytes()
+}
+
+/// Equality of two short texts. Most names have 4 to 16 letters: two words that may overlap, instead of a call for every key
+/// of every record.
+#[inline(always)]
+fn is_same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    match a.len() {
+        4..=8 => ends::<4>(a) == ends::<4>(b),
+        9..=16 => ends::<8>(a) == ends::<8>(b),
+        _ => a == b,
+    }
+}
+
+/// The first bytes and the last, which may be the same ones.
+#[inline(always)]
+fn ends<const N: usize>(text: &[u8]) -> (Option<&[u8; N]>, Option<&[u8; N]>) {
+    (text.first_chunk(), text.last_chunk())
 }
 
 impl Converter {
@@ -243,6 +268,23 @@ fn open_object(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_of_every_length_are_told_apart_by_each_of_their_letters() {
+        let letters = "abcdefghijklmnopqrstuvwxyz";
+        for length in 0..letters.len() {
+            let name = &letters[..length];
+            let key = |text: &str| Cell::new(0, text.len(), CellKind::Text);
+            assert!(is_key(name.as_bytes(), key(name), name));
+            for at in 0..length {
+                let mut other = name.to_string();
+                other.replace_range(at..=at, "_");
+                assert!(!is_key(other.as_bytes(), key(&other), name), "{other}");
+            }
+            let longer = format!("{name}_");
+            assert!(!is_key(longer.as_bytes(), key(&longer), name));
+        }
+    }
 
     #[test]
     fn camel_case_is_what_javascript_writes() {

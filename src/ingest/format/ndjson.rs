@@ -87,8 +87,8 @@ impl Block {
     ) -> Result<Parsed> {
         let converter = &conformer.converter;
         let mut paths = Paths::of(conformer, explode);
-        let (mut judged, mut objects) = (Vec::new(), Objects::default());
         let text: &[u8] = &self.text;
+        let (mut judged, mut objects) = (Vec::new(), Objects::of(text.len()));
         let (mut start, mut line) = (0, self.line);
         while start < text.len() {
             let line_end = memchr::memchr(b'\n', &text[start..]).map(|length| start + length);
@@ -106,7 +106,7 @@ impl Block {
                 objects.push(text, place, end, &mut paths, converter);
             }
             if objects.is_full() {
-                let full = std::mem::take(&mut objects);
+                let full = std::mem::replace(&mut objects, Objects::of(text.len() - end));
                 judged.extend(full.judge(text, paths.width, conformer)?);
             }
             (start, line) = (next, line + 1);

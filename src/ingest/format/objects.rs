@@ -32,6 +32,14 @@ impl Objects {
         self.places.len() + self.broken.len() >= BATCH_ROWS
     }
 
+    /// Before the records of so many bytes are read, with room for a value every eight of them: what finds none is copied elsewhere.
+    pub(super) fn of(bytes: usize) -> Self {
+        Self {
+            tape: Tape::with_capacity(bytes / 8),
+            ..Self::default()
+        }
+    }
+
     /// Takes the record that stands at `place` of `text`; what is not one object is a reject.
     pub(super) fn push(
         &mut self,

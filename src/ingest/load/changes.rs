@@ -7,7 +7,7 @@
 
 use datafusion::prelude::SessionContext;
 
-use super::accounting::{Fate, opening_counts};
+use super::accounting::{Counts, Fate, opening_counts};
 use super::events::EventKind;
 use super::fold::{Event, Group, RowRef, Rows};
 use super::plan::{Folding, folded};
@@ -86,6 +86,21 @@ impl Group for Newest {
         }
     }
 
+    fn only(
+        &mut self,
+        event: Event,
+        _: &Rows,
+        counts: &mut Counts,
+        emit: &mut dyn FnMut(RowRef),
+    ) {
+        if event.kind == EventKind::Accepted {
+            counts.add(event.turn, Fate::Inserted);
+        }
+        if event.kind != EventKind::RejectedKey {
+            emit(event.row);
+        }
+    }
+
     fn held(&self, held: &mut dyn FnMut(RowRef)) {
         self.state.into_iter().for_each(&mut *held);
         if let Some((_, row)) = self.winner {
@@ -96,7 +111,7 @@ impl Group for Newest {
     fn close(
         &mut self,
         rows: &Rows,
-        counts: &mut super::accounting::Counts,
+        counts: &mut Counts,
         emit: &mut dyn FnMut(RowRef),
     ) {
         self.close_turn(rows);

@@ -47,6 +47,18 @@ pub(super) trait Group: Send {
     /// Names the rows that must not go away.
     fn held(&self, held: &mut dyn FnMut(RowRef));
 
+    /// The key's whole history is this event: no other than [`Group::event`] and [`Group::close`] would have it. Of most keys it is.
+    fn only(
+        &mut self,
+        event: Event,
+        rows: &Rows,
+        counts: &mut Counts,
+        emit: &mut dyn FnMut(RowRef),
+    ) {
+        self.event(event, rows);
+        self.close(rows, counts, emit);
+    }
+
     /// The key's history is complete: counts it, emits its rows and forgets it.
     fn close(&mut self, rows: &Rows, counts: &mut Counts, emit: &mut dyn FnMut(RowRef));
 }
@@ -113,8 +125,10 @@ pub(super) struct Folder {
     rows: Rows,
     next_batch: usize,
     group: Box<dyn Group>,
-    /// Encoded key of the group at hand.
-    key: Option<Vec<u8>>,
+    /// Encoded key of the last row.
+    key: Vec<u8>,
+    /// The group has events of that key.
+    is_open: bool,
     output: Vec<RowRef>,
     pub(super) counts: Counts,
 }
@@ -136,7 +150,8 @@ impl Folder {
             columns,
             next_batch: 0,
             group,
-            key: None,
+            key: Vec::new(),
+            is_open: false,
             output: Vec::new(),
             counts: Counts::default(),
         })
@@ -157,14 +172,13 @@ impl Folder {
         self.rows.batches.insert(batch, held);
         let turns = events.column(self.columns.turn).as_primitive::<Int64Type>();
         let kinds = events.column(self.columns.kind).as_primitive::<Int8Type>();
+        let last = events.num_rows().saturating_sub(1);
+        // whether the row at hand is the first of its key
+        let mut begins = match events.num_rows() {
+            0 => false,
+            _ => keys.row(0).as_ref() != self.key || !self.is_open,
+        };
         for row in 0..events.num_rows() {
-            let key = keys.row(row);
-            if self.key.as_deref() != Some(key.as_ref()) {
-                self.close_group();
-                let buffer = self.key.get_or_insert_default();
-                buffer.clear();
-                buffer.extend_from_slice(key.as_ref());
-            }
             let event = Event {
                 turn: turns.value(row),
                 kind: EventKind::of(kinds.value(row))
@@ -172,7 +186,26 @@ impl Folder {
                 row: RowRef { batch, row },
             };
             self.counts.present += u64::from(event.kind == EventKind::Present);
-            self.group.event(event, &self.rows);
+            if begins {
+                self.close_group();
+            }
+            // what comes after the last row nobody knows yet
+            let ends = row < last && keys.row(row + 1) != keys.row(row);
+            if begins && ends {
+                let output = &mut self.output;
+                self.group
+                    .only(event, &self.rows, &mut self.counts, &mut |row| {
+                        output.push(row);
+                    });
+            } else {
+                self.group.event(event, &self.rows);
+                self.is_open = true;
+            }
+            begins = ends;
+        }
+        if events.num_rows() > 0 {
+            self.key.clear();
+            self.key.extend_from_slice(keys.row(last).as_ref());
         }
         if self.output.len() >= OUTPUT_ROWS || self.rows.batches.len() > HELD_BATCHES {
             return self.emit();
@@ -182,14 +215,12 @@ impl Folder {
 
     /// Ends the last key's history; returns the remaining rows.
     pub(super) fn finish(&mut self) -> Result<Vec<RecordBatch>> {
-        if self.key.is_some() {
-            self.close_group();
-        }
+        self.close_group();
         self.emit()
     }
 
     fn close_group(&mut self) {
-        if self.key.is_none() {
+        if !std::mem::take(&mut self.is_open) {
             return;
         }
         let output = &mut self.output;

@@ -134,6 +134,24 @@ impl Group for Snapshot {
         }
     }
 
+    fn only(
+        &mut self,
+        event: Event,
+        rows: &Rows,
+        counts: &mut Counts,
+        emit: &mut dyn FnMut(RowRef),
+    ) {
+        if event.kind != EventKind::Accepted {
+            self.event(event, rows);
+            return self.close(rows, counts, emit);
+        }
+        counts.add(event.turn, Fate::Inserted);
+        match event.turn == self.last {
+            true => emit(event.row),
+            false => counts.ended += 1,
+        }
+    }
+
     fn held(&self, held: &mut dyn FnMut(RowRef)) {
         self.state.into_iter().for_each(&mut *held);
         self.winner.into_iter().for_each(held);
