@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::dialect::DialectGuess;
 use super::table::{Form, TableProfile, TextForm};
 use super::tally::TypeGuess;
+use crate::column_type::ColumnType;
 use crate::name::is_identifier;
 use crate::project::Encoding;
 
@@ -197,30 +198,28 @@ fn conversions(table: &TableProfile, keys: &mut Vec<String>) {
         let falses = words(|guess| &guess.falses, &["false", "f", "no", "n", "0"]);
         keys.push(format!("falses: [{falses}]"));
     }
-    let is_date = |data_type: &crate::column_type::ColumnType| {
-        *data_type == crate::column_type::ColumnType::Date
-    };
-    let dates: BTreeSet<String> = guesses()
+    let mut dates: BTreeSet<String> = guesses()
         .filter_map(|guess| guess.date_format.map(str::to_string))
         .collect();
-    if !dates.is_empty() {
-        let mut dates = dates;
-        // once formats are given, ISO's is no longer understood by itself
-        if guesses().any(|guess| is_date(&guess.data_type) && guess.date_format.is_none()) {
-            dates.insert("%Y-%m-%d".to_string());
-        }
-        keys.push(format!("dates: [{}]", list(dates)));
-    }
-    let times: BTreeSet<String> = guesses()
+    let mut times: BTreeSet<String> = guesses()
         .flat_map(|guess| guess.time_formats.clone())
         .collect();
+    // once formats are given, ISO's is no longer understood by itself
+    let needs_iso_days = |guess: &TypeGuess| match guess.data_type {
+        ColumnType::Date => !dates.is_empty(),
+        _ => guess.has_days && !(dates.is_empty() && times.is_empty()),
+    };
+    if guesses().any(|guess| guess.date_format.is_none() && needs_iso_days(guess)) {
+        dates.insert("%Y-%m-%d".to_string());
+    }
+    if !dates.is_empty() {
+        keys.push(format!("dates: [{}]", list(dates)));
+    }
     if !times.is_empty() {
-        let mut times = times;
-        let is_iso = |guess: &&TypeGuess| {
-            guess.data_type == crate::column_type::ColumnType::Timestamp
-                && guess.time_formats.is_empty()
+        let is_iso = |guess: &TypeGuess| {
+            guess.data_type == ColumnType::Timestamp && guess.time_formats.is_empty()
         };
-        if guesses().any(|guess| is_iso(&guess)) {
+        if guesses().any(is_iso) {
             times.extend(
                 [
                     "%Y-%m-%d %H:%M:%S%.f",

@@ -28,8 +28,10 @@ pub(crate) struct TypeGuess {
     pub(crate) data_type: ColumnType,
     /// Values that are not of the type.
     pub(crate) misfits: u64,
-    /// strftime format of dates, where it is not ISO's.
+    /// strftime format of dates, where it is not ISO's; also of those among times.
     pub(crate) date_format: Option<&'static str>,
+    /// Times, among which are dates without a time of day.
+    pub(crate) has_days: bool,
     /// The same of times.
     pub(crate) time_formats: Vec<String>,
     /// What the numbers carry: `$`, `kr`.
@@ -49,6 +51,7 @@ impl TypeGuess {
             data_type,
             misfits: 0,
             date_format: None,
+            has_days: false,
             time_formats: Vec::new(),
             units: Vec::new(),
             null_words: Vec::new(),
@@ -266,12 +269,10 @@ impl Tally {
             ColumnType::Date
         });
         guess.misfits = misfits;
-        guess.date_format = (!is_iso && !has_times).then_some(format);
+        guess.date_format = (!is_iso && self.dates[best] > 0).then_some(format);
+        guess.has_days = has_times && self.dates[best] > 0;
         if has_times && !is_iso {
             guess.time_formats = self.time_formats(format);
-            if self.dates[best] > 0 {
-                guess.time_formats.push(format.to_string());
-            }
         }
         let is_tied = |at: &usize| *at != best && covered(*at) == covered(best);
         if (0..DATE_FORMATS.len()).any(|at| is_tied(&at)) {
@@ -660,5 +661,17 @@ mod tests {
         let guess = guess(&["31.12.2024 08:26", "31.12.2024 08:26:11"]);
         assert_eq!(guess.data_type, ColumnType::Timestamp);
         assert_eq!(guess.time_formats, ["%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M"]);
+        assert_eq!((guess.date_format, guess.has_days), (None, false));
+    }
+
+    #[test]
+    fn days_among_times_are_of_a_date_format_of_their_own() {
+        let guess = guess(&["31.12.2024", "31.12.2024 08:26"]);
+        assert_eq!(guess.data_type, ColumnType::Timestamp);
+        assert_eq!(guess.time_formats, ["%d.%m.%Y %H:%M"]);
+        assert_eq!(
+            (guess.date_format, guess.has_days),
+            (Some("%d.%m.%Y"), true)
+        );
     }
 }

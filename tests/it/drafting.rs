@@ -247,6 +247,39 @@ fn a_folder_of_a_small_company_is_read_whatever_its_files_look_like() {
 /// A table of tests/data/delta_orders, whose newest version has three rows, a column that came later, and a data file that is
 /// no longer of it; beside it one that is not read.
 #[test]
+fn days_among_times_are_midnights_in_whatever_form_they_come() {
+    let place = Sandbox::empty();
+    place.write(
+        "in/visits.csv",
+        "id,seen,paid,born\n1,02.01.2026,2026-01-02,1980-02-01\n2,13.01.2026 10:15,2026-01-13 10:30:00,1981-02-03\n3,31.01.2026,2026-02-01,1979-12-24\n",
+    );
+    place.write(
+        "in/orders.csv",
+        "id,at\n1,12/1/2025 8:26\n2,12/13/2025 9:26\n3,1/31/2026\n",
+    );
+    place.kilde(&["init", "--from", "in", "."]).ended(0);
+    place.kilde(&["build"]).ended(0);
+    let visits = "select cast(seen as varchar), cast(paid as varchar), cast(born as varchar) from bronze.visits order by id";
+    assert_eq!(
+        place.query(visits),
+        [
+            ["2026-01-02T00:00:00Z", "2026-01-02T00:00:00Z", "1980-02-01"],
+            ["2026-01-13T10:15:00Z", "2026-01-13T10:30:00Z", "1981-02-03"],
+            ["2026-01-31T00:00:00Z", "2026-02-01T00:00:00Z", "1979-12-24"],
+        ]
+    );
+    let orders = "select cast(at as varchar) from bronze.orders order by id";
+    assert_eq!(
+        place.query(orders),
+        [
+            ["2025-12-01T08:26:00Z"],
+            ["2025-12-13T09:26:00Z"],
+            ["2026-01-31T00:00:00Z"]
+        ]
+    );
+}
+
+#[test]
 fn delta_tables_become_a_source_each_at_their_newest_version() {
     let exports = Sandbox::empty();
     copy_folder(

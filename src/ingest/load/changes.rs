@@ -86,13 +86,7 @@ impl Group for Newest {
         }
     }
 
-    fn only(
-        &mut self,
-        event: Event,
-        _: &Rows,
-        counts: &mut Counts,
-        emit: &mut dyn FnMut(RowRef),
-    ) {
+    fn only(&mut self, event: Event, _: &Rows, counts: &mut Counts, emit: &mut dyn FnMut(RowRef)) {
         if event.kind == EventKind::Accepted {
             counts.add(event.turn, Fate::Inserted);
         }
@@ -108,12 +102,7 @@ impl Group for Newest {
         }
     }
 
-    fn close(
-        &mut self,
-        rows: &Rows,
-        counts: &mut Counts,
-        emit: &mut dyn FnMut(RowRef),
-    ) {
+    fn close(&mut self, rows: &Rows, counts: &mut Counts, emit: &mut dyn FnMut(RowRef)) {
         self.close_turn(rows);
         for (turn, fate) in self.fates.drain(..) {
             counts.add(turn, fate);
