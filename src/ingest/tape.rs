@@ -82,12 +82,6 @@ impl Entry {
 }
 
 impl Tape {
-    /// With room for so many values.
-    pub(crate) fn with_capacity(values: usize) -> Self {
-        let entries = Vec::with_capacity(values);
-        Self { entries }
-    }
-
     /// The place of the value that is recorded next.
     pub(crate) fn end(&self) -> usize {
         self.entries.len()

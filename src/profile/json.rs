@@ -150,6 +150,37 @@ pub(super) struct Leaf {
     pub(super) list: Option<ColumnType>,
 }
 
+/// What of the records no contract can name.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Unnamed {
+    /// The value at a path.
+    Value(String),
+    /// Keys of the object at a path (empty: of the records) that hold a dot, as paths do. Mostly they are values themselves,
+    /// addresses of people for one, so they are counted and not told.
+    Keys { within: String, keys: usize },
+}
+
+impl fmt::Display for Unnamed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value(path) => write!(
+                f,
+                "`{path}` holds different kinds of values, or too many keys: left out"
+            ),
+            Self::Keys { within, keys } => {
+                let of = match within.as_str() {
+                    "" => "the records have".to_string(),
+                    path => format!("`{path}` has"),
+                };
+                write!(
+                    f,
+                    "{of} keys with a `.` in them, as addresses and paths have: {keys} left out"
+                )
+            }
+        }
+    }
+}
+
 impl Node {
     /// Takes a record. `false` where it is no JSON; nothing of it is taken then.
     pub(super) fn add(&mut self, record: &str) -> bool {
@@ -174,33 +205,25 @@ impl Node {
         }
     }
 
-    /// The columns, and the paths that no contract can name.
-    pub(super) fn leaves(&self, rows: u64) -> (Vec<Leaf>, Vec<String>) {
+    /// The columns, and what no contract can name.
+    pub(super) fn leaves(&self, rows: u64) -> (Vec<Leaf>, Vec<Unnamed>) {
         let (mut leaves, mut unnamed) = (Vec::new(), Vec::new());
-        for (key, child) in &self.children {
-            child.gather(key, rows, &mut leaves, &mut unnamed);
-        }
+        self.gather_children("", rows, &mut leaves, &mut unnamed);
         (leaves, unnamed)
     }
 
-    fn gather(&self, path: &str, rows: u64, leaves: &mut Vec<Leaf>, unnamed: &mut Vec<String>) {
+    fn gather(&self, path: &str, rows: u64, leaves: &mut Vec<Leaf>, unnamed: &mut Vec<Unnamed>) {
         let kinds = [self.scalars, self.objects, self.lists];
         let is_mixed = kinds.iter().filter(|count| **count > 0).count() > 1;
         let key = path.rsplit('.').next().unwrap_or(path);
         if is_mixed || key.is_empty() || self.children.len() > MOST_KEYS {
-            unnamed.push(path.to_string());
+            unnamed.push(Unnamed::Value(path.to_string()));
         } else if self.objects > 0 {
-            for (key, child) in &self.children {
-                if key.contains('.') {
-                    unnamed.push(format!("{path}.{key}"));
-                } else {
-                    child.gather(&format!("{path}.{key}"), rows, leaves, unnamed);
-                }
-            }
+            self.gather_children(&format!("{path}."), rows, leaves, unnamed);
         } else {
             let list = (self.lists > 0).then(|| self.list_type()).flatten();
             if self.lists > 0 && list.is_none() {
-                return unnamed.push(path.to_string());
+                return unnamed.push(Unnamed::Value(path.to_string()));
             }
             let mut sketch = self.sketch.clone();
             sketch.add_missing(rows.saturating_sub(sketch.rows()));
@@ -209,6 +232,26 @@ impl Node {
                 sketch,
                 list,
             });
+        }
+    }
+
+    fn gather_children(
+        &self,
+        prefix: &str,
+        rows: u64,
+        leaves: &mut Vec<Leaf>,
+        unnamed: &mut Vec<Unnamed>,
+    ) {
+        for (key, child) in &self.children {
+            if !key.contains('.') {
+                child.gather(&format!("{prefix}{key}"), rows, leaves, unnamed);
+            }
+        }
+        let has_dots = |(key, _): &(String, _)| key.contains('.');
+        let keys = self.children.iter().filter(|child| has_dots(child)).count();
+        if keys > 0 {
+            let within = prefix.trim_end_matches('.').to_string();
+            unnamed.push(Unnamed::Keys { within, keys });
         }
     }
 
@@ -344,7 +387,7 @@ impl<'de> Visitor<'de> for &mut Node {
 mod tests {
     use super::*;
 
-    fn columns(text: &str) -> Vec<String> {
+    fn leaves(text: &str) -> (Vec<Leaf>, Vec<Unnamed>) {
         let found = find(text, true).unwrap();
         let mut node = Node::default();
         let rows = found
@@ -352,7 +395,11 @@ mod tests {
             .iter()
             .filter(|record| node.add(record))
             .count();
-        let (leaves, _) = node.leaves(rows as u64);
+        node.leaves(rows as u64)
+    }
+
+    fn columns(text: &str) -> Vec<String> {
+        let (leaves, _) = leaves(text);
         leaves
             .into_iter()
             .map(|leaf| match leaf.list {
@@ -392,5 +439,21 @@ mod tests {
     fn a_key_that_holds_now_an_object_and_now_a_text_is_left_out() {
         let text = "{\"a\": 1, \"b\": {\"c\": 1}}\n{\"a\": 2, \"b\": \"x\"}\n";
         assert_eq!(columns(text), ["a"]);
+    }
+
+    #[test]
+    fn keys_that_are_addresses_are_counted_and_not_told() {
+        let text = "{\"a\": 1, \"of\": {\"ada@example.com\": 1, \"bo@example.com\": 2, \"n\": 3}, \"x.y\": 1}\n";
+        let (leaves, unnamed) = leaves(text);
+        let paths: Vec<_> = leaves.into_iter().map(|leaf| leaf.path).collect();
+        assert_eq!(paths, ["a", "of.n"]);
+        let told: Vec<_> = unnamed.iter().map(Unnamed::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "`of` has keys with a `.` in them, as addresses and paths have: 2 left out",
+                "the records have keys with a `.` in them, as addresses and paths have: 1 left out"
+            ]
+        );
     }
 }

@@ -310,7 +310,7 @@ impl TableSketch {
                     ..ColumnSeen::default()
                 })
                 .collect();
-            self.notes = unnamed.iter().map(|path| unreadable(path)).collect();
+            self.notes = unnamed.iter().map(ToString::to_string).collect();
         }
         for column in &mut self.columns {
             column.is_unique_in_files = column.sketch.is_unique();
@@ -376,7 +376,7 @@ impl TableSketch {
                 is_unnamed: false,
             })
             .collect();
-        self.notes = unnamed.iter().map(|path| unreadable(path)).collect();
+        self.notes = unnamed.iter().map(ToString::to_string).collect();
     }
 
     fn merge_columns(&mut self, other: &Self) {
@@ -644,12 +644,6 @@ impl TableSketch {
         }
         guesses
     }
-}
-
-fn unreadable(path: &str) -> String {
-    format!(
-        "`{path}` holds different kinds of values, or keys that no column can be named after: left out"
-    )
 }
 
 /// A type that holds what both hold; `None`: texts.

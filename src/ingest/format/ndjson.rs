@@ -3,6 +3,7 @@
 //! No string holds a line end, so that blocks of whole lines are parsed on several threads.
 
 use std::io::Read;
+use std::sync::{Mutex, PoisonError};
 
 use super::lines::{LineEnds, Text, Window};
 use super::objects::Objects;
@@ -84,11 +85,12 @@ impl Block {
         conformer: &Conformer,
         explode: Option<&[String]>,
         limit: usize,
+        objects: &mut Objects,
     ) -> Result<Parsed> {
         let converter = &conformer.converter;
         let mut paths = Paths::of(conformer, explode);
         let text: &[u8] = &self.text;
-        let (mut judged, mut objects) = (Vec::new(), Objects::of(text.len()));
+        let mut judged = Vec::new();
         let (mut start, mut line) = (0, self.line);
         while start < text.len() {
             let line_end = memchr::memchr(b'\n', &text[start..]).map(|length| start + length);
@@ -106,8 +108,7 @@ impl Block {
                 objects.push(text, place, end, &mut paths, converter);
             }
             if objects.is_full() {
-                let full = std::mem::replace(&mut objects, Objects::of(text.len() - end));
-                judged.extend(full.judge(text, paths.width, conformer)?);
+                judged.extend(objects.judge(text, paths.width, conformer)?);
             }
             (start, line) = (next, line + 1);
         }
@@ -140,13 +141,21 @@ impl Format for Ndjson {
         let mut window = Window::open(bytes, file)?;
         let explode = self.read.explode.as_deref();
         let mut ignored = Ignored::default();
+        // what one block needed the next needs too: memory that is new to the process costs more than what is written to it
+        let rooms = Mutex::new(Vec::<Objects>::new());
+        let rooms = || rooms.lock().unwrap_or_else(PoisonError::into_inner);
         parallel::in_order(
             threads,
             ALONE,
             || next(&mut window, limit, file),
-            |block| block.parse(conformer, explode, limit),
+            |block| {
+                let mut objects = rooms().pop().unwrap_or_default();
+                let parsed = block.parse(conformer, explode, limit, &mut objects)?;
+                rooms().push(objects);
+                Ok(parsed)
+            },
             |parsed| {
-                let parsed = parsed?;
+                let parsed: Parsed = parsed?;
                 ignored.add(parsed.ignored);
                 parsed
                     .judged

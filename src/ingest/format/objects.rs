@@ -1,6 +1,7 @@
 //! A batch of JSON records on its way to the output, whatever stood between them in the export.
 
 use std::collections::BTreeMap;
+use std::mem;
 
 use datafusion::arrow::array::{ArrayRef, new_null_array};
 
@@ -15,7 +16,7 @@ use crate::ingest::output::{BrokenRecord, BrokenRecords, Judged, Place, judge};
 use crate::ingest::rule::{Fault, Rule};
 use crate::ingest::tape::Tape;
 
-/// Records found in one pass over the window.
+/// Records found in one pass over the window; handed over, it is empty and keeps its room for the next.
 #[derive(Default)]
 pub(super) struct Objects {
     cells: Vec<Cell>,
@@ -30,14 +31,6 @@ pub(super) struct Objects {
 impl Objects {
     pub(super) fn is_full(&self) -> bool {
         self.places.len() + self.broken.len() >= BATCH_ROWS
-    }
-
-    /// Before the records of so many bytes are read, with room for a value every eight of them: what finds none is copied elsewhere.
-    pub(super) fn of(bytes: usize) -> Self {
-        Self {
-            tape: Tape::with_capacity(bytes / 8),
-            ..Self::default()
-        }
     }
 
     /// Takes the record that stands at `place` of `text`; what is not one object is a reject.
@@ -111,7 +104,12 @@ impl Objects {
     }
 
     /// Converts and hands over what was found in `text`.
-    pub(super) fn write(self, text: &[u8], width: usize, task: &mut Decoding<'_>) -> Result<()> {
+    pub(super) fn write(
+        &mut self,
+        text: &[u8],
+        width: usize,
+        task: &mut Decoding<'_>,
+    ) -> Result<()> {
         match self.judge(text, width, task.conformer)? {
             Some(judged) => task.output.take(task.conformer, judged),
             None => Ok(()),
@@ -120,7 +118,7 @@ impl Objects {
 
     /// Converts what was found in `text`; `None` where that is nothing.
     pub(super) fn judge(
-        self,
+        &mut self,
         text: &[u8],
         width: usize,
         conformer: &Conformer,
@@ -128,6 +126,7 @@ impl Objects {
         if self.places.is_empty() && self.broken.is_empty() {
             return Ok(None);
         }
+        let (broken, breaches) = (mem::take(&mut self.broken), mem::take(&mut self.breaches));
         let origins: Vec<Origin> = (0..width).map(Origin::Cell).collect();
         let records = Records {
             text,
@@ -135,17 +134,21 @@ impl Objects {
             tape: &self.tape,
             width,
         };
-        let mut conformed = conformer.conform(records, &origins, self.breaches)?;
+        let mut conformed = conformer.conform(records, &origins, breaches)?;
         reject_siblings(&self.places, &mut conformed.breaches);
-        let unread = self.broken.len();
+        let unread = broken.len();
         let broken = (unread > 0).then(|| BrokenRecords {
-            records: self.broken,
+            records: broken,
             keys: no_keys(conformer, unread),
             readable: vec![false; unread],
         });
         let places = &self.places;
         let raw = |row: usize| raw_text(text, &places[row], &conformer.converter);
-        judge(conformer, &conformed, places, broken, raw).map(Some)
+        let judged = judge(conformer, &conformed, places, broken, raw)?;
+        self.cells.clear();
+        self.tape.rewind(0);
+        self.places.clear();
+        Ok(Some(judged))
     }
 }
 

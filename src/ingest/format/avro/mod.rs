@@ -187,8 +187,7 @@ impl Batch {
     }
 
     fn write(&mut self, paths: &Paths, task: &mut Decoding<'_>) -> Result<()> {
-        let objects = std::mem::take(&mut self.objects);
-        objects.write(&self.text, paths.width, task)?;
+        self.objects.write(&self.text, paths.width, task)?;
         self.text.clear();
         Ok(())
     }
