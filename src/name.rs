@@ -12,6 +12,16 @@ pub const OWN_SCHEMA: &str = "ops";
 /// The schema under which a query names what is published while a candidate stands in its place; no table has it.
 pub(crate) const PUBLISHED_SCHEMA: &str = "published";
 
+/// Digits of a key that is somebody's number.
+const DIGITS_OF_A_NUMBER: usize = 7;
+
+/// Whether a key of an object seems to be a value itself, as where objects are dictionaries by address, path or number, and not the
+/// name of a field. Such keys are nobody's to see.
+pub(crate) fn is_value(key: &str) -> bool {
+    let digits = key.chars().filter(char::is_ascii_digit).count();
+    key.contains(['.', '@']) || digits >= DIGITS_OF_A_NUMBER
+}
+
 /// `schema.name` of a table; both parts match `[a-z][a-z0-9_]*`, since object paths, every SQL engine and every Delta
 /// reader take such names without quoting.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

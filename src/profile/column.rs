@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::distinct::Distinct;
 use super::meaning::{self, Evidence};
-use super::tally::{NumberStyle, Tally, TypeGuess};
+use super::tally::{DayOrder, NumberStyle, Tally, TypeGuess};
 use super::value::pattern;
 use crate::column_type::ColumnType;
 use crate::project::Meaning;
@@ -170,12 +170,13 @@ impl ColumnSketch {
         &self,
         name: &str,
         style: &NumberStyle,
+        order: &DayOrder,
         declared: Option<&ColumnType>,
         is_of_people: bool,
     ) -> ColumnProfile {
         let guess = match declared {
             Some(data_type) => TypeGuess::of(data_type.clone()),
-            None => self.tally.guess(style, name),
+            None => self.tally.guess(style, order, name),
         };
         let values = self.rows - self.empty;
         let (personal, personal_confidence) =

@@ -346,6 +346,7 @@ fn header(rows: &[&[Field]]) -> (bool, f64) {
     };
     let text = |field: &Field| field.text.trim().to_string();
     let is_text = |field: &Field| matches!(shape(field.text.trim()), Shape::Text);
+    let is_truth = |field: &Field| matches!(shape(field.text.trim()), Shape::Truth(_));
     let names: Vec<String> = first.iter().map(text).collect();
     let filled = names.iter().filter(|name| !name.is_empty()).count();
     let different: BTreeSet<&String> = names.iter().filter(|name| !name.is_empty()).collect();
@@ -362,7 +363,9 @@ fn header(rows: &[&[Field]]) -> (bool, f64) {
         if name_text.is_empty() {
             continue;
         }
-        if !is_text(name) {
+        // `No` and `y` over numbers are names
+        let is_name = is_truth(name) && !column.iter().any(|field| is_truth(field));
+        if !is_text(name) && !is_name {
             // years and numbers name columns of cross tables only
             votes -= 2.0;
         } else if !column.is_empty() && values * 10 >= column.len() * 8 {
@@ -393,6 +396,24 @@ fn is_word(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_word_of_truth_names_a_column_that_holds_none() {
+        let has_header = |lines: &[&str]| {
+            let field = |text: &str| Field {
+                text: text.to_string(),
+                ..Field::default()
+            };
+            let rows: Vec<Vec<Field>> = lines
+                .iter()
+                .map(|line| line.split(';').map(field).collect())
+                .collect();
+            header(&rows.iter().map(Vec::as_slice).collect::<Vec<_>>()).0
+        };
+        assert!(has_header(&["No;Belopp", "1;100", "2;250"]));
+        assert!(has_header(&["id;y", "1;100", "2;250"]));
+        assert!(!has_header(&["1;no", "2;yes", "3;no"]));
+    }
 
     #[test]
     fn several_rows_of_a_sheet_name_its_columns() {

@@ -9,8 +9,9 @@ use serde_json::value::RawValue;
 
 use super::column::ColumnSketch;
 use super::name::identifier;
-use super::tally::NumberStyle;
+use super::tally::{DayOrder, NumberStyle};
 use crate::column_type::ColumnType;
+use crate::name::is_value;
 
 /// How deep an array of records may lie in a document.
 const DEEPEST: usize = 4;
@@ -150,31 +151,40 @@ pub(super) struct Leaf {
     pub(super) list: Option<ColumnType>,
 }
 
-/// What of the records no contract can name.
+/// What of the records no contract can name, by the path of what it lies in; empty: the records.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Unnamed {
-    /// The value at a path.
-    Value(String),
-    /// Keys of the object at a path (empty: of the records) that hold a dot, as paths do. Mostly they are values themselves,
-    /// addresses of people for one, so they are counted and not told.
-    Keys { within: String, keys: usize },
+    /// Values of several kinds at a path, or lists of such.
+    Mixed(String),
+    /// An object of more keys than anybody has fields.
+    TooManyKeys(String),
+    /// A key without a letter.
+    NoName(String),
+    /// Keys that seem to be values themselves; mostly they are somebody's, so they are counted and not told.
+    Values { within: String, keys: usize },
 }
 
 impl fmt::Display for Unnamed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = |path: &str| match path {
+            "" => "the records".to_string(),
+            path => format!("`{path}`"),
+        };
         match self {
-            Self::Value(path) => write!(
+            Self::Mixed(path) => write!(f, "`{path}` holds different kinds of values: left out"),
+            Self::TooManyKeys(path) if path.is_empty() => write!(
                 f,
-                "`{path}` holds different kinds of values, or too many keys: left out"
+                "the records have more than {MOST_KEYS} keys: the others are left out"
             ),
-            Self::Keys { within, keys } => {
-                let of = match within.as_str() {
-                    "" => "the records have".to_string(),
-                    path => format!("`{path}` has"),
-                };
+            Self::TooManyKeys(path) => {
+                write!(f, "`{path}` has more than {MOST_KEYS} keys: left out")
+            }
+            Self::NoName(within) => write!(f, "a key without a name in {}: left out", of(within)),
+            Self::Values { within, keys } => {
+                let of = of(within);
                 write!(
                     f,
-                    "{of} keys with a `.` in them, as addresses and paths have: {keys} left out"
+                    "keys in {of} that are values themselves, as addresses are: {keys} left out"
                 )
             }
         }
@@ -209,21 +219,25 @@ impl Node {
     pub(super) fn leaves(&self, rows: u64) -> (Vec<Leaf>, Vec<Unnamed>) {
         let (mut leaves, mut unnamed) = (Vec::new(), Vec::new());
         self.gather_children("", rows, &mut leaves, &mut unnamed);
+        if self.children.len() > MOST_KEYS {
+            unnamed.push(Unnamed::TooManyKeys(String::new()));
+        }
         (leaves, unnamed)
     }
 
     fn gather(&self, path: &str, rows: u64, leaves: &mut Vec<Leaf>, unnamed: &mut Vec<Unnamed>) {
         let kinds = [self.scalars, self.objects, self.lists];
         let is_mixed = kinds.iter().filter(|count| **count > 0).count() > 1;
-        let key = path.rsplit('.').next().unwrap_or(path);
-        if is_mixed || key.is_empty() || self.children.len() > MOST_KEYS {
-            unnamed.push(Unnamed::Value(path.to_string()));
+        if is_mixed {
+            unnamed.push(Unnamed::Mixed(path.to_string()));
+        } else if self.children.len() > MOST_KEYS {
+            unnamed.push(Unnamed::TooManyKeys(path.to_string()));
         } else if self.objects > 0 {
             self.gather_children(&format!("{path}."), rows, leaves, unnamed);
         } else {
             let list = (self.lists > 0).then(|| self.list_type()).flatten();
             if self.lists > 0 && list.is_none() {
-                return unnamed.push(Unnamed::Value(path.to_string()));
+                return unnamed.push(Unnamed::Mixed(path.to_string()));
             }
             let mut sketch = self.sketch.clone();
             sketch.add_missing(rows.saturating_sub(sketch.rows()));
@@ -242,16 +256,20 @@ impl Node {
         leaves: &mut Vec<Leaf>,
         unnamed: &mut Vec<Unnamed>,
     ) {
+        let within = || prefix.trim_end_matches('.').to_string();
+        let mut values = 0;
         for (key, child) in &self.children {
-            if !key.contains('.') {
-                child.gather(&format!("{prefix}{key}"), rows, leaves, unnamed);
+            match key.as_str() {
+                "" => unnamed.push(Unnamed::NoName(within())),
+                key if is_value(key) => values += 1,
+                key => child.gather(&format!("{prefix}{key}"), rows, leaves, unnamed),
             }
         }
-        let has_dots = |(key, _): &(String, _)| key.contains('.');
-        let keys = self.children.iter().filter(|child| has_dots(child)).count();
-        if keys > 0 {
-            let within = prefix.trim_end_matches('.').to_string();
-            unnamed.push(Unnamed::Keys { within, keys });
+        if values > 0 {
+            unnamed.push(Unnamed::Values {
+                within: within(),
+                keys: values,
+            });
         }
     }
 
@@ -270,7 +288,7 @@ impl Node {
             (_, false, false) => Some(
                 self.sketch
                     .tally
-                    .guess(&NumberStyle::default(), "")
+                    .guess(&NumberStyle::default(), &DayOrder::default(), "")
                     .data_type,
             ),
             (false, true, false) => {
@@ -365,7 +383,8 @@ impl<'de> Visitor<'de> for &mut Node {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         self.objects += 1;
         while let Some(key) = map.next_key::<String>()? {
-            if self.children.len() > MOST_KEYS {
+            let is_known = || self.children.iter().any(|(name, _)| *name == key);
+            if self.children.len() > MOST_KEYS && !is_known() {
                 map.next_value::<IgnoredAny>()?;
             } else {
                 map.next_value_seed(self.child(&key))?;
@@ -442,8 +461,8 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_are_addresses_are_counted_and_not_told() {
-        let text = "{\"a\": 1, \"of\": {\"ada@example.com\": 1, \"bo@example.com\": 2, \"n\": 3}, \"x.y\": 1}\n";
+    fn keys_that_are_values_are_counted_and_not_told() {
+        let text = "{\"a\": 1, \"of\": {\"ada@example\": 1, \"bo.x\": 2, \"n\": 3, \"\": 1}, \"+46701234567\": 1}\n";
         let (leaves, unnamed) = leaves(text);
         let paths: Vec<_> = leaves.into_iter().map(|leaf| leaf.path).collect();
         assert_eq!(paths, ["a", "of.n"]);
@@ -451,9 +470,21 @@ mod tests {
         assert_eq!(
             told,
             [
-                "`of` has keys with a `.` in them, as addresses and paths have: 2 left out",
-                "the records have keys with a `.` in them, as addresses and paths have: 1 left out"
+                "a key without a name in `of`: left out",
+                "keys in `of` that are values themselves, as addresses are: 2 left out",
+                "keys in the records that are values themselves, as addresses are: 1 left out"
             ]
         );
+    }
+
+    #[test]
+    fn a_key_of_every_record_is_counted_in_all_of_them_however_many_others_there_are() {
+        let lines =
+            (0..MOST_KEYS as u64).map(|n| format!("{{\"id\": {n}, \"p{n}\": 1, \"q{n}\": 2}}\n"));
+        let (leaves, unnamed) = leaves(&lines.collect::<String>());
+        assert_eq!(leaves[0].path, "id");
+        assert_eq!(leaves[0].sketch.rows(), MOST_KEYS as u64);
+        assert!(leaves[0].sketch.is_unique());
+        assert_eq!(unnamed, [Unnamed::TooManyKeys(String::new())]);
     }
 }

@@ -201,9 +201,9 @@ fn conversions(table: &TableProfile, keys: &mut Vec<String>) {
     let mut dates: BTreeSet<String> = guesses()
         .filter_map(|guess| guess.date_format.map(str::to_string))
         .collect();
-    let mut times: BTreeSet<String> = guesses()
-        .flat_map(|guess| guess.time_formats.clone())
-        .collect();
+    let times = guesses().flat_map(|guess| guess.time_formats.clone());
+    let (iso_times, mut times): (BTreeSet<String>, BTreeSet<String>) =
+        times.partition(|format| format.starts_with("%Y-%m-%d"));
     // once formats are given, ISO's is no longer understood by itself
     let needs_iso_days = |guess: &TypeGuess| match guess.data_type {
         ColumnType::Date => !dates.is_empty(),
@@ -216,10 +216,9 @@ fn conversions(table: &TableProfile, keys: &mut Vec<String>) {
         keys.push(format!("dates: [{}]", list(dates)));
     }
     if !times.is_empty() {
-        let is_iso = |guess: &TypeGuess| {
-            guess.data_type == ColumnType::Timestamp && guess.time_formats.is_empty()
-        };
-        if guesses().any(is_iso) {
+        if !iso_times.is_empty() {
+            times.extend(iso_times);
+            // and what ISO's times look like that were not seen
             times.extend(
                 [
                     "%Y-%m-%d %H:%M:%S%.f",

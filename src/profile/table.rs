@@ -9,7 +9,7 @@ use super::end::Sums;
 use super::json::Node;
 use super::meaning;
 use super::path::{Shape, shape_of};
-use super::tally::{NumberStyle, number_style};
+use super::tally::{NumberStyle, day_order, number_style};
 use crate::column_type::ColumnType;
 use crate::project::literal;
 use crate::project::{Encoding, Meaning};
@@ -418,6 +418,7 @@ impl TableSketch {
             _ => None,
         };
         let tallies = self.columns.iter().map(|column| &column.sketch.tally);
+        let order = day_order(tallies.clone());
         let style = number_style(tallies, delimiter);
         let is_of_people = self.columns.iter().any(|column| {
             matches!(
@@ -441,7 +442,7 @@ impl TableSketch {
                 let declared = declared.filter(|data_type| **data_type != ColumnType::Varchar);
                 column
                     .sketch
-                    .profile(&column.name, &style, declared, is_of_people)
+                    .profile(&column.name, &style, &order, declared, is_of_people)
             })
             .collect();
         let with_columns = self

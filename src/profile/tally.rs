@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::meaning::name_words;
-use super::value::{COMPACT, DATE_FORMATS, Number, Shape, is_null_word, shape};
+use super::value::{COMPACT, DATE_FORMATS, DAY_ORDERS, Number, Shape, is_null_word, shape};
 use crate::column_type::ColumnType;
 
 /// How the numbers of a file are written.
@@ -32,7 +32,7 @@ pub(crate) struct TypeGuess {
     pub(crate) date_format: Option<&'static str>,
     /// Times, among which are dates without a time of day.
     pub(crate) has_days: bool,
-    /// The same of times.
+    /// Those of times, ISO's too.
     pub(crate) time_formats: Vec<String>,
     /// What the numbers carry: `$`, `kr`.
     pub(crate) units: Vec<&'static str>,
@@ -224,14 +224,14 @@ impl Tally {
     }
 
     /// The type that fits, given how the file writes numbers; `name`: the column's.
-    pub(super) fn guess(&self, style: &NumberStyle, name: &str) -> TypeGuess {
+    pub(super) fn guess(&self, style: &NumberStyle, order: &DayOrder, name: &str) -> TypeGuess {
         if self.values == 0 {
             let mut guess = TypeGuess::of(ColumnType::Varchar);
             guess.doubt = Some("always empty");
             return guess;
         }
         let mut guess = self
-            .moment(name)
+            .moment(order, name)
             .or_else(|| self.truth())
             .or_else(|| self.answer(name))
             .or_else(|| self.number(style))
@@ -242,20 +242,35 @@ impl Tally {
         guess
     }
 
-    fn moment(&self, name: &str) -> Option<TypeGuess> {
-        let covered = |at: usize| self.dates[at] + self.times[at];
-        let best = (0..DATE_FORMATS.len())
-            .rev()
-            .max_by_key(|at| covered(*at))?;
+    /// Values that a format reads, with a time of day or without.
+    fn covered(&self, format: usize) -> u64 {
+        self.dates[format] + self.times[format]
+    }
+
+    /// Values that a format does not read; `None` where it is not the column's.
+    fn misfits(&self, format: usize) -> Option<u64> {
         // two values in a hundred may be mistakes of whoever typed them
         let allowed = if self.values >= 50 {
             self.values / 50
         } else {
             0
         };
-        let misfits = self.values - covered(best);
-        if covered(best) == 0 || misfits > allowed {
-            return None;
+        let misfits = self.values - self.covered(format);
+        (self.covered(format) > 0 && misfits <= allowed).then_some(misfits)
+    }
+
+    fn moment(&self, order: &DayOrder, name: &str) -> Option<TypeGuess> {
+        let formats = 0..DATE_FORMATS.len();
+        let best = formats
+            .clone()
+            .rev()
+            .max_by_key(|at| (self.covered(*at), !order.leaves_out(*at)))?;
+        let misfits = self.misfits(best)?;
+        if order.leaves_out(best) {
+            let mut guess = TypeGuess::of(ColumnType::Varchar);
+            guess.doubt =
+                Some("dates with day and month in another order than in the other columns");
+            return Some(guess);
         }
         let format = DATE_FORMATS[best];
         if format == COMPACT && (misfits > 0 || !says_date(name)) {
@@ -271,11 +286,13 @@ impl Tally {
         guess.misfits = misfits;
         guess.date_format = (!is_iso && self.dates[best] > 0).then_some(format);
         guess.has_days = has_times && self.dates[best] > 0;
-        if has_times && !is_iso {
+        if has_times {
             guess.time_formats = self.time_formats(format);
         }
-        let is_tied = |at: &usize| *at != best && covered(*at) == covered(best);
-        if (0..DATE_FORMATS.len()).any(|at| is_tied(&at)) {
+        let is_tied = |at: usize| {
+            at != best && !order.leaves_out(at) && self.covered(at) == self.covered(best)
+        };
+        if formats.into_iter().any(is_tied) {
             guess.doubt = Some("day before month? no value tells");
         }
         Some(guess)
@@ -389,6 +406,40 @@ fn sum<K: Ord + Clone>(counts: &mut BTreeMap<K, u64>, more: &BTreeMap<K, u64>) {
     for (key, count) in more {
         *counts.entry(key.clone()).or_default() += count;
     }
+}
+
+/// Which formats a file's dates do not have, since other columns of it have days and months in the other order.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct DayOrder {
+    left_out: [Option<usize>; DAY_ORDERS.len()],
+}
+
+impl DayOrder {
+    fn leaves_out(&self, format: usize) -> bool {
+        self.left_out.contains(&Some(format))
+    }
+}
+
+/// In which order a file has day and month, by all of its columns: those decide that have a value which only one order reads.
+pub(super) fn day_order<'t>(tallies: impl Iterator<Item = &'t Tally> + Clone) -> DayOrder {
+    let left_out = DAY_ORDERS.map(|pair| {
+        let [day, month] = pair.map(|name| DATE_FORMATS.iter().position(|format| *format == name));
+        let (day, month) = (day?, month?);
+        let sure = |of: usize, other: usize| -> u64 {
+            tallies
+                .clone()
+                .filter(|tally| tally.misfits(of).is_some())
+                .map(|tally| tally.covered(of).saturating_sub(tally.covered(other)))
+                .sum()
+        };
+        let (days_first, months_first) = (sure(day, month), sure(month, day));
+        match days_first + months_first {
+            0 => None,
+            _ if days_first >= months_first => Some(month),
+            _ => Some(day),
+        }
+    });
+    DayOrder { left_out }
 }
 
 /// How a file writes numbers, by all of its columns. `delimiter`: between the fields, where there is one.
@@ -565,7 +616,9 @@ mod tests {
 
     #[test]
     fn yes_and_no_of_the_north_are_truths_where_somebody_was_asked() {
-        let of = |values: &[&str], name| tally(values).guess(&NumberStyle::default(), name);
+        let of = |values: &[&str], name| {
+            tally(values).guess(&NumberStyle::default(), &DayOrder::default(), name)
+        };
         let asked = of(&["ja", "Nej", "ja", "n"], "samtycke_epost");
         assert_eq!(asked.data_type, ColumnType::Boolean);
         assert_eq!((asked.trues, asked.falses), (vec!["ja"], vec!["nej"]));
@@ -603,7 +656,7 @@ mod tests {
     fn guess(values: &[&str]) -> TypeGuess {
         let tally = tally(values);
         let style = number_style(std::iter::once(&tally), Some(';'));
-        tally.guess(&style, "x")
+        tally.guess(&style, &DayOrder::default(), "x")
     }
 
     fn decimal() -> ColumnType {
@@ -662,6 +715,32 @@ mod tests {
         assert_eq!(guess.data_type, ColumnType::Timestamp);
         assert_eq!(guess.time_formats, ["%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M"]);
         assert_eq!((guess.date_format, guess.has_days), (None, false));
+    }
+
+    #[test]
+    fn columns_of_one_file_agree_on_the_order_of_day_and_month_or_are_text() {
+        let columns = [
+            tally(&["13/07/2025", "31/01/2025", "01/02/2025"]),
+            tally(&["07/13/2025", "01/02/2025", "01/03/2025"]),
+            tally(&["01/02/2025", "03/04/2025", "05/06/2025"]),
+        ];
+        let guesses = |columns: &[Tally]| -> Vec<_> {
+            let order = day_order(columns.iter());
+            let guess = |tally: &Tally| tally.guess(&NumberStyle::default(), &order, "x");
+            columns.iter().map(guess).collect()
+        };
+        let all = guesses(&columns);
+        assert_eq!(all[0].date_format, Some("%d/%m/%Y"));
+        assert_eq!(all[1].data_type, ColumnType::Varchar);
+        assert!(all[1].doubt.is_some());
+        assert_eq!((all[2].date_format, all[2].doubt), (Some("%d/%m/%Y"), None));
+        // what alone would be in doubt follows the one that is not
+        let american = guesses(&columns[1..]);
+        assert_eq!(american[0].date_format, Some("%m/%d/%Y"));
+        assert_eq!(
+            (american[1].date_format, american[1].doubt),
+            (Some("%m/%d/%Y"), None)
+        );
     }
 
     #[test]

@@ -6,6 +6,8 @@ pub(super) const DATE_FORMATS: [&str; 10] = [
     "%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y/%m/%d", "%m-%d-%Y", "%d.%m.%y",
     "%d/%m/%y", COMPACT,
 ];
+/// Formats that differ in nothing but the order of day and month: a reader that knows both reads half of all days wrong.
+pub(super) const DAY_ORDERS: [[&str; 2]; 2] = [["%d/%m/%Y", "%m/%d/%Y"], ["%d-%m-%Y", "%m-%d-%Y"]];
 /// Eight digits: a date only where its column's name says so.
 pub(super) const COMPACT: &str = "%Y%m%d";
 

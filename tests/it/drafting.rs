@@ -244,8 +244,6 @@ fn a_folder_of_a_small_company_is_read_whatever_its_files_look_like() {
     assert!(pipeline.contains("# left out: trasig.csv.gz"), "{pipeline}");
 }
 
-/// A table of tests/data/delta_orders, whose newest version has three rows, a column that came later, and a data file that is
-/// no longer of it; beside it one that is not read.
 #[test]
 fn days_among_times_are_midnights_in_whatever_form_they_come() {
     let place = Sandbox::empty();
@@ -253,6 +251,16 @@ fn days_among_times_are_midnights_in_whatever_form_they_come() {
         "in/visits.csv",
         "id,seen,paid,born\n1,02.01.2026,2026-01-02,1980-02-01\n2,13.01.2026 10:15,2026-01-13 10:30:00,1981-02-03\n3,31.01.2026,2026-02-01,1979-12-24\n",
     );
+    // beside other formats ISO's times are read in the form that they have
+    let logins =
+        (1..30).map(|day| format!("{day},2026-03-{day:02} 10:11,{day:02}.03.2026 10:11\n"));
+    let logins: String = logins.collect();
+    place.write("in/logins.csv", format!("id,at,day\n{logins}"));
+    // and one file has one order of day and month
+    let things = (0..56).map(|n| (n, n % 28 + 1, n % 12 + 1));
+    let things = things.map(|(n, d, m)| format!("{n},{d:02}/{m:02}/2026,{m:02}/{d:02}/2026\n"));
+    let things: String = things.collect();
+    place.write("in/things.csv", format!("item_no,uk,us\n{things}"));
     place.write(
         "in/orders.csv",
         "id,at\n1,12/1/2025 8:26\n2,12/13/2025 9:26\n3,1/31/2026\n",
@@ -268,6 +276,15 @@ fn days_among_times_are_midnights_in_whatever_form_they_come() {
             ["2026-01-31T00:00:00Z", "2026-02-01T00:00:00Z", "1979-12-24"],
         ]
     );
+    let logins = "select arrow_typeof(at), count(*) from bronze.logins where at = day group by 1";
+    assert_eq!(place.query(logins)[0][1], "29");
+    let things = "select us from bronze.things where item_no = 1 and uk = date '2026-02-02'";
+    assert_eq!(place.query(things), [["02/02/2026"]]);
+    let contract = place.read("schemas/bronze/things.yaml");
+    assert!(
+        contract.contains("# guessed: dates with day and month in another order"),
+        "{contract}"
+    );
     let orders = "select cast(at as varchar) from bronze.orders order by id";
     assert_eq!(
         place.query(orders),
@@ -279,6 +296,8 @@ fn days_among_times_are_midnights_in_whatever_form_they_come() {
     );
 }
 
+/// A table of tests/data/delta_orders, whose newest version has three rows, a column that came later, and a data file that is
+/// no longer of it; beside it one that is not read.
 #[test]
 fn delta_tables_become_a_source_each_at_their_newest_version() {
     let exports = Sandbox::empty();

@@ -141,17 +141,17 @@ impl Format for Ndjson {
         let mut window = Window::open(bytes, file)?;
         let explode = self.read.explode.as_deref();
         let mut ignored = Ignored::default();
-        // what one block needed the next needs too: memory that is new to the process costs more than what is written to it
-        let rooms = Mutex::new(Vec::<Objects>::new());
-        let rooms = || rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        // emptied by the block before, for the next: memory that is new to the process costs more than what is written to it
+        let spare = Mutex::new(Vec::<Objects>::new());
+        let spares = || spare.lock().unwrap_or_else(PoisonError::into_inner);
         parallel::in_order(
             threads,
             ALONE,
             || next(&mut window, limit, file),
             |block| {
-                let mut objects = rooms().pop().unwrap_or_default();
+                let mut objects = spares().pop().unwrap_or_default();
                 let parsed = block.parse(conformer, explode, limit, &mut objects)?;
-                rooms().push(objects);
+                spares().push(objects);
                 Ok(parsed)
             },
             |parsed| {
@@ -308,6 +308,50 @@ mod tests {
         let expected = [(2, "record_too_long"), (3, "encoding")];
         let expected = expected.map(|(line, rule)| (line, String::new(), rule.to_string()));
         assert_eq!(rejects(&decoded), expected);
+    }
+
+    #[tokio::test]
+    async fn a_block_of_records_without_rows_leaves_nothing_for_the_next_one() {
+        let numbers = ColumnType::List(Box::new(ColumnType::Bigint));
+        let columns = [("n<l.n", ColumnType::Bigint), ("s", numbers)];
+        let mut read = ndjson();
+        if let Read::Ndjson(read) = &mut read {
+            read.explode = Some(vec!["l".into()]);
+        }
+        let bench = Bench::new(source(read, Load::Append), contract(&[], &columns));
+        for empty in [
+            r#"{"s":[12,456],"l":[         ]}"#,
+            r#"{"s":[1,23],"l":[]}"#,
+        ] {
+            let mut text = format!("{empty}\n").repeat((2 << 20) / empty.len());
+            text.push_str(&"{\"s\":[123456],\"l\":[{\"n\":123}]}\n".repeat(40_000));
+            let decoded = bench.decode("a", &text).await;
+            assert_eq!(rejects(&decoded), []);
+            assert_eq!(accepted(&decoded), vec!["123|[123456]"; 40_000]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_list_of_many_bad_items_tells_its_record_once() {
+        let mut read = ndjson();
+        if let Read::Ndjson(read) = &mut read {
+            read.explode = Some(vec!["l".into()]);
+        }
+        let columns = [("n<l.n", ColumnType::Bigint)];
+        let bench = Bench::new(source(read, Load::Append), contract(&[], &columns));
+        let items = format!(
+            "{}{}",
+            "{\"n\":1},".repeat(20_000),
+            "{\"n\":\"x\"},".repeat(20_000)
+        );
+        let text =
+            format!("{{\"l\":[{items}{{\"n\":2}}]}}\n{{\"l\":[{{\"n\":3}},{{\"n\":\"y\"}}]}}\n");
+        let decoded = bench.decode("a", &text).await;
+        assert_eq!(rejects(&decoded).len(), 40_003);
+        let raws = reject_texts(&decoded, "raw").into_iter().flatten();
+        let told: Vec<String> = raws.filter(|raw| !raw.is_empty()).collect();
+        assert_eq!(told.len(), 2);
+        assert_eq!(told[1], r#"{"l":[{"n":3},{"n":"y"}]}"#);
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! A batch of JSON records on its way to the output, whatever stood between them in the export.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 
 use datafusion::arrow::array::{ArrayRef, new_null_array};
@@ -116,17 +116,31 @@ impl Objects {
         }
     }
 
-    /// Converts what was found in `text`; `None` where that is nothing.
+    /// Converts what was found in `text`; `None` where that is nothing. However it ends, nothing of it is left.
     pub(super) fn judge(
         &mut self,
         text: &[u8],
         width: usize,
         conformer: &Conformer,
     ) -> Result<Option<Judged>> {
-        if self.places.is_empty() && self.broken.is_empty() {
+        let judged = self.converted(text, width, conformer);
+        // values too of records that gave no row
+        self.tape.rewind(0);
+        self.cells.clear();
+        self.places.clear();
+        judged
+    }
+
+    fn converted(
+        &mut self,
+        text: &[u8],
+        width: usize,
+        conformer: &Conformer,
+    ) -> Result<Option<Judged>> {
+        let (broken, breaches) = (mem::take(&mut self.broken), mem::take(&mut self.breaches));
+        if self.places.is_empty() && broken.is_empty() {
             return Ok(None);
         }
-        let (broken, breaches) = (mem::take(&mut self.broken), mem::take(&mut self.breaches));
         let origins: Vec<Origin> = (0..width).map(Origin::Cell).collect();
         let records = Records {
             text,
@@ -143,27 +157,40 @@ impl Objects {
             readable: vec![false; unread],
         });
         let places = &self.places;
-        let raw = |row: usize| raw_text(text, &places[row], &conformer.converter);
-        let judged = judge(conformer, &conformed, places, broken, raw)?;
-        self.cells.clear();
-        self.tape.rewind(0);
-        self.places.clear();
-        Ok(Some(judged))
+        let tells = first_of_records(places, &conformed.breaches);
+        let raw = |row: usize| match tells.contains(&row) {
+            true => raw_text(text, &places[row], &conformer.converter),
+            false => String::new(),
+        };
+        judge(conformer, &conformed, places, broken, raw).map(Some)
     }
 }
 
 /// A record is atomic: one bad item of an exploded list rejects all of them.
 fn reject_siblings(places: &[Place], breaches: &mut BTreeMap<usize, Breach>) {
     let bad: Vec<usize> = breaches.keys().copied().collect();
+    // behind the last record that was looked at: one record may have a million bad items
+    let mut done = 0;
     for row in bad {
+        if row < done {
+            continue;
+        }
         let is_same = |other: &usize| places[*other].start == places[row].start;
-        let before = (0..row).rev().take_while(is_same);
-        let after = (row + 1..places.len()).take_while(is_same);
-        for sibling in before.chain(after) {
+        let before = (done..row).rev().take_while(is_same).count();
+        done = row + (row..places.len()).take_while(is_same).count();
+        for sibling in row - before..done {
             let fault = Fault::new(sibling, Rule::SiblingRejected);
             breaches.entry(sibling).or_insert((None, fault));
         }
     }
+}
+
+/// The first rejected row of each record. It alone tells the record's text, which a list of thousands would repeat as often.
+fn first_of_records(places: &[Place], breaches: &BTreeMap<usize, Breach>) -> BTreeSet<usize> {
+    let mut before = None;
+    let rows = breaches.keys().copied();
+    rows.filter(|row| before.replace(places[*row].start) != Some(places[*row].start))
+        .collect()
 }
 
 /// A record that is no object names no key.

@@ -15,6 +15,7 @@ use crate::ingest::cell::{Cell, CellKind};
 use crate::ingest::conform::{Conformer, Converter, camel_case, is_key};
 use crate::ingest::rule::Rule;
 use crate::ingest::tape::Tape;
+use crate::name::is_value;
 
 /// Names of ignored keys that are remembered.
 const MAX_IGNORED: usize = 100;
@@ -483,7 +484,8 @@ impl<'a> Found<'a> {
         if !self.ignored.is_full() {
             let name = &self.json.text[name.start as usize..name.end as usize];
             let name = String::from_utf8_lossy(name);
-            self.ignored.0.insert(format!("{prefix}{name}"));
+            let told = if is_value(&name) { "…" } else { &*name };
+            self.ignored.0.insert(format!("{prefix}{told}"));
         }
     }
 }

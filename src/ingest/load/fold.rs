@@ -47,7 +47,7 @@ pub(super) trait Group: Send {
     /// Names the rows that must not go away.
     fn held(&self, held: &mut dyn FnMut(RowRef));
 
-    /// The key's whole history is this event: no other than [`Group::event`] and [`Group::close`] would have it. Of most keys it is.
+    /// The key's whole history is this event, as of most keys: the same as [`Group::event`] and then [`Group::close`], with less ado.
     fn only(
         &mut self,
         event: Event,
