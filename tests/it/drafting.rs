@@ -276,7 +276,8 @@ fn days_among_times_are_midnights_in_whatever_form_they_come() {
             ["2026-01-31T00:00:00Z", "2026-02-01T00:00:00Z", "1979-12-24"],
         ]
     );
-    let logins = "select count(*) from bronze.logins where at = day and date_part('minute', at) = 11";
+    let logins =
+        "select count(*) from bronze.logins where at = day and date_part('minute', at) = 11";
     assert_eq!(place.query(logins), [["29"]]);
     let things = "select us from bronze.things where item_no = 1 and uk = date '2026-02-02'";
     assert_eq!(place.query(things), [["02/02/2026"]]);
