@@ -332,6 +332,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn ignored_keys_that_are_values_themselves_are_not_told() {
+        let text =
+            r#"{"orderId":"a","address":{"ada@example.com":1,"street":"x"},"+46701234567":1}"#;
+        let decoded = orders().decode("a", text).await;
+        assert_eq!(
+            decoded.report.ignored_columns,
+            ["address.street", "address.…", "…"]
+        );
+    }
+
+    #[tokio::test]
     async fn a_list_of_many_bad_items_tells_its_record_once() {
         let mut read = ndjson();
         if let Read::Ndjson(read) = &mut read {
