@@ -55,12 +55,23 @@ pub(super) trait Group: Send {
         counts: &mut Counts,
         emit: &mut dyn FnMut(RowRef),
     ) {
-        self.event(event, rows);
-        self.close(rows, counts, emit);
+        whole(self, event, rows, counts, emit);
     }
 
     /// The key's history is complete: counts it, emits its rows and forgets it.
     fn close(&mut self, rows: &Rows, counts: &mut Counts, emit: &mut dyn FnMut(RowRef));
+}
+
+/// A history of one event, the long way.
+pub(super) fn whole<G: Group + ?Sized>(
+    group: &mut G,
+    event: Event,
+    rows: &Rows,
+    counts: &mut Counts,
+    emit: &mut dyn FnMut(RowRef),
+) {
+    group.event(event, rows);
+    group.close(rows, counts, emit);
 }
 
 /// The batches that live rows point into.

@@ -11,7 +11,7 @@ use datafusion::prelude::SessionContext;
 
 use super::accounting::{Counts, Fate, opening_counts};
 use super::events::EventKind;
-use super::fold::{Event, Group, RowRef, Rows};
+use super::fold::{Event, Group, RowRef, Rows, whole};
 use super::plan::{Folding, folded};
 use super::{LoadRequest, Loading, Turn};
 use crate::error::{Error, Result};
@@ -142,8 +142,7 @@ impl Group for Snapshot {
         emit: &mut dyn FnMut(RowRef),
     ) {
         if event.kind != EventKind::Accepted {
-            self.event(event, rows);
-            return self.close(rows, counts, emit);
+            return whole(self, event, rows, counts, emit);
         }
         counts.add(event.turn, Fate::Inserted);
         match event.turn == self.last {
