@@ -33,7 +33,7 @@ impl Init {
     }
 
     pub(super) fn run(&self, quiet: bool, scaffold: Scaffold) -> Result<ExitCode> {
-        refuse_what_is_there(&self.folder, None)?;
+        refuse_what_is_there(&self.folder, None, "kilde init shop")?;
         let mut files = scaffold();
         files.push((".gitignore".to_string(), GITIGNORE));
         for (path, bytes) in &files {
@@ -81,7 +81,9 @@ impl Init {
                     .help("name a folder beside them: `kilde init --from exports shop`"),
             );
         }
-        refuse_what_is_there(&root, from.strip_prefix(&root).ok())?;
+        let named = self.from.as_deref().unwrap_or(&from).display();
+        let instead = format!("kilde init --from {named} shop");
+        refuse_what_is_there(&root, from.strip_prefix(&root).ok(), &instead)?;
         let found = crate::profile::find(&from).await?;
         if found.tables.is_empty() {
             let seen = found.skipped.iter().take(3);
@@ -117,13 +119,13 @@ impl Init {
     }
 }
 
-/// `but`: a folder below it that may be there.
-fn refuse_what_is_there(folder: &Path, but: Option<&Path>) -> Result<()> {
+/// `but`: a folder below it that may be there. `instead`: the command that would do.
+fn refuse_what_is_there(folder: &Path, but: Option<&Path>, instead: &str) -> Result<()> {
     let Ok(entries) = std::fs::read_dir(folder) else {
         if folder.exists() {
             return Err(
                 Error::config(format!("`{}` is no folder", folder.display()))
-                    .help("name a new folder: `kilde init shop`"),
+                    .help(format!("name a new folder: `{instead}`")),
             );
         }
         return Ok(());
@@ -137,8 +139,9 @@ fn refuse_what_is_there(folder: &Path, but: Option<&Path>) -> Result<()> {
     match others.next() {
         None => Ok(()),
         Some(_) => Err(
-            Error::config(format!("`{}` is not empty", folder.display()))
-                .help("nothing is overwritten: name a new folder, `kilde init shop`"),
+            Error::config(format!("`{}` is not empty", folder.display())).help(format!(
+                "nothing is overwritten: name a new folder, `{instead}`"
+            )),
         ),
     }
 }
@@ -186,6 +189,16 @@ fn what_was_found(draft: &Draft, folder: &Path, files: usize) -> String {
         ]);
     }
     text.push_str(&lines.render("  "));
+    for source in &draft.sources {
+        for note in &source.profile.notes {
+            let note = format::cut(note, 160);
+            text.push_str(&format!(
+                "  {} {}: {note}\n",
+                styled(DOUBT, "noted"),
+                source.table
+            ));
+        }
+    }
     for (what, why) in &draft.left_out {
         let why = format::cut(why, 160);
         text.push_str(&format!("  {} {what}: {why}\n", styled(DOUBT, "left out")));

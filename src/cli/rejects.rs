@@ -94,11 +94,13 @@ impl Rejects {
             return Ok(ExitCode::SUCCESS);
         }
         let totals = catalog.record_counts(&view).await?;
+        let mut has_rejects = false;
         for table in wanted {
             let mine: Vec<&RejectGroup> = groups
                 .iter()
                 .filter(|group| group.source == table.to_string())
                 .collect();
+            has_rejects |= !mine.is_empty();
             let rejected: u64 = mine.iter().map(|group| group.records).sum();
             let records = totals.get(&table.to_string()).copied().unwrap_or(0);
             style::out(&format!(
@@ -124,6 +126,9 @@ impl Rejects {
                 ]);
             }
             style::out(&columns.render("  "));
+        }
+        if !has_rejects {
+            return Ok(ExitCode::SUCCESS);
         }
         let of_run = match &view {
             View::Candidates(run) => format!("--candidate {run} "),

@@ -31,6 +31,8 @@ pub(super) struct ColumnSketch {
     pub(super) distinct: Distinct,
     rows: u64,
     empty: u64,
+    /// Rows with a value that is no text.
+    unread: u64,
     values: BTreeMap<String, u64>,
     forms: BTreeMap<String, u64>,
     shortest: Option<usize>,
@@ -52,6 +54,7 @@ pub(crate) struct ColumnProfile {
     pub(crate) rows: u64,
     /// Rows without a value.
     pub(crate) empty: u64,
+    /// Different values; 0 of lists and structs, which are not compared.
     pub(crate) distinct: u64,
     /// `false`: an estimate.
     pub(crate) is_distinct_exact: bool,
@@ -129,6 +132,7 @@ impl ColumnSketch {
         self.evidence.merge(&other.evidence);
         self.rows += other.rows;
         self.empty += other.empty;
+        self.unread += other.unread;
         for (counts, more, most) in [
             (&mut self.values, &other.values, COUNTED),
             (&mut self.forms, &other.forms, FORMS),
@@ -146,7 +150,7 @@ impl ColumnSketch {
 
     /// Whether every row has a value, and none comes twice.
     pub(super) fn is_unique(&self) -> bool {
-        self.empty == 0
+        self.empty + self.unread == 0
             && self.rows > 0
             && match self.distinct.is_exact() {
                 true => self.distinct.count() == self.rows,
@@ -165,6 +169,12 @@ impl ColumnSketch {
         self.empty += rows;
     }
 
+    /// Rows with a value that is no text: a list, an object.
+    pub(super) fn add_unread(&mut self, rows: u64) {
+        self.rows += rows;
+        self.unread += rows;
+    }
+
     /// What is known by now. `declared`: the type, where the file says it.
     pub(super) fn profile(
         &self,
@@ -178,6 +188,7 @@ impl ColumnSketch {
             Some(data_type) => TypeGuess::of(data_type.clone()),
             None => self.tally.guess(style, order, name),
         };
+        let is_nested = is_nested(&guess.data_type);
         let values = self.rows - self.empty;
         let (personal, personal_confidence) =
             match meaning::of(name, &self.evidence, &guess.data_type, is_of_people) {
@@ -191,28 +202,31 @@ impl ColumnSketch {
         };
         ColumnProfile {
             name: name.to_string(),
-            type_confidence: match values {
-                0 => 0.0,
-                values => 1.0 - guess.misfits as f64 / values as f64,
-            },
+            type_confidence: confidence(guess.misfits, values),
             misfits: guess.misfits,
             rows: self.rows,
             empty: self.empty,
-            distinct: self.distinct.count(),
+            distinct: match is_nested {
+                true => 0,
+                false => self.distinct.count(),
+            },
             is_distinct_exact: self.distinct.is_exact(),
             personal,
             personal_confidence,
             least,
             most,
-            shortest: self.shortest.unwrap_or(0),
-            longest: self.longest,
-            top_values: match !is_hidden && self.is_of_categories() {
+            shortest: self.shortest.filter(|_| !is_nested).unwrap_or(0),
+            longest: if is_nested { 0 } else { self.longest },
+            top_values: match !is_hidden && !is_nested && self.is_of_categories() {
                 true => top(&self.values, 2),
                 false => Vec::new(),
             },
-            forms: top(&self.forms, 1),
+            forms: match is_nested {
+                true => Vec::new(),
+                false => top(&self.forms, 1),
+            },
             doubt: guess.doubt.map(str::to_string),
-            is_unique: self.is_unique(),
+            is_unique: !is_nested && self.is_unique(),
             data_type: guess.data_type.clone(),
             guess,
             values: self.distinct.clone(),
@@ -277,6 +291,17 @@ impl ColumnProfile {
         self.top_values.clear();
     }
 
+    /// Whether its values are lists or structs.
+    pub(crate) fn is_nested(&self) -> bool {
+        is_nested(&self.data_type)
+    }
+
+    /// Counts more values that are not of the type.
+    pub(super) fn add_misfits(&mut self, more: u64) {
+        self.misfits += more;
+        self.type_confidence = confidence(self.misfits, self.filled());
+    }
+
     /// Rows with a value.
     pub(crate) fn filled(&self) -> u64 {
         self.rows - self.empty
@@ -290,6 +315,18 @@ impl ColumnProfile {
             ColumnType::Varchar | ColumnType::Bigint | ColumnType::Integer
         );
         is_exact && self.longest <= 80
+    }
+}
+
+fn is_nested(data_type: &ColumnType) -> bool {
+    matches!(data_type, ColumnType::List(_) | ColumnType::Struct(_))
+}
+
+/// Share of values that are of the type. Items of lists may be more than there are values.
+fn confidence(misfits: u64, values: u64) -> f64 {
+    match values {
+        0 => 0.0,
+        values => 1.0 - misfits.min(values) as f64 / values as f64,
     }
 }
 

@@ -365,8 +365,8 @@ fn header(rows: &[&[Field]]) -> (bool, f64) {
         }
         // `No` and `y` over numbers are names
         let is_name = is_truth(name) && !column.iter().any(|field| is_truth(field));
-        if !is_text(name) && !is_name {
-            // years and numbers name columns of cross tables only
+        if (!is_text(name) && !is_name) || name_text.contains('@') {
+            // years and numbers name columns of cross tables only, addresses none
             votes -= 2.0;
         } else if !column.is_empty() && values * 10 >= column.len() * 8 {
             votes += 1.5;
@@ -397,22 +397,29 @@ fn is_word(text: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn has_header(lines: &[&str]) -> bool {
+        let field = |text: &str| Field {
+            text: text.to_string(),
+            ..Field::default()
+        };
+        let rows: Vec<Vec<Field>> = lines
+            .iter()
+            .map(|line| line.split(';').map(field).collect())
+            .collect();
+        header(&rows.iter().map(Vec::as_slice).collect::<Vec<_>>()).0
+    }
+
     #[test]
     fn a_word_of_truth_names_a_column_that_holds_none() {
-        let has_header = |lines: &[&str]| {
-            let field = |text: &str| Field {
-                text: text.to_string(),
-                ..Field::default()
-            };
-            let rows: Vec<Vec<Field>> = lines
-                .iter()
-                .map(|line| line.split(';').map(field).collect())
-                .collect();
-            header(&rows.iter().map(Vec::as_slice).collect::<Vec<_>>()).0
-        };
         assert!(has_header(&["No;Belopp", "1;100", "2;250"]));
         assert!(has_header(&["id;y", "1;100", "2;250"]));
         assert!(!has_header(&["1;no", "2;yes", "3;no"]));
+    }
+
+    #[test]
+    fn an_address_is_a_value_and_names_no_column() {
+        assert!(!has_header(&["ada@example.com;Ada", "bo@example.com;Bo"]));
+        assert!(has_header(&["mail;name", "bo@example.com;Bo"]));
     }
 
     #[test]

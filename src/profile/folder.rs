@@ -25,6 +25,16 @@ const NO_DATA: [&str; 27] = [
     "yaml", "yml", "toml", "py", "sql", "sh", "log", "lock", "ini", "xml", "exe", "dll", "7z",
     "rar",
 ];
+/// Names of files that tell people about the others.
+const FOR_PEOPLE: [&str; 7] = [
+    "readme",
+    "read_me",
+    "read me",
+    "license",
+    "licence",
+    "notice",
+    "changelog",
+];
 
 /// What was found at a path.
 #[derive(Clone, Debug, Serialize)]
@@ -176,10 +186,11 @@ impl Gathered {
 
 /// Why nobody sends a file of that name as data.
 fn why_no_data(name: &str) -> Option<&'static str> {
-    let Some((_, ending)) = name.rsplit_once('.') else {
+    let Some((stem, ending)) = name.rsplit_once('.') else {
         return Some("no ending that says what it is");
     };
-    let is_none = NO_DATA.contains(&ending.to_lowercase().as_str());
+    let is_none = NO_DATA.contains(&ending.to_lowercase().as_str())
+        || FOR_PEOPLE.contains(&stem.to_lowercase().as_str());
     is_none.then_some("no data, by its name")
 }
 

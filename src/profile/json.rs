@@ -11,12 +11,17 @@ use super::column::ColumnSketch;
 use super::name::identifier;
 use super::tally::{DayOrder, NumberStyle};
 use crate::column_type::ColumnType;
+use crate::ingest::camel_case;
 use crate::name::is_value;
 
 /// How deep an array of records may lie in a document.
 const DEEPEST: usize = 4;
 /// Keys of one object; an object of more is a dictionary, and its keys are values.
 const MOST_KEYS: usize = 400;
+/// Of so many values one may be of another kind than the others: a mistake, and no reason to leave all of them out.
+const ODD_ONE_IN: u64 = 50;
+/// Fields of list items that are told by name.
+const FIELDS_TOLD: usize = 5;
 
 /// Where the records of a text are.
 pub(super) struct Found<'t> {
@@ -149,6 +154,23 @@ pub(super) struct Leaf {
     pub(super) sketch: ColumnSketch,
     /// Of a list: the type of the whole.
     pub(super) list: Option<ColumnType>,
+    /// Values of another kind than the others, or with such in them: a reader rejects them.
+    pub(super) odd: u64,
+}
+
+/// What a value is, as far as a contract cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    List,
+    Object,
+    Scalar,
+}
+
+/// The type of what lies within a list.
+struct Within {
+    data_type: ColumnType,
+    /// Values that are not of it.
+    odd: u64,
 }
 
 /// What of the records no contract can name, by the path of what it lies in; empty: the records.
@@ -160,6 +182,8 @@ pub(super) enum Unnamed {
     TooManyKeys(String),
     /// A key without a letter.
     NoName(String),
+    /// Fields of the items of a list that no field of a struct reads.
+    Fields { list: String, names: Vec<String> },
     /// Keys that seem to be values themselves; mostly they are somebody's, so they are counted and not told.
     Values { within: String, keys: usize },
 }
@@ -178,6 +202,19 @@ impl fmt::Display for Unnamed {
             ),
             Self::TooManyKeys(path) => {
                 write!(f, "`{path}` has more than {MOST_KEYS} keys: left out")
+            }
+            Self::Fields { list, names } => {
+                let is_told = |name: &&String| !is_value(name);
+                let told: Vec<&str> = names.iter().filter(is_told).map(String::as_str).collect();
+                let told = match told.len() == names.len() && told.len() <= FIELDS_TOLD {
+                    true => format!(": {}", told.join(", ")),
+                    false => String::new(),
+                };
+                let count = names.len();
+                write!(
+                    f,
+                    "fields of `{list}` that no struct can name: {count} left out{told}"
+                )
             }
             Self::NoName(within) => write!(f, "a key without a name in {}: left out", of(within)),
             Self::Values { within, keys } => {
@@ -225,27 +262,60 @@ impl Node {
         (leaves, unnamed)
     }
 
+    /// The kind of all values but a few, and how many are of another; `None` where none prevails.
+    fn kind(&self) -> Option<(Kind, u64)> {
+        let kinds = [
+            (Kind::List, self.lists),
+            (Kind::Object, self.objects),
+            (Kind::Scalar, self.scalars),
+        ];
+        let (kind, most) = kinds.into_iter().max_by_key(|(_, count)| *count)?;
+        let all: u64 = kinds.iter().map(|(_, count)| count).sum();
+        let odd = all - most;
+        (odd * ODD_ONE_IN <= all).then_some((kind, odd))
+    }
+
     fn gather(&self, path: &str, rows: u64, leaves: &mut Vec<Leaf>, unnamed: &mut Vec<Unnamed>) {
-        let kinds = [self.scalars, self.objects, self.lists];
-        let is_mixed = kinds.iter().filter(|count| **count > 0).count() > 1;
-        if is_mixed {
-            unnamed.push(Unnamed::Mixed(path.to_string()));
-        } else if self.children.len() > MOST_KEYS {
-            unnamed.push(Unnamed::TooManyKeys(path.to_string()));
-        } else if self.objects > 0 {
-            self.gather_children(&format!("{path}."), rows, leaves, unnamed);
-        } else {
-            let list = (self.lists > 0).then(|| self.list_type()).flatten();
-            if self.lists > 0 && list.is_none() {
-                return unnamed.push(Unnamed::Mixed(path.to_string()));
-            }
-            let mut sketch = self.sketch.clone();
+        let mixed = || Unnamed::Mixed(path.to_string());
+        let leaf = |mut sketch: ColumnSketch, list, odd, unread| {
+            sketch.add_unread(unread);
             sketch.add_missing(rows.saturating_sub(sketch.rows()));
-            leaves.push(Leaf {
+            Leaf {
                 path: path.to_string(),
                 sketch,
                 list,
-            });
+                odd,
+            }
+        };
+        match self.kind() {
+            None => unnamed.push(mixed()),
+            Some((Kind::Object, _)) if self.children.len() > MOST_KEYS => {
+                unnamed.push(Unnamed::TooManyKeys(path.to_string()));
+            }
+            Some((Kind::Object, odd)) => {
+                let first = leaves.len();
+                self.gather_children(&format!("{path}."), rows, leaves, unnamed);
+                // a record whose object is none is rejected, whichever of these columns says so
+                leaves[first..].iter_mut().for_each(|leaf| leaf.odd += odd);
+            }
+            Some((Kind::List, odd)) => {
+                let mut left_out = Vec::new();
+                match self.list_type(&mut left_out) {
+                    None => unnamed.push(mixed()),
+                    Some(within) => {
+                        let (list, unread) = (Some(within.data_type), self.lists + odd);
+                        let odd = within.odd + odd;
+                        leaves.push(leaf(ColumnSketch::default(), list, odd, unread));
+                        if !left_out.is_empty() {
+                            unnamed.push(Unnamed::Fields {
+                                list: path.to_string(),
+                                names: left_out,
+                            });
+                        }
+                    }
+                }
+            }
+            Some((Kind::Scalar, odd)) => leaves.push(leaf(self.sketch.clone(), None, odd, odd)),
         }
     }
 
@@ -273,34 +343,57 @@ impl Node {
         }
     }
 
-    /// The type of the lists here; `None` where no contract can name it.
-    fn list_type(&self) -> Option<ColumnType> {
+    /// The type of the lists here; `None` where no contract can name it. `left_out` gets the names of fields that no struct reads.
+    fn list_type(&self, left_out: &mut Vec<String>) -> Option<Within> {
         let item = match &self.items {
             // of lists that were all empty
-            None => ColumnType::Varchar,
-            Some(items) => items.value_type()?,
+            None => Within {
+                data_type: ColumnType::Varchar,
+                odd: 0,
+            },
+            Some(items) => items.value_type(left_out)?,
         };
-        Some(ColumnType::List(Box::new(item)))
+        Some(Within {
+            data_type: ColumnType::List(Box::new(item.data_type)),
+            odd: item.odd,
+        })
     }
 
-    fn value_type(&self) -> Option<ColumnType> {
-        match (self.scalars > 0, self.objects > 0, self.lists > 0) {
-            (_, false, false) => Some(
-                self.sketch
-                    .tally
-                    .guess(&NumberStyle::default(), &DayOrder::default(), "")
-                    .data_type,
-            ),
-            (false, true, false) => {
-                let fields: Vec<_> = self
-                    .children
-                    .iter()
-                    .filter_map(|(key, child)| Some((field_name(key)?, child.value_type()?)))
-                    .collect();
-                (!fields.is_empty()).then_some(ColumnType::Struct(fields))
+    fn value_type(&self, left_out: &mut Vec<String>) -> Option<Within> {
+        let (kind, odd) = self.kind()?;
+        match kind {
+            Kind::Scalar => {
+                let tally = &self.sketch.tally;
+                let guess = tally.guess(&NumberStyle::default(), &DayOrder::default(), "");
+                Some(Within {
+                    data_type: guess.data_type,
+                    odd: guess.misfits + odd,
+                })
             }
-            (false, false, true) => self.list_type(),
-            _ => None,
+            Kind::Object => {
+                let (mut fields, mut odd) = (Vec::new(), odd);
+                for (key, child) in &self.children {
+                    let name = field_name(key).filter(|_| !is_value(key));
+                    let is_free = |name: &String| fields.iter().all(|(other, _)| other != name);
+                    let within = child.value_type(left_out);
+                    match (name.filter(is_free), within) {
+                        (Some(name), Some(within)) => {
+                            fields.push((name, within.data_type));
+                            odd += within.odd;
+                        }
+                        _ => left_out.push(key.clone()),
+                    }
+                }
+                (!fields.is_empty()).then_some(Within {
+                    data_type: ColumnType::Struct(fields),
+                    odd,
+                })
+            }
+            Kind::List => {
+                let mut within = self.list_type(left_out)?;
+                within.odd += odd;
+                Some(within)
+            }
         }
     }
 
@@ -324,14 +417,7 @@ impl Node {
 /// The field of a struct that reads this key: its own name, or that in camelCase.
 fn field_name(key: &str) -> Option<String> {
     let name = identifier(key, "");
-    let mut words = name.split('_');
-    let mut camel = words.next()?.to_string();
-    for word in words {
-        let mut letters = word.chars();
-        camel.extend(letters.next().map(|first| first.to_ascii_uppercase()));
-        camel.push_str(letters.as_str());
-    }
-    (name == key || camel == key).then_some(name)
+    (name == key || camel_case(&name) == key).then_some(name)
 }
 
 impl<'de> DeserializeSeed<'de> for &mut Node {
@@ -395,7 +481,6 @@ impl<'de> Visitor<'de> for &mut Node {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         self.lists += 1;
-        self.sketch.add(Some("[…]"));
         let node = self.items.get_or_insert_default();
         while items.next_element_seed(&mut **node)?.is_some() {}
         Ok(())
@@ -458,6 +543,48 @@ mod tests {
     fn a_key_that_holds_now_an_object_and_now_a_text_is_left_out() {
         let text = "{\"a\": 1, \"b\": {\"c\": 1}}\n{\"a\": 2, \"b\": \"x\"}\n";
         assert_eq!(columns(text), ["a"]);
+    }
+
+    #[test]
+    fn one_of_another_kind_among_many_is_odd_and_does_not_cost_the_column() {
+        let lines = |odd: &str| {
+            let line = |n| match n {
+                7 => odd.to_string(),
+                n => format!(r#"{{"id": {n}, "a": {{"b": {n}}}, "l": [{{"x": {n}}}]}}"#),
+            };
+            (0..100).map(line).collect::<Vec<_>>().join("\n")
+        };
+        for (odd, expected) in [
+            (r#"{"id": [], "a": {"b": 7}, "l": []}"#, [1, 0, 0]),
+            (r#"{"id": 7, "a": "none", "l": []}"#, [0, 1, 0]),
+            (r#"{"id": 7, "a": {"b": 7}, "l": "none"}"#, [0, 0, 1]),
+            (r#"{"id": 7, "a": {"b": 7}, "l": [7]}"#, [0, 0, 1]),
+        ] {
+            let (leaves, unnamed) = leaves(&lines(odd));
+            let seen: Vec<_> = leaves.iter().map(|leaf| leaf.odd).collect();
+            assert_eq!(seen, expected, "{odd}");
+            assert_eq!(unnamed, [], "{odd}");
+            let lists = leaves.iter().filter_map(|leaf| leaf.list.as_ref());
+            let lists: Vec<_> = lists.map(ToString::to_string).collect();
+            assert_eq!(lists, ["list<struct<x bigint>>"], "{odd}");
+            assert!(leaves.iter().all(|leaf| leaf.sketch.rows() == 100), "{odd}");
+        }
+    }
+
+    #[test]
+    fn fields_of_items_that_no_struct_reads_are_told() {
+        let text = r#"{"l": [{"sku": "x", "Unit Price": 1, "of": {"a": 1}, "m": 1}, {"sku": "y", "m": []}]}"#;
+        let (leaves, unnamed) = leaves(&format!("{text}\n{text}\n"));
+        let list = leaves[0].list.as_ref().map(ToString::to_string);
+        assert_eq!(
+            list.unwrap(),
+            "list<struct<sku varchar, of struct<a bigint>>>"
+        );
+        let told: Vec<_> = unnamed.iter().map(Unnamed::to_string).collect();
+        assert_eq!(
+            told,
+            ["fields of `l` that no struct can name: 2 left out: Unit Price, m"]
+        );
     }
 
     #[test]

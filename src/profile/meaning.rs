@@ -103,6 +103,11 @@ const WORDS: &[(Meaning, &[&str])] = &[
             "mobilnummer",
             "telefonnummer",
             "telefonnr",
+            "telefon nummer",
+            "telefon nr",
+            "tel nr",
+            "mobil nummer",
+            "mobil nr",
         ],
     ),
     (
@@ -175,6 +180,8 @@ const WORDS: &[(Meaning, &[&str])] = &[
         &[
             "personnummer",
             "personnr",
+            "person nummer",
+            "person nr",
             "pnr",
             "ssn",
             "national id",
@@ -236,6 +243,9 @@ const WORDS: &[(Meaning, &[&str])] = &[
         &[
             "kundnr",
             "kundnummer",
+            "kundenr",
+            "kundenummer",
+            "kundennummer",
             "kund id",
             "customer id",
             "customerid",
@@ -382,6 +392,18 @@ pub(super) fn of(
     data_type: &ColumnType,
     is_of_people: bool,
 ) -> Option<(Meaning, f64)> {
+    match data_type {
+        ColumnType::List(_) | ColumnType::Struct(_) => within(name, data_type, false),
+        _ => of_value(name, evidence, data_type, is_of_people),
+    }
+}
+
+fn of_value(
+    name: &str,
+    evidence: &Evidence,
+    data_type: &ColumnType,
+    is_of_people: bool,
+) -> Option<(Meaning, f64)> {
     let share = |count| evidence.share(count);
     let by_value = if share(evidence.emails) > 0.6 {
         Some(Meaning::Email)
@@ -443,6 +465,75 @@ fn is_fraction_of_none(data_type: &ColumnType) -> bool {
     matches!(data_type, ColumnType::Decimal { .. })
 }
 
+/// Words for somebody, before which a bare `last` or `nr` is theirs.
+const PEOPLE: [&str; 17] = [
+    "buyer",
+    "client",
+    "contact",
+    "customer",
+    "guest",
+    "kontakt",
+    "kund",
+    "kunde",
+    "medlem",
+    "member",
+    "name",
+    "namn",
+    "navn",
+    "person",
+    "recipient",
+    "traveller",
+    "user",
+];
+
+/// `buyer last`, `kund nr`: what a word means behind one for somebody.
+fn behind_somebody(words: &str) -> Option<Meaning> {
+    let (before, last) = words.rsplit_once(' ')?;
+    let of = before.rsplit(' ').next()?;
+    if !PEOPLE.contains(&of) {
+        return None;
+    }
+    match last {
+        "first" | "given" | "for" | "fore" => Some(Meaning::GivenName),
+        "last" | "family" | "efter" | "etter" => Some(Meaning::FamilyName),
+        "name" | "namn" | "navn" => Some(Meaning::Name),
+        "nr" | "no" | "number" | "nummer" | "id" => Some(Meaning::CustomerNumber),
+        _ => None,
+    }
+}
+
+/// What lists and structs say of people, by the names of their fields, or of a list of values by its own; the first of several.
+fn within(name: &str, data_type: &ColumnType, is_of_people: bool) -> Option<(Meaning, f64)> {
+    let of = match data_type {
+        ColumnType::List(item) => return within(name, item, is_of_people),
+        ColumnType::Struct(fields) => {
+            let is_of_people = fields.iter().any(|(field, _)| says_people(field));
+            let found = fields.iter();
+            let found = found.filter_map(|(field, of)| within(field, of, is_of_people));
+            return found.min_by_key(|(meaning, _)| *meaning);
+        }
+        of => of,
+    };
+    let one = |name| of_value(name, &Evidence::default(), of, is_of_people);
+    // `emails`
+    one(name).or_else(|| one(name.strip_suffix('s')?))
+}
+
+/// Whether a column of that name tells that its table is of people.
+pub(super) fn says_people(name: &str) -> bool {
+    matches!(
+        by_name(name),
+        Some(
+            Meaning::Email
+                | Meaning::Phone
+                | Meaning::BirthDate
+                | Meaning::NationalId
+                | Meaning::GivenName
+                | Meaning::FamilyName
+        )
+    )
+}
+
 /// By the name alone: all of its words, or the last of them, since senders put their own before.
 pub(super) fn by_name(name: &str) -> Option<Meaning> {
     let words = name_words(name);
@@ -461,6 +552,7 @@ pub(super) fn by_name(name: &str) -> Option<Meaning> {
         .filter(|(_, wanted)| !matches!(*wanted, "first" | "last" | "customer") || words == *wanted)
         .max_by_key(|(_, wanted)| wanted.len())
         .map(|(meaning, _)| *meaning)
+        .or_else(|| behind_somebody(&words))
         .filter(|_| !is_of_something_else(&words))
 }
 
@@ -539,6 +631,14 @@ mod tests {
             assert_eq!(by_name(day), Some(Meaning::BirthDate), "{day}");
         }
         assert_eq!(by_name("CustomerID"), Some(Meaning::CustomerNumber));
+        for number in ["kund.nr", "kund nummer", "buyer_id", "Kundnr"] {
+            assert_eq!(by_name(number), Some(Meaning::CustomerNumber), "{number}");
+        }
+        for name in ["buyer.last", "buyer_last", "kund.efter"] {
+            assert_eq!(by_name(name), Some(Meaning::FamilyName), "{name}");
+        }
+        assert_eq!(by_name("person_nr"), Some(Meaning::NationalId));
+        assert_eq!(by_name("order.last"), None);
         assert_eq!(by_name("company_name"), None);
         assert_eq!(by_name("Butik Namn"), None);
         assert_eq!(by_name("amount"), None);
@@ -586,6 +686,27 @@ mod tests {
             assert!(is_of_somebody(name), "{name}");
         }
         assert!(!is_of_somebody("Land") && !is_of_somebody("context"));
+    }
+
+    #[test]
+    fn lists_and_structs_are_personal_by_what_lies_in_them() {
+        let text = || ColumnType::Varchar;
+        let list = |item| ColumnType::List(Box::new(item));
+        let contact = ColumnType::Struct(vec![
+            ("role".to_string(), text()),
+            ("name".to_string(), text()),
+            ("email".to_string(), text()),
+        ]);
+        let of = |name, data_type| of(name, &Evidence::default(), &data_type, false);
+        let found = of("contacts", list(contact)).map(|(meaning, _)| meaning);
+        assert_eq!(found, Some(Meaning::Email));
+        let found = of("phones", list(text())).map(|(meaning, _)| meaning);
+        assert_eq!(found, Some(Meaning::Phone));
+        let line = ColumnType::Struct(vec![
+            ("sku".to_string(), text()),
+            ("name".to_string(), text()),
+        ]);
+        assert_eq!(of("lines", list(line)), None);
     }
 
     #[test]

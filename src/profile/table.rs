@@ -145,6 +145,8 @@ pub(super) struct ColumnSeen {
     pub(super) sketch: ColumnSketch,
     /// The type, where the file says it.
     pub(super) declared: Option<ColumnType>,
+    /// Of nested records: values of another kind than the others.
+    pub(super) odd: u64,
     /// Files that have it.
     pub(super) files: usize,
     /// No value comes twice within a file.
@@ -306,6 +308,7 @@ impl TableSketch {
                     name: leaf.path,
                     sketch: leaf.sketch,
                     declared: leaf.list,
+                    odd: leaf.odd,
                     files: 1,
                     ..ColumnSeen::default()
                 })
@@ -372,6 +375,7 @@ impl TableSketch {
                 name: leaf.path,
                 sketch: leaf.sketch,
                 declared: leaf.list,
+                odd: leaf.odd,
                 files,
                 is_unnamed: false,
             })
@@ -420,19 +424,8 @@ impl TableSketch {
         let tallies = self.columns.iter().map(|column| &column.sketch.tally);
         let order = day_order(tallies.clone());
         let style = number_style(tallies, delimiter);
-        let is_of_people = self.columns.iter().any(|column| {
-            matches!(
-                meaning::by_name(&column.name),
-                Some(
-                    Meaning::Email
-                        | Meaning::Phone
-                        | Meaning::BirthDate
-                        | Meaning::NationalId
-                        | Meaning::GivenName
-                        | Meaning::FamilyName
-                )
-            )
-        });
+        let mut names = self.columns.iter().map(|column| &column.name);
+        let is_of_people = names.any(|name| meaning::says_people(name));
         let columns: Vec<ColumnProfile> = self
             .columns
             .iter()
@@ -440,9 +433,14 @@ impl TableSketch {
                 let declared = column.declared.as_ref();
                 // texts of a typed file may hold anything
                 let declared = declared.filter(|data_type| **data_type != ColumnType::Varchar);
-                column
-                    .sketch
-                    .profile(&column.name, &style, &order, declared, is_of_people)
+                let sketch = &column.sketch;
+                let mut profile =
+                    sketch.profile(&column.name, &style, &order, declared, is_of_people);
+                // a text holds whatever is there
+                if profile.data_type != ColumnType::Varchar {
+                    profile.add_misfits(column.odd);
+                }
+                profile
             })
             .collect();
         let with_columns = self

@@ -137,8 +137,11 @@ fn number(text: &str) -> Option<Number> {
         return None;
     }
     let parts: Vec<&str> = core.split(|c| !is_digit(c)).collect();
+    // `0 123` is no thousand
     let of_three = |parts: &[&str]| {
-        (1..=3).contains(&parts[0].len()) && parts[1..].iter().all(|part| part.len() == 3)
+        (1..=3).contains(&parts[0].len())
+            && parts[1..].iter().all(|part| part.len() == 3)
+            && (parts.len() == 1 || !parts[0].starts_with('0'))
     };
     let last = parts.len() - 1;
     let (decimal, group) = match separators[..] {
@@ -170,8 +173,7 @@ fn number(text: &str) -> Option<Number> {
         is_doubtful: decimal.is_some()
             && group.is_none()
             && fraction.len() == 3
-            && of_three(&parts)
-            && !parts[0].starts_with('0'),
+            && of_three(&parts),
         is_padded: parts[0].len() > 1 && parts[0].starts_with('0'),
         unit,
         value: if negative { -value } else { value },

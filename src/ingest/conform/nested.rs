@@ -129,7 +129,7 @@ impl Converter {
         let width = fields.len();
         let mut cells = vec![Cell::MISSING; column.len() * width];
         let mut nulls = NullBufferBuilder::new(column.len());
-        let mut seen = vec![Spelling::None; width];
+        let mut seen = vec![Spellings::default(); width];
         for row in 0..column.len() {
             let cell = column.cell(row);
             let object = opened(column, cell, b'{', &mut near)?;
@@ -221,25 +221,24 @@ fn opened(
     Ok(Some(place))
 }
 
-/// How the key of a field was spelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Spelling {
-    None,
-    Camel,
-    Exact,
+/// How the keys of a field were spelled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Spellings {
+    exact: bool,
+    camel: bool,
 }
 
 /// Files an object's values under the fields they belong to. An exact name wins over its camelCase. Gives a field whose key
-/// comes twice in one spelling. `seen` has room for each field.
+/// comes twice in one spelling, in whatever order. `seen` has room for each field.
 fn open_object(
     text: &[u8],
     tape: &Tape,
     place: usize,
     names: &[(&str, String)],
     cells: &mut [Cell],
-    seen: &mut [Spelling],
+    seen: &mut [Spellings],
 ) -> Option<usize> {
-    seen.fill(Spelling::None);
+    seen.fill(Spellings::default());
     let mut doubled = None;
     // senders write the fields in one order: the next one is most likely the one after the last
     let mut likely = 0;
@@ -247,17 +246,22 @@ fn open_object(
         for offset in 0..names.len() {
             let at = (likely + offset) % names.len();
             let (exact, camel) = &names[at];
-            let spelling = if is_key(text, key, exact) {
-                Spelling::Exact
-            } else if seen[at] != Spelling::Exact && is_key(text, key, camel) {
-                Spelling::Camel
-            } else {
+            let is_exact = is_key(text, key, exact);
+            if !is_exact && !is_key(text, key, camel) {
                 continue;
+            }
+            let spellings = &mut seen[at];
+            let is_outdone = !is_exact && spellings.exact;
+            let was_seen = match is_exact {
+                true => &mut spellings.exact,
+                false => &mut spellings.camel,
             };
-            if seen[at] == spelling {
+            if std::mem::replace(was_seen, true) {
                 doubled = doubled.or(Some(at));
             }
-            (cells[at], seen[at]) = (tape.cell(value), spelling);
+            if !is_outdone {
+                cells[at] = tape.cell(value);
+            }
             likely = at + 1;
             break;
         }

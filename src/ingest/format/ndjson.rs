@@ -377,6 +377,8 @@ mod tests {
 {"orderId":"i","lines":[{"unitPrice":1,"unitPrice":1}]}
 {"orderId":"j","lines":[{"unit_price":1,"unitPrice":1,"unit_price":2}]}
 {"orderId":"k","lines":[],"lines":[{"sku":"x"}]}
+{"orderId":"l","lines":[{"unit_price":1,"unitPrice":1,"unitPrice":2}]}
+{"orderId":"m","lines":[{"unit_price":1,"unitPrice":2}]}
 "#;
         let bench = orders();
         let decoded = bench.decode("a", text).await;
@@ -386,6 +388,7 @@ mod tests {
                 "b|-|-|-",
                 "f|2|-|-",
                 "g|-|-|[{sku: x, quantity: -, unit_price: -}, {sku: -, quantity: -, unit_price: 2.00}]",
+                "m|-|-|[{sku: -, quantity: -, unit_price: 1.00}]",
             ]
         );
         let expected = [
@@ -396,6 +399,7 @@ mod tests {
             (8, "lines"),
             (9, "lines"),
             (10, "lines"),
+            (11, "lines"),
         ];
         let expected = expected.map(|(line, column)| (line, column.into(), "doubled_key".into()));
         assert_eq!(rejects(&decoded), expected);
