@@ -100,8 +100,17 @@ impl Tape {
         Cell { start, end, kind }
     }
 
-    /// The place of a value that was recorded here. The search is short from a place `near` before it.
+    /// The place of a value that was recorded here: mostly `near`, and the search is short from a place before it.
+    #[inline]
     pub(crate) fn find(&self, cell: Cell, near: usize) -> Option<usize> {
+        let is_it = |entry: &Entry| entry.start == cell.start && entry.kind == cell.kind;
+        match self.entries.get(near).is_some_and(is_it) {
+            true => Some(near),
+            false => self.search(cell, near),
+        }
+    }
+
+    fn search(&self, cell: Cell, near: usize) -> Option<usize> {
         let is_before = |entry: &Entry| entry.start < cell.start;
         let begins = self.entries.get(near);
         let is_behind = begins.is_none_or(|entry| entry.start > cell.start);

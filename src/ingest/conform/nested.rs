@@ -46,7 +46,7 @@ fn is_escaped_key(bytes: &[u8], name: &str) -> bool {
     plain == name.as_bytes()
 }
 
-/// Equality of two short texts. Most names have 4 to 16 letters: two words that may overlap, instead of a call for every key
+/// Equality of two short texts. Most names have 2 to 16 letters: two words that may overlap, instead of a call for every key
 /// of every record.
 #[inline(always)]
 fn is_same(a: &[u8], b: &[u8]) -> bool {
@@ -54,7 +54,8 @@ fn is_same(a: &[u8], b: &[u8]) -> bool {
         return false;
     }
     match a.len() {
-        4..=8 => ends::<4>(a) == ends::<4>(b),
+        2..=4 => ends::<2>(a) == ends::<2>(b),
+        5..=8 => ends::<4>(a) == ends::<4>(b),
         9..=16 => ends::<8>(a) == ends::<8>(b),
         _ => a == b,
     }

@@ -18,6 +18,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::encoding::{LeafEncoding, encodings};
 use super::row_groups::RowGroups;
+use super::share::Share;
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
 use crate::store::failed_within;
@@ -80,8 +81,8 @@ pub(super) struct OpenFile {
     /// Takes row groups as they are. `None` once finished or given up.
     upload: Option<BufWriter>,
     reservation: MemoryReservation,
-    /// That may encode it at once.
-    threads: usize,
+    /// Of the threads that may encode it at once.
+    share: Share,
 }
 
 impl OpenFile {
@@ -92,7 +93,7 @@ impl OpenFile {
         first_rows: &RecordBatch,
         personal: &BTreeSet<String>,
         reservation: MemoryReservation,
-        threads: usize,
+        share: Share,
     ) -> Result<Self> {
         let options = writer_options(first_rows, personal)?;
         let path = Path::parse(path)
@@ -106,7 +107,7 @@ impl OpenFile {
             rows,
             upload: Some(upload),
             reservation,
-            threads,
+            share,
         })
     }
 
@@ -121,13 +122,13 @@ impl OpenFile {
         }
         let result = async {
             let ended = self.rows.ended();
-            let told = self.rows.write(batch, self.threads, beside)?;
+            let told = self.rows.write(batch, self.share.threads(), beside)?;
             if self.rows.ended() > ended {
                 self.send().await?;
             }
             if self.reservation.try_resize(self.held()).is_err() {
                 if self.rows.in_progress_size() >= LEAST_ROW_GROUP {
-                    self.rows.end(self.threads)?;
+                    self.rows.end(self.share.threads())?;
                     self.send().await?;
                 }
                 // what is left cannot be given back, so it is counted whatever the pool says: others then spill
@@ -165,7 +166,7 @@ impl OpenFile {
             return Err(Error::internal("a file is finished twice"));
         };
         let result = async {
-            let footer = self.rows.finish(self.threads)?;
+            let footer = self.rows.finish(self.share.threads())?;
             upload.put(self.rows.take_bytes()).await?;
             upload.shutdown().await?;
             Ok(footer)
@@ -243,8 +244,15 @@ mod tests {
         let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(1 << 10));
         let memory = MemoryConsumer::new("file").register(&pool);
         let first = noise(&schema, 0);
-        let mut file =
-            OpenFile::create(&store, "n.parquet", &first, &BTreeSet::new(), memory, 2).unwrap();
+        let mut file = OpenFile::create(
+            &store,
+            "n.parquet",
+            &first,
+            &BTreeSet::new(),
+            memory,
+            Share::alone(2),
+        )
+        .unwrap();
         for seed in 0..20 {
             file.write(&noise(&schema, seed), || ()).await.unwrap();
         }

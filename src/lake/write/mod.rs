@@ -21,6 +21,7 @@ mod node;
 mod partition;
 mod row;
 mod row_groups;
+mod share;
 mod statistics;
 mod total_order;
 mod whole;

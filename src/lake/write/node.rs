@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -16,6 +17,7 @@ use datafusion::physical_plan::{
 
 use super::partition::write_partition;
 use super::row::FileRow;
+use super::share::Share;
 use super::{WriteSpec, misfit};
 use crate::error::Result;
 
@@ -25,6 +27,8 @@ pub(crate) struct WriteExec {
     input: Arc<dyn ExecutionPlan>,
     spec: Arc<WriteSpec>,
     properties: Arc<PlanProperties>,
+    /// Partitions that are not written yet.
+    writing: Arc<AtomicUsize>,
 }
 
 impl WriteExec {
@@ -57,6 +61,7 @@ impl WriteExec {
             input,
             spec,
             properties: Arc::new(properties),
+            writing: Arc::new(AtomicUsize::new(parts)),
         })
     }
 }
@@ -116,14 +121,13 @@ impl ExecutionPlan for WriteExec {
         let input = self.input.execute(partition, Arc::clone(&context))?;
         let store = context.runtime_env().object_store(&self.spec.store)?;
         let spec = Arc::clone(&self.spec);
-        // several partitions keep the cores busy by themselves
-        let threads = match self.properties.output_partitioning().partition_count() {
-            1 => context.session_config().target_partitions(),
-            _ => 1,
-        };
+        let threads = context.session_config().target_partitions();
+        let share = Share::new(threads, Arc::clone(&self.writing));
         let rows = futures::stream::once(async move {
             let pool = context.memory_pool();
-            let rows = write_partition(input, partition, spec, store, pool, threads).await?;
+            let rows = write_partition(input, partition, spec, store, pool, &share).await;
+            share.give_back();
+            let rows = rows?;
             FileRow::to_batch(&rows)
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(

@@ -15,6 +15,7 @@ use object_store::ObjectStore;
 use super::duplicates::DuplicateCounter;
 use super::file::OpenFile;
 use super::row::FileRow;
+use super::share::Share;
 use super::statistics::delta_statistics;
 use super::{WriteSpec, layout};
 use crate::diagnostic::Code;
@@ -32,16 +33,16 @@ const FILE_BYTES: usize = 256 << 20;
 /// From here on a file is on its way to the disk before its release waits for it.
 const LARGE_FILE: u64 = 1 << 20;
 
-/// Writes all that the stream yields. `threads`: that may encode it at once.
+/// Writes all that the stream yields. `share`: of the threads that may encode it at once.
 pub(super) async fn write_partition(
     mut input: SendableRecordBatchStream,
     bucket: usize,
     spec: Arc<WriteSpec>,
     store: Arc<dyn ObjectStore>,
     pool: &Arc<dyn MemoryPool>,
-    threads: usize,
+    share: &Share,
 ) -> Result<Vec<FileRow>> {
-    let mut writer = PartitionWriter::new(spec, bucket, store, Arc::clone(pool), threads)?;
+    let mut writer = PartitionWriter::new(spec, bucket, store, Arc::clone(pool), share.clone())?;
     let result = async {
         while let Some(batch) = input.next().await {
             writer.push(&batch?).await?;
@@ -63,7 +64,7 @@ struct PartitionWriter {
     bucket: usize,
     store: Arc<dyn ObjectStore>,
     pool: Arc<dyn MemoryPool>,
-    threads: usize,
+    share: Share,
     /// Positions in the spec's schema of the columns that go into files, and of those that are folders.
     file_columns: Vec<usize>,
     folder_columns: Vec<usize>,
@@ -92,7 +93,7 @@ impl PartitionWriter {
         bucket: usize,
         store: Arc<dyn ObjectStore>,
         pool: Arc<dyn MemoryPool>,
-        threads: usize,
+        share: Share,
     ) -> Result<Self> {
         let schema = &spec.schema;
         let folder_columns = spec
@@ -122,7 +123,7 @@ impl PartitionWriter {
             bucket,
             store,
             pool,
-            threads,
+            share,
             file_columns,
             folder_columns,
             file_schema,
@@ -251,7 +252,7 @@ impl PartitionWriter {
             first_rows,
             &spec.personal,
             memory,
-            self.threads,
+            self.share.clone(),
         )
         .map_err(ours)?;
         Ok(CurrentFile {

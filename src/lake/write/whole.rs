@@ -12,6 +12,7 @@ use futures::{Stream, TryStreamExt};
 use object_store::ObjectStore;
 
 use super::file::OpenFile;
+use super::share::Share;
 use crate::error::Result;
 
 /// Writes all rows to one file, which takes the place of the one before when it is whole; its bytes.
@@ -36,7 +37,7 @@ pub(crate) async fn write_whole(
         next.as_ref().unwrap_or(&none),
         personal,
         memory,
-        context.session_config().target_partitions(),
+        Share::alone(context.session_config().target_partitions()),
     )?;
     // an error drops the file, which gives the upload up
     while let Some(batch) = next {
