@@ -51,6 +51,9 @@ pub(crate) struct ColumnProfile {
     pub(crate) type_confidence: f64,
     /// Values that are not.
     pub(crate) misfits: u64,
+    /// Those among them that another type would not read either.
+    #[serde(skip)]
+    pub(crate) odd: u64,
     pub(crate) rows: u64,
     /// Rows without a value.
     pub(crate) empty: u64,
@@ -150,11 +153,13 @@ impl ColumnSketch {
 
     /// Whether every row has a value, and none comes twice.
     pub(super) fn is_unique(&self) -> bool {
-        self.empty + self.unread == 0
-            && self.rows > 0
+        // a record whose value is a list or an object will be a reject
+        let values = self.rows - self.unread;
+        self.empty == 0
+            && values > 0
             && match self.distinct.is_exact() {
-                true => self.distinct.count() == self.rows,
-                false => self.distinct.count() as f64 > self.rows as f64 * 0.98,
+                true => self.distinct.count() == values,
+                false => self.distinct.count() as f64 > values as f64 * 0.98,
             }
     }
 
@@ -204,6 +209,7 @@ impl ColumnSketch {
             name: name.to_string(),
             type_confidence: confidence(guess.misfits, values),
             misfits: guess.misfits,
+            odd: 0,
             rows: self.rows,
             empty: self.empty,
             distinct: match is_nested {
@@ -296,9 +302,10 @@ impl ColumnProfile {
         is_nested(&self.data_type)
     }
 
-    /// Counts more values that are not of the type.
-    pub(super) fn add_misfits(&mut self, more: u64) {
-        self.misfits += more;
+    /// Counts values that are none of any type of a single value, or of any list.
+    pub(super) fn add_odd(&mut self, odd: u64) {
+        self.odd += odd;
+        self.misfits += odd;
         self.type_confidence = confidence(self.misfits, self.filled());
     }
 

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::delimited::{Dialect, Field, Records};
 use super::fixed;
+use super::meaning::is_email;
 use super::value::{Shape, shape};
 
 /// Text that is looked at.
@@ -365,7 +366,7 @@ fn header(rows: &[&[Field]]) -> (bool, f64) {
         }
         // `No` and `y` over numbers are names
         let is_name = is_truth(name) && !column.iter().any(|field| is_truth(field));
-        if (!is_text(name) && !is_name) || name_text.contains('@') {
+        if (!is_text(name) && !is_name) || is_email(&name_text) {
             // years and numbers name columns of cross tables only, addresses none
             votes -= 2.0;
         } else if !column.is_empty() && values * 10 >= column.len() * 8 {
@@ -420,6 +421,7 @@ mod tests {
     fn an_address_is_a_value_and_names_no_column() {
         assert!(!has_header(&["ada@example.com;Ada", "bo@example.com;Bo"]));
         assert!(has_header(&["mail;name", "bo@example.com;Bo"]));
+        assert!(has_header(&["@id;name", "7;Bo", "8;Ada"]));
     }
 
     #[test]

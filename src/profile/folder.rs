@@ -25,7 +25,7 @@ const NO_DATA: [&str; 27] = [
     "yaml", "yml", "toml", "py", "sql", "sh", "log", "lock", "ini", "xml", "exe", "dll", "7z",
     "rar",
 ];
-/// Names of files that tell people about the others.
+/// Names of texts that tell people about the other files.
 const FOR_PEOPLE: [&str; 7] = [
     "readme",
     "read_me",
@@ -189,8 +189,9 @@ fn why_no_data(name: &str) -> Option<&'static str> {
     let Some((stem, ending)) = name.rsplit_once('.') else {
         return Some("no ending that says what it is");
     };
-    let is_none = NO_DATA.contains(&ending.to_lowercase().as_str())
-        || FOR_PEOPLE.contains(&stem.to_lowercase().as_str());
+    let ending = ending.to_lowercase();
+    let is_for_people = ending == "txt" && FOR_PEOPLE.contains(&stem.to_lowercase().as_str());
+    let is_none = is_for_people || NO_DATA.contains(&ending.as_str());
     is_none.then_some("no data, by its name")
 }
 

@@ -1,6 +1,7 @@
 //! JSON that nobody declared: one object a line, or one document with an array somewhere. Finds the records, and what
 //! hangs on each of their keys.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -12,7 +13,7 @@ use super::name::identifier;
 use super::tally::{DayOrder, NumberStyle};
 use crate::column_type::ColumnType;
 use crate::ingest::camel_case;
-use crate::name::is_value;
+use crate::name::{is_identifier, is_value};
 
 /// How deep an array of records may lie in a document.
 const DEEPEST: usize = 4;
@@ -182,7 +183,7 @@ pub(super) enum Unnamed {
     TooManyKeys(String),
     /// A key without a letter.
     NoName(String),
-    /// Fields of the items of a list that no field of a struct reads.
+    /// Fields of the items of a list that no struct can hold: by their name, or since they hold several kinds of values.
     Fields { list: String, names: Vec<String> },
     /// Keys that seem to be values themselves; mostly they are somebody's, so they are counted and not told.
     Values { within: String, keys: usize },
@@ -204,16 +205,16 @@ impl fmt::Display for Unnamed {
                 write!(f, "`{path}` has more than {MOST_KEYS} keys: left out")
             }
             Self::Fields { list, names } => {
-                let is_told = |name: &&String| !is_value(name);
-                let told: Vec<&str> = names.iter().filter(is_told).map(String::as_str).collect();
-                let told = match told.len() == names.len() && told.len() <= FIELDS_TOLD {
-                    true => format!(": {}", told.join(", ")),
-                    false => String::new(),
+                let is_hidden = names.len() > FIELDS_TOLD
+                    || names.iter().any(|name| name.is_empty() || is_value(name));
+                let told = match is_hidden {
+                    true => String::new(),
+                    false => format!(": {}", names.join(", ")),
                 };
                 let count = names.len();
                 write!(
                     f,
-                    "fields of `{list}` that no struct can name: {count} left out{told}"
+                    "fields of `{list}` that no struct can hold: {count} left out{told}"
                 )
             }
             Self::NoName(within) => write!(f, "a key without a name in {}: left out", of(within)),
@@ -301,7 +302,15 @@ impl Node {
             Some((Kind::List, odd)) => {
                 let mut left_out = Vec::new();
                 match self.list_type(&mut left_out) {
-                    None => unnamed.push(mixed()),
+                    None if left_out.is_empty() => unnamed.push(mixed()),
+                    None => unnamed.push(Unnamed::Fields {
+                        list: path.to_string(),
+                        names: left_out,
+                    }),
+                    // one bad item costs its record: a draft would reject many of them
+                    Some(within) if (within.odd + odd) * ODD_ONE_IN > self.lists + odd => {
+                        unnamed.push(mixed());
+                    }
                     Some(within) => {
                         let (list, unread) = (Some(within.data_type), self.lists + odd);
                         let odd = within.odd + odd;
@@ -371,17 +380,17 @@ impl Node {
                 })
             }
             Kind::Object => {
-                let (mut fields, mut odd) = (Vec::new(), odd);
-                for (key, child) in &self.children {
-                    let name = field_name(key).filter(|_| !is_value(key));
-                    let is_free = |name: &String| fields.iter().all(|(other, _)| other != name);
-                    let within = child.value_type(left_out);
-                    match (name.filter(is_free), within) {
-                        (Some(name), Some(within)) => {
+                let mut odd = odd;
+                let mut fields = Vec::new();
+                for (name, child) in self.fields(left_out) {
+                    let mut inner = Vec::new();
+                    match child.value_type(&mut inner) {
+                        Some(within) => {
                             fields.push((name, within.data_type));
                             odd += within.odd;
+                            left_out.append(&mut inner);
                         }
-                        _ => left_out.push(key.clone()),
+                        None => left_out.push(name),
                     }
                 }
                 (!fields.is_empty()).then_some(Within {
@@ -397,8 +406,25 @@ impl Node {
         }
     }
 
+    /// What hangs on the keys that a struct reads, by the fields that read them: `unit_price` and `unitPrice` are one.
+    fn fields(&self, left_out: &mut Vec<String>) -> Vec<(String, Cow<'_, Self>)> {
+        let mut fields: Vec<(String, Cow<'_, Self>)> = Vec::new();
+        for (key, child) in &self.children {
+            let Some(name) = field_name(key).filter(|_| !is_value(key)) else {
+                left_out.push(key.clone());
+                continue;
+            };
+            match fields.iter_mut().find(|(other, _)| *other == name) {
+                Some((_, field)) => field.to_mut().merge(child),
+                None => fields.push((name, Cow::Borrowed(child))),
+            }
+        }
+        fields
+    }
+
     fn scalar(&mut self, text: &str) {
-        self.scalars += 1;
+        // an empty text is read as null, beside objects and lists too
+        self.scalars += u64::from(!text.is_empty());
         self.sketch.add(Some(text));
     }
 
@@ -417,7 +443,8 @@ impl Node {
 /// The field of a struct that reads this key: its own name, or that in camelCase.
 fn field_name(key: &str) -> Option<String> {
     let name = identifier(key, "");
-    (name == key || camel_case(&name) == key).then_some(name)
+    let is_read = name == key || camel_case(&name) == key;
+    (is_read && is_identifier(&name)).then_some(name)
 }
 
 impl<'de> DeserializeSeed<'de> for &mut Node {
@@ -583,8 +610,23 @@ mod tests {
         let told: Vec<_> = unnamed.iter().map(Unnamed::to_string).collect();
         assert_eq!(
             told,
-            ["fields of `l` that no struct can name: 2 left out: Unit Price, m"]
+            ["fields of `l` that no struct can hold: 2 left out: Unit Price, m"]
         );
+        let text = r#"{"l": [{"unitPrice": 1}, {"unit_price": "x", "": 1, "1st": 2}]}"#;
+        assert_eq!(columns(text), ["l list<struct<unit_price varchar>>"]);
+    }
+
+    #[test]
+    fn an_empty_text_is_null_beside_objects_and_lists() {
+        let text = "{\"a\": {\"b\": 1}, \"l\": [1]}\n{\"a\": \"\", \"l\": \"\"}\n";
+        assert_eq!(columns(text), ["a.b", "l list<bigint>"]);
+    }
+
+    #[test]
+    fn an_odd_item_in_every_list_costs_the_column_and_not_every_record() {
+        let items = "1,".repeat(99);
+        let text = format!("{{\"id\": 1, \"l\": [{items} {{}}]}}\n").repeat(60);
+        assert_eq!(columns(&text), ["id"]);
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl Evidence {
     }
 }
 
-fn is_email(text: &str) -> bool {
+pub(super) fn is_email(text: &str) -> bool {
     let Some((local, domain)) = text.split_once('@') else {
         return false;
     };
@@ -108,6 +108,9 @@ const WORDS: &[(Meaning, &[&str])] = &[
             "tel nr",
             "mobil nummer",
             "mobil nr",
+            "phone number",
+            "mobile number",
+            "contact number",
         ],
     ),
     (
@@ -115,6 +118,7 @@ const WORDS: &[(Meaning, &[&str])] = &[
         &[
             "first name",
             "firstname",
+            "fname",
             "given name",
             "givenname",
             "fornamn",
@@ -131,6 +135,7 @@ const WORDS: &[(Meaning, &[&str])] = &[
         &[
             "last name",
             "lastname",
+            "lname",
             "surname",
             "family name",
             "familyname",
@@ -181,6 +186,7 @@ const WORDS: &[(Meaning, &[&str])] = &[
             "personnummer",
             "personnr",
             "person nummer",
+            "person number",
             "person nr",
             "pnr",
             "ssn",
@@ -305,7 +311,17 @@ const WORDS: &[(Meaning, &[&str])] = &[
 
 /// Whether a column names somebody, going by its own name: a contact, who sold, who wrote, what was said.
 pub(super) fn is_of_somebody(name: &str) -> bool {
-    const SOMEBODY: [&str; 40] = [
+    const SOMEBODY: [&str; 50] = [
+        "attention",
+        "att",
+        "buyer",
+        "client",
+        "customer",
+        "guest",
+        "kund",
+        "kunde",
+        "medlem",
+        "member",
         "kontakt",
         "kontaktperson",
         "contact",
@@ -393,7 +409,7 @@ pub(super) fn of(
     is_of_people: bool,
 ) -> Option<(Meaning, f64)> {
     match data_type {
-        ColumnType::List(_) | ColumnType::Struct(_) => within(name, data_type, false),
+        ColumnType::List(_) | ColumnType::Struct(_) => within(name, data_type, is_of_people),
         _ => of_value(name, evidence, data_type, is_of_people),
     }
 }
@@ -465,7 +481,7 @@ fn is_fraction_of_none(data_type: &ColumnType) -> bool {
     matches!(data_type, ColumnType::Decimal { .. })
 }
 
-/// Words for somebody, before which a bare `last` or `nr` is theirs.
+/// Words for somebody, before which a bare `last` is theirs.
 const PEOPLE: [&str; 17] = [
     "buyer",
     "client",
@@ -486,6 +502,11 @@ const PEOPLE: [&str; 17] = [
     "user",
 ];
 
+/// Those of them whose number is a customer's: that of a contact is mostly a phone's.
+const NUMBERED: [&str; 9] = [
+    "buyer", "client", "customer", "guest", "kund", "kunde", "medlem", "member", "user",
+];
+
 /// `buyer last`, `kund nr`: what a word means behind one for somebody.
 fn behind_somebody(words: &str) -> Option<Meaning> {
     let (before, last) = words.rsplit_once(' ')?;
@@ -493,30 +514,38 @@ fn behind_somebody(words: &str) -> Option<Meaning> {
     if !PEOPLE.contains(&of) {
         return None;
     }
+    let is_numbered = NUMBERED.contains(&of);
     match last {
         "first" | "given" | "for" | "fore" => Some(Meaning::GivenName),
         "last" | "family" | "efter" | "etter" => Some(Meaning::FamilyName),
         "name" | "namn" | "navn" => Some(Meaning::Name),
-        "nr" | "no" | "number" | "nummer" | "id" => Some(Meaning::CustomerNumber),
+        "nr" | "no" | "number" | "nummer" | "id" if is_numbered => Some(Meaning::CustomerNumber),
         _ => None,
     }
 }
 
-/// What lists and structs say of people, by the names of their fields, or of a list of values by its own; the first of several.
+/// What lists and structs say of people, by the names of their fields, or of a list of values by its own; the first of several. A
+/// field is called after what it lies in: `contacts` with `name` is `contact name`.
 fn within(name: &str, data_type: &ColumnType, is_of_people: bool) -> Option<(Meaning, f64)> {
-    let of = match data_type {
-        ColumnType::List(item) => return within(name, item, is_of_people),
-        ColumnType::Struct(fields) => {
-            let is_of_people = fields.iter().any(|(field, _)| says_people(field));
-            let found = fields.iter();
-            let found = found.filter_map(|(field, of)| within(field, of, is_of_people));
-            return found.min_by_key(|(meaning, _)| *meaning);
+    match data_type {
+        ColumnType::List(item) => {
+            let singular = name.strip_suffix('s').unwrap_or(name);
+            let found = within(singular, item, is_of_people);
+            // `address`
+            found.or_else(|| match **item {
+                ColumnType::Struct(_) => None,
+                _ => within(name, item, is_of_people),
+            })
         }
-        of => of,
-    };
-    let one = |name| of_value(name, &Evidence::default(), of, is_of_people);
-    // `emails`
-    one(name).or_else(|| one(name.strip_suffix('s')?))
+        ColumnType::Struct(fields) => {
+            let is_of_people = is_of_people || fields.iter().any(|(field, _)| says_people(field));
+            let found = fields.iter();
+            let found = found
+                .filter_map(|(field, of)| within(&format!("{name} {field}"), of, is_of_people));
+            found.min_by_key(|(meaning, _)| *meaning)
+        }
+        of => of_value(name, &Evidence::default(), of, is_of_people),
+    }
 }
 
 /// Whether a column of that name tells that its table is of people.
@@ -634,6 +663,8 @@ mod tests {
         for number in ["kund.nr", "kund nummer", "buyer_id", "Kundnr"] {
             assert_eq!(by_name(number), Some(Meaning::CustomerNumber), "{number}");
         }
+        assert_eq!(by_name("contact_number"), Some(Meaning::Phone));
+        assert_eq!(by_name("name_id"), None);
         for name in ["buyer.last", "buyer_last", "kund.efter"] {
             assert_eq!(by_name(name), Some(Meaning::FamilyName), "{name}");
         }
@@ -707,6 +738,13 @@ mod tests {
             ("name".to_string(), text()),
         ]);
         assert_eq!(of("lines", list(line)), None);
+        let of_somebody = |place| {
+            let names = ["name", "city"].map(|name| (name.to_string(), text()));
+            of(place, list(ColumnType::Struct(names.to_vec())))
+        };
+        let found = of_somebody("contacts").map(|(meaning, _)| meaning);
+        assert_eq!(found, Some(Meaning::Name));
+        assert_eq!(of_somebody("stores"), None);
     }
 
     #[test]

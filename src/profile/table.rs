@@ -436,10 +436,7 @@ impl TableSketch {
                 let sketch = &column.sketch;
                 let mut profile =
                     sketch.profile(&column.name, &style, &order, declared, is_of_people);
-                // a text holds whatever is there
-                if profile.data_type != ColumnType::Varchar {
-                    profile.add_misfits(column.odd);
-                }
+                profile.add_odd(column.odd);
                 profile
             })
             .collect();

@@ -245,6 +245,37 @@ fn a_folder_of_a_small_company_is_read_whatever_its_files_look_like() {
 }
 
 #[test]
+fn records_of_another_shape_are_rejected_and_cost_no_column() {
+    let place = Sandbox::empty();
+    let order = |n: u32| match n {
+        7 => r#"{"id":7,"buyer":"none","phones":["070-1234567"],"lines":[]}"#.to_string(),
+        8 => r#"{"id":8,"buyer":{"last":"Berg"},"phones":["070-1234567"],"lines":"none"}"#
+            .to_string(),
+        9 => r#"{"id":9,"buyer":{"last":{}},"phones":"070-1234567","lines":[]}"#.to_string(),
+        n => format!(
+            r#"{{"id":{n},"buyer":{{"last":"Berg"}},"phones":["070-1234567"],"lines":[{{"unitPrice":{n},"unit_price":"x","1st":1,"Unit Price":2,"":3}}]}}"#
+        ),
+    };
+    let orders: String = (0..200).map(|n| order(n) + "\n").collect();
+    place.write("in/orders.ndjson", orders);
+    place.write("in/readme.txt", "These are the orders.\n");
+    let said = place.kilde(&["init", "--from", "in", "."]).ended(0).stdout;
+    assert!(said.contains("3 will be rejected"), "{said}");
+    let noted = "orders: fields of `lines` that no struct can hold: 3 left out";
+    assert!(said.contains(noted), "{said}");
+    place.kilde(&["build"]).ended(0);
+    let rows = "select count(*), min(phones[1]), max(lines[1]['unit_price']), count(buyer_last) from bronze.orders";
+    assert_eq!(place.query(rows), [["197", "070-1234567", "x", "197"]]);
+    let rejects = "select line, rule from ops.rejects order by line";
+    let rejects = place.query(rejects);
+    let lines: Vec<_> = rejects.iter().map(|reject| reject[0].as_str()).collect();
+    assert_eq!(lines, ["8", "9", "10"]);
+    let contract = std::fs::read_to_string(place.path("schemas/bronze/orders.yaml")).unwrap();
+    assert!(contract.contains("personal: phone"), "{contract}");
+    assert!(contract.contains("personal: family_name"), "{contract}");
+}
+
+#[test]
 fn days_among_times_are_midnights_in_whatever_form_they_come() {
     let place = Sandbox::empty();
     place.write(

@@ -82,7 +82,7 @@ pub(super) struct OpenFile {
     upload: Option<BufWriter>,
     reservation: MemoryReservation,
     /// Of the threads that may encode it at once.
-    share: Share,
+    share: Arc<Share>,
 }
 
 impl OpenFile {
@@ -93,7 +93,7 @@ impl OpenFile {
         first_rows: &RecordBatch,
         personal: &BTreeSet<String>,
         reservation: MemoryReservation,
-        share: Share,
+        share: Arc<Share>,
     ) -> Result<Self> {
         let options = writer_options(first_rows, personal)?;
         let path = Path::parse(path)
@@ -250,7 +250,7 @@ mod tests {
             &first,
             &BTreeSet::new(),
             memory,
-            Share::alone(2),
+            Arc::new(Share::alone(2)),
         )
         .unwrap();
         for seed in 0..20 {

@@ -122,12 +122,10 @@ impl ExecutionPlan for WriteExec {
         let store = context.runtime_env().object_store(&self.spec.store)?;
         let spec = Arc::clone(&self.spec);
         let threads = context.session_config().target_partitions();
-        let share = Share::new(threads, Arc::clone(&self.writing));
+        let share = Arc::new(Share::new(threads, Arc::clone(&self.writing)));
         let rows = futures::stream::once(async move {
             let pool = context.memory_pool();
-            let rows = write_partition(input, partition, spec, store, pool, &share).await;
-            share.give_back();
-            let rows = rows?;
+            let rows = write_partition(input, partition, spec, store, pool, share).await?;
             FileRow::to_batch(&rows)
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(

@@ -40,9 +40,9 @@ pub(super) async fn write_partition(
     spec: Arc<WriteSpec>,
     store: Arc<dyn ObjectStore>,
     pool: &Arc<dyn MemoryPool>,
-    share: &Share,
+    share: Arc<Share>,
 ) -> Result<Vec<FileRow>> {
-    let mut writer = PartitionWriter::new(spec, bucket, store, Arc::clone(pool), share.clone())?;
+    let mut writer = PartitionWriter::new(spec, bucket, store, Arc::clone(pool), share)?;
     let result = async {
         while let Some(batch) = input.next().await {
             writer.push(&batch?).await?;
@@ -64,7 +64,7 @@ struct PartitionWriter {
     bucket: usize,
     store: Arc<dyn ObjectStore>,
     pool: Arc<dyn MemoryPool>,
-    share: Share,
+    share: Arc<Share>,
     /// Positions in the spec's schema of the columns that go into files, and of those that are folders.
     file_columns: Vec<usize>,
     folder_columns: Vec<usize>,
@@ -93,7 +93,7 @@ impl PartitionWriter {
         bucket: usize,
         store: Arc<dyn ObjectStore>,
         pool: Arc<dyn MemoryPool>,
-        share: Share,
+        share: Arc<Share>,
     ) -> Result<Self> {
         let schema = &spec.schema;
         let folder_columns = spec
@@ -252,7 +252,7 @@ impl PartitionWriter {
             first_rows,
             &spec.personal,
             memory,
-            self.share.clone(),
+            Arc::clone(&self.share),
         )
         .map_err(ours)?;
         Ok(CurrentFile {

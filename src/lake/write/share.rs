@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What one of several partitions may use. Copies count the same partitions.
-#[derive(Clone, Debug)]
+/// What one of several partitions may use until it is written, which is when it is dropped.
+#[derive(Debug)]
 pub(super) struct Share {
     threads: usize,
     writing: Arc<AtomicUsize>,
@@ -26,9 +26,10 @@ impl Share {
         let writing = self.writing.load(Ordering::Relaxed).max(1);
         (self.threads / writing).max(1)
     }
+}
 
-    /// A partition is written: what it had is the others'.
-    pub(super) fn give_back(&self) {
+impl Drop for Share {
+    fn drop(&mut self) {
         self.writing.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -39,14 +40,11 @@ mod tests {
 
     #[test]
     fn each_partition_has_a_thread_and_the_last_one_has_all() {
-        let share = Share::new(5, Arc::new(AtomicUsize::new(8)));
-        let seen: Vec<usize> = (0..8)
-            .map(|_| {
-                let threads = share.threads();
-                share.give_back();
-                threads
-            })
+        let writing = Arc::new(AtomicUsize::new(8));
+        let shares: Vec<Share> = (0..8)
+            .map(|_| Share::new(5, Arc::clone(&writing)))
             .collect();
+        let seen: Vec<usize> = shares.into_iter().map(|share| share.threads()).collect();
         assert_eq!(seen, [1, 1, 1, 1, 1, 1, 2, 5]);
     }
 }

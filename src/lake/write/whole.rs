@@ -37,7 +37,7 @@ pub(crate) async fn write_whole(
         next.as_ref().unwrap_or(&none),
         personal,
         memory,
-        Share::alone(context.session_config().target_partitions()),
+        Arc::new(Share::alone(context.session_config().target_partitions())),
     )?;
     // an error drops the file, which gives the upload up
     while let Some(batch) = next {

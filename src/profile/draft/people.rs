@@ -404,10 +404,10 @@ fn register(source: &SourceDraft) -> Option<Register> {
             .iter()
             .any(|word| matches!(word.as_str(), "role" | "team"))
     });
-    let is_told = source
-        .columns
-        .iter()
-        .any(|column| column.personal == Some(Meaning::FreeText));
+    // a remark on each line of an order is none on the customer
+    let is_told = source.columns.iter().any(|column| {
+        column.personal == Some(Meaning::FreeText) && column.data_type == ColumnType::Varchar
+    });
     if !is_one_a_person || has_role || is_told || is_of(source, &EVENTS) || is_of(source, &STAFF) {
         return None;
     }

@@ -60,8 +60,7 @@ impl Draft {
             (source.records, source.rejected) = (trial.records, trial.rejected);
             for (column, rejects) in &trial.by_column {
                 if *rejects > tolerated(source, column) {
-                    source.make_text(column);
-                    is_mended = true;
+                    is_mended |= source.make_text(column);
                 }
             }
         }

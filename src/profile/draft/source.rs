@@ -44,6 +44,8 @@ pub(crate) struct ColumnDraft {
     pub(crate) filled: u64,
     /// Values that the type does not fit, or rows of sums that have none.
     pub(crate) misfits: u64,
+    /// Those among them that a text does not hold either.
+    odd: u64,
     /// Rows without a value are no records.
     is_never_empty: bool,
     notes: Vec<String>,
@@ -84,6 +86,7 @@ impl SourceDraft {
                 distinct: column.distinct,
                 filled: column.filled(),
                 misfits: column.misfits,
+                odd: column.odd,
                 is_never_empty: false,
                 notes: Vec::new(),
             };
@@ -92,13 +95,13 @@ impl SourceDraft {
                 column.personal,
                 Some(Meaning::Phone | Meaning::Postcode | Meaning::NationalId)
             );
-            if is_text && draft.data_type != ColumnType::Varchar {
+            if is_text && !column.is_nested() && draft.data_type != ColumnType::Varchar {
                 draft.set_type(ColumnType::Varchar);
             }
-            if column.misfits > 0 {
+            if draft.misfits > 0 {
                 draft.notes.push(format!(
                     "{} of {} values are of another kind: such records are rejected",
-                    column.misfits,
+                    draft.misfits,
                     column.filled()
                 ));
             }
@@ -134,6 +137,7 @@ impl SourceDraft {
                     distinct: table.files.len() as u64,
                     filled: table.rows,
                     misfits: 0,
+                    odd: 0,
                     is_never_empty: false,
                     notes: vec!["the day in the file's name".to_string()],
                 });
@@ -173,12 +177,18 @@ impl SourceDraft {
         columns.find(|seen| column.is_called(&seen.name, &self.profile))
     }
 
-    /// Makes a column text, since its values are not all of its type.
-    pub(crate) fn make_text(&mut self, column: &str) {
-        if let Some(column) = self.columns.iter_mut().find(|other| other.name == column) {
-            column.set_type(ColumnType::Varchar);
-            column.notes = vec!["values of several kinds".to_string()];
-        }
+    /// Makes a column text, since its values are not all of its type; `false` where it is one already.
+    pub(crate) fn make_text(&mut self, column: &str) -> bool {
+        let mut others = self.columns.iter_mut();
+        let is_it = |other: &&mut ColumnDraft| {
+            other.name == column && other.data_type != ColumnType::Varchar
+        };
+        let Some(column) = others.find(is_it) else {
+            return false;
+        };
+        column.set_type(ColumnType::Varchar);
+        column.notes = vec!["values of several kinds".to_string()];
+        true
     }
 
     /// Its item of `sources:`.
@@ -316,11 +326,12 @@ impl ColumnDraft {
         self.distinct = self.distinct.max(before.distinct);
         self.filled += before.filled();
         self.misfits += before.misfits;
+        self.odd += before.odd;
     }
 
     fn set_type(&mut self, data_type: ColumnType) {
         self.data_type = data_type;
-        self.misfits = 0;
+        self.misfits = self.odd;
         self.notes.clear();
     }
 
