@@ -613,7 +613,8 @@ mod tests {
             ["fields of `l` that no struct can hold: 2 left out: Unit Price, m"]
         );
         let text = r#"{"l": [{"unitPrice": 1}, {"unit_price": "x", "": 1, "1st": 2}]}"#;
-        assert_eq!(columns(text), ["l list<struct<unit_price varchar>>"]);
+        let lines = format!("{text}\n{text}\n");
+        assert_eq!(columns(&lines), ["l list<struct<unit_price varchar>>"]);
     }
 
     #[test]
