@@ -263,6 +263,7 @@ fn records_of_another_shape_are_rejected_and_cost_no_column() {
     assert!(said.contains("3 will be rejected"), "{said}");
     let noted = "orders: fields of `lines` that no struct can hold: 3 left out";
     assert!(said.contains(noted), "{said}");
+    assert!(said.contains("left out readme.txt"), "{said}");
     place.kilde(&["build"]).ended(0);
     let rows = "select count(*), min(phones[1]), max(lines[1]['unit_price']), count(buyer_last) from bronze.orders";
     assert_eq!(place.query(rows), [["197", "070-1234567", "x", "197"]]);
