@@ -12,7 +12,7 @@ use std::io::Read;
 use super::grammar::Grammar;
 use super::json::{JsonReader, Malformed};
 use super::lines::Window;
-use super::objects::Objects;
+use super::objects::{Objects, Room};
 use super::paths::Paths;
 use super::skip::Skip;
 use super::{Decoding, Format, Seen, converter};
@@ -242,7 +242,6 @@ fn next_element(text: &[u8], start: usize) -> Option<usize> {
 /// What one pass over the window found.
 #[derive(Default)]
 struct Pass {
-    objects: Objects,
     end: usize,
     lines: i64,
     state: State,
@@ -275,13 +274,13 @@ enum State {
 fn scan(
     window: &Window<'_>,
     before: &mut Before,
-    paths: &mut Paths,
+    objects: &mut Objects,
     converter: &Converter,
     limit: usize,
 ) -> Pass {
     let mut pass = Pass::default();
     let text = window.rest();
-    while !pass.objects.is_full() {
+    while !objects.is_full() {
         let rest = &text[pass.end..];
         let gap = rest.iter().position(|byte| !is_space(byte));
         let gap = gap.unwrap_or(rest.len());
@@ -309,7 +308,7 @@ fn scan(
             if is_empty {
                 let place = place(start + 1);
                 let rule = Rule::MalformedJson;
-                pass.objects.reject(text, place, rule, converter);
+                objects.reject(text, place, rule, converter);
             }
             pass.end += 1;
             if sign == b']' {
@@ -341,13 +340,11 @@ fn scan(
         };
         let place = place(end);
         if end - start > limit {
-            pass.objects
-                .reject(text, place, Rule::RecordTooLong, converter);
+            objects.reject(text, place, Rule::RecordTooLong, converter);
         } else if matches!(found, Element::Value(_)) {
-            pass.objects.push(text, place, end, paths, converter);
+            objects.push(text, place, end, converter);
         } else {
-            pass.objects
-                .reject(text, place, Rule::MalformedJson, converter);
+            objects.reject(text, place, Rule::MalformedJson, converter);
         }
         pass.lines += count_lines(&text[start..end]);
         pass.end = end;
@@ -366,7 +363,8 @@ impl Format for JsonDocument {
 
     fn decode(&self, bytes: &mut dyn Read, mut task: Decoding<'_>) -> Result<Seen> {
         let mut window = Window::open(bytes, task.file)?;
-        let mut paths = Paths::of(task.conformer, self.read.explode.as_deref());
+        let paths = Paths::of(task.conformer, self.read.explode.as_deref());
+        let mut objects = Objects::new(paths, Room::default());
         if !self.enter(&mut window, task.file)? {
             return Ok(Seen::default());
         }
@@ -374,7 +372,7 @@ impl Format for JsonDocument {
         loop {
             let converter = &task.conformer.converter;
             let limit = task.max_record_bytes;
-            let mut pass = scan(&window, &mut before, &mut paths, converter, limit);
+            let pass = scan(&window, &mut before, &mut objects, converter, limit);
             let is_stuck = pass.end == 0;
             if pass.state == State::TooLong && is_stuck {
                 let place = Place {
@@ -383,14 +381,13 @@ impl Format for JsonDocument {
                     line: window.line(),
                     byte: Some(window.offset() as i64),
                 };
-                let objects = &mut pass.objects;
                 objects.reject(window.rest(), place, Rule::RecordTooLong, converter);
-                pass.objects.write(window.rest(), paths.width, &mut task)?;
+                objects.write(window.rest(), &mut task)?;
                 Skip::value().pass(&mut window, task.file)?;
                 before = Before::Broken;
                 continue;
             }
-            pass.objects.write(window.rest(), paths.width, &mut task)?;
+            objects.write(window.rest(), &mut task)?;
             window.advance(pass.end, pass.lines);
             match pass.state {
                 State::Closed => break,
@@ -402,7 +399,7 @@ impl Format for JsonDocument {
         self.leave(&mut window, task.file)?;
         Ok(Seen {
             header: None,
-            ignored: paths.into_ignored(),
+            ignored: objects.into_parts().1,
         })
     }
 }

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::sync::{Mutex, PoisonError};
 
 use super::lines::{LineEnds, Text, Window};
-use super::objects::Objects;
+use super::objects::{Objects, Room};
 use super::paths::{Ignored, Paths};
 use super::{ALONE, Decoding, Format, Seen, converter};
 use crate::error::Result;
@@ -85,10 +85,10 @@ impl Block {
         conformer: &Conformer,
         explode: Option<&[String]>,
         limit: usize,
-        objects: &mut Objects,
-    ) -> Result<Parsed> {
+        room: Room,
+    ) -> Result<(Parsed, Room)> {
         let converter = &conformer.converter;
-        let mut paths = Paths::of(conformer, explode);
+        let mut objects = Objects::new(Paths::of(conformer, explode), room);
         let text: &[u8] = &self.text;
         let mut judged = Vec::new();
         let (mut start, mut line) = (0, self.line);
@@ -105,18 +105,16 @@ impl Block {
             if self.is_too_long || end - start > limit {
                 objects.reject(text, place, Rule::RecordTooLong, converter);
             } else if !text[start..end].trim_ascii().is_empty() {
-                objects.push(text, place, end, &mut paths, converter);
+                objects.push(text, place, end, converter);
             }
             if objects.is_full() {
-                judged.extend(objects.judge(text, paths.width, conformer)?);
+                judged.extend(objects.judge(text, conformer)?);
             }
             (start, line) = (next, line + 1);
         }
-        judged.extend(objects.judge(text, paths.width, conformer)?);
-        Ok(Parsed {
-            judged,
-            ignored: paths.into_ignored(),
-        })
+        judged.extend(objects.judge(text, conformer)?);
+        let (room, ignored) = objects.into_parts();
+        Ok((Parsed { judged, ignored }, room))
     }
 }
 
@@ -142,16 +140,16 @@ impl Format for Ndjson {
         let explode = self.read.explode.as_deref();
         let mut ignored = Ignored::default();
         // emptied by the block before, for the next: memory that is new to the process costs more than what is written to it
-        let spare = Mutex::new(Vec::<Objects>::new());
+        let spare = Mutex::new(Vec::<Room>::new());
         let spares = || spare.lock().unwrap_or_else(PoisonError::into_inner);
         parallel::in_order(
             threads,
             ALONE,
             || next(&mut window, limit, file),
             |block| {
-                let mut objects = spares().pop().unwrap_or_default();
-                let parsed = block.parse(conformer, explode, limit, &mut objects)?;
-                spares().push(objects);
+                let room = spares().pop().unwrap_or_default();
+                let (parsed, room) = block.parse(conformer, explode, limit, room)?;
+                spares().push(room);
                 Ok(parsed)
             },
             |parsed| {

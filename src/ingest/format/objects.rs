@@ -17,48 +17,62 @@ use crate::ingest::rule::{Fault, Rule};
 use crate::ingest::tape::Tape;
 
 /// Records found in one pass over the window; handed over, it is empty and keeps its room for the next.
-#[derive(Default)]
 pub(super) struct Objects {
+    paths: Paths,
+    room: Room,
+    broken: Vec<BrokenRecord>,
+    breaches: BTreeMap<usize, Breach>,
+}
+
+/// What records are kept in.
+#[derive(Default)]
+pub(super) struct Room {
     cells: Vec<Cell>,
     /// The records, opened.
     tape: Tape,
     /// Of each row; those of one record stand together and share it.
     places: Vec<Place>,
-    broken: Vec<BrokenRecord>,
-    breaches: BTreeMap<usize, Breach>,
 }
 
 impl Objects {
+    /// `room`: of others that have handed over all they had.
+    pub(super) fn new(paths: Paths, room: Room) -> Self {
+        Self {
+            paths,
+            room,
+            broken: Vec::new(),
+            breaches: BTreeMap::new(),
+        }
+    }
+
+    /// The room, and the paths that the contract does not want.
+    pub(super) fn into_parts(self) -> (Room, Vec<String>) {
+        (self.room, self.paths.into_ignored())
+    }
+
     pub(super) fn is_full(&self) -> bool {
-        self.places.len() + self.broken.len() >= BATCH_ROWS
+        self.room.places.len() + self.broken.len() >= BATCH_ROWS
     }
 
     /// Takes the record that stands at `place` of `text`; what is not one object is a reject.
-    pub(super) fn push(
-        &mut self,
-        text: &[u8],
-        place: Place,
-        end: usize,
-        paths: &mut Paths,
-        converter: &Converter,
-    ) {
+    pub(super) fn push(&mut self, text: &[u8], place: Place, end: usize, converter: &Converter) {
         let record = &text[..end];
-        let row = self.places.len();
+        let row = self.room.places.len();
         let is_text = converter.decoder.is_text(&record[place.start..]);
-        if !is_text && !paths.has_bytes {
+        if !is_text && !self.paths.has_bytes {
             let fault = Fault::new(row, Rule::Encoding);
             self.breaches.insert(row, (None, fault));
-            let width = self.cells.len() + paths.width;
-            self.cells.resize(width, Cell::MISSING);
-            self.places.push(place);
+            let width = self.room.cells.len() + self.paths.width;
+            self.room.cells.resize(width, Cell::MISSING);
+            self.room.places.push(place);
             return;
         }
-        match paths.read(
+        match self.paths.read(
             record,
             place.start,
             converter,
-            &mut self.cells,
-            &mut self.tape,
+            &mut self.room.cells,
+            &mut self.room.tape,
         ) {
             Ok(Rows { count, fault }) => {
                 if let Some(fault) = fault {
@@ -66,9 +80,9 @@ impl Objects {
                     let breach = (fault.column, Fault::new(at, fault.rule));
                     self.breaches.insert(at, breach);
                 }
-                self.places.extend(std::iter::repeat_n(place, count));
+                self.room.places.extend(std::iter::repeat_n(place, count));
                 if !is_text {
-                    self.hide_bytes(record, row, paths.width, converter);
+                    self.hide_bytes(record, row, converter);
                 }
             }
             Err(Malformed) => self.reject(text, place, Rule::MalformedJson, converter),
@@ -76,8 +90,9 @@ impl Objects {
     }
 
     /// Takes away what a column wants of the last record, from `row` on, and is no text; the record is rejected for it.
-    fn hide_bytes(&mut self, text: &[u8], row: usize, width: usize, converter: &Converter) {
-        let cells = self.cells[row * width..].chunks_exact_mut(width.max(1));
+    fn hide_bytes(&mut self, text: &[u8], row: usize, converter: &Converter) {
+        let width = self.paths.width;
+        let cells = self.room.cells[row * width..].chunks_exact_mut(width.max(1));
         for (at, cells) in (row..).zip(cells) {
             for (column, cell) in cells.iter_mut().enumerate() {
                 if converter
@@ -104,59 +119,45 @@ impl Objects {
     }
 
     /// Converts and hands over what was found in `text`.
-    pub(super) fn write(
-        &mut self,
-        text: &[u8],
-        width: usize,
-        task: &mut Decoding<'_>,
-    ) -> Result<()> {
-        match self.judge(text, width, task.conformer)? {
+    pub(super) fn write(&mut self, text: &[u8], task: &mut Decoding<'_>) -> Result<()> {
+        match self.judge(text, task.conformer)? {
             Some(judged) => task.output.take(task.conformer, judged),
             None => Ok(()),
         }
     }
 
     /// Converts what was found in `text`; `None` where that is nothing. However it ends, nothing of it is left.
-    pub(super) fn judge(
-        &mut self,
-        text: &[u8],
-        width: usize,
-        conformer: &Conformer,
-    ) -> Result<Option<Judged>> {
-        let judged = self.converted(text, width, conformer);
+    pub(super) fn judge(&mut self, text: &[u8], conformer: &Conformer) -> Result<Option<Judged>> {
+        let judged = self.converted(text, conformer);
         // values too of records that gave no row
-        self.tape.rewind(0);
-        self.cells.clear();
-        self.places.clear();
+        self.room.tape.rewind(0);
+        self.room.cells.clear();
+        self.room.places.clear();
         judged
     }
 
-    fn converted(
-        &mut self,
-        text: &[u8],
-        width: usize,
-        conformer: &Conformer,
-    ) -> Result<Option<Judged>> {
+    fn converted(&mut self, text: &[u8], conformer: &Conformer) -> Result<Option<Judged>> {
         let (broken, breaches) = (mem::take(&mut self.broken), mem::take(&mut self.breaches));
-        if self.places.is_empty() && broken.is_empty() {
+        if self.room.places.is_empty() && broken.is_empty() {
             return Ok(None);
         }
+        let width = self.paths.width;
         let origins: Vec<Origin> = (0..width).map(Origin::Cell).collect();
         let records = Records {
             text,
-            cells: &self.cells,
-            tape: &self.tape,
+            cells: &self.room.cells,
+            tape: &self.room.tape,
             width,
         };
         let mut conformed = conformer.conform(records, &origins, breaches)?;
-        reject_siblings(&self.places, &mut conformed.breaches);
+        reject_siblings(&self.room.places, &mut conformed.breaches);
         let unread = broken.len();
         let broken = (unread > 0).then(|| BrokenRecords {
             records: broken,
             keys: no_keys(conformer, unread),
             readable: vec![false; unread],
         });
-        let places = &self.places;
+        let places = &self.room.places;
         let tells = first_of_records(places, &conformed.breaches);
         let raw = |row: usize| match tells.contains(&row) {
             true => raw_text(text, &places[row], &conformer.converter),

@@ -13,7 +13,7 @@ mod value;
 use std::fmt;
 use std::io::Read;
 
-use super::objects::Objects;
+use super::objects::{Objects, Room};
 use super::paths::Paths;
 use super::{Decoding, Format, Seen, converter, layout};
 use crate::diagnostic::Code;
@@ -105,7 +105,11 @@ impl Format for Avro {
         self.refuse_missing(&schema, &task)?;
         let mut paths = Paths::of(task.conformer, self.read.explode.as_deref());
         paths.has_bytes = true;
-        let mut batch = Batch::default();
+        let mut batch = Batch {
+            text: Vec::new(),
+            objects: Objects::new(paths, Room::default()),
+            line: 0,
+        };
         while let Some(block) = container.next().map_err(refused)? {
             let mut values = Values::new(&block.bytes, task.max_record_bytes);
             for _ in 0..block.records {
@@ -115,9 +119,9 @@ impl Format for Avro {
                     let byte = block.byte;
                     refused(Fault::Damage(Damage { byte, what }))
                 })?;
-                batch.take(start, is_whole, &mut paths, &task);
+                batch.take(start, is_whole, &task);
                 if batch.is_full() {
-                    batch.write(&paths, &mut task)?;
+                    batch.write(&mut task)?;
                 }
             }
             if !values.is_at_end() {
@@ -128,10 +132,10 @@ impl Format for Avro {
                 })));
             }
         }
-        batch.write(&paths, &mut task)?;
+        batch.write(&mut task)?;
         Ok(Seen {
             header: None,
-            ignored: paths.into_ignored(),
+            ignored: batch.objects.into_parts().1,
         })
     }
 }
@@ -151,7 +155,6 @@ impl Avro {
 }
 
 /// Records on their way to the output, as text.
-#[derive(Default)]
 struct Batch {
     text: Vec<u8>,
     objects: Objects,
@@ -165,7 +168,7 @@ impl Batch {
     }
 
     /// Takes the record whose text begins at `start`.
-    fn take(&mut self, start: usize, is_whole: bool, paths: &mut Paths, task: &Decoding<'_>) {
+    fn take(&mut self, start: usize, is_whole: bool, task: &Decoding<'_>) {
         let converter = &task.conformer.converter;
         if !is_whole {
             self.text.truncate(start + KEPT_BYTES);
@@ -178,7 +181,7 @@ impl Batch {
             byte: None,
         };
         match is_whole {
-            true => self.objects.push(&self.text, place, end, paths, converter),
+            true => self.objects.push(&self.text, place, end, converter),
             false => {
                 let rule = Rule::RecordTooLong;
                 self.objects.reject(&self.text, place, rule, converter);
@@ -186,8 +189,8 @@ impl Batch {
         }
     }
 
-    fn write(&mut self, paths: &Paths, task: &mut Decoding<'_>) -> Result<()> {
-        self.objects.write(&self.text, paths.width, task)?;
+    fn write(&mut self, task: &mut Decoding<'_>) -> Result<()> {
+        self.objects.write(&self.text, task)?;
         self.text.clear();
         Ok(())
     }
