@@ -5,16 +5,16 @@
 //! The export is the entry of the log: its path names it in the ledger, its bytes say whether it is the same.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Read, Write};
 use std::path::Path;
 
-use futures::StreamExt;
 use tokio::runtime::Handle;
 
 use super::export::{Attempt, Export, ReadRequest, Task};
 use super::export_store::ExportStore;
 use super::flaw::is_unreadable;
-use super::format::{DeltaColumn, DeltaFiles, Seen, format};
+use super::format::{DeltaColumn, DeltaFiles, Seen, format, unreadable};
+use super::input::RawBytes;
 use super::output::Written;
 use super::parts;
 use crate::diagnostic::Code;
@@ -111,11 +111,6 @@ fn records(
 
 /// A file of the table, copied to the builder's disk.
 async fn fetch(store: &Store, file: &SourceFile, to: &Path) -> Result<File> {
-    let full = |error| {
-        Error::unavailable("the scratch disk takes no more")
-            .at(to.display().to_string())
-            .caused_by(error)
-    };
     let location = object_store::path::Path::parse(&file.path).map_err(|error| {
         Error::input("a file of the Delta table has a name that cannot be addressed")
             .code(Code(191))
@@ -124,7 +119,7 @@ async fn fetch(store: &Store, file: &SourceFile, to: &Path) -> Result<File> {
     })?;
     store.refuse_other_than_file(&file.path).await?;
     let parts = parts::open(&store.object_store(), &location, file.size).await;
-    let mut parts = parts.map_err(|error| match error.number() {
+    let parts = parts.map_err(|error| match error.number() {
         Some(Code(404)) => Error::input("a data file of the Delta table is gone")
             .code(Code(191))
             .at(file.path.as_str())
@@ -133,10 +128,30 @@ async fn fetch(store: &Store, file: &SourceFile, to: &Path) -> Result<File> {
             ),
         _ => error,
     })?;
-    let mut copy = File::create(to).map_err(full)?;
-    while let Some(bytes) = parts.bytes.next().await {
-        copy.write_all(&bytes?).map_err(full)?;
+    let (copy, name) = (to.to_path_buf(), file.path.clone());
+    let write = move |raw| write_copy(raw, &name, &copy);
+    parts.content.read(&file.path, write).await??;
+    File::open(to).map_err(|error| full(to, error))
+}
+
+fn write_copy(mut raw: RawBytes, name: &str, to: &Path) -> Result<()> {
+    let mut copy = File::create(to).map_err(|error| full(to, error))?;
+    let mut bytes = vec![0; 1 << 20];
+    loop {
+        match raw.read(&mut bytes) {
+            Ok(0) => return Ok(()),
+            Ok(read) => {
+                let written = copy.write_all(&bytes[..read]);
+                written.map_err(|error| full(to, error))?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(unreadable(error, name)),
+        }
     }
-    drop(copy);
-    File::open(to).map_err(full)
+}
+
+fn full(to: &Path, error: io::Error) -> Error {
+    Error::unavailable("the scratch disk takes no more")
+        .at(to.display().to_string())
+        .caused_by(error)
 }

@@ -7,12 +7,8 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures::StreamExt;
-use futures::stream::BoxStream;
 use object_store::ObjectStore;
-use tokio::sync::mpsc;
 
 use super::archive::{is_archive, only_file};
 use super::conform::{Conformer, Converter};
@@ -20,7 +16,7 @@ use super::drift::{Drift, drift_of, refuse_drift};
 use super::encoded::text;
 use super::flaw::is_unreadable;
 use super::format::{Damage, Decoding, Seen, format, unreadable};
-use super::input::{Chunk, HashedBytes, RawBytes, bounded, channel, packed_again, unpacked};
+use super::input::{HashedBytes, RawBytes, bounded, packed_again, unpacked};
 use super::output::{BrokenRules, FirstReject, Output, Written};
 use super::parts;
 use super::rule::Rule;
@@ -229,7 +225,7 @@ pub(crate) async fn decode_export(
 
 /// Decodes an export.
 ///
-/// Storage is read once, a few chunks ahead; decoding runs on a blocking thread, which others help where it is text. The export must
+/// Storage is read once, a little ahead; decoding runs on a blocking thread, which others help where it is text. The export must
 /// not change meanwhile.
 ///
 /// # Errors
@@ -242,21 +238,15 @@ pub(crate) async fn read_export(
     let export = request.export.clone();
     let parts = parts::open(store, &export.location, export.size).await?;
     let version = parts.version;
-    let (sender, raw) = channel();
     let modified_at = version.meta.last_modified;
     let task = Task {
         request,
         modified_at,
     };
-    let worker = tokio::task::spawn_blocking(move || task.run(raw));
-    let fed = feed(parts.bytes, sender).await;
-    let decoded = worker.await.map_err(|error| {
-        Error::internal("a decoder broke down")
-            .at(&export.path)
-            .caused_by(error)
-    })?;
-    // of what storage said the decoder knows no more than that nothing came
-    fed?;
+    let decoded = parts
+        .content
+        .read(&export.path, move |raw| task.run(raw))
+        .await?;
     let attempt = decoded?;
     let is_whole = attempt.size() == version.meta.size;
     if is_whole && version.still_stands(store).await? {
@@ -270,21 +260,6 @@ fn packed_twice(packing: &str, path: &str) -> Error {
         .code(Code(402))
         .at(path)
         .help("ask its sender to pack it once; an archive may hold one packed file")
-}
-
-/// Sends the bytes to the decoder until either side has enough.
-pub(super) async fn feed(
-    mut bytes: BoxStream<'static, Result<Bytes>>,
-    sender: mpsc::Sender<Chunk>,
-) -> Result<()> {
-    while let Some(part) = bytes.next().await {
-        // a decoder that has given up says why itself
-        if sender.send(Chunk::Data(part?)).await.is_err() {
-            return Ok(());
-        }
-    }
-    let _ = sender.send(Chunk::End).await;
-    Ok(())
 }
 
 /// What the blocking side owns.

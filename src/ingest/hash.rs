@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use futures::TryStreamExt;
 use object_store::ObjectStore;
 use object_store::path::Path;
 
+use super::format::unreadable;
+use super::input::RawBytes;
 use super::parts;
 use crate::error::Result;
 
@@ -14,10 +15,11 @@ use crate::error::Result;
 /// # Errors
 /// `Input` where it is gone or changes meanwhile; what storage says otherwise.
 pub(super) async fn hash(store: &Arc<dyn ObjectStore>, path: &Path, size: u64) -> Result<String> {
-    let mut bytes = parts::open(store, path, size).await?.bytes;
-    let mut hasher = blake3::Hasher::new();
-    while let Some(part) = bytes.try_next().await? {
-        hasher.update(&part);
+    let parts = parts::open(store, path, size).await?;
+    let hashed = parts.content.read(path.as_ref(), RawBytes::finish).await?;
+    let (read, hash) = hashed.map_err(|error| unreadable(error, path.as_ref()))?;
+    if read != parts.version.meta.size {
+        return Err(parts::changed(path));
     }
-    Ok(hasher.finalize().to_hex().to_string())
+    Ok(hash.to_hex().to_string())
 }

@@ -1,10 +1,12 @@
 //! The raw bytes of one export, as a reader for blocking code: hashed while they pass, decompressed where they are packed.
 //!
 //!   object store ─stream─▶ channel ─▶ [`RawBytes`] (size, blake3) ─▶ gzip, zstd, bzip2, all members ─▶ a format
+//!   file of this machine ───────────▶
 //!
 //! A few chunks are under way at any time; nothing here grows with the export.
 
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::fs::File;
+use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
 
 use bytes::{Buf, Bytes};
 use bzip2::bufread::MultiBzDecoder;
@@ -29,70 +31,144 @@ pub(super) enum Chunk {
     End,
 }
 
-/// A channel from storage to the decoder.
-pub(super) fn channel() -> (mpsc::Sender<Chunk>, RawBytes) {
-    let (sender, chunks) = mpsc::channel(CHUNKS_UNDER_WAY);
-    let raw = RawBytes {
-        chunks,
-        current: Bytes::new(),
-        is_complete: false,
-        size: 0,
-        hash: blake3::Hasher::new(),
-    };
-    (sender, raw)
-}
-
 /// The bytes as they lie in storage.
 pub(super) struct RawBytes {
-    chunks: mpsc::Receiver<Chunk>,
-    current: Bytes,
-    is_complete: bool,
+    storage: Storage,
     size: u64,
     hash: blake3::Hasher,
 }
 
+enum Storage {
+    File(LocalFile),
+    Chunks(Chunks),
+}
+
 impl RawBytes {
+    /// A channel from storage to the decoder.
+    pub(super) fn channel() -> (mpsc::Sender<Chunk>, Self) {
+        let (sender, receiver) = mpsc::channel(CHUNKS_UNDER_WAY);
+        let chunks = Chunks {
+            receiver,
+            current: Bytes::new(),
+            is_complete: false,
+        };
+        (sender, Self::of(Storage::Chunks(chunks)))
+    }
+
+    /// The first `size` bytes of a file of this machine.
+    pub(super) fn of_file(file: File, size: u64) -> Self {
+        Self::of(Storage::File(LocalFile {
+            file,
+            left: size,
+            read: 0,
+            asked_for: 0,
+        }))
+    }
+
+    fn of(storage: Storage) -> Self {
+        Self {
+            storage,
+            size: 0,
+            hash: blake3::Hasher::new(),
+        }
+    }
+
     /// Reads what nobody wanted, so that size and hash speak of the whole export.
     ///
     /// # Errors
     /// Those of storage.
     pub(super) fn finish(mut self) -> io::Result<(u64, blake3::Hash)> {
-        while !self.fill_buf()?.is_empty() {
-            let length = self.current.len();
-            self.consume(length);
-        }
-        Ok((self.size, self.hash.finalize()))
-    }
-}
-
-impl BufRead for RawBytes {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        while self.current.is_empty() && !self.is_complete {
-            match self.chunks.blocking_recv() {
-                Some(Chunk::Data(bytes)) => {
-                    self.size += bytes.len() as u64;
-                    self.hash.update(&bytes);
-                    self.current = bytes;
-                }
-                Some(Chunk::End) => self.is_complete = true,
-                None => return Err(io::Error::from(io::ErrorKind::ConnectionAborted)),
+        let mut rest = vec![0; 1 << 16];
+        loop {
+            match self.read(&mut rest) {
+                Ok(0) => return Ok((self.size, self.hash.finalize())),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
         }
-        Ok(&self.current)
-    }
-
-    fn consume(&mut self, amount: usize) {
-        self.current.advance(amount);
     }
 }
 
 impl Read for RawBytes {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let available = self.fill_buf()?;
-        let length = available.len().min(out.len());
-        out[..length].copy_from_slice(&available[..length]);
-        self.consume(length);
+        let read = match &mut self.storage {
+            Storage::File(file) => file.read(out)?,
+            Storage::Chunks(chunks) => chunks.read(out)?,
+        };
+        self.size += read as u64;
+        self.hash.update(&out[..read]);
+        Ok(read)
+    }
+}
+
+/// What a store sends.
+struct Chunks {
+    receiver: mpsc::Receiver<Chunk>,
+    current: Bytes,
+    is_complete: bool,
+}
+
+impl Read for Chunks {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while self.current.is_empty() && !self.is_complete {
+            match self.receiver.blocking_recv() {
+                Some(Chunk::Data(bytes)) => self.current = bytes,
+                Some(Chunk::End) => self.is_complete = true,
+                None => return Err(io::Error::from(io::ErrorKind::ConnectionAborted)),
+            }
+        }
+        let length = self.current.len().min(out.len());
+        out[..length].copy_from_slice(&self.current[..length]);
+        self.current.advance(length);
         Ok(length)
+    }
+}
+
+/// Bytes of a file that the disk is asked for before they are read.
+const AHEAD: u64 = 8 << 20;
+
+/// A file that is read where it lies, without a copy between the system's and the decoder's.
+struct LocalFile {
+    file: File,
+    /// Bytes of it that may still be read.
+    left: u64,
+    read: u64,
+    /// The disk was asked for the bytes before this one.
+    asked_for: u64,
+}
+
+impl LocalFile {
+    /// A disk works while records are decoded, which the system's own reading ahead of a few pages does not keep busy.
+    fn ask_ahead(&mut self) {
+        if self.read + AHEAD / 2 < self.asked_for {
+            return;
+        }
+        #[cfg(target_os = "linux")]
+        {
+            let will_need = rustix::fs::Advice::WillNeed;
+            let length = std::num::NonZeroU64::new(AHEAD);
+            // advice; whether it is taken changes no byte
+            let _ = rustix::fs::fadvise(&self.file, self.asked_for, length, will_need);
+        }
+        self.asked_for += AHEAD;
+    }
+}
+
+impl Read for LocalFile {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let wanted = usize::try_from(self.left).map_or(out.len(), |left| left.min(out.len()));
+        if wanted == 0 {
+            return Ok(0);
+        }
+        if self.read == 0 {
+            self.file.seek(SeekFrom::Start(0))?;
+        }
+        self.ask_ahead();
+        let read = self.file.read(&mut out[..wanted])?;
+        self.left -= read as u64;
+        self.read += read as u64;
+        Ok(read)
     }
 }
 

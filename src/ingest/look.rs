@@ -8,9 +8,9 @@ use object_store::ObjectStore;
 
 use super::archive::is_archive;
 use super::conform::Conformer;
-use super::export::{ReadRequest, feed, text_of};
+use super::export::{ReadRequest, text_of};
 use super::format::{Decoding, format};
-use super::input::{channel, unpacked};
+use super::input::unpacked;
 use super::output::Output;
 use super::parts;
 use crate::error::{Error, Result};
@@ -30,16 +30,11 @@ pub(super) async fn look(
 ) -> Result<Option<Vec<String>>> {
     let export = request.export.clone();
     let parts = parts::open(store, &export.location, export.size).await?;
-    let (sender, raw) = channel();
     let look = Look::new(request);
-    let worker = tokio::task::spawn_blocking(move || look.names(raw));
-    let fed = feed(parts.bytes, sender).await;
-    let names = worker.await.map_err(|error| {
-        Error::internal("a decoder broke down")
-            .at(&export.path)
-            .caused_by(error)
-    })?;
-    fed?;
+    let names = parts
+        .content
+        .read(&export.path, move |raw| look.names(raw))
+        .await?;
     Ok(names.unwrap_or_default())
 }
 

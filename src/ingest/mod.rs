@@ -24,6 +24,8 @@ mod gzip;
 mod hash;
 mod input;
 mod key_order;
+mod keys;
+mod lanes;
 mod ledger;
 mod load;
 mod look;

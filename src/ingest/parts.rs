@@ -1,6 +1,7 @@
-//! The bytes of one export, fetched part by part: each request is short enough to be tried again, and all parts are of one
-//! version of the object.
+//! The bytes of one export: a file of this machine is read where it lies; an object is fetched part by part, each request short
+//! enough to be tried again, and all parts of one version of it.
 
+use std::fs::File;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,7 +10,9 @@ use object_store::path::Path;
 use object_store::{
     GetOptions, GetRange, GetResult, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt,
 };
+use tokio::sync::mpsc;
 
+use super::input::{Chunk, RawBytes};
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
 use crate::store::failed;
@@ -24,8 +27,63 @@ const PARTS_AHEAD: usize = 2;
 pub(super) struct Parts {
     /// What is read.
     pub(super) version: Version,
-    /// In order; the first error is the last item.
-    pub(super) bytes: BoxStream<'static, Result<Bytes>>,
+    pub(super) content: Content,
+}
+
+/// Where the bytes come from.
+pub(super) enum Content {
+    /// So many of a file.
+    File(File, u64),
+    /// Parts in order; the first error is the last item.
+    Stream(BoxStream<'static, Result<Bytes>>),
+}
+
+impl Content {
+    /// Does `work` on the bytes, on a thread that may block. `path`: for errors.
+    ///
+    /// # Errors
+    /// What storage says. What a file says only `work` hears.
+    pub(super) async fn read<T: Send + 'static>(
+        self,
+        path: &str,
+        work: impl FnOnce(RawBytes) -> T + Send + 'static,
+    ) -> Result<T> {
+        let (fed, done) = match self {
+            Self::File(file, size) => {
+                let raw = RawBytes::of_file(file, size);
+                let worker = tokio::task::spawn_blocking(move || work(raw));
+                (Ok(()), worker.await)
+            }
+            Self::Stream(bytes) => {
+                let (sender, raw) = RawBytes::channel();
+                let worker = tokio::task::spawn_blocking(move || work(raw));
+                (feed(bytes, sender).await, worker.await)
+            }
+        };
+        let done = done.map_err(|error| {
+            Error::internal("a decoder broke down")
+                .at(path)
+                .caused_by(error)
+        })?;
+        // of what storage said the worker knows no more than that nothing came
+        fed?;
+        Ok(done)
+    }
+}
+
+/// Sends the bytes to the decoder until either side has enough.
+async fn feed(
+    mut bytes: BoxStream<'static, Result<Bytes>>,
+    sender: mpsc::Sender<Chunk>,
+) -> Result<()> {
+    while let Some(part) = bytes.next().await {
+        // a decoder that has given up says why itself
+        if sender.send(Chunk::Data(part?)).await.is_err() {
+            return Ok(());
+        }
+    }
+    let _ = sender.send(Chunk::End).await;
+    Ok(())
 }
 
 /// What an export was when it was opened.
@@ -54,13 +112,20 @@ pub(super) async fn open(store: &Arc<dyn ObjectStore>, path: &Path, size: u64) -
         meta: first.meta.clone(),
         may_change: matches!(first.payload, GetResultPayload::File(..)),
     };
-    let rest = rest(store, &first);
-    let path = path.clone();
-    let start = stream::once(async move { whole(first, &path).await });
-    Ok(Parts {
-        version,
-        bytes: start.chain(rest).boxed(),
-    })
+    let content = match first {
+        GetResult {
+            payload: GetResultPayload::File(file, _),
+            meta,
+            ..
+        } => Content::File(file, meta.size),
+        first => {
+            let rest = rest(store, &first);
+            let path = path.clone();
+            let start = stream::once(async move { whole(first, &path).await });
+            Content::Stream(start.chain(rest).boxed())
+        }
+    };
+    Ok(Parts { version, content })
 }
 
 impl Version {
@@ -129,7 +194,8 @@ pub(super) fn changed(path: &Path) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use futures::TryStreamExt;
+    use std::io::Read;
+
     use object_store::local::LocalFileSystem;
     use object_store::memory::InMemory;
 
@@ -137,8 +203,12 @@ mod tests {
 
     async fn read(store: &Arc<dyn ObjectStore>, listed: u64) -> Result<Vec<u8>> {
         let parts = open(store, &Path::from("a.csv"), listed).await?;
-        let parts: Vec<Bytes> = parts.bytes.try_collect().await?;
-        Ok(parts.concat())
+        let whole = |mut raw: RawBytes| {
+            let mut bytes = Vec::new();
+            raw.read_to_end(&mut bytes).map(|_| bytes)
+        };
+        let bytes = parts.content.read("a.csv", whole).await?;
+        Ok(bytes.unwrap())
     }
 
     #[tokio::test]
@@ -165,7 +235,9 @@ mod tests {
             .put(&path, vec![b'a'; size as usize].into())
             .await
             .unwrap();
-        let mut parts = open(&store, &path, size).await.unwrap().bytes;
+        let Content::Stream(mut parts) = open(&store, &path, size).await.unwrap().content else {
+            panic!("memory has no files");
+        };
         assert!(parts.next().await.unwrap().is_ok());
         store
             .put(&path, vec![b'b'; size as usize].into())

@@ -13,9 +13,10 @@ use datafusion::arrow::datatypes::{DataType, Field};
 use super::convert::Converter;
 use crate::error::{Error, Result};
 use crate::ingest::cell::{Cell, CellColumn, CellKind};
-use crate::ingest::format::json::{JsonReader, unescape};
+use crate::ingest::format::json::JsonReader;
+use crate::ingest::keys::Meanings;
 use crate::ingest::rule::{Fault, Rule};
-use crate::ingest::tape::Tape;
+use crate::ingest::tape::{Tape, Walk};
 use crate::project::ColumnType;
 
 /// `unit_price` → `unitPrice`.
@@ -30,43 +31,6 @@ pub(crate) fn camel_case(name: &str) -> String {
     out
 }
 
-/// Whether an object's key is the given name.
-#[inline(always)]
-pub(crate) fn is_key(text: &[u8], key: Cell, name: &str) -> bool {
-    let bytes = &text[key.start as usize..key.end as usize];
-    match key.kind {
-        CellKind::Escaped => is_escaped_key(bytes, name),
-        _ => is_same(bytes, name.as_bytes()),
-    }
-}
-
-fn is_escaped_key(bytes: &[u8], name: &str) -> bool {
-    let mut plain = Vec::new();
-    unescape(bytes, &mut plain, |part, out| out.extend_from_slice(part));
-    plain == name.as_bytes()
-}
-
-/// Equality of two short texts. Most names have 2 to 16 letters: two words that may overlap, instead of a call for every key
-/// of every record.
-#[inline(always)]
-fn is_same(a: &[u8], b: &[u8]) -> bool {
-    if a.len() != b.len() {
-        return false;
-    }
-    match a.len() {
-        2..=4 => ends::<2>(a) == ends::<2>(b),
-        5..=8 => ends::<4>(a) == ends::<4>(b),
-        9..=16 => ends::<8>(a) == ends::<8>(b),
-        _ => a == b,
-    }
-}
-
-/// The first bytes and the last, which may be the same ones.
-#[inline(always)]
-fn ends<const N: usize>(text: &[u8]) -> (Option<&[u8; N]>, Option<&[u8; N]>) {
-    (text.first_chunk(), text.last_chunk())
-}
-
 impl Converter {
     pub(super) fn list(
         &self,
@@ -79,14 +43,14 @@ impl Converter {
             return self.list(column, item, faults);
         }
         let (text, tape) = (column.text(), column.tape());
-        let mut near = 0;
+        let mut walk = Walk::default();
         let mut items = Vec::with_capacity(column.len() * 2);
         let mut offsets = Vec::with_capacity(column.len() + 1);
         let mut nulls = NullBufferBuilder::new(column.len());
         offsets.push(0_i32);
         for row in 0..column.len() {
             let cell = column.cell(row);
-            let list = opened(column, cell, b'[', &mut near)?;
+            let list = opened(column, cell, b'[', &mut walk)?;
             if let Some(place) = list {
                 items.extend(tape.items(place).map(|item| tape.cell(item)));
             } else if !matches!(cell.kind, CellKind::Missing | CellKind::Null) {
@@ -122,23 +86,20 @@ impl Converter {
             return self.structure(column, fields, faults);
         }
         let (text, tape) = (column.text(), column.tape());
-        let mut near = 0;
-        let names: Vec<(&str, String)> = fields
-            .iter()
-            .map(|(name, _)| (name.as_str(), camel_case(name)))
-            .collect();
+        let mut walk = Walk::default();
+        let mut names = FieldNames::of(fields);
         let width = fields.len();
         let mut cells = vec![Cell::MISSING; column.len() * width];
         let mut nulls = NullBufferBuilder::new(column.len());
         let mut seen = vec![Spellings::default(); width];
         for row in 0..column.len() {
             let cell = column.cell(row);
-            let object = opened(column, cell, b'{', &mut near)?;
+            let object = opened(column, cell, b'{', &mut walk)?;
             if let Some(place) = object {
                 let cells = &mut cells[row * width..(row + 1) * width];
-                if let Some(at) = open_object(text, tape, place, &names, cells, &mut seen) {
+                if let Some(at) = names.open(text, tape, place, cells, &mut seen) {
                     faults.push(Fault {
-                        path: format!(".{}", names[at].0),
+                        path: format!(".{}", fields[at].0),
                         ..Fault::new(row, Rule::DoubledKey)
                     });
                 }
@@ -205,20 +166,18 @@ impl Converter {
     }
 }
 
-/// The place of an array or object that begins with this bracket; `None` for all else. `near`: where the one before it
-/// ends; the next is mostly there.
+/// The place of an array or object that begins with this bracket; `None` for all else.
 fn opened(
     column: CellColumn<'_>,
     cell: Cell,
     bracket: u8,
-    near: &mut usize,
+    walk: &mut Walk,
 ) -> Result<Option<usize>> {
     if cell.kind != CellKind::Json || column.text().get(cell.start as usize) != Some(&bracket) {
         return Ok(None);
     }
-    let place = column.tape().find(cell, *near);
+    let place = column.tape().find(cell, walk);
     let place = place.ok_or_else(|| Error::internal("a JSON value was not recorded"))?;
-    *near = column.tape().after(place);
     Ok(Some(place))
 }
 
@@ -229,28 +188,52 @@ struct Spellings {
     camel: bool,
 }
 
-/// Files an object's values under the fields they belong to. An exact name wins over its camelCase. Gives a field whose key
-/// comes twice in one spelling, in whatever order. `seen` has room for each field.
-fn open_object(
-    text: &[u8],
-    tape: &Tape,
-    place: usize,
-    names: &[(&str, String)],
-    cells: &mut [Cell],
-    seen: &mut [Spellings],
-) -> Option<usize> {
-    seen.fill(Spellings::default());
-    let mut doubled = None;
-    // senders write the fields in one order: the next one is most likely the one after the last
-    let mut likely = 0;
-    for (key, value) in tape.members(place) {
-        for offset in 0..names.len() {
-            let at = (likely + offset) % names.len();
-            let (exact, camel) = &names[at];
-            let is_exact = is_key(text, key, exact);
-            if !is_exact && !is_key(text, key, camel) {
+/// The fields of a struct, as objects spell them.
+struct FieldNames<'a> {
+    exact: Vec<&'a str>,
+    camel: Vec<String>,
+    /// Of a key: the field, and whether that is its exact name.
+    of_keys: Meanings<(u32, bool)>,
+}
+
+impl<'a> FieldNames<'a> {
+    fn of(fields: &'a [(String, ColumnType)]) -> Self {
+        Self {
+            exact: fields.iter().map(|(name, _)| name.as_str()).collect(),
+            camel: fields.iter().map(|(name, _)| camel_case(name)).collect(),
+            of_keys: Meanings::default(),
+        }
+    }
+
+    /// Files an object's values under the fields they belong to. An exact name wins over its camelCase. Gives a field whose
+    /// key comes twice in one spelling, in whatever order. `seen` has room for each field.
+    fn open(
+        &mut self,
+        text: &[u8],
+        tape: &Tape,
+        place: usize,
+        cells: &mut [Cell],
+        seen: &mut [Spellings],
+    ) -> Option<usize> {
+        seen.fill(Spellings::default());
+        let Self {
+            exact,
+            camel,
+            of_keys,
+        } = self;
+        let mut doubled = None;
+        for (key, value) in tape.members(place) {
+            let field = of_keys.of(key, || {
+                let name = tape.key(text, value);
+                let exact = exact.iter().position(|exact| exact.as_bytes() == &*name);
+                let camel = || camel.iter().position(|camel| camel.as_bytes() == &*name);
+                let exact = exact.map(|at| (at as u32, true));
+                exact.or_else(|| camel().map(|at| (at as u32, false)))
+            });
+            let Some((at, is_exact)) = field else {
                 continue;
-            }
+            };
+            let at = at as usize;
             let spellings = &mut seen[at];
             let is_outdone = !is_exact && spellings.exact;
             let was_seen = match is_exact {
@@ -263,33 +246,14 @@ fn open_object(
             if !is_outdone {
                 cells[at] = tape.cell(value);
             }
-            likely = at + 1;
-            break;
         }
+        doubled
     }
-    doubled
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn keys_of_every_length_are_told_apart_by_each_of_their_letters() {
-        let letters = "abcdefghijklmnopqrstuvwxyz";
-        for length in 0..letters.len() {
-            let name = &letters[..length];
-            let key = |text: &str| Cell::new(0, text.len(), CellKind::Text);
-            assert!(is_key(name.as_bytes(), key(name), name));
-            for at in 0..length {
-                let mut other = name.to_string();
-                other.replace_range(at..=at, "_");
-                assert!(!is_key(other.as_bytes(), key(&other), name), "{other}");
-            }
-            let longer = format!("{name}_");
-            assert!(!is_key(longer.as_bytes(), key(&longer), name));
-        }
-    }
 
     #[test]
     fn camel_case_is_what_javascript_writes() {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::ingest::lanes;
 use crate::ingest::rule::Rule;
 
 /// How an export writes numbers.
@@ -193,6 +194,10 @@ fn whole_number(text: &[u8]) -> Result<i64, Rule> {
         [b'+', digits @ ..] => (false, digits),
         digits => (false, digits),
     };
+    if let Some(value) = lanes::short(digits).and_then(|word| lanes::number(word, digits.len())) {
+        let value = value as i64;
+        return Ok(if negative { -value } else { value });
+    }
     if (1..=18).contains(&digits.len()) {
         let mut value = 0_i64;
         for byte in digits {
@@ -285,35 +290,61 @@ fn fixed_point(text: &[u8], sign: u8, precision: u8, scale: i8) -> Result<i128, 
     Ok(if negative { -value } else { value })
 }
 
-/// What nearly all decimals are: a few digits that fit, in one pass. `None`: look closer.
-fn short_fixed_point(digits: &[u8], sign: u8, precision: u8, scale: i8) -> Option<i128> {
-    if digits.is_empty() || digits.len() > 18 {
+/// What nearly all decimals are: a few digits that fit. `None`: look closer.
+fn short_fixed_point(text: &[u8], sign: u8, precision: u8, scale: i8) -> Option<i128> {
+    let (value, digits, decimals) = match lanes::short(text) {
+        Some(word) => few_digits(word, text.len(), sign)?,
+        None => more_digits(text, sign)?,
+    };
+    let missing = usize::try_from(scale).ok()?.checked_sub(decimals)?;
+    if digits + missing >= POWERS_64.len() {
+        return None;
+    }
+    let value = value * POWERS_64[missing];
+    let bound = POWERS_64.get(usize::from(precision));
+    bound
+        .is_none_or(|bound| value < *bound)
+        .then_some(value.into())
+}
+
+/// The digits of a word of `length` bytes as a number, how many they are, and how many of them stand behind the sign.
+#[inline(always)]
+fn few_digits(word: u64, length: usize, sign: u8) -> Option<(u64, usize, usize)> {
+    let signs = lanes::equal(word, sign);
+    if signs == 0 {
+        return Some((lanes::number(word, length)?, length, 0));
+    }
+    let whole = lanes::lowest(signs);
+    let before = (1 << (whole * 8)) - 1;
+    let word = word & before | word >> 8 & !before;
+    let digits = length - 1;
+    Some((lanes::number(word, digits)?, digits, digits - whole))
+}
+
+/// The same of up to 18 bytes.
+fn more_digits(text: &[u8], sign: u8) -> Option<(u64, usize, usize)> {
+    if text.len() > 18 {
         return None;
     }
     let mut value = 0_u64;
-    let mut sign_at = digits.len();
-    for (at, byte) in digits.iter().enumerate() {
+    let mut whole = None;
+    for (at, byte) in text.iter().enumerate() {
         let digit = byte.wrapping_sub(b'0');
         if digit <= 9 {
             value = value * 10 + u64::from(digit);
-        } else if *byte == sign && sign_at == digits.len() {
-            sign_at = at;
+        } else if *byte == sign && whole.is_none() {
+            whole = Some(at);
         } else {
             return None;
         }
     }
-    let decimals = digits.len().saturating_sub(sign_at + 1);
-    if decimals + usize::from(sign_at < digits.len()) == digits.len() && decimals == 0 {
-        return None;
-    }
-    let missing = usize::try_from(scale).ok()?.checked_sub(decimals)?;
-    let value = i128::from(value).checked_mul(*POWERS.get(missing)?)?;
-    (value < *POWERS.get(usize::from(precision))?).then_some(value)
+    let digits = text.len() - usize::from(whole.is_some());
+    (digits > 0).then(|| (value, digits, whole.map_or(0, |whole| digits - whole)))
 }
 
-/// Powers of ten that 128 bits hold.
-const POWERS: [i128; 39] = {
-    let mut powers = [1; 39];
+/// Powers of ten that 64 bits hold.
+const POWERS_64: [u64; 20] = {
+    let mut powers = [1; 20];
     let mut at = 1;
     while at < powers.len() {
         powers[at] = powers[at - 1] * 10;
@@ -603,6 +634,42 @@ mod tests {
         assert_eq!(decimal(b"1.2.3", plain, 12, 3), Err(Rule::NotANumber));
         let widest = b"99999999999999999999999999999999999999";
         assert_eq!(decimal(widest, plain, 38, 0), Ok(10_i128.pow(38) - 1));
+    }
+
+    #[test]
+    fn every_byte_in_every_place_is_a_digit_a_sign_or_neither() {
+        for length in 1..=10 {
+            for at in 0..length {
+                for byte in 0..=u8::MAX {
+                    let mut text = b"9876543210"[..length].to_vec();
+                    text[at] = byte;
+                    let whole: String = text.iter().map(|byte| char::from(*byte)).collect();
+                    let is_number = whole.bytes().all(|byte| byte.is_ascii_digit());
+                    let expected = is_number.then(|| whole.parse().unwrap());
+                    assert_eq!(
+                        whole_number(&text).ok(),
+                        expected.or(signed(&text)),
+                        "{text:?}"
+                    );
+                    let decimal = short_fixed_point(&text, b',', 18, 8);
+                    let (before, after) = whole.split_once(',').unwrap_or((&whole, ""));
+                    let digits = format!("{before}{after}");
+                    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+                    let is_number = is_number && !digits.is_empty() && after.len() <= 8;
+                    let value = is_number.then(|| {
+                        let zeros = "0".repeat(8 - after.len());
+                        format!("{digits}{zeros}").parse().unwrap()
+                    });
+                    assert_eq!(decimal, value, "{text:?}");
+                }
+            }
+        }
+        fn signed(text: &[u8]) -> Option<i64> {
+            let digits = text.strip_prefix(b"-").or(text.strip_prefix(b"+"))?;
+            let text = std::str::from_utf8(text).ok()?;
+            (digits.iter().all(u8::is_ascii_digit) && !digits.is_empty())
+                .then(|| text.parse().unwrap())
+        }
     }
 
     proptest! {

@@ -3,7 +3,11 @@
 //! The whole grammar is checked (RFC 8259), so that what it accepts every reader accepts. The bytes may be in any encoding
 //! that holds ASCII unchanged. A text is read once: what is wanted of it is found on the [`Tape`] it leaves.
 
+use std::borrow::Cow;
+
 use crate::ingest::cell::{Cell, CellKind};
+use crate::ingest::keys::{KeyId, Spot};
+use crate::ingest::lanes;
 use crate::ingest::tape::{Tape, Track};
 
 /// Nesting beyond this is refused: no export needs it, and it protects the stack.
@@ -73,70 +77,84 @@ impl<'a> JsonReader<'a> {
     }
 }
 
-/// An array or object that is not closed yet: its place on the tape, and its first byte.
-#[derive(Clone, Copy, Default)]
-struct Open {
-    place: u32,
-    start: u32,
-    is_object: bool,
+/// The arrays and objects that are not closed yet, from the outermost in.
+#[derive(Default)]
+struct Nest {
+    depth: usize,
+    /// A bit for each, the innermost's last: whether it is an object.
+    objects: u64,
+}
+
+impl Nest {
+    /// `None` where that would be too deep.
+    #[inline(always)]
+    fn enter(&mut self, is_object: bool) -> Option<()> {
+        self.depth += 1;
+        self.objects = self.objects << 1 | u64::from(is_object);
+        (self.depth <= MAX_DEPTH).then_some(())
+    }
+
+    #[inline(always)]
+    fn leave(&mut self) {
+        self.depth -= 1;
+        self.objects >>= 1;
+    }
+
+    fn is_in_object(&self) -> bool {
+        self.objects & 1 == 1
+    }
 }
 
 /// The value that begins behind spaces at `at`, and the byte behind it. One loop instead of calls that call themselves: every byte
 /// of an export comes by here.
-fn value(text: &[u8], mut at: usize, track: &mut impl Track) -> Read<(Cell, usize)> {
-    let mut open = [Open::default(); MAX_DEPTH];
-    let mut depth = 0;
+fn value(text: &[u8], at: usize, track: &mut impl Track) -> Read<(Cell, usize)> {
+    let (first, outermost) = next(text, at)?;
+    if !matches!(first, b'{' | b'[') {
+        let (cell, end) = scalar(text, first, outermost)?;
+        track.add(cell, KeyId::NONE);
+        return Ok((cell, end));
+    }
+    let (mut at, mut nest) = (outermost, Nest::default());
+    // place of what is open, and key of the value that comes next
+    let (mut place, mut own) = (0, KeyId::NONE);
     loop {
         let (first, start) = next(text, at)?;
-        let mut cell = match first {
-            b'{' | b'[' => {
-                *open.get_mut(depth).ok_or(start)? = Open {
-                    place: track.open(),
-                    start: start as u32,
-                    is_object: first == b'{',
-                };
-                depth += 1;
-                at = start + 1;
-                let (inner, inner_at) = next(text, at)?;
-                if !is_closing(inner, first == b'{') {
-                    if first == b'{' {
-                        at = key(text, inner_at, track)?;
-                    }
-                    continue;
+        if matches!(first, b'{' | b'[') {
+            let is_object = first == b'{';
+            nest.enter(is_object).ok_or(start)?;
+            place = track.open(start, own, place);
+            let (inner, inner_at) = next(text, start + 1)?;
+            if !is_closing(inner, is_object) {
+                at = inner_at;
+                if is_object {
+                    (own, at) = key(text, at, track, Spot::Within(own))?;
                 }
-                at = inner_at + 1;
-                depth -= 1;
-                let empty = Cell::new(start, at, CellKind::Json);
-                track.close(open[depth].place, empty);
-                empty
+                continue;
             }
-            _ => {
-                let (cell, end) = scalar(text, first, start)?;
-                at = end;
-                track.add(cell);
-                cell
-            }
-        };
+            at = inner_at;
+        } else {
+            let (cell, end) = scalar(text, first, start)?;
+            track.add(cell, own);
+            at = end;
+        }
         // it may have been the last of what it lies in, and that the last of its own
         loop {
-            let Some(last) = depth.checked_sub(1) else {
-                return Ok((cell, at));
-            };
-            let parent = open[last];
             let (byte, end) = next(text, at)?;
             at = end + 1;
             if byte == b',' {
-                if parent.is_object {
-                    at = key(text, next(text, at)?.1, track)?;
+                if nest.is_in_object() {
+                    (own, at) = key(text, at, track, Spot::After(own))?;
                 }
                 break;
             }
-            if !is_closing(byte, parent.is_object) {
+            if !is_closing(byte, nest.is_in_object()) {
                 return Err(end);
             }
-            depth = last;
-            cell = Cell::new(parent.start as usize, at, CellKind::Json);
-            track.close(parent.place, cell);
+            (place, own) = track.close(place, at);
+            nest.leave();
+            if nest.depth == 0 {
+                return Ok((Cell::new(outermost, at, CellKind::Json), at));
+            }
         }
     }
 }
@@ -158,16 +176,25 @@ fn next(text: &[u8], mut at: usize) -> Read<(u8, usize)> {
     }
 }
 
-/// Takes the key at `at`, and its colon; the byte behind that.
+/// The key at `at`, and the byte behind its colon.
 #[inline(always)]
-fn key(text: &[u8], at: usize, track: &mut impl Track) -> Read<usize> {
-    if text.get(at) != Some(&b'"') {
-        return Err(at);
+fn key(text: &[u8], at: usize, track: &mut impl Track, spot: Spot) -> Read<(KeyId, usize)> {
+    match track.expected(text, at, spot) {
+        Some(expected) => Ok(expected),
+        None => other_key(text, at, track, spot),
     }
-    let (key, end) = string(text, at + 1)?;
-    track.add(key);
+}
+
+/// The same of a key that nobody expected.
+fn other_key(text: &[u8], at: usize, track: &mut impl Track, spot: Spot) -> Read<(KeyId, usize)> {
+    let (quote, start) = next(text, at)?;
+    if quote != b'"' {
+        return Err(start);
+    }
+    let (name, end) = string(text, start + 1)?;
+    let key = track.met(text, name, spot);
     match next(text, end)? {
-        (b':', colon) => Ok(colon + 1),
+        (b':', colon) => Ok((key, colon + 1)),
         (_, other) => Err(other),
     }
 }
@@ -232,28 +259,28 @@ fn number(text: &[u8], at: usize) -> Read<usize> {
 #[inline(always)]
 fn digits(text: &[u8], start: usize) -> Read<usize> {
     let mut at = start;
+    while let Some(bytes) = text[at..].first_chunk() {
+        let others = lanes::other_than_digits(u64::from_le_bytes(*bytes));
+        if others != 0 {
+            at += lanes::lowest(others);
+            return if at > start { Ok(at) } else { Err(at) };
+        }
+        at += 8;
+    }
     while text.get(at).is_some_and(u8::is_ascii_digit) {
         at += 1;
     }
-    match at > start {
-        true => Ok(at),
-        false => Err(at),
-    }
+    if at > start { Ok(at) } else { Err(at) }
 }
 
 /// The first byte from `at` on that may be more than a letter of a string: a quote, an escape, a control, or one of the last few.
 fn after_letters(text: &[u8], mut at: usize) -> usize {
-    const LOW: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    // the top bit of each byte below a number; of bytes above such a one it may lie
-    let below = |word: u64, number: u64| word.wrapping_sub(LOW * number) & !word & HIGH;
     while let Some(bytes) = text[at..].first_chunk() {
         let word = u64::from_le_bytes(*bytes);
-        let quote = below(word ^ (LOW * u64::from(b'"')), 1);
-        let escape = below(word ^ (LOW * u64::from(b'\\')), 1);
-        let marks = below(word, 0x20) | quote | escape;
+        let quotes = lanes::equal(word, b'"') | lanes::equal(word, b'\\');
+        let marks = lanes::below(word, 0x20) | quotes;
         if marks != 0 {
-            return at + (marks.trailing_zeros() / 8) as usize;
+            return at + lanes::lowest(marks);
         }
         at += 8;
     }
@@ -296,6 +323,17 @@ fn hexadecimal(text: &[u8], at: usize) -> Option<u32> {
     digits.iter().try_fold(0, |value, digit| {
         Some(value * 16 + char::from(*digit).to_digit(16)?)
     })
+}
+
+/// The bytes of a string that [`JsonReader`] has accepted, its escapes resolved.
+pub(crate) fn plain(text: &[u8], string: Cell) -> Cow<'_, [u8]> {
+    let bytes = &text[string.start as usize..string.end as usize];
+    if string.kind != CellKind::Escaped {
+        return Cow::Borrowed(bytes);
+    }
+    let mut plain = Vec::new();
+    unescape(bytes, &mut plain, |part, out| out.extend_from_slice(part));
+    Cow::Owned(plain)
 }
 
 /// Resolves the escapes of a string that [`JsonReader`] has accepted; `append` decodes what lies between them.

@@ -10,7 +10,7 @@
 use std::io::Read;
 
 use super::grammar::Grammar;
-use super::json::{JsonReader, Malformed};
+use super::json::{JsonReader, Malformed, plain};
 use super::lines::Window;
 use super::objects::{Objects, Room};
 use super::paths::Paths;
@@ -18,7 +18,7 @@ use super::skip::Skip;
 use super::{Decoding, Format, Seen, converter};
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
-use crate::ingest::conform::{Converter, Escaping, is_key};
+use crate::ingest::conform::{Converter, Escaping};
 use crate::ingest::output::Place;
 use crate::ingest::rule::Rule;
 use crate::project::JsonRead;
@@ -140,7 +140,7 @@ fn find_key(window: &mut Window<'_>, key: &str, member: Member, file: &str) -> R
         }
         let text = &window.rest()[..window.rest().len().min(longest)];
         let name = JsonReader::new(text, 0).value();
-        let is_wanted = name.is_ok_and(|name| is_key(text, name, key));
+        let is_wanted = name.is_ok_and(|name| *plain(text, name) == *key.as_bytes());
         Grammar::value().pass(window, file)?;
         match next_byte(window, file)? {
             Some(b':') => window.advance(1, 0),

@@ -88,8 +88,9 @@ impl Block {
         room: Room,
     ) -> Result<(Parsed, Room)> {
         let converter = &conformer.converter;
-        let mut objects = Objects::new(Paths::of(conformer, explode), room);
         let text: &[u8] = &self.text;
+        let objects = Objects::new(Paths::of(conformer, explode), room);
+        let mut objects = objects.of_text(text, converter);
         let mut judged = Vec::new();
         let (mut start, mut line) = (0, self.line);
         while start < text.len() {

@@ -20,6 +20,8 @@ use crate::ingest::tape::Tape;
 pub(super) struct Objects {
     paths: Paths,
     room: Room,
+    /// Whether every byte of the text is known to be part of a character.
+    is_text: bool,
     broken: Vec<BrokenRecord>,
     breaches: BTreeMap<usize, Breach>,
 }
@@ -40,9 +42,16 @@ impl Objects {
         Self {
             paths,
             room,
+            is_text: false,
             broken: Vec::new(),
             breaches: BTreeMap::new(),
         }
+    }
+
+    /// Looks at the whole text that all records come from, so that each needs no look of its own.
+    pub(super) fn of_text(self, text: &[u8], converter: &Converter) -> Self {
+        let is_text = converter.decoder.is_text(text);
+        Self { is_text, ..self }
     }
 
     /// The room, and the paths that the contract does not want.
@@ -58,7 +67,7 @@ impl Objects {
     pub(super) fn push(&mut self, text: &[u8], place: Place, end: usize, converter: &Converter) {
         let record = &text[..end];
         let row = self.room.places.len();
-        let is_text = converter.decoder.is_text(&record[place.start..]);
+        let is_text = self.is_text || converter.decoder.is_text(&record[place.start..]);
         if !is_text && !self.paths.has_bytes {
             let fault = Fault::new(row, Rule::Encoding);
             self.breaches.insert(row, (None, fault));

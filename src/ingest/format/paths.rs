@@ -12,7 +12,8 @@ use std::collections::BTreeSet;
 
 use super::json::{JsonReader, Malformed};
 use crate::ingest::cell::{Cell, CellKind};
-use crate::ingest::conform::{Conformer, Converter, camel_case, is_key};
+use crate::ingest::conform::{Conformer, Converter, camel_case};
+use crate::ingest::keys::Meanings;
 use crate::ingest::rule::Rule;
 use crate::ingest::tape::Tape;
 use crate::name::is_value;
@@ -20,22 +21,31 @@ use crate::name::is_value;
 /// Names of ignored keys that are remembered.
 const MAX_IGNORED: usize = 100;
 
+/// The keys of an object that the contract wants.
+#[derive(Debug, Default)]
+struct Wanted {
+    keys: Vec<Key>,
+    /// How a key of it is told: this before its name.
+    prefix: String,
+    /// Which of them a key is.
+    of_keys: Meanings<u32>,
+}
+
 /// A key of an object and what hangs on it.
 #[derive(Debug, Default)]
 struct Key {
     name: String,
-    /// How a key within it is told: this before its name.
-    prefix: String,
     /// Column and rank among its alternatives, the lowest wins.
     columns: Vec<(usize, u8)>,
-    keys: Vec<Key>,
+    within: Wanted,
     /// Whether its value is the list whose items become rows.
     is_exploded: bool,
 }
 
-/// The keys that the contract wants, and those that it does not.
+/// The keys that the contract wants, and those that it does not. All that is read by them is recorded on one tape, which alone
+/// knows what its keys are.
 pub(super) struct Paths {
-    keys: Vec<Key>,
+    wanted: Wanted,
     pub(super) width: usize,
     /// Whether the format has values of bytes, so that what is no text in a record concerns who wants it alone.
     pub(super) has_bytes: bool,
@@ -52,6 +62,15 @@ pub(super) struct Ignored(BTreeSet<String>);
 impl Ignored {
     fn is_full(&self) -> bool {
         self.0.len() >= MAX_IGNORED
+    }
+
+    /// Adds a key of an object that is told with this before it.
+    fn note(&mut self, prefix: &str, name: &[u8]) {
+        if !self.is_full() {
+            let name = String::from_utf8_lossy(name);
+            let told = if is_value(&name) { "…" } else { &*name };
+            self.0.insert(format!("{prefix}{told}"));
+        }
     }
 
     /// Adds what was found later.
@@ -72,12 +91,10 @@ impl Ignored {
 
 /// What the contract wants of an exploded list's items.
 struct Item {
-    /// Of an item that is an object.
-    keys: Vec<Key>,
+    /// Of an item that is an object; told as `lines.`
+    wanted: Wanted,
     /// Columns that take the item whole.
     whole: Vec<(usize, u8)>,
-    /// `lines.`
-    prefix: String,
 }
 
 /// What one record gave.
@@ -153,11 +170,10 @@ impl SeenKeys {
 impl Paths {
     /// `explode`: the keys that lead to the list whose items become rows.
     pub(super) fn of(conformer: &Conformer, explode: Option<&[String]>) -> Self {
-        let mut keys = Vec::new();
+        let mut all = Wanted::default();
         let mut item = explode.map(|path| Item {
-            keys: Vec::new(),
+            wanted: Wanted::told(path.join(".") + "."),
             whole: Vec::new(),
-            prefix: path.join(".") + ".",
         });
         for (column, target) in conformer.targets.iter().enumerate() {
             let own = [target.name.clone(), camel_case(&target.name)];
@@ -166,28 +182,28 @@ impl Paths {
             for (rank, path) in wanted.iter().chain(&target.aliases).enumerate() {
                 let column = (column, rank.min(254) as u8);
                 let Some(item) = &mut item else {
-                    insert(&mut keys, "", path, column);
+                    all.insert(path, column);
                     continue;
                 };
                 match item.within(path) {
                     Some("") => item.whole.push(column),
-                    Some(rest) => insert(&mut item.keys, &item.prefix, rest, column),
+                    Some(rest) => item.wanted.insert(rest, column),
                     None => {
                         if is_own {
-                            insert(&mut item.keys, &item.prefix, path, column);
+                            item.wanted.insert(path, column);
                         }
                         // what the item has wins over the record around it
                         let rank = column.1 + u8::from(is_own) * 2;
-                        insert(&mut keys, "", path, (column.0, rank));
+                        all.insert(path, (column.0, rank));
                     }
                 }
             }
         }
         if let Some(path) = explode {
-            mark(&mut keys, "", path);
+            all.mark(path);
         }
         Self {
-            keys,
+            wanted: all,
             width: conformer.targets.len(),
             has_bytes: false,
             explode: item,
@@ -225,11 +241,11 @@ impl Paths {
         ranks.clear();
         ranks.resize(self.width, u8::MAX);
         let mut found = Found::new(&mut cells[first..], ranks, &mut self.ignored, json);
-        found.object(record, &self.keys, "");
+        found.object(record, &mut self.wanted);
         let unread = found.wrong_type(&[]);
         let doubled = found.doubled.map(RowFault::doubled);
         let (list, unreached, no_list) = (found.list, found.unreached, found.no_list);
-        let Some(item) = &self.explode else {
+        let Some(item) = &mut self.explode else {
             return Ok(Rows::of(1, doubled.or(unread.map(RowFault::wrong_type))));
         };
         let list = list.filter(|list| tape.cell(*list).kind != CellKind::Null);
@@ -283,54 +299,58 @@ impl Key {
     /// The first column that wants it, or what lies within it.
     fn first_column(&self) -> Option<usize> {
         let own = self.columns.first().map(|(column, _)| *column);
-        own.or_else(|| self.keys.iter().find_map(Self::first_column))
+        own.or_else(|| self.within.keys.iter().find_map(Self::first_column))
     }
 }
 
 impl Item {
     /// The rest of a path that begins with the list's; empty for the item itself.
     fn within<'a>(&self, path: &'a str) -> Option<&'a str> {
-        if path == self.prefix.trim_end_matches('.') {
+        let prefix = self.wanted.prefix.as_str();
+        if path == prefix.trim_end_matches('.') {
             return Some("");
         }
-        path.strip_prefix(&self.prefix)
+        path.strip_prefix(prefix)
     }
 }
 
-/// `prefix`: how the keys are told.
-fn insert(keys: &mut Vec<Key>, prefix: &str, path: &str, column: (usize, u8)) {
-    match path.split_once('.') {
-        None => entry(keys, prefix, path).columns.push(column),
-        Some((name, rest)) => {
-            let key = entry(keys, prefix, name);
-            insert(&mut key.keys, &key.prefix, rest, column);
+impl Wanted {
+    /// No key yet; how those to come are told.
+    fn told(prefix: String) -> Self {
+        Self {
+            prefix,
+            ..Self::default()
         }
     }
-}
 
-/// Marks the list that is exploded.
-fn mark(keys: &mut Vec<Key>, prefix: &str, path: &[String]) {
-    match path {
-        [] => {}
-        [last] => entry(keys, prefix, last).is_exploded = true,
-        [first, rest @ ..] => {
-            let key = entry(keys, prefix, first);
-            mark(&mut key.keys, &key.prefix, rest);
+    fn insert(&mut self, path: &str, column: (usize, u8)) {
+        match path.split_once('.') {
+            None => self.entry(path).columns.push(column),
+            Some((name, rest)) => self.entry(name).within.insert(rest, column),
         }
     }
-}
 
-fn entry<'a>(keys: &'a mut Vec<Key>, prefix: &str, name: &str) -> &'a mut Key {
-    let at = keys.iter().position(|key| key.name == name);
-    let at = at.unwrap_or_else(|| {
-        keys.push(Key {
-            name: name.to_string(),
-            prefix: format!("{prefix}{name}."),
-            ..Key::default()
+    /// Marks the list that is exploded.
+    fn mark(&mut self, path: &[String]) {
+        match path {
+            [] => {}
+            [last] => self.entry(last).is_exploded = true,
+            [first, rest @ ..] => self.entry(first).within.mark(rest),
+        }
+    }
+
+    fn entry(&mut self, name: &str) -> &mut Key {
+        let at = self.keys.iter().position(|key| key.name == name);
+        let at = at.unwrap_or_else(|| {
+            self.keys.push(Key {
+                name: name.to_string(),
+                within: Self::told(format!("{}{name}.", self.prefix)),
+                ..Key::default()
+            });
+            self.keys.len() - 1
         });
-        keys.len() - 1
-    });
-    &mut keys[at]
+        &mut self.keys[at]
+    }
 }
 
 /// A record as it was read.
@@ -397,23 +417,26 @@ impl<'a> Found<'a> {
     }
 
     /// The columns of the object at a place.
-    fn object(&mut self, place: usize, keys: &[Key], prefix: &str) {
+    fn object(&mut self, place: usize, wanted: &mut Wanted) {
         let Json { text, tape, .. } = self.json;
-        // senders write the keys in one order: the next one is most likely the one after the last
-        let mut likely = 0;
-        let mut seen = SeenKeys::new(keys.len());
-        for (name, value) in tape.members(place) {
-            let found = (likely..keys.len())
-                .chain(0..likely)
-                .find(|at| is_key(text, name, &keys[*at].name));
-            let Some(at) = found else {
-                self.ignore(name, prefix);
+        let mut seen = SeenKeys::new(wanted.keys.len());
+        for (key, value) in tape.members(place) {
+            let found = wanted.of_keys.of(key, || {
+                let name = tape.key(text, value);
+                let mut keys = wanted.keys.iter();
+                let found = keys.position(|key| key.name.as_bytes() == &*name);
+                if found.is_none() {
+                    self.ignored.note(&wanted.prefix, &name);
+                }
+                found.map(|at| at as u32)
+            });
+            let Some(at) = found.map(|at| at as usize) else {
                 continue;
             };
-            likely = at + 1;
-            self.value(value, &keys[at]);
+            let key = &mut wanted.keys[at];
+            self.value(value, key);
             if !seen.insert(at) {
-                self.forget(&keys[at]);
+                self.forget(key);
             }
         }
     }
@@ -424,23 +447,24 @@ impl<'a> Found<'a> {
         for (column, _) in &key.columns {
             self.cells[*column] = Cell::MISSING;
         }
-        for key in &key.keys {
+        for key in &key.within.keys {
             self.forget(key);
         }
     }
 
-    fn value(&mut self, place: usize, key: &Key) {
+    fn value(&mut self, place: usize, key: &mut Key) {
         if key.is_exploded {
             self.list = Some(place);
             return;
         }
         let cell = self.json.tape.cell(place);
         self.take(cell, &key.columns);
-        if key.keys.is_empty() {
+        let within = &mut key.within;
+        if within.keys.is_empty() {
             return;
         }
         if self.json.is(place, b'{') {
-            return self.object(place, &key.keys, &key.prefix);
+            return self.object(place, within);
         }
         let is_null = match cell.kind {
             CellKind::Null => true,
@@ -451,7 +475,7 @@ impl<'a> Found<'a> {
             _ => false,
         };
         if !is_null {
-            key.keys.iter().for_each(|key| self.miss(key));
+            within.keys.iter().for_each(|key| self.miss(key));
         }
     }
 
@@ -460,14 +484,14 @@ impl<'a> Found<'a> {
         self.no_list |= key.is_exploded;
         self.unreached
             .extend(key.columns.iter().map(|(column, _)| *column));
-        key.keys.iter().for_each(|key| self.miss(key));
+        key.within.keys.iter().for_each(|key| self.miss(key));
     }
 
     /// The columns of an exploded list's item.
-    fn item(&mut self, place: usize, item: &Item) {
+    fn item(&mut self, place: usize, item: &mut Item) {
         self.take(self.json.tape.cell(place), &item.whole);
         if self.json.is(place, b'{') {
-            self.object(place, &item.keys, &item.prefix);
+            self.object(place, &mut item.wanted);
         }
     }
 
@@ -477,15 +501,6 @@ impl<'a> Found<'a> {
                 self.ranks[*column] = *rank;
                 self.cells[*column] = cell;
             }
-        }
-    }
-
-    fn ignore(&mut self, name: Cell, prefix: &str) {
-        if !self.ignored.is_full() {
-            let name = &self.json.text[name.start as usize..name.end as usize];
-            let name = String::from_utf8_lossy(name);
-            let told = if is_value(&name) { "…" } else { &*name };
-            self.ignored.0.insert(format!("{prefix}{told}"));
         }
     }
 }
