@@ -10,10 +10,9 @@ use std::sync::OnceLock;
 use kilde::bench::{Account, Decoder, rewrite_release};
 use kilde::{Error, ErrorKind, Project, Variables};
 
-/// The project whose sources the bytes are read as, and a folder to write in.
+/// The project whose sources the bytes are read as.
 struct Fixture {
     project: Project,
-    scratch: PathBuf,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -29,7 +28,6 @@ fn fixture() -> &'static Fixture {
         );
         Fixture {
             project: project.expect("the project is right"),
-            scratch: std::env::temp_dir().join(format!("kilde-fuzz-{}", std::process::id())),
             runtime: tokio::runtime::Builder::new_current_thread()
                 .build()
                 .expect("a runtime"),
@@ -39,18 +37,15 @@ fn fixture() -> &'static Fixture {
 
 /// The bytes as an export of a source; `None` where it is refused.
 fn read(format: &str, bytes: &[u8]) -> Option<Account> {
-    let Fixture {
-        project,
-        scratch,
-        runtime,
-    } = fixture();
+    let Fixture { project, runtime } = fixture();
     let (table, path) = (format!("bronze.{format}"), format!("a.{format}"));
-    // an archive is read as text too, and tests run side by side
-    let scratch = scratch.join(format!("{format}-{:?}", std::thread::current().id()));
+    let scratch = scratch(format);
     let account = runtime.block_on(async {
         let decoder = Decoder::of(project, &table, &path, bytes.to_vec(), &scratch).await?;
         decoder.account().await
     });
+    // not there where nothing was written
+    let _ = std::fs::remove_dir_all(&scratch);
     match account {
         Ok(account) => {
             assert_eq!(account.records, account.accepted + account.rejected);
@@ -61,6 +56,12 @@ fn read(format: &str, bytes: &[u8]) -> Option<Account> {
             None
         }
     }
+}
+
+/// A folder for what is written on the way, of this thread alone: tests run side by side.
+fn scratch(what: &str) -> PathBuf {
+    let (process, thread) = (std::process::id(), std::thread::current().id());
+    std::env::temp_dir().join(format!("kilde-fuzz-{process}-{what}-{thread:?}"))
 }
 
 /// A refusal is of the one kind that is meant, and short.
@@ -220,7 +221,7 @@ fn workbook(sheet: &[u8]) -> Vec<u8> {
 
 /// The bytes are a pipeline file.
 pub(crate) fn yaml(bytes: &[u8]) {
-    let folder = fixture().scratch.join("yaml");
+    let folder = scratch("yaml");
     std::fs::create_dir_all(folder.join("pipelines")).expect("a folder");
     std::fs::write(
         folder.join("kilde.yaml"),
@@ -228,7 +229,9 @@ pub(crate) fn yaml(bytes: &[u8]) {
     )
     .expect("a file");
     std::fs::write(folder.join("pipelines/a.yaml"), bytes).expect("a file");
-    if let Err(error) = Project::load(&folder, &Variables::default()) {
+    let loaded = Project::load(&folder, &Variables::default());
+    std::fs::remove_dir_all(&folder).expect("it is there");
+    if let Err(error) = loaded {
         assert_eq!(error.kind(), ErrorKind::Config);
         for diagnostic in error.diagnostics() {
             assert!(!diagnostic.render(false).is_empty());

@@ -5,7 +5,6 @@
 //! The export is the entry of the log: its path names it in the ledger, its bytes say whether it is the same.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
 use std::path::Path;
 
 use tokio::runtime::Handle;
@@ -13,8 +12,7 @@ use tokio::runtime::Handle;
 use super::export::{Attempt, Export, ReadRequest, Task};
 use super::export_store::ExportStore;
 use super::flaw::is_unreadable;
-use super::format::{DeltaColumn, DeltaFiles, Seen, format, unreadable};
-use super::input::RawBytes;
+use super::format::{DeltaColumn, DeltaFiles, Seen, copy, format};
 use super::output::Written;
 use super::parts;
 use crate::diagnostic::Code;
@@ -128,30 +126,12 @@ async fn fetch(store: &Store, file: &SourceFile, to: &Path) -> Result<File> {
             ),
         _ => error,
     })?;
-    let (copy, name) = (to.to_path_buf(), file.path.clone());
-    let write = move |raw| write_copy(raw, &name, &copy);
-    parts.content.read(&file.path, write).await??;
-    File::open(to).map_err(|error| full(to, error))
-}
-
-fn write_copy(mut raw: RawBytes, name: &str, to: &Path) -> Result<()> {
-    let mut copy = File::create(to).map_err(|error| full(to, error))?;
-    let mut bytes = vec![0; 1 << 20];
-    loop {
-        match raw.read(&mut bytes) {
-            Ok(0) => return Ok(()),
-            Ok(read) => {
-                let written = copy.write_all(&bytes[..read]);
-                written.map_err(|error| full(to, error))?;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(unreadable(error, name)),
-        }
-    }
-}
-
-fn full(to: &Path, error: io::Error) -> Error {
-    Error::unavailable("the scratch disk takes no more")
-        .at(to.display().to_string())
-        .caused_by(error)
+    let (to, name) = (to.to_path_buf(), file.path.clone());
+    let copied = parts.read(move |mut raw| copy(&mut raw, &to, &name));
+    copied.await??.ok_or_else(|| {
+        Error::input("a data file of the Delta table is empty")
+            .code(Code(191))
+            .at(file.path.as_str())
+            .help("ask its sender to write the version again")
+    })
 }

@@ -237,22 +237,16 @@ pub(crate) async fn read_export(
 ) -> Result<Attempt> {
     let export = request.export.clone();
     let parts = parts::open(store, &export.location, export.size).await?;
-    let version = parts.version;
-    let modified_at = version.meta.last_modified;
+    let (size, modified_at) = (parts.meta.size, parts.meta.last_modified);
     let task = Task {
         request,
         modified_at,
     };
-    let decoded = parts
-        .content
-        .read(&export.path, move |raw| task.run(raw))
-        .await?;
-    let attempt = decoded?;
-    let is_whole = attempt.size() == version.meta.size;
-    if is_whole && version.still_stands(store).await? {
-        return Ok(attempt);
+    let attempt = parts.read(move |raw| task.run(raw)).await??;
+    match attempt.size() == size {
+        true => Ok(attempt),
+        false => Err(parts::changed(&export.location)),
     }
-    Err(parts::changed(&export.location))
 }
 
 fn packed_twice(packing: &str, path: &str) -> Error {

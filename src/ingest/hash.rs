@@ -16,10 +16,7 @@ use crate::error::Result;
 /// `Input` where it is gone or changes meanwhile; what storage says otherwise.
 pub(super) async fn hash(store: &Arc<dyn ObjectStore>, path: &Path, size: u64) -> Result<String> {
     let parts = parts::open(store, path, size).await?;
-    let hashed = parts.content.read(path.as_ref(), RawBytes::finish).await?;
-    let (read, hash) = hashed.map_err(|error| unreadable(error, path.as_ref()))?;
-    if read != parts.version.meta.size {
-        return Err(parts::changed(path));
-    }
+    let hashed = parts.read(RawBytes::finish).await?;
+    let (_, hash) = hashed.map_err(|error| unreadable(error, path.as_ref()))?;
     Ok(hash.to_hex().to_string())
 }

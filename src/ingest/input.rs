@@ -1,12 +1,13 @@
 //! The raw bytes of one export, as a reader for blocking code: hashed while they pass, decompressed where they are packed.
 //!
-//!   object store ─stream─▶ channel ─▶ [`RawBytes`] (size, blake3) ─▶ gzip, zstd, bzip2, all members ─▶ a format
-//!   file of this machine ───────────▶
+//!   object store ─stream─▶ channel ─┬▶ [`RawBytes`] (size, blake3) ─▶ gzip, zstd, bzip2, all members ─▶ a format
+//!   file of this machine ───────────┘
 //!
-//! A few chunks are under way at any time; nothing here grows with the export.
+//! Of what a store sends a few chunks are under way at any time; nothing here grows with the export.
 
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
+use std::sync::Weak;
 
 use bytes::{Buf, Bytes};
 use bzip2::bufread::MultiBzDecoder;
@@ -55,10 +56,11 @@ impl RawBytes {
         (sender, Self::of(Storage::Chunks(chunks)))
     }
 
-    /// The first `size` bytes of a file of this machine.
-    pub(super) fn of_file(file: File, size: u64) -> Self {
+    /// The first `size` bytes of a file of this machine, as long as somebody waits for them.
+    pub(super) fn of_file(file: File, size: u64, waiting: Weak<()>) -> Self {
         Self::of(Storage::File(LocalFile {
             file,
+            waiting,
             left: size,
             read: 0,
             asked_for: 0,
@@ -79,17 +81,12 @@ impl RawBytes {
     /// Those of storage.
     pub(super) fn finish(mut self) -> io::Result<(u64, blake3::Hash)> {
         let mut rest = vec![0; 1 << 16];
-        loop {
-            match self.read(&mut rest) {
-                Ok(0) => return Ok((self.size, self.hash.finalize())),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
+        while self.read(&mut rest)? > 0 {}
+        Ok((self.size, self.hash.finalize()))
     }
 }
 
+/// Never interrupted.
 impl Read for RawBytes {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let read = match &mut self.storage {
@@ -131,6 +128,8 @@ const AHEAD: u64 = 8 << 20;
 /// A file that is read where it lies, without a copy between the system's and the decoder's.
 struct LocalFile {
     file: File,
+    /// Whether anybody still wants it.
+    waiting: Weak<()>,
     /// Bytes of it that may still be read.
     left: u64,
     read: u64,
@@ -141,7 +140,8 @@ struct LocalFile {
 impl LocalFile {
     /// A disk works while records are decoded, which the system's own reading ahead of a few pages does not keep busy.
     fn ask_ahead(&mut self) {
-        if self.read + AHEAD / 2 < self.asked_for {
+        self.asked_for = self.asked_for.max(self.read);
+        if self.asked_for > self.read + AHEAD / 2 || self.asked_for >= self.read + self.left {
             return;
         }
         #[cfg(target_os = "linux")]
@@ -153,23 +153,43 @@ impl LocalFile {
         }
         self.asked_for += AHEAD;
     }
-}
 
-impl Read for LocalFile {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let wanted = usize::try_from(self.left).map_or(out.len(), |left| left.min(out.len()));
-        if wanted == 0 {
-            return Ok(0);
-        }
+    fn read_some(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if self.read == 0 {
             self.file.seek(SeekFrom::Start(0))?;
         }
         self.ask_ahead();
-        let read = self.file.read(&mut out[..wanted])?;
+        loop {
+            match self.file.read(out) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => return read,
+            }
+        }
+    }
+}
+
+impl Read for LocalFile {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.waiting.strong_count() == 0 {
+            return Err(io::Error::from(io::ErrorKind::ConnectionAborted));
+        }
+        let wanted = usize::try_from(self.left).map_or(out.len(), |left| left.min(out.len()));
+        let read = match wanted {
+            0 => 0,
+            wanted => self.read_some(&mut out[..wanted]).map_err(of_storage)?,
+        };
         self.left -= read as u64;
         self.read += read as u64;
         Ok(read)
     }
+}
+
+/// The error of a disk, told from damage of what lies on it.
+fn of_storage(error: io::Error) -> io::Error {
+    io::Error::other(object_store::Error::Generic {
+        store: "LocalFileSystem",
+        source: Box::new(error),
+    })
 }
 
 /// The bytes of a file of an archive, hashed while they pass.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::cell::{Cell, CellKind};
 
-/// Names that are remembered. Objects that use ids or names of people as keys have others without end.
+/// Names that are remembered, the first that are met. Objects that use ids or names of people as keys have others without end.
 const MOST: usize = 1 << 12;
 /// Bytes of a name that is remembered.
 const LONGEST: usize = 1 << 8;
@@ -143,8 +143,9 @@ impl Keys {
     }
 }
 
-/// What the keys of a tape are to somebody; each name is looked up once, but for the strange ones.
-#[derive(Clone, Debug)]
+/// What the keys of one tape are to somebody, who must not ask it of another; each name is looked up once, but for the strange
+/// ones.
+#[derive(Debug)]
 pub(crate) struct Meanings<T> {
     /// By name; the outer `None`: not looked up yet.
     known: Vec<Option<Option<T>>>,

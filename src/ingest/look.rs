@@ -13,7 +13,7 @@ use super::format::{Decoding, format};
 use super::input::unpacked;
 use super::output::Output;
 use super::parts;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::project::{Captures, Contract, Load, Read as Declared, Source};
 
 /// Of a text of lines, so many bytes are looked at: a header lies at their beginning.
@@ -31,11 +31,11 @@ pub(super) async fn look(
     let export = request.export.clone();
     let parts = parts::open(store, &export.location, export.size).await?;
     let look = Look::new(request);
-    let names = parts
-        .content
-        .read(&export.path, move |raw| look.names(raw))
-        .await?;
-    Ok(names.unwrap_or_default())
+    let names = parts.read(move |raw| look.names(raw)).await?;
+    match names {
+        Err(error) if error.kind() == ErrorKind::Unavailable => Err(error),
+        names => Ok(names.unwrap_or_default()),
+    }
 }
 
 /// What the blocking side owns.

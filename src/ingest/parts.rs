@@ -11,6 +11,7 @@ use object_store::{
     GetOptions, GetRange, GetResult, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt,
 };
 use tokio::sync::mpsc;
+use tokio::task::JoinError;
 
 use super::input::{Chunk, RawBytes};
 use crate::diagnostic::Code;
@@ -25,49 +26,73 @@ const PARTS_AHEAD: usize = 2;
 
 /// An export that is being read.
 pub(super) struct Parts {
-    /// What is read.
-    pub(super) version: Version,
-    pub(super) content: Content,
+    store: Arc<dyn ObjectStore>,
+    /// What it was when it was opened.
+    pub(super) meta: ObjectMeta,
+    content: Content,
 }
 
 /// Where the bytes come from.
-pub(super) enum Content {
-    /// So many of a file.
-    File(File, u64),
+enum Content {
+    /// It can be written to while it is read; objects of a store are replaced whole.
+    File(File),
     /// Parts in order; the first error is the last item.
     Stream(BoxStream<'static, Result<Bytes>>),
 }
 
-impl Content {
-    /// Does `work` on the bytes, on a thread that may block. `path`: for errors.
+impl Parts {
+    /// Does `work` on the bytes, on a thread that may block; it hears of an error of storage where nobody waits for it any more.
     ///
     /// # Errors
-    /// What storage says. What a file says only `work` hears.
+    /// `Input` K0404 where the export is gone or has changed meanwhile, whatever `work` made of it; what a store says otherwise.
+    /// What a file says only `work` hears.
     pub(super) async fn read<T: Send + 'static>(
         self,
-        path: &str,
         work: impl FnOnce(RawBytes) -> T + Send + 'static,
     ) -> Result<T> {
-        let (fed, done) = match self {
-            Self::File(file, size) => {
-                let raw = RawBytes::of_file(file, size);
+        let Self {
+            store,
+            meta,
+            content,
+        } = self;
+        let broken = |error: JoinError| {
+            Error::internal("a decoder broke down")
+                .at(meta.location.to_string())
+                .caused_by(error)
+        };
+        match content {
+            Content::File(file) => {
+                let waiting = Arc::new(());
+                let raw = RawBytes::of_file(file, meta.size, Arc::downgrade(&waiting));
                 let worker = tokio::task::spawn_blocking(move || work(raw));
-                (Ok(()), worker.await)
+                let done = worker.await.map_err(broken)?;
+                drop(waiting);
+                refuse_changed(&store, &meta).await?;
+                Ok(done)
             }
-            Self::Stream(bytes) => {
+            Content::Stream(bytes) => {
                 let (sender, raw) = RawBytes::channel();
                 let worker = tokio::task::spawn_blocking(move || work(raw));
-                (feed(bytes, sender).await, worker.await)
+                let fed = feed(bytes, sender).await;
+                let done = worker.await.map_err(broken)?;
+                // of what storage said the worker knows no more than that nothing came
+                fed?;
+                Ok(done)
             }
-        };
-        let done = done.map_err(|error| {
-            Error::internal("a decoder broke down")
-                .at(path)
-                .caused_by(error)
-        })?;
-        // of what storage said the worker knows no more than that nothing came
-        fed?;
-        Ok(done)
+        }
+    }
+}
+
+/// # Errors
+/// `Input` K0404 where the export is gone, or not what it was; what storage says otherwise.
+async fn refuse_changed(store: &Arc<dyn ObjectStore>, before: &ObjectMeta) -> Result<()> {
+    let after = store.head(&before.location).await;
+    let after = after.map_err(|error| unreadable(&before.location, error))?;
+    let is_same = (before.size, before.last_modified, &before.e_tag)
+        == (after.size, after.last_modified, &after.e_tag);
+    match is_same {
+        true => Ok(()),
+        false => Err(changed(&before.location)),
     }
 }
 
@@ -86,13 +111,6 @@ async fn feed(
     Ok(())
 }
 
-/// What an export was when it was opened.
-pub(super) struct Version {
-    pub(super) meta: ObjectMeta,
-    /// Files of this machine can be written to while they are read; objects of a store are replaced whole.
-    may_change: bool,
-}
-
 /// Begins to read. `size` is what a listing said; the export may be another by now.
 ///
 /// # Errors
@@ -108,40 +126,22 @@ pub(super) async fn open(store: &Arc<dyn ObjectStore>, path: &Path, size: u64) -
     if size <= PART && first.meta.size > PART {
         return Err(changed(path));
     }
-    let version = Version {
-        meta: first.meta.clone(),
-        may_change: matches!(first.payload, GetResultPayload::File(..)),
-    };
-    let content = match first {
-        GetResult {
-            payload: GetResultPayload::File(file, _),
-            meta,
-            ..
-        } => Content::File(file, meta.size),
-        first => {
+    let meta = first.meta.clone();
+    let content = match first.payload {
+        GetResultPayload::File(file, _) => Content::File(file),
+        _ => {
             let rest = rest(store, &first);
             let path = path.clone();
             let start = stream::once(async move { whole(first, &path).await });
             Content::Stream(start.chain(rest).boxed())
         }
     };
-    Ok(Parts { version, content })
-}
-
-impl Version {
-    /// Whether the export is still what was read.
-    ///
-    /// # Errors
-    /// `Input` K0404 where it is gone; what storage says otherwise.
-    pub(super) async fn still_stands(&self, store: &Arc<dyn ObjectStore>) -> Result<bool> {
-        if !self.may_change {
-            return Ok(true);
-        }
-        let (before, after) = (&self.meta, store.head(&self.meta.location).await);
-        let after = after.map_err(|error| unreadable(&before.location, error))?;
-        Ok((before.size, before.last_modified, &before.e_tag)
-            == (after.size, after.last_modified, &after.e_tag))
-    }
+    let store = Arc::clone(store);
+    Ok(Parts {
+        store,
+        meta,
+        content,
+    })
 }
 
 /// What comes after the first part.
@@ -195,6 +195,7 @@ pub(super) fn changed(path: &Path) -> Error {
 #[cfg(test)]
 mod tests {
     use std::io::Read;
+    use std::time::Duration;
 
     use object_store::local::LocalFileSystem;
     use object_store::memory::InMemory;
@@ -207,8 +208,7 @@ mod tests {
             let mut bytes = Vec::new();
             raw.read_to_end(&mut bytes).map(|_| bytes)
         };
-        let bytes = parts.content.read("a.csv", whole).await?;
-        Ok(bytes.unwrap())
+        Ok(parts.read(whole).await?.unwrap())
     }
 
     #[tokio::test]
@@ -252,6 +252,75 @@ mod tests {
         assert!(
             error.contains("changed"),
             "grown since it was listed: {error}"
+        );
+    }
+
+    /// What becomes of a file of 20 MB that is changed when 3 MB of it were read.
+    async fn changed_meanwhile(change: impl Fn(&std::path::Path) + Send + 'static) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let local = LocalFileSystem::new_with_prefix(folder.path()).unwrap();
+        let store: Arc<dyn ObjectStore> = Arc::new(local);
+        let file = folder.path().join("a.csv");
+        std::fs::write(&file, vec![b'a'; 20 << 20]).unwrap();
+        let yesterday = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        let opened = File::options().write(true).open(&file).unwrap();
+        opened.set_modified(yesterday).unwrap();
+        let path = Path::from("a.csv");
+        let parts = open(&store, &path, 20 << 20).await.unwrap();
+        let work = move |mut raw: RawBytes| {
+            raw.read_exact(&mut vec![0; 3 << 20]).unwrap();
+            change(&file);
+            std::io::copy(&mut raw, &mut std::io::sink()).is_ok()
+        };
+        let hashed = parts.read(work).await;
+        hashed.unwrap_err().render()
+    }
+
+    #[tokio::test]
+    async fn a_file_that_changes_while_it_is_read_is_refused_however_it_changes() {
+        let open = |file: &std::path::Path| File::options().write(true).open(file).unwrap();
+        let shrunk = changed_meanwhile(move |file| open(file).set_len(4 << 20).unwrap()).await;
+        let grown = changed_meanwhile(move |file| open(file).set_len(21 << 20).unwrap()).await;
+        let written = changed_meanwhile(|file| std::fs::write(file, vec![b'b'; 20 << 20]).unwrap());
+        let replaced = changed_meanwhile(|file| {
+            let other = file.with_extension("new");
+            std::fs::write(&other, vec![b'b'; 20 << 20]).unwrap();
+            std::fs::rename(other, file).unwrap();
+        });
+        for error in [shrunk, grown, written.await, replaced.await] {
+            let is_told = error.contains("K0404") && error.contains("changed while");
+            assert!(is_told, "{error}");
+        }
+        let gone = changed_meanwhile(|file| std::fs::remove_file(file).unwrap()).await;
+        assert!(gone.contains("K0404") && gone.contains("gone"), "{gone}");
+    }
+
+    #[tokio::test]
+    async fn nobody_reads_on_for_whoever_has_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let local = LocalFileSystem::new_with_prefix(folder.path()).unwrap();
+        let store: Arc<dyn ObjectStore> = Arc::new(local);
+        std::fs::write(folder.path().join("a.csv"), vec![b'a'; 1 << 20]).unwrap();
+        let parts = open(&store, &Path::from("a.csv"), 1 << 20).await.unwrap();
+        let (begun, has_begun) = std::sync::mpsc::channel();
+        let (go_on, may_go_on) = std::sync::mpsc::channel();
+        let (sender, told) = std::sync::mpsc::channel();
+        let reading = tokio::spawn(parts.read(move |mut raw: RawBytes| {
+            begun.send(()).unwrap();
+            may_go_on.recv().unwrap();
+            let read = std::io::copy(&mut raw, &mut std::io::sink());
+            sender.send(read.map_err(|error| error.kind())).unwrap();
+        }));
+        tokio::task::spawn_blocking(move || has_begun.recv().unwrap())
+            .await
+            .unwrap();
+        reading.abort();
+        assert!(reading.await.unwrap_err().is_cancelled());
+        go_on.send(()).unwrap();
+        let told = tokio::task::spawn_blocking(move || told.recv().unwrap());
+        assert_eq!(
+            told.await.unwrap(),
+            Err(std::io::ErrorKind::ConnectionAborted)
         );
     }
 }

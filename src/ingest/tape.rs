@@ -40,7 +40,7 @@ pub(in crate::ingest) trait Track {
     /// The key at `at`, and the byte behind its colon, where it is known before it is read.
     fn expected(&self, text: &[u8], at: usize, spot: Spot) -> Option<(KeyId, usize)>;
 
-    /// A key that was read; its value comes next.
+    /// A key that was read; its value is what is recorded next.
     fn met(&mut self, text: &[u8], key: Cell, spot: Spot) -> KeyId;
 
     /// A value that has no parts.
@@ -228,6 +228,7 @@ impl Tape {
         let at = self
             .strange
             .binary_search_by_key(&value, |(at, _)| *at as usize);
+        debug_assert!(at.is_ok(), "a strange key was not recorded");
         plain(text, at.map_or(Cell::MISSING, |at| self.strange[at].1))
     }
 }
@@ -311,7 +312,7 @@ mod tests {
             r#"{"id":1,"lines":[{"sku":"a","quantity":2},{"quantity":3,"sku":"b"}],"note":"x"}"#,
             r#"{ "id" : 1 , "lines" : [ { "sku":"a" } ] , "note":"x" }"#,
             r#"{"idx":1,"i":2,"id":3,"id":4,"":5}"#,
-            r#"{"id":1,"lines":{"sku":{"sku":7}},"a name of more than sixteen bytes":8}"#,
+            r#"{"\u0069d":1,"id":2,"lines":{"sku":{"sku":7}},"a name of more than sixteen bytes":8}"#,
             r#"{"a name of more than sixteen bites":8,"a name of more than sixteen bytes":9}"#,
             r#"{"id":1}"#,
         ];
@@ -329,7 +330,34 @@ mod tests {
             tape.rewind(place);
         }
         let escaped = record(records[4], &mut tape);
-        assert_eq!(members(records[4], &tape, escaped)[0].0, "id");
+        let keys = members(records[4], &tape, escaped).into_iter();
+        let keys: Vec<String> = keys.map(|(key, _)| key).collect();
+        assert_eq!(
+            keys,
+            ["id", "id", "lines", "a name of more than sixteen bytes"]
+        );
+    }
+
+    #[test]
+    fn nothing_is_left_of_what_was_no_json() {
+        let good = r#"{"\u0069d":1,"lines":[{"sk\u0075":"a"}]}"#;
+        let broken = r#"{"\u0069d":1,"a":{"\u0062":[{"\u0063":2}],"\u0064":}}"#;
+        let mut tape = Tape::default();
+        for text in [good, good] {
+            let first = record(text, &mut tape);
+            let place = tape.end();
+            let mut reader = JsonReader::new(broken.as_bytes(), 0);
+            assert!(reader.record(&mut tape).is_err() && tape.end() > place);
+            tape.rewind(place);
+            let last = record(text, &mut tape);
+            let whole = pairs(&[("id", "1"), ("lines", r#"[{"sk\u0075":"a"}]"#)]);
+            for place in [first, last] {
+                assert_eq!(members(text, &tape, place), whole);
+                let (_, list) = tape.members(place).last().unwrap();
+                let item = tape.items(list).next().unwrap();
+                assert_eq!(members(text, &tape, item), pairs(&[("sku", "a")]));
+            }
+        }
     }
 
     #[test]

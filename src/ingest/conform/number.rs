@@ -194,11 +194,11 @@ fn whole_number(text: &[u8]) -> Result<i64, Rule> {
         [b'+', digits @ ..] => (false, digits),
         digits => (false, digits),
     };
-    if let Some(value) = lanes::short(digits).and_then(|word| lanes::number(word, digits.len())) {
-        let value = value as i64;
+    if let Some(word) = lanes::short(digits) {
+        let value = lanes::number(word, digits.len()).ok_or(Rule::NotAnInteger)? as i64;
         return Ok(if negative { -value } else { value });
     }
-    if (1..=18).contains(&digits.len()) {
+    if (9..=18).contains(&digits.len()) {
         let mut value = 0_i64;
         for byte in digits {
             let digit = byte.wrapping_sub(b'0');
@@ -315,10 +315,12 @@ fn few_digits(word: u64, length: usize, sign: u8) -> Option<(u64, usize, usize)>
         return Some((lanes::number(word, length)?, length, 0));
     }
     let whole = lanes::lowest(signs);
+    let digits = length - 1;
+    // a sign of NUL would be found behind the text
+    let decimals = digits.checked_sub(whole)?;
     let before = (1 << (whole * 8)) - 1;
     let word = word & before | word >> 8 & !before;
-    let digits = length - 1;
-    Some((lanes::number(word, digits)?, digits, digits - whole))
+    Some((lanes::number(word, digits)?, digits, decimals))
 }
 
 /// The same of up to 18 bytes.
@@ -674,10 +676,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_short_way_agrees_with_the_long_one(text in "[0-9]{0,6},?[0-9]{0,4}", precision in 2_u8..12) {
+        fn the_short_way_agrees_with_the_long_one(text in "[0-9]{0,12},?[0-9]{0,8}", (precision, scale) in (1_u8..39).prop_flat_map(|precision| (Just(precision), 0..precision.min(19) as i8))) {
             let long = format!("00000000000000000000{text}");
             if text != "," && !text.is_empty() {
-                prop_assert_eq!(decimal(text.as_bytes(), &COMMA, precision, 2), decimal(long.as_bytes(), &COMMA, precision, 2));
+                let [short, long] = [&text, &long].map(|text| decimal(text.as_bytes(), &COMMA, precision, scale));
+                prop_assert_eq!(short, long);
             }
         }
     }

@@ -409,7 +409,23 @@ mod tests {
     }
 
     #[test]
-    fn absurd_nesting_is_refused_without_a_crash() {
+    fn nesting_is_read_up_to_the_limit_and_refused_beyond_it_without_a_crash() {
+        let nested = |depth: usize| {
+            let open = "{\"a\":[".repeat(depth / 2);
+            let close = "]}".repeat(depth / 2);
+            match depth % 2 {
+                0 => format!("{open}{close}"),
+                _ => format!("[{open}{close}]"),
+            }
+        };
+        for depth in [2, MAX_DEPTH - 1, MAX_DEPTH] {
+            let text = nested(depth);
+            assert!(whole(&text).is_ok(), "{depth}");
+            let other = if text.ends_with(']') { '}' } else { ']' };
+            assert!(whole(&format!("{}{other}", &text[..text.len() - 1])).is_err());
+        }
+        assert!(whole(&nested(MAX_DEPTH + 1)).is_err());
+        assert!(whole(&nested(MAX_DEPTH + 2)).is_err());
         assert!(whole(&"[".repeat(100_000)).is_err());
     }
 
@@ -447,6 +463,40 @@ mod tests {
             // a number beyond f64 is JSON all the same
             let serde = serde_json::from_str::<Box<serde_json::value::RawValue>>(&text).is_ok();
             prop_assert_eq!(whole(&text).is_ok(), serde);
+        }
+
+        #[test]
+        fn keys_that_were_met_before_change_nothing_of_what_is_read(value in any_json(), at in 0_usize..200, with in "[\\[\\]{}\",:0-9a\\\\ ]") {
+            let before = value.to_string();
+            let mut text: Vec<char> = before.chars().collect();
+            let at = at % text.len();
+            text[at] = with.chars().next().unwrap();
+            let text: String = text.into_iter().collect();
+            let (mut tape, mut fresh) = (Tape::default(), Tape::default());
+            JsonReader::new(before.as_bytes(), 0).record(&mut tape).unwrap();
+            tape.rewind(0);
+            let read = |tape: &mut Tape| {
+                let mut reader = JsonReader::new(text.as_bytes(), 0);
+                reader.record(tape).map_err(|_| reader.position()).is_ok() && reader.is_done()
+            };
+            let is_json = read(&mut fresh);
+            prop_assert_eq!(read(&mut tape), is_json);
+            prop_assert_eq!(is_json, whole(&text).is_ok());
+            if is_json {
+                prop_assert_eq!(tape.end(), fresh.end());
+                for place in 0..tape.end() {
+                    let cell = tape.cell(place);
+                    prop_assert_eq!(format!("{cell:?}"), format!("{:?}", fresh.cell(place)));
+                    prop_assert_eq!(tape.after(place), fresh.after(place));
+                    if text[cell.start as usize..].starts_with('{') && cell.kind == CellKind::Json {
+                        let keys = |tape: &Tape| -> Vec<_> {
+                            let members = tape.members(place);
+                            members.map(|(_, value)| tape.key(text.as_bytes(), value).into_owned()).collect()
+                        };
+                        prop_assert_eq!(keys(&tape), keys(&fresh));
+                    }
+                }
+            }
         }
     }
 }

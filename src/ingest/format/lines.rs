@@ -18,6 +18,8 @@ pub(super) struct Window<'a> {
     bytes: &'a mut dyn Read,
     /// Shared with batches of records that are still worked on.
     buffer: Arc<Vec<u8>>,
+    /// Those before it, which may still be worked on.
+    lent: Vec<Arc<Vec<u8>>>,
     start: usize,
     end: usize,
     /// Offset of `start` in the decompressed export.
@@ -36,6 +38,7 @@ impl<'a> Window<'a> {
         let mut window = Self {
             bytes,
             buffer: Arc::default(),
+            lent: Vec::new(),
             start: 0,
             end: 0,
             offset: 0,
@@ -98,22 +101,20 @@ impl<'a> Window<'a> {
         }
         let kept = self.end - self.start;
         let wanted = kept + BLOCK.max(kept);
-        let buffer = match Arc::get_mut(&mut self.buffer) {
-            Some(buffer) => {
-                buffer.copy_within(self.start..self.end, 0);
-                buffer
-            }
+        if Arc::get_mut(&mut self.buffer).is_none() {
             // somebody still reads it
-            None => {
-                let mut fresh = Vec::with_capacity(wanted);
-                fresh.extend_from_slice(&self.buffer[self.start..self.end]);
-                self.buffer = Arc::new(fresh);
-                Arc::make_mut(&mut self.buffer)
-            }
-        };
-        if buffer.len() < wanted {
-            buffer.resize(wanted, 0);
+            let next = self.returned().unwrap_or_default();
+            let kept = std::mem::replace(&mut self.buffer, next);
+            let buffer = Arc::make_mut(&mut self.buffer);
+            buffer.resize(buffer.len().max(wanted), 0);
+            buffer[..self.end - self.start].copy_from_slice(&kept[self.start..self.end]);
+            self.lent.push(kept);
+        } else {
+            let buffer = Arc::make_mut(&mut self.buffer);
+            buffer.copy_within(self.start..self.end, 0);
+            buffer.resize(buffer.len().max(wanted), 0);
         }
+        let buffer = Arc::make_mut(&mut self.buffer);
         (self.start, self.end) = (0, kept);
         while self.end < wanted {
             match self.bytes.read(&mut buffer[self.end..wanted]) {
@@ -127,6 +128,15 @@ impl<'a> Window<'a> {
             }
         }
         Ok(())
+    }
+
+    /// A buffer that nobody reads any more: memory that is new to the process costs more than what is written to it.
+    fn returned(&mut self) -> Option<Arc<Vec<u8>>> {
+        // those of records beyond any usual size are not kept
+        self.lent.retain(|buffer| buffer.len() <= BLOCK * 2);
+        let mut lent = self.lent.iter();
+        let at = lent.position(|buffer| Arc::strong_count(buffer) == 1)?;
+        Some(self.lent.swap_remove(at))
     }
 
     /// Takes the rest of the line, however long it is, without keeping it.
