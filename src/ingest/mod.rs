@@ -42,7 +42,7 @@ mod testing;
 mod zip;
 
 pub(crate) use archive_file::ArchiveFile;
-pub(crate) use conform::{SOURCE_FILE, SOURCE_ROW, camel_case, table_schema};
+pub(crate) use conform::{SOURCE_FILE, SOURCE_ROW, Spelling, spelling, table_schema};
 pub(crate) use drift::{Drift, drift_of, must_fail};
 pub(crate) use export::{
     Attempt, DecodedExport, Export, ExportReport, Limits, ReadExport, ReadRequest,

@@ -12,7 +12,7 @@ use super::column::ColumnSketch;
 use super::name::identifier;
 use super::tally::{DayOrder, NumberStyle};
 use crate::column_type::ColumnType;
-use crate::ingest::camel_case;
+use crate::ingest::{Spelling, spelling};
 use crate::name::{is_identifier, is_value};
 
 /// How deep an array of records may lie in a document.
@@ -406,17 +406,30 @@ impl Node {
         }
     }
 
-    /// What hangs on the keys that a struct reads, by the fields that read them: `unit_price` and `unitPrice` are one.
+    /// What hangs on the keys that a struct reads, by the fields that read them: `unit_price` and `unitPrice` are one, but beside
+    /// them no field reads `UNIT_PRICE`, nor one of two such spellings.
     fn fields(&self, left_out: &mut Vec<String>) -> Vec<(String, Cow<'_, Self>)> {
+        let is_named = |key: &str| !is_value(key);
+        let keys = self.children.iter().map(|(key, _)| key.as_str());
+        let named: Vec<_> = keys
+            .map(|key| field_name(key).filter(|_| is_named(key)))
+            .collect();
+        let is_beside_others = |name: &str| {
+            let same = named.iter().flatten().filter(|(other, _)| other == name);
+            same.count() > 1
+        };
         let mut fields: Vec<(String, Cow<'_, Self>)> = Vec::new();
-        for (key, child) in &self.children {
-            let Some(name) = field_name(key).filter(|_| !is_value(key)) else {
+        for ((key, child), named) in self.children.iter().zip(&named) {
+            let is_read = |(name, spelling): &&(String, Spelling)| {
+                *spelling != Spelling::Other || !is_beside_others(name)
+            };
+            let Some((name, _)) = named.as_ref().filter(is_read) else {
                 left_out.push(key.clone());
                 continue;
             };
-            match fields.iter_mut().find(|(other, _)| *other == name) {
+            match fields.iter_mut().find(|(other, _)| other == name) {
                 Some((_, field)) => field.to_mut().merge(child),
-                None => fields.push((name, Cow::Borrowed(child))),
+                None => fields.push((name.clone(), Cow::Borrowed(child))),
             }
         }
         fields
@@ -440,11 +453,11 @@ impl Node {
     }
 }
 
-/// The field of a struct that reads this key: its own name, or that in camelCase.
-fn field_name(key: &str) -> Option<String> {
+/// The field of a struct that reads this key, and how it spells it.
+fn field_name(key: &str) -> Option<(String, Spelling)> {
     let name = identifier(key, "");
-    let is_read = name == key || camel_case(&name) == key;
-    (is_read && is_identifier(&name)).then_some(name)
+    let spelling = spelling(&name, key).filter(|_| is_identifier(&name))?;
+    Some((name, spelling))
 }
 
 impl<'de> DeserializeSeed<'de> for &mut Node {
@@ -600,7 +613,7 @@ mod tests {
 
     #[test]
     fn fields_of_items_that_no_struct_reads_are_told() {
-        let text = r#"{"l": [{"sku": "x", "Unit Price": 1, "of": {"a": 1}, "m": 1}, {"sku": "y", "m": []}]}"#;
+        let text = r#"{"l": [{"sku": "x", "Pris å kr": 1, "of": {"a": 1}, "m": 1}, {"sku": "y", "m": []}]}"#;
         let (leaves, unnamed) = leaves(&format!("{text}\n{text}\n"));
         let list = leaves[0].list.as_ref().map(ToString::to_string);
         assert_eq!(
@@ -610,11 +623,21 @@ mod tests {
         let told: Vec<_> = unnamed.iter().map(Unnamed::to_string).collect();
         assert_eq!(
             told,
-            ["fields of `l` that no struct can hold: 2 left out: Unit Price, m"]
+            ["fields of `l` that no struct can hold: 2 left out: Pris å kr, m"]
         );
         let text = r#"{"l": [{"unitPrice": 1}, {"unit_price": "x", "": 1, "1st": 2}]}"#;
         let lines = format!("{text}\n{text}\n");
         assert_eq!(columns(&lines), ["l list<struct<unit_price varchar>>"]);
+        let text = r#"{"Lines": [{"SKU": "x", "UnitPrice": 1.5, "Qty": 1, "id": 1, "ID": 2, "No": 1, "NO": 2}]}"#;
+        let (leaves, unnamed) = self::leaves(&format!("{text}\n{text}\n"));
+        let list = leaves[0].list.as_ref().map(ToString::to_string);
+        let expected = "list<struct<sku varchar, unit_price decimal(18,2), qty bigint, id bigint>>";
+        assert_eq!(list.unwrap(), expected);
+        let told: Vec<_> = unnamed.iter().map(Unnamed::to_string).collect();
+        assert_eq!(
+            told,
+            ["fields of `Lines` that no struct can hold: 3 left out: ID, No, NO"]
+        );
     }
 
     #[test]

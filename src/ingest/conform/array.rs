@@ -16,7 +16,7 @@ use datafusion::arrow::datatypes::{
 use datafusion::arrow::error::ArrowError;
 
 use super::convert::Converter;
-use super::nested::camel_case;
+use super::nested::field_of;
 use crate::error::{Error, Result};
 use crate::ingest::cell::{Cell, CellColumn, CellKind};
 use crate::ingest::rule::{Fault, Rule};
@@ -170,11 +170,19 @@ impl Converter {
         fields: &[(String, ColumnType)],
         faults: &mut Vec<Fault>,
     ) -> Result<ArrayRef> {
+        let names = fields.iter().map(|(name, _)| name.as_str());
+        let mut given = vec![None; fields.len()];
+        for (field, column) in value.fields().iter().zip(value.columns()) {
+            let Some((at, spelling)) = field_of(field.name().as_bytes(), names.clone()) else {
+                continue;
+            };
+            if given[at].is_none_or(|(best, _)| spelling < best) {
+                given[at] = Some((spelling, column));
+            }
+        }
         let mut arrays = Vec::with_capacity(fields.len());
-        for (name, data_type) in fields {
-            let field = value
-                .column_by_name(name)
-                .or_else(|| value.column_by_name(&camel_case(name)));
+        for ((name, data_type), given) in fields.iter().zip(given) {
+            let field = given.map(|(_, column)| column);
             let Some(field) = field else {
                 arrays.push(new_null_array(&data_type.arrow(), value.len()));
                 continue;

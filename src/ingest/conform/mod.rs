@@ -25,7 +25,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 
 pub(crate) use convert::{Converter, Escaping};
-pub(crate) use nested::camel_case;
+pub(crate) use nested::{Spelling, camel_case, spelling};
 use record_rule::{ActingRule, record_rules};
 
 use super::cell::{Cell, CellColumn, CellKind};

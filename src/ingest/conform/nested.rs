@@ -1,7 +1,8 @@
 //! JSON arrays and objects → Arrow lists and structs.
 //!
 //! A nested value is opened into cells of its own, which are converted as columns again: a list of structs costs no
-//! more than its fields. Fields of a struct match by exact name, else by the camelCase of the contract's snake_case.
+//! more than its fields. Fields of a struct match by exact name, else by the camelCase of the contract's snake_case, else by any other
+//! spelling of it.
 //! Delimited exports may carry JSON in a field.
 
 use std::sync::Arc;
@@ -29,6 +30,52 @@ pub(crate) fn camel_case(name: &str) -> String {
         out.push_str(letters.as_str());
     }
     out
+}
+
+/// How a key is the name of a field, the best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Spelling {
+    Exact,
+    CamelCase,
+    /// But for capitals and whatever is no letter and no digit: `UnitPrice`, `UNIT-PRICE`, `Unit price`.
+    Other,
+}
+
+impl Spelling {
+    const ALL: [Self; 3] = [Self::Exact, Self::CamelCase, Self::Other];
+}
+
+/// The field whose name a key is, in the best spelling; of several in other spellings none.
+pub(super) fn field_of<'a>(
+    key: &[u8],
+    names: impl Iterator<Item = &'a str> + Clone,
+) -> Option<(usize, Spelling)> {
+    let bare_key = bare(key);
+    let find = |spelling| {
+        let is_it = |name: &str| match spelling {
+            Spelling::Exact => name.as_bytes() == key,
+            Spelling::CamelCase => camel_case(name).as_bytes() == key,
+            Spelling::Other => bare(name.as_bytes()) == bare_key,
+        };
+        let mut found = names.clone().enumerate().filter(|(_, name)| is_it(name));
+        let (at, _) = found.next()?;
+        let is_clear = spelling != Spelling::Other || found.next().is_none();
+        is_clear.then_some((at, spelling))
+    };
+    Spelling::ALL.into_iter().find_map(find)
+}
+
+/// How a struct's field of this name is spelled by a key, if it is.
+pub(crate) fn spelling(name: &str, key: &str) -> Option<Spelling> {
+    let found = field_of(key.as_bytes(), std::iter::once(name));
+    found.map(|(_, spelling)| spelling)
+}
+
+/// Small letters and digits; what is beyond ASCII as it stands.
+fn bare(name: &[u8]) -> Vec<u8> {
+    let is_kept = |byte: &u8| byte.is_ascii_alphanumeric() || !byte.is_ascii();
+    let kept = name.iter().copied().filter(is_kept);
+    kept.map(|byte| byte.to_ascii_lowercase()).collect()
 }
 
 impl Converter {
@@ -181,32 +228,26 @@ fn opened(
     Ok(Some(place))
 }
 
-/// How the keys of a field were spelled.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Spellings {
-    exact: bool,
-    camel: bool,
-}
+/// In which spellings the key of a field came.
+type Spellings = [bool; Spelling::ALL.len()];
 
 /// The fields of a struct, as objects spell them.
 struct FieldNames<'a> {
-    exact: Vec<&'a str>,
-    camel: Vec<String>,
-    /// Of a key: the field, and whether that is its exact name.
-    of_keys: Meanings<(u32, bool)>,
+    fields: &'a [(String, ColumnType)],
+    of_keys: Meanings<(u32, Spelling)>,
 }
 
 impl<'a> FieldNames<'a> {
     fn of(fields: &'a [(String, ColumnType)]) -> Self {
         Self {
-            exact: fields.iter().map(|(name, _)| name.as_str()).collect(),
-            camel: fields.iter().map(|(name, _)| camel_case(name)).collect(),
+            fields,
             of_keys: Meanings::default(),
         }
     }
 
-    /// Files an object's values under the fields they belong to. An exact name wins over its camelCase. Gives a field whose
-    /// key comes twice in one spelling, in whatever order. `seen` has room for each field.
+    /// Files an object's values under the fields they belong to; the best spelling wins. Gives a field whose key comes twice,
+    /// in whatever order: by its name or its camelCase, or in other spellings where neither is there. `seen` has room for each
+    /// field.
     fn open(
         &mut self,
         text: &[u8],
@@ -216,38 +257,30 @@ impl<'a> FieldNames<'a> {
         seen: &mut [Spellings],
     ) -> Option<usize> {
         seen.fill(Spellings::default());
-        let Self {
-            exact,
-            camel,
-            of_keys,
-        } = self;
-        let mut doubled = None;
+        let names = self.fields.iter().map(|(name, _)| name.as_str());
+        let (mut doubled, mut unclear) = (None, Vec::new());
         for (key, value) in tape.members(place) {
-            let field = of_keys.of(key, || {
-                let name = tape.key(text, value);
-                let exact = exact.iter().position(|exact| exact.as_bytes() == &*name);
-                let camel = || camel.iter().position(|camel| camel.as_bytes() == &*name);
-                let exact = exact.map(|at| (at as u32, true));
-                exact.or_else(|| camel().map(|at| (at as u32, false)))
+            let field = self.of_keys.of(key, || {
+                let (at, spelling) = field_of(&tape.key(text, value), names.clone())?;
+                Some((at as u32, spelling))
             });
-            let Some((at, is_exact)) = field else {
+            let Some((at, spelling)) = field else {
                 continue;
             };
             let at = at as usize;
-            let spellings = &mut seen[at];
-            let is_outdone = !is_exact && spellings.exact;
-            let was_seen = match is_exact {
-                true => &mut spellings.exact,
-                false => &mut spellings.camel,
-            };
-            if std::mem::replace(was_seen, true) {
-                doubled = doubled.or(Some(at));
+            let (better, same) = seen[at].split_at_mut(spelling as usize);
+            if std::mem::replace(&mut same[0], true) {
+                match spelling {
+                    Spelling::Other => unclear.push(at),
+                    _ => doubled = doubled.or(Some(at)),
+                }
             }
-            if !is_outdone {
+            if !better.contains(&true) {
                 cells[at] = tape.cell(value);
             }
         }
-        doubled
+        let is_read = |at: &usize| !seen[*at][..Spelling::Other as usize].contains(&true);
+        doubled.or_else(|| unclear.into_iter().find(is_read))
     }
 }
 
@@ -260,5 +293,22 @@ mod tests {
         assert_eq!(camel_case("unit_price"), "unitPrice");
         assert_eq!(camel_case("sku"), "sku");
         assert_eq!(camel_case("line_1_total"), "line1Total");
+    }
+
+    #[test]
+    fn a_key_is_a_field_in_its_best_spelling_or_in_the_only_other_one() {
+        let names = ["sku", "unit_price", "unitprice", "line_id", "årspris"];
+        let field = |key: &str| field_of(key.as_bytes(), names.into_iter());
+        assert_eq!(field("sku"), Some((0, Spelling::Exact)));
+        for key in ["SKU", "Sku", "s-k u"] {
+            assert_eq!(field(key), Some((0, Spelling::Other)), "{key}");
+        }
+        assert_eq!(field("unitPrice"), Some((1, Spelling::CamelCase)));
+        assert_eq!(field("unitprice"), Some((2, Spelling::Exact)));
+        assert_eq!(field("UnitPrice"), None, "two fields have this name");
+        assert_eq!(field("lineID"), Some((3, Spelling::Other)));
+        assert_eq!(field("årspris"), Some((4, Spelling::Exact)));
+        assert_eq!(field("skus"), None);
+        assert_eq!(field(""), None);
     }
 }

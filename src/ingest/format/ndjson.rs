@@ -263,6 +263,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn fields_are_read_in_whatever_spelling_they_come() {
+        let text = r#"{"orderId":"a","lines":[{"SKU":"x","Quantity":1,"UnitPrice":1.5}]}
+{"orderId":"b","lines":[{"Sku":"x","unitPrice":2,"UNIT_PRICE":7}]}
+{"orderId":"c","lines":[{"UNIT_PRICE":7,"unit-price":8,"unitPrice":2}]}
+{"orderId":"d","lines":[{"Unit Price":1,"UNIT_PRICE":2}]}
+{"orderId":"e","lines":[{"SKU":"x","SKU":"y"}]}
+"#;
+        let decoded = orders().decode("a", text).await;
+        let expected = [
+            "a|-|-|[{sku: x, quantity: 1, unit_price: 1.50}]",
+            "b|-|-|[{sku: x, quantity: -, unit_price: 2.00}]",
+            "c|-|-|[{sku: -, quantity: -, unit_price: 2.00}]",
+        ];
+        assert_eq!(accepted(&decoded), expected);
+        let expected = [4, 5].map(|line| (line, "lines".to_string(), "doubled_key".to_string()));
+        assert_eq!(rejects(&decoded), expected);
+    }
+
+    #[tokio::test]
     async fn what_lies_within_something_that_is_no_object_rejects_the_record() {
         let columns = [
             ("id", ColumnType::Varchar),
