@@ -58,10 +58,11 @@ pub(crate) struct Skipped {
 pub(crate) async fn find(root: &Path) -> Result<Found> {
     let is_folder = root.is_dir();
     if !is_folder && !root.is_file() {
-        return Err(Error::config(format!(
-            "there is no file or folder `{}`",
-            root.display()
-        )));
+        let what = match root.exists() {
+            true => format!("`{}` is neither a file nor a folder", root.display()),
+            false => format!("there is no file or folder `{}`", root.display()),
+        };
+        return Err(Error::config(what));
     }
     let name = || {
         let name = root.file_name().unwrap_or_default();
@@ -168,6 +169,9 @@ impl Gathered {
                 }
             } else if let Some(why) = why_no_data(&name) {
                 self.skip(path, why);
+            } else if file.exists() && !file.is_file() {
+                // whoever opened a pipe would wait for its writer
+                self.skip(path, "neither a file nor a folder");
             } else {
                 self.files.push((path, file));
             }

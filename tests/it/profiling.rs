@@ -139,6 +139,15 @@ fn what_is_no_table_is_listed_with_its_reason() {
         ("xl/worksheets/sheet1.xml", Vec::new()),
     ];
     lay("in/torn.xlsx", zip(&workbook));
+    // nobody writes to this pipe
+    #[cfg(unix)]
+    {
+        let pipe = here.path("in/pipe.csv");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        let refusal = here.kilde(&["profile", "in/pipe.csv"]).ended(2).stderr;
+        assert!(refusal.contains("neither a file nor a folder"), "{refusal}");
+    }
     let found = profile(&here, "in");
     assert_eq!(found["tables"].as_array().unwrap().len(), 1);
     let why: Vec<String> = found["skipped"]
@@ -156,6 +165,8 @@ fn what_is_no_table_is_listed_with_its_reason() {
         "contract.pdf: no data, by its name",
         "empty.csv: empty",
         "~$orders.xlsx: somebody has it open in Excel",
+        #[cfg(unix)]
+        "pipe.csv: neither a file nor a folder",
     ] {
         assert!(why.iter().any(|why| why == expected), "{expected}: {why:?}");
     }

@@ -329,6 +329,40 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn bytes_of_another_encoding_reject_a_record_by_the_key_that_it_has() {
+        let text = b"{\"orderId\":\"a\",\"zip\":\"\xe5\"}\n{\"orderId\":\"b\",\"unread\":\"\xe5\"}\n{\"orderId\":\"\xe5\"}\n{\"orderId\":\"c\",\"\xe5\":}\n{\"orderId\":\"d\"}\n";
+        let decoded = orders().decode("a", text).await;
+        assert_eq!(accepted(&decoded), ["d|-|-|-"]);
+        let expected = [1, 2, 3, 4].map(|line| (line, String::new(), "encoding".to_string()));
+        assert_eq!(rejects(&decoded), expected);
+        let keys = reject_texts(&decoded, "key");
+        let keys: Vec<_> = keys.iter().map(Option::as_deref).collect();
+        let expected = [
+            Some(r#"{"order_id":"a"}"#),
+            Some(r#"{"order_id":"b"}"#),
+            None,
+            None,
+        ];
+        assert_eq!(keys, expected);
+        let mut read = ndjson();
+        if let Read::Ndjson(read) = &mut read {
+            read.explode = Some(vec!["l".into()]);
+        }
+        let bench = Bench::new(
+            source(read, Load::Append),
+            contract(&[], &[("n<l.n", ColumnType::Bigint)]),
+        );
+        let text = b"{\"x\":\"\xe5\",\"l\":[]}\n{\"x\":\"\xe5\",\"l\":[{\"n\":1},{\"n\":2}]}\n";
+        let decoded = bench.decode("a", text).await;
+        assert_eq!(accepted(&decoded).len(), 0);
+        let lines: Vec<i64> = rejects(&decoded)
+            .into_iter()
+            .map(|(line, ..)| line)
+            .collect();
+        assert_eq!(lines, [1, 2, 2], "no record is lost");
+    }
+
+    #[tokio::test]
     async fn a_block_of_records_without_rows_leaves_nothing_for_the_next_one() {
         let numbers = ColumnType::List(Box::new(ColumnType::Bigint));
         let columns = [("n<l.n", ColumnType::Bigint), ("s", numbers)];

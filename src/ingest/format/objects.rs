@@ -68,14 +68,6 @@ impl Objects {
         let record = &text[..end];
         let row = self.room.places.len();
         let is_text = self.is_text || converter.decoder.is_text(&record[place.start..]);
-        if !is_text && !self.paths.has_bytes {
-            let fault = Fault::new(row, Rule::Encoding);
-            self.breaches.insert(row, (None, fault));
-            let width = self.room.cells.len() + self.paths.width;
-            self.room.cells.resize(width, Cell::MISSING);
-            self.room.places.push(place);
-            return;
-        }
         match self.paths.read(
             record,
             place.start,
@@ -84,7 +76,15 @@ impl Objects {
             &mut self.room.tape,
         ) {
             Ok(Rows { count, fault }) => {
-                if let Some(fault) = fault {
+                // in a record of text, what is none concerns all of it
+                let is_broken = !is_text && !self.paths.has_bytes;
+                if is_broken && count == 0 {
+                    return self.reject(text, place, Rule::Encoding, converter);
+                }
+                if is_broken {
+                    let broken = |at| (at, (None, Fault::new(at, Rule::Encoding)));
+                    self.breaches.extend((row..row + count).map(broken));
+                } else if let Some(fault) = fault {
                     let at = row + fault.row;
                     let breach = (fault.column, Fault::new(at, fault.rule));
                     self.breaches.insert(at, breach);
@@ -94,6 +94,7 @@ impl Objects {
                     self.hide_bytes(record, row, converter);
                 }
             }
+            Err(Malformed) if !is_text => self.reject(text, place, Rule::Encoding, converter),
             Err(Malformed) => self.reject(text, place, Rule::MalformedJson, converter),
         }
     }

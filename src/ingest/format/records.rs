@@ -355,7 +355,8 @@ fn judge_batch(
     })
 }
 
-/// Takes away the cells of records whose bytes are no text, so that no column meets them; they are rejected as a whole.
+/// Takes away the cells whose bytes are no text, so that no column meets them; their records are rejected, by the keys that they
+/// have.
 fn hide_broken_text(
     text: &[u8],
     batch: &mut Batch,
@@ -367,16 +368,21 @@ fn hide_broken_text(
     if decoder.is_text(&text[..batch.end]) {
         return breaches;
     }
-    let is_text = |place: &Place| decoder.is_text(&text[place.start..place.end]);
+    let is_text = |start, end| decoder.is_text(&text[start..end]);
+    let hide = |cells: &mut [Cell]| {
+        let broken = |cell: &&mut Cell| !is_text(cell.start as usize, cell.end as usize);
+        let broken = cells.iter_mut().filter(broken);
+        broken.for_each(|cell| *cell = Cell::MISSING);
+    };
     for (row, place) in batch.places.iter().enumerate() {
-        if !is_text(place) {
-            batch.cells[row * width..(row + 1) * width].fill(Cell::MISSING);
+        if !is_text(place.start, place.end) {
+            hide(&mut batch.cells[row * width..(row + 1) * width]);
             breaches.insert(row, (None, Fault::new(row, Rule::Encoding)));
         }
     }
     for (row, record) in batch.broken.iter().enumerate() {
-        if !is_text(&record.place) {
-            batch.broken_cells[row * width..(row + 1) * width].fill(Cell::MISSING);
+        if !is_text(record.place.start, record.place.end) {
+            hide(&mut batch.broken_cells[row * width..(row + 1) * width]);
         }
     }
     breaches

@@ -110,13 +110,21 @@ async fn a_key_that_may_have_moved_is_not_believed() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_utf_8_cost_one_record() {
+async fn bytes_that_are_no_utf_8_cost_one_record_and_not_its_key() {
     let bench = self::bench(csv(), &["id"], &texts());
     let decoded = bench
-        .decode("a", b"id,name,note\n1,\xc3\xa5,b\n2,\xff,b\n3,c,d\n")
+        .decode(
+            "a",
+            b"id,name,note\n1,\xc3\xa5,b\n2,\xff,b\n3,c,d\n\xff,c,d\n4,\xff\n",
+        )
         .await;
     assert_eq!(accepted(&decoded), ["1|å|b", "3|c|d"]);
-    assert_eq!(rejects(&decoded), [(3, String::new(), "encoding".into())]);
+    let rules = [(3, "encoding"), (5, "encoding"), (6, "too_few_fields")];
+    let rules = rules.map(|(line, rule)| (line, String::new(), rule.to_string()));
+    assert_eq!(rejects(&decoded), rules);
+    let keys = reject_texts(&decoded, "key");
+    let keys: Vec<_> = keys.iter().map(Option::as_deref).collect();
+    assert_eq!(keys, [Some(r#"{"id":2}"#), None, Some(r#"{"id":4}"#)]);
     assert_eq!(
         reject_texts(&decoded, "raw")[0].as_deref(),
         Some("2,\u{fffd},b")
