@@ -16,7 +16,7 @@ use datafusion::arrow::datatypes::{
 use datafusion::arrow::error::ArrowError;
 
 use super::convert::Converter;
-use super::nested::field_of;
+use super::nested::{Spelling, field_of};
 use crate::error::{Error, Result};
 use crate::ingest::cell::{Cell, CellColumn, CellKind};
 use crate::ingest::rule::{Fault, Rule};
@@ -171,14 +171,30 @@ impl Converter {
         faults: &mut Vec<Fault>,
     ) -> Result<ArrayRef> {
         let names = fields.iter().map(|(name, _)| name.as_str());
-        let mut given = vec![None; fields.len()];
+        let mut given: Vec<Option<(Spelling, &ArrayRef)>> = vec![None; fields.len()];
+        let mut is_doubled = vec![false; fields.len()];
         for (field, column) in value.fields().iter().zip(value.columns()) {
             let Some((at, spelling)) = field_of(field.name().as_bytes(), names.clone()) else {
                 continue;
             };
-            if given[at].is_none_or(|(best, _)| spelling < best) {
-                given[at] = Some((spelling, column));
+            let best = given[at].map(|(best, _)| best);
+            if best.is_none_or(|best| spelling < best) {
+                (given[at], is_doubled[at]) = (Some((spelling, column)), false);
+            } else if best == Some(spelling) {
+                is_doubled[at] = true;
             }
+        }
+        // which of the two counts, nobody can say
+        for ((name, _), _) in fields
+            .iter()
+            .zip(&is_doubled)
+            .filter(|(_, is_doubled)| **is_doubled)
+        {
+            let rows = (0..value.len()).filter(|row| value.is_valid(*row));
+            faults.extend(rows.map(|row| Fault {
+                path: format!(".{name}"),
+                ..Fault::new(row, Rule::DoubledKey)
+            }));
         }
         let mut arrays = Vec::with_capacity(fields.len());
         for ((name, data_type), given) in fields.iter().zip(given) {
@@ -300,6 +316,7 @@ mod tests {
     use datafusion::arrow::array::{
         Date32Array, Float64Array, Int64Array, TimestampMillisecondArray, TimestampNanosecondArray,
     };
+    use datafusion::arrow::datatypes::Int64Type;
 
     use super::*;
 
@@ -326,6 +343,30 @@ mod tests {
         assert_eq!(rules, [Rule::NotANumber, Rule::NotANumber]);
         let values = values.as_primitive::<Float64Type>();
         assert_eq!((values.null_count(), values.value(0)), (3, 1.5));
+    }
+
+    #[test]
+    fn fields_of_a_struct_are_read_in_the_best_spelling_and_two_others_are_a_doubled_key() {
+        let fields = ["sku", "unit_price"].map(|name| (name.to_string(), ColumnType::Bigint));
+        let data_type = ColumnType::Struct(fields.to_vec());
+        let read = |names: &[&str]| {
+            let column = |(name, at): (&&str, i64)| {
+                let values: ArrayRef = Arc::new(Int64Array::from(vec![at]));
+                (Arc::new(Field::new(*name, DataType::Int64, true)), values)
+            };
+            let columns: Vec<_> = names.iter().zip(1..).map(column).collect();
+            let (array, rules) = convert(StructArray::from(columns), &data_type);
+            let columns = array.as_struct().columns().iter();
+            let values = columns.map(|column| column.as_primitive::<Int64Type>().iter().next());
+            (values.map(Option::flatten).collect::<Vec<_>>(), rules)
+        };
+        let read_as = |one, two| (vec![one, two], vec![]);
+        assert_eq!(read(&["SKU", "UnitPrice"]), read_as(Some(1), Some(2)));
+        let spelled = ["UNIT_PRICE", "Unit Price", "unitPrice", "no"];
+        assert_eq!(read(&spelled), read_as(None, Some(3)));
+        assert_eq!(read(&["Sku", "sku", "SKU"]), read_as(Some(2), None));
+        let (_, rules) = read(&["Sku", "SKU", "unit_price"]);
+        assert_eq!(rules, [Rule::DoubledKey]);
     }
 
     #[test]
