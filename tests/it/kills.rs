@@ -308,6 +308,22 @@ pub(crate) fn signal(build: &Child, name: &str) {
     assert!(sent.unwrap().success());
 }
 
+/// Stops a build where it stands. The signal is sent before it has arrived: on a busy machine some of its threads still run on.
+fn freeze(build: &Child) {
+    signal(build, "-STOP");
+    let threads = format!("/proc/{}/task", build.id());
+    let Ok(threads) = std::fs::read_dir(threads) else {
+        // systems that do not show the states of threads
+        return std::thread::sleep(Duration::from_millis(100));
+    };
+    for thread in threads {
+        let status = thread.unwrap().path().join("stat");
+        // behind the name in parentheses
+        let is_stopped = |status: &str| status.rsplit(')').next().unwrap().starts_with(" T");
+        until(|| std::fs::read_to_string(&status).map_or(true, |status| is_stopped(&status)));
+    }
+}
+
 #[test]
 fn of_eight_builders_at_once_one_builds_and_seven_are_told_to_come_back() {
     let shop = shop();
@@ -395,7 +411,7 @@ fn a_builder_frozen_beyond_a_take_over_publishes_nothing() {
         deliver(&shop, 1);
         let frozen = start(&shop, Some(boundary), &["build"]);
         shop.is_held();
-        signal(&frozen, "-STOP");
+        freeze(&frozen);
         shop.lets_go();
         // the disk forgets its lock, as one on a network does when a machine is silent for long
         std::fs::remove_file(shop.path("lake/_kilde/lock")).unwrap();
