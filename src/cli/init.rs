@@ -153,6 +153,15 @@ fn enter(folder: &Path) -> String {
     }
 }
 
+/// A text as shells take it for one argument.
+fn argument(text: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "._-/+=:@".contains(c);
+    match text.chars().all(is_plain) {
+        true => text.to_string(),
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
+}
+
 fn what_next(folder: &Path, files: usize) -> String {
     let place = folder.display();
     let enter = enter(folder);
@@ -207,9 +216,16 @@ fn what_was_found(draft: &Draft, folder: &Path, files: usize) -> String {
         text.push_str(&format!("{line}\n"));
     }
     let enter = enter(folder);
+    let skips = draft.left_out_last().into_iter().map(|file| {
+        let file = argument(file);
+        format!(
+            "kilde exports skip {file} --why 'cannot be read'     (the newest of its kind: nothing is built before)\n      "
+        )
+    });
+    let skips: String = skips.collect();
     text.push_str(&format!(
         "{}: {} in {}. What was guessed is marked in pipelines/exports.yaml and schemas/bronze\n\
-         next: {enter}kilde build\n      kilde profile --html what_we_have.html     (what is there, how many people, whom you cannot reach)\n",
+         next: {enter}{skips}kilde build\n      kilde profile --html what_we_have.html     (what is there, how many people, whom you cannot reach)\n",
         styled(STRONG, "A new project"),
         format::plural(files as u64, "file"),
         folder.display(),

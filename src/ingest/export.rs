@@ -426,7 +426,7 @@ impl Task {
             rejects_by_rule: written.by_rule,
             first_rejects: written.firsts,
             header: seen.header,
-            ignored_columns: seen.ignored,
+            ignored_columns: [seen.ignored, written.ignored].concat(),
         };
         check_sum(&report)?;
         refuse_drift(&self.request.source, &self.request.contract, &report)?;

@@ -22,6 +22,7 @@ mod flaw;
 mod format;
 mod gzip;
 mod hash;
+mod ignored;
 mod input;
 mod key_order;
 mod keys;

@@ -13,6 +13,7 @@ use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 
 use super::conform::{Breach, Conformed, Conformer, SOURCE_FILE};
 use super::format::unreadable;
+use super::ignored::Ignored;
 use super::input::{bomb, most_bytes};
 use super::key_order::{KeyRange, Ordered};
 use super::reject::{Reject, cut, json_row, rejects_batch, rejects_schema};
@@ -70,6 +71,7 @@ pub(crate) struct Output {
     firsts: BTreeMap<Rule, FirstReject>,
     warned: BrokenRules,
     fatal: BrokenRules,
+    ignored: BTreeMap<usize, Ignored>,
 }
 
 /// A batch of records, each accepted or rejected.
@@ -83,6 +85,7 @@ pub(crate) struct Judged {
     rejected_keys: Vec<RecordBatch>,
     warned: BrokenRules,
     fatal: BrokenRules,
+    ignored: BTreeMap<usize, Ignored>,
 }
 
 /// Rules that records of an export break, by column and rule.
@@ -117,6 +120,8 @@ pub(crate) struct Written {
     pub(crate) warned: BrokenRules,
     /// Of records that fail the export.
     pub(crate) fatal: BrokenRules,
+    /// Fields within values that no column reads, as paths, in order.
+    pub(crate) ignored: Vec<String>,
 }
 
 impl Output {
@@ -145,6 +150,7 @@ impl Output {
             firsts: BTreeMap::new(),
             warned: BTreeMap::new(),
             fatal: BTreeMap::new(),
+            ignored: BTreeMap::new(),
         }
     }
 
@@ -171,6 +177,10 @@ impl Output {
         self.records += judged.records;
         add(&mut self.warned, judged.warned);
         add(&mut self.fatal, judged.fatal);
+        for (column, ignored) in judged.ignored {
+            let known = self.ignored.entry(column).or_default();
+            known.add(ignored.into_names());
+        }
         self.accepted.write(&judged.accepted)?;
         for keys in &judged.rejected_keys {
             self.rejected_keys.write(keys)?;
@@ -217,6 +227,7 @@ impl Output {
             firsts: self.firsts,
             warned: self.warned,
             fatal: self.fatal,
+            ignored: conformer.unread_fields(&self.ignored),
         })
     }
 }
@@ -241,6 +252,7 @@ pub(crate) fn judge(
         rejected_keys: Vec::new(),
         warned: BTreeMap::new(),
         fatal: BTreeMap::new(),
+        ignored: conformed.ignored.clone(),
     };
     for (column, fault) in &conformed.warnings {
         if !conformed.breaches.contains_key(&fault.row) {

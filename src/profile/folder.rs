@@ -72,7 +72,7 @@ pub(crate) async fn find(root: &Path) -> Result<Found> {
     let is_delta_table = delta::is_table(root);
     match (is_folder, is_delta_table) {
         (true, true) => here.delta_tables.push(name()),
-        (true, false) => here.gather(root, "", 0)?,
+        (true, false) => here.gather(root, "", &mut Vec::new())?,
         (false, _) => here.files.push(name()),
     }
     let Gathered {
@@ -113,7 +113,7 @@ pub(crate) async fn find(root: &Path) -> Result<Found> {
             Ok(table) => tables.push(table.profile(&path)),
             Err(error) => skipped.push(Skipped {
                 path,
-                why: error.to_string(),
+                why: why_unreadable(&error),
             }),
         }
     }
@@ -143,12 +143,14 @@ struct Gathered {
 }
 
 impl Gathered {
-    fn gather(&mut self, folder: &Path, below: &str, depth: usize) -> Result<()> {
+    /// `around`: the folders in which it lies, as they are called without links.
+    fn gather(&mut self, folder: &Path, below: &str, around: &mut Vec<PathBuf>) -> Result<()> {
         let unreadable = |error| {
             Error::config("a folder cannot be read")
                 .at(folder.display().to_string())
                 .caused_by(error)
         };
+        around.push(dunce::canonicalize(folder).map_err(unreadable)?);
         for entry in std::fs::read_dir(folder).map_err(unreadable)? {
             let entry = entry.map_err(unreadable)?;
             let name = entry.file_name().to_string_lossy().into_owned();
@@ -162,9 +164,11 @@ impl Gathered {
             } else if name.starts_with("~$") {
                 self.skip(path, "somebody has it open in Excel");
             } else if file.is_dir() {
-                match depth < DEEPEST {
+                let is_around = || dunce::canonicalize(&file).is_ok_and(|it| around.contains(&it));
+                match around.len() <= DEEPEST {
                     _ if delta::is_table(&file) => self.delta_tables.push((path, file)),
-                    true => self.gather(&file, &path, depth + 1)?,
+                    _ if is_around() => self.skip(path, "a link to a folder in which it lies"),
+                    true => self.gather(&file, &path, around)?,
                     false => self.skip(path, "too deep below the folder"),
                 }
             } else if let Some(why) = why_no_data(&name) {
@@ -176,6 +180,7 @@ impl Gathered {
                 self.files.push((path, file));
             }
         }
+        around.pop();
         self.skipped.sort_by(|one, other| one.path.cmp(&other.path));
         Ok(())
     }
@@ -186,6 +191,13 @@ impl Gathered {
             why: why.to_string(),
         });
     }
+}
+
+/// An error in one line, with what lies under it.
+fn why_unreadable(error: &Error) -> String {
+    let causes = error.causes();
+    let told = std::iter::once(error.to_string()).chain(causes);
+    told.collect::<Vec<_>>().join(": ")
 }
 
 /// Why nobody sends a file of that name as data.
@@ -271,7 +283,7 @@ fn tables_of(
         Err(error) => {
             skipped.push(Skipped {
                 path: largest.0.clone(),
-                why: error.to_string(),
+                why: why_unreadable(&error),
             });
             let rest: Vec<_> = files
                 .iter()
@@ -310,7 +322,7 @@ fn tables_of(
                 Err(error) => {
                     skipped.push(Skipped {
                         path: path.clone(),
-                        why: error.to_string(),
+                        why: why_unreadable(&error),
                     });
                     continue;
                 }
@@ -353,7 +365,7 @@ fn alone(place: &Place, path: &str, skipped: &mut Vec<Skipped>) -> Vec<TableSket
     let why = match look(place, path, None) {
         Ok(Looked::Tables(tables)) => return tables,
         Ok(Looked::Not(why)) => why,
-        Err(error) => error.to_string(),
+        Err(error) => why_unreadable(&error),
     };
     skipped.push(Skipped {
         path: path.to_string(),

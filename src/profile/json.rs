@@ -47,6 +47,15 @@ fn is_json(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
+/// Where and why a text is not one JSON document.
+pub(super) fn damage(text: &str) -> Option<String> {
+    let error = serde_json::from_str::<IgnoredAny>(text).err()?;
+    Some(match error.is_eof() {
+        true => format!("it ends before it closes, in line {}", error.line()),
+        false => error.to_string(),
+    })
+}
+
 fn by_line(text: &str) -> Option<Found<'_>> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let (mut records, mut broken) = (Vec::new(), 0);

@@ -244,6 +244,47 @@ fn a_folder_of_a_small_company_is_read_whatever_its_files_look_like() {
     assert!(pipeline.contains("# left out: trasig.csv.gz"), "{pipeline}");
 }
 
+#[cfg(unix)]
+#[test]
+fn what_cannot_be_read_is_left_out_with_its_reason_and_what_a_build_needs_then() {
+    let place = Sandbox::with(&[
+        (
+            "in/kunder 20260101.csv",
+            "id,name,email\n1,Anna,a@x.se\n2,Bo,b@x.se\n",
+        ),
+        ("in/half.json", "[{\"id\": 1},\n {\"id\""),
+        (
+            "in/odd.json",
+            "{\"rows\": [{\"id\": 1},\n {\"id\": oops}]}\n",
+        ),
+    ]);
+    // begins as a gzip stream does and ends there
+    place.write("in/kunder 20260102.csv", b"\x1f\x8b\x08\x00\0\0\0\0\0\xff");
+    std::os::unix::fs::symlink(".", place.path("in/loop")).unwrap();
+    let said = place.kilde(&["init", "--from", "in", "."]).ended(0).stdout;
+    let told = [
+        "left out kunder 20260102.csv: the file cannot be read: the gzip stream ends too early",
+        "left out half.json: broken JSON: it ends before it closes, in line 2",
+        "left out odd.json: broken JSON: expected value at line 2 column 9",
+        "left out loop: a link to a folder in which it lies",
+        "next: kilde exports skip 'kunder 20260102.csv' --why 'cannot be read'",
+    ];
+    for line in told {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    place.kilde(&["build"]).ended(1);
+    let skip = [
+        "exports",
+        "skip",
+        "kunder 20260102.csv",
+        "--why",
+        "cannot be read",
+    ];
+    place.kilde(&skip).ended(0);
+    place.kilde(&["build"]).ended(0);
+    assert_eq!(place.query("select count(*) from gold.customers"), [["2"]]);
+}
+
 #[test]
 fn records_of_another_shape_are_rejected_and_cost_no_column() {
     let place = Sandbox::empty();

@@ -80,6 +80,42 @@ fn an_alias_is_read_told_once_and_reads_nothing_again() {
 }
 
 #[test]
+fn a_field_of_list_items_that_nothing_reads_is_added() {
+    let shop = |settings: &str| {
+        let shop = Sandbox::with(&[
+            ("kilde.yaml", "project: shop\nraw: exports/\nlake: lake/\n"),
+            (
+                "schemas/bronze/orders.yaml",
+                "columns:\n  - {name: order_id, data_type: varchar}\n  - {name: lines, data_type: \"list<struct<sku varchar>>\"}\n",
+            ),
+            (
+                "exports/orders.ndjson",
+                "{\"order_id\":\"a\",\"lines\":[{\"sku\":\"x\"},{\"sku\":\"y\",\"vat\":25}]}\n",
+            ),
+        ]);
+        let source = format!(
+            "sources:\n  - table: bronze.orders\n    files: orders.ndjson\n    read: ndjson\n{settings}"
+        );
+        shop.write("pipelines/shop.yaml", source);
+        shop
+    };
+    let said = shop("").kilde(&["build"]).ended(0).stdout;
+    let told = "bronze.orders has `lines.vat`, which its contract does not know: ignored";
+    assert!(said.contains(told), "{said}");
+
+    let strict = shop("    drift: {added: fail}\n");
+    let said = strict.kilde(&["build"]).ended(1).stderr;
+    assert!(
+        said.contains("error[K0461]") && said.contains("has column `lines.vat`"),
+        "{said}"
+    );
+    let contract = strict.read("schemas/bronze/orders.yaml");
+    let contract = contract.replace("sku varchar", "sku varchar, vat integer");
+    strict.write("schemas/bronze/orders.yaml", contract);
+    strict.kilde(&["build"]).ended(0);
+}
+
+#[test]
 fn a_plan_says_of_odd_headers_what_a_build_then_does() {
     let crm = crm("");
     crm.write(

@@ -16,7 +16,8 @@ use datafusion::arrow::datatypes::{
 use datafusion::arrow::error::ArrowError;
 
 use super::convert::Converter;
-use super::nested::{Spelling, field_of};
+use super::findings::Findings;
+use super::nested::{Spelling, field_of, place_of};
 use crate::error::{Error, Result};
 use crate::ingest::cell::{Cell, CellColumn, CellKind};
 use crate::ingest::rule::{Fault, Rule};
@@ -25,7 +26,7 @@ use crate::project::ColumnType;
 const DAY_MICROS: i64 = 86_400_000_000;
 
 impl Converter {
-    /// The array in the contract's type; rows whose value does not fit are null and named in `faults`.
+    /// The array in the contract's type; rows whose value does not fit are null and named in `findings`.
     ///
     /// # Errors
     /// `Input` for a kind of array that no contract type can hold.
@@ -33,24 +34,25 @@ impl Converter {
         &self,
         array: &ArrayRef,
         data_type: &ColumnType,
-        faults: &mut Vec<Fault>,
+        findings: &mut Findings,
     ) -> Result<ArrayRef> {
+        let faults = &mut findings.faults;
         let array = &plain_layout(array)?;
         match (array.data_type(), data_type) {
             (DataType::Null, _) => Ok(new_null_array(&data_type.arrow(), array.len())),
             (DataType::Utf8, ColumnType::Varchar) => Ok(Arc::clone(array)),
             (DataType::Utf8, _) => {
-                self.convert_texts(array.as_string(), CellKind::Text, data_type, faults)
+                self.convert_texts(array.as_string(), CellKind::Text, data_type, findings)
             }
             (DataType::Binary, _) => {
                 let texts = checked_cast(array, &DataType::Utf8, Rule::Encoding, faults)?;
-                self.convert_array(&texts, data_type, faults)
+                self.convert_array(&texts, data_type, findings)
             }
             (DataType::List(_), ColumnType::List(item)) => {
-                self.convert_list(array.as_list(), item, faults)
+                self.convert_list(array.as_list(), item, findings)
             }
             (DataType::Struct(_), ColumnType::Struct(fields)) => {
-                self.convert_struct(array.as_struct(), fields, faults)
+                self.convert_struct(array.as_struct(), fields, findings)
             }
             (DataType::List(_) | DataType::Struct(_) | DataType::Map(_, _), _) => {
                 Ok(refuse_all(array, data_type, Rule::WrongType, faults))
@@ -75,7 +77,7 @@ impl Converter {
                     CellKind::Text
                 };
                 let texts = checked_cast(array, &DataType::Utf8, Rule::WrongType, faults)?;
-                self.convert_texts(texts.as_string(), kind, data_type, faults)
+                self.convert_texts(texts.as_string(), kind, data_type, findings)
             }
         }
     }
@@ -85,7 +87,7 @@ impl Converter {
         texts: &StringArray,
         kind: CellKind,
         data_type: &ColumnType,
-        faults: &mut Vec<Fault>,
+        findings: &mut Findings,
     ) -> Result<ArrayRef> {
         let cells: Vec<Cell> = texts
             .value_offsets()
@@ -102,7 +104,7 @@ impl Converter {
         self.convert(
             CellColumn::new(texts.value_data(), &cells, 1, 0),
             data_type,
-            faults,
+            findings,
         )
     }
 
@@ -143,21 +145,11 @@ impl Converter {
         &self,
         list: &ListArray,
         item: &ColumnType,
-        faults: &mut Vec<Fault>,
+        findings: &mut Findings,
     ) -> Result<ArrayRef> {
-        let mut found = Vec::new();
+        let mut found = Findings::default();
         let values = self.convert_array(list.values(), item, &mut found)?;
-        for fault in found {
-            let offsets = list.value_offsets();
-            let after = offsets.partition_point(|offset| *offset as usize <= fault.row);
-            // values before the first or after the last offset belong to no row
-            if after == 0 || after == offsets.len() {
-                continue;
-            }
-            let row = after - 1;
-            let path = format!("[{}]{}", fault.row - offsets[row] as usize, fault.path);
-            faults.push(Fault { row, path, ..fault });
-        }
+        findings.add_items(found, |item| place_of(item, list.value_offsets()));
         let field = Arc::new(Field::new_list_field(values.data_type().clone(), true));
         ListArray::try_new(field, list.offsets().clone(), values, list.nulls().cloned())
             .map(|list| Arc::new(list) as ArrayRef)
@@ -168,13 +160,15 @@ impl Converter {
         &self,
         value: &StructArray,
         fields: &[(String, ColumnType)],
-        faults: &mut Vec<Fault>,
+        findings: &mut Findings,
     ) -> Result<ArrayRef> {
         let names = fields.iter().map(|(name, _)| name.as_str());
         let mut given: Vec<Option<(Spelling, &ArrayRef)>> = vec![None; fields.len()];
         let mut is_doubled = vec![false; fields.len()];
         for (field, column) in value.fields().iter().zip(value.columns()) {
-            let Some((at, spelling)) = field_of(field.name().as_bytes(), names.clone()) else {
+            let name = field.name().as_bytes();
+            let Some((at, spelling)) = field_of(name, names.clone()) else {
+                findings.ignored.note("", name);
                 continue;
             };
             let best = given[at].map(|(best, _)| best);
@@ -191,7 +185,7 @@ impl Converter {
             .filter(|(_, is_doubled)| **is_doubled)
         {
             let rows = (0..value.len()).filter(|row| value.is_valid(*row));
-            faults.extend(rows.map(|row| Fault {
+            findings.faults.extend(rows.map(|row| Fault {
                 path: format!(".{name}"),
                 ..Fault::new(row, Rule::DoubledKey)
             }));
@@ -203,12 +197,9 @@ impl Converter {
                 arrays.push(new_null_array(&data_type.arrow(), value.len()));
                 continue;
             };
-            let mut found = Vec::new();
+            let mut found = Findings::default();
             arrays.push(self.convert_array(field, data_type, &mut found)?);
-            faults.extend(found.into_iter().map(|fault| Fault {
-                path: format!(".{name}{}", fault.path),
-                ..fault
-            }));
+            findings.add_field(name, found);
         }
         let DataType::Struct(arrow_fields) = ColumnType::Struct(fields.to_vec()).arrow() else {
             return Err(Error::internal("a struct's Arrow type is no struct"));
@@ -321,13 +312,16 @@ mod tests {
     use super::*;
 
     fn convert(array: impl Array + 'static, data_type: &ColumnType) -> (ArrayRef, Vec<Rule>) {
-        let mut faults = Vec::new();
+        let mut findings = Findings::default();
         let array: ArrayRef = Arc::new(array);
         let result = Converter::canonical(Tz::Europe__Stockholm)
-            .convert_array(&array, data_type, &mut faults)
+            .convert_array(&array, data_type, &mut findings)
             .unwrap();
         assert_eq!(result.data_type(), &data_type.arrow());
-        (result, faults.iter().map(|fault| fault.rule).collect())
+        (
+            result,
+            findings.faults.iter().map(|fault| fault.rule).collect(),
+        )
     }
 
     #[test]

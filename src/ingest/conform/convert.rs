@@ -15,6 +15,7 @@ use datafusion::arrow::datatypes::{
 };
 
 use super::calendar::{self, Pattern};
+use super::findings::Findings;
 use super::local_time::LocalTime;
 use super::number::{self, BooleanStyle, NumberStyle};
 use crate::error::{Error, Result};
@@ -182,7 +183,7 @@ impl Converter {
         self.local.of_utc(utc)
     }
 
-    /// The column's values; a row that has none of the type is null and named in `faults`.
+    /// The column's values; a row that has none of the type is null and named in `findings`.
     ///
     /// # Errors
     /// `Internal` only: text that claims to be UTF-8 must have been checked before.
@@ -190,8 +191,9 @@ impl Converter {
         &self,
         column: CellColumn<'_>,
         data_type: &ColumnType,
-        faults: &mut Vec<Fault>,
+        findings: &mut Findings,
     ) -> Result<ArrayRef> {
+        let faults = &mut findings.faults;
         Ok(match data_type {
             ColumnType::Varchar => Arc::new(self.varchar(column, faults)?),
             ColumnType::Boolean => Arc::new(self.boolean(column, faults)),
@@ -225,8 +227,8 @@ impl Converter {
                 })
                 .with_data_type(data_type.arrow()),
             ),
-            ColumnType::List(item) => self.list(column, item, faults)?,
-            ColumnType::Struct(fields) => self.structure(column, fields, faults)?,
+            ColumnType::List(item) => self.list(column, item, findings)?,
+            ColumnType::Struct(fields) => self.structure(column, fields, findings)?,
         })
     }
 

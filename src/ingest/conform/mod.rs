@@ -7,10 +7,12 @@
 pub(crate) mod array;
 mod calendar;
 mod convert;
+mod findings;
 mod local_time;
 mod nested;
 mod number;
 mod record_rule;
+mod unread;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,10 +27,12 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 
 pub(crate) use convert::{Converter, Escaping};
+pub(crate) use findings::Findings;
 pub(crate) use nested::{Spelling, camel_case, spelling};
 use record_rule::{ActingRule, record_rules};
 
 use super::cell::{Cell, CellColumn, CellKind};
+use super::ignored::Ignored;
 use super::key_order::{KeyOrder, order_of};
 use super::rule::{Fault, Rule};
 use super::tape::{NOTHING, Tape};
@@ -117,6 +121,8 @@ pub(crate) struct Conformed {
     pub(crate) breaches: BTreeMap<usize, Breach>,
     /// What rows break that may: the column by position, and how. Rows with a breach among them.
     pub(crate) warnings: Vec<(usize, Fault)>,
+    /// What is in the values and no field of their types takes, by position of the column.
+    pub(crate) ignored: BTreeMap<usize, Ignored>,
 }
 
 /// Holds the records of one export to its contract.
@@ -231,11 +237,10 @@ impl Conformer {
         origins: &[Origin],
         breaches: BTreeMap<usize, Breach>,
     ) -> Result<Conformed> {
-        let mut faults = Vec::new();
         self.hold(records.len(), breaches, |column| {
-            faults.clear();
-            let array = self.column(records, column, &origins[column], &mut faults)?;
-            Ok((array, std::mem::take(&mut faults)))
+            let mut findings = Findings::default();
+            let array = self.column(records, column, &origins[column], &mut findings)?;
+            Ok((array, findings))
         })
     }
 
@@ -245,7 +250,7 @@ impl Conformer {
         records: Records<'_>,
         column: usize,
         origin: &Origin,
-        faults: &mut Vec<Fault>,
+        findings: &mut Findings,
     ) -> Result<ArrayRef> {
         let at = match origin {
             Origin::Captured => return self.captured_column(column, records.len()),
@@ -255,7 +260,7 @@ impl Conformer {
             CellColumn::new(records.text, records.cells, records.width, at).with_tape(records.tape);
         let array = self
             .converter
-            .convert(cells, &self.targets[column].data_type, faults)?;
+            .convert(cells, &self.targets[column].data_type, findings)?;
         let Some(value) = self.captured.get(&column) else {
             return Ok(array);
         };
@@ -272,12 +277,19 @@ impl Conformer {
         &self,
         rows: usize,
         mut breaches: BTreeMap<usize, Breach>,
-        mut make: impl FnMut(usize) -> Result<(ArrayRef, Vec<Fault>)>,
+        mut make: impl FnMut(usize) -> Result<(ArrayRef, Findings)>,
     ) -> Result<Conformed> {
         let mut columns = Vec::with_capacity(self.targets.len());
-        let mut warnings = Vec::new();
+        let (mut warnings, mut unread) = (Vec::new(), BTreeMap::new());
         for column in 0..self.targets.len() {
-            let (array, mut faults) = make(column)?;
+            let (array, findings) = make(column)?;
+            let Findings {
+                mut faults,
+                ignored,
+            } = findings;
+            if ignored != Ignored::default() {
+                unread.insert(column, ignored);
+            }
             debug_assert_eq!(array.len(), rows);
             if self.targets[column].is_evolved {
                 faults.clear();
@@ -310,6 +322,7 @@ impl Conformer {
             columns,
             breaches,
             warnings,
+            ignored: unread,
         })
     }
 
@@ -321,8 +334,8 @@ impl Conformer {
     ) -> Result<(Vec<ArrayRef>, Vec<bool>)> {
         let mut arrays = Vec::with_capacity(self.key.len());
         for &column in &self.key {
-            let mut faults = Vec::new();
-            arrays.push(self.column(records, column, &origins[column], &mut faults)?);
+            let mut findings = Findings::default();
+            arrays.push(self.column(records, column, &origins[column], &mut findings)?);
         }
         let readable = self.readable(&arrays, records.len());
         Ok((arrays, readable))
@@ -365,11 +378,11 @@ fn captured_value(
     zone: chrono_tz::Tz,
     file: &str,
 ) -> Result<ArrayRef> {
-    let mut faults = Vec::new();
+    let mut findings = Findings::default();
     let cell = [Cell::new(0, text.len(), CellKind::Text)];
     let cells = CellColumn::new(text.as_bytes(), &cell, 1, 0);
-    let array = Converter::canonical(zone).convert(cells, &target.data_type, &mut faults)?;
-    match faults.first() {
+    let array = Converter::canonical(zone).convert(cells, &target.data_type, &mut findings)?;
+    match findings.faults.first() {
         None => Ok(array),
         Some(fault) => Err(Error::input(format!(
             "the path gives column `{}` a text that {}",

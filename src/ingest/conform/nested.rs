@@ -12,9 +12,11 @@ use datafusion::arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use datafusion::arrow::datatypes::{DataType, Field};
 
 use super::convert::Converter;
+use super::findings::Findings;
 use crate::error::{Error, Result};
 use crate::ingest::cell::{Cell, CellColumn, CellKind};
 use crate::ingest::format::json::JsonReader;
+use crate::ingest::ignored::Ignored;
 use crate::ingest::keys::Meanings;
 use crate::ingest::rule::{Fault, Rule};
 use crate::ingest::tape::{Tape, Walk};
@@ -83,11 +85,11 @@ impl Converter {
         &self,
         column: CellColumn<'_>,
         item: &ColumnType,
-        faults: &mut Vec<Fault>,
+        findings: &mut Findings,
     ) -> Result<ArrayRef> {
-        if let Some((text, cells, tape)) = self.json_in_text(column, faults) {
+        if let Some((text, cells, tape)) = self.json_in_text(column, findings) {
             let column = CellColumn::new(&text, &cells, 1, 0).with_tape(&tape);
-            return self.list(column, item, faults);
+            return self.list(column, item, findings);
         }
         let (text, tape) = (column.text(), column.tape());
         let mut walk = Walk::default();
@@ -101,20 +103,15 @@ impl Converter {
             if let Some(place) = list {
                 items.extend(tape.items(place).map(|item| tape.cell(item)));
             } else if !matches!(cell.kind, CellKind::Missing | CellKind::Null) {
-                faults.push(Fault::new(row, Rule::WrongType));
+                findings.fault(row, Rule::WrongType);
             }
             nulls.append(list.is_some());
             offsets.push(items.len() as i32);
         }
-        let mut found = Vec::new();
+        let mut found = Findings::default();
         let values = CellColumn::new(text, &items, 1, 0).with_tape(tape);
         let values = self.convert(values, item, &mut found)?;
-        for fault in found {
-            let row = offsets.partition_point(|offset| *offset as usize <= fault.row) - 1;
-            let at = fault.row - offsets[row] as usize;
-            let path = format!("[{at}]{}", fault.path);
-            faults.push(Fault { row, path, ..fault });
-        }
+        findings.add_items(found, |item| place_of(item, &offsets));
         let field = Arc::new(Field::new_list_field(values.data_type().clone(), true));
         let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
         ListArray::try_new(field, offsets, values, nulls.finish())
@@ -126,11 +123,11 @@ impl Converter {
         &self,
         column: CellColumn<'_>,
         fields: &[(String, ColumnType)],
-        faults: &mut Vec<Fault>,
+        findings: &mut Findings,
     ) -> Result<ArrayRef> {
-        if let Some((text, cells, tape)) = self.json_in_text(column, faults) {
+        if let Some((text, cells, tape)) = self.json_in_text(column, findings) {
             let column = CellColumn::new(&text, &cells, 1, 0).with_tape(&tape);
-            return self.structure(column, fields, faults);
+            return self.structure(column, fields, findings);
         }
         let (text, tape) = (column.text(), column.tape());
         let mut walk = Walk::default();
@@ -144,26 +141,24 @@ impl Converter {
             let object = opened(column, cell, b'{', &mut walk)?;
             if let Some(place) = object {
                 let cells = &mut cells[row * width..(row + 1) * width];
-                if let Some(at) = names.open(text, tape, place, cells, &mut seen) {
-                    faults.push(Fault {
+                let ignored = &mut findings.ignored;
+                if let Some(at) = names.open(text, tape, place, (cells, &mut seen), ignored) {
+                    findings.faults.push(Fault {
                         path: format!(".{}", fields[at].0),
                         ..Fault::new(row, Rule::DoubledKey)
                     });
                 }
             } else if !matches!(cell.kind, CellKind::Missing | CellKind::Null) {
-                faults.push(Fault::new(row, Rule::WrongType));
+                findings.fault(row, Rule::WrongType);
             }
             nulls.append(object.is_some());
         }
         let mut arrays = Vec::with_capacity(width);
         for (at, (name, data_type)) in fields.iter().enumerate() {
-            let mut found = Vec::new();
+            let mut found = Findings::default();
             let values = CellColumn::new(text, &cells, width, at).with_tape(tape);
             arrays.push(self.convert(values, data_type, &mut found)?);
-            faults.extend(found.into_iter().map(|fault| Fault {
-                path: format!(".{name}{}", fault.path),
-                ..fault
-            }));
+            findings.add_field(name, found);
         }
         let DataType::Struct(arrow_fields) = ColumnType::Struct(fields.to_vec()).arrow() else {
             return Err(Error::internal("a struct's Arrow type is no struct"));
@@ -177,7 +172,7 @@ impl Converter {
     fn json_in_text(
         &self,
         column: CellColumn<'_>,
-        faults: &mut Vec<Fault>,
+        findings: &mut Findings,
     ) -> Option<(Vec<u8>, Vec<Cell>, Tape)> {
         let is_text = |kind| matches!(kind, CellKind::Text | CellKind::Doubled | CellKind::Escaped);
         if !column.iter().any(|(kind, _)| is_text(kind)) {
@@ -205,12 +200,19 @@ impl Converter {
                 _ => {
                     tape.rewind(place);
                     cells.push(Cell::MISSING);
-                    faults.push(Fault::new(row, Rule::WrongType));
+                    findings.fault(row, Rule::WrongType);
                 }
             }
         }
         Some((text, cells, tape))
     }
+}
+
+/// An item's row, and its place in that row's list; `offsets` are the ends of the lists. `None` for an item of none.
+pub(super) fn place_of(item: usize, offsets: &[i32]) -> Option<(usize, usize)> {
+    let after = offsets.partition_point(|offset| *offset as usize <= item);
+    let row = after.checked_sub(1).filter(|_| after < offsets.len())?;
+    Some((row, item - offsets[row] as usize))
 }
 
 /// The place of an array or object that begins with this bracket; `None` for all else.
@@ -246,23 +248,27 @@ impl<'a> FieldNames<'a> {
     }
 
     /// Files an object's values under the fields they belong to; the best spelling wins. Gives a field whose key comes twice,
-    /// in whatever order: by its name or its camelCase, or in other spellings where neither is there. `seen` has room for each
-    /// field.
+    /// in whatever order: by its name or its camelCase, or in other spellings where neither is there. There is a cell for each
+    /// field, and room for how its key was spelled. Keys of no field are `ignored`.
     fn open(
         &mut self,
         text: &[u8],
         tape: &Tape,
         place: usize,
-        cells: &mut [Cell],
-        seen: &mut [Spellings],
+        (cells, seen): (&mut [Cell], &mut [Spellings]),
+        ignored: &mut Ignored,
     ) -> Option<usize> {
         seen.fill(Spellings::default());
         let names = self.fields.iter().map(|(name, _)| name.as_str());
         let (mut doubled, mut unclear) = (None, Vec::new());
         for (key, value) in tape.members(place) {
             let field = self.of_keys.of(key, || {
-                let (at, spelling) = field_of(&tape.key(text, value), names.clone())?;
-                Some((at as u32, spelling))
+                let name = tape.key(text, value);
+                let found = field_of(&name, names.clone());
+                if found.is_none() {
+                    ignored.note("", &name);
+                }
+                found.map(|(at, spelling)| (at as u32, spelling))
             });
             let Some((at, spelling)) = field else {
                 continue;

@@ -13,6 +13,7 @@ use datafusion::arrow::compute::or_kleene;
 use regex::Regex;
 
 use super::convert::Converter;
+use super::findings::Findings;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::error::{Error, Result};
 use crate::ingest::cell::{Cell, CellColumn, CellKind};
@@ -106,11 +107,11 @@ fn record_rule(test: &DataTest, data_type: &ColumnType) -> Result<Option<RecordR
 
 /// A value that a contract names, typed by its column.
 fn value(text: &str, data_type: &ColumnType) -> Result<Scalar<ArrayRef>, String> {
-    let mut faults = Vec::new();
+    let mut findings = Findings::default();
     let cell = [Cell::new(0, text.len(), CellKind::Text)];
     let cells = CellColumn::new(text.as_bytes(), &cell, 1, 0);
-    let array = Converter::canonical(chrono_tz::Tz::UTC).convert(cells, data_type, &mut faults);
-    match (array, faults.first()) {
+    let array = Converter::canonical(chrono_tz::Tz::UTC).convert(cells, data_type, &mut findings);
+    match (array, findings.faults.first()) {
         (Ok(array), None) => Ok(Scalar::new(array)),
         (_, fault) => {
             let reason = fault.map_or("cannot be read", |fault| fault.rule.reason());

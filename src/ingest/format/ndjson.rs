@@ -7,10 +7,11 @@ use std::sync::{Mutex, PoisonError};
 
 use super::lines::{LineEnds, Text, Window};
 use super::objects::{Objects, Room};
-use super::paths::{Ignored, Paths};
+use super::paths::Paths;
 use super::{ALONE, Decoding, Format, Seen, converter};
 use crate::error::Result;
 use crate::ingest::conform::{Conformer, Converter, Escaping};
+use crate::ingest::ignored::Ignored;
 use crate::ingest::output::{Judged, Place};
 use crate::ingest::rule::Rule;
 use crate::parallel;
@@ -391,6 +392,44 @@ mod tests {
         assert_eq!(
             decoded.report.ignored_columns,
             ["address.street", "address.…", "…"]
+        );
+    }
+
+    #[tokio::test]
+    async fn fields_of_structs_and_items_that_nobody_reads_are_told() {
+        let text = r#"{"orderId":"a","lines":[{"sku":"x"},{"sku":"y","vat":25,"of":{"a":1}}]}
+{"orderId":"b","lines":[{"UnitPrice":1,"vat":6,"ada@example.com":1}]}"#;
+        let decoded = orders().decode("a", text).await;
+        assert_eq!(decoded.report.rejected, 0);
+        assert_eq!(
+            decoded.report.ignored_columns,
+            ["lines.of", "lines.vat", "lines.…"]
+        );
+    }
+
+    #[tokio::test]
+    async fn what_another_column_reads_of_a_struct_is_not_told() {
+        let place = ColumnType::Struct(vec![("lat".into(), ColumnType::Varchar)]);
+        let address = ColumnType::Struct(vec![
+            ("street".into(), ColumnType::Varchar),
+            ("geo".into(), place),
+        ]);
+        let columns = [
+            ("home<address", address),
+            ("city<address.city", ColumnType::Varchar),
+            ("country<address.geo.country.code", ColumnType::Varchar),
+        ];
+        let bench = Bench::new(source(ndjson(), Load::Append), contract(&[], &columns));
+        let text = r#"{"address":{"street":"x","city":"y","zip":1,"geo":{"lat":1,"lng":2,"country":{"code":"SE","name":"Sverige"}}}}"#;
+        let decoded = bench.decode("a", text).await;
+        assert_eq!(
+            accepted(&decoded),
+            ["{street: x, geo: {lat: 1}}|y|SE"],
+            "what is read"
+        );
+        assert_eq!(
+            decoded.report.ignored_columns,
+            ["address.geo.lng", "address.zip"]
         );
     }
 

@@ -25,7 +25,7 @@ use super::scratch::copy;
 use super::{ALONE, BATCH_ROWS, Decoding, Format, Seen, converter};
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
-use crate::ingest::conform::{Conformer, Converter, Escaping};
+use crate::ingest::conform::{Conformer, Converter, Escaping, Findings};
 use crate::ingest::output::{Judged, Output, Place, judge};
 use crate::ingest::reject::json_row;
 use crate::parallel;
@@ -250,7 +250,7 @@ fn judge_piece(
 ) -> Result<Judged> {
     let rows = batch.num_rows();
     let conformed = conformer.hold(rows, BTreeMap::new(), |column| {
-        let mut faults = Vec::new();
+        let mut findings = Findings::default();
         let at = columns[column].and_then(|at| wanted.binary_search(&at).ok());
         let array = match at {
             None => conformer.captured_column(column, rows)?,
@@ -259,11 +259,11 @@ fn judge_piece(
                 .convert_array(
                     batch.column(at),
                     &conformer.targets[column].data_type,
-                    &mut faults,
+                    &mut findings,
                 )
                 .map_err(|error| error.code(Code(403)).at(file))?,
         };
-        Ok((array, faults))
+        Ok((array, findings))
     })?;
     let places: Vec<Place> = (0..rows as i64)
         .map(|row| Place {

@@ -8,18 +8,14 @@
 //! Where a list is exploded, each of its items is a row. A path that begins with the list's reaches into the item, every
 //! other into the record around it; a column without `from` is looked for in the item first.
 
-use std::collections::BTreeSet;
-
 use super::json::{JsonReader, Malformed};
 use crate::ingest::cell::{Cell, CellKind};
 use crate::ingest::conform::{Conformer, Converter, camel_case};
+use crate::ingest::ignored::Ignored;
 use crate::ingest::keys::Meanings;
 use crate::ingest::rule::Rule;
 use crate::ingest::tape::Tape;
-use crate::name::is_value;
-
-/// Names of ignored keys that are remembered.
-const MAX_IGNORED: usize = 100;
+use crate::project::ColumnType;
 
 /// The keys of an object that the contract wants.
 #[derive(Debug, Default)]
@@ -29,6 +25,8 @@ struct Wanted {
     prefix: String,
     /// Which of them a key is.
     of_keys: Meanings<u32>,
+    /// A column takes the object whole, and tells itself what it does not take of it.
+    is_whole: bool,
 }
 
 /// A key of an object and what hangs on it.
@@ -53,40 +51,6 @@ pub(super) struct Paths {
     ignored: Ignored,
     /// Of each column the rank of what the row at hand has so far; in two places, for a record and the items of its list.
     ranks: [Vec<u8>; 2],
-}
-
-/// The first names of keys that the contract does not want.
-#[derive(Debug, Default)]
-pub(super) struct Ignored(BTreeSet<String>);
-
-impl Ignored {
-    fn is_full(&self) -> bool {
-        self.0.len() >= MAX_IGNORED
-    }
-
-    /// Adds a key of an object that is told with this before it.
-    fn note(&mut self, prefix: &str, name: &[u8]) {
-        if !self.is_full() {
-            let name = String::from_utf8_lossy(name);
-            let told = if is_value(&name) { "…" } else { &*name };
-            self.0.insert(format!("{prefix}{told}"));
-        }
-    }
-
-    /// Adds what was found later.
-    pub(super) fn add(&mut self, names: Vec<String>) {
-        for name in names {
-            if self.is_full() {
-                return;
-            }
-            self.0.insert(name);
-        }
-    }
-
-    /// In order.
-    pub(super) fn into_names(self) -> Vec<String> {
-        self.0.into_iter().collect()
-    }
 }
 
 /// What the contract wants of an exploded list's items.
@@ -201,6 +165,17 @@ impl Paths {
         }
         if let Some(path) = explode {
             all.mark(path);
+        }
+        let takes_objects = |columns: &[(usize, u8)]| {
+            let mut types = columns
+                .iter()
+                .map(|(at, _)| &conformer.targets[*at].data_type);
+            types.any(|data_type| matches!(data_type, ColumnType::List(_) | ColumnType::Struct(_)))
+        };
+        all.settle(false, &takes_objects);
+        if let Some(item) = &mut item {
+            let is_whole = takes_objects(&item.whole);
+            item.wanted.settle(is_whole, &takes_objects);
         }
         Self {
             wanted: all,
@@ -339,6 +314,15 @@ impl Wanted {
         }
     }
 
+    /// Once all columns are known: whether one takes this object whole, and those within it.
+    fn settle(&mut self, is_whole: bool, takes_objects: &impl Fn(&[(usize, u8)]) -> bool) {
+        self.is_whole = is_whole;
+        for key in &mut self.keys {
+            let is_whole = is_whole || takes_objects(&key.columns);
+            key.within.settle(is_whole, takes_objects);
+        }
+    }
+
     fn entry(&mut self, name: &str) -> &mut Key {
         let at = self.keys.iter().position(|key| key.name == name);
         let at = at.unwrap_or_else(|| {
@@ -425,7 +409,7 @@ impl<'a> Found<'a> {
                 let name = tape.key(text, value);
                 let mut keys = wanted.keys.iter();
                 let found = keys.position(|key| key.name.as_bytes() == &*name);
-                if found.is_none() {
+                if found.is_none() && !wanted.is_whole {
                     self.ignored.note(&wanted.prefix, &name);
                 }
                 found.map(|at| at as u32)

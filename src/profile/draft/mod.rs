@@ -66,6 +66,17 @@ impl Draft {
         self.left_out.push((table.to_string(), why.to_string()));
     }
 
+    /// Files that were left out and are newer than all others of a source of which only the newest counts: no build takes it
+    /// before somebody says what becomes of them.
+    pub(crate) fn left_out_last(&self) -> Vec<&str> {
+        let left_out = self.left_out.iter().map(|(path, _)| path.as_str());
+        let is_last = |path: &&str| {
+            let mut sources = self.sources.iter();
+            sources.any(|source| source.is_newer(path))
+        };
+        left_out.filter(is_last).collect()
+    }
+
     /// What was recognised, in words.
     pub(crate) fn recognised(&self) -> Vec<String> {
         Roles::of(&self.sources).in_words()

@@ -8,7 +8,7 @@ use super::super::read::{plain_or_quoted, quoted};
 use super::super::table::{Form, LoadGuess, TableProfile};
 use super::one_line;
 use crate::column_type::ColumnType;
-use crate::project::Meaning;
+use crate::project::{Meaning, PathPattern};
 
 /// A source that is to be written.
 #[derive(Clone, Debug)]
@@ -241,6 +241,22 @@ impl SourceDraft {
         }
         item.push('\n');
         item
+    }
+
+    /// Whether a file is an export of it, newer than all that were read, and only the newest counts.
+    pub(super) fn is_newer(&self, path: &str) -> bool {
+        let table = &self.profile;
+        let patterns = table.patterns();
+        let mut patterns = patterns
+            .iter()
+            .filter_map(|pattern| PathPattern::parse(pattern).ok());
+        let is_whole_truth = self.load == LoadGuess::Replace && table.form != Form::Delta;
+        is_whole_truth
+            && patterns.any(|pattern| {
+                let at = |path: &str| Some((pattern.matches(path)?.ordered_at, path.to_string()));
+                let newest = table.files.iter().filter_map(|file| at(&file.path)).max();
+                at(path).is_some_and(|at| newest.is_some_and(|newest| at > newest))
+            })
     }
 
     /// The text of its contract.
