@@ -172,7 +172,8 @@ fn trimmed(text: &[u8]) -> &[u8] {
     }
 }
 
-/// A whole number of 64 bits.
+/// A whole number of 64 bits; one or two zeros may stand behind a decimal sign, as data frames write whole numbers beside
+/// missing ones. Three would be a group of thousands in another style.
 ///
 /// # Errors
 /// `NotAnInteger`, or `OutOfRange`.
@@ -181,7 +182,11 @@ pub(crate) fn integer(text: &[u8], style: &NumberStyle) -> Result<i64, Rule> {
         Err(Rule::NotAnInteger) => {
             let text = style.bare(text);
             let plain = style.plain(&text).map_err(|_| Rule::NotAnInteger)?;
-            whole_number(&plain)
+            let zeros: [&[u8]; 2] = [b".0", b".00"];
+            let whole = zeros
+                .into_iter()
+                .find_map(|zeros| plain.strip_suffix(zeros));
+            whole_number(whole.unwrap_or(&plain))
         }
         result => result,
     }
@@ -579,10 +584,26 @@ mod tests {
             integer(b"9223372036854775808", plain),
             Err(Rule::OutOfRange)
         );
-        for wrong in [&b"12.0"[..], b"", b"-", b"1e3", b"1 2"] {
+        for wrong in [&b"12.5"[..], b"12.", b"", b"-", b"1e3", b"1 2", b".0"] {
             assert_eq!(integer(wrong, plain), Err(Rule::NotAnInteger));
         }
         assert_eq!(integer(b"1.234.567", &GROUPED), Ok(1_234_567));
+    }
+
+    #[test]
+    fn integers_may_have_zeros_behind_the_sign_but_not_a_group_of_them() {
+        assert_eq!(integer(b"1001.0", &PLAIN), Ok(1001));
+        assert_eq!(integer(b"-7.00", &PLAIN), Ok(-7));
+        assert_eq!(integer(b"7,00", &COMMA), Ok(7));
+        assert_eq!(integer(b"1.234,0", &GROUPED), Ok(1234));
+        for wrong in [&b"3.000"[..], b"1.234.0", b"7.01", b"7.0.0"] {
+            assert_eq!(integer(wrong, &PLAIN), Err(Rule::NotAnInteger));
+        }
+        assert_eq!(integer(b"7.0", &COMMA), Err(Rule::NotAnInteger));
+        assert_eq!(
+            integer(b"9223372036854775808.0", &PLAIN),
+            Err(Rule::OutOfRange)
+        );
     }
 
     #[test]
