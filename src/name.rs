@@ -22,6 +22,24 @@ pub(crate) fn is_value(key: &str) -> bool {
     key.contains(['.', '@']) || digits >= DIGITS_OF_A_NUMBER
 }
 
+/// A letter or digit in small letters and without accents: `å` → `a`, `Ø` → `o`.
+pub(crate) fn folded(c: char) -> impl Iterator<Item = char> {
+    let text = match c {
+        'å' | 'ä' | 'à' | 'á' | 'â' | 'ã' | 'Å' | 'Ä' | 'À' | 'Á' | 'Â' | 'Ã' => "a",
+        'ö' | 'ø' | 'ó' | 'ò' | 'ô' | 'õ' | 'Ö' | 'Ø' | 'Ó' | 'Ò' | 'Ô' | 'Õ' => "o",
+        'é' | 'è' | 'ê' | 'ë' | 'É' | 'È' | 'Ê' | 'Ë' => "e",
+        'ü' | 'ú' | 'ù' | 'û' | 'Ü' | 'Ú' | 'Ù' | 'Û' => "u",
+        'í' | 'ì' | 'î' | 'ï' | 'Í' | 'Ì' | 'Î' | 'Ï' => "i",
+        'ç' | 'Ç' => "c",
+        'ñ' | 'Ñ' => "n",
+        'æ' | 'Æ' => "ae",
+        'ß' => "ss",
+        _ => "",
+    };
+    let plain = text.is_empty().then(|| c.to_lowercase());
+    text.chars().chain(plain.into_iter().flatten())
+}
+
 /// `schema.name` of a table; both parts match `[a-z][a-z0-9_]*`, since object paths, every SQL engine and every Delta
 /// reader take such names without quoting.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

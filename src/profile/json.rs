@@ -47,13 +47,20 @@ fn is_json(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
-/// Where and why a text is not one JSON document.
-pub(super) fn damage(text: &str) -> Option<String> {
-    let error = serde_json::from_str::<IgnoredAny>(text).err()?;
-    Some(match error.is_eof() {
-        true => format!("it ends before it closes, in line {}", error.line()),
-        false => error.to_string(),
-    })
+/// Why nothing was found in a text that is whole.
+pub(super) fn why_none(text: &str) -> String {
+    let Err(error) = serde_json::from_str::<IgnoredAny>(text) else {
+        return "JSON without a list of records".to_string();
+    };
+    let first = text.trim_start().lines().next().unwrap_or_default();
+    match error.is_eof() {
+        _ if error.line() > 1 && is_json(first) => "JSON lines, most of them broken".to_string(),
+        true => format!(
+            "broken JSON: it ends before it closes, in line {}",
+            error.line()
+        ),
+        false => format!("broken JSON: {error}"),
+    }
 }
 
 fn by_line(text: &str) -> Option<Found<'_>> {
@@ -627,12 +634,12 @@ mod tests {
         let list = leaves[0].list.as_ref().map(ToString::to_string);
         assert_eq!(
             list.unwrap(),
-            "list<struct<sku varchar, of struct<a bigint>>>"
+            "list<struct<sku varchar, pris_a_kr bigint, of struct<a bigint>>>"
         );
         let told: Vec<_> = unnamed.iter().map(Unnamed::to_string).collect();
         assert_eq!(
             told,
-            ["fields of `l` that no struct can hold: 2 left out: Pris å kr, m"]
+            ["fields of `l` that no struct can hold: 1 left out: m"]
         );
         let text = r#"{"l": [{"unitPrice": 1}, {"unit_price": "x", "": 1, "1st": 2}]}"#;
         let lines = format!("{text}\n{text}\n");

@@ -122,9 +122,9 @@ fn text(content: &Content, seen: FileSeen, form: Option<&Form>) -> Result<Looked
     }
     let looks_like_json = seen.path.contains(".json") || seen.path.contains(".ndjson");
     if looks_like_json && form.is_none_or(|form| !matches!(form, Form::Csv(_))) {
-        let why = match json::damage(&content.text).filter(|_| content.is_whole) {
-            Some(damage) => format!("broken JSON: {damage}"),
-            None => "JSON without a list of records, or broken JSON".to_string(),
+        let why = match content.is_whole {
+            true => json::why_none(&content.text),
+            false => "JSON without a list of records, or broken JSON".to_string(),
         };
         return Ok(Looked::Not(why));
     }

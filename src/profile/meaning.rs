@@ -631,7 +631,7 @@ pub(super) fn name_words(name: &str) -> String {
             words.push(' ');
         }
         was_small = c.is_lowercase() || c.is_numeric();
-        words.extend(super::name::folded(c));
+        words.extend(crate::name::folded(c));
     }
     words.trim_end().to_string()
 }

@@ -2,24 +2,6 @@
 
 use std::collections::BTreeSet;
 
-/// A letter or digit in small letters and without accents: `å` → `a`, `Ø` → `o`.
-pub(super) fn folded(c: char) -> impl Iterator<Item = char> {
-    let text = match c {
-        'å' | 'ä' | 'à' | 'á' | 'â' | 'ã' | 'Å' | 'Ä' | 'À' | 'Á' | 'Â' | 'Ã' => "a",
-        'ö' | 'ø' | 'ó' | 'ò' | 'ô' | 'õ' | 'Ö' | 'Ø' | 'Ó' | 'Ò' | 'Ô' | 'Õ' => "o",
-        'é' | 'è' | 'ê' | 'ë' | 'É' | 'È' | 'Ê' | 'Ë' => "e",
-        'ü' | 'ú' | 'ù' | 'û' | 'Ü' | 'Ú' | 'Ù' | 'Û' => "u",
-        'í' | 'ì' | 'î' | 'ï' | 'Í' | 'Ì' | 'Î' | 'Ï' => "i",
-        'ç' | 'Ç' => "c",
-        'ñ' | 'Ñ' => "n",
-        'æ' | 'Æ' => "ae",
-        'ß' => "ss",
-        _ => "",
-    };
-    let plain = text.is_empty().then(|| c.to_lowercase());
-    text.chars().chain(plain.into_iter().flatten())
-}
-
 /// `E-post` → `e_post`, `orderId` → `order_id`, `2024 total` → `c_2024_total`.
 pub(crate) fn identifier(text: &str, prefix: &str) -> String {
     let words = super::meaning::name_words(text);

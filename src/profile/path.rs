@@ -1,6 +1,6 @@
 //! What the path of a file says: a day, a number; and which files are called alike but for that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::place::Place;
 use crate::project::{PathPattern, in_archive, literal};
@@ -16,10 +16,27 @@ pub(crate) struct Shape {
     pub(crate) has_more: bool,
     /// What stands behind any number that follows `after`.
     pub(crate) behind_number: Option<String>,
+    /// What may stand behind all that: how some nights are packed, and nothing where some are not. Empty: nothing.
+    pub(crate) packings: Vec<&'static str>,
 }
 
+/// Endings of names that say how a file is packed.
+const PACKINGS: [&str; 4] = [".gz", ".zst", ".bz2", ".zip"];
+
 impl Shape {
-    /// As `files:` of a source writes it.
+    /// As `files:` of a source writes it, a pattern for each way in which its files are packed.
+    pub(crate) fn patterns(&self) -> Vec<String> {
+        let pattern = self.pattern();
+        match self.packings.is_empty() {
+            true => vec![pattern],
+            false => {
+                let packings = self.packings.iter();
+                packings.map(|packing| pattern.clone() + packing).collect()
+            }
+        }
+    }
+
+    /// The same without how they are packed.
     pub(crate) fn pattern(&self) -> String {
         let more = if self.has_more { "*" } else { "" };
         let (before, mut after) = (literal(&self.before), literal(&self.after));
@@ -36,15 +53,39 @@ impl Shape {
     pub(super) fn takes_others<'p>(&self, mut others: impl Iterator<Item = &'p str>) -> bool {
         let is_open = self.format.is_some() || self.has_more || self.behind_number.is_some();
         let ending = self.behind_number.as_deref().unwrap_or(&self.after);
-        let pattern = is_open
-            .then(|| PathPattern::parse(&self.pattern()).ok())
-            .flatten();
-        pattern.is_some_and(|pattern| {
-            others.any(|path| {
-                let is_near = path.starts_with(&self.before) && path.ends_with(ending);
-                is_near && pattern.matches(path).is_some()
-            })
+        if !is_open {
+            return false;
+        }
+        let patterns = self.patterns();
+        let patterns = patterns
+            .iter()
+            .filter_map(|pattern| PathPattern::parse(pattern).ok());
+        let patterns: Vec<PathPattern> = patterns.collect();
+        others.any(|path| {
+            let unpacked = packing_of(path).map_or(path, |packing| cut(path, packing));
+            let is_near = path.starts_with(&self.before)
+                && (path.ends_with(ending) || unpacked.ends_with(ending));
+            is_near
+                && patterns
+                    .iter()
+                    .any(|pattern| pattern.matches(path).is_some())
         })
+    }
+
+    /// The same whatever the files of a day are packed by; `None` where none is.
+    fn of_any_packing(&self) -> Option<Self> {
+        self.format?;
+        let text = self.behind_number.as_ref().unwrap_or(&self.after);
+        let bare = packing_of(text).map_or(text.as_str(), |packing| cut(text, packing));
+        let mut whole = Self {
+            has_more: false,
+            ..self.clone()
+        };
+        match &mut whole.behind_number {
+            Some(behind) => *behind = bare.to_string(),
+            None => whole.after = bare.to_string(),
+        }
+        Some(whole)
     }
 
     /// What is left of the name: folder and stem, without the day and the endings. In an archive its files have names of their
@@ -72,6 +113,16 @@ impl Shape {
             ..self.clone()
         })
     }
+}
+
+/// How a file is packed, as its name says.
+fn packing_of(path: &str) -> Option<&'static str> {
+    PACKINGS.into_iter().find(|packing| path.ends_with(packing))
+}
+
+/// The text without an ending that it has.
+fn cut<'a>(text: &'a str, ending: &str) -> &'a str {
+    &text[..text.len() - ending.len()]
 }
 
 fn stem_of(path: &str) -> String {
@@ -112,6 +163,7 @@ pub(super) fn shape_of(path: &str) -> Shape {
                     after: path[at + layout.len()..].to_string(),
                     has_more: false,
                     behind_number: None,
+                    packings: Vec::new(),
                 };
             }
         }
@@ -122,6 +174,7 @@ pub(super) fn shape_of(path: &str) -> Shape {
         after: String::new(),
         has_more: false,
         behind_number: None,
+        packings: Vec::new(),
     }
 }
 
@@ -192,11 +245,37 @@ pub(super) fn merged(
             after,
             has_more: true,
             behind_number: shape.behind_number.clone(),
+            packings: Vec::new(),
         };
         numbered.entry(whole).or_default().push(shape.clone());
     }
     for (whole, shapes) in numbered {
         join(&mut groups, whole, &shapes);
+    }
+    let mut packed: BTreeMap<Shape, Vec<Shape>> = BTreeMap::new();
+    for shape in groups.keys() {
+        if let Some(any) = shape.of_any_packing() {
+            packed.entry(any).or_default().push(shape.clone());
+        }
+    }
+    for (mut whole, shapes) in packed {
+        let files = shapes
+            .iter()
+            .filter_map(|shape| groups.get(shape))
+            .flatten();
+        let mut packings = BTreeSet::new();
+        let bare = files.map(|(path, _)| {
+            let packing = packing_of(path).unwrap_or_default();
+            packings.insert(packing);
+            cut(path, packing)
+        });
+        let mut nights = BTreeSet::new();
+        // two of one night are the same file twice
+        if bare.into_iter().all(|path| nights.insert(path.to_string())) {
+            whole.has_more = shapes.iter().any(|shape| shape.has_more);
+            whole.packings = packings.into_iter().collect();
+            join(&mut groups, whole, &shapes);
+        }
     }
     groups
 }
@@ -284,6 +363,49 @@ mod tests {
             ["part-*.csv", "x.csv"]
         );
         assert_eq!(merged_patterns(&["top10.csv"]), ["top10.csv"]);
+    }
+
+    #[test]
+    fn nights_that_are_packed_otherwise_belong_to_the_same_table() {
+        let patterns = |paths: &[&str]| {
+            let mut groups: BTreeMap<Shape, Vec<(String, Place)>> = BTreeMap::new();
+            for path in paths {
+                let file = ((*path).to_string(), Place::on_disk((*path).into()));
+                groups.entry(shape_of(path)).or_default().push(file);
+            }
+            let merged = merged(groups);
+            merged.keys().map(Shape::patterns).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            patterns(&["a_20260101.csv", "a_20260102.csv.GZ", "a_20260103.csv.gz"]).len(),
+            2,
+            "an ending in capitals is another name"
+        );
+        assert_eq!(
+            patterns(&[
+                "a_20260101.csv",
+                "a_20260102_2.csv.gz",
+                "a_20260103.csv.gz",
+                "a_20260104.csv.zst",
+                "b.csv",
+                "b.csv.gz",
+            ]),
+            [
+                vec![
+                    "a_{exported_on:%Y%m%d}*.csv",
+                    "a_{exported_on:%Y%m%d}*.csv.gz",
+                    "a_{exported_on:%Y%m%d}*.csv.zst"
+                ],
+                vec!["b.csv"],
+                vec!["b.csv.gz"],
+            ]
+        );
+        let twice = ["a_20260101.csv", "a_20260101.csv.gz"];
+        assert_eq!(
+            patterns(&twice).len(),
+            2,
+            "one night twice is no second night"
+        );
     }
 
     #[test]

@@ -201,7 +201,7 @@ impl TableProfile {
     /// `files:` of a source that reads it.
     pub(crate) fn patterns(&self) -> Vec<String> {
         match &self.shape {
-            Some(shape) => vec![shape.pattern()],
+            Some(shape) => shape.patterns(),
             None => self.files.iter().map(|file| literal(&file.path)).collect(),
         }
     }

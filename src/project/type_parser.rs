@@ -104,7 +104,9 @@ impl<'t> Parser<'t> {
             if !is_identifier(name) {
                 return Err(TypeError {
                     message: format!("`{name}` is not a field's name in `{}`", self.text),
-                    help: Some(format!("for example `{EXAMPLE}`")),
+                    help: Some(format!(
+                        "small letters a to z, digits and `_`, a letter first, as in `{EXAMPLE}`: a field takes its key in any spelling, `pris` that of `Prís`"
+                    )),
                 });
             }
             if fields.iter().any(|(other, _)| other == name) {

@@ -222,6 +222,10 @@ fn a_folder_of_a_small_company_is_read_whatever_its_files_look_like() {
             "order_no,kundnr,order,from,total\n10,001,x,shop,\"1,250.50\"\n11,002,y,shop,99.00\n12,001,z,web,10.00\n",
         ),
         ("in/olika.csv", "a,b\n1,2\nx\n3,4\n"),
+        (
+            "in/Leverantörer.csv",
+            "id;namn;telefon;ort\n1;Garn AB;08-123 45 67;Luleå\n2;Tyg AB;08-123 45 68;Borås\n",
+        ),
     ]);
     place.write("in/trasig.csv.gz", b"\x1f\x8b\x08\x00and no more");
     let said = place.kilde(&["init", "--from", "in", "."]).ended(0);

@@ -127,6 +127,7 @@ fn what_is_no_table_is_listed_with_its_reason() {
         ("in/empty.csv", ""),
         ("in/archive.dat", "PK\u{3}\u{4}nothing"),
         ("in/broken.json", "{\"a\": [1, 2"),
+        ("in/lines.ndjson", "{\"a\": 1}\n{\"a\": \n{\"a\"\n"),
     ]);
     let lay = |name: &str, bytes: Vec<u8>| std::fs::write(here.path(name), bytes).unwrap();
     let several = [
@@ -161,7 +162,8 @@ fn what_is_no_table_is_listed_with_its_reason() {
         "archive.dat: a damaged ZIP archive or workbook, or its upload broke off",
         "several.dat: a ZIP archive of several files: `files: NAME.zip!*.csv` of a source reads each that matches",
         "torn.xlsx: a damaged Excel workbook: ask its sender to deliver it again",
-        "broken.json: JSON without a list of records, or broken JSON",
+        "broken.json: broken JSON: it ends before it closes, in line 1",
+        "lines.ndjson: JSON lines, most of them broken",
         "contract.pdf: no data, by its name",
         "empty.csv: empty",
         "~$orders.xlsx: somebody has it open in Excel",

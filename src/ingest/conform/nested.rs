@@ -20,6 +20,7 @@ use crate::ingest::ignored::Ignored;
 use crate::ingest::keys::Meanings;
 use crate::ingest::rule::{Fault, Rule};
 use crate::ingest::tape::{Tape, Walk};
+use crate::name::folded;
 use crate::project::ColumnType;
 
 /// `unit_price` → `unitPrice`.
@@ -39,7 +40,7 @@ pub(crate) fn camel_case(name: &str) -> String {
 pub(crate) enum Spelling {
     Exact,
     CamelCase,
-    /// But for capitals and whatever is no letter and no digit: `UnitPrice`, `UNIT-PRICE`, `Unit price`.
+    /// But for capitals, accents and whatever is no letter and no digit: `UnitPrice`, `UNIT-PRICE`, `Unit price`; `är` for `ar`.
     Other,
 }
 
@@ -73,11 +74,11 @@ pub(crate) fn spelling(name: &str, key: &str) -> Option<Spelling> {
     found.map(|(_, spelling)| spelling)
 }
 
-/// Small letters and digits; what is beyond ASCII as it stands.
-fn bare(name: &[u8]) -> Vec<u8> {
-    let is_kept = |byte: &u8| byte.is_ascii_alphanumeric() || !byte.is_ascii();
-    let kept = name.iter().copied().filter(is_kept);
-    kept.map(|byte| byte.to_ascii_lowercase()).collect()
+/// Small letters without accents, and digits.
+fn bare(name: &[u8]) -> String {
+    let text = String::from_utf8_lossy(name);
+    let signs = text.chars().flat_map(folded);
+    signs.filter(|sign| sign.is_alphanumeric()).collect()
 }
 
 impl Converter {
@@ -303,7 +304,7 @@ mod tests {
 
     #[test]
     fn a_key_is_a_field_in_its_best_spelling_or_in_the_only_other_one() {
-        let names = ["sku", "unit_price", "unitprice", "line_id", "årspris"];
+        let names = ["sku", "unit_price", "unitprice", "line_id", "arspris_kr"];
         let field = |key: &str| field_of(key.as_bytes(), names.into_iter());
         assert_eq!(field("sku"), Some((0, Spelling::Exact)));
         for key in ["SKU", "Sku", "s-k u"] {
@@ -313,7 +314,9 @@ mod tests {
         assert_eq!(field("unitprice"), Some((2, Spelling::Exact)));
         assert_eq!(field("UnitPrice"), None, "two fields have this name");
         assert_eq!(field("lineID"), Some((3, Spelling::Other)));
-        assert_eq!(field("årspris"), Some((4, Spelling::Exact)));
+        for key in ["Årspris (kr)", "A\u{30a}rsprisKr"] {
+            assert_eq!(field(key), Some((4, Spelling::Other)), "{key}");
+        }
         assert_eq!(field("skus"), None);
         assert_eq!(field(""), None);
     }

@@ -68,6 +68,38 @@ const STAFF: [&str; 10] = [
     "sellers",
     "anstallda",
 ];
+/// Tables of places and firms, by the last word of their names: they have phones and addresses as people do.
+const PLACES: [&str; 29] = [
+    "store",
+    "stores",
+    "shop",
+    "shops",
+    "butik",
+    "butiker",
+    "butikk",
+    "butikker",
+    "branch",
+    "branches",
+    "filial",
+    "filialer",
+    "location",
+    "locations",
+    "warehouse",
+    "warehouses",
+    "lager",
+    "supplier",
+    "suppliers",
+    "vendor",
+    "vendors",
+    "leverantor",
+    "leverantorer",
+    "leverandor",
+    "leverandorer",
+    "company",
+    "companies",
+    "foretag",
+    "firma",
+];
 const PURCHASES: [&str; 28] = [
     "ordre",
     "ordrer",
@@ -419,6 +451,13 @@ fn register(source: &SourceDraft) -> Option<Register> {
     let is_somewhere = has(&["street", "postcode", "city"]);
     let kinds = [is_contact, is_named, is_certain, is_somewhere];
     let count = kinds.iter().filter(|kind| **kind).count();
+    let name = words(&source.table);
+    let is_place = name
+        .last()
+        .is_some_and(|word| PLACES.contains(&word.as_str()));
+    if is_place && !is_certain {
+        return None;
+    }
     (count >= 2 && (is_contact || is_named || is_certain)).then(|| Register {
         table: source.table.clone(),
         id: id.clone(),
