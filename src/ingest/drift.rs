@@ -10,7 +10,8 @@ use std::fmt;
 
 use super::export::ExportReport;
 use super::flaw::Flaw;
-use crate::diagnostic::{Code, Place, printable};
+use super::format::shown;
+use crate::diagnostic::{Code, Place};
 use crate::error::{Error, Result};
 use crate::project::{Column, Contract, OnDrift, OnUnreadable, Source, Spanned};
 
@@ -43,15 +44,6 @@ impl fmt::Display for Drift {
             Self::Missing { column } => write!(f, "`{column}` is not there"),
             Self::Reordered => f.write_str("its columns come in another order"),
         }
-    }
-}
-
-/// A name that an export gives, on one line and not too long.
-fn shown(name: &str) -> String {
-    const LONGEST: usize = 80;
-    match name.char_indices().nth(LONGEST) {
-        None => printable(name).into_owned(),
-        Some((end, _)) => printable(&name[..end]).into_owned() + "…",
     }
 }
 
@@ -129,8 +121,13 @@ pub(crate) fn refuse_drift(
         let name = shown(name);
         let message =
             format!("the export has column `{name}`{more}, which the contract does not know");
+        // columns that records of JSON bring one by one are none that a table could gain
+        let modes_that_take = match source.read.has_header() {
+            true => "`ignore` or `evolve`",
+            false => "`ignore`",
+        };
         let help = format!(
-            "add it to {}, or let {} say `ignore` or `evolve`",
+            "add it to {}, or let {} say {modes_that_take}",
             contract.file.path,
             place(source, &modes.added)
         );

@@ -7,7 +7,7 @@
 use crate::project::Encoding;
 
 /// Decodes text of one encoding.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct TextDecoder {
     /// UTF-8 of the bytes 0x80..=0xFF, for encodings of one byte a character; `None`: the text is UTF-8 already.
     upper_half: Option<Box<[String; 128]>>,
@@ -16,13 +16,16 @@ pub(crate) struct TextDecoder {
 }
 
 impl TextDecoder {
+    /// Of text that is UTF-8 already.
+    pub(crate) const UTF_8: Self = Self {
+        upper_half: None,
+        unassigned: 0,
+    };
+
     /// The decoder of an encoding.
     pub(crate) fn new(encoding: Encoding) -> Self {
         if !encoding.is_single_byte() {
-            return Self {
-                upper_half: None,
-                unassigned: 0,
-            };
+            return Self::UTF_8;
         }
         let upper_half: [String; 128] = std::array::from_fn(|at| encoding.upper_half(at as u8));
         let is_none = |text: &String| text.starts_with(char::REPLACEMENT_CHARACTER);

@@ -373,6 +373,7 @@ impl Task {
             OnDrift::Ignore => conformer.allowing_missing_columns(),
             _ => conformer,
         };
+        let conformer = conformer.exploding(self.request.source.read.explode());
         let table = self.request.source.table.to_string();
         let mut output = Output::new(
             &conformer,

@@ -28,7 +28,7 @@ impl Flaw {
             return None;
         }
         Some(match error.number()?.0 {
-            354 | 356 | 402 | 403 | 405..=407 | 420..=425 => Self::Unreadable,
+            354 | 356 | 402 | 403 | 405..=407 | 420..=425 | 470 => Self::Unreadable,
             191 => Self::UnreadableVersion,
             401 => Self::MissingColumn,
             461 => Self::AddedColumn,

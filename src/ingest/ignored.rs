@@ -4,44 +4,64 @@ use std::collections::BTreeSet;
 
 use crate::name::is_value;
 
-/// Names that are remembered.
-const MOST: usize = 100;
+/// Names that are remembered, and keys that seem to be values: some may be read elsewhere, which turns out later.
+const MOST: usize = 1_000;
+/// Names that are told.
+const MOST_TOLD: usize = 100;
 
-/// The first names that were met. A key that seems to be a value is told as `…`.
+/// The first names that were met. A key that seems to be a value itself is told as `…`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Ignored(BTreeSet<String>);
+pub(super) struct Ignored {
+    names: BTreeSet<Key>,
+    values: BTreeSet<Key>,
+}
+
+/// A key of an object, and what is told before it: `address.` and `zip`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key {
+    pub(super) within: String,
+    pub(super) name: String,
+}
 
 impl Ignored {
     /// Adds a key of an object that is told with this before it.
-    pub(super) fn note(&mut self, prefix: &str, name: &[u8]) {
-        if !self.is_full() {
-            let name = String::from_utf8_lossy(name);
-            let told = if is_value(&name) { "…" } else { &*name };
-            self.0.insert(format!("{prefix}{told}"));
-        }
+    pub(super) fn note(&mut self, within: &str, name: &[u8]) {
+        self.add([Key {
+            within: within.to_string(),
+            name: String::from_utf8_lossy(name).into_owned(),
+        }]);
     }
 
     /// Adds what was found later.
-    pub(super) fn add(&mut self, names: impl IntoIterator<Item = String>) {
-        for name in names {
-            if self.is_full() {
-                return;
+    pub(super) fn add(&mut self, keys: impl IntoIterator<Item = Key>) {
+        for key in keys {
+            let known = match is_value(&key.name) {
+                true => &mut self.values,
+                false => &mut self.names,
+            };
+            if known.len() < MOST {
+                known.insert(key);
             }
-            self.0.insert(name);
         }
     }
 
-    /// In order.
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
+    pub(super) fn is_empty(&self) -> bool {
+        self.names.is_empty() && self.values.is_empty()
     }
 
-    /// In order.
-    pub(super) fn into_names(self) -> Vec<String> {
-        self.0.into_iter().collect()
+    pub(super) fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.names.iter().chain(&self.values)
     }
 
-    fn is_full(&self) -> bool {
-        self.0.len() >= MOST
+    pub(super) fn into_keys(self) -> impl Iterator<Item = Key> {
+        self.names.into_iter().chain(self.values)
+    }
+
+    /// As people are told, the first in order.
+    pub(super) fn told(self) -> Vec<String> {
+        let names = self.names.into_iter().map(|key| key.within + &key.name);
+        let values = self.values.into_iter().map(|key| key.within + "…");
+        let told: BTreeSet<String> = names.chain(values).collect();
+        told.into_iter().take(MOST_TOLD).collect()
     }
 }

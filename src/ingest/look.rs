@@ -92,7 +92,8 @@ impl Look {
             &Captures::default(),
             read.conversions().zone,
             &self.path,
-        )?;
+        )?
+        .exploding(read.explode());
         let table = self.source.table.to_string();
         let mut output = Output::new(
             &conformer,

@@ -179,7 +179,7 @@ impl Output {
         add(&mut self.fatal, judged.fatal);
         for (column, ignored) in judged.ignored {
             let known = self.ignored.entry(column).or_default();
-            known.add(ignored.into_names());
+            known.add(ignored.into_keys());
         }
         self.accepted.write(&judged.accepted)?;
         for keys in &judged.rejected_keys {

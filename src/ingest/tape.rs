@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::ingest::cell::{Cell, CellKind};
+use crate::ingest::encoding::TextDecoder;
 use crate::ingest::format::json::plain;
 use crate::ingest::keys::{KeyId, Keys, Spot};
 
@@ -220,16 +221,22 @@ impl Tape {
         })
     }
 
-    /// The name of the key of a value, its escapes resolved, in the bytes of the text.
-    pub(crate) fn key<'a>(&'a self, text: &'a [u8], value: usize) -> Cow<'a, [u8]> {
+    /// The name of the key of a value, its escapes resolved, in UTF-8.
+    pub(crate) fn key<'a>(
+        &'a self,
+        text: &'a [u8],
+        value: usize,
+        decoder: &TextDecoder,
+    ) -> Cow<'a, [u8]> {
         if let Some(name) = self.keys.name(self.entries[value].key) {
-            return Cow::Borrowed(name);
+            return plain(name, Cell::new(0, name.len(), CellKind::Text), decoder);
         }
         let at = self
             .strange
             .binary_search_by_key(&value, |(at, _)| *at as usize);
         debug_assert!(at.is_ok(), "a strange key was not recorded");
-        plain(text, at.map_or(Cell::MISSING, |at| self.strange[at].1))
+        let key = at.map_or(Cell::MISSING, |at| self.strange[at].1);
+        plain(text, key, decoder)
     }
 }
 
@@ -251,7 +258,9 @@ mod tests {
 
     fn members(text: &str, tape: &Tape, place: usize) -> Vec<(String, String)> {
         let told = |(_, value)| {
-            let key = tape.key(text.as_bytes(), value).into_owned();
+            let key = tape
+                .key(text.as_bytes(), value, &TextDecoder::UTF_8)
+                .into_owned();
             let Cell { start, end, .. } = tape.cell(value);
             let value = text[start as usize..end as usize].to_string();
             (String::from_utf8(key).unwrap(), value)

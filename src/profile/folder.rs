@@ -194,7 +194,7 @@ impl Gathered {
 }
 
 /// An error in one line, with what lies under it.
-fn why_unreadable(error: &Error) -> String {
+pub(super) fn why_unreadable(error: &Error) -> String {
     let causes = error.causes();
     let told = std::iter::once(error.to_string()).chain(causes);
     told.collect::<Vec<_>>().join(": ")

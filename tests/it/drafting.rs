@@ -257,6 +257,12 @@ fn what_cannot_be_read_is_left_out_with_its_reason_and_what_a_build_needs_then()
             "id,name,email\n1,Anna,a@x.se\n2,Bo,b@x.se\n",
         ),
         ("in/half.json", "[{\"id\": 1},\n {\"id\""),
+        ("in/o_20260101.json", "[{\"id\": 1},\n{\"id\": 2}]\n"),
+        // a build refuses it, and says where
+        (
+            "in/o_20260102.json",
+            "[{\"id\": 1},\n{\"id\": 2},\n{\"id\": 3},\n",
+        ),
         (
             "in/odd.json",
             "{\"rows\": [{\"id\": 1},\n {\"id\": oops}]}\n",
@@ -271,22 +277,20 @@ fn what_cannot_be_read_is_left_out_with_its_reason_and_what_a_build_needs_then()
         "left out half.json: broken JSON: it ends before it closes, in line 2",
         "left out odd.json: broken JSON: expected value at line 2 column 9",
         "left out loop: a link to a folder in which it lies",
-        "next: kilde exports skip 'kunder 20260102.csv' --why 'cannot be read'",
+        "left out o_20260102.json: the document ends before its array does",
+        "kilde exports skip 'kunder 20260102.csv' --why 'cannot be read'",
     ];
     for line in told {
         assert!(said.contains(line), "{line}: {said}");
     }
     place.kilde(&["build"]).ended(1);
-    let skip = [
-        "exports",
-        "skip",
-        "kunder 20260102.csv",
-        "--why",
-        "cannot be read",
-    ];
-    place.kilde(&skip).ended(0);
+    for file in ["kunder 20260102.csv", "o_20260102.json"] {
+        let skip = ["exports", "skip", file, "--why", "cannot be read"];
+        place.kilde(&skip).ended(0);
+    }
     place.kilde(&["build"]).ended(0);
     assert_eq!(place.query("select count(*) from gold.customers"), [["2"]]);
+    assert_eq!(place.query("select count(*) from bronze.o"), [["2"]]);
 }
 
 #[test]

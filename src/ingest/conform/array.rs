@@ -24,6 +24,8 @@ use crate::ingest::rule::{Fault, Rule};
 use crate::project::ColumnType;
 
 const DAY_MICROS: i64 = 86_400_000_000;
+/// Whole numbers below it are exact in 64 bits of floating point, 2^53.
+const WHOLE: f64 = 9_007_199_254_740_992.0;
 
 impl Converter {
     /// The array in the contract's type; rows whose value does not fit are null and named in `findings`.
@@ -67,6 +69,13 @@ impl Converter {
                 Ok(refuse_all(array, data_type, Rule::NumberAsDate, faults))
             }
             (from, ColumnType::Double) if from.is_floating() => finite_numbers(array, faults),
+            (
+                DataType::Float16 | DataType::Float32 | DataType::Float64,
+                ColumnType::Integer | ColumnType::Bigint | ColumnType::Decimal { .. },
+            ) => {
+                let texts = float_texts(array)?;
+                self.convert_texts(&texts, CellKind::Number, data_type, findings)
+            }
             (from, _) if loses_nothing(from, data_type) => {
                 checked_cast(array, &data_type.arrow(), Rule::OutOfRange, faults)
             }
@@ -252,6 +261,20 @@ fn loses_nothing(from: &DataType, to: &ColumnType) -> bool {
     }
 }
 
+/// Numbers of floating point as text: whole ones with all their digits, the others with as few as tell them apart.
+fn float_texts(array: &ArrayRef) -> Result<StringArray> {
+    let shortest = cast(array, &DataType::Utf8).map_err(unreadable)?;
+    let exact = cast(array, &DataType::Float64).map_err(unreadable)?;
+    let exact = exact.as_primitive::<Float64Type>();
+    let texts = shortest.as_string::<i32>().iter().zip(exact);
+    let text = |(shortest, exact): (Option<&str>, Option<f64>)| match exact? {
+        // shorter ones end in zeros that nobody wrote
+        whole if whole.fract() == 0.0 && whole.abs() < WHOLE => Some(format!("{whole:.1}")),
+        _ => shortest.map(str::to_string),
+    };
+    Ok(texts.map(text).collect())
+}
+
 /// A cast in which each value that does not survive is a fault.
 fn checked_cast(
     array: &ArrayRef,
@@ -305,9 +328,10 @@ fn internal(error: ArrowError) -> Error {
 mod tests {
     use chrono_tz::Tz;
     use datafusion::arrow::array::{
-        Date32Array, Float64Array, Int64Array, TimestampMillisecondArray, TimestampNanosecondArray,
+        Date32Array, Float32Array, Float64Array, Int64Array, TimestampMillisecondArray,
+        TimestampNanosecondArray,
     };
-    use datafusion::arrow::datatypes::Int64Type;
+    use datafusion::arrow::datatypes::{Decimal128Type, Int64Type};
 
     use super::*;
 
@@ -337,6 +361,32 @@ mod tests {
         assert_eq!(rules, [Rule::NotANumber, Rule::NotANumber]);
         let values = values.as_primitive::<Float64Type>();
         assert_eq!((values.null_count(), values.value(0)), (3, 1.5));
+    }
+
+    #[test]
+    fn whole_numbers_of_floating_point_keep_all_their_digits() {
+        let single = vec![123_456_792.0_f32, 99_999_992.0, -7.0, 0.5, 3e20];
+        let (values, rules) = convert(Float32Array::from(single.clone()), &ColumnType::Bigint);
+        assert_eq!(rules, [Rule::NotAnInteger, Rule::NotAnInteger]);
+        let values = values.as_primitive::<Int64Type>();
+        assert_eq!(values.values()[..3], [123_456_792, 99_999_992, -7]);
+        let money = ColumnType::Decimal {
+            precision: 18,
+            scale: 2,
+        };
+        let (values, rules) = convert(Float32Array::from(single[..4].to_vec()), &money);
+        assert_eq!(rules, []);
+        let values = values.as_primitive::<Decimal128Type>();
+        assert_eq!(
+            values.values()[..],
+            [12_345_679_200, 9_999_999_200, -700, 50]
+        );
+        let tenth = Float32Array::from(vec![0.1_f32]);
+        let (values, rules) = convert(tenth, &money);
+        assert_eq!(
+            (values.as_primitive::<Decimal128Type>().value(0), rules),
+            (10, vec![])
+        );
     }
 
     #[test]

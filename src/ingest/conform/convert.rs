@@ -3,6 +3,7 @@
 //! In: spans of text with their kind. Out: a typed array of the same length, and the rows whose text is no value of the
 //! type (null in the array). A loop per type, nothing boxed or allocated per cell on the way that good data takes.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -28,7 +29,7 @@ use crate::project::{ColumnType, Conversions, Encoding, Negatives};
 const DAY_MICROS: i64 = 86_400_000_000;
 
 /// How one export's text becomes values.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Converter {
     pub(crate) decoder: TextDecoder,
     escaping: Escaping,
@@ -42,11 +43,11 @@ pub(crate) struct Converter {
     /// Those of them that read bare numbers.
     number_dates: OfNumbers,
     number_times: OfNumbers,
-    local: LocalTime,
+    local: Arc<LocalTime>,
 }
 
 /// The formats that read bare numbers.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct OfNumbers {
     from_1900: Vec<Pattern>,
     /// In workbooks whose days count from 1904.
@@ -152,7 +153,7 @@ impl Converter {
             number_times: OfNumbers::of(&times),
             dates,
             times,
-            local: LocalTime::new(conversions.zone),
+            local: Arc::new(LocalTime::new(conversions.zone)),
         }
     }
 
@@ -289,6 +290,22 @@ impl Converter {
             scratch.as_slice()
         };
         (!self.is_null(text)).then_some(Plain { kind, text })
+    }
+
+    /// The same for text that was decoded.
+    pub(super) fn in_utf8(&self) -> Cow<'_, Self> {
+        match self.decoder.is_utf8() {
+            true => Cow::Borrowed(self),
+            false => Cow::Owned(Self {
+                decoder: TextDecoder::UTF_8,
+                ..self.clone()
+            }),
+        }
+    }
+
+    /// Whether a cell's text means null.
+    pub(crate) fn means_null(&self, cell: (CellKind, &[u8])) -> bool {
+        self.plain(cell, &mut Vec::new()).is_none()
     }
 
     /// Whether a text means null.

@@ -1,6 +1,6 @@
 //! What conversions find beside values.
 
-use crate::ingest::ignored::Ignored;
+use crate::ingest::ignored::{Ignored, Key};
 use crate::ingest::rule::{Fault, Rule};
 
 /// What is wrong with values of one column, and what is in them that no field of its type takes.
@@ -24,9 +24,11 @@ impl Findings {
                 path: format!(".{field}{}", fault.path),
                 ..fault
             }));
-        let ignored = found.ignored.names();
-        self.ignored
-            .add(ignored.map(|name| format!("{field}.{name}")));
+        let ignored = found.ignored.into_keys().map(|key| Key {
+            within: format!("{field}.{}", key.within),
+            ..key
+        });
+        self.ignored.add(ignored);
     }
 
     /// Adds what was found in the items of lists; `place` gives an item's row, and its place in that row's list.
@@ -41,6 +43,6 @@ impl Findings {
                 self.faults.push(Fault { row, path, ..fault });
             }
         }
-        self.ignored.add(found.ignored.into_names());
+        self.ignored.add(found.ignored.into_keys());
     }
 }

@@ -28,7 +28,8 @@ use datafusion::arrow::error::ArrowError;
 
 pub(crate) use convert::{Converter, Escaping};
 pub(crate) use findings::Findings;
-pub(crate) use nested::{Spelling, camel_case, spelling};
+use nested::camel_case;
+pub(crate) use nested::{Spelling, field_of, spelling};
 use record_rule::{ActingRule, record_rules};
 
 use super::cell::{Cell, CellColumn, CellKind};
@@ -71,6 +72,24 @@ pub(crate) struct Target {
     pub(crate) is_evolved: bool,
     /// Where the contract says so: `file:line:column`.
     pub(crate) declared_at: String,
+}
+
+impl Target {
+    /// Its names in records whose keys are found by path, the best first: those of `from`, else its own and that in camelCase;
+    /// then its aliases.
+    pub(crate) fn paths(&self) -> Vec<String> {
+        let own = [self.name.clone(), camel_case(&self.name)];
+        let wanted = match self.is_by_name() {
+            true => &own[..],
+            false => &self.from,
+        };
+        wanted.iter().chain(&self.aliases).cloned().collect()
+    }
+
+    /// Whether nothing but its own name says where it comes from.
+    pub(crate) fn is_by_name(&self) -> bool {
+        self.from.is_empty()
+    }
 }
 
 /// Where a batch's column comes from.
@@ -140,6 +159,8 @@ pub(crate) struct Conformer {
     rules: Vec<Vec<ActingRule>>,
     /// Values that the path gives, one row each, by position of the column.
     captured: BTreeMap<usize, ArrayRef>,
+    /// The keys that lead to the list whose items become rows.
+    pub(super) explode: Option<Vec<String>>,
     file: String,
 }
 
@@ -197,6 +218,7 @@ impl Conformer {
             rules,
             schema,
             captured,
+            explode: None,
             converter,
             file: file.to_string(),
             targets,
@@ -208,6 +230,12 @@ impl Conformer {
         for target in &mut self.targets {
             target.is_optional = true;
         }
+        self
+    }
+
+    /// The same where each item of a list is a row; these keys lead to it.
+    pub(crate) fn exploding(mut self, list: Option<&[String]>) -> Self {
+        self.explode = list.map(<[String]>::to_vec);
         self
     }
 
@@ -287,7 +315,7 @@ impl Conformer {
                 mut faults,
                 ignored,
             } = findings;
-            if ignored != Ignored::default() {
+            if !ignored.is_empty() {
                 unread.insert(column, ignored);
             }
             debug_assert_eq!(array.len(), rows);

@@ -3,7 +3,7 @@
 //! A nested value is opened into cells of its own, which are converted as columns again: a list of structs costs no
 //! more than its fields. Fields of a struct match by exact name, else by the camelCase of the contract's snake_case, else by any other
 //! spelling of it.
-//! Delimited exports may carry JSON in a field.
+//! A text may hold JSON.
 
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ use super::convert::Converter;
 use super::findings::Findings;
 use crate::error::{Error, Result};
 use crate::ingest::cell::{Cell, CellColumn, CellKind};
+use crate::ingest::encoding::TextDecoder;
 use crate::ingest::format::json::JsonReader;
 use crate::ingest::ignored::Ignored;
 use crate::ingest::keys::Meanings;
@@ -49,7 +50,7 @@ impl Spelling {
 }
 
 /// The field whose name a key is, in the best spelling; of several in other spellings none.
-pub(super) fn field_of<'a>(
+pub(crate) fn field_of<'a>(
     key: &[u8],
     names: impl Iterator<Item = &'a str> + Clone,
 ) -> Option<(usize, Spelling)> {
@@ -90,7 +91,7 @@ impl Converter {
     ) -> Result<ArrayRef> {
         if let Some((text, cells, tape)) = self.json_in_text(column, findings) {
             let column = CellColumn::new(&text, &cells, 1, 0).with_tape(&tape);
-            return self.list(column, item, findings);
+            return self.in_utf8().list(column, item, findings);
         }
         let (text, tape) = (column.text(), column.tape());
         let mut walk = Walk::default();
@@ -128,7 +129,7 @@ impl Converter {
     ) -> Result<ArrayRef> {
         if let Some((text, cells, tape)) = self.json_in_text(column, findings) {
             let column = CellColumn::new(&text, &cells, 1, 0).with_tape(&tape);
-            return self.structure(column, fields, findings);
+            return self.in_utf8().structure(column, fields, findings);
         }
         let (text, tape) = (column.text(), column.tape());
         let mut walk = Walk::default();
@@ -143,7 +144,8 @@ impl Converter {
             if let Some(place) = object {
                 let cells = &mut cells[row * width..(row + 1) * width];
                 let ignored = &mut findings.ignored;
-                if let Some(at) = names.open(text, tape, place, (cells, &mut seen), ignored) {
+                let found = (cells, &mut seen[..]);
+                if let Some(at) = names.open(text, tape, place, found, ignored, &self.decoder) {
                     findings.faults.push(Fault {
                         path: format!(".{}", fields[at].0),
                         ..Fault::new(row, Rule::DoubledKey)
@@ -169,7 +171,7 @@ impl Converter {
             .map_err(|error| Error::internal("a struct does not fit together").caused_by(error))
     }
 
-    /// Where a column's cells are text that holds JSON (a field of a delimited export): that JSON, its cells, and these opened.
+    /// Where a column's cells are text that holds JSON: that JSON in UTF-8, its cells, and these opened.
     fn json_in_text(
         &self,
         column: CellColumn<'_>,
@@ -258,13 +260,14 @@ impl<'a> FieldNames<'a> {
         place: usize,
         (cells, seen): (&mut [Cell], &mut [Spellings]),
         ignored: &mut Ignored,
+        decoder: &TextDecoder,
     ) -> Option<usize> {
         seen.fill(Spellings::default());
         let names = self.fields.iter().map(|(name, _)| name.as_str());
         let (mut doubled, mut unclear) = (None, Vec::new());
         for (key, value) in tape.members(place) {
             let field = self.of_keys.of(key, || {
-                let name = tape.key(text, value);
+                let name = tape.key(text, value, decoder);
                 let found = field_of(&name, names.clone());
                 if found.is_none() {
                     ignored.note("", &name);

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use crate::ingest::cell::{Cell, CellKind};
+use crate::ingest::encoding::TextDecoder;
 use crate::ingest::keys::{KeyId, Spot};
 use crate::ingest::lanes;
 use crate::ingest::tape::{Tape, Track};
@@ -325,14 +326,14 @@ fn hexadecimal(text: &[u8], at: usize) -> Option<u32> {
     })
 }
 
-/// The bytes of a string that [`JsonReader`] has accepted, its escapes resolved.
-pub(crate) fn plain(text: &[u8], string: Cell) -> Cow<'_, [u8]> {
+/// A string that [`JsonReader`] has accepted, its escapes resolved, in UTF-8.
+pub(crate) fn plain<'a>(text: &'a [u8], string: Cell, decoder: &TextDecoder) -> Cow<'a, [u8]> {
     let bytes = &text[string.start as usize..string.end as usize];
-    if string.kind != CellKind::Escaped {
+    if string.kind != CellKind::Escaped && (decoder.is_utf8() || bytes.is_ascii()) {
         return Cow::Borrowed(bytes);
     }
     let mut plain = Vec::new();
-    unescape(bytes, &mut plain, |part, out| out.extend_from_slice(part));
+    unescape(bytes, &mut plain, |part, out| decoder.append(part, out));
     Cow::Owned(plain)
 }
 
@@ -491,7 +492,7 @@ mod tests {
                     if text[cell.start as usize..].starts_with('{') && cell.kind == CellKind::Json {
                         let keys = |tape: &Tape| -> Vec<_> {
                             let members = tape.members(place);
-                            members.map(|(_, value)| tape.key(text.as_bytes(), value).into_owned()).collect()
+                            members.map(|(_, value)| tape.key(text.as_bytes(), value, &TextDecoder::UTF_8).into_owned()).collect()
                         };
                         prop_assert_eq!(keys(&tape), keys(&fresh));
                     }

@@ -19,6 +19,7 @@ use super::{Decoding, Format, Seen, converter};
 use crate::diagnostic::Code;
 use crate::error::{Error, Result};
 use crate::ingest::conform::{Converter, Escaping};
+use crate::ingest::encoding::TextDecoder;
 use crate::ingest::output::Place;
 use crate::ingest::rule::Rule;
 use crate::project::JsonRead;
@@ -42,12 +43,13 @@ impl JsonDocument {
         let Some(mut first) = next_byte(window, file)? else {
             return Ok(false);
         };
+        let decoder = TextDecoder::new(self.read.encoding);
         for (depth, key) in self.read.path.iter().enumerate() {
             if first != b'{' {
                 return Err(self.no_array(depth, file));
             }
             window.advance(1, 0);
-            if !find_key(window, key, Member::First, file)? {
+            if !find_key(window, (key, &decoder), Member::First, file)? {
                 return Err(self.no_array(depth + 1, file));
             }
             first = next_byte(window, file)?.unwrap_or_default();
@@ -115,7 +117,12 @@ enum Member {
 }
 
 /// Walks through the object that was entered to the value of `key`; `false` at the bracket that closes it.
-fn find_key(window: &mut Window<'_>, key: &str, member: Member, file: &str) -> Result<bool> {
+fn find_key(
+    window: &mut Window<'_>,
+    (key, decoder): (&str, &TextDecoder),
+    member: Member,
+    file: &str,
+) -> Result<bool> {
     let mut member = member;
     loop {
         let mut first = next_byte(window, file)?;
@@ -140,7 +147,7 @@ fn find_key(window: &mut Window<'_>, key: &str, member: Member, file: &str) -> R
         }
         let text = &window.rest()[..window.rest().len().min(longest)];
         let name = JsonReader::new(text, 0).value();
-        let is_wanted = name.is_ok_and(|name| *plain(text, name) == *key.as_bytes());
+        let is_wanted = name.is_ok_and(|name| *plain(text, name, decoder) == *key.as_bytes());
         Grammar::value().pass(window, file)?;
         match next_byte(window, file)? {
             Some(b':') => window.advance(1, 0),
@@ -363,7 +370,7 @@ impl Format for JsonDocument {
 
     fn decode(&self, bytes: &mut dyn Read, mut task: Decoding<'_>) -> Result<Seen> {
         let mut window = Window::open(bytes, task.file)?;
-        let paths = Paths::of(task.conformer, self.read.explode.as_deref());
+        let paths = Paths::of(task.conformer);
         let mut objects = Objects::new(paths, Room::default());
         if !self.enter(&mut window, task.file)? {
             return Ok(Seen::default());
@@ -399,7 +406,7 @@ impl Format for JsonDocument {
         self.leave(&mut window, task.file)?;
         Ok(Seen {
             header: None,
-            ignored: objects.into_parts().1,
+            ignored: objects.into_parts().1.told(),
         })
     }
 }
@@ -409,9 +416,10 @@ impl JsonDocument {
     /// nothing may follow that: neither a second list of records under the same keys, nor a second document.
     fn leave(&self, window: &mut Window<'_>, file: &str) -> Result<()> {
         let path = &self.read.path;
+        let decoder = TextDecoder::new(self.read.encoding);
         for (depth, key) in path.iter().enumerate().rev() {
             let line = window.line();
-            if find_key(window, key, Member::More, file)? {
+            if find_key(window, (key, &decoder), Member::More, file)? {
                 let keys = path[..=depth].join(".");
                 return Err(
                     Error::input(format!("the document has `{keys}` more than once"))
@@ -439,7 +447,7 @@ impl JsonDocument {
 #[cfg(test)]
 mod tests {
     use crate::ingest::testing::{Bench, accepted, contract, json, reject_texts, rejects, source};
-    use crate::project::{ColumnType, JsonRead, Load, Read};
+    use crate::project::{ColumnType, Encoding, JsonRead, Load, Read};
 
     fn tickets(read: JsonRead) -> Bench {
         let columns = [
@@ -579,6 +587,16 @@ mod tests {
             let refusal = tickets(at(path)).refusal("a", text).await;
             assert!(refusal.contains("K0420"), "{path:?} {refusal}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_path_is_read_in_the_encoding_of_the_export() {
+        let mut read = at(&["Ärenden"]);
+        read.encoding = Encoding::WINDOWS_1252;
+        let decoded = tickets(read)
+            .decode("a", b"{\"\xc4renden\":[{\"id\":\"\xe5\"}]}")
+            .await;
+        assert_eq!(accepted(&decoded), ["å|-|-"]);
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Seen;
 use crate::diagnostic::{Code, nearest, printable};
 use crate::error::{Error, Result};
-use crate::ingest::conform::{Conformer, Origin, Target, camel_case};
+use crate::ingest::conform::{Conformer, Origin, Target};
 use crate::text::repair_mojibake;
 
 /// Which field of a record is which column.
@@ -127,17 +127,13 @@ pub(super) fn refuse_missing_paths(
 ) -> Result<()> {
     let (mut missing, mut absent) = (Vec::new(), Vec::new());
     let mut claimed: BTreeSet<&str> = BTreeSet::new();
-    let own_names: Vec<[String; 2]> = conformer
-        .targets
-        .iter()
-        .map(|target| [target.name.clone(), camel_case(&target.name)])
-        .collect();
-    for ((column, target), own) in conformer.targets.iter().enumerate().zip(&own_names) {
-        let (wanted, shown) = match target.from.is_empty() {
-            true => (&own[..], target.name.clone()),
-            false => (&target.from[..], target.from.join("` or `")),
+    let all_paths: Vec<Vec<String>> = conformer.targets.iter().map(Target::paths).collect();
+    for ((column, target), paths) in conformer.targets.iter().enumerate().zip(&all_paths) {
+        let shown = match target.is_by_name() {
+            true => target.name.clone(),
+            false => target.from.join("` or `"),
         };
-        let mut paths = wanted.iter().chain(&target.aliases);
+        let mut paths = paths.iter();
         if let Some(path) = paths.find(|path| is_there(path)) {
             claimed.extend(path.split('.').next());
         } else if !conformer.is_captured(column) && !target.is_evolved {
@@ -199,7 +195,7 @@ pub(super) fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> Strin
 }
 
 /// A name that an export gives, on one line; what would not be seen of it is written as YAML and JSON write it: `\ufeffid`.
-fn shown(name: &str) -> String {
+pub(in crate::ingest) fn shown(name: &str) -> String {
     const LONGEST: usize = 80;
     match name.char_indices().nth(LONGEST) {
         None => visible(name),

@@ -42,8 +42,8 @@ struct Block {
 /// What became of a block.
 struct Parsed {
     judged: Vec<Judged>,
-    /// Paths that the contract does not want.
-    ignored: Vec<String>,
+    /// Keys that the contract does not want.
+    ignored: Ignored,
 }
 
 /// The next whole lines; `None` at the end.
@@ -81,16 +81,10 @@ fn next(window: &mut Window<'_>, limit: usize, file: &str) -> Result<Option<Bloc
 }
 
 impl Block {
-    fn parse(
-        &self,
-        conformer: &Conformer,
-        explode: Option<&[String]>,
-        limit: usize,
-        room: Room,
-    ) -> Result<(Parsed, Room)> {
+    fn parse(&self, conformer: &Conformer, limit: usize, room: Room) -> Result<(Parsed, Room)> {
         let converter = &conformer.converter;
         let text: &[u8] = &self.text;
-        let objects = Objects::new(Paths::of(conformer, explode), room);
+        let objects = Objects::new(Paths::of(conformer), room);
         let mut objects = objects.of_text(text, converter);
         let mut judged = Vec::new();
         let (mut start, mut line) = (0, self.line);
@@ -139,7 +133,6 @@ impl Format for Ndjson {
             ..
         } = task;
         let mut window = Window::open(bytes, file)?;
-        let explode = self.read.explode.as_deref();
         let mut ignored = Ignored::default();
         // emptied by the block before, for the next: memory that is new to the process costs more than what is written to it
         let spare = Mutex::new(Vec::<Room>::new());
@@ -150,13 +143,13 @@ impl Format for Ndjson {
             || next(&mut window, limit, file),
             |block| {
                 let room = spares().pop().unwrap_or_default();
-                let (parsed, room) = block.parse(conformer, explode, limit, room)?;
+                let (parsed, room) = block.parse(conformer, limit, room)?;
                 spares().push(room);
                 Ok(parsed)
             },
             |parsed| {
                 let parsed: Parsed = parsed?;
-                ignored.add(parsed.ignored);
+                ignored.add(parsed.ignored.into_keys());
                 parsed
                     .judged
                     .into_iter()
@@ -165,7 +158,7 @@ impl Format for Ndjson {
         )?;
         Ok(Seen {
             header: None,
-            ignored: ignored.into_names(),
+            ignored: ignored.told(),
         })
     }
 }
@@ -175,7 +168,7 @@ mod tests {
     use crate::ingest::testing::{
         Bench, accepted, contract, ndjson, reject_texts, rejects, source,
     };
-    use crate::project::{ColumnType, Load, Read};
+    use crate::project::{ColumnType, Encoding, Load, Read, Spanned};
 
     fn money() -> ColumnType {
         ColumnType::Decimal {
@@ -427,10 +420,110 @@ mod tests {
             ["{street: x, geo: {lat: 1}}|y|SE"],
             "what is read"
         );
+        let told = ["address.geo.country.name", "address.geo.lng", "address.zip"];
+        assert_eq!(decoded.report.ignored_columns, told);
+    }
+
+    #[tokio::test]
+    async fn what_is_read_of_exploded_items_and_around_them_is_not_told() {
+        let text = |name: &str| (name.to_string(), ColumnType::Varchar);
+        let of =
+            |fields: &[&str]| ColumnType::Struct(fields.iter().map(|name| text(name)).collect());
+        let geo = ColumnType::Struct(vec![("geo_point".into(), of(&["lat"]))]);
+        let columns = [
+            ("number<order", of(&["no"])),
+            ("line<order.lines", of(&["sku"])),
+            ("vat", ColumnType::Integer),
+            ("attrs", of(&["a"])),
+            ("x<order.lines.attrs.x", ColumnType::Varchar),
+            ("home", geo),
+            ("lng<order.lines.home.geoPoint.lng", ColumnType::Varchar),
+            ("paid<order.lines.home.20240101", ColumnType::Varchar),
+        ];
+        let mut read = ndjson();
+        if let Read::Ndjson(read) = &mut read {
+            read.explode = Some(vec!["order".into(), "lines".into()]);
+        }
+        let bench = Bench::new(source(read, Load::Append), contract(&[], &columns));
+        let line = r#"{"sku":"s","vat":2,"attrs":{"a":1,"x":2},"home":{"geoPoint":{"lat":1,"lng":3},"20240101":4}}"#;
+        let decoded = bench
+            .decode("a", format!(r#"{{"order":{{"no":1,"lines":[{line}]}}}}"#))
+            .await;
         assert_eq!(
-            decoded.report.ignored_columns,
-            ["address.geo.lng", "address.zip"]
+            accepted(&decoded),
+            ["{no: 1}|{sku: s}|2|{a: 1}|2|{geo_point: {lat: 1}}|3|4"]
         );
+        assert!(
+            decoded.report.ignored_columns.is_empty(),
+            "{:?}",
+            decoded.report.ignored_columns
+        );
+        let line = line
+            .replace(r#""vat""#, r#""VAT":1,"vat""#)
+            .replace(r#""lat""#, r#""alt":1,"lat""#);
+        let decoded = bench
+            .decode(
+                "b",
+                format!(r#"{{"order":{{"no":1,"by":1,"lines":[{line}]}}}}"#),
+            )
+            .await;
+        let told = ["home.geo_point.alt", "order.by", "order.lines.VAT"];
+        assert_eq!(decoded.report.ignored_columns, told);
+    }
+
+    #[tokio::test]
+    async fn keys_and_json_within_text_are_read_in_the_encoding_of_the_export() {
+        let address = ColumnType::Struct(vec![
+            ("ort".into(), ColumnType::Varchar),
+            ("vag".into(), ColumnType::Varchar),
+        ]);
+        let columns = [
+            ("name<Förnamn", ColumnType::Varchar),
+            ("city<Läge.Örten", ColumnType::Varchar),
+            ("address<Läge", address),
+            ("tags", ColumnType::List(Box::new(ColumnType::Varchar))),
+        ];
+        let mut read = ndjson();
+        if let Read::Ndjson(read) = &mut read {
+            read.encoding = Encoding::WINDOWS_1252;
+        }
+        let bench = Bench::new(source(read, Load::Append), contract(&[], &columns));
+        let text = "{\"Förnamn\":\"Åsa\",\"Läge\":{\"Örten\":\"Mölle\",\"Ört\":\"å\",\"V\\u00e4g\":\"ä\",\"sö\":1},\"tags\":\"[\\\"Å\\\"]\"}\n";
+        let bytes: Vec<u8> = text.chars().map(|c| c as u8).collect();
+        let decoded = bench.decode("a", bytes).await;
+        assert_eq!(accepted(&decoded), ["Åsa|Mölle|{ort: å, vag: ä}|[Å]"]);
+        assert_eq!(decoded.report.ignored_columns, ["Läge.sö"]);
+    }
+
+    #[tokio::test]
+    async fn an_item_wins_under_any_of_its_names_and_null_elsewhere_reaches_nothing() {
+        let mut remark = contract(
+            &[],
+            &[
+                ("note", ColumnType::Varchar),
+                ("email<buyer.email|email", ColumnType::Varchar),
+            ],
+        );
+        let alias = |text: &str| Spanned {
+            value: text.to_string(),
+            span: Default::default(),
+        };
+        remark.columns[0].aliases = vec![alias("comment"), alias("remark")];
+        let mut read = ndjson();
+        if let Read::Ndjson(read) = &mut read {
+            read.explode = Some(vec!["l".into()]);
+            read.conversions.nulls = vec!["okänd".to_string()];
+        }
+        let bench = Bench::new(source(read, Load::Append), remark);
+        let text = r#"{"note":"of all","l":[{"remark":"own"},{"comment":"too"},{}]}
+{"buyer":"ok\u00e4nd","l":[{}]}
+{"buyer":7,"email":null,"l":[{}]}
+"#
+        .replace("\\\\", "\\");
+        let decoded = bench.decode("a", text).await;
+        assert_eq!(accepted(&decoded), ["own|-", "too|-", "of all|-", "-|-"]);
+        let wrong = (3, "email".to_string(), "wrong_type".to_string());
+        assert_eq!(rejects(&decoded), [wrong]);
     }
 
     #[tokio::test]

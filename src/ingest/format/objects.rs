@@ -12,6 +12,7 @@ use super::{BATCH_ROWS, Decoding};
 use crate::error::Result;
 use crate::ingest::cell::Cell;
 use crate::ingest::conform::{Breach, Conformer, Converter, Origin, Records};
+use crate::ingest::ignored::Ignored;
 use crate::ingest::output::{BrokenRecord, BrokenRecords, Judged, Place, judge};
 use crate::ingest::rule::{Fault, Rule};
 use crate::ingest::tape::Tape;
@@ -54,8 +55,8 @@ impl Objects {
         Self { is_text, ..self }
     }
 
-    /// The room, and the paths that the contract does not want.
-    pub(super) fn into_parts(self) -> (Room, Vec<String>) {
+    /// The room, and the keys that the contract does not want.
+    pub(super) fn into_parts(self) -> (Room, Ignored) {
         (self.room, self.paths.into_ignored())
     }
 

@@ -287,7 +287,9 @@ fn judge_piece(
 
 #[cfg(test)]
 mod tests {
-    use datafusion::arrow::array::{DictionaryArray, Int32Array, ListArray, StringArray};
+    use datafusion::arrow::array::{
+        DictionaryArray, Int32Array, ListArray, StringArray, StructArray,
+    };
     use datafusion::arrow::buffer::OffsetBuffer;
     use datafusion::arrow::datatypes::Int32Type;
     use datafusion::parquet::arrow::ArrowWriter;
@@ -338,6 +340,35 @@ mod tests {
             refusal.contains("K0402") && refusal.contains("250 times"),
             "{refusal}"
         );
+    }
+
+    #[tokio::test]
+    async fn fields_of_structs_in_lists_that_nobody_reads_are_told() {
+        let number: ArrayRef = Arc::new(Int32Array::from(vec![1, 2]));
+        let fields = ["sku", "vat", "Unit Price"].map(|name| {
+            let field = Field::new(name, number.data_type().clone(), true);
+            (Arc::new(field), Arc::clone(&number))
+        });
+        let items: ArrayRef = Arc::new(StructArray::from(fields.to_vec()));
+        let list: ArrayRef = Arc::new(ListArray::new(
+            Arc::new(Field::new_list_field(items.data_type().clone(), true)),
+            OffsetBuffer::from_lengths([1, 1]),
+            items,
+            None,
+        ));
+        let batch = RecordBatch::try_from_iter([("n", number), ("lines", list)]).unwrap();
+        let mut bytes = Vec::new();
+        let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let item = ["sku", "unit_price"].map(|name| (name.to_string(), ColumnType::Integer));
+        let list = ColumnType::List(Box::new(ColumnType::Struct(item.to_vec())));
+        let columns = [("lines", list)];
+        let bench = Bench::new(source(parquet(), Load::Append), contract(&[], &columns));
+        let decoded = bench.decode("a", bytes).await;
+        let rows = ["[{sku: 1, unit_price: 1}]", "[{sku: 2, unit_price: 2}]"];
+        assert_eq!(accepted(&decoded), rows);
+        assert_eq!(decoded.report.ignored_columns, ["n", "lines.vat"]);
     }
 
     #[test]

@@ -10,7 +10,7 @@
 
 use super::json::{JsonReader, Malformed};
 use crate::ingest::cell::{Cell, CellKind};
-use crate::ingest::conform::{Conformer, Converter, camel_case};
+use crate::ingest::conform::{Conformer, Converter, field_of};
 use crate::ingest::ignored::Ignored;
 use crate::ingest::keys::Meanings;
 use crate::ingest::rule::Rule;
@@ -25,8 +25,18 @@ struct Wanted {
     prefix: String,
     /// Which of them a key is.
     of_keys: Meanings<u32>,
-    /// A column takes the object whole, and tells itself what it does not take of it.
+    /// A struct takes the object, and tells itself what it does not take of it.
     is_whole: bool,
+}
+
+/// Those of a struct.
+type Fields = [(String, ColumnType)];
+
+fn fields(data_type: &ColumnType) -> Option<&Fields> {
+    match data_type {
+        ColumnType::Struct(fields) => Some(fields),
+        _ => None,
+    }
 }
 
 /// A key of an object and what hangs on it.
@@ -34,7 +44,7 @@ struct Wanted {
 struct Key {
     name: String,
     /// Column and rank among its alternatives, the lowest wins.
-    columns: Vec<(usize, u8)>,
+    columns: Vec<(usize, u16)>,
     within: Wanted,
     /// Whether its value is the list whose items become rows.
     is_exploded: bool,
@@ -50,7 +60,7 @@ pub(super) struct Paths {
     explode: Option<Item>,
     ignored: Ignored,
     /// Of each column the rank of what the row at hand has so far; in two places, for a record and the items of its list.
-    ranks: [Vec<u8>; 2],
+    ranks: [Vec<u16>; 2],
 }
 
 /// What the contract wants of an exploded list's items.
@@ -58,7 +68,7 @@ struct Item {
     /// Of an item that is an object; told as `lines.`
     wanted: Wanted,
     /// Columns that take the item whole.
-    whole: Vec<(usize, u8)>,
+    whole: Vec<(usize, u16)>,
 }
 
 /// What one record gave.
@@ -132,50 +142,45 @@ impl SeenKeys {
 }
 
 impl Paths {
-    /// `explode`: the keys that lead to the list whose items become rows.
-    pub(super) fn of(conformer: &Conformer, explode: Option<&[String]>) -> Self {
+    pub(super) fn of(conformer: &Conformer) -> Self {
+        let explode = conformer.explode.as_deref();
         let mut all = Wanted::default();
         let mut item = explode.map(|path| Item {
             wanted: Wanted::told(path.join(".") + "."),
             whole: Vec::new(),
         });
         for (column, target) in conformer.targets.iter().enumerate() {
-            let own = [target.name.clone(), camel_case(&target.name)];
-            let is_own = target.from.is_empty();
-            let wanted = if is_own { &own[..] } else { &target.from };
-            for (rank, path) in wanted.iter().chain(&target.aliases).enumerate() {
-                let column = (column, rank.min(254) as u8);
+            let paths = target.paths();
+            for (rank, path) in (0..).zip(&paths) {
                 let Some(item) = &mut item else {
-                    all.insert(path, column);
+                    all.insert(path, (column, rank));
                     continue;
                 };
                 match item.within(path) {
-                    Some("") => item.whole.push(column),
-                    Some(rest) => item.wanted.insert(rest, column),
-                    None => {
-                        if is_own {
-                            item.wanted.insert(path, column);
-                        }
-                        // what the item has wins over the record around it
-                        let rank = column.1 + u8::from(is_own) * 2;
-                        all.insert(path, (column.0, rank));
+                    Some("") => item.whole.push((column, rank)),
+                    Some(rest) => item.wanted.insert(rest, (column, rank)),
+                    None if target.is_by_name() => {
+                        item.wanted.insert(path, (column, rank));
+                        // what the item has under any name wins over the record around it
+                        all.insert(path, (column, rank + paths.len() as u16));
                     }
+                    None => all.insert(path, (column, rank)),
                 }
             }
         }
         if let Some(path) = explode {
             all.mark(path);
         }
-        let takes_objects = |columns: &[(usize, u8)]| {
-            let mut types = columns
+        let structs = |columns: &[(usize, u16)]| -> Vec<&Fields> {
+            let types = columns
                 .iter()
                 .map(|(at, _)| &conformer.targets[*at].data_type);
-            types.any(|data_type| matches!(data_type, ColumnType::List(_) | ColumnType::Struct(_)))
+            types.filter_map(fields).collect()
         };
-        all.settle(false, &takes_objects);
+        all.settle(&[], &structs);
         if let Some(item) = &mut item {
-            let is_whole = takes_objects(&item.whole);
-            item.wanted.settle(is_whole, &takes_objects);
+            let of_item = structs(&item.whole);
+            item.wanted.settle(&of_item, &structs);
         }
         Self {
             wanted: all,
@@ -187,9 +192,9 @@ impl Paths {
         }
     }
 
-    /// Paths that the contract does not want.
-    pub(super) fn into_ignored(self) -> Vec<String> {
-        self.ignored.into_names()
+    /// Keys that the contract does not want.
+    pub(super) fn into_ignored(self) -> Ignored {
+        self.ignored
     }
 
     /// Appends the cells of the object that `text` holds from `at` on, and records it; nothing where it is none.
@@ -214,7 +219,7 @@ impl Paths {
         };
         let [ranks, of_item] = &mut self.ranks;
         ranks.clear();
-        ranks.resize(self.width, u8::MAX);
+        ranks.resize(self.width, u16::MAX);
         let mut found = Found::new(&mut cells[first..], ranks, &mut self.ignored, json);
         found.object(record, &mut self.wanted);
         let unread = found.wrong_type(&[]);
@@ -298,7 +303,7 @@ impl Wanted {
         }
     }
 
-    fn insert(&mut self, path: &str, column: (usize, u8)) {
+    fn insert(&mut self, path: &str, column: (usize, u16)) {
         match path.split_once('.') {
             None => self.entry(path).columns.push(column),
             Some((name, rest)) => self.entry(name).within.insert(rest, column),
@@ -314,12 +319,23 @@ impl Wanted {
         }
     }
 
-    /// Once all columns are known: whether one takes this object whole, and those within it.
-    fn settle(&mut self, is_whole: bool, takes_objects: &impl Fn(&[(usize, u8)]) -> bool) {
-        self.is_whole = is_whole;
+    /// Once all columns are known: whether some take this object whole, as these structs, and those within it. `structs` gives
+    /// those that columns take.
+    fn settle<'a>(
+        &mut self,
+        takers: &[&'a Fields],
+        structs: &impl Fn(&[(usize, u16)]) -> Vec<&'a Fields>,
+    ) {
+        self.is_whole = !takers.is_empty();
         for key in &mut self.keys {
-            let is_whole = is_whole || takes_objects(&key.columns);
-            key.within.settle(is_whole, takes_objects);
+            let field = |taker: &&'a Fields| {
+                let names = taker.iter().map(|(name, _)| name.as_str());
+                let (at, _) = field_of(key.name.as_bytes(), names)?;
+                fields(&taker[at].1)
+            };
+            let mut within = structs(&key.columns);
+            within.extend(takers.iter().filter_map(field));
+            key.within.settle(&within, structs);
         }
     }
 
@@ -346,6 +362,12 @@ struct Json<'a> {
 }
 
 impl Json<'_> {
+    /// Whether a cell is nothing, null, or a text that means null.
+    fn is_null(&self, cell: Cell) -> bool {
+        let bytes = &self.text[cell.start as usize..cell.end as usize];
+        self.converter.means_null((cell.kind, bytes))
+    }
+
     /// Whether the value at a place begins with this bracket.
     fn is(&self, place: usize, bracket: u8) -> bool {
         let cell = self.tape.cell(place);
@@ -363,7 +385,7 @@ impl Json<'_> {
 struct Found<'a> {
     json: Json<'a>,
     cells: &'a mut [Cell],
-    ranks: &'a mut [u8],
+    ranks: &'a mut [u16],
     /// The place of the list that is exploded.
     list: Option<usize>,
     /// A key that an object has twice, which of the two counts nobody can say; with the column that wants it.
@@ -378,7 +400,7 @@ struct Found<'a> {
 impl<'a> Found<'a> {
     fn new(
         cells: &'a mut [Cell],
-        ranks: &'a mut [u8],
+        ranks: &'a mut [u16],
         ignored: &'a mut Ignored,
         json: Json<'a>,
     ) -> Self {
@@ -397,16 +419,20 @@ impl<'a> Found<'a> {
     /// The first column that lies within what is no object, and has no value from elsewhere.
     fn wrong_type(&self, around: &[usize]) -> Option<usize> {
         let mut unreached = around.iter().chain(&self.unreached).copied();
-        unreached.find(|column| self.cells[*column].kind == CellKind::Missing)
+        unreached.find(|column| self.json.is_null(self.cells[*column]))
     }
 
     /// The columns of the object at a place.
     fn object(&mut self, place: usize, wanted: &mut Wanted) {
-        let Json { text, tape, .. } = self.json;
+        let Json {
+            text,
+            tape,
+            converter,
+        } = self.json;
         let mut seen = SeenKeys::new(wanted.keys.len());
         for (key, value) in tape.members(place) {
             let found = wanted.of_keys.of(key, || {
-                let name = tape.key(text, value);
+                let name = tape.key(text, value, &converter.decoder);
                 let mut keys = wanted.keys.iter();
                 let found = keys.position(|key| key.name.as_bytes() == &*name);
                 if found.is_none() && !wanted.is_whole {
@@ -450,15 +476,7 @@ impl<'a> Found<'a> {
         if self.json.is(place, b'{') {
             return self.object(place, within);
         }
-        let is_null = match cell.kind {
-            CellKind::Null => true,
-            CellKind::Text => {
-                let bytes = &self.json.text[cell.start as usize..cell.end as usize];
-                self.json.converter.is_null(bytes)
-            }
-            _ => false,
-        };
-        if !is_null {
+        if !self.json.is_null(cell) {
             within.keys.iter().for_each(|key| self.miss(key));
         }
     }
@@ -479,7 +497,7 @@ impl<'a> Found<'a> {
         }
     }
 
-    fn take(&mut self, cell: Cell, columns: &[(usize, u8)]) {
+    fn take(&mut self, cell: Cell, columns: &[(usize, u16)]) {
         for (column, rank) in columns {
             if *rank <= self.ranks[*column] {
                 self.ranks[*column] = *rank;

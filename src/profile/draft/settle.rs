@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::super::folder::why_unreadable;
 use super::trial::trial;
 use super::{Draft, SourceDraft};
 use crate::error::{Error, Result};
@@ -46,16 +47,21 @@ impl Draft {
     /// Tries every source; whether one of them had to be changed.
     async fn is_mended(&mut self, project: &Project, scratch: &Path) -> Result<bool> {
         let mut is_mended = false;
-        let mut unreadable = Vec::new();
+        let (mut unreadable, mut damaged) = (Vec::new(), Vec::new());
         for source in &mut self.sources {
             let trial = trial(project, source, scratch).await?;
             if let Some(failure) = trial.failure {
+                let why = why_unreadable(&failure);
                 let why = match failure.location() {
-                    Some(file) => format!("{file}: {failure}"),
-                    None => failure.to_string(),
+                    Some(file) => format!("{file}: {why}"),
+                    None => why,
                 };
                 unreadable.push((source.table.clone(), why));
                 continue;
+            }
+            for (path, error) in trial.damaged {
+                source.profile.files.retain(|file| file.path != path);
+                damaged.push((path, why_unreadable(&error)));
             }
             (source.records, source.rejected) = (trial.records, trial.rejected);
             for (column, rejects) in &trial.by_column {
@@ -64,7 +70,8 @@ impl Draft {
                 }
             }
         }
-        is_mended |= !unreadable.is_empty();
+        is_mended |= !unreadable.is_empty() || !damaged.is_empty();
+        self.left_out.extend(damaged);
         for (table, why) in unreadable {
             self.leave_out(&table, &why);
         }

@@ -23,7 +23,9 @@ pub(super) struct Trial {
     pub(super) rejected: u64,
     /// Rejects by the column that broke them.
     pub(super) by_column: BTreeMap<String, u64>,
-    /// The first export that could not be read at all.
+    /// Exports that are damaged, by their paths; a build takes the others.
+    pub(super) damaged: Vec<(String, Error)>,
+    /// Why a build would take none.
     pub(super) failure: Option<Error>,
 }
 
@@ -44,7 +46,7 @@ pub(super) async fn trial(project: &Project, draft: &SourceDraft, scratch: &Path
     let store = Store::open(&project.raw)?;
     let raw = ExportStore::new(store.clone());
     let mut result = Trial::default();
-    let mut bytes = 0;
+    let (mut bytes, mut read_files) = (0, 0);
     for file in &draft.profile.files {
         bytes += file.size;
         if bytes > MOST_BYTES && result.records > 0 {
@@ -94,11 +96,16 @@ pub(super) async fn trial(project: &Project, draft: &SourceDraft, scratch: &Path
         });
         let decoded = match read.await {
             Ok(Attempt::Decoded(decoded)) => decoded,
-            Ok(Attempt::Unreadable(UnreadableExport { error, .. })) | Err(error) => {
+            Ok(Attempt::Unreadable(UnreadableExport { error, .. })) => {
+                result.damaged.push((file.path.clone(), error));
+                continue;
+            }
+            Err(error) => {
                 result.failure = Some(error);
                 return Ok(result);
             }
         };
+        read_files += 1;
         result.records += decoded.report.records;
         result.rejected += decoded.report.rejected;
         for batch in decoded.rejects.batches()? {
@@ -114,6 +121,9 @@ pub(super) async fn trial(project: &Project, draft: &SourceDraft, scratch: &Path
                     .or_default() += 1;
             }
         }
+    }
+    if read_files == 0 && !result.damaged.is_empty() {
+        result.failure = Some(result.damaged.remove(0).1);
     }
     Ok(result)
 }

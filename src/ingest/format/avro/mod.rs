@@ -103,7 +103,7 @@ impl Format for Avro {
             refused(Fault::Damage(Damage { byte, what }))
         })?;
         self.refuse_missing(&schema, &task)?;
-        let mut paths = Paths::of(task.conformer, self.read.explode.as_deref());
+        let mut paths = Paths::of(task.conformer);
         paths.has_bytes = true;
         let mut batch = Batch {
             text: Vec::new(),
@@ -135,7 +135,7 @@ impl Format for Avro {
         batch.write(&mut task)?;
         Ok(Seen {
             header: None,
-            ignored: batch.objects.into_parts().1,
+            ignored: batch.objects.into_parts().1.told(),
         })
     }
 }

@@ -241,3 +241,24 @@ async fn a_column_that_no_record_can_have_refuses_the_export_and_a_null_one_does
         "{refusal}"
     );
 }
+
+#[tokio::test]
+async fn whole_numbers_of_floating_point_keep_all_their_digits_or_are_none() {
+    let schema = r#"{"type": "record", "name": "r", "fields": [
+        {"name": "single", "type": "float"}, {"name": "full", "type": "double"}]}"#;
+    let columns = [("single", ColumnType::Bigint), ("full", ColumnType::Bigint)];
+    let bench = Bench::new(source(avro(), Load::Append), contract(&[], &columns));
+    let record = |single: f32, full: f64| {
+        let value = Values::default().raw(&single.to_le_bytes());
+        value.raw(&full.to_le_bytes()).0
+    };
+    let records = [
+        record(123_456_792.0, -4_503_599_627_370_497.0),
+        record(1.0, 123_456_789_012_345_664.0),
+    ];
+    let file = container(schema, "null", &[(2, records.concat())]);
+    let decoded = bench.decode("a", file).await;
+    assert_eq!(accepted(&decoded), ["123456792|-4503599627370497"]);
+    let too_large = (2, "full".to_string(), "not_an_integer".to_string());
+    assert_eq!(rejects(&decoded), [too_large]);
+}

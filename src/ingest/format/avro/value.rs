@@ -1,5 +1,6 @@
 //! Bytes of a block → records as JSON text.
 
+use std::fmt::{Display, LowerExp};
 use std::io::Write;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta};
@@ -58,11 +59,24 @@ impl Text<'_> {
         self.push(b"\"");
     }
 
-    fn shown(&mut self, value: impl std::fmt::Display) {
+    fn shown(&mut self, value: impl Display) {
         self.push(value.to_string().as_bytes());
     }
 
-    fn quoted(&mut self, value: impl std::fmt::Display) {
+    /// A number of floating point; `exact` is its value.
+    fn float(&mut self, value: impl Display + LowerExp, exact: f64) {
+        // 2^53: whole numbers below it are exact
+        let is_small = exact.abs() < 9_007_199_254_740_992.0;
+        match exact.fract() == 0.0 {
+            _ if !exact.is_finite() => self.quoted(value),
+            true if is_small => self.shown(exact),
+            // zeros up to the sign would be digits that nobody wrote
+            true => self.push(format!("{value:e}").as_bytes()),
+            false => self.shown(value),
+        }
+    }
+
+    fn quoted(&mut self, value: impl Display) {
         self.push(format!("\"{value}\"").as_bytes());
     }
 }
@@ -120,17 +134,11 @@ impl<'a> Values<'a> {
             Type::Long => text.shown(self.long()?),
             Type::Float => {
                 let value = f32::from_le_bytes(self.chunk()?);
-                match value.is_finite() {
-                    true => text.shown(value),
-                    false => text.quoted(value),
-                }
+                text.float(value, f64::from(value));
             }
             Type::Double => {
                 let value = f64::from_le_bytes(self.chunk()?);
-                match value.is_finite() {
-                    true => text.shown(value),
-                    false => text.quoted(value),
-                }
+                text.float(value, value);
             }
             Type::Bytes | Type::Text => text.string(self.sized()?),
             Type::Fixed(size) => text.string(self.take(*size)?),
