@@ -9,9 +9,9 @@ use super::format::Align::{Left, Right};
 use super::options::Options;
 use super::style::{self, BAD, DOUBT, STRONG, styled};
 use super::{Scaffold, format};
-use crate::diagnostic::Code;
+use crate::diagnostic::{Code, printable};
 use crate::error::{Error, Result};
-use crate::profile::{Draft, is_delta_table, write_file};
+use crate::profile::{Decision, Draft, is_delta_table, write_file};
 
 #[derive(Debug, Args)]
 pub(super) struct Init {
@@ -158,7 +158,7 @@ fn argument(text: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "._-/+=:@".contains(c);
     match text.chars().all(is_plain) {
         true => text.to_string(),
-        false => format!("'{}'", text.replace('\'', "'\\''")),
+        false => format!("'{}'", printable(text).replace('\'', "'\\''")),
     }
 }
 
@@ -209,23 +209,36 @@ fn what_was_found(draft: &Draft, folder: &Path, files: usize) -> String {
         }
     }
     for (what, why) in &draft.left_out {
-        let why = format::cut(why, 160);
+        let (what, why) = (printable(what), format::cut(why, 160));
         text.push_str(&format!("  {} {what}: {why}\n", styled(DOUBT, "left out")));
     }
     for line in draft.recognised() {
         text.push_str(&format!("{line}\n"));
     }
     let enter = enter(folder);
-    let skips = draft.left_out_last().into_iter().map(|file| {
-        let file = argument(file);
-        format!(
-            "kilde exports skip {file} --why 'cannot be read'     (the newest of its kind: nothing is built before)\n      "
-        )
-    });
-    let skips: String = skips.collect();
+    let mut steps = String::new();
+    let mut build = "kilde build".to_string();
+    for decision in &draft.decisions {
+        match decision {
+            Decision::Skip(file) => steps.push_str(&format!(
+                "kilde exports skip {} --why 'cannot be read'     (or deliver it again: nothing is built before)\n      ",
+                argument(file)
+            )),
+            Decision::Accept { table, path, records, before } => {
+                build.push_str(&format!(" --accept {table}"));
+                text.push_str(&format!(
+                    "  {} {table}: {} has {}, the file before it {}: nothing is built unless that is accepted\n",
+                    styled(DOUBT, "noted"),
+                    printable(path),
+                    format::plural(*records, "record"),
+                    format::count(*before)
+                ));
+            }
+        }
+    }
     text.push_str(&format!(
         "{}: {} in {}. What was guessed is marked in pipelines/exports.yaml and schemas/bronze\n\
-         next: {enter}{skips}kilde build\n      kilde profile --html what_we_have.html     (what is there, how many people, whom you cannot reach)\n",
+         next: {enter}{steps}{build}\n      kilde profile --html what_we_have.html     (what is there, how many people, whom you cannot reach)\n",
         styled(STRONG, "A new project"),
         format::plural(files as u64, "file"),
         folder.display(),

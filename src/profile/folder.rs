@@ -102,7 +102,7 @@ pub(crate) async fn find(root: &Path) -> Result<Found> {
         let others = groups.iter().filter(|(other, _)| *other != shape);
         let mut others = others.flat_map(|(_, files)| files);
         let is_theirs_alone = !shape.takes_others(others.by_ref().map(|(path, _)| path.as_str()));
-        let mut found = tables_of(shape, files, &mut skipped)?;
+        let mut found = tables_of(shape, files, &mut skipped);
         if !is_theirs_alone {
             found.iter_mut().for_each(|table| table.shape = None);
         }
@@ -143,15 +143,25 @@ struct Gathered {
 }
 
 impl Gathered {
-    /// `around`: the folders in which it lies, as they are called without links.
+    /// `around`: the folders in which it lies, that of the search first, as they are called without links.
     fn gather(&mut self, folder: &Path, below: &str, around: &mut Vec<PathBuf>) -> Result<()> {
         let unreadable = |error| {
             Error::config("a folder cannot be read")
                 .at(folder.display().to_string())
                 .caused_by(error)
         };
+        let entries = match std::fs::read_dir(folder) {
+            Err(error) if !around.is_empty() => {
+                self.skip(
+                    below.to_string(),
+                    &format!("the folder cannot be read: {error}"),
+                );
+                return Ok(());
+            }
+            entries => entries.map_err(unreadable)?,
+        };
         around.push(dunce::canonicalize(folder).map_err(unreadable)?);
-        for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        for entry in entries {
             let entry = entry.map_err(unreadable)?;
             let name = entry.file_name().to_string_lossy().into_owned();
             let path = match below {
@@ -159,18 +169,23 @@ impl Gathered {
                 below => format!("{below}/{name}"),
             };
             let file = entry.path();
+            // a link may lead to a folder of these, or around them
+            let is_around = |file: &Path| {
+                let target = dunce::canonicalize(file);
+                target.is_ok_and(|target| around.iter().any(|folder| folder.starts_with(&target)))
+            };
             if name.starts_with('.') || self.files.len() + self.skipped.len() > MOST_FILES {
                 continue;
             } else if name.starts_with("~$") {
                 self.skip(path, "somebody has it open in Excel");
+            } else if file.is_dir() && delta::is_table(&file) {
+                self.delta_tables.push((path, file));
+            } else if file.is_dir() && is_around(&file) {
+                self.skip(path, "a link to a folder in which it lies");
+            } else if file.is_dir() && around.len() > DEEPEST {
+                self.skip(path, "too deep below the folder");
             } else if file.is_dir() {
-                let is_around = || dunce::canonicalize(&file).is_ok_and(|it| around.contains(&it));
-                match around.len() <= DEEPEST {
-                    _ if delta::is_table(&file) => self.delta_tables.push((path, file)),
-                    _ if is_around() => self.skip(path, "a link to a folder in which it lies"),
-                    true => self.gather(&file, &path, around)?,
-                    false => self.skip(path, "too deep below the folder"),
-                }
+                self.gather(&file, &path, around)?;
             } else if let Some(why) = why_no_data(&name) {
                 self.skip(path, why);
             } else if file.exists() && !file.is_file() {
@@ -227,6 +242,12 @@ fn in_archives(files: Vec<(String, PathBuf)>, skipped: &mut Vec<Skipped>) -> Vec
             all.push((path, Place::on_disk(file)));
             continue;
         };
+        if parts.is_empty() {
+            skipped.push(Skipped {
+                path: path.clone(),
+                why: "an archive without a file".to_string(),
+            });
+        }
         for part in parts {
             let name = part.rsplit('/').next().unwrap_or_default();
             let why = match part.contains(char::is_control) {
@@ -265,99 +286,110 @@ fn tables_of(
     shape: &Shape,
     files: &[(String, Place)],
     skipped: &mut Vec<Skipped>,
-) -> Result<Vec<TableProfile>> {
-    // the largest file says most about its form
-    let size = |(_, place): &&(String, Place)| place.size().unwrap_or(0);
-    let Some(largest) = files.iter().max_by_key(size) else {
-        return Ok(Vec::new());
-    };
-    let models = match look(&largest.1, &largest.0, None) {
-        Ok(Looked::Tables(tables)) => tables,
-        Ok(Looked::Not(why)) => {
-            skipped.extend(files.iter().map(|(path, _)| Skipped {
-                path: path.clone(),
-                why: why.clone(),
-            }));
-            return Ok(Vec::new());
-        }
-        Err(error) => {
-            skipped.push(Skipped {
-                path: largest.0.clone(),
-                why: why_unreadable(&error),
-            });
-            let rest: Vec<_> = files
-                .iter()
-                .filter(|file| *file != largest)
-                .cloned()
-                .collect();
-            return tables_of(shape, &rest, skipped);
-        }
+) -> Vec<TableProfile> {
+    let Some((largest, models, files)) = models_of(files, skipped) else {
+        return Vec::new();
     };
     let mut profiles = Vec::new();
     for model in models {
-        let mut whole: Option<TableSketch> = None;
-        let mut last: Option<TableSketch> = None;
-        let mut others: Vec<TableSketch> = Vec::new();
-        for (path, place) in files {
-            let looked = match path == &largest.0 {
-                true => Ok(Looked::Tables(vec![model.clone()])),
-                false => look(place, path, Some(&model.form)),
-            };
-            let table = match looked {
-                Ok(Looked::Tables(mut tables)) if !tables.is_empty() => tables.remove(0),
-                Ok(Looked::Tables(_)) => {
-                    skipped.push(Skipped {
-                        path: path.clone(),
-                        why: format!("no table like that of {}", largest.0),
-                    });
-                    continue;
-                }
-                Ok(Looked::Not(why)) => {
-                    skipped.push(Skipped {
-                        path: path.clone(),
-                        why,
-                    });
-                    continue;
-                }
-                Err(error) => {
-                    skipped.push(Skipped {
-                        path: path.clone(),
-                        why: why_unreadable(&error),
-                    });
-                    continue;
-                }
-            };
-            if !is_alike(&model, &table) {
-                others.extend(alone(place, path, skipped));
+        profiles.extend(joined(shape, &model, largest, &files, skipped));
+    }
+    profiles
+}
+
+/// What the largest of some files says of all of them, which file that is, and all but those that are no table.
+type Models<'f> = (&'f str, Vec<TableSketch>, Vec<&'f (String, Place)>);
+
+/// The form of files that are called alike: the largest says most about it that is a table at all.
+fn models_of<'f>(files: &'f [(String, Place)], skipped: &mut Vec<Skipped>) -> Option<Models<'f>> {
+    let mut by_size: Vec<&(String, Place)> = files.iter().collect();
+    by_size.sort_by_key(|(_, place)| std::cmp::Reverse(place.size().unwrap_or(0)));
+    for (at, (path, place)) in by_size.iter().enumerate() {
+        let why = match look(place, path, None) {
+            Ok(Looked::Tables(tables)) => {
+                let larger: BTreeSet<&str> =
+                    by_size[..at].iter().map(|(p, _)| p.as_str()).collect();
+                let files = files
+                    .iter()
+                    .filter(|(path, _)| !larger.contains(path.as_str()));
+                return Some((path.as_str(), tables, files.collect()));
+            }
+            Ok(Looked::Not(why)) => why,
+            Err(error) => why_unreadable(&error),
+        };
+        skipped.push(Skipped {
+            path: path.clone(),
+            why,
+        });
+    }
+    None
+}
+
+/// One table of files that are called alike, and those of files that are none of it. `largest`: the file of the model.
+fn joined(
+    shape: &Shape,
+    model: &TableSketch,
+    largest: &str,
+    files: &[&(String, Place)],
+    skipped: &mut Vec<Skipped>,
+) -> Vec<TableProfile> {
+    let mut whole: Option<TableSketch> = None;
+    let mut last: Option<TableSketch> = None;
+    let mut others: Vec<TableSketch> = Vec::new();
+    for (path, place) in files {
+        let looked = match path == largest {
+            true => Ok(Looked::Tables(vec![model.clone()])),
+            false => look(place, path, Some(&model.form)),
+        };
+        let looked = match looked {
+            Ok(Looked::Tables(mut tables)) if !tables.is_empty() => Ok(tables.remove(0)),
+            Ok(Looked::Tables(_)) => Err(format!("no table like that of {largest}")),
+            Ok(Looked::Not(why)) => Err(why),
+            Err(error) => Err(why_unreadable(&error)),
+        };
+        let table = match looked {
+            Ok(table) => table,
+            Err(why) => {
+                skipped.push(Skipped {
+                    path: path.clone(),
+                    why,
+                });
                 continue;
             }
-            match &mut whole {
-                None => whole = Some(table.clone()),
-                Some(whole) => whole.merge(&table, last.as_ref()),
-            }
-            last = Some(table);
-        }
-        let Some(mut whole) = whole else { continue };
-        // of files in several encodings the one that is no UTF-8 tells how the others are meant
-        widen_encoding(&mut whole, &last, &model);
-        let name = match (&whole.form, whole.files.len()) {
-            (Form::Xlsx(form), _) if !form.is_first => {
-                format!("{} · {}", shape.pattern(), form.sheet)
-            }
-            (_, 1) => whole.files[0].path.clone(),
-            _ => shape.pattern(),
         };
-        let mut profile = whole.profile(&name);
-        // a pattern must not match files that are none of the table
-        profile.shape = others.is_empty().then(|| shape.clone());
-        profiles.push(profile);
-        profiles.extend(
-            others
-                .iter()
-                .map(|other| other.profile(&other.files[0].path)),
-        );
+        if !is_alike(model, &table) {
+            others.extend(alone(place, path, skipped));
+            continue;
+        }
+        match &mut whole {
+            None => whole = Some(table.clone()),
+            Some(whole) => whole.merge(&table, last.as_ref()),
+        }
+        last = Some(table);
     }
-    Ok(profiles)
+    let Some(mut whole) = whole else {
+        return Vec::new();
+    };
+    if let (Form::Xlsx(whole), Form::Xlsx(model)) = (&mut whole.form, &model.form) {
+        // of the other files that sheet alone was looked at
+        whole.is_only = model.is_only;
+    }
+    // of files in several encodings the one that is no UTF-8 tells how the others are meant
+    widen_encoding(&mut whole, &last, model);
+    let name = match (&whole.form, whole.files.len()) {
+        (Form::Xlsx(form), _) if !form.is_first => {
+            format!("{} · {}", shape.pattern(), form.sheet)
+        }
+        (_, 1) => whole.files[0].path.clone(),
+        _ => shape.pattern(),
+    };
+    let mut profile = whole.profile(&name);
+    // a pattern must not match files that are none of the table
+    profile.shape = others.is_empty().then(|| shape.clone());
+    let others = others
+        .iter()
+        .map(|other| other.profile(&other.files[0].path));
+    std::iter::once(profile).chain(others).collect()
 }
 
 /// A file that is no part of the table that its name belongs to.

@@ -54,7 +54,9 @@ pub(super) fn why_none(text: &str) -> String {
     };
     let first = text.trim_start().lines().next().unwrap_or_default();
     match error.is_eof() {
-        _ if error.line() > 1 && is_json(first) => "JSON lines, most of them broken".to_string(),
+        _ if error.line() > 1 && is_json(first) => {
+            "JSON lines, half of them or more broken".to_string()
+        }
         true => format!(
             "broken JSON: it ends before it closes, in line {}",
             error.line()

@@ -103,6 +103,20 @@ fn text(content: &Content, seen: FileSeen, form: Option<&Form>) -> Result<Looked
         confidence: content.encoding_confidence,
         has_mark: content.has_mark,
     };
+    let start = content.text.trim_start();
+    if start.is_empty() {
+        return Ok(Looked::Not("nothing but white space".to_string()));
+    }
+    // what a server says instead of the file
+    let start: String = start.chars().take(14).collect::<String>().to_lowercase();
+    if ["<!doctype html", "<html", "<?xml"]
+        .iter()
+        .any(|mark| start.starts_with(mark))
+    {
+        return Ok(Looked::Not(
+            "a page of the web or XML, and no data".to_string(),
+        ));
+    }
     let wants_json = form.is_none_or(Form::is_nested);
     if wants_json && let Some(found) = json::find(&content.text, content.is_whole) {
         let form = match found.path {
@@ -255,6 +269,12 @@ fn sheets(file: &Path, seen: &FileSeen, form: Option<&Form>) -> Result<Vec<Table
             tables.push(table);
         }
     }
+    let is_only = tables.len() == 1;
+    for table in &mut tables {
+        if let Form::Xlsx(form) = &mut table.form {
+            form.is_only = is_only;
+        }
+    }
     Ok(tables)
 }
 
@@ -331,6 +351,7 @@ fn sheet_table(
     let mut table = TableSketch::new(Form::Xlsx(SheetForm {
         sheet: sheet.to_string(),
         is_first,
+        is_only: true,
         skip_lines,
         header_rows,
         header_confidence,

@@ -14,6 +14,8 @@ pub(super) struct Evidence {
     national_ids: u64,
     /// Texts of several words.
     sentences: u64,
+    /// Two or three words of letters, each with a capital: `Anna Berg`.
+    names: u64,
 }
 
 impl Evidence {
@@ -23,6 +25,7 @@ impl Evidence {
         self.phones += u64::from(is_phone(text));
         self.addresses_of_machines += u64::from(text.parse::<std::net::IpAddr>().is_ok());
         self.sentences += u64::from(text.split_whitespace().count() > 4);
+        self.names += u64::from(is_full_name(text));
         // eight to thirteen signs, nearly all of them digits: nothing else is worth the check
         if (8..=13).contains(&text.len()) && text.bytes().filter(u8::is_ascii_digit).count() >= 8 {
             self.national_ids += u64::from(is_national_id(text));
@@ -36,6 +39,7 @@ impl Evidence {
         self.addresses_of_machines += other.addresses_of_machines;
         self.national_ids += other.national_ids;
         self.sentences += other.sentences;
+        self.names += other.names;
     }
 
     fn share(&self, count: u64) -> f64 {
@@ -44,6 +48,15 @@ impl Evidence {
             values => count as f64 / values as f64,
         }
     }
+}
+
+fn is_full_name(text: &str) -> bool {
+    let is_name = |word: &str| {
+        let is_letter = |c: char| c.is_alphabetic() || "-'’.".contains(c);
+        word.starts_with(char::is_uppercase) && word.chars().all(is_letter)
+    };
+    let words = text.split_whitespace();
+    text.len() <= 60 && (2..=3).contains(&words.clone().count()) && words.into_iter().all(is_name)
 }
 
 pub(super) fn is_email(text: &str) -> bool {
@@ -463,6 +476,9 @@ fn of_value(
             | Meaning::Special,
         ) if !is_text => None,
         Some(meaning) => Some((meaning, 0.8)),
+        None if is_text && is_of_person(name) && share(evidence.names) > 0.6 => {
+            Some((Meaning::Name, 0.6))
+        }
         None if is_text && share(evidence.national_ids) > 0.8 && evidence.values >= 10 => {
             Some((Meaning::NationalId, 0.7))
         }
@@ -479,6 +495,24 @@ fn of_value(
 /// A number that a data frame wrote with a fraction: `17850.0`.
 fn is_fraction_of_none(data_type: &ColumnType) -> bool {
     matches!(data_type, ColumnType::Decimal { .. })
+}
+
+/// Whether a column is called after somebody: `Kund`, `Namn på kund`, `Mottagare`.
+fn is_of_person(name: &str) -> bool {
+    const OTHERS: [&str; 9] = [
+        "mottagare",
+        "modtager",
+        "mottaker",
+        "bestallare",
+        "bestiller",
+        "kontaktperson",
+        "saljare",
+        "agare",
+        "owner",
+    ];
+    let words = name_words(name);
+    let mut words = words.split(' ');
+    words.any(|word| PEOPLE.contains(&word) || OTHERS.contains(&word))
 }
 
 /// Words for somebody, before which a bare `last` is theirs.

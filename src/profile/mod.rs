@@ -35,6 +35,6 @@ mod value;
 pub(crate) use batch::TableLook;
 pub(crate) use column::{ColumnProfile, Frequent};
 pub(crate) use delta::is_table as is_delta_table;
-pub(crate) use draft::{Draft, write_file};
+pub(crate) use draft::{Decision, Draft, write_file};
 pub(crate) use folder::{Found, find};
 pub(crate) use table::{LoadGuess, TableProfile};

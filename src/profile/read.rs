@@ -116,7 +116,8 @@ pub(super) fn flow(table: &TableProfile) -> String {
             "json"
         }
         Form::Xlsx(form) => {
-            if !form.is_first {
+            // the first of several may be another one tomorrow
+            if !(form.is_first && form.is_only) {
                 keys.push(format!("sheet: {}", quoted(&form.sheet)));
             }
             let mut skip_lines = form.skip_lines;

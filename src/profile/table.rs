@@ -25,6 +25,9 @@ const ID_WORDS: [&str; 13] = [
     "ean",
 ];
 
+/// How such words end: `fakturanr`, `ordernummer`.
+const NUMBERS: [&str; 3] = ["nr", "nummer", "number"];
+
 /// In what form a table stands in its file.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Form {
@@ -63,6 +66,8 @@ pub(crate) struct SheetForm {
     pub(crate) sheet: String,
     /// The first in sight: it need not be named.
     pub(crate) is_first: bool,
+    /// The only one with something in it.
+    pub(crate) is_only: bool,
     /// Rows above the header, or above the first record.
     pub(crate) skip_lines: usize,
     /// Rows that name the columns; 0: none does.
@@ -116,6 +121,20 @@ pub(crate) struct FileSeen {
     /// Names of its columns, where it has some.
     #[serde(skip)]
     pub(crate) columns: Vec<String>,
+}
+
+impl FileSeen {
+    /// One that nobody looked into.
+    pub(crate) fn named(path: &str, size: u64) -> Self {
+        Self {
+            path: path.to_string(),
+            size,
+            rows: 0,
+            packed: None,
+            is_whole: true,
+            columns: Vec::new(),
+        }
+    }
 }
 
 /// A table as far as it was read.
@@ -483,9 +502,12 @@ impl TableSketch {
     fn key_and_load(&self, columns: &[ColumnProfile]) -> (Vec<String>, LoadGuess) {
         let is_dated = self.files.len() > 1;
         let is_id = |name: &str| {
-            meaning::name_words(name)
-                .split(' ')
-                .any(|word| ID_WORDS.contains(&word))
+            let words = meaning::name_words(name);
+            let mut words = words.split(' ');
+            words.any(|word| {
+                let is_number = NUMBERS.iter().any(|ending| word.ends_with(ending));
+                is_number || ID_WORDS.contains(&word)
+            })
         };
         // people are no numbers: an address that is unique today comes twice tomorrow
         let is_of_person = |profile: &ColumnProfile| {
@@ -515,6 +537,17 @@ impl TableSketch {
             (!is_id(&column.name), at)
         };
         let found = self.columns.iter().filter(may_be).min_by_key(rank);
+        // a customer who came once so far comes again: what stands first names the row
+        let is_customers = |column: &ColumnSeen| {
+            let mut profiles = columns.iter();
+            let profile = profiles.find(|profile| profile.name == column.name);
+            profile.is_some_and(|profile| profile.personal == Some(Meaning::CustomerNumber))
+        };
+        let first = self.columns.first().filter(may_be);
+        let found = found
+            .filter(|column| !is_customers(column))
+            .or(first)
+            .or(found);
         let Some(column) = found else {
             let is_unique = |distinct: &Distinct| {
                 distinct.is_exact() && distinct.count() == self.rows && self.rows > 1

@@ -43,6 +43,8 @@ pub(super) struct Ingested {
     pub(super) decoded: Vec<Arc<ReadExport>>,
     /// Exports whose earlier rejects are void: they left, or were read again.
     pub(super) replaced: BTreeSet<String>,
+    /// Each export says all that is true (`replace`).
+    pub(super) is_whole_truth: bool,
 }
 
 impl Ingested {
@@ -89,7 +91,10 @@ impl Ingested {
                     let told = report.drift.iter().filter(|drift| is_told(drift));
                     told.map(ToString::to_string).collect()
                 }),
-                doubt: self.decoded(&entry.path).and_then(DecodedReport::doubt),
+                doubt: self
+                    .decoded(&entry.path)
+                    .and_then(DecodedReport::doubt)
+                    .or_else(|| doubled(entry).filter(|_| self.is_whole_truth)),
             })
             .collect()
     }
@@ -98,6 +103,19 @@ impl Ingested {
         let mut reports = self.decoded.iter().map(|export| &export.report);
         reports.find(|report| report.path == path)
     }
+}
+
+/// What people should look at where an export that is the whole truth names some things twice: most likely another column is
+/// the key. An export that is history by now is superseded whole, which is nothing to look at.
+fn doubled(entry: &LedgerEntry) -> Option<String> {
+    let counts = entry.counts;
+    let some = 1..counts.records.saturating_sub(counts.rejected);
+    some.contains(&counts.superseded).then(|| {
+        format!(
+            "{}: {} of {} records have the key of a later one, which stands in their place: does `key` name a record?",
+            entry.path, counts.superseded, counts.records
+        )
+    })
 }
 
 fn rejects(report: &DecodedReport) -> Vec<BrokenRule> {

@@ -277,7 +277,7 @@ fn what_cannot_be_read_is_left_out_with_its_reason_and_what_a_build_needs_then()
         "left out half.json: broken JSON: it ends before it closes, in line 2",
         "left out odd.json: broken JSON: expected value at line 2 column 9",
         "left out loop: a link to a folder in which it lies",
-        "left out o_20260102.json: the document ends before its array does",
+        "left out o_20260102.json: the JSON document ends before its array does",
         "kilde exports skip 'kunder 20260102.csv' --why 'cannot be read'",
     ];
     for line in told {
@@ -291,6 +291,83 @@ fn what_cannot_be_read_is_left_out_with_its_reason_and_what_a_build_needs_then()
     place.kilde(&["build"]).ended(0);
     assert_eq!(place.query("select count(*) from gold.customers"), [["2"]]);
     assert_eq!(place.query("select count(*) from bronze.o"), [["2"]]);
+}
+
+#[test]
+fn what_a_build_would_not_take_is_said_with_what_to_decide() {
+    let rows = |n: std::ops::Range<u32>| -> String {
+        n.map(|n| format!("{n},Anna,a{n}@x.se\n")).collect()
+    };
+    let night = |n| format!("id,name,email\n{}", rows(0..n));
+    let place = Sandbox::with(&[
+        ("in/kunder_20260101.csv", &night(100)),
+        ("in/kunder_20260102.csv", &night(101)),
+        ("in/kunder_20260103.csv", &night(60)),
+        // the first half of a file, with what a build reads as a reject
+        (
+            "in/order_20260101.ndjson",
+            "{\"id\":1,\"n\":1}\n{\"id\":2,\"n\":1}\n{\"id\":3,\"n\":3}\n",
+        ),
+        (
+            "in/order_20260102.ndjson",
+            "{\"id\":4,\"n\":1}\n{\"id\":5,\n{\"id\":6,\n",
+        ),
+        ("in/fel_20260101.csv", "id,kr\n1,5\n2,6\n"),
+        (
+            "in/fel_20260102.csv",
+            "<html><body>503 Service Unavailable</body></html>\n",
+        ),
+    ]);
+    let said = place.kilde(&["init", "--from", "in", "."]).ended(0).stdout;
+    let told = [
+        "noted bronze.kunder: kunder_20260103.csv has 60 records, the file before it 101: nothing is built unless that is accepted",
+        "left out fel_20260102.csv: a page of the web or XML, and no data",
+        "next: kilde exports skip fel_20260102.csv --why 'cannot be read'",
+        "kilde build --accept bronze.kunder\n",
+    ];
+    for line in told {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    assert!(
+        !said.contains("left out order") && !said.contains("skip order"),
+        "a build reads it: {said}"
+    );
+    place.kilde(&["build"]).ended(1);
+    let skip = ["exports", "skip", "fel_20260102.csv", "--why", "no data"];
+    place.kilde(&skip).ended(0);
+    let build = ["build", "--accept", "bronze.kunder"];
+    place.kilde(&build).ended(0);
+    let counts = "select (select count(*) from bronze.kunder) as a, (select count(*) from bronze.\"order\") as b, (select count(*) from bronze.fel) as c";
+    assert_eq!(place.query(counts), [["60", "1", "2"]]);
+}
+
+#[test]
+fn a_newsletter_alone_is_a_project_and_a_remark_makes_a_customer_no_event() {
+    let place = Sandbox::with(&[(
+        "in/nyhetsbrev.csv",
+        "email,subscribed\na@x.se,yes\nb@x.se,no\nc@x.se,yes\n",
+    )]);
+    place.kilde(&["init", "--from", "in", "."]).ended(0);
+    place.kilde(&["build"]).ended(0);
+
+    let place = Sandbox::with(&[
+        (
+            "in/kunder.csv",
+            "Kundnr;Förnamn;Efternamn;E-post;Anteckning\n001;Ada;Ek;ada@example.com;\n002;Bo;Al;bo@example.com;ringde i maj om sin order\n003;Cia;Bo;cia@example.com;\n",
+        ),
+        (
+            "in/fakturor.csv",
+            "Fakturanr;Kundnr;Mottagare;Datum;Belopp\n9001;001;Ada Ek;2026-01-01;5\n9002;002;Bo Al;2026-01-01;6\n9003;003;Cia Bo;2026-01-01;7\n",
+        ),
+    ]);
+    let said = place.kilde(&["init", "--from", "in", "."]).ended(0).stdout;
+    assert!(said.contains("people: kunder\n"), "{said}");
+    let invoices = place.read("schemas/bronze/fakturor.yaml");
+    assert!(invoices.contains("key: [fakturanr]"), "{invoices}");
+    let personal = "{name: mottagare, from: \"Mottagare\", data_type: varchar, personal: name}";
+    assert!(invoices.contains(personal), "{invoices}");
+    place.kilde(&["build"]).ended(0);
+    assert_eq!(place.query("select count(*) from gold.customers"), [["3"]]);
 }
 
 #[test]

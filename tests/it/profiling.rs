@@ -163,7 +163,7 @@ fn what_is_no_table_is_listed_with_its_reason() {
         "several.dat: a ZIP archive of several files: `files: NAME.zip!*.csv` of a source reads each that matches",
         "torn.xlsx: a damaged Excel workbook: ask its sender to deliver it again",
         "broken.json: broken JSON: it ends before it closes, in line 1",
-        "lines.ndjson: JSON lines, most of them broken",
+        "lines.ndjson: JSON lines, half of them or more broken",
         "contract.pdf: no data, by its name",
         "empty.csv: empty",
         "~$orders.xlsx: somebody has it open in Excel",

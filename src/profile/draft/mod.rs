@@ -6,6 +6,7 @@
 //! Texts, but for `settle`, which writes them and mends what does not hold.
 
 mod customers;
+mod decide;
 mod people;
 mod settle;
 mod source;
@@ -14,6 +15,7 @@ mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(crate) use decide::Decision;
 pub(crate) use settle::write_file;
 use source::SourceDraft;
 
@@ -32,6 +34,8 @@ pub(crate) struct Draft {
     pub(crate) sources: Vec<SourceDraft>,
     /// Files that are no table, and why; sources that could not be read.
     pub(crate) left_out: Vec<(String, String)>,
+    /// Without which nothing is built.
+    pub(crate) decisions: Vec<Decision>,
 }
 
 impl Draft {
@@ -57,6 +61,7 @@ impl Draft {
             raw: raw.to_string(),
             sources,
             left_out: skipped.chain(empty).collect(),
+            decisions: Vec::new(),
         }
     }
 
@@ -64,17 +69,6 @@ impl Draft {
     fn leave_out(&mut self, table: &str, why: &str) {
         self.sources.retain(|source| source.table != table);
         self.left_out.push((table.to_string(), why.to_string()));
-    }
-
-    /// Files that were left out and are newer than all others of a source of which only the newest counts: no build takes it
-    /// before somebody says what becomes of them.
-    pub(crate) fn left_out_last(&self) -> Vec<&str> {
-        let left_out = self.left_out.iter().map(|(path, _)| path.as_str());
-        let is_last = |path: &&str| {
-            let mut sources = self.sources.iter();
-            sources.any(|source| source.is_newer(path))
-        };
-        left_out.filter(is_last).collect()
     }
 
     /// What was recognised, in words.
@@ -114,7 +108,7 @@ impl Draft {
                 "vars: {{country: \"{country}\"}}           # guessed: where phone numbers and postcodes without a country belong\n"
             ));
         }
-        if !roles.consents.is_empty() {
+        if roles.has_people() && !roles.consents.is_empty() {
             text.push_str(
                 "highlights:                      # what `kilde diff` and `kilde customer` tell of\n  \
                  consents: {table: gold.consents, purpose: purpose, granted: granted}\n",

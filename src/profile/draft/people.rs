@@ -55,6 +55,27 @@ const EVENTS: [&str; 26] = [
     "submission",
     "consents",
 ];
+/// Tables of people, whatever is remarked on them.
+const PEOPLE: [&str; 18] = [
+    "kund",
+    "kunder",
+    "customer",
+    "customers",
+    "client",
+    "clients",
+    "contact",
+    "contacts",
+    "kontakter",
+    "member",
+    "members",
+    "medlem",
+    "medlemmar",
+    "medlemmer",
+    "person",
+    "personer",
+    "people",
+    "subscribers",
+];
 /// Tables of those who work here.
 const STAFF: [&str; 10] = [
     "owner",
@@ -100,7 +121,9 @@ const PLACES: [&str; 29] = [
     "foretag",
     "firma",
 ];
-const PURCHASES: [&str; 28] = [
+const PURCHASES: [&str; 30] = [
+    "faktura",
+    "fakturaer",
     "ordre",
     "ordrer",
     "orderrader",
@@ -240,7 +263,7 @@ impl Roles {
     }
 
     /// Whether anybody was recognised.
-    fn has_people(&self) -> bool {
+    pub(super) fn has_people(&self) -> bool {
         !self.registers.is_empty() || self.numbered.is_some()
     }
 
@@ -436,11 +459,13 @@ fn register(source: &SourceDraft) -> Option<Register> {
             .iter()
             .any(|word| matches!(word.as_str(), "role" | "team"))
     });
-    // a remark on each line of an order is none on the customer
+    // a remark on a line of an order is none on the customer
     let is_told = source.columns.iter().any(|column| {
         column.personal == Some(Meaning::FreeText) && column.data_type == ColumnType::Varchar
     });
-    if !is_one_a_person || has_role || is_told || is_of(source, &EVENTS) || is_of(source, &STAFF) {
+    let is_of_people = is_of(source, &PEOPLE) || is_number(source.column(id)?);
+    let is_about_something = has_role || is_told && !is_of_people;
+    if !is_one_a_person || is_about_something || is_of(source, &EVENTS) || is_of(source, &STAFF) {
         return None;
     }
     let parts = parts(source);
@@ -487,7 +512,7 @@ fn numbered(sources: &[SourceDraft]) -> Option<Numbered> {
             return None;
         };
         let key = source.column(key).filter(|column| is_number(column))?;
-        if is_of(source, &EVENTS) || is_of(source, &STAFF) {
+        if is_of(source, &EVENTS) || is_of(source, &STAFF) || is_of(source, &PURCHASES) {
             return None;
         }
         let others = source.columns.iter().filter(|column| {

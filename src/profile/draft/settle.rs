@@ -35,7 +35,13 @@ impl Draft {
             }
             written = files.into_keys().collect();
             let project = Arc::new(Project::load(root, &Variables::default())?);
-            if round == ROUNDS || !self.is_mended(&project, &root.join(SCRATCH)).await? {
+            let scratch = root.join(SCRATCH);
+            if round == ROUNDS || !self.is_mended(&project, &scratch).await? {
+                self.decide(&project, &scratch).await?;
+                // of what was left out some may have turned out to be read
+                for (path, text) in self.files() {
+                    write_file(&root.join(path), text.as_bytes())?;
+                }
                 break;
             }
         }
@@ -49,8 +55,11 @@ impl Draft {
         let mut is_mended = false;
         let (mut unreadable, mut damaged) = (Vec::new(), Vec::new());
         for source in &mut self.sources {
-            let trial = trial(project, source, scratch).await?;
-            if let Some(failure) = trial.failure {
+            let files = source.profile.files.clone();
+            let mut trial = trial(project, source, &files, scratch).await?;
+            let only_damage = (trial.reports.is_empty() && !trial.damaged.is_empty())
+                .then(|| trial.damaged.remove(0).1);
+            if let Some(failure) = trial.failure.take().or(only_damage) {
                 let why = why_unreadable(&failure);
                 let why = match failure.location() {
                     Some(file) => format!("{file}: {why}"),
@@ -59,11 +68,12 @@ impl Draft {
                 unreadable.push((source.table.clone(), why));
                 continue;
             }
-            for (path, error) in trial.damaged {
+            for (path, error) in trial.damaged.drain(..) {
                 source.profile.files.retain(|file| file.path != path);
                 damaged.push((path, why_unreadable(&error)));
             }
-            (source.records, source.rejected) = (trial.records, trial.rejected);
+            (source.records, source.rejected) = (trial.records(), trial.rejected());
+            source.reports = trial.reports;
             for (column, rejects) in &trial.by_column {
                 if *rejects > tolerated(source, column) {
                     is_mended |= source.make_text(column);

@@ -8,7 +8,8 @@ use super::super::read::{plain_or_quoted, quoted};
 use super::super::table::{Form, LoadGuess, TableProfile};
 use super::one_line;
 use crate::column_type::ColumnType;
-use crate::project::{Meaning, PathPattern};
+use crate::ingest::ExportReport;
+use crate::project::Meaning;
 
 /// A source that is to be written.
 #[derive(Clone, Debug)]
@@ -24,6 +25,7 @@ pub(crate) struct SourceDraft {
     /// Rows of all its exports, as the trial read them.
     pub(crate) records: u64,
     pub(crate) rejected: u64,
+    pub(super) reports: Vec<ExportReport>,
     /// Some exports lack a column.
     lacks_columns: bool,
     notes: Vec<String>,
@@ -161,6 +163,7 @@ impl SourceDraft {
             profile: table.clone(),
             records: 0,
             rejected: 0,
+            reports: Vec::new(),
             lacks_columns,
             notes: table.notes.clone(),
         }
@@ -241,22 +244,6 @@ impl SourceDraft {
         }
         item.push('\n');
         item
-    }
-
-    /// Whether a file is an export of it, newer than all that were read, and only the newest counts.
-    pub(super) fn is_newer(&self, path: &str) -> bool {
-        let table = &self.profile;
-        let patterns = table.patterns();
-        let mut patterns = patterns
-            .iter()
-            .filter_map(|pattern| PathPattern::parse(pattern).ok());
-        let is_whole_truth = self.load == LoadGuess::Replace && table.form != Form::Delta;
-        is_whole_truth
-            && patterns.any(|pattern| {
-                let at = |path: &str| Some((pattern.matches(path)?.ordered_at, path.to_string()));
-                let newest = table.files.iter().filter_map(|file| at(&file.path)).max();
-                at(path).is_some_and(|at| newest.is_some_and(|newest| at > newest))
-            })
     }
 
     /// The text of its contract.

@@ -6,9 +6,12 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, AsArray};
 
+use super::super::table::FileSeen;
 use super::SourceDraft;
 use crate::error::{Error, Result};
-use crate::ingest::{Attempt, Export, ExportStore, Limits, ReadRequest, UnreadableExport};
+use crate::ingest::{
+    Attempt, Export, ExportReport, ExportStore, Limits, ReadRequest, UnreadableExport,
+};
 use crate::name::TableName;
 use crate::project::{Project, Read, in_archive};
 use crate::store::Store;
@@ -19,8 +22,8 @@ const MOST_BYTES: u64 = 512 << 20;
 /// How a source's exports were read.
 #[derive(Debug, Default)]
 pub(super) struct Trial {
-    pub(super) records: u64,
-    pub(super) rejected: u64,
+    /// Of the exports that were read.
+    pub(super) reports: Vec<ExportReport>,
     /// Rejects by the column that broke them.
     pub(super) by_column: BTreeMap<String, u64>,
     /// Exports that are damaged, by their paths; a build takes the others.
@@ -29,11 +32,26 @@ pub(super) struct Trial {
     pub(super) failure: Option<Error>,
 }
 
-/// Reads the exports of a source as the project says. `scratch`: a folder that may be written.
+impl Trial {
+    pub(super) fn records(&self) -> u64 {
+        self.reports.iter().map(|report| report.records).sum()
+    }
+
+    pub(super) fn rejected(&self) -> u64 {
+        self.reports.iter().map(|report| report.rejected).sum()
+    }
+}
+
+/// Reads files as the exports of a source, as the project says. `scratch`: a folder that may be written.
 ///
 /// # Errors
 /// `Unavailable` where storage or disk fail; exports that cannot be read are part of the result.
-pub(super) async fn trial(project: &Project, draft: &SourceDraft, scratch: &Path) -> Result<Trial> {
+pub(super) async fn trial(
+    project: &Project,
+    draft: &SourceDraft,
+    files: &[FileSeen],
+    scratch: &Path,
+) -> Result<Trial> {
     let table = TableName::new("bronze", &draft.table).map_err(Error::internal)?;
     let (Some(source), Some(contract)) =
         (project.sources.get(&table), project.contracts.get(&table))
@@ -46,10 +64,10 @@ pub(super) async fn trial(project: &Project, draft: &SourceDraft, scratch: &Path
     let store = Store::open(&project.raw)?;
     let raw = ExportStore::new(store.clone());
     let mut result = Trial::default();
-    let (mut bytes, mut read_files) = (0, 0);
-    for file in &draft.profile.files {
+    let mut bytes = 0;
+    for file in files {
         bytes += file.size;
-        if bytes > MOST_BYTES && result.records > 0 {
+        if bytes > MOST_BYTES && result.records() > 0 {
             break;
         }
         let captures = source
@@ -105,9 +123,6 @@ pub(super) async fn trial(project: &Project, draft: &SourceDraft, scratch: &Path
                 return Ok(result);
             }
         };
-        read_files += 1;
-        result.records += decoded.report.records;
-        result.rejected += decoded.report.rejected;
         for batch in decoded.rejects.batches()? {
             let batch = batch?;
             let Some(columns) = batch.column_by_name("column_name") else {
@@ -121,9 +136,7 @@ pub(super) async fn trial(project: &Project, draft: &SourceDraft, scratch: &Path
                     .or_default() += 1;
             }
         }
-    }
-    if read_files == 0 && !result.damaged.is_empty() {
-        result.failure = Some(result.damaged.remove(0).1);
+        result.reports.push(decoded.report);
     }
     Ok(result)
 }

@@ -162,6 +162,7 @@ impl Execution {
                 unreadable,
                 decoded: unique.into_iter().map(ReadExport::of).collect(),
                 replaced,
+                is_whole_truth: source.load == Load::Replace,
             },
         );
         let (content, outcome) = match &intake.present {
