@@ -360,14 +360,28 @@ fn a_newsletter_alone_is_a_project_and_a_remark_makes_a_customer_no_event() {
             "Fakturanr;Kundnr;Mottagare;Datum;Belopp\n9001;001;Ada Ek;2026-01-01;5\n9002;002;Bo Al;2026-01-01;6\n9003;003;Cia Bo;2026-01-01;7\n",
         ),
     ]);
+    place.write(
+        "in/webborder.ndjson",
+        "{\"orderId\":1,\"createdAt\":\"2026-02-01T10:00:00Z\",\"customer\":{\"email\":\"ADA@example.com\"},\"total\":5}\n{\"orderId\":2,\"createdAt\":\"2026-02-02T10:00:00Z\",\"customer\":{\"email\":\"dan@example.com\"},\"total\":6}\n{\"orderId\":3,\"createdAt\":\"2026-02-03T10:00:00Z\",\"customer\":{\"email\":\"ada@example.com\"},\"total\":7}\n",
+    );
     let said = place.kilde(&["init", "--from", "in", "."]).ended(0).stdout;
     assert!(said.contains("people: kunder\n"), "{said}");
+    assert!(said.contains("purchases: fakturor, webborder\n"), "{said}");
     let invoices = place.read("schemas/bronze/fakturor.yaml");
     assert!(invoices.contains("key: [fakturanr]"), "{invoices}");
     let personal = "{name: mottagare, from: \"Mottagare\", data_type: varchar, personal: name}";
     assert!(invoices.contains(personal), "{invoices}");
     place.kilde(&["build"]).ended(0);
-    assert_eq!(place.query("select count(*) from gold.customers"), [["3"]]);
+    let bought =
+        "select given_name, purchases_count, last_purchase_on from gold.customers order by 1";
+    assert_eq!(
+        place.query(bought),
+        [
+            ["Ada", "3", "2026-02-03"],
+            ["Bo", "1", "2026-01-01"],
+            ["Cia", "1", "2026-01-01"]
+        ]
+    );
 }
 
 #[test]

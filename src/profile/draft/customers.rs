@@ -222,13 +222,28 @@ fn customers(roles: &Roles, has_purchases: bool) -> String {
     let mut columns = vec!["persons.*".to_string()];
     let mut joins = String::new();
     if has_purchases {
-        with.push(
-            "bought as (\n    select\n        customer_ids.customer_id,\n        count(distinct purchases.source || ':' || purchases.purchase_id) as purchases_count,\n        \
-             min(purchases.purchased_on) as first_purchase_on,\n        max(purchases.purchased_on) as last_purchase_on\n    \
-             from silver.purchases as purchases\n    join identity.customer_ids as customer_ids\n        \
-             on customer_ids.source = purchases.register and customer_ids.source_id = purchases.customer_no\n    group by customer_ids.customer_id\n)"
-                .to_string(),
-        );
+        let mut ways = Vec::new();
+        if roles.purchases.iter().any(|of| of.customer.is_some()) {
+            ways.push(
+                "records.source = purchases.register and records.source_id = purchases.customer_no",
+            );
+        }
+        if roles.purchases.iter().any(|of| of.email.is_some()) {
+            ways.push("purchases.register is null and records.email = purchases.email");
+        }
+        let ways = ways.iter().map(|way| {
+            format!(
+                "    select records.customer_id, purchases.source, purchases.purchase_id, purchases.purchased_on\n    \
+                 from silver.purchases as purchases\n    join records on {way}"
+            )
+        });
+        let ways: Vec<String> = ways.collect();
+        with.push(format!(
+            "theirs as (\n{}\n),\nbought as (\n    select\n        customer_id,\n        count(distinct source || ':' || purchase_id) as purchases_count,\n        \
+             min(purchased_on) as first_purchase_on,\n        max(purchased_on) as last_purchase_on\n    \
+             from theirs\n    group by customer_id\n)",
+            ways.join("\n    union all\n"),
+        ));
         columns.push("coalesce(bought.purchases_count, 0) as purchases_count".to_string());
         columns.push("bought.first_purchase_on".to_string());
         columns.push("bought.last_purchase_on".to_string());
@@ -348,7 +363,14 @@ fn last_words(roles: &Roles) -> String {
 /// Purchases of every table that ties them to a customer.
 pub(super) fn purchases(roles: &Roles) -> String {
     let one = |of: &Purchases| {
-        let (number, register) = of.customer.as_ref()?;
+        let null = || "cast(null as varchar)".to_string();
+        let (register, number) = match (&of.customer, &of.email) {
+            (None, None) => return None,
+            (None, _) => (null(), null()),
+            (Some((number, register)), _) => (format!("'{register}'"), number.clone()),
+        };
+        let email = of.email.as_ref();
+        let email = email.map_or_else(null, |column| format!("normalize_email({})", named(column)));
         let row = "_kilde_source_file || ':' || cast(_kilde_source_row as varchar)";
         let id: Vec<String> = of
             .id
@@ -362,18 +384,19 @@ pub(super) fn purchases(roles: &Roles) -> String {
             false => (
                 format!("coalesce({}, {row})", id.join(" || ':' || ")),
                 format!("min({day})"),
-                "\ngroup by 2, 4",
+                "\ngroup by 2, 4, 5",
             ),
         };
         Some(format!(
-            "select\n    '{}' as source,\n    {id} as purchase_id,\n    '{register}' as register,\n    {number} as customer_no,\n    \
+            "select\n    '{}' as source,\n    {id} as purchase_id,\n    {register} as register,\n    {number} as customer_no,\n    {email} as email,\n    \
              {day} as purchased_on\nfrom bronze.{}{group}",
             of.table, of.table,
         ))
     };
     let all: Vec<String> = roles.purchases.iter().filter_map(one).collect();
     format!(
-        "-- silver.purchases: one row per purchase, however many lines it has, with the customer's number and the register that it is of.\n{}\n",
+        "-- silver.purchases: one row per purchase, however many lines it has, with the customer's number and the register that it is of,\n\
+         -- or else the e-mail address that it was made with.\n{}\n",
         all.join("\nunion all\n"),
     )
 }

@@ -200,6 +200,15 @@ pub(super) struct Purchases {
     pub(super) at: String,
     /// The customer's number as SQL, and the register that it is of.
     pub(super) customer: Option<(String, String)>,
+    /// Column of the buyer's e-mail address, where no number says who they are.
+    pub(super) email: Option<String>,
+}
+
+impl Purchases {
+    /// Whether something says whose they are.
+    pub(super) fn is_tied(&self) -> bool {
+        self.customer.is_some() || self.email.is_some()
+    }
 }
 
 /// A column that says whether somebody may be written to.
@@ -286,7 +295,7 @@ impl Roles {
         // what a line of an order holds belongs to a purchase, and is none
         let told = |of: &&Purchases| {
             let words = words(&of.table);
-            of.customer.is_some() || words.iter().any(|word| RECEIPTS.contains(&word.as_str()))
+            of.is_tied() || words.iter().any(|word| RECEIPTS.contains(&word.as_str()))
         };
         let purchases = self.purchases.iter().filter(told);
         vec![
@@ -336,7 +345,7 @@ impl Roles {
             );
         }
         if self.has_people() {
-            let tied = self.purchases.iter().any(|of| of.customer.is_some());
+            let tied = self.purchases.iter().any(Purchases::is_tied);
             if tied {
                 files.insert(
                     "sql/silver/purchases.sql".to_string(),
@@ -562,11 +571,16 @@ fn purchases(
             && column.name != "exported_on"
     };
     let at = source.columns.iter().find(is_time)?;
+    let customer = customer(source, registers, numbered, sources);
+    let mut registers = registers.iter();
+    let is_known = registers.any(|register| register.parts.contains_key("email"));
+    let email = parts(source).remove("email");
     Some(Purchases {
         table: source.table.clone(),
         id: purchase_id(source),
         at: at.name.clone(),
-        customer: customer(source, registers, numbered, sources),
+        email: email.filter(|_| is_known && customer.is_none()),
+        customer,
     })
 }
 
@@ -655,11 +669,16 @@ fn is_purchase_id(column: &ColumnDraft) -> bool {
     (is_numbered || is_thing || (has(&WHAT) && has(&NUMBERS))) && is_code && column.distinct > 1
 }
 
-/// Whether each row is of a purchase: it has its number, a customer's and a time.
+/// Whether each row is of a purchase: it has its number and a customer's, or is named by it and has the buyer's e-mail address.
 fn is_named_by_purchase(source: &SourceDraft) -> bool {
+    let mut ids = source
+        .columns
+        .iter()
+        .filter(|column| is_purchase_id(column));
     let has_number = source.columns.iter().any(is_number);
-    has_number
-        && source.columns.iter().any(is_purchase_id)
+    let is_theirs = has_number || parts(source).contains_key("email");
+    ids.any(|id| has_number || source.key.contains(&id.name))
+        && is_theirs
         && !is_of(source, &["ticket", "tickets", "review", "reviews"])
 }
 
