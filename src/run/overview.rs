@@ -293,10 +293,15 @@ impl Questions<'_> {
         {
             return Ok(None);
         }
+        let has_email = columns.iter().any(|column| column == "email");
+        let nobody = match has_email {
+            true => "customer_no is null and email is null",
+            false => "customer_no is null",
+        };
         let row = self
             .row(&format!(
                 "select count(distinct source || ':' || purchase_id), \
-                 count(distinct source || ':' || purchase_id) filter (where customer_no is null), \
+                 count(distinct source || ':' || purchase_id) filter (where {nobody}), \
                  min(purchased_on), max(purchased_on) from {PURCHASES}"
             ))
             .await?;

@@ -382,6 +382,10 @@ fn a_newsletter_alone_is_a_project_and_a_remark_makes_a_customer_no_event() {
             ["Cia", "1", "2026-01-01"]
         ]
     );
+    let reach = place.kilde(&["profile", "--json"]).ended(0).stdout;
+    let reach: Value = serde_json::from_str(&reach).unwrap();
+    assert_eq!(reach["purchases"]["purchases"], 6);
+    assert_eq!(reach["purchases"]["without_customer"], 0);
 }
 
 #[test]
