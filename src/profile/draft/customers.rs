@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::super::tally::is_refusal;
 use super::named;
-use super::people::{About, Consent, Purchases, Register, Roles, Said};
+use super::people::{About, Consent, Register, Roles, Said};
+use super::purchases::Purchases;
 
 /// Files of people, their ids and the customers. `has_purchases`: `silver.purchases` is there.
 pub(super) fn files(roles: &Roles, has_purchases: bool) -> BTreeMap<String, String> {

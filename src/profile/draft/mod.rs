@@ -8,6 +8,7 @@
 mod customers;
 mod decide;
 mod people;
+mod purchases;
 mod settle;
 mod source;
 mod sql;

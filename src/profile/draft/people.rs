@@ -1,5 +1,5 @@
-//! Who is in the tables: registers of people, purchases, consents. What is recognised becomes `silver.people`,
-//! `silver.purchases`, `silver.consents`, the customers' ids and `gold.customers`.
+//! Who is in the tables: registers of people and consents, with what they bought ([`super::purchases`]). What is recognised becomes
+//! `silver.people`, `silver.purchases`, `silver.consents`, the customers' ids and `gold.customers`.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +7,7 @@ use super::super::meaning::name_words;
 use super::super::tally::{is_channel, is_refusal, says_consent};
 use super::customers;
 use super::named;
+use super::purchases::{Purchases, is_named_so, purchases};
 use super::source::{ColumnDraft, SourceDraft};
 use crate::column_type::ColumnType;
 use crate::project::Meaning;
@@ -121,56 +122,6 @@ const PLACES: [&str; 29] = [
     "foretag",
     "firma",
 ];
-const PURCHASES: [&str; 30] = [
-    "faktura",
-    "fakturaer",
-    "ordre",
-    "ordrer",
-    "orderrader",
-    "bestallning",
-    "bestallningar",
-    "bestillinger",
-    "forsaljning",
-    "salg",
-    "fakturarader",
-    "kvittorader",
-    "order",
-    "orders",
-    "invoice",
-    "invoices",
-    "purchase",
-    "purchases",
-    "receipt",
-    "receipts",
-    "sale",
-    "sales",
-    "transaction",
-    "transactions",
-    "kvitton",
-    "fakturor",
-    "ordrar",
-    "retail",
-    "bookings",
-    "kop",
-];
-/// How columns are called that number the lines of a purchase.
-const LINES: [&str; 9] = [
-    "line", "rad", "linje", "row", "item", "pos", "position", "zeile", "lopnr",
-];
-/// Those that are none of a larger thing.
-const RECEIPTS: [&str; 10] = [
-    "receipt",
-    "receipts",
-    "invoice",
-    "invoices",
-    "sale",
-    "sales",
-    "kvitton",
-    "fakturor",
-    "fakturarader",
-    "kvittorader",
-];
-
 /// A table with a row per person.
 pub(super) struct Register {
     pub(super) table: String,
@@ -190,25 +141,6 @@ pub(super) struct Numbered {
     /// What stands for the person, where that is another number.
     pub(super) person: String,
     pub(super) parts: BTreeMap<&'static str, String>,
-}
-
-/// A table with a row per purchase, or per line of one.
-pub(super) struct Purchases {
-    pub(super) table: String,
-    /// Columns that name a purchase together; none where each row is one.
-    pub(super) id: Vec<String>,
-    pub(super) at: String,
-    /// The customer's number as SQL, and the register that it is of.
-    pub(super) customer: Option<(String, String)>,
-    /// Column of the buyer's e-mail address, where no number says who they are.
-    pub(super) email: Option<String>,
-}
-
-impl Purchases {
-    /// Whether something says whose they are.
-    pub(super) fn is_tied(&self) -> bool {
-        self.customer.is_some() || self.email.is_some()
-    }
 }
 
 /// A column that says whether somebody may be written to.
@@ -292,11 +224,7 @@ impl Roles {
         };
         let mut consents: Vec<&str> = self.consents.iter().map(|of| of.table.as_str()).collect();
         consents.dedup();
-        // what a line of an order holds belongs to a purchase, and is none
-        let told = |of: &&Purchases| {
-            let words = words(&of.table);
-            of.is_tied() || words.iter().any(|word| RECEIPTS.contains(&word.as_str()))
-        };
+        let told = |of: &&Purchases| of.is_tied() || of.is_of_receipts();
         let purchases = self.purchases.iter().filter(told);
         vec![
             format!("people: {people}"),
@@ -372,18 +300,18 @@ impl Roles {
     }
 }
 
-fn words(text: &str) -> Vec<String> {
+pub(super) fn words(text: &str) -> Vec<String> {
     name_words(text).split(' ').map(str::to_string).collect()
 }
 
-fn is_of(source: &SourceDraft, of: &[&str]) -> bool {
+pub(super) fn is_of(source: &SourceDraft, of: &[&str]) -> bool {
     words(&source.table)
         .iter()
         .any(|word| of.contains(&word.as_str()))
 }
 
 /// The parts of a person that a table has.
-fn parts(source: &SourceDraft) -> BTreeMap<&'static str, String> {
+pub(super) fn parts(source: &SourceDraft) -> BTreeMap<&'static str, String> {
     let mut parts: BTreeMap<&'static str, (u64, &ColumnDraft)> = BTreeMap::new();
     for column in &source.columns {
         let has = |wanted: &[&str]| {
@@ -510,7 +438,7 @@ fn as_text(column: &ColumnDraft) -> String {
     }
 }
 
-fn is_number(column: &ColumnDraft) -> bool {
+pub(super) fn is_number(column: &ColumnDraft) -> bool {
     column.personal == Some(Meaning::CustomerNumber) && column.distinct > 1
 }
 
@@ -521,7 +449,7 @@ fn numbered(sources: &[SourceDraft]) -> Option<Numbered> {
             return None;
         };
         let key = source.column(key).filter(|column| is_number(column))?;
-        if is_of(source, &EVENTS) || is_of(source, &STAFF) || is_of(source, &PURCHASES) {
+        if is_of(source, &EVENTS) || is_of(source, &STAFF) || is_named_so(source) {
             return None;
         }
         let others = source.columns.iter().filter(|column| {
@@ -557,35 +485,8 @@ fn numbered(sources: &[SourceDraft]) -> Option<Numbered> {
     })
 }
 
-fn purchases(
-    source: &SourceDraft,
-    registers: &[Register],
-    numbered: Option<&Numbered>,
-    sources: &[SourceDraft],
-) -> Option<Purchases> {
-    if !is_of(source, &PURCHASES) && !is_named_by_purchase(source) {
-        return None;
-    }
-    let is_time = |column: &&ColumnDraft| {
-        matches!(column.data_type, ColumnType::Date | ColumnType::Timestamp)
-            && column.name != "exported_on"
-    };
-    let at = source.columns.iter().find(is_time)?;
-    let customer = customer(source, registers, numbered, sources);
-    let mut registers = registers.iter();
-    let is_known = registers.any(|register| register.parts.contains_key("email"));
-    let email = parts(source).remove("email");
-    Some(Purchases {
-        table: source.table.clone(),
-        id: purchase_id(source),
-        at: at.name.clone(),
-        email: email.filter(|_| is_known && customer.is_none()),
-        customer,
-    })
-}
-
 /// The customer's number as SQL, and the register that it is of.
-fn customer(
+pub(super) fn customer(
     source: &SourceDraft,
     registers: &[Register],
     numbered: Option<&Numbered>,
@@ -605,81 +506,6 @@ fn customer(
             .filter(|(_, share)| *share > 0.5)
             .map(|(register, _)| (number, register.table.clone()))
     })
-}
-
-/// What names a purchase: its number; where the rows are named by more than that and a line's, the rest of their key too, since
-/// the receipts of two tills may have one number.
-fn purchase_id(source: &SourceDraft) -> Vec<String> {
-    let Some(id) = source.columns.iter().find(|column| is_purchase_id(column)) else {
-        return Vec::new();
-    };
-    let is_line = |name: &String| {
-        let words = words(name);
-        let is_word = |word: &String| LINES.contains(&word.as_str());
-        words.iter().any(is_word) || LINES.iter().any(|line| words.concat().starts_with(line))
-    };
-    match source.key.contains(&id.name) {
-        true => source
-            .key
-            .iter()
-            .filter(|name| !is_line(name))
-            .cloned()
-            .collect(),
-        false => vec![id.name.clone()],
-    }
-}
-
-/// Whether a column holds the numbers of purchases: `order_id`, `Fakturanr`, `kvittonummer`.
-fn is_purchase_id(column: &ColumnDraft) -> bool {
-    const WHAT: [&str; 14] = [
-        "order",
-        "ordre",
-        "bestallning",
-        "bestilling",
-        "invoice",
-        "receipt",
-        "transaction",
-        "purchase",
-        "faktura",
-        "kvitto",
-        "kvittering",
-        "bong",
-        "rechnung",
-        "verifikation",
-    ];
-    const NUMBERS: [&str; 6] = ["id", "no", "nr", "num", "number", "nummer"];
-    // also as one word, and with what joins the two: `beställningsnr`
-    let joined = words(&column.name).concat();
-    let is_numbered = NUMBERS.iter().any(|number| {
-        let what = joined.strip_suffix(number).unwrap_or_default();
-        let what = what.strip_suffix('s').unwrap_or(what);
-        WHAT.iter().any(|word| what.ends_with(word))
-    });
-    // the number may be called after the thing itself
-    let is_thing = matches!(
-        joined.as_str(),
-        "faktura" | "kvitto" | "invoice" | "receipt"
-    );
-    let words = words(&column.name);
-    let has = |of: &[&str]| words.iter().any(|word| of.contains(&word.as_str()));
-    let is_code = matches!(
-        column.data_type,
-        ColumnType::Varchar | ColumnType::Bigint | ColumnType::Integer
-    );
-    (is_numbered || is_thing || (has(&WHAT) && has(&NUMBERS))) && is_code && column.distinct > 1
-}
-
-/// Whether each row is of a purchase: it has its number and a customer's, or is named by it and has the buyer's e-mail address.
-fn is_named_by_purchase(source: &SourceDraft) -> bool {
-    let mut ids = source
-        .columns
-        .iter()
-        .filter(|column| is_purchase_id(column));
-    let has_number = source.columns.iter().any(is_number);
-    let is_theirs = has_number || parts(source).contains_key("email");
-    ids.any(|id| has_number || source.key.contains(&id.name))
-        && is_theirs
-        && !is_of(source, &["ticket", "tickets", "review", "reviews"])
 }
 
 /// The share of a column's numbers that a register has.
