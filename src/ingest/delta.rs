@@ -9,7 +9,7 @@ use std::path::Path;
 
 use tokio::runtime::Handle;
 
-use super::export::{Attempt, Export, ReadRequest, Task};
+use super::export::{Attempt, Export, ReadRequest, Task, records_or_flaw};
 use super::export_store::ExportStore;
 use super::flaw::is_unreadable;
 use super::format::{DeltaColumn, DeltaFiles, Seen, copy, format};
@@ -51,10 +51,8 @@ pub(super) async fn read_version(raw: &ExportStore, request: ReadRequest) -> Res
     let worker = tokio::task::spawn_blocking(move || {
         task.make_scratch()?;
         let fetch = |file: &SourceFile, to: &Path| runtime.block_on(fetch(&store, file, to));
-        match records(&task, version, fetch) {
-            Err(error) if !is_unreadable(&error) => Err(error),
-            records => task.attempt(records, content, None),
-        }
+        let records = records_or_flaw(records(&task, version, fetch))?;
+        task.attempt(records, content, None)
     });
     worker.await.map_err(|error| {
         Error::internal("a decoder broke down")

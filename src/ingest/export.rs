@@ -14,7 +14,7 @@ use super::archive::{is_archive, only_file};
 use super::conform::{Conformer, Converter};
 use super::drift::{Drift, drift_of, refuse_drift};
 use super::encoded::text;
-use super::flaw::is_unreadable;
+use super::flaw::{Flaw, is_unreadable};
 use super::format::{Damage, Decoding, Seen, format, unreadable};
 use super::input::{HashedBytes, RawBytes, bounded, packed_again, unpacked};
 use super::output::{BrokenRules, FirstReject, Output, Written};
@@ -192,10 +192,20 @@ pub(crate) struct UnreadableExport {
     pub(crate) byte: Option<u64>,
 }
 
+/// An export that can be read, but is not as its source and contract want it.
+#[derive(Debug)]
+pub(crate) struct MisfitExport {
+    /// What was found in it: nothing but what it is, where no record was read.
+    pub(crate) report: ExportReport,
+    /// Why it is not taken.
+    pub(crate) error: Error,
+}
+
 /// What came of reading an export.
 #[derive(Debug)]
 pub(crate) enum Attempt {
     Decoded(DecodedExport),
+    Misfit(Box<MisfitExport>),
     Unreadable(UnreadableExport),
 }
 
@@ -204,6 +214,7 @@ impl Attempt {
     fn size(&self) -> u64 {
         match self {
             Self::Decoded(decoded) => decoded.report.size,
+            Self::Misfit(misfit) => misfit.report.size,
             Self::Unreadable(unreadable) => unreadable.size,
         }
     }
@@ -212,13 +223,14 @@ impl Attempt {
 /// Decodes an export that must be readable.
 ///
 /// # Errors
-/// Those of [`read_export`]; `Input` where it cannot be read.
+/// Those of [`read_export`]; `Input` where it cannot be read, or is not as its contract says.
 pub(crate) async fn decode_export(
     store: &Arc<dyn ObjectStore>,
     request: ReadRequest,
 ) -> Result<DecodedExport> {
     match read_export(store, request).await? {
         Attempt::Decoded(decoded) => Ok(decoded),
+        Attempt::Misfit(misfit) => Err(misfit.error),
         Attempt::Unreadable(unreadable) => Err(unreadable.error),
     }
 }
@@ -229,8 +241,7 @@ pub(crate) async fn decode_export(
 /// not change meanwhile.
 ///
 /// # Errors
-/// `Input` where the export is not as its contract says; `Config` where a test of the contract cannot be held;
-/// `Unavailable` where storage or scratch disk fail.
+/// `Config` where a test of the contract cannot be held; `Unavailable` where storage or scratch disk fail.
 pub(crate) async fn read_export(
     store: &Arc<dyn ObjectStore>,
     request: ReadRequest,
@@ -276,7 +287,7 @@ impl Task {
         self.make_scratch()?;
         let position = Position::default();
         let records = self.records(&mut raw, &position);
-        let records = records_or_damage(records)?;
+        let records = records_or_flaw(records)?;
         let (size, hash) = raw.finish().map_err(|error| self.unavailable(error))?;
         let content = (size, hash.to_hex().to_string());
         let byte = byte_read(&records, &position);
@@ -289,13 +300,13 @@ impl Task {
         let position = Position::default();
         let mut bytes = HashedBytes::new(unpacked);
         let records = self.records(&mut bytes, &position);
-        let records = records_or_damage(records)?;
+        let records = records_or_flaw(records)?;
         let content = bytes.finish().map_err(|error| self.unavailable(error))?;
         let byte = byte_read(&records, &position);
         self.attempt(records, content.unwrap_or(told), byte)
     }
 
-    /// What came of it. `records`: an error only where the export cannot be read; `content`: its size and hash; `byte`: at
+    /// What came of it. `records`: an error only where that lies with the export; `content`: its size and hash; `byte`: at
     /// which reading ended.
     pub(super) fn attempt(
         self,
@@ -304,9 +315,11 @@ impl Task {
         byte: Option<u64>,
     ) -> Result<Attempt> {
         match records {
-            Ok((seen, written)) => self
-                .decoded(seen, written, (size, hash))
-                .map(Attempt::Decoded),
+            Ok((seen, written)) => self.decoded(seen, written, (size, hash)),
+            Err(error) if !is_unreadable(&error) => Ok(Attempt::Misfit(Box::new(MisfitExport {
+                report: self.report((size, hash)),
+                error,
+            }))),
             Err(error) => Ok(Attempt::Unreadable(UnreadableExport {
                 path: self.request.export.path,
                 size,
@@ -398,12 +411,7 @@ impl Task {
     }
 
     /// Accounts for what was read.
-    fn decoded(
-        &self,
-        seen: Seen,
-        written: Written,
-        (size, hash): (u64, String),
-    ) -> Result<DecodedExport> {
+    fn decoded(&self, seen: Seen, written: Written, content: (u64, String)) -> Result<Attempt> {
         let has_names = self.request.source.read.has_header();
         let names = seen.header.as_deref().filter(|_| has_names);
         let is_captured = |column: &str| self.request.export.captures.columns.contains_key(column);
@@ -414,13 +422,6 @@ impl Task {
             mistyped: written.mistyped,
             warned: written.warned,
             fatal: written.fatal,
-            path: self.request.export.path.clone(),
-            is_sheet: matches!(self.request.source.read, Declared::Xlsx(_)),
-            encoding: self.request.source.read.encoding(),
-            decimal: self.request.source.read.conversions().decimal,
-            size,
-            hash,
-            modified_at: self.modified_at,
             records: written.records,
             accepted: written.accepted.rows(),
             rejected: written.rejects.rows(),
@@ -428,15 +429,42 @@ impl Task {
             first_rejects: written.firsts,
             header: seen.header,
             ignored_columns: [seen.ignored, written.ignored].concat(),
+            ..self.report(content)
         };
         check_sum(&report)?;
-        refuse_drift(&self.request.source, &self.request.contract, &report)?;
-        Ok(DecodedExport {
+        if let Err(error) = refuse_drift(&self.request.source, &self.request.contract, &report) {
+            return Ok(Attempt::Misfit(Box::new(MisfitExport { report, error })));
+        }
+        Ok(Attempt::Decoded(DecodedExport {
             report,
             accepted: Arc::new(written.accepted),
             rejects: Arc::new(written.rejects),
             rejected_keys: Arc::new(written.rejected_keys),
-        })
+        }))
+    }
+
+    /// Of an export, by its size and hash, before a record is counted.
+    fn report(&self, (size, hash): (u64, String)) -> ExportReport {
+        ExportReport {
+            path: self.request.export.path.clone(),
+            is_sheet: matches!(self.request.source.read, Declared::Xlsx(_)),
+            encoding: self.request.source.read.encoding(),
+            decimal: self.request.source.read.conversions().decimal,
+            size,
+            hash,
+            modified_at: self.modified_at,
+            records: 0,
+            accepted: 0,
+            rejected: 0,
+            rejects_by_rule: BTreeMap::new(),
+            first_rejects: BTreeMap::new(),
+            mistyped: BTreeMap::new(),
+            warned: BrokenRules::new(),
+            fatal: BrokenRules::new(),
+            header: None,
+            drift: Vec::new(),
+            ignored_columns: Vec::new(),
+        }
     }
 
     fn unavailable(&self, error: io::Error) -> Error {
@@ -446,10 +474,10 @@ impl Task {
     }
 }
 
-/// An error only where the export cannot be read, whoever tries.
-fn records_or_damage(records: Result<(Seen, Written)>) -> Result<Result<(Seen, Written)>> {
+/// The inner error lies with the export, every other one does not.
+pub(super) fn records_or_flaw(records: Result<(Seen, Written)>) -> Result<Result<(Seen, Written)>> {
     match records {
-        Err(error) if !is_unreadable(&error) => Err(error),
+        Err(error) if Flaw::of(&error).is_none() => Err(error),
         records => Ok(records),
     }
 }

@@ -42,7 +42,7 @@ impl ExportStore {
     /// Decodes an export.
     ///
     /// # Errors
-    /// `Input` where its columns are not those of its contract; what storage says. What cannot be read is an [`Attempt`].
+    /// What storage says. What cannot be read, or is not as its contract says, is an [`Attempt`].
     pub(crate) async fn read(&self, request: ReadRequest) -> Result<Attempt> {
         let store = self.store.object_store();
         match Kind::of(&request) {

@@ -319,7 +319,14 @@ impl Execution {
     }
 
     /// Says of an export that its source cannot be loaded for it.
-    pub(super) fn record_refused(&self, table: &TableName, export: &ObservedExport, error: &Error) {
+    /// `found`: what it holds, as far as it was read.
+    pub(super) fn record_refused(
+        &self,
+        table: &TableName,
+        export: &ObservedExport,
+        error: &Error,
+        found: Option<ExportReport>,
+    ) {
         let refused = RefusedExport {
             path: export.path.clone(),
             size: export.size,
@@ -329,6 +336,7 @@ impl Execution {
                 None => error.to_string(),
             },
             message: error.to_string(),
+            found,
             tag: self
                 .observation
                 .remembered(table, &export.path)

@@ -13,11 +13,11 @@ use datafusion::prelude::SessionContext;
 
 use super::execute::{Executed, Execution};
 use super::publication::{schema_hash, write_of};
-use super::report::{BrokenRule, ExportReport};
+use super::report::ExportReport;
 use crate::catalog::{Candidate, Catalog, Content};
 use crate::engine::{self, FileSet, Joins};
 use crate::error::{Error, Result};
-use crate::ingest::{self, Drift, ExportReport as DecodedReport, Ledger, LedgerEntry, ReadExport};
+use crate::ingest::{self, ExportReport as DecodedReport, Ledger, LedgerEntry, ReadExport};
 use crate::lake::{self, Layout, TableDefinition, TableIdentity, WriteSpec, Written};
 use crate::name::{ClaimNumber, OWN_SCHEMA, RunId, TableName};
 use crate::plan::{ExportState, ObservedExport};
@@ -72,6 +72,8 @@ impl Ingested {
         entries
             .map(|entry| ExportReport {
                 path: entry.path.clone(),
+                bytes: entry.size,
+                hash: entry.hash.clone(),
                 records: entry.counts.records,
                 inserted: entry.counts.inserted,
                 updated: entry.counts.updated,
@@ -80,21 +82,14 @@ impl Ingested {
                 duplicate: entry.counts.duplicate,
                 rejected: entry.counts.rejected,
                 duplicate_of: entry.duplicate_of.clone(),
-                ignored_columns: self
-                    .decoded(&entry.path)
-                    .map_or_else(Vec::new, |report| report.ignored_columns.clone()),
-                rejects: self.decoded(&entry.path).map_or_else(Vec::new, rejects),
-                bytes: entry.size,
-                hash: entry.hash.clone(),
-                warned: self.decoded(&entry.path).map_or_else(Vec::new, warned),
-                drift: self.decoded(&entry.path).map_or_else(Vec::new, |report| {
-                    let told = report.drift.iter().filter(|drift| is_told(drift));
-                    told.map(ToString::to_string).collect()
-                }),
                 doubt: self
                     .decoded(&entry.path)
                     .and_then(DecodedReport::doubt)
                     .or_else(|| doubled(entry).filter(|_| self.is_whole_truth)),
+                ..self
+                    .decoded(&entry.path)
+                    .map(ExportReport::found)
+                    .unwrap_or_default()
             })
             .collect()
     }
@@ -116,34 +111,6 @@ fn doubled(entry: &LedgerEntry) -> Option<String> {
             entry.path, counts.superseded, counts.records
         )
     })
-}
-
-fn rejects(report: &DecodedReport) -> Vec<BrokenRule> {
-    let rules = report.first_rejects.iter();
-    let told = rules.map(|(rule, first)| BrokenRule {
-        rule: rule.to_string(),
-        reason: first.reason.clone(),
-        records: report.rejects_by_rule.get(rule).copied().unwrap_or(0),
-        first_line: first.line,
-    });
-    told.collect()
-}
-
-fn warned(report: &DecodedReport) -> Vec<BrokenRule> {
-    let rules = report.warned.iter();
-    let told = rules.map(|((_, rule), broken)| BrokenRule {
-        rule: rule.to_string(),
-        reason: broken.first.reason.clone(),
-        records: broken.records,
-        first_line: broken.first.line,
-    });
-    told.collect()
-}
-
-/// Whether a difference is told beside the columns that are ignored. Of columns that come in another order nobody needs to
-/// know where that is accepted.
-fn is_told(drift: &Drift) -> bool {
-    !matches!(drift, Drift::Added { .. } | Drift::Reordered)
 }
 
 pub(super) fn files_table() -> Result<TableName> {

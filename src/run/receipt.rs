@@ -132,12 +132,16 @@ fn refused_receipt<'a>(
     sender: &'a str,
     report: &'a RunReport,
 ) -> Receipt<'a> {
+    let found = match &export.found {
+        Some(found) => taken_receipt(found, sender, report),
+        None => nothing_read(sender, report),
+    };
     Receipt {
         export: &export.path,
         bytes: export.size,
         status: "refused",
         reason: Some(&export.message),
-        ..nothing_read(sender, report)
+        ..found
     }
 }
 

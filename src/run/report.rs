@@ -9,7 +9,7 @@ use super::UnitTestReport;
 use crate::catalog::Candidate;
 use crate::diagnostic::Code;
 use crate::error::{Error, ErrorKind};
-use crate::ingest::{Flaw, LedgerEntry};
+use crate::ingest::{Drift, ExportReport as DecodedReport, Flaw, LedgerEntry};
 use crate::name::{ReleaseNumber, RunId, TableName};
 use crate::plan::Overdue;
 use crate::quality::{Outcome, Verdict};
@@ -295,6 +295,9 @@ pub(crate) struct RefusedExport {
     /// The same without what to do about it, which is not for its sender.
     #[serde(default)]
     pub(crate) message: String,
+    /// What it holds, as far as it was read; none of it is in the table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) found: Option<ExportReport>,
     /// What storage said of its content.
     #[serde(default)]
     pub(crate) tag: Option<String>,
@@ -312,6 +315,7 @@ impl RefusedExport {
             modified_at: export.modified_at,
             reason: export.reason.clone(),
             message: export.reason.clone(),
+            found: None,
             tag: None,
             refusal: None,
         }
@@ -357,7 +361,7 @@ impl Refusal {
 }
 
 /// One export in a run; `records` is the sum of what follows it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ExportReport {
     pub(crate) path: String,
     pub(crate) records: u64,
@@ -390,6 +394,60 @@ pub(crate) struct ExportReport {
     /// Why it is most likely read in another way than it was written.
     #[serde(default)]
     pub(crate) doubt: Option<String>,
+}
+
+impl ExportReport {
+    /// What an export holds, before it is known what became of its records.
+    pub(super) fn found(report: &DecodedReport) -> Self {
+        let told = report.drift.iter().filter(|drift| is_told(drift));
+        Self {
+            records: report.records,
+            rejected: report.rejected,
+            ignored_columns: report.ignored_columns.clone(),
+            drift: told.map(ToString::to_string).collect(),
+            rejects: rejects(report),
+            warned: warned(report),
+            ..Self::unread(&report.path, report.size, &report.hash)
+        }
+    }
+
+    /// Of an export of which no record was read.
+    pub(super) fn unread(path: &str, bytes: u64, hash: &str) -> Self {
+        Self {
+            path: path.to_string(),
+            bytes,
+            hash: hash.to_string(),
+            ..Self::default()
+        }
+    }
+}
+
+/// Whether a difference is told beside the columns that are ignored. Of columns that come in another order nobody needs to
+/// know where that is accepted.
+fn is_told(drift: &Drift) -> bool {
+    !matches!(drift, Drift::Added { .. } | Drift::Reordered)
+}
+
+fn rejects(report: &DecodedReport) -> Vec<BrokenRule> {
+    let rules = report.first_rejects.iter();
+    let told = rules.map(|(rule, first)| BrokenRule {
+        rule: rule.to_string(),
+        reason: first.reason.clone(),
+        records: report.rejects_by_rule.get(rule).copied().unwrap_or(0),
+        first_line: first.line,
+    });
+    told.collect()
+}
+
+fn warned(report: &DecodedReport) -> Vec<BrokenRule> {
+    let rules = report.warned.iter();
+    let told = rules.map(|((_, rule), broken)| BrokenRule {
+        rule: rule.to_string(),
+        reason: broken.first.reason.clone(),
+        records: broken.records,
+        first_line: broken.first.line,
+    });
+    told.collect()
 }
 
 /// A rule, and the records of one export that break it.

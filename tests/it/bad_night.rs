@@ -701,6 +701,72 @@ fn an_export_that_is_due_is_missed_and_its_sender_gets_receipts() {
     );
 }
 
+#[test]
+fn the_receipt_of_a_refused_export_says_what_was_found_in_it() {
+    let company = company();
+    let sender = "sender: {name: Kassa AB, receipts: outbox/}\n    drift: {added: reject_file}";
+    company.write(
+        "pipelines/company.yaml",
+        PIPELINE.replacen(
+            "on_error: hold",
+            &format!("on_error: hold\n    {sender}"),
+            1,
+        ),
+    );
+    let contract = |action: &str| {
+        company.write(
+            "schemas/bronze/nps.yaml",
+            format!("key: [answer_id]\ncolumns:\n  - {{name: answer_id, data_type: bigint}}\n  - {{name: score, data_type: integer, data_tests: [range: {{max: 10, action: {action}}}]}}\n"),
+        );
+    };
+    let receipt = |night: &str| -> serde_json::Value {
+        let path = format!("outbox/nps_{night}.csv.receipt.json");
+        let receipt: serde_json::Value = serde_json::from_str(&company.read(&path)).unwrap();
+        let bytes = std::fs::read(company.path(&format!("exports/nps_{night}.csv"))).unwrap();
+        assert_eq!(receipt["hash"], blake3::hash(&bytes).to_hex().as_str());
+        assert_eq!(receipt["bytes"], bytes.len());
+        assert_eq!(receipt["status"], "refused");
+        receipt
+    };
+    let counts = |receipt: &serde_json::Value| {
+        ["records", "accepted", "rejected"].map(|count| receipt[count].as_u64().unwrap())
+    };
+
+    contract("reject");
+    company.write(
+        "exports/nps_20260102.csv",
+        "answer_id,score,Kanal\n2,7,web\n3,åtta,web\n4,11,web\n",
+    );
+    company.kilde(&["build"]).ended(0);
+    let added = receipt("20260102");
+    assert_eq!(added["unknown_columns"], serde_json::json!(["Kanal"]));
+    assert_eq!(counts(&added), [3, 1, 2]);
+    let rules = serde_json::json!([
+        {"rule": "not_an_integer", "reason": "`score` is not a whole number", "records": 1, "first_line": 3},
+        {"rule": "range", "reason": "`score` lies outside the range", "records": 1, "first_line": 4},
+    ]);
+    assert_eq!(added["rejects"], rules);
+
+    // each export that a rule fails has its own reason
+    contract("fail");
+    company.write("exports/nps_20260102.csv", "answer_id,score\n2,7\n3,11\n");
+    company.write("exports/nps_20260103.csv", "answer_id,score\n5,12\n");
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(counts(&receipt("20260102")), [2, 1, 1]);
+    let failed = receipt("20260103");
+    assert_eq!(counts(&failed), [1, 0, 1]);
+    assert_eq!(
+        failed["reason"],
+        "`score` lies outside the range in 1 of 1 records, and the rule says `action: fail`"
+    );
+
+    // a column that is missing is told before a record is read, and the file is named all the same
+    company.write("exports/nps_20260102.csv", "answer_id\n2\n");
+    std::fs::remove_file(company.path("exports/nps_20260103.csv")).unwrap();
+    company.kilde(&["build"]).ended(0);
+    assert_eq!(counts(&receipt("20260102")), [0, 0, 0]);
+}
+
 /// As a sender packs it.
 fn gzip(text: &str) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

@@ -118,6 +118,10 @@ pub(super) async fn trial(
                 result.damaged.push((file.path.clone(), error));
                 continue;
             }
+            Ok(Attempt::Misfit(misfit)) => {
+                result.failure = Some(misfit.error);
+                return Ok(result);
+            }
             Err(error) => {
                 result.failure = Some(error);
                 return Ok(result);

@@ -14,7 +14,7 @@ use futures::stream::{self, StreamExt};
 use super::execute::{Execution, TableResult};
 use super::observe::{FoundExport, address};
 use super::ops_tables::Ingested;
-use super::report::TableOutcome;
+use super::report::{ExportReport, TableOutcome};
 use crate::catalog::Content;
 use crate::diagnostic::Code;
 use crate::engine::{self, Joins};
@@ -285,13 +285,24 @@ impl Execution {
         let mut decoded = stream::iter(decoding).buffered(self.runner.resources.threads.max(1));
         while let Some(one) = decoded.next().await {
             let at = all.len() + unreadable.len();
-            if let (Err(error), Some(export)) = (&one, exports.get(at)) {
-                self.record_refused(&source.table, export, error);
+            let (error, found) = match one {
+                Ok(Attempt::Decoded(decoded)) => {
+                    all.push(Arc::new(decoded));
+                    continue;
+                }
+                Ok(Attempt::Unreadable(one)) => {
+                    unreadable.push(one);
+                    continue;
+                }
+                Ok(Attempt::Misfit(misfit)) => {
+                    (misfit.error, Some(ExportReport::found(&misfit.report)))
+                }
+                Err(error) => (error, None),
+            };
+            if let Some(export) = exports.get(at) {
+                self.record_refused(&source.table, export, &error, found);
             }
-            match one? {
-                Attempt::Decoded(decoded) => all.push(Arc::new(decoded)),
-                Attempt::Unreadable(one) => unreadable.push(one),
-            }
+            return Err(error);
         }
         Ok((all, unreadable))
     }

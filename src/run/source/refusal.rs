@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::super::execute::Execution;
 use super::super::ops_tables::Ingested;
-use super::super::report::{RefusedExport, RunReport};
+use super::super::report::{ExportReport, RefusedExport, RunReport};
 use super::{Arrivals, Intake};
 use crate::diagnostic::{Code, printable};
 use crate::error::{Error, Result};
@@ -46,7 +46,7 @@ impl Execution {
         .code(Code(431))
         .at(export.path.as_str())
         .help("build again when its sender is done");
-        self.record_refused(&source.table, export, &error);
+        self.record_refused(&source.table, export, &error, None);
         Err(error)
     }
 
@@ -68,15 +68,15 @@ impl Execution {
             .filter(|report| report.table == source.table)
             .flat_map(|report| &report.refused);
         let judged_by = self.judged_by(&source.table);
-        let (export, verdict) = refused.find_map(|refused| {
+        let (export, refused, verdict) = refused.find_map(|refused| {
             let verdict = refused.refusal.as_ref()?;
             let export = exports.iter().find(|e| e.path == refused.path)?;
             let is_same =
                 verdict.judged_by == judged_by && self.is_as_refused(source, export, refused);
-            is_same.then_some((export, verdict))
+            is_same.then_some((export, refused, verdict))
         })?;
         let error = verdict.error();
-        self.record_refused(&source.table, export, &error);
+        self.record_refused(&source.table, export, &error, refused.found.clone());
         self.record_remembered(&source.table, &export.path);
         Some(error)
     }
@@ -141,9 +141,23 @@ impl Execution {
         let reports: Vec<_> = decoded.iter().map(|export| &export.report).collect();
         let checked = ingest::check_rejects(source, &reports, &self.run);
         if let Err(error) = &checked {
-            let bad = exports.iter().zip(&reports);
-            for (export, _) in bad.filter(|(_, report)| report.rejected > 0) {
-                self.record_refused(&source.table, export, error);
+            let is_fatal = reports.iter().any(|report| !report.fatal.is_empty());
+            for (export, report) in exports.iter().zip(&reports) {
+                let is_to_blame = match is_fatal {
+                    true => !report.fatal.is_empty(),
+                    false => report.rejected > 0,
+                };
+                if is_to_blame {
+                    // its own reason, where it alone would be refused
+                    let own = ingest::check_rejects(source, &[report], &self.run).err();
+                    let error = own.as_ref().unwrap_or(error);
+                    self.record_refused(
+                        &source.table,
+                        export,
+                        error,
+                        Some(ExportReport::found(report)),
+                    );
+                }
             }
         }
         checked
@@ -218,7 +232,10 @@ impl Execution {
                 let error = too_few(source, shrunk);
                 let export = exports.iter().find(|export| export.path == shrunk.path);
                 if let Some(export) = export {
-                    self.record_refused(&source.table, export, &error);
+                    let reports = arrivals.decoded.iter().map(|export| &export.report);
+                    let mut report = reports.filter(|report| report.path == export.path);
+                    let found = report.next().map(ExportReport::found);
+                    self.record_refused(&source.table, export, &error, found);
                 }
                 Err(error)
             }

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::execute::Execution;
+use super::super::report::ExportReport;
 use super::Intake;
 use crate::diagnostic::{Code, printable};
 use crate::error::{Error, Result};
@@ -63,7 +64,8 @@ impl Execution {
                 is_refused = true;
             }
             if is_refused {
-                self.record_refused(&source.table, export, &one.error);
+                let found = ExportReport::unread(&one.path, one.size, &one.hash);
+                self.record_refused(&source.table, export, &one.error, Some(found));
                 refused = refused.or(Some(one.error));
             } else {
                 entries.push((export, self.unread_entry(source, &one)?, one.error));
@@ -72,8 +74,9 @@ impl Execution {
         let Some(error) = refused else {
             return Ok(entries.into_iter().map(|(_, entry, _)| entry).collect());
         };
-        for (export, _, error) in &entries {
-            self.record_refused(&source.table, export, error);
+        for (export, entry, error) in &entries {
+            let found = ExportReport::unread(&entry.path, entry.size, &entry.hash);
+            self.record_refused(&source.table, export, error, Some(found));
         }
         Err(error)
     }
@@ -152,7 +155,7 @@ impl Execution {
         let exports = self.observation.observed.exports.get(&plan.table);
         let export = exports.and_then(|all| all.iter().find(|export| export.path == unread.path));
         if let Some(export) = export {
-            self.record_refused(&plan.table, export, &error);
+            self.record_refused(&plan.table, export, &error, None);
         }
         Err(error)
     }
