@@ -19,12 +19,12 @@ use super::format::{Damage, Decoding, Seen, format, unreadable};
 use super::input::{HashedBytes, RawBytes, bounded, packed_again, unpacked};
 use super::output::{BrokenRules, FirstReject, Output, Written};
 use super::parts;
-use super::rule::Rule;
+use super::rule::{Reading, Rule};
 use super::scratch::ScratchFile;
 use crate::diagnostic::{Code, Place};
 use crate::error::{Error, Result};
 use crate::name::RunId;
-use crate::project::{Captures, Contract, Encoding, OnDrift, Read as Declared, Source};
+use crate::project::{Captures, Contract, OnDrift, Read as Declared, Source};
 
 /// An export to be decoded.
 #[derive(Clone, Debug)]
@@ -44,12 +44,7 @@ pub(crate) struct Export {
 pub(crate) struct ExportReport {
     /// Path below `raw`.
     pub(crate) path: String,
-    /// It is a sheet of a workbook.
-    pub(crate) is_sheet: bool,
-    /// As its source declares it, where it is a text.
-    pub(crate) encoding: Option<Encoding>,
-    /// The decimal sign that the source declares.
-    pub(crate) decimal: char,
+    pub(crate) reading: Reading,
     /// Bytes as they lie in storage.
     pub(crate) size: u64,
     /// blake3 of those bytes, in hexadecimal.
@@ -100,13 +95,7 @@ impl ExportReport {
             "{}:{}: {}, as in {count} of {} records",
             self.path, first.line, first.reason, self.records
         );
-        if let Some(remedy) = rule.remedy(
-            count,
-            self.records,
-            self.is_sheet,
-            self.encoding,
-            self.decimal,
-        ) {
+        if let Some(remedy) = rule.remedy(count, self.records, self.reading) {
             text.push_str(&format!("; say {remedy}"));
         }
         Some(text)
@@ -447,9 +436,7 @@ impl Task {
     fn report(&self, (size, hash): (u64, String)) -> ExportReport {
         ExportReport {
             path: self.request.export.path.clone(),
-            is_sheet: matches!(self.request.source.read, Declared::Xlsx(_)),
-            encoding: self.request.source.read.encoding(),
-            decimal: self.request.source.read.conversions().decimal,
+            reading: Reading::of(&self.request.source.read),
             size,
             hash,
             modified_at: self.modified_at,
@@ -568,9 +555,7 @@ pub(crate) fn check_rejects(source: &Source, reports: &[&ExportReport], run: &Ru
             rule.remedy(
                 report.rejects_by_rule.get(&rule).copied().unwrap_or(0),
                 report.records,
-                report.is_sheet,
-                report.encoding,
-                report.decimal,
+                report.reading,
             ),
         ),
         None => (String::new(), String::new(), None),

@@ -2,7 +2,33 @@
 
 use std::fmt;
 
-use crate::project::Encoding;
+use crate::project::{Encoding, Read};
+
+/// How an export is read, as far as advice on its rejects depends on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Reading {
+    /// It is a sheet of a workbook, which knows no delimiter.
+    is_sheet: bool,
+    /// As declared, where it is a text.
+    encoding: Option<Encoding>,
+    /// Another sign than the default is declared.
+    has_decimal: bool,
+    has_dates: bool,
+    has_times: bool,
+}
+
+impl Reading {
+    pub(crate) fn of(read: &Read) -> Self {
+        let conversions = read.conversions();
+        Self {
+            is_sheet: matches!(read, Read::Xlsx(_)),
+            encoding: read.encoding(),
+            has_decimal: conversions.decimal != '.',
+            has_dates: !conversions.dates.is_empty(),
+            has_times: !conversions.times.is_empty(),
+        }
+    }
+}
 
 /// The one rule that a rejected record broke first. The names are stable: they are stored with the rejects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -111,34 +137,32 @@ impl Rule {
     }
 
     /// What the project can say where an export, of whose records so many broke the rule, is most likely right and read
-    /// wrongly; `None` where the records are at fault. `is_sheet`: it is one of a workbook, which knows no delimiter;
-    /// `encoding`: that of a text, as declared; `decimal`: the sign of numbers, likewise.
-    pub(crate) fn remedy(
-        self,
-        broke: u64,
-        records: u64,
-        is_sheet: bool,
-        encoding: Option<Encoding>,
-        decimal: char,
-    ) -> Option<&'static str> {
+    /// wrongly; `None` where the records are at fault.
+    pub(crate) fn remedy(self, broke: u64, records: u64, read: Reading) -> Option<&'static str> {
         // of a date in a form of its own there are many; of a mistake by hand, few
         if self != Self::Encoding && broke * 10 < records {
             return None;
         }
         Some(match self {
-            Self::Encoding if encoding != Some(Encoding::Utf8) => return None,
+            Self::Encoding if read.encoding != Some(Encoding::Utf8) => return None,
             Self::Encoding => "`encoding: windows-1252`, if that is what the sender writes",
-            Self::TooFewFields | Self::TooManyFields if is_sheet => {
+            Self::TooFewFields | Self::TooManyFields if read.is_sheet => {
                 "`header_rows: 2` or `skip_lines: 1`, if more rows come before the records"
             }
             Self::TooFewFields | Self::TooManyFields => {
                 "`delimiter: \";\"`, if fields are divided otherwise"
             }
             Self::UnclosedQuote => "`quote: \"\"`, if the export puts no fields in quotes",
-            Self::NotANumber if decimal != '.' => {
-                "`thousands`, `units` or `negatives`, if numbers are written with them"
+            Self::NotANumber if read.has_decimal => {
+                "`decimal: \".\"`, `thousands`, `units` or `negatives`, if numbers are written so"
             }
             Self::NotANumber => "`decimal: \",\"`, if numbers are written so",
+            Self::NotADate if read.has_dates => {
+                "one more form in `dates`, if dates are written otherwise too"
+            }
+            Self::NotATimestamp if read.has_times => {
+                "one more form in `times`, if times are written otherwise too"
+            }
             Self::NotADate => "`dates: [\"%d.%m.%Y\"]`, in the form that the export has",
             Self::NotATimestamp => "`times: [\"%d.%m.%Y %H:%M\"]`, in the form that the export has",
             _ => return None,
@@ -214,16 +238,34 @@ mod tests {
 
     #[test]
     fn another_encoding_is_advised_only_for_what_is_read_as_utf_8() {
-        let advice = |encoding| Rule::Encoding.remedy(1, 1_000, false, encoding, '.');
+        let advice = |encoding| {
+            let read = Reading {
+                encoding,
+                ..Reading::default()
+            };
+            Rule::Encoding.remedy(1, 1_000, read)
+        };
         assert!(advice(Some(Encoding::Utf8)).is_some_and(|it| it.contains("windows-1252")));
         assert_eq!(advice(Some(Encoding::Utf16)), None);
         assert_eq!(advice(None), None, "Avro");
     }
 
     #[test]
-    fn a_decimal_comma_is_not_advised_to_who_has_declared_it() {
-        let advice = |decimal| Rule::NotANumber.remedy(500, 1_000, false, None, decimal);
-        assert!(advice('.').is_some_and(|it| it.contains("`decimal: ")));
-        assert!(advice(',').is_some_and(|it| !it.contains("`decimal: ") && it.contains("`units`")));
+    fn what_is_declared_is_not_advised() {
+        let declared = Reading {
+            has_decimal: true,
+            has_dates: true,
+            has_times: true,
+            ..Reading::default()
+        };
+        for (rule, new, more) in [
+            (Rule::NotANumber, "`decimal: \",\"`", "`decimal: \".\"`"),
+            (Rule::NotADate, "`dates: [", "one more form in `dates`"),
+            (Rule::NotATimestamp, "`times: [", "one more form in `times`"),
+        ] {
+            let advice = |read| rule.remedy(500, 1_000, read).unwrap_or_default();
+            assert!(advice(Reading::default()).starts_with(new), "{rule}");
+            assert!(advice(declared).starts_with(more), "{rule}");
+        }
     }
 }

@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use super::{Kind, MatchPlan, matching};
 use crate::engine::{Analysis, FunctionRegistry};
 use crate::name::TableName;
-use crate::project::{ColumnType, Contract, Limit, Project, TestKind, TestSeverity};
+use crate::project::{
+    ColumnType, Contract, Limit, OnDrift, Project, Source, TestKind, TestSeverity,
+};
 
 mod part;
 mod source;
@@ -188,10 +190,24 @@ fn parts_within(table: &TableName, fingerprints: &Fingerprints) -> BTreeMap<Stri
     parts.collect()
 }
 
-/// Of a source.
-pub(super) fn of_source(project: &Project, table: &TableName) -> Fingerprints {
+/// The content of a source that takes exports which lack columns, as it was before it did; `None` of any other.
+pub(super) fn content_without_missing_columns(
+    project: &Project,
+    table: &TableName,
+) -> Option<String> {
+    let source = project.sources.get(table)?;
+    let takes_them = source.drift.missing.value == OnDrift::Ignore;
+    let mut strict = takes_them.then(|| source.clone())?;
+    strict.drift.missing.value = OnDrift::RejectFile;
+    Some(of_parts(&content_parts(project, table, Some(&strict))))
+}
+
+fn content_parts(
+    project: &Project,
+    table: &TableName,
+    source: Option<&Source>,
+) -> BTreeMap<String, String> {
     let contract = project.contracts.get(table);
-    let source = project.sources.get(table);
     let kind = semantics(Kind::Source).to_string();
     let mut parts = BTreeMap::from([(ContentPart::Kind.to_string(), kind)]);
     if let (Some(contract), Some(source)) = (contract, source) {
@@ -206,6 +222,14 @@ pub(super) fn of_source(project: &Project, table: &TableName) -> Fingerprints {
             parts.insert(part.to_string(), value);
         }
     }
+    parts
+}
+
+/// Of a source.
+pub(super) fn of_source(project: &Project, table: &TableName) -> Fingerprints {
+    let contract = project.contracts.get(table);
+    let source = project.sources.get(table);
+    let mut parts = content_parts(project, table, source);
     let content = of_parts(&parts);
     if let (Some(contract), Some(source)) = (contract, source) {
         parts.extend(source::loaded_parts(contract, source));

@@ -77,6 +77,28 @@ fn an_alias_is_read_told_once_and_reads_nothing_again() {
         status.contains("bronze.people  drift: `email` is called `mail` (alias)"),
         "{status}"
     );
+
+    // nor is anything read again where exports may lack columns from now on
+    let pipeline = crm.read("pipelines/crm.yaml");
+    let pipeline = pipeline.replace("read: csv", "read: csv\n    drift: {missing: ignore}");
+    crm.write("pipelines/crm.yaml", pipeline);
+    assert!(
+        crm.kilde(&["plan"])
+            .ended(0)
+            .stdout
+            .contains("nothing to do")
+    );
+    crm.write("exports/people_20260104.csv", "id,born_on\n5,1982-01-01\n");
+    let said = crm.kilde(&["build"]).ended(0).stdout;
+    assert!(said.contains("1 new,"), "{said}");
+    // another name may have been in those that lack it: all are read
+    let contract = crm.read("schemas/bronze/people.yaml");
+    crm.write(
+        "schemas/bronze/people.yaml",
+        contract.replace("[mail]", "[mail, post]"),
+    );
+    let plan = crm.kilde(&["plan"]).ended(0).stdout;
+    assert!(plan.contains("reads 4 exports again"), "{plan}");
 }
 
 #[test]

@@ -591,7 +591,7 @@ fn half_a_file_is_held_while_the_others_are_fresh_and_a_whole_one_ends_it() {
     let said = company.kilde(&["build"]).ended(0);
     assert!(
         said.stdout.contains(
-            "‖ bronze.stores  held at release 2: stores_20260103.csv: 1 records, under 80 %"
+            "‖ bronze.stores  held at release 2: stores_20260103.csv: 1 record, under 80 %"
         ),
         "{}",
         said.stdout

@@ -277,7 +277,10 @@ fn missing_columns(
             }
             None => "one of them is meant, name it in `from`".to_string(),
         };
-        help = format!("if {meant} at {}; {help}", target.declared_at);
+        help = format!(
+            "if {meant} at {}; if it may be missing, say `drift: {{missing: ignore}}` at the source; {help}",
+            target.declared_at
+        );
     }
     Error::input(message).code(Code(401)).at(file).help(help)
 }

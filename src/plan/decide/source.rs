@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Decider;
 use crate::diagnostic::{Code, Diagnostic, Span, some_of};
 use crate::name::TableName;
-use crate::plan::fingerprint::{ContentPart, Growth, changed_parts, growth};
+use crate::plan::fingerprint::{
+    ContentPart, Growth, changed_parts, content_without_missing_columns, growth,
+};
 use crate::plan::{Action, ExportState, ObservedExport, PublishedTable, Reason, TablePlan, lost};
 use crate::project::{Load, Source};
 
@@ -161,7 +163,10 @@ impl Decider<'_> {
         let grows = self.grows(plan, published);
         let (before, now) = (&published.fingerprints.content, &plan.fingerprints.content);
         let replay = self.observed.replays.get(&plan.table);
-        let stands = replay.is_some_and(|r| (&r.from, &r.to) == (before, now));
+        // each loaded export had every column under a name of then
+        let was_strict = || content_without_missing_columns(self.project, &plan.table);
+        let stands = replay.is_some_and(|r| (&r.from, &r.to) == (before, now))
+            || (before != now && was_strict().as_ref() == Some(before));
         let differs = before != now && grows.is_none() && !stands;
         if differs || self.selection.full_refresh {
             self.refuse_reload_of_gone(plan, exports, Cause::Contract);

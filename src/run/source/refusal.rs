@@ -301,8 +301,12 @@ fn too_few(source: &Source, shrunk: &Shrunk) -> Error {
         last: (last, last_records),
     } = shrunk;
     let table = &source.table;
+    let noun = match records {
+        1 => "record",
+        _ => "records",
+    };
     Error::quality(format!(
-        "{records} records, under 80 % of the {last_records} of `{last}`, the last one loaded; if that is right, type `kilde build --accept {table}`"
+        "{records} {noun}, under 80 % of the {last_records} of `{last}`, the last one loaded; if that is right, type `kilde build --accept {table}`"
     ))
     .code(Code(432))
     .at(path.as_str())
