@@ -200,7 +200,12 @@ fn conversions(table: &TableProfile, keys: &mut Vec<String>) {
         keys.push(format!("falses: [{falses}]"));
     }
     let mut dates: BTreeSet<String> = guesses()
-        .filter_map(|guess| guess.date_format.map(str::to_string))
+        .flat_map(|guess| {
+            guess
+                .date_formats
+                .iter()
+                .map(|format| (*format).to_string())
+        })
         .collect();
     let times = guesses().flat_map(|guess| guess.time_formats.clone());
     let (iso_times, mut times): (BTreeSet<String>, BTreeSet<String>) =
@@ -210,7 +215,7 @@ fn conversions(table: &TableProfile, keys: &mut Vec<String>) {
         ColumnType::Date => !dates.is_empty(),
         _ => guess.has_days && !(dates.is_empty() && times.is_empty()),
     };
-    if guesses().any(|guess| guess.date_format.is_none() && needs_iso_days(guess)) {
+    if guesses().any(|guess| guess.date_formats.is_empty() && needs_iso_days(guess)) {
         dates.insert("%Y-%m-%d".to_string());
     }
     if !dates.is_empty() {

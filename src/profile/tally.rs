@@ -28,8 +28,8 @@ pub(crate) struct TypeGuess {
     pub(crate) data_type: ColumnType,
     /// Values that are not of the type.
     pub(crate) misfits: u64,
-    /// strftime format of dates, where it is not ISO's; also of those among times.
-    pub(crate) date_format: Option<&'static str>,
+    /// strftime formats of dates, where they are not ISO's alone; also of those among times.
+    pub(crate) date_formats: Vec<&'static str>,
     /// Times, among which are dates without a time of day.
     pub(crate) has_days: bool,
     /// Those of times, ISO's too.
@@ -50,7 +50,7 @@ impl TypeGuess {
         Self {
             data_type,
             misfits: 0,
-            date_format: None,
+            date_formats: Vec::new(),
             has_days: false,
             time_formats: Vec::new(),
             units: Vec::new(),
@@ -99,6 +99,8 @@ struct Clocks {
     with_fraction: u64,
     with_offset: u64,
     without_offset: u64,
+    of_twelve: u64,
+    of_a_day: u64,
 }
 
 impl Tally {
@@ -148,6 +150,8 @@ impl Tally {
                     clocks.with_fraction += u64::from(clock.has_fraction);
                     clocks.with_offset += u64::from(clock.has_offset);
                     clocks.without_offset += u64::from(!clock.has_offset);
+                    clocks.of_twelve += u64::from(clock.is_of_twelve);
+                    clocks.of_a_day += u64::from(!clock.is_of_twelve);
                 }
                 let day = Some(moment.day);
                 self.first_day = self
@@ -187,6 +191,8 @@ impl Tally {
         clocks.with_fraction += more.with_fraction;
         clocks.with_offset += more.with_offset;
         clocks.without_offset += more.without_offset;
+        clocks.of_twelve += more.of_twelve;
+        clocks.of_a_day += more.of_a_day;
         other
             .least
             .into_iter()
@@ -249,14 +255,40 @@ impl Tally {
 
     /// Values that a format does not read; `None` where it is not the column's.
     fn misfits(&self, format: usize) -> Option<u64> {
+        self.misfits_beside(self.covered(format))
+    }
+
+    /// Values beside those that are covered; `None` where they are too many.
+    fn misfits_beside(&self, covered: u64) -> Option<u64> {
         // two values in a hundred may be mistakes of whoever typed them
         let allowed = if self.values >= 50 {
             self.values / 50
         } else {
             0
         };
-        let misfits = self.values - self.covered(format);
-        (self.covered(format) > 0 && misfits <= allowed).then_some(misfits)
+        let misfits = self.values - covered;
+        (covered > 0 && misfits <= allowed).then_some(misfits)
+    }
+
+    /// The format of the values that this one does not read, where one reads them all, and none that this one reads: what two
+    /// people or programs wrote into one column. With it the values that neither reads.
+    fn beside(&self, format: usize, order: &DayOrder) -> Option<(usize, u64)> {
+        let name = DATE_FORMATS[format];
+        let is_apart = |other: &usize| {
+            let other = DATE_FORMATS[*other];
+            let in_either_order = |pair: &[&str; 2]| pair.contains(&name) && pair.contains(&other);
+            // `%Y` reads two digits as well
+            let is_of_years = name.eq_ignore_ascii_case(other);
+            name != other
+                && ![name, other].contains(&COMPACT)
+                && !DAY_ORDERS.iter().any(in_either_order)
+                && !is_of_years
+        };
+        let others = (0..DATE_FORMATS.len()).filter(is_apart);
+        let others = others.filter(|other| !order.leaves_out(*other));
+        let other = others.rev().max_by_key(|other| self.covered(*other))?;
+        let misfits = self.misfits_beside(self.covered(format) + self.covered(other))?;
+        Some((other, misfits))
     }
 
     fn moment(&self, order: &DayOrder, name: &str) -> Option<TypeGuess> {
@@ -265,7 +297,13 @@ impl Tally {
             .clone()
             .rev()
             .max_by_key(|at| (self.covered(*at), !order.leaves_out(*at)))?;
-        let misfits = self.misfits(best)?;
+        let (other, misfits) = match self.misfits(best) {
+            Some(misfits) => (None, misfits),
+            None => {
+                let (other, misfits) = self.beside(best, order)?;
+                (Some(other), misfits)
+            }
+        };
         if order.leaves_out(best) {
             let mut guess = TypeGuess::of(ColumnType::Varchar);
             guess.doubt =
@@ -276,21 +314,30 @@ impl Tally {
         if format == COMPACT && (misfits > 0 || !says_date(name)) {
             return None;
         }
-        let is_iso = best == 0;
-        let has_times = self.times[best] > 0;
+        let formats_of = || std::iter::once(best).chain(other);
+        let is_iso = best == 0 && other.is_none();
+        let has_times = formats_of().any(|at| self.times[at] > 0);
+        let days = formats_of().filter(|at| self.dates[*at] > 0);
+        let days: Vec<&str> = days.map(|at| DATE_FORMATS[at]).collect();
         let mut guess = TypeGuess::of(if has_times {
             ColumnType::Timestamp
         } else {
             ColumnType::Date
         });
         guess.misfits = misfits;
-        guess.date_format = (!is_iso && self.dates[best] > 0).then_some(format);
-        guess.has_days = has_times && self.dates[best] > 0;
-        if has_times {
-            guess.time_formats = self.time_formats(format);
+        guess.has_days = has_times && !days.is_empty();
+        guess.date_formats = if is_iso { Vec::new() } else { days };
+        for at in formats_of().filter(|at| self.times[*at] > 0) {
+            guess
+                .time_formats
+                .extend(self.time_formats(DATE_FORMATS[at]));
+        }
+        if other.is_some() {
+            guess.doubt = Some("dates in two forms");
         }
         let is_tied = |at: usize| {
-            at != best && !order.leaves_out(at) && self.covered(at) == self.covered(best)
+            let is_another = at != best && Some(at) != other && !order.leaves_out(at);
+            is_another && self.covered(at) == self.covered(best)
         };
         if formats.into_iter().any(is_tied) {
             guess.doubt = Some("day before month? no value tells");
@@ -302,19 +349,22 @@ impl Tally {
         let clocks = &self.clocks;
         let mut formats = Vec::new();
         for (sign, signs) in [(' ', clocks.with_space), ('T', clocks.with_t)] {
-            for (time, count) in [
-                ("%H:%M:%S", clocks.with_seconds),
-                ("%H:%M", clocks.without_seconds),
-            ] {
-                let fraction = if clocks.with_fraction > 0 && time.ends_with("%S") {
-                    "%.f"
-                } else {
-                    ""
+            for (seconds, count) in [(":%S", clocks.with_seconds), ("", clocks.without_seconds)] {
+                let fraction = match seconds {
+                    ":%S" if clocks.with_fraction > 0 => "%.f",
+                    _ => "",
                 };
-                for (offset, offsets) in [("", clocks.without_offset), ("%:z", clocks.with_offset)]
+                for (hours, half, hours_count) in
+                    [("%H", "", clocks.of_a_day), ("%I", " %p", clocks.of_twelve)]
                 {
-                    if signs > 0 && count > 0 && offsets > 0 {
-                        formats.push(format!("{date}{sign}{time}{fraction}{offset}"));
+                    for (offset, offsets) in
+                        [("", clocks.without_offset), ("%:z", clocks.with_offset)]
+                    {
+                        if [signs, count, hours_count, offsets].iter().all(|n| *n > 0) {
+                            formats.push(format!(
+                                "{date}{sign}{hours}:%M{seconds}{fraction}{half}{offset}"
+                            ));
+                        }
                     }
                 }
             }
@@ -692,12 +742,9 @@ mod tests {
 
     #[test]
     fn one_value_that_only_one_format_reads_decides_for_all() {
-        assert_eq!(
-            guess(&["3/4/2024", "4/13/2024"]).date_format,
-            Some("%m/%d/%Y")
-        );
+        assert_eq!(guess(&["3/4/2024", "4/13/2024"]).date_formats, ["%m/%d/%Y"]);
         let either = guess(&["3/4/2024", "4/3/2024"]);
-        assert_eq!(either.date_format, Some("%d/%m/%Y"));
+        assert_eq!(either.date_formats, ["%d/%m/%Y"]);
         assert!(either.doubt.is_some());
     }
 
@@ -714,7 +761,7 @@ mod tests {
         let guess = guess(&["31.12.2024 08:26", "31.12.2024 08:26:11"]);
         assert_eq!(guess.data_type, ColumnType::Timestamp);
         assert_eq!(guess.time_formats, ["%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M"]);
-        assert_eq!((guess.date_format, guess.has_days), (None, false));
+        assert_eq!((guess.date_formats, guess.has_days), (vec![], false));
     }
 
     #[test]
@@ -730,17 +777,61 @@ mod tests {
             columns.iter().map(guess).collect()
         };
         let all = guesses(&columns);
-        assert_eq!(all[0].date_format, Some("%d/%m/%Y"));
+        assert_eq!(all[0].date_formats, ["%d/%m/%Y"]);
         assert_eq!(all[1].data_type, ColumnType::Varchar);
         assert!(all[1].doubt.is_some());
-        assert_eq!((all[2].date_format, all[2].doubt), (Some("%d/%m/%Y"), None));
+        assert_eq!(
+            (&*all[2].date_formats, all[2].doubt),
+            (&["%d/%m/%Y"][..], None)
+        );
         // what alone would be in doubt follows the one that is not
         let american = guesses(&columns[1..]);
-        assert_eq!(american[0].date_format, Some("%m/%d/%Y"));
+        assert_eq!(american[0].date_formats, ["%m/%d/%Y"]);
         assert_eq!(
-            (american[1].date_format, american[1].doubt),
-            (Some("%m/%d/%Y"), None)
+            (&*american[1].date_formats, american[1].doubt),
+            (&["%m/%d/%Y"][..], None)
         );
+    }
+
+    #[test]
+    fn months_may_have_names_and_clocks_twelve_hours() {
+        let format = |values: &[&str]| guess(values).date_formats;
+        assert_eq!(format(&["01 Jan 2025", "3 September 2024"]), ["%d %B %Y"]);
+        assert_eq!(format(&["Jan 1, 2025", "March 31, 2024"]), ["%B %d, %Y"]);
+        assert_eq!(format(&["01-JAN-2025"]), ["%d-%b-%Y"]);
+        assert_eq!(format(&["01-Jan-25"]), ["%d-%b-%y"]);
+        let times = |values: &[&str]| guess(values).time_formats;
+        assert_eq!(times(&["1 Jan 2025 14:05"]), ["%d %B %Y %H:%M"]);
+        assert_eq!(times(&["1/31/2025 2:05 PM"]), ["%m/%d/%Y %I:%M %p"]);
+        for text in [
+            "May",
+            "Mars 1, 2025",
+            "31 Feb 2025",
+            "1 Jan 2025x",
+            "Jan 1 2025",
+            "1/31/2025 14:05 PM",
+        ] {
+            assert_eq!(guess(&[text]).data_type, ColumnType::Varchar, "{text}");
+        }
+    }
+
+    #[test]
+    fn dates_in_two_forms_are_dates_with_a_word_about_it() {
+        let mixed = guess(&["2024-12-31", "31.12.2024", "2024-01-01", "01.01.2024"]);
+        assert_eq!(mixed.data_type, ColumnType::Date);
+        assert_eq!(mixed.date_formats, ["%Y-%m-%d", "%d.%m.%Y"]);
+        assert_eq!(mixed.doubt, Some("dates in two forms"));
+        let times = guess(&["2024-12-31 10:00", "31.12.2024 11:00"]);
+        assert_eq!(times.time_formats, ["%Y-%m-%d %H:%M", "%d.%m.%Y %H:%M"]);
+        // the order of day and month, or how long a year is, is no second form
+        for values in [
+            ["13/07/2025", "07/13/2025"],
+            ["31.12.2024", "31.12.24"],
+            ["2024-12-31", "20241231"],
+            ["2024-12-31", "i morgon"],
+        ] {
+            assert_eq!(guess(&values).data_type, ColumnType::Varchar, "{values:?}");
+        }
     }
 
     #[test]
@@ -749,8 +840,8 @@ mod tests {
         assert_eq!(guess.data_type, ColumnType::Timestamp);
         assert_eq!(guess.time_formats, ["%d.%m.%Y %H:%M"]);
         assert_eq!(
-            (guess.date_format, guess.has_days),
-            (Some("%d.%m.%Y"), true)
+            (guess.date_formats, guess.has_days),
+            (vec!["%d.%m.%Y"], true)
         );
     }
 }

@@ -2,14 +2,42 @@
 //! [`super::tally::Tally`] of all of them does.
 
 /// strftime formats of dates that are tried, the first of equals wins; a bit of [`Moment::formats`] each.
-pub(super) const DATE_FORMATS: [&str; 10] = [
-    "%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y/%m/%d", "%m-%d-%Y", "%d.%m.%y",
-    "%d/%m/%y", COMPACT,
+pub(super) const DATE_FORMATS: [&str; 14] = [
+    "%Y-%m-%d",
+    "%d.%m.%Y",
+    "%d/%m/%Y",
+    "%m/%d/%Y",
+    "%d-%m-%Y",
+    "%Y/%m/%d",
+    "%m-%d-%Y",
+    "%d.%m.%y",
+    "%d/%m/%y",
+    "%d %B %Y",
+    "%B %d, %Y",
+    "%d-%b-%Y",
+    "%d-%b-%y",
+    COMPACT,
 ];
 /// Formats that differ in nothing but the order of day and month: a reader that knows both reads half of all days wrong.
 pub(super) const DAY_ORDERS: [[&str; 2]; 2] = [["%d/%m/%Y", "%m/%d/%Y"], ["%d-%m-%Y", "%m-%d-%Y"]];
 /// Eight digits: a date only where its column's name says so.
 pub(super) const COMPACT: &str = "%Y%m%d";
+
+/// As clocks of formats name them: by the first three letters, or in full.
+const MONTHS: [&str; 12] = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+];
 
 /// Units that stand before or behind numbers.
 const UNITS: [&str; 17] = [
@@ -70,6 +98,8 @@ pub(super) struct Clock {
     pub(super) has_seconds: bool,
     pub(super) has_fraction: bool,
     pub(super) has_offset: bool,
+    /// `2:15 PM`
+    pub(super) is_of_twelve: bool,
 }
 
 /// Whether a text is a word for nothing.
@@ -85,7 +115,7 @@ pub(super) fn shape(text: &str) -> Shape {
     if text.len() > 40 {
         return Shape::Text;
     }
-    if first.is_ascii_digit()
+    if (first.is_ascii_digit() || month(text).is_some())
         && let Some(moment) = moment(text)
     {
         return Shape::Moment(moment);
@@ -207,8 +237,14 @@ fn moment(text: &str) -> Option<Moment> {
             day: year * 10_000 + month * 100 + day,
         });
     }
-    let end = text.find(['T', 't', ' ']).unwrap_or(text.len());
-    let (formats, day) = date(&text[..end])?;
+    let (formats, day, end) = match with_month(text) {
+        Some(found) => found,
+        None => {
+            let end = text.find(['T', 't', ' ']).unwrap_or(text.len());
+            let (formats, day) = date(&text[..end])?;
+            (formats, day, end)
+        }
+    };
     let clock = match text.get(end + 1..) {
         None => None,
         Some(rest) => Some(clock(rest, !text[end..].starts_with(' '))?),
@@ -257,6 +293,62 @@ fn date(text: &str) -> Option<(u16, i32)> {
     Some((formats, found?))
 }
 
+/// The same of a date whose month has its name, and where it ends.
+fn with_month(text: &str) -> Option<(u16, i32, usize)> {
+    let digits = |text: &str, most: usize| {
+        let length = text.bytes().take_while(u8::is_ascii_digit).count();
+        let number = text
+            .get(..length)
+            .filter(|_| (1..=most).contains(&length))?;
+        Some((number.parse::<i32>().ok()?, length))
+    };
+    // format, year, month, day, what is left
+    let (format, year, month, day, rest) = match month(text) {
+        Some((month, length)) => {
+            let rest = text[length..].strip_prefix(' ')?;
+            let (day, length) = digits(rest, 2)?;
+            let rest = rest[length..].strip_prefix(", ")?;
+            let (year, length) = digits(rest, 4).filter(|(_, length)| *length == 4)?;
+            ("%B %d, %Y", year, month, day, &rest[length..])
+        }
+        None => {
+            let (day, length) = digits(text, 2)?;
+            let rest = &text[length..];
+            let sign = rest
+                .chars()
+                .next()
+                .filter(|sign| matches!(sign, ' ' | '-'))?;
+            let (month, length) = month(&rest[1..])?;
+            let rest = rest[1 + length..].strip_prefix(sign)?;
+            let (year, digits) = digits(rest, 4)?;
+            let (format, year) = match (sign, length, digits) {
+                (' ', _, 4) => ("%d %B %Y", year),
+                ('-', 3, 4) => ("%d-%b-%Y", year),
+                ('-', 3, 2) => ("%d-%b-%y", century(year)),
+                _ => return None,
+            };
+            (format, year, month, day, &rest[digits..])
+        }
+    };
+    let format = DATE_FORMATS.iter().position(|known| *known == format)?;
+    let ends = rest.is_empty() || rest.starts_with([' ', 'T', 't']);
+    (ends && is_day(year, month, day)).then_some((
+        1 << format,
+        year * 10_000 + month * 100 + day,
+        text.len() - rest.len(),
+    ))
+}
+
+/// The month whose name a text begins with, and how long that is.
+fn month(text: &str) -> Option<(i32, usize)> {
+    let length = text.bytes().take_while(u8::is_ascii_alphabetic).count();
+    let name = text[..length].to_ascii_lowercase();
+    let mut months = (1..).zip(MONTHS);
+    let is_it = |month: &str| name == month || name == month[..3];
+    let (number, _) = months.find(|(_, month)| is_it(month))?;
+    Some((number, length))
+}
+
 /// As POSIX has it.
 fn century(year: i32) -> i32 {
     if year >= 69 { 1900 + year } else { 2000 + year }
@@ -289,6 +381,11 @@ fn clock(text: &str, has_t: bool) -> Option<Clock> {
             (1..=9).contains(&f.len()) && f.bytes().all(|byte| byte.is_ascii_digit())
         });
     let zone = zone.strip_prefix(' ').unwrap_or(zone);
+    let is_of_twelve = matches!(zone, "AM" | "PM" | "am" | "pm");
+    if is_of_twelve && !(1..=12).contains(&hour.parse::<u32>().ok()?) {
+        return None;
+    }
+    let zone = if is_of_twelve { "" } else { zone };
     let is_offset = |zone: &str| {
         let digits = zone
             .strip_prefix(['+', '-'])
@@ -302,6 +399,7 @@ fn clock(text: &str, has_t: bool) -> Option<Clock> {
         has_seconds: second.is_some(),
         has_fraction: fraction.is_some(),
         has_offset,
+        is_of_twelve,
     })
 }
 
