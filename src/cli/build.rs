@@ -279,6 +279,10 @@ fn exports(report: &RunReport) -> String {
             let words = format!("· {}: {drift}", source.table);
             text.push_str(&format!("  {}\n", styled(FAINT, words)));
         }
+        let copies = source.exports.iter().filter(|e| e.duplicate_of.is_some());
+        for copy in copies {
+            text.push_str(&copied(copy));
+        }
         // what was refused is explained where the errors are
         if !matches!(source.outcome, TableOutcome::Failed(_)) {
             text.push_str(&nothing_taken(source));
@@ -312,6 +316,16 @@ fn exports(report: &RunReport) -> String {
         ));
     }
     text
+}
+
+/// An export that adds nothing, since another with its content counts in its place.
+fn copied(export: &ExportReport) -> String {
+    let words = format!(
+        "· {} has the content of {} and adds nothing",
+        printable(&export.path),
+        printable(export.duplicate_of.as_deref().unwrap_or_default()),
+    );
+    format!("  {}\n", styled(FAINT, words))
 }
 
 /// A mark where records came and every one was rejected.

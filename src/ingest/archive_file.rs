@@ -7,7 +7,9 @@
 //! export without a record: whoever delivered the archive anew said so.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
@@ -21,14 +23,41 @@ use super::hash::hash;
 use super::input::{HashedBytes, bounded, is_damage};
 use super::look::Look;
 use super::parts;
-use super::zip::Archive;
+use super::zip::{self, Archive, Contents};
 use crate::diagnostic::{Code, printable};
 use crate::error::{Error, Result};
 use crate::project::Source;
 use crate::store::{ObjectInfo, Store};
 
-/// Bytes fetched at once.
+/// Bytes fetched at first, and at most: a file is small more often than not.
+const FIRST_PART: u64 = 64 << 10;
 const PART: u64 = 4 << 20;
+/// Archives whose lists of contents are remembered: those that are worked on at once.
+const MOST_KNOWN: usize = 16;
+
+/// The lists of contents of archives, since each of their files opens its archive anew.
+#[derive(Debug, Default)]
+pub(super) struct KnownArchives(Mutex<VecDeque<(ObjectInfo, Contents)>>);
+
+impl KnownArchives {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(ObjectInfo, Contents)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Of the archive as it lies there now.
+    fn get(&self, archive: &ObjectInfo) -> Option<Contents> {
+        let known = self.lock();
+        let mut found = known.iter().filter(|(of, _)| of == archive);
+        found.next().map(|(_, contents)| Arc::clone(contents))
+    }
+
+    fn remember(&self, archive: &ObjectInfo, contents: Contents) {
+        let mut known = self.lock();
+        known.retain(|(of, _)| of.path != archive.path);
+        known.truncate(MOST_KNOWN - 1);
+        known.push_front((archive.clone(), contents));
+    }
+}
 
 /// A file of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,9 +72,9 @@ pub(crate) struct ArchiveFile {
 ///
 /// # Errors
 /// `Input` K0402 where it is no archive, or a damaged one.
-pub(super) async fn files(raw: &ExportStore, archive: &str, size: u64) -> Result<Vec<ArchiveFile>> {
-    let path = archive.to_string();
-    opened(raw, archive, size, move |archive| {
+pub(super) async fn files(raw: &ExportStore, archive: &ObjectInfo) -> Result<Vec<ArchiveFile>> {
+    let path = archive.path.clone();
+    opened(raw, archive, move |archive| {
         let archive = archive.map_err(|error| unreadable(error, &path))?;
         let files = archive.files().into_iter().map(|name| ArchiveFile {
             size: archive.sizes(name).map_or(0, |(unpacked, _)| unpacked),
@@ -69,7 +98,7 @@ pub(super) async fn read_file(raw: &ExportStore, request: ReadRequest) -> Result
         modified_at: before.modified_at,
     };
     let (wanted, location) = (name.to_string(), export.location.clone());
-    let attempt = opened(raw, archive, before.size, move |archive| {
+    let attempt = opened(raw, &before, move |archive| {
         // it could be listed
         let archive = archive.map_err(|error| match is_damage(&error) {
             true => parts::changed(&location),
@@ -106,7 +135,7 @@ pub(super) async fn read_file(raw: &ExportStore, request: ReadRequest) -> Result
 pub(super) async fn read_none(raw: &ExportStore, request: ReadRequest) -> Result<Attempt> {
     let ReadRequest { export, source, .. } = &request;
     let found = head(raw, &export.path, export).await?;
-    let error = match files(raw, &export.path, found.size).await {
+    let error = match files(raw, &found).await {
         Err(error) if is_unreadable(&error) => error,
         Err(error) => return Err(error),
         Ok(files)
@@ -139,7 +168,7 @@ pub(super) async fn look_at_file(
     let found = head(raw, archive, export).await?;
     let look = Look::new(request);
     let wanted = name.to_string();
-    opened(raw, archive, found.size, move |archive| {
+    opened(raw, &found, move |archive| {
         let unpacked = archive.and_then(|archive| archive.read(&wanted));
         match unpacked {
             // what is wrong with its content is no business of who only looks, as elsewhere
@@ -164,7 +193,7 @@ pub(super) async fn hash_of_file(raw: &ExportStore, archive: &str, name: &str) -
             .at(archive)
     })?;
     let (path, wanted) = (archive.to_string(), name.to_string());
-    opened(raw, archive, found.size, move |archive| {
+    opened(raw, &found, move |archive| {
         let archive = archive.map_err(|error| unreadable(error, &path))?;
         let part = part_called(&archive, &wanted);
         let Some((_, packed)) = part.and_then(|part| archive.sizes(part)) else {
@@ -197,10 +226,10 @@ fn called(name: &str) -> Cow<'_, str> {
 
 /// The part of an archive that is called so as an export.
 fn part_called<'a>(archive: &'a Archive, wanted: &str) -> Option<&'a str> {
-    archive
-        .files()
-        .into_iter()
-        .find(|name| called(name) == wanted)
+    archive.file(wanted).or_else(|| {
+        let mut files = archive.files().into_iter();
+        files.find(|name| called(name) == wanted)
+    })
 }
 
 fn unfit(name: &str, archive: &object_store::path::Path) -> Error {
@@ -231,25 +260,31 @@ async fn head(raw: &ExportStore, archive: &str, export: &Export) -> Result<Objec
 /// Works on an archive, off the threads that drive futures; `size`: its bytes.
 async fn opened<T: Send + 'static>(
     raw: &ExportStore,
-    archive: &str,
-    size: u64,
+    archive: &ObjectInfo,
     work: impl FnOnce(io::Result<Archive>) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let object = Object {
         store: raw.store.clone(),
-        path: archive.to_string(),
-        size,
+        path: archive.path.clone(),
+        size: archive.size,
         runtime: Handle::current(),
         at: 0,
         start: 0,
         fetched: Bytes::new(),
     };
+    let reopen = move || Ok(Box::new(object.clone()) as Box<dyn zip::Bytes>);
+    let (known, of) = (Arc::clone(&raw.archives), archive.clone());
     let worker = tokio::task::spawn_blocking(move || {
-        work(Archive::over(move || Ok(Box::new(object.clone()))))
+        work(match known.get(&of) {
+            Some(contents) => Ok(Archive::known(reopen, contents)),
+            None => {
+                Archive::over(reopen).inspect(|archive| known.remember(&of, archive.contents()))
+            }
+        })
     });
     worker.await.map_err(|error| {
         Error::internal("a decoder broke down")
-            .at(archive)
+            .at(archive.path.as_str())
             .caused_by(error)
     })?
 }
@@ -295,7 +330,12 @@ impl Read for Object {
         }
         let end = self.start + self.fetched.len() as u64;
         if !(self.start..end).contains(&self.at) {
-            let range = self.at..self.size.min(self.at.saturating_add(PART));
+            let follows = self.at == end && !self.fetched.is_empty();
+            let part = match follows {
+                true => PART.min(self.fetched.len() as u64 * 2),
+                false => FIRST_PART,
+            };
+            let range = self.at..self.size.min(self.at.saturating_add(part));
             let fetched = self.store.get_range(&self.path, range);
             let fetched = self.runtime.block_on(fetched).map_err(io::Error::other)?;
             self.fetched = fetched.unwrap_or_default();

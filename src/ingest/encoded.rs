@@ -1,6 +1,7 @@
 //! Text of an export in an encoding that holds ASCII unchanged, as all formats of text want it: a byte order mark wins over
 //! what the source declares, and encodings of more than one byte a character become UTF-8 on the way.
 
+use std::borrow::Cow;
 use std::io::{self, Cursor, Read};
 
 use encoding_rs::{DecoderResult, UTF_16BE, UTF_16LE};
@@ -46,6 +47,41 @@ pub(super) fn text<'a>(
         is_complete: false,
     };
     Ok((Box::new(decoded), Encoding::Utf8))
+}
+
+/// Whether bytes that are read in an encoding of one byte a character are UTF-8, which text of such an encoding hardly ever is.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Utf8Sight {
+    is_other: bool,
+    /// It has characters beyond ASCII.
+    has_letters: bool,
+    /// The beginning of a character whose end is still to come.
+    open: Vec<u8>,
+}
+
+impl Utf8Sight {
+    /// What all the bytes so far say.
+    pub(super) fn is_utf8(&self) -> bool {
+        !self.is_other && self.has_letters && self.open.is_empty()
+    }
+
+    /// Looks at the next bytes.
+    pub(super) fn see(&mut self, bytes: &[u8]) {
+        if self.is_other || (self.open.is_empty() && bytes.is_ascii()) {
+            return;
+        }
+        let open = std::mem::take(&mut self.open);
+        let text = match open.is_empty() {
+            true => Cow::Borrowed(bytes),
+            false => Cow::Owned([&open[..], bytes].concat()),
+        };
+        self.has_letters = true;
+        match std::str::from_utf8(&text) {
+            Err(error) if error.error_len().is_some() => self.is_other = true,
+            Err(error) => self.open = text[error.valid_up_to()..].to_vec(),
+            Ok(_) => {}
+        }
+    }
 }
 
 /// Any encoding → UTF-8.
@@ -127,6 +163,21 @@ mod tests {
             // the mark of UTF-8 is left to whoever counts bytes
             let utf_8 = text.as_bytes().to_vec();
             assert_eq!(decoded(&utf_8, declared), (utf_8, Encoding::Utf8));
+        }
+    }
+
+    #[test]
+    fn utf_8_is_told_from_other_text_wherever_it_is_cut() {
+        let is_utf8 = |bytes: &[u8], block: usize| {
+            let mut sight = Utf8Sight::default();
+            bytes.chunks(block).for_each(|block| sight.see(block));
+            sight.is_utf8()
+        };
+        for block in 1..8 {
+            assert!(is_utf8("id;Åsa \u{1f600}\n1;ö".as_bytes(), block));
+            assert!(!is_utf8(b"id;Asa\n", block), "either");
+            assert!(!is_utf8(b"id;\xc5sa\n", block));
+            assert!(!is_utf8(b"id;\xc3\xa5\n\xe5", block));
         }
     }
 

@@ -1,6 +1,6 @@
 //! One export, from storage to scratch files: decoded, held to its contract, accounted for.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use object_store::ObjectStore;
 use super::archive::{is_archive, only_file};
 use super::conform::{Conformer, Converter};
 use super::drift::{Drift, drift_of, refuse_drift};
-use super::encoded::text;
+use super::encoded::{Utf8Sight, text};
 use super::flaw::{Flaw, is_unreadable};
 use super::format::{Damage, Decoding, Seen, format, unreadable};
 use super::input::{HashedBytes, RawBytes, bounded, packed_again, unpacked};
@@ -24,7 +24,7 @@ use super::scratch::ScratchFile;
 use crate::diagnostic::{Code, Place};
 use crate::error::{Error, Result};
 use crate::name::RunId;
-use crate::project::{Captures, Contract, OnDrift, Read as Declared, Source};
+use crate::project::{Captures, Contract, Encoding, OnDrift, Read as Declared, Source};
 
 /// An export to be decoded.
 #[derive(Clone, Debug)]
@@ -45,6 +45,8 @@ pub(crate) struct ExportReport {
     /// Path below `raw`.
     pub(crate) path: String,
     pub(crate) reading: Reading,
+    /// It is UTF-8, by its bytes, and is read in another encoding.
+    pub(crate) is_utf8_unasked: bool,
     /// Bytes as they lie in storage.
     pub(crate) size: u64,
     /// blake3 of those bytes, in hexadecimal.
@@ -81,8 +83,14 @@ impl ExportReport {
     }
 
     /// What people should look at, since the export is most likely read in another way than it was written: half of its
-    /// records or more are rejected, and not only a few, or some hold bytes of another encoding.
+    /// records or more are rejected, and not only a few, or its bytes are of another encoding.
     pub(crate) fn doubt(&self) -> Option<String> {
+        if self.is_utf8_unasked {
+            return Some(format!(
+                "{}: every letter beyond ASCII is one of utf-8, and it is read in another encoding: say `encoding: utf-8` at the source, or ask its sender",
+                self.path
+            ));
+        }
         let by_encoding = self.first_rejects.get_key_value(&Rule::Encoding);
         let (rule, first) = by_encoding
             .map(|(rule, first)| (*rule, first))
@@ -207,6 +215,15 @@ impl Attempt {
             Self::Unreadable(unreadable) => unreadable.size,
         }
     }
+
+    fn seen_as(mut self, sight: &Utf8Sight) -> Self {
+        match &mut self {
+            Self::Decoded(decoded) => decoded.report.is_utf8_unasked = sight.is_utf8(),
+            Self::Misfit(misfit) => misfit.report.is_utf8_unasked = sight.is_utf8(),
+            Self::Unreadable(_) => {}
+        }
+        self
+    }
 }
 
 /// Decodes an export that must be readable.
@@ -274,25 +291,27 @@ impl Task {
 
     fn run(self, mut raw: RawBytes) -> Result<Attempt> {
         self.make_scratch()?;
-        let position = Position::default();
-        let records = self.records(&mut raw, &position);
+        let passage = Passage::default();
+        let records = self.records(&mut raw, &passage);
         let records = records_or_flaw(records)?;
         let (size, hash) = raw.finish().map_err(|error| self.unavailable(error))?;
         let content = (size, hash.to_hex().to_string());
-        let byte = byte_read(&records, &position);
-        self.attempt(records, content, byte)
+        let byte = byte_read(&records, &passage);
+        let attempt = self.attempt(records, content, byte)?;
+        Ok(attempt.seen_as(&passage.sight.borrow()))
     }
 
     /// The same of a file of an archive. `told`: size and hash by which it is told where it cannot be unpacked.
     pub(super) fn run_unpacked(self, unpacked: impl Read, told: (u64, String)) -> Result<Attempt> {
         self.make_scratch()?;
-        let position = Position::default();
+        let passage = Passage::default();
         let mut bytes = HashedBytes::new(unpacked);
-        let records = self.records(&mut bytes, &position);
+        let records = self.records(&mut bytes, &passage);
         let records = records_or_flaw(records)?;
         let content = bytes.finish().map_err(|error| self.unavailable(error))?;
-        let byte = byte_read(&records, &position);
-        self.attempt(records, content.unwrap_or(told), byte)
+        let byte = byte_read(&records, &passage);
+        let attempt = self.attempt(records, content.unwrap_or(told), byte)?;
+        Ok(attempt.seen_as(&passage.sight.borrow()))
     }
 
     /// What came of it. `records`: an error only where that lies with the export; `content`: its size and hash; `byte`: at
@@ -321,7 +340,7 @@ impl Task {
     }
 
     /// Every record, accepted or rejected.
-    fn records(&self, raw: impl Read, position: &Position) -> Result<(Seen, Written)> {
+    fn records(&self, raw: impl Read, passage: &Passage) -> Result<(Seen, Written)> {
         let path = &self.request.export.path;
         let (_, bytes) = unpacked(raw, path).map_err(|error| unreadable(error, path))?;
         let bytes = bounded(bytes, self.request.export.size);
@@ -343,9 +362,15 @@ impl Task {
         };
         let bytes = Box::new(Positioned {
             bytes,
-            position: position.clone(),
+            byte: Rc::clone(&passage.byte),
         });
         let (mut bytes, read) = text_of(bytes, &self.request.source.read, path)?;
+        if read.encoding().is_some_and(Encoding::is_single_byte) {
+            bytes = Box::new(Seeing {
+                bytes,
+                sight: Rc::clone(&passage.sight),
+            });
+        }
         let format = format(&read);
         let decoded = self.conformed(self.request.export.size, format.converter(), |task| {
             format.decode(&mut bytes, task)
@@ -437,6 +462,7 @@ impl Task {
         ExportReport {
             path: self.request.export.path.clone(),
             reading: Reading::of(&self.request.source.read),
+            is_utf8_unasked: false,
             size,
             hash,
             modified_at: self.modified_at,
@@ -469,37 +495,57 @@ pub(super) fn records_or_flaw(records: Result<(Seen, Written)>) -> Result<Result
     }
 }
 
-fn byte_read(records: &Result<(Seen, Written)>, position: &Position) -> Option<u64> {
+fn byte_read(records: &Result<(Seen, Written)>, passage: &Passage) -> Option<u64> {
     let error = records.as_ref().err();
-    error.and_then(|error| byte_of(error, position))
+    error.and_then(|error| byte_of(error, passage))
 }
 
-/// How many bytes of an export's content were read.
-type Position = Rc<Cell<u64>>;
+/// What is seen of an export's content as it is read.
+#[derive(Default)]
+struct Passage {
+    /// How many bytes were read.
+    byte: Rc<Cell<u64>>,
+    /// Of text in an encoding of one byte a character.
+    sight: Rc<RefCell<Utf8Sight>>,
+}
 
 /// Counts the bytes that pass.
 struct Positioned<'a> {
     bytes: Box<dyn Read + 'a>,
-    position: Position,
+    byte: Rc<Cell<u64>>,
 }
 
 impl Read for Positioned<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let length = self.bytes.read(out)?;
-        self.position.set(self.position.get() + length as u64);
+        self.byte.set(self.byte.get() + length as u64);
+        Ok(length)
+    }
+}
+
+/// Looks at the bytes that pass.
+struct Seeing<'a> {
+    bytes: Box<dyn Read + 'a>,
+    sight: Rc<RefCell<Utf8Sight>>,
+}
+
+impl Read for Seeing<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let length = self.bytes.read(out)?;
+        self.sight.borrow_mut().see(&out[..length]);
         Ok(length)
     }
 }
 
 /// The byte of an export's content at which it could not be read on; `None` where only its line is known.
-fn byte_of(error: &Error, position: &Position) -> Option<u64> {
+fn byte_of(error: &Error, passage: &Passage) -> Option<u64> {
     let cause = std::error::Error::source(error);
     if let Some(damage) = cause.and_then(|cause| cause.downcast_ref::<Damage>()) {
         return Some(damage.byte);
     }
     match error.number()?.0 {
         // all of it was read before its end, or what lies there, was missed
-        402 | 403 | 421 | 422 => Some(position.get()),
+        402 | 403 | 421 | 422 => Some(passage.byte.get()),
         405..=407 => Some(0),
         _ => None,
     }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use object_store::path::Path;
 
-use super::archive_file::{ArchiveFile, files, hash_of_file, look_at_file, read_file, read_none};
+use super::archive_file::{
+    ArchiveFile, KnownArchives, files, hash_of_file, look_at_file, read_file, read_none,
+};
 use super::delta::{look_at_version, read_version};
 use super::export::{Attempt, ReadRequest, read_export};
 use super::hash::hash;
@@ -12,7 +14,7 @@ use super::look::look;
 use crate::error::Result;
 use crate::lake::{SourceTables, log_entry};
 use crate::project::{PathPattern, Read, in_archive};
-use crate::store::Store;
+use crate::store::{ObjectInfo, Store};
 
 /// Where exports lie.
 #[derive(Clone, Debug)]
@@ -20,12 +22,15 @@ pub(crate) struct ExportStore {
     pub(crate) store: Store,
     /// Tables of others that lie there.
     pub(super) tables: Arc<SourceTables>,
+    /// Archives that lie there.
+    pub(super) archives: Arc<KnownArchives>,
 }
 
 impl ExportStore {
     pub(crate) fn new(store: Store) -> Self {
         Self {
             tables: Arc::new(SourceTables::new(store.clone())),
+            archives: Arc::default(),
             store,
         }
     }
@@ -80,12 +85,12 @@ impl ExportStore {
         }
     }
 
-    /// The files of an archive, by name. `size`: its bytes.
+    /// The files of an archive, by name.
     ///
     /// # Errors
     /// `Input` K0402 where it is no archive, or a damaged one.
-    pub(crate) async fn files_of(&self, archive: &str, size: u64) -> Result<Vec<ArchiveFile>> {
-        files(self, archive, size).await
+    pub(crate) async fn files_of(&self, archive: &ObjectInfo) -> Result<Vec<ArchiveFile>> {
+        files(self, archive).await
     }
 }
 

@@ -473,7 +473,14 @@ impl Ledger {
     }
 
     /// What an export's content is to this ledger. Exports of one build are asked in order, each entered before the next.
-    pub(crate) fn standing(&self, load: Load, path: &str, hash: &str) -> Standing {
+    /// `is_apart`: whether equal content of the export under another path is other records.
+    pub(crate) fn standing(
+        &self,
+        load: Load,
+        path: &str,
+        hash: &str,
+        is_apart: impl Fn(&str) -> bool,
+    ) -> Standing {
         if let Some(entry) = self.entries.get(path) {
             return if entry.hash == hash {
                 Standing::Known
@@ -487,6 +494,7 @@ impl Ledger {
                 && entry.hash == hash
                 && entry.status == FileStatus::Loaded
                 && entry.counts.records > 0
+                && !is_apart(&entry.path)
         });
         match first {
             Some(entry) => Standing::Duplicate {
@@ -573,8 +581,9 @@ mod tests {
         assert_eq!((out.counts.retracted, out.counts.rejected), (2, 1));
         assert_eq!(out.counts.inserted, 0);
         let ledger = ledger(&[out]).without(&BTreeSet::new());
-        assert_eq!(ledger.standing(Load::Append, "a", "h"), Standing::New);
-        assert_eq!(ledger.standing(Load::Append, "b", "h"), Standing::New);
+        let standing = |load, path, hash| ledger.standing(load, path, hash, |_| false);
+        assert_eq!(standing(Load::Append, "a", "h"), Standing::New);
+        assert_eq!(standing(Load::Append, "b", "h"), Standing::New);
     }
 
     #[test]
@@ -622,13 +631,16 @@ mod tests {
         empty.status = FileStatus::Empty;
         empty.counts = FileCounts::default();
         let ledger = ledger(&[entry("a", "h", 1), empty]);
-        assert_eq!(ledger.standing(Load::Append, "a", "h"), Standing::Known);
-        assert_eq!(ledger.standing(Load::Append, "a", "i"), Standing::Changed);
+        let standing = |load, path, hash| ledger.standing(load, path, hash, |_| false);
+        assert_eq!(standing(Load::Append, "a", "h"), Standing::Known);
+        assert_eq!(standing(Load::Append, "a", "i"), Standing::Changed);
         assert_eq!(
-            ledger.standing(Load::Append, "a_2", "h"),
+            standing(Load::Append, "a_2", "h"),
             Standing::Duplicate { of: "a".into() }
         );
-        assert_eq!(ledger.standing(Load::Replace, "a_2", "h"), Standing::New);
-        assert_eq!(ledger.standing(Load::Append, "b", "nothing"), Standing::New);
+        let apart = ledger.standing(Load::Append, "a_2", "h", |of| of == "a");
+        assert_eq!(apart, Standing::New, "its path gives it other values");
+        assert_eq!(standing(Load::Replace, "a_2", "h"), Standing::New);
+        assert_eq!(standing(Load::Append, "b", "nothing"), Standing::New);
     }
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
+use std::sync::Arc;
 
 use bzip2::bufread::MultiBzDecoder;
 use flate2::Crc;
@@ -49,11 +50,15 @@ impl<B: Read + Seek> Bytes for B {}
 pub(crate) struct Archive {
     /// Opens it once more: each part has a reader of its own.
     reopen: Box<dyn Fn() -> io::Result<Box<dyn Bytes>>>,
-    parts: BTreeMap<String, Part>,
+    parts: Contents,
 }
 
-#[derive(Clone, Copy)]
-struct Part {
+/// The list of contents of an archive.
+pub(crate) type Contents = Arc<BTreeMap<String, Part>>;
+
+/// Where a part lies, and how it is packed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
     method: u16,
     is_encrypted: bool,
     crc: u32,
@@ -95,10 +100,26 @@ impl Archive {
         }
         let archive = Self {
             reopen: Box::new(reopen),
-            parts,
+            parts: Arc::new(parts),
         };
         archive.refuse_overlaps(list.start)?;
         Ok(archive)
+    }
+
+    /// One whose list of contents was read before.
+    pub(crate) fn known(
+        reopen: impl Fn() -> io::Result<Box<dyn Bytes>> + 'static,
+        parts: Contents,
+    ) -> Self {
+        Self {
+            reopen: Box::new(reopen),
+            parts,
+        }
+    }
+
+    /// To know it by when it is opened again.
+    pub(crate) fn contents(&self) -> Contents {
+        Arc::clone(&self.parts)
     }
 
     /// Parts that share bytes make an archive that is a million times what it says: nobody's data is written so.
@@ -121,13 +142,14 @@ impl Archive {
 
     /// Names of the files in it, without folders and what macOS adds to archives.
     pub(crate) fn files(&self) -> Vec<&str> {
-        let is_file = |name: &&str| {
-            let is_folder = name.ends_with('/');
-            let is_of_macos = name.starts_with("__MACOSX/") || name.ends_with(".DS_Store");
-            !is_folder && !is_of_macos
-        };
         let names = self.parts.keys().map(String::as_str);
-        names.filter(is_file).collect()
+        names.filter(|name| is_file(name)).collect()
+    }
+
+    /// The one of them that is called so on one line, if any is.
+    pub(crate) fn file(&self, name: &str) -> Option<&str> {
+        let (name, _) = self.parts.get_key_value(name)?;
+        (is_file(name) && !name.contains(char::is_control)).then_some(name)
     }
 
     /// Bytes of a part, unpacked and as they lie in the archive; `None` where there is none of this name.
@@ -245,6 +267,12 @@ impl List {
         }
         Ok(list)
     }
+}
+
+fn is_file(name: &str) -> bool {
+    let is_folder = name.ends_with('/');
+    let is_of_macos = name.starts_with("__MACOSX/") || name.ends_with(".DS_Store");
+    !is_folder && !is_of_macos
 }
 
 fn entry(list: &[u8], at: usize) -> io::Result<(String, Part, usize)> {

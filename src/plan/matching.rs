@@ -64,6 +64,34 @@ const COMPARED: &[Meaning] = &[
     Meaning::NationalId,
 ];
 
+/// Words at the end of names of columns that are part of an address and hold no street.
+const TOWNS: &[&str] = &[
+    "city",
+    "town",
+    "ort",
+    "postort",
+    "stad",
+    "by",
+    "sted",
+    "poststed",
+    "kommun",
+    "municipality",
+    "region",
+    "county",
+    "lan",
+    "state",
+    "country",
+    "land",
+];
+
+/// Whether a column says where somebody lives no nearer than by the town: it is never compared as an address.
+fn is_town(column: &str) -> bool {
+    column
+        .rsplit('_')
+        .next()
+        .is_some_and(|word| TOWNS.contains(&word))
+}
+
 /// The tables that a match step makes, with their columns.
 pub(super) type MatchTables = BTreeMap<TableName, (MatchPlan, SchemaRef)>;
 
@@ -109,7 +137,9 @@ impl Checker<'_> {
         let mut compared = Comparisons::default();
         if matching.compare.is_empty() {
             let column_of = |meaning: &Meaning| {
-                let column = columns().find(|column| column.personal == Some(*meaning))?;
+                let mut named = columns().filter(|column| column.personal == Some(*meaning));
+                let column = named
+                    .find(|column| *meaning != Meaning::Address || !is_town(&column.name.value))?;
                 Some((*meaning, column.name.value.clone()))
             };
             compared.fields = COMPARED.iter().filter_map(column_of).collect();

@@ -11,6 +11,7 @@
 
 mod batch;
 mod column;
+mod consent;
 mod content;
 mod delimited;
 mod delta;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::meaning::name_words;
+use super::consent::{is_channel, says_consent};
 use super::value::{COMPACT, DATE_FORMATS, DAY_ORDERS, Number, Shape, is_null_word, shape};
 use crate::column_type::ColumnType;
 
@@ -560,90 +560,6 @@ fn answer(text: &str) -> Option<(&'static str, bool)> {
     ANSWERS.into_iter().find(|(word, _)| *word == text)
 }
 
-/// Words of names of columns that say who may be written to.
-const CONSENTS: [&str; 14] = [
-    "granted",
-    "opt",
-    "optin",
-    "reklam",
-    "reklame",
-    "marketing",
-    "subscribed",
-    "subscriber",
-    "permission",
-    "permissions",
-    "accepted",
-    "accepts",
-    "kontaktas",
-    "gdpr",
-];
-/// Beginnings of parts of such words: `nyhetsbrevssamtycke`, `godkänt`.
-const CONSENT_PARTS: [&str; 14] = [
-    "consent",
-    "samtyck",
-    "samtykk",
-    "newsletter",
-    "nyhetsbrev",
-    "nyhedsbrev",
-    "reklamutskick",
-    "marknadsforing",
-    "markedsforing",
-    "godkan",
-    "godkjen",
-    "godkend",
-    "prenumer",
-    "einwilligung",
-];
-/// Beginnings of parts of words that take it back: `avregistrerad`, `unsubscribed_at`.
-const REFUSAL_PARTS: [&str; 9] = [
-    "unsubscri",
-    "avregistrer",
-    "avanmal",
-    "avmeld",
-    "afmeld",
-    "aterkall",
-    "optout",
-    "optedout",
-    "undanbe",
-];
-/// Words behind which a name speaks of a refusal.
-const NOT: [&str; 9] = [
-    "no", "not", "nej", "nei", "ej", "inte", "ikke", "ingen", "out",
-];
-/// Ways to somebody, as columns of ticked boxes are called.
-const CHANNELS: [&str; 14] = [
-    "epost", "e post", "email", "e mail", "mail", "sms", "telefon", "phone", "mobil", "mobile",
-    "tlf", "post", "brev", "letter",
-];
-
-/// Whether a column's name speaks of consent, given or taken back.
-pub(super) fn says_consent(name: &str) -> bool {
-    let words = name_words(name);
-    let has = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
-    has(&CONSENT_PARTS) || is_refusal(name) || words.split(' ').any(|word| CONSENTS.contains(&word))
-}
-
-/// Whether a column's name speaks of a consent that was taken back, or never given: a yes there is a no.
-pub(super) fn is_refusal(name: &str) -> bool {
-    let words = name_words(name);
-    let joined = words.replace(' ', "");
-    let says_not = words.split(' ').any(|word| NOT.contains(&word));
-    let speaks_of_it = CONSENT_PARTS.iter().any(|part| words.contains(part))
-        || words.split(' ').any(|word| CONSENTS.contains(&word));
-    REFUSAL_PARTS.iter().any(|part| joined.contains(part)) || (says_not && speaks_of_it)
-}
-
-/// Whether a column is called as a way to somebody is, where it may say whether that way may be gone: `epost` of yes and no.
-pub(super) fn is_channel(name: &str) -> bool {
-    let words = name_words(name);
-    let ends = |channel: &&str| {
-        let before = words.strip_suffix(*channel);
-        before.is_some_and(|before| before.is_empty() || before.ends_with(' '))
-    };
-    let is_known = |word: &str| matches!(word, "has" | "is" | "har" | "have" | "with");
-    CHANNELS.iter().any(ends) && !words.split(' ').any(is_known)
-}
-
 /// Whether a column's name speaks of a day.
 fn says_date(name: &str) -> bool {
     let name = name.to_lowercase();
@@ -689,16 +605,6 @@ mod tests {
             let guess = of(&["ja", "nej"], name);
             assert_eq!(guess.data_type, ColumnType::Varchar, "{name}");
         }
-        for name in [
-            "avregistrerad",
-            "unsubscribed_at",
-            "opted out",
-            "ej reklam",
-            "no_marketing",
-        ] {
-            assert!(is_refusal(name) && says_consent(name), "{name}");
-        }
-        assert!(!is_refusal("nyhetsbrev") && !is_refusal("notes"));
         let maybe = of(&["ja", "kanske"], "samtycke");
         assert_eq!(maybe.data_type, ColumnType::Varchar);
     }

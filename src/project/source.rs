@@ -5,7 +5,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::{
-    DriftModes, Due, Encoding, Freshness, Limit, OnError, PathPattern, Ready, Sender, Spanned,
+    Contract, DriftModes, Due, Encoding, Freshness, Limit, OnError, PathPattern, Ready, Sender,
+    Spanned,
 };
 use crate::diagnostic::{SourceFile, Span};
 use crate::name::TableName;
@@ -43,6 +44,18 @@ impl Source {
         self.patterns
             .iter()
             .any(|pattern| pattern.archive.is_some())
+    }
+
+    /// Whether two paths give columns of the contract other values: equal content is other records then.
+    pub(crate) fn are_apart(&self, contract: &Contract, one: &str, other: &str) -> bool {
+        let values = |path: &str| {
+            let mut captures = self.patterns.iter().filter_map(|p| p.matches(path));
+            let mut columns = captures.next()?.columns;
+            columns.retain(|column, _| contract.column(column).is_some());
+            Some(columns)
+        };
+        // of a path that nothing matches any more only its content is known
+        matches!((values(one), values(other)), (Some(one), Some(other)) if one != other)
     }
 }
 

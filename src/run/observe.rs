@@ -64,6 +64,7 @@ impl Observation {
         for source in project.sources.values() {
             let sight = Sight {
                 source,
+                contract: project.contracts.get(&source.table),
                 raw: self.raw.as_ref(),
                 found: self.found.get(&source.table).unwrap_or(&nothing),
                 known: self.ledger.get(&source.table).unwrap_or(&unknown),

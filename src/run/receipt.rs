@@ -87,13 +87,41 @@ impl Runner {
             return Ok(());
         }
         let store = Store::open_or_create(location)?;
+        let mut written = Ok(());
         for receipt in receipts {
             let text = serde_json::to_vec_pretty(&receipt)
                 .map_err(|error| Error::internal("a receipt cannot be written").caused_by(error))?;
-            let path = format!("{}{SUFFIX}", receipt.export);
-            store.put(&path, Bytes::from(text)).await?;
+            let path = place_of(receipt.export);
+            // the others have senders too
+            written = written.and(store.put(&path, Bytes::from(text)).await);
         }
-        Ok(())
+        written
+    }
+}
+
+/// Where the receipt of an export lies; what is no name of a folder is written otherwise: `a.zip!../b.csv`.
+fn place_of(export: &str) -> String {
+    let names = export.split('/').map(|name| match name {
+        "" => "%2F",
+        "." => "%2E",
+        ".." => "%2E%2E",
+        name => name,
+    });
+    let path = names.collect::<Vec<_>>().join("/");
+    format!("{path}{SUFFIX}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receipt_lies_beside_others_whatever_its_export_is_called() {
+        assert_eq!(place_of("a/b.csv"), "a/b.csv.receipt.json");
+        assert_eq!(
+            place_of("a.zip!/../b//c.csv"),
+            "a.zip!/%2E%2E/b/%2F/c.csv.receipt.json"
+        );
     }
 }
 

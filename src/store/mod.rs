@@ -285,7 +285,12 @@ impl Store {
             let object = object.clone();
             async move { store.head(&object).await }
         });
-        Ok(self.or_absent(path, found.await)?.map(ObjectInfo::from))
+        let found = self.or_absent(path, found.await)?;
+        // stores do not agree on whether what they say of one object is below the place that was opened
+        Ok(found.map(|found| ObjectInfo {
+            path: path.to_string(),
+            ..ObjectInfo::from(found)
+        }))
     }
 
     /// Whether there is such an object.

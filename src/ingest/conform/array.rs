@@ -11,10 +11,12 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
-    DataType, Date32Type, Field, Float64Type, TimeUnit, TimestampMicrosecondType,
+    ArrowPrimitiveType, DataType, Date32Type, Field, Float64Type, TimeUnit,
+    TimestampMicrosecondType,
 };
 use datafusion::arrow::error::ArrowError;
 
+use super::calendar;
 use super::convert::Converter;
 use super::findings::Findings;
 use super::nested::{Spelling, field_of, place_of};
@@ -59,9 +61,19 @@ impl Converter {
             (DataType::List(_) | DataType::Struct(_) | DataType::Map(_, _), _) => {
                 Ok(refuse_all(array, data_type, Rule::WrongType, faults))
             }
-            (from, ColumnType::Timestamp) if from.is_temporal() => self.convert_time(array, faults),
+            (from, ColumnType::Timestamp) if from.is_temporal() => {
+                let times = self.convert_time(array, faults)?;
+                let times = times.as_primitive::<TimestampMicrosecondType>();
+                Ok(known(times, calendar::is_known_time, faults))
+            }
             (DataType::Timestamp(_, _) | DataType::Date64, ColumnType::Date) => {
-                self.midnight_dates(array, faults)
+                let days = self.midnight_dates(array, faults)?;
+                let days = days.as_primitive::<Date32Type>();
+                Ok(known(days, calendar::is_known_day, faults))
+            }
+            (DataType::Date32, ColumnType::Date) => {
+                let days = array.as_primitive::<Date32Type>();
+                Ok(known(days, calendar::is_known_day, faults))
             }
             (from, ColumnType::Date | ColumnType::Timestamp)
                 if from.is_numeric() && !self.reads_numbers_as(data_type) =>
@@ -288,6 +300,18 @@ fn checked_cast(
         faults.extend(lost.map(|row| Fault::new(row, rule)));
     }
     Ok(result)
+}
+
+/// Without the values that not every reader of tables knows; each is a fault.
+fn known<T: ArrowPrimitiveType>(
+    array: &PrimitiveArray<T>,
+    is_known: fn(T::Native) -> bool,
+    faults: &mut Vec<Fault>,
+) -> ArrayRef {
+    let all = array.unary_opt::<_, T>(|value| is_known(value).then_some(value));
+    let lost = (0..array.len()).filter(|row| all.is_null(*row) && array.is_valid(*row));
+    faults.extend(lost.map(|row| Fault::new(row, Rule::ImpossibleDate)));
+    Arc::new(all.with_data_type(array.data_type().clone()))
 }
 
 /// Nulls, and a fault for every value.

@@ -31,6 +31,9 @@ pub(crate) struct Moment {
 impl Moment {
     /// Days since 1970-01-01; `None` for a day that no calendar has.
     pub(crate) fn days(&self) -> Option<i32> {
+        if !(1..=9999).contains(&self.year) {
+            return None;
+        }
         let leap = self.year % 4 == 0 && (self.year % 100 != 0 || self.year % 400 == 0);
         let length = match self.month {
             2 if leap => 29,
@@ -80,6 +83,20 @@ impl Moment {
         let days = i64::from(self.days()?);
         Some((days * DAY_SECONDS + seconds) * MICROS + i64::from(self.micros))
     }
+}
+
+/// The first and the last day that every reader of tables knows, as days since 1970: 0001-01-01 and 9999-12-31.
+const FIRST_DAY: i32 = -719_162;
+const LAST_DAY: i32 = 2_932_896;
+
+/// Whether days since 1970 are a day that every reader of tables knows: of the years 1 to 9999.
+pub(crate) fn is_known_day(days: i32) -> bool {
+    (FIRST_DAY..=LAST_DAY).contains(&days)
+}
+
+/// The same of microseconds since 1970. A time of such a day may be none in UTC.
+pub(crate) fn is_known_time(micros: i64) -> bool {
+    i32::try_from(micros.div_euclid(DAY_SECONDS * MICROS)).is_ok_and(is_known_day)
 }
 
 /// A declared format.
@@ -654,6 +671,19 @@ mod tests {
         assert_eq!(date(b"45321,5", &swedish()), Err(Rule::NumberAsDate));
         assert_eq!(date(b"2024-02-01", &swedish()), Err(Rule::NotADate));
         assert_eq!(date(b"1.2.24", &swedish()), Err(Rule::NotADate));
+    }
+
+    #[test]
+    fn days_are_of_the_years_that_every_reader_of_tables_knows() {
+        assert_eq!(date(b"0001-01-01", &[Pattern::Iso]), Ok(FIRST_DAY));
+        assert_eq!(date(b"9999-12-31", &[Pattern::Iso]), Ok(LAST_DAY));
+        assert_eq!(
+            date(b"0000-12-31", &[Pattern::Iso]),
+            Err(Rule::ImpossibleDate)
+        );
+        let micros = |days: i32| i64::from(days) * DAY_SECONDS * MICROS;
+        assert!(is_known_time(micros(FIRST_DAY)) && !is_known_time(micros(FIRST_DAY) - 1));
+        assert!(is_known_time(micros(LAST_DAY + 1) - 1) && !is_known_time(micros(LAST_DAY + 1)));
     }
 
     #[test]

@@ -221,10 +221,14 @@ impl Converter {
             ColumnType::Timestamp => Arc::new(
                 self.primitive::<TimestampMicrosecondType>(column, faults, |cell| {
                     let (local, offset) = self.time(&cell)?;
-                    Ok(match offset {
+                    let utc = match offset {
                         Some(seconds) => local - i64::from(seconds) * 1_000_000,
                         None => self.local.to_utc(local),
-                    })
+                    };
+                    match calendar::is_known_time(utc) {
+                        true => Ok(utc),
+                        false => Err(Rule::ImpossibleDate),
+                    }
                 })
                 .with_data_type(data_type.arrow()),
             ),

@@ -120,12 +120,15 @@ impl NumberStyle {
         let grouped = groups.peek().is_some();
         let leading = first.trim_start_matches(['+', '-']);
         // `0.125` is no hundred and twenty-five: nobody groups what begins with a zero, so its sign is a decimal one
-        let is_group = (1..=3).contains(&leading.len()) && !leading.starts_with('0');
+        let are_digits = |group: &str| group.bytes().all(|byte| byte.is_ascii_digit());
+        let is_group =
+            (1..=3).contains(&leading.len()) && are_digits(leading) && !leading.starts_with('0');
         if grouped && !is_group {
             return Err(Rule::NotANumber);
         }
         for group in groups {
-            if group.len() != 3 {
+            // `1.5e7` is no 15e7
+            if group.len() != 3 || !are_digits(group) {
                 return Err(Rule::NotANumber);
             }
             out.extend_from_slice(group.as_bytes());
@@ -526,6 +529,32 @@ mod tests {
         for text in ["kr", "5 SEK", "5 kr kr", "kr5kr", "5 KR", "--kr5"] {
             assert_eq!(money(text), Err(Rule::NotANumber), "{text}");
         }
+    }
+
+    #[test]
+    fn an_exponent_is_no_part_of_a_group() {
+        let dollars = NumberStyle {
+            decimal: '.',
+            thousands: Some(','),
+            ..COMMA
+        };
+        for (text, style) in [
+            ("1.5e7", &GROUPED),
+            ("-2.5E6", &GROUPED),
+            ("1.234.5e6", &GROUPED),
+            ("1.e10", &GROUPED),
+            ("1.e-2", &GROUPED),
+            ("1e0.003", &GROUPED),
+            ("2e-.002", &GROUPED),
+            ("1,5e7", &dollars),
+            ("1 5e7", &SPACED),
+        ] {
+            let text = text.as_bytes();
+            assert_eq!(double(text, style), Err(Rule::NotANumber));
+            assert_eq!(decimal(text, style, 20, 4), Err(Rule::NotANumber));
+        }
+        assert_eq!(double(b"1.234,5e6", &GROUPED), Ok(1_234.5e6));
+        assert_eq!(double(b"1,5e7", &GROUPED), Ok(1.5e7));
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::super::tally::is_refusal;
+use super::super::consent::is_refusal;
 use super::named;
 use super::people::{About, Consent, Register, Roles, Said};
 use super::purchases::Purchases;
+use crate::sql_text::literal_sql;
 
 /// Files of people, their ids and the customers. `has_purchases`: `silver.purchases` is there.
 pub(super) fn files(roles: &Roles, has_purchases: bool) -> BTreeMap<String, String> {
@@ -448,6 +449,17 @@ pub(super) fn consents(roles: &Roles) -> String {
                     true => format!("not {}", named(granted)),
                     false => named(granted),
                 };
+                let only = match (is_refusal(granted) && of.says_no_only, &of.withdrawn) {
+                    (true, Some(column)) => {
+                        format!(
+                            "\nwhere {} or {} is not null",
+                            named(granted),
+                            named(column)
+                        )
+                    }
+                    (true, None) => format!("\nwhere {}", named(granted)),
+                    (false, _) => String::new(),
+                };
                 let yes = match &of.withdrawn {
                     Some(column) => format!(
                         "case when {} is null then {yes} else false end",
@@ -455,7 +467,20 @@ pub(super) fn consents(roles: &Roles) -> String {
                     ),
                     None => yes,
                 };
-                (purpose, yes, String::new())
+                (purpose, yes, only)
+            }
+            Said::Standing { column, yes, about } => {
+                let column = named(column);
+                let yes: Vec<String> = yes.iter().map(|value| literal_sql(value)).collect();
+                let granted = match yes.is_empty() {
+                    true => "false".to_string(),
+                    false => format!("trim({column}) in ({})", yes.join(", ")),
+                };
+                (
+                    format!("'{about}'"),
+                    granted,
+                    format!("\nwhere {column} is not null"),
+                )
             }
         };
         format!(

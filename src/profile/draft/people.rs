@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use super::super::consent::{is_channel, is_refusal, says_consent, standings};
 use super::super::meaning::name_words;
-use super::super::tally::{is_channel, is_refusal, says_consent};
 use super::customers;
 use super::named;
 use super::purchases::{Purchases, is_named_so, purchases};
@@ -153,6 +153,8 @@ pub(super) struct Consent {
     pub(super) email: Option<String>,
     pub(super) phone: Option<String>,
     pub(super) changed: Option<String>,
+    /// A column of refusals says no where it says something, and nothing where it does not.
+    pub(super) says_no_only: bool,
 }
 
 /// What a table says about consent.
@@ -161,6 +163,12 @@ pub(super) enum Said {
     YesOrNo { granted: String, about: About },
     /// Nothing but when it was taken back, whatever it was about.
     Withdrawn,
+    /// How somebody stands to a list, about what the text says, and the values that mean yes.
+    Standing {
+        column: String,
+        yes: Vec<String>,
+        about: String,
+    },
 }
 
 /// What somebody said yes or no to.
@@ -342,7 +350,10 @@ pub(super) fn parts(source: &SourceDraft) -> BTreeMap<&'static str, String> {
         let is_better = parts
             .get(part)
             .is_none_or(|(filled, _)| column.filled > *filled);
-        if is_better && column.filled > 0 {
+        // what all have in common says nothing of who they are, be it that everybody has a dash there
+        let tells =
+            column.distinct > 1 || source.profile.rows == 1 || ["city", "country"].contains(&part);
+        if is_better && column.filled > 0 && tells {
             parts.insert(part, (column.filled, column));
         }
     }
@@ -383,6 +394,17 @@ fn changed(source: &SourceDraft) -> Option<String> {
         ])
     })
     .map(|column| column.name.clone())
+}
+
+/// The only time that a record has, whatever it is called.
+fn only_time(source: &SourceDraft) -> Option<String> {
+    let mut times = source.columns.iter().filter(|column| {
+        matches!(column.data_type, ColumnType::Date | ColumnType::Timestamp)
+            && column.personal.is_none()
+            && !column.from.is_empty()
+    });
+    let only = times.next()?;
+    times.next().is_none().then(|| only.name.clone())
 }
 
 fn register(source: &SourceDraft) -> Option<Register> {
@@ -559,7 +581,11 @@ fn consents(
         customer: customer.clone(),
         email: email.clone(),
         phone: phone.clone(),
-        changed: changed(source).filter(|changed| withdrawn.is_none_or(|no| no.name != *changed)),
+        changed: changed(source)
+            .or_else(|| only_time(source).filter(|_| own.is_none()))
+            .filter(|changed| withdrawn.is_none_or(|no| no.name != *changed)),
+        // of a no that was never said, nobody said yes
+        says_no_only: own.is_some() && !says_consent(&source.table),
     };
     let says = |column: &&ColumnDraft| {
         column.data_type == ColumnType::Boolean
@@ -583,8 +609,24 @@ fn consents(
             })
         })
         .collect();
-    match (granted.is_empty(), withdrawn) {
-        (true, Some(_)) => vec![consent(Said::Withdrawn)],
+    let standing = source.columns.iter().find_map(|column| {
+        let seen = source.seen(column)?;
+        let values: Vec<&str> = seen
+            .top_values
+            .iter()
+            .map(|value| value.value.as_str())
+            .collect();
+        let are_all = seen.top_values.iter().map(|value| value.count).sum::<u64>() == column.filled;
+        let yes = standings(&values).filter(|_| are_all)?;
+        Some(Said::Standing {
+            column: column.name.clone(),
+            yes: yes.into_iter().map(str::to_string).collect(),
+            about: source.table.clone(),
+        })
+    });
+    match (granted.is_empty(), standing, withdrawn) {
+        (true, Some(standing), _) => vec![consent(standing)],
+        (true, None, Some(_)) => vec![consent(Said::Withdrawn)],
         _ => granted,
     }
 }

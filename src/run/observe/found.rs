@@ -143,7 +143,7 @@ async fn list_archives(
     let wanted: Vec<&ObjectInfo> = listing.files.iter().filter(is_wanted).collect();
     stream::iter(wanted)
         .map(|archive| async move {
-            let files = match raw.files_of(&archive.path, archive.size).await {
+            let files = match raw.files_of(archive).await {
                 // whoever reads it says what is wrong with it
                 Err(error) if error.kind() == ErrorKind::Input => Vec::new(),
                 files => files?,

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::ingest::{ExportStore, FileStatus, Ledger, LedgerEntry};
 use crate::lake;
 use crate::plan::{ExportState, LostRecords, ObservedExport, Unready, unready};
-use crate::project::{Read, Source, in_archive};
+use crate::project::{Contract, Read, Source, in_archive};
 use crate::run::decision::Decisions;
 use crate::run::delta;
 use crate::store::ObjectInfo;
@@ -27,6 +27,7 @@ const CLOCK_TICK: TimeDelta = TimeDelta::seconds(2);
 /// All that is known of one source's exports.
 pub(super) struct Sight<'a> {
     pub(super) source: &'a Source,
+    pub(super) contract: Option<&'a Contract>,
     pub(super) raw: Option<&'a ExportStore>,
     pub(super) found: &'a BTreeMap<String, FoundExport>,
     pub(super) known: &'a Ledger,
@@ -200,8 +201,17 @@ impl Sight<'_> {
             entry.status,
             FileStatus::RolledBack | FileStatus::Unreadable
         );
+        let is_apart = |other: &str| {
+            let contract = self.contract;
+            contract.is_some_and(|contract| self.source.are_apart(contract, path, other))
+        };
         let mut loaded = self.known.entries();
-        if waits && loaded.any(|other| other.counts_in_table() && other.hash == entry.hash) {
+        let mut is_loaded = || {
+            loaded.any(|other| {
+                other.counts_in_table() && other.hash == entry.hash && !is_apart(&other.path)
+            })
+        };
+        if waits && is_loaded() {
             return Ok(None);
         }
         // a copy, or the file itself under another name
@@ -209,6 +219,7 @@ impl Sight<'_> {
             waits
                 && other.object.size == entry.size
                 && other.unreadable.is_none()
+                && !is_apart(path)
                 && !self.is_excluded(path)
         });
         for (_, other) in others {

@@ -26,7 +26,7 @@ use crate::ingest::{
 use crate::lake::{self, Digest, Layout, Written};
 use crate::name::ReleaseNumber;
 use crate::plan::{Action, ObservedExport, TablePlan};
-use crate::project::{Load, Read, Source};
+use crate::project::{Contract, Load, Read, Source};
 
 impl Execution {
     pub(super) async fn source(&self, plan: &TablePlan) -> Result<TableResult> {
@@ -241,11 +241,7 @@ impl Execution {
         exports: &[ObservedExport],
         first: usize,
     ) -> Result<(Vec<Arc<DecodedExport>>, Vec<UnreadableExport>)> {
-        let contract = self.contract(&source.table).cloned();
-        let contract = Arc::new(
-            contract
-                .ok_or_else(|| Error::internal(format!("`{}` has no contract", source.table)))?,
-        );
+        let contract = Arc::new(self.known_contract(source)?.clone());
         let raw =
             self.observation.raw.as_ref().ok_or_else(|| {
                 Error::internal("exports are read from a folder that does not exist")
@@ -305,6 +301,13 @@ impl Execution {
             return Err(error);
         }
         Ok((all, unreadable))
+    }
+
+    /// # Errors
+    /// `Internal` where the source has none; loading rules that out.
+    fn known_contract(&self, source: &Source) -> Result<&Contract> {
+        let contract = self.contract(&source.table);
+        contract.ok_or_else(|| Error::internal(format!("`{}` has no contract", source.table)))
     }
 
     /// Folds the exports into the table and writes it; for `append` only the new rows, where all others stay.

@@ -107,11 +107,15 @@ impl Execution {
                 && !leaving.contains(&of.path)
                 && anew.is_none_or(|anew| anew.report.hash == of.hash)
         };
+        let contract = self.contract(&source.table)?;
+        let is_it = |path: &str, hash: &str| {
+            hash == entry.hash && !source.are_apart(contract, &entry.path, path)
+        };
         let is_elsewhere = || {
             let mut loaded = ledger.entries().filter(|other| other.path != entry.path);
-            let mut read = decoded.iter().map(|export| &export.report.hash);
-            loaded.any(|other| other.hash == entry.hash && stands(other))
-                || read.any(|hash| *hash == entry.hash)
+            let mut read = decoded.iter().map(|export| &export.report);
+            loaded.any(|other| is_it(&other.path, &other.hash) && stands(other))
+                || read.any(|report| is_it(&report.path, &report.hash))
         };
         let is_copy = entry.status == FileStatus::Duplicate;
         let (records, verb) = match entry.counts_in_table() {

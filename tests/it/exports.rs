@@ -1,0 +1,64 @@
+//! Exports as senders deliver them: what counts once, what is read in the wrong way, what is told of it.
+
+use crate::sandbox::Sandbox;
+
+/// A source `bronze.visits`: its lines in the pipeline, and the columns of its contract.
+fn visits(source: &str, columns: &str) -> Sandbox {
+    Sandbox::with(&[
+        ("kilde.yaml", "project: shops\nraw: exports/\nlake: lake/\n"),
+        (
+            "pipelines/shops.yaml",
+            &format!("sources:\n  - table: bronze.visits\n{source}"),
+        ),
+        (
+            "schemas/bronze/visits.yaml",
+            &format!("columns:\n{columns}"),
+        ),
+    ])
+}
+
+#[test]
+fn equal_files_are_one_export_unless_their_paths_are_part_of_the_records() {
+    let any = "    files: store_*/{day:%Y%m%d}.csv\n    read: csv\n";
+    let by_store = any.replace('*', "{store}");
+    let columns =
+        "  - {name: gate, data_type: varchar}\n  - {name: visitors, data_type: integer}\n";
+    let with_store = format!("  - {{name: store, data_type: integer}}\n{columns}");
+    for (files, columns, stores, copies) in [(any, columns, 1, 3), (&*by_store, &*with_store, 2, 2)]
+    {
+        let shops = visits(files, columns);
+        for path in [
+            "store_12/20260105",
+            "store_12/20260106",
+            "store_14/20260105",
+            "store_14/20260106",
+        ] {
+            shops.write(&format!("exports/{path}.csv"), "gate,visitors\nmain,120\n");
+        }
+        let said = shops.kilde(&["build"]).ended(0).stdout;
+        let told = said.matches("and adds nothing").count();
+        assert_eq!(told, copies, "{said}");
+        assert_eq!(
+            shops.query("select count(*) from bronze.visits"),
+            [[stores.to_string()]]
+        );
+    }
+}
+
+#[test]
+fn an_export_in_utf_8_that_is_read_in_another_encoding_is_told() {
+    let shops = visits(
+        "    files: visits_{day:%Y%m%d}.csv\n    read: {csv: {encoding: windows-1252}}\n",
+        "  - {name: gate, data_type: varchar}\n",
+    );
+    shops.write("exports/visits_20260105.csv", b"gate\n\xc5byn\nplain\n");
+    shops.write("exports/visits_20260106.csv", "gate\nplain\n");
+    let said = shops.kilde(&["build"]).ended(0).stdout;
+    assert!(!said.contains("utf-8"), "{said}");
+    shops.write("exports/visits_20260107.csv", "gate\nÅbyn\n");
+    let said = shops.kilde(&["build"]).ended(0).stdout;
+    assert!(
+        said.contains("! visits_20260107.csv: every letter beyond ASCII is one of utf-8, and it is read in another encoding: say `encoding: utf-8`"),
+        "{said}"
+    );
+}
