@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use chrono::Datelike;
 use clap::Args;
 
 use super::format::Align::{Left, Right};
 use super::options::Options;
 use super::style::{self, BAD, DOUBT, STRONG, styled};
 use super::{Scaffold, format};
+use crate::clock::{Clock, SystemClock};
 use crate::diagnostic::{Code, printable};
 use crate::error::{Error, Result};
 use crate::profile::{Decision, Draft, is_delta_table, write_file};
@@ -110,7 +112,9 @@ impl Init {
                 .to_string_lossy()
                 .into_owned()
         };
-        let mut draft = Draft::new(&found, &name(&root), &raw.replace('\\', "/"), &name(&from));
+        let year = SystemClock.now().year();
+        let raw = raw.replace('\\', "/");
+        let mut draft = Draft::new(&found, &name(&root), &raw, &name(&from), year);
         let files = draft.settle(&root).await?;
         if !options.quiet {
             style::out(&what_was_found(&draft, &self.folder, files));

@@ -47,6 +47,8 @@ pub(crate) struct ExportReport {
     pub(crate) reading: Reading,
     /// It is UTF-8, by its bytes, and is read in another encoding.
     pub(crate) is_utf8_unasked: bool,
+    /// What is exploded, and how many records lack it, where none has it.
+    pub(crate) without_list: Option<(String, u64)>,
     /// Bytes as they lie in storage.
     pub(crate) size: u64,
     /// blake3 of those bytes, in hexadecimal.
@@ -88,6 +90,12 @@ impl ExportReport {
         if self.is_utf8_unasked {
             return Some(format!(
                 "{}: every letter beyond ASCII is one of utf-8, and it is read in another encoding: say `encoding: utf-8` at the source, or ask its sender",
+                self.path
+            ));
+        }
+        if let Some((list, records)) = &self.without_list {
+            return Some(format!(
+                "{}: none of its {records} records has the list `{list}` that `explode` names, so that none gives a row",
                 self.path
             ));
         }
@@ -427,6 +435,7 @@ impl Task {
     /// Accounts for what was read.
     fn decoded(&self, seen: Seen, written: Written, content: (u64, String)) -> Result<Attempt> {
         let has_names = self.request.source.read.has_header();
+        let explode = self.request.source.read.explode();
         let names = seen.header.as_deref().filter(|_| has_names);
         let is_captured = |column: &str| self.request.export.captures.columns.contains_key(column);
         let report = ExportReport {
@@ -442,6 +451,8 @@ impl Task {
             rejects_by_rule: written.by_rule,
             first_rejects: written.firsts,
             header: seen.header,
+            without_list: Some((explode.unwrap_or_default().join("."), seen.without_list))
+                .filter(|(_, records)| *records > 0),
             ignored_columns: [seen.ignored, written.ignored].concat(),
             ..self.report(content)
         };
@@ -463,6 +474,7 @@ impl Task {
             path: self.request.export.path.clone(),
             reading: Reading::of(&self.request.source.read),
             is_utf8_unasked: false,
+            without_list: None,
             size,
             hash,
             modified_at: self.modified_at,

@@ -37,6 +37,7 @@ fn delimited(delimiter: &str) -> CsvRead {
     CsvRead {
         delimiter: delimiter.to_string(),
         conversions: Conversions {
+            two_digit_years_from: crate::project::DEFAULT_FIRST_YEAR,
             zone: chrono_tz::Tz::Europe__Stockholm,
             ..csv().conversions
         },

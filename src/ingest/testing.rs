@@ -45,6 +45,7 @@ pub(crate) fn conversions() -> Conversions {
         nulls: vec![String::new()],
         dates: Vec::new(),
         times: Vec::new(),
+        two_digit_years_from: crate::project::DEFAULT_FIRST_YEAR,
         zone: chrono_tz::Tz::UTC,
     }
 }

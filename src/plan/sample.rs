@@ -123,6 +123,7 @@ impl Sample {
                         nulls: vec![String::new()],
                         dates: vec![],
                         times: vec![],
+                        two_digit_years_from: crate::project::DEFAULT_FIRST_YEAR,
                         zone: chrono_tz::UTC,
                     },
                 }),

@@ -217,7 +217,7 @@ fn a_changed_contract_reads_every_export_again() {
        |
      1 | steps: []
        | ^^^^^^^^^
-    help: put them back, or undo the change of the contract or of `read`
+    help: put them back, or undo the change of the contract or of `read`, or go on without them: `kilde exports retract FILE --why TEXT`
     "#);
 }
 

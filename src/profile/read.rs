@@ -221,6 +221,9 @@ fn conversions(table: &TableProfile, keys: &mut Vec<String>) {
     if !dates.is_empty() {
         keys.push(format!("dates: [{}]", list(dates)));
     }
+    if let Some(first) = table.two_digit_years_from {
+        keys.push(format!("two_digit_years_from: {first}"));
+    }
     if !times.is_empty() {
         if !iso_times.is_empty() {
             times.extend(iso_times);

@@ -208,6 +208,9 @@ pub(crate) struct TableProfile {
     pub(crate) form: Form,
     #[serde(skip)]
     pub(crate) style: NumberStyle,
+    /// The first of the hundred years that two digits mean, where that is not the usual.
+    #[serde(skip)]
+    pub(crate) two_digit_years_from: Option<i32>,
     /// Columns that only some files have, and of how many.
     #[serde(skip)]
     pub(crate) partial: Vec<(String, usize)>,
@@ -491,6 +494,7 @@ impl TableSketch {
             sums: self.sums,
             form: self.form.clone(),
             style,
+            two_digit_years_from: None,
             partial,
             shape: None,
         };

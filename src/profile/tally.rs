@@ -30,6 +30,8 @@ pub(crate) struct TypeGuess {
     pub(crate) misfits: u64,
     /// strftime formats of dates, where they are not ISO's alone; also of those among times.
     pub(crate) date_formats: Vec<&'static str>,
+    /// The last of its days, `yyyymmdd`.
+    pub(crate) last_day: Option<i32>,
     /// Times, among which are dates without a time of day.
     pub(crate) has_days: bool,
     /// Those of times, ISO's too.
@@ -51,6 +53,7 @@ impl TypeGuess {
             data_type,
             misfits: 0,
             date_formats: Vec::new(),
+            last_day: None,
             has_days: false,
             time_formats: Vec::new(),
             units: Vec::new(),
@@ -325,6 +328,7 @@ impl Tally {
             ColumnType::Date
         });
         guess.misfits = misfits;
+        guess.last_day = self.last_day;
         guess.has_days = has_times && !days.is_empty();
         guess.date_formats = if is_iso { Vec::new() } else { days };
         for at in formats_of().filter(|at| self.times[*at] > 0) {

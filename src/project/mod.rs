@@ -80,8 +80,9 @@ pub(crate) use purpose::Ground;
 pub(crate) use ready::{Marker, Ready};
 pub(crate) use seed::Seed;
 pub(crate) use source::{
-    AvroRead, Conversions, CsvRead, DeltaRead, DeltaVersion, Escape, FixedRead, Frame, JsonRead,
-    Load, NdjsonRead, Negatives, OnUnreadable, ParquetRead, Read, Source, XlsxRead,
+    AvroRead, Conversions, CsvRead, DEFAULT_FIRST_YEAR, DeltaRead, DeltaVersion, Escape, FixedRead,
+    Frame, JsonRead, Load, NdjsonRead, Negatives, OnUnreadable, ParquetRead, Read, Source,
+    XlsxRead,
 };
 
 use crate::diagnostic::{Diagnostic, Place, SourceFile, Span, nearest};

@@ -296,9 +296,15 @@ pub(crate) struct Conversions {
     pub(crate) dates: Vec<String>,
     /// strftime formats of times, or ways to count (`epoch_ms`), tried in order; none: ISO 8601 / RFC 3339, `T` or space.
     pub(crate) times: Vec<String>,
+    /// The first of the hundred years that years of two digits mean.
+    pub(crate) two_digit_years_from: i32,
     /// Zone of times without one.
     pub(crate) zone: chrono_tz::Tz,
 }
+
+/// The first of the hundred years that two digits mean where nothing is said, as POSIX has it: 69 to 99 are of the twentieth
+/// century.
+pub(crate) const DEFAULT_FIRST_YEAR: i32 = 1969;
 
 /// Forms of negative numbers besides `-5`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -389,6 +389,105 @@ fn a_newsletter_alone_is_a_project_and_a_remark_makes_a_customer_no_event() {
 }
 
 #[test]
+fn who_refused_or_left_a_list_has_not_agreed_and_a_log_tells_the_last_word() {
+    let place = Sandbox::with(&[]);
+    let people: String = (1..=6)
+        .map(|n| {
+            format!(
+                "00{n};Ada{n};a{n}@x.se;{};{}\n",
+                if n < 3 { "ja" } else { "nej" },
+                if n < 5 { "ja" } else { "nej" }
+            )
+        })
+        .collect();
+    place.write(
+        "in/kunder.csv",
+        format!("Kundnr;Förnamn;E-post;Avböjt reklam;Får SMS\n{people}"),
+    );
+    let list: String = (1..=6)
+        .map(|n| {
+            format!(
+                "a{n}@x.se,{},2026-05-0{n}\n",
+                if n % 2 == 0 {
+                    "unsubscribed"
+                } else {
+                    "subscribed"
+                }
+            )
+        })
+        .collect();
+    place.write(
+        "in/mailchimp.csv",
+        format!("Email Address,Status,Last Changed\n{list}"),
+    );
+    let log: String = (1..=6)
+        .map(|n| format!("00{n};profilering;nej;2026-01-01T10:00:00\n00{n};profilering;ja;2026-10-01T10:00:00\n"))
+        .collect();
+    place.write(
+        "in/samtycken.csv",
+        format!("kundnr;syfte;samtycke;tidpunkt\n{log}"),
+    );
+    let said = place.kilde(&["init", "--from", "in", "."]).ended(0).stdout;
+    assert!(
+        said.contains("consents: kunder, mailchimp, samtycken\n"),
+        "{said}"
+    );
+    place.kilde(&["build"]).ended(0);
+    let words = "select purpose, granted, count(*) from gold.consents group by 1, 2 order by 1, 2";
+    assert_eq!(
+        place.query(words),
+        [
+            ["far_sms", "false", "2"],
+            ["far_sms", "true", "4"],
+            ["kunder", "false", "2"],
+            ["mailchimp", "false", "3"],
+            ["mailchimp", "true", "3"],
+            ["profilering", "true", "6"],
+        ]
+    );
+}
+
+#[test]
+fn nobody_is_born_tomorrow_and_a_town_makes_nobody_one() {
+    let place = Sandbox::with(&[]);
+    let names = ["Anna", "Erik", "Maria", "Lars", "Karin", "Nils", "Sara"];
+    let people: String = (0..400)
+        .map(|n| {
+            let (given, family) = (names[n % 7], ["Ek", "Dal", "Berg", "Lind"][n % 4]);
+            let year = 40 + n % 60;
+            format!(
+                "{n};{given};{family}{n};{given}{n}@x.se;070-{};0{}.0{}.{year};Lund\n",
+                1_000_000 + n * 7919,
+                1 + n % 9,
+                1 + n % 9
+            )
+        })
+        .collect();
+    place.write(
+        "in/kunder.csv",
+        format!("Kundnr;Förnamn;Efternamn;E-post;Mobil;Född;Ort\n{people}"),
+    );
+    place.kilde(&["init", "--from", "in", "."]).ended(0);
+    place.kilde(&["build"]).ended(0);
+    let born = "select count(*), min(extract(year from birth_date)), max(extract(year from birth_date)) from gold.customers";
+    assert_eq!(place.query(born), [["400", "1940", "1999"]]);
+    // where other days lie ahead rightly, somebody has to say what two digits mean
+    let cards: String = (0..40)
+        .map(|n| format!("{n};Ada{n};01.01.56;31.12.28\n"))
+        .collect();
+    place.write(
+        "in2/kort.csv",
+        format!("Kundnr;Förnamn;Född;Giltigt till\n{cards}"),
+    );
+    place.kilde(&["init", "--from", "in2", "cards"]).ended(0);
+    let contract = place.read("cards/schemas/bronze/kort.yaml");
+    assert!(
+        contract.contains("see `two_digit_years_from`"),
+        "{contract}"
+    );
+}
+
+#[test]
 fn records_of_another_shape_are_rejected_and_cost_no_column() {
     let place = Sandbox::empty();
     let order = |n: u32| match n {

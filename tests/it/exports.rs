@@ -62,3 +62,56 @@ fn an_export_in_utf_8_that_is_read_in_another_encoding_is_told() {
         "{said}"
     );
 }
+
+#[test]
+fn values_of_columns_without_a_name_are_told() {
+    let shops = visits(
+        "    files: visits_{day:%Y%m%d}.csv\n    read: csv\n",
+        "  - {name: gate, data_type: varchar}\n",
+    );
+    shops.write("exports/visits_20260105.csv", "gate,,\nmain,,\n");
+    let said = shops.kilde(&["build"]).ended(0).stdout;
+    assert!(!said.contains("no name"), "{said}");
+    shops.write(
+        "exports/visits_20260106.csv",
+        "gate,,\nmain,,\nback,,closed at noon\n",
+    );
+    let said = shops.kilde(&["build"]).ended(0).stdout;
+    assert!(
+        said.contains(
+            "bronze.visits has `column 3 (no name)`, which its contract does not know: ignored"
+        ),
+        "{said}"
+    );
+    let pipeline = shops.read("pipelines/shops.yaml");
+    shops.write(
+        "pipelines/shops.yaml",
+        format!("{pipeline}    drift: {{added: fail}}\n"),
+    );
+    shops.write("exports/visits_20260107.csv", "gate,\nmain,x\n");
+    let said = shops.kilde(&["build"]).ended(1).stderr;
+    assert!(said.contains("has column `column 2 (no name)`"), "{said}");
+}
+
+#[test]
+fn an_export_of_which_no_record_has_the_list_that_is_exploded_is_told_each_night() {
+    let shops = visits(
+        "    files: visits_{day:%Y%m%d}.ndjson\n    read: {ndjson: {explode: lines}}\n",
+        "  - {name: gate, data_type: varchar}\n  - {name: sku, data_type: varchar, from: lines.sku}\n",
+    );
+    let told =
+        "none of its 2 records has the list `lines` that `explode` names, so that none gives a row";
+    let night = |day: u32, text: &str| {
+        shops.write(&format!("exports/visits_2026010{day}.ndjson"), text);
+        shops.kilde(&["build"]).ended(0).stdout
+    };
+    let one = "{\"gate\":\"a\",\"lines\":[{\"sku\":\"x\"}]}\n";
+    assert!(!night(1, one).contains("explode"));
+    // nothing was sold, and the list is there
+    assert!(!night(2, "{\"gate\":\"a\",\"lines\":[]}\n{\"gate\":\"b\"}\n").contains("explode"));
+    for day in 3..5 {
+        let other = format!("{{\"gate\":\"a\",\"orderLines\":[{day}]}}\n{{\"gate\":\"b\"}}\n");
+        let said = night(day, &other);
+        assert!(said.contains(told), "{said}");
+    }
+}

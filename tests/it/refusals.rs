@@ -119,7 +119,7 @@ fn every_table_that_could_not_be_made_is_explained_and_what_stands_on_it_names_t
     insta::assert_snapshot!(steady(said.stderr.trim()), @r###"
     error[K0401]: `bronze.lines`: the export has no column `note`
       --> lines_20260101.csv
-    help: if one of them is meant, name it in `from` at schemas/bronze/lines.yaml:3:12; if it may be missing, say `drift: {missing: ignore}` at the source; its columns are `order_id`
+    help: if one of them is meant, name it in `aliases` at schemas/bronze/lines.yaml:3:12; if it may be missing, say `drift: {missing: ignore}` at the source; its columns are `order_id`
     error[K0401]: `bronze.orders`: the export has no column `city` (now `stad`)
       --> orders_20260101.csv
     help: if `stad` is meant, write `aliases: [stad]` at schemas/bronze/orders.yaml:4:12; if it may be missing, say `drift: {missing: ignore}` at the source; its columns are `id`, `stad`, `ordered_on`

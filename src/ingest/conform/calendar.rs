@@ -10,6 +10,7 @@ use chrono::format::{
 use chrono::{DateTime, Datelike, Timelike, Weekday};
 
 use crate::ingest::rule::Rule;
+use crate::project::DEFAULT_FIRST_YEAR;
 
 const MICROS: i64 = 1_000_000;
 const DAY_SECONDS: i64 = 86_400;
@@ -106,8 +107,8 @@ pub(crate) enum Pattern {
     Iso,
     /// Fields in order.
     Fields(Vec<Field>),
-    /// A strftime format that only chrono reads.
-    Chrono(String),
+    /// A strftime format that only chrono reads, and from which year on it means years of two digits, where it has them.
+    Chrono(String, Option<i32>),
     /// Days since 1900, or since 1904, as spreadsheets count them; the fraction is the time of day.
     Excel { from_1904: bool },
     /// So many units of a second since 1970 in UTC.
@@ -118,6 +119,19 @@ impl Pattern {
     /// Whether it reads bare numbers.
     pub(crate) fn reads_numbers(&self) -> bool {
         matches!(self, Self::Excel { .. } | Self::Epoch { .. })
+    }
+
+    /// The same where years of two digits are of the hundred years from this one on.
+    pub(crate) fn with_two_digit_years_from(self, first: i32) -> Self {
+        let field = |field| match field {
+            Field::YearOfCentury(_) => Field::YearOfCentury(first),
+            field => field,
+        };
+        match self {
+            Self::Fields(fields) => Self::Fields(fields.into_iter().map(field).collect()),
+            Self::Chrono(format, Some(_)) => Self::Chrono(format, Some(first)),
+            other => other,
+        }
     }
 
     /// The same for numbers of a workbook whose days count from 1904.
@@ -133,7 +147,8 @@ impl Pattern {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Field {
     Year,
-    YearOfCentury,
+    /// Two digits, of the hundred years from this one on.
+    YearOfCentury(i32),
     Month,
     Day,
     Hour,
@@ -143,6 +158,11 @@ pub(crate) enum Field {
     Fraction,
     Offset,
     Literal(u8),
+}
+
+/// The year of the hundred from `first` on that ends in the same two digits.
+fn of_hundred(year: i32, first: i32) -> i32 {
+    first + (year - first).rem_euclid(100)
 }
 
 /// Compiles a strftime format, or the name of a way to count.
@@ -167,7 +187,9 @@ pub(crate) fn compile(format: &str) -> Pattern {
             .iter()
             .find(|(specifier, _)| rest[1..].starts_with(specifier))
         else {
-            return Pattern::Chrono(format.to_string());
+            let has_two_digits = format.contains("%y");
+            let first = has_two_digits.then_some(DEFAULT_FIRST_YEAR);
+            return Pattern::Chrono(format.to_string(), first);
         };
         fields.extend_from_slice(pieces);
         rest = &rest[1 + specifier.len()..];
@@ -177,7 +199,7 @@ pub(crate) fn compile(format: &str) -> Pattern {
 
 const SPECIFIERS: &[(&str, &[Field])] = &[
     ("Y", &[Field::Year]),
-    ("y", &[Field::YearOfCentury]),
+    ("y", &[Field::YearOfCentury(DEFAULT_FIRST_YEAR)]),
     ("m", &[Field::Month]),
     ("-m", &[Field::Month]),
     ("d", &[Field::Day]),
@@ -291,7 +313,7 @@ fn attempt(text: &[u8], pattern: &Pattern, with_time: bool) -> Attempt {
     let found = match pattern {
         Pattern::Iso => iso(text, with_time),
         Pattern::Fields(fields) => by_fields(text, fields),
-        Pattern::Chrono(format) => return by_chrono(text, format, with_time),
+        Pattern::Chrono(format, first) => return by_chrono(text, format, *first, with_time),
         Pattern::Excel { from_1904 } => return by_excel(text, *from_1904, with_time),
         Pattern::Epoch { units } => return by_epoch(text, *units),
     };
@@ -528,15 +550,13 @@ fn by_fields(text: &[u8], fields: &[Field]) -> Option<Moment> {
         // `1.2.2024` is plain where a sign or the end follows; `112024` would not be
         let short = !matches!(
             fields.get(i + 1),
-            Some(Field::Year | Field::YearOfCentury | Field::Month | Field::Day)
+            Some(Field::Year | Field::YearOfCentury(_) | Field::Month | Field::Day)
                 | Some(Field::Hour | Field::Minute | Field::Second)
         );
         match field {
             Field::Year => moment.year = digits.exactly(4)? as i32,
-            Field::YearOfCentury => {
-                // POSIX: 69 to 99 are of the twentieth century
-                let year = digits.exactly(2)? as i32;
-                moment.year = if year >= 69 { 1900 + year } else { 2000 + year };
+            Field::YearOfCentury(first) => {
+                moment.year = of_hundred(digits.exactly(2)? as i32, *first);
             }
             Field::Month => moment.month = digits.two(short)?,
             Field::Day => moment.day = digits.two(short)?,
@@ -555,7 +575,7 @@ fn by_fields(text: &[u8], fields: &[Field]) -> Option<Moment> {
     digits.is_done().then_some(moment)
 }
 
-fn by_chrono(text: &[u8], format: &str, with_time: bool) -> Attempt {
+fn by_chrono(text: &[u8], format: &str, first: Option<i32>, with_time: bool) -> Attempt {
     let Ok(text) = std::str::from_utf8(text) else {
         return Attempt::Other;
     };
@@ -567,7 +587,10 @@ fn by_chrono(text: &[u8], format: &str, with_time: bool) -> Attempt {
         };
     }
     match moment_of(parsed, with_time) {
-        Ok(moment) => Attempt::Found(moment),
+        Ok(moment) => Attempt::Found(Moment {
+            year: first.map_or(moment.year, |first| of_hundred(moment.year, first)),
+            ..moment
+        }),
         Err(error) if is_of_the_calendar(error) => Attempt::Impossible,
         Err(_) => Attempt::Other,
     }
@@ -684,6 +707,29 @@ mod tests {
         let micros = |days: i32| i64::from(days) * DAY_SECONDS * MICROS;
         assert!(is_known_time(micros(FIRST_DAY)) && !is_known_time(micros(FIRST_DAY) - 1));
         assert!(is_known_time(micros(LAST_DAY + 1) - 1) && !is_known_time(micros(LAST_DAY + 1)));
+    }
+
+    #[test]
+    fn years_of_two_digits_are_of_the_hundred_years_that_are_said() {
+        for format in ["%d.%m.%y", "%d-%b-%y"] {
+            let text = |year: &str| match format {
+                "%d.%m.%y" => format!("27.08.{year}"),
+                _ => format!("27-Aug-{year}"),
+            };
+            let posix = [compile(format)];
+            assert_eq!(date(text("56").as_bytes(), &posix), Ok(day("2056-08-27")));
+            assert_eq!(date(text("69").as_bytes(), &posix), Ok(day("1969-08-27")));
+            let born = [compile(format).with_two_digit_years_from(1927)];
+            for (year, is) in [
+                ("27", "1927-08-27"),
+                ("99", "1999-08-27"),
+                ("26", "2026-08-27"),
+            ] {
+                assert_eq!(date(text(year).as_bytes(), &born), Ok(day(is)), "{format}");
+            }
+        }
+        let leap = [compile("%d.%m.%y").with_two_digit_years_from(1900)];
+        assert_eq!(date(b"29.02.00", &leap), Err(Rule::ImpossibleDate));
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::ingest::cell::{CellColumn, CellKind};
 use crate::ingest::encoding::TextDecoder;
 use crate::ingest::format::json::unescape;
 use crate::ingest::rule::{Fault, Rule};
-use crate::project::{ColumnType, Conversions, Encoding, Negatives};
+use crate::project::{ColumnType, Conversions, DEFAULT_FIRST_YEAR, Encoding, Negatives};
 
 const DAY_MICROS: i64 = 86_400_000_000;
 
@@ -125,7 +125,13 @@ impl Converter {
     pub(crate) fn new(conversions: &Conversions, encoding: Encoding, escaping: Escaping) -> Self {
         let compile = |formats: &[String]| match formats {
             [] => vec![Pattern::Iso],
-            formats => formats.iter().map(|f| calendar::compile(f)).collect(),
+            formats => {
+                let first = conversions.two_digit_years_from;
+                let patterns = formats.iter().map(|format| calendar::compile(format));
+                patterns
+                    .map(|pattern| pattern.with_two_digit_years_from(first))
+                    .collect()
+            }
         };
         let (dates, times) = (compile(&conversions.dates), compile(&conversions.times));
         Self {
@@ -169,6 +175,7 @@ impl Converter {
             falses: None,
             dates: Vec::new(),
             times: Vec::new(),
+            two_digit_years_from: DEFAULT_FIRST_YEAR,
             zone,
         };
         Self::new(&conversions, Encoding::Utf8, Escaping::doubled(b"\""))

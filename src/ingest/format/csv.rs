@@ -208,6 +208,6 @@ impl Format for Csv {
         let mut dialect = self.dialect(layout.width, task.max_record_bytes);
         dialect.delimiter = delimiter.unwrap_or(dialect.delimiter);
         records::read(&mut window, &dialect, &layout, &mut task)?;
-        Ok(layout.seen)
+        Ok(layout.into_seen())
     }
 }

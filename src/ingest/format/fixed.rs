@@ -135,7 +135,7 @@ impl Format for Fixed {
             limit: task.max_record_bytes,
         };
         records::read(&mut window, &widths, &layout, &mut task)?;
-        Ok(layout.seen)
+        Ok(layout.into_seen())
     }
 }
 

@@ -404,10 +404,7 @@ impl Format for JsonDocument {
             }
         }
         self.leave(&mut window, task.file)?;
-        Ok(Seen {
-            header: None,
-            ignored: objects.into_parts().1.told(),
-        })
+        Ok(objects.into_parts().1.seen())
     }
 }
 

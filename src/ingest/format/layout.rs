@@ -1,11 +1,13 @@
 //! Which field of a record is which column of the contract, for formats whose columns have names or an order.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
 use super::Seen;
 use crate::diagnostic::{Code, nearest, printable};
 use crate::error::{Error, Result};
-use crate::ingest::conform::{Conformer, Origin, Target};
+use crate::ingest::cell::Cell;
+use crate::ingest::conform::{Conformer, Converter, Origin, Target};
 use crate::text::repair_mojibake;
 
 /// Which field of a record is which column.
@@ -14,6 +16,47 @@ pub(super) struct Layout {
     /// Fields of a record.
     pub(super) width: usize,
     pub(super) seen: Seen,
+    /// Fields whose column has no name, so that nobody can ask for it.
+    nameless: Vec<usize>,
+    /// Those of them in which values stand; of sheets also fields beyond the last name.
+    lost: Mutex<BTreeSet<usize>>,
+}
+
+impl Layout {
+    /// Looks whether some records have values in columns without a name.
+    pub(super) fn look(&self, text: &[u8], cells: &[Cell], converter: &Converter) {
+        for at in &self.nameless {
+            let mut cells = cells
+                .chunks_exact(self.width.max(1))
+                .map(|cells| cells[*at]);
+            let is_value = |cell: Cell| {
+                let bytes = text.get(cell.start as usize..cell.end as usize);
+                let bytes = bytes.unwrap_or_default().trim_ascii();
+                !bytes.is_empty() && !converter.means_null((cell.kind, bytes))
+            };
+            if cells.any(is_value) {
+                self.lose(*at);
+            }
+        }
+    }
+
+    /// A value stands in a field that no name is of.
+    pub(super) fn lose(&self, at: usize) {
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        lost.insert(at);
+    }
+
+    /// What the export says of its columns, once its records are read.
+    pub(super) fn into_seen(self) -> Seen {
+        let mut seen = self.seen;
+        let lost = self
+            .lost
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        let told = lost.iter().map(|at| format!("column {} (no name)", at + 1));
+        seen.ignored.extend(told);
+        seen
+    }
 }
 
 /// Columns by the names that the export gives them.
@@ -37,9 +80,12 @@ pub(super) fn by_header(conformer: &Conformer, names: Vec<String>, file: &str) -
         .iter()
         .map(|at| at.map_or(Origin::Captured, Origin::Cell));
     let origins = origins.collect();
+    let nameless = (0..names.len()).filter(|at| names[*at].is_empty());
     Ok(Layout {
         origins,
         width: names.len(),
+        nameless: nameless.collect(),
+        lost: Mutex::default(),
         seen: seen(&found, names),
     })
 }
@@ -59,6 +105,8 @@ pub(super) fn by_position(conformer: &Conformer) -> Layout {
         origins,
         width,
         seen: Seen::default(),
+        nameless: Vec::new(),
+        lost: Mutex::default(),
     }
 }
 
@@ -164,6 +212,7 @@ pub(super) fn seen(found: &[Option<usize>], names: Vec<String>) -> Seen {
     Seen {
         ignored: unclaimed(found, &names),
         header: Some(names),
+        without_list: 0,
     }
 }
 
@@ -275,7 +324,7 @@ fn missing_columns(
                     aliases.collect::<Vec<_>>().join(", ")
                 )
             }
-            None => "one of them is meant, name it in `from`".to_string(),
+            None => "one of them is meant, name it in `aliases`".to_string(),
         };
         help = format!(
             "if {meant} at {}; if it may be missing, say `drift: {{missing: ignore}}` at the source; {help}",

@@ -70,6 +70,8 @@ pub(crate) struct Seen {
     pub(crate) header: Option<Vec<String>>,
     /// Columns that the contract does not want; for nested formats dotted paths, in order, the first hundred.
     pub(crate) ignored: Vec<String>,
+    /// Records without the list that is exploded, where none has it.
+    pub(crate) without_list: u64,
 }
 
 /// A way to write records into bytes.

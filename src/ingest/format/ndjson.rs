@@ -7,11 +7,10 @@ use std::sync::{Mutex, PoisonError};
 
 use super::lines::{LineEnds, Text, Window};
 use super::objects::{Objects, Room};
-use super::paths::Paths;
+use super::paths::{KeysSeen, Paths};
 use super::{ALONE, Decoding, Format, Seen, converter};
 use crate::error::Result;
 use crate::ingest::conform::{Conformer, Converter, Escaping};
-use crate::ingest::ignored::Ignored;
 use crate::ingest::output::{Judged, Place};
 use crate::ingest::rule::Rule;
 use crate::parallel;
@@ -42,8 +41,7 @@ struct Block {
 /// What became of a block.
 struct Parsed {
     judged: Vec<Judged>,
-    /// Keys that the contract does not want.
-    ignored: Ignored,
+    keys: KeysSeen,
 }
 
 /// The next whole lines; `None` at the end.
@@ -109,8 +107,8 @@ impl Block {
             (start, line) = (next, line + 1);
         }
         judged.extend(objects.judge(text, conformer)?);
-        let (room, ignored) = objects.into_parts();
-        Ok((Parsed { judged, ignored }, room))
+        let (room, keys) = objects.into_parts();
+        Ok((Parsed { judged, keys }, room))
     }
 }
 
@@ -133,7 +131,7 @@ impl Format for Ndjson {
             ..
         } = task;
         let mut window = Window::open(bytes, file)?;
-        let mut ignored = Ignored::default();
+        let mut keys = KeysSeen::default();
         // emptied by the block before, for the next: memory that is new to the process costs more than what is written to it
         let spare = Mutex::new(Vec::<Room>::new());
         let spares = || spare.lock().unwrap_or_else(PoisonError::into_inner);
@@ -149,17 +147,14 @@ impl Format for Ndjson {
             },
             |parsed| {
                 let parsed: Parsed = parsed?;
-                ignored.add(parsed.ignored.into_keys());
+                keys.add(parsed.keys);
                 parsed
                     .judged
                     .into_iter()
                     .try_for_each(|judged| output.take(conformer, judged))
             },
         )?;
-        Ok(Seen {
-            header: None,
-            ignored: ignored.told(),
-        })
+        Ok(keys.seen())
     }
 }
 

@@ -6,13 +6,12 @@ use std::mem;
 use datafusion::arrow::array::{ArrayRef, new_null_array};
 
 use super::json::Malformed;
-use super::paths::{Paths, Rows};
+use super::paths::{KeysSeen, Paths, Rows};
 use super::records::raw_text;
 use super::{BATCH_ROWS, Decoding};
 use crate::error::Result;
 use crate::ingest::cell::Cell;
 use crate::ingest::conform::{Breach, Conformer, Converter, Origin, Records};
-use crate::ingest::ignored::Ignored;
 use crate::ingest::output::{BrokenRecord, BrokenRecords, Judged, Place, judge};
 use crate::ingest::rule::{Fault, Rule};
 use crate::ingest::tape::Tape;
@@ -55,9 +54,9 @@ impl Objects {
         Self { is_text, ..self }
     }
 
-    /// The room, and the keys that the contract does not want.
-    pub(super) fn into_parts(self) -> (Room, Ignored) {
-        (self.room, self.paths.into_ignored())
+    /// The room, and what the records told of their keys.
+    pub(super) fn into_parts(self) -> (Room, KeysSeen) {
+        (self.room, self.paths.into_keys())
     }
 
     pub(super) fn is_full(&self) -> bool {

@@ -8,6 +8,7 @@
 //! Where a list is exploded, each of its items is a row. A path that begins with the list's reaches into the item, every
 //! other into the record around it; a column without `from` is looked for in the item first.
 
+use super::Seen;
 use super::json::{JsonReader, Malformed};
 use crate::ingest::cell::{Cell, CellKind};
 use crate::ingest::conform::{Conformer, Converter, field_of};
@@ -58,7 +59,7 @@ pub(super) struct Paths {
     /// Whether the format has values of bytes, so that what is no text in a record concerns who wants it alone.
     pub(super) has_bytes: bool,
     explode: Option<Item>,
-    ignored: Ignored,
+    keys: KeysSeen,
     /// Of each column the rank of what the row at hand has so far; in two places, for a record and the items of its list.
     ranks: [Vec<u16>; 2],
 }
@@ -111,6 +112,36 @@ impl RowFault {
 impl Rows {
     fn of(count: usize, fault: Option<RowFault>) -> Self {
         Self { count, fault }
+    }
+}
+
+/// What records told of their keys.
+#[derive(Debug, Default)]
+pub(super) struct KeysSeen {
+    /// Those that the contract does not want.
+    ignored: Ignored,
+    /// Whether one has what is exploded, be it null; and how many do not.
+    have_list: bool,
+    lack_list: u64,
+}
+
+impl KeysSeen {
+    /// Adds those of later records.
+    pub(super) fn add(&mut self, later: Self) {
+        self.ignored.add(later.ignored.into_keys());
+        self.have_list |= later.have_list;
+        self.lack_list += later.lack_list;
+    }
+
+    pub(super) fn seen(self) -> Seen {
+        Seen {
+            header: None,
+            ignored: self.ignored.told(),
+            without_list: match self.have_list {
+                true => 0,
+                false => self.lack_list,
+            },
+        }
     }
 }
 
@@ -187,14 +218,14 @@ impl Paths {
             width: conformer.targets.len(),
             has_bytes: false,
             explode: item,
-            ignored: Ignored::default(),
+            keys: KeysSeen::default(),
             ranks: [const { Vec::new() }; 2],
         }
     }
 
-    /// Keys that the contract does not want.
-    pub(super) fn into_ignored(self) -> Ignored {
-        self.ignored
+    /// What the records told of their keys.
+    pub(super) fn into_keys(self) -> KeysSeen {
+        self.keys
     }
 
     /// Appends the cells of the object that `text` holds from `at` on, and records it; nothing where it is none.
@@ -220,7 +251,7 @@ impl Paths {
         let [ranks, of_item] = &mut self.ranks;
         ranks.clear();
         ranks.resize(self.width, u16::MAX);
-        let mut found = Found::new(&mut cells[first..], ranks, &mut self.ignored, json);
+        let mut found = Found::new(&mut cells[first..], ranks, &mut self.keys.ignored, json);
         found.object(record, &mut self.wanted);
         let unread = found.wrong_type(&[]);
         let doubled = found.doubled.map(RowFault::doubled);
@@ -228,6 +259,10 @@ impl Paths {
         let Some(item) = &mut self.explode else {
             return Ok(Rows::of(1, doubled.or(unread.map(RowFault::wrong_type))));
         };
+        match list.is_some() || no_list {
+            true => self.keys.have_list = true,
+            false => self.keys.lack_list += 1,
+        }
         let list = list.filter(|list| tape.cell(*list).kind != CellKind::Null);
         let list = match list {
             None if !no_list => {
@@ -244,7 +279,7 @@ impl Paths {
             let row = cells.len();
             cells.extend_from_slice(&around);
             of_item.clone_from(ranks);
-            let mut found = Found::new(&mut cells[row..], of_item, &mut self.ignored, json);
+            let mut found = Found::new(&mut cells[row..], of_item, &mut self.keys.ignored, json);
             found.item(at, item);
             let unread = found.wrong_type(&unreached).map(RowFault::wrong_type);
             let fault = found.doubled.map(RowFault::doubled).or(unread);

@@ -331,6 +331,7 @@ fn judge_batch(
     conformer: &Conformer,
 ) -> Result<Judged> {
     let breaches = hide_broken_text(text, &mut batch, layout.width, conformer);
+    layout.look(text, &batch.cells, &conformer.converter);
     let records = Records::new(text, &batch.cells, layout.width);
     let conformed = conformer.conform(records, &layout.origins, breaches)?;
     let raw = |place: &Place| raw_text(text, place, &conformer.converter);

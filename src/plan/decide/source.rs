@@ -28,7 +28,9 @@ impl Cause {
             Self::Returned => {
                 "put them back, or go on without them: `kilde exports retract FILE --why TEXT`"
             }
-            Self::Contract => "put them back, or undo the change of the contract or of `read`",
+            Self::Contract => {
+                "put them back, or undo the change of the contract or of `read`, or go on without them: `kilde exports retract FILE --why TEXT`"
+            }
             Self::Retracted => {
                 "put them back, or take the decision back: `kilde exports retract FILE --undo`"
             }
@@ -36,7 +38,7 @@ impl Cause {
                 "put them back, or restore the export that changed and deliver its corrections under a new name"
             }
             Self::Asked => {
-                "put them back, or take the wish back: `kilde exports reload FILE --undo`"
+                "put them back, or take the wish back: `kilde exports reload FILE --undo`, or go on without them: `kilde exports retract FILE --why TEXT`"
             }
         }
     }

@@ -7,8 +7,8 @@ use crate::diagnostic::Code;
 use crate::error::{Error, Result};
 use crate::plan::PublishedTable;
 use crate::project::{
-    Column, ColumnType, Contract, Conversions, DeltaVersion, Escape, Frame, Load, Negatives,
-    OnDrift, Read, Source, Spanned, TestKind,
+    Column, ColumnType, Contract, Conversions, DEFAULT_FIRST_YEAR, DeltaVersion, Escape, Frame,
+    Load, Negatives, OnDrift, Read, Source, Spanned, TestKind,
 };
 
 /// Columns, types, where they come from, and the key by which records replace each other.
@@ -348,6 +348,9 @@ fn conversion_fields(conversions: &Conversions) -> Vec<String> {
     if !conversions.units.is_empty() {
         fields.push("units".into());
         fields.extend(conversions.units.iter().cloned());
+    }
+    if conversions.two_digit_years_from != DEFAULT_FIRST_YEAR {
+        fields.push(format!("years from {}", conversions.two_digit_years_from));
     }
     let Negatives {
         parentheses,

@@ -41,13 +41,18 @@ pub(crate) struct Draft {
 
 impl Draft {
     /// `name`: of the project, any text. `raw`: where the files lie, as `raw:` takes it. `folder`: how people call that place.
-    pub(crate) fn new(found: &Found, name: &str, raw: &str, folder: &str) -> Self {
+    /// `year`: this one.
+    pub(crate) fn new(found: &Found, name: &str, raw: &str, folder: &str, year: i32) -> Self {
         let mut taken = BTreeSet::new();
         let sources = found
             .tables
             .iter()
             .filter(|table| !table.columns.is_empty())
-            .map(|table| SourceDraft::new(table, folder, &mut taken))
+            .map(|table| {
+                let mut source = SourceDraft::new(table, folder, &mut taken);
+                source.settle_years(year);
+                source
+            })
             .collect();
         let skipped = found.skipped.iter();
         let skipped = skipped.map(|skipped| (skipped.path.clone(), skipped.why.clone()));

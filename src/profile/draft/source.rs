@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::column::ColumnProfile;
 use super::super::name::{identifier, unique};
-use super::super::read::{plain_or_quoted, quoted};
+use super::super::read::{flow, plain_or_quoted, quoted};
 use super::super::table::{Form, LoadGuess, TableProfile};
 use super::one_line;
 use crate::column_type::ColumnType;
@@ -172,6 +172,38 @@ impl SourceDraft {
     /// The column of that name.
     pub(crate) fn column(&self, name: &str) -> Option<&ColumnDraft> {
         self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// Nobody was born in the years to come: where days of birth have years of two digits that would lie there, two digits mean the
+    /// hundred years up to this one, unless other days of the export lie there rightly.
+    pub(super) fn settle_years(&mut self, year: i32) {
+        let is_ahead = |column: &&ColumnProfile| {
+            let has_two_digits = column.guess.date_formats.iter().any(|f| f.contains("%y"));
+            has_two_digits && column.guess.last_day.is_some_and(|day| day / 10_000 > year)
+        };
+        let ahead = self.profile.columns.iter().filter(is_ahead);
+        let (born, others): (Vec<&ColumnProfile>, Vec<_>) =
+            ahead.partition(|column| column.personal == Some(Meaning::BirthDate));
+        if born.is_empty() {
+            return;
+        }
+        if others.is_empty() {
+            self.profile.two_digit_years_from = Some(year - 99);
+            self.profile.read = flow(&self.profile);
+            return;
+        }
+        let born: Vec<String> = born.iter().map(|column| column.name.clone()).collect();
+        for column in &mut self.columns {
+            if born
+                .iter()
+                .any(|name| column.is_called(name, &self.profile))
+            {
+                column.notes.push(
+                    "years of two digits, some of them to come: see `two_digit_years_from`"
+                        .to_string(),
+                );
+            }
+        }
     }
 
     /// What was seen of a column.

@@ -58,6 +58,8 @@ macro_rules! converted {
                 dates: OneOrMany<DateFormat>,
                 /// strftime formats of times, tried in order; `excel`, `epoch` (seconds), `epoch_ms`, `epoch_us`. Default ISO 8601.
                 times: OneOrMany<TimeFormat>,
+                /// The first of the hundred years that two digits (`%y`) mean: with 1927 `26` is 2026, and `27` 1927. Default 1969.
+                two_digit_years_from: Option<Spanned<u64>>,
                 /// Time zone of times without one. Default: the project's.
                 zone: Option<Zone>,
             }

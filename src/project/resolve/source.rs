@@ -10,9 +10,10 @@ use super::super::raw::{
     RawSender, RawSource, RawXlsx, Signs, Texts, TimeFormat, Unit,
 };
 use super::super::{
-    AvroRead, Conversions, CsvRead, DeltaRead, DeltaVersion, DriftModes, Due, Encoding, Escape,
-    FixedRead, Frame, Freshness, JsonRead, Load, Marker, NdjsonRead, Negatives, OnDrift,
-    OnUnreadable, ParquetRead, PathPattern, Read, Ready, Sender, Source, Spanned, XlsxRead,
+    AvroRead, Conversions, CsvRead, DEFAULT_FIRST_YEAR, DeltaRead, DeltaVersion, DriftModes, Due,
+    Encoding, Escape, FixedRead, Frame, Freshness, JsonRead, Load, Marker, NdjsonRead, Negatives,
+    OnDrift, OnUnreadable, ParquetRead, PathPattern, Read, Ready, Sender, Source, Spanned,
+    XlsxRead,
 };
 use super::settings::SECRET;
 use super::{Settings, blame, pipeline_name};
@@ -151,6 +152,7 @@ struct AsWritten {
     falses: Option<Spanned<Texts>>,
     dates: OneOrMany<DateFormat>,
     times: OneOrMany<TimeFormat>,
+    two_digit_years_from: Option<Spanned<u64>>,
     zone: chrono_tz::Tz,
 }
 
@@ -167,6 +169,7 @@ macro_rules! conversions {
             falses: $raw.falses,
             dates: $raw.dates,
             times: $raw.times,
+            two_digit_years_from: $raw.two_digit_years_from,
             zone: $raw.zone.map_or($zone, |zone| zone.0),
         })
     };
@@ -557,6 +560,19 @@ impl Check<'_> {
                     .push(blame(self.file, falses.span, mistake.help(help)));
             }
         }
+        let years = texts.two_digit_years_from.as_ref();
+        let first = match years.map(|first| i32::try_from(first.value)) {
+            Some(Ok(first @ 1..=9900)) => first,
+            None => DEFAULT_FIRST_YEAR,
+            Some(_) => {
+                let mistake = Mistake::new(126, "`two_digit_years_from` is no year from 1 to 9900");
+                let mistake =
+                    mistake.help("name the first of the hundred years that two digits mean: 1927");
+                let span = years.map(|first| first.span).unwrap_or_default();
+                self.found.push(blame(self.file, span, mistake));
+                DEFAULT_FIRST_YEAR
+            }
+        };
         let negatives = &texts.negatives.0;
         let list = |texts: Option<Spanned<Texts>>| texts.map(|texts| texts.value.0);
         Conversions {
@@ -574,6 +590,7 @@ impl Check<'_> {
                 .map_or_else(|| vec![String::new()], |nulls| nulls.0),
             dates: texts.dates.0.into_iter().map(|format| format.0).collect(),
             times: texts.times.0.into_iter().map(|format| format.0).collect(),
+            two_digit_years_from: first,
             zone: texts.zone,
         }
     }

@@ -133,10 +133,7 @@ impl Format for Avro {
             }
         }
         batch.write(&mut task)?;
-        Ok(Seen {
-            header: None,
-            ignored: batch.objects.into_parts().1.told(),
-        })
+        Ok(batch.objects.into_parts().1.seen())
     }
 }
 

@@ -16,6 +16,7 @@ fn swedish() -> CsvRead {
             decimal: ',',
             thousands: Some(' '),
             dates: vec!["%d.%m.%Y".into()],
+            two_digit_years_from: crate::project::DEFAULT_FIRST_YEAR,
             zone: chrono_tz::Tz::Europe__Stockholm,
             ..csv().conversions
         },
@@ -475,6 +476,7 @@ async fn numbers_booleans_and_counted_times_are_read_as_the_source_says() {
         falses: Some(vec!["nej".into(), String::new()]),
         dates: vec!["%d.%m.%Y".into(), "excel".into()],
         times: vec!["epoch_ms".into(), "%d.%m.%Y %H:%M".into()],
+        two_digit_years_from: crate::project::DEFAULT_FIRST_YEAR,
         zone: chrono_tz::Tz::Europe__Stockholm,
         ..csv().conversions
     };

@@ -62,7 +62,8 @@ impl<'a, R: Read> Framed<'a, R> {
         Ok(None)
     }
 
-    /// Whether the first cell of a row that holds something begins with one of the texts.
+    /// Whether the first cell of a row that holds something begins with one of the texts: of words with the whole word, since
+    /// `Totalt` is no `Totaltvätt AB`.
     fn begins(&self, row: &Row, texts: &[String]) -> bool {
         let Some((_, Value::Text(text) | Value::Number(text) | Value::Moment(text))) =
             row.cells.first()
@@ -70,7 +71,11 @@ impl<'a, R: Read> Framed<'a, R> {
             return false;
         };
         let text = text.trim_start();
-        texts.iter().any(|begin| text.starts_with(begin.as_str()))
+        texts.iter().any(|begin| {
+            let rest = text.strip_prefix(begin.as_str());
+            let is_word = begin.ends_with(char::is_alphanumeric);
+            rest.is_some_and(|rest| !(is_word && rest.starts_with(char::is_alphanumeric)))
+        })
     }
 }
 

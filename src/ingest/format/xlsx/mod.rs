@@ -126,8 +126,12 @@ impl Batch {
             return self.push_too_long(row.number, layout.width);
         }
         let is_within = |(column, _): &&(usize, Value)| *column < layout.width;
-        let is_beyond = row.cells.iter().any(|cell| !is_within(&cell));
+        let beyond = row.cells.iter().find(|cell| !is_within(cell));
+        let is_beyond = beyond.is_some();
         let has_names = layout.seen.header.is_some();
+        if let (true, Some((column, _))) = (has_names, beyond) {
+            layout.lose(*column);
+        }
         if !row.cells.iter().any(|cell| is_within(&cell)) && (has_names || !is_beyond) {
             return;
         }
@@ -192,6 +196,7 @@ impl Batch {
             return Ok(());
         }
         let conformer = task.conformer;
+        layout.look(&self.text, &self.cells, &conformer.converter);
         let records = Records::new(&self.text, &self.cells, layout.width);
         let conformed = conformer.conform(records, &layout.origins, self.breaches)?;
         let (text, cells) = (&self.text, &self.cells);
@@ -294,6 +299,6 @@ impl Format for Xlsx {
             }
         }
         batch.write(&layout, &mut task)?;
-        Ok(layout.seen)
+        Ok(layout.into_seen())
     }
 }

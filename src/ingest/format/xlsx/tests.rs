@@ -16,6 +16,7 @@ fn bench(read: XlsxRead) -> Bench {
     ];
     let zone = chrono_tz::Tz::Europe__Stockholm;
     let conversions = Conversions {
+        two_digit_years_from: crate::project::DEFAULT_FIRST_YEAR,
         zone,
         decimal: ',',
         dates: vec!["%d.%m.%Y".into()],
@@ -58,7 +59,10 @@ async fn cells_are_read_as_what_they_are_and_texts_as_declared() {
             "-|-|-|-|-",
         ]
     );
-    assert_eq!(decoded.report.ignored_columns, ["Extra"]);
+    assert_eq!(
+        decoded.report.ignored_columns,
+        ["Extra", "column 3 (no name)"]
+    );
 }
 
 #[tokio::test]
@@ -407,6 +411,12 @@ async fn a_sheet_as_people_write_it_is_read_between_its_title_and_its_totals() {
         skip_footer: 2,
         ..Frame::default()
     };
+    let word = Frame {
+        until: vec!["Tot".into()],
+        ..Frame::default()
+    };
+    let all = bench(word).decode("a.xlsx", &book).await;
+    assert!(all.report.records > 2, "a word is a whole word");
     for frame in [until, footer] {
         let bench = bench(frame);
         let decoded = bench.decode("a.xlsx", &book).await;
