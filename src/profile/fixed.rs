@@ -110,9 +110,19 @@ fn number_behind(lines: &[Vec<char>], start: usize, end: usize) -> Option<usize>
     })
 }
 
-/// Whether a sign stands in every line, and equally often.
+/// Whether a sign stands in every line, and equally often; a comma between digits is that of a decimal.
 fn is_delimited(lines: &[Vec<char>]) -> bool {
-    let count = |line: &Vec<char>, sign: char| line.iter().filter(|c| **c == sign).count();
+    let is_digit = |line: &[char], at: Option<usize>| {
+        at.and_then(|at| line.get(at))
+            .is_some_and(char::is_ascii_digit)
+    };
+    let count = |line: &Vec<char>, sign: char| {
+        let is_decimal = |at: usize| {
+            sign == ',' && is_digit(line, at.checked_sub(1)) && is_digit(line, Some(at + 1))
+        };
+        let signs = (0..line.len()).filter(|at| line[*at] == sign && !is_decimal(*at));
+        signs.count()
+    };
     DELIMITERS.iter().any(|sign| {
         let first = lines.first().map_or(0, |line| count(line, *sign));
         first > 0 && lines.iter().all(|line| count(line, *sign) == first)
@@ -166,6 +176,12 @@ mod tests {
                       0004Dan Öst    7.00\n\
                       0005Eva        9.00\n";
         assert_eq!(widths(packed), Some(vec![4, 9, 6]));
+        let decimal_commas = "00000 Bo Ek0         Lund          826,44\n\
+                              00001 Bo Ek1         Lund          344,81\n\
+                              00002 Cia Ek1        Malmö          44,80\n\
+                              00003 Bo Ek1         Lund          344,81\n\
+                              00004 Dan Lind       Lund            3,00\n";
+        assert!(widths(decimal_commas).is_some());
         for text in [
             "a;b  ;c\n1;x  ;2\n2;y  ;3\n3;z  ;4\n4;w  ;5\n",
             "It was  the best\nof times it  was\nthe worst  of it\nand so  on it is\nfor  ever and so\n",

@@ -266,6 +266,15 @@ const WORDS: &[(Meaning, &[&str])] = &[
             "kundenummer",
             "kundennummer",
             "kund id",
+            "cust no",
+            "cust id",
+            "custno",
+            "klubbnr",
+            "klubbkort",
+            "bonuskort",
+            "medlemskort",
+            "loyalty card",
+            "loyalty no",
             "customer id",
             "customerid",
             "customer number",
@@ -324,7 +333,11 @@ const WORDS: &[(Meaning, &[&str])] = &[
 
 /// Whether a column names somebody, going by its own name: a contact, who sold, who wrote, what was said.
 pub(super) fn is_of_somebody(name: &str) -> bool {
-    const SOMEBODY: [&str; 50] = [
+    const SOMEBODY: [&str; 54] = [
+        "salary",
+        "lon",
+        "inkomst",
+        "income",
         "attention",
         "att",
         "buyer",
@@ -455,7 +468,12 @@ fn of_value(
         Some(Meaning::Email) if !is_text => None,
         Some(Meaning::Phone) if !(is_text || is_number) => None,
         Some(Meaning::Phone) => Some((Meaning::Phone, 0.6 + 0.39 * share(evidence.phones))),
-        Some(Meaning::BirthDate) if *data_type != ColumnType::Date => None,
+        Some(Meaning::BirthDate) if *data_type == ColumnType::Date => {
+            Some((Meaning::BirthDate, 0.8))
+        }
+        // `410106`, or days in several forms
+        Some(Meaning::BirthDate) if is_text || is_number => Some((Meaning::BirthDate, 0.6)),
+        Some(Meaning::BirthDate) => None,
         Some(Meaning::NationalId) if !(is_text || is_number) => None,
         Some(Meaning::NationalId) => Some((
             Meaning::NationalId,

@@ -178,6 +178,13 @@ fn conversions(table: &TableProfile, keys: &mut Vec<String>) {
     if !units.is_empty() {
         keys.push(format!("units: [{}]", list(units)));
     }
+    let negatives: BTreeSet<&str> = guesses()
+        .flat_map(|guess| guess.negatives.clone())
+        .collect();
+    if !negatives.is_empty() {
+        let negatives: Vec<&str> = negatives.into_iter().collect();
+        keys.push(format!("negatives: [{}]", negatives.join(", ")));
+    }
     let nulls: BTreeSet<String> = guesses()
         .flat_map(|guess| guess.null_words.iter().cloned())
         .collect();

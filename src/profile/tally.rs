@@ -38,6 +38,8 @@ pub(crate) struct TypeGuess {
     pub(crate) time_formats: Vec<String>,
     /// What the numbers carry: `$`, `kr`.
     pub(crate) units: Vec<&'static str>,
+    /// How numbers say that they are negative, besides a minus in front.
+    pub(crate) negatives: Vec<&'static str>,
     /// Words for nothing that stand among values of the type.
     pub(crate) null_words: Vec<String>,
     /// Words for yes and for no beyond those that every reader knows.
@@ -57,6 +59,7 @@ impl TypeGuess {
             has_days: false,
             time_formats: Vec::new(),
             units: Vec::new(),
+            negatives: Vec::new(),
             null_words: Vec::new(),
             trues: Vec::new(),
             falses: Vec::new(),
@@ -78,6 +81,7 @@ pub(super) struct Tally {
     /// Numbers by decimal sign, sign between groups, and whether the sign is in doubt.
     numbers: BTreeMap<(Option<char>, Option<char>, bool), u64>,
     units: BTreeMap<&'static str, u64>,
+    negatives: BTreeMap<&'static str, u64>,
     exponents: u64,
     max_whole: usize,
     max_scale: usize,
@@ -133,6 +137,7 @@ impl Tally {
                         is_doubtful: false,
                         is_padded: false,
                         unit: None,
+                        negative: None,
                         value: f64::from(moment.day),
                     };
                     self.add_number(&whole);
@@ -179,6 +184,7 @@ impl Tally {
         self.padded += other.padded;
         sum(&mut self.numbers, &other.numbers);
         sum(&mut self.units, &other.units);
+        sum(&mut self.negatives, &other.negatives);
         self.exponents += other.exponents;
         self.max_whole = self.max_whole.max(other.max_whole);
         self.max_scale = self.max_scale.max(other.max_scale);
@@ -215,6 +221,9 @@ impl Tally {
         if let Some(unit) = number.unit {
             *self.units.entry(unit).or_default() += 1;
         }
+        if let Some(form) = number.negative {
+            *self.negatives.entry(form).or_default() += 1;
+        }
         self.widen(number.value);
     }
 
@@ -243,6 +252,8 @@ impl Tally {
             .moment(order, name)
             .or_else(|| self.truth())
             .or_else(|| self.answer(name))
+            .or_else(|| self.bit(name))
+            .or_else(|| self.count_of_seconds(name))
             .or_else(|| self.number(style))
             .unwrap_or_else(|| TypeGuess::of(ColumnType::Varchar));
         if guess.data_type != ColumnType::Varchar {
@@ -402,6 +413,44 @@ impl Tally {
         Some(guess)
     }
 
+    /// Plain whole numbers alone: the least and the most.
+    fn whole(&self) -> Option<(f64, f64)> {
+        let is_plain = |(decimal, group, _): &(Option<char>, Option<char>, bool)| {
+            decimal.is_none() && group.is_none()
+        };
+        let are_all = self.numbers() == self.values
+            && self.exponents + self.padded == 0
+            && self.units.is_empty()
+            && self.numbers.keys().all(is_plain);
+        self.least.zip(self.most).filter(|_| are_all)
+    }
+
+    /// One and nought as an answer, where the column's name says that somebody was asked.
+    fn bit(&self, name: &str) -> Option<TypeGuess> {
+        let (least, most) = self.whole()?;
+        let is_asked = says_consent(name) || is_channel(name);
+        (is_asked && least >= 0.0 && most <= 1.0).then(|| TypeGuess::of(ColumnType::Boolean))
+    }
+
+    /// Seconds or milliseconds since 1970, where the column's name says that it is a time.
+    fn count_of_seconds(&self, name: &str) -> Option<TypeGuess> {
+        /// 2000-01-01 and 2100-01-01.
+        const SECONDS: std::ops::Range<f64> = 946_684_800.0..4_102_444_800.0;
+        let (least, most) = self.whole()?;
+        let within =
+            |unit: f64| SECONDS.contains(&(least / unit)) && SECONDS.contains(&(most / unit));
+        let format = match (within(1.0), within(1_000.0)) {
+            (true, _) => "epoch",
+            (_, true) => "epoch_ms",
+            _ => return None,
+        };
+        says_time(name).then(|| {
+            let mut guess = TypeGuess::of(ColumnType::Timestamp);
+            guess.time_formats = vec![format.to_string()];
+            guess
+        })
+    }
+
     fn number(&self, style: &NumberStyle) -> Option<TypeGuess> {
         let fits = |(decimal, group, is_doubtful): &(Option<char>, Option<char>, bool)| {
             let is_thousand = *is_doubtful && *decimal == style.thousands;
@@ -444,6 +493,7 @@ impl Tally {
         let mut guess = TypeGuess::of(data_type);
         guess.misfits = misfits;
         guess.units = self.units.keys().copied().collect();
+        guess.negatives = self.negatives.keys().copied().collect();
         let is_doubtful = self.numbers.keys().any(|(_, _, doubtful)| *doubtful);
         let is_settled = self
             .numbers
@@ -562,6 +612,26 @@ fn answer(text: &str) -> Option<(&'static str, bool)> {
     }
     let text = text.to_lowercase();
     ANSWERS.into_iter().find(|(word, _)| *word == text)
+}
+
+/// Whether a column's name speaks of a time: `createdAt`, `updated_time`.
+fn says_time(name: &str) -> bool {
+    const TIMES: [&str; 12] = [
+        "at",
+        "time",
+        "timestamp",
+        "ts",
+        "tid",
+        "tidpunkt",
+        "tidspunkt",
+        "epoch",
+        "created",
+        "updated",
+        "date",
+        "datum",
+    ];
+    let words = super::meaning::name_words(name);
+    words.split(' ').any(|word| TIMES.contains(&word))
 }
 
 /// Whether a column's name speaks of a day.
@@ -701,6 +771,33 @@ mod tests {
             (&*american[1].date_formats, american[1].doubt),
             (&["%m/%d/%Y"][..], None)
         );
+    }
+
+    #[test]
+    fn seconds_since_1970_are_times_and_bits_answers_where_the_name_says_so() {
+        let of = |values: &[&str], name| {
+            tally(values).guess(&NumberStyle::default(), &DayOrder::default(), name)
+        };
+        let millis = ["1767225600000", "1767312000123"];
+        assert_eq!(of(&millis, "createdAt").time_formats, ["epoch_ms"]);
+        assert_eq!(of(&["1767225600"], "ts").time_formats, ["epoch"]);
+        assert_eq!(of(&millis, "ean").data_type, ColumnType::Bigint);
+        assert_eq!(of(&["12", "13"], "createdAt").data_type, ColumnType::Bigint);
+        assert_eq!(of(&["1", "0"], "granted").data_type, ColumnType::Boolean);
+        assert_eq!(of(&["1", "0"], "lager").data_type, ColumnType::Bigint);
+        assert_eq!(of(&["1", "2"], "granted").data_type, ColumnType::Bigint);
+    }
+
+    #[test]
+    fn negative_numbers_are_told_as_they_are_written() {
+        let guess = guess(&["(12,50)", "7,25", "3,00-", "-1,00"]);
+        assert_eq!(guess.data_type, decimal());
+        assert_eq!(guess.negatives, ["parentheses", "trailing_minus"]);
+        for text in ["(-1)", "-1-", "()", "-", "(a)"] {
+            let text = tally(&[text]);
+            let of = text.guess(&NumberStyle::default(), &DayOrder::default(), "x");
+            assert_eq!(of.data_type, ColumnType::Varchar);
+        }
     }
 
     #[test]

@@ -77,6 +77,8 @@ pub(super) struct Number {
     /// `007`
     pub(super) is_padded: bool,
     pub(super) unit: Option<&'static str>,
+    /// How it says that it is negative, where that is no minus in front: a word of `negatives`.
+    pub(super) negative: Option<&'static str>,
     pub(super) value: f64,
 }
 
@@ -148,9 +150,18 @@ fn number(text: &str) -> Option<Number> {
     if text.starts_with('+') {
         return None;
     }
+    let inner = text
+        .strip_prefix('(')
+        .and_then(|rest| rest.strip_suffix(')'));
+    let (form, text) = match (inner, text.strip_suffix('-')) {
+        (Some(inner), _) => (Some("parentheses"), inner.trim()),
+        (None, Some(before)) => (Some("trailing_minus"), before.trim_end()),
+        (None, None) => (None, text),
+    };
     let (negative, rest) = match text.strip_prefix('-') {
+        Some(_) if form.is_some() => return None,
         Some(rest) => (true, rest.trim_start()),
-        None => (false, text),
+        None => (form.is_some(), text),
     };
     let (core, unit) = without_unit(rest);
     let (negative, core) = match (negative, core.strip_prefix('-')) {
@@ -206,6 +217,7 @@ fn number(text: &str) -> Option<Number> {
             && of_three(&parts),
         is_padded: parts[0].len() > 1 && parts[0].starts_with('0'),
         unit,
+        negative: form,
         value: if negative { -value } else { value },
     })
 }

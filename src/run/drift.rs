@@ -96,7 +96,7 @@ impl Observation {
             };
             let exports: Vec<_> = exports.into_iter().flatten().filter(is_read).collect();
             for header in self.headers(runner, source, &contract, exports).await? {
-                if header.is_foreign(&contract) {
+                if header.is_foreign(&contract) || header.doubled(&contract).is_some() {
                     continue;
                 }
                 for drift in header.drift(&contract) {
