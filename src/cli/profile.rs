@@ -287,7 +287,7 @@ fn columns(table: &TableProfile) -> Columns {
                 ),
                 None => String::new(),
             },
-            format::cut(&contents(column), MOST_CHARACTERS),
+            with_doubt(format::cut(&figures(column), MOST_CHARACTERS), column),
         ]);
     }
     columns
@@ -302,8 +302,21 @@ pub(super) fn different(column: &ColumnProfile) -> String {
     }
 }
 
-/// What stands in a column, in a few words; of personal ones only how it is written.
+/// What stands in a column, in a few words, and what a person should look at.
 pub(super) fn contents(column: &ColumnProfile) -> String {
+    with_doubt(figures(column), column)
+}
+
+fn with_doubt(figures: String, column: &ColumnProfile) -> String {
+    match &column.doubt {
+        Some(doubt) if figures.is_empty() => doubt.clone(),
+        Some(doubt) => format!("{figures} · {doubt}"),
+        None => figures,
+    }
+}
+
+/// Of personal columns only how they are written.
+fn figures(column: &ColumnProfile) -> String {
     let mut parts = Vec::new();
     if let (Some(least), Some(most)) = (&column.least, &column.most) {
         parts.push(format!("{least} – {most}"));
@@ -333,7 +346,6 @@ pub(super) fn contents(column: &ColumnProfile) -> String {
     if column.misfits > 0 {
         parts.insert(0, plural_misfits(column.misfits));
     }
-    parts.extend(column.doubt.clone());
     parts.join(" · ")
 }
 

@@ -1,7 +1,7 @@
 //! One export, from storage to scratch files: decoded, held to its contract, accounted for.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -72,6 +72,8 @@ pub(crate) struct ExportReport {
     pub(crate) drift: Vec<Drift>,
     /// Columns that the contract does not want.
     pub(crate) ignored_columns: Vec<String>,
+    /// Columns of which the path gave some record its value.
+    pub(crate) taken_from_path: BTreeSet<String>,
 }
 
 impl ExportReport {
@@ -454,6 +456,7 @@ impl Task {
             without_list: Some((explode.unwrap_or_default().join("."), seen.without_list))
                 .filter(|(_, records)| *records > 0),
             ignored_columns: [seen.ignored, written.ignored].concat(),
+            taken_from_path: written.taken_from_path,
             ..self.report(content)
         };
         check_sum(&report)?;
@@ -489,6 +492,7 @@ impl Task {
             header: None,
             drift: Vec::new(),
             ignored_columns: Vec::new(),
+            taken_from_path: BTreeSet::new(),
         }
     }
 

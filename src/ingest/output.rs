@@ -2,8 +2,8 @@
 //!
 //! [`judge`] says what becomes of a batch, on any thread; [`Output`] takes what was judged, in the order of the export.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -122,6 +122,8 @@ pub(crate) struct Written {
     pub(crate) fatal: BrokenRules,
     /// Fields within values that no column reads, as paths, in order.
     pub(crate) ignored: Vec<String>,
+    /// Columns of which the path gave some record its value.
+    pub(crate) taken_from_path: BTreeSet<String>,
 }
 
 impl Output {
@@ -228,6 +230,7 @@ impl Output {
             warned: self.warned,
             fatal: self.fatal,
             ignored: conformer.unread_fields(&self.ignored),
+            taken_from_path: conformer.taken_from_path(),
         })
     }
 }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::{
-    Contract, DriftModes, Due, Encoding, Freshness, Limit, OnError, PathPattern, Ready, Sender,
-    Spanned,
+    DriftModes, Due, Encoding, Freshness, Limit, OnError, PathPattern, Ready, Sender, Spanned,
 };
 use crate::diagnostic::{SourceFile, Span};
 use crate::name::TableName;
@@ -46,12 +45,13 @@ impl Source {
             .any(|pattern| pattern.archive.is_some())
     }
 
-    /// Whether two paths give columns of the contract other values: equal content is other records then.
-    pub(crate) fn are_apart(&self, contract: &Contract, one: &str, other: &str) -> bool {
+    /// Whether two paths give columns other values: equal content is other records then. `takes`: whether a column has its value
+    /// from the path.
+    pub(crate) fn are_apart(&self, one: &str, other: &str, takes: impl Fn(&str) -> bool) -> bool {
         let values = |path: &str| {
             let mut captures = self.patterns.iter().filter_map(|p| p.matches(path));
             let mut columns = captures.next()?.columns;
-            columns.retain(|column, _| contract.column(column).is_some());
+            columns.retain(|column, _| takes(column));
             Some(columns)
         };
         // of a path that nothing matches any more only its content is known

@@ -111,20 +111,6 @@ fn place_of(export: &str) -> String {
     format!("{path}{SUFFIX}")
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_receipt_lies_beside_others_whatever_its_export_is_called() {
-        assert_eq!(place_of("a/b.csv"), "a/b.csv.receipt.json");
-        assert_eq!(
-            place_of("a.zip!/../b//c.csv"),
-            "a.zip!/%2E%2E/b/%2F/c.csv.receipt.json"
-        );
-    }
-}
-
 fn taken_receipt<'a>(
     export: &'a ExportReport,
     sender: &'a str,
@@ -208,5 +194,19 @@ fn nothing_read<'a>(sender: &'a str, report: &'a RunReport) -> Receipt<'a> {
         unknown_columns: &[],
         drift: &[],
         duplicate_of: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receipt_lies_beside_others_whatever_its_export_is_called() {
+        assert_eq!(place_of("a/b.csv"), "a/b.csv.receipt.json");
+        assert_eq!(
+            place_of("a.zip!/../b//c.csv"),
+            "a.zip!/%2E%2E/b/%2F/c.csv.receipt.json"
+        );
     }
 }

@@ -24,8 +24,13 @@ fn equal_files_are_one_export_unless_their_paths_are_part_of_the_records() {
     let columns =
         "  - {name: gate, data_type: varchar}\n  - {name: visitors, data_type: integer}\n";
     let with_store = format!("  - {{name: store, data_type: integer}}\n{columns}");
-    for (files, columns, stores, copies) in [(any, columns, 1, 3), (&*by_store, &*with_store, 2, 2)]
-    {
+    let plain = "gate,visitors\nmain,120\n";
+    let with_its_store = "gate,visitors,store\nmain,120,7\n";
+    for (files, columns, text, stores, copies) in [
+        (any, columns, plain, 1, 3),
+        (&*by_store, &*with_store, plain, 2, 2),
+        (&*by_store, &*with_store, with_its_store, 1, 3),
+    ] {
         let shops = visits(files, columns);
         for path in [
             "store_12/20260105",
@@ -33,7 +38,7 @@ fn equal_files_are_one_export_unless_their_paths_are_part_of_the_records() {
             "store_14/20260105",
             "store_14/20260106",
         ] {
-            shops.write(&format!("exports/{path}.csv"), "gate,visitors\nmain,120\n");
+            shops.write(&format!("exports/{path}.csv"), text);
         }
         let said = shops.kilde(&["build"]).ended(0).stdout;
         let told = said.matches("and adds nothing").count();

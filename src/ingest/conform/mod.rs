@@ -14,8 +14,9 @@ mod number;
 mod record_rule;
 mod unread;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use datafusion::arrow::array::{
     Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, UInt32Array,
@@ -158,10 +159,19 @@ pub(crate) struct Conformer {
     key_required: bool,
     rules: Vec<Vec<ActingRule>>,
     /// Values that the path gives, one row each, by position of the column.
-    captured: BTreeMap<usize, ArrayRef>,
+    captured: BTreeMap<usize, FromPath>,
     /// The keys that lead to the list whose items become rows.
     pub(super) explode: Option<Vec<String>>,
     file: String,
+}
+
+/// What a path says of a column.
+#[derive(Debug)]
+struct FromPath {
+    /// One row.
+    value: ArrayRef,
+    /// Some record has no value of its own.
+    is_taken: AtomicBool,
 }
 
 impl Conformer {
@@ -206,7 +216,9 @@ impl Conformer {
         let mut captured = BTreeMap::new();
         for (at, target) in targets.iter().enumerate() {
             if let Some(text) = captures.columns.get(&target.name) {
-                captured.insert(at, captured_value(target, text, zone, file)?);
+                let value = captured_value(target, text, zone, file)?;
+                let is_taken = AtomicBool::default();
+                captured.insert(at, FromPath { value, is_taken });
             }
         }
         let mut rules = record_rules(contract)?;
@@ -244,14 +256,24 @@ impl Conformer {
         self.captured.contains_key(&column)
     }
 
+    /// Columns of which the path gave some record its value, by name.
+    pub(crate) fn taken_from_path(&self) -> BTreeSet<String> {
+        let taken = self.captured.iter();
+        let taken = taken.filter(|(_, path)| path.is_taken.load(Ordering::Relaxed));
+        taken
+            .map(|(at, _)| self.targets[*at].name.clone())
+            .collect()
+    }
+
     /// A column that no cell of a record gives, `rows` times: the path's value, or null where an export may lack it.
     pub(crate) fn captured_column(&self, column: usize, rows: usize) -> Result<ArrayRef> {
-        let Some(value) = self.captured.get(&column) else {
+        let Some(FromPath { value, is_taken }) = self.captured.get(&column) else {
             return match self.targets[column].is_optional {
                 true => Ok(new_null_array(self.schema.field(column).data_type(), rows)),
                 false => Err(Error::internal("a column has no origin")),
             };
         };
+        is_taken.fetch_or(rows > 0, Ordering::Relaxed);
         let zeros = UInt32Array::from(vec![0; rows]);
         take_arrays(&[Arc::clone(value)], &zeros, None)
             .map(|mut arrays| arrays.remove(0))
@@ -289,13 +311,14 @@ impl Conformer {
         let array = self
             .converter
             .convert(cells, &self.targets[column].data_type, findings)?;
-        let Some(value) = self.captured.get(&column) else {
+        let Some(FromPath { value, is_taken }) = self.captured.get(&column) else {
             return Ok(array);
         };
         let missing: BooleanArray = cells
             .iter()
             .map(|(kind, _)| Some(kind == CellKind::Missing))
             .collect();
+        is_taken.fetch_or(missing.true_count() > 0, Ordering::Relaxed);
         let value = datafusion::arrow::array::Scalar::new(Arc::clone(value));
         zip(&missing, &value, &array).map_err(internal)
     }

@@ -202,8 +202,8 @@ impl Sight<'_> {
             FileStatus::RolledBack | FileStatus::Unreadable
         );
         let is_apart = |other: &str| {
-            let contract = self.contract;
-            contract.is_some_and(|contract| self.source.are_apart(contract, path, other))
+            let takes = |column: &str| self.contract.is_some_and(|c| c.column(column).is_some());
+            self.source.are_apart(path, other, takes)
         };
         let mut loaded = self.known.entries();
         let mut is_loaded = || {

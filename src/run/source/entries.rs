@@ -98,12 +98,12 @@ impl Execution {
             .ledger
             .get(&source.table)
             .filter(|_| !reload);
-        let contract = self.known_contract(source)?;
         let mut ledger = known.map_or_else(Ledger::default, |ledger| ledger.without(replaced));
         let (mut unique, mut duplicates) = (Vec::new(), Vec::new());
         for export in decoded {
             let report = &export.report;
-            let is_apart = |other: &str| source.are_apart(contract, &report.path, other);
+            let takes = |column: &str| report.taken_from_path.contains(column);
+            let is_apart = |other: &str| source.are_apart(&report.path, other, takes);
             match ledger.standing(source.load, &report.path, &report.hash, is_apart) {
                 Standing::Duplicate { of } => {
                     let counts = FileCounts {

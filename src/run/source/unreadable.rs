@@ -108,8 +108,9 @@ impl Execution {
                 && anew.is_none_or(|anew| anew.report.hash == of.hash)
         };
         let contract = self.contract(&source.table)?;
+        let takes = |column: &str| contract.column(column).is_some();
         let is_it = |path: &str, hash: &str| {
-            hash == entry.hash && !source.are_apart(contract, &entry.path, path)
+            hash == entry.hash && !source.are_apart(&entry.path, path, takes)
         };
         let is_elsewhere = || {
             let mut loaded = ledger.entries().filter(|other| other.path != entry.path);
