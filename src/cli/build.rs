@@ -279,13 +279,10 @@ fn exports(report: &RunReport) -> String {
             let words = format!("· {}: {drift}", source.table);
             text.push_str(&format!("  {}\n", styled(FAINT, words)));
         }
-        let copies = source.exports.iter().filter(|e| e.duplicate_of.is_some());
-        for copy in copies {
-            text.push_str(&copied(copy));
-        }
         // what was refused is explained where the errors are
         if !matches!(source.outcome, TableOutcome::Failed(_)) {
             text.push_str(&nothing_taken(source));
+            text.push_str(&copies(source));
             for export in &source.exports {
                 for rule in &export.warned {
                     text.push_str(&warned(export, rule));
@@ -318,14 +315,32 @@ fn exports(report: &RunReport) -> String {
     text
 }
 
-/// An export that adds nothing, since another with its content counts in its place.
-fn copied(export: &ExportReport) -> String {
-    let words = format!(
-        "· {} has the content of {} and adds nothing",
-        printable(&export.path),
-        printable(export.duplicate_of.as_deref().unwrap_or_default()),
-    );
-    format!("  {}\n", styled(FAINT, words))
+/// Exports with the content of others: those that add nothing, and those whose path makes other records of it.
+fn copies(source: &SourceReport) -> String {
+    const SHOWN: usize = 3;
+    let told = |of: fn(&ExportReport) -> Option<&String>, what: &str| {
+        let all = source
+            .exports
+            .iter()
+            .filter_map(|export| Some((export, of(export)?)));
+        let count = all.clone().count();
+        let mut text = String::new();
+        for (export, of) in all.take(SHOWN) {
+            let (path, of) = (printable(&export.path), printable(of));
+            let words = format!("· {path} has the content of {of} and {what}");
+            text.push_str(&format!("  {}\n", styled(FAINT, words)));
+        }
+        if count > SHOWN {
+            let words = format!("· so have {} more", format::count((count - SHOWN) as u64));
+            text.push_str(&format!("  {}\n", styled(FAINT, words)));
+        }
+        text
+    };
+    told(|export| export.duplicate_of.as_ref(), "adds nothing")
+        + &told(
+            |export| export.equal_to.as_ref(),
+            "counts, since its path says other values",
+        )
 }
 
 /// A mark where records came and every one was rejected.

@@ -257,7 +257,7 @@ async fn head(raw: &ExportStore, archive: &str, export: &Export) -> Result<Objec
     found.ok_or_else(|| parts::gone(&export.location))
 }
 
-/// Works on an archive, off the threads that drive futures; `size`: its bytes.
+/// Works on an archive, off the threads that drive futures.
 async fn opened<T: Send + 'static>(
     raw: &ExportStore,
     archive: &ObjectInfo,
@@ -371,5 +371,32 @@ struct Failing(Option<io::Error>);
 impl Read for Failing {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
         self.0.take().map_or(Ok(0), Err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+
+    #[test]
+    fn an_archive_is_known_as_it_lies_there_and_the_last_few_alone() {
+        let archive = |path: usize, size: u64| ObjectInfo {
+            path: path.to_string(),
+            size,
+            modified_at: DateTime::UNIX_EPOCH,
+            changed_at: DateTime::UNIX_EPOCH,
+            tag: None,
+        };
+        let known = KnownArchives::default();
+        known.remember(&archive(0, 1), Contents::default());
+        assert!(known.get(&archive(0, 1)).is_some());
+        assert!(known.get(&archive(0, 2)).is_none(), "it was replaced");
+        known.remember(&archive(0, 2), Contents::default());
+        assert!(known.get(&archive(0, 1)).is_none());
+        (1..=MOST_KNOWN).for_each(|at| known.remember(&archive(at, 1), Contents::default()));
+        assert!(known.get(&archive(0, 2)).is_none());
+        assert!(known.get(&archive(1, 1)).is_some());
     }
 }

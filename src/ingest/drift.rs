@@ -10,7 +10,7 @@ use std::fmt;
 
 use super::export::ExportReport;
 use super::flaw::Flaw;
-use super::format::shown;
+use super::format::{has_no_name, shown};
 use crate::diagnostic::{Code, Place};
 use crate::error::{Error, Result};
 use crate::project::{Column, Contract, OnDrift, OnUnreadable, Source, Spanned};
@@ -112,13 +112,13 @@ pub(crate) fn refuse_drift(
 ) -> Result<()> {
     let modes = &source.drift;
     if modes.added.value.refuses()
-        && let Some(name) = report.ignored_columns.first()
+        && let Some(ignored) = report.ignored_columns.first()
     {
         let more = match report.ignored_columns.len() {
             1 => String::new(),
             n => format!(" and {} more", n - 1),
         };
-        let name = shown(name);
+        let name = shown(ignored);
         let message =
             format!("the export has column `{name}`{more}, which the contract does not know");
         // columns that records of JSON bring one by one are none that a table could gain
@@ -126,11 +126,14 @@ pub(crate) fn refuse_drift(
             true => "`ignore` or `evolve`",
             false => "`ignore`",
         };
-        let help = format!(
-            "add it to {}, or let {} say {modes_that_take}",
-            contract.file.path,
-            place(source, &modes.added)
-        );
+        let added = place(source, &modes.added);
+        let help = match has_no_name(ignored) {
+            true => format!("ask its sender for a name, or let {added} say `ignore`"),
+            false => format!(
+                "add it to {}, or let {added} say {modes_that_take}",
+                contract.file.path
+            ),
+        };
         return Err(refusal(461, message, help, report));
     }
     if modes.reordered.value.refuses() && report.drift.contains(&Drift::Reordered) {

@@ -89,18 +89,24 @@ impl ExportReport {
     /// What people should look at, since the export is most likely read in another way than it was written: half of its
     /// records or more are rejected, and not only a few, or its bytes are of another encoding.
     pub(crate) fn doubt(&self) -> Option<String> {
-        if self.is_utf8_unasked {
-            return Some(format!(
+        let utf8 = self.is_utf8_unasked.then(|| {
+            format!(
                 "{}: every letter beyond ASCII is one of utf-8, and it is read in another encoding: say `encoding: utf-8` at the source, or ask its sender",
                 self.path
-            ));
-        }
-        if let Some((list, records)) = &self.without_list {
-            return Some(format!(
+            )
+        });
+        let list = self.without_list.as_ref().map(|(list, records)| {
+            format!(
                 "{}: none of its {records} records has the list `{list}` that `explode` names, so that none gives a row",
                 self.path
-            ));
-        }
+            )
+        });
+        let all = [self.doubt_of_rejects(), utf8, list];
+        let all: Vec<String> = all.into_iter().flatten().collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+
+    fn doubt_of_rejects(&self) -> Option<String> {
         let by_encoding = self.first_rejects.get_key_value(&Rule::Encoding);
         let (rule, first) = by_encoding
             .map(|(rule, first)| (*rule, first))
@@ -227,10 +233,8 @@ impl Attempt {
     }
 
     fn seen_as(mut self, sight: &Utf8Sight) -> Self {
-        match &mut self {
-            Self::Decoded(decoded) => decoded.report.is_utf8_unasked = sight.is_utf8(),
-            Self::Misfit(misfit) => misfit.report.is_utf8_unasked = sight.is_utf8(),
-            Self::Unreadable(_) => {}
+        if let Self::Decoded(decoded) = &mut self {
+            decoded.report.is_utf8_unasked = sight.is_utf8();
         }
         self
     }
@@ -304,6 +308,7 @@ impl Task {
         let passage = Passage::default();
         let records = self.records(&mut raw, &passage);
         let records = records_or_flaw(records)?;
+        // whatever is wrong with it, it is told by the hash of all of it
         let (size, hash) = raw.finish().map_err(|error| self.unavailable(error))?;
         let content = (size, hash.to_hex().to_string());
         let byte = byte_read(&records, &passage);

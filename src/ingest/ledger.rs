@@ -488,20 +488,23 @@ impl Ledger {
                 Standing::Changed
             };
         }
-        // equal snapshots and equal changes are news in themselves; equal exports without a record are no copies
-        let first = self.entries.values().find(|entry| {
-            load == Load::Append
-                && entry.hash == hash
-                && entry.status == FileStatus::Loaded
-                && entry.counts.records > 0
-                && !is_apart(&entry.path)
-        });
-        match first {
-            Some(entry) => Standing::Duplicate {
-                of: entry.path.clone(),
+        // equal snapshots and equal changes are news in themselves
+        let mut equal = self.equal(hash).filter(|_| load == Load::Append);
+        match equal.find(|path| !is_apart(path)) {
+            Some(path) => Standing::Duplicate {
+                of: path.to_string(),
             },
             None => Standing::New,
         }
+    }
+
+    /// Loaded exports of a content; without a record none is a copy of another.
+    pub(crate) fn equal(&self, hash: &str) -> impl Iterator<Item = &str> {
+        let entries = self.entries.values().filter(move |entry| {
+            let is_loaded = entry.status == FileStatus::Loaded && entry.counts.records > 0;
+            is_loaded && entry.hash == hash
+        });
+        entries.map(|entry| entry.path.as_str())
     }
 }
 

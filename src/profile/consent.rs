@@ -79,7 +79,10 @@ const CHANNELS: [&str; 14] = [
 pub(super) fn says_consent(name: &str) -> bool {
     let words = name_words(name);
     let has = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
-    has(&CONSENT_PARTS) || is_refusal(name) || words.split(' ').any(|word| CONSENTS.contains(&word))
+    let speaks_of_it = has(&CONSENT_PARTS)
+        || is_refusal(name)
+        || words.split(' ').any(|word| CONSENTS.contains(&word));
+    speaks_of_it && !is_double_negation(&words)
 }
 
 /// Whether a column's name speaks of a consent that was taken back, or never given: a yes there is a no.
@@ -88,10 +91,33 @@ pub(super) fn is_refusal(name: &str) -> bool {
     let joined = words.replace(' ', "");
     let has = |word: &str| words.split(' ').any(|other| other == word);
     let begins = |part: &&str| words.split(' ').any(|word| word.starts_with(*part));
-    let says_not = NOT.into_iter().any(has) || BARS.iter().any(begins);
-    let speaks_of_it = CONSENT_PARTS.iter().any(|part| words.contains(part))
-        || CONSENTS.into_iter().chain(CHANNELS).any(has);
-    REFUSAL_PARTS.iter().any(|part| joined.contains(part)) || (says_not && speaks_of_it)
+    let (says_not, bars) = (NOT.into_iter().any(has), BARS.iter().any(begins));
+    if REFUSAL_PARTS.iter().any(|part| joined.contains(part)) {
+        // of `not_unsubscribed` nobody knows what a no is
+        return !is_double_negation(&words);
+    }
+    let speaks_of_it =
+        CONSENT_PARTS.iter().any(|part| words.contains(part)) || CONSENTS.into_iter().any(has);
+    // `phone_no` is a number, and `last_mail_out` a mail
+    let is_way_shut = bars
+        || NOT
+            .into_iter()
+            .any(|no| has(no) && !["no", "out"].contains(&no));
+    (speaks_of_it && (says_not || bars)) || (is_way_shut && names_channel(name))
+}
+
+fn is_double_negation(words: &str) -> bool {
+    let joined = words.replace(' ', "");
+    let says_not = words
+        .split(' ')
+        .any(|word| NOT.contains(&word) && word != "out");
+    says_not && REFUSAL_PARTS.iter().any(|part| joined.contains(part))
+}
+
+/// Whether a column's name speaks of a way to somebody.
+pub(super) fn names_channel(name: &str) -> bool {
+    let words = name_words(name);
+    words.split(' ').any(|word| CHANNELS.contains(&word))
 }
 
 /// Whether a column is called as a way to somebody is, where it may say whether that way may be gone: `epost` of yes and no.
@@ -185,8 +211,14 @@ mod tests {
         ] {
             assert!(is_refusal(name) && says_consent(name), "{name}");
         }
+        for name in ["not_unsubscribed", "ej avregistrerad", "ej avanmäld"] {
+            assert!(!is_refusal(name) && !says_consent(name), "{name}");
+        }
         for name in [
             "nyhetsbrev",
+            "last_mail_out",
+            "sms_out_at",
+            "phone_no",
             "notes",
             "epost",
             "reklam ok",

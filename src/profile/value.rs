@@ -1,6 +1,8 @@
 //! What a text could be: a number in one of several styles, a date, a time, a truth. Pure; one value decides nothing, a
 //! [`super::tally::Tally`] of all of them does.
 
+use crate::project::DEFAULT_FIRST_YEAR;
+
 /// strftime formats of dates that are tried, the first of equals wins; a bit of [`Moment::formats`] each.
 pub(super) const DATE_FORMATS: [&str; 14] = [
     "%Y-%m-%d",
@@ -154,7 +156,9 @@ fn number(text: &str) -> Option<Number> {
         .strip_prefix('(')
         .and_then(|rest| rest.strip_suffix(')'));
     let (form, text) = match (inner, text.strip_suffix('-')) {
-        (Some(inner), _) => (Some("parentheses"), inner.trim()),
+        // `(212)` is an area before it is an amount
+        (Some(inner), _) if inner.contains(['.', ',']) => (Some("parentheses"), inner.trim()),
+        (Some(_), _) => return None,
         (None, Some(before)) => (Some("trailing_minus"), before.trim_end()),
         (None, None) => (None, text),
     };
@@ -361,9 +365,9 @@ fn month(text: &str) -> Option<(i32, usize)> {
     Some((number, length))
 }
 
-/// As POSIX has it.
+/// As readers take it where nothing is said.
 fn century(year: i32) -> i32 {
-    if year >= 69 { 1900 + year } else { 2000 + year }
+    DEFAULT_FIRST_YEAR + (year - DEFAULT_FIRST_YEAR).rem_euclid(100)
 }
 
 fn is_day(year: i32, month: i32, day: i32) -> bool {

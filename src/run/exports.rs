@@ -226,7 +226,9 @@ impl Runner {
         for (source, exports) in &observation.observed.exports {
             let waits =
                 |e: &ObservedExport| matches!(e.state, ExportState::New | ExportState::Changed);
-            if exports.iter().any(waits) {
+            let release = observation.release.as_ref();
+            let is_held = release.is_some_and(|release| release.held.contains_key(source));
+            if is_held || exports.iter().any(waits) {
                 open.insert(source);
             }
         }
@@ -393,6 +395,12 @@ impl<'a> SourceList<'a> {
                     decision
                         .map(|decision| format!("{decision}; its rows leave with the next build")),
                 );
+                let refused = self
+                    .refused(export)
+                    .filter(|_| export.state == ExportState::Known);
+                notes.extend(refused.map(|refused| {
+                    format!("refused when it was to be read again: {}", refused.reason)
+                }));
                 if entry.is_some_and(|entry| entry.status == FileStatus::Empty) {
                     notes.push("no record".to_string());
                 }
@@ -407,6 +415,15 @@ impl<'a> SourceList<'a> {
         }
     }
 
+    /// How the newest run that tried the source refused this file.
+    fn refused(&self, export: &ObservedExport) -> Option<&'a RefusedExport> {
+        let micros = |time: DateTime<Utc>| time.timestamp_micros();
+        self.refused.iter().find(|refused| {
+            (&refused.path, refused.size, micros(refused.modified_at))
+                == (&export.path, export.size, micros(export.modified_at))
+        })
+    }
+
     /// An export, or content of it, that no build has tried yet.
     fn unread(&self, export: &ObservedExport) -> (ExportStatus, Option<String>) {
         if let Some(pause) = &self.observation.pause {
@@ -416,12 +433,7 @@ impl<'a> SourceList<'a> {
         if let Some(unready) = &export.unready {
             return (ExportStatus::Waiting, Some(unready.to_string()));
         }
-        let micros = |time: DateTime<Utc>| time.timestamp_micros();
-        let refused = self.refused.iter().find(|refused| {
-            (&refused.path, refused.size, micros(refused.modified_at))
-                == (&export.path, export.size, micros(export.modified_at))
-        });
-        if let Some(refused) = refused {
+        if let Some(refused) = self.refused(export) {
             return (ExportStatus::Refused, Some(refused.reason.clone()));
         }
         if export.state == ExportState::Changed {

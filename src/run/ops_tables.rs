@@ -43,6 +43,8 @@ pub(super) struct Ingested {
     pub(super) decoded: Vec<Arc<ReadExport>>,
     /// Exports whose earlier rejects are void: they left, or were read again.
     pub(super) replaced: BTreeSet<String>,
+    /// Of exports that count although another has their content, that one.
+    pub(super) equal: BTreeMap<String, String>,
     /// Each export says all that is true (`replace`).
     pub(super) is_whole_truth: bool,
 }
@@ -82,6 +84,7 @@ impl Ingested {
                 duplicate: entry.counts.duplicate,
                 rejected: entry.counts.rejected,
                 duplicate_of: entry.duplicate_of.clone(),
+                equal_to: self.equal.get(&entry.path).cloned(),
                 doubt: self
                     .decoded(&entry.path)
                     .and_then(DecodedReport::doubt)

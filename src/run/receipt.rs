@@ -99,7 +99,7 @@ impl Runner {
     }
 }
 
-/// Where the receipt of an export lies; what is no name of a folder is written otherwise: `a.zip!../b.csv`.
+/// Where the receipt of an export lies; what is no name of a folder is written otherwise: the `..` of `a.zip!x/../b.csv`.
 fn place_of(export: &str) -> String {
     let names = export.split('/').map(|name| match name {
         "" => "%2F",

@@ -374,6 +374,9 @@ pub(crate) struct ExportReport {
     pub(crate) rejected: u64,
     /// The export with the same content that counted instead.
     pub(crate) duplicate_of: Option<String>,
+    /// One that has the same content, and does not count in its place: their paths give columns other values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) equal_to: Option<String>,
     /// Columns that the contract does not know.
     #[serde(default)]
     pub(crate) ignored_columns: Vec<String>,

@@ -43,6 +43,10 @@ fn equal_files_are_one_export_unless_their_paths_are_part_of_the_records() {
         let said = shops.kilde(&["build"]).ended(0).stdout;
         let told = said.matches("and adds nothing").count();
         assert_eq!(told, copies, "{said}");
+        let beside = said
+            .matches("counts, since its path says other values")
+            .count();
+        assert_eq!(beside, stores - 1, "{said}");
         assert_eq!(
             shops.query("select count(*) from bronze.visits"),
             [[stores.to_string()]]

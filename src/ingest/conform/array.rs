@@ -261,7 +261,8 @@ fn loses_nothing(from: &DataType, to: &ColumnType) -> bool {
         }
         ColumnType::Double => from.is_floating() || loses_nothing(from, &ColumnType::Integer),
         ColumnType::Boolean => *from == D::Boolean,
-        ColumnType::Date => *from == D::Date32,
+        // days are looked at one by one
+        ColumnType::Date => false,
         ColumnType::Decimal { precision, scale } => match from {
             D::Decimal32(p, s) | D::Decimal64(p, s) | D::Decimal128(p, s) => {
                 let whole = |precision: u8, scale: i8| i16::from(precision) - i16::from(scale);
@@ -486,6 +487,26 @@ mod tests {
         let (zoned, _) = convert(zoned, &ColumnType::Timestamp);
         let first = |array: &ArrayRef| array.as_primitive::<TimestampMicrosecondType>().value(0);
         assert_eq!(first(&zoned) - first(&local), 3_600_000_000);
+    }
+
+    #[test]
+    fn days_and_times_that_not_every_reader_knows_are_faults() {
+        let days = Date32Array::from(vec![Some(-719_163), Some(-719_162), None, Some(2_932_897)]);
+        let (dates, rules) = convert(days, &ColumnType::Date);
+        assert_eq!(
+            (dates.null_count(), &*rules),
+            (3, &[Rule::ImpossibleDate; 2][..])
+        );
+        // local midnight of the first day lies in the year before, in UTC
+        let first = -719_162 * 86_400_000;
+        let (times, rules) = convert(
+            TimestampMillisecondArray::from(vec![first, first + 86_400_000]),
+            &ColumnType::Timestamp,
+        );
+        assert_eq!(
+            (times.null_count(), &*rules),
+            (1, &[Rule::ImpossibleDate][..])
+        );
     }
 
     #[test]

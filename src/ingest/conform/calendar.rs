@@ -107,8 +107,8 @@ pub(crate) enum Pattern {
     Iso,
     /// Fields in order.
     Fields(Vec<Field>),
-    /// A strftime format that only chrono reads, and from which year on it means years of two digits, where it has them.
-    Chrono(String, Option<i32>),
+    /// A strftime format that only chrono reads, and the first of the hundred years that years of two digits mean.
+    Chrono(String, i32),
     /// Days since 1900, or since 1904, as spreadsheets count them; the fraction is the time of day.
     Excel { from_1904: bool },
     /// So many units of a second since 1970 in UTC.
@@ -129,7 +129,7 @@ impl Pattern {
         };
         match self {
             Self::Fields(fields) => Self::Fields(fields.into_iter().map(field).collect()),
-            Self::Chrono(format, Some(_)) => Self::Chrono(format, Some(first)),
+            Self::Chrono(format, _) => Self::Chrono(format, first),
             other => other,
         }
     }
@@ -187,9 +187,7 @@ pub(crate) fn compile(format: &str) -> Pattern {
             .iter()
             .find(|(specifier, _)| rest[1..].starts_with(specifier))
         else {
-            let has_two_digits = format.contains("%y");
-            let first = has_two_digits.then_some(DEFAULT_FIRST_YEAR);
-            return Pattern::Chrono(format.to_string(), first);
+            return Pattern::Chrono(format.to_string(), DEFAULT_FIRST_YEAR);
         };
         fields.extend_from_slice(pieces);
         rest = &rest[1 + specifier.len()..];
@@ -575,7 +573,7 @@ fn by_fields(text: &[u8], fields: &[Field]) -> Option<Moment> {
     digits.is_done().then_some(moment)
 }
 
-fn by_chrono(text: &[u8], format: &str, first: Option<i32>, with_time: bool) -> Attempt {
+fn by_chrono(text: &[u8], format: &str, first: i32, with_time: bool) -> Attempt {
     let Ok(text) = std::str::from_utf8(text) else {
         return Attempt::Other;
     };
@@ -586,11 +584,9 @@ fn by_chrono(text: &[u8], format: &str, first: Option<i32>, with_time: bool) -> 
             false => Attempt::Other,
         };
     }
-    match moment_of(parsed, with_time) {
-        Ok(moment) => Attempt::Found(Moment {
-            year: first.map_or(moment.year, |first| of_hundred(moment.year, first)),
-            ..moment
-        }),
+    let moment = in_hundred(&mut parsed, first).and_then(|()| moment_of(parsed, with_time));
+    match moment {
+        Ok(moment) => Attempt::Found(moment),
         Err(error) if is_of_the_calendar(error) => Attempt::Impossible,
         Err(_) => Attempt::Other,
     }
@@ -648,6 +644,19 @@ fn moment_of(mut parsed: Parsed, with_time: bool) -> ParseResult<Moment> {
         micros: time.nanosecond() / 1000 % 1_000_000,
         offset: offset.filter(|_| with_time),
     })
+}
+
+/// Years of two digits become whole ones, before anything is made of them: a weekday, a leap day may hang on the century.
+fn in_hundred(parsed: &mut Parsed, first: i32) -> ParseResult<()> {
+    if let (Some(year), None, None) = (parsed.year_mod_100(), parsed.year(), parsed.year_div_100())
+    {
+        parsed.set_year(of_hundred(year, first).into())?;
+    }
+    let whole = (parsed.isoyear(), parsed.isoyear_div_100());
+    if let (Some(year), (None, None)) = (parsed.isoyear_mod_100(), whole) {
+        parsed.set_isoyear(of_hundred(year, first).into())?;
+    }
+    Ok(())
 }
 
 /// A month without a day is its first, as for formats that are matched by hand; a week without one is its Monday.
@@ -727,6 +736,17 @@ mod tests {
             ] {
                 assert_eq!(date(text(year).as_bytes(), &born), Ok(day(is)), "{format}");
             }
+        }
+        for (format, text, first, is) in [
+            ("%d/%m/%-y", "27/08/56", 1927, "1956-08-27"),
+            ("%D", "08/27/56", 1927, "1956-08-27"),
+            ("%a %d-%b-%y", "Mon 27-Aug-56", 1927, "1956-08-27"),
+            ("%d-%b-%C%y", "27-Aug-1899", 1927, "1899-08-27"),
+            ("%d-%b-%y", "27-Aug-69", 1969, "1969-08-27"),
+            ("%g-W%V", "56-W01", 1927, "1956-01-02"),
+        ] {
+            let pattern = [compile(format).with_two_digit_years_from(first)];
+            assert_eq!(date(text.as_bytes(), &pattern), Ok(day(is)), "{format}");
         }
         let leap = [compile("%d.%m.%y").with_two_digit_years_from(1900)];
         assert_eq!(date(b"29.02.00", &leap), Err(Rule::ImpossibleDate));

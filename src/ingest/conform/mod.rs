@@ -69,6 +69,8 @@ pub(crate) struct Target {
     pub(crate) aliases: Vec<String>,
     /// An export may lack it: it is null then.
     pub(crate) is_optional: bool,
+    /// It is part of the key.
+    pub(crate) is_key: bool,
     /// Nobody declared it: no value of it rejects a record.
     pub(crate) is_evolved: bool,
     /// Where the contract says so: `file:line:column`.
@@ -199,6 +201,7 @@ impl Conformer {
                 aliases: column.aliases.iter().map(|a| a.value.clone()).collect(),
                 is_optional: at >= declared,
                 is_evolved: at >= declared,
+                is_key: contract.key_names().contains(&column.name.value.as_str()),
                 declared_at: Place {
                     file: Arc::clone(&contract.file),
                     span: column.name.span,

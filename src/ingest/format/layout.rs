@@ -53,7 +53,7 @@ impl Layout {
             .lost
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
-        let told = lost.iter().map(|at| format!("column {} (no name)", at + 1));
+        let told = lost.iter().map(|at| format!("column {}{NO_NAME}", at + 1));
         seen.ignored.extend(told);
         seen
     }
@@ -227,6 +227,14 @@ fn unclaimed(found: &[Option<usize>], names: &[String]) -> Vec<String> {
         .collect()
 }
 
+/// Behind what stands for a name where there is none.
+const NO_NAME: &str = " (no name)";
+
+/// Whether an ignored column is one that has no name, so that no contract can take it.
+pub(in crate::ingest) fn has_no_name(column: &str) -> bool {
+    column.starts_with("column ") && column.ends_with(NO_NAME)
+}
+
 /// Names that messages list; more are counted.
 const NAMES_LISTED: usize = 20;
 
@@ -326,10 +334,11 @@ fn missing_columns(
             }
             None => "one of them is meant, name it in `aliases`".to_string(),
         };
-        help = format!(
-            "if {meant} at {}; if it may be missing, say `drift: {{missing: ignore}}` at the source; {help}",
-            target.declared_at
-        );
+        let missing = match target.is_key {
+            true => "",
+            false => "if it may be missing, say `drift: {missing: ignore}` at the source; ",
+        };
+        help = format!("if {meant} at {}; {missing}{help}", target.declared_at);
     }
     Error::input(message).code(Code(401)).at(file).help(help)
 }

@@ -38,7 +38,7 @@ pub(super) use avro::Damage;
 pub(crate) use avro::text_of_avro;
 pub(crate) use csv::{WrittenTable, read_table};
 pub(super) use delta::{DeltaColumn, DeltaFiles};
-pub(super) use layout::shown;
+pub(super) use layout::{has_no_name, shown};
 pub(super) use lines::unreadable;
 pub(super) use scratch::copy;
 pub(crate) use xlsx::{sheet_header, sheet_names, sheet_rows};

@@ -108,12 +108,22 @@ impl Edges<'_> {
     }
 }
 
-/// Whether the text begins with these signs; `None`: it is too short to tell.
+/// Whether the text begins with these signs, of words with the whole word: `Totalt` is no `Totaltvätt AB`; `None`: it is too short
+/// to tell.
 fn begins(text: &[u8], signs: &[u8], is_last: bool) -> Option<bool> {
-    if text.len() < signs.len() && !is_last && signs.starts_with(text) {
-        return None;
+    if text.len() < signs.len() {
+        return (is_last || !signs.starts_with(text)).then_some(false);
     }
-    Some(text.starts_with(signs))
+    let Some(rest) = text.strip_prefix(signs) else {
+        return Some(false);
+    };
+    // what is no ASCII is a letter more often than not
+    let is_of_word = |byte: &u8| byte.is_ascii_alphanumeric() || !byte.is_ascii();
+    match (signs.last().filter(|last| is_of_word(last)), rest.first()) {
+        (None, _) => Some(true),
+        (Some(_), Some(next)) => Some(!is_of_word(next)),
+        (Some(_), None) => is_last.then_some(true),
+    }
 }
 
 fn comment_line(text: &[u8], at: usize, is_last: bool, limit: usize) -> Scanned {

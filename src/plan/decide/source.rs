@@ -165,10 +165,10 @@ impl Decider<'_> {
         let grows = self.grows(plan, published);
         let (before, now) = (&published.fingerprints.content, &plan.fingerprints.content);
         let replay = self.observed.replays.get(&plan.table);
-        // each loaded export had every column under a name of then
-        let was_strict = || content_without_missing_columns(self.project, &plan.table);
+        // each loaded export had every column that it had to have, under a name of then
+        let as_strict = || content_without_missing_columns(self.project, &plan.table);
         let stands = replay.is_some_and(|r| (&r.from, &r.to) == (before, now))
-            || (before != now && was_strict().as_ref() == Some(before));
+            || (before != now && as_strict().as_ref() == Some(before));
         let differs = before != now && grows.is_none() && !stands;
         if differs || self.selection.full_refresh {
             self.refuse_reload_of_gone(plan, exports, Cause::Contract);

@@ -444,6 +444,7 @@ pub(super) fn consents(roles: &Roles) -> String {
                 let purpose = match about {
                     About::Column(column, or) => format!("coalesce({}, '{or}')", named(column)),
                     About::Text(text) => format!("'{text}'"),
+                    About::All => "cast(null as varchar)".to_string(),
                 };
                 let yes = match is_refusal(granted) {
                     true => format!("not {}", named(granted)),

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::consent::{is_channel, is_refusal, says_consent, standings};
+use super::super::consent::{is_channel, is_refusal, names_channel, says_consent, standings};
 use super::super::meaning::name_words;
 use super::customers;
 use super::named;
@@ -177,6 +177,8 @@ pub(super) enum About {
     Column(String, String),
     /// The same for every row.
     Text(String),
+    /// Whatever they may be asked.
+    All,
 }
 
 /// What was recognised.
@@ -604,6 +606,13 @@ fn consents(
                 granted: column.name.clone(),
                 about: match purpose {
                     Some(purpose) => About::Column(purpose.name.clone(), about),
+                    // who wants no advertising wants none, whatever else was ticked
+                    None if own.is_some()
+                        && is_refusal(&column.name)
+                        && !names_channel(&column.name) =>
+                    {
+                        About::All
+                    }
                     None => About::Text(about),
                 },
             })
@@ -625,9 +634,8 @@ fn consents(
         })
     });
     match (granted.is_empty(), standing, withdrawn) {
-        (true, Some(standing), _) => vec![consent(standing)],
         (true, None, Some(_)) => vec![consent(Said::Withdrawn)],
-        _ => granted,
+        (_, standing, _) => granted.into_iter().chain(standing.map(consent)).collect(),
     }
 }
 

@@ -188,8 +188,26 @@ impl SourceDraft {
             return;
         }
         if others.is_empty() {
+            let has_two_digits = |column: &&ColumnProfile| {
+                let mut formats = column.guess.date_formats.iter();
+                formats.any(|f| f.contains("%y")) && column.personal != Some(Meaning::BirthDate)
+            };
+            let more = self.profile.columns.iter().filter(has_two_digits);
+            let more: Vec<String> = more.map(|column| column.name.clone()).collect();
             self.profile.two_digit_years_from = Some(year - 99);
             self.profile.read = flow(&self.profile);
+            for column in &mut self.columns {
+                if more
+                    .iter()
+                    .any(|name| column.is_called(name, &self.profile))
+                {
+                    let note = format!(
+                        "two digits of a year are {} to {year} in this source",
+                        year - 99
+                    );
+                    column.notes.push(note);
+                }
+            }
             return;
         }
         let born: Vec<String> = born.iter().map(|column| column.name.clone()).collect();

@@ -90,7 +90,7 @@ converted! {
         skip_lines: Option<u64>,
         /// Lines after the last record; empty ones do not count. Default 0.
         skip_footer: Option<u64>,
-        /// The records end before the line that begins with this text, or with one of these: `Total`. Default: none.
+        /// The records end before the line that begins with this text, or with one of these: `Total` (the whole word). Default: none.
         until: OneOrMany<Signs>,
     }
 }
@@ -108,7 +108,7 @@ converted! {
         skip_lines: Option<u64>,
         /// Lines after the last record; empty ones do not count. Default 0.
         skip_footer: Option<u64>,
-        /// The records end before the line that begins with this text, or with one of these: `Total`. Default: none.
+        /// The records end before the line that begins with this text, or with one of these: `Total` (the whole word). Default: none.
         until: OneOrMany<Signs>,
     }
 }

@@ -9,7 +9,16 @@ use crate::ingest::{
     DecodedExport, FileCounts, FileStatus, Ledger, LedgerEntry, LoadReport, Standing,
 };
 use crate::plan::ObservedExport;
-use crate::project::Source;
+use crate::project::{Load, Source};
+
+/// Exports by what their content is beside that of others.
+#[derive(Default)]
+pub(super) struct Told {
+    pub(super) unique: Vec<Arc<DecodedExport>>,
+    pub(super) duplicates: Vec<LedgerEntry>,
+    /// Of those that count although another has their content, that one.
+    pub(super) equal: BTreeMap<String, String>,
+}
 
 impl Execution {
     /// Entries of exports that are not read, since a later one says it all: whoever asked for them to be read has the answer.
@@ -92,14 +101,14 @@ impl Execution {
         decoded: Vec<Arc<DecodedExport>>,
         reload: bool,
         replaced: &BTreeSet<String>,
-    ) -> Result<(Vec<Arc<DecodedExport>>, Vec<LedgerEntry>)> {
+    ) -> Result<Told> {
         let known = self
             .observation
             .ledger
             .get(&source.table)
             .filter(|_| !reload);
         let mut ledger = known.map_or_else(Ledger::default, |ledger| ledger.without(replaced));
-        let (mut unique, mut duplicates) = (Vec::new(), Vec::new());
+        let mut told = Told::default();
         for export in decoded {
             let report = &export.report;
             let takes = |column: &str| report.taken_from_path.contains(column);
@@ -112,23 +121,30 @@ impl Execution {
                         ..FileCounts::default()
                     };
                     let entry = self.entry_of(source, &export, counts)?;
-                    duplicates.push(LedgerEntry {
+                    told.duplicates.push(LedgerEntry {
                         status: FileStatus::Duplicate,
                         duplicate_of: Some(of),
                         ..entry
                     });
                 }
                 Standing::New | Standing::Known | Standing::Changed => {
+                    let mut equal = ledger.equal(&report.hash);
+                    let other = equal.find(|path| *path != report.path);
+                    let other = other.filter(|_| source.load == Load::Append);
+                    if let Some(other) = other.map(str::to_string) {
+                        told.equal.insert(report.path.clone(), other);
+                    }
+                    drop(equal);
                     let counts = FileCounts {
                         records: report.records,
                         ..FileCounts::default()
                     };
                     ledger.insert(self.entry_of(source, &export, counts)?);
-                    unique.push(export);
+                    told.unique.push(export);
                 }
             }
         }
-        Ok((unique, duplicates))
+        Ok(told)
     }
 
     pub(super) fn entries(

@@ -131,8 +131,8 @@ impl Execution {
     ) -> Result<TableResult> {
         let (plan, source) = (intake.plan, &intake.source);
         let replaced = self.replaced(source, &arrivals.exports, intake.leaving);
-        let (unique, duplicates) =
-            self.without_duplicates(source, arrivals.decoded, intake.reload, &replaced)?;
+        let told = self.without_duplicates(source, arrivals.decoded, intake.reload, &replaced)?;
+        let (unique, duplicates, equal) = (told.unique, told.duplicates, told.equal);
         let counted = self.counted(plan)?;
         let leaving = match (&intake.present, source.load) {
             (Some(_), Load::Append) => self.in_table(source, &replaced),
@@ -162,6 +162,7 @@ impl Execution {
                 unreadable,
                 decoded: unique.into_iter().map(ReadExport::of).collect(),
                 replaced,
+                equal,
                 is_whole_truth: source.load == Load::Replace,
             },
         );

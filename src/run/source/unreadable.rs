@@ -107,15 +107,17 @@ impl Execution {
                 && !leaving.contains(&of.path)
                 && anew.is_none_or(|anew| anew.report.hash == of.hash)
         };
-        let contract = self.contract(&source.table)?;
-        let takes = |column: &str| contract.column(column).is_some();
+        let contract = self.contract(&source.table);
+        let takes = |column: &str| contract.is_none_or(|c| c.column(column).is_some());
         let is_it = |path: &str, hash: &str| {
             hash == entry.hash && !source.are_apart(&entry.path, path, takes)
         };
         let is_elsewhere = || {
             let mut loaded = ledger.entries().filter(|other| other.path != entry.path);
             let mut read = decoded.iter().map(|export| &export.report);
-            loaded.any(|other| is_it(&other.path, &other.hash) && stands(other))
+            let original = entry.duplicate_of.as_ref().and_then(|of| ledger.entry(of));
+            original.is_some_and(stands)
+                || loaded.any(|other| is_it(&other.path, &other.hash) && stands(other))
                 || read.any(|report| is_it(&report.path, &report.hash))
         };
         let is_copy = entry.status == FileStatus::Duplicate;

@@ -420,11 +420,12 @@ async fn header_rows_are_joined_and_what_follows_the_records_is_none() {
         ..csv()
     };
     let columns = &columns[..];
-    let text = "Totals by shop\n,2026,2026\n\nshop,sold,back\nLund,2,1\n\"Total, all\",3,0\nTotal,5,1\n,\"\nanything";
+    let text = "Totals by shop\n,2026,2026\n\nshop,sold,back\nLund,2,1\n\"Total, all\",3,0\nTotaltvätt,7,0\nTotal,5,1\n,\"\nanything";
     let bench = self::bench(read.clone(), &[], columns);
     let decoded = bench.decode("a", text).await;
-    assert_eq!(accepted(&decoded), ["2|1|Lund", "3|0|Total, all"]);
-    assert_eq!(decoded.report.records, 2);
+    let rows = ["2|1|Lund", "3|0|Total, all", "7|0|Totaltvätt"];
+    assert_eq!(accepted(&decoded), rows);
+    assert_eq!(decoded.report.records, 3);
     let bench = self::bench(read.clone(), &[], columns);
     let decoded = bench
         .decode("a", "x\n,2026,2026\nshop,sold,back\nLund,2,1\n(1 row)\n")

@@ -126,10 +126,15 @@ impl Batch {
             return self.push_too_long(row.number, layout.width);
         }
         let is_within = |(column, _): &&(usize, Value)| *column < layout.width;
-        let beyond = row.cells.iter().find(|cell| !is_within(cell));
-        let is_beyond = beyond.is_some();
+        let beyond = || row.cells.iter().filter(|cell| !is_within(cell));
+        let is_beyond = beyond().next().is_some();
         let has_names = layout.seen.header.is_some();
-        if let (true, Some((column, _))) = (has_names, beyond) {
+        let is_told = |value: &Value| match value {
+            Value::Text(text) => !text.trim().is_empty(),
+            Value::Number(_) | Value::Boolean(_) | Value::Moment(_) => true,
+            Value::Error(_) | Value::NoResult => false,
+        };
+        if let (true, Some((column, _))) = (has_names, beyond().find(|cell| is_told(&cell.1))) {
             layout.lose(*column);
         }
         if !row.cells.iter().any(|cell| is_within(&cell)) && (has_names || !is_beyond) {
