@@ -24,6 +24,7 @@ mod gzip;
 mod hash;
 mod ignored;
 mod input;
+mod json;
 mod key_order;
 mod keys;
 mod lanes;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::ingest::cell::{Cell, CellKind};
 use crate::ingest::encoding::TextDecoder;
-use crate::ingest::format::json::plain;
+use crate::ingest::json::plain;
 use crate::ingest::keys::{KeyId, Keys, Spot};
 
 /// Values of one block of text, in its order: an array is followed by its items, an object by the values of its keys. A
@@ -243,7 +243,7 @@ impl Tape {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ingest::format::json::JsonReader;
+    use crate::ingest::json::JsonReader;
 
     const TEXT: &str = r#"{"a":[1,[],{"b":null}],"":"","c":{"d":[true]}} [7,"x"]"#;
 

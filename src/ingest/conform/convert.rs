@@ -22,7 +22,7 @@ use super::number::{self, BooleanStyle, NumberStyle};
 use crate::error::{Error, Result};
 use crate::ingest::cell::{CellColumn, CellKind};
 use crate::ingest::encoding::TextDecoder;
-use crate::ingest::format::json::unescape;
+use crate::ingest::json::unescape;
 use crate::ingest::rule::{Fault, Rule};
 use crate::project::{ColumnType, Conversions, DEFAULT_FIRST_YEAR, Encoding, Negatives};
 

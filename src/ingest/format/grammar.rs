@@ -1,10 +1,10 @@
 //! Passes over JSON that nobody keeps, of any length, and holds it to the grammar all the same (RFC 8259): what stands around
 //! an array of records says whether the document is whole.
 
-use super::json::{MAX_DEPTH, Malformed};
 use super::json_document::{broken, cut_off};
 use super::lines::Window;
 use crate::error::Result;
+use crate::ingest::json::{MAX_DEPTH, Malformed};
 
 /// Reads the rest of a value byte by byte.
 #[derive(Debug)]
@@ -216,7 +216,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::ingest::format::json::JsonReader;
+    use crate::ingest::json::JsonReader;
 
     /// Bytes of the value at the beginning; `None` where it is none.
     fn length(text: &str) -> Option<usize> {

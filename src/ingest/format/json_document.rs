@@ -10,7 +10,6 @@
 use std::io::Read;
 
 use super::grammar::Grammar;
-use super::json::{JsonReader, Malformed, plain};
 use super::lines::Window;
 use super::objects::{Objects, Room};
 use super::paths::Paths;
@@ -20,6 +19,7 @@ use crate::diagnostic::Code;
 use crate::error::{Error, Result};
 use crate::ingest::conform::{Converter, Escaping};
 use crate::ingest::encoding::TextDecoder;
+use crate::ingest::json::{JsonReader, Malformed, plain};
 use crate::ingest::output::Place;
 use crate::ingest::rule::Rule;
 use crate::project::JsonRead;

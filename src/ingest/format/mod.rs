@@ -13,7 +13,6 @@ mod csv;
 mod delta;
 mod fixed;
 mod grammar;
-pub(crate) mod json;
 mod json_document;
 mod layout;
 mod lines;

@@ -5,13 +5,13 @@ use std::mem;
 
 use datafusion::arrow::array::{ArrayRef, new_null_array};
 
-use super::json::Malformed;
 use super::paths::{KeysSeen, Paths, Rows};
 use super::records::raw_text;
 use super::{BATCH_ROWS, Decoding};
 use crate::error::Result;
 use crate::ingest::cell::Cell;
 use crate::ingest::conform::{Breach, Conformer, Converter, Origin, Records};
+use crate::ingest::json::Malformed;
 use crate::ingest::output::{BrokenRecord, BrokenRecords, Judged, Place, judge};
 use crate::ingest::rule::{Fault, Rule};
 use crate::ingest::tape::Tape;

@@ -9,10 +9,10 @@
 //! other into the record around it; a column without `from` is looked for in the item first.
 
 use super::Seen;
-use super::json::{JsonReader, Malformed};
 use crate::ingest::cell::{Cell, CellKind};
 use crate::ingest::conform::{Conformer, Converter, field_of};
 use crate::ingest::ignored::Ignored;
+use crate::ingest::json::{JsonReader, Malformed};
 use crate::ingest::keys::Meanings;
 use crate::ingest::rule::Rule;
 use crate::ingest::tape::Tape;
