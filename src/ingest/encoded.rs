@@ -49,25 +49,33 @@ pub(super) fn text<'a>(
     Ok((Box::new(decoded), Encoding::Utf8))
 }
 
-/// Whether bytes that are read in an encoding of one byte a character are UTF-8, which text of such an encoding hardly ever is.
+/// Whether bytes that are read in an encoding of one byte a character are UTF-8, but for a slip here and there: text of such an
+/// encoding hardly ever has a letter that looks so.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Utf8Sight {
-    is_other: bool,
-    /// It has characters beyond ASCII.
-    has_letters: bool,
+    /// Characters of UTF-8 beyond ASCII.
+    letters: u64,
+    /// Bytes that are none.
+    others: u64,
     /// The beginning of a character whose end is still to come.
     open: Vec<u8>,
 }
 
 impl Utf8Sight {
-    /// What all the bytes so far say.
+    /// So many bytes of another encoding, and no more letters, settle it.
+    const ENOUGH: u64 = 64;
+    /// Letters beside which one slip is forgiven.
+    const FORGIVEN: u64 = 20;
+
+    /// What the bytes so far say.
     pub(super) fn is_utf8(&self) -> bool {
-        !self.is_other && self.has_letters && self.open.is_empty()
+        self.letters > 0 && self.others * Self::FORGIVEN <= self.letters
     }
 
     /// Looks at the next bytes.
     pub(super) fn see(&mut self, bytes: &[u8]) {
-        if self.is_other || (self.open.is_empty() && bytes.is_ascii()) {
+        let is_settled = self.others >= Self::ENOUGH && self.letters < self.others;
+        if is_settled || (self.open.is_empty() && bytes.is_ascii()) {
             return;
         }
         let open = std::mem::take(&mut self.open);
@@ -75,11 +83,18 @@ impl Utf8Sight {
             true => Cow::Borrowed(bytes),
             false => Cow::Owned([&open[..], bytes].concat()),
         };
-        self.has_letters = true;
-        match std::str::from_utf8(&text) {
-            Err(error) if error.error_len().is_some() => self.is_other = true,
-            Err(error) => self.open = text[error.valid_up_to()..].to_vec(),
-            Ok(_) => {}
+        let is_first = |byte: &u8| *byte >= 0xc0;
+        let mut chunks = text.utf8_chunks().peekable();
+        while let Some(chunk) = chunks.next() {
+            let valid = chunk.valid().as_bytes();
+            self.letters += valid.iter().filter(|byte| is_first(byte)).count() as u64;
+            let broken = chunk.invalid();
+            let error = std::str::from_utf8(broken).err();
+            if chunks.peek().is_none() && error.is_some_and(|e| e.error_len().is_none()) {
+                self.open = broken.to_vec();
+            } else {
+                self.others += u64::from(!broken.is_empty());
+            }
         }
     }
 }
@@ -177,7 +192,10 @@ mod tests {
             assert!(is_utf8("id;Åsa \u{1f600}\n1;ö".as_bytes(), block));
             assert!(!is_utf8(b"id;Asa\n", block), "either");
             assert!(!is_utf8(b"id;\xc5sa\n", block));
-            assert!(!is_utf8(b"id;\xc3\xa5\n\xe5", block));
+            assert!(!is_utf8(b"id;\xc3\xa5\n\xe5\n", block));
+            let slip = ["å".repeat(30).as_bytes(), b"\xe5 ", "å".as_bytes()].concat();
+            assert!(is_utf8(&slip, block), "one slip of many letters");
+            assert!(!is_utf8(&b"\xe5 ".repeat(9_000), block));
         }
     }
 

@@ -3,7 +3,9 @@
 use super::meaning::name_words;
 
 /// Words of names of columns that say who may be written to.
-const CONSENTS: [&str; 14] = [
+const CONSENTS: [&str; 16] = [
+    "utskick",
+    "mailings",
     "granted",
     "opt",
     "optin",
@@ -37,7 +39,7 @@ const CONSENT_PARTS: [&str; 14] = [
     "einwilligung",
 ];
 /// Beginnings of parts of words that take it back: `avregistrerad`, `unsubscribed_at`.
-const REFUSAL_PARTS: [&str; 20] = [
+const REFUSAL_PARTS: [&str; 23] = [
     "unsubscri",
     "avregistrer",
     "avanmal",
@@ -57,7 +59,10 @@ const REFUSAL_PARTS: [&str; 20] = [
     "frabed",
     "fravalg",
     "donotcontact",
-    "nejtack",
+    "reklamsparr",
+    "reklamsperr",
+    "reklamstop",
+    "reklamestop",
 ];
 /// Beginnings of parts of words that do so where the name speaks of consent or of a way to somebody, and of other things
 /// elsewhere: `spärrad_epost`, `reklam_stopp`.
@@ -92,6 +97,10 @@ pub(super) fn is_refusal(name: &str) -> bool {
     let has = |word: &str| words.split(' ').any(|other| other == word);
     let begins = |part: &&str| words.split(' ').any(|word| word.starts_with(*part));
     let (says_not, bars) = (NOT.into_iter().any(has), BARS.iter().any(begins));
+    // the register of those who want no calls
+    if ["nix", "nixad"].contains(&&*words) {
+        return true;
+    }
     if REFUSAL_PARTS.iter().any(|part| joined.contains(part)) {
         // of `not_unsubscribed` nobody knows what a no is
         return !is_double_negation(&words);
@@ -131,7 +140,8 @@ pub(super) fn is_channel(name: &str) -> bool {
     CHANNELS.iter().any(ends) && !words.split(' ').any(is_known)
 }
 
-/// Values of a column that says how somebody stands to a list, in small letters, and whether that is a yes.
+/// Values of a column that says how somebody stands to a list or answered, in small letters, and whether that is a yes. Each of
+/// these is said of nothing else.
 const STANDINGS: [(&str, bool); 28] = [
     ("subscribed", true),
     ("opted in", true),
@@ -144,6 +154,7 @@ const STANDINGS: [(&str, bool); 28] = [
     ("tilmeldt", true),
     ("påmeldt", true),
     ("unsubscribed", false),
+    ("not subscribed", false),
     ("non-subscribed", false),
     ("nonsubscribed", false),
     ("never subscribed", false),
@@ -157,30 +168,51 @@ const STANDINGS: [(&str, bool); 28] = [
     ("frameldt", false),
     ("afmeldt", false),
     ("avmeldt", false),
+    ("återkallat", false),
+    ("withdrawn", false),
+    ("revoked", false),
+];
+/// Those that stand beside them, and mean other things elsewhere.
+const BESIDE: [(&str, bool); 19] = [
+    ("active", true),
+    ("aktiv", true),
+    ("confirmed", true),
+    ("given", true),
+    ("givet", true),
+    ("gitt", true),
+    ("granted", true),
+    ("ja", true),
+    ("yes", true),
+    ("nej", false),
+    ("no", false),
+    ("nei", false),
+    ("inactive", false),
+    ("avslutad", false),
     ("cleaned", false),
     ("bounced", false),
+    ("complained", false),
     ("pending", false),
     ("unconfirmed", false),
 ];
 
-/// Of the values of a column those that mean yes, where each says how somebody stands to a list and one says yes or took it
-/// back: `subscribed` beside `cleaned`.
+/// Of the values of a column those that mean yes, where each says how somebody stands to a list or answered, and one says nothing
+/// else: `subscribed` beside `cleaned`.
 pub(super) fn standings<'v>(values: &[&'v str]) -> Option<Vec<&'v str>> {
     let standing = |value: &str| {
         let value = value.to_lowercase();
-        STANDINGS.into_iter().find(|(word, _)| *word == value)
+        let mut all = STANDINGS.into_iter().chain(BESIDE);
+        all.find(|(word, _)| *word == value)
     };
     let known: Vec<_> = values
         .iter()
         .map(|value| standing(value))
         .collect::<Option<_>>()?;
-    let is_told =
-        |(word, _): &(&str, bool)| !["cleaned", "bounced", "pending", "unconfirmed"].contains(word);
     let yes = values.iter().zip(&known).filter(|(_, (_, is_yes))| *is_yes);
+    let yes = yes.map(|(value, _)| *value).collect();
     known
         .iter()
-        .any(is_told)
-        .then(|| yes.map(|(value, _)| *value).collect())
+        .any(|known| STANDINGS.contains(known))
+        .then_some(yes)
 }
 
 #[cfg(test)]
@@ -208,6 +240,10 @@ mod tests {
             "Spærret for reklame",
             "NIX telefon",
             "samtycke_återkallat",
+            "Reklamspärr",
+            "Nej tack till reklam",
+            "NIX",
+            "Spärrad för utskick",
         ] {
             assert!(is_refusal(name) && says_consent(name), "{name}");
         }
@@ -245,5 +281,8 @@ mod tests {
             "an order, a letter"
         );
         assert_eq!(standings(&["subscribed", "gold"]), None);
+        assert_eq!(standings(&["active", "inactive"]), None, "a customer");
+        assert_eq!(standings(&["ja", "återkallat"]), Some(vec!["ja"]));
+        assert_eq!(standings(&["Active", "Unsubscribed"]), Some(vec!["Active"]));
     }
 }

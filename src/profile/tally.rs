@@ -290,9 +290,13 @@ impl Tally {
         let name = DATE_FORMATS[format];
         let is_apart = |other: &usize| {
             let other = DATE_FORMATS[*other];
-            let in_either_order = |pair: &[&str; 2]| pair.contains(&name) && pair.contains(&other);
-            // `%Y` reads two digits as well
-            let is_of_years = name.eq_ignore_ascii_case(other);
+            // `%Y` reads two digits as well where months have names
+            let is_of_years = name.eq_ignore_ascii_case(other) && name.contains("%b");
+            let in_either_order = |pair: &[&str; 2]| {
+                let of_years = pair.map(str::to_lowercase);
+                let both = [name, other].map(str::to_lowercase);
+                both[0] != both[1] && both.iter().all(|format| of_years.contains(format))
+            };
             name != other
                 && ![name, other].contains(&COMPACT)
                 && !DAY_ORDERS.iter().any(in_either_order)
@@ -830,10 +834,13 @@ mod tests {
         assert_eq!(mixed.doubt, Some("dates in two forms"));
         let times = guess(&["2024-12-31 10:00", "31.12.2024 11:00"]);
         assert_eq!(times.time_formats, ["%Y-%m-%d %H:%M", "%d.%m.%Y %H:%M"]);
-        // the order of day and month, or how long a year is, is no second form
+        let years = guess(&["31.12.2024", "31.12.24"]).date_formats;
+        assert_eq!(years, ["%d.%m.%Y", "%d.%m.%y"]);
+        // the order of day and month is no second form
         for values in [
             ["13/07/2025", "07/13/2025"],
-            ["31.12.2024", "31.12.24"],
+            ["01-Jan-2024", "01-Jan-24"],
+            ["13/07/2025", "07/13/25"],
             ["2024-12-31", "20241231"],
             ["2024-12-31", "i morgon"],
         ] {

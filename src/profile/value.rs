@@ -4,7 +4,7 @@
 use crate::project::DEFAULT_FIRST_YEAR;
 
 /// strftime formats of dates that are tried, the first of equals wins; a bit of [`Moment::formats`] each.
-pub(super) const DATE_FORMATS: [&str; 14] = [
+pub(super) const DATE_FORMATS: [&str; 15] = [
     "%Y-%m-%d",
     "%d.%m.%Y",
     "%d/%m/%Y",
@@ -14,6 +14,7 @@ pub(super) const DATE_FORMATS: [&str; 14] = [
     "%m-%d-%Y",
     "%d.%m.%y",
     "%d/%m/%y",
+    "%m/%d/%y",
     "%d %B %Y",
     "%B %d, %Y",
     "%d-%b-%Y",
@@ -21,7 +22,11 @@ pub(super) const DATE_FORMATS: [&str; 14] = [
     COMPACT,
 ];
 /// Formats that differ in nothing but the order of day and month: a reader that knows both reads half of all days wrong.
-pub(super) const DAY_ORDERS: [[&str; 2]; 2] = [["%d/%m/%Y", "%m/%d/%Y"], ["%d-%m-%Y", "%m-%d-%Y"]];
+pub(super) const DAY_ORDERS: [[&str; 2]; 3] = [
+    ["%d/%m/%Y", "%m/%d/%Y"],
+    ["%d-%m-%Y", "%m-%d-%Y"],
+    ["%d/%m/%y", "%m/%d/%y"],
+];
 /// Eight digits: a date only where its column's name says so.
 pub(super) const COMPACT: &str = "%Y%m%d";
 
@@ -295,7 +300,7 @@ fn date(text: &str) -> Option<(u16, i32)> {
         ('/', 1 | 2, 4) => &[(2, c, b, a), (3, c, a, b)],
         ('-', 1 | 2, 4) => &[(4, c, b, a), (6, c, a, b)],
         ('.', 1 | 2, 2) => &[(7, century(c), b, a)],
-        ('/', 1 | 2, 2) => &[(8, century(c), b, a)],
+        ('/', 1 | 2, 2) => &[(8, century(c), b, a), (9, century(c), a, b)],
         _ => &[],
     };
     let mut formats = 0;

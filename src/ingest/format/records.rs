@@ -117,8 +117,12 @@ fn begins(text: &[u8], signs: &[u8], is_last: bool) -> Option<bool> {
     let Some(rest) = text.strip_prefix(signs) else {
         return Some(false);
     };
-    // what is no ASCII is a letter more often than not
-    let is_of_word = |byte: &u8| byte.is_ascii_alphanumeric() || !byte.is_ascii();
+    // what is no ASCII is a letter more often than not; no-break spaces are none, in UTF-8 and in encodings of one byte
+    let is_of_word = |byte: &u8| {
+        byte.is_ascii_alphanumeric()
+            || *byte == b'_'
+            || !(byte.is_ascii() || matches!(byte, 0xa0 | 0xc2))
+    };
     match (signs.last().filter(|last| is_of_word(last)), rest.first()) {
         (None, _) => Some(true),
         (Some(_), Some(next)) => Some(!is_of_word(next)),

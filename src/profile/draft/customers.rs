@@ -403,6 +403,15 @@ pub(super) fn purchases(roles: &Roles) -> String {
     )
 }
 
+/// What somebody said yes or no to, as SQL.
+fn purpose(about: &About) -> String {
+    match about {
+        About::Column(column, or) => format!("coalesce({}, '{or}')", named(column)),
+        About::Text(text) => format!("'{text}'"),
+        About::All => "cast(null as varchar)".to_string(),
+    }
+}
+
 /// Each time that somebody said yes or no.
 pub(super) fn consents(roles: &Roles) -> String {
     let one = |of: &Consent| {
@@ -432,20 +441,23 @@ pub(super) fn consents(roles: &Roles) -> String {
             several => format!("coalesce({})", several.join(", ")),
         };
         let (purpose, granted, only) = match &of.said {
-            Said::Withdrawn => {
+            Said::Withdrawn { list } => {
                 let withdrawn = of.withdrawn.as_deref().map(named).unwrap_or_default();
-                (
-                    "cast(null as varchar)".to_string(),
-                    "false".to_string(),
-                    format!("\nwhere {withdrawn} is not null"),
-                )
+                match list {
+                    Some(list) => (
+                        format!("'{list}'"),
+                        format!("{withdrawn} is null"),
+                        String::new(),
+                    ),
+                    None => (
+                        "cast(null as varchar)".to_string(),
+                        "false".to_string(),
+                        format!("\nwhere {withdrawn} is not null"),
+                    ),
+                }
             }
             Said::YesOrNo { granted, about } => {
-                let purpose = match about {
-                    About::Column(column, or) => format!("coalesce({}, '{or}')", named(column)),
-                    About::Text(text) => format!("'{text}'"),
-                    About::All => "cast(null as varchar)".to_string(),
-                };
+                let purpose = purpose(about);
                 let yes = match is_refusal(granted) {
                     true => format!("not {}", named(granted)),
                     false => named(granted),
@@ -478,7 +490,7 @@ pub(super) fn consents(roles: &Roles) -> String {
                     false => format!("trim({column}) in ({})", yes.join(", ")),
                 };
                 (
-                    format!("'{about}'"),
+                    purpose(about),
                     granted,
                     format!("\nwhere {column} is not null"),
                 )

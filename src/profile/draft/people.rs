@@ -161,13 +161,13 @@ pub(super) struct Consent {
 pub(super) enum Said {
     /// Yes or no in a column, about what its name says, another column, or the name of the table.
     YesOrNo { granted: String, about: About },
-    /// Nothing but when it was taken back, whatever it was about.
-    Withdrawn,
-    /// How somebody stands to a list, about what the text says, and the values that mean yes.
+    /// Nothing but when it was taken back, whatever it was about; of a list, of which who did not leave it is a member, about that.
+    Withdrawn { list: Option<String> },
+    /// How somebody stands to a list or answered, and the values that mean yes.
     Standing {
         column: String,
         yes: Vec<String>,
-        about: String,
+        about: About,
     },
 }
 
@@ -630,11 +630,21 @@ fn consents(
         Some(Said::Standing {
             column: column.name.clone(),
             yes: yes.into_iter().map(str::to_string).collect(),
-            about: source.table.clone(),
+            about: match purpose {
+                Some(purpose) => About::Column(purpose.name.clone(), source.table.clone()),
+                None => About::Text(source.table.clone()),
+            },
         })
     });
     match (granted.is_empty(), standing, withdrawn) {
-        (true, None, Some(_)) => vec![consent(Said::Withdrawn)],
+        (true, None, Some(left)) => {
+            // a list of those who left says nothing of others
+            let is_list = says_consent(&source.table)
+                && !is_refusal(&source.table)
+                && left.filled < source.profile.rows;
+            let list = is_list.then(|| source.table.clone());
+            vec![consent(Said::Withdrawn { list })]
+        }
         (_, standing, _) => granted.into_iter().chain(standing.map(consent)).collect(),
     }
 }

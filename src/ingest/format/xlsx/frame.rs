@@ -73,8 +73,9 @@ impl<'a, R: Read> Framed<'a, R> {
         let text = text.trim_start();
         texts.iter().any(|begin| {
             let rest = text.strip_prefix(begin.as_str());
-            let is_word = begin.ends_with(char::is_alphanumeric);
-            rest.is_some_and(|rest| !(is_word && rest.starts_with(char::is_alphanumeric)))
+            let is_of_word = |c: char| c.is_alphanumeric() || c == '_';
+            let is_word = begin.ends_with(is_of_word);
+            rest.is_some_and(|rest| !(is_word && rest.starts_with(is_of_word)))
         })
     }
 }
