@@ -91,7 +91,7 @@ impl ExportReport {
     pub(crate) fn doubt(&self) -> Option<String> {
         let utf8 = self.is_utf8_unasked.then(|| {
             format!(
-                "{}: every letter beyond ASCII is one of utf-8, and it is read in another encoding: say `encoding: utf-8` at the source, or ask its sender",
+                "{}: its letters beyond ASCII are those of utf-8, and it is read in another encoding: say `encoding: utf-8` at the source, or ask its sender",
                 self.path
             )
         });

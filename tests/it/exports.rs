@@ -67,7 +67,7 @@ fn an_export_in_utf_8_that_is_read_in_another_encoding_is_told() {
     shops.write("exports/visits_20260107.csv", "gate\nÅbyn\n");
     let said = shops.kilde(&["build"]).ended(0).stdout;
     assert!(
-        said.contains("! visits_20260107.csv: every letter beyond ASCII is one of utf-8, and it is read in another encoding: say `encoding: utf-8`"),
+        said.contains("! visits_20260107.csv: its letters beyond ASCII are those of utf-8, and it is read in another encoding: say `encoding: utf-8`"),
         "{said}"
     );
 }
